@@ -1,0 +1,165 @@
+//! The answer to "who is this?" (promise P6): not offered, accepted, refused. The fourth, "can't tell now", is a
+//! [`Failure`](crate::Failure).
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::entropy::Entropy;
+use crate::error::{Failure, Refusal};
+use crate::token::PlainToken;
+
+/// What reading a credential says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer<U> {
+    /// No credential came with the request.
+    NotOffered,
+    /// The credential is good.
+    Accepted(Authenticated<U>),
+    /// The credential is bad; the reason is for the log only.
+    Refused(Refusal),
+}
+
+impl<U> Answer<U> {
+    /// The authenticated user, if the credential is good.
+    pub fn accepted(self) -> Option<Authenticated<U>> {
+        match self {
+            Self::Accepted(authenticated) => Some(authenticated),
+            Self::NotOffered | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// A user whose credential was accepted, and what is known of the credential.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Authenticated<U> {
+    /// The user.
+    pub user: U,
+    /// The session that the token belongs to, if it belongs to one.
+    pub session_id: Option<SessionId>,
+    /// When the token was issued.
+    pub issued_at: Timestamp,
+    /// When the token ends.
+    pub expires_at: Timestamp,
+    /// The name of the backend that accepted it; set by the authenticator.
+    pub backend: Option<Arc<str>>,
+}
+
+impl<U> Authenticated<U> {
+    /// A user with the facts of the token that was accepted.
+    pub const fn new(user: U, session_id: Option<SessionId>, issued_at: Timestamp, expires_at: Timestamp) -> Self {
+        Self { user, session_id, issued_at, expires_at, backend: None }
+    }
+}
+
+/// Leaves the user out: a user type's own `Debug` may print what logs must not hold.
+impl<U> fmt::Debug for Authenticated<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticated")
+            .field("session_id", &self.session_id)
+            .field("issued_at", &self.issued_at)
+            .field("expires_at", &self.expires_at)
+            .field("backend", &self.backend)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Names a session: what login opens, rotation keeps and logout ends. It is no credential, so logs may hold it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(Uuid);
+
+impl SessionId {
+    /// A new random id.
+    ///
+    /// # Errors
+    /// [`Failure`] when the entropy source can't deliver.
+    pub fn generate(entropy: &dyn Entropy) -> Result<Self, Failure> {
+        let mut bytes = [0; 16];
+        entropy.fill(&mut bytes)?;
+        Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid()))
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text isn't a session id in its canonical spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a session id")]
+pub struct NotASessionId;
+
+impl FromStr for SessionId {
+    type Err = NotASessionId;
+
+    fn from_str(text: &str) -> Result<Self, NotASessionId> {
+        let id = Self(Uuid::try_parse(text).map_err(|_| NotASessionId)?);
+        if id.to_string() == text { Ok(id) } else { Err(NotASessionId) }
+    }
+}
+
+/// A token just made, durable already (promise P12).
+#[derive(Clone, Debug)]
+pub struct IssuedToken {
+    /// The token's text.
+    pub token: PlainToken,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// The session it belongs to, if it belongs to one.
+    pub session_id: Option<SessionId>,
+}
+
+/// An access token and the refresh token of the same session.
+#[derive(Clone, Debug)]
+pub struct TokenPair {
+    /// The access token.
+    pub access: IssuedToken,
+    /// The refresh token; absent when the strategy has no sessions.
+    pub refresh: Option<IssuedToken>,
+    /// When both were issued.
+    pub issued_at: Timestamp,
+}
+
+/// What came of presenting a refresh token.
+#[derive(Clone, Debug)]
+pub enum Rotation<U, T> {
+    /// The token was good and has been exchanged for its one successor.
+    Rotated {
+        /// The user that the token belongs to.
+        user: U,
+        /// What was issued in exchange.
+        issued: T,
+    },
+    /// The token was refused and nothing was issued; the reason is for the log only.
+    Refused(Refusal),
+}
+
+/// What came of destroying a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destroyed {
+    /// The token was live, or might have been, and is dead now.
+    Revoked,
+    /// There was nothing to revoke: the token wasn't ours, wasn't this user's, or was dead already.
+    AlreadyInvalid,
+}
+
+/// What came of ending every session of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invalidated {
+    /// Every token of the user is dead; so many rows were removed.
+    All(u64),
+    /// The strategy keeps no record by which it could find them.
+    Unsupported,
+}

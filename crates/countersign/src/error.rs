@@ -1,0 +1,179 @@
+//! What can go wrong, in three types that never mix: a [`Refusal`] is the caller's fault, a [`Failure`] is ours, and a
+//! [`ConfigError`] stops a start.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+/// Why a credential was refused.
+///
+/// This is for the log and for metrics. What a client may learn is the same fixed text for every reason, so that
+/// nobody can probe which check failed (SECURITY.md lists the mapping).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The text doesn't have the form of a token.
+    Malformed,
+    /// The text is longer than any token may be.
+    TooLong,
+    /// More than one credential came with the request.
+    Ambiguous,
+    /// No store knows the token.
+    Unknown,
+    /// The token, or its session, is past its end.
+    Expired,
+    /// The token isn't valid yet.
+    NotYetValid,
+    /// The token was revoked.
+    Revoked,
+    /// The refresh token has been exchanged for a successor before.
+    Consumed,
+    /// The header names an algorithm that isn't the configured one.
+    Algorithm,
+    /// The header names a key that isn't in the ring.
+    UnknownKey,
+    /// A header parameter changes the token's meaning, and isn't supported.
+    Header,
+    /// The signature isn't ours.
+    Signature,
+    /// The token is of another type (`typ`).
+    TokenType,
+    /// A required claim is missing, or has another type than it must have.
+    Claims,
+    /// The token was issued for another audience.
+    Audience,
+    /// The token was issued by someone else.
+    Issuer,
+    /// The token would live longer than any token we issue.
+    Lifetime,
+    /// The subject isn't a user id in its canonical spelling.
+    Subject,
+    /// The user doesn't exist.
+    UserUnknown,
+    /// The user's account isn't active.
+    UserInactive,
+    /// The session fingerprint doesn't match: email or password changed since the token was issued.
+    Fingerprint,
+}
+
+impl Refusal {
+    /// A stable name for logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::TooLong => "too_long",
+            Self::Ambiguous => "ambiguous",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Revoked => "revoked",
+            Self::Consumed => "consumed",
+            Self::Algorithm => "algorithm",
+            Self::UnknownKey => "unknown_key",
+            Self::Header => "header",
+            Self::Signature => "signature",
+            Self::TokenType => "token_type",
+            Self::Claims => "claims",
+            Self::Audience => "audience",
+            Self::Issuer => "issuer",
+            Self::Lifetime => "lifetime",
+            Self::Subject => "subject",
+            Self::UserUnknown => "user_unknown",
+            Self::UserInactive => "user_inactive",
+            Self::Fingerprint => "fingerprint",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What lies beneath a [`Failure`].
+pub type Cause = Box<dyn Error + Send + Sync + 'static>;
+
+/// Whether trying again may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// A store or another part we depend on didn't answer; the question stays open (promise P6).
+    Unavailable,
+    /// A bounded store has no room for what must be recorded.
+    Full,
+    /// Something that can't happen did: a bug, a foreign row, a schema of another version.
+    Internal,
+}
+
+/// We could not answer. Never "refused", never "accepted" (promise P6).
+///
+/// The text names the part that failed and nothing of the request; the cause, for the log, is its
+/// [`source`](Error::source).
+#[derive(Debug, thiserror::Error)]
+#[error("{part} {}", match .kind {
+    FailureKind::Unavailable => "is unavailable",
+    FailureKind::Full => "is full",
+    FailureKind::Internal => "failed",
+})]
+pub struct Failure {
+    kind: FailureKind,
+    part: &'static str,
+    #[source]
+    source: Option<Cause>,
+}
+
+impl Failure {
+    /// `part` didn't answer in time, or at all.
+    pub fn unavailable(part: &'static str, cause: impl Into<Cause>) -> Self {
+        Self { kind: FailureKind::Unavailable, part, source: Some(cause.into()) }
+    }
+
+    /// `part` has no room left.
+    pub const fn full(part: &'static str) -> Self {
+        Self { kind: FailureKind::Full, part, source: None }
+    }
+
+    /// `part` did what it must never do.
+    pub fn internal(part: &'static str, cause: impl Into<Cause>) -> Self {
+        Self { kind: FailureKind::Internal, part, source: Some(cause.into()) }
+    }
+
+    /// Whether trying again may help.
+    pub const fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// The part that failed, as `token store`.
+    pub const fn part(&self) -> &'static str {
+        self.part
+    }
+}
+
+/// A setting that can't work. It names the setting and the cure; its code is `CONFIGURATION_INVALID`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {problem}; {cure}")]
+pub struct ConfigError {
+    setting: Cow<'static, str>,
+    problem: Cow<'static, str>,
+    cure: Cow<'static, str>,
+}
+
+impl ConfigError {
+    /// The code that goes with every configuration error.
+    pub const CODE: &'static str = "CONFIGURATION_INVALID";
+
+    /// `setting` is the name the user typed, `problem` what is wrong with it, `cure` what to do.
+    pub fn new(
+        setting: impl Into<Cow<'static, str>>,
+        problem: impl Into<Cow<'static, str>>,
+        cure: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { setting: setting.into(), problem: problem.into(), cure: cure.into() }
+    }
+
+    /// The setting's name.
+    pub fn setting(&self) -> &str {
+        &self.setting
+    }
+}

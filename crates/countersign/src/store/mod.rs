@@ -1,0 +1,76 @@
+//! Where tokens are kept.
+//!
+//! A [`TokenStore`] is persistence alone: few operations, each one atomic, on digests and on times that are passed in.
+//! What a token is worth (lifetimes, account state, which reuse is theft) is the strategy's business.
+
+mod record;
+pub mod sql;
+mod value;
+
+use async_trait::async_trait;
+
+pub use record::{
+    AccessRecord, JoinedUser, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
+};
+pub use value::{Row, Value, ValueError};
+
+use crate::answer::SessionId;
+use crate::error::Failure;
+use crate::token::StoredToken;
+use crate::user::UserKey;
+
+/// Keeps tokens. What every store promises:
+///
+/// - **Atomic.** Each method takes effect whole or not at all, also when the process or the store dies in its middle.
+/// - **The guard is in the write.** [`rotate`](TokenStore::rotate) succeeds for one caller per token, however many
+///   call at once from however many processes; the statement that writes decides, not an earlier read (promise P1).
+/// - **Acknowledged is durable**, as far as the store itself keeps what it acknowledged (P11, P12). An error means
+///   "nothing happened" or "unknown", and every method may be called again after one.
+/// - **Absent is a value.** `None`, `false` and `0` are answers; an error means the store could not be asked (P6).
+/// - **Reads never write** (P8), and never judge: an expired row is returned as it is.
+/// - **No own clock.** Every time is an argument (P10).
+///
+/// The suite in [`testing`](crate::testing) checks these clauses against any implementation.
+#[async_trait]
+pub trait TokenStore: Send + Sync {
+    /// Records an access token.
+    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure>;
+
+    /// The access token's record, live or expired.
+    async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure>;
+
+    /// Removes an access token. With an `owner`, only if it is that user's. `false` when there was none to remove.
+    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure>;
+
+    /// Records a refresh token and, in the same atomic step, the access token issued with it.
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure>;
+
+    /// The refresh token's record, live or expired.
+    async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure>;
+
+    /// Puts a successor in the place of a refresh token and records the access token issued with it, if the refresh
+    /// token is still there: all of it for exactly one caller, nothing for the others.
+    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure>;
+
+    /// Removes a refresh token that belongs to no session (rows of the original have none). With an `owner`, only if
+    /// it is that user's.
+    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure>;
+
+    /// Removes every token of a session; how many there were. With an `owner`, only if the session is that user's.
+    async fn end_session(&self, session: SessionId, owner: Option<&UserKey>) -> Result<u64, Failure>;
+
+    /// The sessions of a user that have a refresh token, in no particular order, from after `page.after` on.
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure>;
+
+    /// Removes every token of a user; how many there were.
+    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure>;
+
+    /// Removes expired tokens, at most `limit.rows` of each kind, and says whether more are left.
+    async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure>;
+
+    /// Asks whether the store answers.
+    async fn ping(&self) -> Result<(), Failure>;
+
+    /// Whether what it acknowledged outlives this process.
+    fn is_durable(&self) -> bool;
+}

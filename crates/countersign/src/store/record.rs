@@ -1,0 +1,139 @@
+//! What goes into a store and comes out of it.
+
+use crate::answer::SessionId;
+use crate::clock::Timestamp;
+use crate::store::Row;
+use crate::token::{Digest, StoredToken};
+use crate::user::UserKey;
+
+/// An access token to be recorded.
+#[derive(Clone, Debug)]
+pub struct NewAccess {
+    /// The token's digest.
+    pub digest: Digest,
+    /// Whose it is.
+    pub user: UserKey,
+    /// The session it belongs to.
+    pub session: Option<SessionId>,
+    /// When it was issued.
+    pub created_at: Timestamp,
+    /// When it ends; `None` leaves it to age by `created_at`, as the original's rows do.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A refresh token to be recorded.
+#[derive(Clone, Debug)]
+pub struct NewRefresh {
+    /// The token's digest.
+    pub digest: Digest,
+    /// Whose it is.
+    pub user: UserKey,
+    /// The session that it opens.
+    pub session: Option<SessionId>,
+    /// When it was issued.
+    pub created_at: Timestamp,
+    /// When it ends if it isn't used; `None` leaves it to age by `created_at`.
+    pub expires_at: Option<Timestamp>,
+    /// When the session ends whatever happens.
+    pub session_expires_at: Option<Timestamp>,
+}
+
+/// What a store knows of an access token.
+#[derive(Clone, Debug)]
+pub struct AccessRecord {
+    /// Whose it is.
+    pub user: UserKey,
+    /// The session it belongs to.
+    pub session: Option<SessionId>,
+    /// When it was issued; `None` when the row holds something that is no time, and the token is then expired.
+    pub created_at: Option<Timestamp>,
+    /// When it ends; `None` when it ages by `created_at`.
+    pub expires_at: Option<Timestamp>,
+    /// The user's own row, if the store reads it along.
+    pub joined_user: JoinedUser,
+}
+
+/// The user's row, read in the same round trip as the token.
+#[derive(Clone, Debug)]
+pub enum JoinedUser {
+    /// This store doesn't read users.
+    NotJoined,
+    /// The user's row is gone.
+    Absent,
+    /// The user's columns, in the order in which they were configured.
+    Row(Row),
+}
+
+/// What a store knows of a refresh token.
+#[derive(Clone, Debug)]
+pub struct RefreshRecord {
+    /// Whose it is.
+    pub user: UserKey,
+    /// The session it belongs to.
+    pub session: Option<SessionId>,
+    /// When it was issued; `None` when the row holds something that is no time.
+    pub created_at: Option<Timestamp>,
+    /// When it ends if it isn't used; `None` when it ages by `created_at`.
+    pub expires_at: Option<Timestamp>,
+    /// When the session ends whatever happens.
+    pub session_expires_at: Option<Timestamp>,
+}
+
+/// An exchange of a refresh token for its successor.
+#[derive(Clone, Debug)]
+pub struct Rotate {
+    /// The token that was presented.
+    pub presented: StoredToken,
+    /// The successor's digest.
+    pub successor: Digest,
+    /// The session that the successor belongs to: the presented token's own, or a new one when it had none.
+    pub session: SessionId,
+    /// When the successor was issued.
+    pub created_at: Timestamp,
+    /// When the successor ends if it isn't used.
+    pub expires_at: Option<Timestamp>,
+    /// The access token that is issued with the successor.
+    pub access: Option<NewAccess>,
+}
+
+/// What came of a [`Rotate`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// This caller was the one.
+    Done,
+    /// The presented token wasn't there any more; nothing was written.
+    Gone,
+}
+
+/// Which rows a sweep may remove.
+#[derive(Clone, Copy, Debug)]
+pub struct SweepLimit {
+    /// Rows whose `expires_at` isn't after this are expired.
+    pub now: Timestamp,
+    /// Access tokens without `expires_at` are expired when created at or before this.
+    pub access_created: Timestamp,
+    /// Refresh tokens without `expires_at` are expired when created at or before this.
+    pub refresh_created: Timestamp,
+    /// The most rows of each kind to remove in one call.
+    pub rows: u32,
+}
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Access tokens removed.
+    pub access: u64,
+    /// Refresh tokens removed.
+    pub refresh: u64,
+    /// Whether expired rows are left for another call.
+    pub more: bool,
+}
+
+/// A piece of a list of sessions, ordered by id.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Starts after this id; `None` starts at the first.
+    pub after: Option<SessionId>,
+    /// The most to return.
+    pub limit: u32,
+}

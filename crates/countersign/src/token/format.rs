@@ -1,0 +1,154 @@
+//! The grammar of an opaque token's text: prefix, random part, checksum. Junk is refused by parsing alone, before any
+//! store is asked (SECURITY row O-01).
+
+use data_encoding::BASE64URL_NOPAD;
+use zeroize::Zeroizing;
+
+use crate::entropy::Entropy;
+use crate::error::{ConfigError, Failure, Refusal};
+use crate::profile::Profile;
+use crate::token::PlainToken;
+
+/// The longest text that is ever looked up as an opaque token, in bytes.
+const MAX_OPAQUE_LENGTH: usize = 1024;
+
+/// The least and the most random bytes in a token.
+const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
+
+/// What a token is for. Kinds never stand in for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenKind {
+    /// Presented with each request.
+    Access,
+    /// Exchanged for a new access token and its own successor.
+    Refresh,
+}
+
+impl TokenKind {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Access => "csa_",
+            Self::Refresh => "csr_",
+        }
+    }
+}
+
+/// How opaque tokens are spelled.
+///
+/// The `countersign` profile writes a prefix that tells the kind (`csa_` access, `csr_` refresh; these never change),
+/// the random bytes as unpadded base64url, and the CRC-32 of both as 8 hexadecimal digits. The `litestar-auth`
+/// profile writes the random bytes alone, as the original does, and looks up any text.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenFormat {
+    profile: Profile,
+    token_bytes: usize,
+}
+
+impl TokenFormat {
+    /// Tokens of `token_bytes` random bytes (the page's default: 32, which is 43 characters).
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names `token_bytes` outside 16 to 128.
+    pub fn new(profile: Profile, token_bytes: usize) -> Result<Self, ConfigError> {
+        if !TOKEN_BYTES.contains(&token_bytes) {
+            return Err(ConfigError::new("token_bytes", "must be 16 to 128 bytes", "leave it at 32"));
+        }
+        Ok(Self { profile, token_bytes })
+    }
+
+    /// Makes a new token of `kind`.
+    ///
+    /// # Errors
+    /// [`Failure`] when the entropy source can't deliver.
+    pub fn generate(&self, kind: TokenKind, entropy: &dyn Entropy) -> Result<PlainToken, Failure> {
+        let mut bytes = Zeroizing::new(vec![0; self.token_bytes]);
+        entropy.fill(&mut bytes)?;
+        let random = Zeroizing::new(BASE64URL_NOPAD.encode(&bytes));
+        Ok(match self.profile {
+            Profile::LitestarAuth => PlainToken::new(random.as_str()),
+            Profile::Countersign => PlainToken::new(with_checksum(&format!("{}{}", kind.prefix(), random.as_str()))),
+        })
+    }
+
+    /// Whether `token` can be a token of `kind`, told from its text alone.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLong`] or [`Refusal::Malformed`].
+    pub fn check(&self, kind: TokenKind, token: &PlainToken) -> Result<(), Refusal> {
+        let text = token.expose();
+        if text.len() > MAX_OPAQUE_LENGTH {
+            return Err(Refusal::TooLong);
+        }
+        let well_formed = match self.profile {
+            Profile::LitestarAuth => !text.is_empty(),
+            Profile::Countersign => self.is_well_formed(kind, text),
+        };
+        if well_formed { Ok(()) } else { Err(Refusal::Malformed) }
+    }
+
+    fn is_well_formed(&self, kind: TokenKind, text: &str) -> bool {
+        let Some((body, _)) = text.split_at_checked(text.len().saturating_sub(CHECKSUM_LENGTH)) else { return false };
+        let Some(random) = body.strip_prefix(kind.prefix()) else { return false };
+        let bytes = BASE64URL_NOPAD.decode(random.as_bytes()).map(Zeroizing::new);
+        bytes.is_ok_and(|bytes| bytes.len() == self.token_bytes) && with_checksum(body) == text
+    }
+}
+
+const CHECKSUM_LENGTH: usize = 8;
+
+fn with_checksum(body: &str) -> String {
+    format!("{body}{:08x}", crc32fast::hash(body.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::entropy::SystemEntropy;
+
+    fn format(profile: Profile, bytes: usize) -> TokenFormat {
+        TokenFormat::new(profile, bytes).unwrap()
+    }
+
+    /// Conformance cases 003 and 009.
+    #[test]
+    fn original_text_is_bare_base64url() {
+        let original = format(Profile::LitestarAuth, 32);
+        let tokens: HashSet<String> = (0..10_000)
+            .map(|_| original.generate(TokenKind::Access, &SystemEntropy).unwrap().expose().to_owned())
+            .collect();
+        assert_eq!(tokens.len(), 10_000);
+        let url_safe = |token: &String| token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        assert!(tokens.iter().all(|token| token.len() == 43 && url_safe(token)));
+        assert!(TokenFormat::new(Profile::LitestarAuth, 15).is_err());
+        assert!(TokenFormat::new(Profile::LitestarAuth, 0).is_err());
+    }
+
+    #[test]
+    fn kinds_do_not_mix_and_every_altered_character_shows() {
+        let ours = format(Profile::Countersign, 32);
+        let token = ours.generate(TokenKind::Access, &SystemEntropy).unwrap();
+        assert_eq!(token.expose().len(), 55);
+        assert_eq!(ours.check(TokenKind::Access, &token), Ok(()));
+        assert_eq!(ours.check(TokenKind::Refresh, &token), Err(Refusal::Malformed));
+        for at in 0..token.expose().len() {
+            let mut bytes = token.expose().as_bytes().to_vec();
+            bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
+            let altered = PlainToken::new(String::from_utf8(bytes).unwrap());
+            assert_eq!(ours.check(TokenKind::Access, &altered), Err(Refusal::Malformed), "at {at}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_parser(text in ".{0,80}") {
+            let token = PlainToken::new(text);
+            for kind in [TokenKind::Access, TokenKind::Refresh] {
+                prop_assert!(format(Profile::Countersign, 32).check(kind, &token).is_err());
+            }
+        }
+    }
+}
