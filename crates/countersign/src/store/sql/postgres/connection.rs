@@ -1,11 +1,10 @@
-//! Connections to PostgreSQL: shared ones that come back by themselves, and exclusive ones for transactions.
+//! Connections to PostgreSQL, and the shared ones that come back by themselves.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::{TryStreamExt, pin_mut};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Error, NoTls, Statement as Prepared};
@@ -25,7 +24,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    async fn connect(&self) -> Result<Connection, Trouble> {
+    /// A new connection.
+    pub(super) async fn connect(&self) -> Result<Connection, Trouble> {
         self.open().await.map_err(|error| Trouble::Said(Stage::Connecting, error))
     }
 
@@ -101,7 +101,7 @@ impl Connection {
         self.statements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
 }
@@ -159,47 +159,5 @@ impl Slot {
     fn live(&self) -> Option<Arc<Connection>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().filter(|connection| !connection.is_closed()).cloned()
-    }
-}
-
-/// Connections that serve one caller at a time.
-pub(super) struct Exclusive {
-    permits: Semaphore,
-    idle: Mutex<Vec<Connection>>,
-}
-
-impl Exclusive {
-    pub(super) fn new(connections: usize) -> Self {
-        Self { permits: Semaphore::new(connections), idle: Mutex::default() }
-    }
-
-    /// A connection of the caller's own, closed unless it is given back.
-    pub(super) async fn take(&self, target: &Target) -> Result<Taken<'_>, Trouble> {
-        let permit = self.permits.acquire().await.ok();
-        let idle = loop {
-            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            if idle.as_ref().is_none_or(|connection| !connection.is_closed()) {
-                break idle;
-            }
-        };
-        let connection = match idle {
-            Some(connection) => connection,
-            None => target.connect().await?,
-        };
-        Ok(Taken { connection, home: self, _permit: permit })
-    }
-}
-
-/// A connection taken from its [`Exclusive`] home.
-pub(super) struct Taken<'a> {
-    pub(super) connection: Connection,
-    home: &'a Exclusive,
-    _permit: Option<SemaphorePermit<'a>>,
-}
-
-impl Taken<'_> {
-    /// Keeps the connection for the next caller. It must have no transaction open.
-    pub(super) fn give_back(self) {
-        self.home.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.connection);
     }
 }

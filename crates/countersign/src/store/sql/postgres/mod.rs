@@ -14,9 +14,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
 
-use self::connection::{Connection, Exclusive, Slot, Target};
+use self::connection::{Connection, Slot, Target};
 use self::error::Trouble;
 use crate::error::{ConfigError, Failure};
+use crate::store::sql::pool::Pool;
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
 
@@ -43,7 +44,7 @@ pub struct PostgresDriver {
     timeout: Duration,
     readers: Slots,
     writers: Slots,
-    exclusive: Exclusive,
+    exclusive: Pool<Connection>,
 }
 
 impl fmt::Debug for PostgresDriver {
@@ -69,7 +70,7 @@ impl PostgresDriver {
             timeout: options.timeout,
             readers: Slots::new(connections),
             writers: Slots::new(connections),
-            exclusive: Exclusive::new(connections),
+            exclusive: Pool::new(connections),
         })
     }
 
@@ -128,14 +129,19 @@ impl PostgresDriver {
         script: &Script,
         params: &[Value],
     ) -> Result<Outcome, Trouble> {
+        let turn = self.in_time(deadline, async { Ok(self.exclusive.turn().await) }).await?;
+        let idle = std::iter::from_fn(|| turn.idle()).find(|(connection, _)| !connection.is_closed());
         // Wherever this stops, the connection is closed unless its transaction has ended.
-        let taken = self.in_time(deadline, self.exclusive.take(&self.target)).await?;
-        self.in_time(deadline, taken.connection.command("BEGIN")).await?;
-        let result = self.in_time(deadline, steps(&taken.connection, script, params)).await;
+        let connection = match idle {
+            Some((connection, _)) => connection,
+            None => self.in_time(deadline, self.target.connect()).await?,
+        };
+        self.in_time(deadline, connection.command("BEGIN")).await?;
+        let result = self.in_time(deadline, steps(&connection, script, params)).await;
         let end = if result.as_ref().is_ok_and(|outcome| is_whole(outcome, script)) { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.in_time(deadline, taken.connection.command(end)).await;
+        let ended = self.in_time(deadline, connection.command(end)).await;
         if ended.is_ok() {
-            taken.give_back();
+            turn.give_back(connection);
         }
         result.and_then(|outcome| ended.map(|()| outcome))
     }
