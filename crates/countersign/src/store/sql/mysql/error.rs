@@ -31,11 +31,9 @@ impl Trouble {
     /// Whether the connection is of no use any more.
     pub(super) fn is_loss(&self) -> bool {
         match self {
-            Self::Silence(_) => true,
-            Self::Connecting(_) => false,
+            Self::Connecting(_) | Self::Running(Error::Driver(DriverError::StmtParamsMismatch { .. })) => false,
             Self::Running(Error::Server(error)) => [1053, 1079, 1290, 1836, 1927, 4031].contains(&error.code),
-            Self::Running(Error::Driver(error)) => !matches!(error, DriverError::StmtParamsMismatch { .. }),
-            Self::Running(_) => true,
+            Self::Silence(_) | Self::Running(_) => true,
         }
     }
 

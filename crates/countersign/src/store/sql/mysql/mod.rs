@@ -23,10 +23,10 @@ use crate::store::{Row, Value};
 pub use session::MysqlSession;
 
 /// How often a script is run again that the database has rolled back.
-const REPEATS: usize = 5;
+const REPEATS: usize = 10;
 
 /// A connection that nobody has used for this long is asked whether it still lives before something is sent on it.
-const IDLE: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_millis(100);
 
 /// Runs statements on MySQL and MariaDB.
 ///

@@ -58,13 +58,11 @@ pub(super) fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, Config
 /// Checks certificates against the authorities in a PEM file, or against those of the operating system.
 fn verified(authorities: Option<PathBuf>) -> SslOpts {
     let checked = SslOpts::default().with_disable_built_in_roots(true);
-    match authorities {
-        Some(path) => checked.with_root_certs(vec![path.into()]),
-        None => {
-            let roots = rustls_native_certs::load_native_certs().certs;
-            checked.with_root_certs(roots.iter().map(|root| root.to_vec().into()).collect())
-        }
+    if let Some(path) = authorities {
+        return checked.with_root_certs(vec![path.into()]);
     }
+    let roots = rustls_native_certs::load_native_certs().certs;
+    checked.with_root_certs(roots.iter().map(|root| root.to_vec().into()).collect())
 }
 
 /// What each new connection is told. A statement that we have stopped waiting for must not go on waiting for a lock;

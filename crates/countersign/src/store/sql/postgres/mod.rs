@@ -24,7 +24,7 @@ use crate::store::{Row, Value};
 pub use session::PostgresSession;
 
 /// How often a statement is run again that can't have taken effect.
-const REPEATS: usize = 3;
+const REPEATS: usize = 10;
 
 /// Runs statements on PostgreSQL.
 ///
@@ -202,19 +202,19 @@ fn is_whole(outcome: &Outcome, script: &Script) -> bool {
 
 /// Shared connections, used in turn.
 struct Slots {
-    slots: Box<[Slot]>,
-    spare: Slot,
+    first: Slot,
+    more: Box<[Slot]>,
     turn: AtomicUsize,
 }
 
 impl Slots {
     fn new(connections: usize) -> Self {
-        let slots = (1..connections).map(|_| Slot::default()).collect();
-        Self { slots, spare: Slot::default(), turn: AtomicUsize::new(0) }
+        let more = (1..connections).map(|_| Slot::default()).collect();
+        Self { first: Slot::default(), more, turn: AtomicUsize::new(0) }
     }
 
     fn next(&self) -> &Slot {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.slots.get(turn % self.slots.len().saturating_add(1)).unwrap_or(&self.spare)
+        self.more.get(turn % self.more.len().saturating_add(1)).unwrap_or(&self.first)
     }
 }

@@ -102,7 +102,7 @@ mod tests {
             "postgres:hunter2",
             "postgres://u:hunter2@h/d?sslmode=hunter2",
             "postgres://u:hunter2@h:port/d",
-            "postgres://u:x?hunter2@h/d",
+            "postgres://h/d?hunter2=x",
             "postgres://",
         ] {
             let error = Parsed::parse(url).err().unwrap_or_else(|| panic!("{url} was accepted"));

@@ -67,6 +67,7 @@ fn put_int(int: i64, ty: &Type, out: &mut BytesMut) -> Result<(), Boxed> {
 /// Saturates to PostgreSQL's `infinity`.
 const fn since_2000(moment: Timestamp) -> i64 {
     match moment.as_micros().saturating_sub(EPOCH) {
+        _ if moment.as_micros() == i64::MAX => i64::MAX,
         END.. => i64::MAX,
         ..EARLIEST => i64::MIN,
         micros => micros,
