@@ -136,8 +136,14 @@ impl Algorithm {
 /// What the backend needs to know of an algorithm.
 pub(crate) enum Family {
     /// `length` is the tag's length and the least length of a secret, in bytes (RFC 7518 section 3.2).
-    Hmac { digest: hmac::Algorithm, length: usize },
-    Rsa { verify: &'static RsaParameters, sign: &'static RsaSignatureEncoding },
+    Hmac {
+        digest: hmac::Algorithm,
+        length: usize,
+    },
+    Rsa {
+        verify: &'static RsaParameters,
+        sign: &'static RsaSignatureEncoding,
+    },
     /// `curve` is its name in a JWK, `field` the length of a coordinate in bytes.
     Ecdsa {
         verify: &'static EcdsaVerificationAlgorithm,

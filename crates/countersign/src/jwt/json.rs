@@ -295,7 +295,8 @@ mod tests {
 
     #[test]
     fn reads_escapes_and_numbers() {
-        let object = Object::parse(br#" { "a" : "\u00e9\ud83d\ude00\n\/" , "b": -0, "c": 1.5e3, "d": 9223372036854775808 } "#);
+        let object =
+            Object::parse(br#" { "a" : "\u00e9\ud83d\ude00\n\/" , "b": -0, "c": 1.5e3, "d": 9223372036854775808 } "#);
         let object = object.unwrap();
         assert_eq!(object.member("a"), Some(&Value::Text("é😀\n/".into())));
         assert_eq!(object.member("b"), Some(&Value::Int(0)));

@@ -6,8 +6,8 @@ use data_encoding::BASE64URL_NOPAD;
 use crate::error::{Failure, Refusal};
 use crate::jwt::header::{HeaderRules, KidRule};
 use crate::jwt::json::Object;
-use crate::jwt::key::{KeyRing, SigningKey, VerifyingKey};
 use crate::jwt::jws;
+use crate::jwt::key::{KeyRing, SigningKey, VerifyingKey};
 
 /// Verifies a compact JWS of any payload and returns the payload. A `kid`, where there is one, has to name a key of
 /// the ring.

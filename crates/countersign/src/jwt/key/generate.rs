@@ -1,7 +1,7 @@
 //! Makes new keys.
 
-use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use zeroize::Zeroizing;

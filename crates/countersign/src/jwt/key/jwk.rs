@@ -105,11 +105,15 @@ mod tests {
 
     #[test]
     fn points_of_small_order_are_no_keys() {
-        let points = [[0; 32], std::array::from_fn(|at| u8::from(at == 0)), std::array::from_fn(|at| match at {
-            0 => 0xEC,
-            31 => 0xFF,
-            _ => 0xFF,
-        })];
+        let points = [
+            [0; 32],
+            std::array::from_fn(|at| u8::from(at == 0)),
+            std::array::from_fn(|at| match at {
+                0 => 0xEC,
+                31 => 0xFF,
+                _ => 0xFF,
+            }),
+        ];
         for point in points {
             let jwk = ED25519.replace("fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo", &BASE64URL_NOPAD.encode(&point));
             assert!(read(Algorithm::EdDsa, &jwk).is_err());

@@ -24,6 +24,10 @@ pub(crate) fn checked_kid(kid: &str) -> Result<Arc<str>, ConfigError> {
     if (1..=128).contains(&kid.len()) && kid.bytes().all(plain) {
         Ok(kid.into())
     } else {
-        Err(ConfigError::new("kid", "is empty, too long, or has characters that need escapes", "use 1 to 128 letters and digits"))
+        Err(ConfigError::new(
+            "kid",
+            "is empty, too long, or has characters that need escapes",
+            "use 1 to 128 letters and digits",
+        ))
     }
 }

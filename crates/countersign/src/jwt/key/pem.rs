@@ -100,7 +100,10 @@ mod tests {
             &good.repeat(2),
         ];
         for text in bad {
-            assert_eq!(read("verify_key", text).err().map(|error| error.setting().to_owned()).as_deref(), Some("verify_key"));
+            assert_eq!(
+                read("verify_key", text).err().map(|error| error.setting().to_owned()).as_deref(),
+                Some("verify_key")
+            );
         }
     }
 
