@@ -23,6 +23,7 @@ mod token;
 pub mod tower;
 pub mod transport;
 mod user;
+mod value;
 
 pub use answer::{
     Answer, Authenticated, Destroyed, Invalidated, IssuedToken, NotASessionId, Rotation, SessionId, TokenPair,
