@@ -1,6 +1,12 @@
 //! What a token is worth: issue, validate, rotate, revoke.
 
+mod database;
+mod refresh;
+
 use async_trait::async_trait;
+
+pub use database::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
+pub use refresh::{Found, Grant, Sessions};
 
 use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken, Rotation, SessionId, TokenPair};
 use crate::error::Failure;
