@@ -1,2 +1,2 @@
-//! placeholder
+//! tmp
 fn main() {}
