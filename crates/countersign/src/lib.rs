@@ -12,6 +12,7 @@ pub mod store;
 pub mod strategy;
 mod token;
 mod user;
+mod value;
 
 pub use answer::{
     Answer, Authenticated, Destroyed, Invalidated, IssuedToken, NotASessionId, Rotation, SessionId, TokenPair,

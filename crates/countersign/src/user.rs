@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::error::Failure;
-use crate::store::Row;
+use crate::value::Row;
 
 /// The kinds of value that can be a user id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,14 +5,13 @@
 
 mod record;
 pub mod sql;
-mod value;
 
 use async_trait::async_trait;
 
+pub use crate::value::{Row, Value, ValueError};
 pub use record::{
     AccessRecord, JoinedUser, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
 };
-pub use value::{Row, Value, ValueError};
 
 use crate::answer::SessionId;
 use crate::error::Failure;
