@@ -14,6 +14,14 @@ pub enum Error {
     /// A store or another part didn't do its work.
     #[error("{0}")]
     Failure(#[from] Failure),
+    /// The database doesn't do its work.
+    #[error("COUNTERSIGN_DATABASE_URL: the database at {database} doesn't answer")]
+    Store {
+        /// Which database, without its password.
+        database: String,
+        /// What it did.
+        failure: Failure,
+    },
     /// The system refused something.
     #[error("{what}: {source}")]
     Io {
@@ -41,7 +49,7 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
-            Self::Failure(_) | Self::Io { .. } | Self::Refused(_) => ExitCode::FAILURE,
+            Self::Failure(_) | Self::Store { .. } | Self::Io { .. } | Self::Refused(_) => ExitCode::FAILURE,
         }
     }
 
@@ -50,7 +58,7 @@ impl Error {
         match self {
             Self::Config(_) => ConfigError::CODE,
             Self::Usage(_) => "USAGE_INVALID",
-            Self::Failure(_) => "STORE_UNAVAILABLE",
+            Self::Failure(_) | Self::Store { .. } => "STORE_UNAVAILABLE",
             Self::Io { .. } => "SYSTEM_REFUSED",
             Self::Refused(_) => "REFUSED",
         }
@@ -59,8 +67,9 @@ impl Error {
     /// The whole story, causes included, on one line.
     pub fn story(&self) -> String {
         let mut story = self.to_string();
-        let mut cause = match self {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = match self {
             Self::Failure(failure) => std::error::Error::source(failure),
+            Self::Store { failure, .. } => Some(failure),
             _ => None,
         };
         while let Some(error) = cause {

@@ -86,6 +86,8 @@ pub struct Tokens {
     pub profile: Profile,
     /// How long they live.
     pub lifetimes: Lifetimes,
+    /// When a session ends however often it is refreshed.
+    pub session_lifetime: Duration,
     /// Failed logins; `None` for no limit.
     pub login_limit: Option<LoginLimit>,
     /// Threads that hash passwords.
@@ -125,6 +127,7 @@ impl Tokens {
             strategy: sources.parse(&STRATEGY, parse::one_of(STRATEGIES))?,
             profile: sources.parse(&PROFILE, parse::one_of(PROFILES))?,
             lifetimes: lifetimes(sources)?,
+            session_lifetime: sources.parse(&SESSION_LIFETIME, lifetime)?,
             login_limit: sources.parse(&LOGIN_LIMIT, login_limit)?,
             password_threads: sources.parse(&PASSWORD_THREADS, password_threads)?,
             password_queue: sources.parse(&PASSWORD_QUEUE, parse::number(1..=65_536))?,
