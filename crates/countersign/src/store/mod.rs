@@ -3,12 +3,15 @@
 //! A [`TokenStore`] is persistence alone: few operations, each one atomic, on digests and on times that are passed in.
 //! What a token is worth (lifetimes, account state, which reuse is theft) is the strategy's business.
 
+mod memory;
 mod record;
+mod shared;
 pub mod sql;
 
 use async_trait::async_trait;
 
 pub use crate::value::{Row, Value, ValueError};
+pub use memory::MemoryStore;
 pub use record::{
     AccessRecord, JoinedUser, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
 };

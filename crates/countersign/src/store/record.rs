@@ -71,7 +71,7 @@ pub struct RefreshRecord {
     pub user: UserKey,
     /// The session it belongs to.
     pub session: Option<SessionId>,
-    /// When it was issued; `None` when the row holds something that is no time.
+    /// When it was issued; `None` when the row holds something that is no time, and the token is then expired.
     pub created_at: Option<Timestamp>,
     /// When it ends if it isn't used; `None` when it ages by `created_at`.
     pub expires_at: Option<Timestamp>,
@@ -92,6 +92,9 @@ pub struct Rotate {
     pub created_at: Timestamp,
     /// When the successor ends if it isn't used.
     pub expires_at: Option<Timestamp>,
+    /// When the session ends whatever happens, for a presented token whose record doesn't say: an end that is recorded
+    /// already never moves.
+    pub session_expires_at: Option<Timestamp>,
     /// The access token that is issued with the successor.
     pub access: Option<NewAccess>,
 }

@@ -56,6 +56,11 @@ impl TokenFormat {
         Ok(Self { profile, token_bytes })
     }
 
+    /// For a number of bytes that is known to be in range.
+    pub(crate) const fn standard(profile: Profile, token_bytes: usize) -> Self {
+        Self { profile, token_bytes }
+    }
+
     /// Makes a new token of `kind`.
     ///
     /// # Errors

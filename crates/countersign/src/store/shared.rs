@@ -1,0 +1,68 @@
+//! A shared store is a store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::answer::SessionId;
+use crate::error::Failure;
+use crate::store::{
+    AccessRecord, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept, TokenStore,
+};
+use crate::token::StoredToken;
+use crate::user::UserKey;
+
+#[async_trait]
+impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
+    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure> {
+        (**self).insert_access(access).await
+    }
+
+    async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
+        (**self).find_access(token).await
+    }
+
+    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+        (**self).remove_access(token, owner).await
+    }
+
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {
+        (**self).insert_refresh(refresh, access).await
+    }
+
+    async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
+        (**self).find_refresh(token).await
+    }
+
+    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+        (**self).rotate(rotate).await
+    }
+
+    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+        (**self).remove_refresh(token, owner).await
+    }
+
+    async fn end_session(&self, session: SessionId, owner: Option<&UserKey>) -> Result<u64, Failure> {
+        (**self).end_session(session, owner).await
+    }
+
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
+        (**self).sessions(user, page).await
+    }
+
+    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
+        (**self).remove_user(user).await
+    }
+
+    async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
+        (**self).sweep(limit).await
+    }
+
+    async fn ping(&self) -> Result<(), Failure> {
+        (**self).ping().await
+    }
+
+    fn is_durable(&self) -> bool {
+        (**self).is_durable()
+    }
+}

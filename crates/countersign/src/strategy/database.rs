@@ -1,0 +1,240 @@
+//! Opaque tokens, looked up in a store: `DatabaseTokenStrategy` of the strategies page.
+
+mod builder;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use builder::DatabaseTokenStrategyBuilder;
+
+use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken, Rotation, SessionId, TokenPair};
+use crate::clock::Timestamp;
+use crate::error::{Failure, Refusal};
+use crate::store::{AccessRecord, JoinedUser, TokenStore};
+use crate::strategy::{Found, RefreshableStrategy, Sessions, Strategy};
+use crate::token::PlainToken;
+use crate::user::{User, UserId, UserKey, UserManager};
+
+/// Issues random tokens and keeps their digests in a [`TokenStore`].
+///
+/// ```
+/// use countersign::store::MemoryStore;
+/// use countersign::strategy::DatabaseTokenStrategy;
+/// use countersign::{Failure, Secret, Strategy, SystemEntropy, User};
+///
+/// struct Account { id: i64 }
+/// impl User for Account {
+///     type Id = i64;
+///     fn id(&self) -> &i64 { &self.id }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let strategy = DatabaseTokenStrategy::builder(MemoryStore::new())
+///     .token_hash_secret(&Secret::generate(&SystemEntropy)?)
+///     .build()?;
+/// let users = |id: i64| async move { Ok::<_, Failure>(Some(Account { id })) };
+///
+/// let issued = strategy.write_token(&Account { id: 7 }).await?;
+/// let answer = strategy.read_token(Some(&issued.token), &users).await?;
+/// assert_eq!(answer.accepted().map(|accepted| accepted.user.id), Some(7));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct DatabaseTokenStrategy<S = Arc<dyn TokenStore>> {
+    sessions: Sessions<S>,
+}
+
+impl<S: TokenStore> DatabaseTokenStrategy<S> {
+    /// Starts building a strategy over `store`.
+    pub fn builder(store: S) -> DatabaseTokenStrategyBuilder<S> {
+        DatabaseTokenStrategyBuilder::new(store)
+    }
+
+    /// The sessions behind the refresh tokens.
+    pub const fn sessions(&self) -> &Sessions<S> {
+        &self.sessions
+    }
+
+    /// Removes expired tokens in batches of at most `batch` rows of each kind, so that nobody waits long for a lock;
+    /// how many there were. `progress` is told the count so far after each batch. It may be interrupted and called
+    /// again at any time (the strategies page: `cleanup_expired_tokens`).
+    ///
+    /// # Errors
+    /// [`Failure`] when the store can't be asked. What was removed before stays removed.
+    pub async fn cleanup_expired(&self, batch: u32, progress: &mut (dyn FnMut(u64) + Send)) -> Result<u64, Failure> {
+        let mut removed: u64 = 0;
+        loop {
+            let swept = self.sessions.sweep(batch.max(1)).await?;
+            removed = removed.saturating_add(swept.access).saturating_add(swept.refresh);
+            progress(removed);
+            if !swept.more {
+                return Ok(removed);
+            }
+        }
+    }
+
+    async fn look_up(&self, token: &PlainToken) -> Result<Option<AccessRecord>, Failure> {
+        for stored in self.sessions.stored_forms(token) {
+            if let Some(record) = self.sessions.store().find_access(&stored).await? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// When the token was issued and when it ends; `None` when its row holds no time.
+    fn times(&self, record: &AccessRecord) -> Option<(Timestamp, Timestamp)> {
+        let lifetime = self.sessions.lifetimes().access();
+        match (record.created_at, record.expires_at) {
+            (Some(created), end) => Some((created, end.unwrap_or_else(|| created.saturating_add(lifetime)))),
+            (None, _) => None,
+        }
+    }
+
+    async fn find<U: User>(
+        &self,
+        token: &PlainToken,
+        users: &dyn UserManager<U>,
+    ) -> Result<Result<(Found, U), Refusal>, Failure> {
+        let found = match self.sessions.find(token).await? {
+            Ok(found) => found,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let Some(id) = U::Id::from_key(found.user().clone()) else { return Ok(Err(Refusal::Subject)) };
+        Ok(match users.get(&id).await? {
+            None => Err(Refusal::UserUnknown),
+            Some(user) if !user.is_active() => Err(Refusal::UserInactive),
+            Some(user) => Ok((found, user)),
+        })
+    }
+}
+
+#[async_trait]
+impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
+    async fn read_token(&self, token: Option<&PlainToken>, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
+        let Some(token) = token else { return Ok(Answer::NotOffered) };
+        if let Err(refusal) = self.sessions.check_access(token) {
+            return Ok(Answer::Refused(refusal));
+        }
+        let Some(record) = self.look_up(token).await? else { return Ok(Answer::Refused(Refusal::Unknown)) };
+        let (issued_at, expires_at) = match self.times(&record) {
+            Some(times) if times.1 > self.sessions.now() => times,
+            _ => return Ok(Answer::Refused(Refusal::Expired)),
+        };
+        let session = record.session;
+        Ok(match user_of(record, users).await? {
+            Ok(user) => Answer::Accepted(Authenticated::new(user, session, issued_at, expires_at)),
+            Err(refusal) => Answer::Refused(refusal),
+        })
+    }
+
+    async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure> {
+        let (issued, record) = self.sessions.access_token(&user.id().to_key(), None, None, self.sessions.now())?;
+        self.sessions.store().insert_access(&record).await?;
+        Ok(issued)
+    }
+
+    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
+        if self.sessions.check_access(token).is_err() {
+            return Ok(Destroyed::AlreadyInvalid);
+        }
+        let owner = user.id().to_key();
+        let mut destroyed = Destroyed::AlreadyInvalid;
+        for stored in self.sessions.stored_forms(token) {
+            if self.sessions.store().remove_access(&stored, Some(&owner)).await? {
+                destroyed = Destroyed::Revoked;
+            }
+        }
+        Ok(destroyed)
+    }
+
+    async fn invalidate_all(&self, user: &U::Id) -> Result<Invalidated, Failure> {
+        Ok(Invalidated::All(self.sessions.invalidate(&user.to_key()).await?))
+    }
+
+    fn revocation_is_durable(&self) -> bool {
+        self.sessions.store().is_durable()
+    }
+
+    fn as_refreshable(&self) -> Option<&dyn RefreshableStrategy<U>> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl<U: User, S: TokenStore> RefreshableStrategy<U> for DatabaseTokenStrategy<S> {
+    async fn open_session(&self, user: &U) -> Result<TokenPair, Failure> {
+        self.sessions.open_with_access(&self.sessions.begin(user.id().to_key())?).await
+    }
+
+    async fn refresh_session(
+        &self,
+        token: &PlainToken,
+        users: &dyn UserManager<U>,
+    ) -> Result<Rotation<U, TokenPair>, Failure> {
+        let (found, user) = match self.find(token, users).await? {
+            Ok(found) => found,
+            Err(refusal) => return Ok(Rotation::Refused(refusal)),
+        };
+        Ok(rotation(user, self.sessions.rotate_with_access(&found).await?))
+    }
+
+    async fn write_refresh_token(&self, user: &U) -> Result<IssuedToken, Failure> {
+        self.sessions.open(&self.sessions.begin(user.id().to_key())?).await
+    }
+
+    async fn rotate_refresh_token(
+        &self,
+        token: &PlainToken,
+        users: &dyn UserManager<U>,
+    ) -> Result<Rotation<U, IssuedToken>, Failure> {
+        let (found, user) = match self.find(token, users).await? {
+            Ok(found) => found,
+            Err(refusal) => return Ok(Rotation::Refused(refusal)),
+        };
+        Ok(rotation(user, self.sessions.rotate(&found).await?))
+    }
+
+    async fn end_session_of(&self, refresh: &PlainToken) -> Result<Destroyed, Failure> {
+        self.sessions.end_of(refresh).await
+    }
+
+    async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
+        self.sessions.end(session, Some(&user.to_key())).await
+    }
+}
+
+fn rotation<U, T>(user: U, outcome: Result<T, Refusal>) -> Rotation<U, T> {
+    match outcome {
+        Ok(issued) => Rotation::Rotated { user, issued },
+        Err(refusal) => Rotation::Refused(refusal),
+    }
+}
+
+async fn user_of<U: User>(record: AccessRecord, users: &dyn UserManager<U>) -> Result<Result<U, Refusal>, Failure> {
+    match record.joined_user {
+        JoinedUser::Absent => return Ok(Err(Refusal::UserUnknown)),
+        JoinedUser::Row(row) => {
+            if let Some(user) = users.read_joined(&row) {
+                return user.map(Ok);
+            }
+        }
+        JoinedUser::NotJoined => {}
+    }
+    get(record.user, users).await
+}
+
+async fn get<U: User>(key: UserKey, users: &dyn UserManager<U>) -> Result<Result<U, Refusal>, Failure> {
+    let Some(id) = U::Id::from_key(key) else { return Ok(Err(Refusal::Subject)) };
+    Ok(users.get(&id).await?.ok_or(Refusal::UserUnknown))
+}
+
+impl<S> fmt::Debug for DatabaseTokenStrategy<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DatabaseTokenStrategy").field(&self.sessions).finish()
+    }
+}
