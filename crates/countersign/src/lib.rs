@@ -11,6 +11,8 @@ mod entropy;
 mod error;
 mod origin;
 mod outcome;
+#[cfg(feature = "jwt")]
+pub mod jwt;
 mod policy;
 #[cfg(feature = "tower")]
 mod problem;
