@@ -8,8 +8,8 @@ use std::sync::Arc;
 use countersign::denylist::DenylistStore;
 use countersign::store::TokenStore;
 use countersign::store::sql::{
-    Applied, Database, DatabaseOptions, DatabaseTokenModels, Migration, MigrationSet, Migrator, SetupError,
-    SqlDenylist, SqlStore, UserTable,
+    Applied, Database, DatabaseOptions, DatabaseTokenModels, Migration, MigrationSet, Migrator, SetupError, SqlStore,
+    UserTable,
 };
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Sessions};
 use countersign::transport::{BearerTransport, CookieTransport};
@@ -156,15 +156,12 @@ struct Parts {
 
 impl Parts {
     fn new(database: Database, secret: &Secret) -> Result<Self, ConfigError> {
-        let users = UserTable {
-            table: "user".into(),
-            id: "id".into(),
-            columns: COLUMNS.into_iter().map(Into::into).collect(),
-        };
+        let users =
+            UserTable { table: "user".into(), id: "id".into(), columns: COLUMNS.into_iter().map(Into::into).collect() };
         let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users)?;
         Ok(Self {
             store: SqlStore::new(database.clone(), models),
-            denylist: Arc::new(SqlDenylist::new(database.clone())),
+            denylist: Arc::new(countersign::denylist::MemoryDenylist::default()),
             database,
             digests: DigestKeyRing::new("default", secret)?,
             clock: Arc::new(SystemClock),
@@ -209,7 +206,12 @@ impl Parts {
         Ok(Arc::new(builder.build()?))
     }
 
-    fn assemble(self, config: &Config, strategy: Arc<dyn Strategy<Account>>, secret: &Secret) -> Result<Services, Error> {
+    fn assemble(
+        self,
+        config: &Config,
+        strategy: Arc<dyn Strategy<Account>>,
+        secret: &Secret,
+    ) -> Result<Services, Error> {
         let driver = self.database.driver();
         let accounts = Accounts::new(Arc::clone(&driver));
         let throttle = Throttle::new(driver, secret, config.tokens.login_limit)?;

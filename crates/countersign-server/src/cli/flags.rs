@@ -41,7 +41,8 @@ impl FromArgMatches for SettingFlags {
 fn arguments() -> Vec<Arg> {
     let mut arguments = Vec::new();
     for setting in all_settings() {
-        let default = if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
+        let default =
+            if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
         let help = format!("{}{default} [env: {}]", setting.help, setting.env());
         let mut flag = argument(setting.key.to_owned(), setting.flag()).help(help).value_name(setting.form);
         if setting.kind == Kind::Switch {

@@ -33,7 +33,8 @@ impl PasswordSource {
 }
 
 fn ask() -> Result<Zeroizing<String>, Error> {
-    let prompt = |text| rpassword::prompt_password(text).map(Zeroizing::new).map_err(Error::io("can't ask for a password"));
+    let prompt =
+        |text| rpassword::prompt_password(text).map(Zeroizing::new).map_err(Error::io("can't ask for a password"));
     let password = prompt("Password: ")?;
     let again = prompt("Again: ")?;
     if password == again { Ok(password) } else { Err(Error::Usage("the two passwords differ".to_owned())) }

@@ -4,11 +4,10 @@ use countersign::jwt::{Algorithm, KeyRing, SigningKey, VerifyingKey, generate_se
 use countersign::{ConfigError, Profile, Secret, SystemEntropy};
 use zeroize::Zeroizing;
 
-use crate::config::{
-    Config, DatabaseUrl, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting,
-    StrategyKind,
-};
 use crate::compose::renamed;
+use crate::config::{
+    Config, DatabaseUrl, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind,
+};
 use crate::data_dir::DataDir;
 use crate::error::Error;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use countersign::store::TokenStore;
 use countersign::Problem;
+use countersign::store::TokenStore;
 use serde_json::{Value, json};
 
 /// The process runs and answers. No store is asked.

@@ -24,11 +24,8 @@ const EMAIL_INVALID: Problem =
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "REGISTER_EMAIL_INVALID", "This is not an email address.");
 
 /// 422: the password is too short or too long.
-const PASSWORD_INVALID: Problem = Problem::new(
-    StatusCode::UNPROCESSABLE_ENTITY,
-    "REGISTER_PASSWORD_INVALID",
-    "A password has 8 to 1024 bytes.",
-);
+const PASSWORD_INVALID: Problem =
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "REGISTER_PASSWORD_INVALID", "A password has 8 to 1024 bytes.");
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
