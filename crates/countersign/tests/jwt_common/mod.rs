@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use countersign::{Clock, Failure, Timestamp, User, UserManager};
+use countersign::{Clock, Failure, Timestamp, User, UserId, UserManager};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -33,6 +33,10 @@ impl TestClock {
         Arc::new(Self(Mutex::new(Timestamp::from_unix_seconds(seconds))))
     }
 
+    pub(crate) fn at_micros(micros: i64) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Timestamp::from_micros(micros))))
+    }
+
     pub(crate) fn set(&self, seconds: i64) {
         *self.0.lock().unwrap() = Timestamp::from_unix_seconds(seconds);
     }
@@ -45,8 +49,8 @@ impl Clock for TestClock {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Account {
-    pub(crate) id: Uuid,
+pub(crate) struct Account<I = Uuid> {
+    pub(crate) id: I,
     pub(crate) email: Option<String>,
     pub(crate) password_hash: Option<String>,
     pub(crate) active: bool,
@@ -59,10 +63,10 @@ impl Account {
     }
 }
 
-impl User for Account {
-    type Id = Uuid;
+impl<I: UserId> User for Account<I> {
+    type Id = I;
 
-    fn id(&self) -> &Uuid {
+    fn id(&self) -> &I {
         &self.id
     }
 
@@ -80,36 +84,35 @@ impl User for Account {
 }
 
 /// Accounts in memory, and the ids that were asked for.
-#[derive(Default)]
-pub(crate) struct Accounts {
-    by_id: Mutex<HashMap<Uuid, Account>>,
-    asked: Mutex<Vec<Uuid>>,
+pub(crate) struct Accounts<I = Uuid> {
+    by_id: Mutex<HashMap<I, Account<I>>>,
+    asked: Mutex<Vec<I>>,
 }
 
-impl Accounts {
-    pub(crate) fn of(accounts: impl IntoIterator<Item = Account>) -> Self {
-        let this = Self::default();
+impl<I: UserId> Accounts<I> {
+    pub(crate) fn of(accounts: impl IntoIterator<Item = Account<I>>) -> Self {
+        let this = Self { by_id: Mutex::default(), asked: Mutex::default() };
         accounts.into_iter().for_each(|account| this.put(account));
         this
     }
 
-    pub(crate) fn put(&self, account: Account) {
-        self.by_id.lock().unwrap().insert(account.id, account);
+    pub(crate) fn put(&self, account: Account<I>) {
+        self.by_id.lock().unwrap().insert(account.id.clone(), account);
     }
 
-    pub(crate) fn remove(&self, id: &Uuid) {
+    pub(crate) fn remove(&self, id: &I) {
         self.by_id.lock().unwrap().remove(id);
     }
 
-    pub(crate) fn asked(&self) -> Vec<Uuid> {
+    pub(crate) fn asked(&self) -> Vec<I> {
         self.asked.lock().unwrap().clone()
     }
 }
 
 #[async_trait]
-impl UserManager<Account> for Accounts {
-    async fn get(&self, id: &Uuid) -> Result<Option<Account>, Failure> {
-        self.asked.lock().unwrap().push(*id);
+impl<I: UserId> UserManager<Account<I>> for Accounts<I> {
+    async fn get(&self, id: &I) -> Result<Option<Account<I>>, Failure> {
+        self.asked.lock().unwrap().push(id.clone());
         Ok(self.by_id.lock().unwrap().get(id).cloned())
     }
 }
