@@ -10,6 +10,8 @@ mod profile;
 mod secret;
 pub mod store;
 pub mod strategy;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod token;
 mod user;
 mod value;
