@@ -106,6 +106,8 @@ mod profile;
 mod secret;
 pub mod store;
 pub mod strategy;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod token;
 #[cfg(feature = "tower")]
 pub mod tower;

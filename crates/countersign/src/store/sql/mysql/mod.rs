@@ -105,6 +105,8 @@ impl MysqlDriver {
                 self.readers.clear();
                 self.writers.clear();
             }
+            // What the steps before the failure have left in the session, as a named lock, ends with it.
+            Err(_) if script.len() > 1 => {}
             _ => turn.give_back(connection),
         }
         result
