@@ -5,6 +5,8 @@ mod clock;
 pub mod denylist;
 mod entropy;
 mod error;
+#[cfg(feature = "jwt")]
+pub mod jwt;
 mod policy;
 mod profile;
 mod secret;
