@@ -95,10 +95,6 @@ mod error;
 pub mod jwt;
 mod origin;
 mod outcome;
-mod origin;
-mod outcome;
-#[cfg(feature = "jwt")]
-pub mod jwt;
 mod policy;
 #[cfg(feature = "tower")]
 mod problem;
