@@ -10,6 +10,8 @@
 )]
 
 mod memory;
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+mod servers;
 
 use countersign::testing::SuiteReport;
 
