@@ -10,8 +10,8 @@ use std::time::Duration;
 use countersign::store::{MemoryStore, TokenStore};
 use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{
-    Answer, AuthenticationBackend, Authenticator, FailureKind, LoggedOut, PlainToken, Profile, Refusal, Rotation,
-    TokenPair, TokenShape,
+    Answer, AuthenticationBackend, Authenticator, AuthenticatorBuilder, FailureKind, LoggedOut, PlainToken, Profile,
+    Refusal, Rotation, TokenPair, TokenShape,
 };
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -214,7 +214,7 @@ fn what_could_not_tell_tokens_apart_does_not_build() {
     ];
     for (index, (backends, setting)) in cases.into_iter().enumerate() {
         let builder = Authenticator::builder(world.members.clone());
-        let built = backends.into_iter().fold(builder, |builder, backend| builder.backend(backend)).build();
+        let built = backends.into_iter().fold(builder, AuthenticatorBuilder::backend).build();
         assert_eq!(built.unwrap_err().setting(), setting, "case {index}");
     }
 }
