@@ -80,6 +80,25 @@ async fn nothing_offered_and_nothing_readable_touch_no_store() {
     assert_eq!(world.store.calls(), 0);
 }
 
+/// The bound comes before everything, whatever the strategy itself would take.
+#[tokio::test]
+async fn a_credential_over_the_bound_is_refused_unasked() {
+    let world = World::new();
+    let tokens = log_in(&world, &web_and_api(&world), 1).await;
+    let length = tokens.access.token.expose().len();
+    let before = world.store.calls();
+    for (bound, refusal) in [(length - 1, true), (length, false)] {
+        let authenticator = Authenticator::builder(world.members.clone())
+            .backend(AuthenticationBackend::new("api", BearerTransport, world.strategy.clone()))
+            .max_token_length(bound)
+            .build()
+            .unwrap();
+        let answer = authenticator.authenticate(&headers(&[bearer(&tokens.access.token)])).await.unwrap();
+        assert_eq!(matches!(answer, Answer::Refused(Refusal::TooLong)), refusal);
+    }
+    assert_eq!(world.store.calls(), before + 1, "the accepted one alone was looked up");
+}
+
 /// SECURITY rows B-03: whichever order, equal or not, good or bad.
 #[tokio::test]
 async fn more_than_one_credential_is_refused() {

@@ -31,7 +31,7 @@ fn pair(access: &str, refresh: Option<&str>) -> TokenPair {
 /// Conformance case 117, and what surrounds it.
 #[test]
 fn bearer_header_table() {
-    let cases: [(&[&[u8]], Offered); 26] = [
+    let cases: [(&[&[u8]], Offered); 28] = [
         (&[], Offered::None),
         (&[b"bEaReR   tok"], one("tok")),
         (&[b"Bearer tok"], one("tok")),
@@ -51,6 +51,8 @@ fn bearer_header_table() {
         (&[b"Bearer tok "], Offered::Malformed),
         (&[b"Bearer \"tok\""], Offered::Malformed),
         (&[b"Bearer tok,tok"], Offered::Malformed),
+        (&[b"Bearer/tok"], Offered::Malformed),
+        (&[b"Bearer=tok"], Offered::Malformed),
         (&[b"Bearer ="], Offered::Malformed),
         (&[b"Bearer a=b"], Offered::Malformed),
         (&[b"Bearer t\xc3\xb6k"], Offered::Malformed),
