@@ -151,7 +151,10 @@ impl Row {
         }
     }
 
-    /// A moment kept as microseconds since the epoch, or as the dialect's own type; `None` for null.
+    /// A moment kept as microseconds since the epoch, as the dialect's own type, or as text; `None` for null.
+    ///
+    /// Text is read as `YYYY-MM-DD`, alone or followed by a space or `T` and `HH:MM:SS`, a fraction, and `Z` or an
+    /// offset. Without an offset it is UTC; digits beyond microseconds are dropped.
     ///
     /// # Errors
     /// [`ValueError`] when the column holds something else.
@@ -160,11 +163,59 @@ impl Row {
             Value::Null => Ok(None),
             Value::Time(moment) => Ok(Some(*moment)),
             Value::Int(micros) => Ok(Some(Timestamp::from_micros(*micros))),
+            Value::Text(text) => parse_time(text).map(Some).ok_or(wrong(column, "a time")),
             _ => Err(wrong(column, "a time")),
         }
     }
 }
 
+/// A moment as SQLite keeps it: `YYYY-MM-DD HH:MM:SS.ffffff` in UTC.
+pub(crate) fn time_text(moment: Timestamp) -> String {
+    match jiff::Timestamp::from_microsecond(moment.as_micros()) {
+        Ok(moment) => moment.strftime("%Y-%m-%d %H:%M:%S.%6f").to_string(),
+        Err(_) => "9999-12-31 23:59:59.999999".to_owned(),
+    }
+}
+
+fn parse_time(text: &str) -> Option<Timestamp> {
+    let moment = text.parse::<jiff::Timestamp>().ok().or_else(|| {
+        let civil = text.parse::<jiff::civil::DateTime>().ok()?;
+        jiff::tz::Offset::UTC.to_timestamp(civil).ok()
+    })?;
+    // Rounds towards the past: a token never lives longer for the digits that are dropped.
+    i64::try_from(moment.as_nanosecond().div_euclid(1_000)).ok().map(Timestamp::from_micros)
+}
+
 const fn wrong(column: usize, wanted: &'static str) -> ValueError {
     ValueError { column, wanted }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_spelling_of_a_time() {
+        let ten_to_noon = Timestamp::from_unix_seconds(1_768_477_800);
+        let same = [
+            "2026-01-15 11:50:00.000000",
+            "2026-01-15 11:50:00",
+            "2026-01-15T11:50:00",
+            "2026-01-15T11:50:00Z",
+            "2026-01-15 14:50:00+03:00",
+            "2026-01-15 08:50:00-03:00",
+        ];
+        for text in same {
+            assert_eq!(Row::new(vec![text.into()]).time(0), Ok(Some(ten_to_noon)), "{text}");
+        }
+        let micros = |text: &str| Row::new(vec![text.into()]).time(0).map(|time| time.unwrap().as_micros());
+        assert_eq!(micros("2026-01-15T14:50:00.5+03:00"), Ok(ten_to_noon.as_micros() + 500_000));
+        assert_eq!(micros("2026-01-15 11:50:00.123456789"), Ok(ten_to_noon.as_micros() + 123_456));
+        assert_eq!(micros("2026-01-15"), Ok(1_768_435_200_000_000));
+        for text in ["yesterday", "", "2026-13-01", "25:00"] {
+            assert!(Row::new(vec![text.into()]).time(0).is_err(), "{text}");
+        }
+        assert_eq!(time_text(ten_to_noon), "2026-01-15 11:50:00.000000");
+        assert_eq!(time_text(Timestamp::MAX).len(), 26);
+    }
 }

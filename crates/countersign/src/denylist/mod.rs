@@ -1,6 +1,10 @@
 //! Where signed tokens are revoked: ids that are refused although their signature is good.
 
+mod memory;
+
 use async_trait::async_trait;
+
+pub use memory::MemoryDenylist;
 
 use crate::clock::Timestamp;
 use crate::error::Failure;

@@ -12,6 +12,7 @@ pub use builder::DatabaseTokenStrategyBuilder;
 use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken, Rotation, SessionId, TokenPair};
 use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
+use crate::store::sql::{Driver, SqlStore};
 use crate::store::{AccessRecord, JoinedUser, TokenStore};
 use crate::strategy::{Found, RefreshableStrategy, Sessions, Strategy};
 use crate::token::{PlainToken, TokenShape};
@@ -110,6 +111,14 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
             Some(user) if !user.is_active() => Err(Refusal::UserInactive),
             Some(user) => Ok((found, user)),
         })
+    }
+}
+
+impl<D: Driver> DatabaseTokenStrategy<SqlStore<D>> {
+    /// The same strategy inside a transaction of the caller's: what it writes takes effect with the caller's commit,
+    /// and is gone after the caller's rollback (promise P12, the strategies page: `with_session`).
+    pub fn with_session<E: Driver>(&self, session: E) -> DatabaseTokenStrategy<SqlStore<E>> {
+        DatabaseTokenStrategy { sessions: self.sessions.over(self.sessions.store().within(session)) }
     }
 }
 

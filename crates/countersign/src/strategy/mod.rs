@@ -1,11 +1,15 @@
 //! What a token is worth: issue, validate, rotate, revoke.
 
 mod database;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod refresh;
 
 use async_trait::async_trait;
 
 pub use database::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
+#[cfg(feature = "jwt")]
+pub use jwt::{JwtStrategy, JwtStrategyBuilder};
 pub use refresh::{Found, Grant, Sessions};
 
 use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken, Rotation, SessionId, TokenPair};

@@ -1,6 +1,8 @@
 //! The seam between what is asked and who is asked: everything above speaks in statements and values, everything
 //! below binds them to one database.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::error::Failure;
@@ -40,4 +42,47 @@ pub trait Driver: Send + Sync {
     /// Runs a script: whole or not at all. Inside the caller's transaction it takes effect with the caller's commit,
     /// and a script that was cut short by its guard has written nothing.
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure>;
+
+    /// Whether what it acknowledged outlives this process; not so for a database in memory.
+    fn is_durable(&self) -> bool {
+        true
+    }
+}
+
+#[async_trait]
+impl<D: Driver + ?Sized> Driver for Arc<D> {
+    fn dialect(&self) -> Dialect {
+        (**self).dialect()
+    }
+
+    async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
+        (**self).fetch(statement, params).await
+    }
+
+    async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
+        (**self).run(script, params).await
+    }
+
+    fn is_durable(&self) -> bool {
+        (**self).is_durable()
+    }
+}
+
+#[async_trait]
+impl<D: Driver + ?Sized> Driver for &D {
+    fn dialect(&self) -> Dialect {
+        (**self).dialect()
+    }
+
+    async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
+        (**self).fetch(statement, params).await
+    }
+
+    async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
+        (**self).run(script, params).await
+    }
+
+    fn is_durable(&self) -> bool {
+        (**self).is_durable()
+    }
 }

@@ -1,7 +1,30 @@
 //! Tokens in SQL: SQLite, PostgreSQL, MySQL and MariaDB.
 
+mod database;
 mod dialect;
 mod driver;
+mod migrate;
+mod models;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod statements;
+mod store;
 
+pub use database::{Database, DatabaseOptions};
 pub use dialect::{Dialect, Script, Statement};
 pub use driver::{Driver, Outcome};
+pub use migrate::{Applied, Migration, MigrationSet, Migrator};
+pub use models::{DatabaseTokenModels, SetupError, TokenTable, UserTable};
+#[cfg(feature = "mysql")]
+pub use mysql::{MysqlDriver, MysqlSession};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresDriver, PostgresSession};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteDriver, SqliteTransaction};
+pub use store::SqlStore;

@@ -1,0 +1,183 @@
+//! Claims: what a token says, and what of it has to be true.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::answer::SessionId;
+use crate::clock::Timestamp;
+use crate::error::{Failure, Refusal};
+use crate::jwt::json::{Object, Value};
+
+/// The last second that a claim may name, in the year 9999. What lies beyond is a mistake of units.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+/// The longest `jti`, in bytes.
+const MAX_TOKEN_ID: usize = 128;
+
+/// What claims have to satisfy.
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimRules {
+    pub(crate) audience: Arc<str>,
+    /// `None` ignores `iss`.
+    pub(crate) issuer: Option<Arc<str>>,
+    /// One value for every comparison of times (SECURITY row C-04).
+    pub(crate) leeway: Duration,
+    /// The longest life that an accepted token may have (C-03).
+    pub(crate) max_lifetime: Duration,
+    /// The claim that holds the session fingerprint.
+    pub(crate) fingerprint_claim: Arc<str>,
+}
+
+/// Claims that satisfy the rules. The subject and the fingerprint are judged by whoever knows users.
+#[derive(Debug)]
+pub(crate) struct Claims<'t> {
+    object: Object<'t>,
+    fingerprint_claim: Arc<str>,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) session: Option<SessionId>,
+}
+
+impl<'t> Claims<'t> {
+    /// Reads the payload of a token whose signature is good, and checks it at `now`.
+    pub(crate) fn read(payload: &'t [u8], rules: &ClaimRules, now: Timestamp) -> Result<Self, Refusal> {
+        let claims = Self::read_for_revocation(payload, rules)?;
+        let (latest, earliest) = (now.saturating_add(rules.leeway), now.saturating_sub(rules.leeway));
+        if claims.expires_at <= earliest {
+            return Err(Refusal::Expired);
+        }
+        let not_before = time(claims.object.member("nbf"))?;
+        if not_before > latest || claims.issued_at > latest {
+            return Err(Refusal::NotYetValid);
+        }
+        let longest = rules.max_lifetime.saturating_add(rules.leeway);
+        if claims.expires_at.since(claims.issued_at) > longest {
+            return Err(Refusal::Lifetime);
+        }
+        Ok(claims)
+    }
+
+    /// Checks everything that no passing of time can change: a token that is refused here is good at no time.
+    pub(crate) fn read_for_revocation(payload: &'t [u8], rules: &ClaimRules) -> Result<Self, Refusal> {
+        let object = Object::parse(payload).ok_or(Refusal::Claims)?;
+        let expires_at = time(object.member("exp"))?;
+        let issued_at = time(object.member("iat"))?;
+        time(object.member("nbf"))?;
+        if !is_meant_for(object.member("aud"), &rules.audience) {
+            return Err(Refusal::Audience);
+        }
+        if let Some(issuer) = &rules.issuer
+            && !matches!(object.member("iss"), Some(Value::Text(text)) if **text == **issuer)
+        {
+            return Err(Refusal::Issuer);
+        }
+        if !object.text("jti").ok().flatten().is_some_and(is_token_id) {
+            return Err(Refusal::Claims);
+        }
+        let session = match object.text("sid").map_err(|_| Refusal::Claims)? {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| Refusal::Claims)?),
+        };
+        let fingerprint_claim = Arc::clone(&rules.fingerprint_claim);
+        Ok(Self { object, fingerprint_claim, issued_at, expires_at, session })
+    }
+
+    /// The token's id. It was checked when the claims were read.
+    pub(crate) fn token_id(&self) -> &str {
+        self.object.text("jti").ok().flatten().unwrap_or_default()
+    }
+
+    /// The subject, if it is a text that isn't empty.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        self.object.text("sub").ok().flatten().filter(|subject| !subject.is_empty())
+    }
+
+    /// The fingerprint: absent, or a text. Anything else matches nothing.
+    pub(crate) fn fingerprint(&self) -> Result<Option<&str>, Refusal> {
+        self.object.text(&self.fingerprint_claim).map_err(|_| Refusal::Fingerprint)
+    }
+}
+
+/// A time in seconds since the epoch. Fractions are dropped, as the original drops them.
+fn time(value: Option<&Value<'_>>) -> Result<Timestamp, Refusal> {
+    let seconds = match value {
+        Some(Value::Int(seconds)) => *seconds,
+        #[expect(clippy::cast_possible_truncation, reason = "dropping fractions is meant, and the cast saturates")]
+        Some(Value::Float(seconds)) => *seconds as i64,
+        _ => return Err(Refusal::Claims),
+    };
+    if (0..=LAST_SECOND).contains(&seconds) { Ok(Timestamp::from_unix_seconds(seconds)) } else { Err(Refusal::Claims) }
+}
+
+/// `aud` is a text or a list of texts, and holds ours exactly (SECURITY row C-06).
+fn is_meant_for(audience: Option<&Value<'_>>, ours: &str) -> bool {
+    match audience {
+        Some(Value::Text(audience)) => audience == ours,
+        Some(Value::List(audiences)) => {
+            audiences.iter().all(|audience| matches!(audience, Value::Text(_)))
+                && audiences.iter().any(|audience| matches!(audience, Value::Text(text) if text == ours))
+        }
+        _ => false,
+    }
+}
+
+fn is_token_id(text: &str) -> bool {
+    (1..=MAX_TOKEN_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The claims of a token to be issued, in the order in which they are written: the original's order, with `sid` in
+/// it where the token belongs to a session.
+#[derive(Debug, Serialize)]
+pub(crate) struct NewClaims<'a> {
+    pub(crate) sub: &'a str,
+    pub(crate) aud: &'a str,
+    pub(crate) iat: i64,
+    pub(crate) nbf: i64,
+    pub(crate) exp: i64,
+    pub(crate) jti: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sid: Option<SessionText>,
+}
+
+/// A session id as a claim.
+#[derive(Debug)]
+pub(crate) struct SessionText(pub(crate) SessionId);
+
+impl Serialize for SessionText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl NewClaims<'_> {
+    /// Compact JSON, with the fingerprint under its configured name at the end.
+    pub(crate) fn to_json(&self, fingerprint: Option<(&str, &str)>) -> Result<Vec<u8>, Failure> {
+        let failed = |error| Failure::internal("token writer", error);
+        let mut json = serde_json::to_vec(self).map_err(failed)?;
+        if let Some((name, value)) = fingerprint {
+            json.pop();
+            json.push(b',');
+            serde_json::to_writer(&mut json, name).map_err(failed)?;
+            json.push(b':');
+            serde_json::to_writer(&mut json, value).map_err(failed)?;
+            json.push(b'}');
+        }
+        Ok(if json.is_ascii() { json } else { escape_beyond_ascii(&json) })
+    }
+}
+
+/// Writes every character beyond ASCII as an escape, as the original does. Only texts have such characters.
+fn escape_beyond_ascii(json: &[u8]) -> Vec<u8> {
+    let mut escaped = String::with_capacity(json.len() * 2);
+    for unit in String::from_utf8_lossy(json).encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() => escaped.push(char::from(byte)),
+            _ => escaped.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
+    escaped.into_bytes()
+}

@@ -1,0 +1,58 @@
+//! The few DER structures that we look into after the backend has read them: an RSA key's numbers, and the raw point of
+//! an elliptic curve key.
+
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const SEQUENCE: u8 = 0x30;
+
+/// The key bits of a SubjectPublicKeyInfo (RFC 5280 section 4.1).
+pub(crate) fn public_key_bits(spki: &[u8]) -> Option<&[u8]> {
+    let mut outer = spki;
+    let mut info = take(&mut outer, SEQUENCE)?;
+    take(&mut info, SEQUENCE)?;
+    let bits = take(&mut info, BIT_STRING)?;
+    bits.strip_prefix(&[0])
+}
+
+/// Modulus and public exponent of an RSAPublicKey (RFC 8017 appendix A.1.1), big-endian without leading zeros.
+pub(crate) fn rsa_numbers(key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut outer = key;
+    let mut numbers = take(&mut outer, SEQUENCE)?;
+    Some((number(&mut numbers)?, number(&mut numbers)?))
+}
+
+fn number<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let digits = take(input, INTEGER)?;
+    Some(digits.strip_prefix(&[0]).unwrap_or(digits))
+}
+
+fn take<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
+    let (&first, rest) = input.split_first()?;
+    let (&short, rest) = rest.split_first()?;
+    let (length, rest) = if short < 0x80 {
+        (usize::from(short), rest)
+    } else {
+        let (digits, rest) = rest.split_at_checked(usize::from(short & 0x7F))?;
+        if digits.len() > 4 {
+            return None;
+        }
+        (digits.iter().fold(0, |length, digit| (length << 8) | usize::from(*digit)), rest)
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    *input = rest;
+    (first == tag).then_some(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_it(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = (public_key_bits(&bytes), rsa_numbers(&bytes));
+        }
+    }
+}

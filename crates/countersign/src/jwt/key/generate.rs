@@ -1,0 +1,76 @@
+//! Makes new keys.
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+use zeroize::Zeroizing;
+
+use crate::entropy::Entropy;
+use crate::error::Failure;
+use crate::jwt::algorithm::{Algorithm, Family};
+use crate::secret::Secret;
+
+/// Makes a new secret for `algorithm`: a shared secret of the tag's length, or a private key in PEM (PKCS#8; RSA of
+/// 3072 bits).
+///
+/// Shared secrets and Ed25519 keys come from `entropy`; RSA and EC keys from the cryptographic backend, which draws
+/// the randomness of their signatures too.
+///
+/// ```
+/// use countersign::SystemEntropy;
+/// use countersign::jwt::{Algorithm, SigningKey, generate_secret};
+///
+/// let secret = generate_secret(Algorithm::EdDsa, &SystemEntropy)?;
+/// assert!(secret.expose().starts_with("-----BEGIN PRIVATE KEY-----\n"));
+/// let key = SigningKey::from_secret(Algorithm::EdDsa, &secret)?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Failure`] when the entropy source or the backend can't deliver.
+pub fn generate_secret(algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Secret, Failure> {
+    let failed = |_| Failure::internal("key generator", "the backend could not make a key");
+    let pkcs8 = match algorithm.family() {
+        Family::Hmac { length, .. } => {
+            let mut bytes = Zeroizing::new(vec![0; length]);
+            entropy.fill(&mut bytes)?;
+            return as_secret(BASE64URL_NOPAD.encode(&bytes));
+        }
+        Family::Ed25519 => {
+            let mut seed = Zeroizing::new([0; 32]);
+            entropy.fill(seed.as_mut_slice())?;
+            let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice())
+                .map_err(|_| Failure::internal("key generator", "the backend refused a seed"))?;
+            pair.to_pkcs8v1().map(|der| der.as_ref().to_vec())
+        }
+        Family::Ecdsa { sign, .. } => {
+            let pair = EcdsaKeyPair::generate(sign).map_err(failed)?;
+            pair.to_pkcs8v1().map(|der| der.as_ref().to_vec())
+        }
+        Family::Rsa { .. } => {
+            let pair = RsaKeyPair::generate(KeySize::Rsa3072).map_err(failed)?;
+            pair.as_der().map(|der| der.as_ref().to_vec())
+        }
+    };
+    as_secret(private_pem(&Zeroizing::new(pkcs8.map_err(failed)?)))
+}
+
+fn as_secret(text: String) -> Result<Secret, Failure> {
+    Secret::dangerous_without_variety_check("secret", text).map_err(|error| Failure::internal("key generator", error))
+}
+
+fn private_pem(der: &[u8]) -> String {
+    let body = Zeroizing::new(BASE64.encode(der));
+    let mut pem = String::with_capacity(body.len() * 2 + 64);
+    pem.push_str("-----BEGIN PRIVATE KEY-----\n");
+    let mut rest = body.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at_checked(64).unwrap_or((rest, ""));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str("-----END PRIVATE KEY-----\n");
+    pem
+}

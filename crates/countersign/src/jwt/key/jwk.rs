@@ -1,0 +1,134 @@
+//! Reads JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037).
+
+use data_encoding::BASE64URL_NOPAD;
+use zeroize::Zeroizing;
+
+use crate::error::ConfigError;
+use crate::jwt::algorithm::{Algorithm, Family};
+use crate::jwt::json::{Object, Value};
+use crate::jwt::key::public::PublicHalf;
+use crate::jwt::key::verifying::VerifyingKey;
+
+/// The most a key may take, in bytes: an RSA key of 8192 bits takes 1,400.
+const MAX_LENGTH: usize = 8 * 1024;
+
+pub(crate) fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, ConfigError> {
+    let object = if text.len() > MAX_LENGTH { None } else { Object::parse(text.as_bytes()) };
+    let object = object.ok_or_else(|| unusable("is not one JSON object"))?;
+    check_purpose(algorithm, &object)?;
+    let key = match (text_of(&object, "kty")?, algorithm.family()) {
+        ("oct", Family::Hmac { length, .. }) => VerifyingKey::from_secret(algorithm, &bytes_of(&object, "k")?, length)?,
+        ("RSA", Family::Rsa { .. }) => {
+            let (n, e) = (bytes_of(&object, "n")?, bytes_of(&object, "e")?);
+            VerifyingKey::from_public_half(PublicHalf::from_rsa_numbers(algorithm, &n, &e)?)?
+        }
+        ("EC", Family::Ecdsa { curve, field, .. }) if text_of(&object, "crv")? == curve => {
+            let (x, y) = (bytes_of(&object, "x")?, bytes_of(&object, "y")?);
+            if x.len() != field || y.len() != field {
+                return Err(unusable("has a coordinate of the wrong length"));
+            }
+            let point = [&[4], x.as_slice(), y.as_slice()].concat();
+            VerifyingKey::from_public_half(PublicHalf::from_der(algorithm, &point)?)?
+        }
+        ("OKP", Family::Ed25519) if text_of(&object, "crv")? == "Ed25519" => {
+            let x = bytes_of(&object, "x")?;
+            if x.len() != 32 {
+                return Err(unusable("has a coordinate of the wrong length"));
+            }
+            VerifyingKey::from_public_half(PublicHalf::from_der(algorithm, &x)?)?
+        }
+        _ => return Err(unusable("is of another kind or curve than the algorithm takes")),
+    };
+    match object.text("kid").map_err(|_| unusable("has a kid that is not a text"))? {
+        Some(kid) => key.with_kid(kid),
+        None => Ok(key),
+    }
+}
+
+/// What the key says of itself has to allow verifying with `algorithm`.
+fn check_purpose(algorithm: Algorithm, object: &Object<'_>) -> Result<(), ConfigError> {
+    if object.member("d").is_some() {
+        return Err(unusable("holds a private key"));
+    }
+    let says = |name, wanted: &str| match object.member(name) {
+        None => true,
+        Some(value) => matches!(value, Value::Text(text) if text == wanted),
+    };
+    if !says("alg", algorithm.as_str()) {
+        return Err(unusable("is bound to another algorithm"));
+    }
+    let verifies = |value: &Value<'_>| matches!(value, Value::Text(text) if text == "verify");
+    let operations = match object.member("key_ops") {
+        None => true,
+        Some(Value::List(operations)) => operations.iter().any(verifies),
+        Some(_) => false,
+    };
+    if says("use", "sig") && operations { Ok(()) } else { Err(unusable("is not meant for verifying signatures")) }
+}
+
+fn text_of<'k>(object: &'k Object<'_>, name: &'static str) -> Result<&'k str, ConfigError> {
+    object.text(name).ok().flatten().ok_or_else(|| unusable("lacks a member that its kind requires"))
+}
+
+fn bytes_of(object: &Object<'_>, name: &'static str) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    let decoded = BASE64URL_NOPAD.decode(text_of(object, name)?.as_bytes());
+    decoded.map(Zeroizing::new).map_err(|_| unusable("has a member that is not base64url"))
+}
+
+fn unusable(problem: &'static str) -> ConfigError {
+    ConfigError::new("jwk", problem, "give one public key, or `oct` secret, as RFC 7517 spells it")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ED25519: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo"}"#;
+
+    #[test]
+    fn round_trips_and_binds() {
+        let key = read(Algorithm::EdDsa, ED25519).unwrap();
+        let again = read(Algorithm::EdDsa, &key.to_jwk().unwrap()).unwrap();
+        assert_eq!(again.kid(), key.kid());
+        assert!(read(Algorithm::Es256, &key.to_jwk().unwrap()).is_err());
+        assert!(read(Algorithm::EdDsa, &ED25519.replace("\"kty\"", "\"d\":\"AA\",\"kty\"")).is_err());
+    }
+
+    /// RFC 8037 appendix A.3.
+    #[test]
+    fn thumbprint_is_the_rfcs() {
+        let jwk = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        assert_eq!(read(Algorithm::EdDsa, jwk).unwrap().kid(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+
+    #[test]
+    fn points_of_small_order_are_no_keys() {
+        let points = [
+            [0; 32],
+            std::array::from_fn(|at| u8::from(at == 0)),
+            std::array::from_fn(|at| match at {
+                0 => 0xEC,
+                31 => 0xFF,
+                _ => 0xFF,
+            }),
+        ];
+        for point in points {
+            let jwk = ED25519.replace("fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo", &BASE64URL_NOPAD.encode(&point));
+            assert!(read(Algorithm::EdDsa, &jwk).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_it(text in ".{0,120}", value in "[A-Za-z0-9_-]{0,50}", algorithm in 0..Algorithm::ALL.len()) {
+            let algorithm = Algorithm::ALL[algorithm];
+            let _ = read(algorithm, &text);
+            for kind in ["oct", "RSA", "EC", "OKP"] {
+                let jwk = format!(r#"{{"kty":"{kind}","crv":"P-256","k":"{value}","n":"{value}","e":"{value}","x":"{value}","y":"{value}"}}"#);
+                let _ = read(algorithm, &jwk);
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Keys: parsed, checked and bound to one algorithm when they are built, and prepared once.
+
+mod der;
+mod generate;
+mod jwk;
+mod pem;
+mod public;
+mod ring;
+mod signing;
+mod verifying;
+
+pub use generate::generate_secret;
+pub use ring::KeyRing;
+pub use signing::SigningKey;
+pub use verifying::VerifyingKey;
+
+use std::sync::Arc;
+
+use crate::error::ConfigError;
+
+/// A `kid` that can stand in a header without escapes and in a log without harm.
+pub(crate) fn checked_kid(kid: &str) -> Result<Arc<str>, ConfigError> {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if (1..=128).contains(&kid.len()) && kid.bytes().all(plain) {
+        Ok(kid.into())
+    } else {
+        Err(ConfigError::new(
+            "kid",
+            "is empty, too long, or has characters that need escapes",
+            "use 1 to 128 letters and digits",
+        ))
+    }
+}

@@ -1,0 +1,223 @@
+//! Brings a schema up to date. Migrations are numbered, embedded, applied once, and never edited once released.
+
+mod script;
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::{ConfigError, Failure};
+use crate::store::sql::{Database, Dialect, Driver, SetupError, Statement};
+use crate::user::UserKeyKind;
+
+/// How often a migration is tried that another process may be applying at the same time.
+const ATTEMPTS: u32 = 3;
+
+/// One step of a schema's history, in each dialect.
+///
+/// `{user_id}` in the text stands for the type of the column of user ids. Statements end with `;` at the end of a line.
+/// A statement below `-- unless column TABLE.COLUMN`, `-- unless index TABLE.INDEX` or `-- unless collation
+/// TABLE.COLUMN NAME` is left out where that is there already. MySQL commits every change of a table at once, so what
+/// stands in its text must bear being run again after a crash.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// Its number, counted from 1.
+    pub version: u32,
+    /// What it does, in a word or two.
+    pub name: &'static str,
+    /// Its text for SQLite.
+    pub sqlite: &'static str,
+    /// Its text for PostgreSQL.
+    pub postgres: &'static str,
+    /// Its text for MySQL and MariaDB.
+    pub mysql: &'static str,
+}
+
+impl Migration {
+    const fn text(&self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::Sqlite => self.sqlite,
+            Dialect::Postgres => self.postgres,
+            Dialect::Mysql => self.mysql,
+        }
+    }
+
+    fn checksum(&self, dialect: Dialect) -> String {
+        data_encoding::HEXLOWER.encode(&Sha256::digest(self.text(dialect).as_bytes()))
+    }
+}
+
+/// The history of some tables that belong together.
+#[derive(Clone, Copy, Debug)]
+pub struct MigrationSet {
+    /// Its name: lower-case letters, digits, `_` and `-`.
+    pub name: &'static str,
+    /// Its steps, in order.
+    pub migrations: &'static [Migration],
+}
+
+/// The tables of tokens.
+const BUNDLED: MigrationSet = MigrationSet {
+    name: "countersign",
+    migrations: &[Migration {
+        version: 1,
+        name: "tokens",
+        sqlite: include_str!("../../../migrations/sqlite/0001_tokens.sql"),
+        postgres: include_str!("../../../migrations/postgres/0001_tokens.sql"),
+        mysql: include_str!("../../../migrations/mysql/0001_tokens.sql"),
+    }],
+};
+
+/// A migration by its set, number and name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The set's name.
+    pub set: &'static str,
+    /// The migration's number.
+    pub version: u32,
+    /// What it does.
+    pub name: &'static str,
+}
+
+/// Applies the bundled migrations, and others beside them.
+///
+/// It may run any number of times and in several processes at once; each migration is applied by one of them. Tables of
+/// the original are adopted as they are: rows stay, columns and indexes are added.
+///
+/// ```
+/// use countersign::UserKeyKind;
+/// use countersign::store::sql::{Database, DatabaseOptions, Migration, MigrationSet, Migrator};
+///
+/// const NOTE: &str = "CREATE TABLE note (id BIGINT PRIMARY KEY, user_id {user_id} NOT NULL);";
+/// const NOTES: MigrationSet = MigrationSet {
+///     name: "notes",
+///     migrations: &[Migration { version: 1, name: "note", sqlite: NOTE, postgres: NOTE, mysql: NOTE }],
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
+/// let migrator = Migrator::new(&database, UserKeyKind::Uuid).add(NOTES);
+/// assert_eq!(migrator.pending().await?.len(), 2);
+/// assert_eq!(migrator.run().await?.len(), 2);
+/// assert_eq!(migrator.run().await?.len(), 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Migrator {
+    database: Database,
+    user_id: UserKeyKind,
+    sets: Vec<MigrationSet>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Migrator {
+    /// Brings the bundled tables in `database` up to date, with user ids of the kind `user_id`.
+    pub fn new(database: &Database, user_id: UserKeyKind) -> Self {
+        Self { database: database.clone(), user_id, sets: vec![BUNDLED], clock: Arc::new(SystemClock) }
+    }
+
+    /// Applies another set too, after those that are there.
+    #[must_use]
+    pub fn add(mut self, set: MigrationSet) -> Self {
+        self.sets.push(set);
+        self
+    }
+
+    /// Takes the time that is recorded with a migration from `clock`.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// What [`run`](Migrator::run) would apply. Changes nothing.
+    ///
+    /// # Errors
+    /// [`SetupError::Config`] when a migration was edited after it was applied.
+    pub async fn pending(&self) -> Result<Vec<Applied>, SetupError> {
+        let driver = self.database.patient_driver()?;
+        let mut pending = Vec::new();
+        for (set, migration) in self.steps() {
+            if !is_applied(&*driver, set, migration).await? {
+                pending.push(Applied { set, version: migration.version, name: migration.name });
+            }
+        }
+        Ok(pending)
+    }
+
+    /// Applies what isn't applied yet, in order; what this call applied.
+    ///
+    /// # Errors
+    /// [`SetupError::Config`] when a migration was edited after it was applied; [`SetupError::Store`] when the
+    /// database refuses one, or can't be asked. Those before it stay applied, and it may be called again.
+    pub async fn run(&self) -> Result<Vec<Applied>, SetupError> {
+        let driver = self.database.patient_driver()?;
+        let mut applied = Vec::new();
+        for (set, migration) in self.steps() {
+            if self.apply(&*driver, set, migration).await? {
+                tracing::info!(event = "migration_applied", set, version = migration.version, name = migration.name);
+                applied.push(Applied { set, version: migration.version, name: migration.name });
+            }
+        }
+        Ok(applied)
+    }
+
+    fn steps(&self) -> impl Iterator<Item = (&'static str, &'static Migration)> {
+        self.sets.iter().flat_map(|set| set.migrations.iter().map(|migration| (set.name, migration)))
+    }
+
+    /// Whether this call applied it. Another process may do so at any moment, and one of both then fails or waits: so a
+    /// failure counts only when the migration isn't there afterwards.
+    async fn apply(&self, driver: &dyn Driver, set: &str, migration: &Migration) -> Result<bool, SetupError> {
+        check_name(set)?;
+        let mut attempt = 0;
+        loop {
+            if is_applied(driver, set, migration).await? {
+                return Ok(false);
+            }
+            attempt += 1;
+            match script::run(driver, self.user_id, set, migration, self.clock.now()).await {
+                Ok(()) => return Ok(true),
+                Err(failure) if attempt >= ATTEMPTS => {
+                    return if is_applied(driver, set, migration).await? { Ok(false) } else { Err(failure.into()) };
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+async fn is_applied(driver: &dyn Driver, set: &str, migration: &Migration) -> Result<bool, SetupError> {
+    let dialect = driver.dialect();
+    if !script::has_history(driver).await? {
+        return Ok(false);
+    }
+    let template = "SELECT checksum FROM countersign_migration WHERE set_name = ?1 AND version = ?2";
+    let params = [set.into(), i64::from(migration.version).into()];
+    let rows = driver.fetch(&Statement::new(dialect, template), &params).await?;
+    let Some(row) = rows.first() else { return Ok(false) };
+    let recorded = row.text(0).map_err(|error| Failure::internal("migrations", error))?;
+    if recorded == Some(migration.checksum(dialect).as_str()) {
+        return Ok(true);
+    }
+    let problem = format!("{set}/{} was edited after it was applied", migration.version);
+    Err(ConfigError::new("migrations", problem, "restore its text and put the change into a new one").into())
+}
+
+fn check_name(set: &str) -> Result<(), ConfigError> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+    if (1..=64).contains(&set.len()) && set.bytes().all(fits) {
+        return Ok(());
+    }
+    Err(ConfigError::new("migrations", "a set has an unusable name", "use 1 to 64 of a-z, 0-9, _ and -"))
+}
+
+impl fmt::Debug for Migrator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Migrator").field("database", &self.database).field("sets", &self.sets).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+//! A migration's text, made into one script that applies and records it.
+
+use crate::clock::Timestamp;
+use crate::error::Failure;
+use crate::store::sql::models::columns_of;
+use crate::store::sql::{Dialect, Driver, Migration, Script, Statement};
+use crate::user::UserKeyKind;
+use crate::value::Value;
+
+const HISTORY: &str = "CREATE TABLE IF NOT EXISTS countersign_migration (set_name VARCHAR(64) NOT NULL, \
+     version BIGINT NOT NULL, name VARCHAR(64) NOT NULL, checksum VARCHAR(64) NOT NULL, applied_at BIGINT NOT NULL, \
+     PRIMARY KEY (set_name, version))";
+
+/// Whether any migration has ever been applied.
+pub(super) async fn has_history(driver: &dyn Driver) -> Result<bool, Failure> {
+    Ok(!columns_of(driver, "countersign_migration").await?.is_empty())
+}
+
+/// Applies a migration, unless another process has done so by the time that its turn comes.
+pub(super) async fn run(
+    driver: &dyn Driver,
+    user_id: UserKeyKind,
+    set: &str,
+    migration: &Migration,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let dialect = driver.dialect();
+    let text = migration.text(dialect).replace("{user_id}", user_id_type(dialect, user_id));
+    let mut changes = Vec::new();
+    for (unless, statement) in statements(&text) {
+        if !already(driver, unless).await? {
+            changes.push(statement);
+        }
+    }
+    let record = Record { set, migration, checksum: migration.checksum(dialect), now };
+    let script = match dialect {
+        Dialect::Sqlite => in_transaction(driver, &changes, &record).await?,
+        Dialect::Postgres => one_statement(&changes, &record),
+        Dialect::Mysql => under_lock(&changes, &record),
+    };
+    driver.run(&script, &[]).await.map(|_| ())
+}
+
+struct Record<'a> {
+    set: &'a str,
+    migration: &'a Migration,
+    checksum: String,
+    now: Timestamp,
+}
+
+impl Record<'_> {
+    /// The values stand in the text: all of them are ours or are checked.
+    fn values(&self) -> String {
+        let Self { set, migration, checksum, now } = self;
+        let (version, name) = (migration.version, migration.name.replace('\'', "''"));
+        format!("'{set}', {version}, '{name}', '{checksum}', {}", now.as_micros())
+    }
+
+    fn exists(&self) -> String {
+        let (set, version) = (self.set, self.migration.version);
+        format!("EXISTS (SELECT 1 FROM countersign_migration WHERE set_name = '{set}' AND version = {version})")
+    }
+}
+
+/// SQLite changes tables inside transactions, so recording the migration is the guard.
+async fn in_transaction(driver: &dyn Driver, changes: &[String], record: &Record<'_>) -> Result<Script, Failure> {
+    driver.run(&Script::new(Dialect::Sqlite, &["SELECT 1", HISTORY]), &[]).await?;
+    let guard = format!("INSERT INTO countersign_migration SELECT {} WHERE NOT {}", record.values(), record.exists());
+    let steps: Vec<&str> = std::iter::once(&guard).chain(changes).map(String::as_str).collect();
+    Ok(Script::new(Dialect::Sqlite, &steps))
+}
+
+/// PostgreSQL takes it all in one anonymous block, behind a lock that ends with it.
+fn one_statement(changes: &[String], record: &Record<'_>) -> Script {
+    let changes: String = changes.iter().map(|change| format!("{change};\n")).collect();
+    let block = format!(
+        "DO $countersign$ BEGIN PERFORM pg_advisory_xact_lock(7165072881); {HISTORY}; IF NOT {} THEN {changes} \
+         INSERT INTO countersign_migration VALUES ({}); END IF; END $countersign$",
+        record.exists(),
+        record.values()
+    );
+    Script::new(Dialect::Postgres, &[&block])
+}
+
+/// MySQL commits each change of a table at once: a lock keeps others out, and what was done before a crash is left out
+/// the next time.
+fn under_lock(changes: &[String], record: &Record<'_>) -> Script {
+    let insert = format!("INSERT IGNORE INTO countersign_migration VALUES ({})", record.values());
+    let before = ["SELECT GET_LOCK('countersign_migration', 60)", HISTORY];
+    let after = [insert.as_str(), "SELECT RELEASE_LOCK('countersign_migration')"];
+    let steps: Vec<&str> = before.into_iter().chain(changes.iter().map(String::as_str)).chain(after).collect();
+    Script::new(Dialect::Mysql, &steps)
+}
+
+/// The statements of a migration's text, each with the condition that stands above it.
+fn statements(text: &str) -> Vec<(Option<&str>, String)> {
+    let mut found = Vec::new();
+    let (mut unless, mut statement) = (None, String::new());
+    for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        if let Some(comment) = line.strip_prefix("--") {
+            unless = comment.trim().strip_prefix("unless ").or(unless);
+            continue;
+        }
+        statement.push_str(line.strip_suffix(';').unwrap_or(line));
+        if line.ends_with(';') {
+            found.push((unless.take(), std::mem::take(&mut statement)));
+        } else {
+            statement.push('\n');
+        }
+    }
+    found
+}
+
+/// Whether what a statement would bring is there already.
+async fn already(driver: &dyn Driver, condition: Option<&str>) -> Result<bool, Failure> {
+    let Some(condition) = condition else { return Ok(false) };
+    let mut words = condition.split([' ', '.']);
+    let mut next = || words.next().ok_or_else(|| Failure::internal("migrations", "a condition is incomplete"));
+    let (what, table, name) = (next()?, next()?, next()?);
+    if what == "column" {
+        let columns = columns_of(driver, table).await?;
+        // A table that isn't there yet is about to be made with all its columns.
+        return Ok(columns.is_empty() || columns.iter().any(|column| column == name));
+    }
+    let (template, params): (_, Vec<Value>) = match what {
+        "index" => (
+            "SELECT 1 FROM information_schema.tables t WHERE t.table_schema = DATABASE() AND t.table_name = ?1 \
+             AND NOT EXISTS (SELECT 1 FROM information_schema.statistics s WHERE s.table_schema = DATABASE() \
+             AND s.table_name = ?1 AND s.index_name = ?2)",
+            vec![table.into(), name.into()],
+        ),
+        "collation" => (
+            "SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?1 \
+             AND column_name = ?2 AND collation_name <> ?3",
+            vec![table.into(), name.into(), next()?.into()],
+        ),
+        _ => return Err(Failure::internal("migrations", "a condition is unknown")),
+    };
+    Ok(driver.fetch(&Statement::new(driver.dialect(), template), &params).await?.is_empty())
+}
+
+/// The type of a column of user ids. MySQL's texts are compared byte by byte, so that no two ids are one.
+const fn user_id_type(dialect: Dialect, kind: UserKeyKind) -> &'static str {
+    match (kind, dialect) {
+        (UserKeyKind::Uuid, Dialect::Postgres) => "UUID",
+        (UserKeyKind::Uuid, Dialect::Sqlite | Dialect::Mysql) => "BINARY(16)",
+        (UserKeyKind::Int, _) => "BIGINT",
+        (UserKeyKind::Text, Dialect::Sqlite) => "VARCHAR(255)",
+        (UserKeyKind::Text, Dialect::Postgres) => "VARCHAR(255) COLLATE \"C\"",
+        (UserKeyKind::Text, Dialect::Mysql) => "VARBINARY(255)",
+    }
+}

@@ -1,0 +1,235 @@
+//! Which tables and columns hold tokens: `DatabaseTokenModels` of the strategies page.
+
+use std::borrow::Cow;
+
+use crate::error::{ConfigError, Failure};
+use crate::store::sql::{Dialect, Driver, Statement};
+use crate::user::UserKeyKind;
+use crate::value::Value;
+
+/// The names of a table of tokens and of its columns.
+///
+/// `token`, `created_at` and `user_id` are the original's; the rest is ours, and null in rows that it wrote.
+///
+/// ```
+/// use countersign::UserKeyKind;
+/// use countersign::store::sql::{DatabaseTokenModels, TokenTable};
+///
+/// let access = TokenTable::new("api_key").token("digest");
+/// let refresh = TokenTable::new("api_refresh").token("digest");
+/// assert!(DatabaseTokenModels::new(access, refresh, UserKeyKind::Int).is_ok());
+///
+/// let incomplete = TokenTable::new("api_key").user_id("").created_at("created at");
+/// let error = DatabaseTokenModels::new(incomplete, TokenTable::new("r"), UserKeyKind::Int).unwrap_err();
+/// assert!(error.to_string().contains("access_token_model: has no usable name for created_at, user_id"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenTable {
+    pub(super) table: Cow<'static, str>,
+    pub(super) token: Cow<'static, str>,
+    pub(super) created_at: Cow<'static, str>,
+    pub(super) user_id: Cow<'static, str>,
+    pub(super) session_id: Cow<'static, str>,
+    pub(super) expires_at: Cow<'static, str>,
+    pub(super) session_expires_at: Cow<'static, str>,
+}
+
+macro_rules! columns {
+    ($($(#[$doc:meta])* $name:ident),+) => {
+        $($(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, column: impl Into<Cow<'static, str>>) -> Self {
+            self.$name = column.into();
+            self
+        })+
+    };
+}
+
+impl TokenTable {
+    /// The table called `table`, with columns of the usual names.
+    pub fn new(table: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            table: table.into(),
+            token: "token".into(),
+            created_at: "created_at".into(),
+            user_id: "user_id".into(),
+            session_id: "session_id".into(),
+            expires_at: "expires_at".into(),
+            session_expires_at: "session_expires_at".into(),
+        }
+    }
+
+    columns! {
+        /// The column of the digest: the primary key, binary or C-collated.
+        token,
+        /// The column of the time of issue.
+        created_at,
+        /// The column of the user's id.
+        user_id,
+        /// The column of the session's id: a text of 36 characters, may be null.
+        session_id,
+        /// The column of the token's end: microseconds since the Unix epoch, may be null.
+        expires_at,
+        /// The column of the session's end: as `expires_at`. Refresh tokens only.
+        session_expires_at
+    }
+
+    /// The columns in their fixed order, each under the name it is known by here.
+    fn columns(&self, kind: Kind) -> impl Iterator<Item = (&'static str, &str)> {
+        let session_end = (kind == Kind::Refresh).then_some(("session_expires_at", &*self.session_expires_at));
+        let shared = [
+            ("token", &*self.token),
+            ("created_at", &*self.created_at),
+            ("user_id", &*self.user_id),
+            ("session_id", &*self.session_id),
+            ("expires_at", &*self.expires_at),
+        ];
+        shared.into_iter().chain(session_end)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Access,
+    Refresh,
+}
+
+impl Kind {
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::Access => "access_token_model",
+            Self::Refresh => "refresh_token_model",
+        }
+    }
+}
+
+/// The table of users, to be read along with a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserTable {
+    /// The table's name.
+    pub table: Cow<'static, str>,
+    /// The column of the user's id.
+    pub id: Cow<'static, str>,
+    /// The columns that [`UserManager::read_joined`](crate::UserManager::read_joined) is given, in this order.
+    pub columns: Vec<Cow<'static, str>>,
+}
+
+/// The tables of access and refresh tokens, and the kind of user id they hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseTokenModels {
+    pub(super) access: TokenTable,
+    pub(super) refresh: TokenTable,
+    pub(super) user_id: UserKeyKind,
+    pub(super) users: Option<UserTable>,
+}
+
+impl DatabaseTokenModels {
+    /// The bundled tables `access_token` and `refresh_token`, which the bundled migrations make (the strategies page:
+    /// `import_token_orm_models`).
+    pub fn bundled(user_id: UserKeyKind) -> Self {
+        Self {
+            access: TokenTable::new("access_token"),
+            refresh: TokenTable::new("refresh_token"),
+            user_id,
+            users: None,
+        }
+    }
+
+    /// Tables of the caller's own.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names the model and, in the fixed order token, created_at, user_id, each column whose name
+    /// is missing or isn't 1 to 63 letters, digits and underscores.
+    pub fn new(access: TokenTable, refresh: TokenTable, user_id: UserKeyKind) -> Result<Self, ConfigError> {
+        for (kind, table) in [(Kind::Access, &access), (Kind::Refresh, &refresh)] {
+            let columns = table.columns(kind).chain([("table", &*table.table)]);
+            let unusable: Vec<_> = columns.filter(|(_, column)| !is_name(column)).map(|(name, _)| name).collect();
+            if !unusable.is_empty() {
+                let problem = format!("has no usable name for {}", unusable.join(", "));
+                return Err(ConfigError::new(kind.setting(), problem, NAMES));
+            }
+        }
+        if access.table.eq_ignore_ascii_case(&refresh.table) {
+            let problem = "is the table of access tokens as well";
+            return Err(ConfigError::new(Kind::Refresh.setting(), problem, "give each kind a table of its own"));
+        }
+        Ok(Self { access, refresh, user_id, users: None })
+    }
+
+    /// Also reads the user's row with each access token, so that a request costs one round trip (promise P8).
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names `user_table` when a name isn't 1 to 63 letters, digits and underscores.
+    pub fn join_users(mut self, users: UserTable) -> Result<Self, ConfigError> {
+        let unusable = [&users.table, &users.id].into_iter().chain(&users.columns).find(|name| !is_name(name));
+        if let Some(name) = unusable {
+            return Err(ConfigError::new("user_table", format!("has no usable name in place of {name:?}"), NAMES));
+        }
+        self.users = Some(users);
+        Ok(self)
+    }
+
+    /// Compares the names with the live schema.
+    ///
+    /// # Errors
+    /// [`SetupError::Config`] that names every missing table and column; [`SetupError::Store`] when the database
+    /// can't be asked.
+    pub async fn verify<D: Driver + ?Sized>(&self, database: &D) -> Result<(), SetupError> {
+        let access = self.access.columns(Kind::Access).map(|(_, column)| column).collect();
+        let refresh = self.refresh.columns(Kind::Refresh).map(|(_, column)| column).collect();
+        let mut tables: Vec<(&str, &str, Vec<&str>)> = vec![
+            (Kind::Access.setting(), &self.access.table, access),
+            (Kind::Refresh.setting(), &self.refresh.table, refresh),
+        ];
+        if let Some(users) = &self.users {
+            let columns = std::iter::once(&users.id).chain(&users.columns).map(|column| &**column).collect();
+            tables.push(("user_table", &users.table, columns));
+        }
+        for (setting, table, wanted) in tables {
+            let live = columns_of(database, table).await?;
+            let missing: Vec<_> = wanted.into_iter().filter(|column| !live.iter().any(|l| l == column)).collect();
+            if !missing.is_empty() {
+                let problem = format!("table {table} has no column {}", missing.join(", "));
+                return Err(ConfigError::new(setting.to_owned(), problem, "run the migrations").into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Setting a database up didn't work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The schema isn't what it must be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database can't be asked.
+    #[error(transparent)]
+    Store(#[from] Failure),
+}
+
+const NAMES: &str = "names are 1 to 63 ASCII letters, digits and underscores, and don't begin with a digit";
+
+fn is_name(name: &str) -> bool {
+    let word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    word && name.len() <= 63 && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}
+
+/// The columns that a table has now; none when there is no such table.
+pub(super) async fn columns_of<D: Driver + ?Sized>(database: &D, table: &str) -> Result<Vec<String>, Failure> {
+    let template = match database.dialect() {
+        Dialect::Sqlite => "SELECT name FROM pragma_table_info(?1)",
+        Dialect::Postgres => {
+            "SELECT attname::text FROM pg_attribute \
+             WHERE attrelid = to_regclass(quote_ident(?1::text)) AND attnum > 0 AND NOT attisdropped"
+        }
+        Dialect::Mysql => {
+            "SELECT column_name FROM information_schema.columns \
+             WHERE table_schema = DATABASE() AND table_name = ?1"
+        }
+    };
+    let statement = Statement::new(database.dialect(), template);
+    let rows = database.fetch(&statement, &[Value::from(table)]).await?;
+    Ok(rows.iter().filter_map(|row| row.text(0).ok().flatten().map(ToOwned::to_owned)).collect())
+}

@@ -1,0 +1,83 @@
+//! What MySQL's errors mean to us.
+
+use std::time::Duration;
+
+use mysql_async::{DriverError, Error, IoError};
+
+use crate::error::Failure;
+
+/// An operation that failed.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// No connection could be made.
+    Connecting(Error),
+    /// The statement was on its way: it may or may not have taken effect.
+    Running(Error),
+    /// Nobody answered in time.
+    Silence(Duration),
+}
+
+/// The whole transaction was rolled back in favour of another, or the statement was, or it must be prepared again:
+/// `ER_LOCK_DEADLOCK`, `ER_LOCK_WAIT_TIMEOUT`, `ER_CHECKREAD`, `ER_NEED_REPREPARE`, `ER_UNKNOWN_STMT_HANDLER`.
+const UNDONE: [u16; 5] = [1213, 1205, 1020, 1615, 1243];
+
+/// Out of connections, memory or disk, shutting down, killed or past its time, or a replica that takes no writes.
+const BUSY: [u16; 18] =
+    [1021, 1037, 1038, 1040, 1041, 1053, 1079, 1114, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1317];
+/// The same, in the numbers of later versions and of MariaDB.
+const BUSY_TOO: [u16; 8] = [1836, 1927, 1969, 3024, 3100, 3168, 3169, 4031];
+
+impl Trouble {
+    /// Whether the connection is of no use any more.
+    pub(super) fn is_loss(&self) -> bool {
+        match self {
+            Self::Connecting(_) | Self::Running(Error::Driver(DriverError::StmtParamsMismatch { .. })) => false,
+            Self::Running(Error::Server(error)) => [1053, 1079, 1290, 1836, 1927, 4031].contains(&error.code),
+            Self::Silence(_) | Self::Running(_) => true,
+        }
+    }
+
+    /// Whether running it again can't do it twice: the database says that it did nothing, or it only reads.
+    pub(super) fn may_be_repeated(&self, reads: bool) -> bool {
+        match self {
+            Self::Silence(_) | Self::Connecting(_) => false,
+            Self::Running(Error::Server(error)) if UNDONE.contains(&error.code) => true,
+            Self::Running(_) => reads && self.is_loss(),
+        }
+    }
+
+    pub(super) fn into_failure(self) -> Failure {
+        match &self {
+            Self::Silence(timeout) => Failure::unavailable("database", format!("no answer within {timeout:?}")),
+            Self::Connecting(error) => Failure::unavailable("database", told("connecting to MySQL", error)),
+            Self::Running(error) if self.is_loss() || is_busy(error) => {
+                Failure::unavailable("database", told("running a statement on MySQL", error))
+            }
+            Self::Running(error) => Failure::internal("database", told("running a statement on MySQL", error)),
+        }
+    }
+}
+
+/// Whether the statement can't be prepared, and has to be sent as text (`ER_UNSUPPORTED_PS`).
+pub(super) fn needs_text(error: &Error) -> bool {
+    matches!(error, Error::Server(error) if error.code == 1295)
+}
+
+fn is_busy(error: &Error) -> bool {
+    matches!(error, Error::Server(error)
+        if BUSY.contains(&error.code) || BUSY_TOO.contains(&error.code) || UNDONE.contains(&error.code))
+}
+
+/// An error's code. Its message isn't told, because it can quote values.
+fn told(doing: &str, error: &Error) -> String {
+    match error {
+        Error::Server(error) => format!("{doing}: error {} ({})", error.code, error.state),
+        Error::Io(IoError::Io(error)) => format!("{doing}: {}", error.kind()),
+        Error::Io(IoError::Tls(_)) => format!("{doing}: TLS failed"),
+        Error::Driver(DriverError::NoClientSslFlagFromServer) => format!("{doing}: the server doesn't speak TLS"),
+        Error::Driver(DriverError::StmtParamsMismatch { required, supplied }) => {
+            format!("{doing}: {required} parameters wanted, {supplied} given")
+        }
+        _ => format!("{doing}: the connection or the protocol failed"),
+    }
+}

@@ -1,0 +1,213 @@
+//! MySQL and MariaDB through mysql_async.
+
+mod error;
+mod session;
+mod url;
+mod value;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, Row as Answer};
+use tokio::time::{Instant, timeout_at};
+
+use self::error::{Trouble, needs_text};
+use self::value::{positional, row};
+use crate::error::{ConfigError, Failure};
+use crate::store::sql::pool::{Pool, Turn};
+use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
+use crate::store::{Row, Value};
+
+pub use session::MysqlSession;
+
+/// How often a script is run again that the database has rolled back.
+const REPEATS: usize = 10;
+
+/// A connection that nobody has used for this long is asked whether it still lives before something is sent on it.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// Runs statements on MySQL and MariaDB.
+///
+/// Each operation has a connection to itself; reads and writes have their own, so that writes which wait for a lock hold up
+/// no read. Connections are made when they are needed, kept, and replaced when they break or when an operation on them
+/// was cut short. The number of rows that an `UPDATE` touched is the number that it
+/// found, changed or not.
+///
+/// **Outages.** An operation ends within [`DatabaseOptions::timeout`]. A read whose connection breaks is asked once
+/// more on another; a script is run again only when the database says that it was rolled back, as after a deadlock.
+///
+/// **TLS** follows `ssl-mode` in the URL, with the meaning it has for MySQL's own tools: `disabled` (when absent);
+/// `required` encrypts and checks nothing, which keeps out listeners but not an impostor; `verify-identity` checks that a
+/// trusted authority issued the certificate for this host. Authorities are those of the operating system, or those in
+/// the PEM file that `ssl-ca` names. There is no `preferred`, and no `verify-ca`.
+pub struct MysqlDriver {
+    opts: Opts,
+    timeout: Duration,
+    readers: Pool<Conn>,
+    writers: Pool<Conn>,
+}
+
+impl fmt::Debug for MysqlDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MysqlDriver").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+impl MysqlDriver {
+    /// Prepares to talk to the database at `url` (`mysql://user:password@host:3306/database`). It connects when the
+    /// first statement comes, so that a database which is down doesn't stop a start.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names `database_url` when the URL can't work; it never shows the password.
+    pub fn connect(url: &str, options: &DatabaseOptions) -> Result<Self, ConfigError> {
+        let opts = url::parse(url, options)?;
+        let pool = || Pool::new(options.connections);
+        Ok(Self { opts, timeout: options.timeout, readers: pool(), writers: pool() })
+    }
+
+    /// Runs `script`, again if need be, within the timeout.
+    async fn repeat(&self, script: &[Statement], params: &[Value], reads: bool) -> Result<Outcome, Failure> {
+        let work = async {
+            let mut repeats = 0;
+            loop {
+                let trouble = match self.attempt(script, params, reads).await {
+                    Ok(outcome) => return Ok(outcome),
+                    Err(trouble) => trouble,
+                };
+                repeats += 1;
+                let limit = if trouble.is_loss() { 1 } else { REPEATS };
+                if repeats > limit || !trouble.may_be_repeated(reads) {
+                    return Err(trouble);
+                }
+            }
+        };
+        let deadline = Instant::now() + self.timeout;
+        let result = timeout_at(deadline, work).await.unwrap_or(Err(Trouble::Silence(self.timeout)));
+        result.map_err(Trouble::into_failure)
+    }
+
+    async fn attempt(&self, script: &[Statement], params: &[Value], reads: bool) -> Result<Outcome, Trouble> {
+        let pool = if reads { &self.readers } else { &self.writers };
+        let turn = pool.turn().await;
+        // Wherever this stops, the connection is closed unless what ran on it has ended.
+        let mut connection = self.connection(&turn).await?;
+        let result = match script {
+            [statement] => step(&mut connection, statement, params).await.map(|(touched, rows)| {
+                let rows = if touched == 0 && !reads { Vec::new() } else { rows };
+                Outcome { affected: vec![touched], rows }
+            }),
+            _ => transaction(&mut connection, script, params).await,
+        };
+        match &result {
+            Err(trouble) if trouble.is_loss() => {
+                self.readers.clear();
+                self.writers.clear();
+            }
+            // What the steps before the failure have left in the session, as a named lock, ends with it.
+            Err(_) if script.len() > 1 => {}
+            _ => turn.give_back(connection),
+        }
+        result
+    }
+
+    async fn connection(&self, turn: &Turn<'_, Conn>) -> Result<Conn, Trouble> {
+        while let Some((mut connection, idle)) = turn.idle() {
+            if idle < IDLE || connection.ping().await.is_ok() {
+                return Ok(connection);
+            }
+        }
+        Conn::new(self.opts.clone()).await.map_err(Trouble::Connecting)
+    }
+}
+
+#[async_trait]
+impl Driver for MysqlDriver {
+    fn dialect(&self) -> Dialect {
+        Dialect::Mysql
+    }
+
+    async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
+        self.repeat(std::slice::from_ref(statement), params, true).await.map(|outcome| outcome.rows)
+    }
+
+    async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
+        match script.steps() {
+            [] => Ok(Outcome::default()),
+            steps => self.repeat(steps, params, false).await,
+        }
+    }
+}
+
+/// Runs the steps in a transaction, which has ended when this returns, except when the connection is lost.
+async fn transaction(connection: &mut Conn, script: &[Statement], params: &[Value]) -> Result<Outcome, Trouble> {
+    connection.query_drop("BEGIN").await.map_err(Trouble::Running)?;
+    let result = steps(connection, script, params).await;
+    let whole = result.as_ref().is_ok_and(|outcome| outcome.affected.len() == script.len() && outcome.took_effect());
+    let end = if whole { "COMMIT" } else { "ROLLBACK" };
+    let ended = connection.query_drop(end).await.map_err(Trouble::Running);
+    match result {
+        Ok(outcome) => ended.map(|()| outcome),
+        // Without the rollback's answer nobody may have the connection.
+        Err(trouble) => Err(ended.err().unwrap_or(trouble)),
+    }
+}
+
+/// Runs the steps of a script one after the other, and stops after the first when it did nothing.
+async fn steps<C: Queryable>(connection: &mut C, script: &[Statement], params: &[Value]) -> Result<Outcome, Trouble> {
+    let mut outcome = Outcome::default();
+    for statement in script {
+        let (touched, rows) = step(connection, statement, params).await?;
+        outcome.affected.push(touched);
+        outcome.rows = rows;
+        if !outcome.took_effect() {
+            outcome.rows.clear();
+            break;
+        }
+    }
+    Ok(outcome)
+}
+
+/// Runs one statement: how many rows it touched or returned, and which it returned.
+async fn step<C: Queryable>(
+    connection: &mut C,
+    statement: &Statement,
+    params: &[Value],
+) -> Result<(u64, Vec<Row>), Trouble> {
+    let params = positional(statement, params);
+    let result = if params.is_empty() {
+        bare(connection, statement.text()).await
+    } else {
+        prepared(connection, statement.text(), params).await
+    };
+    let (affected, answers) = result.map_err(Trouble::Running)?;
+    let rows: Vec<Row> = answers.into_iter().map(row).collect();
+    Ok((affected.max(rows.len().try_into().unwrap_or(u64::MAX)), rows))
+}
+
+type Answers = (u64, Vec<Answer>);
+
+async fn prepared<C: Queryable>(
+    connection: &mut C,
+    text: &str,
+    params: Vec<mysql_async::Value>,
+) -> Result<Answers, mysql_async::Error> {
+    let mut result = connection.exec_iter(text, params).await?;
+    let rows = result.collect().await?;
+    let affected = result.affected_rows();
+    result.drop_result().await?;
+    Ok((affected, rows))
+}
+
+/// A statement without parameters, which may be of a kind that can't be prepared.
+async fn bare<C: Queryable>(connection: &mut C, text: &str) -> Result<Answers, mysql_async::Error> {
+    match prepared(connection, text, Vec::new()).await {
+        Err(error) if needs_text(&error) => {}
+        answers => return answers,
+    }
+    let result = connection.query_iter(text).await?;
+    let affected = result.affected_rows();
+    result.drop_result().await?;
+    Ok((affected, Vec::new()))
+}

@@ -1,0 +1,126 @@
+//! A MySQL URL, with TLS settings that mean what they mean to MySQL's own tools.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mysql_async::{Opts, OptsBuilder, SslOpts};
+use url::Url;
+
+use crate::error::ConfigError;
+use crate::store::sql::DatabaseOptions;
+
+/// More texts than this in one connection's cache make it forget the least used.
+const STATEMENTS: usize = 256;
+
+/// How to connect, from a URL.
+pub(super) fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
+    // Neither parser's own words are used: they could quote a password whose special characters weren't encoded.
+    let url = url.strip_prefix("mariadb:").map_or_else(|| Cow::Borrowed(url), |rest| format!("mysql:{rest}").into());
+    let mut url = Url::parse(&url).map_err(|_| refused("can't be read"))?;
+    let (mut mode, mut authorities, mut rest) = (String::new(), None, Vec::new());
+    for (name, value) in url.query_pairs().into_owned() {
+        match &*name {
+            "ssl-mode" => mode = value.to_lowercase().replace('_', "-"),
+            "ssl-ca" => authorities = Some(PathBuf::from(value)),
+            _ => rest.push((name, value)),
+        }
+    }
+    url.set_query(None);
+    if !rest.is_empty() {
+        url.query_pairs_mut().extend_pairs(rest);
+    }
+    let opts = Opts::from_url(url.as_str()).map_err(|_| refused("can't be read, or has an option that isn't known"))?;
+    if opts.db_name().is_none() {
+        return Err(refused("names no database"));
+    }
+    let tls = match (&*mode, authorities) {
+        ("", None) => opts.ssl_opts().cloned(),
+        ("", Some(authorities)) => Some(verified(Some(authorities))),
+        ("disabled", _) => None,
+        ("required", _) => Some(SslOpts::default().with_danger_accept_invalid_certs(true)),
+        ("verify-identity", authorities) => Some(verified(authorities)),
+        _ => return Err(refused("has an `ssl-mode` that isn't disabled, required or verify-identity")),
+    };
+    if tls.is_some() {
+        // An error means that the application has chosen one before us, which is as good.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
+    let builder = OptsBuilder::from_opts(opts)
+        .ssl_opts(tls)
+        .client_found_rows(true)
+        .prefer_socket(false)
+        .stmt_cache_size(STATEMENTS)
+        .tcp_keepalive(Some(Duration::from_secs(30)))
+        .init(session(options.timeout));
+    Ok(builder.into())
+}
+
+/// Checks certificates against the authorities in a PEM file, or against those of the operating system.
+fn verified(authorities: Option<PathBuf>) -> SslOpts {
+    let checked = SslOpts::default().with_disable_built_in_roots(true);
+    if let Some(path) = authorities {
+        return checked.with_root_certs(vec![path.into()]);
+    }
+    let roots = rustls_native_certs::load_native_certs().certs;
+    checked.with_root_certs(roots.iter().map(|root| root.to_vec().into()).collect())
+}
+
+/// What each new connection is told. A statement that we have stopped waiting for must not go on waiting for a lock;
+/// only MariaDB can limit its whole time.
+fn session(timeout: Duration) -> Vec<String> {
+    let limit = timeout.mul_f64(0.9).as_secs_f64();
+    vec![
+        format!(
+            "SET autocommit = 1, time_zone = '+00:00', sql_mode = 'TRADITIONAL', innodb_lock_wait_timeout = {} \
+             /*M! , max_statement_time = {limit:.3} */",
+            timeout.as_secs().max(1),
+        ),
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
+    ]
+}
+
+fn refused(problem: &'static str) -> ConfigError {
+    let cure = "write it as mysql://user:password@host:3306/database, special characters percent-encoded";
+    ConfigError::new("database_url", problem, cure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tls(query: &str) -> Option<SslOpts> {
+        parse(&format!("mysql://u:p@h/d{query}"), &DatabaseOptions::default()).unwrap().ssl_opts().cloned()
+    }
+
+    #[test]
+    fn ssl_mode_means_what_it_means_to_mysql() {
+        assert_eq!(tls(""), None);
+        assert_eq!(tls("?ssl-mode=DISABLED&require_ssl=true"), None);
+        let checks = |query| tls(query).map(|tls| (!tls.accept_invalid_certs(), !tls.skip_domain_validation()));
+        assert_eq!(checks("?ssl-mode=REQUIRED"), Some((false, true)));
+        assert_eq!(checks("?ssl-mode=verify-identity&ssl-ca=/ca.pem"), Some((true, true)));
+        assert_eq!(checks("?require_ssl=true"), Some((true, true)));
+    }
+
+    #[test]
+    fn mariadb_is_a_scheme_too() {
+        let opts = parse("mariadb://u:p@h/d", &DatabaseOptions::default()).unwrap();
+        assert_eq!((opts.ip_or_hostname(), opts.db_name()), ("h", Some("d")));
+    }
+
+    #[test]
+    fn refusals_name_the_setting_and_hide_the_password() {
+        for url in [
+            "postgres://u:hunter2@h/d",
+            "mysql://u:hunter2@h",
+            "mysql://u:hunter2@h:port/d",
+            "mysql://u:hunter2@h/d?ssl-mode=hunter2",
+            "mysql://u:x?hunter2@h/d",
+        ] {
+            let error = parse(url, &DatabaseOptions::default()).expect_err(url);
+            assert_eq!(error.setting(), "database_url");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+    }
+}

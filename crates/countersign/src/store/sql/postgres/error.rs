@@ -1,0 +1,137 @@
+//! What PostgreSQL's errors mean to us.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
+
+use crate::error::Failure;
+
+/// How far an operation had come when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// No connection yet.
+    Connecting,
+    /// A connection, and nothing run on it.
+    Preparing,
+    /// The statement was on its way: it may or may not have taken effect.
+    Running,
+}
+
+/// An operation that failed.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// PostgreSQL or the connection to it said so.
+    Said(Stage, tokio_postgres::Error),
+    /// Nobody answered in time.
+    Silence(Duration),
+}
+
+impl Trouble {
+    /// Whether the connection is of no use any more.
+    pub(super) fn is_loss(&self) -> bool {
+        match self {
+            Self::Silence(_) => true,
+            Self::Said(_, error) => error.code().map_or(is_broken(error), |code| {
+                // Shutting down, crashed, or become a replica behind our back.
+                let class = code.code().get(..2);
+                matches!(class, Some("08")) || is_stopping(code) || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+            }),
+        }
+    }
+
+    /// Whether running it again can't do it twice: PostgreSQL says that it did nothing, or nothing was sent yet, or
+    /// it only reads.
+    pub(super) fn may_be_repeated(&self, reads: bool) -> bool {
+        match self {
+            Self::Silence(_) | Self::Said(Stage::Connecting, _) => false,
+            Self::Said(stage, error) => {
+                let undone = error.code().is_some_and(|code| is_undone(code) || is_stale(code));
+                undone || (self.is_loss() && (reads || *stage == Stage::Preparing))
+            }
+        }
+    }
+
+    /// Whether the prepared statement doesn't fit the database any more.
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self, Self::Said(_, error) if error.code().is_some_and(is_stale))
+    }
+
+    pub(super) fn into_failure(self) -> Failure {
+        match self {
+            Self::Silence(timeout) => Failure::unavailable("database", format!("no answer within {timeout:?}")),
+            Self::Said(stage, ref error) if stage == Stage::Connecting || self.is_loss() || is_busy(error) => {
+                Failure::unavailable("database", Said::of(stage, error))
+            }
+            Self::Said(stage, error) => Failure::internal("database", Said::of(stage, &error)),
+        }
+    }
+}
+
+fn is_broken(error: &tokio_postgres::Error) -> bool {
+    use std::error::Error;
+    error.is_closed() || error.source().is_some_and(<dyn Error>::is::<std::io::Error>)
+}
+
+fn is_stopping(code: &SqlState) -> bool {
+    [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(code)
+}
+
+/// The whole transaction was rolled back in favour of another.
+fn is_undone(code: &SqlState) -> bool {
+    [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code)
+}
+
+/// The tables have changed, or a pooler between us and PostgreSQL has forgotten the statement.
+fn is_stale(code: &SqlState) -> bool {
+    [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::FEATURE_NOT_SUPPORTED].contains(code)
+}
+
+/// Out of connections, memory or disk; cancelled after the statement timeout; beaten by others too often.
+fn is_busy(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| {
+        let class = code.code().get(..2);
+        matches!(class, Some("53" | "57" | "58" | "55")) || is_undone(code)
+    })
+}
+
+/// An error's code and place. The message isn't told, because it can quote values.
+struct Said {
+    stage: Stage,
+    code: Option<SqlState>,
+    place: Option<String>,
+    io: Option<std::io::ErrorKind>,
+}
+
+impl Said {
+    fn of(stage: Stage, error: &tokio_postgres::Error) -> Box<dyn std::error::Error + Send + Sync> {
+        use std::error::Error;
+        let io = error.source().and_then(<dyn Error>::downcast_ref::<std::io::Error>).map(std::io::Error::kind);
+        let place = error.as_db_error().and_then(|error| error.constraint().or_else(|| error.table()));
+        Box::new(Self { stage, code: error.code().cloned(), place: place.map(str::to_owned), io })
+    }
+}
+
+impl std::error::Error for Said {}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.stage {
+            Stage::Connecting => "connecting to PostgreSQL",
+            Stage::Preparing => "preparing a statement on PostgreSQL",
+            Stage::Running => "running a statement on PostgreSQL",
+        })?;
+        match (&self.code, self.io) {
+            (Some(code), _) => write!(f, ": SQLSTATE {}", code.code())?,
+            (None, Some(io)) => write!(f, ": {io}")?,
+            (None, None) => f.write_str(": the connection or the protocol failed")?,
+        }
+        self.place.as_ref().map_or(Ok(()), |place| write!(f, " at {place}"))
+    }
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,113 @@
+//! A PostgreSQL URL, with the options that tokio-postgres leaves to its TLS part.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
+
+use crate::error::ConfigError;
+
+/// What is checked of the server's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    /// Nothing.
+    Nothing,
+    /// That a trusted authority issued it.
+    Authority,
+    /// That a trusted authority issued it, for this host.
+    AuthorityAndHost,
+}
+
+/// A URL taken apart.
+pub(super) struct Parsed {
+    pub(super) config: Config,
+    pub(super) check: Check,
+    pub(super) authorities: Option<PathBuf>,
+}
+
+impl Parsed {
+    pub(super) fn parse(url: &str) -> Result<Self, ConfigError> {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(refused("isn't a PostgreSQL URL"));
+        }
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        let mut mode = "prefer";
+        let mut authorities = None;
+        let mut rest = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some(("sslmode", value)) => mode = value,
+                Some(("sslrootcert", value)) => authorities = Some(decoded(value)?),
+                _ => rest.push(pair),
+            }
+        }
+        let authorities = authorities.filter(|path| path != "system").map(PathBuf::from);
+        let (mode, check) = match mode {
+            "disable" => (SslMode::Disable, Check::Nothing),
+            "prefer" => (SslMode::Prefer, Check::Nothing),
+            "require" if authorities.is_none() => (SslMode::Require, Check::Nothing),
+            "require" | "verify-ca" => (SslMode::Require, Check::Authority),
+            "verify-full" => (SslMode::Require, Check::AuthorityAndHost),
+            _ => return Err(refused("has an `sslmode` that isn't disable, prefer, require, verify-ca or verify-full")),
+        };
+        // The driver's own words could quote a password whose special characters weren't encoded.
+        let mut config = Config::from_str(&format!("{address}?{}", rest.join("&")))
+            .map_err(|_| refused("can't be read, or has an option that isn't known"))?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(refused("names no host"));
+        }
+        config.ssl_mode(mode);
+        if config.get_application_name().is_none() {
+            config.application_name("countersign");
+        }
+        Ok(Self { config, check, authorities })
+    }
+}
+
+fn decoded(value: &str) -> Result<String, ConfigError> {
+    let decoded = percent_decode_str(value).decode_utf8().map(std::borrow::Cow::into_owned);
+    decoded.map_err(|_| refused("has an `sslrootcert` that isn't UTF-8"))
+}
+
+pub(super) fn refused(problem: impl Into<std::borrow::Cow<'static, str>>) -> ConfigError {
+    let cure = "write it as postgres://user:password@host:5432/database, special characters percent-encoded";
+    ConfigError::new("database_url", problem, cure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sslmode_means_what_it_means_to_psql() {
+        for (query, mode, check) in [
+            ("", SslMode::Prefer, Check::Nothing),
+            ("?sslmode=disable", SslMode::Disable, Check::Nothing),
+            ("?sslmode=require", SslMode::Require, Check::Nothing),
+            ("?sslmode=require&sslrootcert=/ca.pem", SslMode::Require, Check::Authority),
+            ("?sslrootcert=system&sslmode=verify-full", SslMode::Require, Check::AuthorityAndHost),
+            ("?connect_timeout=3&sslmode=verify-ca", SslMode::Require, Check::Authority),
+        ] {
+            let parsed = Parsed::parse(&format!("postgres://u:p@h/d{query}")).unwrap();
+            assert_eq!((parsed.config.get_ssl_mode(), parsed.check), (mode, check), "{query}");
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_setting_and_hide_the_password() {
+        for url in [
+            "mysql://u:hunter2@h/d",
+            "postgres:hunter2",
+            "postgres://u:hunter2@h/d?sslmode=hunter2",
+            "postgres://u:hunter2@h:port/d",
+            "postgres://h/d?hunter2=x",
+            "postgres://",
+        ] {
+            let error = Parsed::parse(url).err().unwrap_or_else(|| panic!("{url} was accepted"));
+            assert_eq!(error.setting(), "database_url");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+    }
+}

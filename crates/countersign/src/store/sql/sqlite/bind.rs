@@ -1,0 +1,85 @@
+//! Values to SQLite's types and back, and scripts on one connection.
+
+use rusqlite::types::{Type, ValueRef};
+use rusqlite::{CachedStatement, Connection, ToSql, types::ToSqlOutput};
+
+use crate::store::sql::{Outcome, Script, Statement};
+use crate::value::{Row, Value, time_text};
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Null => ToSqlOutput::Borrowed(ValueRef::Null),
+            Self::Bool(truth) => ToSqlOutput::from(*truth),
+            Self::Int(int) => ToSqlOutput::from(*int),
+            Self::Text(text) => ToSqlOutput::from(text.as_str()),
+            Self::Bytes(bytes) => ToSqlOutput::from(bytes.as_slice()),
+            Self::Uuid(id) => ToSqlOutput::Borrowed(ValueRef::Blob(id.as_bytes())),
+            Self::Time(moment) => ToSqlOutput::from(time_text(*moment)),
+        })
+    }
+}
+
+/// Runs one reading statement.
+pub(super) fn rows(connection: &Connection, statement: &Statement, params: &[Value]) -> rusqlite::Result<Vec<Row>> {
+    let mut prepared = prepare(connection, statement, params)?;
+    collect(&mut prepared)
+}
+
+/// Runs the steps of a script until its guard says stop. Whoever calls holds the transaction.
+pub(super) fn steps(connection: &Connection, script: &Script, params: &[Value]) -> rusqlite::Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for step in script.steps() {
+        if outcome.affected.first() == Some(&0) {
+            break;
+        }
+        let mut prepared = prepare(connection, step, params)?;
+        if prepared.column_count() > 0 {
+            outcome.rows = collect(&mut prepared)?;
+            outcome.affected.push(u64::try_from(outcome.rows.len()).unwrap_or(u64::MAX));
+        } else {
+            let affected = prepared.raw_execute()?;
+            outcome.rows.clear();
+            outcome.affected.push(u64::try_from(affected).unwrap_or(u64::MAX));
+        }
+    }
+    Ok(outcome)
+}
+
+fn prepare<'c>(
+    connection: &'c Connection,
+    statement: &Statement,
+    params: &[Value],
+) -> rusqlite::Result<CachedStatement<'c>> {
+    let mut prepared = connection.prepare_cached(statement.text())?;
+    // A script's steps share one list of parameters, and SQLite counts up to the highest number that a step names.
+    for (index, value) in params.iter().enumerate().take(prepared.parameter_count()) {
+        prepared.raw_bind_parameter(index.saturating_add(1), value)?;
+    }
+    Ok(prepared)
+}
+
+fn collect(prepared: &mut CachedStatement<'_>) -> rusqlite::Result<Vec<Row>> {
+    let columns = prepared.column_count();
+    let mut found = Vec::new();
+    let mut rows = prepared.raw_query();
+    while let Some(row) = rows.next()? {
+        let values: rusqlite::Result<Vec<_>> = (0..columns).map(|column| value(row.get_ref(column)?)).collect();
+        found.push(Row::new(values?));
+    }
+    Ok(found)
+}
+
+fn value(column: ValueRef<'_>) -> rusqlite::Result<Value> {
+    Ok(match column {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(int) => Value::Int(int),
+        // No column of ours holds one; as text it is at least no other value.
+        ValueRef::Real(real) => Value::Text(real.to_string()),
+        ValueRef::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(error) => return Err(rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into())),
+        },
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_owned()),
+    })
+}

@@ -1,0 +1,120 @@
+//! One thread writes. It commits what has queued up together, so that many callers share the cost of one sync.
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{File, PART, bind, failure, lock};
+use crate::error::Failure;
+use crate::store::sql::{Outcome, Script};
+use crate::value::Value;
+
+/// The most scripts in one commit.
+const GROUP: usize = 64;
+
+/// The most scripts that wait.
+const QUEUE: usize = 4096;
+
+/// The way to the writing thread, which ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: SyncSender<Job>,
+}
+
+struct Job {
+    script: Script,
+    params: Vec<Value>,
+    reply: oneshot::Sender<Result<Outcome, Failure>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Arc<Mutex<Connection>>, file: Option<File>) -> io::Result<Self> {
+        let (queue, jobs) = sync_channel(QUEUE);
+        let work = move || write_all(&connection, file.as_ref(), &jobs);
+        thread::Builder::new().name("countersign-sqlite".to_owned()).spawn(work)?;
+        Ok(Self { queue })
+    }
+
+    pub(super) async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job { script: script.clone(), params: params.to_vec(), reply };
+        self.queue.try_send(job).map_err(|_| Failure::unavailable(PART, "SQLite's write queue is full"))?;
+        answer.await.map_err(|_| Failure::unavailable(PART, "SQLite's writer has ended"))?
+    }
+}
+
+fn write_all(connection: &Mutex<Connection>, file: Option<&File>, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        // Who has gone away in the meantime gets no write that nobody knows of.
+        let group = std::iter::once(first).chain(jobs.try_iter()).take(GROUP);
+        let group: Vec<Job> = group.filter(|job| !job.reply.is_closed()).collect();
+        if group.is_empty() {
+            continue;
+        }
+        let outcomes = match file.map_or(Ok(()), File::check) {
+            Ok(()) => commit(&lock(connection), &group),
+            Err(moved) => Err(moved.to_string()),
+        };
+        answer(group, outcomes);
+    }
+}
+
+fn answer(group: Vec<Job>, outcomes: Result<Vec<Result<Outcome, Failure>>, String>) {
+    match outcomes {
+        Ok(outcomes) => {
+            for (job, outcome) in group.into_iter().zip(outcomes) {
+                // The caller may have gone away after its commit: the write holds all the same.
+                let _ = job.reply.send(outcome);
+            }
+        }
+        Err(reason) => {
+            for job in group {
+                let _ = job.reply.send(Err(Failure::unavailable(PART, reason.clone())));
+            }
+        }
+    }
+}
+
+/// Runs every script of the group in one transaction. One that fails spoils none of the others; the commit counts for
+/// all.
+fn commit(connection: &Connection, group: &[Job]) -> Result<Vec<Result<Outcome, Failure>>, String> {
+    let text = |error: rusqlite::Error| error.to_string();
+    execute(connection, "BEGIN IMMEDIATE").map_err(text)?;
+    let outcomes = group.iter().map(|job| in_savepoint(connection, &job.script, &job.params)).collect();
+    // Some errors (a full disk) make SQLite roll the whole transaction back.
+    if connection.is_autocommit() {
+        return Err("SQLite rolled the transaction back".to_owned());
+    }
+    match execute(connection, "COMMIT") {
+        Ok(()) => Ok(outcomes),
+        Err(error) => {
+            let _ = execute(connection, "ROLLBACK");
+            Err(error.to_string())
+        }
+    }
+}
+
+/// Runs a script so that it takes effect whole or not at all within the open transaction.
+pub(super) fn in_savepoint(connection: &Connection, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
+    let wrap = |error: rusqlite::Error| failure(&error);
+    execute(connection, "SAVEPOINT script").map_err(wrap)?;
+    match bind::steps(connection, script, params) {
+        Ok(outcome) => {
+            execute(connection, "RELEASE script").map_err(wrap)?;
+            Ok(outcome)
+        }
+        Err(error) => {
+            let _ = execute(connection, "ROLLBACK TO script");
+            let _ = execute(connection, "RELEASE script");
+            Err(failure(&error))
+        }
+    }
+}
+
+pub(super) fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.raw_execute().map(|_| ())
+}

@@ -1,0 +1,283 @@
+//! Each operation of a [`TokenStore`] as one statement or one script.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::answer::SessionId;
+use crate::clock::Timestamp;
+use crate::error::Failure;
+use crate::store::sql::statements::{Removal, Statements};
+use crate::store::sql::{DatabaseTokenModels, Dialect, Driver, Outcome, Script};
+use crate::store::{
+    AccessRecord, JoinedUser, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
+    TokenStore,
+};
+use crate::token::StoredToken;
+use crate::user::{UserKey, UserKeyKind};
+use crate::value::{Row, Value};
+
+const PART: &str = "token store";
+
+/// Keeps tokens in SQL, over any [`Driver`].
+///
+/// ```
+/// use countersign::UserKeyKind;
+/// use countersign::store::TokenStore;
+/// use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
+/// Migrator::new(&database, UserKeyKind::Int).run().await?;
+/// let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int));
+/// store.ping().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SqlStore<D = Arc<dyn Driver>> {
+    driver: D,
+    dialect: Dialect,
+    models: Arc<DatabaseTokenModels>,
+    statements: Arc<Statements>,
+}
+
+impl<D: Driver> SqlStore<D> {
+    /// A store in the tables that `models` names.
+    pub fn new(driver: D, models: DatabaseTokenModels) -> Self {
+        let dialect = driver.dialect();
+        let statements = Arc::new(Statements::new(dialect, &models));
+        Self { driver, dialect, models: Arc::new(models), statements }
+    }
+
+    /// The same tables, reached through `session`: a transaction of the caller's.
+    pub fn within<E: Driver>(&self, session: E) -> SqlStore<E> {
+        let dialect = session.dialect();
+        let statements = if dialect == self.dialect {
+            Arc::clone(&self.statements)
+        } else {
+            Arc::new(Statements::new(dialect, &self.models))
+        };
+        SqlStore { driver: session, dialect, models: Arc::clone(&self.models), statements }
+    }
+
+    /// The tables.
+    pub fn models(&self) -> &DatabaseTokenModels {
+        &self.models
+    }
+
+    async fn find(&self, statement: &super::Statement, token: &StoredToken) -> Result<Option<Row>, Failure> {
+        let rows = self.driver.fetch(statement, &[token.as_str().into()]).await?;
+        // Where a table's collation folds case or drops spaces, a row may answer to a text that isn't its own.
+        let exact = |row: &Row| row.text(0).is_ok_and(|stored| stored == Some(token.as_str()));
+        Ok(rows.into_iter().find(exact))
+    }
+
+    async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
+        self.driver.run(script, params).await
+    }
+
+    async fn remove(&self, removal: &Removal, params: &[Value]) -> Result<u64, Failure> {
+        let mut removed = counts(&self.run(&removal.script, params).await?).iter().sum();
+        if let Some(again) = &removal.again {
+            removed += self.run(again, params).await?.affected.iter().sum::<u64>();
+        }
+        Ok(removed)
+    }
+
+    fn key(&self, user: &UserKey) -> Result<Value, Failure> {
+        if user.kind() == self.models.user_id {
+            Ok(Value::from(user))
+        } else {
+            Err(Failure::internal(PART, "the user's id is of another kind than the tables hold"))
+        }
+    }
+
+    fn access_params(&self, access: &NewAccess) -> Result<[Value; 5], Failure> {
+        Ok([
+            access.digest.as_str().into(),
+            access.created_at.into(),
+            self.key(&access.user)?,
+            access.session.map(|session| session.to_string()).into(),
+            access.expires_at.map(Timestamp::as_micros).into(),
+        ])
+    }
+
+    /// What the columns that both tables share say; `None`, and a warning, when the row can't be ours.
+    fn shared(&self, row: &Row) -> Option<(UserKey, Option<SessionId>)> {
+        let user = match self.models.user_id {
+            UserKeyKind::Uuid => row.uuid(1).ok().flatten().map(UserKey::Uuid),
+            UserKeyKind::Int => row.int(1).ok().flatten().map(UserKey::Int),
+            UserKeyKind::Text => row.text(1).ok().flatten().map(|id| UserKey::Text(id.to_owned())),
+        };
+        let session = match row.text(2) {
+            Ok(None) => Some(None),
+            Ok(Some(text)) => text.parse().ok().map(Some),
+            Err(_) => None,
+        };
+        if user.is_none() || session.is_none() {
+            tracing::warn!(event = "token_row_unreadable", "a token's row holds no user id or session id of ours");
+        }
+        Some((user?, session?))
+    }
+}
+
+#[async_trait]
+impl<D: Driver> TokenStore for SqlStore<D> {
+    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure> {
+        self.run(&self.statements.insert_access, &self.access_params(access)?).await.map(|_| ())
+    }
+
+    async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
+        let Some(row) = self.find(&self.statements.find_access, token).await? else { return Ok(None) };
+        let Some((user, session)) = self.shared(&row) else { return Ok(None) };
+        let (created_at, expires_at) = times(&row, 3, &[4]);
+        let joined_user = match (&self.models.users, row.value(5)) {
+            (None, _) => JoinedUser::NotJoined,
+            (Some(_), Value::Null) => JoinedUser::Absent,
+            (Some(_), _) => JoinedUser::Row(row.skip(6)),
+        };
+        Ok(Some(AccessRecord {
+            user,
+            session,
+            created_at,
+            expires_at: expires_at.first().copied().flatten(),
+            joined_user,
+        }))
+    }
+
+    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+        let outcome = match owner {
+            None => self.run(&self.statements.remove_access, &[token.as_str().into()]).await?,
+            Some(owner) => {
+                self.run(&self.statements.remove_own_access, &[token.as_str().into(), self.key(owner)?]).await?
+            }
+        };
+        Ok(outcome.took_effect())
+    }
+
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {
+        let mut params = vec![
+            refresh.digest.as_str().into(),
+            refresh.created_at.into(),
+            self.key(&refresh.user)?,
+            refresh.session.map(|session| session.to_string()).into(),
+            refresh.expires_at.map(Timestamp::as_micros).into(),
+            refresh.session_expires_at.map(Timestamp::as_micros).into(),
+        ];
+        let script = match access {
+            None => &self.statements.insert_refresh,
+            Some(access) => {
+                params.extend(self.access_params(access)?);
+                &self.statements.insert_both
+            }
+        };
+        self.run(script, &params).await.map(|_| ())
+    }
+
+    async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
+        let Some(row) = self.find(&self.statements.find_refresh, token).await? else { return Ok(None) };
+        let Some((user, session)) = self.shared(&row) else { return Ok(None) };
+        let (created_at, ends) = times(&row, 3, &[4, 5]);
+        let end = |at: usize| ends.get(at).copied().flatten();
+        Ok(Some(RefreshRecord { user, session, created_at, expires_at: end(0), session_expires_at: end(1) }))
+    }
+
+    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+        let mut params = vec![
+            rotate.presented.as_str().into(),
+            rotate.successor.as_str().into(),
+            rotate.created_at.into(),
+            rotate.expires_at.map(Timestamp::as_micros).into(),
+            rotate.session.to_string().into(),
+            rotate.session_expires_at.map(Timestamp::as_micros).into(),
+        ];
+        let script = match &rotate.access {
+            None => &self.statements.rotate,
+            Some(access) => {
+                params.extend(self.access_params(access)?);
+                &self.statements.rotate_both
+            }
+        };
+        let outcome = self.run(script, &params).await?;
+        Ok(if outcome.took_effect() { Rotated::Done } else { Rotated::Gone })
+    }
+
+    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+        let outcome = match owner {
+            None => self.run(&self.statements.remove_refresh, &[token.as_str().into()]).await?,
+            Some(owner) => {
+                self.run(&self.statements.remove_own_refresh, &[token.as_str().into(), self.key(owner)?]).await?
+            }
+        };
+        Ok(outcome.took_effect())
+    }
+
+    async fn end_session(&self, session: SessionId, owner: Option<&UserKey>) -> Result<u64, Failure> {
+        let session = Value::from(session.to_string());
+        match owner {
+            None => self.remove(&self.statements.end_session, &[session]).await,
+            Some(owner) => self.remove(&self.statements.end_own_session, &[session, self.key(owner)?]).await,
+        }
+    }
+
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
+        let after = page.after.map(|session| session.to_string()).unwrap_or_default();
+        let params = [self.key(user)?, after.into(), i64::from(page.limit).into()];
+        let rows = self.driver.fetch(&self.statements.sessions, &params).await?;
+        Ok(rows.iter().filter_map(|row| row.text(0).ok().flatten()?.parse().ok()).collect())
+    }
+
+    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
+        self.remove(&self.statements.remove_user, &[self.key(user)?]).await
+    }
+
+    async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
+        let params = [
+            limit.now.as_micros().into(),
+            limit.access_created.into(),
+            limit.refresh_created.into(),
+            i64::from(limit.rows).into(),
+        ];
+        let outcome = self.run(&self.statements.sweep, &params).await?;
+        let [refresh, access] = counts(&outcome);
+        let full = u64::from(limit.rows);
+        Ok(Swept { access, refresh, more: access >= full || refresh >= full })
+    }
+
+    async fn ping(&self) -> Result<(), Failure> {
+        self.driver.fetch(&self.statements.ping, &[]).await.map(|_| ())
+    }
+
+    fn is_durable(&self) -> bool {
+        self.driver.is_durable()
+    }
+}
+
+/// How many refresh tokens and access tokens a removal took: in the row of the one statement, or step by step.
+fn counts(outcome: &Outcome) -> [u64; 2] {
+    let of_row = |row: &Row, column| row.int(column).ok().flatten().and_then(|count| u64::try_from(count).ok());
+    let of_step = |step: usize| outcome.affected.get(step).copied().unwrap_or(0);
+    match outcome.rows.first() {
+        Some(row) => [of_row(row, 0).unwrap_or(0), of_row(row, 1).unwrap_or(0)],
+        None => [of_step(1), of_step(2)],
+    }
+}
+
+/// The time of issue and the ends. A row with anything in their place that is no time has no time of issue, and is
+/// expired thereby.
+fn times(row: &Row, created_at: usize, ends: &[usize]) -> (Option<Timestamp>, Vec<Option<Timestamp>>) {
+    let ends: Result<Vec<_>, _> = ends.iter().map(|column| row.time(*column)).collect();
+    match (row.time(created_at), ends) {
+        (Ok(created_at), Ok(ends)) => (created_at, ends),
+        _ => (None, Vec::new()),
+    }
+}
+
+impl<D> fmt::Debug for SqlStore<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStore").field("dialect", &self.dialect).field("models", &self.models).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,20 @@
+//! The drivers of PostgreSQL and MySQL, on real servers.
+
+#![cfg(all(feature = "mysql", feature = "postgres"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::single_match_else,
+    unreachable_pub,
+    missing_docs,
+    reason = "test code"
+)]
+
+mod outage;
+mod place;
+mod scripts;
+mod sessions;
+mod tls;
+mod values;

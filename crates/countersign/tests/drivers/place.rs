@@ -1,0 +1,95 @@
+//! A fresh database on one of the two servers, and the words in which they differ.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::store::sql::{DatabaseOptions, Dialect, Driver, MysqlDriver, PostgresDriver, Script, Statement};
+use testbed::{MariaDb, Postgres};
+
+/// Mounts async tests that take a [`Place`] on both servers.
+macro_rules! on_both {
+    ($($test:ident),+ $(,)?) => {
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::place::Place::new(countersign::store::sql::Dialect::Postgres)).await;
+            })+
+        }
+        mod mariadb {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::place::Place::new(countersign::store::sql::Dialect::Mysql)).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both;
+
+pub struct Place {
+    pub dialect: Dialect,
+    pub url: String,
+}
+
+impl Place {
+    /// A database with one table, `item (id, name)`.
+    pub fn new(dialect: Dialect) -> Self {
+        let url = match dialect {
+            Dialect::Postgres => Postgres::shared().database(),
+            _ => MariaDb::shared().database(),
+        };
+        let place = Self { dialect, url };
+        place.execute("CREATE TABLE item (id int PRIMARY KEY, name varchar(40) NOT NULL)");
+        place
+    }
+
+    pub fn execute(&self, sql: &str) -> String {
+        match self.dialect {
+            Dialect::Postgres => Postgres::execute(&self.url, sql),
+            _ => MariaDb::execute(&self.url, sql),
+        }
+    }
+
+    pub fn driver(&self) -> Arc<dyn Driver> {
+        self.driver_with(&DatabaseOptions { timeout: Duration::from_secs(20), ..DatabaseOptions::default() })
+    }
+
+    pub fn driver_with(&self, options: &DatabaseOptions) -> Arc<dyn Driver> {
+        connect(self.dialect, &self.url, options)
+    }
+
+    pub fn statement(&self, template: &str) -> Statement {
+        Statement::new(self.dialect, template)
+    }
+
+    pub fn script(&self, templates: &[&str]) -> Script {
+        Script::new(self.dialect, templates)
+    }
+
+    /// The table's rows as `id:name`, in order.
+    pub fn items(&self) -> Vec<String> {
+        let rows = match self.dialect {
+            Dialect::Postgres => self.execute("SELECT id || ':' || name FROM item ORDER BY id"),
+            _ => self.execute("SELECT concat(id, ':', name) FROM item ORDER BY id"),
+        };
+        rows.lines().map(str::to_owned).collect()
+    }
+}
+
+pub fn connect(dialect: Dialect, url: &str, options: &DatabaseOptions) -> Arc<dyn Driver> {
+    match dialect {
+        Dialect::Postgres => Arc::new(PostgresDriver::connect(url, options).unwrap()),
+        _ => Arc::new(MysqlDriver::connect(url, options).unwrap()),
+    }
+}
+
+/// Waits until `condition` holds.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let mut interval = tokio::time::interval(Duration::from_millis(20));
+    for _ in 0..3000 {
+        interval.tick().await;
+        if condition().await {
+            return;
+        }
+    }
+    panic!("waited a minute in vain until {what}");
+}

@@ -1,0 +1,211 @@
+//! Scripts: whole or not at all, with the guard first.
+
+use std::sync::Arc;
+
+use countersign::store::Value;
+use countersign::store::sql::{DatabaseOptions, Dialect};
+use countersign::{Failure, FailureKind};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use crate::place::{Place, eventually, on_both};
+
+on_both!(
+    a_guard_that_finds_nothing_stops_the_script,
+    a_step_that_fails_undoes_those_before_it,
+    violations_are_failures_that_quote_nothing,
+    an_update_counts_what_it_found,
+    one_of_many_wins,
+    deadlocks_are_run_again,
+    a_dropped_script_leaves_nothing_behind,
+    a_blocked_write_is_unavailable_and_holds_up_no_read,
+    many_callers_share_one_connection,
+);
+
+async fn a_guard_that_finds_nothing_stops_the_script(place: Place) {
+    let driver = place.driver();
+    let rename = place.script(&["UPDATE item SET name = ?2 WHERE id = ?1", "INSERT INTO item VALUES (?3, ?2)"]);
+    let params = [Value::Int(1), "new".into(), Value::Int(2)];
+    let outcome = driver.run(&rename, &params).await.unwrap();
+    assert_eq!((outcome.affected.clone(), outcome.took_effect()), (vec![0], false));
+    assert_eq!(place.items(), [""; 0]);
+    place.execute("INSERT INTO item VALUES (1, 'old')");
+    assert_eq!(driver.run(&rename, &params).await.unwrap().affected, [1, 1]);
+    assert_eq!(place.items(), ["1:new", "2:new"]);
+}
+
+async fn a_step_that_fails_undoes_those_before_it(place: Place) {
+    place.execute("INSERT INTO item VALUES (1, 'old')");
+    let driver = place.driver();
+    let script = place.script(&["UPDATE item SET name = 'new' WHERE id = ?1", "INSERT INTO item VALUES (?1, 'again')"]);
+    for _ in 0..10 {
+        let failure = driver.run(&script, &[Value::Int(1)]).await.unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Internal);
+    }
+    assert_eq!(place.items(), ["1:old"]);
+    // The connections that failed are clean: what follows on them is committed.
+    let single = place.script(&["INSERT INTO item VALUES (?1, 'next')"]);
+    for id in 2..12 {
+        driver.run(&single, &[Value::Int(id)]).await.unwrap();
+    }
+    assert_eq!(place.items().len(), 11);
+}
+
+async fn violations_are_failures_that_quote_nothing(place: Place) {
+    place.execute("ALTER TABLE item ADD UNIQUE (name); INSERT INTO item VALUES (1, 'hush-hush')");
+    let driver = place.driver();
+    let insert = place.script(&["INSERT INTO item VALUES (?1, ?2)"]);
+    for name in [Value::from("hush-hush"), Value::Null, "hush-hush".repeat(10).into()] {
+        let failure = driver.run(&insert, &[Value::Int(2), name]).await.unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Internal);
+        let told = format!("{failure} {failure:?} {:?}", std::error::Error::source(&failure));
+        assert!(!told.contains("hush"), "{told}");
+    }
+    let broken = place.statement("SELECT nothing FROM nowhere");
+    assert_eq!(driver.fetch(&broken, &[]).await.unwrap_err().kind(), FailureKind::Internal);
+}
+
+async fn an_update_counts_what_it_found(place: Place) {
+    place.execute("INSERT INTO item VALUES (1, 'same')");
+    let script = place.script(&["UPDATE item SET name = 'same' WHERE id = 1"]);
+    assert_eq!(place.driver().run(&script, &[]).await.unwrap().affected, [1]);
+}
+
+async fn one_of_many_wins(place: Place) {
+    let drivers = [place.driver(), place.driver()];
+    let single = place.script(&["UPDATE item SET id = ?2, name = ?3 WHERE id = ?1"]);
+    let double = place.script(&["DELETE FROM item WHERE id = ?1", "INSERT INTO item VALUES (?2, ?3)"]);
+    for round in 0..10_i64 {
+        for script in [&single, &double] {
+            place.execute("DELETE FROM item; INSERT INTO item VALUES (0, 'parent')");
+            let barrier = Arc::new(Barrier::new(64));
+            let mut racers = JoinSet::new();
+            for racer in 1..=64_i64 {
+                let (driver, script) = (Arc::clone(&drivers[usize::from(racer % 2 == 0)]), script.clone());
+                let barrier = Arc::clone(&barrier);
+                racers.spawn(async move {
+                    barrier.wait().await;
+                    let params = [Value::Int(0), Value::Int(racer), Value::from("child")];
+                    driver.run(&script, &params).await.map(|outcome| (racer, outcome.took_effect()))
+                });
+            }
+            let results: Result<Vec<_>, Failure> = racers.join_all().await.into_iter().collect();
+            let winners: Vec<i64> =
+                results.unwrap().into_iter().filter(|(_, won)| *won).map(|(racer, _)| racer).collect();
+            assert_eq!(place.items(), [format!("{}:child", winners[0])], "round {round}");
+            assert_eq!(winners.len(), 1, "round {round}");
+        }
+    }
+}
+
+async fn deadlocks_are_run_again(place: Place) {
+    place.execute("INSERT INTO item VALUES (1, 'a'), (2, 'b')");
+    let driver = place.driver();
+    let forth = place.script(&["UPDATE item SET name = 'x' WHERE id = 1", "UPDATE item SET name = 'x' WHERE id = 2"]);
+    let back = place.script(&["UPDATE item SET name = 'y' WHERE id = 2", "UPDATE item SET name = 'y' WHERE id = 1"]);
+    let rounds = if place.dialect == Dialect::Postgres { 4 } else { 200 };
+    let mut pairs = JoinSet::new();
+    for script in [forth, back] {
+        let driver = Arc::clone(&driver);
+        pairs.spawn(async move {
+            // PostgreSQL looks for deadlocks after a second, so a few must do.
+            for _ in 0..rounds {
+                driver.run(&script, &[]).await.unwrap();
+            }
+        });
+    }
+    pairs.join_all().await;
+    assert!([["1:x", "2:x"], ["1:y", "2:y"]].iter().any(|whole| place.items() == *whole), "{:?}", place.items());
+}
+
+/// Whether somebody waits for a lock.
+fn is_blocked(place: &Place) -> bool {
+    let waiting = match place.dialect {
+        Dialect::Postgres => {
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        }
+        _ => {
+            "SELECT count(*) FROM information_schema.innodb_trx t JOIN information_schema.processlist p \
+             ON p.id = t.trx_mysql_thread_id WHERE p.db = database() AND t.trx_state = 'LOCK WAIT'"
+        }
+    };
+    place.execute(waiting) != "0"
+}
+
+/// Holds the lock on item 1 until it is dropped.
+async fn lock_item(place: &Place) -> Box<dyn std::any::Any + Send> {
+    match place.dialect {
+        Dialect::Postgres => {
+            let (client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(connection);
+            client.batch_execute("BEGIN; SELECT * FROM item WHERE id = 1 FOR UPDATE").await.unwrap();
+            Box::new(client)
+        }
+        _ => {
+            use mysql_async::prelude::Queryable;
+            let mut connection = mysql_async::Conn::from_url(&place.url).await.unwrap();
+            connection.query_drop("BEGIN").await.unwrap();
+            connection.query_drop("SELECT * FROM item WHERE id = 1 FOR UPDATE").await.unwrap();
+            Box::new(connection)
+        }
+    }
+}
+
+async fn a_dropped_script_leaves_nothing_behind(place: Place) {
+    place.execute("INSERT INTO item VALUES (1, 'held'), (2, 'free')");
+    let driver = place.driver();
+    let script = place
+        .script(&["UPDATE item SET name = 'touched' WHERE id = 2", "UPDATE item SET name = 'touched' WHERE id = 1"]);
+    let lock = lock_item(&place).await;
+    let task = tokio::spawn({
+        let (driver, script) = (Arc::clone(&driver), script.clone());
+        async move { driver.run(&script, &[]).await }
+    });
+    // The first step is done, the second waits: now the caller goes away.
+    eventually("the script waits for the lock", || async { is_blocked(&place) }).await;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    drop(lock);
+    // If its transaction were still open, this would wait for the lock of item 2, and find it touched.
+    let check = place.script(&["UPDATE item SET name = 'checked' WHERE id = 2 AND name = 'free'"]);
+    assert!(driver.run(&check, &[]).await.unwrap().took_effect());
+    assert_eq!(place.items(), ["1:held", "2:checked"]);
+}
+
+async fn a_blocked_write_is_unavailable_and_holds_up_no_read(place: Place) {
+    place.execute("INSERT INTO item VALUES (1, 'held')");
+    let driver = place.driver_with(&DatabaseOptions::default());
+    let lock = lock_item(&place).await;
+    let write = place.script(&["UPDATE item SET name = 'new' WHERE id = 1"]);
+    let writes = (0..4).map(|_| {
+        let (driver, write) = (Arc::clone(&driver), write.clone());
+        tokio::spawn(async move { driver.run(&write, &[]).await })
+    });
+    let writes: Vec<_> = writes.collect();
+    let read = place.statement("SELECT name FROM item WHERE id = 1");
+    for _ in 0..20 {
+        assert_eq!(driver.fetch(&read, &[]).await.unwrap()[0].text(0).unwrap(), Some("held"));
+    }
+    for write in writes {
+        assert_eq!(write.await.unwrap().unwrap_err().kind(), FailureKind::Unavailable);
+    }
+    drop(lock);
+    eventually("the lock is gone", || async { driver.run(&write, &[]).await.is_ok() }).await;
+    assert_eq!(place.items(), ["1:new"]);
+}
+
+async fn many_callers_share_one_connection(place: Place) {
+    place.execute("INSERT INTO item VALUES (1, 'there')");
+    let driver = place.driver_with(&DatabaseOptions { connections: 1, ..DatabaseOptions::default() });
+    let mut callers = JoinSet::new();
+    for _ in 0..500 {
+        let (driver, read) = (Arc::clone(&driver), place.statement("SELECT name FROM item WHERE id = ?1"));
+        callers.spawn(async move { driver.fetch(&read, &[Value::Int(1)]).await });
+    }
+    for result in callers.join_all().await {
+        match result {
+            Ok(rows) => assert_eq!(rows[0].text(0).unwrap(), Some("there")),
+            Err(failure) => assert_eq!(failure.kind(), FailureKind::Unavailable),
+        }
+    }
+}

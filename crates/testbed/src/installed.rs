@@ -1,0 +1,56 @@
+//! Finds the programs of the database servers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The path of `program`, which comes with the Debian package `package`.
+pub(crate) fn program(program: &str, package: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    debian_folders()
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .chain(["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"].map(PathBuf::from))
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| {
+            panic!("`{program}` isn't installed; it comes with {package}: run `sudo apt-get install -y {package}`")
+        })
+}
+
+/// `/usr/lib/postgresql/<version>/bin`, the newest first.
+fn debian_folders() -> Vec<PathBuf> {
+    let mut versions: Vec<u32> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    versions.sort_unstable_by(|a, b| b.cmp(a));
+    versions.into_iter().map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"))).collect()
+}
+
+/// An account of this machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// The first of `names` that is an account here.
+pub(crate) fn account(names: &[&str]) -> Account {
+    let accounts = fs::read_to_string("/etc/passwd").expect("/etc/passwd is readable");
+    let find = |name: &&str| {
+        accounts.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next().filter(|field| field == name)?.to_owned();
+            Some(Account { name, uid: fields.nth(1)?.parse().ok()?, gid: fields.next()?.parse().ok()? })
+        })
+    };
+    names.iter().find_map(find).unwrap_or_else(|| panic!("none of the accounts {names:?} exists"))
+}
+
+/// Whether this process runs as root.
+pub(crate) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(Path::new("/proc/self")).expect("/proc is mounted").uid() == 0
+}

@@ -1,0 +1,158 @@
+//! PostgreSQL.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::installed::{Account, account, is_root, program};
+use crate::process::{Folder, Process, run, try_run};
+use crate::url::with_database;
+use crate::wait::{free_port, random};
+
+const PACKAGE: &str = "postgresql";
+
+/// A PostgreSQL server.
+#[derive(Debug)]
+pub struct Postgres {
+    url: String,
+    process: Option<Process>,
+}
+
+impl Postgres {
+    /// The server that all tests of this process share: the one `COUNTERSIGN_TEST_POSTGRES_URL` names, or one of our own
+    /// that doesn't wait for the disk.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| match std::env::var("COUNTERSIGN_TEST_POSTGRES_URL") {
+            Ok(url) => Self { url, process: None },
+            Err(_) => Self::launch(&["fsync=off", "synchronous_commit=off", "full_page_writes=off"], &[]),
+        })
+    }
+
+    /// A server that no other test uses, with PostgreSQL's durable settings.
+    pub fn dedicated() -> Self {
+        Self::launch(&[], &[])
+    }
+
+    /// A server that no other test uses, with TLS by this certificate and this key.
+    pub fn with_tls(certificate: &Path, key: &Path) -> Self {
+        Self::launch(&["ssl=on"], &[("server.crt", certificate), ("server.key", key)])
+    }
+
+    /// Creates an empty database; its URL.
+    pub fn database(&self) -> String {
+        let name = format!("test_{:016x}", random());
+        Self::execute(&self.url, &format!("CREATE DATABASE {name}"));
+        with_database(&self.url, &name)
+    }
+
+    /// The URL of the database to start from, in which one can create others.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Runs statements with `psql` on the database at `url`; what they print, unaligned and without headings.
+    pub fn execute(url: &str, sql: &str) -> String {
+        run(&mut psql(url), sql)
+    }
+
+    /// SIGKILL to the server and its children.
+    pub fn kill(&self) {
+        self.process().kill();
+    }
+
+    /// Stops the server in the ordinary way (SIGINT, "fast").
+    pub fn stop(&self) {
+        self.process().stop("INT");
+    }
+
+    /// Starts the server again after [`kill`](Self::kill) or [`stop`](Self::stop), on the same port and data.
+    pub fn start(&self) {
+        self.process().start(|| is_ready(&self.url));
+    }
+
+    /// Stops the server in the ordinary way and starts it again.
+    pub fn restart(&self) {
+        self.stop();
+        self.start();
+    }
+
+    /// Makes the server a black hole: it accepts connections and never answers.
+    pub fn freeze(&self) {
+        self.process().freeze();
+    }
+
+    /// Ends a [`freeze`](Self::freeze).
+    pub fn thaw(&self) {
+        self.process().thaw();
+    }
+
+    fn process(&self) -> &Process {
+        self.process
+            .as_ref()
+            .expect("a server named by COUNTERSIGN_TEST_POSTGRES_URL isn't ours to stop; use `dedicated`")
+    }
+
+    fn launch(settings: &[&str], files: &[(&str, &Path)]) -> Self {
+        for _ in 0..5 {
+            let port = free_port();
+            let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+            let process = prepare(port, settings, files);
+            if process.try_start(|| is_ready(&url)) {
+                return Self { url, process: Some(process) };
+            }
+            // Another process may have taken the port in the meantime; anything else is final.
+            let log = process.log();
+            assert!(log.contains("Address already in use"), "postgres ended:\n{log}");
+        }
+        panic!("no port stays free long enough for postgres");
+    }
+}
+
+/// A server's data folder and command line.
+fn prepare(port: u16, settings: &[&str], files: &[(&str, &Path)]) -> Process {
+    let owner = is_root().then(|| account(&["postgres", "nobody"]));
+    let folder = Folder::new(owner.as_ref());
+    let data = folder.path().join("data");
+    let mut initdb = as_owner(owner.as_ref(), program("initdb", PACKAGE));
+    initdb.args(["--no-sync", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"]).arg(&data);
+    run(initdb.current_dir(folder.path()), "");
+    for (name, source) in files {
+        let target = data.join(name);
+        fs::copy(source, &target).expect("a file for the server");
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).expect("the file is ours");
+        if let Some(owner) = &owner {
+            chown(&target, Some(owner.uid), Some(owner.gid)).expect("root may give a file away");
+        }
+    }
+    let mut postgres = as_owner(owner.as_ref(), program("postgres", PACKAGE));
+    postgres.arg("-D").arg(&data);
+    let port = format!("port={port}");
+    let fixed = [&*port, "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=400"];
+    for setting in fixed.iter().chain(settings) {
+        postgres.args(["-c", setting]);
+    }
+    Process::new(postgres, folder)
+}
+
+/// PostgreSQL refuses to run as root.
+fn as_owner(owner: Option<&Account>, program: PathBuf) -> Command {
+    let Some(owner) = owner else { return Command::new(program) };
+    let mut command = Command::new("setpriv");
+    command.args([format!("--reuid={}", owner.name), format!("--regid={}", owner.gid)]);
+    command.args(["--clear-groups", "--"]).arg(program);
+    command
+}
+
+fn psql(url: &str) -> Command {
+    let mut command = Command::new(program("psql", "postgresql-client"));
+    command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--dbname", url]);
+    command.env("PGCONNECT_TIMEOUT", "5");
+    command
+}
+
+fn is_ready(url: &str) -> bool {
+    try_run(&mut psql(url), "SELECT 1").status.success()
+}

@@ -1,0 +1,89 @@
+//! The servers of the tests, tested.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use testbed::{MariaDb, Postgres, wait_until};
+
+#[test]
+fn postgres_keeps_what_it_acknowledged_when_killed() {
+    let server = Postgres::dedicated();
+    let url = server.database();
+    Postgres::execute(&url, "CREATE TABLE t (n int); INSERT INTO t VALUES (42)");
+    server.kill();
+    server.start();
+    assert_eq!(Postgres::execute(&url, "SELECT n FROM t"), "42");
+    server.restart();
+    assert_eq!(Postgres::execute(&url, "SELECT n FROM t"), "42");
+}
+
+#[test]
+fn mariadb_keeps_what_it_acknowledged_when_killed() {
+    let server = MariaDb::dedicated();
+    let url = server.database();
+    MariaDb::execute(&url, "CREATE TABLE t (n int); INSERT INTO t VALUES (42)");
+    server.kill();
+    server.start();
+    assert_eq!(MariaDb::execute(&url, "SELECT n FROM t"), "42");
+    server.restart();
+    assert_eq!(MariaDb::execute(&url, "SELECT n FROM t"), "42");
+}
+
+#[test]
+fn databases_are_apart() {
+    let server = Postgres::shared();
+    let (one, other) = (server.database(), server.database());
+    Postgres::execute(&one, "CREATE TABLE t (n int)");
+    Postgres::execute(&other, "CREATE TABLE t (n int)");
+    let server = MariaDb::shared();
+    let (one, other) = (server.database(), server.database());
+    MariaDb::execute(&one, "CREATE TABLE t (n int)");
+    MariaDb::execute(&other, "CREATE TABLE t (n int)");
+}
+
+#[test]
+fn a_frozen_server_accepts_and_never_answers() {
+    let server = MariaDb::dedicated();
+    let address = server.url().split('@').nth(1).unwrap().split('/').next().unwrap().to_owned();
+    server.freeze();
+    let mut connection = TcpStream::connect(&address).unwrap();
+    connection.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    assert!(connection.read_exact(&mut [0]).is_err(), "a MariaDB server greets at once");
+    server.thaw();
+    connection.set_read_timeout(None).unwrap();
+    connection.read_exact(&mut [0]).unwrap();
+}
+
+/// The folder of a server and its processes go when the test process is killed with no chance to tidy up. This test
+/// starts itself as that process.
+#[test]
+fn nothing_outlives_a_killed_test_process() {
+    if let Ok(report) = std::env::var("TESTBED_REPORT_TO") {
+        let server = Postgres::dedicated();
+        let folder = Postgres::execute(server.url(), "SHOW data_directory");
+        std::fs::write(&report, folder).unwrap();
+        std::thread::park();
+    }
+    let report = tempfile::tempdir().unwrap();
+    let report = report.path().join("folder");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "nothing_outlives_a_killed_test_process"])
+        .env("TESTBED_REPORT_TO", &report)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut folder = String::new();
+    wait_until("the server runs", || {
+        folder = std::fs::read_to_string(&report).unwrap_or_default();
+        !folder.is_empty()
+    });
+    assert!(Path::new(&folder).exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("the folder is gone", || !Path::new(&folder).exists());
+}
