@@ -22,6 +22,7 @@ fn pair(access: &str, refresh: Option<&str>) -> TokenPair {
     let now = Timestamp::from_unix_seconds(1_768_478_400);
     let issued = |text: &str, life| IssuedToken {
         token: PlainToken::new(text),
+        issued_at: now,
         expires_at: now.saturating_add(Duration::from_secs(life)),
         session_id: None,
     };

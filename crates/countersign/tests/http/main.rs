@@ -10,6 +10,7 @@ mod events;
 mod layer;
 mod login;
 mod logout;
+mod stores;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -59,7 +60,10 @@ struct App {
 
 impl App {
     fn new() -> Self {
-        let world = World::new();
+        Self::over(World::new())
+    }
+
+    fn over(world: World) -> Self {
         let cookies = CookieTransport::builder(Profile::Countersign).build().unwrap();
         let authenticator = Authenticator::builder(world.members.clone())
             .backend(AuthenticationBackend::new("api", BearerTransport, world.strategy.clone()))
