@@ -166,6 +166,18 @@ impl NewClaims<'_> {
             serde_json::to_writer(&mut json, value).map_err(failed)?;
             json.push(b'}');
         }
-        Ok(json)
+        Ok(if json.is_ascii() { json } else { escape_beyond_ascii(&json) })
     }
+}
+
+/// Writes every character beyond ASCII as an escape, as the original does. Only texts have such characters.
+fn escape_beyond_ascii(json: &[u8]) -> Vec<u8> {
+    let mut escaped = String::with_capacity(json.len() * 2);
+    for unit in String::from_utf8_lossy(json).encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() => escaped.push(char::from(byte)),
+            _ => escaped.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
+    escaped.into_bytes()
 }

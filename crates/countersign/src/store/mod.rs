@@ -61,7 +61,7 @@ pub trait TokenStore: Send + Sync {
     /// Removes every token of a session; how many there were. With an `owner`, only if the session is that user's.
     async fn end_session(&self, session: SessionId, owner: Option<&UserKey>) -> Result<u64, Failure>;
 
-    /// The sessions of a user that have a refresh token, in no particular order, from after `page.after` on.
+    /// The sessions of a user that have a refresh token, in the order of their ids, from after `page.after` on.
     async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure>;
 
     /// Removes every token of a user; how many there were.

@@ -1,0 +1,84 @@
+//! Room: what a sweep gives back, and what a full denylist does.
+
+use crate::error::FailureKind;
+use crate::testing::denylist::{Ground, NOW, TICK, minutes};
+use crate::testing::violation::{Verdict, Violation, ensure, same};
+
+pub(super) async fn sweep_takes_what_ended(ground: Ground) -> Verdict {
+    let ends = [
+        ("before", minutes(10).saturating_sub(TICK)),
+        ("now", minutes(10)),
+        ("after", minutes(10).saturating_add(TICK)),
+    ];
+    for (id, until) in ends {
+        ground.store.deny(id, until, NOW).await?;
+    }
+    same("entries swept", &ground.store.sweep(minutes(10), 100).await?, &2)?;
+    same("entries swept again", &ground.store.sweep(minutes(10), 100).await?, &0)?;
+    ensure(ground.store.is_any_denied(&["after"], minutes(10)).await?, "a sweep removed a live entry")
+}
+
+pub(super) async fn sweep_is_bounded_and_resumable(ground: Ground) -> Verdict {
+    for number in 0..7 {
+        ground.store.deny(&format!("ended {number}"), minutes(1), NOW).await?;
+        ground.store.deny(&format!("live {number}"), minutes(60), NOW).await?;
+    }
+    let mut removed = Vec::new();
+    for _ in 0..5 {
+        removed.push(ground.store.sweep(minutes(1), 3).await?);
+    }
+    same("entries that sweeps of 3 removed", &removed, &vec![3, 3, 1, 0, 0])?;
+    for number in 0..7 {
+        let id = format!("live {number}");
+        ensure(ground.store.is_any_denied(&[&id], minutes(1)).await?, "a sweep removed a live entry")?;
+    }
+    Ok(())
+}
+
+/// As many entries as it holds, each of them still denied at the last moment of its life.
+pub(super) async fn never_forgets(ground: Ground) -> Verdict {
+    for number in 0..ground.entries {
+        ground.store.deny(&format!("token {number}"), minutes(15 + u64::from(number % 7)), NOW).await?;
+    }
+    all_denied(&ground).await
+}
+
+async fn all_denied(ground: &Ground) -> Verdict {
+    for number in 0..ground.entries {
+        let last = minutes(15 + u64::from(number % 7)).saturating_sub(TICK);
+        ensure(ground.store.is_any_denied(&[&format!("token {number}")], last).await?, "a live entry was forgotten")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn full_refuses_and_forgets_nothing(ground: Ground) -> Verdict {
+    never_forgets(ground.clone()).await?;
+    for _ in 0..3 {
+        let outcome = ground.store.deny("one too many", minutes(15), NOW).await;
+        let kind = outcome.err().map(|failure| failure.kind());
+        same("denying one more than there is room for", &kind, &Some(FailureKind::Full))?;
+        ensure(!ground.store.is_any_denied(&["one too many"], NOW).await?, "an entry was refused and recorded")?;
+    }
+    all_denied(&ground).await
+}
+
+/// An id that is there already takes no more room.
+pub(super) async fn full_still_extends(ground: Ground) -> Verdict {
+    never_forgets(ground.clone()).await?;
+    ground.store.deny("token 0", minutes(60), NOW).await.map_err(|failure| {
+        Violation::new(format!("a full denylist could not extend an entry that it has: {failure}"))
+    })?;
+    ensure(ground.store.is_any_denied(&["token 0"], minutes(59)).await?, "the entry was not extended")?;
+    all_denied(&ground).await
+}
+
+pub(super) async fn room_returns_when_entries_end(ground: Ground) -> Verdict {
+    never_forgets(ground.clone()).await?;
+    let later = minutes(60);
+    while ground.store.sweep(later, 1_000).await? > 0 {}
+    for number in 0..ground.entries {
+        ground.store.deny(&format!("later {number}"), minutes(90), later).await?;
+    }
+    let outcome = ground.store.deny("one too many", minutes(90), later).await;
+    ensure(outcome.is_err(), "it holds more entries than it says")
+}

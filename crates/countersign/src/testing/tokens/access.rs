@@ -1,0 +1,111 @@
+//! Access tokens, one at a time.
+
+use crate::store::NewAccess;
+use crate::testing::tokens::ground::{Ground, NOW, TICK, minutes, session};
+use crate::testing::violation::{Verdict, ensure, same};
+use crate::token::{PlainToken, StoredToken};
+
+/// Every field comes back, to the microsecond, and "none" as none.
+pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
+    let plain = ground.access("plain");
+    let full = NewAccess {
+        user: ground.stranger().clone(),
+        session: Some(session(1)?),
+        created_at: NOW.saturating_add(TICK),
+        expires_at: Some(minutes(60 * 24 * 366 * 100)),
+        ..ground.access("full")
+    };
+    let aging = NewAccess { expires_at: None, ..ground.access("aging") };
+    for access in [&plain, &full, &aging] {
+        ground.store.insert_access(access).await?;
+    }
+    for access in [&plain, &full, &aging] {
+        ground.holds_access(access).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
+    ensure(!ground.has_access("unknown").await?, "an empty store found an access token")?;
+    ground.store.insert_access(&ground.access("known")).await?;
+    ensure(!ground.has_access("unknown").await?, "a token that was never recorded was found")?;
+    let removed = ground.store.remove_access(&ground.token("unknown"), None).await?;
+    ensure(!removed, "removing an unknown token said that it was there")?;
+    ground.holds_access(&ground.access("known")).await
+}
+
+/// Reads never judge and never write: what ended long ago is found, again and again.
+pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
+    let created_at = NOW.saturating_sub(std::time::Duration::from_secs(50 * 365 * 86_400));
+    let expired = NewAccess { created_at, expires_at: Some(created_at), ..ground.access("expired") };
+    ground.store.insert_access(&expired).await?;
+    for _ in 0..3 {
+        ground.holds_access(&expired).await?;
+        ground.store.ping().await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn is_removed_once(ground: Ground) -> Verdict {
+    for label in ["one", "two"] {
+        ground.store.insert_access(&ground.access(label)).await?;
+    }
+    let one = ground.token("one");
+    same("removing a token", &ground.store.remove_access(&one, None).await?, &true)?;
+    ensure(!ground.has_access("one").await?, "a removed token is still found")?;
+    same("removing it again", &ground.store.remove_access(&one, None).await?, &false)?;
+    ground.holds_access(&ground.access("two")).await
+}
+
+pub(super) async fn removal_asks_for_the_owner(ground: Ground) -> Verdict {
+    let access = ground.access("mine");
+    ground.store.insert_access(&access).await?;
+    let mine = ground.token("mine");
+    let by_stranger = ground.store.remove_access(&mine, Some(ground.stranger())).await?;
+    ensure(!by_stranger, "another user removed the token")?;
+    ground.holds_access(&access).await?;
+    let by_owner = ground.store.remove_access(&mine, Some(ground.owner())).await?;
+    ensure(by_owner && !ground.has_access("mine").await?, "the owner could not remove the token")
+}
+
+/// A record is never overwritten.
+pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
+    let first = ground.access("taken");
+    ground.store.insert_access(&first).await?;
+    let second = NewAccess {
+        user: ground.stranger().clone(),
+        session: Some(session(1)?),
+        created_at: minutes(1),
+        expires_at: None,
+        ..first.clone()
+    };
+    let again = ground.store.insert_access(&second).await;
+    ensure(again.is_err(), "a digest was recorded twice")?;
+    ground.holds_access(&first).await
+}
+
+/// Stored texts are compared byte by byte: no wildcard, no folding of letters, no padding, and any text may be asked.
+pub(super) async fn other_spellings_are_unknown(ground: Ground) -> Verdict {
+    let access = ground.access("known");
+    let refresh = ground.refresh("known");
+    ground.store.insert_access(&access).await?;
+    ground.store.insert_refresh(&refresh, None).await?;
+    let digits = access.digest.as_str().to_owned();
+    let near = [digits.to_uppercase(), format!("{digits} "), format!(" {digits}"), digits.replace('a', "á")];
+    let odd = ["%", "_", "*", "' OR '1'='1", "\"", "\\", "$1", "?1", "a\nb", "漢字🔑"].map(str::to_owned);
+    let long = ["x".repeat(255), "_".repeat(64), "€".repeat(85)];
+    for text in near.into_iter().chain(odd).chain(long) {
+        let token = StoredToken::LegacyPlaintext(PlainToken::new(text.clone()));
+        let clause = |what: &str| format!("{what} under another spelling: {}", text.escape_debug());
+        ensure(ground.store.find_access(&token).await?.is_none(), &clause("an access token is found"))?;
+        ensure(ground.store.find_refresh(&token).await?.is_none(), &clause("a refresh token is found"))?;
+        ensure(!ground.store.remove_access(&token, None).await?, &clause("an access token is removed"))?;
+        ensure(!ground.store.remove_refresh(&token, None).await?, &clause("a refresh token is removed"))?;
+    }
+    ground.holds_access(&access).await?;
+    ground.holds_refresh(&refresh).await
+}
+
+pub(super) async fn ping_answers(ground: Ground) -> Verdict {
+    Ok(ground.store.ping().await?)
+}

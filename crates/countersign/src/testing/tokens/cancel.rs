@@ -1,0 +1,76 @@
+//! Callers that go away in the middle of a call.
+
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::store::NewAccess;
+use crate::testing::tokens::ground::{Ground, session};
+use crate::testing::violation::{Verdict, Violation};
+
+/// A call may still take effect a while after its caller has gone; this long is allowed.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// At how many different points a call is dropped.
+const POINTS: usize = 12;
+
+pub(super) async fn dropped_insert_is_whole_or_nothing(ground: Ground) -> Verdict {
+    let session = session(1)?;
+    for point in 1..=POINTS {
+        let label = format!("dropped {point}");
+        let refresh = ground.opening(&label, session);
+        let access = NewAccess { session: Some(session), ..ground.access(&label) };
+        dropped_after(point, ground.store.insert_refresh(&refresh, Some(&access))).await;
+        settles(|| async { Ok(ground.has_refresh(&label).await? == ground.has_access(&label).await?) }).await?;
+        works(&ground, &format!("after {point}")).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn dropped_rotation_is_whole_or_nothing(ground: Ground) -> Verdict {
+    let session = session(1)?;
+    for point in 1..=POINTS {
+        let [old, new] = ["old", "new"].map(|name| format!("{name} {point}"));
+        ground.store.insert_refresh(&ground.opening(&old, session), None).await?;
+        dropped_after(point, ground.store.rotate(&ground.rotate(&old, &new, session))).await;
+        settles(|| async {
+            let done = !ground.has_refresh(&old).await?;
+            Ok(ground.has_refresh(&new).await? == done && ground.has_access(&new).await? == done)
+        })
+        .await?;
+        works(&ground, &format!("after {point}")).await?;
+    }
+    Ok(())
+}
+
+/// Lets the call go on until it has been woken so many times, and drops it.
+async fn dropped_after<T>(point: usize, call: impl Future<Output = T>) {
+    let mut call = pin!(call);
+    let mut polls = 0;
+    std::future::poll_fn(|context| {
+        polls += 1;
+        if call.as_mut().poll(context).is_ready() || polls >= point { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Waits until the store says the same twice in a row and it is all or nothing.
+async fn settles<C>(mut whole: impl FnMut() -> C) -> Verdict
+where
+    C: Future<Output = Result<bool, Violation>>,
+{
+    let settled = tokio::time::timeout(GRACE, async {
+        while !(whole().await? && whole().await?) {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    });
+    settled.await.unwrap_or_else(|_| Err(Violation::new("a call that was dropped took effect by halves")))
+}
+
+/// Nothing was left locked or open.
+async fn works(ground: &Ground, label: &str) -> Verdict {
+    let access = ground.access(label);
+    ground.store.insert_access(&access).await?;
+    ground.holds_access(&access).await
+}

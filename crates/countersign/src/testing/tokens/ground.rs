@@ -1,0 +1,142 @@
+//! What the cases stand on: a fresh store, and ready records to put into it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::answer::SessionId;
+use crate::clock::Timestamp;
+use crate::error::{ConfigError, Failure};
+use crate::secret::Secret;
+use crate::store::{NewAccess, NewRefresh, Rotate, TokenStore};
+use crate::testing::tokens::ids::user_ids;
+use crate::testing::violation::{Verdict, Violation, ensure, same};
+use crate::token::{Digest, DigestKeyRing, PlainToken, StoredToken};
+use crate::user::{UserKey, UserKeyKind};
+
+/// The present moment of every case: not a whole second, so that a store that keeps seconds alone is found out.
+pub(super) const NOW: Timestamp = Timestamp::from_micros(1_768_478_400_123_456);
+
+/// The least step of time.
+pub(super) const TICK: Duration = Duration::from_micros(1);
+
+pub(super) fn minutes(number: u64) -> Timestamp {
+    NOW.saturating_add(Duration::from_secs(60 * number))
+}
+
+/// The session of that number; sessions are ordered as their numbers are.
+pub(super) fn session(number: u8) -> Result<SessionId, Violation> {
+    Ok(format!("{number:02x}5e7701-0000-4000-8000-0000000000{number:02x}").parse()?)
+}
+
+#[derive(Clone)]
+pub(super) struct Ground {
+    pub(super) store: Arc<dyn TokenStore>,
+    pub(super) users: Arc<[UserKey]>,
+    owner: UserKey,
+    stranger: UserKey,
+    digests: DigestKeyRing,
+}
+
+impl Ground {
+    pub(super) fn new(store: Arc<dyn TokenStore>, kind: UserKeyKind) -> Result<Self, ConfigError> {
+        let secret = Secret::new("suite secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc")?;
+        let users = user_ids(kind);
+        let [owner, stranger, ..] = users.as_slice() else {
+            return Err(ConfigError::new("user ids", "are fewer than two", "add some"));
+        };
+        let (owner, stranger) = (owner.clone(), stranger.clone());
+        Ok(Self { store, users: users.into(), owner, stranger, digests: DigestKeyRing::new("suite", &secret)? })
+    }
+
+    /// Whose the records are, unless said otherwise.
+    pub(super) fn owner(&self) -> &UserKey {
+        &self.owner
+    }
+
+    pub(super) fn stranger(&self) -> &UserKey {
+        &self.stranger
+    }
+
+    pub(super) fn digest(&self, label: &str) -> Digest {
+        self.digests.digest(&PlainToken::new(label))
+    }
+
+    pub(super) fn token(&self, label: &str) -> StoredToken {
+        self.digest(label).into()
+    }
+
+    /// An access token of the owner, of no session, that ends in 15 minutes.
+    pub(super) fn access(&self, label: &str) -> NewAccess {
+        NewAccess {
+            digest: self.digest(label),
+            user: self.owner.clone(),
+            session: None,
+            created_at: NOW,
+            expires_at: Some(minutes(15)),
+        }
+    }
+
+    /// A refresh token of the owner, of no session, that ends in a day.
+    pub(super) fn refresh(&self, label: &str) -> NewRefresh {
+        NewRefresh {
+            digest: self.digest(label),
+            user: self.owner.clone(),
+            session: None,
+            created_at: NOW,
+            expires_at: Some(minutes(24 * 60)),
+            session_expires_at: None,
+        }
+    }
+
+    /// A refresh token of the owner that opens a session.
+    pub(super) fn opening(&self, label: &str, session: SessionId) -> NewRefresh {
+        NewRefresh { session: Some(session), session_expires_at: Some(minutes(9000)), ..self.refresh(label) }
+    }
+
+    /// An exchange of `from` for `to`, an hour later, with an access token that is called as its successor.
+    pub(super) fn rotate(&self, from: &str, to: &str, session: SessionId) -> Rotate {
+        Rotate {
+            presented: self.token(from),
+            successor: self.digest(to),
+            session,
+            created_at: minutes(60),
+            expires_at: Some(minutes(25 * 60)),
+            session_expires_at: Some(minutes(9000)),
+            access: Some(NewAccess {
+                session: Some(session),
+                created_at: minutes(60),
+                expires_at: Some(minutes(75)),
+                ..self.access(to)
+            }),
+        }
+    }
+
+    pub(super) async fn has_access(&self, label: &str) -> Result<bool, Failure> {
+        Ok(self.store.find_access(&self.token(label)).await?.is_some())
+    }
+
+    pub(super) async fn has_refresh(&self, label: &str) -> Result<bool, Failure> {
+        Ok(self.store.find_refresh(&self.token(label)).await?.is_some())
+    }
+
+    /// The store knows this access token as it was recorded.
+    pub(super) async fn holds_access(&self, expected: &NewAccess) -> Verdict {
+        let found = self.store.find_access(&expected.digest.clone().into()).await?;
+        let Some(found) = found else { return Err(Violation::new("an access token that was recorded is not found")) };
+        ensure(found.user == expected.user, "an access token has another user than recorded")?;
+        same("an access token's session", &found.session, &expected.session)?;
+        same("an access token's created_at", &found.created_at, &Some(expected.created_at))?;
+        same("an access token's expires_at", &found.expires_at, &expected.expires_at)
+    }
+
+    /// The store knows this refresh token as it was recorded.
+    pub(super) async fn holds_refresh(&self, expected: &NewRefresh) -> Verdict {
+        let found = self.store.find_refresh(&expected.digest.clone().into()).await?;
+        let Some(found) = found else { return Err(Violation::new("a refresh token that was recorded is not found")) };
+        ensure(found.user == expected.user, "a refresh token has another user than recorded")?;
+        same("a refresh token's session", &found.session, &expected.session)?;
+        same("a refresh token's created_at", &found.created_at, &Some(expected.created_at))?;
+        same("a refresh token's expires_at", &found.expires_at, &expected.expires_at)?;
+        same("a refresh token's session_expires_at", &found.session_expires_at, &expected.session_expires_at)
+    }
+}

@@ -1,0 +1,147 @@
+//! The contract of [`TokenStore`], one function a clause.
+
+mod access;
+mod cancel;
+mod ground;
+mod ids;
+mod race;
+mod refresh;
+mod rotation;
+mod sessions;
+mod sweep;
+mod users;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Cause;
+use crate::store::TokenStore;
+use crate::testing::case::{Case, cases, judge};
+use crate::testing::report::SuiteReport;
+use crate::user::UserKeyKind;
+
+use ground::Ground;
+pub use ids::user_ids;
+
+/// Run once, with user ids of the first kind that the backend offers.
+const CASES: &[Case<Ground>] = cases![
+    access::is_found_as_recorded,
+    access::unknown_is_a_value,
+    access::expired_is_returned_as_it_is,
+    access::is_removed_once,
+    access::removal_asks_for_the_owner,
+    access::taken_digest_is_refused,
+    access::other_spellings_are_unknown,
+    refresh::is_found_as_recorded,
+    refresh::unknown_is_a_value,
+    refresh::expired_is_returned_as_it_is,
+    refresh::comes_with_its_access,
+    refresh::taken_digest_is_refused,
+    refresh::taken_access_digest_records_nothing,
+    refresh::kinds_do_not_mix,
+    refresh::removal_without_session,
+    refresh::removal_leaves_sessions_alone,
+    rotation::puts_the_successor_in_place,
+    rotation::works_once,
+    rotation::of_an_unknown_token_writes_nothing,
+    rotation::keeps_the_session,
+    rotation::gives_a_session_to_a_token_without,
+    rotation::never_moves_a_recorded_end,
+    rotation::records_a_missing_end,
+    rotation::does_not_judge,
+    rotation::without_access,
+    rotation::taken_successor_changes_nothing,
+    rotation::taken_access_digest_changes_nothing,
+    race::has_one_winner,
+    race::logout_beside_a_rotation_leaves_nothing,
+    race::user_removal_beside_a_rotation_leaves_nothing,
+    race::sweeps_count_each_row_once,
+    sessions::end_takes_every_token,
+    sessions::end_asks_for_the_owner,
+    sessions::unknown_session_is_a_value,
+    sessions::list_those_with_a_refresh_token,
+    sessions::come_in_ordered_pages,
+    sweep::ends_at_the_exact_moment,
+    sweep::ages_rows_without_an_end,
+    sweep::is_bounded_and_resumable,
+    sweep::nothing_to_do_is_a_value,
+    cancel::dropped_insert_is_whole_or_nothing,
+    cancel::dropped_rotation_is_whole_or_nothing,
+    access::ping_answers,
+];
+
+/// Run for each kind of user id that the backend offers.
+const CASES_PER_KIND: &[Case<Ground>] = cases![
+    users::ids_come_back_as_they_went_in,
+    users::removal_touches_one_user_alone,
+    users::owners_are_told_apart,
+    users::sessions_are_the_users_own,
+];
+
+/// Checks an implementation of [`TokenStore`] against every clause of its contract.
+///
+/// Each case gets a fresh, empty store. A store whose tables hold one kind of user id makes them of the kind it is
+/// asked for, or says with [`user_id_kinds`](Self::user_id_kinds) which kinds it can hold. Tables with a foreign key
+/// to users need the rows of [`user_ids`] first.
+#[must_use]
+pub struct TokenStoreSuite<F> {
+    backend: String,
+    kinds: Vec<UserKeyKind>,
+    only: Option<String>,
+    fresh: F,
+}
+
+impl<F> TokenStoreSuite<F> {
+    /// A suite for the backend of that name, whose fresh stores `fresh` makes.
+    pub fn new(backend: impl Into<String>, fresh: F) -> Self {
+        let kinds = vec![UserKeyKind::Uuid, UserKeyKind::Int, UserKeyKind::Text];
+        Self { backend: backend.into(), kinds, only: None, fresh }
+    }
+
+    /// The kinds of user id that the backend can hold; all three unless told.
+    pub fn user_id_kinds(mut self, kinds: impl Into<Vec<UserKeyKind>>) -> Self {
+        self.kinds = kinds.into();
+        self
+    }
+
+    /// Runs only the cases whose names begin with `prefix`.
+    pub fn only(mut self, prefix: impl Into<String>) -> Self {
+        self.only = Some(prefix.into());
+        self
+    }
+
+    /// Runs the suite, one case after the other.
+    pub async fn run<S, E, Fresh>(self) -> SuiteReport
+    where
+        F: Fn(UserKeyKind) -> Fresh,
+        Fresh: Future<Output = Result<S, E>>,
+        S: TokenStore + 'static,
+        E: Into<Cause>,
+    {
+        let first = self.kinds.first().copied();
+        let once = CASES.iter().filter_map(|case| first.map(|kind| (case, kind, case.name.to_owned())));
+        let per_kind = self.kinds.iter().flat_map(|kind| {
+            CASES_PER_KIND.iter().map(|case| (case, *kind, format!("{} ({})", case.name, ids::name(*kind))))
+        });
+        let mut cases = Vec::new();
+        for (case, kind, name) in once.chain(per_kind) {
+            if self.only.as_ref().is_some_and(|prefix| !name.starts_with(prefix.as_str())) {
+                continue;
+            }
+            let store = (self.fresh)(kind).await.map_err(Into::into);
+            let ground = store.and_then(|store| Ok(Ground::new(Arc::new(store), kind)?));
+            cases.push(judge(name, case, ground).await);
+        }
+        SuiteReport { backend: self.backend, cases }
+    }
+}
+
+impl<F> fmt::Debug for TokenStoreSuite<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenStoreSuite")
+            .field("backend", &self.backend)
+            .field("kinds", &self.kinds)
+            .field("only", &self.only)
+            .finish_non_exhaustive()
+    }
+}

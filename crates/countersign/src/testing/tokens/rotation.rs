@@ -1,0 +1,151 @@
+//! An exchange of a refresh token for its successor.
+
+use crate::store::{NewAccess, NewRefresh, Rotate, Rotated};
+use crate::testing::tokens::ground::{Ground, NOW, minutes, session};
+use crate::testing::violation::{Verdict, Violation, ensure, same};
+
+/// The record that a successor must have.
+fn successor(ground: &Ground, rotate: &Rotate) -> NewRefresh {
+    NewRefresh {
+        digest: rotate.successor.clone(),
+        user: ground.owner().clone(),
+        session: Some(rotate.session),
+        created_at: rotate.created_at,
+        expires_at: rotate.expires_at,
+        session_expires_at: rotate.session_expires_at,
+    }
+}
+
+/// The successor has the user, the session and the times it was given; the old token is gone, its neighbours stay.
+pub(super) async fn puts_the_successor_in_place(ground: Ground) -> Verdict {
+    let (mine, other) = (session(1)?, session(2)?);
+    let old_access = NewAccess { session: Some(mine), ..ground.access("old access") };
+    let neighbour = NewRefresh { user: ground.stranger().clone(), ..ground.opening("neighbour", other) };
+    ground.store.insert_refresh(&ground.opening("old", mine), Some(&old_access)).await?;
+    ground.store.insert_refresh(&neighbour, None).await?;
+    let rotate = ground.rotate("old", "new", mine);
+    same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
+    ensure(!ground.has_refresh("old").await?, "the token that was exchanged is still there")?;
+    ground.holds_refresh(&successor(&ground, &rotate)).await?;
+    if let Some(access) = &rotate.access {
+        ground.holds_access(access).await?;
+    }
+    ground.holds_access(&old_access).await?;
+    ground.holds_refresh(&neighbour).await
+}
+
+pub(super) async fn works_once(ground: Ground) -> Verdict {
+    let session = session(1)?;
+    ground.store.insert_refresh(&ground.opening("old", session), None).await?;
+    let first = ground.rotate("old", "new", session);
+    same("rotating", &ground.store.rotate(&first).await?, &Rotated::Done)?;
+    let again = ground.store.rotate(&ground.rotate("old", "another", session)).await?;
+    same("rotating the same token again", &again, &Rotated::Gone)?;
+    ensure(!ground.has_refresh("another").await?, "a second successor was recorded")?;
+    ensure(!ground.has_access("another").await?, "an access token was recorded without a successor")?;
+    ground.holds_refresh(&successor(&ground, &first)).await?;
+    let on = ground.store.rotate(&ground.rotate("new", "newer", session)).await?;
+    same("rotating the successor", &on, &Rotated::Done)
+}
+
+pub(super) async fn of_an_unknown_token_writes_nothing(ground: Ground) -> Verdict {
+    let session = session(1)?;
+    let other = ground.opening("other", session);
+    ground.store.insert_refresh(&other, None).await?;
+    let rotated = ground.store.rotate(&ground.rotate("unknown", "new", session)).await?;
+    same("rotating an unknown token", &rotated, &Rotated::Gone)?;
+    ensure(!ground.has_refresh("new").await?, "an unknown token has a successor")?;
+    ensure(!ground.has_access("new").await?, "an access token was recorded for an unknown refresh token")?;
+    ground.holds_refresh(&other).await
+}
+
+/// A session that is recorded stays the token's own, whatever the caller believes it to be.
+pub(super) async fn keeps_the_session(ground: Ground) -> Verdict {
+    let mine = session(1)?;
+    ground.store.insert_refresh(&ground.opening("old", mine), None).await?;
+    let confused = Rotate { access: None, ..ground.rotate("old", "new", session(2)?) };
+    same("rotating", &ground.store.rotate(&confused).await?, &Rotated::Done)?;
+    ground.holds_refresh(&NewRefresh { session: Some(mine), ..successor(&ground, &confused) }).await
+}
+
+/// Rows of the original have no session; they get one when they are exchanged.
+pub(super) async fn gives_a_session_to_a_token_without(ground: Ground) -> Verdict {
+    ground.store.insert_refresh(&ground.refresh("old"), None).await?;
+    let rotate = ground.rotate("old", "new", session(1)?);
+    same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
+    ground.holds_refresh(&successor(&ground, &rotate)).await
+}
+
+/// Neither forward, which would make a session immortal, nor back.
+pub(super) async fn never_moves_a_recorded_end(ground: Ground) -> Verdict {
+    let session = session(1)?;
+    let first = ground.opening("0", session);
+    ground.store.insert_refresh(&first, None).await?;
+    for (from, to, end) in [("0", "1", Some(minutes(10_000))), ("1", "2", Some(minutes(100))), ("2", "3", None)] {
+        let rotate = Rotate { session_expires_at: end, ..ground.rotate(from, to, session) };
+        same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
+        let kept = NewRefresh { session_expires_at: first.session_expires_at, ..successor(&ground, &rotate) };
+        ground.holds_refresh(&kept).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn records_a_missing_end(ground: Ground) -> Verdict {
+    let session = session(1)?;
+    let old = NewRefresh { session_expires_at: None, ..ground.opening("old", session) };
+    ground.store.insert_refresh(&old, None).await?;
+    let without = Rotate { session_expires_at: None, ..ground.rotate("old", "new", session) };
+    same("rotating", &ground.store.rotate(&without).await?, &Rotated::Done)?;
+    ground.holds_refresh(&successor(&ground, &without)).await?;
+    let with = ground.rotate("new", "newer", session);
+    same("rotating", &ground.store.rotate(&with).await?, &Rotated::Done)?;
+    ground.holds_refresh(&successor(&ground, &with)).await
+}
+
+/// Which token is too old is the strategy's business; and a successor may be left to age by `created_at`.
+pub(super) async fn does_not_judge(ground: Ground) -> Verdict {
+    let session = session(1)?;
+    let expired = NewRefresh { expires_at: Some(NOW), ..ground.opening("old", session) };
+    ground.store.insert_refresh(&expired, None).await?;
+    let rotate = Rotate { expires_at: None, ..ground.rotate("old", "new", session) };
+    same("rotating an expired token", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
+    ground.holds_refresh(&successor(&ground, &rotate)).await
+}
+
+pub(super) async fn without_access(ground: Ground) -> Verdict {
+    let session = session(1)?;
+    ground.store.insert_refresh(&ground.opening("old", session), None).await?;
+    let rotate = Rotate { access: None, ..ground.rotate("old", "new", session) };
+    same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
+    ground.holds_refresh(&successor(&ground, &rotate)).await?;
+    ensure(!ground.has_access("new").await?, "an access token appeared that nobody asked for")
+}
+
+pub(super) async fn taken_successor_changes_nothing(ground: Ground) -> Verdict {
+    let session = session(1)?;
+    let (old, taken) = (ground.opening("old", session), ground.refresh("taken"));
+    ground.store.insert_refresh(&old, None).await?;
+    ground.store.insert_refresh(&taken, None).await?;
+    refused(&ground, &ground.rotate("old", "taken", session)).await?;
+    ground.holds_refresh(&old).await?;
+    ground.holds_refresh(&taken).await?;
+    ensure(!ground.has_access("taken").await?, "an access token was recorded for a rotation that failed")
+}
+
+pub(super) async fn taken_access_digest_changes_nothing(ground: Ground) -> Verdict {
+    let session = session(1)?;
+    let (old, taken) = (ground.opening("old", session), ground.access("new"));
+    ground.store.insert_refresh(&old, None).await?;
+    ground.store.insert_access(&taken).await?;
+    refused(&ground, &ground.rotate("old", "new", session)).await?;
+    ground.holds_refresh(&old).await?;
+    ground.holds_access(&taken).await?;
+    ensure(!ground.has_refresh("new").await?, "a successor was recorded although its access token was not")
+}
+
+async fn refused(ground: &Ground, rotate: &Rotate) -> Verdict {
+    match ground.store.rotate(rotate).await {
+        Err(_) => Ok(()),
+        Ok(rotated) => Err(Violation::new(format!("a digest was recorded twice: {rotated:?}"))),
+    }
+}

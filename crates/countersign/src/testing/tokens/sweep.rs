@@ -1,0 +1,100 @@
+//! Removal of what has ended.
+
+use crate::clock::Timestamp;
+use crate::store::{NewAccess, NewRefresh, SweepLimit, Swept};
+use crate::testing::tokens::ground::{Ground, NOW, TICK, minutes, session};
+use crate::testing::violation::{Verdict, Violation, ensure, same};
+
+/// Long before anything in these cases was created.
+const LONG_AGO: Timestamp = Timestamp::from_unix_seconds(1_000_000_000);
+
+async fn insert(
+    ground: &Ground,
+    label: &str,
+    created_at: Timestamp,
+    access_end: Option<Timestamp>,
+    refresh_end: Option<Timestamp>,
+) -> Verdict {
+    let access = NewAccess { created_at, expires_at: access_end, ..ground.access(label) };
+    let refresh = NewRefresh { created_at, expires_at: refresh_end, ..ground.opening(label, session(1)?) };
+    Ok(ground.store.insert_refresh(&refresh, Some(&access)).await?)
+}
+
+async fn left(ground: &Ground, label: &str) -> Result<(bool, bool), Violation> {
+    Ok((ground.has_access(label).await?, ground.has_refresh(label).await?))
+}
+
+/// A token whose end is now has ended; one tick later it has not. Only its own end counts when it has one.
+pub(super) async fn ends_at_the_exact_moment(ground: Ground) -> Verdict {
+    let (before, after) = (NOW.saturating_sub(TICK), NOW.saturating_add(TICK));
+    insert(&ground, "before", LONG_AGO, Some(before), Some(before)).await?;
+    insert(&ground, "now", minutes(5), Some(NOW), Some(NOW)).await?;
+    insert(&ground, "after", LONG_AGO, Some(after), Some(after)).await?;
+    insert(&ground, "access alone", NOW, Some(NOW), Some(after)).await?;
+    insert(&ground, "refresh alone", NOW, Some(after), Some(NOW)).await?;
+    let limit = SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, rows: 100 };
+    let swept = ground.store.sweep(&limit).await?;
+    same("what was swept", &swept, &Swept { access: 3, refresh: 3, more: false })?;
+    same("ended before", &left(&ground, "before").await?, &(false, false))?;
+    same("ended at this very moment", &left(&ground, "now").await?, &(false, false))?;
+    same("ends in a tick", &left(&ground, "after").await?, &(true, true))?;
+    same("access ended alone", &left(&ground, "access alone").await?, &(false, true))?;
+    same("refresh ended alone", &left(&ground, "refresh alone").await?, &(true, false))
+}
+
+/// Tokens without an end age by `created_at`, each kind by its own cutoff.
+pub(super) async fn ages_rows_without_an_end(ground: Ground) -> Verdict {
+    let (access_created, refresh_created) = (minutes(120), minutes(60));
+    for (label, created_at) in [
+        ("refresh", refresh_created),
+        ("past refresh", refresh_created.saturating_add(TICK)),
+        ("access", access_created),
+        ("past access", access_created.saturating_add(TICK)),
+    ] {
+        insert(&ground, label, created_at, None, None).await?;
+    }
+    let now = minutes(180);
+    insert(&ground, "with an end", LONG_AGO, Some(now.saturating_add(TICK)), Some(now.saturating_add(TICK))).await?;
+    let swept = ground.store.sweep(&SweepLimit { now, access_created, refresh_created, rows: 100 }).await?;
+    same("what was swept", &swept, &Swept { access: 3, refresh: 1, more: false })?;
+    same("created at the refresh cutoff", &left(&ground, "refresh").await?, &(false, false))?;
+    same("created a tick after it", &left(&ground, "past refresh").await?, &(false, true))?;
+    same("created at the access cutoff", &left(&ground, "access").await?, &(false, true))?;
+    same("created a tick after it", &left(&ground, "past access").await?, &(true, true))?;
+    same("old, with an end to come", &left(&ground, "with an end").await?, &(true, true))
+}
+
+/// Each call removes at most so many of each kind; `more` is never false while some are left, nor true for ever.
+pub(super) async fn is_bounded_and_resumable(ground: Ground) -> Verdict {
+    for row in 0..7 {
+        insert(&ground, &format!("both {row}"), NOW, Some(NOW), Some(NOW)).await?;
+    }
+    for row in 0..2 {
+        let alone = NewAccess { expires_at: Some(NOW), ..ground.access(&format!("access {row}")) };
+        ground.store.insert_access(&alone).await?;
+    }
+    insert(&ground, "live", NOW, Some(minutes(1)), Some(minutes(1))).await?;
+    let limit = SweepLimit { now: NOW, access_created: LONG_AGO, refresh_created: LONG_AGO, rows: 2 };
+    let (mut access, mut refresh) = (0, 0);
+    for _ in 0..20 {
+        let swept = ground.store.sweep(&limit).await?;
+        ensure(swept.access <= 2 && swept.refresh <= 2, "one call removed more rows than it may")?;
+        access += swept.access;
+        refresh += swept.refresh;
+        if !swept.more {
+            break;
+        }
+    }
+    same("access and refresh tokens removed before \"no more\"", &(access, refresh), &(9, 7))?;
+    let idle = ground.store.sweep(&limit).await?;
+    same("a call after \"no more\"", &idle, &Swept::default())?;
+    same("a live token", &left(&ground, "live").await?, &(true, true))
+}
+
+pub(super) async fn nothing_to_do_is_a_value(ground: Ground) -> Verdict {
+    let limit = SweepLimit { now: NOW, access_created: LONG_AGO, refresh_created: LONG_AGO, rows: 10 };
+    same("sweeping an empty store", &ground.store.sweep(&limit).await?, &Swept::default())?;
+    insert(&ground, "live", NOW, Some(minutes(1)), None).await?;
+    same("sweeping live tokens", &ground.store.sweep(&limit).await?, &Swept::default())?;
+    same("a live token", &left(&ground, "live").await?, &(true, true))
+}
