@@ -5,7 +5,7 @@ mod keys;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign::denylist::DenylistStore;
+use countersign::denylist::{DenylistStore, SqlDenylist};
 use countersign::store::TokenStore;
 use countersign::store::sql::{
     Applied, Database, DatabaseOptions, DatabaseTokenModels, Migration, MigrationSet, Migrator, SetupError, SqlStore,
@@ -161,7 +161,7 @@ impl Parts {
         let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users)?;
         Ok(Self {
             store: SqlStore::new(database.clone(), models),
-            denylist: Arc::new(countersign::denylist::MemoryDenylist::default()),
+            denylist: Arc::new(SqlDenylist::new(&database)),
             database,
             digests: DigestKeyRing::new("default", secret)?,
             clock: Arc::new(SystemClock),

@@ -27,7 +27,7 @@ fn what_cannot_work_stops_the_start() {
         (&["--strategy", "redis"], &[], "--strategy"),
         (&["--profile", "django"], &[], "--profile"),
         (&["--access-lifetime", "0s"], &[], "--access-lifetime"),
-        (&["--refresh-lifetime", "-1d"], &[], "--refresh-lifetime"),
+        (&["--refresh-lifetime=-1d"], &[], "--refresh-lifetime"),
         (&["--session-lifetime=forever"], &[], "--session-lifetime"),
         (&["--login-limit", "lots"], &[], "--login-limit"),
         (&["--trusted-proxies", "10.0.0.0/33"], &[], "--trusted-proxies"),

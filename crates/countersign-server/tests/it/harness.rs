@@ -93,7 +93,7 @@ impl Place {
     /// Starts a server and waits until it says that it listens.
     pub(crate) fn start(&self) -> Server {
         let process = self.command(&["--listen", "127.0.0.1:0", "--json"]);
-        Server::start(process)
+        Server::start(process, self.clone())
     }
 }
 
@@ -116,10 +116,12 @@ pub(crate) struct Server {
     log: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
     client: reqwest::Client,
+    /// Keeps the data in place.
+    _place: Place,
 }
 
 impl Server {
-    pub(crate) fn start(mut command: Command) -> Self {
+    fn start(mut command: Command, place: Place) -> Self {
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let mut readers = vec![follow_log(process.stderr.take().unwrap(), Arc::clone(&log))];
@@ -131,7 +133,7 @@ impl Server {
         readers.push(follow_out(out, Arc::clone(&log)));
         let address = ready["listening"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
         let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
-        Self { process, address, ready, log, readers, client }
+        Self { process, address, ready, log, readers, client, _place: place }
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
@@ -222,6 +224,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("the server said:\n{}", self.log());
+        }
     }
 }
 
