@@ -6,6 +6,9 @@ use tempfile::TempDir;
 
 use crate::harness::{Place, SECRET, binary, write};
 
+/// Arguments, environment, and what the error says.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn what_cannot_work_stops_the_start() {
     let dir = TempDir::new().unwrap();
@@ -18,7 +21,7 @@ fn what_cannot_work_stops_the_start() {
     let empty = file("empty", "\n");
     let shared = ("COUNTERSIGN_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
     let jwt = ("COUNTERSIGN_STRATEGY", "jwt");
-    let cases: &[(&[&str], &[(&str, &str)], &str)] = &[
+    let cases: &[Case<'_>] = &[
         (&["--listen", "nowhere"], &[], "--listen"),
         (&["--listne", "127.0.0.1:0"], &[], "--listen"),
         (&[], &[("COUNTERSIGN_LISTEN", "127.0.0.1")], "COUNTERSIGN_LISTEN"),

@@ -33,6 +33,31 @@ async fn signed_tokens_are_not_good_while_nobody_can_tell_whether_they_were_revo
     outage.happens_to(&Place::new(shared(&database.database())).with("STRATEGY", "jwt")).await;
 }
 
+#[test]
+fn a_database_that_is_down_stops_the_start_and_is_named() {
+    for scheme in ["postgres", "mysql"] {
+        let url = format!("{scheme}://ada:hunter2@127.0.0.1:{}/app", testbed::free_port());
+        let place = Place::new(shared(&url)).with("STORE_TIMEOUT", "1s").with("LISTEN", "127.0.0.1:0");
+        let output = place.run(&["serve"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("COUNTERSIGN_DATABASE_URL") && !said.contains("hunter2"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_sqlite_file_is_an_honest_503_and_never_a_new_database() {
+    let place = Place::new(Vec::new());
+    let server = place.start();
+    let tokens = server.newcomer("ada@example.org").await;
+    let file = place.data_dir().join("countersign.sqlite");
+    std::fs::remove_file(&file).unwrap();
+    for reply in everything(&server, &tokens).await {
+        reply.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE");
+    }
+    assert!(!file.exists());
+}
+
 struct Outage<'a> {
     stop: &'a dyn Fn(),
     start: &'a dyn Fn(),
@@ -40,7 +65,7 @@ struct Outage<'a> {
 
 impl Outage<'_> {
     async fn happens_to(&self, place: &Place) {
-        let server = place.start();
+        let server = place.clone().with("STORE_TIMEOUT", "2s").start();
         let tokens = server.newcomer("ada@example.org").await;
         let ended = server.login("ada@example.org").await;
         crate::flows::logout(&server, &ended.access).await.expect(StatusCode::NO_CONTENT);

@@ -11,7 +11,7 @@ use crate::harness::{PASSWORD, Place, Server, listens};
 
 fn silent(server: &Server) -> TcpStream {
     let connection = TcpStream::connect(server.address()).unwrap();
-    connection.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     connection
 }
 
