@@ -5,7 +5,7 @@ mod keys;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign::denylist::DenylistStore;
+use countersign::denylist::{DenylistStore, SqlDenylist};
 use countersign::store::TokenStore;
 use countersign::store::sql::{
     Applied, Database, DatabaseOptions, DatabaseTokenModels, Migration, MigrationSet, Migrator, SetupError, SqlStore,
@@ -28,7 +28,7 @@ use crate::sweep::Sweeper;
 pub use keys::check as check_keys;
 
 /// The server's own tables, beside those of the library.
-const ACCOUNTS: MigrationSet = MigrationSet {
+pub(crate) const ACCOUNTS: MigrationSet = MigrationSet {
     name: "countersign-server",
     migrations: &[
         Migration {
@@ -117,7 +117,7 @@ pub async fn migrate(config: &Config) -> Result<Vec<String>, Error> {
 }
 
 fn connect(config: &Config) -> Result<Database, Error> {
-    let options = DatabaseOptions::default();
+    let options = DatabaseOptions { timeout: config.store.timeout, connections: config.store.connections };
     let named = |error: ConfigError| renamed(&config.store.database_spelled, &error);
     let database = match &config.store.database {
         DatabaseUrl::Sqlite(path) => Database::connect(&sqlite_url(path), options),
@@ -161,7 +161,7 @@ impl Parts {
         let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users)?;
         Ok(Self {
             store: SqlStore::new(database.clone(), models),
-            denylist: Arc::new(countersign::denylist::MemoryDenylist::default()),
+            denylist: Arc::new(SqlDenylist::new(&database)),
             database,
             digests: DigestKeyRing::new("default", secret)?,
             clock: Arc::new(SystemClock),
@@ -216,7 +216,7 @@ impl Parts {
         let accounts = Accounts::new(Arc::clone(&driver));
         let throttle = Throttle::new(driver, secret, config.tokens.login_limit)?;
         let tokens = &config.tokens;
-        let hasher = Hasher::start(tokens.password_threads, tokens.password_queue, Arc::clone(&self.entropy))?;
+        let hasher = Hasher::start(tokens.password_threads, tokens.password_queue, &self.entropy)?;
         let store: Arc<dyn TokenStore> = Arc::new(self.store);
         Ok(Services {
             authenticator: Arc::new(authenticator(config, &accounts, &strategy)?),

@@ -99,7 +99,8 @@ impl Sweeper {
             match self.once(BATCH).await {
                 Ok(removed) => total.add(removed),
                 Err(failure) => {
-                    tracing::warn!(event = "sweep_failed", %failure, "the next round tries again");
+                    let cause = std::error::Error::source(&failure).map(tracing::field::display);
+                    tracing::warn!(event = "sweep_failed", %failure, cause, "the next round tries again");
                     return;
                 }
             }

@@ -39,11 +39,11 @@ impl Hasher {
     ///
     /// # Errors
     /// [`Failure`] when the system grants no thread.
-    pub fn start(threads: NonZeroUsize, queue: usize, entropy: Arc<dyn Entropy>) -> Result<Self, Failure> {
+    pub fn start(threads: NonZeroUsize, queue: usize, entropy: &Arc<dyn Entropy>) -> Result<Self, Failure> {
         let (sender, receiver) = sync_channel(queue);
         let receiver = Arc::new(Mutex::new(receiver));
         for number in 1..=threads.get() {
-            let (receiver, entropy) = (Arc::clone(&receiver), Arc::clone(&entropy));
+            let (receiver, entropy) = (Arc::clone(&receiver), Arc::clone(entropy));
             std::thread::Builder::new()
                 .name(format!("password-{number}"))
                 .spawn(move || work(&receiver, &*entropy))
@@ -110,9 +110,13 @@ mod tests {
 
     use super::*;
 
+    fn entropy() -> Arc<dyn Entropy> {
+        Arc::new(SystemEntropy)
+    }
+
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
-        let hasher = Hasher::start(NonZeroUsize::MIN, 1, Arc::new(SystemEntropy)).unwrap();
+        let hasher = Hasher::start(NonZeroUsize::MIN, 1, &entropy()).unwrap();
         let attempts = (0..8).map(|_| hasher.hash(Zeroizing::new("correct horse".to_owned())));
         let answers = futures_util::future::join_all(attempts).await;
         let refused =
@@ -123,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn verifies_and_renews() {
-        let hasher = Hasher::start(NonZeroUsize::MIN, 8, Arc::new(SystemEntropy)).unwrap();
+        let hasher = Hasher::start(NonZeroUsize::MIN, 8, &entropy()).unwrap();
         let password = || Zeroizing::new("correct horse".to_owned());
         let stored = hasher.hash(password()).await.unwrap();
         let checked = hasher.verify(password(), Some(stored)).await.unwrap();

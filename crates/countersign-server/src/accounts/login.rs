@@ -112,3 +112,72 @@ impl CredentialVerifier<Account> for Logins {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use countersign::store::sql::{Database, DatabaseOptions, Migrator};
+    use countersign::{Entropy, Secret, SystemClock, SystemEntropy, UserKeyKind};
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::accounts::Registrar;
+    use crate::compose::ACCOUNTS;
+    use crate::config::LoginLimit;
+
+    const PASSWORD: &str = "correct horse battery";
+    const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn password() -> Zeroizing<String> {
+        Zeroizing::new(PASSWORD.to_owned())
+    }
+
+    async fn logins() -> Logins {
+        let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
+        Migrator::new(&database, UserKeyKind::Uuid).add(ACCOUNTS).run().await.unwrap();
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let limit = LoginLimit { failures: 3, window: Duration::from_hours(1) };
+        let secret = Secret::generate(&*entropy).unwrap();
+        let logins = Logins {
+            accounts: Accounts::new(database.driver()),
+            hasher: Hasher::start(NonZeroUsize::MIN, 64, &entropy).unwrap(),
+            throttle: Throttle::new(database.driver(), &secret, Some(limit)).unwrap(),
+            clock: Arc::new(SystemClock),
+        };
+        let (accounts, hasher) = (logins.accounts.clone(), logins.hasher.clone());
+        let registrar = Registrar { accounts, hasher, clock: Arc::clone(&logins.clock), entropy };
+        registrar.register(&Email::parse("ada@example.org").unwrap(), password()).await.unwrap().unwrap();
+        logins
+    }
+
+    /// A guess that was under way while others failed must not show that it is right.
+    #[tokio::test]
+    async fn a_right_guess_among_too_many_is_not_told() {
+        let logins = logins().await;
+        let mut right = Box::pin(logins.check("ada@example.org", password(), ADDRESS));
+        // Passed the first check, and now waiting for its turn to be verified.
+        assert!(futures_util::poll!(&mut right).is_pending());
+        let attempt = logins.throttle.attempt("ada@example.org", ADDRESS);
+        for _ in 0..3 {
+            logins.throttle.failed(&attempt, logins.clock.now()).await.unwrap();
+        }
+        assert!(matches!(right.await.unwrap(), Login::Throttled(_)));
+    }
+
+    #[tokio::test]
+    async fn guesses_at_once_are_counted_one_by_one() {
+        let logins = logins().await;
+        let wrong = || Zeroizing::new("wrong password".to_owned());
+        let answers = join_all((0..12).map(|_| logins.check("ada@example.org", wrong(), ADDRESS))).await;
+        let refused = answers.iter().filter(|answer| matches!(answer, Ok(Login::Refused))).count();
+        assert_eq!((refused, answers.len()), (3, 12));
+    }
+
+    #[tokio::test]
+    async fn right_ones_at_once_all_pass() {
+        let logins = logins().await;
+        let answers = join_all((0..12).map(|_| logins.check("Ada@example.org", password(), ADDRESS))).await;
+        assert!(answers.iter().all(|answer| matches!(answer, Ok(Login::Accepted(_)))));
+    }
+}

@@ -63,10 +63,9 @@ fn given_ring(config: &Config) -> Result<Option<KeyRing>, ConfigError> {
     let jwt = &config.keys.jwt;
     let algorithm: Algorithm =
         jwt.algorithm.parse().map_err(|error: ConfigError| renamed(&jwt.algorithm_spelled, &error))?;
-    let (wanted, unwanted) = match algorithm.is_symmetric() {
-        true => ((&JWT_SECRET, &jwt.secret), (&JWT_PRIVATE_KEY, &jwt.private_key)),
-        false => ((&JWT_PRIVATE_KEY, &jwt.private_key), (&JWT_SECRET, &jwt.secret)),
-    };
+    let shared = (&JWT_SECRET, &jwt.secret);
+    let private = (&JWT_PRIVATE_KEY, &jwt.private_key);
+    let (wanted, unwanted) = if algorithm.is_symmetric() { (shared, private) } else { (private, shared) };
     if let Some(given) = unwanted.1 {
         let cure = format!("give {} instead", wanted.0.env());
         return Err(given.error(format!("is not what {algorithm} signs with"), cure));

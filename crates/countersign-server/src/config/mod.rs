@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn errors_name_what_was_typed() {
-        let cases: &[(&[(&str, &str)], &[(&str, &str)], &str)] = &[
+        type Pairs = [(&'static str, &'static str)];
+        let cases: &[(&Pairs, &Pairs, &str)] = &[
             (&[("listen", "here")], &[], "--listen"),
             (&[], &[("COUNTERSIGN_LISTEN", "here")], "COUNTERSIGN_LISTEN"),
             (&[], &[("COUNTERSIGN_LISTNE", "127.0.0.1:1")], "COUNTERSIGN_LISTNE"),

@@ -24,6 +24,20 @@ pub const DATABASE_URL: Setting = Setting {
     form: "sqlite://PATH|postgres://…|mysql://…",
     help: "Where accounts and tokens live; by default countersign.sqlite in the data directory.",
 };
+const DATABASE_CONNECTIONS: Setting = Setting {
+    key: "database_connections",
+    kind: Kind::Plain,
+    default: "4",
+    form: "NUMBER",
+    help: "Connections kept for reads, and as many for writes.",
+};
+const STORE_TIMEOUT: Setting = Setting {
+    key: "store_timeout",
+    kind: Kind::Plain,
+    default: "1s",
+    form: "TIME",
+    help: "How long the database may take to answer; then the request is answered with 503.",
+};
 const SWEEP_INTERVAL: Setting = Setting {
     key: "sweep_interval",
     kind: Kind::Plain,
@@ -33,7 +47,8 @@ const SWEEP_INTERVAL: Setting = Setting {
 };
 
 /// This section's settings.
-pub(super) const SETTINGS: &[&Setting] = &[&DATA_DIR, &DATABASE_URL, &SWEEP_INTERVAL];
+pub(super) const SETTINGS: &[&Setting] =
+    &[&DATA_DIR, &DATABASE_URL, &DATABASE_CONNECTIONS, &STORE_TIMEOUT, &SWEEP_INTERVAL];
 
 /// What is kept, and where.
 #[derive(Clone, Debug)]
@@ -44,6 +59,10 @@ pub struct Store {
     pub database: DatabaseUrl,
     /// What the setting is called where it was given.
     pub database_spelled: String,
+    /// How many connections are kept for reads, and as many for writes.
+    pub connections: usize,
+    /// How long the database may take to answer.
+    pub timeout: Duration,
     /// How often to sweep.
     pub sweep_interval: Duration,
 }
@@ -81,6 +100,8 @@ impl Store {
             database_spelled: sources
                 .get(&DATABASE_URL)
                 .map_or_else(|| DATABASE_URL.env(), |given| given.spelled.clone()),
+            connections: sources.parse(&DATABASE_CONNECTIONS, parse::number(1..=1000))?,
+            timeout: sources.parse(&STORE_TIMEOUT, parse::positive_duration)?,
             sweep_interval: sources.parse(&SWEEP_INTERVAL, parse::positive_duration)?,
         })
     }

@@ -96,7 +96,9 @@ async fn a_cookie_session_from_login_to_logout() {
 
         let logout = Reply::of(cookie_post(&server, "/auth/cookie/logout", &second)).await;
         let cleared = logout.expect(StatusCode::NO_CONTENT);
-        assert!(cleared.headers.get_all(SET_COOKIE).iter().all(|cookie| cookie.to_str().unwrap().contains("Max-Age=0")));
+        assert!(
+            cleared.headers.get_all(SET_COOKIE).iter().all(|cookie| cookie.to_str().unwrap().contains("Max-Age=0"))
+        );
         me_by_cookie(&server, &second).await.expect(StatusCode::UNAUTHORIZED);
     }
 }

@@ -181,7 +181,10 @@ fn both_counted(refresh: &str, access: &str) -> String {
 }
 
 /// What stands for the `{…}` in a template.
-struct Names(Vec<(&'static str, String)>);
+struct Names {
+    dialect: Dialect,
+    names: Vec<(&'static str, String)>,
+}
 
 impl Names {
     fn new(dialect: Dialect, models: &DatabaseTokenModels) -> Self {
@@ -197,7 +200,7 @@ impl Names {
                 (columns, format!(" LEFT JOIN {} u ON u.{id} = t.{user_id}", quote(&users.table)))
             }
         };
-        Self(vec![
+        let names = vec![
             ("{access}", quote(&access.table)),
             ("{a.token}", quote(&access.token)),
             ("{a.created_at}", quote(&access.created_at)),
@@ -213,10 +216,21 @@ impl Names {
             ("{r.session_expires_at}", quote(&refresh.session_expires_at)),
             ("{u.columns}", columns),
             ("{u.join}", join),
-        ])
+        ];
+        Self { dialect, names }
     }
 
     fn fill(&self, template: &str) -> String {
-        self.0.iter().fold(template.to_owned(), |text, (place, name)| text.replace(place, name))
+        let text = match self.dialect {
+            Dialect::Sqlite | Dialect::Postgres => template.to_owned(),
+            // Equality there ignores spaces at the end, and fails on characters that the column can't hold. What such a
+            // character becomes in ASCII is shorter than it was.
+            Dialect::Mysql => ["{a.token}", "{r.token}"].iter().fold(template.to_owned(), |text, token| {
+                let equal = format!("{token} = CONVERT(?1 USING ascii)");
+                let text = text.replace(&format!("{token} = ?1"), &equal);
+                text.replace(&format!("WHERE {equal}"), &format!("WHERE {equal} AND LENGTH({token}) = LENGTH(?1)"))
+            }),
+        };
+        self.names.iter().fold(text, |text, (place, name)| text.replace(place, name))
     }
 }

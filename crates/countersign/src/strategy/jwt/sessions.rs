@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::answer::{Destroyed, IssuedToken, Rotation, SessionId, TokenPair};
+use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
 use crate::store::Page;
 use crate::strategy::jwt::{JwtStrategy, session_entry};
@@ -89,7 +90,7 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
         let grant = sessions.begin(user.id().to_key())?;
         let access = self.issue(user, Some(grant.session), grant.session_end, grant.issued_at)?;
         let refresh = sessions.open(&grant).await?;
-        Ok(TokenPair { access, refresh: Some(refresh), issued_at: grant.issued_at })
+        Ok(TokenPair { access, refresh: Some(refresh), issued_at: whole_seconds(grant.issued_at) })
     }
 
     async fn refresh_session(
@@ -107,7 +108,7 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
         Ok(match self.refreshing()?.rotate(&found).await? {
             Err(refusal) => Rotation::Refused(refusal),
             Ok(refresh) => {
-                let issued = TokenPair { access, refresh: Some(refresh), issued_at: grant.issued_at };
+                let issued = TokenPair { access, refresh: Some(refresh), issued_at: whole_seconds(grant.issued_at) };
                 Rotation::Rotated { user, issued }
             }
         })
@@ -149,4 +150,9 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
         self.deny_session(session).await?;
         self.refreshing()?.end(session, Some(&user)).await
     }
+}
+
+/// The moment that `iat` tells, so that the token's stated life is its whole life.
+const fn whole_seconds(moment: Timestamp) -> Timestamp {
+    Timestamp::from_unix_seconds(moment.as_unix_seconds())
 }
