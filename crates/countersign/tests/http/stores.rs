@@ -101,13 +101,13 @@ async fn opaque_and_signed_tokens_behind_one_header() {
     let authenticator = Arc::new(authenticator);
     let [signed, opaque] = [&authenticator.backends()[0], &authenticator.backends()[1]].map(Clone::clone);
     let routes = AuthRoutes::new(authenticator.clone()).login(Verifier(world.members.clone())).build().unwrap();
-    let router = Router::new().route("/me", get(me)).nest("/auth", routes).layer(AuthLayer::new(authenticator));
+    let app = Router::new().route("/me", get(me)).nest("/auth", routes).layer(AuthLayer::new(authenticator));
     let member = world.members.find(1).unwrap();
     let tokens = [signed.login(&member).await.unwrap(), opaque.login(&member).await.unwrap()];
     assert!(tokens[0].refresh.is_none() && tokens[1].refresh.is_some());
     let call = async |method: &str, path: &str, token: &str| {
         let bearer = format!("Bearer {token}");
-        reply(router.clone(), request(method, path, &[("authorization", &bearer)], "")).await
+        reply(app.clone(), request(method, path, &[("authorization", &bearer)], "")).await
     };
     for pair in &tokens {
         assert_eq!(call("GET", "/me", pair.access.token.expose()).await.body, "member 1");
@@ -118,9 +118,9 @@ async fn opaque_and_signed_tokens_behind_one_header() {
     assert_eq!(call("GET", "/me", tokens[0].access.token.expose()).await.code(), "AUTHENTICATION_FAILED");
 
     let login = json!({"identifier": "me", "password": "password of 1"}).to_string();
-    let login = reply(router.clone(), request("POST", "/auth/login", &[crate::JSON], login)).await;
+    let login = reply(app.clone(), request("POST", "/auth/login", &[crate::JSON], login)).await;
     assert!(login.body.contains("\"expires_in\":900}"), "a strategy without sessions has no refresh token");
     let refresh = json!({"refresh_token": "x"}).to_string();
-    let refresh = reply(router, request("POST", "/auth/refresh", &[crate::JSON], refresh)).await;
+    let refresh = reply(app, request("POST", "/auth/refresh", &[crate::JSON], refresh)).await;
     refresh.is_problem(401, "REFRESH_TOKEN_INVALID", Some(r#"Bearer error="invalid_token""#));
 }
