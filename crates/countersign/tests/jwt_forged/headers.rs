@@ -67,6 +67,7 @@ fn bad(bench: &Bench) -> Vec<(&'static str, String, Refusal)> {
         ("enc", header.clone().with("enc", quoted("A256GCM")).json(), Header),
         ("nested", header.clone().with("cty", quoted("JWT")).json(), Header),
         ("nested, long", header.clone().with("cty", quoted("application/jwt")).json(), Header),
+        ("no content type", header.clone().with("cty", "false").json(), Header),
         ("alg twice", header.clone().and("alg", algorithm.clone()).json(), Malformed),
         ("alg twice, first none", format!(r#"{{"alg":"none",{}"#, &plain[1..]), Malformed),
         ("alg twice, once escaped", header.clone().and("\\u0061lg", algorithm).json(), Malformed),
