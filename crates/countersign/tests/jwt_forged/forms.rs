@@ -111,7 +111,7 @@ fn with_spare_bits(signature: &str, length: usize) -> Option<String> {
     let last = signature.chars().next_back()?;
     let value = ALPHABET.find(last)?;
     let respelled = ALPHABET.chars().nth(value | 1)?;
-    (length % 3 != 0).then(|| format!("{}{respelled}", &signature[..signature.len() - 1]))
+    (!length.is_multiple_of(3)).then(|| format!("{}{respelled}", &signature[..signature.len() - 1]))
 }
 
 fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
