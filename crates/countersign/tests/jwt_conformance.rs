@@ -112,6 +112,13 @@ async fn our_format() {
     }
 }
 
+/// Nothing is issued that we would not read.
+#[tokio::test]
+async fn no_token_is_too_long() {
+    let strategy = ours().issuer("x".repeat(8192)).build().unwrap();
+    assert_eq!(strategy.write_token(&alice()).await.unwrap_err().kind(), FailureKind::Internal);
+}
+
 /// One secret, one purpose (SECURITY row K-02): our fingerprint isn't the original's, and isn't the plain HMAC.
 #[tokio::test]
 async fn fingerprint_keys_are_derived() {
@@ -141,7 +148,8 @@ fn configurations_that_do_not_build() {
         ("verify_key", ours().algorithm(Algorithm::Rs256).secret(&rsa).verify_key(rsa.expose())),
         ("verify_key", ours().algorithm(Algorithm::Rs256).secret(&rsa).verify_key("no key")),
         ("verify_key", ours().algorithm(Algorithm::Es256).secret(&pair).verify_key(&public)),
-        ("verify_key", ours().algorithm(Algorithm::Es384).secret(&pair).verify_key(&public).max_token_length(1)),
+        ("verify_key", ours().algorithm(Algorithm::Es384).secret(&pair).verify_key(&public)),
+        ("max_token_length", ours().max_token_length(2047)),
         ("secret", ours().secret(&rsa)),
         ("secret", original().secret(&Secret::new("secret", &public).unwrap())),
         ("verify_key", ours().algorithm(Algorithm::EdDsa).verify_key("x")),

@@ -153,6 +153,9 @@ impl<U: User> JwtStrategy<U> {
         let fingerprint = self.fingerprints.of(self.profile, user, key.verifying_key());
         let fingerprint = fingerprint.as_deref().map(|value| (&*self.rules.fingerprint_claim, value));
         let token = jws::sign(key, self.profile, &claims.to_json(fingerprint)?)?;
+        if token.len() > self.max_token_length {
+            return Err(Failure::internal("token writer", "the token is longer than any that is read"));
+        }
         // What the claims say, in whole seconds.
         let (issued_at, expires_at) =
             (Timestamp::from_unix_seconds(now.as_unix_seconds()), Timestamp::from_unix_seconds(exp));

@@ -114,6 +114,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn exponents_are_odd_and_large() {
+        let with = |exponent: &str| {
+            let modulus = BASE64URL_NOPAD.encode(&[0xFF; 256]);
+            read(Algorithm::Rs256, &format!(r#"{{"kty":"RSA","n":"{modulus}","e":"{exponent}"}}"#))
+        };
+        assert!(with("AQAB").is_ok());
+        for (exponent, why) in
+            [("Aw", "3"), ("__8", "65535"), ("AQAC", "even"), ("AQ", "1"), ("AAEAAQ", "a leading zero")]
+        {
+            assert!(with(exponent).is_err(), "{why}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_breaks_it(text in ".{0,120}", value in "[A-Za-z0-9_-]{0,50}", algorithm in 0..Algorithm::ALL.len()) {

@@ -25,6 +25,9 @@ const DEFAULT_LIFETIME: Duration = Duration::from_mins(15);
 /// The most leeway that may be configured.
 const MAX_LEEWAY: Duration = Duration::from_secs(10);
 
+/// The least bound on a token's text: the shortest that we issue with the longest signature, an RSA key's of 8192 bits.
+const MIN_TOKEN_LENGTH: usize = 2048;
+
 /// Claims whose names a fingerprint can't take.
 const RESERVED: [&str; 8] = ["sub", "aud", "iat", "nbf", "exp", "jti", "iss", "sid"];
 
@@ -212,6 +215,9 @@ impl<U: User> JwtStrategyBuilder<U> {
     /// is out of range, or two settings contradict each other.
     pub fn build(self) -> Result<JwtStrategy<U>, ConfigError> {
         let lifetime = self.checked_lifetime()?;
+        if self.max_token_length < MIN_TOKEN_LENGTH {
+            return Err(ConfigError::new("max_token_length", "is below 2048 bytes", "leave it at 8192"));
+        }
         let rules = self.rules(lifetime)?;
         let keys = self.key_ring()?;
         if keys.keys().any(|key| self.fingerprints.is_out_of_reach(key)) {
