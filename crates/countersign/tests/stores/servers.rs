@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use countersign::UserKeyKind;
+use countersign::denylist::SqlDenylist;
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SetupError, SqlStore};
-use countersign::testing::TokenStoreSuite;
+use countersign::testing::{DenylistSuite, TokenStoreSuite};
 use testbed::{MariaDb, Postgres};
 
 async fn migrated(url: String, user_ids: UserKeyKind) -> Result<Database, SetupError> {
@@ -31,4 +32,18 @@ async fn mariadb_keeps_tokens_by_the_contract() {
     let server = MariaDb::shared();
     let suite = TokenStoreSuite::new("MariaDB", |user_ids| store(server.database(), user_ids));
     crate::all_passed(vec![suite.run().await]);
+}
+
+async fn denylist(url: String) -> Result<SqlDenylist, SetupError> {
+    Ok(SqlDenylist::new(&migrated(url, UserKeyKind::Uuid).await?))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn both_keep_denied_ids_by_the_contract() {
+    let (postgres, mariadb) = (Postgres::shared(), MariaDb::shared());
+    let reports = vec![
+        DenylistSuite::new("PostgreSQL", || denylist(postgres.database())).run().await,
+        DenylistSuite::new("MariaDB", || denylist(mariadb.database())).run().await,
+    ];
+    crate::all_passed(reports);
 }
