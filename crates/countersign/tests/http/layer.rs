@@ -14,6 +14,7 @@ use crate::support::{Member, World};
 use crate::{App, me, reply, request};
 
 fn bearer_only(world: &World) -> Arc<Authenticator<Member>> {
+    crate::events::listen();
     let api = AuthenticationBackend::new("api", BearerTransport, world.strategy.clone());
     Arc::new(Authenticator::builder(world.members.clone()).backend(api).build().unwrap())
 }

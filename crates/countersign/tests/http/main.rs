@@ -64,6 +64,7 @@ impl App {
     }
 
     fn over(world: World) -> Self {
+        events::listen();
         let cookies = CookieTransport::builder(Profile::Countersign).build().unwrap();
         let authenticator = Authenticator::builder(world.members.clone())
             .backend(AuthenticationBackend::new("api", BearerTransport, world.strategy.clone()))
