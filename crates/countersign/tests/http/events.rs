@@ -45,7 +45,7 @@ async fn one_line_per_refusal_with_its_reason() {
     let tokens = app.tokens(1).await;
     let cookies = tokens.cookies();
     let bearer = tokens.bearer();
-    let unknown = format!("{}0", &bearer[..bearer.len() - 1]);
+    let unknown = format!("{}z", &bearer[..bearer.len() - 1]);
     let offered = [
         (vec![("authorization", "Bearer")], "malformed_request", ""),
         (vec![("authorization", "Bearer nonsense")], "malformed", ""),
