@@ -1,18 +1,23 @@
 //! What the log says of a request: one line per refusal, its reason, and nothing that is secret.
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use serde_json::json;
 
 use crate::{App, JSON};
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread, and so this test, has logged.
+    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -21,31 +26,26 @@ impl Write for Log {
     }
 }
 
-impl Log {
-    fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
-    }
+/// Listens for the whole process: a subscriber of one thread races with those of others for the cache of call sites.
+pub(super) fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+        tracing::subscriber::set_global_default(subscriber.with_writer(|| Log).finish()).unwrap();
+    });
 }
 
-fn listen() -> (Log, tracing::subscriber::DefaultGuard) {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    (log, tracing::subscriber::set_default(subscriber))
+fn take() -> String {
+    String::from_utf8(LINES.take()).unwrap()
 }
 
 #[tokio::test]
 async fn one_line_per_refusal_with_its_reason() {
-    let (log, _guard) = listen();
     let app = App::new();
     let tokens = app.tokens(1).await;
     let cookies = tokens.cookies();
     let bearer = tokens.bearer();
-    let unknown = format!("{}0", &bearer[..bearer.len() - 1]);
+    let unknown = format!("{}z", &bearer[..bearer.len() - 1]);
     let offered = [
         (vec![("authorization", "Bearer")], "malformed_request", ""),
         (vec![("authorization", "Bearer nonsense")], "malformed", ""),
@@ -54,22 +54,21 @@ async fn one_line_per_refusal_with_its_reason() {
         (vec![("cookie", &*cookies), ("sec-fetch-site", "cross-site")], "cross_site", "backend=\"web\""),
     ];
     for (headers, reason, backend) in offered {
-        log.take();
+        take();
         app.post("/me", &headers, "").await;
-        let lines = log.take();
+        let lines = take();
         assert_eq!(lines.matches("refused").count(), 2, "the event's name and its text, once: {lines}");
         assert!(lines.contains(&format!("reason=\"{reason}\"")) && lines.contains(backend), "{lines}");
     }
     app.world.members.put(1, false);
-    log.take();
+    take();
     app.get("/me", &[("authorization", &bearer)]).await;
-    let line = log.take();
+    let line = take();
     assert!(line.contains("user_inactive") && line.contains("session="), "{line}");
 }
 
 #[tokio::test]
 async fn no_line_holds_a_token_a_password_or_an_identifier() {
-    let (log, _guard) = listen();
     let app = App::new();
     let tokens = app.tokens(1).await;
     let cookies = tokens.cookies();
@@ -83,7 +82,7 @@ async fn no_line_holds_a_token_a_password_or_an_identifier() {
     app.post("/auth/cookie/refresh", &[JSON, ("cookie", &cookies)], "").await;
     app.world.store.switch(false);
     app.get("/me", &[("authorization", &tokens.bearer())]).await;
-    let lines = log.take();
+    let lines = take();
     for event in ["login", "login_failed", "refresh", "refused", "failed"] {
         assert!(lines.contains(&format!("event=\"{event}\"")), "{event} is missing: {lines}");
     }

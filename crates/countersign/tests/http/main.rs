@@ -64,6 +64,7 @@ impl App {
     }
 
     fn over(world: World) -> Self {
+        events::listen();
         let cookies = CookieTransport::builder(Profile::Countersign).build().unwrap();
         let authenticator = Authenticator::builder(world.members.clone())
             .backend(AuthenticationBackend::new("api", BearerTransport, world.strategy.clone()))
@@ -137,6 +138,7 @@ async fn greet(MaybeUser(member): MaybeUser<Member>) -> String {
 }
 
 fn request(method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
+    events::listen();
     let builder = Request::builder().method(method).uri(path);
     let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
     builder.body(body.into()).unwrap()

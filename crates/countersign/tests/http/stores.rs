@@ -22,6 +22,7 @@ use crate::support::{Member, World, opaque};
 use crate::{App, Verifier, me, reply, request};
 
 async fn sqlite() -> Arc<dyn TokenStore> {
+    crate::events::listen();
     let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
     Migrator::new(&database, UserKeyKind::Int).run().await.unwrap();
     Arc::new(SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int)))
@@ -92,6 +93,7 @@ async fn signed_tokens_with_sessions_in_sqlite() {
 /// handed out alone and can be ended alone.
 #[tokio::test]
 async fn opaque_and_signed_tokens_behind_one_header() {
+    crate::events::listen();
     let world = World::new();
     let authenticator = Authenticator::builder(world.members.clone())
         .backend(AuthenticationBackend::new("signed", BearerTransport, signed(&world, None)))
