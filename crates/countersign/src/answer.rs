@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -115,10 +116,19 @@ impl FromStr for SessionId {
 pub struct IssuedToken {
     /// The token's text.
     pub token: PlainToken,
+    /// When it was issued.
+    pub issued_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
     /// The session it belongs to, if it belongs to one.
     pub session_id: Option<SessionId>,
+}
+
+impl IssuedToken {
+    /// How long it lives, from its issue on.
+    pub fn life(&self) -> Duration {
+        self.expires_at.since(self.issued_at)
+    }
 }
 
 /// An access token and the refresh token of the same session.

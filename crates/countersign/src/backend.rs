@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::answer::{Answer, Destroyed, Invalidated, Rotation, SessionId, TokenPair};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Failure, Refusal};
 use crate::strategy::Strategy;
 use crate::token::{PlainToken, TokenShape};
@@ -31,7 +30,6 @@ pub struct AuthenticationBackend<U> {
     transport: Arc<dyn Transport>,
     strategy: Arc<dyn Strategy<U>>,
     shape: TokenShape,
-    clock: Arc<dyn Clock>,
 }
 
 /// What came of logging out with a credential.
@@ -50,20 +48,13 @@ impl<U: User> AuthenticationBackend<U> {
     /// authenticator checks it.
     pub fn new(name: impl Into<Arc<str>>, transport: impl Transport + 'static, strategy: Arc<dyn Strategy<U>>) -> Self {
         let shape = strategy.token_shape();
-        Self { name: name.into(), transport: Arc::new(transport), strategy, shape, clock: Arc::new(SystemClock) }
+        Self { name: name.into(), transport: Arc::new(transport), strategy, shape }
     }
 
     /// Says what this backend's tokens look like, where the strategy itself can't know.
     #[must_use]
     pub fn with_token_shape(mut self, shape: TokenShape) -> Self {
         self.shape = shape;
-        self
-    }
-
-    /// Tells the life of tokens without a session by `clock`: the one that the strategy was given.
-    #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
         self
     }
 
@@ -118,8 +109,8 @@ impl<U: User> AuthenticationBackend<U> {
         let tokens = if let Some(strategy) = self.strategy.as_refreshable() {
             strategy.open_session(user).await?
         } else {
-            let issued_at = self.clock.now();
-            TokenPair { access: self.strategy.write_token(user).await?, refresh: None, issued_at }
+            let access = self.strategy.write_token(user).await?;
+            TokenPair { issued_at: access.issued_at, access, refresh: None }
         };
         event(&self.name, tokens.access.session_id, "login");
         Ok(tokens)
@@ -160,10 +151,14 @@ impl<U: User> AuthenticationBackend<U> {
             }
         };
         let user = &authenticated.user;
-        match (authenticated.session_id, self.strategy.as_refreshable()) {
+        let ended = match (authenticated.session_id, self.strategy.as_refreshable()) {
             (Some(session), Some(strategy)) => strategy.end_session(session, user.id()).await?,
-            _ => self.strategy.destroy_token(token, user).await?,
+            _ => Destroyed::AlreadyInvalid,
         };
+        // A token may outlive the record of its session, and must not outlive a logout.
+        if ended == Destroyed::AlreadyInvalid {
+            self.strategy.destroy_token(token, user).await?;
+        }
         event(&self.name, authenticated.session_id, "logout");
         Ok(LoggedOut::Ended(authenticated.session_id))
     }
@@ -201,7 +196,6 @@ impl<U> Clone for AuthenticationBackend<U> {
             transport: Arc::clone(&self.transport),
             strategy: Arc::clone(&self.strategy),
             shape: self.shape.clone(),
-            clock: Arc::clone(&self.clock),
         }
     }
 }

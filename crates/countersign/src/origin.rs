@@ -103,7 +103,7 @@ fn parse_origin(text: &str) -> Result<HeaderValue, ConfigError> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(refused("is neither http nor https"));
     }
-    if url.origin().ascii_serialization() != text {
+    if text.contains('*') || url.origin().ascii_serialization() != text {
         return Err(refused("isn't spelled as browsers spell it"));
     }
     HeaderValue::from_str(text).map_err(|_| refused("is no origin"))

@@ -10,8 +10,8 @@ use std::time::Duration;
 use countersign::store::{MemoryStore, TokenStore};
 use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{
-    Answer, AuthenticationBackend, Authenticator, FailureKind, LoggedOut, PlainToken, Profile, Refusal, Rotation,
-    TokenPair, TokenShape,
+    Answer, AuthenticationBackend, Authenticator, AuthenticatorBuilder, FailureKind, LoggedOut, PlainToken, Profile,
+    Refusal, Rotation, TokenPair, TokenShape,
 };
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -78,6 +78,25 @@ async fn nothing_offered_and_nothing_readable_touch_no_store() {
     assert_eq!(refused(&authenticator, &[junk(&long)]).await, Refusal::TooLong);
     assert!(matches!(authenticator.authenticate(&headers(&[junk("Basic eA==")])).await, Ok(Answer::NotOffered)));
     assert_eq!(world.store.calls(), 0);
+}
+
+/// The bound comes before everything, whatever the strategy itself would take.
+#[tokio::test]
+async fn a_credential_over_the_bound_is_refused_unasked() {
+    let world = World::new();
+    let tokens = log_in(&world, &web_and_api(&world), 1).await;
+    let length = tokens.access.token.expose().len();
+    let before = world.store.calls();
+    for (bound, refusal) in [(length - 1, true), (length, false)] {
+        let authenticator = Authenticator::builder(world.members.clone())
+            .backend(AuthenticationBackend::new("api", BearerTransport, world.strategy.clone()))
+            .max_token_length(bound)
+            .build()
+            .unwrap();
+        let answer = authenticator.authenticate(&headers(&[bearer(&tokens.access.token)])).await.unwrap();
+        assert_eq!(matches!(answer, Answer::Refused(Refusal::TooLong)), refusal);
+    }
+    assert_eq!(world.store.calls(), before + 1, "the accepted one alone was looked up");
 }
 
 /// SECURITY rows B-03: whichever order, equal or not, good or bad.
@@ -214,7 +233,7 @@ fn what_could_not_tell_tokens_apart_does_not_build() {
     ];
     for (index, (backends, setting)) in cases.into_iter().enumerate() {
         let builder = Authenticator::builder(world.members.clone());
-        let built = backends.into_iter().fold(builder, |builder, backend| builder.backend(backend)).build();
+        let built = backends.into_iter().fold(builder, AuthenticatorBuilder::backend).build();
         assert_eq!(built.unwrap_err().setting(), setting, "case {index}");
     }
 }

@@ -1,5 +1,6 @@
 //! Claims: what a token says, and what of it has to be true.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,7 +177,10 @@ fn escape_beyond_ascii(json: &[u8]) -> Vec<u8> {
     for unit in String::from_utf8_lossy(json).encode_utf16() {
         match u8::try_from(unit) {
             Ok(byte) if byte.is_ascii() => escaped.push(char::from(byte)),
-            _ => escaped.push_str(&format!("\\u{unit:04x}")),
+            _ => {
+                // Writing into a string can't fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
         }
     }
     escaped.into_bytes()

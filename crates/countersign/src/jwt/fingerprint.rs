@@ -11,7 +11,6 @@ use crate::user::{User, UserId};
 
 /// The keys that fingerprints are made with: the original's, which is the signing secret itself, and ours, which is
 /// derived from it, so that one secret has one purpose (SECURITY row K-02).
-#[derive(Clone)]
 pub(crate) struct FingerprintKeys {
     original: hmac::Key,
     derived: hmac::Key,

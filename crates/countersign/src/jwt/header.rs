@@ -65,9 +65,13 @@ pub(crate) fn candidates<'k>(ring: &'k KeyRing, rules: HeaderRules, header: &[u8
     }
 }
 
-/// Whether the payload claims to be a token itself.
+/// Whether the payload is said to be a token itself, or something that can't be told.
 fn is_nested(header: &Object<'_>) -> bool {
-    matches!(header.member("cty"), Some(Value::Text(cty)) if names_type(cty, "jwt"))
+    match header.member("cty") {
+        None => false,
+        Some(Value::Text(cty)) => names_type(cty, "jwt"),
+        Some(_) => true,
+    }
 }
 
 fn is_of_type(header: &Object<'_>, wanted: &str) -> bool {

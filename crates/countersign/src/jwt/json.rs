@@ -275,7 +275,7 @@ mod tests {
             r#"{"a":NaN}"#,
             "{\"a\":\"\n\"}",
             r#"{"a":1,}"#,
-            r#"{'a':1}"#,
+            "{'a':1}",
         ];
         for document in bad {
             assert_eq!(Object::parse(document.as_bytes()), None, "{document}");

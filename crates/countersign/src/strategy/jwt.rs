@@ -24,7 +24,7 @@ use crate::jwt::claims::{ClaimRules, Claims, NewClaims, SessionText};
 use crate::jwt::jws;
 use crate::profile::Profile;
 use crate::strategy::{RefreshableStrategy, Sessions, Strategy};
-use crate::token::PlainToken;
+use crate::token::{PlainToken, TokenShape};
 use crate::user::{User, UserId, UserManager};
 
 use fingerprint::Fingerprints;
@@ -153,8 +153,10 @@ impl<U: User> JwtStrategy<U> {
         let fingerprint = self.fingerprints.of(self.profile, user, key.verifying_key());
         let fingerprint = fingerprint.as_deref().map(|value| (&*self.rules.fingerprint_claim, value));
         let token = jws::sign(key, self.profile, &claims.to_json(fingerprint)?)?;
-        let expires_at = Timestamp::from_unix_seconds(exp);
-        Ok(IssuedToken { token: PlainToken::new(token), expires_at, session_id: session })
+        // What the claims say, in whole seconds.
+        let (issued_at, expires_at) =
+            (Timestamp::from_unix_seconds(now.as_unix_seconds()), Timestamp::from_unix_seconds(exp));
+        Ok(IssuedToken { token: PlainToken::new(token), issued_at, expires_at, session_id: session })
     }
 
     /// The claims of a token that is `user`'s and that could still be read, now or later.
@@ -214,6 +216,10 @@ impl<U: User> Strategy<U> for JwtStrategy<U> {
 
     fn revocation_is_durable(&self) -> bool {
         self.denylist.is_durable()
+    }
+
+    fn token_shape(&self) -> TokenShape {
+        TokenShape::Signed
     }
 
     fn as_refreshable(&self) -> Option<&dyn RefreshableStrategy<U>> {

@@ -309,7 +309,7 @@ impl<S: TokenStore> Sessions<S> {
             expires_at: self.stored_end(expires_at, grant.issued_at.saturating_add(self.lifetimes.refresh())),
             session_expires_at: grant.session_end,
         };
-        Ok((IssuedToken { token, expires_at, session_id: Some(grant.session) }, record))
+        Ok((IssuedToken { token, issued_at: grant.issued_at, expires_at, session_id: Some(grant.session) }, record))
     }
 
     fn new_access(&self, grant: &Grant) -> Result<(IssuedToken, NewAccess), Failure> {
@@ -333,7 +333,7 @@ impl<S: TokenStore> Sessions<S> {
             created_at: issued_at,
             expires_at: self.stored_end(expires_at, issued_at.saturating_add(self.lifetimes.access())),
         };
-        Ok((IssuedToken { token, expires_at, session_id: session }, record))
+        Ok((IssuedToken { token, issued_at, expires_at, session_id: session }, record))
     }
 
     /// The original stores no end: its rows age by `created_at`, so that a changed setting ages them anew. We leave it

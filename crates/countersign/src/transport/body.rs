@@ -33,7 +33,7 @@ impl TokenBody {
         let fields = Fields {
             access_token: tokens.access.token.expose(),
             token_type: "bearer",
-            expires_in: tokens.access.expires_at.since(tokens.issued_at).as_secs(),
+            expires_in: tokens.access.life().as_secs(),
             refresh_token: tokens.refresh.as_ref().map(|refresh| refresh.token.expose()),
         };
         let json = serde_json::to_vec(&fields).map_err(|error| Failure::internal("token answer", error))?;

@@ -97,7 +97,7 @@ impl CookieTransport {
         &self.refresh.name
     }
 
-    fn set(&self, shape: &CookieShape, token: &IssuedToken, life: Duration) -> Result<HeaderValue, Failure> {
+    fn set(&self, shape: &CookieShape, token: &IssuedToken) -> Result<HeaderValue, Failure> {
         let text = token.token.expose();
         if text.is_empty() || !text.bytes().all(is_cookie_octet) {
             return Err(Failure::internal("cookie transport", "the token has characters that a cookie can't carry"));
@@ -105,6 +105,7 @@ impl CookieTransport {
         if shape.name.len().saturating_add(text.len()) > MAX_COOKIE_LENGTH {
             return Err(Failure::internal("cookie transport", "the token is too long for a cookie"));
         }
+        let life = token.life();
         let max_age = match shape.age {
             CookieAge::Session => None,
             CookieAge::Token => Some(life.min(MAX_COOKIE_AGE)),
@@ -171,9 +172,9 @@ impl Transport for CookieTransport {
     }
 
     fn issue(&self, tokens: &TokenPair, headers: &mut HeaderMap) -> Result<Option<TokenBody>, Failure> {
-        let access = self.set(&self.access, &tokens.access, tokens.access.expires_at.since(tokens.issued_at))?;
+        let access = self.set(&self.access, &tokens.access)?;
         let refresh = match &tokens.refresh {
-            Some(refresh) => Some(self.set(&self.refresh, refresh, refresh.expires_at.since(tokens.issued_at))?),
+            Some(refresh) => Some(self.set(&self.refresh, refresh)?),
             None => None,
         };
         headers.append(header::SET_COOKIE, access);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use countersign::store::Value;
-use countersign::store::sql::{DatabaseOptions, Dialect};
+use countersign::store::sql::{DatabaseOptions, Dialect, Driver, Outcome};
 use countersign::{Failure, FailureKind};
 use tokio::sync::Barrier;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::place::{Place, eventually, on_both};
 
@@ -18,7 +18,10 @@ on_both!(
     one_of_many_wins,
     deadlocks_are_run_again,
     a_dropped_script_leaves_nothing_behind,
-    a_blocked_write_is_unavailable_and_holds_up_no_read,
+    blocked_writes_hold_up_no_read,
+    a_write_that_waits_too_long_is_unavailable,
+    a_write_whose_connection_breaks_is_not_repeated,
+    a_read_whose_connection_breaks_is_asked_again,
     many_callers_share_one_connection,
 );
 
@@ -172,26 +175,85 @@ async fn a_dropped_script_leaves_nothing_behind(place: Place) {
     assert_eq!(place.items(), ["1:held", "2:checked"]);
 }
 
-async fn a_blocked_write_is_unavailable_and_holds_up_no_read(place: Place) {
+/// A write that renames item 1, started.
+fn rename(driver: &Arc<dyn Driver>, place: &Place) -> JoinHandle<Result<Outcome, Failure>> {
+    let (driver, write) = (Arc::clone(driver), place.script(&["UPDATE item SET name = 'new' WHERE id = 1"]));
+    tokio::spawn(async move { driver.run(&write, &[]).await })
+}
+
+async fn blocked_writes_hold_up_no_read(place: Place) {
     place.execute("INSERT INTO item VALUES (1, 'held')");
-    let driver = place.driver_with(&DatabaseOptions::default());
+    let driver = place.driver();
     let lock = lock_item(&place).await;
-    let write = place.script(&["UPDATE item SET name = 'new' WHERE id = 1"]);
-    let writes = (0..4).map(|_| {
-        let (driver, write) = (Arc::clone(&driver), write.clone());
-        tokio::spawn(async move { driver.run(&write, &[]).await })
-    });
-    let writes: Vec<_> = writes.collect();
+    let writes: Vec<_> = (0..8).map(|_| rename(&driver, &place)).collect();
+    eventually("a write waits for the lock", || async { is_blocked(&place) }).await;
     let read = place.statement("SELECT name FROM item WHERE id = 1");
     for _ in 0..20 {
         assert_eq!(driver.fetch(&read, &[]).await.unwrap()[0].text(0).unwrap(), Some("held"));
     }
-    for write in writes {
-        assert_eq!(write.await.unwrap().unwrap_err().kind(), FailureKind::Unavailable);
-    }
+    assert!(writes.iter().all(|write| !write.is_finished()), "the reads overtook the writes");
     drop(lock);
-    eventually("the lock is gone", || async { driver.run(&write, &[]).await.is_ok() }).await;
+    for write in writes {
+        assert!(write.await.unwrap().unwrap().took_effect());
+    }
+}
+
+async fn a_write_that_waits_too_long_is_unavailable(place: Place) {
+    place.execute("INSERT INTO item VALUES (1, 'held')");
+    let driver = place.driver_with(&DatabaseOptions::default());
+    let lock = lock_item(&place).await;
+    let failure = rename(&driver, &place).await.unwrap().unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::Unavailable);
+    drop(lock);
+    eventually("the lock is gone", || async { rename(&driver, &place).await.unwrap().is_ok() }).await;
     assert_eq!(place.items(), ["1:new"]);
+}
+
+/// Breaks the connections of those who wait for a lock.
+fn cut_blocked(place: &Place) {
+    let cut = match place.dialect {
+        Dialect::Postgres => {
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
+             AND wait_event_type = 'Lock'"
+        }
+        _ => {
+            "BEGIN NOT ATOMIC FOR waiter IN (SELECT t.trx_mysql_thread_id AS id FROM information_schema.innodb_trx t \
+             JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id WHERE p.db = database() \
+             AND t.trx_state = 'LOCK WAIT') DO KILL CONNECTION waiter.id; END FOR; END"
+        }
+    };
+    match place.dialect {
+        Dialect::Postgres => place.execute(cut),
+        _ => place.execute(&format!("DELIMITER //\n{cut}//\n")),
+    };
+}
+
+/// Nobody knows whether it took effect before the connection broke, so the caller must be told.
+async fn a_write_whose_connection_breaks_is_not_repeated(place: Place) {
+    place.execute("INSERT INTO item VALUES (1, 'held')");
+    let driver = place.driver();
+    let lock = lock_item(&place).await;
+    let write = rename(&driver, &place);
+    eventually("the write waits for the lock", || async { is_blocked(&place) }).await;
+    cut_blocked(&place);
+    eventually("its connection is gone", || async { !is_blocked(&place) }).await;
+    drop(lock);
+    assert_eq!(write.await.unwrap().unwrap_err().kind(), FailureKind::Unavailable);
+    assert_eq!(place.items(), ["1:held"]);
+}
+
+async fn a_read_whose_connection_breaks_is_asked_again(place: Place) {
+    place.execute("INSERT INTO item VALUES (1, 'held')");
+    let driver = place.driver();
+    let lock = lock_item(&place).await;
+    let (reader, read) = (Arc::clone(&driver), place.statement("SELECT name FROM item WHERE id = 1 FOR UPDATE"));
+    let read = tokio::spawn(async move { reader.fetch(&read, &[]).await });
+    eventually("the read waits for the lock", || async { is_blocked(&place) }).await;
+    cut_blocked(&place);
+    // It waits again at once, on another connection.
+    eventually("the read waits anew", || async { is_blocked(&place) }).await;
+    drop(lock);
+    assert_eq!(read.await.unwrap().unwrap()[0].text(0).unwrap(), Some("held"));
 }
 
 async fn many_callers_share_one_connection(place: Place) {

@@ -1,7 +1,12 @@
-use countersign::Failure;
+use countersign::denylist::MemoryDenylist;
 use countersign::store::MemoryStore;
-use countersign::testing::{SuiteReport, TokenStoreSuite};
+use countersign::testing::{DenylistSuite, SuiteReport, TokenStoreSuite};
+use countersign::{ConfigError, Failure};
 
 pub(crate) async fn tokens() -> SuiteReport {
     TokenStoreSuite::new("memory", |_user_ids| async { Ok::<_, Failure>(MemoryStore::new()) }).run().await
+}
+
+pub(crate) async fn denylist() -> SuiteReport {
+    DenylistSuite::new("memory", || async { Ok::<_, ConfigError>(MemoryDenylist::new(500)?) }).capacity(500).run().await
 }

@@ -105,15 +105,9 @@ mod tests {
 
     #[test]
     fn points_of_small_order_are_no_keys() {
-        let points = [
-            [0; 32],
-            std::array::from_fn(|at| u8::from(at == 0)),
-            std::array::from_fn(|at| match at {
-                0 => 0xEC,
-                31 => 0xFF,
-                _ => 0xFF,
-            }),
-        ];
+        let one = std::array::from_fn(|at| u8::from(at == 0));
+        let minus_one_with_sign = std::array::from_fn(|at| if at == 0 { 0xEC } else { 0xFF });
+        let points = [[0; 32], one, minus_one_with_sign];
         for point in points {
             let jwk = ED25519.replace("fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo", &BASE64URL_NOPAD.encode(&point));
             assert!(read(Algorithm::EdDsa, &jwk).is_err());

@@ -139,7 +139,6 @@ const SMALL_ORDER: [[u8; 32]; 7] = [
     ],
 ];
 
-#[expect(clippy::indexing_slicing, reason = "constant indices into an array, evaluated by the compiler")]
 const fn little_endian(first: u8, middle: u8, last: u8) -> [u8; 32] {
     let mut bytes = [middle; 32];
     bytes[0] = first;

@@ -1,6 +1,7 @@
 //! The keys that sign.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::error::Unspecified;
@@ -38,7 +39,7 @@ pub struct SigningKey {
 }
 
 enum Signer {
-    Hmac(hmac::Key),
+    Hmac(Arc<hmac::Key>),
     Rsa(RsaKeyPair, &'static RsaSignatureEncoding),
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
@@ -73,7 +74,7 @@ impl SigningKey {
     fn from_shared(algorithm: Algorithm, secret: &Secret, least: usize) -> Result<Self, ConfigError> {
         let bytes = secret.expose().as_bytes();
         let (key, _) = public::hmac_key(algorithm, bytes, least)?;
-        Ok(Self { signer: Signer::Hmac(key), verifying: VerifyingKey::from_secret(algorithm, bytes, least)? })
+        Ok(Self { signer: Signer::Hmac(Arc::new(key)), verifying: VerifyingKey::from_secret(algorithm, bytes, least)? })
     }
 
     fn from_private_pem(algorithm: Algorithm, secret: &Secret) -> Result<Self, ConfigError> {

@@ -36,12 +36,12 @@ pub struct VerifyingKey {
     signature_length: usize,
     headers: [Arc<str>; 2],
     public: Option<Arc<PublicHalf>>,
-    fingerprint: Option<FingerprintKeys>,
+    fingerprint: Option<Arc<FingerprintKeys>>,
 }
 
 #[derive(Clone)]
 pub(crate) enum Verifier {
-    Hmac(hmac::Key),
+    Hmac(Arc<hmac::Key>),
     Public(Arc<ParsedPublicKey>),
 }
 
@@ -81,8 +81,8 @@ impl VerifyingKey {
     pub(crate) fn from_secret(algorithm: Algorithm, secret: &[u8], least: usize) -> Result<Self, ConfigError> {
         let (key, length) = public::hmac_key(algorithm, secret, least)?;
         let fingerprint = FingerprintKeys::new(secret, secret);
-        let mut this = Self::new(algorithm, Verifier::Hmac(key), length, &fingerprint.key_id())?;
-        this.fingerprint = Some(fingerprint);
+        let mut this = Self::new(algorithm, Verifier::Hmac(Arc::new(key)), length, &fingerprint.key_id())?;
+        this.fingerprint = Some(Arc::new(fingerprint));
         Ok(this)
     }
 
@@ -125,11 +125,11 @@ impl VerifyingKey {
     }
 
     pub(crate) fn fingerprint_keys(&self) -> Option<&FingerprintKeys> {
-        self.fingerprint.as_ref()
+        self.fingerprint.as_deref()
     }
 
     pub(crate) fn with_fingerprint_keys(mut self, keys: FingerprintKeys) -> Self {
-        self.fingerprint = Some(keys);
+        self.fingerprint = Some(Arc::new(keys));
         self
     }
 

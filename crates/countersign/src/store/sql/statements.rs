@@ -181,7 +181,10 @@ fn both_counted(refresh: &str, access: &str) -> String {
 }
 
 /// What stands for the `{…}` in a template.
-struct Names(Vec<(&'static str, String)>);
+struct Names {
+    dialect: Dialect,
+    names: Vec<(&'static str, String)>,
+}
 
 impl Names {
     fn new(dialect: Dialect, models: &DatabaseTokenModels) -> Self {
@@ -197,7 +200,7 @@ impl Names {
                 (columns, format!(" LEFT JOIN {} u ON u.{id} = t.{user_id}", quote(&users.table)))
             }
         };
-        Self(vec![
+        let names = vec![
             ("{access}", quote(&access.table)),
             ("{a.token}", quote(&access.token)),
             ("{a.created_at}", quote(&access.created_at)),
@@ -213,10 +216,66 @@ impl Names {
             ("{r.session_expires_at}", quote(&refresh.session_expires_at)),
             ("{u.columns}", columns),
             ("{u.join}", join),
-        ])
+        ];
+        Self { dialect, names }
     }
 
     fn fill(&self, template: &str) -> String {
-        self.0.iter().fold(template.to_owned(), |text, (place, name)| text.replace(place, name))
+        let text = match self.dialect {
+            Dialect::Sqlite | Dialect::Postgres => template.to_owned(),
+            // Equality there ignores spaces at the end, and fails on characters that the column can't hold. What such a
+            // character becomes in ASCII is shorter than it was.
+            Dialect::Mysql => ["{a.token}", "{r.token}"].iter().fold(template.to_owned(), |text, token| {
+                let equal = format!("{token} = CONVERT(?1 USING ascii)");
+                let text = text.replace(&format!("{token} = ?1"), &equal);
+                text.replace(&format!("WHERE {equal}"), &format!("WHERE {equal} AND LENGTH({token}) = LENGTH(?1)"))
+            }),
+        };
+        self.names.iter().fold(text, |text, (place, name)| text.replace(place, name))
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::store::sql::{Database, DatabaseOptions, Driver, Migrator, UserTable};
+    use crate::user::UserKeyKind;
+    use crate::value::Value;
+
+    /// Conformance case 041: no operation looks at rows that it has no business with.
+    #[tokio::test]
+    async fn every_statement_finds_its_rows_by_an_index() {
+        let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
+        Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
+        let user =
+            Script::new(Dialect::Sqlite, &["SELECT 1", "CREATE TABLE user (id BINARY(16) PRIMARY KEY, name TEXT)"]);
+        database.run(&user, &[]).await.unwrap();
+        let users = UserTable { table: "user".into(), id: "id".into(), columns: vec!["name".into()] };
+        let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users).unwrap();
+        let all = Statements::new(Dialect::Sqlite, &models);
+        let scripts = [
+            &all.rotate,
+            &all.rotate_both,
+            &all.remove_access,
+            &all.remove_own_access,
+            &all.remove_refresh,
+            &all.remove_own_refresh,
+            &all.end_session.script,
+            &all.end_own_session.script,
+            &all.remove_user.script,
+            &all.sweep,
+        ];
+        let steps = scripts.into_iter().flat_map(|script| script.steps());
+        let mut seen = 0;
+        for statement in steps.chain([&all.find_access, &all.find_refresh, &all.sessions]) {
+            let explain = Statement::new(Dialect::Sqlite, &format!("EXPLAIN QUERY PLAN {}", statement.text()));
+            for row in database.fetch(&explain, &vec![Value::Null; 11]).await.unwrap() {
+                let plan = row.text(3).unwrap().unwrap_or_default();
+                let whole_table = plan.starts_with("SCAN") && !plan.contains("CONSTANT ROW");
+                assert!(!whole_table && !plan.contains("TEMP B-TREE"), "{plan}: {}", statement.text());
+                seen += usize::from(plan.contains("USING"));
+            }
+        }
+        assert!(seen >= 15, "only {seen} uses of an index were seen");
     }
 }

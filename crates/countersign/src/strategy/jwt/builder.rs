@@ -163,7 +163,7 @@ impl<U: User> JwtStrategyBuilder<U> {
     /// The secret that default fingerprints are made with. Unless set it is derived from the key that signs; a service
     /// that only verifies needs it, or [`without_session_fingerprint`](Self::without_session_fingerprint).
     pub fn session_fingerprint_secret(mut self, secret: &Secret) -> Self {
-        self.fingerprints = Fingerprints::OfAccount(Some(FingerprintKeys::from_secret(secret)));
+        self.fingerprints = Fingerprints::OfAccount(Some(Box::new(FingerprintKeys::from_secret(secret))));
         self
     }
 

@@ -19,7 +19,7 @@ pub(super) enum Fingerprints<U> {
     /// Tokens carry none.
     Off,
     /// From id, email and password hash, under a key of its own or one derived from the signing key.
-    OfAccount(Option<FingerprintKeys>),
+    OfAccount(Option<Box<FingerprintKeys>>),
     /// From the caller's function, used as it is.
     Custom(Getter<U>),
 }

@@ -1,0 +1,187 @@
+//! What a token read costs on PostgreSQL and MariaDB, against the bare driver asking the same question.
+//!
+//! `cargo bench -p countersign --features postgres,mysql --bench reads` prints operations a second with 1 and with 64
+//! callers, medians of alternating rounds. Server and callers share the machine, so compare ratios.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a benchmark: it stops loudly"
+)]
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore};
+use countersign::strategy::DatabaseTokenStrategy;
+use countersign::{Answer, Failure, PlainToken, Secret, Strategy, SystemEntropy, User, UserKeyKind};
+use mysql_async::prelude::Queryable;
+use testbed::{MariaDb, Postgres};
+use tokio::task::JoinSet;
+
+const TOKENS: usize = 10_000;
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(2);
+const CALLERS: [usize; 2] = [1, 64];
+/// As many connections as a handle keeps for reads unless told otherwise.
+const CONNECTIONS: usize = 4;
+
+struct Account(i64);
+
+impl User for Account {
+    type Id = i64;
+
+    fn id(&self) -> &i64 {
+        &self.0
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    // `cargo test --benches` builds and starts benches too; measuring is asked for by `cargo bench`.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let (ours, digests) = Ours::fill(&Postgres::shared().database()).await;
+    let bare = BarePostgres::connect(&ours.url, digests).await;
+    compare("PostgreSQL", &ours, &bare).await;
+    let (ours, digests) = Ours::fill(&MariaDb::shared().database()).await;
+    let bare = BareMysql::connect(&ours.url, digests).await;
+    compare("MariaDB", &ours, &bare).await;
+}
+
+/// Something that answers the question for token number `n`.
+trait Reader: Send + Sync + 'static {
+    fn read(&self, n: usize) -> impl Future<Output = ()> + Send;
+}
+
+async fn compare<A: Reader, B: Reader>(name: &str, ours: &Arc<A>, bare: &Arc<B>) {
+    for callers in CALLERS {
+        let mut rates = [Vec::new(), Vec::new()];
+        for _ in 0..ROUNDS {
+            rates[0].push(rate(bare, callers).await);
+            rates[1].push(rate(ours, callers).await);
+        }
+        let [floor, ours] = rates.each_mut().map(|rates| median(rates));
+        println!(
+            "{name:<11} {callers:>3} callers   bare {floor:>8.0}/s   read_token {ours:>8.0}/s   {:.2}",
+            ours / floor
+        );
+    }
+}
+
+async fn rate<R: Reader>(reader: &Arc<R>, callers: usize) -> f64 {
+    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let mut crowd = JoinSet::new();
+    let start = Instant::now();
+    for caller in 0..callers {
+        let (reader, stop, count) = (Arc::clone(reader), Arc::clone(&stop), Arc::clone(&count));
+        crowd.spawn(async move {
+            let mut n = caller * 7919;
+            while !stop.load(Ordering::Relaxed) {
+                n += 1;
+                reader.read(n % TOKENS).await;
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    let _ = tokio::time::timeout(ROUND, std::future::pending::<()>()).await;
+    stop.store(true, Ordering::Relaxed);
+    crowd.join_all().await;
+    count.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64()
+}
+
+fn median(rates: &mut [f64]) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+struct Ours {
+    url: String,
+    strategy: DatabaseTokenStrategy<SqlStore>,
+    tokens: Vec<PlainToken>,
+}
+
+impl Ours {
+    async fn fill(url: &str) -> (Arc<Self>, Vec<String>) {
+        let database = Database::connect(url, DatabaseOptions::default()).unwrap();
+        Migrator::new(&database, UserKeyKind::Int).run().await.unwrap();
+        let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int));
+        let secret = Secret::generate(&SystemEntropy).unwrap();
+        let strategy = DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).build().unwrap();
+        let mut tokens = Vec::with_capacity(TOKENS);
+        for number in 0..TOKENS {
+            let user = Account(i64::try_from(number).unwrap());
+            tokens.push(strategy.write_token(&user).await.unwrap().token);
+        }
+        let select = "SELECT token FROM access_token";
+        let digests =
+            if url.starts_with("postgres") { Postgres::execute(url, select) } else { MariaDb::execute(url, select) };
+        (Arc::new(Self { url: url.to_owned(), strategy, tokens }), digests.lines().map(str::to_owned).collect())
+    }
+}
+
+impl Reader for Ours {
+    async fn read(&self, n: usize) {
+        let users = |id: i64| async move { Ok::<_, Failure>(Some(Account(id))) };
+        let answer: Answer<Account> = self.strategy.read_token(Some(&self.tokens[n]), &users).await.unwrap();
+        assert!(answer.accepted().is_some());
+    }
+}
+
+struct BarePostgres {
+    connections: Vec<(tokio_postgres::Client, tokio_postgres::Statement)>,
+    digests: Vec<String>,
+}
+
+impl BarePostgres {
+    async fn connect(url: &str, digests: Vec<String>) -> Arc<Self> {
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let select = "SELECT token, user_id, session_id, expires_at FROM access_token WHERE token = $1";
+            let statement = client.prepare(select).await.unwrap();
+            connections.push((client, statement));
+        }
+        Arc::new(Self { connections, digests })
+    }
+}
+
+impl Reader for BarePostgres {
+    async fn read(&self, n: usize) {
+        let (client, statement) = &self.connections[n % CONNECTIONS];
+        let row = client.query_one(statement, &[&self.digests[n]]).await.unwrap();
+        assert!(row.get::<_, i64>(1) >= 0);
+    }
+}
+
+struct BareMysql {
+    pool: mysql_async::Pool,
+    digests: Vec<String>,
+}
+
+impl BareMysql {
+    async fn connect(url: &str, digests: Vec<String>) -> Arc<Self> {
+        let constraints = mysql_async::PoolConstraints::new(CONNECTIONS, CONNECTIONS).unwrap();
+        let pool_opts = mysql_async::PoolOpts::default().with_constraints(constraints).with_reset_connection(false);
+        let opts = mysql_async::OptsBuilder::from_opts(mysql_async::Opts::from_url(url).unwrap());
+        let pool = mysql_async::Pool::new(opts.prefer_socket(false).pool_opts(pool_opts));
+        Arc::new(Self { pool, digests })
+    }
+}
+
+impl Reader for BareMysql {
+    async fn read(&self, n: usize) {
+        let mut connection = self.pool.get_conn().await.unwrap();
+        let select = "SELECT token, user_id, session_id, expires_at FROM access_token WHERE token = ?";
+        let row: Option<mysql_async::Row> = connection.exec_first(select, (&self.digests[n],)).await.unwrap();
+        assert!(row.unwrap().get::<i64, _>(1).unwrap() >= 0);
+    }
+}

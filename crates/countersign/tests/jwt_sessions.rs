@@ -1,0 +1,193 @@
+//! Refresh sessions of signed tokens: what ends a session ends its access tokens.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "test code"
+)]
+#![cfg(feature = "jwt")]
+
+mod jwt_common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::denylist::MemoryDenylist;
+use countersign::store::{MemoryStore, TokenStore};
+use countersign::strategy::{JwtStrategy, JwtStrategyBuilder, Sessions};
+use countersign::{
+    Answer, Destroyed, DigestKeyRing, Invalidated, Lifetimes, PlainToken, RefreshableStrategy, Refusal, Rotation,
+    Secret, Strategy, TokenPair,
+};
+use jwt_common::{Account, Accounts, TestClock};
+
+const NOW: i64 = 1_768_478_400;
+
+fn alice() -> Account {
+    Account::new("1b4e28ba-2fa1-41d2-883f-0016d3cca427", "alice@example.com", "hash-of-alice")
+}
+
+fn bob() -> Account {
+    Account::new("6fa459ea-ee8a-4ca4-894e-db77e160355e", "bob@example.com", "hash-of-bob")
+}
+
+fn secret() -> Secret {
+    Secret::new("secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap()
+}
+
+fn builder(clock: &Arc<TestClock>) -> JwtStrategyBuilder<Account> {
+    let lifetimes = Lifetimes::new(Duration::from_mins(15), Duration::from_hours(24)).unwrap();
+    let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
+    let digests = DigestKeyRing::new("k", &secret()).unwrap();
+    let sessions = Sessions::new(store, digests, lifetimes.with_session_limit(Duration::from_hours(48)).unwrap());
+    JwtStrategy::builder()
+        .secret(&secret())
+        .denylist_store(Arc::new(MemoryDenylist::default()))
+        .sessions(sessions.with_clock(clock.clone()))
+        .clock(clock.clone())
+}
+
+fn strategy(clock: &Arc<TestClock>) -> JwtStrategy<Account> {
+    builder(clock).build().unwrap()
+}
+
+async fn read(strategy: &JwtStrategy<Account>, pair: &TokenPair) -> Result<(), Refusal> {
+    let accounts = Accounts::of([alice(), bob()]);
+    match strategy.read_token(Some(&pair.access.token), &accounts).await.unwrap() {
+        Answer::Accepted(accepted) => {
+            assert_eq!(accepted.session_id, pair.access.session_id);
+            Ok(())
+        }
+        Answer::Refused(refusal) => Err(refusal),
+        Answer::NotOffered => panic!("a token was offered"),
+    }
+}
+
+async fn refresh(strategy: &JwtStrategy<Account>, token: &PlainToken, account: Account) -> Result<TokenPair, Refusal> {
+    match strategy.refresh_session(token, &Accounts::of([account])).await.unwrap() {
+        Rotation::Rotated { issued, .. } => Ok(issued),
+        Rotation::Refused(refusal) => Err(refusal),
+    }
+}
+
+fn refresh_of(pair: &TokenPair) -> &PlainToken {
+    &pair.refresh.as_ref().unwrap().token
+}
+
+#[tokio::test]
+async fn a_refresh_keeps_the_session() {
+    let clock = TestClock::at(NOW);
+    let strategy = strategy(&clock);
+    let first = strategy.open_session(&alice()).await.unwrap();
+    assert!(first.access.session_id.is_some());
+    clock.set(NOW + 600);
+    let second = refresh(&strategy, refresh_of(&first), alice()).await.unwrap();
+    assert_eq!(second.access.session_id, first.access.session_id);
+    assert_eq!(read(&strategy, &second).await, Ok(()));
+    assert!(refresh(&strategy, refresh_of(&first), alice()).await.is_err());
+    let inactive = Account { active: false, ..alice() };
+    assert_eq!(refresh(&strategy, refresh_of(&second), inactive).await.unwrap_err(), Refusal::UserInactive);
+    assert!(refresh(&strategy, refresh_of(&second), alice()).await.is_ok(), "a refused user costs no token");
+}
+
+#[tokio::test]
+async fn an_access_token_never_outlives_its_session() {
+    let clock = TestClock::at(NOW);
+    let strategy = strategy(&clock);
+    let mut pair = strategy.open_session(&alice()).await.unwrap();
+    for hours in [20, 40, 47] {
+        clock.set(NOW + hours * 3600);
+        pair = refresh(&strategy, refresh_of(&pair), alice()).await.unwrap();
+    }
+    clock.set(NOW + 48 * 3600 - 60);
+    pair = refresh(&strategy, refresh_of(&pair), alice()).await.unwrap();
+    assert_eq!(pair.access.expires_at.as_unix_seconds(), NOW + 48 * 3600);
+    clock.set(NOW + 48 * 3600);
+    assert_eq!(refresh(&strategy, refresh_of(&pair), alice()).await.unwrap_err(), Refusal::Expired);
+}
+
+#[tokio::test]
+async fn ending_a_session_ends_its_access_tokens_and_no_others() {
+    let clock = TestClock::at(NOW);
+    let strategy = strategy(&clock);
+    let phone = strategy.open_session(&alice()).await.unwrap();
+    let laptop = strategy.open_session(&alice()).await.unwrap();
+    let session = phone.access.session_id.unwrap();
+    clock.set(NOW + 60);
+    let later = refresh(&strategy, refresh_of(&phone), alice()).await.unwrap();
+
+    assert_eq!(strategy.end_session(session, &bob().id).await.unwrap(), Destroyed::AlreadyInvalid);
+    assert_eq!(read(&strategy, &later).await, Ok(()));
+    assert_eq!(strategy.end_session(session, &alice().id).await.unwrap(), Destroyed::Revoked);
+    for at in [60, 900, 964] {
+        clock.set(NOW + at);
+        assert_eq!(read(&strategy, &later).await, Err(Refusal::Revoked), "after {at} s");
+    }
+    clock.set(NOW + 61);
+    assert_eq!(read(&strategy, &phone).await, Err(Refusal::Revoked));
+    assert!(refresh(&strategy, refresh_of(&later), alice()).await.is_err());
+    assert_eq!(read(&strategy, &laptop).await, Ok(()));
+    assert_eq!(strategy.end_session(session, &alice().id).await.unwrap(), Destroyed::AlreadyInvalid);
+}
+
+/// Logout when only the refresh token is at hand.
+#[tokio::test]
+async fn a_refresh_token_ends_its_session() {
+    let strategy = strategy(&TestClock::at(NOW));
+    let pair = strategy.open_session(&alice()).await.unwrap();
+    assert_eq!(strategy.end_session_of(refresh_of(&pair)).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(read(&strategy, &pair).await, Err(Refusal::Revoked));
+    assert_eq!(strategy.end_session_of(refresh_of(&pair)).await.unwrap(), Destroyed::AlreadyInvalid);
+}
+
+/// More sessions than one page holds, and a login afterwards works at once.
+#[tokio::test]
+async fn everywhere_means_every_session() {
+    let strategy = strategy(&TestClock::at(NOW));
+    let mut pairs = Vec::new();
+    for _ in 0..120 {
+        pairs.push(strategy.open_session(&alice()).await.unwrap());
+    }
+    let bobs = strategy.open_session(&bob()).await.unwrap();
+    assert_eq!(strategy.invalidate_all(&alice().id).await.unwrap(), Invalidated::All(120));
+    for pair in &pairs {
+        assert_eq!(read(&strategy, pair).await, Err(Refusal::Revoked));
+        assert!(refresh(&strategy, refresh_of(pair), alice()).await.is_err());
+    }
+    assert_eq!(read(&strategy, &bobs).await, Ok(()));
+    let again = strategy.open_session(&alice()).await.unwrap();
+    assert_eq!(read(&strategy, &again).await, Ok(()));
+}
+
+#[tokio::test]
+async fn destroying_an_access_token_leaves_its_session() {
+    let strategy = strategy(&TestClock::at(NOW));
+    let pair = strategy.open_session(&alice()).await.unwrap();
+    assert_eq!(strategy.destroy_token(&pair.access.token, &alice()).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(read(&strategy, &pair).await, Err(Refusal::Revoked));
+    assert!(refresh(&strategy, refresh_of(&pair), alice()).await.is_ok());
+}
+
+#[tokio::test]
+async fn refresh_tokens_alone() {
+    let strategy = strategy(&TestClock::at(NOW));
+    let first = strategy.write_refresh_token(&alice()).await.unwrap();
+    let rotated = strategy.rotate_refresh_token(&first.token, &Accounts::of([alice()])).await.unwrap();
+    let Rotation::Rotated { issued, user } = rotated else { panic!("a good token was refused") };
+    assert_eq!((user, issued.session_id), (alice(), first.session_id));
+    assert!(strategy.as_refreshable().is_some());
+}
+
+#[test]
+fn one_lifetime() {
+    let clock = TestClock::at(NOW);
+    assert_eq!(strategy(&clock).lifetime(), Duration::from_mins(15));
+    let error = builder(&clock).lifetime(Duration::from_mins(5)).build().map(drop).unwrap_err();
+    assert_eq!(error.setting(), "lifetime");
+    let alone = JwtStrategy::<Account>::builder().secret(&secret()).denylist_store(Arc::new(MemoryDenylist::default()));
+    assert!(alone.build().unwrap().as_refreshable().is_none());
+}
