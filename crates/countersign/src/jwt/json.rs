@@ -44,6 +44,11 @@ impl<'a> Object<'a> {
         self.0.iter().find_map(|(known, value)| (known == name).then_some(value))
     }
 
+    #[cfg(test)]
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// A member that must be a text if it is there.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, NotAText> {
         match self.member(name) {

@@ -14,6 +14,8 @@ mod header;
 mod json;
 pub(crate) mod jws;
 mod key;
+#[cfg(test)]
+mod properties;
 #[cfg(feature = "testing")]
 pub mod raw;
 

@@ -1,165 +1,111 @@
-//! Forged and altered tokens of every kind, for every algorithm: each refused for the reason it deserves, and the good
-//! ones among them accepted.
+//! Forged, altered and odd tokens against [`JwtStrategy`](countersign::strategy::JwtStrategy), each with the verdict it
+//! must get (SECURITY rows T-01 to T-11, C-01 to C-11, K-02).
 
+#![cfg(feature = "jwt")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
-    missing_docs,
     unreachable_pub,
+    missing_debug_implementations,
+    missing_docs,
     reason = "test code"
 )]
-#![cfg(all(feature = "jwt", feature = "testing"))]
 
-#[path = "../jwt_common/mod.rs"]
-mod jwt_common;
-
+mod algorithm;
+mod binding;
 mod claims;
-mod forms;
-mod headers;
-mod keys;
+mod forger;
+mod form;
+mod header;
+mod json;
+mod mutations;
+mod signature;
+mod site;
 
-use std::sync::Arc;
+use std::io::ErrorKind;
+use std::net::{TcpListener, TcpStream};
 
-use countersign::denylist::MemoryDenylist;
-use countersign::jwt::{Algorithm, KeyRing, SigningKey, raw};
-use countersign::strategy::JwtStrategy;
-use countersign::{Answer, PlainToken, Refusal, Secret, Strategy};
-use jwt_common::{Account, Accounts, TestClock};
+use countersign::jwt::Algorithm;
+use countersign::{Destroyed, PlainToken, Refusal};
+use uuid::Uuid;
 
-pub(crate) const NOW: i64 = 1_768_478_400;
-pub(crate) const ID: &str = "1b4e28ba-2fa1-41d2-883f-0016d3cca427";
-pub(crate) const KID: &str = "2026-11";
-pub(crate) const ISSUER: &str = "https://issuer.example";
+use site::{Cases, Site, Tally, USER, Verdict};
 
-/// What a token has to be answered with.
-pub(crate) type Expected = Result<(), Refusal>;
-
-/// One token of a table.
-pub(crate) struct Case {
-    pub(crate) name: String,
-    pub(crate) token: String,
-    pub(crate) expected: Expected,
-}
-
-impl Case {
-    pub(crate) fn new(name: impl Into<String>, token: String, expected: Expected) -> Self {
-        Self { name: name.into(), token, expected }
-    }
-}
-
-/// The keys of one algorithm, and a strategy that reads its tokens.
-pub(crate) struct Bench {
-    pub(crate) algorithm: Algorithm,
-    pub(crate) key: SigningKey,
-    /// Of the same algorithm, under the same id, and not in the ring.
-    pub(crate) stranger: SigningKey,
-    strategy: JwtStrategy<Account>,
-    accounts: Accounts,
-}
-
-impl Bench {
-    fn new(algorithm: Algorithm) -> Self {
-        let key = |secret: &Secret| SigningKey::from_secret(algorithm, secret).unwrap().with_kid(KID).unwrap();
-        let (secret, stranger) = keys::pair(algorithm);
-        let strategy = JwtStrategy::builder()
-            .keys(KeyRing::new(key(&secret)))
-            .issuer(ISSUER)
-            .denylist_store(Arc::new(MemoryDenylist::default()))
-            .clock(TestClock::at(NOW))
-            .build()
-            .unwrap();
-        let account = Account { id: ID.parse().unwrap(), email: None, password_hash: None, active: true };
-        Self { algorithm, key: key(&secret), stranger: key(&stranger), strategy, accounts: Accounts::of([account]) }
-    }
-
-    /// The header we write.
-    pub(crate) fn header(&self) -> Object {
-        Object(vec![("alg", quoted(self.algorithm.as_str())), ("typ", quoted("at+jwt")), ("kid", quoted(KID))])
-    }
-
-    /// Signs with the right key whatever is given.
-    pub(crate) fn sign(&self, header: &str, payload: &[u8]) -> String {
-        raw::sign(&self.key, header.as_bytes(), payload).unwrap()
-    }
-
-    pub(crate) fn good(&self) -> String {
-        self.sign(&self.header().json(), good_claims().json().as_bytes())
-    }
-
-    async fn answer(&self, token: &str) -> Expected {
-        match self.strategy.read_token(Some(&PlainToken::new(token)), &self.accounts).await.unwrap() {
-            Answer::Accepted(_) => Ok(()),
-            Answer::Refused(refusal) => Err(refusal),
-            Answer::NotOffered => panic!("a token was offered"),
-        }
-    }
-}
-
-/// Members of an object as raw JSON, in order.
-#[derive(Clone)]
-pub(crate) struct Object(pub(crate) Vec<(&'static str, String)>);
-
-impl Object {
-    /// Another value for a member, or one more member at the end.
-    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some(member) => member.1 = value.into(),
-            None => self.0.push((name, value.into())),
-        }
-        self
-    }
-
-    /// One more member, though its name be taken.
-    pub(crate) fn and(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.0.push((name, value.into()));
-        self
-    }
-
-    pub(crate) fn without(mut self, name: &str) -> Self {
-        self.0.retain(|(known, _)| *known != name);
-        self
-    }
-
-    pub(crate) fn json(&self) -> String {
-        let members: Vec<String> = self.0.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-        format!("{{{}}}", members.join(","))
-    }
-}
-
-pub(crate) fn quoted(text: &str) -> String {
-    serde_json::to_string(text).unwrap()
-}
-
-/// The claims we write.
-pub(crate) fn good_claims() -> Object {
-    Object(vec![
-        ("sub", quoted(ID)),
-        ("aud", quoted("countersign:access")),
-        ("iat", NOW.to_string()),
-        ("nbf", NOW.to_string()),
-        ("exp", (NOW + 900).to_string()),
-        ("jti", quoted("36b92930b2f252b2b7bf06e8506240b1")),
-        ("iss", quoted(ISSUER)),
-    ])
-}
+/// One of each family: what lies behind the signature is the same for all.
+const FAMILIES: [Algorithm; 5] =
+    [Algorithm::Hs256, Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::EdDsa];
 
 #[tokio::test]
-async fn every_algorithm() {
-    let (mut refused, mut accepted) = (0, 0);
+async fn every_case_gets_its_verdict() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/keys.json", silent.local_addr().unwrap());
+
+    let mut tally = Tally::default();
     for algorithm in Algorithm::ALL {
-        let bench = Bench::new(algorithm);
-        let tables = [forms::cases(&bench), headers::cases(&bench), claims::cases(&bench), keys::cases(&bench)];
-        for case in tables.into_iter().flatten() {
-            assert_eq!(bench.answer(&case.token).await, case.expected, "{algorithm} {}: {}", case.name, case.token);
-            match case.expected {
-                Ok(()) => accepted += 1,
-                Err(_) => refused += 1,
-            }
+        let site = Site::new(algorithm).await;
+        site.run("form", form::cases(&site), &mut tally).await;
+        site.run("algorithm", algorithm::cases(&site), &mut tally).await;
+        site.run("header", header::cases(&site, &url), &mut tally).await;
+        site.run("signature", signature::cases(&site), &mut tally).await;
+        if algorithm == Algorithm::Rs256 {
+            let mut cases = Cases::default();
+            signature::short_rsa(&site, &mut cases);
+            site.run("signature", cases, &mut tally).await;
         }
+        if FAMILIES.contains(&algorithm) {
+            site.run("json", json::cases(&site), &mut tally).await;
+            site.run("claims", claims::cases(&site), &mut tally).await;
+            site.run("binding", binding::cases(&site), &mut tally).await;
+        }
+        assert_eq!(site.denied(), 0, "{algorithm}: nothing but a good token is worth an entry in the denylist");
     }
-    println!("{refused} forged tokens refused, {accepted} good ones accepted");
-    assert!(refused >= 300 && accepted >= 100, "{refused} forged, {accepted} good");
+    other_sites(&mut tally).await;
+
+    println!("{} refused, {} accepted, {} wrong", tally.refused, tally.accepted, tally.wrong.len());
+    assert!(tally.wrong.is_empty(), "wrong verdicts:\n{}", tally.wrong.join("\n"));
+    assert!(tally.refused + tally.accepted >= 300 && tally.accepted >= 50);
+
+    let heard = silent.accept().map(|_| ()).map_err(|error| error.kind());
+    assert_eq!(heard, Err(ErrorKind::WouldBlock), "a header made somebody connect");
+    let _ours = TcpStream::connect(silent.local_addr().unwrap()).unwrap();
+    silent.set_nonblocking(false).unwrap();
+    assert!(silent.accept().is_ok(), "the listener hears connections");
+}
+
+async fn other_sites(tally: &mut Tally) {
+    let user = Uuid::try_parse(USER).unwrap();
+    let site = Site::with(Algorithm::Hs256, user, site::strict).await;
+    site.run("no leeway", claims::without_leeway(&site), tally).await;
+    let site = Site::with(Algorithm::Hs256, user, |builder| builder).await;
+    site.run("no issuer", claims::without_issuer(&site), tally).await;
+    let site = Site::with(Algorithm::Hs256, user, site::litestar).await;
+    site.run("litestar-auth", header::litestar_cases(&site), tally).await;
+    let site = Site::with(Algorithm::Es256, user, |builder| builder).await.without_email();
+    site.run("no email", binding::without_fingerprint(&site), tally).await;
+    let site = Site::with(Algorithm::EdDsa, 7_i64, |builder| builder).await;
+    site.run("number", claims::number_subjects(&site), tally).await;
+    let site = Site::with(Algorithm::EdDsa, "ada".to_owned(), |builder| builder).await;
+    site.run("name", claims::name_subjects(&site), tally).await;
+}
+
+/// ECDSA leaves every signature a second spelling, and JSON any number; a revoked token stays revoked in all of them.
+#[tokio::test]
+async fn no_spelling_outlives_its_revocation() {
+    let site = Site::new(Algorithm::Es256).await;
+    let token = site.fresh(1);
+    let spaced = site.sign(site.header.spaced(" "), site.claims.with("jti", format!("\"{:032x}\"", 1)).spaced("\n"));
+    let spellings = [token.clone(), signature::with_high_s(&token, site.name()), spaced];
+    for spelling in &spellings {
+        let spelling = PlainToken::new(spelling.as_str());
+        assert_eq!(site.verdict(&spelling).await.unwrap(), Verdict::Accepted);
+    }
+    assert_eq!(site.destroy(&PlainToken::new(token)).await, Destroyed::Revoked);
+    for spelling in &spellings {
+        let spelling = PlainToken::new(spelling.as_str());
+        assert_eq!(site.verdict(&spelling).await.unwrap(), Verdict::Refused(Refusal::Revoked));
+    }
 }

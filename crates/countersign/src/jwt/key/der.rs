@@ -14,6 +14,12 @@ pub(crate) fn public_key_bits(spki: &[u8]) -> Option<&[u8]> {
     bits.strip_prefix(&[0])
 }
 
+/// Whether a structure has bytes behind it, which the backend overlooks. A bare point is no structure.
+pub(crate) fn has_trailing_bytes(key: &[u8]) -> bool {
+    let mut rest = key;
+    take(&mut rest, SEQUENCE).is_some() && !rest.is_empty()
+}
+
 /// Modulus and public exponent of an RSAPublicKey (RFC 8017 appendix A.1.1), big-endian without leading zeros.
 pub(crate) fn rsa_numbers(key: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut outer = key;

@@ -3,7 +3,7 @@
 mod der;
 mod generate;
 mod jwk;
-mod pem;
+pub(crate) mod pem;
 mod public;
 mod ring;
 mod signing;

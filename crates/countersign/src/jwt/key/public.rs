@@ -38,6 +38,9 @@ impl PublicHalf {
             Family::Ecdsa { verify, .. } => ParsedPublicKey::new(verify, key),
             Family::Ed25519 => ParsedPublicKey::new(&ED25519, key),
         };
+        if der::has_trailing_bytes(key) && !matches!(algorithm.family(), Family::Ed25519 if key.len() == 32) {
+            return Err(misfit("has something after the key"));
+        }
         Self::checked(algorithm, parsed.map_err(|_| misfit("is no key of the algorithm's kind, size and curve"))?)
     }
 
