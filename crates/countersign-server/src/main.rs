@@ -1,2 +1,10 @@
-//! placeholder
-fn main() {}
+//! Arguments → configuration → run.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use countersign_server::cli;
+
+fn main() -> ExitCode {
+    cli::run(cli::Cli::parse())
+}

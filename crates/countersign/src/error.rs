@@ -14,6 +14,8 @@ use std::fmt;
 pub enum Refusal {
     /// The text doesn't have the form of a token.
     Malformed,
+    /// The header or cookie doesn't have the form of a credential, so that there is no token to judge.
+    MalformedRequest,
     /// The text is longer than any token may be.
     TooLong,
     /// More than one credential came with the request.
@@ -61,6 +63,7 @@ impl Refusal {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
+            Self::MalformedRequest => "malformed_request",
             Self::TooLong => "too_long",
             Self::Ambiguous => "ambiguous",
             Self::Unknown => "unknown",

@@ -171,7 +171,7 @@ pub trait UserManager<U: User>: Send + Sync {
     async fn get(&self, id: &U::Id) -> Result<Option<U>, Failure>;
 
     /// Makes a user of the columns that a store read along with the token
-    /// ([`DatabaseTokenModels::join_users`](crate::store::DatabaseTokenModels::join_users)), which saves the second
+    /// ([`DatabaseTokenModels::join_users`](crate::store::sql::DatabaseTokenModels::join_users)), which saves the second
     /// look-up (promise P8). `None` means "I can't: call [`get`](UserManager::get)".
     fn read_joined(&self, row: &Row) -> Option<Result<U, Failure>> {
         let _ = row;

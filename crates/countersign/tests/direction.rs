@@ -7,12 +7,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules from the bottom up. Those in one line don't know each other, but for the leaves.
-const LAYERS: [&[&str]; 8] = [
-    &["answer", "clock", "entropy", "error", "policy", "profile", "secret", "token", "user", "value"],
+const LAYERS: [&[&str]; 9] = [
+    &[
+        "answer", "clock", "entropy", "error", "origin", "outcome", "policy", "profile", "secret", "token", "user",
+        "value",
+    ],
     &["denylist", "jwt", "store"],
     &["strategy", "transport"],
     &["backend"],
     &["authenticator"],
+    &["problem"],
     &["tower"],
     &["axum"],
     &["testing"],

@@ -1,6 +1,8 @@
 //! PostgreSQL.
 
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -25,18 +27,18 @@ impl Postgres {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var("COUNTERSIGN_TEST_POSTGRES_URL") {
             Ok(url) => Self { url, process: None },
-            Err(_) => Self::launch(&["fsync=off", "synchronous_commit=off", "full_page_writes=off"]),
+            Err(_) => Self::launch(&["fsync=off", "synchronous_commit=off", "full_page_writes=off"], &[]),
         })
     }
 
     /// A server that no other test uses, with PostgreSQL's durable settings.
     pub fn dedicated() -> Self {
-        Self::launch(&[])
+        Self::launch(&[], &[])
     }
 
-    /// A server that no other test uses, with more settings, each as `name=value`.
-    pub fn with_settings(settings: &[&str]) -> Self {
-        Self::launch(settings)
+    /// A server that no other test uses, with TLS by this certificate and this key.
+    pub fn with_tls(certificate: &Path, key: &Path) -> Self {
+        Self::launch(&["ssl=on"], &[("server.crt", certificate), ("server.key", key)])
     }
 
     /// Creates an empty database; its URL.
@@ -93,11 +95,11 @@ impl Postgres {
             .expect("a server named by COUNTERSIGN_TEST_POSTGRES_URL isn't ours to stop; use `dedicated`")
     }
 
-    fn launch(settings: &[&str]) -> Self {
+    fn launch(settings: &[&str], files: &[(&str, &Path)]) -> Self {
         for _ in 0..5 {
             let port = free_port();
             let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
-            let process = prepare(port, settings);
+            let process = prepare(port, settings, files);
             if process.try_start(|| is_ready(&url)) {
                 return Self { url, process: Some(process) };
             }
@@ -110,13 +112,21 @@ impl Postgres {
 }
 
 /// A server's data folder and command line.
-fn prepare(port: u16, settings: &[&str]) -> Process {
+fn prepare(port: u16, settings: &[&str], files: &[(&str, &Path)]) -> Process {
     let owner = is_root().then(|| account(&["postgres", "nobody"]));
     let folder = Folder::new(owner.as_ref());
     let data = folder.path().join("data");
     let mut initdb = as_owner(owner.as_ref(), program("initdb", PACKAGE));
     initdb.args(["--no-sync", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"]).arg(&data);
     run(initdb.current_dir(folder.path()), "");
+    for (name, source) in files {
+        let target = data.join(name);
+        fs::copy(source, &target).expect("a file for the server");
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).expect("the file is ours");
+        if let Some(owner) = &owner {
+            chown(&target, Some(owner.uid), Some(owner.gid)).expect("root may give a file away");
+        }
+    }
     let mut postgres = as_owner(owner.as_ref(), program("postgres", PACKAGE));
     postgres.arg("-D").arg(&data);
     let port = format!("port={port}");

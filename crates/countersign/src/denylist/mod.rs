@@ -1,10 +1,12 @@
 //! Where signed tokens are revoked: ids that are refused although their signature is good.
 
 mod memory;
+mod sql;
 
 use async_trait::async_trait;
 
 pub use memory::MemoryDenylist;
+pub use sql::SqlDenylist;
 
 use crate::clock::Timestamp;
 use crate::error::Failure;

@@ -81,8 +81,8 @@ impl TokenStore for MemoryStore {
 
     async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
         let access = &mut self.tables().access;
-        let owned = access.get(token.as_str()).is_some_and(|row| is_owner(owner, &row.user));
-        Ok(owned && access.remove(token.as_str()).is_some())
+        let removable = access.get(token.as_str()).is_some_and(|row| is_owner(owner, &row.user));
+        Ok(removable && access.remove(token.as_str()).is_some())
     }
 
     async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {

@@ -15,7 +15,7 @@ use crate::error::{Failure, Refusal};
 use crate::store::sql::{Driver, SqlStore};
 use crate::store::{AccessRecord, JoinedUser, TokenStore};
 use crate::strategy::{Found, RefreshableStrategy, Sessions, Strategy};
-use crate::token::PlainToken;
+use crate::token::{PlainToken, TokenShape};
 use crate::user::{User, UserId, UserKey, UserManager};
 
 /// Issues random tokens and keeps their digests in a [`TokenStore`].
@@ -167,6 +167,10 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
 
     fn revocation_is_durable(&self) -> bool {
         self.sessions.store().is_durable()
+    }
+
+    fn token_shape(&self) -> TokenShape {
+        self.sessions.access_shape()
     }
 
     fn as_refreshable(&self) -> Option<&dyn RefreshableStrategy<U>> {

@@ -14,7 +14,7 @@ pub use refresh::{Found, Grant, Sessions};
 
 use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken, Rotation, SessionId, TokenPair};
 use crate::error::Failure;
-use crate::token::PlainToken;
+use crate::token::{PlainToken, TokenShape};
 use crate::user::{User, UserManager};
 
 /// Issues, reads and destroys access tokens (the strategies page: `Strategy`).
@@ -49,6 +49,12 @@ pub trait Strategy<U: User>: Send + Sync {
 
     /// Whether a revocation outlives this process and is seen by every other.
     fn revocation_is_durable(&self) -> bool;
+
+    /// What the text of this strategy's access tokens looks like, so that an authenticator can choose between
+    /// strategies without asking them to verify.
+    fn token_shape(&self) -> TokenShape {
+        TokenShape::Any
+    }
 
     /// The refresh side of this strategy, if it has one.
     fn as_refreshable(&self) -> Option<&dyn RefreshableStrategy<U>> {

@@ -11,7 +11,7 @@ use crate::error::{ConfigError, Failure, Refusal};
 use crate::policy::Lifetimes;
 use crate::profile::Profile;
 use crate::store::{NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept, TokenStore};
-use crate::token::{DigestKeyRing, PlainToken, StoredToken, TokenFormat, TokenKind};
+use crate::token::{DigestKeyRing, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
 use crate::user::UserKey;
 
 /// The page's default for `token_bytes`.
@@ -346,6 +346,10 @@ impl<S: TokenStore> Sessions<S> {
     pub(super) fn stored_forms<'a>(&'a self, token: &'a PlainToken) -> impl Iterator<Item = StoredToken> + Send + 'a {
         let legacy = self.legacy_plaintext.then(|| StoredToken::legacy_plaintext(token)).flatten();
         self.digests.candidates(token).map(StoredToken::from).chain(legacy)
+    }
+
+    pub(super) const fn access_shape(&self) -> TokenShape {
+        self.format.access_shape()
     }
 
     pub(super) fn check_access(&self, token: &PlainToken) -> Result<(), Refusal> {

@@ -1,13 +1,15 @@
 //! The grammar of an opaque token's text: prefix, random part, checksum. Junk is refused by parsing alone, before any
 //! store is asked (SECURITY row O-01).
 
+use std::borrow::Cow;
+
 use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;
 use crate::error::{ConfigError, Failure, Refusal};
 use crate::profile::Profile;
-use crate::token::PlainToken;
+use crate::token::{PlainToken, TokenShape};
 
 /// The longest text that is ever looked up as an opaque token, in bytes.
 const MAX_OPAQUE_LENGTH: usize = 1024;
@@ -89,6 +91,14 @@ impl TokenFormat {
             Profile::Countersign => self.is_well_formed(kind, text),
         };
         if well_formed { Ok(()) } else { Err(Refusal::Malformed) }
+    }
+
+    /// What the text of these access tokens looks like.
+    pub const fn access_shape(&self) -> TokenShape {
+        match self.profile {
+            Profile::Countersign => TokenShape::Prefix(Cow::Borrowed(TokenKind::Access.prefix())),
+            Profile::LitestarAuth => TokenShape::Any,
+        }
     }
 
     fn is_well_formed(&self, kind: TokenKind, text: &str) -> bool {

@@ -3,7 +3,9 @@
 mod digest;
 mod format;
 mod plain;
+mod shape;
 
 pub use digest::{Digest, DigestKeyRing, StoredToken};
 pub use format::{TokenFormat, TokenKind};
 pub use plain::PlainToken;
+pub use shape::TokenShape;

@@ -16,4 +16,5 @@ mod outage;
 mod place;
 mod scripts;
 mod sessions;
+mod tls;
 mod values;

@@ -182,11 +182,9 @@ async fn a_blocked_write_is_unavailable_and_holds_up_no_read(place: Place) {
         tokio::spawn(async move { driver.run(&write, &[]).await })
     });
     let writes: Vec<_> = writes.collect();
-    if place.dialect == Dialect::Postgres {
-        let read = place.statement("SELECT name FROM item WHERE id = 1");
-        for _ in 0..20 {
-            assert_eq!(driver.fetch(&read, &[]).await.unwrap()[0].text(0).unwrap(), Some("held"));
-        }
+    let read = place.statement("SELECT name FROM item WHERE id = 1");
+    for _ in 0..20 {
+        assert_eq!(driver.fetch(&read, &[]).await.unwrap()[0].text(0).unwrap(), Some("held"));
     }
     for write in writes {
         assert_eq!(write.await.unwrap().unwrap_err().kind(), FailureKind::Unavailable);

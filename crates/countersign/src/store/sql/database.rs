@@ -76,6 +76,7 @@ impl Database {
     /// # Errors
     /// [`ConfigError`] that names `database_url` when the scheme is unknown, its feature isn't built in, or the file
     /// can't be opened. It never shows the password.
+    #[expect(clippy::needless_pass_by_value, reason = "settings are made for one database, and given away with it")]
     pub fn connect(url: &str, options: DatabaseOptions) -> Result<Self, ConfigError> {
         let driver = open(url, &options)?;
         Ok(Self::over(driver, url))

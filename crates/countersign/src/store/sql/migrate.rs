@@ -122,6 +122,7 @@ impl Migrator {
 
     /// Applies another set too, after those that are there.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "it adds to a builder, and nobody would write a sum")]
     pub fn add(mut self, set: MigrationSet) -> Self {
         self.sets.push(set);
         self

@@ -220,3 +220,48 @@ impl Names {
         self.0.iter().fold(template.to_owned(), |text, (place, name)| text.replace(place, name))
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::store::sql::{Database, DatabaseOptions, Driver, Migrator, UserTable};
+    use crate::user::UserKeyKind;
+    use crate::value::Value;
+
+    /// Conformance case 041: no operation looks at rows that it has no business with.
+    #[tokio::test]
+    async fn every_statement_finds_its_rows_by_an_index() {
+        let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
+        Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
+        let user =
+            Script::new(Dialect::Sqlite, &["SELECT 1", "CREATE TABLE user (id BINARY(16) PRIMARY KEY, name TEXT)"]);
+        database.run(&user, &[]).await.unwrap();
+        let users = UserTable { table: "user".into(), id: "id".into(), columns: vec!["name".into()] };
+        let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users).unwrap();
+        let all = Statements::new(Dialect::Sqlite, &models);
+        let scripts = [
+            &all.rotate,
+            &all.rotate_both,
+            &all.remove_access,
+            &all.remove_own_access,
+            &all.remove_refresh,
+            &all.remove_own_refresh,
+            &all.end_session.script,
+            &all.end_own_session.script,
+            &all.remove_user.script,
+            &all.sweep,
+        ];
+        let steps = scripts.into_iter().flat_map(|script| script.steps());
+        let mut seen = 0;
+        for statement in steps.chain([&all.find_access, &all.find_refresh, &all.sessions]) {
+            let explain = Statement::new(Dialect::Sqlite, &format!("EXPLAIN QUERY PLAN {}", statement.text()));
+            for row in database.fetch(&explain, &vec![Value::Null; 11]).await.unwrap() {
+                let plan = row.text(3).unwrap().unwrap_or_default();
+                let whole_table = plan.starts_with("SCAN") && !plan.contains("CONSTANT ROW");
+                assert!(!whole_table && !plan.contains("TEMP B-TREE"), "{plan}: {}", statement.text());
+                seen += usize::from(plan.contains("USING"));
+            }
+        }
+        assert!(seen >= 15, "only {seen} uses of an index were seen");
+    }
+}

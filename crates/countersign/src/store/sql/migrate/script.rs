@@ -72,9 +72,9 @@ async fn in_transaction(driver: &dyn Driver, changes: &[String], record: &Record
 
 /// PostgreSQL takes it all in one anonymous block, behind a lock that ends with it.
 fn one_statement(changes: &[String], record: &Record<'_>) -> Script {
-    let changes: String = changes.iter().map(|change| format!("{change};\n")).collect();
+    let changes = changes.join(";\n");
     let block = format!(
-        "DO $countersign$ BEGIN PERFORM pg_advisory_xact_lock(7165072881); {HISTORY}; IF NOT {} THEN {changes} \
+        "DO $countersign$ BEGIN PERFORM pg_advisory_xact_lock(7165072881); {HISTORY}; IF NOT {} THEN {changes}; \
          INSERT INTO countersign_migration VALUES ({}); END IF; END $countersign$",
         record.exists(),
         record.values()

@@ -30,21 +30,23 @@ const IDLE: Duration = Duration::from_millis(100);
 
 /// Runs statements on MySQL and MariaDB.
 ///
-/// Each operation has a connection to itself. Connections are made when they are needed, kept, and replaced when they
-/// break or when an operation on them was cut short. The number of rows that an `UPDATE` touched is the number that it
+/// Each operation has a connection to itself; reads and writes have their own, so that writes which wait for a lock hold up
+/// no read. Connections are made when they are needed, kept, and replaced when they break or when an operation on them
+/// was cut short. The number of rows that an `UPDATE` touched is the number that it
 /// found, changed or not.
 ///
 /// **Outages.** An operation ends within [`DatabaseOptions::timeout`]. A read whose connection breaks is asked once
 /// more on another; a script is run again only when the database says that it was rolled back, as after a deadlock.
 ///
 /// **TLS** follows `ssl-mode` in the URL, with the meaning it has for MySQL's own tools: `disabled` (when absent);
-/// `required` encrypts and checks nothing, which keeps out listeners but not an impostor; `verify-ca` checks that the
-/// certificate comes from a trusted authority, `verify-identity` also that it is the host's. Authorities are those of
-/// the operating system, or those in the PEM file that `ssl-ca` names. There is no `preferred`.
+/// `required` encrypts and checks nothing, which keeps out listeners but not an impostor; `verify-identity` checks that a
+/// trusted authority issued the certificate for this host. Authorities are those of the operating system, or those in
+/// the PEM file that `ssl-ca` names. There is no `preferred`, and no `verify-ca`.
 pub struct MysqlDriver {
     opts: Opts,
     timeout: Duration,
-    pool: Pool<Conn>,
+    readers: Pool<Conn>,
+    writers: Pool<Conn>,
 }
 
 impl fmt::Debug for MysqlDriver {
@@ -61,7 +63,8 @@ impl MysqlDriver {
     /// [`ConfigError`] that names `database_url` when the URL can't work; it never shows the password.
     pub fn connect(url: &str, options: &DatabaseOptions) -> Result<Self, ConfigError> {
         let opts = url::parse(url, options)?;
-        Ok(Self { opts, timeout: options.timeout, pool: Pool::new(options.connections) })
+        let pool = || Pool::new(options.connections);
+        Ok(Self { opts, timeout: options.timeout, readers: pool(), writers: pool() })
     }
 
     /// Runs `script`, again if need be, within the timeout.
@@ -86,7 +89,8 @@ impl MysqlDriver {
     }
 
     async fn attempt(&self, script: &[Statement], params: &[Value], reads: bool) -> Result<Outcome, Trouble> {
-        let turn = self.pool.turn().await;
+        let pool = if reads { &self.readers } else { &self.writers };
+        let turn = pool.turn().await;
         // Wherever this stops, the connection is closed unless what ran on it has ended.
         let mut connection = self.connection(&turn).await?;
         let result = match script {
@@ -97,7 +101,12 @@ impl MysqlDriver {
             _ => transaction(&mut connection, script, params).await,
         };
         match &result {
-            Err(trouble) if trouble.is_loss() => self.pool.clear(),
+            Err(trouble) if trouble.is_loss() => {
+                self.readers.clear();
+                self.writers.clear();
+            }
+            // What the steps before the failure have left in the session, as a named lock, ends with it.
+            Err(_) if script.len() > 1 => {}
             _ => turn.give_back(connection),
         }
         result

@@ -1,5 +1,6 @@
 //! A MySQL URL, with TLS settings that mean what they mean to MySQL's own tools.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ const STATEMENTS: usize = 256;
 /// How to connect, from a URL.
 pub(super) fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
     // Neither parser's own words are used: they could quote a password whose special characters weren't encoded.
-    let mut url = Url::parse(url).map_err(|_| refused("can't be read"))?;
+    let url = url.strip_prefix("mariadb:").map_or_else(|| Cow::Borrowed(url), |rest| format!("mysql:{rest}").into());
+    let mut url = Url::parse(&url).map_err(|_| refused("can't be read"))?;
     let (mut mode, mut authorities, mut rest) = (String::new(), None, Vec::new());
     for (name, value) in url.query_pairs().into_owned() {
         match &*name {
@@ -37,9 +39,8 @@ pub(super) fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, Config
         ("", Some(authorities)) => Some(verified(Some(authorities))),
         ("disabled", _) => None,
         ("required", _) => Some(SslOpts::default().with_danger_accept_invalid_certs(true)),
-        ("verify-ca", authorities) => Some(verified(authorities).with_danger_skip_domain_validation(true)),
         ("verify-identity", authorities) => Some(verified(authorities)),
-        _ => return Err(refused("has an `ssl-mode` that isn't disabled, required, verify-ca or verify-identity")),
+        _ => return Err(refused("has an `ssl-mode` that isn't disabled, required or verify-identity")),
     };
     if tls.is_some() {
         // An error means that the application has chosen one before us, which is as good.
@@ -98,9 +99,14 @@ mod tests {
         assert_eq!(tls("?ssl-mode=DISABLED&require_ssl=true"), None);
         let checks = |query| tls(query).map(|tls| (!tls.accept_invalid_certs(), !tls.skip_domain_validation()));
         assert_eq!(checks("?ssl-mode=REQUIRED"), Some((false, true)));
-        assert_eq!(checks("?ssl-mode=VERIFY_CA"), Some((true, false)));
         assert_eq!(checks("?ssl-mode=verify-identity&ssl-ca=/ca.pem"), Some((true, true)));
         assert_eq!(checks("?require_ssl=true"), Some((true, true)));
+    }
+
+    #[test]
+    fn mariadb_is_a_scheme_too() {
+        let opts = parse("mariadb://u:p@h/d", &DatabaseOptions::default()).unwrap();
+        assert_eq!((opts.ip_or_hostname(), opts.db_name()), ("h", Some("d")));
     }
 
     #[test]

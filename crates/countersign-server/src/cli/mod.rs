@@ -1,0 +1,102 @@
+//! The command line: what may be asked, and how it is answered.
+
+mod cleanup;
+mod config_check;
+mod flags;
+mod migrate;
+mod output;
+mod password;
+mod serve;
+mod user;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Flags, Sources};
+use crate::error::Error;
+use crate::telemetry;
+use flags::SettingFlags;
+use output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  countersign                                          serve on 127.0.0.1:8000, everything in ./countersign-data
+  countersign --listen 0.0.0.0:8000 --strategy jwt     signed access tokens
+  countersign --database-url postgres://auth@db/auth --token-hash-secret-file /run/secrets/token_hash
+  countersign user add ada@example.org                 asks for the password
+  countersign user disable ada@example.org             ends all sessions of the account at once
+  countersign config check                             shows what the settings come to
+
+Every setting is a flag, an environment variable (--access-lifetime is COUNTERSIGN_ACCESS_LIFETIME) and a key of the TOML
+file (access_lifetime). Flags win over environment, environment over file.
+Exit codes: 0 done, 1 failed, 2 a mistake in arguments or settings.";
+
+/// Issues, validates, rotates and revokes login tokens.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, about, after_help = EXAMPLES, propagate_version = true)]
+pub struct Cli {
+    /// A TOML file of settings [env: COUNTERSIGN_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Answers in JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    settings: SettingFlags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves HTTP (what happens without a command)
+    Serve,
+    /// Brings the database's tables up to date
+    Migrate,
+    /// Accounts: add, list, disable, enable, delete, set-password
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Removes expired tokens now
+    Cleanup(cleanup::Cleanup),
+    /// Settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Checks the settings and shows what they come to, without secrets
+    Check,
+}
+
+/// Does what `cli` asks for; the exit code says how it went.
+pub fn run(cli: Cli) -> ExitCode {
+    let output = Output::new(cli.json);
+    match dispatch(cli, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            error.exit_code()
+        }
+    }
+}
+
+fn dispatch(cli: Cli, output: Output) -> Result<(), Error> {
+    let flags = Flags { config: cli.config, given: cli.settings.given };
+    let sources = Sources::gather(flags, std::env::vars_os())?;
+    let config = Config::read(&sources)?;
+    telemetry::start(config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::io("can't start the runtime"))?;
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => runtime.block_on(serve::run(config, output)),
+        Command::Migrate => runtime.block_on(migrate::run(&config, output)),
+        Command::User(command) => runtime.block_on(user::run(&config, command, output)),
+        Command::Cleanup(command) => runtime.block_on(cleanup::run(&config, command, output)),
+        Command::Config(ConfigCommand::Check) => config_check::run(&sources, &config, output),
+    }
+}

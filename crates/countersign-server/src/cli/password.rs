@@ -1,0 +1,57 @@
+//! A password from a prompt, a file or standard input; never from the arguments, which every user of the machine sees.
+
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::accounts::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
+use crate::error::Error;
+
+/// Where the password comes from.
+#[derive(Debug, clap::Args)]
+pub(super) struct PasswordSource {
+    /// Reads the password from this file, or from standard input for `-`; asked for on a terminal otherwise
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+impl PasswordSource {
+    /// The password, within its bounds.
+    pub(super) fn read(&self) -> Result<Zeroizing<String>, Error> {
+        let password = match &self.password_file {
+            Some(path) if path == Path::new("-") => from_stdin()?,
+            Some(path) => Zeroizing::new(
+                std::fs::read_to_string(path).map_err(Error::io(format!("can't read {}", path.display())))?,
+            ),
+            None if std::io::stdin().is_terminal() => return checked(ask()?),
+            None => from_stdin()?,
+        };
+        let line = password.strip_suffix('\n').unwrap_or(&password);
+        checked(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+    }
+}
+
+fn ask() -> Result<Zeroizing<String>, Error> {
+    let prompt =
+        |text| rpassword::prompt_password(text).map(Zeroizing::new).map_err(Error::io("can't ask for a password"));
+    let password = prompt("Password: ")?;
+    let again = prompt("Again: ")?;
+    if password == again { Ok(password) } else { Err(Error::Usage("the two passwords differ".to_owned())) }
+}
+
+fn from_stdin() -> Result<Zeroizing<String>, Error> {
+    let mut text = Zeroizing::new(String::new());
+    let most = u64::try_from(MAX_PASSWORD_BYTES + 2).unwrap_or(u64::MAX);
+    std::io::stdin().lock().take(most).read_to_string(&mut text).map_err(Error::io("can't read standard input"))?;
+    Ok(text)
+}
+
+fn checked(password: Zeroizing<String>) -> Result<Zeroizing<String>, Error> {
+    if (MIN_PASSWORD_BYTES..=MAX_PASSWORD_BYTES).contains(&password.len()) {
+        Ok(password)
+    } else {
+        let bounds = format!("a password has {MIN_PASSWORD_BYTES} to {MAX_PASSWORD_BYTES} bytes");
+        Err(Error::Usage(bounds))
+    }
+}

@@ -1,0 +1,37 @@
+//! `countersign serve`.
+
+use tokio::net::TcpListener;
+
+use crate::cli::output::Output;
+use crate::compose::Services;
+use crate::config::{Config, StrategyKind};
+use crate::error::Error;
+use crate::greeting::Greeting;
+use crate::shutdown::Stop;
+
+/// Serves until a signal says to stop.
+pub(super) async fn run(config: Config, output: Output) -> Result<(), Error> {
+    let stop = Stop::on_signals().map_err(Error::io("can't listen to signals"))?;
+    // The port comes first: a server that can't have it must not touch the database.
+    let what = format!("{}: can't listen on {}", config.http.listen_spelled, config.http.listen);
+    let listener = TcpListener::bind(config.http.listen).await.map_err(Error::io(what))?;
+    let services = Services::open(&config).await?;
+    let greeting = greeting(&config, &services, &listener).await?;
+    output.print(&greeting, &greeting.text())?;
+    crate::run(&config, services, listener, stop).await
+}
+
+async fn greeting(config: &Config, services: &Services, listener: &TcpListener) -> Result<Greeting, Error> {
+    let address = listener.local_addr().map_err(Error::io("can't tell the address"))?;
+    Ok(Greeting {
+        listening: format!("http://{address}"),
+        database: config.store.shown(),
+        data_dir: config.store.data_dir.display().to_string(),
+        strategy: match config.tokens.strategy {
+            StrategyKind::Database => "database",
+            StrategyKind::Jwt => "jwt",
+        },
+        first_start: services.accounts().list("", 1).await?.is_empty(),
+        address,
+    })
+}

@@ -1,0 +1,176 @@
+//! `countersign user …`: accounts, beside a running server or without one.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::accounts::{Account, Email};
+use crate::cli::output::{Output, table};
+use crate::cli::password::PasswordSource;
+use crate::compose::Services;
+use crate::config::Config;
+use crate::error::Error;
+
+/// How many accounts are read at a time.
+const PAGE: u32 = 500;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Adds an account
+    Add {
+        /// The email address
+        email: String,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// Lists accounts, ordered by email address
+    List,
+    /// Switches an account off and ends all its sessions
+    Disable {
+        /// Email address or id
+        account: String,
+    },
+    /// Switches an account on again; its earlier sessions stay ended
+    Enable {
+        /// Email address or id
+        account: String,
+    },
+    /// Removes an account and ends all its sessions
+    Delete {
+        /// Email address or id
+        account: String,
+        /// Doesn't ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Gives an account another password and ends all its sessions
+    SetPassword {
+        /// Email address or id
+        account: String,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+}
+
+/// Does what `command` asks for.
+pub(super) async fn run(config: &Config, command: UserCommand, output: Output) -> Result<(), Error> {
+    let services = Services::open(config).await?;
+    match command {
+        UserCommand::Add { email, password } => add(&services, &email, &password, output).await,
+        UserCommand::List => list(&services, output).await,
+        UserCommand::Disable { account } => disable(&services, &account, output).await,
+        UserCommand::Enable { account } => enable(&services, &account, output).await,
+        UserCommand::Delete { account, yes } => delete(&services, &account, yes, output).await,
+        UserCommand::SetPassword { account, password } => set_password(&services, &account, &password, output).await,
+    }
+}
+
+async fn add(services: &Services, email: &str, password: &PasswordSource, output: Output) -> Result<(), Error> {
+    let email = Email::parse(email).map_err(|_| Error::Usage(format!("{email:?} is no email address")))?;
+    let password = password.read()?;
+    match services.registrar.register(&email, password).await? {
+        Some(account) => output.print(&shown(&account), &format!("added {} ({})", account.email, account.id)),
+        None => Err(Error::Refused(format!("there is an account for {} already", email.as_str()))),
+    }
+}
+
+async fn list(services: &Services, output: Output) -> Result<(), Error> {
+    let mut accounts = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = services.accounts().list(&after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after.clone_from(&last.email);
+        accounts.extend(page);
+    }
+    let mut rows = vec![["EMAIL", "ID", "ACTIVE", "VERIFIED", "CREATED"].map(str::to_owned)];
+    rows.extend(accounts.iter().map(|account| {
+        let created = account.created_at.map(|moment| moment.to_string()).unwrap_or_default();
+        let yes_or_no = |truth: bool| if truth { "yes" } else { "no" }.to_owned();
+        [
+            account.email.clone(),
+            account.id.to_string(),
+            yes_or_no(account.is_active),
+            yes_or_no(account.is_verified),
+            created,
+        ]
+    }));
+    let users: Vec<Value> = accounts.iter().map(shown).collect();
+    output.print(&json!({ "users": users }), &table(&rows))
+}
+
+async fn disable(services: &Services, account: &str, output: Output) -> Result<(), Error> {
+    let account = find(services, account).await?;
+    services.accounts().set_active(account.id, false).await?;
+    let ended = services.end_sessions(account.id).await?;
+    let text = format!("disabled {}; {ended} tokens ended", account.email);
+    output.print(&json!({ "id": account.id, "is_active": false, "tokens_ended": ended }), &text)
+}
+
+async fn enable(services: &Services, account: &str, output: Output) -> Result<(), Error> {
+    let account = find(services, account).await?;
+    // A login that was under way while the account was disabled may have left tokens; they must not come to life now.
+    services.end_sessions(account.id).await?;
+    services.accounts().set_active(account.id, true).await?;
+    output.print(&json!({ "id": account.id, "is_active": true }), &format!("enabled {}", account.email))
+}
+
+async fn delete(services: &Services, account: &str, yes: bool, output: Output) -> Result<(), Error> {
+    let account = find(services, account).await?;
+    if !yes && !confirmed(&account.email)? {
+        return Err(Error::Refused("nothing was deleted".to_owned()));
+    }
+    // Sessions end while there is an account to try again with, and again in case one was being opened.
+    services.accounts().set_active(account.id, false).await?;
+    let ended = services.end_sessions(account.id).await?;
+    services.accounts().delete(account.id).await?;
+    let ended = ended.saturating_add(services.end_sessions(account.id).await?);
+    let text = format!("deleted {}; {ended} tokens ended", account.email);
+    output.print(&json!({ "id": account.id, "deleted": true, "tokens_ended": ended }), &text)
+}
+
+async fn set_password(
+    services: &Services,
+    account: &str,
+    password: &PasswordSource,
+    output: Output,
+) -> Result<(), Error> {
+    let account = find(services, account).await?;
+    let hash = services.registrar.hasher.hash(password.read()?).await?;
+    services.accounts().set_password(account.id, &hash).await?;
+    let ended = services.end_sessions(account.id).await?;
+    let text = format!("{} has a new password; {ended} tokens ended", account.email);
+    output.print(&json!({ "id": account.id, "tokens_ended": ended }), &text)
+}
+
+async fn find(services: &Services, text: &str) -> Result<Account, Error> {
+    let account = match (Uuid::try_parse(text), Email::parse(text)) {
+        (Ok(id), _) => services.accounts().by_id(id).await?,
+        (_, Ok(email)) => services.accounts().by_email(&email).await?,
+        _ => return Err(Error::Usage(format!("{text:?} is neither an email address nor an id"))),
+    };
+    account.ok_or_else(|| Error::Refused(format!("there is no account {text}")))
+}
+
+fn confirmed(email: &str) -> Result<bool, Error> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::Usage("deleting an account needs --yes when nobody can be asked".to_owned()));
+    }
+    let mut answer = String::new();
+    write!(io::stderr(), "Delete {email} for good? Type yes: ")
+        .and_then(|()| io::stdin().lock().read_line(&mut answer))
+        .map_err(Error::io("can't ask"))?;
+    Ok(answer.trim() == "yes")
+}
+
+fn shown(account: &Account) -> Value {
+    json!({
+        "id": account.id,
+        "email": account.email,
+        "is_active": account.is_active,
+        "is_verified": account.is_verified,
+        "created_at": account.created_at.map(|moment| moment.to_string()),
+    })
+}

@@ -1,0 +1,261 @@
+//! The one place where configuration becomes library objects.
+
+mod keys;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use countersign::denylist::DenylistStore;
+use countersign::store::TokenStore;
+use countersign::store::sql::{
+    Applied, Database, DatabaseOptions, DatabaseTokenModels, Migration, MigrationSet, Migrator, SetupError, SqlStore,
+    UserTable,
+};
+use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Sessions};
+use countersign::transport::{BearerTransport, CookieTransport};
+use countersign::{
+    AuthenticationBackend, Authenticator, Clock, ConfigError, DigestKeyRing, Entropy, Invalidated, Secret, Strategy,
+    SystemClock, SystemEntropy, UserKeyKind,
+};
+use uuid::Uuid;
+
+use crate::accounts::{Account, Accounts, COLUMNS, Hasher, Logins, Registrar, Throttle};
+use crate::config::{Config, DatabaseUrl, StrategyKind};
+use crate::data_dir::DataDir;
+use crate::error::Error;
+use crate::sweep::Sweeper;
+
+pub use keys::check as check_keys;
+
+/// The server's own tables, beside those of the library.
+const ACCOUNTS: MigrationSet = MigrationSet {
+    name: "countersign-server",
+    migrations: &[
+        Migration {
+            version: 1,
+            name: "user",
+            sqlite: include_str!("../migrations/sqlite/0001_user.sql"),
+            postgres: include_str!("../migrations/postgres/0001_user.sql"),
+            mysql: include_str!("../migrations/mysql/0001_user.sql"),
+        },
+        Migration {
+            version: 2,
+            name: "login_failure",
+            sqlite: include_str!("../migrations/sqlite/0002_login_failure.sql"),
+            postgres: include_str!("../migrations/postgres/0002_login_failure.sql"),
+            mysql: include_str!("../migrations/mysql/0002_login_failure.sql"),
+        },
+    ],
+};
+
+/// Everything that routes and commands work with.
+#[derive(Clone)]
+pub struct Services {
+    /// Who presents what, and whose it is.
+    pub authenticator: Arc<Authenticator<Account>>,
+    /// What access tokens are worth.
+    pub strategy: Arc<dyn Strategy<Account>>,
+    /// Where tokens are.
+    pub tokens: Arc<dyn TokenStore>,
+    /// Who may log in.
+    pub logins: Logins,
+    /// Who may join.
+    pub registrar: Registrar,
+    /// What expires.
+    pub sweeper: Sweeper,
+}
+
+impl Services {
+    /// Opens the database, brings its tables up to date, and puts everything together.
+    ///
+    /// # Errors
+    /// [`Error`] that names the setting at fault, or the store that doesn't answer.
+    pub async fn open(config: &Config) -> Result<Self, Error> {
+        let data_dir = DataDir::open(&config.store.data_dir)?;
+        let database = connect(config)?;
+        bring_up_to_date(&database, config).await?;
+        let secret = keys::token_hash_secret(config, &data_dir)?;
+        let parts = Parts::new(database, &secret)?;
+        let strategy = match config.tokens.strategy {
+            StrategyKind::Database => parts.database_strategy(config)?,
+            StrategyKind::Jwt => parts.jwt_strategy(config, &data_dir)?,
+        };
+        parts.assemble(config, strategy, &secret)
+    }
+
+    /// The accounts.
+    pub const fn accounts(&self) -> &Accounts {
+        &self.registrar.accounts
+    }
+
+    /// Ends every session of an account; how many tokens that were.
+    ///
+    /// # Errors
+    /// [`Error`] when that could not be recorded.
+    pub async fn end_sessions(&self, account: Uuid) -> Result<u64, Error> {
+        match self.strategy.invalidate_all(&account).await? {
+            Invalidated::All(tokens) => Ok(tokens),
+            Invalidated::Unsupported => Err(Error::Refused("this strategy can't end every session".to_owned())),
+        }
+    }
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services").finish_non_exhaustive()
+    }
+}
+
+/// Brings the tables up to date; the names of what was applied.
+///
+/// # Errors
+/// [`Error`] that names the database's setting, or the store that doesn't answer.
+pub async fn migrate(config: &Config) -> Result<Vec<String>, Error> {
+    DataDir::open(&config.store.data_dir)?;
+    let applied = bring_up_to_date(&connect(config)?, config).await?;
+    Ok(applied.iter().map(|step| format!("{}/{} {}", step.set, step.version, step.name)).collect())
+}
+
+fn connect(config: &Config) -> Result<Database, Error> {
+    let options = DatabaseOptions::default();
+    let named = |error: ConfigError| renamed(&config.store.database_spelled, &error);
+    let database = match &config.store.database {
+        DatabaseUrl::Sqlite(path) => Database::connect(&sqlite_url(path), options),
+        DatabaseUrl::Shared(url) => Database::connect(url, options),
+    };
+    Ok(database.map_err(named)?)
+}
+
+fn sqlite_url(path: &Path) -> String {
+    format!("sqlite://{}", path.display())
+}
+
+/// The library's error under the name that the user typed.
+fn renamed(spelled: &str, error: &ConfigError) -> ConfigError {
+    ConfigError::new(spelled.to_owned(), error.to_string(), "correct it and start again")
+}
+
+async fn bring_up_to_date(database: &Database, config: &Config) -> Result<Vec<Applied>, Error> {
+    let migrator = Migrator::new(database, UserKeyKind::Uuid).add(ACCOUNTS);
+    migrator.run().await.map_err(|error| match error {
+        SetupError::Config(error) => Error::Config(renamed(&config.store.database_spelled, &error)),
+        SetupError::Store(failure) => Error::Store { database: config.store.shown(), failure },
+        _ => Error::Refused("the tables could not be brought up to date".to_owned()),
+    })
+}
+
+/// What both strategies are made of.
+struct Parts {
+    database: Database,
+    store: SqlStore<Database>,
+    denylist: Arc<dyn DenylistStore>,
+    digests: DigestKeyRing,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Parts {
+    fn new(database: Database, secret: &Secret) -> Result<Self, ConfigError> {
+        let users =
+            UserTable { table: "user".into(), id: "id".into(), columns: COLUMNS.into_iter().map(Into::into).collect() };
+        let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users)?;
+        Ok(Self {
+            store: SqlStore::new(database.clone(), models),
+            denylist: Arc::new(countersign::denylist::MemoryDenylist::default()),
+            database,
+            digests: DigestKeyRing::new("default", secret)?,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+        })
+    }
+
+    fn database_strategy(&self, config: &Config) -> Result<Arc<dyn Strategy<Account>>, Error> {
+        let lifetimes = &config.tokens.lifetimes;
+        let strategy = DatabaseTokenStrategy::builder(self.store.clone())
+            .digest_keys(self.digests.clone())
+            .max_age(lifetimes.access())
+            .refresh_max_age(lifetimes.refresh())
+            .session_lifetime(Some(config.tokens.session_lifetime))
+            .profile(config.tokens.profile)
+            .clock(Arc::clone(&self.clock))
+            .entropy(Arc::clone(&self.entropy))
+            .build()?;
+        Ok(Arc::new(strategy))
+    }
+
+    fn jwt_strategy(&self, config: &Config, data_dir: &DataDir) -> Result<Arc<dyn Strategy<Account>>, Error> {
+        let store: Arc<dyn TokenStore> = Arc::new(self.store.clone());
+        let sessions = Sessions::new(store, self.digests.clone(), config.tokens.lifetimes)
+            .with_format(config.tokens.profile, TOKEN_BYTES)?
+            .with_clock(Arc::clone(&self.clock))
+            .with_entropy(Arc::clone(&self.entropy));
+        let mut builder = JwtStrategy::builder()
+            .keys(keys::signing(config, data_dir)?)
+            .lifetime(config.tokens.lifetimes.access())
+            .denylist_store(Arc::clone(&self.denylist))
+            .sessions(sessions)
+            .profile(config.tokens.profile)
+            .clock(Arc::clone(&self.clock))
+            .entropy(Arc::clone(&self.entropy));
+        if let Some(issuer) = &config.keys.jwt.issuer {
+            builder = builder.issuer(issuer);
+        }
+        if let Some(audience) = &config.keys.jwt.audience {
+            builder = builder.audience(audience);
+        }
+        Ok(Arc::new(builder.build()?))
+    }
+
+    fn assemble(
+        self,
+        config: &Config,
+        strategy: Arc<dyn Strategy<Account>>,
+        secret: &Secret,
+    ) -> Result<Services, Error> {
+        let driver = self.database.driver();
+        let accounts = Accounts::new(Arc::clone(&driver));
+        let throttle = Throttle::new(driver, secret, config.tokens.login_limit)?;
+        let tokens = &config.tokens;
+        let hasher = Hasher::start(tokens.password_threads, tokens.password_queue, Arc::clone(&self.entropy))?;
+        let store: Arc<dyn TokenStore> = Arc::new(self.store);
+        Ok(Services {
+            authenticator: Arc::new(authenticator(config, &accounts, &strategy)?),
+            strategy,
+            logins: Logins {
+                accounts: accounts.clone(),
+                hasher: hasher.clone(),
+                throttle: throttle.clone(),
+                clock: Arc::clone(&self.clock),
+            },
+            registrar: Registrar { accounts, hasher, clock: Arc::clone(&self.clock), entropy: self.entropy },
+            sweeper: Sweeper {
+                tokens: Arc::clone(&store),
+                denylist: self.denylist,
+                throttle,
+                lifetimes: tokens.lifetimes,
+                clock: self.clock,
+            },
+            tokens: store,
+        })
+    }
+}
+
+/// Random bytes in an opaque token: the strategies page's default.
+const TOKEN_BYTES: usize = 32;
+
+fn authenticator(
+    config: &Config,
+    accounts: &Accounts,
+    strategy: &Arc<dyn Strategy<Account>>,
+) -> Result<Authenticator<Account>, ConfigError> {
+    let insecure = config.http.insecure_cookies;
+    let cookies = CookieTransport::builder(config.tokens.profile)
+        .secure(!insecure)
+        .allow_insecure_cookie_auth(insecure)
+        .refresh_path("/auth/cookie")
+        .build()?;
+    Authenticator::builder(Arc::new(accounts.clone()))
+        .backend(AuthenticationBackend::new("bearer", BearerTransport, Arc::clone(strategy)))
+        .backend(AuthenticationBackend::new("cookie", cookies, Arc::clone(strategy)))
+        .build()
+}

@@ -1,0 +1,120 @@
+//! Secrets and keys: given, or generated in the data directory on first run.
+
+use countersign::jwt::{Algorithm, KeyRing, SigningKey, VerifyingKey, generate_secret};
+use countersign::{ConfigError, Profile, Secret, SystemEntropy};
+use zeroize::Zeroizing;
+
+use crate::compose::renamed;
+use crate::config::{
+    Config, DatabaseUrl, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind,
+};
+use crate::data_dir::DataDir;
+use crate::error::Error;
+
+/// Where the generated secret that digests tokens is kept.
+const TOKEN_HASH_SECRET_FILE: &str = "token_hash_secret";
+/// Where the generated signing key is kept.
+const SIGNING_KEY_FILE: &str = "jwt_private_key.pem";
+
+/// Checks what was given about keys, without making anything.
+///
+/// # Errors
+/// [`ConfigError`] that names the setting.
+pub fn check(config: &Config) -> Result<(), ConfigError> {
+    if config.tokens.strategy == StrategyKind::Jwt {
+        given_ring(config)?;
+    }
+    Ok(())
+}
+
+/// The secret that digests tokens.
+pub(super) fn token_hash_secret(config: &Config, data_dir: &DataDir) -> Result<Secret, Error> {
+    if let Some(secret) = &config.keys.token_hash_secret {
+        return Ok(secret.clone());
+    }
+    let text = data_dir.secret(TOKEN_HASH_SECRET_FILE, || {
+        let secret = Secret::generate(&SystemEntropy)?;
+        Ok(Zeroizing::new(secret.expose().to_owned()))
+    })?;
+    Ok(Secret::new("token_hash_secret in the data directory", text.trim_end())?)
+}
+
+/// The keys that sign and verify access tokens.
+pub(super) fn signing(config: &Config, data_dir: &DataDir) -> Result<KeyRing, Error> {
+    if let Some(ring) = given_ring(config)? {
+        return Ok(ring);
+    }
+    if matches!(config.store.database, DatabaseUrl::Shared(_)) {
+        let setting = JWT_PRIVATE_KEY.env();
+        tracing::warn!(event = "signing_key_not_shared", setting, "servers that share a database need the same key");
+    }
+    let text = data_dir.secret(SIGNING_KEY_FILE, || {
+        let secret = generate_secret(Algorithm::EdDsa, &SystemEntropy)?;
+        Ok(Zeroizing::new(secret.expose().to_owned()))
+    })?;
+    let name = "jwt_private_key.pem in the data directory";
+    let secret = Secret::dangerous_without_variety_check(name, text.as_str())?;
+    let key = SigningKey::from_secret(Algorithm::EdDsa, &secret).map_err(|error| renamed(name, &error))?;
+    Ok(KeyRing::new(key))
+}
+
+/// The ring of the keys that were given; `None` when the key is to be generated.
+fn given_ring(config: &Config) -> Result<Option<KeyRing>, ConfigError> {
+    let jwt = &config.keys.jwt;
+    let algorithm: Algorithm =
+        jwt.algorithm.parse().map_err(|error: ConfigError| renamed(&jwt.algorithm_spelled, &error))?;
+    let (wanted, unwanted) = match algorithm.is_symmetric() {
+        true => ((&JWT_SECRET, &jwt.secret), (&JWT_PRIVATE_KEY, &jwt.private_key)),
+        false => ((&JWT_PRIVATE_KEY, &jwt.private_key), (&JWT_SECRET, &jwt.secret)),
+    };
+    if let Some(given) = unwanted.1 {
+        let cure = format!("give {} instead", wanted.0.env());
+        return Err(given.error(format!("is not what {algorithm} signs with"), cure));
+    }
+    let Some(given) = wanted.1 else { return without_key(algorithm, wanted.0, jwt) };
+    let key = signing_key(algorithm, given, config.tokens.profile)?;
+    if let Some(public) = &jwt.public_key {
+        check_public(algorithm, &key, public)?;
+    }
+    Ok(Some(KeyRing::new(key)))
+}
+
+fn without_key(algorithm: Algorithm, wanted: &Setting, jwt: &JwtKeys) -> Result<Option<KeyRing>, ConfigError> {
+    if algorithm != Algorithm::EdDsa {
+        let problem = format!("must be given for {algorithm}");
+        let cure = format!("give it, or leave {} at EdDSA, whose key is generated", JWT_ALGORITHM.env());
+        return Err(ConfigError::new(wanted.env(), problem, cure));
+    }
+    match &jwt.public_key {
+        Some(public) => Err(public.error("is given without its private key", format!("give {} too", wanted.env()))),
+        None => Ok(None),
+    }
+}
+
+fn signing_key(algorithm: Algorithm, given: &Given, profile: Profile) -> Result<SigningKey, ConfigError> {
+    let named = |error: ConfigError| renamed(&given.spelled, &error);
+    match (algorithm.is_symmetric(), profile) {
+        (true, Profile::LitestarAuth) => {
+            let secret = Secret::dangerous_without_variety_check(&given.spelled, given.text())?;
+            SigningKey::dangerous_from_short_secret(algorithm, &secret).map_err(named)
+        }
+        (true, _) => SigningKey::from_secret(algorithm, &Secret::new(&given.spelled, given.text())?).map_err(named),
+        (false, _) => {
+            let secret = Secret::dangerous_without_variety_check(&given.spelled, given.text())?;
+            SigningKey::from_secret(algorithm, &secret).map_err(named)
+        }
+    }
+}
+
+fn check_public(algorithm: Algorithm, key: &SigningKey, public: &Given) -> Result<(), ConfigError> {
+    if algorithm.is_symmetric() {
+        return Err(public.error(format!("is of no use with {algorithm}"), "leave it out"));
+    }
+    let given = VerifyingKey::from_pem(algorithm, public.text()).map_err(|error| renamed(&public.spelled, &error))?;
+    if given.to_jwk() == key.verifying_key().to_jwk() {
+        Ok(())
+    } else {
+        let cure = format!("give the public half of {}, or leave it out", JWT_PRIVATE_KEY.env());
+        Err(public.error("does not belong to the private key", cure))
+    }
+}

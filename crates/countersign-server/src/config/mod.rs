@@ -1,0 +1,117 @@
+//! Every setting, one section a file. Flags win over environment, environment over file.
+
+mod file;
+mod http;
+mod keys;
+mod log;
+mod parse;
+mod report;
+mod setting;
+mod source;
+mod store;
+mod tokens;
+
+use countersign::ConfigError;
+
+pub use http::{Http, LISTEN, Limits};
+pub use keys::{JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_PUBLIC_KEY, JWT_SECRET, JwtKeys, Keys};
+pub use log::{Log, LogFormat};
+pub use report::{Effective, effective};
+pub use setting::{Kind, Setting, all as all_settings};
+pub use source::{ENV_PREFIX, Flags, Given, Origin, Sources};
+pub use store::{DATABASE_URL, DatabaseUrl, Store};
+pub use tokens::{LoginLimit, StrategyKind, Tokens};
+
+/// The whole configuration. Its `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The HTTP side.
+    pub http: Http,
+    /// What is kept, and where.
+    pub store: Store,
+    /// What tokens are worth.
+    pub tokens: Tokens,
+    /// Secrets and keys.
+    pub keys: Keys,
+    /// The log.
+    pub log: Log,
+}
+
+impl Config {
+    /// Reads every section.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names the setting as it was typed, and the cure.
+    pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
+        let store = Store::read(sources)?;
+        let tokens = Tokens::read(sources)?;
+        let keys = Keys::read(sources, &store, &tokens)?;
+        Ok(Self { http: Http::read(sources)?, store, tokens, keys, log: Log::read(sources)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(flags: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let given = flags.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
+        let environment = environment.iter().map(|(name, text)| (name.into(), text.into()));
+        Config::read(&Sources::gather(Flags { config: None, given }, environment)?)
+    }
+
+    #[test]
+    fn flags_win_over_environment_and_environment_over_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("countersign.toml");
+        std::fs::write(&file, "listen = \"127.0.0.1:1\"\nlog = \"warn\"\nlogin_limit = \"off\"\n").unwrap();
+        let environment = [
+            ("COUNTERSIGN_CONFIG", file.to_str().unwrap()),
+            ("COUNTERSIGN_LISTEN", "127.0.0.1:2"),
+            ("COUNTERSIGN_LOG", "error"),
+        ];
+        let config = read(&[("listen", "127.0.0.1:3")], &environment).unwrap();
+        assert_eq!(config.http.listen.port(), 3);
+        assert_eq!(config.log.level, tracing_subscriber::filter::LevelFilter::ERROR);
+        assert_eq!(config.tokens.login_limit, None);
+    }
+
+    #[test]
+    fn errors_name_what_was_typed() {
+        let cases: &[(&[(&str, &str)], &[(&str, &str)], &str)] = &[
+            (&[("listen", "here")], &[], "--listen"),
+            (&[], &[("COUNTERSIGN_LISTEN", "here")], "COUNTERSIGN_LISTEN"),
+            (&[], &[("COUNTERSIGN_LISTNE", "127.0.0.1:1")], "COUNTERSIGN_LISTNE"),
+            (&[], &[("COUNTERSIGN_LOG", "")], "COUNTERSIGN_LOG"),
+            (&[], &[("COUNTERSIGN_TOKEN_HASH_SECRET", "short")], "COUNTERSIGN_TOKEN_HASH_SECRET"),
+            (&[], &[("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", "/nowhere")], "COUNTERSIGN_TOKEN_HASH_SECRET_FILE"),
+            (&[], &[("COUNTERSIGN_DATABASE_URL", "postgres://db/x")], "COUNTERSIGN_TOKEN_HASH_SECRET"),
+            (&[("database_url", "redis://db")], &[], "--database-url"),
+            (&[("access_lifetime", "0s")], &[], "--access-lifetime"),
+            (&[], &[("COUNTERSIGN_CONFIG", "/nowhere")], "COUNTERSIGN_CONFIG"),
+        ];
+        for (flags, environment, name) in cases {
+            assert_eq!(read(flags, environment).unwrap_err().setting(), *name, "{flags:?} {environment:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_value_or_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret");
+        std::fs::write(&file, "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc\n").unwrap();
+        let path = file.to_str().unwrap();
+        let config = read(&[], &[("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", path)]).unwrap();
+        assert_eq!(config.keys.token_hash_secret.unwrap().expose(), "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc");
+        let both = [("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", path), ("COUNTERSIGN_TOKEN_HASH_SECRET", "x")];
+        assert!(read(&[], &both).unwrap_err().to_string().contains("not both"));
+        let listen_file = read(&[], &[("COUNTERSIGN_LISTEN_FILE", path)]).unwrap_err();
+        assert!(listen_file.to_string().contains("is no setting"), "{listen_file}");
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_gets_a_hint() {
+        let error = read(&[], &[("COUNTERSIGN_LISTNE", "127.0.0.1:1")]).unwrap_err();
+        assert!(error.to_string().contains("did you mean COUNTERSIGN_LISTEN?"), "{error}");
+    }
+}

@@ -1,0 +1,81 @@
+//! Values as people write them. Each function says what is wrong in a few words that follow the setting's name.
+
+use std::time::Duration;
+
+/// `15m`, `30d`, `1h30m`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "is not a length of time".to_owned())
+}
+
+/// As [`duration`], and at least a millisecond.
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than nothing".to_owned()),
+        some => Ok(some),
+    }
+}
+
+/// A whole number in `range`.
+pub(super) fn number<T>(range: std::ops::RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String>
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    move |text| {
+        let number = text.parse::<T>().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("must be a whole number from {} to {}", range.start(), range.end()))
+    }
+}
+
+/// `64KiB`, `1MiB` or plain bytes.
+pub(super) fn bytes(text: &str) -> Result<usize, String> {
+    let units = [("KiB", 1024_usize), ("MiB", 1024 * 1024), ("B", 1), ("", 1)];
+    let parsed = units.iter().find_map(|(unit, factor)| {
+        let number = text.trim().strip_suffix(unit)?.trim().parse::<usize>().ok()?;
+        number.checked_mul(*factor)
+    });
+    parsed.ok_or_else(|| "is not a number of bytes".to_owned())
+}
+
+/// `true` or `false`.
+pub(super) fn truth(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
+}
+
+/// Any text.
+pub(super) fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+/// One of a few words.
+pub(super) fn one_of<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(&str) -> Result<T, String> {
+    move |text| {
+        let choice = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+        choice.ok_or_else(|| {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            format!("must be one of {}", names.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values() {
+        assert_eq!(duration("15m"), Ok(Duration::from_mins(15)));
+        assert!(duration("soon").is_err());
+        assert!(positive_duration("0s").is_err());
+        assert_eq!(bytes("64KiB"), Ok(65_536));
+        assert_eq!(bytes("12"), Ok(12));
+        assert!(bytes("many").is_err());
+        assert!(bytes("99999999999999999999MiB").is_err());
+        assert_eq!(number(1_u16..=10)("7"), Ok(7));
+        assert!(number(1_u16..=10)("11").is_err());
+        assert!(truth("yes").is_err());
+    }
+}

@@ -1,0 +1,146 @@
+//! Settings of what is kept, and where.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use countersign::ConfigError;
+use zeroize::Zeroizing;
+
+use crate::config::setting::{Kind, Setting};
+use crate::config::{Sources, parse};
+
+const DATA_DIR: Setting = Setting {
+    key: "data_dir",
+    kind: Kind::Plain,
+    default: "./countersign-data",
+    form: "DIRECTORY",
+    help: "Holds countersign.sqlite and generated keys; made on first run, mode 0700.",
+};
+/// The database; a password may be in it, so it is never shown.
+pub const DATABASE_URL: Setting = Setting {
+    key: "database_url",
+    kind: Kind::Secret,
+    default: "",
+    form: "sqlite://PATH|postgres://…|mysql://…",
+    help: "Where accounts and tokens live; by default countersign.sqlite in the data directory.",
+};
+const SWEEP_INTERVAL: Setting = Setting {
+    key: "sweep_interval",
+    kind: Kind::Plain,
+    default: "5m",
+    form: "TIME",
+    help: "How often expired tokens are removed.",
+};
+
+/// This section's settings.
+pub(super) const SETTINGS: &[&Setting] = &[&DATA_DIR, &DATABASE_URL, &SWEEP_INTERVAL];
+
+/// What is kept, and where.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// The database.
+    pub database: DatabaseUrl,
+    /// What the setting is called where it was given.
+    pub database_spelled: String,
+    /// How often to sweep.
+    pub sweep_interval: Duration,
+}
+
+/// Which database.
+#[derive(Clone)]
+pub enum DatabaseUrl {
+    /// SQLite, in this file.
+    Sqlite(PathBuf),
+    /// PostgreSQL or MySQL, shared by servers; the URL may hold a password.
+    Shared(Zeroizing<String>),
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Shared(_) => f.write_str("Shared(..)"),
+        }
+    }
+}
+
+impl Store {
+    /// Reads the section.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names the setting.
+    pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
+        let data_dir = PathBuf::from(sources.parse(&DATA_DIR, parse::text)?);
+        let given = sources.parse_optional(&DATABASE_URL, database_url)?;
+        let database = given.unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("countersign.sqlite")));
+        Ok(Self {
+            data_dir,
+            database,
+            database_spelled: sources
+                .get(&DATABASE_URL)
+                .map_or_else(|| DATABASE_URL.env(), |given| given.spelled.clone()),
+            sweep_interval: sources.parse(&SWEEP_INTERVAL, parse::positive_duration)?,
+        })
+    }
+
+    /// The database for people: without password, user or query.
+    pub fn shown(&self) -> String {
+        match &self.database {
+            DatabaseUrl::Sqlite(path) => path.display().to_string(),
+            DatabaseUrl::Shared(text) => shown(text),
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    url::Url::parse(text).map_or_else(
+        |_| "(a shared database)".to_owned(),
+        |url| {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+        },
+    )
+}
+
+fn database_url(text: &str) -> Result<DatabaseUrl, String> {
+    if let Some(path) = text.strip_prefix("sqlite://") {
+        let usable = !path.is_empty() && !path.starts_with(":memory:") && !path.contains('?');
+        return if usable {
+            Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
+        } else {
+            Err("must name a file after sqlite://, without parameters".to_owned())
+        };
+    }
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    let known = matches!(scheme, Some("postgres" | "postgresql" | "mysql" | "mariadb"));
+    if !known {
+        return Err("must start with sqlite://, postgres:// or mysql://".to_owned());
+    }
+    match url::Url::parse(text) {
+        Ok(url) if url.host_str().is_some() || url.query().is_some() => {
+            Ok(DatabaseUrl::Shared(Zeroizing::new(text.to_owned())))
+        }
+        Ok(_) => Err("names no host".to_owned()),
+        Err(_) => Err("is not a URL (characters such as @ and # in a password are written as %40 and %23)".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        assert!(
+            matches!(database_url("sqlite:///var/a.sqlite"), Ok(DatabaseUrl::Sqlite(path)) if path == *"/var/a.sqlite")
+        );
+        assert!(matches!(database_url("sqlite://a.sqlite"), Ok(DatabaseUrl::Sqlite(path)) if path == *"a.sqlite"));
+        assert!(matches!(database_url("postgres://me:pw@db/app"), Ok(DatabaseUrl::Shared(_))));
+        for bad in ["", "sqlite://", "sqlite::memory:", "redis://x", "postgres//x", "postgres://", "/a/path"] {
+            assert!(database_url(bad).is_err(), "{bad}");
+        }
+        assert_eq!(shown("postgres://me:pw@db:5433/app?sslmode=require"), "postgres://db:5433/app");
+    }
+}

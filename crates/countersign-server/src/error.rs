@@ -1,0 +1,82 @@
+//! What a command can fail with, and the exit code that goes with it.
+
+use std::io;
+use std::process::ExitCode;
+
+use countersign::{ConfigError, Failure};
+
+/// Why a command ended without doing what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting can't work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A store or another part didn't do its work.
+    #[error("{0}")]
+    Failure(#[from] Failure),
+    /// The database doesn't do its work.
+    #[error("COUNTERSIGN_DATABASE_URL: the database at {database} doesn't answer")]
+    Store {
+        /// Which database, without its password.
+        database: String,
+        /// What it did.
+        failure: Failure,
+    },
+    /// The system refused something.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was attempted, as `can't write to standard output`.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The command asks for something that can't be done.
+    #[error("{0}")]
+    Usage(String),
+    /// The command is in order, but the answer is no.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Error {
+    /// Names what was attempted when the system refused.
+    pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+
+    /// 2 for a mistake in how we were called, 1 for everything else.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Failure(_) | Self::Store { .. } | Self::Io { .. } | Self::Refused(_) => ExitCode::FAILURE,
+        }
+    }
+
+    /// A stable name for `--json`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Config(_) => ConfigError::CODE,
+            Self::Usage(_) => "USAGE_INVALID",
+            Self::Failure(_) | Self::Store { .. } => "STORE_UNAVAILABLE",
+            Self::Io { .. } => "SYSTEM_REFUSED",
+            Self::Refused(_) => "REFUSED",
+        }
+    }
+
+    /// The whole story, causes included, on one line.
+    pub fn story(&self) -> String {
+        let mut story = self.to_string();
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = match self {
+            Self::Failure(failure) => std::error::Error::source(failure),
+            Self::Store { failure, .. } => Some(failure),
+            _ => None,
+        };
+        while let Some(error) = cause {
+            story.push_str(": ");
+            story.push_str(&error.to_string());
+            cause = error.source();
+        }
+        story
+    }
+}

@@ -1,0 +1,41 @@
+//! The countersign server: the library's strategies behind HTTP, with accounts of its own.
+//!
+//! A request runs through [`serve`] (connection bounds), [`limits`] (request bounds), [`router`], and from there into
+//! the library or into [`routes`]. [`compose`] is the one place where [`config`] becomes library objects.
+
+pub mod accounts;
+pub mod address;
+pub mod cli;
+pub mod compose;
+pub mod config;
+pub mod data_dir;
+pub mod error;
+pub mod greeting;
+pub mod limits;
+pub mod router;
+pub mod routes;
+pub mod serve;
+pub mod shutdown;
+pub mod sweep;
+pub mod telemetry;
+
+use tokio::net::TcpListener;
+
+use crate::compose::Services;
+use crate::config::Config;
+use crate::error::Error;
+use crate::limits::Bounds;
+use crate::shutdown::Stop;
+
+/// Serves on `listener` until `stop` says so, and sweeps meanwhile.
+///
+/// # Errors
+/// [`Error`] when the routes can't be made.
+pub async fn run(config: &Config, services: Services, listener: TcpListener, stop: Stop) -> Result<(), Error> {
+    let bounds = Bounds { limits: config.http.limits, trusted_proxies: config.http.trusted_proxies.clone().into() };
+    let router = router::router(&services, bounds)?;
+    let sweeping = tokio::spawn(services.sweeper.run(config.store.sweep_interval, stop.clone()));
+    serve::serve(router, listener, config.http.limits, stop).await;
+    sweeping.abort();
+    Ok(())
+}

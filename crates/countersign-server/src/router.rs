@@ -1,0 +1,47 @@
+//! Every route on one screen.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use countersign::axum::AuthRoutes;
+use countersign::tower::AuthLayer;
+use countersign::{ConfigError, Problem};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::compose::Services;
+use crate::limits::{Bounds, bound};
+use crate::routes::{healthz, me, readyz, register};
+
+/// The server's routes, within their bounds.
+///
+/// | route | who may ask |
+/// |---|---|
+/// | `POST /auth/register`, `/auth/login`, `/auth/refresh`, `/auth/cookie/login`, `/auth/cookie/refresh` | anybody |
+/// | `POST /auth/logout`, `/auth/logout/all`, `/auth/cookie/logout` | whoever has a token |
+/// | `GET /users/me` | a user |
+/// | `GET /healthz`, `/readyz` | anybody |
+///
+/// # Errors
+/// [`ConfigError`] when the library can't make its routes.
+pub fn router(services: &Services, bounds: Bounds) -> Result<Router, ConfigError> {
+    let auth = AuthRoutes::new(services.authenticator.clone()).login(services.logins.clone()).build()?;
+    let routes = Router::new()
+        .nest("/auth", auth)
+        .route("/auth/register", post(register).with_state(services.registrar.clone()))
+        .route("/users/me", get(me).layer(AuthLayer::new(services.authenticator.clone())))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz).with_state(services.tokens.clone()))
+        .fallback(async || Problem::ROUTE_NOT_FOUND)
+        .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED);
+    Ok(routes
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(bounds, bound))
+        .layer(CatchPanicLayer::custom(answer_panic)))
+}
+
+fn answer_panic(_panic: Box<dyn std::any::Any + Send>) -> Response {
+    // The panic hook has left a line in the log.
+    Problem::INTERNAL.into_response()
+}

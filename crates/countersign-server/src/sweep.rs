@@ -1,0 +1,121 @@
+//! Removes what has expired, in bounded batches (promise P9). A failure is logged and the next round tries again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::denylist::DenylistStore;
+use countersign::store::{SweepLimit, TokenStore};
+use countersign::{Clock, Failure, Lifetimes};
+use tokio::time::MissedTickBehavior;
+
+use crate::accounts::Throttle;
+use crate::shutdown::{Phase, Stop};
+
+/// Rows of each kind that the server removes at a time.
+const BATCH: u32 = 1000;
+
+/// Knows everything that expires.
+#[derive(Clone)]
+pub struct Sweeper {
+    /// The tokens.
+    pub tokens: Arc<dyn TokenStore>,
+    /// Revoked ids of signed tokens.
+    pub denylist: Arc<dyn DenylistStore>,
+    /// Failed logins.
+    pub throttle: Throttle,
+    /// By which tokens without an end of their own age.
+    pub lifetimes: Lifetimes,
+    /// What tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Access tokens.
+    pub access: u64,
+    /// Refresh tokens.
+    pub refresh: u64,
+    /// Revoked ids of signed tokens.
+    pub denied: u64,
+    /// Counts of failed logins.
+    pub failures: u64,
+    /// Whether there is more to remove.
+    pub more: bool,
+}
+
+impl Removed {
+    /// Rows in all.
+    pub fn rows(&self) -> u64 {
+        [self.access, self.refresh, self.denied, self.failures].into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// Adds what another batch removed.
+    pub fn add(&mut self, other: Self) {
+        self.access = self.access.saturating_add(other.access);
+        self.refresh = self.refresh.saturating_add(other.refresh);
+        self.denied = self.denied.saturating_add(other.denied);
+        self.failures = self.failures.saturating_add(other.failures);
+        self.more = other.more;
+    }
+}
+
+impl Sweeper {
+    /// Removes one batch: at most `rows` of each kind.
+    ///
+    /// # Errors
+    /// [`Failure`] when the database can't be asked; what was removed before that is gone.
+    pub async fn once(&self, rows: u32) -> Result<Removed, Failure> {
+        let now = self.clock.now();
+        let limit = SweepLimit {
+            now,
+            access_created: now.saturating_sub(self.lifetimes.access()),
+            refresh_created: now.saturating_sub(self.lifetimes.refresh()),
+            rows,
+        };
+        let tokens = self.tokens.sweep(&limit).await?;
+        let denied = self.denylist.sweep(now, rows).await?;
+        let failures = self.throttle.sweep(now, rows).await?;
+        let full = |count: u64| count >= u64::from(rows);
+        let more = tokens.more || full(denied) || full(failures);
+        Ok(Removed { access: tokens.access, refresh: tokens.refresh, denied, failures, more })
+    }
+
+    /// Sweeps at every interval until told to stop.
+    pub async fn run(self, interval: Duration, stop: Stop) {
+        let mut interval = tokio::time::interval(interval);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = interval.tick() => self.round().await,
+                () = stop.reached(Phase::Drain) => return,
+            }
+        }
+    }
+
+    async fn round(&self) {
+        let mut total = Removed::default();
+        loop {
+            match self.once(BATCH).await {
+                Ok(removed) => total.add(removed),
+                Err(failure) => {
+                    tracing::warn!(event = "sweep_failed", %failure, "the next round tries again");
+                    return;
+                }
+            }
+            if !total.more {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        if total.rows() > 0 {
+            tracing::info!(event = "swept", rows = total.rows());
+        }
+    }
+}
+
+impl std::fmt::Debug for Sweeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sweeper").finish_non_exhaustive()
+    }
+}

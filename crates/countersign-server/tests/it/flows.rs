@@ -1,0 +1,156 @@
+//! The main job, on every database and every strategy.
+
+use reqwest::header::{COOKIE, SET_COOKIE};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::harness::{DATABASES, Database, PASSWORD, Place, Reply, Server, Tokens};
+
+const STRATEGIES: [&str; 2] = ["database", "jwt"];
+
+fn everywhere() -> impl Iterator<Item = (Database, &'static str, Place)> {
+    DATABASES.into_iter().flat_map(|database| {
+        STRATEGIES.map(|strategy| (database, strategy, Place::new(database.fresh()).with("STRATEGY", strategy)))
+    })
+}
+
+#[tokio::test]
+async fn a_bearer_session_from_register_to_logout() {
+    for (database, strategy, place) in everywhere() {
+        eprintln!("{database:?} {strategy}");
+        let server = place.start();
+        let account = server.register("Ada@Example.org").await.expect(StatusCode::CREATED).json();
+        assert_eq!(account["email"], "ada@example.org");
+        assert_eq!((&account["is_active"], &account["is_verified"]), (&json!(true), &json!(false)));
+
+        let reply = server.post("/auth/login", json!({ "identifier": "ADA@example.org", "password": PASSWORD })).await;
+        assert_eq!(reply.header("cache-control"), "no-store");
+        assert_eq!(reply.json()["token_type"], "bearer");
+        assert_eq!(reply.json()["expires_in"], 900);
+        let first = Tokens::of(&reply);
+        assert_eq!(server.me(&first.access).await.expect(StatusCode::OK).json(), account);
+
+        let second = Tokens::of(&server.refresh(&first.refresh).await);
+        server.me(&second.access).await.expect(StatusCode::OK);
+        server.refresh(&first.refresh).await.expect_problem(StatusCode::UNAUTHORIZED, "REFRESH_TOKEN_INVALID");
+
+        let other = server.login("ada@example.org").await;
+        logout(&server, &second.access).await.expect(StatusCode::NO_CONTENT);
+        for token in [&first.access, &second.access] {
+            server.me(token).await.expect_problem(StatusCode::UNAUTHORIZED, "AUTHENTICATION_FAILED");
+        }
+        server.refresh(&second.refresh).await.expect(StatusCode::UNAUTHORIZED);
+        server.me(&other.access).await.expect(StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn an_expired_access_token_still_logs_out_by_its_refresh_token() {
+    for (_, _, place) in everywhere() {
+        let server = place.start();
+        let tokens = server.newcomer("ada@example.org").await;
+        let reply = server.post("/auth/logout", json!({ "refresh_token": tokens.refresh })).await;
+        reply.expect(StatusCode::NO_CONTENT);
+        server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+        server.refresh(&tokens.refresh).await.expect(StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn logging_out_everywhere_ends_every_session_of_that_user_alone() {
+    for (_, _, place) in everywhere() {
+        let server = place.start();
+        let ada = server.newcomer("ada@example.org").await;
+        let elsewhere = server.login("ada@example.org").await;
+        let bob = server.newcomer("bob@example.org").await;
+        let all = server.request(Method::POST, "/auth/logout/all").bearer_auth(&ada.access);
+        Reply::of(all).await.expect(StatusCode::NO_CONTENT);
+        for tokens in [&ada, &elsewhere] {
+            server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+            server.refresh(&tokens.refresh).await.expect(StatusCode::UNAUTHORIZED);
+        }
+        server.me(&bob.access).await.expect(StatusCode::OK);
+        let again = server.login("ada@example.org").await;
+        server.me(&again.access).await.expect(StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_session_from_login_to_logout() {
+    for (database, strategy, place) in everywhere() {
+        eprintln!("{database:?} {strategy}");
+        let server = place.start();
+        server.register("ada@example.org").await.expect(StatusCode::CREATED);
+        let login = cookie_post(&server, "/auth/cookie/login", "")
+            .json(&json!({ "identifier": "ada@example.org", "password": PASSWORD }));
+        let login = Reply::of(login).await.expect(StatusCode::NO_CONTENT);
+        let first = jar(&login);
+        assert!(first.contains("__Host-countersign_access=") && first.contains("__Secure-countersign_refresh="));
+        me_by_cookie(&server, &first).await.expect(StatusCode::OK);
+
+        let refresh = Reply::of(cookie_post(&server, "/auth/cookie/refresh", &first)).await;
+        let second = jar(&refresh.expect(StatusCode::NO_CONTENT));
+        me_by_cookie(&server, &second).await.expect(StatusCode::OK);
+        let replay = Reply::of(cookie_post(&server, "/auth/cookie/refresh", &first)).await;
+        replay.expect_problem(StatusCode::UNAUTHORIZED, "REFRESH_TOKEN_INVALID");
+
+        let logout = Reply::of(cookie_post(&server, "/auth/cookie/logout", &second)).await;
+        let cleared = logout.expect(StatusCode::NO_CONTENT);
+        assert!(cleared.headers.get_all(SET_COOKIE).iter().all(|cookie| cookie.to_str().unwrap().contains("Max-Age=0")));
+        me_by_cookie(&server, &second).await.expect(StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn a_forged_cross_site_request_changes_nothing() {
+    let server = Place::new(Vec::new()).start();
+    server.register("ada@example.org").await.expect(StatusCode::CREATED);
+    let login = cookie_post(&server, "/auth/cookie/login", "")
+        .json(&json!({ "identifier": "ada@example.org", "password": PASSWORD }));
+    let cookies = jar(&Reply::of(login).await.expect(StatusCode::NO_CONTENT));
+    for path in ["/auth/cookie/refresh", "/auth/cookie/logout"] {
+        for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+            let forged = server.request(Method::POST, path).header(COOKIE, &cookies).header(name, value);
+            let reply = Reply::of(forged).await;
+            assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path} {name}: {}", reply.text);
+        }
+    }
+    me_by_cookie(&server, &cookies).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_session_outlives_kill_minus_nine() {
+    for (database, strategy, place) in everywhere() {
+        eprintln!("{database:?} {strategy}");
+        let server = place.start();
+        let tokens = server.newcomer("ada@example.org").await;
+        server.kill();
+        let server = place.start();
+        server.me(&tokens.access).await.expect(StatusCode::OK);
+        let next = Tokens::of(&server.refresh(&tokens.refresh).await);
+        server.kill();
+        let server = place.start();
+        server.refresh(&tokens.refresh).await.expect(StatusCode::UNAUTHORIZED);
+        server.me(&next.access).await.expect(StatusCode::OK);
+    }
+}
+
+pub(crate) async fn logout(server: &Server, access: &str) -> Reply {
+    Reply::of(server.request(Method::POST, "/auth/logout").bearer_auth(access)).await
+}
+
+fn cookie_post(server: &Server, path: &str, cookies: &str) -> reqwest::RequestBuilder {
+    let request = server.request(Method::POST, path).header("sec-fetch-site", "same-origin");
+    if cookies.is_empty() { request } else { request.header(COOKIE, cookies) }
+}
+
+async fn me_by_cookie(server: &Server, cookies: &str) -> Reply {
+    // A browser sends the refresh cookie to its own path alone.
+    let access = cookies.split("; ").find(|cookie| cookie.starts_with("__Host-")).unwrap();
+    Reply::of(server.request(Method::GET, "/users/me").header(COOKIE, access)).await
+}
+
+fn jar(reply: &Reply) -> String {
+    let cookies = reply.headers.get_all(SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap());
+    cookies.map(|cookie| cookie.split(';').next().unwrap()).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,23 @@
+//! The real binary, started as anybody starts it, on real databases.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "test code"
+)]
+
+mod cli;
+mod config;
+mod coverage;
+mod faults;
+mod flows;
+mod harness;
+mod limits;
+mod logins;
+mod malformed;
+mod redaction;
+mod storms;

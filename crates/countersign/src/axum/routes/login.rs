@@ -1,0 +1,196 @@
+//! `POST /login`, `POST /cookie/login`.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::extract::{ConnectInfo, FromRequest, Request, State};
+use axum_core::response::Response;
+use http::Extensions;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::axum::StrictJson;
+use crate::axum::routes::{Shared, token_answer};
+use crate::backend::AuthenticationBackend;
+use crate::error::Failure;
+use crate::problem::Problem;
+use crate::user::User;
+
+/// The longest identifier, in characters.
+const MAX_IDENTIFIER: usize = 320;
+
+/// The longest password, in bytes: longer ones are refused before they are hashed (SECURITY row L-05).
+const MAX_PASSWORD: usize = 1024;
+
+/// Says who may log in: your own check of identifier and password.
+///
+/// An unknown identifier should cost as much time as a wrong password (SECURITY row L-03), and hashing belongs off the
+/// request threads (L-02).
+///
+/// ```
+/// use countersign::axum::{CredentialVerifier, LoginAttempt, LoginVerdict};
+/// # use countersign::{Failure, User};
+/// # #[derive(Clone)]
+/// # struct Member { id: i64 }
+/// # impl User for Member { type Id = i64; fn id(&self) -> &i64 { &self.id } }
+/// # async fn find_and_check(_: &str, _: &str) -> Result<Option<Member>, Failure> { Ok(None) }
+///
+/// struct Members;
+///
+/// #[async_trait::async_trait]
+/// impl CredentialVerifier<Member> for Members {
+///     async fn verify(&self, login: &LoginAttempt) -> Result<LoginVerdict<Member>, Failure> {
+///         Ok(match find_and_check(login.identifier(), login.password()).await? {
+///             Some(member) => LoginVerdict::Accepted(member),
+///             None => LoginVerdict::Rejected,
+///         })
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait CredentialVerifier<U: User>: Send + Sync {
+    /// The verdict on one attempt.
+    ///
+    /// # Errors
+    /// [`Failure`] when the question can't be answered now.
+    async fn verify(&self, login: &LoginAttempt) -> Result<LoginVerdict<U>, Failure>;
+}
+
+/// What came of an attempt to log in.
+#[derive(Clone)]
+pub enum LoginVerdict<U> {
+    /// Identifier and password are right. An inactive user is answered as if they were wrong.
+    Accepted(U),
+    /// They aren't; nobody is told which of them (401).
+    Rejected,
+    /// There were too many attempts (429).
+    RateLimited {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// There are more attempts at once than can be checked (503).
+    Overloaded {
+        /// When to come back.
+        retry_after: Duration,
+    },
+}
+
+/// Without the user: its own `Debug` may print what logs must not hold.
+impl<U> fmt::Debug for LoginVerdict<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accepted(_) => "Accepted(..)",
+            Self::Rejected => "Rejected",
+            Self::RateLimited { .. } => "RateLimited",
+            Self::Overloaded { .. } => "Overloaded",
+        })
+    }
+}
+
+/// An attempt to log in: an identifier of 1 to 320 characters and a password of 1 to 1024 bytes, both exactly as sent.
+///
+/// Its `Debug` shows neither, and the password is wiped on drop (promise P7).
+pub struct LoginAttempt {
+    identifier: String,
+    password: Zeroizing<String>,
+    client_address: Option<IpAddr>,
+}
+
+impl LoginAttempt {
+    /// Who it claims to be: whatever the application tells accounts apart by.
+    pub fn identifier(&self) -> &str {
+        &self.identifier
+    }
+
+    /// The password.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Where the attempt comes from: [`ClientAddress`] if a layer has put one into the request's extensions, else the
+    /// peer of the connection if the server was made with connect info.
+    pub const fn client_address(&self) -> Option<IpAddr> {
+        self.client_address
+    }
+}
+
+impl fmt::Debug for LoginAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginAttempt(..)")
+    }
+}
+
+/// The client's address as a trusted proxy told it: a request extension, set by the layer that knows which proxies to
+/// trust (SECURITY row B-04).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+pub(super) async fn bearer<U: User>(
+    State(shared): State<Arc<Shared<U>>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    log_in(&shared, shared.bearer()?, request).await
+}
+
+pub(super) async fn cookie<U: User>(
+    State(shared): State<Arc<Shared<U>>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    shared.check_sender(&parts)?;
+    log_in(&shared, shared.cookie()?, Request::from_parts(parts, body)).await
+}
+
+async fn log_in<U: User>(
+    shared: &Shared<U>,
+    backend: &AuthenticationBackend<U>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let verifier = shared.verifier.as_ref().ok_or(Problem::INTERNAL)?;
+    let attempt = read_attempt(request).await?;
+    let verdict = verifier.verify(&attempt).await.map_err(|failure| Problem::from_failure(&failure))?;
+    let (reason, problem) = match verdict {
+        LoginVerdict::Accepted(user) if user.is_active() => {
+            let tokens = backend.login(&user).await.map_err(|failure| Problem::from_failure(&failure))?;
+            return token_answer(backend, &tokens);
+        }
+        LoginVerdict::Accepted(_) => ("user_inactive", Problem::LOGIN_BAD_CREDENTIALS),
+        LoginVerdict::Rejected => ("credentials", Problem::LOGIN_BAD_CREDENTIALS),
+        LoginVerdict::RateLimited { retry_after } => ("rate_limited", Problem::rate_limited(retry_after)),
+        LoginVerdict::Overloaded { retry_after } => ("overloaded", Problem::overloaded(retry_after)),
+    };
+    tracing::warn!(event = "login_failed", reason, backend = &**backend.name(), "login failed");
+    Err(problem)
+}
+
+#[derive(Deserialize)]
+struct Body {
+    identifier: String,
+    password: Wiped,
+}
+
+/// A text that is wiped on drop.
+struct Wiped(Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for Wiped {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+async fn read_attempt(request: Request) -> Result<LoginAttempt, Problem> {
+    let client_address = client_address(request.extensions());
+    let StrictJson(body) = StrictJson::<Body>::from_request(request, &()).await?;
+    let attempt = LoginAttempt { identifier: body.identifier, password: body.password.0, client_address };
+    let identifier_fits = (1..=MAX_IDENTIFIER).contains(&attempt.identifier.chars().count());
+    let password_fits = (1..=MAX_PASSWORD).contains(&attempt.password.len());
+    if identifier_fits && password_fits { Ok(attempt) } else { Err(Problem::REQUEST_BODY_INVALID) }
+}
+
+fn client_address(extensions: &Extensions) -> Option<IpAddr> {
+    let told = extensions.get::<ClientAddress>().map(|address| address.0);
+    told.or_else(|| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()))
+}

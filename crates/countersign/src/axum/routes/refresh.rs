@@ -1,0 +1,69 @@
+//! `POST /refresh`, `POST /cookie/refresh`.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request, State};
+use axum_core::response::Response;
+use serde::Deserialize;
+
+use crate::answer::Rotation;
+use crate::axum::StrictJson;
+use crate::axum::routes::{Shared, token_answer};
+use crate::backend::AuthenticationBackend;
+use crate::problem::Problem;
+use crate::token::PlainToken;
+use crate::transport::Offered;
+use crate::user::User;
+
+/// The longest refresh token that is looked at, in bytes.
+const MAX_REFRESH_TOKEN: usize = 8192;
+
+pub(super) async fn bearer<U: User>(
+    State(shared): State<Arc<Shared<U>>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let StrictJson(body) = StrictJson::<Body>::from_request(request, &()).await?;
+    rotate(&shared, shared.bearer()?, &body.token()?).await
+}
+
+pub(super) async fn cookie<U: User>(
+    State(shared): State<Arc<Shared<U>>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    shared.check_sender(&parts)?;
+    let backend = shared.cookie()?;
+    match backend.transport().offered_refresh(&parts.headers) {
+        Offered::None => Err(Problem::REFRESH_TOKEN_INVALID.challenge("Bearer")),
+        Offered::Malformed | Offered::Ambiguous => Err(Problem::CREDENTIALS_MALFORMED),
+        Offered::One(token) => rotate(&shared, backend, &token).await,
+    }
+}
+
+/// A refused cookie isn't cleared: another tab may have exchanged it, and hold its successor by now.
+async fn rotate<U: User>(
+    shared: &Shared<U>,
+    backend: &AuthenticationBackend<U>,
+    token: &PlainToken,
+) -> Result<Response, Problem> {
+    let rotation = backend.refresh(token, shared.authenticator.users()).await;
+    match rotation.map_err(|failure| Problem::from_failure(&failure))? {
+        Rotation::Rotated { issued, .. } => token_answer(backend, &issued),
+        Rotation::Refused(_) => Err(Problem::REFRESH_TOKEN_INVALID),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Body {
+    refresh_token: String,
+}
+
+impl Body {
+    pub(super) fn token(self) -> Result<PlainToken, Problem> {
+        if (1..=MAX_REFRESH_TOKEN).contains(&self.refresh_token.len()) {
+            Ok(PlainToken::new(self.refresh_token))
+        } else {
+            Err(Problem::REQUEST_BODY_INVALID)
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Denied ids in a table.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+
+use crate::clock::Timestamp;
+use crate::denylist::DenylistStore;
+use crate::error::Failure;
+use crate::store::sql::{Database, Dialect, Driver, Script, Statement};
+use crate::value::Value;
+
+/// Keeps denied ids in the table `denied_token`, which the bundled migrations make.
+///
+/// ```
+/// use std::time::Duration;
+/// use countersign::denylist::{DenylistStore, SqlDenylist};
+/// use countersign::store::sql::{Database, DatabaseOptions, Migrator};
+/// use countersign::{Clock, SystemClock, UserKeyKind};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
+/// Migrator::new(&database, UserKeyKind::Uuid).run().await?;
+/// let denylist = SqlDenylist::new(&database);
+/// let now = SystemClock.now();
+/// denylist.deny("4b7c", now.saturating_add(Duration::from_secs(900)), now).await?;
+/// assert!(denylist.is_any_denied(&["4b7c"], now).await?);
+/// # Ok(())
+/// # }
+/// ```
+pub struct SqlDenylist {
+    database: Database,
+    deny: Script,
+    sweep: Script,
+    /// One statement per number of ids that were ever asked for at once: a handful.
+    asks: Mutex<HashMap<usize, Statement>>,
+}
+
+const DENY: [&str; 3] = [
+    "INSERT INTO denied_token (id, expires_at) VALUES (?1, ?2) \
+     ON CONFLICT (id) DO UPDATE SET expires_at = MAX(denied_token.expires_at, excluded.expires_at)",
+    "INSERT INTO denied_token (id, expires_at) VALUES (?1, ?2) \
+     ON CONFLICT (id) DO UPDATE SET expires_at = GREATEST(denied_token.expires_at, excluded.expires_at)",
+    "INSERT INTO denied_token (id, expires_at) VALUES (?1, ?2) \
+     ON DUPLICATE KEY UPDATE expires_at = GREATEST(expires_at, VALUES(expires_at))",
+];
+
+const SWEEP: [&str; 3] = [
+    "DELETE FROM denied_token WHERE id IN (SELECT id FROM denied_token WHERE expires_at <= ?1 LIMIT ?2)",
+    "DELETE FROM denied_token WHERE id IN (SELECT id FROM denied_token WHERE expires_at <= ?1 LIMIT ?2)",
+    "DELETE FROM denied_token WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
+];
+
+impl SqlDenylist {
+    /// A denylist in `database`.
+    pub fn new(database: &Database) -> Self {
+        let dialect = database.dialect();
+        let spelled = |[sqlite, postgres, mysql]: [&str; 3]| {
+            let template = match dialect {
+                Dialect::Sqlite => sqlite,
+                Dialect::Postgres => postgres,
+                Dialect::Mysql => mysql,
+            };
+            Script::new(dialect, &[template])
+        };
+        Self { database: database.clone(), deny: spelled(DENY), sweep: spelled(SWEEP), asks: Mutex::default() }
+    }
+
+    fn ask(&self, ids: usize) -> Statement {
+        let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || {
+            let places: Vec<_> = (2..ids.saturating_add(2)).map(|place| format!("?{place}")).collect();
+            let template =
+                format!("SELECT 1 FROM denied_token WHERE expires_at > ?1 AND id IN ({}) LIMIT 1", places.join(", "));
+            Statement::new(self.database.dialect(), &template)
+        };
+        asks.entry(ids).or_insert_with(made).clone()
+    }
+}
+
+#[async_trait]
+impl DenylistStore for SqlDenylist {
+    async fn deny(&self, id: &str, until: Timestamp, _now: Timestamp) -> Result<(), Failure> {
+        self.database.run(&self.deny, &[key(id), until.as_micros().into()]).await.map(|_| ())
+    }
+
+    async fn is_any_denied(&self, ids: &[&str], now: Timestamp) -> Result<bool, Failure> {
+        if ids.is_empty() {
+            return Ok(false);
+        }
+        let params: Vec<Value> = std::iter::once(now.as_micros().into()).chain(ids.iter().map(|id| key(id))).collect();
+        let rows = self.database.fetch(&self.ask(ids.len()), &params).await?;
+        Ok(!rows.is_empty())
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, Failure> {
+        let params = [now.as_micros().into(), i64::from(limit).into()];
+        let outcome = self.database.run(&self.sweep, &params).await?;
+        Ok(outcome.affected.first().copied().unwrap_or(0))
+    }
+
+    fn is_durable(&self) -> bool {
+        self.database.is_durable()
+    }
+}
+
+/// What stands for an id in the table: the id, or, where the column couldn't hold it or might take it for another, its
+/// SHA-256 behind a prefix.
+fn key(id: &str) -> Value {
+    if (1..=200).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) && !id.starts_with("sha256:") {
+        return Value::from(id);
+    }
+    Value::from(format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(id.as_bytes()))))
+}
+
+impl fmt::Debug for SqlDenylist {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlDenylist").field("database", &self.database).finish_non_exhaustive()
+    }
+}

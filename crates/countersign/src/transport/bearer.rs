@@ -1,0 +1,79 @@
+//! RFC 6750: a token in the `Authorization` header.
+
+use http::{HeaderMap, header};
+
+use crate::answer::TokenPair;
+use crate::error::Failure;
+use crate::token::PlainToken;
+use crate::transport::{CredentialSource, Offered, TokenBody, Transport};
+
+/// Tokens in the `Authorization` header, and in JSON bodies on the way out.
+///
+/// | header | read as |
+/// |---|---|
+/// | none, or another scheme (`Basic …`) | nothing offered |
+/// | `Bearer TOKEN`, the scheme in any case, one or more spaces | `TOKEN` |
+/// | `Bearer` alone, a tab after it, a second word, a character outside `b64token` | malformed |
+/// | several `Authorization` headers, whatever they hold | ambiguous |
+///
+/// Query, form and body are never looked at (SECURITY row B-01).
+///
+/// ```
+/// use countersign::transport::{BearerTransport, Offered, Transport};
+/// use countersign::PlainToken;
+/// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(AUTHORIZATION, HeaderValue::from_static("bEaReR   tok"));
+/// assert_eq!(BearerTransport.offered(&headers), Offered::One(PlainToken::new("tok")));
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BearerTransport;
+
+impl Transport for BearerTransport {
+    fn source(&self) -> CredentialSource {
+        CredentialSource::Header(header::AUTHORIZATION)
+    }
+
+    fn offered(&self, headers: &HeaderMap) -> Offered {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Offered::None,
+            (Some(value), None) => parse(value.as_bytes()),
+            (Some(_), Some(_)) => Offered::Ambiguous,
+        }
+    }
+
+    fn issue(&self, tokens: &TokenPair, _: &mut HeaderMap) -> Result<Option<TokenBody>, Failure> {
+        TokenBody::new(tokens).map(Some)
+    }
+}
+
+fn parse(value: &[u8]) -> Offered {
+    const SCHEME: &[u8] = b"bearer";
+    let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else { return Offered::None };
+    if !scheme.eq_ignore_ascii_case(SCHEME) || rest.first().is_some_and(|byte| is_scheme_byte(*byte)) {
+        return Offered::None;
+    }
+    let Ok(rest) = std::str::from_utf8(rest) else { return Offered::Malformed };
+    let token = rest.trim_start_matches(' ');
+    if token.len() < rest.len() && is_b64token(token.as_bytes()) {
+        Offered::One(PlainToken::new(token))
+    } else {
+        Offered::Malformed
+    }
+}
+
+/// Whether `byte` would make the scheme a longer word, as in `BearerX` (RFC 9110 section 5.6.2, `tchar`).
+const fn is_scheme_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+}
+
+/// RFC 6750 section 2.1: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+fn is_b64token(bytes: &[u8]) -> bool {
+    let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
+    let body = bytes.len().saturating_sub(padding);
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    body > 0 && bytes.iter().take(body).all(allowed)
+}

@@ -1,0 +1,258 @@
+//! Cookie settings, refused when built if a browser would drop or weaken the cookie.
+
+use std::time::Duration;
+
+use crate::error::ConfigError;
+use crate::profile::Profile;
+use crate::transport::cookie::{CookieAge, CookieShape, CookieTransport, SameSite};
+
+const HOST_PREFIX: &str = "__Host-";
+const SECURE_PREFIX: &str = "__Secure-";
+
+/// Builds a [`CookieTransport`]; every option of the strategies page, and the refresh cookie's own path.
+///
+/// | option | `countersign` | `litestar-auth` |
+/// |---|---|---|
+/// | `cookie_name` | `__Host-countersign_access` | `litestar_auth` |
+/// | refresh cookie | `__Secure-countersign_refresh` | `<cookie_name>_refresh` |
+/// | `max_age`, `refresh_max_age` | the token's life | none: a session cookie |
+/// | `path` | `/` | `/` |
+/// | `refresh_path` | `/auth/cookie` | as `path` |
+/// | `domain` | none | none |
+/// | `secure`, `httponly` | true | true |
+/// | `samesite` | lax | lax |
+/// | `allow_insecure_cookie_auth` | false | false |
+///
+/// The refresh cookie is always `HttpOnly`. Without `secure`, the default names lose their prefixes, because browsers
+/// would drop the cookies otherwise.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct CookieTransportBuilder {
+    profile: Profile,
+    cookie_name: Option<String>,
+    max_age: Option<Duration>,
+    refresh_max_age: Option<Duration>,
+    path: Option<String>,
+    refresh_path: Option<String>,
+    domain: Option<String>,
+    secure: bool,
+    httponly: bool,
+    samesite: SameSite,
+    allow_insecure: bool,
+}
+
+impl CookieTransportBuilder {
+    pub(super) const fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            cookie_name: None,
+            max_age: None,
+            refresh_max_age: None,
+            path: None,
+            refresh_path: None,
+            domain: None,
+            secure: true,
+            httponly: true,
+            samesite: SameSite::Lax,
+            allow_insecure: false,
+        }
+    }
+
+    /// The access cookie's name. The refresh cookie's follows from it: `NAME_refresh`, and `__Secure-NAME_refresh` for
+    /// a name that begins with `__Host-` or `__Secure-`.
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.cookie_name = Some(name.into());
+        self
+    }
+
+    /// The longest that browsers keep the access cookie; and the refresh cookie, unless
+    /// [`refresh_max_age`](Self::refresh_max_age) says otherwise.
+    pub const fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
+    /// The longest that browsers keep the refresh cookie.
+    pub const fn refresh_max_age(mut self, age: Duration) -> Self {
+        self.refresh_max_age = Some(age);
+        self
+    }
+
+    /// The path below which the access cookie is sent.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// The path below which the refresh cookie is sent: where the cookie routes are mounted.
+    pub fn refresh_path(mut self, path: impl Into<String>) -> Self {
+        self.refresh_path = Some(path.into());
+        self
+    }
+
+    /// Sends the cookies to this domain and those below it.
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// Whether the cookies travel over TLS alone. `false` needs
+    /// [`allow_insecure_cookie_auth`](Self::allow_insecure_cookie_auth).
+    pub const fn secure(mut self, secure: bool) -> Self {
+        self.secure = secure;
+        self
+    }
+
+    /// Whether scripts are kept from reading the access cookie.
+    pub const fn httponly(mut self, httponly: bool) -> Self {
+        self.httponly = httponly;
+        self
+    }
+
+    /// When browsers send the cookies along with requests that other sites start.
+    pub const fn samesite(mut self, samesite: SameSite) -> Self {
+        self.samesite = samesite;
+        self
+    }
+
+    /// Allows `secure(false)`: for development on plain HTTP, where anyone on the way can take the cookie.
+    pub const fn allow_insecure_cookie_auth(mut self, allow: bool) -> Self {
+        self.allow_insecure = allow;
+        self
+    }
+
+    /// The transport.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names the option: a name, path or domain outside the grammar of RFC 6265 section 4.1.1; a
+    /// prefix whose rules the other options break (rfc6265bis section 4.1.3); `samesite` none without `secure`;
+    /// `secure` off without the permission for it.
+    pub fn build(self) -> Result<CookieTransport, ConfigError> {
+        self.check_security()?;
+        let (access_name, refresh_name) = self.names();
+        let access_path = self.path.clone().unwrap_or_else(|| "/".to_owned());
+        let refresh_path = self.refresh_path.clone().unwrap_or_else(|| match self.profile {
+            Profile::Countersign => "/auth/cookie".to_owned(),
+            Profile::LitestarAuth => access_path.clone(),
+        });
+        check_name(&access_name)?;
+        check_path("path", &access_path)?;
+        check_path("refresh_path", &refresh_path)?;
+        self.domain.as_deref().map_or(Ok(()), check_domain)?;
+        self.check_prefix(&access_name, &access_path)?;
+        let age = |own: Option<Duration>| match (own, self.profile) {
+            (Some(age), _) => CookieAge::AtMost(age),
+            (None, Profile::Countersign) => CookieAge::Token,
+            (None, Profile::LitestarAuth) => CookieAge::Session,
+        };
+        Ok(CookieTransport {
+            profile: self.profile,
+            access: CookieShape {
+                name: access_name.into(),
+                path: access_path,
+                httponly: self.httponly,
+                age: age(self.max_age),
+            },
+            refresh: CookieShape {
+                name: refresh_name.into(),
+                path: refresh_path,
+                httponly: true,
+                age: age(self.refresh_max_age.or(self.max_age)),
+            },
+            domain: self.domain,
+            secure: self.secure,
+            samesite: self.samesite,
+        })
+    }
+
+    fn check_security(&self) -> Result<(), ConfigError> {
+        if self.samesite == SameSite::None && !self.secure {
+            let cure = "set secure, or samesite to lax or strict";
+            return Err(ConfigError::new("samesite", "is none while secure is off, and browsers drop that", cure));
+        }
+        if !self.secure && !self.allow_insecure {
+            let cure = "leave it on, or set allow_insecure_cookie_auth for development on plain HTTP";
+            return Err(ConfigError::new("secure", "is off, so that anyone on the way can take the cookie", cure));
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> (String, String) {
+        match (&self.cookie_name, self.profile) {
+            (Some(name), _) => (name.clone(), refresh_name(name)),
+            (None, Profile::LitestarAuth) => ("litestar_auth".to_owned(), "litestar_auth_refresh".to_owned()),
+            (None, Profile::Countersign) if self.secure => {
+                (format!("{HOST_PREFIX}countersign_access"), format!("{SECURE_PREFIX}countersign_refresh"))
+            }
+            (None, Profile::Countersign) => ("countersign_access".to_owned(), "countersign_refresh".to_owned()),
+        }
+    }
+
+    fn check_prefix(&self, name: &str, path: &str) -> Result<(), ConfigError> {
+        let cure = "take a cookie_name without the prefix, or keep to its rules";
+        let broken = |option: &'static str, problem: &'static str| Err(ConfigError::new(option, problem, cure));
+        let host = has_prefix(name, HOST_PREFIX);
+        if !host && !has_prefix(name, SECURE_PREFIX) {
+            return Ok(());
+        }
+        if !self.secure {
+            return broken("secure", "is off although the cookie's name begins with __Host- or __Secure-");
+        }
+        if host && self.domain.is_some() {
+            return broken("domain", "is set although the cookie's name begins with __Host-");
+        }
+        if host && path != "/" {
+            return broken("path", "isn't / although the cookie's name begins with __Host-");
+        }
+        Ok(())
+    }
+}
+
+fn refresh_name(access: &str) -> String {
+    // A refresh cookie has a narrow path, which `__Host-` forbids.
+    for prefix in [HOST_PREFIX, SECURE_PREFIX] {
+        if has_prefix(access, prefix) {
+            let base = access.get(prefix.len()..).unwrap_or_default();
+            return format!("{SECURE_PREFIX}{base}_refresh");
+        }
+    }
+    format!("{access}_refresh")
+}
+
+/// Browsers compare the prefixes without case.
+fn has_prefix(name: &str, prefix: &str) -> bool {
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+fn check_name(name: &str) -> Result<(), ConfigError> {
+    let separators = b"()<>@,;:\\\"/[]?={}";
+    let token = |byte: u8| byte.is_ascii_graphic() && !separators.contains(&byte);
+    if (1..=128).contains(&name.len()) && name.bytes().all(token) {
+        return Ok(());
+    }
+    Err(ConfigError::new("cookie_name", "is no cookie name (RFC 6265 section 4.1.1)", "use letters, digits, - and _"))
+}
+
+fn check_path(option: &'static str, path: &str) -> Result<(), ConfigError> {
+    let allowed = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b';';
+    if path.starts_with('/') && path.len() <= 1024 && path.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(ConfigError::new(option, "is no cookie path", "begin it with / and use printable ASCII without ;"))
+}
+
+fn check_domain(domain: &str) -> Result<(), ConfigError> {
+    let label = |label: &str| {
+        let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=63).contains(&label.len()) && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    if domain.len() <= 253 && domain.split('.').all(label) {
+        return Ok(());
+    }
+    Err(ConfigError::new("domain", "is no host name", "give it as example.com, without a dot in front"))
+}
+
+/// RFC 6265 section 4.1.1, `cookie-octet`.
+pub(super) const fn is_cookie_octet(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E)
+}

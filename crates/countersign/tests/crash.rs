@@ -1,0 +1,113 @@
+//! kill -9 in the middle of writes (promise P11, SECURITY row F-01), on SQLite: what was acknowledged is there afterwards.
+
+#![cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql", unix))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod common;
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use countersign::store::sql::{Database, DatabaseOptions, Driver, Statement};
+use countersign::{PlainToken, RefreshableStrategy, Refusal, Rotation, Strategy};
+
+use crate::common::{Account, Kind, Place, strategy, users};
+
+const ROUNDS: usize = 10;
+const CHAINS: u128 = 16;
+const URL: &str = "COUNTERSIGN_TEST_CRASH_URL";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_outlives_a_kill() {
+    let place = Place::new(Kind::Sqlite);
+    place.migrated().await;
+    for round in 0..ROUNDS {
+        // Each round dies at another moment.
+        let lines = lines_until_killed(&place.url, 40 + round * 37);
+        check(&place, &lines, round).await;
+    }
+}
+
+/// Starts this test's other half as a process of its own, and kills it after so many acknowledgements.
+fn lines_until_killed(url: &str, after: usize) -> Vec<String> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "writes_until_killed", "--nocapture"])
+        .env(URL, url)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = Vec::new();
+    let mut acknowledged = 0;
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        acknowledged += usize::from(line.starts_with("ack "));
+        lines.push(line);
+        if acknowledged == after {
+            child.kill().unwrap();
+        }
+    }
+    assert!(!child.wait().unwrap().success(), "the writer ended by itself");
+    assert!(acknowledged >= after, "only {acknowledged} acknowledgements came");
+    lines
+}
+
+/// A line is `ack CHAIN REFRESH ACCESS end`; the kill may have torn the last one.
+async fn check(place: &Place, lines: &[String], round: usize) {
+    let database = place.database();
+    let strategy = strategy(&database);
+    let mut chains: HashMap<&str, Vec<&str>> = HashMap::new();
+    for line in lines {
+        let ["ack", chain, refresh, access, "end"] = line.split(' ').collect::<Vec<_>>()[..] else { continue };
+        chains.entry(chain).or_default().push(refresh);
+        let answer = strategy.read_token(Some(&PlainToken::new(access)), &users).await.unwrap();
+        assert!(answer.accepted().is_some(), "round {round}: an acknowledged access token is gone");
+    }
+    let sessions = "SELECT count(*), count(DISTINCT session_id) FROM refresh_token";
+    let rows = database.fetch(&Statement::new(database.dialect(), sessions), &[]).await.unwrap();
+    let row = rows.first().unwrap();
+    assert_eq!(row.int(0), row.int(1), "round {round}: a session has two refresh tokens");
+    let (mut live, mut consumed) = (0, 0);
+    for refreshes in chains.values() {
+        let (last, earlier) = refreshes.split_last().unwrap();
+        for refresh in earlier {
+            let again = strategy.rotate_refresh_token(&PlainToken::new(*refresh), &users).await.unwrap();
+            assert!(matches!(again, Rotation::<Account, _>::Refused(Refusal::Unknown)), "round {round}: {again:?}");
+        }
+        // The kill may have come between the commit of the last one's successor and its acknowledgement.
+        match strategy.rotate_refresh_token(&PlainToken::new(*last), &users).await.unwrap() {
+            Rotation::Rotated { .. } => live += 1,
+            Rotation::<Account, _>::Refused(_) => consumed += 1,
+        }
+    }
+    assert_eq!(u128::try_from(live + consumed).unwrap(), CHAINS, "round {round}: a chain never began");
+    let integrity = Statement::new(database.dialect(), "SELECT integrity_check FROM pragma_integrity_check");
+    let rows = database.fetch(&integrity, &[]).await.unwrap();
+    assert_eq!(rows.first().unwrap().text(0), Ok(Some("ok")), "round {round}");
+}
+
+/// Not a test: the process that is killed. It refreshes sessions side by side and tells of each after it was stored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the other half of what_was_acknowledged_outlives_a_kill"]
+async fn writes_until_killed() {
+    let Ok(url) = std::env::var(URL) else { return };
+    let database = Database::connect(&url, DatabaseOptions::default()).unwrap();
+    let strategy = strategy(&database);
+    let mut tasks = tokio::task::JoinSet::new();
+    for chain in 0..CHAINS {
+        let strategy = strategy.clone();
+        tasks.spawn(async move {
+            let mut pair = strategy.open_session(&Account::new(chain)).await.unwrap();
+            loop {
+                let refresh = pair.refresh.unwrap().token;
+                let line = format!("ack {chain} {} {} end\n", refresh.expose(), pair.access.token.expose());
+                std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+                pair = match strategy.refresh_session(&refresh, &users).await.unwrap() {
+                    Rotation::Rotated { issued, .. } => issued,
+                    Rotation::Refused(refusal) => panic!("{refusal}"),
+                };
+            }
+        });
+    }
+    tasks.join_all().await;
+}

@@ -1,0 +1,217 @@
+//! The database goes away and comes back (SECURITY rows F-03, F-12, F-14, F-15, F-17; promises P6 and P11).
+
+#![cfg(all(feature = "postgres", feature = "mysql"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use countersign::store::sql::{Database, DatabaseOptions, Migrator, SqlStore};
+use countersign::strategy::DatabaseTokenStrategy;
+use countersign::{Failure, FailureKind, PlainToken, RefreshableStrategy, Rotation, Strategy, UserKeyKind};
+use testbed::{MariaDb, Postgres};
+use tokio::task::JoinSet;
+
+use crate::common::{Account, eventually, strategy, users};
+
+/// What can happen to a server.
+trait Server: Send + Sync {
+    fn create(&self) -> String;
+    fn kill(&self);
+    fn stop(&self);
+    fn start(&self);
+    fn freeze(&self);
+    fn thaw(&self);
+}
+
+macro_rules! server {
+    ($server:ty) => {
+        impl Server for $server {
+            fn create(&self) -> String {
+                self.database()
+            }
+            fn kill(&self) {
+                Self::kill(self);
+            }
+            fn stop(&self) {
+                Self::stop(self);
+            }
+            fn start(&self) {
+                Self::start(self);
+            }
+            fn freeze(&self) {
+                Self::freeze(self);
+            }
+            fn thaw(&self) {
+                Self::thaw(self);
+            }
+        }
+    };
+}
+
+server!(Postgres);
+server!(MariaDb);
+
+/// A strategy with the default timeout, on a database of `server`.
+async fn set_up(server: &dyn Server) -> DatabaseTokenStrategy<SqlStore> {
+    let database = Database::connect(&server.create(), DatabaseOptions::default()).unwrap();
+    Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
+    strategy(&database)
+}
+
+fn unavailable<T>(result: Result<T, Failure>) -> bool {
+    result.is_err_and(|failure| failure.kind() == FailureKind::Unavailable)
+}
+
+async fn is_good(strategy: &DatabaseTokenStrategy<SqlStore>, token: &PlainToken) -> bool {
+    let answer: Result<countersign::Answer<Account>, _> = strategy.read_token(Some(token), &users).await;
+    answer.is_ok_and(|answer| answer.accepted().is_some())
+}
+
+/// While it is away every question stays open, and afterwards the same strategy answers, with every token still good.
+async fn away_and_back(server: &dyn Server) {
+    let strategy = set_up(server).await;
+    let account = Account::new(1);
+    let pair = strategy.open_session(&account).await.unwrap();
+    let refresh = pair.refresh.expect("a refresh token").token;
+    type Step = fn(&dyn Server);
+    let outages: [(Step, Step); 3] = [
+        (|server| server.kill(), |server| server.start()),
+        (|server| server.stop(), |server| server.start()),
+        (|server| server.freeze(), |server| server.thaw()),
+    ];
+    for (leave, come_back) in outages {
+        leave(server);
+        let read: Result<countersign::Answer<Account>, _> = strategy.read_token(Some(&pair.access.token), &users).await;
+        assert!(unavailable(read));
+        assert!(unavailable(strategy.write_token(&account).await));
+        assert!(unavailable(strategy.rotate_refresh_token(&refresh, &users).await));
+        assert!(unavailable(strategy.open_session(&account).await));
+        assert!(unavailable(strategy.destroy_token(&pair.access.token, &account).await));
+        come_back(server);
+        eventually("the database answers again", || is_good(&strategy, &pair.access.token)).await;
+        eventually("writes are taken again", || async { strategy.write_token(&account).await.is_ok() }).await;
+    }
+    let rotated = strategy.rotate_refresh_token(&refresh, &users).await.unwrap();
+    assert!(matches!(rotated, Rotation::Rotated { .. }), "the refresh token survived it all");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_away_and_back() {
+    away_and_back(&Postgres::dedicated()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_away_and_back() {
+    away_and_back(&MariaDb::dedicated()).await;
+}
+
+/// SIGKILL in the middle of logins and rotations: what was acknowledged is good, what was consumed stays consumed.
+async fn killed_under_load(server: &dyn Server) {
+    let strategy = set_up(server).await;
+    let kept: Arc<Mutex<Vec<PlainToken>>> = Arc::default();
+    let consumed: Arc<Mutex<Vec<PlainToken>>> = Arc::default();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut clients = JoinSet::new();
+    for client in 0..8 {
+        let (strategy, kept, consumed, stop) =
+            (strategy.clone(), Arc::clone(&kept), Arc::clone(&consumed), Arc::clone(&stop));
+        clients.spawn(async move {
+            let account = Account::new(client);
+            while !stop.load(Ordering::Relaxed) {
+                let Ok(pair) = strategy.open_session(&account).await else { continue };
+                kept.lock().unwrap().push(pair.access.token);
+                let refresh = pair.refresh.expect("a refresh token").token;
+                let Ok(rotated) = strategy.refresh_session(&refresh, &users).await else { continue };
+                let Rotation::Rotated { issued, .. } = rotated else { panic!("a fresh refresh token was refused") };
+                consumed.lock().unwrap().push(refresh);
+                kept.lock().unwrap().push(issued.access.token);
+            }
+        });
+    }
+    for _ in 0..5 {
+        let enough = kept.lock().unwrap().len() + 200;
+        eventually("tokens are issued", || async { kept.lock().unwrap().len() > enough }).await;
+        server.kill();
+        server.start();
+    }
+    stop.store(true, Ordering::Relaxed);
+    while let Some(client) = clients.join_next().await {
+        client.unwrap();
+    }
+    let (kept, consumed) = (kept.lock().unwrap().clone(), consumed.lock().unwrap().clone());
+    eventually("the database answers again", || is_good(&strategy, &kept[0])).await;
+    for token in &kept {
+        assert!(is_good(&strategy, token).await, "an acknowledged token of {} is lost", kept.len());
+    }
+    for token in &consumed {
+        let again = strategy.rotate_refresh_token(token, &users).await.unwrap();
+        assert!(matches!(again, Rotation::Refused(_)), "a consumed token of {} is back", consumed.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_killed_under_load() {
+    killed_under_load(&Postgres::dedicated()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_killed_under_load() {
+    killed_under_load(&MariaDb::dedicated()).await;
+}
+
+/// 500 callers and one connection: each is answered truly, or told that the question stays open.
+async fn crowd(url: &str) {
+    let database = Database::connect(url, DatabaseOptions { connections: 1, ..DatabaseOptions::default() }).unwrap();
+    Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
+    let strategy = strategy(&database);
+    let token = strategy.write_token(&Account::new(1)).await.unwrap().token;
+    let mut crowd = JoinSet::new();
+    for caller in 0..500 {
+        let (strategy, token) = (strategy.clone(), token.clone());
+        crowd.spawn(async move {
+            if caller % 5 == 0 {
+                return strategy.write_token(&Account::new(2)).await.map(|_| true);
+            }
+            let answer: countersign::Answer<Account> = strategy.read_token(Some(&token), &users).await?;
+            Ok(answer.accepted().is_some())
+        });
+    }
+    for result in crowd.join_all().await {
+        match result {
+            Ok(good) => assert!(good, "a good token was refused because of the crowd"),
+            Err(failure) => assert_eq!(failure.kind(), FailureKind::Unavailable),
+        }
+    }
+    assert!(is_good(&strategy, &token).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_crowd() {
+    crowd(&Postgres::shared().database()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_crowd() {
+    crowd(&MariaDb::shared().database()).await;
+}
+
+/// A server that isn't there yet doesn't stop a start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn down_at_start() {
+    let postgres = Postgres::dedicated();
+    let mariadb = MariaDb::dedicated();
+    let servers: [&dyn Server; 2] = [&postgres, &mariadb];
+    for server in servers {
+        let url = server.create();
+        server.stop();
+        let database = Database::connect(&url, DatabaseOptions::default()).unwrap();
+        let strategy = strategy(&database);
+        assert!(unavailable(strategy.write_token(&Account::new(1)).await));
+        server.start();
+        Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
+        strategy.write_token(&Account::new(1)).await.unwrap();
+    }
+}

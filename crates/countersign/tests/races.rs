@@ -1,0 +1,126 @@
+//! Promise P1 on each database: of the many that present one refresh token at once, one gets a successor.
+
+#![cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod common;
+
+use std::sync::Arc;
+
+use countersign::store::sql::{DatabaseTokenModels, Driver, Migrator, Statement};
+use countersign::{Failure, PlainToken, RefreshableStrategy, Refusal, Rotation, Strategy, UserKeyKind};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use crate::common::{Account, Kind, Place, strategy, users};
+
+const ROUNDS: usize = 100;
+const RACERS: usize = 64;
+
+/// What each racer came back with: the successor, or why there was none.
+type Outcome = Result<Result<PlainToken, Refusal>, Failure>;
+
+async fn race(place: &Place, refresh: &PlainToken, with_access: bool) -> Vec<Outcome> {
+    // Two handles stand for two processes.
+    let strategies = [strategy(&place.database()), strategy(&place.database())];
+    let barrier = Arc::new(Barrier::new(RACERS));
+    let mut racers = JoinSet::new();
+    for racer in 0..RACERS {
+        let (strategy, barrier, refresh) = (strategies[racer % 2].clone(), Arc::clone(&barrier), refresh.clone());
+        racers.spawn(async move {
+            barrier.wait().await;
+            Ok(if with_access {
+                match strategy.refresh_session(&refresh, &users).await? {
+                    Rotation::Rotated { issued, .. } => Ok(issued.refresh.expect("a refresh token").token),
+                    Rotation::Refused(refusal) => Err(refusal),
+                }
+            } else {
+                match strategy.rotate_refresh_token(&refresh, &users).await? {
+                    Rotation::Rotated { issued, .. } => Ok(issued.token),
+                    Rotation::Refused(refusal) => Err(refusal),
+                }
+            })
+        });
+    }
+    racers.join_all().await
+}
+
+async fn one_successor(kind: Kind) {
+    let place = Place::new(kind);
+    let strategy = strategy(&place.migrated().await);
+    for round in 0..ROUNDS {
+        let account = Account::new(round as u128);
+        let pair = strategy.open_session(&account).await.unwrap();
+        let refresh = pair.refresh.expect("a refresh token").token;
+        let outcomes = race(&place, &refresh, round % 2 == 0).await;
+        let outcomes: Vec<_> = outcomes.into_iter().map(|outcome| outcome.expect("no racer fails")).collect();
+        let winners: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
+        assert_eq!(winners.len(), 1, "round {round} on {kind:?}");
+
+        // The session goes on from the one successor, and from nothing else.
+        let again = strategy.rotate_refresh_token(&refresh, &users).await.unwrap();
+        assert!(matches!(again, Rotation::Refused(_)), "round {round} on {kind:?}");
+        let next = strategy.rotate_refresh_token(winners[0], &users).await.unwrap();
+        assert!(matches!(next, Rotation::Rotated { .. }), "round {round} on {kind:?}");
+        assert!(strategy.read_token(Some(&pair.access.token), &users).await.unwrap().accepted().is_some());
+        let sessions = Strategy::<Account>::invalidate_all(&strategy, &account.0).await.unwrap();
+        let expected = if round % 2 == 0 { 3 } else { 2 };
+        assert_eq!(sessions, countersign::Invalidated::All(expected), "no losing racer left a token behind");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite() {
+    one_successor(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres() {
+    one_successor(Kind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb() {
+    one_successor(Kind::MariaDb).await;
+}
+
+/// Several processes start at once on an empty database: each finds the schema complete, and each migration was applied
+/// by one of them.
+async fn migrations_at_once(kind: Kind) {
+    for _ in 0..5 {
+        let place = Place::new(kind);
+        let mut starters = JoinSet::new();
+        let barrier = Arc::new(Barrier::new(8));
+        for _ in 0..8 {
+            let (database, barrier) = (place.database(), Arc::clone(&barrier));
+            starters.spawn(async move {
+                barrier.wait().await;
+                let applied = Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
+                DatabaseTokenModels::bundled(UserKeyKind::Uuid).verify(&database).await.unwrap();
+                applied.len()
+            });
+        }
+        let applied: usize = starters.join_all().await.into_iter().sum();
+        assert!(applied >= 1, "somebody applied it");
+        let database = place.database();
+        let count = Statement::new(database.dialect(), "SELECT count(*) FROM countersign_migration");
+        assert_eq!(database.fetch(&count, &[]).await.unwrap()[0].int(0).unwrap(), Some(1), "it is recorded once");
+        let left = Migrator::new(&database, UserKeyKind::Uuid).pending().await.unwrap();
+        assert!(left.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_on_sqlite() {
+    migrations_at_once(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_on_postgres() {
+    migrations_at_once(Kind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_on_mariadb() {
+    migrations_at_once(Kind::MariaDb).await;
+}

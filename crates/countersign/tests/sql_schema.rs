@@ -1,0 +1,133 @@
+//! Migrations, tables of the caller's own, and the denylist in SQL, on each database.
+
+#![cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod common;
+
+use countersign::denylist::SqlDenylist;
+use countersign::store::sql::{
+    Database, DatabaseTokenModels, Dialect, Driver, Migration, MigrationSet, Migrator, Script, SetupError, SqlStore,
+    Statement, TokenTable,
+};
+use countersign::strategy::DatabaseTokenStrategy;
+use countersign::testing::DenylistSuite;
+use countersign::{Invalidated, RefreshableStrategy, Rotation, Secret, Strategy, UserKeyKind};
+
+use crate::common::{Account, Kind, Place, users};
+
+const KINDS: [Kind; 3] = [Kind::Sqlite, Kind::Postgres, Kind::MariaDb];
+
+async fn run(database: &Database, statement: &str) {
+    database.run(&Script::new(database.dialect(), &["SELECT 1", statement]), &[]).await.unwrap();
+}
+
+async fn count(database: &Database, table: &str) -> i64 {
+    let count = Statement::new(database.dialect(), &format!("SELECT count(*) FROM {table}"));
+    database.fetch(&count, &[]).await.unwrap().first().unwrap().int(0).unwrap().unwrap()
+}
+
+const NOTE: &str = "CREATE TABLE note (id BIGINT PRIMARY KEY, user_id {user_id} NOT NULL);";
+const EDITED: &str = "CREATE TABLE note (id BIGINT PRIMARY KEY, user_id {user_id});";
+
+const fn notes(text: &'static str) -> Migration {
+    Migration { version: 1, name: "note", sqlite: text, postgres: text, mysql: text }
+}
+
+const NOTES: MigrationSet = MigrationSet { name: "notes", migrations: &[notes(NOTE)] };
+const EDITED_NOTES: MigrationSet = MigrationSet { name: "notes", migrations: &[notes(EDITED)] };
+const BROKEN_NOTES: MigrationSet = MigrationSet {
+    name: "notes",
+    migrations: &[notes("CREATE TABLE draft (id BIGINT PRIMARY KEY);\nINSERT INTO nowhere VALUES (1);")],
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edited_migration_is_refused() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let database = place.database();
+        Migrator::new(&database, UserKeyKind::Int).add(NOTES).run().await.unwrap();
+        let edited = Migrator::new(&database, UserKeyKind::Int).add(EDITED_NOTES);
+        let errors = [edited.run().await.map(|_| ()).unwrap_err(), edited.pending().await.map(|_| ()).unwrap_err()];
+        for error in errors {
+            let SetupError::Config(error) = error else { panic!("{kind:?}: {error}") };
+            assert!(error.to_string().contains("notes/1 was edited"), "{kind:?}: {error}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_that_fails_can_be_mended() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let database = place.migrated().await;
+        let broken = Migrator::new(&database, UserKeyKind::Int).add(BROKEN_NOTES);
+        let SetupError::Store(_) = broken.run().await.unwrap_err() else { panic!("{kind:?}: not the store's failure") };
+        assert_eq!(broken.pending().await.unwrap().len(), 1, "{kind:?}: it isn't recorded");
+        if kind != Kind::MariaDb {
+            let draft = Statement::new(database.dialect(), "SELECT count(*) FROM draft");
+            assert!(database.fetch(&draft, &[]).await.is_err(), "{kind:?}: half of it took effect");
+        }
+        let mended = Migrator::new(&database, UserKeyKind::Int).add(NOTES);
+        assert_eq!(mended.run().await.unwrap().len(), 1, "{kind:?}");
+    }
+}
+
+/// Conformance case 043, and the eager checks of the models.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_the_callers_own() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let database = place.migrated().await;
+        let (id, time) = match database.dialect() {
+            Dialect::Postgres => ("UUID", "TIMESTAMPTZ"),
+            Dialect::Sqlite | Dialect::Mysql => ("BINARY(16)", "DATETIME(6)"),
+        };
+        let columns =
+            format!("digest VARCHAR(64) PRIMARY KEY, made {time} NOT NULL, account {id} NOT NULL, sitting VARCHAR(36)");
+        run(&database, &format!("CREATE TABLE api_key ({columns}, expires_at BIGINT)")).await;
+        run(&database, &format!("CREATE TABLE api_refresh ({columns})")).await;
+        let table =
+            |name| TokenTable::new(name).token("digest").created_at("made").user_id("account").session_id("sitting");
+        let models = DatabaseTokenModels::new(table("api_key"), table("api_refresh"), UserKeyKind::Uuid).unwrap();
+
+        let error = models.verify(&database).await.unwrap_err().to_string();
+        assert!(
+            error.contains("refresh_token_model: table api_refresh has no column expires_at, session_expires_at"),
+            "{error}"
+        );
+        run(&database, "ALTER TABLE api_refresh ADD COLUMN expires_at BIGINT").await;
+        run(&database, "ALTER TABLE api_refresh ADD COLUMN session_expires_at BIGINT").await;
+        models.verify(&database).await.unwrap();
+
+        let secret = Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
+        let store = SqlStore::new(database.driver(), models);
+        let strategy = DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).build().unwrap();
+        let pair = strategy.open_session(&Account::new(1)).await.unwrap();
+        let rotated = strategy.refresh_session(&pair.refresh.unwrap().token, &users).await.unwrap();
+        assert!(matches!(rotated, Rotation::Rotated { .. }), "{kind:?}");
+        assert!(strategy.read_token(Some(&pair.access.token), &users).await.unwrap().accepted().is_some(), "{kind:?}");
+        assert_eq!((count(&database, "api_key").await, count(&database, "api_refresh").await), (2, 1), "{kind:?}");
+        let removed = Strategy::<Account>::invalidate_all(&strategy, &Account::new(1).0).await.unwrap();
+        assert_eq!(removed, Invalidated::All(3), "{kind:?}");
+        for table in ["access_token", "refresh_token", "api_key", "api_refresh"] {
+            assert_eq!(count(&database, table).await, 0, "{kind:?} {table}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn denylists_in_sql_keep_the_contract() {
+    for kind in KINDS {
+        let places = std::sync::Mutex::new(Vec::new());
+        let fresh = || async {
+            let place = Place::new(kind);
+            let database = place.migrated().await;
+            places.lock().unwrap().push(place);
+            Ok::<_, countersign::Failure>(SqlDenylist::new(&database))
+        };
+        let report = DenylistSuite::new(format!("{kind:?}"), fresh).run().await;
+        println!("{report}");
+        report.into_result().unwrap();
+    }
+}

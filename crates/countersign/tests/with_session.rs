@@ -1,0 +1,78 @@
+//! Tokens inside the caller's transaction, on PostgreSQL and MariaDB (promise P12; conformance cases 026 and 027).
+
+#![cfg(all(feature = "postgres", feature = "mysql"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod common;
+
+use countersign::store::sql::{Driver, MysqlSession, PostgresSession, SqlStore};
+use countersign::strategy::DatabaseTokenStrategy;
+use countersign::{Answer, PlainToken, RefreshableStrategy, Refusal, Rotation, Strategy, TokenPair};
+use mysql_async::TxOpts;
+
+use crate::common::{Account, Kind, Place, strategy, users};
+
+async fn is_good<D: Driver>(strategy: &DatabaseTokenStrategy<SqlStore<D>>, token: &PlainToken) -> bool {
+    let answer: Answer<Account> = strategy.read_token(Some(token), &users).await.unwrap();
+    answer.accepted().is_some()
+}
+
+/// Logs in and refreshes, with a replay that is refused, all inside the caller's transaction.
+async fn log_in<D: Driver>(inside: &DatabaseTokenStrategy<SqlStore<D>>) -> TokenPair {
+    let pair = inside.open_session(&Account::new(1)).await.unwrap();
+    let refresh = pair.refresh.expect("a refresh token").token;
+    let Rotation::Rotated { issued, .. } = inside.refresh_session(&refresh, &users).await.unwrap() else {
+        panic!("a fresh refresh token was refused")
+    };
+    let replay: Rotation<Account, TokenPair> = inside.refresh_session(&refresh, &users).await.unwrap();
+    assert!(matches!(replay, Rotation::Refused(Refusal::Unknown | Refusal::Consumed)));
+    assert!(is_good(inside, &issued.access.token).await, "the transaction sees its own work");
+    issued
+}
+
+async fn outside_after(outside: &DatabaseTokenStrategy<SqlStore>, pair: &TokenPair, committed: bool) {
+    assert_eq!(is_good(outside, &pair.access.token).await, committed);
+    let refresh = pair.refresh.as_ref().expect("a refresh token");
+    let rotated: Rotation<Account, TokenPair> = outside.refresh_session(&refresh.token, &users).await.unwrap();
+    assert_eq!(matches!(rotated, Rotation::Rotated { .. }), committed);
+    // Two access tokens and a refresh token, and one more access token by the refresh just now; or nothing at all.
+    let all = Strategy::<Account>::invalidate_all(outside, &Account::new(1).0).await.unwrap();
+    assert_eq!(all, countersign::Invalidated::All(if committed { 4 } else { 0 }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres() {
+    let place = Place::new(Kind::Postgres);
+    let outside = strategy(&place.migrated().await);
+    let (mut client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for commit in [false, true] {
+        let transaction = client.transaction().await.unwrap();
+        let pair = log_in(&outside.with_session(PostgresSession::new(&transaction))).await;
+        assert!(!is_good(&outside, &pair.access.token).await, "nobody else sees it before the commit");
+        if commit {
+            transaction.commit().await.unwrap();
+        } else {
+            transaction.rollback().await.unwrap();
+        }
+        outside_after(&outside, &pair, commit).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_mariadb() {
+    let place = Place::new(Kind::MariaDb);
+    let outside = strategy(&place.migrated().await);
+    let mut connection = mysql_async::Conn::from_url(&place.url).await.unwrap();
+    for commit in [false, true] {
+        let mut transaction = connection.start_transaction(TxOpts::default()).await.unwrap();
+        let pair = log_in(&outside.with_session(MysqlSession::new(&mut transaction))).await;
+        assert!(!is_good(&outside, &pair.access.token).await, "nobody else sees it before the commit");
+        if commit {
+            transaction.commit().await.unwrap();
+        } else {
+            transaction.rollback().await.unwrap();
+        }
+        outside_after(&outside, &pair, commit).await;
+    }
+}
