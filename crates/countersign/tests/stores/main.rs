@@ -24,7 +24,7 @@ async fn every_token_store_keeps_the_contract() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_denylist_keeps_the_contract() {
-    let reports = vec![memory::denylist().await];
+    let reports = vec![memory::denylist().await, sqlite::denylist().await];
     all_passed(reports);
 }
 

@@ -1,6 +1,7 @@
 use countersign::UserKeyKind;
+use countersign::denylist::SqlDenylist;
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SetupError, SqlStore};
-use countersign::testing::{SuiteReport, TokenStoreSuite};
+use countersign::testing::{DenylistSuite, SuiteReport, TokenStoreSuite};
 use tempfile::TempDir;
 
 pub(crate) async fn tokens_in_a_file() -> SuiteReport {
@@ -16,6 +17,15 @@ pub(crate) async fn tokens_in_a_file() -> SuiteReport {
 
 pub(crate) async fn tokens_in_memory() -> SuiteReport {
     TokenStoreSuite::new("sqlite memory", |user_ids| store("sqlite::memory:", user_ids)).run().await
+}
+
+pub(crate) async fn denylist() -> SuiteReport {
+    let fresh = || async {
+        let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
+        Migrator::new(&database, UserKeyKind::Uuid).run().await?;
+        Ok::<_, SetupError>(SqlDenylist::new(&database))
+    };
+    DenylistSuite::new("sqlite", fresh).run().await
 }
 
 async fn store(url: &str, user_ids: UserKeyKind) -> Result<SqlStore, SetupError> {

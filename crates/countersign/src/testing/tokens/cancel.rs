@@ -9,7 +9,7 @@ use crate::testing::tokens::ground::{Ground, session};
 use crate::testing::violation::{Verdict, Violation};
 
 /// A call may still take effect a while after its caller has gone; this long is allowed.
-const GRACE: Duration = Duration::from_secs(20);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// At how many different points a call is dropped.
 const POINTS: usize = 12;

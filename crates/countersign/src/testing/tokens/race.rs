@@ -99,13 +99,14 @@ pub(super) async fn sweeps_count_each_row_once(ground: Ground) -> Verdict {
         let ground = ground.clone();
         async move {
             let mut removed = 0;
-            loop {
+            for _ in 0..100 {
                 let swept = ground.store.sweep(&limit).await?;
                 removed += swept.access;
                 if !swept.more {
                     return Ok(removed);
                 }
             }
+            Err(Violation::new("sweeping does not come to an end"))
         }
     });
     let removed: u64 = at_once(calls).await?.into_iter().sum();

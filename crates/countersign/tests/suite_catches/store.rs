@@ -1,0 +1,475 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use countersign::store::{
+    AccessRecord, MemoryStore, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
+    TokenStore,
+};
+use countersign::{Failure, PlainToken, SessionId, StoredToken, Timestamp, UserKey};
+
+/// One broken clause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    Panics,
+    PingFails,
+    AccessWithoutSession,
+    WholeSeconds,
+    UnknownAccessIsAnError,
+    UnknownRefreshIsAnError,
+    ExpiredAccessHidden,
+    ReadsRemoveExpiredRefresh,
+    RemovalForgetsNothing,
+    AccessOwnerIgnored,
+    AccessOverwritten,
+    RefreshOverwritten,
+    CaseFolded,
+    RefreshDropsSessionEnd,
+    AccessBesideForgotten,
+    RefreshBeforeAccess,
+    RotatesAccessTokens,
+    LooseOwnerIgnored,
+    RemovesRefreshOfSessions,
+    UnguardedRotate,
+    SuccessorBesideOld,
+    AccessWrittenByLoser,
+    SessionReplaced,
+    SessionNotGiven,
+    EndMoves,
+    EndForgotten,
+    ExpiredNotRotated,
+    RotateNeedsAccess,
+    TakenSuccessorLosesToken,
+    TakenAccessIgnored,
+    RotationOutlivesLogout,
+    RotationOutlivesUser,
+    SweepCountsTwice,
+    AccessOutlivesSession,
+    SessionOwnerIgnored,
+    UnknownSessionIsAnError,
+    SessionsOfEverybody,
+    PageUnbounded,
+    PageWithBounds,
+    PageUnordered,
+    SweepOffByOne,
+    SweepCutoffsSwapped,
+    SweepUnbounded,
+    SweepSaysNoMore,
+    SweepSaysMoreForEver,
+    InsertByHalves,
+    RotateByHalves,
+    UserIdsTruncated,
+    UserIdsByPrefix,
+    UserCountWrong,
+    OwnersCompareFolded,
+}
+
+/// Each fault, and the case that must catch it.
+pub(crate) const FAULTS: &[(Fault, &str)] = &[
+    (Fault::PingFails, "access::ping_answers"),
+    (Fault::AccessWithoutSession, "access::is_found_as_recorded"),
+    (Fault::WholeSeconds, "access::is_found_as_recorded"),
+    (Fault::WholeSeconds, "refresh::is_found_as_recorded"),
+    (Fault::UnknownAccessIsAnError, "access::unknown_is_a_value"),
+    (Fault::UnknownRefreshIsAnError, "refresh::unknown_is_a_value"),
+    (Fault::ExpiredAccessHidden, "access::expired_is_returned_as_it_is"),
+    (Fault::ReadsRemoveExpiredRefresh, "refresh::expired_is_returned_as_it_is"),
+    (Fault::RemovalForgetsNothing, "access::is_removed_once"),
+    (Fault::AccessOwnerIgnored, "access::removal_asks_for_the_owner"),
+    (Fault::AccessOverwritten, "access::taken_digest_is_refused"),
+    (Fault::RefreshOverwritten, "refresh::taken_digest_is_refused"),
+    (Fault::CaseFolded, "access::other_spellings_are_unknown"),
+    (Fault::RefreshDropsSessionEnd, "refresh::is_found_as_recorded"),
+    (Fault::AccessBesideForgotten, "refresh::comes_with_its_access"),
+    (Fault::RefreshBeforeAccess, "refresh::taken_access_digest_records_nothing"),
+    (Fault::RotatesAccessTokens, "refresh::kinds_do_not_mix"),
+    (Fault::LooseOwnerIgnored, "refresh::removal_without_session"),
+    (Fault::RemovesRefreshOfSessions, "refresh::removal_leaves_sessions_alone"),
+    (Fault::UnguardedRotate, "race::has_one_winner"),
+    (Fault::SuccessorBesideOld, "rotation::puts_the_successor_in_place"),
+    (Fault::SuccessorBesideOld, "rotation::works_once"),
+    (Fault::AccessWrittenByLoser, "rotation::works_once"),
+    (Fault::AccessWrittenByLoser, "rotation::of_an_unknown_token_writes_nothing"),
+    (Fault::AccessWrittenByLoser, "race::has_one_winner"),
+    (Fault::SessionReplaced, "rotation::keeps_the_session"),
+    (Fault::SessionNotGiven, "rotation::gives_a_session_to_a_token_without"),
+    (Fault::EndMoves, "rotation::never_moves_a_recorded_end"),
+    (Fault::EndForgotten, "rotation::records_a_missing_end"),
+    (Fault::ExpiredNotRotated, "rotation::does_not_judge"),
+    (Fault::RotateNeedsAccess, "rotation::without_access"),
+    (Fault::TakenSuccessorLosesToken, "rotation::taken_successor_changes_nothing"),
+    (Fault::TakenAccessIgnored, "rotation::taken_access_digest_changes_nothing"),
+    (Fault::RotationOutlivesLogout, "race::logout_beside_a_rotation_leaves_nothing"),
+    (Fault::RotationOutlivesUser, "race::user_removal_beside_a_rotation_leaves_nothing"),
+    (Fault::SweepCountsTwice, "race::sweeps_count_each_row_once"),
+    (Fault::AccessOutlivesSession, "sessions::end_takes_every_token"),
+    (Fault::SessionOwnerIgnored, "sessions::end_asks_for_the_owner"),
+    (Fault::UnknownSessionIsAnError, "sessions::unknown_session_is_a_value"),
+    (Fault::SessionsOfEverybody, "sessions::list_those_with_a_refresh_token"),
+    (Fault::SessionsOfEverybody, "users::sessions_are_the_users_own (int)"),
+    (Fault::PageUnbounded, "sessions::come_in_ordered_pages"),
+    (Fault::PageWithBounds, "sessions::come_in_ordered_pages"),
+    (Fault::PageUnordered, "sessions::come_in_ordered_pages"),
+    (Fault::SweepOffByOne, "sweep::ends_at_the_exact_moment"),
+    (Fault::SweepCutoffsSwapped, "sweep::ages_rows_without_an_end"),
+    (Fault::SweepUnbounded, "sweep::is_bounded_and_resumable"),
+    (Fault::SweepSaysNoMore, "sweep::is_bounded_and_resumable"),
+    (Fault::SweepSaysMoreForEver, "sweep::nothing_to_do_is_a_value"),
+    (Fault::InsertByHalves, "cancel::dropped_insert_is_whole_or_nothing"),
+    (Fault::RotateByHalves, "cancel::dropped_rotation_is_whole_or_nothing"),
+    (Fault::UserIdsTruncated, "users::ids_come_back_as_they_went_in (text)"),
+    (Fault::UserIdsTruncated, "users::ids_come_back_as_they_went_in (int)"),
+    (Fault::UserIdsByPrefix, "users::removal_touches_one_user_alone (text)"),
+    (Fault::UserCountWrong, "users::removal_touches_one_user_alone (uuid)"),
+    (Fault::OwnersCompareFolded, "users::owners_are_told_apart (text)"),
+];
+
+/// A good store with one fault.
+pub(crate) struct BrokenStore {
+    inner: MemoryStore,
+    fault: Fault,
+    calls: AtomicU64,
+}
+
+impl BrokenStore {
+    pub(crate) fn new(inner: MemoryStore, fault: Fault) -> Self {
+        Self { inner, fault, calls: AtomicU64::new(0) }
+    }
+
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+
+    fn unknown() -> Failure {
+        Failure::internal("token store", "no such row")
+    }
+
+    fn time(&self, time: Timestamp) -> Timestamp {
+        if self.is(Fault::WholeSeconds) { Timestamp::from_unix_seconds(time.as_unix_seconds()) } else { time }
+    }
+
+    fn user(&self, user: &UserKey) -> UserKey {
+        match user {
+            UserKey::Text(text) if self.is(Fault::UserIdsTruncated) => UserKey::Text(text.chars().take(80).collect()),
+            UserKey::Int(id) if self.is(Fault::UserIdsTruncated) => UserKey::Int(i64::from(*id as i32)),
+            user => user.clone(),
+        }
+    }
+
+    fn access(&self, access: &NewAccess) -> NewAccess {
+        let session = access.session.filter(|_| !self.is(Fault::AccessWithoutSession));
+        NewAccess { session, user: self.user(&access.user), created_at: self.time(access.created_at), ..access.clone() }
+    }
+
+    fn refresh(&self, refresh: &NewRefresh) -> NewRefresh {
+        NewRefresh {
+            user: self.user(&refresh.user),
+            created_at: self.time(refresh.created_at),
+            session_expires_at: refresh.session_expires_at.filter(|_| !self.is(Fault::RefreshDropsSessionEnd)),
+            ..refresh.clone()
+        }
+    }
+
+    /// The owner as the fault sees it: in another case of letters it is taken for the row's own.
+    async fn folded(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<Option<UserKey>, Failure> {
+        let record = self.inner.find_access(token).await?;
+        Ok(match (owner, record) {
+            (Some(UserKey::Text(owner)), Some(AccessRecord { user: UserKey::Text(user), .. }))
+                if owner.to_lowercase().trim() == user.to_lowercase().trim() =>
+            {
+                Some(UserKey::Text(user))
+            }
+            (owner, _) => owner.cloned(),
+        })
+    }
+
+    /// A new record in the place of a refresh token, its fields taken from `change`.
+    async fn replace(&self, rotate: &Rotate, change: impl FnOnce(&mut NewRefresh)) -> Result<Rotated, Failure> {
+        let Some(old) = self.inner.find_refresh(&rotate.presented).await? else { return Ok(Rotated::Gone) };
+        let mut successor = NewRefresh {
+            digest: rotate.successor.clone(),
+            user: old.user,
+            session: old.session.or(Some(rotate.session)),
+            created_at: rotate.created_at,
+            expires_at: rotate.expires_at,
+            session_expires_at: old.session_expires_at.or(rotate.session_expires_at),
+        };
+        change(&mut successor);
+        if self.inner.rotate(rotate).await? == Rotated::Gone {
+            return Ok(Rotated::Gone);
+        }
+        // Takes the good successor away again, and puts the changed one in its place.
+        let away = Rotate {
+            access: None,
+            successor: self.junk(),
+            presented: successor.digest.clone().into(),
+            ..rotate.clone()
+        };
+        self.inner.rotate(&away).await?;
+        self.inner.insert_refresh(&successor, None).await?;
+        Ok(Rotated::Done)
+    }
+
+    fn junk(&self) -> countersign::Digest {
+        let secret = countersign::Secret::new("junk", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
+        let ring = countersign::DigestKeyRing::new("junk", &secret).unwrap();
+        ring.digest(&PlainToken::new(format!("junk {}", self.calls.fetch_add(1, Ordering::SeqCst))))
+    }
+}
+
+#[async_trait]
+impl TokenStore for BrokenStore {
+    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure> {
+        if self.is(Fault::AccessOverwritten) {
+            self.inner.remove_access(&access.digest.clone().into(), None).await?;
+        }
+        self.inner.insert_access(&self.access(access)).await
+    }
+
+    async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
+        let folded = StoredToken::LegacyPlaintext(PlainToken::new(token.as_str().to_lowercase()));
+        let token = if self.is(Fault::CaseFolded) { &folded } else { token };
+        let found = self.inner.find_access(token).await?;
+        if found.is_none() && self.is(Fault::UnknownAccessIsAnError) {
+            return Err(Self::unknown());
+        }
+        let judged = self.is(Fault::ExpiredAccessHidden);
+        Ok(found.filter(|found| !judged || found.expires_at.is_none_or(|end| end.as_unix_seconds() > 1_700_000_000)))
+    }
+
+    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+        match self.fault {
+            Fault::RemovalForgetsNothing => Ok(self.inner.find_access(token).await?.is_some()),
+            Fault::AccessOwnerIgnored => self.inner.remove_access(token, None).await,
+            Fault::OwnersCompareFolded => {
+                let owner = self.folded(token, owner).await?;
+                self.inner.remove_access(token, owner.as_ref()).await
+            }
+            _ => self.inner.remove_access(token, owner).await,
+        }
+    }
+
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {
+        let refresh = self.refresh(refresh);
+        let access = access.map(|access| self.access(access));
+        let taken = self.inner.find_refresh(&refresh.digest.clone().into()).await?.is_some();
+        match self.fault {
+            Fault::RefreshOverwritten if taken => {
+                if let Some(access) = &access {
+                    self.inner.insert_access(access).await?;
+                }
+                Err(Self::unknown())
+            }
+            Fault::AccessBesideForgotten => self.inner.insert_refresh(&refresh, None).await,
+            Fault::RefreshBeforeAccess | Fault::InsertByHalves => {
+                self.inner.insert_refresh(&refresh, None).await?;
+                tokio::task::yield_now().await;
+                match &access {
+                    Some(access) => self.inner.insert_access(access).await,
+                    None => Ok(()),
+                }
+            }
+            _ => self.inner.insert_refresh(&refresh, access.as_ref()).await,
+        }
+    }
+
+    async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
+        let found = self.inner.find_refresh(token).await?;
+        if found.is_none() && self.is(Fault::UnknownRefreshIsAnError) {
+            return Err(Self::unknown());
+        }
+        let long_over = |end: Option<Timestamp>| end.is_some_and(|end| end.as_unix_seconds() < 1_700_000_000);
+        if let Some(RefreshRecord { session: Some(session), expires_at, .. }) = &found
+            && self.is(Fault::ReadsRemoveExpiredRefresh)
+            && long_over(*expires_at)
+        {
+            self.inner.end_session(*session, None).await?;
+        }
+        Ok(found)
+    }
+
+    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+        let before = self.inner.find_refresh(&rotate.presented).await?;
+        match self.fault {
+            Fault::RotatesAccessTokens if self.inner.find_access(&rotate.presented).await?.is_some() => {
+                Ok(Rotated::Done)
+            }
+            Fault::UnguardedRotate => {
+                tokio::task::yield_now().await;
+                match (self.inner.rotate(rotate).await?, before) {
+                    (Rotated::Gone, Some(before)) => {
+                        let successor = NewRefresh {
+                            digest: rotate.successor.clone(),
+                            user: before.user,
+                            session: before.session,
+                            created_at: rotate.created_at,
+                            expires_at: rotate.expires_at,
+                            session_expires_at: before.session_expires_at,
+                        };
+                        self.inner.insert_refresh(&successor, rotate.access.as_ref()).await?;
+                        Ok(Rotated::Done)
+                    }
+                    (rotated, _) => Ok(rotated),
+                }
+            }
+            Fault::SuccessorBesideOld => {
+                let Some(before) = before else { return Ok(Rotated::Gone) };
+                let successor = NewRefresh {
+                    digest: rotate.successor.clone(),
+                    user: before.user,
+                    session: before.session,
+                    created_at: rotate.created_at,
+                    expires_at: rotate.expires_at,
+                    session_expires_at: before.session_expires_at,
+                };
+                self.inner.insert_refresh(&successor, rotate.access.as_ref()).await?;
+                Ok(Rotated::Done)
+            }
+            Fault::AccessWrittenByLoser => {
+                let rotated = self.inner.rotate(rotate).await?;
+                if let (Rotated::Gone, Some(access)) = (rotated, &rotate.access) {
+                    self.inner.insert_access(access).await?;
+                }
+                Ok(rotated)
+            }
+            Fault::SessionReplaced => self.replace(rotate, |new| new.session = Some(rotate.session)).await,
+            Fault::SessionNotGiven => {
+                self.replace(rotate, |new| new.session = before.and_then(|old| old.session)).await
+            }
+            Fault::EndMoves => self.replace(rotate, |new| new.session_expires_at = rotate.session_expires_at).await,
+            Fault::EndForgotten => {
+                let end = before.and_then(|old| old.session_expires_at);
+                self.replace(rotate, |new| new.session_expires_at = end).await
+            }
+            Fault::ExpiredNotRotated if before.is_some_and(|old| old.expires_at < Some(rotate.created_at)) => {
+                Ok(Rotated::Gone)
+            }
+            Fault::RotateNeedsAccess if rotate.access.is_none() => Ok(Rotated::Gone),
+            Fault::TakenSuccessorLosesToken => {
+                let outcome = self.inner.rotate(rotate).await;
+                if outcome.is_err() {
+                    let away = Rotate { access: None, successor: self.junk(), ..rotate.clone() };
+                    self.inner.rotate(&away).await?;
+                }
+                outcome
+            }
+            Fault::TakenAccessIgnored => match self.inner.rotate(rotate).await {
+                Err(_) => self.inner.rotate(&Rotate { access: None, ..rotate.clone() }).await,
+                outcome => outcome,
+            },
+            Fault::RotateByHalves => {
+                let rotated = self.inner.rotate(&Rotate { access: None, ..rotate.clone() }).await?;
+                tokio::task::yield_now().await;
+                if let (Rotated::Done, Some(access)) = (rotated, &rotate.access) {
+                    self.inner.insert_access(access).await?;
+                }
+                Ok(rotated)
+            }
+            Fault::RotationOutlivesLogout | Fault::RotationOutlivesUser => {
+                let without = Rotate { access: None, ..rotate.clone() };
+                let rotated = self.inner.rotate(&without).await?;
+                for _ in 0..8 {
+                    tokio::task::yield_now().await;
+                }
+                if let (Rotated::Done, Some(access)) = (rotated, &rotate.access) {
+                    self.inner.insert_access(access).await?;
+                }
+                Ok(rotated)
+            }
+            _ => self.inner.rotate(rotate).await,
+        }
+    }
+
+    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+        let found = self.inner.find_refresh(token).await?;
+        match (self.fault, found) {
+            (Fault::LooseOwnerIgnored, _) => self.inner.remove_refresh(token, None).await,
+            (Fault::RemovesRefreshOfSessions, Some(RefreshRecord { session: Some(session), .. })) => {
+                Ok(self.inner.end_session(session, owner).await? > 0)
+            }
+            _ => self.inner.remove_refresh(token, owner).await,
+        }
+    }
+
+    async fn end_session(&self, session: SessionId, owner: Option<&UserKey>) -> Result<u64, Failure> {
+        let ended = match self.fault {
+            Fault::SessionOwnerIgnored => self.inner.end_session(session, None).await?,
+            Fault::AccessOutlivesSession => self.inner.end_session(session, owner).await?.saturating_sub(1),
+            _ => self.inner.end_session(session, owner).await?,
+        };
+        if ended == 0 && self.is(Fault::UnknownSessionIsAnError) {
+            return Err(Self::unknown());
+        }
+        Ok(ended)
+    }
+
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
+        match self.fault {
+            Fault::PageUnbounded => self.inner.sessions(user, Page { limit: u32::MAX, ..page }).await,
+            Fault::PageWithBounds => {
+                let after = page.after.into_iter();
+                let mut sessions: Vec<_> = after.chain(self.inner.sessions(user, page).await?).collect();
+                sessions.truncate(usize::try_from(page.limit).unwrap());
+                Ok(sessions)
+            }
+            Fault::PageUnordered => {
+                let mut sessions = self.inner.sessions(user, page).await?;
+                sessions.reverse();
+                Ok(sessions)
+            }
+            Fault::SessionsOfEverybody => {
+                let everyone =
+                    [countersign::UserKeyKind::Uuid, countersign::UserKeyKind::Int, countersign::UserKeyKind::Text];
+                let mut all = Vec::new();
+                for user in everyone.into_iter().flat_map(countersign::testing::user_ids) {
+                    all.extend(self.inner.sessions(&user, page).await?);
+                }
+                all.sort_unstable();
+                all.truncate(usize::try_from(page.limit).unwrap());
+                Ok(all)
+            }
+            _ => self.inner.sessions(user, page).await,
+        }
+    }
+
+    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
+        let mut removed = self.inner.remove_user(user).await?;
+        if let (Fault::UserIdsByPrefix, UserKey::Text(prefix)) = (self.fault, user) {
+            for other in countersign::testing::user_ids(countersign::UserKeyKind::Text) {
+                if matches!(&other, UserKey::Text(text) if text.starts_with(prefix.as_str())) {
+                    removed += self.inner.remove_user(&other).await?;
+                }
+            }
+        }
+        Ok(removed + u64::from(self.is(Fault::UserCountWrong)))
+    }
+
+    async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
+        let tick = std::time::Duration::from_micros(1);
+        let limit = match self.fault {
+            Fault::SweepOffByOne => SweepLimit { now: limit.now.saturating_sub(tick), ..*limit },
+            Fault::SweepCutoffsSwapped => {
+                SweepLimit { access_created: limit.refresh_created, refresh_created: limit.access_created, ..*limit }
+            }
+            Fault::SweepUnbounded => SweepLimit { rows: u32::MAX, ..*limit },
+            _ => *limit,
+        };
+        let mut swept = self.inner.sweep(&limit).await?;
+        match self.fault {
+            Fault::SweepSaysNoMore => swept.more = false,
+            Fault::SweepSaysMoreForEver => swept.more = true,
+            Fault::SweepCountsTwice if swept.more => swept.access += self.calls.fetch_add(1, Ordering::SeqCst).min(1),
+            _ => {}
+        }
+        Ok(swept)
+    }
+
+    async fn ping(&self) -> Result<(), Failure> {
+        assert!(!self.is(Fault::Panics), "a bug in the store");
+        if self.is(Fault::PingFails) { Err(Self::unknown()) } else { Ok(()) }
+    }
+
+    fn is_durable(&self) -> bool {
+        self.inner.is_durable()
+    }
+}
