@@ -20,6 +20,10 @@ const URL: &str = "COUNTERSIGN_TEST_CRASH_URL";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_a_kill() {
+    // The process that is killed is this test again, in its other part.
+    if let Ok(url) = std::env::var(URL) {
+        return write_until_killed(&url).await;
+    }
     let place = Place::new(Kind::Sqlite);
     place.migrated().await;
     for round in 0..ROUNDS {
@@ -29,10 +33,10 @@ async fn what_was_acknowledged_outlives_a_kill() {
     }
 }
 
-/// Starts this test's other half as a process of its own, and kills it after so many acknowledgements.
+/// Starts this test's other part as a process of its own, and kills it after so many acknowledgements.
 fn lines_until_killed(url: &str, after: usize) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "writes_until_killed", "--nocapture"])
+        .args(["--exact", "what_was_acknowledged_outlives_a_kill", "--nocapture"])
         .env(URL, url)
         .stdout(Stdio::piped())
         .spawn()
@@ -86,12 +90,9 @@ async fn check(place: &Place, lines: &[String], round: usize) {
     assert_eq!(rows.first().unwrap().text(0), Ok(Some("ok")), "round {round}");
 }
 
-/// Not a test: the process that is killed. It refreshes sessions side by side and tells of each after it was stored.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the other half of what_was_acknowledged_outlives_a_kill"]
-async fn writes_until_killed() {
-    let Ok(url) = std::env::var(URL) else { return };
-    let database = Database::connect(&url, DatabaseOptions::default()).unwrap();
+/// Refreshes sessions side by side, and tells of each refresh after it was stored.
+async fn write_until_killed(url: &str) {
+    let database = Database::connect(url, DatabaseOptions::default()).unwrap();
     let strategy = strategy(&database);
     let mut tasks = tokio::task::JoinSet::new();
     for chain in 0..CHAINS {
