@@ -2,9 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::IntoResponse;
 use countersign::axum::StrictJson;
 use countersign::{FailureKind, Problem};
-use http::StatusCode;
+use http::header::CACHE_CONTROL;
+use http::{HeaderName, StatusCode};
 use serde::Deserialize;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -27,6 +29,9 @@ const EMAIL_INVALID: Problem =
 const PASSWORD_INVALID: Problem =
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "REGISTER_PASSWORD_INVALID", "A password has 8 to 1024 bytes.");
 
+/// The answer is about a person: nobody on the way keeps it (SECURITY row B-05).
+const NO_STORE: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
+
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What a newcomer sends.
@@ -43,7 +48,7 @@ pub struct Registration {
 pub async fn register(
     State(registrar): State<Registrar>,
     StrictJson(registration): StrictJson<Registration>,
-) -> Result<(StatusCode, Json<Me>), Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let email = Email::parse(&registration.email).map_err(|_| EMAIL_INVALID)?;
     if !(MIN_PASSWORD_BYTES..=MAX_PASSWORD_BYTES).contains(&registration.password.len()) {
         return Err(PASSWORD_INVALID);
@@ -54,7 +59,7 @@ pub async fn register(
     })?;
     let account = account.ok_or(REGISTER_EMAIL_TAKEN)?;
     tracing::info!(event = "registered");
-    Ok((StatusCode::CREATED, Json(Me::from(&account))))
+    Ok((StatusCode::CREATED, NO_STORE, Json(Me::from(&account))))
 }
 
 impl std::fmt::Debug for Registration {

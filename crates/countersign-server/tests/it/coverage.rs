@@ -52,6 +52,28 @@ async fn every_other_method_and_path_is_a_problem_too() {
     }
 }
 
+/// Neither method nor path is taken from a header, and nobody is let in by one (SECURITY row B-04).
+#[tokio::test]
+async fn no_header_stands_for_a_method_a_path_or_a_user() {
+    let server = Place::new(Vec::new()).start();
+    let headers = [
+        ("x-http-method-override", "GET"),
+        ("x-method-override", "POST"),
+        ("x-original-url", "/healthz"),
+        ("x-rewrite-url", "/healthz"),
+        ("x-forwarded-prefix", "/healthz"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-user", "ada@example.org"),
+        ("x-remote-user", "ada@example.org"),
+    ];
+    for (name, value) in headers {
+        let get = server.request(Method::GET, "/users/me?access_token=x").header(name, value);
+        Reply::of(get).await.expect_problem(StatusCode::UNAUTHORIZED, "AUTHENTICATION_REQUIRED");
+        let post = server.request(Method::POST, "/users/me").header(name, value);
+        Reply::of(post).await.expect_problem(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED");
+    }
+}
+
 /// The table of routes in the code's own documentation names those that are tested here, and no others.
 #[test]
 fn no_route_is_forgotten() {

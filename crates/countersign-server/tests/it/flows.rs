@@ -19,7 +19,9 @@ async fn a_bearer_session_from_register_to_logout() {
     for (database, strategy, place) in everywhere() {
         eprintln!("{database:?} {strategy}");
         let server = place.start();
-        let account = server.register("Ada@Example.org").await.expect(StatusCode::CREATED).json();
+        let account = server.register("Ada@Example.org").await.expect(StatusCode::CREATED);
+        assert_eq!(account.header("cache-control"), "no-store");
+        let account = account.json();
         assert_eq!(account["email"], "ada@example.org");
         assert_eq!((&account["is_active"], &account["is_verified"]), (&json!(true), &json!(false)));
 

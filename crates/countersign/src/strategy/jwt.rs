@@ -182,7 +182,7 @@ impl<U: User> Strategy<U> for JwtStrategy<U> {
         let Some(token) = token else { return Ok(Answer::NotOffered) };
         let answer = self.read(token, users).await?;
         if let Answer::Refused(refusal) = &answer {
-            debug!(%refusal, "signed token refused");
+            debug!(event = "signed_token_refused", reason = refusal.as_str(), "signed token refused");
         }
         Ok(answer)
     }

@@ -54,11 +54,17 @@ impl<U: User> Fingerprints<U> {
                 if same { Ok(()) } else { Err(Refusal::Fingerprint) }
             }
             (None, None) => {
-                debug!("token without a session fingerprint accepted: the account has none");
+                debug!(
+                    event = "fingerprint_absent",
+                    "token without a session fingerprint accepted: the account has none"
+                );
                 Ok(())
             }
             (None, Some(_)) => {
-                warn!("token with a session fingerprint refused: the account has none");
+                warn!(
+                    event = "fingerprint_unexpected",
+                    "token with a session fingerprint refused: the account has none"
+                );
                 Err(Refusal::Fingerprint)
             }
             (Some(_), None) => Err(Refusal::Fingerprint),
