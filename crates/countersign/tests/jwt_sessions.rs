@@ -40,7 +40,10 @@ fn secret() -> Secret {
 }
 
 fn builder(clock: &Arc<TestClock>) -> JwtStrategyBuilder<Account> {
-    let lifetimes = Lifetimes::new(Duration::from_mins(15), Duration::from_hours(24)).unwrap();
+    builder_of(clock, Lifetimes::new(Duration::from_mins(15), Duration::from_hours(24)).unwrap())
+}
+
+fn builder_of(clock: &Arc<TestClock>, lifetimes: Lifetimes) -> JwtStrategyBuilder<Account> {
     let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
     let digests = DigestKeyRing::new("k", &secret()).unwrap();
     let sessions = Sessions::new(store, digests, lifetimes.with_session_limit(Duration::from_hours(48)).unwrap());
@@ -142,6 +145,20 @@ async fn a_refresh_token_ends_its_session() {
     assert_eq!(strategy.end_session_of(refresh_of(&pair)).await.unwrap(), Destroyed::Revoked);
     assert_eq!(read(&strategy, &pair).await, Err(Refusal::Revoked));
     assert_eq!(strategy.end_session_of(refresh_of(&pair)).await.unwrap(), Destroyed::AlreadyInvalid);
+}
+
+/// Logging out works when the refresh token has expired, and its access token hasn't.
+#[tokio::test]
+async fn an_expired_refresh_token_ends_its_session_too() {
+    let clock = TestClock::at(NOW);
+    let lifetimes = Lifetimes::new(Duration::from_hours(2), Duration::from_hours(1)).unwrap();
+    let strategy = builder_of(&clock, lifetimes).build().unwrap();
+    let pair = strategy.open_session(&alice()).await.unwrap();
+    clock.set(NOW + 3601);
+    assert_eq!(refresh(&strategy, refresh_of(&pair), alice()).await.map(drop), Err(Refusal::Expired));
+    assert_eq!(read(&strategy, &pair).await, Ok(()));
+    assert_eq!(strategy.end_session_of(refresh_of(&pair)).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(read(&strategy, &pair).await, Err(Refusal::Revoked));
 }
 
 /// More sessions than one page holds, and a login afterwards works at once.

@@ -231,6 +231,14 @@ impl<S: TokenStore> Sessions<S> {
         }
     }
 
+    /// The session that a refresh token belongs to, expired or not.
+    pub(super) async fn session_of(&self, refresh: &PlainToken) -> Result<Option<SessionId>, Failure> {
+        if self.format.check(TokenKind::Refresh, refresh).is_err() {
+            return Ok(None);
+        }
+        Ok(self.look_up(refresh).await?.and_then(|(_, record)| record.session))
+    }
+
     /// The sessions of a user.
     ///
     /// # Errors

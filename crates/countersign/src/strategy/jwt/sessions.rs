@@ -136,8 +136,8 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
 
     async fn end_session_of(&self, refresh: &PlainToken) -> Result<Destroyed, Failure> {
         let sessions = self.refreshing()?;
-        if let Ok(found) = sessions.find(refresh).await? {
-            self.deny_session(found.grant().session).await?;
+        if let Some(session) = sessions.session_of(refresh).await? {
+            self.deny_session(session).await?;
         }
         sessions.end_of(refresh).await
     }
