@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "test code")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -48,7 +49,7 @@ fn config_lists_every_setting() {
         let default = if setting.default.is_empty() { "–".to_owned() } else { format!("`{}`", setting.default) };
         let file = if setting.kind == Kind::Secret { " A secret: `…_FILE` too." } else { "" };
         let (flag, env, key, help) = (setting.flag(), setting.env(), setting.key, setting.help);
-        table += &format!("| `--{flag} {form}`<br>`{env}`<br>`{key}` | {default} | {help}{file} |\n");
+        writeln!(table, "| `--{flag} {form}`<br>`{env}`<br>`{key}` | {default} | {help}{file} |").unwrap();
     }
     let text = doc("CONFIG.md");
     let (before, rest) = text.split_once(BEGIN).unwrap();
@@ -113,11 +114,11 @@ fn events() -> BTreeMap<String, (String, BTreeSet<String>)> {
                     .map(|(name, value)| (name.trim_start_matches(['%', '?']), value))
                     .collect();
                 let event = named.get("event").unwrap_or_else(|| panic!("a line without an event: {arguments:?}"));
-                let names: BTreeSet<String> =
-                    named.keys().filter(|name| **name != "event").map(|name| (*name).to_owned()).collect();
+                let others = named.keys().filter(|name| **name != "event");
+                let fields: BTreeSet<String> = others.map(|name| (*name).to_owned()).collect();
                 for name in event_names(event, &code) {
-                    let (_, fields) = found.entry(name).or_insert_with(|| (level.to_owned(), BTreeSet::new()));
-                    fields.extend(names.clone());
+                    let (_, known) = found.entry(name).or_insert_with(|| (level.to_owned(), BTreeSet::new()));
+                    known.extend(fields.clone());
                 }
             }
         }
@@ -151,9 +152,9 @@ fn logging_lists_every_event() {
 #[test]
 fn api_lists_every_route_and_code() {
     let text = doc("API.md");
-    let router = fs::read_to_string(root().join("crates/countersign-server/src/router.rs")).unwrap();
-    let routes = router.lines().filter_map(|line| line.strip_prefix("/// | `"));
-    let words = routes.flat_map(|line| line.split('|').next().unwrap_or_default().split(['`', ' ', ',']));
+    let source = fs::read_to_string(root().join("crates/countersign-server/src/router.rs")).unwrap();
+    let rows = source.lines().filter_map(|line| line.strip_prefix("/// | `"));
+    let words = rows.flat_map(|line| line.split('|').next().unwrap_or_default().split(['`', ' ', ',']));
     let routes: BTreeSet<&str> = words.filter(|word| word.starts_with('/')).collect();
     assert!(routes.len() > 8, "{routes:?}");
     for route in routes {

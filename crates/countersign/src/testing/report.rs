@@ -1,6 +1,6 @@
 //! What a run of a suite found.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use crate::testing::violation::Violation;
 
@@ -58,22 +58,9 @@ impl SuiteReport {
             }
         }
         let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
-        let mut table = format!("{:width$}", "case");
-        for report in reports {
-            table.push_str(&format!("  {:8}", report.backend));
-        }
-        for name in names {
-            table.push_str(&format!("\n{name:width$}"));
-            for report in reports {
-                table.push_str(&format!("  {:column$}", report.cell(name), column = report.backend.len().max(8)));
-            }
-        }
-        for report in reports {
-            for case in report.failed() {
-                table.push_str(&format!("\n{}: {}", report.backend, reason(case).trim_end()));
-            }
-        }
-        table.push('\n');
+        let mut table = String::new();
+        // Writing to a string can't fail.
+        let _ = write_table(&mut table, reports, &names, width);
         table
     }
 
@@ -84,6 +71,25 @@ impl SuiteReport {
             Some(_) => "FAIL",
         }
     }
+}
+
+fn write_table(table: &mut String, reports: &[SuiteReport], names: &[&str], width: usize) -> fmt::Result {
+    write!(table, "{:width$}", "case")?;
+    for report in reports {
+        write!(table, "  {:8}", report.backend)?;
+    }
+    for name in names {
+        write!(table, "\n{name:width$}")?;
+        for report in reports {
+            write!(table, "  {:column$}", report.cell(name), column = report.backend.len().max(8))?;
+        }
+    }
+    for report in reports {
+        for case in report.failed() {
+            write!(table, "\n{}: {}", report.backend, reason(case).trim_end())?;
+        }
+    }
+    writeln!(table)
 }
 
 fn reason(case: &CaseReport) -> String {
