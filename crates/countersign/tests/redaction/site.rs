@@ -59,8 +59,8 @@ impl Site {
             .unwrap();
         let authenticator = Arc::new(authenticator);
         let routes = AuthRoutes::new(Arc::clone(&authenticator)).login(Porter(Arc::clone(knocks))).build().unwrap();
-        let router = Router::new().route("/me", get(me).post(me)).nest("/auth", routes);
-        Self(router.layer(AuthLayer::new(authenticator)))
+        let app = Router::new().route("/me", get(me).post(me)).nest("/auth", routes);
+        Self(app.layer(AuthLayer::new(authenticator)))
     }
 
     /// The answer's status, headers and body.
