@@ -143,7 +143,7 @@ pub struct TokenPair {
 }
 
 /// What came of presenting a refresh token.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Rotation<U, T> {
     /// The token was good and has been exchanged for its one successor.
     Rotated {
@@ -154,6 +154,16 @@ pub enum Rotation<U, T> {
     },
     /// The token was refused and nothing was issued; the reason is for the log only.
     Refused(Refusal),
+}
+
+/// Leaves the user out, as [`Authenticated`] does.
+impl<U, T: fmt::Debug> fmt::Debug for Rotation<U, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rotated { issued, .. } => f.debug_struct("Rotated").field("issued", issued).finish_non_exhaustive(),
+            Self::Refused(refusal) => f.debug_tuple("Refused").field(refusal).finish(),
+        }
+    }
 }
 
 /// What came of destroying a token.

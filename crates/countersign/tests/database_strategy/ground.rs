@@ -1,0 +1,208 @@
+//! What a case stands on: an empty store, a clock that stands still, and two members.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use countersign::store::sql::{Database, DatabaseTokenModels, Driver, Script, SqlStore, Statement};
+use countersign::store::{MemoryStore, Page, TokenStore, Value};
+use countersign::strategy::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
+use countersign::testing::ManualClock;
+use countersign::{
+    Answer, Authenticated, DigestKeyRing, Failure, IssuedToken, NotASessionId, PlainToken, Profile,
+    RefreshableStrategy, Refusal, Rotation, Secret, SessionId, StoredToken, Strategy, TokenPair, User, UserId,
+    UserKeyKind, UserManager,
+};
+use uuid::Uuid;
+
+use crate::common::{self, Place};
+use crate::watched::Watched;
+
+pub(crate) const SECRET: &str = "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc";
+pub(crate) const OTHER_SECRET: &str = "Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA";
+pub(crate) const PROFILES: [Profile; 2] = [Profile::Countersign, Profile::LitestarAuth];
+
+/// The lives of tokens here: access 15 minutes, idle 1 day, sessions 7 days.
+pub(crate) const ACCESS: Duration = Duration::from_mins(15);
+pub(crate) const REFRESH: Duration = Duration::from_hours(24);
+pub(crate) const SESSION: Duration = Duration::from_hours(7 * 24);
+
+/// The least that time moves by.
+pub(crate) const TICK: Duration = Duration::from_micros(1);
+
+pub(crate) type Tokens = DatabaseTokenStrategy<Arc<Watched>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "servers are left out where they aren't built in")]
+pub(crate) enum Kind {
+    Memory,
+    Sqlite,
+    Postgres,
+    MariaDb,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) id: Uuid,
+    pub(crate) active: bool,
+}
+
+impl User for Member {
+    type Id = Uuid;
+    fn id(&self) -> &Uuid {
+        &self.id
+    }
+    fn is_active(&self) -> bool {
+        self.active
+    }
+}
+
+/// Everybody exists and is active, until said otherwise.
+#[derive(Default)]
+pub(crate) struct Members {
+    pub(crate) inactive: Mutex<HashSet<Uuid>>,
+    pub(crate) gone: Mutex<HashSet<Uuid>>,
+    pub(crate) asked: AtomicUsize,
+}
+
+#[async_trait]
+impl UserManager<Member> for Members {
+    async fn get(&self, id: &Uuid) -> Result<Option<Member>, Failure> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let member = Member { id: *id, active: !self.inactive.lock().unwrap().contains(id) };
+        Ok((!self.gone.lock().unwrap().contains(id)).then_some(member))
+    }
+}
+
+pub(crate) struct Ground {
+    pub(crate) store: Arc<Watched>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) members: Members,
+    pub(crate) alice: Member,
+    pub(crate) bob: Member,
+    database: Option<(Database, Place)>,
+}
+
+impl Ground {
+    pub(crate) async fn new(kind: Kind) -> Self {
+        let sql = match kind {
+            Kind::Memory => None,
+            Kind::Sqlite => Some(common::Kind::Sqlite),
+            Kind::Postgres => Some(common::Kind::Postgres),
+            Kind::MariaDb => Some(common::Kind::MariaDb),
+        };
+        let mut store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
+        let mut database = None;
+        if let Some(kind) = sql {
+            let place = Place::new(kind);
+            let handle = place.migrated().await;
+            store = Arc::new(SqlStore::new(handle.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid)));
+            database = Some((handle, place));
+        }
+        Self {
+            store: Arc::new(Watched::over(store)),
+            clock: Arc::default(),
+            members: Members::default(),
+            alice: Member { id: Uuid::from_u128(0xa11ce), active: true },
+            bob: Member { id: Uuid::from_u128(0xb0b), active: true },
+            database,
+        }
+    }
+
+    pub(crate) fn builder(&self, profile: Profile) -> DatabaseTokenStrategyBuilder<Arc<Watched>> {
+        DatabaseTokenStrategy::builder(Arc::clone(&self.store))
+            .token_hash_secret(&secret(SECRET))
+            .max_age(ACCESS)
+            .refresh_max_age(REFRESH)
+            .session_lifetime((profile == Profile::Countersign).then_some(SESSION))
+            .profile(profile)
+            .clock(self.clock.clone())
+    }
+
+    pub(crate) fn tokens(&self, profile: Profile) -> Tokens {
+        self.builder(profile).build().unwrap()
+    }
+
+    pub(crate) async fn authenticate(
+        &self,
+        tokens: &Tokens,
+        token: &PlainToken,
+    ) -> Result<Authenticated<Member>, Refusal> {
+        match tokens.read_token(Some(token), &self.members).await.unwrap() {
+            Answer::Accepted(accepted) => Ok(accepted),
+            Answer::Refused(refusal) => Err(refusal),
+            Answer::NotOffered => panic!("it was offered"),
+        }
+    }
+
+    /// Whose access token it is.
+    pub(crate) async fn read(&self, tokens: &Tokens, token: &PlainToken) -> Result<Uuid, Refusal> {
+        self.authenticate(tokens, token).await.map(|accepted| accepted.user.id)
+    }
+
+    pub(crate) async fn refresh(&self, tokens: &Tokens, token: &PlainToken) -> Result<TokenPair, Refusal> {
+        match tokens.refresh_session(token, &self.members).await.unwrap() {
+            Rotation::Rotated { issued, .. } => Ok(issued),
+            Rotation::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    /// The user and the successor.
+    pub(crate) async fn rotate(&self, tokens: &Tokens, token: &PlainToken) -> Result<(Uuid, IssuedToken), Refusal> {
+        match tokens.rotate_refresh_token(token, &self.members).await.unwrap() {
+            Rotation::Rotated { user, issued } => Ok((user.id, issued)),
+            Rotation::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    /// The sessions that have a refresh token.
+    pub(crate) async fn sessions(&self, member: &Member) -> Vec<SessionId> {
+        self.store.sessions(&member.id.to_key(), Page { after: None, limit: 100 }).await.unwrap()
+    }
+
+    /// Removes everything of a member; how many tokens there were.
+    pub(crate) async fn clear(&self, member: &Member) -> u64 {
+        self.store.remove_user(&member.id.to_key()).await.unwrap()
+    }
+
+    /// A row of a token as an earlier system stored it: the text itself, and nothing of ours.
+    pub(crate) async fn insert_plaintext(&self, table: &str, token: &PlainToken, member: &Member) {
+        use countersign::Clock as _;
+        let (database, _) = self.database.as_ref().expect("a database");
+        let insert = format!("INSERT INTO {table} (token, created_at, user_id) VALUES (?1, ?2, ?3)");
+        let params = [Value::from(token.expose()), Value::Time(self.clock.now()), Value::Uuid(member.id)];
+        database.run(&Script::new(database.dialect(), &[&insert]), &params).await.unwrap();
+    }
+
+    /// What a table holds in its column of tokens.
+    pub(crate) async fn column_of_tokens(&self, table: &str) -> Vec<String> {
+        let (database, _) = self.database.as_ref().expect("a database");
+        let all = Statement::new(database.dialect(), &format!("SELECT token FROM {table} ORDER BY token"));
+        let rows = database.fetch(&all, &[]).await.unwrap();
+        rows.iter().map(|row| row.text(0).unwrap().unwrap().to_owned()).collect()
+    }
+}
+
+pub(crate) fn secret(text: &str) -> Secret {
+    Secret::new("token_hash_secret", text).unwrap()
+}
+
+pub(crate) fn digest(token: &PlainToken) -> StoredToken {
+    DigestKeyRing::new("default", &secret(SECRET)).unwrap().digest(token).into()
+}
+
+/// The text itself as what a store is asked for.
+pub(crate) fn text(token: &PlainToken) -> StoredToken {
+    StoredToken::LegacyPlaintext(token.clone())
+}
+
+/// The refresh token of a pair.
+pub(crate) fn refresh_of(pair: &TokenPair) -> &PlainToken {
+    &pair.refresh.as_ref().expect("a refresh token").token
+}
+
+pub(crate) fn some_session() -> Result<SessionId, NotASessionId> {
+    "11111111-2222-4333-8444-555555555555".parse()
+}

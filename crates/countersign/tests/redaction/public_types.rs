@@ -1,0 +1,97 @@
+//! Every public type is either shown with something to hide in it, or in the list of those that hold nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::shown;
+
+/// Names, numbers, times, kinds, reasons and settings: nothing of a user's, a token's or a secret's. Session ids are no
+/// credentials, and logs may hold them.
+const HOLDS_NOTHING: &[&str] = &[
+    "Algorithm",
+    "Applied",
+    "AuthRoute",
+    "BearerTransport",
+    "CaseReport",
+    "ClientAddress",
+    "CookieTransport",
+    "CookieTransportBuilder",
+    "CredentialSource",
+    "DatabaseOptions",
+    "DatabaseTokenModels",
+    "DenylistSuite",
+    "Destroyed",
+    "Dialect",
+    "FailureKind",
+    "Invalidated",
+    "Lifetimes",
+    "LoggedOut",
+    "ManualClock",
+    "Migration",
+    "MigrationSet",
+    "NotASessionId",
+    "OriginPolicy",
+    "Page",
+    "Problem",
+    "Profile",
+    "Refusal",
+    "RequireAccepted",
+    "Rotated",
+    "SameSite",
+    "Script",
+    "SessionId",
+    "Statement",
+    "SuiteFailed",
+    "SuiteReport",
+    "SweepLimit",
+    "Swept",
+    "SystemClock",
+    "SystemEntropy",
+    "Timestamp",
+    "TokenFormat",
+    "TokenKind",
+    "TokenShape",
+    "TokenStoreSuite",
+    "TokenTable",
+    "UserKeyKind",
+    "UserTable",
+    "ValueError",
+    "Violation",
+];
+
+/// They wrap a live connection of the caller's; tests/drivers and tests/with_session.rs make them.
+const WRAP_A_CONNECTION: &[&str] = &["MysqlSession", "PostgresSession"];
+
+fn public_types(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            public_types(&path, found);
+            continue;
+        }
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            let Some(rest) = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum ")) else {
+                continue;
+            };
+            found.insert(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_is_shown_or_holds_nothing() {
+    let mut all = BTreeSet::new();
+    public_types(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+    assert!(all.len() > 90, "only {} public types were seen", all.len());
+    let (shown, _) = shown::everything().await;
+    let mut told: BTreeSet<&str> = shown.iter().map(|(name, _)| *name).collect();
+    for name in HOLDS_NOTHING.iter().chain(WRAP_A_CONNECTION) {
+        assert!(told.insert(name), "{name} is listed twice");
+    }
+    let all: BTreeSet<&str> = all.iter().map(String::as_str).collect();
+    let untold: Vec<_> = all.difference(&told).collect();
+    assert!(untold.is_empty(), "show these with a needle in them, or list them: {untold:?}");
+    let no_more: Vec<_> = told.difference(&all).filter(|name| !name.starts_with("http::")).collect();
+    assert!(no_more.is_empty(), "there is no such type: {no_more:?}");
+}

@@ -1,0 +1,239 @@
+//! An instance of every public type that holds something to hide, as its `Debug` shows it.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::axum::{AuthRoutes, CurrentUser, LoginVerdict, MaybeUser, StrictJson};
+use countersign::denylist::{DenylistStore, MemoryDenylist, SqlDenylist};
+use countersign::jwt::{Algorithm, KeyRing, SigningKey};
+use countersign::store::sql::{
+    Database, DatabaseOptions, DatabaseTokenModels, Migrator, Outcome, SetupError, SqlStore, SqliteDriver,
+    SqliteTransaction,
+};
+use countersign::store::{
+    AccessRecord, JoinedUser, MemoryStore, NewAccess, NewRefresh, Rotate, Row, TokenStore, Value,
+};
+use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Sessions};
+use countersign::testing::SeededEntropy;
+use countersign::tower::AuthLayer;
+use countersign::transport::{BearerTransport, CookieTransport, TokenBody, Transport};
+use countersign::{
+    Answer, AuthOutcome, AuthenticationBackend, Authenticator, Clock, ConfigError, Failure, Lifetimes, PlainToken,
+    Profile, RefreshableStrategy, Rotation, Secret, Strategy, SystemClock, User, UserId, UserKey, UserKeyKind,
+};
+use http::HeaderMap;
+use tower::Layer;
+
+use crate::needles::{
+    EMAIL, HASH, PASSWORD, People, Person, SECRET, ada, digest, found, of_token, ring, secret, standing,
+};
+use crate::site::{DOORS, Knock};
+
+/// Each type's name and an instance as shown.
+type Shown = Vec<(&'static str, String)>;
+
+struct Show(Shown);
+
+impl Show {
+    fn of(&mut self, name: &'static str, value: &dyn Debug) {
+        self.0.push((name, format!("{value:?} {value:#?}")));
+    }
+}
+
+/// Everything there is to see, and what must not be in it.
+pub(crate) async fn everything() -> (Shown, Vec<String>) {
+    let mut show = Show(Vec::new());
+    let mut needles = standing();
+    needles.extend(["hunter2-hunter2".to_owned(), "jti-of-a-token".to_owned()]);
+    values(&mut show);
+    let store = MemoryStore::new();
+    let tokens = DatabaseTokenStrategy::builder(store.clone()).digest_keys(ring());
+    show.of("DatabaseTokenStrategyBuilder", &tokens);
+    let tokens = tokens.build().unwrap();
+    let pair = tokens.open_session(&ada()).await.unwrap();
+    let refresh = pair.refresh.clone().unwrap().token;
+    needles.extend([&pair.access.token, &refresh].into_iter().flat_map(of_token));
+    show.of("MemoryStore", &store);
+    show.of("DatabaseTokenStrategy", &tokens);
+    show.of("Sessions", tokens.sessions());
+    let answer = tokens.read_token(Some(&pair.access.token), &People).await.unwrap();
+    let accepted = answer.clone().accepted().unwrap();
+    show.of("Answer", &answer);
+    show.of("Authenticated", &accepted);
+    let accepted = Arc::new(accepted);
+    show.of("AuthOutcome", &AuthOutcome::Accepted(Arc::clone(&accepted)));
+    show.of("CurrentUser", &CurrentUser(Arc::clone(&accepted)));
+    show.of("MaybeUser", &MaybeUser(Some(accepted)));
+    records(&mut show, &store, &pair.access.token, &refresh).await;
+    show.of("Grant", &tokens.sessions().begin(ada().id().to_key()).unwrap());
+    show.of("Found", &tokens.sessions().find(&refresh).await.unwrap().unwrap());
+    travel(&mut show, &pair, Arc::new(tokens.clone()));
+    show.of("Rotation", &tokens.refresh_session(&refresh, &People).await.unwrap());
+    show.of("Rotation", &Rotation::<Person, ()>::Rotated { user: ada(), issued: () });
+    signed(&mut show, &mut needles).await;
+    databases(&mut show).await;
+    show.of("LoginAttempt", &{
+        let knocks = Arc::default();
+        crate::site::knock(&knocks).await;
+        let knocks: Vec<Knock> = knocks.lock().unwrap().clone();
+        assert!(knocks.len() >= DOORS);
+        knocks
+    });
+    (show.0, needles)
+}
+
+fn values(show: &mut Show) {
+    let token = PlainToken::new(SECRET);
+    show.of("PlainToken", &token);
+    show.of("Secret", &secret());
+    show.of("DigestKeyRing", &ring());
+    show.of("Digest", &ring().digest(&token));
+    show.of("StoredToken", &[digest(&token), countersign::StoredToken::LegacyPlaintext(token)]);
+    show.of("UserKey", &[ada().id().to_key(), UserKey::Text(EMAIL.to_owned()), UserKey::Int(20_261_124_000)]);
+    let values = vec![Value::from(EMAIL), Value::Uuid(ada().id), Value::Bytes(HASH.into()), Value::from(SECRET)];
+    show.of("Value", &values);
+    show.of("Row", &Row::new(values.clone()));
+    show.of("JoinedUser", &JoinedUser::Row(Row::new(values.clone())));
+    show.of("Outcome", &Outcome { affected: vec![1], rows: vec![Row::new(values)] });
+    show.of("LoginVerdict", &LoginVerdict::Accepted(ada()));
+    show.of("StrictJson", &StrictJson::<_>(ada()));
+    show.of("SeededEntropy", &SeededEntropy::new(1_234_567_890_123));
+    let weak = Secret::new("token_hash_secret", &SECRET[..31]).unwrap_err();
+    show.of("ConfigError", &(weak.to_string(), weak));
+    show.of("Failure", &Failure::full("token store"));
+    show.of("SetupError", &SetupError::from(ConfigError::new("database_url", "is no URL", "mend it")));
+}
+
+async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refresh: &PlainToken) {
+    let (user, now) = (ada().id().to_key(), SystemClock.now());
+    let found = store.find_refresh(&digest(refresh)).await.unwrap().unwrap();
+    let session = found.session.unwrap();
+    show.of("RefreshRecord", &found);
+    let record: AccessRecord = store.find_access(&digest(access)).await.unwrap().unwrap();
+    show.of("AccessRecord", &record);
+    let new_access = NewAccess {
+        digest: ring().digest(access),
+        user: user.clone(),
+        session: None,
+        created_at: now,
+        expires_at: None,
+    };
+    show.of("NewAccess", &new_access);
+    show.of(
+        "NewRefresh",
+        &NewRefresh {
+            digest: ring().digest(refresh),
+            user,
+            session: Some(session),
+            created_at: now,
+            expires_at: None,
+            session_expires_at: None,
+        },
+    );
+    show.of(
+        "Rotate",
+        &Rotate {
+            presented: countersign::StoredToken::LegacyPlaintext(access.clone()),
+            successor: ring().digest(refresh),
+            session,
+            created_at: now,
+            expires_at: None,
+            session_expires_at: None,
+            access: Some(new_access),
+        },
+    );
+}
+
+fn travel(show: &mut Show, pair: &countersign::TokenPair, strategy: Arc<dyn Strategy<Person>>) {
+    show.of("IssuedToken", &pair.access);
+    show.of("TokenPair", pair);
+    show.of("TokenBody", &TokenBody::new(pair).unwrap());
+    let cookies = CookieTransport::builder(Profile::Countersign).build().unwrap();
+    let mut headers = HeaderMap::new();
+    cookies.issue(pair, &mut headers).unwrap();
+    assert_eq!(headers.len(), 2);
+    show.of("http::HeaderMap", &headers);
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {}", pair.access.token.expose()).parse().unwrap());
+    show.of("Offered", &BearerTransport.offered(&headers));
+    let backend = AuthenticationBackend::new("api", BearerTransport, strategy);
+    show.of("AuthenticationBackend", &backend);
+    let builder = Authenticator::builder(Arc::new(People)).backend(backend);
+    show.of("AuthenticatorBuilder", &builder);
+    let authenticator = Arc::new(builder.build().unwrap());
+    show.of("Authenticator", &authenticator);
+    show.of("Selection", &authenticator.select(&headers));
+    show.of("AuthRoutes", &AuthRoutes::new(Arc::clone(&authenticator)));
+    let layer = AuthLayer::new(authenticator);
+    show.of("AuthLayer", &layer);
+    show.of("AuthService", &layer.layer(ada()));
+    show.of("RequireAuthLayer", &layer.required());
+}
+
+async fn signed(show: &mut Show, needles: &mut Vec<String>) {
+    let key = SigningKey::from_secret(Algorithm::Hs256, &secret()).unwrap();
+    show.of("SigningKey", &key);
+    show.of("VerifyingKey", key.verifying_key());
+    let keys = KeyRing::new(key);
+    show.of("KeyRing", &keys);
+    let lifetimes = Lifetimes::new(Duration::from_mins(15), Duration::from_hours(24)).unwrap();
+    let denylist = Arc::new(MemoryDenylist::default());
+    let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
+    let builder = JwtStrategy::<Person>::builder()
+        .keys(keys)
+        .session_fingerprint_secret(&secret())
+        .denylist_store(Arc::clone(&denylist) as Arc<dyn DenylistStore>)
+        .sessions(Sessions::new(store, ring(), lifetimes));
+    show.of("JwtStrategyBuilder", &builder);
+    let strategy = builder.build().unwrap();
+    let pair = strategy.open_session(&ada()).await.unwrap();
+    needles.extend([&pair.access.token, &pair.refresh.clone().unwrap().token].into_iter().flat_map(of_token));
+    strategy.destroy_token(&pair.access.token, &ada()).await.unwrap();
+    let now = SystemClock.now();
+    denylist.deny("jti-of-a-token", now.saturating_add(Duration::from_mins(1)), now).await.unwrap();
+    show.of("MemoryDenylist", &denylist);
+    show.of("JwtStrategy", &strategy);
+    let answer: Answer<Person> = strategy.read_token(Some(&pair.access.token), &People).await.unwrap();
+    show.of("Answer", &answer);
+}
+
+async fn databases(show: &mut Show) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokens.sqlite");
+    let options = DatabaseOptions::default();
+    let database = Database::connect(&format!("sqlite://{}", path.display()), options.clone()).unwrap();
+    show.of("Database", &database);
+    let migrator = Migrator::new(&database, UserKeyKind::Uuid);
+    migrator.run().await.unwrap();
+    show.of("Migrator", &migrator);
+    show.of("SqlStore", &SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid)));
+    show.of("SqlDenylist", &SqlDenylist::new(&database));
+    show.of("SqliteDriver", &SqliteDriver::in_memory(&options).unwrap());
+    let mut connection = rusqlite::Connection::open(&path).unwrap();
+    show.of("SqliteTransaction", &SqliteTransaction::begin(&mut connection).unwrap());
+    #[cfg(all(feature = "postgres", feature = "mysql"))]
+    {
+        use countersign::store::sql::{MysqlDriver, PostgresDriver};
+        for scheme in ["postgres", "mysql"] {
+            let url = format!("{scheme}://ada:hunter2-hunter2@127.0.0.1:1/tokens");
+            show.of("Database", &Database::connect(&url, options.clone()).unwrap());
+        }
+        let url = "postgres://ada:hunter2-hunter2@127.0.0.1:1/tokens";
+        show.of("PostgresDriver", &PostgresDriver::connect(url, &options).unwrap());
+        let url = "mysql://ada:hunter2-hunter2@127.0.0.1:1/tokens";
+        show.of("MysqlDriver", &MysqlDriver::connect(url, &options).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn no_debug_shows_a_needle() {
+    let (shown, needles) = everything().await;
+    assert!(needles.iter().any(|needle| needle == PASSWORD));
+    for (name, text) in shown {
+        let seen = found(&needles, &text);
+        assert!(seen.is_empty(), "{name} shows {seen:?}: {text}");
+        assert!(!text.contains("1234567890123"), "{name} shows the seed of all tokens");
+        assert!(!text.contains("20261124000"), "{name} shows a user's number");
+    }
+}
