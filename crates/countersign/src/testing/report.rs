@@ -1,6 +1,6 @@
 //! What a run of a suite found.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::testing::violation::Violation;
 
@@ -60,17 +60,17 @@ impl SuiteReport {
         let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
         let mut table = format!("{:width$}", "case");
         for report in reports {
-            table.push_str(&format!("  {:8}", report.backend));
+            let _ = write!(table, "  {:8}", report.backend);
         }
         for name in names {
-            table.push_str(&format!("\n{name:width$}"));
+            let _ = write!(table, "\n{name:width$}");
             for report in reports {
-                table.push_str(&format!("  {:column$}", report.cell(name), column = report.backend.len().max(8)));
+                let _ = write!(table, "  {:column$}", report.cell(name), column = report.backend.len().max(8));
             }
         }
         for report in reports {
             for case in report.failed() {
-                table.push_str(&format!("\n{}: {}", report.backend, reason(case).trim_end()));
+                let _ = write!(table, "\n{}: {}", report.backend, reason(case).trim_end());
             }
         }
         table.push('\n');

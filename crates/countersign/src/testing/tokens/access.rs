@@ -36,7 +36,7 @@ pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
 
 /// Reads never judge and never write: what ended long ago is found, again and again.
 pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
-    let created_at = NOW.saturating_sub(std::time::Duration::from_hours(438000));
+    let created_at = NOW.saturating_sub(std::time::Duration::from_hours(438_000));
     let expired = NewAccess { created_at, expires_at: Some(created_at), ..ground.access("expired") };
     ground.store.insert_access(&expired).await?;
     for _ in 0..3 {
