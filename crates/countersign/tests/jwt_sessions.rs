@@ -13,15 +13,17 @@
 
 mod jwt_common;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use countersign::denylist::MemoryDenylist;
+use async_trait::async_trait;
+use countersign::denylist::{DenylistStore, MemoryDenylist};
 use countersign::store::{MemoryStore, TokenStore};
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder, Sessions};
 use countersign::{
-    Answer, Destroyed, DigestKeyRing, Invalidated, Lifetimes, PlainToken, RefreshableStrategy, Refusal, Rotation,
-    Secret, Strategy, TokenPair,
+    Answer, Destroyed, DigestKeyRing, Failure, Invalidated, Lifetimes, PlainToken, RefreshableStrategy, Refusal,
+    Rotation, Secret, Strategy, Timestamp, TokenPair,
 };
 use jwt_common::{Account, Accounts, TestClock};
 
@@ -178,6 +180,85 @@ async fn everywhere_means_every_session() {
     assert_eq!(read(&strategy, &bobs).await, Ok(()));
     let again = strategy.open_session(&alice()).await.unwrap();
     assert_eq!(read(&strategy, &again).await, Ok(()));
+}
+
+/// A denylist that lets something else happen the first time that a session is denied, before its tokens are removed.
+struct Interrupted {
+    inner: MemoryDenylist,
+    strategy: OnceLock<Arc<JwtStrategy<Account>>>,
+    refreshes: OnceLock<PlainToken>,
+    meanwhile: tokio::sync::Mutex<Vec<TokenPair>>,
+    done: AtomicBool,
+}
+
+impl Interrupted {
+    fn around(clock: &Arc<TestClock>) -> (Arc<Self>, Arc<JwtStrategy<Account>>) {
+        let denylist = Arc::new(Self {
+            inner: MemoryDenylist::default(),
+            strategy: OnceLock::new(),
+            refreshes: OnceLock::new(),
+            meanwhile: tokio::sync::Mutex::default(),
+            done: AtomicBool::new(false),
+        });
+        let strategy = Arc::new(builder(clock).denylist_store(denylist.clone()).build().unwrap());
+        denylist.strategy.set(strategy.clone()).ok().unwrap();
+        (denylist, strategy)
+    }
+}
+
+#[async_trait]
+impl DenylistStore for Interrupted {
+    async fn deny(&self, id: &str, until: Timestamp, now: Timestamp) -> Result<(), Failure> {
+        if !self.done.swap(true, Ordering::Relaxed) {
+            let strategy = self.strategy.get().unwrap();
+            let mut meanwhile = self.meanwhile.lock().await;
+            match self.refreshes.get() {
+                Some(token) => meanwhile.push(refresh(strategy, token, alice()).await.unwrap()),
+                None => {
+                    for _ in 0..20 {
+                        meanwhile.push(strategy.open_session(&alice()).await.unwrap());
+                    }
+                }
+            }
+        }
+        self.inner.deny(id, until, now).await
+    }
+
+    async fn is_any_denied(&self, ids: &[&str], now: Timestamp) -> Result<bool, Failure> {
+        self.inner.is_any_denied(ids, now).await
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, Failure> {
+        self.inner.sweep(now, limit).await
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+}
+
+/// A logout that overlaps with a refresh ends the session all the same, its newest refresh token included.
+#[tokio::test]
+async fn a_refresh_during_logout_keeps_nothing_alive() {
+    let (denylist, strategy) = Interrupted::around(&TestClock::at(NOW));
+    let pair = strategy.open_session(&alice()).await.unwrap();
+    denylist.refreshes.set(refresh_of(&pair).clone()).unwrap();
+    assert_eq!(strategy.end_session_of(refresh_of(&pair)).await.unwrap(), Destroyed::Revoked);
+    let newest = denylist.meanwhile.lock().await.pop().unwrap();
+    assert_eq!(read(&strategy, &newest).await, Err(Refusal::Revoked));
+    assert!(refresh(&strategy, refresh_of(&newest), alice()).await.is_err());
+}
+
+/// Sessions that are opened while "everywhere" runs lose their access tokens with their refresh tokens.
+#[tokio::test]
+async fn a_login_during_everywhere_leaves_no_half_session() {
+    let (denylist, strategy) = Interrupted::around(&TestClock::at(NOW));
+    strategy.open_session(&alice()).await.unwrap();
+    assert_eq!(strategy.invalidate_all(&alice().id).await.unwrap(), Invalidated::All(21));
+    for pair in &*denylist.meanwhile.lock().await {
+        assert_eq!(read(&strategy, pair).await, Err(Refusal::Revoked));
+        assert!(refresh(&strategy, refresh_of(pair), alice()).await.is_err());
+    }
 }
 
 #[tokio::test]

@@ -198,7 +198,8 @@ async fn every_case_on_the_originals_rows() {
     assert_eq!(seen.len(), DIFFERENCES.len(), "every difference is one that still shows");
 }
 
-/// A sweep compares texts, which may be spelled otherwise than ours: no live row goes, whatever its spelling.
+/// A sweep compares texts, which may be spelled otherwise than ours: no live row goes, whatever its spelling; what no
+/// reader takes for a time goes.
 #[tokio::test]
 async fn cleaning_up_takes_no_live_row() {
     let all: serde_json::Value = serde_json::from_str(&file("vectors.json")).unwrap();
@@ -207,11 +208,15 @@ async fn cleaning_up_takes_no_live_row() {
     let strategy = original.strategy(all["hash_secret"].as_str().unwrap(), &case);
     let users = Users(original.database.clone());
     original.connection().execute_batch(
-        "DELETE FROM access_token WHERE typeof(created_at) <> 'text' OR created_at IN ('', 'yesterday');
-         UPDATE access_token SET created_at = '2026-01-15 08:50:00-03:00' WHERE created_at = '2026-01-15 14:50:00+03:00';",
+        "UPDATE access_token SET created_at = '2026-01-15 08:50:00-03:00' WHERE created_at = '2026-01-15 14:50:00+03:00';
+         INSERT INTO access_token (token, created_at, expires_at, user_id) SELECT v.*, (SELECT id FROM user LIMIT 1) FROM (
+         VALUES ('g1', 'yesterday', NULL), ('g2', x'00', NULL), ('g3', '', NULL), ('g4', '15/01/2026 11:50', NULL),
+         ('g5', '2026-01-01 some-time', NULL), ('g6', '2026-01-15 11:50:00', 'tomorrow'),
+         ('g7', '31/12/2026 11:50', NULL), ('live1', 1768478400000000, NULL), ('live2', '20260115T115000Z', NULL),
+         ('live3', '2026-01-15 08:50:00-0300', NULL)) v;",
     ).unwrap();
     let rows = all["sqlite"]["rows"]["access"].as_array().unwrap();
-    let mut live = Vec::new();
+    let mut live = vec!["live1", "live2", "live3"];
     for row in rows {
         let token = PlainToken::new(row["raw"].as_str().unwrap());
         if strategy.read_token(Some(&token), &users).await.unwrap().accepted().is_some() {
@@ -223,6 +228,9 @@ async fn cleaning_up_takes_no_live_row() {
     assert!(removed > 0);
     for stored in live {
         assert_eq!(original.count("access", stored), 1, "{stored} is gone");
+    }
+    for garbage in ["g1", "g2", "g3", "g4", "g5", "g6", "g7"] {
+        assert_eq!(original.count("access", garbage), 0, "{garbage} is left");
     }
 }
 

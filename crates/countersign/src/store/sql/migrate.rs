@@ -182,7 +182,7 @@ impl Migrator {
             }
             attempt += 1;
             match script::run(driver, self.user_id, set, migration, self.clock.now()).await {
-                Ok(()) => return Ok(true),
+                Ok(applied) => return Ok(applied),
                 Err(failure) if attempt >= ATTEMPTS => {
                     return if is_applied(driver, set, migration).await? { Ok(false) } else { Err(failure.into()) };
                 }

@@ -90,10 +90,18 @@ const REMOVE_OWN_REFRESH: &str =
 /// A guard that always lets the rest run.
 const ALWAYS: &str = "SELECT 1";
 
+/// SQLite's columns hold anything. What no reader takes for a time is expired: texts in the place of `expires_at`, and
+/// texts that begin with no year. Each part is a piece of an index.
 const SWEEP_ACCESS: [&str; 3] = [
     "DELETE FROM {access} WHERE {a.token} IN (SELECT {a.token} FROM {access} WHERE {a.expires_at} <= ?1 \
+     UNION ALL SELECT {a.token} FROM {access} WHERE {a.expires_at} > 9223372036854775807 \
      UNION ALL SELECT {a.token} FROM {access} WHERE {a.expires_at} IS NULL AND {a.created_at} <= ?2 \
-     AND (substr({a.created_at}, 11) NOT LIKE '%-%' OR unixepoch({a.created_at}) < unixepoch(?2)) LIMIT ?4)",
+     AND CASE WHEN typeof({a.created_at}) = 'integer' THEN {a.created_at} < unixepoch(?2) * 1000000 \
+     WHEN substr({a.created_at}, 11) NOT LIKE '%-%' THEN TRUE \
+     ELSE COALESCE(unixepoch({a.created_at}) < unixepoch(?2), {a.created_at} < datetime(?2, '-1 day')) END \
+     UNION ALL SELECT {a.token} FROM {access} WHERE {a.expires_at} IS NULL \
+     AND {a.created_at} > datetime(?1 / 1000000, 'unixepoch', '+1 day') \
+     AND {a.created_at} NOT GLOB '[0-9][0-9][0-9][0-9]*' LIMIT ?4)",
     "DELETE FROM {access} WHERE {a.token} IN (SELECT {a.token} FROM {access} WHERE {a.expires_at} <= ?1 \
      UNION ALL SELECT {a.token} FROM {access} WHERE {a.expires_at} IS NULL AND {a.created_at} <= ?2 LIMIT ?4)",
     "DELETE t FROM {access} t JOIN (SELECT {a.token} FROM {access} WHERE {a.expires_at} <= ?1 \

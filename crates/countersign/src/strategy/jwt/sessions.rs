@@ -50,19 +50,22 @@ impl<U: User> JwtStrategy<U> {
         self.denylist.deny(&session_entry(session), until, now).await
     }
 
-    /// Denies every session of a user, then removes them. Denying comes first: a failure in between leaves sessions
-    /// that can be found again.
+    /// Denies and removes every session of a user, until none is left: those that are opened meanwhile too. Denying
+    /// comes first: a failure in between leaves sessions that can be found again.
+    ///
+    /// A session that is opened between the last look and the last removal, which takes rows without a session, loses
+    /// its refresh token there and then, and its access token by age.
     pub(super) async fn end_all(&self, sessions: &Sessions, user: &U::Id) -> Result<u64, Failure> {
         let user = user.to_key();
-        let mut page = Page { after: None, limit: PAGE };
+        let mut removed: u64 = 0;
         loop {
-            let found = sessions.of_user(&user, page).await?;
-            for session in &found {
-                self.deny_session(*session).await?;
+            let found = sessions.of_user(&user, Page { after: None, limit: PAGE }).await?;
+            if found.is_empty() {
+                return Ok(removed.saturating_add(sessions.invalidate(&user).await?));
             }
-            match found.iter().max() {
-                Some(last) => page.after = Some(*last),
-                None => return sessions.invalidate(&user).await,
+            for session in found {
+                self.deny_session(session).await?;
+                removed = removed.saturating_add(sessions.store().end_session(session, Some(&user)).await?);
             }
         }
     }
@@ -136,10 +139,10 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
 
     async fn end_session_of(&self, refresh: &PlainToken) -> Result<Destroyed, Failure> {
         let sessions = self.refreshing()?;
-        if let Some(session) = sessions.session_of(refresh).await? {
-            self.deny_session(session).await?;
-        }
-        sessions.end_of(refresh).await
+        let Some(session) = sessions.session_of(refresh).await? else { return sessions.end_of(refresh).await };
+        self.deny_session(session).await?;
+        // By its id, since a refresh may have put another token in this one's place.
+        sessions.end(session, None).await
     }
 
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {

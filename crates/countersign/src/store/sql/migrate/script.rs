@@ -16,14 +16,14 @@ pub(super) async fn has_history(driver: &dyn Driver) -> Result<bool, Failure> {
     Ok(!columns_of(driver, "countersign_migration").await?.is_empty())
 }
 
-/// Applies a migration, unless another process has done so by the time that its turn comes.
+/// Applies a migration, unless another process has done so by the time that its turn comes; whether this call did.
 pub(super) async fn run(
     driver: &dyn Driver,
     user_id: UserKeyKind,
     set: &str,
     migration: &Migration,
     now: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let dialect = driver.dialect();
     let text = migration.text(dialect).replace("{user_id}", user_id_type(dialect, user_id));
     let mut changes = Vec::new();
@@ -38,7 +38,13 @@ pub(super) async fn run(
         Dialect::Postgres => one_statement(&changes, &record),
         Dialect::Mysql => under_lock(&changes, &record),
     };
-    driver.run(&script, &[]).await.map(|_| ())
+    let outcome = driver.run(&script, &[]).await?;
+    Ok(match dialect {
+        Dialect::Sqlite => outcome.took_effect(),
+        Dialect::Postgres => outcome.rows.iter().any(|row| matches!(row.text(0), Ok(Some("yes")))),
+        // What stands before the lock's release records the migration.
+        Dialect::Mysql => outcome.affected.iter().rev().nth(1).is_some_and(|recorded| *recorded > 0),
+    })
 }
 
 struct Record<'a> {
@@ -70,16 +76,19 @@ async fn in_transaction(driver: &dyn Driver, changes: &[String], record: &Record
     Ok(Script::new(Dialect::Sqlite, &steps))
 }
 
-/// PostgreSQL takes it all in one anonymous block, behind a lock that ends with it.
+/// PostgreSQL takes it all in one anonymous block, behind a lock that ends with the transaction. Such a block returns
+/// nothing, so it leaves a setting of the transaction behind.
 fn one_statement(changes: &[String], record: &Record<'_>) -> Script {
     let changes = changes.join(";\n");
     let block = format!(
         "DO $countersign$ BEGIN PERFORM pg_advisory_xact_lock(7165072881); {HISTORY}; IF NOT {} THEN {changes}; \
-         INSERT INTO countersign_migration VALUES ({}); END IF; END $countersign$",
+         INSERT INTO countersign_migration VALUES ({}); PERFORM set_config('countersign.applied', 'yes', true); END IF; \
+         END $countersign$",
         record.exists(),
         record.values()
     );
-    Script::new(Dialect::Postgres, &[&block])
+    let before = "SELECT set_config('countersign.applied', 'no', true)";
+    Script::new(Dialect::Postgres, &[before, &block, "SELECT current_setting('countersign.applied')"])
 }
 
 /// MySQL commits each change of a table at once: a lock keeps others out, and what was done before a crash is left out

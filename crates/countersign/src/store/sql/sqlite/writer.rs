@@ -98,8 +98,12 @@ fn commit(connection: &Connection, group: &[Job]) -> Result<Vec<Result<Outcome, 
     }
 }
 
-/// Runs a script so that it takes effect whole or not at all within the open transaction.
+/// Runs a script so that it takes effect whole or not at all within the open transaction. When SQLite has ended that by
+/// itself, a savepoint would be a transaction of its own and its release a commit: then nothing is run.
 pub(super) fn in_savepoint(connection: &Connection, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
+    if connection.is_autocommit() {
+        return Err(Failure::unavailable(PART, "SQLite rolled the transaction back"));
+    }
     let wrap = |error: rusqlite::Error| failure(&error);
     execute(connection, "SAVEPOINT script").map_err(wrap)?;
     match bind::steps(connection, script, params) {
@@ -117,4 +121,44 @@ pub(super) fn in_savepoint(connection: &Connection, script: &Script, params: &[V
 
 pub(super) fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.raw_execute().map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sql::{Dialect, Driver, SqliteTransaction};
+
+    const FULL: &str = "CREATE TABLE t (x INT); \
+         CREATE TRIGGER full BEFORE INSERT ON t WHEN NEW.x = 2 BEGIN SELECT RAISE(ROLLBACK, 'full'); END;";
+
+    fn insert(x: i64) -> Script {
+        Script::new(Dialect::Sqlite, &[&format!("INSERT INTO t VALUES ({x})")])
+    }
+
+    fn rows(connection: &Connection) -> i64 {
+        connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap()
+    }
+
+    /// Some errors end the transaction that all share. Those who come after must not be told "no" and be written.
+    #[test]
+    fn nothing_is_written_after_a_rollback_that_sqlite_made() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(FULL).unwrap();
+        let job = |x| Job { script: insert(x), params: Vec::new(), reply: oneshot::channel().0 };
+        commit(&connection, &[job(1), job(2), job(3)]).unwrap_err();
+        assert_eq!(rows(&connection), 0);
+    }
+
+    /// The same inside a transaction of the caller's, which nobody else may commit.
+    #[tokio::test]
+    async fn a_transaction_that_is_over_takes_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(FULL).unwrap();
+        let transaction = SqliteTransaction::begin(&mut connection).unwrap();
+        transaction.run(&insert(1), &[]).await.unwrap();
+        transaction.run(&insert(2), &[]).await.unwrap_err();
+        assert!(transaction.run(&insert(3), &[]).await.is_err());
+        drop(transaction);
+        assert_eq!(rows(&connection), 0);
+    }
 }
