@@ -136,8 +136,12 @@ impl Tokens {
 }
 
 fn lifetimes(sources: &Sources) -> Result<Lifetimes, ConfigError> {
-    let access = sources.parse(&ACCESS_LIFETIME, lifetime)?;
     let refresh = sources.parse(&REFRESH_LIFETIME, lifetime)?;
+    // Logging out everywhere finds signed tokens through their session's refresh token, so none may outlive it.
+    let access = sources.parse(&ACCESS_LIFETIME, |text| match lifetime(text)? {
+        access if access > refresh => Err("must not be longer than the refresh lifetime".to_owned()),
+        access => Ok(access),
+    })?;
     let session = sources.parse(&SESSION_LIFETIME, lifetime)?;
     Lifetimes::new(access, refresh)?.with_session_limit(session)
 }

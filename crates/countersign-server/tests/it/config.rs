@@ -30,6 +30,7 @@ fn what_cannot_work_stops_the_start() {
         (&["--strategy", "redis"], &[], "--strategy"),
         (&["--profile", "django"], &[], "--profile"),
         (&["--access-lifetime", "0s"], &[], "--access-lifetime"),
+        (&["--access-lifetime", "31d"], &[], "must not be longer than the refresh lifetime"),
         (&["--refresh-lifetime=-1d"], &[], "--refresh-lifetime"),
         (&["--session-lifetime=forever"], &[], "--session-lifetime"),
         (&["--login-limit", "lots"], &[], "--login-limit"),
