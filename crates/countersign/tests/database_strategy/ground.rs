@@ -157,6 +157,11 @@ impl Ground {
         }
     }
 
+    /// The database, where there is one.
+    pub(crate) fn database(&self) -> Option<&Database> {
+        self.database.as_ref().map(|(database, _)| database)
+    }
+
     /// The sessions that have a refresh token.
     pub(crate) async fn sessions(&self, member: &Member) -> Vec<SessionId> {
         self.store.sessions(&member.id.to_key(), Page { after: None, limit: 100 }).await.unwrap()

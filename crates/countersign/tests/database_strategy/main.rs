@@ -66,6 +66,7 @@ macro_rules! everywhere {
                 destroying_an_access_token_leaves_the_session
                 ending_everything_spares_the_others
                 nobody_ends_what_is_anothers
+                revocation_is_as_durable_as_its_store
             }
             cleanup {
                 takes_what_has_ended_and_nothing_else

@@ -1,5 +1,6 @@
 //! Tokens and sessions that end before their time.
 
+use countersign::denylist::{DenylistStore, MemoryDenylist, SqlDenylist};
 use countersign::{Destroyed, Invalidated, PlainToken, Profile, RefreshableStrategy, Refusal, Strategy};
 
 use crate::ground::{Ground, Member, PROFILES, Tokens, refresh_of, some_session};
@@ -83,5 +84,16 @@ pub(crate) async fn nobody_ends_what_is_anothers(ground: &Ground) {
         assert_eq!(ground.read(&tokens, &next.access.token).await, Err(Refusal::Unknown));
         assert_eq!(ground.rotate(&tokens, refresh_of(&next)).await.unwrap_err(), Refusal::Unknown);
         assert_eq!(ground.clear(&ground.alice).await, 0);
+    }
+}
+
+/// Conformance case 109, for opaque tokens and for the denylist of signed ones in the same database.
+pub(crate) async fn revocation_is_as_durable_as_its_store(ground: &Ground) {
+    let tokens = ground.tokens(Profile::Countersign);
+    let database = ground.database();
+    assert_eq!(Strategy::<Member>::revocation_is_durable(&tokens), database.is_some());
+    match database {
+        Some(database) => assert!(SqlDenylist::new(database).is_durable()),
+        None => assert!(!MemoryDenylist::default().is_durable()),
     }
 }

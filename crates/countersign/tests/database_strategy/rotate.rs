@@ -28,6 +28,16 @@ pub(crate) async fn a_token_is_exchanged_once(ground: &Ground) {
         }
         assert!(ground.rotate(&tokens, &new.token).await.is_ok(), "the successor lives");
         assert_eq!(ground.clear(&ground.alice).await, 1, "case 045: exactly one row");
+
+        // Two callers who both found it good before either exchanged it.
+        let contested = tokens.write_refresh_token(&ground.alice).await.unwrap().token;
+        let sessions = tokens.sessions();
+        let [one, other] =
+            [sessions.find(&contested).await, sessions.find(&contested).await].map(|f| f.unwrap().unwrap());
+        assert!(sessions.rotate(&one).await.unwrap().is_ok());
+        assert_eq!(sessions.rotate(&other).await.unwrap().unwrap_err(), Refusal::Consumed);
+        assert_eq!(sessions.rotate_with_access(&other).await.unwrap().unwrap_err(), Refusal::Consumed);
+        assert_eq!(ground.clear(&ground.alice).await, 1);
     }
 }
 
