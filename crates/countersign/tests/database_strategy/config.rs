@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::store::MemoryStore;
 use countersign::store::sql::{DatabaseTokenModels, TokenTable};
 use countersign::strategy::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
-use countersign::{DigestKeyRing, PlainToken, Secret, UserKeyKind};
+use countersign::{DigestKeyRing, PlainToken, Profile, Secret, UserKeyKind};
 use proptest::prelude::*;
 
 use crate::ground::{SECRET, secret};
@@ -67,6 +67,13 @@ fn lifetimes_are_neither_zero_nor_endless() {
     }
     assert!(builder().max_age(Duration::from_secs(1)).refresh_max_age(Duration::from_secs(1)).build().is_ok());
     assert!(builder().session_lifetime(None).build().is_ok());
+}
+
+/// The switch would do nothing in our own profile, whose tokens have a prefix.
+#[test]
+fn legacy_tokens_need_the_original_s_profile() {
+    refused(builder().accept_legacy_plaintext_tokens(true), "accept_legacy_plaintext_tokens");
+    assert!(builder().accept_legacy_plaintext_tokens(true).profile(Profile::LitestarAuth).build().is_ok());
 }
 
 /// Conformance case 044, and that the model at fault is named.

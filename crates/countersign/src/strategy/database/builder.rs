@@ -97,7 +97,8 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
     }
 
     /// Also accepts tokens that an earlier system stored as they are, and logs a warning when built. For the time of
-    /// a migration only; off by default. A stored digest presented as a token is refused all the same.
+    /// a migration only; off by default, and in the `litestar-auth` profile alone, since our own profile refuses a text
+    /// without its prefix unseen. A stored digest presented as a token is refused all the same.
     pub const fn accept_legacy_plaintext_tokens(mut self, accept: bool) -> Self {
         self.legacy_plaintext = accept;
         self
@@ -124,7 +125,8 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
     /// Builds the strategy.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the setting: no secret, a lifetime or a number of bytes out of range.
+    /// [`ConfigError`] that names the setting: no secret, a lifetime or a number of bytes out of range, legacy tokens in
+    /// our own profile.
     pub fn build(self) -> Result<DatabaseTokenStrategy<S>, ConfigError> {
         let missing = || ConfigError::new("token_hash_secret", "is required", "give a secret of 32 characters or more");
         let digests = self.digests.ok_or_else(missing)??;
@@ -137,6 +139,13 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
             .with_clock(self.clock)
             .with_entropy(self.entropy);
         if self.legacy_plaintext {
+            if self.profile == Profile::Countersign {
+                return Err(ConfigError::new(
+                    "accept_legacy_plaintext_tokens",
+                    "accepts nothing in the countersign profile, whose tokens have a prefix",
+                    "build the strategy with the litestar-auth profile until the migration is over",
+                ));
+            }
             tracing::warn!(
                 event = "db_tokens_accept_legacy_plaintext",
                 "tokens stored as plain text are accepted; switch this off once they have been rotated or have expired"
