@@ -52,7 +52,7 @@ async fn main() {
     let bare = BarePostgres::connect(&ours.url, digests).await;
     compare("PostgreSQL", &ours, &bare).await;
     let (ours, digests) = Ours::fill(&MariaDb::shared().database()).await;
-    let bare = BareMysql::connect(&ours.url, digests).await;
+    let bare = BareMysql::connect(&ours.url, digests);
     compare("MariaDB", &ours, &bare).await;
 }
 
@@ -168,7 +168,7 @@ struct BareMysql {
 }
 
 impl BareMysql {
-    async fn connect(url: &str, digests: Vec<String>) -> Arc<Self> {
+    fn connect(url: &str, digests: Vec<String>) -> Arc<Self> {
         let constraints = mysql_async::PoolConstraints::new(CONNECTIONS, CONNECTIONS).unwrap();
         let pool_opts = mysql_async::PoolOpts::default().with_constraints(constraints).with_reset_connection(false);
         let opts = mysql_async::OptsBuilder::from_opts(mysql_async::Opts::from_url(url).unwrap());

@@ -1,7 +1,14 @@
 //! The database goes away and comes back (SECURITY rows F-03, F-12, F-14, F-15, F-17; promises P6 and P11).
 
 #![cfg(all(feature = "postgres", feature = "mysql"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "test code"
+)]
 
 mod common;
 
@@ -70,13 +77,14 @@ async fn is_good(strategy: &DatabaseTokenStrategy<SqlStore>, token: &PlainToken)
     answer.is_ok_and(|answer| answer.accepted().is_some())
 }
 
+type Step = fn(&dyn Server);
+
 /// While it is away every question stays open, and afterwards the same strategy answers, with every token still good.
 async fn away_and_back(server: &dyn Server) {
     let strategy = set_up(server).await;
     let account = Account::new(1);
     let pair = strategy.open_session(&account).await.unwrap();
     let refresh = pair.refresh.expect("a refresh token").token;
-    type Step = fn(&dyn Server);
     let outages: [(Step, Step); 3] = [
         (|server| server.kill(), |server| server.start()),
         (|server| server.stop(), |server| server.start()),

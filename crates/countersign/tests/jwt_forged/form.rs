@@ -64,7 +64,7 @@ fn spellings(site: &Site, cases: &mut Cases) {
     let header = base64url(site.header.with("note", "\"???>>>~~~\"").json());
     let payload = base64url(site.claims.with("note", "\"???>>>~~~\"").json());
     cases.accept("spelled well", site.sign_segments(&header, &payload));
-    let token = (0..).map(|number| site.fresh(number)).find(|token| {
+    let token = (0..1000).map(|number| site.fresh(number)).find(|token| {
         let signature = token.rsplit('.').next().unwrap();
         signature.contains('-') && signature.contains('_')
     });
@@ -187,16 +187,16 @@ fn sizes(site: &Site, cases: &mut Cases) {
 }
 
 /// A good token of exactly this many bytes.
-fn of_size(site: &Site, size: usize) -> String {
-    let length = |bytes: usize| (bytes * 4).div_ceil(3);
+fn of_size(site: &Site, bytes: usize) -> String {
+    let length = |decoded: usize| (decoded * 4).div_ceil(3);
     let signature = site.genuine.rsplit('.').next().unwrap().len();
     let (header, claims) = (site.header.json(), site.claims.and("filler", "\"\"").json());
     let fits = |&(spaces, filler): &(usize, usize)| {
-        length(header.len() + spaces) + length(claims.len() + filler) + signature + 2 == size
+        length(header.len() + spaces) + length(claims.len() + filler) + signature + 2 == bytes
     };
-    let (spaces, filler) = (0..3).flat_map(|s| (0..size).map(move |f| (s, f))).find(fits).unwrap();
+    let (spaces, filler) = (0..3).flat_map(|s| (0..bytes).map(move |f| (s, f))).find(fits).unwrap();
     let claims = site.claims.and("filler", format!("\"{}\"", "x".repeat(filler)));
     let token = site.sign(format!("{header}{}", " ".repeat(spaces)), claims.json());
-    assert_eq!(token.len(), size);
+    assert_eq!(token.len(), bytes);
     token
 }

@@ -264,7 +264,7 @@ fn members(site: &Site, place: Place, cases: &mut Cases) {
 fn duplicates(site: &Site, place: Place, cases: &mut Cases) {
     let good = place.good(site);
     for name in good.names() {
-        let escaped: String = name.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+        let escaped = name.bytes().fold(String::new(), |text, byte| text + &format!("\\u{byte:04x}"));
         let half = format!("{}\\u{:04X}", &name[..name.len() - 1], name.as_bytes()[name.len() - 1]);
         for (spelling, second) in [("plain", &name), ("escaped", &escaped), ("half escaped", &half)] {
             for value in [good.raw(&name), "null", "{}"] {

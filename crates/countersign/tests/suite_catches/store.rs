@@ -151,7 +151,7 @@ impl BrokenStore {
     fn user(&self, user: &UserKey) -> UserKey {
         match user {
             UserKey::Text(text) if self.is(Fault::UserIdsTruncated) => UserKey::Text(text.chars().take(80).collect()),
-            UserKey::Int(id) if self.is(Fault::UserIdsTruncated) => UserKey::Int(i64::from(*id as i32)),
+            UserKey::Int(id) if self.is(Fault::UserIdsTruncated) => UserKey::Int(*id % (1 << 31)),
             user => user.clone(),
         }
     }
