@@ -146,7 +146,7 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
         // By its id, since a refresh may have put another token in this one's place.
         match sessions.end(*session, Some(user)).await? {
             Destroyed::AlreadyInvalid => sessions.end_of(refresh).await,
-            ended => Ok(ended),
+            Destroyed::Revoked => Ok(Destroyed::Revoked),
         }
     }
 
