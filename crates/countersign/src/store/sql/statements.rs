@@ -273,7 +273,7 @@ mod tests {
             &all.remove_user.script,
             &all.sweep,
         ];
-        let steps = scripts.into_iter().flat_map(super::super::dialect::Script::steps);
+        let steps = scripts.into_iter().flat_map(Script::steps);
         let mut seen = 0;
         for statement in steps.chain([&all.find_access, &all.find_refresh, &all.sessions]) {
             let explain = Statement::new(Dialect::Sqlite, &format!("EXPLAIN QUERY PLAN {}", statement.text()));
