@@ -3,6 +3,9 @@
 
 #![cfg(feature = "jwt")]
 #![allow(
+    clippy::similar_names,
+    clippy::maybe_infinite_iter,
+    clippy::format_collect,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -1,7 +1,14 @@
 //! The suites are worth what they catch: each fault here breaks one clause of a contract in an otherwise good store,
 //! and the case that checks this clause must say so.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "test code"
+)]
 
 mod denylist;
 mod store;
