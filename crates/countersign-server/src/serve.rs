@@ -2,20 +2,23 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
+use hyper::rt::{Sleep, Timer};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::config::Limits;
@@ -82,10 +85,10 @@ async fn drain(open: GracefulShutdown, limit: Duration, stop: &Stop) {
 async fn connection(stream: TcpStream, peer: Peer, router: Router, limits: Limits, watcher: Watcher) {
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
-    let (active, activity) = watch::channel(0_usize);
-    let active = Arc::new(active);
+    let activity = Arc::new(Activity::new(limits));
+    let watched = Arc::clone(&activity);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let busy = Busy::new(Arc::clone(&active));
+        let busy = Busy::new(Arc::clone(&activity));
         let mut request: Request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(peer);
         let answer = router.clone().oneshot(request);
@@ -95,7 +98,7 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, limits: Limit
             answer
         }
     });
-    let builder = builder(limits);
+    let builder = builder(limits, HeadTimer(Arc::clone(&watched)));
     let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
     tokio::select! {
         ended = connection => {
@@ -105,7 +108,7 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, limits: Limit
                 tracing::debug!(event = "connection_failed", kind);
             }
         }
-        () = idled_out(activity, limits) => tracing::debug!(event = "connection_idle"),
+        () = watched.idled_out() => tracing::debug!(event = "connection_idle"),
     }
 }
 
@@ -121,11 +124,11 @@ fn kind(error: &hyper::Error) -> &'static str {
     }
 }
 
-fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
+fn builder(limits: Limits, heads: HeadTimer) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
+        .timer(heads)
         .header_read_timeout(limits.header_time)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS);
@@ -139,38 +142,107 @@ fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
+/// When a connection's time is over.
+struct Activity {
+    state: Mutex<State>,
+    limits: Limits,
+}
+
+struct State {
+    answering: usize,
+    idle_at: Instant,
+    head_by: Option<Instant>,
+}
+
+impl Activity {
+    /// Before the first request, patience is the head's: a silent or dripping client leaves soon.
+    fn new(limits: Limits) -> Self {
+        let idle_at = Instant::now() + limits.header_time;
+        Self { state: Mutex::new(State { answering: 0, idle_at, head_by: None }), limits }
+    }
+
+    /// Ends when the connection has carried no request for its time, or a head is overdue. It looks again when that may
+    /// be, and not with each request: to set a timer and to wake a task costs about as much as a small answer.
+    async fn idled_out(&self) {
+        loop {
+            let now = Instant::now();
+            // Whatever happens meanwhile, no time is over before then.
+            let later = now + self.limits.idle_time.min(self.limits.header_time);
+            let end = self.state().end().unwrap_or(later);
+            if end <= now {
+                return;
+            }
+            tokio::time::sleep_until(end.min(later)).await;
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(usize) -> usize) {
+        let mut state = self.state();
+        state.answering = change(state.answering);
+        state.idle_at = Instant::now() + self.limits.idle_time;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn end(&self) -> Option<Instant> {
+        let idle_at = (self.answering == 0).then_some(self.idle_at);
+        idle_at.into_iter().chain(self.head_by).min()
+    }
+}
+
+/// Hyper's timer for heads. It notes by when one is due, and leaves the waiting to [`Activity::idled_out`].
+struct HeadTimer(Arc<Activity>);
+
+impl Timer for HeadTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        self.sleep_until(Timer::now(self) + duration)
+    }
+
+    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
+        self.0.state().head_by = Some(deadline.into());
+        Box::pin(HeadDue(Arc::clone(&self.0)))
+    }
+
+    fn now(&self) -> std::time::Instant {
+        Instant::now().into_std()
+    }
+}
+
+/// Lasts until hyper has the head and drops it.
+struct HeadDue(Arc<Activity>);
+
+impl Future for HeadDue {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+impl Sleep for HeadDue {}
+
+impl Drop for HeadDue {
+    fn drop(&mut self) {
+        self.0.state().head_by = None;
+    }
+}
+
 /// Counts a request as being answered until it is dropped.
-struct Busy(Arc<watch::Sender<usize>>);
+struct Busy(Arc<Activity>);
 
 impl Busy {
-    fn new(active: Arc<watch::Sender<usize>>) -> Self {
-        active.send_modify(|count| *count = count.saturating_add(1));
-        Self(active)
+    fn new(activity: Arc<Activity>) -> Self {
+        activity.change(|answering| answering.saturating_add(1));
+        Self(activity)
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count = count.saturating_sub(1));
-    }
-}
-
-/// Ends when the connection has carried no request for its time: the head's time at first, so that a silent or
-/// dripping client leaves soon, and the idle time between requests.
-async fn idled_out(mut activity: watch::Receiver<usize>, limits: Limits) {
-    let mut patience = limits.header_time;
-    loop {
-        let idle = *activity.borrow_and_update() == 0;
-        let changed = if idle {
-            let Ok(changed) = tokio::time::timeout(patience, activity.changed()).await else { return };
-            changed
-        } else {
-            activity.changed().await
-        };
-        if changed.is_err() {
-            // The service is gone, so the connection is ending by itself.
-            std::future::pending::<()>().await;
-        }
-        patience = limits.idle_time;
+        self.0.change(|answering| answering.saturating_sub(1));
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub use transaction::SqliteTransaction;
@@ -74,7 +75,7 @@ impl SqliteDriver {
     pub fn in_memory(options: &DatabaseOptions) -> Result<Self, ConfigError> {
         let unusable = |problem: String| ConfigError::new("database_url", problem, "give the process more memory");
         let connection = Connection::open_in_memory().map_err(|error| unusable(error.to_string()))?;
-        connection.set_prepared_statement_cache_capacity(PREPARED);
+        keep_prepared(&connection).map_err(|error| unusable(error.to_string()))?;
         connection.pragma_update(None, "foreign_keys", true).map_err(|error| unusable(error.to_string()))?;
         let connection = Arc::new(Mutex::new(connection));
         let writer = Writer::start(Arc::clone(&connection), None).map_err(|error| unusable(error.to_string()))?;
@@ -166,7 +167,7 @@ fn open_writable(path: &Path, timeout: Duration) -> rusqlite::Result<Connection>
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(timeout)?;
-    connection.set_prepared_statement_cache_capacity(PREPARED);
+    keep_prepared(&connection)?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -177,8 +178,15 @@ fn open_readable(path: &Path, timeout: Duration) -> rusqlite::Result<Connection>
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(timeout)?;
-    connection.set_prepared_statement_cache_capacity(PREPARED);
+    keep_prepared(&connection)?;
     Ok(connection)
+}
+
+/// Keeps statements prepared. Without the stability guarantee SQLite plans most of ours anew each time a value is bound,
+/// which costs more than to run them.
+fn keep_prepared(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 /// No code panics while it holds one of these locks.
