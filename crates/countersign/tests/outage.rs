@@ -1,7 +1,15 @@
 //! The database goes away and comes back (SECURITY rows F-03, F-12, F-14, F-15, F-17; promises P6 and P11).
 
 #![cfg(all(feature = "postgres", feature = "mysql"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::items_after_statements,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "test code"
+)]
 
 mod common;
 

@@ -1,7 +1,14 @@
 //! Promise P1 on each database: of the many that present one refresh token at once, one gets a successor.
 
 #![cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "test code"
+)]
 
 mod common;
 

@@ -1,7 +1,7 @@
+use countersign::Failure;
 use countersign::denylist::MemoryDenylist;
 use countersign::store::MemoryStore;
 use countersign::testing::{DenylistSuite, SuiteReport, TokenStoreSuite};
-use countersign::{ConfigError, Failure};
 
 pub(crate) async fn tokens() -> SuiteReport {
     TokenStoreSuite::new("memory", |_user_ids| async { Ok::<_, Failure>(MemoryStore::new()) }).run().await
