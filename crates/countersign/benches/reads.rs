@@ -4,6 +4,7 @@
 //! callers, medians of alternating rounds. Server and callers share the machine, so compare ratios.
 
 #![allow(
+    clippy::unused_async,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -3,6 +3,7 @@
 
 #![cfg(feature = "postgres")]
 #![allow(
+    clippy::cast_possible_wrap,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
