@@ -170,6 +170,7 @@ impl Row {
 }
 
 /// A moment as SQLite keeps it: `YYYY-MM-DD HH:MM:SS.ffffff` in UTC.
+#[cfg(any(feature = "sqlite", test))]
 pub(crate) fn time_text(moment: Timestamp) -> String {
     match jiff::Timestamp::from_microsecond(moment.as_micros()) {
         Ok(moment) => moment.strftime("%Y-%m-%d %H:%M:%S.%6f").to_string(),

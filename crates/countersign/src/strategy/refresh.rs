@@ -231,8 +231,11 @@ impl<S: TokenStore> Sessions<S> {
         }
     }
 
-    /// The session that a refresh token belongs to, expired or not.
-    pub(super) async fn session_of(&self, refresh: &PlainToken) -> Result<Option<SessionId>, Failure> {
+    /// The session that a refresh token belongs to, expired or not; `None` when it is unknown or belongs to none.
+    ///
+    /// # Errors
+    /// [`Failure`] when the store can't be asked.
+    pub async fn session_of(&self, refresh: &PlainToken) -> Result<Option<SessionId>, Failure> {
         if self.format.check(TokenKind::Refresh, refresh).is_err() {
             return Ok(None);
         }

@@ -25,6 +25,7 @@ impl<C> Pool<C> {
     }
 
     /// Closes all idle connections.
+    #[cfg(feature = "mysql")]
     pub(super) fn clear(&self) {
         let idle = std::mem::take(&mut *self.lock());
         drop(idle);
