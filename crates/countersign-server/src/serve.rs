@@ -86,7 +86,7 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, limits: Limit
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let activity = Arc::new(Activity::new(limits));
-    let watched = Arc::clone(&activity);
+    let until_idle = Arc::clone(&activity);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let busy = Busy::new(Arc::clone(&activity));
         let mut request: Request = request.map(axum::body::Body::new);
@@ -98,7 +98,7 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, limits: Limit
             answer
         }
     });
-    let builder = builder(limits, HeadTimer(Arc::clone(&watched)));
+    let builder = builder(limits, HeadTimer(Arc::clone(&until_idle)));
     let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
     tokio::select! {
         ended = connection => {
@@ -108,7 +108,7 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, limits: Limit
                 tracing::debug!(event = "connection_failed", kind);
             }
         }
-        () = watched.idled_out() => tracing::debug!(event = "connection_idle"),
+        () = until_idle.idled_out() => tracing::debug!(event = "connection_idle"),
     }
 }
 
