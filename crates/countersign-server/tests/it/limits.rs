@@ -47,6 +47,16 @@ async fn an_idle_connection_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_later_head_has_no_more_time_than_the_first() {
+    let server = Place::new(Vec::new()).with("HEADER_TIMEOUT", "1s").with("IDLE_TIMEOUT", "1h").start();
+    let mut connection = silent(&server);
+    connection.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /healthz HTTP/1.1\r\nx-drip: ").unwrap();
+    let mut answers = Vec::new();
+    connection.read_to_end(&mut answers).unwrap();
+    assert!(answers.starts_with(b"HTTP/1.1 200"), "the first is answered, and the second was never whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn connections_beyond_the_limit_are_closed_at_once() {
     let server = Place::new(Vec::new()).with("MAX_CONNECTIONS", "8").with("HEADER_TIMEOUT", "30s").start();
     let held: Vec<TcpStream> = (0..8).map(|_| silent(&server)).collect();
