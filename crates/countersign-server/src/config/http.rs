@@ -64,7 +64,7 @@ const IDLE_TIMEOUT: Setting = Setting {
     kind: Kind::Plain,
     default: "60s",
     form: "TIME",
-    help: "How long a connection may lie idle between requests.",
+    help: "How long a connection may lie idle between requests; over HTTP/1 the header timeout ends it where that is shorter.",
 };
 const REQUEST_TIMEOUT: Setting = Setting {
     key: "request_timeout",
