@@ -3,7 +3,6 @@
 
 #![cfg(feature = "postgres")]
 #![allow(
-    clippy::cast_possible_wrap,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -13,27 +12,15 @@
     reason = "test code"
 )]
 
+mod original;
+
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
-use std::sync::Arc;
 
-use async_trait::async_trait;
-use countersign::store::sql::{
-    Database, DatabaseOptions, DatabaseTokenModels, Driver, Migrator, SqlStore, Statement, UserTable,
-};
-use countersign::store::{Row, Value};
-use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{
-    Answer, Clock, Failure, PlainToken, Profile, RefreshableStrategy, Refusal, Rotation, Secret, Strategy, Timestamp,
-    User, UserKeyKind, UserManager,
-};
+use countersign::store::sql::{Database, DatabaseOptions, Migrator};
+use countersign::{PlainToken, Refusal, Strategy, UserKeyKind};
 use testbed::Postgres;
-use uuid::Uuid;
 
-/// What we do otherwise on purpose: the operation, the row, whether legacy rows are accepted (`None`: either), our
-/// refusal, how many rows are left, and why.
-type Difference = (&'static str, &'static str, Option<bool>, Refusal, i64, &'static str);
+use crate::original::{Account, Difference, Users, file, judge, present, stored, strategy};
 
 const DIFFERENCES: [Difference; 5] = [
     ("db_rotate", "valid-inactive-user", None, Refusal::UserInactive, 1, "an inactive user's session isn't continued"),
@@ -50,53 +37,6 @@ const DIFFERENCES: [Difference; 5] = [
     ),
 ];
 
-fn file(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)).unwrap()
-}
-
-#[derive(Debug)]
-struct At(Timestamp);
-
-impl Clock for At {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
-
-#[derive(Debug)]
-struct Account {
-    id: Uuid,
-    active: bool,
-}
-
-impl User for Account {
-    type Id = Uuid;
-
-    fn id(&self) -> &Uuid {
-        &self.id
-    }
-
-    fn is_active(&self) -> bool {
-        self.active
-    }
-}
-
-/// The original's table of users.
-struct Users(Database);
-
-#[async_trait]
-impl UserManager<Account> for Users {
-    async fn get(&self, id: &Uuid) -> Result<Option<Account>, Failure> {
-        let find = Statement::new(self.0.dialect(), "SELECT is_active FROM \"user\" WHERE id = ?1");
-        let rows = self.0.fetch(&find, &[Value::Uuid(*id)]).await?;
-        Ok(rows.first().map(|row| Account { id: *id, active: row.bool(0).unwrap() }))
-    }
-
-    fn read_joined(&self, row: &Row) -> Option<Result<Account, Failure>> {
-        Some(Ok(Account { id: row.uuid(0).unwrap().unwrap(), active: row.bool(1).unwrap() }))
-    }
-}
-
 /// The original's database as it left it, with our columns added.
 struct Original {
     url: String,
@@ -112,79 +52,26 @@ impl Original {
         Self { url, database }
     }
 
-    fn strategy(&self, secret: &str, case: &serde_json::Value) -> DatabaseTokenStrategy<SqlStore> {
-        let users = UserTable { table: "user".into(), id: "id".into(), columns: vec!["id".into(), "is_active".into()] };
-        let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users).unwrap();
-        let now = Timestamp::from_micros((case["now"].as_f64().unwrap() * 1e6).round() as i64);
-        DatabaseTokenStrategy::builder(SqlStore::new(self.database.driver(), models))
-            .token_hash_secret(&Secret::new("token_hash_secret", secret).unwrap())
-            .accept_legacy_plaintext_tokens(case["accept_legacy"].as_bool().unwrap_or(false))
-            .profile(Profile::LitestarAuth)
-            .clock(Arc::new(At(now)))
-            .build()
-            .unwrap()
-    }
-
     fn tokens(&self, table: &str) -> Vec<String> {
         let rows = Postgres::execute(&self.url, &format!("SELECT token FROM {table} ORDER BY token COLLATE \"C\""));
         rows.lines().map(str::to_owned).collect()
     }
 }
 
-/// How the file says that a row is stored.
-fn stored(vectors: &serde_json::Value, table: &str, case: &serde_json::Value) -> String {
-    let rows = vectors["rows"][table].as_array().unwrap();
-    let row = rows.iter().find(|row| row["name"] == case["row"]);
-    row.map_or_else(|| case["token"].as_str().unwrap().to_owned(), |row| row["stored"].as_str().unwrap().to_owned())
-}
-
 /// Checks one case; which difference it showed, if any.
 async fn check(vectors: &serde_json::Value, secret: &str, case: &serde_json::Value) -> Option<usize> {
     let original = Original::load().await;
-    let strategy = original.strategy(secret, case);
-    let users = Users(original.database.clone());
-    let token = PlainToken::new(case["token"].as_str().unwrap());
-    let op = case["op"].as_str().unwrap();
-    let (table, outcome) = if op == "db_read" {
-        let outcome = match strategy.read_token(Some(&token), &users).await.unwrap() {
-            Answer::Accepted(accepted) => Ok((accepted.user.id, None)),
-            Answer::Refused(refusal) => Err(refusal),
-            Answer::NotOffered => panic!("it was offered"),
-        };
-        ("access", outcome)
-    } else {
-        (
-            "refresh",
-            match strategy.rotate_refresh_token(&token, &users).await.unwrap() {
-                Rotation::Rotated { user, issued } => Ok((user.id, Some(issued.token.expose().len()))),
-                Rotation::Refused(refusal) => Err(refusal),
-            },
-        )
-    };
+    let (table, outcome) = present(&original.database, secret, case).await;
     let stored = stored(vectors, table, case);
     let left = original.tokens(&format!("{table}_token")).iter().filter(|token| **token == stored).count();
     let left = i64::try_from(left).unwrap();
-    let difference = DIFFERENCES.iter().position(|(difference, row, legacy, ..)| {
-        op == *difference && case["row"] == *row && legacy.is_none_or(|legacy| case["accept_legacy"] == legacy)
-    });
-    if let Some(index) = difference {
-        let (_, _, _, refusal, rows, why) = DIFFERENCES[index];
-        assert_eq!((outcome, left), (Err(refusal), rows), "{case}: {why}");
-        return difference;
-    }
-    let expected = case["expect"]["id"].as_str().map(|id| id.parse::<Uuid>().unwrap());
-    assert_eq!(outcome.as_ref().ok().map(|(id, _)| *id), expected, "{case}: {outcome:?}");
-    if let Ok((_, Some(length))) = outcome {
-        assert_eq!(Some(length as u64), case["expect"]["new_token_length"].as_u64(), "{case}");
-    }
-    assert_eq!(case["row_left_after"].as_i64(), Some(left), "{case}");
-    None
+    judge(&DIFFERENCES, case, &outcome, left)
 }
 
 async fn clean_up(secret: &str, case: &serde_json::Value) {
     for batch in [1, 1000] {
         let original = Original::load().await;
-        let deleted = original.strategy(secret, case).cleanup_expired(batch, &mut |_| ()).await.unwrap();
+        let deleted = strategy(&original.database, secret, case).cleanup_expired(batch, &mut |_| ()).await.unwrap();
         assert_eq!(case["expect"]["deleted"].as_u64(), Some(deleted), "{case}");
         for table in ["access_token", "refresh_token"] {
             let mut expected: Vec<_> =
@@ -217,7 +104,7 @@ async fn the_original_can_go_on_writing() {
     let all: serde_json::Value = serde_json::from_str(&file("vectors.json")).unwrap();
     let original = Original::load().await;
     let case = serde_json::json!({ "now": all["reference_now"] });
-    let strategy = original.strategy(all["hash_secret"].as_str().unwrap(), &case);
+    let strategy = strategy(&original.database, all["hash_secret"].as_str().unwrap(), &case);
     let users = Users(original.database.clone());
     let row = &all["postgres"]["rows"]["access"][0];
     let (stored, raw, user) =
