@@ -127,5 +127,5 @@ pub use problem::Problem;
 pub use profile::Profile;
 pub use secret::{MIN_SECRET_LENGTH, Secret};
 pub use strategy::{RefreshableStrategy, Strategy};
-pub use token::{Digest, DigestKeyRing, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
+pub use token::{Digest, DigestKeyRing, Locator, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
 pub use user::{User, UserId, UserKey, UserKeyKind, UserManager};

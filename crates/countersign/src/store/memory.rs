@@ -12,7 +12,7 @@ use crate::store::{
     AccessRecord, JoinedUser, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
     TokenStore,
 };
-use crate::token::StoredToken;
+use crate::token::{Locator, StoredToken};
 use crate::user::UserKey;
 
 /// A store that forgets everything when the process ends.
@@ -142,9 +142,9 @@ impl TokenStore for MemoryStore {
         Ok(found && refresh.remove(token.as_str()).is_some())
     }
 
-    async fn end_session(&self, session: SessionId, owner: Option<&UserKey>) -> Result<u64, Failure> {
-        let ends = |at: Option<SessionId>, user: &UserKey| at == Some(session) && is_owner(owner, user);
-        Ok(self.tables().remove(|row| ends(row.session, &row.user), |row| ends(row.session, &row.user)))
+    async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
+        let ends = |at: Option<SessionId>, user: &UserKey| at == Some(session) && user == owner;
+        Ok(self.tables().remove(|row| ends(row.session, &row.user), |row| ends(row.session, &row.user)) > 0)
     }
 
     async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
@@ -172,6 +172,10 @@ impl TokenStore for MemoryStore {
             is_over(row.expires_at, row.created_at, limit.refresh_created)
         });
         Ok(Swept { access, refresh, more: more_access || more_refresh })
+    }
+
+    fn locator(&self, _user: &UserKey, _session: Option<SessionId>) -> Option<Locator> {
+        None
     }
 
     async fn ping(&self) -> Result<(), Failure> {

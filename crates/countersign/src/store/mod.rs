@@ -18,7 +18,7 @@ pub use record::{
 
 use crate::answer::SessionId;
 use crate::error::Failure;
-use crate::token::StoredToken;
+use crate::token::{Locator, StoredToken};
 use crate::user::UserKey;
 
 /// Keeps tokens. What every store promises:
@@ -31,6 +31,8 @@ use crate::user::UserKey;
 /// - **Absent is a value.** `None`, `false` and `0` are answers; an error means the store could not be asked (P6).
 /// - **Reads never write** (P8), and never judge: an expired row is returned as it is.
 /// - **No own clock.** Every time is an argument (P10).
+///
+/// - **One refresh token per session.** A session is opened by the refresh token that names it first, and ends as a whole.
 ///
 /// The suite in [`testing`](crate::testing) checks these clauses against any implementation.
 #[async_trait]
@@ -58,17 +60,23 @@ pub trait TokenStore: Send + Sync {
     /// it is that user's.
     async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure>;
 
-    /// Removes every token of a session; how many there were. With an `owner`, only if the session is that user's.
-    async fn end_session(&self, session: SessionId, owner: Option<&UserKey>) -> Result<u64, Failure>;
+    /// Ends a session of `owner`, so that none of its tokens is found any more. `false` when that user has no such
+    /// session.
+    async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure>;
 
     /// The sessions of a user that have a refresh token, in the order of their ids, from after `page.after` on.
     async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure>;
 
-    /// Removes every token of a user; how many there were.
+    /// Removes every token of a user; how many there were, those included that had ended and were still kept.
     async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure>;
 
-    /// Removes expired tokens, at most `limit.rows` of each kind, and says whether more are left.
+    /// Removes expired tokens, at most `limit.rows` of each kind, and says whether more are left. A store whose records
+    /// leave by themselves once they have ended has nothing to do here.
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure>;
+
+    /// What the text of a token of `user`, in `session` or outside of sessions, must carry for this store to find it;
+    /// `None` when its digest is enough. Records are kept under the digest of that text, and asked for by it.
+    fn locator(&self, user: &UserKey, session: Option<SessionId>) -> Option<Locator>;
 
     /// Asks whether the store answers.
     async fn ping(&self) -> Result<(), Failure>;

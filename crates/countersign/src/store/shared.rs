@@ -9,7 +9,7 @@ use crate::error::Failure;
 use crate::store::{
     AccessRecord, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept, TokenStore,
 };
-use crate::token::StoredToken;
+use crate::token::{Locator, StoredToken};
 use crate::user::UserKey;
 
 #[async_trait]
@@ -42,7 +42,7 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).remove_refresh(token, owner).await
     }
 
-    async fn end_session(&self, session: SessionId, owner: Option<&UserKey>) -> Result<u64, Failure> {
+    async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         (**self).end_session(session, owner).await
     }
 
@@ -56,6 +56,10 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
 
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
         (**self).sweep(limit).await
+    }
+
+    fn locator(&self, user: &UserKey, session: Option<SessionId>) -> Option<Locator> {
+        (**self).locator(user, session)
     }
 
     async fn ping(&self) -> Result<(), Failure> {

@@ -142,7 +142,7 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
     }
 
     async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure> {
-        let (issued, record) = self.sessions.access_token(&user.id().to_key(), None, None, self.sessions.now())?;
+        let (issued, record) = self.sessions.loose_access(&user.id().to_key())?;
         self.sessions.store().insert_access(&record).await?;
         Ok(issued)
     }
@@ -217,7 +217,7 @@ impl<U: User, S: TokenStore> RefreshableStrategy<U> for DatabaseTokenStrategy<S>
     }
 
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
-        self.sessions.end(session, Some(&user.to_key())).await
+        self.sessions.end(session, &user.to_key()).await
     }
 }
 

@@ -11,7 +11,7 @@ use crate::error::{ConfigError, Failure, Refusal};
 use crate::policy::Lifetimes;
 use crate::profile::Profile;
 use crate::store::{NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept, TokenStore};
-use crate::token::{DigestKeyRing, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
+use crate::token::{DigestKeyRing, Locator, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
 use crate::user::UserKey;
 
 /// The page's default for `token_bytes`.
@@ -64,6 +64,8 @@ pub struct Grant {
     pub user: UserKey,
     /// The session.
     pub session: SessionId,
+    /// What the tokens' text says of where the store keeps them.
+    pub locator: Option<Locator>,
     /// When the session ends whatever happens.
     pub session_end: Option<Timestamp>,
     /// When the tokens are issued.
@@ -142,7 +144,8 @@ impl<S: TokenStore> Sessions<S> {
     pub fn begin(&self, user: UserKey) -> Result<Grant, Failure> {
         let issued_at = self.clock.now();
         let session = SessionId::generate(&*self.entropy)?;
-        Ok(Grant { user, session, session_end: self.lifetimes.session_end(issued_at), issued_at })
+        let locator = self.store.locator(&user, Some(session));
+        Ok(Grant { user, session, locator, session_end: self.lifetimes.session_end(issued_at), issued_at })
     }
 
     /// Opens the session: records its first refresh token.
@@ -184,7 +187,12 @@ impl<S: TokenStore> Sessions<S> {
             None => SessionId::generate(&*self.entropy)?,
         };
         let session_end = record.session_expires_at.or_else(|| self.lifetimes.session_end(now));
-        Ok(Ok(Found { presented, grant: Grant { user: record.user, session, session_end, issued_at: now } }))
+        // The successor stays where the presented token is, whichever key named the place.
+        let locator = match presented.locator() {
+            Some(locator) => Some(locator.with_session(Some(session))),
+            None => self.store.locator(&record.user, Some(session)),
+        };
+        Ok(Ok(Found { presented, grant: Grant { user: record.user, session, locator, session_end, issued_at: now } }))
     }
 
     /// Exchanges a refresh token for its successor. However many callers found the same token, one is answered with
@@ -208,12 +216,12 @@ impl<S: TokenStore> Sessions<S> {
         Ok(self.exchange(found, record, Some(access_record)).await?.map(|()| pair))
     }
 
-    /// Ends a session, its access tokens included. With an `owner`, only if it is that user's.
+    /// Ends a session of `owner`, its access tokens included.
     ///
     /// # Errors
     /// [`Failure`] when that could not be recorded.
-    pub async fn end(&self, session: SessionId, owner: Option<&UserKey>) -> Result<Destroyed, Failure> {
-        Ok(destroyed(self.store.end_session(session, owner).await? > 0))
+    pub async fn end(&self, session: SessionId, owner: &UserKey) -> Result<Destroyed, Failure> {
+        Ok(destroyed(self.store.end_session(session, owner).await?))
     }
 
     /// Ends the session that a refresh token belongs to, expired or not.
@@ -226,20 +234,21 @@ impl<S: TokenStore> Sessions<S> {
         }
         match self.look_up(refresh).await? {
             None => Ok(Destroyed::AlreadyInvalid),
-            Some((_, RefreshRecord { session: Some(session), .. })) => self.end(session, None).await,
+            Some((_, RefreshRecord { session: Some(session), user, .. })) => self.end(session, &user).await,
             Some((stored, _)) => Ok(destroyed(self.store.remove_refresh(&stored, None).await?)),
         }
     }
 
-    /// The session that a refresh token belongs to, expired or not; `None` when it is unknown or belongs to none.
+    /// The session that a refresh token belongs to and whose it is, expired or not; `None` when the token is unknown or
+    /// belongs to none.
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked.
-    pub async fn session_of(&self, refresh: &PlainToken) -> Result<Option<SessionId>, Failure> {
+    pub async fn session_of(&self, refresh: &PlainToken) -> Result<Option<(SessionId, UserKey)>, Failure> {
         if self.format.check(TokenKind::Refresh, refresh).is_err() {
             return Ok(None);
         }
-        Ok(self.look_up(refresh).await?.and_then(|(_, record)| record.session))
+        Ok(self.look_up(refresh).await?.and_then(|(_, record)| Some((record.session?, record.user))))
     }
 
     /// The sessions of a user.
@@ -310,7 +319,7 @@ impl<S: TokenStore> Sessions<S> {
     }
 
     fn new_refresh(&self, grant: &Grant) -> Result<(IssuedToken, NewRefresh), Failure> {
-        let token = self.format.generate(TokenKind::Refresh, &*self.entropy)?;
+        let token = self.format.generate(TokenKind::Refresh, grant.locator, &*self.entropy)?;
         let expires_at = self.lifetimes.refresh_end(grant.issued_at, grant.session_end);
         let record = NewRefresh {
             digest: self.digests.digest(&token),
@@ -324,18 +333,24 @@ impl<S: TokenStore> Sessions<S> {
     }
 
     fn new_access(&self, grant: &Grant) -> Result<(IssuedToken, NewAccess), Failure> {
-        self.access_token(&grant.user, Some(grant.session), grant.session_end, grant.issued_at)
+        let session = (grant.session, grant.session_end);
+        self.access_token(&grant.user, grant.locator, Some(session), grant.issued_at)
     }
 
-    /// An access token of `user`, and its record.
-    pub(super) fn access_token(
+    /// An access token of `user` that belongs to no session, and its record.
+    pub(super) fn loose_access(&self, user: &UserKey) -> Result<(IssuedToken, NewAccess), Failure> {
+        self.access_token(user, self.store.locator(user, None), None, self.now())
+    }
+
+    fn access_token(
         &self,
         user: &UserKey,
-        session: Option<SessionId>,
-        session_end: Option<Timestamp>,
+        locator: Option<Locator>,
+        session: Option<(SessionId, Option<Timestamp>)>,
         issued_at: Timestamp,
     ) -> Result<(IssuedToken, NewAccess), Failure> {
-        let token = self.format.generate(TokenKind::Access, &*self.entropy)?;
+        let token = self.format.generate(TokenKind::Access, locator, &*self.entropy)?;
+        let (session, session_end) = session.map_or((None, None), |(session, end)| (Some(session), end));
         let expires_at = self.lifetimes.access_end(issued_at, session_end);
         let record = NewAccess {
             digest: self.digests.digest(&token),

@@ -10,23 +10,42 @@ use subtle::ConstantTimeEq;
 
 use crate::error::ConfigError;
 use crate::secret::Secret;
-use crate::token::PlainToken;
+use crate::token::{Locator, PlainToken};
+use crate::user::UserKey;
 
-/// HMAC-SHA-256 of a token's text, as 64 lower-case hexadecimal digits: the original's stored form, digit for digit.
+/// HMAC-SHA-256 of a token's text, as 64 lower-case hexadecimal digits: the original's stored form, digit for digit. It
+/// also keeps what the text said of its place, for stores that go by it.
 #[derive(Clone)]
-pub struct Digest([u8; 64]);
+pub struct Digest {
+    digits: [u8; 64],
+    locator: Option<Locator>,
+}
 
 impl Digest {
     /// The 64 digits.
     pub fn as_str(&self) -> &str {
         // The array is written by the hexadecimal encoder alone, so this is always text.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.digits).unwrap_or_default()
+    }
+
+    /// Where the token's record lies, if its text says so.
+    pub const fn locator(&self) -> Option<Locator> {
+        self.locator
     }
 }
 
+#[cfg(feature = "testing")]
+impl Digest {
+    /// The same digest of a text that names this place.
+    pub(crate) fn located(self, locator: Option<Locator>) -> Self {
+        Self { locator, ..self }
+    }
+}
+
+/// The digits alone: they are of the whole text.
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.digits.ct_eq(&other.digits).into()
     }
 }
 
@@ -58,6 +77,14 @@ impl StoredToken {
         }
     }
 
+    /// Where the token's record lies, if its text says so.
+    pub const fn locator(&self) -> Option<Locator> {
+        match self {
+            Self::Digest(digest) => digest.locator(),
+            Self::LegacyPlaintext(_) => None,
+        }
+    }
+
     /// `token` as a legacy row would hold it; `None` when it has the form of a digest, in either case of letters.
     pub(crate) fn legacy_plaintext(token: &PlainToken) -> Option<Self> {
         let text = token.expose();
@@ -77,7 +104,11 @@ impl From<Digest> for StoredToken {
 struct DigestKey {
     id: Arc<str>,
     mac: Hmac<Sha256>,
+    owners: Hmac<Sha256>,
 }
+
+/// Derives the key of owners' tags: one secret, one purpose.
+const OWNERS: &[u8] = b"countersign: the owner of a token";
 
 impl DigestKey {
     fn new(id: &str, secret: &Secret) -> Result<Self, ConfigError> {
@@ -86,8 +117,10 @@ impl DigestKey {
         if !fits {
             return Err(unusable("is empty, too long, or has characters that logs can't show"));
         }
-        let mac = Hmac::new_from_slice(secret.expose().as_bytes()).map_err(|_| unusable("has an unusable secret"))?;
-        Ok(Self { id: id.into(), mac })
+        let keyed = |key: &[u8]| Hmac::new_from_slice(key).map_err(|_| unusable("has an unusable secret"));
+        let mac: Hmac<Sha256> = keyed(secret.expose().as_bytes())?;
+        let owners = keyed(&mac.clone().chain_update(OWNERS).finalize().into_bytes())?;
+        Ok(Self { id: id.into(), mac, owners })
     }
 
     fn digest(&self, text: &str) -> Digest {
@@ -95,7 +128,14 @@ impl DigestKey {
         mac.update(text.as_bytes());
         let mut digits = [0; 64];
         HEXLOWER.encode_mut(&mac.finalize().into_bytes(), &mut digits);
-        Digest(digits)
+        Digest { digits, locator: Locator::of(text) }
+    }
+
+    fn owner(&self, user: &UserKey) -> [u8; 12] {
+        let subject = user.to_subject();
+        let kind = format!("{:?}", user.kind());
+        let tag = self.owners.clone().chain_update(kind).chain_update([0]).chain_update(subject).finalize();
+        tag.into_bytes().first_chunk().copied().unwrap_or_default()
     }
 }
 
@@ -154,6 +194,12 @@ impl DigestKeyRing {
     /// The digest that a new token is stored under.
     pub fn digest(&self, token: &PlainToken) -> Digest {
         self.active.digest(token.expose())
+    }
+
+    /// The tags that may stand for `user` in a [`Locator`], the active key's first: 96 bits of a keyed hash, so that
+    /// neither a token nor a store's key tells who it is.
+    pub fn owners<'a>(&'a self, user: &'a UserKey) -> impl Iterator<Item = [u8; 12]> + Send + 'a {
+        std::iter::once(&self.active).chain(&self.accepted).map(|key| key.owner(user))
     }
 
     /// Every digest that `token` may be stored under, the active key's first.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::entropy::Entropy;
 use crate::error::{ConfigError, Failure, Refusal};
 use crate::profile::Profile;
-use crate::token::{PlainToken, TokenShape};
+use crate::token::{Locator, PlainToken, TokenShape};
 
 /// The longest text that is ever looked up as an opaque token, in bytes.
 const MAX_OPAQUE_LENGTH: usize = 1024;
@@ -37,9 +37,10 @@ impl TokenKind {
 
 /// How opaque tokens are spelled.
 ///
-/// The `countersign` profile writes a prefix that tells the kind (`csa_` access, `csr_` refresh; these never change),
-/// the random bytes as unpadded base64url, and the CRC-32 of both as 8 hexadecimal digits. The `litestar-auth`
-/// profile writes the random bytes alone, as the original does, and looks up any text.
+/// The `countersign` profile writes a prefix that tells the kind (`csa_` access, `csr_` refresh; these never change), a
+/// [`Locator`] and a full stop where the store goes by it, the random bytes as unpadded base64url, and the CRC-32 of all
+/// that as 8 hexadecimal digits. The `litestar-auth` profile writes neither prefix nor checksum, as the original, and
+/// looks up any text.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenFormat {
     profile: Profile,
@@ -63,17 +64,23 @@ impl TokenFormat {
         Self { profile, token_bytes }
     }
 
-    /// Makes a new token of `kind`.
+    /// Makes a new token of `kind`, whose text names its place where the store goes by that.
     ///
     /// # Errors
     /// [`Failure`] when the entropy source can't deliver.
-    pub fn generate(&self, kind: TokenKind, entropy: &dyn Entropy) -> Result<PlainToken, Failure> {
+    pub fn generate(
+        &self,
+        kind: TokenKind,
+        locator: Option<Locator>,
+        entropy: &dyn Entropy,
+    ) -> Result<PlainToken, Failure> {
         let mut bytes = Zeroizing::new(vec![0; self.token_bytes]);
         entropy.fill(&mut bytes)?;
-        let random = Zeroizing::new(BASE64URL_NOPAD.encode(&bytes));
+        let place = locator.map(|locator| format!("{}.", locator.to_text())).unwrap_or_default();
+        let body = Zeroizing::new(place + &Zeroizing::new(BASE64URL_NOPAD.encode(&bytes)));
         Ok(match self.profile {
-            Profile::LitestarAuth => PlainToken::new(random.as_str()),
-            Profile::Countersign => PlainToken::new(with_checksum(&format!("{}{}", kind.prefix(), random.as_str()))),
+            Profile::LitestarAuth => PlainToken::new(body.as_str()),
+            Profile::Countersign => PlainToken::new(with_checksum(&format!("{}{}", kind.prefix(), body.as_str()))),
         })
     }
 
@@ -103,7 +110,12 @@ impl TokenFormat {
 
     fn is_well_formed(&self, kind: TokenKind, text: &str) -> bool {
         let Some((body, _)) = text.split_at_checked(text.len().saturating_sub(CHECKSUM_LENGTH)) else { return false };
-        let Some(random) = body.strip_prefix(kind.prefix()) else { return false };
+        let Some(rest) = body.strip_prefix(kind.prefix()) else { return false };
+        let random = match rest.split_once('.') {
+            None => rest,
+            Some((locator, random)) if Locator::parse(locator).is_some() => random,
+            Some(_) => return false,
+        };
         let bytes = BASE64URL_NOPAD.decode(random.as_bytes()).map(Zeroizing::new);
         bytes.is_ok_and(|bytes| bytes.len() == self.token_bytes) && with_checksum(body) == text
     }
@@ -122,6 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::answer::SessionId;
     use crate::entropy::SystemEntropy;
 
     fn format(profile: Profile, bytes: usize) -> TokenFormat {
@@ -133,7 +146,7 @@ mod tests {
     fn original_text_is_bare_base64url() {
         let original = format(Profile::LitestarAuth, 32);
         let tokens: HashSet<String> = (0..10_000)
-            .map(|_| original.generate(TokenKind::Access, &SystemEntropy).unwrap().expose().to_owned())
+            .map(|_| original.generate(TokenKind::Access, None, &SystemEntropy).unwrap().expose().to_owned())
             .collect();
         assert_eq!(tokens.len(), 10_000);
         let url_safe = |token: &String| token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
@@ -143,9 +156,28 @@ mod tests {
     }
 
     #[test]
+    fn a_text_names_its_place() {
+        let place = Locator::new([255; 12], None);
+        let session = SessionId::generate(&SystemEntropy).unwrap();
+        for (locator, length) in [(place, 72), (place.with_session(Some(session)), 94)] {
+            for profile in [Profile::Countersign, Profile::LitestarAuth] {
+                let format = format(profile, 32);
+                let token = format.generate(TokenKind::Refresh, Some(locator), &SystemEntropy).unwrap();
+                assert_eq!(format.check(TokenKind::Refresh, &token), Ok(()));
+                assert_eq!(Locator::of(token.expose()), Some(locator));
+                let decoration = if profile == Profile::Countersign { 0 } else { 12 };
+                assert_eq!(token.expose().len() + decoration, length);
+            }
+        }
+        for text in ["", ".", "a.b", "csa_.x", "csa_AAAA.x", "AAAAAAAAAAAAAAA=.x", "AAAAAAAAAAAAAAAAA.x"] {
+            assert_eq!(Locator::of(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn kinds_do_not_mix_and_every_altered_character_shows() {
         let ours = format(Profile::Countersign, 32);
-        let token = ours.generate(TokenKind::Access, &SystemEntropy).unwrap();
+        let token = ours.generate(TokenKind::Access, None, &SystemEntropy).unwrap();
         assert_eq!(token.expose().len(), 55);
         assert_eq!(ours.check(TokenKind::Access, &token), Ok(()));
         assert_eq!(ours.check(TokenKind::Refresh, &token), Err(Refusal::Malformed));

@@ -2,10 +2,12 @@
 
 mod digest;
 mod format;
+mod locator;
 mod plain;
 mod shape;
 
 pub use digest::{Digest, DigestKeyRing, StoredToken};
 pub use format::{TokenFormat, TokenKind};
+pub use locator::Locator;
 pub use plain::PlainToken;
 pub use shape::TokenShape;

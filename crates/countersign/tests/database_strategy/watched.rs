@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use countersign::store::{
     AccessRecord, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept, TokenStore,
 };
-use countersign::{Failure, SessionId, StoredToken, UserKey};
+use countersign::{Failure, Locator, SessionId, StoredToken, UserKey};
 
 pub(crate) struct Watched {
     inner: Arc<dyn TokenStore>,
@@ -59,7 +59,7 @@ impl TokenStore for Watched {
     async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
         self.write().remove_refresh(token, owner).await
     }
-    async fn end_session(&self, session: SessionId, owner: Option<&UserKey>) -> Result<u64, Failure> {
+    async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         self.write().end_session(session, owner).await
     }
     async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
@@ -70,6 +70,9 @@ impl TokenStore for Watched {
     }
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
         self.write().sweep(limit).await
+    }
+    fn locator(&self, user: &UserKey, session: Option<SessionId>) -> Option<Locator> {
+        self.inner.locator(user, session)
     }
     async fn ping(&self) -> Result<(), Failure> {
         self.read().ping().await

@@ -5,7 +5,7 @@ use countersign::store::{
     AccessRecord, MemoryStore, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
     TokenStore,
 };
-use countersign::{Failure, PlainToken, SessionId, StoredToken, Timestamp, UserKey};
+use countersign::{Failure, Locator, PlainToken, SessionId, StoredToken, Timestamp, UserKey, UserKeyKind};
 
 /// One broken clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,11 +279,11 @@ impl TokenStore for BrokenStore {
             return Err(Self::unknown());
         }
         let long_over = |end: Option<Timestamp>| end.is_some_and(|end| end.as_unix_seconds() < 1_700_000_000);
-        if let Some(RefreshRecord { session: Some(session), expires_at, .. }) = &found
+        if let Some(RefreshRecord { session: Some(session), user, expires_at, .. }) = &found
             && self.is(Fault::ReadsRemoveExpiredRefresh)
             && long_over(*expires_at)
         {
-            self.inner.end_session(*session, None).await?;
+            self.inner.end_session(*session, user).await?;
         }
         Ok(found)
     }
@@ -344,6 +344,10 @@ impl TokenStore for BrokenStore {
             Fault::ExpiredNotRotated if before.is_some_and(|old| old.expires_at < Some(rotate.created_at)) => {
                 Ok(Rotated::Gone)
             }
+            Fault::AccessOutlivesSession => {
+                let access = rotate.access.clone().map(|access| NewAccess { session: None, ..access });
+                self.inner.rotate(&Rotate { access, ..rotate.clone() }).await
+            }
             Fault::RotateNeedsAccess if rotate.access.is_none() => Ok(Rotated::Gone),
             Fault::TakenSuccessorLosesToken => {
                 let outcome = self.inner.rotate(rotate).await;
@@ -384,20 +388,21 @@ impl TokenStore for BrokenStore {
         let found = self.inner.find_refresh(token).await?;
         match (self.fault, found) {
             (Fault::LooseOwnerIgnored, _) => self.inner.remove_refresh(token, None).await,
-            (Fault::RemovesRefreshOfSessions, Some(RefreshRecord { session: Some(session), .. })) => {
-                Ok(self.inner.end_session(session, owner).await? > 0)
+            (Fault::RemovesRefreshOfSessions, Some(RefreshRecord { session: Some(session), user, .. })) => {
+                self.inner.end_session(session, owner.unwrap_or(&user)).await
             }
             _ => self.inner.remove_refresh(token, owner).await,
         }
     }
 
-    async fn end_session(&self, session: SessionId, owner: Option<&UserKey>) -> Result<u64, Failure> {
-        let ended = match self.fault {
-            Fault::SessionOwnerIgnored => self.inner.end_session(session, None).await?,
-            Fault::AccessOutlivesSession => self.inner.end_session(session, owner).await?.saturating_sub(1),
-            _ => self.inner.end_session(session, owner).await?,
-        };
-        if ended == 0 && self.is(Fault::UnknownSessionIsAnError) {
+    async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
+        let mut ended = self.inner.end_session(session, owner).await?;
+        if self.is(Fault::SessionOwnerIgnored) {
+            for user in everybody() {
+                ended |= self.inner.end_session(session, &user).await?;
+            }
+        }
+        if !ended && self.is(Fault::UnknownSessionIsAnError) {
             return Err(Self::unknown());
         }
         Ok(ended)
@@ -418,10 +423,8 @@ impl TokenStore for BrokenStore {
                 Ok(sessions)
             }
             Fault::SessionsOfEverybody => {
-                let everyone =
-                    [countersign::UserKeyKind::Uuid, countersign::UserKeyKind::Int, countersign::UserKeyKind::Text];
                 let mut all = Vec::new();
-                for user in everyone.into_iter().flat_map(countersign::testing::user_ids) {
+                for user in everybody() {
                     all.extend(self.inner.sessions(&user, page).await?);
                 }
                 all.sort_unstable();
@@ -435,7 +438,7 @@ impl TokenStore for BrokenStore {
     async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
         let mut removed = self.inner.remove_user(user).await?;
         if let (Fault::UserIdsByPrefix, UserKey::Text(prefix)) = (self.fault, user) {
-            for other in countersign::testing::user_ids(countersign::UserKeyKind::Text) {
+            for other in countersign::testing::user_ids(UserKeyKind::Text) {
                 if matches!(&other, UserKey::Text(text) if text.starts_with(prefix.as_str())) {
                     removed += self.inner.remove_user(&other).await?;
                 }
@@ -464,6 +467,10 @@ impl TokenStore for BrokenStore {
         Ok(swept)
     }
 
+    fn locator(&self, user: &UserKey, session: Option<SessionId>) -> Option<Locator> {
+        self.inner.locator(user, session)
+    }
+
     async fn ping(&self) -> Result<(), Failure> {
         assert!(!self.is(Fault::Panics), "a bug in the store");
         if self.is(Fault::PingFails) { Err(Self::unknown()) } else { Ok(()) }
@@ -472,4 +479,8 @@ impl TokenStore for BrokenStore {
     fn is_durable(&self) -> bool {
         self.inner.is_durable()
     }
+}
+
+fn everybody() -> impl Iterator<Item = UserKey> {
+    [UserKeyKind::Uuid, UserKeyKind::Int, UserKeyKind::Text].into_iter().flat_map(countersign::testing::user_ids)
 }

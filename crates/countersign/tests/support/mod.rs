@@ -14,7 +14,7 @@ use countersign::store::{
 };
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{
-    Clock, Failure, Profile, Secret, SessionId, StoredToken, Strategy, Timestamp, User, UserKey, UserManager,
+    Clock, Failure, Locator, Profile, Secret, SessionId, StoredToken, Strategy, Timestamp, User, UserKey, UserManager,
 };
 
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ impl TokenStore for Switched {
     async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
         self.ask()?.remove_refresh(token, owner).await
     }
-    async fn end_session(&self, session: SessionId, owner: Option<&UserKey>) -> Result<u64, Failure> {
+    async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         self.ask()?.end_session(session, owner).await
     }
     async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
@@ -142,6 +142,9 @@ impl TokenStore for Switched {
     }
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
         self.ask()?.sweep(limit).await
+    }
+    fn locator(&self, user: &UserKey, session: Option<SessionId>) -> Option<Locator> {
+        self.inner.locator(user, session)
     }
     async fn ping(&self) -> Result<(), Failure> {
         self.ask()?.ping().await

@@ -33,10 +33,8 @@ pub(super) struct Statements {
     pub(super) remove_refresh: Script,
     /// 1 token, 2 user.
     pub(super) remove_own_refresh: Script,
-    /// 1 session.
-    pub(super) end_session: Removal,
     /// 1 session, 2 user.
-    pub(super) end_own_session: Removal,
+    pub(super) end_session: Removal,
     /// 1 user.
     pub(super) remove_user: Removal,
     /// 1 now, 2 cutoff of access tokens, 3 cutoff of refresh tokens, 4 rows.
@@ -137,10 +135,6 @@ impl Statements {
             remove_refresh: one(REMOVE_REFRESH),
             remove_own_refresh: one(REMOVE_OWN_REFRESH),
             end_session: removal(
-                "DELETE FROM {refresh} WHERE {r.session_id} = ?1",
-                "DELETE FROM {access} WHERE {a.session_id} = ?1",
-            ),
-            end_own_session: removal(
                 "DELETE FROM {refresh} WHERE {r.session_id} = ?1 AND {r.user_id} = ?2",
                 "DELETE FROM {access} WHERE {a.session_id} = ?1 AND {a.user_id} = ?2",
             ),
@@ -269,7 +263,6 @@ mod tests {
             &all.remove_refresh,
             &all.remove_own_refresh,
             &all.end_session.script,
-            &all.end_own_session.script,
             &all.remove_user.script,
             &all.sweep,
         ];

@@ -14,7 +14,7 @@ use crate::store::{
     AccessRecord, JoinedUser, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
     TokenStore,
 };
-use crate::token::StoredToken;
+use crate::token::{Locator, StoredToken};
 use crate::user::{UserKey, UserKeyKind};
 use crate::value::{Row, Value};
 
@@ -215,12 +215,9 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         Ok(outcome.took_effect())
     }
 
-    async fn end_session(&self, session: SessionId, owner: Option<&UserKey>) -> Result<u64, Failure> {
-        let session = Value::from(session.to_string());
-        match owner {
-            None => self.remove(&self.statements.end_session, &[session]).await,
-            Some(owner) => self.remove(&self.statements.end_own_session, &[session, self.key(owner)?]).await,
-        }
+    async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
+        let params = [session.to_string().into(), self.key(owner)?];
+        Ok(self.remove(&self.statements.end_session, &params).await? > 0)
     }
 
     async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
@@ -245,6 +242,10 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         let [refresh, access] = counts(&outcome);
         let full = u64::from(limit.rows);
         Ok(Swept { access, refresh, more: access >= full || refresh >= full })
+    }
+
+    fn locator(&self, _user: &UserKey, _session: Option<SessionId>) -> Option<Locator> {
+        None
     }
 
     async fn ping(&self) -> Result<(), Failure> {

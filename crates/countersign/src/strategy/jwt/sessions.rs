@@ -65,7 +65,7 @@ impl<U: User> JwtStrategy<U> {
             }
             for session in found {
                 self.deny_session(session).await?;
-                removed = removed.saturating_add(sessions.store().end_session(session, Some(&user)).await?);
+                removed = removed.saturating_add(u64::from(sessions.store().end_session(session, &user).await?));
             }
         }
     }
@@ -139,10 +139,10 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
 
     async fn end_session_of(&self, refresh: &PlainToken) -> Result<Destroyed, Failure> {
         let sessions = self.refreshing()?;
-        let Some(session) = sessions.session_of(refresh).await? else { return sessions.end_of(refresh).await };
+        let Some((session, user)) = sessions.session_of(refresh).await? else { return sessions.end_of(refresh).await };
         self.deny_session(session).await?;
         // By its id, since a refresh may have put another token in this one's place.
-        sessions.end(session, None).await
+        sessions.end(session, &user).await
     }
 
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
@@ -151,7 +151,7 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
             return Ok(Destroyed::AlreadyInvalid);
         }
         self.deny_session(session).await?;
-        self.refreshing()?.end(session, Some(&user)).await
+        self.refreshing()?.end(session, &user).await
     }
 }
 

@@ -12,11 +12,11 @@ use crate::testing::violation::{Verdict, Violation};
 const GRACE: Duration = Duration::from_secs(5);
 
 /// At how many different points a call is dropped.
-const POINTS: usize = 12;
+const POINTS: u8 = 12;
 
 pub(super) async fn dropped_insert_is_whole_or_nothing(ground: Ground) -> Verdict {
-    let session = session(1)?;
     for point in 1..=POINTS {
+        let session = session(point)?;
         let label = format!("dropped {point}");
         let refresh = ground.opening(&label, session);
         let access = NewAccess { session: Some(session), ..ground.access(&label) };
@@ -28,8 +28,8 @@ pub(super) async fn dropped_insert_is_whole_or_nothing(ground: Ground) -> Verdic
 }
 
 pub(super) async fn dropped_rotation_is_whole_or_nothing(ground: Ground) -> Verdict {
-    let session = session(1)?;
     for point in 1..=POINTS {
+        let session = session(point)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {point}"));
         ground.store.insert_refresh(&ground.opening(&old, session), None).await?;
         dropped_after(point, ground.store.rotate(&ground.rotate(&old, &new, session))).await;
@@ -44,7 +44,7 @@ pub(super) async fn dropped_rotation_is_whole_or_nothing(ground: Ground) -> Verd
 }
 
 /// Lets the call go on until it has been woken so many times, and drops it.
-async fn dropped_after<T>(point: usize, call: impl Future<Output = T>) {
+async fn dropped_after<T>(point: u8, call: impl Future<Output = T>) {
     let mut call = pin!(call);
     let mut polls = 0;
     std::future::poll_fn(|context| {

@@ -11,13 +11,13 @@ use crate::testing::tokens::ground::{Ground, NOW, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
 const CALLERS: usize = 64;
-const ROUNDS: usize = 8;
+const ROUNDS: u8 = 8;
 
 /// Promise P1: of 64 callers that present one token, one gets a successor, and the others write nothing.
 pub(super) async fn has_one_winner(ground: Ground) -> Verdict {
     needs_threads()?;
-    let session = session(1)?;
     for round in 0..ROUNDS {
+        let session = session(round)?;
         let old = format!("old {round}");
         ground.store.insert_refresh(&ground.opening(&old, session), None).await?;
         let calls = (0..CALLERS).map(|caller| {
@@ -60,7 +60,7 @@ enum Ending {
 
 async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
     needs_threads()?;
-    for round in 0..u8::try_from(4 * ROUNDS).unwrap_or(u8::MAX) {
+    for round in 0..4 * ROUNDS {
         let session = session(round)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {round}"));
         let access = NewAccess { session: Some(session), ..ground.access(&old) };
@@ -71,7 +71,7 @@ async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
                 if rotates {
                     ground.store.rotate(&ground.rotate(&old, &new, session)).await?;
                 } else if matches!(ending, Ending::Session) {
-                    ground.store.end_session(session, None).await?;
+                    ground.store.end_session(session, ground.owner()).await?;
                 } else {
                     ground.store.remove_user(ground.owner()).await?;
                 }

@@ -18,7 +18,7 @@ pub(super) async fn end_takes_every_token(ground: Ground) -> Verdict {
     ground.store.insert_access(&none).await?;
     ground.store.insert_refresh(&loose, None).await?;
 
-    same("tokens of the session", &ground.store.end_session(mine, None).await?, &3)?;
+    same("ending a session", &ground.store.end_session(mine, ground.owner()).await?, &true)?;
     ensure(!ground.has_refresh("new").await?, "a refresh token survived the end of its session")?;
     for label in ["first", "new"] {
         ensure(!ground.has_access(label).await?, "an access token survived the end of its session")?;
@@ -27,7 +27,7 @@ pub(super) async fn end_takes_every_token(ground: Ground) -> Verdict {
     ground.holds_access(&none).await?;
     ground.holds_refresh(&loose).await?;
     ground.holds_refresh(&ground.opening("others", other)).await?;
-    same("ending it again", &ground.store.end_session(mine, None).await?, &0)?;
+    same("ending it again", &ground.store.end_session(mine, ground.owner()).await?, &false)?;
     let gone = ground.store.rotate(&ground.rotate("new", "newer", mine)).await?;
     same("rotating a token of an ended session", &gone, &Rotated::Gone)
 }
@@ -37,17 +37,17 @@ pub(super) async fn end_asks_for_the_owner(ground: Ground) -> Verdict {
     let refresh = ground.opening("refresh", mine);
     let access = NewAccess { session: Some(mine), ..ground.access("access") };
     ground.store.insert_refresh(&refresh, Some(&access)).await?;
-    same("ending another user's session", &ground.store.end_session(mine, Some(ground.stranger())).await?, &0)?;
+    same("ending another user's session", &ground.store.end_session(mine, ground.stranger()).await?, &false)?;
     ground.holds_refresh(&refresh).await?;
     ground.holds_access(&access).await?;
-    same("ending one's own", &ground.store.end_session(mine, Some(ground.owner())).await?, &2)?;
+    same("ending one's own", &ground.store.end_session(mine, ground.owner()).await?, &true)?;
     ensure(!ground.has_access("access").await?, "an access token survived the end of its session")
 }
 
 pub(super) async fn unknown_session_is_a_value(ground: Ground) -> Verdict {
     let refresh = ground.opening("refresh", session(1)?);
     ground.store.insert_refresh(&refresh, None).await?;
-    same("ending an unknown session", &ground.store.end_session(session(2)?, None).await?, &0)?;
+    same("ending an unknown session", &ground.store.end_session(session(2)?, ground.owner()).await?, &false)?;
     same("sessions of a user without any", &all(&ground, ground.stranger().clone()).await?, &Vec::new())?;
     ground.holds_refresh(&refresh).await
 }
@@ -64,7 +64,7 @@ pub(super) async fn list_those_with_a_refresh_token(ground: Ground) -> Verdict {
     same("the user's sessions", &all(&ground, ground.owner().clone()).await?, &vec![mine])?;
     ground.store.rotate(&ground.rotate("old", "new", mine)).await?;
     same("the user's sessions after a rotation", &all(&ground, ground.owner().clone()).await?, &vec![mine])?;
-    ground.store.end_session(mine, None).await?;
+    ground.store.end_session(mine, ground.owner()).await?;
     same("the user's sessions after a logout", &all(&ground, ground.owner().clone()).await?, &Vec::new())
 }
 

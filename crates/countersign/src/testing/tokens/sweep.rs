@@ -91,6 +91,16 @@ pub(super) async fn is_bounded_and_resumable(ground: Ground) -> Verdict {
     same("a live token", &left(&ground, "live").await?, &(true, true))
 }
 
+/// What has ended is no sweeper's business, and what lives is nobody's.
+pub(super) async fn is_left_to_the_store(ground: Ground) -> Verdict {
+    let ended = NewAccess { expires_at: Some(NOW), ..ground.access("ended") };
+    ground.store.insert_access(&ended).await?;
+    insert(&ground, "live", NOW, Some(minutes(1)), Some(minutes(1))).await?;
+    let limit = SweepLimit { now: minutes(1), access_created: NOW, refresh_created: NOW, rows: 100 };
+    same("sweeping", &ground.store.sweep(&limit).await?, &Swept::default())?;
+    same("a live token", &left(&ground, "live").await?, &(true, true))
+}
+
 pub(super) async fn nothing_to_do_is_a_value(ground: Ground) -> Verdict {
     let limit = SweepLimit { now: NOW, access_created: LONG_AGO, refresh_created: LONG_AGO, rows: 10 };
     same("sweeping an empty store", &ground.store.sweep(&limit).await?, &Swept::default())?;

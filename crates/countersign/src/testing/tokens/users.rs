@@ -99,14 +99,14 @@ pub(super) async fn owners_are_told_apart(ground: Ground) -> Verdict {
             let owner = Some(&other.user);
             let took = ground.store.remove_access(&token, owner).await?
                 || ground.store.remove_refresh(&token, owner).await?
-                || ground.store.end_session(mine.session, owner).await? > 0;
+                || ground.store.end_session(mine.session, &other.user).await?;
             ensure(!took, "another user took a token").map_err(|violation| mine.about(&violation))?;
         }
         mine.is_whole(&ground).await?;
         let owner = Some(&mine.user);
         let took = ground.store.remove_access(&token, owner).await?
             && ground.store.remove_refresh(&token, owner).await?
-            && ground.store.end_session(mine.session, owner).await? == 2;
+            && ground.store.end_session(mine.session, &mine.user).await?;
         ensure(took, "the owner could not remove every token").map_err(|violation| mine.about(&violation))?;
     }
     Ok(())

@@ -1,0 +1,130 @@
+//! Does for the cases what strategies do: a token's text names its place where the store goes by that.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::answer::SessionId;
+use crate::error::Failure;
+use crate::store::{
+    AccessRecord, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept, TokenStore,
+};
+use crate::token::{Digest, Locator, StoredToken};
+use crate::user::UserKey;
+
+/// A store, and the place that each token was recorded in first: a text has one place.
+pub(super) struct Located<S> {
+    inner: S,
+    access: Places,
+    refresh: Places,
+}
+
+impl<S: TokenStore> Located<S> {
+    pub(super) fn over(inner: S) -> Self {
+        Self { inner, access: Places::default(), refresh: Places::default() }
+    }
+
+    fn new_access(&self, access: &NewAccess, locator: Option<Locator>) -> NewAccess {
+        NewAccess { digest: self.access.record(&access.digest, locator), ..access.clone() }
+    }
+
+    fn placed_access(&self, access: &NewAccess) -> NewAccess {
+        self.new_access(access, self.inner.locator(&access.user, access.session))
+    }
+}
+
+#[async_trait]
+impl<S: TokenStore> TokenStore for Located<S> {
+    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure> {
+        self.inner.insert_access(&self.placed_access(access)).await
+    }
+
+    async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
+        self.inner.find_access(&self.access.of(token)).await
+    }
+
+    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+        self.inner.remove_access(&self.access.of(token), owner).await
+    }
+
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {
+        let locator = self.inner.locator(&refresh.user, refresh.session);
+        let refresh = NewRefresh { digest: self.refresh.record(&refresh.digest, locator), ..refresh.clone() };
+        let access = access.map(|access| self.placed_access(access));
+        self.inner.insert_refresh(&refresh, access.as_ref()).await
+    }
+
+    async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
+        self.inner.find_refresh(&self.refresh.of(token)).await
+    }
+
+    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+        let presented = self.refresh.of(&rotate.presented);
+        let place = presented.locator().map(|place| place.with_session(place.session().or(Some(rotate.session))));
+        let rotate = Rotate {
+            successor: self.refresh.record(&rotate.successor, place),
+            access: rotate.access.as_ref().map(|access| self.new_access(access, place)),
+            presented,
+            ..rotate.clone()
+        };
+        self.inner.rotate(&rotate).await
+    }
+
+    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+        self.inner.remove_refresh(&self.refresh.of(token), owner).await
+    }
+
+    async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
+        self.inner.end_session(session, owner).await
+    }
+
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
+        self.inner.sessions(user, page).await
+    }
+
+    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
+        self.inner.remove_user(user).await
+    }
+
+    async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
+        self.inner.sweep(limit).await
+    }
+
+    fn locator(&self, user: &UserKey, session: Option<SessionId>) -> Option<Locator> {
+        self.inner.locator(user, session)
+    }
+
+    async fn ping(&self) -> Result<(), Failure> {
+        self.inner.ping().await
+    }
+
+    fn is_durable(&self) -> bool {
+        self.inner.is_durable()
+    }
+}
+
+#[derive(Default)]
+struct Places(Mutex<HashMap<String, Option<Locator>>>);
+
+impl Places {
+    /// The digest with the place that it was recorded in first, which is `locator` if that is now.
+    fn record(&self, digest: &Digest, locator: Option<Locator>) -> Digest {
+        let place = *self.known().entry(digest.as_str().to_owned()).or_insert(locator);
+        digest.clone().located(place)
+    }
+
+    fn of(&self, token: &StoredToken) -> StoredToken {
+        match token {
+            StoredToken::LegacyPlaintext(_) => token.clone(),
+            StoredToken::Digest(digest) => {
+                let place = self.known().get(digest.as_str()).copied().flatten();
+                digest.clone().located(place).into()
+            }
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Option<Locator>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
