@@ -99,7 +99,11 @@ mod policy;
 #[cfg(feature = "tower")]
 mod problem;
 mod profile;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod secret;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod slot;
 pub mod store;
 pub mod strategy;
 #[cfg(feature = "testing")]

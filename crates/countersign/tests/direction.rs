@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules from the bottom up. Those in one line don't know each other, but for the leaves.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &[
-        "answer", "clock", "entropy", "error", "origin", "outcome", "policy", "profile", "secret", "token", "user",
-        "value",
+        "answer", "clock", "entropy", "error", "origin", "outcome", "policy", "profile", "secret", "slot", "token",
+        "user", "value",
     ],
+    &["redis"],
     &["denylist", "jwt", "store"],
     &["strategy", "transport"],
     &["backend"],

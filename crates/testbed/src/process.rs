@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
@@ -60,13 +61,14 @@ impl Drop for Folder {
 pub(crate) struct Process {
     command: Mutex<Command>,
     child: Mutex<Option<Child>>,
+    frozen: AtomicBool,
     folder: Folder,
 }
 
 impl Process {
     pub(crate) fn new(mut command: Command, folder: Folder) -> Self {
         command.current_dir(folder.path()).process_group(0).stdin(Stdio::null());
-        Self { command: Mutex::new(command), child: Mutex::new(None), folder }
+        Self { command: Mutex::new(command), child: Mutex::new(None), frozen: AtomicBool::new(false), folder }
     }
 
     /// Starts the server and waits until `ready`. `false` when it ended before that.
@@ -76,6 +78,7 @@ impl Process {
         command.stdout(log.try_clone().expect("a second handle")).stderr(log);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         *lock(&self.child) = Some(child);
+        self.frozen.store(false, SeqCst);
         let mut running = true;
         wait_until("the server is ready", || {
             running = self.is_running();
@@ -110,12 +113,23 @@ impl Process {
 
     /// Stops the server and its children from running, without ending them: connections stay open, nobody answers.
     pub(crate) fn freeze(&self) {
+        self.frozen.store(true, SeqCst);
         send("STOP", &self.members());
     }
 
     /// Ends a [`freeze`](Self::freeze).
     pub(crate) fn thaw(&self) {
         send("CONT", &self.members());
+        self.frozen.store(false, SeqCst);
+    }
+
+    /// Whether the server runs and isn't frozen.
+    pub(crate) fn is_awake(&self) -> bool {
+        self.is_running() && !self.frozen.load(SeqCst)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn log(&self) -> String {

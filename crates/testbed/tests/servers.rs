@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use testbed::{MariaDb, Postgres, wait_until};
+use testbed::{MariaDb, Postgres, Redis, wait_until};
 
 #[test]
 fn postgres_keeps_what_it_acknowledged_when_killed() {
@@ -57,6 +58,76 @@ fn a_frozen_server_accepts_and_never_answers() {
     server.thaw();
     connection.set_read_timeout(None).unwrap();
     connection.read_exact(&mut [0]).unwrap();
+}
+
+#[test]
+fn redis_answers_and_prefixes_are_apart() {
+    let server = Redis::shared();
+    let (one, other) = (server.prefix() + "k", server.prefix() + "k");
+    assert_eq!(server.command(&["SET", &one, "1"]), "OK");
+    assert_eq!(server.command(&["GET", &one]), "1");
+    assert_eq!(server.command(&["GET", &other]), "");
+}
+
+#[test]
+#[should_panic(expected = "WRONGTYPE")]
+fn redis_error_replies_are_panics() {
+    let server = Redis::shared();
+    let key = server.prefix() + "k";
+    server.command(&["SET", &key, "text"]);
+    server.command(&["LPUSH", &key, "item"]);
+}
+
+#[test]
+fn redis_keeps_what_it_acknowledged_when_killed() {
+    let server = Redis::with_settings(&["maxmemory-policy=allkeys-lru"]);
+    server.command(&["SET", "k", "42"]);
+    server.kill();
+    server.start();
+    assert_eq!(server.command(&["GET", "k"]), "42");
+    server.restart();
+    assert_eq!(server.command(&["GET", "k"]), "42");
+    assert_eq!(server.command(&["CONFIG", "GET", "maxmemory-policy"]), "maxmemory-policy\nallkeys-lru");
+}
+
+#[test]
+fn redis_frozen_accepts_and_never_answers() {
+    let server = Redis::dedicated();
+    server.freeze();
+    let mut connection = TcpStream::connect(server.url().trim_start_matches("redis://")).unwrap();
+    connection.write_all(b"PING\r\n").unwrap();
+    connection.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    assert!(connection.read_exact(&mut [0]).is_err(), "a Redis server answers at once");
+    server.thaw();
+    connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let mut answer = [0; 7];
+    connection.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"+PONG\r\n");
+}
+
+#[test]
+fn redis_listens_on_a_unix_socket() {
+    let server = Redis::dedicated();
+    let mut connection = UnixStream::connect(server.unix_url().trim_start_matches("unix://")).unwrap();
+    connection.write_all(b"PING\r\n").unwrap();
+    let mut answer = [0; 7];
+    connection.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"+PONG\r\n");
+}
+
+#[test]
+fn redis_speaks_tls_with_a_certificate_of_its_authority() {
+    let server = Redis::with_tls();
+    assert_eq!(server.command(&["PING"]), "PONG");
+    let verified = |option: &str, name: &str| {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["s_client", "-brief", "-verify_return_error", option, name, "-CAfile"]).arg(server.ca_file());
+        openssl.args(["-connect", server.url().trim_start_matches("rediss://")]);
+        openssl.stdin(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+    };
+    assert!(verified("-verify_ip", "127.0.0.1"));
+    assert!(verified("-verify_hostname", "localhost"));
+    assert!(!verified("-verify_hostname", "elsewhere.example"));
 }
 
 /// The folder of a server and its processes go when the test process is killed with no chance to tidy up. This test

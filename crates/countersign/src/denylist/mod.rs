@@ -1,12 +1,18 @@
 //! Where signed tokens are revoked: ids that are refused although their signature is good.
 
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 mod sql;
 
 use async_trait::async_trait;
 
 pub use memory::MemoryDenylist;
+#[cfg(feature = "redis")]
+pub use redis::RedisDenylist;
 pub use sql::SqlDenylist;
+
+use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
 use crate::error::Failure;
@@ -37,4 +43,13 @@ pub trait DenylistStore: Send + Sync {
 
     /// Whether an entry outlives this process and is seen by every other.
     fn is_durable(&self) -> bool;
+}
+
+/// What stands for an id in a store: the id, or, where a column couldn't hold it or might take it for another, its
+/// SHA-256 behind a prefix.
+fn stored_id(id: &str) -> String {
+    if (1..=200).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) && !id.starts_with("sha256:") {
+        return id.to_owned();
+    }
+    format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(id.as_bytes())))
 }

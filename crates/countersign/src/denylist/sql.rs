@@ -5,10 +5,9 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
-use crate::denylist::DenylistStore;
+use crate::denylist::{DenylistStore, stored_id};
 use crate::error::Failure;
 use crate::store::sql::{Database, Dialect, Driver, Script, Statement};
 use crate::value::Value;
@@ -108,13 +107,8 @@ impl DenylistStore for SqlDenylist {
     }
 }
 
-/// What stands for an id in the table: the id, or, where the column couldn't hold it or might take it for another, its
-/// SHA-256 behind a prefix.
 fn key(id: &str) -> Value {
-    if (1..=200).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) && !id.starts_with("sha256:") {
-        return Value::from(id);
-    }
-    Value::from(format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(id.as_bytes()))))
+    stored_id(id).into()
 }
 
 impl fmt::Debug for SqlDenylist {

@@ -5,6 +5,8 @@
 
 mod memory;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod shared;
 pub mod sql;
 
@@ -15,6 +17,9 @@ pub use memory::MemoryStore;
 pub use record::{
     AccessRecord, JoinedUser, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
 };
+
+#[cfg(feature = "redis")]
+pub use redis::{OriginalTokens, RedisTokenStore, Scan, ScanStep};
 
 use crate::answer::SessionId;
 use crate::error::Failure;

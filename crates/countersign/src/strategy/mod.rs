@@ -3,6 +3,8 @@
 mod database;
 #[cfg(feature = "jwt")]
 mod jwt;
+#[cfg(feature = "redis")]
+mod redis;
 mod refresh;
 
 use async_trait::async_trait;
@@ -10,6 +12,8 @@ use async_trait::async_trait;
 pub use database::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
 #[cfg(feature = "jwt")]
 pub use jwt::{JwtStrategy, JwtStrategyBuilder};
+#[cfg(feature = "redis")]
+pub use redis::{RedisTokenStrategy, RedisTokenStrategyBuilder};
 pub use refresh::{Found, Grant, Sessions};
 
 use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken, Rotation, SessionId, TokenPair};

@@ -10,26 +10,56 @@
 )]
 
 mod memory;
-#[cfg(all(feature = "postgres", feature = "mysql"))]
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis"))]
+mod redis;
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis"))]
 mod servers;
 mod sqlite;
+
+use std::io::Write;
 
 use countersign::testing::SuiteReport;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_token_store_keeps_the_contract() {
-    let reports = vec![memory::tokens().await, sqlite::tokens_in_a_file().await, sqlite::tokens_in_memory().await];
-    all_passed(reports);
+async fn embedded_token_stores_keep_the_contract() {
+    all_passed(vec![memory::tokens().await, sqlite::tokens_in_a_file().await, sqlite::tokens_in_memory().await]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_denylist_keeps_the_contract() {
-    let reports = vec![memory::denylist().await, sqlite::denylist().await];
-    all_passed(reports);
+async fn embedded_denylists_keep_the_contract() {
+    all_passed(vec![memory::denylist().await, sqlite::denylist().await]);
 }
 
+/// One list of cases on six backends, side by side.
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn six_token_stores_with_postgres_mariadb_and_redis_keep_the_contract() {
+    all_passed(vec![
+        memory::tokens().await,
+        sqlite::tokens_in_a_file().await,
+        servers::postgres_tokens().await,
+        servers::mariadb_tokens().await,
+        redis::tokens("Redis", redis::single()).await,
+        redis::tokens("Redis Cluster", redis::cluster()).await,
+    ]);
+}
+
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn six_denylists_with_postgres_mariadb_and_redis_keep_the_contract() {
+    all_passed(vec![
+        memory::denylist().await,
+        sqlite::denylist().await,
+        servers::postgres_denylist().await,
+        servers::mariadb_denylist().await,
+        redis::denylist("Redis", redis::single()).await,
+        redis::denylist("Redis Cluster", redis::cluster()).await,
+    ]);
+}
+
+/// Prints the table past the test runner, which keeps what passing tests print to itself.
 fn all_passed(reports: Vec<SuiteReport>) {
-    println!("{}", SuiteReport::table(&reports));
+    writeln!(std::io::stdout(), "\n{}", SuiteReport::table(&reports)).unwrap();
     let failed: Vec<_> = reports.into_iter().filter_map(|report| report.into_result().err()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::UserKeyKind;
 use countersign::denylist::SqlDenylist;
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SetupError, SqlStore};
-use countersign::testing::{DenylistSuite, TokenStoreSuite};
+use countersign::testing::{DenylistSuite, SuiteReport, TokenStoreSuite};
 use testbed::{MariaDb, Postgres};
 
 async fn migrated(url: String, user_ids: UserKeyKind) -> Result<Database, SetupError> {
@@ -20,30 +20,26 @@ async fn store(url: String, user_ids: UserKeyKind) -> Result<SqlStore, SetupErro
     Ok(SqlStore::new(database.driver(), DatabaseTokenModels::bundled(user_ids)))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn postgres_keeps_tokens_by_the_contract() {
+pub(crate) async fn postgres_tokens() -> SuiteReport {
     let server = Postgres::shared();
-    let suite = TokenStoreSuite::new("PostgreSQL", |user_ids| store(server.database(), user_ids));
-    crate::all_passed(vec![suite.run().await]);
+    TokenStoreSuite::new("PostgreSQL", |user_ids| store(server.database(), user_ids)).run().await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn mariadb_keeps_tokens_by_the_contract() {
+pub(crate) async fn mariadb_tokens() -> SuiteReport {
     let server = MariaDb::shared();
-    let suite = TokenStoreSuite::new("MariaDB", |user_ids| store(server.database(), user_ids));
-    crate::all_passed(vec![suite.run().await]);
+    TokenStoreSuite::new("MariaDB", |user_ids| store(server.database(), user_ids)).run().await
+}
+
+pub(crate) async fn postgres_denylist() -> SuiteReport {
+    let server = Postgres::shared();
+    DenylistSuite::new("PostgreSQL", || denylist(server.database())).run().await
+}
+
+pub(crate) async fn mariadb_denylist() -> SuiteReport {
+    let server = MariaDb::shared();
+    DenylistSuite::new("MariaDB", || denylist(server.database())).run().await
 }
 
 async fn denylist(url: String) -> Result<SqlDenylist, SetupError> {
     Ok(SqlDenylist::new(&migrated(url, UserKeyKind::Uuid).await?))
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn both_keep_denied_ids_by_the_contract() {
-    let (postgres, mariadb) = (Postgres::shared(), MariaDb::shared());
-    let reports = vec![
-        DenylistSuite::new("PostgreSQL", || denylist(postgres.database())).run().await,
-        DenylistSuite::new("MariaDB", || denylist(mariadb.database())).run().await,
-    ];
-    crate::all_passed(reports);
 }

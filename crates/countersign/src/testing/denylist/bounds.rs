@@ -18,6 +18,14 @@ pub(super) async fn sweep_takes_what_ended(ground: Ground) -> Verdict {
     ensure(ground.store.is_any_denied(&["after"], minutes(10)).await?, "a sweep removed a live entry")
 }
 
+/// What has ended is no sweeper's business, and what lives is nobody's.
+pub(super) async fn sweep_is_left_to_the_store(ground: Ground) -> Verdict {
+    ground.store.deny("ended", minutes(1), NOW).await?;
+    ground.store.deny("live", minutes(60), NOW).await?;
+    same("entries swept", &ground.store.sweep(minutes(10), 100).await?, &0)?;
+    ensure(ground.store.is_any_denied(&["live"], minutes(10)).await?, "a sweep removed a live entry")
+}
+
 pub(super) async fn sweep_is_bounded_and_resumable(ground: Ground) -> Verdict {
     for number in 0..7 {
         ground.store.deny(&format!("ended {number}"), minutes(1), NOW).await?;

@@ -27,10 +27,15 @@ const CASES: &[Case<Ground>] = cases![
     entries::reads_do_not_write,
     ids::any_of_several,
     ids::odd_ones_are_told_apart,
-    bounds::sweep_takes_what_ended,
-    bounds::sweep_is_bounded_and_resumable,
     bounds::never_forgets,
 ];
+
+/// Run on denylists that keep what has ended until it is swept.
+const CASES_WHEN_SWEPT: &[Case<Ground>] =
+    cases![bounds::sweep_takes_what_ended, bounds::sweep_is_bounded_and_resumable,];
+
+/// Run on denylists whose entries leave by themselves.
+const CASES_WHEN_SELF_EXPIRING: &[Case<Ground>] = cases![bounds::sweep_is_left_to_the_store];
 
 /// Run on denylists that say how many entries they hold.
 const CASES_WHEN_BOUNDED: &[Case<Ground>] = cases![
@@ -72,6 +77,7 @@ const CASES_WHEN_BOUNDED: &[Case<Ground>] = cases![
 pub struct DenylistSuite<F> {
     backend: String,
     capacity: Option<u32>,
+    self_expiring: bool,
     only: Option<String>,
     fresh: F,
 }
@@ -80,12 +86,19 @@ impl<F> DenylistSuite<F> {
     /// A suite for the backend of that name, whose fresh denylists `fresh` makes. They must hold 2,000 entries, or
     /// as many as [`capacity`](Self::capacity) says.
     pub fn new(backend: impl Into<String>, fresh: F) -> Self {
-        Self { backend: backend.into(), capacity: None, only: None, fresh }
+        Self { backend: backend.into(), capacity: None, self_expiring: false, only: None, fresh }
     }
 
     /// How many entries a fresh denylist holds, exactly (at least 200): adds the cases of a full one.
     pub const fn capacity(mut self, entries: u32) -> Self {
         self.capacity = Some(entries);
+        self
+    }
+
+    /// Entries leave by themselves once they have ended, so that a sweep finds nothing: leaves out the cases that count
+    /// what a sweep removes.
+    pub const fn self_expiring(mut self) -> Self {
+        self.self_expiring = true;
         self
     }
 
@@ -104,8 +117,9 @@ impl<F> DenylistSuite<F> {
         E: Into<Cause>,
     {
         let when_bounded = self.capacity.map_or(&[][..], |_| CASES_WHEN_BOUNDED);
+        let of_expiry = if self.self_expiring { CASES_WHEN_SELF_EXPIRING } else { CASES_WHEN_SWEPT };
         let mut cases = Vec::new();
-        for case in CASES.iter().chain(when_bounded) {
+        for case in CASES.iter().chain(of_expiry).chain(when_bounded) {
             if self.only.as_ref().is_some_and(|prefix| !case.name.starts_with(prefix.as_str())) {
                 continue;
             }
@@ -122,6 +136,7 @@ impl<F> fmt::Debug for DenylistSuite<F> {
         f.debug_struct("DenylistSuite")
             .field("backend", &self.backend)
             .field("capacity", &self.capacity)
+            .field("self_expiring", &self.self_expiring)
             .field("only", &self.only)
             .finish_non_exhaustive()
     }

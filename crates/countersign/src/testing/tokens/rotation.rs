@@ -19,7 +19,8 @@ fn successor(ground: &Ground, rotate: &Rotate) -> NewRefresh {
 /// The successor has the user, the session and the times it was given; the old token is gone, its neighbours stay.
 pub(super) async fn puts_the_successor_in_place(ground: Ground) -> Verdict {
     let (mine, other) = (session(1)?, session(2)?);
-    let old_access = NewAccess { session: Some(mine), ..ground.access("old access") };
+    // It lives on at the time of the exchange: a store may let go of what has ended by then.
+    let old_access = NewAccess { session: Some(mine), expires_at: Some(minutes(120)), ..ground.access("old access") };
     let neighbour = NewRefresh { user: ground.stranger().clone(), ..ground.opening("neighbour", other) };
     ground.store.insert_refresh(&ground.opening("old", mine), Some(&old_access)).await?;
     ground.store.insert_refresh(&neighbour, None).await?;

@@ -1,7 +1,7 @@
 //! Connections to PostgreSQL, and the shared ones that come back by themselves.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{TryStreamExt, pin_mut};
@@ -124,40 +124,4 @@ pub(super) async fn execute(client: &Client, prepared: &Prepared, params: &[Valu
     }
     let touched = stream.rows_affected().unwrap_or(0).max(rows.len().try_into().unwrap_or(u64::MAX));
     Ok((touched, rows))
-}
-
-/// A place for one shared connection, on which many callers' statements travel at once.
-#[derive(Default)]
-pub(super) struct Slot {
-    current: RwLock<Option<Arc<Connection>>>,
-    connecting: tokio::sync::Mutex<()>,
-}
-
-impl Slot {
-    /// The connection, or a new one when there is none that lives.
-    pub(super) async fn connection(&self, target: &Target) -> Result<Arc<Connection>, Trouble> {
-        if let Some(connection) = self.live() {
-            return Ok(connection);
-        }
-        let _turn = self.connecting.lock().await;
-        if let Some(connection) = self.live() {
-            return Ok(connection);
-        }
-        let connection = Arc::new(target.connect().await?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&connection));
-        Ok(connection)
-    }
-
-    /// Forgets a connection that failed. Those who still wait for answers on it keep it until they have them.
-    pub(super) fn discard(&self, failed: &Arc<Connection>) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|connection| Arc::ptr_eq(connection, failed)) {
-            *current = None;
-        }
-    }
-
-    fn live(&self) -> Option<Arc<Connection>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.as_ref().filter(|connection| !connection.is_closed()).cloned()
-    }
 }

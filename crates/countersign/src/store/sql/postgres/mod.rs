@@ -14,9 +14,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
 
-use self::connection::{Connection, Slot, Target};
+use self::connection::{Connection, Target};
 use self::error::Trouble;
 use crate::error::{ConfigError, Failure};
+use crate::slot::Slot;
 use crate::store::sql::pool::Pool;
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
@@ -94,12 +95,13 @@ impl PostgresDriver {
 
     async fn attempt(
         &self,
-        slot: &Slot,
+        slot: &Slot<Connection>,
         deadline: Instant,
         statement: &Statement,
         params: &[Value],
     ) -> Result<(u64, Vec<Row>), Trouble> {
-        let connection = self.in_time(deadline, slot.connection(&self.target)).await?;
+        let connection =
+            self.in_time(deadline, slot.connection(|open| !open.is_closed(), self.target.connect())).await?;
         let result = self.in_time(deadline, connection.run(statement, params)).await;
         if result.as_ref().is_err_and(Trouble::is_loss) {
             slot.discard(&connection);
@@ -202,8 +204,8 @@ fn is_whole(outcome: &Outcome, script: &Script) -> bool {
 
 /// Shared connections, used in turn.
 struct Slots {
-    first: Slot,
-    more: Box<[Slot]>,
+    first: Slot<Connection>,
+    more: Box<[Slot<Connection>]>,
     turn: AtomicUsize,
 }
 
@@ -213,7 +215,7 @@ impl Slots {
         Self { first: Slot::default(), more, turn: AtomicUsize::new(0) }
     }
 
-    fn next(&self) -> &Slot {
+    fn next(&self) -> &Slot<Connection> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         self.more.get(turn % self.more.len().saturating_add(1)).unwrap_or(&self.first)
     }

@@ -1,0 +1,110 @@
+//! What Redis's errors mean to us.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use ::redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::error::Failure;
+use crate::redis::PART;
+
+/// An operation that failed.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// No connection could be made.
+    Unconnected(RedisError),
+    /// Redis or the connection to it said so.
+    Said(RedisError),
+    /// Nobody answered in time.
+    Silence(Duration),
+}
+
+impl Trouble {
+    /// The same, at a time when nothing had been sent.
+    pub(super) fn while_connecting(self) -> Self {
+        match self {
+            Self::Said(error) => Self::Unconnected(error),
+            other => other,
+        }
+    }
+
+    pub(super) fn is(&self, kind: ServerErrorKind) -> bool {
+        matches!(self, Self::Said(error) if error.kind() == ErrorKind::Server(kind))
+    }
+
+    /// The key holds another type of value than the command is for.
+    pub(super) fn is_wrong_type(&self) -> bool {
+        matches!(self, Self::Said(error) if error.code() == Some("WRONGTYPE"))
+    }
+
+    pub(super) fn into_failure(self) -> Failure {
+        match self {
+            Self::Silence(timeout) => Failure::unavailable(PART, format!("no answer within {timeout:?}")),
+            Self::Unconnected(error) => Failure::unavailable(PART, Said::of("connecting to Redis", &error)),
+            Self::Said(error) if is_unavailable(&error) => {
+                Failure::unavailable(PART, Said::of("running a command on Redis", &error))
+            }
+            Self::Said(error) => Failure::internal(PART, Said::of("running a command on Redis", &error)),
+        }
+    }
+}
+
+/// Redis can't answer now: lost, loading, full, stuck, a replica, without a quorum, or closed to us.
+fn is_unavailable(error: &RedisError) -> bool {
+    const CODES: [&str; 12] = [
+        "LOADING",
+        "READONLY",
+        "MASTERDOWN",
+        "CLUSTERDOWN",
+        "TRYAGAIN",
+        "MOVED",
+        "ASK",
+        "OOM",
+        "BUSY",
+        "MISCONF",
+        "NOREPLICAS",
+        "UNKILLABLE",
+    ];
+    const CLOSED: [&str; 4] = ["NOAUTH", "WRONGPASS", "NOPERM", "DENIED"];
+    let said = error.code().is_some_and(|code| CODES.contains(&code) || CLOSED.contains(&code));
+    said || super::is_broken(error) || error.is_timeout() || error.kind() == ErrorKind::AuthenticationFailed
+}
+
+/// An error's code and kind. The message isn't told, because it can quote what was sent.
+struct Said {
+    stage: &'static str,
+    code: Option<String>,
+    io: Option<io::ErrorKind>,
+    category: String,
+}
+
+impl Said {
+    fn of(stage: &'static str, error: &RedisError) -> Box<dyn std::error::Error + Send + Sync> {
+        let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+        Box::new(Self {
+            stage,
+            code: error.code().map(str::to_owned),
+            io: io.map(io::Error::kind),
+            category: error.category().to_owned(),
+        })
+    }
+}
+
+impl std::error::Error for Said {}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.code, self.io) {
+            (Some(code), _) => write!(f, "{}: {code}", self.stage),
+            (None, Some(io)) => write!(f, "{}: {io}", self.stage),
+            (None, None) => write!(f, "{}: {}", self.stage, self.category),
+        }
+    }
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

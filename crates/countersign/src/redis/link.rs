@@ -1,0 +1,152 @@
+//! Connections: one that all callers share, or those to the nodes of a cluster.
+
+use std::fmt;
+use std::time::Duration;
+
+use ::redis::aio::{ConnectionLike, MultiplexedConnection};
+use ::redis::cluster::ClusterClientBuilder;
+use ::redis::cluster_async::ClusterConnection;
+use ::redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
+use ::redis::io::tcp::TcpSettings;
+use ::redis::io::tcp::socket2::TcpKeepalive;
+use ::redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, TlsCertificates, Value};
+
+use crate::error::ConfigError;
+use crate::redis::error::Trouble;
+use crate::redis::url::{Parsed, refused};
+
+/// How often a node of a cluster is tried again, at most: the timeout ends it before that.
+const RETRIES: u32 = 64;
+/// The shortest and the longest wait between two tries, in milliseconds.
+const RETRY_WAIT: (u64, u64) = (10, 250);
+/// How long a connection may be idle before its other end is asked for a sign of life.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Requests that may wait to be written to one connection.
+const QUEUE: usize = 1024;
+
+/// Where to connect, and how.
+pub(super) enum Target {
+    Single(Box<Client>, AsyncConnectionConfig),
+    Cluster(Box<::redis::cluster::ClusterClient>),
+}
+
+/// A connection, or as many as a cluster needs.
+pub(super) enum Link {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Target {
+    pub(super) fn new(url: Parsed, timeout: Duration) -> Result<Self, ConfigError> {
+        // A peer that is gone without a word is noticed by the kernel, at the latest when something is sent to it.
+        let tcp = TcpSettings::default()
+            .set_nodelay(true)
+            .set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE).with_interval(timeout.max(Duration::from_secs(1))));
+        #[cfg(target_os = "linux")]
+        let tcp = tcp.set_user_timeout(timeout.saturating_mul(2));
+        let certificates = TlsCertificates { client_tls: None, root_cert: url.authorities };
+        let unusable = |_| refused("can't be used");
+        let mut nodes = url.nodes.into_iter().map(|node| node.set_tcp_settings(tcp.clone()));
+        if !url.cluster {
+            let node = nodes.next().ok_or_else(|| refused("is empty"))?;
+            let client = if certificates.root_cert.is_some() {
+                Client::build_with_tls(node, certificates)
+            } else {
+                Client::open(node)
+            };
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(timeout))
+                .set_response_timeout(Some(timeout))
+                .set_pipeline_buffer_size(QUEUE);
+            return Ok(Self::Single(Box::new(client.map_err(unusable)?), config));
+        }
+        let mut builder = ClusterClientBuilder::new(nodes)
+            .connection_timeout(timeout)
+            .response_timeout(timeout)
+            .overall_response_timeout(Some(timeout))
+            .retries(RETRIES)
+            .min_retry_wait(RETRY_WAIT.0)
+            .max_retry_wait(RETRY_WAIT.1)
+            .tcp_settings(tcp);
+        if certificates.root_cert.is_some() {
+            builder = builder.certs(certificates);
+        }
+        Ok(Self::Cluster(Box::new(builder.build().map_err(unusable)?)))
+    }
+
+    pub(super) const fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
+    pub(super) async fn connect(&self) -> Result<Link, RedisError> {
+        Ok(match self {
+            Self::Single(client, config) => {
+                Link::Single(client.get_multiplexed_async_connection_with_config(config).await?)
+            }
+            Self::Cluster(client) => Link::Cluster(client.get_async_connection().await?),
+        })
+    }
+
+    /// Whether the connection is of no use any more. A cluster's replaces those to its nodes by itself.
+    pub(super) fn is_loss(&self, trouble: &Trouble) -> bool {
+        match (self, trouble) {
+            (Self::Single(..), Trouble::Silence(_)) => true,
+            (Self::Single(..), Trouble::Said(error)) => super::is_broken(error) || is_replica(error),
+            (Self::Cluster(_), Trouble::Said(error)) => error.kind() == ErrorKind::ClusterConnectionNotFound,
+            (_, Trouble::Unconnected(_)) | (Self::Cluster(_), Trouble::Silence(_)) => false,
+        }
+    }
+
+    /// Whether another connection may do better at once.
+    pub(super) fn is_worth_another(&self, error: &RedisError) -> bool {
+        match self {
+            Self::Single(..) => super::is_broken(error) || is_replica(error),
+            Self::Cluster(_) => false,
+        }
+    }
+}
+
+/// The name we connected to may lead to the new master by now.
+fn is_replica(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+}
+
+/// Which nodes of a cluster a command is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// The one that has the command's key.
+    OfKey,
+    /// The one that has this slot.
+    Slot(u16),
+    /// Every master.
+    Masters,
+}
+
+impl Link {
+    /// Sends a command. What every master answers comes as a map from nodes to answers.
+    pub(super) async fn send(&self, command: &Cmd, place: Place) -> Result<Value, RedisError> {
+        let mut cluster = match self {
+            Self::Single(connection) => return connection.clone().send_packed_command(command).await?.extract_error(),
+            Self::Cluster(connection) => connection.clone(),
+        };
+        let answer = match place {
+            Place::OfKey => cluster.req_packed_command(command).await?,
+            Place::Slot(slot) => {
+                let node = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+                cluster.route_command(command.clone(), RoutingInfo::SingleNode(node)).await?
+            }
+            Place::Masters => {
+                let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+                cluster.route_command(command.clone(), masters).await?
+            }
+        };
+        answer.extract_error()
+    }
+}
+
+/// Hides the client: it knows the password.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_cluster() { "Cluster(..)" } else { "Single(..)" })
+    }
+}

@@ -1,0 +1,212 @@
+//! How Redis is reached: one server, or a cluster.
+
+mod error;
+mod inspect;
+mod link;
+mod script;
+mod url;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::{Cmd, ErrorKind, FromRedisValue, ServerErrorKind, Value};
+use tokio::time::{Instant, timeout_at};
+
+use self::error::Trouble;
+use self::link::{Link, Place, Target};
+use crate::error::{ConfigError, Failure};
+use crate::slot::Slot;
+
+pub use inspect::{Persistence, RedisNode};
+pub(crate) use script::Script;
+
+/// The part that failures name.
+pub(crate) const PART: &str = "redis";
+
+/// Settings of a Redis handle.
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    /// How long one operation may take, waiting for a connection included; then Redis counts as unavailable.
+    pub timeout: Duration,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(1) }
+    }
+}
+
+/// A handle on one Redis server (7.0 or newer, or Valkey) or one Redis Cluster. Clones share its connections.
+///
+/// | URL | where |
+/// |---|---|
+/// | `redis://user:password@host:6379/0` | one server |
+/// | `rediss://host:6379` | one server, by TLS: its certificate must be for this host, from an authority of the operating system, or of the PEM file that `?sslrootcert=` names |
+/// | `unix:///path/to/socket` | one server on this machine |
+/// | several of the first two, separated by commas | nodes of a cluster; the others are found through them |
+///
+/// All callers share one connection to each node. It is made when the first command comes, so that a server which is
+/// down doesn't stop a start, and it comes back by itself.
+///
+/// **Outages.** An operation ends within [`RedisOptions::timeout`]. What is sent to Redis is such that sending it twice
+/// does it once, so a command whose connection breaks is sent once more on another. A server that is loading its data,
+/// out of memory, a replica, or without quorum is unavailable, never an answer (promise P6). On a cluster, commands
+/// follow slots that move and masters that are replaced.
+///
+/// ```
+/// use countersign::redis::{Redis, RedisOptions};
+///
+/// let one = Redis::connect("redis://app:secret@localhost:6379/0", RedisOptions::default())?;
+/// assert!(!one.is_cluster());
+/// let many = Redis::connect("redis://node-1:6379,redis://node-2:6379", RedisOptions::default())?;
+/// assert!(many.is_cluster());
+/// # Ok::<_, countersign::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Redis {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    target: Target,
+    timeout: Duration,
+    slot: Slot<Link>,
+}
+
+impl Redis {
+    /// Prepares to talk to the server or the cluster at `url`. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names `redis_url` when the URL can't work; it never shows the password.
+    #[expect(clippy::needless_pass_by_value, reason = "settings are made for one handle, and given away with it")]
+    pub fn connect(url: &str, options: RedisOptions) -> Result<Self, ConfigError> {
+        let target = Target::new(url::Parsed::parse(url)?, options.timeout)?;
+        Ok(Self { inner: Arc::new(Inner { target, timeout: options.timeout, slot: Slot::default() }) })
+    }
+
+    /// Whether this is a cluster.
+    pub fn is_cluster(&self) -> bool {
+        self.inner.target.is_cluster()
+    }
+
+    /// Asks whether every part of it answers.
+    ///
+    /// # Errors
+    /// [`Failure`] when one doesn't.
+    pub async fn ping(&self) -> Result<(), Failure> {
+        self.on_masters(&::redis::cmd("PING")).await.map(|_| ())
+    }
+
+    /// Runs a command that may be run twice, and reads its answer.
+    pub(crate) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Failure> {
+        self.answer(command).await?.map_err(Trouble::into_failure)
+    }
+
+    /// Like [`run`](Self::run), with Redis's complaint that the key holds another type of value as `None`.
+    pub(crate) async fn run_typed<T: FromRedisValue>(&self, command: &Cmd) -> Result<Option<T>, Failure> {
+        match self.answer(command).await? {
+            Ok(answer) => Ok(Some(answer)),
+            Err(trouble) if trouble.is_wrong_type() => Ok(None),
+            Err(trouble) => Err(trouble.into_failure()),
+        }
+    }
+
+    /// Runs a script that may be run twice. One that Redis has forgotten is sent whole.
+    pub(crate) async fn eval<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        args: &[Vec<u8>],
+    ) -> Result<T, Failure> {
+        match self.answer(&script.by_hash(keys, args)).await? {
+            Err(trouble) if trouble.is(ServerErrorKind::NoScript) => self.run(&script.whole(keys, args)).await,
+            outcome => outcome.map_err(Trouble::into_failure),
+        }
+    }
+
+    /// Runs a command on the server, or on every master of the cluster; the answers with the nodes they come from.
+    pub(crate) async fn on_masters(&self, command: &Cmd) -> Result<Vec<(String, Value)>, Failure> {
+        let value = self.attempts(command, Place::Masters).await.map_err(Trouble::into_failure)?;
+        if !self.is_cluster() {
+            return Ok(vec![(String::new(), value)]);
+        }
+        let mut answers: Vec<(String, Value)> = read(value)?;
+        answers.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(answers)
+    }
+
+    /// Runs a command that names no key where `key` is, and reads its answer.
+    pub(crate) async fn run_beside<T: FromRedisValue>(&self, key: &str, command: &Cmd) -> Result<T, Failure> {
+        if !self.is_cluster() {
+            return self.run(command).await;
+        }
+        let slot = self.run(::redis::cmd("CLUSTER").arg("KEYSLOT").arg(key)).await?;
+        read(self.attempts(command, Place::Slot(slot)).await.map_err(Trouble::into_failure)?)
+    }
+
+    async fn answer<T: FromRedisValue>(&self, command: &Cmd) -> Result<Result<T, Trouble>, Failure> {
+        match self.attempts(command, Place::OfKey).await {
+            Ok(value) => read(value).map(Ok),
+            Err(trouble) => Ok(Err(trouble)),
+        }
+    }
+
+    async fn attempts(&self, command: &Cmd, place: Place) -> Result<Value, Trouble> {
+        let deadline = Instant::now() + self.inner.timeout;
+        match self.attempt(deadline, command, place).await {
+            Err(Trouble::Said(error)) if self.inner.target.is_worth_another(&error) => {
+                self.attempt(deadline, command, place).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt(&self, deadline: Instant, command: &Cmd, place: Place) -> Result<Value, Trouble> {
+        let inner = &*self.inner;
+        let connecting = inner.slot.connection(|_| true, inner.target.connect());
+        let link = self.in_time(deadline, connecting).await.map_err(Trouble::while_connecting)?;
+        let result = self.in_time(deadline, link.send(command, place)).await;
+        if result.as_ref().is_err_and(|trouble| inner.target.is_loss(trouble)) {
+            inner.slot.discard(&link);
+        }
+        result
+    }
+
+    async fn in_time<T>(
+        &self,
+        deadline: Instant,
+        work: impl Future<Output = Result<T, ::redis::RedisError>>,
+    ) -> Result<T, Trouble> {
+        match timeout_at(deadline, work).await {
+            Ok(result) => result.map_err(Trouble::Said),
+            Err(_) => Err(Trouble::Silence(self.inner.timeout)),
+        }
+    }
+}
+
+fn read<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
+    let unexpected = |_| Failure::internal(PART, "an answer has another type than its command gives");
+    T::from_redis_value(value).map_err(unexpected)
+}
+
+/// A prefix of keys that can be told apart from what follows it, in logs as well.
+pub(crate) fn checked_prefix(prefix: &str) -> Result<&str, ConfigError> {
+    let fits = (1..=128).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_graphic());
+    let problem = "must be 1 to 128 printable ASCII characters, without spaces";
+    if fits { Ok(prefix) } else { Err(ConfigError::new("key_prefix", problem, "use one like `myapp:token:`")) }
+}
+
+/// Whether what the server says is about a connection that is of no use any more.
+fn is_broken(error: &::redis::RedisError) -> bool {
+    error.is_unrecoverable_error() || error.is_io_error() || error.kind() == ErrorKind::ClusterConnectionNotFound
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("cluster", &self.is_cluster())
+            .field("timeout", &self.inner.timeout)
+            .finish_non_exhaustive()
+    }
+}

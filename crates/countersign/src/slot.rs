@@ -1,0 +1,55 @@
+//! A place for one shared connection, on which many callers' requests travel at once.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Holds a connection of type `C`, or none.
+pub(crate) struct Slot<C> {
+    current: RwLock<Option<Arc<C>>>,
+    connecting: tokio::sync::Mutex<()>,
+}
+
+impl<C> Slot<C> {
+    /// The connection if `is_live`, or what `connect` makes: one caller connects, and the others wait for it.
+    pub(crate) async fn connection<E>(
+        &self,
+        is_live: impl Fn(&C) -> bool,
+        connect: impl Future<Output = Result<C, E>>,
+    ) -> Result<Arc<C>, E> {
+        if let Some(connection) = self.live(&is_live) {
+            return Ok(connection);
+        }
+        let _turn = self.connecting.lock().await;
+        if let Some(connection) = self.live(&is_live) {
+            return Ok(connection);
+        }
+        let connection = Arc::new(connect.await?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    /// Forgets a connection that failed. Those who still wait for answers on it keep it until they have them.
+    pub(crate) fn discard(&self, failed: &Arc<C>) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|connection| Arc::ptr_eq(connection, failed)) {
+            *current = None;
+        }
+    }
+
+    fn live(&self, is_live: impl Fn(&C) -> bool) -> Option<Arc<C>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().filter(|connection| is_live(connection)).cloned()
+    }
+}
+
+impl<C> Default for Slot<C> {
+    fn default() -> Self {
+        Self { current: RwLock::default(), connecting: tokio::sync::Mutex::default() }
+    }
+}
+
+impl<C> fmt::Debug for Slot<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,10 @@
+-- Removes those of the tokens that are the user's, and takes them all from the user's set, which is the first key; how
+-- many were removed. Argument: user id. At most some hundred keys at a time.
+local removed = 0
+for i = 2, #KEYS do
+  if redis.pcall('GET', KEYS[i]) == ARGV[1] then
+    removed = removed + redis.call('DEL', KEYS[i])
+  end
+  redis.pcall('SREM', KEYS[1], KEYS[i])
+end
+return removed

@@ -1,0 +1,156 @@
+//! What stands in a user's key for one token: a line of text that both the scripts and we read.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::policy::MAX_LIFETIME;
+use crate::user::{UserKey, UserKeyKind};
+
+/// How much longer than promised a record is kept, for clocks that differ.
+const SLACK: Duration = Duration::from_mins(1);
+
+/// The latest moment that a script's numbers hold exactly.
+const LATEST: i64 = 1 << 53;
+
+/// The version of the form.
+const VERSION: &str = "1";
+
+/// An access token, or a session with its refresh token, or a refresh token without session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    /// When it may be removed.
+    pub(super) gone: Timestamp,
+    /// The digest of the session's refresh token; empty in all other records.
+    pub(super) digest: String,
+    pub(super) created_at: Timestamp,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) session_expires_at: Option<Timestamp>,
+}
+
+impl Record {
+    pub(super) fn encode(&self) -> String {
+        let moment =
+            |moment: Option<Timestamp>| moment.map(|moment| moment.as_micros().to_string()).unwrap_or_default();
+        let fields = [
+            VERSION.to_owned(),
+            moment(Some(self.gone)),
+            self.digest.clone(),
+            moment(Some(self.created_at)),
+            moment(self.expires_at),
+            moment(self.session_expires_at),
+        ];
+        fields.join("|")
+    }
+
+    /// `None` for anything that [`encode`](Self::encode) doesn't write.
+    pub(super) fn decode(text: &[u8]) -> Option<Self> {
+        let fields: Vec<&str> = std::str::from_utf8(text).ok()?.split('|').collect();
+        let [VERSION, gone, digest, created_at, expires_at, session_expires_at] = fields.as_slice() else {
+            return None;
+        };
+        let moment = |text: &str| text.parse().ok().map(Timestamp::from_micros);
+        let end = |text: &str| if text.is_empty() { Some(None) } else { moment(text).map(Some) };
+        Some(Self {
+            gone: moment(gone)?,
+            digest: (*digest).to_owned(),
+            created_at: moment(created_at)?,
+            expires_at: end(expires_at)?,
+            session_expires_at: end(session_expires_at)?,
+        })
+    }
+}
+
+/// When a record with this end may be removed, seen from its issue. One without an end ages by a setting that may be
+/// as long as any.
+pub(super) fn gone(created_at: Timestamp, expires_at: Option<Timestamp>) -> Timestamp {
+    let end = expires_at.unwrap_or_else(|| created_at.saturating_add(MAX_LIFETIME)).max(created_at);
+    Timestamp::from_micros(end.saturating_add(SLACK).as_micros().clamp(0, LATEST))
+}
+
+/// A time to live in milliseconds that is never shorter than the time from `created_at` to `gone`.
+pub(super) fn ttl(created_at: Timestamp, gone: Timestamp) -> u64 {
+    let rest = u64::try_from(gone.since(created_at).as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+    rest.max(1)
+}
+
+/// A user's id with its kind.
+pub(super) fn encode_user(user: &UserKey) -> String {
+    let kind = match user.kind() {
+        UserKeyKind::Uuid => 'u',
+        UserKeyKind::Int => 'i',
+        UserKeyKind::Text => 't',
+    };
+    format!("{kind}{}", user.to_subject())
+}
+
+pub(super) fn decode_user(text: &[u8]) -> Option<UserKey> {
+    let text = std::str::from_utf8(text).ok()?;
+    let kind = match text.chars().next()? {
+        'u' => UserKeyKind::Uuid,
+        'i' => UserKeyKind::Int,
+        't' => UserKeyKind::Text,
+        _ => return None,
+    };
+    let subject = text.get(1..)?;
+    // The empty text is an id as any other.
+    if subject.is_empty() && kind == UserKeyKind::Text {
+        return Some(UserKey::Text(String::new()));
+    }
+    UserKey::from_subject(kind, subject)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn times() -> impl Strategy<Value = Timestamp> {
+        any::<i64>().prop_map(Timestamp::from_micros)
+    }
+
+    proptest! {
+        #[test]
+        fn records_come_back(
+            gone in times(),
+            digest in "[0-9a-f]{0,64}",
+            created_at in times(),
+            expires_at in proptest::option::of(times()),
+            session_expires_at in proptest::option::of(times()),
+        ) {
+            let record = Record { gone, digest, created_at, expires_at, session_expires_at };
+            prop_assert_eq!(Record::decode(record.encode().as_bytes()), Some(record));
+        }
+
+        #[test]
+        fn no_bytes_break_the_readers(bytes in proptest::collection::vec(any::<u8>(), 0..80), text in "[0-9|a-]{0,40}") {
+            for bytes in [bytes.as_slice(), text.as_bytes()] {
+                if let Some(record) = Record::decode(bytes) {
+                    prop_assert!(Record::decode(record.encode().as_bytes()).is_some());
+                }
+                let _ = decode_user(bytes);
+            }
+        }
+
+        #[test]
+        fn text_ids_come_back(id in ".{0,40}") {
+            let user = UserKey::Text(id);
+            prop_assert_eq!(decode_user(encode_user(&user).as_bytes()), Some(user));
+        }
+
+        #[test]
+        fn keys_live_as_long_as_promised(created_at in 0..LATEST / 2, life in 1..LATEST / 4) {
+            let created_at = Timestamp::from_micros(created_at);
+            let promised = Duration::from_micros(u64::try_from(life).unwrap());
+            let gone = gone(created_at, Some(created_at.saturating_add(promised)));
+            prop_assert!(Duration::from_millis(ttl(created_at, gone)) >= promised);
+        }
+    }
+
+    #[test]
+    fn other_forms_are_no_records() {
+        for text in ["", "1", "2|5||3||", "1|x||3||", "1|5||||", "1|5||3|||", "1|5||3|x|", "alice", "v1|5||3||"] {
+            assert_eq!(Record::decode(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Opaque tokens on Redis: `RedisTokenStrategy` of the strategies page.
+
+mod builder;
+mod original;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+pub use builder::RedisTokenStrategyBuilder;
+
+use self::original::Original;
+use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken};
+use crate::error::Failure;
+use crate::redis::Redis;
+use crate::store::RedisTokenStore;
+use crate::strategy::{DatabaseTokenStrategy, RefreshableStrategy, Sessions, Strategy};
+use crate::token::{PlainToken, TokenShape};
+use crate::user::{User, UserManager};
+
+/// Issues random tokens and keeps their digests on Redis or Redis Cluster.
+///
+/// It is the policy of [`DatabaseTokenStrategy`], refresh tokens included, over a [`RedisTokenStore`]. In the
+/// `litestar-auth` profile it keeps tokens as the original does ([`OriginalTokens`](crate::store::OriginalTokens)), so
+/// that both read what either wrote; the original has no refresh tokens on Redis, and so it isn't
+/// [refreshable](Strategy::as_refreshable) then.
+///
+/// ```no_run
+/// use countersign::redis::{Redis, RedisOptions};
+/// use countersign::strategy::RedisTokenStrategy;
+/// use countersign::{Failure, Secret, Strategy, User};
+///
+/// struct Account { id: i64 }
+/// impl User for Account {
+///     type Id = i64;
+///     fn id(&self) -> &i64 { &self.id }
+/// }
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let redis = Redis::connect("redis://localhost", RedisOptions::default())?;
+/// let strategy = RedisTokenStrategy::builder(&redis)
+///     .token_hash_secret(&Secret::new("TOKEN_HASH_SECRET", std::env::var("TOKEN_HASH_SECRET")?)?)
+///     .build()?;
+/// let users = |id: i64| async move { Ok::<_, Failure>(Some(Account { id })) };
+///
+/// let issued = strategy.write_token(&Account { id: 7 }).await?;
+/// let answer = strategy.read_token(Some(&issued.token), &users).await?;
+/// assert_eq!(answer.accepted().map(|accepted| accepted.user.id), Some(7));
+/// # Ok(())
+/// # }
+/// ```
+pub struct RedisTokenStrategy<U: User> {
+    tokens: Tokens<U>,
+}
+
+enum Tokens<U: User> {
+    Ours(Box<DatabaseTokenStrategy<RedisTokenStore>>),
+    Original(Box<Original<U>>),
+}
+
+impl<U: User> RedisTokenStrategy<U> {
+    /// Starts building a strategy over `redis` (the page's `redis`).
+    pub fn builder(redis: &Redis) -> RedisTokenStrategyBuilder<U> {
+        RedisTokenStrategyBuilder::new(redis)
+    }
+
+    /// The sessions behind the refresh tokens; none in the `litestar-auth` profile.
+    pub fn sessions(&self) -> Option<&Sessions<RedisTokenStore>> {
+        match &self.tokens {
+            Tokens::Ours(ours) => Some(ours.sessions()),
+            Tokens::Original(_) => None,
+        }
+    }
+
+    fn strategy(&self) -> &dyn Strategy<U> {
+        match &self.tokens {
+            Tokens::Ours(ours) => &**ours,
+            Tokens::Original(original) => &**original,
+        }
+    }
+}
+
+#[async_trait]
+impl<U: User> Strategy<U> for RedisTokenStrategy<U> {
+    async fn read_token(&self, token: Option<&PlainToken>, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
+        self.strategy().read_token(token, users).await
+    }
+
+    async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure> {
+        self.strategy().write_token(user).await
+    }
+
+    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
+        self.strategy().destroy_token(token, user).await
+    }
+
+    async fn invalidate_all(&self, user: &U::Id) -> Result<Invalidated, Failure> {
+        self.strategy().invalidate_all(user).await
+    }
+
+    fn revocation_is_durable(&self) -> bool {
+        self.strategy().revocation_is_durable()
+    }
+
+    fn token_shape(&self) -> TokenShape {
+        self.strategy().token_shape()
+    }
+
+    fn as_refreshable(&self) -> Option<&dyn RefreshableStrategy<U>> {
+        self.strategy().as_refreshable()
+    }
+}
+
+impl<U: User> fmt::Debug for RedisTokenStrategy<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.tokens {
+            Tokens::Ours(ours) => f.debug_tuple("RedisTokenStrategy").field(ours).finish(),
+            Tokens::Original(original) => f.debug_tuple("RedisTokenStrategy").field(original).finish(),
+        }
+    }
+}

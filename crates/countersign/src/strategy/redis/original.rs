@@ -1,0 +1,99 @@
+//! The `litestar-auth` profile: tokens as the original keeps them, and nothing that it doesn't have.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken};
+use crate::clock::{Clock, Timestamp};
+use crate::entropy::Entropy;
+use crate::error::{Failure, Refusal};
+use crate::store::OriginalTokens;
+use crate::strategy::Strategy;
+use crate::token::{DigestKeyRing, PlainToken, TokenFormat, TokenKind, TokenShape};
+use crate::user::{User, UserId, UserManager};
+
+pub(super) type SubjectDecoder<U> = Arc<dyn Fn(&str) -> Option<<U as User>::Id> + Send + Sync>;
+
+pub(super) struct Original<U: User> {
+    pub(super) tokens: OriginalTokens,
+    pub(super) digests: DigestKeyRing,
+    pub(super) format: TokenFormat,
+    pub(super) lifetime: Duration,
+    pub(super) subject_decoder: SubjectDecoder<U>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+}
+
+impl<U: User> Original<U> {
+    async fn look_up(&self, token: &PlainToken) -> Result<Option<(String, Option<Timestamp>)>, Failure> {
+        for digest in self.digests.candidates(token) {
+            if let Some(found) = self.tokens.read(&digest).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl<U: User> Strategy<U> for Original<U> {
+    async fn read_token(&self, token: Option<&PlainToken>, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
+        let Some(token) = token else { return Ok(Answer::NotOffered) };
+        if let Err(refusal) = self.format.check(TokenKind::Access, token) {
+            return Ok(Answer::Refused(refusal));
+        }
+        let Some((user, end)) = self.look_up(token).await? else { return Ok(Answer::Refused(Refusal::Unknown)) };
+        let Some(id) = (self.subject_decoder)(&user) else { return Ok(Answer::Refused(Refusal::Subject)) };
+        let Some(user) = users.get(&id).await? else { return Ok(Answer::Refused(Refusal::UserUnknown)) };
+        // Redis keeps the end alone, by its own clock.
+        let expires_at = end.unwrap_or_else(|| self.clock.now().saturating_add(self.lifetime));
+        let issued_at = expires_at.saturating_sub(self.lifetime);
+        Ok(Answer::Accepted(Authenticated::new(user, None, issued_at, expires_at)))
+    }
+
+    async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure> {
+        let token = self.format.generate(TokenKind::Access, None, &*self.entropy)?;
+        let issued_at = self.clock.now();
+        let subject = user.id().to_key().to_subject();
+        self.tokens.write(&self.digests.digest(&token), &subject, self.lifetime).await?;
+        Ok(IssuedToken { token, issued_at, expires_at: issued_at.saturating_add(self.lifetime), session_id: None })
+    }
+
+    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
+        let subject = user.id().to_key().to_subject();
+        let mut destroyed = Destroyed::AlreadyInvalid;
+        if self.format.check(TokenKind::Access, token).is_ok() {
+            for digest in self.digests.candidates(token) {
+                if self.tokens.destroy(&digest, &subject).await? {
+                    destroyed = Destroyed::Revoked;
+                }
+            }
+        }
+        Ok(destroyed)
+    }
+
+    async fn invalidate_all(&self, user: &U::Id) -> Result<Invalidated, Failure> {
+        Ok(Invalidated::All(self.tokens.invalidate(&user.to_key().to_subject()).await?))
+    }
+
+    fn revocation_is_durable(&self) -> bool {
+        true
+    }
+
+    fn token_shape(&self) -> TokenShape {
+        self.format.access_shape()
+    }
+}
+
+impl<U: User> fmt::Debug for Original<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Original")
+            .field("tokens", &self.tokens)
+            .field("digests", &self.digests)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,22 @@
+//! Certificates for servers that speak TLS.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::installed::program;
+use crate::process::run;
+
+/// Puts a certificate authority (`ca.pem`) and a server certificate of it for `hosts` (`server.pem`, `server.key`) into
+/// the folder.
+pub(crate) fn certificate(folder: &Path, hosts: &str) {
+    let openssl = |arguments: &str| {
+        let mut command = Command::new(program("openssl", "openssl"));
+        run(command.args(arguments.split(' ')).current_dir(folder), "");
+    };
+    fs::write(folder.join("ext"), format!("subjectAltName={hosts}\n")).expect("the folder is ours");
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=authority"));
+    openssl(&format!("req {key} -keyout server.key -out server.csr -subj /CN=server"));
+    openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -out server.pem -days 2 -CAcreateserial -extfile ext");
+}

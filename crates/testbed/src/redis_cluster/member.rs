@@ -1,0 +1,78 @@
+//! What the nodes of a Redis Cluster say of each other.
+
+/// A line of `CLUSTER NODES`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) id: String,
+    /// The id of the master whose replica this is.
+    pub(crate) master: Option<String>,
+    /// Of two claims to a slot, the one with the higher epoch counts.
+    pub(crate) epoch: u64,
+    /// First and last of each range.
+    pub(crate) slots: Vec<(u16, u16)>,
+    flags: Vec<String>,
+}
+
+/// The members in the text of `CLUSTER NODES`.
+pub(crate) fn members(text: &str) -> impl Iterator<Item = Member> {
+    text.lines().filter(|line| !line.is_empty()).map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [id, _address, flags, master, _ping, _pong, epoch, _link, slots @ ..] = &*fields else {
+            panic!("no line of CLUSTER NODES: {line}")
+        };
+        Member {
+            id: (*id).to_owned(),
+            master: (*master != "-").then(|| (*master).to_owned()),
+            epoch: epoch.parse().expect("an epoch is a number"),
+            slots: slots.iter().filter_map(|range| slot_range(range)).collect(),
+            flags: flags.split(',').map(str::to_owned).collect(),
+        }
+    })
+}
+
+/// Nothing for a slot on the move, which stands in brackets besides the range it belongs to.
+fn slot_range(range: &str) -> Option<(u16, u16)> {
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    Some((first.parse().ok()?, last.parse().ok()?))
+}
+
+impl Member {
+    pub(crate) fn is_myself(&self) -> bool {
+        self.has(&["myself"])
+    }
+
+    /// Whether the node that says this can't reach the member, or doesn't really know it yet.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.has(&["fail", "fail?", "handshake", "noaddr"])
+    }
+
+    pub(crate) fn is_serving_master(&self) -> bool {
+        self.has(&["master"]) && !self.slots.is_empty()
+    }
+
+    pub(crate) fn owns(&self, slot: u16) -> bool {
+        self.has(&["master"]) && self.slots.iter().any(|&(first, last)| (first..=last).contains(&slot))
+    }
+
+    fn has(&self, flags: &[&str]) -> bool {
+        self.flags.iter().any(|flag| flags.contains(&&**flag))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_with_a_slot_on_the_move_and_a_lost_replica() {
+        let text = "a1 127.0.0.1:20001@20002 myself,master - 0 0 3 connected 0-5 93 100-101 [93->-b2]\n\
+                    b2 127.0.0.1:20003@20004 slave,fail? a1 1 2 3 disconnected\n";
+        let [master, replica] = members(text).collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!((&*master.id, &master.master, master.epoch), ("a1", &None, 3));
+        assert_eq!(master.slots, [(0, 5), (93, 93), (100, 101)]);
+        assert!(master.is_myself() && master.is_serving_master() && !master.is_lost());
+        assert!(master.owns(0) && master.owns(5) && master.owns(93) && !master.owns(6));
+        assert_eq!(replica.master.as_deref(), Some("a1"));
+        assert!(replica.is_lost() && !replica.is_myself() && !replica.is_serving_master() && !replica.owns(0));
+    }
+}

@@ -1,0 +1,176 @@
+//! Redis Cluster.
+
+mod member;
+mod slots;
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use self::member::{Member, members};
+use crate::process::run;
+use crate::redis::Redis;
+use crate::wait::{free_port, random, wait_until};
+
+/// A Redis Cluster: three masters, each with one replica. A test names a node by its place in [`urls`](Self::urls),
+/// which stays the same whatever part the node plays.
+#[derive(Debug)]
+pub struct RedisCluster {
+    nodes: Vec<Redis>,
+}
+
+impl RedisCluster {
+    /// The cluster that all tests of this process share: the one whose nodes, all of them, are named by
+    /// `COUNTERSIGN_TEST_REDIS_CLUSTER_URLS` with commas between them, or one of our own.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<RedisCluster> = OnceLock::new();
+        SHARED.get_or_init(|| match std::env::var("COUNTERSIGN_TEST_REDIS_CLUSTER_URLS") {
+            Ok(urls) => Self { nodes: urls.split(',').map(|url| Redis::named(url.trim().to_owned())).collect() },
+            Err(_) => Self::dedicated(),
+        })
+    }
+
+    /// A cluster that no other test uses.
+    pub fn dedicated() -> Self {
+        let nodes = thread::scope(|scope| {
+            let starting: Vec<_> = (0..6).map(|_| scope.spawn(launch_node)).collect();
+            starting.into_iter().map(|node| node.join().expect("the node starts")).collect()
+        });
+        let cluster = Self { nodes };
+        cluster.form();
+        cluster.wait_until_ok();
+        cluster
+    }
+
+    /// The URLs of all nodes.
+    pub fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| node.url().to_owned()).collect()
+    }
+
+    /// The URLs of all nodes with commas between them.
+    pub fn url(&self) -> String {
+        self.urls().join(",")
+    }
+
+    /// What a test's keys begin with, so that tests on one cluster don't meet.
+    pub fn prefix(&self) -> String {
+        format!("test_{:016x}:", random())
+    }
+
+    /// Runs a command on one node with `redis-cli`; what it prints. An error reply, a redirection too, is a panic.
+    pub fn command(&self, node: usize, arguments: &[&str]) -> String {
+        self.node(node).command(arguments)
+    }
+
+    /// Runs a command with `redis-cli -c`, which begins at some living node and follows redirections.
+    pub fn route(&self, arguments: &[&str]) -> String {
+        let node = self.some_living();
+        run(self.node(node).client().arg("-c").args(arguments), "")
+    }
+
+    /// The living nodes that say they are masters of some slots.
+    pub fn masters(&self) -> Vec<usize> {
+        self.living().filter(|&node| self.member(node).is_serving_master()).collect()
+    }
+
+    /// SIGKILL to a node.
+    pub fn kill(&self, node: usize) {
+        self.node(node).kill();
+    }
+
+    /// Starts a node again after [`kill`](Self::kill), on the same port and data.
+    pub fn start(&self, node: usize) {
+        self.node(node).start();
+    }
+
+    /// Makes a node a black hole: the kernel accepts connections for it, and it never answers.
+    pub fn freeze(&self, node: usize) {
+        self.node(node).freeze();
+    }
+
+    /// Ends a [`freeze`](Self::freeze).
+    pub fn thaw(&self, node: usize) {
+        self.node(node).thaw();
+    }
+
+    /// Has a replica take over from a living master, in the orderly way that loses no write; the replica, now master.
+    pub fn fail_over(&self, master: usize) -> usize {
+        let id = self.member(master).id;
+        let replica = self.living().find(|&node| self.member(node).master.as_ref() == Some(&id));
+        let replica = replica.expect("the master has a living replica");
+        let mut asked: Option<Instant> = None;
+        wait_until("the replica has taken over", || {
+            let done = self.member(replica).is_serving_master();
+            // The others may withhold their votes, then Redis gives up in silence after five seconds.
+            if !done && asked.is_none_or(|asked| asked.elapsed() > Duration::from_secs(6)) {
+                self.command(replica, &["CLUSTER", "FAILOVER"]);
+                asked = Some(Instant::now());
+            }
+            done && !self.member(master).is_serving_master()
+        });
+        replica
+    }
+
+    /// Waits until all living nodes say that the cluster is fine, see the same nodes in the same parts and none that is
+    /// dead, and all living replicas are in step with their masters.
+    pub fn wait_until_ok(&self) {
+        wait_until("the cluster is fine", || {
+            let living: Vec<usize> = self.living().collect();
+            let views: BTreeSet<_> = living.iter().map(|&node| self.view(node)).collect();
+            views.len() == 1
+                && views.iter().all(|view| view.len() == living.len())
+                && living.iter().all(|&node| self.is_ok(node))
+        });
+    }
+
+    fn form(&self) {
+        let addresses = self.nodes.iter().map(|node| node.url().trim_start_matches("redis://"));
+        let create = ["--cluster-replicas", "1", "--cluster-yes"];
+        run(self.node(0).client().args(["--cluster", "create"]).args(addresses).args(create), "");
+    }
+
+    fn node(&self, node: usize) -> &Redis {
+        self.nodes.get(node).expect("a node of the cluster")
+    }
+
+    fn living(&self) -> impl Iterator<Item = usize> {
+        self.nodes.iter().enumerate().filter(|(_, node)| node.is_awake()).map(|(node, _)| node)
+    }
+
+    fn some_living(&self) -> usize {
+        self.living().next().expect("a node that runs")
+    }
+
+    /// What a node says of itself.
+    fn member(&self, node: usize) -> Member {
+        let nodes = self.command(node, &["CLUSTER", "NODES"]);
+        members(&nodes).find(Member::is_myself).expect("a node knows itself")
+    }
+
+    /// How a node sees those it can reach.
+    fn view(&self, node: usize) -> View {
+        let nodes = self.command(node, &["CLUSTER", "NODES"]);
+        let reached = members(&nodes).filter(|member| !member.is_lost());
+        reached.map(|member| (member.id, member.master, member.slots)).collect()
+    }
+
+    fn is_ok(&self, node: usize) -> bool {
+        let role = self.command(node, &["ROLE"]);
+        let is_in_step = role.starts_with("master") || role.lines().nth(3) == Some("connected");
+        is_in_step && self.command(node, &["CLUSTER", "INFO"]).contains("cluster_state:ok")
+    }
+}
+
+/// Id, master and slots of each node.
+type View = BTreeSet<(String, Option<String>, Vec<(u16, u16)>)>;
+
+fn launch_node() -> Redis {
+    Redis::launch("redis", |port, _| {
+        let bus = free_port();
+        // Fast to notice a dead master, and never too out of date to replace it.
+        let voting = "cluster-node-timeout=1000 cluster-replica-validity-factor=0 repl-diskless-sync-delay=0";
+        let fixed = "cluster-enabled=yes cluster-config-file=nodes.conf appendonly=yes appendfsync=everysec";
+        format!("port={port} cluster-port={bus} {fixed} {voting}").split(' ').map(str::to_owned).collect()
+    })
+}
