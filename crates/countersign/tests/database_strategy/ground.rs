@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     Sqlite,
     Postgres,
     MariaDb,
+    Redis,
+    RedisCluster,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,17 +85,25 @@ pub(crate) struct Ground {
     pub(crate) alice: Member,
     pub(crate) bob: Member,
     database: Option<(Database, Place)>,
+    /// Access tokens of an ended session are of no use, and stay until they leave by themselves.
+    pub(crate) leaves_leftovers: bool,
 }
 
 impl Ground {
     pub(crate) async fn new(kind: Kind) -> Self {
         let sql = match kind {
-            Kind::Memory => None,
+            Kind::Memory | Kind::Redis | Kind::RedisCluster => None,
             Kind::Sqlite => Some(common::Kind::Sqlite),
             Kind::Postgres => Some(common::Kind::Postgres),
             Kind::MariaDb => Some(common::Kind::MariaDb),
         };
-        let mut store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
+        let mut store: Arc<dyn TokenStore> = match kind {
+            #[cfg(feature = "redis")]
+            Kind::Redis => Arc::new(on_redis(testbed::Redis::shared().url())),
+            #[cfg(feature = "redis")]
+            Kind::RedisCluster => Arc::new(on_redis(&testbed::RedisCluster::shared().url())),
+            _ => Arc::new(MemoryStore::new()),
+        };
         let mut database = None;
         if let Some(kind) = sql {
             let place = Place::new(kind);
@@ -108,6 +118,7 @@ impl Ground {
             alice: Member { id: Uuid::from_u128(0xa11ce), active: true },
             bob: Member { id: Uuid::from_u128(0xb0b), active: true },
             database,
+            leaves_leftovers: matches!(kind, Kind::Redis | Kind::RedisCluster),
         }
     }
 
@@ -172,6 +183,12 @@ impl Ground {
         self.store.remove_user(&member.id.to_key()).await.unwrap()
     }
 
+    /// Removes everything of a member, which is so many tokens.
+    pub(crate) async fn clears(&self, member: &Member, tokens: u64) {
+        let removed = self.clear(member).await;
+        assert!(removed == tokens || (self.leaves_leftovers && removed > tokens), "{removed}");
+    }
+
     /// A row of a token as an earlier system stored it: the text itself, and nothing of ours.
     pub(crate) async fn insert_plaintext(&self, table: &str, token: &PlainToken, member: &Member) {
         use countersign::Clock as _;
@@ -188,6 +205,15 @@ impl Ground {
         let rows = database.fetch(&all, &[]).await.unwrap();
         rows.iter().map(|row| row.text(0).unwrap().unwrap().to_owned()).collect()
     }
+}
+
+#[cfg(feature = "redis")]
+fn on_redis(url: &str) -> countersign::store::RedisTokenStore {
+    use countersign::redis::{Redis, RedisOptions};
+    let redis = Redis::connect(url, RedisOptions { timeout: Duration::from_secs(30) }).unwrap();
+    let digests = DigestKeyRing::new("default", &secret(SECRET)).unwrap();
+    let store = countersign::store::RedisTokenStore::new(&redis, &digests);
+    store.with_key_prefix(&testbed::Redis::shared().prefix()).unwrap()
 }
 
 pub(crate) fn secret(text: &str) -> Secret {

@@ -57,8 +57,6 @@ macro_rules! everywhere {
                 the_account_is_the_callers_business
             }
             text {
-                each_profile_spells_tokens_its_own_way
-                token_bytes_are_as_configured
                 the_originals_rows_hold_no_end
             }
             revoke {
@@ -67,11 +65,6 @@ macro_rules! everywhere {
                 ending_everything_spares_the_others
                 nobody_ends_what_is_anothers
                 revocation_is_as_durable_as_its_store
-            }
-            cleanup {
-                takes_what_has_ended_and_nothing_else
-                the_boundary_is_the_readers
-                goes_in_batches_and_can_be_resumed
             }
             rotate {
                 a_token_is_exchanged_once
@@ -84,6 +77,23 @@ macro_rules! everywhere {
             keys {
                 an_earlier_key_still_reads
                 a_retired_key_refuses
+            }
+        }
+    };
+}
+
+/// What stores can show that find a token by its digest alone, and keep what has ended until it is swept.
+macro_rules! in_rows {
+    ($kind:ident) => {
+        mount! { $kind:
+            text {
+                each_profile_spells_tokens_its_own_way
+                token_bytes_are_as_configured
+            }
+            cleanup {
+                takes_what_has_ended_and_nothing_else
+                the_boundary_is_the_readers
+                goes_in_batches_and_can_be_resumed
             }
         }
     };
@@ -107,10 +117,16 @@ macro_rules! in_sql {
 
 mod memory {
     everywhere!(Memory);
+    mod kept {
+        in_rows!(Memory);
+    }
 }
 
 mod sqlite {
     everywhere!(Sqlite);
+    mod kept {
+        in_rows!(Sqlite);
+    }
     mod rows {
         in_sql!(Sqlite);
     }
@@ -119,6 +135,9 @@ mod sqlite {
 #[cfg(feature = "postgres")]
 mod postgres {
     everywhere!(Postgres);
+    mod kept {
+        in_rows!(Postgres);
+    }
     mod rows {
         in_sql!(Postgres);
     }
@@ -127,7 +146,20 @@ mod postgres {
 #[cfg(feature = "mysql")]
 mod mariadb {
     everywhere!(MariaDb);
+    mod kept {
+        in_rows!(MariaDb);
+    }
     mod rows {
         in_sql!(MariaDb);
     }
+}
+
+#[cfg(feature = "redis")]
+mod redis {
+    everywhere!(Redis);
+}
+
+#[cfg(feature = "redis")]
+mod redis_cluster {
+    everywhere!(RedisCluster);
 }

@@ -83,7 +83,7 @@ pub(crate) async fn nobody_ends_what_is_anothers(ground: &Ground) {
         assert_eq!(end(&ground.alice).await, Destroyed::Revoked);
         assert_eq!(ground.read(&tokens, &next.access.token).await, Err(Refusal::Unknown));
         assert_eq!(ground.rotate(&tokens, refresh_of(&next)).await.unwrap_err(), Refusal::Unknown);
-        assert_eq!(ground.clear(&ground.alice).await, 0);
+        ground.clears(&ground.alice, 0).await;
     }
 }
 
@@ -91,7 +91,7 @@ pub(crate) async fn nobody_ends_what_is_anothers(ground: &Ground) {
 pub(crate) async fn revocation_is_as_durable_as_its_store(ground: &Ground) {
     let tokens = ground.tokens(Profile::Countersign);
     let database = ground.database();
-    assert_eq!(Strategy::<Member>::revocation_is_durable(&tokens), database.is_some());
+    assert_eq!(Strategy::<Member>::revocation_is_durable(&tokens), database.is_some() || ground.leaves_leftovers);
     match database {
         Some(database) => assert!(SqlDenylist::new(database).is_durable()),
         None => assert!(!MemoryDenylist::default().is_durable()),

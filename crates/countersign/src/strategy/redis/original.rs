@@ -48,9 +48,10 @@ impl<U: User> Strategy<U> for Original<U> {
         let Some((user, end)) = self.look_up(token).await? else { return Ok(Answer::Refused(Refusal::Unknown)) };
         let Some(id) = (self.subject_decoder)(&user) else { return Ok(Answer::Refused(Refusal::Subject)) };
         let Some(user) = users.get(&id).await? else { return Ok(Answer::Refused(Refusal::UserUnknown)) };
-        // Redis keeps the end alone, by its own clock.
-        let expires_at = end.unwrap_or_else(|| self.clock.now().saturating_add(self.lifetime));
-        let issued_at = expires_at.saturating_sub(self.lifetime);
+        // Redis keeps the end alone, by its own clock, and the lifetime may have been another.
+        let now = self.clock.now();
+        let expires_at = end.unwrap_or_else(|| now.saturating_add(self.lifetime));
+        let issued_at = expires_at.saturating_sub(self.lifetime).min(now);
         Ok(Answer::Accepted(Authenticated::new(user, None, issued_at, expires_at)))
     }
 

@@ -1,0 +1,81 @@
+//! What the cases stand on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::redis::{Redis, RedisOptions};
+use countersign::strategy::{RedisTokenStrategy, RedisTokenStrategyBuilder};
+use countersign::testing::ManualClock;
+use countersign::{Answer, Failure, PlainToken, Refusal, Secret, Strategy, User};
+
+pub(crate) const SECRET: &str = "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc";
+pub(crate) const OTHER_SECRET: &str = "Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) id: i64,
+}
+
+impl User for Member {
+    type Id = i64;
+
+    fn id(&self) -> &i64 {
+        &self.id
+    }
+}
+
+pub(crate) const ALICE: Member = Member { id: 7 };
+pub(crate) const BOB: Member = Member { id: 8 };
+
+pub(crate) async fn members(id: i64) -> Result<Option<Member>, Failure> {
+    Ok(Some(Member { id }))
+}
+
+pub(crate) fn secret(text: &str) -> Secret {
+    Secret::new("token_hash_secret", text).unwrap()
+}
+
+pub(crate) fn connect(url: &str) -> Redis {
+    Redis::connect(url, RedisOptions { timeout: Duration::from_secs(30) }).unwrap()
+}
+
+/// Strategies under one prefix of the shared server, by a clock that stands still.
+pub(crate) struct Ground {
+    pub(crate) server: &'static testbed::Redis,
+    pub(crate) redis: Redis,
+    pub(crate) prefix: String,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+impl Ground {
+    pub(crate) fn new() -> Self {
+        let server = testbed::Redis::shared();
+        Self { server, redis: connect(server.url()), prefix: server.prefix(), clock: Arc::default() }
+    }
+
+    pub(crate) fn builder(&self) -> RedisTokenStrategyBuilder<Member> {
+        RedisTokenStrategy::builder(&self.redis)
+            .token_hash_secret(&secret(SECRET))
+            .key_prefix(&self.prefix)
+            .clock(self.clock.clone())
+    }
+
+    pub(crate) fn strategy(&self) -> RedisTokenStrategy<Member> {
+        self.builder().build().unwrap()
+    }
+
+    /// The keys under the prefix.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let listed = self.server.command(&["--scan", "--pattern", &format!("{}*", self.prefix)]);
+        listed.lines().map(str::to_owned).collect()
+    }
+}
+
+/// Whose token it is.
+pub(crate) async fn read(strategy: &RedisTokenStrategy<Member>, token: &PlainToken) -> Result<i64, Refusal> {
+    match strategy.read_token(Some(token), &members).await.unwrap() {
+        Answer::Accepted(accepted) => Ok(accepted.user.id),
+        Answer::Refused(refusal) => Err(refusal),
+        Answer::NotOffered => panic!("it was offered"),
+    }
+}

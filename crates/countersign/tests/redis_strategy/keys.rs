@@ -1,0 +1,40 @@
+//! Digest keys change without a logout, although they name users' keys as well (SECURITY row K-03).
+
+use countersign::strategy::RedisTokenStrategy;
+use countersign::{DigestKeyRing, Invalidated, Rotation, Strategy};
+
+use crate::ground::{ALICE, Ground, Member, OTHER_SECRET, SECRET, members, read, secret};
+
+fn with(ground: &Ground, ring: DigestKeyRing) -> RedisTokenStrategy<Member> {
+    ground.builder().digest_keys(ring).build().unwrap()
+}
+
+#[tokio::test]
+async fn digest_keys_rotate_without_a_logout_on_redis() {
+    let ground = Ground::new();
+    let old_ring = DigestKeyRing::new("old", &secret(SECRET)).unwrap();
+    let both = DigestKeyRing::new("new", &secret(OTHER_SECRET)).unwrap().accept("old", &secret(SECRET)).unwrap();
+    let (old, new) = (with(&ground, old_ring), with(&ground, both));
+    let before = old.as_refreshable().unwrap().open_session(&ALICE).await.unwrap();
+    let after = new.as_refreshable().unwrap().open_session(&ALICE).await.unwrap();
+    assert_eq!(read(&new, &before.access.token).await, Ok(ALICE.id));
+    assert!(read(&old, &after.access.token).await.is_err(), "the old ring has never heard of the new key");
+
+    let refresh = &before.refresh.as_ref().unwrap().token;
+    let rotated = new.as_refreshable().unwrap().refresh_session(refresh, &members).await.unwrap();
+    let Rotation::Rotated { issued: next, .. } = rotated else { panic!("{rotated:?}") };
+    assert_eq!(next.access.session_id, before.access.session_id);
+    assert_eq!(read(&new, &next.access.token).await, Ok(ALICE.id));
+    assert_eq!(ground.keys().len(), 2, "a session stays in the key that it was opened in");
+
+    let session = next.access.session_id.unwrap();
+    new.as_refreshable().unwrap().end_session(session, &ALICE.id).await.unwrap();
+    assert!(read(&new, &next.access.token).await.is_err() && read(&new, &before.access.token).await.is_err());
+    let again = old.as_refreshable().unwrap().open_session(&ALICE).await.unwrap();
+    let Invalidated::All(ended) = new.invalidate_all(&ALICE.id).await.unwrap() else { panic!("it can") };
+    assert!(ended >= 4);
+    for token in [&again.access.token, &after.access.token] {
+        assert!(read(&new, token).await.is_err());
+    }
+    assert!(ground.keys().is_empty());
+}

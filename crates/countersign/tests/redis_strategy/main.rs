@@ -1,0 +1,19 @@
+//! What Redis alone can show: the number of commands, what one user's key holds, many tokens, and the original's layout.
+
+#![cfg(feature = "redis")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "test code"
+)]
+
+mod commands;
+mod everywhere;
+mod ground;
+mod index;
+mod keys;
+mod original;
+mod vectors;

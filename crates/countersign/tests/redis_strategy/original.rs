@@ -1,0 +1,170 @@
+//! The `litestar-auth` profile: the original's layout, without its flaws.
+
+use std::time::Duration;
+
+use countersign::redis::Redis;
+use countersign::store::{OriginalTokens, Scan};
+use countersign::strategy::RedisTokenStrategy;
+use countersign::{Destroyed, DigestKeyRing, Invalidated, Profile, Refusal, Strategy};
+
+use crate::ground::{ALICE, BOB, Ground, Member, SECRET, connect, read, secret};
+
+impl Ground {
+    fn original(&self) -> RedisTokenStrategy<Member> {
+        self.builder().profile(Profile::LitestarAuth).build().unwrap()
+    }
+
+    fn index(&self, member: &Member) -> String {
+        format!("{}user:{}", self.prefix, member.id)
+    }
+
+    fn token_key(&self, token: &countersign::PlainToken) -> String {
+        let digest = DigestKeyRing::new("default", &secret(SECRET)).unwrap().digest(token);
+        format!("{}{}", self.prefix, digest.as_str())
+    }
+
+    fn seconds_left(&self, key: &str) -> u64 {
+        self.server.command(&["TTL", key]).parse().unwrap()
+    }
+}
+
+/// Conformance case 110.
+#[tokio::test]
+async fn a_token_is_kept_as_the_original_keeps_it_on_redis() {
+    let ground = Ground::new();
+    let strategy = ground.original();
+    let token = strategy.write_token(&ALICE).await.unwrap().token;
+    assert_eq!(token.expose().len(), 43);
+    let key = ground.token_key(&token);
+    assert_eq!(ground.server.command(&["GET", &key]), "7");
+    assert_eq!(ground.server.command(&["SMEMBERS", &ground.index(&ALICE)]), key);
+    for key in [&key, &ground.index(&ALICE)] {
+        assert!((3590..=3600).contains(&ground.seconds_left(key)));
+    }
+    assert_eq!(ground.keys().len(), 2);
+    assert!(strategy.as_refreshable().is_none(), "the original has no refresh tokens on Redis");
+}
+
+/// Conformance case 116: the original rounds 1.9 s down to 1.
+#[tokio::test]
+async fn a_life_is_never_rounded_down_on_redis() {
+    let ground = Ground::new();
+    let strategy = ground.builder().profile(Profile::LitestarAuth).lifetime(Duration::from_millis(1900));
+    let token = strategy.build().unwrap().write_token(&ALICE).await.unwrap().token;
+    let left: u64 = ground.server.command(&["PTTL", &ground.token_key(&token)]).parse().unwrap();
+    assert!((1001..=2000).contains(&left), "{left}");
+}
+
+/// The original's index ended with the shortest of its tokens.
+#[tokio::test]
+async fn a_short_token_does_not_shorten_the_originals_index_on_redis() {
+    let ground = Ground::new();
+    let long = ground.original().write_token(&ALICE).await.unwrap().token;
+    let short = ground.builder().profile(Profile::LitestarAuth).lifetime(Duration::from_secs(1)).build().unwrap();
+    short.write_token(&ALICE).await.unwrap();
+    assert!(ground.seconds_left(&ground.index(&ALICE)) > 3000);
+    assert_eq!(short.invalidate_all(&ALICE.id).await.unwrap(), Invalidated::All(2));
+    assert_eq!(read(&short, &long).await, Err(Refusal::Unknown));
+}
+
+/// The original lets anybody destroy anybody's token.
+#[tokio::test]
+async fn a_token_is_destroyed_by_its_owner_on_redis() {
+    let ground = Ground::new();
+    let strategy = ground.original();
+    let token = strategy.write_token(&ALICE).await.unwrap().token;
+    assert_eq!(strategy.destroy_token(&token, &BOB).await.unwrap(), Destroyed::AlreadyInvalid);
+    assert_eq!(read(&strategy, &token).await, Ok(ALICE.id));
+    assert_eq!(strategy.destroy_token(&token, &ALICE).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(read(&strategy, &token).await, Err(Refusal::Unknown));
+    assert!(ground.keys().is_empty(), "nor is anything left in the index");
+}
+
+/// More than one batch, an index with strange members, and other people's indexes, on which the original's scan broke.
+#[tokio::test]
+async fn everything_of_a_user_ends_whatever_the_originals_index_holds_on_redis() {
+    let ground = Ground::new();
+    let strategy = ground.original();
+    let mut tokens = Vec::new();
+    for _ in 0..1234 {
+        tokens.push(strategy.write_token(&ALICE).await.unwrap().token);
+    }
+    let his = strategy.write_token(&BOB).await.unwrap().token;
+    let (index, dead) = (ground.index(&ALICE), format!("{}{}", ground.prefix, "0".repeat(64)));
+    let strange = format!("{}precious", ground.prefix);
+    ground.server.command(&["SET", &strange, "7"]);
+    for member in [&dead, &ground.token_key(&his), &ground.index(&BOB), &strange, "", "*"] {
+        ground.server.command(&["SADD", &index, member]);
+    }
+    assert_eq!(strategy.invalidate_all(&ALICE.id).await.unwrap(), Invalidated::All(1234));
+    for token in &tokens {
+        assert_eq!(read(&strategy, token).await, Err(Refusal::Unknown));
+    }
+    assert_eq!(read(&strategy, &his).await, Ok(BOB.id));
+    assert_eq!(ground.server.command(&["GET", &strange]), "7", "it is no token");
+    assert_eq!(ground.server.command(&["EXISTS", &index]), "0");
+    assert_eq!(strategy.invalidate_all(&ALICE.id).await.unwrap(), Invalidated::All(0));
+}
+
+/// A token that the original wrote and didn't list, since it died between its commands: found by a scan in steps, past
+/// keys of every type and however odd the prefix is.
+#[tokio::test]
+async fn a_scan_finds_what_the_index_has_lost_on_redis() {
+    let server = testbed::Redis::dedicated();
+    let prefix = "a*b?[c]:";
+    let redis: Redis = connect(server.url());
+    let tokens = OriginalTokens::new(&redis, prefix).unwrap();
+    let digests = DigestKeyRing::new("default", &secret(SECRET)).unwrap();
+    let key = |number: usize| {
+        let digest = digests.digest(&countersign::PlainToken::new(format!("token {number}")));
+        format!("{prefix}{}", digest.as_str())
+    };
+    for number in 0..50 {
+        server.command(&["SET", &key(number), if number % 5 == 0 { "8" } else { "7" }, "EX", "900"]);
+    }
+    let other = format!("aXbYc:{}", "1".repeat(64));
+    server.command(&["SET", &other, "7"]);
+    server.command(&["SADD", &format!("{prefix}user:8"), "x"]);
+    server.command(&["LPUSH", &format!("{prefix}{}", "2".repeat(64)), "7"]);
+    server.command(&["SET", &format!("{prefix}{}", "z".repeat(64)), "7"]);
+    server.command(&["EVAL", "for i = 1, 3000 do redis.call('SET', 'foreign:' .. i, '7') end", "0"]);
+
+    let (mut removed, mut steps, mut next) = (0, 0, Some(Scan::default()));
+    while let Some(from) = next {
+        // Where it goes on can be written down and read back.
+        let step = tokens.scan("7", from.to_string().parse().unwrap(), 100).await.unwrap();
+        removed += step.removed;
+        steps += 1;
+        next = step.next;
+    }
+    assert_eq!(removed, 40);
+    assert!(steps > 10, "{steps}");
+    assert_eq!(server.command(&["EXISTS", &key(0), &other]), "2");
+    assert_eq!(server.command(&["DBSIZE"]), (10 + 4 + 3000).to_string());
+}
+
+/// On a cluster the layout works where all keys share a slot, and doesn't build elsewhere.
+#[tokio::test]
+async fn the_originals_layout_needs_one_slot_of_a_redis_cluster() {
+    let redis = connect(&testbed::RedisCluster::shared().url());
+    let builder = |prefix: &str| {
+        let builder = RedisTokenStrategy::<Member>::builder(&redis).token_hash_secret(&secret(SECRET));
+        builder.profile(Profile::LitestarAuth).key_prefix(prefix).build()
+    };
+    let refused = builder("litestar_auth:token:").unwrap_err();
+    assert!(refused.setting() == "key_prefix" && refused.to_string().contains('{'), "{refused}");
+    let prefix = format!("{{{}}}", testbed::RedisCluster::shared().prefix());
+    let strategy = builder(&prefix).unwrap();
+    let mut tokens = Vec::new();
+    for _ in 0..20 {
+        tokens.push(strategy.write_token(&ALICE).await.unwrap().token);
+    }
+    assert_eq!(read(&strategy, &tokens[0]).await, Ok(ALICE.id));
+    assert_eq!(strategy.destroy_token(&tokens[0], &ALICE).await.unwrap(), Destroyed::Revoked);
+    let original = OriginalTokens::new(&redis, &prefix).unwrap();
+    assert_eq!(original.scan("8", Scan::default(), 10_000).await.unwrap().removed, 0);
+    assert_eq!(strategy.invalidate_all(&ALICE.id).await.unwrap(), Invalidated::All(19));
+    for token in &tokens {
+        assert_eq!(read(&strategy, token).await, Err(Refusal::Unknown));
+    }
+}

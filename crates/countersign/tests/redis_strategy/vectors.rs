@@ -1,0 +1,192 @@
+//! What the original wrote is read, and what we write has the form that the original reads: the Redis rows of
+//! `vectors.json`.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use countersign::denylist::{DenylistStore, RedisDenylist};
+use countersign::redis::Redis;
+use countersign::strategy::RedisTokenStrategy;
+use countersign::{Answer, Clock, Failure, Invalidated, PlainToken, Profile, Refusal, Strategy, SystemClock, User};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::ground::{connect, secret};
+
+struct Account(Uuid);
+
+impl User for Account {
+    type Id = Uuid;
+
+    fn id(&self) -> &Uuid {
+        &self.0
+    }
+}
+
+async fn accounts(id: Uuid) -> Result<Option<Account>, Failure> {
+    Ok(Some(Account(id)))
+}
+
+struct Original {
+    server: testbed::Redis,
+    redis: Redis,
+    vectors: Value,
+}
+
+impl Original {
+    /// A server that holds what the original left in its own.
+    fn new() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/vectors.json");
+        let vectors: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        let server = testbed::Redis::dedicated();
+        for row in vectors["redis"]["dump"].as_array().unwrap() {
+            let key = row["key"].as_str().unwrap();
+            match row["value"].as_array() {
+                None => drop(server.command(&["SET", key, row["value"].as_str().unwrap()])),
+                Some(members) => {
+                    for member in members {
+                        server.command(&["SADD", key, member.as_str().unwrap()]);
+                    }
+                }
+            }
+            // The shortest rows would be gone before they are looked at.
+            let ttl = row["ttl"].as_u64().unwrap().max(60);
+            server.command(&["EXPIRE", key, &ttl.to_string()]);
+        }
+        Self { redis: connect(server.url()), server, vectors }
+    }
+
+    fn strategy(&self, prefix: Option<&str>, token_bytes: usize) -> RedisTokenStrategy<Account> {
+        let builder = RedisTokenStrategy::builder(&self.redis)
+            .token_hash_secret(&secret(self.vectors["hash_secret"].as_str().unwrap()))
+            .token_bytes(token_bytes)
+            .profile(Profile::LitestarAuth);
+        let builder = match prefix {
+            Some(prefix) => builder.key_prefix(prefix),
+            None => builder,
+        };
+        builder.build().unwrap()
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &Value> {
+        self.vectors["redis"]["tokens"].as_array().unwrap().iter()
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_the_original_are_read_on_redis() {
+    let original = Original::new();
+    for row in original.rows() {
+        let strategy = original.strategy(row["key_prefix"].as_str(), 32);
+        let token = PlainToken::new(row["token"].as_str().unwrap());
+        let read = strategy.read_token(Some(&token), &accounts).await.unwrap();
+        let Answer::Accepted(read) = read else { panic!("{row}") };
+        assert_eq!(read.user.0.to_string(), row["expect"]["id"].as_str().unwrap());
+        let now = SystemClock.now();
+        assert!(read.issued_at <= now && now < read.expires_at);
+    }
+    let destroyed = PlainToken::new(original.vectors["redis"]["destroyed"]["token"].as_str().unwrap());
+    let read = original.strategy(None, 32).read_token(Some(&destroyed), &accounts).await.unwrap();
+    assert!(matches!(read, Answer::Refused(Refusal::Unknown)));
+}
+
+/// Everything that the original lists of a user ends, and nobody else's.
+#[tokio::test]
+async fn the_originals_index_is_understood_on_redis() {
+    let original = Original::new();
+    let strategy = original.strategy(None, 32);
+    let alice: Uuid = "1b4e28ba-2fa1-41d2-883f-0016d3cca427".parse().unwrap();
+    assert_eq!(strategy.invalidate_all(&alice).await.unwrap(), Invalidated::All(3));
+    for row in original.rows() {
+        let strategy = original.strategy(row["key_prefix"].as_str(), 32);
+        let token = PlainToken::new(row["token"].as_str().unwrap());
+        let live = strategy.read_token(Some(&token), &accounts).await.unwrap().accepted().is_some();
+        assert_eq!(live, row["user"] == "bob" || row["key_prefix"] == "app1:tok:", "{row}");
+    }
+}
+
+/// The keys, the types, the values and the lives that the original gave to its own, for tokens that we write.
+#[tokio::test]
+async fn what_we_write_has_the_originals_form_on_redis() {
+    let original = Original::new();
+    let (server, user) = (&original.server, "6fa459ea-ee8a-4ca4-894e-db77e160355e");
+    let digests = original.vectors["hash_secret"].as_str().unwrap();
+    let digests = countersign::DigestKeyRing::new("default", &secret(digests)).unwrap();
+    for row in original.rows() {
+        // Its digest and its key are as the original's own.
+        let prefix = row["key_prefix"].as_str().unwrap_or("litestar_auth:token:");
+        let digest = digests.digest(&PlainToken::new(row["token"].as_str().unwrap()));
+        assert_eq!(row["key"], format!("{prefix}{}", digest.as_str()));
+    }
+    let strategy = original.strategy(None, 32);
+    let ours = strategy.write_token(&Account(user.parse().unwrap())).await.unwrap().token;
+    assert_eq!(ours.expose().len(), 43);
+    let key = format!("litestar_auth:token:{}", digests.digest(&ours).as_str());
+    let index = format!("litestar_auth:token:user:{user}");
+    assert_eq!(server.command(&["TYPE", &key]), "string");
+    assert_eq!(server.command(&["GET", &key]), user);
+    assert_eq!(server.command(&["TYPE", &index]), "set");
+    assert_eq!(server.command(&["SISMEMBER", &index, &key]), "1");
+    assert_eq!(server.command(&["SCARD", &index]), "2", "beside the one that the original wrote");
+    assert_eq!(server.command(&["TTL", &key]), "3600");
+}
+
+/// Never shorter than promised, where the original rounds down.
+#[tokio::test]
+async fn lives_are_rounded_up_where_the_original_rounds_down_on_redis() {
+    let original = Original::new();
+    let digests = countersign::DigestKeyRing::new("default", &secret(crate::ground::SECRET)).unwrap();
+    let tokens = countersign::store::OriginalTokens::new(&original.redis, "rounding:").unwrap();
+    for row in original.vectors["redis"]["ttl_rounding"].as_array().unwrap() {
+        let seconds = row["lifetime_seconds"].as_f64().unwrap();
+        if seconds < 0.0 {
+            continue;
+        }
+        let digest = digests.digest(&PlainToken::new(row.to_string()));
+        tokens.write(&digest, "7", std::time::Duration::from_secs_f64(seconds)).await.unwrap();
+        let key = format!("rounding:{}", digest.as_str());
+        let left: f64 = original.server.command(&["PTTL", &key]).parse().unwrap();
+        let ceiling = seconds.ceil().max(1.0) * 1000.0;
+        assert!((ceiling - 900.0..=ceiling).contains(&left), "{row}: {left}");
+    }
+}
+
+/// Ids that either denies are denied for both: the original asks whether the key is there.
+#[tokio::test]
+async fn denylists_pass_both_ways_on_redis() {
+    let original = Original::new();
+    let now = SystemClock.now();
+    for (prefix, id) in [
+        (RedisDenylist::ORIGINAL_KEY_PREFIX, "c3576b2f9495ee27dd3ceeee2e540aaf"),
+        (RedisDenylist::ORIGINAL_KEY_PREFIX, "ttl-below-one"),
+        ("app1:deny:", "some-jti"),
+    ] {
+        let denylist = RedisDenylist::new(&original.redis).with_key_prefix(prefix).unwrap();
+        assert!(denylist.is_any_denied(&[id], now).await.unwrap(), "{id}");
+        assert!(!denylist.is_any_denied(&["another"], now).await.unwrap());
+        // Denied again, it is denied no shorter.
+        denylist.deny(id, now, now).await.unwrap();
+        assert!(denylist.is_any_denied(&[id], now).await.unwrap(), "{id}");
+        denylist.deny("ours", now.saturating_add(std::time::Duration::from_secs(90)), now).await.unwrap();
+        let key = format!("{prefix}ours");
+        assert_eq!(original.server.command(&["EXISTS", &key]), "1");
+        let left: u64 = original.server.command(&["TTL", &key]).parse().unwrap();
+        assert!(left >= 90, "{left}");
+    }
+}
+
+/// Whoever is told the clock of another machine sees the same user.
+#[tokio::test]
+async fn a_decoder_reads_the_originals_ids_on_redis() {
+    let original = Original::new();
+    let row = original.rows().next().unwrap();
+    let token = PlainToken::new(row["token"].as_str().unwrap());
+    let hash_secret = secret(original.vectors["hash_secret"].as_str().unwrap());
+    let builder = || RedisTokenStrategy::<Account>::builder(&original.redis).token_hash_secret(&hash_secret);
+    let picky = builder().profile(Profile::LitestarAuth).clock(Arc::new(SystemClock)).subject_decoder(|_| None);
+    let read = picky.build().unwrap().read_token(Some(&token), &accounts).await.unwrap();
+    assert!(matches!(read, Answer::Refused(Refusal::Subject)));
+    let ours = builder().build().unwrap().read_token(Some(&token), &accounts).await.unwrap();
+    assert!(matches!(ours, Answer::Refused(Refusal::Malformed)), "our own profile asks for our own form");
+}
