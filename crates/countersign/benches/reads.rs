@@ -9,27 +9,22 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    clippy::cast_precision_loss,
     missing_docs,
     reason = "a benchmark: it stops loudly"
 )]
 
-use std::future::Future;
+mod crowd;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore};
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{Answer, Failure, PlainToken, Secret, Strategy, SystemEntropy, User, UserKeyKind};
 use mysql_async::prelude::Queryable;
 use testbed::{MariaDb, Postgres};
-use tokio::task::JoinSet;
 
-const TOKENS: usize = 10_000;
-const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_secs(2);
-const CALLERS: [usize; 2] = [1, 64];
+use crowd::{Reader, TOKENS, compare};
+
 /// As many connections as a handle keeps for reads unless told otherwise.
 const CONNECTIONS: usize = 4;
 
@@ -51,56 +46,10 @@ async fn main() {
     }
     let (ours, digests) = Ours::fill(&Postgres::shared().database()).await;
     let bare = BarePostgres::connect(&ours.url, digests).await;
-    compare("PostgreSQL", &ours, &bare).await;
+    compare("PostgreSQL", "read_token", &ours, &bare).await;
     let (ours, digests) = Ours::fill(&MariaDb::shared().database()).await;
     let bare = BareMysql::connect(&ours.url, digests);
-    compare("MariaDB", &ours, &bare).await;
-}
-
-/// Something that answers the question for token number `n`.
-trait Reader: Send + Sync + 'static {
-    fn read(&self, n: usize) -> impl Future<Output = ()> + Send;
-}
-
-async fn compare<A: Reader, B: Reader>(name: &str, ours: &Arc<A>, bare: &Arc<B>) {
-    for callers in CALLERS {
-        let mut rates = [Vec::new(), Vec::new()];
-        for _ in 0..ROUNDS {
-            rates[0].push(rate(bare, callers).await);
-            rates[1].push(rate(ours, callers).await);
-        }
-        let [floor, ours] = rates.each_mut().map(|rates| median(rates));
-        println!(
-            "{name:<11} {callers:>3} callers   bare {floor:>8.0}/s   read_token {ours:>8.0}/s   {:.2}",
-            ours / floor
-        );
-    }
-}
-
-async fn rate<R: Reader>(reader: &Arc<R>, callers: usize) -> f64 {
-    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let mut crowd = JoinSet::new();
-    let start = Instant::now();
-    for caller in 0..callers {
-        let (reader, stop, count) = (Arc::clone(reader), Arc::clone(&stop), Arc::clone(&count));
-        crowd.spawn(async move {
-            let mut n = caller * 7919;
-            while !stop.load(Ordering::Relaxed) {
-                n += 1;
-                reader.read(n % TOKENS).await;
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-    }
-    let _ = tokio::time::timeout(ROUND, std::future::pending::<()>()).await;
-    stop.store(true, Ordering::Relaxed);
-    crowd.join_all().await;
-    count.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64()
-}
-
-fn median(rates: &mut [f64]) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
+    compare("MariaDB", "read_token", &ours, &bare).await;
 }
 
 struct Ours {
