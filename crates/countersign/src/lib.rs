@@ -79,7 +79,7 @@
 //!
 //! # Features
 //!
-//! Features only add. `jwt`, `sqlite` and `axum` are on by default; `postgres`, `mysql` and `tower` (which `axum` brings
+//! Features only add. `jwt`, `sqlite` and `axum` are on by default; `postgres`, `mysql`, `redis` and `tower` (which `axum` brings
 //! along) are for those who need them; `testing` has the suite that checks a store of yours.
 
 mod answer;
