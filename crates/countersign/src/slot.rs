@@ -10,15 +10,13 @@ pub(crate) struct Slot<C> {
 }
 
 impl<C> Slot<C> {
-    /// The connection if `is_live`, or what `connect` makes: one caller connects, and the others wait for it.
-    pub(crate) async fn connection<E>(
+    /// What `connect` makes, when there is none that [is live](Self::live): one caller connects, and the others wait for
+    /// it.
+    pub(crate) async fn connect<E>(
         &self,
         is_live: impl Fn(&C) -> bool,
         connect: impl Future<Output = Result<C, E>>,
     ) -> Result<Arc<C>, E> {
-        if let Some(connection) = self.live(&is_live) {
-            return Ok(connection);
-        }
         let _turn = self.connecting.lock().await;
         if let Some(connection) = self.live(&is_live) {
             return Ok(connection);
@@ -36,7 +34,8 @@ impl<C> Slot<C> {
         }
     }
 
-    fn live(&self, is_live: impl Fn(&C) -> bool) -> Option<Arc<C>> {
+    /// The connection if there is one and it `is_live`.
+    pub(crate) fn live(&self, is_live: impl Fn(&C) -> bool) -> Option<Arc<C>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().filter(|connection| is_live(connection)).cloned()
     }

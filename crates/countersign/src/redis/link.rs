@@ -56,7 +56,7 @@ impl Target {
             };
             let config = AsyncConnectionConfig::new()
                 .set_connection_timeout(Some(timeout))
-                .set_response_timeout(Some(timeout))
+                .set_response_timeout(None)
                 .set_pipeline_buffer_size(QUEUE);
             return Ok(Self::Single(Box::new(client.map_err(unusable)?), config));
         }
@@ -125,10 +125,13 @@ pub(super) enum Place {
 impl Link {
     /// Sends a command. What every master answers comes as a map from nodes to answers.
     pub(super) async fn send(&self, command: &Cmd, place: Place) -> Result<Value, RedisError> {
-        let mut cluster = match self {
-            Self::Single(connection) => return connection.clone().send_packed_command(command).await?.extract_error(),
-            Self::Cluster(connection) => connection.clone(),
-        };
+        match self {
+            Self::Single(connection) => connection.clone().send_packed_command(command).await?.extract_error(),
+            Self::Cluster(connection) => Box::pin(Self::send_within(connection.clone(), command, place)).await,
+        }
+    }
+
+    async fn send_within(mut cluster: ClusterConnection, command: &Cmd, place: Place) -> Result<Value, RedisError> {
         let answer = match place {
             Place::OfKey => cluster.req_packed_command(command).await?,
             Place::Slot(slot) => {

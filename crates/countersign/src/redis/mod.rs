@@ -156,7 +156,8 @@ impl Redis {
         let deadline = Instant::now() + self.inner.timeout;
         match self.attempt(deadline, command, place).await {
             Err(Trouble::Said(error)) if self.inner.target.is_worth_another(&error) => {
-                self.attempt(deadline, command, place).await
+                // Boxed, as all that is rare here, so that what is common stays small.
+                Box::pin(self.attempt(deadline, command, place)).await
             }
             outcome => outcome,
         }
@@ -164,13 +165,20 @@ impl Redis {
 
     async fn attempt(&self, deadline: Instant, command: &Cmd, place: Place) -> Result<Value, Trouble> {
         let inner = &*self.inner;
-        let connecting = inner.slot.connection(|_| true, inner.target.connect());
-        let link = self.in_time(deadline, connecting).await.map_err(Trouble::while_connecting)?;
-        let result = self.in_time(deadline, link.send(command, place)).await;
+        let link = match inner.slot.live(|_| true) {
+            Some(link) => link,
+            None => Box::pin(self.open(deadline)).await?,
+        };
+        let result = self.in_time(deadline, Box::pin(link.send(command, place))).await;
         if result.as_ref().is_err_and(|trouble| inner.target.is_loss(trouble)) {
             inner.slot.discard(&link);
         }
         result
+    }
+
+    async fn open(&self, deadline: Instant) -> Result<Arc<Link>, Trouble> {
+        let connecting = self.inner.slot.connect(|_| true, self.inner.target.connect());
+        self.in_time(deadline, connecting).await.map_err(Trouble::while_connecting)
     }
 
     async fn in_time<T>(

@@ -58,12 +58,18 @@ impl Locator {
         BASE64URL_NOPAD.encode(&bytes)
     }
 
+    /// As it stands in the name of what its owner has: without the session.
+    #[cfg(feature = "redis")]
+    pub(crate) fn push_owner(self, text: &mut String) {
+        BASE64URL_NOPAD.encode_append(&self.owner, text);
+    }
+
     /// Reads [`to_text`](Self::to_text) back; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() > 38 {
-            return None;
-        }
-        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+        let mut buffer = [0; OWNER + 16];
+        let length = BASE64URL_NOPAD.decode_len(text.len()).ok()?;
+        let bytes = buffer.get_mut(..length)?;
+        BASE64URL_NOPAD.decode_mut(text.as_bytes(), bytes).ok()?;
         let (owner, session) = bytes.split_first_chunk::<OWNER>()?;
         let session = match session {
             [] => None,

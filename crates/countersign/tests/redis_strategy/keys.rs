@@ -1,9 +1,10 @@
 //! Digest keys change without a logout, although they name users' keys as well (SECURITY row K-03).
 
+use countersign::store::{NewAccess, TokenStore};
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{DigestKeyRing, Invalidated, Rotation, Strategy};
+use countersign::{Clock, DigestKeyRing, Invalidated, PlainToken, Rotation, Strategy, UserKey};
 
-use crate::ground::{ALICE, Ground, Member, OTHER_SECRET, SECRET, members, read, secret};
+use crate::ground::{ALICE, BOB, Ground, Member, OTHER_SECRET, SECRET, members, read, secret};
 
 fn with(ground: &Ground, ring: DigestKeyRing) -> RedisTokenStrategy<Member> {
     ground.builder().digest_keys(ring).build().unwrap()
@@ -37,4 +38,26 @@ async fn digest_keys_rotate_without_a_logout_on_redis() {
         assert!(read(&new, token).await.is_err());
     }
     assert!(ground.keys().is_empty());
+}
+
+/// Should two users ever share a tag, neither gets what is the other's.
+#[tokio::test]
+async fn a_key_has_one_owner_on_redis() {
+    let ground = Ground::new();
+    let strategy = ground.strategy();
+    let store = strategy.sessions().unwrap().store();
+    let ring = DigestKeyRing::new("default", &secret(SECRET)).unwrap();
+    let place = store.locator(&UserKey::Int(ALICE.id), None).unwrap().to_text();
+    let access = |label: &str, id: i64| NewAccess {
+        digest: ring.digest(&PlainToken::new(format!("{place}.{label}"))),
+        user: UserKey::Int(id),
+        session: None,
+        created_at: ground.clock.now(),
+        expires_at: None,
+    };
+    store.insert_access(&access("hers", ALICE.id)).await.unwrap();
+    store.insert_access(&access("his", BOB.id)).await.unwrap_err();
+    let find = async |label: &str| store.find_access(&access(label, 0).digest.into()).await.unwrap();
+    assert_eq!(find("hers").await.unwrap().user, UserKey::Int(ALICE.id));
+    assert!(find("his").await.is_none());
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use ::redis::Cmd;
 use async_trait::async_trait;
 
 use self::record::{Record, decode_user, encode_user, gone, ttl};
@@ -95,7 +96,10 @@ impl RedisTokenStore {
     }
 
     fn key(&self, owner: [u8; 12]) -> String {
-        format!("{}{}", self.prefix, Locator::new(owner, None).to_text())
+        let mut key = String::with_capacity(self.prefix.len() + 16);
+        key.push_str(&self.prefix);
+        Locator::new(owner, None).push_owner(&mut key);
+        key
     }
 
     /// The keys that may hold what a user has: one for each key of the ring.
@@ -119,8 +123,8 @@ impl RedisTokenStore {
         locator: Locator,
         fields: [&str; N],
     ) -> Result<Option<(UserKey, [Option<Record>; N])>, Failure> {
-        let mut command = ::redis::cmd("HMGET");
-        command.arg(self.key(*locator.owner())).arg("u").arg(&fields);
+        let mut command = Cmd::with_capacity(3 + N, 256);
+        command.arg("HMGET").arg(self.key(*locator.owner())).arg("u").arg(&fields);
         let Some(found) = self.redis.run_typed::<Vec<Option<Vec<u8>>>>(&command).await? else {
             unreadable();
             return Ok(None);

@@ -44,19 +44,18 @@ impl Record {
 
     /// `None` for anything that [`encode`](Self::encode) doesn't write.
     pub(super) fn decode(text: &[u8]) -> Option<Self> {
-        let fields: Vec<&str> = std::str::from_utf8(text).ok()?.split('|').collect();
-        let [VERSION, gone, digest, created_at, expires_at, session_expires_at] = fields.as_slice() else {
-            return None;
-        };
+        let mut fields = std::str::from_utf8(text).ok()?.split('|');
         let moment = |text: &str| text.parse().ok().map(Timestamp::from_micros);
         let end = |text: &str| if text.is_empty() { Some(None) } else { moment(text).map(Some) };
-        Some(Self {
-            gone: moment(gone)?,
-            digest: (*digest).to_owned(),
-            created_at: moment(created_at)?,
-            expires_at: end(expires_at)?,
-            session_expires_at: end(session_expires_at)?,
-        })
+        fields.next().filter(|version| *version == VERSION)?;
+        let record = Self {
+            gone: moment(fields.next()?)?,
+            digest: fields.next()?.to_owned(),
+            created_at: moment(fields.next()?)?,
+            expires_at: end(fields.next()?)?,
+            session_expires_at: end(fields.next()?)?,
+        };
+        fields.next().is_none().then_some(record)
     }
 }
 

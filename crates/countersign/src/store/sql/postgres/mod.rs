@@ -100,8 +100,12 @@ impl PostgresDriver {
         statement: &Statement,
         params: &[Value],
     ) -> Result<(u64, Vec<Row>), Trouble> {
-        let connection =
-            self.in_time(deadline, slot.connection(|open| !open.is_closed(), self.target.connect())).await?;
+        let is_open = |connection: &Connection| !connection.is_closed();
+        let connection = match slot.live(is_open) {
+            Some(connection) => connection,
+            // Boxed, as connecting is rare and its future is large.
+            None => Box::pin(self.in_time(deadline, slot.connect(is_open, self.target.connect()))).await?,
+        };
         let result = self.in_time(deadline, connection.run(statement, params)).await;
         if result.as_ref().is_err_and(Trouble::is_loss) {
             slot.discard(&connection);
