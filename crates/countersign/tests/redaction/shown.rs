@@ -73,6 +73,8 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
     show.of("Rotation", &Rotation::<Person, ()>::Rotated { user: ada(), issued: () });
     signed(&mut show, &mut needles).await;
     databases(&mut show).await;
+    #[cfg(feature = "redis")]
+    redis(&mut show);
     show.of("LoginAttempt", &{
         let knocks = Arc::default();
         crate::site::knock(&knocks).await;
@@ -223,6 +225,32 @@ async fn databases(show: &mut Show) {
         show.of("PostgresDriver", &PostgresDriver::connect(url, &options).unwrap());
         let url = "mysql://ada:hunter2-hunter2@127.0.0.1:1/tokens";
         show.of("MysqlDriver", &MysqlDriver::connect(url, &options).unwrap());
+    }
+}
+
+/// Nothing is connected: the handles hide what they were given.
+#[cfg(feature = "redis")]
+fn redis(show: &mut Show) {
+    use countersign::Locator;
+    use countersign::denylist::RedisDenylist;
+    use countersign::redis::{Redis, RedisOptions};
+    use countersign::store::{OriginalTokens, RedisTokenStore};
+    use countersign::strategy::RedisTokenStrategy;
+    let connect = |url: &str| Redis::connect(url, RedisOptions::default()).unwrap();
+    let one = connect("redis://ada:hunter2-hunter2@127.0.0.1:1");
+    show.of("Redis", &[one.clone(), connect("redis://ada:hunter2-hunter2@a:1,redis://ada:hunter2-hunter2@b:2")]);
+    let store = RedisTokenStore::new(&one, &ring());
+    let locator: Locator = store.locator(&ada().id().to_key(), None).unwrap();
+    let text = format!("{locator:?}");
+    assert!(!text.contains(&locator.to_text()), "{text}");
+    show.of("Locator", &locator);
+    show.of("RedisTokenStore", &store);
+    show.of("RedisDenylist", &RedisDenylist::new(&one));
+    show.of("OriginalTokens", &OriginalTokens::new(&one, OriginalTokens::KEY_PREFIX).unwrap());
+    for profile in [Profile::Countersign, Profile::LitestarAuth] {
+        let builder = RedisTokenStrategy::<Person>::builder(&one).token_hash_secret(&secret()).profile(profile);
+        show.of("RedisTokenStrategyBuilder", &builder);
+        show.of("RedisTokenStrategy", &builder.build().unwrap());
     }
 }
 

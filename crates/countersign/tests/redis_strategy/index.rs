@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign::redis::Redis;
 use countersign::store::TokenStore;
-use countersign::{RefreshableStrategy, Strategy, UserKey};
+use countersign::{RefreshableStrategy, Refusal, Rotation, Strategy, UserKey};
 
 use crate::ground::{ALICE, Ground, Member, members};
 
@@ -67,7 +67,7 @@ async fn refreshes_leave_nothing_behind_on_redis() {
     for _ in 0..200 {
         ground.clock.advance(HOUR / 3);
         let rotated = refreshable.refresh_session(&refresh, &members).await.unwrap();
-        let countersign::Rotation::Rotated { issued, .. } = rotated else { panic!("{rotated:?}") };
+        let Rotation::Rotated { issued, .. } = rotated else { panic!("{rotated:?}") };
         refresh = issued.refresh.unwrap().token;
         assert!(ground.records(&ground.key()) <= 3);
     }
@@ -111,9 +111,27 @@ async fn a_lost_key_revives_nothing_on_redis() {
             assert!(crate::ground::read(&strategy, &pair.access.token).await.is_err());
             let refresh = &pair.refresh.as_ref().unwrap().token;
             let rotated = refreshable.refresh_session(refresh, &members).await.unwrap();
-            assert!(matches!(rotated, countersign::Rotation::Refused(_)));
+            assert!(matches!(rotated, Rotation::Refused(_)));
         }
     }
+}
+
+/// A key of another type in the place of a user's is no token, and doesn't keep the user out.
+#[tokio::test]
+async fn a_key_of_another_type_is_replaced_by_a_login_on_redis() {
+    let ground = Ground::new();
+    let strategy = ground.strategy();
+    let refreshable = strategy.as_refreshable().unwrap();
+    let lost = refreshable.open_session(&ALICE).await.unwrap();
+    let key = ground.key();
+    ground.server.command(&["DEL", &key]);
+    ground.server.command(&["LPUSH", &key, "foreign"]);
+    assert_eq!(crate::ground::read(&strategy, &lost.access.token).await, Err(Refusal::Unknown));
+    let refused = refreshable.refresh_session(&lost.refresh.unwrap().token, &members).await.unwrap();
+    assert!(matches!(refused, Rotation::Refused(Refusal::Unknown)));
+    let again = refreshable.open_session(&ALICE).await.unwrap();
+    assert_eq!(crate::ground::read(&strategy, &again.access.token).await, Ok(ALICE.id));
+    assert_eq!(ground.server.command(&["TYPE", &key]), "hash");
 }
 
 #[test]

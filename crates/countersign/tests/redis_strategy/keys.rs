@@ -1,6 +1,6 @@
 //! Digest keys change without a logout, although they name users' keys as well (SECURITY row K-03).
 
-use countersign::store::{NewAccess, TokenStore};
+use countersign::store::{NewAccess, NewRefresh, Rotate, TokenStore};
 use countersign::strategy::RedisTokenStrategy;
 use countersign::{Clock, DigestKeyRing, Invalidated, PlainToken, Rotation, Strategy, UserKey};
 
@@ -38,6 +38,44 @@ async fn digest_keys_rotate_without_a_logout_on_redis() {
         assert!(read(&new, token).await.is_err());
     }
     assert!(ground.keys().is_empty());
+}
+
+/// A token that belongs to no session gets one when it is exchanged, and never one that is there.
+#[tokio::test]
+async fn a_session_is_never_overwritten_on_redis() {
+    let ground = Ground::new();
+    let strategy = ground.strategy();
+    let store = strategy.sessions().unwrap().store();
+    let pair = strategy.as_refreshable().unwrap().open_session(&ALICE).await.unwrap();
+    let (session, now) = (pair.access.session_id.unwrap(), ground.clock.now());
+    let ring = DigestKeyRing::new("default", &secret(SECRET)).unwrap();
+    let digest = |session, label: &str| {
+        let place = store.locator(&UserKey::Int(ALICE.id), session).unwrap().to_text();
+        ring.digest(&PlainToken::new(format!("{place}.{label}")))
+    };
+    let loose = NewRefresh {
+        digest: digest(None, "loose"),
+        user: UserKey::Int(ALICE.id),
+        session: None,
+        created_at: now,
+        expires_at: None,
+        session_expires_at: None,
+    };
+    store.insert_refresh(&loose, None).await.unwrap();
+    let rotate = Rotate {
+        presented: loose.digest.clone().into(),
+        successor: digest(Some(session), "next"),
+        session,
+        created_at: now,
+        expires_at: None,
+        session_expires_at: None,
+        access: None,
+    };
+    store.rotate(&rotate).await.unwrap_err();
+    assert!(store.find_refresh(&loose.digest.into()).await.unwrap().is_some());
+    let refresh = &pair.refresh.unwrap().token;
+    let rotated = strategy.as_refreshable().unwrap().refresh_session(refresh, &members).await.unwrap();
+    assert!(matches!(rotated, Rotation::Rotated { .. }));
 }
 
 /// Should two users ever share a tag, neither gets what is the other's.

@@ -3,7 +3,12 @@
 -- yields to what is there. 1 when they are recorded, also when they were before; 0 when a place is taken, and nothing is
 -- written.
 local key = KEYS[1]
-local owner = redis.call('HGET', key, 'u')
+local owner = redis.pcall('HGET', key, 'u')
+if type(owner) == 'table' then
+  -- Whatever it is, it isn't what a user has, and it is in the place of that.
+  redis.call('UNLINK', key)
+  owner = false
+end
 if owner and owner ~= ARGV[1] then
   return 0
 end

@@ -4,7 +4,10 @@
 -- the same, was the one; 0 when the presented token isn't there any more; -1 when a place is taken.
 local key = KEYS[1]
 local presented, session = ARGV[4], ARGV[6]
-local old = redis.call('HGET', key, presented)
+local old = redis.pcall('HGET', key, presented)
+if type(old) == 'table' then
+  return 0
+end
 local current = redis.call('HGET', key, session)
 if current and digest(current) == ARGV[7] then
   return 1
@@ -17,7 +20,7 @@ if not kept or (presented == session and of ~= ARGV[5]) then
   return 0
 end
 local access = ARGV[12]
-if redis.call('HEXISTS', key, 'r' .. ARGV[7]) == 1 or (access ~= '' and redis.call('HEXISTS', key, access) == 1) then
+if (current and presented ~= session) or redis.call('HEXISTS', key, 'r' .. ARGV[7]) == 1 or (access ~= '' and redis.call('HEXISTS', key, access) == 1) then
   return -1
 end
 local ends = ARGV[11]
