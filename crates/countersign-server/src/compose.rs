@@ -1,52 +1,35 @@
 //! The one place where configuration becomes library objects.
 
+mod database;
 mod keys;
+mod redis;
+mod stores;
 
-use std::path::Path;
 use std::sync::Arc;
 
-use countersign::denylist::{DenylistStore, SqlDenylist};
+use countersign::denylist::{DenylistStore, RedisDenylist, SqlDenylist};
+use countersign::redis::Redis;
 use countersign::store::TokenStore;
-use countersign::store::sql::{
-    Applied, Database, DatabaseOptions, DatabaseTokenModels, Migration, MigrationSet, Migrator, SetupError, SqlStore,
-    UserTable,
-};
-use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Sessions};
+use countersign::store::sql::{Database, DatabaseTokenModels, SqlStore, UserTable};
+use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, RedisTokenStrategy, Sessions};
 use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{
-    AuthenticationBackend, Authenticator, Clock, ConfigError, DigestKeyRing, Entropy, Invalidated, Secret, Strategy,
-    SystemClock, SystemEntropy, UserKeyKind,
+    AuthenticationBackend, Authenticator, Clock, ConfigError, DigestKeyRing, Entropy, Invalidated, Profile, Secret,
+    Strategy, SystemClock, SystemEntropy, UserKeyKind,
 };
 use uuid::Uuid;
 
 use crate::accounts::{Account, Accounts, COLUMNS, Hasher, Logins, Registrar, Throttle};
-use crate::config::{Config, DatabaseUrl, StrategyKind};
+use crate::config::{Config, REDIS_URL, StrategyKind};
 use crate::data_dir::DataDir;
 use crate::error::Error;
 use crate::sweep::Sweeper;
 
-pub use keys::check as check_keys;
-
-/// The server's own tables, beside those of the library.
-pub(crate) const ACCOUNTS: MigrationSet = MigrationSet {
-    name: "countersign-server",
-    migrations: &[
-        Migration {
-            version: 1,
-            name: "user",
-            sqlite: include_str!("../migrations/sqlite/0001_user.sql"),
-            postgres: include_str!("../migrations/postgres/0001_user.sql"),
-            mysql: include_str!("../migrations/mysql/0001_user.sql"),
-        },
-        Migration {
-            version: 2,
-            name: "login_failure",
-            sqlite: include_str!("../migrations/sqlite/0002_login_failure.sql"),
-            postgres: include_str!("../migrations/postgres/0002_login_failure.sql"),
-            mysql: include_str!("../migrations/mysql/0002_login_failure.sql"),
-        },
-    ],
-};
+#[cfg(test)]
+pub(crate) use database::ACCOUNTS;
+pub use database::migrate;
+pub use redis::examine as examine_redis;
+pub use stores::Stores;
 
 /// Everything that routes and commands work with.
 #[derive(Clone)]
@@ -55,8 +38,8 @@ pub struct Services {
     pub authenticator: Arc<Authenticator<Account>>,
     /// What access tokens are worth.
     pub strategy: Arc<dyn Strategy<Account>>,
-    /// Where tokens are.
-    pub tokens: Arc<dyn TokenStore>,
+    /// What must answer.
+    pub stores: Stores,
     /// Who may log in.
     pub logins: Logins,
     /// Who may join.
@@ -66,18 +49,20 @@ pub struct Services {
 }
 
 impl Services {
-    /// Opens the database, brings its tables up to date, and puts everything together.
+    /// Opens the stores, brings the database's tables up to date, and puts everything together.
     ///
     /// # Errors
     /// [`Error`] that names the setting at fault, or the store that doesn't answer.
     pub async fn open(config: &Config) -> Result<Self, Error> {
         let data_dir = DataDir::open(&config.store.data_dir)?;
-        let database = connect(config)?;
-        bring_up_to_date(&database, config).await?;
+        let redis = redis::handle(config)?;
+        let database = database::connect(config)?;
+        database::bring_up_to_date(&database, config).await?;
         let secret = keys::token_hash_secret(config, &data_dir)?;
-        let parts = Parts::new(database, &secret)?;
+        let parts = Parts::new(database, redis, &secret)?;
         let strategy = match config.tokens.strategy {
             StrategyKind::Database => parts.database_strategy(config)?,
+            StrategyKind::Redis => parts.redis_strategy(config)?,
             StrategyKind::Jwt => parts.jwt_strategy(config, &data_dir)?,
         };
         parts.assemble(config, strategy, &secret)
@@ -106,28 +91,13 @@ impl std::fmt::Debug for Services {
     }
 }
 
-/// Brings the tables up to date; the names of what was applied.
+/// Checks what the settings say of keys and Redis. Nothing is made and nobody is asked.
 ///
 /// # Errors
-/// [`Error`] that names the database's setting, or the store that doesn't answer.
-pub async fn migrate(config: &Config) -> Result<Vec<String>, Error> {
-    DataDir::open(&config.store.data_dir)?;
-    let applied = bring_up_to_date(&connect(config)?, config).await?;
-    Ok(applied.iter().map(|step| format!("{}/{} {}", step.set, step.version, step.name)).collect())
-}
-
-fn connect(config: &Config) -> Result<Database, Error> {
-    let options = DatabaseOptions { timeout: config.store.timeout, connections: config.store.connections };
-    let named = |error: ConfigError| renamed(&config.store.database_spelled, &error);
-    let database = match &config.store.database {
-        DatabaseUrl::Sqlite(path) => Database::connect(&sqlite_url(path), options),
-        DatabaseUrl::Shared(url) => Database::connect(url, options),
-    };
-    Ok(database.map_err(named)?)
-}
-
-fn sqlite_url(path: &Path) -> String {
-    format!("sqlite://{}", path.display())
+/// [`ConfigError`] that names the setting.
+pub fn check(config: &Config) -> Result<(), ConfigError> {
+    keys::check(config)?;
+    redis::handle(config).map(|_| ())
 }
 
 /// The library's error under the name that the user typed.
@@ -135,34 +105,25 @@ fn renamed(spelled: &str, error: &ConfigError) -> ConfigError {
     ConfigError::new(spelled.to_owned(), error.to_string(), "correct it and start again")
 }
 
-async fn bring_up_to_date(database: &Database, config: &Config) -> Result<Vec<Applied>, Error> {
-    let migrator = Migrator::new(database, UserKeyKind::Uuid).add(ACCOUNTS);
-    migrator.run().await.map_err(|error| match error {
-        SetupError::Config(error) => Error::Config(renamed(&config.store.database_spelled, &error)),
-        SetupError::Store(failure) => Error::Store { database: config.store.shown(), failure },
-        _ => Error::Refused("the tables could not be brought up to date".to_owned()),
-    })
-}
-
-/// What both strategies are made of.
+/// What strategies are made of.
 struct Parts {
     database: Database,
+    redis: Option<Redis>,
     store: SqlStore<Database>,
-    denylist: Arc<dyn DenylistStore>,
     digests: DigestKeyRing,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
 
 impl Parts {
-    fn new(database: Database, secret: &Secret) -> Result<Self, ConfigError> {
+    fn new(database: Database, redis: Option<Redis>, secret: &Secret) -> Result<Self, ConfigError> {
         let users =
             UserTable { table: "user".into(), id: "id".into(), columns: COLUMNS.into_iter().map(Into::into).collect() };
         let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users)?;
         Ok(Self {
             store: SqlStore::new(database.clone(), models),
-            denylist: Arc::new(SqlDenylist::new(&database)),
             database,
+            redis,
             digests: DigestKeyRing::new("default", secret)?,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
@@ -183,6 +144,21 @@ impl Parts {
         Ok(Arc::new(strategy))
     }
 
+    fn redis_strategy(&self, config: &Config) -> Result<Arc<dyn Strategy<Account>>, Error> {
+        let missing = || ConfigError::new(REDIS_URL.env(), "must be given with strategy redis", "name the server");
+        let lifetimes = &config.tokens.lifetimes;
+        let strategy = RedisTokenStrategy::builder(self.redis.as_ref().ok_or_else(missing)?)
+            .digest_keys(self.digests.clone())
+            .lifetime(lifetimes.access())
+            .refresh_lifetime(lifetimes.refresh())
+            .session_lifetime(Some(config.tokens.session_lifetime))
+            .profile(config.tokens.profile)
+            .clock(Arc::clone(&self.clock))
+            .entropy(Arc::clone(&self.entropy))
+            .build()?;
+        Ok(Arc::new(strategy))
+    }
+
     fn jwt_strategy(&self, config: &Config, data_dir: &DataDir) -> Result<Arc<dyn Strategy<Account>>, Error> {
         let store: Arc<dyn TokenStore> = Arc::new(self.store.clone());
         let sessions = Sessions::new(store, self.digests.clone(), config.tokens.lifetimes)
@@ -192,7 +168,7 @@ impl Parts {
         let mut builder = JwtStrategy::builder()
             .keys(keys::signing(config, data_dir)?)
             .lifetime(config.tokens.lifetimes.access())
-            .denylist_store(Arc::clone(&self.denylist))
+            .denylist_store(self.denylist(config.tokens.profile)?)
             .sessions(sessions)
             .profile(config.tokens.profile)
             .clock(Arc::clone(&self.clock))
@@ -204,6 +180,15 @@ impl Parts {
             builder = builder.audience(audience);
         }
         Ok(Arc::new(builder.build()?))
+    }
+
+    fn denylist(&self, profile: Profile) -> Result<Arc<dyn DenylistStore>, ConfigError> {
+        let Some(redis) = &self.redis else { return Ok(Arc::new(SqlDenylist::new(&self.database))) };
+        let denylist = RedisDenylist::new(redis);
+        Ok(Arc::new(match profile {
+            Profile::LitestarAuth => denylist.with_key_prefix(RedisDenylist::ORIGINAL_KEY_PREFIX)?,
+            _ => denylist,
+        }))
     }
 
     fn assemble(
@@ -230,12 +215,12 @@ impl Parts {
             registrar: Registrar { accounts, hasher, clock: Arc::clone(&self.clock), entropy: self.entropy },
             sweeper: Sweeper {
                 tokens: Arc::clone(&store),
-                denylist: self.denylist,
+                denylist: Arc::new(SqlDenylist::new(&self.database)),
                 throttle,
                 lifetimes: tokens.lifetimes,
                 clock: self.clock,
             },
-            tokens: store,
+            stores: Stores { database: store, redis: self.redis },
         })
     }
 }

@@ -14,11 +14,13 @@ pub enum Error {
     /// A store or another part didn't do its work.
     #[error("{0}")]
     Failure(#[from] Failure),
-    /// The database doesn't do its work.
-    #[error("COUNTERSIGN_DATABASE_URL: the database at {database} doesn't answer")]
+    /// The database or Redis doesn't do its work.
+    #[error("{setting}: {store} doesn't answer")]
     Store {
-        /// Which database, without its password.
-        database: String,
+        /// What its setting is called where it was given.
+        setting: String,
+        /// Which it is, without its password.
+        store: String,
         /// What it did.
         failure: Failure,
     },

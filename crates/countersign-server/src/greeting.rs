@@ -12,6 +12,9 @@ pub struct Greeting {
     pub listening: String,
     /// Where the data is.
     pub database: String,
+    /// Where Redis is, when it is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<String>,
     /// The data directory.
     pub data_dir: String,
     /// How access tokens are made.
@@ -26,8 +29,9 @@ pub struct Greeting {
 impl Greeting {
     /// The greeting for people.
     pub fn text(&self) -> String {
+        let redis = self.redis.as_ref().map(|redis| format!("  redis     {redis}\n")).unwrap_or_default();
         let mut text = format!(
-            "countersign listens on {}\n  database  {}\n  data dir  {}\n",
+            "countersign listens on {}\n  database  {}\n{redis}  data dir  {}\n",
             self.listening, self.database, self.data_dir
         );
         if self.first_start {
@@ -57,4 +61,24 @@ fn local_url(address: SocketAddr) -> String {
         ip => ip,
     };
     format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redis_has_a_line_where_it_is_used() {
+        let greeting = |redis: Option<&str>| Greeting {
+            listening: "http://127.0.0.1:8000".to_owned(),
+            database: "a.sqlite".to_owned(),
+            redis: redis.map(str::to_owned),
+            data_dir: "data".to_owned(),
+            strategy: "redis",
+            first_start: false,
+            address: ([127, 0, 0, 1], 8000).into(),
+        };
+        assert!(greeting(Some("redis://cache:6379")).text().contains("\n  redis     redis://cache:6379\n"));
+        assert!(!greeting(None).text().contains("redis"));
+    }
 }

@@ -32,7 +32,7 @@ pub fn router(services: &Services, bounds: Bounds) -> Result<Router, ConfigError
         .route("/auth/register", post(register).with_state(services.registrar.clone()))
         .route("/users/me", get(me).layer(AuthLayer::new(services.authenticator.clone())))
         .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz).with_state(services.tokens.clone()))
+        .route("/readyz", get(readyz).with_state(services.stores.clone()))
         .fallback(async || Problem::ROUTE_NOT_FOUND)
         .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED);
     Ok(routes

@@ -17,7 +17,7 @@ const BATCH: u32 = 1000;
 /// Knows everything that expires.
 #[derive(Clone)]
 pub struct Sweeper {
-    /// The tokens.
+    /// The tokens in the database. What is on Redis leaves by itself.
     pub tokens: Arc<dyn TokenStore>,
     /// Revoked ids of signed tokens.
     pub denylist: Arc<dyn DenylistStore>,

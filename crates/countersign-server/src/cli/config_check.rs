@@ -9,7 +9,7 @@ use crate::error::Error;
 
 /// Shows what the settings come to. Nothing is made and nobody is asked.
 pub(super) fn run(sources: &Sources, config: &Config, output: Output) -> Result<(), Error> {
-    compose::check_keys(config)?;
+    compose::check(config)?;
     let settings = effective(sources, config);
     let mut rows = vec![["SETTING", "VALUE", "FROM"].map(str::to_owned)];
     rows.extend(settings.iter().map(|row| [row.setting.clone(), row.value.clone(), row.from.clone()]));

@@ -25,6 +25,8 @@ Examples:
   countersign                                          serve on 127.0.0.1:8000, everything in ./countersign-data
   countersign --listen 0.0.0.0:8000 --strategy jwt     signed access tokens
   countersign --database-url postgres://auth@db/auth --token-hash-secret-file /run/secrets/token_hash
+  countersign --strategy redis --redis-url redis://cache --token-hash-secret-file /run/secrets/token_hash
+  countersign --strategy jwt --redis-url redis://cache-1,redis://cache-2 --token-hash-secret-file /run/secrets/token_hash
   countersign user add ada@example.org                 asks for the password
   countersign user disable ada@example.org             ends all sessions of the account at once
   countersign config check                             shows what the settings come to

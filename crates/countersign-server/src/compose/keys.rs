@@ -5,9 +5,7 @@ use countersign::{ConfigError, Profile, Secret, SystemEntropy};
 use zeroize::Zeroizing;
 
 use crate::compose::renamed;
-use crate::config::{
-    Config, DatabaseUrl, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind,
-};
+use crate::config::{Config, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind};
 use crate::data_dir::DataDir;
 use crate::error::Error;
 
@@ -16,11 +14,8 @@ const TOKEN_HASH_SECRET_FILE: &str = "token_hash_secret";
 /// Where the generated signing key is kept.
 const SIGNING_KEY_FILE: &str = "jwt_private_key.pem";
 
-/// Checks what was given about keys, without making anything.
-///
-/// # Errors
-/// [`ConfigError`] that names the setting.
-pub fn check(config: &Config) -> Result<(), ConfigError> {
+/// Checks what was given about keys.
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if config.tokens.strategy == StrategyKind::Jwt {
         given_ring(config)?;
     }
@@ -44,9 +39,10 @@ pub(super) fn signing(config: &Config, data_dir: &DataDir) -> Result<KeyRing, Er
     if let Some(ring) = given_ring(config)? {
         return Ok(ring);
     }
-    if matches!(config.store.database, DatabaseUrl::Shared(_)) {
+    if config.is_shared() {
         let setting = JWT_PRIVATE_KEY.env();
-        tracing::warn!(event = "signing_key_not_shared", setting, "servers that share a database need the same key");
+        let why = "servers that share a database or Redis need the same key";
+        tracing::warn!(event = "signing_key_not_shared", setting, "{why}");
     }
     let text = data_dir.secret(SIGNING_KEY_FILE, || {
         let secret = generate_secret(Algorithm::EdDsa, &SystemEntropy)?;

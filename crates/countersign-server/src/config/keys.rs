@@ -4,8 +4,7 @@ use countersign::{ConfigError, Profile, Secret};
 
 use crate::config::setting::{Kind, Setting};
 use crate::config::source::Given;
-use crate::config::store::DatabaseUrl;
-use crate::config::{Sources, Store, Tokens, parse};
+use crate::config::{Sources, Tokens, parse};
 
 /// The secret that digests tokens.
 pub(super) const TOKEN_HASH_SECRET: Setting = Setting {
@@ -13,7 +12,7 @@ pub(super) const TOKEN_HASH_SECRET: Setting = Setting {
     kind: Kind::Secret,
     default: "",
     form: "SECRET",
-    help: "Digests stored tokens; generated in the data directory, but must be given with a shared database.",
+    help: "Digests stored tokens; generated in the data directory, but must be given with a shared database or Redis.",
 };
 /// How access tokens are signed.
 pub const JWT_ALGORITHM: Setting = Setting {
@@ -99,13 +98,13 @@ impl Keys {
     ///
     /// # Errors
     /// [`ConfigError`] that names the setting.
-    pub fn read(sources: &Sources, store: &Store, tokens: &Tokens) -> Result<Self, ConfigError> {
+    pub fn read(sources: &Sources, tokens: &Tokens, is_shared: bool) -> Result<Self, ConfigError> {
         let token_hash_secret =
             sources.get(&TOKEN_HASH_SECRET).map(|given| secret(given, tokens.profile)).transpose()?;
-        if token_hash_secret.is_none() && matches!(store.database, DatabaseUrl::Shared(_)) {
+        if token_hash_secret.is_none() && is_shared {
             return Err(ConfigError::new(
                 TOKEN_HASH_SECRET.env(),
-                "must be given when servers share a database",
+                "must be given when servers share a database or Redis",
                 "make one with `openssl rand -base64 32` and give every server the same",
             ));
         }

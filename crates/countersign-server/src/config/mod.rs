@@ -5,6 +5,7 @@ mod http;
 mod keys;
 mod log;
 mod parse;
+mod redis;
 mod report;
 mod setting;
 mod source;
@@ -16,6 +17,7 @@ use countersign::ConfigError;
 pub use http::{Http, LISTEN, Limits};
 pub use keys::{JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_PUBLIC_KEY, JWT_SECRET, JwtKeys, Keys};
 pub use log::{Log, LogFormat};
+pub use redis::{Eviction, REDIS_EVICTION, REDIS_URL, Redis};
 pub use report::{Effective, effective};
 pub use setting::{Kind, Setting, all as all_settings};
 pub use source::{ENV_PREFIX, Flags, Given, Origin, Sources};
@@ -31,6 +33,8 @@ pub struct Config {
     pub store: Store,
     /// What tokens are worth.
     pub tokens: Tokens,
+    /// Redis, where it is used.
+    pub redis: Option<Redis>,
     /// Secrets and keys.
     pub keys: Keys,
     /// The log.
@@ -45,9 +49,20 @@ impl Config {
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let store = Store::read(sources)?;
         let tokens = Tokens::read(sources)?;
-        let keys = Keys::read(sources, &store, &tokens)?;
-        Ok(Self { http: Http::read(sources)?, store, tokens, keys, log: Log::read(sources)? })
+        let redis = Redis::read(sources, &tokens)?;
+        let is_shared = is_shared(&store, redis.as_ref());
+        let keys = Keys::read(sources, &tokens, is_shared)?;
+        Ok(Self { http: Http::read(sources)?, store, tokens, redis, keys, log: Log::read(sources)? })
     }
+
+    /// Whether what the server keeps is in a place that other servers may use too.
+    pub fn is_shared(&self) -> bool {
+        is_shared(&self.store, self.redis.as_ref())
+    }
+}
+
+const fn is_shared(store: &Store, redis: Option<&Redis>) -> bool {
+    matches!(store.database, DatabaseUrl::Shared(_)) || redis.is_some()
 }
 
 #[cfg(test)]
@@ -88,6 +103,10 @@ mod tests {
             (&[], &[("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", "/nowhere")], "COUNTERSIGN_TOKEN_HASH_SECRET_FILE"),
             (&[], &[("COUNTERSIGN_DATABASE_URL", "postgres://db/x")], "COUNTERSIGN_TOKEN_HASH_SECRET"),
             (&[("database_url", "redis://db")], &[], "--database-url"),
+            (&[("strategy", "redis")], &[], "COUNTERSIGN_REDIS_URL"),
+            (&[("redis_url", "redis://cache")], &[], "--redis-url"),
+            (&[("redis_eviction", "ignore")], &[], "--redis-eviction"),
+            (&[("strategy", "jwt")], &[("COUNTERSIGN_REDIS_URL", "redis://cache")], "COUNTERSIGN_TOKEN_HASH_SECRET"),
             (&[("access_lifetime", "0s")], &[], "--access-lifetime"),
             (&[], &[("COUNTERSIGN_CONFIG", "/nowhere")], "COUNTERSIGN_CONFIG"),
         ];

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::config::setting::{self, Kind};
-use crate::config::{Config, DATABASE_URL, Sources};
+use crate::config::{Config, DATABASE_URL, REDIS_URL, Redis, Sources};
 
 /// One setting's effective value.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +23,9 @@ pub fn effective(sources: &Sources, config: &Config) -> Vec<Effective> {
             let given = sources.get(setting);
             let value = match (given, setting.kind) {
                 _ if setting == &DATABASE_URL => config.store.shown(),
+                _ if setting == &REDIS_URL && given.is_some() => {
+                    config.redis.as_ref().map(Redis::shown).unwrap_or_default()
+                }
                 (Some(_), Kind::Secret) => "(given, not shown)".to_owned(),
                 (None, Kind::Secret) => "(not given)".to_owned(),
                 (Some(given), _) => given.text().to_owned(),

@@ -1,7 +1,7 @@
 //! What a setting is: one row here is a flag, an environment variable, a key of the file, and a line of the help.
 
 use crate::config::source::ENV_PREFIX;
-use crate::config::{http, keys, log, store, tokens};
+use crate::config::{http, keys, log, redis, store, tokens};
 
 /// How a setting's value is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,7 @@ pub fn all() -> impl Iterator<Item = &'static Setting> {
         .iter()
         .chain(store::SETTINGS)
         .chain(tokens::SETTINGS)
+        .chain(redis::SETTINGS)
         .chain(keys::SETTINGS)
         .chain(log::SETTINGS)
         .copied()

@@ -22,7 +22,7 @@ pub const DATABASE_URL: Setting = Setting {
     kind: Kind::Secret,
     default: "",
     form: "sqlite://PATH|postgres://…|mysql://…",
-    help: "Where accounts and tokens live; by default countersign.sqlite in the data directory.",
+    help: "Where accounts live, and tokens unless they are on Redis; by default countersign.sqlite in the data directory.",
 };
 const DATABASE_CONNECTIONS: Setting = Setting {
     key: "database_connections",
@@ -36,7 +36,7 @@ const STORE_TIMEOUT: Setting = Setting {
     kind: Kind::Plain,
     default: "1s",
     form: "TIME",
-    help: "How long the database may take to answer; then the request is answered with 503.",
+    help: "How long the database or Redis may take to answer; then the request is answered with 503.",
 };
 const SWEEP_INTERVAL: Setting = Setting {
     key: "sweep_interval",
@@ -110,14 +110,15 @@ impl Store {
     pub fn shown(&self) -> String {
         match &self.database {
             DatabaseUrl::Sqlite(path) => path.display().to_string(),
-            DatabaseUrl::Shared(text) => shown(text),
+            DatabaseUrl::Shared(text) => shown(text, "(a shared database)"),
         }
     }
 }
 
-fn shown(text: &str) -> String {
+/// A URL without user, password and query; `otherwise` when it is none.
+pub(super) fn shown(text: &str, otherwise: &str) -> String {
     url::Url::parse(text).map_or_else(
-        |_| "(a shared database)".to_owned(),
+        |_| otherwise.to_owned(),
         |url| {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
@@ -162,6 +163,6 @@ mod tests {
         for bad in ["", "sqlite://", "sqlite::memory:", "redis://x", "postgres//x", "postgres://", "/a/path"] {
             assert!(database_url(bad).is_err(), "{bad}");
         }
-        assert_eq!(shown("postgres://me:pw@db:5433/app?sslmode=require"), "postgres://db:5433/app");
+        assert_eq!(shown("postgres://me:pw@db:5433/app?sslmode=require", ""), "postgres://db:5433/app");
     }
 }

@@ -12,8 +12,8 @@ const STRATEGY: Setting = Setting {
     key: "strategy",
     kind: Kind::Plain,
     default: "database",
-    form: "database|jwt",
-    help: "Access tokens looked up in the database, or signed.",
+    form: "database|redis|jwt",
+    help: "Access tokens looked up in the database or on Redis, or signed.",
 };
 const PROFILE: Setting = Setting {
     key: "profile",
@@ -101,8 +101,20 @@ pub struct Tokens {
 pub enum StrategyKind {
     /// Opaque access tokens in the database.
     Database,
-    /// Signed access tokens; sessions and revocations in the database.
+    /// Opaque access tokens on Redis, and sessions with them.
+    Redis,
+    /// Signed access tokens; sessions in the database, revocations there or on Redis.
     Jwt,
+}
+
+const STRATEGIES: &[(&str, StrategyKind)] =
+    &[("database", StrategyKind::Database), ("redis", StrategyKind::Redis), ("jwt", StrategyKind::Jwt)];
+
+impl StrategyKind {
+    /// Its name, as the setting has it.
+    pub fn name(self) -> &'static str {
+        STRATEGIES.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| *name)
+    }
 }
 
 /// So many failed logins in so much time.
@@ -120,7 +132,6 @@ impl Tokens {
     /// # Errors
     /// [`ConfigError`] that names the setting.
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
-        const STRATEGIES: &[(&str, StrategyKind)] = &[("database", StrategyKind::Database), ("jwt", StrategyKind::Jwt)];
         const PROFILES: &[(&str, Profile)] =
             &[("countersign", Profile::Countersign), ("litestar-auth", Profile::LitestarAuth)];
         Ok(Self {

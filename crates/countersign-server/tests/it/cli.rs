@@ -6,42 +6,39 @@ use std::process::Stdio;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::harness::{DATABASES, PASSWORD, Place, Tokens, write};
+use crate::harness::{DATABASES, PASSWORD, Place, Tokens, everywhere, on_redis, write};
 
 #[tokio::test]
 async fn accounts_are_managed_beside_a_running_server() {
-    for database in DATABASES {
-        for strategy in ["database", "jwt"] {
-            eprintln!("{database:?} {strategy}");
-            let place = Place::new(database.fresh()).with("STRATEGY", strategy);
-            let server = place.start();
-            let tokens = server.newcomer("ada@example.org").await;
+    for (name, place) in everywhere() {
+        eprintln!("{name}");
+        let server = place.start();
+        let tokens = server.newcomer("ada@example.org").await;
 
-            let disabled = place.json(&["user", "disable", "Ada@example.org"]);
-            assert_eq!(disabled["is_active"], false);
-            server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
-            server.refresh(&tokens.refresh).await.expect(StatusCode::UNAUTHORIZED);
+        let disabled = place.json(&["user", "disable", "Ada@example.org"]);
+        assert_eq!(disabled["is_active"], false);
+        server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+        server.refresh(&tokens.refresh).await.expect(StatusCode::UNAUTHORIZED);
 
-            let id = disabled["id"].as_str().unwrap();
-            place.json(&["user", "enable", id]);
-            server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
-            server.refresh(&tokens.refresh).await.expect(StatusCode::UNAUTHORIZED);
+        let id = disabled["id"].as_str().unwrap();
+        place.json(&["user", "enable", id]);
+        server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+        server.refresh(&tokens.refresh).await.expect(StatusCode::UNAUTHORIZED);
 
-            let tokens = server.login("ada@example.org").await;
-            let file = write(&place.data_dir().join("password"), "another long password\n");
-            place.json(&["user", "set-password", id, "--password-file", &file]);
-            server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
-            let login = json!({ "identifier": "ada@example.org", "password": "another long password" });
-            let tokens = Tokens::of(&server.post("/auth/login", login).await);
+        let tokens = server.login("ada@example.org").await;
+        let file = write(&place.data_dir().join("password"), "another long password\n");
+        place.json(&["user", "set-password", id, "--password-file", &file]);
+        server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+        let login = json!({ "identifier": "ada@example.org", "password": "another long password" });
+        let tokens = Tokens::of(&server.post("/auth/login", login).await);
 
-            let refused = place.run(&["user", "delete", id]);
-            assert_eq!(refused.status.code(), Some(2), "nobody can be asked");
-            server.me(&tokens.access).await.expect(StatusCode::OK);
-            place.json(&["user", "delete", id, "--yes"]);
-            server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
-            server.refresh(&tokens.refresh).await.expect(StatusCode::UNAUTHORIZED);
-            assert_eq!(place.json(&["user", "list"])["users"], json!([]));
-        }
+        let refused = place.run(&["user", "delete", id]);
+        assert_eq!(refused.status.code(), Some(2), "nobody can be asked");
+        server.me(&tokens.access).await.expect(StatusCode::OK);
+        place.json(&["user", "delete", id, "--yes"]);
+        server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+        server.refresh(&tokens.refresh).await.expect(StatusCode::UNAUTHORIZED);
+        assert_eq!(place.json(&["user", "list"])["users"], json!([]));
     }
 }
 
@@ -109,6 +106,29 @@ async fn cleanup_removes_what_expired_and_nothing_else() {
         server.me(&live.access).await.expect(StatusCode::OK);
         server.refresh(&live.refresh).await.expect(StatusCode::OK);
     }
+}
+
+/// What is on Redis leaves by itself; the database is cleaned all the same, also of what an earlier strategy left.
+#[tokio::test]
+async fn cleanup_beside_redis_removes_what_expired_in_the_database() {
+    let before = Place::new(on_redis(testbed::Redis::shared().url()));
+    let place = before.clone().with("STRATEGY", "redis").with("LOGIN_LIMIT", "3/1s");
+    let mut before = before.with("STRATEGY", "database").with("ACCESS_LIFETIME", "1s").with("REFRESH_LIFETIME", "1s");
+    before.settings.retain(|(name, _)| !name.ends_with("REDIS_URL"));
+    let server = before.start();
+    server.newcomer("ada@example.org").await;
+    server.kill();
+    let until_some = |kind: &str| while place.json(&["cleanup"])[kind] == json!(0) {};
+    until_some("refresh_tokens");
+
+    let server = place.start();
+    let wrong = json!({ "identifier": "ada@example.org", "password": "wrong password" });
+    server.post("/auth/login", wrong).await.expect(StatusCode::UNAUTHORIZED);
+    let live = server.login("ada@example.org").await;
+    server.post("/auth/login", json!({ "identifier": "bob@example.org", "password": PASSWORD })).await;
+    until_some("login_failures");
+    server.me(&live.access).await.expect(StatusCode::OK);
+    server.refresh(&live.refresh).await.expect(StatusCode::OK);
 }
 
 #[test]

@@ -20,6 +20,8 @@ fn what_cannot_work_stops_the_start() {
     let bad_value = file("bad.toml", "listen = \"127.0.0.1:0\"\naccess_lifetime = \"soon\"\n");
     let empty = file("empty", "\n");
     let shared = ("COUNTERSIGN_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
+    let redis = ("COUNTERSIGN_REDIS_URL", "redis://ada:hunter2@127.0.0.1:1");
+    let secret_given = ("COUNTERSIGN_TOKEN_HASH_SECRET", SECRET);
     let jwt = ("COUNTERSIGN_STRATEGY", "jwt");
     let cases: &[Case<'_>] = &[
         (&["--listen", "nowhere"], &[], "--listen"),
@@ -27,7 +29,21 @@ fn what_cannot_work_stops_the_start() {
         (&[], &[("COUNTERSIGN_LISTEN", "127.0.0.1")], "COUNTERSIGN_LISTEN"),
         (&[], &[("COUNTERSIGN_LISEN", "127.0.0.1:0")], "did you mean COUNTERSIGN_LISTEN?"),
         (&[], &[("COUNTERSIGN_LISTEN", "")], "COUNTERSIGN_LISTEN"),
-        (&["--strategy", "redis"], &[], "--strategy"),
+        (&["--strategy", "memcached"], &[], "--strategy: must be one of database, redis, jwt"),
+        (&["--strategy", "redis"], &[], "COUNTERSIGN_REDIS_URL: must be given with strategy redis"),
+        (&["--redis-url", "redis://localhost"], &[], "--redis-url: is of no use with strategy database"),
+        (&[], &[redis], "COUNTERSIGN_REDIS_URL: is of no use with strategy database"),
+        (&["--strategy", "redis"], &[redis], "COUNTERSIGN_TOKEN_HASH_SECRET: must be given"),
+        (&["--strategy", "jwt"], &[redis], "COUNTERSIGN_TOKEN_HASH_SECRET: must be given"),
+        (&["--strategy", "redis", "--redis-url", "localhost:6379"], &[secret_given], "--redis-url: "),
+        (&["--strategy", "jwt", "--redis-url", "redis://:hunter2@a,b"], &[secret_given], "--redis-url: "),
+        (&["--strategy", "redis", "--redis-url-file", "/nowhere"], &[secret_given], "--redis-url-file"),
+        (&["--strategy", "redis", "--redis-eviction", "ignore"], &[redis], "--redis-eviction"),
+        (
+            &["--strategy", "redis", "--redis-url", "redis://a,redis://b", "--profile", "litestar-auth"],
+            &[secret_given],
+            "--redis-url: names a cluster",
+        ),
         (&["--profile", "django"], &[], "--profile"),
         (&["--access-lifetime", "0s"], &[], "--access-lifetime"),
         (&["--access-lifetime", "31d"], &[], "must not be longer than the refresh lifetime"),
@@ -75,7 +91,7 @@ fn what_cannot_work_stops_the_start() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{arguments:?} {environment:?}: {said}");
         assert!(said.contains(expected), "{arguments:?} {environment:?}: {said}");
-        assert!(!said.contains(SECRET), "{said}");
+        assert!(!said.contains(SECRET) && !said.contains("hunter2"), "{said}");
     }
 }
 
@@ -98,6 +114,8 @@ fn config_check_shows_where_values_come_from_and_no_secret() {
     let place = Place::new(Vec::new())
         .with("TOKEN_HASH_SECRET", SECRET)
         .with("DATABASE_URL", url)
+        .with("STRATEGY", "jwt")
+        .with("REDIS_URL", "redis://ada:hunter2@one.example:6380,redis://ada:hunter2@two.example")
         .with("CONFIG", &file)
         .with("LOG", "error");
     let report = place.json(&["config", "check", "--access-lifetime", "7m"]);
@@ -110,6 +128,7 @@ fn config_check_shows_where_values_come_from_and_no_secret() {
     assert_eq!(row("LOG"), ("error".to_owned(), "COUNTERSIGN_LOG".to_owned()));
     assert_eq!(row("REFRESH_LIFETIME"), ("30d".to_owned(), "default".to_owned()));
     assert_eq!(row("DATABASE_URL").0, "postgres://db.example/app");
+    assert_eq!(row("REDIS_URL").0, "redis://one.example:6380,redis://two.example");
     let text = place.run(&["config", "check"]);
     let text = String::from_utf8(text.stdout).unwrap();
     for shown in [text, report.to_string()] {

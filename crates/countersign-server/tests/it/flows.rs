@@ -4,20 +4,12 @@ use reqwest::header::{COOKIE, SET_COOKIE};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::harness::{DATABASES, Database, PASSWORD, Place, Reply, Server, Tokens};
-
-const STRATEGIES: [&str; 2] = ["database", "jwt"];
-
-fn everywhere() -> impl Iterator<Item = (Database, &'static str, Place)> {
-    DATABASES.into_iter().flat_map(|database| {
-        STRATEGIES.map(|strategy| (database, strategy, Place::new(database.fresh()).with("STRATEGY", strategy)))
-    })
-}
+use crate::harness::{PASSWORD, Place, Reply, Server, Tokens, everywhere, on_redis};
 
 #[tokio::test]
 async fn a_bearer_session_from_register_to_logout() {
-    for (database, strategy, place) in everywhere() {
-        eprintln!("{database:?} {strategy}");
+    for (name, place) in everywhere() {
+        eprintln!("{name}");
         let server = place.start();
         let account = server.register("Ada@Example.org").await.expect(StatusCode::CREATED);
         assert_eq!(account.header("cache-control"), "no-store");
@@ -48,7 +40,7 @@ async fn a_bearer_session_from_register_to_logout() {
 
 #[tokio::test]
 async fn an_expired_access_token_still_logs_out_by_its_refresh_token() {
-    for (_, _, place) in everywhere() {
+    for (_, place) in everywhere() {
         let server = place.start();
         let tokens = server.newcomer("ada@example.org").await;
         let reply = server.post("/auth/logout", json!({ "refresh_token": tokens.refresh })).await;
@@ -60,7 +52,7 @@ async fn an_expired_access_token_still_logs_out_by_its_refresh_token() {
 
 #[tokio::test]
 async fn logging_out_everywhere_ends_every_session_of_that_user_alone() {
-    for (_, _, place) in everywhere() {
+    for (_, place) in everywhere() {
         let server = place.start();
         let ada = server.newcomer("ada@example.org").await;
         let elsewhere = server.login("ada@example.org").await;
@@ -79,8 +71,8 @@ async fn logging_out_everywhere_ends_every_session_of_that_user_alone() {
 
 #[tokio::test]
 async fn a_cookie_session_from_login_to_logout() {
-    for (database, strategy, place) in everywhere() {
-        eprintln!("{database:?} {strategy}");
+    for (name, place) in everywhere() {
+        eprintln!("{name}");
         let server = place.start();
         server.register("ada@example.org").await.expect(StatusCode::CREATED);
         let login = cookie_post(&server, "/auth/cookie/login", "")
@@ -105,6 +97,65 @@ async fn a_cookie_session_from_login_to_logout() {
     }
 }
 
+/// litestar-auth has no refresh tokens on Redis.
+#[tokio::test]
+async fn the_originals_tokens_on_redis_are_logged_out_and_never_refreshed() {
+    let redis = testbed::Redis::dedicated();
+    let place = Place::new(on_redis(redis.url())).with("STRATEGY", "redis").with("PROFILE", "litestar-auth");
+    let server = place.start();
+    server.register("ada@example.org").await.expect(StatusCode::CREATED);
+    let credentials = json!({ "identifier": "ada@example.org", "password": PASSWORD });
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        let login = server.post("/auth/login", credentials.clone()).await.expect(StatusCode::OK).json();
+        assert!(login.get("refresh_token").is_none(), "{login}");
+        tokens.push(login["access_token"].as_str().unwrap().to_owned());
+        server.me(&tokens[tokens.len() - 1]).await.expect(StatusCode::OK);
+    }
+    assert!(redis.command(&["KEYS", "*"]).lines().all(|key| key.starts_with("litestar_auth:token:")));
+    server.refresh(&tokens[0]).await.expect_problem(StatusCode::UNAUTHORIZED, "REFRESH_TOKEN_INVALID");
+    let by_refresh = server.post("/auth/logout", json!({ "refresh_token": tokens[0] })).await;
+    by_refresh.expect(StatusCode::NO_CONTENT);
+    for token in &tokens {
+        server.me(token).await.expect(StatusCode::OK);
+    }
+    logout(&server, &tokens[0]).await.expect(StatusCode::NO_CONTENT);
+    server.me(&tokens[0]).await.expect(StatusCode::UNAUTHORIZED);
+    server.me(&tokens[1]).await.expect(StatusCode::OK);
+    let all = server.request(Method::POST, "/auth/logout/all").bearer_auth(&tokens[1]);
+    Reply::of(all).await.expect(StatusCode::NO_CONTENT);
+    for token in &tokens {
+        server.me(token).await.expect_problem(StatusCode::UNAUTHORIZED, "AUTHENTICATION_FAILED");
+    }
+
+    let login = Reply::of(cookie_post(&server, "/auth/cookie/login", "").json(&credentials)).await;
+    let cookies = jar(&login.expect(StatusCode::NO_CONTENT));
+    assert!(cookies.starts_with("litestar_auth=") && !cookies.contains("refresh"), "{cookies}");
+    me_by_cookie(&server, &cookies).await.expect(StatusCode::OK);
+    let refresh = Reply::of(cookie_post(&server, "/auth/cookie/refresh", &cookies)).await;
+    refresh.expect_problem(StatusCode::UNAUTHORIZED, "REFRESH_TOKEN_INVALID");
+    Reply::of(cookie_post(&server, "/auth/cookie/logout", &cookies)).await.expect(StatusCode::NO_CONTENT);
+    me_by_cookie(&server, &cookies).await.expect(StatusCode::UNAUTHORIZED);
+    server.get("/readyz", "").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn each_profile_denies_under_its_own_keys_on_redis() {
+    for (profile, prefix) in
+        [("countersign", "countersign:denylist:"), ("litestar-auth", "litestar_auth:jwt:denylist:")]
+    {
+        let redis = testbed::Redis::dedicated();
+        let place = Place::new(on_redis(redis.url())).with("STRATEGY", "jwt").with("PROFILE", profile);
+        let server = place.start();
+        let tokens = server.newcomer("ada@example.org").await;
+        logout(&server, &tokens.access).await.expect(StatusCode::NO_CONTENT);
+        let keys = redis.command(&["KEYS", "*"]);
+        assert!(keys.lines().count() > 0 && keys.lines().all(|key| key.starts_with(prefix)), "{profile}: {keys}");
+        redis.command(&["FLUSHALL"]);
+        server.me(&tokens.access).await.expect(StatusCode::OK);
+    }
+}
+
 #[tokio::test]
 async fn a_forged_cross_site_request_changes_nothing() {
     let server = Place::new(Vec::new()).start();
@@ -124,8 +175,8 @@ async fn a_forged_cross_site_request_changes_nothing() {
 
 #[tokio::test]
 async fn a_session_outlives_kill_minus_nine() {
-    for (database, strategy, place) in everywhere() {
-        eprintln!("{database:?} {strategy}");
+    for (name, place) in everywhere() {
+        eprintln!("{name}");
         let server = place.start();
         let tokens = server.newcomer("ada@example.org").await;
         server.kill();
@@ -150,7 +201,7 @@ fn cookie_post(server: &Server, path: &str, cookies: &str) -> reqwest::RequestBu
 
 async fn me_by_cookie(server: &Server, cookies: &str) -> Reply {
     // A browser sends the refresh cookie to its own path alone.
-    let access = cookies.split("; ").find(|cookie| cookie.starts_with("__Host-")).unwrap();
+    let access = cookies.split("; ").find(|cookie| !cookie.contains("_refresh=")).unwrap();
     Reply::of(server.request(Method::GET, "/users/me").header(COOKIE, access)).await
 }
 

@@ -38,6 +38,24 @@ impl Database {
     }
 }
 
+/// Every strategy on every database, and what may be on Redis on one server and on a cluster.
+pub(crate) fn everywhere() -> impl Iterator<Item = (String, Place)> {
+    let in_sql = DATABASES.into_iter().flat_map(|database| {
+        ["database", "jwt"].map(|strategy| (strategy, format!("{strategy} on {database:?}"), database.fresh()))
+    });
+    let redis =
+        [("Redis", testbed::Redis::shared().url().to_owned()), ("a cluster", testbed::RedisCluster::shared().url())];
+    let on_redis = redis.into_iter().flat_map(|(name, url)| {
+        ["redis", "jwt"].map(|strategy| (strategy, format!("{strategy} on {name}"), on_redis(&url)))
+    });
+    in_sql.chain(on_redis).map(|(strategy, name, settings)| (name, Place::new(settings).with("STRATEGY", strategy)))
+}
+
+/// Settings for accounts on SQLite and whatever can be on Redis there.
+pub(crate) fn on_redis(url: &str) -> Vec<(String, String)> {
+    vec![env("REDIS_URL", url), env("TOKEN_HASH_SECRET", SECRET)]
+}
+
 pub(crate) fn shared(url: &str) -> Vec<(String, String)> {
     vec![env("DATABASE_URL", url), env("TOKEN_HASH_SECRET", SECRET)]
 }

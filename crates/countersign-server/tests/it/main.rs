@@ -20,4 +20,6 @@ mod limits;
 mod logins;
 mod malformed;
 mod redaction;
+mod redis_faults;
+mod redis_start;
 mod storms;

@@ -5,7 +5,7 @@ use reqwest::header::COOKIE;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::harness::{DATABASES, PASSWORD, Place, Reply, SECRET, Tokens};
+use crate::harness::{DATABASES, PASSWORD, Place, Reply, SECRET, Tokens, on_redis};
 
 const EMAIL: &str = "ada.lovelace@example.org";
 
@@ -35,6 +35,19 @@ async fn no_needle_in_any_log() {
                 assert!(!log.contains(needle.as_str()), "{needle} is in the log");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn no_needle_in_any_log_on_redis() {
+    let redis = testbed::Redis::dedicated();
+    redis.command(&["ACL", "SETUSER", "user-needle", "on", ">password-needle", "~*", "&*", "+@all"]);
+    let url = redis.url().replace("//", "//user-needle:password-needle@");
+    for (strategy, format) in [("redis", "text"), ("jwt", "json")] {
+        eprintln!("{strategy}");
+        let settings = on_redis(&url);
+        let place = Place::new(settings).with("STRATEGY", strategy).with("LOG_FORMAT", format).with("LOG", "trace");
+        scenario(&place.with("LOGIN_LIMIT", "3/1h")).await;
     }
 }
 

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 
-use crate::harness::{Database, Place, Server, Tokens};
+use crate::harness::{Database, Place, Server, Tokens, on_redis};
 
 const AT_ONCE: usize = 64;
 const RUNS: usize = 100;
@@ -26,6 +26,18 @@ async fn one_successor_from_two_servers_on_mariadb() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_successor_from_two_servers_with_signed_tokens() {
     let place = Place::new(Database::Postgres.fresh()).with("STRATEGY", "jwt");
+    storm(&[place.start(), place.start()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_successor_from_two_servers_on_redis() {
+    let place = Place::new(on_redis(testbed::Redis::shared().url())).with("STRATEGY", "redis");
+    storm(&[place.start(), place.start()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_successor_from_two_servers_on_a_redis_cluster() {
+    let place = Place::new(on_redis(&testbed::RedisCluster::shared().url())).with("STRATEGY", "redis");
     storm(&[place.start(), place.start()]).await;
 }
 

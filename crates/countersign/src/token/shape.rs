@@ -27,7 +27,7 @@ impl TokenShape {
         let dots = || text.bytes().filter(|byte| *byte == b'.').count();
         match self {
             Self::Any => true,
-            Self::Prefix(prefix) => text.starts_with(&**prefix) && dots() == 0,
+            Self::Prefix(prefix) => text.starts_with(&**prefix) && dots() < 2,
             Self::Signed => dots() == 2,
         }
     }

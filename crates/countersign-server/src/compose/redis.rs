@@ -1,0 +1,127 @@
+//! Redis: a handle on it, and what its servers are like before anything relies on them.
+
+use countersign::ConfigError;
+use countersign::redis::{Persistence, Redis, RedisNode, RedisOptions};
+
+use crate::compose::renamed;
+use crate::config::{Config, Eviction, REDIS_EVICTION, Redis as Settings, StrategyKind};
+use crate::error::Error;
+
+/// A handle on the Redis that the configuration names. Nothing is connected yet.
+pub(super) fn handle(config: &Config) -> Result<Option<Redis>, ConfigError> {
+    config.redis.as_ref().map(|settings| connect(config, settings, &settings.url)).transpose()
+}
+
+fn connect(config: &Config, settings: &Settings, url: &str) -> Result<Redis, ConfigError> {
+    let options = RedisOptions { timeout: config.store.timeout };
+    Redis::connect(url, options).map_err(|error| renamed(&settings.spelled, &error))
+}
+
+/// Asks every Redis server what it is, says so in the log, and refuses those that can't be relied on.
+///
+/// # Errors
+/// [`Error`] that names the setting at fault, or the server that doesn't answer.
+pub async fn examine(config: &Config) -> Result<(), Error> {
+    let (Some(redis), Some(settings)) = (handle(config)?, &config.redis) else { return Ok(()) };
+    let nodes = match redis.inspect().await {
+        Ok(nodes) => nodes,
+        Err(failure) => {
+            check_nodes(config, settings).await?;
+            let (setting, store) = (settings.spelled.clone(), format!("Redis at {}", settings.shown()));
+            return Err(Error::Store { setting, store, failure });
+        }
+    };
+    for node in nodes {
+        let address = if node.address.is_empty() { settings.shown() } else { node.address.clone() };
+        check_kind(&redis, &node, &address, &settings.spelled)?;
+        check_eviction(&node, &address, config.tokens.strategy, settings.eviction)?;
+        report(&node, &address, config.tokens.strategy);
+    }
+    Ok(())
+}
+
+/// Whether what is named as the nodes of a cluster can be that: a client for clusters only says that it fails.
+async fn check_nodes(config: &Config, settings: &Settings) -> Result<(), ConfigError> {
+    let urls: Vec<&str> = settings.url.split(',').map(str::trim).collect();
+    for url in urls.iter().filter(|_| urls.len() > 1) {
+        let nodes = connect(config, settings, url)?.inspect().await.unwrap_or_default();
+        if nodes.iter().any(|node| !node.cluster) {
+            let problem = "names several servers, and one of them is no node of a cluster";
+            return Err(ConfigError::new(
+                settings.spelled.clone(),
+                problem,
+                "name one server, or nodes of one cluster",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_kind(redis: &Redis, node: &RedisNode, address: &str, spelled: &str) -> Result<(), ConfigError> {
+    if node.is_too_old() {
+        let problem = format!("Redis at {address} is of version {:?}", node.version);
+        return Err(ConfigError::new(spelled.to_owned(), problem, "name one of version 7.0 or newer"));
+    }
+    if node.cluster && !redis.is_cluster() {
+        let problem = format!("Redis at {address} is one node of a cluster");
+        return Err(ConfigError::new(
+            spelled.to_owned(),
+            problem,
+            "name several of its nodes, with commas between them",
+        ));
+    }
+    Ok(())
+}
+
+/// A token of strategy redis that is evicted is no token any more; an id that is evicted from the denylist is no longer
+/// revoked.
+fn check_eviction(
+    node: &RedisNode,
+    address: &str,
+    strategy: StrategyKind,
+    eviction: Eviction,
+) -> Result<(), ConfigError> {
+    if !node.may_evict() {
+        return Ok(());
+    }
+    let policy = if node.eviction.is_empty() { "unknown" } else { node.eviction.as_str() };
+    if strategy == StrategyKind::Jwt && eviction == Eviction::Refuse && address.is_empty() {
+        let problem = format!(
+            "is refuse, and Redis at {address} may evict keys (maxmemory-policy is {policy}): a revoked token would be good \
+             again"
+        );
+        let cure =
+            "run CONFIG SET maxmemory-policy noeviction there and put it into its configuration file, or set warn";
+        return Err(ConfigError::new(REDIS_EVICTION.env(), problem, cure));
+    }
+    let risk = match strategy {
+        StrategyKind::Jwt => "a revoked token is good again when its key is evicted",
+        StrategyKind::Redis | StrategyKind::Database => "a user is logged out when their key is evicted",
+    };
+    tracing::warn!(event = "redis_may_evict", address, policy, "{risk}");
+    Ok(())
+}
+
+fn report(node: &RedisNode, address: &str, strategy: StrategyKind) {
+    let (version, persistence) = (node.version.as_str(), words(node.persistence));
+    tracing::info!(event = "redis_node", address, version, persistence);
+    if matches!(node.persistence, Persistence::Everything | Persistence::AllButASecond) {
+        return;
+    }
+    let risk = match strategy {
+        StrategyKind::Jwt => "when it ends, a revoked token may be good again until it expires",
+        StrategyKind::Redis | StrategyKind::Database => "when it ends, sessions may be lost and logouts undone",
+    };
+    tracing::warn!(event = "redis_may_forget", address, persistence, "{risk}");
+}
+
+const fn words(persistence: Persistence) -> &'static str {
+    match persistence {
+        Persistence::Everything => "everything",
+        Persistence::AllButASecond => "all but a second",
+        Persistence::AllButUnwritten => "all but what isn't on the disk yet",
+        Persistence::Snapshots => "snapshots",
+        Persistence::Nothing => "nothing",
+        _ => "unknown",
+    }
+}

@@ -1,0 +1,212 @@
+//! What a start asks of Redis, what it says about it, and when it stops.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Output;
+
+use testbed::{Redis, RedisCluster, free_port};
+
+use crate::harness::{Place, env, on_redis};
+
+const STRATEGIES: [&str; 2] = ["redis", "jwt"];
+
+#[test]
+fn a_redis_that_is_down_stops_the_start_and_is_named() {
+    let (one, other) = (free_port(), free_port());
+    let single = format!("redis://ada:hunter2@127.0.0.1:{one}/0");
+    let cluster = format!("redis://ada:hunter2@127.0.0.1:{one},redis://ada:hunter2@127.0.0.1:{other}");
+    for strategy in STRATEGIES {
+        for url in [single.as_str(), &cluster, "unix:///nowhere/socket?pass=hunter2"] {
+            let place = Place::new(on_redis(url)).with("STRATEGY", strategy).with("STORE_TIMEOUT", "1s");
+            let said = refused(&place, 1);
+            assert!(said.contains("COUNTERSIGN_REDIS_URL: Redis at ") && !said.contains("hunter2"), "{said}");
+            let shown = url.replace("ada:hunter2@", "").replace("?pass=hunter2", "");
+            assert!(said.contains(&format!("Redis at {shown} doesn't answer")), "{said}");
+        }
+    }
+    let by_flag = Place::new(on_redis(&single)).with("STORE_TIMEOUT", "1s");
+    let output = by_flag.run(&["--listen", "127.0.0.1:0", "--strategy", "redis", "--redis-url", &single]);
+    assert!(said(&output).contains("--redis-url: Redis at"), "{}", said(&output));
+}
+
+#[test]
+fn a_redis_that_lets_us_in_with_a_password_alone_says_so() {
+    let redis = Redis::dedicated();
+    redis.command(&["ACL", "SETUSER", "app", "on", ">hunter2", "~*", "&*", "+@all"]);
+    redis.command(&["ACL", "SETUSER", "default", "off"]);
+    for (url, code) in [(redis.url().to_owned(), "NOAUTH"), (redis.url().replace("//", "//app:hunter3@"), "")] {
+        let said = refused(&Place::new(on_redis(&url)).with("STRATEGY", "redis"), 1);
+        assert!(said.contains("COUNTERSIGN_REDIS_URL") && said.contains(code), "{said}");
+        assert!(!said.contains("hunter3"), "{said}");
+    }
+    let url = redis.url().replace("//", "//app:hunter2@");
+    let server = Place::new(on_redis(&url)).with("STRATEGY", "redis").start();
+    assert_eq!(server.ready["redis"], redis.url());
+}
+
+#[test]
+fn a_denylist_that_may_be_evicted_stops_the_start_unless_told_otherwise() {
+    let redis = Redis::with_settings(&["maxmemory-policy=allkeys-lru"]);
+    let place = Place::new(on_redis(redis.url()));
+    let signed = place.clone().with("STRATEGY", "jwt");
+    for place in [signed.clone(), signed.clone().with("REDIS_EVICTION", "refuse")] {
+        let said = refused(&place, 2);
+        for wanted in
+            ["COUNTERSIGN_REDIS_EVICTION", "CONFIG SET maxmemory-policy noeviction", "allkeys-lru", redis.url()]
+        {
+            assert!(said.contains(wanted), "{wanted} is not in: {said}");
+        }
+    }
+    for place in [signed.clone().with("REDIS_EVICTION", "warn"), place.clone().with("STRATEGY", "redis")] {
+        let log = log_of(&place);
+        assert_eq!(events(&log, "redis_may_evict"), 1, "{log}");
+        assert!(log.contains("allkeys-lru"), "{log}");
+    }
+    redis.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    let log = log_of(&signed);
+    assert_eq!(events(&log, "redis_may_evict"), 0, "{log}");
+}
+
+/// On a cluster every master counts.
+#[test]
+fn one_evicting_master_of_a_redis_cluster_is_enough() {
+    let cluster = RedisCluster::dedicated();
+    let last = *cluster.masters().last().unwrap();
+    let place = Place::new(on_redis(&cluster.url())).with("STRATEGY", "jwt");
+    let log = log_of(&place);
+    assert_eq!((events(&log, "redis_node"), events(&log, "redis_may_forget")), (3, 0), "{log}");
+    cluster.command(last, &["CONFIG", "SET", "maxmemory-policy", "volatile-ttl"]);
+    let said = refused(&place.sibling(), 2);
+    let address = cluster.urls()[last].replace("redis://", "");
+    assert!(said.contains("volatile-ttl") && said.contains(&address), "{said}");
+}
+
+#[test]
+fn what_redis_may_forget_is_told() {
+    let durable = Redis::dedicated();
+    let limited = durable.url().replace("//", "//app:hunter2@");
+    durable.command(&["ACL", "SETUSER", "app", "on", ">hunter2", "~*", "&*", "+@all", "-config"]);
+    let cases =
+        [(durable.url(), "everything", 0), (limited.as_str(), "unknown", 1), (Redis::shared().url(), "nothing", 1)];
+    for strategy in STRATEGIES {
+        for (url, persistence, warnings) in cases {
+            let log = log_of(&Place::new(on_redis(url)).with("STRATEGY", strategy));
+            assert_eq!((events(&log, "redis_node"), events(&log, "redis_may_forget")), (1, warnings), "{log}");
+            assert!(log.contains(&format!("persistence=\"{persistence}\"")), "{log}");
+            assert!(!log.contains("hunter2"), "{log}");
+        }
+    }
+}
+
+#[test]
+fn the_risk_that_redis_brings_is_told_for_the_strategy() {
+    for (strategy, risk) in [("jwt", "a revoked token may be good again"), ("redis", "logouts undone")] {
+        let log = log_of(&Place::new(on_redis(Redis::shared().url())).with("STRATEGY", strategy));
+        assert!(log.contains(risk), "{log}");
+    }
+}
+
+#[test]
+fn one_node_of_a_redis_cluster_is_not_the_cluster() {
+    let url = RedisCluster::shared().urls().remove(0);
+    for strategy in STRATEGIES {
+        let said = refused(&Place::new(on_redis(&url)).with("STRATEGY", strategy), 2);
+        assert!(said.contains("COUNTERSIGN_REDIS_URL") && said.contains("with commas between them"), "{said}");
+    }
+}
+
+#[test]
+fn several_redis_servers_are_no_cluster() {
+    let url = Redis::shared().url();
+    let said = refused(&Place::new(on_redis(&format!("{url},{url}"))).with("STRATEGY", "redis"), 2);
+    assert!(said.contains("COUNTERSIGN_REDIS_URL") && said.contains("is no node of a cluster"), "{said}");
+}
+
+#[test]
+fn a_redis_that_is_too_old_stops_the_start() {
+    for version in ["6.2.14", "2.8", "unheard of"] {
+        let port = old_redis(version);
+        let place = Place::new(on_redis(&format!("redis://127.0.0.1:{port}"))).with("STRATEGY", "redis");
+        let said = refused(&place, 2);
+        assert!(said.contains("COUNTERSIGN_REDIS_URL") && said.contains("7.0 or newer"), "{said}");
+        assert!(said.contains(version), "{said}");
+    }
+}
+
+#[test]
+fn a_list_of_redis_nodes_in_the_file_is_a_cluster() {
+    let urls: Vec<String> = RedisCluster::shared().urls().iter().map(|url| format!("{url:?}")).collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("strategy = \"redis\"\nredis_url = [{}]\n", urls.join(", "))).unwrap();
+    let mut place = Place::new(on_redis("")).with("CONFIG", file.path().to_str().unwrap());
+    place.settings.retain(|(name, _)| name != &env("REDIS_URL", "").0);
+    assert_eq!(place.start().ready["redis"], RedisCluster::shared().url());
+}
+
+/// What a start that must fail says.
+#[track_caller]
+fn refused(place: &Place, code: i32) -> String {
+    let output = place.clone().with("LISTEN", "127.0.0.1:0").run(&["serve"]);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(!place.data_dir().exists(), "a start that can't have Redis makes nothing");
+    said
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What a start that must succeed logs.
+fn log_of(place: &Place) -> String {
+    place.start().stop().1
+}
+
+fn events(log: &str, name: &str) -> usize {
+    log.lines().filter(|line| line.contains(&format!("event=\"{name}\""))).count()
+}
+
+/// A server that says it is Redis of this version, and agrees to everything else; its port.
+fn old_redis(version: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || answer(stream.unwrap(), version));
+        }
+    });
+    port
+}
+
+fn answer(stream: TcpStream, version: &str) -> Option<()> {
+    let mut out = stream.try_clone().ok()?;
+    let mut input = BufReader::new(stream);
+    while let Some(words) = command(&mut input) {
+        let info = format!("redis_version:{version}\r\nmaxmemory_policy:noeviction\r\n");
+        let reply = match words.first().map(String::as_str) {
+            Some("INFO") => format!("${}\r\n{info}\r\n", info.len()),
+            Some("CONFIG") => "*0\r\n".to_owned(),
+            _ => "+OK\r\n".to_owned(),
+        };
+        out.write_all(reply.as_bytes()).ok()?;
+    }
+    Some(())
+}
+
+/// An array of bulk strings.
+fn command(input: &mut impl BufRead) -> Option<Vec<String>> {
+    let count = length(input)?;
+    (0..count)
+        .map(|_| {
+            let mut bulk = vec![0; length(input)? + 2];
+            input.read_exact(&mut bulk).ok()?;
+            Some(String::from_utf8_lossy(&bulk).trim_end().to_owned())
+        })
+        .collect()
+}
+
+fn length(input: &mut impl BufRead) -> Option<usize> {
+    let mut line = String::new();
+    input.read_line(&mut line).ok()?;
+    line.trim_end().get(1..)?.parse().ok()
+}
