@@ -68,7 +68,27 @@ fn is_unavailable(error: &RedisError) -> bool {
     ];
     const CLOSED: [&str; 4] = ["NOAUTH", "WRONGPASS", "NOPERM", "DENIED"];
     let said = error.code().is_some_and(|code| CODES.contains(&code) || CLOSED.contains(&code));
-    said || super::is_broken(error) || error.is_timeout() || error.kind() == ErrorKind::AuthenticationFailed
+    said || is_closed(error)
+        || is_partial(error)
+        || super::is_broken(error)
+        || error.is_timeout()
+        || error.kind() == ErrorKind::AuthenticationFailed
+}
+
+/// Closed to us as well, in errors that have no code of their own: a longer command of a client without password, and a
+/// script whose commands or keys its user may not have, as Redis 7.0 says it and as later ones do.
+fn is_closed(error: &RedisError) -> bool {
+    const SAYINGS: [&str; 3] =
+        ["Protocol error: unauthenticated", "The user executing the script can't", "ACL failure in script"];
+    let generic = error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError);
+    let detail = error.detail().unwrap_or_default();
+    generic && SAYINGS.iter().any(|saying| detail.starts_with(saying))
+}
+
+/// A part of the cluster couldn't be asked: the client says so in an error of its own, and all others of its own are about
+/// commands and settings that we don't have.
+fn is_partial(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Client
 }
 
 /// An error's code and kind. The message isn't told, because it can quote what was sent.

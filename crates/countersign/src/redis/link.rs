@@ -1,6 +1,8 @@
 //! Connections: one that all callers share, or those to the nodes of a cluster.
 
 use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -15,8 +17,9 @@ use crate::error::ConfigError;
 use crate::redis::error::Trouble;
 use crate::redis::url::{Parsed, refused};
 
-/// How often a node of a cluster is tried again, at most: the timeout ends it before that.
-const RETRIES: u32 = 64;
+/// How often a node of a cluster is tried again, at most: the timeout ends it before that, also where a slot that moves
+/// sends a command to and fro without a wait.
+const RETRIES: u32 = 1_000_000;
 /// The shortest and the longest wait between two tries, in milliseconds.
 const RETRY_WAIT: (u64, u64) = (10, 250);
 /// How long a connection may be idle before its other end is asked for a sign of life.
@@ -33,7 +36,8 @@ pub(super) enum Target {
 /// A connection, or as many as a cluster needs.
 pub(super) enum Link {
     Single(MultiplexedConnection),
-    Cluster(ClusterConnection),
+    /// With how many commands have been answered.
+    Cluster(ClusterConnection, AtomicU64),
 }
 
 impl Target {
@@ -61,10 +65,14 @@ impl Target {
             return Ok(Self::Single(Box::new(client.map_err(unusable)?), config));
         }
         let mut builder = ClusterClientBuilder::new(nodes)
-            .connection_timeout(timeout)
-            .response_timeout(timeout)
-            .overall_response_timeout(Some(timeout))
+            // The first connections are made, and then those to all nodes: both within our time where a node is silent.
+            .connection_timeout(timeout / 3)
+            .response_timeout(timeout / 2)
+            // Ours ends it.
+            .overall_response_timeout(None)
             .retries(RETRIES)
+            // Not growing: the client computes powers, which would overflow, and its task would be gone.
+            .retry_wait_formula(RETRY_WAIT.1, 1)
             .min_retry_wait(RETRY_WAIT.0)
             .max_retry_wait(RETRY_WAIT.1)
             .tcp_settings(tcp);
@@ -83,17 +91,18 @@ impl Target {
             Self::Single(client, config) => {
                 Link::Single(client.get_multiplexed_async_connection_with_config(config).await?)
             }
-            Self::Cluster(client) => Link::Cluster(client.get_async_connection().await?),
+            Self::Cluster(client) => Link::Cluster(client.get_async_connection().await?, AtomicU64::new(0)),
         })
     }
 
-    /// Whether the connection is of no use any more. A cluster's replaces those to its nodes by itself.
-    pub(super) fn is_loss(&self, trouble: &Trouble) -> bool {
-        match (self, trouble) {
-            (Self::Single(..), Trouble::Silence(_)) => true,
-            (Self::Single(..), Trouble::Said(error)) => super::is_broken(error) || is_replica(error),
-            (Self::Cluster(_), Trouble::Said(error)) => error.kind() == ErrorKind::ClusterConnectionNotFound,
-            (_, Trouble::Unconnected(_)) | (Self::Cluster(_), Trouble::Silence(_)) => false,
+    /// Whether the connection is of no use any more, by what came of a command; `others` says whether others were answered
+    /// meanwhile. A cluster's replaces those to its nodes by itself, unless it is stuck as a whole: the client's can be,
+    /// for ever, once it has looked for slots while a node was lost, and then nobody is answered.
+    pub(super) fn is_loss(&self, trouble: &Trouble, others: bool) -> bool {
+        match trouble {
+            Trouble::Silence(_) => !others,
+            Trouble::Said(error) => self.is_worth_another(error),
+            Trouble::Unconnected(_) => false,
         }
     }
 
@@ -101,9 +110,15 @@ impl Target {
     pub(super) fn is_worth_another(&self, error: &RedisError) -> bool {
         match self {
             Self::Single(..) => super::is_broken(error) || is_replica(error),
-            Self::Cluster(_) => false,
+            Self::Cluster(_) => is_over(error),
         }
     }
+}
+
+/// The connection to a cluster has no node left, or nobody serves it: the runtime on which it was made has ended.
+fn is_over(error: &RedisError) -> bool {
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    error.kind() == ErrorKind::ClusterConnectionNotFound || io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The name we connected to may lead to the new master by now.
@@ -127,23 +142,34 @@ impl Link {
     pub(super) async fn send(&self, command: &Cmd, place: Place) -> Result<Value, RedisError> {
         match self {
             Self::Single(connection) => connection.clone().send_packed_command(command).await?.extract_error(),
-            Self::Cluster(connection) => Box::pin(Self::send_within(connection.clone(), command, place)).await,
+            Self::Cluster(connection, answered) => {
+                let answer = Box::pin(Self::send_within(connection.clone(), command, place)).await?;
+                answered.fetch_add(1, Relaxed);
+                answer.extract_error()
+            }
+        }
+    }
+
+    /// How many commands have been answered so far, as far as they are counted.
+    pub(super) fn answered(&self) -> u64 {
+        match self {
+            Self::Single(_) => 0,
+            Self::Cluster(_, answered) => answered.load(Relaxed),
         }
     }
 
     async fn send_within(mut cluster: ClusterConnection, command: &Cmd, place: Place) -> Result<Value, RedisError> {
-        let answer = match place {
-            Place::OfKey => cluster.req_packed_command(command).await?,
+        match place {
+            Place::OfKey => cluster.req_packed_command(command).await,
             Place::Slot(slot) => {
                 let node = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
-                cluster.route_command(command.clone(), RoutingInfo::SingleNode(node)).await?
+                cluster.route_command(command.clone(), RoutingInfo::SingleNode(node)).await
             }
             Place::Masters => {
                 let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-                cluster.route_command(command.clone(), masters).await?
+                cluster.route_command(command.clone(), masters).await
             }
-        };
-        answer.extract_error()
+        }
     }
 }
 

@@ -169,8 +169,9 @@ impl Redis {
             Some(link) => link,
             None => Box::pin(self.open(deadline)).await?,
         };
+        let before = link.answered();
         let result = self.in_time(deadline, Box::pin(link.send(command, place))).await;
-        if result.as_ref().is_err_and(|trouble| inner.target.is_loss(trouble)) {
+        if result.as_ref().is_err_and(|trouble| inner.target.is_loss(trouble, link.answered() != before)) {
             inner.slot.discard(&link);
         }
         result

@@ -16,10 +16,16 @@ local function digest(record)
   return string.match(record, '^1|%d+|([^|]*)|')
 end
 
+-- How far the look has come; nowhere yet when the mark is none of ours.
+local function progress(key)
+  local mark = redis.call('HGET', key, 'c') or ''
+  return #mark < 20 and string.match(mark, '^%d+$') or '0'
+end
+
 -- Removes what has ended, about a thousand records at most: a small key whole, a large one piece by piece.
 local function tidy(key, now)
   local whole = redis.call('HLEN', key) <= 1000
-  local cursor = whole and '0' or redis.call('HGET', key, 'c') or '0'
+  local cursor = whole and '0' or progress(key)
   local found = redis.call('HSCAN', key, cursor, 'COUNT', 1000)
   local dead, next_look = {}, nil
   for i = 1, #found[2], 2 do

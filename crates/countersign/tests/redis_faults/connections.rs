@@ -1,0 +1,136 @@
+//! TLS, Unix sockets, users and passwords.
+
+use countersign::{Failure, Strategy};
+use testbed::Redis;
+
+use crate::ground::{Account, Ground, LONG, connect, story, unavailable};
+
+const PASSWORD: &str = "hunter2-Zq8wLr";
+
+/// A handle is good when a session can be opened through it.
+async fn opens(url: &str) -> Result<(), Failure> {
+    Ground::new(&connect(url, LONG), "test:").open(&Account::new(1)).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_tls_knows_its_authority() {
+    let (server, other) = (Redis::with_tls(), Redis::with_tls());
+    let with = |file: &std::path::Path| format!("{}?sslrootcert={}", server.url(), file.display());
+    let url = with(&server.ca_file());
+    opens(&url).await.unwrap();
+    opens(&url.replace("127.0.0.1", "localhost")).await.unwrap();
+    unavailable("a system that doesn't know the authority", opens(server.url()).await);
+    unavailable("another authority", opens(&with(&other.ca_file())).await);
+    unavailable("a client without TLS", opens(&server.url().replace("rediss://", "redis://")).await);
+    let plain = Redis::dedicated();
+    let tls = format!("{}?sslrootcert={}", plain.url().replace("redis://", "rediss://"), server.ca_file().display());
+    unavailable("a server without TLS", opens(&tls).await);
+
+    // It comes back by TLS as well.
+    let ground = Ground::new(&connect(&url, LONG), "test:");
+    server.restart();
+    let pair = ground.open(&Account::new(1)).await.unwrap();
+    server.kill();
+    unavailable("a server that was killed", ground.accepts(&pair.access).await);
+    server.start();
+    ground.open(&Account::new(1)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_unix_socket_goes_away_and_comes_back() {
+    let server = Redis::dedicated();
+    let ground = Ground::new(&connect(&server.unix_url(), LONG), "test:");
+    let account = Account::new(1);
+    let pair = ground.open(&account).await.unwrap();
+    server.kill();
+    ground.is_unavailable(&account, &pair).await;
+    server.start();
+    ground.goes_on(&account, &pair).await;
+}
+
+fn with_user(server: &Redis, user: &str) -> String {
+    server.url().replace("redis://", &format!("redis://{user}@"))
+}
+
+/// A user who may do what the strategy does, to its keys alone, is enough; one whose rights end gets no answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_user_and_password() {
+    let server = Redis::dedicated();
+    let allow = |rules: &[&str]| {
+        let password = format!(">{PASSWORD}");
+        server.command(&[&["ACL", "SETUSER", "app", "reset", "on", &password], rules].concat())
+    };
+    let rights = ["~test:*", "+@all", "-@dangerous", "-@admin"];
+    allow(&rights);
+    let url = with_user(&server, &format!("app:{PASSWORD}"));
+    let redis = connect(&url, LONG);
+    let ground = Ground::new(&redis, "test:");
+    let account = Account::new(1);
+    let pair = ground.open(&account).await.unwrap();
+    ground.goes_on(&account, &pair).await;
+    let shown = format!("{redis:?} {:?} {:?}", ground.strategy(), ground.strategy().sessions());
+    assert!(!shown.contains("hunter2"), "{shown}");
+
+    let stranger = Ground::new(&redis, "elsewhere:");
+    let failure = unavailable("keys of others", stranger.open(&account).await);
+    is_discreet(&failure, "NOPERM");
+    allow(&["~test:*", "+@all", "-eval", "-evalsha", "-hmget", "-hdel"]);
+    ground.is_unavailable(&account, &pair).await;
+    is_discreet(&unavailable("read_token", ground.accepts(&pair.access).await), "NOPERM");
+    // Its connections end with it, and its password opens none any more.
+    server.command(&["ACL", "DELUSER", "app"]);
+    ground.is_unavailable(&account, &pair).await;
+    is_discreet(&unavailable("read_token", ground.accepts(&pair.access).await), "connecting to Redis");
+    allow(&rights);
+    ground.goes_on(&account, &pair).await;
+}
+
+/// What a script's commands may not do fails as well, whatever the server calls it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_user_without_the_commands_of_scripts() {
+    let server = Redis::dedicated();
+    let allow = |rules: &[&str]| {
+        let password = format!(">{PASSWORD}");
+        server.command(&[&["ACL", "SETUSER", "app", "reset", "on", &password, "~*"], rules].concat())
+    };
+    allow(&["+@all"]);
+    let ground = Ground::new(&connect(&with_user(&server, &format!("app:{PASSWORD}")), LONG), "test:");
+    let account = Account::new(1);
+    let pair = ground.open(&account).await.unwrap();
+    allow(&["+@all", "-hset", "-unlink"]);
+    ground.writes_are_unavailable(&account, &pair).await;
+    let failure = unavailable("invalidate_all", ground.strategy().invalidate_all(&account.0).await);
+    is_discreet(&failure, "running a command on Redis");
+    assert!(ground.accepts(&pair.access).await.unwrap());
+    allow(&["+@all"]);
+    ground.goes_on(&account, &pair).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_without_password_or_with_a_wrong_one() {
+    let server = Redis::dedicated();
+    server.command(&["ACL", "SETUSER", "admin", "on", &format!(">{PASSWORD}"), "~*", "&*", "+@all"]);
+    let ground = Ground::new(&connect(server.url(), LONG), "test:");
+    let account = Account::new(1);
+    let pair = ground.open(&account).await.unwrap();
+    let as_admin = |arguments: &[&str]| {
+        server.command(&[&["--user", "admin", "--pass", PASSWORD], arguments].concat());
+    };
+    as_admin(&["ACL", "SETUSER", "default", "resetpass", &format!(">{PASSWORD}")]);
+    as_admin(&["CLIENT", "KILL", "TYPE", "normal"]);
+    ground.is_unavailable(&account, &pair).await;
+    is_discreet(&unavailable("read_token", ground.accepts(&pair.access).await), "NOAUTH");
+    // A long command of a stranger is refused before it is read, in other words.
+    is_discreet(&unavailable("open_session", ground.open(&account).await), "running a command on Redis");
+    let wrong = with_user(&server, ":hunter2-wrong");
+    is_discreet(&unavailable("a wrong password", opens(&wrong).await), "connecting to Redis");
+    opens(&with_user(&server, &format!(":{PASSWORD}"))).await.unwrap();
+    as_admin(&["ACL", "SETUSER", "default", "nopass"]);
+    ground.goes_on(&account, &pair).await;
+}
+
+fn is_discreet(failure: &Failure, says: &str) {
+    let story = story(failure);
+    assert!(story.contains(says), "{story}");
+    assert!(!story.contains("hunter2"), "{story}");
+}

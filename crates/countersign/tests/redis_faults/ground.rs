@@ -1,0 +1,182 @@
+//! What the tests stand on: accounts, a strategy over a server, and questions to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::redis::{Redis, RedisOptions};
+use countersign::strategy::RedisTokenStrategy;
+use countersign::{
+    Answer, DigestKeyRing, Failure, FailureKind, PlainToken, RefreshableStrategy, Refusal, Secret, Strategy, TokenPair,
+    User, UserId, UserKey,
+};
+use uuid::Uuid;
+
+/// An account that always exists and is active.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Account(pub(crate) Uuid);
+
+impl Account {
+    pub(crate) fn new(number: usize) -> Self {
+        Self(Uuid::from_u128(u128::try_from(number).unwrap()))
+    }
+
+    pub(crate) fn key(&self) -> UserKey {
+        self.0.to_key()
+    }
+}
+
+impl User for Account {
+    type Id = Uuid;
+
+    fn id(&self) -> &Uuid {
+        &self.0
+    }
+}
+
+/// Knows every account.
+pub(crate) async fn users(id: Uuid) -> Result<Option<Account>, Failure> {
+    Ok(Some(Account(id)))
+}
+
+/// A timeout that ends an operation soon, for servers that never answer.
+pub(crate) const SHORT: Duration = Duration::from_millis(400);
+/// A timeout that no operation reaches on a server that answers.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+pub(crate) fn connect(url: &str, timeout: Duration) -> Redis {
+    Redis::connect(url, RedisOptions { timeout }).unwrap()
+}
+
+/// All strategies made by the tests share one secret.
+pub(crate) fn digests() -> DigestKeyRing {
+    DigestKeyRing::new("faults", &Secret::new("token_hash_secret", "Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA").unwrap())
+        .unwrap()
+}
+
+/// A strategy whose keys begin with `prefix`.
+#[derive(Clone)]
+pub(crate) struct Ground(Arc<RedisTokenStrategy<Account>>);
+
+impl Ground {
+    pub(crate) fn new(redis: &Redis, prefix: &str) -> Self {
+        let strategy = RedisTokenStrategy::builder(redis).digest_keys(digests()).key_prefix(prefix).build();
+        Self(Arc::new(strategy.unwrap()))
+    }
+
+    pub(crate) fn strategy(&self) -> &RedisTokenStrategy<Account> {
+        &self.0
+    }
+
+    pub(crate) fn refreshable(&self) -> &dyn RefreshableStrategy<Account> {
+        self.0.as_refreshable().unwrap()
+    }
+
+    pub(crate) async fn open(&self, account: &Account) -> Result<Pair, Failure> {
+        self.refreshable().open_session(account).await.map(Pair::from)
+    }
+
+    /// Whether the access token is good; what can't be asked is a failure.
+    pub(crate) async fn accepts(&self, access: &PlainToken) -> Result<bool, Failure> {
+        Ok(self.0.read_token(Some(access), &users).await?.accepted().is_some())
+    }
+
+    /// Whether the refresh token is good, without exchanging it.
+    pub(crate) async fn would_refresh(&self, refresh: &PlainToken) -> Result<bool, Failure> {
+        Ok(self.0.sessions().unwrap().find(refresh).await?.is_ok())
+    }
+
+    /// What an unusable access token is refused as.
+    pub(crate) async fn refusal(&self, access: &PlainToken) -> Result<Option<Refusal>, Failure> {
+        Ok(match self.0.read_token(Some(access), &users).await? {
+            Answer::Refused(refusal) => Some(refusal),
+            _ => None,
+        })
+    }
+
+    /// Every operation on a live pair fails as unavailable: none gives an answer.
+    pub(crate) async fn is_unavailable(&self, account: &Account, pair: &Pair) {
+        self.reads_are_unavailable(pair).await;
+        self.writes_are_unavailable(account, pair).await;
+        self.removals_are_unavailable(account, pair).await;
+    }
+
+    pub(crate) async fn reads_are_unavailable(&self, pair: &Pair) {
+        unavailable("read_token", self.accepts(&pair.access).await);
+        unavailable("finding a refresh token", self.would_refresh(&pair.refresh).await);
+    }
+
+    pub(crate) async fn writes_are_unavailable(&self, account: &Account, pair: &Pair) {
+        unavailable("write_token", self.0.write_token(account).await);
+        unavailable("open_session", self.refreshable().open_session(account).await);
+        unavailable("write_refresh_token", self.refreshable().write_refresh_token(account).await);
+        unavailable("refresh_session", self.refreshable().refresh_session(&pair.refresh, &users).await);
+        unavailable("rotate_refresh_token", self.refreshable().rotate_refresh_token(&pair.refresh, &users).await);
+    }
+
+    /// Only where they are sure not to be done later, since a frozen server does what it finds when it wakes up.
+    pub(crate) async fn removals_are_unavailable(&self, account: &Account, pair: &Pair) {
+        unavailable("destroy_token", self.0.destroy_token(&pair.access, account).await);
+        unavailable("end_session_of", self.refreshable().end_session_of(&pair.refresh).await);
+        unavailable("end_session", self.refreshable().end_session(pair.session, &account.0).await);
+        unavailable("invalidate_all", self.0.invalidate_all(&account.0).await);
+    }
+
+    /// The pair is as good as when it was issued, and everything can be done with it.
+    pub(crate) async fn goes_on(&self, account: &Account, pair: &Pair) {
+        eventually("reads are answered", || async { self.accepts(&pair.access).await.is_ok() }).await;
+        assert!(self.accepts(&pair.access).await.unwrap(), "a live access token is refused");
+        assert!(self.would_refresh(&pair.refresh).await.unwrap(), "a live refresh token is refused");
+        eventually("writes are taken", || async { self.0.write_token(account).await.is_ok() }).await;
+        let mine = self.open(account).await.unwrap();
+        let next = self.refreshable().refresh_session(&mine.refresh, &users).await.unwrap();
+        assert!(matches!(next, countersign::Rotation::Rotated { .. }));
+        assert!(!self.would_refresh(&mine.refresh).await.unwrap(), "a consumed refresh token is good");
+        self.refreshable().end_session(mine.session, &account.0).await.unwrap();
+        assert!(!self.accepts(&mine.access).await.unwrap(), "a token outlives its session");
+    }
+}
+
+/// An access token and a refresh token of one session.
+#[derive(Clone)]
+pub(crate) struct Pair {
+    pub(crate) access: PlainToken,
+    pub(crate) refresh: PlainToken,
+    pub(crate) session: countersign::SessionId,
+}
+
+impl From<TokenPair> for Pair {
+    fn from(pair: TokenPair) -> Self {
+        let session = pair.access.session_id.unwrap();
+        Self { access: pair.access.token, refresh: pair.refresh.unwrap().token, session }
+    }
+}
+
+/// The failure, which must be one of Redis and say that the question stays open.
+pub(crate) fn unavailable<T>(what: &str, result: Result<T, Failure>) -> Failure {
+    let failure = result.err().unwrap_or_else(|| panic!("{what} gave an answer"));
+    assert_eq!(failure.kind(), FailureKind::Unavailable, "{what}: {}", story(&failure));
+    failure
+}
+
+/// All that a failure tells.
+pub(crate) fn story(failure: &Failure) -> String {
+    let mut story = format!("{failure} {failure:?}");
+    let mut cause = std::error::Error::source(failure);
+    while let Some(error) = cause {
+        story = format!("{story} {error} {error:?}");
+        cause = error.source();
+    }
+    story
+}
+
+/// Waits until `condition` holds.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let mut interval = tokio::time::interval(Duration::from_millis(20));
+    for _ in 0..3000 {
+        interval.tick().await;
+        if condition().await {
+            return;
+        }
+    }
+    panic!("waited a minute in vain until {what}");
+}

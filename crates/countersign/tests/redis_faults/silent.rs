@@ -1,0 +1,124 @@
+//! A server that doesn't answer, or isn't there.
+
+use testbed::Redis;
+
+use crate::ground::{Account, Ground, LONG, SHORT, connect, eventually, story, unavailable};
+use countersign::FailureKind;
+
+type Step = fn(&Redis);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_away_and_back() {
+    let server = Redis::dedicated();
+    let ground = Ground::new(&connect(server.url(), SHORT), &server.prefix());
+    let account = Account::new(1);
+    let pair = ground.open(&account).await.unwrap();
+    let outages: [(&str, Step, Step); 3] = [
+        ("killed", Redis::kill, Redis::start),
+        ("stopped", Redis::stop, Redis::start),
+        ("frozen", Redis::freeze, Redis::thaw),
+    ];
+    for (name, leave, come_back) in outages {
+        leave(&server);
+        ground.reads_are_unavailable(&pair).await;
+        unavailable(name, countersign::Strategy::write_token(ground.strategy(), &account).await);
+        unavailable(name, ground.open(&account).await);
+        if name != "frozen" {
+            ground.is_unavailable(&account, &pair).await;
+        }
+        come_back(&server);
+        ground.goes_on(&account, &pair).await;
+    }
+}
+
+/// What a frozen server had been sent is done when it thaws, or never: the session is refreshed or as it was, and
+/// afterwards whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_frozen_in_every_operation() {
+    let server = Redis::dedicated();
+    let ground = Ground::new(&connect(server.url(), SHORT), &server.prefix());
+    let accounts: Vec<Account> = (0..5).map(Account::new).collect();
+    let mut pairs = Vec::new();
+    for account in &accounts {
+        pairs.push(ground.open(account).await.unwrap());
+    }
+    server.freeze();
+    let (strategy, refreshable) = (ground.strategy(), ground.refreshable());
+    let users = &crate::ground::users;
+    unavailable("refresh_session", refreshable.refresh_session(&pairs[0].refresh, users).await);
+    unavailable("end_session", refreshable.end_session(pairs[1].session, &accounts[1].0).await);
+    unavailable("destroy_token", countersign::Strategy::destroy_token(strategy, &pairs[2].access, &accounts[2]).await);
+    unavailable("invalidate_all", countersign::Strategy::invalidate_all(strategy, &accounts[3].0).await);
+    server.thaw();
+    ground.goes_on(&accounts[4], &pairs[4]).await;
+    for (account, pair) in accounts.iter().zip(&pairs) {
+        let refresh = ground.would_refresh(&pair.refresh).await.unwrap();
+        let access = ground.accepts(&pair.access).await.unwrap();
+        assert!(access || account != &accounts[0], "a refresh ended an access token");
+        assert!(refresh || account != &accounts[2], "the end of an access token ended its session");
+        countersign::Strategy::invalidate_all(strategy, &account.0).await.unwrap();
+    }
+    assert_eq!(server.command(&["KEYS", "*"]), "", "something of the freeze is left");
+}
+
+/// A server that is down doesn't stop a start, and the handle works once it is up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_refused_at_start() {
+    let server = Redis::dedicated();
+    server.stop();
+    let redis = connect(server.url(), SHORT);
+    let ground = Ground::new(&redis, &server.prefix());
+    let account = Account::new(1);
+    unavailable("open_session", ground.open(&account).await);
+    unavailable("ping", redis.ping().await);
+    unavailable("inspect", redis.inspect().await);
+    server.start();
+    let pair = ground.open(&account).await.unwrap();
+    ground.goes_on(&account, &pair).await;
+    redis.ping().await.unwrap();
+}
+
+/// A crowd on one connection, a freeze and a thaw: each caller is told the truth or that the question stays open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_crowd_in_a_freeze() {
+    let server = Redis::dedicated();
+    let ground = Ground::new(&connect(server.url(), SHORT), &server.prefix());
+    let pair = ground.open(&Account::new(1)).await.unwrap();
+    server.freeze();
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..300 {
+        let (ground, pair) = (ground.clone(), pair.clone());
+        crowd.spawn(async move { ground.accepts(&pair.access).await });
+    }
+    eventually("somebody is told", || std::future::ready(crowd.try_join_next().is_some())).await;
+    server.thaw();
+    for result in crowd.join_all().await {
+        match result {
+            Ok(good) => assert!(good, "a live token is refused"),
+            Err(failure) => assert_eq!(failure.kind(), FailureKind::Unavailable, "{}", story(&failure)),
+        }
+    }
+    eventually("the server answers", || async { ground.accepts(&pair.access).await.is_ok() }).await;
+    assert!(ground.accepts(&pair.access).await.unwrap());
+}
+
+/// The first operation after a restart that nobody noticed goes through: a connection that is dead is replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_restart_goes_unnoticed() {
+    let server = Redis::dedicated();
+    let ground = Ground::new(&connect(server.url(), LONG), &server.prefix());
+    let account = Account::new(1);
+    let mut pairs = Vec::new();
+    for restart in 0..4 {
+        if restart % 2 == 0 {
+            server.restart();
+        } else {
+            server.kill();
+            server.start();
+        }
+        pairs.push(ground.open(&account).await.unwrap());
+        for pair in &pairs {
+            assert!(ground.accepts(&pair.access).await.unwrap());
+        }
+    }
+}

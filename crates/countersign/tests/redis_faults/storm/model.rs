@@ -1,0 +1,327 @@
+//! Two stores that are asked the same, and what was asked of them.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use countersign::redis::Redis;
+use countersign::store::{
+    AccessRecord, MemoryStore, NewAccess, NewRefresh, Page, RedisTokenStore, RefreshRecord, Rotate, Rotated, TokenStore,
+};
+use countersign::{
+    Digest, DigestKeyRing, Failure, Locator, PlainToken, Secret, SessionId, StoredToken, SystemEntropy, Timestamp,
+    UserKey,
+};
+
+use super::operation::{Operation, Owner};
+use crate::entry::NOW;
+use crate::ground::Account;
+
+pub(crate) struct Model {
+    redis: RedisTokenStore,
+    /// The same place by the older of the ring's keys, where tokens from before its change lie.
+    aged: RedisTokenStore,
+    memory: MemoryStore,
+    ring: DigestKeyRing,
+    users: Vec<UserKey>,
+    sessions: Vec<Session>,
+    access: Vec<Token>,
+    refresh: Vec<Token>,
+    /// Access tokens of ended sessions, which Redis keeps for a while: they aren't found, but they are counted when their
+    /// user is removed, and removing one says that it was there.
+    orphans: HashSet<String>,
+    /// Each operation has a moment of its own.
+    now: Timestamp,
+}
+
+#[derive(Clone)]
+struct Session {
+    id: SessionId,
+    user: usize,
+    place: Locator,
+    live: bool,
+}
+
+#[derive(Clone)]
+struct Token {
+    digest: Digest,
+    user: usize,
+    session: Option<SessionId>,
+    place: Locator,
+}
+
+impl Model {
+    pub(crate) fn new(redis: &Redis, prefix: &str, memory: MemoryStore) -> Self {
+        let secret = |text: &str| Secret::new("token_hash_secret", text).unwrap();
+        let old = secret("Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA");
+        let ring = DigestKeyRing::new("new", &secret("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc")).unwrap();
+        let ring = ring.accept("old", &old).unwrap();
+        let store = |ring| RedisTokenStore::new(redis, ring).with_key_prefix(prefix).unwrap();
+        Self {
+            redis: store(&ring),
+            aged: store(&DigestKeyRing::new("old", &old).unwrap()),
+            memory,
+            ring,
+            users: vec![
+                Account::new(1).key(),
+                UserKey::Int(1),
+                UserKey::Text("1".into()),
+                UserKey::Text(String::new()),
+            ],
+            sessions: Vec::new(),
+            access: Vec::new(),
+            refresh: Vec::new(),
+            orphans: HashSet::new(),
+            now: NOW,
+        }
+    }
+
+    pub(crate) async fn apply(&mut self, operation: &Operation) {
+        self.now = self.now.saturating_add(Duration::from_millis(1));
+        match *operation {
+            Operation::InsertAccess { user, session, label, aging } => {
+                self.insert_access(user, session, label, aging).await;
+            }
+            Operation::InsertLoose { user, label, aged_key } => {
+                let place = self.place(user, None, aged_key);
+                let loose = self.new_refresh(user, place, &label.to_string(), true);
+                self.insert_refresh(loose, None).await;
+            }
+            Operation::Open { user, access, ends, aged_key } => self.open(user, access, ends, aged_key).await,
+            Operation::Rotate { refresh, access, ends } => self.rotate(refresh, access, ends).await,
+            Operation::RemoveAccess { access, owner } => self.remove_access(access, owner).await,
+            Operation::RemoveRefresh { refresh, owner } => self.remove_refresh(refresh, owner).await,
+            Operation::EndSession { session, stranger } => self.end_session(session, stranger).await,
+            Operation::RemoveUser { user } => self.remove_user(user).await,
+            Operation::Sessions { user, after, limit } => self.list(user, after, limit).await,
+            Operation::Find { access, refresh } => {
+                if let Some(token) = pick(&self.access, access) {
+                    self.access_is_equal(token).await;
+                }
+                if let Some(token) = pick(&self.refresh, refresh) {
+                    self.refresh_is_equal(token).await;
+                }
+            }
+        }
+    }
+
+    async fn insert_access(&mut self, user: usize, session: Option<usize>, label: u8, aging: bool) {
+        let live: Vec<_> = self.sessions.iter().filter(|session| session.user == user && session.live).collect();
+        let place = session.and_then(|number| Some(live.get(number.checked_rem(live.len())?)?.place));
+        let place = place.unwrap_or_else(|| self.place(user, None, false));
+        let access = self.new_access(user, place, label);
+        let access = NewAccess { expires_at: access.expires_at.filter(|_| !aging), ..access };
+        same(self.redis.insert_access(&access).await, self.memory.insert_access(&access).await, "insert_access");
+        self.knows_access(user, &access, place);
+    }
+
+    async fn open(&mut self, user: usize, access: Option<u8>, ends: bool, aged_key: bool) {
+        let id = SessionId::generate(&SystemEntropy).unwrap();
+        let place = self.place(user, Some(id), aged_key);
+        let refresh = self.new_refresh(user, place, "first", ends);
+        let access = access.map(|label| self.new_access(user, place, label));
+        self.sessions.push(Session { id, user, place, live: true });
+        self.insert_refresh(refresh, access).await;
+    }
+
+    async fn insert_refresh(&mut self, refresh: NewRefresh, access: Option<NewAccess>) {
+        let ours = self.redis.insert_refresh(&refresh, access.as_ref()).await;
+        same(ours, self.memory.insert_refresh(&refresh, access.as_ref()).await, "insert_refresh");
+        let user = self.users.iter().position(|user| *user == refresh.user).unwrap();
+        let place = refresh.digest.locator().unwrap();
+        if let Some(access) = access {
+            self.knows_access(user, &access, place);
+        }
+        self.knows_refresh(user, refresh.digest, refresh.session, place);
+    }
+
+    async fn rotate(&mut self, refresh: usize, access: Option<u8>, ends: bool) {
+        let Some(presented) = pick(&self.refresh, refresh).cloned() else { return };
+        let session = presented.session.unwrap_or_else(|| SessionId::generate(&SystemEntropy).unwrap());
+        let place = presented.place.with_session(Some(session));
+        let access = access.map(|label| self.new_access(presented.user, place, label));
+        let successor = self.ring.digest(&PlainToken::new(format!("{}.{}", place.to_text(), self.now.as_micros())));
+        let rotate = Rotate {
+            presented: presented.digest.into(),
+            successor: successor.clone(),
+            session,
+            created_at: self.now,
+            expires_at: Some(self.now.saturating_add(Duration::from_hours(24))),
+            session_expires_at: ends.then(|| self.now.saturating_add(Duration::from_hours(240))),
+            access: access.clone(),
+        };
+        let ours = self.redis.rotate(&rotate).await;
+        let rotated = same(ours, self.memory.rotate(&rotate).await, "rotate");
+        if let Some(access) = access {
+            self.knows_access(presented.user, &access, place);
+        }
+        self.knows_refresh(presented.user, successor, Some(session), place);
+        if presented.session.is_none() && rotated == Some(Rotated::Done) {
+            self.sessions.push(Session { id: session, user: presented.user, place, live: true });
+        }
+    }
+
+    async fn remove_access(&mut self, access: usize, owner: Owner) {
+        let Some(token) = pick(&self.access, access).cloned() else { return };
+        let (stored, owner) = (StoredToken::from(token.digest.clone()), self.owner(&token, owner));
+        let ours = self.redis.remove_access(&stored, owner.as_ref()).await;
+        let model = self.memory.remove_access(&stored, owner.as_ref()).await;
+        let is_its = owner.is_none_or(|owner| owner == self.users[token.user]);
+        if is_its && self.orphans.remove(token.digest.as_str()) {
+            assert_eq!((ours.unwrap(), model.unwrap()), (true, false), "remove_access of an ended session");
+        } else {
+            same(ours, model, "remove_access");
+        }
+    }
+
+    async fn remove_refresh(&mut self, refresh: usize, owner: Owner) {
+        let Some(token) = pick(&self.refresh, refresh).cloned() else { return };
+        let (stored, owner) = (StoredToken::from(token.digest.clone()), self.owner(&token, owner));
+        let ours = self.redis.remove_refresh(&stored, owner.as_ref()).await;
+        same(ours, self.memory.remove_refresh(&stored, owner.as_ref()).await, "remove_refresh");
+    }
+
+    async fn end_session(&mut self, session: usize, stranger: bool) {
+        let Some(session) = pick(&self.sessions, session).cloned() else { return };
+        let user = &self.users[if stranger { (session.user + 1) % self.users.len() } else { session.user }];
+        let orphans =
+            if stranger { Vec::new() } else { self.living_access(|token| token.session == Some(session.id)).await };
+        let ours = self.redis.end_session(session.id, user).await;
+        let ended = same(ours, self.memory.end_session(session.id, user).await, "end_session");
+        if ended == Some(true) {
+            self.orphans.extend(orphans);
+            self.sessions.iter_mut().filter(|known| known.id == session.id).for_each(|known| known.live = false);
+        }
+    }
+
+    async fn remove_user(&mut self, user: usize) {
+        let mine = |token: &&Token| token.user == user;
+        let of_user: Vec<String> =
+            self.access.iter().filter(mine).map(|token| token.digest.as_str().to_owned()).collect();
+        let orphans = of_user.iter().filter(|digest| self.orphans.remove(*digest)).count();
+        let ours = self.redis.remove_user(&self.users[user]).await.unwrap();
+        let model = self.memory.remove_user(&self.users[user]).await.unwrap();
+        assert_eq!(ours, model + u64::try_from(orphans).unwrap(), "remove_user");
+        self.sessions.iter_mut().filter(|session| session.user == user).for_each(|session| session.live = false);
+    }
+
+    async fn list(&self, user: usize, after: Option<usize>, limit: u32) {
+        let after = after.and_then(|number| pick(&self.sessions, number)).map(|session| session.id);
+        let page = Page { after, limit };
+        let ours = self.redis.sessions(&self.users[user], page).await;
+        same(ours, self.memory.sessions(&self.users[user], page).await, "sessions");
+    }
+
+    /// The access tokens that the model has, of those that fit.
+    async fn living_access(&self, fits: impl Fn(&Token) -> bool) -> Vec<String> {
+        let mut living = Vec::new();
+        for token in self.access.iter().filter(|token| fits(token)) {
+            if self.memory.find_access(&token.digest.clone().into()).await.unwrap().is_some() {
+                living.push(token.digest.as_str().to_owned());
+            }
+        }
+        living
+    }
+
+    pub(crate) async fn everything_is_equal(&self) {
+        for token in &self.access {
+            self.access_is_equal(token).await;
+        }
+        for token in &self.refresh {
+            self.refresh_is_equal(token).await;
+        }
+        for user in 0..self.users.len() {
+            self.list(user, None, u32::MAX).await;
+        }
+    }
+
+    pub(crate) async fn nothing_outlives_its_user(&mut self) {
+        for user in 0..self.users.len() {
+            self.remove_user(user).await;
+        }
+        self.everything_is_equal().await;
+        for token in &self.access {
+            assert!(self.redis.find_access(&token.digest.clone().into()).await.unwrap().is_none());
+        }
+    }
+
+    async fn access_is_equal(&self, token: &Token) {
+        let stored = token.digest.clone().into();
+        let fields = |record: AccessRecord| (record.user, record.session, record.created_at, record.expires_at);
+        let ours = self.redis.find_access(&stored).await.map(|found| found.map(fields));
+        let model = self.memory.find_access(&stored).await.map(|found| found.map(fields));
+        same(ours, model, "find_access");
+    }
+
+    async fn refresh_is_equal(&self, token: &Token) {
+        let stored = token.digest.clone().into();
+        let fields = |record: RefreshRecord| {
+            (record.user, record.session, record.created_at, record.expires_at, record.session_expires_at)
+        };
+        let ours = self.redis.find_refresh(&stored).await.map(|found| found.map(fields));
+        let model = self.memory.find_refresh(&stored).await.map(|found| found.map(fields));
+        same(ours, model, "find_refresh");
+    }
+
+    fn place(&self, user: usize, session: Option<SessionId>, aged_key: bool) -> Locator {
+        let store = if aged_key { &self.aged } else { &self.redis };
+        store.locator(&self.users[user], session).unwrap()
+    }
+
+    fn digest(&self, place: Locator, label: &str) -> Digest {
+        self.ring.digest(&PlainToken::new(format!("{}.{label}", place.to_text())))
+    }
+
+    fn new_access(&self, user: usize, place: Locator, label: u8) -> NewAccess {
+        NewAccess {
+            digest: self.digest(place, &label.to_string()),
+            user: self.users[user].clone(),
+            session: place.session(),
+            created_at: self.now,
+            expires_at: Some(self.now.saturating_add(Duration::from_hours(1))),
+        }
+    }
+
+    fn new_refresh(&self, user: usize, place: Locator, label: &str, ends: bool) -> NewRefresh {
+        NewRefresh {
+            digest: self.digest(place, label),
+            user: self.users[user].clone(),
+            session: place.session(),
+            created_at: self.now,
+            expires_at: ends.then(|| self.now.saturating_add(Duration::from_hours(24))),
+            session_expires_at: ends.then(|| self.now.saturating_add(Duration::from_hours(240))),
+        }
+    }
+
+    fn knows_access(&mut self, user: usize, access: &NewAccess, place: Locator) {
+        let (digest, session) = (access.digest.clone(), access.session);
+        self.access.push(Token { digest, user, session, place });
+    }
+
+    fn knows_refresh(&mut self, user: usize, digest: Digest, session: Option<SessionId>, place: Locator) {
+        self.refresh.push(Token { digest, user, session, place });
+    }
+
+    fn owner(&self, token: &Token, owner: Owner) -> Option<UserKey> {
+        match owner {
+            Owner::Anybody => None,
+            Owner::Its => Some(self.users[token.user].clone()),
+            Owner::Stranger => Some(self.users[(token.user + 1) % self.users.len()].clone()),
+        }
+    }
+}
+
+fn pick<T>(list: &[T], number: usize) -> Option<&T> {
+    list.get(number.checked_rem(list.len())?)
+}
+
+/// Two answers are equal, or both are failures; the answer, unless they are.
+fn same<T: PartialEq + std::fmt::Debug>(ours: Result<T, Failure>, model: Result<T, Failure>, what: &str) -> Option<T> {
+    match (ours, model) {
+        (Ok(ours), Ok(model)) => {
+            assert_eq!(ours, model, "{what}");
+            Some(ours)
+        }
+        (Err(_), Err(_)) => None,
+        (ours, model) => panic!("{what}: {ours:?}, and the model says {model:?}"),
+    }
+}

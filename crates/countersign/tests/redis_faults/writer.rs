@@ -1,0 +1,131 @@
+//! SIGKILL to our own process in the middle of writes.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use countersign::{PlainToken, Rotation, Strategy};
+
+use crate::entry::key_of;
+use crate::ground::{Account, Ground, LONG, connect, users};
+
+const ROUNDS: usize = 6;
+const WRITERS: usize = 8;
+/// Each round has accounts of its own, and each session one.
+const ACCOUNTS: usize = 100_000;
+const URL: &str = "COUNTERSIGN_TEST_REDIS_WRITER_URL";
+const FIRST: &str = "COUNTERSIGN_TEST_REDIS_WRITER_FIRST";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_writes_of_a_killed_process_are_whole() {
+    // The process that is killed is this test again, in its other part.
+    if let Ok(url) = std::env::var(URL) {
+        let first = std::env::var(FIRST).unwrap().parse().unwrap();
+        return write_until_killed(&url, first).await;
+    }
+    let server = testbed::Redis::dedicated();
+    let ground = Ground::new(&connect(server.url(), LONG), "test:");
+    for round in 0..ROUNDS {
+        // Each round dies at another moment.
+        let lines = lines_until_killed(server.url(), round * ACCOUNTS, 40 + round * 37);
+        let keys = server.command(&["KEYS", "test:*"]);
+        for key in keys.lines() {
+            is_whole(&server, key);
+        }
+        every_key_is_found(&ground, &lines, keys.lines().map(str::to_owned).collect()).await;
+        assert_eq!(server.command(&["KEYS", "*"]), "", "round {round}: something is left of users that were removed");
+    }
+}
+
+/// Starts this test's other part as a process of its own, and kills it after so many acknowledgements.
+fn lines_until_killed(url: &str, first: usize, after: usize) -> Vec<String> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "writer::redis_writes_of_a_killed_process_are_whole", "--nocapture"])
+        .env(URL, url)
+        .env(FIRST, first.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        lines.extend(line.ok().filter(|line| line.starts_with("ack ") && line.ends_with(" end")));
+        if lines.len() == after {
+            child.kill().unwrap();
+        }
+    }
+    assert!(!child.wait().unwrap().success(), "the writer ended by itself");
+    assert!(lines.len() >= after, "only {} acknowledgements came", lines.len());
+    lines
+}
+
+/// A session that was opened, refreshed or not, with an owner and an end; never a part of that.
+fn is_whole(server: &testbed::Redis, key: &str) {
+    let fields = server.command(&["HKEYS", key]);
+    let count = |kind| fields.lines().filter(|field| field.len() > 1 && field.starts_with(kind)).count();
+    assert_eq!(fields.lines().filter(|field| *field == "u").count(), 1, "nobody's tokens: {fields}");
+    assert_eq!((count('s'), count('r')), (1, 0), "not one session: {fields}");
+    assert!(matches!(count('a'), 1 | 2), "a session without its access tokens: {fields}");
+    let life: i64 = server.command(&["PTTL", key]).parse().unwrap();
+    assert!(life > 0, "a key stays for ever");
+}
+
+/// A line is `ack ACCOUNT ACCESS REFRESH end`.
+async fn every_key_is_found(ground: &Ground, lines: &[String], mut keys: Vec<String>) {
+    let mut last = BTreeMap::new();
+    let mut started = 0;
+    for line in lines {
+        let ["ack", account, access, refresh, "end"] = line.split(' ').collect::<Vec<_>>()[..] else { continue };
+        let account: usize = account.parse().unwrap();
+        started = started.max(account);
+        let access = PlainToken::new(access);
+        assert!(ground.accepts(&access).await.unwrap(), "an acknowledged access token is gone");
+        last.insert(account, (access, PlainToken::new(refresh)));
+    }
+    // A kill may have come before an acknowledgement, of a session that is opened or of its refresh.
+    let good = async |(_, refresh): &(PlainToken, PlainToken)| ground.would_refresh(refresh).await.unwrap();
+    let mut consumed = 0;
+    for pair in last.values() {
+        consumed += usize::from(!good(pair).await);
+    }
+    assert!(consumed <= WRITERS, "{consumed} acknowledged refresh tokens are gone");
+    // Accounts are taken in order, so that those whose acknowledgement is missing are known as well.
+    for account in *last.keys().next().unwrap()..=started + WRITERS {
+        let account = Account::new(account);
+        let key = key_of("test:", &account.key());
+        keys.retain(|known| *known != key);
+        ground.strategy().invalidate_all(&account.0).await.unwrap();
+    }
+    assert!(keys.is_empty(), "tokens that no user leads to: {keys:?}");
+    for (access, refresh) in last.values() {
+        assert!(!ground.accepts(access).await.unwrap(), "an access token outlives its user's removal");
+        assert!(!ground.would_refresh(refresh).await.unwrap(), "a refresh token outlives its user's removal");
+    }
+}
+
+/// Opens sessions and refreshes them side by side, and tells of each after it was stored.
+async fn write_until_killed(url: &str, first: usize) {
+    let ground = Ground::new(&connect(url, LONG), "test:");
+    let next = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(first));
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..WRITERS {
+        let (ground, next) = (ground.clone(), std::sync::Arc::clone(&next));
+        tasks.spawn(async move {
+            loop {
+                let number = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                let account = Account::new(number);
+                let pair = ground.open(&account).await.unwrap();
+                tell(number, &pair);
+                match ground.refreshable().refresh_session(&pair.refresh, &users).await.unwrap() {
+                    Rotation::Rotated { issued, .. } => tell(number, &issued.into()),
+                    Rotation::Refused(refusal) => panic!("{refusal}"),
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
+fn tell(account: usize, pair: &crate::ground::Pair) {
+    let line = format!("ack {account} {} {} end\n", pair.access.expose(), pair.refresh.expose());
+    std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+}
