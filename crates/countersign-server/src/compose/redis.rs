@@ -85,7 +85,7 @@ fn check_eviction(
         return Ok(());
     }
     let policy = if node.eviction.is_empty() { "unknown" } else { node.eviction.as_str() };
-    if strategy == StrategyKind::Jwt && eviction == Eviction::Refuse && address.is_empty() {
+    if strategy == StrategyKind::Jwt && eviction == Eviction::Refuse {
         let problem = format!(
             "is refuse, and Redis at {address} may evict keys (maxmemory-policy is {policy}): a revoked token would be good \
              again"

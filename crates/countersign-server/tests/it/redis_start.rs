@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use testbed::{Redis, RedisCluster, free_port};
 
@@ -146,8 +146,16 @@ fn a_list_of_redis_nodes_in_the_file_is_a_cluster() {
 /// What a start that must fail says.
 #[track_caller]
 fn refused(place: &Place, code: i32) -> String {
-    let output = place.clone().with("LISTEN", "127.0.0.1:0").run(&["serve"]);
+    let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut greeting = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+    if !greeting.is_empty() {
+        process.kill().unwrap();
+    }
+    let output = process.wait_with_output().unwrap();
     let said = said(&output);
+    assert!(greeting.is_empty(), "the server started: {greeting}{said}");
     assert_eq!(output.status.code(), Some(code), "{said}");
     assert!(!place.data_dir().exists(), "a start that can't have Redis makes nothing");
     said
