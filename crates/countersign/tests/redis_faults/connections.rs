@@ -1,15 +1,21 @@
 //! TLS, Unix sockets, users and passwords.
 
-use countersign::{Failure, Strategy};
+use countersign::strategy::RedisTokenStrategy;
+use countersign::{Failure, Profile, Strategy};
 use testbed::Redis;
 
-use crate::ground::{Account, Ground, LONG, connect, story, unavailable};
+use crate::ground::{Account, Ground, LONG, SHORT, connect, digests, story, unavailable, users};
 
 const PASSWORD: &str = "hunter2-Zq8wLr";
 
 /// A handle is good when a session can be opened through it.
 async fn opens(url: &str) -> Result<(), Failure> {
     Ground::new(&connect(url, LONG), "test:").open(&Account::new(1)).await.map(drop)
+}
+
+/// Some strangers wait for the other to begin.
+async fn is_refused(what: &str, url: &str) -> Failure {
+    unavailable(what, Ground::new(&connect(url, SHORT), "test:").open(&Account::new(1)).await)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -19,12 +25,12 @@ async fn redis_tls_knows_its_authority() {
     let url = with(&server.ca_file());
     opens(&url).await.unwrap();
     opens(&url.replace("127.0.0.1", "localhost")).await.unwrap();
-    unavailable("a system that doesn't know the authority", opens(server.url()).await);
-    unavailable("another authority", opens(&with(&other.ca_file())).await);
-    unavailable("a client without TLS", opens(&server.url().replace("rediss://", "redis://")).await);
+    is_refused("a system that doesn't know the authority", server.url()).await;
+    is_refused("another authority", &with(&other.ca_file())).await;
+    is_refused("a client without TLS", &server.url().replace("rediss://", "redis://")).await;
     let plain = Redis::dedicated();
     let tls = format!("{}?sslrootcert={}", plain.url().replace("redis://", "rediss://"), server.ca_file().display());
-    unavailable("a server without TLS", opens(&tls).await);
+    is_refused("a server without TLS", &tls).await;
 
     // It comes back by TLS as well.
     let ground = Ground::new(&connect(&url, LONG), "test:");
@@ -85,25 +91,71 @@ async fn redis_user_and_password() {
     ground.goes_on(&account, &pair).await;
 }
 
-/// What a script's commands may not do fails as well, whatever the server calls it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_user_without_the_commands_of_scripts() {
-    let server = Redis::dedicated();
-    let allow = |rules: &[&str]| {
+/// A user of the server that may do anything but one command.
+struct Limited {
+    server: Redis,
+    redis: countersign::redis::Redis,
+}
+
+impl Limited {
+    fn new() -> Self {
+        let server = Redis::dedicated();
+        let redis = connect(&with_user(&server, &format!("app:{PASSWORD}")), LONG);
+        let limited = Self { server, redis };
+        limited.may("+@all");
+        limited
+    }
+
+    fn may(&self, rule: &str) {
         let password = format!(">{PASSWORD}");
-        server.command(&[&["ACL", "SETUSER", "app", "reset", "on", &password, "~*"], rules].concat())
-    };
-    allow(&["+@all"]);
-    let ground = Ground::new(&connect(&with_user(&server, &format!("app:{PASSWORD}")), LONG), "test:");
+        self.server.command(&["ACL", "SETUSER", "app", "reset", "on", &password, "~*", "+@all", rule]);
+    }
+}
+
+/// What a script's commands may not do fails as well, whatever the server calls it: it is no answer, and removes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_user_without_a_command_of_the_scripts() {
+    let limited = Limited::new();
+    let ground = Ground::new(&limited.redis, "test:");
     let account = Account::new(1);
+    for command in ["-hget", "-hset"] {
+        let pair = ground.open(&account).await.unwrap();
+        limited.may(command);
+        ground.writes_are_unavailable(&account, &pair).await;
+        is_discreet(&unavailable(command, ground.open(&account).await), "running a command on Redis");
+        assert!(ground.accepts(&pair.access).await.unwrap(), "{command}: a live token is gone");
+        limited.may("+@all");
+        assert!(ground.accepts(&pair.access).await.unwrap(), "{command}: a live token is gone");
+        ground.goes_on(&account, &ground.open(&account).await.unwrap()).await;
+    }
     let pair = ground.open(&account).await.unwrap();
-    allow(&["+@all", "-hset", "-unlink"]);
-    ground.writes_are_unavailable(&account, &pair).await;
-    let failure = unavailable("invalidate_all", ground.strategy().invalidate_all(&account.0).await);
-    is_discreet(&failure, "running a command on Redis");
-    assert!(ground.accepts(&pair.access).await.unwrap());
-    allow(&["+@all"]);
+    limited.may("-unlink");
+    unavailable("invalidate_all", ground.strategy().invalidate_all(&account.0).await);
+    limited.may("+@all");
     ground.goes_on(&account, &pair).await;
+}
+
+/// The same for the original's layout, whose reads are scripts too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_user_without_a_command_of_the_scripts_of_the_original() {
+    let limited = Limited::new();
+    let strategy = RedisTokenStrategy::<Account>::builder(&limited.redis)
+        .digest_keys(digests())
+        .profile(Profile::LitestarAuth)
+        .build()
+        .unwrap();
+    let account = Account::new(1);
+    let token = strategy.write_token(&account).await.unwrap().token;
+    limited.may("-get");
+    unavailable("read_token", strategy.read_token(Some(&token), &users).await);
+    unavailable("destroy_token", strategy.destroy_token(&token, &account).await);
+    unavailable("invalidate_all", strategy.invalidate_all(&account.0).await);
+    limited.may("-set");
+    unavailable("write_token", strategy.write_token(&account).await);
+    assert!(strategy.read_token(Some(&token), &users).await.unwrap().accepted().is_some());
+    limited.may("+@all");
+    strategy.destroy_token(&token, &account).await.unwrap();
+    assert!(strategy.read_token(Some(&token), &users).await.unwrap().accepted().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

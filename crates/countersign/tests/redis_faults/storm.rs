@@ -2,6 +2,7 @@
 //!
 //! Sessions are used as strategies use them: each is opened by its first refresh token, and none after it has ended.
 
+mod equal;
 mod model;
 mod operation;
 

@@ -4,10 +4,12 @@
 -- written.
 local key = KEYS[1]
 local owner = redis.pcall('HGET', key, 'u')
-if type(owner) == 'table' then
+if is_foreign(owner) then
   -- Whatever it is, it isn't what a user has, and it is in the place of that.
   redis.call('UNLINK', key)
   owner = false
+elseif type(owner) == 'table' then
+  return owner
 end
 if owner and owner ~= ARGV[1] then
   return 0

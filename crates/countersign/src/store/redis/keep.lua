@@ -16,6 +16,12 @@ local function digest(record)
   return string.match(record, '^1|%d+|([^|]*)|')
 end
 
+-- Whether the answer is Redis's complaint that the key holds another type of value. Any other complaint, as that a command
+-- isn't allowed, says nothing of the key.
+local function is_foreign(answer)
+  return type(answer) == 'table' and string.find(answer.err, '^WRONGTYPE') ~= nil
+end
+
 -- How far the look has come; nowhere yet when the mark is none of ours.
 local function progress(key)
   local mark = redis.call('HGET', key, 'c') or ''

@@ -2,7 +2,10 @@
 -- many were removed. Argument: user id. At most some hundred keys at a time.
 local removed = 0
 for i = 2, #KEYS do
-  if redis.pcall('GET', KEYS[i]) == ARGV[1] then
+  local user = redis.pcall('GET', KEYS[i])
+  if type(user) == 'table' and not string.find(user.err, '^WRONGTYPE') then
+    return user
+  elseif user == ARGV[1] then
     removed = removed + redis.call('DEL', KEYS[i])
   end
   redis.pcall('SREM', KEYS[1], KEYS[i])

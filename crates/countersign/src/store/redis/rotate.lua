@@ -5,8 +5,10 @@
 local key = KEYS[1]
 local presented, session = ARGV[4], ARGV[6]
 local old = redis.pcall('HGET', key, presented)
-if type(old) == 'table' then
+if is_foreign(old) then
   return 0
+elseif type(old) == 'table' then
+  return old
 end
 local current = redis.call('HGET', key, session)
 if current and digest(current) == ARGV[7] then

@@ -4,28 +4,26 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use countersign::redis::Redis;
-use countersign::store::{
-    AccessRecord, MemoryStore, NewAccess, NewRefresh, Page, RedisTokenStore, RefreshRecord, Rotate, Rotated, TokenStore,
-};
+use countersign::store::{MemoryStore, NewAccess, NewRefresh, RedisTokenStore, Rotate, Rotated, TokenStore};
 use countersign::{
-    Digest, DigestKeyRing, Failure, Locator, PlainToken, Secret, SessionId, StoredToken, SystemEntropy, Timestamp,
-    UserKey,
+    Digest, DigestKeyRing, Locator, PlainToken, Secret, SessionId, StoredToken, SystemEntropy, Timestamp, UserKey,
 };
 
+use super::equal::same;
 use super::operation::{Operation, Owner};
 use crate::entry::NOW;
 use crate::ground::Account;
 
 pub(crate) struct Model {
-    redis: RedisTokenStore,
+    pub(super) redis: RedisTokenStore,
     /// The same place by the older of the ring's keys, where tokens from before its change lie.
     aged: RedisTokenStore,
-    memory: MemoryStore,
+    pub(super) memory: MemoryStore,
     ring: DigestKeyRing,
-    users: Vec<UserKey>,
-    sessions: Vec<Session>,
-    access: Vec<Token>,
-    refresh: Vec<Token>,
+    pub(super) users: Vec<UserKey>,
+    pub(super) sessions: Vec<Session>,
+    pub(super) access: Vec<Token>,
+    pub(super) refresh: Vec<Token>,
     /// Access tokens of ended sessions, which Redis keeps for a while: they aren't found, but they are counted when their
     /// user is removed, and removing one says that it was there.
     orphans: HashSet<String>,
@@ -34,16 +32,16 @@ pub(crate) struct Model {
 }
 
 #[derive(Clone)]
-struct Session {
-    id: SessionId,
+pub(super) struct Session {
+    pub(super) id: SessionId,
     user: usize,
     place: Locator,
     live: bool,
 }
 
 #[derive(Clone)]
-struct Token {
-    digest: Digest,
+pub(super) struct Token {
+    pub(super) digest: Digest,
     user: usize,
     session: Option<SessionId>,
     place: Locator,
@@ -193,7 +191,7 @@ impl Model {
         }
     }
 
-    async fn remove_user(&mut self, user: usize) {
+    pub(super) async fn remove_user(&mut self, user: usize) {
         let mine = |token: &&Token| token.user == user;
         let of_user: Vec<String> =
             self.access.iter().filter(mine).map(|token| token.digest.as_str().to_owned()).collect();
@@ -202,13 +200,6 @@ impl Model {
         let model = self.memory.remove_user(&self.users[user]).await.unwrap();
         assert_eq!(ours, model + u64::try_from(orphans).unwrap(), "remove_user");
         self.sessions.iter_mut().filter(|session| session.user == user).for_each(|session| session.live = false);
-    }
-
-    async fn list(&self, user: usize, after: Option<usize>, limit: u32) {
-        let after = after.and_then(|number| pick(&self.sessions, number)).map(|session| session.id);
-        let page = Page { after, limit };
-        let ours = self.redis.sessions(&self.users[user], page).await;
-        same(ours, self.memory.sessions(&self.users[user], page).await, "sessions");
     }
 
     /// The access tokens that the model has, of those that fit.
@@ -220,46 +211,6 @@ impl Model {
             }
         }
         living
-    }
-
-    pub(crate) async fn everything_is_equal(&self) {
-        for token in &self.access {
-            self.access_is_equal(token).await;
-        }
-        for token in &self.refresh {
-            self.refresh_is_equal(token).await;
-        }
-        for user in 0..self.users.len() {
-            self.list(user, None, u32::MAX).await;
-        }
-    }
-
-    pub(crate) async fn nothing_outlives_its_user(&mut self) {
-        for user in 0..self.users.len() {
-            self.remove_user(user).await;
-        }
-        self.everything_is_equal().await;
-        for token in &self.access {
-            assert!(self.redis.find_access(&token.digest.clone().into()).await.unwrap().is_none());
-        }
-    }
-
-    async fn access_is_equal(&self, token: &Token) {
-        let stored = token.digest.clone().into();
-        let fields = |record: AccessRecord| (record.user, record.session, record.created_at, record.expires_at);
-        let ours = self.redis.find_access(&stored).await.map(|found| found.map(fields));
-        let model = self.memory.find_access(&stored).await.map(|found| found.map(fields));
-        same(ours, model, "find_access");
-    }
-
-    async fn refresh_is_equal(&self, token: &Token) {
-        let stored = token.digest.clone().into();
-        let fields = |record: RefreshRecord| {
-            (record.user, record.session, record.created_at, record.expires_at, record.session_expires_at)
-        };
-        let ours = self.redis.find_refresh(&stored).await.map(|found| found.map(fields));
-        let model = self.memory.find_refresh(&stored).await.map(|found| found.map(fields));
-        same(ours, model, "find_refresh");
     }
 
     fn place(&self, user: usize, session: Option<SessionId>, aged_key: bool) -> Locator {
@@ -310,18 +261,6 @@ impl Model {
     }
 }
 
-fn pick<T>(list: &[T], number: usize) -> Option<&T> {
+pub(super) fn pick<T>(list: &[T], number: usize) -> Option<&T> {
     list.get(number.checked_rem(list.len())?)
-}
-
-/// Two answers are equal, or both are failures; the answer, unless they are.
-fn same<T: PartialEq + std::fmt::Debug>(ours: Result<T, Failure>, model: Result<T, Failure>, what: &str) -> Option<T> {
-    match (ours, model) {
-        (Ok(ours), Ok(model)) => {
-            assert_eq!(ours, model, "{what}");
-            Some(ours)
-        }
-        (Err(_), Err(_)) => None,
-        (ours, model) => panic!("{what}: {ours:?}, and the model says {model:?}"),
-    }
 }
