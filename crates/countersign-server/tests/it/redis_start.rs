@@ -1,7 +1,6 @@
 //! What a start asks of Redis, what it says about it, and when it stops.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader};
 use std::process::{Output, Stdio};
 
 use testbed::{Redis, RedisCluster, free_port};
@@ -123,17 +122,6 @@ fn several_redis_servers_are_no_cluster() {
 }
 
 #[test]
-fn a_redis_that_is_too_old_stops_the_start() {
-    for version in ["6.2.14", "2.8", "unheard of"] {
-        let port = old_redis(version);
-        let place = Place::new(on_redis(&format!("redis://127.0.0.1:{port}"))).with("STRATEGY", "redis");
-        let said = refused(&place, 2);
-        assert!(said.contains("COUNTERSIGN_REDIS_URL") && said.contains("7.0 or newer"), "{said}");
-        assert!(said.contains(version), "{said}");
-    }
-}
-
-#[test]
 fn a_list_of_redis_nodes_in_the_file_is_a_cluster() {
     let urls: Vec<String> = RedisCluster::shared().urls().iter().map(|url| format!("{url:?}")).collect();
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -172,49 +160,4 @@ fn log_of(place: &Place) -> String {
 
 fn events(log: &str, name: &str) -> usize {
     log.lines().filter(|line| line.contains(&format!("event=\"{name}\""))).count()
-}
-
-/// A server that says it is Redis of this version, and agrees to everything else; its port.
-fn old_redis(version: &'static str) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            std::thread::spawn(move || answer(stream.unwrap(), version));
-        }
-    });
-    port
-}
-
-fn answer(stream: TcpStream, version: &str) -> Option<()> {
-    let mut out = stream.try_clone().ok()?;
-    let mut input = BufReader::new(stream);
-    while let Some(words) = command(&mut input) {
-        let info = format!("redis_version:{version}\r\nmaxmemory_policy:noeviction\r\n");
-        let reply = match words.first().map(String::as_str) {
-            Some("INFO") => format!("${}\r\n{info}\r\n", info.len()),
-            Some("CONFIG") => "*0\r\n".to_owned(),
-            _ => "+OK\r\n".to_owned(),
-        };
-        out.write_all(reply.as_bytes()).ok()?;
-    }
-    Some(())
-}
-
-/// An array of bulk strings.
-fn command(input: &mut impl BufRead) -> Option<Vec<String>> {
-    let count = length(input)?;
-    (0..count)
-        .map(|_| {
-            let mut bulk = vec![0; length(input)? + 2];
-            input.read_exact(&mut bulk).ok()?;
-            Some(String::from_utf8_lossy(&bulk).trim_end().to_owned())
-        })
-        .collect()
-}
-
-fn length(input: &mut impl BufRead) -> Option<usize> {
-    let mut line = String::new();
-    input.read_line(&mut line).ok()?;
-    line.trim_end().get(1..)?.parse().ok()
 }
