@@ -118,7 +118,8 @@ async fn cleanup_beside_redis_removes_what_expired_in_the_database() {
     let server = before.start();
     server.newcomer("ada@example.org").await;
     server.kill();
-    let until_some = |kind: &str| while place.json(&["cleanup"])[kind] == json!(0) {};
+    let until_some =
+        |kind: &str| testbed::wait_until(&format!("{kind} are removed"), || place.json(&["cleanup"])[kind] != json!(0));
     until_some("refresh_tokens");
 
     let server = place.start();
