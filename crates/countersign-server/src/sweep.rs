@@ -67,12 +67,7 @@ impl Sweeper {
     /// [`Failure`] when the database can't be asked; what was removed before that is gone.
     pub async fn once(&self, rows: u32) -> Result<Removed, Failure> {
         let now = self.clock.now();
-        let limit = SweepLimit {
-            now,
-            access_created: now.saturating_sub(self.lifetimes.access()),
-            refresh_created: now.saturating_sub(self.lifetimes.refresh()),
-            rows,
-        };
+        let limit = SweepLimit::new(now, &self.lifetimes, rows);
         let tokens = self.tokens.sweep(&limit).await?;
         let denied = self.denylist.sweep(now, rows).await?;
         let failures = self.throttle.sweep(now, rows).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::answer::{Answer, Destroyed, Invalidated, Rotation, SessionId, TokenPair};
 use crate::error::{Failure, Refusal};
-use crate::strategy::Strategy;
+use crate::strategy::{Login, LoginFence, Strategy};
 use crate::token::{PlainToken, TokenShape};
 use crate::transport::Transport;
 use crate::user::{User, UserManager};
@@ -101,18 +101,33 @@ impl<U: User> AuthenticationBackend<U> {
         })
     }
 
-    /// Issues tokens to `user`: a session where the strategy has sessions, an access token elsewhere.
+    /// What a login of the user has to be recorded behind (promise P4); `None` where the strategy has no sessions.
+    ///
+    /// # Errors
+    /// [`Failure`] when the store can't be asked.
+    pub async fn login_fence(&self, user: &U::Id) -> Result<Option<LoginFence>, Failure> {
+        match self.strategy.as_refreshable() {
+            Some(strategy) => strategy.login_fence(user).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Issues tokens to `user`: a session where the strategy has sessions, an access token elsewhere. Refuses a login
+    /// that was overtaken, and one too many where the cap on sessions refuses.
     ///
     /// # Errors
     /// [`Failure`] when they could not be stored; none exists then (promise P12).
-    pub async fn login(&self, user: &U) -> Result<TokenPair, Failure> {
+    pub async fn login(&self, user: &U, login: &Login) -> Result<Result<TokenPair, Refusal>, Failure> {
         let tokens = if let Some(strategy) = self.strategy.as_refreshable() {
-            strategy.open_session(user).await?
+            strategy.log_in(user, login).await?
         } else {
             let access = self.strategy.write_token(user).await?;
-            TokenPair { issued_at: access.issued_at, access, refresh: None }
+            Ok(TokenPair { issued_at: access.issued_at, access, refresh: None })
         };
-        event(&self.name, tokens.access.session_id, "login");
+        match &tokens {
+            Ok(tokens) => event(&self.name, tokens.access.session_id, "login"),
+            Err(refusal) => refusal_event(Some(&self.name), None, *refusal),
+        }
         Ok(tokens)
     }
 

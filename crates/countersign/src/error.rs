@@ -28,8 +28,15 @@ pub enum Refusal {
     NotYetValid,
     /// The token was revoked.
     Revoked,
-    /// The refresh token has been exchanged for a successor before.
+    /// The refresh token has been exchanged for a successor before, which can't be told again.
     Consumed,
+    /// The refresh token has been exchanged before and was presented again outside its window: its session has ended
+    /// (promise P3).
+    Reused,
+    /// The user was logged out everywhere while this login was under way (P4).
+    Overtaken,
+    /// The user has as many sessions as allowed.
+    TooManySessions,
     /// The header names an algorithm that isn't the configured one.
     Algorithm,
     /// The header names a key that isn't in the ring.
@@ -71,6 +78,9 @@ impl Refusal {
             Self::NotYetValid => "not_yet_valid",
             Self::Revoked => "revoked",
             Self::Consumed => "consumed",
+            Self::Reused => "reused",
+            Self::Overtaken => "overtaken",
+            Self::TooManySessions => "too_many_sessions",
             Self::Algorithm => "algorithm",
             Self::UnknownKey => "unknown_key",
             Self::Header => "header",

@@ -87,6 +87,7 @@ mod authenticator;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod backend;
+mod client;
 mod clock;
 pub mod denylist;
 mod entropy;
@@ -120,12 +121,13 @@ pub use answer::{
 };
 pub use authenticator::{Authenticator, AuthenticatorBuilder, Selection};
 pub use backend::{AuthenticationBackend, LoggedOut};
+pub use client::Client;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error::{Cause, ConfigError, Failure, FailureKind, Refusal};
 pub use origin::OriginPolicy;
 pub use outcome::AuthOutcome;
-pub use policy::{Lifetimes, MAX_LIFETIME};
+pub use policy::{Lifetimes, MAX_LIFETIME, ReusePolicy, SessionCap, WhenFull};
 #[cfg(feature = "tower")]
 pub use problem::Problem;
 pub use profile::Profile;

@@ -76,6 +76,17 @@ impl Problem {
     pub const CSRF_FAILED: Self =
         Self::new(StatusCode::FORBIDDEN, "CSRF_FAILED", "The request does not come from an origin that is trusted.");
 
+    /// 403: the user has as many sessions as allowed.
+    pub const SESSION_LIMIT_REACHED: Self = Self::new(
+        StatusCode::FORBIDDEN,
+        "SESSION_LIMIT_REACHED",
+        "This account has as many sessions as it may have. Log out of one first.",
+    );
+
+    /// 404: the user has no such session.
+    pub const SESSION_NOT_FOUND: Self =
+        Self::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "You have no such session.");
+
     /// 404: there is no such route.
     pub const ROUTE_NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", "There is no such route.");
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::store::{MemoryStore, TokenStore};
+use countersign::strategy::Login;
 use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{
     Answer, AuthenticationBackend, Authenticator, AuthenticatorBuilder, FailureKind, LoggedOut, PlainToken, Profile,
@@ -42,7 +43,7 @@ fn web_and_api(world: &World) -> Authenticator<Member> {
 }
 
 async fn log_in(world: &World, authenticator: &Authenticator<Member>, id: i64) -> TokenPair {
-    authenticator.backends()[0].login(&world.members.find(id).unwrap()).await.unwrap()
+    authenticator.backends()[0].login(&world.members.find(id).unwrap(), &Login::default()).await.unwrap().unwrap()
 }
 
 async fn refused(authenticator: &Authenticator<Member>, pairs: &[(HeaderName, String)]) -> Refusal {
@@ -200,7 +201,8 @@ async fn the_shape_of_a_token_selects_between_backends_of_one_header() {
         .backend(AuthenticationBackend::new("opaque", BearerTransport, ours.strategy.clone()))
         .build()
         .unwrap();
-    let tokens = authenticator.backends()[1].login(&ours.members.find(1).unwrap()).await.unwrap();
+    let tokens =
+        authenticator.backends()[1].login(&ours.members.find(1).unwrap(), &Login::default()).await.unwrap().unwrap();
     let answer = authenticator.authenticate(&headers(&[bearer(&tokens.access.token)])).await.unwrap();
     assert_eq!(answer.accepted().unwrap().backend.as_deref(), Some("opaque"));
     assert_eq!(theirs.store.calls(), 0);

@@ -111,6 +111,11 @@ impl CredentialVerifier<Account> for Logins {
             Err(failure) => Err(failure),
         }
     }
+
+    async fn still_holds(&self, judged: &Account) -> Result<bool, Failure> {
+        let now = self.accounts.by_id(judged.id).await?;
+        Ok(now.is_some_and(|now| now.is_active && now.hashed_password == judged.hashed_password))
+    }
 }
 
 #[cfg(test)]

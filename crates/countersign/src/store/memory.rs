@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::answer::SessionId;
+use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::store::{
-    AccessRecord, JoinedUser, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
-    TokenStore,
+    AccessRecord, Consumed, Fence, JoinedUser, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated,
+    SessionRecord, SweepLimit, Swept, TokenStore, Used,
 };
-use crate::token::{Locator, StoredToken};
+use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
 
 /// A store that forgets everything when the process ends.
@@ -34,6 +35,9 @@ pub struct MemoryStore {
 struct Tables {
     access: HashMap<String, AccessRow>,
     refresh: HashMap<String, RefreshRow>,
+    /// Which token is the current one of a family.
+    families: HashMap<String, String>,
+    fences: HashMap<UserKey, (Fence, Timestamp)>,
 }
 
 struct AccessRow {
@@ -44,11 +48,42 @@ struct AccessRow {
 }
 
 struct RefreshRow {
+    family: Digest,
+    consumed: Consumed,
     user: UserKey,
     session: Option<SessionId>,
+    opened_at: Timestamp,
     created_at: Timestamp,
+    used_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     session_expires_at: Option<Timestamp>,
+    client: Client,
+}
+
+impl RefreshRow {
+    fn record(&self, token: &str) -> RefreshRecord {
+        RefreshRecord {
+            digest: Digest::parse(token),
+            consumed: self.consumed.clone(),
+            user: self.user.clone(),
+            session: self.session,
+            created_at: Some(self.created_at),
+            expires_at: self.expires_at,
+            session_expires_at: self.session_expires_at,
+        }
+    }
+
+    fn session_record(&self) -> Option<SessionRecord> {
+        Some(SessionRecord {
+            id: self.session?,
+            opened_at: Some(self.opened_at),
+            refreshed_at: Some(self.created_at),
+            used_at: self.used_at,
+            expires_at: self.expires_at,
+            session_expires_at: self.session_expires_at,
+            client: self.client.clone(),
+        })
+    }
 }
 
 impl MemoryStore {
@@ -85,8 +120,23 @@ impl TokenStore for MemoryStore {
         Ok(removable && access.remove(token.as_str()).is_some())
     }
 
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {
+    async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
+        Ok(self.tables().fences.entry(user.clone()).or_insert((fresh, now)).0)
+    }
+
+    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
+        self.tables().fences.insert(user.clone(), (fence, now));
+        Ok(())
+    }
+
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
         let mut tables = self.tables();
+        if let Some(expected) = refresh.fence {
+            match tables.fences.get_mut(&refresh.user) {
+                Some((fence, used_at)) if *fence == expected => *used_at = refresh.created_at.max(*used_at),
+                _ => return Ok(Opened::Fenced),
+            }
+        }
         if tables.refresh.contains_key(refresh.digest.as_str()) {
             return Err(taken());
         }
@@ -94,24 +144,29 @@ impl TokenStore for MemoryStore {
             tables.insert_access(access)?;
         }
         let row = RefreshRow {
+            family: refresh.family.clone(),
+            consumed: Consumed::default(),
             user: refresh.user.clone(),
             session: refresh.session,
+            opened_at: refresh.created_at,
             created_at: refresh.created_at,
+            used_at: None,
             expires_at: refresh.expires_at,
             session_expires_at: refresh.session_expires_at,
+            client: refresh.client.clone(),
         };
-        tables.refresh.insert(refresh.digest.as_str().to_owned(), row);
-        Ok(())
+        tables.insert_refresh(refresh.digest.as_str(), row);
+        Ok(Opened::Done)
     }
 
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
-        Ok(self.tables().refresh.get(token.as_str()).map(|row| RefreshRecord {
-            user: row.user.clone(),
-            session: row.session,
-            created_at: Some(row.created_at),
-            expires_at: row.expires_at,
-            session_expires_at: row.session_expires_at,
-        }))
+        Ok(self.tables().refresh.get(token.as_str()).map(|row| row.record(token.as_str())))
+    }
+
+    async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
+        let tables = self.tables();
+        let found = tables.families.get(family.as_str()).and_then(|token| tables.refresh.get_key_value(token));
+        Ok(found.map(|(token, row)| row.record(token)))
     }
 
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
@@ -125,21 +180,23 @@ impl TokenStore for MemoryStore {
         if let Some(access) = &rotate.access {
             tables.insert_access(access)?;
         }
-        if let Some(mut row) = tables.refresh.remove(rotate.presented.as_str()) {
+        if let Some(mut row) = tables.remove_refresh(rotate.presented.as_str()) {
+            row.family = rotate.family.clone();
+            row.consumed = rotate.consumed.clone();
             row.session = row.session.or(Some(rotate.session));
             row.created_at = rotate.created_at;
             row.expires_at = rotate.expires_at;
             row.session_expires_at = row.session_expires_at.or(rotate.session_expires_at);
-            tables.refresh.insert(rotate.successor.as_str().to_owned(), row);
+            tables.insert_refresh(rotate.successor.as_str(), row);
         }
         Ok(Rotated::Done)
     }
 
     async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
-        let refresh = &mut self.tables().refresh;
+        let mut tables = self.tables();
         let removable = |row: &RefreshRow| row.session.is_none() && is_owner(owner, &row.user);
-        let found = refresh.get(token.as_str()).is_some_and(removable);
-        Ok(found && refresh.remove(token.as_str()).is_some())
+        let found = tables.refresh.get(token.as_str()).is_some_and(removable);
+        Ok(found && tables.remove_refresh(token.as_str()).is_some())
     }
 
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
@@ -147,13 +204,30 @@ impl TokenStore for MemoryStore {
         Ok(self.tables().remove(|row| ends(row.session, &row.user), |row| ends(row.session, &row.user)) > 0)
     }
 
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
+    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
         let tables = self.tables();
-        let of_user = tables.refresh.values().filter(|row| row.user == *user).filter_map(|row| row.session);
-        let mut sessions: Vec<_> = of_user.filter(|session| page.after.is_none_or(|after| *session > after)).collect();
-        sessions.sort_unstable();
+        let found = tables.refresh.values().find(|row| row.session == Some(session) && row.user == *owner);
+        Ok(found.and_then(RefreshRow::session_record))
+    }
+
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
+        let tables = self.tables();
+        let of_user = tables.refresh.values().filter(|row| row.user == *user).filter_map(RefreshRow::session_record);
+        let mut sessions: Vec<_> = of_user.filter(|found| page.after.is_none_or(|after| found.id > after)).collect();
+        sessions.sort_unstable_by_key(|found| found.id);
         sessions.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
         Ok(sessions)
+    }
+
+    async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
+        let mut tables = self.tables();
+        for used in used {
+            let of_session = |row: &&mut RefreshRow| row.session == Some(used.session) && row.user == used.user;
+            for row in tables.refresh.values_mut().filter(of_session) {
+                row.used_at = row.used_at.max(Some(used.at));
+            }
+        }
+        Ok(())
     }
 
     async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
@@ -170,6 +244,13 @@ impl TokenStore for MemoryStore {
             sweep(&mut tables.access, limit.rows, |row| is_over(row.expires_at, row.created_at, limit.access_created));
         let (refresh, more_refresh) = sweep(&mut tables.refresh, limit.rows, |row| {
             is_over(row.expires_at, row.created_at, limit.refresh_created)
+        });
+        tables.forget_families();
+        let mut rows = limit.rows;
+        tables.fences.retain(|_, (_, used_at)| {
+            let kept = *used_at > limit.fence_used || rows == 0;
+            rows = rows.saturating_sub(u32::from(!kept));
+            kept
         });
         Ok(Swept { access, refresh, more: more_access || more_refresh })
     }
@@ -202,10 +283,26 @@ impl Tables {
         Ok(())
     }
 
+    fn insert_refresh(&mut self, token: &str, row: RefreshRow) {
+        self.families.insert(row.family.as_str().to_owned(), token.to_owned());
+        self.refresh.insert(token.to_owned(), row);
+    }
+
+    fn remove_refresh(&mut self, token: &str) -> Option<RefreshRow> {
+        let row = self.refresh.remove(token)?;
+        self.families.remove(row.family.as_str());
+        Some(row)
+    }
+
+    fn forget_families(&mut self) {
+        self.families.retain(|_, token| self.refresh.contains_key(token));
+    }
+
     fn remove(&mut self, access: impl Fn(&AccessRow) -> bool, refresh: impl Fn(&RefreshRow) -> bool) -> u64 {
         let before = self.access.len() + self.refresh.len();
         self.access.retain(|_, row| !access(row));
         self.refresh.retain(|_, row| !refresh(row));
+        self.forget_families();
         count(before.saturating_sub(self.access.len() + self.refresh.len()))
     }
 }

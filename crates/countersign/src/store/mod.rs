@@ -3,6 +3,8 @@
 //! A [`TokenStore`] is persistence alone: few operations, each one atomic, on digests and on times that are passed in.
 //! What a token is worth (lifetimes, account state, which reuse is theft) is the strategy's business.
 
+mod consumed;
+mod fence;
 mod memory;
 mod record;
 #[cfg(feature = "redis")]
@@ -13,17 +15,21 @@ pub mod sql;
 use async_trait::async_trait;
 
 pub use crate::value::{Row, Value, ValueError};
+pub use consumed::{Consumed, ConsumedToken, Salt};
+pub use fence::Fence;
 pub use memory::MemoryStore;
 pub use record::{
-    AccessRecord, JoinedUser, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
+    AccessRecord, JoinedUser, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionRecord,
+    SweepLimit, Swept, Used,
 };
 
 #[cfg(feature = "redis")]
 pub use redis::{OriginalTokens, RedisTokenStore, Scan, ScanStep};
 
 use crate::answer::SessionId;
+use crate::clock::Timestamp;
 use crate::error::Failure;
-use crate::token::{Locator, StoredToken};
+use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
 
 /// Keeps tokens. What every store promises:
@@ -35,6 +41,8 @@ use crate::user::UserKey;
 ///   "nothing happened" or "unknown", and every method may be called again after one.
 /// - **Absent is a value.** `None`, `false` and `0` are answers; an error means the store could not be asked (P6).
 /// - **Reads never write** (P8), and never judge: an expired row is returned as it is.
+/// - **What has ended stays ended.** A rotation changes a record and never makes one, and a refresh token that asks for a
+///   [`Fence`] is recorded only behind that one; both are decided in the step that writes (P4).
 /// - **No own clock.** Every time is an argument (P10).
 ///
 /// - **One refresh token per session.** A session is opened by the refresh token that names it first, and ends as a whole.
@@ -51,11 +59,21 @@ pub trait TokenStore: Send + Sync {
     /// Removes an access token. With an `owner`, only if it is that user's. `false` when there was none to remove.
     async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure>;
 
-    /// Records a refresh token and, in the same atomic step, the access token issued with it.
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure>;
+    /// The user's fence: the one that stands, or `fresh`, which stands from then on.
+    async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure>;
+
+    /// Puts another fence in the place of the user's, so that no login that read the one before is recorded.
+    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure>;
+
+    /// Records a refresh token and, in the same atomic step, the access token issued with it: if the user's fence is the
+    /// one it asks for.
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure>;
 
     /// The refresh token's record, live or expired.
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure>;
+
+    /// The record of the one refresh token of a family that isn't consumed yet, live or expired.
+    async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure>;
 
     /// Puts a successor in the place of a refresh token and records the access token issued with it, if the refresh
     /// token is still there: all of it for exactly one caller, nothing for the others.
@@ -69,10 +87,17 @@ pub trait TokenStore: Send + Sync {
     /// session.
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure>;
 
-    /// The sessions of a user that have a refresh token, in the order of their ids, from after `page.after` on.
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure>;
+    /// A session of `owner` that has a refresh token, live or expired.
+    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure>;
 
-    /// Removes every token of a user; how many there were, those included that had ended and were still kept.
+    /// The sessions of a user that have a refresh token, in the order of their ids, from after `page.after` on.
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure>;
+
+    /// Notes when sessions were seen in use: those that are still there, and never an earlier moment than is noted.
+    async fn note_use(&self, used: &[Used]) -> Result<(), Failure>;
+
+    /// Removes every token of a user; how many there were, those included that had ended and were still kept. The fence
+    /// stays.
     async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure>;
 
     /// Removes expired tokens, at most `limit.rows` of each kind, and says whether more are left. A store whose records

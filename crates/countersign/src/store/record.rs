@@ -1,8 +1,12 @@
 //! What goes into a store and comes out of it.
 
+use std::time::Duration;
+
 use crate::answer::SessionId;
+use crate::client::Client;
 use crate::clock::Timestamp;
-use crate::store::Row;
+use crate::policy::Lifetimes;
+use crate::store::{Consumed, Fence, Row};
 use crate::token::{Digest, StoredToken};
 use crate::user::UserKey;
 
@@ -26,6 +30,8 @@ pub struct NewAccess {
 pub struct NewRefresh {
     /// The token's digest.
     pub digest: Digest,
+    /// The digest of its family: of what all refresh tokens of its session have in common.
+    pub family: Digest,
     /// Whose it is.
     pub user: UserKey,
     /// The session that it opens.
@@ -36,6 +42,21 @@ pub struct NewRefresh {
     pub expires_at: Option<Timestamp>,
     /// When the session ends whatever happens.
     pub session_expires_at: Option<Timestamp>,
+    /// What the login came from.
+    pub client: Client,
+    /// The user's fence as it was when the login began: the token is recorded only if it still is. `None` asks for no
+    /// fence.
+    pub fence: Option<Fence>,
+}
+
+/// What came of recording a refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Opened {
+    /// It is recorded, with everything that belongs to it.
+    Done,
+    /// The user's fence is another by now; nothing was written.
+    Fenced,
 }
 
 /// What a store knows of an access token.
@@ -64,9 +85,13 @@ pub enum JoinedUser {
     Row(Row),
 }
 
-/// What a store knows of a refresh token.
+/// What a store knows of a session's refresh token.
 #[derive(Clone, Debug)]
 pub struct RefreshRecord {
+    /// The digest of the token that is good now; `None` when it is stored as anything else.
+    pub digest: Option<Digest>,
+    /// The tokens that were exchanged last, the latest at the end.
+    pub consumed: Consumed,
     /// Whose it is.
     pub user: UserKey,
     /// The session it belongs to.
@@ -86,6 +111,10 @@ pub struct Rotate {
     pub presented: StoredToken,
     /// The successor's digest.
     pub successor: Digest,
+    /// The digest of the family that the successor belongs to.
+    pub family: Digest,
+    /// What is known of exchanged tokens from now on, the presented one at the end.
+    pub consumed: Consumed,
     /// The session that the successor belongs to: the presented token's own, or a new one when it had none.
     pub session: SessionId,
     /// When the successor was issued.
@@ -117,8 +146,26 @@ pub struct SweepLimit {
     pub access_created: Timestamp,
     /// Refresh tokens without `expires_at` are expired when created at or before this.
     pub refresh_created: Timestamp,
+    /// Fences that nobody has used since this are removed as well.
+    pub fence_used: Timestamp,
     /// The most rows of each kind to remove in one call.
     pub rows: u32,
+}
+
+/// How long a fence is kept that nobody uses: much longer than a login may take.
+const FENCE_KEPT: Duration = Duration::from_hours(24);
+
+impl SweepLimit {
+    /// What has expired at `now`, where tokens that state no end age by `lifetimes`: at most `rows` of each kind.
+    pub fn new(now: Timestamp, lifetimes: &Lifetimes, rows: u32) -> Self {
+        Self {
+            now,
+            access_created: now.saturating_sub(lifetimes.access()),
+            refresh_created: now.saturating_sub(lifetimes.refresh()),
+            fence_used: now.saturating_sub(FENCE_KEPT),
+            rows,
+        }
+    }
 }
 
 /// What a sweep removed.
@@ -130,6 +177,36 @@ pub struct Swept {
     pub refresh: u64,
     /// Whether expired rows are left for another call.
     pub more: bool,
+}
+
+/// A session as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// Its id.
+    pub id: SessionId,
+    /// When it was opened; `None` when that isn't known.
+    pub opened_at: Option<Timestamp>,
+    /// When its refresh token was issued: at login or at the latest rotation.
+    pub refreshed_at: Option<Timestamp>,
+    /// When one of its tokens was last seen in use, as far as that was noted.
+    pub used_at: Option<Timestamp>,
+    /// When it ends if it isn't refreshed; `None` when it ages by `refreshed_at`.
+    pub expires_at: Option<Timestamp>,
+    /// When it ends whatever happens.
+    pub session_expires_at: Option<Timestamp>,
+    /// What its login came from.
+    pub client: Client,
+}
+
+/// A session that was seen in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// The session.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserKey,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A piece of a list of sessions, ordered by id.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::answer::SessionId;
+use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::store::{
-    AccessRecord, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept, TokenStore,
+    AccessRecord, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionRecord,
+    SweepLimit, Swept, TokenStore, Used,
 };
-use crate::token::{Locator, StoredToken};
+use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
 
 #[async_trait]
@@ -26,12 +28,24 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).remove_access(token, owner).await
     }
 
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {
+    async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
+        (**self).fence(user, fresh, now).await
+    }
+
+    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
+        (**self).raise_fence(user, fence, now).await
+    }
+
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
         (**self).insert_refresh(refresh, access).await
     }
 
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
         (**self).find_refresh(token).await
+    }
+
+    async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
+        (**self).find_family(family).await
     }
 
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
@@ -46,8 +60,16 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).end_session(session, owner).await
     }
 
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
+    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+        (**self).find_session(session, owner).await
+    }
+
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
         (**self).sessions(user, page).await
+    }
+
+    async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
+        (**self).note_use(used).await
     }
 
     async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {

@@ -13,8 +13,9 @@ use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken, 
 use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
 use crate::store::sql::{Driver, SqlStore};
-use crate::store::{AccessRecord, JoinedUser, TokenStore};
-use crate::strategy::{Found, RefreshableStrategy, Sessions, Strategy};
+use crate::store::{AccessRecord, JoinedUser, SessionRecord, TokenStore};
+use crate::strategy::sessions::{evicted, one_too_many};
+use crate::strategy::{Found, Grant, Login, LoginFence, RefreshableStrategy, Rejected, Sessions, Strategy};
 use crate::token::{PlainToken, TokenShape};
 use crate::user::{User, UserId, UserKey, UserManager};
 
@@ -103,7 +104,7 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
     ) -> Result<Result<(Found, U), Refusal>, Failure> {
         let found = match self.sessions.find(token).await? {
             Ok(found) => found,
-            Err(refusal) => return Ok(Err(refusal)),
+            Err(rejected) => return Ok(Err(self.refuse(rejected).await?)),
         };
         let Some(id) = U::Id::from_key(found.user().clone()) else { return Ok(Err(Refusal::Subject)) };
         Ok(match users.get(&id).await? {
@@ -111,6 +112,28 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
             Some(user) if !user.is_active() => Err(Refusal::UserInactive),
             Some(user) => Ok((found, user)),
         })
+    }
+}
+
+impl<S: TokenStore> DatabaseTokenStrategy<S> {
+    async fn refuse(&self, rejected: Rejected) -> Result<Refusal, Failure> {
+        if let Some(reuse) = &rejected.reuse {
+            self.sessions.end_reused(reuse).await?;
+        }
+        Ok(rejected.refusal)
+    }
+
+    /// Ends the sessions that are too many beside a new one.
+    async fn keep_cap(&self, grant: &Grant) -> Result<Result<(), Refusal>, Failure> {
+        let surplus = match self.sessions.surplus(grant).await? {
+            Ok(surplus) => surplus,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        for session in surplus {
+            self.sessions.end(session, &grant.user).await?;
+            evicted(session);
+        }
+        Ok(Ok(()))
     }
 }
 
@@ -180,8 +203,17 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
 
 #[async_trait]
 impl<U: User, S: TokenStore> RefreshableStrategy<U> for DatabaseTokenStrategy<S> {
-    async fn open_session(&self, user: &U) -> Result<TokenPair, Failure> {
-        self.sessions.open_with_access(&self.sessions.begin(user.id().to_key())?).await
+    async fn login_fence(&self, user: &U::Id) -> Result<LoginFence, Failure> {
+        self.sessions.fence(&user.to_key()).await
+    }
+
+    async fn log_in(&self, user: &U, login: &Login) -> Result<Result<TokenPair, Refusal>, Failure> {
+        let grant = self.sessions.begin(user.id().to_key())?;
+        let pair = match self.sessions.open_with_access(&grant, login).await? {
+            Ok(pair) => pair,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        Ok(self.keep_cap(&grant).await?.map(|()| pair))
     }
 
     async fn refresh_session(
@@ -193,11 +225,25 @@ impl<U: User, S: TokenStore> RefreshableStrategy<U> for DatabaseTokenStrategy<S>
             Ok(found) => found,
             Err(refusal) => return Ok(Rotation::Refused(refusal)),
         };
-        Ok(rotation(user, self.sessions.rotate_with_access(&found).await?))
+        Ok(match self.sessions.rotate_with_access(&found).await? {
+            Ok(issued) => Rotation::Rotated { user, issued },
+            Err(rejected) => Rotation::Refused(self.refuse(rejected).await?),
+        })
+    }
+
+    async fn session(&self, session: SessionId, user: &U::Id) -> Result<Option<SessionRecord>, Failure> {
+        self.sessions.get(session, &user.to_key()).await
+    }
+
+    async fn sessions_of(&self, user: &U::Id) -> Result<Vec<SessionRecord>, Failure> {
+        self.sessions.live_sessions(&user.to_key()).await
     }
 
     async fn write_refresh_token(&self, user: &U) -> Result<IssuedToken, Failure> {
-        self.sessions.open(&self.sessions.begin(user.id().to_key())?).await
+        let grant = self.sessions.begin(user.id().to_key())?;
+        let refresh = self.sessions.open(&grant, &Login::default()).await?.map_err(|_| one_too_many())?;
+        self.keep_cap(&grant).await?.map_err(|_| one_too_many())?;
+        Ok(refresh)
     }
 
     async fn rotate_refresh_token(
@@ -209,7 +255,10 @@ impl<U: User, S: TokenStore> RefreshableStrategy<U> for DatabaseTokenStrategy<S>
             Ok(found) => found,
             Err(refusal) => return Ok(Rotation::Refused(refusal)),
         };
-        Ok(rotation(user, self.sessions.rotate(&found).await?))
+        Ok(match self.sessions.rotate(&found).await? {
+            Ok(issued) => Rotation::Rotated { user, issued },
+            Err(rejected) => Rotation::Refused(self.refuse(rejected).await?),
+        })
     }
 
     async fn end_session_of(&self, refresh: &PlainToken) -> Result<Destroyed, Failure> {
@@ -218,13 +267,6 @@ impl<U: User, S: TokenStore> RefreshableStrategy<U> for DatabaseTokenStrategy<S>
 
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
         self.sessions.end(session, &user.to_key()).await
-    }
-}
-
-fn rotation<U, T>(user: U, outcome: Result<T, Refusal>) -> Rotation<U, T> {
-    match outcome {
-        Ok(issued) => Rotation::Rotated { user, issued },
-        Err(refusal) => Rotation::Refused(refusal),
     }
 }
 

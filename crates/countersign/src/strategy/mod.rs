@@ -5,7 +5,7 @@ mod database;
 mod jwt;
 #[cfg(feature = "redis")]
 mod redis;
-mod refresh;
+mod sessions;
 
 use async_trait::async_trait;
 
@@ -14,10 +14,11 @@ pub use database::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
 pub use jwt::{JwtStrategy, JwtStrategyBuilder};
 #[cfg(feature = "redis")]
 pub use redis::{RedisTokenStrategy, RedisTokenStrategyBuilder};
-pub use refresh::{Found, Grant, Sessions};
+pub use sessions::{Found, Grant, Login, LoginFence, Rejected, Reuse, ReuseCause, Sessions};
 
 use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken, Rotation, SessionId, TokenPair};
-use crate::error::Failure;
+use crate::error::{Failure, Refusal};
+use crate::store::SessionRecord;
 use crate::token::{PlainToken, TokenShape};
 use crate::user::{User, UserManager};
 
@@ -69,14 +70,31 @@ pub trait Strategy<U: User>: Send + Sync {
 /// Issues and rotates refresh tokens, and ends sessions (the strategies page: `RefreshableStrategy`).
 #[async_trait]
 pub trait RefreshableStrategy<U: User>: Strategy<U> {
-    /// Opens a session: an access token and a refresh token, recorded in one step.
+    /// What a login has to be recorded behind, so that a "log out everywhere" that overtakes it holds (promise P4). Read it
+    /// before the account that the login is judged by.
+    ///
+    /// # Errors
+    /// [`Failure`] when the store can't be asked.
+    async fn login_fence(&self, user: &U::Id) -> Result<LoginFence, Failure>;
+
+    /// Opens a session: an access token and a refresh token, recorded in one step. Refuses a login that was overtaken, and
+    /// one too many where the cap refuses.
     ///
     /// # Errors
     /// [`Failure`] when they could not be stored; neither exists then.
-    async fn open_session(&self, user: &U) -> Result<TokenPair, Failure>;
+    async fn log_in(&self, user: &U, login: &Login) -> Result<Result<TokenPair, Refusal>, Failure>;
 
-    /// Exchanges a refresh token for a new pair of the same session. However many callers present the same token,
-    /// one is answered with [`Rotation::Rotated`] (promise P1). An inactive user is refused and nothing is written.
+    /// Opens a session of which nothing else is known, behind no fence.
+    ///
+    /// # Errors
+    /// As [`log_in`](Self::log_in); [`FailureKind::Full`](crate::FailureKind::Full) where the cap refuses.
+    async fn open_session(&self, user: &U) -> Result<TokenPair, Failure> {
+        self.log_in(user, &Login::default()).await?.map_err(|_| sessions::one_too_many())
+    }
+
+    /// Exchanges a refresh token for a new pair of the same session. However many callers present the same token, one
+    /// successor exists (promise P1), and those that come in time are answered with the same (P2); one that comes too late
+    /// ends the session (P3). An inactive user is refused and nothing is written.
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked.
@@ -85,6 +103,19 @@ pub trait RefreshableStrategy<U: User>: Strategy<U> {
         token: &PlainToken,
         users: &dyn UserManager<U>,
     ) -> Result<Rotation<U, TokenPair>, Failure>;
+
+    /// A session of `user` that hasn't ended, with the moment of its login: for step-up checks, and for connections that
+    /// outlive a request.
+    ///
+    /// # Errors
+    /// [`Failure`] when the store can't be asked.
+    async fn session(&self, session: SessionId, user: &U::Id) -> Result<Option<SessionRecord>, Failure>;
+
+    /// Every session of `user` that hasn't ended, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`Failure`] when the store can't be asked.
+    async fn sessions_of(&self, user: &U::Id) -> Result<Vec<SessionRecord>, Failure>;
 
     /// Opens a session and issues its refresh token alone (the strategies page: `write_refresh_token`).
     ///

@@ -22,6 +22,20 @@ pub struct Digest {
 }
 
 impl Digest {
+    /// Of these bytes, for a text that lies at this place.
+    pub(super) fn of(bytes: &[u8; 32], locator: Option<Locator>) -> Self {
+        let mut digits = [0; 64];
+        HEXLOWER.encode_mut(bytes, &mut digits);
+        Self { digits, locator }
+    }
+
+    /// Reads [`as_str`](Self::as_str) back; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: [u8; 64] = text.as_bytes().try_into().ok()?;
+        let lower_hex = digits.iter().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(digit));
+        lower_hex.then_some(Self { digits, locator: None })
+    }
+
     /// The 64 digits.
     pub fn as_str(&self) -> &str {
         // The array is written by the hexadecimal encoder alone, so this is always text.
@@ -101,14 +115,22 @@ impl From<Digest> for StoredToken {
 }
 
 #[derive(Clone)]
-struct DigestKey {
+pub(super) struct DigestKey {
     id: Arc<str>,
     mac: Hmac<Sha256>,
     owners: Hmac<Sha256>,
+    pub(super) families: Hmac<Sha256>,
+    pub(super) successors: Hmac<Sha256>,
 }
 
 /// Derives the key of owners' tags: one secret, one purpose.
 const OWNERS: &[u8] = b"countersign: the owner of a token";
+
+/// Derives the key that families are digested with.
+const FAMILIES: &[u8] = b"countersign: the family of a refresh token";
+
+/// Derives the key that successors are made with.
+const SUCCESSORS: &[u8] = b"countersign: the successor of a refresh token";
 
 impl DigestKey {
     fn new(id: &str, secret: &Secret) -> Result<Self, ConfigError> {
@@ -119,16 +141,14 @@ impl DigestKey {
         }
         let keyed = |key: &[u8]| Hmac::new_from_slice(key).map_err(|_| unusable("has an unusable secret"));
         let mac: Hmac<Sha256> = keyed(secret.expose().as_bytes())?;
-        let owners = keyed(&mac.clone().chain_update(OWNERS).finalize().into_bytes())?;
-        Ok(Self { id: id.into(), mac, owners })
+        let derived = |purpose: &[u8]| keyed(&mac.clone().chain_update(purpose).finalize().into_bytes());
+        let (owners, families, successors) = (derived(OWNERS)?, derived(FAMILIES)?, derived(SUCCESSORS)?);
+        Ok(Self { id: id.into(), mac, owners, families, successors })
     }
 
     fn digest(&self, text: &str) -> Digest {
-        let mut mac = self.mac.clone();
-        mac.update(text.as_bytes());
-        let mut digits = [0; 64];
-        HEXLOWER.encode_mut(&mac.finalize().into_bytes(), &mut digits);
-        Digest { digits, locator: Locator::of(text) }
+        let bytes = self.mac.clone().chain_update(text).finalize().into_bytes();
+        Digest::of(&bytes.into(), Locator::of(text))
     }
 
     fn owner(&self, user: &UserKey) -> [u8; 12] {
@@ -183,7 +203,7 @@ impl DigestKeyRing {
 
     /// The ids in the ring, the active one first.
     pub fn key_ids(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.active).chain(&self.accepted).map(|key| &*key.id)
+        self.keys().map(|key| &*key.id)
     }
 
     /// The id of the active key.
@@ -199,12 +219,17 @@ impl DigestKeyRing {
     /// The tags that may stand for `user` in a [`Locator`], the active key's first: 96 bits of a keyed hash, so that
     /// neither a token nor a store's key tells who it is.
     pub fn owners<'a>(&'a self, user: &'a UserKey) -> impl Iterator<Item = [u8; 12]> + Send + 'a {
-        std::iter::once(&self.active).chain(&self.accepted).map(|key| key.owner(user))
+        self.keys().map(|key| key.owner(user))
     }
 
     /// Every digest that `token` may be stored under, the active key's first.
     pub fn candidates<'a>(&'a self, token: &'a PlainToken) -> impl Iterator<Item = Digest> + Send + 'a {
-        std::iter::once(&self.active).chain(&self.accepted).map(|key| key.digest(token.expose()))
+        self.keys().map(|key| key.digest(token.expose()))
+    }
+
+    /// The keys, the active one first.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &DigestKey> + Send {
+        std::iter::once(&self.active).chain(&self.accepted)
     }
 }
 

@@ -9,13 +9,16 @@ use zeroize::Zeroizing;
 use crate::entropy::Entropy;
 use crate::error::{ConfigError, Failure, Refusal};
 use crate::profile::Profile;
-use crate::token::{Locator, PlainToken, TokenShape};
+use crate::token::{Family, Locator, PlainToken, TokenShape};
 
 /// The longest text that is ever looked up as an opaque token, in bytes.
 const MAX_OPAQUE_LENGTH: usize = 1024;
 
 /// The least and the most random bytes in a token.
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
+
+/// The least random bytes in a refresh token: half of them are its family's.
+const REFRESH_BYTES: usize = 2 * Family::BYTES;
 
 /// What a token is for. Kinds never stand in for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +43,7 @@ impl TokenKind {
 /// The `countersign` profile writes a prefix that tells the kind (`csa_` access, `csr_` refresh; these never change), a
 /// [`Locator`] and a full stop where the store goes by it, the random bytes as unpadded base64url, and the CRC-32 of all
 /// that as 8 hexadecimal digits. The `litestar-auth` profile writes neither prefix nor checksum, as the original, and
-/// looks up any text.
+/// looks up any text. The first 16 random bytes of a refresh token are its family's, which its successors keep.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenFormat {
     profile: Profile,
@@ -48,7 +51,8 @@ pub struct TokenFormat {
 }
 
 impl TokenFormat {
-    /// Tokens of `token_bytes` random bytes (the page's default: 32, which is 43 characters).
+    /// Tokens of `token_bytes` random bytes (the page's default: 32, which is 43 characters). Refresh tokens have 32 at
+    /// least.
     ///
     /// # Errors
     /// [`ConfigError`] that names `token_bytes` outside 16 to 128.
@@ -74,14 +78,35 @@ impl TokenFormat {
         locator: Option<Locator>,
         entropy: &dyn Entropy,
     ) -> Result<PlainToken, Failure> {
-        let mut bytes = Zeroizing::new(vec![0; self.token_bytes]);
+        let mut bytes = Zeroizing::new(vec![0; self.bytes_of(kind)]);
         entropy.fill(&mut bytes)?;
+        Ok(self.spell(kind, locator, &bytes))
+    }
+
+    /// The random bytes in a token of `kind`.
+    pub(crate) fn bytes_of(&self, kind: TokenKind) -> usize {
+        match kind {
+            TokenKind::Access => self.token_bytes,
+            TokenKind::Refresh => self.token_bytes.max(REFRESH_BYTES),
+        }
+    }
+
+    /// The token of these bytes.
+    pub(crate) fn spell(&self, kind: TokenKind, locator: Option<Locator>, bytes: &[u8]) -> PlainToken {
         let place = locator.map(|locator| format!("{}.", locator.to_text())).unwrap_or_default();
-        let body = Zeroizing::new(place + &Zeroizing::new(BASE64URL_NOPAD.encode(&bytes)));
-        Ok(match self.profile {
+        let body = Zeroizing::new(place + &Zeroizing::new(BASE64URL_NOPAD.encode(bytes)));
+        match self.profile {
             Profile::LitestarAuth => PlainToken::new(body.as_str()),
             Profile::Countersign => PlainToken::new(with_checksum(&format!("{}{}", kind.prefix(), body.as_str()))),
-        })
+        }
+    }
+
+    /// The random part of a token's text, in either profile.
+    pub(super) fn random_part(kind: TokenKind, text: &str) -> &str {
+        let bare =
+            text.strip_prefix(kind.prefix()).and_then(|rest| rest.get(..rest.len().checked_sub(CHECKSUM_LENGTH)?));
+        let body = bare.unwrap_or(text);
+        body.split_once('.').map_or(body, |(_, random)| random)
     }
 
     /// Whether `token` can be a token of `kind`, told from its text alone.
@@ -118,7 +143,7 @@ impl TokenFormat {
         };
         // This is on the path of every read: nothing here asks for memory.
         let mut buffer = Zeroizing::new([0; *TOKEN_BYTES.end()]);
-        let length = BASE64URL_NOPAD.decode_len(random.len()).ok().filter(|length| *length == self.token_bytes);
+        let length = BASE64URL_NOPAD.decode_len(random.len()).ok().filter(|length| *length == self.bytes_of(kind));
         let Some(bytes) = length.and_then(|length| buffer.get_mut(..length)) else { return false };
         BASE64URL_NOPAD.decode_mut(random.as_bytes(), bytes).is_ok() && sum.as_bytes() == checksum(body)
     }

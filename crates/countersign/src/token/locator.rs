@@ -79,7 +79,7 @@ impl Locator {
     }
 
     /// What the text of a token says; `None` when it says nothing.
-    pub(super) fn of(token: &str) -> Option<Self> {
+    pub(crate) fn of(token: &str) -> Option<Self> {
         let (head, _) = token.split_once('.')?;
         let bare = ["csa_", "csr_"].into_iter().find_map(|prefix| head.strip_prefix(prefix));
         Self::parse(bare.unwrap_or(head))

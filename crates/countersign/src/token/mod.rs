@@ -1,12 +1,14 @@
 //! Tokens as text, as stored digests, and as grammar.
 
 mod digest;
+mod family;
 mod format;
 mod locator;
 mod plain;
 mod shape;
 
 pub use digest::{Digest, DigestKeyRing, StoredToken};
+pub(crate) use family::{Family, Successor};
 pub use format::{TokenFormat, TokenKind};
 pub use locator::Locator;
 pub use plain::PlainToken;

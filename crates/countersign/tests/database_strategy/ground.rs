@@ -29,6 +29,9 @@ pub(crate) const ACCESS: Duration = Duration::from_mins(15);
 pub(crate) const REFRESH: Duration = Duration::from_hours(24);
 pub(crate) const SESSION: Duration = Duration::from_hours(7 * 24);
 
+/// How long an exchanged token yields its successor again.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+
 /// The least that time moves by.
 pub(crate) const TICK: Duration = Duration::from_micros(1);
 
@@ -175,7 +178,8 @@ impl Ground {
 
     /// The sessions that have a refresh token.
     pub(crate) async fn sessions(&self, member: &Member) -> Vec<SessionId> {
-        self.store.sessions(&member.id.to_key(), Page { after: None, limit: 100 }).await.unwrap()
+        let found = self.store.sessions(&member.id.to_key(), Page { after: None, limit: 100 }).await.unwrap();
+        found.into_iter().map(|found| found.id).collect()
     }
 
     /// Removes everything of a member; how many tokens there were.

@@ -23,6 +23,7 @@ mod ground;
 mod issue;
 mod keys;
 mod legacy;
+mod reuse;
 mod revoke;
 mod rotate;
 mod text;
@@ -73,6 +74,18 @@ macro_rules! everywhere {
                 access_tokens_follow_their_session
                 an_inactive_user_is_refused_and_nothing_is_written
                 a_session_keeps_its_name_and_its_end
+            }
+            reuse {
+                a_retry_gets_the_same_again
+                a_second_tab_gets_the_same
+                a_late_retry_is_theft
+                every_generation_is_recognised
+                strict_forgives_nothing
+                a_window_may_stay_open
+                only_holders_are_taken_for_thieves
+                a_stale_token_logs_out
+                clocks_may_differ
+                an_overtaken_login_is_refused
             }
             keys {
                 an_earlier_key_still_reads

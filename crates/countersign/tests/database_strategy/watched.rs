@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use countersign::store::{
-    AccessRecord, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept, TokenStore,
+    AccessRecord, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionRecord,
+    SweepLimit, Swept, TokenStore, Used,
 };
-use countersign::{Failure, Locator, SessionId, StoredToken, UserKey};
+use countersign::{Digest, Failure, Locator, SessionId, StoredToken, Timestamp, UserKey};
 
 pub(crate) struct Watched {
     inner: Arc<dyn TokenStore>,
@@ -47,7 +48,22 @@ impl TokenStore for Watched {
     async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
         self.write().remove_access(token, owner).await
     }
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {
+    async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
+        self.read().fence(user, fresh, now).await
+    }
+    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
+        self.write().raise_fence(user, fence, now).await
+    }
+    async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
+        self.read().find_family(family).await
+    }
+    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+        self.read().find_session(session, owner).await
+    }
+    async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
+        self.write().note_use(used).await
+    }
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
         self.write().insert_refresh(refresh, access).await
     }
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
@@ -62,7 +78,7 @@ impl TokenStore for Watched {
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         self.write().end_session(session, owner).await
     }
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
         self.read().sessions(user, page).await
     }
     async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {

@@ -9,12 +9,12 @@ use countersign::axum::AuthRoutes;
 use countersign::denylist::MemoryDenylist;
 use countersign::store::TokenStore;
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore};
-use countersign::strategy::{JwtStrategy, Sessions};
+use countersign::strategy::{JwtStrategy, Login, Sessions};
 use countersign::tower::AuthLayer;
 use countersign::transport::BearerTransport;
 use countersign::{
     AuthenticationBackend, Authenticator, DigestKeyRing, Lifetimes, Profile, Secret, Strategy, SystemEntropy,
-    UserKeyKind,
+    TokenPair, UserKeyKind,
 };
 use serde_json::json;
 
@@ -105,7 +105,10 @@ async fn opaque_and_signed_tokens_behind_one_header() {
     let routes = AuthRoutes::new(authenticator.clone()).login(Verifier(world.members.clone())).build().unwrap();
     let app = Router::new().route("/me", get(me)).nest("/auth", routes).layer(AuthLayer::new(authenticator));
     let member = world.members.find(1).unwrap();
-    let tokens = [signed.login(&member).await.unwrap(), opaque.login(&member).await.unwrap()];
+    let login = Login::default();
+    let tokens = [&signed, &opaque].map(|backend| backend.login(&member, &login));
+    let tokens = futures_util::future::join_all(tokens).await;
+    let tokens: Vec<TokenPair> = tokens.into_iter().map(|issued| issued.unwrap().unwrap()).collect();
     assert!(tokens[0].refresh.is_none() && tokens[1].refresh.is_some());
     let call = async |method: &str, path: &str, token: &str| {
         let bearer = format!("Bearer {token}");

@@ -12,15 +12,17 @@ use countersign::store::sql::{
     SqliteTransaction,
 };
 use countersign::store::{
-    AccessRecord, JoinedUser, MemoryStore, NewAccess, NewRefresh, Rotate, Row, TokenStore, Value,
+    AccessRecord, Consumed, ConsumedToken, JoinedUser, MemoryStore, NewAccess, NewRefresh, Rotate, Row, TokenStore,
+    Used, Value,
 };
-use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Sessions};
+use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Login, Sessions};
 use countersign::testing::SeededEntropy;
 use countersign::tower::AuthLayer;
 use countersign::transport::{BearerTransport, CookieTransport, TokenBody, Transport};
 use countersign::{
-    Answer, AuthOutcome, AuthenticationBackend, Authenticator, Clock, ConfigError, Failure, Lifetimes, PlainToken,
-    Profile, RefreshableStrategy, Rotation, Secret, Strategy, SystemClock, User, UserId, UserKey, UserKeyKind,
+    Answer, AuthOutcome, AuthenticationBackend, Authenticator, Client, Clock, ConfigError, Failure, Lifetimes,
+    PlainToken, Profile, RefreshableStrategy, Rotation, Secret, Strategy, SystemClock, User, UserId, UserKey,
+    UserKeyKind,
 };
 use http::HeaderMap;
 use tower::Layer;
@@ -45,6 +47,7 @@ impl Show {
 pub(crate) async fn everything() -> (Shown, Vec<String>) {
     let mut show = Show(Vec::new());
     let mut needles = standing();
+    needles.extend(["ada-agent", "ada-label", "192.0.2.77"].map(str::to_owned));
     needles.extend(["hunter2-hunter2".to_owned(), "jti-of-a-token".to_owned()]);
     values(&mut show);
     let store = MemoryStore::new();
@@ -68,6 +71,14 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
     records(&mut show, &store, &pair.access.token, &refresh).await;
     show.of("Grant", &tokens.sessions().begin(ada().id().to_key()).unwrap());
     show.of("Found", &tokens.sessions().find(&refresh).await.unwrap().unwrap());
+    let log_in = tokens.log_in(&ada(), &Login::from(client())).await.unwrap().unwrap();
+    let stale = log_in.refresh.unwrap().token;
+    let strict = tokens.sessions().clone().with_reuse(countersign::ReusePolicy::strict());
+    assert!(strict.rotate(&strict.find(&stale).await.unwrap().unwrap()).await.unwrap().is_ok());
+    let rejected = strict.find(&stale).await.unwrap().unwrap_err();
+    show.of("Reuse", rejected.reuse.as_ref().unwrap());
+    show.of("Rejected", &rejected);
+    needles.push(stale.expose().to_owned());
     travel(&mut show, &pair, Arc::new(tokens.clone()));
     show.of("Rotation", &tokens.refresh_session(&refresh, &People).await.unwrap());
     show.of("Rotation", &Rotation::<Person, ()>::Rotated { user: ada(), issued: () });
@@ -127,17 +138,30 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
         &NewRefresh {
             digest: ring().digest(refresh),
             user,
+            family: ring().digest(refresh),
             session: Some(session),
             created_at: now,
             expires_at: None,
             session_expires_at: None,
+            client: client(),
+            fence: None,
         },
     );
+    let token = ConsumedToken { digest: ring().digest(refresh), at: now, salt: [0; 16] };
+    show.of("ConsumedToken", &token);
+    let consumed = Consumed::default().and(token);
+    show.of("Consumed", &consumed);
+    show.of("Client", &client());
+    show.of("Login", &Login::from(client()));
+    show.of("Used", &Used { session, user: ada().id().to_key(), at: now });
+    show.of("SessionRecord", &store.find_session(session, &ada().id().to_key()).await.unwrap().unwrap());
     show.of(
         "Rotate",
         &Rotate {
             presented: countersign::StoredToken::LegacyPlaintext(access.clone()),
             successor: ring().digest(refresh),
+            family: ring().digest(refresh),
+            consumed,
             session,
             created_at: now,
             expires_at: None,
@@ -145,6 +169,11 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
             access: Some(new_access),
         },
     );
+}
+
+/// What a login may have come from: as private as its user's name.
+fn client() -> Client {
+    Client::new().with_user_agent("ada-agent").with_label("ada-label").with_ip([192, 0, 2, 77].into())
 }
 
 fn travel(show: &mut Show, pair: &countersign::TokenPair, strategy: Arc<dyn Strategy<Person>>) {

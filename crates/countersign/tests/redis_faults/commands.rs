@@ -2,8 +2,8 @@
 
 use countersign::denylist::{DenylistStore, RedisDenylist};
 use countersign::redis::Redis;
-use countersign::store::{NewAccess, NewRefresh, Rotate, Rotated, TokenStore};
-use countersign::{DigestKeyRing, SessionId, SystemEntropy, Timestamp};
+use countersign::store::{Consumed, Fence, NewAccess, NewRefresh, Opened, Rotate, Rotated, TokenStore};
+use countersign::{Client, DigestKeyRing, SessionId, SystemEntropy, Timestamp};
 use serde_json::Value;
 
 use crate::entry::{Entry, MINUTE, NOW};
@@ -45,11 +45,16 @@ async fn redis_writes_are_one_command_each() {
         created_at: NOW,
         expires_at: Some(NOW.saturating_add(MINUTE)),
         session_expires_at: None,
+        family: entry.digest(&user, Some(session), "family"),
+        client: Client::new(),
+        fence: None,
     };
     let loose = NewRefresh { digest: entry.digest(&user, None, "loose"), session: None, ..refresh.clone() };
     let rotate = Rotate {
         presented: refresh.digest.clone().into(),
         successor: entry.digest(&user, Some(session), "successor"),
+        family: entry.digest(&user, Some(session), "family"),
+        consumed: Consumed::default(),
         session,
         created_at: NOW,
         expires_at: Some(NOW.saturating_add(MINUTE)),
@@ -68,9 +73,10 @@ async fn redis_writes_are_one_command_each() {
     let done = |expected: &str, what: &str| assert_eq!(commands(&server), [expected], "{what}");
     store.insert_access(&access("first", None)).await.unwrap();
     done("EVALSHA", "insert_access");
-    store.insert_refresh(&refresh, Some(&access("one", Some(session)))).await.unwrap();
+    let opened = store.insert_refresh(&refresh, Some(&access("one", Some(session)))).await;
+    assert_eq!(opened.unwrap(), Opened::Done);
     done("EVALSHA", "insert_refresh with its access token");
-    store.insert_refresh(&loose, None).await.unwrap();
+    assert_eq!(store.insert_refresh(&loose, None).await.unwrap(), Opened::Done);
     done("EVALSHA", "insert_refresh");
     assert_eq!(store.rotate(&rotate).await.unwrap(), Rotated::Done);
     done("EVALSHA", "rotate");
@@ -78,6 +84,12 @@ async fn redis_writes_are_one_command_each() {
     done("HMGET", "find_access");
     assert!(store.find_refresh(&rotate.successor.clone().into()).await.unwrap().is_some());
     done("HMGET", "find_refresh");
+    assert!(store.find_family(&rotate.family).await.unwrap().is_some());
+    done("HMGET", "find_family");
+    assert!(store.find_session(session, &user).await.unwrap().is_some());
+    done("HMGET", "find_session");
+    store.fence(&user, Fence::default(), NOW).await.unwrap();
+    done("HGET", "fence");
     assert!(store.remove_access(&access("first", None).digest.into(), Some(&user)).await.unwrap());
     done("HDEL", "remove_access");
     assert!(store.remove_refresh(&loose.digest.into(), Some(&user)).await.unwrap());
@@ -121,7 +133,7 @@ async fn redis_strategies_write_by_one_command_each() {
     ground.refreshable().end_session(pair.session, &account.0).await.unwrap();
     done(&["HDEL"], "end_session");
     ground.strategy().invalidate_all(&account.0).await.unwrap();
-    done(&["EVALSHA"], "invalidate_all");
+    done(&["EVALSHA", "EVALSHA"], "invalidate_all: the fence, then everything");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -64,10 +64,11 @@ impl Ground {
         self.builder().build().unwrap()
     }
 
-    /// The keys under the prefix.
+    /// The keys under the prefix, without those of users of whom nothing is left but their fence.
     pub(crate) fn keys(&self) -> Vec<String> {
         let listed = self.server.command(&["--scan", "--pattern", &format!("{}*", self.prefix)]);
-        listed.lines().map(str::to_owned).collect()
+        let only_a_fence = |key: &&str| self.server.command(&["HKEYS", key]).trim() == "e";
+        listed.lines().filter(|key| !only_a_fence(key)).map(str::to_owned).collect()
     }
 }
 

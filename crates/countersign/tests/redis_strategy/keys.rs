@@ -1,8 +1,8 @@
 //! Digest keys change without a logout, although they name users' keys as well (SECURITY row K-03).
 
-use countersign::store::{NewAccess, NewRefresh, Rotate, TokenStore};
+use countersign::store::{Consumed, NewAccess, NewRefresh, Opened, Rotate, TokenStore};
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{Clock, DigestKeyRing, Invalidated, PlainToken, Rotation, Strategy, UserKey};
+use countersign::{Client, Clock, DigestKeyRing, Invalidated, PlainToken, Rotation, Strategy, UserKey};
 
 use crate::ground::{ALICE, BOB, Ground, Member, OTHER_SECRET, SECRET, members, read, secret};
 
@@ -55,16 +55,21 @@ async fn a_session_is_never_overwritten_on_redis() {
     };
     let loose = NewRefresh {
         digest: digest(None, "loose"),
+        family: digest(None, "family"),
+        client: Client::new(),
+        fence: None,
         user: UserKey::Int(ALICE.id),
         session: None,
         created_at: now,
         expires_at: None,
         session_expires_at: None,
     };
-    store.insert_refresh(&loose, None).await.unwrap();
+    assert_eq!(store.insert_refresh(&loose, None).await.unwrap(), Opened::Done);
     let rotate = Rotate {
         presented: loose.digest.clone().into(),
         successor: digest(Some(session), "next"),
+        family: digest(Some(session), "family"),
+        consumed: Consumed::default(),
         session,
         created_at: now,
         expires_at: None,

@@ -1,11 +1,15 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use countersign::store::{
-    AccessRecord, MemoryStore, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
-    TokenStore,
+    AccessRecord, Consumed, Fence, MemoryStore, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated,
+    SessionRecord, SweepLimit, Swept, TokenStore, Used,
 };
-use countersign::{Failure, Locator, PlainToken, SessionId, StoredToken, Timestamp, UserKey, UserKeyKind};
+use countersign::{
+    Client, Digest, Failure, Locator, PlainToken, SessionId, StoredToken, Timestamp, UserKey, UserKeyKind,
+};
 
 /// One broken clause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +66,41 @@ pub(crate) enum Fault {
     UserIdsByPrefix,
     UserCountWrong,
     OwnersCompareFolded,
+    FamilyForgotten,
+    ConsumedForgotten,
+    FamilyOutlivesSession,
+    FenceOfEverybody,
+    FenceAnewEachTime,
+    FenceIgnored,
+    FenceCheckedBefore,
+    FencedAccessKept,
+    FenceKeptForEver,
+    FenceGoesInUse,
+    LoginMomentMoves,
+    ClientForgotten,
+    SessionOfStrangers,
+    UseMovesBack,
+    UseNotedInPart,
 }
 
 /// Each fault, and the case that must catch it.
 pub(crate) const FAULTS: &[(Fault, &str)] = &[
+    (Fault::FamilyForgotten, "family::leads_to_the_current_token"),
+    (Fault::FamilyForgotten, "family::of_a_row_without_comes_with_the_successor"),
+    (Fault::ConsumedForgotten, "family::leads_to_the_current_token"),
+    (Fault::FamilyOutlivesSession, "family::survives_no_ending"),
+    (Fault::FenceOfEverybody, "fence::is_the_users_own (int)"),
+    (Fault::FenceAnewEachTime, "fence::stands_until_it_is_raised"),
+    (Fault::FenceIgnored, "fence::lets_nobody_in_who_came_before_it"),
+    (Fault::FenceCheckedBefore, "race::login_beside_a_logout_everywhere_leaves_nothing"),
+    (Fault::FencedAccessKept, "fence::lets_nobody_in_who_came_before_it"),
+    (Fault::FenceKeptForEver, "fence::goes_when_nobody_uses_it"),
+    (Fault::FenceGoesInUse, "fence::goes_when_nobody_uses_it"),
+    (Fault::LoginMomentMoves, "sessions::tell_of_their_login"),
+    (Fault::ClientForgotten, "sessions::tell_of_their_login"),
+    (Fault::SessionOfStrangers, "sessions::tell_of_their_login"),
+    (Fault::UseMovesBack, "sessions::use_is_noted"),
+    (Fault::UseNotedInPart, "sessions::use_is_noted"),
     (Fault::PingFails, "access::ping_answers"),
     (Fault::AccessWithoutSession, "access::is_found_as_recorded"),
     (Fault::WholeSeconds, "access::is_found_as_recorded"),
@@ -129,11 +164,13 @@ pub(crate) struct BrokenStore {
     inner: MemoryStore,
     fault: Fault,
     calls: AtomicU64,
+    families: Mutex<HashMap<String, RefreshRecord>>,
+    noted: Mutex<HashMap<SessionId, Timestamp>>,
 }
 
 impl BrokenStore {
     pub(crate) fn new(inner: MemoryStore, fault: Fault) -> Self {
-        Self { inner, fault, calls: AtomicU64::new(0) }
+        Self { inner, fault, calls: AtomicU64::new(0), families: Mutex::default(), noted: Mutex::default() }
     }
 
     fn is(&self, fault: Fault) -> bool {
@@ -188,6 +225,9 @@ impl BrokenStore {
         let Some(old) = self.inner.find_refresh(&rotate.presented).await? else { return Ok(Rotated::Gone) };
         let mut successor = NewRefresh {
             digest: rotate.successor.clone(),
+            family: rotate.family.clone(),
+            client: Client::new(),
+            fence: None,
             user: old.user,
             session: old.session.or(Some(rotate.session)),
             created_at: rotate.created_at,
@@ -206,11 +246,54 @@ impl BrokenStore {
             ..rotate.clone()
         };
         self.inner.rotate(&away).await?;
-        self.inner.insert_refresh(&successor, None).await?;
+        let _ = self.inner.insert_refresh(&successor, None).await?;
         Ok(Rotated::Done)
     }
 
-    fn junk(&self) -> countersign::Digest {
+    /// Whose fence the fault takes for the user's.
+    fn fence_of(&self, user: &UserKey) -> UserKey {
+        if self.is(Fault::FenceOfEverybody) { UserKey::Int(0) } else { user.clone() }
+    }
+
+    fn session(&self, found: SessionRecord) -> SessionRecord {
+        let moved = self.noted.lock().unwrap().get(&found.id).copied();
+        match self.fault {
+            Fault::LoginMomentMoves => SessionRecord { opened_at: found.refreshed_at, ..found },
+            Fault::ClientForgotten => SessionRecord { client: Client::new(), ..found },
+            Fault::UseMovesBack => SessionRecord { used_at: moved, ..found },
+            _ => found,
+        }
+    }
+
+    /// What a fault records that the fence should have kept out.
+    async fn insert_despite_fence(
+        &self,
+        refresh: &NewRefresh,
+        access: Option<&NewAccess>,
+    ) -> Result<Option<Opened>, Failure> {
+        let Some(fence) = refresh.fence else { return Ok(None) };
+        let free = NewRefresh { fence: None, ..refresh.clone() };
+        match self.fault {
+            Fault::FenceIgnored => self.inner.insert_refresh(&free, access).await.map(Some),
+            Fault::FenceCheckedBefore => {
+                let standing = self.inner.fence(&refresh.user, fence, refresh.created_at).await?;
+                for _ in 0..8 {
+                    tokio::task::yield_now().await;
+                }
+                if standing == fence { self.inner.insert_refresh(&free, access).await.map(Some) } else { Ok(None) }
+            }
+            Fault::FencedAccessKept => {
+                let opened = self.inner.insert_refresh(refresh, access).await?;
+                if let (Opened::Fenced, Some(access)) = (opened, access) {
+                    self.inner.insert_access(access).await?;
+                }
+                Ok(Some(opened))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn junk(&self) -> Digest {
         let secret = countersign::Secret::new("junk", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
         let ring = countersign::DigestKeyRing::new("junk", &secret).unwrap();
         ring.digest(&PlainToken::new(format!("junk {}", self.calls.fetch_add(1, Ordering::SeqCst))))
@@ -249,7 +332,56 @@ impl TokenStore for BrokenStore {
         }
     }
 
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {
+    async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
+        if self.is(Fault::FenceAnewEachTime) {
+            self.inner.raise_fence(user, fresh, now).await?;
+        }
+        self.inner.fence(&self.fence_of(user), fresh, now).await
+    }
+
+    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
+        self.inner.raise_fence(&self.fence_of(user), fence, now).await
+    }
+
+    async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
+        let found = self.inner.find_family(family).await?;
+        let mut known = self.families.lock().unwrap();
+        if let Some(found) = &found {
+            known.insert(family.as_str().to_owned(), found.clone());
+        }
+        Ok(match self.fault {
+            Fault::FamilyForgotten => found.filter(|found| found.consumed.tokens().is_empty()),
+            Fault::ConsumedForgotten => found.map(|found| RefreshRecord { consumed: Consumed::default(), ..found }),
+            Fault::FamilyOutlivesSession => found.or_else(|| known.get(family.as_str()).cloned()),
+            _ => found,
+        })
+    }
+
+    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+        let mut found = self.inner.find_session(session, owner).await?;
+        if self.is(Fault::SessionOfStrangers) {
+            for user in everybody() {
+                found = found.or(self.inner.find_session(session, &user).await?);
+            }
+        }
+        Ok(found.map(|found| self.session(found)))
+    }
+
+    async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
+        match self.fault {
+            Fault::UseNotedInPart => self.inner.note_use(used.get(..32).unwrap_or(used)).await,
+            Fault::UseMovesBack => {
+                self.noted.lock().unwrap().extend(used.iter().map(|used| (used.session, used.at)));
+                self.inner.note_use(used).await
+            }
+            _ => self.inner.note_use(used).await,
+        }
+    }
+
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
+        if let Some(opened) = self.insert_despite_fence(refresh, access).await? {
+            return Ok(opened);
+        }
         let refresh = self.refresh(refresh);
         let access = access.map(|access| self.access(access));
         let taken = self.inner.find_refresh(&refresh.digest.clone().into()).await?.is_some();
@@ -262,12 +394,12 @@ impl TokenStore for BrokenStore {
             }
             Fault::AccessBesideForgotten => self.inner.insert_refresh(&refresh, None).await,
             Fault::RefreshBeforeAccess | Fault::InsertByHalves => {
-                self.inner.insert_refresh(&refresh, None).await?;
+                let _ = self.inner.insert_refresh(&refresh, None).await?;
                 tokio::task::yield_now().await;
-                match &access {
-                    Some(access) => self.inner.insert_access(access).await,
-                    None => Ok(()),
+                if let Some(access) = &access {
+                    self.inner.insert_access(access).await?;
                 }
+                Ok(Opened::Done)
             }
             _ => self.inner.insert_refresh(&refresh, access.as_ref()).await,
         }
@@ -300,13 +432,16 @@ impl TokenStore for BrokenStore {
                     (Rotated::Gone, Some(before)) => {
                         let successor = NewRefresh {
                             digest: rotate.successor.clone(),
+                            family: rotate.family.clone(),
+                            client: Client::new(),
+                            fence: None,
                             user: before.user,
                             session: before.session,
                             created_at: rotate.created_at,
                             expires_at: rotate.expires_at,
                             session_expires_at: before.session_expires_at,
                         };
-                        self.inner.insert_refresh(&successor, rotate.access.as_ref()).await?;
+                        let _ = self.inner.insert_refresh(&successor, rotate.access.as_ref()).await?;
                         Ok(Rotated::Done)
                     }
                     (rotated, _) => Ok(rotated),
@@ -316,13 +451,16 @@ impl TokenStore for BrokenStore {
                 let Some(before) = before else { return Ok(Rotated::Gone) };
                 let successor = NewRefresh {
                     digest: rotate.successor.clone(),
+                    family: rotate.family.clone(),
+                    client: Client::new(),
+                    fence: None,
                     user: before.user,
                     session: before.session,
                     created_at: rotate.created_at,
                     expires_at: rotate.expires_at,
                     session_expires_at: before.session_expires_at,
                 };
-                self.inner.insert_refresh(&successor, rotate.access.as_ref()).await?;
+                let _ = self.inner.insert_refresh(&successor, rotate.access.as_ref()).await?;
                 Ok(Rotated::Done)
             }
             Fault::AccessWrittenByLoser => {
@@ -408,12 +546,15 @@ impl TokenStore for BrokenStore {
         Ok(ended)
     }
 
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
         match self.fault {
             Fault::PageUnbounded => self.inner.sessions(user, Page { limit: u32::MAX, ..page }).await,
             Fault::PageWithBounds => {
-                let after = page.after.into_iter();
-                let mut sessions: Vec<_> = after.chain(self.inner.sessions(user, page).await?).collect();
+                let mut sessions = Vec::new();
+                if let Some(id) = page.after {
+                    sessions.extend(self.inner.find_session(id, user).await?);
+                }
+                sessions.extend(self.inner.sessions(user, page).await?);
                 sessions.truncate(usize::try_from(page.limit).unwrap());
                 Ok(sessions)
             }
@@ -427,11 +568,14 @@ impl TokenStore for BrokenStore {
                 for user in everybody() {
                     all.extend(self.inner.sessions(&user, page).await?);
                 }
-                all.sort_unstable();
+                all.sort_unstable_by_key(|found| found.id);
                 all.truncate(usize::try_from(page.limit).unwrap());
                 Ok(all)
             }
-            _ => self.inner.sessions(user, page).await,
+            _ => {
+                let sessions = self.inner.sessions(user, page).await?;
+                Ok(sessions.into_iter().map(|session| self.session(session)).collect())
+            }
         }
     }
 
@@ -454,6 +598,8 @@ impl TokenStore for BrokenStore {
             Fault::SweepCutoffsSwapped => {
                 SweepLimit { access_created: limit.refresh_created, refresh_created: limit.access_created, ..*limit }
             }
+            Fault::FenceKeptForEver => SweepLimit { fence_used: Timestamp::from_micros(0), ..*limit },
+            Fault::FenceGoesInUse => SweepLimit { fence_used: Timestamp::MAX, ..*limit },
             Fault::SweepUnbounded => SweepLimit { rows: u32::MAX, ..*limit },
             _ => *limit,
         };

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::store::{
-    AccessRecord, MemoryStore, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
-    TokenStore,
+    AccessRecord, Fence, MemoryStore, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated,
+    SessionRecord, SweepLimit, Swept, TokenStore, Used,
 };
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{
@@ -119,7 +119,22 @@ impl TokenStore for Switched {
     async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
         self.ask()?.remove_access(token, owner).await
     }
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {
+    async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
+        self.ask()?.fence(user, fresh, now).await
+    }
+    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
+        self.ask()?.raise_fence(user, fence, now).await
+    }
+    async fn find_family(&self, family: &countersign::Digest) -> Result<Option<RefreshRecord>, Failure> {
+        self.ask()?.find_family(family).await
+    }
+    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+        self.ask()?.find_session(session, owner).await
+    }
+    async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
+        self.ask()?.note_use(used).await
+    }
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
         self.ask()?.insert_refresh(refresh, access).await
     }
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
@@ -134,7 +149,7 @@ impl TokenStore for Switched {
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         self.ask()?.end_session(session, owner).await
     }
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
         self.ask()?.sessions(user, page).await
     }
     async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {

@@ -8,15 +8,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::extract::{ConnectInfo, FromRequest, Request, State};
 use axum_core::response::Response;
-use http::Extensions;
+use http::{Extensions, HeaderMap, header};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::answer::TokenPair;
 use crate::axum::StrictJson;
 use crate::axum::routes::{Shared, token_answer};
 use crate::backend::AuthenticationBackend;
-use crate::error::Failure;
+use crate::client::Client;
+use crate::error::{Failure, Refusal};
 use crate::problem::Problem;
+use crate::strategy::Login;
 use crate::user::User;
 
 /// The longest identifier, in characters.
@@ -57,6 +60,19 @@ pub trait CredentialVerifier<U: User>: Send + Sync {
     /// # Errors
     /// [`Failure`] when the question can't be answered now.
     async fn verify(&self, login: &LoginAttempt) -> Result<LoginVerdict<U>, Failure>;
+
+    /// Whether what [`verify`](Self::verify) judged by still holds: the account is still active and has the same password.
+    /// Asked after the user's fence was read, so that a login can't outlive the change of a password, or the end of an
+    /// account, that took place while the password was being hashed (promise P4).
+    ///
+    /// Unless told, everything holds.
+    ///
+    /// # Errors
+    /// [`Failure`] when the question can't be answered now.
+    async fn still_holds(&self, user: &U) -> Result<bool, Failure> {
+        let _ = user;
+        Ok(true)
+    }
 }
 
 /// What came of an attempt to log in.
@@ -97,6 +113,7 @@ pub struct LoginAttempt {
     identifier: String,
     password: Zeroizing<String>,
     client_address: Option<IpAddr>,
+    client: Client,
 }
 
 impl LoginAttempt {
@@ -153,10 +170,12 @@ async fn log_in<U: User>(
     let attempt = read_attempt(request).await?;
     let verdict = verifier.verify(&attempt).await.map_err(|failure| Problem::from_failure(&failure))?;
     let (reason, problem) = match verdict {
-        LoginVerdict::Accepted(user) if user.is_active() => {
-            let tokens = backend.login(&user).await.map_err(|failure| Problem::from_failure(&failure))?;
-            return token_answer(backend, &tokens);
-        }
+        LoginVerdict::Accepted(user) if user.is_active() => match open(verifier, backend, &user, attempt.client).await?
+        {
+            Ok(tokens) => return token_answer(backend, &tokens),
+            Err(Refusal::TooManySessions) => ("too_many_sessions", Problem::SESSION_LIMIT_REACHED),
+            Err(refusal) => (refusal.as_str(), Problem::LOGIN_BAD_CREDENTIALS),
+        },
         LoginVerdict::Accepted(_) => ("user_inactive", Problem::LOGIN_BAD_CREDENTIALS),
         LoginVerdict::Rejected => ("credentials", Problem::LOGIN_BAD_CREDENTIALS),
         LoginVerdict::RateLimited { retry_after } => ("rate_limited", Problem::rate_limited(retry_after)),
@@ -166,10 +185,27 @@ async fn log_in<U: User>(
     Err(problem)
 }
 
+/// Opens the session, unless the account has changed since it was judged or changes before the session is recorded.
+async fn open<U: User>(
+    verifier: &Arc<dyn CredentialVerifier<U>>,
+    backend: &AuthenticationBackend<U>,
+    user: &U,
+    client: Client,
+) -> Result<Result<TokenPair, Refusal>, Problem> {
+    let unanswered = |failure: Failure| Problem::from_failure(&failure);
+    let fence = backend.login_fence(user.id()).await.map_err(unanswered)?;
+    if !verifier.still_holds(user).await.map_err(unanswered)? {
+        return Ok(Err(Refusal::Overtaken));
+    }
+    let login = fence.into_iter().fold(Login::from(client), Login::behind);
+    backend.login(user, &login).await.map_err(unanswered)
+}
+
 #[derive(Deserialize)]
 struct Body {
     identifier: String,
     password: Wiped,
+    label: Option<String>,
 }
 
 /// A text that is wiped on drop.
@@ -183,11 +219,19 @@ impl<'de> Deserialize<'de> for Wiped {
 
 async fn read_attempt(request: Request) -> Result<LoginAttempt, Problem> {
     let client_address = client_address(request.extensions());
+    let client = client(request.headers(), client_address);
     let StrictJson(body) = StrictJson::<Body>::from_request(request, &()).await?;
-    let attempt = LoginAttempt { identifier: body.identifier, password: body.password.0, client_address };
+    let client = body.label.iter().fold(client, |client, label| client.with_label(label));
+    let attempt = LoginAttempt { identifier: body.identifier, password: body.password.0, client_address, client };
     let identifier_fits = (1..=MAX_IDENTIFIER).contains(&attempt.identifier.chars().count());
     let password_fits = (1..=MAX_PASSWORD).contains(&attempt.password.len());
     if identifier_fits && password_fits { Ok(attempt) } else { Err(Problem::REQUEST_BODY_INVALID) }
+}
+
+fn client(headers: &HeaderMap, address: Option<IpAddr>) -> Client {
+    let user_agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let client = user_agent.iter().fold(Client::new(), |client, text| client.with_user_agent(text));
+    address.into_iter().fold(client, Client::with_ip)
 }
 
 fn client_address(extensions: &Extensions) -> Option<IpAddr> {

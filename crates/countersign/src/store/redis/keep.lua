@@ -1,7 +1,7 @@
 -- A user's key is a hash. Field 'u' says whose it is, 'a' and a digest is an access token, 's' and an id is a session with
--- its refresh token, 'r' and a digest is a refresh token without session; 'x' says when to look for what has ended, and
--- 'c' how far that look has come. A record is version|gone|digest|created|expires|session end, and may be removed once
--- 'gone' has passed.
+-- its refresh token, 'r' and a digest is a refresh token without session; 'e' is the user's fence, 'x' says when to look for
+-- what has ended, and 'c' how far that look has come. A record is version|gone|digest|created|expires|session end, for a
+-- refresh token followed by |family|consumed|opened|used|user agent|ip|label, and may be removed once 'gone' has passed.
 
 -- A moment as Redis is told it: tostring() would round it.
 local function moment(number)

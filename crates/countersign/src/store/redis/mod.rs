@@ -3,23 +3,24 @@
 mod original;
 mod record;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use ::redis::Cmd;
 use async_trait::async_trait;
 
-use self::record::{Record, decode_user, encode_user, gone, ttl};
+use self::record::{Record, Refresh, decode_user, encode_user, gone, ttl};
 use crate::answer::SessionId;
+use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::{ConfigError, Failure};
 use crate::redis::{Redis, Script, checked_prefix};
 use crate::store::{
-    AccessRecord, JoinedUser, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
-    TokenStore,
+    AccessRecord, Consumed, Fence, JoinedUser, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated,
+    SessionRecord, SweepLimit, Swept, TokenStore, Used,
 };
-use crate::token::{DigestKeyRing, Locator, StoredToken};
+use crate::token::{Digest, DigestKeyRing, Locator, StoredToken};
 use crate::user::UserKey;
 
 pub use original::{OriginalTokens, Scan, ScanStep};
@@ -63,6 +64,8 @@ pub struct RedisTokenStore {
 struct Scripts {
     insert: Script,
     rotate: Script,
+    note: Script,
+    raise: Script,
     remove_user: Script,
 }
 
@@ -75,7 +78,9 @@ impl RedisTokenStore {
         let scripts = Scripts {
             insert: Script::new(concat!("#!lua\n", include_str!("keep.lua"), include_str!("insert.lua"))),
             rotate: Script::new(concat!("#!lua\n", include_str!("keep.lua"), include_str!("rotate.lua"))),
+            note: Script::new(concat!("#!lua\n", include_str!("note.lua"))),
             // A full memory must not keep anybody from logging out.
+            raise: Script::new(concat!("#!lua flags=allow-oom\n", include_str!("raise.lua"))),
             remove_user: Script::new(concat!("#!lua flags=allow-oom\n", include_str!("remove_user.lua"))),
         };
         Self {
@@ -156,15 +161,43 @@ impl RedisTokenStore {
         Ok(removed)
     }
 
-    async fn insert(&self, place: Locator, user: &UserKey, now: Timestamp, records: Fields) -> Result<(), Failure> {
+    async fn insert(
+        &self,
+        place: Locator,
+        user: &UserKey,
+        now: Timestamp,
+        fence: Option<Fence>,
+        records: Fields,
+    ) -> Result<Opened, Failure> {
         let key = self.key(*place.owner());
         let (last, first) = (records.last(now), records.soonest(now));
-        let head = [encode_user(user), ttl(now, last).to_string(), micros(now), micros(first)];
+        let fence = fence.map(Fence::to_text).unwrap_or_default();
+        let head = [encode_user(user), ttl(now, last).to_string(), micros(now), micros(first), fence];
         let args: Vec<_> = head.into_iter().chain(records.into_args()).map(String::into_bytes).collect();
         match self.redis.eval::<i64>(&self.scripts.insert, &[&key], &args).await? {
-            1 => Ok(()),
+            1 => Ok(Opened::Done),
+            -2 => Ok(Opened::Fenced),
             _ => Err(taken()),
         }
+    }
+
+    /// A record of a refresh token, for the user it belongs to.
+    async fn fetch_refresh(
+        &self,
+        locator: Locator,
+        field: &str,
+        is_it: impl Fn(&Record) -> bool + Send,
+    ) -> Result<Option<RefreshRecord>, Failure> {
+        let Some((user, [record])) = self.fetch(locator, [field]).await? else { return Ok(None) };
+        Ok(record.filter(|record| is_it(record)).map(|record| RefreshRecord {
+            digest: Digest::parse(&record.digest),
+            consumed: record.refresh.map(|refresh| refresh.consumed).unwrap_or_default(),
+            user,
+            session: locator.session(),
+            created_at: Some(record.created_at),
+            expires_at: record.expires_at,
+            session_expires_at: record.session_expires_at,
+        }))
     }
 }
 
@@ -178,7 +211,7 @@ impl TokenStore for RedisTokenStore {
             // Its session is live from now on, though it can't be refreshed.
             records.add(session_field(session), Record { digest: String::new(), ..record }, "stub");
         }
-        self.insert(place, &access.user, access.created_at, records).await
+        self.insert(place, &access.user, access.created_at, None, records).await.map(|_| ())
     }
 
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
@@ -203,7 +236,23 @@ impl TokenStore for RedisTokenStore {
         }
     }
 
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {
+    /// The fence is a field of the active key of the ring alone: logins are recorded there.
+    async fn fence(&self, user: &UserKey, _fresh: Fence, _now: Timestamp) -> Result<Fence, Failure> {
+        let Some(key) = self.keys_of(user).into_iter().next() else { return Ok(Fence::default()) };
+        let mut command = ::redis::cmd("HGET");
+        command.arg(key).arg("e");
+        let fence = self.redis.run_typed::<Option<String>>(&command).await?.flatten();
+        Ok(fence.as_deref().and_then(Fence::parse).unwrap_or_default())
+    }
+
+    async fn raise_fence(&self, user: &UserKey, fence: Fence, _now: Timestamp) -> Result<(), Failure> {
+        for key in self.keys_of(user) {
+            self.redis.eval::<i64>(&self.scripts.raise, &[&key], &[fence.to_text().into_bytes()]).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
         let place = Self::place(refresh.digest.locator(), refresh.session)?;
         let mut records = Fields::default();
         let mut kept = gone(refresh.created_at, refresh.expires_at);
@@ -221,26 +270,34 @@ impl TokenStore for RedisTokenStore {
             created_at: refresh.created_at,
             expires_at: refresh.expires_at,
             session_expires_at: refresh.session_expires_at,
+            refresh: Some(Box::new(Refresh {
+                family: Some(refresh.family.clone()),
+                consumed: Consumed::default(),
+                opened_at: Some(refresh.created_at),
+                used_at: None,
+                client: refresh.client.clone(),
+            })),
         };
         match refresh.session {
             Some(session) => records.add(session_field(session), record(refresh.digest.as_str()), "opens"),
             None => records.add(refresh_field(refresh.digest.as_str()), record(""), "new"),
         }
-        self.insert(place, &refresh.user, refresh.created_at, records).await
+        self.insert(place, &refresh.user, refresh.created_at, refresh.fence, records).await
     }
 
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
         let Some(locator) = token.locator() else { return Ok(None) };
         let digest = if locator.session().is_some() { token.as_str() } else { "" };
         let field = locator.session().map_or_else(|| refresh_field(token.as_str()), session_field);
-        let Some((user, [record])) = self.fetch(locator, [&field]).await? else { return Ok(None) };
-        Ok(record.filter(|record| record.digest == digest).map(|record| RefreshRecord {
-            user,
-            session: locator.session(),
-            created_at: Some(record.created_at),
-            expires_at: record.expires_at,
-            session_expires_at: record.session_expires_at,
-        }))
+        let found = self.fetch_refresh(locator, &field, |record| record.digest == digest).await?;
+        Ok(found.map(|found| RefreshRecord { digest: Digest::parse(token.as_str()), ..found }))
+    }
+
+    async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
+        let Some(locator) = family.locator() else { return Ok(None) };
+        let Some(session) = locator.session() else { return Ok(None) };
+        let of_family = |record: &Record| record.refresh.as_ref().is_some_and(|r| r.family.as_ref() == Some(family));
+        self.fetch_refresh(locator, &session_field(session), of_family).await
     }
 
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
@@ -271,6 +328,8 @@ impl TokenStore for RedisTokenStore {
             micros(rotate.created_at),
             end(rotate.expires_at),
             end(rotate.session_expires_at),
+            rotate.family.as_str().to_owned(),
+            rotate.consumed.to_text(),
         ];
         let mut access = records.into_args();
         access.resize(3, String::new());
@@ -295,9 +354,20 @@ impl TokenStore for RedisTokenStore {
         self.remove_field(self.keys_of(owner), &session_field(session)).await
     }
 
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
+    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+        let field = session_field(session);
+        for tag in self.owners.owners(owner) {
+            let found = self.fetch(Locator::new(tag, Some(session)), [&field]).await?;
+            if let Some(record) = found.and_then(|(_, [record])| record).filter(|record| !record.digest.is_empty()) {
+                return Ok(Some(session_record(session, record)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-        let mut sessions = BTreeSet::new();
+        let mut sessions = BTreeMap::new();
         for key in self.keys_of(user) {
             let mut cursor = "0".to_owned();
             loop {
@@ -309,8 +379,8 @@ impl TokenStore for RedisTokenStore {
                     break;
                 };
                 for session in fields.iter().filter_map(|(field, record)| listed(field, record)) {
-                    if page.after.is_none_or(|after| session > after) {
-                        sessions.insert(session);
+                    if page.after.is_none_or(|after| session.id > after) {
+                        sessions.insert(session.id, session);
                     }
                     if sessions.len() > limit {
                         sessions.pop_last();
@@ -322,7 +392,17 @@ impl TokenStore for RedisTokenStore {
                 cursor = next;
             }
         }
-        Ok(sessions.into_iter().collect())
+        Ok(sessions.into_values().collect())
+    }
+
+    async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
+        for used in used {
+            for key in self.keys_of(&used.user) {
+                let args = [session_field(used.session), micros(used.at)].map(String::into_bytes);
+                self.redis.eval::<i64>(&self.scripts.note, &[&key], &args).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
@@ -367,6 +447,7 @@ impl Fields {
             created_at: access.created_at,
             expires_at: access.expires_at,
             session_expires_at: None,
+            refresh: None,
         };
         self.add(access_field(access.digest.as_str()), record.clone(), "new");
         record
@@ -400,9 +481,23 @@ fn session_field(session: SessionId) -> String {
 }
 
 /// A session that can be refreshed.
-fn listed(field: &[u8], record: &[u8]) -> Option<SessionId> {
-    let refreshable = Record::decode(record).is_some_and(|record| !record.digest.is_empty());
-    refreshable.then(|| std::str::from_utf8(field).ok()?.strip_prefix('s')?.parse().ok()).flatten()
+fn listed(field: &[u8], record: &[u8]) -> Option<SessionRecord> {
+    let record = Record::decode(record).filter(|record| !record.digest.is_empty())?;
+    let id = std::str::from_utf8(field).ok()?.strip_prefix('s')?.parse().ok()?;
+    Some(session_record(id, record))
+}
+
+fn session_record(id: SessionId, record: Record) -> SessionRecord {
+    let refresh = record.refresh;
+    SessionRecord {
+        id,
+        opened_at: refresh.as_ref().and_then(|refresh| refresh.opened_at),
+        refreshed_at: Some(record.created_at),
+        used_at: refresh.as_ref().and_then(|refresh| refresh.used_at),
+        expires_at: record.expires_at,
+        session_expires_at: record.session_expires_at,
+        client: refresh.map_or_else(Client::new, |refresh| refresh.client),
+    }
 }
 
 fn micros(moment: Timestamp) -> String {

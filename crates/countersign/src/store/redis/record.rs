@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use data_encoding::BASE64URL_NOPAD;
+
+use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::policy::MAX_LIFETIME;
+use crate::store::Consumed;
+use crate::token::Digest;
 use crate::user::{UserKey, UserKeyKind};
 
 /// How much longer than promised a record is kept, for clocks that differ.
@@ -25,13 +30,26 @@ pub(super) struct Record {
     pub(super) created_at: Timestamp,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) session_expires_at: Option<Timestamp>,
+    /// What a refresh token's record says besides.
+    pub(super) refresh: Option<Box<Refresh>>,
+}
+
+/// What is kept of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refresh {
+    /// Nothing for a record whose family can't be read.
+    pub(super) family: Option<Digest>,
+    pub(super) consumed: Consumed,
+    pub(super) opened_at: Option<Timestamp>,
+    pub(super) used_at: Option<Timestamp>,
+    pub(super) client: Client,
 }
 
 impl Record {
     pub(super) fn encode(&self) -> String {
         let moment =
             |moment: Option<Timestamp>| moment.map(|moment| moment.as_micros().to_string()).unwrap_or_default();
-        let fields = [
+        let mut fields = vec![
             VERSION.to_owned(),
             moment(Some(self.gone)),
             self.digest.clone(),
@@ -39,6 +57,19 @@ impl Record {
             moment(self.expires_at),
             moment(self.session_expires_at),
         ];
+        if let Some(refresh) = &self.refresh {
+            let text =
+                |text: Option<&str>| text.map(|text| BASE64URL_NOPAD.encode(text.as_bytes())).unwrap_or_default();
+            fields.extend([
+                refresh.family.as_ref().map(|family| family.as_str().to_owned()).unwrap_or_default(),
+                refresh.consumed.to_text(),
+                moment(refresh.opened_at),
+                moment(refresh.used_at),
+                text(refresh.client.user_agent()),
+                refresh.client.ip().map(|ip| ip.to_string()).unwrap_or_default(),
+                text(refresh.client.label()),
+            ]);
+        }
         fields.join("|")
     }
 
@@ -48,15 +79,31 @@ impl Record {
         let moment = |text: &str| text.parse().ok().map(Timestamp::from_micros);
         let end = |text: &str| if text.is_empty() { Some(None) } else { moment(text).map(Some) };
         fields.next().filter(|version| *version == VERSION)?;
-        let record = Self {
+        let mut record = Self {
             gone: moment(fields.next()?)?,
             digest: fields.next()?.to_owned(),
             created_at: moment(fields.next()?)?,
             expires_at: end(fields.next()?)?,
             session_expires_at: end(fields.next()?)?,
+            refresh: None,
         };
+        if let Some(family) = fields.next() {
+            record.refresh = Some(Box::new(Refresh {
+                family: Digest::parse(family),
+                consumed: Consumed::parse(fields.next()?)?,
+                opened_at: end(fields.next()?)?,
+                used_at: end(fields.next()?)?,
+                client: client(fields.next()?, fields.next()?, fields.next()?)?,
+            }));
+        }
         fields.next().is_none().then_some(record)
     }
+}
+
+fn client(user_agent: &str, ip: &str, label: &str) -> Option<Client> {
+    let text = |text: &str| String::from_utf8(BASE64URL_NOPAD.decode(text.as_bytes()).ok()?).ok();
+    let client = Client::new().with_user_agent(&text(user_agent)?).with_label(&text(label)?);
+    Some(if ip.is_empty() { client } else { client.with_ip(ip.parse().ok()?) })
 }
 
 /// When a record with this end may be removed, seen from its issue. One without an end ages by a setting that may be
@@ -116,8 +163,19 @@ mod tests {
             created_at in times(),
             expires_at in proptest::option::of(times()),
             session_expires_at in proptest::option::of(times()),
+            used_at in proptest::option::of(times()),
+            label in ".{0,40}",
+            of_session in any::<bool>(),
         ) {
-            let record = Record { gone, digest, created_at, expires_at, session_expires_at };
+            let refresh = Refresh {
+                family: Digest::parse(&"0f".repeat(32)),
+                consumed: Consumed::default(),
+                opened_at: Some(created_at),
+                used_at,
+                client: Client::new().with_label(&label).with_ip([192, 0, 2, 7].into()),
+            };
+            let refresh = of_session.then(|| Box::new(refresh));
+            let record = Record { gone, digest, created_at, expires_at, session_expires_at, refresh };
             prop_assert_eq!(Record::decode(record.encode().as_bytes()), Some(record));
         }
 

@@ -1,4 +1,5 @@
--- Removes a user's key, whatever it holds; how many records that were. The memory is freed in the background.
+-- Removes what a user's key holds, whatever that is, but for the fence; how many records that were. The memory is freed in
+-- the background.
 local key = KEYS[1]
 local length = redis.pcall('HLEN', key)
 if type(length) ~= 'number' then
@@ -7,6 +8,14 @@ end
 if length == 0 then
   return 0
 end
-local marks = redis.call('HEXISTS', key, 'u') + redis.call('HEXISTS', key, 'x') + redis.call('HEXISTS', key, 'c')
+local fence = redis.call('HGET', key, 'e')
+local marks = 0
+for _, mark in ipairs({ 'u', 'x', 'c', 'e' }) do
+  marks = marks + redis.call('HEXISTS', key, mark)
+end
 redis.call('UNLINK', key)
+if fence then
+  redis.call('HSET', key, 'e', fence)
+  redis.call('PEXPIRE', key, 600000)
+end
 return length - marks

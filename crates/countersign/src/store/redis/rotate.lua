@@ -1,6 +1,6 @@
 -- Puts a successor in the place of a refresh token. Arguments: time to live in milliseconds, now, soonest end, the
 -- presented token's field and digest, the session's field, the successor's digest, its end of keeping, created, expires,
--- session end, and field and record of the access token (both empty without one). 1 when this call, or an earlier one of
+-- session end, family, consumed, and field and record of the access token (both empty without one). 1 when this call, or an earlier one of
 -- the same, was the one; 0 when the presented token isn't there any more; -1 when a place is taken.
 local key = KEYS[1]
 local presented, session = ARGV[4], ARGV[6]
@@ -17,11 +17,11 @@ end
 if not old then
   return 0
 end
-local kept, of, stated_end = string.match(old, '^1|(%d+)|([^|]*)|[^|]*|[^|]*|([^|]*)$')
+local kept, of, stated_end, rest = string.match(old, '^1|(%d+)|([^|]*)|[^|]*|[^|]*|([^|]*)|[^|]*|[^|]*|(.*)$')
 if not kept or (presented == session and of ~= ARGV[5]) then
   return 0
 end
-local access = ARGV[12]
+local access = ARGV[14]
 if (current and presented ~= session) or redis.call('HEXISTS', key, 'r' .. ARGV[7]) == 1 or (access ~= '' and redis.call('HEXISTS', key, access) == 1) then
   return -1
 end
@@ -31,11 +31,11 @@ if stated_end ~= '' then
 end
 -- Access tokens of the session may still outlive its new refresh token.
 local keep_until = moment(math.max(tonumber(kept), tonumber(ARGV[8])))
-local record = table.concat({ '1', keep_until, ARGV[7], ARGV[9], ARGV[10], ends }, '|')
+local record = table.concat({ '1', keep_until, ARGV[7], ARGV[9], ARGV[10], ends, ARGV[12], ARGV[13], rest }, '|')
 if access == '' then
   redis.call('HSET', key, session, record)
 else
-  redis.call('HSET', key, session, record, access, ARGV[13])
+  redis.call('HSET', key, session, record, access, ARGV[15])
 end
 if presented ~= session then
   redis.call('HDEL', key, presented)

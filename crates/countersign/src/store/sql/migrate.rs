@@ -61,13 +61,22 @@ pub struct MigrationSet {
 /// The tables of tokens.
 const BUNDLED: MigrationSet = MigrationSet {
     name: "countersign",
-    migrations: &[Migration {
-        version: 1,
-        name: "tokens",
-        sqlite: include_str!("../../../migrations/sqlite/0001_tokens.sql"),
-        postgres: include_str!("../../../migrations/postgres/0001_tokens.sql"),
-        mysql: include_str!("../../../migrations/mysql/0001_tokens.sql"),
-    }],
+    migrations: &[
+        Migration {
+            version: 1,
+            name: "tokens",
+            sqlite: include_str!("../../../migrations/sqlite/0001_tokens.sql"),
+            postgres: include_str!("../../../migrations/postgres/0001_tokens.sql"),
+            mysql: include_str!("../../../migrations/mysql/0001_tokens.sql"),
+        },
+        Migration {
+            version: 2,
+            name: "sessions",
+            sqlite: include_str!("../../../migrations/sqlite/0002_sessions.sql"),
+            postgres: include_str!("../../../migrations/postgres/0002_sessions.sql"),
+            mysql: include_str!("../../../migrations/mysql/0002_sessions.sql"),
+        },
+    ],
 };
 
 /// A migration by its set, number and name.

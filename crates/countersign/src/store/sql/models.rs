@@ -32,6 +32,13 @@ pub struct TokenTable {
     pub(super) session_id: Cow<'static, str>,
     pub(super) expires_at: Cow<'static, str>,
     pub(super) session_expires_at: Cow<'static, str>,
+    pub(super) family: Cow<'static, str>,
+    pub(super) consumed: Cow<'static, str>,
+    pub(super) opened_at: Cow<'static, str>,
+    pub(super) last_used_at: Cow<'static, str>,
+    pub(super) user_agent: Cow<'static, str>,
+    pub(super) ip: Cow<'static, str>,
+    pub(super) label: Cow<'static, str>,
 }
 
 macro_rules! columns {
@@ -56,6 +63,13 @@ impl TokenTable {
             session_id: "session_id".into(),
             expires_at: "expires_at".into(),
             session_expires_at: "session_expires_at".into(),
+            family: "family".into(),
+            consumed: "consumed".into(),
+            opened_at: "opened_at".into(),
+            last_used_at: "last_used_at".into(),
+            user_agent: "user_agent".into(),
+            ip: "ip".into(),
+            label: "label".into(),
         }
     }
 
@@ -71,12 +85,38 @@ impl TokenTable {
         /// The column of the token's end: microseconds since the Unix epoch, may be null.
         expires_at,
         /// The column of the session's end: as `expires_at`. Refresh tokens only.
-        session_expires_at
+        session_expires_at,
+        /// The column of the family's digest: a text of 64 characters with an index, may be null. Refresh tokens only.
+        family,
+        /// The column of what is known of exchanged tokens: a text of up to [`Consumed::MAX_LENGTH`] characters, may be
+        /// null. Refresh tokens only.
+        ///
+        /// [`Consumed::MAX_LENGTH`]: crate::store::Consumed::MAX_LENGTH
+        consumed,
+        /// The column of the session's beginning: as `expires_at`. Refresh tokens only.
+        opened_at,
+        /// The column of the moment at which the session was last seen in use: as `expires_at`. Refresh tokens only.
+        last_used_at,
+        /// The column of the client's user agent: a text of up to 255 bytes, may be null. Refresh tokens only.
+        user_agent,
+        /// The column of the client's address: a text of up to 45 characters, may be null. Refresh tokens only.
+        ip,
+        /// The column of the client's label: a text of up to 64 bytes, may be null. Refresh tokens only.
+        label
     }
 
     /// The columns in their fixed order, each under the name it is known by here.
     fn columns(&self, kind: Kind) -> impl Iterator<Item = (&'static str, &str)> {
-        let session_end = (kind == Kind::Refresh).then_some(("session_expires_at", &*self.session_expires_at));
+        let of_sessions = [
+            ("session_expires_at", &*self.session_expires_at),
+            ("family", &*self.family),
+            ("consumed", &*self.consumed),
+            ("opened_at", &*self.opened_at),
+            ("last_used_at", &*self.last_used_at),
+            ("user_agent", &*self.user_agent),
+            ("ip", &*self.ip),
+            ("label", &*self.label),
+        ];
         let shared = [
             ("token", &*self.token),
             ("created_at", &*self.created_at),
@@ -84,7 +124,7 @@ impl TokenTable {
             ("session_id", &*self.session_id),
             ("expires_at", &*self.expires_at),
         ];
-        shared.into_iter().chain(session_end)
+        shared.into_iter().chain(of_sessions.into_iter().filter(move |_| kind == Kind::Refresh))
     }
 }
 
@@ -119,9 +159,13 @@ pub struct UserTable {
 pub struct DatabaseTokenModels {
     pub(super) access: TokenTable,
     pub(super) refresh: TokenTable,
+    pub(super) fences: Cow<'static, str>,
     pub(super) user_id: UserKeyKind,
     pub(super) users: Option<UserTable>,
 }
+
+/// The table of fences, unless told.
+const FENCES: &str = "session_fence";
 
 impl DatabaseTokenModels {
     /// The bundled tables `access_token` and `refresh_token`, which the bundled migrations make (the strategies page:
@@ -130,6 +174,7 @@ impl DatabaseTokenModels {
         Self {
             access: TokenTable::new("access_token"),
             refresh: TokenTable::new("refresh_token"),
+            fences: FENCES.into(),
             user_id,
             users: None,
         }
@@ -153,7 +198,21 @@ impl DatabaseTokenModels {
             let problem = "is the table of access tokens as well";
             return Err(ConfigError::new(Kind::Refresh.setting(), problem, "give each kind a table of its own"));
         }
-        Ok(Self { access, refresh, user_id, users: None })
+        Ok(Self { access, refresh, fences: FENCES.into(), user_id, users: None })
+    }
+
+    /// Keeps users' fences in the table of that name, with the columns `user_id` (the key), `fence` (a text of 32
+    /// characters) and `used_at` (as `expires_at`). It is called `session_fence` unless told.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names `fence_table` when the name isn't 1 to 63 letters, digits and underscores.
+    pub fn with_fences(mut self, table: impl Into<Cow<'static, str>>) -> Result<Self, ConfigError> {
+        let table = table.into();
+        if !is_name(&table) {
+            return Err(ConfigError::new("fence_table", "has no usable name", NAMES));
+        }
+        self.fences = table;
+        Ok(self)
     }
 
     /// Also reads the user's row with each access token, so that a request costs one round trip (promise P8).
@@ -180,6 +239,7 @@ impl DatabaseTokenModels {
         let mut tables: Vec<(&str, &str, Vec<&str>)> = vec![
             (Kind::Access.setting(), &self.access.table, access),
             (Kind::Refresh.setting(), &self.refresh.table, refresh),
+            ("fence_table", &self.fences, vec!["user_id", "fence", "used_at"]),
         ];
         if let Some(users) = &self.users {
             let columns = std::iter::once(&users.id).chain(&users.columns).map(|column| &**column).collect();

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::answer::SessionId;
+use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::Failure;
-use crate::store::sql::statements::{Removal, Statements};
+use crate::store::sql::statements::{NOTED, Removal, Statements};
 use crate::store::sql::{DatabaseTokenModels, Dialect, Driver, Outcome, Script};
 use crate::store::{
-    AccessRecord, JoinedUser, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept,
-    TokenStore,
+    AccessRecord, Consumed, Fence, JoinedUser, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated,
+    SessionRecord, SweepLimit, Swept, TokenStore, Used,
 };
-use crate::token::{Locator, StoredToken};
+use crate::token::{Digest, Locator, StoredToken};
 use crate::user::{UserKey, UserKeyKind};
 use crate::value::{Row, Value};
 
@@ -85,6 +86,26 @@ impl<D: Driver> SqlStore<D> {
             removed += self.run(again, params).await?.affected.iter().sum::<u64>();
         }
         Ok(removed)
+    }
+
+    async fn standing_fence(&self, user: &UserKey) -> Result<Option<Fence>, Failure> {
+        let rows = self.driver.fetch(&self.statements.fence, &[self.key(user)?]).await?;
+        Ok(rows.first().map(|row| row.text(0).ok().flatten().and_then(Fence::parse).unwrap_or_default()))
+    }
+
+    fn refresh_record(&self, row: &Row) -> Option<RefreshRecord> {
+        let (user, session) = self.shared(row)?;
+        let (created_at, ends) = times(row, 3, &[4, 5]);
+        let end = |at: usize| ends.get(at).copied().flatten();
+        Some(RefreshRecord {
+            digest: row.text(0).ok().flatten().and_then(Digest::parse),
+            consumed: row.text(6).ok().flatten().and_then(Consumed::parse).unwrap_or_default(),
+            user,
+            session,
+            created_at,
+            expires_at: end(0),
+            session_expires_at: end(1),
+        })
     }
 
     fn key(&self, user: &UserKey) -> Result<Value, Failure> {
@@ -158,7 +179,23 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         Ok(outcome.took_effect())
     }
 
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {
+    async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
+        if let Some(fence) = self.standing_fence(user).await? {
+            return Ok(fence);
+        }
+        let params = [self.key(user)?, fresh.to_text().into(), now.as_micros().into()];
+        self.run(&self.statements.found_fence, &params).await?;
+        let lost = || Failure::internal(PART, "a fence that was recorded is not there");
+        self.standing_fence(user).await?.ok_or_else(lost)
+    }
+
+    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
+        let params = [self.key(user)?, fence.to_text().into(), now.as_micros().into()];
+        self.run(&self.statements.raise_fence, &params).await.map(|_| ())
+    }
+
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
+        let client = &refresh.client;
         let mut params = vec![
             refresh.digest.as_str().into(),
             refresh.created_at.into(),
@@ -166,23 +203,35 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             refresh.session.map(|session| session.to_string()).into(),
             refresh.expires_at.map(Timestamp::as_micros).into(),
             refresh.session_expires_at.map(Timestamp::as_micros).into(),
+            refresh.family.as_str().into(),
+            refresh.created_at.as_micros().into(),
+            client.user_agent().into(),
+            client.ip().map(|ip| ip.to_string()).into(),
+            client.label().into(),
         ];
-        let script = match access {
-            None => &self.statements.insert_refresh,
-            Some(access) => {
-                params.extend(self.access_params(access)?);
-                &self.statements.insert_both
+        let opening = if access.is_some() { &self.statements.insert_both } else { &self.statements.insert_refresh };
+        let script = match refresh.fence {
+            None => &opening.free,
+            Some(fence) => {
+                params.push(fence.to_text().into());
+                &opening.fenced
             }
         };
-        self.run(script, &params).await.map(|_| ())
+        if let Some(access) = access {
+            params.resize(12, Value::Null);
+            params.extend(self.access_params(access)?);
+        }
+        let outcome = self.run(script, &params).await?;
+        Ok(if outcome.took_effect() { Opened::Done } else { Opened::Fenced })
     }
 
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
-        let Some(row) = self.find(&self.statements.find_refresh, token).await? else { return Ok(None) };
-        let Some((user, session)) = self.shared(&row) else { return Ok(None) };
-        let (created_at, ends) = times(&row, 3, &[4, 5]);
-        let end = |at: usize| ends.get(at).copied().flatten();
-        Ok(Some(RefreshRecord { user, session, created_at, expires_at: end(0), session_expires_at: end(1) }))
+        Ok(self.find(&self.statements.find_refresh, token).await?.and_then(|row| self.refresh_record(&row)))
+    }
+
+    async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
+        let rows = self.driver.fetch(&self.statements.find_family, &[family.as_str().into()]).await?;
+        Ok(rows.first().and_then(|row| self.refresh_record(row)))
     }
 
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
@@ -193,6 +242,8 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             rotate.expires_at.map(Timestamp::as_micros).into(),
             rotate.session.to_string().into(),
             rotate.session_expires_at.map(Timestamp::as_micros).into(),
+            rotate.family.as_str().into(),
+            rotate.consumed.to_text().into(),
         ];
         let script = match &rotate.access {
             None => &self.statements.rotate,
@@ -220,11 +271,28 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         Ok(self.remove(&self.statements.end_session, &params).await? > 0)
     }
 
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
+    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+        let params = [session.to_string().into(), self.key(owner)?];
+        let rows = self.driver.fetch(&self.statements.find_session, &params).await?;
+        Ok(rows.first().and_then(session_record))
+    }
+
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
         let after = page.after.map(|session| session.to_string()).unwrap_or_default();
         let params = [self.key(user)?, after.into(), i64::from(page.limit).into()];
         let rows = self.driver.fetch(&self.statements.sessions, &params).await?;
-        Ok(rows.iter().filter_map(|row| row.text(0).ok().flatten()?.parse().ok()).collect())
+        Ok(rows.iter().filter_map(session_record).collect())
+    }
+
+    async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
+        for used in used.chunks(NOTED) {
+            let Some(last) = used.last() else { continue };
+            let filled = used.iter().chain(std::iter::repeat(last)).take(NOTED);
+            let params: Vec<Value> =
+                filled.flat_map(|used| [used.session.to_string().into(), used.at.as_micros().into()]).collect();
+            self.run(&self.statements.note_use, &params).await?;
+        }
+        Ok(())
     }
 
     async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
@@ -237,6 +305,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             limit.access_created.into(),
             limit.refresh_created.into(),
             i64::from(limit.rows).into(),
+            limit.fence_used.as_micros().into(),
         ];
         let outcome = self.run(&self.statements.sweep, &params).await?;
         let [refresh, access] = counts(&outcome);
@@ -275,6 +344,24 @@ fn times(row: &Row, created_at: usize, ends: &[usize]) -> (Option<Timestamp>, Ve
         (Ok(created_at), Ok(ends)) => (created_at, ends),
         _ => (None, Vec::new()),
     }
+}
+
+fn session_record(row: &Row) -> Option<SessionRecord> {
+    let moment = |column| row.time(column).ok().flatten();
+    let text = |column| row.text(column).ok().flatten();
+    let mut client = Client::new().with_user_agent(text(6).unwrap_or_default()).with_label(text(8).unwrap_or_default());
+    if let Some(ip) = text(7).and_then(|ip| ip.parse().ok()) {
+        client = client.with_ip(ip);
+    }
+    Some(SessionRecord {
+        id: text(0)?.parse().ok()?,
+        opened_at: moment(1),
+        refreshed_at: moment(2),
+        used_at: moment(3),
+        expires_at: moment(4),
+        session_expires_at: moment(5),
+        client,
+    })
 }
 
 impl<D> fmt::Debug for SqlStore<D> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::error::ConfigError;
-use crate::policy::Lifetimes;
+use crate::policy::{Lifetimes, ReusePolicy, SessionCap};
 use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store::TokenStore;
@@ -25,6 +25,8 @@ pub struct DatabaseTokenStrategyBuilder<S> {
     max_age: Duration,
     refresh_max_age: Duration,
     session_lifetime: SessionLifetime,
+    reuse: ReusePolicy,
+    session_cap: Option<SessionCap>,
     token_bytes: usize,
     legacy_plaintext: bool,
     profile: Profile,
@@ -47,6 +49,8 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
             max_age: Duration::from_hours(1),
             refresh_max_age: Duration::from_hours(30 * 24),
             session_lifetime: SessionLifetime::OfProfile,
+            reuse: ReusePolicy::default(),
+            session_cap: None,
             token_bytes: 32,
             legacy_plaintext: false,
             profile: Profile::default(),
@@ -87,6 +91,18 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
             None => SessionLifetime::Unlimited,
             Some(lifetime) => SessionLifetime::Limited(lifetime),
         };
+        self
+    }
+
+    /// When a refresh token that was exchanged may be presented again; within 10 seconds.
+    pub const fn reuse(mut self, reuse: ReusePolicy) -> Self {
+        self.reuse = reuse;
+        self
+    }
+
+    /// How many sessions a user may have at once; any number.
+    pub const fn session_cap(mut self, cap: Option<SessionCap>) -> Self {
+        self.session_cap = cap;
         self
     }
 
@@ -136,6 +152,8 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
         }
         let mut sessions = Sessions::new(self.store, digests, lifetimes)
             .with_format(self.profile, self.token_bytes)?
+            .with_reuse(self.reuse)
+            .with_cap(self.session_cap)
             .with_clock(self.clock)
             .with_entropy(self.entropy);
         if self.legacy_plaintext {

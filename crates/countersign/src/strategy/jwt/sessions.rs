@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use crate::answer::{Destroyed, IssuedToken, Rotation, SessionId, TokenPair};
 use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
-use crate::store::Page;
+use crate::store::{Page, SessionRecord, TokenStore};
 use crate::strategy::jwt::{JwtStrategy, session_entry};
-use crate::strategy::{Found, RefreshableStrategy, Sessions};
+use crate::strategy::sessions::{evicted, one_too_many};
+use crate::strategy::{Found, Grant, Login, LoginFence, RefreshableStrategy, Rejected, Sessions};
 use crate::token::PlainToken;
-use crate::user::{User, UserId, UserKey, UserManager};
+use crate::user::{User, UserId, UserManager};
 
 /// How many sessions are asked for at once.
 const PAGE: u32 = 100;
@@ -33,7 +34,7 @@ impl<U: User> JwtStrategy<U> {
     ) -> Result<Result<(Found, U), Refusal>, Failure> {
         let found = match self.refreshing()?.find(token).await? {
             Ok(found) => found,
-            Err(refusal) => return Ok(Err(refusal)),
+            Err(rejected) => return Ok(Err(self.refuse(rejected).await?)),
         };
         let Some(id) = U::Id::from_key(found.user().clone()) else { return Ok(Err(Refusal::Subject)) };
         Ok(match users.get(&id).await? {
@@ -50,50 +51,72 @@ impl<U: User> JwtStrategy<U> {
         self.denylist.deny(&session_entry(session), until, now).await
     }
 
-    /// Denies and removes every session of a user, until none is left: those that are opened meanwhile too. Denying
-    /// comes first: a failure in between leaves sessions that can be found again.
-    ///
-    /// A session that is opened between the last look and the last removal, which takes rows without a session, loses
-    /// its refresh token there and then, and its access token by age.
+    /// Overtakes logins that are under way, then denies and removes every session of a user, until none is left. Denying
+    /// comes before removing: a failure in between leaves sessions that can be found again.
     pub(super) async fn end_all(&self, sessions: &Sessions, user: &U::Id) -> Result<u64, Failure> {
         let user = user.to_key();
+        sessions.overtake(&user).await?;
         let mut removed: u64 = 0;
         loop {
             let found = sessions.of_user(&user, Page { after: None, limit: PAGE }).await?;
             if found.is_empty() {
-                return Ok(removed.saturating_add(sessions.invalidate(&user).await?));
+                return Ok(removed.saturating_add(sessions.store().remove_user(&user).await?));
             }
             for session in found {
-                self.deny_session(session).await?;
-                removed = removed.saturating_add(u64::from(sessions.store().end_session(session, &user).await?));
+                self.deny_session(session.id).await?;
+                removed = removed.saturating_add(u64::from(sessions.store().end_session(session.id, &user).await?));
             }
         }
     }
 
-    /// Whether a session is the user's, so that nobody fills the denylist with sessions that aren't theirs.
-    async fn is_session_of(&self, session: SessionId, user: &UserKey) -> Result<bool, Failure> {
-        let mut page = Page { after: None, limit: PAGE };
-        loop {
-            let found = self.refreshing()?.of_user(user, page).await?;
-            if found.contains(&session) {
-                return Ok(true);
-            }
-            match found.iter().max() {
-                Some(last) => page.after = Some(*last),
-                None => return Ok(false),
-            }
+    async fn refuse(&self, rejected: Rejected) -> Result<Refusal, Failure> {
+        if let Some(reuse) = &rejected.reuse {
+            self.deny_session(reuse.session).await?;
+            self.refreshing()?.end_reused(reuse).await?;
         }
+        Ok(rejected.refusal)
+    }
+
+    /// Ends the sessions that are too many beside a new one.
+    async fn keep_cap(&self, grant: &Grant) -> Result<Result<(), Refusal>, Failure> {
+        let sessions = self.refreshing()?;
+        let surplus = match sessions.surplus(grant).await? {
+            Ok(surplus) => surplus,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        for session in surplus {
+            self.deny_session(session).await?;
+            sessions.end(session, &grant.user).await?;
+            evicted(session);
+        }
+        Ok(Ok(()))
     }
 }
 
 #[async_trait]
 impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
-    async fn open_session(&self, user: &U) -> Result<TokenPair, Failure> {
+    async fn login_fence(&self, user: &U::Id) -> Result<LoginFence, Failure> {
+        self.refreshing()?.fence(&user.to_key()).await
+    }
+
+    async fn log_in(&self, user: &U, login: &Login) -> Result<Result<TokenPair, Refusal>, Failure> {
         let sessions = self.refreshing()?;
         let grant = sessions.begin(user.id().to_key())?;
         let access = self.issue(user, Some(grant.session), grant.session_end, grant.issued_at)?;
-        let refresh = sessions.open(&grant).await?;
-        Ok(TokenPair { access, refresh: Some(refresh), issued_at: whole_seconds(grant.issued_at) })
+        let refresh = match sessions.open(&grant, login).await? {
+            Ok(refresh) => refresh,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let pair = TokenPair { access, refresh: Some(refresh), issued_at: whole_seconds(grant.issued_at) };
+        Ok(self.keep_cap(&grant).await?.map(|()| pair))
+    }
+
+    async fn session(&self, session: SessionId, user: &U::Id) -> Result<Option<SessionRecord>, Failure> {
+        self.refreshing()?.get(session, &user.to_key()).await
+    }
+
+    async fn sessions_of(&self, user: &U::Id) -> Result<Vec<SessionRecord>, Failure> {
+        self.refreshing()?.live_sessions(&user.to_key()).await
     }
 
     async fn refresh_session(
@@ -109,7 +132,7 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
         // Signed first: a signature that fails after the exchange would lose the session.
         let access = self.issue(&user, Some(grant.session), grant.session_end, grant.issued_at)?;
         Ok(match self.refreshing()?.rotate(&found).await? {
-            Err(refusal) => Rotation::Refused(refusal),
+            Err(rejected) => Rotation::Refused(self.refuse(rejected).await?),
             Ok(refresh) => {
                 let issued = TokenPair { access, refresh: Some(refresh), issued_at: whole_seconds(grant.issued_at) };
                 Rotation::Rotated { user, issued }
@@ -119,7 +142,10 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
 
     async fn write_refresh_token(&self, user: &U) -> Result<IssuedToken, Failure> {
         let sessions = self.refreshing()?;
-        sessions.open(&sessions.begin(user.id().to_key())?).await
+        let grant = sessions.begin(user.id().to_key())?;
+        let refresh = sessions.open(&grant, &Login::default()).await?.map_err(|_| one_too_many())?;
+        self.keep_cap(&grant).await?.map_err(|_| one_too_many())?;
+        Ok(refresh)
     }
 
     async fn rotate_refresh_token(
@@ -132,7 +158,7 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
             Err(refusal) => return Ok(Rotation::Refused(refusal)),
         };
         Ok(match self.refreshing()?.rotate(&found).await? {
-            Err(refusal) => Rotation::Refused(refusal),
+            Err(rejected) => Rotation::Refused(self.refuse(rejected).await?),
             Ok(issued) => Rotation::Rotated { user, issued },
         })
     }
@@ -147,7 +173,8 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
 
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
         let user = user.to_key();
-        if !self.is_session_of(session, &user).await? {
+        // Nobody fills the denylist with sessions that aren't theirs.
+        if self.refreshing()?.store().find_session(session, &user).await?.is_none() {
             return Ok(Destroyed::AlreadyInvalid);
         }
         self.deny_session(session).await?;

@@ -9,7 +9,7 @@ use super::{RedisTokenStrategy, Tokens};
 use crate::clock::{Clock, SystemClock};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::error::ConfigError;
-use crate::policy::checked;
+use crate::policy::{ReusePolicy, SessionCap, checked};
 use crate::profile::Profile;
 use crate::redis::Redis;
 use crate::secret::Secret;
@@ -29,6 +29,8 @@ pub struct RedisTokenStrategyBuilder<U: User> {
     lifetime: Duration,
     refresh_lifetime: Duration,
     session_lifetime: Option<Duration>,
+    reuse: ReusePolicy,
+    session_cap: Option<SessionCap>,
     token_bytes: usize,
     key_prefix: Option<String>,
     subject_decoder: Option<SubjectDecoder<U>>,
@@ -45,6 +47,8 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
             lifetime: Duration::from_hours(1),
             refresh_lifetime: Duration::from_hours(30 * 24),
             session_lifetime: Some(Duration::from_hours(180 * 24)),
+            reuse: ReusePolicy::default(),
+            session_cap: None,
             token_bytes: 32,
             key_prefix: None,
             subject_decoder: None,
@@ -82,6 +86,18 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
     /// How long a session lives however often it is refreshed; 180 days. `None` takes the limit away.
     pub const fn session_lifetime(mut self, lifetime: Option<Duration>) -> Self {
         self.session_lifetime = lifetime;
+        self
+    }
+
+    /// When a refresh token that was exchanged may be presented again; within 10 seconds.
+    pub const fn reuse(mut self, reuse: ReusePolicy) -> Self {
+        self.reuse = reuse;
+        self
+    }
+
+    /// How many sessions a user may have at once; any number.
+    pub const fn session_cap(mut self, cap: Option<SessionCap>) -> Self {
+        self.session_cap = cap;
         self
     }
 
@@ -147,6 +163,8 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
             .max_age(self.lifetime)
             .refresh_max_age(self.refresh_lifetime)
             .session_lifetime(self.session_lifetime)
+            .reuse(self.reuse)
+            .session_cap(self.session_cap)
             .token_bytes(self.token_bytes)
             .profile(self.profile)
             .clock(self.clock)

@@ -89,7 +89,7 @@ pub(super) async fn other_spellings_are_unknown(ground: Ground) -> Verdict {
     let access = ground.access("known");
     let refresh = ground.refresh("known");
     ground.store.insert_access(&access).await?;
-    ground.store.insert_refresh(&refresh, None).await?;
+    ground.open(&refresh, None).await?;
     let digits = access.digest.as_str().to_owned();
     let near = [digits.to_uppercase(), format!("{digits} "), format!(" {digits}"), digits.replace('a', "á")];
     let odd = ["%", "_", "*", "' OR '1'='1", "\"", "\\", "$1", "?1", "a\nb", "漢字🔑"].map(str::to_owned);

@@ -20,7 +20,7 @@ pub(super) async fn dropped_insert_is_whole_or_nothing(ground: Ground) -> Verdic
         let label = format!("dropped {point}");
         let refresh = ground.opening(&label, session);
         let access = NewAccess { session: Some(session), ..ground.access(&label) };
-        dropped_after(point, ground.store.insert_refresh(&refresh, Some(&access))).await;
+        dropped_after(point, ground.open(&refresh, Some(&access))).await;
         settles(|| async { Ok(ground.has_refresh(&label).await? == ground.has_access(&label).await?) }).await?;
         works(&ground, &format!("after {point}")).await?;
     }
@@ -31,7 +31,7 @@ pub(super) async fn dropped_rotation_is_whole_or_nothing(ground: Ground) -> Verd
     for point in 1..=POINTS {
         let session = session(point)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {point}"));
-        ground.store.insert_refresh(&ground.opening(&old, session), None).await?;
+        ground.open(&ground.opening(&old, session), None).await?;
         dropped_after(point, ground.store.rotate(&ground.rotate(&old, &new, session))).await;
         settles(|| async {
             let done = !ground.has_refresh(&old).await?;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::answer::SessionId;
+use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::{ConfigError, Failure};
 use crate::secret::Secret;
-use crate::store::{NewAccess, NewRefresh, Rotate, TokenStore};
+use crate::store::{Consumed, ConsumedToken, NewAccess, NewRefresh, Opened, Rotate, TokenStore};
 use crate::testing::tokens::ids::user_ids;
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 use crate::token::{Digest, DigestKeyRing, PlainToken, StoredToken};
@@ -65,6 +66,15 @@ impl Ground {
         self.digest(label).into()
     }
 
+    pub(super) fn family(&self, label: &str) -> Digest {
+        self.digest(&format!("the family of {label}"))
+    }
+
+    /// What is remembered of a token that was exchanged an hour later.
+    pub(super) fn consumed(&self, label: &str) -> Consumed {
+        Consumed::default().and(ConsumedToken { digest: self.digest(label), at: minutes(60), salt: [7; 16] })
+    }
+
     /// An access token of the owner, of no session, that ends in 15 minutes.
     pub(super) fn access(&self, label: &str) -> NewAccess {
         NewAccess {
@@ -80,11 +90,14 @@ impl Ground {
     pub(super) fn refresh(&self, label: &str) -> NewRefresh {
         NewRefresh {
             digest: self.digest(label),
+            family: self.family(label),
             user: self.owner.clone(),
             session: None,
             created_at: NOW,
             expires_at: Some(minutes(24 * 60)),
             session_expires_at: None,
+            client: Client::new(),
+            fence: None,
         }
     }
 
@@ -98,6 +111,8 @@ impl Ground {
         Rotate {
             presented: self.token(from),
             successor: self.digest(to),
+            family: self.family(from),
+            consumed: self.consumed(from),
             session,
             created_at: minutes(60),
             expires_at: Some(minutes(25 * 60)),
@@ -109,6 +124,12 @@ impl Ground {
                 ..self.access(to)
             }),
         }
+    }
+
+    /// Records a refresh token that asks for no fence.
+    pub(super) async fn open(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Verdict {
+        let opened = self.store.insert_refresh(refresh, access).await?;
+        same("recording a refresh token that asks for no fence", &opened, &Opened::Done)
     }
 
     pub(super) async fn has_access(&self, label: &str) -> Result<bool, Failure> {

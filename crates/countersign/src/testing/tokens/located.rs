@@ -6,9 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::answer::SessionId;
+use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::store::{
-    AccessRecord, NewAccess, NewRefresh, Page, RefreshRecord, Rotate, Rotated, SweepLimit, Swept, TokenStore,
+    AccessRecord, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionRecord,
+    SweepLimit, Swept, TokenStore, Used,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -18,11 +20,12 @@ pub(super) struct Located<S> {
     inner: S,
     access: Places,
     refresh: Places,
+    families: Places,
 }
 
 impl<S: TokenStore> Located<S> {
     pub(super) fn over(inner: S) -> Self {
-        Self { inner, access: Places::default(), refresh: Places::default() }
+        Self { inner, access: Places::default(), refresh: Places::default(), families: Places::default() }
     }
 
     fn new_access(&self, access: &NewAccess, locator: Option<Locator>) -> NewAccess {
@@ -48,9 +51,18 @@ impl<S: TokenStore> TokenStore for Located<S> {
         self.inner.remove_access(&self.access.of(token), owner).await
     }
 
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<(), Failure> {
+    async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
+        self.inner.fence(user, fresh, now).await
+    }
+
+    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
+        self.inner.raise_fence(user, fence, now).await
+    }
+
+    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
         let locator = self.inner.locator(&refresh.user, refresh.session);
-        let refresh = NewRefresh { digest: self.refresh.record(&refresh.digest, locator), ..refresh.clone() };
+        let digest = self.refresh.record(&refresh.digest, locator);
+        let refresh = NewRefresh { digest, family: self.families.record(&refresh.family, locator), ..refresh.clone() };
         let access = access.map(|access| self.placed_access(access));
         self.inner.insert_refresh(&refresh, access.as_ref()).await
     }
@@ -59,11 +71,16 @@ impl<S: TokenStore> TokenStore for Located<S> {
         self.inner.find_refresh(&self.refresh.of(token)).await
     }
 
+    async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
+        self.inner.find_family(&self.families.at(family)).await
+    }
+
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
         let presented = self.refresh.of(&rotate.presented);
         let place = presented.locator().map(|place| place.with_session(place.session().or(Some(rotate.session))));
         let rotate = Rotate {
             successor: self.refresh.record(&rotate.successor, place),
+            family: self.families.record(&rotate.family, place),
             access: rotate.access.as_ref().map(|access| self.new_access(access, place)),
             presented,
             ..rotate.clone()
@@ -79,8 +96,16 @@ impl<S: TokenStore> TokenStore for Located<S> {
         self.inner.end_session(session, owner).await
     }
 
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionId>, Failure> {
+    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+        self.inner.find_session(session, owner).await
+    }
+
+    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
         self.inner.sessions(user, page).await
+    }
+
+    async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
+        self.inner.note_use(used).await
     }
 
     async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
@@ -117,11 +142,12 @@ impl Places {
     fn of(&self, token: &StoredToken) -> StoredToken {
         match token {
             StoredToken::LegacyPlaintext(_) => token.clone(),
-            StoredToken::Digest(digest) => {
-                let place = self.known().get(digest.as_str()).copied().flatten();
-                digest.clone().located(place).into()
-            }
+            StoredToken::Digest(digest) => self.at(digest).into(),
         }
+    }
+
+    fn at(&self, digest: &Digest) -> Digest {
+        digest.clone().located(self.known().get(digest.as_str()).copied().flatten())
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Option<Locator>>> {

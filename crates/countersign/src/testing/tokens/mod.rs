@@ -2,6 +2,8 @@
 
 mod access;
 mod cancel;
+mod family;
+mod fence;
 mod ground;
 mod ids;
 mod located;
@@ -54,14 +56,22 @@ const CASES: &[Case<Ground>] = cases![
     rotation::without_access,
     rotation::taken_successor_changes_nothing,
     rotation::taken_access_digest_changes_nothing,
+    family::leads_to_the_current_token,
+    family::survives_no_ending,
+    family::of_a_row_without_comes_with_the_successor,
+    fence::stands_until_it_is_raised,
+    fence::lets_nobody_in_who_came_before_it,
     race::has_one_winner,
     race::logout_beside_a_rotation_leaves_nothing,
     race::user_removal_beside_a_rotation_leaves_nothing,
+    race::login_beside_a_logout_everywhere_leaves_nothing,
     sessions::end_takes_every_token,
     sessions::end_asks_for_the_owner,
     sessions::unknown_session_is_a_value,
     sessions::list_those_with_a_refresh_token,
     sessions::come_in_ordered_pages,
+    sessions::tell_of_their_login,
+    sessions::use_is_noted,
     sweep::nothing_to_do_is_a_value,
     cancel::dropped_insert_is_whole_or_nothing,
     cancel::dropped_rotation_is_whole_or_nothing,
@@ -73,6 +83,7 @@ const CASES_WHEN_SWEPT: &[Case<Ground>] = cases![
     sweep::ends_at_the_exact_moment,
     sweep::ages_rows_without_an_end,
     sweep::is_bounded_and_resumable,
+    fence::goes_when_nobody_uses_it,
     race::sweeps_count_each_row_once,
 ];
 
@@ -85,6 +96,7 @@ const CASES_PER_KIND: &[Case<Ground>] = cases![
     users::removal_touches_one_user_alone,
     users::owners_are_told_apart,
     users::sessions_are_the_users_own,
+    fence::is_the_users_own,
 ];
 
 /// Checks an implementation of [`TokenStore`] against every clause of its contract.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::store::{NewAccess, Rotated, SweepLimit};
+use crate::entropy::SystemEntropy;
+use crate::store::{Fence, NewAccess, NewRefresh, Rotated, SweepLimit};
 use crate::testing::case::needs_threads;
 use crate::testing::tokens::ground::{Ground, NOW, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
@@ -19,7 +20,7 @@ pub(super) async fn has_one_winner(ground: Ground) -> Verdict {
     for round in 0..ROUNDS {
         let session = session(round)?;
         let old = format!("old {round}");
-        ground.store.insert_refresh(&ground.opening(&old, session), None).await?;
+        ground.open(&ground.opening(&old, session), None).await?;
         let calls = (0..CALLERS).map(|caller| {
             let (ground, old) = (ground.clone(), old.clone());
             async move {
@@ -64,7 +65,7 @@ async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
         let session = session(round)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {round}"));
         let access = NewAccess { session: Some(session), ..ground.access(&old) };
-        ground.store.insert_refresh(&ground.opening(&old, session), Some(&access)).await?;
+        ground.open(&ground.opening(&old, session), Some(&access)).await?;
         let calls = [true, false].map(|rotates| {
             let (ground, old, new) = (ground.clone(), old.clone(), new.clone());
             async move {
@@ -87,6 +88,34 @@ async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
     Ok(())
 }
 
+/// A login that read the fence before everything was ended is either ended too or never recorded (promise P4).
+pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(ground: Ground) -> Verdict {
+    needs_threads()?;
+    for round in 0..4 * ROUNDS {
+        let fence = ground.store.fence(ground.owner(), Fence::generate(&SystemEntropy)?, NOW).await?;
+        let calls = (0..8).map(|caller| {
+            let (ground, label) = (ground.clone(), format!("login {round} {caller}"));
+            async move {
+                if caller == 0 {
+                    ground.store.raise_fence(ground.owner(), Fence::generate(&SystemEntropy)?, NOW).await?;
+                    ground.store.remove_user(ground.owner()).await?;
+                } else {
+                    let session = session(round * 8 + caller)?;
+                    let access = NewAccess { session: Some(session), ..ground.access(&label) };
+                    let login = NewRefresh { fence: Some(fence), ..ground.opening(&label, session) };
+                    let _either = ground.store.insert_refresh(&login, Some(&access)).await?;
+                }
+                Ok(label)
+            }
+        });
+        for label in at_once(calls).await? {
+            ensure(!ground.has_refresh(&label).await?, "a refresh token of a login survived that was overtaken")?;
+            ensure(!ground.has_access(&label).await?, "an access token of a login survived that was overtaken")?;
+        }
+    }
+    Ok(())
+}
+
 /// Sweepers of several processes share the work: together they remove every expired row, and count each once.
 pub(super) async fn sweeps_count_each_row_once(ground: Ground) -> Verdict {
     needs_threads()?;
@@ -94,7 +123,7 @@ pub(super) async fn sweeps_count_each_row_once(ground: Ground) -> Verdict {
         let expired = NewAccess { expires_at: Some(NOW), ..ground.access(&format!("expired {row}")) };
         ground.store.insert_access(&expired).await?;
     }
-    let limit = SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, rows: 3 };
+    let limit = SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used: NOW, rows: 3 };
     let calls = (0..4).map(|_| {
         let ground = ground.clone();
         async move {

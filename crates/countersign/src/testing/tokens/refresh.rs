@@ -15,7 +15,7 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
     let plain = ground.refresh("plain");
     let aging = NewRefresh { expires_at: None, ..ground.refresh("aging") };
     for refresh in [&full, &plain, &aging] {
-        ground.store.insert_refresh(refresh, None).await?;
+        ground.open(refresh, None).await?;
     }
     for refresh in [&full, &plain, &aging] {
         ground.holds_refresh(refresh).await?;
@@ -25,7 +25,7 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
 
 pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
     ensure(!ground.has_refresh("unknown").await?, "an empty store found a refresh token")?;
-    ground.store.insert_refresh(&ground.refresh("known"), None).await?;
+    ground.open(&ground.refresh("known"), None).await?;
     ensure(!ground.has_refresh("unknown").await?, "a token that was never recorded was found")?;
     let removed = ground.store.remove_refresh(&ground.token("unknown"), None).await?;
     ensure(!removed, "removing an unknown token said that it was there")?;
@@ -41,7 +41,7 @@ pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
         session_expires_at: Some(created_at),
         ..ground.opening("expired", session(1)?)
     };
-    ground.store.insert_refresh(&expired, None).await?;
+    ground.open(&expired, None).await?;
     for _ in 0..3 {
         ground.holds_refresh(&expired).await?;
         ground.store.ping().await?;
@@ -53,7 +53,7 @@ pub(super) async fn comes_with_its_access(ground: Ground) -> Verdict {
     let session = session(1)?;
     let refresh = ground.opening("refresh", session);
     let access = NewAccess { session: Some(session), ..ground.access("access") };
-    ground.store.insert_refresh(&refresh, Some(&access)).await?;
+    ground.open(&refresh, Some(&access)).await?;
     ground.holds_refresh(&refresh).await?;
     ground.holds_access(&access).await
 }
@@ -61,9 +61,9 @@ pub(super) async fn comes_with_its_access(ground: Ground) -> Verdict {
 /// A record is never overwritten, and the access token beside the refused one isn't recorded either.
 pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
     let first = ground.refresh("taken");
-    ground.store.insert_refresh(&first, None).await?;
+    ground.open(&first, None).await?;
     let second = NewRefresh { user: ground.stranger().clone(), ..ground.opening("taken", session(1)?) };
-    let again = ground.store.insert_refresh(&second, Some(&ground.access("beside"))).await;
+    let again = ground.open(&second, Some(&ground.access("beside"))).await;
     ensure(again.is_err(), "a digest was recorded twice")?;
     ground.holds_refresh(&first).await?;
     ensure(!ground.has_access("beside").await?, "the access token beside a refused refresh token was recorded")
@@ -73,7 +73,7 @@ pub(super) async fn taken_access_digest_records_nothing(ground: Ground) -> Verdi
     let first = ground.access("taken");
     ground.store.insert_access(&first).await?;
     let beside = NewAccess { user: ground.stranger().clone(), ..ground.access("taken") };
-    let outcome = ground.store.insert_refresh(&ground.refresh("refresh"), Some(&beside)).await;
+    let outcome = ground.open(&ground.refresh("refresh"), Some(&beside)).await;
     ensure(outcome.is_err(), "a digest was recorded twice")?;
     ground.holds_access(&first).await?;
     ensure(!ground.has_refresh("refresh").await?, "a refresh token was recorded although its access token was not")
@@ -83,7 +83,7 @@ pub(super) async fn taken_access_digest_records_nothing(ground: Ground) -> Verdi
 pub(super) async fn kinds_do_not_mix(ground: Ground) -> Verdict {
     let (access, refresh) = (ground.access("access"), ground.refresh("refresh"));
     ground.store.insert_access(&access).await?;
-    ground.store.insert_refresh(&refresh, None).await?;
+    ground.open(&refresh, None).await?;
     ensure(!ground.has_refresh("access").await?, "an access token is found as a refresh token")?;
     ensure(!ground.has_access("refresh").await?, "a refresh token is found as an access token")?;
     let (access_token, refresh_token) = (ground.token("access"), ground.token("refresh"));
@@ -96,7 +96,7 @@ pub(super) async fn kinds_do_not_mix(ground: Ground) -> Verdict {
     ground.holds_access(&access).await?;
     ground.holds_refresh(&refresh).await?;
     let twin = ground.refresh("access");
-    ground.store.insert_refresh(&twin, None).await?;
+    ground.open(&twin, None).await?;
     same("removing the access token of a pair", &ground.store.remove_access(&access_token, None).await?, &true)?;
     ground.holds_refresh(&twin).await
 }
@@ -104,7 +104,7 @@ pub(super) async fn kinds_do_not_mix(ground: Ground) -> Verdict {
 /// Rows of the original have no session; they can be removed alone, by their owner.
 pub(super) async fn removal_without_session(ground: Ground) -> Verdict {
     for label in ["one", "two"] {
-        ground.store.insert_refresh(&ground.refresh(label), None).await?;
+        ground.open(&ground.refresh(label), None).await?;
     }
     let one = ground.token("one");
     let by_stranger = ground.store.remove_refresh(&one, Some(ground.stranger())).await?;
@@ -119,7 +119,7 @@ pub(super) async fn removal_without_session(ground: Ground) -> Verdict {
 /// A session ends as a whole: its refresh token isn't removed alone, with its access tokens left behind.
 pub(super) async fn removal_leaves_sessions_alone(ground: Ground) -> Verdict {
     let refresh = ground.opening("refresh", session(1)?);
-    ground.store.insert_refresh(&refresh, None).await?;
+    ground.open(&refresh, None).await?;
     let removed = ground.store.remove_refresh(&ground.token("refresh"), Some(ground.owner())).await?;
     ensure(!removed, "the refresh token of a session was removed alone")?;
     ground.holds_refresh(&refresh).await

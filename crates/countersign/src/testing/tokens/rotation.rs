@@ -1,5 +1,6 @@
 //! An exchange of a refresh token for its successor.
 
+use crate::client::Client;
 use crate::store::{NewAccess, NewRefresh, Rotate, Rotated};
 use crate::testing::tokens::ground::{Ground, NOW, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
@@ -8,11 +9,14 @@ use crate::testing::violation::{Verdict, Violation, ensure, same};
 fn successor(ground: &Ground, rotate: &Rotate) -> NewRefresh {
     NewRefresh {
         digest: rotate.successor.clone(),
+        family: rotate.family.clone(),
         user: ground.owner().clone(),
         session: Some(rotate.session),
         created_at: rotate.created_at,
         expires_at: rotate.expires_at,
         session_expires_at: rotate.session_expires_at,
+        client: Client::new(),
+        fence: None,
     }
 }
 
@@ -22,8 +26,8 @@ pub(super) async fn puts_the_successor_in_place(ground: Ground) -> Verdict {
     // It lives on at the time of the exchange: a store may let go of what has ended by then.
     let old_access = NewAccess { session: Some(mine), expires_at: Some(minutes(120)), ..ground.access("old access") };
     let neighbour = NewRefresh { user: ground.stranger().clone(), ..ground.opening("neighbour", other) };
-    ground.store.insert_refresh(&ground.opening("old", mine), Some(&old_access)).await?;
-    ground.store.insert_refresh(&neighbour, None).await?;
+    ground.open(&ground.opening("old", mine), Some(&old_access)).await?;
+    ground.open(&neighbour, None).await?;
     let rotate = ground.rotate("old", "new", mine);
     same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
     ensure(!ground.has_refresh("old").await?, "the token that was exchanged is still there")?;
@@ -37,7 +41,7 @@ pub(super) async fn puts_the_successor_in_place(ground: Ground) -> Verdict {
 
 pub(super) async fn works_once(ground: Ground) -> Verdict {
     let session = session(1)?;
-    ground.store.insert_refresh(&ground.opening("old", session), None).await?;
+    ground.open(&ground.opening("old", session), None).await?;
     let first = ground.rotate("old", "new", session);
     same("rotating", &ground.store.rotate(&first).await?, &Rotated::Done)?;
     let again = ground.store.rotate(&ground.rotate("old", "another", session)).await?;
@@ -52,7 +56,7 @@ pub(super) async fn works_once(ground: Ground) -> Verdict {
 pub(super) async fn of_an_unknown_token_writes_nothing(ground: Ground) -> Verdict {
     let session = session(1)?;
     let other = ground.opening("other", session);
-    ground.store.insert_refresh(&other, None).await?;
+    ground.open(&other, None).await?;
     let rotated = ground.store.rotate(&ground.rotate("unknown", "new", session)).await?;
     same("rotating an unknown token", &rotated, &Rotated::Gone)?;
     ensure(!ground.has_refresh("new").await?, "an unknown token has a successor")?;
@@ -63,7 +67,7 @@ pub(super) async fn of_an_unknown_token_writes_nothing(ground: Ground) -> Verdic
 /// A session that is recorded stays the token's own, whatever the caller believes it to be.
 pub(super) async fn keeps_the_session(ground: Ground) -> Verdict {
     let mine = session(1)?;
-    ground.store.insert_refresh(&ground.opening("old", mine), None).await?;
+    ground.open(&ground.opening("old", mine), None).await?;
     let confused = Rotate { access: None, ..ground.rotate("old", "new", session(2)?) };
     same("rotating", &ground.store.rotate(&confused).await?, &Rotated::Done)?;
     ground.holds_refresh(&NewRefresh { session: Some(mine), ..successor(&ground, &confused) }).await
@@ -71,7 +75,7 @@ pub(super) async fn keeps_the_session(ground: Ground) -> Verdict {
 
 /// Rows of the original have no session; they get one when they are exchanged.
 pub(super) async fn gives_a_session_to_a_token_without(ground: Ground) -> Verdict {
-    ground.store.insert_refresh(&ground.refresh("old"), None).await?;
+    ground.open(&ground.refresh("old"), None).await?;
     let rotate = ground.rotate("old", "new", session(1)?);
     same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
     ground.holds_refresh(&successor(&ground, &rotate)).await
@@ -81,7 +85,7 @@ pub(super) async fn gives_a_session_to_a_token_without(ground: Ground) -> Verdic
 pub(super) async fn never_moves_a_recorded_end(ground: Ground) -> Verdict {
     let session = session(1)?;
     let first = ground.opening("0", session);
-    ground.store.insert_refresh(&first, None).await?;
+    ground.open(&first, None).await?;
     for (from, to, end) in [("0", "1", Some(minutes(10_000))), ("1", "2", Some(minutes(100))), ("2", "3", None)] {
         let rotate = Rotate { session_expires_at: end, ..ground.rotate(from, to, session) };
         same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
@@ -94,7 +98,7 @@ pub(super) async fn never_moves_a_recorded_end(ground: Ground) -> Verdict {
 pub(super) async fn records_a_missing_end(ground: Ground) -> Verdict {
     let session = session(1)?;
     let old = NewRefresh { session_expires_at: None, ..ground.opening("old", session) };
-    ground.store.insert_refresh(&old, None).await?;
+    ground.open(&old, None).await?;
     let without = Rotate { session_expires_at: None, ..ground.rotate("old", "new", session) };
     same("rotating", &ground.store.rotate(&without).await?, &Rotated::Done)?;
     ground.holds_refresh(&successor(&ground, &without)).await?;
@@ -107,7 +111,7 @@ pub(super) async fn records_a_missing_end(ground: Ground) -> Verdict {
 pub(super) async fn does_not_judge(ground: Ground) -> Verdict {
     let session = session(1)?;
     let expired = NewRefresh { expires_at: Some(NOW), ..ground.opening("old", session) };
-    ground.store.insert_refresh(&expired, None).await?;
+    ground.open(&expired, None).await?;
     let rotate = Rotate { expires_at: None, ..ground.rotate("old", "new", session) };
     same("rotating an expired token", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
     ground.holds_refresh(&successor(&ground, &rotate)).await
@@ -115,7 +119,7 @@ pub(super) async fn does_not_judge(ground: Ground) -> Verdict {
 
 pub(super) async fn without_access(ground: Ground) -> Verdict {
     let session = session(1)?;
-    ground.store.insert_refresh(&ground.opening("old", session), None).await?;
+    ground.open(&ground.opening("old", session), None).await?;
     let rotate = Rotate { access: None, ..ground.rotate("old", "new", session) };
     same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
     ground.holds_refresh(&successor(&ground, &rotate)).await?;
@@ -125,8 +129,8 @@ pub(super) async fn without_access(ground: Ground) -> Verdict {
 pub(super) async fn taken_successor_changes_nothing(ground: Ground) -> Verdict {
     let session = session(1)?;
     let (old, taken) = (ground.opening("old", session), ground.refresh("taken"));
-    ground.store.insert_refresh(&old, None).await?;
-    ground.store.insert_refresh(&taken, None).await?;
+    ground.open(&old, None).await?;
+    ground.open(&taken, None).await?;
     refused(&ground, &ground.rotate("old", "taken", session)).await?;
     ground.holds_refresh(&old).await?;
     ground.holds_refresh(&taken).await?;
@@ -136,7 +140,7 @@ pub(super) async fn taken_successor_changes_nothing(ground: Ground) -> Verdict {
 pub(super) async fn taken_access_digest_changes_nothing(ground: Ground) -> Verdict {
     let session = session(1)?;
     let (old, taken) = (ground.opening("old", session), ground.access("new"));
-    ground.store.insert_refresh(&old, None).await?;
+    ground.open(&old, None).await?;
     ground.store.insert_access(&taken).await?;
     refused(&ground, &ground.rotate("old", "new", session)).await?;
     ground.holds_refresh(&old).await?;

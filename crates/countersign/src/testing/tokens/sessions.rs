@@ -1,22 +1,24 @@
 //! What belongs to a session, and lists of sessions.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use crate::answer::SessionId;
-use crate::store::{NewAccess, NewRefresh, Page, Rotated};
-use crate::testing::tokens::ground::{Ground, session};
+use crate::client::Client;
+use crate::store::{NewAccess, NewRefresh, Page, Rotated, SessionRecord, Used};
+use crate::testing::tokens::ground::{Ground, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
 /// Every token of the session goes, those issued before a rotation too, and no other.
 pub(super) async fn end_takes_every_token(ground: Ground) -> Verdict {
     let (mine, other) = (session(1)?, session(2)?);
     let of = |session, label: &str| NewAccess { session: Some(session), ..ground.access(label) };
-    ground.store.insert_refresh(&ground.opening("old", mine), Some(&of(mine, "first"))).await?;
+    ground.open(&ground.opening("old", mine), Some(&of(mine, "first"))).await?;
     same("rotating", &ground.store.rotate(&ground.rotate("old", "new", mine)).await?, &Rotated::Done)?;
     let (others, none, loose) = (of(other, "other"), ground.access("none"), ground.refresh("loose"));
-    ground.store.insert_refresh(&ground.opening("others", other), Some(&others)).await?;
+    ground.open(&ground.opening("others", other), Some(&others)).await?;
     ground.store.insert_access(&none).await?;
-    ground.store.insert_refresh(&loose, None).await?;
+    ground.open(&loose, None).await?;
 
     same("ending a session", &ground.store.end_session(mine, ground.owner()).await?, &true)?;
     ensure(!ground.has_refresh("new").await?, "a refresh token survived the end of its session")?;
@@ -36,7 +38,7 @@ pub(super) async fn end_asks_for_the_owner(ground: Ground) -> Verdict {
     let mine = session(1)?;
     let refresh = ground.opening("refresh", mine);
     let access = NewAccess { session: Some(mine), ..ground.access("access") };
-    ground.store.insert_refresh(&refresh, Some(&access)).await?;
+    ground.open(&refresh, Some(&access)).await?;
     same("ending another user's session", &ground.store.end_session(mine, ground.stranger()).await?, &false)?;
     ground.holds_refresh(&refresh).await?;
     ground.holds_access(&access).await?;
@@ -46,7 +48,7 @@ pub(super) async fn end_asks_for_the_owner(ground: Ground) -> Verdict {
 
 pub(super) async fn unknown_session_is_a_value(ground: Ground) -> Verdict {
     let refresh = ground.opening("refresh", session(1)?);
-    ground.store.insert_refresh(&refresh, None).await?;
+    ground.open(&refresh, None).await?;
     same("ending an unknown session", &ground.store.end_session(session(2)?, ground.owner()).await?, &false)?;
     same("sessions of a user without any", &all(&ground, ground.stranger().clone()).await?, &Vec::new())?;
     ground.holds_refresh(&refresh).await
@@ -57,9 +59,9 @@ pub(super) async fn list_those_with_a_refresh_token(ground: Ground) -> Verdict {
     let (mine, theirs, access_only) = (session(1)?, session(2)?, session(3)?);
     let foreign = NewRefresh { user: ground.stranger().clone(), ..ground.opening("foreign", theirs) };
     let alone = NewAccess { session: Some(access_only), ..ground.access("alone") };
-    ground.store.insert_refresh(&ground.opening("old", mine), None).await?;
-    ground.store.insert_refresh(&foreign, None).await?;
-    ground.store.insert_refresh(&ground.refresh("loose"), None).await?;
+    ground.open(&ground.opening("old", mine), None).await?;
+    ground.open(&foreign, None).await?;
+    ground.open(&ground.refresh("loose"), None).await?;
     ground.store.insert_access(&alone).await?;
     same("the user's sessions", &all(&ground, ground.owner().clone()).await?, &vec![mine])?;
     ground.store.rotate(&ground.rotate("old", "new", mine)).await?;
@@ -74,7 +76,7 @@ pub(super) async fn come_in_ordered_pages(ground: Ground) -> Verdict {
     let mut expected = BTreeSet::new();
     for number in numbers {
         let session = session(number)?;
-        ground.store.insert_refresh(&ground.opening(&format!("token {number}"), session), None).await?;
+        ground.open(&ground.opening(&format!("token {number}"), session), None).await?;
         expected.insert(session);
     }
     let mut seen: Vec<SessionId> = Vec::new();
@@ -83,7 +85,7 @@ pub(super) async fn come_in_ordered_pages(ground: Ground) -> Verdict {
         let page = Page { after: seen.last().copied(), limit: 3 };
         let sessions = ground.store.sessions(ground.owner(), page).await?;
         sizes.push(sessions.len());
-        seen.extend(sessions);
+        seen.extend(sessions.iter().map(|found| found.id));
     }
     same("the sizes of pages of 3", &sizes, &vec![3, 3, 1, 0])?;
     same("the sessions on all pages", &seen, &expected.iter().copied().collect())?;
@@ -95,6 +97,72 @@ pub(super) async fn come_in_ordered_pages(ground: Ground) -> Verdict {
     same("all of them on one page", &all(&ground, ground.owner().clone()).await?.len(), &numbers.len())
 }
 
+/// The login's moment and client stay with a session, and the moment of its latest exchange moves.
+pub(super) async fn tell_of_their_login(ground: Ground) -> Verdict {
+    let mine = session(1)?;
+    let client = Client::new().with_user_agent("Mozilla/5.0 (X11; Linux) – „Ünïcode“ | 1").with_label("Ada's | phone");
+    let client = client.with_ip(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]));
+    let opening = NewRefresh { client: client.clone(), ..ground.opening("old", mine) };
+    ground.open(&opening, None).await?;
+    ground.open(&ground.opening("plain", session(2)?), None).await?;
+    for rotated in [false, true] {
+        let rotate = ground.rotate("old", "new", mine);
+        if rotated {
+            same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
+        }
+        let expected = SessionRecord {
+            id: mine,
+            opened_at: Some(opening.created_at),
+            refreshed_at: Some(if rotated { rotate.created_at } else { opening.created_at }),
+            used_at: None,
+            expires_at: if rotated { rotate.expires_at } else { opening.expires_at },
+            session_expires_at: opening.session_expires_at,
+            client: client.clone(),
+        };
+        let found = ground.store.find_session(mine, ground.owner()).await?;
+        ensure(found.as_ref() == Some(&expected), "a session is not what its login and its exchanges made it")?;
+        let listed = ground.store.sessions(ground.owner(), Page { after: None, limit: 1 }).await?;
+        ensure(listed == [expected], "a list shows a session otherwise than its look-up does")?;
+    }
+    let plain = ground.store.find_session(session(2)?, ground.owner()).await?;
+    ensure(plain.is_some_and(|plain| plain.client == Client::new()), "a login has a client that nobody recorded")?;
+    let strangers = ground.store.find_session(mine, ground.stranger()).await?;
+    ensure(strangers.is_none(), "a session is found for another user")?;
+    ground.store.end_session(mine, ground.owner()).await?;
+    let ended = ground.store.find_session(mine, ground.owner()).await?;
+    ensure(ended.is_none(), "a session is found that has ended")
+}
+
+/// Later moments take the place of earlier ones, for sessions that are there, and nothing else changes.
+pub(super) async fn use_is_noted(ground: Ground) -> Verdict {
+    let numbers = 1..=70;
+    for number in numbers.clone() {
+        ground.open(&ground.opening(&format!("token {number}"), session(number)?), None).await?;
+    }
+    ground.store.note_use(&[]).await?;
+    let used = |number, at| Ok::<_, Violation>(Used { session: session(number)?, user: ground.owner().clone(), at });
+    let mut all = numbers.clone().skip(1).map(|n| used(n, minutes(u64::from(n)))).collect::<Result<Vec<_>, _>>()?;
+    all.push(used(0xff, minutes(1))?);
+    ground.store.note_use(&all).await?;
+    ground.store.note_use(&[used(2, minutes(1))?, used(3, minutes(9))?]).await?;
+    let rotate = ground.rotate("token 4", "new", session(4)?);
+    same("rotating a session in use", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
+    for number in numbers {
+        let expected = match number {
+            1 => None,
+            3 => Some(minutes(9)),
+            number => Some(minutes(u64::from(number))),
+        };
+        let found = ground.store.find_session(session(number)?, ground.owner()).await?;
+        same("when a session was seen in use", &found.map(|found| found.used_at), &Some(expected))?;
+    }
+    ensure(
+        ground.store.find_session(session(0xff)?, ground.owner()).await?.is_none(),
+        "noting its use opened a session",
+    )
+}
+
 async fn all(ground: &Ground, user: crate::user::UserKey) -> Result<Vec<SessionId>, Violation> {
-    Ok(ground.store.sessions(&user, Page { after: None, limit: u32::MAX }).await?)
+    let found = ground.store.sessions(&user, Page { after: None, limit: u32::MAX }).await?;
+    Ok(found.into_iter().map(|found| found.id).collect())
 }

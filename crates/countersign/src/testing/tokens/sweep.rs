@@ -17,7 +17,7 @@ async fn insert(
 ) -> Verdict {
     let access = NewAccess { created_at, expires_at: access_end, ..ground.access(label) };
     let refresh = NewRefresh { created_at, expires_at: refresh_end, ..ground.opening(label, session(1)?) };
-    Ok(ground.store.insert_refresh(&refresh, Some(&access)).await?)
+    ground.open(&refresh, Some(&access)).await
 }
 
 async fn left(ground: &Ground, label: &str) -> Result<(bool, bool), Violation> {
@@ -32,7 +32,7 @@ pub(super) async fn ends_at_the_exact_moment(ground: Ground) -> Verdict {
     insert(&ground, "after", LONG_AGO, Some(after), Some(after)).await?;
     insert(&ground, "access alone", NOW, Some(NOW), Some(after)).await?;
     insert(&ground, "refresh alone", NOW, Some(after), Some(NOW)).await?;
-    let limit = SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, rows: 100 };
+    let limit = SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used: LONG_AGO, rows: 100 };
     let swept = ground.store.sweep(&limit).await?;
     same("what was swept", &swept, &Swept { access: 3, refresh: 3, more: false })?;
     same("ended before", &left(&ground, "before").await?, &(false, false))?;
@@ -55,7 +55,10 @@ pub(super) async fn ages_rows_without_an_end(ground: Ground) -> Verdict {
     }
     let now = minutes(180);
     insert(&ground, "with an end", LONG_AGO, Some(now.saturating_add(TICK)), Some(now.saturating_add(TICK))).await?;
-    let swept = ground.store.sweep(&SweepLimit { now, access_created, refresh_created, rows: 100 }).await?;
+    let swept = ground
+        .store
+        .sweep(&SweepLimit { now, access_created, refresh_created, fence_used: LONG_AGO, rows: 100 })
+        .await?;
     same("what was swept", &swept, &Swept { access: 3, refresh: 1, more: false })?;
     same("created at the refresh cutoff", &left(&ground, "refresh").await?, &(false, false))?;
     same("created a tick after it", &left(&ground, "past refresh").await?, &(false, true))?;
@@ -74,7 +77,8 @@ pub(super) async fn is_bounded_and_resumable(ground: Ground) -> Verdict {
         ground.store.insert_access(&alone).await?;
     }
     insert(&ground, "live", NOW, Some(minutes(1)), Some(minutes(1))).await?;
-    let limit = SweepLimit { now: NOW, access_created: LONG_AGO, refresh_created: LONG_AGO, rows: 2 };
+    let limit =
+        SweepLimit { now: NOW, access_created: LONG_AGO, refresh_created: LONG_AGO, fence_used: LONG_AGO, rows: 2 };
     let (mut access, mut refresh) = (0, 0);
     for _ in 0..20 {
         let swept = ground.store.sweep(&limit).await?;
@@ -96,13 +100,15 @@ pub(super) async fn is_left_to_the_store(ground: Ground) -> Verdict {
     let ended = NewAccess { expires_at: Some(NOW), ..ground.access("ended") };
     ground.store.insert_access(&ended).await?;
     insert(&ground, "live", NOW, Some(minutes(1)), Some(minutes(1))).await?;
-    let limit = SweepLimit { now: minutes(1), access_created: NOW, refresh_created: NOW, rows: 100 };
+    let limit =
+        SweepLimit { now: minutes(1), access_created: NOW, refresh_created: NOW, fence_used: LONG_AGO, rows: 100 };
     same("sweeping", &ground.store.sweep(&limit).await?, &Swept::default())?;
     same("a live token", &left(&ground, "live").await?, &(true, true))
 }
 
 pub(super) async fn nothing_to_do_is_a_value(ground: Ground) -> Verdict {
-    let limit = SweepLimit { now: NOW, access_created: LONG_AGO, refresh_created: LONG_AGO, rows: 10 };
+    let limit =
+        SweepLimit { now: NOW, access_created: LONG_AGO, refresh_created: LONG_AGO, fence_used: LONG_AGO, rows: 10 };
     same("sweeping an empty store", &ground.store.sweep(&limit).await?, &Swept::default())?;
     insert(&ground, "live", NOW, Some(minutes(1)), None).await?;
     same("sweeping live tokens", &ground.store.sweep(&limit).await?, &Swept::default())?;

@@ -34,8 +34,8 @@ async fn everyone(ground: &Ground) -> Result<Vec<Holding>, Violation> {
             ],
         };
         let ([first, second], [with_first, alone]) = (&holding.refresh, &holding.access);
-        ground.store.insert_refresh(first, Some(with_first)).await?;
-        ground.store.insert_refresh(second, None).await?;
+        ground.open(first, Some(with_first)).await?;
+        ground.open(second, None).await?;
         ground.store.insert_access(alone).await?;
         holdings.push(holding);
     }
@@ -115,6 +115,7 @@ pub(super) async fn owners_are_told_apart(ground: Ground) -> Verdict {
 pub(super) async fn sessions_are_the_users_own(ground: Ground) -> Verdict {
     for mine in everyone(&ground).await? {
         let sessions = ground.store.sessions(&mine.user, Page { after: None, limit: 100 }).await?;
+        let sessions: Vec<_> = sessions.iter().map(|found| found.id).collect();
         same("the user's sessions", &sessions, &vec![mine.session]).map_err(|violation| mine.about(&violation))?;
     }
     Ok(())

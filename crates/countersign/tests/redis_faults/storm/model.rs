@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use countersign::redis::Redis;
-use countersign::store::{MemoryStore, NewAccess, NewRefresh, RedisTokenStore, Rotate, Rotated, TokenStore};
+use countersign::store::{Consumed, MemoryStore, NewAccess, NewRefresh, RedisTokenStore, Rotate, Rotated, TokenStore};
 use countersign::{
-    Digest, DigestKeyRing, Locator, PlainToken, Secret, SessionId, StoredToken, SystemEntropy, Timestamp, UserKey,
+    Client, Digest, DigestKeyRing, Locator, PlainToken, Secret, SessionId, StoredToken, SystemEntropy, Timestamp,
+    UserKey,
 };
 
 use super::equal::same;
@@ -140,6 +141,8 @@ impl Model {
         let successor = self.ring.digest(&PlainToken::new(format!("{}.{}", place.to_text(), self.now.as_micros())));
         let rotate = Rotate {
             presented: presented.digest.into(),
+            family: self.digest(place, "family"),
+            consumed: Consumed::default(),
             successor: successor.clone(),
             session,
             created_at: self.now,
@@ -235,6 +238,9 @@ impl Model {
     fn new_refresh(&self, user: usize, place: Locator, label: &str, ends: bool) -> NewRefresh {
         NewRefresh {
             digest: self.digest(place, label),
+            family: self.digest(place, "family"),
+            client: Client::new(),
+            fence: None,
             user: self.users[user].clone(),
             session: place.session(),
             created_at: self.now,

@@ -1,0 +1,125 @@
+//! What a session's record keeps of the refresh tokens that it had: enough to answer a retry, and never a token.
+
+use data_encoding::HEXLOWER;
+
+use crate::clock::Timestamp;
+use crate::token::Digest;
+
+/// The random bytes that a successor is derived with, beside the text of the token that it replaces.
+pub type Salt = [u8; 16];
+
+/// A refresh token that was exchanged for its successor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumedToken {
+    /// Its digest.
+    pub digest: Digest,
+    /// When it was exchanged.
+    pub at: Timestamp,
+    /// What its successor was derived with. No secret: without the token's text it yields nothing.
+    pub salt: Salt,
+}
+
+/// The tokens of a session that were exchanged last, the latest at the end: at most [`MOST`](Self::MOST).
+///
+/// ```
+/// use countersign::store::{Consumed, ConsumedToken};
+/// use countersign::{DigestKeyRing, PlainToken, Secret, SystemEntropy, Timestamp};
+///
+/// let digests = DigestKeyRing::new("2026-11", &Secret::generate(&SystemEntropy)?)?;
+/// let digest = digests.digest(&PlainToken::new("csr_wZ5…"));
+/// let consumed = Consumed::default().and(ConsumedToken { digest, at: Timestamp::from_micros(7), salt: [0; 16] });
+/// assert_eq!(Consumed::parse(&consumed.to_text()), Some(consumed));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consumed(Vec<ConsumedToken>);
+
+impl Consumed {
+    /// The most that is kept.
+    pub const MOST: usize = 8;
+
+    /// The longest [`to_text`](Self::to_text), in bytes.
+    pub const MAX_LENGTH: usize = Self::MOST * 120;
+
+    /// The tokens.
+    pub fn tokens(&self) -> &[ConsumedToken] {
+        &self.0
+    }
+
+    /// Those that were exchanged after `moment`.
+    #[must_use]
+    pub fn since(mut self, moment: Timestamp) -> Self {
+        self.0.retain(|token| token.at > moment);
+        self
+    }
+
+    /// These and `token`, without the first when there are too many.
+    #[must_use]
+    pub fn and(mut self, token: ConsumedToken) -> Self {
+        if self.0.len() >= Self::MOST {
+            self.0.drain(..=self.0.len() - Self::MOST);
+        }
+        self.0.push(token);
+        self
+    }
+
+    /// As stores keep it: `microseconds:salt:digest` for each, with a comma between them.
+    pub fn to_text(&self) -> String {
+        let token = |token: &ConsumedToken| {
+            format!("{}:{}:{}", token.at.as_micros(), HEXLOWER.encode(&token.salt), token.digest.as_str())
+        };
+        self.0.iter().map(token).collect::<Vec<_>>().join(",")
+    }
+
+    /// Reads [`to_text`](Self::to_text) back; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::default());
+        }
+        let tokens: Option<Vec<_>> = text.split(',').map(parse_token).collect();
+        tokens.filter(|tokens| tokens.len() <= Self::MOST).map(Self)
+    }
+}
+
+fn parse_token(text: &str) -> Option<ConsumedToken> {
+    let mut parts = text.split(':');
+    let at = Timestamp::from_micros(parts.next()?.parse().ok()?);
+    let salt = HEXLOWER.decode(parts.next()?.as_bytes()).ok()?.try_into().ok()?;
+    let digest = Digest::parse(parts.next()?)?;
+    parts.next().is_none().then_some(ConsumedToken { digest, at, salt })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn token(at: i64) -> ConsumedToken {
+        ConsumedToken {
+            digest: Digest::parse(&"0f".repeat(32)).unwrap(),
+            at: Timestamp::from_micros(at),
+            salt: [u8::try_from(at.rem_euclid(256)).unwrap(); 16],
+        }
+    }
+
+    #[test]
+    fn keeps_the_last() {
+        let all = (0..20).fold(Consumed::default(), |consumed, at| consumed.and(token(at)));
+        let kept: Vec<_> = all.tokens().iter().map(|token| token.at.as_micros()).collect();
+        assert_eq!(kept, (12..20).collect::<Vec<_>>());
+        assert_eq!(all.since(Timestamp::from_micros(17)).tokens(), [token(18), token(19)]);
+        let longest = (0..8).fold(Consumed::default(), |consumed, at| consumed.and(token(i64::MIN + at)));
+        assert!(longest.to_text().len() <= Consumed::MAX_LENGTH);
+        assert_eq!(Consumed::parse(&longest.to_text()), Some(longest));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(text in "[0-9a-f:,-]{0,200}") {
+            if let Some(consumed) = Consumed::parse(&text) {
+                prop_assert_eq!(Consumed::parse(&consumed.to_text()), Some(consumed));
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Making tokens and their records.
+
+use crate::answer::{IssuedToken, SessionId};
+use crate::client::Client;
+use crate::clock::Timestamp;
+use crate::error::Failure;
+use crate::profile::Profile;
+use crate::store::{NewAccess, NewRefresh, TokenStore};
+use crate::strategy::sessions::{Grant, Sessions};
+use crate::token::{Digest, Family, Locator, PlainToken, TokenKind};
+use crate::user::UserKey;
+
+impl<S: TokenStore> Sessions<S> {
+    pub(super) fn first_refresh(&self, grant: &Grant) -> Result<(IssuedToken, NewRefresh), Failure> {
+        let token = self.format.generate(TokenKind::Refresh, grant.locator, &*self.entropy)?;
+        self.new_refresh(grant, token)
+    }
+
+    pub(super) fn first_access(&self, grant: &Grant) -> Result<(IssuedToken, NewAccess), Failure> {
+        let token = self.format.generate(TokenKind::Access, grant.locator, &*self.entropy)?;
+        Ok(self.new_access(grant, token))
+    }
+
+    /// An access token of `user` that belongs to no session, and its record.
+    pub(in crate::strategy) fn loose_access(&self, user: &UserKey) -> Result<(IssuedToken, NewAccess), Failure> {
+        let token = self.format.generate(TokenKind::Access, self.store.locator(user, None), &*self.entropy)?;
+        Ok(self.access_record(token, user, None, self.now()))
+    }
+
+    pub(super) fn new_refresh(&self, grant: &Grant, token: PlainToken) -> Result<(IssuedToken, NewRefresh), Failure> {
+        let expires_at = self.lifetimes.refresh_end(grant.issued_at, grant.session_end);
+        let record = NewRefresh {
+            digest: self.digests.digest(&token),
+            family: self.family(&token)?,
+            user: grant.user.clone(),
+            session: Some(grant.session),
+            created_at: grant.issued_at,
+            expires_at: self.stored_end(expires_at, grant.issued_at.saturating_add(self.lifetimes.refresh())),
+            session_expires_at: grant.session_end,
+            client: Client::new(),
+            fence: None,
+        };
+        Ok((IssuedToken { token, issued_at: grant.issued_at, expires_at, session_id: Some(grant.session) }, record))
+    }
+
+    pub(super) fn new_access(&self, grant: &Grant, token: PlainToken) -> (IssuedToken, NewAccess) {
+        let session = (grant.session, grant.session_end);
+        self.access_record(token, &grant.user, Some(session), grant.issued_at)
+    }
+
+    fn access_record(
+        &self,
+        token: PlainToken,
+        user: &UserKey,
+        session: Option<(SessionId, Option<Timestamp>)>,
+        issued_at: Timestamp,
+    ) -> (IssuedToken, NewAccess) {
+        let (session, session_end) = session.map_or((None, None), |(session, end)| (Some(session), end));
+        let expires_at = self.lifetimes.access_end(issued_at, session_end);
+        let record = NewAccess {
+            digest: self.digests.digest(&token),
+            user: user.clone(),
+            session,
+            created_at: issued_at,
+            expires_at: self.stored_end(expires_at, issued_at.saturating_add(self.lifetimes.access())),
+        };
+        (IssuedToken { token, issued_at, expires_at, session_id: session }, record)
+    }
+
+    /// The original stores no end: its rows age by `created_at`, so that a changed setting ages them anew. We leave it
+    /// out as well where the age alone gives the same end.
+    fn stored_end(&self, end: Timestamp, by_age: Timestamp) -> Option<Timestamp> {
+        (self.profile == Profile::Countersign || end != by_age).then_some(end)
+    }
+
+    /// The digest that a token's family is stored under.
+    fn family(&self, token: &PlainToken) -> Result<Digest, Failure> {
+        let locator = Locator::of(token.expose());
+        let found = self.digests.families(&Family::of(token), locator).next();
+        found.ok_or_else(|| Failure::internal("sessions", "the ring has no key"))
+    }
+}

@@ -1,0 +1,161 @@
+//! What the refresh tokens of a session have in common, and how one follows from another (docs/SESSIONS.md).
+
+use std::fmt;
+
+use data_encoding::BASE64URL_NOPAD;
+use hmac::{Hmac, Mac};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::token::digest::DigestKey;
+use crate::token::{Digest, DigestKeyRing, Locator, PlainToken, TokenFormat, TokenKind};
+
+/// The bytes with which every refresh token of a session begins. Who shows them once held a token of that session.
+#[derive(Clone)]
+pub(crate) struct Family(Zeroizing<[u8; Self::BYTES]>);
+
+impl Family {
+    pub(crate) const BYTES: usize = 16;
+
+    /// The family of any text. One that isn't of the form of our refresh tokens, as an earlier system's may be, founds a
+    /// family of its own.
+    pub(crate) fn of(token: &PlainToken) -> Self {
+        let random = TokenFormat::random_part(TokenKind::Refresh, token.expose());
+        let decoded = Zeroizing::new(BASE64URL_NOPAD.decode(random.as_bytes()).unwrap_or_default());
+        let of_our_form = decoded.len() >= 2 * Self::BYTES;
+        match decoded.first_chunk() {
+            Some(bytes) if of_our_form => Self(Zeroizing::new(*bytes)),
+            _ => {
+                let hash: [u8; 32] = Sha256::digest(token.expose()).into();
+                Self(Zeroizing::new(hash.first_chunk().copied().unwrap_or_default()))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Family(..)")
+    }
+}
+
+impl DigestKeyRing {
+    /// Every digest that a family may be stored under, the active key's first, for a text that lies at this place.
+    pub(crate) fn families<'a>(
+        &'a self,
+        family: &'a Family,
+        locator: Option<Locator>,
+    ) -> impl Iterator<Item = Digest> + Send + 'a {
+        self.keys().map(move |key| {
+            let bytes = key.families.clone().chain_update(*family.0).finalize().into_bytes();
+            Digest::of(&bytes.into(), locator)
+        })
+    }
+
+    /// What may succeed `presented`, once for each key, the active one's first.
+    pub(crate) fn successors<'a>(
+        &'a self,
+        salt: &'a [u8; 16],
+        presented: &'a PlainToken,
+    ) -> impl Iterator<Item = Successor> + Send + 'a {
+        self.keys().map(move |key: &DigestKey| {
+            let text = key.successors.clone().chain_update(salt).chain_update(presented.expose());
+            Successor { family: Family::of(presented), mac: text }
+        })
+    }
+}
+
+/// What follows on a refresh token: whoever shows the token's text gets the same again, as long as the salt is the same;
+/// nobody else gets it.
+pub(crate) struct Successor {
+    family: Family,
+    mac: Hmac<Sha256>,
+}
+
+impl Successor {
+    /// The token of `kind` at this place.
+    pub(crate) fn token(&self, format: &TokenFormat, kind: TokenKind, locator: Option<Locator>) -> PlainToken {
+        let mut bytes = Zeroizing::new(vec![0; format.bytes_of(kind)]);
+        let own = match kind {
+            TokenKind::Access => &mut bytes[..],
+            TokenKind::Refresh => match bytes.split_first_chunk_mut() {
+                None => &mut [],
+                Some((family, own)) => {
+                    *family = *self.family.0;
+                    own
+                }
+            },
+        };
+        for (number, block) in (0_u8..).zip(own.chunks_mut(32)) {
+            let kind = if kind == TokenKind::Access { b'a' } else { b'r' };
+            let derived: [u8; 32] = self.mac.clone().chain_update([kind, number]).finalize().into_bytes().into();
+            for (to, from) in block.iter_mut().zip(derived) {
+                *to = from;
+            }
+        }
+        format.spell(kind, locator, &bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SystemEntropy;
+    use crate::profile::Profile;
+    use crate::secret::Secret;
+
+    fn ring(secret: &str) -> DigestKeyRing {
+        DigestKeyRing::new("k", &Secret::new("token_hash_secret", secret).unwrap()).unwrap()
+    }
+
+    fn only<T>(mut all: impl Iterator<Item = T>) -> T {
+        all.next().unwrap()
+    }
+
+    #[test]
+    fn a_successor_is_of_the_same_family_and_of_the_text_alone() {
+        let ours = ring("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc");
+        for (profile, bytes) in [(Profile::Countersign, 32), (Profile::LitestarAuth, 16), (Profile::Countersign, 128)] {
+            let format = TokenFormat::new(profile, bytes).unwrap();
+            let first = format.generate(TokenKind::Refresh, None, &SystemEntropy).unwrap();
+            let next = |ring: &DigestKeyRing, salt, token: &PlainToken, kind| {
+                only(ring.successors(&salt, token)).token(&format, kind, None)
+            };
+            let second = next(&ours, [1; 16], &first, TokenKind::Refresh);
+            assert_eq!(format.check(TokenKind::Refresh, &second), Ok(()));
+            assert_eq!(second.expose().len(), first.expose().len());
+            assert_eq!(*Family::of(&second).0, *Family::of(&first).0);
+            assert_eq!(next(&ours, [1; 16], &first, TokenKind::Refresh), second);
+            let access = next(&ours, [1; 16], &first, TokenKind::Access);
+            assert_eq!(format.check(TokenKind::Access, &access), Ok(()));
+            let other_salt = next(&ours, [2; 16], &first, TokenKind::Refresh);
+            let other_secret = next(&ring("another-secret-of-thirty-two-or-more"), [1; 16], &first, TokenKind::Refresh);
+            let other_token = next(&ours, [1; 16], &second, TokenKind::Refresh);
+            let all = [first, second, other_salt, other_secret, other_token];
+            let different: std::collections::HashSet<_> = all.iter().map(PlainToken::expose).collect();
+            assert_eq!(different.len(), all.len());
+        }
+    }
+
+    #[test]
+    fn long_tokens_do_not_repeat_themselves() {
+        let format = TokenFormat::new(Profile::LitestarAuth, 128).unwrap();
+        let first = format.generate(TokenKind::Refresh, None, &SystemEntropy).unwrap();
+        let second = only(ring("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").successors(&[0; 16], &first));
+        let bytes =
+            BASE64URL_NOPAD.decode(second.token(&format, TokenKind::Refresh, None).expose().as_bytes()).unwrap();
+        let blocks: std::collections::HashSet<_> = bytes.chunks(16).collect();
+        assert_eq!(blocks.len(), 8);
+    }
+
+    #[test]
+    fn families_are_told_apart() {
+        let ours = ring("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc");
+        let digest = |text: &str| only(ours.families(&Family::of(&PlainToken::new(text)), None));
+        let texts = ["", "a", "legacy-token", &"A".repeat(42), &"A".repeat(43), &"B".repeat(43), "csr_", "csr_é", "."];
+        for (at, text) in texts.iter().enumerate() {
+            assert!(texts.iter().skip(at + 1).all(|other| digest(text) != digest(other)), "{text}");
+        }
+        assert!(digest("a") != ours.digest(&PlainToken::new("a")));
+    }
+}

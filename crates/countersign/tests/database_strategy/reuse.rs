@@ -1,0 +1,208 @@
+//! Refresh tokens that are presented more than once (promises P1 to P4; docs/SESSIONS.md).
+
+use std::time::Duration;
+
+use countersign::store::TokenStore;
+use countersign::strategy::{Login, ReuseCause};
+use countersign::{
+    Client, PlainToken, Profile, RefreshableStrategy, Refusal, ReusePolicy, Strategy, TokenPair, UserId,
+};
+
+use crate::ground::{ACCESS, GRACE, Ground, Member, PROFILES, TICK, Tokens, refresh_of};
+use crate::log;
+
+/// The events of reuse that `act` causes.
+async fn reported<T>(act: impl Future<Output = T>) -> (T, Vec<String>) {
+    log::listen();
+    let before = log::of_this_thread().len();
+    let outcome = act.await;
+    let lines = log::of_this_thread().split_off(before);
+    (outcome, lines.into_iter().filter(|line| line.contains(r#"event="refresh_token_reused""#)).collect())
+}
+
+fn says(event: &str, cause: ReuseCause, outcome: &str) -> bool {
+    event.contains(&format!(r#"cause="{cause}""#)) && event.contains(&format!(r#"outcome="{outcome}""#))
+}
+
+/// A stale token ends the session whose live pair this is, with one event.
+async fn ends_the_session(ground: &Ground, tokens: &Tokens, stale: &PlainToken, live: &TokenPair, cause: ReuseCause) {
+    let (refused, events) = reported(async {
+        let refused = ground.refresh(tokens, stale).await;
+        assert_eq!(ground.refresh(tokens, stale).await.unwrap_err(), Refusal::Unknown);
+        refused
+    })
+    .await;
+    assert_eq!(refused.unwrap_err(), Refusal::Reused);
+    assert_eq!(ground.refresh(tokens, refresh_of(live)).await.unwrap_err(), Refusal::Unknown);
+    assert_eq!(ground.read(tokens, &live.access.token).await, Err(Refusal::Unknown));
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(says(&events[0], cause, "session_ended"), "{events:?}");
+    assert!(events[0].contains(&live.access.session_id.unwrap().to_string()), "{events:?}");
+}
+
+/// P2: a lost answer, and a second tab, get the very same tokens, and nothing is written for them.
+pub(crate) async fn a_retry_gets_the_same_again(ground: &Ground) {
+    for profile in PROFILES {
+        let tokens = ground.tokens(profile);
+        let first = tokens.open_session(&ground.alice).await.unwrap();
+        ground.clock.advance(ACCESS);
+        let second = ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
+        let (_, writes) = ground.store.counts();
+        ground.clock.advance(GRACE - TICK);
+        for _ in 0..3 {
+            let again = ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
+            assert!(again.access.token == second.access.token && refresh_of(&again) == refresh_of(&second));
+            let times = |pair: &TokenPair| {
+                let refresh = pair.refresh.as_ref().unwrap();
+                (pair.issued_at, pair.access.expires_at, refresh.issued_at, refresh.expires_at)
+            };
+            assert_eq!(times(&again), times(&second));
+            assert_eq!(again.access.session_id, first.access.session_id);
+            let (_, alone) = ground.rotate(&tokens, refresh_of(&first)).await.unwrap();
+            assert!(&alone.token == refresh_of(&second));
+        }
+        assert_eq!(ground.store.counts().1, writes, "nothing is written");
+        assert_eq!(ground.read(&tokens, &second.access.token).await, Ok(ground.alice.id));
+        let third = ground.refresh(&tokens, refresh_of(&second)).await.unwrap();
+        assert!(refresh_of(&third) != refresh_of(&second));
+        ground.clear(&ground.alice).await;
+    }
+}
+
+/// P1 and P2: two callers who both found a token good before either exchanged it get one successor.
+pub(crate) async fn a_second_tab_gets_the_same(ground: &Ground) {
+    let tokens = ground.tokens(Profile::Countersign);
+    let contested = tokens.write_refresh_token(&ground.alice).await.unwrap().token;
+    let sessions = tokens.sessions();
+    let [one, other] = [sessions.find(&contested).await, sessions.find(&contested).await].map(|f| f.unwrap().unwrap());
+    let ((winner, loser), events) = reported(async {
+        let winner = sessions.rotate_with_access(&one).await.unwrap().unwrap();
+        (winner, sessions.rotate_with_access(&other).await.unwrap().unwrap())
+    })
+    .await;
+    assert!(winner.access.token == loser.access.token && refresh_of(&winner) == refresh_of(&loser));
+    assert_eq!(events.len(), 1);
+    assert!(says(&events[0], ReuseCause::SecondTab, "answered_again"), "{events:?}");
+    assert_eq!(ground.sessions(&ground.alice).await.len(), 1);
+}
+
+/// P3: when the window has passed, to the tick.
+pub(crate) async fn a_late_retry_is_theft(ground: &Ground) {
+    for profile in PROFILES {
+        let tokens = ground.tokens(profile);
+        let first = tokens.open_session(&ground.alice).await.unwrap();
+        let other = tokens.open_session(&ground.alice).await.unwrap();
+        let second = ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
+        ground.clock.advance(GRACE);
+        ends_the_session(ground, &tokens, refresh_of(&first), &second, ReuseCause::LongStale).await;
+        assert_eq!(ground.read(&tokens, &first.access.token).await, Err(Refusal::Unknown));
+        assert!(ground.refresh(&tokens, refresh_of(&other)).await.is_ok(), "another session goes on");
+        ground.clear(&ground.alice).await;
+    }
+}
+
+/// P3: once the successor has been used, its predecessors are theft at once, however old they are.
+pub(crate) async fn every_generation_is_recognised(ground: &Ground) {
+    for profile in PROFILES {
+        for stolen in [0, 1, 11, 17] {
+            let tokens = ground.tokens(profile);
+            let mut chain = vec![tokens.open_session(&ground.alice).await.unwrap()];
+            for _ in 0..19 {
+                let next = ground.refresh(&tokens, refresh_of(chain.last().unwrap())).await.unwrap();
+                chain.push(next);
+            }
+            let live = chain.pop().unwrap();
+            let cause = ReuseCause::AfterConfirmation;
+            ends_the_session(ground, &tokens, refresh_of(&chain[stolen]), &live, cause).await;
+        }
+    }
+}
+
+/// With a window of nothing, the second presentation is theft.
+pub(crate) async fn strict_forgives_nothing(ground: &Ground) {
+    let tokens = ground.builder(Profile::Countersign).reuse(ReusePolicy::strict()).build().unwrap();
+    let first = tokens.open_session(&ground.alice).await.unwrap();
+    let second = ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
+    ends_the_session(ground, &tokens, refresh_of(&first), &second, ReuseCause::LongStale).await;
+}
+
+/// Kept open, the window lets a burst of exchanges be repeated, each to its own successor; and closes with time.
+pub(crate) async fn a_window_may_stay_open(ground: &Ground) {
+    let reuse = ReusePolicy::new(GRACE).unwrap().without_close_on_use();
+    let tokens = ground.builder(Profile::Countersign).reuse(reuse).build().unwrap();
+    let mut chain = vec![tokens.open_session(&ground.alice).await.unwrap()];
+    for _ in 0..6 {
+        ground.clock.advance(GRACE / 10);
+        chain.push(ground.refresh(&tokens, refresh_of(chain.last().unwrap())).await.unwrap());
+    }
+    for pair in chain.windows(2) {
+        let again = ground.refresh(&tokens, refresh_of(&pair[0])).await.unwrap();
+        assert!(refresh_of(&again) == refresh_of(&pair[1]) && again.access.token == pair[1].access.token);
+    }
+    ground.clock.advance(GRACE / 2);
+    let (first, live) = (refresh_of(&chain[0]), chain.last().unwrap());
+    ends_the_session(ground, &tokens, first, live, ReuseCause::AfterConfirmation).await;
+}
+
+/// Whoever never held a token of a session can't end it: not with its id, nor with a guess at the rest of a token.
+pub(crate) async fn only_holders_are_taken_for_thieves(ground: &Ground) {
+    let tokens = ground.tokens(Profile::LitestarAuth);
+    let pair = tokens.open_session(&ground.alice).await.unwrap();
+    let refresh = refresh_of(&pair).expose();
+    let place = refresh.rfind('.').map_or(0, |dot| dot + 1);
+    let (head, random) = refresh.split_at(place);
+    let half = random.len() / 2;
+    let guesses = [
+        format!("{head}{}", "A".repeat(random.len())),
+        format!("{head}{}{}", "A".repeat(half), &random[half..]),
+        format!("{head}{}", &random[half..]),
+        head.to_owned(),
+    ];
+    for guess in guesses {
+        assert_eq!(ground.refresh(&tokens, &PlainToken::new(guess)).await.unwrap_err(), Refusal::Unknown);
+    }
+    assert!(ground.refresh(&tokens, refresh_of(&pair)).await.is_ok());
+}
+
+/// A consumed token ends its session at logout too: a tab that missed the exchange can still log out.
+pub(crate) async fn a_stale_token_logs_out(ground: &Ground) {
+    let tokens = ground.tokens(Profile::Countersign);
+    let first = tokens.open_session(&ground.alice).await.unwrap();
+    let second = ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
+    let third = ground.refresh(&tokens, refresh_of(&second)).await.unwrap();
+    assert_eq!(tokens.sessions().end_of(refresh_of(&first)).await.unwrap(), countersign::Destroyed::Revoked);
+    assert_eq!(ground.refresh(&tokens, refresh_of(&third)).await.unwrap_err(), Refusal::Unknown);
+    assert_eq!(ground.read(&tokens, &third.access.token).await, Err(Refusal::Unknown));
+}
+
+/// A host whose clock is behind the one that exchanged a token forgives within the window, and no longer.
+pub(crate) async fn clocks_may_differ(ground: &Ground) {
+    let tokens = ground.tokens(Profile::Countersign);
+    let first = tokens.open_session(&ground.alice).await.unwrap();
+    ground.clock.advance(Duration::from_secs(5));
+    let second = ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
+    ground.clock.set(first.issued_at);
+    let again = ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
+    assert!(refresh_of(&again) == refresh_of(&second));
+}
+
+/// P4: a login that read its fence before everything was ended isn't recorded, nor is one that took for ever.
+pub(crate) async fn an_overtaken_login_is_refused(ground: &Ground) {
+    let tokens = ground.tokens(Profile::Countersign);
+    let login = async || {
+        let fence = RefreshableStrategy::<Member>::login_fence(&tokens, &ground.alice.id).await.unwrap();
+        Login::from(Client::new()).behind(fence)
+    };
+    let before = login().await;
+    assert!(tokens.log_in(&ground.alice, &before).await.unwrap().is_ok(), "nobody overtook it");
+    Strategy::<Member>::invalidate_all(&tokens, &ground.alice.id).await.unwrap();
+    assert_eq!(tokens.log_in(&ground.alice, &before).await.unwrap().unwrap_err(), Refusal::Overtaken);
+    assert!(ground.sessions(&ground.alice).await.is_empty());
+    let slow = login().await;
+    assert!(tokens.log_in(&ground.alice, &slow).await.unwrap().is_ok(), "one that begins afterwards works");
+    ground.clock.advance(Duration::from_mins(5) + TICK);
+    assert_eq!(tokens.log_in(&ground.alice, &slow).await.unwrap().unwrap_err(), Refusal::Overtaken);
+    assert_eq!(ground.store.sessions(&ground.alice.id.to_key(), ALL).await.unwrap().len(), 1);
+}
+
+const ALL: countersign::store::Page = countersign::store::Page { after: None, limit: 100 };
