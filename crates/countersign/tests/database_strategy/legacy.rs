@@ -54,9 +54,12 @@ pub(crate) async fn a_plaintext_refresh_token_becomes_a_digest(ground: &Ground) 
     let tokens = accepting(ground);
     let next = ground.refresh(&tokens, &refresh()).await.unwrap();
     assert_eq!(ground.column_of_tokens("refresh_token").await, [digest(refresh_of(&next)).as_str()]);
+    let again = ground.refresh(&tokens, &refresh()).await.unwrap();
+    assert!(refresh_of(&again) == refresh_of(&next), "a lost answer is told again");
+    let switched_off = ground.tokens(Profile::LitestarAuth);
+    let third = ground.refresh(&switched_off, refresh_of(&next)).await.unwrap();
     assert!(ground.refresh(&tokens, &refresh()).await.is_err(), "the old text is spent");
-    let strict = ground.tokens(Profile::LitestarAuth);
-    assert!(ground.refresh(&strict, refresh_of(&next)).await.is_ok(), "the successor needs no switch");
+    assert!(ground.refresh(&tokens, refresh_of(&third)).await.is_err(), "and was reused");
 }
 
 /// Conformance case 063.

@@ -35,7 +35,8 @@ pub(crate) async fn token_bytes_are_as_configured(ground: &Ground) {
     for (bytes, length) in [(16, 22), (24, 32), (32, 43), (128, 171)] {
         let tokens = ground.builder(Profile::LitestarAuth).token_bytes(bytes).build().unwrap();
         let pair = tokens.open_session(&ground.alice).await.unwrap();
-        assert_eq!((pair.access.token.expose().len(), refresh_of(&pair).expose().len()), (length, length));
+        assert_eq!(pair.access.token.expose().len(), length);
+        assert_eq!(refresh_of(&pair).expose().len(), length.max(43), "half of a refresh token is its family's");
         assert_eq!(ground.read(&tokens, &pair.access.token).await, Ok(ground.alice.id));
     }
 }

@@ -33,7 +33,10 @@ async fn login_refresh_logout() {
     assert_ne!(first, second);
     assert_eq!(app.get("/me", &[("cookie", &second)]).await.body, "member 1");
 
-    let again = app.post("/auth/cookie/refresh", &[("cookie", &first), SAME_ORIGIN], "").await;
+    let retry = app.post("/auth/cookie/refresh", &[("cookie", &first), SAME_ORIGIN], "").await;
+    assert_eq!(jar(&retry), second, "another tab, or a lost answer");
+    let unknown = first.replace("csr_", "csr_A");
+    let again = app.post("/auth/cookie/refresh", &[("cookie", &unknown), SAME_ORIGIN], "").await;
     again.is_problem(401, "REFRESH_TOKEN_INVALID", Some(r#"Bearer error="invalid_token""#));
     assert!(again.set_cookies().is_empty(), "another tab may hold the successor");
 

@@ -87,7 +87,9 @@ async fn refresh_exchanges_once() {
     let second = second.tokens();
     assert_ne!(first.refresh, second.refresh);
     assert!(app.is_live(&second.access).await);
-    for bad in [first.refresh.as_str(), &second.access, "nonsense", "csr_nonsense"] {
+    let retry = app.post_json("/auth/refresh", &body).await.tokens();
+    assert_eq!((&retry.refresh, &retry.access), (&second.refresh, &second.access), "a lost answer is told again");
+    for bad in [second.access.as_str(), "nonsense", "csr_nonsense"] {
         let reply = app.post_json("/auth/refresh", &json!({"refresh_token": bad})).await;
         reply.is_problem(401, "REFRESH_TOKEN_INVALID", Some(r#"Bearer error="invalid_token""#));
     }
@@ -95,6 +97,14 @@ async fn refresh_exchanges_once() {
     let body = json!({"refresh_token": second.refresh}).to_string();
     let reply = app.post("/auth/refresh", &[JSON, ("authorization", "Bearer nonsense")], body).await;
     assert_eq!(reply.status, StatusCode::OK);
+
+    // A thief's answer says no more than any other; the session is dead for both.
+    let third = reply.tokens();
+    let stolen = app.post_json("/auth/refresh", &json!({"refresh_token": first.refresh})).await;
+    stolen.is_problem(401, "REFRESH_TOKEN_INVALID", Some(r#"Bearer error="invalid_token""#));
+    let theirs = app.post_json("/auth/refresh", &json!({"refresh_token": third.refresh})).await;
+    assert_eq!(theirs.body, stolen.body);
+    assert!(!app.is_live(&third.access).await && !app.is_live(&second.access).await);
 }
 
 #[tokio::test]

@@ -53,14 +53,20 @@ async fn main_job(app: App) {
     let other = app.tokens(1).await;
     assert!(app.is_live(&first.access).await);
     let second = app.post_json("/auth/refresh", &json!({"refresh_token": first.refresh})).await.tokens();
-    let again = app.post_json("/auth/refresh", &json!({"refresh_token": first.refresh})).await;
-    assert_eq!(again.code(), "REFRESH_TOKEN_INVALID");
+    let again = app.post_json("/auth/refresh", &json!({"refresh_token": first.refresh})).await.tokens();
+    assert_eq!(again.refresh, second.refresh);
     for _ in 0..2 {
         app.post("/auth/logout", &[("authorization", &second.bearer())], "").await.is_empty_204();
     }
     assert!(!app.is_live(&second.access).await && !app.is_live(&first.access).await);
     let after = app.post_json("/auth/refresh", &json!({"refresh_token": second.refresh})).await;
     assert_eq!(after.code(), "REFRESH_TOKEN_INVALID");
+    let stolen = app.tokens(1).await;
+    let next = app.post_json("/auth/refresh", &json!({"refresh_token": stolen.refresh})).await.tokens();
+    app.world.clock.advance(Duration::from_secs(10));
+    let late = app.post_json("/auth/refresh", &json!({"refresh_token": stolen.refresh})).await;
+    assert_eq!(late.code(), "REFRESH_TOKEN_INVALID");
+    assert!(!app.is_live(&next.access).await && !app.is_live(&stolen.access).await, "reuse ends the session");
     assert!(app.is_live(&other.access).await);
     app.post("/auth/logout/all", &[("authorization", &other.bearer())], "").await.is_empty_204();
     assert!(!app.is_live(&other.access).await);

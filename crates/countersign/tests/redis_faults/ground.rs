@@ -6,8 +6,8 @@ use std::time::Duration;
 use countersign::redis::{Redis, RedisOptions};
 use countersign::strategy::RedisTokenStrategy;
 use countersign::{
-    Answer, DigestKeyRing, Failure, FailureKind, PlainToken, RefreshableStrategy, Refusal, Secret, Strategy, TokenPair,
-    User, UserId, UserKey,
+    Answer, DigestKeyRing, Failure, FailureKind, PlainToken, RefreshableStrategy, Refusal, ReusePolicy, Secret,
+    Strategy, TokenPair, User, UserId, UserKey,
 };
 use uuid::Uuid;
 
@@ -59,8 +59,9 @@ pub(crate) struct Ground(Arc<RedisTokenStrategy<Account>>);
 
 impl Ground {
     pub(crate) fn new(redis: &Redis, prefix: &str) -> Self {
-        let strategy = RedisTokenStrategy::builder(redis).digest_keys(digests()).key_prefix(prefix).build();
-        Self(Arc::new(strategy.unwrap()))
+        let strategy = RedisTokenStrategy::builder(redis).digest_keys(digests()).key_prefix(prefix);
+        // A consumed token is known by being refused.
+        Self(Arc::new(strategy.reuse(ReusePolicy::strict()).build().unwrap()))
     }
 
     pub(crate) fn strategy(&self) -> &RedisTokenStrategy<Account> {
@@ -167,6 +168,14 @@ pub(crate) fn story(failure: &Failure) -> String {
         cause = error.source();
     }
     story
+}
+
+/// The keys on a server, without those of users of whom nothing is left but their fence.
+pub(crate) fn left(server: &testbed::Redis) -> Vec<String> {
+    let keys = server.command(&["KEYS", "*"]);
+    let only_a_fence =
+        |key: &&str| server.command(&["TYPE", key]) == "hash" && server.command(&["HKEYS", key]).lines().eq(["e"]);
+    keys.lines().filter(|key| !only_a_fence(key)).map(str::to_owned).collect()
 }
 
 /// Waits until `condition` holds.

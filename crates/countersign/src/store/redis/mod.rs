@@ -151,6 +151,12 @@ impl RedisTokenStore {
         Ok(Some((user, records)))
     }
 
+    async fn raise(&self, key: &str, fence: String) -> Result<(), Failure> {
+        let fence = [fence.into_bytes()];
+        while self.redis.eval::<i64>(&self.scripts.raise, &[key], &fence).await? == 0 {}
+        Ok(())
+    }
+
     async fn remove_field(&self, keys: Vec<String>, field: &str) -> Result<bool, Failure> {
         let mut removed = false;
         for key in keys {
@@ -247,7 +253,7 @@ impl TokenStore for RedisTokenStore {
 
     async fn raise_fence(&self, user: &UserKey, fence: Fence, _now: Timestamp) -> Result<(), Failure> {
         for key in self.keys_of(user) {
-            self.redis.eval::<i64>(&self.scripts.raise, &[&key], &[fence.to_text().into_bytes()]).await?;
+            self.raise(&key, fence.to_text()).await?;
         }
         Ok(())
     }
@@ -408,7 +414,16 @@ impl TokenStore for RedisTokenStore {
     async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
         let mut removed: u64 = 0;
         for key in self.keys_of(user) {
-            removed = removed.saturating_add(self.redis.eval::<u64>(&self.scripts.remove_user, &[&key], &[]).await?);
+            loop {
+                let (records, fence) =
+                    self.redis.eval::<(u64, String)>(&self.scripts.remove_user, &[&key], &[]).await?;
+                removed = removed.saturating_add(records);
+                if fence.is_empty() {
+                    break;
+                }
+                // For a moment there was no fence: it stands again, and whoever came in meanwhile goes.
+                self.raise(&key, fence).await?;
+            }
         }
         Ok(removed)
     }

@@ -83,12 +83,26 @@ impl Statement {
 #[derive(Clone, Debug)]
 pub struct Script {
     steps: Arc<[Statement]>,
+    sees_all: bool,
 }
 
 impl Script {
     /// A script of these statements, in this order.
     pub fn new(dialect: Dialect, templates: &[&str]) -> Self {
-        Self { steps: templates.iter().map(|template| Statement::new(dialect, template)).collect() }
+        Self { steps: templates.iter().map(|template| Statement::new(dialect, template)).collect(), sees_all: false }
+    }
+
+    /// Finds every row that its conditions fit, also one that is moved to another key while the script runs. InnoDB needs to
+    /// be told: a row whose key changes is another row there, and may turn up where the search has been already.
+    #[must_use]
+    pub fn seeing_all(mut self) -> Self {
+        self.sees_all = true;
+        self
+    }
+
+    /// Whether it was [told so](Self::seeing_all).
+    pub const fn sees_all(&self) -> bool {
+        self.sees_all
     }
 
     /// The statements.

@@ -236,7 +236,7 @@ fn removal(dialect: Dialect, refresh: &str, access: &str) -> Removal {
             again: Some(Script::new(dialect, &[access])),
         },
         Dialect::Sqlite | Dialect::Mysql => {
-            Removal { script: Script::new(dialect, &[ALWAYS, refresh, access]), again: None }
+            Removal { script: Script::new(dialect, &[ALWAYS, refresh, access]).seeing_all(), again: None }
         }
     }
 }

@@ -61,7 +61,7 @@ enum Ending {
 
 async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
     needs_threads()?;
-    for round in 0..4 * ROUNDS {
+    for round in 0..16 * ROUNDS {
         let session = session(round)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {round}"));
         let access = NewAccess { session: Some(session), ..ground.access(&old) };

@@ -49,6 +49,14 @@ pub struct MysqlDriver {
     writers: Pool<Conn>,
 }
 
+/// What statements are run for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Reads,
+    Writes,
+    WritesSeeingAll,
+}
+
 impl fmt::Debug for MysqlDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MysqlDriver").field("timeout", &self.timeout).finish_non_exhaustive()
@@ -68,11 +76,12 @@ impl MysqlDriver {
     }
 
     /// Runs `script`, again if need be, within the timeout.
-    async fn repeat(&self, script: &[Statement], params: &[Value], reads: bool) -> Result<Outcome, Failure> {
+    async fn repeat(&self, script: &[Statement], params: &[Value], manner: Manner) -> Result<Outcome, Failure> {
+        let reads = manner == Manner::Reads;
         let work = async {
             let mut repeats = 0;
             loop {
-                let trouble = match self.attempt(script, params, reads).await {
+                let trouble = match self.attempt(script, params, manner).await {
                     Ok(outcome) => return Ok(outcome),
                     Err(trouble) => trouble,
                 };
@@ -88,7 +97,8 @@ impl MysqlDriver {
         result.map_err(Trouble::into_failure)
     }
 
-    async fn attempt(&self, script: &[Statement], params: &[Value], reads: bool) -> Result<Outcome, Trouble> {
+    async fn attempt(&self, script: &[Statement], params: &[Value], manner: Manner) -> Result<Outcome, Trouble> {
+        let reads = manner == Manner::Reads;
         let pool = if reads { &self.readers } else { &self.writers };
         let turn = pool.turn().await;
         // Wherever this stops, the connection is closed unless what ran on it has ended.
@@ -98,7 +108,7 @@ impl MysqlDriver {
                 let rows = if touched == 0 && !reads { Vec::new() } else { rows };
                 Outcome { affected: vec![touched], rows }
             }),
-            _ => transaction(&mut connection, script, params).await,
+            _ => transaction(&mut connection, script, params, manner).await,
         };
         match &result {
             Err(trouble) if trouble.is_loss() => {
@@ -129,19 +139,30 @@ impl Driver for MysqlDriver {
     }
 
     async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
-        self.repeat(std::slice::from_ref(statement), params, true).await.map(|outcome| outcome.rows)
+        self.repeat(std::slice::from_ref(statement), params, Manner::Reads).await.map(|outcome| outcome.rows)
     }
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
+        let manner = if script.sees_all() { Manner::WritesSeeingAll } else { Manner::Writes };
         match script.steps() {
             [] => Ok(Outcome::default()),
-            steps => self.repeat(steps, params, false).await,
+            steps => self.repeat(steps, params, manner).await,
         }
     }
 }
 
 /// Runs the steps in a transaction, which has ended when this returns, except when the connection is lost.
-async fn transaction(connection: &mut Conn, script: &[Statement], params: &[Value]) -> Result<Outcome, Trouble> {
+async fn transaction(
+    connection: &mut Conn,
+    script: &[Statement],
+    params: &[Value],
+    manner: Manner,
+) -> Result<Outcome, Trouble> {
+    if manner == Manner::WritesSeeingAll {
+        // For the next transaction alone: it locks the gaps between the rows that it searches.
+        let locks_gaps = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+        connection.query_drop(locks_gaps).await.map_err(Trouble::Running)?;
+    }
     connection.query_drop("BEGIN").await.map_err(Trouble::Running)?;
     let result = steps(connection, script, params).await;
     let whole = result.as_ref().is_ok_and(|outcome| outcome.affected.len() == script.len() && outcome.took_effect());
