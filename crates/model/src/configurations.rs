@@ -1,0 +1,99 @@
+//! What is searched: for each part of the protocol the holders, calls and lifetimes that it is about.
+
+use crate::mutant::Mutant;
+use crate::protocol::Protocol;
+use crate::settings::{Access, Settings};
+
+/// Two tabs that rotate and retry, and lose answers to crashes.
+pub const ROTATION: Settings = Settings { calls: 3, ..Settings::plain("rotation and retry") };
+
+/// Tabs that refresh whenever they like, which asks for `close_on_use` off.
+pub const EAGER: Settings =
+    Settings { close_on_use: false, eager: true, ticks: 6, ..Settings::plain("eager tabs, close_on_use off") };
+
+/// A thief copies the jar once, and presents any generation at any time.
+pub const THEFT: Settings = Settings { thefts: 1, calls: 3, tokens: 5, ..Settings::plain("theft") };
+
+/// No window at all.
+pub const STRICT: Settings = Settings { window: 0, thefts: 1, ..Settings::plain("strict") };
+
+/// A logout at every point of rotations, retries and thefts.
+pub const LOGOUT: Settings = Settings { logout: true, thefts: 1, calls: 3, ..Settings::plain("logout racing refresh") };
+
+/// Log out everywhere, twice, with logins on the way.
+pub const EVERYWHERE: Settings = Settings {
+    everywhere: 2,
+    sessions: 3,
+    calls: 3,
+    ticks: 2,
+    ..Settings::plain("log out everywhere racing login")
+};
+
+/// The same on a store that forgets the fence: kept for four ticks, and a login may take three.
+pub const FORGOTTEN: Settings = Settings {
+    everywhere: 1,
+    sessions: 2,
+    ticks: 6,
+    tokens: 3,
+    fence_kept: Some((4, 3)),
+    ..Settings::plain("a fence that is forgotten")
+};
+
+/// Changes of the password with logins on the way.
+pub const PASSWORD: Settings = Settings {
+    everywhere: 2,
+    password: true,
+    sessions: 3,
+    calls: 3,
+    ticks: 2,
+    ..Settings::plain("password change racing login")
+};
+
+/// Signed access tokens: reuse and logout, in two steps each.
+pub const SIGNED: Settings =
+    Settings { access: Access::Signed, logout: true, thefts: 1, ..Settings::plain("signed: logout and theft") };
+
+/// Signed access tokens: log out everywhere with logins on the way.
+pub const SIGNED_EVERYWHERE: Settings = Settings {
+    access: Access::Signed,
+    everywhere: 2,
+    sessions: 3,
+    calls: 3,
+    ticks: 3,
+    ..Settings::plain("signed: log out everywhere")
+};
+
+/// Every configuration.
+pub const ALL: [Settings; 10] =
+    [ROTATION, EAGER, THEFT, STRICT, LOGOUT, EVERYWHERE, FORGOTTEN, PASSWORD, SIGNED, SIGNED_EVERYWHERE];
+
+/// The configuration in which a broken guard shows.
+pub const fn of(mutant: Mutant) -> Settings {
+    match mutant {
+        Mutant::NoCompareAndSet
+        | Mutant::CheckThenWrite
+        | Mutant::RandomSuccessor
+        | Mutant::NoRetry
+        | Mutant::LoserIsReuse
+        | Mutant::AbsoluteEndMoves
+        | Mutant::IdleEndUnjudged
+        | Mutant::AccessOutlivesSession => ROTATION,
+        Mutant::ConfirmedStaysOpen
+        | Mutant::OlderGenerationsRetry
+        | Mutant::WindowNeverPasses
+        | Mutant::ReuseUnpunished
+        | Mutant::ReuseSparesAccess
+        | Mutant::ReuseReportedByAll => THEFT,
+        Mutant::NoFence | Mutant::FenceCheckedEarlier | Mutant::FenceRaisedLast => EVERYWHERE,
+        Mutant::FenceBeforePassword | Mutant::PasswordKeepsFence => PASSWORD,
+        Mutant::LoginOfAnyAge => FORGOTTEN,
+        Mutant::LogoutOfToken | Mutant::RotationCreates | Mutant::AccessRemovedFirst => LOGOUT,
+        Mutant::RemovedBeforeDenied | Mutant::DeniedForOneLife => SIGNED,
+        Mutant::UnlistedRemoved => SIGNED_EVERYWHERE,
+    }
+}
+
+/// A protocol with this guard broken, where it shows.
+pub const fn broken(mutant: Mutant) -> Protocol {
+    Protocol { settings: of(mutant), mutant: Some(mutant) }
+}

@@ -1,0 +1,46 @@
+//! The tables.
+
+use std::io::{self, Write};
+
+use crate::search::{Caught, Explored};
+
+/// Writes what was explored.
+pub fn explored(out: &mut impl Write, searches: &[Explored]) -> io::Result<()> {
+    writeln!(out, "{:<34} {:>10} {:>11} {:>6}  seen  promises", "configuration", "states", "steps", "depth")?;
+    for search in searches {
+        let promises = if search.broken.is_empty() { "hold" } else { "BROKEN" };
+        let Explored { name, states, steps, depth, seen, .. } = search;
+        writeln!(out, "{name:<34} {states:>10} {steps:>11} {depth:>6} {seen:>5}  {promises}")?;
+    }
+    let states: usize = searches.iter().map(|search| search.states).sum();
+    let steps: usize = searches.iter().map(|search| search.steps).sum();
+    writeln!(out, "{:<34} {states:>10} {steps:>11}", "total")?;
+    for search in searches {
+        for (promise, trace) in &search.broken {
+            writeln!(out, "\n{}: {promise} is broken by", search.name)?;
+            for action in trace {
+                writeln!(out, "  {action:?}")?;
+            }
+        }
+        for unseen in &search.unseen {
+            writeln!(out, "\n{}: never came about: {unseen}", search.name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes which broken guards were caught, and how if `traces` are asked for.
+pub fn caught(out: &mut impl Write, searches: &[Caught], traces: bool) -> io::Result<()> {
+    writeln!(out, "\n{:<24} {:<34} {:<28} steps", "broken guard", "configuration", "caught by")?;
+    for Caught { mutant, settings, trace } in searches {
+        let name = format!("{mutant:?}");
+        match trace {
+            Some(trace) => writeln!(out, "{name:<24} {settings:<34} {:<28} {:>5}", mutant.breaks(), trace.len())?,
+            None => writeln!(out, "{name:<24} {settings:<34} NOT CAUGHT by {}", mutant.breaks())?,
+        }
+        for action in trace.iter().flatten().filter(|_| traces) {
+            writeln!(out, "  {action:?}")?;
+        }
+    }
+    Ok(())
+}
