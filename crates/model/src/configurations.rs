@@ -5,27 +5,40 @@ use crate::protocol::Protocol;
 use crate::settings::{Access, Settings};
 
 /// Two tabs that rotate and retry, and lose answers to crashes.
-pub const ROTATION: Settings = Settings { calls: 3, ..Settings::plain("rotation and retry") };
+pub const ROTATION: Settings = 
+    Settings { calls: 3, tokens: 5, access_life: 2, absolute: 9, ticks: 9, ..Settings::plain("rotation and retry") };
 
 /// Tabs that refresh whenever they like, which asks for `close_on_use` off.
 pub const EAGER: Settings =
     Settings { close_on_use: false, eager: true, ticks: 6, ..Settings::plain("eager tabs, close_on_use off") };
 
 /// A thief copies the jar once, and presents any generation at any time.
-pub const THEFT: Settings = Settings { thefts: 1, calls: 3, tokens: 5, ..Settings::plain("theft") };
+pub const THEFT: Settings =
+    Settings { thefts: 1, access_life: 2, idle: 3, absolute: 5, ticks: 5, ..Settings::plain("theft") };
 
 /// No window at all.
-pub const STRICT: Settings = Settings { window: 0, thefts: 1, ..Settings::plain("strict") };
+pub const STRICT: Settings =
+    Settings { window: 0, thefts: 1, access_life: 2, idle: 3, absolute: 4, ticks: 4, ..Settings::plain("strict") };
 
-/// A logout at every point of rotations, retries and thefts.
-pub const LOGOUT: Settings = Settings { logout: true, thefts: 1, calls: 3, ..Settings::plain("logout racing refresh") };
+/// A logout at every point of rotations and retries.
+pub const LOGOUT: Settings = Settings {
+    logout: true,
+    calls: 3,
+    tokens: 3,
+    access_life: 2,
+    idle: 3,
+    absolute: 4,
+    ticks: 4,
+    ..Settings::plain("logout racing refresh")
+};
 
 /// Log out everywhere, twice, with logins on the way.
 pub const EVERYWHERE: Settings = Settings {
     everywhere: 2,
-    sessions: 3,
+    sessions: 2,
     calls: 3,
-    ticks: 2,
+    ticks: 1,
+    tokens: 3,
     ..Settings::plain("log out everywhere racing login")
 };
 
@@ -33,8 +46,8 @@ pub const EVERYWHERE: Settings = Settings {
 pub const FORGOTTEN: Settings = Settings {
     everywhere: 1,
     sessions: 2,
-    ticks: 6,
-    tokens: 3,
+    ticks: 5,
+    tokens: 2,
     fence_kept: Some((4, 3)),
     ..Settings::plain("a fence that is forgotten")
 };
@@ -43,23 +56,33 @@ pub const FORGOTTEN: Settings = Settings {
 pub const PASSWORD: Settings = Settings {
     everywhere: 2,
     password: true,
-    sessions: 3,
+    sessions: 2,
     calls: 3,
-    ticks: 2,
+    ticks: 0,
+    tokens: 3,
     ..Settings::plain("password change racing login")
 };
 
 /// Signed access tokens: reuse and logout, in two steps each.
-pub const SIGNED: Settings =
-    Settings { access: Access::Signed, logout: true, thefts: 1, ..Settings::plain("signed: logout and theft") };
+pub const SIGNED: Settings = Settings {
+    access: Access::Signed,
+    logout: true,
+    thefts: 1,
+    tokens: 3,
+    access_life: 2,
+    idle: 3,
+    absolute: 4,
+    ticks: 4,
+    ..Settings::plain("signed: logout and theft")
+};
 
 /// Signed access tokens: log out everywhere with logins on the way.
 pub const SIGNED_EVERYWHERE: Settings = Settings {
     access: Access::Signed,
     everywhere: 2,
-    sessions: 3,
-    calls: 3,
-    ticks: 3,
+    sessions: 2,
+    ticks: 1,
+    tokens: 3,
     ..Settings::plain("signed: log out everywhere")
 };
 

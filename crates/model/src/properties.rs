@@ -29,10 +29,12 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
         Property::always(REUSE_IS_THEFT, |_, state: &State| reuse_is_theft(state)),
         Property::always(LOGOUT_STAYS, |_, state: &State| logout_stays(state)),
         Property::always(ONE_IDEA, |_, state: &State| one_idea(state)),
-        Property::sometimes("a session ends by age", |_, state: &State| {
-            state.store.records.iter().any(|(_, record)| !record.is_live(state.now))
-        }),
     ];
+    if settings.ticks >= settings.idle {
+        all.push(Property::sometimes("a session ends by age", |_, state: &State| {
+            state.store.records.iter().any(|(_, record)| !record.is_live(state.now))
+        }));
+    }
     if settings.window > 0 {
         all.push(Property::sometimes("a retry is answered", |_, state: &State| answers_again(state, false)));
         all.push(Property::sometimes("a second tab is answered", |_, state: &State| answers_again(state, true)));
