@@ -5,35 +5,70 @@ use crate::protocol::Protocol;
 use crate::settings::{Access, Settings};
 
 /// Two tabs that rotate and retry, and lose answers to crashes.
-pub const ROTATION: Settings = 
-    Settings { calls: 3, tokens: 5, access_life: 2, absolute: 9, ticks: 9, ..Settings::plain("rotation and retry") };
+pub const ROTATION: Settings = Settings {
+    calls: 3,
+    tokens: 5,
+    access_life: 2,
+    absolute: 9,
+    ticks: 9,
+    ..Settings::plain("rotation and retry")
+};
 
 /// Tabs that refresh whenever they like, which asks for `close_on_use` off.
-pub const EAGER: Settings =
-    Settings { close_on_use: false, eager: true, ticks: 6, ..Settings::plain("eager tabs, close_on_use off") };
+pub const EAGER: Settings = Settings {
+    close_on_use: false,
+    eager: true,
+    calls: 3,
+    ticks: 3,
+    ..Settings::plain("eager tabs, close_on_use off")
+};
 
 /// A thief copies the jar once, and presents any generation at any time.
 pub const THEFT: Settings =
-    Settings { thefts: 1, access_life: 2, idle: 3, absolute: 5, ticks: 5, ..Settings::plain("theft") };
+    Settings { honest: false, thefts: 1, access_life: 2, idle: 3, absolute: 5, ticks: 5, ..Settings::plain("theft") };
+
+/// The same where confirmed tokens keep their answer within the window.
+pub const THEFT_OPEN: Settings =
+    Settings { close_on_use: false, ticks: 3, ..Settings { name: "theft, close_on_use off", ..THEFT } };
 
 /// No window at all.
-pub const STRICT: Settings =
-    Settings { window: 0, thefts: 1, access_life: 2, idle: 3, absolute: 4, ticks: 4, ..Settings::plain("strict") };
+pub const STRICT: Settings = Settings {
+    window: 0,
+    honest: false,
+    thefts: 1,
+    access_life: 2,
+    idle: 3,
+    absolute: 4,
+    ticks: 4,
+    ..Settings::plain("strict")
+};
 
 /// A logout at every point of rotations and retries.
 pub const LOGOUT: Settings = Settings {
     logout: true,
     calls: 3,
-    tokens: 3,
     access_life: 2,
-    idle: 3,
-    absolute: 4,
-    ticks: 4,
+    idle: 4,
+    absolute: 6,
+    ticks: 6,
     ..Settings::plain("logout racing refresh")
+};
+
+/// A logout at every point of a theft.
+pub const LOGOUT_THEFT: Settings = Settings {
+    logout: true,
+    honest: false,
+    thefts: 1,
+    tokens: 3,
+    calls: 3,
+    access_life: 2,
+    ticks: 2,
+    ..Settings::plain("logout racing theft")
 };
 
 /// Log out everywhere, twice, with logins on the way.
 pub const EVERYWHERE: Settings = Settings {
+    honest: false,
     everywhere: 2,
     sessions: 2,
     calls: 3,
@@ -42,11 +77,21 @@ pub const EVERYWHERE: Settings = Settings {
     ..Settings::plain("log out everywhere racing login")
 };
 
+/// Two logins at once on the way of one.
+pub const EVERYWHERE_LOGINS: Settings = Settings {
+    everywhere: 1,
+    sessions: 3,
+    ticks: 0,
+    tokens: 4,
+    ..Settings { name: "log out everywhere, two logins", ..EVERYWHERE }
+};
+
 /// The same on a store that forgets the fence: kept for four ticks, and a login may take three.
 pub const FORGOTTEN: Settings = Settings {
+    honest: false,
     everywhere: 1,
     sessions: 2,
-    ticks: 5,
+    ticks: 6,
     tokens: 2,
     fence_kept: Some((4, 3)),
     ..Settings::plain("a fence that is forgotten")
@@ -54,11 +99,12 @@ pub const FORGOTTEN: Settings = Settings {
 
 /// Changes of the password with logins on the way.
 pub const PASSWORD: Settings = Settings {
+    honest: false,
     everywhere: 2,
     password: true,
     sessions: 2,
     calls: 3,
-    ticks: 0,
+    ticks: 1,
     tokens: 3,
     ..Settings::plain("password change racing login")
 };
@@ -67,6 +113,7 @@ pub const PASSWORD: Settings = Settings {
 pub const SIGNED: Settings = Settings {
     access: Access::Signed,
     logout: true,
+    honest: false,
     thefts: 1,
     tokens: 3,
     access_life: 2,
@@ -79,16 +126,35 @@ pub const SIGNED: Settings = Settings {
 /// Signed access tokens: log out everywhere with logins on the way.
 pub const SIGNED_EVERYWHERE: Settings = Settings {
     access: Access::Signed,
+    honest: false,
     everywhere: 2,
     sessions: 2,
-    ticks: 1,
+    ticks: 2,
     tokens: 3,
     ..Settings::plain("signed: log out everywhere")
 };
 
+/// Signed access tokens: changes of the password with logins on the way.
+pub const SIGNED_PASSWORD: Settings =
+    Settings { password: true, ..Settings { name: "signed: password change", ..SIGNED_EVERYWHERE } };
+
 /// Every configuration.
-pub const ALL: [Settings; 10] =
-    [ROTATION, EAGER, THEFT, STRICT, LOGOUT, EVERYWHERE, FORGOTTEN, PASSWORD, SIGNED, SIGNED_EVERYWHERE];
+pub const ALL: [Settings; 14] = [
+    ROTATION,
+    EAGER,
+    THEFT,
+    THEFT_OPEN,
+    STRICT,
+    LOGOUT,
+    LOGOUT_THEFT,
+    EVERYWHERE,
+    EVERYWHERE_LOGINS,
+    FORGOTTEN,
+    PASSWORD,
+    SIGNED,
+    SIGNED_EVERYWHERE,
+    SIGNED_PASSWORD,
+];
 
 /// The configuration in which a broken guard shows.
 pub const fn of(mutant: Mutant) -> Settings {

@@ -84,7 +84,7 @@ fn retry_is_safe(model: &Protocol, state: &State) -> bool {
         Call::Ending(ending) => !matches!(ending.why, Why::Reuse(Verdict::Owed(_))),
         _ => true,
     });
-    kept && !(model.settings.is_honest() && histories(state, |it| it.ended == Some(Cause::Reuse)))
+    kept && !(model.settings.honest && histories(state, |it| it.ended == Some(Cause::Reuse)))
 }
 
 fn reuse_is_theft(state: &State) -> bool {

@@ -40,6 +40,8 @@ impl Protocol {
 pub enum Action {
     /// The clock moves.
     Tick,
+    /// What has ended by age is removed.
+    Sweep,
     /// An honest holder presents what the jar holds.
     Present,
     /// The other holder presents one of its tokens.
@@ -69,6 +71,9 @@ impl Model for Protocol {
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         if state.now < self.settings.ticks {
             actions.push(Action::Tick);
+        }
+        if state.has_aged() {
+            actions.push(Action::Sweep);
         }
         for (place, _) in state.calls.iter() {
             actions.push(Action::Step(place));
@@ -109,6 +114,7 @@ impl Model for Protocol {
         let mut state = *before;
         match action {
             Action::Tick => state.tick(&self.settings),
+            Action::Sweep => state.sweep(),
             Action::Present => {
                 let jar = state.tabs.jar?;
                 let now = state.now;

@@ -24,6 +24,8 @@ pub struct Settings {
     pub close_on_use: bool,
     /// How long after it first presented a token an honest holder presents it again, and waits for an answer.
     pub patience: Tick,
+    /// Whether every holder is honest, so that no session may end as reuse.
+    pub honest: bool,
     /// Whether honest holders refresh while their access token is still good.
     pub eager: bool,
     /// An access token's life.
@@ -61,6 +63,7 @@ impl Settings {
             window: 2,
             close_on_use: true,
             patience: 2,
+            honest: true,
             eager: false,
             access_life: 3,
             idle: 5,
@@ -75,15 +78,5 @@ impl Settings {
             password: false,
             fence_kept: None,
         }
-    }
-
-    /// Whether everybody keeps to the rules under which no session may end as reuse: nobody copies tokens, retries
-    /// come within the window, and whoever refreshes sooner than need be has `close_on_use` off.
-    pub const fn is_honest(&self) -> bool {
-        self.thefts == 0
-            && self.sessions == 1
-            && self.window > 0
-            && self.patience <= self.window
-            && (!self.eager || !self.close_on_use)
     }
 }

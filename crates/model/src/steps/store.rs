@@ -133,6 +133,21 @@ impl State {
         there
     }
 
+    /// Whether there is a record whose session has ended by age.
+    pub(crate) fn has_aged(&self) -> bool {
+        self.store.records.iter().any(|(_, record)| !record.is_live(self.now))
+    }
+
+    /// Removes the sessions that have ended by age.
+    pub(crate) fn sweep(&mut self) {
+        for session in (0..).take(SESSIONS) {
+            if self.store.records.get(session).is_some_and(|record| !record.is_live(self.now)) {
+                self.store.records.set(session, None);
+                self.remove_access(session);
+            }
+        }
+    }
+
     /// Removes a session's stored access tokens.
     pub(super) fn remove_access(&mut self, session: u8) {
         for token in (0..).take(TOKENS) {
