@@ -1,18 +1,13 @@
 //! What is searched: for each part of the protocol the holders, calls and lifetimes that it is about.
 
 use crate::mutant::Mutant;
+use crate::properties::RETRY_IS_SAFE;
 use crate::protocol::Protocol;
 use crate::settings::{Access, Settings};
 
 /// Two tabs that rotate and retry, and lose answers to crashes.
-pub const ROTATION: Settings = Settings {
-    calls: 3,
-    tokens: 5,
-    access_life: 2,
-    absolute: 9,
-    ticks: 9,
-    ..Settings::plain("rotation and retry")
-};
+pub const ROTATION: Settings =
+    Settings { calls: 3, tokens: 5, access_life: 2, absolute: 9, ticks: 9, ..Settings::plain("rotation and retry") };
 
 /// Tabs that refresh whenever they like, which asks for `close_on_use` off.
 pub const EAGER: Settings = Settings {
@@ -182,7 +177,34 @@ pub const fn of(mutant: Mutant) -> Settings {
     }
 }
 
-/// A protocol with this guard broken, where it shows.
-pub const fn broken(mutant: Mutant) -> Protocol {
-    Protocol { settings: of(mutant), mutant: Some(mutant) }
+/// Something broken on purpose, and the promise that has to break by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Break {
+    /// What the table calls it.
+    pub name: &'static str,
+    /// The protocol and the holders.
+    pub protocol: Protocol,
+    /// The promise.
+    pub promise: &'static str,
+}
+
+/// Every guard, broken where it shows.
+pub fn guards() -> Vec<Break> {
+    let broken = |mutant: Mutant| Break {
+        name: mutant.name(),
+        protocol: Protocol { settings: of(mutant), mutant: Some(mutant) },
+        promise: mutant.breaks(),
+    };
+    Mutant::ALL.into_iter().map(broken).collect()
+}
+
+/// What P2 asks of honest holders, and of the settings: without it, one of them ends its own session as reuse.
+pub fn assumptions() -> Vec<Break> {
+    let dropped = |name, settings| Break { name, protocol: Protocol::whole(settings), promise: RETRY_IS_SAFE };
+    vec![
+        dropped("a retry comes within the window", Settings { patience: 3, access_life: 3, ..ROTATION }),
+        dropped("nobody refreshes before need", Settings { eager: true, ..ROTATION }),
+        dropped("an access token outlives the window", Settings { window: 3, patience: 3, ..ROTATION }),
+        dropped("holders share what they hold", Settings { thefts: 1, calls: 2, ..ROTATION }),
+    ]
 }

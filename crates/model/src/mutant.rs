@@ -1,6 +1,6 @@
 //! The guards that can be broken, each on purpose, to see that the search finds it.
 
-use crate::properties::{ONE_IDEA, ONE_SUCCESSOR, LOGOUT_STAYS, RETRY_IS_SAFE, REUSE_IS_THEFT};
+use crate::properties::{LOGOUT_STAYS, ONE_IDEA, ONE_SUCCESSOR, RETRY_IS_SAFE, REUSE_IS_THEFT};
 
 /// A protocol with one guard broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    /// All of them.
+    /// All of them, in the order of the promises that they break.
     pub const ALL: [Self; 26] = [
         Self::NoCompareAndSet,
         Self::CheckThenWrite,
@@ -89,6 +89,38 @@ impl Mutant {
         Self::DeniedForOneLife,
         Self::UnlistedRemoved,
     ];
+
+    /// What the table calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoCompareAndSet => "rotation without compare-and-set",
+            Self::CheckThenWrite => "compare, then write",
+            Self::RandomSuccessor => "a retry draws its own successor",
+            Self::NoRetry => "no retry",
+            Self::ConfirmedStaysOpen => "confirmation leaves the window open",
+            Self::OlderGenerationsRetry => "older generations may retry",
+            Self::WindowNeverPasses => "the window never passes",
+            Self::LoserIsReuse => "who loses a rotation is reuse",
+            Self::ReuseUnpunished => "reuse ends nothing",
+            Self::ReuseSparesAccess => "reuse spares access tokens",
+            Self::ReuseReportedByAll => "everybody reports reuse",
+            Self::NoFence => "login without fence",
+            Self::FenceCheckedEarlier => "fence read, then insert",
+            Self::FenceRaisedLast => "fence raised after the removal",
+            Self::FenceBeforePassword => "fence raised before the password",
+            Self::PasswordKeepsFence => "password change keeps the fence",
+            Self::LoginOfAnyAge => "login of any age",
+            Self::LogoutOfToken => "logout of the token alone",
+            Self::RotationCreates => "rotation creates a record",
+            Self::AbsoluteEndMoves => "rotation moves the absolute end",
+            Self::IdleEndUnjudged => "idle end not judged",
+            Self::AccessOutlivesSession => "access token outlives its session",
+            Self::AccessRemovedFirst => "access tokens removed first",
+            Self::RemovedBeforeDenied => "signed: removed, then denied",
+            Self::DeniedForOneLife => "signed: denied for one token life",
+            Self::UnlistedRemoved => "signed: removed without denying",
+        }
+    }
 
     /// The promise that has to break.
     pub const fn breaks(self) -> &'static str {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::configurations::Break;
 use crate::search::{Caught, Explored};
 
 /// Writes what was explored.
@@ -29,14 +30,15 @@ pub fn explored(out: &mut impl Write, searches: &[Explored]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes which broken guards were caught, and how if `traces` are asked for.
-pub fn caught(out: &mut impl Write, searches: &[Caught], traces: bool) -> io::Result<()> {
-    writeln!(out, "\n{:<24} {:<34} {:<28} steps", "broken guard", "configuration", "caught by")?;
-    for Caught { mutant, settings, trace } in searches {
-        let name = format!("{mutant:?}");
+/// Writes which broken guards or dropped assumptions were caught, and how if `traces` are asked for.
+pub fn caught(out: &mut impl Write, title: &str, searches: &[Caught], traces: bool) -> io::Result<()> {
+    writeln!(out, "\n{title:<38} {:<34} {:<26} steps", "configuration", "caught by")?;
+    for Caught { broken, trace } in searches {
+        let Break { name, protocol, promise } = broken;
+        let configuration = protocol.settings.name;
         match trace {
-            Some(trace) => writeln!(out, "{name:<24} {settings:<34} {:<28} {:>5}", mutant.breaks(), trace.len())?,
-            None => writeln!(out, "{name:<24} {settings:<34} NOT CAUGHT by {}", mutant.breaks())?,
+            Some(trace) => writeln!(out, "{name:<38} {configuration:<34} {promise:<26} {:>5}", trace.len())?,
+            None => writeln!(out, "{name:<38} {configuration:<34} NOT CAUGHT by {promise}")?,
         }
         for action in trace.iter().flatten().filter(|_| traces) {
             writeln!(out, "  {action:?}")?;

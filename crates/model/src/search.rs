@@ -7,8 +7,7 @@ use std::thread;
 
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
-use crate::configurations;
-use crate::mutant::Mutant;
+use crate::configurations::Break;
 use crate::protocol::{Action, Protocol};
 use crate::settings::Settings;
 
@@ -38,13 +37,11 @@ impl Explored {
     }
 }
 
-/// What a search for a broken guard found.
+/// What a search for a broken promise found.
 #[derive(Debug)]
 pub struct Caught {
-    /// The guard.
-    pub mutant: Mutant,
-    /// The configuration in which it was searched.
-    pub settings: &'static str,
+    /// What was broken.
+    pub broken: Break,
     /// The shortest way to a state in which the promise is broken.
     pub trace: Option<Vec<Action>>,
 }
@@ -74,15 +71,15 @@ pub fn explore(settings: Settings) -> Explored {
     explored
 }
 
-/// Searches for the promise that a broken guard breaks.
-pub fn hunt(mutant: Mutant) -> Caught {
-    let protocol = configurations::broken(mutant);
-    let mut trace = find(protocol, mutant.breaks(), None);
+/// Searches for the promise that has to break.
+pub fn hunt(broken: Break) -> Caught {
+    let Break { protocol, promise, .. } = broken;
+    let mut trace = find(protocol, promise, None);
     // A search may go on a little after its first find, and keep the later one.
-    while let Some(shorter) = trace.as_ref().and_then(|trace| find(protocol, mutant.breaks(), Some(trace.len() + 1))) {
+    while let Some(shorter) = trace.as_ref().and_then(|trace| find(protocol, promise, Some(trace.len() + 1))) {
         trace = Some(shorter);
     }
-    Caught { mutant, settings: protocol.settings.name, trace }
+    Caught { broken, trace }
 }
 
 fn find(protocol: Protocol, promise: &'static str, below: Option<usize>) -> Option<Vec<Action>> {

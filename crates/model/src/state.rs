@@ -186,9 +186,8 @@ impl State {
     /// Whether an access token of the session would be let in.
     pub fn has_access(&self, session: u8) -> bool {
         let place = usize::from(session);
-        let stored = self.store.access.iter().any(|(token, ends)| {
-            self.now < *ends && self.session_of(token) == Some(session)
-        });
+        let stored =
+            self.store.access.iter().any(|(token, ends)| self.now < *ends && self.session_of(token) == Some(session));
         let denied = self.store.denied.get(place).is_some_and(|until| self.now < *until);
         let signed = !denied && self.store.signed.get(place).is_some_and(|ends| self.now < *ends);
         stored || signed

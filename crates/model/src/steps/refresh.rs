@@ -54,7 +54,8 @@ fn answered(model: &Protocol, record: &Record, refresh: &Refresh) -> Option<(u8,
         return None;
     }
     let window = model.settings.window;
-    let is_open = |at: Tick| refresh.at.saturating_sub(at) < window || window > 0 && model.is(Mutant::WindowNeverPasses);
+    let is_open =
+        |at: Tick| refresh.at.saturating_sub(at) < window || window > 0 && model.is(Mutant::WindowNeverPasses);
     if model.is(Mutant::OlderGenerationsRetry) {
         let newest = record.consumed.first()?.as_ref()?;
         return is_open(newest.at).then_some((newest.token, newest.salt));
@@ -75,7 +76,8 @@ fn verdict(model: &Protocol, state: &State, refresh: &Refresh, session: u8) -> V
     }
     let within = refresh.at.saturating_sub(consumed) < settings.window;
     let generations = std::iter::successors(Some(successor), |token| Some(state.successors(*token).next()?.0));
-    let remembered = if settings.close_on_use { next.consumed.is_none() } else { generations.take(KEPT + 1).count() <= KEPT };
+    let remembered =
+        if settings.close_on_use { next.consumed.is_none() } else { generations.take(KEPT + 1).count() <= KEPT };
     if within && remembered {
         Verdict::Owed(successor)
     } else if refresh.lost && settings.window > 0 {

@@ -166,6 +166,10 @@ impl State {
 
     /// The sessions that have a record, one bit each.
     pub(super) fn listed(&self) -> u8 {
-        (0..).take(SESSIONS).filter(|session| self.store.records.get(*session).is_some()).map(crate::protocol::bit).sum()
+        (0..)
+            .take(SESSIONS)
+            .filter(|session| self.store.records.get(*session).is_some())
+            .map(crate::protocol::bit)
+            .sum()
     }
 }
