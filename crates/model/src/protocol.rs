@@ -79,10 +79,8 @@ impl Model for Protocol {
             actions.push(Action::Step(place));
             actions.push(Action::Crash(place));
         }
-        if let Some(jar) = state.tabs.jar {
-            if state.thefts > 0 && state.loot & bit(jar) == 0 {
-                actions.push(Action::Copy);
-            }
+        if state.tabs.jar.is_some_and(|jar| state.thefts > 0 && state.loot & bit(jar) == 0) {
+            actions.push(Action::Copy);
         }
         if state.calls.len() >= self.settings.calls.min(CALLS) {
             return;

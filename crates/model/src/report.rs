@@ -6,6 +6,10 @@ use crate::configurations::Break;
 use crate::search::{Caught, Explored};
 
 /// Writes what was explored.
+///
+/// # Errors
+///
+/// What `out` fails with.
 pub fn explored(out: &mut impl Write, searches: &[Explored]) -> io::Result<()> {
     writeln!(out, "{:<34} {:>10} {:>11} {:>6}  seen  promises", "configuration", "states", "steps", "depth")?;
     for search in searches {
@@ -31,6 +35,10 @@ pub fn explored(out: &mut impl Write, searches: &[Explored]) -> io::Result<()> {
 }
 
 /// Writes which broken guards or dropped assumptions were caught, and how if `traces` are asked for.
+///
+/// # Errors
+///
+/// What `out` fails with.
 pub fn caught(out: &mut impl Write, title: &str, searches: &[Caught], traces: bool) -> io::Result<()> {
     writeln!(out, "\n{title:<38} {:<34} {:<26} steps", "configuration", "caught by")?;
     for Caught { broken, trace } in searches {

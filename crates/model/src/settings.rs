@@ -13,6 +13,7 @@ pub enum Access {
 
 /// One configuration. Lifetimes are in ticks of a clock that may move between any two steps.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each switches one thing, in any combination")]
 pub struct Settings {
     /// What the table calls it.
     pub name: &'static str,

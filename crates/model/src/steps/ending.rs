@@ -49,7 +49,7 @@ mod plans {
 }
 
 /// The steps of an ending, in order.
-pub fn plan(model: &Protocol, why: &Why) -> &'static [Part] {
+pub fn plan(model: &Protocol, why: Why) -> &'static [Part] {
     let late = model.is(Mutant::RemovedBeforeDenied);
     match (why, model.is_signed()) {
         (Why::Reuse(_), false) => plans::REUSE,
@@ -70,8 +70,8 @@ pub fn plan(model: &Protocol, why: &Why) -> &'static [Part] {
 }
 
 /// What to do next.
-pub fn next_part(model: &Protocol, ending: &Ending) -> Option<Part> {
-    plan(model, &ending.why).get(usize::from(ending.done)).copied()
+pub fn next_part(model: &Protocol, ending: Ending) -> Option<Part> {
+    plan(model, ending.why).get(usize::from(ending.done)).copied()
 }
 
 /// Ends the session of a token that was presented as reuse.
@@ -98,7 +98,7 @@ pub fn everywhere(model: &Protocol, state: &mut State) -> Option<Ending> {
 
 /// The call's next step. `None`: there is nothing to be done.
 pub fn step(model: &Protocol, state: &mut State, mut ending: Ending) -> Option<Next> {
-    let part = next_part(model, &ending)?;
+    let part = next_part(model, ending)?;
     match part {
         Part::Find => {
             let Why::Logout(token) = ending.why else { return None };
@@ -115,16 +115,16 @@ pub fn step(model: &Protocol, state: &mut State, mut ending: Ending) -> Option<N
             let (value, _) = state.store.fence;
             state.store.fence = (value + 1, if model.settings.fence_kept.is_some() { state.now } else { 0 });
         }
-        Part::List => ending.listed = state.listed() & !bit_of(kept(&ending)),
-        Part::Deny => deny(model, state, &ending),
+        Part::List => ending.listed = state.listed() & !bit_of(kept(ending)),
+        Part::Deny => deny(model, state, ending),
         Part::Access => {
             for session in sessions(ending.listed) {
                 state.remove_access(session);
             }
         }
-        Part::Remove => remove(model, state, &ending),
+        Part::Remove => remove(model, state, ending),
         Part::Answer => {
-            acknowledge(state, &ending);
+            acknowledge(state, ending);
             return Some(Next::Over);
         }
     }
@@ -144,7 +144,7 @@ pub fn condemn(state: &mut State, token: u8, cause: Cause) {
 }
 
 /// Denies the first of the listed sessions that isn't denied.
-fn deny(model: &Protocol, state: &mut State, ending: &Ending) {
+fn deny(model: &Protocol, state: &mut State, ending: Ending) {
     let Some(session) = sessions(ending.listed).find(|session| !is_denied(state, *session)) else { return };
     let Some(history) = state.history.get(session) else { return };
     let one_life = state.now.saturating_add(model.settings.access_life);
@@ -158,7 +158,7 @@ fn is_denied(state: &State, session: u8) -> bool {
     denied || state.history.get(session).is_none_or(|history| history.absolute_end <= state.now)
 }
 
-fn remove(model: &Protocol, state: &mut State, ending: &Ending) {
+fn remove(model: &Protocol, state: &mut State, ending: Ending) {
     let cause = match ending.why {
         Why::Reuse(_) => Cause::Reuse,
         Why::Logout(_) => Cause::Logout,
@@ -188,7 +188,7 @@ fn remove(model: &Protocol, state: &mut State, ending: &Ending) {
     }
 }
 
-fn acknowledge(state: &mut State, ending: &Ending) {
+fn acknowledge(state: &mut State, ending: Ending) {
     match ending.why {
         Why::Reuse(Verdict::Reuse) => {
             for session in sessions(ending.listed) {
@@ -212,7 +212,7 @@ fn acknowledge(state: &mut State, ending: &Ending) {
 }
 
 /// The session that stays.
-fn kept(ending: &Ending) -> Option<u8> {
+fn kept(ending: Ending) -> Option<u8> {
     match ending.why {
         Why::Password { keep, .. } => Some(keep),
         _ => None,

@@ -4,7 +4,7 @@ use crate::call::{Call, Login, LoginStage};
 use crate::mutant::Mutant;
 use crate::protocol::{Protocol, bit};
 use crate::state::State;
-use crate::steps::Next;
+use crate::steps::{Guarded, Next};
 
 /// Begins: the fence is read before anything else.
 pub fn begin(model: &Protocol, state: &State) -> Login {
@@ -21,7 +21,12 @@ pub fn step(model: &Protocol, state: &mut State, mut login: Login) -> Option<Nex
         }
         LoginStage::Fence if login.fence != fence(model, state) => login.stage = LoginStage::Answer(None),
         LoginStage::Fence => login.stage = LoginStage::Insert,
-        LoginStage::Insert => login.stage = LoginStage::Answer(insert(model, state, &login)?),
+        LoginStage::Insert => {
+            login.stage = LoginStage::Answer(match insert(model, state, login)? {
+                Guarded::Wrote(token) => Some(token),
+                Guarded::Refused => None,
+            });
+        }
         LoginStage::Answer(Some(token)) => {
             state.loot |= bit(token);
             return Some(Next::Over);
@@ -31,20 +36,19 @@ pub fn step(model: &Protocol, state: &mut State, mut login: Login) -> Option<Nex
     Some(Next::Goes(Call::Login(login)))
 }
 
-/// The guarded insert. `Some(None)`: the guard refuses.
-fn insert(model: &Protocol, state: &mut State, login: &Login) -> Option<Option<u8>> {
+/// The guarded insert. `None`: it can't be done within the bounds of this search.
+fn insert(model: &Protocol, state: &mut State, login: Login) -> Option<Guarded> {
     let unguarded = model.is(Mutant::NoFence) || model.is(Mutant::FenceCheckedEarlier);
     if !unguarded && login.fence != fence(model, state) {
-        return Some(None);
+        return Some(Guarded::Refused);
     }
     // The age is read in the insert: a look at the clock before it would be as good as none.
     let age = state.now.saturating_sub(login.at);
     let limit = model.settings.fence_kept.map(|(_, limit)| limit).filter(|_| !model.is(Mutant::LoginOfAnyAge));
     if limit.is_some_and(|limit| age >= limit) {
-        return Some(None);
+        return Some(Guarded::Refused);
     }
-    let token = state.open(&model.settings, login.era, login.password?, true)?;
-    Some(Some(token))
+    Some(Guarded::Wrote(state.open(&model.settings, login.era, login.password?, true)?))
 }
 
 /// The fence as a reader finds it: forgotten, it is as if there had never been one.

@@ -16,3 +16,12 @@ pub enum Next {
     /// It is over.
     Over,
 }
+
+/// What a guarded write did.
+#[derive(Clone, Copy, Debug)]
+enum Guarded {
+    /// It wrote, and this refresh token is the current one of its session.
+    Wrote(u8),
+    /// The guard didn't hold, and nothing was written.
+    Refused,
+}

@@ -4,7 +4,7 @@ use crate::call::{Answer, Call, Holder, Refresh, RefreshStage, Verdict, is_patie
 use crate::mutant::Mutant;
 use crate::protocol::{Protocol, bit};
 use crate::state::{Cause, KEPT, Record, State, Tick};
-use crate::steps::{Next, ending};
+use crate::steps::{Guarded, Next, ending};
 
 /// The call's next step. `None`: it can't be done within the bounds of this search.
 pub fn step(model: &Protocol, state: &mut State, refresh: Refresh) -> Option<Next> {
@@ -101,13 +101,14 @@ fn check(state: &State, mut refresh: Refresh) -> Option<Next> {
 }
 
 fn rotate(model: &Protocol, state: &mut State, mut refresh: Refresh, guarded: bool) -> Option<Next> {
-    if let Some(successor) = state.rotate(model, &refresh, guarded)? {
-        let at = refresh.at;
-        return Some(answer(tokens(model, state, successor, at, false), refresh));
+    match state.rotate(model, &refresh, guarded)? {
+        Guarded::Wrote(successor) => Some(answer(tokens(model, state, successor, refresh.at, false), refresh)),
+        Guarded::Refused => {
+            refresh.stage = RefreshStage::Look;
+            refresh.lost = true;
+            Some(Next::Goes(Call::Refresh(refresh)))
+        }
     }
-    refresh.stage = RefreshStage::Look;
-    refresh.lost = true;
-    Some(Next::Goes(Call::Refresh(refresh)))
 }
 
 fn tokens(model: &Protocol, state: &State, refresh: u8, at: Tick, again: bool) -> Answer {

@@ -5,9 +5,11 @@ use crate::mutant::Mutant;
 use crate::protocol::Protocol;
 use crate::settings::{Access, Settings};
 use crate::state::{Cause, Consumed, History, KEPT, Record, SESSIONS, State, TOKENS, Tick, Token};
+use crate::steps::Guarded;
 
 impl State {
-    /// Inserts a session with its first tokens, and gives its refresh token. `None`: there is no room to go on.
+    /// Inserts a session with its first tokens, and gives its refresh token. `None`: it can't be done within the
+    /// bounds of this search.
     pub(crate) fn open(&mut self, settings: &Settings, era: u8, password: u8, access: bool) -> Option<u8> {
         let now = self.now;
         let absolute_end = now.saturating_add(settings.absolute);
@@ -68,9 +70,9 @@ impl State {
         self.store.access.get(refresh).copied().unwrap_or_default()
     }
 
-    /// Puts a successor in the presented token's place, if that is current. `Some(None)`: it isn't, and nothing was
-    /// written. `None`: there is no room to go on.
-    pub(super) fn rotate(&mut self, model: &Protocol, refresh: &Refresh, guarded: bool) -> Option<Option<u8>> {
+    /// Puts a successor in the presented token's place, if that is current. `None`: it can't be done within the bounds
+    /// of this search.
+    pub(super) fn rotate(&mut self, model: &Protocol, refresh: &Refresh, guarded: bool) -> Option<Guarded> {
         let settings = &model.settings;
         let at = refresh.at;
         let session = self.session_of(refresh.token)?;
@@ -84,10 +86,10 @@ impl State {
         };
         let record = self.store.records.get(session).copied();
         let Some(mut record) = record.or(Some(created).filter(|_| model.is(Mutant::RotationCreates))) else {
-            return Some(None);
+            return Some(Guarded::Refused);
         };
         if guarded && record.current != refresh.token {
-            return Some(None);
+            return Some(Guarded::Refused);
         }
 
         let salt = self.salt();
@@ -118,7 +120,7 @@ impl State {
         if let Some(history) = self.history.get_mut(session) {
             history.revived |= revived;
         }
-        Some(Some(successor))
+        Some(Guarded::Wrote(successor))
     }
 
     /// Removes a session's record. Gives whether there was one.
