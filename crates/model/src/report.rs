@@ -23,8 +23,8 @@ pub fn explored(out: &mut impl Write, searches: &[Explored]) -> io::Result<()> {
     for search in searches {
         for (promise, trace) in &search.broken {
             writeln!(out, "\n{}: {promise} is broken by", search.name)?;
-            for action in trace {
-                writeln!(out, "  {action:?}")?;
+            for step in trace {
+                writeln!(out, "  {step}")?;
             }
         }
         for unseen in &search.unseen {
@@ -48,8 +48,8 @@ pub fn caught(out: &mut impl Write, title: &str, searches: &[Caught], traces: bo
             Some(trace) => writeln!(out, "{name:<38} {configuration:<34} {promise:<26} {:>5}", trace.len())?,
             None => writeln!(out, "{name:<38} {configuration:<34} NOT CAUGHT by {promise}")?,
         }
-        for action in trace.iter().flatten().filter(|_| traces) {
-            writeln!(out, "  {action:?}")?;
+        for step in trace.iter().flatten().filter(|_| traces) {
+            writeln!(out, "  {step}")?;
         }
     }
     Ok(())

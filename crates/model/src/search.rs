@@ -8,7 +8,8 @@ use std::thread;
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
 use crate::configurations::Break;
-use crate::protocol::{Action, Protocol};
+use crate::narrate::narrated;
+use crate::protocol::Protocol;
 use crate::settings::Settings;
 
 /// What an exhaustive search of one configuration saw.
@@ -22,8 +23,8 @@ pub struct Explored {
     pub steps: usize,
     /// How many steps the farthest state is away.
     pub depth: usize,
-    /// The promises that don't hold, with a way there.
-    pub broken: Vec<(&'static str, Vec<Action>)>,
+    /// The promises that don't hold, with a way there, a step a line.
+    pub broken: Vec<(&'static str, Vec<String>)>,
     /// What never came about, so that the search means less than it says.
     pub unseen: Vec<&'static str>,
     /// What came about, as it has to.
@@ -42,8 +43,8 @@ impl Explored {
 pub struct Caught {
     /// What was broken.
     pub broken: Break,
-    /// The shortest way to a state in which the promise is broken.
-    pub trace: Option<Vec<Action>>,
+    /// The shortest way to a state in which the promise is broken, a step a line.
+    pub trace: Option<Vec<String>>,
 }
 
 /// Searches every state of a configuration.
@@ -59,12 +60,13 @@ pub fn explore(settings: Settings) -> Explored {
         unseen: Vec::new(),
         seen: 0,
     };
-    for property in checker.model().properties() {
+    let model = checker.model();
+    for property in model.properties() {
         let path = found.remove(property.name);
         match (property.expectation, path) {
             (Expectation::Sometimes, None) => explored.unseen.push(property.name),
             (Expectation::Sometimes, Some(_)) => explored.seen += 1,
-            (_, Some(path)) => explored.broken.push((property.name, path.into_actions())),
+            (_, Some(path)) => explored.broken.push((property.name, narrated(model, path))),
             (_, None) => {}
         }
     }
@@ -82,13 +84,13 @@ pub fn hunt(broken: Break) -> Caught {
     Caught { broken, trace }
 }
 
-fn find(protocol: Protocol, promise: &'static str, below: Option<usize>) -> Option<Vec<Action>> {
+fn find(protocol: Protocol, promise: &'static str, below: Option<usize>) -> Option<Vec<String>> {
     let checker = protocol.checker().finish_when(HasDiscoveries::AnyOf(BTreeSet::from([promise])));
     let checker = match below {
         Some(depth) => checker.target_max_depth(depth),
         None => checker,
     };
-    checker.spawn_bfs().join().discovery(promise).map(stateright::Path::into_actions)
+    checker.spawn_bfs().join().discovery(promise).map(|path| narrated(&protocol, path))
 }
 
 /// Does all of it, as many at once as there are cores, and gives the results in their order.
