@@ -204,7 +204,7 @@ pub fn assumptions() -> Vec<Break> {
     vec![
         dropped("a retry comes within the window", Settings { patience: 3, access_life: 3, ..ROTATION }),
         dropped("nobody refreshes before need", Settings { eager: true, ..ROTATION }),
-        dropped("an access token lives the window through", Settings { window: 3, patience: 3, ..ROTATION }),
+        dropped("an access token lasts the window", Settings { window: 3, patience: 3, ..ROTATION }),
         dropped("holders share what they hold", Settings { thefts: 1, calls: 2, ..ROTATION }),
     ]
 }
