@@ -46,7 +46,7 @@ pub struct Refresh {
     pub by: Holder,
     /// The presented token.
     pub token: u8,
-    /// The clock at the first look. A call reads the clock once.
+    /// The clock as the call last read it.
     pub at: Tick,
     /// Whether another caller rotated it first.
     pub lost: bool,

@@ -3,11 +3,15 @@
 use crate::mutant::Mutant;
 use crate::properties::RETRY_IS_SAFE;
 use crate::protocol::Protocol;
-use crate::settings::{Access, Settings};
+use crate::settings::{Access, Clock, Settings};
 
 /// Two tabs that rotate and retry, and lose answers to crashes.
 pub const ROTATION: Settings =
     Settings { calls: 3, tokens: 5, access_life: 2, absolute: 9, ticks: 9, ..Settings::plain("rotation and retry") };
+
+/// The same where each step reads the clock anew.
+pub const ROTATION_ANEW: Settings =
+    Settings { clock: Clock::EachStep, ..Settings { name: "rotation, clock read in each step", ..ROTATION } };
 
 /// Tabs that refresh whenever they like, which asks for `close_on_use` off.
 pub const EAGER: Settings = Settings {
@@ -22,7 +26,11 @@ pub const EAGER: Settings = Settings {
 pub const THEFT: Settings =
     Settings { honest: false, thefts: 1, access_life: 2, idle: 3, absolute: 5, ticks: 5, ..Settings::plain("theft") };
 
-/// The same where confirmed tokens keep their answer within the window.
+/// The same where each step reads the clock anew.
+pub const THEFT_ANEW: Settings =
+    Settings { clock: Clock::EachStep, ticks: 4, ..Settings { name: "theft, clock read in each step", ..THEFT } };
+
+/// A theft where confirmed tokens keep their answer within the window.
 pub const THEFT_OPEN: Settings =
     Settings { close_on_use: false, ticks: 3, ..Settings { name: "theft, close_on_use off", ..THEFT } };
 
@@ -134,10 +142,12 @@ pub const SIGNED_PASSWORD: Settings =
     Settings { password: true, ..Settings { name: "signed: password change", ..SIGNED_EVERYWHERE } };
 
 /// Every configuration.
-pub const ALL: [Settings; 14] = [
+pub const ALL: [Settings; 16] = [
     ROTATION,
+    ROTATION_ANEW,
     EAGER,
     THEFT,
+    THEFT_ANEW,
     THEFT_OPEN,
     STRICT,
     LOGOUT,
@@ -162,6 +172,7 @@ pub const fn of(mutant: Mutant) -> Settings {
         | Mutant::AbsoluteEndMoves
         | Mutant::IdleEndUnjudged
         | Mutant::AccessOutlivesSession => ROTATION,
+        Mutant::AgeReadEarlier => ROTATION_ANEW,
         Mutant::ConfirmedStaysOpen
         | Mutant::OlderGenerationsRetry
         | Mutant::WindowNeverPasses

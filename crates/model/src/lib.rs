@@ -36,9 +36,11 @@
 //!
 //! # What the model settles
 //!
-//! The searches hold with these, and break without (each is a [`Mutant`]):
+//! The searches hold with these, and break without (each has its [`Mutant`]):
 //!
 //! - Who finds its token current and loses the rotation is never reuse, unless strict: at worst it is refused.
+//! - The rotation's guard judges the session's ends as well as the look does. Whether a call reads the clock once or in
+//!   each step is free.
 //! - A session's id is denied up to its absolute end, and no access token lives beyond its session's ends.
 //! - Signed: log out everywhere removes the sessions that it listed after raising the fence, and has denied; no others.
 //! - The new password is written before the fence is raised, the fence before sessions are removed.

@@ -47,6 +47,8 @@ pub enum Mutant {
     AbsoluteEndMoves,
     /// Nobody looks at the idle end.
     IdleEndUnjudged,
+    /// The look judges the ends, and the rotation doesn't.
+    AgeReadEarlier,
     /// An access token's life isn't cut at its session's end.
     AccessOutlivesSession,
     /// Access tokens are removed in a step of their own, before the session.
@@ -61,7 +63,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them, in the order of the promises that they break.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::NoCompareAndSet,
         Self::CheckThenWrite,
         Self::RandomSuccessor,
@@ -83,6 +85,7 @@ impl Mutant {
         Self::RotationCreates,
         Self::AbsoluteEndMoves,
         Self::IdleEndUnjudged,
+        Self::AgeReadEarlier,
         Self::AccessOutlivesSession,
         Self::AccessRemovedFirst,
         Self::RemovedBeforeDenied,
@@ -114,6 +117,7 @@ impl Mutant {
             Self::RotationCreates => "rotation creates a record",
             Self::AbsoluteEndMoves => "rotation moves the absolute end",
             Self::IdleEndUnjudged => "idle end not judged",
+            Self::AgeReadEarlier => "ends judged by the look alone",
             Self::AccessOutlivesSession => "access token outlives its session",
             Self::AccessRemovedFirst => "access tokens removed first",
             Self::RemovedBeforeDenied => "signed: removed, then denied",
@@ -144,6 +148,7 @@ impl Mutant {
             | Self::DeniedForOneLife => LOGOUT_STAYS,
             Self::AbsoluteEndMoves
             | Self::IdleEndUnjudged
+            | Self::AgeReadEarlier
             | Self::AccessOutlivesSession
             | Self::AccessRemovedFirst
             | Self::RemovedBeforeDenied

@@ -11,6 +11,15 @@ pub enum Access {
     Signed,
 }
 
+/// When a call reads the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// When it first looks; a write that comes late bears that time.
+    Once,
+    /// In each step.
+    EachStep,
+}
+
 /// One configuration. Lifetimes are in ticks of a clock that may move between any two steps.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each switches one thing, in any combination")]
@@ -19,6 +28,8 @@ pub struct Settings {
     pub name: &'static str,
     /// How access tokens are made.
     pub access: Access,
+    /// When an exchange reads the clock.
+    pub clock: Clock,
     /// `reuse_grace`; 0 is strict.
     pub window: Tick,
     /// Whether confirmation closes the window.
@@ -61,6 +72,7 @@ impl Settings {
         Self {
             name,
             access: Access::Opaque,
+            clock: Clock::Once,
             window: 2,
             close_on_use: true,
             patience: 2,

@@ -1,6 +1,7 @@
 //! Small searches, so that every run of the tests looks at the protocol. `cargo run -p model --release` looks at all.
 
 use model::configurations::{self, Break};
+use model::properties::RETRY_IS_SAFE;
 use model::{Settings, search};
 
 /// Two calls at once, a short clock and few tokens.
@@ -28,6 +29,14 @@ fn every_break_is_caught(breaks: &[Break]) {
     for caught in search::all(breaks, search::hunt) {
         assert!(caught.trace.is_some(), "{caught:?}");
     }
+}
+
+#[test]
+fn a_broken_promise_is_told() {
+    let eager = Settings { eager: true, ..small(configurations::ROTATION) };
+    let search = search::explore(eager);
+    assert!(!search.is_sound(), "{search:?}");
+    assert_eq!(search.broken.iter().map(|(promise, _)| *promise).collect::<Vec<_>>(), [RETRY_IS_SAFE]);
 }
 
 #[test]

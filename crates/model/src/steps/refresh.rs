@@ -3,6 +3,7 @@
 use crate::call::{Answer, Call, Holder, Refresh, RefreshStage, Verdict, is_patient};
 use crate::mutant::Mutant;
 use crate::protocol::{Protocol, bit};
+use crate::settings::Clock;
 use crate::state::{Cause, KEPT, Record, State, Tick};
 use crate::steps::{Guarded, Next, ending};
 
@@ -18,7 +19,7 @@ pub fn step(model: &Protocol, state: &mut State, refresh: Refresh) -> Option<Nex
 }
 
 fn look(model: &Protocol, state: &mut State, mut refresh: Refresh) -> Option<Next> {
-    if !refresh.lost {
+    if !refresh.lost || model.settings.clock == Clock::EachStep {
         refresh.at = state.now;
     }
     let at = refresh.at;
@@ -101,6 +102,9 @@ fn check(state: &State, mut refresh: Refresh) -> Option<Next> {
 }
 
 fn rotate(model: &Protocol, state: &mut State, mut refresh: Refresh, guarded: bool) -> Option<Next> {
+    if model.settings.clock == Clock::EachStep {
+        refresh.at = state.now;
+    }
     match state.rotate(model, &refresh, guarded)? {
         Guarded::Wrote(successor) => Some(answer(tokens(model, state, successor, refresh.at, false), refresh)),
         Guarded::Refused => {

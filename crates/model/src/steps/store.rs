@@ -70,8 +70,8 @@ impl State {
         self.store.access.get(refresh).copied().unwrap_or_default()
     }
 
-    /// Puts a successor in the presented token's place, if that is current. `None`: it can't be done within the bounds
-    /// of this search.
+    /// Puts a successor in the presented token's place, if that is current and its session's ends are still to come.
+    /// `None`: it can't be done within the bounds of this search.
     pub(super) fn rotate(&mut self, model: &Protocol, refresh: &Refresh, guarded: bool) -> Option<Guarded> {
         let settings = &model.settings;
         let at = refresh.at;
@@ -89,6 +89,10 @@ impl State {
             return Some(Guarded::Refused);
         };
         if guarded && record.current != refresh.token {
+            return Some(Guarded::Refused);
+        }
+        let unjudged = [Mutant::IdleEndUnjudged, Mutant::AgeReadEarlier, Mutant::RotationCreates];
+        if !record.is_live(at) && !unjudged.into_iter().any(|mutant| model.is(mutant)) {
             return Some(Guarded::Refused);
         }
 
