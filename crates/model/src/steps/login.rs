@@ -1,0 +1,59 @@
+//! A login: read the fence, check the password, insert the session if the fence is still the one that was read.
+
+use crate::call::{Call, Login, LoginStage};
+use crate::mutant::Mutant;
+use crate::protocol::{Protocol, bit};
+use crate::state::State;
+use crate::steps::{Guarded, Next};
+
+/// Begins: the fence is read before anything else.
+pub fn begin(model: &Protocol, state: &State) -> Login {
+    Login { fence: fence(model, state), at: state.now, era: state.begun, password: None, stage: LoginStage::Password }
+}
+
+/// The call's next step. `None`: it can't be done within the bounds of this search.
+pub fn step(model: &Protocol, state: &mut State, mut login: Login) -> Option<Next> {
+    match login.stage {
+        LoginStage::Password => {
+            login.password = Some(state.store.password);
+            let earlier = model.is(Mutant::FenceCheckedEarlier);
+            login.stage = if earlier { LoginStage::Fence } else { LoginStage::Insert };
+        }
+        LoginStage::Fence if login.fence != fence(model, state) => login.stage = LoginStage::Answer(None),
+        LoginStage::Fence => login.stage = LoginStage::Insert,
+        LoginStage::Insert => {
+            login.stage = LoginStage::Answer(match insert(model, state, login)? {
+                Guarded::Wrote(token) => Some(token),
+                Guarded::Refused => None,
+            });
+        }
+        LoginStage::Answer(Some(token)) => {
+            state.loot |= bit(token);
+            return Some(Next::Over);
+        }
+        LoginStage::Answer(None) => return Some(Next::Over),
+    }
+    Some(Next::Goes(Call::Login(login)))
+}
+
+/// The guarded insert. `None`: it can't be done within the bounds of this search.
+fn insert(model: &Protocol, state: &mut State, login: Login) -> Option<Guarded> {
+    let unguarded = model.is(Mutant::NoFence) || model.is(Mutant::FenceCheckedEarlier);
+    if !unguarded && login.fence != fence(model, state) {
+        return Some(Guarded::Refused);
+    }
+    // The age is read in the insert: a look at the clock before it would be as good as none.
+    let age = state.now.saturating_sub(login.at);
+    let limit = model.settings.fence_kept.map(|(_, limit)| limit).filter(|_| !model.is(Mutant::LoginOfAnyAge));
+    if limit.is_some_and(|limit| age >= limit) {
+        return Some(Guarded::Refused);
+    }
+    Some(Guarded::Wrote(state.open(&model.settings, login.era, login.password?, true)?))
+}
+
+/// The fence as a reader finds it: forgotten, it is as if there had never been one.
+fn fence(model: &Protocol, state: &State) -> u8 {
+    let (value, raised) = state.store.fence;
+    let kept = model.settings.fence_kept.is_none_or(|(kept, _)| state.now.saturating_sub(raised) < kept);
+    if kept { value } else { 0 }
+}
