@@ -137,6 +137,8 @@ impl Parts {
             .max_age(lifetimes.access())
             .refresh_max_age(lifetimes.refresh())
             .session_lifetime(Some(config.tokens.session_lifetime))
+            .reuse(config.tokens.reuse)
+            .session_cap(config.tokens.session_cap)
             .profile(config.tokens.profile)
             .clock(Arc::clone(&self.clock))
             .entropy(Arc::clone(&self.entropy))
@@ -152,6 +154,8 @@ impl Parts {
             .lifetime(lifetimes.access())
             .refresh_lifetime(lifetimes.refresh())
             .session_lifetime(Some(config.tokens.session_lifetime))
+            .reuse(config.tokens.reuse)
+            .session_cap(config.tokens.session_cap)
             .profile(config.tokens.profile)
             .clock(Arc::clone(&self.clock))
             .entropy(Arc::clone(&self.entropy))
@@ -163,6 +167,8 @@ impl Parts {
         let store: Arc<dyn TokenStore> = Arc::new(self.store.clone());
         let sessions = Sessions::new(store, self.digests.clone(), config.tokens.lifetimes)
             .with_format(config.tokens.profile, TOKEN_BYTES)?
+            .with_reuse(config.tokens.reuse)
+            .with_cap(config.tokens.session_cap)
             .with_clock(Arc::clone(&self.clock))
             .with_entropy(Arc::clone(&self.entropy));
         let mut builder = JwtStrategy::builder()

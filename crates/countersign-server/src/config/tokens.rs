@@ -1,9 +1,9 @@
 //! Settings of what tokens are worth, and who may log in how often.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use countersign::{ConfigError, Lifetimes, Profile};
+use countersign::{ConfigError, Lifetimes, Profile, ReusePolicy, SessionCap, WhenFull};
 
 use crate::config::setting::{Kind, Setting};
 use crate::config::{Sources, parse};
@@ -43,6 +43,27 @@ const SESSION_LIFETIME: Setting = Setting {
     form: "TIME",
     help: "When a session ends however often it is refreshed.",
 };
+const REUSE_GRACE: Setting = Setting {
+    key: "reuse_grace",
+    kind: Kind::Plain,
+    default: "10s",
+    form: "TIME",
+    help: "How long an exchanged refresh token yields its successor again; 0s ends the session at once.",
+};
+const REUSE_CLOSE_ON_USE: Setting = Setting {
+    key: "reuse_close_on_use",
+    kind: Kind::Plain,
+    default: "true",
+    form: "true|false",
+    help: "Whether that time ends when the successor is exchanged in its turn; false for clients that refresh in bursts.",
+};
+const SESSION_LIMIT: Setting = Setting {
+    key: "session_limit",
+    kind: Kind::Plain,
+    default: "off",
+    form: "NUMBER[/refuse]|off",
+    help: "Sessions of one account at once; a login beyond it ends the oldest, or is refused.",
+};
 const LOGIN_LIMIT: Setting = Setting {
     key: "login_limit",
     kind: Kind::Plain,
@@ -72,6 +93,9 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &ACCESS_LIFETIME,
     &REFRESH_LIFETIME,
     &SESSION_LIFETIME,
+    &REUSE_GRACE,
+    &REUSE_CLOSE_ON_USE,
+    &SESSION_LIMIT,
     &LOGIN_LIMIT,
     &PASSWORD_THREADS,
     &PASSWORD_QUEUE,
@@ -88,6 +112,10 @@ pub struct Tokens {
     pub lifetimes: Lifetimes,
     /// When a session ends however often it is refreshed.
     pub session_lifetime: Duration,
+    /// When an exchanged refresh token may be presented again.
+    pub reuse: ReusePolicy,
+    /// Sessions of one account; `None` for no limit.
+    pub session_cap: Option<SessionCap>,
     /// Failed logins; `None` for no limit.
     pub login_limit: Option<LoginLimit>,
     /// Threads that hash passwords.
@@ -139,6 +167,8 @@ impl Tokens {
             profile: sources.parse(&PROFILE, parse::one_of(PROFILES))?,
             lifetimes: lifetimes(sources)?,
             session_lifetime: sources.parse(&SESSION_LIFETIME, lifetime)?,
+            reuse: reuse(sources)?,
+            session_cap: sources.parse(&SESSION_LIMIT, session_limit)?,
             login_limit: sources.parse(&LOGIN_LIMIT, login_limit)?,
             password_threads: sources.parse(&PASSWORD_THREADS, password_threads)?,
             password_queue: sources.parse(&PASSWORD_QUEUE, parse::number(1..=65_536))?,
@@ -155,6 +185,28 @@ fn lifetimes(sources: &Sources) -> Result<Lifetimes, ConfigError> {
     })?;
     let session = sources.parse(&SESSION_LIFETIME, lifetime)?;
     Lifetimes::new(access, refresh)?.with_session_limit(session)
+}
+
+fn reuse(sources: &Sources) -> Result<ReusePolicy, ConfigError> {
+    let reuse = sources.parse(&REUSE_GRACE, |text| {
+        let too_long = |_| "must not be longer than 5 minutes".to_owned();
+        ReusePolicy::new(parse::duration(text)?).map_err(too_long)
+    })?;
+    let closes = sources.parse(&REUSE_CLOSE_ON_USE, parse::truth)?;
+    Ok(if closes { reuse } else { reuse.without_close_on_use() })
+}
+
+fn session_limit(text: &str) -> Result<Option<SessionCap>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let (most, when_full) = match text.split_once('/') {
+        None => (text, WhenFull::EvictOldest),
+        Some((most, "refuse")) => (most, WhenFull::Refuse),
+        Some(_) => return Err("must be `off`, a number, or a number and `/refuse`".to_owned()),
+    };
+    let most = parse::number(1..=100_000)(most.trim())?;
+    Ok(NonZeroU32::new(most).map(|most| SessionCap { most, when_full }))
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {
@@ -189,6 +241,17 @@ fn password_threads(text: &str) -> Result<NonZeroUsize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn session_limits() {
+        let cap = |most, when_full| SessionCap { most: NonZeroU32::new(most).unwrap(), when_full };
+        assert_eq!(session_limit("off"), Ok(None));
+        assert_eq!(session_limit("5"), Ok(Some(cap(5, WhenFull::EvictOldest))));
+        assert_eq!(session_limit("1/refuse"), Ok(Some(cap(1, WhenFull::Refuse))));
+        for bad in ["", "0", "-1", "5/", "5/evict", "/refuse", "many", "100001"] {
+            assert!(session_limit(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn login_limits() {

@@ -149,10 +149,9 @@ impl<S: TokenStore> Sessions<S> {
             return Ok(Destroyed::AlreadyInvalid);
         }
         match self.look_up(refresh).await? {
-            None => Ok(Destroyed::AlreadyInvalid),
             Some((_, RefreshRecord { session: Some(session), user, .. })) => self.end(session, &user).await,
             Some((Standing::Current(stored), _)) => Ok(destroyed(self.store.remove_refresh(&stored, None).await?)),
-            Some(_) => Ok(Destroyed::AlreadyInvalid),
+            None | Some(_) => Ok(Destroyed::AlreadyInvalid),
         }
     }
 

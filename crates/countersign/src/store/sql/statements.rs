@@ -221,10 +221,11 @@ fn note_use(dialect: Dialect) -> String {
     let number = if dialect == Dialect::Mysql { "SIGNED" } else { "BIGINT" };
     let (ids, moments): (Vec<_>, Vec<_>) =
         (0..NOTED).map(|at| (format!("?{}", 2 * at + 1), format!("CAST(?{} AS {number})", 2 * at + 2))).unzip();
-    let cases: String = ids.iter().zip(&moments).map(|(id, moment)| format!(" WHEN {id} THEN {moment}")).collect();
+    let cases: Vec<_> = ids.iter().zip(&moments).map(|(id, moment)| format!("WHEN {id} THEN {moment}")).collect();
     format!(
         "UPDATE {{refresh}} SET {{r.last_used_at}} = {later}(COALESCE({{r.last_used_at}}, 0), \
-         CASE {{r.session_id}}{cases} ELSE 0 END) WHERE {{r.session_id}} IN ({})",
+         CASE {{r.session_id}} {} ELSE 0 END) WHERE {{r.session_id}} IN ({})",
+        cases.join(" "),
         ids.join(", ")
     )
 }

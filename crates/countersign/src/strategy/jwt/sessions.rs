@@ -12,13 +12,13 @@ use crate::strategy::jwt::{JwtStrategy, session_entry};
 use crate::strategy::sessions::{evicted, one_too_many};
 use crate::strategy::{Found, Grant, Login, LoginFence, RefreshableStrategy, Rejected, Sessions};
 use crate::token::PlainToken;
-use crate::user::{User, UserId, UserManager};
+use crate::user::{User, UserId, UserKey, UserManager};
 
 /// How many sessions are asked for at once.
 const PAGE: u32 = 100;
 
-/// How much longer a session stays denied than its tokens can live: one may be signed while the session is being
-/// ended, and the store then refuses to record its refresh token within this time.
+/// How much longer a session stays denied than its tokens can live: one may be signed between the denial and the end of the
+/// session. When that took longer, the session is denied once more.
 const IN_FLIGHT: Duration = Duration::from_mins(1);
 
 impl<U: User> JwtStrategy<U> {
@@ -44,11 +44,24 @@ impl<U: User> JwtStrategy<U> {
         })
     }
 
-    /// Denies a session's access tokens for as long as the last of them can live.
-    async fn deny_session(&self, session: SessionId) -> Result<(), Failure> {
+    /// Denies a session's access tokens for as long as the last of them can live, then ends it. A failure in between leaves
+    /// a session that can be found again.
+    async fn deny_and_end(&self, session: SessionId, user: &UserKey) -> Result<Destroyed, Failure> {
+        let denied_at = self.deny_session(session).await?;
+        let ended = self.refreshing()?.end(session, user).await?;
+        // A token may have been signed until the session ended.
+        if self.clock.now().since(denied_at) >= IN_FLIGHT {
+            self.deny_session(session).await?;
+        }
+        Ok(ended)
+    }
+
+    /// Denies a session's access tokens; since when.
+    async fn deny_session(&self, session: SessionId) -> Result<Timestamp, Failure> {
         let now = self.clock.now();
         let until = now.saturating_add(self.lifetime).saturating_add(self.rules.leeway).saturating_add(IN_FLIGHT);
-        self.denylist.deny(&session_entry(session), until, now).await
+        self.denylist.deny(&session_entry(session), until, now).await?;
+        Ok(now)
     }
 
     /// Overtakes logins that are under way, then denies and removes every session of a user, until none is left. Denying
@@ -63,8 +76,8 @@ impl<U: User> JwtStrategy<U> {
                 return Ok(removed.saturating_add(sessions.store().remove_user(&user).await?));
             }
             for session in found {
-                self.deny_session(session.id).await?;
-                removed = removed.saturating_add(u64::from(sessions.store().end_session(session.id, &user).await?));
+                let ended = self.deny_and_end(session.id, &user).await?;
+                removed = removed.saturating_add(u64::from(ended == Destroyed::Revoked));
             }
         }
     }
@@ -85,8 +98,7 @@ impl<U: User> JwtStrategy<U> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         for session in surplus {
-            self.deny_session(session).await?;
-            sessions.end(session, &grant.user).await?;
+            self.deny_and_end(session, &grant.user).await?;
             evicted(session);
         }
         Ok(Ok(()))
@@ -166,9 +178,8 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
     async fn end_session_of(&self, refresh: &PlainToken) -> Result<Destroyed, Failure> {
         let sessions = self.refreshing()?;
         let Some((session, user)) = sessions.session_of(refresh).await? else { return sessions.end_of(refresh).await };
-        self.deny_session(session).await?;
         // By its id, since a refresh may have put another token in this one's place.
-        sessions.end(session, &user).await
+        self.deny_and_end(session, &user).await
     }
 
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
@@ -177,8 +188,7 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
         if self.refreshing()?.store().find_session(session, &user).await?.is_none() {
             return Ok(Destroyed::AlreadyInvalid);
         }
-        self.deny_session(session).await?;
-        self.refreshing()?.end(session, &user).await
+        self.deny_and_end(session, &user).await
     }
 }
 

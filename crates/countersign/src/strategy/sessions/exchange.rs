@@ -146,7 +146,8 @@ impl<S: TokenStore> Sessions<S> {
             let cause = if later.is_some() { ReuseCause::AfterConfirmation } else { ReuseCause::LongStale };
             return Ok(Err(reuse(record, cause, since_exchange)));
         }
-        let grant = self.grant_of(token, record, entry.at)?;
+        let issued_at = if later.is_some() { entry.at } else { record.created_at.unwrap_or(entry.at) };
+        let grant = self.grant_of(token, record, issued_at)?;
         let expected = later.map(|later| &later.digest).or(record.digest.as_ref());
         let is_it = |successor: &PlainToken| self.digests.candidates(successor).any(|digest| Some(&digest) == expected);
         let successors = self.digests.successors(&entry.salt, token).map(|successor| self.texts(&successor, &grant));
@@ -187,15 +188,26 @@ impl<S: TokenStore> Sessions<S> {
         let (refresh, access) = self.texts(&successor, &found.grant);
         let (refresh, record) = self.new_refresh(&found.grant, refresh)?;
         let (access, access_record) = self.new_access(&found.grant, access);
-        let token = ConsumedToken { digest: self.digests.digest(&found.text), at: found.grant.issued_at, salt };
-        let consumed = self.remembered(consumed, found.grant.issued_at).and(token);
+        // The window begins when this is written, however long ago the token was looked up.
+        let at = self.now();
+        let token = ConsumedToken { digest: self.digests.digest(&found.text), at, salt };
+        let consumed = self.remembered(consumed, at).and(token);
         let rotate = rotation(found, presented, consumed, record, with_access.then_some(access_record));
         match self.store.rotate(&rotate).await? {
             Rotated::Done => Ok(Ok((refresh, access))),
-            Rotated::Gone => match self.find(&found.text).await? {
-                Err(rejected) => Ok(Err(rejected)),
-                Ok(found) => Ok(self.again(&found, ReuseCause::SecondTab)),
-            },
+            Rotated::Gone => self.overtaken(found).await,
+        }
+    }
+
+    /// Another caller was faster. This one came in time, so it is no thief, even if the successor has been exchanged
+    /// meanwhile as well; only where nothing is forgiven is there no coming in time.
+    async fn overtaken(&self, found: &Found) -> Result<Result<(IssuedToken, IssuedToken), Rejected>, Failure> {
+        match self.find(&found.text).await? {
+            Ok(found) => Ok(self.again(&found, ReuseCause::SecondTab)),
+            Err(rejected) if rejected.reuse.is_some() && !self.reuse.grace().is_zero() => {
+                Ok(Err(Refusal::Consumed.into()))
+            }
+            Err(rejected) => Ok(Err(rejected)),
         }
     }
 
