@@ -268,6 +268,19 @@ impl<U: User, S: TokenStore> RefreshableStrategy<U> for DatabaseTokenStrategy<S>
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
         self.sessions.end(session, &user.to_key()).await
     }
+
+    async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure> {
+        let user = user.to_key();
+        self.sessions.overtake(&user).await?;
+        let mut ended: u64 = 0;
+        for session in self.sessions.live_sessions(&user).await? {
+            if Some(session.id) != kept {
+                ended =
+                    ended.saturating_add(u64::from(self.sessions.end(session.id, &user).await? == Destroyed::Revoked));
+            }
+        }
+        Ok(ended)
+    }
 }
 
 async fn user_of<U: User>(record: AccessRecord, users: &dyn UserManager<U>) -> Result<Result<U, Refusal>, Failure> {
