@@ -10,16 +10,15 @@ use std::sync::Arc;
 use countersign::denylist::{DenylistStore, RedisDenylist, SqlDenylist};
 use countersign::redis::Redis;
 use countersign::store::TokenStore;
-use countersign::store::sql::{Database, DatabaseTokenModels, SqlStore, UserTable};
+use countersign::store::sql::{Database, DatabaseTokenModels, Driver, SqlStore, UserTable};
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, RedisTokenStrategy, Sessions};
 use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{
-    AuthenticationBackend, Authenticator, Clock, ConfigError, DigestKeyRing, Entropy, Invalidated, Profile, Secret,
-    Strategy, SystemClock, SystemEntropy, UserKeyKind,
+    AuthenticationBackend, Authenticator, Clock, ConfigError, DigestKeyRing, Entropy, Profile, Secret, Strategy,
+    SystemClock, SystemEntropy, UserKeyKind,
 };
-use uuid::Uuid;
 
-use crate::accounts::{Account, Accounts, COLUMNS, Hasher, Logins, Registrar, Throttle};
+use crate::accounts::{Account, Accounts, COLUMNS, Changes, Hasher, Logins, Registrar, Throttle};
 use crate::config::{Config, REDIS_URL, StrategyKind};
 use crate::data_dir::DataDir;
 use crate::error::Error;
@@ -44,6 +43,8 @@ pub struct Services {
     pub logins: Logins,
     /// Who may join.
     pub registrar: Registrar,
+    /// What changes accounts.
+    pub changes: Changes,
     /// What expires.
     pub sweeper: Sweeper,
 }
@@ -71,17 +72,6 @@ impl Services {
     /// The accounts.
     pub const fn accounts(&self) -> &Accounts {
         &self.registrar.accounts
-    }
-
-    /// Ends every session of an account; how many tokens that were.
-    ///
-    /// # Errors
-    /// [`Error`] when that could not be recorded.
-    pub async fn end_sessions(&self, account: Uuid) -> Result<u64, Error> {
-        match self.strategy.invalidate_all(&account).await? {
-            Invalidated::All(tokens) => Ok(tokens),
-            Invalidated::Unsupported => Err(Error::Refused("this strategy can't end every session".to_owned())),
-        }
     }
 }
 
@@ -204,13 +194,22 @@ impl Parts {
         secret: &Secret,
     ) -> Result<Services, Error> {
         let driver = self.database.driver();
+        let driver_dialect = driver.dialect();
         let accounts = Accounts::new(Arc::clone(&driver));
         let throttle = Throttle::new(driver, secret, config.tokens.login_limit)?;
         let tokens = &config.tokens;
         let hasher = Hasher::start(tokens.password_threads, tokens.password_queue, &self.entropy)?;
+        let changes = Changes {
+            strategy: Arc::clone(&strategy),
+            store: self.store.clone(),
+            dialect: driver_dialect,
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+        };
         let store: Arc<dyn TokenStore> = Arc::new(self.store);
         Ok(Services {
             authenticator: Arc::new(authenticator(config, &accounts, &strategy)?),
+            changes,
             strategy,
             logins: Logins {
                 accounts: accounts.clone(),
