@@ -26,7 +26,18 @@ async fn a_bearer_session_from_register_to_logout() {
 
         let second = Tokens::of(&server.refresh(&first.refresh).await);
         server.me(&second.access).await.expect(StatusCode::OK);
-        server.refresh(&first.refresh).await.expect_problem(StatusCode::UNAUTHORIZED, "REFRESH_TOKEN_INVALID");
+        let retry = Tokens::of(&server.refresh(&first.refresh).await);
+        assert_eq!(retry.refresh, second.refresh, "a lost answer is told again");
+        server.me(&retry.access).await.expect(StatusCode::OK);
+
+        let stolen = server.login("ada@example.org").await;
+        let mut live = stolen.refresh.clone();
+        for _ in 0..2 {
+            live = Tokens::of(&server.refresh(&live).await).refresh;
+        }
+        server.refresh(&stolen.refresh).await.expect_problem(StatusCode::UNAUTHORIZED, "REFRESH_TOKEN_INVALID");
+        server.refresh(&live).await.expect_problem(StatusCode::UNAUTHORIZED, "REFRESH_TOKEN_INVALID");
+        server.me(&stolen.access).await.expect_problem(StatusCode::UNAUTHORIZED, "AUTHENTICATION_FAILED");
 
         let other = server.login("ada@example.org").await;
         logout(&server, &second.access).await.expect(StatusCode::NO_CONTENT);

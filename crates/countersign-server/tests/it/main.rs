@@ -22,4 +22,5 @@ mod malformed;
 mod redaction;
 mod redis_faults;
 mod redis_start;
+mod sessions;
 mod storms;

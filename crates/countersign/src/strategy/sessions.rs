@@ -64,6 +64,8 @@ pub struct Sessions<S = Arc<dyn TokenStore>> {
     lifetimes: Lifetimes,
     reuse: ReusePolicy,
     cap: Option<SessionCap>,
+    /// Where sessions end that may not come back with a rollback of the caller's transaction.
+    outside: Option<Arc<dyn TokenStore>>,
     profile: Profile,
     legacy_plaintext: bool,
     clock: Arc<dyn Clock>,
@@ -80,6 +82,7 @@ impl<S: TokenStore> Sessions<S> {
             lifetimes,
             reuse: ReusePolicy::default(),
             cap: None,
+            outside: None,
             profile: Profile::default(),
             legacy_plaintext: false,
             clock: Arc::new(SystemClock),
@@ -252,9 +255,10 @@ impl<S> Sessions<S> {
         self.clock.now()
     }
 
-    /// The same policy over another store.
-    pub(crate) fn over<T>(&self, store: T) -> Sessions<T> {
+    /// The same policy over another store: a transaction of the caller's, beside which `outside` can be written to.
+    pub(crate) fn within<T>(&self, store: T, outside: Option<Arc<dyn TokenStore>>) -> Sessions<T> {
         Sessions {
+            outside,
             store,
             digests: self.digests.clone(),
             format: self.format,
