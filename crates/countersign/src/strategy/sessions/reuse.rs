@@ -105,10 +105,9 @@ impl<S: TokenStore> Sessions<S> {
 /// A repetition that is answered.
 pub(super) fn forgiven(session: SessionId, cause: ReuseCause) {
     tracing::info!(
-        event = "refresh_token_reused",
+        event = "refresh_token_repeated",
         session = %session,
         cause = cause.as_str(),
-        outcome = "answered_again",
         "a refresh token that had just been exchanged was presented again"
     );
 }
