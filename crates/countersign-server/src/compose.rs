@@ -15,7 +15,7 @@ use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, RedisTokenStrate
 use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{
     AuthenticationBackend, Authenticator, Clock, ConfigError, DigestKeyRing, Entropy, Profile, Secret, Strategy,
-    SystemClock, SystemEntropy, UserKeyKind,
+    SystemClock, SystemEntropy, UseRecorder, UserKeyKind,
 };
 
 use crate::accounts::{Account, Accounts, COLUMNS, Changes, Hasher, Logins, Registrar, Throttle};
@@ -45,6 +45,8 @@ pub struct Services {
     pub registrar: Registrar,
     /// What changes accounts.
     pub changes: Changes,
+    /// Which sessions are in use.
+    pub recorder: UseRecorder,
     /// What expires.
     pub sweeper: Sweeper,
 }
@@ -61,12 +63,14 @@ impl Services {
         database::bring_up_to_date(&database, config).await?;
         let secret = keys::token_hash_secret(config, &data_dir)?;
         let parts = Parts::new(database, redis, &secret)?;
-        let strategy = match config.tokens.strategy {
-            StrategyKind::Database => parts.database_strategy(config)?,
-            StrategyKind::Redis => parts.redis_strategy(config)?,
-            StrategyKind::Jwt => parts.jwt_strategy(config, &data_dir)?,
+        let in_sql: Arc<dyn TokenStore> = Arc::new(parts.store.clone());
+        let (strategy, sessions) = match config.tokens.strategy {
+            StrategyKind::Database => (parts.database_strategy(config)?, in_sql),
+            StrategyKind::Redis => parts.redis_strategy(config, in_sql)?,
+            StrategyKind::Jwt => (parts.jwt_strategy(config, &data_dir)?, in_sql),
         };
-        parts.assemble(config, strategy, &secret)
+        let recorder = UseRecorder::new(sessions).with_clock(Arc::clone(&parts.clock));
+        parts.assemble(config, strategy, recorder, &secret)
     }
 
     /// The accounts.
@@ -94,6 +98,9 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
 fn renamed(spelled: &str, error: &ConfigError) -> ConfigError {
     ConfigError::new(spelled.to_owned(), error.to_string(), "correct it and start again")
 }
+
+/// A strategy, and the store that has its sessions.
+type Issuing = (Arc<dyn Strategy<Account>>, Arc<dyn TokenStore>);
 
 /// What strategies are made of.
 struct Parts {
@@ -136,7 +143,8 @@ impl Parts {
         Ok(Arc::new(strategy))
     }
 
-    fn redis_strategy(&self, config: &Config) -> Result<Arc<dyn Strategy<Account>>, Error> {
+    /// The strategy, and where it keeps sessions: nowhere in the original's profile, and then `otherwise` has none.
+    fn redis_strategy(&self, config: &Config, otherwise: Arc<dyn TokenStore>) -> Result<Issuing, Error> {
         let missing = || ConfigError::new(REDIS_URL.env(), "must be given with strategy redis", "name the server");
         let lifetimes = &config.tokens.lifetimes;
         let strategy = RedisTokenStrategy::builder(self.redis.as_ref().ok_or_else(missing)?)
@@ -150,7 +158,8 @@ impl Parts {
             .clock(Arc::clone(&self.clock))
             .entropy(Arc::clone(&self.entropy))
             .build()?;
-        Ok(Arc::new(strategy))
+        let sessions = strategy.sessions().map(|sessions| Arc::new(sessions.store().clone()) as Arc<dyn TokenStore>);
+        Ok((Arc::new(strategy), sessions.unwrap_or(otherwise)))
     }
 
     fn jwt_strategy(&self, config: &Config, data_dir: &DataDir) -> Result<Arc<dyn Strategy<Account>>, Error> {
@@ -191,6 +200,7 @@ impl Parts {
         self,
         config: &Config,
         strategy: Arc<dyn Strategy<Account>>,
+        recorder: UseRecorder,
         secret: &Secret,
     ) -> Result<Services, Error> {
         let driver = self.database.driver();
@@ -208,7 +218,8 @@ impl Parts {
         };
         let store: Arc<dyn TokenStore> = Arc::new(self.store);
         Ok(Services {
-            authenticator: Arc::new(authenticator(config, &accounts, &strategy)?),
+            authenticator: Arc::new(authenticator(config, &accounts, &strategy, &recorder)?),
+            recorder,
             changes,
             strategy,
             logins: Logins {
@@ -237,6 +248,7 @@ fn authenticator(
     config: &Config,
     accounts: &Accounts,
     strategy: &Arc<dyn Strategy<Account>>,
+    recorder: &UseRecorder,
 ) -> Result<Authenticator<Account>, ConfigError> {
     let insecure = config.http.insecure_cookies;
     let cookies = CookieTransport::builder(config.tokens.profile)
@@ -244,8 +256,12 @@ fn authenticator(
         .allow_insecure_cookie_auth(insecure)
         .refresh_path("/auth/cookie")
         .build()?;
-    Authenticator::builder(Arc::new(accounts.clone()))
+    let builder = Authenticator::builder(Arc::new(accounts.clone()))
         .backend(AuthenticationBackend::new("bearer", BearerTransport, Arc::clone(strategy)))
-        .backend(AuthenticationBackend::new("cookie", cookies, Arc::clone(strategy)))
-        .build()
+        .backend(AuthenticationBackend::new("cookie", cookies, Arc::clone(strategy)));
+    match config.store.use_interval {
+        Some(_) => builder.record_use(recorder.clone()),
+        None => builder,
+    }
+    .build()
 }

@@ -60,6 +60,25 @@ async fn sessions_are_listed_and_ended() {
     }
 }
 
+/// A request writes nothing; what was used is told in one write, at the latest when the server stops.
+#[tokio::test]
+async fn use_is_written_down_when_the_server_stops() {
+    for (name, place) in everywhere() {
+        eprintln!("{name}");
+        let place = place.with("USE_INTERVAL", "1h");
+        let server = place.start();
+        let tokens = server.newcomer("ada@example.org").await;
+        let list = || place.json(&["session", "list", "ada@example.org"])["sessions"][0].clone();
+        let before = list();
+        assert_eq!(before["last_used_at"], before["created_at"], "{before}");
+        server.me(&tokens.access).await.expect(StatusCode::OK);
+        server.stop();
+        let after = list();
+        assert!(after["last_used_at"].as_str().unwrap() > after["created_at"].as_str().unwrap(), "{after}");
+        assert_eq!(after["created_at"], before["created_at"]);
+    }
+}
+
 #[tokio::test]
 async fn sessions_are_managed_beside_a_running_server() {
     for (name, place) in everywhere() {
