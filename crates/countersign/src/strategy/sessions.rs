@@ -1,6 +1,7 @@
 //! Sessions: opened by a login, kept alive by exchanging refresh tokens, ended by logout. The policy is the same
 //! whether access tokens are opaque or signed, so each strategy that refreshes holds one [`Sessions`].
 
+mod count;
 mod exchange;
 mod issue;
 mod open;

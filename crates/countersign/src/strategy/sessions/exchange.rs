@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
 use crate::store::{Consumed, ConsumedToken, NewAccess, NewRefresh, RefreshRecord, Rotate, Rotated, TokenStore};
 use crate::strategy::sessions::reuse::forgiven;
-use crate::strategy::sessions::{Grant, Rejected, Reuse, ReuseCause, Sessions};
+use crate::strategy::sessions::{Grant, Rejected, Reuse, ReuseCause, Sessions, count};
 use crate::token::{Digest, Family, Locator, PlainToken, StoredToken, Successor, TokenKind};
 use crate::user::UserKey;
 
@@ -60,7 +60,10 @@ impl<S: TokenStore> Sessions<S> {
         if let Err(refusal) = self.format.check(TokenKind::Refresh, token) {
             return Ok(Err(refusal.into()));
         }
-        let Some((standing, record)) = self.look_up(token).await? else { return Ok(Err(Refusal::Unknown.into())) };
+        let Some((standing, record)) = self.look_up(token).await? else {
+            count::reuse(ReuseCause::Unknown.as_str());
+            return Ok(Err(Refusal::Unknown.into()));
+        };
         let now = self.now();
         let end = |issued| self.end_of_life(issued, record.expires_at, record.session_expires_at);
         let issued_at = match record.created_at {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::answer::SessionId;
 use crate::error::{Failure, Refusal};
 use crate::store::TokenStore;
-use crate::strategy::sessions::Sessions;
+use crate::strategy::sessions::{Sessions, count};
 use crate::user::UserKey;
 
-/// Why a refresh token that had been exchanged was presented again: for the log and for metrics, never for the caller.
+/// Why a refresh token isn't the session's current one: for the log and for metrics, never for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReuseCause {
@@ -21,6 +21,8 @@ pub enum ReuseCause {
     AfterConfirmation,
     /// Its successor hadn't been exchanged, and its window had passed. The session ends.
     LongStale,
+    /// No session has its family: it ended, expired and was swept, or never was. Refused; there is nothing to end.
+    Unknown,
 }
 
 impl ReuseCause {
@@ -31,6 +33,7 @@ impl ReuseCause {
             Self::SecondTab => "second_tab",
             Self::AfterConfirmation => "after_confirmation",
             Self::LongStale => "long_stale",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -89,6 +92,7 @@ impl<S: TokenStore> Sessions<S> {
             None => self.store.end_session(reuse.session, &reuse.owner).await?,
         };
         if ended {
+            count::reuse(reuse.cause.as_str());
             tracing::warn!(
                 event = "refresh_token_reused",
                 session = %reuse.session,
@@ -104,6 +108,7 @@ impl<S: TokenStore> Sessions<S> {
 
 /// A repetition that is answered.
 pub(super) fn forgiven(session: SessionId, cause: ReuseCause) {
+    count::reuse(cause.as_str());
     tracing::info!(
         event = "refresh_token_repeated",
         session = %session,

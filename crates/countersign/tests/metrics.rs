@@ -1,0 +1,59 @@
+//! What is counted of refresh tokens, cause by cause.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs, reason = "test code")]
+#![cfg(all(feature = "metrics", feature = "testing"))]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use countersign::PlainToken;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use support::World;
+
+#[test]
+fn each_cause_is_counted() {
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&recorder, || runtime.block_on(present()));
+    let counted: BTreeMap<String, u64> = snapshots
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .filter(|(key, ..)| key.key().name() == "countersign_refresh_reuse_total")
+        .map(|(key, _, _, value)| {
+            let cause = key.key().labels().next().unwrap().value().to_owned();
+            let DebugValue::Counter(count) = value else { panic!("no counter") };
+            (cause, count)
+        })
+        .collect();
+    let expected = [("after_confirmation", 1), ("long_stale", 1), ("retry", 2), ("unknown", 3)];
+    assert_eq!(counted, expected.map(|(cause, count)| (cause.to_owned(), count)).into());
+}
+
+/// Two retries, one theft of each kind, and three tokens that nobody knows, or knows any more.
+async fn present() {
+    let world = World::new();
+    let member = world.members.find(1).unwrap();
+    let refreshable = world.strategy.as_refreshable().unwrap();
+    let refresh = async |token: &PlainToken| refreshable.refresh_session(token, &*world.members).await.unwrap();
+    let opened = async || refreshable.open_session(&member).await.unwrap().refresh.unwrap().token;
+    let next = async |token: &PlainToken| match refresh(token).await {
+        countersign::Rotation::Rotated { issued, .. } => issued.refresh.unwrap().token,
+        countersign::Rotation::Refused(refusal) => panic!("{refusal}"),
+    };
+    let first = opened().await;
+    let second = next(&first).await;
+    assert!(next(&first).await == second && next(&first).await == second);
+    next(&second).await;
+    refresh(&first).await;
+    refresh(&first).await;
+    refresh(&second).await;
+    let third = opened().await;
+    next(&third).await;
+    world.clock.advance(Duration::from_mins(1));
+    refresh(&third).await;
+    refresh(&third).await;
+}
