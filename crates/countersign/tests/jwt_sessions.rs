@@ -13,6 +13,7 @@
 
 mod jwt_common;
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,10 +21,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use countersign::denylist::{DenylistStore, MemoryDenylist};
 use countersign::store::{MemoryStore, TokenStore};
-use countersign::strategy::{JwtStrategy, JwtStrategyBuilder, Sessions};
+use countersign::strategy::{JwtStrategy, JwtStrategyBuilder, Login, Sessions};
 use countersign::{
     Answer, Destroyed, DigestKeyRing, Failure, Invalidated, Lifetimes, PlainToken, RefreshableStrategy, Refusal,
-    Rotation, Secret, Strategy, Timestamp, TokenPair,
+    Rotation, Secret, SessionCap, Strategy, Timestamp, TokenPair, User, WhenFull,
 };
 use jwt_common::{Account, Accounts, TestClock};
 
@@ -291,4 +292,71 @@ fn one_lifetime() {
     assert_eq!(error.setting(), "lifetime");
     let alone = JwtStrategy::<Account>::builder().secret(&secret()).denylist_store(Arc::new(MemoryDenylist::default()));
     assert!(alone.build().unwrap().as_refreshable().is_none());
+}
+
+#[tokio::test]
+async fn reuse_ends_signed_access_tokens() {
+    let clock = TestClock::at(NOW);
+    let strategy = strategy(&clock);
+    let first = strategy.open_session(&alice()).await.unwrap();
+    let other = strategy.open_session(&alice()).await.unwrap();
+    let second = refresh(&strategy, refresh_of(&first), alice()).await.unwrap();
+    let third = refresh(&strategy, refresh_of(&second), alice()).await.unwrap();
+    assert_eq!(refresh(&strategy, refresh_of(&first), alice()).await.unwrap_err(), Refusal::Reused);
+    for pair in [&first, &second, &third] {
+        assert_eq!(read(&strategy, pair).await, Err(Refusal::Revoked));
+    }
+    assert_eq!(refresh(&strategy, refresh_of(&third), alice()).await.unwrap_err(), Refusal::Unknown);
+    assert_eq!(read(&strategy, &other).await, Ok(()));
+    // Denied for as long as one of them could have lived, and longer.
+    clock.set(NOW + 15 * 60 - 1);
+    assert_eq!(read(&strategy, &third).await, Err(Refusal::Revoked));
+}
+
+#[tokio::test]
+async fn ending_others_and_one_too_many_end_signed_access_tokens() {
+    let clock = TestClock::at(NOW);
+    let lifetimes = Lifetimes::new(Duration::from_mins(15), Duration::from_hours(24)).unwrap();
+    let cap = SessionCap { most: NonZeroU32::new(3).unwrap(), when_full: WhenFull::EvictOldest };
+    let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
+    let sessions = Sessions::new(store, DigestKeyRing::new("k", &secret()).unwrap(), lifetimes).with_cap(Some(cap));
+    let strategy = builder(&clock).sessions(sessions.with_clock(clock.clone())).build().unwrap();
+    let mut all = Vec::new();
+    for second in 0..4 {
+        clock.set(NOW + second);
+        all.push(strategy.open_session(&alice()).await.unwrap());
+    }
+    for (pair, answer) in all.iter().zip([Err(Refusal::Revoked), Ok(()), Ok(()), Ok(())]) {
+        assert_eq!(read(&strategy, pair).await, answer, "the oldest was one too many");
+    }
+    let user = alice();
+    let kept = all[2].access.session_id;
+    assert_eq!(strategy.end_other_sessions(user.id(), kept).await.unwrap(), 2);
+    for (pair, answer) in all.iter().zip([Err(Refusal::Revoked), Err(Refusal::Revoked), Ok(()), Err(Refusal::Revoked)])
+    {
+        assert_eq!(read(&strategy, pair).await, answer);
+    }
+    let listed = strategy.sessions_of(user.id()).await.unwrap();
+    assert_eq!(listed.iter().map(|session| Some(session.id)).collect::<Vec<_>>(), [kept]);
+    let session = strategy.session(kept.unwrap(), user.id()).await.unwrap().unwrap();
+    assert_eq!(
+        session.opened_at,
+        Some(Timestamp::from_unix_seconds(NOW + 2)),
+        "when its user last proved who they are"
+    );
+}
+
+/// Promise P4 for logins: the fence is the sessions', whatever the access tokens are.
+#[tokio::test]
+async fn an_overtaken_login_is_refused() {
+    let clock = TestClock::at(NOW);
+    let strategy = strategy(&clock);
+    let user = alice();
+    let login = Login::default().behind(strategy.login_fence(user.id()).await.unwrap());
+    assert!(strategy.log_in(&user, &login).await.unwrap().is_ok());
+    strategy.invalidate_all(user.id()).await.unwrap();
+    assert_eq!(strategy.log_in(&user, &login).await.unwrap().unwrap_err(), Refusal::Overtaken);
+    let login = Login::default().behind(strategy.login_fence(user.id()).await.unwrap());
+    strategy.end_other_sessions(user.id(), None).await.unwrap();
+    assert_eq!(strategy.log_in(&user, &login).await.unwrap().unwrap_err(), Refusal::Overtaken);
 }

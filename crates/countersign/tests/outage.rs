@@ -116,11 +116,12 @@ async fn mariadb_away_and_back() {
     away_and_back(&MariaDb::dedicated()).await;
 }
 
-/// SIGKILL in the middle of logins and rotations: what was acknowledged is good, what was consumed stays consumed.
+/// SIGKILL in the middle of logins and rotations: what was acknowledged is good, what was consumed stays consumed, with
+/// the successor that it had.
 async fn killed_under_load(server: &dyn Server) {
     let strategy = set_up(server).await;
     let kept: Arc<Mutex<Vec<PlainToken>>> = Arc::default();
-    let consumed: Arc<Mutex<Vec<PlainToken>>> = Arc::default();
+    let consumed: Arc<Mutex<Vec<(PlainToken, PlainToken)>>> = Arc::default();
     let stop = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
     for client in 0..8 {
@@ -134,7 +135,7 @@ async fn killed_under_load(server: &dyn Server) {
                 let refresh = pair.refresh.expect("a refresh token").token;
                 let Ok(rotated) = strategy.refresh_session(&refresh, &users).await else { continue };
                 let Rotation::Rotated { issued, .. } = rotated else { panic!("a fresh refresh token was refused") };
-                consumed.lock().unwrap().push(refresh);
+                consumed.lock().unwrap().push((refresh, issued.refresh.expect("a refresh token").token));
                 kept.lock().unwrap().push(issued.access.token);
             }
         });
@@ -154,9 +155,10 @@ async fn killed_under_load(server: &dyn Server) {
     for token in &kept {
         assert!(is_good(&strategy, token).await, "an acknowledged token of {} is lost", kept.len());
     }
-    for token in &consumed {
+    for (token, successor) in &consumed {
         let again = strategy.rotate_refresh_token(token, &users).await.unwrap();
-        assert!(matches!(again, Rotation::Refused(_)), "a consumed token of {} is back", consumed.len());
+        let Rotation::Rotated { issued, .. } = again else { panic!("a session of {} is lost", consumed.len()) };
+        assert!(issued.token == *successor, "a consumed token of {} has another successor", consumed.len());
     }
 }
 

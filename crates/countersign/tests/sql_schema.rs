@@ -97,7 +97,19 @@ async fn tables_of_the_callers_own() {
             "{error}"
         );
         run(&database, "ALTER TABLE api_refresh ADD COLUMN expires_at BIGINT").await;
-        run(&database, "ALTER TABLE api_refresh ADD COLUMN session_expires_at BIGINT").await;
+        let added = [
+            "session_expires_at BIGINT",
+            "family VARCHAR(64)",
+            "consumed VARCHAR(1024)",
+            "opened_at BIGINT",
+            "last_used_at BIGINT",
+            "user_agent VARCHAR(255)",
+            "ip VARCHAR(45)",
+            "label VARCHAR(64)",
+        ];
+        for column in added {
+            run(&database, &format!("ALTER TABLE api_refresh ADD COLUMN {column}")).await;
+        }
         models.verify(&database).await.unwrap();
 
         let secret = Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{Failure, Secret, User, UserKeyKind};
+use countersign::{Failure, ReusePolicy, Secret, User, UserKeyKind};
 use tempfile::TempDir;
 use testbed::{MariaDb, Postgres};
 use uuid::Uuid;
@@ -79,7 +79,9 @@ impl Place {
 pub fn strategy(database: &Database) -> DatabaseTokenStrategy<SqlStore> {
     let secret = Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
     let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid));
-    DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).build().unwrap()
+    // The machine may be busy: a retry comes in time however long it takes.
+    let reuse = ReusePolicy::new(ReusePolicy::MAX_GRACE).unwrap();
+    DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).reuse(reuse).build().unwrap()
 }
 
 /// Waits until `condition` holds.

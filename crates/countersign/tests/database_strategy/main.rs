@@ -78,6 +78,7 @@ macro_rules! everywhere {
             reuse {
                 a_retry_gets_the_same_again
                 a_second_tab_gets_the_same
+                who_came_in_time_is_no_thief
                 a_late_retry_is_theft
                 every_generation_is_recognised
                 strict_forgives_nothing
@@ -86,6 +87,7 @@ macro_rules! everywhere {
                 a_stale_token_logs_out
                 clocks_may_differ
                 an_overtaken_login_is_refused
+                a_cap_holds_for_logins_at_once
             }
             keys {
                 an_earlier_key_still_reads

@@ -1,11 +1,13 @@
 //! Refresh tokens that are presented more than once (promises P1 to P4; docs/SESSIONS.md).
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use countersign::store::TokenStore;
 use countersign::strategy::{Login, ReuseCause};
 use countersign::{
-    Client, PlainToken, Profile, RefreshableStrategy, Refusal, ReusePolicy, Strategy, TokenPair, UserId,
+    Client, PlainToken, Profile, RefreshableStrategy, Refusal, ReusePolicy, SessionCap, Strategy, TokenPair, UserId,
+    WhenFull,
 };
 
 use crate::ground::{ACCESS, GRACE, Ground, Member, PROFILES, TICK, Tokens, refresh_of};
@@ -84,6 +86,24 @@ pub(crate) async fn a_second_tab_gets_the_same(ground: &Ground) {
     assert_eq!(events.len(), 1);
     assert!(says(&events[0], "refresh_token_repeated", ReuseCause::SecondTab), "{events:?}");
     assert_eq!(ground.sessions(&ground.alice).await.len(), 1);
+}
+
+/// P2: who found the token current but was slow is refused at worst, and ends nothing; unless nothing is forgiven.
+pub(crate) async fn who_came_in_time_is_no_thief(ground: &Ground) {
+    for (policy, thief) in [(ReusePolicy::default(), false), (ReusePolicy::strict(), true)] {
+        let tokens = ground.builder(Profile::Countersign).reuse(policy).build().unwrap();
+        let sessions = tokens.sessions();
+        let contested = tokens.write_refresh_token(&ground.alice).await.unwrap().token;
+        let [fast, slow] =
+            [sessions.find(&contested).await, sessions.find(&contested).await].map(|f| f.unwrap().unwrap());
+        let second = sessions.rotate(&fast).await.unwrap().unwrap().token;
+        let third = ground.rotate(&tokens, &second).await.unwrap().1.token;
+        let rejected = sessions.rotate(&slow).await.unwrap().unwrap_err();
+        assert_eq!(rejected.reuse.is_some(), thief, "{policy:?}");
+        assert_eq!(rejected.refusal, if thief { Refusal::Reused } else { Refusal::Consumed });
+        assert!(ground.rotate(&tokens, &third).await.is_ok(), "only the caller ends it");
+        ground.clear(&ground.alice).await;
+    }
 }
 
 /// P3: when the window has passed, to the tick.
@@ -204,6 +224,33 @@ pub(crate) async fn an_overtaken_login_is_refused(ground: &Ground) {
     ground.clock.advance(Duration::from_mins(5) + TICK);
     assert_eq!(tokens.log_in(&ground.alice, &slow).await.unwrap().unwrap_err(), Refusal::Overtaken);
     assert_eq!(ground.store.sessions(&ground.alice.id.to_key(), ALL).await.unwrap().len(), 1);
+}
+
+/// P5: however many log in at once, the cap holds when the last is done, and what is left works.
+pub(crate) async fn a_cap_holds_for_logins_at_once(ground: &Ground) {
+    for when_full in [WhenFull::EvictOldest, WhenFull::Refuse] {
+        let cap = SessionCap { most: NonZeroU32::new(3).unwrap(), when_full };
+        let tokens = ground.builder(Profile::Countersign).session_cap(Some(cap)).build().unwrap();
+        let login = Login::default();
+        let logins = (0..12).map(|_| tokens.log_in(&ground.alice, &login));
+        let answers = futures_util::future::join_all(logins).await;
+        let pairs: Vec<_> = answers.into_iter().filter_map(|answer| answer.unwrap().ok()).collect();
+        let most = if when_full == WhenFull::EvictOldest { 3 } else { pairs.len() };
+        assert!(most <= 3, "{most} were let in");
+        assert_eq!(ground.sessions(&ground.alice).await.len(), most, "{when_full:?}");
+        let mut live = 0;
+        for pair in &pairs {
+            live += usize::from(ground.read(&tokens, &pair.access.token).await.is_ok());
+        }
+        assert_eq!(live, most, "{when_full:?}");
+        for _ in most..3 {
+            assert!(tokens.log_in(&ground.alice, &login).await.unwrap().is_ok(), "there is room");
+        }
+        let one_more = tokens.log_in(&ground.alice, &login).await.unwrap();
+        assert_eq!(one_more.is_ok(), when_full == WhenFull::EvictOldest);
+        assert_eq!(ground.sessions(&ground.alice).await.len(), 3);
+        ground.clear(&ground.alice).await;
+    }
 }
 
 const ALL: countersign::store::Page = countersign::store::Page { after: None, limit: 100 };

@@ -67,7 +67,8 @@ impl Ground {
     /// The keys under the prefix, without those of users of whom nothing is left but their fence.
     pub(crate) fn keys(&self) -> Vec<String> {
         let listed = self.server.command(&["--scan", "--pattern", &format!("{}*", self.prefix)]);
-        let only_a_fence = |key: &&str| self.server.command(&["HKEYS", key]).trim() == "e";
+        let is_hash = |key: &&str| self.server.command(&["TYPE", key]).trim() == "hash";
+        let only_a_fence = |key: &&str| is_hash(key) && self.server.command(&["HKEYS", key]).trim() == "e";
         listed.lines().filter(|key| !only_a_fence(key)).map(str::to_owned).collect()
     }
 }

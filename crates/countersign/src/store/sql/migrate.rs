@@ -109,8 +109,8 @@ pub struct Applied {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
 /// let migrator = Migrator::new(&database, UserKeyKind::Uuid).add(NOTES);
-/// assert_eq!(migrator.pending().await?.len(), 2);
-/// assert_eq!(migrator.run().await?.len(), 2);
+/// assert_eq!(migrator.pending().await?.len(), 3);
+/// assert_eq!(migrator.run().await?.len(), 3);
 /// assert_eq!(migrator.run().await?.len(), 0);
 /// # Ok(())
 /// # }

@@ -121,27 +121,23 @@ impl<S: TokenStore> Sessions<S> {
     /// The sessions that must end because the user has one too many with that of `grant`, which is recorded already. Where
     /// the cap refuses instead, that one is ended.
     ///
-    /// Callers that come at once each see all of them, so the cap holds when the last is done.
+    /// Callers that come at once see each other's sessions or are seen. Of those that evict, all agree on which are the newest,
+    /// so that these are left, be the caller's own among them or not. Those that would be refused may all be, and none gets
+    /// in beyond the cap.
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked.
     pub async fn surplus(&self, grant: &Grant) -> Result<Result<Vec<SessionId>, Refusal>, Failure> {
         let Some(cap) = self.cap else { return Ok(Ok(Vec::new())) };
         let mut live = self.live_sessions(&grant.user).await?;
-        live.sort_by_key(|record| (record.opened_at.or(record.refreshed_at), record.id));
         let most = usize::try_from(cap.most.get()).unwrap_or(usize::MAX);
         let surplus = live.len().saturating_sub(most);
-        match cap.when_full {
-            WhenFull::EvictOldest => {
-                let others = live.iter().map(|record| record.id).filter(|id| *id != grant.session);
-                Ok(Ok(others.take(surplus).collect()))
-            }
-            WhenFull::Refuse if live.iter().skip(most).any(|record| record.id == grant.session) => {
-                self.end(grant.session, &grant.user).await?;
-                Ok(Err(Refusal::TooManySessions))
-            }
-            WhenFull::Refuse => Ok(Ok(Vec::new())),
+        if cap.when_full == WhenFull::Refuse && surplus > 0 {
+            self.end(grant.session, &grant.user).await?;
+            return Ok(Err(Refusal::TooManySessions));
         }
+        live.sort_by_key(|record| (record.opened_at.or(record.refreshed_at), record.id));
+        Ok(Ok(live.into_iter().take(surplus).map(|record| record.id).collect()))
     }
 
     /// Every session of a user that can still be refreshed, with the end that it comes to.
