@@ -10,16 +10,23 @@
     reason = "test code"
 )]
 
+mod aftermath;
+mod browser;
 mod cli;
 mod config;
 mod coverage;
+mod failpoints;
+mod failpoints_sqlite;
 mod faults;
 mod flows;
 mod harness;
 mod limits;
 mod logins;
+mod lost_answers;
 mod malformed;
+mod presentations;
 mod redaction;
 mod redis_faults;
 mod redis_start;
 mod storms;
+mod wire;
