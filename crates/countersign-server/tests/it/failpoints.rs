@@ -19,6 +19,12 @@ async fn no_failpoint_loses_or_forks_a_session_on_postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_failpoint_loses_or_forks_a_session_with_signed_tokens_on_postgres() {
+    let (url, wire) = wired(&testbed::Postgres::shared().database()).await;
+    survey("PostgreSQL", Place::new(shared(&url)).with("STRATEGY", "jwt"), &wire).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_failpoint_loses_or_forks_a_session_on_mariadb() {
     let (url, wire) = wired(&testbed::MariaDb::shared().database()).await;
     survey("MariaDB", Place::new(shared(&url)), &wire).await;
@@ -45,7 +51,7 @@ async fn survey(name: &str, place: Place, wire: &Wire) {
         format!("{:<10} {:<16} {:<44} {:>6} lost forks resurrections\n", "store", "step", "failure", "points");
     for step in STEPS {
         for then in [Then::Close, Then::Hold] {
-            for cut in [Cut::Before, Cut::After] {
+            for cut in [Cut::Before, Cut::Meanwhile, Cut::After] {
                 world.harm = Harm::default();
                 let points = every_message(&mut world, wire, step, cut, then).await;
                 let what = format!("{} {}", named(then), placed(cut));
@@ -69,6 +75,7 @@ const fn named(then: Then) -> &'static str {
 const fn placed(cut: Cut) -> &'static str {
     match cut {
         Cut::Before => "before the n-th message",
+        Cut::Meanwhile => "after the n-th message",
         Cut::After => "before the n-th message's answer",
     }
 }
@@ -78,25 +85,22 @@ const fn placed(cut: Cut) -> &'static str {
 async fn every_message(world: &mut World, wire: &Wire, step: Step, cut: Cut, then: Then) -> usize {
     for messages in 0..MOST {
         let request = world.request(step).await;
-        wire.arm(messages, cut, then);
-        let mut sending = tokio::spawn(async { Reply::read(request.send().await.ok()?).await.into() });
+        let cut_now = wire.arm(messages, cut, then);
+        let mut sending = tokio::spawn(async { Some(Reply::read(request.send().await.ok()?).await) });
         let early: Option<Option<Reply>> = tokio::select! {
             answer = &mut sending => Some(answer.unwrap()),
-            () = wire.reached() => None,
+            () = cut_now.notified() => None,
         };
         let whole = wire.disarm();
-        let answer = match (early, then) {
-            (Some(answer), _) => answer,
-            (None, Then::Close) => sending.await.unwrap(),
-            (None, Then::Hold) => {
-                world.kill_and_start();
-                assert!(sending.await.unwrap().is_none(), "a dead server answers nobody");
-                None
-            }
+        if whole || then == Then::Hold {
+            world.kill_and_start();
+        }
+        let answer = match early {
+            Some(answer) => answer,
+            None => sending.await.unwrap(),
         };
         if whole {
             assert!(answer.as_ref().is_some_and(|reply| reply.status.is_success()), "{step:?}: {answer:?}");
-            world.kill_and_start();
         }
         world.settle(step, answer).await;
         if whole {

@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 pub(crate) enum Cut {
     /// The store never gets the message.
     Before,
+    /// The store gets it, and nobody waits for what it does.
+    Meanwhile,
     /// The store does what the message says, and nobody learns of it.
     After,
 }
@@ -24,23 +26,18 @@ pub(crate) enum Then {
     Close,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Plan {
     messages: usize,
     cut: Cut,
     then: Then,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    plan: Mutex<Option<Plan>>,
-    reached: Notify,
+    reached: Arc<Notify>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Wire {
     address: SocketAddr,
-    state: Arc<State>,
+    plan: Arc<Mutex<Option<Plan>>>,
 }
 
 impl Wire {
@@ -48,71 +45,66 @@ impl Wire {
     pub(crate) async fn to(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(State::default());
-        let shared = Arc::clone(&state);
+        let plan = Arc::new(Mutex::new(None));
+        let shared = Arc::clone(&plan);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let state = Arc::clone(&shared);
+                let plan = Arc::clone(&shared);
                 tokio::spawn(async move {
                     if let Ok(store) = TcpStream::connect(upstream).await {
-                        carry(client, store, &state).await;
+                        carry(client, store, &plan).await;
                     }
                 });
             }
         });
-        Self { address, state }
+        Self { address, plan }
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Lets `messages` pass to the store, and cuts at the next.
-    pub(crate) fn arm(&self, messages: usize, cut: Cut, then: Then) {
-        *self.state.plan.lock().unwrap() = Some(Plan { messages, cut, then });
+    /// Lets `messages` pass to the store, and cuts at the next; what is notified then.
+    pub(crate) fn arm(&self, messages: usize, cut: Cut, then: Then) -> Arc<Notify> {
+        let reached = Arc::new(Notify::new());
+        *self.plan.lock().unwrap() = Some(Plan { messages, cut, then, reached: Arc::clone(&reached) });
+        reached
     }
 
-    /// Waits until the wire is cut.
-    pub(crate) async fn reached(&self) {
-        self.state.reached.notified().await;
-    }
-
-    /// Mends the wire; whether it was whole still.
+    /// Cuts no more; whether nothing was cut.
     pub(crate) fn disarm(&self) -> bool {
-        self.state.plan.lock().unwrap().take().is_some()
+        self.plan.lock().unwrap().take().is_some()
     }
 }
 
-impl State {
-    /// What happens to the next message.
-    fn next(&self) -> Option<Plan> {
-        let mut plan = self.plan.lock().unwrap();
-        match plan.as_mut() {
-            Some(armed) if armed.messages > 0 => {
-                armed.messages -= 1;
-                None
-            }
-            _ => plan.take(),
+/// What happens to the next message.
+fn next(plan: &Mutex<Option<Plan>>) -> Option<Plan> {
+    let mut plan = plan.lock().unwrap();
+    match plan.as_mut() {
+        Some(armed) if armed.messages > 0 => {
+            armed.messages -= 1;
+            None
         }
+        _ => plan.take(),
     }
 }
 
 /// Carries bytes both ways until either end is gone. What one read finds is a message: who asks waits for the answer.
-async fn carry(mut client: TcpStream, mut store: TcpStream, state: &State) {
+async fn carry(mut client: TcpStream, mut store: TcpStream, plan: &Mutex<Option<Plan>>) {
     let (mut asked, mut told) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     loop {
         tokio::select! {
             read = client.read(&mut asked) => {
                 let Ok(length @ 1..) = read else { return };
-                let plan = state.next();
-                if plan.is_none_or(|plan| plan.cut == Cut::After) && store.write_all(&asked[..length]).await.is_err() {
+                let plan = next(plan);
+                if plan.as_ref().is_none_or(|plan| plan.cut != Cut::Before) && store.write_all(&asked[..length]).await.is_err() {
                     return;
                 }
                 if let Some(plan) = plan {
                     if plan.cut == Cut::After {
                         let _ = store.read(&mut told).await;
                     }
-                    state.reached.notify_one();
+                    plan.reached.notify_one();
                     while plan.then == Then::Hold && matches!(client.read(&mut asked).await, Ok(1..)) {}
                     return;
                 }
