@@ -10,16 +10,15 @@ use std::sync::Arc;
 use countersign::denylist::{DenylistStore, RedisDenylist, SqlDenylist};
 use countersign::redis::Redis;
 use countersign::store::TokenStore;
-use countersign::store::sql::{Database, DatabaseTokenModels, SqlStore, UserTable};
+use countersign::store::sql::{Database, DatabaseTokenModels, Driver, SqlStore, UserTable};
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, RedisTokenStrategy, Sessions};
 use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{
-    AuthenticationBackend, Authenticator, Clock, ConfigError, DigestKeyRing, Entropy, Invalidated, Profile, Secret,
-    Strategy, SystemClock, SystemEntropy, UserKeyKind,
+    AuthenticationBackend, Authenticator, Clock, ConfigError, DigestKeyRing, Entropy, Profile, Secret, Strategy,
+    SystemClock, SystemEntropy, UseRecorder, UserKeyKind,
 };
-use uuid::Uuid;
 
-use crate::accounts::{Account, Accounts, COLUMNS, Hasher, Logins, Registrar, Throttle};
+use crate::accounts::{Account, Accounts, COLUMNS, Changes, Hasher, Logins, Registrar, Throttle};
 use crate::config::{Config, REDIS_URL, StrategyKind};
 use crate::data_dir::DataDir;
 use crate::error::Error;
@@ -44,6 +43,10 @@ pub struct Services {
     pub logins: Logins,
     /// Who may join.
     pub registrar: Registrar,
+    /// What changes accounts.
+    pub changes: Changes,
+    /// Which sessions are in use.
+    pub recorder: UseRecorder,
     /// What expires.
     pub sweeper: Sweeper,
 }
@@ -60,28 +63,19 @@ impl Services {
         database::bring_up_to_date(&database, config).await?;
         let secret = keys::token_hash_secret(config, &data_dir)?;
         let parts = Parts::new(database, redis, &secret)?;
-        let strategy = match config.tokens.strategy {
-            StrategyKind::Database => parts.database_strategy(config)?,
-            StrategyKind::Redis => parts.redis_strategy(config)?,
-            StrategyKind::Jwt => parts.jwt_strategy(config, &data_dir)?,
+        let in_sql: Arc<dyn TokenStore> = Arc::new(parts.store.clone());
+        let (strategy, sessions) = match config.tokens.strategy {
+            StrategyKind::Database => (parts.database_strategy(config)?, in_sql),
+            StrategyKind::Redis => parts.redis_strategy(config, in_sql)?,
+            StrategyKind::Jwt => (parts.jwt_strategy(config, &data_dir)?, in_sql),
         };
-        parts.assemble(config, strategy, &secret)
+        let recorder = UseRecorder::new(sessions).with_clock(Arc::clone(&parts.clock));
+        parts.assemble(config, strategy, recorder, &secret)
     }
 
     /// The accounts.
     pub const fn accounts(&self) -> &Accounts {
         &self.registrar.accounts
-    }
-
-    /// Ends every session of an account; how many tokens that were.
-    ///
-    /// # Errors
-    /// [`Error`] when that could not be recorded.
-    pub async fn end_sessions(&self, account: Uuid) -> Result<u64, Error> {
-        match self.strategy.invalidate_all(&account).await? {
-            Invalidated::All(tokens) => Ok(tokens),
-            Invalidated::Unsupported => Err(Error::Refused("this strategy can't end every session".to_owned())),
-        }
     }
 }
 
@@ -104,6 +98,9 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
 fn renamed(spelled: &str, error: &ConfigError) -> ConfigError {
     ConfigError::new(spelled.to_owned(), error.to_string(), "correct it and start again")
 }
+
+/// A strategy, and the store that has its sessions.
+type Issuing = (Arc<dyn Strategy<Account>>, Arc<dyn TokenStore>);
 
 /// What strategies are made of.
 struct Parts {
@@ -146,7 +143,8 @@ impl Parts {
         Ok(Arc::new(strategy))
     }
 
-    fn redis_strategy(&self, config: &Config) -> Result<Arc<dyn Strategy<Account>>, Error> {
+    /// The strategy, and where it keeps sessions: nowhere in the original's profile, and then `otherwise` has none.
+    fn redis_strategy(&self, config: &Config, otherwise: Arc<dyn TokenStore>) -> Result<Issuing, Error> {
         let missing = || ConfigError::new(REDIS_URL.env(), "must be given with strategy redis", "name the server");
         let lifetimes = &config.tokens.lifetimes;
         let strategy = RedisTokenStrategy::builder(self.redis.as_ref().ok_or_else(missing)?)
@@ -160,7 +158,8 @@ impl Parts {
             .clock(Arc::clone(&self.clock))
             .entropy(Arc::clone(&self.entropy))
             .build()?;
-        Ok(Arc::new(strategy))
+        let sessions = strategy.sessions().map(|sessions| Arc::new(sessions.store().clone()) as Arc<dyn TokenStore>);
+        Ok((Arc::new(strategy), sessions.unwrap_or(otherwise)))
     }
 
     fn jwt_strategy(&self, config: &Config, data_dir: &DataDir) -> Result<Arc<dyn Strategy<Account>>, Error> {
@@ -201,16 +200,27 @@ impl Parts {
         self,
         config: &Config,
         strategy: Arc<dyn Strategy<Account>>,
+        recorder: UseRecorder,
         secret: &Secret,
     ) -> Result<Services, Error> {
         let driver = self.database.driver();
+        let driver_dialect = driver.dialect();
         let accounts = Accounts::new(Arc::clone(&driver));
         let throttle = Throttle::new(driver, secret, config.tokens.login_limit)?;
         let tokens = &config.tokens;
         let hasher = Hasher::start(tokens.password_threads, tokens.password_queue, &self.entropy)?;
+        let changes = Changes {
+            strategy: Arc::clone(&strategy),
+            store: self.store.clone(),
+            dialect: driver_dialect,
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+        };
         let store: Arc<dyn TokenStore> = Arc::new(self.store);
         Ok(Services {
-            authenticator: Arc::new(authenticator(config, &accounts, &strategy)?),
+            authenticator: Arc::new(authenticator(config, &accounts, &strategy, &recorder)?),
+            recorder,
+            changes,
             strategy,
             logins: Logins {
                 accounts: accounts.clone(),
@@ -238,6 +248,7 @@ fn authenticator(
     config: &Config,
     accounts: &Accounts,
     strategy: &Arc<dyn Strategy<Account>>,
+    recorder: &UseRecorder,
 ) -> Result<Authenticator<Account>, ConfigError> {
     let insecure = config.http.insecure_cookies;
     let cookies = CookieTransport::builder(config.tokens.profile)
@@ -245,8 +256,12 @@ fn authenticator(
         .allow_insecure_cookie_auth(insecure)
         .refresh_path("/auth/cookie")
         .build()?;
-    Authenticator::builder(Arc::new(accounts.clone()))
+    let builder = Authenticator::builder(Arc::new(accounts.clone()))
         .backend(AuthenticationBackend::new("bearer", BearerTransport, Arc::clone(strategy)))
-        .backend(AuthenticationBackend::new("cookie", cookies, Arc::clone(strategy)))
-        .build()
+        .backend(AuthenticationBackend::new("cookie", cookies, Arc::clone(strategy)));
+    match config.store.use_interval {
+        Some(_) => builder.record_use(recorder.clone()),
+        None => builder,
+    }
+    .build()
 }

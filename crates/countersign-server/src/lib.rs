@@ -27,15 +27,22 @@ use crate::error::Error;
 use crate::limits::Bounds;
 use crate::shutdown::Stop;
 
-/// Serves on `listener` until `stop` says so, and sweeps meanwhile.
+/// Serves on `listener` until `stop` says so; sweeps, and notes the use of sessions, meanwhile.
 ///
 /// # Errors
 /// [`Error`] when the routes can't be made.
 pub async fn run(config: &Config, services: Services, listener: TcpListener, stop: Stop) -> Result<(), Error> {
     let bounds = Bounds { limits: config.http.limits, trusted_proxies: config.http.trusted_proxies.clone().into() };
     let router = router::router(&services, bounds)?;
-    let sweeping = tokio::spawn(services.sweeper.run(config.store.sweep_interval, stop.clone()));
+    let mut beside = tokio::task::JoinSet::new();
+    beside.spawn(services.sweeper.run(config.store.sweep_interval, stop.clone()));
+    if let Some(interval) = config.store.use_interval {
+        beside.spawn(services.recorder.clone().run(interval));
+    }
     serve::serve(router, listener, config.http.limits, stop).await;
-    sweeping.abort();
+    beside.shutdown().await;
+    if let Err(failure) = services.recorder.flush().await {
+        tracing::warn!(event = "use_not_noted", %failure, "the use of sessions since the last interval is not noted");
+    }
     Ok(())
 }

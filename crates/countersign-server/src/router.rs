@@ -12,7 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::compose::Services;
 use crate::limits::{Bounds, bound};
-use crate::routes::{healthz, me, readyz, register};
+use crate::routes::{change, healthz, me, readyz, register};
 
 /// The server's routes, within their bounds.
 ///
@@ -20,17 +20,22 @@ use crate::routes::{healthz, me, readyz, register};
 /// |---|---|
 /// | `POST /auth/register`, `/auth/login`, `/auth/refresh`, `/auth/cookie/login`, `/auth/cookie/refresh` | anybody |
 /// | `POST /auth/logout`, `/auth/logout/all`, `/auth/cookie/logout` | whoever has a token |
-/// | `GET /users/me` | a user |
+/// | `GET /auth/sessions`, `DELETE /auth/sessions/{id}`, `POST /auth/sessions/revoke-others` | a user |
+/// | `GET /users/me`, `PATCH /users/me` | a user |
 /// | `GET /healthz`, `/readyz` | anybody |
 ///
 /// # Errors
 /// [`ConfigError`] when the library can't make its routes.
 pub fn router(services: &Services, bounds: Bounds) -> Result<Router, ConfigError> {
     let auth = AuthRoutes::new(services.authenticator.clone()).login(services.logins.clone()).build()?;
+    let own_account = get(me)
+        .patch(change)
+        .with_state((services.logins.clone(), services.changes.clone()))
+        .layer(AuthLayer::new(services.authenticator.clone()));
     let routes = Router::new()
         .nest("/auth", auth)
         .route("/auth/register", post(register).with_state(services.registrar.clone()))
-        .route("/users/me", get(me).layer(AuthLayer::new(services.authenticator.clone())))
+        .route("/users/me", own_account)
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz).with_state(services.stores.clone()))
         .fallback(async || Problem::ROUTE_NOT_FOUND)

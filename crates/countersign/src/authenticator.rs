@@ -13,6 +13,7 @@ use crate::origin::OriginPolicy;
 use crate::outcome::AuthOutcome;
 use crate::token::PlainToken;
 use crate::transport::{CredentialSource, Offered};
+use crate::usage::UseRecorder;
 use crate::user::{User, UserManager};
 
 /// The longest credential that is looked at, in bytes, unless configured otherwise (SECURITY section 7).
@@ -41,6 +42,7 @@ pub struct Authenticator<U> {
     backends: Vec<AuthenticationBackend<U>>,
     origins: OriginPolicy,
     max_token_length: usize,
+    recorder: Option<UseRecorder>,
 }
 
 /// What a request offers, told from its headers alone.
@@ -67,6 +69,7 @@ impl<U: User> Authenticator<U> {
             backends: Vec::new(),
             origins: OriginPolicy::default(),
             max_token_length: MAX_TOKEN_LENGTH,
+            recorder: None,
         }
     }
 
@@ -137,7 +140,13 @@ impl<U: User> Authenticator<U> {
         match selection {
             Selection::NotOffered => Ok(Answer::NotOffered),
             Selection::Refused(refusal) => Ok(Answer::Refused(refusal)),
-            Selection::One { backend, token } => backend.read(&token, self.users()).await,
+            Selection::One { backend, token } => {
+                let answer = backend.read(&token, self.users()).await?;
+                if let (Answer::Accepted(authenticated), Some(recorder)) = (&answer, &self.recorder) {
+                    recorder.note(authenticated);
+                }
+                Ok(answer)
+            }
         }
     }
 
@@ -187,6 +196,7 @@ pub struct AuthenticatorBuilder<U> {
     backends: Vec<AuthenticationBackend<U>>,
     origins: OriginPolicy,
     max_token_length: usize,
+    recorder: Option<UseRecorder>,
 }
 
 impl<U: User> AuthenticatorBuilder<U> {
@@ -208,6 +218,12 @@ impl<U: User> AuthenticatorBuilder<U> {
         self
     }
 
+    /// Tells `recorder` of each session whose token is accepted.
+    pub fn record_use(mut self, recorder: UseRecorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
     /// The authenticator.
     ///
     /// # Errors
@@ -223,8 +239,8 @@ impl<U: User> AuthenticatorBuilder<U> {
                 check_pair(backend, other)?;
             }
         }
-        let Self { users, backends, origins, max_token_length } = self;
-        Ok(Authenticator { users, backends, origins, max_token_length })
+        let Self { users, backends, origins, max_token_length, recorder } = self;
+        Ok(Authenticator { users, backends, origins, max_token_length, recorder })
     }
 }
 

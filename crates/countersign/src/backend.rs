@@ -193,6 +193,30 @@ impl<U: User> AuthenticationBackend<U> {
         }
     }
 
+    /// Ends one session of a user; [`Destroyed::AlreadyInvalid`] when they have no such session.
+    ///
+    /// # Errors
+    /// [`Failure`] when that could not be recorded.
+    pub async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
+        let Some(strategy) = self.strategy.as_refreshable() else { return Ok(Destroyed::AlreadyInvalid) };
+        let ended = strategy.end_session(session, user).await?;
+        if ended == Destroyed::Revoked {
+            event(&self.name, Some(session), "session_revoked");
+        }
+        Ok(ended)
+    }
+
+    /// Ends every session of a user but `kept`; how many that were.
+    ///
+    /// # Errors
+    /// [`Failure`] when that could not be recorded.
+    pub async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure> {
+        let Some(strategy) = self.strategy.as_refreshable() else { return Ok(0) };
+        let ended = strategy.end_other_sessions(user, kept).await?;
+        event(&self.name, kept, "other_sessions_revoked");
+        Ok(ended)
+    }
+
     /// Ends every session of a user.
     ///
     /// # Errors

@@ -94,6 +94,7 @@ mod entropy;
 mod error;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+mod live;
 mod origin;
 mod outcome;
 mod policy;
@@ -113,6 +114,7 @@ mod token;
 #[cfg(feature = "tower")]
 pub mod tower;
 pub mod transport;
+mod usage;
 mod user;
 mod value;
 
@@ -125,6 +127,7 @@ pub use client::Client;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error::{Cause, ConfigError, Failure, FailureKind, Refusal};
+pub use live::{LiveSession, SessionEnd, SessionWatcher};
 pub use origin::OriginPolicy;
 pub use outcome::AuthOutcome;
 pub use policy::{Lifetimes, MAX_LIFETIME, ReusePolicy, SessionCap, WhenFull};
@@ -134,4 +137,5 @@ pub use profile::Profile;
 pub use secret::{MIN_SECRET_LENGTH, Secret};
 pub use strategy::{RefreshableStrategy, Strategy};
 pub use token::{Digest, DigestKeyRing, Locator, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
+pub use usage::UseRecorder;
 pub use user::{User, UserId, UserKey, UserKeyKind, UserManager};

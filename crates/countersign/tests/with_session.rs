@@ -17,15 +17,43 @@ async fn is_good<D: Driver>(strategy: &DatabaseTokenStrategy<SqlStore<D>>, token
     answer.accepted().is_some()
 }
 
-/// Logs in and refreshes, with a replay that is refused, all inside the caller's transaction.
+/// A session whose refresh token has been exchanged twice, and that token.
+async fn stolen(outside: &DatabaseTokenStrategy<SqlStore>) -> (TokenPair, PlainToken) {
+    let mut pair = outside.open_session(&Account::new(1)).await.unwrap();
+    let stale = pair.refresh.clone().expect("a refresh token").token;
+    for _ in 0..2 {
+        let current = &pair.refresh.as_ref().expect("a refresh token").token;
+        let Rotation::Rotated { issued, .. } = outside.refresh_session(current, &users).await.unwrap() else {
+            panic!("a fresh refresh token was refused")
+        };
+        pair = issued;
+    }
+    (pair, stale)
+}
+
+/// Conformance case 055: reuse that is noticed inside the caller's transaction ends the session although that is rolled back.
+async fn ends_at_once<D: Driver>(inside: &DatabaseTokenStrategy<SqlStore<D>>, stale: &PlainToken) {
+    let reused: Rotation<Account, TokenPair> = inside.refresh_session(stale, &users).await.unwrap();
+    assert!(matches!(reused, Rotation::Refused(Refusal::Reused)));
+}
+
+async fn is_over(outside: &DatabaseTokenStrategy<SqlStore>, pair: &TokenPair) {
+    assert!(!is_good(outside, &pair.access.token).await, "a rollback brought a stolen session back");
+    let refresh = &pair.refresh.as_ref().expect("a refresh token").token;
+    let rotated: Rotation<Account, TokenPair> = outside.refresh_session(refresh, &users).await.unwrap();
+    assert!(matches!(rotated, Rotation::Refused(Refusal::Unknown)));
+}
+
+/// Logs in and refreshes, with a retry, all inside the caller's transaction.
 async fn log_in<D: Driver>(inside: &DatabaseTokenStrategy<SqlStore<D>>) -> TokenPair {
     let pair = inside.open_session(&Account::new(1)).await.unwrap();
     let refresh = pair.refresh.expect("a refresh token").token;
     let Rotation::Rotated { issued, .. } = inside.refresh_session(&refresh, &users).await.unwrap() else {
         panic!("a fresh refresh token was refused")
     };
-    let replay: Rotation<Account, TokenPair> = inside.refresh_session(&refresh, &users).await.unwrap();
-    assert!(matches!(replay, Rotation::Refused(Refusal::Unknown | Refusal::Consumed)));
+    let retry: Rotation<Account, TokenPair> = inside.refresh_session(&refresh, &users).await.unwrap();
+    let Rotation::Rotated { issued: again, .. } = retry else { panic!("a retry was refused") };
+    assert!(again.access.token == issued.access.token, "a lost answer is told again");
     assert!(is_good(inside, &issued.access.token).await, "the transaction sees its own work");
     issued
 }
@@ -57,6 +85,11 @@ async fn on_postgres() {
         }
         outside_after(&outside, &pair, commit).await;
     }
+    let (pair, stale) = stolen(&outside).await;
+    let transaction = client.transaction().await.unwrap();
+    ends_at_once(&outside.with_session(PostgresSession::new(&transaction)), &stale).await;
+    transaction.rollback().await.unwrap();
+    is_over(&outside, &pair).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,4 +108,9 @@ async fn on_mariadb() {
         }
         outside_after(&outside, &pair, commit).await;
     }
+    let (pair, stale) = stolen(&outside).await;
+    let mut transaction = connection.start_transaction(TxOpts::default()).await.unwrap();
+    ends_at_once(&outside.with_session(MysqlSession::new(&mut transaction)), &stale).await;
+    transaction.rollback().await.unwrap();
+    is_over(&outside, &pair).await;
 }

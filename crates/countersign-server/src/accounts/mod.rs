@@ -1,6 +1,7 @@
 //! Who may log in: accounts, their passwords, and how often a password may be wrong.
 
 mod account;
+mod changes;
 mod email;
 mod hasher;
 mod login;
@@ -10,6 +11,7 @@ mod store;
 mod throttle;
 
 pub use account::{Account, COLUMNS};
+pub use changes::{Change, Changes};
 pub use email::{Email, MAX_EMAIL_BYTES, NotAnEmail};
 pub use hasher::{Checked, Hasher};
 pub use login::{Login, Logins};

@@ -14,7 +14,8 @@ use crate::accounts::email::Email;
 /// The part that failures name.
 const PART: &str = "account store";
 
-/// Reads and writes accounts. Every operation is one statement.
+/// Reads and writes accounts. Every operation is one statement. What ends sessions as well is
+/// [`Changes`](crate::accounts::Changes)' business.
 #[derive(Clone)]
 pub struct Accounts {
     driver: Arc<dyn Driver>,
@@ -26,10 +27,8 @@ struct Statements {
     by_email: Statement,
     list: Statement,
     insert: Script,
-    set_active: Script,
-    set_password: Script,
+    enable: Script,
     renew_password: Script,
-    delete: Script,
 }
 
 impl Accounts {
@@ -81,20 +80,12 @@ impl Accounts {
         self.changes(&self.statements.insert, &params).await
     }
 
-    /// Switches an account on or off; `false` when there is none.
+    /// Switches an account on.
     ///
     /// # Errors
     /// As for [`by_email`](Self::by_email).
-    pub async fn set_active(&self, id: Uuid, active: bool) -> Result<(), Failure> {
-        self.changes(&self.statements.set_active, &[id.into(), active.into()]).await.map(drop)
-    }
-
-    /// Gives an account another password.
-    ///
-    /// # Errors
-    /// As for [`by_email`](Self::by_email).
-    pub async fn set_password(&self, id: Uuid, hash: &str) -> Result<(), Failure> {
-        self.changes(&self.statements.set_password, &[id.into(), hash.into()]).await.map(drop)
+    pub async fn enable(&self, id: Uuid) -> Result<(), Failure> {
+        self.changes(&self.statements.enable, &[id.into(), true.into()]).await.map(drop)
     }
 
     /// Replaces a hash by a newer one of the same password, unless the password was changed meanwhile.
@@ -103,14 +94,6 @@ impl Accounts {
     /// As for [`by_email`](Self::by_email).
     pub async fn renew_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool, Failure> {
         self.changes(&self.statements.renew_password, &[id.into(), old.into(), new.into()]).await
-    }
-
-    /// Removes an account; `false` when there was none.
-    ///
-    /// # Errors
-    /// As for [`by_email`](Self::by_email).
-    pub async fn delete(&self, id: Uuid) -> Result<bool, Failure> {
-        self.changes(&self.statements.delete, &[id.into()]).await
     }
 
     async fn one(&self, statement: &Statement, key: Value) -> Result<Option<Account>, Failure> {
@@ -155,12 +138,10 @@ impl Statements {
                 Dialect::Mysql => format!("INSERT IGNORE INTO {values}"),
                 _ => format!("INSERT INTO {values} ON CONFLICT (email) DO NOTHING"),
             }),
-            set_active: write(format!("UPDATE {user} SET is_active = ?2 WHERE id = ?1")),
-            set_password: write(format!("UPDATE {user} SET hashed_password = ?2 WHERE id = ?1")),
+            enable: write(format!("UPDATE {user} SET is_active = ?2 WHERE id = ?1")),
             renew_password: write(format!(
                 "UPDATE {user} SET hashed_password = ?3 WHERE id = ?1 AND hashed_password = ?2"
             )),
-            delete: write(format!("DELETE FROM {user} WHERE id = ?1")),
         }
     }
 }

@@ -7,6 +7,7 @@ mod migrate;
 mod output;
 mod password;
 mod serve;
+mod session;
 mod user;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ Examples:
   countersign --strategy jwt --redis-url redis://cache-1,redis://cache-2 --token-hash-secret-file /run/secrets/token_hash
   countersign user add ada@example.org                 asks for the password
   countersign user disable ada@example.org             ends all sessions of the account at once
+  countersign session list ada@example.org             what the account is logged in with
   countersign config check                             shows what the settings come to
 
 Every setting is a flag, an environment variable (--access-lifetime is COUNTERSIGN_ACCESS_LIFETIME) and a key of the TOML
@@ -60,6 +62,9 @@ enum Command {
     /// Accounts: add, list, disable, enable, delete, set-password
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Sessions of an account: list, revoke
+    #[command(subcommand)]
+    Session(session::SessionCommand),
     /// Removes expired tokens now
     Cleanup(cleanup::Cleanup),
     /// Settings
@@ -98,6 +103,7 @@ fn dispatch(cli: Cli, output: Output) -> Result<(), Error> {
         Command::Serve => runtime.block_on(serve::run(config, output)),
         Command::Migrate => runtime.block_on(migrate::run(&config, output)),
         Command::User(command) => runtime.block_on(user::run(&config, command, output)),
+        Command::Session(command) => runtime.block_on(session::run(&config, command, output)),
         Command::Cleanup(command) => runtime.block_on(cleanup::run(&config, command, output)),
         Command::Config(ConfigCommand::Check) => config_check::run(&sources, &config, output),
     }

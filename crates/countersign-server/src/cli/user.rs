@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::accounts::{Account, Email};
+use crate::accounts::{Account, Change, Email};
 use crate::cli::output::{Output, table};
 use crate::cli::password::PasswordSource;
 use crate::compose::Services;
@@ -103,8 +103,7 @@ async fn list(services: &Services, output: Output) -> Result<(), Error> {
 
 async fn disable(services: &Services, account: &str, output: Output) -> Result<(), Error> {
     let account = find(services, account).await?;
-    services.accounts().set_active(account.id, false).await?;
-    let ended = services.end_sessions(account.id).await?;
+    let ended = change(services, &account, Change::Disable).await?;
     let text = format!("disabled {}; {ended} tokens ended", account.email);
     output.print(&json!({ "id": account.id, "is_active": false, "tokens_ended": ended }), &text)
 }
@@ -112,8 +111,8 @@ async fn disable(services: &Services, account: &str, output: Output) -> Result<(
 async fn enable(services: &Services, account: &str, output: Output) -> Result<(), Error> {
     let account = find(services, account).await?;
     // A login that was under way while the account was disabled may have left tokens; they must not come to life now.
-    services.end_sessions(account.id).await?;
-    services.accounts().set_active(account.id, true).await?;
+    services.changes.end(account.id, None).await?;
+    services.accounts().enable(account.id).await?;
     output.print(&json!({ "id": account.id, "is_active": true }), &format!("enabled {}", account.email))
 }
 
@@ -122,11 +121,7 @@ async fn delete(services: &Services, account: &str, yes: bool, output: Output) -
     if !yes && !confirmed(&account.email)? {
         return Err(Error::Refused("nothing was deleted".to_owned()));
     }
-    // Sessions end while there is an account to try again with, and again in case one was being opened.
-    services.accounts().set_active(account.id, false).await?;
-    let ended = services.end_sessions(account.id).await?;
-    services.accounts().delete(account.id).await?;
-    let ended = ended.saturating_add(services.end_sessions(account.id).await?);
+    let ended = change(services, &account, Change::Delete).await?;
     let text = format!("deleted {}; {ended} tokens ended", account.email);
     output.print(&json!({ "id": account.id, "deleted": true, "tokens_ended": ended }), &text)
 }
@@ -139,13 +134,18 @@ async fn set_password(
 ) -> Result<(), Error> {
     let account = find(services, account).await?;
     let hash = services.registrar.hasher.hash(password.read()?).await?;
-    services.accounts().set_password(account.id, &hash).await?;
-    let ended = services.end_sessions(account.id).await?;
+    let ended = change(services, &account, Change::Password(&hash)).await?;
     let text = format!("{} has a new password; {ended} tokens ended", account.email);
     output.print(&json!({ "id": account.id, "tokens_ended": ended }), &text)
 }
 
-async fn find(services: &Services, text: &str) -> Result<Account, Error> {
+/// Makes the change; how many tokens ended.
+async fn change(services: &Services, account: &Account, change: Change<'_>) -> Result<u64, Error> {
+    let ended = services.changes.make(account.id, change, None).await?;
+    ended.ok_or_else(|| Error::Refused(format!("there is no account {} any more", account.email)))
+}
+
+pub(super) async fn find(services: &Services, text: &str) -> Result<Account, Error> {
     let account = match (Uuid::try_parse(text), Email::parse(text)) {
         (Ok(id), _) => services.accounts().by_id(id).await?,
         (_, Ok(email)) => services.accounts().by_email(&email).await?,

@@ -45,10 +45,17 @@ const SWEEP_INTERVAL: Setting = Setting {
     form: "TIME",
     help: "How often expired tokens are removed.",
 };
+const USE_INTERVAL: Setting = Setting {
+    key: "use_interval",
+    kind: Kind::Plain,
+    default: "1m",
+    form: "TIME|off",
+    help: "How often it is written down which sessions were used, all of them together.",
+};
 
 /// This section's settings.
 pub(super) const SETTINGS: &[&Setting] =
-    &[&DATA_DIR, &DATABASE_URL, &DATABASE_CONNECTIONS, &STORE_TIMEOUT, &SWEEP_INTERVAL];
+    &[&DATA_DIR, &DATABASE_URL, &DATABASE_CONNECTIONS, &STORE_TIMEOUT, &SWEEP_INTERVAL, &USE_INTERVAL];
 
 /// What is kept, and where.
 #[derive(Clone, Debug)]
@@ -65,6 +72,8 @@ pub struct Store {
     pub timeout: Duration,
     /// How often to sweep.
     pub sweep_interval: Duration,
+    /// How often to note which sessions were used; `None` for never.
+    pub use_interval: Option<Duration>,
 }
 
 /// Which database.
@@ -103,6 +112,10 @@ impl Store {
             connections: sources.parse(&DATABASE_CONNECTIONS, parse::number(1..=1000))?,
             timeout: sources.parse(&STORE_TIMEOUT, parse::positive_duration)?,
             sweep_interval: sources.parse(&SWEEP_INTERVAL, parse::positive_duration)?,
+            use_interval: sources.parse(&USE_INTERVAL, |text| match text {
+                "off" => Ok(None),
+                text => parse::positive_duration(text).map(Some),
+            })?,
         })
     }
 

@@ -28,5 +28,6 @@ mod presentations;
 mod redaction;
 mod redis_faults;
 mod redis_start;
+mod sessions;
 mod storms;
 mod wire;

@@ -58,7 +58,28 @@ async fn scenario(place: &Place) -> Vec<String> {
     let first = server.login(EMAIL).await;
     let second = Tokens::of(&server.refresh(&first.refresh).await);
     server.me(&second.access).await.expect(StatusCode::OK);
-    server.refresh(&first.refresh).await.expect(StatusCode::UNAUTHORIZED);
+    server.refresh(&first.refresh).await.expect(StatusCode::OK);
+    let stolen = server.login(EMAIL).await;
+    let live = Tokens::of(&server.refresh(&stolen.refresh).await);
+    let newest = Tokens::of(&server.refresh(&live.refresh).await);
+    server.refresh(&stolen.refresh).await.expect(StatusCode::UNAUTHORIZED);
+    let login = json!({ "identifier": EMAIL, "password": PASSWORD, "label": "label-needle" });
+    let login = server.request(Method::POST, "/auth/login").header("user-agent", "agent-needle").json(&login);
+    let fourth = Tokens::of(&Reply::of(login).await);
+    for (method, path) in [(Method::GET, "/auth/sessions"), (Method::POST, "/auth/sessions/revoke-others")] {
+        let request = server.request(method, path).bearer_auth(&fourth.access);
+        Reply::of(request).await.expect(StatusCode::OK);
+    }
+    for password in ["current-needle", PASSWORD] {
+        let change = json!({ "current_password": password, "email": "ada.needle@example.org" });
+        Reply::of(server.request(Method::PATCH, "/users/me").bearer_auth(&fourth.access).json(&change)).await;
+    }
+    let back = json!({ "current_password": PASSWORD, "email": EMAIL });
+    let fifth = Tokens::of(&server.refresh(&fourth.refresh).await);
+    let back = server.request(Method::PATCH, "/users/me").bearer_auth(&fifth.access).json(&back);
+    Reply::of(back).await.expect(StatusCode::OK);
+    let first = server.login(EMAIL).await;
+    let second = Tokens::of(&server.refresh(&first.refresh).await);
     server.me("csa_forged-token").await.expect(StatusCode::UNAUTHORIZED);
     let cookie = format!("__Host-countersign_access={}", second.access);
     Reply::of(server.request(Method::GET, "/users/me").header(COOKIE, cookie)).await.expect(StatusCode::OK);
@@ -79,7 +100,18 @@ async fn scenario(place: &Place) -> Vec<String> {
     }
     let (_, log) = server.stop();
 
-    for event in ["login", "login_failed", "refresh", "refused", "logout", "logout_everywhere", "rate_limited"] {
+    for event in [
+        "login",
+        "login_failed",
+        "refresh",
+        "refresh_token_reused",
+        "refused",
+        "logout",
+        "logout_everywhere",
+        "rate_limited",
+        "other_sessions_revoked",
+        "account_changed",
+    ] {
         assert!(log.contains(event), "{event} is not in the log:\n{log}");
     }
     assert!(!log.chars().any(|character| character.is_control() && character != '\n'));
@@ -95,7 +127,7 @@ async fn scenario(place: &Place) -> Vec<String> {
         "forged-token".to_owned(),
         "$argon2".to_owned(),
     ];
-    for tokens in [&first, &second, &third] {
+    for tokens in [&first, &second, &third, &stolen, &live, &newest, &fourth, &fifth] {
         needles.extend([digest(&tokens.access), digest(&tokens.refresh)]);
         // Any piece of a token is too much.
         needles.extend(

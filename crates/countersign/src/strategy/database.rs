@@ -12,7 +12,7 @@ pub use builder::DatabaseTokenStrategyBuilder;
 use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken, Rotation, SessionId, TokenPair};
 use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
-use crate::store::sql::{Driver, SqlStore};
+use crate::store::sql::{Dialect, Driver, SqlStore};
 use crate::store::{AccessRecord, JoinedUser, SessionRecord, TokenStore};
 use crate::strategy::sessions::{evicted, one_too_many};
 use crate::strategy::{Found, Grant, Login, LoginFence, RefreshableStrategy, Rejected, Sessions, Strategy};
@@ -137,11 +137,18 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
     }
 }
 
-impl<D: Driver> DatabaseTokenStrategy<SqlStore<D>> {
+impl<D: Driver + Clone + 'static> DatabaseTokenStrategy<SqlStore<D>> {
     /// The same strategy inside a transaction of the caller's: what it writes takes effect with the caller's commit,
     /// and is gone after the caller's rollback (promise P12, the strategies page: `with_session`).
+    ///
+    /// The end of a session whose refresh token was reused outlives a rollback: it takes effect at once, on a connection of the
+    /// store's own (P3). Not so on SQLite, where the caller's transaction keeps every other writer out: there it is part of
+    /// that.
     pub fn with_session<E: Driver>(&self, session: E) -> DatabaseTokenStrategy<SqlStore<E>> {
-        DatabaseTokenStrategy { sessions: self.sessions.over(self.sessions.store().within(session)) }
+        let store = self.sessions.store();
+        let alone = session.dialect() == Dialect::Sqlite;
+        let outside = (!alone).then(|| Arc::new(store.clone()) as Arc<dyn TokenStore>);
+        DatabaseTokenStrategy { sessions: self.sessions.within(store.within(session), outside) }
     }
 }
 
@@ -267,6 +274,19 @@ impl<U: User, S: TokenStore> RefreshableStrategy<U> for DatabaseTokenStrategy<S>
 
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
         self.sessions.end(session, &user.to_key()).await
+    }
+
+    async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure> {
+        let user = user.to_key();
+        self.sessions.overtake(&user).await?;
+        let mut ended: u64 = 0;
+        for session in self.sessions.live_sessions(&user).await? {
+            if Some(session.id) != kept {
+                ended =
+                    ended.saturating_add(u64::from(self.sessions.end(session.id, &user).await? == Destroyed::Revoked));
+            }
+        }
+        Ok(ended)
     }
 }
 

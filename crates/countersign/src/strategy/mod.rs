@@ -145,4 +145,10 @@ pub trait RefreshableStrategy<U: User>: Strategy<U> {
     /// # Errors
     /// [`Failure`] when that could not be recorded.
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure>;
+
+    /// Ends every session of `user` but `kept`, and lets no login be recorded that is under way; how many sessions ended.
+    ///
+    /// # Errors
+    /// [`Failure`] when that could not be recorded. It may be called again.
+    async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure>;
 }

@@ -64,6 +64,8 @@ pub struct Sessions<S = Arc<dyn TokenStore>> {
     lifetimes: Lifetimes,
     reuse: ReusePolicy,
     cap: Option<SessionCap>,
+    /// Where sessions end that may not come back with a rollback of the caller's transaction.
+    outside: Option<Arc<dyn TokenStore>>,
     profile: Profile,
     legacy_plaintext: bool,
     clock: Arc<dyn Clock>,
@@ -80,6 +82,7 @@ impl<S: TokenStore> Sessions<S> {
             lifetimes,
             reuse: ReusePolicy::default(),
             cap: None,
+            outside: None,
             profile: Profile::default(),
             legacy_plaintext: false,
             clock: Arc::new(SystemClock),
@@ -175,13 +178,13 @@ impl<S: TokenStore> Sessions<S> {
         self.store.sessions(user, page).await
     }
 
-    /// A session of `owner` that hasn't ended.
+    /// A session of `owner` that hasn't ended, with the end that it comes to.
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked.
     pub async fn get(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
         let found = self.store.find_session(session, owner).await?;
-        Ok(found.filter(|record| self.is_live(record, self.now())))
+        Ok(found.and_then(|record| self.live(record, self.now())))
     }
 
     /// Ends every session of a user and removes every token; how many tokens there were. Logins that are under way are
@@ -224,9 +227,10 @@ impl<S: TokenStore> Sessions<S> {
         self.format.check(TokenKind::Access, token)
     }
 
-    /// Whether a session can still be refreshed at `now`.
-    pub(super) fn is_live(&self, record: &SessionRecord, now: Timestamp) -> bool {
-        record.refreshed_at.is_some_and(|at| self.end_of_life(at, record.expires_at, record.session_expires_at) > now)
+    /// The record, with the end that it comes to, if that is after `now`.
+    fn live(&self, record: SessionRecord, now: Timestamp) -> Option<SessionRecord> {
+        let end = self.end_of_life(record.refreshed_at?, record.expires_at, record.session_expires_at);
+        (end > now).then_some(SessionRecord { expires_at: Some(end), ..record })
     }
 
     fn end_of_life(&self, issued: Timestamp, end: Option<Timestamp>, session_end: Option<Timestamp>) -> Timestamp {
@@ -251,9 +255,10 @@ impl<S> Sessions<S> {
         self.clock.now()
     }
 
-    /// The same policy over another store.
-    pub(crate) fn over<T>(&self, store: T) -> Sessions<T> {
+    /// The same policy over another store: a transaction of the caller's, beside which `outside` can be written to.
+    pub(crate) fn within<T>(&self, store: T, outside: Option<Arc<dyn TokenStore>>) -> Sessions<T> {
         Sessions {
+            outside,
             store,
             digests: self.digests.clone(),
             format: self.format,

@@ -10,6 +10,7 @@ mod events;
 mod layer;
 mod login;
 mod logout;
+mod sessions;
 mod stores;
 #[path = "../support/mod.rs"]
 mod support;

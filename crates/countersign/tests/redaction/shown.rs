@@ -8,8 +8,8 @@ use countersign::axum::{AuthRoutes, CurrentUser, LoginVerdict, MaybeUser, Strict
 use countersign::denylist::{DenylistStore, MemoryDenylist, SqlDenylist};
 use countersign::jwt::{Algorithm, KeyRing, SigningKey};
 use countersign::store::sql::{
-    Database, DatabaseOptions, DatabaseTokenModels, Migrator, Outcome, SetupError, SqlStore, SqliteDriver,
-    SqliteTransaction,
+    AccountChange, Database, DatabaseOptions, DatabaseTokenModels, Migrator, Outcome, SetupError, SqlStore,
+    SqliteDriver, SqliteTransaction,
 };
 use countersign::store::{
     AccessRecord, Consumed, ConsumedToken, JoinedUser, MemoryStore, NewAccess, NewRefresh, Rotate, Row, TokenStore,
@@ -21,8 +21,8 @@ use countersign::tower::AuthLayer;
 use countersign::transport::{BearerTransport, CookieTransport, TokenBody, Transport};
 use countersign::{
     Answer, AuthOutcome, AuthenticationBackend, Authenticator, Client, Clock, ConfigError, Failure, Lifetimes,
-    PlainToken, Profile, RefreshableStrategy, Rotation, Secret, Strategy, SystemClock, User, UserId, UserKey,
-    UserKeyKind,
+    PlainToken, Profile, RefreshableStrategy, Rotation, Secret, SessionWatcher, Strategy, SystemClock, UseRecorder,
+    User, UserId, UserKey, UserKeyKind,
 };
 use http::HeaderMap;
 use tower::Layer;
@@ -64,10 +64,17 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
     let accepted = answer.clone().accepted().unwrap();
     show.of("Answer", &answer);
     show.of("Authenticated", &accepted);
+    let standing_user = accepted.clone();
     let accepted = Arc::new(accepted);
     show.of("AuthOutcome", &AuthOutcome::Accepted(Arc::clone(&accepted)));
     show.of("CurrentUser", &CurrentUser(Arc::clone(&accepted)));
     show.of("MaybeUser", &MaybeUser(Some(accepted)));
+    let recorder = UseRecorder::new(Arc::new(store.clone()));
+    recorder.note(&standing_user);
+    show.of("UseRecorder", &recorder);
+    let watcher = SessionWatcher::new(Arc::new(tokens.clone()), Arc::new(People));
+    let live = watcher.watch(&standing_user);
+    show.of("SessionWatcher", &(watcher, live));
     records(&mut show, &store, &pair.access.token, &refresh).await;
     show.of("Grant", &tokens.sessions().begin(ada().id().to_key()).unwrap());
     show.of("Found", &tokens.sessions().find(&refresh).await.unwrap().unwrap());
@@ -147,6 +154,15 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
             fence: None,
         },
     );
+    let change = AccountChange {
+        statement: "UPDATE member SET password = ?2 WHERE id = ?1",
+        params: &[Value::Uuid(ada().id), Value::from(HASH)],
+        user: &ada().id().to_key(),
+        kept: Some(session),
+        fence: countersign::store::Fence::default(),
+        now,
+    };
+    show.of("AccountChange", &change);
     let token = ConsumedToken { digest: ring().digest(refresh), at: now, salt: [0; 16] };
     show.of("ConsumedToken", &token);
     let consumed = Consumed::default().and(token);

@@ -13,7 +13,6 @@ use crate::axum::routes::refresh::Body;
 use crate::axum::routes::{Shared, no_store};
 use crate::backend::{AuthenticationBackend, LoggedOut};
 use crate::error::{Failure, Refusal};
-use crate::outcome::AuthOutcome;
 use crate::problem::Problem;
 use crate::token::PlainToken;
 use crate::transport::Offered;
@@ -70,18 +69,9 @@ pub(super) async fn cookie<U: User>(
 
 /// Ends every session of the user, whichever backend issued it.
 pub(super) async fn all<U: User>(State(shared): State<Arc<Shared<U>>>, request: Request) -> Result<Response, Problem> {
-    let (parts, _) = request.into_parts();
-    let outcome = shared.authenticator.authenticate_request(&parts).await;
-    let AuthOutcome::Accepted(authenticated) = &outcome else {
-        return Err(Problem::from_outcome(&outcome).unwrap_or(Problem::INTERNAL));
-    };
-    let backends = shared.authenticator.backends();
+    let authenticated = shared.authenticate(request).await?;
     let mut unsupported = false;
-    for (index, backend) in backends.iter().enumerate() {
-        let is_same = |earlier: &AuthenticationBackend<U>| Arc::ptr_eq(earlier.strategy(), backend.strategy());
-        if backends.iter().take(index).any(is_same) {
-            continue;
-        }
+    for backend in shared.distinct_backends() {
         let invalidated = backend.logout_everywhere(authenticated.user.id()).await;
         match invalidated.map_err(|failure| Problem::from_failure(&failure))? {
             Invalidated::All(_) => {}
@@ -91,8 +81,7 @@ pub(super) async fn all<U: User>(State(shared): State<Arc<Shared<U>>>, request: 
     if unsupported {
         return Err(Problem::LOGOUT_ALL_UNSUPPORTED);
     }
-    let used = backends.iter().find(|backend| authenticated.backend.as_ref() == Some(backend.name()));
-    used.map(logged_out).ok_or(Problem::INTERNAL)
+    shared.backend_of(&authenticated).map(logged_out).ok_or(Problem::INTERNAL)
 }
 
 /// Ends the sessions of both tokens. The refusal is that of the access token, when nothing else was presented.
@@ -116,7 +105,7 @@ async fn end<U: User>(
     })
 }
 
-fn logged_out<U: User>(backend: &AuthenticationBackend<U>) -> Response {
+pub(super) fn logged_out<U: User>(backend: &AuthenticationBackend<U>) -> Response {
     let mut headers = no_store();
     backend.transport().clear(&mut headers);
     (StatusCode::NO_CONTENT, headers).into_response()

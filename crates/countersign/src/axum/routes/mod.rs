@@ -3,23 +3,26 @@
 mod login;
 mod logout;
 mod refresh;
+mod sessions;
 
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::post;
+use axum::extract::Request;
+use axum::routing::{delete, get, post};
 use axum_core::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 pub use login::{ClientAddress, CredentialVerifier, LoginAttempt, LoginVerdict};
 
-use crate::answer::TokenPair;
+use crate::answer::{Authenticated, TokenPair};
 use crate::authenticator::{Authenticator, cross_site_event};
 use crate::backend::AuthenticationBackend;
 use crate::error::ConfigError;
 use crate::origin::is_json;
+use crate::outcome::AuthOutcome;
 use crate::problem::Problem;
 use crate::user::User;
 
@@ -35,6 +38,12 @@ pub enum AuthRoute {
     Logout,
     /// `POST /logout/all`: an access token → 204.
     LogoutAll,
+    /// `GET /sessions`: an access token → 200 with the user's sessions.
+    Sessions,
+    /// `DELETE /sessions/{id}`: an access token → 204; 404 when the user has no such session.
+    EndSession,
+    /// `POST /sessions/revoke-others`: an access token → 200 with the number of sessions that ended.
+    EndOtherSessions,
     /// `POST /cookie/login`: `{identifier, password}` → 204 with cookies.
     CookieLogin,
     /// `POST /cookie/refresh`: the refresh cookie → 204 with cookies.
@@ -45,7 +54,7 @@ pub enum AuthRoute {
 
 /// Makes the routes.
 ///
-/// The bearer routes appear when a backend reads a header, the cookie routes when one reads a cookie, and the two login
+/// The routes of sessions appear when a strategy keeps any, the bearer routes when a backend reads a header, the cookie routes when one reads a cookie, and the two login
 /// routes when there is a [`CredentialVerifier`]; [`without`](Self::without) leaves out any of them. Tokens are answered
 /// with `Cache-Control: no-store`. The cookie routes ask for proof of the request's origin
 /// ([`OriginPolicy`](crate::OriginPolicy)) and take no content type but JSON.
@@ -111,12 +120,15 @@ impl<U: User> AuthRoutes<U> {
         let bearer = self.pick("bearer_backend", self.bearer.as_deref(), false)?;
         let cookie = self.pick("cookie_backend", self.cookie.as_deref(), true)?;
         let (has_bearer, has_cookie, has_login) = (bearer.is_some(), cookie.is_some(), self.verifier.is_some());
+        let refreshes = |backend: &AuthenticationBackend<U>| backend.strategy().as_refreshable().is_some();
+        let has_sessions = self.authenticator.backends().iter().any(refreshes);
         let is_on = |route| {
             !self.without.contains(&route)
                 && match route {
                     AuthRoute::Login => has_bearer && has_login,
                     AuthRoute::Refresh => has_bearer,
                     AuthRoute::Logout | AuthRoute::LogoutAll => true,
+                    AuthRoute::Sessions | AuthRoute::EndSession | AuthRoute::EndOtherSessions => has_sessions,
                     AuthRoute::CookieLogin => has_cookie && has_login,
                     AuthRoute::CookieRefresh | AuthRoute::CookieLogout => has_cookie,
                 }
@@ -126,6 +138,9 @@ impl<U: User> AuthRoutes<U> {
             (AuthRoute::Refresh, "/refresh", post(refresh::bearer::<U>)),
             (AuthRoute::Logout, "/logout", post(logout::bearer::<U>)),
             (AuthRoute::LogoutAll, "/logout/all", post(logout::all::<U>)),
+            (AuthRoute::Sessions, "/sessions", get(sessions::list::<U>)),
+            (AuthRoute::EndSession, "/sessions/{id}", delete(sessions::end::<U>)),
+            (AuthRoute::EndOtherSessions, "/sessions/revoke-others", post(sessions::end_others::<U>)),
             (AuthRoute::CookieLogin, "/cookie/login", post(login::cookie::<U>)),
             (AuthRoute::CookieRefresh, "/cookie/refresh", post(refresh::cookie::<U>)),
             (AuthRoute::CookieLogout, "/cookie/logout", post(logout::cookie::<U>)),
@@ -181,6 +196,34 @@ impl<U: User> Shared<U> {
     /// The backend of the cookie routes; those routes exist only when there is one.
     fn cookie(&self) -> Result<&AuthenticationBackend<U>, Problem> {
         self.cookie.as_ref().ok_or(Problem::INTERNAL)
+    }
+
+    /// Whose access token came with a request, if a page of ours sent it.
+    async fn authenticate(&self, request: Request) -> Result<Arc<Authenticated<U>>, Problem> {
+        let (parts, _) = request.into_parts();
+        match self.authenticator.authenticate_request(&parts).await {
+            AuthOutcome::Accepted(authenticated) => Ok(authenticated),
+            outcome => Err(Problem::from_outcome(&outcome).unwrap_or(Problem::INTERNAL)),
+        }
+    }
+
+    /// The backends, one for each strategy.
+    fn distinct_backends(&self) -> impl Iterator<Item = &AuthenticationBackend<U>> + Send {
+        let backends = self.authenticator.backends();
+        backends
+            .iter()
+            .enumerate()
+            .filter(|(index, backend)| {
+                let is_same = |earlier: &AuthenticationBackend<U>| Arc::ptr_eq(earlier.strategy(), backend.strategy());
+                !backends.iter().take(*index).any(is_same)
+            })
+            .map(|(_, backend)| backend)
+    }
+
+    /// The backend that accepted a credential.
+    fn backend_of(&self, authenticated: &Authenticated<U>) -> Option<&AuthenticationBackend<U>> {
+        let accepted = authenticated.backend.as_ref();
+        self.authenticator.backends().iter().find(|backend| accepted == Some(backend.name()))
     }
 
     /// Refuses what another site could make a browser send.

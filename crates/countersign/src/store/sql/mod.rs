@@ -1,5 +1,6 @@
 //! Tokens in SQL: SQLite, PostgreSQL, MySQL and MariaDB.
 
+mod account;
 mod database;
 mod dialect;
 mod driver;
@@ -16,6 +17,7 @@ mod sqlite;
 mod statements;
 mod store;
 
+pub use account::AccountChange;
 pub use database::{Database, DatabaseOptions};
 pub use dialect::{Dialect, Script, Statement};
 pub use driver::{Driver, Outcome};

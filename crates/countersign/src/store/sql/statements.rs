@@ -48,6 +48,8 @@ pub(super) struct Statements {
     pub(super) end_session: Removal,
     /// 1 user.
     pub(super) remove_user: Removal,
+    /// What follows on a change of an account: 1 user, 2 fence, 3 now, 4 the session that is kept.
+    pub(super) after_change: [String; 3],
     /// For each of [`NOTED`] sessions: its id, then the moment.
     pub(super) note_use: Script,
     /// 1 now, 2 cutoff of access tokens, 3 cutoff of refresh tokens, 4 rows, 5 cutoff of fences.
@@ -173,6 +175,12 @@ impl Statements {
                 "DELETE FROM {refresh} WHERE {r.user_id} = ?1",
                 "DELETE FROM {access} WHERE {a.user_id} = ?1",
             ),
+            after_change: [
+                upsert_fence(dialect, Some("fence")),
+                "DELETE FROM {refresh} WHERE {r.user_id} = ?1 AND COALESCE({r.session_id}, '') <> ?4".to_owned(),
+                "DELETE FROM {access} WHERE {a.user_id} = ?1 AND COALESCE({a.session_id}, '') <> ?4".to_owned(),
+            ]
+            .map(|template| names.fill(&template)),
             note_use: one(&note_use(dialect)),
             sweep: sweep(dialect, &names),
         }

@@ -39,10 +39,10 @@ const PART: &str = "token store";
 /// ```
 #[derive(Clone)]
 pub struct SqlStore<D = Arc<dyn Driver>> {
-    driver: D,
-    dialect: Dialect,
+    pub(super) driver: D,
+    pub(super) dialect: Dialect,
     models: Arc<DatabaseTokenModels>,
-    statements: Arc<Statements>,
+    pub(super) statements: Arc<Statements>,
 }
 
 impl<D: Driver> SqlStore<D> {
@@ -108,7 +108,7 @@ impl<D: Driver> SqlStore<D> {
         })
     }
 
-    fn key(&self, user: &UserKey) -> Result<Value, Failure> {
+    pub(super) fn key(&self, user: &UserKey) -> Result<Value, Failure> {
         if user.kind() == self.models.user_id {
             Ok(Value::from(user))
         } else {

@@ -190,6 +190,19 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
         }
         self.deny_and_end(session, &user).await
     }
+
+    async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure> {
+        let user = user.to_key();
+        self.refreshing()?.overtake(&user).await?;
+        let mut ended: u64 = 0;
+        for session in self.refreshing()?.live_sessions(&user).await? {
+            if Some(session.id) != kept {
+                ended =
+                    ended.saturating_add(u64::from(self.deny_and_end(session.id, &user).await? == Destroyed::Revoked));
+            }
+        }
+        Ok(ended)
+    }
 }
 
 /// The moment that `iat` tells, so that the token's stated life is its whole life.

@@ -144,7 +144,7 @@ impl<S: TokenStore> Sessions<S> {
         }
     }
 
-    /// Every session of a user that can still be refreshed.
+    /// Every session of a user that can still be refreshed, with the end that it comes to.
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked.
@@ -156,7 +156,7 @@ impl<S: TokenStore> Sessions<S> {
             let found = self.store.sessions(user, page).await?;
             let Some(last) = found.last() else { return Ok(live) };
             page.after = Some(last.id);
-            live.extend(found.into_iter().filter(|record| self.is_live(record, now)));
+            live.extend(found.into_iter().filter_map(|record| self.live(record, now)));
         }
     }
 

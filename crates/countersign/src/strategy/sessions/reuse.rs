@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::answer::{Destroyed, SessionId};
+use crate::answer::SessionId;
 use crate::error::{Failure, Refusal};
 use crate::store::TokenStore;
 use crate::strategy::sessions::Sessions;
@@ -78,12 +78,17 @@ impl From<Reuse> for Rejected {
 }
 
 impl<S: TokenStore> Sessions<S> {
-    /// Ends a session whose refresh token was reused. Of those that come at once, the one that ends it reports it.
+    /// Ends a session whose refresh token was reused. Of those that come at once, the one that ends it reports it. Inside of a
+    /// transaction of the caller's it is ended outside of that, so that no rollback brings it back.
     ///
     /// # Errors
     /// [`Failure`] when that could not be recorded.
     pub async fn end_reused(&self, reuse: &Reuse) -> Result<(), Failure> {
-        if self.end(reuse.session, &reuse.owner).await? == Destroyed::Revoked {
+        let ended = match &self.outside {
+            Some(outside) => outside.end_session(reuse.session, &reuse.owner).await?,
+            None => self.store.end_session(reuse.session, &reuse.owner).await?,
+        };
+        if ended {
             tracing::warn!(
                 event = "refresh_token_reused",
                 session = %reuse.session,
@@ -100,10 +105,9 @@ impl<S: TokenStore> Sessions<S> {
 /// A repetition that is answered.
 pub(super) fn forgiven(session: SessionId, cause: ReuseCause) {
     tracing::info!(
-        event = "refresh_token_reused",
+        event = "refresh_token_repeated",
         session = %session,
         cause = cause.as_str(),
-        outcome = "answered_again",
         "a refresh token that had just been exchanged was presented again"
     );
 }

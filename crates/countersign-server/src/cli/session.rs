@@ -1,0 +1,117 @@
+//! `countersign session …`: what an account is logged in with.
+
+use clap::Subcommand;
+use countersign::store::SessionRecord;
+use countersign::{Destroyed, RefreshableStrategy, SessionId};
+use serde_json::{Value, json};
+
+use crate::accounts::Account;
+use crate::cli::output::{Output, table};
+use crate::cli::user::find;
+use crate::compose::Services;
+use crate::config::Config;
+use crate::error::Error;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionCommand {
+    /// Lists the sessions of an account that haven't ended, the one used last first
+    List {
+        /// Email address or id
+        account: String,
+    },
+    /// Ends sessions of an account, at once and on every server
+    Revoke {
+        /// Email address or id
+        account: String,
+        /// The sessions' ids, as `session list` shows them
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        sessions: Vec<SessionId>,
+        /// Ends all of them, and logins that are under way
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// Does what `command` asks for.
+pub(super) async fn run(config: &Config, command: SessionCommand, output: Output) -> Result<(), Error> {
+    let services = Services::open(config).await?;
+    match command {
+        SessionCommand::List { account } => list(&services, &account, output).await,
+        SessionCommand::Revoke { account, sessions, all } => revoke(&services, &account, &sessions, all, output).await,
+    }
+}
+
+async fn list(services: &Services, account: &str, output: Output) -> Result<(), Error> {
+    let account = find(services, account).await?;
+    let mut sessions = refreshable(services)?.sessions_of(&account.id).await?;
+    sessions.sort_by_key(|session| std::cmp::Reverse(session.used_at.max(session.refreshed_at)));
+    let mut rows = vec![["SESSION", "CREATED", "LAST USED", "EXPIRES", "ADDRESS", "CLIENT"].map(str::to_owned)];
+    rows.extend(sessions.iter().map(row));
+    output.print(&json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>() }), &table(&rows))
+}
+
+async fn revoke(
+    services: &Services,
+    account: &str,
+    sessions: &[SessionId],
+    all: bool,
+    output: Output,
+) -> Result<(), Error> {
+    let account = find(services, account).await?;
+    if all {
+        let ended = services.changes.end(account.id, None).await?;
+        return output.print(
+            &json!({ "id": account.id, "tokens_ended": ended }),
+            &format!("{}: every session has ended; {ended} tokens ended", account.email),
+        );
+    }
+    let mut revoked = Vec::new();
+    for session in sessions {
+        match refreshable(services)?.end_session(*session, &account.id).await? {
+            Destroyed::Revoked => revoked.push(session.to_string()),
+            Destroyed::AlreadyInvalid => return Err(unknown(&account, *session, &revoked)),
+        }
+    }
+    let text = format!("{}: {} of {} sessions ended", account.email, revoked.len(), sessions.len());
+    output.print(&json!({ "id": account.id, "revoked": revoked }), &text)
+}
+
+fn unknown(account: &Account, session: SessionId, revoked: &[String]) -> Error {
+    let before = if revoked.is_empty() { String::new() } else { format!("; ended before it: {}", revoked.join(", ")) };
+    Error::Refused(format!("{} has no session {session}{before}", account.email))
+}
+
+fn refreshable(services: &Services) -> Result<&dyn RefreshableStrategy<Account>, Error> {
+    let none =
+        || Error::Refused("with these settings there are no sessions: strategy redis, profile litestar-auth".into());
+    services.strategy.as_refreshable().ok_or_else(none)
+}
+
+fn row(session: &SessionRecord) -> [String; 6] {
+    let moment = |moment: Option<countersign::Timestamp>| moment.map(|moment| moment.to_string()).unwrap_or_default();
+    let client = &session.client;
+    [
+        session.id.to_string(),
+        moment(session.opened_at.or(session.refreshed_at)),
+        moment(session.used_at.max(session.refreshed_at)),
+        moment(session.expires_at),
+        client.ip().map(|ip| ip.to_string()).unwrap_or_default(),
+        client.label().or(client.user_agent()).unwrap_or_default().to_owned(),
+    ]
+}
+
+fn shown(session: &SessionRecord) -> Value {
+    let [id, created_at, last_used_at, expires_at, ..] = row(session);
+    let client = &session.client;
+    json!({
+        "id": id,
+        "created_at": created_at,
+        "last_used_at": last_used_at,
+        "expires_at": expires_at,
+        "client": {
+            "ip": client.ip().map(|ip| ip.to_string()),
+            "user_agent": client.user_agent(),
+            "label": client.label(),
+        },
+    })
+}

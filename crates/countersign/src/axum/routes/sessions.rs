@@ -1,0 +1,122 @@
+//! `GET /sessions`, `DELETE /sessions/{id}`, `POST /sessions/revoke-others`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum_core::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::answer::{Destroyed, SessionId};
+use crate::axum::routes::logout::logged_out;
+use crate::axum::routes::{Shared, no_store};
+use crate::error::Failure;
+use crate::problem::Problem;
+use crate::store::SessionRecord;
+use crate::user::User;
+
+#[derive(Serialize)]
+struct Listed {
+    sessions: Vec<Session>,
+}
+
+#[derive(Serialize)]
+struct Session {
+    id: String,
+    created_at: Option<String>,
+    last_used_at: Option<String>,
+    expires_at: Option<String>,
+    current: bool,
+    client: Client,
+}
+
+#[derive(Serialize)]
+struct Client {
+    ip: Option<String>,
+    user_agent: Option<String>,
+    label: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Ended {
+    revoked: u64,
+}
+
+/// The user's sessions that haven't ended, the one used last first.
+pub(super) async fn list<U: User>(State(shared): State<Arc<Shared<U>>>, request: Request) -> Result<Response, Problem> {
+    let authenticated = shared.authenticate(request).await?;
+    let mut sessions = Vec::new();
+    for backend in shared.distinct_backends() {
+        if let Some(strategy) = backend.strategy().as_refreshable() {
+            sessions.extend(strategy.sessions_of(authenticated.user.id()).await.map_err(unanswered)?);
+        }
+    }
+    sessions.sort_by_key(|record| std::cmp::Reverse(record.used_at.max(record.refreshed_at)));
+    let sessions = sessions.iter().map(|record| shown(record, authenticated.session_id)).collect();
+    json(&Listed { sessions })
+}
+
+/// Ends one of the user's sessions. Somebody else's doesn't exist, as far as they are told.
+pub(super) async fn end<U: User>(
+    State(shared): State<Arc<Shared<U>>>,
+    Path(session): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let authenticated = shared.authenticate(request).await?;
+    let session: SessionId = session.parse().map_err(|_| Problem::SESSION_NOT_FOUND)?;
+    let mut ended = Destroyed::AlreadyInvalid;
+    for backend in shared.distinct_backends() {
+        if backend.end_session(session, authenticated.user.id()).await.map_err(unanswered)? == Destroyed::Revoked {
+            ended = Destroyed::Revoked;
+        }
+    }
+    match ended {
+        Destroyed::AlreadyInvalid => Err(Problem::SESSION_NOT_FOUND),
+        Destroyed::Revoked if authenticated.session_id == Some(session) => {
+            shared.backend_of(&authenticated).map(logged_out).ok_or(Problem::INTERNAL)
+        }
+        Destroyed::Revoked => Ok((StatusCode::NO_CONTENT, no_store()).into_response()),
+    }
+}
+
+/// Ends every session of the user but the one that asks.
+pub(super) async fn end_others<U: User>(
+    State(shared): State<Arc<Shared<U>>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let authenticated = shared.authenticate(request).await?;
+    let mut revoked: u64 = 0;
+    for backend in shared.distinct_backends() {
+        let ended = backend.end_other_sessions(authenticated.user.id(), authenticated.session_id).await;
+        revoked = revoked.saturating_add(ended.map_err(unanswered)?);
+    }
+    json(&Ended { revoked })
+}
+
+fn shown(record: &SessionRecord, current: Option<SessionId>) -> Session {
+    let client = &record.client;
+    Session {
+        id: record.id.to_string(),
+        created_at: record.opened_at.or(record.refreshed_at).map(|moment| moment.to_string()),
+        last_used_at: record.used_at.max(record.refreshed_at).map(|moment| moment.to_string()),
+        expires_at: record.expires_at.map(|moment| moment.to_string()),
+        current: current == Some(record.id),
+        client: Client {
+            ip: client.ip().map(|ip| ip.to_string()),
+            user_agent: client.user_agent().map(str::to_owned),
+            label: client.label().map(str::to_owned),
+        },
+    }
+}
+
+fn json(body: &impl Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(body).map_err(|_| Problem::INTERNAL)?;
+    let mut headers = no_store();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok((StatusCode::OK, headers, body).into_response())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+fn unanswered(failure: Failure) -> Problem {
+    Problem::from_failure(&failure)
+}
