@@ -12,14 +12,14 @@ use crate::flows::{cookie_post, jar, me_by_cookie};
 use crate::harness::{PASSWORD, Place, Reply, Server};
 
 const TABS: usize = 20;
+const WAKES: usize = 500;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_tabs_on_a_bad_network_never_have_to_log_in_again() {
     let server = Place::new(Vec::new()).start();
-    let wakes: usize = std::env::var("COUNTERSIGN_TEST_WAKES").map_or(500, |wakes| wakes.parse().unwrap());
-    let seen = Browser::run(&server, wakes).await;
+    let seen = Browser::run(&server, WAKES).await;
     eprintln!("default window: {seen:?}");
-    assert!(seen.presentations >= wakes * TABS);
+    assert!(seen.presentations >= WAKES * TABS);
     assert!(seen.lost > 0 && seen.late > 0 && seen.twice > 0 && seen.unsent > 0, "the network is bad: {seen:?}");
     assert_eq!((seen.refused, seen.forced_logins), (0, 0), "{seen:?}");
     let (_, log) = server.stop();

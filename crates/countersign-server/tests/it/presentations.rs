@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use reqwest::StatusCode;
-use serde_json::Value;
 
 use crate::harness::{Database, Place, Reply, Server, Tokens, on_redis};
 
+const PRESENTATIONS: usize = 10_000;
 const CONNECTIONS: usize = 200;
 const THIEVES: usize = 64;
 
@@ -31,11 +31,10 @@ async fn presented(name: &str, place: Place) {
     let servers = [Arc::new(place.start()), Arc::new(place.start())];
     let first = servers[0].newcomer("ada@example.org").await;
 
-    let count = presentations();
     let begun = Instant::now();
-    let replies = storm(&servers, &first.refresh, count).await;
+    let replies = storm(&servers, &first.refresh).await;
     eprintln!("{name}: {} presentations in {:?}", replies.len(), begun.elapsed());
-    assert_eq!(replies.len(), count);
+    assert_eq!(replies.len(), PRESENTATIONS);
     let refused: Vec<_> = replies.iter().filter(|reply| reply.status != StatusCode::OK).take(5).collect();
     assert!(refused.is_empty(), "each one came in time: {refused:?}");
     let answers: BTreeSet<(String, String)> = replies.iter().map(Tokens::of).map(|t| (t.refresh, t.access)).collect();
@@ -67,26 +66,20 @@ async fn presented(name: &str, place: Place) {
     assert_eq!(ended.len(), 1, "{ended:?}");
     assert!(ended[0].contains(r#"cause="after_confirmation""#), "{}", ended[0]);
     let again = events.iter().filter(|line| line.contains(r#"outcome="answered_again""#)).count();
-    assert_eq!(again, count - 1, "all but the one that was exchanged");
+    assert_eq!(again, PRESENTATIONS - 1, "all but the one that was exchanged");
 }
 
 /// Presents one token over keep-alive connections, half of them to either server.
-async fn storm(servers: &[Arc<Server>; 2], token: &str, count: usize) -> Vec<Reply> {
+async fn storm(servers: &[Arc<Server>; 2], token: &str) -> Vec<Reply> {
     let connections = (0..CONNECTIONS).map(|at| {
         let (server, token) = (Arc::clone(&servers[at % 2]), token.to_owned());
-        let share = count / CONNECTIONS + usize::from(at < count % CONNECTIONS);
         tokio::spawn(async move {
             let mut replies = Vec::new();
-            for _ in 0..share {
+            for _ in 0..PRESENTATIONS / CONNECTIONS {
                 replies.push(server.refresh(&token).await);
             }
             replies
         })
     });
     join_all(connections).await.into_iter().flat_map(Result::unwrap).collect()
-}
-
-fn presentations() -> usize {
-    let count = std::env::var("COUNTERSIGN_TEST_PRESENTATIONS").ok();
-    count.map_or(10_000, |count| serde_json::from_str::<Value>(&count).unwrap().as_u64().unwrap().try_into().unwrap())
 }
