@@ -157,9 +157,8 @@ impl<U: User> AuthenticationBackend<U> {
     pub async fn logout(&self, token: &PlainToken, users: &dyn UserManager<U>) -> Result<LoggedOut, Failure> {
         let authenticated = match self.strategy.read_token(Some(token), users).await? {
             Answer::Accepted(authenticated) => authenticated,
-            Answer::NotOffered | Answer::Refused(Refusal::Unknown | Refusal::Revoked) => {
-                return Ok(LoggedOut::AlreadyOut);
-            }
+            Answer::NotOffered | Answer::Refused(Refusal::Unknown) => return Ok(LoggedOut::AlreadyOut),
+            Answer::Refused(Refusal::Revoked) => return self.finish_logout(token).await,
             Answer::Refused(refusal) => {
                 refusal_event(Some(&self.name), None, refusal);
                 return Ok(LoggedOut::Refused(refusal));
@@ -176,6 +175,18 @@ impl<U: User> AuthenticationBackend<U> {
         }
         event(&self.name, authenticated.session_id, "logout");
         Ok(LoggedOut::Ended(authenticated.session_id))
+    }
+
+    /// An earlier logout may have revoked the token, and failed before its session was ended.
+    async fn finish_logout(&self, revoked: &PlainToken) -> Result<LoggedOut, Failure> {
+        let Some(strategy) = self.strategy.as_refreshable() else { return Ok(LoggedOut::AlreadyOut) };
+        Ok(match strategy.end_session_of_revoked(revoked).await? {
+            Destroyed::AlreadyInvalid => LoggedOut::AlreadyOut,
+            Destroyed::Revoked => {
+                event(&self.name, None, "logout");
+                LoggedOut::Ended(None)
+            }
+        })
     }
 
     /// Ends the session of a refresh token: logout when the access token has expired.

@@ -208,18 +208,18 @@ pub(crate) async fn logout(server: &Server, access: &str) -> Reply {
     Reply::of(server.request(Method::POST, "/auth/logout").bearer_auth(access)).await
 }
 
-fn cookie_post(server: &Server, path: &str, cookies: &str) -> reqwest::RequestBuilder {
+pub(crate) fn cookie_post(server: &Server, path: &str, cookies: &str) -> reqwest::RequestBuilder {
     let request = server.request(Method::POST, path).header("sec-fetch-site", "same-origin");
     if cookies.is_empty() { request } else { request.header(COOKIE, cookies) }
 }
 
-async fn me_by_cookie(server: &Server, cookies: &str) -> Reply {
+pub(crate) async fn me_by_cookie(server: &Server, cookies: &str) -> Reply {
     // A browser sends the refresh cookie to its own path alone.
     let access = cookies.split("; ").find(|cookie| !cookie.contains("_refresh=")).unwrap();
     Reply::of(server.request(Method::GET, "/users/me").header(COOKIE, access)).await
 }
 
-fn jar(reply: &Reply) -> String {
+pub(crate) fn jar(reply: &Reply) -> String {
     let cookies = reply.headers.get_all(SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap());
     cookies.map(|cookie| cookie.split(';').next().unwrap()).collect::<Vec<_>>().join("; ")
 }

@@ -10,17 +10,24 @@
     reason = "test code"
 )]
 
+mod aftermath;
+mod browser;
 mod cli;
 mod config;
 mod coverage;
+mod failpoints;
+mod failpoints_sqlite;
 mod faults;
 mod flows;
 mod harness;
 mod limits;
 mod logins;
+mod lost_answers;
 mod malformed;
+mod presentations;
 mod redaction;
 mod redis_faults;
 mod redis_start;
 mod sessions;
 mod storms;
+mod wire;

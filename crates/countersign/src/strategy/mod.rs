@@ -146,6 +146,15 @@ pub trait RefreshableStrategy<U: User>: Strategy<U> {
     /// [`Failure`] when that could not be recorded.
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure>;
 
+    /// Ends the session of an access token that reads as revoked, if there is one left: a logout that got no further than
+    /// revoking is finished by the next. Where both are one step there is none.
+    ///
+    /// # Errors
+    /// [`Failure`] when that could not be recorded.
+    async fn end_session_of_revoked(&self, _access: &PlainToken) -> Result<Destroyed, Failure> {
+        Ok(Destroyed::AlreadyInvalid)
+    }
+
     /// Ends every session of `user` but `kept`, and lets no login be recorded that is under way; how many sessions ended.
     ///
     /// # Errors

@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use crate::answer::{Destroyed, IssuedToken, Rotation, SessionId, TokenPair};
 use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
+use crate::jwt::claims::Claims;
+use crate::jwt::jws;
 use crate::store::{Page, SessionRecord, TokenStore};
 use crate::strategy::jwt::{JwtStrategy, session_entry};
 use crate::strategy::sessions::{evicted, one_too_many};
@@ -189,6 +191,20 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
             return Ok(Destroyed::AlreadyInvalid);
         }
         self.deny_and_end(session, &user).await
+    }
+
+    async fn end_session_of_revoked(&self, access: &PlainToken) -> Result<Destroyed, Failure> {
+        let Ok(verified) = jws::verify(&self.keys, self.profile, access.expose(), self.max_token_length) else {
+            return Ok(Destroyed::AlreadyInvalid);
+        };
+        let Ok(claims) = Claims::read_for_revocation(&verified.payload, &self.rules) else {
+            return Ok(Destroyed::AlreadyInvalid);
+        };
+        let user = claims.subject().and_then(|subject| (self.subject_decoder)(subject));
+        match (claims.session, user) {
+            (Some(session), Some(user)) => self.end_session(session, &user).await,
+            _ => Ok(Destroyed::AlreadyInvalid),
+        }
     }
 
     async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure> {
