@@ -49,8 +49,11 @@ pub(crate) async fn play(processes: &[Process], seed: u64, mut dice: Dice) -> Se
         seen.risen.extend(earlier.risen(witness, &account.0).await);
     }
     let next = Login::default().behind(witness.login_fence(&account.0).await.unwrap());
-    if witness.log_in(&account, &next).await.unwrap().is_err() {
-        seen.failed.push("a login afterwards was refused".to_owned());
+    match witness.log_in(&account, &next).await.unwrap() {
+        Ok(pair) => {
+            witness.end_session(pair.access.session_id.unwrap(), &account.0).await.unwrap();
+        }
+        Err(_) => seen.failed.push("a login afterwards was refused".to_owned()),
     }
     seen
 }
