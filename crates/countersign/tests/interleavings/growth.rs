@@ -119,7 +119,8 @@ async fn expire(database: &Database, table: &str, columns: &str, values: &str) {
     };
     let rows = rows.replace("concat_text", text);
     let insert = format!("INSERT INTO {table} (token, created_at, user_id, {columns}) {rows}");
-    let params = [countersign::Timestamp::from_unix_seconds(1).into(), countersign::store::Value::Uuid(uuid::Uuid::nil())];
+    let params =
+        [countersign::Timestamp::from_unix_seconds(1).into(), countersign::store::Value::Uuid(uuid::Uuid::nil())];
     database.run(&Script::new(database.dialect(), &[&insert]), &params).await.unwrap();
 }
 
