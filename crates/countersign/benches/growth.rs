@@ -5,6 +5,7 @@
 //! tokens live for 15 minutes, and expired rows are swept in batches of 1000 as the server does.
 
 #![allow(
+    clippy::cast_precision_loss,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -12,8 +12,8 @@ use crate::tally::{HandedOut, Seen};
 
 /// A login that read its fence before "everywhere" was called is refused, or what it was given is dead afterwards. The
 /// next login is let in.
-pub(crate) async fn play(processes: &[Process], seed: u64, mut dice: Dice) -> Seen {
-    let account = Account(Uuid::from_u128(u128::from(seed) + 1));
+pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> Seen {
+    let account = Account(Uuid::from_u128(u128::from(number) + 1));
     let mut seen = Seen::default();
     let mut earlier = HandedOut::default();
     if dice.one_in(2) {

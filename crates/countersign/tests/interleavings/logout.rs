@@ -20,8 +20,8 @@ enum Ending {
 const ENDINGS: [Ending; 4] = [Ending::ById, Ending::ByCurrentToken, Ending::ByOldToken, Ending::Everywhere];
 
 /// A session is opened, and perhaps refreshed once; then it is refreshed by one to three callers and ended by another.
-pub(crate) async fn play(processes: &[Process], seed: u64, mut dice: Dice) -> Seen {
-    let account = Account(Uuid::from_u128(u128::from(seed) + 1));
+pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> Seen {
+    let account = Account(Uuid::from_u128(u128::from(number) + 1));
     let mut handed_out = HandedOut::default();
     let ending = *dice.pick(&ENDINGS);
     let first = handed_out.note(dice.pick(processes).open_session(&account).await.unwrap());

@@ -45,7 +45,7 @@ fn interleavings() -> u64 {
 }
 
 async fn survive(site: Site) {
-    let (number, next) = (interleavings(), Arc::new(AtomicU64::new(0)));
+    let (most, next) = (interleavings(), Arc::new(AtomicU64::new(0)));
     let start = Instant::now();
     let mut crowd = JoinSet::new();
     for _ in 0..AT_ONCE {
@@ -53,11 +53,11 @@ async fn survive(site: Site) {
         crowd.spawn(async move {
             let mut tally = Tally::default();
             loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= number {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= most {
                     return tally;
                 }
-                tally.add(seed, play(&processes, seed).await);
+                tally.add(number, &play(&processes, number).await);
             }
         });
     }
@@ -66,9 +66,13 @@ async fn survive(site: Site) {
 }
 
 /// One interleaving: three times in four a logout beside refreshes, else "log out everywhere" beside a login.
-async fn play(processes: &[Process], seed: u64) -> Seen {
-    let dice = Dice::new(seed);
-    if seed % 4 == 3 { login::play(processes, seed, dice).await } else { logout::play(processes, seed, dice).await }
+async fn play(processes: &[Process], number: u64) -> Seen {
+    let dice = Dice::new(number);
+    if number % 4 == 3 {
+        login::play(processes, number, dice).await
+    } else {
+        logout::play(processes, number, dice).await
+    }
 }
 
 macro_rules! mount {

@@ -82,19 +82,19 @@ pub(crate) struct Tally {
     after: u64,
     resurrections: u64,
     failures: u64,
-    /// Some of what went wrong, by the seed of its interleaving.
+    /// Some of what went wrong, by the number of the interleaving.
     wrong: Vec<String>,
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, seed: u64, seen: Seen) {
+    pub(crate) fn add(&mut self, number: u64, seen: &Seen) {
         self.played += 1;
         self.before += seen.before;
         self.after += seen.after;
         self.resurrections += u64::from(!seen.risen.is_empty());
         self.failures += seen.failed.len() as u64;
         if !seen.risen.is_empty() || !seen.failed.is_empty() {
-            self.wrong.push(format!("interleaving {seed}: alive {:?}, failed {:?}", seen.risen, seen.failed));
+            self.wrong.push(format!("interleaving {number}: alive {:?}, failed {:?}", seen.risen, seen.failed));
         }
     }
 
