@@ -1,0 +1,248 @@
+//! What readers feel of a sweep: a million expired rows leave in batches of 1000, on SQLite, PostgreSQL and MariaDB.
+//!
+//! `cargo bench -p countersign --all-features --bench sweep -- sqlite` names one; without a name, all three.
+//! `COUNTERSIGN_BENCH_ROWS` says how many rows expire: half of them access tokens, half of them refresh tokens. Four
+//! readers ask for live access tokens, each 500 times a second, first beside nothing, then beside one sweeper, then,
+//! with as many rows again, beside two.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a benchmark: it stops loudly"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use countersign::store::sql::{
+    Database, DatabaseOptions, DatabaseTokenModels, Dialect, Driver, Migrator, Script, SqlStore,
+};
+use countersign::store::{TokenStore, Value};
+use countersign::strategy::DatabaseTokenStrategy;
+use countersign::{Digest, DigestKeyRing, Secret, Strategy, SystemEntropy, Timestamp, User, UserKeyKind};
+use testbed::{MariaDb, Postgres};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+const READERS: usize = 4;
+const PACE: Duration = Duration::from_millis(2);
+const QUIET: Duration = Duration::from_secs(10);
+const LIVE: usize = 10_000;
+const BATCH: u32 = 1000;
+
+#[derive(Debug)]
+struct Account(i64);
+
+impl User for Account {
+    type Id = i64;
+
+    fn id(&self) -> &i64 {
+        &self.0
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    // `cargo test --benches` builds and starts benches too; measuring is asked for by `cargo bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return;
+    }
+    let asked = |name: &&str| arguments.len() == 1 || arguments.iter().any(|argument| argument == name);
+    for name in ["sqlite", "postgres", "mariadb"].iter().filter(|name| asked(name)) {
+        measure(name).await;
+    }
+}
+
+fn rows() -> u64 {
+    std::env::var("COUNTERSIGN_BENCH_ROWS").map_or(100_000, |text| text.parse().expect("a number"))
+}
+
+async fn measure(name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = match name {
+        "sqlite" => format!("sqlite://{}", folder.path().join("tokens.sqlite").display()),
+        "postgres" => Postgres::shared().database(),
+        _ => MariaDb::shared().database(),
+    };
+    let site = Site::prepare(&url).await;
+    site.expire(rows()).await;
+    let (quiet, ()) = site.read_during(pass(QUIET)).await;
+    println!("{name}: {} expired rows; readers alone: {}", rows(), quiet.told());
+    for sweepers in [1, 2] {
+        if sweepers > 1 {
+            site.expire(rows()).await;
+        }
+        let start = Instant::now();
+        let (beside, sweeps) = site.read_during(site.sweep(sweepers)).await;
+        let seconds = start.elapsed().as_secs_f64();
+        let removed: u64 = sweeps.iter().map(|sweep| sweep.removed).sum();
+        let mut batches: Vec<Duration> = sweeps.into_iter().flat_map(|sweep| sweep.batches).collect();
+        batches.sort_unstable();
+        println!(
+            "  beside {sweepers}: {removed} rows in {} batches and {seconds:.0} s; a batch {:.1} ms, the slowest {:.1} ms; \
+             readers {}, {:.1} and {:.1} times",
+            batches.len(),
+            millis(batches[batches.len() / 2]),
+            millis(batches[batches.len() - 1]),
+            beside.told(),
+            beside.at(0.5) / quiet.at(0.5),
+            beside.at(0.99) / quiet.at(0.99),
+        );
+    }
+}
+
+async fn pass(time: Duration) {
+    let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+struct Site {
+    url: String,
+    digests: DigestKeyRing,
+    store: SqlStore,
+    live: Arc<[Digest]>,
+}
+
+/// How long reads took, the shortest first.
+struct Times(Vec<Duration>);
+
+impl Times {
+    /// In milliseconds, what so much of the reads took at most.
+    fn at(&self, part: f64) -> f64 {
+        let place = (self.0.len() as f64 * part) as usize;
+        millis(self.0[place.min(self.0.len() - 1)])
+    }
+
+    fn told(&self) -> String {
+        let (reads, [p50, p99, all]) = (self.0.len(), [0.5, 0.99, 1.0].map(|part| self.at(part)));
+        format!("{reads} reads, p50 {p50:.2} ms, p99 {p99:.2} ms, slowest {all:.1} ms")
+    }
+}
+
+#[derive(Default)]
+struct Sweep {
+    removed: u64,
+    batches: Vec<Duration>,
+}
+
+fn connect(url: &str) -> Database {
+    Database::connect(url, DatabaseOptions { timeout: Duration::from_secs(30), ..DatabaseOptions::default() }).unwrap()
+}
+
+fn store(database: &Database) -> SqlStore {
+    SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int))
+}
+
+impl Site {
+    async fn prepare(url: &str) -> Self {
+        let database = connect(url);
+        Migrator::new(&database, UserKeyKind::Int).run().await.unwrap();
+        let digests = DigestKeyRing::new("bench", &Secret::generate(&SystemEntropy).unwrap()).unwrap();
+        let strategy = DatabaseTokenStrategy::builder(store(&database)).digest_keys(digests.clone()).build().unwrap();
+        let mut live = Vec::with_capacity(LIVE);
+        for user in (0..LIVE).map(|number| Account(i64::try_from(number).unwrap())) {
+            live.push(digests.digest(&strategy.write_token(&user).await.unwrap().token));
+        }
+        Self { url: url.to_owned(), digests, store: store(&database), live: live.into() }
+    }
+
+    /// Adds so many expired rows, half of them to each table, in one statement each.
+    async fn expire(&self, rows: u64) {
+        let database = connect(&self.url);
+        let (numbers, token) = match database.dialect() {
+            Dialect::Sqlite => (
+                "WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < ?3) SELECT",
+                "lower(hex(randomblob(32)))",
+            ),
+            Dialect::Postgres => {
+                ("WITH s (n) AS (SELECT generate_series(1, ?3)) SELECT", "md5(random()::text) || md5(n::text)")
+            }
+            Dialect::Mysql => (
+                "WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < ?3) SELECT",
+                "SHA2(CONCAT(RAND(), n), 256)",
+            ),
+        };
+        let mut steps = vec![];
+        if database.dialect() == Dialect::Mysql {
+            steps.push("SET max_recursive_iterations = 100000000".to_owned());
+        }
+        for table in ["access_token", "refresh_token"] {
+            let columns = "token, created_at, user_id, session_id, expires_at";
+            let (user, end) = ("CAST(1000000 + n AS {int})", "CAST(1000000 + n AS {int})");
+            let int = if database.dialect() == Dialect::Mysql { "SIGNED" } else { "BIGINT" };
+            let values = format!("{token}, ?1, {user}, ?2, {end}").replace("{int}", int);
+            steps.push(format!("INSERT INTO {table} ({columns}) {numbers} {values} FROM s"));
+        }
+        let params = [
+            Timestamp::from_unix_seconds(1).into(),
+            Value::Text("11111111-2222-4333-8444-555555555555".to_owned()),
+            i64::try_from(rows / 2).unwrap().into(),
+        ];
+        let patient = database.patient_driver().unwrap();
+        for step in &steps {
+            patient.run(&Script::new(database.dialect(), &["SELECT 1", step]), &params).await.unwrap();
+        }
+    }
+
+    /// Reads live tokens at a steady pace for as long as `meanwhile` takes.
+    async fn read_during<T>(&self, meanwhile: impl Future<Output = T>) -> (Times, T) {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut readers = JoinSet::new();
+        for reader in 0..READERS {
+            let (store, live, stop) = (self.store.clone(), Arc::clone(&self.live), Arc::clone(&stop));
+            readers.spawn(async move {
+                let (mut times, mut n) = (Vec::new(), reader * 2503);
+                let mut pace = tokio::time::interval(PACE);
+                pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                while !stop.load(Ordering::Relaxed) {
+                    pace.tick().await;
+                    n += 7919;
+                    let start = Instant::now();
+                    assert!(store.find_access(&live[n % LIVE].clone().into()).await.unwrap().is_some());
+                    times.push(start.elapsed());
+                }
+                times
+            });
+        }
+        let outcome = meanwhile.await;
+        stop.store(true, Ordering::Relaxed);
+        let mut times: Vec<Duration> = readers.join_all().await.into_iter().flatten().collect();
+        times.sort_unstable();
+        (Times(times), outcome)
+    }
+
+    /// So many processes sweep at once, each until it finds nothing more.
+    async fn sweep(&self, sweepers: usize) -> Vec<Sweep> {
+        let mut running = JoinSet::new();
+        for _ in 0..sweepers {
+            let builder = DatabaseTokenStrategy::builder(store(&connect(&self.url))).digest_keys(self.digests.clone());
+            let strategy = builder.build().unwrap();
+            running.spawn(async move {
+                let mut sweep = Sweep::default();
+                let mut before = Instant::now();
+                let mut noted = Vec::new();
+                sweep.removed = strategy
+                    .cleanup_expired(BATCH, &mut |_| {
+                        noted.push(before.elapsed());
+                        before = Instant::now();
+                    })
+                    .await
+                    .unwrap();
+                sweep.batches = noted;
+                sweep
+            });
+        }
+        running.join_all().await
+    }
+}

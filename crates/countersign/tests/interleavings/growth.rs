@@ -1,0 +1,145 @@
+//! What is kept of a session that is refreshed over and over, and what two sweepers make of the same rows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::store::TokenStore;
+use countersign::store::sql::{Database, Driver, Script, SqlStore, Statement};
+use countersign::strategy::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
+use countersign::testing::ManualClock;
+use countersign::{RefreshableStrategy, Rotation};
+use tokio::task::JoinSet;
+
+use crate::common::{Account, Kind, Place, users};
+use crate::site::{digests, store};
+
+const REFRESHES: u64 = 2000;
+const EVERY: Duration = Duration::from_mins(1);
+const ACCESS: Duration = Duration::from_mins(15);
+
+/// How many refreshes there are between two sweeps.
+const SWEEP: u64 = 100;
+
+/// Access tokens that are good at a time, and those that have ended since the last sweep.
+const BOUND: u64 = 15 + SWEEP + 1;
+
+fn builder<S: TokenStore>(store: S, clock: &Arc<ManualClock>) -> DatabaseTokenStrategyBuilder<S> {
+    let builder = DatabaseTokenStrategy::builder(store).digest_keys(digests()).clock(clock.clone());
+    builder.max_age(ACCESS).session_lifetime(None)
+}
+
+async fn rows(database: &Database, table: &str) -> u64 {
+    let count = Statement::new(database.dialect(), &format!("SELECT count(*) FROM {table}"));
+    database.fetch(&count, &[]).await.unwrap()[0].int(0).unwrap().unwrap().try_into().unwrap()
+}
+
+/// One session, a refresh a minute, and a sweep now and then: one refresh token is kept throughout, and no access token
+/// that ended before the last sweep.
+async fn stays_small(kind: Kind) {
+    let place = Place::new(kind);
+    let database = place.migrated().await;
+    let clock = Arc::new(ManualClock::default());
+    let strategy = builder(store(&database), &clock).build().unwrap();
+    let pair = strategy.open_session(&Account::new(1)).await.unwrap();
+    let mut token = pair.refresh.unwrap().token;
+    for refresh in 1..=REFRESHES {
+        clock.advance(EVERY);
+        let Rotation::Rotated { issued, .. } = strategy.refresh_session(&token, &users).await.unwrap() else {
+            panic!("refused after {refresh}")
+        };
+        token = issued.refresh.unwrap().token;
+        if refresh % SWEEP == 0 {
+            let kept = rows(&database, "access_token").await;
+            assert!(kept <= BOUND, "{kept} after {refresh}");
+            strategy.cleanup_expired(10, &mut |_| ()).await.unwrap();
+            let kept = (rows(&database, "refresh_token").await, rows(&database, "access_token").await);
+            assert_eq!(kept, (1, 15), "after {refresh}");
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_session_on_redis_stays_small() {
+    let (server, clock) = (testbed::Redis::shared(), Arc::new(ManualClock::default()));
+    let prefix = server.prefix();
+    let strategy = builder(crate::site::on_redis(server.url(), &prefix), &clock).build().unwrap();
+    let mut token = strategy.open_session(&Account::new(1)).await.unwrap().refresh.unwrap().token;
+    let key = server.command(&["KEYS", &format!("{prefix}*")]);
+    for refresh in 1..=REFRESHES {
+        clock.advance(EVERY);
+        let Rotation::Rotated { issued, .. } = strategy.refresh_session(&token, &users).await.unwrap() else {
+            panic!("refused after {refresh}")
+        };
+        token = issued.refresh.unwrap().token;
+        if refresh % SWEEP == 0 {
+            let fields: u64 = server.command(&["HLEN", key.trim()]).trim().parse().unwrap();
+            // The user, the session and the time of the next look, and access tokens that end by themselves.
+            assert!(fields <= 3 + 16, "{fields} fields after {refresh}");
+        }
+    }
+}
+
+const EXPIRED: u64 = 5000;
+
+/// Sweepers of several processes share the work: none fails, and each row is counted by one of them.
+async fn sweepers_share(kind: Kind) {
+    let place = Place::new(kind);
+    let database = place.migrated().await;
+    let clock = Arc::new(ManualClock::default());
+    let strategy = builder(store(&database), &clock).build().unwrap();
+    for (table, columns, values) in [
+        ("access_token", "expires_at", "1"),
+        ("refresh_token", "expires_at, family, session_id, opened_at", "1, 'f', 's', 1"),
+    ] {
+        expire(&database, table, columns, values).await;
+        assert_eq!(rows(&database, table).await, EXPIRED);
+    }
+    let live = strategy.open_session(&Account::new(1)).await.unwrap();
+    let mut sweepers = JoinSet::new();
+    for _ in 0..3 {
+        let strategy: DatabaseTokenStrategy<SqlStore> = builder(store(&place.database()), &clock).build().unwrap();
+        sweepers.spawn(async move { strategy.cleanup_expired(100, &mut |_| ()).await.unwrap() });
+    }
+    let removed: u64 = sweepers.join_all().await.into_iter().sum();
+    let left = strategy.cleanup_expired(100, &mut |_| ()).await.unwrap();
+    assert_eq!(removed + left, 2 * EXPIRED, "{removed} at once and {left} afterwards");
+    assert_eq!((rows(&database, "access_token").await, rows(&database, "refresh_token").await), (1, 1));
+    let refreshed = strategy.refresh_session(&live.refresh.unwrap().token, &users).await.unwrap();
+    assert!(matches!(refreshed, Rotation::Rotated { .. }));
+}
+
+async fn expire(database: &Database, table: &str, columns: &str, values: &str) {
+    let numbers = format!("n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n WHERE n < {})", EXPIRED / 10);
+    let digits = "d AS (SELECT 0 AS d UNION ALL SELECT d + 1 FROM d WHERE d < 9)";
+    let rows = format!("WITH RECURSIVE {numbers}, {digits} SELECT concat_text, ?1, ?2, {values} FROM n, d");
+    let text = match database.dialect() {
+        countersign::store::sql::Dialect::Mysql => "CONCAT('t', n, '-', d)",
+        _ => "'t' || n || '-' || d",
+    };
+    let rows = rows.replace("concat_text", text);
+    let insert = format!("INSERT INTO {table} (token, created_at, user_id, {columns}) {rows}");
+    let params =
+        [countersign::Timestamp::from_unix_seconds(1).into(), countersign::store::Value::Uuid(uuid::Uuid::nil())];
+    database.run(&Script::new(database.dialect(), &[&insert]), &params).await.unwrap();
+}
+
+macro_rules! mount {
+    ($feature:literal, $kind:ident, $small:ident, $shared:ident) => {
+        #[cfg(feature = $feature)]
+        #[tokio::test]
+        async fn $small() {
+            stays_small(Kind::$kind).await;
+        }
+
+        #[cfg(feature = $feature)]
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        async fn $shared() {
+            sweepers_share(Kind::$kind).await;
+        }
+    };
+}
+
+mount!("sqlite", Sqlite, a_session_on_sqlite_stays_small, sweepers_on_sqlite_share);
+mount!("postgres", Postgres, a_session_on_postgres_stays_small, sweepers_on_postgres_share);
+mount!("mysql", MariaDb, a_session_on_mariadb_stays_small, sweepers_on_mariadb_share);

@@ -1,0 +1,69 @@
+//! "Log out everywhere" while somebody logs in.
+
+use countersign::strategy::Login;
+use countersign::{Failure, Refusal, TokenPair};
+use uuid::Uuid;
+
+use crate::common::Account;
+use crate::dice::Dice;
+use crate::logout::told;
+use crate::site::Process;
+use crate::tally::{HandedOut, Seen};
+
+/// A login that read its fence before "everywhere" was called is refused, or what it was given is dead afterwards. The
+/// next login is let in.
+pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> Seen {
+    let account = Account(Uuid::from_u128(u128::from(number) + 1));
+    let mut seen = Seen::default();
+    let mut earlier = HandedOut::default();
+    if dice.one_in(2) {
+        earlier.note(dice.pick(processes).open_session(&account).await.unwrap());
+    }
+    let process = dice.pick(processes).clone();
+    let login = Login::default().behind(process.login_fence(&account.0).await.unwrap());
+    let logging_in = tokio::spawn(log_in(process, dice.other(), account.clone(), login));
+    let ending = {
+        let (process, mut dice, account) = (dice.pick(processes).clone(), dice.other(), account.clone());
+        tokio::spawn(async move {
+            dice.dawdle(&process).await;
+            process.invalidate_all(&account.0).await.map(drop)
+        })
+    };
+    let (logged_in, ended) = (logging_in.await.unwrap(), ending.await.unwrap());
+    if let Err(failure) = ended {
+        seen.failed.push(told("everywhere", &failure));
+    }
+    let witness = dice.pick(processes);
+    match logged_in {
+        Ok(Ok(pair)) => {
+            seen.before += 1;
+            let mut handed_out = HandedOut::default();
+            handed_out.note(pair);
+            seen.risen.extend(handed_out.risen(witness, &account.0).await);
+        }
+        Ok(Err(Refusal::Overtaken)) => seen.after += 1,
+        Ok(Err(refusal)) => seen.failed.push(format!("a login: {refusal:?}")),
+        Err(failure) => seen.failed.push(told("a login", &failure)),
+    }
+    if earlier.session.is_some() {
+        seen.risen.extend(earlier.risen(witness, &account.0).await);
+    }
+    let next = Login::default().behind(witness.login_fence(&account.0).await.unwrap());
+    match witness.log_in(&account, &next).await.unwrap() {
+        Ok(pair) => {
+            witness.end_session(pair.access.session_id.unwrap(), &account.0).await.unwrap();
+        }
+        Err(_) => seen.failed.push("a login afterwards was refused".to_owned()),
+    }
+    seen
+}
+
+async fn log_in(
+    process: Process,
+    mut dice: Dice,
+    account: Account,
+    login: Login,
+) -> Result<Result<TokenPair, Refusal>, Failure> {
+    dice.dawdle(&process).await;
+    process.log_in(&account, &login).await
+}
