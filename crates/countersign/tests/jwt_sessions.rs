@@ -145,6 +145,26 @@ async fn ending_a_session_ends_its_access_tokens_and_no_others() {
 
 /// Logout when only the refresh token is at hand.
 #[tokio::test]
+async fn a_logout_that_got_no_further_than_denying_is_finished_by_the_next() {
+    let clock = TestClock::at(NOW);
+    let denylist = Arc::new(MemoryDenylist::default());
+    let strategy = builder(&clock).denylist_store(denylist.clone()).build().unwrap();
+    let pair = strategy.open_session(&alice()).await.unwrap();
+    let access = &pair.access.token;
+    strategy.destroy_token(access, &alice()).await.unwrap();
+    assert_eq!(strategy.end_session_of_revoked(access).await.unwrap(), Destroyed::AlreadyInvalid, "the token alone");
+    let next = refresh(&strategy, refresh_of(&pair), alice()).await.unwrap();
+
+    let entry = format!("sid:{}", pair.access.session_id.unwrap());
+    let until = Timestamp::from_unix_seconds(NOW + 1000);
+    denylist.deny(&entry, until, Timestamp::from_unix_seconds(NOW)).await.unwrap();
+    assert_eq!(read(&strategy, &next).await, Err(Refusal::Revoked));
+    assert_eq!(strategy.end_session_of_revoked(&next.access.token).await.unwrap(), Destroyed::Revoked);
+    assert!(refresh(&strategy, refresh_of(&next), alice()).await.is_err());
+    assert_eq!(strategy.end_session_of_revoked(&next.access.token).await.unwrap(), Destroyed::AlreadyInvalid);
+}
+
+#[tokio::test]
 async fn a_refresh_token_ends_its_session() {
     let strategy = strategy(&TestClock::at(NOW));
     let pair = strategy.open_session(&alice()).await.unwrap();

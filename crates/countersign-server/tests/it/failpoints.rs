@@ -1,6 +1,7 @@
 //! The wire to the store breaks, or the server dies, at every message of a refresh, a login and a logout. Whoever tries
 //! again finds the session, and nobody finds an ended one.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use url::Url;
@@ -55,7 +56,8 @@ async fn survey(name: &str, place: Place, wire: &Wire) {
                 world.harm = Harm::default();
                 let points = every_message(&mut world, wire, step, cut, then).await;
                 let what = format!("{} {}", named(then), placed(cut));
-                table += &format!("{name:<10} {:<16} {what:<44} {points:>6} {}\n", format!("{step:?}"), world.harm);
+                let step = format!("{step:?}");
+                writeln!(table, "{name:<10} {step:<16} {what:<44} {points:>6} {}", world.harm).unwrap();
                 assert!(points > 1, "a step needs the store:\n{table}");
                 assert_eq!(world.harm, Harm::default(), "\n{table}");
             }

@@ -1,6 +1,7 @@
 //! SQLite has no wire to cut: the server dies at many moments of a refresh, a login and a logout, and at each write to the
 //! log of the database.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -33,7 +34,8 @@ async fn no_moment_to_die_loses_or_forks_a_session() {
             let points =
                 if write { each_write(&mut world, &log, step).await } else { spread(&mut world, &log, step).await };
             let what = if write { "server killed at the n-th write" } else { "server killed at a moment" };
-            table += &format!("{:<10} {:<16} {what:<32} {points:>6} {}\n", "SQLite", format!("{step:?}"), world.harm);
+            let step = format!("{step:?}");
+            writeln!(table, "SQLite     {step:<16} {what:<32} {points:>6} {}", world.harm).unwrap();
             assert_eq!(world.harm, Harm::default(), "\n{table}");
         }
     }

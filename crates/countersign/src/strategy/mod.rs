@@ -146,8 +146,8 @@ pub trait RefreshableStrategy<U: User>: Strategy<U> {
     /// [`Failure`] when that could not be recorded.
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure>;
 
-    /// Ends the session of an access token that reads as revoked, if there is one left: a logout that got no further than
-    /// revoking is finished by the next. Where both are one step there is none.
+    /// Ends the session of an access token that reads as revoked, where an earlier logout revoked the session's tokens and
+    /// got no further. Where both are one step, nothing is left to end.
     ///
     /// # Errors
     /// [`Failure`] when that could not be recorded.

@@ -201,10 +201,12 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
             return Ok(Destroyed::AlreadyInvalid);
         };
         let user = claims.subject().and_then(|subject| (self.subject_decoder)(subject));
-        match (claims.session, user) {
-            (Some(session), Some(user)) => self.end_session(session, &user).await,
-            _ => Ok(Destroyed::AlreadyInvalid),
+        let (Some(session), Some(user)) = (claims.session, user) else { return Ok(Destroyed::AlreadyInvalid) };
+        // The token alone may have been revoked, in a session that goes on.
+        if !self.denylist.is_any_denied(&[&session_entry(session)], self.clock.now()).await? {
+            return Ok(Destroyed::AlreadyInvalid);
         }
+        self.end_session(session, &user).await
     }
 
     async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure> {
