@@ -84,6 +84,7 @@ async fn measure(name: &str) {
         let (beside, sweeps) = site.read_during(site.sweep(sweepers)).await;
         let seconds = start.elapsed().as_secs_f64();
         let removed: u64 = sweeps.iter().map(|sweep| sweep.removed).sum();
+        assert_eq!(removed, rows(), "each row once, and none left");
         let mut batches: Vec<Duration> = sweeps.into_iter().flat_map(|sweep| sweep.batches).collect();
         batches.sort_unstable();
         println!(

@@ -123,8 +123,12 @@ const SWEEP_ACCESS: [&str; 3] = [
      UNION ALL SELECT {a.token} FROM {access} WHERE {a.expires_at} IS NULL \
      AND {a.created_at} > datetime(?1 / 1000000, 'unixepoch', '+1 day') \
      AND {a.created_at} NOT GLOB '[0-9][0-9][0-9][0-9]*' LIMIT ?4)",
-    "DELETE FROM {access} WHERE {a.token} IN (SELECT {a.token} FROM {access} WHERE {a.expires_at} <= ?1 \
-     UNION ALL SELECT {a.token} FROM {access} WHERE {a.expires_at} IS NULL AND {a.created_at} <= ?2 LIMIT ?4)",
+    // Of two that sweep at once, each takes rows of its own: one that waited for the other's would find them gone, and say
+    // that nothing is left.
+    "DELETE FROM {access} WHERE {a.token} IN (SELECT {a.token} FROM (SELECT {a.token} FROM {access} \
+     WHERE {a.expires_at} <= ?1 LIMIT ?4 FOR UPDATE SKIP LOCKED) ended \
+     UNION ALL SELECT {a.token} FROM (SELECT {a.token} FROM {access} \
+     WHERE {a.expires_at} IS NULL AND {a.created_at} <= ?2 LIMIT ?4 FOR UPDATE SKIP LOCKED) aged LIMIT ?4)",
     "DELETE t FROM {access} t JOIN (SELECT {a.token} FROM {access} WHERE {a.expires_at} <= ?1 \
      UNION ALL SELECT {a.token} FROM {access} WHERE {a.expires_at} IS NULL AND {a.created_at} <= ?2 LIMIT ?4) ended \
      ON ended.{a.token} = t.{a.token}",
