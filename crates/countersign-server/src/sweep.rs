@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::denylist::DenylistStore;
-use countersign::store::{SweepLimit, TokenStore};
+use countersign::store::{SweepLimit, Swept, TokenStore};
 use countersign::{Clock, Failure, Lifetimes};
 use tokio::time::MissedTickBehavior;
 
@@ -36,6 +36,8 @@ pub struct Removed {
     pub access: u64,
     /// Refresh tokens.
     pub refresh: u64,
+    /// Users' fences that nobody uses.
+    pub fences: u64,
     /// Revoked ids of signed tokens.
     pub denied: u64,
     /// Counts of failed logins.
@@ -47,13 +49,14 @@ pub struct Removed {
 impl Removed {
     /// Rows in all.
     pub fn rows(&self) -> u64 {
-        [self.access, self.refresh, self.denied, self.failures].into_iter().fold(0, u64::saturating_add)
+        [self.access, self.refresh, self.fences, self.denied, self.failures].into_iter().fold(0, u64::saturating_add)
     }
 
     /// Adds what another batch removed.
     pub fn add(&mut self, other: Self) {
         self.access = self.access.saturating_add(other.access);
         self.refresh = self.refresh.saturating_add(other.refresh);
+        self.fences = self.fences.saturating_add(other.fences);
         self.denied = self.denied.saturating_add(other.denied);
         self.failures = self.failures.saturating_add(other.failures);
         self.more = other.more;
@@ -73,7 +76,8 @@ impl Sweeper {
         let failures = self.throttle.sweep(now, rows).await?;
         let full = |count: u64| count >= u64::from(rows);
         let more = tokens.more || full(denied) || full(failures);
-        Ok(Removed { access: tokens.access, refresh: tokens.refresh, denied, failures, more })
+        let Swept { access, refresh, fences, .. } = tokens;
+        Ok(Removed { access, refresh, fences, denied, failures, more })
     }
 
     /// Sweeps at every interval until told to stop.

@@ -35,12 +35,13 @@ pub(super) async fn run(config: &Config, command: Cleanup, output: Output) -> Re
     let json = json!({
         "access_tokens": total.access,
         "refresh_tokens": total.refresh,
+        "fences": total.fences,
         "denied_ids": total.denied,
         "login_failures": total.failures,
     });
     let text = format!(
-        "removed {} access tokens, {} refresh tokens, {} denied ids, {} login failures",
-        total.access, total.refresh, total.denied, total.failures
+        "removed {} access tokens, {} refresh tokens, {} fences, {} denied ids, {} login failures",
+        total.access, total.refresh, total.fences, total.denied, total.failures
     );
     output.print(&json, &text)
 }

@@ -1,6 +1,7 @@
 //! Tokens in this process's memory: the reference that every other store is compared with.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -246,13 +247,9 @@ impl TokenStore for MemoryStore {
             is_over(row.expires_at, row.created_at, limit.refresh_created)
         });
         tables.forget_families();
-        let mut rows = limit.rows;
-        tables.fences.retain(|_, (_, used_at)| {
-            let kept = *used_at > limit.fence_used || rows == 0;
-            rows = rows.saturating_sub(u32::from(!kept));
-            kept
-        });
-        Ok(Swept { access, refresh, more: more_access || more_refresh })
+        let (fences, more_fences) =
+            sweep(&mut tables.fences, limit.rows, |(_, used_at): &(Fence, Timestamp)| *used_at <= limit.fence_used);
+        Ok(Swept { access, refresh, fences, more: more_access || more_refresh || more_fences })
     }
 
     fn locator(&self, _user: &UserKey, _session: Option<SessionId>) -> Option<Locator> {
@@ -307,7 +304,7 @@ impl Tables {
     }
 }
 
-fn sweep<T>(rows: &mut HashMap<String, T>, limit: u32, is_over: impl Fn(&T) -> bool) -> (u64, bool) {
+fn sweep<K: Clone + Eq + Hash, T>(rows: &mut HashMap<K, T>, limit: u32, is_over: impl Fn(&T) -> bool) -> (u64, bool) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let over: Vec<_> = rows.iter().filter(|(_, row)| is_over(row)).map(|(token, _)| token.clone()).collect();
     for token in over.iter().take(limit) {

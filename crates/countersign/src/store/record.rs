@@ -175,6 +175,8 @@ pub struct Swept {
     pub access: u64,
     /// Refresh tokens removed.
     pub refresh: u64,
+    /// Fences removed.
+    pub fences: u64,
     /// Whether expired rows are left for another call.
     pub more: bool,
 }

@@ -62,7 +62,7 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
     }
 
     /// Removes expired tokens in batches of at most `batch` rows of each kind, so that nobody waits long for a lock;
-    /// how many there were. `progress` is told the count so far after each batch. It may be interrupted and called
+    /// how many there were, unused fences among them. `progress` is told the count so far after each batch. It may be interrupted and called
     /// again at any time (the strategies page: `cleanup_expired_tokens`).
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
         let mut removed: u64 = 0;
         loop {
             let swept = self.sessions.sweep(batch.max(1)).await?;
-            removed = removed.saturating_add(swept.access).saturating_add(swept.refresh);
+            removed = removed.saturating_add(swept.access).saturating_add(swept.refresh).saturating_add(swept.fences);
             progress(removed);
             if !swept.more {
                 return Ok(removed);

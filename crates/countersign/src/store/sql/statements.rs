@@ -245,7 +245,7 @@ fn note_use(dialect: Dialect) -> String {
 fn removal(dialect: Dialect, refresh: &str, access: &str) -> Removal {
     match dialect {
         Dialect::Postgres => Removal {
-            script: Script::new(dialect, &[&both_counted(refresh, access)]),
+            script: Script::new(dialect, &[&counted(&[refresh, access])]),
             again: Some(Script::new(dialect, &[access])),
         },
         Dialect::Sqlite | Dialect::Mysql => {
@@ -270,20 +270,16 @@ fn sweep(dialect: Dialect, names: &Names) -> Script {
         }
     });
     match dialect {
-        Dialect::Postgres => Script::new(
-            dialect,
-            &[&format!("WITH f AS ({fences}), {}", both_counted(&refresh, &access).trim_start_matches("WITH "))],
-        ),
+        Dialect::Postgres => Script::new(dialect, &[&counted(&[&refresh, &access, &fences])]),
         Dialect::Sqlite | Dialect::Mysql => Script::new(dialect, &[ALWAYS, &refresh, &access, &fences]),
     }
 }
 
-/// Answers one row: how many refresh tokens and how many access tokens were removed.
-fn both_counted(refresh: &str, access: &str) -> String {
-    format!(
-        "WITH r AS ({refresh} RETURNING 1), a AS ({access} RETURNING 1) \
-         SELECT (SELECT count(*) FROM r), (SELECT count(*) FROM a)"
-    )
+/// Answers one row: how many rows each of these removed.
+fn counted(removals: &[&str]) -> String {
+    let parts = removals.iter().enumerate().map(|(at, removal)| format!("r{at} AS ({removal} RETURNING 1)"));
+    let counts = (0..removals.len()).map(|at| format!("(SELECT count(*) FROM r{at})"));
+    format!("WITH {} SELECT {}", parts.collect::<Vec<_>>().join(", "), counts.collect::<Vec<_>>().join(", "))
 }
 
 /// What stands for the `{…}` in a template.

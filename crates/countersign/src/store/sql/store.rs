@@ -308,9 +308,9 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             limit.fence_used.as_micros().into(),
         ];
         let outcome = self.run(&self.statements.sweep, &params).await?;
-        let [refresh, access] = counts(&outcome);
-        let full = u64::from(limit.rows);
-        Ok(Swept { access, refresh, more: access >= full || refresh >= full })
+        let [refresh, access, fences] = counts(&outcome);
+        let more = [refresh, access, fences].into_iter().max() >= Some(u64::from(limit.rows));
+        Ok(Swept { access, refresh, fences, more })
     }
 
     fn locator(&self, _user: &UserKey, _session: Option<SessionId>) -> Option<Locator> {
@@ -327,13 +327,12 @@ impl<D: Driver> TokenStore for SqlStore<D> {
 }
 
 /// How many refresh tokens and access tokens a removal took: in the row of the one statement, or step by step.
-fn counts(outcome: &Outcome) -> [u64; 2] {
+fn counts(outcome: &Outcome) -> [u64; 3] {
     let of_row = |row: &Row, column| row.int(column).ok().flatten().and_then(|count| u64::try_from(count).ok());
-    let of_step = |step: usize| outcome.affected.get(step).copied().unwrap_or(0);
-    match outcome.rows.first() {
-        Some(row) => [of_row(row, 0).unwrap_or(0), of_row(row, 1).unwrap_or(0)],
-        None => [of_step(1), of_step(2)],
-    }
+    std::array::from_fn(|kind| match outcome.rows.first() {
+        Some(row) => of_row(row, kind).unwrap_or(0),
+        None => outcome.affected.get(kind + 1).copied().unwrap_or(0),
+    })
 }
 
 /// The time of issue and the ends. A row with anything in their place that is no time has no time of issue, and is

@@ -82,9 +82,9 @@ pub(super) async fn goes_when_nobody_uses_it(ground: Ground) -> Verdict {
     same("logging in", &ground.store.insert_refresh(&login, None).await?, &Opened::Done)?;
     let before = ground.store.fence(unused, another()?, NOW).await?;
     let limit = |fence_used| SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used, rows: 10 };
-    ground.store.sweep(&limit(NOW.saturating_sub(TICK))).await?;
+    same("sweeping too early", &ground.store.sweep(&limit(NOW.saturating_sub(TICK))).await?.fences, &0)?;
     same("a fence that isn't old enough", &ground.store.fence(unused, another()?, NOW).await?, &before)?;
-    ground.store.sweep(&limit(NOW)).await?;
+    same("fences that were swept", &ground.store.sweep(&limit(NOW)).await?.fences, &1)?;
     ensure(ground.store.fence(unused, another()?, NOW).await? != before, "a fence that nobody uses is kept")?;
     same("a fence in use", &ground.store.fence(used, another()?, NOW).await?, &raised)
 }

@@ -34,7 +34,7 @@ pub(super) async fn ends_at_the_exact_moment(ground: Ground) -> Verdict {
     insert(&ground, "refresh alone", NOW, Some(after), Some(NOW)).await?;
     let limit = SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used: LONG_AGO, rows: 100 };
     let swept = ground.store.sweep(&limit).await?;
-    same("what was swept", &swept, &Swept { access: 3, refresh: 3, more: false })?;
+    same("what was swept", &swept, &Swept { access: 3, refresh: 3, fences: 0, more: false })?;
     same("ended before", &left(&ground, "before").await?, &(false, false))?;
     same("ended at this very moment", &left(&ground, "now").await?, &(false, false))?;
     same("ends in a tick", &left(&ground, "after").await?, &(true, true))?;
@@ -59,7 +59,7 @@ pub(super) async fn ages_rows_without_an_end(ground: Ground) -> Verdict {
         .store
         .sweep(&SweepLimit { now, access_created, refresh_created, fence_used: LONG_AGO, rows: 100 })
         .await?;
-    same("what was swept", &swept, &Swept { access: 3, refresh: 1, more: false })?;
+    same("what was swept", &swept, &Swept { access: 3, refresh: 1, fences: 0, more: false })?;
     same("created at the refresh cutoff", &left(&ground, "refresh").await?, &(false, false))?;
     same("created a tick after it", &left(&ground, "past refresh").await?, &(false, true))?;
     same("created at the access cutoff", &left(&ground, "access").await?, &(false, true))?;
