@@ -66,6 +66,7 @@ async fn one_is_ended_by_its_owner_alone() {
         (path("11111111-2222-4333-8444-555555555555"), &here),
         (path("nonsense"), &here),
         (path("%00"), &here),
+        (path("%FF"), &here),
     ] {
         call(&app, "DELETE", &path, tokens).await.is_problem(404, "SESSION_NOT_FOUND", None);
     }

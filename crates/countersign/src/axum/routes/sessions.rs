@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum_core::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -59,11 +60,12 @@ pub(super) async fn list<U: User>(State(shared): State<Arc<Shared<U>>>, request:
 /// Ends one of the user's sessions. Somebody else's doesn't exist, as far as they are told.
 pub(super) async fn end<U: User>(
     State(shared): State<Arc<Shared<U>>>,
-    Path(session): Path<String>,
+    session: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let authenticated = shared.authenticate(request).await?;
-    let session: SessionId = session.parse().map_err(|_| Problem::SESSION_NOT_FOUND)?;
+    let session: Option<SessionId> = session.ok().and_then(|Path(session)| session.parse().ok());
+    let session = session.ok_or(Problem::SESSION_NOT_FOUND)?;
     let mut ended = Destroyed::AlreadyInvalid;
     for backend in shared.distinct_backends() {
         if backend.end_session(session, authenticated.user.id()).await.map_err(unanswered)? == Destroyed::Revoked {
