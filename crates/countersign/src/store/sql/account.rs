@@ -8,6 +8,9 @@ use crate::store::sql::{Driver, Script, SqlStore};
 use crate::user::UserKey;
 use crate::value::Value;
 
+/// Stands for the session that is kept when none is: no row has it, nor do those without a session, which hold nothing.
+const NO_SESSION: &str = "-";
+
 /// A change of a user's row, which may not take effect without the end of the user's sessions: another password, another
 /// email address, the end of the account.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +22,7 @@ pub struct AccountChange<'a> {
     pub params: &'a [Value],
     /// Whose row it is.
     pub user: &'a UserKey,
-    /// The session that goes on; `None` ends them all.
+    /// The session that goes on; `None` ends them all. Tokens that belong to no session end in either case.
     pub kept: Option<SessionId>,
     /// The user's new fence, so that no login is recorded that was judged by the row as it was.
     pub fence: Fence,
@@ -71,7 +74,7 @@ impl<D: Driver> SqlStore<D> {
             self.key(change.user)?,
             change.fence.to_text().into(),
             change.now.as_micros().into(),
-            change.kept.map(|session| session.to_string()).unwrap_or_default().into(),
+            change.kept.map_or_else(|| NO_SESSION.to_owned(), |session| session.to_string()).into(),
         ]);
         let steps: Vec<&str> = std::iter::once(change.statement).chain(after.iter().map(String::as_str)).collect();
         let outcome = self.driver.run(&Script::new(self.dialect, &steps).seeing_all(), &params).await?;

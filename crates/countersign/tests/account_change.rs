@@ -1,0 +1,102 @@
+//! A change of an account and the end of its sessions, as one transaction.
+
+#![cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod common;
+
+use countersign::store::sql::{AccountChange, Database, DatabaseTokenModels, Driver, Script, SqlStore, Statement};
+use countersign::store::{Fence, Value};
+use countersign::strategy::{DatabaseTokenStrategy, Login};
+use countersign::{
+    Clock, IssuedToken, PlainToken, RefreshableStrategy, Refusal, SessionId, Strategy, SystemClock, SystemEntropy,
+    UserId, UserKeyKind,
+};
+
+use crate::common::{Account, Kind, Place, strategy, users};
+
+struct Shop {
+    database: Database,
+    store: SqlStore,
+    tokens: DatabaseTokenStrategy<SqlStore>,
+    account: Account,
+    _place: Place,
+}
+
+impl Shop {
+    async fn open(kind: Kind) -> Self {
+        let place = Place::new(kind);
+        let database = place.migrated().await;
+        for statement in [
+            "CREATE TABLE member (id INTEGER PRIMARY KEY, password VARCHAR(20))",
+            "INSERT INTO member VALUES (7, 'old')",
+        ] {
+            database.run(&Script::new(database.dialect(), &["SELECT 1", statement]), &[]).await.unwrap();
+        }
+        let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid));
+        let tokens = strategy(&database);
+        Self { database, store, tokens, account: Account::new(7), _place: place }
+    }
+
+    /// Gives the member the password `new` if theirs is `old`.
+    async fn change(&self, old: &str, new: &str, kept: Option<SessionId>) -> Option<u64> {
+        let change = AccountChange {
+            statement: "UPDATE member SET password = ?3 WHERE id = ?1 AND password = ?2",
+            params: &[Value::Int(7), old.into(), new.into()],
+            user: &self.account.0.to_key(),
+            kept,
+            fence: Fence::generate(&SystemEntropy).unwrap(),
+            now: SystemClock.now(),
+        };
+        self.store.change_account(change).await.unwrap()
+    }
+
+    async fn password(&self) -> String {
+        let read = Statement::new(self.database.dialect(), "SELECT password FROM member WHERE id = 7");
+        let rows = self.database.fetch(&read, &[]).await.unwrap();
+        rows.first().unwrap().text(0).unwrap().unwrap().to_owned()
+    }
+
+    async fn session(&self) -> IssuedToken {
+        self.tokens.open_session(&self.account).await.unwrap().access
+    }
+
+    async fn is_good(&self, token: &PlainToken) -> bool {
+        let answer: countersign::Answer<Account> = self.tokens.read_token(Some(token), &users).await.unwrap();
+        answer.accepted().is_some()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_ends_all_or_all_but_one_with_postgres_and_mariadb() {
+    for kind in [Kind::Sqlite, Kind::Postgres, Kind::MariaDb] {
+        let shop = Shop::open(kind).await;
+        let [kept, other] = [shop.session().await, shop.session().await];
+        let loose = shop.tokens.write_token(&shop.account).await.unwrap().token;
+        let stranger = shop.tokens.open_session(&Account::new(8)).await.unwrap().access.token;
+        let login = Login::default()
+            .behind(RefreshableStrategy::<Account>::login_fence(&shop.tokens, &shop.account.0).await.unwrap());
+
+        assert_eq!(shop.change("wrong", "new", None).await, None, "{kind:?}");
+        assert_eq!(shop.password().await, "old", "{kind:?}");
+        for token in [&kept.token, &other.token, &loose, &stranger] {
+            assert!(shop.is_good(token).await, "{kind:?}: no change, and yet an end");
+        }
+        assert!(shop.tokens.log_in(&shop.account, &login).await.unwrap().is_ok(), "{kind:?}");
+
+        // A session is two tokens: the other one's, those of the login just now, and the one without a session.
+        assert_eq!(shop.change("old", "new", kept.session_id).await, Some(5), "{kind:?}");
+        assert_eq!(shop.password().await, "new", "{kind:?}");
+        for (token, good) in [(&kept.token, true), (&other.token, false), (&loose, false), (&stranger, true)] {
+            assert_eq!(shop.is_good(token).await, good, "{kind:?}");
+        }
+        let overtaken = shop.tokens.log_in(&shop.account, &login).await.unwrap();
+        assert_eq!(overtaken.unwrap_err(), Refusal::Overtaken, "{kind:?}");
+
+        let loose = shop.tokens.write_token(&shop.account).await.unwrap().token;
+        assert_eq!(shop.change("new", "newer", None).await, Some(3), "{kind:?}");
+        for (token, good) in [(&kept.token, false), (&loose, false), (&stranger, true)] {
+            assert_eq!(shop.is_good(token).await, good, "{kind:?}");
+        }
+    }
+}
