@@ -62,8 +62,8 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
     }
 
     /// Removes expired tokens in batches of at most `batch` rows of each kind, so that nobody waits long for a lock;
-    /// how many there were, unused fences among them. `progress` is told the count so far after each batch. It may be interrupted and called
-    /// again at any time (the strategies page: `cleanup_expired_tokens`).
+    /// how many there were, unused fences among them. `progress` is told the count so far after each batch. It may be
+    /// interrupted and called again at any time (the strategies page: `cleanup_expired_tokens`).
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked. What was removed before stays removed.
@@ -113,9 +113,7 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
             Some(user) => Ok((found, user)),
         })
     }
-}
 
-impl<S: TokenStore> DatabaseTokenStrategy<S> {
     async fn refuse(&self, rejected: Rejected) -> Result<Refusal, Failure> {
         if let Some(reuse) = &rejected.reuse {
             self.sessions.end_reused(reuse).await?;

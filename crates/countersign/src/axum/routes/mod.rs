@@ -54,10 +54,10 @@ pub enum AuthRoute {
 
 /// Makes the routes.
 ///
-/// The routes of sessions appear when a strategy keeps any, the bearer routes when a backend reads a header, the cookie routes when one reads a cookie, and the two login
-/// routes when there is a [`CredentialVerifier`]; [`without`](Self::without) leaves out any of them. Tokens are answered
-/// with `Cache-Control: no-store`. The cookie routes ask for proof of the request's origin
-/// ([`OriginPolicy`](crate::OriginPolicy)) and take no content type but JSON.
+/// The routes of sessions appear when a strategy keeps any, the bearer routes when a backend reads a header, the cookie
+/// routes when one reads a cookie, and the two login routes when there is a [`CredentialVerifier`];
+/// [`without`](Self::without) leaves out any of them. Tokens are answered with `Cache-Control: no-store`. The cookie routes
+/// ask for proof of the request's origin ([`OriginPolicy`](crate::OriginPolicy)) and take no content type but JSON.
 ///
 /// ```
 /// # use std::sync::Arc;
