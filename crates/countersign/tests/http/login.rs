@@ -1,8 +1,14 @@
 //! `/login` and `/refresh`: exact answers, and what each verdict becomes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use countersign::Failure;
+use countersign::axum::{CredentialVerifier, LoginAttempt, LoginVerdict};
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::support::Member;
 use crate::{App, JSON, support};
 
 fn credentials(identifier: &str, password: &str) -> Value {
@@ -42,6 +48,42 @@ async fn each_verdict_has_its_answer() {
     let down = app.post_json("/auth/login", &credentials("down", "x")).await;
     down.is_problem(503, "STORE_UNAVAILABLE", None);
     assert_eq!(down.header("retry-after"), Some("5"));
+}
+
+/// Says that the account has changed since it was judged, as often as it is told to.
+struct Changing {
+    changes: AtomicUsize,
+    judged: Arc<AtomicUsize>,
+    members: Arc<support::Members>,
+}
+
+#[async_trait::async_trait]
+impl CredentialVerifier<Member> for Changing {
+    async fn verify(&self, login: &LoginAttempt) -> Result<LoginVerdict<Member>, Failure> {
+        self.judged.fetch_add(1, Ordering::Relaxed);
+        let right = login.password() == "right";
+        Ok(self.members.find(1).filter(|_| right).map_or(LoginVerdict::Rejected, LoginVerdict::Accepted))
+    }
+
+    async fn still_holds(&self, _user: &Member) -> Result<bool, Failure> {
+        Ok(self.changes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err())
+    }
+}
+
+/// Whoever knows the password is let in, also when its hash is renewed meanwhile; an account that never keeps still is left.
+#[tokio::test]
+async fn an_account_that_changes_is_judged_again() {
+    for (changes, password, status, judgements) in
+        [(0, "right", 200, 1), (2, "right", 200, 3), (3, "right", 401, 3), (1, "wrong", 401, 1)]
+    {
+        let world = support::World::new();
+        let judged = Arc::new(AtomicUsize::new(0));
+        let members = world.members.clone();
+        let verifier = Changing { changes: AtomicUsize::new(changes), judged: judged.clone(), members };
+        let app = App::with(world, verifier);
+        let reply = app.post_json("/auth/login", &credentials("me", password)).await;
+        assert_eq!((reply.status.as_u16(), judged.load(Ordering::Relaxed)), (status, judgements), "{changes} changes");
+    }
 }
 
 #[tokio::test]

@@ -65,6 +65,11 @@ impl App {
     }
 
     fn over(world: World) -> Self {
+        let verifier = Verifier(world.members.clone());
+        Self::with(world, verifier)
+    }
+
+    fn with(world: World, verifier: impl CredentialVerifier<Member> + 'static) -> Self {
         events::listen();
         let cookies = CookieTransport::builder(Profile::Countersign).build().unwrap();
         let authenticator = Authenticator::builder(world.members.clone())
@@ -74,7 +79,6 @@ impl App {
             .build()
             .unwrap();
         let authenticator = Arc::new(authenticator);
-        let verifier = Verifier(world.members.clone());
         let routes = AuthRoutes::new(authenticator.clone()).login(verifier).build().unwrap();
         let app = Router::new()
             .route("/me", get(me).post(me))

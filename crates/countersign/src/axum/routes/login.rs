@@ -28,6 +28,10 @@ const MAX_IDENTIFIER: usize = 320;
 /// The longest password, in bytes: longer ones are refused before they are hashed (SECURITY row L-05).
 const MAX_PASSWORD: usize = 1024;
 
+/// How often an attempt is judged: again when the account changed while its password was being checked, as when another login
+/// renewed the password's hash.
+const JUDGED: usize = 3;
+
 /// Says who may log in: your own check of identifier and password.
 ///
 /// An unknown identifier should cost as much time as a wrong password (SECURITY row L-03), and hashing belongs off the
@@ -63,7 +67,8 @@ pub trait CredentialVerifier<U: User>: Send + Sync {
 
     /// Whether what [`verify`](Self::verify) judged by still holds: the account is still active and has the same password.
     /// Asked after the user's fence was read, so that a login can't outlive the change of a password, or the end of an
-    /// account, that took place while the password was being hashed (promise P4).
+    /// account, that took place while the password was being hashed (promise P4). When it doesn't hold, the attempt is judged
+    /// again, by the account as it is then; a few times at most.
     ///
     /// Unless told, everything holds.
     ///
@@ -168,21 +173,51 @@ async fn log_in<U: User>(
 ) -> Result<Response, Problem> {
     let verifier = shared.verifier.as_ref().ok_or(Problem::INTERNAL)?;
     let attempt = read_attempt(request).await?;
-    let verdict = verifier.verify(&attempt).await.map_err(|failure| Problem::from_failure(&failure))?;
-    let (reason, problem) = match verdict {
-        LoginVerdict::Accepted(user) if user.is_active() => match open(verifier, backend, &user, attempt.client).await?
-        {
-            Ok(tokens) => return token_answer(backend, &tokens),
-            Err(Refusal::TooManySessions) => ("too_many_sessions", Problem::SESSION_LIMIT_REACHED),
-            Err(refusal) => (refusal.as_str(), Problem::LOGIN_BAD_CREDENTIALS),
-        },
+    let mut refused = (Refusal::Overtaken.as_str(), Problem::LOGIN_BAD_CREDENTIALS);
+    for _ in 0..JUDGED {
+        let verdict = verifier.verify(&attempt).await.map_err(|failure| Problem::from_failure(&failure))?;
+        let user = match admitted(verdict) {
+            Ok(user) => user,
+            Err(refusal) => {
+                refused = refusal;
+                break;
+            }
+        };
+        match open(verifier, backend, &user, &attempt.client).await? {
+            Opening::Changed => {}
+            Opening::Done(tokens) => return token_answer(backend, &tokens),
+            Opening::Refused(Refusal::TooManySessions) => {
+                refused = ("too_many_sessions", Problem::SESSION_LIMIT_REACHED);
+                break;
+            }
+            Opening::Refused(refusal) => {
+                refused = (refusal.as_str(), Problem::LOGIN_BAD_CREDENTIALS);
+                break;
+            }
+        }
+    }
+    let (reason, problem) = refused;
+    tracing::warn!(event = "login_failed", reason, backend = &**backend.name(), "login failed");
+    Err(problem)
+}
+
+/// The user, or why they aren't let in: for the log, and for them.
+fn admitted<U: User>(verdict: LoginVerdict<U>) -> Result<U, (&'static str, Problem)> {
+    Err(match verdict {
+        LoginVerdict::Accepted(user) if user.is_active() => return Ok(user),
         LoginVerdict::Accepted(_) => ("user_inactive", Problem::LOGIN_BAD_CREDENTIALS),
         LoginVerdict::Rejected => ("credentials", Problem::LOGIN_BAD_CREDENTIALS),
         LoginVerdict::RateLimited { retry_after } => ("rate_limited", Problem::rate_limited(retry_after)),
         LoginVerdict::Overloaded { retry_after } => ("overloaded", Problem::overloaded(retry_after)),
-    };
-    tracing::warn!(event = "login_failed", reason, backend = &**backend.name(), "login failed");
-    Err(problem)
+    })
+}
+
+/// What became of a session that was to be opened.
+enum Opening {
+    Done(TokenPair),
+    /// The account isn't as it was judged.
+    Changed,
+    Refused(Refusal),
 }
 
 /// Opens the session, unless the account has changed since it was judged or changes before the session is recorded.
@@ -190,15 +225,16 @@ async fn open<U: User>(
     verifier: &Arc<dyn CredentialVerifier<U>>,
     backend: &AuthenticationBackend<U>,
     user: &U,
-    client: Client,
-) -> Result<Result<TokenPair, Refusal>, Problem> {
+    client: &Client,
+) -> Result<Opening, Problem> {
     let unanswered = |failure: Failure| Problem::from_failure(&failure);
     let fence = backend.login_fence(user.id()).await.map_err(unanswered)?;
     if !verifier.still_holds(user).await.map_err(unanswered)? {
-        return Ok(Err(Refusal::Overtaken));
+        return Ok(Opening::Changed);
     }
-    let login = fence.into_iter().fold(Login::from(client), Login::behind);
-    backend.login(user, &login).await.map_err(unanswered)
+    let login = fence.into_iter().fold(Login::from(client.clone()), Login::behind);
+    let opened = backend.login(user, &login).await.map_err(unanswered)?;
+    Ok(opened.map_or_else(Opening::Refused, Opening::Done))
 }
 
 #[derive(Deserialize)]
