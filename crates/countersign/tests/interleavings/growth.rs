@@ -111,6 +111,33 @@ async fn sweepers_share(kind: Kind) {
     assert!(matches!(refreshed, Rotation::Rotated { .. }));
 }
 
+/// A sweeper takes other rows than those that another one is about to remove, and neither waits nor says that it is done.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sweepers_on_postgres_take_rows_of_their_own() {
+    use countersign::store::sql::PostgresSession;
+
+    const BATCH: u32 = 100;
+    let place = Place::new(Kind::Postgres);
+    let database = place.migrated().await;
+    let clock = Arc::new(ManualClock::default());
+    let strategy = builder(store(&database), &clock).build().unwrap();
+    expire(&database, "access_token", "expires_at", "1").await;
+    expire(&database, "refresh_token", "expires_at, family, session_id, opened_at", "1, 'f', 's', 1").await;
+    let (mut client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let transaction = client.transaction().await.unwrap();
+    let first = strategy.with_session(PostgresSession::new(&transaction));
+    let first = first.sessions().sweep(BATCH).await.unwrap();
+    let second = strategy.sessions().sweep(BATCH).await.unwrap();
+    for swept in [first, second] {
+        assert_eq!((swept.access, swept.refresh, swept.more), (BATCH.into(), BATCH.into(), true));
+    }
+    transaction.commit().await.unwrap();
+    let left = EXPIRED - 2 * u64::from(BATCH);
+    assert_eq!((rows(&database, "access_token").await, rows(&database, "refresh_token").await), (left, left));
+}
+
 async fn expire(database: &Database, table: &str, columns: &str, values: &str) {
     let numbers = format!("n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n WHERE n < {})", EXPIRED / 10);
     let digits = "d AS (SELECT 0 AS d UNION ALL SELECT d + 1 FROM d WHERE d < 9)";
