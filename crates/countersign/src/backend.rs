@@ -150,7 +150,8 @@ impl<U: User> AuthenticationBackend<U> {
     }
 
     /// Ends the session of an access token, or the token alone when it has no session. An inactive account may still
-    /// log out.
+    /// log out, and so may whoever let the access token expire, as long as the token is known: a signed one always is, an
+    /// opaque one until it is swept.
     ///
     /// # Errors
     /// [`Failure`] when that could not be recorded: the session may still be live (SECURITY row R-09).
@@ -158,11 +159,7 @@ impl<U: User> AuthenticationBackend<U> {
         let authenticated = match self.strategy.read_token(Some(token), users).await? {
             Answer::Accepted(authenticated) => authenticated,
             Answer::NotOffered | Answer::Refused(Refusal::Unknown) => return Ok(LoggedOut::AlreadyOut),
-            Answer::Refused(Refusal::Revoked) => return self.finish_logout(token).await,
-            Answer::Refused(refusal) => {
-                refusal_event(Some(&self.name), None, refusal);
-                return Ok(LoggedOut::Refused(refusal));
-            }
+            Answer::Refused(refusal) => return self.logout_with_stale(token, refusal).await,
         };
         let user = &authenticated.user;
         let ended = match (authenticated.session_id, self.strategy.as_refreshable()) {
@@ -177,14 +174,22 @@ impl<U: User> AuthenticationBackend<U> {
         Ok(LoggedOut::Ended(authenticated.session_id))
     }
 
-    /// An earlier logout may have revoked the token, and failed before its session was ended.
-    async fn finish_logout(&self, revoked: &PlainToken) -> Result<LoggedOut, Failure> {
-        let Some(strategy) = self.strategy.as_refreshable() else { return Ok(LoggedOut::AlreadyOut) };
-        Ok(match strategy.end_session_of_revoked(revoked).await? {
-            Destroyed::AlreadyInvalid => LoggedOut::AlreadyOut,
-            Destroyed::Revoked => {
+    /// An expired token still tells which session it was of. A revoked one may have been revoked by a logout that failed
+    /// before the session was ended.
+    async fn logout_with_stale(&self, token: &PlainToken, refusal: Refusal) -> Result<LoggedOut, Failure> {
+        let ended = match (refusal, self.strategy.as_refreshable()) {
+            (Refusal::Expired | Refusal::Revoked, Some(strategy)) => strategy.end_session_of_stale(token).await?,
+            _ => None,
+        };
+        Ok(match (ended, refusal) {
+            (Some(Destroyed::Revoked), _) => {
                 event(&self.name, None, "logout");
                 LoggedOut::Ended(None)
+            }
+            (Some(Destroyed::AlreadyInvalid), _) | (None, Refusal::Revoked) => LoggedOut::AlreadyOut,
+            (None, refusal) => {
+                refusal_event(Some(&self.name), None, refusal);
+                LoggedOut::Refused(refusal)
             }
         })
     }

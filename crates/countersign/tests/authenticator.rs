@@ -164,15 +164,32 @@ async fn logout_ends_this_session_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_expired_token_ends_nothing_and_says_so() {
+async fn an_expired_token_ends_its_session() {
     let world = World::new();
     let authenticator = web_and_api(&world);
-    let tokens = log_in(&world, &authenticator, 1).await;
+    let [here, there] = [log_in(&world, &authenticator, 1).await, log_in(&world, &authenticator, 1).await];
     world.clock.advance(Duration::from_mins(15));
     let api = &authenticator.backends()[0];
-    let out = api.logout(&tokens.access.token, authenticator.users()).await.unwrap();
+    let out = api.logout(&here.access.token, authenticator.users()).await.unwrap();
+    assert_eq!(out, LoggedOut::Ended(None));
+    assert_eq!(api.logout(&here.access.token, authenticator.users()).await.unwrap(), LoggedOut::AlreadyOut);
+    let refreshed = async |tokens: TokenPair| {
+        let rotation = api.refresh(&tokens.refresh.unwrap().token, authenticator.users()).await.unwrap();
+        matches!(rotation, Rotation::Rotated { .. })
+    };
+    assert!(!refreshed(here).await);
+    assert!(refreshed(there).await);
+}
+
+/// A token that has no session has none to end.
+#[tokio::test]
+async fn an_expired_token_without_session_ends_nothing_and_says_so() {
+    let world = World::new();
+    let authenticator = web_and_api(&world);
+    let alone = world.strategy.write_token(&world.members.find(1).unwrap()).await.unwrap().token;
+    world.clock.advance(Duration::from_mins(15));
+    let out = authenticator.backends()[0].logout(&alone, authenticator.users()).await.unwrap();
     assert_eq!(out, LoggedOut::Refused(Refusal::Expired));
-    assert!(matches!(api.logout_with_refresh(&tokens.refresh.unwrap().token).await, Ok(LoggedOut::Ended(_))));
 }
 
 #[tokio::test]

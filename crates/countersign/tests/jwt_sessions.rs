@@ -143,7 +143,6 @@ async fn ending_a_session_ends_its_access_tokens_and_no_others() {
     assert_eq!(strategy.end_session(session, &alice().id).await.unwrap(), Destroyed::AlreadyInvalid);
 }
 
-/// Logout when only the refresh token is at hand.
 #[tokio::test]
 async fn a_logout_that_got_no_further_than_denying_is_finished_by_the_next() {
     let clock = TestClock::at(NOW);
@@ -152,18 +151,42 @@ async fn a_logout_that_got_no_further_than_denying_is_finished_by_the_next() {
     let pair = strategy.open_session(&alice()).await.unwrap();
     let access = &pair.access.token;
     strategy.destroy_token(access, &alice()).await.unwrap();
-    assert_eq!(strategy.end_session_of_revoked(access).await.unwrap(), Destroyed::AlreadyInvalid, "the token alone");
+    assert_eq!(strategy.end_session_of_stale(access).await.unwrap(), None, "the token alone");
     let next = refresh(&strategy, refresh_of(&pair), alice()).await.unwrap();
 
     let entry = format!("sid:{}", pair.access.session_id.unwrap());
     let until = Timestamp::from_unix_seconds(NOW + 1000);
     denylist.deny(&entry, until, Timestamp::from_unix_seconds(NOW)).await.unwrap();
     assert_eq!(read(&strategy, &next).await, Err(Refusal::Revoked));
-    assert_eq!(strategy.end_session_of_revoked(&next.access.token).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(strategy.end_session_of_stale(&next.access.token).await.unwrap(), Some(Destroyed::Revoked));
     assert!(refresh(&strategy, refresh_of(&next), alice()).await.is_err());
-    assert_eq!(strategy.end_session_of_revoked(&next.access.token).await.unwrap(), Destroyed::AlreadyInvalid);
+    assert_eq!(strategy.end_session_of_stale(&next.access.token).await.unwrap(), Some(Destroyed::AlreadyInvalid));
 }
 
+/// Whose session it was is signed, however long ago; whoever changes a byte ends nothing.
+#[tokio::test]
+async fn an_expired_access_token_ends_its_session() {
+    let clock = TestClock::at(NOW);
+    let strategy = strategy(&clock);
+    let [pair, other] =
+        [strategy.open_session(&alice()).await.unwrap(), strategy.open_session(&alice()).await.unwrap()];
+    let access = &pair.access.token;
+    assert_eq!(strategy.end_session_of_stale(access).await.unwrap(), None, "while it is good");
+    clock.set(NOW + 899);
+    let next = refresh(&strategy, refresh_of(&pair), alice()).await.unwrap();
+    // Its end and the leeway.
+    clock.set(NOW + 905);
+    let forged = PlainToken::new(format!("{}A", access.expose()));
+    assert_eq!(strategy.end_session_of_stale(&forged).await.unwrap(), None);
+    assert_eq!(read(&strategy, &next).await, Ok(()));
+    assert_eq!(strategy.end_session_of_stale(access).await.unwrap(), Some(Destroyed::Revoked));
+    assert_eq!(read(&strategy, &next).await, Err(Refusal::Revoked));
+    assert!(refresh(&strategy, refresh_of(&next), alice()).await.is_err());
+    assert_eq!(strategy.end_session_of_stale(access).await.unwrap(), Some(Destroyed::AlreadyInvalid));
+    assert!(refresh(&strategy, refresh_of(&other), alice()).await.is_ok());
+}
+
+/// Logout when only the refresh token is at hand.
 #[tokio::test]
 async fn a_refresh_token_ends_its_session() {
     let strategy = strategy(&TestClock::at(NOW));

@@ -14,7 +14,8 @@
 //! | rotate | the compare-and-set, then the answer; who loses looks again | `TokenStore::rotate` |
 //! | retry | the look, then the answer: the successor is derived, nothing is written | the same read |
 //! | reuse, logout, revoke | [`steps::ending`]: find, (deny,) remove, answer | `DenylistStore::deny`, `TokenStore::end_session` |
-//! | log out everywhere | fence, (list, deny each,) remove, answer | the fence's write, `TokenStore::remove_user` |
+//! | log out everywhere | fence, remove, answer | the fence's write, `TokenStore::remove_user` |
+//! | the same, signed | fence, list, deny each, remove those, answer | `TokenStore::sessions`, and each as by a logout |
 //! | password change | password, fence, (list, deny each,) remove the others, answer | the same, after the account's write |
 //! | expiry | every read judges the ends; [`Action::Sweep`] | `TokenStore::sweep` |
 //!
@@ -41,7 +42,9 @@
 //! - Who finds its token current and loses the rotation is never reuse, unless strict: at worst it is refused.
 //! - The rotation's guard judges the session's ends as well as the look does. Whether a call reads the clock once or in
 //!   each step is free.
-//! - A session's id is denied up to its absolute end, and no access token lives beyond its session's ends.
+//! - A session's id is denied for as long as an access token can live that is signed before the session is removed, and no
+//!   access token lives beyond its session's ends. (The code can't look at the clock in the step that removes: it looks
+//!   afterwards, and denies once more when the removal came late.)
 //! - Signed: log out everywhere removes the sessions that it listed after raising the fence, and has denied; no others.
 //! - The new password is written before the fence is raised, the fence before sessions are removed.
 //! - The age of a login is judged in the step that inserts, where a store forgets its fence.

@@ -55,7 +55,7 @@ pub enum Mutant {
     AccessRemovedFirst,
     /// Signed: the session is removed first, and denied then.
     RemovedBeforeDenied,
-    /// Signed: a session is denied for one access token's life from now, not up to its absolute end.
+    /// Signed: a session is denied for one access token's life, and removed however much later.
     DeniedForOneLife,
     /// Signed: log out everywhere removes what was opened since it looked, and so isn't denied.
     UnlistedRemoved,

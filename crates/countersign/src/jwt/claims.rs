@@ -45,10 +45,10 @@ impl<'t> Claims<'t> {
     /// Reads the payload of a token whose signature is good, and checks it at `now`.
     pub(crate) fn read(payload: &'t [u8], rules: &ClaimRules, now: Timestamp) -> Result<Self, Refusal> {
         let claims = Self::read_for_revocation(payload, rules)?;
-        let (latest, earliest) = (now.saturating_add(rules.leeway), now.saturating_sub(rules.leeway));
-        if claims.expires_at <= earliest {
+        if claims.is_over(rules, now) {
             return Err(Refusal::Expired);
         }
+        let latest = now.saturating_add(rules.leeway);
         let not_before = time(claims.object.member("nbf"))?;
         if not_before > latest || claims.issued_at > latest {
             return Err(Refusal::NotYetValid);
@@ -83,6 +83,11 @@ impl<'t> Claims<'t> {
         };
         let fingerprint_claim = Arc::clone(&rules.fingerprint_claim);
         Ok(Self { object, fingerprint_claim, issued_at, expires_at, session })
+    }
+
+    /// Whether the token has expired.
+    pub(crate) fn is_over(&self, rules: &ClaimRules, now: Timestamp) -> bool {
+        self.expires_at <= now.saturating_sub(rules.leeway)
     }
 
     /// The token's id. It was checked when the claims were read.

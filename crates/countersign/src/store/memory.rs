@@ -200,6 +200,10 @@ impl TokenStore for MemoryStore {
         Ok(found && tables.remove_refresh(token.as_str()).is_some())
     }
 
+    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
+        Ok(self.tables().remove(|_| false, |row| row.session.is_none() && row.user == *user))
+    }
+
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         let ends = |at: Option<SessionId>, user: &UserKey| at == Some(session) && user == owner;
         Ok(self.tables().remove(|row| ends(row.session, &row.user), |row| ends(row.session, &row.user)) > 0)

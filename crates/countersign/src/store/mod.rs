@@ -83,6 +83,9 @@ pub trait TokenStore: Send + Sync {
     /// it is that user's.
     async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure>;
 
+    /// Removes every refresh token of a user that belongs to no session, those included that had ended; how many there were.
+    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure>;
+
     /// Ends a session of `owner`, so that none of its tokens is found any more. `false` when that user has no such
     /// session.
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure>;

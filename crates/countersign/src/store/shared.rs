@@ -56,6 +56,10 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).remove_refresh(token, owner).await
     }
 
+    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
+        (**self).remove_loose(user).await
+    }
+
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         (**self).end_session(session, owner).await
     }

@@ -88,13 +88,11 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
         Ok(None)
     }
 
-    /// When the token was issued and when it ends; `None` when its row holds no time.
-    fn times(&self, record: &AccessRecord) -> Option<(Timestamp, Timestamp)> {
-        let lifetime = self.sessions.lifetimes().access();
-        match (record.created_at, record.expires_at) {
-            (Some(created), end) => Some((created, end.unwrap_or_else(|| created.saturating_add(lifetime)))),
-            (None, _) => None,
-        }
+    /// When the token was issued and when it ends; `None` when it has ended, or when its row holds no time.
+    fn live_times(&self, record: &AccessRecord) -> Option<(Timestamp, Timestamp)> {
+        let created = record.created_at?;
+        let end = record.expires_at.unwrap_or_else(|| created.saturating_add(self.sessions.lifetimes().access()));
+        (end > self.sessions.now()).then_some((created, end))
     }
 
     async fn find<U: User>(
@@ -158,9 +156,8 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
             return Ok(Answer::Refused(refusal));
         }
         let Some(record) = self.look_up(token).await? else { return Ok(Answer::Refused(Refusal::Unknown)) };
-        let (issued_at, expires_at) = match self.times(&record) {
-            Some(times) if times.1 > self.sessions.now() => times,
-            _ => return Ok(Answer::Refused(Refusal::Expired)),
+        let Some((issued_at, expires_at)) = self.live_times(&record) else {
+            return Ok(Answer::Refused(Refusal::Expired));
         };
         let session = record.session;
         Ok(match user_of(record, users).await? {
@@ -268,6 +265,17 @@ impl<U: User, S: TokenStore> RefreshableStrategy<U> for DatabaseTokenStrategy<S>
 
     async fn end_session_of(&self, refresh: &PlainToken) -> Result<Destroyed, Failure> {
         self.sessions.end_of(refresh).await
+    }
+
+    async fn end_session_of_stale(&self, access: &PlainToken) -> Result<Option<Destroyed>, Failure> {
+        if self.sessions.check_access(access).is_err() {
+            return Ok(None);
+        }
+        let Some(record) = self.look_up(access).await? else { return Ok(None) };
+        match record.session.filter(|_| self.live_times(&record).is_none()) {
+            Some(session) => self.sessions.end(session, &record.user).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {

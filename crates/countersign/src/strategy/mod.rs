@@ -146,14 +146,12 @@ pub trait RefreshableStrategy<U: User>: Strategy<U> {
     /// [`Failure`] when that could not be recorded.
     async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure>;
 
-    /// Ends the session of an access token that reads as revoked, where an earlier logout revoked the session's tokens and
-    /// got no further. Where both are one step, nothing is left to end.
+    /// Ends the session of an access token that isn't good any more: one that has expired, or that was revoked with its
+    /// whole session by a logout that got no further. `None` when the token says of no session that it may end.
     ///
     /// # Errors
     /// [`Failure`] when that could not be recorded.
-    async fn end_session_of_revoked(&self, _access: &PlainToken) -> Result<Destroyed, Failure> {
-        Ok(Destroyed::AlreadyInvalid)
-    }
+    async fn end_session_of_stale(&self, access: &PlainToken) -> Result<Option<Destroyed>, Failure>;
 
     /// Ends every session of `user` but `kept`, and lets no login be recorded that is under way; how many sessions ended.
     ///

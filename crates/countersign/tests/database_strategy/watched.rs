@@ -75,6 +75,9 @@ impl TokenStore for Watched {
     async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
         self.write().remove_refresh(token, owner).await
     }
+    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
+        self.write().remove_loose(user).await
+    }
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         self.write().end_session(session, owner).await
     }

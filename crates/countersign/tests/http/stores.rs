@@ -61,6 +61,15 @@ async fn main_job(app: App) {
     assert!(!app.is_live(&second.access).await && !app.is_live(&first.access).await);
     let after = app.post_json("/auth/refresh", &json!({"refresh_token": second.refresh})).await;
     assert_eq!(after.code(), "REFRESH_TOKEN_INVALID");
+    let left = app.tokens(1).await;
+    app.world.clock.advance(Duration::from_mins(20));
+    assert!(!app.is_live(&left.access).await, "expired");
+    for _ in 0..2 {
+        app.post("/auth/logout", &[("authorization", &left.bearer())], "").await.is_empty_204();
+    }
+    let after = app.post_json("/auth/refresh", &json!({"refresh_token": left.refresh})).await;
+    assert_eq!(after.code(), "REFRESH_TOKEN_INVALID");
+    let other = app.post_json("/auth/refresh", &json!({"refresh_token": other.refresh})).await.tokens();
     let stolen = app.tokens(1).await;
     let next = app.post_json("/auth/refresh", &json!({"refresh_token": stolen.refresh})).await.tokens();
     app.world.clock.advance(Duration::from_secs(10));

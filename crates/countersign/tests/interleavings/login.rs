@@ -1,6 +1,6 @@
 //! "Log out everywhere" while somebody logs in.
 
-use countersign::strategy::Login;
+use countersign::strategy::{Login, LoginFence};
 use countersign::{Failure, Refusal, TokenPair};
 use uuid::Uuid;
 
@@ -10,8 +10,8 @@ use crate::logout::told;
 use crate::site::Process;
 use crate::tally::{HandedOut, Seen};
 
-/// A login that read its fence before "everywhere" was called is refused, or what it was given is dead afterwards. The
-/// next login is let in.
+/// A login that read its fence before "everywhere" was called is refused, or what it was given is dead afterwards. One that
+/// read it meanwhile may also stay, with all that it was given. The next login is let in.
 pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> Seen {
     let account = Account(Uuid::from_u128(u128::from(number) + 1));
     let mut seen = Seen::default();
@@ -20,8 +20,9 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
         earlier.note(dice.pick(processes).open_session(&account).await.unwrap());
     }
     let process = dice.pick(processes).clone();
-    let login = Login::default().behind(process.login_fence(&account.0).await.unwrap());
-    let logging_in = tokio::spawn(log_in(process, dice.other(), account.clone(), login));
+    let early = dice.one_in(2);
+    let fence = if early { Some(process.login_fence(&account.0).await.unwrap()) } else { None };
+    let logging_in = tokio::spawn(log_in(process, dice.other(), account.clone(), fence));
     let ending = {
         let (process, mut dice, account) = (dice.pick(processes).clone(), dice.other(), account.clone());
         tokio::spawn(async move {
@@ -37,9 +38,12 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
     match logged_in {
         Ok(Ok(pair)) => {
             seen.before += 1;
+            let session = pair.access.session_id.unwrap();
             let mut handed_out = HandedOut::default();
             handed_out.note(pair);
-            seen.risen.extend(handed_out.risen(witness, &account.0).await);
+            if early || witness.session(session, &account.0).await.unwrap().is_none() {
+                seen.risen.extend(handed_out.risen(witness, &account.0).await);
+            }
         }
         Ok(Err(Refusal::Overtaken)) => seen.after += 1,
         Ok(Err(refusal)) => seen.failed.push(format!("a login: {refusal:?}")),
@@ -62,8 +66,12 @@ async fn log_in(
     process: Process,
     mut dice: Dice,
     account: Account,
-    login: Login,
+    fence: Option<LoginFence>,
 ) -> Result<Result<TokenPair, Refusal>, Failure> {
     dice.dawdle(&process).await;
-    process.log_in(&account, &login).await
+    let fence = match fence {
+        Some(fence) => fence,
+        None => process.login_fence(&account.0).await?,
+    };
+    process.log_in(&account, &Login::default().behind(fence)).await
 }

@@ -94,6 +94,8 @@ async fn redis_writes_are_one_command_each() {
     done("HDEL", "remove_access");
     assert!(store.remove_refresh(&loose.digest.into(), Some(&user)).await.unwrap());
     done("HDEL", "remove_refresh");
+    assert_eq!(store.remove_loose(&user).await.unwrap(), 0);
+    done("HSCAN", "remove_loose of nothing");
     assert!(store.end_session(session, &user).await.unwrap());
     done("HDEL", "end_session");
     store.insert_access(&access("last", None)).await.unwrap();

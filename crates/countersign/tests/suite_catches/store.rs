@@ -387,6 +387,22 @@ impl TokenStore for BrokenStore {
         }
     }
 
+    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
+        match self.fault {
+            Fault::LooseRemovalTakesSessions => self.inner.remove_user(user).await,
+            Fault::LooseRemovalTakesAll => {
+                let mut removed = 0;
+                for other in everybody() {
+                    let count = self.inner.remove_loose(&other).await?;
+                    removed += if other == *user { count } else { 0 };
+                }
+                Ok(removed)
+            }
+            Fault::LooseRemovalMiscounts => Ok(self.inner.remove_loose(user).await?.min(1)),
+            _ => self.inner.remove_loose(user).await,
+        }
+    }
+
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         let mut ended = self.inner.end_session(session, owner).await?;
         if self.is(Fault::SessionOwnerIgnored) {

@@ -146,6 +146,9 @@ impl TokenStore for Switched {
     async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
         self.ask()?.remove_refresh(token, owner).await
     }
+    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
+        self.ask()?.remove_loose(user).await
+    }
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         self.ask()?.end_session(session, owner).await
     }

@@ -4,7 +4,7 @@
 use crate::call::{Call, Ending, Verdict, Why};
 use crate::mutant::Mutant;
 use crate::protocol::{Protocol, bit};
-use crate::state::{Cause, SESSIONS, State};
+use crate::state::{Cause, SESSIONS, State, Tick};
 use crate::steps::Next;
 
 /// One step of an ending.
@@ -122,13 +122,17 @@ pub fn step(model: &Protocol, state: &mut State, mut ending: Ending) -> Option<N
                 state.remove_access(session);
             }
         }
+        Part::Remove if plan(model, ending.why).contains(&Part::Deny) && !denied_long_enough(model, state, ending) => {
+            ending.done -= 1;
+            return Some(Next::Goes(Call::Ending(ending)));
+        }
         Part::Remove => remove(model, state, ending),
         Part::Answer => {
             acknowledge(state, ending);
             return Some(Next::Over);
         }
     }
-    let more = part == Part::Deny && sessions(ending.listed).any(|session| !is_denied(state, session));
+    let more = part == Part::Deny && sessions(ending.listed).any(|session| !is_denied(model, state, session));
     if !more {
         ending.done += 1;
     }
@@ -143,19 +147,31 @@ pub fn condemn(state: &mut State, token: u8, cause: Cause) {
     }
 }
 
+/// How much longer a session is denied than an access token can live that is signed now.
+const IN_FLIGHT: Tick = 1;
+
 /// Denies the first of the listed sessions that isn't denied.
 fn deny(model: &Protocol, state: &mut State, ending: Ending) {
-    let Some(session) = sessions(ending.listed).find(|session| !is_denied(state, *session)) else { return };
+    let Some(session) = sessions(ending.listed).find(|session| !is_denied(model, state, *session)) else { return };
+    let spare = if model.is(Mutant::DeniedForOneLife) { 0 } else { IN_FLIGHT };
+    let until = state.now.saturating_add(model.settings.access_life).saturating_add(spare);
     let Some(history) = state.history.get(session) else { return };
-    let one_life = state.now.saturating_add(model.settings.access_life);
-    let until = if model.is(Mutant::DeniedForOneLife) { one_life } else { history.absolute_end };
-    state.deny(session, until);
+    state.deny(session, until.min(history.absolute_end));
 }
 
-/// Whether a session is denied, or past the point where it matters.
-fn is_denied(state: &State, session: u8) -> bool {
-    let denied = state.store.denied.get(usize::from(session)).is_some_and(|until| state.now < *until);
-    denied || state.history.get(session).is_none_or(|history| history.absolute_end <= state.now)
+/// Whether the listed sessions are denied for as long as an access token can live that is signed before they are removed.
+fn denied_long_enough(model: &Protocol, state: &State, ending: Ending) -> bool {
+    let removed_first = model.is(Mutant::RemovedBeforeDenied) || model.is(Mutant::DeniedForOneLife);
+    removed_first || sessions(ending.listed).all(|session| is_denied(model, state, session))
+}
+
+/// Whether a session is denied for the life of an access token that is signed now, or is past the point where it matters.
+fn is_denied(model: &Protocol, state: &State, session: u8) -> bool {
+    let last = if model.is(Mutant::DeniedForOneLife) { 1 } else { model.settings.access_life };
+    let denied = state.store.denied.get(usize::from(session)).copied().unwrap_or_default();
+    state.history.get(session).is_none_or(|history| {
+        history.absolute_end <= state.now || denied >= state.now.saturating_add(last).min(history.absolute_end)
+    })
 }
 
 fn remove(model: &Protocol, state: &mut State, ending: Ending) {

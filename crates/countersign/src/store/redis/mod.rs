@@ -30,6 +30,12 @@ const PART: &str = "token store";
 /// How many fields of a user's key are listed at a time.
 const LISTED: usize = 1000;
 
+/// Where a listing begins, and what it says when it has come to its end.
+const FROM_START: &str = "0";
+
+/// Where a listing goes on, and the fields that were found with what they hold.
+type Scanned = (String, Vec<(Vec<u8>, Vec<u8>)>);
+
 /// Keeps tokens on Redis 7.0 or newer (or Valkey), on one server or on a cluster.
 ///
 /// All that a user has is one key: a hash with a field for each session and each token, named by a keyed hash of the
@@ -155,6 +161,17 @@ impl RedisTokenStore {
         let fence = [fence.into_bytes()];
         while self.redis.eval::<i64>(&self.scripts.raise, &[key], &fence).await? == 0 {}
         Ok(())
+    }
+
+    /// Some of a key's fields, with what they hold, and where to go on; `None` when the key is not a user's.
+    async fn scan(&self, key: &str, fields: &str, cursor: &str) -> Result<Option<Scanned>, Failure> {
+        let mut command = ::redis::cmd("HSCAN");
+        command.arg(key).arg(cursor).arg("MATCH").arg(fields).arg("COUNT").arg(LISTED);
+        let found = self.redis.run_typed::<Scanned>(&command).await?;
+        if found.is_none() {
+            unreadable();
+        }
+        Ok(found)
     }
 
     async fn remove_field(&self, keys: Vec<String>, field: &str) -> Result<bool, Failure> {
@@ -356,6 +373,26 @@ impl TokenStore for RedisTokenStore {
         }
     }
 
+    /// A rotation that gives one of them a session meanwhile has taken it before, or finds it gone.
+    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
+        let mut removed: u64 = 0;
+        for key in self.keys_of(user) {
+            let mut cursor = FROM_START.to_owned();
+            while let Some((next, found)) = self.scan(&key, "r*", &cursor).await? {
+                if !found.is_empty() {
+                    let fields: Vec<_> = found.into_iter().map(|(field, _)| field).collect();
+                    let count = self.redis.run_typed::<u64>(::redis::cmd("HDEL").arg(&key).arg(fields)).await?;
+                    removed = removed.saturating_add(count.unwrap_or(0));
+                }
+                if next == FROM_START {
+                    break;
+                }
+                cursor = next;
+            }
+        }
+        Ok(removed)
+    }
+
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         self.remove_field(self.keys_of(owner), &session_field(session)).await
     }
@@ -375,16 +412,9 @@ impl TokenStore for RedisTokenStore {
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let mut sessions = BTreeMap::new();
         for key in self.keys_of(user) {
-            let mut cursor = "0".to_owned();
-            loop {
-                let mut command = ::redis::cmd("HSCAN");
-                command.arg(&key).arg(&cursor).arg("MATCH").arg("s*").arg("COUNT").arg(LISTED);
-                let Some((next, fields)) = self.redis.run_typed::<(String, Vec<(Vec<u8>, Vec<u8>)>)>(&command).await?
-                else {
-                    unreadable();
-                    break;
-                };
-                for session in fields.iter().filter_map(|(field, record)| listed(field, record)) {
+            let mut cursor = FROM_START.to_owned();
+            while let Some((next, found)) = self.scan(&key, "s*", &cursor).await? {
+                for session in found.iter().filter_map(|(field, record)| listed(field, record)) {
                     if page.after.is_none_or(|after| session.id > after) {
                         sessions.insert(session.id, session);
                     }
@@ -392,7 +422,7 @@ impl TokenStore for RedisTokenStore {
                         sessions.pop_last();
                     }
                 }
-                if next == "0" {
+                if next == FROM_START {
                     break;
                 }
                 cursor = next;

@@ -44,6 +44,8 @@ pub(super) struct Statements {
     pub(super) remove_refresh: Script,
     /// 1 token, 2 user.
     pub(super) remove_own_refresh: Script,
+    /// 1 user.
+    pub(super) remove_loose: Script,
     /// 1 session, 2 user.
     pub(super) end_session: Removal,
     /// 1 user.
@@ -107,6 +109,7 @@ const REMOVE_OWN_ACCESS: &str = "DELETE FROM {access} WHERE {a.token} = ?1 AND {
 const REMOVE_REFRESH: &str = "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL";
 const REMOVE_OWN_REFRESH: &str =
     "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL AND {r.user_id} = ?2";
+const REMOVE_LOOSE: &str = "DELETE FROM {refresh} WHERE {r.user_id} = ?1 AND {r.session_id} IS NULL";
 
 /// A guard that always lets the rest run.
 const ALWAYS: &str = "SELECT 1";
@@ -171,6 +174,7 @@ impl Statements {
             remove_own_access: one(REMOVE_OWN_ACCESS),
             remove_refresh: one(REMOVE_REFRESH),
             remove_own_refresh: one(REMOVE_OWN_REFRESH),
+            remove_loose: one(REMOVE_LOOSE),
             end_session: removal(
                 "DELETE FROM {refresh} WHERE {r.session_id} = ?1 AND {r.user_id} = ?2",
                 "DELETE FROM {access} WHERE {a.session_id} = ?1 AND {a.user_id} = ?2",

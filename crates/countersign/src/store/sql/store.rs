@@ -266,6 +266,11 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         Ok(outcome.took_effect())
     }
 
+    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
+        let outcome = self.run(&self.statements.remove_loose, &[self.key(user)?]).await?;
+        Ok(outcome.affected.first().copied().unwrap_or(0))
+    }
+
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         let params = [session.to_string().into(), self.key(owner)?];
         Ok(self.remove(&self.statements.end_session, &params).await? > 0)

@@ -51,10 +51,7 @@ impl<U: User> JwtStrategy<U> {
     async fn deny_and_end(&self, session: SessionId, user: &UserKey) -> Result<Destroyed, Failure> {
         let denied_at = self.deny_session(session).await?;
         let ended = self.refreshing()?.end(session, user).await?;
-        // A token may have been signed until the session ended.
-        if self.clock.now().since(denied_at) >= IN_FLIGHT {
-            self.deny_session(session).await?;
-        }
+        self.deny_if_late(session, denied_at).await?;
         Ok(ended)
     }
 
@@ -66,16 +63,25 @@ impl<U: User> JwtStrategy<U> {
         Ok(now)
     }
 
-    /// Overtakes logins that are under way, then denies and removes every session of a user, until none is left. Denying
-    /// comes before removing: a failure in between leaves sessions that can be found again.
+    /// Until its session has ended a token may be signed, which may outlive a denial that lies too far back.
+    async fn deny_if_late(&self, session: SessionId, denied_at: Timestamp) -> Result<(), Failure> {
+        if self.clock.now().since(denied_at) >= IN_FLIGHT {
+            self.deny_session(session).await?;
+        }
+        Ok(())
+    }
+
+    /// Overtakes logins that are under way, removes what belongs to no session, then denies and removes every session, until
+    /// none is left. A refresh token without session that is exchanged meanwhile has a session by the time those are listed; and
+    /// no session is removed that wasn't denied, that of a login that comes now included.
     pub(super) async fn end_all(&self, sessions: &Sessions, user: &U::Id) -> Result<u64, Failure> {
         let user = user.to_key();
         sessions.overtake(&user).await?;
-        let mut removed: u64 = 0;
+        let mut removed = sessions.store().remove_loose(&user).await?;
         loop {
             let found = sessions.of_user(&user, Page { after: None, limit: PAGE }).await?;
             if found.is_empty() {
-                return Ok(removed.saturating_add(sessions.store().remove_user(&user).await?));
+                return Ok(removed);
             }
             for session in found {
                 let ended = self.deny_and_end(session.id, &user).await?;
@@ -86,8 +92,9 @@ impl<U: User> JwtStrategy<U> {
 
     async fn refuse(&self, rejected: Rejected) -> Result<Refusal, Failure> {
         if let Some(reuse) = &rejected.reuse {
-            self.deny_session(reuse.session).await?;
+            let denied_at = self.deny_session(reuse.session).await?;
             self.refreshing()?.end_reused(reuse).await?;
+            self.deny_if_late(reuse.session, denied_at).await?;
         }
         Ok(rejected.refusal)
     }
@@ -193,20 +200,22 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
         self.deny_and_end(session, &user).await
     }
 
-    async fn end_session_of_revoked(&self, access: &PlainToken) -> Result<Destroyed, Failure> {
+    /// As with an ID token that OpenID Connect takes as a hint at logout, age is no objection: the signature says whose session it
+    /// was.
+    async fn end_session_of_stale(&self, access: &PlainToken) -> Result<Option<Destroyed>, Failure> {
         let Ok(verified) = jws::verify(&self.keys, self.profile, access.expose(), self.max_token_length) else {
-            return Ok(Destroyed::AlreadyInvalid);
+            return Ok(None);
         };
-        let Ok(claims) = Claims::read_for_revocation(&verified.payload, &self.rules) else {
-            return Ok(Destroyed::AlreadyInvalid);
-        };
+        let Ok(claims) = Claims::read_for_revocation(&verified.payload, &self.rules) else { return Ok(None) };
         let user = claims.subject().and_then(|subject| (self.subject_decoder)(subject));
-        let (Some(session), Some(user)) = (claims.session, user) else { return Ok(Destroyed::AlreadyInvalid) };
-        // The token alone may have been revoked, in a session that goes on.
-        if !self.denylist.is_any_denied(&[&session_entry(session)], self.clock.now()).await? {
-            return Ok(Destroyed::AlreadyInvalid);
+        let (Some(session), Some(user)) = (claims.session, user) else { return Ok(None) };
+        let now = self.clock.now();
+        // A token that hasn't expired may have been revoked alone, in a session that goes on.
+        let over = claims.is_over(&self.rules, now);
+        if !over && !self.denylist.is_any_denied(&[&session_entry(session)], now).await? {
+            return Ok(None);
         }
-        self.end_session(session, &user).await
+        self.end_session(session, &user).await.map(Some)
     }
 
     async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure> {

@@ -92,6 +92,10 @@ impl<S: TokenStore> TokenStore for Located<S> {
         self.inner.remove_refresh(&self.refresh.of(token), owner).await
     }
 
+    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
+        self.inner.remove_loose(user).await
+    }
+
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         self.inner.end_session(session, owner).await
     }

@@ -44,6 +44,7 @@ const CASES: &[Case<Ground>] = cases![
     refresh::taken_access_digest_records_nothing,
     refresh::kinds_do_not_mix,
     refresh::removal_without_session,
+    refresh::removal_of_all_without_session,
     refresh::removal_leaves_sessions_alone,
     rotation::puts_the_successor_in_place,
     rotation::works_once,

@@ -116,6 +116,31 @@ pub(super) async fn removal_without_session(ground: Ground) -> Verdict {
     same("removal without an owner", &ground.store.remove_refresh(&ground.token("two"), None).await?, &true)
 }
 
+/// All that a user has outside of sessions goes at once; their sessions stay, and so does what is somebody else's.
+pub(super) async fn removal_of_all_without_session(ground: Ground) -> Verdict {
+    let sessions = [ground.opening("session", session(1)?), ground.opening("other session", session(2)?)];
+    let of_stranger = NewRefresh { user: ground.stranger().clone(), ..ground.refresh("stranger's") };
+    let beside = NewAccess { session: Some(session(1)?), ..ground.access("access") };
+    ground.open(&sessions[0], Some(&beside)).await?;
+    ground.open(&sessions[1], None).await?;
+    ground.store.insert_access(&ground.access("loose access")).await?;
+    same("with sessions alone", &ground.store.remove_loose(ground.owner()).await?, &0)?;
+    for label in ["one", "two", "three"] {
+        ground.open(&ground.refresh(label), None).await?;
+    }
+    ground.open(&of_stranger, None).await?;
+    same("tokens without session", &ground.store.remove_loose(ground.owner()).await?, &3)?;
+    for label in ["one", "two", "three"] {
+        ensure(!ground.has_refresh(label).await?, "a removed token is still found")?;
+    }
+    same("removing them again", &ground.store.remove_loose(ground.owner()).await?, &0)?;
+    for refresh in sessions.iter().chain([&of_stranger]) {
+        ground.holds_refresh(refresh).await?;
+    }
+    ground.holds_access(&beside).await?;
+    ground.holds_access(&ground.access("loose access")).await
+}
+
 /// A session ends as a whole: its refresh token isn't removed alone, with its access tokens left behind.
 pub(super) async fn removal_leaves_sessions_alone(ground: Ground) -> Verdict {
     let refresh = ground.opening("refresh", session(1)?);

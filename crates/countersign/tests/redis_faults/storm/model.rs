@@ -89,6 +89,10 @@ impl Model {
             Operation::Rotate { refresh, access, ends } => self.rotate(refresh, access, ends).await,
             Operation::RemoveAccess { access, owner } => self.remove_access(access, owner).await,
             Operation::RemoveRefresh { refresh, owner } => self.remove_refresh(refresh, owner).await,
+            Operation::RemoveLoose { user } => {
+                let ours = self.redis.remove_loose(&self.users[user]).await;
+                same(ours, self.memory.remove_loose(&self.users[user]).await, "remove_loose");
+            }
             Operation::EndSession { session, stranger } => self.end_session(session, stranger).await,
             Operation::RemoveUser { user } => self.remove_user(user).await,
             Operation::Sessions { user, after, limit } => self.list(user, after, limit).await,

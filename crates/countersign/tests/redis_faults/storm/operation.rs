@@ -46,6 +46,9 @@ pub(crate) enum Operation {
         refresh: usize,
         owner: Owner,
     },
+    RemoveLoose {
+        user: usize,
+    },
     EndSession {
         session: usize,
         stranger: bool,
@@ -82,6 +85,7 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
         2 => (any_of.clone(), owner()).prop_map(|(refresh, owner)| Operation::RemoveRefresh { refresh, owner }),
         3 => (any_of.clone(), proptest::bool::weighted(0.2))
             .prop_map(|(session, stranger)| Operation::EndSession { session, stranger }),
+        1 => user.clone().prop_map(|user| Operation::RemoveLoose { user }),
         1 => user.clone().prop_map(|user| Operation::RemoveUser { user }),
         2 => (user, proptest::option::of(any_of.clone()), 0..6u32)
             .prop_map(|(user, after, limit)| Operation::Sessions { user, after, limit }),
