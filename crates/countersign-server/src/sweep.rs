@@ -1,17 +1,17 @@
 //! Removes what has expired, in bounded batches (promise P9). A failure is logged and the next round tries again.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign::denylist::DenylistStore;
-use countersign::store::{SweepLimit, Swept, TokenStore};
+use countersign::store::{SweepLimit, SweepPace, Swept, TokenStore};
 use countersign::{Clock, Failure, Lifetimes};
 use tokio::time::MissedTickBehavior;
 
 use crate::accounts::Throttle;
 use crate::shutdown::{Phase, Stop};
 
-/// Rows of each kind that the server removes at a time.
+/// The most rows of each kind that the server removes at a time.
 const BATCH: u32 = 1000;
 
 /// Knows everything that expires.
@@ -64,11 +64,23 @@ impl Removed {
 }
 
 impl Sweeper {
-    /// Removes one batch: at most `rows` of each kind.
+    /// Removes one batch; when there is more to remove, it rests for as long as that took, so that other writers get their
+    /// turn, those of other processes on the same SQLite file too.
     ///
     /// # Errors
     /// [`Failure`] when the database can't be asked; what was removed before that is gone.
-    pub async fn once(&self, rows: u32) -> Result<Removed, Failure> {
+    pub async fn batch(&self, pace: &mut SweepPace) -> Result<Removed, Failure> {
+        let start = Instant::now();
+        let removed = self.remove(pace.rows()).await?;
+        let took = start.elapsed();
+        pace.learn(took);
+        if removed.more {
+            let _ = tokio::time::timeout(took.min(SweepPace::TARGET), std::future::pending::<()>()).await;
+        }
+        Ok(removed)
+    }
+
+    async fn remove(&self, rows: u32) -> Result<Removed, Failure> {
         let now = self.clock.now();
         let limit = SweepLimit::new(now, &self.lifetimes, rows);
         let tokens = self.tokens.sweep(&limit).await?;
@@ -84,18 +96,24 @@ impl Sweeper {
     pub async fn run(self, interval: Duration, stop: Stop) {
         let mut interval = tokio::time::interval(interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = interval.tick() => self.round().await,
-                () = stop.reached(Phase::Drain) => return,
+        let rounds = async {
+            loop {
+                interval.tick().await;
+                self.round().await;
             }
+        };
+        // A batch is whole or not at all: a long sweep keeps nobody from stopping.
+        tokio::select! {
+            () = rounds => {}
+            () = stop.reached(Phase::Drain) => {}
         }
     }
 
     async fn round(&self) {
         let mut total = Removed::default();
+        let mut pace = SweepPace::new(BATCH);
         loop {
-            match self.once(BATCH).await {
+            match self.batch(&mut pace).await {
                 Ok(removed) => total.add(removed),
                 Err(failure) => {
                     let cause = std::error::Error::source(&failure).map(tracing::field::display);
@@ -106,7 +124,6 @@ impl Sweeper {
             if !total.more {
                 break;
             }
-            tokio::task::yield_now().await;
         }
         if total.rows() > 0 {
             tracing::info!(event = "swept", rows = total.rows());

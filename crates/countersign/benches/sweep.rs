@@ -1,9 +1,9 @@
-//! What readers feel of a sweep: a million expired rows leave in batches of 1000, on SQLite, PostgreSQL and MariaDB.
+//! What readers and writers feel of a sweep: expired rows leave in batches of 1000 at most, on SQLite, PostgreSQL and MariaDB.
 //!
 //! `cargo bench -p countersign --all-features --bench sweep -- sqlite` names one; without a name, all three.
 //! `COUNTERSIGN_BENCH_ROWS` says how many rows expire: half of them access tokens, half of them refresh tokens. Four
-//! readers ask for live access tokens, each 500 times a second, first beside nothing, then beside one sweeper, then,
-//! with as many rows again, beside two.
+//! readers ask for live access tokens, each 500 times a second, and one writer issues 20 a second, first beside nothing, then
+//! beside one sweeper, then, with as many rows again, beside two.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -33,6 +33,7 @@ use tokio::time::MissedTickBehavior;
 
 const READERS: usize = 4;
 const PACE: Duration = Duration::from_millis(2);
+const WRITER_PACE: Duration = Duration::from_millis(50);
 const QUIET: Duration = Duration::from_secs(10);
 const LIVE: usize = 10_000;
 const BATCH: u32 = 1000;
@@ -74,14 +75,14 @@ async fn measure(name: &str) {
     };
     let site = Site::prepare(&url).await;
     site.expire(rows()).await;
-    let (quiet, ()) = site.read_during(pass(QUIET)).await;
-    println!("{name}: {} expired rows; readers alone: {}", rows(), quiet.told());
+    let (quiet, ()) = site.busy_during(pass(QUIET)).await;
+    println!("{name}: {} expired rows; alone: {}", rows(), quiet.told());
     for sweepers in [1, 2] {
         if sweepers > 1 {
             site.expire(rows()).await;
         }
         let start = Instant::now();
-        let (beside, sweeps) = site.read_during(site.sweep(sweepers)).await;
+        let (beside, sweeps) = site.busy_during(site.sweep(sweepers)).await;
         let seconds = start.elapsed().as_secs_f64();
         let removed: u64 = sweeps.iter().map(|sweep| sweep.removed).sum();
         assert_eq!(removed, rows(), "each row once, and none left");
@@ -89,13 +90,13 @@ async fn measure(name: &str) {
         batches.sort_unstable();
         println!(
             "  beside {sweepers}: {removed} rows in {} batches and {seconds:.0} s; a batch {:.1} ms, the slowest {:.1} ms; \
-             readers {}, {:.1} and {:.1} times",
+             {}, readers' p99 {:.1} times, the writer's {:.1}",
             batches.len(),
             millis(batches[batches.len() / 2]),
             millis(batches[batches.len() - 1]),
             beside.told(),
-            beside.at(0.5) / quiet.at(0.5),
-            beside.at(0.99) / quiet.at(0.99),
+            beside.reads.at(0.99) / quiet.reads.at(0.99),
+            beside.writes.at(0.99) / quiet.writes.at(0.99),
         );
     }
 }
@@ -115,19 +116,41 @@ struct Site {
     live: Arc<[Digest]>,
 }
 
-/// How long reads took, the shortest first.
+/// How long each took, the shortest first.
 struct Times(Vec<Duration>);
 
+struct Felt {
+    reads: Times,
+    writes: Times,
+}
+
+impl Felt {
+    fn told(&self) -> String {
+        format!(
+            "{} reads, {}; {} writes, {}",
+            self.reads.0.len(),
+            self.reads.told(),
+            self.writes.0.len(),
+            self.writes.told()
+        )
+    }
+}
+
 impl Times {
-    /// In milliseconds, what so much of the reads took at most.
+    fn of(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self(times)
+    }
+
+    /// In milliseconds, what so much of them took at most.
     fn at(&self, part: f64) -> f64 {
         let place = (self.0.len() as f64 * part) as usize;
         millis(self.0[place.min(self.0.len() - 1)])
     }
 
     fn told(&self) -> String {
-        let (reads, [p50, p99, all]) = (self.0.len(), [0.5, 0.99, 1.0].map(|part| self.at(part)));
-        format!("{reads} reads, p50 {p50:.2} ms, p99 {p99:.2} ms, slowest {all:.1} ms")
+        let [p50, p99, all] = [0.5, 0.99, 1.0].map(|part| self.at(part));
+        format!("p50 {p50:.2} ms, p99 {p99:.2} ms, slowest {all:.1} ms")
     }
 }
 
@@ -196,8 +219,8 @@ impl Site {
         }
     }
 
-    /// Reads live tokens at a steady pace for as long as `meanwhile` takes.
-    async fn read_during<T>(&self, meanwhile: impl Future<Output = T>) -> (Times, T) {
+    /// Reads live tokens and issues others at a steady pace for as long as `meanwhile` takes.
+    async fn busy_during<T>(&self, meanwhile: impl Future<Output = T>) -> (Felt, T) {
         let stop = Arc::new(AtomicBool::new(false));
         let mut readers = JoinSet::new();
         for reader in 0..READERS {
@@ -216,19 +239,22 @@ impl Site {
                 times
             });
         }
+        let writing = tokio::spawn(write(self.strategy(self.store.clone()), Arc::clone(&stop)));
         let outcome = meanwhile.await;
         stop.store(true, Ordering::Relaxed);
-        let mut times: Vec<Duration> = readers.join_all().await.into_iter().flatten().collect();
-        times.sort_unstable();
-        (Times(times), outcome)
+        let reads = Times::of(readers.join_all().await.into_iter().flatten().collect());
+        (Felt { reads, writes: Times::of(writing.await.unwrap()) }, outcome)
+    }
+
+    fn strategy(&self, store: SqlStore) -> DatabaseTokenStrategy<SqlStore> {
+        DatabaseTokenStrategy::builder(store).digest_keys(self.digests.clone()).build().unwrap()
     }
 
     /// So many processes sweep at once, each until it finds nothing more.
     async fn sweep(&self, sweepers: usize) -> Vec<Sweep> {
         let mut running = JoinSet::new();
         for _ in 0..sweepers {
-            let builder = DatabaseTokenStrategy::builder(store(&connect(&self.url))).digest_keys(self.digests.clone());
-            let strategy = builder.build().unwrap();
+            let strategy = self.strategy(store(&connect(&self.url)));
             running.spawn(async move {
                 let mut sweep = Sweep::default();
                 let mut before = Instant::now();
@@ -246,4 +272,17 @@ impl Site {
         }
         running.join_all().await
     }
+}
+
+async fn write(strategy: DatabaseTokenStrategy<SqlStore>, stop: Arc<AtomicBool>) -> Vec<Duration> {
+    let mut times = Vec::new();
+    let mut pace = tokio::time::interval(WRITER_PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !stop.load(Ordering::Relaxed) {
+        pace.tick().await;
+        let start = Instant::now();
+        strategy.write_token(&Account(-1)).await.unwrap();
+        times.push(start.elapsed());
+    }
+    times
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign::store::SweepPace;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -13,7 +14,7 @@ use crate::sweep::Removed;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Cleanup {
-    /// Rows of each kind to remove at a time; small batches stall nobody
+    /// The most rows of each kind to remove at a time; fewer are, where a batch takes longer than 50 ms
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     batch: u32,
 }
@@ -23,8 +24,9 @@ pub(super) async fn run(config: &Config, command: Cleanup, output: Output) -> Re
     let services = Services::open(config).await?;
     let progress = progress(output);
     let mut total = Removed::default();
+    let mut pace = SweepPace::new(command.batch);
     loop {
-        let removed = services.sweeper.once(command.batch).await?;
+        let removed = services.sweeper.batch(&mut pace).await?;
         total.add(removed);
         progress.set_position(total.rows());
         if !removed.more {

@@ -6,6 +6,7 @@
 mod consumed;
 mod fence;
 mod memory;
+mod pace;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
@@ -18,6 +19,7 @@ pub use crate::value::{Row, Value, ValueError};
 pub use consumed::{Consumed, ConsumedToken, Salt};
 pub use fence::Fence;
 pub use memory::MemoryStore;
+pub use pace::SweepPace;
 pub use record::{
     AccessRecord, JoinedUser, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionRecord,
     SweepLimit, Swept, Used,

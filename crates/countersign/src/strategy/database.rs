@@ -4,6 +4,7 @@ mod builder;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 
@@ -13,7 +14,7 @@ use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken, 
 use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
 use crate::store::sql::{Dialect, Driver, SqlStore};
-use crate::store::{AccessRecord, JoinedUser, SessionRecord, TokenStore};
+use crate::store::{AccessRecord, JoinedUser, SessionRecord, SweepPace, TokenStore};
 use crate::strategy::sessions::{evicted, one_too_many};
 use crate::strategy::{Found, Grant, Login, LoginFence, RefreshableStrategy, Rejected, Sessions, Strategy};
 use crate::token::{PlainToken, TokenShape};
@@ -61,16 +62,19 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
         &self.sessions
     }
 
-    /// Removes expired tokens in batches of at most `batch` rows of each kind, so that nobody waits long for a lock;
-    /// how many there were, unused fences among them. `progress` is told the count so far after each batch. It may be
+    /// Removes expired tokens in batches of at most `batch` rows of each kind, and of fewer where they take long
+    /// ([`SweepPace`]), so that nobody waits long for a lock; how many there were, unused fences among them. `progress` is told the count so far after each batch. It may be
     /// interrupted and called again at any time (the strategies page: `cleanup_expired_tokens`).
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked. What was removed before stays removed.
     pub async fn cleanup_expired(&self, batch: u32, progress: &mut (dyn FnMut(u64) + Send)) -> Result<u64, Failure> {
         let mut removed: u64 = 0;
+        let mut pace = SweepPace::new(batch);
         loop {
-            let swept = self.sessions.sweep(batch.max(1)).await?;
+            let start = Instant::now();
+            let swept = self.sessions.sweep(pace.rows()).await?;
+            pace.learn(start.elapsed());
             removed = removed.saturating_add(swept.access).saturating_add(swept.refresh).saturating_add(swept.fences);
             progress(removed);
             if !swept.more {

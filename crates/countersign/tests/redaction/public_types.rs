@@ -58,6 +58,7 @@ const HOLDS_NOTHING: &[&str] = &[
     "SuiteFailed",
     "SuiteReport",
     "SweepLimit",
+    "SweepPace",
     "Swept",
     "SystemClock",
     "SystemEntropy",
