@@ -1,5 +1,5 @@
-//! The wire to the store breaks, or the server dies, at every message of a refresh, a login and a logout. Whoever tries
-//! again finds the session, and nobody finds an ended one.
+//! The wire to the store breaks, or the server dies, at every message of a refresh, a login, a logout and a change of the
+//! password. Whoever tries again finds the session, and nobody finds an ended one.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

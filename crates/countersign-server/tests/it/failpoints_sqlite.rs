@@ -1,5 +1,5 @@
-//! SQLite has no wire to cut: the server dies at many moments of a refresh, a login and a logout, and at each write to the
-//! log of the database.
+//! SQLite has no wire to cut: the server dies at many moments of a refresh, a login, a logout and a change of the password,
+//! and at each write to the log of the database.
 
 use std::fmt::Write as _;
 use std::path::Path;

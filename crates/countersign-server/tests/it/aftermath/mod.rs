@@ -1,5 +1,7 @@
 //! What a client does after its request went wrong, and what it must find.
 
+mod password;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -7,6 +9,7 @@ use futures_util::future::join;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::json;
 
+use self::password::Owner;
 use crate::flows::logout;
 use crate::harness::{PASSWORD, Place, Reply, Server, Tokens};
 
@@ -21,9 +24,11 @@ pub(crate) enum Step {
     Login,
     Logout,
     LogoutEverywhere,
+    NewPassword,
 }
 
-pub(crate) const STEPS: [Step; 4] = [Step::Refresh, Step::Login, Step::Logout, Step::LogoutEverywhere];
+pub(crate) const STEPS: [Step; 5] =
+    [Step::Refresh, Step::Login, Step::Logout, Step::LogoutEverywhere, Step::NewPassword];
 
 /// What went wrong over all failpoints: nothing of this may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,12 +47,13 @@ impl fmt::Display for Harm {
     }
 }
 
-/// A server, and clients that hold sessions there: one that stays, one that comes and goes.
+/// A server, and clients that hold sessions there: one that stays, one that comes and goes, one that changes its password.
 pub(crate) struct World {
     place: Place,
     server: Option<Server>,
     holder: Tokens,
     guest: Tokens,
+    owner: Owner,
     /// Sessions whose end was acknowledged.
     ended: Vec<Tokens>,
     pub(crate) harm: Harm,
@@ -56,10 +62,11 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new(place: Place) -> Self {
         // Retries come in time, on a machine however slow.
-        let place = place.with("REUSE_GRACE", "5m").with("SWEEP_INTERVAL", "1h");
+        let place = place.with("REUSE_GRACE", "5m").with("SWEEP_INTERVAL", "1h").with("LOGIN_LIMIT", "1000/1m");
         let server = place.start();
         let (holder, guest) = (server.newcomer(HOLDER).await, server.newcomer(GUEST).await);
-        Self { place, server: Some(server), holder, guest, ended: Vec::new(), harm: Harm::default() }
+        let owner = Owner::new(&server, &place).await;
+        Self { place, server: Some(server), holder, guest, owner, ended: Vec::new(), harm: Harm::default() }
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -83,6 +90,7 @@ impl World {
             Step::Login => post("/auth/login").json(&json!({ "identifier": HOLDER, "password": PASSWORD })),
             Step::Logout => post("/auth/logout").bearer_auth(&self.guest.access),
             Step::LogoutEverywhere => post("/auth/logout/all").bearer_auth(&self.guest.access),
+            Step::NewPassword => self.new_password().await,
         }
     }
 
@@ -93,19 +101,20 @@ impl World {
             Step::Refresh => self.refresh_again(answer).await,
             Step::Login => self.log_in_again(answer).await,
             Step::Logout | Step::LogoutEverywhere => self.log_out_again(step, answer).await,
+            Step::NewPassword => self.change_again(answer).await,
         }
         if step != Step::Refresh && self.me(&self.holder.access).await.status != StatusCode::OK {
             self.harm.lost += 1;
         }
         for at in self.ended.len().saturating_sub(2)..self.ended.len() {
-            self.is_over(at).await;
+            self.is_over(&self.ended[at].clone()).await;
         }
     }
 
     /// Looks at every session that ever ended.
     pub(crate) async fn finish(&mut self) -> Harm {
         for at in 0..self.ended.len() {
-            self.is_over(at).await;
+            self.is_over(&self.ended[at].clone()).await;
         }
         self.harm
     }
@@ -167,8 +176,7 @@ impl World {
         self.ended.push(self.guest.clone());
     }
 
-    async fn is_over(&mut self, at: usize) {
-        let tokens = self.ended[at].clone();
+    async fn is_over(&mut self, tokens: &Tokens) {
         let access = self.me(&tokens.access).await;
         let refresh = self.refresh(&tokens.refresh).await;
         if (access.status, refresh.status) != (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED) {
