@@ -37,13 +37,26 @@ async fn no_failpoint_loses_or_forks_a_session_on_redis() {
     survey("Redis", Place::new(on_redis(&url)).with("STRATEGY", "redis"), &wire).await;
 }
 
-/// A wire to what `url` names, and the URL of its near end.
-async fn wired(url: &str) -> (String, Wire) {
-    let mut url = Url::parse(url).unwrap();
-    let store = SocketAddr::new(url.host_str().unwrap().parse().unwrap(), url.port().unwrap());
-    let wire = Wire::to(store).await;
-    url.set_port(Some(wire.address().port())).unwrap();
-    (url.to_string(), wire)
+#[tokio::test(flavor = "multi_thread")]
+async fn no_failpoint_loses_or_forks_a_session_on_a_redis_cluster() {
+    let cluster = testbed::RedisCluster::masters_only();
+    let (urls, wire) = wired(&cluster.url()).await;
+    // Clients ask the nodes for their addresses.
+    for (node, address) in wire.addresses().iter().enumerate() {
+        cluster.announce(node, address.port());
+    }
+    survey("cluster", Place::new(on_redis(&urls)).with("STRATEGY", "redis"), &wire).await;
+}
+
+/// A wire to what `urls` name, with commas between them, and the URLs of its near ends.
+async fn wired(urls: &str) -> (String, Wire) {
+    let mut urls: Vec<Url> = urls.split(',').map(|url| Url::parse(url).unwrap()).collect();
+    let address = |url: &Url| SocketAddr::new(url.host_str().unwrap().parse().unwrap(), url.port().unwrap());
+    let wire = Wire::to(&urls.iter().map(address).collect::<Vec<_>>()).await;
+    for (url, near) in urls.iter_mut().zip(wire.addresses()) {
+        url.set_port(Some(near.port())).unwrap();
+    }
+    (urls.iter().map(Url::as_str).collect::<Vec<_>>().join(","), wire)
 }
 
 async fn survey(name: &str, place: Place, wire: &Wire) {

@@ -1,4 +1,4 @@
-//! A wire between a server and its store, which can be cut at any message.
+//! A wire between a server and its store, or each node of it, which can be cut at any message.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -36,32 +36,25 @@ struct Plan {
 
 #[derive(Debug)]
 pub(crate) struct Wire {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     plan: Arc<Mutex<Option<Plan>>>,
 }
 
 impl Wire {
-    /// A wire to the store at `upstream`, and nothing wrong with it.
-    pub(crate) async fn to(upstream: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let plan = Arc::new(Mutex::new(None));
-        let shared = Arc::clone(&plan);
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let plan = Arc::clone(&shared);
-                tokio::spawn(async move {
-                    if let Ok(store) = TcpStream::connect(upstream).await {
-                        carry(client, store, &plan).await;
-                    }
-                });
-            }
-        });
-        Self { address, plan }
+    /// A wire with a strand to each of `stores`, and nothing wrong with it. Messages are counted over all strands.
+    pub(crate) async fn to(stores: &[SocketAddr]) -> Self {
+        let mut wire = Self { addresses: Vec::new(), plan: Arc::new(Mutex::new(None)) };
+        for &store in stores {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            wire.addresses.push(listener.local_addr().unwrap());
+            tokio::spawn(strand(listener, store, Arc::clone(&wire.plan)));
+        }
+        wire
     }
 
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.address
+    /// The near ends, in the order of the stores.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// Lets `messages` pass to the store, and cuts at the next; what is notified then.
@@ -74,6 +67,17 @@ impl Wire {
     /// Cuts no more; whether nothing was cut.
     pub(crate) fn disarm(&self) -> bool {
         self.plan.lock().unwrap().take().is_some()
+    }
+}
+
+async fn strand(listener: TcpListener, store: SocketAddr, plan: Arc<Mutex<Option<Plan>>>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let plan = Arc::clone(&plan);
+        tokio::spawn(async move {
+            if let Ok(store) = TcpStream::connect(store).await {
+                carry(client, store, &plan).await;
+            }
+        });
     }
 }
 

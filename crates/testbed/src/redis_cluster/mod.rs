@@ -33,12 +33,22 @@ impl RedisCluster {
 
     /// A cluster that no other test uses.
     pub fn dedicated() -> Self {
+        Self::launch(6, "1")
+    }
+
+    /// A cluster that no other test uses: three masters and no replica, so that clients alone come to the addresses that
+    /// nodes [`announce`](Self::announce).
+    pub fn masters_only() -> Self {
+        Self::launch(3, "0")
+    }
+
+    fn launch(nodes: usize, replicas: &str) -> Self {
         let nodes = thread::scope(|scope| {
-            let starting: Vec<_> = (0..6).map(|_| scope.spawn(launch_node)).collect();
+            let starting: Vec<_> = (0..nodes).map(|_| scope.spawn(launch_node)).collect();
             starting.into_iter().map(|node| node.join().expect("the node starts")).collect()
         });
         let cluster = Self { nodes };
-        cluster.form();
+        cluster.form(replicas);
         cluster.wait_until_ok();
         cluster
     }
@@ -56,6 +66,16 @@ impl RedisCluster {
     /// What a test's keys begin with, so that tests on one cluster don't meet.
     pub fn prefix(&self) -> String {
         format!("test_{:016x}:", random())
+    }
+
+    /// Has all nodes send clients that look for `node` to another port, and replicas of it as well.
+    pub fn announce(&self, node: usize, port: u16) {
+        self.command(node, &["CONFIG", "SET", "cluster-announce-port", &port.to_string()]);
+        let entry = format!("{} 127.0.0.1:{port}@", self.member(node).id);
+        wait_until("all nodes have heard of the port", || {
+            let heard = |at| self.command(at, &["CLUSTER", "NODES"]).lines().any(|line| line.starts_with(&entry));
+            self.living().all(heard)
+        });
     }
 
     /// Runs a command on one node with `redis-cli`; what it prints. An error reply, a redirection too, is a panic.
@@ -124,9 +144,9 @@ impl RedisCluster {
         });
     }
 
-    fn form(&self) {
+    fn form(&self, replicas: &str) {
         let addresses = self.nodes.iter().map(|node| node.url().trim_start_matches("redis://"));
-        let create = ["--cluster-replicas", "1", "--cluster-yes"];
+        let create = ["--cluster-replicas", replicas, "--cluster-yes"];
         run(self.node(0).client().args(["--cluster", "create"]).args(addresses).args(create), "");
     }
 
