@@ -40,12 +40,15 @@ async fn no_failpoint_loses_or_forks_a_session_on_redis() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_failpoint_loses_or_forks_a_session_on_a_redis_cluster() {
     let cluster = testbed::RedisCluster::masters_only();
-    let (urls, wire) = wired(&cluster.url()).await;
-    // Clients ask the nodes for their addresses.
-    for (node, address) in wire.addresses().iter().enumerate() {
-        cluster.announce(node, address.port());
+    let denying = [Step::Logout, Step::LogoutEverywhere, Step::NewPassword];
+    for (strategy, steps) in [("redis", &STEPS[..]), ("jwt", &denying)] {
+        let (urls, wire) = wired(&cluster.url()).await;
+        // Clients ask the nodes for their addresses.
+        for (node, address) in wire.addresses().iter().enumerate() {
+            cluster.announce(node, address.port());
+        }
+        survey_of(steps, "cluster", Place::new(on_redis(&urls)).with("STRATEGY", strategy), &wire).await;
     }
-    survey("cluster", Place::new(on_redis(&urls)).with("STRATEGY", "redis"), &wire).await;
 }
 
 /// A wire to what `urls` name, with commas between them, and the URLs of its near ends.
@@ -60,10 +63,14 @@ async fn wired(urls: &str) -> (String, Wire) {
 }
 
 async fn survey(name: &str, place: Place, wire: &Wire) {
+    survey_of(&STEPS, name, place, wire).await;
+}
+
+async fn survey_of(steps: &[Step], name: &str, place: Place, wire: &Wire) {
     let mut world = World::new(place).await;
     let mut table =
         format!("{:<10} {:<16} {:<44} {:>6} lost forks resurrections\n", "store", "step", "failure", "points");
-    for step in STEPS {
+    for &step in steps {
         for then in [Then::Close, Then::Hold] {
             for cut in [Cut::Before, Cut::Meanwhile, Cut::After] {
                 world.harm = Harm::default();
