@@ -62,7 +62,7 @@ impl World {
         self.ended.extend(others);
         self.is_kept().await;
         self.log_in_with(&self.owner.password).await.expect(StatusCode::UNAUTHORIZED);
-        self.owner.password = self.owner.next.clone();
+        self.owner.password.clone_from(&self.owner.next);
     }
 
     /// Logs in with either password. Once the new one is good, the old one isn't, and no session from before is.
@@ -92,7 +92,7 @@ impl World {
                 StatusCode::OK => return,
                 StatusCode::UNAUTHORIZED if self.renew().await => {}
                 StatusCode::FORBIDDEN => current.clone_from(&self.owner.next),
-                _ => panic!("{answer:?}"),
+                _ => panic!("neither password will do, or the session is gone: {answer:?}"),
             }
         }
         panic!("the change doesn't come to an end");
@@ -100,12 +100,9 @@ impl World {
 
     /// The session that asked goes on.
     async fn is_kept(&mut self) {
-        let is_good = self.me(&self.owner.tokens.access).await.status == StatusCode::OK;
-        let is_renewed = self.renew().await;
-        if is_renewed
-            && (is_good || self.owner.signed)
-            && self.me(&self.owner.tokens.access).await.status == StatusCode::OK
-        {
+        let is_good = self.owner.signed || self.me(&self.owner.tokens.access).await.status == StatusCode::OK;
+        let is_renewed = self.renew().await && self.me(&self.owner.tokens.access).await.status == StatusCode::OK;
+        if is_good && is_renewed {
             return;
         }
         self.harm.lost += 1;
