@@ -64,8 +64,7 @@ impl Removed {
 }
 
 impl Sweeper {
-    /// Removes one batch; when there is more to remove, it rests for as long as that took, so that other writers get their
-    /// turn, those of other processes on the same SQLite file too.
+    /// Removes one batch, and when there is more to remove, lets others have their turn.
     ///
     /// # Errors
     /// [`Failure`] when the database can't be asked; what was removed before that is gone.
@@ -75,7 +74,7 @@ impl Sweeper {
         let took = start.elapsed();
         pace.learn(took);
         if removed.more {
-            let _ = tokio::time::timeout(took.min(SweepPace::TARGET), std::future::pending::<()>()).await;
+            SweepPace::rest(took).await;
         }
         Ok(removed)
     }

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use countersign::store::sql::{
     Database, DatabaseOptions, DatabaseTokenModels, Dialect, Driver, Migrator, Script, SqlStore,
 };
-use countersign::store::{TokenStore, Value};
+use countersign::store::{SweepPace, TokenStore, Value};
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{Digest, DigestKeyRing, Secret, Strategy, SystemEntropy, Timestamp, User, UserKeyKind};
 use testbed::{MariaDb, Postgres};
@@ -256,18 +256,19 @@ impl Site {
         for _ in 0..sweepers {
             let strategy = self.strategy(store(&connect(&self.url)));
             running.spawn(async move {
-                let mut sweep = Sweep::default();
-                let mut before = Instant::now();
-                let mut noted = Vec::new();
-                sweep.removed = strategy
-                    .cleanup_expired(BATCH, &mut |_| {
-                        noted.push(before.elapsed());
-                        before = Instant::now();
-                    })
-                    .await
-                    .unwrap();
-                sweep.batches = noted;
-                sweep
+                let (mut sweep, mut pace) = (Sweep::default(), SweepPace::new(BATCH));
+                loop {
+                    let start = Instant::now();
+                    let swept = strategy.sessions().sweep(pace.rows()).await.unwrap();
+                    let took = start.elapsed();
+                    pace.learn(took);
+                    sweep.removed += swept.access + swept.refresh;
+                    sweep.batches.push(took);
+                    if !swept.more {
+                        return sweep;
+                    }
+                    SweepPace::rest(took).await;
+                }
             });
         }
         running.join_all().await

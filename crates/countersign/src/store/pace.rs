@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How many rows of each kind a sweep removes at a time: fewer where that takes long. SQLite has one writer, and whoever writes
-/// waits for the batch that is under way; so a batch should take about 50 milliseconds.
+/// waits for the batch that is under way; so a batch should take about 50 milliseconds, and after it others get their turn.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,6 +49,12 @@ impl SweepPace {
         };
         self.rows = rows.clamp(self.most.min(Self::LEAST), self.most);
     }
+
+    /// Leaves the store to others for as long as the last batch took, [`TARGET`](Self::TARGET) at most. Another process on the
+    /// same SQLite file asks again and again until it is free.
+    pub async fn rest(took: Duration) {
+        let _ = tokio::time::timeout(took.min(Self::TARGET), std::future::pending::<()>()).await;
+    }
 }
 
 #[cfg(test)]
@@ -60,7 +66,9 @@ mod tests {
 
     fn after(most: u32, batches: &[Duration]) -> u32 {
         let mut pace = SweepPace::new(most);
-        batches.iter().for_each(|took| pace.learn(*took));
+        for took in batches {
+            pace.learn(*took);
+        }
         pace.rows()
     }
 

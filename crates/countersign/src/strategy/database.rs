@@ -74,12 +74,14 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
         loop {
             let start = Instant::now();
             let swept = self.sessions.sweep(pace.rows()).await?;
-            pace.learn(start.elapsed());
+            let took = start.elapsed();
+            pace.learn(took);
             removed = removed.saturating_add(swept.access).saturating_add(swept.refresh).saturating_add(swept.fences);
             progress(removed);
             if !swept.more {
                 return Ok(removed);
             }
+            SweepPace::rest(took).await;
         }
     }
 

@@ -138,6 +138,32 @@ async fn sweepers_on_postgres_take_rows_of_their_own() {
     assert_eq!((rows(&database, "access_token").await, rows(&database, "refresh_token").await), (left, left));
 }
 
+/// What a batch costs depends on what it removes, and not on how much there is to remove.
+#[cfg(feature = "mysql")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_on_mariadb_reads_little_more_than_it_removes() {
+    use countersign::store::sql::MysqlSession;
+    use mysql_async::prelude::Queryable;
+
+    const BATCH: u32 = 100;
+    let place = Place::new(Kind::MariaDb);
+    let database = place.migrated().await;
+    let clock = Arc::new(ManualClock::default());
+    let strategy = builder(store(&database), &clock).build().unwrap();
+    expire(&database, "access_token", "expires_at", "1").await;
+    expire(&database, "refresh_token", "expires_at, family, session_id, opened_at", "1, 'f', 's', 1").await;
+    let mut connection = mysql_async::Conn::from_url(&place.url).await.unwrap();
+    connection.query_drop("FLUSH STATUS").await.unwrap();
+    let mut transaction = connection.start_transaction(mysql_async::TxOpts::default()).await.unwrap();
+    let inside = strategy.with_session(MysqlSession::new(&mut transaction));
+    let swept = inside.sessions().sweep(BATCH).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!((swept.access, swept.refresh, swept.more), (BATCH.into(), BATCH.into(), true));
+    let read: Vec<(String, u64)> = connection.query("SHOW SESSION STATUS LIKE 'Handler_read_%'").await.unwrap();
+    let rows: u64 = read.iter().map(|(_, rows)| rows).sum();
+    assert!(rows < 10 * u64::from(BATCH), "{rows} rows read to remove {} of {}: {read:?}", 2 * BATCH, 2 * EXPIRED);
+}
+
 async fn expire(database: &Database, table: &str, columns: &str, values: &str) {
     let numbers = format!("n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n WHERE n < {})", EXPIRED / 10);
     let digits = "d AS (SELECT 0 AS d UNION ALL SELECT d + 1 FROM d WHERE d < 9)";

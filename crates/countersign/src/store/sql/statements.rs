@@ -132,9 +132,10 @@ const SWEEP_ACCESS: [&str; 3] = [
      WHERE {a.expires_at} <= ?1 LIMIT ?4 FOR UPDATE SKIP LOCKED) ended \
      UNION ALL SELECT {a.token} FROM (SELECT {a.token} FROM {access} \
      WHERE {a.expires_at} IS NULL AND {a.created_at} <= ?2 LIMIT ?4 FOR UPDATE SKIP LOCKED) aged LIMIT ?4)",
-    "DELETE t FROM {access} t JOIN (SELECT {a.token} FROM {access} WHERE {a.expires_at} <= ?1 \
-     UNION ALL SELECT {a.token} FROM {access} WHERE {a.expires_at} IS NULL AND {a.created_at} <= ?2 LIMIT ?4) ended \
-     ON ended.{a.token} = t.{a.token}",
+    // A limit on the whole alone would be applied to a copy of everything that has expired.
+    "DELETE t FROM {access} t JOIN ((SELECT {a.token} FROM {access} WHERE {a.expires_at} <= ?1 LIMIT ?4) \
+     UNION ALL (SELECT {a.token} FROM {access} WHERE {a.expires_at} IS NULL AND {a.created_at} <= ?2 LIMIT ?4) LIMIT ?4) \
+     ended ON ended.{a.token} = t.{a.token}",
 ];
 
 impl Statements {
