@@ -1,5 +1,6 @@
 //! The main job, on every database and every strategy.
 
+use futures_util::future::join_all;
 use reqwest::header::{COOKIE, SET_COOKIE};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -47,6 +48,23 @@ async fn a_bearer_session_from_register_to_logout() {
         server.refresh(&second.refresh).await.expect(StatusCode::UNAUTHORIZED);
         server.me(&other.access).await.expect(StatusCode::OK);
     }
+}
+
+/// Whoever opens the laptop after a night has nothing but expired access tokens, and may log out all the same.
+#[tokio::test]
+async fn an_expired_access_token_still_logs_out() {
+    let each = everywhere().map(|(name, place)| async move {
+        let server = place.with("ACCESS_LIFETIME", "1s").start();
+        let tokens = server.newcomer("ada@example.org").await;
+        while server.me(&tokens.access).await.status == StatusCode::OK {}
+        for _ in 0..2 {
+            let reply = logout(&server, &tokens.access).await;
+            assert_eq!(reply.status, StatusCode::NO_CONTENT, "{name}: {}", reply.text);
+        }
+        let reply = server.refresh(&tokens.refresh).await;
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{name}: {}", reply.text);
+    });
+    join_all(each).await;
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ impl SweepPace {
     }
 
     /// Leaves the store to others for as long as the last batch took, [`TARGET`](Self::TARGET) at most. Another process on the
-    /// same SQLite file asks again and again until it is free.
+    /// same SQLite file asks again and again until it is free. It needs tokio's timer, as the drivers do.
     pub async fn rest(took: Duration) {
         let _ = tokio::time::timeout(took.min(Self::TARGET), std::future::pending::<()>()).await;
     }

@@ -173,36 +173,43 @@ async fn log_in<U: User>(
 ) -> Result<Response, Problem> {
     let verifier = shared.verifier.as_ref().ok_or(Problem::INTERNAL)?;
     let attempt = read_attempt(request).await?;
-    let mut refused = (Refusal::Overtaken.as_str(), Problem::LOGIN_BAD_CREDENTIALS);
+    match admit(verifier, backend, &attempt).await? {
+        Ok(tokens) => token_answer(backend, &tokens),
+        Err((reason, problem)) => {
+            tracing::warn!(event = "login_failed", reason, backend = &**backend.name(), "login failed");
+            Err(problem)
+        }
+    }
+}
+
+/// Why somebody isn't let in: for the log, and for them.
+type Refused = (&'static str, Problem);
+
+/// Judges the attempt, and opens a session by that judgement unless the account has changed since.
+async fn admit<U: User>(
+    verifier: &Arc<dyn CredentialVerifier<U>>,
+    backend: &AuthenticationBackend<U>,
+    attempt: &LoginAttempt,
+) -> Result<Result<TokenPair, Refused>, Problem> {
     for _ in 0..JUDGED {
-        let verdict = verifier.verify(&attempt).await.map_err(|failure| Problem::from_failure(&failure))?;
+        let verdict = verifier.verify(attempt).await.map_err(|failure| Problem::from_failure(&failure))?;
         let user = match admitted(verdict) {
             Ok(user) => user,
-            Err(refusal) => {
-                refused = refusal;
-                break;
-            }
+            Err(refused) => return Ok(Err(refused)),
         };
         match open(verifier, backend, &user, &attempt.client).await? {
             Opening::Changed => {}
-            Opening::Done(tokens) => return token_answer(backend, &tokens),
+            Opening::Done(tokens) => return Ok(Ok(tokens)),
             Opening::Refused(Refusal::TooManySessions) => {
-                refused = ("too_many_sessions", Problem::SESSION_LIMIT_REACHED);
-                break;
+                return Ok(Err(("too_many_sessions", Problem::SESSION_LIMIT_REACHED)));
             }
-            Opening::Refused(refusal) => {
-                refused = (refusal.as_str(), Problem::LOGIN_BAD_CREDENTIALS);
-                break;
-            }
+            Opening::Refused(refusal) => return Ok(Err((refusal.as_str(), Problem::LOGIN_BAD_CREDENTIALS))),
         }
     }
-    let (reason, problem) = refused;
-    tracing::warn!(event = "login_failed", reason, backend = &**backend.name(), "login failed");
-    Err(problem)
+    Ok(Err((Refusal::Overtaken.as_str(), Problem::LOGIN_BAD_CREDENTIALS)))
 }
 
-/// The user, or why they aren't let in: for the log, and for them.
-fn admitted<U: User>(verdict: LoginVerdict<U>) -> Result<U, (&'static str, Problem)> {
+fn admitted<U: User>(verdict: LoginVerdict<U>) -> Result<U, Refused> {
     Err(match verdict {
         LoginVerdict::Accepted(user) if user.is_active() => return Ok(user),
         LoginVerdict::Accepted(_) => ("user_inactive", Problem::LOGIN_BAD_CREDENTIALS),
