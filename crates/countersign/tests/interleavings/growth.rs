@@ -91,8 +91,7 @@ async fn sweepers_share(kind: Kind) {
     let strategy = builder(store(&database), &clock).build().unwrap();
     let live = strategy.open_session(&Account::new(1)).await.unwrap();
     for round in 0..5 {
-        expire(&database, "access_token", "expires_at", "1").await;
-        expire(&database, "refresh_token", "expires_at, family, session_id, opened_at", "1, 'f', 's', 1").await;
+        expire(&database).await;
         let (mut sweepers, barrier) = (JoinSet::new(), Arc::new(Barrier::new(2)));
         for _ in 0..2 {
             let strategy = builder(store(&place.database()), &clock).build().unwrap();
@@ -122,8 +121,7 @@ async fn sweepers_on_postgres_take_rows_of_their_own() {
     let database = place.migrated().await;
     let clock = Arc::new(ManualClock::default());
     let strategy = builder(store(&database), &clock).build().unwrap();
-    expire(&database, "access_token", "expires_at", "1").await;
-    expire(&database, "refresh_token", "expires_at, family, session_id, opened_at", "1, 'f', 's', 1").await;
+    expire(&database).await;
     let (mut client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     let transaction = client.transaction().await.unwrap();
@@ -150,8 +148,7 @@ async fn a_batch_on_mariadb_reads_little_more_than_it_removes() {
     let database = place.migrated().await;
     let clock = Arc::new(ManualClock::default());
     let strategy = builder(store(&database), &clock).build().unwrap();
-    expire(&database, "access_token", "expires_at", "1").await;
-    expire(&database, "refresh_token", "expires_at, family, session_id, opened_at", "1, 'f', 's', 1").await;
+    expire(&database).await;
     let mut connection = mysql_async::Conn::from_url(&place.url).await.unwrap();
     connection.query_drop("FLUSH STATUS").await.unwrap();
     let mut transaction = connection.start_transaction(mysql_async::TxOpts::default()).await.unwrap();
@@ -164,7 +161,13 @@ async fn a_batch_on_mariadb_reads_little_more_than_it_removes() {
     assert!(rows < 10 * u64::from(BATCH), "{rows} rows read to remove {} of {}: {read:?}", 2 * BATCH, 2 * EXPIRED);
 }
 
-async fn expire(database: &Database, table: &str, columns: &str, values: &str) {
+/// Fills both tables with rows that have expired.
+async fn expire(database: &Database) {
+    expire_in(database, "access_token", "expires_at", "1").await;
+    expire_in(database, "refresh_token", "expires_at, family, session_id, opened_at", "1, 'f', 's', 1").await;
+}
+
+async fn expire_in(database: &Database, table: &str, columns: &str, values: &str) {
     let numbers = format!("n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n WHERE n < {})", EXPIRED / 10);
     let digits = "d AS (SELECT 0 AS d UNION ALL SELECT d + 1 FROM d WHERE d < 9)";
     let rows = format!("WITH RECURSIVE {numbers}, {digits} SELECT concat_text, ?1, ?2, {values} FROM n, d");

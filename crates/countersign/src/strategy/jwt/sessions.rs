@@ -71,9 +71,9 @@ impl<U: User> JwtStrategy<U> {
         Ok(())
     }
 
-    /// Overtakes logins that are under way, removes what belongs to no session, then denies and removes every session, until
-    /// none is left. A refresh token without session that is exchanged meanwhile has a session by the time those are listed; and
-    /// no session is removed that wasn't denied, that of a login that comes now included.
+    /// Overtakes logins that are under way, removes what belongs to no session, then denies and removes every session,
+    /// until none is left. A refresh token without session that is exchanged meanwhile has a session by the time those are
+    /// listed; and no session is removed that wasn't denied, that of a login that comes now included.
     pub(super) async fn end_all(&self, sessions: &Sessions, user: &U::Id) -> Result<u64, Failure> {
         let user = user.to_key();
         sessions.overtake(&user).await?;
@@ -200,8 +200,8 @@ impl<U: User> RefreshableStrategy<U> for JwtStrategy<U> {
         self.deny_and_end(session, &user).await
     }
 
-    /// As with an ID token that OpenID Connect takes as a hint at logout, age is no objection: the signature says whose session it
-    /// was.
+    /// As with an ID token that OpenID Connect takes as a hint at logout, age is no objection: the signature says whose
+    /// session it was.
     async fn end_session_of_stale(&self, access: &PlainToken) -> Result<Option<Destroyed>, Failure> {
         let Ok(verified) = jws::verify(&self.keys, self.profile, access.expose(), self.max_token_length) else {
             return Ok(None);
