@@ -41,9 +41,10 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
             let session = pair.access.session_id.unwrap();
             let mut handed_out = HandedOut::default();
             handed_out.note(pair);
-            if early || witness.session(session, &account.0).await.unwrap().is_none() {
-                seen.risen.extend(handed_out.risen(witness, &account.0).await);
+            if !early && witness.session(session, &account.0).await.unwrap().is_some() {
+                witness.end_session(session, &account.0).await.unwrap();
             }
+            seen.risen.extend(handed_out.risen(witness, &account.0).await);
         }
         Ok(Err(Refusal::Overtaken)) => seen.after += 1,
         Ok(Err(refusal)) => seen.failed.push(format!("a login: {refusal:?}")),
