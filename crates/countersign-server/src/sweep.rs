@@ -101,7 +101,7 @@ impl Sweeper {
                 self.round().await;
             }
         };
-        // A batch is whole or not at all: a long sweep keeps nobody from stopping.
+        // Those who are still to be answered get the store to themselves. A batch is whole or not at all.
         tokio::select! {
             () = rounds => {}
             () = stop.reached(Phase::Drain) => {}

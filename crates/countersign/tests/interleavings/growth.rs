@@ -117,11 +117,7 @@ async fn sweepers_on_postgres_take_rows_of_their_own() {
     use countersign::store::sql::PostgresSession;
 
     const BATCH: u32 = 100;
-    let place = Place::new(Kind::Postgres);
-    let database = place.migrated().await;
-    let clock = Arc::new(ManualClock::default());
-    let strategy = builder(store(&database), &clock).build().unwrap();
-    expire(&database).await;
+    let (place, database, strategy) = full(Kind::Postgres).await;
     let (mut client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     let transaction = client.transaction().await.unwrap();
@@ -144,11 +140,7 @@ async fn a_batch_on_mariadb_reads_little_more_than_it_removes() {
     use mysql_async::prelude::Queryable;
 
     const BATCH: u32 = 100;
-    let place = Place::new(Kind::MariaDb);
-    let database = place.migrated().await;
-    let clock = Arc::new(ManualClock::default());
-    let strategy = builder(store(&database), &clock).build().unwrap();
-    expire(&database).await;
+    let (place, _, strategy) = full(Kind::MariaDb).await;
     let mut connection = mysql_async::Conn::from_url(&place.url).await.unwrap();
     connection.query_drop("FLUSH STATUS").await.unwrap();
     let mut transaction = connection.start_transaction(mysql_async::TxOpts::default()).await.unwrap();
@@ -159,6 +151,16 @@ async fn a_batch_on_mariadb_reads_little_more_than_it_removes() {
     let read: Vec<(String, u64)> = connection.query("SHOW SESSION STATUS LIKE 'Handler_read_%'").await.unwrap();
     let rows: u64 = read.iter().map(|(_, rows)| rows).sum();
     assert!(rows < 10 * u64::from(BATCH), "{rows} rows read to remove {} of {}: {read:?}", 2 * BATCH, 2 * EXPIRED);
+}
+
+/// A database whose tables hold nothing but rows that have expired.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+async fn full(kind: Kind) -> (Place, Database, DatabaseTokenStrategy<countersign::store::sql::SqlStore>) {
+    let place = Place::new(kind);
+    let database = place.migrated().await;
+    let strategy = builder(store(&database), &Arc::new(ManualClock::default())).build().unwrap();
+    expire(&database).await;
+    (place, database, strategy)
 }
 
 /// Fills both tables with rows that have expired.
