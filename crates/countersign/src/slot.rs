@@ -34,6 +34,15 @@ impl<C> Slot<C> {
         }
     }
 
+    /// Puts `new` in the place of `old`, unless another has come there meanwhile.
+    #[cfg(feature = "redis")]
+    pub(crate) fn replace(&self, old: &Arc<C>, new: C) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|connection| Arc::ptr_eq(connection, old)) {
+            *current = Some(Arc::new(new));
+        }
+    }
+
     /// The connection if there is one and it `is_live`.
     pub(crate) fn live(&self, is_live: impl Fn(&C) -> bool) -> Option<Arc<C>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);

@@ -83,8 +83,8 @@ impl DenylistStore for RedisDenylist {
         if ids.is_empty() {
             return Ok(false);
         }
-        let keys: Vec<String> = ids.iter().map(|id| self.key(id)).collect();
-        let entries: Vec<Option<Vec<u8>>> = self.redis.run(::redis::cmd("MGET").arg(keys)).await?;
+        let keys = ids.iter().map(|id| self.key(id));
+        let entries: Vec<Option<Vec<u8>>> = self.redis.get_each(keys).await?;
         Ok(entries.iter().flatten().any(|entry| is_live(entry, now)))
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use ::redis::{ErrorKind, RedisError, ServerErrorKind};
+use ::redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 
 use crate::error::Failure;
 use crate::redis::PART;
@@ -31,6 +31,13 @@ impl Trouble {
 
     pub(super) fn is(&self, kind: ServerErrorKind) -> bool {
         matches!(self, Self::Said(error) if error.kind() == ErrorKind::Server(kind))
+    }
+
+    /// Nothing when the trouble is only that we may not do this, so that somebody has answered.
+    pub(super) fn unless_forbidden(self) -> Result<Value, Self> {
+        let forbidden =
+            matches!(&self, Self::Said(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm));
+        if forbidden { Ok(Value::Nil) } else { Err(self) }
     }
 
     /// The key holds another type of value than the command is for.
@@ -69,7 +76,7 @@ fn is_unavailable(error: &RedisError) -> bool {
     const CLOSED: [&str; 4] = ["NOAUTH", "WRONGPASS", "NOPERM", "DENIED"];
     let said = error.code().is_some_and(|code| CODES.contains(&code) || CLOSED.contains(&code));
     said || is_closed(error)
-        || is_partial(error)
+        || is_ungreeted(error)
         || super::is_broken(error)
         || error.is_timeout()
         || error.kind() == ErrorKind::AuthenticationFailed
@@ -85,9 +92,9 @@ fn is_closed(error: &RedisError) -> bool {
     generic && SAYINGS.iter().any(|saying| detail.starts_with(saying))
 }
 
-/// A part of the cluster couldn't be asked: the client says so in an error of its own, and all others of its own are about
+/// A server didn't finish greeting the client, which says so in an error of its own; all others of its own are about
 /// commands and settings that we don't have.
-fn is_partial(error: &RedisError) -> bool {
+fn is_ungreeted(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Client
 }
 

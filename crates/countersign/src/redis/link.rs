@@ -8,10 +8,12 @@ use std::time::Duration;
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
 use ::redis::cluster::ClusterClientBuilder;
 use ::redis::cluster_async::ClusterConnection;
-use ::redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
+use ::redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use ::redis::io::tcp::TcpSettings;
 use ::redis::io::tcp::socket2::TcpKeepalive;
-use ::redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, TlsCertificates, Value};
+use ::redis::{
+    Arg, AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, TlsCertificates, Value,
+};
 
 use crate::error::ConfigError;
 use crate::redis::error::Trouble;
@@ -95,14 +97,17 @@ impl Target {
         })
     }
 
-    /// Whether the connection is of no use any more, by what came of a command; `others` says whether others were answered
-    /// meanwhile. A cluster's replaces those to its nodes by itself, unless it is stuck as a whole: the client's can be,
-    /// for ever, once it has looked for slots while a node was lost, and then nobody is answered.
-    pub(super) fn is_loss(&self, trouble: &Trouble, others: bool) -> bool {
+    /// What is lost of the connection, by what came of a command; `others` says whether others were answered meanwhile.
+    ///
+    /// A cluster's replaces those to its nodes by itself when they break. It doesn't when they are silent: it sends to a
+    /// silent node again and again, also when the cluster has another one in its place. And it can be stuck as a whole,
+    /// for ever, once it has looked for slots while a node was lost; then nobody is answered.
+    pub(super) fn loss(&self, trouble: &Trouble, others: bool) -> Loss {
         match trouble {
-            Trouble::Silence(_) => !others,
-            Trouble::Said(error) => self.is_worth_another(error),
-            Trouble::Unconnected(_) => false,
+            Trouble::Silence(_) if others => Loss::Part,
+            Trouble::Silence(_) => Loss::Whole,
+            Trouble::Said(error) if self.is_worth_another(error) => Loss::Whole,
+            Trouble::Said(_) | Trouble::Unconnected(_) => Loss::Nothing,
         }
     }
 
@@ -113,6 +118,15 @@ impl Target {
             Self::Cluster(_) => is_over(error),
         }
     }
+}
+
+/// How much of a connection is of no use any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    Nothing,
+    /// The way to a node of the cluster; others answer.
+    Part,
+    Whole,
 }
 
 /// The connection to a cluster has no node left, or nobody serves it: the runtime on which it was made has ended.
@@ -126,24 +140,41 @@ fn is_replica(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
-/// Which nodes of a cluster a command is for.
+/// Which node of a cluster a command is for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum Place<'a> {
     /// The one that has the command's key.
     OfKey,
-    /// The one that has this slot.
-    Slot(u16),
-    /// Every master.
-    Masters,
+    /// The one that has this key; the command has none.
+    Beside(&'a str),
+}
+
+impl Place<'_> {
+    /// A key of the place.
+    pub(super) fn key(self, command: &Cmd) -> Vec<u8> {
+        match self {
+            Self::OfKey => key_of(command).to_owned(),
+            Self::Beside(key) => key.as_bytes().to_owned(),
+        }
+    }
+}
+
+/// A script's first key, or what comes first after another command's name.
+fn key_of(command: &Cmd) -> &[u8] {
+    let mut words = command.args_iter().map(|word| match word {
+        Arg::Simple(word) => word,
+        _ => b"",
+    });
+    let is_script = words.next().is_some_and(|name| name.starts_with(b"EVAL"));
+    words.nth(if is_script { 2 } else { 0 }).unwrap_or_default()
 }
 
 impl Link {
-    /// Sends a command. What every master answers comes as a map from nodes to answers.
-    pub(super) async fn send(&self, command: &Cmd, place: Place) -> Result<Value, RedisError> {
+    pub(super) async fn send(&self, command: &Cmd, place: Place<'_>) -> Result<Value, RedisError> {
         match self {
             Self::Single(connection) => connection.clone().send_packed_command(command).await?.extract_error(),
             Self::Cluster(connection, answered) => {
-                let answer = Box::pin(Self::send_within(connection.clone(), command, place)).await?;
+                let answer = Box::pin(send_within(connection.clone(), command, place)).await?;
                 answered.fetch_add(1, Relaxed);
                 answer.extract_error()
             }
@@ -158,17 +189,19 @@ impl Link {
         }
     }
 
-    async fn send_within(mut cluster: ClusterConnection, command: &Cmd, place: Place) -> Result<Value, RedisError> {
-        match place {
-            Place::OfKey => cluster.req_packed_command(command).await,
-            Place::Slot(slot) => {
-                let node = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
-                cluster.route_command(command.clone(), RoutingInfo::SingleNode(node)).await
-            }
-            Place::Masters => {
-                let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-                cluster.route_command(command.clone(), masters).await
-            }
+    /// Whether the master that has `key` answers. Only a command with a key tells: the client sends others to any node
+    /// where it can't reach the right one.
+    pub(super) async fn is_served(&self, key: &[u8]) -> bool {
+        self.send(::redis::cmd("EXISTS").arg(key), Place::OfKey).await.is_ok()
+    }
+}
+
+async fn send_within(mut cluster: ClusterConnection, command: &Cmd, place: Place<'_>) -> Result<Value, RedisError> {
+    match place {
+        Place::OfKey => cluster.req_packed_command(command).await,
+        Place::Beside(key) => {
+            let master = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
+            cluster.route_command(command.clone(), RoutingInfo::SingleNode(master)).await
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How Redis is reached: one server, or a cluster.
 
+mod cluster;
 mod error;
 mod inspect;
 mod link;
@@ -11,10 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{Cmd, ErrorKind, FromRedisValue, ServerErrorKind, Value};
+use futures_util::future::try_join_all;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use self::error::Trouble;
-use self::link::{Link, Place, Target};
+use self::link::{Link, Loss, Place, Target};
 use crate::error::{ConfigError, Failure};
 use crate::slot::Slot;
 
@@ -52,7 +55,7 @@ impl Default for RedisOptions {
 /// **Outages.** An operation ends within [`RedisOptions::timeout`]. What is sent to Redis is such that sending it twice
 /// does it once, so a command whose connection breaks is sent once more on another. A server that is loading its data,
 /// out of memory, a replica, or without quorum is unavailable, never an answer (promise P6). On a cluster, commands
-/// follow slots that move and masters that are replaced.
+/// follow slots that move and masters that are replaced, those that fell silent as well as those that are gone.
 ///
 /// ```
 /// use countersign::redis::{Redis, RedisOptions};
@@ -72,6 +75,8 @@ struct Inner {
     target: Target,
     timeout: Duration,
     slot: Slot<Link>,
+    /// Held by the one who makes another connection while there is one.
+    renewal: Arc<Mutex<()>>,
 }
 
 impl Redis {
@@ -82,7 +87,8 @@ impl Redis {
     #[expect(clippy::needless_pass_by_value, reason = "settings are made for one handle, and given away with it")]
     pub fn connect(url: &str, options: RedisOptions) -> Result<Self, ConfigError> {
         let target = Target::new(url::Parsed::parse(url)?, options.timeout)?;
-        Ok(Self { inner: Arc::new(Inner { target, timeout: options.timeout, slot: Slot::default() }) })
+        let (slot, renewal) = (Slot::default(), Arc::default());
+        Ok(Self { inner: Arc::new(Inner { target, timeout: options.timeout, slot, renewal }) })
     }
 
     /// Whether this is a cluster.
@@ -90,7 +96,8 @@ impl Redis {
         self.inner.target.is_cluster()
     }
 
-    /// Asks whether every part of it answers.
+    /// Asks whether every part of it answers: the server, or on a cluster a master for every slot. There it's three
+    /// questions after each other, each within the timeout.
     ///
     /// # Errors
     /// [`Failure`] when one doesn't.
@@ -125,24 +132,37 @@ impl Redis {
         }
     }
 
+    /// The values of string keys; a key that is missing or holds another type has none. On a cluster each key is asked for
+    /// by itself: then each finds its way where nodes have changed, which the client doesn't see to for several at once.
+    pub(crate) async fn get_each(&self, keys: impl Iterator<Item = String>) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        if !self.is_cluster() {
+            return self.run(::redis::cmd("MGET").arg(keys.collect::<Vec<_>>())).await;
+        }
+        let get = async |key: String| self.run::<Vec<Option<Vec<u8>>>>(::redis::cmd("MGET").arg(key)).await;
+        Ok(try_join_all(keys.map(get)).await?.concat())
+    }
+
     /// Runs a command on the server, or on every master of the cluster; the answers with the nodes they come from.
     pub(crate) async fn on_masters(&self, command: &Cmd) -> Result<Vec<(String, Value)>, Failure> {
-        let value = self.attempts(command, Place::Masters).await.map_err(Trouble::into_failure)?;
         if !self.is_cluster() {
-            return Ok(vec![(String::new(), value)]);
+            return Ok(vec![(String::new(), self.run(command).await?)]);
         }
-        let mut answers: Vec<(String, Value)> = read(value)?;
-        answers.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(answers)
+        let slots = self.run(::redis::cmd("CLUSTER").arg("SLOTS")).await?;
+        let masters = cluster::masters(&slots)
+            .ok_or_else(|| Failure::unavailable(PART, "there are slots of the cluster that no master has"))?;
+        let ask = async |master: cluster::Master| Ok((master.address, self.run_beside(&master.key, command).await?));
+        try_join_all(masters.into_iter().map(ask)).await
     }
 
     /// Runs a command that names no key where `key` is, and reads its answer.
     pub(crate) async fn run_beside<T: FromRedisValue>(&self, key: &str, command: &Cmd) -> Result<T, Failure> {
-        if !self.is_cluster() {
-            return self.run(command).await;
+        if self.is_cluster() {
+            // The client sends what has no key to any node where it can't reach the right one; with a key it waits, and
+            // gets to know the way.
+            let there = self.answer::<Value>(::redis::cmd("EXISTS").arg(key)).await?;
+            there.or_else(Trouble::unless_forbidden).map_err(Trouble::into_failure)?;
         }
-        let slot = self.run(::redis::cmd("CLUSTER").arg("KEYSLOT").arg(key)).await?;
-        read(self.attempts(command, Place::Slot(slot)).await.map_err(Trouble::into_failure)?)
+        read(self.attempts(command, Place::Beside(key)).await.map_err(Trouble::into_failure)?)
     }
 
     async fn answer<T: FromRedisValue>(&self, command: &Cmd) -> Result<Result<T, Trouble>, Failure> {
@@ -152,7 +172,7 @@ impl Redis {
         }
     }
 
-    async fn attempts(&self, command: &Cmd, place: Place) -> Result<Value, Trouble> {
+    async fn attempts(&self, command: &Cmd, place: Place<'_>) -> Result<Value, Trouble> {
         let deadline = Instant::now() + self.inner.timeout;
         match self.attempt(deadline, command, place).await {
             Err(Trouble::Said(error)) if self.inner.target.is_worth_another(&error) => {
@@ -163,7 +183,7 @@ impl Redis {
         }
     }
 
-    async fn attempt(&self, deadline: Instant, command: &Cmd, place: Place) -> Result<Value, Trouble> {
+    async fn attempt(&self, deadline: Instant, command: &Cmd, place: Place<'_>) -> Result<Value, Trouble> {
         let inner = &*self.inner;
         let link = match inner.slot.live(|_| true) {
             Some(link) => link,
@@ -171,10 +191,33 @@ impl Redis {
         };
         let before = link.answered();
         let result = self.in_time(deadline, Box::pin(link.send(command, place))).await;
-        if result.as_ref().is_err_and(|trouble| inner.target.is_loss(trouble, link.answered() != before)) {
-            inner.slot.discard(&link);
+        if let Err(trouble) = &result {
+            match inner.target.loss(trouble, link.answered() != before) {
+                Loss::Nothing => {}
+                Loss::Part => self.renew(link, place.key(command)),
+                Loss::Whole => inner.slot.discard(&link),
+            }
         }
         result
+    }
+
+    /// Has the connection replaced in the background if on a new one somebody answers for this key, where nobody did.
+    /// Until then all others go on with the old one. One attempt is under way at a time.
+    fn renew(&self, link: Arc<Link>, key: Vec<u8>) {
+        let inner = Arc::clone(&self.inner);
+        let Ok(turn) = Arc::clone(&inner.renewal).try_lock_owned() else { return };
+        // Twice the time of a command, since it's two steps.
+        let deadline = Instant::now() + inner.timeout.saturating_mul(2);
+        tokio::spawn(async move {
+            let _turn = turn;
+            let renewed = async {
+                let new = inner.target.connect().await.ok()?;
+                new.is_served(&key).await.then_some(new)
+            };
+            if let Ok(Some(new)) = timeout_at(deadline, renewed).await {
+                inner.slot.replace(&link, new);
+            }
+        });
     }
 
     async fn open(&self, deadline: Instant) -> Result<Arc<Link>, Trouble> {

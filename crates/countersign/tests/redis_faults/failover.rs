@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use countersign::denylist::{DenylistStore, RedisDenylist};
+use countersign::redis::Redis;
 use countersign::{Clock, Failure, FailureKind, PlainToken, Strategy, SystemClock, Timestamp};
 use testbed::{RedisCluster, wait_until};
 use tokio::task::JoinSet;
 
 use crate::entry::{MINUTE, key_of};
-use crate::ground::{Account, Ground, SHORT, connect, eventually, story};
+use crate::ground::{Account, Ground, SHORT, connect, eventually, story, unavailable};
 use crate::load::{Load, Manner};
 
 /// Enough to have some on every master.
@@ -47,6 +48,13 @@ impl Elders {
         }
         are_replicated(cluster);
         Arc::new(elders)
+    }
+
+    /// The same through another handle.
+    fn through(&self, redis: &Redis, prefix: &str) -> Self {
+        let (ground, denylist) = reached(redis, prefix);
+        let (live, ended, denied) = (self.live.clone(), self.ended.clone(), self.denied.clone());
+        Self { ground, denylist, live, ended, denied, now: self.now }
     }
 
     /// Asks for all of them at once: each answer is the truth, or that it can't be told. How often it couldn't be.
@@ -120,6 +128,34 @@ impl Readers {
     }
 }
 
+/// Has an access token on another node read all the time.
+struct Others {
+    stop: Arc<AtomicBool>,
+    tasks: JoinSet<()>,
+}
+
+impl Others {
+    fn start(elders: &Arc<Elders>, number: usize) -> Self {
+        let (stop, mut tasks) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+        for _ in 0..4 {
+            let (elders, stop) = (Arc::clone(elders), Arc::clone(&stop));
+            tasks.spawn(async move {
+                while !stop.load(SeqCst) {
+                    truth("an access token elsewhere", &elders.ground.accepts(&elders.live[number].1).await, true);
+                }
+            });
+        }
+        Self { stop, tasks }
+    }
+
+    async fn stop(mut self) {
+        self.stop.store(true, SeqCst);
+        while let Some(task) = self.tasks.join_next().await {
+            task.expect("the others are told the truth");
+        }
+    }
+}
+
 /// Waits until replicas have everything that masters had when this was called.
 fn are_replicated(cluster: &RedisCluster) {
     let number = |info: &str, name: &str| -> Option<u64> {
@@ -134,10 +170,14 @@ fn are_replicated(cluster: &RedisCluster) {
 }
 
 fn ground(cluster: &RedisCluster, timeout: std::time::Duration) -> (Ground, RedisDenylist, String) {
-    let redis = connect(&cluster.url(), timeout);
     let prefix = cluster.prefix();
-    let denylist = RedisDenylist::new(&redis).with_key_prefix(&format!("{prefix}denied:")).unwrap();
-    (Ground::new(&redis, &prefix), denylist, prefix)
+    let (ground, denylist) = reached(&connect(&cluster.url(), timeout), &prefix);
+    (ground, denylist, prefix)
+}
+
+fn reached(redis: &Redis, prefix: &str) -> (Ground, RedisDenylist) {
+    let denylist = RedisDenylist::new(redis).with_key_prefix(&format!("{prefix}denied:")).unwrap();
+    (Ground::new(redis, prefix), denylist)
 }
 
 /// An orderly change of masters loses nothing, and nobody is told anything wrong.
@@ -192,6 +232,42 @@ async fn redis_cluster_masters_are_killed() {
     load.turns(20).await;
     load.stop().await;
     all_at_once(&cluster, &elders).await;
+}
+
+/// A silent master is left for its successor also while all others answer: this cluster doesn't stop for it, so nothing but
+/// the silence tells of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_cluster_silent_master_is_left_for_its_successor() {
+    let cluster = RedisCluster::dedicated();
+    for node in 0..cluster.urls().len() {
+        cluster.command(node, &["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+    }
+    let (ground, denylist, prefix) = ground(&cluster, SHORT);
+    let elders = Elders::new(&cluster, &ground, denylist).await;
+    let victim = cluster.masters()[0];
+    let is_elsewhere = |number: &usize| cluster.node_of_key(&key_of(&prefix, &elders.live[*number].0.key())) != victim;
+    let (elsewhere, on_victim): (Vec<_>, Vec<_>) = (0..ELDERS).partition(is_elsewhere);
+    let (elsewhere, on_victim) = (elsewhere[0], on_victim[0]);
+    let others = Others::start(&elders, elsewhere);
+    cluster.freeze(victim);
+    // A handle whose first connection finds the master silent, and one that has been connected before.
+    let redis = connect(&cluster.url(), SHORT);
+    let late = elders.through(&redis, &prefix);
+    eventually("the late one is connected", || async { late.ground.accepts(&late.live[elsewhere].1).await.is_ok() })
+        .await;
+    wait_until("its replica has taken over", || cluster.masters().len() == 3);
+    // One question by itself: many fill the silent one's buffers until the kernel gives up the connection.
+    eventually("the successor answers", || async { elders.ask_one(on_victim).await == 0 }).await;
+    elders.are_all_there().await;
+    late.are_all_there().await;
+    eventually("a ping is answered", || async { redis.ping().await.is_ok() }).await;
+    assert_eq!(redis.inspect().await.unwrap().len(), 3);
+    // Nobody is left for the slots of the silent one.
+    let successor = cluster.node_of_key(&key_of(&prefix, &elders.live[on_victim].0.key()));
+    cluster.kill(successor);
+    unavailable("ping", redis.ping().await);
+    unavailable("inspect", redis.inspect().await);
+    others.stop().await;
 }
 
 /// A master that is silent is replaced like one that died, and nobody waits for it any more.

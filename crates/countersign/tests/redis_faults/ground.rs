@@ -181,11 +181,11 @@ pub(crate) fn left(server: &testbed::Redis) -> Vec<String> {
 /// Waits until `condition` holds.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
     let mut interval = tokio::time::interval(Duration::from_millis(20));
-    for _ in 0..3000 {
-        interval.tick().await;
-        if condition().await {
-            return;
+    let waiting = async {
+        while !condition().await {
+            interval.tick().await;
         }
-    }
-    panic!("waited a minute in vain until {what}");
+    };
+    let minutes = Duration::from_mins(2);
+    assert!(tokio::time::timeout(minutes, waiting).await.is_ok(), "waited {minutes:?} in vain until {what}");
 }

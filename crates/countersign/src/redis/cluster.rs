@@ -1,0 +1,89 @@
+//! Who has which slots of a cluster, as its nodes tell.
+
+use ::redis::cluster_routing::Slot;
+use ::redis::{Value, from_redis_value};
+
+/// How many slots there are.
+const SLOTS: i64 = 16_384;
+/// So many keys hit each slot dozens of times.
+const KEYS: u32 = 1_000_000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Master {
+    pub(super) address: String,
+    /// A key that it would have: the client finds the way to a key whatever addresses it knows the nodes by.
+    pub(super) key: String,
+}
+
+/// The masters in an answer to `CLUSTER SLOTS`, or nothing when there are slots that nobody has.
+pub(super) fn masters(slots: &Value) -> Option<Vec<Master>> {
+    let Value::Array(ranges) = slots else { return None };
+    let mut masters: Vec<Master> = Vec::new();
+    let mut covered: i64 = 0;
+    for range in ranges {
+        let Value::Array(range) = range else { return None };
+        let [Value::Int(first), Value::Int(last), Value::Array(master), ..] = &**range else { return None };
+        covered = last.saturating_sub(*first).saturating_add(1).saturating_add(covered);
+        let address = address(master)?;
+        if masters.iter().all(|known| known.address != address) {
+            masters.push(Master { address, key: key_within(*first, *last)? });
+        }
+    }
+    masters.sort_by(|a, b| a.address.cmp(&b.address));
+    (covered == SLOTS).then_some(masters)
+}
+
+/// Host and port. A node that doesn't know its own host says none.
+fn address(node: &[Value]) -> Option<String> {
+    let [host, Value::Int(port), ..] = node else { return None };
+    let host = from_redis_value::<Option<String>>(host.clone()).ok()?.unwrap_or_default();
+    Some(format!("{host}:{port}"))
+}
+
+/// A key whose slot is one of these.
+fn key_within(first: i64, last: i64) -> Option<String> {
+    let slot = |number| Slot::new(u16::try_from(number).ok()?);
+    let (Some(_), Some(_)) = (slot(first), slot(last)) else { return None };
+    let is_within = |key: &String| {
+        let found = Some(Slot::for_key(key));
+        (first..=last).any(|number| slot(number) == found)
+    };
+    (0..KEYS).map(|number| number.to_string()).find(is_within)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(first: i64, last: i64, port: i64) -> Value {
+        let node = Value::Array(vec![Value::BulkString(b"h".to_vec()), Value::Int(port)]);
+        Value::Array(vec![Value::Int(first), Value::Int(last), node.clone(), node])
+    }
+
+    #[test]
+    fn masters_by_a_key_that_each_would_have() {
+        let slots = [range(0, 1179, 2), range(1180, 1180, 1), range(1181, 16_383, 2)];
+        let found = masters(&Value::Array(slots.to_vec())).unwrap();
+        let addresses: Vec<_> = found.iter().map(|master| &*master.address).collect();
+        assert_eq!(addresses, ["h:1", "h:2"]);
+        assert_eq!(Some(Slot::for_key(&found[0].key)), Slot::new(1180));
+        assert!((0..1180).any(|slot| Slot::new(slot) == Some(Slot::for_key(&found[1].key))));
+    }
+
+    #[test]
+    fn slots_that_nobody_has_and_what_is_no_answer() {
+        let nameless = Value::Array(vec![Value::Int(0), Value::Int(16_383), Value::Array(Vec::new())]);
+        let none = [
+            Value::Nil,
+            Value::Array(Vec::new()),
+            Value::Array(vec![range(0, 99, 1), range(101, 16_383, 2)]),
+            Value::Array(vec![range(16_383, 0, 1)]),
+            Value::Array(vec![range(i64::MIN, i64::MAX, 1)]),
+            Value::Array(vec![range(-1, 16_382, 1)]),
+            Value::Array(vec![nameless]),
+        ];
+        for answer in none {
+            assert_eq!(masters(&answer), None, "{answer:?}");
+        }
+    }
+}
