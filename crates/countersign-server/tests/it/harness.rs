@@ -128,6 +128,10 @@ pub(crate) fn binary() -> Command {
     command
 }
 
+fn client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().timeout(PATIENCE)
+}
+
 /// A running server. Dropping it kills it.
 pub(crate) struct Server {
     process: Child,
@@ -152,8 +156,14 @@ impl Server {
             .unwrap_or_else(|_| panic!("the server didn't start: {line}{}", log.lock().unwrap()));
         readers.push(follow_out(out, Arc::clone(&log)));
         let address = ready["listening"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
-        let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+        let client = client().build().unwrap();
         Self { process, address, ready, log, readers, client, _place: place }
+    }
+
+    /// With a connection for each request, where the server closes idle ones so soon that a request may cross the closing.
+    pub(crate) fn with_new_connections(mut self) -> Self {
+        self.client = client().pool_max_idle_per_host(0).build().unwrap();
+        self
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
