@@ -97,7 +97,8 @@ impl Redis {
     }
 
     /// Asks whether every part of it answers: the server, or on a cluster a master for every slot. There it's three
-    /// questions after each other, each within the timeout.
+    /// questions after each other, each within the timeout, and a user who may not read just any key isn't told of a
+    /// master that is missing.
     ///
     /// # Errors
     /// [`Failure`] when one doesn't.
