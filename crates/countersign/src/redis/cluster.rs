@@ -43,7 +43,7 @@ fn address(node: &[Value]) -> Option<String> {
 /// A key whose slot is one of these.
 fn key_within(first: i64, last: i64) -> Option<String> {
     let slot = |number| Slot::new(u16::try_from(number).ok()?);
-    let (Some(_), Some(_)) = (slot(first), slot(last)) else { return None };
+    let (Some(_), Some(_), true) = (slot(first), slot(last), first <= last) else { return None };
     let is_within = |key: &String| {
         let found = Some(Slot::for_key(key));
         (first..=last).any(|number| slot(number) == found)

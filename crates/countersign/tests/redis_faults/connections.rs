@@ -2,7 +2,7 @@
 
 use countersign::strategy::RedisTokenStrategy;
 use countersign::{Failure, Profile, Strategy};
-use testbed::Redis;
+use testbed::{Redis, RedisCluster};
 
 use crate::ground::{Account, Ground, LONG, SHORT, connect, digests, story, unavailable, users};
 
@@ -56,6 +56,24 @@ async fn redis_unix_socket_goes_away_and_comes_back() {
 
 fn with_user(server: &Redis, user: &str) -> String {
     server.url().replace("redis://", &format!("redis://{user}@"))
+}
+
+/// The same rights on every node are enough for a cluster, a ping included, which asks for keys of every master.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_cluster_user_and_password() {
+    let cluster = RedisCluster::masters_only();
+    let (urls, prefix, password) = (cluster.urls(), cluster.prefix(), format!(">{PASSWORD}"));
+    let keys = format!("~{prefix}*");
+    for node in 0..urls.len() {
+        let rights = ["app", "reset", "on", &password, &keys, "+@all", "-@dangerous", "-@admin"];
+        cluster.command(node, &[&["ACL", "SETUSER"], &rights[..]].concat());
+    }
+    let as_app = urls.iter().map(|url| url.replace("redis://", &format!("redis://app:{PASSWORD}@")));
+    let redis = connect(&as_app.collect::<Vec<_>>().join(","), LONG);
+    redis.ping().await.unwrap();
+    let (ground, account) = (Ground::new(&redis, &prefix), Account::new(1));
+    let pair = ground.open(&account).await.unwrap();
+    ground.goes_on(&account, &pair).await;
 }
 
 /// A user who may do what the strategy does, to its keys alone, is enough; one whose rights end gets no answer.

@@ -101,13 +101,25 @@ struct Readers {
 
 impl Readers {
     fn start(elders: &Arc<Elders>) -> Self {
+        let elders = Arc::clone(elders);
+        Self::asking(2, move || {
+            let elders = Arc::clone(&elders);
+            async move { elders.ask().await }
+        })
+    }
+
+    /// Tasks that each ask again once they have an answer.
+    fn asking<F: Future<Output = usize> + Send + 'static>(
+        readers: usize,
+        ask: impl Fn() -> F + Clone + Send + 'static,
+    ) -> Self {
         let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let mut tasks = JoinSet::new();
-        for _ in 0..2 {
-            let (elders, stop, rounds) = (Arc::clone(elders), Arc::clone(&stop), Arc::clone(&rounds));
+        for _ in 0..readers {
+            let (ask, stop, rounds) = (ask.clone(), Arc::clone(&stop), Arc::clone(&rounds));
             tasks.spawn(async move {
                 while !stop.load(SeqCst) {
-                    elders.ask().await;
+                    ask().await;
                     rounds.fetch_add(1, SeqCst);
                 }
             });
@@ -124,34 +136,6 @@ impl Readers {
         self.stop.store(true, SeqCst);
         while let Some(task) = self.tasks.join_next().await {
             task.expect("a reader is told the truth");
-        }
-    }
-}
-
-/// Has an access token on another node read all the time.
-struct Others {
-    stop: Arc<AtomicBool>,
-    tasks: JoinSet<()>,
-}
-
-impl Others {
-    fn start(elders: &Arc<Elders>, number: usize) -> Self {
-        let (stop, mut tasks) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
-        for _ in 0..4 {
-            let (elders, stop) = (Arc::clone(elders), Arc::clone(&stop));
-            tasks.spawn(async move {
-                while !stop.load(SeqCst) {
-                    truth("an access token elsewhere", &elders.ground.accepts(&elders.live[number].1).await, true);
-                }
-            });
-        }
-        Self { stop, tasks }
-    }
-
-    async fn stop(mut self) {
-        self.stop.store(true, SeqCst);
-        while let Some(task) = self.tasks.join_next().await {
-            task.expect("the others are told the truth");
         }
     }
 }
@@ -244,11 +228,16 @@ async fn redis_cluster_silent_master_is_left_for_its_successor() {
     }
     let (ground, denylist, prefix) = ground(&cluster, SHORT);
     let elders = Elders::new(&cluster, &ground, denylist).await;
-    let victim = cluster.masters()[0];
-    let is_elsewhere = |number: &usize| cluster.node_of_key(&key_of(&prefix, &elders.live[*number].0.key())) != victim;
-    let (elsewhere, on_victim): (Vec<_>, Vec<_>) = (0..ELDERS).partition(is_elsewhere);
-    let (elsewhere, on_victim) = (elsewhere[0], on_victim[0]);
-    let others = Others::start(&elders, elsewhere);
+    let node_of = |number: usize| cluster.node_of_key(&key_of(&prefix, &elders.live[number].0.key()));
+    let (on_victim, victim) = (0, node_of(0));
+    let elsewhere = (1..ELDERS).find(|&number| node_of(number) != victim).unwrap();
+    let others = {
+        let elders = Arc::clone(&elders);
+        Readers::asking(4, move || {
+            let elders = Arc::clone(&elders);
+            async move { truth("a token elsewhere", &elders.ground.accepts(&elders.live[elsewhere].1).await, true) }
+        })
+    };
     cluster.freeze(victim);
     // A handle whose first connection finds the master silent, and one that has been connected before.
     let redis = connect(&cluster.url(), SHORT);
@@ -263,8 +252,7 @@ async fn redis_cluster_silent_master_is_left_for_its_successor() {
     eventually("a ping is answered", || async { redis.ping().await.is_ok() }).await;
     assert_eq!(redis.inspect().await.unwrap().len(), 3);
     // Nobody is left for the slots of the silent one.
-    let successor = cluster.node_of_key(&key_of(&prefix, &elders.live[on_victim].0.key()));
-    cluster.kill(successor);
+    cluster.kill(node_of(on_victim));
     unavailable("ping", redis.ping().await);
     unavailable("inspect", redis.inspect().await);
     others.stop().await;
