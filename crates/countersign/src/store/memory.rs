@@ -1,6 +1,6 @@
 //! Tokens in this process's memory: the reference that every other store is compared with.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,8 +11,8 @@ use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::store::{
-    AccessRecord, Consumed, Fence, JoinedUser, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated,
-    SessionRecord, SweepLimit, Swept, TokenStore, Used,
+    AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess, NewRefresh, Opened,
+    Page, RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -39,6 +39,7 @@ struct Tables {
     /// Which token is the current one of a family.
     families: HashMap<String, String>,
     fences: HashMap<UserKey, (Fence, Timestamp)>,
+    unsettled: HashMap<UserKey, Vec<EndedFence>>,
 }
 
 struct AccessRow {
@@ -46,6 +47,7 @@ struct AccessRow {
     session: Option<SessionId>,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
+    fence: Option<Fence>,
 }
 
 struct RefreshRow {
@@ -58,7 +60,9 @@ struct RefreshRow {
     used_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     session_expires_at: Option<Timestamp>,
+    access_expires_at: Option<Timestamp>,
     client: Client,
+    fence: Option<Fence>,
 }
 
 impl RefreshRow {
@@ -71,10 +75,12 @@ impl RefreshRow {
             created_at: Some(self.created_at),
             expires_at: self.expires_at,
             session_expires_at: self.session_expires_at,
+            access_expires_at: self.access_expires_at,
+            fence: self.fence,
         }
     }
 
-    fn session_record(&self) -> Option<SessionRecord> {
+    fn session_record(&self, token: &str) -> Option<SessionRecord> {
         Some(SessionRecord {
             id: self.session?,
             opened_at: Some(self.opened_at),
@@ -82,6 +88,9 @@ impl RefreshRow {
             used_at: self.used_at,
             expires_at: self.expires_at,
             session_expires_at: self.session_expires_at,
+            access_expires_at: self.access_expires_at,
+            current: Digest::parse(token),
+            consumed: self.consumed.clone(),
             client: self.client.clone(),
         })
     }
@@ -101,8 +110,13 @@ impl MemoryStore {
 
 #[async_trait]
 impl TokenStore for MemoryStore {
-    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure> {
-        self.tables().insert_access(access)
+    async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
+        let mut tables = self.tables();
+        if !tables.stands(&access.user, access.fence, access.created_at) {
+            return Ok(Opened::Fenced);
+        }
+        tables.insert_access(access, access.fence)?;
+        Ok(Opened::Done)
     }
 
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
@@ -125,24 +139,64 @@ impl TokenStore for MemoryStore {
         Ok(self.tables().fences.entry(user.clone()).or_insert((fresh, now)).0)
     }
 
-    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
-        self.tables().fences.insert(user.clone(), (fence, now));
+    async fn end_user(&self, end: &EndUser) -> Result<(), Failure> {
+        self.tables().end_user(end);
         Ok(())
+    }
+
+    async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {
+        Ok(self.tables().unsettled.get(user).cloned().unwrap_or_default())
+    }
+
+    async fn settle(&self, user: &UserKey, fences: &[Fence], _now: Timestamp) -> Result<(), Failure> {
+        let mut tables = self.tables();
+        if let Some(unsettled) = tables.unsettled.get_mut(user) {
+            unsettled.retain(|ended| !fences.contains(&ended.fence));
+            if unsettled.is_empty() {
+                tables.unsettled.remove(user);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a fence ended is gone already; only tokens behind no fence are left.
+    async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
+        let goes = |user: &UserKey, session: Option<SessionId>, fence: Option<Fence>| {
+            let is_kept = session.is_some() && session == clear.kept;
+            clear.unfenced && *user == clear.user && fence.is_none() && !is_kept
+        };
+        let mut tables = self.tables();
+        let removed = tables.remove(
+            |row| goes(&row.user, row.session, row.fence),
+            |row| goes(&row.user, row.session, row.fence),
+        );
+        Ok(Cleared { removed, more: false })
+    }
+
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        let tables = self.tables();
+        let live = tables.refresh.values().filter(|row| {
+            let is_over = is_over(row.expires_at, row.created_at, limit.refresh_created, limit.now);
+            row.user == *user && row.session.is_some() && !is_over
+        });
+        let mut survey = UserSurvey::default();
+        for row in live {
+            survey.sessions = survey.sessions.saturating_add(1);
+            survey.access_expires_at = survey.access_expires_at.max(row.access_expires_at);
+        }
+        Ok(survey)
     }
 
     async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
         let mut tables = self.tables();
-        if let Some(expected) = refresh.fence {
-            match tables.fences.get_mut(&refresh.user) {
-                Some((fence, used_at)) if *fence == expected => *used_at = refresh.created_at.max(*used_at),
-                _ => return Ok(Opened::Fenced),
-            }
+        if !tables.stands(&refresh.user, refresh.fence, refresh.created_at) {
+            return Ok(Opened::Fenced);
         }
         if tables.refresh.contains_key(refresh.digest.as_str()) {
             return Err(taken());
         }
         if let Some(access) = access {
-            tables.insert_access(access)?;
+            tables.insert_access(access, refresh.fence)?;
         }
         let row = RefreshRow {
             family: refresh.family.clone(),
@@ -154,7 +208,9 @@ impl TokenStore for MemoryStore {
             used_at: None,
             expires_at: refresh.expires_at,
             session_expires_at: refresh.session_expires_at,
+            access_expires_at: refresh.access_expires_at,
             client: refresh.client.clone(),
+            fence: refresh.fence,
         };
         tables.insert_refresh(refresh.digest.as_str(), row);
         Ok(Opened::Done)
@@ -172,14 +228,14 @@ impl TokenStore for MemoryStore {
 
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
         let mut tables = self.tables();
-        if !tables.refresh.contains_key(rotate.presented.as_str()) {
+        let Some(fence) = tables.refresh.get(rotate.presented.as_str()).map(|row| row.fence) else {
             return Ok(Rotated::Gone);
-        }
+        };
         if tables.refresh.contains_key(rotate.successor.as_str()) {
             return Err(taken());
         }
         if let Some(access) = &rotate.access {
-            tables.insert_access(access)?;
+            tables.insert_access(access, fence)?;
         }
         if let Some(mut row) = tables.remove_refresh(rotate.presented.as_str()) {
             row.family = rotate.family.clone();
@@ -188,6 +244,7 @@ impl TokenStore for MemoryStore {
             row.created_at = rotate.created_at;
             row.expires_at = rotate.expires_at;
             row.session_expires_at = row.session_expires_at.or(rotate.session_expires_at);
+            row.access_expires_at = row.access_expires_at.max(rotate.access_expires_at);
             tables.insert_refresh(rotate.successor.as_str(), row);
         }
         Ok(Rotated::Done)
@@ -200,10 +257,6 @@ impl TokenStore for MemoryStore {
         Ok(found && tables.remove_refresh(token.as_str()).is_some())
     }
 
-    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
-        Ok(self.tables().remove(|_| false, |row| row.session.is_none() && row.user == *user))
-    }
-
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         let ends = |at: Option<SessionId>, user: &UserKey| at == Some(session) && user == owner;
         Ok(self.tables().remove(|row| ends(row.session, &row.user), |row| ends(row.session, &row.user)) > 0)
@@ -211,17 +264,26 @@ impl TokenStore for MemoryStore {
 
     async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
         let tables = self.tables();
-        let found = tables.refresh.values().find(|row| row.session == Some(session) && row.user == *owner);
-        Ok(found.and_then(RefreshRow::session_record))
+        let found = tables.refresh.iter().find(|(_, row)| row.session == Some(session) && row.user == *owner);
+        Ok(found.and_then(|(token, row)| row.session_record(token)))
     }
 
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
+    async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+        let after = page.after.as_ref().map(|after| after.as_str().parse::<SessionId>());
+        let after = match after {
+            // No cursor of this store names anything but a session.
+            Some(Err(_)) => return Ok(SessionPage::default()),
+            Some(Ok(after)) => Some(after),
+            None => None,
+        };
         let tables = self.tables();
-        let of_user = tables.refresh.values().filter(|row| row.user == *user).filter_map(RefreshRow::session_record);
-        let mut sessions: Vec<_> = of_user.filter(|found| page.after.is_none_or(|after| found.id > after)).collect();
+        let of_user = tables.refresh.iter().filter(|(_, row)| row.user == *user);
+        let mut sessions: Vec<_> = of_user
+            .filter_map(|(token, row)| row.session_record(token))
+            .filter(|found| after.is_none_or(|after| found.id > after))
+            .collect();
         sessions.sort_unstable_by_key(|found| found.id);
-        sessions.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Ok(sessions)
+        Ok(SessionPage::of_ordered(sessions, page.limit))
     }
 
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
@@ -235,24 +297,21 @@ impl TokenStore for MemoryStore {
         Ok(())
     }
 
-    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
-        Ok(self.tables().remove(|row| row.user == *user, |row| row.user == *user))
-    }
-
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
-        let is_over = |expires_at: Option<Timestamp>, created_at, cutoff| match expires_at {
-            Some(end) => end <= limit.now,
-            None => created_at <= cutoff,
-        };
+        let is_over = |expires_at, created_at, cutoff| is_over(expires_at, created_at, cutoff, limit.now);
         let mut tables = self.tables();
         let (access, more_access) =
-            sweep(&mut tables.access, limit.rows, |row| is_over(row.expires_at, row.created_at, limit.access_created));
-        let (refresh, more_refresh) = sweep(&mut tables.refresh, limit.rows, |row| {
+            sweep(&mut tables.access, limit.rows, |_, row| is_over(row.expires_at, row.created_at, limit.access_created));
+        let (refresh, more_refresh) = sweep(&mut tables.refresh, limit.rows, |_, row| {
             is_over(row.expires_at, row.created_at, limit.refresh_created)
         });
         tables.forget_families();
-        let (fences, more_fences) =
-            sweep(&mut tables.fences, limit.rows, |(_, used_at): &(Fence, Timestamp)| *used_at <= limit.fence_used);
+        let Tables { access: tokens, refresh: sessions, fences, .. } = &mut *tables;
+        let holders: HashSet<&UserKey> =
+            tokens.values().map(|row| &row.user).chain(sessions.values().map(|row| &row.user)).collect();
+        let (fences, more_fences) = sweep(fences, limit.rows, |user, (_, used_at): &(Fence, Timestamp)| {
+            *used_at <= limit.fence_used && !holders.contains(user)
+        });
         Ok(Swept { access, refresh, fences, more: more_access || more_refresh || more_fences })
     }
 
@@ -270,7 +329,39 @@ impl TokenStore for MemoryStore {
 }
 
 impl Tables {
-    fn insert_access(&mut self, access: &NewAccess) -> Result<(), Failure> {
+    /// Whether the user's fence is the one that is asked for, which is then in use.
+    fn stands(&mut self, user: &UserKey, expected: Option<Fence>, now: Timestamp) -> bool {
+        let Some(expected) = expected else { return true };
+        match self.fences.get_mut(user) {
+            Some((fence, used_at)) if *fence == expected => {
+                *used_at = now.max(*used_at);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn end_user(&mut self, end: &EndUser) {
+        let Some((ended, _)) = self.fences.insert(end.user.clone(), (end.fence, end.now)) else { return };
+        let stays = |user: &UserKey, session: Option<SessionId>, fence: Option<Fence>| {
+            *user == end.user && session.is_some() && session == end.kept && fence.is_none_or(|fence| fence == ended)
+        };
+        for row in self.access.values_mut().filter(|row| stays(&row.user, row.session, row.fence)) {
+            row.fence = Some(end.fence);
+        }
+        for row in self.refresh.values_mut().filter(|row| stays(&row.user, row.session, row.fence)) {
+            row.fence = Some(end.fence);
+        }
+        self.remove(
+            |row| row.user == end.user && row.fence == Some(ended),
+            |row| row.user == end.user && row.fence == Some(ended),
+        );
+        if !end.settled {
+            self.unsettled.entry(end.user.clone()).or_default().push(EndedFence { fence: ended, kept: end.kept });
+        }
+    }
+
+    fn insert_access(&mut self, access: &NewAccess, fence: Option<Fence>) -> Result<(), Failure> {
         if self.access.contains_key(access.digest.as_str()) {
             return Err(taken());
         }
@@ -279,6 +370,7 @@ impl Tables {
             session: access.session,
             created_at: access.created_at,
             expires_at: access.expires_at,
+            fence,
         };
         self.access.insert(access.digest.as_str().to_owned(), row);
         Ok(())
@@ -308,9 +400,17 @@ impl Tables {
     }
 }
 
-fn sweep<K: Clone + Eq + Hash, T>(rows: &mut HashMap<K, T>, limit: u32, is_over: impl Fn(&T) -> bool) -> (u64, bool) {
+fn is_over(end: Option<Timestamp>, created_at: Timestamp, cutoff: Timestamp, now: Timestamp) -> bool {
+    end.map_or(created_at <= cutoff, |end| end <= now)
+}
+
+fn sweep<K: Clone + Eq + Hash, T>(
+    rows: &mut HashMap<K, T>,
+    limit: u32,
+    is_over: impl Fn(&K, &T) -> bool,
+) -> (u64, bool) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let over: Vec<_> = rows.iter().filter(|(_, row)| is_over(row)).map(|(token, _)| token.clone()).collect();
+    let over: Vec<_> = rows.iter().filter(|(key, row)| is_over(key, row)).map(|(token, _)| token.clone()).collect();
     for token in over.iter().take(limit) {
         rows.remove(token);
     }

@@ -4,6 +4,7 @@
 //! What a token is worth (lifetimes, account state, which reuse is theft) is the strategy's business.
 
 mod consumed;
+mod cursor;
 mod fence;
 mod memory;
 mod pace;
@@ -17,12 +18,13 @@ use async_trait::async_trait;
 
 pub use crate::value::{Row, Value, ValueError};
 pub use consumed::{Consumed, ConsumedToken, Salt};
+pub use cursor::{NotACursor, SessionCursor};
 pub use fence::Fence;
 pub use memory::MemoryStore;
 pub use pace::SweepPace;
 pub use record::{
-    AccessRecord, JoinedUser, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionRecord,
-    SweepLimit, Swept, Used,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, JoinedUser, NewAccess, NewRefresh, Opened, Page,
+    RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, Used, UserSurvey,
 };
 
 #[cfg(feature = "redis")]
@@ -43,8 +45,11 @@ use crate::user::UserKey;
 ///   "nothing happened" or "unknown", and every method may be called again after one.
 /// - **Absent is a value.** `None`, `false` and `0` are answers; an error means the store could not be asked (P6).
 /// - **Reads never write** (P8), and never judge: an expired row is returned as it is.
-/// - **What has ended stays ended.** A rotation changes a record and never makes one, and a refresh token that asks for a
+/// - **What has ended stays ended.** A rotation changes a record and never makes one, and a token that asks for a
 ///   [`Fence`] is recorded only behind that one; both are decided in the step that writes (P4).
+/// - **Everything of a user ends by one mark.** [`end_user`](TokenStore::end_user) takes as long for 100,000 sessions as
+///   for one: from then on nothing is found that was recorded behind the fence that it replaced.
+///   [`clear`](TokenStore::clear) and [`sweep`](TokenStore::sweep) remove what it left, a batch at a time.
 /// - **No own clock.** Every time is an argument (P10).
 ///
 /// - **One refresh token per session.** A session is opened by the refresh token that names it first, and ends as a whole.
@@ -52,8 +57,8 @@ use crate::user::UserKey;
 /// The suite in [`testing`](crate::testing) checks these clauses against any implementation.
 #[async_trait]
 pub trait TokenStore: Send + Sync {
-    /// Records an access token.
-    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure>;
+    /// Records an access token, if the user's fence is the one it asks for. Returns whether it did.
+    async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure>;
 
     /// The access token's record, live or expired.
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure>;
@@ -64,8 +69,25 @@ pub trait TokenStore: Send + Sync {
     /// The user's fence: the one that stands, or `fresh`, which stands from then on.
     async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure>;
 
-    /// Puts another fence in the place of the user's, so that no login that read the one before is recorded.
-    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure>;
+    /// Ends every session and token of a user that was recorded behind the user's fence, whichever that is, and puts
+    /// another fence in its place: one atomic step, of the same cost for any number of them. A session that is kept is
+    /// recorded behind the new fence from then on, with its tokens.
+    ///
+    /// The fence that was replaced is [unsettled](Self::unsettled) from then on, unless the caller says otherwise.
+    async fn end_user(&self, end: &EndUser) -> Result<(), Failure>;
+
+    /// Returns the user's fences that [`end_user`](Self::end_user) replaced and nobody has settled.
+    async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure>;
+
+    /// Notes that the signed tokens of these fences are denied.
+    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure>;
+
+    /// Removes some of what [`end_user`](Self::end_user) ended, and returns how much and whether there is more.
+    async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure>;
+
+    /// Returns how many sessions of a user can be refreshed at `now`, where one that states no end ages by
+    /// `refresh_created`, and when the latest of their signed access tokens ends.
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure>;
 
     /// Records a refresh token and, in the same atomic step, the access token issued with it: if the user's fence is the
     /// one it asks for.
@@ -85,9 +107,6 @@ pub trait TokenStore: Send + Sync {
     /// it is that user's.
     async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure>;
 
-    /// Removes every refresh token of a user that belongs to no session, those included that had ended; how many there were.
-    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure>;
-
     /// Ends a session of `owner`, so that none of its tokens is found any more. `false` when that user has no such
     /// session.
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure>;
@@ -95,18 +114,17 @@ pub trait TokenStore: Send + Sync {
     /// A session of `owner` that has a refresh token, live or expired.
     async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure>;
 
-    /// The sessions of a user that have a refresh token, in the order of their ids, from after `page.after` on.
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure>;
+    /// Returns a part of the list of a user's sessions that have a refresh token. Its cost is that of the part,
+    /// whatever the length of the list. Whoever follows [`next`](SessionPage::next) to the end has seen every session
+    /// that was there all the time; one that the store moves meanwhile may come twice.
+    async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure>;
 
     /// Notes when sessions were seen in use: those that are still there, and never an earlier moment than is noted.
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure>;
 
-    /// Removes every token of a user; how many there were, those included that had ended and were still kept. The fence
-    /// stays.
-    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure>;
-
-    /// Removes expired tokens, at most `limit.rows` of each kind, and says whether more are left. A store whose records
-    /// leave by themselves once they have ended has nothing to do here.
+    /// Removes tokens that have expired or whose fence was replaced, at most `limit.rows` of each kind, and says whether
+    /// more are left. A user's fence stays as long as a token that was recorded behind it. A store whose records leave by
+    /// themselves once they have ended has nothing to do here.
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure>;
 
     /// What the text of a token of `user`, in `session` or outside of sessions, must carry for this store to find it;

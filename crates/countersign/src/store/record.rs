@@ -6,7 +6,7 @@ use crate::answer::SessionId;
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::policy::Lifetimes;
-use crate::store::{Consumed, Fence, Row};
+use crate::store::{Consumed, Fence, Row, SessionCursor};
 use crate::token::{Digest, StoredToken};
 use crate::user::UserKey;
 
@@ -23,6 +23,9 @@ pub struct NewAccess {
     pub created_at: Timestamp,
     /// When it ends; `None` leaves it to age by `created_at`, as the original's rows do.
     pub expires_at: Option<Timestamp>,
+    /// The user's fence that the token is recorded behind; `None` asks for none. A token that a [`Rotate`] or a
+    /// [`NewRefresh`] brings along is recorded behind the fence of its session, whatever this says.
+    pub fence: Option<Fence>,
 }
 
 /// A refresh token to be recorded.
@@ -40,8 +43,10 @@ pub struct NewRefresh {
     pub created_at: Timestamp,
     /// When it ends if it isn't used; `None` leaves it to age by `created_at`.
     pub expires_at: Option<Timestamp>,
-    /// When the session ends whatever happens.
+    /// Absolute expiry of the session. Refreshing never extends it.
     pub session_expires_at: Option<Timestamp>,
+    /// When the latest access token of the session ends that isn't in the store, because it is signed.
+    pub access_expires_at: Option<Timestamp>,
     /// What the login came from.
     pub client: Client,
     /// The user's fence as it was when the login began: the token is recorded only if it still is. `None` asks for no
@@ -49,7 +54,7 @@ pub struct NewRefresh {
     pub fence: Option<Fence>,
 }
 
-/// What came of recording a refresh token.
+/// What came of recording a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Opened {
@@ -100,8 +105,12 @@ pub struct RefreshRecord {
     pub created_at: Option<Timestamp>,
     /// When it ends if it isn't used; `None` when it ages by `created_at`.
     pub expires_at: Option<Timestamp>,
-    /// When the session ends whatever happens.
+    /// Absolute expiry of the session. Refreshing never extends it.
     pub session_expires_at: Option<Timestamp>,
+    /// When the latest signed access token of the session ends, as far as that was recorded.
+    pub access_expires_at: Option<Timestamp>,
+    /// The user's fence that the session was recorded behind; `None` when it was recorded behind none.
+    pub fence: Option<Fence>,
 }
 
 /// An exchange of a refresh token for its successor.
@@ -124,6 +133,8 @@ pub struct Rotate {
     /// When the session ends whatever happens, for a presented token whose record doesn't say: an end that is recorded
     /// already never moves.
     pub session_expires_at: Option<Timestamp>,
+    /// When the signed access token ends that is issued with the successor. What is recorded never moves back.
+    pub access_expires_at: Option<Timestamp>,
     /// The access token that is issued with the successor.
     pub access: Option<NewAccess>,
 }
@@ -194,8 +205,14 @@ pub struct SessionRecord {
     pub used_at: Option<Timestamp>,
     /// When it ends if it isn't refreshed; `None` when it ages by `refreshed_at`.
     pub expires_at: Option<Timestamp>,
-    /// When it ends whatever happens.
+    /// Its absolute expiry. Refreshing never extends it.
     pub session_expires_at: Option<Timestamp>,
+    /// When its latest signed access token ends, as far as that was recorded.
+    pub access_expires_at: Option<Timestamp>,
+    /// The digest of its current refresh token; `None` when that is stored as anything else.
+    pub current: Option<Digest>,
+    /// The refresh tokens that were exchanged last.
+    pub consumed: Consumed,
     /// What its login came from.
     pub client: Client,
 }
@@ -211,11 +228,88 @@ pub struct Used {
     pub at: Timestamp,
 }
 
-/// A piece of a list of sessions, ordered by id.
-#[derive(Clone, Copy, Debug)]
+/// Which part of a list of sessions is asked for.
+#[derive(Clone, Debug)]
 pub struct Page {
-    /// Starts after this id; `None` starts at the first.
-    pub after: Option<SessionId>,
-    /// The most to return.
+    /// Where the part before ended; `None` starts at the beginning.
+    pub after: Option<SessionCursor>,
+    /// The most sessions to return.
     pub limit: u32,
+}
+
+/// A part of a list of sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionPage {
+    /// The sessions: at most as many as were asked for. There may be fewer, or none, although more follow.
+    pub sessions: Vec<SessionRecord>,
+    /// Where the next part begins; `None` at the end of the list.
+    pub next: Option<SessionCursor>,
+}
+
+impl SessionPage {
+    /// The first `limit` of these sessions, which are in the order of their ids and end with the list, or go on beyond
+    /// the limit.
+    pub(crate) fn of_ordered(mut sessions: Vec<SessionRecord>, limit: u32) -> Self {
+        let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
+        let more = sessions.len() > limit;
+        sessions.truncate(limit);
+        let last = sessions.last().filter(|_| more);
+        let next = last.and_then(|last| last.id.to_string().parse().ok());
+        Self { sessions, next }
+    }
+}
+
+/// The end of everything that a user has.
+#[derive(Clone, Debug)]
+pub struct EndUser {
+    /// Whose sessions and tokens end.
+    pub user: UserKey,
+    /// The fence that takes the place of the user's, whichever that is.
+    pub fence: Fence,
+    /// The session that goes on, recorded behind the new fence; `None` ends them all.
+    pub kept: Option<SessionId>,
+    /// Whether nothing is left to be done for the fence that is replaced: no signed token carries it.
+    pub settled: bool,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// A fence that was replaced, and whose signed tokens may not be denied yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedFence {
+    /// The fence.
+    pub fence: Fence,
+    /// The session that went on.
+    pub kept: Option<SessionId>,
+}
+
+/// Which rows of a user a [`clear`](crate::store::TokenStore::clear) removes.
+#[derive(Clone, Debug)]
+pub struct ClearUser {
+    /// Whose.
+    pub user: UserKey,
+    /// Also removes tokens that were recorded behind no fence, but those of `kept`: an [`EndUser`] doesn't reach them.
+    pub unfenced: bool,
+    /// The session whose tokens stay.
+    pub kept: Option<SessionId>,
+    /// The most rows of each kind to remove.
+    pub rows: u32,
+}
+
+/// What a [`clear`](crate::store::TokenStore::clear) removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// Tokens removed.
+    pub removed: u64,
+    /// Whether there is more to remove.
+    pub more: bool,
+}
+
+/// What a store knows of all that a user has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UserSurvey {
+    /// The sessions that can be refreshed.
+    pub sessions: u64,
+    /// When the latest of their signed access tokens ends, as far as that was recorded.
+    pub access_expires_at: Option<Timestamp>,
 }

@@ -8,15 +8,15 @@ use crate::answer::SessionId;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::store::{
-    AccessRecord, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionRecord,
-    SweepLimit, Swept, TokenStore, Used,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord,
+    Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
 
 #[async_trait]
 impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
-    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure> {
+    async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
         (**self).insert_access(access).await
     }
 
@@ -32,8 +32,24 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).fence(user, fresh, now).await
     }
 
-    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
-        (**self).raise_fence(user, fence, now).await
+    async fn end_user(&self, end: &EndUser) -> Result<(), Failure> {
+        (**self).end_user(end).await
+    }
+
+    async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {
+        (**self).unsettled(user).await
+    }
+
+    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+        (**self).settle(user, fences, now).await
+    }
+
+    async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
+        (**self).clear(clear).await
+    }
+
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        (**self).survey(user, limit).await
     }
 
     async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
@@ -56,10 +72,6 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).remove_refresh(token, owner).await
     }
 
-    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
-        (**self).remove_loose(user).await
-    }
-
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         (**self).end_session(session, owner).await
     }
@@ -68,16 +80,12 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).find_session(session, owner).await
     }
 
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
+    async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         (**self).sessions(user, page).await
     }
 
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         (**self).note_use(used).await
-    }
-
-    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
-        (**self).remove_user(user).await
     }
 
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
