@@ -288,9 +288,10 @@ pub struct EndedFence {
 pub struct ClearUser {
     /// Whose.
     pub user: UserKey,
-    /// Also removes tokens that were recorded behind no fence, but those of `kept`: an [`EndUser`] doesn't reach them.
+    /// Removes tokens that were recorded behind no fence, which an [`EndUser`] doesn't reach, and none else; without it,
+    /// what an [`EndUser`] ended.
     pub unfenced: bool,
-    /// The session whose tokens stay.
+    /// The session whose tokens behind no fence stay.
     pub kept: Option<SessionId>,
     /// The most rows of each kind to remove.
     pub rows: u32,
@@ -301,7 +302,7 @@ pub struct ClearUser {
 pub struct Cleared {
     /// Tokens removed.
     pub removed: u64,
-    /// Whether there is more to remove.
+    /// Whether there may be more to remove.
     pub more: bool,
 }
 

@@ -76,6 +76,13 @@ const BUNDLED: MigrationSet = MigrationSet {
             postgres: include_str!("../../../migrations/postgres/0002_sessions.sql"),
             mysql: include_str!("../../../migrations/mysql/0002_sessions.sql"),
         },
+        Migration {
+            version: 3,
+            name: "endings",
+            sqlite: include_str!("../../../migrations/sqlite/0003_endings.sql"),
+            postgres: include_str!("../../../migrations/postgres/0003_endings.sql"),
+            mysql: include_str!("../../../migrations/mysql/0003_endings.sql"),
+        },
     ],
 };
 
@@ -109,8 +116,8 @@ pub struct Applied {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
 /// let migrator = Migrator::new(&database, UserKeyKind::Uuid).add(NOTES);
-/// assert_eq!(migrator.pending().await?.len(), 3);
-/// assert_eq!(migrator.run().await?.len(), 3);
+/// assert_eq!(migrator.pending().await?.len(), 4);
+/// assert_eq!(migrator.run().await?.len(), 4);
 /// assert_eq!(migrator.run().await?.len(), 0);
 /// # Ok(())
 /// # }

@@ -39,6 +39,8 @@ pub struct TokenTable {
     pub(super) user_agent: Cow<'static, str>,
     pub(super) ip: Cow<'static, str>,
     pub(super) label: Cow<'static, str>,
+    pub(super) fence: Cow<'static, str>,
+    pub(super) access_expires_at: Cow<'static, str>,
 }
 
 macro_rules! columns {
@@ -70,6 +72,8 @@ impl TokenTable {
             user_agent: "user_agent".into(),
             ip: "ip".into(),
             label: "label".into(),
+            fence: "fence".into(),
+            access_expires_at: "access_expires_at".into(),
         }
     }
 
@@ -102,7 +106,11 @@ impl TokenTable {
         /// The column of the client's address: a text of up to 45 characters, may be null. Refresh tokens only.
         ip,
         /// The column of the client's label: a text of up to 64 bytes, may be null. Refresh tokens only.
-        label
+        label,
+        /// The column of the fence that the token was recorded behind: a text of 32 characters, may be null.
+        fence,
+        /// The column of the end of the session's latest signed access token: as `expires_at`. Refresh tokens only.
+        access_expires_at
     }
 
     /// The columns in their fixed order, each under the name it is known by here.
@@ -116,6 +124,7 @@ impl TokenTable {
             ("user_agent", &*self.user_agent),
             ("ip", &*self.ip),
             ("label", &*self.label),
+            ("access_expires_at", &*self.access_expires_at),
         ];
         let shared = [
             ("token", &*self.token),
@@ -123,6 +132,7 @@ impl TokenTable {
             ("user_id", &*self.user_id),
             ("session_id", &*self.session_id),
             ("expires_at", &*self.expires_at),
+            ("fence", &*self.fence),
         ];
         shared.into_iter().chain(of_sessions.into_iter().filter(move |_| kind == Kind::Refresh))
     }
@@ -160,12 +170,16 @@ pub struct DatabaseTokenModels {
     pub(super) access: TokenTable,
     pub(super) refresh: TokenTable,
     pub(super) fences: Cow<'static, str>,
+    pub(super) ended: Cow<'static, str>,
     pub(super) user_id: UserKeyKind,
     pub(super) users: Option<UserTable>,
 }
 
 /// The table of fences, unless told.
 const FENCES: &str = "session_fence";
+
+/// The default table of fences that were replaced.
+const ENDED: &str = "ended_fence";
 
 impl DatabaseTokenModels {
     /// The bundled tables `access_token` and `refresh_token`, which the bundled migrations make (the strategies page:
@@ -175,6 +189,7 @@ impl DatabaseTokenModels {
             access: TokenTable::new("access_token"),
             refresh: TokenTable::new("refresh_token"),
             fences: FENCES.into(),
+            ended: ENDED.into(),
             user_id,
             users: None,
         }
@@ -198,7 +213,7 @@ impl DatabaseTokenModels {
             let problem = "is the table of access tokens as well";
             return Err(ConfigError::new(Kind::Refresh.setting(), problem, "give each kind a table of its own"));
         }
-        Ok(Self { access, refresh, fences: FENCES.into(), user_id, users: None })
+        Ok(Self { access, refresh, fences: FENCES.into(), ended: ENDED.into(), user_id, users: None })
     }
 
     /// Keeps users' fences in the table of that name, with the columns `user_id` (the key), `fence` (a text of 32
@@ -212,6 +227,21 @@ impl DatabaseTokenModels {
             return Err(ConfigError::new("fence_table", "has no usable name", NAMES));
         }
         self.fences = table;
+        Ok(self)
+    }
+
+    /// Keeps the fences that were replaced in the table of that name, with the columns `fence` (the key, a text of 32
+    /// characters), `user_id`, `kept_session_id` (as `session_id`), `ended_at` and `settled_at` (as `expires_at`).
+    /// Defaults to `ended_fence`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names `ended_fence_table` when the name isn't 1 to 63 letters, digits and underscores.
+    pub fn with_ended_fences(mut self, table: impl Into<Cow<'static, str>>) -> Result<Self, ConfigError> {
+        let table = table.into();
+        if !is_name(&table) {
+            return Err(ConfigError::new("ended_fence_table", "has no usable name", NAMES));
+        }
+        self.ended = table;
         Ok(self)
     }
 
@@ -240,6 +270,11 @@ impl DatabaseTokenModels {
             (Kind::Access.setting(), &self.access.table, access),
             (Kind::Refresh.setting(), &self.refresh.table, refresh),
             ("fence_table", &self.fences, vec!["user_id", "fence", "used_at"]),
+            (
+                "ended_fence_table",
+                &self.ended,
+                vec!["fence", "user_id", "kept_session_id", "ended_at", "settled_at"],
+            ),
         ];
         if let Some(users) = &self.users {
             let columns = std::iter::once(&users.id).chain(&users.columns).map(|column| &**column).collect();

@@ -3,7 +3,12 @@
 //! On PostgreSQL each operation is one statement, so that it needs no transaction and can travel over a shared
 //! connection. SQLite and MySQL run their steps in one transaction, where the first is the guard.
 
+mod endings;
+mod names;
+mod sweep;
+
 use crate::store::sql::{DatabaseTokenModels, Dialect, Script, Statement};
+use names::Names;
 
 /// The statements over one pair of tables, in one dialect.
 #[derive(Clone, Debug)]
@@ -23,18 +28,17 @@ pub(super) struct Statements {
     pub(super) fence: Statement,
     /// 1 user, 2 fence, 3 now.
     pub(super) found_fence: Script,
-    /// 1 user, 2 fence, 3 now.
-    pub(super) raise_fence: Script,
-    /// 1 token, 2 created, 3 user, 4 session, 5 end.
-    pub(super) insert_access: Script,
+    /// 1 token, 2 created, 3 user, 4 session, 5 end, 6 fence, 7 now.
+    pub(super) insert_access: Opening,
     /// 1 token, 2 created, 3 user, 4 session, 5 end, 6 session end, 7 family, 8 opened, 9 user agent, 10 ip, 11 label,
-    /// 12 fence.
+    /// 12 end of the signed access token, 13 fence.
     pub(super) insert_refresh: Opening,
-    /// As `insert_refresh`, then 13 to 17 as `insert_access`.
+    /// As `insert_refresh`, then 14 to 18 as the first of `insert_access`.
     pub(super) insert_both: Opening,
-    /// 1 presented, 2 successor, 3 created, 4 end, 5 session, 6 session end, 7 family, 8 consumed.
+    /// 1 presented, 2 successor, 3 created, 4 end, 5 session, 6 session end, 7 family, 8 consumed, 9 end of the signed
+    /// access token.
     pub(super) rotate: Script,
-    /// As `rotate`, then 9 to 13 as `insert_access`.
+    /// As `rotate`, then 10 to 14 as the first of `insert_access`.
     pub(super) rotate_both: Script,
     /// 1 token.
     pub(super) remove_access: Script,
@@ -44,18 +48,16 @@ pub(super) struct Statements {
     pub(super) remove_refresh: Script,
     /// 1 token, 2 user.
     pub(super) remove_own_refresh: Script,
-    /// 1 user.
-    pub(super) remove_loose: Script,
     /// 1 session, 2 user.
     pub(super) end_session: Removal,
-    /// 1 user.
-    pub(super) remove_user: Removal,
-    /// What follows on a change of an account: 1 user, 2 fence, 3 now, 4 the session that is kept.
-    pub(super) after_change: [String; 3],
+    /// The end of all that a user has.
+    pub(super) endings: endings::Endings,
     /// For each of [`NOTED`] sessions: its id, then the moment.
     pub(super) note_use: Script,
     /// 1 now, 2 cutoff of access tokens, 3 cutoff of refresh tokens, 4 rows, 5 cutoff of fences.
     pub(super) sweep: Script,
+    /// 1 now, 2 cutoff of fences, 3 rows.
+    pub(super) held_fences: Script,
 }
 
 /// How many sessions one statement notes the use of.
@@ -79,77 +81,63 @@ pub(super) struct Removal {
 }
 
 const FIND_ACCESS: &str = "SELECT t.{a.token}, t.{a.user_id}, t.{a.session_id}, t.{a.created_at}, t.{a.expires_at}{u.columns} \
-     FROM {access} t{u.join} WHERE t.{a.token} = ?1";
+     FROM {access} t{u.join} WHERE t.{a.token} = ?1 \
+     AND NOT EXISTS (SELECT 1 FROM {ended} e WHERE e.fence = t.{a.fence})";
 const FIND_REFRESH: &str = "SELECT {r.token}, {r.user_id}, {r.session_id}, {r.created_at}, {r.expires_at}, \
-     {r.session_expires_at}, {r.consumed} FROM {refresh} WHERE {r.token} = ?1";
+     {r.session_expires_at}, {r.consumed}, {r.access_expires_at}, {r.fence} FROM {refresh} WHERE {r.token} = ?1 AND {stands}";
 const FIND_FAMILY: &str = "SELECT {r.token}, {r.user_id}, {r.session_id}, {r.created_at}, {r.expires_at}, \
-     {r.session_expires_at}, {r.consumed} FROM {refresh} WHERE {r.family} = ?1";
+     {r.session_expires_at}, {r.consumed}, {r.access_expires_at}, {r.fence} FROM {refresh} WHERE {r.family} = ?1 AND {stands}";
 const SESSION: &str = "SELECT {r.session_id}, {r.opened_at}, {r.created_at}, {r.last_used_at}, {r.expires_at}, \
-     {r.session_expires_at}, {r.user_agent}, {r.ip}, {r.label} FROM {refresh} WHERE ";
-const ONE_SESSION: &str = "{r.session_id} = ?1 AND {r.user_id} = ?2";
-const SESSIONS: &str = "{r.user_id} = ?1 AND {r.session_id} > ?2 ORDER BY {r.session_id} LIMIT ?3";
+     {r.session_expires_at}, {r.user_agent}, {r.ip}, {r.label}, {r.access_expires_at}, {r.token}, {r.consumed} \
+     FROM {refresh} WHERE ";
+const ONE_SESSION: &str = "{r.session_id} = ?1 AND {r.user_id} = ?2 AND {stands}";
+const SESSIONS: &str = "{r.user_id} = ?1 AND {r.session_id} > ?2 AND {stands} ORDER BY {r.session_id} LIMIT ?3";
+/// Nobody has replaced the fence that the refresh token was recorded behind.
+const STANDS: &str = "NOT EXISTS (SELECT 1 FROM {ended} e WHERE e.fence = {refresh}.{r.fence})";
 
 const FENCE: &str = "SELECT fence FROM {fences} WHERE user_id = ?1";
 /// Locks the user's fence until what it guards is recorded.
-const GUARD: &str = "UPDATE {fences} SET used_at = ?8 WHERE user_id = ?3 AND fence = ?12";
+const GUARD: &str = "UPDATE {fences} SET used_at = ?8 WHERE user_id = ?3 AND fence = ?13";
+/// The same for an access token alone.
+const GUARD_ACCESS: &str = "UPDATE {fences} SET used_at = ?7 WHERE user_id = ?3 AND fence = ?6";
 
 const INSERT_ACCESS: &str = "INSERT INTO {access} ({a.token}, {a.created_at}, {a.user_id}, {a.session_id}, \
-     {a.expires_at}) VALUES (?1, ?2, ?3, ?4, ?5)";
+     {a.expires_at}, {a.fence}) ";
+const ACCESS: &str = "?1, ?2, ?3, ?4, ?5, ?6";
 const INSERT_REFRESH: &str = "INSERT INTO {refresh} ({r.token}, {r.created_at}, {r.user_id}, {r.session_id}, \
-     {r.expires_at}, {r.session_expires_at}, {r.family}, {r.opened_at}, {r.user_agent}, {r.ip}, {r.label}) ";
-const OPENING: &str = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11";
+     {r.expires_at}, {r.session_expires_at}, {r.family}, {r.opened_at}, {r.user_agent}, {r.ip}, {r.label}, \
+     {r.access_expires_at}, {r.fence}) ";
+const OPENING: &str = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13";
 
 /// In place: a session keeps its row, and of the callers that come at once one finds the presented token in it.
 const ROTATE: &str = "UPDATE {refresh} SET {r.token} = ?2, {r.created_at} = ?3, {r.expires_at} = ?4, \
      {r.session_id} = COALESCE({r.session_id}, ?5), {r.session_expires_at} = COALESCE({r.session_expires_at}, ?6), \
-     {r.family} = ?7, {r.consumed} = ?8 WHERE {r.token} = ?1";
+     {r.family} = ?7, {r.consumed} = ?8, {r.access_expires_at} = {later} WHERE {r.token} = ?1 AND {stands}";
 
 const REMOVE_ACCESS: &str = "DELETE FROM {access} WHERE {a.token} = ?1";
 const REMOVE_OWN_ACCESS: &str = "DELETE FROM {access} WHERE {a.token} = ?1 AND {a.user_id} = ?2";
 const REMOVE_REFRESH: &str = "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL";
 const REMOVE_OWN_REFRESH: &str =
     "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL AND {r.user_id} = ?2";
-const REMOVE_LOOSE: &str = "DELETE FROM {refresh} WHERE {r.user_id} = ?1 AND {r.session_id} IS NULL";
 
 /// A guard that always lets the rest run.
 const ALWAYS: &str = "SELECT 1";
 
-/// SQLite's columns hold anything. What no reader takes for a time is expired: texts in the place of `expires_at`, and
-/// texts that begin with no year. Each part is a piece of an index.
-const SWEEP_ACCESS: [&str; 3] = [
-    "DELETE FROM {access} WHERE {a.token} IN (SELECT {a.token} FROM {access} WHERE {a.expires_at} <= ?1 \
-     UNION ALL SELECT {a.token} FROM {access} WHERE {a.expires_at} > 9223372036854775807 \
-     UNION ALL SELECT {a.token} FROM {access} WHERE {a.expires_at} IS NULL AND {a.created_at} <= ?2 \
-     AND CASE WHEN typeof({a.created_at}) = 'integer' THEN {a.created_at} < unixepoch(?2) * 1000000 \
-     WHEN substr({a.created_at}, 11) NOT LIKE '%-%' THEN TRUE \
-     ELSE COALESCE(unixepoch({a.created_at}) < unixepoch(?2), {a.created_at} < datetime(?2, '-1 day')) END \
-     UNION ALL SELECT {a.token} FROM {access} WHERE {a.expires_at} IS NULL \
-     AND {a.created_at} > datetime(?1 / 1000000, 'unixepoch', '+1 day') \
-     AND {a.created_at} NOT GLOB '[0-9][0-9][0-9][0-9]*' LIMIT ?4)",
-    // Of two that sweep at once, each takes rows of its own: one that waited for the other's would find them gone, and say
-    // that nothing is left.
-    "DELETE FROM {access} WHERE {a.token} IN (SELECT {a.token} FROM (SELECT {a.token} FROM {access} \
-     WHERE {a.expires_at} <= ?1 LIMIT ?4 FOR UPDATE SKIP LOCKED) ended \
-     UNION ALL SELECT {a.token} FROM (SELECT {a.token} FROM {access} \
-     WHERE {a.expires_at} IS NULL AND {a.created_at} <= ?2 LIMIT ?4 FOR UPDATE SKIP LOCKED) aged LIMIT ?4)",
-    // A limit on the whole alone would be applied to a copy of everything that has expired.
-    "DELETE t FROM {access} t JOIN ((SELECT {a.token} FROM {access} WHERE {a.expires_at} <= ?1 LIMIT ?4) \
-     UNION ALL (SELECT {a.token} FROM {access} WHERE {a.expires_at} IS NULL AND {a.created_at} <= ?2 LIMIT ?4) LIMIT ?4) \
-     ended ON ended.{a.token} = t.{a.token}",
-];
-
 impl Statements {
     pub(super) fn new(dialect: Dialect, models: &DatabaseTokenModels) -> Self {
         let names = Names::new(dialect, models);
-        let read = |template: &str| Statement::new(dialect, &names.fill(template));
-        let one = |template: &str| Script::new(dialect, &[&names.fill(template)]);
+        let fill = |template: &str| names.fill(&template.replace("{stands}", STANDS));
+        let read = |template: &str| Statement::new(dialect, &fill(template));
+        let one = |template: &str| Script::new(dialect, &[&fill(template)]);
         let chain = |steps: &[String]| {
-            let steps: Vec<_> = chain(dialect, steps).iter().map(|step| names.fill(step)).collect();
+            let steps: Vec<_> = chain(dialect, steps).iter().map(|step| fill(step)).collect();
             Script::new(dialect, &steps.iter().map(String::as_str).collect::<Vec<_>>())
         };
+        let insert_access = |after| format!("{INSERT_ACCESS}{}", values(dialect, ACCESS, after));
         let insert_refresh = |after| format!("{INSERT_REFRESH}{}", values(dialect, OPENING, after));
-        let insert_second = |first, after| insert_second(dialect, first, after);
-        let removal = |refresh: &str, access: &str| removal(dialect, &names.fill(refresh), &names.fill(access));
+        let insert_second = |first, fence: &str, after| insert_second(dialect, first, fence, after);
+        let removal = |refresh: &str, access: &str| removal(dialect, &fill(refresh), &fill(access));
+        let rotate = ROTATE.replace("{later}", later(dialect));
         Self {
             find_access: read(FIND_ACCESS),
             find_refresh: read(FIND_REFRESH),
@@ -159,40 +147,50 @@ impl Statements {
             ping: read(ALWAYS),
             fence: read(FENCE),
             found_fence: one(&upsert_fence(dialect, None)),
-            raise_fence: one(&upsert_fence(dialect, Some("fence"))),
-            insert_access: one(INSERT_ACCESS),
+            insert_access: Opening {
+                fenced: chain(&[GUARD_ACCESS.to_owned(), insert_access("f")]),
+                free: chain(&[insert_access("")]),
+            },
             insert_refresh: Opening {
                 fenced: chain(&[GUARD.to_owned(), insert_refresh("f")]),
                 free: chain(&[insert_refresh("")]),
             },
             insert_both: Opening {
-                fenced: chain(&[GUARD.to_owned(), insert_refresh("f"), insert_second(13, "r")]),
-                free: chain(&[insert_refresh(""), insert_second(13, "f")]),
+                fenced: chain(&[GUARD.to_owned(), insert_refresh("f"), insert_second(14, "?13", "r")]),
+                free: chain(&[insert_refresh(""), insert_second(14, "?13", "f")]),
             },
-            rotate: one(ROTATE),
-            rotate_both: chain(&[ROTATE.to_owned(), insert_second(9, "f")]),
+            rotate: one(&rotate),
+            rotate_both: chain(&[rotate, insert_second(10, fence_of_successor(dialect), "f")]),
             remove_access: one(REMOVE_ACCESS),
             remove_own_access: one(REMOVE_OWN_ACCESS),
             remove_refresh: one(REMOVE_REFRESH),
             remove_own_refresh: one(REMOVE_OWN_REFRESH),
-            remove_loose: one(REMOVE_LOOSE),
             end_session: removal(
-                "DELETE FROM {refresh} WHERE {r.session_id} = ?1 AND {r.user_id} = ?2",
-                "DELETE FROM {access} WHERE {a.session_id} = ?1 AND {a.user_id} = ?2",
+                "DELETE FROM {refresh} WHERE {r.session_id} = ?1 AND {r.user_id} = ?2 AND {stands}",
+                "DELETE FROM {access} WHERE {a.session_id} = ?1 AND {no_index}{a.user_id} = ?2",
             ),
-            remove_user: removal(
-                "DELETE FROM {refresh} WHERE {r.user_id} = ?1",
-                "DELETE FROM {access} WHERE {a.user_id} = ?1",
-            ),
-            after_change: [
-                upsert_fence(dialect, Some("fence")),
-                "DELETE FROM {refresh} WHERE {r.user_id} = ?1 AND COALESCE({r.session_id}, '') <> ?4".to_owned(),
-                "DELETE FROM {access} WHERE {a.user_id} = ?1 AND COALESCE({a.session_id}, '') <> ?4".to_owned(),
-            ]
-            .map(|template| names.fill(&template)),
+            endings: endings::Endings::new(dialect, &names),
             note_use: one(&note_use(dialect)),
-            sweep: sweep(dialect, &names),
+            sweep: sweep::expired(dialect, &names),
+            held_fences: sweep::held_fences(dialect, &names),
         }
+    }
+}
+
+/// The later of the recorded end of signed access tokens and the new one, either of which may be missing.
+const fn later(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => "GREATEST({r.access_expires_at}, ?9)",
+        Dialect::Mysql => "COALESCE(GREATEST({r.access_expires_at}, ?9), {r.access_expires_at}, ?9)",
+        Dialect::Sqlite => "COALESCE(MAX({r.access_expires_at}, ?9), {r.access_expires_at}, ?9)",
+    }
+}
+
+/// The fence that the session of a successor was recorded behind, as it is when the access token is recorded.
+const fn fence_of_successor(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => "f.fence",
+        Dialect::Sqlite | Dialect::Mysql => "(SELECT {r.fence} FROM {refresh} WHERE {r.token} = ?2)",
     }
 }
 
@@ -200,8 +198,9 @@ impl Statements {
 /// whose parts are called `f` and `r`, the others say in steps.
 fn chain(dialect: Dialect, steps: &[String]) -> Vec<String> {
     let (Dialect::Postgres, [first @ .., last]) = (dialect, steps) else { return steps.to_vec() };
-    let parts: Vec<_> =
-        ["f", "r"].iter().zip(first).map(|(name, step)| format!("{name} AS ({step} RETURNING 1)")).collect();
+    let returning = |step: &str| if step.starts_with("UPDATE {refresh}") { "{r.fence} AS fence" } else { "1" };
+    let part = |(name, step): (&&str, &String)| format!("{name} AS ({step} RETURNING {})", returning(step));
+    let parts: Vec<_> = ["f", "r"].iter().zip(first).map(part).collect();
     if parts.is_empty() { vec![last.clone()] } else { vec![format!("WITH {} {last}", parts.join(", "))] }
 }
 
@@ -214,21 +213,20 @@ fn values(dialect: Dialect, values: &str, after: &str) -> String {
     }
 }
 
-/// Records an access token beside a refresh token; its parameters count from `first`.
-fn insert_second(dialect: Dialect, first: usize, after: &str) -> String {
-    let places: Vec<_> = (first..first + 5).map(|number| format!("?{number}")).collect();
-    let columns = "{a.token}, {a.created_at}, {a.user_id}, {a.session_id}, {a.expires_at}";
-    format!("INSERT INTO {{access}} ({columns}) {}", values(dialect, &places.join(", "), after))
+/// Records an access token beside a refresh token, behind the same fence; its parameters count from `first`.
+fn insert_second(dialect: Dialect, first: usize, fence: &str, after: &str) -> String {
+    let places = (first..first + 5).map(|number| format!("?{number}")).chain([fence.to_owned()]);
+    let places = places.collect::<Vec<_>>().join(", ");
+    format!("{INSERT_ACCESS}{}", values(dialect, &places, after))
 }
 
-/// Records a fence, or puts it in the place of the one that is there if `replaced` names what is replaced.
-fn upsert_fence(dialect: Dialect, replaced: Option<&str>) -> String {
+/// Records a fence; with `used`, notes the use of the one that is there.
+fn upsert_fence(dialect: Dialect, used: Option<&str>) -> String {
     let insert = "INSERT INTO {fences} (user_id, fence, used_at) VALUES (?1, ?2, ?3)";
-    match (dialect, replaced) {
-        (Dialect::Mysql, None) => format!("{insert} ON DUPLICATE KEY UPDATE used_at = used_at"),
-        (Dialect::Mysql, Some(_)) => format!("{insert} ON DUPLICATE KEY UPDATE fence = ?2, used_at = ?3"),
+    match (dialect, used) {
+        (Dialect::Mysql, used) => format!("{insert} ON DUPLICATE KEY UPDATE used_at = {}", used.unwrap_or("used_at")),
         (_, None) => format!("{insert} ON CONFLICT (user_id) DO NOTHING"),
-        (_, Some(_)) => format!("{insert} ON CONFLICT (user_id) DO UPDATE SET fence = ?2, used_at = ?3"),
+        (_, Some(used)) => format!("{insert} ON CONFLICT (user_id) DO UPDATE SET used_at = {used}"),
     }
 }
 
@@ -259,95 +257,11 @@ fn removal(dialect: Dialect, refresh: &str, access: &str) -> Removal {
     }
 }
 
-fn sweep(dialect: Dialect, names: &Names) -> Script {
-    let [sqlite, postgres, mysql] = SWEEP_ACCESS;
-    let access = match dialect {
-        Dialect::Sqlite => sqlite,
-        Dialect::Postgres => postgres,
-        Dialect::Mysql => mysql,
-    };
-    let refresh = access.replace("{access}", "{refresh}").replace("{a.", "{r.").replace("?2", "?3");
-    let (refresh, access) = (names.fill(&refresh), names.fill(access));
-    let fences = names.fill(match dialect {
-        Dialect::Mysql => "DELETE FROM {fences} WHERE used_at <= ?5 LIMIT ?4",
-        Dialect::Sqlite | Dialect::Postgres => {
-            "DELETE FROM {fences} WHERE user_id IN (SELECT user_id FROM {fences} WHERE used_at <= ?5 LIMIT ?4)"
-        }
-    });
-    match dialect {
-        Dialect::Postgres => Script::new(dialect, &[&counted(&[&refresh, &access, &fences])]),
-        Dialect::Sqlite | Dialect::Mysql => Script::new(dialect, &[ALWAYS, &refresh, &access, &fences]),
-    }
-}
-
 /// Answers one row: how many rows each of these removed.
 fn counted(removals: &[&str]) -> String {
     let parts = removals.iter().enumerate().map(|(at, removal)| format!("r{at} AS ({removal} RETURNING 1)"));
     let counts = (0..removals.len()).map(|at| format!("(SELECT count(*) FROM r{at})"));
     format!("WITH {} SELECT {}", parts.collect::<Vec<_>>().join(", "), counts.collect::<Vec<_>>().join(", "))
-}
-
-/// What stands for the `{…}` in a template.
-struct Names {
-    dialect: Dialect,
-    names: Vec<(&'static str, String)>,
-}
-
-impl Names {
-    fn new(dialect: Dialect, models: &DatabaseTokenModels) -> Self {
-        let quote = |name: &str| dialect.quote(name);
-        let (access, refresh) = (&models.access, &models.refresh);
-        let (columns, join) = match &models.users {
-            None => (String::new(), String::new()),
-            Some(users) => {
-                let id = quote(&users.id);
-                let columns = users.columns.iter().map(|column| format!(", u.{}", quote(column)));
-                let columns = format!(", u.{id}{}", columns.collect::<String>());
-                let user_id = quote(&access.user_id);
-                (columns, format!(" LEFT JOIN {} u ON u.{id} = t.{user_id}", quote(&users.table)))
-            }
-        };
-        let names = vec![
-            ("{access}", quote(&access.table)),
-            ("{a.token}", quote(&access.token)),
-            ("{a.created_at}", quote(&access.created_at)),
-            ("{a.user_id}", quote(&access.user_id)),
-            ("{a.session_id}", quote(&access.session_id)),
-            ("{a.expires_at}", quote(&access.expires_at)),
-            ("{refresh}", quote(&refresh.table)),
-            ("{r.token}", quote(&refresh.token)),
-            ("{r.created_at}", quote(&refresh.created_at)),
-            ("{r.user_id}", quote(&refresh.user_id)),
-            ("{r.session_id}", quote(&refresh.session_id)),
-            ("{r.expires_at}", quote(&refresh.expires_at)),
-            ("{r.session_expires_at}", quote(&refresh.session_expires_at)),
-            ("{r.family}", quote(&refresh.family)),
-            ("{r.consumed}", quote(&refresh.consumed)),
-            ("{r.opened_at}", quote(&refresh.opened_at)),
-            ("{r.last_used_at}", quote(&refresh.last_used_at)),
-            ("{r.user_agent}", quote(&refresh.user_agent)),
-            ("{r.ip}", quote(&refresh.ip)),
-            ("{r.label}", quote(&refresh.label)),
-            ("{fences}", quote(&models.fences)),
-            ("{u.columns}", columns),
-            ("{u.join}", join),
-        ];
-        Self { dialect, names }
-    }
-
-    fn fill(&self, template: &str) -> String {
-        let text = match self.dialect {
-            Dialect::Sqlite | Dialect::Postgres => template.to_owned(),
-            // Equality there ignores spaces at the end, and fails on characters that the column can't hold. What such a
-            // character becomes in ASCII is shorter than it was.
-            Dialect::Mysql => ["{a.token}", "{r.token}"].iter().fold(template.to_owned(), |text, token| {
-                let equal = format!("{token} = CONVERT(?1 USING ascii)");
-                let text = text.replace(&format!("{token} = ?1"), &equal);
-                text.replace(&format!("WHERE {equal}"), &format!("WHERE {equal} AND LENGTH({token}) = LENGTH(?1)"))
-            }),
-        };
-        self.names.iter().fold(text, |text, (place, name)| text.replace(place, name))
-    }
 }
 
 #[cfg(all(test, feature = "sqlite"))]
@@ -372,14 +286,21 @@ mod tests {
             &all.rotate,
             &all.rotate_both,
             &all.insert_both.fenced,
+            &all.insert_access.fenced,
             &all.note_use,
             &all.remove_access,
             &all.remove_own_access,
             &all.remove_refresh,
             &all.remove_own_refresh,
             &all.end_session.script,
-            &all.remove_user.script,
+            &all.endings.end,
+            &all.endings.end_but_one,
+            &all.endings.clear,
+            &all.endings.clear_unfenced,
+            &all.endings.sweep,
+            &all.endings.settle,
             &all.sweep,
+            &all.held_fences,
         ];
         let steps = scripts.into_iter().flat_map(Script::steps);
         let mut seen = 0;
@@ -390,6 +311,8 @@ mod tests {
             &all.find_session,
             &all.sessions,
             &all.fence,
+            &all.endings.unsettled,
+            &all.endings.survey,
         ]) {
             let explain = Statement::new(Dialect::Sqlite, &format!("EXPLAIN QUERY PLAN {}", statement.text()));
             for row in database.fetch(&explain, &vec![Value::Null; 64]).await.unwrap() {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -12,14 +13,23 @@ use crate::error::Failure;
 use crate::store::sql::statements::{NOTED, Removal, Statements};
 use crate::store::sql::{DatabaseTokenModels, Dialect, Driver, Outcome, Script};
 use crate::store::{
-    AccessRecord, Consumed, Fence, JoinedUser, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated,
-    SessionRecord, SweepLimit, Swept, TokenStore, Used,
+    AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess, NewRefresh, Opened,
+    Page, RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::{UserKey, UserKeyKind};
 use crate::value::{Row, Value};
 
 const PART: &str = "token store";
+
+/// How many rows a survey of a user looks at in one statement.
+const SURVEYED: i64 = 5000;
+
+/// How long a fence that was replaced is remembered at least: longer than any statement may run that began before.
+const ENDED_KEPT: Duration = Duration::from_mins(5);
+
+/// Stands for the session that is kept when none is: no row has it.
+pub(super) const NO_SESSION: &str = "-";
 
 /// Keeps tokens in SQL, over any [`Driver`].
 ///
@@ -81,7 +91,7 @@ impl<D: Driver> SqlStore<D> {
     }
 
     async fn remove(&self, removal: &Removal, params: &[Value]) -> Result<u64, Failure> {
-        let mut removed = counts(&self.run(&removal.script, params).await?).iter().sum();
+        let mut removed = counts::<2>(&self.run(&removal.script, params).await?).iter().sum();
         if let Some(again) = &removal.again {
             removed += self.run(again, params).await?.affected.iter().sum::<u64>();
         }
@@ -98,6 +108,8 @@ impl<D: Driver> SqlStore<D> {
         let (created_at, ends) = times(row, 3, &[4, 5]);
         let end = |at: usize| ends.get(at).copied().flatten();
         Some(RefreshRecord {
+            access_expires_at: row.time(7).ok().flatten(),
+            fence: row.text(8).ok().flatten().and_then(Fence::parse),
             digest: row.text(0).ok().flatten().and_then(Digest::parse),
             consumed: row.text(6).ok().flatten().and_then(Consumed::parse).unwrap_or_default(),
             user,
@@ -114,6 +126,16 @@ impl<D: Driver> SqlStore<D> {
         } else {
             Err(Failure::internal(PART, "the user's id is of another kind than the tables hold"))
         }
+    }
+
+    pub(super) fn ending_params(&self, end: &EndUser) -> Result<[Value; 5], Failure> {
+        Ok([
+            self.key(&end.user)?,
+            end.fence.to_text().into(),
+            end.now.as_micros().into(),
+            kept(end.kept),
+            end.settled.then(|| end.now.as_micros()).into(),
+        ])
     }
 
     fn access_params(&self, access: &NewAccess) -> Result<[Value; 5], Failure> {
@@ -147,8 +169,17 @@ impl<D: Driver> SqlStore<D> {
 
 #[async_trait]
 impl<D: Driver> TokenStore for SqlStore<D> {
-    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure> {
-        self.run(&self.statements.insert_access, &self.access_params(access)?).await.map(|_| ())
+    async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
+        let mut params = self.access_params(access)?.to_vec();
+        params.push(access.fence.map(Fence::to_text).into());
+        let script = match access.fence {
+            None => &self.statements.insert_access.free,
+            Some(_) => {
+                params.push(access.created_at.as_micros().into());
+                &self.statements.insert_access.fenced
+            }
+        };
+        Ok(opened(&self.run(script, &params).await?))
     }
 
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
@@ -189,9 +220,60 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         self.standing_fence(user).await?.ok_or_else(lost)
     }
 
-    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
-        let params = [self.key(user)?, fence.to_text().into(), now.as_micros().into()];
-        self.run(&self.statements.raise_fence, &params).await.map(|_| ())
+    async fn end_user(&self, end: &EndUser) -> Result<(), Failure> {
+        let endings = &self.statements.endings;
+        let script = if end.kept.is_some() { &endings.end_but_one } else { &endings.end };
+        self.run(script, &self.ending_params(end)?).await.map(|_| ())
+    }
+
+    async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {
+        let rows = self.driver.fetch(&self.statements.endings.unsettled, &[self.key(user)?]).await?;
+        let ended = |row: &Row| {
+            let fence = row.text(0).ok().flatten().and_then(Fence::parse)?;
+            Some(EndedFence { fence, kept: row.text(1).ok().flatten().and_then(|session| session.parse().ok()) })
+        };
+        Ok(rows.iter().filter_map(ended).collect())
+    }
+
+    async fn settle(&self, _user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+        for fence in fences {
+            let params = [fence.to_text().into(), now.as_micros().into()];
+            self.run(&self.statements.endings.settle, &params).await?;
+        }
+        Ok(())
+    }
+
+    async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
+        let endings = &self.statements.endings;
+        let params = [self.key(&clear.user)?, i64::from(clear.rows).into(), kept(clear.kept)];
+        let (script, given) = match clear.unfenced {
+            true => (&endings.clear_unfenced, 3),
+            false => (&endings.clear, 2),
+        };
+        let outcome = self.run(script, params.get(..given).unwrap_or_default()).await?;
+        let removed = counts::<2>(&outcome).into_iter().fold(0, u64::saturating_add);
+        // A statement that waited for a rotation doesn't see the access token that this recorded; the next one does.
+        Ok(Cleared { removed, more: removed > 0 })
+    }
+
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        let mut survey = UserSurvey::default();
+        let mut after = Value::from("");
+        loop {
+            let cutoffs = [limit.now.as_micros().into(), limit.refresh_created.into()];
+            let [now, created] = cutoffs;
+            let params = [self.key(user)?, now, created, after, SURVEYED.into()];
+            let rows = self.driver.fetch(&self.statements.endings.survey, &params).await?;
+            let Some(row) = rows.first() else { return Ok(survey) };
+            let number = |column| row.int(column).ok().flatten();
+            let live = number(1).and_then(|live| u64::try_from(live).ok()).unwrap_or(0);
+            survey.sessions = survey.sessions.saturating_add(live);
+            survey.access_expires_at = survey.access_expires_at.max(number(2).map(Timestamp::from_micros));
+            match row.text(3).ok().flatten() {
+                Some(last) if number(0) >= Some(SURVEYED) => after = last.into(),
+                _ => return Ok(survey),
+            }
+        }
     }
 
     async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
@@ -208,21 +290,15 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             client.user_agent().into(),
             client.ip().map(|ip| ip.to_string()).into(),
             client.label().into(),
+            refresh.access_expires_at.map(Timestamp::as_micros).into(),
+            refresh.fence.map(Fence::to_text).into(),
         ];
         let opening = if access.is_some() { &self.statements.insert_both } else { &self.statements.insert_refresh };
-        let script = match refresh.fence {
-            None => &opening.free,
-            Some(fence) => {
-                params.push(fence.to_text().into());
-                &opening.fenced
-            }
-        };
+        let script = if refresh.fence.is_some() { &opening.fenced } else { &opening.free };
         if let Some(access) = access {
-            params.resize(12, Value::Null);
             params.extend(self.access_params(access)?);
         }
-        let outcome = self.run(script, &params).await?;
-        Ok(if outcome.took_effect() { Opened::Done } else { Opened::Fenced })
+        Ok(opened(&self.run(script, &params).await?))
     }
 
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
@@ -244,6 +320,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             rotate.session_expires_at.map(Timestamp::as_micros).into(),
             rotate.family.as_str().into(),
             rotate.consumed.to_text().into(),
+            rotate.access_expires_at.map(Timestamp::as_micros).into(),
         ];
         let script = match &rotate.access {
             None => &self.statements.rotate,
@@ -266,11 +343,6 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         Ok(outcome.took_effect())
     }
 
-    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
-        let outcome = self.run(&self.statements.remove_loose, &[self.key(user)?]).await?;
-        Ok(outcome.affected.first().copied().unwrap_or(0))
-    }
-
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         let params = [session.to_string().into(), self.key(owner)?];
         Ok(self.remove(&self.statements.end_session, &params).await? > 0)
@@ -282,11 +354,19 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         Ok(rows.first().and_then(session_record))
     }
 
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
-        let after = page.after.map(|session| session.to_string()).unwrap_or_default();
-        let params = [self.key(user)?, after.into(), i64::from(page.limit).into()];
+    async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+        let after = page.after.as_ref().map(|after| after.as_str().parse::<SessionId>());
+        let after = match after {
+            // No cursor of this store names anything but a session.
+            Some(Err(_)) => return Ok(SessionPage::default()),
+            Some(Ok(after)) => after.to_string(),
+            None => String::new(),
+        };
+        // One more than asked for tells whether there are more.
+        let limit = i64::from(page.limit.max(1)).saturating_add(1);
+        let params = [self.key(user)?, after.into(), limit.into()];
         let rows = self.driver.fetch(&self.statements.sessions, &params).await?;
-        Ok(rows.iter().filter_map(session_record).collect())
+        Ok(SessionPage::of_ordered(rows.iter().filter_map(session_record).collect(), page.limit))
     }
 
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
@@ -300,22 +380,29 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         Ok(())
     }
 
-    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
-        self.remove(&self.statements.remove_user, &[self.key(user)?]).await
-    }
-
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
-        let params = [
+        let rows = i64::from(limit.rows);
+        let used = limit.fence_used.as_micros();
+        let held = [limit.now.as_micros().into(), used.into(), rows.into()];
+        let held = self.run(&self.statements.held_fences, &held).await?;
+        let expired = [
             limit.now.as_micros().into(),
             limit.access_created.into(),
             limit.refresh_created.into(),
-            i64::from(limit.rows).into(),
-            limit.fence_used.as_micros().into(),
+            rows.into(),
+            used.into(),
         ];
-        let outcome = self.run(&self.statements.sweep, &params).await?;
-        let [refresh, access, fences] = counts(&outcome);
-        let more = [refresh, access, fences].into_iter().max() >= Some(u64::from(limit.rows));
-        Ok(Swept { access, refresh, fences, more })
+        let [refresh, access, fences] = counts(&self.run(&self.statements.sweep, &expired).await?);
+        let ended = [limit.now.saturating_sub(ENDED_KEPT).as_micros().into(), rows.into(), used.into()];
+        let [ended_refresh, ended_access, ended] = counts(&self.run(&self.statements.endings.sweep, &ended).await?);
+        let touched = held.affected.first().copied().unwrap_or(0);
+        let most = [refresh, access, fences, ended_refresh, ended_access, ended, touched].into_iter().max();
+        Ok(Swept {
+            access: access.saturating_add(ended_access),
+            refresh: refresh.saturating_add(ended_refresh),
+            fences,
+            more: most >= Some(u64::from(limit.rows)),
+        })
     }
 
     fn locator(&self, _user: &UserKey, _session: Option<SessionId>) -> Option<Locator> {
@@ -331,8 +418,16 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     }
 }
 
+fn opened(outcome: &Outcome) -> Opened {
+    if outcome.took_effect() { Opened::Done } else { Opened::Fenced }
+}
+
+pub(super) fn kept(session: Option<SessionId>) -> Value {
+    session.map_or_else(|| NO_SESSION.to_owned(), |session| session.to_string()).into()
+}
+
 /// How many refresh tokens and access tokens a removal took: in the row of the one statement, or step by step.
-fn counts(outcome: &Outcome) -> [u64; 3] {
+fn counts<const KINDS: usize>(outcome: &Outcome) -> [u64; KINDS] {
     let of_row = |row: &Row, column| row.int(column).ok().flatten().and_then(|count| u64::try_from(count).ok());
     std::array::from_fn(|kind| match outcome.rows.first() {
         Some(row) => of_row(row, kind).unwrap_or(0),
@@ -364,6 +459,9 @@ fn session_record(row: &Row) -> Option<SessionRecord> {
         used_at: moment(3),
         expires_at: moment(4),
         session_expires_at: moment(5),
+        access_expires_at: moment(9),
+        current: text(10).and_then(Digest::parse),
+        consumed: text(11).and_then(Consumed::parse).unwrap_or_default(),
         client,
     })
 }
