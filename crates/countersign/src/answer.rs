@@ -152,28 +152,37 @@ pub struct TokenPair {
     pub issued_at: Timestamp,
 }
 
-/// What came of presenting a refresh token.
+/// The user of a refresh token that was exchanged for its one successor, and what was issued in exchange.
 #[derive(Clone)]
-pub enum Rotation<U, T> {
-    /// The token was good and has been exchanged for its one successor.
-    Rotated {
-        /// The user that the token belongs to.
-        user: U,
-        /// What was issued in exchange.
-        issued: T,
-    },
-    /// The token was refused and nothing was issued; the reason is for the log only.
-    Refused(Refusal),
+#[non_exhaustive]
+pub struct Refreshed<U, T> {
+    /// The user that the token belongs to.
+    pub user: U,
+    /// What was issued in exchange.
+    pub issued: T,
+}
+
+impl<U, T> Refreshed<U, T> {
+    /// What was issued to `user`.
+    pub const fn new(user: U, issued: T) -> Self {
+        Self { user, issued }
+    }
 }
 
 /// Leaves the user out, as [`Authenticated`] does.
-impl<U, T: fmt::Debug> fmt::Debug for Rotation<U, T> {
+impl<U, T: fmt::Debug> fmt::Debug for Refreshed<U, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rotated { issued, .. } => f.debug_struct("Rotated").field("issued", issued).finish_non_exhaustive(),
-            Self::Refused(refusal) => f.debug_tuple("Refused").field(refusal).finish(),
-        }
+        f.debug_struct("Refreshed").field("issued", &self.issued).finish_non_exhaustive()
     }
+}
+
+/// What came of logging out with a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoggedOut {
+    /// The session is over, its access and refresh tokens with it; or the token, which had no session.
+    Ended(Option<SessionId>),
+    /// The token is one that logging out before would have left behind: unknown, or revoked.
+    AlreadyOut,
 }
 
 /// What came of destroying a token.
@@ -188,7 +197,7 @@ pub enum Destroyed {
 /// What came of ending every session of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalidated {
-    /// Every token of the user is dead; so many rows were removed.
+    /// All tokens of the user were revoked. Contains the number of sessions that ended.
     All(u64),
     /// The strategy keeps no record by which it could find them.
     Unsupported,

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::answer::{Answer, Destroyed, Invalidated, Rotation, SessionId, TokenPair};
-use crate::error::{Failure, Refusal};
+use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken, LoggedOut, Refreshed, SessionId, TokenPair};
+use crate::error::{AuthError, Failure, Refusal};
+use crate::store::{Page, SessionPage};
 use crate::strategy::{Login, LoginFence, Strategy};
 use crate::token::{PlainToken, TokenShape};
 use crate::transport::Transport;
-use crate::user::{User, UserManager};
+use crate::user::{User, UserId, UserManager};
 
 /// How tokens travel and what they are worth, under one name.
 ///
@@ -30,17 +31,6 @@ pub struct AuthenticationBackend<U> {
     transport: Arc<dyn Transport>,
     strategy: Arc<dyn Strategy<U>>,
     shape: TokenShape,
-}
-
-/// What came of logging out with a credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoggedOut {
-    /// The session is over, its access and refresh tokens with it; or the token, which had no session.
-    Ended(Option<SessionId>),
-    /// The token is one that logging out before would have left behind: unknown, or revoked.
-    AlreadyOut,
-    /// The credential is bad, and nothing was ended; the reason is for the log only.
-    Refused(Refusal),
 }
 
 impl<U: User> AuthenticationBackend<U> {
@@ -101,97 +91,88 @@ impl<U: User> AuthenticationBackend<U> {
         })
     }
 
-    /// What a login of the user has to be recorded behind (promise P4); `None` where the strategy has no sessions.
+    /// Returns the user's login fence, to be read before the account is that the login is judged by (promise P4); `None`
+    /// where the strategy has no sessions.
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked.
     pub async fn login_fence(&self, user: &U::Id) -> Result<Option<LoginFence>, Failure> {
         match self.strategy.as_refreshable() {
-            Some(strategy) => strategy.login_fence(user).await.map(Some),
+            Some(strategy) => strategy.login_fence(&user.to_key()).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// Issues tokens to `user`: a session where the strategy has sessions, an access token elsewhere. Refuses a login
-    /// that was overtaken, and one too many where the cap on sessions refuses.
+    /// Issues tokens to `user`: a session where the strategy has sessions, an access token elsewhere.
     ///
     /// # Errors
-    /// [`Failure`] when they could not be stored; none exists then (promise P12).
-    pub async fn login(&self, user: &U, login: &Login) -> Result<Result<TokenPair, Refusal>, Failure> {
-        let tokens = if let Some(strategy) = self.strategy.as_refreshable() {
-            strategy.log_in(user, login).await?
-        } else {
-            let access = self.strategy.write_token(user).await?;
-            Ok(TokenPair { issued_at: access.issued_at, access, refresh: None })
+    /// [`AuthError::Refused`] for a login that was overtaken, and for one too many where the cap on sessions refuses.
+    /// [`AuthError::Failed`] when the tokens could not be stored, or when that isn't known.
+    pub async fn login(&self, user: &U, login: &Login) -> Result<TokenPair, AuthError> {
+        let issued = match self.strategy.as_refreshable() {
+            Some(strategy) => strategy.log_in(user, login).await,
+            None => self.strategy.write_token(user).await.map(alone).map_err(AuthError::from),
         };
-        match &tokens {
+        match &issued {
             Ok(tokens) => event(&self.name, tokens.access.session_id, "login"),
-            Err(refusal) => refusal_event(Some(&self.name), None, *refusal),
+            Err(error) => self.note_refusal(error),
         }
-        Ok(tokens)
+        issued
     }
 
     /// Exchanges a refresh token for a new pair. A strategy without sessions knows none.
     ///
     /// # Errors
-    /// [`Failure`] when the store can't be asked.
+    /// [`AuthError::Refused`] when the token is no good; [`AuthError::Failed`] when the store can't be asked.
     pub async fn refresh(
         &self,
         token: &PlainToken,
         users: &dyn UserManager<U>,
-    ) -> Result<Rotation<U, TokenPair>, Failure> {
-        let Some(strategy) = self.strategy.as_refreshable() else { return Ok(Rotation::Refused(Refusal::Unknown)) };
-        let rotation = strategy.refresh_session(token, users).await?;
-        match &rotation {
-            Rotation::Rotated { issued, .. } => event(&self.name, issued.access.session_id, "refresh"),
-            Rotation::Refused(refusal) => refusal_event(Some(&self.name), None, *refusal),
+    ) -> Result<Refreshed<U, TokenPair>, AuthError> {
+        let strategy = self.strategy.as_refreshable().ok_or(Refusal::Unknown)?;
+        let refreshed = strategy.refresh_session(token, users).await;
+        match &refreshed {
+            Ok(refreshed) => event(&self.name, refreshed.issued.access.session_id, "refresh"),
+            Err(error) => self.note_refusal(error),
         }
-        Ok(rotation)
+        refreshed
     }
 
-    /// Ends the session of an access token, or the token alone when it has no session. An inactive account may still
-    /// log out, and so may whoever let the access token expire, as long as the token is known: a signed one always is, an
-    /// opaque one until it is swept.
+    /// Ends the session of an access token, or the token alone when it has no session. Works for inactive accounts and for
+    /// expired access tokens. An expired opaque token is recognised until it is swept; a signed token always is.
     ///
     /// # Errors
-    /// [`Failure`] when that could not be recorded: the session may still be live (SECURITY row R-09).
-    pub async fn logout(&self, token: &PlainToken, users: &dyn UserManager<U>) -> Result<LoggedOut, Failure> {
-        let authenticated = match self.strategy.read_token(Some(token), users).await? {
-            Answer::Accepted(authenticated) => authenticated,
-            Answer::NotOffered | Answer::Refused(Refusal::Unknown) => return Ok(LoggedOut::AlreadyOut),
-            Answer::Refused(refusal) => return self.logout_with_stale(token, refusal).await,
+    /// [`AuthError::Refused`] when the credential is bad, and nothing was ended; the reason is for the log only.
+    /// [`AuthError::Failed`] when the end could not be recorded: the session may still be live (SECURITY row R-09).
+    pub async fn logout(&self, token: &PlainToken, users: &dyn UserManager<U>) -> Result<LoggedOut, AuthError> {
+        let logged_out = match self.strategy.as_refreshable() {
+            Some(strategy) => strategy.log_out(token).await,
+            None => self.destroy(token, users).await,
         };
-        let user = &authenticated.user;
-        let ended = match (authenticated.session_id, self.strategy.as_refreshable()) {
-            (Some(session), Some(strategy)) => strategy.end_session(session, user.id()).await?,
-            _ => Destroyed::AlreadyInvalid,
-        };
-        // A token may outlive the record of its session, and must not outlive a logout.
-        if ended == Destroyed::AlreadyInvalid {
-            self.strategy.destroy_token(token, user).await?;
+        match &logged_out {
+            Ok(LoggedOut::Ended(session)) => event(&self.name, *session, "logout"),
+            Ok(LoggedOut::AlreadyOut) => {}
+            Err(error) => self.note_refusal(error),
         }
-        event(&self.name, authenticated.session_id, "logout");
-        Ok(LoggedOut::Ended(authenticated.session_id))
+        logged_out
     }
 
-    /// An expired token still tells which session it was of. A revoked one may have been revoked by a logout that failed
-    /// before the session was ended.
-    async fn logout_with_stale(&self, token: &PlainToken, refusal: Refusal) -> Result<LoggedOut, Failure> {
-        let ended = match (refusal, self.strategy.as_refreshable()) {
-            (Refusal::Expired | Refusal::Revoked, Some(strategy)) => strategy.end_session_of_stale(token).await?,
-            _ => None,
-        };
-        Ok(match (ended, refusal) {
-            (Some(Destroyed::Revoked), _) => {
-                event(&self.name, None, "logout");
-                LoggedOut::Ended(None)
+    /// Ends a token of a strategy without sessions.
+    async fn destroy(&self, token: &PlainToken, users: &dyn UserManager<U>) -> Result<LoggedOut, AuthError> {
+        match self.strategy.read_token(Some(token), users).await? {
+            Answer::Accepted(authenticated) => {
+                self.strategy.destroy_token(token, &authenticated.user).await?;
+                Ok(LoggedOut::Ended(None))
             }
-            (Some(Destroyed::AlreadyInvalid), _) | (None, Refusal::Revoked) => LoggedOut::AlreadyOut,
-            (None, refusal) => {
-                refusal_event(Some(&self.name), None, refusal);
-                LoggedOut::Refused(refusal)
-            }
-        })
+            Answer::NotOffered | Answer::Refused(Refusal::Unknown | Refusal::Revoked) => Ok(LoggedOut::AlreadyOut),
+            Answer::Refused(refusal) => Err(refusal.into()),
+        }
+    }
+
+    fn note_refusal(&self, error: &AuthError) {
+        if let Some(refusal) = error.refusal() {
+            refusal_event(Some(&self.name), None, refusal);
+        }
     }
 
     /// Ends the session of a refresh token: logout when the access token has expired.
@@ -209,26 +190,37 @@ impl<U: User> AuthenticationBackend<U> {
         }
     }
 
+    /// Returns a part of the list of a user's sessions that haven't ended; an empty one where the strategy has no sessions.
+    ///
+    /// # Errors
+    /// [`Failure`] when the store can't be asked.
+    pub async fn sessions_of(&self, user: &U::Id, page: &Page) -> Result<SessionPage, Failure> {
+        match self.strategy.as_refreshable() {
+            Some(strategy) => strategy.sessions_of(&user.to_key(), page).await,
+            None => Ok(SessionPage::default()),
+        }
+    }
+
     /// Ends one session of a user; [`Destroyed::AlreadyInvalid`] when they have no such session.
     ///
     /// # Errors
     /// [`Failure`] when that could not be recorded.
     pub async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
         let Some(strategy) = self.strategy.as_refreshable() else { return Ok(Destroyed::AlreadyInvalid) };
-        let ended = strategy.end_session(session, user).await?;
+        let ended = strategy.end_session(session, &user.to_key()).await?;
         if ended == Destroyed::Revoked {
             event(&self.name, Some(session), "session_revoked");
         }
         Ok(ended)
     }
 
-    /// Ends every session of a user but `kept`; how many that were.
+    /// Ends every session of a user but `kept`. Returns how many that were.
     ///
     /// # Errors
     /// [`Failure`] when that could not be recorded.
     pub async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure> {
         let Some(strategy) = self.strategy.as_refreshable() else { return Ok(0) };
-        let ended = strategy.end_other_sessions(user, kept).await?;
+        let ended = strategy.end_sessions(&user.to_key(), kept).await?;
         event(&self.name, kept, "other_sessions_revoked");
         Ok(ended)
     }
@@ -238,10 +230,15 @@ impl<U: User> AuthenticationBackend<U> {
     /// # Errors
     /// [`Failure`] when that could not be recorded.
     pub async fn logout_everywhere(&self, user: &U::Id) -> Result<Invalidated, Failure> {
-        let invalidated = self.strategy.invalidate_all(user).await?;
+        let invalidated = self.strategy.invalidate_all(&user.to_key()).await?;
         event(&self.name, None, "logout_everywhere");
         Ok(invalidated)
     }
+}
+
+/// An access token of a strategy that has no refresh tokens.
+fn alone(access: IssuedToken) -> TokenPair {
+    TokenPair { issued_at: access.issued_at, access, refresh: None }
 }
 
 impl<U> Clone for AuthenticationBackend<U> {

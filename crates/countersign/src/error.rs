@@ -1,5 +1,5 @@
 //! What can go wrong, in three types that never mix: a [`Refusal`] is the caller's fault, a [`Failure`] is ours, and a
-//! [`ConfigError`] stops a start.
+//! [`ConfigError`] stops a start. An operation that ends in either of the first two returns an [`AuthError`].
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -101,6 +101,54 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl Error for Refusal {}
+
+/// The error of an operation that may be refused, and that may fail: the caller's fault and ours, told apart.
+///
+/// ```
+/// use countersign::{AuthError, Failure, Refusal};
+///
+/// fn status(error: &AuthError) -> u16 {
+///     match error {
+///         AuthError::Refused(_) => 401,
+///         AuthError::Failed(_) => 503,
+///     }
+/// }
+/// assert_eq!(status(&Refusal::Expired.into()), 401);
+/// assert_eq!(status(&Failure::full("denylist").into()), 503);
+/// ```
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// The credential or the attempt is bad; the reason is for the log only.
+    #[error("refused: {0}")]
+    Refused(#[source] Refusal),
+    /// The question can't be answered now.
+    #[error(transparent)]
+    Failed(Failure),
+}
+
+impl AuthError {
+    /// Returns why it was refused; `None` when it failed.
+    pub const fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(*refusal),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
+impl From<Refusal> for AuthError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Failure> for AuthError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 

@@ -92,6 +92,7 @@ mod clock;
 pub mod denylist;
 mod entropy;
 mod error;
+mod fence;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod live;
@@ -119,14 +120,15 @@ mod user;
 mod value;
 
 pub use answer::{
-    Answer, Authenticated, Destroyed, Invalidated, IssuedToken, NotASessionId, Rotation, SessionId, TokenPair,
+    Answer, Authenticated, Destroyed, Invalidated, IssuedToken, LoggedOut, NotASessionId, Refreshed, SessionId,
+    TokenPair,
 };
 pub use authenticator::{Authenticator, AuthenticatorBuilder, Selection};
-pub use backend::{AuthenticationBackend, LoggedOut};
+pub use backend::AuthenticationBackend;
 pub use client::Client;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use entropy::{Entropy, SystemEntropy};
-pub use error::{Cause, ConfigError, Failure, FailureKind, Refusal};
+pub use error::{AuthError, Cause, ConfigError, Failure, FailureKind, Refusal};
 pub use live::{LiveSession, SessionEnd, SessionWatcher};
 pub use origin::OriginPolicy;
 pub use outcome::AuthOutcome;
@@ -135,7 +137,7 @@ pub use policy::{Lifetimes, MAX_LIFETIME, ReusePolicy, SessionCap, WhenFull};
 pub use problem::Problem;
 pub use profile::Profile;
 pub use secret::{MIN_SECRET_LENGTH, Secret};
-pub use strategy::{RefreshableStrategy, Strategy};
+pub use strategy::{RefreshableStrategy, SessionControl, Strategy, TokenControl};
 pub use token::{Digest, DigestKeyRing, Locator, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
 pub use usage::UseRecorder;
 pub use user::{User, UserId, UserKey, UserKeyKind, UserManager};

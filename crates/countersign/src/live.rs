@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::answer::{Authenticated, SessionId};
 use crate::error::Failure;
 use crate::strategy::Strategy;
-use crate::user::{User, UserManager};
+use crate::user::{User, UserId, UserManager};
 
 /// How many sessions are looked at side by side.
 const AT_ONCE: usize = 32;
@@ -139,7 +139,7 @@ impl<U: User> Watched<U> {
     /// Whether the session has come to an end.
     async fn ask(&self, session: SessionId, user: &U::Id) -> Result<Option<SessionEnd>, Failure> {
         let live = match self.strategy.as_refreshable() {
-            Some(strategy) => strategy.session(session, user).await?.is_some(),
+            Some(strategy) => strategy.session(session, &user.to_key()).await?.is_some(),
             None => false,
         };
         if !live {

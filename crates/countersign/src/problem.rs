@@ -109,6 +109,13 @@ impl Problem {
         "The body is not JSON of the form that this route takes.",
     );
 
+    /// 422: a parameter of the query isn't of the form that the route takes.
+    pub const REQUEST_QUERY_INVALID: Self = Self::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "REQUEST_QUERY_INVALID",
+        "A parameter of the query has a value that this route does not take.",
+    );
+
     /// 500: something that can't happen did; the log says what.
     pub const INTERNAL: Self =
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong on our side.");

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::answer::SessionId;
 use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
+use crate::fence::Fence;
 use crate::jwt::json::{Object, Value};
 
 /// The last second that a claim may name, in the year 9999. What lies beyond is a mistake of units.
@@ -39,6 +40,7 @@ pub(crate) struct Claims<'t> {
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) session: Option<SessionId>,
+    pub(crate) fence: Option<Fence>,
 }
 
 impl<'t> Claims<'t> {
@@ -81,8 +83,12 @@ impl<'t> Claims<'t> {
             None => None,
             Some(text) => Some(text.parse().map_err(|_| Refusal::Claims)?),
         };
+        let fence = match object.text("fence").map_err(|_| Refusal::Claims)? {
+            None => None,
+            Some(text) => Some(Fence::parse(text).ok_or(Refusal::Claims)?),
+        };
         let fingerprint_claim = Arc::clone(&rules.fingerprint_claim);
-        Ok(Self { object, fingerprint_claim, issued_at, expires_at, session })
+        Ok(Self { object, fingerprint_claim, issued_at, expires_at, session, fence })
     }
 
     /// Whether the token has expired.
@@ -134,7 +140,7 @@ fn is_token_id(text: &str) -> bool {
 }
 
 /// The claims of a token to be issued, in the order in which they are written: the original's order, with `sid` in
-/// it where the token belongs to a session.
+/// it where the token belongs to a session, and `fence` where it ends with everything else that its user has.
 #[derive(Debug, Serialize)]
 pub(crate) struct NewClaims<'a> {
     pub(crate) sub: &'a str,
@@ -147,6 +153,18 @@ pub(crate) struct NewClaims<'a> {
     pub(crate) iss: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sid: Option<SessionText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fence: Option<FenceText>,
+}
+
+/// A fence as a claim.
+#[derive(Debug)]
+pub(crate) struct FenceText(pub(crate) Fence);
+
+impl Serialize for FenceText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_text())
+    }
 }
 
 /// A session id as a claim.

@@ -46,10 +46,12 @@ impl Consumed {
         &self.0
     }
 
-    /// Those that were exchanged after `moment`.
+    /// The first that was exchanged after `moment`, and all that followed it: neighbours stay neighbours, also where a
+    /// clock was set back between two exchanges.
     #[must_use]
     pub fn since(mut self, moment: Timestamp) -> Self {
-        self.0.retain(|token| token.at > moment);
+        let over = self.0.iter().take_while(|token| token.at <= moment).count();
+        self.0.drain(..over);
         self
     }
 
@@ -109,6 +111,8 @@ mod tests {
         let kept: Vec<_> = all.tokens().iter().map(|token| token.at.as_micros()).collect();
         assert_eq!(kept, (12..20).collect::<Vec<_>>());
         assert_eq!(all.since(Timestamp::from_micros(17)).tokens(), [token(18), token(19)]);
+        let set_back = [20, 5, 21].into_iter().fold(Consumed::default(), |consumed, at| consumed.and(token(at)));
+        assert_eq!(set_back.since(Timestamp::from_micros(17)).tokens(), [token(20), token(5), token(21)]);
         let longest = (0..8).fold(Consumed::default(), |consumed, at| consumed.and(token(i64::MIN + at)));
         assert!(longest.to_text().len() <= Consumed::MAX_LENGTH);
         assert_eq!(Consumed::parse(&longest.to_text()), Some(longest));

@@ -91,6 +91,7 @@ impl RefreshRow {
             access_expires_at: self.access_expires_at,
             current: Digest::parse(token),
             consumed: self.consumed.clone(),
+            fence: self.fence,
             client: self.client.clone(),
         })
     }
@@ -166,10 +167,8 @@ impl TokenStore for MemoryStore {
             clear.unfenced && *user == clear.user && fence.is_none() && !is_kept
         };
         let mut tables = self.tables();
-        let removed = tables.remove(
-            |row| goes(&row.user, row.session, row.fence),
-            |row| goes(&row.user, row.session, row.fence),
-        );
+        let removed =
+            tables.remove(|row| goes(&row.user, row.session, row.fence), |row| goes(&row.user, row.session, row.fence));
         Ok(Cleared { removed, more: false })
     }
 
@@ -300,8 +299,9 @@ impl TokenStore for MemoryStore {
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
         let is_over = |expires_at, created_at, cutoff| is_over(expires_at, created_at, cutoff, limit.now);
         let mut tables = self.tables();
-        let (access, more_access) =
-            sweep(&mut tables.access, limit.rows, |_, row| is_over(row.expires_at, row.created_at, limit.access_created));
+        let (access, more_access) = sweep(&mut tables.access, limit.rows, |_, row| {
+            is_over(row.expires_at, row.created_at, limit.access_created)
+        });
         let (refresh, more_refresh) = sweep(&mut tables.refresh, limit.rows, |_, row| {
             is_over(row.expires_at, row.created_at, limit.refresh_created)
         });

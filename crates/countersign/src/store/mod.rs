@@ -5,7 +5,6 @@
 
 mod consumed;
 mod cursor;
-mod fence;
 mod memory;
 mod pace;
 mod record;
@@ -16,10 +15,10 @@ pub mod sql;
 
 use async_trait::async_trait;
 
+pub use crate::fence::Fence;
 pub use crate::value::{Row, Value, ValueError};
 pub use consumed::{Consumed, ConsumedToken, Salt};
 pub use cursor::{NotACursor, SessionCursor};
-pub use fence::Fence;
 pub use memory::MemoryStore;
 pub use pace::SweepPace;
 pub use record::{

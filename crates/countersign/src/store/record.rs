@@ -213,6 +213,8 @@ pub struct SessionRecord {
     pub current: Option<Digest>,
     /// The refresh tokens that were exchanged last.
     pub consumed: Consumed,
+    /// The user's fence that it was recorded behind; `None` when it was recorded behind none.
+    pub fence: Option<Fence>,
     /// What its login came from.
     pub client: Client,
 }

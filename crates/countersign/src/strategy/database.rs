@@ -10,14 +10,14 @@ use async_trait::async_trait;
 
 pub use builder::DatabaseTokenStrategyBuilder;
 
-use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken, Rotation, SessionId, TokenPair};
+use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken};
 use crate::clock::Timestamp;
-use crate::error::{Failure, Refusal};
+use crate::error::{AuthError, Failure, Refusal};
 use crate::store::sql::{Dialect, Driver, SqlStore};
-use crate::store::{AccessRecord, JoinedUser, SessionRecord, SweepPace, TokenStore};
-use crate::strategy::sessions::{evicted, one_too_many};
-use crate::strategy::{Found, Grant, Login, LoginFence, RefreshableStrategy, Rejected, Sessions, Strategy};
-use crate::token::{PlainToken, TokenShape};
+use crate::store::{AccessRecord, EndedFence, JoinedUser, SessionRecord, SweepPace, TokenStore};
+use crate::strategy::sessions::{Access, Grant, Issuer, IssuesFor, Named, Presented};
+use crate::strategy::{RefreshableStrategy, SessionControl, Sessions, Strategy, TokenControl};
+use crate::token::{Digest, PlainToken, TokenShape};
 use crate::user::{User, UserId, UserKey, UserManager};
 
 /// Issues random tokens and keeps their digests in a [`TokenStore`].
@@ -95,48 +95,20 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
         Ok(None)
     }
 
+    /// Removes an access token of `owner`, in whatever form it is stored.
+    async fn remove(&self, token: &PlainToken, owner: &UserKey) -> Result<bool, Failure> {
+        let mut removed = false;
+        for stored in self.sessions.stored_forms(token) {
+            removed |= self.sessions.store().remove_access(&stored, Some(owner)).await?;
+        }
+        Ok(removed)
+    }
+
     /// When the token was issued and when it ends; `None` when it has ended, or when its row holds no time.
     fn live_times(&self, record: &AccessRecord) -> Option<(Timestamp, Timestamp)> {
         let created = record.created_at?;
         let end = record.expires_at.unwrap_or_else(|| created.saturating_add(self.sessions.lifetimes().access()));
         (end > self.sessions.now()).then_some((created, end))
-    }
-
-    async fn find<U: User>(
-        &self,
-        token: &PlainToken,
-        users: &dyn UserManager<U>,
-    ) -> Result<Result<(Found, U), Refusal>, Failure> {
-        let found = match self.sessions.find(token).await? {
-            Ok(found) => found,
-            Err(rejected) => return Ok(Err(self.refuse(rejected).await?)),
-        };
-        let Some(id) = U::Id::from_key(found.user().clone()) else { return Ok(Err(Refusal::Subject)) };
-        Ok(match users.get(&id).await? {
-            None => Err(Refusal::UserUnknown),
-            Some(user) if !user.is_active() => Err(Refusal::UserInactive),
-            Some(user) => Ok((found, user)),
-        })
-    }
-
-    async fn refuse(&self, rejected: Rejected) -> Result<Refusal, Failure> {
-        if let Some(reuse) = &rejected.reuse {
-            self.sessions.end_reused(reuse).await?;
-        }
-        Ok(rejected.refusal)
-    }
-
-    /// Ends the sessions that are too many beside a new one.
-    async fn keep_cap(&self, grant: &Grant) -> Result<Result<(), Refusal>, Failure> {
-        let surplus = match self.sessions.surplus(grant).await? {
-            Ok(surplus) => surplus,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        for session in surplus {
-            self.sessions.end(session, &grant.user).await?;
-            evicted(session);
-        }
-        Ok(Ok(()))
     }
 }
 
@@ -174,27 +146,26 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
     }
 
     async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure> {
-        let (issued, record) = self.sessions.loose_access(&user.id().to_key())?;
-        self.sessions.store().insert_access(&record).await?;
-        Ok(issued)
+        self.sessions.write_access(&user.id().to_key()).await
     }
 
     async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
         if self.sessions.check_access(token).is_err() {
             return Ok(Destroyed::AlreadyInvalid);
         }
-        let owner = user.id().to_key();
-        let mut destroyed = Destroyed::AlreadyInvalid;
-        for stored in self.sessions.stored_forms(token) {
-            if self.sessions.store().remove_access(&stored, Some(&owner)).await? {
-                destroyed = Destroyed::Revoked;
-            }
-        }
-        Ok(destroyed)
+        let removed = self.remove(token, &user.id().to_key()).await?;
+        Ok(if removed { Destroyed::Revoked } else { Destroyed::AlreadyInvalid })
     }
 
-    async fn invalidate_all(&self, user: &U::Id) -> Result<Invalidated, Failure> {
-        Ok(Invalidated::All(self.sessions.invalidate(&user.to_key()).await?))
+    fn as_refreshable(&self) -> Option<&dyn RefreshableStrategy<U>> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl<S: TokenStore> TokenControl for DatabaseTokenStrategy<S> {
+    async fn invalidate_all(&self, user: &UserKey) -> Result<Invalidated, Failure> {
+        self.end_sessions(user, None).await.map(Invalidated::All)
     }
 
     fn revocation_is_durable(&self) -> bool {
@@ -204,102 +175,47 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
     fn token_shape(&self) -> TokenShape {
         self.sessions.access_shape()
     }
+}
 
-    fn as_refreshable(&self) -> Option<&dyn RefreshableStrategy<U>> {
-        Some(self)
+/// Access tokens are in the store, and end there.
+#[async_trait]
+impl<S: TokenStore> Issuer for DatabaseTokenStrategy<S> {
+    type Store = S;
+
+    const SIGNED: bool = false;
+
+    fn sessions(&self) -> &Sessions<S> {
+        &self.sessions
+    }
+
+    async fn named_by(&self, access: &PlainToken) -> Result<Presented, AuthError> {
+        self.sessions.check_access(access)?;
+        let Some(record) = self.look_up(access).await? else { return Ok(Presented::Gone) };
+        let times = self.live_times(&record);
+        Ok(Presented::Known(Named {
+            user: record.user,
+            session: record.session,
+            expires_at: times.map_or_else(|| self.sessions.now(), |(_, end)| end),
+            is_good: times.is_some(),
+        }))
+    }
+
+    async fn revoke(&self, access: &PlainToken, named: &Named) -> Result<(), Failure> {
+        self.remove(access, &named.user).await.map(drop)
+    }
+
+    async fn deny_session(&self, _: &SessionRecord, _: Option<Timestamp>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn deny_fences(&self, _: &[EndedFence], _: Option<Timestamp>) -> Result<(), Failure> {
+        Ok(())
     }
 }
 
-#[async_trait]
-impl<U: User, S: TokenStore> RefreshableStrategy<U> for DatabaseTokenStrategy<S> {
-    async fn login_fence(&self, user: &U::Id) -> Result<LoginFence, Failure> {
-        self.sessions.fence(&user.to_key()).await
-    }
-
-    async fn log_in(&self, user: &U, login: &Login) -> Result<Result<TokenPair, Refusal>, Failure> {
-        let grant = self.sessions.begin(user.id().to_key())?;
-        let pair = match self.sessions.open_with_access(&grant, login).await? {
-            Ok(pair) => pair,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        Ok(self.keep_cap(&grant).await?.map(|()| pair))
-    }
-
-    async fn refresh_session(
-        &self,
-        token: &PlainToken,
-        users: &dyn UserManager<U>,
-    ) -> Result<Rotation<U, TokenPair>, Failure> {
-        let (found, user) = match self.find(token, users).await? {
-            Ok(found) => found,
-            Err(refusal) => return Ok(Rotation::Refused(refusal)),
-        };
-        Ok(match self.sessions.rotate_with_access(&found).await? {
-            Ok(issued) => Rotation::Rotated { user, issued },
-            Err(rejected) => Rotation::Refused(self.refuse(rejected).await?),
-        })
-    }
-
-    async fn session(&self, session: SessionId, user: &U::Id) -> Result<Option<SessionRecord>, Failure> {
-        self.sessions.get(session, &user.to_key()).await
-    }
-
-    async fn sessions_of(&self, user: &U::Id) -> Result<Vec<SessionRecord>, Failure> {
-        self.sessions.live_sessions(&user.to_key()).await
-    }
-
-    async fn write_refresh_token(&self, user: &U) -> Result<IssuedToken, Failure> {
-        let grant = self.sessions.begin(user.id().to_key())?;
-        let refresh = self.sessions.open(&grant, &Login::default()).await?.map_err(|_| one_too_many())?;
-        self.keep_cap(&grant).await?.map_err(|_| one_too_many())?;
-        Ok(refresh)
-    }
-
-    async fn rotate_refresh_token(
-        &self,
-        token: &PlainToken,
-        users: &dyn UserManager<U>,
-    ) -> Result<Rotation<U, IssuedToken>, Failure> {
-        let (found, user) = match self.find(token, users).await? {
-            Ok(found) => found,
-            Err(refusal) => return Ok(Rotation::Refused(refusal)),
-        };
-        Ok(match self.sessions.rotate(&found).await? {
-            Ok(issued) => Rotation::Rotated { user, issued },
-            Err(rejected) => Rotation::Refused(self.refuse(rejected).await?),
-        })
-    }
-
-    async fn end_session_of(&self, refresh: &PlainToken) -> Result<Destroyed, Failure> {
-        self.sessions.end_of(refresh).await
-    }
-
-    async fn end_session_of_stale(&self, access: &PlainToken) -> Result<Option<Destroyed>, Failure> {
-        if self.sessions.check_access(access).is_err() {
-            return Ok(None);
-        }
-        let Some(record) = self.look_up(access).await? else { return Ok(None) };
-        match record.session.filter(|_| self.live_times(&record).is_none()) {
-            Some(session) => self.sessions.end(session, &record.user).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
-        self.sessions.end(session, &user.to_key()).await
-    }
-
-    async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure> {
-        let user = user.to_key();
-        self.sessions.overtake(&user).await?;
-        let mut ended: u64 = 0;
-        for session in self.sessions.live_sessions(&user).await? {
-            if Some(session.id) != kept {
-                ended =
-                    ended.saturating_add(u64::from(self.sessions.end(session.id, &user).await? == Destroyed::Revoked));
-            }
-        }
-        Ok(ended)
+impl<U: User, S: TokenStore> IssuesFor<U> for DatabaseTokenStrategy<S> {
+    fn access(&self, _: &U, _: &Grant, _: &Digest) -> Result<Access, Failure> {
+        Ok(Access::Opaque)
     }
 }
 

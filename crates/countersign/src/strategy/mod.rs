@@ -14,43 +14,22 @@ pub use database::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
 pub use jwt::{JwtStrategy, JwtStrategyBuilder};
 #[cfg(feature = "redis")]
 pub use redis::{RedisTokenStrategy, RedisTokenStrategyBuilder};
-pub use sessions::{Found, Grant, Login, LoginFence, Rejected, Reuse, ReuseCause, Sessions};
+pub use sessions::{Login, LoginFence, ReuseCause, Sessions};
 
-use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken, Rotation, SessionId, TokenPair};
-use crate::error::{Failure, Refusal};
-use crate::store::SessionRecord;
+use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken, LoggedOut, Refreshed, SessionId, TokenPair};
+use crate::error::{AuthError, Failure};
+use crate::store::{Page, SessionPage, SessionRecord};
 use crate::token::{PlainToken, TokenShape};
-use crate::user::{User, UserManager};
+use crate::user::{User, UserKey, UserManager};
 
-/// Issues, reads and destroys access tokens (the strategies page: `Strategy`).
-///
-/// A strategy hands back inactive users as they are; judging the account is the caller's business, and the
-/// [`Authenticator`](crate::Authenticator)'s.
+/// The part of a strategy that needs no user, only the key of one.
 #[async_trait]
-pub trait Strategy<U: User>: Send + Sync {
-    /// Says whose token this is: not offered, accepted or refused (promise P6). Never writes (P8).
+pub trait TokenControl: Send + Sync {
+    /// Revokes every token and session of a user, those included that are being issued meanwhile.
     ///
     /// # Errors
-    /// [`Failure`] when a store can't be asked: the question stays open.
-    async fn read_token(&self, token: Option<&PlainToken>, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure>;
-
-    /// Issues an access token that belongs to no session. It is durable when this returns (P12).
-    ///
-    /// # Errors
-    /// [`Failure`] when it could not be made or stored; no token exists then.
-    async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure>;
-
-    /// Revokes one access token of `user`. Another user's token is left alone.
-    ///
-    /// # Errors
-    /// [`Failure`] when the revocation could not be recorded: the token may still be good (SECURITY row R-09).
-    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure>;
-
-    /// Revokes every token and session of a user.
-    ///
-    /// # Errors
-    /// [`Failure`] when that could not be recorded.
-    async fn invalidate_all(&self, user: &U::Id) -> Result<Invalidated, Failure>;
+    /// [`Failure`] when that could not be recorded. It may be called again, and goes on where it stopped.
+    async fn invalidate_all(&self, user: &UserKey) -> Result<Invalidated, Failure>;
 
     /// Whether a revocation outlives this process and is seen by every other.
     fn revocation_is_durable(&self) -> bool;
@@ -60,6 +39,31 @@ pub trait Strategy<U: User>: Send + Sync {
     fn token_shape(&self) -> TokenShape {
         TokenShape::Any
     }
+}
+
+/// Issues, reads and destroys access tokens (the strategies page: `Strategy`).
+///
+/// A strategy hands back inactive users as they are; judging the account is the caller's business, and the
+/// [`Authenticator`](crate::Authenticator)'s.
+#[async_trait]
+pub trait Strategy<U: User>: TokenControl {
+    /// Says whose token this is: not offered, accepted or refused (promise P6). Never writes (P8).
+    ///
+    /// # Errors
+    /// [`Failure`] when a store can't be asked: the question stays open.
+    async fn read_token(&self, token: Option<&PlainToken>, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure>;
+
+    /// Issues an access token that belongs to no session. It is durable when this returns (P12).
+    ///
+    /// # Errors
+    /// [`Failure`] when it could not be made or stored. Nobody has seen the token then.
+    async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure>;
+
+    /// Revokes one access token of `user`. Another user's token is left alone.
+    ///
+    /// # Errors
+    /// [`Failure`] when the revocation could not be recorded: the token may still be good (SECURITY row R-09).
+    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure>;
 
     /// The refresh side of this strategy, if it has one.
     fn as_refreshable(&self) -> Option<&dyn RefreshableStrategy<U>> {
@@ -67,71 +71,63 @@ pub trait Strategy<U: User>: Send + Sync {
     }
 }
 
-/// Issues and rotates refresh tokens, and ends sessions (the strategies page: `RefreshableStrategy`).
+/// Shows and ends sessions. It needs no user, only the key of one.
+///
+/// ```
+/// use countersign::store::{MemoryStore, Page};
+/// use countersign::strategy::DatabaseTokenStrategy;
+/// use countersign::{Destroyed, RefreshableStrategy, Secret, SessionControl, SystemEntropy, User, UserId};
+///
+/// struct Account { id: i64 }
+/// impl User for Account {
+///     type Id = i64;
+///     fn id(&self) -> &i64 { &self.id }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let strategy = DatabaseTokenStrategy::builder(MemoryStore::new())
+///     .token_hash_secret(&Secret::generate(&SystemEntropy)?)
+///     .build()?;
+/// strategy.open_session(&Account { id: 7 }).await?;
+///
+/// let user = 7_i64.to_key();
+/// let page = strategy.sessions_of(&user, &Page { after: None, limit: 100 }).await?;
+/// assert_eq!(page.sessions.len(), 1);
+/// assert_eq!(strategy.end_session(page.sessions[0].id, &user).await?, Destroyed::Revoked);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
-pub trait RefreshableStrategy<U: User>: Strategy<U> {
-    /// What a login has to be recorded behind, so that a "log out everywhere" that overtakes it holds (promise P4). Read it
-    /// before the account that the login is judged by.
+pub trait SessionControl: Send + Sync {
+    /// Returns the user's login fence. Call this *before* loading the account that the login is judged by: the session is
+    /// opened only if no "log out everywhere" happened in between (promise P4).
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked.
-    async fn login_fence(&self, user: &U::Id) -> Result<LoginFence, Failure>;
+    async fn login_fence(&self, user: &UserKey) -> Result<LoginFence, Failure>;
 
-    /// Opens a session: an access token and a refresh token, recorded in one step. Refuses a login that was overtaken, and
-    /// one too many where the cap refuses.
-    ///
-    /// # Errors
-    /// [`Failure`] when they could not be stored; neither exists then.
-    async fn log_in(&self, user: &U, login: &Login) -> Result<Result<TokenPair, Refusal>, Failure>;
-
-    /// Opens a session of which nothing else is known, behind no fence.
-    ///
-    /// # Errors
-    /// As [`log_in`](Self::log_in); [`FailureKind::Full`](crate::FailureKind::Full) where the cap refuses.
-    async fn open_session(&self, user: &U) -> Result<TokenPair, Failure> {
-        self.log_in(user, &Login::default()).await?.map_err(|_| sessions::one_too_many())
-    }
-
-    /// Exchanges a refresh token for a new pair of the same session. However many callers present the same token, one
-    /// successor exists (promise P1), and those that come in time are answered with the same (P2); one that comes too late
-    /// ends the session (P3). An inactive user is refused and nothing is written.
+    /// Returns a session of `user` that hasn't ended, with the moment of its login: for step-up checks, and for
+    /// connections that outlive a request.
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked.
-    async fn refresh_session(
-        &self,
-        token: &PlainToken,
-        users: &dyn UserManager<U>,
-    ) -> Result<Rotation<U, TokenPair>, Failure>;
+    async fn session(&self, session: SessionId, user: &UserKey) -> Result<Option<SessionRecord>, Failure>;
 
-    /// A session of `user` that hasn't ended, with the moment of its login: for step-up checks, and for connections that
-    /// outlive a request.
+    /// Returns a part of the list of a user's sessions that haven't ended. Follow [`SessionPage::next`] for the rest.
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked.
-    async fn session(&self, session: SessionId, user: &U::Id) -> Result<Option<SessionRecord>, Failure>;
+    async fn sessions_of(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure>;
 
-    /// Every session of `user` that hasn't ended, in the order of their ids.
+    /// Ends the session that an access token belongs to, or the token alone when it belongs to none. Works for a token
+    /// that has expired, as long as it is known: an opaque one until it is swept, a signed one always. Completes a logout
+    /// that was interrupted.
     ///
     /// # Errors
-    /// [`Failure`] when the store can't be asked.
-    async fn sessions_of(&self, user: &U::Id) -> Result<Vec<SessionRecord>, Failure>;
-
-    /// Opens a session and issues its refresh token alone (the strategies page: `write_refresh_token`).
-    ///
-    /// # Errors
-    /// [`Failure`] when it could not be stored; it doesn't exist then.
-    async fn write_refresh_token(&self, user: &U) -> Result<IssuedToken, Failure>;
-
-    /// Exchanges a refresh token for its successor alone (the strategies page: `rotate_refresh_token`).
-    ///
-    /// # Errors
-    /// [`Failure`] when the store can't be asked.
-    async fn rotate_refresh_token(
-        &self,
-        token: &PlainToken,
-        users: &dyn UserManager<U>,
-    ) -> Result<Rotation<U, IssuedToken>, Failure>;
+    /// [`AuthError::Refused`] when the token isn't ours, and nothing was ended. [`AuthError::Failed`] when the end could
+    /// not be recorded: the session may still be live.
+    async fn log_out(&self, access: &PlainToken) -> Result<LoggedOut, AuthError>;
 
     /// Ends the session that a refresh token belongs to, its access tokens included: logout when the access token
     /// has expired.
@@ -144,18 +140,64 @@ pub trait RefreshableStrategy<U: User>: Strategy<U> {
     ///
     /// # Errors
     /// [`Failure`] when that could not be recorded.
-    async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure>;
+    async fn end_session(&self, session: SessionId, user: &UserKey) -> Result<Destroyed, Failure>;
 
-    /// Ends the session of an access token that isn't good any more: one that has expired, or that was revoked with its
-    /// whole session by a logout that got no further. `None` when the token says of no session that it may end.
+    /// Ends every session of `user` but `kept`, every token without a session, and every login that is under way. Returns
+    /// how many sessions ended.
+    ///
+    /// One mark ends them, at the same cost for any number of them. What it leaves behind is removed in batches, some here,
+    /// the rest by the sweep.
     ///
     /// # Errors
-    /// [`Failure`] when that could not be recorded.
-    async fn end_session_of_stale(&self, access: &PlainToken) -> Result<Option<Destroyed>, Failure>;
+    /// [`Failure`] when that could not be recorded. It may be called again, and goes on where it stopped.
+    async fn end_sessions(&self, user: &UserKey, kept: Option<SessionId>) -> Result<u64, Failure>;
+}
 
-    /// Ends every session of `user` but `kept`, and lets no login be recorded that is under way; how many sessions ended.
+/// Issues and rotates refresh tokens (the strategies page: `RefreshableStrategy`).
+#[async_trait]
+pub trait RefreshableStrategy<U: User>: Strategy<U> + SessionControl {
+    /// Opens a session: an access token and a refresh token, recorded in one step.
     ///
     /// # Errors
-    /// [`Failure`] when that could not be recorded. It may be called again.
-    async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure>;
+    /// [`AuthError::Refused`] for a login that was overtaken, and for one too many where the cap refuses.
+    /// [`AuthError::Failed`] when the tokens could not be stored, or when that isn't known: a session that nobody has a
+    /// token of may then be in the user's list.
+    async fn log_in(&self, user: &U, login: &Login) -> Result<TokenPair, AuthError>;
+
+    /// Opens a session without client details, for a login that is judged already.
+    ///
+    /// # Errors
+    /// As [`log_in`](Self::log_in); [`FailureKind::Full`](crate::FailureKind::Full) where the cap refuses.
+    async fn open_session(&self, user: &U) -> Result<TokenPair, Failure> {
+        self.log_in(user, &Login::default()).await.map_err(sessions::unrefused)
+    }
+
+    /// Exchanges a refresh token for a new pair of the same session. However many callers present the same token, one
+    /// successor exists (promise P1), and those that come in time are answered with the same (P2); one that comes too late
+    /// ends the session (P3). An inactive user is refused and nothing is written.
+    ///
+    /// # Errors
+    /// [`AuthError::Refused`] when the token is no good. [`AuthError::Failed`] when the store can't be asked: ask again
+    /// with the same token.
+    async fn refresh_session(
+        &self,
+        token: &PlainToken,
+        users: &dyn UserManager<U>,
+    ) -> Result<Refreshed<U, TokenPair>, AuthError>;
+
+    /// Opens a session and issues its refresh token alone (the strategies page: `write_refresh_token`).
+    ///
+    /// # Errors
+    /// As [`open_session`](Self::open_session).
+    async fn write_refresh_token(&self, user: &U) -> Result<IssuedToken, Failure>;
+
+    /// Exchanges a refresh token for its successor alone (the strategies page: `rotate_refresh_token`).
+    ///
+    /// # Errors
+    /// As [`refresh_session`](Self::refresh_session).
+    async fn rotate_refresh_token(
+        &self,
+        token: &PlainToken,
+        users: &dyn UserManager<U>,
+    ) -> Result<Refreshed<U, IssuedToken>, AuthError>;
 }

@@ -14,9 +14,9 @@ use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken};
 use crate::error::Failure;
 use crate::redis::Redis;
 use crate::store::RedisTokenStore;
-use crate::strategy::{DatabaseTokenStrategy, RefreshableStrategy, Sessions, Strategy};
+use crate::strategy::{DatabaseTokenStrategy, RefreshableStrategy, Sessions, Strategy, TokenControl};
 use crate::token::{PlainToken, TokenShape};
-use crate::user::{User, UserManager};
+use crate::user::{User, UserKey, UserManager};
 
 /// Issues random tokens and keeps their digests on Redis or Redis Cluster.
 ///
@@ -94,7 +94,14 @@ impl<U: User> Strategy<U> for RedisTokenStrategy<U> {
         self.strategy().destroy_token(token, user).await
     }
 
-    async fn invalidate_all(&self, user: &U::Id) -> Result<Invalidated, Failure> {
+    fn as_refreshable(&self) -> Option<&dyn RefreshableStrategy<U>> {
+        self.strategy().as_refreshable()
+    }
+}
+
+#[async_trait]
+impl<U: User> TokenControl for RedisTokenStrategy<U> {
+    async fn invalidate_all(&self, user: &UserKey) -> Result<Invalidated, Failure> {
         self.strategy().invalidate_all(user).await
     }
 
@@ -104,10 +111,6 @@ impl<U: User> Strategy<U> for RedisTokenStrategy<U> {
 
     fn token_shape(&self) -> TokenShape {
         self.strategy().token_shape()
-    }
-
-    fn as_refreshable(&self) -> Option<&dyn RefreshableStrategy<U>> {
-        self.strategy().as_refreshable()
     }
 }
 

@@ -1,61 +1,55 @@
 //! Sessions: opened by a login, kept alive by exchanging refresh tokens, ended by logout. The policy is the same
-//! whether access tokens are opaque or signed, so each strategy that refreshes holds one [`Sessions`].
+//! whether access tokens are opaque or signed, so each strategy that refreshes holds one [`Sessions`], and says as an
+//! [`Issuer`] in what it differs. The flows stand once: [`flow`] opens and refreshes, [`ending`] ends.
 
 mod count;
+mod ending;
 mod exchange;
+mod flow;
 mod issue;
+mod issuer;
 mod open;
 mod reuse;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::answer::{Destroyed, SessionId};
+use crate::answer::SessionId;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::error::{ConfigError, Failure, Refusal};
 use crate::policy::{Lifetimes, ReusePolicy, SessionCap};
 use crate::profile::Profile;
-use crate::store::{Fence, Page, RefreshRecord, SessionRecord, SweepLimit, Swept, TokenStore};
+use crate::store::{Page, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore};
 use crate::token::{DigestKeyRing, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
 use crate::user::UserKey;
 
-pub use exchange::Found;
-use exchange::Standing;
-pub use open::{Grant, Login, LoginFence};
-pub use reuse::{Rejected, Reuse, ReuseCause};
+#[cfg(feature = "jwt")]
+pub(super) use ending::IN_FLIGHT;
+pub(super) use exchange::Standing;
+pub(super) use flow::unrefused;
+pub(super) use issuer::{Access, Issuer, IssuesFor, Named, Presented};
+pub(super) use open::Grant;
+pub use open::{Login, LoginFence};
+pub use reuse::ReuseCause;
 
 /// The page's default for `token_bytes`.
 const DEFAULT_TOKEN_BYTES: usize = 32;
 
-/// Opens, continues and ends sessions in a [`TokenStore`].
-///
-/// It looks up no users. A strategy does that between [`find`](Sessions::find) and [`rotate`](Sessions::rotate), so
-/// that a refused user costs no write.
+/// The settings of sessions, and the [`TokenStore`] that has them: what opaque and signed tokens have in common.
 ///
 /// ```
 /// use std::sync::Arc;
 /// use std::time::Duration;
-/// use countersign::store::MemoryStore;
-/// use countersign::strategy::{Login, Sessions};
-/// use countersign::{DigestKeyRing, Lifetimes, Secret, SystemEntropy, UserKey};
+/// use countersign::store::{MemoryStore, TokenStore};
+/// use countersign::strategy::Sessions;
+/// use countersign::{DigestKeyRing, Lifetimes, ReusePolicy, Secret, SystemEntropy};
 ///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let digests = DigestKeyRing::new("2026-11", &Secret::generate(&SystemEntropy)?)?;
 /// let lifetimes = Lifetimes::new(Duration::from_secs(900), Duration::from_secs(86_400))?;
-/// let sessions = Sessions::new(MemoryStore::new(), digests, lifetimes);
-///
-/// let grant = sessions.begin(UserKey::Int(7))?;
-/// let first = sessions.open(&grant, &Login::default()).await?.expect("nobody was logged out meanwhile");
-/// let found = sessions.find(&first.token).await?.expect("it was just issued");
-/// let second = sessions.rotate(&found).await?.expect("nobody else has used it");
-/// assert_eq!(second.session_id, first.session_id);
-///
-/// let retry = sessions.find(&first.token).await?.expect("its answer may have been lost");
-/// assert!(sessions.rotate(&retry).await?.expect("it was just exchanged").token == second.token);
-/// # Ok(())
-/// # }
+/// let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
+/// let sessions = Sessions::new(store, digests, lifetimes).with_reuse(ReusePolicy::strict());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Sessions<S = Arc<dyn TokenStore>> {
@@ -136,74 +130,18 @@ impl<S: TokenStore> Sessions<S> {
         self
     }
 
-    /// Ends a session of `owner`, its access tokens included.
-    ///
-    /// # Errors
-    /// [`Failure`] when that could not be recorded.
-    pub async fn end(&self, session: SessionId, owner: &UserKey) -> Result<Destroyed, Failure> {
-        Ok(destroyed(self.store.end_session(session, owner).await?))
-    }
-
-    /// Ends the session that a refresh token belongs to, whether it has expired or been exchanged or not.
-    ///
-    /// # Errors
-    /// [`Failure`] when that could not be recorded.
-    pub async fn end_of(&self, refresh: &PlainToken) -> Result<Destroyed, Failure> {
-        if self.format.check(TokenKind::Refresh, refresh).is_err() {
-            return Ok(Destroyed::AlreadyInvalid);
-        }
-        match self.look_up(refresh).await? {
-            Some((_, RefreshRecord { session: Some(session), user, .. })) => self.end(session, &user).await,
-            Some((Standing::Current(stored), _)) => Ok(destroyed(self.store.remove_refresh(&stored, None).await?)),
-            None | Some(_) => Ok(Destroyed::AlreadyInvalid),
-        }
-    }
-
-    /// The session that a refresh token belongs to and whose it is, expired, exchanged or neither; `None` when the token is unknown or
-    /// belongs to none.
-    ///
-    /// # Errors
-    /// [`Failure`] when the store can't be asked.
-    pub async fn session_of(&self, refresh: &PlainToken) -> Result<Option<(SessionId, UserKey)>, Failure> {
-        if self.format.check(TokenKind::Refresh, refresh).is_err() {
-            return Ok(None);
-        }
-        Ok(self.look_up(refresh).await?.and_then(|(_, record)| Some((record.session?, record.user))))
-    }
-
-    /// The sessions of a user.
-    ///
-    /// # Errors
-    /// [`Failure`] when the store can't be asked.
-    pub async fn of_user(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
-        self.store.sessions(user, page).await
-    }
-
     /// A session of `owner` that hasn't ended, with the end that it comes to.
-    ///
-    /// # Errors
-    /// [`Failure`] when the store can't be asked.
-    pub async fn get(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+    pub(super) async fn get(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
         let found = self.store.find_session(session, owner).await?;
         Ok(found.and_then(|record| self.live(record, self.now())))
     }
 
-    /// Ends every session of a user and removes every token; how many tokens there were. Logins that are under way are
-    /// overtaken: none of them is recorded any more (promise P4).
-    ///
-    /// # Errors
-    /// [`Failure`] when that could not be recorded.
-    pub async fn invalidate(&self, user: &UserKey) -> Result<u64, Failure> {
-        self.overtake(user).await?;
-        self.store.remove_user(user).await
-    }
-
-    /// Lets no login of the user be recorded that is under way, and leaves sessions as they are.
-    ///
-    /// # Errors
-    /// [`Failure`] when that could not be recorded.
-    pub async fn overtake(&self, user: &UserKey) -> Result<(), Failure> {
-        self.store.raise_fence(user, Fence::generate(&*self.entropy)?, self.now()).await
+    /// Part of the list of a user's sessions, those left out that have ended by age.
+    pub(super) async fn live_sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+        let now = self.now();
+        let found = self.store.sessions(user, page).await?;
+        let sessions = found.sessions.into_iter().filter_map(|record| self.live(record, now)).collect();
+        Ok(SessionPage { sessions, next: found.next })
     }
 
     /// Removes at most `rows` expired tokens of each kind.
@@ -211,7 +149,11 @@ impl<S: TokenStore> Sessions<S> {
     /// # Errors
     /// [`Failure`] when the store can't be asked.
     pub async fn sweep(&self, rows: u32) -> Result<Swept, Failure> {
-        self.store.sweep(&SweepLimit::new(self.now(), &self.lifetimes, rows)).await
+        self.store.sweep(&self.limit(rows)).await
+    }
+
+    pub(super) fn limit(&self, rows: u32) -> SweepLimit {
+        SweepLimit::new(self.now(), &self.lifetimes, rows)
     }
 
     /// Every form in which a store may hold `token`, the likeliest first.
@@ -272,20 +214,6 @@ impl<S> Sessions<S> {
             entropy: Arc::clone(&self.entropy),
         }
     }
-}
-
-/// A session that ended for a newer one.
-pub(super) fn evicted(session: SessionId) {
-    tracing::info!(event = "session_evicted", session = %session, "the user's oldest session ended for a new one");
-}
-
-/// A login for which nobody is there to be told that it is refused.
-pub(super) const fn one_too_many() -> Failure {
-    Failure::full("list of sessions")
-}
-
-const fn destroyed(any: bool) -> Destroyed {
-    if any { Destroyed::Revoked } else { Destroyed::AlreadyInvalid }
 }
 
 impl<S> fmt::Debug for Sessions<S> {

@@ -17,7 +17,7 @@ use crate::axum::StrictJson;
 use crate::axum::routes::{Shared, token_answer};
 use crate::backend::AuthenticationBackend;
 use crate::client::Client;
-use crate::error::{Failure, Refusal};
+use crate::error::{AuthError, Failure, Refusal};
 use crate::problem::Problem;
 use crate::strategy::Login;
 use crate::user::User;
@@ -240,8 +240,11 @@ async fn open<U: User>(
         return Ok(Opening::Changed);
     }
     let login = fence.into_iter().fold(Login::from(client.clone()), Login::behind);
-    let opened = backend.login(user, &login).await.map_err(unanswered)?;
-    Ok(opened.map_or_else(Opening::Refused, Opening::Done))
+    match backend.login(user, &login).await {
+        Ok(tokens) => Ok(Opening::Done(tokens)),
+        Err(AuthError::Refused(refusal)) => Ok(Opening::Refused(refusal)),
+        Err(AuthError::Failed(failure)) => Err(unanswered(failure)),
+    }
 }
 
 #[derive(Deserialize)]

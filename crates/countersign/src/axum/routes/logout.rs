@@ -11,8 +11,8 @@ use crate::authenticator::Selection;
 use crate::axum::json::OptionalJson;
 use crate::axum::routes::refresh::Body;
 use crate::axum::routes::{Shared, no_store};
-use crate::backend::{AuthenticationBackend, LoggedOut};
-use crate::error::{Failure, Refusal};
+use crate::backend::AuthenticationBackend;
+use crate::error::{AuthError, Failure, Refusal};
 use crate::problem::Problem;
 use crate::token::PlainToken;
 use crate::transport::Offered;
@@ -67,9 +67,14 @@ pub(super) async fn cookie<U: User>(
     }
 }
 
-/// Ends every session of the user, whichever backend issued it.
+/// Ends every session of the user, whichever backend issued it, and the presented token, whether it belongs to one or not.
 pub(super) async fn all<U: User>(State(shared): State<Arc<Shared<U>>>, request: Request) -> Result<Response, Problem> {
-    let authenticated = shared.authenticate(request).await?;
+    let (parts, body) = request.into_parts();
+    let presented = match shared.authenticator.select(&parts.headers) {
+        Selection::One { backend, token } => Some((backend, token)),
+        Selection::NotOffered | Selection::Refused(_) => None,
+    };
+    let authenticated = shared.authenticate(Request::from_parts(parts, body)).await?;
     let mut unsupported = false;
     for backend in shared.distinct_backends() {
         let invalidated = backend.logout_everywhere(authenticated.user.id()).await;
@@ -77,6 +82,9 @@ pub(super) async fn all<U: User>(State(shared): State<Arc<Shared<U>>>, request: 
             Invalidated::All(_) => {}
             Invalidated::Unsupported => unsupported = true,
         }
+    }
+    if let Some((backend, token)) = presented {
+        end(&shared, backend, Some(&token), None).await.map_err(|failure| Problem::from_failure(&failure))?;
     }
     if unsupported {
         return Err(Problem::LOGOUT_ALL_UNSUPPORTED);
@@ -92,17 +100,18 @@ async fn end<U: User>(
     refresh: Option<&PlainToken>,
 ) -> Result<Option<Refusal>, Failure> {
     let by_access = match access {
-        Some(token) => backend.logout(token, shared.authenticator.users()).await?,
-        None => LoggedOut::AlreadyOut,
+        Some(token) => match backend.logout(token, shared.authenticator.users()).await {
+            Ok(_) => None,
+            Err(AuthError::Refused(refusal)) => Some(refusal),
+            Err(AuthError::Failed(failure)) => return Err(failure),
+        },
+        None => None,
     };
     if let Some(token) = refresh {
         backend.logout_with_refresh(token).await?;
         return Ok(None);
     }
-    Ok(match by_access {
-        LoggedOut::Refused(refusal) => Some(refusal),
-        LoggedOut::Ended(_) | LoggedOut::AlreadyOut => None,
-    })
+    Ok(by_access)
 }
 
 pub(super) fn logged_out<U: User>(backend: &AuthenticationBackend<U>) -> Response {

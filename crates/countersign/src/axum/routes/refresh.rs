@@ -6,10 +6,10 @@ use axum::extract::{FromRequest, Request, State};
 use axum_core::response::Response;
 use serde::Deserialize;
 
-use crate::answer::Rotation;
 use crate::axum::StrictJson;
 use crate::axum::routes::{Shared, token_answer};
 use crate::backend::AuthenticationBackend;
+use crate::error::AuthError;
 use crate::problem::Problem;
 use crate::token::PlainToken;
 use crate::transport::Offered;
@@ -46,10 +46,10 @@ async fn rotate<U: User>(
     backend: &AuthenticationBackend<U>,
     token: &PlainToken,
 ) -> Result<Response, Problem> {
-    let rotation = backend.refresh(token, shared.authenticator.users()).await;
-    match rotation.map_err(|failure| Problem::from_failure(&failure))? {
-        Rotation::Rotated { issued, .. } => token_answer(backend, &issued),
-        Rotation::Refused(_) => Err(Problem::REFRESH_TOKEN_INVALID),
+    match backend.refresh(token, shared.authenticator.users()).await {
+        Ok(refreshed) => token_answer(backend, &refreshed.issued),
+        Err(AuthError::Refused(_)) => Err(Problem::REFRESH_TOKEN_INVALID),
+        Err(AuthError::Failed(failure)) => Err(Problem::from_failure(&failure)),
     }
 }
 

@@ -13,12 +13,17 @@ use crate::axum::routes::logout::logged_out;
 use crate::axum::routes::{Shared, no_store};
 use crate::error::Failure;
 use crate::problem::Problem;
-use crate::store::SessionRecord;
+use crate::store::{Page, SessionCursor, SessionRecord};
 use crate::user::User;
+
+/// How many sessions a page has by default, and at most.
+const LIMIT: u32 = 100;
+const MOST: u32 = 1000;
 
 #[derive(Serialize)]
 struct Listed {
     sessions: Vec<Session>,
+    next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -43,18 +48,57 @@ struct Ended {
     revoked: u64,
 }
 
-/// The user's sessions that haven't ended, the one used last first.
+/// A page of the user's sessions that haven't ended; within it, the one used last comes first.
 pub(super) async fn list<U: User>(State(shared): State<Arc<Shared<U>>>, request: Request) -> Result<Response, Problem> {
+    let query = request.uri().query().unwrap_or_default().to_owned();
     let authenticated = shared.authenticate(request).await?;
-    let mut sessions = Vec::new();
-    for backend in shared.distinct_backends() {
-        if let Some(strategy) = backend.strategy().as_refreshable() {
-            sessions.extend(strategy.sessions_of(authenticated.user.id()).await.map_err(unanswered)?);
-        }
-    }
+    let Asked { backend: first, page } = Asked::parse(&query)?;
+    let mut backends = shared.distinct_backends().skip(first);
+    let Some(backend) = backends.next() else { return Err(Problem::REQUEST_QUERY_INVALID) };
+    let found = backend.sessions_of(authenticated.user.id(), &page).await.map_err(unanswered)?;
+    let next = match found.next {
+        Some(next) => Some(place(first, Some(&next))),
+        None => backends.next().map(|_| place(first.saturating_add(1), None)),
+    };
+    let mut sessions = found.sessions;
     sessions.sort_by_key(|record| std::cmp::Reverse(record.used_at.max(record.refreshed_at)));
     let sessions = sessions.iter().map(|record| shown(record, authenticated.session_id)).collect();
-    json(&Listed { sessions })
+    json(&Listed { sessions, next })
+}
+
+/// Which page is asked for: of which backend's sessions, and from where on.
+struct Asked {
+    backend: usize,
+    page: Page,
+}
+
+impl Asked {
+    fn parse(query: &str) -> Result<Self, Problem> {
+        let mut asked = Self { backend: 0, page: Page { after: None, limit: LIMIT } };
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            match name {
+                "limit" => asked.page.limit = limit(value).ok_or(Problem::REQUEST_QUERY_INVALID)?,
+                "after" => (asked.backend, asked.page.after) = after(value).ok_or(Problem::REQUEST_QUERY_INVALID)?,
+                _ => {}
+            }
+        }
+        Ok(asked)
+    }
+}
+
+fn limit(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|limit| (1..=MOST).contains(limit))
+}
+
+/// A place in the list of all backends' sessions: the backend's number, and the place in its own list.
+fn place(backend: usize, after: Option<&SessionCursor>) -> String {
+    format!("{backend}_{}", after.map(SessionCursor::as_str).unwrap_or_default())
+}
+
+fn after(text: &str) -> Option<(usize, Option<SessionCursor>)> {
+    let (backend, cursor) = text.split_once('_')?;
+    let cursor = if cursor.is_empty() { None } else { Some(cursor.parse().ok()?) };
+    Some((backend.parse().ok()?, cursor))
 }
 
 /// Ends one of the user's sessions. Somebody else's doesn't exist, as far as they are told.

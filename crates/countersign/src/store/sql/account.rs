@@ -3,8 +3,8 @@
 use crate::answer::SessionId;
 use crate::clock::Timestamp;
 use crate::error::Failure;
-use crate::store::{EndUser, Fence};
 use crate::store::sql::{Driver, Script, SqlStore};
+use crate::store::{EndUser, Fence};
 use crate::user::UserKey;
 use crate::value::Value;
 

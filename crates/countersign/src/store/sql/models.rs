@@ -270,11 +270,7 @@ impl DatabaseTokenModels {
             (Kind::Access.setting(), &self.access.table, access),
             (Kind::Refresh.setting(), &self.refresh.table, refresh),
             ("fence_table", &self.fences, vec!["user_id", "fence", "used_at"]),
-            (
-                "ended_fence_table",
-                &self.ended,
-                vec!["fence", "user_id", "kept_session_id", "ended_at", "settled_at"],
-            ),
+            ("ended_fence_table", &self.ended, vec!["fence", "user_id", "kept_session_id", "ended_at", "settled_at"]),
         ];
         if let Some(users) = &self.users {
             let columns = std::iter::once(&users.id).chain(&users.columns).map(|column| &**column).collect();

@@ -88,8 +88,8 @@ const FIND_REFRESH: &str = "SELECT {r.token}, {r.user_id}, {r.session_id}, {r.cr
 const FIND_FAMILY: &str = "SELECT {r.token}, {r.user_id}, {r.session_id}, {r.created_at}, {r.expires_at}, \
      {r.session_expires_at}, {r.consumed}, {r.access_expires_at}, {r.fence} FROM {refresh} WHERE {r.family} = ?1 AND {stands}";
 const SESSION: &str = "SELECT {r.session_id}, {r.opened_at}, {r.created_at}, {r.last_used_at}, {r.expires_at}, \
-     {r.session_expires_at}, {r.user_agent}, {r.ip}, {r.label}, {r.access_expires_at}, {r.token}, {r.consumed} \
-     FROM {refresh} WHERE ";
+     {r.session_expires_at}, {r.user_agent}, {r.ip}, {r.label}, {r.access_expires_at}, {r.token}, {r.consumed}, \
+     {r.fence} FROM {refresh} WHERE ";
 const ONE_SESSION: &str = "{r.session_id} = ?1 AND {r.user_id} = ?2 AND {stands}";
 const SESSIONS: &str = "{r.user_id} = ?1 AND {r.session_id} > ?2 AND {stands} ORDER BY {r.session_id} LIMIT ?3";
 /// Nobody has replaced the fence that the refresh token was recorded behind.

@@ -462,6 +462,7 @@ fn session_record(row: &Row) -> Option<SessionRecord> {
         access_expires_at: moment(9),
         current: text(10).and_then(Digest::parse),
         consumed: text(11).and_then(Consumed::parse).unwrap_or_default(),
+        fence: text(12).and_then(Fence::parse),
         client,
     })
 }

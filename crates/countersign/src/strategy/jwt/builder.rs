@@ -16,11 +16,16 @@ use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::strategy::Sessions;
 use crate::strategy::jwt::fingerprint::Fingerprints;
-use crate::strategy::jwt::{JwtStrategy, SubjectDecoder};
+use crate::strategy::jwt::sessions::SignedSessions;
+use crate::strategy::jwt::tokens::{SignedTokens, SubjectDecoder};
+use crate::strategy::jwt::{JwtStrategy, Kind};
 use crate::user::{User, UserId, UserKey};
 
 /// The page's default lifetime.
 const DEFAULT_LIFETIME: Duration = Duration::from_mins(15);
+
+/// The default bound on the life that an accepted token may claim.
+const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
 
 /// The most leeway that may be configured.
 const MAX_LEEWAY: Duration = Duration::from_secs(10);
@@ -29,7 +34,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(10);
 const MIN_TOKEN_LENGTH: usize = 2048;
 
 /// Claims whose names a fingerprint can't take.
-const RESERVED: [&str; 8] = ["sub", "aud", "iat", "nbf", "exp", "jti", "iss", "sid"];
+const RESERVED: [&str; 9] = ["sub", "aud", "iat", "nbf", "exp", "jti", "iss", "sid", "fence"];
 
 /// Builds a [`JwtStrategy`].
 #[must_use]
@@ -111,8 +116,10 @@ impl<U: User> JwtStrategyBuilder<U> {
         self
     }
 
-    /// The longest life that an accepted token may claim. Unless set it is the lifetime, and 100 years in the
-    /// `litestar-auth` profile, which knows no bound. Set it for a while when you shorten the lifetime.
+    /// Sets the longest life that an accepted token may claim. Defaults to 24 hours or the lifetime, whichever is longer,
+    /// so that tokens of a lifetime that was shortened stay good until their end; and to 100 years in the `litestar-auth`
+    /// profile, which knows no bound. Every server of a deployment should have the same: a user's fence is denied for as
+    /// long as this, once it is replaced.
     pub fn max_lifetime(mut self, longest: Duration) -> Self {
         self.max_lifetime = Some(longest);
         self
@@ -227,7 +234,7 @@ impl<U: User> JwtStrategyBuilder<U> {
         }
         let cure = "choose a denylist: in memory, or in a database so that a revocation outlives the process";
         let denylist = self.denylist.ok_or_else(|| ConfigError::new("denylist_store", "is missing", cure))?;
-        Ok(JwtStrategy {
+        let tokens = SignedTokens {
             keys,
             profile: self.profile,
             rules,
@@ -236,10 +243,14 @@ impl<U: User> JwtStrategyBuilder<U> {
             subject_decoder: self.subject_decoder.unwrap_or_else(|| Arc::new(canonical_id::<U>)),
             fingerprints: self.fingerprints,
             denylist,
-            sessions: self.sessions,
             clock: self.clock,
             entropy: self.entropy,
-        })
+        };
+        let kind = match self.sessions {
+            None => Kind::Tokens(tokens),
+            Some(sessions) => Kind::Sessions(SignedSessions { tokens, sessions }),
+        };
+        Ok(JwtStrategy { kind })
     }
 
     fn checked_lifetime(&self) -> Result<Duration, ConfigError> {
@@ -254,7 +265,7 @@ impl<U: User> JwtStrategyBuilder<U> {
 
     fn rules(&self, lifetime: Duration) -> Result<ClaimRules, ConfigError> {
         let (audience, leeway, longest) = match self.profile {
-            Profile::Countersign => ("countersign:access", Duration::from_secs(5), lifetime),
+            Profile::Countersign => ("countersign:access", Duration::from_secs(5), lifetime.max(LONGEST_LIFETIME)),
             Profile::LitestarAuth => ("litestar-auth:access", Duration::ZERO, MAX_LIFETIME),
         };
         let leeway = self.leeway.unwrap_or(leeway);

@@ -11,9 +11,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::entropy::Entropy;
 use crate::error::{Failure, Refusal};
 use crate::store::OriginalTokens;
-use crate::strategy::Strategy;
+use crate::strategy::{Strategy, TokenControl};
 use crate::token::{DigestKeyRing, PlainToken, TokenFormat, TokenKind, TokenShape};
-use crate::user::{User, UserId, UserManager};
+use crate::user::{User, UserId, UserKey, UserManager};
 
 pub(super) type SubjectDecoder<U> = Arc<dyn Fn(&str) -> Option<<U as User>::Id> + Send + Sync>;
 
@@ -75,9 +75,12 @@ impl<U: User> Strategy<U> for Original<U> {
         }
         Ok(destroyed)
     }
+}
 
-    async fn invalidate_all(&self, user: &U::Id) -> Result<Invalidated, Failure> {
-        Ok(Invalidated::All(self.tokens.invalidate(&user.to_key().to_subject()).await?))
+#[async_trait]
+impl<U: User> TokenControl for Original<U> {
+    async fn invalidate_all(&self, user: &UserKey) -> Result<Invalidated, Failure> {
+        Ok(Invalidated::All(self.tokens.invalidate(&user.to_subject()).await?))
     }
 
     fn revocation_is_durable(&self) -> bool {

@@ -5,10 +5,14 @@ use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::profile::Profile;
-use crate::store::{NewAccess, NewRefresh, TokenStore};
+use crate::store::{NewAccess, NewRefresh, Opened, TokenStore};
 use crate::strategy::sessions::{Grant, Sessions};
 use crate::token::{Digest, Family, Locator, PlainToken, TokenKind};
 use crate::user::UserKey;
+
+/// How often a user's fence is read for a token without session, when it is replaced each time before the token is
+/// recorded.
+const FENCE_READS: usize = 8;
 
 impl<S: TokenStore> Sessions<S> {
     pub(super) fn first_refresh(&self, grant: &Grant) -> Result<(IssuedToken, NewRefresh), Failure> {
@@ -21,10 +25,17 @@ impl<S: TokenStore> Sessions<S> {
         Ok(self.new_access(grant, token))
     }
 
-    /// An access token of `user` that belongs to no session, and its record.
-    pub(in crate::strategy) fn loose_access(&self, user: &UserKey) -> Result<(IssuedToken, NewAccess), Failure> {
-        let token = self.format.generate(TokenKind::Access, self.store.locator(user, None), &*self.entropy)?;
-        Ok(self.access_record(token, user, None, self.now()))
+    /// Records an access token of `user` that belongs to no session, behind the fence that stands.
+    pub(in crate::strategy) async fn write_access(&self, user: &UserKey) -> Result<IssuedToken, Failure> {
+        for _ in 0..FENCE_READS {
+            let fence = self.fence(user).await?.fence;
+            let token = self.format.generate(TokenKind::Access, self.store.locator(user, None), &*self.entropy)?;
+            let (issued, record) = self.access_record(token, user, None, self.now());
+            if self.store.insert_access(&NewAccess { fence: Some(fence), ..record }).await? == Opened::Done {
+                return Ok(issued);
+            }
+        }
+        Err(Failure::unavailable("sessions", "the user was logged out everywhere each time"))
     }
 
     pub(super) fn new_refresh(&self, grant: &Grant, token: PlainToken) -> Result<(IssuedToken, NewRefresh), Failure> {
@@ -37,8 +48,9 @@ impl<S: TokenStore> Sessions<S> {
             created_at: grant.issued_at,
             expires_at: self.stored_end(expires_at, grant.issued_at.saturating_add(self.lifetimes.refresh())),
             session_expires_at: grant.session_end,
+            access_expires_at: None,
             client: Client::new(),
-            fence: None,
+            fence: grant.fence,
         };
         Ok((IssuedToken { token, issued_at: grant.issued_at, expires_at, session_id: Some(grant.session) }, record))
     }
@@ -63,6 +75,7 @@ impl<S: TokenStore> Sessions<S> {
             session,
             created_at: issued_at,
             expires_at: self.stored_end(expires_at, issued_at.saturating_add(self.lifetimes.access())),
+            fence: None,
         };
         (IssuedToken { token, issued_at, expires_at, session_id: session }, record)
     }

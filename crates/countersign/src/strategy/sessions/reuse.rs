@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::answer::SessionId;
 use crate::error::{Failure, Refusal};
-use crate::store::TokenStore;
-use crate::strategy::sessions::{Sessions, count};
+use crate::strategy::sessions::count;
 use crate::user::UserKey;
 
 /// Why a refresh token isn't the session's current one: for the log and for metrics, never for the caller.
@@ -46,63 +45,47 @@ impl fmt::Display for ReuseCause {
 
 /// A refresh token that was presented again outside its window: its session has to end (promise P3).
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Reuse {
-    /// The session.
-    pub session: SessionId,
-    /// Whose it is.
-    pub owner: UserKey,
-    /// Why it is reuse.
-    pub cause: ReuseCause,
+pub(super) struct Reuse {
+    pub(super) session: SessionId,
+    pub(super) owner: UserKey,
+    pub(super) cause: ReuseCause,
     /// How long ago the session's refresh token was last exchanged.
-    pub since_exchange: Duration,
+    pub(super) since_exchange: Duration,
 }
 
-/// A refresh token that isn't exchanged.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct Rejected {
-    /// Why.
-    pub refusal: Refusal,
-    /// What has to be ended for it: [`Sessions::end_reused`].
-    pub reuse: Option<Reuse>,
+/// Why a refresh token isn't exchanged.
+#[derive(Debug)]
+pub(super) enum Rejection {
+    Refused(Refusal),
+    /// The session has to end first.
+    Reused(Reuse),
+    Failed(Failure),
 }
 
-impl From<Refusal> for Rejected {
+impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, reuse: None }
+        Self::Refused(refusal)
     }
 }
 
-impl From<Reuse> for Rejected {
-    fn from(reuse: Reuse) -> Self {
-        Self { refusal: Refusal::Reused, reuse: Some(reuse) }
+impl From<Failure> for Rejection {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 
-impl<S: TokenStore> Sessions<S> {
-    /// Ends a session whose refresh token was reused. Of those that come at once, the one that ends it reports it. Inside of a
-    /// transaction of the caller's it is ended outside of that, so that no rollback brings it back.
-    ///
-    /// # Errors
-    /// [`Failure`] when that could not be recorded.
-    pub async fn end_reused(&self, reuse: &Reuse) -> Result<(), Failure> {
-        let ended = match &self.outside {
-            Some(outside) => outside.end_session(reuse.session, &reuse.owner).await?,
-            None => self.store.end_session(reuse.session, &reuse.owner).await?,
-        };
-        if ended {
-            count::reuse(reuse.cause.as_str());
-            tracing::warn!(
-                event = "refresh_token_reused",
-                session = %reuse.session,
-                cause = reuse.cause.as_str(),
-                since_exchange_ms = u64::try_from(reuse.since_exchange.as_millis()).unwrap_or(u64::MAX),
-                outcome = "session_ended",
-                "an exchanged refresh token was presented again: its session has ended"
-            );
-        }
-        Ok(())
+impl Reuse {
+    /// Reports it. Of the calls that come at once, the one that ended the session does so.
+    pub(super) fn report(&self) {
+        count::reuse(self.cause.as_str());
+        tracing::warn!(
+            event = "refresh_token_reused",
+            session = %self.session,
+            cause = self.cause.as_str(),
+            since_exchange_ms = u64::try_from(self.since_exchange.as_millis()).unwrap_or(u64::MAX),
+            outcome = "session_ended",
+            "an exchanged refresh token was presented again: its session has ended"
+        );
     }
 }
 

@@ -1,0 +1,173 @@
+//! Opening and refreshing, once for all strategies.
+
+use async_trait::async_trait;
+
+use crate::answer::{IssuedToken, Refreshed, TokenPair};
+use crate::error::{AuthError, Failure, Refusal};
+use crate::policy::WhenFull;
+use crate::store::{Page, SessionRecord, TokenStore};
+use crate::strategy::sessions::exchange::{Exchanged, Found};
+use crate::strategy::sessions::reuse::Rejection;
+use crate::strategy::sessions::{Access, Grant, IssuesFor, Login};
+use crate::strategy::{RefreshableStrategy, SessionControl, Strategy};
+use crate::token::PlainToken;
+use crate::user::{User, UserId, UserKey, UserManager};
+
+/// How many sessions are asked for at once.
+const PAGE: u32 = 1000;
+
+/// The most sessions that one login ends for being too many. Where there are more, as after a cap was introduced, the
+/// logins that follow end the rest.
+const EVICTED: usize = 100;
+
+#[async_trait]
+impl<U, I> RefreshableStrategy<U> for I
+where
+    U: User,
+    I: IssuesFor<U> + Strategy<U> + SessionControl,
+{
+    async fn log_in(&self, user: &U, login: &Login) -> Result<TokenPair, AuthError> {
+        let key = user.id().to_key();
+        let opened = open(self, key, login, |grant, refresh| self.access(user, grant, refresh)).await?;
+        Ok(opened.into_pair().ok_or_else(no_access)?)
+    }
+
+    async fn refresh_session(
+        &self,
+        token: &PlainToken,
+        users: &dyn UserManager<U>,
+    ) -> Result<Refreshed<U, TokenPair>, AuthError> {
+        let (user, exchanged) = exchange(self, token, users, true).await?;
+        Ok(Refreshed::new(user, exchanged.into_pair().ok_or_else(no_access)?))
+    }
+
+    async fn write_refresh_token(&self, user: &U) -> Result<IssuedToken, Failure> {
+        let opened = open(self, user.id().to_key(), &Login::default(), |_, _| Ok(Access::None)).await;
+        opened.map(|opened| opened.refresh).map_err(unrefused)
+    }
+
+    async fn rotate_refresh_token(
+        &self,
+        token: &PlainToken,
+        users: &dyn UserManager<U>,
+    ) -> Result<Refreshed<U, IssuedToken>, AuthError> {
+        let (user, exchanged) = exchange(self, token, users, false).await?;
+        Ok(Refreshed::new(user, exchanged.refresh))
+    }
+}
+
+/// The failure of a login that nobody is there to be told is refused.
+pub(in crate::strategy) fn unrefused(error: AuthError) -> Failure {
+    match error {
+        AuthError::Failed(failure) => failure,
+        AuthError::Refused(Refusal::TooManySessions) => Failure::full("list of sessions"),
+        AuthError::Refused(refusal) => Failure::unavailable("sessions", refusal),
+    }
+}
+
+fn no_access() -> Failure {
+    Failure::internal("sessions", "no access token was made")
+}
+
+async fn open<U: User, I: IssuesFor<U>>(
+    issuer: &I,
+    user: UserKey,
+    login: &Login,
+    access: impl Fn(&Grant, &crate::token::Digest) -> Result<Access, Failure> + Send + Sync,
+) -> Result<Exchanged, AuthError> {
+    let sessions = issuer.sessions();
+    let fence = match login.fence {
+        Some(fence) => fence,
+        None => sessions.fence(&user).await?,
+    };
+    let grant = sessions.begin(user, fence)?;
+    let opened = sessions.open(&grant, fence, &login.client, access).await?;
+    keep_cap(issuer, &grant).await?;
+    Ok(opened)
+}
+
+/// Looks the token up, judges its user, and exchanges it. A reuse that is found on the way ends the session first.
+async fn exchange<U: User, I: IssuesFor<U>>(
+    issuer: &I,
+    token: &PlainToken,
+    users: &dyn UserManager<U>,
+    with_access: bool,
+) -> Result<(U, Exchanged), AuthError> {
+    let found = match issuer.sessions().find(token).await {
+        Ok(found) => found,
+        Err(rejection) => return Err(punished(issuer, rejection).await),
+    };
+    let user = owner(&found, users).await?;
+
+    let made = |grant: &Grant, refresh: &crate::token::Digest| match with_access {
+        true => issuer.access(&user, grant, refresh),
+        false => Ok(Access::None),
+    };
+    match issuer.sessions().exchange(&found, made).await {
+        Ok(exchanged) => Ok((user, exchanged)),
+        Err(rejection) => Err(punished(issuer, rejection).await),
+    }
+}
+
+async fn owner<U: User>(found: &Found, users: &dyn UserManager<U>) -> Result<U, AuthError> {
+    let id = U::Id::from_key(found.user().clone()).ok_or(Refusal::Subject)?;
+    let user = users.get(&id).await?.ok_or(Refusal::UserUnknown)?;
+    if user.is_active() { Ok(user) } else { Err(Refusal::UserInactive.into()) }
+}
+
+/// Ends the session whose refresh token was reused, before the refusal is told.
+async fn punished<U: User, I: IssuesFor<U>>(issuer: &I, rejection: Rejection) -> AuthError {
+    match rejection {
+        Rejection::Refused(refusal) => refusal.into(),
+        Rejection::Failed(failure) => failure.into(),
+        Rejection::Reused(reuse) => match super::ending::end_reused(issuer, &reuse).await {
+            Ok(()) => Refusal::Reused.into(),
+            Err(failure) => failure.into(),
+        },
+    }
+}
+
+/// Ends the sessions that are too many beside a new one, which is recorded already; or, where the cap refuses, that one.
+///
+/// Concurrent logins never exceed the cap for long. Of those that evict, every one computes the same set of newest
+/// sessions, so a concurrent login may evict this one. Of those that are refused, all may be, even though one would have
+/// fit.
+async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result<(), AuthError> {
+    let sessions = issuer.sessions();
+    let Some(cap) = sessions.cap else { return Ok(()) };
+    let survey = sessions.store().survey(&grant.user, &sessions.limit(PAGE)).await?;
+    let surplus = survey.sessions.saturating_sub(u64::from(cap.most.get()));
+    if surplus == 0 {
+        return Ok(());
+    }
+    if cap.when_full == WhenFull::Refuse {
+        super::ending::end(issuer, grant.session, &grant.user, None).await?;
+        return Err(Refusal::TooManySessions.into());
+    }
+    let surplus = usize::try_from(surplus).unwrap_or(usize::MAX).min(EVICTED);
+    for record in oldest(issuer, &grant.user, surplus).await? {
+        super::ending::end_known(issuer, &record, &grant.user, None).await?;
+        tracing::info!(event = "session_evicted", session = %record.id, "the user's oldest session ended for a new one");
+    }
+    Ok(())
+}
+
+/// The sessions of a user that were opened first.
+async fn oldest<U: User, I: IssuesFor<U>>(
+    issuer: &I,
+    user: &UserKey,
+    most: usize,
+) -> Result<Vec<SessionRecord>, Failure> {
+    let mut page = Page { after: None, limit: PAGE };
+    let mut oldest: Vec<SessionRecord> = Vec::new();
+    loop {
+        let found = issuer.sessions().live_sessions(user, &page).await?;
+        oldest.extend(found.sessions);
+        oldest.sort_by_key(|record| (record.opened_at.or(record.refreshed_at), record.id));
+        oldest.truncate(most);
+        if found.next.is_none() {
+            return Ok(oldest);
+        }
+        page.after = found.next;
+    }
+}
