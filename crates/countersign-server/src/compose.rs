@@ -212,6 +212,7 @@ impl Parts {
         let changes = Changes {
             strategy: Arc::clone(&strategy),
             store: self.store.clone(),
+            signed: tokens.strategy == StrategyKind::Jwt,
             dialect: driver_dialect,
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),

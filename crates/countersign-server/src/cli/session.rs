@@ -1,8 +1,8 @@
 //! `countersign session …`: what an account is logged in with.
 
 use clap::Subcommand;
-use countersign::store::SessionRecord;
-use countersign::{Destroyed, RefreshableStrategy, SessionId};
+use countersign::store::{Page, SessionCursor, SessionRecord};
+use countersign::{Destroyed, RefreshableStrategy, SessionId, UserId};
 use serde_json::{Value, json};
 
 use crate::accounts::Account;
@@ -14,10 +14,16 @@ use crate::error::Error;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SessionCommand {
-    /// Lists the sessions of an account that haven't ended, the one used last first
+    /// Lists the sessions of an account that haven't ended, a page at a time; within it, the one used last comes first
     List {
         /// Email address or id
         account: String,
+        /// The most sessions to list
+        #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        /// Where the page before ended, as it said
+        #[arg(long, value_name = "PLACE")]
+        after: Option<SessionCursor>,
     },
     /// Ends sessions of an account, at once and on every server
     Revoke {
@@ -36,18 +42,24 @@ pub(super) enum SessionCommand {
 pub(super) async fn run(config: &Config, command: SessionCommand, output: Output) -> Result<(), Error> {
     let services = Services::open(config).await?;
     match command {
-        SessionCommand::List { account } => list(&services, &account, output).await,
+        SessionCommand::List { account, limit, after } => {
+            list(&services, &account, &Page { after, limit }, output).await
+        }
         SessionCommand::Revoke { account, sessions, all } => revoke(&services, &account, &sessions, all, output).await,
     }
 }
 
-async fn list(services: &Services, account: &str, output: Output) -> Result<(), Error> {
-    let account = find(services, account).await?;
-    let mut sessions = refreshable(services)?.sessions_of(&account.id).await?;
+async fn list(services: &Services, text: &str, page: &Page, output: Output) -> Result<(), Error> {
+    let account = find(services, text).await?;
+    let found = refreshable(services)?.sessions_of(&account.id.to_key(), page).await?;
+    let mut sessions = found.sessions;
     sessions.sort_by_key(|session| std::cmp::Reverse(session.used_at.max(session.refreshed_at)));
     let mut rows = vec![["SESSION", "CREATED", "LAST USED", "EXPIRES", "ADDRESS", "CLIENT"].map(str::to_owned)];
     rows.extend(sessions.iter().map(row));
-    output.print(&json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>() }), &table(&rows))
+    let more = |next: &SessionCursor| format!("\nThere are more: countersign session list {text} --after {next}");
+    let table = format!("{}{}", table(&rows), found.next.as_ref().map(more).unwrap_or_default());
+    let next = found.next.as_ref().map(SessionCursor::as_str);
+    output.print(&json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>(), "next": next }), &table)
 }
 
 async fn revoke(
@@ -61,13 +73,13 @@ async fn revoke(
     if all {
         let ended = services.changes.end(account.id, None).await?;
         return output.print(
-            &json!({ "id": account.id, "tokens_ended": ended }),
-            &format!("{}: every session has ended; {ended} tokens ended", account.email),
+            &json!({ "id": account.id, "sessions_ended": ended }),
+            &format!("{}: every session has ended; {ended} sessions ended", account.email),
         );
     }
     let mut revoked = Vec::new();
     for session in sessions {
-        match refreshable(services)?.end_session(*session, &account.id).await? {
+        match refreshable(services)?.end_session(*session, &account.id.to_key()).await? {
             Destroyed::Revoked => revoked.push(session.to_string()),
             Destroyed::AlreadyInvalid => return Err(unknown(&account, *session, &revoked)),
         }

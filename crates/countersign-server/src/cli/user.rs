@@ -104,8 +104,8 @@ async fn list(services: &Services, output: Output) -> Result<(), Error> {
 async fn disable(services: &Services, account: &str, output: Output) -> Result<(), Error> {
     let account = find(services, account).await?;
     let ended = change(services, &account, Change::Disable).await?;
-    let text = format!("disabled {}; {ended} tokens ended", account.email);
-    output.print(&json!({ "id": account.id, "is_active": false, "tokens_ended": ended }), &text)
+    let text = format!("disabled {}; {ended} sessions ended", account.email);
+    output.print(&json!({ "id": account.id, "is_active": false, "sessions_ended": ended }), &text)
 }
 
 async fn enable(services: &Services, account: &str, output: Output) -> Result<(), Error> {
@@ -122,8 +122,8 @@ async fn delete(services: &Services, account: &str, yes: bool, output: Output) -
         return Err(Error::Refused("nothing was deleted".to_owned()));
     }
     let ended = change(services, &account, Change::Delete).await?;
-    let text = format!("deleted {}; {ended} tokens ended", account.email);
-    output.print(&json!({ "id": account.id, "deleted": true, "tokens_ended": ended }), &text)
+    let text = format!("deleted {}; {ended} sessions ended", account.email);
+    output.print(&json!({ "id": account.id, "deleted": true, "sessions_ended": ended }), &text)
 }
 
 async fn set_password(
@@ -135,11 +135,11 @@ async fn set_password(
     let account = find(services, account).await?;
     let hash = services.registrar.hasher.hash(password.read()?).await?;
     let ended = change(services, &account, Change::Password(&hash)).await?;
-    let text = format!("{} has a new password; {ended} tokens ended", account.email);
-    output.print(&json!({ "id": account.id, "tokens_ended": ended }), &text)
+    let text = format!("{} has a new password; {ended} sessions ended", account.email);
+    output.print(&json!({ "id": account.id, "sessions_ended": ended }), &text)
 }
 
-/// Makes the change; how many tokens ended.
+/// Makes the change; how many sessions ended.
 async fn change(services: &Services, account: &Account, change: Change<'_>) -> Result<u64, Error> {
     let ended = services.changes.make(account.id, change, None).await?;
     ended.ok_or_else(|| Error::Refused(format!("there is no account {} any more", account.email)))
