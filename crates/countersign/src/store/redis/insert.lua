@@ -1,7 +1,8 @@
 -- Records tokens of one user. Arguments: user, time to live in milliseconds, now, soonest end, the fence that must stand
--- (empty for none), then field, record and manner for each: 'new' must not be there, 'opens' may take the place of a
--- session without refresh token, and 'stub' yields to what is there. 1 when they are recorded, also when they were before;
--- 0 when a place is taken, and -2 when another fence stands: nothing is written then.
+-- (empty for any), then field, record and manner for each: 'new' must not be there, 'opens' may take the place of a
+-- session without refresh token, and 'stub' yields to what is there. A record of version 2 comes without its fence.
+-- 1 when they are recorded, also when they were before; 0 when a place is taken, and -2 when another fence stands, or the
+-- session has ended with one: nothing is written then.
 local key = KEYS[1]
 local owner = redis.pcall('HGET', key, 'u')
 if is_foreign(owner) then
@@ -14,24 +15,35 @@ end
 if owner and owner ~= ARGV[1] then
   return 0
 end
-local fields, news = { 'u', ARGV[1] }, false
+local asked, fence, over = ARGV[5], standing(key), elders_are_over(key)
+local fields, fenced = { 'u', ARGV[1] }, asked ~= '' and asked ~= fence
 for i = 6, #ARGV, 3 do
   local field, record, manner = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local known = redis.call('HGET', key, field)
-  news = news or known ~= record
-  local free = not known or known == record or (manner == 'opens' and digest(known) == '')
-  if not free and manner ~= 'stub' then
-    return 0
+  local _, before = fence_of(known or '')
+  if known and (known == record or before == record) then
+    -- An earlier call of the same has recorded it, with all the others.
+    return 1
   end
+  local free = not known or (manner == 'opens' and digest(known) == '' and is_live(known, fence, over))
   if free then
     fields[#fields + 1] = field
     fields[#fields + 1] = record
+  elseif manner ~= 'stub' then
+    return 0
+  else
+    fenced = fenced or not is_live(known, fence, over)
   end
 end
--- What is recorded already was recorded before the fence was raised, by an earlier call of the same.
-if news and ARGV[5] ~= '' and ARGV[5] ~= (redis.call('HGET', key, 'e') or string.rep('0', 32)) then
+if fenced then
   return -2
 end
-redis.call('HSET', key, unpack(fields))
+fence = fence or first_fence(ARGV[6])
+for i = 4, #fields, 2 do
+  if string.find(fields[i], '^2|') then
+    fields[i] = fields[i] .. fence
+  end
+end
+redis.call('HSET', key, 'e', fence, unpack(fields))
 keep(key, tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]))
 return 1

@@ -4,7 +4,7 @@ local record = redis.pcall('HGET', KEYS[1], ARGV[1])
 if type(record) ~= 'string' then
   return 0
 end
-local head, noted, rest = string.match(record, '^(1|%d+|[^|]+|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|)(%d*)(|.*)$')
+local head, noted, rest = string.match(record, '^([12]|%d+|[^|]+|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|)(%d*)(|.*)$')
 if not head or (tonumber(noted) or 0) >= tonumber(ARGV[2]) then
   return 0
 end

@@ -7,7 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::policy::MAX_LIFETIME;
-use crate::store::Consumed;
+use crate::store::{Consumed, Fence};
 use crate::token::Digest;
 use crate::user::{UserKey, UserKeyKind};
 
@@ -17,8 +17,11 @@ const SLACK: Duration = Duration::from_mins(1);
 /// The latest moment that a script's numbers hold exactly.
 const LATEST: i64 = 1 << 53;
 
-/// The version of the form.
-const VERSION: &str = "1";
+/// The version of records without a fence.
+const BARE: &str = "1";
+
+/// The version of records that end with a fence.
+const FENCED: &str = "2";
 
 /// An access token, or a session with its refresh token, or a refresh token without session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,17 @@ pub(super) struct Record {
     pub(super) session_expires_at: Option<Timestamp>,
     /// What a refresh token's record says besides.
     pub(super) refresh: Option<Box<Refresh>>,
+    pub(super) behind: Behind,
+}
+
+/// What a record is recorded behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// No fence of its own: an access token of a session, or a record from before fences.
+    Nothing,
+    /// The fence that stands, whichever that is: the script that writes the record completes it.
+    Standing,
+    Fence(Fence),
 }
 
 /// What is kept of a session.
@@ -43,14 +57,17 @@ pub(super) struct Refresh {
     pub(super) opened_at: Option<Timestamp>,
     pub(super) used_at: Option<Timestamp>,
     pub(super) client: Client,
+    /// When the latest of its signed access tokens ends.
+    pub(super) access_expires_at: Option<Timestamp>,
 }
 
 impl Record {
     pub(super) fn encode(&self) -> String {
         let moment =
             |moment: Option<Timestamp>| moment.map(|moment| moment.as_micros().to_string()).unwrap_or_default();
+        let version = if self.behind == Behind::Nothing { BARE } else { FENCED };
         let mut fields = vec![
-            VERSION.to_owned(),
+            version.to_owned(),
             moment(Some(self.gone)),
             self.digest.clone(),
             moment(Some(self.created_at)),
@@ -69,16 +86,32 @@ impl Record {
                 refresh.client.ip().map(|ip| ip.to_string()).unwrap_or_default(),
                 text(refresh.client.label()),
             ]);
+            if self.behind != Behind::Nothing {
+                fields.push(moment(refresh.access_expires_at));
+            }
+        }
+        match self.behind {
+            Behind::Nothing => {}
+            Behind::Standing => fields.push(String::new()),
+            Behind::Fence(fence) => fields.push(fence.to_text()),
         }
         fields.join("|")
     }
 
     /// `None` for anything that [`encode`](Self::encode) doesn't write.
     pub(super) fn decode(text: &[u8]) -> Option<Self> {
-        let mut fields = std::str::from_utf8(text).ok()?.split('|');
+        let (version, rest) = std::str::from_utf8(text).ok()?.split_once('|')?;
+        let (rest, behind) = match version {
+            BARE => (rest, Behind::Nothing),
+            FENCED => match rest.rsplit_once('|')? {
+                (rest, "") => (rest, Behind::Standing),
+                (rest, fence) => (rest, Behind::Fence(Fence::parse(fence)?)),
+            },
+            _ => return None,
+        };
+        let mut fields = rest.split('|');
         let moment = |text: &str| text.parse().ok().map(Timestamp::from_micros);
         let end = |text: &str| if text.is_empty() { Some(None) } else { moment(text).map(Some) };
-        fields.next().filter(|version| *version == VERSION)?;
         let mut record = Self {
             gone: moment(fields.next()?)?,
             digest: fields.next()?.to_owned(),
@@ -86,6 +119,7 @@ impl Record {
             expires_at: end(fields.next()?)?,
             session_expires_at: end(fields.next()?)?,
             refresh: None,
+            behind,
         };
         if let Some(family) = fields.next() {
             record.refresh = Some(Box::new(Refresh {
@@ -94,6 +128,7 @@ impl Record {
                 opened_at: end(fields.next()?)?,
                 used_at: end(fields.next()?)?,
                 client: client(fields.next()?, fields.next()?, fields.next()?)?,
+                access_expires_at: if version == FENCED { end(fields.next()?)? } else { None },
             }));
         }
         fields.next().is_none().then_some(record)
@@ -166,6 +201,7 @@ mod tests {
             used_at in proptest::option::of(times()),
             label in ".{0,40}",
             of_session in any::<bool>(),
+            behind in prop_oneof![Just(Behind::Nothing), Just(Behind::Standing), Just(Behind::Fence(Fence::default()))],
         ) {
             let refresh = Refresh {
                 family: Digest::parse(&"0f".repeat(32)),
@@ -173,9 +209,10 @@ mod tests {
                 opened_at: Some(created_at),
                 used_at,
                 client: Client::new().with_label(&label).with_ip([192, 0, 2, 7].into()),
+                access_expires_at: used_at.filter(|_| behind != Behind::Nothing),
             };
             let refresh = of_session.then(|| Box::new(refresh));
-            let record = Record { gone, digest, created_at, expires_at, session_expires_at, refresh };
+            let record = Record { gone, digest, created_at, expires_at, session_expires_at, refresh, behind };
             prop_assert_eq!(Record::decode(record.encode().as_bytes()), Some(record));
         }
 
@@ -206,7 +243,7 @@ mod tests {
 
     #[test]
     fn other_forms_are_no_records() {
-        for text in ["", "1", "2|5||3||", "1|x||3||", "1|5||||", "1|5||3|||", "1|5||3|x|", "alice", "v1|5||3||"] {
+        for text in ["", "1", "2|5||3||", "1|x||3||", "1|5||||", "1|5||3|||", "1|5||3|x|", "alice", "v1|5||3||", "3|5||3||", "2|5||3||", "2|5||3|||e"] {
             assert_eq!(Record::decode(text.as_bytes()), None, "{text}");
         }
     }

@@ -1,7 +1,8 @@
 -- Puts a successor in the place of a refresh token. Arguments: time to live in milliseconds, now, soonest end, the
 -- presented token's field and digest, the session's field, the successor's digest, its end of keeping, created, expires,
--- session end, family, consumed, and field and record of the access token (both empty without one). 1 when this call, or an earlier one of
--- the same, was the one; 0 when the presented token isn't there any more; -1 when a place is taken.
+-- session end, family, consumed, end of the signed access token, and field and record of the access token (both empty
+-- without one). 1 when this call, or an earlier one of the same, was the one; 0 when the presented token isn't there any
+-- more; -1 when a place is taken.
 local key = KEYS[1]
 local presented, session = ARGV[4], ARGV[6]
 local old = redis.pcall('HGET', key, presented)
@@ -14,14 +15,17 @@ local current = redis.call('HGET', key, session)
 if current and digest(current) == ARGV[7] then
   return 1
 end
-if not old then
+local fence = standing(key)
+if not old or not is_live(old, fence, elders_are_over(key)) then
   return 0
 end
-local kept, of, stated_end, rest = string.match(old, '^1|(%d+)|([^|]*)|[^|]*|[^|]*|([^|]*)|[^|]*|[^|]*|(.*)$')
-if not kept or (presented == session and of ~= ARGV[5]) then
+fence = fence or first_fence(ARGV[7])
+local kept, of, stated_end, rest = string.match(behind(old, fence), '^2|(%d+)|([^|]*)|[^|]*|[^|]*|([^|]*)|[^|]*|[^|]*|(.*)$')
+local noted, signed_end = string.match(rest or '', '^([^|]*|[^|]*|[^|]*|[^|]*|[^|]*)|([^|]*)|%x+$')
+if not noted or (presented == session and of ~= ARGV[5]) then
   return 0
 end
-local access = ARGV[14]
+local access = ARGV[15]
 if (current and presented ~= session) or redis.call('HEXISTS', key, 'r' .. ARGV[7]) == 1 or (access ~= '' and redis.call('HEXISTS', key, access) == 1) then
   return -1
 end
@@ -29,13 +33,15 @@ local ends = ARGV[11]
 if stated_end ~= '' then
   ends = stated_end
 end
+if ARGV[14] ~= '' and (tonumber(signed_end) or -math.huge) < tonumber(ARGV[14]) then
+  signed_end = ARGV[14]
+end
 -- Access tokens of the session may still outlive its new refresh token.
 local keep_until = moment(math.max(tonumber(kept), tonumber(ARGV[8])))
-local record = table.concat({ '1', keep_until, ARGV[7], ARGV[9], ARGV[10], ends, ARGV[12], ARGV[13], rest }, '|')
-if access == '' then
-  redis.call('HSET', key, session, record)
-else
-  redis.call('HSET', key, session, record, access, ARGV[15])
+local record = table.concat({ '2', keep_until, ARGV[7], ARGV[9], ARGV[10], ends, ARGV[12], ARGV[13], noted, signed_end, fence }, '|')
+redis.call('HSET', key, session, record, 'e', fence)
+if access ~= '' then
+  redis.call('HSET', key, access, ARGV[16])
 end
 if presented ~= session then
   redis.call('HDEL', key, presented)

@@ -1,0 +1,21 @@
+-- Removes what has ended with a fence, from one piece of the key. Argument: how many records at most. How many that were,
+-- and whether there are more pieces (1).
+local key, most = KEYS[1], tonumber(ARGV[1])
+local length = redis.pcall('HLEN', key)
+if is_foreign(length) then
+  return { 0, 0 }
+elseif type(length) == 'table' then
+  return length
+end
+local from = progress(key)
+local dead, _, cursor = look(key, 0, from, math.min(most, 1000))
+local count = math.min(#dead, most)
+drop(key, dead, count)
+if count < #dead then
+  cursor = from
+elseif cursor == '0' then
+  redis.call('HDEL', key, 'c')
+  return { count, 0 }
+end
+redis.call('HSET', key, 'c', cursor)
+return { count, 1 }

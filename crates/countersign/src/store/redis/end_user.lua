@@ -1,0 +1,51 @@
+-- Ends everything that a user has, by another fence, at one cost for any number of records. Arguments: the new fence, the
+-- field of the session that goes on (empty for none), whether the old fence is to be remembered ('1'), now, and what was
+-- remembered before (empty unless an earlier call of this couldn't put it back).
+-- 'done'; 'full' when no more can be remembered, and nothing was changed; or what could not be put back, together with the
+-- new fence: while the key's slot moves to another node, what isn't here any more is there from then on.
+local key, fence, kept = KEYS[1], ARGV[1], ARGV[2]
+local length = redis.pcall('HLEN', key)
+if is_foreign(length) then
+  redis.call('UNLINK', key)
+elseif type(length) == 'table' then
+  return length
+end
+local ended = standing(key)
+if ended == fence then
+  return 'done'
+end
+local remembered = {}
+for entry in string.gmatch(ARGV[5] .. ',' .. (redis.call('HGET', key, 'n') or ''), '[^,]+') do
+  remembered[#remembered + 1] = entry
+end
+if ended and ARGV[3] == '1' then
+  if #remembered >= 64 then
+    return 'full'
+  end
+  remembered[#remembered + 1] = ended .. ':' .. string.sub(kept, 2)
+end
+local fields = { 'e', fence }
+if #remembered > 0 then
+  fields[3], fields[4] = 'n', table.concat(remembered, ',')
+end
+local life = FENCE_LIFE
+if #remembered > 0 then
+  -- As long as any token that was behind it.
+  life = math.max(life, redis.call('PTTL', key))
+end
+local session = kept ~= '' and redis.call('HGET', key, kept)
+if session and is_live(session, ended, elders_are_over(key)) then
+  -- What has ended stays for a while, and the next writes remove it: they look from the start.
+  redis.call('HSET', key, kept, behind(session, fence), 'o', '1', 'x', ARGV[4], unpack(fields))
+  redis.call('HDEL', key, 'c')
+  live_at_least(key, life)
+  return 'done'
+end
+-- The memory is freed in the background.
+redis.call('UNLINK', key)
+local set = redis.pcall('HSET', key, unpack(fields))
+if type(set) == 'table' then
+  return 'lost:' .. (fields[4] or '')
+end
+redis.call('PEXPIRE', key, moment(life))
+return 'done'

@@ -1,0 +1,155 @@
+//! Walks through the sessions of a user, a piece at a time: no piece's cost depends on how many there are.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::read::session_record;
+use super::record::Record;
+use super::write::micros;
+use super::{RedisTokenStore, unreadable};
+use crate::answer::SessionId;
+use crate::clock::Timestamp;
+use crate::error::Failure;
+use crate::store::{Page, SessionCursor, SessionPage, SessionRecord, SweepLimit, UserSurvey};
+use crate::user::UserKey;
+
+/// The most sessions on a page.
+const PAGE: usize = 500;
+
+/// The most pieces that are looked at for one page.
+const PIECES: usize = 10;
+
+/// Where a walk through a key begins, and what Redis says when it has come to its end.
+const FROM_START: u64 = 0;
+
+/// How far a list has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    /// Which of the user's keys.
+    key: usize,
+    /// Where in that: the cursor of a step of Redis's walk.
+    cursor: u64,
+    /// The step was listed in part: where it ended, and the last session of that part.
+    part: Option<(u64, SessionId)>,
+}
+
+impl Place {
+    /// `None` for any other text than that of a place.
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split('.');
+        let (key, cursor) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let part = match words.next() {
+            None => None,
+            Some(end) => Some((end.parse().ok()?, words.next()?.parse().ok()?)),
+        };
+        words.next().is_none().then_some(Self { key, cursor, part })
+    }
+
+    fn at(key: usize, cursor: u64) -> Self {
+        if cursor == FROM_START { Self { key: key + 1, ..Self::default() } } else { Self { key, cursor, part: None } }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.key, self.cursor)?;
+        self.part.map_or(Ok(()), |(end, last)| write!(f, ".{end}.{last}"))
+    }
+}
+
+impl RedisTokenStore {
+    /// A part of the list that begins at `after`. Redis's walk reaches all that was there all the time, in an order of its own.
+    pub(super) async fn page(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+        let mut place = match &page.after {
+            None => Place::default(),
+            Some(after) => match Place::parse(after.as_str()) {
+                Some(place) => place,
+                None => return Ok(SessionPage::default()),
+            },
+        };
+        let most = usize::try_from(page.limit).unwrap_or(PAGE).clamp(1, PAGE);
+        let (keys, mut sessions) = (self.keys_of(user), BTreeMap::new());
+        for _ in 0..PIECES {
+            let Some(key) = keys.get(place.key) else { break };
+            place = self.piece(key, place, most, &mut sessions).await?;
+            if sessions.len() >= most || place.part.is_some() {
+                break;
+            }
+        }
+        let next = keys.get(place.key).and_then(|_| place.to_string().parse::<SessionCursor>().ok());
+        Ok(SessionPage { sessions: sessions.into_values().collect(), next })
+    }
+
+    /// Lists one piece, and says where to go on.
+    async fn piece(
+        &self,
+        key: &str,
+        place: Place,
+        most: usize,
+        sessions: &mut BTreeMap<SessionId, SessionRecord>,
+    ) -> Result<Place, Failure> {
+        let (end, last) = place.part.map(|(end, last)| (end.to_string(), format!("s{last}"))).unwrap_or_default();
+        let room = most.saturating_sub(sessions.len());
+        let args = [place.cursor.to_string(), end, last, room.to_string(), most.to_string()].map(String::into_bytes);
+        let listed: Vec<Vec<u8>> = self.redis.eval(&self.scripts.page, &[key], &args).await?;
+        let number = |text: Option<&Vec<u8>>| std::str::from_utf8(text?).ok()?.parse::<u64>().ok();
+        let (next, part_end) = (number(listed.first()).unwrap_or(FROM_START), number(listed.get(1)));
+        let mut listed = listed.into_iter().skip(2);
+        let mut last = None;
+        while let (Some(field), Some(record)) = (listed.next(), listed.next()) {
+            let id = std::str::from_utf8(&field).ok().and_then(|field| field.strip_prefix('s')?.parse().ok());
+            match id.zip(Record::decode(&record)) {
+                Some((id, record)) => {
+                    last = Some(id);
+                    sessions.insert(id, session_record(id, record));
+                }
+                None => unreadable(),
+            }
+        }
+        Ok(match (part_end, last) {
+            (Some(end), Some(last)) => Place { cursor: next, part: Some((end, last)), ..place },
+            // None of that part is a session.
+            (Some(end), None) => Place::at(place.key, end),
+            (None, _) => Place::at(place.key, next),
+        })
+    }
+
+    /// Looks at every session, a piece at a time.
+    pub(super) async fn count(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        let mut survey = UserSurvey::default();
+        for key in self.keys_of(user) {
+            let mut cursor = FROM_START.to_string();
+            loop {
+                let args = [cursor, micros(limit.now), micros(limit.refresh_created)].map(String::into_bytes);
+                let (next, sessions, latest): (String, u64, String) =
+                    self.redis.eval(&self.scripts.survey, &[&key], &args).await?;
+                survey.sessions = survey.sessions.saturating_add(sessions);
+                let latest = latest.parse().ok().map(Timestamp::from_micros);
+                survey.access_expires_at = survey.access_expires_at.max(latest);
+                if next == FROM_START.to_string() {
+                    break;
+                }
+                cursor = next;
+            }
+        }
+        Ok(survey)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_come_back() {
+        let session = "32bf7cfe-40c2-4e5c-9f3a-2d1c1f0a9b7e".parse().unwrap();
+        for part in [None, Some((0, session)), Some((u64::MAX, session))] {
+            let place = Place { key: 3, cursor: u64::MAX, part };
+            let cursor: SessionCursor = place.to_string().parse().unwrap();
+            assert_eq!(Place::parse(cursor.as_str()), Some(place));
+        }
+        for text in ["", "1", "1.", "a.b", "0.-1", "0.1.2", "0.1.2.x", "0.1.2.32bf7cfe-40c2-4e5c-9f3a-2d1c1f0a9b7e.3"] {
+            assert_eq!(Place::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What is read: a user's owner, fence and records, in one round trip.
+
+use ::redis::Cmd;
+
+use super::record::{Behind, Record, decode_user};
+use super::{RedisTokenStore, unreadable};
+use crate::answer::SessionId;
+use crate::client::Client;
+use crate::error::Failure;
+use crate::store::{Fence, RefreshRecord, SessionRecord};
+use crate::token::{Digest, Locator};
+use crate::user::UserKey;
+
+/// Records of one user, and what says whether they are live.
+pub(super) struct Found<const N: usize> {
+    pub(super) user: UserKey,
+    pub(super) records: [Option<Record>; N],
+    pub(super) fence: Option<Fence>,
+    /// Whether records have been ended that have no fence of their own.
+    elders_are_over: bool,
+}
+
+impl<const N: usize> Found<N> {
+    /// Whether no ending has reached a record that lives by itself.
+    pub(super) fn is_live(&self, record: &Record) -> bool {
+        match record.behind {
+            Behind::Fence(fence) => self.fence == Some(fence),
+            Behind::Nothing => !self.elders_are_over,
+            Behind::Standing => false,
+        }
+    }
+}
+
+impl RedisTokenStore {
+    /// The owner, and the records in `fields`; `None` when the key is not a user's.
+    pub(super) async fn fetch<const N: usize>(
+        &self,
+        locator: Locator,
+        fields: [&str; N],
+    ) -> Result<Option<Found<N>>, Failure> {
+        let mut command = Cmd::with_capacity(5 + N, 256);
+        command.arg("HMGET").arg(self.key(*locator.owner())).arg(&["u", "e", "o"]).arg(&fields);
+        let Some(found) = self.redis.run_typed::<Vec<Option<Vec<u8>>>>(&command).await? else {
+            unreadable();
+            return Ok(None);
+        };
+        let mut found = found.into_iter();
+        let [owner, fence, over] = std::array::from_fn(|_| found.next().flatten());
+        let Some(owner) = owner else { return Ok(None) };
+        let Some(user) = decode_user(&owner) else {
+            unreadable();
+            return Ok(None);
+        };
+        let records = std::array::from_fn(|_| {
+            let text = found.next().flatten()?;
+            let record = Record::decode(&text);
+            if record.is_none() {
+                unreadable();
+            }
+            record
+        });
+        let fence = fence.and_then(|fence| Fence::parse(std::str::from_utf8(&fence).ok()?));
+        Ok(Some(Found { user, records, fence, elders_are_over: over.is_some() }))
+    }
+
+    /// A live record of a refresh token, for the user it belongs to.
+    pub(super) async fn fetch_refresh(
+        &self,
+        locator: Locator,
+        field: &str,
+        is_it: impl Fn(&Record) -> bool + Send,
+    ) -> Result<Option<RefreshRecord>, Failure> {
+        let Some(mut found) = self.fetch(locator, [field]).await? else { return Ok(None) };
+        let [record] = &mut found.records;
+        let Some(record) = record.take().filter(|record| is_it(record) && found.is_live(record)) else {
+            return Ok(None);
+        };
+        let access_expires_at = record.refresh.as_ref().and_then(|refresh| refresh.access_expires_at);
+        Ok(Some(RefreshRecord {
+            digest: Digest::parse(&record.digest),
+            consumed: record.refresh.map(|refresh| refresh.consumed).unwrap_or_default(),
+            // A live record from before fences ends with the one that stands.
+            fence: found.fence,
+            user: found.user,
+            session: locator.session(),
+            created_at: Some(record.created_at),
+            expires_at: record.expires_at,
+            session_expires_at: record.session_expires_at,
+            access_expires_at,
+        }))
+    }
+}
+
+/// A session that can be refreshed, as lists show it.
+pub(super) fn session_record(id: SessionId, record: Record) -> SessionRecord {
+    let refresh = record.refresh.map(|refresh| *refresh);
+    let access_expires_at = refresh.as_ref().and_then(|refresh| refresh.access_expires_at);
+    let opened_at = refresh.as_ref().and_then(|refresh| refresh.opened_at);
+    let used_at = refresh.as_ref().and_then(|refresh| refresh.used_at);
+    let (consumed, client) = refresh
+        .map(|refresh| (refresh.consumed, refresh.client))
+        .unwrap_or_else(|| (crate::store::Consumed::default(), Client::new()));
+    SessionRecord {
+        id,
+        opened_at,
+        refreshed_at: Some(record.created_at),
+        used_at,
+        expires_at: record.expires_at,
+        session_expires_at: record.session_expires_at,
+        access_expires_at,
+        current: Digest::parse(&record.digest),
+        consumed,
+        client,
+    }
+}
