@@ -167,9 +167,12 @@ impl TokenStore for MemoryStore {
             clear.unfenced && *user == clear.user && fence.is_none() && !is_kept
         };
         let mut tables = self.tables();
-        let removed =
-            tables.remove(|row| goes(&row.user, row.session, row.fence), |row| goes(&row.user, row.session, row.fence));
-        Ok(Cleared { removed, more: false })
+        let (refresh, more_refresh) =
+            sweep(&mut tables.refresh, clear.rows, |_, row| goes(&row.user, row.session, row.fence));
+        let (access, more_access) =
+            sweep(&mut tables.access, clear.rows, |_, row| goes(&row.user, row.session, row.fence));
+        tables.forget_families();
+        Ok(Cleared { removed: access.saturating_add(refresh), more: more_access || more_refresh })
     }
 
     async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {

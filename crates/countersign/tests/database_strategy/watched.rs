@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use countersign::store::{
-    AccessRecord, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionRecord,
-    SweepLimit, Swept, TokenStore, Used,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord,
+    Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::{Digest, Failure, Locator, SessionId, StoredToken, Timestamp, UserKey};
 
@@ -39,7 +39,7 @@ impl Watched {
 
 #[async_trait]
 impl TokenStore for Watched {
-    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure> {
+    async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
         self.write().insert_access(access).await
     }
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
@@ -51,8 +51,20 @@ impl TokenStore for Watched {
     async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
         self.read().fence(user, fresh, now).await
     }
-    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
-        self.write().raise_fence(user, fence, now).await
+    async fn end_user(&self, end: &EndUser) -> Result<(), Failure> {
+        self.write().end_user(end).await
+    }
+    async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {
+        self.read().unsettled(user).await
+    }
+    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+        self.write().settle(user, fences, now).await
+    }
+    async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
+        self.write().clear(clear).await
+    }
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        self.read().survey(user, limit).await
     }
     async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
         self.read().find_family(family).await
@@ -75,17 +87,11 @@ impl TokenStore for Watched {
     async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
         self.write().remove_refresh(token, owner).await
     }
-    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
-        self.write().remove_loose(user).await
-    }
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         self.write().end_session(session, owner).await
     }
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
+    async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         self.read().sessions(user, page).await
-    }
-    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
-        self.write().remove_user(user).await
     }
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
         self.write().sweep(limit).await

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use countersign::store::{
-    AccessRecord, Consumed, Fence, MemoryStore, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated,
-    SessionRecord, SweepLimit, Swept, TokenStore, Used,
+    AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, MemoryStore, NewAccess, NewRefresh, Opened,
+    Page, RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::{
     Client, Digest, Failure, Locator, PlainToken, SessionId, StoredToken, Timestamp, UserKey, UserKeyKind,
@@ -15,23 +15,41 @@ use crate::faults::Fault;
 
 /// A good store with one fault.
 pub(crate) struct BrokenStore {
-    inner: MemoryStore,
+    pub(crate) inner: MemoryStore,
     fault: Fault,
-    calls: AtomicU64,
+    pub(crate) calls: AtomicU64,
     families: Mutex<HashMap<String, RefreshRecord>>,
     noted: Mutex<HashMap<SessionId, Timestamp>>,
+    /// What was recorded with its family.
+    pub(crate) opened: Mutex<Vec<NewRefresh>>,
+    /// What was listed before an ending.
+    pub(crate) before: Mutex<Vec<SessionRecord>>,
+    /// Who keeps what.
+    pub(crate) kept: Mutex<HashMap<UserKey, SessionId>>,
+    /// Whether one is ended while this lasts.
+    pub(crate) busy: AtomicU64,
 }
 
 impl BrokenStore {
     pub(crate) fn new(inner: MemoryStore, fault: Fault) -> Self {
-        Self { inner, fault, calls: AtomicU64::new(0), families: Mutex::default(), noted: Mutex::default() }
+        Self {
+            inner,
+            fault,
+            calls: AtomicU64::new(0),
+            families: Mutex::default(),
+            noted: Mutex::default(),
+            opened: Mutex::default(),
+            before: Mutex::default(),
+            kept: Mutex::default(),
+            busy: AtomicU64::new(0),
+        }
     }
 
-    fn is(&self, fault: Fault) -> bool {
+    pub(crate) fn is(&self, fault: Fault) -> bool {
         self.fault == fault
     }
 
-    fn unknown() -> Failure {
+    pub(crate) fn unknown() -> Failure {
         Failure::internal("token store", "no such row")
     }
 
@@ -57,6 +75,7 @@ impl BrokenStore {
             user: self.user(&refresh.user),
             created_at: self.time(refresh.created_at),
             session_expires_at: refresh.session_expires_at.filter(|_| !self.is(Fault::RefreshDropsSessionEnd)),
+            access_expires_at: refresh.access_expires_at.filter(|_| !self.is(Fault::SignedEndForgotten)),
             ..refresh.clone()
         }
     }
@@ -87,6 +106,7 @@ impl BrokenStore {
             created_at: rotate.created_at,
             expires_at: rotate.expires_at,
             session_expires_at: old.session_expires_at.or(rotate.session_expires_at),
+            access_expires_at: old.access_expires_at.max(rotate.access_expires_at),
         };
         change(&mut successor);
         if self.inner.rotate(rotate).await? == Rotated::Gone {
@@ -105,11 +125,11 @@ impl BrokenStore {
     }
 
     /// Whose fence the fault takes for the user's.
-    fn fence_of(&self, user: &UserKey) -> UserKey {
+    pub(crate) fn fence_of(&self, user: &UserKey) -> UserKey {
         if self.is(Fault::FenceOfEverybody) { UserKey::Int(0) } else { user.clone() }
     }
 
-    fn session(&self, found: SessionRecord) -> SessionRecord {
+    pub(crate) fn session(&self, found: SessionRecord) -> SessionRecord {
         let moved = self.noted.lock().unwrap().get(&found.id).copied();
         match self.fault {
             Fault::LoginMomentMoves => SessionRecord { opened_at: found.refreshed_at, ..found },
@@ -130,21 +150,57 @@ impl BrokenStore {
         match self.fault {
             Fault::FenceIgnored => self.inner.insert_refresh(&free, access).await.map(Some),
             Fault::FenceCheckedBefore => {
-                let standing = self.inner.fence(&refresh.user, fence, refresh.created_at).await?;
-                for _ in 0..8 {
-                    tokio::task::yield_now().await;
+                if self.stands_a_while(&refresh.user, fence).await? {
+                    self.inner.insert_refresh(&free, access).await.map(Some)
+                } else {
+                    Ok(Some(Opened::Fenced))
                 }
-                if standing == fence { self.inner.insert_refresh(&free, access).await.map(Some) } else { Ok(None) }
+            }
+            Fault::RecordsUnfenced => {
+                let opened = self.inner.insert_refresh(refresh, None).await?;
+                if opened == Opened::Done {
+                    if let Some(session) = refresh.session {
+                        self.inner.end_session(session, &refresh.user).await?;
+                    }
+                    self.inner.remove_refresh(&refresh.digest.clone().into(), None).await?;
+                    let _ = self.inner.insert_refresh(&free, access).await?;
+                }
+                Ok(Some(opened))
+            }
+            Fault::FenceNeverStood => {
+                self.inner.fence(&refresh.user, fence, refresh.created_at).await?;
+                Ok(None)
             }
             Fault::FencedAccessKept => {
                 let opened = self.inner.insert_refresh(refresh, access).await?;
                 if let (Opened::Fenced, Some(access)) = (opened, access) {
-                    self.inner.insert_access(access).await?;
+                    self.unfenced(access).await?;
+                }
+                Ok(Some(opened))
+            }
+            Fault::AccessBesideUnfenced => {
+                let opened = self.inner.insert_refresh(refresh, None).await?;
+                if let (Opened::Done, Some(access)) = (opened, access) {
+                    self.unfenced(access).await?;
                 }
                 Ok(Some(opened))
             }
             _ => Ok(None),
         }
+    }
+
+    /// Whether the fence stands, which may be over by the time that it is said.
+    async fn stands_a_while(&self, user: &UserKey, fence: Fence) -> Result<bool, Failure> {
+        let standing = self.inner.fence(user, fence, Timestamp::from_micros(0)).await?;
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        Ok(standing == fence)
+    }
+
+    /// Records an access token behind no fence.
+    async fn unfenced(&self, access: &NewAccess) -> Result<(), Failure> {
+        self.inner.insert_access(&NewAccess { fence: None, ..access.clone() }).await.map(|_| ())
     }
 
     fn junk(&self) -> Digest {
@@ -156,11 +212,24 @@ impl BrokenStore {
 
 #[async_trait]
 impl TokenStore for BrokenStore {
-    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure> {
+    async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
         if self.is(Fault::AccessOverwritten) {
             self.inner.remove_access(&access.digest.clone().into(), None).await?;
         }
-        self.inner.insert_access(&self.access(access)).await
+        let access = self.access(access);
+        let free = NewAccess { fence: None, ..access.clone() };
+        match (self.fault, access.fence) {
+            (Fault::AccessFenceIgnored, _) => self.inner.insert_access(&free).await,
+            (Fault::AccessCheckedBefore, Some(fence)) => {
+                let stands = self.stands_a_while(&access.user, fence).await?;
+                if stands { self.inner.insert_access(&free).await } else { Ok(Opened::Fenced) }
+            }
+            (Fault::FenceNeverStood, Some(fence)) => {
+                self.inner.fence(&access.user, fence, access.created_at).await?;
+                self.inner.insert_access(&access).await
+            }
+            _ => self.inner.insert_access(&access).await,
+        }
     }
 
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
@@ -187,14 +256,27 @@ impl TokenStore for BrokenStore {
     }
 
     async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
-        if self.is(Fault::FenceAnewEachTime) {
-            self.inner.raise_fence(user, fresh, now).await?;
-        }
-        self.inner.fence(&self.fence_of(user), fresh, now).await
+        self.broken_fence(user, fresh, now).await
     }
 
-    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
-        self.inner.raise_fence(&self.fence_of(user), fence, now).await
+    async fn end_user(&self, end: &EndUser) -> Result<(), Failure> {
+        self.broken_end_user(end).await
+    }
+
+    async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {
+        self.broken_unsettled(user).await
+    }
+
+    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+        self.broken_settle(user, fences, now).await
+    }
+
+    async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
+        self.broken_clear(clear).await
+    }
+
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        self.broken_survey(user, limit).await
     }
 
     async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
@@ -207,12 +289,16 @@ impl TokenStore for BrokenStore {
             Fault::FamilyForgotten => found.filter(|found| found.consumed.tokens().is_empty()),
             Fault::ConsumedForgotten => found.map(|found| RefreshRecord { consumed: Consumed::default(), ..found }),
             Fault::FamilyOutlivesSession => found.or_else(|| known.get(family.as_str()).cloned()),
+            Fault::FamilyOutlivesEnding => found.or_else(|| self.opened_with(family)),
             _ => found,
         })
     }
 
     async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
         let mut found = self.inner.find_session(session, owner).await?;
+        if self.is(Fault::SessionOutlivesEnding) {
+            found = found.or_else(|| self.before.lock().unwrap().iter().find(|found| found.id == session).cloned());
+        }
         if self.is(Fault::SessionOfStrangers) {
             for user in everybody() {
                 found = found.or(self.inner.find_session(session, &user).await?);
@@ -233,6 +319,10 @@ impl TokenStore for BrokenStore {
     }
 
     async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
+        if self.is(Fault::EndingLocksOthers) && self.busy.load(Ordering::SeqCst) > 0 {
+            return Err(Failure::unavailable("token store", "waited too long for a lock"));
+        }
+        self.opened.lock().unwrap().push(refresh.clone());
         if let Some(opened) = self.insert_despite_fence(refresh, access).await? {
             return Ok(opened);
         }
@@ -242,7 +332,7 @@ impl TokenStore for BrokenStore {
         match self.fault {
             Fault::RefreshOverwritten if taken => {
                 if let Some(access) = &access {
-                    self.inner.insert_access(access).await?;
+                    self.unfenced(access).await?;
                 }
                 Err(Self::unknown())
             }
@@ -251,7 +341,7 @@ impl TokenStore for BrokenStore {
                 let _ = self.inner.insert_refresh(&refresh, None).await?;
                 tokio::task::yield_now().await;
                 if let Some(access) = &access {
-                    self.inner.insert_access(access).await?;
+                    self.unfenced(access).await?;
                 }
                 Ok(Opened::Done)
             }
@@ -284,17 +374,7 @@ impl TokenStore for BrokenStore {
                 tokio::task::yield_now().await;
                 match (self.inner.rotate(rotate).await?, before) {
                     (Rotated::Gone, Some(before)) => {
-                        let successor = NewRefresh {
-                            digest: rotate.successor.clone(),
-                            family: rotate.family.clone(),
-                            client: Client::new(),
-                            fence: None,
-                            user: before.user,
-                            session: before.session,
-                            created_at: rotate.created_at,
-                            expires_at: rotate.expires_at,
-                            session_expires_at: before.session_expires_at,
-                        };
+                        let successor = beside(before, rotate);
                         let _ = self.inner.insert_refresh(&successor, rotate.access.as_ref()).await?;
                         Ok(Rotated::Done)
                     }
@@ -303,24 +383,18 @@ impl TokenStore for BrokenStore {
             }
             Fault::SuccessorBesideOld => {
                 let Some(before) = before else { return Ok(Rotated::Gone) };
-                let successor = NewRefresh {
-                    digest: rotate.successor.clone(),
-                    family: rotate.family.clone(),
-                    client: Client::new(),
-                    fence: None,
-                    user: before.user,
-                    session: before.session,
-                    created_at: rotate.created_at,
-                    expires_at: rotate.expires_at,
-                    session_expires_at: before.session_expires_at,
-                };
+                let successor = beside(before, rotate);
                 let _ = self.inner.insert_refresh(&successor, rotate.access.as_ref()).await?;
                 Ok(Rotated::Done)
+            }
+            Fault::EndedRotates => self.inner.rotate(rotate).await.map(|_| Rotated::Done),
+            Fault::SignedEndMovesBack => {
+                self.replace(rotate, |new| new.access_expires_at = rotate.access_expires_at).await
             }
             Fault::AccessWrittenByLoser => {
                 let rotated = self.inner.rotate(rotate).await?;
                 if let (Rotated::Gone, Some(access)) = (rotated, &rotate.access) {
-                    self.inner.insert_access(access).await?;
+                    self.unfenced(access).await?;
                 }
                 Ok(rotated)
             }
@@ -357,18 +431,19 @@ impl TokenStore for BrokenStore {
                 let rotated = self.inner.rotate(&Rotate { access: None, ..rotate.clone() }).await?;
                 tokio::task::yield_now().await;
                 if let (Rotated::Done, Some(access)) = (rotated, &rotate.access) {
-                    self.inner.insert_access(access).await?;
+                    self.unfenced(access).await?;
                 }
                 Ok(rotated)
             }
-            Fault::RotationOutlivesLogout | Fault::RotationOutlivesUser => {
+            Fault::RotationOutlivesEndings | Fault::RotatedAccessUnfenced | Fault::KeptRotationLeftBehind => {
                 let without = Rotate { access: None, ..rotate.clone() };
                 let rotated = self.inner.rotate(&without).await?;
                 for _ in 0..8 {
                     tokio::task::yield_now().await;
                 }
+                let fence = before.and_then(|before| before.fence).filter(|_| self.is(Fault::KeptRotationLeftBehind));
                 if let (Rotated::Done, Some(access)) = (rotated, &rotate.access) {
-                    self.inner.insert_access(access).await?;
+                    let _ = self.inner.insert_access(&NewAccess { fence, ..access.clone() }).await?;
                 }
                 Ok(rotated)
             }
@@ -387,22 +462,6 @@ impl TokenStore for BrokenStore {
         }
     }
 
-    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
-        match self.fault {
-            Fault::LooseRemovalTakesSessions => self.inner.remove_user(user).await,
-            Fault::LooseRemovalTakesAll => {
-                let mut removed = 0;
-                for other in everybody() {
-                    let count = self.inner.remove_loose(&other).await?;
-                    removed += if other == *user { count } else { 0 };
-                }
-                Ok(removed)
-            }
-            Fault::LooseRemovalMiscounts => Ok(self.inner.remove_loose(user).await?.min(1)),
-            _ => self.inner.remove_loose(user).await,
-        }
-    }
-
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         let mut ended = self.inner.end_session(session, owner).await?;
         if self.is(Fault::SessionOwnerIgnored) {
@@ -416,49 +475,8 @@ impl TokenStore for BrokenStore {
         Ok(ended)
     }
 
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
-        match self.fault {
-            Fault::PageUnbounded => self.inner.sessions(user, Page { limit: u32::MAX, ..page }).await,
-            Fault::PageWithBounds => {
-                let mut sessions = Vec::new();
-                if let Some(id) = page.after {
-                    sessions.extend(self.inner.find_session(id, user).await?);
-                }
-                sessions.extend(self.inner.sessions(user, page).await?);
-                sessions.truncate(usize::try_from(page.limit).unwrap());
-                Ok(sessions)
-            }
-            Fault::PageUnordered => {
-                let mut sessions = self.inner.sessions(user, page).await?;
-                sessions.reverse();
-                Ok(sessions)
-            }
-            Fault::SessionsOfEverybody => {
-                let mut all = Vec::new();
-                for user in everybody() {
-                    all.extend(self.inner.sessions(&user, page).await?);
-                }
-                all.sort_unstable_by_key(|found| found.id);
-                all.truncate(usize::try_from(page.limit).unwrap());
-                Ok(all)
-            }
-            _ => {
-                let sessions = self.inner.sessions(user, page).await?;
-                Ok(sessions.into_iter().map(|session| self.session(session)).collect())
-            }
-        }
-    }
-
-    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
-        let mut removed = self.inner.remove_user(user).await?;
-        if let (Fault::UserIdsByPrefix, UserKey::Text(prefix)) = (self.fault, user) {
-            for other in countersign::testing::user_ids(UserKeyKind::Text) {
-                if matches!(&other, UserKey::Text(text) if text.starts_with(prefix.as_str())) {
-                    removed += self.inner.remove_user(&other).await?;
-                }
-            }
-        }
-        Ok(removed + u64::from(self.is(Fault::UserCountWrong)))
+    async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+        self.broken_page(user, page).await
     }
 
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
@@ -475,6 +493,8 @@ impl TokenStore for BrokenStore {
         };
         let mut swept = self.inner.sweep(&limit).await?;
         match self.fault {
+            Fault::SweepRevives => self.revive(|_| true).await,
+            Fault::FenceGoesUnderTokens => drop(self.calls.fetch_add(1, Ordering::SeqCst)),
             Fault::SweepSaysNoMore => swept.more = false,
             Fault::SweepSaysMoreForEver => swept.more = true,
             Fault::SweepCountsTwice if swept.more => swept.access += self.calls.fetch_add(1, Ordering::SeqCst).min(1),
@@ -497,6 +517,22 @@ impl TokenStore for BrokenStore {
     }
 }
 
-fn everybody() -> impl Iterator<Item = UserKey> {
+/// A second successor in the place of a token that is gone.
+fn beside(before: RefreshRecord, rotate: &Rotate) -> NewRefresh {
+    NewRefresh {
+        digest: rotate.successor.clone(),
+        family: rotate.family.clone(),
+        client: Client::new(),
+        fence: None,
+        user: before.user,
+        session: before.session,
+        created_at: rotate.created_at,
+        expires_at: rotate.expires_at,
+        session_expires_at: before.session_expires_at,
+        access_expires_at: before.access_expires_at,
+    }
+}
+
+pub(crate) fn everybody() -> impl Iterator<Item = UserKey> {
     [UserKeyKind::Uuid, UserKeyKind::Int, UserKeyKind::Text].into_iter().flat_map(countersign::testing::user_ids)
 }

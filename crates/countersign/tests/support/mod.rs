@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::store::{
-    AccessRecord, Fence, MemoryStore, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated,
-    SessionRecord, SweepLimit, Swept, TokenStore, Used,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, MemoryStore, NewAccess, NewRefresh, Opened, Page, RefreshRecord,
+    Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{
@@ -110,7 +110,7 @@ impl Switched {
 
 #[async_trait]
 impl TokenStore for Switched {
-    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure> {
+    async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
         self.ask()?.insert_access(access).await
     }
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
@@ -122,8 +122,20 @@ impl TokenStore for Switched {
     async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
         self.ask()?.fence(user, fresh, now).await
     }
-    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
-        self.ask()?.raise_fence(user, fence, now).await
+    async fn end_user(&self, end: &EndUser) -> Result<(), Failure> {
+        self.ask()?.end_user(end).await
+    }
+    async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {
+        self.ask()?.unsettled(user).await
+    }
+    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+        self.ask()?.settle(user, fences, now).await
+    }
+    async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
+        self.ask()?.clear(clear).await
+    }
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        self.ask()?.survey(user, limit).await
     }
     async fn find_family(&self, family: &countersign::Digest) -> Result<Option<RefreshRecord>, Failure> {
         self.ask()?.find_family(family).await
@@ -146,17 +158,11 @@ impl TokenStore for Switched {
     async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
         self.ask()?.remove_refresh(token, owner).await
     }
-    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
-        self.ask()?.remove_loose(user).await
-    }
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         self.ask()?.end_session(session, owner).await
     }
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
+    async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         self.ask()?.sessions(user, page).await
-    }
-    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
-        self.ask()?.remove_user(user).await
     }
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
         self.ask()?.sweep(limit).await

@@ -17,7 +17,7 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
     };
     let aging = NewAccess { expires_at: None, ..ground.access("aging") };
     for access in [&plain, &full, &aging] {
-        ground.store.insert_access(access).await?;
+        ground.record(access).await?;
     }
     for access in [&plain, &full, &aging] {
         ground.holds_access(access).await?;
@@ -27,7 +27,7 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
 
 pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
     ensure(!ground.has_access("unknown").await?, "an empty store found an access token")?;
-    ground.store.insert_access(&ground.access("known")).await?;
+    ground.record(&ground.access("known")).await?;
     ensure(!ground.has_access("unknown").await?, "a token that was never recorded was found")?;
     let removed = ground.store.remove_access(&ground.token("unknown"), None).await?;
     ensure(!removed, "removing an unknown token said that it was there")?;
@@ -38,7 +38,7 @@ pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
 pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
     let created_at = NOW.saturating_sub(std::time::Duration::from_hours(438_000));
     let expired = NewAccess { created_at, expires_at: Some(created_at), ..ground.access("expired") };
-    ground.store.insert_access(&expired).await?;
+    ground.record(&expired).await?;
     for _ in 0..3 {
         ground.holds_access(&expired).await?;
         ground.store.ping().await?;
@@ -48,7 +48,7 @@ pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
 
 pub(super) async fn is_removed_once(ground: Ground) -> Verdict {
     for label in ["one", "two"] {
-        ground.store.insert_access(&ground.access(label)).await?;
+        ground.record(&ground.access(label)).await?;
     }
     let one = ground.token("one");
     same("removing a token", &ground.store.remove_access(&one, None).await?, &true)?;
@@ -59,7 +59,7 @@ pub(super) async fn is_removed_once(ground: Ground) -> Verdict {
 
 pub(super) async fn removal_asks_for_the_owner(ground: Ground) -> Verdict {
     let access = ground.access("mine");
-    ground.store.insert_access(&access).await?;
+    ground.record(&access).await?;
     let mine = ground.token("mine");
     let by_stranger = ground.store.remove_access(&mine, Some(ground.stranger())).await?;
     ensure(!by_stranger, "another user removed the token")?;
@@ -71,7 +71,7 @@ pub(super) async fn removal_asks_for_the_owner(ground: Ground) -> Verdict {
 /// A record is never overwritten.
 pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
     let first = ground.access("taken");
-    ground.store.insert_access(&first).await?;
+    ground.record(&first).await?;
     let second = NewAccess {
         user: ground.stranger().clone(),
         session: Some(session(1)?),
@@ -88,7 +88,7 @@ pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
 pub(super) async fn other_spellings_are_unknown(ground: Ground) -> Verdict {
     let access = ground.access("known");
     let refresh = ground.refresh("known");
-    ground.store.insert_access(&access).await?;
+    ground.record(&access).await?;
     ground.open(&refresh, None).await?;
     let digits = access.digest.as_str().to_owned();
     let near = [digits.to_uppercase(), format!("{digits} "), format!(" {digits}"), digits.replace('a', "á")];

@@ -71,6 +71,6 @@ where
 /// Nothing was left locked or open.
 async fn works(ground: &Ground, label: &str) -> Verdict {
     let access = ground.access(label);
-    ground.store.insert_access(&access).await?;
+    ground.record(&access).await?;
     ground.holds_access(&access).await
 }

@@ -43,7 +43,7 @@ pub(super) async fn survives_no_ending(ground: Ground) -> Verdict {
     ground.store.end_session(session(1)?, ground.owner()).await?;
     ensure(ground.store.find_family(&ground.family("1")).await?.is_none(), "a family survived its session")?;
     ensure(ground.store.find_family(&ground.family("2")).await?.is_some(), "a family went with another's session")?;
-    ground.store.remove_user(ground.owner()).await?;
+    ground.end_all(ground.owner(), None).await?;
     ensure(ground.store.find_family(&ground.family("2")).await?.is_none(), "a family survived its user's sessions")
 }
 

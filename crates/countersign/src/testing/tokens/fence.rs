@@ -2,89 +2,183 @@
 
 use std::time::Duration;
 
-use crate::entropy::SystemEntropy;
 use crate::store::{Fence, NewAccess, NewRefresh, Opened, SweepLimit};
-use crate::testing::tokens::ground::{Ground, NOW, TICK, minutes, session};
-use crate::testing::violation::{Verdict, Violation, ensure, same};
+use crate::testing::tokens::ground::{Ground, NOW, TICK, another, minutes, session};
+use crate::testing::violation::{Verdict, ensure, same};
+use crate::user::UserKey;
 
-fn another() -> Result<Fence, Violation> {
-    Ok(Fence::generate(&SystemEntropy)?)
-}
-
-/// Whoever asks, and whatever they offer, the fence is one and the same until it is raised; then it is the new one.
-pub(super) async fn stands_until_it_is_raised(ground: Ground) -> Verdict {
+/// Whoever asks, and whatever they offer, the fence is one and the same until it is replaced; then it is the new one.
+pub(super) async fn stands_until_it_is_replaced(ground: Ground) -> Verdict {
     let first = ground.store.fence(ground.owner(), another()?, NOW).await?;
     let again = ground.store.fence(ground.owner(), another()?, minutes(1)).await?;
-    same("a fence that nobody raised", &again, &first)?;
-    let raised = another()?;
-    ground.store.raise_fence(ground.owner(), raised, minutes(2)).await?;
-    same("a fence that was raised", &ground.store.fence(ground.owner(), another()?, minutes(3)).await?, &raised)?;
-    let removed = ground.store.remove_user(ground.owner()).await?;
-    same("tokens of a user who has none", &removed, &0)?;
-    same("the fence of a removed user", &ground.store.fence(ground.owner(), first, minutes(4)).await?, &raised)
+    same("a fence that nobody replaced", &again, &first)?;
+    let replaced = ground.end(ground.owner(), None).await?;
+    same("a fence that was replaced", &ground.store.fence(ground.owner(), another()?, minutes(3)).await?, &replaced)?;
+    ground.clear(ground.owner(), None).await?;
+    same("the fence after clearing", &ground.store.fence(ground.owner(), first, minutes(4)).await?, &replaced)
 }
 
-/// A refresh token that asks for the fence that stands is recorded; one that asks for an earlier one leaves nothing.
+/// A token that asks for the fence that stands is recorded; one that asks for another leaves nothing.
 pub(super) async fn lets_nobody_in_who_came_before_it(ground: Ground) -> Verdict {
     let (mine, late) = (session(1)?, session(2)?);
-    let fence = ground.store.fence(ground.owner(), another()?, NOW).await?;
+    let fence = ground.fence(ground.owner()).await?;
     let behind = |label, session, fence| NewRefresh { fence: Some(fence), ..ground.opening(label, session) };
     let access = |label, session| NewAccess { session: Some(session), ..ground.access(label) };
     let opened = ground.store.insert_refresh(&behind("mine", mine, fence), Some(&access("mine", mine))).await?;
     same("a login behind the fence that stands", &opened, &Opened::Done)?;
-    ground.holds_refresh(&ground.opening("mine", mine)).await?;
+    ground.holds_refresh(&behind("mine", mine, fence)).await?;
     ground.holds_access(&access("mine", mine)).await?;
 
-    let raised = another()?;
-    ground.store.raise_fence(ground.owner(), raised, NOW).await?;
-    ground.holds_refresh(&ground.opening("mine", mine)).await?;
+    let replaced = ground.end(ground.owner(), None).await?;
     for with_access in [true, false] {
         let access = Some(access("late", late)).filter(|_| with_access);
         let opened = ground.store.insert_refresh(&behind("late", late, fence), access.as_ref()).await?;
-        same("a login behind a fence that was raised", &opened, &Opened::Fenced)?;
+        same("a login behind a fence that was replaced", &opened, &Opened::Fenced)?;
         ensure(!ground.has_refresh("late").await?, "a login was recorded that was overtaken")?;
         ensure(!ground.has_access("late").await?, "a login that was overtaken has an access token")?;
     }
-    let opened = ground.store.insert_refresh(&behind("late", late, raised), None).await?;
+    let opened = ground.store.insert_refresh(&behind("late", late, replaced), None).await?;
     same("a login behind the new fence", &opened, &Opened::Done)?;
-    ground.holds_refresh(&ground.opening("late", late)).await
+    ground.holds_refresh(&behind("late", late, replaced)).await
 }
 
-pub(super) async fn is_the_users_own(ground: Ground) -> Verdict {
-    let mut fences = Vec::new();
-    for user in ground.users.iter() {
-        ground.store.fence(user, another()?, NOW).await?;
-        let raised = another()?;
-        ground.store.raise_fence(user, raised, NOW).await?;
-        fences.push(raised);
+/// The same for an access token that is recorded alone.
+pub(super) async fn keeps_out_access_tokens_too(ground: Ground) -> Verdict {
+    let fence = ground.fence(ground.owner()).await?;
+    let behind = |label, fence| NewAccess { fence: Some(fence), ..ground.access(label) };
+    let opened = ground.store.insert_access(&behind("mine", fence)).await?;
+    same("an access token behind the fence that stands", &opened, &Opened::Done)?;
+    ground.holds_access(&behind("mine", fence)).await?;
+    let replaced = ground.end(ground.owner(), None).await?;
+    for other in [fence, another()?] {
+        let opened = ground.store.insert_access(&behind("late", other)).await?;
+        same("an access token behind a fence that doesn't stand", &opened, &Opened::Fenced)?;
+        ensure(!ground.has_access("late").await?, "an access token was recorded that was overtaken")?;
     }
-    for (user, fence) in ground.users.iter().zip(fences) {
-        same("a user's fence", &ground.store.fence(user, another()?, NOW).await?, &fence)?;
+    let opened = ground.store.insert_access(&behind("late", replaced)).await?;
+    same("an access token behind the new fence", &opened, &Opened::Done)?;
+    ground.holds_access(&behind("late", replaced)).await
+}
+
+/// Nobody is let in behind a fence that never stood.
+pub(super) async fn must_have_stood(ground: Ground) -> Verdict {
+    let login = NewRefresh { fence: Some(another()?), ..ground.opening("login", session(1)?) };
+    let access = NewAccess { fence: Some(another()?), ..ground.access("access") };
+    same("a login", &ground.store.insert_refresh(&login, None).await?, &Opened::Fenced)?;
+    same("an access token", &ground.store.insert_access(&access).await?, &Opened::Fenced)?;
+    let recorded = ground.has_refresh("login").await? || ground.has_access("access").await?;
+    ensure(!recorded, "a token was recorded behind a fence that never stood")
+}
+
+/// The access token of a login is let in with it, whatever fence it names itself.
+pub(super) async fn of_a_session_is_that_of_its_login(ground: Ground) -> Verdict {
+    let fence = ground.fence(ground.owner()).await?;
+    for (number, named) in [(1, None), (2, Some(another()?)), (3, Some(fence))] {
+        let (label, session) = (format!("login {number}"), session(number)?);
+        let login = NewRefresh { fence: Some(fence), ..ground.opening(&label, session) };
+        let access = NewAccess { session: Some(session), fence: named, ..ground.access(&label) };
+        same("a login", &ground.store.insert_refresh(&login, Some(&access)).await?, &Opened::Done)?;
+        ground.holds_access(&access).await?;
+    }
+    ground.end(ground.owner(), None).await?;
+    for number in 1..=3 {
+        ensure(!ground.has_access(&format!("login {number}")).await?, "an access token outlives the fence of its login")?;
     }
     Ok(())
 }
 
-/// A sweep takes fences that nobody uses, and leaves those behind which somebody logged in.
-pub(super) async fn goes_when_nobody_uses_it(ground: Ground) -> Verdict {
-    let day = Duration::from_hours(24);
-    let [unused, used] = [ground.owner(), ground.stranger()];
-    for user in [unused, used] {
-        ground.store.fence(user, another()?, NOW).await?;
+/// Each user has a fence of their own, from the first on.
+pub(super) async fn is_the_users_own(ground: Ground) -> Verdict {
+    let mut first: Vec<Fence> = Vec::new();
+    for user in ground.users.iter() {
+        let fence = ground.fence(user).await?;
+        ensure(!first.contains(&fence), "two users have one fence")?;
+        first.push(fence);
     }
-    let raised = another()?;
-    ground.store.raise_fence(used, raised, NOW).await?;
+    let mut fences = Vec::new();
+    for (user, first) in ground.users.iter().zip(first) {
+        same("the fence of a user when another's was replaced", &ground.fence(user).await?, &first)?;
+        fences.push(ground.end(user, None).await?);
+    }
+    for (user, fence) in ground.users.iter().zip(fences) {
+        same("a user's fence", &ground.fence(user).await?, &fence)?;
+    }
+    Ok(())
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+const fn swept(fence_used: crate::clock::Timestamp) -> SweepLimit {
+    SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used, rows: 10 }
+}
+
+/// A sweep takes fences that nobody uses, and leaves those behind which somebody was let in.
+pub(super) async fn goes_when_nobody_uses_it(ground: Ground) -> Verdict {
+    let [unused, logged_in, let_in] = three(&ground)?;
+    let mut fences = Vec::new();
+    for user in [&unused, &logged_in, &let_in] {
+        ground.fence(user).await?;
+        fences.push(ground.end(user, None).await?);
+    }
+    let later = NOW.saturating_add(DAY);
     let login = NewRefresh {
-        user: used.clone(),
-        created_at: NOW.saturating_add(day),
-        fence: Some(raised),
+        user: logged_in.clone(),
+        created_at: later,
+        fence: fences.get(1).copied(),
         ..ground.opening("login", session(1)?)
     };
     same("logging in", &ground.store.insert_refresh(&login, None).await?, &Opened::Done)?;
-    let before = ground.store.fence(unused, another()?, NOW).await?;
-    let limit = |fence_used| SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used, rows: 10 };
-    same("sweeping too early", &ground.store.sweep(&limit(NOW.saturating_sub(TICK))).await?.fences, &0)?;
-    same("a fence that isn't old enough", &ground.store.fence(unused, another()?, NOW).await?, &before)?;
-    same("fences that were swept", &ground.store.sweep(&limit(NOW)).await?.fences, &1)?;
-    ensure(ground.store.fence(unused, another()?, NOW).await? != before, "a fence that nobody uses is kept")?;
-    same("a fence in use", &ground.store.fence(used, another()?, NOW).await?, &raised)
+    let access =
+        NewAccess { user: let_in.clone(), created_at: later, fence: fences.get(2).copied(), ..ground.access("access") };
+    same("an access token", &ground.store.insert_access(&access).await?, &Opened::Done)?;
+    // What they were let in with is gone again, so that nothing but the use itself keeps their fences.
+    ground.store.end_session(session(1)?, &logged_in).await?;
+    ground.store.remove_access(&ground.token("access"), None).await?;
+
+    same("sweeping too early", &ground.store.sweep(&swept(NOW.saturating_sub(TICK))).await?.fences, &0)?;
+    same("a fence that isn't old enough", &Some(ground.fence(&unused).await?), &fences.first().copied())?;
+    same("fences that were swept", &ground.store.sweep(&swept(NOW)).await?.fences, &1)?;
+    ensure(Some(ground.fence(&unused).await?) != fences.first().copied(), "a fence that nobody uses is kept")?;
+    same("the fence of a login", &Some(ground.fence(&logged_in).await?), &fences.get(1).copied())?;
+    same("the fence of an access token", &Some(ground.fence(&let_in).await?), &fences.get(2).copied())
+}
+
+fn three(ground: &Ground) -> Result<[UserKey; 3], crate::testing::violation::Violation> {
+    match ground.users.as_ref() {
+        [first, second, third, ..] => Ok([first.clone(), second.clone(), third.clone()]),
+        _ => Err(crate::testing::violation::Violation::new("there are fewer than three users")),
+    }
+}
+
+/// However long nobody has used it, a fence stays while a token is behind it: what ends the user must still find it.
+pub(super) async fn stays_while_tokens_are_behind_it(ground: Ground) -> Verdict {
+    let [logged_in, let_in, bare] = three(&ground)?;
+    let mut fences = Vec::new();
+    for user in [&logged_in, &let_in, &bare] {
+        fences.push(ground.fence(user).await?);
+    }
+    let login = NewRefresh {
+        user: logged_in.clone(),
+        fence: fences.first().copied(),
+        ..ground.opening("login", session(1)?)
+    };
+    same("logging in", &ground.store.insert_refresh(&login, None).await?, &Opened::Done)?;
+    let access = NewAccess { user: let_in.clone(), fence: fences.get(1).copied(), ..ground.access("access") };
+    same("an access token", &ground.store.insert_access(&access).await?, &Opened::Done)?;
+
+    let much_later = swept(NOW.saturating_add(365 * DAY));
+    same("fences that were swept", &ground.store.sweep(&much_later).await?.fences, &1)?;
+    ensure(Some(ground.fence(&bare).await?) != fences.get(2).copied(), "a fence that nothing is behind is kept")?;
+    same("the fence of a session", &Some(ground.fence(&logged_in).await?), &fences.first().copied())?;
+    same("the fence of an access token", &Some(ground.fence(&let_in).await?), &fences.get(1).copied())?;
+    ground.end(&logged_in, None).await?;
+    ensure(!ground.has_refresh("login").await?, "an ending doesn't find a session behind a fence of long ago")?;
+
+    ground.clear(&logged_in, None).await?;
+    ground.store.remove_access(&ground.token("access"), None).await?;
+    ground.store.sweep(&much_later).await?;
+    for (user, fence) in [&logged_in, &let_in].into_iter().zip(fences) {
+        ensure(ground.fence(user).await? != fence, "a fence is kept that nothing is behind any more")?;
+    }
+    Ok(())
 }

@@ -9,8 +9,8 @@ use crate::answer::SessionId;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::store::{
-    AccessRecord, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionRecord,
-    SweepLimit, Swept, TokenStore, Used,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord,
+    Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -39,7 +39,7 @@ impl<S: TokenStore> Located<S> {
 
 #[async_trait]
 impl<S: TokenStore> TokenStore for Located<S> {
-    async fn insert_access(&self, access: &NewAccess) -> Result<(), Failure> {
+    async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
         self.inner.insert_access(&self.placed_access(access)).await
     }
 
@@ -55,8 +55,24 @@ impl<S: TokenStore> TokenStore for Located<S> {
         self.inner.fence(user, fresh, now).await
     }
 
-    async fn raise_fence(&self, user: &UserKey, fence: Fence, now: Timestamp) -> Result<(), Failure> {
-        self.inner.raise_fence(user, fence, now).await
+    async fn end_user(&self, end: &EndUser) -> Result<(), Failure> {
+        self.inner.end_user(end).await
+    }
+
+    async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {
+        self.inner.unsettled(user).await
+    }
+
+    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+        self.inner.settle(user, fences, now).await
+    }
+
+    async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
+        self.inner.clear(clear).await
+    }
+
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        self.inner.survey(user, limit).await
     }
 
     async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
@@ -92,10 +108,6 @@ impl<S: TokenStore> TokenStore for Located<S> {
         self.inner.remove_refresh(&self.refresh.of(token), owner).await
     }
 
-    async fn remove_loose(&self, user: &UserKey) -> Result<u64, Failure> {
-        self.inner.remove_loose(user).await
-    }
-
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         self.inner.end_session(session, owner).await
     }
@@ -104,16 +116,12 @@ impl<S: TokenStore> TokenStore for Located<S> {
         self.inner.find_session(session, owner).await
     }
 
-    async fn sessions(&self, user: &UserKey, page: Page) -> Result<Vec<SessionRecord>, Failure> {
+    async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         self.inner.sessions(user, page).await
     }
 
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         self.inner.note_use(used).await
-    }
-
-    async fn remove_user(&self, user: &UserKey) -> Result<u64, Failure> {
-        self.inner.remove_user(user).await
     }
 
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {

@@ -2,15 +2,21 @@
 
 mod access;
 mod cancel;
+mod clear;
+mod crowd;
+mod endings;
 mod family;
 mod fence;
 mod ground;
 mod ids;
 mod located;
+mod pages;
 mod race;
 mod refresh;
 mod rotation;
 mod sessions;
+mod settling;
+mod survey;
 mod sweep;
 mod users;
 
@@ -44,7 +50,6 @@ const CASES: &[Case<Ground>] = cases![
     refresh::taken_access_digest_records_nothing,
     refresh::kinds_do_not_mix,
     refresh::removal_without_session,
-    refresh::removal_of_all_without_session,
     refresh::removal_leaves_sessions_alone,
     rotation::puts_the_successor_in_place,
     rotation::works_once,
@@ -53,6 +58,7 @@ const CASES: &[Case<Ground>] = cases![
     rotation::gives_a_session_to_a_token_without,
     rotation::never_moves_a_recorded_end,
     rotation::records_a_missing_end,
+    rotation::never_moves_the_signed_end_back,
     rotation::does_not_judge,
     rotation::without_access,
     rotation::taken_successor_changes_nothing,
@@ -60,19 +66,39 @@ const CASES: &[Case<Ground>] = cases![
     family::leads_to_the_current_token,
     family::survives_no_ending,
     family::of_a_row_without_comes_with_the_successor,
-    fence::stands_until_it_is_raised,
+    fence::stands_until_it_is_replaced,
     fence::lets_nobody_in_who_came_before_it,
+    fence::keeps_out_access_tokens_too,
+    fence::must_have_stood,
+    fence::of_a_session_is_that_of_its_login,
+    endings::take_everything_behind_the_fence,
+    endings::keep_the_session_that_they_name,
+    endings::never_revive,
+    endings::reach_tokens_behind_no_fence,
+    clear::is_bounded_and_resumable,
+    clear::leaves_what_lives,
+    clear::may_be_left_to_sweeps,
+    settling::lists_what_nobody_settled,
+    settling::outlasts_clearing_and_sweeping,
+    survey::counts_what_can_be_refreshed,
+    survey::tells_the_latest_signed_end,
     race::has_one_winner,
     race::logout_beside_a_rotation_leaves_nothing,
-    race::user_removal_beside_a_rotation_leaves_nothing,
+    race::end_of_the_user_beside_a_rotation_leaves_nothing,
+    race::clearing_beside_a_rotation_leaves_nothing,
+    race::kept_session_rotates_beside_the_end,
     race::login_beside_a_logout_everywhere_leaves_nothing,
+    race::endings_replace_one_fence_each,
+    crowd::ends_beside_writers,
     sessions::end_takes_every_token,
     sessions::end_asks_for_the_owner,
     sessions::unknown_session_is_a_value,
     sessions::list_those_with_a_refresh_token,
-    sessions::come_in_ordered_pages,
     sessions::tell_of_their_login,
     sessions::use_is_noted,
+    pages::show_each_session_once,
+    pages::go_on_beside_changes,
+    pages::take_any_cursor,
     sweep::nothing_to_do_is_a_value,
     cancel::dropped_insert_is_whole_or_nothing,
     cancel::dropped_rotation_is_whole_or_nothing,
@@ -85,6 +111,7 @@ const CASES_WHEN_SWEPT: &[Case<Ground>] = cases![
     sweep::ages_rows_without_an_end,
     sweep::is_bounded_and_resumable,
     fence::goes_when_nobody_uses_it,
+    fence::stays_while_tokens_are_behind_it,
     race::sweeps_count_each_row_once,
 ];
 
@@ -94,10 +121,12 @@ const CASES_WHEN_SELF_EXPIRING: &[Case<Ground>] = cases![sweep::is_left_to_the_s
 /// Run for each kind of user id that the backend offers.
 const CASES_PER_KIND: &[Case<Ground>] = cases![
     users::ids_come_back_as_they_went_in,
-    users::removal_touches_one_user_alone,
+    users::endings_touch_one_user_alone,
+    users::kept_sessions_are_the_users_own,
     users::owners_are_told_apart,
     users::sessions_are_the_users_own,
     fence::is_the_users_own,
+    settling::is_the_users_own,
 ];
 
 /// Checks an implementation of [`TokenStore`] against every clause of its contract.
@@ -110,6 +139,7 @@ pub struct TokenStoreSuite<F> {
     backend: String,
     kinds: Vec<UserKeyKind>,
     self_expiring: bool,
+    crowd: u32,
     only: Option<String>,
     fresh: F,
 }
@@ -118,7 +148,7 @@ impl<F> TokenStoreSuite<F> {
     /// A suite for the backend of that name, whose fresh stores `fresh` makes.
     pub fn new(backend: impl Into<String>, fresh: F) -> Self {
         let kinds = vec![UserKeyKind::Uuid, UserKeyKind::Int, UserKeyKind::Text];
-        Self { backend: backend.into(), kinds, self_expiring: false, only: None, fresh }
+        Self { backend: backend.into(), kinds, self_expiring: false, crowd: 10_000, only: None, fresh }
     }
 
     /// The kinds of user id that the backend can hold; all three unless told.
@@ -131,6 +161,12 @@ impl<F> TokenStoreSuite<F> {
     /// that count what a sweep removes.
     pub const fn self_expiring(mut self) -> Self {
         self.self_expiring = true;
+        self
+    }
+
+    /// How many sessions the user has whose end is watched beside other users' writes. Defaults to 10,000.
+    pub const fn crowd(mut self, sessions: u32) -> Self {
+        self.crowd = sessions;
         self
     }
 
@@ -161,7 +197,7 @@ impl<F> TokenStoreSuite<F> {
                 continue;
             }
             let store = (self.fresh)(kind).await.map_err(Into::into);
-            let ground = store.and_then(|store| Ok(Ground::new(Arc::new(Located::over(store)), kind)?));
+            let ground = store.and_then(|store| Ok(Ground::new(Arc::new(Located::over(store)), kind, self.crowd)?));
             cases.push(judge(name, case, ground).await);
         }
         SuiteReport { backend: self.backend, cases }
@@ -174,6 +210,7 @@ impl<F> fmt::Debug for TokenStoreSuite<F> {
             .field("backend", &self.backend)
             .field("kinds", &self.kinds)
             .field("self_expiring", &self.self_expiring)
+            .field("crowd", &self.crowd)
             .field("only", &self.only)
             .finish_non_exhaustive()
     }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::entropy::SystemEntropy;
-use crate::store::{Fence, NewAccess, NewRefresh, Rotated, SweepLimit};
+use crate::store::{EndUser, NewAccess, NewRefresh, Opened, Rotated, SweepLimit};
 use crate::testing::case::needs_threads;
-use crate::testing::tokens::ground::{Ground, NOW, session};
+use crate::testing::tokens::ground::{Ground, NOW, another, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
 const CALLERS: usize = 64;
@@ -48,15 +47,21 @@ pub(super) async fn logout_beside_a_rotation_leaves_nothing(ground: Ground) -> V
     beside_a_rotation(ground, Ending::Session).await
 }
 
-/// The same for the removal of a user.
-pub(super) async fn user_removal_beside_a_rotation_leaves_nothing(ground: Ground) -> Verdict {
-    beside_a_rotation(ground, Ending::User).await
+/// The same for the mark that ends everything.
+pub(super) async fn end_of_the_user_beside_a_rotation_leaves_nothing(ground: Ground) -> Verdict {
+    beside_a_rotation(ground, Ending::Mark).await
+}
+
+/// The same for the clearing that ends what was recorded behind no fence.
+pub(super) async fn clearing_beside_a_rotation_leaves_nothing(ground: Ground) -> Verdict {
+    beside_a_rotation(ground, Ending::Clearing).await
 }
 
 #[derive(Clone, Copy)]
 enum Ending {
     Session,
-    User,
+    Mark,
+    Clearing,
 }
 
 async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
@@ -64,54 +69,131 @@ async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
     for round in 0..16 * ROUNDS {
         let session = session(round)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {round}"));
+        let fence = match ending {
+            Ending::Clearing => None,
+            Ending::Session | Ending::Mark => Some(ground.fence(ground.owner()).await?),
+        };
         let access = NewAccess { session: Some(session), ..ground.access(&old) };
-        ground.open(&ground.opening(&old, session), Some(&access)).await?;
+        let login = NewRefresh { fence, ..ground.opening(&old, session) };
+        same("logging in", &ground.store.insert_refresh(&login, Some(&access)).await?, &Opened::Done)?;
         let calls = [true, false].map(|rotates| {
             let (ground, old, new) = (ground.clone(), old.clone(), new.clone());
             async move {
                 if rotates {
                     ground.store.rotate(&ground.rotate(&old, &new, session)).await?;
-                } else if matches!(ending, Ending::Session) {
-                    ground.store.end_session(session, ground.owner()).await?;
-                } else {
-                    ground.store.remove_user(ground.owner()).await?;
+                    return Ok(());
+                }
+                match ending {
+                    Ending::Session => drop(ground.store.end_session(session, ground.owner()).await?),
+                    Ending::Mark => drop(ground.end(ground.owner(), None).await?),
+                    Ending::Clearing => drop(ground.end_all(ground.owner(), None).await?),
                 }
                 Ok(())
             }
         });
         at_once(calls).await?;
         for label in [&old, &new] {
-            ensure(!ground.has_refresh(label).await?, "a refresh token survived the end of its session")?;
-            ensure(!ground.has_access(label).await?, "an access token survived the end of its session")?;
+            ensure(!ground.has_refresh(label).await?, "a refresh token outlives the end of its session")?;
+            ensure(!ground.has_access(label).await?, "an access token outlives the end of its session")?;
         }
     }
     Ok(())
 }
 
-/// A login that read the fence before everything was ended is either ended too or never recorded (promise P4).
+/// A session that is kept may be exchanged in the same moment: all of it goes on, and the next ending finds all of it.
+pub(super) async fn kept_session_rotates_beside_the_end(ground: Ground) -> Verdict {
+    needs_threads()?;
+    for round in 0..8 * ROUNDS {
+        let session = session(round)?;
+        let [old, new] = ["old", "new"].map(|name| format!("{name} {round}"));
+        let fence = Some(ground.fence(ground.owner()).await?);
+        let access = NewAccess { session: Some(session), expires_at: Some(minutes(120)), ..ground.access(&old) };
+        let login = NewRefresh { fence, ..ground.opening(&old, session) };
+        same("logging in", &ground.store.insert_refresh(&login, Some(&access)).await?, &Opened::Done)?;
+        let calls = [true, false].map(|rotates| {
+            let (ground, old, new) = (ground.clone(), old.clone(), new.clone());
+            async move {
+                if rotates {
+                    let rotated = ground.store.rotate(&ground.rotate(&old, &new, session)).await?;
+                    same("rotating a session that is kept", &rotated, &Rotated::Done)?;
+                } else {
+                    ground.end(ground.owner(), Some(session)).await?;
+                }
+                Ok(())
+            }
+        });
+        at_once(calls).await?;
+        ensure(ground.has_refresh(&new).await?, "the refresh token of a session that was kept is gone")?;
+        for label in [&old, &new] {
+            ensure(ground.has_access(label).await?, "an access token of a session that was kept is gone")?;
+        }
+        ground.end(ground.owner(), None).await?;
+        ensure(!ground.has_refresh(&new).await?, "a refresh token outlives the ending after the one that kept it")?;
+        for label in [&old, &new] {
+            ensure(!ground.has_access(label).await?, "an access token outlives the ending after the one that kept it")?;
+        }
+    }
+    Ok(())
+}
+
+/// A login that read the fence before everything was ended is either ended too or never recorded (promise P4); and so
+/// is an access token alone.
 pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(ground: Ground) -> Verdict {
     needs_threads()?;
     for round in 0..4 * ROUNDS {
-        let fence = ground.store.fence(ground.owner(), Fence::generate(&SystemEntropy)?, NOW).await?;
+        let fence = Some(ground.fence(ground.owner()).await?);
         let calls = (0..8).map(|caller| {
             let (ground, label) = (ground.clone(), format!("login {round} {caller}"));
             async move {
-                if caller == 0 {
-                    ground.store.raise_fence(ground.owner(), Fence::generate(&SystemEntropy)?, NOW).await?;
-                    ground.store.remove_user(ground.owner()).await?;
-                } else {
-                    let session = session(round * 8 + caller)?;
-                    let access = NewAccess { session: Some(session), ..ground.access(&label) };
-                    let login = NewRefresh { fence: Some(fence), ..ground.opening(&label, session) };
-                    let _either = ground.store.insert_refresh(&login, Some(&access)).await?;
+                let session = session(round * 8 + caller)?;
+                let access = NewAccess { session: Some(session), ..ground.access(&label) };
+                match caller {
+                    0 => drop(ground.end(ground.owner(), None).await?),
+                    1 | 2 => {
+                        let alone = NewAccess { session: None, fence, ..access };
+                        let _either = ground.store.insert_access(&alone).await?;
+                    }
+                    _ => {
+                        let login = NewRefresh { fence, ..ground.opening(&label, session) };
+                        let _either = ground.store.insert_refresh(&login, Some(&access)).await?;
+                    }
                 }
                 Ok(label)
             }
         });
         for label in at_once(calls).await? {
-            ensure(!ground.has_refresh(&label).await?, "a refresh token of a login survived that was overtaken")?;
-            ensure(!ground.has_access(&label).await?, "an access token of a login survived that was overtaken")?;
+            ensure(!ground.has_refresh(&label).await?, "a refresh token of a login is left that was overtaken")?;
+            ensure(!ground.has_access(&label).await?, "an access token is left that was overtaken")?;
         }
+    }
+    Ok(())
+}
+
+/// Of many endings at once each replaces one fence, and none is forgotten that somebody has to settle.
+pub(super) async fn endings_replace_one_fence_each(ground: Ground) -> Verdict {
+    needs_threads()?;
+    for _ in 0..ROUNDS {
+        let first = ground.fence(ground.owner()).await?;
+        let calls = (0..8).map(|_| {
+            let ground = ground.clone();
+            async move {
+                let (user, fence) = (ground.owner().clone(), another()?);
+                let end = EndUser { user, fence, kept: None, settled: false, now: NOW };
+                ground.store.end_user(&end).await?;
+                Ok(fence)
+            }
+        });
+        let mut fences = at_once(calls).await?;
+        fences.push(first);
+        let standing = ground.fence(ground.owner()).await?;
+        ensure(fences.contains(&standing), "a fence stands that nobody put up")?;
+        fences.retain(|fence| *fence != standing);
+        let unsettled: Vec<_> =
+            ground.store.unsettled(ground.owner()).await?.into_iter().map(|ended| ended.fence).collect();
+        same("how many fences are unsettled", &unsettled.len(), &fences.len())?;
+        let told = fences.iter().all(|fence| unsettled.contains(fence));
+        ensure(told, "a fence was replaced, and nobody is told to settle it")?;
+        ground.store.settle(ground.owner(), &unsettled, NOW).await?;
     }
     Ok(())
 }
@@ -121,7 +203,7 @@ pub(super) async fn sweeps_count_each_row_once(ground: Ground) -> Verdict {
     needs_threads()?;
     for row in 0..40 {
         let expired = NewAccess { expires_at: Some(NOW), ..ground.access(&format!("expired {row}")) };
-        ground.store.insert_access(&expired).await?;
+        ground.record(&expired).await?;
     }
     let limit = SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used: NOW, rows: 3 };
     let calls = (0..4).map(|_| {

@@ -10,6 +10,7 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
         user: ground.stranger().clone(),
         created_at: NOW.saturating_add(TICK),
         session_expires_at: Some(minutes(60 * 24 * 366 * 100)),
+        access_expires_at: Some(minutes(60).saturating_add(TICK)),
         ..ground.opening("full", session(1)?)
     };
     let plain = ground.refresh("plain");
@@ -71,7 +72,7 @@ pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
 
 pub(super) async fn taken_access_digest_records_nothing(ground: Ground) -> Verdict {
     let first = ground.access("taken");
-    ground.store.insert_access(&first).await?;
+    ground.record(&first).await?;
     let beside = NewAccess { user: ground.stranger().clone(), ..ground.access("taken") };
     let outcome = ground.open(&ground.refresh("refresh"), Some(&beside)).await;
     ensure(outcome.is_err(), "a digest was recorded twice")?;
@@ -82,7 +83,7 @@ pub(super) async fn taken_access_digest_records_nothing(ground: Ground) -> Verdi
 /// One digest may stand for an access token and for a refresh token, and neither is taken for the other.
 pub(super) async fn kinds_do_not_mix(ground: Ground) -> Verdict {
     let (access, refresh) = (ground.access("access"), ground.refresh("refresh"));
-    ground.store.insert_access(&access).await?;
+    ground.record(&access).await?;
     ground.open(&refresh, None).await?;
     ensure(!ground.has_refresh("access").await?, "an access token is found as a refresh token")?;
     ensure(!ground.has_access("refresh").await?, "a refresh token is found as an access token")?;
@@ -114,31 +115,6 @@ pub(super) async fn removal_without_session(ground: Ground) -> Verdict {
     same("removing it again", &ground.store.remove_refresh(&one, None).await?, &false)?;
     ground.holds_refresh(&ground.refresh("two")).await?;
     same("removal without an owner", &ground.store.remove_refresh(&ground.token("two"), None).await?, &true)
-}
-
-/// All that a user has outside of sessions goes at once; their sessions stay, and so does what is somebody else's.
-pub(super) async fn removal_of_all_without_session(ground: Ground) -> Verdict {
-    let sessions = [ground.opening("session", session(1)?), ground.opening("other session", session(2)?)];
-    let of_stranger = NewRefresh { user: ground.stranger().clone(), ..ground.refresh("stranger's") };
-    let beside = NewAccess { session: Some(session(1)?), ..ground.access("access") };
-    ground.open(&sessions[0], Some(&beside)).await?;
-    ground.open(&sessions[1], None).await?;
-    ground.store.insert_access(&ground.access("loose access")).await?;
-    same("with sessions alone", &ground.store.remove_loose(ground.owner()).await?, &0)?;
-    for label in ["one", "two", "three"] {
-        ground.open(&ground.refresh(label), None).await?;
-    }
-    ground.open(&of_stranger, None).await?;
-    same("tokens without session", &ground.store.remove_loose(ground.owner()).await?, &3)?;
-    for label in ["one", "two", "three"] {
-        ensure(!ground.has_refresh(label).await?, "a removed token is still found")?;
-    }
-    same("removing them again", &ground.store.remove_loose(ground.owner()).await?, &0)?;
-    for refresh in sessions.iter().chain([&of_stranger]) {
-        ground.holds_refresh(refresh).await?;
-    }
-    ground.holds_access(&beside).await?;
-    ground.holds_access(&ground.access("loose access")).await
 }
 
 /// A session ends as a whole: its refresh token isn't removed alone, with its access tokens left behind.

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::store::{NewAccess, NewRefresh, Rotate, Rotated};
-use crate::testing::tokens::ground::{Ground, NOW, minutes, session};
+use crate::testing::tokens::ground::{Ground, NOW, TICK, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
 /// The record that a successor must have.
@@ -15,6 +15,7 @@ fn successor(ground: &Ground, rotate: &Rotate) -> NewRefresh {
         created_at: rotate.created_at,
         expires_at: rotate.expires_at,
         session_expires_at: rotate.session_expires_at,
+        access_expires_at: rotate.access_expires_at,
         client: Client::new(),
         fence: None,
     }
@@ -107,6 +108,24 @@ pub(super) async fn records_a_missing_end(ground: Ground) -> Verdict {
     ground.holds_refresh(&successor(&ground, &with)).await
 }
 
+/// The latest end of a signed access token: an exchange with an earlier one, or with none, takes nothing back, since
+/// the token before is still good.
+pub(super) async fn never_moves_the_signed_end_back(ground: Ground) -> Verdict {
+    let session = session(1)?;
+    ground.open(&ground.opening("0", session), None).await?;
+    let (early, late, latest) = (Some(minutes(70)), Some(minutes(90)), Some(minutes(90).saturating_add(TICK)));
+    let exchanges = [(None, None), (early, early), (late, late), (early, late), (None, late), (latest, latest)];
+    for ((from, to), (given, expected)) in (0..).map(|number: u8| (number.to_string(), (number + 1).to_string())).zip(exchanges) {
+        let rotate = Rotate { access: None, access_expires_at: given, ..ground.rotate(&from, &to, session) };
+        same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
+        ground.holds_refresh(&NewRefresh { access_expires_at: expected, ..successor(&ground, &rotate) }).await?;
+        let found = ground.store.find_session(session, ground.owner()).await?;
+        let found = found.map(|found| found.access_expires_at);
+        same("the latest signed end of a session", &found, &Some(expected))?;
+    }
+    Ok(())
+}
+
 /// Which token is too old is the strategy's business; and a successor may be left to age by `created_at`.
 pub(super) async fn does_not_judge(ground: Ground) -> Verdict {
     let session = session(1)?;
@@ -141,7 +160,7 @@ pub(super) async fn taken_access_digest_changes_nothing(ground: Ground) -> Verdi
     let session = session(1)?;
     let (old, taken) = (ground.opening("old", session), ground.access("new"));
     ground.open(&old, None).await?;
-    ground.store.insert_access(&taken).await?;
+    ground.record(&taken).await?;
     refused(&ground, &ground.rotate("old", "new", session)).await?;
     ground.holds_refresh(&old).await?;
     ground.holds_access(&taken).await?;

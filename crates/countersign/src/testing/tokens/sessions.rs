@@ -1,11 +1,9 @@
 //! What belongs to a session, and lists of sessions.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::answer::SessionId;
 use crate::client::Client;
-use crate::store::{NewAccess, NewRefresh, Page, Rotated, SessionRecord, Used};
+use crate::store::{Consumed, NewAccess, NewRefresh, Rotate, Rotated, SessionRecord, Used};
 use crate::testing::tokens::ground::{Ground, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
@@ -17,7 +15,7 @@ pub(super) async fn end_takes_every_token(ground: Ground) -> Verdict {
     same("rotating", &ground.store.rotate(&ground.rotate("old", "new", mine)).await?, &Rotated::Done)?;
     let (others, none, loose) = (of(other, "other"), ground.access("none"), ground.refresh("loose"));
     ground.open(&ground.opening("others", other), Some(&others)).await?;
-    ground.store.insert_access(&none).await?;
+    ground.record(&none).await?;
     ground.open(&loose, None).await?;
 
     same("ending a session", &ground.store.end_session(mine, ground.owner()).await?, &true)?;
@@ -50,7 +48,7 @@ pub(super) async fn unknown_session_is_a_value(ground: Ground) -> Verdict {
     let refresh = ground.opening("refresh", session(1)?);
     ground.open(&refresh, None).await?;
     same("ending an unknown session", &ground.store.end_session(session(2)?, ground.owner()).await?, &false)?;
-    same("sessions of a user without any", &all(&ground, ground.stranger().clone()).await?, &Vec::new())?;
+    same("sessions of a user without any", &ground.session_ids(ground.stranger()).await?, &Vec::new())?;
     ground.holds_refresh(&refresh).await
 }
 
@@ -62,39 +60,12 @@ pub(super) async fn list_those_with_a_refresh_token(ground: Ground) -> Verdict {
     ground.open(&ground.opening("old", mine), None).await?;
     ground.open(&foreign, None).await?;
     ground.open(&ground.refresh("loose"), None).await?;
-    ground.store.insert_access(&alone).await?;
-    same("the user's sessions", &all(&ground, ground.owner().clone()).await?, &vec![mine])?;
+    ground.record(&alone).await?;
+    same("the user's sessions", &ground.session_ids(ground.owner()).await?, &vec![mine])?;
     ground.store.rotate(&ground.rotate("old", "new", mine)).await?;
-    same("the user's sessions after a rotation", &all(&ground, ground.owner().clone()).await?, &vec![mine])?;
+    same("the user's sessions after a rotation", &ground.session_ids(ground.owner()).await?, &vec![mine])?;
     ground.store.end_session(mine, ground.owner()).await?;
-    same("the user's sessions after a logout", &all(&ground, ground.owner().clone()).await?, &Vec::new())
-}
-
-/// Pages are ordered by id, as long as asked for, and complete.
-pub(super) async fn come_in_ordered_pages(ground: Ground) -> Verdict {
-    let numbers = [0x90, 0x05, 0xff, 0x42, 0x11, 0x7f, 0x80];
-    let mut expected = BTreeSet::new();
-    for number in numbers {
-        let session = session(number)?;
-        ground.open(&ground.opening(&format!("token {number}"), session), None).await?;
-        expected.insert(session);
-    }
-    let mut seen: Vec<SessionId> = Vec::new();
-    let mut sizes = Vec::new();
-    for _ in 0..4 {
-        let page = Page { after: seen.last().copied(), limit: 3 };
-        let sessions = ground.store.sessions(ground.owner(), page).await?;
-        sizes.push(sessions.len());
-        seen.extend(sessions.iter().map(|found| found.id));
-    }
-    same("the sizes of pages of 3", &sizes, &vec![3, 3, 1, 0])?;
-    same("the sessions on all pages", &seen, &expected.iter().copied().collect())?;
-    let none = ground.store.sessions(ground.owner(), Page { after: None, limit: 0 }).await?;
-    ensure(none.is_empty(), "a page of none has some")?;
-    let after = Page { after: Some(session(0x20)?), limit: 100 };
-    let later = ground.store.sessions(ground.owner(), after).await?.len();
-    same("sessions after an id that isn't there", &later, &5)?;
-    same("all of them on one page", &all(&ground, ground.owner().clone()).await?.len(), &numbers.len())
+    same("the user's sessions after a logout", &ground.session_ids(ground.owner()).await?, &Vec::new())
 }
 
 /// The login's moment and client stay with a session, and the moment of its latest exchange moves.
@@ -102,11 +73,12 @@ pub(super) async fn tell_of_their_login(ground: Ground) -> Verdict {
     let mine = session(1)?;
     let client = Client::new().with_user_agent("Mozilla/5.0 (X11; Linux) – „Ünïcode“ | 1").with_label("Ada's | phone");
     let client = client.with_ip(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]));
-    let opening = NewRefresh { client: client.clone(), ..ground.opening("old", mine) };
+    let opening =
+        NewRefresh { client: client.clone(), access_expires_at: Some(minutes(20)), ..ground.opening("old", mine) };
     ground.open(&opening, None).await?;
     ground.open(&ground.opening("plain", session(2)?), None).await?;
     for rotated in [false, true] {
-        let rotate = ground.rotate("old", "new", mine);
+        let rotate = Rotate { access_expires_at: Some(minutes(80)), ..ground.rotate("old", "new", mine) };
         if rotated {
             same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
         }
@@ -117,12 +89,15 @@ pub(super) async fn tell_of_their_login(ground: Ground) -> Verdict {
             used_at: None,
             expires_at: if rotated { rotate.expires_at } else { opening.expires_at },
             session_expires_at: opening.session_expires_at,
+            access_expires_at: if rotated { Some(minutes(80)) } else { opening.access_expires_at },
+            current: Some(if rotated { rotate.successor } else { opening.digest.clone() }),
+            consumed: if rotated { rotate.consumed } else { Consumed::default() },
             client: client.clone(),
         };
         let found = ground.store.find_session(mine, ground.owner()).await?;
         ensure(found.as_ref() == Some(&expected), "a session is not what its login and its exchanges made it")?;
-        let listed = ground.store.sessions(ground.owner(), Page { after: None, limit: 1 }).await?;
-        ensure(listed == [expected], "a list shows a session otherwise than its look-up does")?;
+        let listed = ground.listed(ground.owner(), 100).await?.into_iter().filter(|found| found.id == mine);
+        ensure(listed.eq([expected]), "a list shows a session otherwise than its look-up does")?;
     }
     let plain = ground.store.find_session(session(2)?, ground.owner()).await?;
     ensure(plain.is_some_and(|plain| plain.client == Client::new()), "a login has a client that nobody recorded")?;
@@ -160,9 +135,4 @@ pub(super) async fn use_is_noted(ground: Ground) -> Verdict {
         ground.store.find_session(session(0xff)?, ground.owner()).await?.is_none(),
         "noting its use opened a session",
     )
-}
-
-async fn all(ground: &Ground, user: crate::user::UserKey) -> Result<Vec<SessionId>, Violation> {
-    let found = ground.store.sessions(&user, Page { after: None, limit: u32::MAX }).await?;
-    Ok(found.into_iter().map(|found| found.id).collect())
 }

@@ -2,11 +2,8 @@
 
 use crate::clock::Timestamp;
 use crate::store::{NewAccess, NewRefresh, SweepLimit, Swept};
-use crate::testing::tokens::ground::{Ground, NOW, TICK, minutes, session};
+use crate::testing::tokens::ground::{Ground, LONG_AGO, NOW, TICK, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
-
-/// Long before anything in these cases was created.
-const LONG_AGO: Timestamp = Timestamp::from_unix_seconds(1_000_000_000);
 
 async fn insert(
     ground: &Ground,
@@ -74,7 +71,7 @@ pub(super) async fn is_bounded_and_resumable(ground: Ground) -> Verdict {
     }
     for row in 0..2 {
         let alone = NewAccess { expires_at: Some(NOW), ..ground.access(&format!("access {row}")) };
-        ground.store.insert_access(&alone).await?;
+        ground.record(&alone).await?;
     }
     insert(&ground, "live", NOW, Some(minutes(1)), Some(minutes(1))).await?;
     let limit =
@@ -98,7 +95,7 @@ pub(super) async fn is_bounded_and_resumable(ground: Ground) -> Verdict {
 /// What has ended is no sweeper's business, and what lives is nobody's.
 pub(super) async fn is_left_to_the_store(ground: Ground) -> Verdict {
     let ended = NewAccess { expires_at: Some(NOW), ..ground.access("ended") };
-    ground.store.insert_access(&ended).await?;
+    ground.record(&ended).await?;
     insert(&ground, "live", NOW, Some(minutes(1)), Some(minutes(1))).await?;
     let limit =
         SweepLimit { now: minutes(1), access_created: NOW, refresh_created: NOW, fence_used: LONG_AGO, rows: 100 };

@@ -1,12 +1,13 @@
 //! User ids of one kind, the hostile ones included: no id is ever taken for another.
 
 use crate::answer::SessionId;
-use crate::store::{NewAccess, NewRefresh, Page};
-use crate::testing::tokens::ground::{Ground, session};
+use crate::store::{NewAccess, NewRefresh, Opened};
+use crate::testing::tokens::ground::{Ground, NOW, limit, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 use crate::user::UserKey;
 
-/// What one user has in these cases: a session of two tokens, and a token of each kind without session.
+/// What one user has in these cases: a session of two tokens behind the user's fence, and a token of each kind without
+/// session and behind no fence.
 struct Holding {
     number: usize,
     user: UserKey,
@@ -20,12 +21,13 @@ async fn everyone(ground: &Ground) -> Result<Vec<Holding>, Violation> {
     for (number, user) in ground.users.iter().enumerate() {
         let session = session(u8::try_from(number).unwrap_or(u8::MAX))?;
         let label = |name: &str| format!("{name} {number}");
+        let fence = Some(ground.fence(user).await?);
         let holding = Holding {
             number,
             user: user.clone(),
             session,
             refresh: [
-                NewRefresh { user: user.clone(), ..ground.opening(&label("session"), session) },
+                NewRefresh { user: user.clone(), fence, ..ground.opening(&label("session"), session) },
                 NewRefresh { user: user.clone(), ..ground.refresh(&label("loose")) },
             ],
             access: [
@@ -34,9 +36,10 @@ async fn everyone(ground: &Ground) -> Result<Vec<Holding>, Violation> {
             ],
         };
         let ([first, second], [with_first, alone]) = (&holding.refresh, &holding.access);
-        ground.open(first, Some(with_first)).await?;
+        let opened = ground.store.insert_refresh(first, Some(with_first)).await?;
+        same("logging in", &opened, &Opened::Done).map_err(|violation| holding.about(&violation))?;
         ground.open(second, None).await?;
-        ground.store.insert_access(alone).await?;
+        ground.record(alone).await?;
         holdings.push(holding);
     }
     Ok(holdings)
@@ -57,7 +60,7 @@ impl Holding {
         for name in ["session", "loose"] {
             let label = format!("{name} {}", self.number);
             let any = ground.has_access(&label).await? || ground.has_refresh(&label).await?;
-            ensure(!any, "a token survived the removal of its user").map_err(|violation| self.about(&violation))?;
+            ensure(!any, "a token outlives the end of its user").map_err(|violation| self.about(&violation))?;
         }
         Ok(())
     }
@@ -74,19 +77,36 @@ pub(super) async fn ids_come_back_as_they_went_in(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// Every token of the user goes and is counted; everybody else's stay.
-pub(super) async fn removal_touches_one_user_alone(ground: Ground) -> Verdict {
+/// Everything of the user ends; everybody else's stays, also when the user names another's session as the one to keep.
+pub(super) async fn endings_touch_one_user_alone(ground: Ground) -> Verdict {
     let holdings = everyone(&ground).await?;
     let mut rest = holdings.as_slice();
     while let [leaving, staying @ ..] = rest {
-        let removed = ground.store.remove_user(&leaving.user).await?;
-        same("tokens of the user", &removed, &4).map_err(|violation| leaving.about(&violation))?;
-        leaving.is_gone(&ground).await?;
-        if let Some(next) = staying.first() {
-            next.is_whole(&ground).await?;
+        let kept = staying.first().map(|next| next.session);
+        for round in 0..2 {
+            ground.end_all(&leaving.user, kept.filter(|_| round == 0)).await?;
+            leaving.is_gone(&ground).await?;
+            if let Some(next) = staying.first() {
+                next.is_whole(&ground).await?;
+            }
         }
-        same("removing the user again", &ground.store.remove_user(&leaving.user).await?, &0)?;
         rest = staying;
+    }
+    Ok(())
+}
+
+/// Each user keeps a session of their own, and it is behind their own fence from then on.
+pub(super) async fn kept_sessions_are_the_users_own(ground: Ground) -> Verdict {
+    let holdings = everyone(&ground).await?;
+    for mine in &holdings {
+        ground.end_all(&mine.user, Some(mine.session)).await?;
+    }
+    for mine in &holdings {
+        let label = format!("session {}", mine.number);
+        let there = ground.has_access(&label).await? && ground.has_refresh(&label).await?;
+        ensure(there, "a session that was kept is gone").map_err(|violation| mine.about(&violation))?;
+        ground.end(&mine.user, None).await?;
+        mine.is_gone(&ground).await?;
     }
     Ok(())
 }
@@ -114,9 +134,10 @@ pub(super) async fn owners_are_told_apart(ground: Ground) -> Verdict {
 
 pub(super) async fn sessions_are_the_users_own(ground: Ground) -> Verdict {
     for mine in everyone(&ground).await? {
-        let sessions = ground.store.sessions(&mine.user, Page { after: None, limit: 100 }).await?;
-        let sessions: Vec<_> = sessions.iter().map(|found| found.id).collect();
+        let sessions = ground.session_ids(&mine.user).await?;
         same("the user's sessions", &sessions, &vec![mine.session]).map_err(|violation| mine.about(&violation))?;
+        let survey = ground.store.survey(&mine.user, &limit(NOW, NOW)).await?;
+        same("the user's sessions, counted", &survey.sessions, &1).map_err(|violation| mine.about(&violation))?;
     }
     Ok(())
 }

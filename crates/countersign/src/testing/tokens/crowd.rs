@@ -1,0 +1,175 @@
+//! One user with more sessions than fit into one statement, while others use the store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::error::Failure;
+use crate::store::{ClearUser, NewAccess, NewRefresh, Opened, Rotate, Rotated, UserSurvey};
+use crate::testing::case::needs_threads;
+use crate::testing::tokens::ground::{Ground, NOW, limit, session, session_of_crowd};
+use crate::testing::violation::{Verdict, Violation, ensure, same};
+use crate::user::UserKey;
+
+/// How many tasks open sessions at once.
+const OPENERS: u32 = 32;
+
+/// How many other users write beside the ending.
+const WRITERS: usize = 4;
+
+/// How many rows a call of `clear` may remove.
+const ROWS: u32 = 1_000;
+
+/// A user with a crowd of sessions is ended by one call and cleared away in batches: nothing is found from the call on,
+/// the batches come to an end, and meanwhile the logins and exchanges of others succeed, and the user's own new ones.
+pub(super) async fn ends_beside_writers(ground: Ground) -> Verdict {
+    needs_threads()?;
+    open_crowd(&ground).await?;
+    let sessions = (0..ground.crowd).filter(|number| !is_loose(*number)).count();
+    same("sessions of the crowd", &survey(&ground).await?.sessions, &u64::try_from(sessions).unwrap_or(0))?;
+
+    let writers = Writers::start(&ground);
+    writers.all_wrote(1).await;
+    let fence = ground.end(ground.owner(), None).await?;
+    is_over(&ground, |number| !is_loose(number)).await?;
+    same("what a survey finds", &survey(&ground).await?, &UserSurvey::default())?;
+    let mine = NewRefresh { fence: Some(fence), ..ground.opening("mine", session(1)?) };
+    same("a login after the end", &ground.store.insert_refresh(&mine, None).await?, &Opened::Done)?;
+
+    let most = 10 + 2 * ground.crowd.div_ceil(ROWS);
+    for unfenced in [true, false] {
+        let clear = ClearUser { user: ground.owner().clone(), unfenced, kept: None, rows: ROWS };
+        let mut calls = 0;
+        while ground.store.clear(&clear).await?.more {
+            calls += 1;
+            ensure(calls <= most, "clearing a crowd takes more calls than it has batches")?;
+        }
+    }
+    is_over(&ground, |_| true).await?;
+    let rotated = ground.store.rotate(&ground.rotate("mine", "next", session(1)?)).await?;
+    same("rotating what was opened after the end", &rotated, &Rotated::Done)?;
+    same("sessions after the end", &ground.session_ids(ground.owner()).await?, &vec![session(1)?])?;
+    writers.all_wrote(2).await;
+    writers.stop().await
+}
+
+async fn survey(ground: &Ground) -> Result<UserSurvey, Failure> {
+    ground.store.survey(ground.owner(), &limit(NOW, NOW)).await
+}
+
+/// Some of the crowd are tokens of no session and behind no fence.
+const fn is_loose(number: u32) -> bool {
+    number.is_multiple_of(16)
+}
+
+async fn open_crowd(ground: &Ground) -> Verdict {
+    let fence = Some(ground.fence(ground.owner()).await?);
+    let mut openers = JoinSet::new();
+    for opener in 0..OPENERS {
+        let ground = ground.clone();
+        openers.spawn(async move {
+            for number in (0..ground.crowd).filter(|number| number % OPENERS == opener) {
+                let label = format!("crowd {number}");
+                if is_loose(number) {
+                    ground.record(&ground.access(&label)).await?;
+                    continue;
+                }
+                let session = session_of_crowd(number)?;
+                let login = NewRefresh { fence, ..ground.opening(&label, session) };
+                // Where tokens are signed, the store has no access tokens.
+                let access = NewAccess { session: Some(session), ..ground.access(&label) };
+                let access = Some(access).filter(|_| number % 2 == 0);
+                let opened = ground.store.insert_refresh(&login, access.as_ref()).await?;
+                same("opening a session of a crowd", &opened, &Opened::Done)?;
+            }
+            Ok::<_, Violation>(())
+        });
+    }
+    while let Some(opened) = openers.join_next().await {
+        opened.map_err(|error| Violation::new(error.to_string()))??;
+    }
+    Ok(())
+}
+
+/// Looks at some of the crowd, first and last among them.
+async fn is_over(ground: &Ground, ended: impl Fn(u32) -> bool) -> Verdict {
+    let some = (0..ground.crowd).step_by(97).chain([ground.crowd.saturating_sub(1)]);
+    for number in some.filter(|number| ended(*number)) {
+        let label = format!("crowd {number}");
+        ensure(!ground.has_refresh(&label).await?, "a refresh token of a crowd outlives its end")?;
+        ensure(!ground.has_access(&label).await?, "an access token of a crowd outlives its end")?;
+    }
+    Ok(())
+}
+
+/// Users who log in, exchange and log out again and again.
+struct Writers {
+    tasks: JoinSet<Verdict>,
+    rounds: Vec<Arc<AtomicU32>>,
+    over: Arc<AtomicBool>,
+}
+
+impl Writers {
+    fn start(ground: &Ground) -> Self {
+        let mut writers = Self { tasks: JoinSet::new(), rounds: Vec::new(), over: Arc::default() };
+        let users = ground.users.iter().filter(|user| *user != ground.owner()).take(WRITERS).cloned();
+        for (number, user) in (1..).zip(users) {
+            let (rounds, over, ground) = (Arc::<AtomicU32>::default(), Arc::clone(&writers.over), ground.clone());
+            writers.rounds.push(Arc::clone(&rounds));
+            writers.tasks.spawn(async move {
+                while !over.load(Ordering::SeqCst) {
+                    let round = rounds.load(Ordering::SeqCst);
+                    let written = write(&ground, &user, number, round).await;
+                    // Whoever waits for them is told by `stop`.
+                    over.fetch_or(written.is_err(), Ordering::SeqCst);
+                    written?;
+                    rounds.fetch_add(1, Ordering::SeqCst);
+                }
+                Ok(())
+            });
+        }
+        writers
+    }
+
+    /// Waits until each has written so many times more, or one has failed.
+    async fn all_wrote(&self, times: u32) {
+        let rounds = || self.rounds.iter().map(|rounds| rounds.load(Ordering::SeqCst));
+        let enough: Vec<_> = rounds().map(|before| before.saturating_add(times)).collect();
+        while !self.over.load(Ordering::SeqCst) && rounds().zip(&enough).any(|(now, enough)| now < *enough) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn stop(mut self) -> Verdict {
+        self.over.store(true, Ordering::SeqCst);
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.map_err(|error| Violation::new(error.to_string()))??;
+        }
+        Ok(())
+    }
+}
+
+/// One user's login, exchange, and the logout of the login before.
+async fn write(ground: &Ground, user: &UserKey, writer: u32, round: u32) -> Verdict {
+    let of_round = |round: u32| session_of_crowd(writer.saturating_mul(0x0100_0000).saturating_add(round));
+    let session = of_round(round)?;
+    let [old, new] = ["old", "new"].map(|name| format!("writer {writer} {round} {name}"));
+    let fence = Some(ground.fence(user).await?);
+    let login = NewRefresh { user: user.clone(), fence, ..ground.opening(&old, session) };
+    let access = NewAccess { user: user.clone(), session: Some(session), ..ground.access(&old) };
+    let opened = ground.store.insert_refresh(&login, Some(&access)).await?;
+    same("another user's login beside the ending", &opened, &Opened::Done)?;
+    let rotate = ground.rotate(&old, &new, session);
+    let access = rotate.access.clone().map(|access| NewAccess { user: user.clone(), ..access });
+    let rotated = ground.store.rotate(&Rotate { access, ..rotate }).await?;
+    same("another user's exchange beside the ending", &rotated, &Rotated::Done)?;
+    let there = ground.has_refresh(&new).await? && ground.has_access(&new).await?;
+    ensure(there, "another user's tokens are gone beside the ending")?;
+    if let Some(before) = round.checked_sub(1) {
+        let ended = ground.store.end_session(of_round(before)?, user).await?;
+        ensure(ended, "another user's session was ended by someone else")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! Lists of sessions, a page at a time.
+
+use std::collections::BTreeSet;
+
+use crate::answer::SessionId;
+use crate::store::{NewAccess, NewRefresh, Page, Rotate, Rotated, SessionCursor};
+use crate::testing::tokens::ground::{Ground, session, session_of_crowd};
+use crate::testing::violation::{Verdict, Violation, ensure, same};
+
+/// More sessions than a store keeps in one piece.
+const SESSIONS: u8 = 200;
+
+/// Opens sessions with these numbers, each with an access token.
+async fn open(ground: &Ground, numbers: impl IntoIterator<Item = u8>) -> Result<BTreeSet<SessionId>, Violation> {
+    let mut opened = BTreeSet::new();
+    for number in numbers {
+        let (label, session) = (format!("token {number}"), session(number)?);
+        let access = NewAccess { session: Some(session), ..ground.access(&label) };
+        ground.open(&ground.opening(&label, session), Some(&access)).await?;
+        opened.insert(session);
+    }
+    Ok(opened)
+}
+
+/// Whoever follows the pages sees each session once, and no page is longer than asked for, however long they are.
+pub(super) async fn show_each_session_once(ground: Ground) -> Verdict {
+    // Not opened in the order of their ids.
+    let opened = open(&ground, (0..SESSIONS).map(|number| number.wrapping_mul(7))).await?;
+    let stranger = NewRefresh { user: ground.stranger().clone(), ..ground.opening("stranger", session_of_crowd(1)?) };
+    ground.open(&stranger, None).await?;
+    for limit in [1, 3, 64, u32::from(SESSIONS), u32::MAX] {
+        let listed = ground.listed(ground.owner(), limit).await?;
+        same("how many sessions the pages show", &listed.len(), &opened.len())?;
+        let listed: BTreeSet<_> = listed.into_iter().map(|found| found.id).collect();
+        ensure(listed == opened, "the pages show other sessions than were opened, or one of them twice")?;
+    }
+    Ok(())
+}
+
+/// A list goes on past sessions that end while it is read: those that are there all the time are all seen.
+pub(super) async fn go_on_beside_changes(ground: Ground) -> Verdict {
+    let mut expected = open(&ground, 0..100).await?;
+    let mut page = Page { after: None, limit: 3 };
+    let mut seen = BTreeSet::new();
+    for round in 0..1000_u32 {
+        let part = ground.store.sessions(ground.owner(), &page).await?;
+        let shown: Vec<_> = part.sessions.iter().map(|found| found.id).collect();
+        let Some(next) = part.next else {
+            seen.extend(shown);
+            return ensure(expected.is_subset(&seen), "a session that was there all the time is on no page");
+        };
+        // The last one that was shown, where the next page may begin, ends; and so does the first that wasn't.
+        let hidden = expected.iter().find(|id| !seen.contains(id) && !shown.contains(id)).copied();
+        seen.extend(&shown);
+        for ending in shown.last().copied().into_iter().chain(hidden) {
+            ground.store.end_session(ending, ground.owner()).await?;
+            expected.remove(&ending);
+        }
+        if let Some(number) = u8::try_from(round).ok().filter(|number| *number < 100) {
+            ground.open(&ground.opening(&format!("late {number}"), session(100 + number)?), None).await?;
+            let (old, new) = (format!("token {number}"), format!("new {number}"));
+            let rotate = Rotate { access: None, ..ground.rotate(&old, &new, session(number)?) };
+            let _gone_or_not: Rotated = ground.store.rotate(&rotate).await?;
+        }
+        page.after = Some(next);
+    }
+    Err(Violation::new("a list of sessions does not come to an end"))
+}
+
+/// A cursor may come from anybody: any text that is one is answered with sessions of the user, or with none.
+pub(super) async fn take_any_cursor(ground: Ground) -> Verdict {
+    let opened = open(&ground, 0..10).await?;
+    let theirs = session(0x80)?;
+    let stranger = NewRefresh { user: ground.stranger().clone(), ..ground.opening("stranger", theirs) };
+    ground.open(&stranger, None).await?;
+    let long = ["0".repeat(SessionCursor::MAX_LENGTH), "9".repeat(SessionCursor::MAX_LENGTH), "z".repeat(64)];
+    let short = [
+        "0", "1", "-1", "00", "x", "-", ".", "_", "0-0", "0.0", "1.1.1", "v1.0", "null", "NaN", "1e9", "0x10",
+        "18446744073709551615", "18446744073709551616", "340282366920938463463374607431768211456",
+        "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF", "ffffffffffffffffffffffffffffffff", "aGVsbG8", "2026-01-15",
+    ];
+    let ids = [session(0)?, session(5)?, session(0xff)?, theirs].map(|id| id.to_string());
+    for text in short.into_iter().map(str::to_owned).chain(long).chain(ids) {
+        let after = text.parse().map_err(|_| Violation::new(format!("{text} is no cursor")))?;
+        let mut page = Page { after: Some(after), limit: 3 };
+        for _ in 0..100 {
+            let part = ground.store.sessions(ground.owner(), &page).await?;
+            ensure(part.sessions.len() <= 3, "a page has more sessions than were asked for")?;
+            let own = part.sessions.iter().all(|found| opened.contains(&found.id));
+            ensure(own, "a foreign cursor shows another user's session")?;
+            page.after = part.next;
+            if page.after.is_none() {
+                break;
+            }
+        }
+        ensure(page.after.is_none(), "a list from a foreign cursor does not come to an end")?;
+    }
+    Ok(())
+}
