@@ -93,6 +93,10 @@ impl RedisTokenStore {
 
 /// A session that can be refreshed, as lists show it.
 pub(super) fn session_record(id: SessionId, record: Record) -> SessionRecord {
+    let fence = match record.behind {
+        Behind::Fence(fence) => Some(fence),
+        Behind::Nothing | Behind::Standing => None,
+    };
     let refresh = record.refresh.map(|refresh| *refresh);
     let access_expires_at = refresh.as_ref().and_then(|refresh| refresh.access_expires_at);
     let opened_at = refresh.as_ref().and_then(|refresh| refresh.opened_at);
@@ -110,6 +114,7 @@ pub(super) fn session_record(id: SessionId, record: Record) -> SessionRecord {
         access_expires_at,
         current: Digest::parse(&record.digest),
         consumed,
+        fence,
         client,
     }
 }

