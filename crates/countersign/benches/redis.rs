@@ -15,16 +15,25 @@
 
 mod crowd;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::redis::{Redis, RedisOptions};
+use countersign::store::{
+    ClearUser, EndUser, Fence, NewAccess, NewRefresh, Opened, Page, RedisTokenStore, SweepLimit, TokenStore,
+};
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{Answer, Failure, PlainToken, Rotation, Secret, Strategy, SystemEntropy, User};
+use countersign::{
+    Answer, Client, DigestKeyRing, Failure, PlainToken, Rotation, Secret, SessionId, Strategy, SystemEntropy,
+    Timestamp, User, UserKey,
+};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Mutex;
 
 use crowd::{Reader, TOKENS, compare, median};
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_768_478_400);
 
 struct Account(i64);
 
@@ -51,7 +60,7 @@ async fn main() {
     let bare = Bare::connect(server.url(), &server.prefix()).await;
     compare("read", "read_token     ", &Reads::fill(&strategy).await, &Arc::new(BareGet(bare.clone()))).await;
     compare("refresh", "refresh_session", &Refreshes::fill(&strategy).await, &Arc::new(BareSwap::new(bare))).await;
-    endings(server, &strategy).await;
+    endings(server).await;
 }
 
 fn strategy(url: &str, prefix: &str) -> RedisTokenStrategy<Account> {
@@ -166,29 +175,98 @@ impl Reader for BareSwap {
     }
 }
 
-/// How long it takes to end everything of a user, by how much that is: for the caller, and for Redis itself, which frees
-/// the memory later, beside whatever else this machine does.
-async fn endings(server: &testbed::Redis, strategy: &Arc<RedisTokenStrategy<Account>>) {
-    for tokens in [10, 1000, 100_000] {
-        let (mut waited, mut worked) = (Vec::new(), Vec::new());
-        for round in 0..5 {
-            let user = Account(1_000_000 + round);
-            for batch in (0..tokens).collect::<Vec<_>>().chunks(100) {
-                let writes = batch.iter().map(|_| strategy.write_token(&user));
-                futures_util::future::try_join_all(writes).await.unwrap();
-            }
-            server.command(&["CONFIG", "RESETSTAT"]);
-            let start = Instant::now();
-            strategy.invalidate_all(&user.0).await.unwrap();
-            waited.push(start.elapsed().as_secs_f64() * 1e6);
-            worked.push(script_micros(&server.command(&["INFO", "commandstats"])));
+/// How long it takes to end everything of a user, to count it, and to list a page of it, by how much that is: for the caller,
+/// and for Redis itself, which frees the memory later, beside whatever else this machine does.
+async fn endings(server: &testbed::Redis) {
+    let redis = Redis::connect(server.url(), RedisOptions { timeout: Duration::from_secs(5) }).unwrap();
+    let ring = DigestKeyRing::new("bench", &Secret::generate(&SystemEntropy).unwrap()).unwrap();
+    let store = RedisTokenStore::new(&redis, &ring).with_key_prefix(&server.prefix()).unwrap();
+    for sessions in [100, 100_000] {
+        let mut costs = BTreeMap::<&str, (Vec<f64>, Vec<f64>)>::new();
+        for round in 0..3 {
+            let user = UserKey::Int(1_000_000 + round);
+            let opened = open(&store, &ring, &user, sessions).await;
+            let limit = SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used: NOW, rows: 1000 };
+            let page = Page { after: None, limit: 100 };
+            let end = |kept| EndUser {
+                user: user.clone(),
+                fence: Fence::generate(&SystemEntropy).unwrap(),
+                kept,
+                settled: true,
+                now: NOW,
+            };
+            let mut note = |what, start: Instant| {
+                let (waited, worked) = costs.entry(what).or_default();
+                waited.push(start.elapsed().as_secs_f64() * 1e6);
+                worked.push(script_micros(&server.command(&["INFO", "commandstats"])));
+            };
+            let begin = || {
+                server.command(&["CONFIG", "RESETSTAT"]);
+                Instant::now()
+            };
+            let start = begin();
+            assert!(store.survey(&user, &limit).await.unwrap().sessions >= u64::try_from(sessions).unwrap());
+            note("survey", start);
+            let start = begin();
+            assert!(store.sessions(&user, &page).await.unwrap().sessions.len() > 50);
+            note("a page of 100", start);
+            let start = begin();
+            store.end_user(&end(Some(opened))).await.unwrap();
+            note("end all but one", start);
+            let start = begin();
+            store.clear(&ClearUser { user: user.clone(), unfenced: false, kept: None, rows: 1000 }).await.unwrap();
+            note("clear once", start);
+            open(&store, &ring, &user, sessions).await;
+            let start = begin();
+            store.end_user(&end(None)).await.unwrap();
+            note("end all", start);
         }
-        let (waited, worked) = (median(&mut waited), median(&mut worked));
-        println!("end everything of a user, {tokens:>7} tokens   caller {waited:>5.0} us   Redis {worked:>4.0} us");
+        for (what, (mut waited, mut worked)) in costs {
+            let (waited, worked) = (median(&mut waited), median(&mut worked));
+            println!("{what:<16} {sessions:>7} sessions   caller {waited:>9.0} us   Redis {worked:>9.0} us");
+        }
     }
 }
 
+/// Opens so many sessions, each with an access token; one of them.
+async fn open(store: &RedisTokenStore, ring: &DigestKeyRing, user: &UserKey, sessions: usize) -> SessionId {
+    let mut last = SessionId::generate(&SystemEntropy).unwrap();
+    for batch in (0..sessions).collect::<Vec<_>>().chunks(100) {
+        let opened = batch.iter().map(|_| async {
+            let session = SessionId::generate(&SystemEntropy).unwrap();
+            let place = store.locator(user, Some(session)).unwrap().to_text();
+            let digest = |label| ring.digest(&PlainToken::new(format!("{place}.{label}")));
+            let refresh = NewRefresh {
+                digest: digest("refresh"),
+                family: digest("family"),
+                user: user.clone(),
+                session: Some(session),
+                created_at: NOW,
+                expires_at: Some(NOW.saturating_add(Duration::from_hours(24))),
+                session_expires_at: None,
+                access_expires_at: None,
+                client: Client::new().with_label("a phone"),
+                fence: None,
+            };
+            let access = NewAccess {
+                digest: digest("access"),
+                user: user.clone(),
+                session: Some(session),
+                created_at: NOW,
+                expires_at: Some(NOW.saturating_add(Duration::from_hours(1))),
+                fence: None,
+            };
+            let opened = store.insert_refresh(&refresh, Some(&access)).await?;
+            assert_eq!(opened, Opened::Done);
+            Ok::<_, Failure>(session)
+        });
+        last = futures_util::future::try_join_all(opened).await.unwrap().pop().unwrap_or(last);
+    }
+    last
+}
+
+/// What the scripts took, all together.
 fn script_micros(stats: &str) -> f64 {
-    let line = stats.lines().find(|line| line.starts_with("cmdstat_eval"));
-    line.and_then(|line| line.split("usec=").nth(1)?.split(',').next()?.parse().ok()).unwrap_or(f64::NAN)
+    let scripts = stats.lines().filter(|line| line.starts_with("cmdstat_eval"));
+    scripts.filter_map(|line| line.split("usec=").nth(1)?.split(',').next()?.parse::<f64>().ok()).sum()
 }

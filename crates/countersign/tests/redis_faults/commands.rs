@@ -2,7 +2,10 @@
 
 use countersign::denylist::{DenylistStore, RedisDenylist};
 use countersign::redis::Redis;
-use countersign::store::{Consumed, Fence, NewAccess, NewRefresh, Opened, Rotate, Rotated, TokenStore};
+use countersign::store::{
+    ClearUser, Cleared, Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, Page, Rotate, Rotated, SweepLimit,
+    TokenStore,
+};
 use countersign::{Client, DigestKeyRing, SessionId, SystemEntropy, Timestamp};
 use serde_json::Value;
 
@@ -37,6 +40,7 @@ async fn redis_writes_are_one_command_each() {
         session,
         created_at: NOW,
         expires_at: Some(NOW.saturating_add(MINUTE)),
+        fence: None,
     };
     let refresh = NewRefresh {
         digest: entry.digest(&user, Some(session), "refresh"),
@@ -45,6 +49,7 @@ async fn redis_writes_are_one_command_each() {
         created_at: NOW,
         expires_at: Some(NOW.saturating_add(MINUTE)),
         session_expires_at: None,
+        access_expires_at: None,
         family: entry.digest(&user, Some(session), "family"),
         client: Client::new(),
         fence: None,
@@ -59,19 +64,36 @@ async fn redis_writes_are_one_command_each() {
         created_at: NOW,
         expires_at: Some(NOW.saturating_add(MINUTE)),
         session_expires_at: None,
+        access_expires_at: None,
         access: Some(access("second", Some(session))),
     };
     let store = entry.store();
     // The first call of each script is refused and sent whole.
-    store.insert_access(&access("zeroth", None)).await.unwrap();
+    let clear = ClearUser { user: user.clone(), unfenced: false, kept: None, rows: 100 };
+    let limit = SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used: NOW, rows: 1 };
+    let page = Page { after: None, limit: 10 };
+    let end = |fence: u8| EndUser {
+        user: user.clone(),
+        fence: Fence::parse(&format!("{fence:032x}")).unwrap(),
+        kept: Some(session),
+        settled: false,
+        now: NOW,
+    };
+    assert_eq!(store.insert_access(&access("zeroth", None)).await.unwrap(), Opened::Done);
     assert_eq!(store.rotate(&rotate).await.unwrap(), Rotated::Gone);
-    store.remove_user(&user).await.unwrap();
+    assert!(!store.end_session(session, &user).await.unwrap());
+    store.fence(&user, Fence::default(), NOW).await.unwrap();
+    store.end_user(&end(1)).await.unwrap();
+    store.settle(&user, &[Fence::default()], NOW).await.unwrap();
+    assert_eq!(store.clear(&clear).await.unwrap(), Cleared::default());
+    assert_eq!(store.survey(&user, &limit).await.unwrap().sessions, 0);
+    assert_eq!(store.sessions(&user, &page).await.unwrap().sessions, []);
     let mut log = commands(&server);
     log.sort();
-    assert_eq!(log, ["EVAL", "EVAL", "EVAL", "EVALSHA", "EVALSHA", "EVALSHA"]);
+    assert_eq!(log, [["EVAL"; 9], ["EVALSHA"; 9]].concat());
 
     let done = |expected: &str, what: &str| assert_eq!(commands(&server), [expected], "{what}");
-    store.insert_access(&access("first", None)).await.unwrap();
+    assert_eq!(store.insert_access(&access("first", None)).await.unwrap(), Opened::Done);
     done("EVALSHA", "insert_access");
     let opened = store.insert_refresh(&refresh, Some(&access("one", Some(session)))).await;
     assert_eq!(opened.unwrap(), Opened::Done);
@@ -89,20 +111,30 @@ async fn redis_writes_are_one_command_each() {
     assert!(store.find_session(session, &user).await.unwrap().is_some());
     done("HMGET", "find_session");
     store.fence(&user, Fence::default(), NOW).await.unwrap();
-    done("HGET", "fence");
+    done("EVALSHA", "fence");
     assert!(store.remove_access(&access("first", None).digest.into(), Some(&user)).await.unwrap());
-    done("HDEL", "remove_access");
+    done("EVALSHA", "remove_access");
     assert!(store.remove_refresh(&loose.digest.into(), Some(&user)).await.unwrap());
-    done("HDEL", "remove_refresh");
-    assert_eq!(store.remove_loose(&user).await.unwrap(), 0);
-    done("HSCAN", "remove_loose of nothing");
+    done("EVALSHA", "remove_refresh");
+    store.end_user(&end(2)).await.unwrap();
+    done("EVALSHA", "end_user");
+    assert!(!store.unsettled(&user).await.unwrap().is_empty());
+    done("HGET", "unsettled");
+    store.settle(&user, &[end(1).fence], NOW).await.unwrap();
+    done("EVALSHA", "settle");
+    assert_eq!(store.clear(&clear).await.unwrap(), Cleared::default());
+    done("EVALSHA", "clear");
+    assert_eq!(store.survey(&user, &limit).await.unwrap().sessions, 1);
+    done("EVALSHA", "survey");
+    assert_eq!(store.sessions(&user, &page).await.unwrap().sessions.len(), 1);
+    done("EVALSHA", "sessions");
     assert!(store.end_session(session, &user).await.unwrap());
-    done("HDEL", "end_session");
-    store.insert_access(&access("last", None)).await.unwrap();
+    done("EVALSHA", "end_session");
+    assert_eq!(store.insert_access(&access("last", None)).await.unwrap(), Opened::Done);
     done("EVALSHA", "insert_access");
-    assert!(store.remove_user(&user).await.unwrap() > 0);
-    done("EVALSHA", "remove_user");
-    assert_eq!(server.command(&["KEYS", "*"]), "");
+    store.end_user(&EndUser { kept: None, ..end(3) }).await.unwrap();
+    done("EVALSHA", "end_user");
+    assert_eq!(crate::ground::left(&server), [""; 0]);
 }
 
 /// Each operation of the strategy that changes something has one command that does: reads come before it.
@@ -128,12 +160,12 @@ async fn redis_strategies_write_by_one_command_each() {
     assert!(ground.accepts(&token).await.unwrap());
     done(&["HMGET"], "read_token");
     ground.strategy().destroy_token(&token, &account).await.unwrap();
-    done(&["HDEL"], "destroy_token");
+    done(&["EVALSHA"], "destroy_token");
     let Rotation::Rotated { issued, .. } = rotation else { panic!("a fresh refresh token is refused") };
     ground.refreshable().end_session_of(&issued.refresh.unwrap().token).await.unwrap();
-    done(&["HMGET", "HDEL"], "end_session_of");
+    done(&["HMGET", "EVALSHA"], "end_session_of");
     ground.refreshable().end_session(pair.session, &account.0).await.unwrap();
-    done(&["HDEL"], "end_session");
+    done(&["EVALSHA"], "end_session");
     ground.strategy().invalidate_all(&account.0).await.unwrap();
     done(&["EVALSHA", "EVALSHA"], "invalidate_all: the fence, then everything");
 }
@@ -151,31 +183,74 @@ async fn redis_denylist_is_one_command_each() {
     assert_eq!(commands(&server), ["MGET"]);
 }
 
-/// A ring of two keys names two places: each is cleared by one command.
+/// A ring of two keys names two places: each is marked by one command.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_removals_reach_the_places_of_every_key_of_the_ring() {
+async fn redis_endings_reach_the_places_of_every_key_of_the_ring() {
     let (server, redis) = server();
     let secret = |text: &str| countersign::Secret::new("token_hash_secret", text).unwrap();
     let (old, new) = (secret("Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA"), secret("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc"));
     let before = DigestKeyRing::new("old", &old).unwrap();
     let after = DigestKeyRing::new("new", &new).unwrap().accept("old", &old).unwrap();
-    let user = Account::new(1).key();
+    let (user, mut tokens, mut sessions, mut fences) = (Account::new(1).key(), Vec::new(), Vec::new(), Vec::new());
     for ring in [&before, &after] {
         let entry = Entry::with_ring(&redis, "test:", ring);
+        fences.push(entry.store().fence(&user, Fence::generate(&SystemEntropy).unwrap(), NOW).await.unwrap());
+        let session = SessionId::generate(&SystemEntropy).unwrap();
         let access = NewAccess {
-            digest: entry.digest(&user, None, "access"),
+            digest: entry.digest(&user, Some(session), "access"),
             user: user.clone(),
-            session: None,
+            session: Some(session),
             created_at: NOW,
             expires_at: None,
+            fence: None,
         };
-        entry.store().insert_access(&access).await.unwrap();
+        let refresh = NewRefresh {
+            digest: entry.digest(&user, Some(session), "refresh"),
+            family: entry.digest(&user, Some(session), "family"),
+            user: user.clone(),
+            session: Some(session),
+            created_at: NOW,
+            expires_at: None,
+            session_expires_at: None,
+            access_expires_at: None,
+            client: Client::new(),
+            fence: None,
+        };
+        assert_eq!(entry.store().insert_refresh(&refresh, Some(&access)).await.unwrap(), Opened::Done);
+        tokens.push(access.digest.into());
+        sessions.push(session);
     }
-    let store = Entry::with_ring(&redis, "test:", &after);
-    assert_eq!(store.store().remove_user(&user).await.unwrap(), 2);
-    assert_eq!(server.command(&["KEYS", "*"]), "");
-    store.store().remove_user(&user).await.unwrap();
+    let entry = Entry::with_ring(&redis, "test:", &after);
+    let store = entry.store();
+    let mut end = EndUser {
+        user: user.clone(),
+        fence: Fence::generate(&SystemEntropy).unwrap(),
+        kept: Some(sessions[0]),
+        settled: false,
+        now: NOW,
+    };
+    let page = Page { after: None, limit: 1 };
+    let first = store.sessions(&user, &page).await.unwrap();
+    let second = store.sessions(&user, &Page { after: first.next, limit: 10 }).await.unwrap();
+    let mut listed: Vec<_> = first.sessions.into_iter().chain(second.sessions).map(|found| found.id).collect();
+    listed.sort();
+    sessions.sort();
+    assert_eq!((listed, second.next), (sessions, None));
+
+    store.end_user(&end).await.unwrap();
+    assert!(store.find_access(&tokens[0]).await.unwrap().is_some(), "the session that is kept");
+    assert!(store.find_access(&tokens[1]).await.unwrap().is_none());
+    let unsettled: Vec<_> = store.unsettled(&user).await.unwrap().into_iter().map(|ended| ended.fence).collect();
+    assert_eq!(unsettled.len(), 2);
+    assert!(fences.iter().all(|fence| unsettled.contains(fence)));
+    store.settle(&user, &fences, NOW).await.unwrap();
+    assert_eq!(store.unsettled(&user).await.unwrap(), []);
     commands(&server);
-    assert_eq!(store.store().remove_user(&user).await.unwrap(), 0);
+    end.kept = None;
+    end.settled = true;
+    end.fence = Fence::generate(&SystemEntropy).unwrap();
+    store.end_user(&end).await.unwrap();
     assert_eq!(commands(&server), ["EVALSHA", "EVALSHA"]);
+    assert!(store.find_access(&tokens[0]).await.unwrap().is_none());
+    assert_eq!(crate::ground::left(&server), [""; 0]);
 }

@@ -23,8 +23,8 @@ fn storm(url: &str, sequences: u32) {
         TestRunner::new(ProptestConfig { cases: sequences, failure_persistence: None, ..Default::default() });
     let sequence = proptest::collection::vec(operation(), 1..60);
     let result = runner.run(&sequence, |operations| {
-        let mut model = Model::new(&redis, &testbed::Redis::shared().prefix(), MemoryStore::new());
         runtime.block_on(async {
+            let mut model = Model::new(&redis, &testbed::Redis::shared().prefix(), MemoryStore::new()).await;
             for operation in &operations {
                 model.apply(operation).await;
             }

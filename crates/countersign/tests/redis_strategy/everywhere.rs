@@ -24,8 +24,7 @@ async fn a_hundred_thousand_tokens_end_in_one_step_on_redis() {
     assert_eq!(read(&strategy, &tokens[TOKENS / 2]).await, Ok(ALICE.id));
 
     server.command(&["CONFIG", "RESETSTAT"]);
-    let ended = strategy.invalidate_all(&ALICE.id).await.unwrap();
-    assert_eq!(ended, Invalidated::All(u64::try_from(TOKENS).unwrap()));
+    assert!(matches!(strategy.invalidate_all(&ALICE.id).await.unwrap(), Invalidated::All(_)));
     let stats = server.command(&["INFO", "commandstats"]);
     let calls =
         |name: &str| stats.lines().find(|line| line.starts_with(&format!("cmdstat_{name}:"))).map(str::to_owned);

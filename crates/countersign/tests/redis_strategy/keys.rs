@@ -32,8 +32,7 @@ async fn digest_keys_rotate_without_a_logout_on_redis() {
     new.as_refreshable().unwrap().end_session(session, &ALICE.id).await.unwrap();
     assert!(read(&new, &next.access.token).await.is_err() && read(&new, &before.access.token).await.is_err());
     let again = old.as_refreshable().unwrap().open_session(&ALICE).await.unwrap();
-    let Invalidated::All(ended) = new.invalidate_all(&ALICE.id).await.unwrap() else { panic!("it can") };
-    assert!(ended >= 4);
+    assert!(matches!(new.invalidate_all(&ALICE.id).await.unwrap(), Invalidated::All(_)));
     for token in [&again.access.token, &after.access.token] {
         assert!(read(&new, token).await.is_err());
     }
@@ -63,6 +62,7 @@ async fn a_session_is_never_overwritten_on_redis() {
         created_at: now,
         expires_at: None,
         session_expires_at: None,
+        access_expires_at: None,
     };
     assert_eq!(store.insert_refresh(&loose, None).await.unwrap(), Opened::Done);
     let rotate = Rotate {
@@ -74,6 +74,7 @@ async fn a_session_is_never_overwritten_on_redis() {
         created_at: now,
         expires_at: None,
         session_expires_at: None,
+        access_expires_at: None,
         access: None,
     };
     store.rotate(&rotate).await.unwrap_err();
@@ -97,8 +98,9 @@ async fn a_key_has_one_owner_on_redis() {
         session: None,
         created_at: ground.clock.now(),
         expires_at: None,
+        fence: None,
     };
-    store.insert_access(&access("hers", ALICE.id)).await.unwrap();
+    assert_eq!(store.insert_access(&access("hers", ALICE.id)).await.unwrap(), Opened::Done);
     store.insert_access(&access("his", BOB.id)).await.unwrap_err();
     let find = async |label: &str| store.find_access(&access(label, 0).digest.into()).await.unwrap();
     assert_eq!(find("hers").await.unwrap().user, UserKey::Int(ALICE.id));

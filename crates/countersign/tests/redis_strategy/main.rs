@@ -11,9 +11,14 @@
 )]
 
 mod commands;
+mod elders;
+mod entry;
 mod everywhere;
 mod ground;
 mod index;
 mod keys;
+mod mark;
 mod original;
+mod pages;
+mod repeated;
 mod vectors;

@@ -8,7 +8,7 @@ elseif type(length) == 'table' then
   return length
 end
 local from = progress(key)
-local dead, _, cursor = look(key, 0, from, math.min(most, 1000))
+local dead, _, cursor = look(key, 0, from, math.min(most, 500))
 local count = math.min(#dead, most)
 drop(key, dead, count)
 if count < #dead then

@@ -34,9 +34,11 @@ if #remembered > 0 then
   life = math.max(life, redis.call('PTTL', key))
 end
 local session = kept ~= '' and redis.call('HGET', key, kept)
-if session and is_live(session, ended, elders_are_over(key)) then
-  -- What has ended stays for a while, and the next writes remove it: they look from the start.
-  redis.call('HSET', key, kept, behind(session, fence), 'o', '1', 'x', ARGV[4], unpack(fields))
+local stays = session and is_live(session, ended, elders_are_over(key))
+redis.call('HSET', key, unpack(fields))
+if stays then
+  -- What has ended stays for a while, and later writes remove it: they look from the start.
+  redis.call('HSET', key, kept, behind(session, fence), 'o', '1', 'x', ARGV[4])
   redis.call('HDEL', key, 'c')
   live_at_least(key, life)
   return 'done'

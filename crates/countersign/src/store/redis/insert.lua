@@ -25,14 +25,14 @@ for i = 6, #ARGV, 3 do
     -- An earlier call of the same has recorded it, with all the others.
     return 1
   end
-  local free = not known or (manner == 'opens' and digest(known) == '' and is_live(known, fence, over))
-  if free then
+  local live = known and is_live(known, fence, over)
+  if not known or (manner == 'opens' and live and digest(known) == '') or (manner == 'new' and before and not live) then
     fields[#fields + 1] = field
     fields[#fields + 1] = record
   elseif manner ~= 'stub' then
     return 0
   else
-    fenced = fenced or not is_live(known, fence, over)
+    fenced = fenced or not live
   end
 end
 if fenced then

@@ -14,7 +14,7 @@ local function look(key, now, cursor, count)
     if #field > 1 then
       local ends = gone(record)
       -- An access token of version 1 may be a live session's.
-      local follows = string.find(field, '^a') and string.find(record, '^1|')
+      local follows = string.sub(field, 1, 1) == 'a' and string.sub(record, 1, 2) == '1|'
       if ends <= now or not (follows or is_live(record, fence, over)) then
         dead[#dead + 1] = field
       elseif not next_look or ends < next_look then
@@ -31,10 +31,10 @@ local function drop(key, fields, count)
   end
 end
 
--- Removes what has ended, about a thousand records at most: a small key whole, a large one piece by piece.
+-- Removes what has ended, about five hundred records at most: a small key whole, a large one piece by piece.
 local function tidy(key, now)
-  local whole = redis.call('HLEN', key) <= 1000
-  local dead, next_look, cursor = look(key, now, whole and '0' or progress(key), 1000)
+  local whole = redis.call('HLEN', key) <= 500
+  local dead, next_look, cursor = look(key, now, whole and '0' or progress(key), 500)
   drop(key, dead, #dead)
   if cursor ~= '0' then
     redis.call('HSET', key, 'c', cursor)

@@ -2,7 +2,7 @@
 -- step ended when a part of it was listed, the last field of that part (both empty otherwise), how many sessions the page has
 -- room for, and how many it had when it was empty.
 -- Where to go on, the end of a step that is listed in part or nothing, and then field and record of each session, a step
--- after the other. It looks at about a thousand fields, so there may be fewer sessions although more follow.
+-- after the other. It looks at about five hundred fields, so there may be fewer sessions although more follow.
 local key, cursor, room, most = KEYS[1], ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5])
 local there = redis.pcall('HLEN', key)
 if is_foreign(there) then
@@ -15,13 +15,14 @@ local listed, seen = { cursor, '' }, 0
 local part_end, after = ARGV[2], ARGV[3]
 repeat
   -- Half of the room, so that the step fits into it, with what comes along from its last place.
-  local count = math.min(math.max(math.floor(room / 2), 1), 500)
+  local count = math.min(math.max(math.floor(room / 2), 1), 250)
   local found = redis.call('HSCAN', key, cursor, 'COUNT', count)
   local fields, records = {}, {}
   for i = 1, #found[2], 2 do
     local field, record = found[2][i], found[2][i + 1]
     local shown = part_end == found[1] and field <= after
-    if string.find(field, '^s.') and not shown and not records[field] and (digest(record) or '') ~= '' and is_live(record, fence, over) then
+    local is_session = string.sub(field, 1, 1) == 's' and #field > 1
+    if is_session and not shown and not records[field] and is_live(record, fence, over) and (digest(record) or '') ~= '' then
       fields[#fields + 1] = field
       records[field] = record
     end
@@ -44,5 +45,5 @@ repeat
   room = room - #fields
   cursor, part_end, after = found[1], '', ''
   listed[1] = cursor
-until cursor == '0' or room == 0 or seen >= 1000
+until cursor == '0' or room == 0 or seen >= 500
 return listed

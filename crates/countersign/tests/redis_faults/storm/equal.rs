@@ -1,9 +1,9 @@
 //! What the two stores say of one thing.
 
-use countersign::Failure;
-use countersign::store::{AccessRecord, Page, RefreshRecord, TokenStore};
+use countersign::store::{AccessRecord, Page, RefreshRecord, SessionRecord, TokenStore};
+use countersign::{Failure, UserKey};
 
-use super::model::{Model, Token, pick};
+use super::model::{Model, Token};
 
 impl Model {
     pub(crate) async fn everything_is_equal(&self) {
@@ -14,13 +14,13 @@ impl Model {
             self.refresh_is_equal(token).await;
         }
         for user in 0..self.users.len() {
-            self.list(user, None, u32::MAX).await;
+            self.list(user, 1000).await;
         }
     }
 
     pub(crate) async fn nothing_outlives_its_user(&mut self) {
         for user in 0..self.users.len() {
-            self.remove_user(user).await;
+            self.end_user(user, None, true).await;
         }
         self.everything_is_equal().await;
         for token in &self.access {
@@ -39,18 +39,32 @@ impl Model {
     pub(super) async fn refresh_is_equal(&self, token: &Token) {
         let stored = token.digest.clone().into();
         let fields = |record: RefreshRecord| {
-            (record.user, record.session, record.created_at, record.expires_at, record.session_expires_at)
+            let ends = (record.expires_at, record.session_expires_at, record.access_expires_at);
+            (record.user, record.session, record.created_at, ends)
         };
         let ours = self.redis.find_refresh(&stored).await.map(|found| found.map(fields));
         let model = self.memory.find_refresh(&stored).await.map(|found| found.map(fields));
         same(ours, model, "find_refresh");
     }
 
-    pub(super) async fn list(&self, user: usize, after: Option<usize>, limit: u32) {
-        let after = after.and_then(|number| pick(&self.sessions, number)).map(|session| session.id);
-        let page = Page { after, limit };
-        let ours = self.redis.sessions(&self.users[user], page).await;
-        same(ours, self.memory.sessions(&self.users[user], page).await, "sessions");
+    /// All pages of both, which part the list in their own ways.
+    pub(super) async fn list(&self, user: usize, limit: u32) {
+        let ours = all(&self.redis, &self.users[user], limit).await;
+        assert_eq!(ours, all(&self.memory, &self.users[user], limit).await, "sessions");
+    }
+}
+
+async fn all(store: &dyn TokenStore, user: &UserKey, limit: u32) -> Vec<SessionRecord> {
+    let (mut all, mut page) = (Vec::new(), Page { after: None, limit });
+    loop {
+        let found = store.sessions(user, &page).await.unwrap();
+        assert!(found.sessions.len() <= usize::try_from(limit.max(1)).unwrap());
+        all.extend(found.sessions);
+        page.after = found.next;
+        if page.after.is_none() {
+            all.sort_by_key(|session| session.id);
+            return all;
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Two stores that are asked the same, and what was asked of them.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use countersign::redis::Redis;
-use countersign::store::{Consumed, MemoryStore, NewAccess, NewRefresh, RedisTokenStore, Rotate, Rotated, TokenStore};
+use countersign::store::{
+    ClearUser, Consumed, EndUser, Fence, MemoryStore, NewAccess, NewRefresh, RedisTokenStore, Rotate, Rotated,
+    SweepLimit, TokenStore,
+};
 use countersign::{
     Client, Digest, DigestKeyRing, Locator, PlainToken, Secret, SessionId, StoredToken, SystemEntropy, Timestamp,
     UserKey,
@@ -25,9 +27,6 @@ pub(crate) struct Model {
     pub(super) sessions: Vec<Session>,
     pub(super) access: Vec<Token>,
     pub(super) refresh: Vec<Token>,
-    /// Access tokens of ended sessions, which Redis keeps for a while: they aren't found, but they are counted when their
-    /// user is removed, and removing one says that it was there.
-    orphans: HashSet<String>,
     /// Each operation has a moment of its own.
     now: Timestamp,
 }
@@ -49,13 +48,13 @@ pub(super) struct Token {
 }
 
 impl Model {
-    pub(crate) fn new(redis: &Redis, prefix: &str, memory: MemoryStore) -> Self {
+    pub(crate) async fn new(redis: &Redis, prefix: &str, memory: MemoryStore) -> Self {
         let secret = |text: &str| Secret::new("token_hash_secret", text).unwrap();
         let old = secret("Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA");
         let ring = DigestKeyRing::new("new", &secret("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc")).unwrap();
         let ring = ring.accept("old", &old).unwrap();
         let store = |ring| RedisTokenStore::new(redis, ring).with_key_prefix(prefix).unwrap();
-        Self {
+        let model = Self {
             redis: store(&ring),
             aged: store(&DigestKeyRing::new("old", &old).unwrap()),
             memory,
@@ -69,9 +68,19 @@ impl Model {
             sessions: Vec::new(),
             access: Vec::new(),
             refresh: Vec::new(),
-            orphans: HashSet::new(),
             now: NOW,
+        };
+        for user in 0..model.users.len() {
+            model.fence(user).await;
         }
+        model
+    }
+
+    /// The user's fence, which is one and the same.
+    async fn fence(&self, user: usize) -> Fence {
+        let fresh = Fence::generate(&SystemEntropy).unwrap();
+        let ours = self.redis.fence(&self.users[user], fresh, self.now).await;
+        same(ours, self.memory.fence(&self.users[user], fresh, self.now).await, "fence").unwrap()
     }
 
     pub(crate) async fn apply(&mut self, operation: &Operation) {
@@ -82,20 +91,23 @@ impl Model {
             }
             Operation::InsertLoose { user, label, aged_key } => {
                 let place = self.place(user, None, aged_key);
-                let loose = self.new_refresh(user, place, &label.to_string(), true);
+                let mut loose = self.new_refresh(user, place, &label.to_string(), true);
+                loose.fence = self.fence_of(place).await.filter(|_| label % 2 == 0);
                 self.insert_refresh(loose, None).await;
             }
             Operation::Open { user, access, ends, aged_key } => self.open(user, access, ends, aged_key).await,
             Operation::Rotate { refresh, access, ends } => self.rotate(refresh, access, ends).await,
             Operation::RemoveAccess { access, owner } => self.remove_access(access, owner).await,
             Operation::RemoveRefresh { refresh, owner } => self.remove_refresh(refresh, owner).await,
-            Operation::RemoveLoose { user } => {
-                let ours = self.redis.remove_loose(&self.users[user]).await;
-                same(ours, self.memory.remove_loose(&self.users[user]).await, "remove_loose");
-            }
             Operation::EndSession { session, stranger } => self.end_session(session, stranger).await,
-            Operation::RemoveUser { user } => self.remove_user(user).await,
-            Operation::Sessions { user, after, limit } => self.list(user, after, limit).await,
+            Operation::EndUser { user, kept, settled } => self.end_user(user, kept, settled).await,
+            Operation::Settle { user } => self.settle(user).await,
+            Operation::Clear { user, rows } => {
+                let clear = ClearUser { user: self.users[user].clone(), unfenced: false, kept: None, rows };
+                assert!(self.redis.clear(&clear).await.unwrap().removed <= u64::from(rows));
+            }
+            Operation::Survey { user, later } => self.survey_is_equal(user, later).await,
+            Operation::Sessions { user, limit } => self.list(user, limit).await,
             Operation::Find { access, refresh } => {
                 if let Some(token) = pick(&self.access, access) {
                     self.access_is_equal(token).await;
@@ -112,7 +124,8 @@ impl Model {
         let place = session.and_then(|number| Some(live.get(number.checked_rem(live.len())?)?.place));
         let place = place.unwrap_or_else(|| self.place(user, None, false));
         let access = self.new_access(user, place, label);
-        let access = NewAccess { expires_at: access.expires_at.filter(|_| !aging), ..access };
+        let fence = self.fence_of(place).await.filter(|_| aging);
+        let access = NewAccess { expires_at: access.expires_at.filter(|_| !aging), fence, ..access };
         same(self.redis.insert_access(&access).await, self.memory.insert_access(&access).await, "insert_access");
         self.knows_access(user, &access, place);
     }
@@ -120,7 +133,8 @@ impl Model {
     async fn open(&mut self, user: usize, access: Option<u8>, ends: bool, aged_key: bool) {
         let id = SessionId::generate(&SystemEntropy).unwrap();
         let place = self.place(user, Some(id), aged_key);
-        let refresh = self.new_refresh(user, place, "first", ends);
+        let mut refresh = self.new_refresh(user, place, "first", ends);
+        refresh.fence = self.fence_of(place).await.filter(|_| ends);
         let access = access.map(|label| self.new_access(user, place, label));
         self.sessions.push(Session { id, user, place, live: true });
         self.insert_refresh(refresh, access).await;
@@ -152,6 +166,7 @@ impl Model {
             created_at: self.now,
             expires_at: Some(self.now.saturating_add(Duration::from_hours(24))),
             session_expires_at: ends.then(|| self.now.saturating_add(Duration::from_hours(240))),
+            access_expires_at: (!ends).then(|| self.now.saturating_add(Duration::from_hours(1))),
             access: access.clone(),
         };
         let ours = self.redis.rotate(&rotate).await;
@@ -170,12 +185,7 @@ impl Model {
         let (stored, owner) = (StoredToken::from(token.digest.clone()), self.owner(&token, owner));
         let ours = self.redis.remove_access(&stored, owner.as_ref()).await;
         let model = self.memory.remove_access(&stored, owner.as_ref()).await;
-        let is_its = owner.is_none_or(|owner| owner == self.users[token.user]);
-        if is_its && self.orphans.remove(token.digest.as_str()) {
-            assert_eq!((ours.unwrap(), model.unwrap()), (true, false), "remove_access of an ended session");
-        } else {
-            same(ours, model, "remove_access");
-        }
+        same(ours, model, "remove_access");
     }
 
     async fn remove_refresh(&mut self, refresh: usize, owner: Owner) {
@@ -188,36 +198,52 @@ impl Model {
     async fn end_session(&mut self, session: usize, stranger: bool) {
         let Some(session) = pick(&self.sessions, session).cloned() else { return };
         let user = &self.users[if stranger { (session.user + 1) % self.users.len() } else { session.user }];
-        let orphans =
-            if stranger { Vec::new() } else { self.living_access(|token| token.session == Some(session.id)).await };
         let ours = self.redis.end_session(session.id, user).await;
         let ended = same(ours, self.memory.end_session(session.id, user).await, "end_session");
         if ended == Some(true) {
-            self.orphans.extend(orphans);
             self.sessions.iter_mut().filter(|known| known.id == session.id).for_each(|known| known.live = false);
         }
     }
 
-    pub(super) async fn remove_user(&mut self, user: usize) {
-        let mine = |token: &&Token| token.user == user;
-        let of_user: Vec<String> =
-            self.access.iter().filter(mine).map(|token| token.digest.as_str().to_owned()).collect();
-        let orphans = of_user.iter().filter(|digest| self.orphans.remove(*digest)).count();
-        let ours = self.redis.remove_user(&self.users[user]).await.unwrap();
-        let model = self.memory.remove_user(&self.users[user]).await.unwrap();
-        assert_eq!(ours, model + u64::try_from(orphans).unwrap(), "remove_user");
-        self.sessions.iter_mut().filter(|session| session.user == user).for_each(|session| session.live = false);
+    /// Everything of a user ends, also what asked for no fence.
+    pub(super) async fn end_user(&mut self, user: usize, kept: Option<usize>, settled: bool) {
+        let kept = kept.and_then(|number| pick(&self.sessions, number)).map(|session| session.id);
+        let key = self.users[user].clone();
+        let fence = Fence::generate(&SystemEntropy).unwrap();
+        let end = EndUser { user: key.clone(), fence, kept, settled, now: self.now };
+        let clear = ClearUser { user: key, unfenced: true, kept, rows: 1000 };
+        self.redis.end_user(&end).await.unwrap();
+        assert!(!self.redis.clear(&clear).await.unwrap().more);
+        self.memory.end_user(&end).await.unwrap();
+        self.memory.clear(&clear).await.unwrap();
+        let ended = |session: &&mut Session| session.user == user && Some(session.id) != kept;
+        self.sessions.iter_mut().filter(ended).for_each(|session| session.live = false);
+        assert_eq!(self.fence(user).await, fence);
     }
 
-    /// The access tokens that the model has, of those that fit.
-    async fn living_access(&self, fits: impl Fn(&Token) -> bool) -> Vec<String> {
-        let mut living = Vec::new();
-        for token in self.access.iter().filter(|token| fits(token)) {
-            if self.memory.find_access(&token.digest.clone().into()).await.unwrap().is_some() {
-                living.push(token.digest.as_str().to_owned());
-            }
-        }
-        living
+    /// Redis has a fence for each key of the ring, so it may remember more.
+    async fn settle(&self, user: usize) {
+        let user = &self.users[user];
+        let (ours, model) = (self.redis.unsettled(user).await.unwrap(), self.memory.unsettled(user).await.unwrap());
+        assert!(model.iter().all(|ended| ours.contains(ended)), "{model:?} isn't in {ours:?}");
+        let fences: Vec<_> = ours.iter().map(|ended| ended.fence).collect();
+        self.redis.settle(user, &fences, self.now).await.unwrap();
+        self.memory.settle(user, &fences, self.now).await.unwrap();
+        assert_eq!(self.redis.unsettled(user).await.unwrap(), []);
+    }
+
+    async fn survey_is_equal(&self, user: usize, later: bool) {
+        let now = self.now.saturating_add(Duration::from_hours(if later { 30 } else { 0 }));
+        let created = self.now.saturating_sub(Duration::from_millis(20));
+        let limit = SweepLimit { now, access_created: created, refresh_created: created, fence_used: created, rows: 1 };
+        let ours = self.redis.survey(&self.users[user], &limit).await;
+        same(ours, self.memory.survey(&self.users[user], &limit).await, "survey");
+    }
+
+    /// The fence of a login to that place; the older of the ring's keys has one of its own.
+    async fn fence_of(&self, place: Locator) -> Option<Fence> {
+        let user = self.users.iter().position(|user| self.redis.locator(user, place.session()) == Some(place))?;
+        Some(self.fence(user).await)
     }
 
     fn place(&self, user: usize, session: Option<SessionId>, aged_key: bool) -> Locator {
@@ -236,6 +262,7 @@ impl Model {
             session: place.session(),
             created_at: self.now,
             expires_at: Some(self.now.saturating_add(Duration::from_hours(1))),
+            fence: None,
         }
     }
 
@@ -250,6 +277,7 @@ impl Model {
             created_at: self.now,
             expires_at: ends.then(|| self.now.saturating_add(Duration::from_hours(24))),
             session_expires_at: ends.then(|| self.now.saturating_add(Duration::from_hours(240))),
+            access_expires_at: ends.then(|| self.now.saturating_add(Duration::from_hours(2))),
         }
     }
 

@@ -46,19 +46,29 @@ pub(crate) enum Operation {
         refresh: usize,
         owner: Owner,
     },
-    RemoveLoose {
-        user: usize,
-    },
     EndSession {
         session: usize,
         stranger: bool,
     },
-    RemoveUser {
+    /// Ends everything of a user, but one of the sessions that there were.
+    EndUser {
         user: usize,
+        kept: Option<usize>,
+        settled: bool,
+    },
+    Settle {
+        user: usize,
+    },
+    Clear {
+        user: usize,
+        rows: u32,
+    },
+    Survey {
+        user: usize,
+        later: bool,
     },
     Sessions {
         user: usize,
-        after: Option<usize>,
         limit: u32,
     },
     Find {
@@ -72,6 +82,7 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     let owner = || prop_oneof![Just(Owner::Anybody), Just(Owner::Its), Just(Owner::Stranger)];
     let (user, any_of, label) = (0..4usize, any::<u16>().prop_map(usize::from), 0..6u8);
     let some = |label| proptest::option::of(label);
+    let some_of = |any_of| proptest::option::of(any_of);
     prop_oneof![
         4 => (user.clone(), proptest::option::of(any_of.clone()), label.clone(), any::<bool>())
             .prop_map(|(user, session, label, aging)| Operation::InsertAccess { user, session, label, aging }),
@@ -85,10 +96,12 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
         2 => (any_of.clone(), owner()).prop_map(|(refresh, owner)| Operation::RemoveRefresh { refresh, owner }),
         3 => (any_of.clone(), proptest::bool::weighted(0.2))
             .prop_map(|(session, stranger)| Operation::EndSession { session, stranger }),
-        1 => user.clone().prop_map(|user| Operation::RemoveLoose { user }),
-        1 => user.clone().prop_map(|user| Operation::RemoveUser { user }),
-        2 => (user, proptest::option::of(any_of.clone()), 0..6u32)
-            .prop_map(|(user, after, limit)| Operation::Sessions { user, after, limit }),
+        3 => (user.clone(), some_of(any_of.clone()), any::<bool>())
+            .prop_map(|(user, kept, settled)| Operation::EndUser { user, kept, settled }),
+        1 => user.clone().prop_map(|user| Operation::Settle { user }),
+        2 => (user.clone(), 1..20u32).prop_map(|(user, rows)| Operation::Clear { user, rows }),
+        1 => (user.clone(), any::<bool>()).prop_map(|(user, later)| Operation::Survey { user, later }),
+        2 => (user, 0..6u32).prop_map(|(user, limit)| Operation::Sessions { user, limit }),
         4 => (any_of.clone(), any_of).prop_map(|(access, refresh)| Operation::Find { access, refresh }),
     ]
 }

@@ -1,0 +1,124 @@
+//! Records that were written before each had a fence: they are read, and end with all others.
+
+use countersign::SessionId;
+use countersign::store::{Rotate, Rotated, SweepLimit, TokenStore};
+
+use crate::entry::{ALICE, Entry, HOUR, NOW, id};
+
+const SURVEY: SweepLimit = SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used: NOW, rows: 1 };
+
+impl Entry {
+    fn set(&self, field: &str, value: &str) {
+        self.server.command(&["HSET", &self.key(&ALICE), field, value]);
+    }
+
+    /// A session with an access token, as they were written before.
+    fn old_session(&self) -> SessionId {
+        let session = id();
+        let digest = |label| self.digest(&ALICE, Some(session), label).as_str().to_owned();
+        let (created, later) = (NOW.as_micros(), NOW.saturating_add(24 * HOUR).as_micros());
+        let line = format!(
+            "1|{later}|{}|{created}|{later}||{}||{created}|||192.0.2.7|cGhvbmU",
+            digest("refresh"),
+            digest("family")
+        );
+        self.set("u", "i7");
+        self.set(&format!("s{session}"), &line);
+        self.set(&format!("a{}", digest("access")), &format!("1|{later}||{created}|{later}|"));
+        session
+    }
+
+    /// An access token and a refresh token that belong to no session.
+    fn old_loose(&self) {
+        let digest = |label| self.digest(&ALICE, None, label).as_str().to_owned();
+        let (created, later) = (NOW.as_micros(), NOW.saturating_add(24 * HOUR).as_micros());
+        self.set("u", "i7");
+        self.set(&format!("a{}", digest("access")), &format!("1|{later}||{created}|{later}|"));
+        self.set(
+            &format!("r{}", digest("refresh")),
+            &format!("1|{later}||{created}|{later}||{}||{created}||||", digest("family")),
+        );
+    }
+
+    async fn is_good(&self, session: Option<SessionId>, good: bool) {
+        assert_eq!(self.has_access(&ALICE, session).await, good, "an access token");
+        assert_eq!(self.has_refresh(&ALICE, session).await, good, "a refresh token");
+    }
+}
+
+/// With the fence that a "log out everywhere" of then left, and without.
+#[tokio::test]
+async fn older_records_are_read_on_redis() {
+    for fence in [None, Some("0123456789abcdef0123456789abcdef")] {
+        let entry = Entry::new();
+        let (first, second) = (entry.old_session(), entry.old_session());
+        entry.old_loose();
+        fence.iter().for_each(|fence| entry.set("e", fence));
+        for _ in 0..2 {
+            for session in [Some(first), Some(second), None] {
+                entry.is_good(session, true).await;
+            }
+            let mut listed = entry.pages(&ALICE, 10).await.concat();
+            listed.sort();
+            let mut expected = [first, second];
+            expected.sort();
+            assert_eq!(listed, expected);
+            assert_eq!(entry.store.survey(&ALICE, &SURVEY).await.unwrap().sessions, 2);
+            let found = entry.store.find_session(first, &ALICE).await.unwrap().unwrap();
+            assert_eq!(found.client.label(), Some("phone"));
+            // A login of today is beside them.
+            entry.open(&ALICE).await;
+            let today =
+                entry.store.sessions(&ALICE, &countersign::store::Page { after: None, limit: 10 }).await.unwrap();
+            for session in today.sessions.iter().map(|session| session.id).filter(|session| !expected.contains(session))
+            {
+                assert!(entry.store.end_session(session, &ALICE).await.unwrap());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn older_sessions_are_rotated_on_redis() {
+    let entry = Entry::new();
+    let session = entry.old_session();
+    let signed_end = Some(NOW.saturating_add(HOUR));
+    let rotate = Rotate { access_expires_at: signed_end, ..entry.rotate(&ALICE, session) };
+    assert_eq!(entry.store.rotate(&rotate).await.unwrap(), Rotated::Done);
+    let found = entry.store.find_refresh(&rotate.successor.clone().into()).await.unwrap().unwrap();
+    assert_eq!((found.access_expires_at, found.fence), (signed_end, Some(entry.fence(&ALICE).await)));
+    assert!(entry.has_access(&ALICE, Some(session)).await);
+    // A refresh token that belongs to no session gets one.
+    entry.old_loose();
+    let loose = id();
+    let rotate = Rotate { presented: entry.digest(&ALICE, None, "refresh").into(), ..entry.rotate(&ALICE, loose) };
+    assert_eq!(entry.store.rotate(&rotate).await.unwrap(), Rotated::Done);
+    assert!(entry.store.find_session(loose, &ALICE).await.unwrap().is_some());
+    entry.end(&ALICE, None, true).await;
+    assert_eq!(entry.pages(&ALICE, 10).await.concat(), []);
+}
+
+#[tokio::test]
+async fn older_records_end_by_a_mark_on_redis() {
+    for kept_is_old in [true, false] {
+        let entry = Entry::new();
+        let old = [entry.old_session(), entry.old_session()];
+        entry.old_loose();
+        let kept = if kept_is_old { old[0] } else { entry.open(&ALICE).await };
+        let fence = entry.end(&ALICE, Some(kept), true).await;
+        entry.is_good(Some(kept), true).await;
+        let found = entry.store.find_refresh(&entry.digest(&ALICE, Some(kept), "refresh").into()).await.unwrap();
+        assert_eq!(found.unwrap().fence, Some(fence));
+        for session in [Some(old[1]), None, Some(old[0])].into_iter().filter(|session| *session != Some(kept)) {
+            entry.is_good(session, false).await;
+        }
+        assert_eq!(entry.store.rotate(&entry.rotate(&ALICE, old[1])).await.unwrap(), Rotated::Gone);
+        assert_eq!(entry.pages(&ALICE, 10).await.concat(), [kept]);
+        // Later writes remove them.
+        entry.open(&ALICE).await;
+        entry.open(&ALICE).await;
+        assert_eq!(entry.records(&ALICE, "sr"), 3);
+        entry.end(&ALICE, None, true).await;
+        entry.is_good(Some(kept), false).await;
+    }
+}
