@@ -1,7 +1,7 @@
-//! Records that were written before each had a fence: they are read, and end with all others.
+//! Records that were written before there were fences: they are read, and end when what is behind no fence is cleared.
 
 use countersign::SessionId;
-use countersign::store::{Rotate, Rotated, SweepLimit, TokenStore};
+use countersign::store::{ClearUser, Cleared, Rotate, Rotated, SweepLimit, TokenStore};
 
 use crate::entry::{ALICE, Entry, HOUR, NOW, id};
 
@@ -38,6 +38,16 @@ impl Entry {
             &format!("r{}", digest("refresh")),
             &format!("1|{later}||{created}|{later}||{}||{created}||||", digest("family")),
         );
+    }
+
+    /// Ends everything behind the fence, and then what is behind none.
+    async fn end_with_elders(&self, kept: Option<SessionId>) -> countersign::store::Fence {
+        let fence = self.end(&ALICE, kept, true).await;
+        let clear = ClearUser { user: ALICE, unfenced: true, kept, rows: 1 };
+        for _ in 0..2 {
+            assert_eq!(self.store.clear(&clear).await.unwrap(), Cleared::default());
+        }
+        fence
     }
 
     async fn is_good(&self, session: Option<SessionId>, good: bool) {
@@ -86,7 +96,8 @@ async fn older_sessions_are_rotated_on_redis() {
     let rotate = Rotate { access_expires_at: signed_end, ..entry.rotate(&ALICE, session) };
     assert_eq!(entry.store.rotate(&rotate).await.unwrap(), Rotated::Done);
     let found = entry.store.find_refresh(&rotate.successor.clone().into()).await.unwrap().unwrap();
-    assert_eq!((found.access_expires_at, found.fence), (signed_end, Some(entry.fence(&ALICE).await)));
+    // Its signed tokens carry none, so it goes on without one.
+    assert_eq!((found.access_expires_at, found.fence), (signed_end, None));
     assert!(entry.has_access(&ALICE, Some(session)).await);
     // A refresh token that belongs to no session gets one.
     entry.old_loose();
@@ -94,18 +105,23 @@ async fn older_sessions_are_rotated_on_redis() {
     let rotate = Rotate { presented: entry.digest(&ALICE, None, "refresh").into(), ..entry.rotate(&ALICE, loose) };
     assert_eq!(entry.store.rotate(&rotate).await.unwrap(), Rotated::Done);
     assert!(entry.store.find_session(loose, &ALICE).await.unwrap().is_some());
+    // Whoever has to deny its tokens one by one finds it after the mark.
     entry.end(&ALICE, None, true).await;
+    assert_eq!(entry.pages(&ALICE, 10).await.concat().len(), 2);
+    assert_eq!(entry.store.survey(&ALICE, &SURVEY).await.unwrap().access_expires_at, signed_end);
+    entry.end_with_elders(None).await;
     assert_eq!(entry.pages(&ALICE, 10).await.concat(), []);
+    assert!(!entry.has_access(&ALICE, Some(session)).await);
 }
 
 #[tokio::test]
-async fn older_records_end_by_a_mark_on_redis() {
+async fn older_records_end_when_they_are_cleared_on_redis() {
     for kept_is_old in [true, false] {
         let entry = Entry::new();
         let old = [entry.old_session(), entry.old_session()];
         entry.old_loose();
         let kept = if kept_is_old { old[0] } else { entry.open(&ALICE).await };
-        let fence = entry.end(&ALICE, Some(kept), true).await;
+        let fence = entry.end_with_elders(Some(kept)).await;
         entry.is_good(Some(kept), true).await;
         let found = entry.store.find_refresh(&entry.digest(&ALICE, Some(kept), "refresh").into()).await.unwrap();
         assert_eq!(found.unwrap().fence, Some(fence));
@@ -121,4 +137,19 @@ async fn older_records_end_by_a_mark_on_redis() {
         entry.end(&ALICE, None, true).await;
         entry.is_good(Some(kept), false).await;
     }
+}
+
+/// The session to keep may be one that no mark came to: it has a fence from then on.
+#[tokio::test]
+async fn older_sessions_are_kept_by_clearing_alone_on_redis() {
+    let entry = Entry::new();
+    let (kept, other) = (entry.old_session(), entry.old_session());
+    let clear = ClearUser { user: ALICE, unfenced: true, kept: Some(kept), rows: 1 };
+    assert_eq!(entry.store.clear(&clear).await.unwrap(), Cleared::default());
+    entry.is_good(Some(kept), true).await;
+    entry.is_good(Some(other), false).await;
+    let found = entry.store.find_session(kept, &ALICE).await.unwrap().unwrap();
+    assert_eq!(found.fence, Some(entry.fence(&ALICE).await));
+    entry.end(&ALICE, None, true).await;
+    entry.is_good(Some(kept), false).await;
 }

@@ -1,4 +1,4 @@
--- Ends everything that a user has, by another fence, at one cost for any number of records. Arguments: the new fence, the
+-- Ends everything that a user has behind the fence, by another one, at one cost for any number of records. Arguments: the new fence, the
 -- field of the session that goes on (empty for none), whether the old fence is to be remembered ('1'), now, and what was
 -- remembered before (empty unless an earlier call of this couldn't put it back).
 -- 'done'; 'full' when no more can be remembered, and nothing was changed; or what could not be put back, together with the
@@ -34,11 +34,17 @@ if #remembered > 0 then
   life = math.max(life, redis.call('PTTL', key))
 end
 local session = kept ~= '' and redis.call('HGET', key, kept)
-local stays = session and is_live(session, ended, elders_are_over(key))
+local over = elders_are_over(key)
+local stays = session and is_live(session, ended, over)
+-- What is behind no fence is not reached by this.
+local holds = not over and redis.call('HEXISTS', key, 'u') == 1
 redis.call('HSET', key, unpack(fields))
 if stays then
+  redis.call('HSET', key, kept, behind(session, fence))
+end
+if stays or holds then
   -- What has ended stays for a while, and later writes remove it: they look from the start.
-  redis.call('HSET', key, kept, behind(session, fence), 'o', '1', 'x', ARGV[4])
+  redis.call('HSET', key, 'x', ARGV[4])
   redis.call('HDEL', key, 'c')
   live_at_least(key, life)
   return 'done'

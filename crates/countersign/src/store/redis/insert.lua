@@ -39,6 +39,10 @@ if fenced then
   return -2
 end
 fence = fence or first_fence(ARGV[6])
+if not owner then
+  -- Nothing can be there from before fences.
+  fields[#fields + 1], fields[#fields + 2] = 'o', '1'
+end
 for i = 4, #fields, 2 do
   if string.find(fields[i], '^2|') then
     fields[i] = fields[i] .. fence

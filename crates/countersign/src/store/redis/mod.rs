@@ -74,6 +74,7 @@ struct Scripts {
     end_user: Script,
     settle: Script,
     clear: Script,
+    elders: Script,
     survey: Script,
     page: Script,
 }
@@ -101,6 +102,7 @@ impl RedisTokenStore {
             end_user: script!("#!lua flags=allow-oom", "end_user.lua"),
             settle: script!("#!lua flags=allow-oom", "settle.lua"),
             clear: script!("#!lua flags=allow-oom", "keep.lua", "clear.lua"),
+            elders: script!("#!lua flags=allow-oom", "elders.lua"),
             survey: script!("#!lua flags=no-writes", "survey.lua"),
             page: script!("#!lua flags=no-writes", "page.lua"),
         };
@@ -198,10 +200,15 @@ impl TokenStore for RedisTokenStore {
         Ok(())
     }
 
-    /// Looks through a piece of what the user has. Nothing is recorded behind no fence here.
+    /// Looks through a piece of what the user has. What is behind no fence was recorded before there were fences, and ends
+    /// by one mark.
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
         let mut cleared = Cleared::default();
         if clear.unfenced {
+            let kept = [clear.kept.map(session_field).unwrap_or_default().into_bytes()];
+            for key in self.keys_of(&clear.user) {
+                self.redis.eval::<i64>(&self.scripts.elders, &[&key], &kept).await?;
+            }
             return Ok(cleared);
         }
         for key in self.keys_of(&clear.user) {

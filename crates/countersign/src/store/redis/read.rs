@@ -15,8 +15,8 @@ use crate::user::UserKey;
 pub(super) struct Found<const N: usize> {
     pub(super) user: UserKey,
     pub(super) records: [Option<Record>; N],
-    pub(super) fence: Option<Fence>,
-    /// Whether records have been ended that have no fence of their own.
+    fence: Option<Fence>,
+    /// Whether what is behind no fence has ended.
     elders_are_over: bool,
 }
 
@@ -25,7 +25,7 @@ impl<const N: usize> Found<N> {
     pub(super) fn is_live(&self, record: &Record) -> bool {
         match record.behind {
             Behind::Fence(fence) => self.fence == Some(fence),
-            Behind::Nothing => !self.elders_are_over,
+            Behind::Nothing | Behind::NoFence => !self.elders_are_over,
             Behind::Standing => false,
         }
     }
@@ -79,8 +79,7 @@ impl RedisTokenStore {
         Ok(Some(RefreshRecord {
             digest: Digest::parse(&record.digest),
             consumed: record.refresh.map(|refresh| refresh.consumed).unwrap_or_default(),
-            // A live record from before fences ends with the one that stands.
-            fence: found.fence,
+            fence: record.behind.fence(),
             user: found.user,
             session: locator.session(),
             created_at: Some(record.created_at),
@@ -93,10 +92,6 @@ impl RedisTokenStore {
 
 /// A session that can be refreshed, as lists show it.
 pub(super) fn session_record(id: SessionId, record: Record) -> SessionRecord {
-    let fence = match record.behind {
-        Behind::Fence(fence) => Some(fence),
-        Behind::Nothing | Behind::Standing => None,
-    };
     let refresh = record.refresh.map(|refresh| *refresh);
     let access_expires_at = refresh.as_ref().and_then(|refresh| refresh.access_expires_at);
     let opened_at = refresh.as_ref().and_then(|refresh| refresh.opened_at);
@@ -114,7 +109,7 @@ pub(super) fn session_record(id: SessionId, record: Record) -> SessionRecord {
         access_expires_at,
         current: Digest::parse(&record.digest),
         consumed,
-        fence,
+        fence: record.behind.fence(),
         client,
     }
 }

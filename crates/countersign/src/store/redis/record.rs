@@ -23,6 +23,9 @@ const BARE: &str = "1";
 /// The version of records that end with a fence.
 const FENCED: &str = "2";
 
+/// What such a record ends with that is behind none.
+const NO_FENCE: &str = "-";
+
 /// An access token, or a session with its refresh token, or a refresh token without session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
@@ -43,6 +46,8 @@ pub(super) struct Record {
 pub(super) enum Behind {
     /// No fence of its own: an access token of a session, or a record from before fences.
     Nothing,
+    /// No fence: a session from before fences that has been rotated since.
+    NoFence,
     /// The fence that stands, whichever that is: the script that writes the record completes it.
     Standing,
     Fence(Fence),
@@ -59,6 +64,15 @@ pub(super) struct Refresh {
     pub(super) client: Client,
     /// When the latest of its signed access tokens ends.
     pub(super) access_expires_at: Option<Timestamp>,
+}
+
+impl Behind {
+    pub(super) const fn fence(self) -> Option<Fence> {
+        match self {
+            Self::Fence(fence) => Some(fence),
+            Self::Nothing | Self::NoFence | Self::Standing => None,
+        }
+    }
 }
 
 impl Record {
@@ -92,6 +106,7 @@ impl Record {
         }
         match self.behind {
             Behind::Nothing => {}
+            Behind::NoFence => fields.push(NO_FENCE.to_owned()),
             Behind::Standing => fields.push(String::new()),
             Behind::Fence(fence) => fields.push(fence.to_text()),
         }
@@ -105,6 +120,7 @@ impl Record {
             BARE => (rest, Behind::Nothing),
             FENCED => match rest.rsplit_once('|')? {
                 (rest, "") => (rest, Behind::Standing),
+                (rest, NO_FENCE) => (rest, Behind::NoFence),
                 (rest, fence) => (rest, Behind::Fence(Fence::parse(fence)?)),
             },
             _ => return None,
@@ -201,7 +217,8 @@ mod tests {
             used_at in proptest::option::of(times()),
             label in ".{0,40}",
             of_session in any::<bool>(),
-            behind in prop_oneof![Just(Behind::Nothing), Just(Behind::Standing), Just(Behind::Fence(Fence::default()))],
+            behind in prop_oneof![Just(Behind::Nothing),
+                Just(Behind::NoFence), Just(Behind::Standing), Just(Behind::Fence(Fence::default()))],
         ) {
             let refresh = Refresh {
                 family: Digest::parse(&"0f".repeat(32)),

@@ -15,13 +15,12 @@ local current = redis.call('HGET', key, session)
 if current and digest(current) == ARGV[7] then
   return 1
 end
-local fence = standing(key)
-if not old or not is_live(old, fence, elders_are_over(key)) then
+if not old or not is_live(old, standing(key), elders_are_over(key)) then
   return 0
 end
-fence = fence or first_fence(ARGV[7])
-local kept, of, stated_end, rest = string.match(behind(old, fence), '^2|(%d+)|([^|]*)|[^|]*|[^|]*|([^|]*)|[^|]*|[^|]*|(.*)$')
-local noted, signed_end = string.match(rest or '', '^([^|]*|[^|]*|[^|]*|[^|]*|[^|]*)|([^|]*)|%x+$')
+local own = fence_of(old) or '-'
+local kept, of, stated_end, rest = string.match(behind(old, own), '^2|(%d+)|([^|]*)|[^|]*|[^|]*|([^|]*)|[^|]*|[^|]*|(.*)$')
+local noted, signed_end = string.match(rest or '', '^([^|]*|[^|]*|[^|]*|[^|]*|[^|]*)|([^|]*)|[-%x]+$')
 if not noted or (presented == session and of ~= ARGV[5]) then
   return 0
 end
@@ -38,10 +37,11 @@ if ARGV[14] ~= '' and (tonumber(signed_end) or -math.huge) < tonumber(ARGV[14]) 
 end
 -- Access tokens of the session may still outlive its new refresh token.
 local keep_until = moment(math.max(tonumber(kept), tonumber(ARGV[8])))
-local record = table.concat({ '2', keep_until, ARGV[7], ARGV[9], ARGV[10], ends, ARGV[12], ARGV[13], noted, signed_end, fence }, '|')
-redis.call('HSET', key, session, record, 'e', fence)
-if access ~= '' then
-  redis.call('HSET', key, access, ARGV[16])
+local record = table.concat({ '2', keep_until, ARGV[7], ARGV[9], ARGV[10], ends, ARGV[12], ARGV[13], noted, signed_end, own }, '|')
+if access == '' then
+  redis.call('HSET', key, session, record)
+else
+  redis.call('HSET', key, session, record, access, ARGV[16])
 end
 if presented ~= session then
   redis.call('HDEL', key, presented)

@@ -16,7 +16,7 @@ for i = 2, #found[2], 2 do
     if (ends ~= '' and tonumber(ends) > now) or (ends == '' and tonumber(created) > issued) then
       count = count + 1
       -- A moment has 20 characters at most, and a fence 32.
-      local signed_end = string.match(record, '|(%-?%d*)|%x+$', -54)
+      local signed_end = string.match(record, '|(%-?%d*)|[-%x]+$', -54)
       local moment = tonumber(signed_end or nil)
       if moment and (not latest or moment > latest) then
         latest, text = moment, signed_end
