@@ -1,7 +1,7 @@
 //! TLS, Unix sockets, users and passwords.
 
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{Failure, Profile, Strategy};
+use countersign::{Failure, Profile, Strategy, TokenControl};
 use testbed::{Redis, RedisCluster};
 
 use crate::ground::{Account, Ground, LONG, SHORT, connect, digests, story, unavailable, users};
@@ -148,7 +148,7 @@ async fn redis_user_without_a_command_of_the_scripts() {
     }
     let pair = ground.open(&account).await.unwrap();
     limited.may("-unlink");
-    unavailable("invalidate_all", ground.strategy().invalidate_all(&account.0).await);
+    unavailable("invalidate_all", ground.strategy().invalidate_all(&account.key()).await);
     limited.may("+@all");
     ground.goes_on(&account, &pair).await;
 }
@@ -167,7 +167,7 @@ async fn redis_user_without_a_command_of_the_scripts_of_the_original() {
     limited.may("-get");
     unavailable("read_token", strategy.read_token(Some(&token), &users).await);
     unavailable("destroy_token", strategy.destroy_token(&token, &account).await);
-    unavailable("invalidate_all", strategy.invalidate_all(&account.0).await);
+    unavailable("invalidate_all", strategy.invalidate_all(&account.key()).await);
     limited.may("-set");
     unavailable("write_token", strategy.write_token(&account).await);
     assert!(strategy.read_token(Some(&token), &users).await.unwrap().accepted().is_some());

@@ -1,6 +1,6 @@
 //! Keys and records that aren't ours, where ours would be: they are nobody's token.
 
-use countersign::{Refusal, Strategy};
+use countersign::{Refusal, Strategy, TokenControl};
 use testbed::Redis;
 
 use crate::entry::key_of;
@@ -49,15 +49,15 @@ impl Place {
         assert!(!self.ground.would_refresh(&self.pair.refresh).await.unwrap(), "{what}");
         assert!(warned(), "{what}: nobody is told");
         let users = &crate::ground::users;
-        let refreshed = self.ground.refreshable().refresh_session(&self.pair.refresh, users).await.unwrap();
-        assert!(matches!(refreshed, countersign::Rotation::Refused(Refusal::Unknown)), "{what}");
+        let refreshed = self.ground.refreshable().refresh_session(&self.pair.refresh, users).await.unwrap_err();
+        assert_eq!(refreshed.refusal(), Some(Refusal::Unknown), "{what}");
     }
 
     /// Others never notice; whoever ends everything has an empty place again, in which to log in.
     async fn is_cleared(&self, what: &str) {
         assert!(self.ground.accepts(&self.neighbour.access).await.unwrap(), "{what}: another user's token is refused");
         self.ground.goes_on(&Account::new(2), &self.neighbour).await;
-        self.ground.strategy().invalidate_all(&self.account.0).await.unwrap();
+        self.ground.strategy().invalidate_all(&self.account.key()).await.unwrap();
         assert!(!left(self.server).contains(&self.key), "{what}: something is left");
         let again = self.ground.open(&self.account).await.unwrap();
         self.ground.goes_on(&self.account, &again).await;
@@ -89,7 +89,7 @@ async fn redis_keys_of_another_type() {
         place.refresh_is_unknown(what).await;
         let (strategy, refreshable) = (place.ground.strategy(), place.ground.refreshable());
         strategy.destroy_token(&place.pair.access, &place.account).await.unwrap();
-        refreshable.end_session(place.pair.session, &place.account.0).await.unwrap();
+        refreshable.end_session(place.pair.session, &place.account.key()).await.unwrap();
         let page = countersign::store::Page { after: None, limit: 10 };
         let store = strategy.sessions().unwrap().store();
         let listed = countersign::store::TokenStore::sessions(store, &place.account.key(), &page).await.unwrap();

@@ -1,7 +1,7 @@
 //! A server that takes no writes: full, a replica, or short of replicas.
 
 use countersign::denylist::{DenylistStore, RedisDenylist};
-use countersign::{Destroyed, Invalidated, Strategy, SystemClock};
+use countersign::{Destroyed, Invalidated, Strategy, SystemClock, TokenControl};
 use testbed::Redis;
 
 use crate::entry::MINUTE;
@@ -42,12 +42,12 @@ async fn redis_out_of_memory_reads_and_logs_out() {
     assert!(ground.would_refresh(&pair.refresh).await.unwrap(), "a refused refresh consumed its token");
 
     assert_eq!(strategy.destroy_token(&loose, &account).await.unwrap(), Destroyed::Revoked);
-    assert_eq!(refreshable.end_session(ended.session, &account.0).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(refreshable.end_session(ended.session, &account.key()).await.unwrap(), Destroyed::Revoked);
     assert_eq!(refreshable.end_session_of(&other.refresh).await.unwrap(), Destroyed::Revoked);
     for token in [&loose, &ended.access, &other.access] {
         assert!(!ground.accepts(token).await.unwrap(), "a token outlives its end on a full server");
     }
-    assert!(matches!(strategy.invalidate_all(&account.0).await.unwrap(), Invalidated::All(_)));
+    assert!(matches!(strategy.invalidate_all(&account.key()).await.unwrap(), Invalidated::All(_)));
     assert!(!ground.accepts(&pair.access).await.unwrap(), "a token outlives its user's removal");
     assert!(ground.accepts(&neighbour.access).await.unwrap());
 

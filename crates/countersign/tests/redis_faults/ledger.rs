@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-use countersign::{PlainToken, Strategy};
+use countersign::{PlainToken, TokenControl};
 
 use crate::ground::{Account, Ground};
 
@@ -72,7 +72,7 @@ impl Ledger {
     /// "Log out everywhere" finds whatever is left of every account, what was never acknowledged too.
     pub(crate) async fn ends(&self, ground: &Ground, accounts: usize) {
         for account in 0..accounts {
-            ground.strategy().invalidate_all(&Account::new(account).0).await.unwrap();
+            ground.strategy().invalidate_all(&Account::new(account).key()).await.unwrap();
         }
         for (is_access, token, _) in self.all() {
             assert!(!is_good(ground, is_access, &token).await, "a token outlives its user's removal");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use countersign::{Failure, FailureKind, Rotation, Strategy};
+use countersign::{AuthError, Failure, FailureKind, Strategy, TokenControl};
 use tokio::task::JoinSet;
 
 use crate::ground::{Account, Ground, Pair, eventually, story, users};
@@ -158,14 +158,15 @@ impl Client {
     async fn refreshes(&mut self, pair: &Pair) -> Result<Option<Pair>, Failure> {
         let ledger = &self.shared.ledger;
         ledger.refresh(&pair.refresh, Fate::Open);
-        match self.shared.ground.refreshable().refresh_session(&pair.refresh, &users).await? {
-            Rotation::Rotated { issued, .. } => {
+        match self.shared.ground.refreshable().refresh_session(&pair.refresh, &users).await {
+            Ok(refreshed) => {
                 ledger.refresh(&pair.refresh, Fate::Dead);
-                let next = Pair::from(issued);
+                let next = Pair::from(refreshed.issued);
                 self.got(&next);
                 Ok(Some(next))
             }
-            Rotation::Refused(refusal) => {
+            Err(AuthError::Failed(failure)) => Err(failure),
+            Err(AuthError::Refused(refusal)) => {
                 assert!(!self.shared.manner.keeps, "a live refresh token is refused: {refusal}");
                 Ok(None)
             }
@@ -182,7 +183,7 @@ impl Client {
     async fn ends_session(&self, account: &Account, pair: &Pair, next: Option<&Pair>) -> Result<(), Failure> {
         let all: Vec<_> = std::iter::once(pair).chain(next).collect();
         self.mark(all.iter().copied(), Fate::Open);
-        self.shared.ground.refreshable().end_session(pair.session, &account.0).await?;
+        self.shared.ground.refreshable().end_session(pair.session, &account.key()).await?;
         self.mark(all.iter().copied(), Fate::Dead);
         self.reads(pair, false).await
     }
@@ -190,7 +191,7 @@ impl Client {
     async fn leaves(&mut self, account: &Account) -> Result<(), Failure> {
         let mine = std::mem::take(&mut self.mine);
         self.mark(mine.iter(), Fate::Open);
-        self.shared.ground.strategy().invalidate_all(&account.0).await?;
+        self.shared.ground.strategy().invalidate_all(&account.key()).await?;
         self.mark(mine.iter(), Fate::Dead);
         match mine.last() {
             Some(last) => self.reads(last, false).await,

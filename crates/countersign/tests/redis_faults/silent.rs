@@ -45,10 +45,10 @@ async fn redis_frozen_in_every_operation() {
     server.freeze();
     let (strategy, refreshable) = (ground.strategy(), ground.refreshable());
     let users = &crate::ground::users;
-    unavailable("refresh_session", refreshable.refresh_session(&pairs[0].refresh, users).await);
-    unavailable("end_session", refreshable.end_session(pairs[1].session, &accounts[1].0).await);
+    unavailable("refresh_session", crate::ground::answered(refreshable.refresh_session(&pairs[0].refresh, users).await));
+    unavailable("end_session", refreshable.end_session(pairs[1].session, &accounts[1].key()).await);
     unavailable("destroy_token", countersign::Strategy::destroy_token(strategy, &pairs[2].access, &accounts[2]).await);
-    unavailable("invalidate_all", countersign::Strategy::invalidate_all(strategy, &accounts[3].0).await);
+    unavailable("invalidate_all", countersign::TokenControl::invalidate_all(strategy, &accounts[3].key()).await);
     server.thaw();
     ground.goes_on(&accounts[4], &pairs[4]).await;
     for (account, pair) in accounts.iter().zip(&pairs) {
@@ -56,7 +56,7 @@ async fn redis_frozen_in_every_operation() {
         let access = ground.accepts(&pair.access).await.unwrap();
         assert!(access || account != &accounts[0], "a refresh ended an access token");
         assert!(refresh || account != &accounts[2], "the end of an access token ended its session");
-        countersign::Strategy::invalidate_all(strategy, &account.0).await.unwrap();
+        countersign::TokenControl::invalidate_all(strategy, &account.key()).await.unwrap();
     }
     assert!(left(&server).is_empty(), "something of the freeze is left");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign::Strategy;
+use countersign::{Strategy, TokenControl};
 use testbed::Redis;
 
 use crate::ground::{Account, Ground, LONG, SHORT, connect, eventually, story, unavailable};
@@ -77,14 +77,13 @@ async fn redis_script_flush_goes_unnoticed() {
         flush();
         let pair = ground.open(&account).await.unwrap();
         flush();
-        let next = ground.refreshable().refresh_session(&pair.refresh, &crate::ground::users).await.unwrap();
-        assert!(matches!(next, countersign::Rotation::Rotated { .. }));
+        ground.refreshable().refresh_session(&pair.refresh, &crate::ground::users).await.unwrap();
         flush();
         ground.strategy().write_token(&account).await.unwrap();
         flush();
         ground.goes_on(&account, &ground.open(&account).await.unwrap()).await;
         flush();
-        ground.strategy().invalidate_all(&account.0).await.unwrap();
+        ground.strategy().invalidate_all(&account.key()).await.unwrap();
         assert!(!ground.accepts(&pair.access).await.unwrap());
     }
 }

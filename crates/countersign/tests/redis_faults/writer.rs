@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-use countersign::{PlainToken, Rotation, Strategy};
+use countersign::{PlainToken, TokenControl};
 
 use crate::entry::key_of;
 use crate::ground::{Account, Ground, LONG, connect, left, users};
@@ -93,7 +93,7 @@ async fn every_key_is_found(ground: &Ground, lines: &[String], mut keys: Vec<Str
         let account = Account::new(account);
         let key = key_of("test:", &account.key());
         keys.retain(|known| *known != key);
-        ground.strategy().invalidate_all(&account.0).await.unwrap();
+        ground.strategy().invalidate_all(&account.key()).await.unwrap();
     }
     assert!(keys.is_empty(), "tokens that no user leads to: {keys:?}");
     for (access, refresh) in last.values() {
@@ -115,10 +115,8 @@ async fn write_until_killed(url: &str, first: usize) {
                 let account = Account::new(number);
                 let pair = ground.open(&account).await.unwrap();
                 tell(number, &pair);
-                match ground.refreshable().refresh_session(&pair.refresh, &users).await.unwrap() {
-                    Rotation::Rotated { issued, .. } => tell(number, &issued.into()),
-                    Rotation::Refused(refusal) => panic!("{refusal}"),
-                }
+                let refreshed = ground.refreshable().refresh_session(&pair.refresh, &users).await.unwrap();
+                tell(number, &refreshed.issued.into());
             }
         });
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign::{PlainToken, Refusal, Strategy};
+use countersign::{PlainToken, Refusal, Strategy, TokenControl};
 
 use crate::ground::{ALICE, BOB, Ground, connect, members, read};
 
@@ -28,7 +28,7 @@ async fn a_read_is_one_command_on_redis() {
     let alone = strategy.write_token(&ALICE).await.unwrap().token;
     let pair = strategy.as_refreshable().unwrap().open_session(&ALICE).await.unwrap();
     let ended = strategy.as_refreshable().unwrap().open_session(&BOB).await.unwrap();
-    strategy.invalidate_all(&BOB.id).await.unwrap();
+    strategy.invalidate_all(&BOB.key()).await.unwrap();
 
     for (token, answer) in
         [(&alone, Ok(ALICE.id)), (&pair.access.token, Ok(ALICE.id)), (&ended.access.token, Err(Refusal::Unknown))]
@@ -58,7 +58,7 @@ async fn every_write_is_one_step_on_redis() {
     // Redis learns the scripts.
     let warm = refreshable.open_session(&BOB).await.unwrap();
     refreshable.refresh_session(&warm.refresh.unwrap().token, &members).await.unwrap();
-    strategy.invalidate_all(&BOB.id).await.unwrap();
+    strategy.invalidate_all(&BOB.key()).await.unwrap();
 
     let steps = async |expected: &[(&str, u64)]| {
         let counted = counted(&server);
@@ -79,10 +79,10 @@ async fn every_write_is_one_step_on_redis() {
     steps(&[("hmget", 1), ("evalsha", 1)]).await;
     strategy.destroy_token(&alone, &ALICE).await.unwrap();
     steps(&[("evalsha", 1)]).await;
-    refreshable.end_session(pair.access.session_id.unwrap(), &ALICE.id).await.unwrap();
+    refreshable.end_session(pair.access.session_id.unwrap(), &ALICE.key()).await.unwrap();
     steps(&[("evalsha", 1)]).await;
     // The fence, then everything behind it: a crash in between leaves sessions that the next call ends.
-    strategy.invalidate_all(&ALICE.id).await.unwrap();
+    strategy.invalidate_all(&ALICE.key()).await.unwrap();
     steps(&[("evalsha", 2)]).await;
 }
 
@@ -99,10 +99,8 @@ async fn forgotten_scripts_are_sent_again_to_redis() {
         flush();
         strategy.write_token(&ALICE).await.unwrap();
         flush();
-        let rotated = refreshable.rotate_refresh_token(&refresh, &members).await.unwrap();
-        let countersign::Rotation::Rotated { issued, .. } = rotated else { panic!("{rotated:?}") };
-        refresh = issued.token;
+        refresh = refreshable.rotate_refresh_token(&refresh, &members).await.unwrap().issued.token;
     }
     flush();
-    strategy.invalidate_all(&ALICE.id).await.unwrap();
+    strategy.invalidate_all(&ALICE.key()).await.unwrap();
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{Invalidated, PlainToken, Refusal, Strategy};
+use countersign::{Invalidated, PlainToken, Refusal, Strategy, TokenControl};
 use tokio::task::JoinSet;
 
 use crate::ground::{ALICE, BOB, Ground, Member, connect, read};
@@ -24,7 +24,7 @@ async fn a_hundred_thousand_tokens_end_in_one_step_on_redis() {
     assert_eq!(read(&strategy, &tokens[TOKENS / 2]).await, Ok(ALICE.id));
 
     server.command(&["CONFIG", "RESETSTAT"]);
-    assert!(matches!(strategy.invalidate_all(&ALICE.id).await.unwrap(), Invalidated::All(_)));
+    assert!(matches!(strategy.invalidate_all(&ALICE.key()).await.unwrap(), Invalidated::All(_)));
     let stats = server.command(&["INFO", "commandstats"]);
     let calls =
         |name: &str| stats.lines().find(|line| line.starts_with(&format!("cmdstat_{name}:"))).map(str::to_owned);
@@ -142,7 +142,7 @@ async fn race(strategies: &[Arc<RedisTokenStrategy<Member>>], writes: usize, at:
             }
             let called = counter.fetch_add(1, Ordering::SeqCst);
             let token = if number == at {
-                strategy.invalidate_all(&ALICE.id).await.unwrap();
+                strategy.invalidate_all(&ALICE.key()).await.unwrap();
                 None
             } else {
                 Some(strategy.write_token(&ALICE).await.unwrap().token)

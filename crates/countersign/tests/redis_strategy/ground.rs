@@ -6,7 +6,7 @@ use std::time::Duration;
 use countersign::redis::{Redis, RedisOptions};
 use countersign::strategy::{RedisTokenStrategy, RedisTokenStrategyBuilder};
 use countersign::testing::ManualClock;
-use countersign::{Answer, Failure, PlainToken, Refusal, Secret, Strategy, User};
+use countersign::{Answer, Failure, PlainToken, Refusal, Secret, Strategy, User, UserKey};
 
 pub(crate) const SECRET: &str = "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc";
 pub(crate) const OTHER_SECRET: &str = "Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA";
@@ -21,6 +21,12 @@ impl User for Member {
 
     fn id(&self) -> &i64 {
         &self.id
+    }
+}
+
+impl Member {
+    pub(crate) const fn key(&self) -> UserKey {
+        UserKey::Int(self.id)
     }
 }
 

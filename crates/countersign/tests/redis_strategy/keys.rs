@@ -2,7 +2,7 @@
 
 use countersign::store::{Consumed, NewAccess, NewRefresh, Opened, Rotate, TokenStore};
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{Client, Clock, DigestKeyRing, Invalidated, PlainToken, Rotation, Strategy, UserKey};
+use countersign::{Client, Clock, DigestKeyRing, Invalidated, PlainToken, Strategy, TokenControl, UserKey};
 
 use crate::ground::{ALICE, BOB, Ground, Member, OTHER_SECRET, SECRET, members, read, secret};
 
@@ -22,17 +22,16 @@ async fn digest_keys_rotate_without_a_logout_on_redis() {
     assert!(read(&old, &after.access.token).await.is_err(), "the old ring has never heard of the new key");
 
     let refresh = &before.refresh.as_ref().unwrap().token;
-    let rotated = new.as_refreshable().unwrap().refresh_session(refresh, &members).await.unwrap();
-    let Rotation::Rotated { issued: next, .. } = rotated else { panic!("{rotated:?}") };
+    let next = new.as_refreshable().unwrap().refresh_session(refresh, &members).await.unwrap().issued;
     assert_eq!(next.access.session_id, before.access.session_id);
     assert_eq!(read(&new, &next.access.token).await, Ok(ALICE.id));
     assert_eq!(ground.keys().len(), 2, "a session stays in the key that it was opened in");
 
     let session = next.access.session_id.unwrap();
-    new.as_refreshable().unwrap().end_session(session, &ALICE.id).await.unwrap();
+    new.as_refreshable().unwrap().end_session(session, &ALICE.key()).await.unwrap();
     assert!(read(&new, &next.access.token).await.is_err() && read(&new, &before.access.token).await.is_err());
     let again = old.as_refreshable().unwrap().open_session(&ALICE).await.unwrap();
-    assert!(matches!(new.invalidate_all(&ALICE.id).await.unwrap(), Invalidated::All(_)));
+    assert!(matches!(new.invalidate_all(&ALICE.key()).await.unwrap(), Invalidated::All(_)));
     for token in [&again.access.token, &after.access.token] {
         assert!(read(&new, token).await.is_err());
     }
@@ -80,8 +79,7 @@ async fn a_session_is_never_overwritten_on_redis() {
     store.rotate(&rotate).await.unwrap_err();
     assert!(store.find_refresh(&loose.digest.into()).await.unwrap().is_some());
     let refresh = &pair.refresh.unwrap().token;
-    let rotated = strategy.as_refreshable().unwrap().refresh_session(refresh, &members).await.unwrap();
-    assert!(matches!(rotated, Rotation::Rotated { .. }));
+    strategy.as_refreshable().unwrap().refresh_session(refresh, &members).await.unwrap();
 }
 
 /// Should two users ever share a tag, neither gets what is the other's.

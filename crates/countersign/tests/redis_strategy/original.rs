@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::redis::Redis;
 use countersign::store::{OriginalTokens, Scan};
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{Destroyed, DigestKeyRing, Invalidated, Profile, Refusal, Strategy};
+use countersign::{Destroyed, DigestKeyRing, Invalidated, Profile, Refusal, Strategy, TokenControl};
 
 use crate::ground::{ALICE, BOB, Ground, Member, SECRET, connect, read, secret};
 
@@ -63,7 +63,7 @@ async fn a_short_token_does_not_shorten_the_originals_index_on_redis() {
     let short = ground.builder().profile(Profile::LitestarAuth).lifetime(Duration::from_secs(1)).build().unwrap();
     short.write_token(&ALICE).await.unwrap();
     assert!(ground.seconds_left(&ground.index(&ALICE)) > 3000);
-    assert_eq!(short.invalidate_all(&ALICE.id).await.unwrap(), Invalidated::All(2));
+    assert_eq!(short.invalidate_all(&ALICE.key()).await.unwrap(), Invalidated::All(2));
     assert_eq!(read(&short, &long).await, Err(Refusal::Unknown));
 }
 
@@ -96,14 +96,14 @@ async fn everything_of_a_user_ends_whatever_the_originals_index_holds_on_redis()
     for member in [&dead, &ground.token_key(&his), &ground.index(&BOB), &strange, "", "*"] {
         ground.server.command(&["SADD", &index, member]);
     }
-    assert_eq!(strategy.invalidate_all(&ALICE.id).await.unwrap(), Invalidated::All(1234));
+    assert_eq!(strategy.invalidate_all(&ALICE.key()).await.unwrap(), Invalidated::All(1234));
     for token in &tokens {
         assert_eq!(read(&strategy, token).await, Err(Refusal::Unknown));
     }
     assert_eq!(read(&strategy, &his).await, Ok(BOB.id));
     assert_eq!(ground.server.command(&["GET", &strange]), "7", "it is no token");
     assert_eq!(ground.server.command(&["EXISTS", &index]), "0");
-    assert_eq!(strategy.invalidate_all(&ALICE.id).await.unwrap(), Invalidated::All(0));
+    assert_eq!(strategy.invalidate_all(&ALICE.key()).await.unwrap(), Invalidated::All(0));
 }
 
 /// A token that the original wrote and didn't list, since it died between its commands: found by a scan in steps, past
@@ -163,7 +163,7 @@ async fn the_originals_layout_needs_one_slot_of_a_redis_cluster() {
     assert_eq!(strategy.destroy_token(&tokens[0], &ALICE).await.unwrap(), Destroyed::Revoked);
     let original = OriginalTokens::new(&redis, &prefix).unwrap();
     assert_eq!(original.scan("8", Scan::default(), 10_000).await.unwrap().removed, 0);
-    assert_eq!(strategy.invalidate_all(&ALICE.id).await.unwrap(), Invalidated::All(19));
+    assert_eq!(strategy.invalidate_all(&ALICE.key()).await.unwrap(), Invalidated::All(19));
     for token in &tokens {
         assert_eq!(read(&strategy, token).await, Err(Refusal::Unknown));
     }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use countersign::denylist::{DenylistStore, RedisDenylist};
 use countersign::redis::Redis;
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{Answer, Clock, Failure, Invalidated, PlainToken, Profile, Refusal, Strategy, SystemClock, User};
+use countersign::{Answer, Clock, Failure, Invalidated, PlainToken, Profile, Refusal, Strategy, SystemClock, TokenControl, User,
+    UserKey};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -97,7 +98,7 @@ async fn the_originals_index_is_understood_on_redis() {
     let original = Original::new();
     let strategy = original.strategy(None, 32);
     let alice: Uuid = "1b4e28ba-2fa1-41d2-883f-0016d3cca427".parse().unwrap();
-    assert_eq!(strategy.invalidate_all(&alice).await.unwrap(), Invalidated::All(3));
+    assert_eq!(strategy.invalidate_all(&UserKey::Uuid(alice)).await.unwrap(), Invalidated::All(3));
     for row in original.rows() {
         let strategy = original.strategy(row["key_prefix"].as_str(), 32);
         let token = PlainToken::new(row["token"].as_str().unwrap());
