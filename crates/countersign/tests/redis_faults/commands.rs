@@ -83,7 +83,7 @@ async fn redis_writes_are_one_command_each() {
     assert_eq!(store.rotate(&rotate).await.unwrap(), Rotated::Gone);
     assert!(!store.end_session(session, &user).await.unwrap());
     store.fence(&user, Fence::default(), NOW).await.unwrap();
-    store.end_user(&end(1)).await.unwrap();
+    store.end_user(&EndUser { settled: true, ..end(1) }).await.unwrap();
     store.settle(&user, &[Fence::default()], NOW).await.unwrap();
     assert_eq!(store.clear(&clear).await.unwrap(), Cleared::default());
     assert_eq!(store.survey(&user, &limit).await.unwrap().sessions, 0);
@@ -132,7 +132,7 @@ async fn redis_writes_are_one_command_each() {
     done("EVALSHA", "end_session");
     assert_eq!(store.insert_access(&access("last", None)).await.unwrap(), Opened::Done);
     done("EVALSHA", "insert_access");
-    store.end_user(&EndUser { kept: None, ..end(3) }).await.unwrap();
+    store.end_user(&EndUser { kept: None, settled: true, ..end(3) }).await.unwrap();
     done("EVALSHA", "end_user");
     assert_eq!(crate::ground::left(&server), [""; 0]);
 }
@@ -152,9 +152,9 @@ async fn redis_strategies_write_by_one_command_each() {
 
     let done = |expected: &[&str], what: &str| assert_eq!(commands(&server), expected, "{what}");
     let pair = ground.open(&account).await.unwrap();
-    done(&["EVALSHA"], "open_session");
+    done(&["EVALSHA", "EVALSHA"], "open_session: the fence, then the session behind it");
     let token = ground.strategy().write_token(&account).await.unwrap().token;
-    done(&["EVALSHA"], "write_token");
+    done(&["EVALSHA", "EVALSHA"], "write_token: the fence, then the token behind it");
     let rotation = ground.refreshable().refresh_session(&pair.refresh, &crate::ground::users).await.unwrap();
     done(&["HMGET", "EVALSHA"], "refresh_session");
     assert!(ground.accepts(&token).await.unwrap());
@@ -167,7 +167,7 @@ async fn redis_strategies_write_by_one_command_each() {
     ground.refreshable().end_session(pair.session, &account.key()).await.unwrap();
     done(&["EVALSHA"], "end_session");
     ground.strategy().invalidate_all(&account.key()).await.unwrap();
-    done(&["EVALSHA", "EVALSHA"], "invalidate_all: the fence, then everything");
+    done(&["EVALSHA"; 4], "invalidate_all: a survey, the mark, and clearing behind no fence and behind ended ones");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

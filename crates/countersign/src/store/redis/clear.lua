@@ -14,7 +14,9 @@ drop(key, dead, count)
 if count < #dead then
   cursor = from
 elseif cursor == '0' then
-  redis.call('HDEL', key, 'c')
+  if from ~= '0' then
+    redis.call('HDEL', key, 'c')
+  end
   return { count, 0 }
 end
 redis.call('HSET', key, 'c', cursor)

@@ -42,15 +42,14 @@ redis.call('HSET', key, unpack(fields))
 if stays then
   redis.call('HSET', key, kept, behind(session, fence))
 end
-if stays or holds then
+-- The memory is freed in the background.
+if stays or holds or type(redis.pcall('UNLINK', key)) == 'table' then
   -- What has ended stays for a while, and later writes remove it: they look from the start.
   redis.call('HSET', key, 'x', ARGV[4])
   redis.call('HDEL', key, 'c')
   live_at_least(key, life)
   return 'done'
 end
--- The memory is freed in the background.
-redis.call('UNLINK', key)
 local set = redis.pcall('HSET', key, unpack(fields))
 if type(set) == 'table' then
   return 'lost:' .. (fields[4] or '')
