@@ -23,7 +23,7 @@ use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Dr
 use countersign::store::{RedisTokenStore, TokenStore};
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::testing::ManualClock;
-use countersign::{DigestKeyRing, Failure, RefreshableStrategy, Rotation, Secret, SystemEntropy, User, UserKeyKind};
+use countersign::{DigestKeyRing, Failure, RefreshableStrategy, Secret, SystemEntropy, User, UserKeyKind};
 use testbed::{MariaDb, Postgres};
 
 /// How many refreshes there are between two sweeps.
@@ -80,9 +80,9 @@ async fn grow<S: TokenStore>(store: S, digests: DigestKeyRing, kept: impl AsyncF
     let start = Instant::now();
     for refresh in 1..=number {
         clock.advance(Duration::from_mins(1));
-        let rotation = strategy.refresh_session(&token, &users).await.unwrap();
-        let Rotation::Rotated { issued, .. } = rotation else { panic!("refused after {refresh}") };
-        token = issued.refresh.unwrap().token;
+        let refreshed = strategy.refresh_session(&token, &users).await;
+        let refreshed = refreshed.unwrap_or_else(|error| panic!("{error} after {refresh}"));
+        token = refreshed.issued.refresh.unwrap().token;
         if refresh % SWEEP == 0 {
             strategy.cleanup_expired(1000, &mut |_| ()).await.unwrap();
         }

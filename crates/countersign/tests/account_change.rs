@@ -6,11 +6,11 @@
 mod common;
 
 use countersign::store::sql::{AccountChange, Database, DatabaseTokenModels, Driver, Script, SqlStore, Statement};
-use countersign::store::{Fence, Value};
+use countersign::store::{Fence, Page, Value};
 use countersign::strategy::{DatabaseTokenStrategy, Login};
 use countersign::{
-    Clock, IssuedToken, PlainToken, RefreshableStrategy, Refusal, SessionId, Strategy, SystemClock, SystemEntropy,
-    UserId, UserKeyKind,
+    Clock, IssuedToken, PlainToken, RefreshableStrategy, Refusal, SessionControl, SessionId, Strategy, SystemClock,
+    SystemEntropy, UserId, UserKey, UserKeyKind,
 };
 
 use crate::common::{Account, Kind, Place, strategy, users};
@@ -38,14 +38,19 @@ impl Shop {
         Self { database, store, tokens, account: Account::new(7), _place: place }
     }
 
-    /// Gives the member the password `new` if theirs is `old`.
-    async fn change(&self, old: &str, new: &str, kept: Option<SessionId>) -> Option<u64> {
+    fn key(&self) -> UserKey {
+        self.account.0.to_key()
+    }
+
+    /// Gives the member the password `new` if theirs is `old`. Says whether it was.
+    async fn change(&self, old: &str, new: &str, kept: Option<SessionId>) -> bool {
         let change = AccountChange {
             statement: "UPDATE member SET password = ?3 WHERE id = ?1 AND password = ?2",
             params: &[Value::Int(7), old.into(), new.into()],
-            user: &self.account.0.to_key(),
+            user: &self.key(),
             kept,
             fence: Fence::generate(&SystemEntropy).unwrap(),
+            settled: true,
             now: SystemClock.now(),
         };
         self.store.change_account(change).await.unwrap()
@@ -61,6 +66,12 @@ impl Shop {
         self.tokens.open_session(&self.account).await.unwrap().access
     }
 
+    /// The member's sessions that haven't ended.
+    async fn listed(&self) -> Vec<Option<SessionId>> {
+        let page = self.tokens.sessions_of(&self.key(), &Page { after: None, limit: 100 }).await.unwrap();
+        page.sessions.iter().map(|session| Some(session.id)).collect()
+    }
+
     async fn is_good(&self, token: &PlainToken) -> bool {
         let answer: countersign::Answer<Account> = self.tokens.read_token(Some(token), &users).await.unwrap();
         answer.accepted().is_some()
@@ -74,27 +85,29 @@ async fn it_ends_all_or_all_but_one_with_postgres_and_mariadb() {
         let [kept, other] = [shop.session().await, shop.session().await];
         let loose = shop.tokens.write_token(&shop.account).await.unwrap().token;
         let stranger = shop.tokens.open_session(&Account::new(8)).await.unwrap().access.token;
-        let login = Login::default()
-            .behind(RefreshableStrategy::<Account>::login_fence(&shop.tokens, &shop.account.0).await.unwrap());
+        let login = Login::default().behind(shop.tokens.login_fence(&shop.key()).await.unwrap());
 
-        assert_eq!(shop.change("wrong", "new", None).await, None, "{kind:?}");
+        assert!(!shop.change("wrong", "new", None).await, "{kind:?}");
         assert_eq!(shop.password().await, "old", "{kind:?}");
         for token in [&kept.token, &other.token, &loose, &stranger] {
             assert!(shop.is_good(token).await, "{kind:?}: no change, and yet an end");
         }
-        assert!(shop.tokens.log_in(&shop.account, &login).await.unwrap().is_ok(), "{kind:?}");
+        let third = shop.tokens.log_in(&shop.account, &login).await.unwrap().access;
+        assert_eq!(shop.listed().await.len(), 3, "{kind:?}");
 
-        // A session is two tokens: the other one's, those of the login just now, and the one without a session.
-        assert_eq!(shop.change("old", "new", kept.session_id).await, Some(5), "{kind:?}");
+        assert!(shop.change("old", "new", kept.session_id).await, "{kind:?}");
         assert_eq!(shop.password().await, "new", "{kind:?}");
-        for (token, good) in [(&kept.token, true), (&other.token, false), (&loose, false), (&stranger, true)] {
+        assert_eq!(shop.listed().await, [kept.session_id], "{kind:?}");
+        let ended = [&other.token, &third.token, &loose].map(|token| (token, false));
+        for (token, good) in ended.into_iter().chain([(&kept.token, true), (&stranger, true)]) {
             assert_eq!(shop.is_good(token).await, good, "{kind:?}");
         }
-        let overtaken = shop.tokens.log_in(&shop.account, &login).await.unwrap();
-        assert_eq!(overtaken.unwrap_err(), Refusal::Overtaken, "{kind:?}");
+        let overtaken = shop.tokens.log_in(&shop.account, &login).await.unwrap_err();
+        assert_eq!(overtaken.refusal(), Some(Refusal::Overtaken), "{kind:?}");
 
         let loose = shop.tokens.write_token(&shop.account).await.unwrap().token;
-        assert_eq!(shop.change("new", "newer", None).await, Some(3), "{kind:?}");
+        assert!(shop.change("new", "newer", None).await, "{kind:?}");
+        assert_eq!(shop.listed().await, [], "{kind:?}");
         for (token, good) in [(&kept.token, false), (&loose, false), (&stranger, true)] {
             assert_eq!(shop.is_good(token).await, good, "{kind:?}");
         }

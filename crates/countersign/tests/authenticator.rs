@@ -11,8 +11,8 @@ use countersign::store::{MemoryStore, TokenStore};
 use countersign::strategy::Login;
 use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{
-    Answer, AuthenticationBackend, Authenticator, AuthenticatorBuilder, FailureKind, LoggedOut, PlainToken, Profile,
-    Refusal, Rotation, TokenPair, TokenShape,
+    Answer, AuthError, AuthenticationBackend, Authenticator, AuthenticatorBuilder, FailureKind, LoggedOut, PlainToken,
+    Profile, Refusal, TokenPair, TokenShape,
 };
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -43,7 +43,7 @@ fn web_and_api(world: &World) -> Authenticator<Member> {
 }
 
 async fn log_in(world: &World, authenticator: &Authenticator<Member>, id: i64) -> TokenPair {
-    authenticator.backends()[0].login(&world.members.find(id).unwrap(), &Login::default()).await.unwrap().unwrap()
+    authenticator.backends()[0].login(&world.members.find(id).unwrap(), &Login::default()).await.unwrap()
 }
 
 async fn refused(authenticator: &Authenticator<Member>, pairs: &[(HeaderName, String)]) -> Refusal {
@@ -130,8 +130,8 @@ async fn tokens_of_one_kind_are_never_those_of_the_other() {
     assert_eq!(refused(&authenticator, &[bearer(&refresh)]).await, Refusal::Malformed);
     assert_eq!(refused(&authenticator, &[cookie(&refresh)]).await, Refusal::Malformed);
     let api = &authenticator.backends()[0];
-    let rotation = api.refresh(&tokens.access.token, authenticator.users()).await.unwrap();
-    assert!(matches!(rotation, Rotation::Refused(Refusal::Malformed)));
+    let refused = api.refresh(&tokens.access.token, authenticator.users()).await.unwrap_err();
+    assert_eq!(refused.refusal(), Some(Refusal::Malformed));
 }
 
 #[tokio::test]
@@ -171,25 +171,42 @@ async fn an_expired_token_ends_its_session() {
     world.clock.advance(Duration::from_mins(15));
     let api = &authenticator.backends()[0];
     let out = api.logout(&here.access.token, authenticator.users()).await.unwrap();
-    assert_eq!(out, LoggedOut::Ended(None));
+    assert_eq!(out, LoggedOut::Ended(here.access.session_id));
     assert_eq!(api.logout(&here.access.token, authenticator.users()).await.unwrap(), LoggedOut::AlreadyOut);
     let refreshed = async |tokens: TokenPair| {
-        let rotation = api.refresh(&tokens.refresh.unwrap().token, authenticator.users()).await.unwrap();
-        matches!(rotation, Rotation::Rotated { .. })
+        let refreshed = api.refresh(&tokens.refresh.unwrap().token, authenticator.users()).await;
+        refreshed.map(drop).map_err(|error| error.refusal())
     };
-    assert!(!refreshed(here).await);
-    assert!(refreshed(there).await);
+    assert_eq!(refreshed(here).await, Err(Some(Refusal::Unknown)));
+    assert_eq!(refreshed(there).await, Ok(()));
 }
 
-/// A token that has no session has none to end.
+/// A token that has no session has none to end, and is dead already.
 #[tokio::test]
-async fn an_expired_token_without_session_ends_nothing_and_says_so() {
+async fn an_expired_token_without_session_is_out_already() {
     let world = World::new();
     let authenticator = web_and_api(&world);
     let alone = world.strategy.write_token(&world.members.find(1).unwrap()).await.unwrap().token;
     world.clock.advance(Duration::from_mins(15));
     let out = authenticator.backends()[0].logout(&alone, authenticator.users()).await.unwrap();
-    assert_eq!(out, LoggedOut::Refused(Refusal::Expired));
+    assert_eq!(out, LoggedOut::AlreadyOut);
+}
+
+/// What is no token of ours ends nothing, and logging out with it is refused; one that a store could know of, and doesn't,
+/// is what logging out leaves behind.
+#[tokio::test]
+async fn a_bad_credential_logs_nobody_out() {
+    let world = World::new();
+    let authenticator = web_and_api(&world);
+    let tokens = log_in(&world, &authenticator, 1).await;
+    let api = &authenticator.backends()[0];
+    let calls = world.store.calls();
+    for (text, refusal) in [("nonsense", Refusal::Malformed), (&"x".repeat(2000), Refusal::TooLong)] {
+        let refused = api.logout(&PlainToken::new(text), authenticator.users()).await.unwrap_err();
+        assert_eq!(refused.refusal(), Some(refusal));
+    }
+    assert_eq!(world.store.calls(), calls, "nobody was asked");
+    assert!(authenticator.authenticate(&headers(&[bearer(&tokens.access.token)])).await.unwrap().accepted().is_some());
 }
 
 #[tokio::test]
@@ -201,6 +218,15 @@ async fn a_failure_stays_a_failure() {
     let offered = headers(&[bearer(&tokens.access.token)]);
     assert_eq!(authenticator.authenticate(&offered).await.unwrap_err().kind(), FailureKind::Unavailable);
     assert!(matches!(authenticator.authenticate(&HeaderMap::new()).await, Ok(Answer::NotOffered)));
+    let api = &authenticator.backends()[0];
+    let refresh = tokens.refresh.unwrap().token;
+    for failed in [
+        api.logout(&tokens.access.token, authenticator.users()).await.map(drop),
+        api.refresh(&refresh, authenticator.users()).await.map(drop),
+        api.login(&world.members.find(1).unwrap(), &Login::default()).await.map(drop),
+    ] {
+        assert!(matches!(failed, Err(AuthError::Failed(failure)) if failure.kind() == FailureKind::Unavailable));
+    }
     world.store.switch(true);
     assert!(authenticator.authenticate(&offered).await.unwrap().accepted().is_some());
 }
@@ -218,8 +244,7 @@ async fn the_shape_of_a_token_selects_between_backends_of_one_header() {
         .backend(AuthenticationBackend::new("opaque", BearerTransport, ours.strategy.clone()))
         .build()
         .unwrap();
-    let tokens =
-        authenticator.backends()[1].login(&ours.members.find(1).unwrap(), &Login::default()).await.unwrap().unwrap();
+    let tokens = authenticator.backends()[1].login(&ours.members.find(1).unwrap(), &Login::default()).await.unwrap();
     let answer = authenticator.authenticate(&headers(&[bearer(&tokens.access.token)])).await.unwrap();
     assert_eq!(answer.accepted().unwrap().backend.as_deref(), Some("opaque"));
     assert_eq!(theirs.store.calls(), 0);

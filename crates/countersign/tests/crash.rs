@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use countersign::store::sql::{Database, DatabaseOptions, Driver, Statement};
-use countersign::{PlainToken, RefreshableStrategy, Refusal, Rotation, Strategy};
+use countersign::{PlainToken, RefreshableStrategy, Refusal, Strategy};
 
 use crate::common::{Account, Kind, Place, strategy, users};
 
@@ -75,17 +75,12 @@ async fn check(place: &Place, lines: &[String], round: usize) {
     for refreshes in chains.values() {
         let (last, earlier) = refreshes.split_last().unwrap();
         // The kill may have come between the commit of the last one's successor and its acknowledgement: then it is told again.
-        let next = strategy.rotate_refresh_token(&PlainToken::new(*last), &users).await.unwrap();
-        let Rotation::<Account, _>::Rotated { issued: next, .. } = next else {
-            panic!("round {round}: a session is lost")
-        };
-        assert!(matches!(
-            strategy.rotate_refresh_token(&next.token, &users).await,
-            Ok(Rotation::<Account, _>::Rotated { .. })
-        ));
+        let next = strategy.rotate_refresh_token(&PlainToken::new(*last), &users).await;
+        let next = next.unwrap_or_else(|error| panic!("round {round}: a session is lost: {error}")).issued;
+        assert!(strategy.rotate_refresh_token(&next.token, &users).await.is_ok(), "round {round}");
         for refresh in earlier {
-            let again = strategy.rotate_refresh_token(&PlainToken::new(*refresh), &users).await.unwrap();
-            let refused = matches!(again, Rotation::<Account, _>::Refused(Refusal::Reused | Refusal::Unknown));
+            let again = strategy.rotate_refresh_token(&PlainToken::new(*refresh), &users).await.unwrap_err();
+            let refused = matches!(again.refusal(), Some(Refusal::Reused | Refusal::Unknown));
             assert!(refused, "round {round}: {again:?}");
         }
     }
@@ -107,10 +102,7 @@ async fn write_until_killed(url: &str) {
                 let refresh = pair.refresh.unwrap().token;
                 let line = format!("ack {chain} {} {} end\n", refresh.expose(), pair.access.token.expose());
                 std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
-                pair = match strategy.refresh_session(&refresh, &users).await.unwrap() {
-                    Rotation::Rotated { issued, .. } => issued,
-                    Rotation::Refused(refusal) => panic!("{refusal}"),
-                };
+                pair = strategy.refresh_session(&refresh, &users).await.unwrap().issued;
             }
         });
     }

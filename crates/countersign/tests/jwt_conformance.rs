@@ -23,7 +23,7 @@ use countersign::jwt::{Algorithm, KeyRing, SigningKey, VerifyingKey, generate_se
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder};
 use countersign::{
     Answer, Destroyed, Failure, FailureKind, Invalidated, PlainToken, Profile, Refusal, Secret, Strategy,
-    SystemEntropy, Timestamp,
+    SystemEntropy, Timestamp, TokenControl, UserId,
 };
 use data_encoding::BASE64URL_NOPAD;
 use jwt_common::{Account, Accounts, TestClock, text};
@@ -313,7 +313,7 @@ async fn destroyed_everywhere_and_until_the_end() {
     }
     clock.set(NOW + 905);
     assert_eq!(read(&two, &token, &accounts).await, Err(Refusal::Expired));
-    assert_eq!(one.invalidate_all(&alice().id).await.unwrap(), Invalidated::Unsupported);
+    assert_eq!(one.invalidate_all(&alice().id.to_key()).await.unwrap(), Invalidated::Unsupported);
 }
 
 /// A host whose clock is ahead issues a token, and it is destroyed before it is valid here.

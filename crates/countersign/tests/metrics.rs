@@ -8,7 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use countersign::PlainToken;
+use countersign::{PlainToken, Refusal};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use support::World;
 
@@ -38,22 +38,20 @@ async fn present() {
     let world = World::new();
     let member = world.members.find(1).unwrap();
     let refreshable = world.strategy.as_refreshable().unwrap();
-    let refresh = async |token: &PlainToken| refreshable.refresh_session(token, &*world.members).await.unwrap();
+    let refresh = async |token: &PlainToken| refreshable.refresh_session(token, &*world.members).await;
     let opened = async || refreshable.open_session(&member).await.unwrap().refresh.unwrap().token;
-    let next = async |token: &PlainToken| match refresh(token).await {
-        countersign::Rotation::Rotated { issued, .. } => issued.refresh.unwrap().token,
-        countersign::Rotation::Refused(refusal) => panic!("{refusal}"),
-    };
+    let next = async |token: &PlainToken| refresh(token).await.unwrap().issued.refresh.unwrap().token;
+    let refused = async |token: &PlainToken| refresh(token).await.unwrap_err().refusal().unwrap();
     let first = opened().await;
     let second = next(&first).await;
     assert!(next(&first).await == second && next(&first).await == second);
     next(&second).await;
-    refresh(&first).await;
-    refresh(&first).await;
-    refresh(&second).await;
+    assert_eq!(refused(&first).await, Refusal::Reused);
+    assert_eq!(refused(&first).await, Refusal::Unknown);
+    assert_eq!(refused(&second).await, Refusal::Unknown);
     let third = opened().await;
     next(&third).await;
     world.clock.advance(Duration::from_mins(1));
-    refresh(&third).await;
-    refresh(&third).await;
+    assert_eq!(refused(&third).await, Refusal::Reused);
+    assert_eq!(refused(&third).await, Refusal::Unknown);
 }

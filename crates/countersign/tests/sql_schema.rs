@@ -12,7 +12,7 @@ use countersign::store::sql::{
 };
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::testing::DenylistSuite;
-use countersign::{Invalidated, RefreshableStrategy, Rotation, Secret, Strategy, UserKeyKind};
+use countersign::{Invalidated, RefreshableStrategy, Secret, Strategy, TokenControl, UserId, UserKeyKind};
 
 use crate::common::{Account, Kind, Place, users};
 
@@ -116,12 +116,12 @@ async fn tables_of_the_callers_own() {
         let store = SqlStore::new(database.driver(), models);
         let strategy = DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).build().unwrap();
         let pair = strategy.open_session(&Account::new(1)).await.unwrap();
-        let rotated = strategy.refresh_session(&pair.refresh.unwrap().token, &users).await.unwrap();
-        assert!(matches!(rotated, Rotation::Rotated { .. }), "{kind:?}");
+        let refreshed = strategy.refresh_session(&pair.refresh.unwrap().token, &users).await;
+        assert!(refreshed.is_ok(), "{kind:?}");
         assert!(strategy.read_token(Some(&pair.access.token), &users).await.unwrap().accepted().is_some(), "{kind:?}");
         assert_eq!((count(&database, "api_key").await, count(&database, "api_refresh").await), (2, 1), "{kind:?}");
-        let removed = Strategy::<Account>::invalidate_all(&strategy, &Account::new(1).0).await.unwrap();
-        assert_eq!(removed, Invalidated::All(3), "{kind:?}");
+        let ended = strategy.invalidate_all(&Account::new(1).0.to_key()).await.unwrap();
+        assert_eq!(ended, Invalidated::All(1), "{kind:?}");
         for table in ["access_token", "refresh_token", "api_key", "api_refresh"] {
             assert_eq!(count(&database, table).await, 0, "{kind:?} {table}");
         }

@@ -7,7 +7,9 @@ mod common;
 
 use countersign::store::sql::{Driver, MysqlSession, PostgresSession, SqlStore};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{Answer, PlainToken, RefreshableStrategy, Refusal, Rotation, Strategy, TokenPair};
+use countersign::{
+    Answer, Invalidated, PlainToken, RefreshableStrategy, Refusal, Strategy, TokenControl, TokenPair, UserId,
+};
 use mysql_async::TxOpts;
 
 use crate::common::{Account, Kind, Place, strategy, users};
@@ -23,36 +25,30 @@ async fn stolen(outside: &DatabaseTokenStrategy<SqlStore>) -> (TokenPair, PlainT
     let stale = pair.refresh.clone().expect("a refresh token").token;
     for _ in 0..2 {
         let current = &pair.refresh.as_ref().expect("a refresh token").token;
-        let Rotation::Rotated { issued, .. } = outside.refresh_session(current, &users).await.unwrap() else {
-            panic!("a fresh refresh token was refused")
-        };
-        pair = issued;
+        pair = outside.refresh_session(current, &users).await.unwrap().issued;
     }
     (pair, stale)
 }
 
 /// Conformance case 055: reuse that is noticed inside the caller's transaction ends the session although that is rolled back.
 async fn ends_at_once<D: Driver>(inside: &DatabaseTokenStrategy<SqlStore<D>>, stale: &PlainToken) {
-    let reused: Rotation<Account, TokenPair> = inside.refresh_session(stale, &users).await.unwrap();
-    assert!(matches!(reused, Rotation::Refused(Refusal::Reused)));
+    let reused = inside.refresh_session(stale, &users).await.unwrap_err();
+    assert_eq!(reused.refusal(), Some(Refusal::Reused));
 }
 
 async fn is_over(outside: &DatabaseTokenStrategy<SqlStore>, pair: &TokenPair) {
     assert!(!is_good(outside, &pair.access.token).await, "a rollback brought a stolen session back");
     let refresh = &pair.refresh.as_ref().expect("a refresh token").token;
-    let rotated: Rotation<Account, TokenPair> = outside.refresh_session(refresh, &users).await.unwrap();
-    assert!(matches!(rotated, Rotation::Refused(Refusal::Unknown)));
+    let refused = outside.refresh_session(refresh, &users).await.unwrap_err();
+    assert_eq!(refused.refusal(), Some(Refusal::Unknown));
 }
 
 /// Logs in and refreshes, with a retry, all inside the caller's transaction.
 async fn log_in<D: Driver>(inside: &DatabaseTokenStrategy<SqlStore<D>>) -> TokenPair {
     let pair = inside.open_session(&Account::new(1)).await.unwrap();
     let refresh = pair.refresh.expect("a refresh token").token;
-    let Rotation::Rotated { issued, .. } = inside.refresh_session(&refresh, &users).await.unwrap() else {
-        panic!("a fresh refresh token was refused")
-    };
-    let retry: Rotation<Account, TokenPair> = inside.refresh_session(&refresh, &users).await.unwrap();
-    let Rotation::Rotated { issued: again, .. } = retry else { panic!("a retry was refused") };
+    let issued = inside.refresh_session(&refresh, &users).await.unwrap().issued;
+    let again = inside.refresh_session(&refresh, &users).await.unwrap().issued;
     assert!(again.access.token == issued.access.token, "a lost answer is told again");
     assert!(is_good(inside, &issued.access.token).await, "the transaction sees its own work");
     issued
@@ -61,11 +57,11 @@ async fn log_in<D: Driver>(inside: &DatabaseTokenStrategy<SqlStore<D>>) -> Token
 async fn outside_after(outside: &DatabaseTokenStrategy<SqlStore>, pair: &TokenPair, committed: bool) {
     assert_eq!(is_good(outside, &pair.access.token).await, committed);
     let refresh = pair.refresh.as_ref().expect("a refresh token");
-    let rotated: Rotation<Account, TokenPair> = outside.refresh_session(&refresh.token, &users).await.unwrap();
-    assert_eq!(matches!(rotated, Rotation::Rotated { .. }), committed);
-    // Two access tokens and a refresh token, and one more access token by the refresh just now; or nothing at all.
-    let all = Strategy::<Account>::invalidate_all(outside, &Account::new(1).0).await.unwrap();
-    assert_eq!(all, countersign::Invalidated::All(if committed { 4 } else { 0 }));
+    let refreshed = outside.refresh_session(&refresh.token, &users).await.map(drop).map_err(|error| error.refusal());
+    assert_eq!(refreshed, if committed { Ok(()) } else { Err(Some(Refusal::Unknown)) });
+    // One session; or nothing at all.
+    let all = outside.invalidate_all(&Account::new(1).0.to_key()).await.unwrap();
+    assert_eq!(all, Invalidated::All(u64::from(committed)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

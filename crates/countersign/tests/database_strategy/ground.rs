@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::store::sql::{Database, DatabaseTokenModels, Driver, Script, SqlStore, Statement};
-use countersign::store::{MemoryStore, Page, TokenStore, Value};
+use countersign::store::{ClearUser, EndUser, Fence, MemoryStore, Page, TokenStore, Value};
 use countersign::strategy::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
 use countersign::testing::ManualClock;
 use countersign::{
-    Answer, Authenticated, DigestKeyRing, Failure, IssuedToken, NotASessionId, PlainToken, Profile,
-    RefreshableStrategy, Refusal, Rotation, Secret, SessionId, StoredToken, Strategy, TokenPair, User, UserId,
-    UserKeyKind, UserManager,
+    Answer, AuthError, Authenticated, Clock, DigestKeyRing, Failure, IssuedToken, NotASessionId, PlainToken, Profile,
+    RefreshableStrategy, Refusal, Secret, SessionId, StoredToken, Strategy, SystemEntropy, TokenPair, User, UserId,
+    UserKey, UserKeyKind, UserManager,
 };
 use uuid::Uuid;
 
@@ -64,6 +64,17 @@ impl User for Member {
     }
 }
 
+impl Member {
+    pub(crate) fn key(&self) -> UserKey {
+        self.id.to_key()
+    }
+}
+
+/// Everybody exists and is active.
+pub(crate) async fn everybody(id: Uuid) -> Result<Option<Member>, Failure> {
+    Ok(Some(Member { id, active: true }))
+}
+
 /// Everybody exists and is active, until said otherwise.
 #[derive(Default)]
 pub(crate) struct Members {
@@ -88,8 +99,7 @@ pub(crate) struct Ground {
     pub(crate) alice: Member,
     pub(crate) bob: Member,
     database: Option<(Database, Place)>,
-    /// Access tokens of an ended session are of no use, and stay until they leave by themselves.
-    pub(crate) leaves_leftovers: bool,
+    pub(crate) on_redis: bool,
 }
 
 impl Ground {
@@ -121,7 +131,7 @@ impl Ground {
             alice: Member { id: Uuid::from_u128(0xa11ce), active: true },
             bob: Member { id: Uuid::from_u128(0xb0b), active: true },
             database,
-            leaves_leftovers: matches!(kind, Kind::Redis | Kind::RedisCluster),
+            on_redis: matches!(kind, Kind::Redis | Kind::RedisCluster),
         }
     }
 
@@ -157,18 +167,13 @@ impl Ground {
     }
 
     pub(crate) async fn refresh(&self, tokens: &Tokens, token: &PlainToken) -> Result<TokenPair, Refusal> {
-        match tokens.refresh_session(token, &self.members).await.unwrap() {
-            Rotation::Rotated { issued, .. } => Ok(issued),
-            Rotation::Refused(refusal) => Err(refusal),
-        }
+        tokens.refresh_session(token, &self.members).await.map(|refreshed| refreshed.issued).map_err(refusal)
     }
 
     /// The user and the successor.
     pub(crate) async fn rotate(&self, tokens: &Tokens, token: &PlainToken) -> Result<(Uuid, IssuedToken), Refusal> {
-        match tokens.rotate_refresh_token(token, &self.members).await.unwrap() {
-            Rotation::Rotated { user, issued } => Ok((user.id, issued)),
-            Rotation::Refused(refusal) => Err(refusal),
-        }
+        let rotated = tokens.rotate_refresh_token(token, &self.members).await.map_err(refusal)?;
+        Ok((rotated.user.id, rotated.issued))
     }
 
     /// The database, where there is one.
@@ -178,24 +183,27 @@ impl Ground {
 
     /// The sessions that have a refresh token.
     pub(crate) async fn sessions(&self, member: &Member) -> Vec<SessionId> {
-        let found = self.store.sessions(&member.id.to_key(), Page { after: None, limit: 100 }).await.unwrap();
-        found.into_iter().map(|found| found.id).collect()
+        let found = self.store.sessions(&member.key(), &Page { after: None, limit: 100 }).await.unwrap();
+        assert!(found.next.is_none(), "more than a page");
+        found.sessions.into_iter().map(|found| found.id).collect()
     }
 
-    /// Removes everything of a member; how many tokens there were.
+    /// Removes everything of a member. Returns how many tokens were found before.
     pub(crate) async fn clear(&self, member: &Member) -> u64 {
-        self.store.remove_user(&member.id.to_key()).await.unwrap()
-    }
-
-    /// Removes everything of a member, which is so many tokens.
-    pub(crate) async fn clears(&self, member: &Member, tokens: u64) {
-        let removed = self.clear(member).await;
-        assert!(removed == tokens || (self.leaves_leftovers && removed > tokens), "{removed}");
+        let held = self.store.held(&member.key()).await;
+        let fence = Fence::generate(&SystemEntropy).unwrap();
+        let end = EndUser { user: member.key(), fence, kept: None, settled: true, now: self.clock.now() };
+        self.store.end_user(&end).await.unwrap();
+        for unfenced in [true, false] {
+            let clear = ClearUser { user: member.key(), unfenced, kept: None, rows: 100 };
+            while self.store.clear(&clear).await.unwrap().more {}
+        }
+        assert_eq!(self.store.held(&member.key()).await, 0, "nothing is found afterwards");
+        held
     }
 
     /// A row of a token as an earlier system stored it: the text itself, and nothing of ours.
     pub(crate) async fn insert_plaintext(&self, table: &str, token: &PlainToken, member: &Member) {
-        use countersign::Clock as _;
         let (database, _) = self.database.as_ref().expect("a database");
         let insert = format!("INSERT INTO {table} (token, created_at, user_id) VALUES (?1, ?2, ?3)");
         let params = [Value::from(token.expose()), Value::Time(self.clock.now()), Value::Uuid(member.id)];
@@ -208,6 +216,14 @@ impl Ground {
         let all = Statement::new(database.dialect(), &format!("SELECT token FROM {table} ORDER BY token"));
         let rows = database.fetch(&all, &[]).await.unwrap();
         rows.iter().map(|row| row.text(0).unwrap().unwrap().to_owned()).collect()
+    }
+}
+
+/// Why it was refused.
+pub(crate) fn refusal(error: AuthError) -> Refusal {
+    match error {
+        AuthError::Refused(refusal) => refusal,
+        AuthError::Failed(failure) => panic!("{failure}: {:?}", std::error::Error::source(&failure)),
     }
 }
 

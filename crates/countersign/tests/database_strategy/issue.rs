@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use countersign::store::TokenStore;
-use countersign::{Answer, Destroyed, PlainToken, Profile, RefreshableStrategy, Refusal, Strategy};
+use countersign::{Answer, Destroyed, PlainToken, Profile, RefreshableStrategy, Refusal, SessionControl, Strategy};
 
 use crate::ground::{ACCESS, Ground, OTHER_SECRET, PROFILES, TICK, digest, refresh_of, secret, text};
 
@@ -91,7 +91,7 @@ pub(crate) async fn kinds_do_not_mix(ground: &Ground) {
         assert_eq!(ground.refresh(&tokens, access).await.unwrap_err(), refusal);
         assert_eq!(ground.read(&tokens, refresh).await, Err(refusal));
         assert_eq!(tokens.destroy_token(refresh, &ground.alice).await.unwrap(), Destroyed::AlreadyInvalid);
-        let ended = RefreshableStrategy::<crate::ground::Member>::end_session_of(&tokens, access).await.unwrap();
+        let ended = tokens.end_session_of(access).await.unwrap();
         assert_eq!(ended, Destroyed::AlreadyInvalid);
         assert_eq!(ground.read(&tokens, access).await, Ok(ground.alice.id));
         assert!(ground.rotate(&tokens, refresh).await.is_ok());

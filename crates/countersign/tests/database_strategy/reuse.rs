@@ -1,16 +1,16 @@
 //! Refresh tokens that are presented more than once (promises P1 to P4; docs/SESSIONS.md).
 
 use std::num::NonZeroU32;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use countersign::store::TokenStore;
 use countersign::strategy::{Login, ReuseCause};
 use countersign::{
-    Client, PlainToken, Profile, RefreshableStrategy, Refusal, ReusePolicy, SessionCap, Strategy, TokenPair, UserId,
-    WhenFull,
+    Client, Clock, Destroyed, PlainToken, Profile, RefreshableStrategy, Refusal, ReusePolicy, SessionCap,
+    SessionControl, TokenControl, TokenPair, WhenFull,
 };
 
-use crate::ground::{ACCESS, GRACE, Ground, Member, PROFILES, TICK, Tokens, refresh_of};
+use crate::ground::{ACCESS, GRACE, Ground, PROFILES, TICK, Tokens, everybody, refresh_of, refusal};
 use crate::log;
 
 /// The events of reuse that `act` causes.
@@ -51,14 +51,15 @@ pub(crate) async fn a_retry_gets_the_same_again(ground: &Ground) {
         let second = ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
         let (_, writes) = ground.store.counts();
         ground.clock.advance(GRACE - TICK);
+        let now = ground.clock.now();
         for _ in 0..3 {
             let again = ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
             assert!(again.access.token == second.access.token && refresh_of(&again) == refresh_of(&second));
-            let times = |pair: &TokenPair| {
-                let refresh = pair.refresh.as_ref().unwrap();
-                (pair.issued_at, pair.access.expires_at, refresh.issued_at, refresh.expires_at)
-            };
-            assert_eq!(times(&again), times(&second));
+            let ends = |pair: &TokenPair| (pair.access.expires_at, pair.refresh.as_ref().unwrap().expires_at);
+            assert_eq!(ends(&again), ends(&second));
+            // What is left of their lives counts from this answer on.
+            assert_eq!((again.issued_at, again.refresh.as_ref().unwrap().issued_at), (now, now));
+            assert_eq!(again.access.life(), second.access.life() - (GRACE - TICK));
             assert_eq!(again.access.session_id, first.access.session_id);
             let (_, alone) = ground.rotate(&tokens, refresh_of(&first)).await.unwrap();
             assert!(&alone.token == refresh_of(&second));
@@ -75,33 +76,41 @@ pub(crate) async fn a_retry_gets_the_same_again(ground: &Ground) {
 pub(crate) async fn a_second_tab_gets_the_same(ground: &Ground) {
     let tokens = ground.tokens(Profile::Countersign);
     let contested = tokens.write_refresh_token(&ground.alice).await.unwrap().token;
-    let sessions = tokens.sessions();
-    let [one, other] = [sessions.find(&contested).await, sessions.find(&contested).await].map(|f| f.unwrap().unwrap());
-    let ((winner, loser), events) = reported(async {
-        let winner = sessions.rotate_with_access(&one).await.unwrap().unwrap();
-        (winner, sessions.rotate_with_access(&other).await.unwrap().unwrap())
-    })
-    .await;
-    assert!(winner.access.token == loser.access.token && refresh_of(&winner) == refresh_of(&loser));
+    let winner = Arc::new(OnceLock::new());
+    ground.store.before_next_rotation({
+        let (tokens, contested, winner) = (tokens.clone(), contested.clone(), Arc::clone(&winner));
+        async move {
+            let refreshed = tokens.refresh_session(&contested, &everybody).await.unwrap();
+            winner.set(refreshed.issued).unwrap();
+        }
+    });
+    let (loser, events) = reported(ground.refresh(&tokens, &contested)).await;
+    let (winner, loser) = (winner.get().expect("another tab came first"), loser.unwrap());
+    assert!(winner.access.token == loser.access.token && refresh_of(winner) == refresh_of(&loser));
     assert_eq!(events.len(), 1);
     assert!(says(&events[0], "refresh_token_repeated", ReuseCause::SecondTab), "{events:?}");
     assert_eq!(ground.sessions(&ground.alice).await.len(), 1);
 }
 
 /// P2: who found the token current but was slow is refused at worst, and ends nothing; unless nothing is forgiven.
+/// Then it ends the session.
 pub(crate) async fn who_came_in_time_is_no_thief(ground: &Ground) {
     for (policy, thief) in [(ReusePolicy::default(), false), (ReusePolicy::strict(), true)] {
         let tokens = ground.builder(Profile::Countersign).reuse(policy).build().unwrap();
-        let sessions = tokens.sessions();
         let contested = tokens.write_refresh_token(&ground.alice).await.unwrap().token;
-        let [fast, slow] =
-            [sessions.find(&contested).await, sessions.find(&contested).await].map(|f| f.unwrap().unwrap());
-        let second = sessions.rotate(&fast).await.unwrap().unwrap().token;
-        let third = ground.rotate(&tokens, &second).await.unwrap().1.token;
-        let rejected = sessions.rotate(&slow).await.unwrap().unwrap_err();
-        assert_eq!(rejected.reuse.is_some(), thief, "{policy:?}");
-        assert_eq!(rejected.refusal, if thief { Refusal::Reused } else { Refusal::Consumed });
-        assert!(ground.rotate(&tokens, &third).await.is_ok(), "only the caller ends it");
+        let third = Arc::new(OnceLock::new());
+        ground.store.before_next_rotation({
+            let (tokens, contested, third) = (tokens.clone(), contested.clone(), Arc::clone(&third));
+            async move {
+                let second = tokens.rotate_refresh_token(&contested, &everybody).await.unwrap().issued.token;
+                third.set(tokens.rotate_refresh_token(&second, &everybody).await.unwrap().issued.token).unwrap();
+            }
+        });
+        let (slow, events) = reported(ground.rotate(&tokens, &contested)).await;
+        assert_eq!(slow.unwrap_err(), if thief { Refusal::Reused } else { Refusal::Consumed }, "{policy:?}");
+        assert_eq!(events.len(), usize::from(thief), "{policy:?}: {events:?}");
+        let goes_on = ground.rotate(&tokens, third.get().expect("another came first")).await;
+        assert_eq!(goes_on.map(drop), if thief { Err(Refusal::Unknown) } else { Ok(()) }, "{policy:?}");
         ground.clear(&ground.alice).await;
     }
 }
@@ -191,12 +200,13 @@ pub(crate) async fn a_stale_token_logs_out(ground: &Ground) {
     let first = tokens.open_session(&ground.alice).await.unwrap();
     let second = ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
     let third = ground.refresh(&tokens, refresh_of(&second)).await.unwrap();
-    assert_eq!(tokens.sessions().end_of(refresh_of(&first)).await.unwrap(), countersign::Destroyed::Revoked);
+    assert_eq!(tokens.end_session_of(refresh_of(&first)).await.unwrap(), Destroyed::Revoked);
     assert_eq!(ground.refresh(&tokens, refresh_of(&third)).await.unwrap_err(), Refusal::Unknown);
     assert_eq!(ground.read(&tokens, &third.access.token).await, Err(Refusal::Unknown));
 }
 
-/// A host whose clock is behind the one that exchanged a token forgives within the window, and no longer.
+/// A host whose clock is behind the one that exchanged a token forgives within the window, and no longer. A clock that was
+/// set back keeps no window open until it has caught up.
 pub(crate) async fn clocks_may_differ(ground: &Ground) {
     let tokens = ground.tokens(Profile::Countersign);
     let first = tokens.open_session(&ground.alice).await.unwrap();
@@ -205,25 +215,35 @@ pub(crate) async fn clocks_may_differ(ground: &Ground) {
     ground.clock.set(first.issued_at);
     let again = ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
     assert!(refresh_of(&again) == refresh_of(&second));
+
+    let minute = Duration::from_mins(1);
+    for (ahead, outcome) in [(minute, Ok(())), (minute + TICK, Err(Refusal::Reused))] {
+        let first = tokens.open_session(&ground.alice).await.unwrap();
+        ground.clock.advance(ahead);
+        ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
+        ground.clock.set(first.issued_at);
+        assert_eq!(ground.refresh(&tokens, refresh_of(&first)).await.map(drop), outcome, "{ahead:?}");
+    }
 }
 
 /// P4: a login that read its fence before everything was ended isn't recorded, nor is one that took for ever.
 pub(crate) async fn an_overtaken_login_is_refused(ground: &Ground) {
     let tokens = ground.tokens(Profile::Countersign);
     let login = async || {
-        let fence = RefreshableStrategy::<Member>::login_fence(&tokens, &ground.alice.id).await.unwrap();
+        let fence = tokens.login_fence(&ground.alice.key()).await.unwrap();
         Login::from(Client::new()).behind(fence)
     };
+    let log_in = async |login: &Login| tokens.log_in(&ground.alice, login).await.map(drop).map_err(refusal);
     let before = login().await;
-    assert!(tokens.log_in(&ground.alice, &before).await.unwrap().is_ok(), "nobody overtook it");
-    Strategy::<Member>::invalidate_all(&tokens, &ground.alice.id).await.unwrap();
-    assert_eq!(tokens.log_in(&ground.alice, &before).await.unwrap().unwrap_err(), Refusal::Overtaken);
+    assert!(log_in(&before).await.is_ok(), "nobody overtook it");
+    tokens.invalidate_all(&ground.alice.key()).await.unwrap();
+    assert_eq!(log_in(&before).await, Err(Refusal::Overtaken));
     assert!(ground.sessions(&ground.alice).await.is_empty());
     let slow = login().await;
-    assert!(tokens.log_in(&ground.alice, &slow).await.unwrap().is_ok(), "one that begins afterwards works");
+    assert!(log_in(&slow).await.is_ok(), "one that begins afterwards works");
     ground.clock.advance(Duration::from_mins(5) + TICK);
-    assert_eq!(tokens.log_in(&ground.alice, &slow).await.unwrap().unwrap_err(), Refusal::Overtaken);
-    assert_eq!(ground.store.sessions(&ground.alice.id.to_key(), ALL).await.unwrap().len(), 1);
+    assert_eq!(log_in(&slow).await, Err(Refusal::Overtaken));
+    assert_eq!(ground.sessions(&ground.alice).await.len(), 1);
 }
 
 /// P5: however many log in at once, the cap holds when the last is done, and what is left works.
@@ -234,7 +254,9 @@ pub(crate) async fn a_cap_holds_for_logins_at_once(ground: &Ground) {
         let login = Login::default();
         let logins = (0..12).map(|_| tokens.log_in(&ground.alice, &login));
         let answers = futures_util::future::join_all(logins).await;
-        let pairs: Vec<_> = answers.into_iter().filter_map(|answer| answer.unwrap().ok()).collect();
+        let (answered, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        assert!(refused.into_iter().all(|error| error.map_err(refusal).unwrap_err() == Refusal::TooManySessions));
+        let pairs: Vec<_> = answered.into_iter().map(Result::unwrap).collect();
         let most = if when_full == WhenFull::EvictOldest { 3 } else { pairs.len() };
         assert!(most <= 3, "{most} were let in");
         assert_eq!(ground.sessions(&ground.alice).await.len(), most, "{when_full:?}");
@@ -244,13 +266,12 @@ pub(crate) async fn a_cap_holds_for_logins_at_once(ground: &Ground) {
         }
         assert_eq!(live, most, "{when_full:?}");
         for _ in most..3 {
-            assert!(tokens.log_in(&ground.alice, &login).await.unwrap().is_ok(), "there is room");
+            assert!(tokens.log_in(&ground.alice, &login).await.is_ok(), "there is room");
         }
-        let one_more = tokens.log_in(&ground.alice, &login).await.unwrap();
-        assert_eq!(one_more.is_ok(), when_full == WhenFull::EvictOldest);
+        let one_more = tokens.log_in(&ground.alice, &login).await.map(drop).map_err(refusal);
+        let expected = if when_full == WhenFull::EvictOldest { Ok(()) } else { Err(Refusal::TooManySessions) };
+        assert_eq!(one_more, expected);
         assert_eq!(ground.sessions(&ground.alice).await.len(), 3);
         ground.clear(&ground.alice).await;
     }
 }
-
-const ALL: countersign::store::Page = countersign::store::Page { after: None, limit: 100 };

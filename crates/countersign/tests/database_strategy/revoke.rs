@@ -1,16 +1,18 @@
 //! Tokens and sessions that end before their time.
 
 use countersign::denylist::{DenylistStore, MemoryDenylist, SqlDenylist};
-use countersign::{Destroyed, Invalidated, PlainToken, Profile, RefreshableStrategy, Refusal, Strategy};
+use countersign::{
+    Destroyed, Invalidated, PlainToken, Profile, RefreshableStrategy, Refusal, SessionControl, Strategy, TokenControl,
+};
 
 use crate::ground::{Ground, Member, PROFILES, Tokens, refresh_of, some_session};
 
 async fn invalidate(tokens: &Tokens, member: &Member) -> Invalidated {
-    Strategy::<Member>::invalidate_all(tokens, &member.id).await.unwrap()
+    tokens.invalidate_all(&member.key()).await.unwrap()
 }
 
 async fn end_of(tokens: &Tokens, refresh: &PlainToken) -> Destroyed {
-    RefreshableStrategy::<Member>::end_session_of(tokens, refresh).await.unwrap()
+    tokens.end_session_of(refresh).await.unwrap()
 }
 
 /// Conformance cases 032 and 033.
@@ -49,7 +51,9 @@ pub(crate) async fn ending_everything_spares_the_others(ground: &Ground) {
             [tokens.open_session(&ground.alice).await.unwrap(), tokens.open_session(&ground.alice).await.unwrap()];
         let alone = tokens.write_token(&ground.alice).await.unwrap().token;
         let his = tokens.open_session(&ground.bob).await.unwrap();
-        assert_eq!(invalidate(&tokens, &ground.alice).await, Invalidated::All(5));
+        assert_eq!(ground.store.held(&ground.alice.key()).await, 5);
+        assert_eq!(invalidate(&tokens, &ground.alice).await, Invalidated::All(2), "sessions that ended");
+        assert_eq!(ground.store.held(&ground.alice.key()).await, 0);
         for pair in &hers {
             assert_eq!(ground.read(&tokens, &pair.access.token).await, Err(Refusal::Unknown));
             assert_eq!(ground.rotate(&tokens, refresh_of(pair)).await.unwrap_err(), Refusal::Unknown);
@@ -70,20 +74,18 @@ pub(crate) async fn nobody_ends_what_is_anothers(ground: &Ground) {
         let session = pair.access.session_id.unwrap();
         let nothing = Destroyed::AlreadyInvalid;
         assert_eq!(tokens.destroy_token(&pair.access.token, &ground.bob).await.unwrap(), nothing);
-        let end = async |member: &Member| {
-            RefreshableStrategy::<Member>::end_session(&tokens, session, &member.id).await.unwrap()
-        };
+        let end = async |member: &Member| tokens.end_session(session, &member.key()).await.unwrap();
         assert_eq!(end(&ground.bob).await, nothing);
         assert_eq!(ground.read(&tokens, &pair.access.token).await, Ok(ground.alice.id));
         let next = ground.refresh(&tokens, refresh_of(&pair)).await.unwrap();
 
         let unknown = some_session().unwrap();
-        let ended = RefreshableStrategy::<Member>::end_session(&tokens, unknown, &ground.alice.id).await.unwrap();
+        let ended = tokens.end_session(unknown, &ground.alice.key()).await.unwrap();
         assert_eq!(ended, nothing);
         assert_eq!(end(&ground.alice).await, Destroyed::Revoked);
         assert_eq!(ground.read(&tokens, &next.access.token).await, Err(Refusal::Unknown));
         assert_eq!(ground.rotate(&tokens, refresh_of(&next)).await.unwrap_err(), Refusal::Unknown);
-        ground.clears(&ground.alice, 0).await;
+        assert_eq!(ground.clear(&ground.alice).await, 0);
     }
 }
 
@@ -91,7 +93,7 @@ pub(crate) async fn nobody_ends_what_is_anothers(ground: &Ground) {
 pub(crate) async fn revocation_is_as_durable_as_its_store(ground: &Ground) {
     let tokens = ground.tokens(Profile::Countersign);
     let database = ground.database();
-    assert_eq!(Strategy::<Member>::revocation_is_durable(&tokens), database.is_some() || ground.leaves_leftovers);
+    assert_eq!(tokens.revocation_is_durable(), database.is_some() || ground.on_redis);
     match database {
         Some(database) => assert!(SqlDenylist::new(database).is_durable()),
         None => assert!(!MemoryDenylist::default().is_durable()),

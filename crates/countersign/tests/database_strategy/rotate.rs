@@ -1,9 +1,9 @@
 //! Refresh tokens: exchanged once, and for the same session.
 
 use countersign::store::TokenStore;
-use countersign::{Destroyed, PlainToken, Profile, RefreshableStrategy, Refusal};
+use countersign::{Destroyed, PlainToken, Profile, RefreshableStrategy, Refusal, SessionControl};
 
-use crate::ground::{ACCESS, Ground, Member, PROFILES, REFRESH, SESSION, TICK, digest, refresh_of, text};
+use crate::ground::{ACCESS, Ground, PROFILES, REFRESH, SESSION, TICK, digest, refresh_of, text};
 
 /// Conformance cases 045, 046 and 058; the guard under load is in tests/races.rs.
 pub(crate) async fn a_token_is_exchanged_once(ground: &Ground) {
@@ -74,13 +74,13 @@ pub(crate) async fn access_tokens_follow_their_session(ground: &Ground) {
             let read = ground.authenticate(&tokens, &access.token).await.unwrap();
             assert_eq!(read.session_id, first.access.session_id);
         }
-        let ended = RefreshableStrategy::<Member>::end_session_of(&tokens, refresh_of(&second)).await.unwrap();
+        let ended = tokens.end_session_of(refresh_of(&second)).await.unwrap();
         assert_eq!(ended, Destroyed::Revoked);
         for access in [&first.access, &second.access] {
             assert_eq!(ground.read(&tokens, &access.token).await, Err(Refusal::Unknown), "{profile:?}");
         }
         assert_eq!(ground.read(&tokens, &other.access.token).await, Ok(ground.alice.id));
-        ground.clears(&ground.alice, 2).await;
+        assert_eq!(ground.clear(&ground.alice).await, 2);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use countersign::store::sql::{DatabaseTokenModels, SqlStore, SqliteTransaction};
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::testing::ManualClock;
-use countersign::{PlainToken, Profile, RefreshableStrategy, Strategy, UserKeyKind};
+use countersign::{PlainToken, Profile, RefreshableStrategy, Refusal, Strategy, UserKeyKind};
 use rusqlite::Connection;
 use uuid::Uuid;
 
@@ -66,8 +66,9 @@ async fn tokens_live_and_die_with_the_callers_transaction() {
         if commit { transaction.commit() } else { transaction.rollback() }.unwrap();
         assert_eq!(shop.is_good(&pair.access.token).await, commit, "case 026");
         assert_eq!(shop.is_good(&standing.access.token).await, !commit);
-        let rotated = shop.tokens.rotate_refresh_token(refresh_of(&pair), &users).await.unwrap();
-        assert_eq!(matches!(rotated, countersign::Rotation::Rotated { user: Account(_), .. }), commit);
+        let rotated = shop.tokens.rotate_refresh_token(refresh_of(&pair), &users).await;
+        let rotated = rotated.map(|rotated| rotated.user).map_err(crate::ground::refusal);
+        assert_eq!(rotated, if commit { Ok(Account::new(7)) } else { Err(Refusal::Unknown) });
     }
     let lines: i64 = connection.query_row("SELECT count(*) FROM audit", [], |row| row.get(0)).unwrap();
     assert_eq!(lines, 1, "the caller's own work went the caller's way");

@@ -1,7 +1,8 @@
-//! A store that counts how often it is asked, and how often it is told.
+//! A store that counts how often it is asked and how often it is told, knows what was recorded in it, and lets something
+//! else happen between a look-up and a write.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use countersign::store::{
@@ -9,21 +10,62 @@ use countersign::store::{
     Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::{Digest, Failure, Locator, SessionId, StoredToken, Timestamp, UserKey};
+use futures_util::future::BoxFuture;
+
+enum Recorded {
+    Access(StoredToken),
+    Refresh(StoredToken),
+}
 
 pub(crate) struct Watched {
     inner: Arc<dyn TokenStore>,
     reads: AtomicUsize,
     writes: AtomicUsize,
+    recorded: Mutex<Vec<(UserKey, Recorded)>>,
+    before_rotate: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
 impl Watched {
     pub(crate) fn over(inner: Arc<dyn TokenStore>) -> Self {
-        Self { inner, reads: AtomicUsize::default(), writes: AtomicUsize::default() }
+        Self {
+            inner,
+            reads: AtomicUsize::default(),
+            writes: AtomicUsize::default(),
+            recorded: Mutex::default(),
+            before_rotate: Mutex::default(),
+        }
     }
 
     /// How many reads there were, and how many writes.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.reads.load(Ordering::SeqCst), self.writes.load(Ordering::SeqCst))
+    }
+
+    /// Lets `meanwhile` happen before the next exchange is written, which has looked its token up by then.
+    pub(crate) fn before_next_rotation(&self, meanwhile: impl Future<Output = ()> + Send + 'static) {
+        *self.before_rotate.lock().unwrap() = Some(Box::pin(meanwhile));
+    }
+
+    /// How many of the user's tokens that were recorded through this are found still. It doesn't count as reading.
+    pub(crate) async fn held(&self, user: &UserKey) -> u64 {
+        let recorded = std::mem::take(&mut *self.recorded.lock().unwrap());
+        let mut held = 0;
+        for (owner, token) in &recorded {
+            let found = match token {
+                Recorded::Access(token) => self.inner.find_access(token).await.unwrap().is_some(),
+                Recorded::Refresh(token) => self.inner.find_refresh(token).await.unwrap().is_some(),
+            };
+            held += u64::from(found && owner == user);
+        }
+        self.recorded.lock().unwrap().extend(recorded);
+        held
+    }
+
+    fn record(&self, user: &UserKey, refresh: Option<&Digest>, access: Option<&NewAccess>) {
+        let refresh = refresh.map(|digest| Recorded::Refresh(digest.clone().into()));
+        let access = access.map(|access| Recorded::Access(access.digest.clone().into()));
+        let recorded = refresh.into_iter().chain(access).map(|token| (user.clone(), token));
+        self.recorded.lock().unwrap().extend(recorded);
     }
 
     fn read(&self) -> &dyn TokenStore {
@@ -40,6 +82,7 @@ impl Watched {
 #[async_trait]
 impl TokenStore for Watched {
     async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
+        self.record(&access.user, None, Some(access));
         self.write().insert_access(access).await
     }
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
@@ -76,12 +119,20 @@ impl TokenStore for Watched {
         self.write().note_use(used).await
     }
     async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
+        self.record(&refresh.user, Some(&refresh.digest), access);
         self.write().insert_refresh(refresh, access).await
     }
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
         self.read().find_refresh(token).await
     }
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+        let meanwhile = self.before_rotate.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
+        if let Some(owner) = self.inner.find_refresh(&rotate.presented).await?.map(|record| record.user) {
+            self.record(&owner, Some(&rotate.successor), rotate.access.as_ref());
+        }
         self.write().rotate(rotate).await
     }
     async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {

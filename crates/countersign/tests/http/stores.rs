@@ -123,7 +123,7 @@ async fn opaque_and_signed_tokens_behind_one_header() {
     let login = Login::default();
     let tokens = [&signed, &opaque].map(|backend| backend.login(&member, &login));
     let tokens = futures_util::future::join_all(tokens).await;
-    let tokens: Vec<TokenPair> = tokens.into_iter().map(|issued| issued.unwrap().unwrap()).collect();
+    let tokens: Vec<TokenPair> = tokens.into_iter().map(Result::unwrap).collect();
     assert!(tokens[0].refresh.is_none() && tokens[1].refresh.is_some());
     let call = async |method: &str, path: &str, token: &str| {
         let bearer = format!("Bearer {token}");

@@ -1,7 +1,7 @@
 //! Chance that repeats.
 
-use countersign::SessionId;
 use countersign::testing::SeededEntropy;
+use countersign::{SessionId, UserId};
 use uuid::Uuid;
 
 use crate::site::Process;
@@ -45,10 +45,10 @@ impl Dice {
         for _ in 0..self.below(16) {
             tokio::task::yield_now().await;
         }
-        let nobody = Uuid::nil();
+        let nobody = Uuid::nil().to_key();
         let nothing = SessionId::generate(&SeededEntropy::new(self.next())).unwrap();
         for _ in 0..self.below(5).saturating_sub(2) {
-            process.session(nothing, &nobody).await.unwrap();
+            process.sessions().session(nothing, &nobody).await.unwrap();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! "Log out everywhere" while somebody logs in.
 
 use countersign::strategy::{Login, LoginFence};
-use countersign::{Failure, Refusal, TokenPair};
+use countersign::{AuthError, Refusal, TokenPair, UserId};
 use uuid::Uuid;
 
 use crate::common::Account;
@@ -17,48 +17,47 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
     let mut seen = Seen::default();
     let mut earlier = HandedOut::default();
     if dice.one_in(2) {
-        earlier.note(dice.pick(processes).open_session(&account).await.unwrap());
+        earlier.note(dice.pick(processes).sessions().open_session(&account).await.unwrap());
     }
     let process = dice.pick(processes).clone();
     let early = dice.one_in(2);
-    let fence = if early { Some(process.login_fence(&account.0).await.unwrap()) } else { None };
+    let fence = if early { Some(process.sessions().login_fence(&account.0.to_key()).await.unwrap()) } else { None };
     let logging_in = tokio::spawn(log_in(process, dice.other(), account.clone(), fence));
     let ending = {
         let (process, mut dice, account) = (dice.pick(processes).clone(), dice.other(), account.clone());
         tokio::spawn(async move {
             dice.dawdle(&process).await;
-            process.invalidate_all(&account.0).await.map(drop)
+            process.sessions().invalidate_all(&account.0.to_key()).await.map(drop)
         })
     };
     let (logged_in, ended) = (logging_in.await.unwrap(), ending.await.unwrap());
     if let Err(failure) = ended {
         seen.failed.push(told("everywhere", &failure));
     }
-    let witness = dice.pick(processes);
+    let (witness, user) = (dice.pick(processes), account.0.to_key());
     match logged_in {
-        Ok(Ok(pair)) => {
+        Ok(pair) => {
             seen.before += 1;
             let session = pair.access.session_id.unwrap();
             let mut handed_out = HandedOut::default();
             handed_out.note(pair);
-            if !early && witness.session(session, &account.0).await.unwrap().is_some() {
-                witness.end_session(session, &account.0).await.unwrap();
+            if !early && witness.sessions().session(session, &user).await.unwrap().is_some() {
+                witness.sessions().end_session(session, &user).await.unwrap();
             }
-            seen.risen.extend(handed_out.risen(witness, &account.0).await);
+            seen.risen.extend(handed_out.risen(witness, &user).await);
         }
-        Ok(Err(Refusal::Overtaken)) => seen.after += 1,
-        Ok(Err(refusal)) => seen.failed.push(format!("a login: {refusal:?}")),
-        Err(failure) => seen.failed.push(told("a login", &failure)),
+        Err(AuthError::Refused(Refusal::Overtaken)) => seen.after += 1,
+        Err(error) => seen.failed.push(told("a login", &error)),
     }
     if earlier.session.is_some() {
-        seen.risen.extend(earlier.risen(witness, &account.0).await);
+        seen.risen.extend(earlier.risen(witness, &user).await);
     }
-    let next = Login::default().behind(witness.login_fence(&account.0).await.unwrap());
-    match witness.log_in(&account, &next).await.unwrap() {
+    let next = Login::default().behind(witness.sessions().login_fence(&user).await.unwrap());
+    match witness.sessions().log_in(&account, &next).await {
         Ok(pair) => {
-            witness.end_session(pair.access.session_id.unwrap(), &account.0).await.unwrap();
+            witness.sessions().end_session(pair.access.session_id.unwrap(), &user).await.unwrap();
         }
-        Err(_) => seen.failed.push("a login afterwards was refused".to_owned()),
+        Err(error) => seen.failed.push(told("a login afterwards", &error)),
     }
     seen
 }
@@ -68,11 +67,11 @@ async fn log_in(
     mut dice: Dice,
     account: Account,
     fence: Option<LoginFence>,
-) -> Result<Result<TokenPair, Refusal>, Failure> {
+) -> Result<TokenPair, AuthError> {
     dice.dawdle(&process).await;
     let fence = match fence {
         Some(fence) => fence,
-        None => process.login_fence(&account.0).await?,
+        None => process.sessions().login_fence(&account.0.to_key()).await?,
     };
-    process.log_in(&account, &Login::default().behind(fence)).await
+    process.sessions().log_in(&account, &Login::default().behind(fence)).await
 }

@@ -1,6 +1,8 @@
 //! A session that ends while it is refreshed.
 
-use countersign::{Failure, PlainToken, Rotation, SessionId, TokenPair};
+use std::error::Error;
+
+use countersign::{AuthError, Failure, PlainToken, SessionId, UserId, UserKey};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -24,12 +26,11 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
     let account = Account(Uuid::from_u128(u128::from(number) + 1));
     let mut handed_out = HandedOut::default();
     let ending = *dice.pick(&ENDINGS);
-    let first = handed_out.note(dice.pick(processes).open_session(&account).await.unwrap());
+    let first = handed_out.note(dice.pick(processes).sessions().open_session(&account).await.unwrap());
     let mut current = first.clone();
     if matches!(ending, Ending::ByOldToken) || dice.one_in(2) {
-        let again = dice.pick(processes).refresh_session(&first, &users).await.unwrap();
-        let Rotation::Rotated { issued, .. } = again else { panic!("nobody else has it") };
-        current = handed_out.note(issued);
+        let refreshed = dice.pick(processes).sessions().refresh_session(&first, &users).await;
+        current = handed_out.note(refreshed.expect("nobody else has it").issued);
     }
     let session = handed_out.session.unwrap();
 
@@ -42,7 +43,7 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
     (0..turn).for_each(|_| begin_refresh(&mut dice, &mut refreshing));
     let shown = if matches!(ending, Ending::ByOldToken) { first } else { current.clone() };
     let process = dice.pick(processes).clone();
-    let ended = tokio::spawn(end(process, dice.other(), ending, session, account.0, shown));
+    let ended = tokio::spawn(end(process, dice.other(), ending, session, account.0.to_key(), shown));
     (turn..refreshers).for_each(|_| begin_refresh(&mut dice, &mut refreshing));
 
     let mut seen = Seen::default();
@@ -59,13 +60,13 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
             Err(failure) => seen.failed.push(told("a refresh", &failure)),
         }
     }
-    seen.risen = handed_out.risen(dice.pick(processes), &account.0).await;
+    seen.risen = handed_out.risen(dice.pick(processes), &account.0.to_key()).await;
     seen
 }
 
-pub(crate) fn told(what: &str, failure: &Failure) -> String {
-    let source = std::error::Error::source(failure).map(ToString::to_string).unwrap_or_default();
-    format!("{what}: {failure}: {source}")
+pub(crate) fn told(what: &str, error: &dyn Error) -> String {
+    let source = error.source().map(ToString::to_string).unwrap_or_default();
+    format!("{what}: {error}: {source}")
 }
 
 async fn end(
@@ -73,14 +74,14 @@ async fn end(
     mut dice: Dice,
     ending: Ending,
     session: SessionId,
-    user: Uuid,
+    user: UserKey,
     token: PlainToken,
 ) -> Result<(), Failure> {
     dice.dawdle(&process).await;
     match ending {
-        Ending::ById => process.end_session(session, &user).await.map(drop),
-        Ending::ByCurrentToken | Ending::ByOldToken => process.end_session_of(&token).await.map(drop),
-        Ending::Everywhere => process.invalidate_all(&user).await.map(drop),
+        Ending::ById => process.sessions().end_session(session, &user).await.map(drop),
+        Ending::ByCurrentToken | Ending::ByOldToken => process.sessions().end_session_of(&token).await.map(drop),
+        Ending::Everywhere => process.sessions().invalidate_all(&user).await.map(drop),
     }
 }
 
@@ -92,7 +93,7 @@ struct Refreshed {
 }
 
 /// One refresh, or the same once more, or another of what came of the first.
-async fn refresh(process: Process, mut dice: Dice, token: PlainToken) -> Result<Refreshed, Failure> {
+async fn refresh(process: Process, mut dice: Dice, token: PlainToken) -> Result<Refreshed, AuthError> {
     let (retries, goes_on) = (dice.one_in(3), dice.one_in(3));
     let mut refreshed = Refreshed::default();
     dice.dawdle(&process).await;
@@ -108,17 +109,17 @@ async fn refresh(process: Process, mut dice: Dice, token: PlainToken) -> Result<
 }
 
 impl Refreshed {
-    async fn by(&mut self, process: &Process, token: &PlainToken) -> Result<Option<PlainToken>, Failure> {
-        let rotation: Rotation<Account, TokenPair> = process.refresh_session(token, &users).await?;
-        Ok(match rotation {
-            Rotation::Rotated { issued, .. } => {
+    async fn by(&mut self, process: &Process, token: &PlainToken) -> Result<Option<PlainToken>, AuthError> {
+        match process.sessions().refresh_session(token, &users).await {
+            Ok(refreshed) => {
                 self.answered += 1;
-                Some(self.handed_out.note(issued))
+                Ok(Some(self.handed_out.note(refreshed.issued)))
             }
-            Rotation::Refused(_) => {
+            Err(AuthError::Refused(_)) => {
                 self.refused += 1;
-                None
+                Ok(None)
             }
-        })
+            Err(failed) => Err(failed),
+        }
     }
 }

@@ -6,12 +6,19 @@ use countersign::denylist::SqlDenylist;
 use countersign::store::sql::{Database, DatabaseTokenModels, SqlStore};
 use countersign::store::{MemoryStore, TokenStore};
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Sessions};
-use countersign::{DigestKeyRing, Lifetimes, RefreshableStrategy, Secret, UserKeyKind};
+use countersign::{DigestKeyRing, Lifetimes, RefreshableStrategy, Secret, Strategy, UserKeyKind};
 
 use crate::common::{Account, Kind, Place};
 
 /// What one process has: a strategy over a handle of its own.
-pub(crate) type Process = Arc<dyn RefreshableStrategy<Account>>;
+#[derive(Clone)]
+pub(crate) struct Process(Arc<dyn Strategy<Account>>);
+
+impl Process {
+    pub(crate) fn sessions(&self) -> &dyn RefreshableStrategy<Account> {
+        self.0.as_refreshable().expect("a strategy with sessions")
+    }
+}
 
 pub(crate) struct Site {
     pub(crate) name: &'static str,
@@ -39,7 +46,7 @@ impl Site {
                 .secret(&secret())
                 .denylist_store(Arc::new(SqlDenylist::new(database)))
                 .sessions(Sessions::new(store, digests(), lifetimes));
-            Arc::new(strategy.build().unwrap())
+            Process(Arc::new(strategy.build().unwrap()))
         })
         .await
     }
@@ -72,7 +79,7 @@ pub(crate) fn on_redis(url: &str, prefix: &str) -> countersign::store::RedisToke
 }
 
 fn opaque(store: impl TokenStore + 'static) -> Process {
-    Arc::new(DatabaseTokenStrategy::builder(store).digest_keys(digests()).build().unwrap())
+    Process(Arc::new(DatabaseTokenStrategy::builder(store).digest_keys(digests()).build().unwrap()))
 }
 
 pub(crate) fn digests() -> DigestKeyRing {

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::time::Duration;
 
-use countersign::{PlainToken, SessionId, TokenPair};
-use uuid::Uuid;
+use countersign::store::Page;
+use countersign::{AuthError, PlainToken, SessionId, TokenPair, UserKey};
 
-use crate::common::{Account, users};
+use crate::common::users;
 use crate::site::Process;
 
 /// What one interleaving showed.
@@ -46,17 +46,18 @@ impl HandedOut {
 
     /// Which of it is alive still: the session itself, then access tokens, and refresh tokens at last, the newest first,
     /// since showing an old one would end a session that shouldn't be there.
-    pub(crate) async fn risen(&self, process: &Process, user: &Uuid) -> Vec<&'static str> {
+    pub(crate) async fn risen(&self, process: &Process, user: &UserKey) -> Vec<&'static str> {
         let mut risen = Vec::new();
         let session = self.session.expect("a session was opened");
-        if process.session(session, user).await.unwrap().is_some() {
+        if process.sessions().session(session, user).await.unwrap().is_some() {
             risen.push("session");
         }
-        if process.sessions_of(user).await.unwrap().iter().any(|found| found.id == session) {
+        let listed = process.sessions().sessions_of(user, &Page { after: None, limit: 100 }).await.unwrap();
+        if listed.sessions.iter().any(|found| found.id == session) {
             risen.push("listed session");
         }
         for token in &self.access {
-            if process.read_token(Some(token), &users).await.unwrap().accepted().is_some() {
+            if process.sessions().read_token(Some(token), &users).await.unwrap().accepted().is_some() {
                 risen.push("access token");
             }
         }
@@ -70,9 +71,11 @@ impl HandedOut {
 }
 
 async fn is_let_in(process: &Process, token: &PlainToken) -> bool {
-    use countersign::Rotation;
-    let rotation: Rotation<Account, TokenPair> = process.refresh_session(token, &users).await.unwrap();
-    matches!(rotation, Rotation::Rotated { .. })
+    match process.sessions().refresh_session(token, &users).await {
+        Ok(_) => true,
+        Err(AuthError::Refused(_)) => false,
+        Err(AuthError::Failed(failure)) => panic!("{failure}"),
+    }
 }
 
 #[derive(Debug, Default)]

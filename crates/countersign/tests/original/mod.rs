@@ -9,7 +9,7 @@ use countersign::store::sql::{Database, DatabaseTokenModels, Driver, SqlStore, S
 use countersign::store::{Row, Value};
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{
-    Answer, Clock, Failure, PlainToken, Profile, RefreshableStrategy, Refusal, Rotation, Secret, Strategy, Timestamp,
+    Answer, AuthError, Clock, Failure, PlainToken, Profile, RefreshableStrategy, Refusal, Secret, Strategy, Timestamp,
     User, UserKeyKind, UserManager,
 };
 use uuid::Uuid;
@@ -100,9 +100,10 @@ pub(crate) async fn present(database: &Database, secret: &str, case: &serde_json
             Answer::Refused(refusal) => ("access", Err(refusal)),
             Answer::NotOffered => panic!("it was offered"),
         },
-        "db_rotate" => match strategy.rotate_refresh_token(&token, &users).await.unwrap() {
-            Rotation::Rotated { user, issued } => ("refresh", Ok((user.id, Some(issued.token.expose().len())))),
-            Rotation::Refused(refusal) => ("refresh", Err(refusal)),
+        "db_rotate" => match strategy.rotate_refresh_token(&token, &users).await {
+            Ok(rotated) => ("refresh", Ok((rotated.user.id, Some(rotated.issued.token.expose().len())))),
+            Err(AuthError::Refused(refusal)) => ("refresh", Err(refusal)),
+            Err(AuthError::Failed(failure)) => panic!("{failure}"),
         },
         other => panic!("unknown operation {other}"),
     }

@@ -8,7 +8,7 @@ use countersign::store::sql::{DatabaseTokenModels, SqlStore};
 use countersign::store::{MemoryStore, TokenStore};
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Sessions};
 use countersign::testing::SeededEntropy;
-use countersign::{Lifetimes, PlainToken, RefreshableStrategy, Strategy, UserKeyKind};
+use countersign::{Lifetimes, PlainToken, Strategy, UserId, UserKeyKind};
 use serde_json::json;
 
 use crate::common::{Kind, Place};
@@ -36,7 +36,7 @@ impl Stores {
     }
 
     /// Both strategies, with tokens that are the same for the same seed.
-    fn strategies(&self, seed: u64) -> [Arc<dyn RefreshableStrategy<Person>>; 2] {
+    fn strategies(&self, seed: u64) -> [Arc<dyn Strategy<Person>>; 2] {
         let opaque = DatabaseTokenStrategy::builder(Arc::clone(&self.tokens))
             .digest_keys(ring())
             .entropy(Arc::new(SeededEntropy::new(seed)))
@@ -55,9 +55,8 @@ impl Stores {
 }
 
 /// Logs in, reads, rotates, replays, is refused in every way, logs out; what must not be seen of it.
-async fn visit(strategy: &Arc<dyn RefreshableStrategy<Person>>) -> Vec<String> {
-    let plain: Arc<dyn Strategy<Person>> = Arc::clone(strategy) as Arc<dyn Strategy<Person>>;
-    let site = Site::over(&plain, &Arc::default());
+async fn visit(strategy: &Arc<dyn Strategy<Person>>) -> Vec<String> {
+    let site = Site::over(strategy, &Arc::default());
     let nothing = ("accept", "*/*");
     let (first, refresh) = site.tokens().await;
     let bearer = |token: &PlainToken| format!("Bearer {}", token.expose());
@@ -102,10 +101,10 @@ async fn visit(strategy: &Arc<dyn RefreshableStrategy<Person>>) -> Vec<String> {
 
     let (third, last) = site.tokens().await;
     strategy.destroy_token(&third, &ada()).await.unwrap();
-    strategy.end_session_of(&last).await.unwrap();
+    strategy.as_refreshable().unwrap().end_session_of(&last).await.unwrap();
     let alone = strategy.write_token(&ada()).await.unwrap().token;
     let _ = strategy.read_token(Some(&alone), &People).await.unwrap();
-    strategy.invalidate_all(&ID).await.unwrap();
+    strategy.invalidate_all(&ID.to_key()).await.unwrap();
     let cookies = headers.get_all("set-cookie").iter().map(|value| {
         let pair = value.to_str().unwrap().split(';').next().unwrap();
         PlainToken::new(pair.split_once('=').unwrap().1)
@@ -122,6 +121,7 @@ async fn visit(strategy: &Arc<dyn RefreshableStrategy<Person>>) -> Vec<String> {
 async fn collide(stores: &Stores, seed: u64) -> Vec<String> {
     let mut needles = Vec::new();
     for (one, other) in stores.strategies(seed).into_iter().zip(stores.strategies(seed)) {
+        let [one, other] = [&one, &other].map(|strategy| strategy.as_refreshable().unwrap());
         let refresh = one.write_refresh_token(&ada()).await.unwrap().token;
         needles.extend(of_token(&refresh));
         let failure = other.write_refresh_token(&ada()).await.unwrap_err();
@@ -130,15 +130,12 @@ async fn collide(stores: &Stores, seed: u64) -> Vec<String> {
     }
     // And once more, through a site that logs it.
     for (one, other) in stores.strategies(seed + 10).into_iter().zip(stores.strategies(seed + 10)) {
-        let log_in = async |strategy: Arc<dyn RefreshableStrategy<Person>>| {
-            let plain: Arc<dyn Strategy<Person>> = strategy;
-            Site::over(&plain, &Arc::default()).login(crate::needles::PASSWORD).await
-        };
-        let (status, _, body) = log_in(one).await;
+        let log_in = async |strategy| Site::over(strategy, &Arc::default()).login(crate::needles::PASSWORD).await;
+        let (status, _, body) = log_in(&one).await;
         assert_eq!(status, 200);
         let (access, refresh) = pair(&body);
         needles.extend([access, refresh].iter().flat_map(of_token));
-        let (status, _, body) = log_in(other).await;
+        let (status, _, body) = log_in(&other).await;
         assert!(status >= 500, "{status} {body}");
     }
     needles

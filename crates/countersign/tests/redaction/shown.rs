@@ -12,17 +12,17 @@ use countersign::store::sql::{
     SqliteDriver, SqliteTransaction,
 };
 use countersign::store::{
-    AccessRecord, Consumed, ConsumedToken, JoinedUser, MemoryStore, NewAccess, NewRefresh, Rotate, Row, TokenStore,
-    Used, Value,
+    AccessRecord, ClearUser, Consumed, ConsumedToken, EndUser, Fence, JoinedUser, MemoryStore, NewAccess, NewRefresh,
+    Page, Rotate, Row, TokenStore, Used, Value,
 };
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Login, Sessions};
 use countersign::testing::SeededEntropy;
 use countersign::tower::AuthLayer;
 use countersign::transport::{BearerTransport, CookieTransport, TokenBody, Transport};
 use countersign::{
-    Answer, AuthOutcome, AuthenticationBackend, Authenticator, Client, Clock, ConfigError, Failure, Lifetimes,
-    PlainToken, Profile, RefreshableStrategy, Rotation, Secret, SessionWatcher, Strategy, SystemClock, UseRecorder,
-    User, UserId, UserKey, UserKeyKind,
+    Answer, AuthError, AuthOutcome, AuthenticationBackend, Authenticator, Client, Clock, ConfigError, Failure,
+    Lifetimes, PlainToken, Profile, RefreshableStrategy, Refreshed, Secret, SessionWatcher, Strategy, SystemClock,
+    UseRecorder, User, UserId, UserKey, UserKeyKind,
 };
 use http::HeaderMap;
 use tower::Layer;
@@ -76,19 +76,13 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
     let live = watcher.watch(&standing_user);
     show.of("SessionWatcher", &(watcher, live));
     records(&mut show, &store, &pair.access.token, &refresh).await;
-    show.of("Grant", &tokens.sessions().begin(ada().id().to_key()).unwrap());
-    show.of("Found", &tokens.sessions().find(&refresh).await.unwrap().unwrap());
-    let log_in = tokens.log_in(&ada(), &Login::from(client())).await.unwrap().unwrap();
-    let stale = log_in.refresh.unwrap().token;
-    let strict = tokens.sessions().clone().with_reuse(countersign::ReusePolicy::strict());
-    assert!(strict.rotate(&strict.find(&stale).await.unwrap().unwrap()).await.unwrap().is_ok());
-    let rejected = strict.find(&stale).await.unwrap().unwrap_err();
-    show.of("Reuse", rejected.reuse.as_ref().unwrap());
-    show.of("Rejected", &rejected);
-    needles.push(stale.expose().to_owned());
+    let stale = tokens.log_in(&ada(), &Login::from(client())).await.unwrap().refresh.unwrap().token;
+    let refreshed = tokens.refresh_session(&stale, &People).await.unwrap();
+    let issued = [&refreshed.issued.access, refreshed.issued.refresh.as_ref().unwrap()];
+    needles.extend(issued.into_iter().map(|issued| &issued.token).chain([&stale]).flat_map(of_token));
+    show.of("Refreshed", &refreshed);
+    show.of("Refreshed", &Refreshed::new(ada(), ()));
     travel(&mut show, &pair, Arc::new(tokens.clone()));
-    show.of("Rotation", &tokens.refresh_session(&refresh, &People).await.unwrap());
-    show.of("Rotation", &Rotation::<Person, ()>::Rotated { user: ada(), issued: () });
     signed(&mut show, &mut needles).await;
     databases(&mut show).await;
     #[cfg(feature = "redis")]
@@ -122,6 +116,7 @@ fn values(show: &mut Show) {
     let weak = Secret::new("token_hash_secret", &SECRET[..31]).unwrap_err();
     show.of("ConfigError", &(weak.to_string(), weak));
     show.of("Failure", &Failure::full("token store"));
+    show.of("AuthError", &AuthError::from(Failure::full("token store")));
     show.of("SetupError", &SetupError::from(ConfigError::new("database_url", "is no URL", "mend it")));
 }
 
@@ -138,6 +133,7 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
         session: None,
         created_at: now,
         expires_at: None,
+        fence: None,
     };
     show.of("NewAccess", &new_access);
     show.of(
@@ -150,6 +146,7 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
             created_at: now,
             expires_at: None,
             session_expires_at: None,
+            access_expires_at: Some(now),
             client: client(),
             fence: None,
         },
@@ -159,10 +156,16 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
         params: &[Value::Uuid(ada().id), Value::from(HASH)],
         user: &ada().id().to_key(),
         kept: Some(session),
-        fence: countersign::store::Fence::default(),
+        fence: Fence::default(),
+        settled: true,
         now,
     };
     show.of("AccountChange", &change);
+    let owner = ada().id().to_key();
+    let end = EndUser { user: owner.clone(), fence: Fence::default(), kept: Some(session), settled: true, now };
+    show.of("EndUser", &end);
+    show.of("ClearUser", &ClearUser { user: owner.clone(), unfenced: true, kept: Some(session), rows: 100 });
+    show.of("SessionPage", &store.sessions(&owner, &Page { after: None, limit: 100 }).await.unwrap());
     let token = ConsumedToken { digest: ring().digest(refresh), at: now, salt: [0; 16] };
     show.of("ConsumedToken", &token);
     let consumed = Consumed::default().and(token);
@@ -182,6 +185,7 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
             created_at: now,
             expires_at: None,
             session_expires_at: None,
+            access_expires_at: Some(now),
             access: Some(new_access),
         },
     );
@@ -234,7 +238,7 @@ async fn signed(show: &mut Show, needles: &mut Vec<String>) {
         .sessions(Sessions::new(store, ring(), lifetimes));
     show.of("JwtStrategyBuilder", &builder);
     let strategy = builder.build().unwrap();
-    let pair = strategy.open_session(&ada()).await.unwrap();
+    let pair = strategy.as_refreshable().unwrap().open_session(&ada()).await.unwrap();
     needles.extend([&pair.access.token, &pair.refresh.clone().unwrap().token].into_iter().flat_map(of_token));
     strategy.destroy_token(&pair.access.token, &ada()).await.unwrap();
     let now = SystemClock.now();
