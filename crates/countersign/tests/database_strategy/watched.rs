@@ -1,6 +1,8 @@
 //! A store that counts how often it is asked and how often it is told, knows what was recorded in it, and lets something
 //! else happen between a look-up and a write.
 
+#![allow(dead_code, reason = "each test file uses a part")]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -23,6 +25,7 @@ pub(crate) struct Watched {
     writes: AtomicUsize,
     recorded: Mutex<Vec<(UserKey, Recorded)>>,
     before_rotate: Mutex<Option<BoxFuture<'static, ()>>>,
+    before_end: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
 impl Watched {
@@ -33,6 +36,7 @@ impl Watched {
             writes: AtomicUsize::default(),
             recorded: Mutex::default(),
             before_rotate: Mutex::default(),
+            before_end: Mutex::default(),
         }
     }
 
@@ -44,6 +48,11 @@ impl Watched {
     /// Lets `meanwhile` happen before the next exchange is written, which has looked its token up by then.
     pub(crate) fn before_next_rotation(&self, meanwhile: impl Future<Output = ()> + Send + 'static) {
         *self.before_rotate.lock().unwrap() = Some(Box::pin(meanwhile));
+    }
+
+    /// Lets `meanwhile` happen before everything of a user is ended next.
+    pub(crate) fn before_next_ending(&self, meanwhile: impl Future<Output = ()> + Send + 'static) {
+        *self.before_end.lock().unwrap() = Some(Box::pin(meanwhile));
     }
 
     /// How many of the user's tokens that were recorded through this are found still. It doesn't count as reading.
@@ -95,6 +104,10 @@ impl TokenStore for Watched {
         self.read().fence(user, fresh, now).await
     }
     async fn end_user(&self, end: &EndUser) -> Result<(), Failure> {
+        let meanwhile = self.before_end.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
         self.write().end_user(end).await
     }
     async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {

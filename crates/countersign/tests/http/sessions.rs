@@ -1,5 +1,6 @@
 //! `/sessions`: the device list, and what ends from it.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,41 @@ async fn they_are_listed_with_what_the_user_knows_them_by() {
     let again = sessions(&app, &phone).await;
     assert_eq!((&again[0]["id"], &again[0]["created_at"]), (&listed[1]["id"], &listed[1]["created_at"]));
     assert_eq!((&again[0]["last_used_at"], &again[0]["current"]), (&json!("2026-01-15T12:10:00Z"), &json!(true)));
+}
+
+#[tokio::test]
+async fn a_long_list_comes_in_pages() {
+    let app = App::new();
+    let tokens = app.tokens(1).await;
+    for _ in 0..4 {
+        app.tokens(1).await;
+    }
+    app.tokens(2).await;
+    let page = async |query: &str| {
+        let reply = call(&app, "GET", &format!("/auth/sessions{query}"), &tokens).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        serde_json::from_str::<Value>(&reply.body).unwrap()
+    };
+    let all = page("").await;
+    assert_eq!((all["sessions"].as_array().unwrap().len(), &all["next"]), (5, &Value::Null));
+    let (mut ids, mut query, mut sizes) = (BTreeSet::new(), "?limit=2".to_owned(), Vec::new());
+    loop {
+        let page = page(&query).await;
+        let listed = page["sessions"].as_array().unwrap();
+        ids.extend(listed.iter().map(|session| session["id"].as_str().unwrap().to_owned()));
+        sizes.push(listed.len());
+        let Some(next) = page["next"].as_str() else { break };
+        query = format!("?after={next}&limit=2");
+    }
+    assert_eq!((ids.len(), sizes.as_slice()), (5, [2, 2, 1].as_slice()));
+    assert_eq!(page("?other=1").await, all, "what isn't known is left alone");
+
+    for query in
+        ["limit=0", "limit=1001", "limit=x", "limit=", "after=", "after=x", "after=0_x", "after=1_", "after=9_"]
+    {
+        let reply = call(&app, "GET", &format!("/auth/sessions?{query}"), &tokens).await;
+        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (422, "REQUEST_QUERY_INVALID"), "{query}");
+    }
 }
 
 #[tokio::test]

@@ -132,8 +132,21 @@ async fn opaque_and_signed_tokens_behind_one_header() {
     for pair in &tokens {
         assert_eq!(call("GET", "/me", pair.access.token.expose()).await.body, "member 1");
     }
+    let listed = async |query: &str| {
+        let page = call("GET", &format!("/auth/sessions{query}"), tokens[1].access.token.expose()).await;
+        serde_json::from_str::<serde_json::Value>(&page.body).unwrap()
+    };
+    let first = listed("").await;
+    assert_eq!(first, json!({"sessions": [], "next": "1_"}), "the one strategy has no sessions, the other comes next");
+    let second = listed("?after=1_").await;
+    assert_eq!((&second["sessions"][0]["current"], &second["next"]), (&json!(true), &serde_json::Value::Null));
     let all = call("POST", "/auth/logout/all", tokens[1].access.token.expose()).await;
     all.is_problem(501, "LOGOUT_ALL_UNSUPPORTED", None);
+    let another = signed.login(&member, &Login::default()).await.unwrap().access.token;
+    let all = call("POST", "/auth/logout/all", another.expose()).await;
+    all.is_problem(501, "LOGOUT_ALL_UNSUPPORTED", None);
+    let me = call("GET", "/me", another.expose()).await;
+    assert_eq!(me.code(), "AUTHENTICATION_FAILED", "the token that was presented is over");
     call("POST", "/auth/logout", tokens[0].access.token.expose()).await.is_empty_204();
     assert_eq!(call("GET", "/me", tokens[0].access.token.expose()).await.code(), "AUTHENTICATION_FAILED");
 
