@@ -24,6 +24,8 @@ mod limits;
 mod logins;
 mod lost_answers;
 mod malformed;
+mod original;
+mod original_denylist;
 mod presentations;
 mod redaction;
 mod redis_faults;
