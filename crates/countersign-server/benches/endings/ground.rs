@@ -1,0 +1,106 @@
+//! The stores, and how the server is started on them.
+
+use clap::ValueEnum;
+use countersign_server::compose::Services;
+use countersign_server::config::{Config, Flags, Sources};
+use testbed::{MariaDb, Postgres, Redis};
+
+use crate::harness::{Place, env, on_redis, shared};
+
+/// Where sessions are, and what access tokens are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+    Mariadb,
+    Redis,
+    JwtSqlite,
+    JwtPostgres,
+}
+
+/// A backend's servers and the place for ours.
+pub(crate) struct Ground {
+    pub(crate) backend: Backend,
+    pub(crate) place: Place,
+    store: Store,
+}
+
+/// Durable ones, as in earnest.
+enum Store {
+    File,
+    Postgres { server: Postgres, database: String },
+    MariaDb(MariaDb),
+    Redis(Redis),
+}
+
+impl Ground {
+    pub(crate) fn start(backend: Backend) -> Self {
+        let strategy = match backend {
+            Backend::Sqlite | Backend::Postgres | Backend::Mariadb => "database",
+            Backend::Redis => "redis",
+            Backend::JwtSqlite | Backend::JwtPostgres => "jwt",
+        };
+        let (store, settings) = match backend {
+            Backend::Sqlite | Backend::JwtSqlite => (Store::File, Vec::new()),
+            Backend::Postgres | Backend::JwtPostgres => {
+                let server = Postgres::dedicated();
+                let database = server.database();
+                let settings = shared(&database);
+                (Store::Postgres { server, database }, settings)
+            }
+            Backend::Mariadb => {
+                let server = MariaDb::with_settings(&["innodb-buffer-pool-size=512M", "innodb-log-file-size=256M"]);
+                let url = server.database();
+                (Store::MariaDb(server), shared(&url))
+            }
+            Backend::Redis => {
+                let server = Redis::dedicated();
+                let settings = on_redis(server.url());
+                (Store::Redis(server), settings)
+            }
+        };
+        // The tokens must live until they are presented; a second is what the server gives its stores by default.
+        let place = Place::new(settings)
+            .with("STRATEGY", strategy)
+            .with("ACCESS_LIFETIME", "6h")
+            .with("STORE_TIMEOUT", "1s")
+            .with("LOG", "error");
+        Self { backend, place, store }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.backend.to_possible_value().unwrap().get_name().to_owned()
+    }
+
+    /// What the server works with, in this process: the same store and keys, with more patience and more connections.
+    pub(crate) async fn services(&self) -> Services {
+        let more = [env("STORE_TIMEOUT", "60s"), env("DATABASE_CONNECTIONS", "16")];
+        let data = env("DATA_DIR", self.place.data_dir().to_str().unwrap());
+        let settings = self.place.settings.iter().filter(|(name, _)| !name.ends_with("_STORE_TIMEOUT")).cloned();
+        let settings = settings.chain(more).chain([data]).map(|(name, text)| (name.into(), text.into()));
+        let config = Config::read(&Sources::gather(Flags::default(), settings).unwrap()).unwrap();
+        Services::open(&config).await.unwrap()
+    }
+
+    /// Whether an acknowledged write is on the disk. Sessions are opened without, so that it takes minutes.
+    pub(crate) fn make_durable(&self, durable: bool) {
+        match &self.store {
+            Store::File => {}
+            Store::Postgres { server, database } => {
+                let on = if durable { "on" } else { "off" };
+                let reload = "SELECT pg_reload_conf();";
+                Postgres::execute(server.url(), &format!("ALTER SYSTEM SET synchronous_commit = {on};\n{reload}"));
+                if durable {
+                    Postgres::execute(database, "CHECKPOINT;\nANALYZE;");
+                }
+            }
+            Store::MariaDb(server) => {
+                let flush = u8::from(durable);
+                MariaDb::execute(server.url(), &format!("SET GLOBAL innodb_flush_log_at_trx_commit = {flush}"));
+            }
+            Store::Redis(server) => {
+                server.command(&["CONFIG", "SET", "appendfsync", if durable { "always" } else { "no" }]);
+            }
+        }
+    }
+}
