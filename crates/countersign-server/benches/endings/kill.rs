@@ -38,13 +38,21 @@ pub(crate) async fn run(ground: &Ground, arguments: &Arguments) -> (Value, usize
     (json!({ "backend": ground.name(), "sessions": arguments.sessions, "rounds": rounds }), faults)
 }
 
+/// What came first.
+enum First {
+    Acknowledged,
+    /// Another answer: the ending may be half done.
+    Failed(String),
+    Killed(Duration),
+}
+
 struct Round<'a> {
     ending: Ending,
     ground: &'a Ground,
     account: &'a Account,
     patience: Duration,
-    /// When the process was killed, unless it was done before.
-    killed: Option<Duration>,
+    /// What came first, the kill or an answer.
+    first: First,
     /// When the ending was acknowledged that came after the kill.
     again: Option<Duration>,
     faults: Vec<String>,
@@ -52,7 +60,15 @@ struct Round<'a> {
 
 impl<'a> Round<'a> {
     const fn new(ending: Ending, ground: &'a Ground, account: &'a Account, patience: Duration) -> Self {
-        Self { ending, ground, account, patience, killed: None, again: None, faults: Vec::new() }
+        Self {
+            ending,
+            ground,
+            account,
+            patience,
+            first: First::Killed(Duration::ZERO),
+            again: None,
+            faults: Vec::new(),
+        }
     }
 
     /// Kills within `within`, which follows how long the ending takes.
@@ -66,16 +82,16 @@ impl<'a> Round<'a> {
         } else {
             interrupt_command(&ender, &server, delay).await
         };
-        match answer {
-            Some(Some(fault)) => self.faults.push(format!("before the kill: {fault}")),
-            Some(None) => *within = start.elapsed(),
-            None => {
-                self.killed = Some(delay);
-                *within = (*within * 2).min(LONGEST);
-            }
-        }
+        (self.first, *within) = match answer {
+            Some(None) => (First::Acknowledged, start.elapsed()),
+            Some(Some(failed)) => (First::Failed(failed), *within),
+            None => (First::Killed(delay), (*within * 2).min(LONGEST)),
+        };
         drop(server);
         let server = self.ground.place.start();
+        if matches!(self.first, First::Acknowledged) {
+            self.present(&server, "after the acknowledgement").await;
+        }
         self.again = ender.insist(&server, self.patience).await.acknowledged;
         if self.again.is_none() {
             self.faults.push("the ending is not acknowledged any more".to_owned());
@@ -83,11 +99,15 @@ impl<'a> Round<'a> {
         self.look(&server, &mut ender).await;
     }
 
-    async fn look(&mut self, server: &Server, ender: &mut Ender<'_>) {
+    async fn present(&mut self, server: &Server, when: &str) {
         let (alive, presented) = self.account.alive(server).await;
         if alive > 0 {
-            self.faults.push(format!("{alive} of {presented} tokens are alive"));
+            self.faults.push(format!("{alive} of {presented} tokens are alive {when}"));
         }
+    }
+
+    async fn look(&mut self, server: &Server, ender: &mut Ender<'_>) {
+        self.present(server, "in the end").await;
         if self.ending.keeps_asker() && !ender.goes_on(server).await {
             self.faults.push("the kept session is gone".to_owned());
         }
@@ -109,17 +129,20 @@ impl<'a> Round<'a> {
     }
 
     fn text(&self) -> String {
-        let killed =
-            self.killed.map_or_else(|| "done before the kill".to_owned(), |at| format!("killed at {}", shown(at)));
+        let first = match &self.first {
+            First::Acknowledged => "acknowledged before the kill".to_owned(),
+            First::Failed(answer) => format!("answered {answer} before the kill"),
+            First::Killed(at) => format!("killed at {}", shown(*at)),
+        };
         let again = self.again.map_or_else(|| "never".to_owned(), shown);
         let faults = if self.faults.is_empty() { "nothing answers".to_owned() } else { self.faults.join("; ") };
-        format!("{:<13} {killed}, again acknowledged after {again}: {faults}", self.ending.name())
+        format!("{:<13} {first}, again acknowledged after {again}: {faults}", self.ending.name())
     }
 
     fn to_json(&self) -> Value {
         json!({
             "ending": self.ending.name(),
-            "killed_s": self.killed.map(|time| time.as_secs_f64()),
+            "killed_s": if let First::Killed(at) = self.first { Some(at.as_secs_f64()) } else { None },
             "acknowledged_again_s": self.again.map(|time| time.as_secs_f64()),
             "faults": self.faults,
         })
