@@ -80,7 +80,7 @@ impl Problem {
     pub const SESSION_LIMIT_REACHED: Self = Self::new(
         StatusCode::FORBIDDEN,
         "SESSION_LIMIT_REACHED",
-        "This account has as many sessions as it may have. Log out of one first.",
+        "This account has as many sessions as it may have. Send `replace` with the id of the one to end.",
     );
 
     /// 404: the user has no such session.
@@ -205,13 +205,29 @@ impl Problem {
 
     /// The answer, with any body that can be made of bytes.
     pub fn into_http<B: From<Bytes>>(self) -> Response<B> {
-        let fields = Fields {
+        self.answer(&self.fields())
+    }
+
+    /// The answer, with a member of its own beside the fixed ones (RFC 9457 section 3.2).
+    #[cfg(feature = "axum")]
+    pub(crate) fn into_http_with<B: From<Bytes>>(self, name: &str, value: &impl Serialize) -> Response<B> {
+        let fields = (serde_json::to_value(self.fields()), serde_json::to_value(value));
+        let (Ok(serde_json::Value::Object(mut fields)), Ok(value)) = fields else { return self.into_http() };
+        fields.insert(name.to_owned(), value);
+        self.answer(&fields)
+    }
+
+    fn fields(&self) -> Fields {
+        Fields {
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: self.detail,
             code: self.code,
-        };
-        let body = serde_json::to_vec(&fields).unwrap_or_default();
+        }
+    }
+
+    fn answer<B: From<Bytes>>(self, fields: &impl Serialize) -> Response<B> {
+        let body = serde_json::to_vec(fields).unwrap_or_default();
         let mut response = Response::new(B::from(body.into()));
         *response.status_mut() = self.status;
         self.write_headers(response.headers_mut());

@@ -7,8 +7,8 @@ use countersign::redis::{Redis, RedisOptions};
 use countersign::store::TokenStore;
 use countersign::strategy::RedisTokenStrategy;
 use countersign::{
-    Answer, AuthError, DigestKeyRing, Failure, FailureKind, PlainToken, RefreshableStrategy, Refusal, ReusePolicy, Secret,
-    Strategy, TokenControl, TokenPair, User, UserId, UserKey,
+    Answer, AuthError, DigestKeyRing, Failure, FailureKind, PlainToken, RefreshableStrategy, Refusal, ReusePolicy,
+    Secret, Strategy, TokenControl, TokenPair, User, UserId, UserKey,
 };
 use uuid::Uuid;
 

@@ -45,7 +45,10 @@ async fn redis_frozen_in_every_operation() {
     server.freeze();
     let (strategy, refreshable) = (ground.strategy(), ground.refreshable());
     let users = &crate::ground::users;
-    unavailable("refresh_session", crate::ground::answered(refreshable.refresh_session(&pairs[0].refresh, users).await));
+    unavailable(
+        "refresh_session",
+        crate::ground::answered(refreshable.refresh_session(&pairs[0].refresh, users).await),
+    );
     unavailable("end_session", refreshable.end_session(pairs[1].session, &accounts[1].key()).await);
     unavailable("destroy_token", countersign::Strategy::destroy_token(strategy, &pairs[2].access, &accounts[2]).await);
     unavailable("invalidate_all", countersign::TokenControl::invalidate_all(strategy, &accounts[3].key()).await);

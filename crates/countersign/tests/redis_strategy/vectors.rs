@@ -8,8 +8,10 @@ use std::sync::Arc;
 use countersign::denylist::{DenylistStore, RedisDenylist};
 use countersign::redis::Redis;
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{Answer, Clock, Failure, Invalidated, PlainToken, Profile, Refusal, Strategy, SystemClock, TokenControl, User,
-    UserKey};
+use countersign::{
+    Answer, Clock, Failure, Invalidated, PlainToken, Profile, Refusal, Strategy, SystemClock, TokenControl, User,
+    UserKey,
+};
 use serde_json::Value;
 use uuid::Uuid;
 

@@ -114,12 +114,7 @@ impl BrokenStore {
         Ok(unsettled)
     }
 
-    pub(crate) async fn broken_settle(
-        &self,
-        user: &UserKey,
-        fences: &[Fence],
-        now: Timestamp,
-    ) -> Result<(), Failure> {
+    pub(crate) async fn broken_settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
         match self.fault {
             Fault::SettleIgnored => Ok(()),
             Fault::SettlesAll => {

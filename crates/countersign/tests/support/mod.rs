@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::store::{
-    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, MemoryStore, NewAccess, NewRefresh, Opened, Page, RefreshRecord,
-    Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, MemoryStore, NewAccess, NewRefresh, Opened, Page,
+    RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{

@@ -12,13 +12,14 @@ use http::{Extensions, HeaderMap, header};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::answer::TokenPair;
+use crate::answer::{SessionId, TokenPair};
 use crate::axum::StrictJson;
-use crate::axum::routes::{Shared, token_answer};
+use crate::axum::routes::{Shared, sessions, token_answer};
 use crate::backend::AuthenticationBackend;
 use crate::client::Client;
 use crate::error::{AuthError, Failure, Refusal};
 use crate::problem::Problem;
+use crate::store::Page;
 use crate::strategy::Login;
 use crate::user::User;
 
@@ -27,6 +28,9 @@ const MAX_IDENTIFIER: usize = 320;
 
 /// The longest password, in bytes: longer ones are refused before they are hashed (SECURITY row L-05).
 const MAX_PASSWORD: usize = 1024;
+
+/// How many sessions a refused login is shown at most.
+const SHOWN: u32 = 100;
 
 /// How often an attempt is judged: again when the account changed while its password was being checked, as when another login
 /// renewed the password's hash.
@@ -119,6 +123,8 @@ pub struct LoginAttempt {
     password: Zeroizing<String>,
     client_address: Option<IpAddr>,
     client: Client,
+    /// The session that ends for the one to be opened.
+    replaces: Option<SessionId>,
 }
 
 impl LoginAttempt {
@@ -174,40 +180,65 @@ async fn log_in<U: User>(
     let verifier = shared.verifier.as_ref().ok_or(Problem::INTERNAL)?;
     let attempt = read_attempt(request).await?;
     match admit(verifier, backend, &attempt).await? {
-        Ok(tokens) => token_answer(backend, &tokens),
-        Err((reason, problem)) => {
-            tracing::warn!(event = "login_failed", reason, backend = &**backend.name(), "login failed");
+        Admission::Done(tokens) => token_answer(backend, &tokens),
+        Admission::Refused(reason, problem) => {
+            note(backend.name(), reason);
             Err(problem)
+        }
+        Admission::Full(user) => {
+            note(backend.name(), Refusal::TooManySessions.as_str());
+            full(backend, &user).await
         }
     }
 }
 
-/// Why somebody isn't let in: for the log, and for them.
-type Refused = (&'static str, Problem);
+fn note(backend: &str, reason: &'static str) {
+    tracing::warn!(event = "login_failed", reason, backend, "login failed");
+}
+
+/// Tells who knows the password which sessions there are, so that one of them can be replaced: a session whose login was
+/// never answered can't be ended by anybody else.
+async fn full<U: User>(backend: &AuthenticationBackend<U>, user: &U) -> Result<Response, Problem> {
+    let page = Page { after: None, limit: SHOWN };
+    let page = backend.sessions_of(user.id(), &page).await.map_err(|failure| Problem::from_failure(&failure))?;
+    Ok(Problem::SESSION_LIMIT_REACHED.into_http_with("sessions", &sessions::shown_newest_first(page.sessions, None)))
+}
+
+/// What came of an attempt to log in.
+enum Admission<U> {
+    Done(TokenPair),
+    /// Why, for the log and for them.
+    Refused(&'static str, Problem),
+    /// The password is right, and the account has as many sessions as it may have.
+    Full(U),
+}
 
 /// Judges the attempt, and opens a session by that judgement unless the account has changed since.
 async fn admit<U: User>(
     verifier: &Arc<dyn CredentialVerifier<U>>,
     backend: &AuthenticationBackend<U>,
     attempt: &LoginAttempt,
-) -> Result<Result<TokenPair, Refused>, Problem> {
+) -> Result<Admission<U>, Problem> {
     for _ in 0..JUDGED {
         let verdict = verifier.verify(attempt).await.map_err(|failure| Problem::from_failure(&failure))?;
         let user = match admitted(verdict) {
             Ok(user) => user,
-            Err(refused) => return Ok(Err(refused)),
+            Err((reason, problem)) => return Ok(Admission::Refused(reason, problem)),
         };
-        match open(verifier, backend, &user, &attempt.client).await? {
+        match open(verifier, backend, &user, attempt).await? {
             Opening::Changed => {}
-            Opening::Done(tokens) => return Ok(Ok(tokens)),
-            Opening::Refused(Refusal::TooManySessions) => {
-                return Ok(Err(("too_many_sessions", Problem::SESSION_LIMIT_REACHED)));
+            Opening::Done(tokens) => return Ok(Admission::Done(tokens)),
+            Opening::Refused(Refusal::TooManySessions) => return Ok(Admission::Full(user)),
+            Opening::Refused(refusal) => {
+                return Ok(Admission::Refused(refusal.as_str(), Problem::LOGIN_BAD_CREDENTIALS));
             }
-            Opening::Refused(refusal) => return Ok(Err((refusal.as_str(), Problem::LOGIN_BAD_CREDENTIALS))),
         }
     }
-    Ok(Err((Refusal::Overtaken.as_str(), Problem::LOGIN_BAD_CREDENTIALS)))
+    Ok(Admission::Refused(Refusal::Overtaken.as_str(), Problem::LOGIN_BAD_CREDENTIALS))
 }
+
+/// Why somebody isn't let in: for the log, and for them.
+type Refused = (&'static str, Problem);
 
 fn admitted<U: User>(verdict: LoginVerdict<U>) -> Result<U, Refused> {
     Err(match verdict {
@@ -232,14 +263,17 @@ async fn open<U: User>(
     verifier: &Arc<dyn CredentialVerifier<U>>,
     backend: &AuthenticationBackend<U>,
     user: &U,
-    client: &Client,
+    attempt: &LoginAttempt,
 ) -> Result<Opening, Problem> {
     let unanswered = |failure: Failure| Problem::from_failure(&failure);
     let fence = backend.login_fence(user.id()).await.map_err(unanswered)?;
     if !verifier.still_holds(user).await.map_err(unanswered)? {
         return Ok(Opening::Changed);
     }
-    let login = fence.into_iter().fold(Login::from(client.clone()), Login::behind);
+    if let Some(session) = attempt.replaces {
+        backend.end_session(session, user.id()).await.map_err(unanswered)?;
+    }
+    let login = fence.into_iter().fold(Login::from(attempt.client.clone()), Login::behind);
     match backend.login(user, &login).await {
         Ok(tokens) => Ok(Opening::Done(tokens)),
         Err(AuthError::Refused(refusal)) => Ok(Opening::Refused(refusal)),
@@ -252,6 +286,7 @@ struct Body {
     identifier: String,
     password: Wiped,
     label: Option<String>,
+    replace: Option<String>,
 }
 
 /// A text that is wiped on drop.
@@ -268,7 +303,13 @@ async fn read_attempt(request: Request) -> Result<LoginAttempt, Problem> {
     let client = client(request.headers(), client_address);
     let StrictJson(body) = StrictJson::<Body>::from_request(request, &()).await?;
     let client = body.label.iter().fold(client, |client, label| client.with_label(label));
-    let attempt = LoginAttempt { identifier: body.identifier, password: body.password.0, client_address, client };
+    let replaces = match body.replace.as_deref().map(str::parse) {
+        None => None,
+        Some(Ok(session)) => Some(session),
+        Some(Err(_)) => return Err(Problem::REQUEST_BODY_INVALID),
+    };
+    let (identifier, password) = (body.identifier, body.password.0);
+    let attempt = LoginAttempt { identifier, password, client_address, client, replaces };
     let identifier_fits = (1..=MAX_IDENTIFIER).contains(&attempt.identifier.chars().count());
     let password_fits = (1..=MAX_PASSWORD).contains(&attempt.password.len());
     if identifier_fits && password_fits { Ok(attempt) } else { Err(Problem::REQUEST_BODY_INVALID) }

@@ -27,7 +27,7 @@ struct Listed {
 }
 
 #[derive(Serialize)]
-struct Session {
+pub(super) struct Session {
     id: String,
     created_at: Option<String>,
     last_used_at: Option<String>,
@@ -60,10 +60,13 @@ pub(super) async fn list<U: User>(State(shared): State<Arc<Shared<U>>>, request:
         Some(next) => Some(place(first, Some(&next))),
         None => backends.next().map(|_| place(first.saturating_add(1), None)),
     };
-    let mut sessions = found.sessions;
+    json(&Listed { sessions: shown_newest_first(found.sessions, authenticated.session_id), next })
+}
+
+/// Sessions as their owner is shown them, the one used last first.
+pub(super) fn shown_newest_first(mut sessions: Vec<SessionRecord>, current: Option<SessionId>) -> Vec<Session> {
     sessions.sort_by_key(|record| std::cmp::Reverse(record.used_at.max(record.refreshed_at)));
-    let sessions = sessions.iter().map(|record| shown(record, authenticated.session_id)).collect();
-    json(&Listed { sessions, next })
+    sessions.iter().map(|record| shown(record, current)).collect()
 }
 
 /// Which page is asked for: of which backend's sessions, and from where on.

@@ -82,7 +82,8 @@ pub(super) async fn may_be_left_to_sweeps(ground: Ground) -> Verdict {
         same("logging in", &ground.store.insert_refresh(&login, Some(&access)).await?, &Opened::Done)?;
     }
     let replaced = ground.end(ground.owner(), Some(session(2)?)).await?;
-    let later = NewRefresh { fence: Some(replaced), expires_at: Some(month), ..ground.opening("later", session(0x70)?) };
+    let later =
+        NewRefresh { fence: Some(replaced), expires_at: Some(month), ..ground.opening("later", session(0x70)?) };
     same("a login after the end", &ground.store.insert_refresh(&later, None).await?, &Opened::Done)?;
     for hours in 0..48 {
         let at = minutes(60 * hours);

@@ -82,7 +82,10 @@ pub(super) async fn of_a_session_is_that_of_its_login(ground: Ground) -> Verdict
     }
     ground.end(ground.owner(), None).await?;
     for number in 1..=3 {
-        ensure(!ground.has_access(&format!("login {number}")).await?, "an access token outlives the fence of its login")?;
+        ensure(
+            !ground.has_access(&format!("login {number}")).await?,
+            "an access token outlives the fence of its login",
+        )?;
     }
     Ok(())
 }
@@ -157,11 +160,8 @@ pub(super) async fn stays_while_tokens_are_behind_it(ground: Ground) -> Verdict 
     for user in [&logged_in, &let_in, &bare] {
         fences.push(ground.fence(user).await?);
     }
-    let login = NewRefresh {
-        user: logged_in.clone(),
-        fence: fences.first().copied(),
-        ..ground.opening("login", session(1)?)
-    };
+    let login =
+        NewRefresh { user: logged_in.clone(), fence: fences.first().copied(), ..ground.opening("login", session(1)?) };
     same("logging in", &ground.store.insert_refresh(&login, None).await?, &Opened::Done)?;
     let access = NewAccess { user: let_in.clone(), fence: fences.get(1).copied(), ..ground.access("access") };
     same("an access token", &ground.store.insert_access(&access).await?, &Opened::Done)?;

@@ -75,10 +75,31 @@ pub(super) async fn take_any_cursor(ground: Ground) -> Verdict {
     ground.open(&stranger, None).await?;
     let long = ["0".repeat(SessionCursor::MAX_LENGTH), "9".repeat(SessionCursor::MAX_LENGTH), "z".repeat(64)];
     let short = [
-        "0", "1", "-1", "00", "x", "-", ".", "_", "0-0", "0.0", "1.1.1", "v1.0", "null", "NaN", "1e9", "0x10",
-        "18446744073709551615", "18446744073709551616", "340282366920938463463374607431768211456",
-        "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff",
-        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF", "ffffffffffffffffffffffffffffffff", "aGVsbG8", "2026-01-15",
+        "0",
+        "1",
+        "-1",
+        "00",
+        "x",
+        "-",
+        ".",
+        "_",
+        "0-0",
+        "0.0",
+        "1.1.1",
+        "v1.0",
+        "null",
+        "NaN",
+        "1e9",
+        "0x10",
+        "18446744073709551615",
+        "18446744073709551616",
+        "340282366920938463463374607431768211456",
+        "00000000-0000-0000-0000-000000000000",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+        "ffffffffffffffffffffffffffffffff",
+        "aGVsbG8",
+        "2026-01-15",
     ];
     let ids = [session(0)?, session(5)?, session(0xff)?, theirs].map(|id| id.to_string());
     for text in short.into_iter().map(str::to_owned).chain(long).chain(ids) {

@@ -115,7 +115,9 @@ pub(super) async fn never_moves_the_signed_end_back(ground: Ground) -> Verdict {
     ground.open(&ground.opening("0", session), None).await?;
     let (early, late, latest) = (Some(minutes(70)), Some(minutes(90)), Some(minutes(90).saturating_add(TICK)));
     let exchanges = [(None, None), (early, early), (late, late), (early, late), (None, late), (latest, latest)];
-    for ((from, to), (given, expected)) in (0..).map(|number: u8| (number.to_string(), (number + 1).to_string())).zip(exchanges) {
+    for ((from, to), (given, expected)) in
+        (0..).map(|number: u8| (number.to_string(), (number + 1).to_string())).zip(exchanges)
+    {
         let rotate = Rotate { access: None, access_expires_at: given, ..ground.rotate(&from, &to, session) };
         same("rotating", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
         ground.holds_refresh(&NewRefresh { access_expires_at: expected, ..successor(&ground, &rotate) }).await?;
