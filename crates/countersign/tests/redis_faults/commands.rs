@@ -147,6 +147,7 @@ async fn redis_strategies_write_by_one_command_each() {
     let account = Account::new(1);
     let warm = ground.open(&account).await.unwrap();
     ground.refreshable().refresh_session(&warm.refresh, &crate::ground::users).await.unwrap();
+    ground.strategy().destroy_token(&warm.access, &account).await.unwrap();
     ground.strategy().invalidate_all(&account.key()).await.unwrap();
     commands(&server);
 

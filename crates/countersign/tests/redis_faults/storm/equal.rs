@@ -49,8 +49,13 @@ impl Model {
 
     /// All pages of both, which part the list in their own ways.
     pub(super) async fn list(&self, user: usize, limit: u32) {
-        let ours = all(&self.redis, &self.users[user], limit).await;
-        assert_eq!(ours, all(&self.memory, &self.users[user], limit).await, "sessions");
+        let mut ours = all(&self.redis, &self.users[user], limit).await;
+        let model = all(&self.memory, &self.users[user], limit).await;
+        // Who asks for no fence gets the one that stands.
+        for (ours, model) in ours.iter_mut().zip(&model) {
+            ours.fence = ours.fence.filter(|_| model.fence.is_some());
+        }
+        assert_eq!(ours, model, "sessions");
     }
 }
 
