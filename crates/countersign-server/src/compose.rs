@@ -255,7 +255,6 @@ fn authenticator(
     let cookies = CookieTransport::builder(config.tokens.profile)
         .secure(!insecure)
         .allow_insecure_cookie_auth(insecure)
-        .refresh_path("/auth/cookie")
         .build()?;
     let builder = Authenticator::builder(Arc::new(accounts.clone()))
         .backend(AuthenticationBackend::new("bearer", BearerTransport, Arc::clone(strategy)))

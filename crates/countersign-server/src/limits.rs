@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use countersign::Problem;
 use countersign::axum::ClientAddress;
 use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use ipnet::IpNet;
 
 use crate::address;
@@ -39,6 +39,9 @@ pub struct Bounds {
     pub trusted_proxies: Arc<[IpNet]>,
 }
 
+/// The routes that end sessions by the head of a request. A body that can't be taken keeps nobody from logging out.
+const LOGOUTS: [&str; 3] = ["/auth/logout", "/auth/logout/all", "/auth/cookie/logout"];
+
 /// Answers within bounds, and leaves a line at `debug`.
 pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -48,10 +51,13 @@ pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Nex
         let client = address::client(peer.ip(), request.headers(), &bounds.trusted_proxies);
         request.extensions_mut().insert(ClientAddress(client));
     }
-    let response = match collect(request, &bounds.limits).await {
-        Ok(request) => tokio::time::timeout(bounds.limits.request_time, next.run(request))
-            .await
-            .unwrap_or_else(|_| ANSWER_TOO_SLOW.into_response()),
+    let (parts, body) = request.into_parts();
+    let response = match collect(&parts.headers, body, &bounds.limits).await {
+        Ok(body) => answer(&bounds, Request::from_parts(parts, body), next).await,
+        Err(problem) if route.as_ref().is_some_and(|route| LOGOUTS.contains(&route.as_str())) => {
+            let response = answer(&bounds, Request::from_parts(parts, unreadable()), next).await;
+            if response.status().is_client_error() { problem.into_response() } else { response }
+        }
         Err(problem) => problem.into_response(),
     };
     tracing::debug!(
@@ -64,22 +70,31 @@ pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Nex
     response
 }
 
-/// The request with its body at hand. Bodies here are small, so they are read before anything is done with them.
-async fn collect(request: Request, limits: &Limits) -> Result<Request, Problem> {
-    if announced(request.headers()).is_some_and(|length| length > limits.body as u128) {
+async fn answer(bounds: &Bounds, request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(bounds.limits.request_time, next.run(request)).await;
+    answer.unwrap_or_else(|_| ANSWER_TOO_SLOW.into_response())
+}
+
+/// The whole body. Bodies here are small, so they are read before anything is done with them.
+async fn collect(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Body, Problem> {
+    if announced(headers).is_some_and(|length| length > limits.body as u128) {
         return Err(Problem::REQUEST_TOO_LARGE);
     }
-    if request.body().is_end_stream() {
-        return Ok(request);
+    if body.is_end_stream() {
+        return Ok(body);
     }
-    let (parts, body) = request.into_parts();
     let reading = Limited::new(body, limits.body).collect();
     match tokio::time::timeout(limits.body_time, reading).await {
-        Ok(Ok(whole)) => Ok(Request::from_parts(parts, Body::from(whole.to_bytes()))),
+        Ok(Ok(whole)) => Ok(Body::from(whole.to_bytes())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::REQUEST_TOO_LARGE),
         Ok(Err(_)) => Err(BODY_CUT_OFF),
         Err(_) => Err(BODY_TOO_SLOW),
     }
+}
+
+/// A body that fails as soon as it is read.
+fn unreadable() -> Body {
+    Body::new(Limited::new(Full::from("x"), 0))
 }
 
 fn announced(headers: &HeaderMap) -> Option<u128> {

@@ -171,7 +171,8 @@ impl<U: User> Authenticator<U> {
         }
     }
 
-    fn claim(&self, source: &CredentialSource, token: PlainToken) -> Selection<'_, U> {
+    /// Finds the backend that a text at `source` belongs to.
+    pub(crate) fn claim(&self, source: &CredentialSource, token: PlainToken) -> Selection<'_, U> {
         if token.expose().len() > self.max_token_length {
             return Selection::Refused(Refusal::TooLong);
         }
@@ -279,7 +280,7 @@ fn check_pair<U: User>(one: &AuthenticationBackend<U>, other: &AuthenticationBac
     Ok(())
 }
 
-pub(crate) fn cross_site_event(backend: &str) {
+fn cross_site_event(backend: &str) {
     tracing::warn!(event = "refused", reason = "cross_site", backend, "credential refused");
 }
 

@@ -98,9 +98,12 @@ impl Problem {
     pub const REQUEST_TOO_LARGE: Self =
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", "The request body is too large.");
 
-    /// 415: the body isn't JSON.
-    pub const UNSUPPORTED_MEDIA_TYPE: Self =
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json.");
+    /// 415: the body isn't JSON, or it is encoded.
+    pub const UNSUPPORTED_MEDIA_TYPE: Self = Self::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "UNSUPPORTED_MEDIA_TYPE",
+        "Send the body as application/json, without a content encoding.",
+    );
 
     /// 422: the body is JSON of another form, or no JSON at all.
     pub const REQUEST_BODY_INVALID: Self = Self::new(

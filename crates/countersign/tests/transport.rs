@@ -172,7 +172,7 @@ fn our_cookies_have_prefixes_and_the_life_of_their_tokens() {
     transport.issue(&pair("A", Some("R")), &mut out).unwrap();
     let expected = [
         "__Host-countersign_access=A; HttpOnly; Max-Age=900; Path=/; SameSite=Lax; Secure",
-        "__Secure-countersign_refresh=R; HttpOnly; Max-Age=2592000; Path=/auth/cookie; SameSite=Lax; Secure",
+        "__Host-countersign_refresh=R; HttpOnly; Max-Age=2592000; Path=/; SameSite=Lax; Secure",
     ];
     assert_eq!(set_cookies(&out), expected);
 
@@ -196,7 +196,7 @@ fn a_cookie_outlives_neither_its_token_nor_400_days() {
 #[test]
 fn names_follow_from_one_option() {
     for (name, refresh) in
-        [("__Host-app", "__Secure-app_refresh"), ("__Secure-app", "__Secure-app_refresh"), ("app", "app_refresh")]
+        [("__Host-app", "__Host-app_refresh"), ("__Secure-app", "__Secure-app_refresh"), ("app", "app_refresh")]
     {
         let transport = ours().cookie_name(name).build().unwrap();
         assert_eq!((transport.cookie_name(), transport.refresh_cookie_name()), (name, refresh));
@@ -228,6 +228,8 @@ fn what_a_browser_would_drop_does_not_build() {
         (original().path("/a;b"), "path"),
         (original().path("/a\r\nSet-Cookie: x"), "path"),
         (ours().refresh_path(""), "refresh_path"),
+        (ours().refresh_path("/auth/cookie"), "refresh_path"),
+        (ours().cookie_name("__HOST-app").refresh_path("/auth"), "refresh_path"),
         (original().domain(".example.com"), "domain"),
         (original().domain("a;b"), "domain"),
         (original().domain(""), "domain"),
@@ -237,6 +239,23 @@ fn what_a_browser_would_drop_does_not_build() {
         let shown = format!("{builder:?}");
         assert_eq!(builder.build().unwrap_err().setting(), setting, "{shown}");
     }
+}
+
+/// A narrow path is for names that browsers don't bind to the host.
+#[test]
+fn a_refresh_path_of_its_own_needs_a_name_without_the_host_prefix() {
+    let error = ours().refresh_path("/auth/cookie").build().unwrap_err().to_string();
+    assert!(error.contains("refresh_path") && error.contains("set a cookie_name without the prefix"), "{error}");
+    for name in ["app", "__Secure-app"] {
+        let transport = ours().cookie_name(name).refresh_path("/auth/cookie").build().unwrap();
+        let mut out = HeaderMap::new();
+        transport.issue(&pair("A", Some("R")), &mut out).unwrap();
+        assert!(set_cookies(&out)[0].contains("; Path=/;") && set_cookies(&out)[1].contains("; Path=/auth/cookie;"));
+    }
+    let below = ours().cookie_name("app").path("/app").build().unwrap();
+    let mut out = HeaderMap::new();
+    below.issue(&pair("A", Some("R")), &mut out).unwrap();
+    assert!(set_cookies(&out).iter().all(|cookie| cookie.contains("; Path=/app;")), "one path unless told otherwise");
 }
 
 #[test]
@@ -265,7 +284,7 @@ fn what_no_cookie_can_carry_is_not_issued() {
 #[test]
 fn cookie_header_table() {
     let transport = original().build().unwrap();
-    let cases: [(&[&[u8]], Offered, Offered); 15] = [
+    let cases: [(&[&[u8]], Offered, Offered); 21] = [
         (&[], Offered::None, Offered::None),
         (&[b"other=1"], Offered::None, Offered::None),
         (&[b"litestar_auth=tok"], one("tok"), Offered::None),
@@ -281,11 +300,58 @@ fn cookie_header_table() {
         (&[b"litestar_auth=one; litestar_auth=one"], Offered::Ambiguous, Offered::None),
         (&[b"litestar_auth=one", b"litestar_auth="], Offered::Ambiguous, Offered::None),
         (&[b"x=\xff\xfe; litestar_auth=t%20k"], one("t%20k"), Offered::None),
+        (&[b"a=1;litestar_auth=tok;b"], one("tok"), Offered::None),
+        (&[b" \t litestar_auth=tok \t ;"], one("tok"), Offered::None),
+        (&[b"litestar_auth= tok"], Offered::Malformed, Offered::None),
+        (&[b"litestar_auth=a=b=="], one("a=b=="), Offered::None),
+        (&[b"x=\"; litestar_auth=tok; y=\""], one("tok"), Offered::None),
+        (&[b"litestar_auth=\xc2\xa0tok"], Offered::Malformed, Offered::None),
     ];
     for (values, access, refresh) in cases {
         let headers = headers(&COOKIE, values);
         assert_eq!(transport.offered(&headers), access, "{values:?}");
         assert_eq!(transport.offered_refresh(&headers), refresh, "{values:?}");
+    }
+}
+
+/// Browsers bind a prefix to the bytes of a name. A sibling subdomain may set any name that differs in one, so white space
+/// beyond HTTP's own, case and controls never make another name ours.
+#[test]
+fn names_are_compared_byte_for_byte() {
+    let transport = ours().build().unwrap();
+    let names = ["__Host-countersign_access", "__Host-countersign_refresh"];
+    let planted: Vec<Vec<u8>> = ('\u{80}'..='\u{3000}')
+        .filter(|character| character.is_whitespace() || *character == '\u{feff}' || *character == '\u{200b}')
+        .chain(['\u{feff}', '\u{1}', '\u{b}', '\u{c}', '\u{7f}', '"', '\'', '%', '+', '=', '$', '.', ','])
+        .flat_map(|character| {
+            names.into_iter().flat_map(move |name| {
+                [format!("{character}{name}=TOKEN"), format!("{name}{character}=TOKEN"), format!("a=1; {character}{name}=TOKEN")]
+            })
+        })
+        .map(String::into_bytes)
+        .chain(names.into_iter().flat_map(|name| {
+            let cases = [name.to_lowercase(), name.to_uppercase(), name.replace("__Host-", "__host-")];
+            let pairs = cases.map(|name| format!("{name}=TOKEN"));
+            let bare = [format!("{name} =TOKEN"), format!("{name}\t=TOKEN"), name.to_owned(), format!("=;{name}")];
+            pairs.into_iter().chain(bare).map(String::into_bytes)
+        }))
+        .chain([b"\xa0__Host-countersign_access=TOKEN".to_vec(), b"\x85__Host-countersign_access=TOKEN".to_vec()])
+        .collect();
+    for cookie in planted {
+        let Ok(value) = HeaderValue::from_bytes(&cookie) else { continue };
+        let shown = String::from_utf8_lossy(&cookie).into_owned();
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, value);
+        // `NAME==TOKEN` is the name, with a value that begins with an equals sign.
+        if shown.contains("==") {
+            assert_ne!(transport.offered(&headers), one("TOKEN"), "{shown:?}");
+            continue;
+        }
+        assert_eq!(transport.offered(&headers), Offered::None, "{shown:?}");
+        assert_eq!(transport.offered_refresh(&headers), Offered::None, "{shown:?}");
+        headers.append(COOKIE, HeaderValue::from_static("__Host-countersign_access=own; \t__Host-countersign_refresh=own2 "));
+        assert_eq!(transport.offered(&headers), one("own"), "beside {shown:?}");
+        assert_eq!(transport.offered_refresh(&headers), one("own2"), "beside {shown:?}");
     }
 }
 

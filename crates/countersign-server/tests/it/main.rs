@@ -22,6 +22,7 @@ mod flows;
 mod harness;
 mod limits;
 mod logins;
+mod logout;
 mod lost_answers;
 mod malformed;
 mod original;

@@ -5,7 +5,7 @@ use http::{HeaderMap, header};
 use crate::answer::TokenPair;
 use crate::error::Failure;
 use crate::token::PlainToken;
-use crate::transport::{CredentialSource, Offered, TokenBody, Transport};
+use crate::transport::{Candidates, CredentialSource, Offered, TokenBody, Transport};
 
 /// Tokens in the `Authorization` header, and in JSON bodies on the way out.
 ///
@@ -42,6 +42,12 @@ impl Transport for BearerTransport {
             (Some(value), None) => parse(value.as_bytes()),
             (Some(_), Some(_)) => Offered::Ambiguous,
         }
+    }
+
+    fn candidates(&self, headers: &HeaderMap) -> Candidates {
+        let values = headers.get_all(header::AUTHORIZATION).iter().map(|value| parse(value.as_bytes()));
+        let offered = values.filter(|offered| *offered != Offered::None);
+        offered.map(Offered::one).collect()
     }
 
     fn issue(&self, tokens: &TokenPair, _: &mut HeaderMap) -> Result<Option<TokenBody>, Failure> {

@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::profile::Profile;
 use crate::token::PlainToken;
 use crate::transport::cookie_builder::{CookieTransportBuilder, is_cookie_octet};
-use crate::transport::{CredentialSource, Offered, TokenBody, Transport};
+use crate::transport::{Candidates, CredentialSource, Offered, TokenBody, Transport};
 
 /// The most that name and value of a cookie may have together, in bytes (rfc6265bis section 5.5).
 const MAX_COOKIE_LENGTH: usize = 4096;
@@ -30,9 +30,10 @@ pub enum SameSite {
 /// Tokens in two cookies, one for access and one for refresh, neither ever read as the other.
 ///
 /// Attributes are written in the order Domain, HttpOnly, Max-Age, Path, SameSite, Secure; clearing repeats the
-/// attributes of setting, or browsers would keep the cookie (SECURITY row W-03). Values are read as they are: nothing
-/// is decoded, quotes aren't stripped. An empty value is malformed, and a name that occurs twice, in one header or
-/// over several, is ambiguous.
+/// attributes of setting, or browsers would keep the cookie (SECURITY row W-03). Names are compared byte for byte and
+/// values are read as they are: nothing is decoded, quotes aren't stripped, and no white space but spaces and tabs around
+/// a pair is taken off. An empty value is malformed, and a name that occurs twice, in one header or over several, is
+/// ambiguous.
 ///
 /// Build one with [`CookieTransport::builder`].
 #[derive(Clone)]
@@ -77,7 +78,7 @@ impl CookieTransport {
     ///
     /// let cookies = CookieTransport::builder(Profile::Countersign).build()?;
     /// assert_eq!(cookies.cookie_name(), "__Host-countersign_access");
-    /// assert_eq!(cookies.refresh_cookie_name(), "__Secure-countersign_refresh");
+    /// assert_eq!(cookies.refresh_cookie_name(), "__Host-countersign_refresh");
     ///
     /// let original = CookieTransport::builder(Profile::LitestarAuth).build()?;
     /// assert_eq!(original.refresh_cookie_name(), "litestar_auth_refresh");
@@ -171,6 +172,18 @@ impl Transport for CookieTransport {
         read(headers, &self.refresh.name)
     }
 
+    fn candidates(&self, headers: &HeaderMap) -> Candidates {
+        read_all(headers, &self.access.name)
+    }
+
+    fn refresh_candidates(&self, headers: &HeaderMap) -> Candidates {
+        read_all(headers, &self.refresh.name)
+    }
+
+    fn is_https_only(&self) -> bool {
+        self.secure
+    }
+
     fn issue(&self, tokens: &TokenPair, headers: &mut HeaderMap) -> Result<Option<TokenBody>, Failure> {
         let access = self.set(&self.access, &tokens.access)?;
         let refresh = match &tokens.refresh {
@@ -205,20 +218,38 @@ impl fmt::Debug for CookieTransport {
     }
 }
 
-fn read(headers: &HeaderMap, name: &str) -> Offered {
-    let mut found = Offered::None;
-    for header in headers.get_all(header::COOKIE) {
-        // Lossy, because another site's cookie beside ours may be no text; ours is then still found, and a value of
-        // ours that is no text has characters that no token has.
-        let text = String::from_utf8_lossy(header.as_bytes());
-        for cookie in cookie::Cookie::split_parse(&*text).flatten().filter(|cookie| cookie.name() == name) {
-            if found != Offered::None {
-                return Offered::Ambiguous;
-            }
-            let value = cookie.value();
-            let well_formed = !value.is_empty() && value.bytes().all(is_cookie_octet);
-            found = if well_formed { Offered::One(PlainToken::new(value)) } else { Offered::Malformed };
-        }
+/// The values of the cookies called `name`, in the order of the request.
+///
+/// Browsers bind the prefixes `__Host-` and `__Secure-` to the bytes of a name, so nothing but HTTP's own white space
+/// (RFC 9110 section 5.6.3) is taken off, and names are compared byte for byte: whatever else were forgiven, another
+/// host's page could set.
+fn values<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| trimmed(pair).strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+fn trimmed(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
     }
-    found
+    text
+}
+
+/// The token in a value, if it has the form of one.
+fn token(value: &[u8]) -> Option<PlainToken> {
+    let text = std::str::from_utf8(value).ok()?;
+    (!text.is_empty() && text.bytes().all(is_cookie_octet)).then(|| PlainToken::new(text))
+}
+
+fn read(headers: &HeaderMap, name: &str) -> Offered {
+    let mut values = values(headers, name);
+    match (values.next(), values.next()) {
+        (None, _) => Offered::None,
+        (Some(value), None) => token(value).map_or(Offered::Malformed, Offered::One),
+        (Some(_), Some(_)) => Offered::Ambiguous,
+    }
+}
+
+fn read_all(headers: &HeaderMap, name: &str) -> Candidates {
+    values(headers, name).map(token).collect()
 }

@@ -14,14 +14,18 @@ const SECURE_PREFIX: &str = "__Secure-";
 /// | option | `countersign` | `litestar-auth` |
 /// |---|---|---|
 /// | `cookie_name` | `__Host-countersign_access` | `litestar_auth` |
-/// | refresh cookie | `__Secure-countersign_refresh` | `<cookie_name>_refresh` |
+/// | refresh cookie | `__Host-countersign_refresh` | `<cookie_name>_refresh` |
 /// | `max_age`, `refresh_max_age` | the token's life | none: a session cookie |
 /// | `path` | `/` | `/` |
-/// | `refresh_path` | `/auth/cookie` | as `path` |
+/// | `refresh_path` | as `path` | as `path` |
 /// | `domain` | none | none |
 /// | `secure`, `httponly` | true | true |
 /// | `samesite` | lax | lax |
 /// | `allow_insecure_cookie_auth` | false | false |
+///
+/// Browsers let no other host set a cookie whose name begins with `__Host-`, and demand `Path=/` for that; so the refresh
+/// cookie travels with each request, and only the refresh and logout routes read it. A narrower `refresh_path` needs a
+/// `cookie_name` without that prefix, and any subdomain of the same site can then plant the cookie.
 ///
 /// The refresh cookie is always `HttpOnly`. Without `secure`, the default names lose their prefixes, because browsers
 /// would drop the cookies otherwise.
@@ -58,8 +62,7 @@ impl CookieTransportBuilder {
         }
     }
 
-    /// The access cookie's name. The refresh cookie's follows from it: `NAME_refresh`, and `__Secure-NAME_refresh` for
-    /// a name that begins with `__Host-` or `__Secure-`.
+    /// Sets the access cookie's name. The refresh cookie's follows from it: `NAME_refresh`, with the same prefix.
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
         self.cookie_name = Some(name.into());
         self
@@ -84,7 +87,8 @@ impl CookieTransportBuilder {
         self
     }
 
-    /// The path below which the refresh cookie is sent: where the cookie routes are mounted.
+    /// Sets the path below which the refresh cookie is sent, for names without the prefix `__Host-`. The cookie routes
+    /// must be below it. Defaults to [`path`](Self::path).
     pub fn refresh_path(mut self, path: impl Into<String>) -> Self {
         self.refresh_path = Some(path.into());
         self
@@ -131,15 +135,12 @@ impl CookieTransportBuilder {
         self.check_security()?;
         let (access_name, refresh_name) = self.names();
         let access_path = self.path.clone().unwrap_or_else(|| "/".to_owned());
-        let refresh_path = self.refresh_path.clone().unwrap_or_else(|| match self.profile {
-            Profile::Countersign => "/auth/cookie".to_owned(),
-            Profile::LitestarAuth => access_path.clone(),
-        });
+        let refresh_path = self.refresh_path.clone().unwrap_or_else(|| access_path.clone());
         check_name(&access_name)?;
         check_path("path", &access_path)?;
         check_path("refresh_path", &refresh_path)?;
         self.domain.as_deref().map_or(Ok(()), check_domain)?;
-        self.check_prefix(&access_name, &access_path)?;
+        self.check_prefix(&access_name, &access_path, &refresh_path)?;
         let age = |own: Option<Duration>| match (own, self.profile) {
             (Some(age), _) => CookieAge::AtMost(age),
             (None, Profile::Countersign) => CookieAge::Token,
@@ -179,17 +180,17 @@ impl CookieTransportBuilder {
 
     fn names(&self) -> (String, String) {
         match (&self.cookie_name, self.profile) {
-            (Some(name), _) => (name.clone(), refresh_name(name)),
+            (Some(name), _) => (name.clone(), format!("{name}_refresh")),
             (None, Profile::LitestarAuth) => ("litestar_auth".to_owned(), "litestar_auth_refresh".to_owned()),
             (None, Profile::Countersign) if self.secure => {
-                (format!("{HOST_PREFIX}countersign_access"), format!("{SECURE_PREFIX}countersign_refresh"))
+                (format!("{HOST_PREFIX}countersign_access"), format!("{HOST_PREFIX}countersign_refresh"))
             }
             (None, Profile::Countersign) => ("countersign_access".to_owned(), "countersign_refresh".to_owned()),
         }
     }
 
-    fn check_prefix(&self, name: &str, path: &str) -> Result<(), ConfigError> {
-        let cure = "take a cookie_name without the prefix, or keep to its rules";
+    fn check_prefix(&self, name: &str, path: &str, refresh_path: &str) -> Result<(), ConfigError> {
+        let cure = "set a cookie_name without the prefix, or keep to its rules";
         let broken = |option: &'static str, problem: &'static str| Err(ConfigError::new(option, problem, cure));
         let host = has_prefix(name, HOST_PREFIX);
         if !host && !has_prefix(name, SECURE_PREFIX) {
@@ -204,19 +205,11 @@ impl CookieTransportBuilder {
         if host && path != "/" {
             return broken("path", "isn't / although the cookie's name begins with __Host-");
         }
+        if host && refresh_path != "/" {
+            return broken("refresh_path", "isn't / although the cookie's name begins with __Host-");
+        }
         Ok(())
     }
-}
-
-fn refresh_name(access: &str) -> String {
-    // A refresh cookie has a narrow path, which `__Host-` forbids.
-    for prefix in [HOST_PREFIX, SECURE_PREFIX] {
-        if has_prefix(access, prefix) {
-            let base = access.get(prefix.len()..).unwrap_or_default();
-            return format!("{SECURE_PREFIX}{base}_refresh");
-        }
-    }
-    format!("{access}_refresh")
 }
 
 /// Browsers compare the prefixes without case.

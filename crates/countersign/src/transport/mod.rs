@@ -4,6 +4,7 @@
 
 mod bearer;
 mod body;
+mod candidates;
 mod cookie;
 mod cookie_builder;
 
@@ -14,6 +15,7 @@ use http::{HeaderMap, HeaderName};
 
 pub use bearer::BearerTransport;
 pub use body::TokenBody;
+pub use candidates::Candidates;
 pub use cookie::{CookieTransport, SameSite};
 pub use cookie_builder::CookieTransportBuilder;
 
@@ -32,6 +34,16 @@ pub enum Offered {
     Malformed,
     /// More than one credential, equal or not (RFC 6750 section 2, SECURITY row B-03).
     Ambiguous,
+}
+
+impl Offered {
+    /// Returns the credential, if there is exactly one.
+    pub fn one(self) -> Option<PlainToken> {
+        match self {
+            Self::One(token) => Some(token),
+            Self::None | Self::Malformed | Self::Ambiguous => None,
+        }
+    }
 }
 
 /// The place in a request where a transport looks.
@@ -72,6 +84,27 @@ pub trait Transport: fmt::Debug + Send + Sync {
     fn offered_refresh(&self, headers: &HeaderMap) -> Offered {
         let _ = headers;
         Offered::None
+    }
+
+    /// Returns everything that may be an access token at this place, also where [`offered`](Self::offered) can't tell
+    /// which of several counts. Logout ends each of them; nobody is ever let in by one.
+    ///
+    /// Defaults to what `offered` finds.
+    fn candidates(&self, headers: &HeaderMap) -> Candidates {
+        self.offered(headers).into()
+    }
+
+    /// Returns everything that may be a refresh token in the headers, for logout.
+    ///
+    /// Defaults to what [`offered_refresh`](Self::offered_refresh) finds.
+    fn refresh_candidates(&self, headers: &HeaderMap) -> Candidates {
+        self.offered_refresh(headers).into()
+    }
+
+    /// Returns whether credentials travel this way over TLS alone, as cookies with `Secure` do. Pages of the site are then
+    /// pages over https. Defaults to false.
+    fn is_https_only(&self) -> bool {
+        false
     }
 
     /// Puts new tokens into an answer: into `headers`, or as the body it returns.

@@ -42,7 +42,7 @@ async fn content_types() {
     }
     let form = ("content-type", "application/x-www-form-urlencoded");
     let own = ("sec-fetch-site", "same-origin");
-    for path in ["/auth/cookie/login", "/auth/cookie/refresh", "/auth/cookie/logout"] {
+    for path in ["/auth/cookie/login", "/auth/cookie/refresh"] {
         app.post(path, &[form, own], "a=b").await.is_problem(415, "UNSUPPORTED_MEDIA_TYPE", None);
     }
     app.post("/auth/logout", &[form], "refresh_token=x").await.is_problem(415, "UNSUPPORTED_MEDIA_TYPE", None);
@@ -74,13 +74,57 @@ async fn shapes() {
         reply.is_problem(422, "REQUEST_BODY_INVALID", None);
         assert!(!reply.body.contains("line") && !reply.body.contains("expected"));
     }
-    let not_text = b"{\"identifier\":\"\xff\",\"password\":\"x\"}".to_vec();
-    app.post("/auth/login", &[JSON], not_text).await.is_problem(422, "REQUEST_BODY_INVALID", None);
+    let rest = br#","identifier":"me","password":"password of 1"}"#;
+    let not_text: [&[u8]; 7] = [
+        b"{\"identifier\":\"\xff\",\"password\":\"x\"}",
+        &[b"{\"x\":\"\xff\"".as_slice(), rest].concat(),
+        &[b"{\"\xc3\":1".as_slice(), rest].concat(),
+        &[b"{\"x\":[{\"y\":\"\xed\xa0\x80\"}]".as_slice(), rest].concat(),
+        &[b"{\"x\":\"\xc0\xaf\"".as_slice(), rest].concat(),
+        &[b"{\"x\":\"\xf4\x90\x80\x80\"".as_slice(), rest].concat(),
+        b"\xff\xfe{\x00}\x00",
+    ];
+    for body in not_text {
+        let reply = app.post("/auth/login", &[JSON], body.to_vec()).await;
+        assert_eq!(reply.status, 422, "{}", String::from_utf8_lossy(body));
+        reply.is_problem(422, "REQUEST_BODY_INVALID", None);
+    }
     // What is ignored is skipped without recursion.
     let deep = format!(r#"{{"x":{}1{},{}"#, "[".repeat(5000), "]".repeat(5000), &login()[1..]);
     assert_eq!(app.post("/auth/login", &[JSON], deep).await.status, StatusCode::OK);
     let more = r#" {"identifier":"me","password":"password of 1","remember":true}"#;
     assert_eq!(app.post("/auth/login", &[JSON], more).await.status, StatusCode::OK);
+}
+
+/// A body in an encoding that isn't undone here would be read as something that it isn't.
+#[tokio::test]
+async fn content_encodings() {
+    let app = App::new();
+    for (encodings, accepted) in [
+        (&["identity"][..], true),
+        (&["IDENTITY", "identity"], true),
+        (&["gzip"], false),
+        (&["br"], false),
+        (&["deflate, identity"], false),
+        (&["identity", "gzip"], false),
+        (&[""], false),
+        (&["utf-8"], false),
+    ] {
+        let headers: Vec<(&str, &str)> =
+            encodings.iter().map(|value| ("content-encoding", *value)).chain([JSON]).collect();
+        let reply = app.post("/auth/login", &headers, login()).await;
+        if accepted {
+            assert_eq!(reply.status, StatusCode::OK, "{encodings:?}");
+            continue;
+        }
+        assert_eq!(reply.status, 415, "{encodings:?} {}", reply.body);
+        for path in ["/auth/login", "/auth/refresh", "/auth/logout"] {
+            app.post(path, &headers, login()).await.is_problem(415, "UNSUPPORTED_MEDIA_TYPE", None);
+        }
+        let site = ("sec-fetch-site", "same-origin");
+        let headers: Vec<_> = headers.iter().copied().chain([site]).collect();
+        app.post("/auth/cookie/login", &headers, login()).await.is_problem(415, "UNSUPPORTED_MEDIA_TYPE", None);
+    }
 }
 
 #[tokio::test]

@@ -32,6 +32,24 @@ fn table() -> Vec<(Vec<(&'static str, &'static str)>, bool)> {
         (vec![HOST, origin("https://app.example:8443")], true),
         (vec![HOST, origin("https://app.example")], false),
         (vec![HOST, origin("https://app.example:443")], false),
+        (vec![HOST, origin("http://app.example:8443")], false),
+        (vec![("host", "APP.example:8443"), origin("https://app.example:8443")], true),
+        (vec![("host", "app.example"), origin("https://app.example")], true),
+        (vec![("host", "app.example:443"), origin("https://app.example")], true),
+        (vec![("host", "app.example"), origin("http://app.example")], false),
+        (vec![("host", "app.example:80"), origin("http://app.example")], false),
+        (vec![("host", "app.example:443"), origin("http://app.example")], false),
+        (vec![("host", "app.example:80"), origin("https://app.example")], false),
+        (vec![("host", "app.example:443"), origin("https://app.example:444")], false),
+        (vec![("host", "app.example:444"), origin("https://app.example")], false),
+        (vec![("host", "app.example."), origin("https://app.example")], false),
+        (vec![("host", "user@app.example"), origin("https://app.example")], false),
+        (vec![("host", "app.example:"), origin("https://app.example")], false),
+        (vec![("host", "app.example:00443"), origin("https://app.example")], false),
+        (vec![("host", "[::1]:8443"), origin("https://[::1]:8443")], true),
+        (vec![("host", "[::1]"), origin("https://[::1]:443")], true),
+        (vec![("host", "")], false),
+        (vec![("host", ""), origin("https://")], false),
         (vec![HOST, origin("https://evil.app.example:8443")], false),
         (vec![HOST, origin("https://app.example:8443.evil.example")], false),
         (vec![HOST, origin("null")], false),
@@ -107,6 +125,116 @@ async fn the_target_counts_before_the_host_header() {
     ] {
         let headers = [("cookie", cookies.as_str()), HOST, ("origin", origin)];
         assert_eq!(app.call(request("POST", target, &headers, "")).await.status.as_u16(), status);
+    }
+}
+
+/// Whether a POST with a cookie may act, where there is no `Sec-Fetch-Site`.
+async fn allows(app: &App, cookies: &str, target: &str, host: &str, origin: &str) -> bool {
+    let headers = [("cookie", cookies), ("host", host), ("origin", origin)];
+    let reply = app.call(request("POST", target, &headers, "")).await;
+    assert!(matches!(reply.status.as_u16(), 200 | 403), "{target} {origin}: {}", reply.body);
+    reply.status == 200
+}
+
+/// Cookies with `Secure` travel over https alone, and then a page over plain http is another site's: anybody on the way can
+/// write it. Browsers count loopback as safe, and send such cookies there over http too.
+#[tokio::test]
+async fn the_scheme_counts_where_it_is_known() {
+    let app = App::new();
+    let tokens = app.tokens(1).await;
+    let cookies = tokens.cookies();
+    for (host, origin, allowed) in [
+        ("app.example", "https://app.example", true),
+        ("app.example", "http://app.example", false),
+        ("app.example:8000", "http://app.example:8000", false),
+        ("localhost:8000", "http://localhost:8000", true),
+        ("app.localhost:8000", "http://app.localhost:8000", true),
+        ("127.0.0.1:8000", "http://127.0.0.1:8000", true),
+        ("127.9.9.9", "http://127.9.9.9", true),
+        ("[::1]:8000", "http://[::1]:8000", true),
+        ("127.0.0.1.evil.example", "http://127.0.0.1.evil.example", false),
+        ("notlocalhost", "http://notlocalhost", false),
+        ("localhost.evil.example", "http://localhost.evil.example", false),
+        ("localhost:8000", "http://localhost:8001", false),
+    ] {
+        assert_eq!(allows(&app, &cookies, "/me", host, origin).await, allowed, "{host} {origin}");
+    }
+
+    // Without `Secure` only the request's own target can say that the site is https: a proxy that ends TLS may speak http.
+    let plain = countersign::transport::CookieTransport::builder(countersign::Profile::Countersign);
+    let plain = plain.secure(false).allow_insecure_cookie_auth(true).build().unwrap();
+    let app = App::with_cookies(crate::support::World::new(), plain);
+    let tokens = app.tokens(1).await;
+    let cookies = format!("countersign_access={}", tokens.access);
+    for (target, host, origin, allowed) in [
+        ("/me", "app.example", "http://app.example", true),
+        ("/me", "app.example", "https://app.example", true),
+        ("/me", "app.example:80", "http://app.example", true),
+        ("/me", "app.example:443", "http://app.example", false),
+        ("http://app.example/me", "x", "http://app.example", true),
+        ("http://app.example/me", "x", "https://app.example", true),
+        ("https://app.example/me", "x", "https://app.example", true),
+        ("https://app.example:443/me", "x", "https://app.example", true),
+        ("https://app.example/me", "x", "http://app.example", false),
+        ("https://app.example:80/me", "x", "http://app.example", false),
+    ] {
+        assert_eq!(allows(&app, &cookies, target, host, origin).await, allowed, "{target} {host} {origin}");
+    }
+}
+
+#[test]
+fn a_policy_of_its_own_can_be_told_that_the_site_is_https() {
+    let parts = |origin: &str| {
+        let request = request("POST", "/", &[("host", "app.example"), ("origin", origin)], "");
+        request.into_parts().0
+    };
+    let policy = OriginPolicy::default();
+    assert!(policy.allows(&parts("http://app.example")) && policy.allows(&parts("https://app.example")));
+    let policy = policy.https_only();
+    assert!(!policy.allows(&parts("http://app.example")) && policy.allows(&parts("https://app.example")));
+    let policy = policy.trust("http://app.example").unwrap();
+    assert!(policy.allows(&parts("http://app.example")), "named is named");
+}
+
+/// A WebSocket handshake is a GET that opens a door for scripts, and pages of other sites may send it with cookies.
+#[tokio::test]
+async fn an_upgrade_is_judged_like_an_unsafe_method() {
+    let app = App::new();
+    let tokens = app.tokens(1).await;
+    let cookies = tokens.cookies();
+    let own = ("origin", "https://app.example");
+    let evil = ("origin", "https://evil.example");
+    let host = ("host", "app.example");
+    let cross = ("sec-fetch-site", "cross-site");
+    for (upgrade, own_headers, evil_headers) in [
+        (vec!["websocket"], vec![host, own], vec![host, evil]),
+        (vec!["WebSocket"], vec![("sec-fetch-site", "same-origin")], vec![cross]),
+        (vec!["h2c, websocket"], vec![host, own], vec![host, evil, cross]),
+        (vec!["h2c", "websocket/13"], vec![host, own], vec![host]),
+        (vec!["x-tunnel"], vec![host, own], vec![host, own, cross]),
+        (vec![""], vec![host, own], vec![host, evil]),
+    ] {
+        for method in ["GET", "HEAD", "OPTIONS"] {
+            for (headers, status) in [(&own_headers, 200), (&evil_headers, 403)] {
+                let upgrade = upgrade.iter().map(|value| ("upgrade", *value));
+                let headers: Vec<_> = upgrade.chain(headers.iter().copied()).chain([("cookie", &*cookies)]).collect();
+                let reply = app.call(request(method, "/me", &headers, "")).await;
+                let expected = if method == "OPTIONS" && status == 200 { 405 } else { status };
+                assert_eq!(reply.status.as_u16(), expected, "{method} {headers:?}");
+            }
+        }
+    }
+    // Programs offer HTTP/2 so, with each request; it is the same request in another form.
+    let headers = [("upgrade", "h2c"), ("cookie", &*cookies), cross];
+    assert_eq!(app.get("/me", &headers).await.body, "member 1");
+    let bearer = tokens.bearer();
+    let headers = [("upgrade", "websocket"), ("authorization", &*bearer), cross];
+    assert_eq!(app.get("/me", &headers).await.body, "member 1", "a header that the client sets itself needs no proof");
+    // HTTP/2 and later (RFC 8441).
+    for (headers, status) in [(vec![evil, cross], 403), (vec![evil], 403), (vec![], 403), (vec![own], 405)] {
+        let headers: Vec<_> = headers.into_iter().chain([("cookie", &*cookies)]).collect();
+        let reply = app.call(request("CONNECT", "https://app.example/me", &headers, "")).await;
+        assert_eq!(reply.status.as_u16(), status, "{headers:?}");
     }
 }
 

@@ -10,6 +10,8 @@ mod events;
 mod layer;
 mod login;
 mod logout;
+mod logout_bodies;
+mod logout_cookies;
 mod sessions;
 mod stores;
 #[path = "../support/mod.rs"]
@@ -70,8 +72,16 @@ impl App {
     }
 
     fn with(world: World, verifier: impl CredentialVerifier<Member> + 'static) -> Self {
+        Self::build(world, verifier, CookieTransport::builder(Profile::Countersign).build().unwrap())
+    }
+
+    fn with_cookies(world: World, cookies: CookieTransport) -> Self {
+        let verifier = Verifier(world.members.clone());
+        Self::build(world, verifier, cookies)
+    }
+
+    fn build(world: World, verifier: impl CredentialVerifier<Member> + 'static, cookies: CookieTransport) -> Self {
         events::listen();
-        let cookies = CookieTransport::builder(Profile::Countersign).build().unwrap();
         let authenticator = Authenticator::builder(world.members.clone())
             .backend(AuthenticationBackend::new("api", BearerTransport, world.strategy.clone()))
             .backend(AuthenticationBackend::new("web", cookies, world.strategy.clone()))
@@ -128,7 +138,7 @@ impl Tokens {
     }
 
     fn cookies(&self) -> String {
-        format!("__Host-countersign_access={}; __Secure-countersign_refresh={}", self.access, self.refresh)
+        format!("__Host-countersign_access={}; __Host-countersign_refresh={}", self.access, self.refresh)
     }
 }
 

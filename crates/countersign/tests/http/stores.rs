@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::support::{Member, World, opaque};
 use crate::{App, Verifier, me, reply, request};
 
-async fn sqlite() -> Arc<dyn TokenStore> {
+pub(crate) async fn sqlite() -> Arc<dyn TokenStore> {
     crate::events::listen();
     let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
     Migrator::new(&database, UserKeyKind::Int).run().await.unwrap();
@@ -32,7 +32,7 @@ fn secret() -> Secret {
     Secret::generate(&SystemEntropy).unwrap()
 }
 
-fn signed(world: &World, store: Option<Arc<dyn TokenStore>>) -> Arc<dyn Strategy<Member>> {
+pub(crate) fn signed(world: &World, store: Option<Arc<dyn TokenStore>>) -> Arc<dyn Strategy<Member>> {
     let builder = JwtStrategy::builder()
         .secret(&secret())
         .clock(world.clock.clone())

@@ -2,69 +2,127 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, Request, State};
+use axum::body::Body;
+use axum::extract::{Request, State};
 use axum_core::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 
 use crate::answer::Invalidated;
 use crate::authenticator::Selection;
-use crate::axum::json::OptionalJson;
-use crate::axum::routes::refresh::Body;
+use crate::axum::routes::presented::{Ended, Presented};
+use crate::axum::routes::refresh::refresh_token;
 use crate::axum::routes::{Shared, no_store};
-use crate::backend::AuthenticationBackend;
+use crate::axum::{body, json};
+use crate::backend::{AuthenticationBackend, LoggedOut};
 use crate::error::{AuthError, Failure, Refusal};
 use crate::problem::Problem;
 use crate::token::PlainToken;
-use crate::transport::Offered;
 use crate::user::User;
 
-/// Ends what is presented: the access token's session, the refresh token's, or both. A session that is over already is
-/// a success, so that a retry is; an access token that is bad for another reason ends nothing, and says so.
+/// Ends everything that is presented: the sessions of access tokens in headers and cookies, of refresh tokens in cookies, and
+/// of the refresh token in the body. The head counts first, so that whoever has a good access token is logged out whatever
+/// the body is. A session that is over already is a success, so that a retry is.
 pub(super) async fn bearer<U: User>(
     State(shared): State<Arc<Shared<U>>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let (backend, access) = match shared.authenticator.select(&parts.headers) {
-        Selection::Refused(refusal) => return Err(Problem::from_refusal(refusal)),
-        Selection::NotOffered => (shared.bearer.as_ref(), None),
-        Selection::One { backend, .. } if !shared.authenticator.is_sent_by_us(backend, &parts) => {
-            return Err(Problem::CSRF_FAILED);
-        }
-        Selection::One { backend, token } => (Some(backend), Some(token)),
-    };
-    let OptionalJson(body) = OptionalJson::<Body>::from_request(Request::from_parts(parts, body), &()).await?;
-    let refresh = body.map(Body::token).transpose()?;
-    let Some(backend) = backend.filter(|_| access.is_some() || refresh.is_some()) else {
-        return Err(Problem::NOT_OFFERED);
-    };
-    match end(&shared, backend, access.as_ref(), refresh.as_ref()).await {
-        Ok(None) => Ok(logged_out(backend)),
-        Ok(Some(refusal)) => Err(Problem::from_refusal(refusal)),
-        Err(failure) => Err(Problem::from_failure(&failure)),
+    let presented = Presented::of(&shared, &parts, |_| true);
+    if presented.is_cross_site && presented.shown.is_empty() {
+        return Err(Problem::CSRF_FAILED);
+    }
+    let mut ended = presented.end(&shared).await.map_err(unanswered)?;
+    let named = named(&parts.headers, body).await;
+    if let Ok(Named::Token(refresh)) = &named {
+        end_named(&shared, refresh, &mut ended).await.map_err(unanswered)?;
+        // An unknown refresh token is as good as one that was logged out (RFC 7009 section 2.2).
+        ended.any = true;
+    }
+    match verdict(&presented, &ended, named) {
+        Ok(()) => Ok(logged_out(&presented.shown)),
+        Err(problem) => Ok(refused(problem, &presented)),
     }
 }
 
-/// Ends the session of either cookie and clears both. Without any cookie the browser is where it wants to be.
+/// Says whether the client may believe that it is logged out.
+fn verdict<U: User>(presented: &Presented<'_, U>, ended: &Ended, named: Result<Named, Problem>) -> Result<(), Problem> {
+    if presented.is_partial {
+        return Err(Problem::CREDENTIALS_MALFORMED);
+    }
+    if ended.any {
+        return Ok(());
+    }
+    if let (Some(refusal), false) = (presented.unread, ended.over) {
+        return Err(Problem::from_refusal(refusal));
+    }
+    // Nothing good was presented, so a refresh token that couldn't be read may be of a session that lives.
+    let named = named?;
+    match (ended, named) {
+        (Ended { over: true, .. }, _) => Ok(()),
+        (Ended { refusal: Some(refusal), .. }, _) => Err(Problem::from_refusal(*refusal)),
+        (_, Named::NoToken) => Err(Problem::REQUEST_BODY_INVALID),
+        (_, Named::Nothing | Named::Token(_)) => Err(Problem::NOT_OFFERED),
+    }
+}
+
+/// Ends the sessions of all cookies that can be read, and clears them. Without any the browser is where it wants to be.
 pub(super) async fn cookie<U: User>(
     State(shared): State<Arc<Shared<U>>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    shared.check_sender(&parts)?;
+    shared.check_origin(&parts)?;
     let backend = shared.cookie()?;
-    let access = backend.transport().offered(&parts.headers);
-    let refresh = backend.transport().offered_refresh(&parts.headers);
-    let is_unreadable = |offered: &Offered| matches!(offered, Offered::Malformed | Offered::Ambiguous);
-    if is_unreadable(&access) || is_unreadable(&refresh) {
-        let mut response = Problem::CREDENTIALS_MALFORMED.into_response();
-        backend.transport().clear(response.headers_mut());
-        return Ok(response);
+    let source = backend.transport().source();
+    let presented = Presented::of(&shared, &parts, |other| other.transport().source() == source);
+    let ended = presented.end(&shared).await.map_err(unanswered)?;
+    let nothing_read = presented.unread == Some(Refusal::MalformedRequest) && !ended.any && !ended.over;
+    if presented.is_partial || nothing_read {
+        return Ok(refused(Problem::CREDENTIALS_MALFORMED, &presented));
     }
-    match end(&shared, backend, one(&access), one(&refresh)).await {
-        Ok(_) => Ok(logged_out(backend)),
-        Err(failure) => Err(Problem::from_failure(&failure)),
+    Ok(logged_out(&[backend]))
+}
+
+/// What the body of a logout says of a refresh token.
+enum Named {
+    /// There is no body.
+    Nothing,
+    /// There is one, and no token in it.
+    NoToken,
+    Token(PlainToken),
+}
+
+#[derive(Deserialize)]
+struct Members {
+    refresh_token: Option<String>,
+}
+
+async fn named(headers: &HeaderMap, content: Body) -> Result<Named, Problem> {
+    let bytes = body::read(headers, content, json::MAX_BODY).await?;
+    if bytes.is_empty() {
+        return Ok(Named::Nothing);
     }
+    json::check_type(headers)?;
+    if bytes.trim_ascii() == b"null" {
+        return Ok(Named::NoToken);
+    }
+    match json::parse::<Members>(&bytes)?.refresh_token {
+        Some(text) if !text.is_empty() => refresh_token(text).map(Named::Token),
+        _ => Ok(Named::NoToken),
+    }
+}
+
+/// Ends the session of a refresh token, whichever strategy has it.
+async fn end_named<U: User>(shared: &Shared<U>, refresh: &PlainToken, ended: &mut Ended) -> Result<(), Failure> {
+    for backend in shared.distinct_backends() {
+        let logged_out = backend.logout_with_refresh(refresh).await?;
+        ended.note(Ok(logged_out))?;
+        if matches!(logged_out, LoggedOut::Ended(_)) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Ends every session of the user, whichever backend issued it, and the presented token, whether it belongs to one or not.
@@ -84,45 +142,33 @@ pub(super) async fn all<U: User>(State(shared): State<Arc<Shared<U>>>, request: 
         }
     }
     if let Some((backend, token)) = presented {
-        end(&shared, backend, Some(&token), None).await.map_err(|failure| Problem::from_failure(&failure))?;
+        if let Err(AuthError::Failed(failure)) = backend.logout(&token, shared.authenticator.users()).await {
+            return Err(Problem::from_failure(&failure));
+        }
     }
     if unsupported {
         return Err(Problem::LOGOUT_ALL_UNSUPPORTED);
     }
-    shared.backend_of(&authenticated).map(logged_out).ok_or(Problem::INTERNAL)
+    shared.backend_of(&authenticated).map(|backend| logged_out(&[backend])).ok_or(Problem::INTERNAL)
 }
 
-/// Ends the sessions of both tokens. The refusal is that of the access token, when nothing else was presented.
-async fn end<U: User>(
-    shared: &Shared<U>,
-    backend: &AuthenticationBackend<U>,
-    access: Option<&PlainToken>,
-    refresh: Option<&PlainToken>,
-) -> Result<Option<Refusal>, Failure> {
-    let by_access = match access {
-        Some(token) => match backend.logout(token, shared.authenticator.users()).await {
-            Ok(_) => None,
-            Err(AuthError::Refused(refusal)) => Some(refusal),
-            Err(AuthError::Failed(failure)) => return Err(failure),
-        },
-        None => None,
-    };
-    if let Some(token) = refresh {
-        backend.logout_with_refresh(token).await?;
-        return Ok(None);
-    }
-    Ok(by_access)
-}
-
-pub(super) fn logged_out<U: User>(backend: &AuthenticationBackend<U>) -> Response {
+/// The answer to a logout that is done. The clients of `backends` forget their tokens.
+pub(super) fn logged_out<U: User>(backends: &[&AuthenticationBackend<U>]) -> Response {
     let mut headers = no_store();
-    backend.transport().clear(&mut headers);
+    backends.iter().for_each(|backend| backend.transport().clear(&mut headers));
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-const fn one(offered: &Offered) -> Option<&PlainToken> {
-    match offered {
-        Offered::One(token) => Some(token),
-        _ => None,
+/// The answer to a logout that found something it couldn't end. What couldn't be read leaves the browser all the same.
+fn refused<U: User>(problem: Problem, presented: &Presented<'_, U>) -> Response {
+    let mut response = problem.into_response();
+    if problem == Problem::CREDENTIALS_MALFORMED {
+        presented.shown.iter().for_each(|backend| backend.transport().clear(response.headers_mut()));
     }
+    response
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+fn unanswered(failure: Failure) -> Problem {
+    Problem::from_failure(&failure)
 }

@@ -2,6 +2,7 @@
 
 mod login;
 mod logout;
+mod presented;
 mod refresh;
 mod sessions;
 
@@ -18,7 +19,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 pub use login::{ClientAddress, CredentialVerifier, LoginAttempt, LoginVerdict};
 
 use crate::answer::{Authenticated, TokenPair};
-use crate::authenticator::{Authenticator, cross_site_event};
+use crate::authenticator::Authenticator;
 use crate::backend::AuthenticationBackend;
 use crate::error::ConfigError;
 use crate::origin::is_json;
@@ -34,7 +35,7 @@ pub enum AuthRoute {
     Login,
     /// `POST /refresh`: `{refresh_token}` → 200 with tokens.
     Refresh,
-    /// `POST /logout`: an access token, or `{refresh_token}` → 204.
+    /// `POST /logout`: an access token, or `{refresh_token}` → 204; with a good access token whatever the body is.
     Logout,
     /// `POST /logout/all`: an access token → 204.
     LogoutAll,
@@ -57,7 +58,8 @@ pub enum AuthRoute {
 /// The routes of sessions appear when a strategy keeps any, the bearer routes when a backend reads a header, the cookie
 /// routes when one reads a cookie, and the two login routes when there is a [`CredentialVerifier`];
 /// [`without`](Self::without) leaves out any of them. Tokens are answered with `Cache-Control: no-store`. The cookie routes
-/// ask for proof of the request's origin ([`OriginPolicy`](crate::OriginPolicy)) and take no content type but JSON.
+/// ask for proof of the request's origin ([`OriginPolicy`](crate::OriginPolicy)); those for login and refresh take no content
+/// type but JSON, and the logouts end what they can read whatever else comes along.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -111,8 +113,8 @@ impl<U: User> AuthRoutes<U> {
         self
     }
 
-    /// The routes, to be nested where you like. A cookie transport's `refresh_path` must be the place where
-    /// `/cookie/refresh` ends up, without its last part.
+    /// The routes, to be nested where you like. Where a cookie transport has a `refresh_path` of its own, `/cookie/refresh`
+    /// and both logouts must be below it.
     ///
     /// # Errors
     /// [`ConfigError`] when a backend is named that doesn't exist or reads another place.
@@ -226,12 +228,14 @@ impl<U: User> Shared<U> {
         self.authenticator.backends().iter().find(|backend| accepted == Some(backend.name()))
     }
 
+    /// Refuses a request to the cookie routes that no page of ours has sent.
+    fn check_origin(&self, request: &http::request::Parts) -> Result<(), Problem> {
+        if self.authenticator.is_sent_by_us(self.cookie()?, request) { Ok(()) } else { Err(Problem::CSRF_FAILED) }
+    }
+
     /// Refuses what another site could make a browser send.
     fn check_sender(&self, request: &http::request::Parts) -> Result<(), Problem> {
-        if !self.authenticator.origins().allows(request) {
-            cross_site_event(self.cookie()?.name());
-            return Err(Problem::CSRF_FAILED);
-        }
+        self.check_origin(request)?;
         if request.headers.contains_key(header::CONTENT_TYPE) && !is_json(&request.headers) {
             return Err(Problem::UNSUPPORTED_MEDIA_TYPE);
         }

@@ -23,7 +23,7 @@ pub(super) async fn bearer<U: User>(
     request: Request,
 ) -> Result<Response, Problem> {
     let StrictJson(body) = StrictJson::<Body>::from_request(request, &()).await?;
-    rotate(&shared, shared.bearer()?, &body.token()?).await
+    rotate(&shared, shared.bearer()?, &refresh_token(body.refresh_token)?).await
 }
 
 pub(super) async fn cookie<U: User>(
@@ -54,16 +54,15 @@ async fn rotate<U: User>(
 }
 
 #[derive(Deserialize)]
-pub(super) struct Body {
+struct Body {
     refresh_token: String,
 }
 
-impl Body {
-    pub(super) fn token(self) -> Result<PlainToken, Problem> {
-        if (1..=MAX_REFRESH_TOKEN).contains(&self.refresh_token.len()) {
-            Ok(PlainToken::new(self.refresh_token))
-        } else {
-            Err(Problem::REQUEST_BODY_INVALID)
-        }
+/// The refresh token in a member of a body, if its length can be one's.
+pub(super) fn refresh_token(text: String) -> Result<PlainToken, Problem> {
+    if (1..=MAX_REFRESH_TOKEN).contains(&text.len()) {
+        Ok(PlainToken::new(text))
+    } else {
+        Err(Problem::REQUEST_BODY_INVALID)
     }
 }

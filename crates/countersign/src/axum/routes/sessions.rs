@@ -122,7 +122,7 @@ pub(super) async fn end<U: User>(
     match ended {
         Destroyed::AlreadyInvalid => Err(Problem::SESSION_NOT_FOUND),
         Destroyed::Revoked if authenticated.session_id == Some(session) => {
-            shared.backend_of(&authenticated).map(logged_out).ok_or(Problem::INTERNAL)
+            shared.backend_of(&authenticated).map(|backend| logged_out(&[backend])).ok_or(Problem::INTERNAL)
         }
         Destroyed::Revoked => Ok((StatusCode::NO_CONTENT, no_store()).into_response()),
     }

@@ -1,0 +1,138 @@
+//! Everything that a request presents to be logged out, and how it is ended.
+//!
+//! To let somebody in, a request must have exactly one credential. To log out, each that can be read is ended: whoever holds
+//! a token may end its session, so it makes no difference who put it into the request.
+
+use http::request::Parts;
+
+use crate::authenticator::Selection;
+use crate::axum::routes::Shared;
+use crate::backend::{AuthenticationBackend, LoggedOut, refusal_event};
+use crate::error::{AuthError, Failure, Refusal};
+use crate::token::PlainToken;
+use crate::transport::{Candidates, CredentialSource};
+use crate::user::User;
+
+/// The tokens in a request's head that are to be ended.
+pub(super) struct Presented<'a, U> {
+    access: Vec<(&'a AuthenticationBackend<U>, PlainToken)>,
+    refresh: Vec<(&'a AuthenticationBackend<U>, PlainToken)>,
+    /// The backends that were shown anything, so that clients are told to forget it.
+    pub(super) shown: Vec<&'a AuthenticationBackend<U>>,
+    /// Something that no backend can be asked about.
+    pub(super) unread: Option<Refusal>,
+    /// There was more than is looked at.
+    pub(super) is_partial: bool,
+    /// Cookies came that another site's page may have sent; they count for nothing.
+    pub(super) is_cross_site: bool,
+}
+
+impl<'a, U: User> Presented<'a, U> {
+    /// Returns what stands in the headers of `request`, in the places of those backends that `reads` names.
+    pub(super) fn of(
+        shared: &'a Shared<U>,
+        request: &Parts,
+        reads: impl Fn(&AuthenticationBackend<U>) -> bool,
+    ) -> Self {
+        let mut presented = Self {
+            access: Vec::new(),
+            refresh: Vec::new(),
+            shown: Vec::new(),
+            unread: None,
+            is_partial: false,
+            is_cross_site: false,
+        };
+        let mut seen: Vec<CredentialSource> = Vec::new();
+        for backend in shared.authenticator.backends().iter().filter(|backend| reads(backend)) {
+            let source = backend.transport().source();
+            let is_new = !seen.contains(&source);
+            if is_new {
+                seen.push(source.clone());
+            }
+            let access = if is_new { backend.transport().candidates(&request.headers) } else { Candidates::default() };
+            let refresh = backend.transport().refresh_candidates(&request.headers);
+            if access.is_empty() && refresh.is_empty() {
+                continue;
+            }
+            if !shared.authenticator.is_sent_by_us(backend, request) {
+                presented.is_cross_site = true;
+                continue;
+            }
+            presented.shown.push(backend);
+            presented.is_partial |= access.is_partial() || refresh.is_partial();
+            presented.add_access(shared, &source, &access);
+            if refresh.is_malformed() {
+                presented.note(Refusal::MalformedRequest);
+            }
+            presented.refresh.extend(refresh.tokens().iter().map(|token| (backend, token.clone())));
+        }
+        if let Some(refusal) = presented.unread {
+            refusal_event(None, None, refusal);
+        }
+        presented
+    }
+
+    fn add_access(&mut self, shared: &'a Shared<U>, source: &CredentialSource, candidates: &Candidates) {
+        if candidates.is_malformed() {
+            self.note(Refusal::MalformedRequest);
+        }
+        for token in candidates.tokens() {
+            match shared.authenticator.claim(source, token.clone()) {
+                Selection::One { backend, token } => self.access.push((backend, token)),
+                Selection::Refused(refusal) => self.note(refusal),
+                Selection::NotOffered => {}
+            }
+        }
+    }
+
+    fn note(&mut self, refusal: Refusal) {
+        self.unread.get_or_insert(refusal);
+    }
+
+    /// Ends the session of each token. One that can't be ended keeps none of the others from it.
+    pub(super) async fn end(&self, shared: &Shared<U>) -> Result<Ended, Failure> {
+        let mut ended = Ended::default();
+        let mut failed = None;
+        for (backend, token) in &self.access {
+            if let Err(failure) = ended.note(backend.logout(token, shared.authenticator.users()).await) {
+                failed = Some(failure);
+            }
+        }
+        for (backend, token) in &self.refresh {
+            match backend.logout_with_refresh(token).await {
+                Ok(logged_out) => ended.note(Ok(logged_out))?,
+                Err(failure) => failed = Some(failure),
+            }
+        }
+        failed.map_or(Ok(ended), Err)
+    }
+}
+
+/// What came of ending tokens.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// At least one was good, and its session is over.
+    pub(super) any: bool,
+    /// At least one is of a session that is over already.
+    pub(super) over: bool,
+    /// Why the first of the others is bad.
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl Ended {
+    /// Notes what came of one token.
+    ///
+    /// # Errors
+    /// The [`Failure`] that kept it from being ended.
+    pub(super) fn note(&mut self, logged_out: Result<LoggedOut, AuthError>) -> Result<(), Failure> {
+        match logged_out {
+            Ok(LoggedOut::Ended(_)) => self.any = true,
+            Ok(LoggedOut::AlreadyOut) => self.over = true,
+            Err(AuthError::Refused(refusal)) => {
+                self.refusal.get_or_insert(refusal);
+            }
+            Err(AuthError::Failed(failure)) => return Err(failure),
+        }
+        Ok(())
+    }
+}
