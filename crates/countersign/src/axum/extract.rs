@@ -19,7 +19,7 @@ use crate::user::User;
 /// | no credential | 401, `WWW-Authenticate: Bearer` |
 /// | bad credential | 401, `error="invalid_token"` |
 /// | malformed, or more than one | 400, `error="invalid_request"` |
-/// | a cookie, an unsafe method, and no proof of origin | 403 `CSRF_FAILED` |
+/// | a cookie, an unsafe method or a WebSocket handshake, and no proof of origin | 403 `CSRF_FAILED` |
 /// | a store that doesn't answer | 503 with `Retry-After` |
 /// | no [`AuthLayer`](crate::tower::AuthLayer) around the route | 500 `AUTH_LAYER_MISSING`, and a line in the log |
 ///

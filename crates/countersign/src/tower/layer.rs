@@ -12,8 +12,8 @@ use crate::user::User;
 /// Attaches the outcome of authentication to each request, and refuses none by itself.
 ///
 /// Handlers ask for the user with the extractors of [`countersign::axum`](crate::axum), or read
-/// [`AuthOutcome`](crate::AuthOutcome) from the request's extensions. A cookie that comes with an unsafe method counts
-/// only when a page of ours sent it ([`OriginPolicy`](crate::OriginPolicy)), so no route can forget that check.
+/// [`AuthOutcome`](crate::AuthOutcome) from the request's extensions. A cookie that comes with an unsafe method, or with the
+/// handshake of a WebSocket, counts only when a page of ours sent it ([`OriginPolicy`](crate::OriginPolicy)), so no route can forget that check.
 /// Answers to requests with credentials are `Cache-Control: no-store` unless they say otherwise.
 ///
 /// ```

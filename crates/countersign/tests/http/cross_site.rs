@@ -218,9 +218,8 @@ async fn an_upgrade_is_judged_like_an_unsafe_method() {
             for (headers, status) in [(&own_headers, 200), (&evil_headers, 403)] {
                 let upgrade = upgrade.iter().map(|value| ("upgrade", *value));
                 let headers: Vec<_> = upgrade.chain(headers.iter().copied()).chain([("cookie", &*cookies)]).collect();
-                let reply = app.call(request(method, "/me", &headers, "")).await;
-                let expected = if method == "OPTIONS" && status == 200 { 405 } else { status };
-                assert_eq!(reply.status.as_u16(), expected, "{method} {headers:?}");
+                let reply = app.call(request(method, "/any", &headers, "")).await;
+                assert_eq!(reply.status.as_u16(), status, "{method} {headers:?}");
             }
         }
     }
@@ -231,9 +230,9 @@ async fn an_upgrade_is_judged_like_an_unsafe_method() {
     let headers = [("upgrade", "websocket"), ("authorization", &*bearer), cross];
     assert_eq!(app.get("/me", &headers).await.body, "member 1", "a header that the client sets itself needs no proof");
     // HTTP/2 and later (RFC 8441).
-    for (headers, status) in [(vec![evil, cross], 403), (vec![evil], 403), (vec![], 403), (vec![own], 405)] {
+    for (headers, status) in [(vec![evil, cross], 403), (vec![evil], 403), (vec![], 403), (vec![own], 200)] {
         let headers: Vec<_> = headers.into_iter().chain([("cookie", &*cookies)]).collect();
-        let reply = app.call(request("CONNECT", "https://app.example/me", &headers, "")).await;
+        let reply = app.call(request("CONNECT", "https://app.example/any", &headers, "")).await;
         assert_eq!(reply.status.as_u16(), status, "{headers:?}");
     }
 }

@@ -16,13 +16,14 @@ mod sessions;
 mod stores;
 #[path = "../support/mod.rs"]
 mod support;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use countersign::axum::{AuthRoutes, CredentialVerifier, CurrentUser, LoginAttempt, LoginVerdict, MaybeUser};
 use countersign::tower::AuthLayer;
 use countersign::transport::{BearerTransport, CookieTransport};
@@ -55,9 +56,10 @@ impl CredentialVerifier<Member> for Verifier {
     }
 }
 
-/// An application: `/auth/…`, `/me` (GET and POST), `/greet`.
+/// An application: `/auth/…`, `/me` (GET and POST), `/any`, `/greet`.
 struct App {
     world: World,
+    authenticator: Arc<Authenticator<Member>>,
     router: Router,
 }
 
@@ -92,11 +94,12 @@ impl App {
         let routes = AuthRoutes::new(authenticator.clone()).login(verifier).build().unwrap();
         let app = Router::new()
             .route("/me", get(me).post(me))
+            .route("/any", any(me))
             .route("/greet", get(greet))
             .route("/open", post(async || "open"))
             .nest("/auth", routes)
-            .layer(AuthLayer::new(authenticator));
-        Self { world, router: app }
+            .layer(AuthLayer::new(authenticator.clone()));
+        Self { world, authenticator, router: app }
     }
 
     async fn call(&self, request: Request<Body>) -> Reply {
