@@ -130,8 +130,8 @@ impl<U: User> Authenticator<U> {
     /// Whether a request that `backend` would judge may be acted on: for cookies, whether a page of ours sent it.
     pub(crate) fn is_sent_by_us(&self, backend: &AuthenticationBackend<U>, request: &Parts) -> bool {
         let transport = backend.transport();
-        let allowed = !transport.source().is_ambient()
-            || self.origins.allows_cookies(request, transport.is_https_only());
+        let allowed =
+            !transport.source().is_ambient() || self.origins.allows_cookies(request, transport.is_https_only());
         if !allowed {
             cross_site_event(backend.name());
         }

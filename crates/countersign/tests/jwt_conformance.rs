@@ -20,10 +20,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use countersign::denylist::{DenylistStore, MemoryDenylist};
 use countersign::jwt::{Algorithm, KeyRing, SigningKey, VerifyingKey, generate_secret, raw};
-use countersign::strategy::{JwtStrategy, JwtStrategyBuilder};
+use countersign::store::{MemoryStore, TokenStore};
+use countersign::strategy::{JwtStrategy, JwtStrategyBuilder, Sessions};
 use countersign::{
-    Answer, Destroyed, Failure, FailureKind, Invalidated, PlainToken, Profile, Refusal, Secret, Strategy,
-    SystemEntropy, Timestamp, TokenControl, UserId,
+    Answer, Destroyed, DigestKeyRing, Failure, FailureKind, Invalidated, Lifetimes, PlainToken, Profile, Refusal,
+    Secret, Strategy, SystemEntropy, Timestamp, TokenControl, UserId,
 };
 use data_encoding::BASE64URL_NOPAD;
 use jwt_common::{Account, Accounts, TestClock, text};
@@ -166,7 +167,33 @@ fn configurations_that_do_not_build() {
         ("session_fingerprint_claim", ours().session_fingerprint_claim("sub")),
         ("keys", ours().keys(KeyRing::new(SigningKey::from_secret(Algorithm::Es256, &stranger).unwrap()))),
     ];
-    for (setting, builder) in cases {
+    // One secret, one purpose, whichever of the keys has it (SECURITY row K-02).
+    let sessions = |digests: &Secret| {
+        let lifetimes = Lifetimes::new(Duration::from_mins(15), Duration::from_hours(24)).unwrap();
+        let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
+        Sessions::new(store, DigestKeyRing::new("k", digests).unwrap(), lifetimes)
+    };
+    let ring = |active: &Secret, accepted: &Secret| {
+        let accepted = SigningKey::from_secret(Algorithm::Hs256, accepted).unwrap();
+        let ring = KeyRing::new(SigningKey::from_secret(Algorithm::Hs256, active).unwrap());
+        ring.accept(accepted.verifying_key().clone()).unwrap()
+    };
+    let unlike = Secret::generate(&SystemEntropy).unwrap();
+    let keyed = || JwtStrategy::builder().denylist_store(Arc::new(MemoryDenylist::default()));
+    let shared: Vec<(&str, JwtStrategyBuilder<Account>)> = vec![
+        ("secret", ours().sessions(sessions(&secret()))),
+        ("secret", original().sessions(sessions(&secret()))),
+        ("session_fingerprint_secret", ours().session_fingerprint_secret(&unlike).sessions(sessions(&unlike))),
+        ("secret", keyed().keys(ring(&long, &secret())).sessions(sessions(&secret()))),
+        (
+            "secret",
+            keyed()
+                .keys(KeyRing::new(SigningKey::from_secret(Algorithm::Es256, &pair).unwrap()))
+                .sessions(sessions(&pair)),
+        ),
+    ];
+    assert!(ours().sessions(sessions(&unlike)).build().is_ok());
+    for (setting, builder) in cases.into_iter().chain(shared) {
         let error = builder.build().map(drop).unwrap_err();
         let named = error.setting();
         assert_eq!(named, setting, "{error}");

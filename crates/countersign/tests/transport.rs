@@ -325,7 +325,11 @@ fn names_are_compared_byte_for_byte() {
         .chain(['\u{feff}', '\u{1}', '\u{b}', '\u{c}', '\u{7f}', '"', '\'', '%', '+', '=', '$', '.', ','])
         .flat_map(|character| {
             names.into_iter().flat_map(move |name| {
-                [format!("{character}{name}=TOKEN"), format!("{name}{character}=TOKEN"), format!("a=1; {character}{name}=TOKEN")]
+                [
+                    format!("{character}{name}=TOKEN"),
+                    format!("{name}{character}=TOKEN"),
+                    format!("a=1; {character}{name}=TOKEN"),
+                ]
             })
         })
         .map(String::into_bytes)
@@ -349,7 +353,10 @@ fn names_are_compared_byte_for_byte() {
         }
         assert_eq!(transport.offered(&headers), Offered::None, "{shown:?}");
         assert_eq!(transport.offered_refresh(&headers), Offered::None, "{shown:?}");
-        headers.append(COOKIE, HeaderValue::from_static("__Host-countersign_access=own; \t__Host-countersign_refresh=own2 "));
+        headers.append(
+            COOKIE,
+            HeaderValue::from_static("__Host-countersign_access=own; \t__Host-countersign_refresh=own2 "),
+        );
         assert_eq!(transport.offered(&headers), one("own"), "beside {shown:?}");
         assert_eq!(transport.offered_refresh(&headers), one("own2"), "beside {shown:?}");
     }

@@ -5,7 +5,10 @@ use countersign::{ConfigError, Profile, Secret, SystemEntropy};
 use zeroize::Zeroizing;
 
 use crate::compose::renamed;
-use crate::config::{Config, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind};
+use crate::config::{
+    Config, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind, is_same_secret,
+    same_secret,
+};
 use crate::data_dir::DataDir;
 use crate::error::Error;
 
@@ -31,7 +34,14 @@ pub(super) fn token_hash_secret(config: &Config, data_dir: &DataDir) -> Result<S
         let secret = Secret::generate(&SystemEntropy)?;
         Ok(Zeroizing::new(secret.expose().to_owned()))
     })?;
-    Ok(Secret::new("token_hash_secret in the data directory", text.trim_end())?)
+    let name = "token_hash_secret in the data directory";
+    let jwt = &config.keys.jwt;
+    for given in [&jwt.secret, &jwt.private_key].into_iter().flatten() {
+        if is_same_secret(given.text(), &text) {
+            return Err(same_secret(given, name).into());
+        }
+    }
+    Ok(Secret::new(name, text.trim_end())?)
 }
 
 /// The keys that sign and verify access tokens.

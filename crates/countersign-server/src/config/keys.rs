@@ -99,6 +99,7 @@ impl Keys {
     /// # Errors
     /// [`ConfigError`] that names the setting.
     pub fn read(sources: &Sources, tokens: &Tokens, is_shared: bool) -> Result<Self, ConfigError> {
+        check_distinct(sources)?;
         let token_hash_secret =
             sources.get(&TOKEN_HASH_SECRET).map(|given| secret(given, tokens.profile)).transpose()?;
         if token_hash_secret.is_none() && is_shared {
@@ -121,6 +122,31 @@ impl Keys {
         };
         Ok(Self { token_hash_secret, jwt })
     }
+}
+
+/// One secret has one purpose: whoever learns it in one place must not hold the other too.
+fn check_distinct(sources: &Sources) -> Result<(), ConfigError> {
+    let given: Vec<&Given> = [&TOKEN_HASH_SECRET, &JWT_SECRET, &JWT_PRIVATE_KEY, &JWT_PUBLIC_KEY]
+        .into_iter()
+        .filter_map(|setting| sources.get(setting))
+        .collect();
+    for (at, one) in given.iter().enumerate() {
+        if let Some(other) = given.iter().take(at).find(|other| is_same_secret(other.text(), one.text())) {
+            return Err(same_secret(one, &other.spelled));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two texts are one secret, however their files end.
+pub fn is_same_secret(one: &str, other: &str) -> bool {
+    one.trim() == other.trim()
+}
+
+/// The error for a secret that is also used as `other`.
+pub fn same_secret(given: &Given, other: &str) -> ConfigError {
+    let cure = "give each a secret of its own, as `openssl rand -base64 32` makes them";
+    given.error(format!("is the same secret as {other}"), cure)
 }
 
 /// The original accepts any 32 characters, and live tokens depend on what it was given; ours must have variety too.

@@ -15,7 +15,9 @@ mod tokens;
 use countersign::ConfigError;
 
 pub use http::{Http, LISTEN, Limits};
-pub use keys::{JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_PUBLIC_KEY, JWT_SECRET, JwtKeys, Keys};
+pub use keys::{
+    JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_PUBLIC_KEY, JWT_SECRET, JwtKeys, Keys, is_same_secret, same_secret,
+};
 pub use log::{Log, LogFormat};
 pub use redis::{Eviction, REDIS_EVICTION, REDIS_URL, Redis};
 pub use report::{Effective, effective};

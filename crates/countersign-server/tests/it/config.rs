@@ -6,6 +6,11 @@ use tempfile::TempDir;
 
 use crate::harness::{Place, SECRET, binary, write};
 
+/// The public half of a key pair, which everybody may know, and a private key.
+const PUBLIC_JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo"}"#;
+const PUBLIC_DER: &str = "MCowBQYDK2VwAyEAfU0Of2FTpptiQrUiq77mhf2kQg+INLEIw72uNp71Sfo=";
+const PRIVATE_PEM: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
+
 /// Arguments, environment, and what the error says.
 type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
 
@@ -19,6 +24,12 @@ fn what_cannot_work_stops_the_start() {
     let broken = file("broken.toml", "listen = \n");
     let bad_value = file("bad.toml", "listen = \"127.0.0.1:0\"\naccess_lifetime = \"soon\"\n");
     let empty = file("empty", "\n");
+    let secret_with_blanks = file("blanks", &format!("{SECRET} \n"));
+    let public_pem =
+        file("public.pem", &format!("-----BEGIN PUBLIC KEY-----\n{PUBLIC_DER}\n-----END PUBLIC KEY-----\n"));
+    let public_body = file("public.body", &format!("{}\n{}\n", &PUBLIC_DER[..30], &PUBLIC_DER[30..]));
+    let private = file("private.pem", PRIVATE_PEM);
+    let hs256 = ("COUNTERSIGN_JWT_ALGORITHM", "HS256");
     let shared = ("COUNTERSIGN_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
     let redis = ("COUNTERSIGN_REDIS_URL", "redis://ada:hunter2@127.0.0.1:1");
     let secret_given = ("COUNTERSIGN_TOKEN_HASH_SECRET", SECRET);
@@ -77,6 +88,37 @@ fn what_cannot_work_stops_the_start() {
             "COUNTERSIGN_JWT_PRIVATE_KEY",
         ),
         (&[], &[jwt, ("COUNTERSIGN_JWT_SECRET", SECRET)], "COUNTERSIGN_JWT_SECRET"),
+        (
+            &[],
+            &[jwt, hs256, ("COUNTERSIGN_JWT_SECRET", PUBLIC_JWK)],
+            "COUNTERSIGN_JWT_SECRET: secret: is a key pair's key",
+        ),
+        (
+            &[],
+            &[jwt, hs256, ("COUNTERSIGN_JWT_SECRET", PUBLIC_DER)],
+            "COUNTERSIGN_JWT_SECRET: secret: is a key pair's key",
+        ),
+        (&["--jwt-secret-file", &public_pem], &[jwt, hs256], "--jwt-secret-file: secret: is a key pair's key"),
+        (
+            &["--profile", "litestar-auth", "--jwt-secret-file", &public_body],
+            &[jwt, hs256],
+            "--jwt-secret-file: secret: is a key pair's key",
+        ),
+        (
+            &[],
+            &[jwt, hs256, ("COUNTERSIGN_JWT_SECRET", SECRET), secret_given],
+            "COUNTERSIGN_JWT_SECRET: is the same secret as COUNTERSIGN_TOKEN_HASH_SECRET",
+        ),
+        (
+            &["--jwt-secret-file", &secret_with_blanks, "--token-hash-secret-file", &secret],
+            &[],
+            "--jwt-secret-file: is the same secret as --token-hash-secret-file",
+        ),
+        (
+            &["--profile", "litestar-auth", "--jwt-private-key-file", &private, "--token-hash-secret-file", &private],
+            &[jwt],
+            "--jwt-private-key-file: is the same secret as --token-hash-secret-file",
+        ),
         (&["--config", "/nowhere.toml"], &[], "--config"),
         (&["--config", &unknown_key], &[], "did you mean listen?"),
         (&["--config", &nested], &[], "http in"),
@@ -93,6 +135,20 @@ fn what_cannot_work_stops_the_start() {
         assert!(said.contains(expected), "{arguments:?} {environment:?}: {said}");
         assert!(!said.contains(SECRET) && !said.contains("hunter2"), "{said}");
     }
+}
+
+/// A secret that was generated is a secret like one that was given.
+#[test]
+fn the_generated_secret_is_not_the_signing_secret_too() {
+    let place = Place::new(Vec::new());
+    place.json(&["user", "list"]);
+    let generated = place.data_dir().join("token_hash_secret");
+    let place = place.with("STRATEGY", "jwt").with("JWT_ALGORITHM", "HS256");
+    let output = place.with("JWT_SECRET_FILE", generated.to_str().unwrap()).run(&["serve"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let expected = "COUNTERSIGN_JWT_SECRET_FILE: is the same secret as token_hash_secret in the data directory";
+    assert!(said.contains(expected), "{said}");
 }
 
 #[test]

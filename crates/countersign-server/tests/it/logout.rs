@@ -73,7 +73,8 @@ async fn a_good_token_is_logged_out_whatever_the_body_is() {
                 ("transfer-encoding: chunked", "zz\r\n", false),
             ] {
                 let tokens = server.login("ada@example.org").await;
-                let head = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n{framing}", tokens.access);
+                let head =
+                    format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n{framing}", tokens.access);
                 let answer = raw(&server, path, &head, body.as_bytes(), ends);
                 assert!(answer.starts_with("HTTP/1.1 204"), "{strategy} {path} {framing}: {answer}");
                 assert!(is_over(&server, &tokens).await, "{strategy} {path} {framing}");
@@ -131,12 +132,11 @@ async fn a_planted_cookie_lets_nobody_in_and_keeps_nobody_from_logging_out() {
         }
         for path in ["/auth/cookie/logout", "/auth/logout"] {
             let victim = log_in("ada@example.org").await;
-            let empty: Vec<String> = victim.split("; ").map(|pair| format!("{}=", pair.split('=').next().unwrap())).collect();
-            for cookies in [
-                format!("{thief}; {victim}"),
-                format!("{victim}; {victim}"),
-                format!("{}; {victim}", empty.join("; ")),
-            ] {
+            let empty: Vec<String> =
+                victim.split("; ").map(|pair| format!("{}=", pair.split('=').next().unwrap())).collect();
+            for cookies in
+                [format!("{thief}; {victim}"), format!("{victim}; {victim}"), format!("{}; {victim}", empty.join("; "))]
+            {
                 let victim_again = log_in("ada@example.org").await;
                 let cookies = cookies.replace(&victim, &victim_again);
                 let me = me_by_cookie(&server, &cookies).await;
@@ -147,7 +147,8 @@ async fn a_planted_cookie_lets_nobody_in_and_keeps_nobody_from_logging_out() {
                 me_by_cookie(&server, &victim_again).await.expect(StatusCode::UNAUTHORIZED);
                 let refresh = Reply::of(cookie_post(&server, "/auth/cookie/refresh", &victim_again)).await;
                 refresh.expect_problem(StatusCode::UNAUTHORIZED, "REFRESH_TOKEN_INVALID");
-                let forged = server.request(Method::POST, path).header(COOKIE, &victim).header("sec-fetch-site", "same-site");
+                let forged =
+                    server.request(Method::POST, path).header(COOKIE, &victim).header("sec-fetch-site", "same-site");
                 Reply::of(forged).await.expect_problem(StatusCode::FORBIDDEN, "CSRF_FAILED");
             }
             me_by_cookie(&server, &victim).await.expect(StatusCode::OK);

@@ -7,6 +7,7 @@ use data_encoding::HEXLOWER;
 
 use crate::profile::Profile;
 use crate::secret::Secret;
+use crate::token::{DigestKeyRing, SAME_SECRET};
 use crate::user::{User, UserId};
 
 /// The keys that fingerprints are made with: the original's, which is the signing secret itself, and ours, which is
@@ -42,6 +43,11 @@ impl FingerprintKeys {
     /// An id for a shared secret that tells nothing of it.
     pub(crate) fn key_id(&self) -> String {
         self.key_id.clone()
+    }
+
+    /// Whether one of `digests` is made of the secret that was configured here.
+    pub(crate) fn shares_secret_with(&self, digests: &DigestKeyRing) -> bool {
+        digests.probes().any(|probe| hmac::verify(&self.original, SAME_SECRET, &probe).is_ok())
     }
 
     /// The fingerprint of `user` as 64 lower-case hexadecimal digits; `None` without email or password hash.

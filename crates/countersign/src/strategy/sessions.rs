@@ -188,6 +188,12 @@ impl<S> Sessions<S> {
         &self.store
     }
 
+    /// The secrets that digest refresh tokens.
+    #[cfg(feature = "jwt")]
+    pub(super) const fn digests(&self) -> &DigestKeyRing {
+        &self.digests
+    }
+
     /// The lifetimes of tokens and sessions.
     pub const fn lifetimes(&self) -> &Lifetimes {
         &self.lifetimes

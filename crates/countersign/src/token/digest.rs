@@ -123,6 +123,10 @@ pub(super) struct DigestKey {
     pub(super) successors: Hmac<Sha256>,
 }
 
+/// What two keys sign to find out whether they are made of the same secret.
+#[cfg(feature = "jwt")]
+pub(crate) const SAME_SECRET: &[u8] = b"countersign: whether two secrets are the same";
+
 /// Derives the key of owners' tags: one secret, one purpose.
 const OWNERS: &[u8] = b"countersign: the owner of a token";
 
@@ -225,6 +229,12 @@ impl DigestKeyRing {
     /// Every digest that `token` may be stored under, the active key's first.
     pub fn candidates<'a>(&'a self, token: &'a PlainToken) -> impl Iterator<Item = Digest> + Send + 'a {
         self.keys().map(|key| key.digest(token.expose()))
+    }
+
+    /// What each secret makes of [`SAME_SECRET`].
+    #[cfg(feature = "jwt")]
+    pub(crate) fn probes(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.keys().map(|key| key.mac.clone().chain_update(SAME_SECRET).finalize().into_bytes().into())
     }
 
     /// The keys, the active one first.

@@ -7,6 +7,8 @@ mod locator;
 mod plain;
 mod shape;
 
+#[cfg(feature = "jwt")]
+pub(crate) use digest::SAME_SECRET;
 pub use digest::{Digest, DigestKeyRing, StoredToken};
 pub(crate) use family::{Family, Successor};
 pub use format::{TokenFormat, TokenKind};

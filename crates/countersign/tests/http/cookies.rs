@@ -67,8 +67,7 @@ async fn the_refresh_cookie_alone_logs_out() {
 async fn one_cookie_is_never_the_other() {
     let app = App::new();
     let tokens = app.tokens(1).await;
-    let swapped =
-        format!("__Host-countersign_access={}; __Host-countersign_refresh={}", tokens.refresh, tokens.access);
+    let swapped = format!("__Host-countersign_access={}; __Host-countersign_refresh={}", tokens.refresh, tokens.access);
     assert_eq!(app.get("/me", &[("cookie", &swapped)]).await.code(), "AUTHENTICATION_FAILED");
     let refresh = app.post("/auth/cookie/refresh", &[("cookie", &swapped), SAME_ORIGIN], "").await;
     assert_eq!(refresh.code(), "REFRESH_TOKEN_INVALID");

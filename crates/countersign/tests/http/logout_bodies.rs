@@ -83,7 +83,8 @@ async fn whatever_the_body_is(app: App) {
     // A refresh token in the body ends its own session too, whosever it is: its holder could end it in any case.
     let [one, other] = [app.tokens(1).await, app.tokens(2).await];
     let bearer = one.bearer();
-    let reply = log_out(&app, &[JSON, ("authorization", &bearer)], json!({"refresh_token": other.refresh}).to_string()).await;
+    let reply =
+        log_out(&app, &[JSON, ("authorization", &bearer)], json!({"refresh_token": other.refresh}).to_string()).await;
     reply.is_empty_204();
     assert!(is_over(&app, &one).await && is_over(&app, &other).await);
 

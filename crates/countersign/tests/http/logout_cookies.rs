@@ -139,7 +139,9 @@ async fn logout_by_cookie_asks_for_proof_of_origin() {
         let pair = format!("{access}={}; {refresh}={}", own.access, own.refresh);
         for cookies in [pair.clone(), format!("{pair}; {pair}"), format!("{access}=; {pair}")] {
             for route in ROUTES {
-                for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("x-none", "")] {
+                for (name, value) in
+                    [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("x-none", "")]
+                {
                     let form = ("content-type", "application/x-www-form-urlencoded");
                     let reply = app.post(route, &[("cookie", &cookies), (name, value), form], "a=b").await;
                     reply.is_problem(403, "CSRF_FAILED", None);

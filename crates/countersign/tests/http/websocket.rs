@@ -29,7 +29,8 @@ async fn serve() -> (SocketAddr, String) {
     let app = App::new();
     let cookies = app.tokens(1).await.cookies();
     let authenticator = app.authenticator.clone();
-    let sockets = axum::Router::new().route("/socket", any(socket)).layer(countersign::tower::AuthLayer::new(authenticator));
+    let sockets =
+        axum::Router::new().route("/socket", any(socket)).layer(countersign::tower::AuthLayer::new(authenticator));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, sockets.merge(app.router)).await });

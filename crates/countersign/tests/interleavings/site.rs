@@ -43,7 +43,7 @@ impl Site {
             let lifetimes = Lifetimes::new(MINUTE * 15, MINUTE * 60 * 24).unwrap();
             let store: Arc<dyn TokenStore> = Arc::new(store(database));
             let strategy = JwtStrategy::builder()
-                .secret(&secret())
+                .secret(&Secret::new("secret", "Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA").unwrap())
                 .denylist_store(Arc::new(SqlDenylist::new(database)))
                 .sessions(Sessions::new(store, digests(), lifetimes));
             Process(Arc::new(strategy.build().unwrap()))

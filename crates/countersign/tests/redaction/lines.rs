@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::common::{Kind, Place};
 use crate::log;
-use crate::needles::{ID, People, Person, ada, found, of_token, ring, secret, standing};
+use crate::needles::{ID, People, Person, ada, found, of_token, ring, signing_secret, standing};
 use crate::site::{Site, pair};
 
 /// Where tokens and denied ids are kept.
@@ -45,7 +45,7 @@ impl Stores {
         let lifetimes = Lifetimes::new(Duration::from_mins(15), Duration::from_hours(24)).unwrap();
         let sessions = Sessions::new(Arc::clone(&self.tokens), ring(), lifetimes);
         let signed = JwtStrategy::builder()
-            .secret(&secret())
+            .secret(&signing_secret())
             .denylist_store(Arc::clone(&self.denied))
             .sessions(sessions.with_entropy(Arc::new(SeededEntropy::new(seed + 1))))
             .build()

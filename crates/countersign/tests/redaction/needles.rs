@@ -49,6 +49,13 @@ pub(crate) fn secret() -> Secret {
     Secret::new("token_hash_secret", SECRET).unwrap()
 }
 
+pub(crate) const SIGNING_SECRET: &str = "Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA";
+
+/// One secret, one purpose.
+pub(crate) fn signing_secret() -> Secret {
+    Secret::new("secret", SIGNING_SECRET).unwrap()
+}
+
 pub(crate) fn ring() -> DigestKeyRing {
     DigestKeyRing::new("2026-11", &secret()).unwrap()
 }
@@ -60,9 +67,19 @@ pub(crate) fn digest(token: &PlainToken) -> StoredToken {
 /// What is always there to be hidden.
 pub(crate) fn standing() -> Vec<String> {
     let id = ID.hyphenated().to_string();
-    [&id, &id.replace('-', ""), SECRET, EMAIL, "ada.lovelace", HASH, PASSWORD, &format!("{:?}", ID.as_bytes())]
-        .map(|needle| needle.trim_matches(['[', ']']).to_owned())
-        .to_vec()
+    [
+        &id,
+        &id.replace('-', ""),
+        SECRET,
+        SIGNING_SECRET,
+        EMAIL,
+        "ada.lovelace",
+        HASH,
+        PASSWORD,
+        &format!("{:?}", ID.as_bytes()),
+    ]
+    .map(|needle| needle.trim_matches(['[', ']']).to_owned())
+    .to_vec()
 }
 
 /// A token and its digest. Any piece of a token is too much.

@@ -28,7 +28,7 @@ use http::HeaderMap;
 use tower::Layer;
 
 use crate::needles::{
-    EMAIL, HASH, PASSWORD, People, Person, SECRET, ada, digest, found, of_token, ring, secret, standing,
+    EMAIL, HASH, PASSWORD, People, Person, SECRET, ada, digest, found, of_token, ring, secret, signing_secret, standing,
 };
 use crate::site::{DOORS, Knock};
 
@@ -208,6 +208,7 @@ fn travel(show: &mut Show, pair: &countersign::TokenPair, strategy: Arc<dyn Stra
     let mut headers = HeaderMap::new();
     headers.insert("authorization", format!("Bearer {}", pair.access.token.expose()).parse().unwrap());
     show.of("Offered", &BearerTransport.offered(&headers));
+    show.of("Candidates", &BearerTransport.candidates(&headers));
     let backend = AuthenticationBackend::new("api", BearerTransport, strategy);
     show.of("AuthenticationBackend", &backend);
     let builder = Authenticator::builder(Arc::new(People)).backend(backend);
@@ -223,7 +224,7 @@ fn travel(show: &mut Show, pair: &countersign::TokenPair, strategy: Arc<dyn Stra
 }
 
 async fn signed(show: &mut Show, needles: &mut Vec<String>) {
-    let key = SigningKey::from_secret(Algorithm::Hs256, &secret()).unwrap();
+    let key = SigningKey::from_secret(Algorithm::Hs256, &signing_secret()).unwrap();
     show.of("SigningKey", &key);
     show.of("VerifyingKey", key.verifying_key());
     let keys = KeyRing::new(key);
@@ -233,7 +234,7 @@ async fn signed(show: &mut Show, needles: &mut Vec<String>) {
     let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
     let builder = JwtStrategy::<Person>::builder()
         .keys(keys)
-        .session_fingerprint_secret(&secret())
+        .session_fingerprint_secret(&signing_secret())
         .denylist_store(Arc::clone(&denylist) as Arc<dyn DenylistStore>)
         .sessions(Sessions::new(store, ring(), lifetimes));
     show.of("JwtStrategyBuilder", &builder);

@@ -27,12 +27,33 @@ pub(crate) fn rsa_numbers(key: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((number(&mut numbers)?, number(&mut numbers)?))
 }
 
+/// Whether `bytes` are one structure and nothing behind it, which begins as those of keys and certificates do: with a
+/// structure (SubjectPublicKeyInfo, X.509) or a number (PKCS#1, PKCS#8, SEC 1), and something after that.
+pub(crate) fn is_key(bytes: &[u8]) -> bool {
+    let mut outer = bytes;
+    let Some(inside) = take(&mut outer, SEQUENCE) else { return false };
+    let is_whole = outer.is_empty();
+    let begins_with = |tag| {
+        let mut rest = inside;
+        take(&mut rest, tag).is_some() && element(&mut rest).is_some()
+    };
+    is_whole && (begins_with(SEQUENCE) || begins_with(INTEGER))
+}
+
 fn number<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
     let digits = take(input, INTEGER)?;
     Some(digits.strip_prefix(&[0]).unwrap_or(digits))
 }
 
 fn take<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
+    let mut rest = *input;
+    let (first, content) = element(&mut rest)?;
+    *input = rest;
+    (first == tag).then_some(content)
+}
+
+/// The next element: its tag and its content.
+fn element<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (&first, rest) = input.split_first()?;
     let (&short, rest) = rest.split_first()?;
     let (length, rest) = if short < 0x80 {
@@ -46,7 +67,7 @@ fn take<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     };
     let (content, rest) = rest.split_at_checked(length)?;
     *input = rest;
-    (first == tag).then_some(content)
+    Some((first, content))
 }
 
 #[cfg(test)]

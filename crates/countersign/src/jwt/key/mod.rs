@@ -1,6 +1,7 @@
 //! Keys: parsed, checked and bound to one algorithm when they are built, and prepared once.
 
 mod der;
+mod disguise;
 mod generate;
 mod jwk;
 pub(crate) mod pem;

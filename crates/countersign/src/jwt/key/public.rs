@@ -10,7 +10,8 @@ use data_encoding::BASE64URL_NOPAD;
 
 use crate::error::ConfigError;
 use crate::jwt::algorithm::{Algorithm, Family};
-use crate::jwt::key::{der, pem};
+use crate::jwt::key::der;
+use crate::jwt::key::disguise::is_key_of_a_pair;
 
 /// The public half of a key pair, checked.
 pub(crate) struct PublicHalf {
@@ -62,6 +63,12 @@ impl PublicHalf {
             Family::Ed25519 => ed25519(bits)?,
         };
         Ok(Self { algorithm, key: Arc::new(key), signature_length, numbers })
+    }
+
+    /// SubjectPublicKeyInfo in DER.
+    #[cfg(test)]
+    pub(crate) fn spki(&self) -> Vec<u8> {
+        self.key.as_der().unwrap().as_ref().to_vec()
     }
 
     /// Whether both are the same public key.
@@ -162,8 +169,7 @@ pub(crate) fn hmac_key(algorithm: Algorithm, secret: &[u8], least: usize) -> Res
     if secret.len() < least {
         return Err(ConfigError::new("secret", format!("must be at least {least} bytes for {algorithm}"), cure));
     }
-    // A public key is no secret (SECURITY row T-03): whoever knows it could sign.
-    if std::str::from_utf8(secret).is_ok_and(pem::looks_like_pem) || der::public_key_bits(secret).is_some() {
+    if is_key_of_a_pair(secret) {
         return Err(ConfigError::new("secret", "is a key pair's key, but the algorithm takes a shared secret", cure));
     }
     Ok((hmac::Key::new(digest, secret), length))

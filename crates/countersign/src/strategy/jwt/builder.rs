@@ -232,6 +232,7 @@ impl<U: User> JwtStrategyBuilder<U> {
             let cure = "set one, or leave fingerprints out";
             return Err(ConfigError::new("session_fingerprint_secret", problem, cure));
         }
+        self.check_secrets(&keys)?;
         let cure = "choose a denylist: in memory, or in a database so that a revocation outlives the process";
         let denylist = self.denylist.ok_or_else(|| ConfigError::new("denylist_store", "is missing", cure))?;
         let tokens = SignedTokens {
@@ -251,6 +252,19 @@ impl<U: User> JwtStrategyBuilder<U> {
             Some(sessions) => Kind::Sessions(SignedSessions { tokens, sessions }),
         };
         Ok(JwtStrategy { kind })
+    }
+
+    /// One secret has one purpose (SECURITY row K-02).
+    fn check_secrets(&self, keys: &KeyRing) -> Result<(), ConfigError> {
+        let Some(sessions) = &self.sessions else { return Ok(()) };
+        let is_shared = |keys: &FingerprintKeys| keys.shares_secret_with(sessions.digests());
+        let setting = match &self.fingerprints {
+            _ if keys.keys().filter_map(VerifyingKey::fingerprint_keys).any(is_shared) => "secret",
+            Fingerprints::OfAccount(Some(own)) if is_shared(own) => "session_fingerprint_secret",
+            _ => return Ok(()),
+        };
+        let problem = "is the token_hash_secret of the sessions too";
+        Err(ConfigError::new(setting, problem, "give each a secret of its own"))
     }
 
     fn checked_lifetime(&self) -> Result<Duration, ConfigError> {
