@@ -10,9 +10,62 @@ use zeroize::Zeroizing;
 use crate::token::digest::DigestKey;
 use crate::token::{Digest, DigestKeyRing, Locator, PlainToken, TokenFormat, TokenKind};
 
-/// The bytes with which every refresh token of a session begins. Who shows them once held a token of that session.
+/// The bytes with which every refresh token of a session begins, and who wrote the session's first. Who shows them once held
+/// a token of that session, and not a damaged copy of one.
 #[derive(Clone)]
-pub(crate) struct Family(Zeroizing<[u8; Self::BYTES]>);
+pub(crate) struct Family {
+    bytes: Zeroizing<[u8; Self::BYTES]>,
+    founder: Founder,
+}
+
+/// Who wrote the first refresh token of a session. It tells what its tokens must carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Founder {
+    /// We did: each token has a checksum, and a text without a good one belongs to no session of ours.
+    Us,
+    /// An earlier system did, whose text has none: we can't tell a damaged copy of that first token from the token.
+    Another,
+}
+
+impl Founder {
+    /// What a family's digest begins with.
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Us => b"",
+            Self::Another => b"founded elsewhere: ",
+        }
+    }
+}
+
+/// Where the text itself has no room for a checksum, the last bytes of a refresh token's random part are one.
+pub(super) mod checksum {
+    use super::Founder;
+
+    /// In bytes.
+    const LENGTH: usize = 4;
+
+    fn of(founder: Founder, bytes: &[u8]) -> [u8; LENGTH] {
+        let sum = crc32fast::hash(bytes);
+        match founder {
+            Founder::Us => sum,
+            Founder::Another => !sum,
+        }
+        .to_be_bytes()
+    }
+
+    /// Puts the checksum of the bytes before into the last.
+    pub(in crate::token) fn write(founder: Founder, bytes: &mut [u8]) {
+        if let Some((random, sum)) = bytes.split_last_chunk_mut::<LENGTH>() {
+            *sum = of(founder, random);
+        }
+    }
+
+    /// Whose checksum the bytes end with.
+    pub(super) fn founder(bytes: &[u8]) -> Option<Founder> {
+        let (random, sum) = bytes.split_last_chunk::<LENGTH>()?;
+        [Founder::Us, Founder::Another].into_iter().find(|founder| of(*founder, random) == *sum)
+    }
+}
 
 impl Family {
     pub(crate) const BYTES: usize = 16;
@@ -20,14 +73,18 @@ impl Family {
     /// The family of any text. One that isn't of the form of our refresh tokens, as an earlier system's may be, founds a
     /// family of its own.
     pub(crate) fn of(token: &PlainToken) -> Self {
-        let random = TokenFormat::random_part(TokenKind::Refresh, token.expose());
+        let (random, is_checked) = TokenFormat::random_part(TokenKind::Refresh, token.expose());
         let decoded = Zeroizing::new(BASE64URL_NOPAD.decode(random.as_bytes()).unwrap_or_default());
         let of_our_form = decoded.len() >= 2 * Self::BYTES;
         match decoded.first_chunk() {
-            Some(bytes) if of_our_form => Self(Zeroizing::new(*bytes)),
+            Some(bytes) if of_our_form => {
+                let own = if is_checked { Some(Founder::Us) } else { checksum::founder(&decoded) };
+                Self { bytes: Zeroizing::new(*bytes), founder: own.unwrap_or(Founder::Another) }
+            }
             _ => {
                 let hash: [u8; 32] = Sha256::digest(token.expose()).into();
-                Self(Zeroizing::new(hash.first_chunk().copied().unwrap_or_default()))
+                let bytes = Zeroizing::new(hash.first_chunk().copied().unwrap_or_default());
+                Self { bytes, founder: Founder::Another }
             }
         }
     }
@@ -47,7 +104,8 @@ impl DigestKeyRing {
         locator: Option<Locator>,
     ) -> impl Iterator<Item = Digest> + Send + 'a {
         self.keys().map(move |key| {
-            let bytes = key.families.clone().chain_update(*family.0).finalize().into_bytes();
+            let labelled = key.families.clone().chain_update(family.founder.label());
+            let bytes = labelled.chain_update(*family.bytes).finalize().into_bytes();
             Digest::of(&bytes.into(), locator)
         })
     }
@@ -81,7 +139,7 @@ impl Successor {
             TokenKind::Refresh => match bytes.split_first_chunk_mut() {
                 None => &mut [],
                 Some((family, own)) => {
-                    *family = *self.family.0;
+                    *family = *self.family.bytes;
                     own
                 }
             },
@@ -93,7 +151,7 @@ impl Successor {
                 *to = from;
             }
         }
-        format.spell(kind, locator, &bytes)
+        format.spell(kind, locator, self.family.founder, &mut bytes)
     }
 }
 
@@ -124,7 +182,8 @@ mod tests {
             let second = next(&ours, [1; 16], &first, TokenKind::Refresh);
             assert_eq!(format.check(TokenKind::Refresh, &second), Ok(()));
             assert_eq!(second.expose().len(), first.expose().len());
-            assert_eq!(*Family::of(&second).0, *Family::of(&first).0);
+            assert_eq!(*Family::of(&second).bytes, *Family::of(&first).bytes);
+            assert_eq!(Family::of(&second).founder, Founder::Us);
             assert_eq!(next(&ours, [1; 16], &first, TokenKind::Refresh), second);
             let access = next(&ours, [1; 16], &first, TokenKind::Access);
             assert_eq!(format.check(TokenKind::Access, &access), Ok(()));
@@ -134,6 +193,44 @@ mod tests {
             let all = [first, second, other_salt, other_secret, other_token];
             let different: std::collections::HashSet<_> = all.iter().map(PlainToken::expose).collect();
             assert_eq!(different.len(), all.len());
+        }
+    }
+
+    /// Whichever character is damaged, the text belongs to no family of ours.
+    #[test]
+    fn a_damaged_token_is_of_no_family() {
+        let ours = ring("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc");
+        for bytes in [16, 32, 48, 128] {
+            let format = TokenFormat::new(Profile::LitestarAuth, bytes).unwrap();
+            let first = format.generate(TokenKind::Refresh, None, &SystemEntropy).unwrap();
+            let second = only(ours.successors(&[7; 16], &first)).token(&format, TokenKind::Refresh, None);
+            let family = |token: &PlainToken| only(ours.families(&Family::of(token), None));
+            assert_eq!(family(&first), family(&second));
+            for token in [&first, &second] {
+                for at in 0..token.expose().len() {
+                    for other in ['A', 'B', '_', '-', '0', 'z'] {
+                        let mut text: Vec<char> = token.expose().chars().collect();
+                        text[at] = other;
+                        let damaged = PlainToken::new(text.into_iter().collect::<String>());
+                        assert_eq!(family(&damaged) == family(&first), damaged == *token, "{at} {other}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// An earlier system's token has no checksum; what follows on it says so, and is of its family.
+    #[test]
+    fn what_follows_on_another_systems_token_has_a_checksum() {
+        let ours = ring("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc");
+        let format = TokenFormat::new(Profile::LitestarAuth, 32).unwrap();
+        let family = |token: &PlainToken| only(ours.families(&Family::of(token), None));
+        for text in [BASE64URL_NOPAD.encode(&[9; 32]), "legacy-token".to_owned()] {
+            let first = PlainToken::new(text);
+            let second = only(ours.successors(&[7; 16], &first)).token(&format, TokenKind::Refresh, None);
+            let third = only(ours.successors(&[8; 16], &second)).token(&format, TokenKind::Refresh, None);
+            assert!([&second, &third].into_iter().all(|token| family(token) == family(&first)));
+            assert_eq!(Family::of(&third).founder, Founder::Another);
         }
     }
 

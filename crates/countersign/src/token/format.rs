@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 use crate::entropy::Entropy;
 use crate::error::{ConfigError, Failure, Refusal};
 use crate::profile::Profile;
-use crate::token::{Family, Locator, PlainToken, TokenShape};
+use crate::token::family::{self, Family, Founder};
+use crate::token::{Locator, PlainToken, TokenShape};
 
 /// The longest text that is ever looked up as an opaque token, in bytes.
 const MAX_OPAQUE_LENGTH: usize = 1024;
@@ -43,7 +44,9 @@ impl TokenKind {
 /// The `countersign` profile writes a prefix that tells the kind (`csa_` access, `csr_` refresh; these never change), a
 /// [`Locator`] and a full stop where the store goes by it, the random bytes as unpadded base64url, and the CRC-32 of all
 /// that as 8 hexadecimal digits. The `litestar-auth` profile writes neither prefix nor checksum, as the original, and
-/// looks up any text. The first 16 random bytes of a refresh token are its family's, which its successors keep.
+/// looks up any text; there the last 4 of a refresh token's bytes are the CRC-32 of the others, so that a damaged one is
+/// never taken for one that was used twice. The first 16 random bytes of a refresh token are its family's, which its
+/// successors keep.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenFormat {
     profile: Profile,
@@ -80,7 +83,7 @@ impl TokenFormat {
     ) -> Result<PlainToken, Failure> {
         let mut bytes = Zeroizing::new(vec![0; self.bytes_of(kind)]);
         entropy.fill(&mut bytes)?;
-        Ok(self.spell(kind, locator, &bytes))
+        Ok(self.spell(kind, locator, Founder::Us, &mut bytes))
     }
 
     /// The random bytes in a token of `kind`.
@@ -91,8 +94,17 @@ impl TokenFormat {
         }
     }
 
-    /// The token of these bytes.
-    pub(crate) fn spell(&self, kind: TokenKind, locator: Option<Locator>, bytes: &[u8]) -> PlainToken {
+    /// The token of these bytes, of which the last may become a checksum.
+    pub(super) fn spell(
+        &self,
+        kind: TokenKind,
+        locator: Option<Locator>,
+        founder: Founder,
+        bytes: &mut [u8],
+    ) -> PlainToken {
+        if self.profile == Profile::LitestarAuth && kind == TokenKind::Refresh {
+            family::checksum::write(founder, bytes);
+        }
         let place = locator.map(|locator| format!("{}.", locator.to_text())).unwrap_or_default();
         let body = Zeroizing::new(place + &Zeroizing::new(BASE64URL_NOPAD.encode(bytes)));
         match self.profile {
@@ -101,12 +113,13 @@ impl TokenFormat {
         }
     }
 
-    /// The random part of a token's text, in either profile.
-    pub(super) fn random_part(kind: TokenKind, text: &str) -> &str {
+    /// The random part of a token's text, in either profile; and whether a good checksum stands behind it.
+    pub(super) fn random_part(kind: TokenKind, text: &str) -> (&str, bool) {
+        let split = text.len().checked_sub(CHECKSUM_LENGTH).and_then(|at| text.split_at_checked(at));
         let bare =
-            text.strip_prefix(kind.prefix()).and_then(|rest| rest.get(..rest.len().checked_sub(CHECKSUM_LENGTH)?));
-        let body = bare.unwrap_or(text);
-        body.split_once('.').map_or(body, |(_, random)| random)
+            split.and_then(|(body, sum)| Some((body.strip_prefix(kind.prefix())?, sum.as_bytes() == checksum(body))));
+        let (body, is_checked) = bare.unwrap_or((text, false));
+        (body.split_once('.').map_or(body, |(_, random)| random), is_checked)
     }
 
     /// Whether `token` can be a token of `kind`, told from its text alone.

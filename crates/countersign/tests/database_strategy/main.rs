@@ -76,6 +76,7 @@ macro_rules! everywhere {
                 a_session_keeps_its_name_and_its_end
             }
             reuse {
+                a_damaged_token_is_no_theft
                 a_retry_gets_the_same_again
                 a_second_tab_gets_the_same
                 who_came_in_time_is_no_thief

@@ -194,6 +194,30 @@ pub(crate) async fn only_holders_are_taken_for_thieves(ground: &Ground) {
     assert!(ground.refresh(&tokens, refresh_of(&pair)).await.is_ok());
 }
 
+/// A copy with one wrong character was never anybody's token: it is refused, and its session goes on.
+pub(crate) async fn a_damaged_token_is_no_theft(ground: &Ground) {
+    for (profile, refusal) in [(Profile::Countersign, Refusal::Malformed), (Profile::LitestarAuth, Refusal::Unknown)] {
+        let tokens = ground.tokens(profile);
+        let first = tokens.open_session(&ground.alice).await.unwrap();
+        let second = ground.refresh(&tokens, refresh_of(&first)).await.unwrap();
+        for text in [refresh_of(&first).expose(), refresh_of(&second).expose()] {
+            let length = text.len();
+            for at in [length - 1, length - 2, length - 9, length / 2, length - 20] {
+                let other = if text.as_bytes()[at] == b'0' { "1" } else { "0" };
+                let mut damaged = text.to_owned();
+                damaged.replace_range(at..=at, other);
+                let damaged = PlainToken::new(damaged);
+                let refused = ground.refresh(&tokens, &damaged).await.unwrap_err();
+                assert!(refused == refusal || refused == Refusal::Malformed, "{profile:?} {at}: {refused:?}");
+                let ended = tokens.sessions().end_of(&damaged).await.unwrap();
+                assert_eq!(ended, countersign::Destroyed::AlreadyInvalid, "{profile:?} {at}");
+            }
+        }
+        assert_eq!(ground.read(&tokens, &second.access.token).await, Ok(ground.alice.id), "{profile:?}");
+        assert!(ground.refresh(&tokens, refresh_of(&second)).await.is_ok(), "{profile:?}");
+    }
+}
+
 /// A consumed token ends its session at logout too: a tab that missed the exchange can still log out.
 pub(crate) async fn a_stale_token_logs_out(ground: &Ground) {
     let tokens = ground.tokens(Profile::Countersign);
