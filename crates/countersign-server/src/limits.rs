@@ -8,11 +8,13 @@ use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
 use countersign::Problem;
 use countersign::axum::ClientAddress;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use ipnet::IpNet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address;
 use crate::config::Limits;
@@ -52,8 +54,10 @@ pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Nex
         request.extensions_mut().insert(ClientAddress(client));
     }
     let (parts, body) = request.into_parts();
-    let response = match collect(&parts.headers, body, &bounds.limits).await {
-        Ok(body) => answer(&bounds, Request::from_parts(parts, body), next).await,
+    let room = parts.extensions.get::<Room>().cloned();
+    let response = match collect(&parts.headers, body, &bounds.limits, room.as_ref()).await {
+        // The place in the room is kept until the answer is there.
+        Ok((body, _held)) => answer(&bounds, Request::from_parts(parts, body), next).await,
         Err(problem) if route.as_ref().is_some_and(|route| LOGOUTS.contains(&route.as_str())) => {
             let response = answer(&bounds, Request::from_parts(parts, unreadable()), next).await;
             if response.status().is_client_error() { problem.into_response() } else { response }
@@ -75,21 +79,66 @@ async fn answer(bounds: &Bounds, request: Request, next: Next) -> Response {
     answer.unwrap_or_else(|_| ANSWER_TOO_SLOW.into_response())
 }
 
-/// The whole body. Bodies here are small, so they are read before anything is done with them.
-async fn collect(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Body, Problem> {
+/// How many of the longest bodies one connection may hold at once.
+const BODIES: usize = 2;
+
+/// The bytes of request bodies that one connection may hold at once, from their arrival to the answer. Over HTTP/2 a
+/// stranger may have many requests under way on one connection; over HTTP/1 there is one.
+#[derive(Clone, Debug)]
+pub struct Room(Arc<Semaphore>);
+
+/// Bytes that are held, until it is dropped.
+type Held = Option<OwnedSemaphorePermit>;
+
+impl Room {
+    /// Room for one connection, where `limits` bound a body.
+    pub fn new(limits: &Limits) -> Self {
+        Self(Arc::new(Semaphore::new(limits.body.saturating_mul(BODIES).min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Makes room for more bytes, at once or not at all: requests that waited for each other would wait for ever.
+    fn take(&self, held: &mut Held, bytes: usize) -> Result<(), Problem> {
+        let bytes = u32::try_from(bytes).map_err(|_| Problem::REQUEST_TOO_LARGE)?;
+        let more = Arc::clone(&self.0).try_acquire_many_owned(bytes).map_err(|_| Problem::overloaded(RETRY_AFTER))?;
+        match held {
+            Some(held) => held.merge(more),
+            None => *held = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// The whole body, and its place in the room. Bodies here are small, so they are read before anything is done with them.
+async fn collect(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &Limits,
+    room: Option<&Room>,
+) -> Result<(Body, Held), Problem> {
     if announced(headers).is_some_and(|length| length > limits.body as u128) {
         return Err(Problem::REQUEST_TOO_LARGE);
     }
     if body.is_end_stream() {
-        return Ok(body);
+        return Ok((body, None));
     }
-    let reading = Limited::new(body, limits.body).collect();
-    match tokio::time::timeout(limits.body_time, reading).await {
-        Ok(Ok(whole)) => Ok(Body::from(whole.to_bytes())),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::REQUEST_TOO_LARGE),
-        Ok(Err(_)) => Err(BODY_CUT_OFF),
-        Err(_) => Err(BODY_TOO_SLOW),
+    let reading = read(Limited::new(body, limits.body), room);
+    tokio::time::timeout(limits.body_time, reading).await.unwrap_or(Err(BODY_TOO_SLOW))
+}
+
+async fn read(mut body: Limited<Body>, room: Option<&Room>) -> Result<(Body, Held), Problem> {
+    let mut whole = BytesMut::new();
+    let mut held = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame
+            .map_err(|error| if error.is::<LengthLimitError>() { Problem::REQUEST_TOO_LARGE } else { BODY_CUT_OFF })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if let Some(room) = room {
+            room.take(&mut held, data.len())?;
+        }
+        // A copy, so that the buffer that the bytes were received in is free for others.
+        whole.extend_from_slice(&data);
     }
+    Ok((Body::from(whole.freeze()), held))
 }
 
 /// A body that fails as soon as it is read.

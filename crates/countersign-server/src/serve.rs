@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::config::Limits;
+use crate::limits::Room;
 use crate::shutdown::{Phase, Stop};
 
 /// The most bytes of a request's head: start line, header names and values.
@@ -30,6 +31,10 @@ const MAX_HEAD_BYTES: usize = 32 * 1024;
 const MAX_HEADERS: usize = 64;
 /// The most requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
+/// What an HTTP/2 client may send of one body before the server has read any of it, in bytes: the longest JSON.
+const STREAM_WINDOW: u32 = 16 * 1024;
+/// The same of all bodies of one connection together: the least that HTTP/2 allows (RFC 9113 section 6.9.2).
+const CONNECTION_WINDOW: u32 = 65_535;
 /// How long to wait when the system grants no further connection (no file descriptors, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -87,10 +92,12 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, limits: Limit
     let _ = stream.set_nodelay(true);
     let activity = Arc::new(Activity::new(limits));
     let until_idle = Arc::clone(&activity);
+    let room = Room::new(&limits);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let busy = Busy::new(Arc::clone(&activity));
         let mut request: Request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(room.clone());
         let answer = router.clone().oneshot(request);
         async move {
             let answer: Result<Response, Infallible> = answer.await;
@@ -136,6 +143,8 @@ fn builder(limits: Limits, heads: HeadTimer) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.idle_time)
         .keep_alive_timeout(limits.header_time);

@@ -12,6 +12,7 @@
 
 mod aftermath;
 mod browser;
+mod chromium;
 mod cli;
 mod config;
 mod coverage;
@@ -20,6 +21,7 @@ mod failpoints_sqlite;
 mod faults;
 mod flows;
 mod harness;
+mod http2;
 mod limits;
 mod logins;
 mod logout;
