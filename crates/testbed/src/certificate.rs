@@ -9,7 +9,7 @@ use crate::process::run;
 
 /// Puts a certificate authority (`ca.pem`) and a server certificate of it for `hosts` (`server.pem`, `server.key`) into
 /// the folder.
-pub(crate) fn certificate(folder: &Path, hosts: &str) {
+pub fn certificate(folder: &Path, hosts: &str) {
     let openssl = |arguments: &str| {
         let mut command = Command::new(program("openssl", "openssl"));
         run(command.args(arguments.split(' ')).current_dir(folder), "");

@@ -20,6 +20,7 @@
 #![expect(clippy::panic, clippy::expect_used, reason = "a test whose server is missing must stop at once")]
 #![expect(clippy::missing_panics_doc, reason = "every function here panics when the server misbehaves")]
 
+mod browser;
 mod certificate;
 mod installed;
 mod mariadb;
@@ -30,6 +31,8 @@ mod redis_cluster;
 mod url;
 mod wait;
 
+pub use browser::Browser;
+pub use certificate::certificate;
 pub use mariadb::MariaDb;
 pub use postgres::Postgres;
 pub use redis::Redis;

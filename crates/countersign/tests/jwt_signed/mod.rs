@@ -42,8 +42,9 @@ pub(crate) fn secret() -> Secret {
     Secret::new("secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap()
 }
 
+/// One secret, one purpose.
 pub(crate) fn digests() -> DigestKeyRing {
-    DigestKeyRing::new("k", &secret()).unwrap()
+    DigestKeyRing::new("k", &Secret::new("token_hash_secret", "Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA").unwrap()).unwrap()
 }
 
 /// What a token says.
