@@ -7,7 +7,7 @@ use super::{RedisTokenStore, unreadable};
 use crate::answer::SessionId;
 use crate::client::Client;
 use crate::error::Failure;
-use crate::store::{Fence, RefreshRecord, SessionRecord};
+use crate::store::{Consumed, Fence, RefreshRecord, SessionRecord};
 use crate::token::{Digest, Locator};
 use crate::user::UserKey;
 
@@ -96,9 +96,10 @@ pub(super) fn session_record(id: SessionId, record: Record) -> SessionRecord {
     let access_expires_at = refresh.as_ref().and_then(|refresh| refresh.access_expires_at);
     let opened_at = refresh.as_ref().and_then(|refresh| refresh.opened_at);
     let used_at = refresh.as_ref().and_then(|refresh| refresh.used_at);
-    let (consumed, client) = refresh
-        .map(|refresh| (refresh.consumed, refresh.client))
-        .unwrap_or_else(|| (crate::store::Consumed::default(), Client::new()));
+    let (consumed, client) = match refresh {
+        Some(refresh) => (refresh.consumed, refresh.client),
+        None => (Consumed::default(), Client::new()),
+    };
     SessionRecord {
         id,
         opened_at,

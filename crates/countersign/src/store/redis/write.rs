@@ -158,13 +158,13 @@ impl RedisTokenStore {
                 end.kept.map(session_field).unwrap_or_default(),
                 if end.settled { String::new() } else { "1".to_owned() },
                 micros(end.now),
-                remembered,
+                std::mem::take(&mut remembered),
             ];
             let args = args.map(String::into_bytes);
             let answer: String = self.redis.eval(&self.scripts.end_user, &[key], &args).await?;
             match answer.strip_prefix("lost:") {
                 // For a moment there was no fence: it is put there, and whoever came in meanwhile goes.
-                Some(lost) => remembered = lost.to_owned(),
+                Some(lost) => remembered.push_str(lost),
                 None if answer == "full" => {
                     return Err(Failure::unavailable(PART, "too many endings of one user wait to be settled"));
                 }
