@@ -71,8 +71,9 @@ impl RedisTokenStore {
         let (keys, mut sessions) = (self.keys_of(user), BTreeMap::new());
         for _ in 0..PIECES {
             let Some(key) = keys.get(place.key) else { break };
-            place = self.piece(key, place, most, &mut sessions).await?;
-            if sessions.len() >= most || place.part.is_some() {
+            let is_full;
+            (place, is_full) = self.piece(key, place, most, &mut sessions).await?;
+            if is_full || sessions.len() >= most {
                 break;
             }
         }
@@ -80,20 +81,21 @@ impl RedisTokenStore {
         Ok(SessionPage { sessions: sessions.into_values().collect(), next })
     }
 
-    /// Lists one piece, and says where to go on.
+    /// Lists one piece, and says where to go on, and whether the page has no room for that.
     async fn piece(
         &self,
         key: &str,
         place: Place,
         most: usize,
         sessions: &mut BTreeMap<SessionId, SessionRecord>,
-    ) -> Result<Place, Failure> {
+    ) -> Result<(Place, bool), Failure> {
         let (end, last) = place.part.map(|(end, last)| (end.to_string(), format!("s{last}"))).unwrap_or_default();
         let room = most.saturating_sub(sessions.len());
         let args = [place.cursor.to_string(), end, last, room.to_string(), most.to_string()].map(String::into_bytes);
         let listed: Vec<Vec<u8>> = self.redis.eval(&self.scripts.page, &[key], &args).await?;
         let number = |text: Option<&Vec<u8>>| std::str::from_utf8(text?).ok()?.parse::<u64>().ok();
         let (next, part_end) = (number(listed.first()).unwrap_or(FROM_START), number(listed.get(1)));
+        let is_full = listed.get(1).is_some_and(|end| !end.is_empty());
         let mut listed = listed.into_iter().skip(2);
         let mut last = None;
         while let (Some(field), Some(record)) = (listed.next(), listed.next()) {
@@ -106,12 +108,15 @@ impl RedisTokenStore {
                 None => unreadable(),
             }
         }
-        Ok(match (part_end, last) {
+        let place = match (part_end, last) {
             (Some(end), Some(last)) => Place { cursor: next, part: Some((end, last)), ..place },
             // None of that part is a session.
             (Some(end), None) => Place::at(place.key, end),
+            // The step that has no room may be the first of its key.
+            (None, _) if is_full => Place { cursor: next, part: None, ..place },
             (None, _) => Place::at(place.key, next),
-        })
+        };
+        Ok((place, is_full))
     }
 
     /// Looks at every session, a piece at a time.

@@ -1,8 +1,9 @@
 -- Lists sessions that can be refreshed, from where an earlier list ended. Arguments: where to begin in the key, where that
 -- step ended when a part of it was listed, the last field of that part (both empty otherwise), how many sessions the page has
 -- room for, and how many it had when it was empty.
--- Where to go on, the end of a step that is listed in part or nothing, and then field and record of each session, a step
--- after the other. It looks at about five hundred fields, so there may be fewer sessions although more follow.
+-- Where to go on; the end of a step that is listed in part, 'full' when the next step has no room, or nothing; and then
+-- field and record of each session, a step after the other. It looks at about five hundred fields, so there may be fewer
+-- sessions although more follow.
 local key, cursor, room, most = KEYS[1], ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5])
 local there = redis.pcall('HLEN', key)
 if is_foreign(there) then
@@ -31,6 +32,7 @@ repeat
   local fits = #fields <= room
   if not fits and room < most then
     -- It begins the next page.
+    listed[2] = 'full'
     return listed
   end
   table.sort(fields)
