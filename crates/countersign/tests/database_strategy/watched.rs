@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -23,6 +23,7 @@ pub(crate) struct Watched {
     inner: Arc<dyn TokenStore>,
     reads: AtomicUsize,
     writes: AtomicUsize,
+    swept_fences: AtomicU64,
     recorded: Mutex<Vec<(UserKey, Recorded)>>,
     before_rotate: Mutex<Option<BoxFuture<'static, ()>>>,
     before_end: Mutex<Option<BoxFuture<'static, ()>>>,
@@ -34,6 +35,7 @@ impl Watched {
             inner,
             reads: AtomicUsize::default(),
             writes: AtomicUsize::default(),
+            swept_fences: AtomicU64::default(),
             recorded: Mutex::default(),
             before_rotate: Mutex::default(),
             before_end: Mutex::default(),
@@ -68,6 +70,11 @@ impl Watched {
         }
         self.recorded.lock().unwrap().extend(recorded);
         held
+    }
+
+    /// How many fences sweeps have removed.
+    pub(crate) fn swept_fences(&self) -> u64 {
+        self.swept_fences.load(Ordering::SeqCst)
     }
 
     fn record(&self, user: &UserKey, refresh: Option<&Digest>, access: Option<&NewAccess>) {
@@ -158,7 +165,9 @@ impl TokenStore for Watched {
         self.read().sessions(user, page).await
     }
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
-        self.write().sweep(limit).await
+        let swept = self.write().sweep(limit).await?;
+        self.swept_fences.fetch_add(swept.fences, Ordering::SeqCst);
+        Ok(swept)
     }
     fn locator(&self, user: &UserKey, session: Option<SessionId>) -> Option<Locator> {
         self.inner.locator(user, session)

@@ -83,7 +83,7 @@ async fn a_long_list_comes_in_pages() {
     assert_eq!(page("?other=1").await, all, "what isn't known is left alone");
 
     for query in
-        ["limit=0", "limit=1001", "limit=x", "limit=", "after=", "after=x", "after=0_x", "after=1_", "after=9_"]
+        ["limit=0", "limit=1001", "limit=x", "limit=", "after=", "after=x", "after=0_%20", "after=1_", "after=9_"]
     {
         let reply = call(&app, "GET", &format!("/auth/sessions?{query}"), &tokens).await;
         assert_eq!((reply.status.as_u16(), reply.code().as_str()), (422, "REQUEST_QUERY_INVALID"), "{query}");
