@@ -136,36 +136,38 @@ async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result
     let sessions = issuer.sessions();
     let Some(cap) = sessions.cap else { return Ok(()) };
     let survey = sessions.store().survey(&grant.user, &sessions.limit(PAGE)).await?;
-    let surplus = survey.sessions.saturating_sub(u64::from(cap.most.get()));
-    if surplus == 0 {
+    if survey.sessions <= u64::from(cap.most.get()) {
         return Ok(());
     }
     if cap.when_full == WhenFull::Refuse {
         super::ending::end(issuer, grant.session, &grant.user, None).await?;
         return Err(Refusal::TooManySessions.into());
     }
-    let surplus = usize::try_from(surplus).unwrap_or(usize::MAX).min(EVICTED);
-    for record in oldest(issuer, &grant.user, surplus).await? {
+    for record in surplus(issuer, &grant.user, cap.most.get()).await? {
         super::ending::end_known(issuer, &record, &grant.user, None).await?;
         tracing::info!(event = "session_evicted", session = %record.id, "the user's oldest session ended for a new one");
     }
     Ok(())
 }
 
-/// The sessions of a user that were opened first.
-async fn oldest<U: User, I: IssuesFor<U>>(
+/// The sessions of a user that were opened before the newest `most`. They are counted in the list itself: what another login
+/// has ended since the survey isn't made up for by a session that may stay.
+async fn surplus<U: User, I: IssuesFor<U>>(
     issuer: &I,
     user: &UserKey,
-    most: usize,
+    most: u32,
 ) -> Result<Vec<SessionRecord>, Failure> {
     let mut page = Page { after: None, limit: PAGE };
     let mut oldest: Vec<SessionRecord> = Vec::new();
+    let mut listed: usize = 0;
     loop {
         let found = issuer.sessions().live_sessions(user, &page).await?;
+        listed = listed.saturating_add(found.sessions.len());
         oldest.extend(found.sessions);
         oldest.sort_by_key(|record| (record.opened_at.or(record.refreshed_at), record.id));
-        oldest.truncate(most);
+        oldest.truncate(EVICTED);
         if found.next.is_none() {
+            oldest.truncate(listed.saturating_sub(usize::try_from(most).unwrap_or(usize::MAX)));
             return Ok(oldest);
         }
         page.after = found.next;
