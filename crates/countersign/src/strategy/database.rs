@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 pub use builder::DatabaseTokenStrategyBuilder;
 
-use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken};
+use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken, SessionId};
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure, Refusal};
 use crate::store::sql::{Dialect, Driver, SqlStore};
@@ -208,7 +208,7 @@ impl<S: TokenStore> Issuer for DatabaseTokenStrategy<S> {
         Ok(())
     }
 
-    async fn deny_fences(&self, _: &[EndedFence], _: Option<Timestamp>) -> Result<(), Failure> {
+    async fn deny_fences(&self, _: &[EndedFence], _: Option<SessionId>, _: Option<Timestamp>) -> Result<(), Failure> {
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
-use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken};
+use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken, SessionId};
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure, Refusal};
 use crate::jwt::claims::Claims;
@@ -111,14 +111,24 @@ impl<U: User> Issuer for SignedSessions<U> {
     }
 
     /// A session that was kept is noted before its fence is denied, so that its tokens are good at every moment.
-    async fn deny_fences(&self, ended: &[EndedFence], latest: Option<Timestamp>) -> Result<(), Failure> {
+    async fn deny_fences(
+        &self,
+        ended: &[EndedFence],
+        kept: Option<SessionId>,
+        latest: Option<Timestamp>,
+    ) -> Result<(), Failure> {
         let now = self.tokens.clock.now();
         let last = now.saturating_add(self.tokens.rules.max_lifetime).saturating_add(IN_FLIGHT);
         let last = latest.map_or(last, |latest| last.max(latest.saturating_add(IN_FLIGHT)));
         for ended in ended {
-            if let Some(kept) = ended.kept {
-                let longer = last.saturating_add(IN_FLIGHT);
-                self.tokens.deny(&kept_entry(ended.fence, kept), longer, now).await?;
+            match ended.kept {
+                Some(spared) if ended.kept == kept => {
+                    let longer = last.saturating_add(IN_FLIGHT);
+                    self.tokens.deny(&kept_entry(ended.fence, spared), longer, now).await?;
+                }
+                // Its tokens carry this fence or an earlier one, and are spared there.
+                Some(over) => self.tokens.deny(&session_entry(over), last, now).await?,
+                None => {}
             }
             self.tokens.deny(&fence_entry(ended.fence), last, now).await?;
         }

@@ -180,8 +180,12 @@ async fn mark<I: Issuer>(
     store.end_user(&end).await?;
     if I::SIGNED {
         let ended = store.unsettled(user).await?;
-        issuer.deny_fences(&ended, latest).await?;
-        let fences: Vec<_> = ended.iter().map(|ended| ended.fence).collect();
+        issuer.deny_fences(&ended, kept, latest).await?;
+        // Tokens of the session that goes on carry fences that are denied already. One of them stays unsettled, so that
+        // the ending that doesn't keep the session knows of it.
+        let carried = ended.iter().rposition(|ended| ended.kept.is_some() && ended.kept == kept);
+        let settled = ended.iter().enumerate().filter(|(place, _)| Some(*place) != carried);
+        let fences: Vec<_> = settled.map(|(_, ended)| ended.fence).collect();
         store.settle(user, &fences, sessions.now()).await?;
     }
     Ok(())

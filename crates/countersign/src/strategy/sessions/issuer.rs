@@ -32,9 +32,15 @@ pub(in crate::strategy) trait Issuer: Send + Sync {
     /// to `at_least`.
     async fn deny_session(&self, record: &SessionRecord, at_least: Option<Timestamp>) -> Result<(), Failure>;
 
-    /// Denies the access tokens that carry one of these fences; the latest of them ends at `latest`, as far as that was
+    /// Denies the access tokens that carry one of these fences, but those of the session that is kept. A session that went
+    /// on before, and isn't kept this time, is denied by its id. The latest token ends at `latest`, as far as that was
     /// recorded.
-    async fn deny_fences(&self, ended: &[EndedFence], latest: Option<Timestamp>) -> Result<(), Failure>;
+    async fn deny_fences(
+        &self,
+        ended: &[EndedFence],
+        kept: Option<SessionId>,
+        latest: Option<Timestamp>,
+    ) -> Result<(), Failure>;
 
     /// Whether the sessions of a user have to be denied one by one beside their fence, for a verifier that knows no fence.
     fn denies_each(&self) -> bool {
