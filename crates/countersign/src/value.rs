@@ -219,4 +219,20 @@ mod tests {
         assert_eq!(time_text(ten_to_noon), "2026-01-15 11:50:00.000000");
         assert_eq!(time_text(Timestamp::MAX).len(), 26);
     }
+
+    /// SQLite compares texts, so what lies beyond the years 0 to 9999 is written as the end that it lies beyond.
+    #[test]
+    fn times_of_any_age_are_written_in_their_order() {
+        const YEAR_0: i64 = -62_167_219_200_000_000;
+        let moments = [i64::MIN, YEAR_0 - 1, YEAR_0, YEAR_0 + 1, -1, 0, 1_768_477_800_000_000, i64::MAX - 1, i64::MAX];
+        let texts = moments.map(|micros| time_text(Timestamp::from_micros(micros)));
+        assert!(texts.is_sorted(), "{texts:#?}");
+        for text in &texts {
+            assert_eq!(text.len(), "YYYY-MM-DD HH:MM:SS.ffffff".len(), "{text}");
+        }
+        assert_eq!(texts[0], "0000-01-01 00:00:00.000000");
+        assert_eq!(texts[3], "0000-01-01 00:00:00.000001");
+        assert_eq!(texts[8], "9999-12-31 23:59:59.999999");
+        assert_eq!(Row::new(vec![texts[0].as_str().into()]).time(0), Ok(Some(Timestamp::from_micros(YEAR_0))));
+    }
 }

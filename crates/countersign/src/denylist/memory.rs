@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::denylist::DenylistStore;
+use crate::denylist::{CLOCK_SLACK, DenylistStore};
 use crate::error::{ConfigError, Failure};
 
 /// The page's default for `max_entries`.
@@ -144,7 +144,7 @@ impl DenylistStore for MemoryDenylist {
     async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, Failure> {
         let mut entries = self.write();
         let mut swept = 0;
-        while swept < u64::from(limit) && entries.reclaim_one(now) {
+        while swept < u64::from(limit) && entries.reclaim_one(now.saturating_sub(CLOCK_SLACK)) {
             swept += 1;
         }
         Ok(swept)

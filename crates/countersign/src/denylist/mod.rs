@@ -5,6 +5,8 @@ mod memory;
 mod redis;
 mod sql;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 pub use memory::MemoryDenylist;
@@ -16,6 +18,9 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
 use crate::error::Failure;
+
+/// How long a sweep leaves entries that have ended, for servers whose clocks are behind the sweeper's: one minute.
+pub const CLOCK_SLACK: Duration = Duration::from_mins(1);
 
 /// Remembers revoked ids until no token that carries them can be valid any more.
 ///
@@ -35,7 +40,8 @@ pub trait DenylistStore: Send + Sync {
     /// [`Failure`] when the store can't be asked: neither "denied" nor "good" (promise P6).
     async fn is_any_denied(&self, ids: &[&str], now: Timestamp) -> Result<bool, Failure>;
 
-    /// Removes entries that ended at or before `now`, at most `limit`; how many there were.
+    /// Removes entries that ended at least [`CLOCK_SLACK`] before `now`, at most `limit`, and returns how many it removed.
+    /// An entry that is extended in the same moment stays.
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked.

@@ -2,17 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::denylist::{DenylistStore, stored_id};
+use crate::denylist::{CLOCK_SLACK, DenylistStore, stored_id};
 use crate::error::{ConfigError, Failure};
 use crate::redis::{Redis, Script};
-
-/// How much longer than needed an entry is kept, for clocks that differ.
-const SLACK: Duration = Duration::from_mins(1);
 
 /// What our entries begin with: the version of their form.
 const VERSION: &str = "v1:";
@@ -53,7 +49,8 @@ impl RedisDenylist {
 
     /// A denylist on `redis`.
     pub fn new(redis: &Redis) -> Self {
-        let deny = Arc::new(Script::new(concat!("#!lua\n", include_str!("deny.lua"))));
+        // A full memory must not keep anybody from logging out.
+        let deny = Arc::new(Script::new(concat!("#!lua flags=allow-oom\n", include_str!("deny.lua"))));
         Self { redis: redis.clone(), prefix: Self::KEY_PREFIX.into(), deny }
     }
 
@@ -74,7 +71,7 @@ impl RedisDenylist {
 #[async_trait]
 impl DenylistStore for RedisDenylist {
     async fn deny(&self, id: &str, until: Timestamp, now: Timestamp) -> Result<(), Failure> {
-        let ttl = until.saturating_add(SLACK).since(now).max(SLACK).as_micros().div_ceil(1000);
+        let ttl = until.saturating_add(CLOCK_SLACK).since(now).max(CLOCK_SLACK).as_micros().div_ceil(1000);
         let args = [format!("{VERSION}{}", until.as_micros()), ttl.to_string()].map(String::into_bytes);
         self.redis.eval(&self.deny, &[&self.key(id)], &args).await
     }

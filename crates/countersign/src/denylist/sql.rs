@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::denylist::{DenylistStore, stored_id};
+use crate::denylist::{CLOCK_SLACK, DenylistStore, stored_id};
 use crate::error::Failure;
 use crate::store::sql::{Database, Dialect, Driver, Script, Statement};
 use crate::value::Value;
@@ -97,7 +97,7 @@ impl DenylistStore for SqlDenylist {
     }
 
     async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, Failure> {
-        let params = [now.as_micros().into(), i64::from(limit).into()];
+        let params = [now.saturating_sub(CLOCK_SLACK).as_micros().into(), i64::from(limit).into()];
         let outcome = self.database.run(&self.sweep, &params).await?;
         Ok(outcome.affected.first().copied().unwrap_or(0))
     }

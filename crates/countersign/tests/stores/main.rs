@@ -9,6 +9,8 @@
     reason = "test code"
 )]
 
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "redis"))]
+mod denials;
 mod memory;
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis"))]
 mod redis;
@@ -18,7 +20,7 @@ mod sqlite;
 
 use std::io::Write;
 
-use countersign::testing::SuiteReport;
+use countersign::testing::{DenylistSuite, SuiteReport};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn embedded_token_stores_keep_the_contract() {
@@ -27,7 +29,7 @@ async fn embedded_token_stores_keep_the_contract() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn embedded_denylists_keep_the_contract() {
-    all_passed(vec![memory::denylist().await, sqlite::denylist().await]);
+    all_passed(vec![memory::denylist(None).await, sqlite::denylist(None).await]);
 }
 
 /// One list of cases on six backends, side by side.
@@ -48,13 +50,21 @@ async fn six_token_stores_with_postgres_mariadb_and_redis_keep_the_contract() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn six_denylists_with_postgres_mariadb_and_redis_keep_the_contract() {
     all_passed(vec![
-        memory::denylist().await,
-        sqlite::denylist().await,
-        servers::postgres_denylist().await,
-        servers::mariadb_denylist().await,
-        redis::denylist("Redis", redis::single()).await,
-        redis::denylist("Redis Cluster", redis::cluster()).await,
+        memory::denylist(None).await,
+        sqlite::denylist(None).await,
+        servers::postgres_denylist(None).await,
+        servers::mariadb_denylist(None).await,
+        redis::denylist("Redis", redis::single(), None).await,
+        redis::denylist("Redis Cluster", redis::cluster(), None).await,
     ]);
+}
+
+/// The whole suite, or the cases whose names begin so.
+fn cases<F>(suite: DenylistSuite<F>, only: Option<&str>) -> DenylistSuite<F> {
+    match only {
+        None => suite,
+        Some(only) => suite.denials(2_000).only(only),
+    }
 }
 
 /// Prints the table past the test runner, which keeps what passing tests print to itself.

@@ -7,6 +7,7 @@ pub(crate) async fn tokens() -> SuiteReport {
     TokenStoreSuite::new("memory", |_user_ids| async { Ok::<_, Failure>(MemoryStore::new()) }).run().await
 }
 
-pub(crate) async fn denylist() -> SuiteReport {
-    DenylistSuite::new("memory", || async { MemoryDenylist::new(500) }).capacity(500).run().await
+pub(crate) async fn denylist(only: Option<&str>) -> SuiteReport {
+    let suite = DenylistSuite::new("memory", || async { MemoryDenylist::new(500) }).capacity(500);
+    crate::cases(suite, only).run().await
 }

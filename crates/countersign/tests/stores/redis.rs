@@ -30,10 +30,10 @@ pub(crate) async fn tokens(name: &str, redis: Redis) -> SuiteReport {
     TokenStoreSuite::new(name, fresh).self_expiring().run().await
 }
 
-pub(crate) async fn denylist(name: &str, redis: Redis) -> SuiteReport {
+pub(crate) async fn denylist(name: &str, redis: Redis, only: Option<&str>) -> SuiteReport {
     let fresh = || {
         let denylist = RedisDenylist::new(&redis).with_key_prefix(&testbed::Redis::shared().prefix());
         std::future::ready(denylist)
     };
-    DenylistSuite::new(name, fresh).self_expiring().run().await
+    crate::cases(DenylistSuite::new(name, fresh).self_expiring(), only).run().await
 }

@@ -30,14 +30,14 @@ pub(crate) async fn mariadb_tokens() -> SuiteReport {
     TokenStoreSuite::new("MariaDB", |user_ids| store(server.database(), user_ids)).run().await
 }
 
-pub(crate) async fn postgres_denylist() -> SuiteReport {
+pub(crate) async fn postgres_denylist(only: Option<&str>) -> SuiteReport {
     let server = Postgres::shared();
-    DenylistSuite::new("PostgreSQL", || denylist(server.database())).run().await
+    crate::cases(DenylistSuite::new("PostgreSQL", || denylist(server.database())), only).run().await
 }
 
-pub(crate) async fn mariadb_denylist() -> SuiteReport {
+pub(crate) async fn mariadb_denylist(only: Option<&str>) -> SuiteReport {
     let server = MariaDb::shared();
-    DenylistSuite::new("MariaDB", || denylist(server.database())).run().await
+    crate::cases(DenylistSuite::new("MariaDB", || denylist(server.database())), only).run().await
 }
 
 async fn denylist(url: String) -> Result<SqlDenylist, SetupError> {

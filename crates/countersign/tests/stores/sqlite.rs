@@ -19,13 +19,13 @@ pub(crate) async fn tokens_in_memory() -> SuiteReport {
     TokenStoreSuite::new("sqlite memory", |user_ids| store("sqlite::memory:", user_ids)).run().await
 }
 
-pub(crate) async fn denylist() -> SuiteReport {
+pub(crate) async fn denylist(only: Option<&str>) -> SuiteReport {
     let fresh = || async {
         let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
         Migrator::new(&database, UserKeyKind::Uuid).run().await?;
         Ok::<_, SetupError>(SqlDenylist::new(&database))
     };
-    DenylistSuite::new("sqlite", fresh).run().await
+    crate::cases(DenylistSuite::new("sqlite", fresh), only).run().await
 }
 
 async fn store(url: &str, user_ids: UserKeyKind) -> Result<SqlStore, SetupError> {

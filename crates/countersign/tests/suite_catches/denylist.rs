@@ -1,7 +1,9 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use countersign::denylist::{DenylistStore, MemoryDenylist};
+use countersign::denylist::{CLOCK_SLACK, DenylistStore, MemoryDenylist};
 use countersign::{Failure, Timestamp};
 
 /// One broken clause.
@@ -18,6 +20,9 @@ pub(crate) enum DenylistFault {
     EndedIsAnError,
     NotAnew,
     ReadsRemove,
+    ShortensFromBehind,
+    SweepWithoutSlack,
+    SweepTakesExtended,
     FirstIdAlone,
     FoldsCase,
     SweepTakesLive,
@@ -36,6 +41,9 @@ pub(crate) const FAULTS: &[(DenylistFault, &str)] = &[
     (DenylistFault::EndsLate, "entries::end_at_the_exact_moment"),
     (DenylistFault::EndsEarly, "entries::end_at_the_exact_moment"),
     (DenylistFault::Shortens, "entries::are_never_shortened"),
+    (DenylistFault::ShortensFromBehind, "entries::are_never_shortened_by_a_clock_behind"),
+    (DenylistFault::SweepWithoutSlack, "bounds::sweep_leaves_room_for_clocks_that_differ"),
+    (DenylistFault::SweepTakesExtended, "race::denials_beside_sweeps"),
     (DenylistFault::NeverExtends, "entries::are_extended"),
     (DenylistFault::LastCallerWins, "entries::longest_of_many_callers_wins"),
     (DenylistFault::EndedIsAnError, "entries::ended_already_is_a_value"),
@@ -56,12 +64,16 @@ pub(crate) const FAULTS: &[(DenylistFault, &str)] = &[
 pub(crate) struct BrokenDenylist {
     inner: MemoryDenylist,
     fault: DenylistFault,
-    latest: std::sync::Mutex<std::collections::HashMap<String, Timestamp>>,
+    latest: Mutex<HashMap<String, Timestamp>>,
+    /// The latest moment at which an id was denied.
+    denied_at: Mutex<HashMap<String, Timestamp>>,
+    /// What a sweep removed although it was extended.
+    taken: Mutex<HashSet<String>>,
 }
 
 impl BrokenDenylist {
     pub(crate) fn new(inner: MemoryDenylist, fault: DenylistFault) -> Self {
-        Self { inner, fault, latest: std::sync::Mutex::default() }
+        Self { inner, fault, latest: Mutex::default(), denied_at: Mutex::default(), taken: Mutex::default() }
     }
 
     fn is(&self, fault: DenylistFault) -> bool {
@@ -69,7 +81,8 @@ impl BrokenDenylist {
     }
 
     fn keeps_latest_alone(&self) -> bool {
-        matches!(self.fault, DenylistFault::Shortens | DenylistFault::LastCallerWins)
+        use DenylistFault::{LastCallerWins, Shortens, ShortensFromBehind};
+        matches!(self.fault, Shortens | LastCallerWins | ShortensFromBehind)
     }
 
     fn spelled(&self, id: &str) -> String {
@@ -102,7 +115,12 @@ impl DenylistStore for BrokenDenylist {
             }
             _ => {}
         }
-        self.latest.lock().unwrap().insert(id.to_owned(), until);
+        let before = self.denied_at.lock().unwrap().insert(id.to_owned(), now);
+        let known = self.latest.lock().unwrap().get(id).copied();
+        let longer = self.is(DenylistFault::ShortensFromBehind) && before.is_none_or(|before| before <= now);
+        let latest = known.filter(|_| longer).map_or(until, |known| known.max(until));
+        self.latest.lock().unwrap().insert(id.to_owned(), latest);
+        self.taken.lock().unwrap().remove(id);
         let until = match self.fault {
             DenylistFault::EndsLate => until.saturating_add(TICK),
             DenylistFault::EndsEarly => until.saturating_sub(TICK),
@@ -122,15 +140,24 @@ impl DenylistStore for BrokenDenylist {
             DenylistFault::DeniesEverything => return Ok(true),
             DenylistFault::FirstIdAlone => ids.truncate(1),
             DenylistFault::ReadsRemove => {
-                self.inner.sweep(now, u32::MAX).await?;
+                self.inner.sweep(now.saturating_add(CLOCK_SLACK), u32::MAX).await?;
             }
             _ => {}
         }
+        ids.retain(|id| !self.taken.lock().unwrap().contains(*id));
         self.inner.is_any_denied(&ids, now).await
     }
 
     async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, Failure> {
         match self.fault {
+            DenylistFault::SweepWithoutSlack => self.inner.sweep(now.saturating_add(CLOCK_SLACK), limit).await,
+            DenylistFault::SweepTakesExtended => {
+                let latest = self.latest.lock().unwrap().clone();
+                tokio::task::yield_now().await;
+                let over = latest.into_iter().filter(|(_, until)| until.saturating_add(CLOCK_SLACK) <= now);
+                self.taken.lock().unwrap().extend(over.map(|(id, _)| id));
+                Ok(0)
+            }
             DenylistFault::SweepTakesLive => self.inner.sweep(now.saturating_add(TICK), limit).await,
             DenylistFault::SweepUnbounded => self.inner.sweep(now, u32::MAX).await,
             DenylistFault::SweepCountsWrong => Ok(self.inner.sweep(now, limit).await?.saturating_add(1)),

@@ -16,7 +16,7 @@ use crate::faults::Fault;
 /// A good store with one fault.
 pub(crate) struct BrokenStore {
     pub(crate) inner: MemoryStore,
-    fault: Fault,
+    pub(crate) fault: Fault,
     pub(crate) calls: AtomicU64,
     families: Mutex<HashMap<String, RefreshRecord>>,
     noted: Mutex<HashMap<SessionId, Timestamp>>,
@@ -407,7 +407,7 @@ impl TokenStore for BrokenStore {
                 let end = before.and_then(|old| old.session_expires_at);
                 self.replace(rotate, |new| new.session_expires_at = end).await
             }
-            Fault::ExpiredNotRotated if before.is_some_and(|old| old.expires_at < Some(rotate.created_at)) => {
+            Fault::ExpiredNotRotated if before.as_ref().is_some_and(|old| old.expires_at < Some(rotate.created_at)) => {
                 Ok(Rotated::Gone)
             }
             Fault::AccessOutlivesSession => {

@@ -1,5 +1,7 @@
 //! One entry, from its denial to its end.
 
+use std::time::Duration;
+
 use tokio::task::JoinSet;
 
 use crate::testing::case::needs_threads;
@@ -39,6 +41,20 @@ pub(super) async fn are_never_shortened(ground: Ground) -> Verdict {
         ground.store.deny(ID, until, NOW).await?;
         let denied = ground.store.is_any_denied(&[ID], minutes(60).saturating_sub(TICK)).await?;
         ensure(denied, "denying again shortened an entry")?;
+    }
+    Ok(())
+}
+
+/// A server whose clock is behind means an earlier end than another does: the later one counts, whoever comes last.
+pub(super) async fn are_never_shortened_by_a_clock_behind(ground: Ground) -> Verdict {
+    let (ahead, behind) = (minutes(30), minutes(2));
+    for (id, first, second) in [("ahead first", ahead, behind), ("behind first", behind, ahead)] {
+        for now in [first, second, behind.saturating_sub(Duration::from_mins(60))] {
+            ground.store.deny(id, now.saturating_add(Duration::from_mins(15)), now).await?;
+        }
+        let denied = ground.store.is_any_denied(&[id], minutes(45).saturating_sub(TICK)).await?;
+        ensure(denied, "a denial by a clock that is behind shortened an entry")?;
+        ensure(!ground.store.is_any_denied(&[id], minutes(45)).await?, "an entry outlives its end")?;
     }
     Ok(())
 }

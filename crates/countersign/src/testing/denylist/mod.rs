@@ -3,6 +3,7 @@
 mod bounds;
 mod entries;
 mod ids;
+mod race;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ const CASES: &[Case<Ground>] = cases![
     entries::unknown_is_a_value,
     entries::end_at_the_exact_moment,
     entries::are_never_shortened,
+    entries::are_never_shortened_by_a_clock_behind,
     entries::are_extended,
     entries::longest_of_many_callers_wins,
     entries::ended_already_is_a_value,
@@ -28,6 +30,8 @@ const CASES: &[Case<Ground>] = cases![
     ids::any_of_several,
     ids::odd_ones_are_told_apart,
     bounds::never_forgets,
+    bounds::sweep_leaves_room_for_clocks_that_differ,
+    race::denials_beside_sweeps,
 ];
 
 /// Run on denylists that keep what has ended until it is swept.
@@ -78,6 +82,7 @@ pub struct DenylistSuite<F> {
     backend: String,
     capacity: Option<u32>,
     self_expiring: bool,
+    denials: u32,
     only: Option<String>,
     fresh: F,
 }
@@ -86,7 +91,7 @@ impl<F> DenylistSuite<F> {
     /// A suite for the backend of that name, whose fresh denylists `fresh` makes. They must hold 2,000 entries, or
     /// as many as [`capacity`](Self::capacity) says.
     pub fn new(backend: impl Into<String>, fresh: F) -> Self {
-        Self { backend: backend.into(), capacity: None, self_expiring: false, only: None, fresh }
+        Self { backend: backend.into(), capacity: None, self_expiring: false, denials: 1_024, only: None, fresh }
     }
 
     /// How many entries a fresh denylist holds, exactly (at least 200): adds the cases of a full one.
@@ -99,6 +104,12 @@ impl<F> DenylistSuite<F> {
     /// what a sweep removes.
     pub const fn self_expiring(mut self) -> Self {
         self.self_expiring = true;
+        self
+    }
+
+    /// How many denials are made beside sweeps, to see whether one is lost. Defaults to 1,024.
+    pub const fn denials(mut self, denials: u32) -> Self {
+        self.denials = denials;
         self
     }
 
@@ -124,7 +135,8 @@ impl<F> DenylistSuite<F> {
                 continue;
             }
             let entries = self.capacity.unwrap_or(2_000);
-            let ground = (self.fresh)().await.map(|store| Ground { store: Arc::new(store), entries });
+            let denials = self.denials;
+            let ground = (self.fresh)().await.map(|store| Ground { store: Arc::new(store), entries, denials });
             cases.push(judge(case.name.to_owned(), case, ground.map_err(Into::into)).await);
         }
         SuiteReport { backend: self.backend, cases }
@@ -137,6 +149,7 @@ impl<F> fmt::Debug for DenylistSuite<F> {
             .field("backend", &self.backend)
             .field("capacity", &self.capacity)
             .field("self_expiring", &self.self_expiring)
+            .field("denials", &self.denials)
             .field("only", &self.only)
             .finish_non_exhaustive()
     }
@@ -147,6 +160,7 @@ impl<F> fmt::Debug for DenylistSuite<F> {
 struct Ground {
     store: Arc<dyn DenylistStore>,
     entries: u32,
+    denials: u32,
 }
 
 /// The present moment of every case: not a whole second.
