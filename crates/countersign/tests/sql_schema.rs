@@ -85,7 +85,7 @@ async fn tables_of_the_callers_own() {
         };
         let columns =
             format!("digest VARCHAR(64) PRIMARY KEY, made {time} NOT NULL, account {id} NOT NULL, sitting VARCHAR(36)");
-        run(&database, &format!("CREATE TABLE api_key ({columns}, expires_at BIGINT)")).await;
+        run(&database, &format!("CREATE TABLE api_key ({columns}, expires_at BIGINT, fence VARCHAR(32))")).await;
         run(&database, &format!("CREATE TABLE api_refresh ({columns})")).await;
         let table =
             |name| TokenTable::new(name).token("digest").created_at("made").user_id("account").session_id("sitting");
@@ -99,6 +99,8 @@ async fn tables_of_the_callers_own() {
         run(&database, "ALTER TABLE api_refresh ADD COLUMN expires_at BIGINT").await;
         let added = [
             "session_expires_at BIGINT",
+            "access_expires_at BIGINT",
+            "fence VARCHAR(32)",
             "family VARCHAR(64)",
             "consumed VARCHAR(1024)",
             "opened_at BIGINT",

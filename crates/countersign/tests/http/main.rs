@@ -195,6 +195,12 @@ impl Reply {
     /// Checks a problem answer whole: status, code, challenge, the four members and no more, and nothing to cache.
     #[track_caller]
     fn is_problem(&self, status: u16, code: &str, challenge: Option<&str>) {
+        self.is_problem_with(&[], status, code, challenge);
+    }
+
+    /// As [`is_problem`](Self::is_problem), with other members beside the four.
+    #[track_caller]
+    fn is_problem_with(&self, others: &[&str], status: u16, code: &str, challenge: Option<&str>) {
         assert_eq!((self.status.as_u16(), self.code().as_str()), (status, code));
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         assert_eq!(self.header("cache-control"), Some("no-store"));
@@ -202,7 +208,9 @@ impl Reply {
         assert_eq!(self.headers.get_all("www-authenticate").iter().count(), usize::from(challenge.is_some()));
         let body: Value = serde_json::from_str(&self.body).unwrap();
         let members: Vec<&String> = body.as_object().unwrap().keys().collect();
-        assert_eq!(members, ["code", "detail", "status", "title"]);
+        let mut expected = [&["code", "detail", "status", "title"], others].concat();
+        expected.sort_unstable();
+        assert_eq!(members, expected);
         assert_eq!(body["status"], status);
         assert!(!self.body.contains("10.1.2.3") && !self.body.contains("csa_") && !self.body.contains("csr_"));
     }

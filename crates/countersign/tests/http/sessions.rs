@@ -182,15 +182,41 @@ async fn one_too_many_ends_the_oldest() {
     }
 }
 
+/// Whoever knows the password ends a session of theirs by logging in, and nobody else's.
+#[tokio::test]
+async fn a_login_replaces_a_session() {
+    let app = capped(WhenFull::Refuse);
+    let [first, second, other] = [app.tokens(1).await, app.tokens(1).await, app.tokens(2).await];
+    let id =
+        |listed: &[Value]| listed.iter().find(|s| s["current"] == true).unwrap()["id"].as_str().unwrap().to_owned();
+    let replace = async |password: &str, id: &str| {
+        let body = json!({"identifier": "me", "password": password, "replace": id});
+        app.post_json("/auth/login", &body).await
+    };
+    let (hers, his) = (id(&sessions(&app, &first).await), id(&sessions(&app, &other).await));
+    assert_eq!(replace("wrong", &hers).await.code(), "LOGIN_BAD_CREDENTIALS");
+    assert_eq!(replace("password of 1", &his).await.code(), "SESSION_LIMIT_REACHED");
+    assert_eq!(replace("password of 1", "nonsense").await.code(), "REQUEST_BODY_INVALID");
+    assert!(app.is_live(&first.access).await && app.is_live(&second.access).await && app.is_live(&other.access).await);
+    let third = replace("password of 1", &hers).await.tokens();
+    assert!(!app.is_live(&first.access).await);
+    assert!(app.is_live(&second.access).await && app.is_live(&third.access).await && app.is_live(&other.access).await);
+}
+
 #[tokio::test]
 async fn one_too_many_is_refused() {
     let app = capped(WhenFull::Refuse);
     let [first, second] = [app.tokens(1).await, app.tokens(1).await];
     let login = json!({"identifier": "me", "password": "password of 1"});
     let refused = app.post_json("/auth/login", &login).await;
-    refused.is_problem(403, "SESSION_LIMIT_REACHED", None);
+    refused.is_problem_with(&["sessions"], 403, "SESSION_LIMIT_REACHED", None);
     assert!(app.is_live(&first.access).await && app.is_live(&second.access).await);
-    assert_eq!(sessions(&app, &first).await.len(), 2);
+    let listed = sessions(&app, &first).await;
+    assert_eq!(listed.len(), 2);
+    let body: Value = serde_json::from_str(&refused.body).unwrap();
+    let ids = |sessions: &[Value]| sessions.iter().map(|session| session["id"].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(body["sessions"].as_array().unwrap()), ids(&listed), "what there is to be ended");
+    assert!(body["sessions"].as_array().unwrap().iter().all(|session| session["current"] == false));
     app.post("/auth/logout", &[("authorization", &first.bearer())], "").await.is_empty_204();
     let third = app.tokens(1).await;
     // What has ended doesn't count.
