@@ -5,9 +5,10 @@
 
 use http::request::Parts;
 
+use crate::answer::LoggedOut;
 use crate::authenticator::Selection;
 use crate::axum::routes::Shared;
-use crate::backend::{AuthenticationBackend, LoggedOut, refusal_event};
+use crate::backend::{AuthenticationBackend, refusal_event};
 use crate::error::{AuthError, Failure, Refusal};
 use crate::token::PlainToken;
 use crate::transport::{Candidates, CredentialSource};
