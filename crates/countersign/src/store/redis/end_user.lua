@@ -1,8 +1,8 @@
--- Ends everything that a user has behind the fence, by another one, at one cost for any number of records. Arguments: the new fence, the
--- field of the session that goes on (empty for none), whether the old fence is to be remembered ('1'), now, and what was
--- remembered before (empty unless an earlier call of this couldn't put it back).
--- 'done'; 'full' when no more can be remembered, and nothing was changed; or what could not be put back, together with the
--- new fence: while the key's slot moves to another node, what isn't here any more is there from then on.
+-- Ends everything that a user has behind the fence, by another one, at one cost for any number of records. Arguments: the new
+-- fence, the field of the session that goes on (empty for none), whether the old fence is to be remembered ('1'), now, and
+-- what was remembered before (empty unless an earlier call of this couldn't put it back).
+-- 'done'; 'full' when no more can be remembered, and nothing was changed; or 'lost:' and what could not be put back, together
+-- with the new fence: while the key's slot moves to another node, what isn't here any more is there from then on.
 local key, fence, kept = KEYS[1], ARGV[1], ARGV[2]
 local length = redis.pcall('HLEN', key)
 if is_foreign(length) then
