@@ -169,10 +169,16 @@ impl Row {
     }
 }
 
-/// A moment as SQLite keeps it: `YYYY-MM-DD HH:MM:SS.ffffff` in UTC.
+/// A moment as SQLite keeps it: `YYYY-MM-DD HH:MM:SS.ffffff` in UTC, at least the beginning of the year 0 and at most the
+/// end of the year 9999, so that texts are in the order of the moments.
 #[cfg(any(feature = "sqlite", test))]
 pub(crate) fn time_text(moment: Timestamp) -> String {
-    match jiff::Timestamp::from_microsecond(moment.as_micros()) {
+    const YEAR_0: i64 = -62_167_219_200_000_000;
+    let moment = moment.as_micros();
+    if moment < YEAR_0 {
+        return "0000-01-01 00:00:00.000000".to_owned();
+    }
+    match jiff::Timestamp::from_microsecond(moment) {
         Ok(moment) => moment.strftime("%Y-%m-%d %H:%M:%S.%6f").to_string(),
         Err(_) => "9999-12-31 23:59:59.999999".to_owned(),
     }
@@ -223,8 +229,8 @@ mod tests {
     /// SQLite compares texts, so what lies beyond the years 0 to 9999 is written as the end that it lies beyond.
     #[test]
     fn times_of_any_age_are_written_in_their_order() {
-        const YEAR_0: i64 = -62_167_219_200_000_000;
-        let moments = [i64::MIN, YEAR_0 - 1, YEAR_0, YEAR_0 + 1, -1, 0, 1_768_477_800_000_000, i64::MAX - 1, i64::MAX];
+        let year_0 = -62_167_219_200_000_000;
+        let moments = [i64::MIN, year_0 - 1, year_0, year_0 + 1, -1, 0, 1_768_477_800_000_000, i64::MAX - 1, i64::MAX];
         let texts = moments.map(|micros| time_text(Timestamp::from_micros(micros)));
         assert!(texts.is_sorted(), "{texts:#?}");
         for text in &texts {
@@ -233,6 +239,6 @@ mod tests {
         assert_eq!(texts[0], "0000-01-01 00:00:00.000000");
         assert_eq!(texts[3], "0000-01-01 00:00:00.000001");
         assert_eq!(texts[8], "9999-12-31 23:59:59.999999");
-        assert_eq!(Row::new(vec![texts[0].as_str().into()]).time(0), Ok(Some(Timestamp::from_micros(YEAR_0))));
+        assert_eq!(Row::new(vec![texts[0].as_str().into()]).time(0), Ok(Some(Timestamp::from_micros(year_0))));
     }
 }

@@ -18,6 +18,7 @@ mod config;
 mod coverage;
 mod failpoints;
 mod failpoints_sqlite;
+mod failures;
 mod faults;
 mod flows;
 mod harness;

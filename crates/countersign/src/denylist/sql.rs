@@ -48,9 +48,13 @@ const DENY: [&str; 3] = [
      ON DUPLICATE KEY UPDATE expires_at = GREATEST(expires_at, VALUES(expires_at))",
 ];
 
+/// An entry that is extended meanwhile stays: the condition is repeated outside, where PostgreSQL looks at the row as it
+/// has become. Rows that are locked there are left to the next sweep, so that a sweep waits for nobody.
 const SWEEP: [&str; 3] = [
-    "DELETE FROM denied_token WHERE id IN (SELECT id FROM denied_token WHERE expires_at <= ?1 LIMIT ?2)",
-    "DELETE FROM denied_token WHERE id IN (SELECT id FROM denied_token WHERE expires_at <= ?1 LIMIT ?2)",
+    "DELETE FROM denied_token WHERE expires_at <= ?1 \
+     AND id IN (SELECT id FROM denied_token WHERE expires_at <= ?1 LIMIT ?2)",
+    "DELETE FROM denied_token WHERE expires_at <= ?1 \
+     AND id IN (SELECT id FROM denied_token WHERE expires_at <= ?1 LIMIT ?2 FOR UPDATE SKIP LOCKED)",
     "DELETE FROM denied_token WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
 ];
 

@@ -235,9 +235,9 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         Ok(rows.iter().filter_map(ended).collect())
     }
 
-    async fn settle(&self, _user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
         for fence in fences {
-            let params = [fence.to_text().into(), now.as_micros().into()];
+            let params = [fence.to_text().into(), now.as_micros().into(), self.key(user)?];
             self.run(&self.statements.endings.settle, &params).await?;
         }
         Ok(())

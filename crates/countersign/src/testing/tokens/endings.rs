@@ -173,7 +173,12 @@ pub(super) async fn reach_tokens_behind_no_fence(ground: Ground) -> Verdict {
         ground.record(&loose_access(&ground, &loose, None)).await?;
         ground.record(&NewAccess { session: Some(session(3)?), ..loose_access(&ground, &alone, None) }).await?;
         ground.open(&ground.refresh(&loose), None).await?;
-        ground.end_all(ground.owner(), Some(kept)).await?;
+        ground.end(ground.owner(), Some(kept)).await?;
+        // One that the session gets while its user's other tokens are cleared away.
+        let late = format!("late {round}");
+        ground.record(&NewAccess { session: Some(kept), ..loose_access(&ground, &late, None) }).await?;
+        ground.clear(ground.owner(), Some(kept)).await?;
+        ensure(ground.has_access(&late).await?, "clearing took an access token of the session that is kept")?;
         is_good(&ground, "kept", kept).await?;
         is_over(&ground, "other", other).await?;
         ensure(!ground.has_access(&loose).await?, "an access token of no session and no fence is left")?;

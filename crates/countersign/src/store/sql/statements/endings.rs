@@ -15,7 +15,7 @@ pub(in crate::store::sql) struct Endings {
     pub(in crate::store::sql) after_change: Vec<String>,
     /// 1 user.
     pub(in crate::store::sql) unsettled: Statement,
-    /// 1 fence, 2 now.
+    /// 1 fence, 2 now, 3 user.
     pub(in crate::store::sql) settle: Script,
     /// 1 user, 2 rows, 3 the session that is kept.
     pub(in crate::store::sql) clear: Script,
@@ -41,7 +41,7 @@ const REPLACE: &str = "UPDATE {fences} SET fence = ?2 WHERE user_id = ?1";
 const UNFENCED_REFRESH: &str = "{r.user_id} = ?1 AND {r.fence} IS NULL AND COALESCE({r.session_id}, '') <> {kept}";
 
 const UNSETTLED: &str = "SELECT fence, kept_session_id FROM {ended} WHERE user_id = ?1 AND settled_at IS NULL";
-const SETTLE: &str = "UPDATE {ended} SET settled_at = ?2 WHERE fence = ?1";
+const SETTLE: &str = "UPDATE {ended} SET settled_at = ?2 WHERE fence = ?1 AND user_id = ?3";
 
 /// A part of the list at a time: how many rows it has, how many of them are live, the latest end, and the last id.
 const SURVEY: &str = "SELECT COUNT(*), COUNT(CASE WHEN live = 1 THEN 1 END), \
