@@ -93,6 +93,11 @@ impl SessionId {
     pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
+
+    /// Reads an id in the one spelling that we write: in tokens and stores any other is foreign.
+    pub(crate) fn canonical(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|id: &Self| id.to_string() == text)
+    }
 }
 
 impl fmt::Display for SessionId {
@@ -107,7 +112,7 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// The text isn't a session id in its canonical spelling.
+/// The text isn't a session id: a UUID, in whichever of its spellings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a session id")]
 pub struct NotASessionId;
@@ -116,8 +121,7 @@ impl FromStr for SessionId {
     type Err = NotASessionId;
 
     fn from_str(text: &str) -> Result<Self, NotASessionId> {
-        let id = Self(Uuid::try_parse(text).map_err(|_| NotASessionId)?);
-        if id.to_string() == text { Ok(id) } else { Err(NotASessionId) }
+        Uuid::try_parse(text).map(Self).map_err(|_| NotASessionId)
     }
 }
 

@@ -81,7 +81,7 @@ impl<'t> Claims<'t> {
         }
         let session = match object.text("sid").map_err(|_| Refusal::Claims)? {
             None => None,
-            Some(text) => Some(text.parse().map_err(|_| Refusal::Claims)?),
+            Some(text) => Some(SessionId::canonical(text).ok_or(Refusal::Claims)?),
         };
         let fence = match object.text("fence").map_err(|_| Refusal::Claims)? {
             None => None,

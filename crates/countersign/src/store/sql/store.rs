@@ -157,7 +157,7 @@ impl<D: Driver> SqlStore<D> {
         };
         let session = match row.text(2) {
             Ok(None) => Some(None),
-            Ok(Some(text)) => text.parse().ok().map(Some),
+            Ok(Some(text)) => SessionId::canonical(text).map(Some),
             Err(_) => None,
         };
         if user.is_none() || session.is_none() {
@@ -453,7 +453,7 @@ fn session_record(row: &Row) -> Option<SessionRecord> {
         client = client.with_ip(ip);
     }
     Some(SessionRecord {
-        id: text(0)?.parse().ok()?,
+        id: SessionId::canonical(text(0)?)?,
         opened_at: moment(1),
         refreshed_at: moment(2),
         used_at: moment(3),
