@@ -18,7 +18,10 @@ use countersign::{
     SystemClock, SystemEntropy, UseRecorder, UserKeyKind,
 };
 
-use crate::accounts::{Account, Accounts, COLUMNS, Changes, Hasher, Logins, Registrar, Throttle};
+use crate::accounts::{
+    Account, Accounts, COLUMNS, Changes, Hasher, InUse, Logins, ORIGINAL, OURS, Registrar, Survey, Throttle,
+};
+use crate::address::Proxies;
 use crate::config::{Config, REDIS_URL, StrategyKind};
 use crate::data_dir::DataDir;
 use crate::error::Error;
@@ -49,6 +52,8 @@ pub struct Services {
     pub recorder: UseRecorder,
     /// What expires.
     pub sweeper: Sweeper,
+    /// How passwords are hashed here.
+    pub survey: Survey,
 }
 
 impl Services {
@@ -70,12 +75,13 @@ impl Services {
             StrategyKind::Jwt => (parts.jwt_strategy(config, &data_dir)?, in_sql),
         };
         let recorder = UseRecorder::new(sessions).with_clock(Arc::clone(&parts.clock));
-        parts.assemble(config, strategy, recorder, &secret)
+        let accounts = accounts(&parts.database).await?;
+        parts.assemble(config, accounts, strategy, recorder, &secret)
     }
 
     /// The accounts.
     pub const fn accounts(&self) -> &Accounts {
-        &self.registrar.accounts
+        &self.logins.accounts
     }
 }
 
@@ -199,16 +205,30 @@ impl Parts {
     fn assemble(
         self,
         config: &Config,
+        accounts: Accounts,
         strategy: Arc<dyn Strategy<Account>>,
         recorder: UseRecorder,
         secret: &Secret,
     ) -> Result<Services, Error> {
         let driver = self.database.driver();
         let driver_dialect = driver.dialect();
-        let accounts = Accounts::new(Arc::clone(&driver));
-        let throttle = Throttle::new(driver, secret, config.tokens.login_limit)?;
+        let throttle = Throttle::new(Arc::clone(&driver), secret, config.tokens.login_limit)?;
         let tokens = &config.tokens;
-        let hasher = Hasher::start(tokens.password_threads, tokens.password_queue, &self.entropy)?;
+        let in_use = InUse::new(match tokens.profile {
+            // The original hashes anew what isn't as it hashes, and would undo whatever else is done here.
+            Profile::LitestarAuth => ORIGINAL,
+            _ => OURS,
+        });
+        let hasher = Hasher::start(tokens.password_threads, tokens.password_queue, in_use.clone(), &self.entropy)?;
+        let authenticator = Arc::new(authenticator(config, &accounts, &strategy, &recorder)?);
+        let logins = Logins {
+            accounts,
+            hasher,
+            throttle: throttle.clone(),
+            proxies: Arc::new(Proxies::new(config.http.trusted_proxies.clone())),
+            second_factor: tokens.second_factor,
+            clock: Arc::clone(&self.clock),
+        };
         let changes = Changes {
             strategy: Arc::clone(&strategy),
             store: self.store.clone(),
@@ -219,17 +239,13 @@ impl Parts {
         };
         let store: Arc<dyn TokenStore> = Arc::new(self.store);
         Ok(Services {
-            authenticator: Arc::new(authenticator(config, &accounts, &strategy, &recorder)?),
+            authenticator,
             recorder,
             changes,
             strategy,
-            logins: Logins {
-                accounts: accounts.clone(),
-                hasher: hasher.clone(),
-                throttle: throttle.clone(),
-                clock: Arc::clone(&self.clock),
-            },
-            registrar: Registrar { accounts, hasher, clock: Arc::clone(&self.clock), entropy: self.entropy },
+            registrar: Registrar { logins: logins.clone(), registration: tokens.registration, entropy: self.entropy },
+            logins,
+            survey: Survey::new(driver, in_use),
             sweeper: Sweeper {
                 tokens: Arc::clone(&store),
                 denylist: Arc::new(SqlDenylist::new(&self.database)),
@@ -240,6 +256,13 @@ impl Parts {
             stores: Stores { database: store, redis: self.redis },
         })
     }
+}
+
+/// The accounts in the database, whose tables are up to date.
+async fn accounts(database: &Database) -> Result<Accounts, Error> {
+    let mut accounts = Accounts::new(database.driver());
+    accounts.find_second_factors().await?;
+    Ok(accounts)
 }
 
 /// Random bytes in an opaque token: the strategies page's default.

@@ -22,7 +22,7 @@ pub mod telemetry;
 use tokio::net::TcpListener;
 
 use crate::compose::Services;
-use crate::config::Config;
+use crate::config::{Config, SECOND_FACTOR, SecondFactor};
 use crate::error::Error;
 use crate::limits::Bounds;
 use crate::shutdown::Stop;
@@ -32,10 +32,19 @@ use crate::shutdown::Stop;
 /// # Errors
 /// [`Error`] when the routes can't be made.
 pub async fn run(config: &Config, services: Services, listener: TcpListener, stop: Stop) -> Result<(), Error> {
-    let bounds = Bounds { limits: config.http.limits, trusted_proxies: config.http.trusted_proxies.clone().into() };
+    if config.tokens.second_factor == SecondFactor::Ignore && services.accounts().heeds_second_factors() {
+        tracing::warn!(
+            event = "second_factor_ignored",
+            setting = SECOND_FACTOR.env(),
+            "accounts that have a second factor at litestar-auth log in here by their password alone"
+        );
+    }
+    let bounds = Bounds { limits: config.http.limits, proxies: services.logins.proxies.clone() };
     let router = router::router(&services, bounds)?;
     let mut beside = tokio::task::JoinSet::new();
     beside.spawn(services.sweeper.run(config.store.sweep_interval, stop.clone()));
+    services.survey.begin().await;
+    beside.spawn(services.survey.run());
     if let Some(interval) = config.store.use_interval {
         beside.spawn(services.recorder.clone().run(interval));
     }

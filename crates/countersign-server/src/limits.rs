@@ -13,10 +13,9 @@ use countersign::Problem;
 use countersign::axum::ClientAddress;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::address;
+use crate::address::Proxies;
 use crate::config::Limits;
 use crate::serve::Peer;
 
@@ -38,7 +37,7 @@ pub struct Bounds {
     /// The bounds.
     pub limits: Limits,
     /// Whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Arc<[IpNet]>,
+    pub proxies: Arc<Proxies>,
 }
 
 /// The routes that end sessions by the head of a request. A body that can't be taken keeps nobody from logging out.
@@ -50,7 +49,7 @@ pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Nex
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     if let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() {
-        let client = address::client(peer.ip(), request.headers(), &bounds.trusted_proxies);
+        let client = bounds.proxies.client(peer.ip(), request.headers());
         request.extensions_mut().insert(ClientAddress(client));
     }
     let (parts, body) = request.into_parts();

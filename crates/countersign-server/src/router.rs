@@ -11,8 +11,9 @@ use countersign::{ConfigError, Problem};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::compose::Services;
+use crate::config::Registration;
 use crate::limits::{Bounds, bound};
-use crate::routes::{change, healthz, me, readyz, register};
+use crate::routes::{change, healthz, me, no_registration, readyz, register};
 
 /// The server's routes, within their bounds.
 ///
@@ -32,9 +33,13 @@ pub fn router(services: &Services, bounds: Bounds) -> Result<Router, ConfigError
         .patch(change)
         .with_state((services.logins.clone(), services.changes.clone()))
         .layer(AuthLayer::new(services.authenticator.clone()));
+    let registration = match services.registrar.registration {
+        Registration::Off => post(no_registration),
+        Registration::Open(_) => post(register).with_state(services.registrar.clone()),
+    };
     let routes = Router::new()
         .nest("/auth", auth)
-        .route("/auth/register", post(register).with_state(services.registrar.clone()))
+        .route("/auth/register", registration)
         .route("/users/me", own_account)
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz).with_state(services.stores.clone()))

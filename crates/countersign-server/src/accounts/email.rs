@@ -4,20 +4,32 @@ use std::fmt;
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::accounts::invisible::is_invisible;
+
 /// The longest address, in bytes of its canonical form: 64 before the @, 255 after.
 pub const MAX_EMAIL_BYTES: usize = 320;
 
-/// An email address in canonical form: Unicode NFKC, lower case, no white space, one `@` with something on both sides.
+/// An email address in canonical form: without white space around it, Unicode NFKC, lower case, one `@` with something on
+/// both sides, the domain as IDNA spells it for people (`bücher.example`, not `xn--bcher-kva.example`).
 ///
-/// Two spellings that differ in case or in compatibility characters are one address; nothing else is folded, so dots
-/// and `+tags` count. Its `Debug` shows nothing (SECURITY row G-01).
-#[derive(Clone, PartialEq, Eq)]
-pub struct Email(String);
+/// Spellings that differ in case, in compatibility characters, in white space around them or in how the domain is encoded
+/// are one address; nothing else is folded, so dots and `+tags` count. Its `Debug` shows nothing (SECURITY row G-01).
+#[derive(Clone)]
+pub struct Email {
+    canonical: String,
+    lookup: Lookup,
+}
 
-/// The text isn't an email address.
+/// Why a text is no email address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not an email address")]
-pub struct NotAnEmail;
+pub enum NotAnEmail {
+    /// It hasn't the form of one.
+    #[error("is not an email address")]
+    Malformed,
+    /// It holds a character that nobody can see, so that two different addresses would look the same.
+    #[error("has the invisible character U+{:04X} in it", u32::from(*.0))]
+    Invisible(char),
+}
 
 impl Email {
     /// The canonical form of `text`.
@@ -25,26 +37,104 @@ impl Email {
     /// # Errors
     /// [`NotAnEmail`] when it has none.
     pub fn parse(text: &str) -> Result<Self, NotAnEmail> {
+        let text = text.trim();
         if text.len() > MAX_EMAIL_BYTES {
-            return Err(NotAnEmail);
+            return Err(NotAnEmail::Malformed);
         }
-        let canonical: String = text.nfkc().collect::<String>().to_lowercase().nfkc().collect();
-        let (local, domain) = canonical.split_once('@').ok_or(NotAnEmail)?;
-        let sound = !local.is_empty() && is_domain(domain) && canonical.len() <= MAX_EMAIL_BYTES;
-        let clean = !canonical.chars().any(|character| character.is_whitespace() || character.is_control());
-        if sound && clean { Ok(Self(canonical)) } else { Err(NotAnEmail) }
+        visible(text)?;
+        let folded = fold(text);
+        let (local, domain) = folded.split_once('@').ok_or(NotAnEmail::Malformed)?;
+        let ascii = idna::domain_to_ascii(domain).map_err(|_| NotAnEmail::Malformed)?;
+        let (domain, decoded) = idna::domain_to_unicode(&ascii);
+        let canonical = format!("{local}@{domain}");
+        let is_sound = decoded.is_ok() && !local.is_empty() && is_domain(&domain);
+        let fits = canonical.len() <= MAX_EMAIL_BYTES && !canonical.chars().any(char::is_whitespace);
+        if !(is_sound && fits) {
+            return Err(NotAnEmail::Malformed);
+        }
+        visible(&canonical)?;
+        let encoded = format!("{local}@{ascii}");
+        Ok(Self {
+            lookup: Lookup { forms: [folded, canonical.clone(), encoded], counted: canonical.clone() },
+            canonical,
+        })
     }
 
     /// The canonical text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.canonical
+    }
+
+    /// Where to look for its account.
+    pub const fn lookup(&self) -> &Lookup {
+        &self.lookup
     }
 }
+
+impl PartialEq for Email {
+    fn eq(&self, other: &Self) -> bool {
+        self.canonical == other.canonical
+    }
+}
+
+impl Eq for Email {}
 
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Email(..)")
     }
+}
+
+/// The forms under which the account may be stored that somebody names so.
+///
+/// Accounts made before there was one form for both encodings of a domain, and accounts that another program made, are stored
+/// folded alone: NFKC and lower case, with the domain as it was typed, and whatever is invisible in them. Its `Debug` shows
+/// nothing.
+#[derive(Clone)]
+pub struct Lookup {
+    forms: [String; 3],
+    counted: String,
+}
+
+impl Lookup {
+    /// Where to look for the account that `text` names; `None` when no account can have such an address.
+    pub fn of(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.len() > MAX_EMAIL_BYTES {
+            return None;
+        }
+        let old = || {
+            let folded = fold(text);
+            let is_one = folded.contains('@');
+            is_one.then(|| Self { forms: [folded.clone(), folded.clone(), folded.clone()], counted: folded })
+        };
+        Email::parse(text).map_or_else(|_| old(), |email| Some(email.lookup))
+    }
+
+    /// The forms, the likeliest owner's first: what was typed, then the canonical form, then that with the domain in ASCII.
+    /// One may occur more than once.
+    pub const fn forms(&self) -> &[String; 3] {
+        &self.forms
+    }
+
+    /// The one text under which failed logins of that account are counted.
+    pub fn counted(&self) -> &str {
+        &self.counted
+    }
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lookup(..)")
+    }
+}
+
+fn fold(text: &str) -> String {
+    text.nfkc().collect::<String>().to_lowercase().nfkc().collect()
+}
+
+fn visible(text: &str) -> Result<(), NotAnEmail> {
+    text.chars().find(|character| is_invisible(*character)).map_or(Ok(()), |found| Err(NotAnEmail::Invisible(found)))
 }
 
 fn is_domain(domain: &str) -> bool {
@@ -57,17 +147,38 @@ mod tests {
 
     #[test]
     fn one_address_has_one_form() {
-        for spelling in ["ada@example.org", "Ada@Example.ORG", "ａｄａ@example.org", "ADA@ｅxample.org"] {
+        for spelling in [
+            "ada@example.org",
+            "Ada@Example.ORG",
+            "ａｄａ@example.org",
+            "ADA@ｅxample.org",
+            " ada@example.org ",
+            "\u{3000}ada@example.org\r\n",
+            "ada@example\u{3002}org",
+        ] {
             assert_eq!(Email::parse(spelling).unwrap().as_str(), "ada@example.org", "{spelling}");
         }
+        for spelling in [
+            "ada@bücher.example",
+            "ada@xn--bcher-kva.example",
+            "ada@XN--BCHER-KVA.example",
+            "ada@bu\u{308}cher.example",
+        ] {
+            assert_eq!(Email::parse(spelling).unwrap().as_str(), "ada@bücher.example", "{spelling}");
+        }
         assert_eq!(Email::parse("STRASSE@x.org").unwrap().as_str(), "strasse@x.org");
+        assert_ne!(Email::parse("ada@straße.org").unwrap(), Email::parse("ada@strasse.org").unwrap());
         assert_ne!(Email::parse("a.da@example.org").unwrap(), Email::parse("ada@example.org").unwrap());
         assert!(Email::parse("root@localhost").is_ok());
+        assert!(Email::parse("root@[192.0.2.1]").is_ok());
+        assert!(Email::parse("root@my_host.example").is_ok());
     }
 
     #[test]
     fn canonical_is_a_fixed_point() {
-        for spelling in ["ＡϓK@İ.org", "ß@ﬁ.org", "ǅ@x.y", "ϔ̈@x.y"] {
+        for spelling in
+            ["ＡϓK@İ.org", "ß@ﬁ.org", "ǅ@x.y", "ϔ̈@x.y", "x@ÅÅ.org", "x@ΣΑΣ.gr", "x@xn--fa-hia.de", "x@日本。jp"]
+        {
             let once = Email::parse(spelling).unwrap();
             assert_eq!(Email::parse(once.as_str()).unwrap(), once, "{spelling}");
         }
@@ -77,9 +188,50 @@ mod tests {
     fn refuses_what_is_none() {
         let long = format!("{}@example.org", "a".repeat(320));
         for bad in [
-            "", "@", "a@", "@b", "a", "a b@c.d", " a@b.c", "a@b.c\n", "a@b@c", "a@.b", "a@b.", "a@b..c", "a\0@b", &long,
+            "",
+            " ",
+            "@",
+            "a@",
+            "@b",
+            "a",
+            "a b@c.d",
+            "a @b.c",
+            "a@b@c",
+            "a@.b",
+            "a@b.",
+            "a@b..c",
+            "a@b\u{3002}\u{3002}c",
+            "a@xn--a",
+            "a@xn--zzzzzzzz99999.org",
+            &long,
         ] {
-            assert_eq!(Email::parse(bad), Err(NotAnEmail), "{bad:?}");
+            assert_eq!(Email::parse(bad), Err(NotAnEmail::Malformed), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn refuses_what_nobody_can_see_by_name() {
+        for hidden in ['\0', '\u{1b}', '\u{ad}', '\u{200b}', '\u{200d}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{34f}']
+        {
+            for text in
+                [format!("a{hidden}da@example.org"), format!("ada@exam{hidden}ple.org"), format!("{hidden}ada@x.org")]
+            {
+                assert_eq!(Email::parse(&text), Err(NotAnEmail::Invisible(hidden)), "{text:?}");
+            }
+        }
+        assert_eq!(NotAnEmail::Invisible('\u{200b}').to_string(), "has the invisible character U+200B in it");
+    }
+
+    /// Rows from before, and the original's, are found by what their owners type.
+    #[test]
+    fn looks_where_older_forms_are() {
+        let forms = |text| Lookup::of(text).unwrap().forms;
+        assert!(forms("Ada@BÜCHER.example").contains(&"ada@xn--bcher-kva.example".to_owned()));
+        assert!(forms("ada@xn--bcher-kva.example").contains(&"ada@bücher.example".to_owned()));
+        assert_eq!(forms("ada@xn--bcher-kva.example")[0], "ada@xn--bcher-kva.example", "its own account first");
+        assert_eq!(forms(" A\u{200b}da@example.org")[0], "a\u{200b}da@example.org");
+        assert!(Lookup::of("ada").is_none());
+        let counted = |text| Lookup::of(text).unwrap().counted;
+        assert_eq!(counted("ada@xn--bcher-kva.example"), counted("Ada@bücher.example "));
     }
 }

@@ -1,22 +1,22 @@
-//! Password hashing on threads of its own, few and with a short queue, so that a flood of logins slows no token check
-//! and takes no more memory than threads × 19 MiB (SECURITY row L-02).
+//! Password hashing on threads of its own, few and with a short queue, so that a flood of logins slows no token check, and
+//! takes no more memory than one buffer a thread (SECURITY row L-02).
 
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use countersign::{Entropy, Failure};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::accounts::password::{self, Verdict};
-
-const PART: &str = "password hashing";
+use crate::accounts::in_use::InUse;
+use crate::accounts::password::{PART, Verdict, Workbench};
+use crate::accounts::queue::{Line, Next, Queue};
 
 /// A handle to the hashing threads; they end with its last clone.
 #[derive(Clone, Debug)]
 pub struct Hasher {
-    queue: SyncSender<Job>,
+    queue: Arc<Closing>,
+    in_use: InUse,
 }
 
 /// What came of checking a password.
@@ -24,7 +24,7 @@ pub struct Hasher {
 pub struct Checked {
     /// Whether it is the one.
     pub right: bool,
-    /// Its hash in today's parameters, when the stored one was of older ones.
+    /// Its hash as hashes are made now, when the stored one was made otherwise.
     pub rehashed: Option<String>,
 }
 
@@ -35,70 +35,104 @@ enum Job {
 }
 
 impl Hasher {
-    /// Starts the threads.
+    /// Starts the threads. `places` passwords of those who log in may wait, and fewer of those who register.
     ///
     /// # Errors
     /// [`Failure`] when the system grants no thread.
-    pub fn start(threads: NonZeroUsize, queue: usize, entropy: &Arc<dyn Entropy>) -> Result<Self, Failure> {
-        let (sender, receiver) = sync_channel(queue);
-        let receiver = Arc::new(Mutex::new(receiver));
+    pub fn start(
+        threads: NonZeroUsize,
+        places: usize,
+        in_use: InUse,
+        entropy: &Arc<dyn Entropy>,
+    ) -> Result<Self, Failure> {
+        let queue = Arc::new(Queue::new(places));
+        let closing = Arc::new(Closing(Arc::clone(&queue)));
         for number in 1..=threads.get() {
-            let (receiver, entropy) = (Arc::clone(&receiver), Arc::clone(entropy));
+            let (queue, in_use, entropy) = (Arc::clone(&queue), in_use.clone(), Arc::clone(entropy));
             std::thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || work(&receiver, &*entropy))
+                .spawn(move || work(&queue, &in_use, &*entropy))
                 .map_err(|error| Failure::unavailable(PART, error))?;
         }
-        Ok(Self { queue: sender })
+        Ok(Self { queue: closing, in_use })
+    }
+
+    /// The settings that checks are made to cost as much as.
+    pub const fn in_use(&self) -> &InUse {
+        &self.in_use
     }
 
     /// The hash of a password, to be stored.
     ///
     /// # Errors
-    /// [`Failure`] of kind `Full` when too many are waiting.
-    pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, Failure> {
-        self.ask(|reply| Job::Hash { password, reply }).await
+    /// [`Failure`] of kind `Full` when too many are waiting in this line.
+    pub async fn hash(&self, line: Line, password: Zeroizing<String>) -> Result<String, Failure> {
+        self.ask(line, |reply| Job::Hash { password, reply }).await
     }
 
     /// Checks a password against the stored hash; without one it takes as long, and is wrong.
     ///
     /// # Errors
-    /// As for [`hash`](Self::hash).
+    /// [`Failure`] of kind `Full` when too many are waiting.
     pub async fn verify(&self, password: Zeroizing<String>, stored: Option<String>) -> Result<Checked, Failure> {
-        self.ask(|reply| Job::Verify { password, stored, reply }).await
+        self.ask(Line::Login, |reply| Job::Verify { password, stored, reply }).await
     }
 
-    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> Job) -> Result<T, Failure> {
+    async fn ask<T>(
+        &self,
+        line: Line,
+        job: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> Job,
+    ) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(job(reply)).map_err(|error| match error {
-            TrySendError::Full(_) => Failure::full(PART),
-            TrySendError::Disconnected(_) => Failure::internal(PART, "its threads are gone"),
-        })?;
+        if !self.queue.0.push(line, job(reply)) {
+            return Err(Failure::full(PART));
+        }
         answer.await.map_err(|_| Failure::internal(PART, "a thread ended in the middle"))?
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, entropy: &dyn Entropy) {
+/// Ends the threads when it is dropped.
+#[derive(Debug)]
+struct Closing(Arc<Queue<Job>>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+fn work(queue: &Queue<Job>, in_use: &InUse, entropy: &dyn Entropy) {
+    let mut workbench = Workbench::default();
+    let renewed_to = in_use.renewed_to();
+    let mut is_resting = true;
     loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match job {
-            Ok(Job::Hash { password, reply }) if !reply.is_closed() => {
+        let next = queue.next(is_resting);
+        is_resting = matches!(next, Next::Nothing);
+        match next {
+            Next::Job(Job::Hash { password, reply }) if !reply.is_closed() => {
                 // Nobody may be waiting any more; then there is nobody to tell.
-                let _ = reply.send(password::hash(&password, entropy));
+                let _ = reply.send(workbench.hash(&password, renewed_to, entropy));
             }
-            Ok(Job::Verify { password, stored, reply }) if !reply.is_closed() => {
-                let _ = reply.send(check(&password, stored.as_deref(), entropy));
+            Next::Job(Job::Hash { .. }) => {}
+            Next::Job(Job::Verify { password, stored, reply }) => {
+                let _ = reply.send(check(&mut workbench, &password, stored.as_deref(), in_use, entropy));
             }
-            Ok(_abandoned) => {}
-            Err(_) => return,
+            Next::Nothing => workbench.rest(),
+            Next::End => return,
         }
     }
 }
 
-fn check(password: &str, stored: Option<&str>, entropy: &dyn Entropy) -> Result<Checked, Failure> {
-    let verdict = password::verify(password, stored)?;
+fn check(
+    workbench: &mut Workbench,
+    password: &str,
+    stored: Option<&str>,
+    in_use: &InUse,
+    entropy: &dyn Entropy,
+) -> Result<Checked, Failure> {
+    let verdict = workbench.verify(password, stored, in_use)?;
     let rehashed = match verdict {
-        Verdict::RightButOld => Some(password::hash(password, entropy)?),
+        Verdict::RightButOld => Some(workbench.hash(password, in_use.renewed_to(), entropy)?),
         Verdict::Right | Verdict::Wrong => None,
     };
     Ok(Checked { right: verdict != Verdict::Wrong, rehashed })
@@ -109,15 +143,17 @@ mod tests {
     use countersign::{FailureKind, SystemEntropy};
 
     use super::*;
+    use crate::accounts::password::OURS;
 
-    fn entropy() -> Arc<dyn Entropy> {
-        Arc::new(SystemEntropy)
+    fn hasher(places: usize) -> Hasher {
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        Hasher::start(NonZeroUsize::MIN, places, InUse::new(OURS), &entropy).unwrap()
     }
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
-        let hasher = Hasher::start(NonZeroUsize::MIN, 1, &entropy()).unwrap();
-        let attempts = (0..8).map(|_| hasher.hash(Zeroizing::new("correct horse".to_owned())));
+        let hasher = hasher(1);
+        let attempts = (0..8).map(|_| hasher.hash(Line::Login, Zeroizing::new("correct horse".to_owned())));
         let answers = futures_util::future::join_all(attempts).await;
         let refused =
             answers.iter().filter(|answer| matches!(answer, Err(failure) if failure.kind() == FailureKind::Full));
@@ -127,9 +163,9 @@ mod tests {
 
     #[tokio::test]
     async fn verifies_and_renews() {
-        let hasher = Hasher::start(NonZeroUsize::MIN, 8, &entropy()).unwrap();
+        let hasher = hasher(8);
         let password = || Zeroizing::new("correct horse".to_owned());
-        let stored = hasher.hash(password()).await.unwrap();
+        let stored = hasher.hash(Line::Registration, password()).await.unwrap();
         let checked = hasher.verify(password(), Some(stored)).await.unwrap();
         assert!(checked.right && checked.rehashed.is_none());
         assert!(!hasher.verify(password(), None).await.unwrap().right);

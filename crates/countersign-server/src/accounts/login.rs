@@ -11,11 +11,13 @@ use countersign::{Clock, Failure, FailureKind};
 use zeroize::Zeroizing;
 
 use crate::accounts::account::Account;
-use crate::accounts::email::Email;
-use crate::accounts::hasher::Hasher;
+use crate::accounts::email::Lookup;
+use crate::accounts::hasher::{Checked, Hasher};
 use crate::accounts::password::MAX_PASSWORD_BYTES;
 use crate::accounts::store::Accounts;
-use crate::accounts::throttle::{Allowance, Throttle};
+use crate::accounts::throttle::{Allowance, Attempt, Throttle};
+use crate::address::Proxies;
+use crate::config::{SECOND_FACTOR, SecondFactor};
 
 /// What a login needs.
 #[derive(Clone, Debug)]
@@ -26,6 +28,10 @@ pub struct Logins {
     pub hasher: Hasher,
     /// What counts failures.
     pub throttle: Throttle,
+    /// Which addresses are proxies'.
+    pub proxies: Arc<Proxies>,
+    /// What becomes of accounts that have a second factor.
+    pub second_factor: SecondFactor,
     /// What tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -41,8 +47,23 @@ pub enum Login {
     Throttled(Duration),
 }
 
+/// What came of asking somebody who is logged in for their password.
+#[derive(Debug)]
+pub enum Recognised {
+    /// It is their account's; the account as it is now.
+    ByPassword(Account),
+    /// It isn't, but the one that they want is their account's already.
+    ByNewPassword(Account),
+    /// Neither.
+    No,
+    /// Too many failures; not before this much time has passed.
+    Throttled(Duration),
+}
+
 impl Logins {
     /// Checks `password` for the account that `identifier` names, tried from `address`.
+    ///
+    /// It goes on when nobody waits for its answer any more, so that a failure is counted whenever it happens.
     ///
     /// # Errors
     /// [`Failure`] when the database can't be asked, or when too many passwords are waiting to be checked.
@@ -52,32 +73,125 @@ impl Logins {
         password: Zeroizing<String>,
         address: IpAddr,
     ) -> Result<Login, Failure> {
-        let email = Email::parse(identifier).ok();
-        let attempt = self.throttle.attempt(email.as_ref().map_or(identifier, Email::as_str), address);
+        let (logins, identifier) = (self.clone(), identifier.to_owned());
+        to_the_end(async move { logins.judge(&identifier, password, address).await }).await
+    }
+
+    /// Whether who uses `account` knows its password, or else the one that they want for it. Each that is wrong counts as a
+    /// failed login, unless one of them is right. It goes on as [`check`](Self::check) does.
+    ///
+    /// # Errors
+    /// As for [`check`](Self::check).
+    pub async fn recognise(
+        &self,
+        account: &Account,
+        password: Zeroizing<String>,
+        new: Option<Zeroizing<String>>,
+        address: IpAddr,
+    ) -> Result<Recognised, Failure> {
+        let (logins, account) = (self.clone(), account.clone());
+        to_the_end(async move { logins.judge_owner(&account, password, new, address).await }).await
+    }
+
+    async fn judge(&self, identifier: &str, password: Zeroizing<String>, address: IpAddr) -> Result<Login, Failure> {
+        let lookup = Lookup::of(identifier);
+        let attempt = self.attempt(lookup.as_ref().map_or(identifier, Lookup::counted), address);
         if let Allowance::Wait(wait) = self.throttle.check(&attempt, self.clock.now()).await? {
             return Ok(Login::Throttled(wait));
         }
-        let account = match &email {
-            Some(email) => self.accounts.by_email(email).await?,
+        let found = match &lookup {
+            Some(lookup) => self.accounts.for_login(lookup).await?,
             None => None,
         };
-        let stored = account.as_ref().filter(|_| password.len() <= MAX_PASSWORD_BYTES);
-        let stored = stored.map(|account| account.hashed_password.clone());
-        let checked = self.hasher.verify(password, stored).await?;
-        let Some(account) = account.filter(|account| checked.right && account.is_active) else {
-            return Ok(match self.throttle.failed(&attempt, self.clock.now()).await? {
-                Allowance::Free { .. } => Login::Refused,
-                Allowance::Wait(wait) => Login::Throttled(wait),
-            });
+        let checked = self.verify(found.as_ref().map(|(account, _)| account), password).await?;
+        let may_be_used = |(account, has_second_factor): &(Account, bool)| {
+            checked.right && account.is_active && !self.misses_second_factor(*has_second_factor)
         };
-        // Asked again, because guesses made at the same time have been counted meanwhile: a right one among them must
-        // not show.
-        match self.throttle.check(&attempt, self.clock.now()).await? {
-            Allowance::Wait(wait) => return Ok(Login::Throttled(wait)),
-            Allowance::Free { failed_before: true } => self.throttle.forget(&attempt).await?,
+        let Some((account, _)) = found.filter(may_be_used) else {
+            return Ok(self.failed(&attempt).await?.map_or(Login::Refused, Login::Throttled));
+        };
+        Ok(match self.succeeded(&attempt).await? {
+            Some(wait) => Login::Throttled(wait),
+            None => Login::Accepted(self.renew(account, checked.rehashed).await?),
+        })
+    }
+
+    async fn judge_owner(
+        &self,
+        account: &Account,
+        password: Zeroizing<String>,
+        new: Option<Zeroizing<String>>,
+        address: IpAddr,
+    ) -> Result<Recognised, Failure> {
+        let counted = Lookup::of(&account.email);
+        let attempt = self.attempt(counted.as_ref().map_or(&account.email, Lookup::counted), address);
+        if let Allowance::Wait(wait) = self.throttle.check(&attempt, self.clock.now()).await? {
+            return Ok(Recognised::Throttled(wait));
+        }
+        let now = self.accounts.by_id(account.id).await?.filter(|account| account.is_active);
+        let by_password = self.verify(now.as_ref(), password).await?;
+        let by_new = match new {
+            Some(new) if !by_password.right => Some(self.verify(now.as_ref(), new).await?),
+            _ => None,
+        };
+        let is_right = by_password.right || by_new.as_ref().is_some_and(|checked| checked.right);
+        let Some(now) = now.filter(|_| is_right) else {
+            let mut wait = self.failed(&attempt).await?;
+            if by_new.is_some() {
+                wait = self.failed(&attempt).await?.or(wait);
+            }
+            return Ok(wait.map_or(Recognised::No, Recognised::Throttled));
+        };
+        if let Some(wait) = self.succeeded(&attempt).await? {
+            return Ok(Recognised::Throttled(wait));
+        }
+        Ok(match by_new {
+            None => Recognised::ByPassword(self.renew(now, by_password.rehashed).await?),
+            Some(by_new) => Recognised::ByNewPassword(self.renew(now, by_new.rehashed).await?),
+        })
+    }
+
+    fn attempt(&self, counted: &str, address: IpAddr) -> Attempt {
+        self.throttle.attempt(counted, self.proxies.source(address))
+    }
+
+    /// Checks the password of an account, or of none: at one price.
+    async fn verify(&self, account: Option<&Account>, password: Zeroizing<String>) -> Result<Checked, Failure> {
+        let stored = account.filter(|_| password.len() <= MAX_PASSWORD_BYTES);
+        self.hasher.verify(password, stored.map(|account| account.hashed_password.clone())).await
+    }
+
+    /// Whether an account can't be let in by its password alone. Who knows that much is told no more than who doesn't.
+    fn misses_second_factor(&self, has_second_factor: bool) -> bool {
+        let is_missing = has_second_factor && self.second_factor == SecondFactor::Refuse;
+        if is_missing {
+            tracing::warn!(
+                event = "second_factor_not_asked",
+                setting = SECOND_FACTOR.env(),
+                "a login with the right password was refused, because the account has a second factor at litestar-auth, \
+                 which this server can't ask for; `ignore` lets such accounts in by their password alone"
+            );
+        }
+        is_missing
+    }
+
+    /// Counts a failure; how long to wait, when that was one too many.
+    async fn failed(&self, attempt: &Attempt) -> Result<Option<Duration>, Failure> {
+        Ok(match self.throttle.failed(attempt, self.clock.now()).await? {
+            Allowance::Free { .. } => None,
+            Allowance::Wait(wait) => Some(wait),
+        })
+    }
+
+    /// Forgets failures before a success; or how long to wait. That is asked again, because guesses made at the same time have
+    /// been counted meanwhile: a right one among them must not show.
+    async fn succeeded(&self, attempt: &Attempt) -> Result<Option<Duration>, Failure> {
+        match self.throttle.check(attempt, self.clock.now()).await? {
+            Allowance::Wait(wait) => return Ok(Some(wait)),
+            Allowance::Free { failed_before: true } => self.throttle.forget(attempt).await?,
             Allowance::Free { failed_before: false } => {}
         }
-        self.renew(account, checked.rehashed).await.map(Login::Accepted)
+        Ok(None)
     }
 
     async fn renew(&self, mut account: Account, rehashed: Option<String>) -> Result<Account, Failure> {
@@ -88,6 +202,14 @@ impl Logins {
         }
         Ok(account)
     }
+}
+
+/// Runs `judgement` to its end, whatever becomes of who waits for it.
+async fn to_the_end<T: Send + 'static>(
+    judgement: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    let judged = tokio::spawn(judgement).await;
+    judged.map_err(|error| Failure::internal("login", error))?
 }
 
 /// What an attempt without an address counts as.
@@ -114,7 +236,9 @@ impl CredentialVerifier<Account> for Logins {
 
     async fn still_holds(&self, judged: &Account) -> Result<bool, Failure> {
         let now = self.accounts.by_id(judged.id).await?;
-        Ok(now.is_some_and(|now| now.is_active && now.hashed_password == judged.hashed_password))
+        Ok(now.is_some_and(|now| {
+            now.is_active && now.hashed_password == judged.hashed_password && now.email == judged.email
+        }))
     }
 }
 
@@ -127,9 +251,9 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::*;
-    use crate::accounts::Registrar;
+    use crate::accounts::{Email, InUse, OURS, Registrar};
     use crate::compose::ACCOUNTS;
-    use crate::config::LoginLimit;
+    use crate::config::{RateLimit, Registration};
 
     const PASSWORD: &str = "correct horse battery";
     const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -142,16 +266,17 @@ mod tests {
         let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
         Migrator::new(&database, UserKeyKind::Uuid).add(ACCOUNTS).run().await.unwrap();
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let limit = LoginLimit { failures: 3, window: Duration::from_hours(1) };
+        let limit = RateLimit { most: 3, window: Duration::from_hours(1) };
         let secret = Secret::generate(&*entropy).unwrap();
         let logins = Logins {
             accounts: Accounts::new(database.driver()),
-            hasher: Hasher::start(NonZeroUsize::MIN, 64, &entropy).unwrap(),
+            hasher: Hasher::start(NonZeroUsize::MIN, 64, InUse::new(OURS), &entropy).unwrap(),
             throttle: Throttle::new(database.driver(), &secret, Some(limit)).unwrap(),
+            proxies: Arc::default(),
+            second_factor: SecondFactor::Refuse,
             clock: Arc::new(SystemClock),
         };
-        let (accounts, hasher) = (logins.accounts.clone(), logins.hasher.clone());
-        let registrar = Registrar { accounts, hasher, clock: Arc::clone(&logins.clock), entropy };
+        let registrar = Registrar { logins: logins.clone(), registration: Registration::Open(None), entropy };
         registrar.register(&Email::parse("ada@example.org").unwrap(), password()).await.unwrap().unwrap();
         logins
     }
@@ -160,10 +285,10 @@ mod tests {
     #[tokio::test]
     async fn a_right_guess_among_too_many_is_not_told() {
         let logins = logins().await;
-        let mut right = Box::pin(logins.check("ada@example.org", password(), ADDRESS));
+        let mut right = Box::pin(logins.judge("ada@example.org", password(), ADDRESS));
         // Passed the first check, and now waiting for its turn to be verified.
         assert!(futures_util::poll!(&mut right).is_pending());
-        let attempt = logins.throttle.attempt("ada@example.org", ADDRESS);
+        let attempt = logins.attempt("ada@example.org", ADDRESS);
         for _ in 0..3 {
             logins.throttle.failed(&attempt, logins.clock.now()).await.unwrap();
         }
@@ -177,6 +302,16 @@ mod tests {
         let answers = join_all((0..12).map(|_| logins.check("ada@example.org", wrong(), ADDRESS))).await;
         let refused = answers.iter().filter(|answer| matches!(answer, Ok(Login::Refused))).count();
         assert_eq!((refused, answers.len()), (3, 12));
+    }
+
+    /// What was judged under an address that isn't the account's any more lets nobody in.
+    #[tokio::test]
+    async fn a_login_under_an_address_that_changed_meanwhile_does_not_hold() {
+        let logins = logins().await;
+        let Ok(Login::Accepted(judged)) = logins.check("ada@example.org", password(), ADDRESS).await else { panic!() };
+        assert!(logins.still_holds(&judged).await.unwrap());
+        let before = Account { email: "countess@example.org".to_owned(), ..judged };
+        assert!(!logins.still_holds(&before).await.unwrap());
     }
 
     #[tokio::test]

@@ -1,8 +1,17 @@
 //! Passwords at rest: Argon2id, in the PHC string form (SECURITY row L-01).
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Argon2, Params};
 use countersign::{Entropy, Failure};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+use zeroize::Zeroizing;
+
+use crate::accounts::in_use::{InUse, Work};
+use crate::accounts::memory::Memory;
+use crate::accounts::setting::{Argon2Setting, HashSetting};
+
+/// The part that failures name.
+pub(super) const PART: &str = "password hashing";
 
 /// The fewest bytes of a password.
 pub const MIN_PASSWORD_BYTES: usize = 8;
@@ -10,18 +19,16 @@ pub const MIN_PASSWORD_BYTES: usize = 8;
 pub const MAX_PASSWORD_BYTES: usize = 1024;
 
 /// m = 19 MiB, t = 2, p = 1: the OWASP password sheet's floor, which row L-01 asks for.
-const MEMORY_KIB: u32 = 19 * 1024;
-const PASSES: u32 = 2;
-const LANES: u32 = 1;
+pub const OURS: Argon2Setting = Argon2Setting::argon2id(19 * 1024, 2, 1);
+/// What litestar-auth hashes with, by argon2-cffi's defaults: m = 64 MiB, t = 3, p = 4.
+pub const ORIGINAL: Argon2Setting = Argon2Setting::argon2id(64 * 1024, 3, 4);
 
-/// Hashes of other systems are verified up to this cost, so that a row can't take a thread away for long.
-const MOST_MEMORY_KIB: u32 = 256 * 1024;
-const MOST_PASSES: u32 = 16;
-
-/// A hash of nothing anybody knows, in today's parameters: what an unknown user's password is checked against, so that
-/// the answer costs the same (SECURITY row L-03).
-const DECOY: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$Y291bnRlcnNpZ24tZGVjb3k$1Vt5KzQm0mQxqvZ8w0r7v2b1oXl5cQ3uYy0Jm3cH6kE";
+/// What decoys are hashed with.
+const DECOY_SALT: &[u8; 16] = b"countersign deco";
+/// How long our hashes are.
+const OUTPUT: usize = Params::DEFAULT_OUTPUT_LEN;
+/// Where the output of a bcrypt hash begins, behind version, cost and salt.
+const BCRYPT_OUTPUT: usize = 29;
 
 /// What checking a password says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,60 +37,197 @@ pub enum Verdict {
     Wrong,
     /// It is.
     Right,
-    /// It is, and its hash is of older parameters: hash it anew.
+    /// It is, and its hash is of another setting or of another spelling of the password: hash it anew.
     RightButOld,
 }
 
-/// The hash of `password` in today's parameters. The password counts byte for byte: nothing is cut off.
-///
-/// # Errors
-/// [`Failure`] when no salt can be had, or no memory.
-pub(super) fn hash(password: &str, entropy: &dyn Entropy) -> Result<String, Failure> {
-    let mut salt = [0; 16];
-    entropy.fill(&mut salt)?;
-    let hash = today()?.hash_password_with_salt(password.as_bytes(), &salt).map_err(failed)?;
-    Ok(hash.to_string())
+/// Whether a new password has neither too few bytes nor too many. Those that are hashed must be enough, and those that are
+/// sent must fit.
+pub fn is_of_fitting_length(password: &str) -> bool {
+    password.len() <= MAX_PASSWORD_BYTES && normalised(password).len() >= MIN_PASSWORD_BYTES
 }
 
-/// Checks `password` against a stored hash. Without one, or with one that can't be read, it takes as long and says
-/// [`Verdict::Wrong`].
-///
-/// # Errors
-/// [`Failure`] when there is no memory for it.
-pub(super) fn verify(password: &str, stored: Option<&str>) -> Result<Verdict, Failure> {
-    let usable = stored.and_then(|text| PasswordHash::new(text).ok()).filter(is_affordable);
-    let Some(hash) = usable else {
-        let decoy = PasswordHash::new(DECOY).map_err(failed)?;
-        // The outcome is of no interest, only the time it takes.
-        let _wrong = today()?.verify_password(password.as_bytes(), &decoy);
-        return Ok(Verdict::Wrong);
-    };
-    match today()?.verify_password(password.as_bytes(), &hash) {
-        Ok(()) if is_of_today(&hash) => Ok(Verdict::Right),
-        Ok(()) => Ok(Verdict::RightButOld),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
-        Err(error) => Err(failed(error)),
+/// Hashes and checks passwords, one after the other, in memory of its own.
+#[derive(Default)]
+pub(super) struct Workbench {
+    memory: Memory,
+}
+
+impl Workbench {
+    /// The hash of `password`, to be stored. The password counts byte for byte once it is in Unicode's form NFC: keyboards
+    /// spell the same letter in one code point or in two. Nothing is cut off.
+    ///
+    /// # Errors
+    /// [`Failure`] when no salt can be had, or no memory.
+    pub(super) fn hash(
+        &mut self,
+        password: &str,
+        setting: Argon2Setting,
+        entropy: &dyn Entropy,
+    ) -> Result<String, Failure> {
+        let mut salt = [0; 16];
+        entropy.fill(&mut salt)?;
+        let hasher = setting.hasher()?;
+        let output = self.argon2(&hasher, normalised(password).as_bytes(), &salt, OUTPUT)?;
+        let hash = PasswordHash {
+            algorithm: setting.algorithm.ident(),
+            version: Some(setting.version.into()),
+            params: ParamsString::try_from(hasher.params()).map_err(failed)?,
+            salt: Some(Salt::new(&salt).map_err(failed)?),
+            hash: Some(output),
+        };
+        Ok(hash.to_string())
+    }
+
+    /// Checks `password` against a stored hash. Without one, or with one that can't be used, it is [`Verdict::Wrong`].
+    ///
+    /// Whatever is stored, the work is the same: one hash with each setting that is in use, of which at most one is the
+    /// account's own. A password that isn't in NFC is tried as it was sent too, for hashes made before that mattered.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no memory for it.
+    pub(super) fn verify(&mut self, password: &str, stored: Option<&str>, in_use: &InUse) -> Result<Verdict, Failure> {
+        let is_given = stored.is_some_and(|hash| !hash.is_empty());
+        let stored = stored.and_then(Stored::read);
+        match &stored {
+            Some(stored) => in_use.add(stored.setting),
+            None if is_given => tracing::warn!(
+                event = "password_hash_unusable",
+                "an account's password hash is of no kind that is known here, or dearer than one may be: \
+                 `user set-password` gives it another"
+            ),
+            None => {}
+        }
+        let mut work = in_use.work();
+        if let Some(HashSetting::Argon2(own)) = stored.as_ref().map(|stored| stored.setting)
+            && !work.argon2.contains(&own)
+        {
+            work.argon2.push(own);
+        }
+        let normal = normalised(password);
+        let steps = steps(stored.as_ref(), &work);
+        let is_right = self.matches(&normal, &steps)?;
+        let is_right_as_sent = *normal != *password && self.matches(password, &steps)?;
+        let is_renewed =
+            stored.as_ref().is_some_and(|stored| stored.setting == HashSetting::Argon2(in_use.renewed_to()));
+        Ok(match (is_right, is_right_as_sent) {
+            (true, _) if is_renewed => Verdict::Right,
+            (false, false) => Verdict::Wrong,
+            _ => Verdict::RightButOld,
+        })
+    }
+
+    /// Gives the memory back to the system.
+    pub(super) fn rest(&mut self) {
+        self.memory.give_back();
+    }
+
+    fn matches(&mut self, password: &str, steps: &[Step<'_>]) -> Result<bool, Failure> {
+        let mut is_right = false;
+        // All of them, whatever the first says.
+        for step in steps {
+            let output = self.take(step, password)?;
+            is_right |= step.expected.is_some_and(|expected| *expected == output);
+        }
+        Ok(is_right)
+    }
+
+    fn take(&mut self, step: &Step<'_>, password: &str) -> Result<Output, Failure> {
+        match step.setting {
+            HashSetting::Argon2(setting) => {
+                self.argon2(&setting.hasher()?, password.as_bytes(), step.salt, step.length)
+            }
+            HashSetting::Bcrypt(cost) => {
+                let salt = step.salt.try_into().map_err(failed)?;
+                let hash = bcrypt::hash_with_salt_bytes(password, cost, salt).map_err(failed)?;
+                bcrypt_output(&hash).ok_or_else(|| failed("a bcrypt hash is shorter than any"))
+            }
+        }
+    }
+
+    fn argon2(&mut self, hasher: &Argon2<'_>, password: &[u8], salt: &[u8], length: usize) -> Result<Output, Failure> {
+        let blocks = self.memory.blocks(hasher.params().block_count())?;
+        let mut output = [0; Output::MAX_LENGTH];
+        let output = output.get_mut(..length).ok_or_else(|| failed("a hash is longer than any"))?;
+        hasher.hash_password_into_with_memory(password, salt, output, blocks).map_err(failed)?;
+        Output::new(output).map_err(failed)
     }
 }
 
-fn today() -> Result<Argon2<'static>, Failure> {
-    let params =
-        Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| Failure::internal("password hashing", error))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+/// A stored hash that can be checked.
+struct Stored {
+    setting: HashSetting,
+    salt: Vec<u8>,
+    output: Output,
 }
 
-fn is_affordable(hash: &PasswordHash) -> bool {
-    Params::try_from(hash).is_ok_and(|params| params.m_cost() <= MOST_MEMORY_KIB && params.t_cost() <= MOST_PASSES)
+impl Stored {
+    fn read(hash: &str) -> Option<Self> {
+        let setting = HashSetting::read(hash)?;
+        let (salt, output) = match setting {
+            HashSetting::Argon2(_) => {
+                let hash = PasswordHash::new(hash).ok()?;
+                (hash.salt?.to_vec(), hash.hash?)
+            }
+            HashSetting::Bcrypt(_) => {
+                let parts: bcrypt::HashParts = hash.parse().ok()?;
+                (parts.get_salt_raw().to_vec(), bcrypt_output(hash.as_bytes())?)
+            }
+        };
+        Some(Self { setting, salt, output })
+    }
 }
 
-fn is_of_today(hash: &PasswordHash) -> bool {
-    let same = Params::try_from(hash)
-        .is_ok_and(|params| params.m_cost() >= MEMORY_KIB && params.t_cost() >= PASSES && params.p_cost() >= LANES);
-    same && hash.algorithm.as_str() == "argon2id"
+/// The output of a bcrypt hash, as it is written.
+fn bcrypt_output(hash: &[u8]) -> Option<Output> {
+    Output::new(hash.get(BCRYPT_OUTPUT..)?).ok()
 }
 
-fn failed(error: impl Into<countersign::Cause>) -> Failure {
-    Failure::internal("password hashing", error)
+/// One hash to be made while a password is checked.
+struct Step<'a> {
+    setting: HashSetting,
+    salt: &'a [u8],
+    length: usize,
+    /// What it must be, if it isn't a decoy.
+    expected: Option<&'a Output>,
+}
+
+impl<'a> Step<'a> {
+    const fn decoy(setting: HashSetting) -> Self {
+        Self { setting, salt: DECOY_SALT, length: OUTPUT, expected: None }
+    }
+
+    /// With the account's own hash, if it is of this setting.
+    fn own(setting: HashSetting, stored: Option<&'a Stored>) -> Self {
+        match stored.filter(|stored| stored.setting == setting) {
+            None => Self::decoy(setting),
+            Some(Stored { salt, output, .. }) => Self { setting, salt, length: output.len(), expected: Some(output) },
+        }
+    }
+}
+
+/// What is done to check a password against `stored`: as much for one as for another, and for none. A bcrypt hash that is
+/// cheaper than the dearest is topped up: each step of the cost is as much work as all before it.
+fn steps<'a>(stored: Option<&'a Stored>, work: &Work) -> Vec<Step<'a>> {
+    let argon2 = work.argon2.iter().map(|setting| Step::own(HashSetting::Argon2(*setting), stored));
+    let own_cost = stored.and_then(|stored| match stored.setting {
+        HashSetting::Bcrypt(cost) => Some(cost),
+        HashSetting::Argon2(_) => None,
+    });
+    let bcrypt = work.bcrypt.into_iter().flat_map(|dearest| {
+        let cost = own_cost.unwrap_or(dearest);
+        let rest = (cost..dearest).map(|cost| Step::decoy(HashSetting::Bcrypt(cost)));
+        std::iter::once(Step::own(HashSetting::Bcrypt(cost), stored)).chain(rest)
+    });
+    argon2.chain(bcrypt).collect()
+}
+
+fn normalised(password: &str) -> Zeroizing<String> {
+    Zeroizing::new(if is_nfc(password) { password.to_owned() } else { password.nfc().collect() })
+}
+
+pub(super) fn failed(error: impl Into<countersign::Cause>) -> Failure {
+    Failure::internal(PART, error)
 }
 
 #[cfg(test)]
@@ -91,6 +235,14 @@ mod tests {
     use countersign::SystemEntropy;
 
     use super::*;
+
+    fn hash(password: &str, setting: Argon2Setting) -> String {
+        Workbench::default().hash(password, setting, &SystemEntropy).unwrap()
+    }
+
+    fn verify(password: &str, stored: &str) -> Verdict {
+        Workbench::default().verify(password, Some(stored), &InUse::new(OURS)).unwrap()
+    }
 
     #[test]
     fn every_byte_counts() {
@@ -102,33 +254,108 @@ mod tests {
             ("trailing".to_owned(), "trailing ".to_owned()),
         ];
         for (password, other) in pairs {
-            let stored = hash(&password, &SystemEntropy).unwrap();
+            let stored = hash(&password, OURS);
             assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
-            assert_eq!(verify(&password, Some(&stored)).unwrap(), Verdict::Right);
-            assert_eq!(verify(&other, Some(&stored)).unwrap(), Verdict::Wrong);
+            assert_eq!(verify(&password, &stored), Verdict::Right);
+            assert_eq!(verify(&other, &stored), Verdict::Wrong);
         }
     }
 
-    /// Weaker and stronger parameters, as other systems write them.
+    /// Weaker and stronger settings, as other systems write them, all become one.
     #[test]
-    fn foreign_parameters_verify_and_weaker_ones_are_replaced() {
-        for (memory, passes, lanes, expected) in
-            [(8 * 1024, 1, 1, Verdict::RightButOld), (64 * 1024, 3, 4, Verdict::Right)]
-        {
-            let params = Params::new(memory, passes, lanes, None).unwrap();
-            let foreign = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-            let stored = foreign.hash_password_with_salt(b"correct horse", b"0123456789abcdef").unwrap().to_string();
-            assert_eq!(verify("correct horse", Some(&stored)).unwrap(), expected);
-            assert_eq!(verify("wrong", Some(&stored)).unwrap(), Verdict::Wrong);
+    fn foreign_parameters_verify_and_are_replaced() {
+        let weak = Argon2Setting { algorithm: argon2::Algorithm::Argon2i, ..Argon2Setting::argon2id(8 * 1024, 1, 1) };
+        for setting in [weak, Argon2Setting::argon2id(32 * 1024, 1, 2), ORIGINAL] {
+            let stored = hash("correct horse", setting);
+            assert_eq!(verify("correct horse", &stored), Verdict::RightButOld);
+            assert_eq!(verify("wrong", &stored), Verdict::Wrong);
+        }
+        let theirs = InUse::new(ORIGINAL);
+        let verdict = Workbench::default().verify("correct horse", Some(&hash("correct horse", ORIGINAL)), &theirs);
+        assert_eq!(verdict.unwrap(), Verdict::Right);
+    }
+
+    /// By argon2-cffi 25.1; the second is of version 1.0, which isn't written out.
+    #[test]
+    fn hashes_of_the_reference_implementation_verify() {
+        for stored in [
+            "$argon2id$v=19$m=1024,t=3,p=4$c2FsdHNhbHRzYWx0c2FsdA$9JFnUVC3qBPXHOQ3FF3iioPJjGQvUzPiMhawzWn4wVw",
+            "$argon2i$v=16$m=64,t=2,p=2$c2FsdHNhbHRzYWx0c2FsdA$0iba5IqRAzDkSOYfXT4cpFltSLB3ScXr++k/9uA6c9U",
+        ] {
+            assert_eq!(verify("correct horse battery", stored), Verdict::RightButOld, "{stored}");
+            assert_eq!(verify("correct horse batterz", stored), Verdict::Wrong, "{stored}");
+        }
+    }
+
+    /// By Python's bcrypt 5.0.
+    #[test]
+    fn bcrypt_hashes_verify_and_are_replaced() {
+        let long = "x".repeat(72);
+        for (password, output) in [
+            ("correct horse battery", "qREtd3VJD2QVZbuFskFSLk6eRIrQoOS"),
+            ("a\0bcdefghi", ".E1xPDlQ8GS0MgVa6EiAT6mf00KBMZ6"),
+            ("pässwörd ✓", "ESmz2KlYgnhSMqAh8U2JHaWhc4kF.6a"),
+            (&long, "bzadhGtS2zEF.gu0yd0opP6cVzb.e0i"),
+            (&long[1..], ".gc7UY/21CSNJGJg21jJzx9QiOpJ9bO"),
+            ("éééééééééééééééééééééééééééééééééééé", "KiIlCeXB6chNXkLyAo8C7XcLPzh6zUe"),
+        ] {
+            for version in ["2a", "2b", "2x", "2y"] {
+                let stored = format!("${version}$04$abcdefghijklmnopqrstuu{output}");
+                assert_eq!(verify(password, &stored), Verdict::RightButOld, "{password}");
+                assert_eq!(verify(&format!("z{password}"), &stored), Verdict::Wrong, "{password}");
+            }
+        }
+        // What bcrypt doesn't look at doesn't count, and counts once the hash is renewed.
+        let stored = "$2b$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i";
+        assert_eq!(verify(&format!("{long} and more"), stored), Verdict::RightButOld);
+    }
+
+    #[test]
+    fn spellings_of_a_letter_are_one_password() {
+        let (composed, decomposed) = ("caf\u{e9} au lait", "cafe\u{301} au lait");
+        let stored = hash(decomposed, OURS);
+        for password in [composed, decomposed] {
+            assert_eq!(verify(password, &stored), Verdict::Right, "{password:?}");
+        }
+        assert_eq!(verify("cafe au lait", &stored), Verdict::Wrong);
+        // Made before spellings were one: `decomposed` as it was sent.
+        let stored = "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$l+U4OYwt521QHoL3ovDFpCdz9XFgrEyofedlcdkGMIM";
+        assert_eq!(verify(decomposed, stored), Verdict::RightButOld);
+        assert_eq!(verify(composed, stored), Verdict::Wrong);
+        assert!(is_of_fitting_length(composed) && !is_of_fitting_length("cafe\u{301}e\u{301}"));
+    }
+
+    /// Whatever a hash is, hashes of the same cost are made.
+    #[test]
+    fn work_is_the_same_for_every_outcome() {
+        let theirs = hash("correct horse battery", Argon2Setting::argon2id(1024, 1, 1));
+        let ours = hash("correct horse battery", OURS);
+        let bcrypt = |cost| format!("$2b${cost}$abcdefghijklmnopqrstuuqREtd3VJD2QVZbuFskFSLk6eRIrQoOS");
+        let all = [None, Some(ours), Some(theirs), Some(bcrypt("04")), Some(bcrypt("09")), Some("plain".to_owned())];
+        let all: Vec<Option<Stored>> = all.iter().map(|hash| Stored::read(hash.as_deref()?)).collect();
+        let in_use = InUse::new(OURS);
+        all.iter().flatten().for_each(|stored| in_use.add(stored.setting));
+        let work = in_use.work();
+        for stored in &all {
+            let steps = steps(stored.as_ref(), &work);
+            let (argon2, bcrypt): (Vec<_>, Vec<_>) =
+                steps.iter().map(|step| step.setting).partition(|setting| matches!(setting, HashSetting::Argon2(_)));
+            assert_eq!(argon2.len(), 2, "{argon2:?}");
+            let rounds = bcrypt.iter().map(|setting| match setting {
+                HashSetting::Bcrypt(cost) => 1 << cost,
+                HashSetting::Argon2(_) => 0,
+            });
+            assert_eq!(rounds.sum::<u32>(), 1 << 9, "{bcrypt:?}");
+            assert_eq!(steps.iter().filter(|step| step.expected.is_some()).count(), usize::from(stored.is_some()));
         }
     }
 
     #[test]
     fn what_cannot_be_read_is_wrong() {
-        let greedy = DECOY.replace("m=19456", "m=4194304");
-        for stored in [None, Some(""), Some("plain"), Some("$2b$12$abc"), Some(greedy.as_str())] {
-            assert_eq!(verify("anything", stored).unwrap(), Verdict::Wrong, "{stored:?}");
+        let greedy = hash("anything", OURS).replace("m=19456", "m=4194304");
+        for stored in [None, Some(""), Some("plain"), Some("$2b$12$abc"), Some("$2b$12$"), Some(greedy.as_str())] {
+            let verdict = Workbench::default().verify("anything", stored, &InUse::new(OURS));
+            assert_eq!(verdict.unwrap(), Verdict::Wrong, "{stored:?}");
         }
-        assert!(PasswordHash::new(DECOY).is_ok_and(|hash| is_of_today(&hash)));
     }
 }

@@ -9,7 +9,7 @@ use countersign::{Failure, Timestamp, UserManager};
 use uuid::Uuid;
 
 use crate::accounts::account::{Account, COLUMNS};
-use crate::accounts::email::Email;
+use crate::accounts::email::Lookup;
 
 /// The part that failures name.
 const PART: &str = "account store";
@@ -20,11 +20,12 @@ const PART: &str = "account store";
 pub struct Accounts {
     driver: Arc<dyn Driver>,
     statements: Arc<Statements>,
+    heeds_second_factors: bool,
 }
 
 struct Statements {
     by_id: Statement,
-    by_email: Statement,
+    by_address: Statement,
     list: Statement,
     insert: Script,
     enable: Script,
@@ -34,30 +35,63 @@ struct Statements {
 impl Accounts {
     /// Accounts in this database, whose tables must be up to date.
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        let statements = Arc::new(Statements::new(driver.dialect()));
-        Self { driver, statements }
+        let statements = Arc::new(Statements::new(driver.dialect(), false));
+        Self { driver, statements, heeds_second_factors: false }
     }
 
-    /// The account with this email address.
+    /// Whether accounts here may have second factors.
+    pub const fn heeds_second_factors(&self) -> bool {
+        self.heeds_second_factors
+    }
+
+    /// Asks the table whether it knows of second factors, as litestar-auth's does, and heeds them from then on if it does.
     ///
     /// # Errors
     /// [`Failure`] when the database can't be asked; so for every method here.
-    pub async fn by_email(&self, email: &Email) -> Result<Option<Account>, Failure> {
-        self.one(&self.statements.by_email, email.as_str().into()).await
+    pub async fn find_second_factors(&mut self) -> Result<(), Failure> {
+        let dialect = self.driver.dialect();
+        let column = Statement::new(dialect, second_factor_column(dialect));
+        self.heeds_second_factors = !self.driver.fetch(&column, &[]).await?.is_empty();
+        self.statements = Arc::new(Statements::new(dialect, self.heeds_second_factors));
+        Ok(())
+    }
+
+    /// The account with this email address, in the first of its forms that has one.
+    ///
+    /// # Errors
+    /// As for [`find_second_factors`](Self::find_second_factors).
+    pub async fn by_address(&self, address: &Lookup) -> Result<Option<Account>, Failure> {
+        Ok(self.for_login(address).await?.map(|(account, _)| account))
+    }
+
+    /// As [`by_address`](Self::by_address), and whether the account has a second factor.
+    ///
+    /// # Errors
+    /// As for [`find_second_factors`](Self::find_second_factors).
+    pub async fn for_login(&self, address: &Lookup) -> Result<Option<(Account, bool)>, Failure> {
+        let params = address.forms().each_ref().map(|form| form.as_str().into());
+        let rows = self.driver.fetch(&self.statements.by_address, &params).await?;
+        let read = |row: &Row| Ok((Account::from_row(row)?, row.bool(COLUMNS.len())?));
+        let found: Result<Vec<_>, ValueError> = rows.iter().map(read).collect();
+        let mut found = found.map_err(foreign)?;
+        // The column may have a collation by which `á` is `a`: the index has found what may be meant, and bytes decide.
+        let at = address.forms().iter().find_map(|form| found.iter().position(|(account, _)| account.email == *form));
+        Ok(at.map(|at| found.swap_remove(at)))
     }
 
     /// The account with this id.
     ///
     /// # Errors
-    /// As for [`by_email`](Self::by_email).
+    /// As for [`find_second_factors`](Self::find_second_factors).
     pub async fn by_id(&self, id: Uuid) -> Result<Option<Account>, Failure> {
-        self.one(&self.statements.by_id, id.into()).await
+        let rows = self.driver.fetch(&self.statements.by_id, &[id.into()]).await?;
+        rows.first().map(Account::from_row).transpose().map_err(foreign)
     }
 
     /// Accounts ordered by email address, from after `after` on.
     ///
     /// # Errors
-    /// As for [`by_email`](Self::by_email).
+    /// As for [`find_second_factors`](Self::find_second_factors).
     pub async fn list(&self, after: &str, limit: u32) -> Result<Vec<Account>, Failure> {
         let rows = self.driver.fetch(&self.statements.list, &[after.into(), i64::from(limit).into()]).await?;
         rows.iter().map(|row| Account::from_row(row).map_err(foreign)).collect()
@@ -66,7 +100,7 @@ impl Accounts {
     /// Adds an account; `false` when the email address is taken.
     ///
     /// # Errors
-    /// As for [`by_email`](Self::by_email).
+    /// As for [`find_second_factors`](Self::find_second_factors).
     pub async fn insert(&self, account: &Account) -> Result<bool, Failure> {
         let params = [
             account.id.into(),
@@ -83,7 +117,7 @@ impl Accounts {
     /// Switches an account on.
     ///
     /// # Errors
-    /// As for [`by_email`](Self::by_email).
+    /// As for [`find_second_factors`](Self::find_second_factors).
     pub async fn enable(&self, id: Uuid) -> Result<(), Failure> {
         self.changes(&self.statements.enable, &[id.into(), true.into()]).await.map(drop)
     }
@@ -91,14 +125,9 @@ impl Accounts {
     /// Replaces a hash by a newer one of the same password, unless the password was changed meanwhile.
     ///
     /// # Errors
-    /// As for [`by_email`](Self::by_email).
+    /// As for [`find_second_factors`](Self::find_second_factors).
     pub async fn renew_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool, Failure> {
         self.changes(&self.statements.renew_password, &[id.into(), old.into(), new.into()]).await
-    }
-
-    async fn one(&self, statement: &Statement, key: Value) -> Result<Option<Account>, Failure> {
-        let rows = self.driver.fetch(statement, &[key]).await?;
-        rows.first().map(Account::from_row).transpose().map_err(foreign)
     }
 
     async fn changes(&self, script: &Script, params: &[Value]) -> Result<bool, Failure> {
@@ -124,7 +153,8 @@ impl UserManager<Account> for Accounts {
 }
 
 impl Statements {
-    fn new(dialect: Dialect) -> Self {
+    fn new(dialect: Dialect, has_second_factors: bool) -> Self {
+        let second_factor = if has_second_factors { "totp_secret IS NOT NULL" } else { "1 = 0" };
         let user = dialect.quote("user");
         let columns = COLUMNS.join(", ");
         let read = |rest: &str| Statement::new(dialect, &format!("SELECT {columns} FROM {user} {rest}"));
@@ -132,7 +162,10 @@ impl Statements {
         let values = format!("{user} ({columns}, is_superuser) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
         Self {
             by_id: read("WHERE id = ?1"),
-            by_email: read("WHERE email = ?1"),
+            by_address: Statement::new(
+                dialect,
+                &format!("SELECT {columns}, {second_factor} FROM {user} WHERE email IN (?1, ?2, ?3)"),
+            ),
             list: read("WHERE email > ?1 ORDER BY email LIMIT ?2"),
             insert: write(match dialect {
                 Dialect::Mysql => format!("INSERT IGNORE INTO {values}"),
@@ -142,6 +175,21 @@ impl Statements {
             renew_password: write(format!(
                 "UPDATE {user} SET hashed_password = ?3 WHERE id = ?1 AND hashed_password = ?2"
             )),
+        }
+    }
+}
+
+/// Asks for the column in which litestar-auth keeps the secret of a second factor.
+const fn second_factor_column(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "SELECT 1 FROM pragma_table_info('user') WHERE name = 'totp_secret'",
+        Dialect::Postgres => {
+            "SELECT 1 FROM pg_attribute WHERE attrelid = '\"user\"'::regclass AND attname = 'totp_secret' \
+             AND NOT attisdropped"
+        }
+        Dialect::Mysql => {
+            "SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'user' \
+             AND column_name = 'totp_secret'"
         }
     }
 }

@@ -3,6 +3,8 @@
 //! A failure counts against the account from this address, against the account from anywhere, and against the address
 //! for any account; the last two have room for ten times as many. A window ends by itself, whatever an attacker does
 //! meanwhile, so nobody is locked out for good. Rows hold keyed digests, neither addresses nor accounts.
+//!
+//! Those who register are counted in the same table, by address alone.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use countersign::store::sql::{Dialect, Driver, Script, Statement};
 use countersign::store::{Row, Value, ValueError};
 use countersign::{ConfigError, Digest, DigestKeyRing, Failure, PlainToken, Secret, Timestamp};
 
-use crate::config::LoginLimit;
+use crate::config::RateLimit;
 
 const PART: &str = "login limit store";
 
@@ -24,8 +26,17 @@ const WIDE_FACTOR: u32 = 10;
 pub struct Throttle {
     driver: Arc<dyn Driver>,
     keys: DigestKeyRing,
-    limit: Option<LoginLimit>,
+    limit: Option<RateLimit>,
     statements: Arc<Statements>,
+}
+
+/// Where a request comes from, as far as that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The address that it came from.
+    pub address: IpAddr,
+    /// Whether that is a proxy's, so that it says nothing of who asks.
+    pub is_shared: bool,
 }
 
 /// Whether another attempt may be made.
@@ -47,6 +58,7 @@ pub struct Attempt([Digest; 3]);
 struct Statements {
     read: Statement,
     count: Vec<Script>,
+    count_one: Script,
     forget: Script,
     sweep: Script,
 }
@@ -56,7 +68,7 @@ impl Throttle {
     ///
     /// # Errors
     /// [`ConfigError`] never in practice: the derived secret is long enough.
-    pub fn new(driver: Arc<dyn Driver>, secret: &Secret, limit: Option<LoginLimit>) -> Result<Self, ConfigError> {
+    pub fn new(driver: Arc<dyn Driver>, secret: &Secret, limit: Option<RateLimit>) -> Result<Self, ConfigError> {
         let root = DigestKeyRing::new("root", secret)?;
         let derived = root.digest(&PlainToken::new("countersign login limit, version 1"));
         let derived = Secret::dangerous_without_variety_check("login limit secret", derived.as_str())?;
@@ -65,31 +77,48 @@ impl Throttle {
     }
 
     /// The keys of an attempt on the account that `identifier` names in canonical form.
-    pub fn attempt(&self, identifier: &str, address: IpAddr) -> Attempt {
-        let source = source(address);
-        let key = |text: String| self.keys.digest(&PlainToken::new(text));
-        Attempt([
-            key(format!("both\0{source}\0{identifier}")),
-            key(format!("account\0{identifier}")),
-            key(format!("source\0{source}")),
-        ])
+    pub fn attempt(&self, identifier: &str, source: Source) -> Attempt {
+        let from = subscriber(source.address);
+        let by_source = ["source", &from, identifier];
+        // What comes through a proxy is everybody's, so that there only the account counts, here too.
+        let by_source = if source.is_shared { &by_source[..] } else { &by_source[..2] };
+        Attempt([self.key(&["both", &from, identifier]), self.key(&["account", identifier]), self.key(by_source)])
+    }
+
+    /// Counts one who wants to register from there, and says whether they may: `limit` is how many may.
+    ///
+    /// # Errors
+    /// [`Failure`] when the database can't be asked; so for every method here.
+    pub async fn registers(&self, source: Source, limit: RateLimit, now: Timestamp) -> Result<Allowance, Failure> {
+        if source.is_shared {
+            return Ok(Allowance::Free { failed_before: false });
+        }
+        let key = self.key(&["registration", &subscriber(source.address)]);
+        let attempt = Attempt([key.clone(), key.clone(), key]);
+        // Whoever is over the limit already costs a read and no write.
+        if let Allowance::Wait(wait) = self.judge(&attempt, limit, now, false).await? {
+            return Ok(Allowance::Wait(wait));
+        }
+        let [key, ..] = &attempt.0;
+        let window_ends = now.saturating_add(limit.window).as_micros();
+        let params = [key.as_str().into(), now.as_micros().into(), window_ends.into()];
+        self.driver.run(&self.statements.count_one, &params).await?;
+        self.judge(&attempt, limit, now, true).await
     }
 
     /// Whether `attempt` may be made now.
     ///
     /// # Errors
-    /// [`Failure`] when the database can't be asked; so for every method here.
+    /// As for [`registers`](Self::registers).
     pub async fn check(&self, attempt: &Attempt, now: Timestamp) -> Result<Allowance, Failure> {
         let Some(limit) = self.limit else { return Ok(Allowance::Free { failed_before: false }) };
-        let params: Vec<Value> = attempt.0.iter().map(|key| key.as_str().into()).collect();
-        let rows = self.driver.fetch(&self.statements.read, &params).await?;
-        judge(attempt, &rows, limit, now, false).map_err(|error| Failure::internal(PART, error))
+        self.judge(attempt, limit, now, false).await
     }
 
     /// Counts a failure. When that was one too many, the answer says how long to wait.
     ///
     /// # Errors
-    /// As for [`check`](Self::check).
+    /// As for [`registers`](Self::registers).
     pub async fn failed(&self, attempt: &Attempt, now: Timestamp) -> Result<Allowance, Failure> {
         let Some(limit) = self.limit else { return Ok(Allowance::Free { failed_before: true }) };
         let window_ends = now.saturating_add(limit.window).as_micros();
@@ -102,15 +131,14 @@ impl Throttle {
         for script in &self.statements.count {
             self.driver.run(script, &params).await?;
         }
-        let rows = self.driver.fetch(&self.statements.read, params.get(..3).unwrap_or_default()).await?;
-        judge(attempt, &rows, limit, now, true).map_err(|error| Failure::internal(PART, error))
+        self.judge(attempt, limit, now, true).await
     }
 
     /// Forgets the failures of this account from this address, after a success. The wide counts stay, so that an
     /// attacker's own account doesn't pay for his guesses.
     ///
     /// # Errors
-    /// As for [`check`](Self::check).
+    /// As for [`registers`](Self::registers).
     pub async fn forget(&self, attempt: &Attempt) -> Result<(), Failure> {
         let [both, ..] = &attempt.0;
         self.driver.run(&self.statements.forget, &[both.as_str().into()]).await.map(drop)
@@ -119,11 +147,27 @@ impl Throttle {
     /// Removes counts whose window has ended, at most `limit`; how many there were.
     ///
     /// # Errors
-    /// As for [`check`](Self::check).
+    /// As for [`registers`](Self::registers).
     pub async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, Failure> {
         let params = [now.as_micros().into(), i64::from(limit).into()];
         let outcome = self.driver.run(&self.statements.sweep, &params).await?;
         Ok(outcome.affected.first().copied().unwrap_or(0))
+    }
+
+    async fn judge(
+        &self,
+        attempt: &Attempt,
+        limit: RateLimit,
+        now: Timestamp,
+        counted: bool,
+    ) -> Result<Allowance, Failure> {
+        let params: Vec<Value> = attempt.0.iter().map(|key| key.as_str().into()).collect();
+        let rows = self.driver.fetch(&self.statements.read, &params).await?;
+        judge(attempt, &rows, limit, now, counted).map_err(|error| Failure::internal(PART, error))
+    }
+
+    fn key(&self, parts: &[&str]) -> Digest {
+        self.keys.digest(&PlainToken::new(parts.join("\0")))
     }
 }
 
@@ -134,7 +178,7 @@ impl std::fmt::Debug for Throttle {
 }
 
 /// An IPv6 subscriber commonly holds a whole /64, so that is one source.
-fn source(address: IpAddr) -> String {
+fn subscriber(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("{:x}/64", u128::from(address) >> 64),
@@ -145,7 +189,7 @@ fn source(address: IpAddr) -> String {
 fn judge(
     attempt: &Attempt,
     rows: &[Row],
-    limit: LoginLimit,
+    limit: RateLimit,
     now: Timestamp,
     counted: bool,
 ) -> Result<Allowance, ValueError> {
@@ -158,7 +202,7 @@ fn judge(
             continue;
         }
         let is_both = row.text(0)? == Some(both.as_str());
-        let most = if is_both { limit.failures } else { limit.failures.saturating_mul(WIDE_FACTOR) };
+        let most = if is_both { limit.most } else { limit.most.saturating_mul(WIDE_FACTOR) };
         let most = i64::from(most).saturating_add(i64::from(counted));
         failed_before |= is_both;
         if row.int(1)?.unwrap_or(0) >= most {
@@ -185,7 +229,8 @@ impl Statements {
         };
         Self {
             read: Statement::new(dialect, read),
-            count: rounds.iter().map(|keys| Script::new(dialect, &[&count(dialect, keys)])).collect(),
+            count: rounds.iter().map(|keys| Script::new(dialect, &[&count(dialect, keys, 4)])).collect(),
+            count_one: Script::new(dialect, &[&count(dialect, &[1], 2)]),
             forget: Script::new(dialect, &["DELETE FROM login_failure WHERE key_digest = ?1"]),
             sweep: Script::new(dialect, &[sweep]),
         }
@@ -193,17 +238,19 @@ impl Statements {
 }
 
 /// Counts one more under each key, or starts a new window where the old one has ended. `failures` is set before
-/// `window_ends`, because MySQL reads columns as already assigned.
-fn count(dialect: Dialect, keys: &[u8]) -> String {
+/// `window_ends`, because MySQL reads columns as already assigned. `now` is the number of the parameter that says what time it
+/// is; the one behind it says when a window ends that begins now.
+fn count(dialect: Dialect, keys: &[u8], now: u8) -> String {
+    let ends = now + 1;
     let conflict = match dialect {
         Dialect::Mysql => "ON DUPLICATE KEY UPDATE",
         _ => "ON CONFLICT (key_digest) DO UPDATE SET",
     };
-    let rows: Vec<String> = keys.iter().map(|key| format!("(?{key}, 1, ?5)")).collect();
+    let rows: Vec<String> = keys.iter().map(|key| format!("(?{key}, 1, ?{ends})")).collect();
     let rows = rows.join(", ");
     format!(
         "INSERT INTO login_failure (key_digest, failures, window_ends) VALUES {rows} {conflict} \
-         failures = CASE WHEN login_failure.window_ends <= ?4 THEN 1 ELSE login_failure.failures + 1 END, \
-         window_ends = CASE WHEN login_failure.window_ends <= ?4 THEN ?5 ELSE login_failure.window_ends END"
+         failures = CASE WHEN login_failure.window_ends <= ?{now} THEN 1 ELSE login_failure.failures + 1 END, \
+         window_ends = CASE WHEN login_failure.window_ends <= ?{now} THEN ?{ends} ELSE login_failure.window_ends END"
     )
 }

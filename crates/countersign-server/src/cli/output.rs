@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::accounts::{is_invisible, spelled_out};
 use crate::error::Error;
 
 /// Where answers go.
@@ -26,9 +27,9 @@ impl Output {
     /// Prints `value` as JSON, or `text`.
     pub(super) fn print(self, value: &impl Serialize, text: &str) -> Result<(), Error> {
         let line = if self.json {
-            serde_json::to_string(value).map_err(|error| Error::io("can't write JSON")(error.into()))?
+            in_ascii(&serde_json::to_string(value).map_err(|error| Error::io("can't write JSON")(error.into()))?)
         } else {
-            text.trim_end().to_owned()
+            spelled_out(text.trim_end())
         };
         let mut out = io::stdout().lock();
         writeln!(out, "{line}").and_then(|()| out.flush()).map_err(Error::io("can't write to standard output"))
@@ -37,9 +38,9 @@ impl Output {
     /// Says what went wrong.
     pub(super) fn error(self, error: &Error) {
         let line = if self.json {
-            json!({ "error": { "code": error.code(), "message": error.story() } }).to_string()
+            in_ascii(&json!({ "error": { "code": error.code(), "message": error.story() } }).to_string())
         } else {
-            format!("countersign: {}", error.story())
+            spelled_out(&format!("countersign: {}", error.story()))
         };
         // With standard error gone there is nobody to tell; the exit code still speaks.
         let _ = writeln!(io::stderr().lock(), "{line}");
@@ -48,8 +49,9 @@ impl Output {
 
 /// Lines of columns, as wide as they must be.
 pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| in_a_line(cell))).collect();
     let mut widths = [0; N];
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -59,4 +61,40 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A text that stays in its cell.
+fn in_a_line(cell: &str) -> String {
+    spelled_out(cell).replace('\n', "\\n")
+}
+
+/// JSON that says the same with what nobody can see spelled out. Outside its strings there is nothing of that kind.
+fn in_ascii(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_invisible(character) {
+            let mut units = [0; 2];
+            shown.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_invisible_leaves_the_command_line() {
+        let address = "a\u{200b}da\u{202e}\u{e0041}@example.org";
+        let json = json!({ "email": address });
+        let shown = in_ascii(&json.to_string());
+        assert_eq!(shown, r#"{"email":"a\u200bda\u202e\udb40\udc41@example.org"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), json);
+        let rows = [["EMAIL", "X"].map(str::to_owned), [address.to_owned(), "two\nlines".to_owned()]];
+        let shown = table(&rows);
+        assert!(shown.contains(r"a\u{200b}da\u{202e}\u{e0041}@example.org  two\nlines"), "{shown}");
+    }
 }

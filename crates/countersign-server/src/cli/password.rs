@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::accounts::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
+use crate::accounts::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES, is_of_fitting_length};
 use crate::error::Error;
 
 /// Where the password comes from.
@@ -48,7 +48,7 @@ fn from_stdin() -> Result<Zeroizing<String>, Error> {
 }
 
 fn checked(password: Zeroizing<String>) -> Result<Zeroizing<String>, Error> {
-    if (MIN_PASSWORD_BYTES..=MAX_PASSWORD_BYTES).contains(&password.len()) {
+    if is_of_fitting_length(&password) {
         Ok(password)
     } else {
         let bounds = format!("a password has {MIN_PASSWORD_BYTES} to {MAX_PASSWORD_BYTES} bytes");

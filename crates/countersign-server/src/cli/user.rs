@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::accounts::{Account, Change, Email};
+use crate::accounts::{Account, Change, Email, Line, Lookup};
 use crate::cli::output::{Output, table};
 use crate::cli::password::PasswordSource;
 use crate::compose::Services;
@@ -68,7 +68,7 @@ pub(super) async fn run(config: &Config, command: UserCommand, output: Output) -
 }
 
 async fn add(services: &Services, email: &str, password: &PasswordSource, output: Output) -> Result<(), Error> {
-    let email = Email::parse(email).map_err(|_| Error::Usage(format!("{email:?} is no email address")))?;
+    let email = Email::parse(email).map_err(|not| Error::Usage(format!("{email:?} {not}")))?;
     let password = password.read()?;
     match services.registrar.register(&email, password).await? {
         Some(account) => output.print(&shown(&account), &format!("added {} ({})", account.email, account.id)),
@@ -133,7 +133,7 @@ async fn set_password(
     output: Output,
 ) -> Result<(), Error> {
     let account = find(services, account).await?;
-    let hash = services.registrar.hasher.hash(password.read()?).await?;
+    let hash = services.logins.hasher.hash(Line::Login, password.read()?).await?;
     let ended = change(services, &account, Change::Password(&hash)).await?;
     let text = format!("{} has a new password; {ended} sessions ended", account.email);
     output.print(&json!({ "id": account.id, "sessions_ended": ended }), &text)
@@ -146,9 +146,9 @@ async fn change(services: &Services, account: &Account, change: Change<'_>) -> R
 }
 
 pub(super) async fn find(services: &Services, text: &str) -> Result<Account, Error> {
-    let account = match (Uuid::try_parse(text), Email::parse(text)) {
+    let account = match (Uuid::try_parse(text.trim()), Lookup::of(text)) {
         (Ok(id), _) => services.accounts().by_id(id).await?,
-        (_, Ok(email)) => services.accounts().by_email(&email).await?,
+        (_, Some(address)) => services.accounts().by_address(&address).await?,
         _ => return Err(Error::Usage(format!("{text:?} is neither an email address nor an id"))),
     };
     account.ok_or_else(|| Error::Refused(format!("there is no account {text}")))

@@ -17,7 +17,8 @@ pub const LISTEN: Setting = Setting {
     form: "ADDRESS:PORT",
     help: "Where to listen; port 0 takes any free port.",
 };
-const TRUSTED_PROXIES: Setting = Setting {
+/// Whose word on where a request comes from is taken.
+pub const TRUSTED_PROXIES: Setting = Setting {
     key: "trusted_proxies",
     kind: Kind::Plain,
     default: "",

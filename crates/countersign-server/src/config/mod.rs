@@ -14,7 +14,7 @@ mod tokens;
 
 use countersign::ConfigError;
 
-pub use http::{Http, LISTEN, Limits};
+pub use http::{Http, LISTEN, Limits, TRUSTED_PROXIES};
 pub use keys::{
     JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_PUBLIC_KEY, JWT_SECRET, JwtKeys, Keys, is_same_secret, same_secret,
 };
@@ -24,7 +24,7 @@ pub use report::{Effective, effective};
 pub use setting::{Kind, Setting, all as all_settings};
 pub use source::{ENV_PREFIX, Flags, Given, Origin, Sources};
 pub use store::{DATABASE_URL, DatabaseUrl, Store};
-pub use tokens::{LoginLimit, StrategyKind, Tokens};
+pub use tokens::{RateLimit, Registration, SECOND_FACTOR, SecondFactor, StrategyKind, Tokens};
 
 /// The whole configuration. Its `Debug` shows no secret.
 #[derive(Clone, Debug)]

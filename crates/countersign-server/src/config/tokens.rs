@@ -71,19 +71,34 @@ const LOGIN_LIMIT: Setting = Setting {
     form: "NUMBER/TIME|off",
     help: "Failed logins per account and address; then 429 until the time is over.",
 };
+const REGISTRATION: Setting = Setting {
+    key: "registration",
+    kind: Kind::Plain,
+    default: "60/1h",
+    form: "open|NUMBER/TIME|off",
+    help: "Who may make an account: everybody, so many from one address and then 429, or nobody.",
+};
+/// What becomes of accounts whose second factor this server can't ask for.
+pub const SECOND_FACTOR: Setting = Setting {
+    key: "second_factor",
+    kind: Kind::Plain,
+    default: "refuse",
+    form: "refuse|ignore",
+    help: "Whether to refuse the logins of accounts that have a second factor at litestar-auth, or to do without it.",
+};
 const PASSWORD_THREADS: Setting = Setting {
     key: "password_threads",
     kind: Kind::Plain,
     default: "auto",
     form: "NUMBER|auto",
-    help: "Threads that hash passwords, 19 MiB each; auto leaves one core free.",
+    help: "Threads that hash passwords, 19 MiB each while they do; auto leaves one core free.",
 };
 const PASSWORD_QUEUE: Setting = Setting {
     key: "password_queue",
     kind: Kind::Plain,
     default: "64",
     form: "NUMBER",
-    help: "Passwords that may wait for a thread; more are answered with 503.",
+    help: "Passwords that may wait for a thread, and a quarter as many of those who register; more are answered with 503.",
 };
 
 /// This section's settings.
@@ -97,6 +112,8 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &REUSE_CLOSE_ON_USE,
     &SESSION_LIMIT,
     &LOGIN_LIMIT,
+    &REGISTRATION,
+    &SECOND_FACTOR,
     &PASSWORD_THREADS,
     &PASSWORD_QUEUE,
 ];
@@ -117,7 +134,11 @@ pub struct Tokens {
     /// Sessions of one account; `None` for no limit.
     pub session_cap: Option<SessionCap>,
     /// Failed logins; `None` for no limit.
-    pub login_limit: Option<LoginLimit>,
+    pub login_limit: Option<RateLimit>,
+    /// Who may make an account.
+    pub registration: Registration,
+    /// What becomes of accounts whose second factor this server can't ask for.
+    pub second_factor: SecondFactor,
     /// Threads that hash passwords.
     pub password_threads: NonZeroUsize,
     /// Passwords that may wait.
@@ -145,13 +166,31 @@ impl StrategyKind {
     }
 }
 
-/// So many failed logins in so much time.
+/// So many in so much time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoginLimit {
+pub struct RateLimit {
     /// How many.
-    pub failures: u32,
+    pub most: u32,
     /// In how long.
     pub window: Duration,
+}
+
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// Everybody; from one address so many. `None` for no limit.
+    Open(Option<RateLimit>),
+    /// Nobody but who has the command line.
+    Off,
+}
+
+/// What becomes of accounts whose second factor this server can't ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondFactor {
+    /// They can't log in.
+    Refuse,
+    /// Their password is enough.
+    Ignore,
 }
 
 impl Tokens {
@@ -162,6 +201,8 @@ impl Tokens {
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
         const PROFILES: &[(&str, Profile)] =
             &[("countersign", Profile::Countersign), ("litestar-auth", Profile::LitestarAuth)];
+        const SECOND_FACTORS: &[(&str, SecondFactor)] =
+            &[("refuse", SecondFactor::Refuse), ("ignore", SecondFactor::Ignore)];
         Ok(Self {
             strategy: sources.parse(&STRATEGY, parse::one_of(STRATEGIES))?,
             profile: sources.parse(&PROFILE, parse::one_of(PROFILES))?,
@@ -170,6 +211,8 @@ impl Tokens {
             reuse: reuse(sources)?,
             session_cap: sources.parse(&SESSION_LIMIT, session_limit)?,
             login_limit: sources.parse(&LOGIN_LIMIT, login_limit)?,
+            registration: sources.parse(&REGISTRATION, registration)?,
+            second_factor: sources.parse(&SECOND_FACTOR, parse::one_of(SECOND_FACTORS))?,
             password_threads: sources.parse(&PASSWORD_THREADS, password_threads)?,
             password_queue: sources.parse(&PASSWORD_QUEUE, parse::number(1..=65_536))?,
         })
@@ -215,18 +258,33 @@ fn lifetime(text: &str) -> Result<Duration, String> {
     if fits { Ok(lifetime) } else { Err("must be between 1 second and 100 years".to_owned()) }
 }
 
-fn login_limit(text: &str) -> Result<Option<LoginLimit>, String> {
-    if text == "off" {
-        return Ok(None);
+fn login_limit(text: &str) -> Result<Option<RateLimit>, String> {
+    match text {
+        "off" => Ok(None),
+        limit => rate_limit(limit, "must be `off` or a number and a time, as 10/1m").map(Some),
     }
-    let malformed = || "must be `off` or a number and a time, as 10/1m".to_owned();
-    let (failures, window) = text.split_once('/').ok_or_else(malformed)?;
-    let failures = parse::number(1..=1000)(failures.trim())?;
+}
+
+fn registration(text: &str) -> Result<Registration, String> {
+    match text {
+        "off" => Ok(Registration::Off),
+        "open" => Ok(Registration::Open(None)),
+        limit => {
+            let limit = rate_limit(limit, "must be `open`, `off`, or a number and a time, as 60/1h")?;
+            Ok(Registration::Open(Some(limit)))
+        }
+    }
+}
+
+fn rate_limit(text: &str, malformed: &str) -> Result<RateLimit, String> {
+    let malformed = || malformed.to_owned();
+    let (most, window) = text.split_once('/').ok_or_else(malformed)?;
+    let most = parse::number(1..=1000)(most.trim())?;
     let window = lifetime(window.trim()).map_err(|_| malformed())?;
     if window > Duration::from_hours(24) {
         return Err("must count over a day at most, so that nobody is locked out for good".to_owned());
     }
-    Ok(Some(LoginLimit { failures, window }))
+    Ok(RateLimit { most, window })
 }
 
 fn password_threads(text: &str) -> Result<NonZeroUsize, String> {
@@ -255,11 +313,22 @@ mod tests {
 
     #[test]
     fn login_limits() {
-        let ten_a_minute = LoginLimit { failures: 10, window: Duration::from_mins(1) };
+        let ten_a_minute = RateLimit { most: 10, window: Duration::from_mins(1) };
         assert_eq!(login_limit("10/1m"), Ok(Some(ten_a_minute)));
         assert_eq!(login_limit("off"), Ok(None));
         for bad in ["", "10", "0/1m", "10/", "/1m", "10/forever", "10/2d", "-1/1m"] {
             assert!(login_limit(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn registrations() {
+        let twenty_an_hour = RateLimit { most: 20, window: Duration::from_hours(1) };
+        assert_eq!(registration("20/1h"), Ok(Registration::Open(Some(twenty_an_hour))));
+        assert_eq!(registration("open"), Ok(Registration::Open(None)));
+        assert_eq!(registration("off"), Ok(Registration::Off));
+        for bad in ["", "closed", "true", "20", "0/1h", "20/2d", "1001/1h"] {
+            assert!(registration(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,19 +1,19 @@
 //! `PATCH /users/me`.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::IntoResponse;
 use countersign::axum::{ClientAddress, CurrentUser, StrictJson};
-use countersign::{Failure, FailureKind, Problem};
+use countersign::{Failure, FailureKind, Problem, SessionId};
 use http::header::CACHE_CONTROL;
 use http::{HeaderName, StatusCode};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::accounts::{Account, Change, Changes, Email, Login, Logins, MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES};
+use crate::accounts::{Account, Change, Changes, Email, Line, Logins, NotAnEmail, Recognised, is_of_fitting_length};
+use crate::routes::NOWHERE;
 use crate::routes::me::Me;
 
 /// 403: the current password is wrong, or isn't the account's any more.
@@ -28,6 +28,13 @@ pub const ACCOUNT_EMAIL_TAKEN: Problem =
 const EMAIL_INVALID: Problem =
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ACCOUNT_EMAIL_INVALID", "This is not an email address.");
 
+/// 422: the address holds a character that nobody can see.
+const EMAIL_INVISIBLE: Problem = Problem::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "ACCOUNT_EMAIL_INVALID",
+    "An email address has no invisible characters.",
+);
+
 /// 422: the new password is too short or too long.
 const PASSWORD_INVALID: Problem =
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ACCOUNT_PASSWORD_INVALID", "A password has 8 to 1024 bytes.");
@@ -37,8 +44,8 @@ const NO_STORE: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What an attempt without an address counts as.
-const NOWHERE: ClientAddress = ClientAddress(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+/// How often a change is tried: again when the account changed meanwhile, as when the same request was sent twice.
+const ATTEMPTS: usize = 2;
 
 /// What the owner of an account sends: the current password, and a new one, a new address, or both.
 #[derive(Deserialize)]
@@ -50,6 +57,9 @@ pub struct OwnChange {
 
 /// Changes the account whose token came with the request, and ends its other sessions.
 ///
+/// It may be asked again when no answer came. Where the change has been made already, the new password is the account's, and
+/// whoever knows it has what is left to do done.
+///
 /// # Errors
 /// [`Problem`]: 403 when the current password is wrong, 409 when the address is taken, 422 when it or the new password
 /// can't be, 429 after too many wrong passwords, 503 when it can't be done now.
@@ -59,53 +69,82 @@ pub async fn change(
     address: Option<Extension<ClientAddress>>,
     StrictJson(body): StrictJson<OwnChange>,
 ) -> Result<impl IntoResponse, Problem> {
-    let email = body.email.as_deref().map(Email::parse).transpose().map_err(|_| EMAIL_INVALID)?;
-    let fits = |password: &Zeroizing<String>| (MIN_PASSWORD_BYTES..=MAX_PASSWORD_BYTES).contains(&password.len());
-    if !body.password.as_ref().is_none_or(fits) {
+    let email = body.email.as_deref().map(Email::parse).transpose().map_err(|not| match not {
+        NotAnEmail::Malformed => EMAIL_INVALID,
+        NotAnEmail::Invisible(_) => EMAIL_INVISIBLE,
+    })?;
+    if !body.password.as_deref().is_none_or(|password| is_of_fitting_length(password)) {
         return Err(PASSWORD_INVALID);
     }
     if email.is_none() && body.password.is_none() {
         return Err(Problem::REQUEST_BODY_INVALID);
     }
-    let address = address.map_or(NOWHERE, |address| address.0);
-    let account = recognised(&logins, &user.user, body.current_password, address.0).await?;
-    let is_taken = async || match &email {
-        Some(email) => logins.accounts.by_email(email).await.map(|found| found.is_some_and(|o| o.id != account.id)),
+    let wish = Wish { current: body.current_password, password: body.password, email };
+    let ClientAddress(address) = address.map_or(NOWHERE, |address| address.0);
+    for _ in 0..ATTEMPTS {
+        let recognised = logins.recognise(&user.user, wish.current.clone(), wish.password.clone(), address).await;
+        let is_done = match recognised.map_err(unanswered)? {
+            Recognised::ByPassword(account) => make(&logins, &changes, &account, &wish, user.session_id).await?,
+            Recognised::ByNewPassword(account) if wish.has_come_true(&account) => {
+                changes.end(account.id, user.session_id).await.map_err(unanswered)?;
+                true
+            }
+            Recognised::ByNewPassword(_) | Recognised::No => return Err(CURRENT_PASSWORD_INVALID),
+            Recognised::Throttled(retry_after) => return Err(Problem::rate_limited(retry_after)),
+        };
+        if is_done {
+            tracing::info!(event = "account_changed", password = wish.password.is_some(), email = wish.email.is_some());
+            let now = logins.accounts.by_id(user.user.id).await.map_err(unanswered)?;
+            return Ok((NO_STORE, Json(Me::from(&now.ok_or(Problem::INTERNAL)?))));
+        }
+    }
+    Err(CURRENT_PASSWORD_INVALID)
+}
+
+/// What somebody wants of their account, and what they show for it.
+struct Wish {
+    current: Zeroizing<String>,
+    password: Option<Zeroizing<String>>,
+    email: Option<Email>,
+}
+
+impl Wish {
+    /// Whether an account that has the new password is as it was to become.
+    fn has_come_true(&self, account: &Account) -> bool {
+        self.email.as_ref().is_none_or(|email| Email::parse(&account.email).as_ref() == Ok(email))
+    }
+}
+
+/// Makes the change and ends the other sessions; `false` when the account has changed since it was read.
+async fn make(
+    logins: &Logins,
+    changes: &Changes,
+    account: &Account,
+    wish: &Wish,
+    kept: Option<SessionId>,
+) -> Result<bool, Problem> {
+    let is_taken = async || match &wish.email {
+        Some(email) => {
+            let owner = logins.accounts.by_address(email.lookup()).await?;
+            Ok(owner.is_some_and(|owner| owner.id != account.id))
+        }
         None => Ok(false),
     };
     if is_taken().await.map_err(unanswered)? {
         return Err(ACCOUNT_EMAIL_TAKEN);
     }
-    let hash = match body.password {
-        Some(password) => Some(logins.hasher.hash(password).await.map_err(unanswered)?),
+    let hash = match &wish.password {
+        Some(password) => Some(logins.hasher.hash(Line::Login, password.clone()).await.map_err(unanswered)?),
         None => None,
     };
-    let own = Change::Own { account: &account, password: hash.as_deref(), email: email.as_ref() };
-    match changes.make(account.id, own, user.session_id).await {
-        Ok(Some(_)) => {}
-        Ok(None) => return Err(CURRENT_PASSWORD_INVALID),
+    let own = Change::Own { account, password: hash.as_deref(), email: wish.email.as_ref() };
+    match changes.make(account.id, own, kept).await {
+        Ok(made) => Ok(made.is_some()),
         // Somebody may have taken the address since it was looked at.
         Err(failure) => {
             let taken = is_taken().await.unwrap_or(false);
-            return Err(if taken { ACCOUNT_EMAIL_TAKEN } else { unanswered(failure) });
+            Err(if taken { ACCOUNT_EMAIL_TAKEN } else { unanswered(failure) })
         }
-    }
-    tracing::info!(event = "account_changed", password = hash.is_some(), email = email.is_some());
-    let now = logins.accounts.by_id(account.id).await.map_err(unanswered)?;
-    Ok((NO_STORE, Json(Me::from(&now.ok_or(Problem::INTERNAL)?))))
-}
-
-/// The account as it is now, if the password is its own. Wrong passwords count as failed logins.
-async fn recognised(
-    logins: &Logins,
-    account: &Account,
-    password: Zeroizing<String>,
-    address: IpAddr,
-) -> Result<Account, Problem> {
-    match logins.check(&account.email, password, address).await.map_err(unanswered)? {
-        Login::Accepted(now) if now.id == account.id => Ok(now),
-        Login::Accepted(_) | Login::Refused => Err(CURRENT_PASSWORD_INVALID),
-        Login::Throttled(retry_after) => Err(Problem::rate_limited(retry_after)),
     }
 }
 

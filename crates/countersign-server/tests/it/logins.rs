@@ -1,13 +1,17 @@
 //! Logging in: floods, limits, and answers that tell nothing.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::harness::{DATABASES, PASSWORD, Place, Reply, Server, Tokens};
+use crate::rows::Rows;
 
 async fn attempt(server: &Server, email: &str, password: &str) -> Reply {
     server.post("/auth/login", json!({ "identifier": email, "password": password })).await
@@ -59,7 +63,7 @@ async fn unknown_wrong_and_disabled_are_one_answer() {
         ("eve@example.org", PASSWORD),
         ("bob@example.org", PASSWORD),
         ("no address at all", PASSWORD),
-        ("ada@example.org ", PASSWORD),
+        ("ada @example.org", PASSWORD),
     ] {
         let reply = attempt(&server, email, password).await;
         let reply = reply.expect_problem(StatusCode::UNAUTHORIZED, "LOGIN_BAD_CREDENTIALS");
@@ -145,4 +149,44 @@ async fn passwords_and_addresses_have_bounds() {
     server.post("/auth/register", body).await.expect(StatusCode::CREATED);
     server.register("ADA@example.ORG").await.expect_problem(StatusCode::CONFLICT, "REGISTER_EMAIL_TAKEN");
     Tokens::of(&attempt(&server, "ａda@example.org", &longest).await);
+}
+
+/// bcrypt's of [`PASSWORD`], which takes its time.
+const DEAR: &str = "$2b$12$abcdefghijklmnopqrstuu0sDWleciW5uGBGYwxpcgAsh9WK4bWNy";
+
+/// How long the threads that hash have worked, in ticks.
+fn hashing(server: &Server) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+    let ticks = stats.filter(|stat| stat.contains("(password-")).map(|stat| {
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        fields.split(' ').nth(11).unwrap().parse::<u64>().unwrap()
+    });
+    ticks.sum()
+}
+
+/// A guess whose sender hangs up before the hash ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_counts_when_the_client_hangs_up() {
+    for database in DATABASES {
+        eprintln!("{database:?}");
+        let place = Place::new(database.fresh()).with("LOGIN_LIMIT", "2/1h");
+        let server = place.start();
+        let rows = Rows::of(&place);
+        rows.insert("ada@example.org", DEAR).await;
+        let body = r#"{"identifier":"ada@example.org","password":"wrong password"}"#;
+        let head = "POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length:";
+        for guess in 1..=2 {
+            let before = hashing(&server);
+            let mut connection = TcpStream::connect(server.address()).unwrap();
+            write!(connection, "{head} {}\r\n\r\n{body}", body.len()).unwrap();
+            testbed::wait_until("the password is being hashed", || hashing(&server) > before);
+            drop(connection);
+            let deadline = Instant::now() + Duration::from_mins(1);
+            while rows.number("SELECT MAX(failures) FROM login_failure", &[]).await < guess {
+                assert!(Instant::now() < deadline, "guess {guess} isn't counted");
+            }
+        }
+        attempt(&server, "ada@example.org", PASSWORD).await.expect(StatusCode::TOO_MANY_REQUESTS);
+    }
 }

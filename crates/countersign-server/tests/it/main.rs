@@ -10,6 +10,8 @@
     reason = "test code"
 )]
 
+mod addresses;
+mod adopted;
 mod aftermath;
 mod browser;
 mod chromium;
@@ -31,9 +33,12 @@ mod malformed;
 mod original;
 mod original_denylist;
 mod presentations;
+mod proxies;
 mod redaction;
 mod redis_faults;
 mod redis_start;
+mod registration;
+mod rows;
 mod sessions;
 mod storms;
 mod wire;

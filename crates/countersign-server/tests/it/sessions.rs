@@ -151,6 +151,47 @@ async fn a_changed_address_ends_all_other_sessions() {
     }
 }
 
+/// Whoever got no answer asks again: the change has been made, and what ends with it is ended anew.
+#[tokio::test]
+async fn a_change_may_be_asked_for_again() {
+    for (name, place) in everywhere() {
+        eprintln!("{name}");
+        let signed = place.settings.iter().any(|(_, value)| value == "jwt");
+        let server = place.start();
+        let mut here = server.newcomer("ada@example.org").await;
+        for body in [
+            json!({ "current_password": PASSWORD, "email": "countess@example.org" }),
+            json!({ "current_password": PASSWORD, "password": ANOTHER, "email": "ada@example.org" }),
+            json!({ "current_password": ANOTHER, "password": PASSWORD }),
+        ] {
+            for _ in 0..3 {
+                let answer = change(&server, &here, body.clone()).await.expect(StatusCode::OK).json();
+                assert!(answer["email"].is_string());
+                if signed {
+                    here = Tokens::of(&server.refresh(&here.refresh).await);
+                }
+                let now = body.get("password").unwrap_or(&body["current_password"]);
+                let login = json!({ "identifier": answer["email"], "password": now });
+                let there = Tokens::of(&server.post("/auth/login", login).await);
+                change(&server, &here, body.clone()).await.expect(StatusCode::OK);
+                is_dead(&server, &there).await;
+                if signed {
+                    here = Tokens::of(&server.refresh(&here.refresh).await);
+                }
+                server.me(&here.access).await.expect(StatusCode::OK);
+            }
+        }
+        // The new password alone is no key to another change.
+        for body in [
+            json!({ "current_password": "wrong", "password": PASSWORD, "email": "eve@example.org" }),
+            json!({ "current_password": "wrong", "password": ANOTHER }),
+        ] {
+            let refused = change(&server, &here, body).await;
+            refused.expect_problem(StatusCode::FORBIDDEN, "CURRENT_PASSWORD_INVALID");
+        }
+    }
+}
+
 #[tokio::test]
 async fn changes_that_cannot_be_made_change_nothing() {
     let place = Place::new(Vec::new());

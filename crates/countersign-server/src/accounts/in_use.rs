@@ -1,0 +1,120 @@
+//! Which settings passwords are hashed with here, so that checking any of them can cost what the dearest does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::accounts::setting::{Argon2Setting, HashSetting};
+
+/// The most Argon2 settings whose work every check does, the dearest first. More than that are in use nowhere but where
+/// somebody experiments.
+const MOST_SETTINGS: usize = 4;
+
+/// The settings that the accounts' hashes have, as far as they have been seen. Clones share what they know.
+#[derive(Clone, Debug)]
+pub struct InUse {
+    renewed_to: Argon2Setting,
+    seen: Arc<RwLock<Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// Which survey met a setting last.
+    settings: BTreeMap<HashSetting, u64>,
+    survey: u64,
+}
+
+/// The work that every check of a password does, whatever its account's hash is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Work {
+    /// One hash with each of these.
+    pub(super) argon2: Vec<Argon2Setting>,
+    /// And one of this cost, or several that come to as much.
+    pub(super) bcrypt: Option<u32>,
+}
+
+impl InUse {
+    /// So far, the one setting alone that every hash is renewed to.
+    pub fn new(renewed_to: Argon2Setting) -> Self {
+        Self { renewed_to, seen: Arc::default() }
+    }
+
+    /// The setting of every new hash.
+    pub const fn renewed_to(&self) -> Argon2Setting {
+        self.renewed_to
+    }
+
+    /// Remembers that a hash has this setting.
+    pub fn add(&self, setting: HashSetting) {
+        let known = |seen: &Seen| seen.settings.get(&setting) == Some(&seen.survey);
+        if !known(&self.seen.read().unwrap_or_else(PoisonError::into_inner)) {
+            let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+            let survey = seen.survey;
+            seen.settings.insert(setting, survey);
+        }
+    }
+
+    /// Begins to look through all accounts.
+    pub fn begin_survey(&self) {
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        seen.survey = seen.survey.wrapping_add(1);
+    }
+
+    /// Forgets what no account had since the survey began.
+    pub fn end_survey(&self) {
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        let survey = seen.survey;
+        seen.settings.retain(|_, met| *met == survey);
+    }
+
+    pub(super) fn work(&self) -> Work {
+        let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
+        let bcrypt = seen.settings.keys().filter_map(|setting| match setting {
+            HashSetting::Bcrypt(cost) => Some(*cost),
+            HashSetting::Argon2(_) => None,
+        });
+        let argon2 = seen.settings.keys().filter_map(|setting| match setting {
+            HashSetting::Argon2(setting) => Some(*setting),
+            HashSetting::Bcrypt(_) => None,
+        });
+        let mut argon2: Vec<Argon2Setting> = argon2.filter(|setting| *setting != self.renewed_to).collect();
+        argon2.sort_by_key(|setting| std::cmp::Reverse(setting.work()));
+        argon2.truncate(MOST_SETTINGS - 1);
+        argon2.push(self.renewed_to);
+        argon2.sort_unstable();
+        Work { argon2, bcrypt: bcrypt.max() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Argon2Setting = Argon2Setting::argon2id(19_456, 2, 1);
+    const THEIRS: Argon2Setting = Argon2Setting::argon2id(65_536, 3, 4);
+
+    #[test]
+    fn work_is_that_of_every_setting_in_use() {
+        let in_use = InUse::new(OURS);
+        assert_eq!(in_use.work(), Work { argon2: vec![OURS], bcrypt: None });
+        for setting in [HashSetting::Argon2(THEIRS), HashSetting::Bcrypt(10), HashSetting::Bcrypt(12)] {
+            in_use.add(setting);
+        }
+        assert_eq!(in_use.work(), Work { argon2: vec![OURS, THEIRS], bcrypt: Some(12) });
+        for memory in 1..=20 {
+            in_use.add(HashSetting::Argon2(Argon2Setting::argon2id(memory * 1024, 1, 1)));
+        }
+        let work = in_use.work().argon2;
+        assert!(work.len() == MOST_SETTINGS && work.contains(&OURS) && work.contains(&THEIRS), "{work:?}");
+    }
+
+    #[test]
+    fn a_survey_forgets_what_is_gone() {
+        let in_use = InUse::new(OURS);
+        in_use.add(HashSetting::Bcrypt(12));
+        in_use.begin_survey();
+        assert_eq!(in_use.work().bcrypt, Some(12), "nothing is forgotten before the whole table has been seen");
+        in_use.add(HashSetting::Argon2(THEIRS));
+        in_use.end_survey();
+        assert_eq!(in_use.work(), Work { argon2: vec![OURS, THEIRS], bcrypt: None });
+    }
+}

@@ -1,0 +1,59 @@
+//! Characters that nobody can see, or that change how others are shown.
+
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+
+/// Whether `character` shows nothing by itself: a control or format character, among them those that turn the direction of
+/// writing, or one that Unicode lets fonts ignore. White space other than a line or paragraph separator isn't meant.
+pub fn is_invisible(character: char) -> bool {
+    let category = matches!(
+        character.general_category(),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    );
+    category || is_ignorable(character)
+}
+
+/// What Unicode calls `Default_Ignorable_Code_Point` beyond the format characters, and the blank Braille pattern.
+const fn is_ignorable(character: char) -> bool {
+    matches!(character,
+        '\u{34f}'                 // joins graphemes
+        | '\u{115f}'..='\u{1160}' // fill Hangul syllables
+        | '\u{17b4}'..='\u{17b5}' // Khmer vowels that aren't written
+        | '\u{180b}'..='\u{180f}' // select Mongolian variants
+        | '\u{2065}'
+        | '\u{2800}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' // select variants
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fff8}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// `text` with what nobody can see spelled out, as `\u{200b}`, so that look-alikes differ and no terminal is led astray. Line
+/// ends stay.
+pub fn spelled_out(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character != '\n' && is_invisible(character) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spells_out_what_nobody_can_see_and_nothing_else() {
+        let hidden = "a\u{200b}b\u{202e}c\u{1b}[31m\u{3164}\u{fe0f}";
+        assert_eq!(spelled_out(hidden), "a\\u{200b}b\\u{202e}c\\u{1b}[31m\\u{3164}\\u{fe0f}");
+        let plain = "ada+tag@bücher.example ЛЮДИ 人々 ناس\nnext";
+        assert_eq!(spelled_out(plain), plain);
+    }
+}
