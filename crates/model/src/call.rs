@@ -1,6 +1,6 @@
 //! What a server is doing: one call each, and where it is. What isn't here is in the store, so a crash is to forget it.
 
-use crate::settings::Settings;
+use crate::settings::{All, Settings};
 use crate::state::{State, Tick};
 
 /// Who presents a refresh token.
@@ -19,6 +19,8 @@ pub enum Verdict {
     Nothing,
     /// The successor that there is.
     Owed(u8),
+    /// The successor, or the end of the session: whether it came in time is for the clocks to say.
+    Either(u8),
     /// The end of the session.
     Reuse,
 }
@@ -39,6 +41,15 @@ pub enum Answer {
     Refused,
 }
 
+/// What servers differ in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Server {
+    /// How far its clock is ahead of the others.
+    pub skew: Tick,
+    /// Whether it signs with the other life.
+    pub other_life: bool,
+}
+
 /// An exchange of a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Refresh {
@@ -46,8 +57,12 @@ pub struct Refresh {
     pub by: Holder,
     /// The presented token.
     pub token: u8,
+    /// The server.
+    pub server: Server,
     /// The clock as the call last read it.
     pub at: Tick,
+    /// The fence of the record that was looked at, which the signed token carries.
+    pub fence: u8,
     /// Whether another caller rotated it first.
     pub lost: bool,
     /// What it is owed, by the last look.
@@ -72,6 +87,8 @@ pub enum RefreshStage {
 /// A login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Login {
+    /// The server.
+    pub server: Server,
     /// The fence that was read when it began.
     pub fence: u8,
     /// When that was.
@@ -104,15 +121,15 @@ pub enum Why {
     Reuse(Verdict),
     /// The holder of this token logs out.
     Logout(u8),
-    /// The user logs out everywhere: the how-manieth such call.
-    Everywhere(u8),
-    /// The user changes the password and keeps the session.
-    Password {
+    /// Everything of the user ends.
+    All {
+        /// What for.
+        all: All,
         /// The how-manieth such call.
         number: u8,
         /// The session that stays.
-        keep: u8,
-        /// The new password, once it is written.
+        keep: Option<u8>,
+        /// The new password, or the account's new state, once it is written.
         version: u8,
     },
 }
@@ -124,6 +141,14 @@ pub struct Ending {
     pub why: Why,
     /// The sessions that it found, one bit each.
     pub listed: u8,
+    /// The fences whose signed tokens it denies, one bit each.
+    pub fences: u8,
+    /// Those of them that spare a session, which goes on.
+    pub spared: u8,
+    /// The access tokens that its statement saw, one bit each.
+    pub seen: u8,
+    /// Until when what it denies is denied at least.
+    pub until: Tick,
     /// How many of its steps are done.
     pub done: u8,
 }

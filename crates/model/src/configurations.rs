@@ -3,7 +3,7 @@
 use crate::mutant::Mutant;
 use crate::properties::RETRY_IS_SAFE;
 use crate::protocol::Protocol;
-use crate::settings::{Access, Clock, Settings};
+use crate::settings::{Access, All, Clock, Settings};
 
 /// Two tabs that rotate and retry, and lose answers to crashes.
 pub const ROTATION: Settings =
@@ -69,10 +69,81 @@ pub const LOGOUT_THEFT: Settings = Settings {
     ..Settings::plain("logout racing theft")
 };
 
+/// A logout and a theft where statements see what was there when they began to wait.
+pub const STATEMENTS: Settings = Settings {
+    snapshots: true,
+    honest: false,
+    thefts: 1,
+    logout: true,
+    tokens: 3,
+    access_life: 2,
+    ticks: 2,
+    ..Settings::plain("endings in two statements")
+};
+
+/// The same for a mark that keeps a session.
+pub const STATEMENTS_KEPT: Settings = Settings {
+    snapshots: true,
+    honest: false,
+    everywhere: 2,
+    all: &[All::Everywhere, All::Password],
+    tokens: 3,
+    access_life: 2,
+    ticks: 2,
+    ..Settings::plain("marks in two statements")
+};
+
+/// Tabs whose servers' clocks differ.
+pub const CLOCKS: Settings = Settings {
+    skew: 1,
+    clock: Clock::EachStep,
+    patience: 1,
+    access_life: 2,
+    calls: 2,
+    ticks: 5,
+    ..Settings::plain("clocks that differ")
+};
+
+/// A theft with `close_on_use` off, where what was exchanged is forgotten by its age.
+pub const CLOCKS_OPEN: Settings = Settings {
+    close_on_use: false,
+    eager: true,
+    honest: false,
+    thefts: 1,
+    ticks: 1,
+    ..Settings { name: "clocks that differ, close_on_use off", ..CLOCKS }
+};
+
+/// The same with a thief.
+pub const CLOCKS_THEFT: Settings = Settings {
+    honest: false,
+    thefts: 1,
+    tokens: 3,
+    ticks: 2,
+    ..Settings { name: "clocks that differ, theft", ..CLOCKS }
+};
+
+/// A theft, and clocks that are set back at any time.
+pub const SET_BACK: Settings = Settings {
+    ahead: 3,
+    window: 1,
+    patience: 1,
+    clock: Clock::EachStep,
+    honest: false,
+    thefts: 1,
+    tokens: 3,
+    idle: 9,
+    absolute: 12,
+    access_life: 2,
+    ticks: 3,
+    ..Settings::plain("clocks that are set back")
+};
+
 /// Log out everywhere, twice, with logins on the way.
 pub const EVERYWHERE: Settings = Settings {
     honest: false,
     everywhere: 2,
+    clears: true,
     sessions: 2,
     calls: 3,
     ticks: 1,
@@ -100,16 +171,48 @@ pub const FORGOTTEN: Settings = Settings {
     ..Settings::plain("a fence that is forgotten")
 };
 
+/// The same on a store that sweeps fences.
+pub const SWEPT: Settings = Settings {
+    honest: false,
+    everywhere: 1,
+    clears: true,
+    sessions: 2,
+    tokens: 2,
+    access_life: 1,
+    idle: 2,
+    absolute: 3,
+    ticks: 4,
+    fence_swept: Some(2),
+    ..Settings::plain("a fence that is swept")
+};
+
 /// Changes of the password with logins on the way.
 pub const PASSWORD: Settings = Settings {
     honest: false,
     everywhere: 2,
-    password: true,
+    all: &[All::Password],
+    clears: true,
     sessions: 2,
     calls: 3,
     ticks: 1,
     tokens: 3,
     ..Settings::plain("password change racing login")
+};
+
+/// Changes of the password, and log out everywhere.
+pub const KEPT: Settings = Settings {
+    all: &[All::Everywhere, All::Password, All::Disable],
+    calls: 2,
+    ticks: 0,
+    ..Settings { name: "what is kept, and then is not", ..PASSWORD }
+};
+
+/// The same with a session from before there were fences.
+pub const UNFENCED: Settings = Settings {
+    all: &[All::Everywhere, All::Password],
+    unfenced: true,
+    first_access: true,
+    ..Settings { name: "a session behind no fence", ..KEPT }
 };
 
 /// Signed access tokens: reuse and logout, in two steps each.
@@ -131,18 +234,117 @@ pub const SIGNED_EVERYWHERE: Settings = Settings {
     access: Access::Signed,
     honest: false,
     everywhere: 2,
+    clears: true,
     sessions: 2,
-    ticks: 2,
+    access_life: 1,
+    calls: 2,
+    ticks: 1,
     tokens: 3,
     ..Settings::plain("signed: log out everywhere")
 };
 
+/// The same, and logout of one session.
+pub const SIGNED_LOGOUT: Settings = Settings {
+    logout: true,
+    everywhere: 1,
+    ticks: 2,
+    sessions: 1,
+    first_access: true,
+    ..Settings { name: "signed: everywhere and logout", ..SIGNED_EVERYWHERE }
+};
+
 /// Signed access tokens: changes of the password with logins on the way.
-pub const SIGNED_PASSWORD: Settings =
-    Settings { password: true, ..Settings { name: "signed: password change", ..SIGNED_EVERYWHERE } };
+pub const SIGNED_PASSWORD: Settings = Settings {
+    all: &[All::Password],
+    everywhere: 1,
+    ..Settings { name: "signed: password change", ..SIGNED_EVERYWHERE }
+};
+
+/// Signed access tokens: what is kept first and ended later, and not found by its caller.
+pub const SIGNED_KEPT: Settings = Settings {
+    all: &[All::Everywhere, All::Password],
+    sessions: 1,
+    first_access: true,
+    tokens: 2,
+    ticks: 2,
+    ..Settings { name: "signed: kept, and then not", ..SIGNED_EVERYWHERE }
+};
+
+/// Signed access tokens: the end of an account with logins on the way.
+pub const SIGNED_DISABLE: Settings =
+    Settings { all: &[All::Disable], ..Settings { name: "signed: end of the account", ..SIGNED_EVERYWHERE } };
+
+/// Signed access tokens: a session from before there were fences.
+pub const SIGNED_UNFENCED: Settings =
+    Settings { unfenced: true, ..Settings { name: "signed: a session behind no fence", ..SIGNED_KEPT } };
+
+/// Signed access tokens of two lives: logout and theft.
+pub const SIGNED_LIVES: Settings = Settings {
+    access_life: 1,
+    other_life: Some(3),
+    thefts: 0,
+    ticks: 3,
+    idle: 5,
+    absolute: 6,
+    ..Settings { name: "signed: two lives, logout and theft", ..SIGNED }
+};
+
+/// Signed access tokens of two lives: all kinds of endings of all.
+pub const SIGNED_LIVES_ALL: Settings = Settings {
+    access_life: 1,
+    other_life: Some(3),
+    eager: true,
+    ticks: 2,
+    ..Settings { name: "signed: two lives, everywhere", ..SIGNED_KEPT }
+};
+
+/// Signed access tokens, clocks that differ, and a sweep of the denylist.
+pub const SIGNED_SWEEP: Settings = Settings {
+    access: Access::Signed,
+    skew: 1,
+    sweeps_denials: true,
+    logout: true,
+    honest: false,
+    tokens: 2,
+    access_life: 1,
+    idle: 9,
+    absolute: 9,
+    ticks: 5,
+    ..Settings::plain("signed: sweep of the denylist")
+};
+
+/// The same with marks.
+pub const SIGNED_SWEEP_ALL: Settings = Settings {
+    logout: false,
+    first_access: true,
+    tokens: 2,
+    ticks: 4,
+    everywhere: 2,
+    all: &[All::Everywhere, All::Password],
+    ..Settings { name: "signed: sweep, everywhere", ..SIGNED_SWEEP }
+};
+
+/// Signed access tokens, and clocks that are set back.
+pub const SIGNED_SET_BACK: Settings = Settings {
+    access: Access::Signed,
+    ahead: 2,
+    logout: true,
+    everywhere: 1,
+    honest: false,
+    tokens: 2,
+    access_life: 1,
+    idle: 9,
+    absolute: 12,
+    ticks: 4,
+    ..Settings::plain("signed: clocks that are set back")
+};
+
+/// Signed access tokens on a store that forgets the fence.
+pub const SIGNED_FORGOTTEN: Settings =
+    Settings { access: Access::Signed, ..Settings { name: "signed: a fence that is forgotten", ..FORGOTTEN } };
 
 /// Every configuration.
-pub const ALL: [Settings; 16] = [
+pub const ALL: [Settings; 35] = [
     ROTATION,
     ROTATION_ANEW,
     EAGER,
@@ -152,13 +354,32 @@ pub const ALL: [Settings; 16] = [
     STRICT,
     LOGOUT,
     LOGOUT_THEFT,
+    STATEMENTS,
+    STATEMENTS_KEPT,
+    CLOCKS,
+    CLOCKS_OPEN,
+    CLOCKS_THEFT,
+    SET_BACK,
     EVERYWHERE,
     EVERYWHERE_LOGINS,
     FORGOTTEN,
+    SWEPT,
     PASSWORD,
+    KEPT,
+    UNFENCED,
     SIGNED,
     SIGNED_EVERYWHERE,
+    SIGNED_LOGOUT,
     SIGNED_PASSWORD,
+    SIGNED_KEPT,
+    SIGNED_DISABLE,
+    SIGNED_UNFENCED,
+    SIGNED_LIVES,
+    SIGNED_LIVES_ALL,
+    SIGNED_SWEEP,
+    SIGNED_SWEEP_ALL,
+    SIGNED_SET_BACK,
+    SIGNED_FORGOTTEN,
 ];
 
 /// The configuration in which a broken guard shows.
@@ -179,12 +400,32 @@ pub const fn of(mutant: Mutant) -> Settings {
         | Mutant::ReuseUnpunished
         | Mutant::ReuseSparesAccess
         | Mutant::ReuseReportedByAll => THEFT,
-        Mutant::NoFence | Mutant::FenceCheckedEarlier | Mutant::FenceRaisedLast => EVERYWHERE,
-        Mutant::FenceBeforePassword | Mutant::PasswordKeepsFence => PASSWORD,
+        Mutant::FutureIsOutside => CLOCKS,
+        Mutant::NeighboursParted => CLOCKS_OPEN,
+        Mutant::FutureStaysOpen => SET_BACK,
+        Mutant::NoFence | Mutant::FenceCheckedEarlier | Mutant::MarkForgotten | Mutant::RotationBehindAnyFence => {
+            EVERYWHERE
+        }
+        Mutant::MarkBeforePassword | Mutant::PasswordWithoutMark => PASSWORD,
+        Mutant::MarkRevives => KEPT,
+        Mutant::UnfencedSpared => UNFENCED,
+        Mutant::FenceSweptEarly => SWEPT,
         Mutant::LoginOfAnyAge => FORGOTTEN,
         Mutant::LogoutOfToken | Mutant::RotationCreates | Mutant::AccessRemovedFirst => LOGOUT,
-        Mutant::RemovedBeforeDenied | Mutant::DeniedForOneLife => SIGNED,
-        Mutant::UnlistedRemoved => SIGNED_EVERYWHERE,
+        Mutant::NoSecondStatement | Mutant::SecondStatementApart => STATEMENTS,
+        Mutant::KeptBySnapshot => STATEMENTS_KEPT,
+        Mutant::RemovedBeforeDenied => SIGNED,
+        Mutant::MarkWithoutDenial => SIGNED_DISABLE,
+        Mutant::UnsettledForgotten => SIGNED_EVERYWHERE,
+        Mutant::LogoutOfFound => SIGNED_LOGOUT,
+        Mutant::ExceptionLast => SIGNED_PASSWORD,
+        Mutant::KeptNotDenied | Mutant::RotationOfAnyFence => SIGNED_KEPT,
+        Mutant::TodaysLifetime | Mutant::RecordedEndMovesBack | Mutant::RemovalUnguarded | Mutant::RetrySignsLonger => {
+            SIGNED_LIVES
+        }
+        Mutant::EndReadBeforeMark => SIGNED_LIVES_ALL,
+        Mutant::SweptById | Mutant::SweptAtOnce => SIGNED_SWEEP,
+        Mutant::FenceComesBack => SIGNED_FORGOTTEN,
     }
 }
 

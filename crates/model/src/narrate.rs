@@ -2,8 +2,9 @@
 
 use stateright::Path;
 
-use crate::call::{Call, Refresh, RefreshStage, Why};
+use crate::call::{Call, Refresh, RefreshStage, Server, Why};
 use crate::protocol::{Action, Protocol};
+use crate::settings::All;
 use crate::state::State;
 use crate::steps::ending;
 
@@ -15,20 +16,39 @@ pub(crate) fn narrated(model: &Protocol, path: Path<State, Action>) -> Vec<Strin
 fn told(model: &Protocol, state: &State, action: Action) -> String {
     let jar = state.tabs.jar.unwrap_or_default();
     match action {
-        Action::Tick => format!("the clock moves to {}", state.now + 1),
+        Action::Tick => format!("the time moves to {}", state.now + 1),
+        Action::SetBack => format!("the clocks are set back by {}", state.ahead),
         Action::Sweep => "what has ended by age is removed".to_owned(),
-        Action::Present => format!("a tab presents token {jar}"),
-        Action::PresentLoot(token) => format!("the other holder presents token {token}"),
+        Action::Clear(fence) => format!("what is recorded behind fence {fence} is removed"),
+        Action::Forget(fence) => format!("the end of fence {fence} is forgotten"),
+        Action::SweepFence => "the user's fence is removed".to_owned(),
+        Action::FindDenied => "a sweep of the denylist finds what has ended".to_owned(),
+        Action::SweepDenied => "the sweep removes it".to_owned(),
+        Action::Present(server) => format!("a tab presents token {jar} to {}", named(server)),
+        Action::PresentLoot(token, server) => format!("the other holder presents token {token} to {}", named(server)),
         Action::Copy => format!("token {jar} is copied"),
-        Action::LogIn => "a login begins, and reads the fence".to_owned(),
+        Action::LogIn(server) => format!("a login begins at {}, and reads the fence", named(server)),
         Action::LogOut => format!("a tab begins to log out, with token {jar}"),
-        Action::Everywhere if model.settings.password => "a change of the password begins".to_owned(),
-        Action::Everywhere => "log out everywhere begins".to_owned(),
+        Action::EndAll(all) => format!("{} begins", purpose(all)),
         Action::Step(place) => state.calls.get(place).map(|call| next(model, *call)).unwrap_or_default(),
         Action::Crash(place) => {
             let call = state.calls.get(place).map(|call| next(model, *call)).unwrap_or_default();
             format!("crash before: {call}")
         }
+    }
+}
+
+fn named(server: Server) -> String {
+    let clock = if server.skew > 0 { format!(", its clock {} ahead", server.skew) } else { String::new() };
+    let life = if server.other_life { ", which signs for another life" } else { "" };
+    format!("a server{clock}{life}")
+}
+
+const fn purpose(all: All) -> &'static str {
+    match all {
+        All::Everywhere => "log out everywhere",
+        All::Password => "password change",
+        All::Disable => "end of the account",
     }
 }
 
@@ -50,8 +70,7 @@ fn next(model: &Protocol, call: Call) -> String {
             let why = match it.why {
                 Why::Reuse(_) => "reuse",
                 Why::Logout(_) => "logout",
-                Why::Everywhere(_) => "log out everywhere",
-                Why::Password { .. } => "password change",
+                Why::All { all, .. } => purpose(all),
             };
             ending::next_part(model, it).map(|part| format!("{why}: {part:?}")).unwrap_or_default()
         }

@@ -3,9 +3,10 @@
 use stateright::Property;
 
 use crate::call::{Answer, Call, LoginStage, Refresh, RefreshStage, Verdict, Why};
-use crate::protocol::Protocol;
-use crate::settings::{Access, Settings};
-use crate::state::{Cause, History, State};
+use crate::protocol::{Protocol, bit};
+use crate::settings::{Access, All, DIFFERENCE, Settings};
+use crate::state::{Cause, FENCES, History, Record, State, Tick};
+use crate::steps::fence;
 
 /// A token is followed by one token at most, and what is current was never exchanged.
 pub const ONE_SUCCESSOR: &str = "P1 exactly one successor";
@@ -17,22 +18,25 @@ pub const REUSE_IS_THEFT: &str = "P3 reuse is theft";
 pub const LOGOUT_STAYS: &str = "P4 logout stays";
 /// A rotation moves neither birth nor absolute end; no access token outlives its session.
 pub const ONE_IDEA: &str = "P5 one idea of a session";
+/// What an ending keeps, and what is opened after it, is let in: nothing of a session is refused that can be refreshed.
+pub const ENDINGS_SPARE: &str = "P5 endings spare the rest";
 
 /// The promises.
-pub const PROMISES: [&str; 5] = [ONE_SUCCESSOR, RETRY_IS_SAFE, REUSE_IS_THEFT, LOGOUT_STAYS, ONE_IDEA];
+pub const PROMISES: [&str; 6] = [ONE_SUCCESSOR, RETRY_IS_SAFE, REUSE_IS_THEFT, LOGOUT_STAYS, ONE_IDEA, ENDINGS_SPARE];
 
 /// What a search of this configuration judges: all promises, and what has to be seen with such holders.
 pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
     let mut all = vec![
         Property::always(ONE_SUCCESSOR, |_, state: &State| one_successor(state)),
         Property::always(RETRY_IS_SAFE, retry_is_safe),
-        Property::always(REUSE_IS_THEFT, |_, state: &State| reuse_is_theft(state)),
-        Property::always(LOGOUT_STAYS, |_, state: &State| logout_stays(state)),
-        Property::always(ONE_IDEA, |_, state: &State| one_idea(state)),
+        Property::always(REUSE_IS_THEFT, reuse_is_theft),
+        Property::always(LOGOUT_STAYS, logout_stays),
+        Property::always(ONE_IDEA, one_idea),
+        Property::always(ENDINGS_SPARE, endings_spare),
     ];
     if settings.ticks >= settings.idle {
         all.push(Property::sometimes("a session ends by age", |_, state: &State| {
-            state.store.records.iter().any(|(_, record)| !record.is_live(state.now))
+            state.store.records.iter().any(|(_, record)| !record.is_live(state.clock(0)))
         }));
     }
     if settings.window > 0 {
@@ -52,7 +56,7 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
         all.push(Property::sometimes("a logout removes a successor", logout_removes_successor));
     }
     if settings.everywhere > 0 {
-        all.push(Property::sometimes("log out everywhere stops halfway", stops_halfway));
+        all.push(Property::sometimes("an ending of all stops halfway", stops_halfway));
     }
     if settings.everywhere > 0 && settings.sessions > 1 {
         all.push(Property::sometimes("a login is fenced", |_, state: &State| {
@@ -62,12 +66,83 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
             state.acknowledged > 0 && state.history.iter().any(|(session, _)| session > 0 && state.is_live(session))
         }));
     }
-    if matches!(settings.access, Access::Signed) {
+    if settings.all.contains(&All::Password) && settings.everywhere > 0 {
+        all.push(Property::sometimes("a session is kept", |_, state: &State| {
+            state.acknowledged_password > 0 && state.is_live(0)
+        }));
+    }
+    if matches!(settings.access, Access::Signed) && (settings.logout || settings.thefts > 0) {
         all.push(Property::sometimes("a session is denied before it is removed", |_, state: &State| {
             state.history.iter().any(|(session, _)| state.is_live(session) && is_denied(state, session))
         }));
     }
+    if matches!(settings.access, Access::Signed) && settings.everywhere > 0 {
+        all.push(Property::sometimes("a signed token awaits its denial", |model: &Protocol, state: &State| {
+            state
+                .history
+                .iter()
+                .any(|(session, _)| state.store.find(session).is_none() && state.has_access(session, &model.settings))
+        }));
+    }
+    of_stores(settings, &mut all);
+    of_clocks(settings, &mut all);
     all
+}
+
+/// What has to be seen of removals.
+fn of_stores(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
+    if settings.clears {
+        all.push(Property::sometimes("ended rows are left", |_, state: &State| {
+            state.acknowledged > 0 && (0..).take(FENCES).any(|fence| fence::has_rows(state, fence))
+        }));
+        all.push(Property::sometimes("a mark is forgotten", |_, state: &State| {
+            state.acknowledged > 0 && state.store.fences > 1 && !state.store.has_ended(1)
+        }));
+    }
+    if settings.fence_swept.is_some() {
+        all.push(Property::sometimes("a fence is swept", |_, state: &State| state.store.fence.is_none()));
+    }
+    if settings.snapshots {
+        all.push(Property::sometimes("a statement misses a token", |_, state: &State| {
+            state.calls.iter().any(|(_, call)| match call {
+                Call::Ending(it) => {
+                    it.seen != 0 && state.store.access.iter().any(|(token, _)| it.seen & bit(token) == 0)
+                }
+                _ => false,
+            })
+        }));
+    }
+    if settings.sweeps_denials {
+        all.push(Property::sometimes("a denial is extended under a sweep", |_, state: &State| {
+            let mut denied = state.store.denied;
+            state.sweep.is_some_and(|(found, before)| {
+                denied.ends().enumerate().any(|(place, until)| found & (1 << place) != 0 && *until > before)
+            })
+        }));
+    }
+}
+
+/// What has to be seen of clocks.
+fn of_clocks(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
+    if settings.skew > 0 {
+        all.push(Property::sometimes("an exchange lies in the future", |_, state: &State| {
+            newest(state).is_some_and(|at| at > state.clock(0))
+        }));
+    }
+    if settings.ahead > 0 && settings.honest {
+        all.push(Property::sometimes("clocks are set back", |_, state: &State| state.ahead == 0 && state.now > 0));
+    }
+    if settings.ahead > 0 && !settings.honest {
+        all.push(Property::sometimes("an exchange lies in the far future", |_, state: &State| {
+            newest(state).is_some_and(|at| at > state.clock(0) + DIFFERENCE)
+        }));
+    }
+}
+
+/// The latest exchange, by the clock of its server.
+fn newest(state: &State) -> Option<Tick> {
+    let consumed = |record: &Record| record.consumed.first().copied().flatten().map(|consumed| consumed.at);
+    state.store.records.iter().filter_map(|(_, record)| consumed(record)).max()
 }
 
 fn one_successor(state: &State) -> bool {
@@ -78,38 +153,64 @@ fn one_successor(state: &State) -> bool {
 
 fn retry_is_safe(model: &Protocol, state: &State) -> bool {
     let kept = state.calls.iter().all(|(_, call)| match call {
-        Call::Refresh(Refresh { verdict: Verdict::Owed(owed), stage: RefreshStage::Answer(answer), .. }) => {
-            matches!(answer, Answer::Tokens { refresh, .. } if refresh == owed)
-        }
+        Call::Refresh(Refresh { verdict, lost, stage: RefreshStage::Answer(answer), .. }) => match (verdict, answer) {
+            (Verdict::Owed(owed) | Verdict::Either(owed), Answer::Tokens { refresh, .. }) => refresh == owed,
+            (Verdict::Owed(_), Answer::Refused) => false,
+            // It is one or the other: whoever comes after its exchange is answered, or ends the session.
+            (Verdict::Either(_), Answer::Refused) => *lost,
+            _ => true,
+        },
         Call::Ending(ending) => !matches!(ending.why, Why::Reuse(Verdict::Owed(_))),
-        _ => true,
+        Call::Refresh(_) | Call::Login(_) => true,
     });
     kept && !(model.settings.honest && histories(state, |it| it.ended == Some(Cause::Reuse)))
 }
 
-fn reuse_is_theft(state: &State) -> bool {
+fn reuse_is_theft(model: &Protocol, state: &State) -> bool {
     state.history.iter().all(|(session, history)| {
-        history.reports <= 1 && !(history.condemned == Some(Cause::Reuse) && state.is_accepted(session))
+        let found = history.condemned == Some(Cause::Reuse);
+        history.reports <= 1 && !(found && state.is_accepted(session, &model.settings))
     })
 }
 
-fn logout_stays(state: &State) -> bool {
+fn logout_stays(model: &Protocol, state: &State) -> bool {
     state.history.iter().all(|(session, history)| {
         let out = history.condemned == Some(Cause::Logout)
             || history.era < state.acknowledged
             || history.password < state.acknowledged_password;
-        !(out && state.is_accepted(session))
+        !(out && state.is_accepted(session, &model.settings))
     })
 }
 
-fn one_idea(state: &State) -> bool {
+fn one_idea(model: &Protocol, state: &State) -> bool {
     state.history.iter().all(|(session, history)| {
         let unmoved = state.store.records.get(session).is_none_or(|record| {
             record.birth == history.birth
                 && record.absolute_end == history.absolute_end
                 && record.idle_end <= record.absolute_end
         });
-        unmoved && !history.revived && (state.is_live(session) || !state.has_access(session))
+        // Between a mark and its denial, signed tokens live on. Nobody was told that it is over.
+        let ended = state.store.ended.get(usize::from(history.fence)).copied().flatten();
+        let awaits = history.ended == Some(Cause::Everywhere) && ended.is_some_and(|ended| !ended.settled);
+        let outlived = !state.is_live(session) && state.has_access(session, &model.settings);
+        unmoved && !history.revived && (awaits || !outlived)
+    })
+}
+
+/// No access token of a session that can be refreshed is refused, unless the session itself is being ended.
+fn endings_spare(model: &Protocol, state: &State) -> bool {
+    let live = state.history.iter().map(|(session, _)| session).filter(|session| state.is_live(*session));
+    live.into_iter().all(|session| {
+        let of_session = |token: u8| state.session_of(token) == Some(session);
+        let stored =
+            state.store.access.iter().all(|(token, access)| !of_session(token) || !state.store.has_ended(access.fence));
+        let signed = state.store.signed.get(usize::from(session));
+        let spares = |fence: u8, ends: Tick| {
+            (0..=model.settings.skew).map(|skew| state.clock(skew)).all(|clock| {
+                clock >= ends || is_denied(state, session) || !state.store.denied.refuses(session, fence, clock)
+            })
+        };
+        stored && signed.is_none_or(|signed| (0..).zip(signed).all(|(fence, ends)| spares(fence, *ends)))
     })
 }
 
@@ -152,19 +253,16 @@ fn logout_removes_successor(_: &Protocol, state: &State) -> bool {
     })
 }
 
-/// The fence is raised, sessions from before it are there, and the call is gone.
-fn stops_halfway(_: &Protocol, state: &State) -> bool {
+/// The fence was replaced, the call is gone, and it wasn't acknowledged.
+fn stops_halfway(model: &Protocol, state: &State) -> bool {
     let running = state.calls.iter().any(|(_, call)| match call {
-        Call::Ending(ending) => matches!(ending.why, Why::Everywhere(_) | Why::Password { .. }),
+        Call::Ending(ending) => matches!(ending.why, Why::All { .. }),
         _ => false,
     });
-    let (fence, _) = state.store.fence;
-    !running
-        && fence > 0
-        && state.begun > state.acknowledged
-        && state.history.iter().any(|(session, history)| history.era < state.begun && state.is_live(session))
+    let unsettled = state.store.ended.iter().flatten().any(|ended| !ended.settled);
+    !running && state.begun > state.acknowledged && state.store.fences > 1 && (unsettled || !model.is_signed())
 }
 
 fn is_denied(state: &State, session: u8) -> bool {
-    state.store.denied.get(usize::from(session)).is_some_and(|until| state.now < *until)
+    state.store.denied.sessions.get(usize::from(session)).is_some_and(|until| state.clock(0) < *until)
 }

@@ -2,12 +2,12 @@
 
 use stateright::{Model, Property};
 
-use crate::call::{Call, Holder, Refresh, RefreshStage, Verdict, is_patient};
+use crate::call::{Call, Holder, Refresh, RefreshStage, Server, Verdict, is_patient};
 use crate::mutant::Mutant;
 use crate::properties;
-use crate::settings::{Access, Settings};
-use crate::state::{CALLS, State};
-use crate::steps::{self, Next};
+use crate::settings::{Access, All, Clock, DIFFERENCE, Settings};
+use crate::state::{CALLS, FENCES, State, Tick};
+use crate::steps::{self, Next, denylist, fence};
 
 /// The protocol in one configuration, whole or with one guard broken.
 #[derive(Clone, Copy, Debug)]
@@ -33,27 +33,64 @@ impl Protocol {
     pub fn is_signed(&self) -> bool {
         self.settings.access == Access::Signed
     }
+
+    /// The life of the access tokens that a server makes.
+    pub fn life(&self, server: Server) -> Tick {
+        self.settings.other_life.filter(|_| server.other_life).unwrap_or(self.settings.access_life)
+    }
+
+    /// Whether a token that was exchanged `at` is within its window. What lies in the future by more than clocks may
+    /// differ isn't: a clock was set back, which must not leave the window open until it has caught up.
+    pub fn is_open(&self, at: Tick, clock: Tick) -> bool {
+        let allowed = if self.is(Mutant::FutureIsOutside) { 0 } else { DIFFERENCE };
+        let future = at.saturating_sub(clock) > allowed && !self.is(Mutant::FutureStaysOpen);
+        clock.saturating_sub(at) < self.settings.window && !future
+    }
+
+    /// When a call really looked that looked `at`, by its own account of the time.
+    pub fn truth(&self, state: &State, at: Tick) -> Tick {
+        if self.settings.clock == Clock::EachStep { state.now } else { at }
+    }
+
+    /// The servers that a call may reach.
+    fn servers(&self) -> impl Iterator<Item = Server> {
+        let lives = if self.settings.other_life.is_some() { &[false, true][..] } else { &[false][..] };
+        let skews = 0..=self.settings.skew;
+        skews.flat_map(move |skew| lives.iter().map(move |other_life| Server { skew, other_life: *other_life }))
+    }
 }
 
 /// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// The clock moves.
+    /// The time passes.
     Tick,
+    /// All clocks are set back, to the time.
+    SetBack,
     /// What has ended by age is removed.
     Sweep,
+    /// What is behind a fence that was replaced is removed.
+    Clear(u8),
+    /// The store no longer remembers that a fence was replaced.
+    Forget(u8),
+    /// The user's fence is removed.
+    SweepFence,
+    /// A sweep of the denylist finds what has ended.
+    FindDenied,
+    /// It removes that.
+    SweepDenied,
     /// An honest holder presents what the jar holds.
-    Present,
+    Present(Server),
     /// The other holder presents one of its tokens.
-    PresentLoot(u8),
+    PresentLoot(u8, Server),
     /// The thief copies what the jar holds.
     Copy,
     /// Somebody begins to log in: the fence is read.
-    LogIn,
+    LogIn(Server),
     /// An honest holder logs out.
     LogOut,
-    /// The user begins to log out everywhere, or to change the password.
-    Everywhere,
+    /// The user begins to end all that there is.
+    EndAll(All),
     /// A call does what it has to do next.
     Step(u8),
     /// The server of a call dies, or its answer is lost.
@@ -72,9 +109,13 @@ impl Model for Protocol {
         if state.now < self.settings.ticks {
             actions.push(Action::Tick);
         }
+        if state.ahead > 0 {
+            actions.push(Action::SetBack);
+        }
         if state.has_aged() {
             actions.push(Action::Sweep);
         }
+        self.removals(state, actions);
         for (place, _) in state.calls.iter() {
             actions.push(Action::Step(place));
             actions.push(Action::Crash(place));
@@ -86,9 +127,9 @@ impl Model for Protocol {
             return;
         }
         if let Some(jar) = state.tabs.jar {
-            let needs = self.settings.eager || state.tabs.access_ends <= state.now;
+            let needs = self.settings.eager || state.tabs.access_ends <= state.clock(0);
             if needs && is_patient(state, &self.settings, jar) {
-                actions.push(Action::Present);
+                actions.extend(self.servers().map(Action::Present));
             }
             if self.settings.logout && !state.calls.iter().any(|(_, call)| matches!(call, Call::Ending(_))) {
                 actions.push(Action::LogOut);
@@ -96,47 +137,56 @@ impl Model for Protocol {
         }
         for (token, _) in state.tokens.iter() {
             if state.loot & bit(token) != 0 {
-                actions.push(Action::PresentLoot(token));
+                actions.extend(self.servers().map(|server| Action::PresentLoot(token, server)));
             }
         }
         let logins = state.calls.iter().filter(|(_, call)| matches!(call, Call::Login(_))).count();
         if state.history.len() + logins < self.settings.sessions {
-            actions.push(Action::LogIn);
+            actions.extend(self.servers().map(Action::LogIn));
         }
         if state.begun < self.settings.everywhere {
-            actions.push(Action::Everywhere);
+            actions.extend(self.settings.all.iter().copied().map(Action::EndAll));
         }
     }
 
     fn next_state(&self, before: &State, action: Action) -> Option<State> {
         let mut state = *before;
         match action {
-            Action::Tick => state.tick(&self.settings),
+            Action::Tick => {
+                state.tick(&self.settings);
+                fence::pass(self, &mut state);
+            }
+            Action::SetBack => state.ahead = 0,
             Action::Sweep => state.sweep(),
-            Action::Present => {
+            Action::Clear(ended) => fence::clear(&mut state, ended),
+            Action::Forget(ended) => fence::forget(&mut state, ended),
+            Action::SweepFence => (state.store.fence, state.store.fence_used) = (None, 0),
+            Action::FindDenied => denylist::find(self, &mut state),
+            Action::SweepDenied => denylist::remove(self, &mut state),
+            Action::Present(server) => {
                 let jar = state.tabs.jar?;
                 let now = state.now;
                 let token = state.tokens.get_mut(jar)?;
                 token.first_sent = token.first_sent.or(Some(now));
-                state.calls.push(presented(Holder::Tab, jar))?;
+                state.calls.push(presented(Holder::Tab, jar, server))?;
             }
-            Action::PresentLoot(token) => {
-                state.calls.push(presented(Holder::Thief, token))?;
+            Action::PresentLoot(token, server) => {
+                state.calls.push(presented(Holder::Thief, token, server))?;
             }
             Action::Copy => {
                 state.loot |= bit(state.tabs.jar?);
                 state.thefts -= 1;
             }
-            Action::LogIn => {
-                let login = steps::login::begin(self, &state);
+            Action::LogIn(server) => {
+                let login = steps::login::begin(self, &mut state, server)?;
                 state.calls.push(Call::Login(login))?;
             }
             Action::LogOut => {
                 let jar = state.tabs.jar?;
                 state.calls.push(Call::Ending(steps::ending::log_out(jar)))?;
             }
-            Action::Everywhere => {
-                let ending = steps::ending::everywhere(self, &mut state)?;
+            Action::EndAll(all) => {
+                let ending = steps::ending::everything(&mut state, all)?;
                 state.calls.push(Call::Ending(ending))?;
             }
             Action::Crash(place) => state.calls.set(place, None),
@@ -167,7 +217,31 @@ pub const fn bit(place: u8) -> u8 {
     1 << place
 }
 
-fn presented(by: Holder, token: u8) -> Call {
+fn presented(by: Holder, token: u8, server: Server) -> Call {
     let verdict = Verdict::Nothing;
-    Call::Refresh(Refresh { by, token, at: 0, lost: false, verdict, stage: RefreshStage::Look })
+    Call::Refresh(Refresh { by, token, server, at: 0, fence: 0, lost: false, verdict, stage: RefreshStage::Look })
+}
+
+impl Protocol {
+    /// What the store is rid of at any time, or never.
+    fn removals(&self, state: &State, actions: &mut Vec<Action>) {
+        if self.settings.clears {
+            for fence in (0..).take(FENCES) {
+                if fence::has_rows(state, fence) {
+                    actions.push(Action::Clear(fence));
+                }
+                if fence::is_forgettable(self, state, fence) {
+                    actions.push(Action::Forget(fence));
+                }
+            }
+        }
+        if fence::is_sweepable(self, state) {
+            actions.push(Action::SweepFence);
+        }
+        if state.sweep.is_some() {
+            actions.push(Action::SweepDenied);
+        } else if self.settings.sweeps_denials && denylist::has_ended(self, state) {
+            actions.push(Action::FindDenied);
+        }
+    }
 }

@@ -14,11 +14,26 @@ pub enum Access {
 /// When a call reads the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
-    /// When it first looks; a write that comes late bears that time.
+    /// When it looks; a write that comes late bears that time.
     Once,
-    /// In each step.
+    /// In each step, which writes do as well.
     EachStep,
 }
+
+/// What an ending of all that a user has may be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum All {
+    /// Log out everywhere.
+    Everywhere,
+    /// A change of the password, which keeps the caller's session. Account and sessions may be in two databases.
+    Password,
+    /// The end of the account, which may come back. Account and fence change in one transaction.
+    Disable,
+}
+
+/// How much clocks may differ: by so much an exchange may lie in the future of who looks at it, and so much longer than
+/// their end entries stay in the denylist.
+pub const DIFFERENCE: Tick = 1;
 
 /// One configuration. Lifetimes are in ticks of a clock that may move between any two steps.
 #[derive(Clone, Copy, Debug)]
@@ -58,10 +73,28 @@ pub struct Settings {
     pub sessions: usize,
     /// Whether honest holders log out.
     pub logout: bool,
-    /// How many calls may log out everywhere or change the password.
+    /// How many calls may end all sessions.
     pub everywhere: u8,
-    /// Whether those calls change the password, which keeps the caller's session.
-    pub password: bool,
+    /// What for.
+    pub all: &'static [All],
+    /// How many ticks a server's clock may be ahead of another's: at most [`DIFFERENCE`].
+    pub skew: Tick,
+    /// How far all clocks are ahead until they are set back, which may happen once, at any time.
+    pub ahead: Tick,
+    /// Another access token's life, with which other servers sign.
+    pub other_life: Option<Tick>,
+    /// Whether the first session was recorded before there were fences.
+    pub unfenced: bool,
+    /// Whether the first session's access token is there from the beginning.
+    pub first_access: bool,
+    /// Whether statements see what was there when they began to wait for a row, as PostgreSQL's do.
+    pub snapshots: bool,
+    /// Whether rows that a mark has ended are removed, and what was remembered of it is forgotten.
+    pub clears: bool,
+    /// Whether ended entries of the denylist are removed.
+    pub sweeps_denials: bool,
+    /// How long after its last use a fence is removed that nothing is recorded behind.
+    pub fence_swept: Option<Tick>,
     /// How long the fence is remembered, and the age at which a login is refused.
     pub fence_kept: Option<(Tick, Tick)>,
 }
@@ -88,7 +121,16 @@ impl Settings {
             sessions: 1,
             logout: false,
             everywhere: 0,
-            password: false,
+            all: &[All::Everywhere],
+            skew: 0,
+            ahead: 0,
+            other_life: None,
+            unfenced: false,
+            first_access: false,
+            snapshots: false,
+            clears: false,
+            sweeps_denials: false,
+            fence_swept: None,
             fence_kept: None,
         }
     }

@@ -1,142 +1,181 @@
-//! Endings: reuse, logout, log out everywhere, a change of the password. Each is a row of steps, and may stop between
-//! any two.
+//! Endings: of one session by reuse or logout, and of all by a mark. Each is a row of steps, and may stop between any
+//! two.
 
-use crate::call::{Call, Ending, Verdict, Why};
+use crate::call::{Call, Ending, Server, Verdict, Why};
 use crate::mutant::Mutant;
 use crate::protocol::{Protocol, bit};
-use crate::state::{Cause, SESSIONS, State, Tick};
-use crate::steps::Next;
+use crate::settings::All;
+use crate::state::{Cause, Ended, FENCES, SESSIONS, State, Tick};
+use crate::steps::{Next, fence};
 
 /// One step of an ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Find the session by the presented token's family.
+    /// Find the session by the presented token's family; where it isn't found, what is [read](Part::Read) otherwise.
     Find,
+    /// Read until when signed tokens live. Broken protocols alone do so in a step of its own.
+    Survey,
     /// Write the new password.
-    Password,
-    /// Raise the fence.
-    Fence,
-    /// List the user's sessions.
-    List,
-    /// Deny one of the listed sessions that isn't yet denied.
+    Account,
+    /// Replace the fence.
+    Mark,
+    /// Write the account's new state, and replace the fence.
+    AccountAndMark,
+    /// Read which fences are unsettled, and which sessions they spared; and which sessions are behind none.
+    Read,
+    /// Deny one thing more on the denylist.
     Deny,
+    /// Begin to wait for the session's row, with a view of what is there now.
+    Wait,
     /// Remove access tokens alone. Broken protocols alone do so.
     Access,
-    /// Remove records and access tokens.
+    /// Remove records and access tokens, if everything signed for them is denied.
     Remove,
+    /// Remove access tokens once more. Broken protocols alone do so in a step of its own.
+    RemoveAgain,
+    /// Note that what was read is denied.
+    Settle,
     /// Answer.
     Answer,
 }
 
-/// The rows of steps.
-mod plans {
-    use super::Part::{self, Access, Answer, Deny, Fence, Find, List, Password, Remove};
-
-    pub(super) const REUSE: &[Part] = &[Remove, Answer];
-    pub(super) const REUSE_SIGNED: &[Part] = &[Deny, Remove, Answer];
-    pub(super) const REUSE_SIGNED_LATE: &[Part] = &[Remove, Deny, Answer];
-    pub(super) const LOGOUT: &[Part] = &[Find, Remove, Answer];
-    pub(super) const LOGOUT_ACCESS_FIRST: &[Part] = &[Find, Access, Remove, Answer];
-    pub(super) const LOGOUT_SIGNED: &[Part] = &[Find, Deny, Remove, Answer];
-    pub(super) const LOGOUT_SIGNED_LATE: &[Part] = &[Find, Remove, Deny, Answer];
-    pub(super) const EVERYWHERE: &[Part] = &[Fence, Remove, Answer];
-    pub(super) const EVERYWHERE_FENCE_LAST: &[Part] = &[Remove, Fence, Answer];
-    pub(super) const EVERYWHERE_SIGNED: &[Part] = &[Fence, List, Deny, Remove, Answer];
-    pub(super) const PASSWORD: &[Part] = &[Password, Fence, Remove, Answer];
-    pub(super) const PASSWORD_LATE: &[Part] = &[Fence, Password, Remove, Answer];
-    pub(super) const PASSWORD_ALONE: &[Part] = &[Password, Remove, Answer];
-    pub(super) const PASSWORD_SIGNED: &[Part] = &[Password, Fence, List, Deny, Remove, Answer];
+/// The steps of an ending, in order.
+pub fn plan(model: &Protocol, why: Why) -> impl Iterator<Item = Part> {
+    let signed = model.is_signed();
+    let Why::All { all, keep, .. } = why else { return plan_of_one(model, matches!(why, Why::Logout(_))) };
+    let both = all == All::Disable;
+    let password = all == All::Password;
+    let first = password && model.is(Mutant::MarkBeforePassword);
+    [
+        (Part::Survey, model.is(Mutant::EndReadBeforeMark)),
+        (Part::Mark, first),
+        (Part::Account, password),
+        (Part::Wait, model.settings.snapshots && keep.is_some()),
+        (Part::AccountAndMark, both),
+        (Part::Mark, !(both || first || model.is(Mutant::PasswordWithoutMark))),
+        (Part::Read, signed),
+        (Part::Deny, signed && !model.is(Mutant::MarkWithoutDenial)),
+        (Part::Remove, model.settings.unfenced && !model.is(Mutant::UnfencedSpared)),
+        (Part::Settle, signed),
+        (Part::Answer, true),
+    ]
+    .into_iter()
+    .filter_map(taken as fn((Part, bool)) -> Option<Part>)
 }
 
-/// The steps of an ending, in order.
-pub fn plan(model: &Protocol, why: Why) -> &'static [Part] {
+type Planned = std::iter::FilterMap<std::array::IntoIter<(Part, bool), 11>, fn((Part, bool)) -> Option<Part>>;
+
+fn plan_of_one(model: &Protocol, logout: bool) -> Planned {
+    let signed = model.is_signed();
     let late = model.is(Mutant::RemovedBeforeDenied);
-    match (why, model.is_signed()) {
-        (Why::Reuse(_), false) => plans::REUSE,
-        (Why::Reuse(_), true) if late => plans::REUSE_SIGNED_LATE,
-        (Why::Reuse(_), true) => plans::REUSE_SIGNED,
-        (Why::Logout(_), false) if model.is(Mutant::AccessRemovedFirst) => plans::LOGOUT_ACCESS_FIRST,
-        (Why::Logout(_), false) => plans::LOGOUT,
-        (Why::Logout(_), true) if late => plans::LOGOUT_SIGNED_LATE,
-        (Why::Logout(_), true) => plans::LOGOUT_SIGNED,
-        (Why::Everywhere(_), false) if model.is(Mutant::FenceRaisedLast) => plans::EVERYWHERE_FENCE_LAST,
-        (Why::Everywhere(_), false) => plans::EVERYWHERE,
-        (Why::Everywhere(_), true) => plans::EVERYWHERE_SIGNED,
-        (Why::Password { .. }, false) if model.is(Mutant::FenceBeforePassword) => plans::PASSWORD_LATE,
-        (Why::Password { .. }, false) if model.is(Mutant::PasswordKeepsFence) => plans::PASSWORD_ALONE,
-        (Why::Password { .. }, false) => plans::PASSWORD,
-        (Why::Password { .. }, true) => plans::PASSWORD_SIGNED,
-    }
+    [
+        (Part::Find, logout),
+        (Part::Deny, signed && !late),
+        (Part::Wait, model.settings.snapshots),
+        (Part::Access, model.is(Mutant::AccessRemovedFirst)),
+        (Part::Remove, true),
+        (Part::RemoveAgain, model.is(Mutant::SecondStatementApart)),
+        (Part::Deny, signed && late),
+        (Part::Settle, signed && logout),
+        (Part::Answer, true),
+        (Part::Answer, false),
+        (Part::Answer, false),
+    ]
+    .into_iter()
+    .filter_map(taken as fn((Part, bool)) -> Option<Part>)
+}
+
+fn taken((part, is): (Part, bool)) -> Option<Part> {
+    Some(part).filter(|_| is)
 }
 
 /// What to do next.
 pub fn next_part(model: &Protocol, ending: Ending) -> Option<Part> {
-    plan(model, ending.why).get(usize::from(ending.done)).copied()
+    plan(model, ending.why).nth(usize::from(ending.done))
 }
 
-/// Ends the session of a token that was presented as reuse.
-pub const fn reuse(session: u8, verdict: Verdict) -> Ending {
-    Ending { why: Why::Reuse(verdict), listed: bit(session), done: 0 }
+/// Ends the session of a token that was presented as reuse, and whose signed tokens end at `access_end` at the latest.
+pub fn reuse(model: &Protocol, state: &State, session: u8, verdict: Verdict, access_end: Tick) -> Ending {
+    let until = until(model, state, access_end);
+    Ending { listed: bit(session), until, ..begun(Why::Reuse(verdict)) }
 }
 
 /// Logs the holder of a token out.
 pub const fn log_out(token: u8) -> Ending {
-    Ending { why: Why::Logout(token), listed: 0, done: 0 }
+    begun(Why::Logout(token))
 }
 
-/// Begins to log out everywhere, or to change the password.
-pub fn everywhere(model: &Protocol, state: &mut State) -> Option<Ending> {
+/// Begins to end everything.
+pub fn everything(state: &mut State, all: All) -> Option<Ending> {
     state.begun += 1;
     let number = state.begun;
-    let why = if model.settings.password {
-        Why::Password { number, keep: state.session_of(state.tabs.jar?)?, version: 0 }
-    } else {
-        Why::Everywhere(number)
-    };
-    Some(Ending { why, listed: 0, done: 0 })
+    let keep = if all == All::Password { Some(state.session_of(state.tabs.jar?)?) } else { None };
+    Some(begun(Why::All { all, number, keep, version: 0 }))
+}
+
+const fn begun(why: Why) -> Ending {
+    Ending { why, listed: 0, fences: 0, spared: 0, seen: 0, until: 0, done: 0 }
 }
 
 /// The call's next step. `None`: there is nothing to be done.
 pub fn step(model: &Protocol, state: &mut State, mut ending: Ending) -> Option<Next> {
     let part = next_part(model, ending)?;
     match part {
-        Part::Find => {
-            let Why::Logout(token) = ending.why else { return None };
-            let session = state.session_of(token)?;
-            ending.listed = if state.store.records.get(session).is_some() { bit(session) } else { 0 };
+        Part::Find => find(model, state, &mut ending)?,
+        Part::Survey => ending.until = latest(state, u8::MAX),
+        Part::Account => write_account(state, &mut ending),
+        Part::AccountAndMark => {
+            write_account(state, &mut ending);
+            mark(model, state, &mut ending)?;
         }
-        Part::Password => {
-            state.store.password += 1;
-            if let Why::Password { version, .. } = &mut ending.why {
-                *version = state.store.password;
-            }
-        }
-        Part::Fence => {
-            let (value, _) = state.store.fence;
-            state.store.fence = (value + 1, if model.settings.fence_kept.is_some() { state.now } else { 0 });
-        }
-        Part::List => ending.listed = state.listed() & !bit_of(kept(ending)),
-        Part::Deny => deny(model, state, ending),
-        Part::Access => {
-            for session in sessions(ending.listed) {
-                state.remove_access(session);
-            }
-        }
-        Part::Remove if plan(model, ending.why).contains(&Part::Deny) && !denied_long_enough(model, state, ending) => {
+        Part::Mark => mark(model, state, &mut ending)?,
+        Part::Read => read(model, state, &mut ending),
+        Part::Deny => deny_one(model, state, ending),
+        Part::Wait => ending.seen = state.stored_access(),
+        Part::Access => sessions(ending.listed).for_each(|session| state.remove_access(session, u8::MAX)),
+        Part::Remove if signed_first(model, ending) && sessions(ending.listed).any(|it| !is_denied(state, it)) => {
+            ending.until = until(model, state, latest(state, ending.listed));
             ending.done -= 1;
             return Some(Next::Goes(Call::Ending(ending)));
         }
-        Part::Remove => remove(model, state, ending),
+        Part::Remove => match overtaken(model, state, ending) {
+            Some(rest) => return Some(Next::Goes(Call::Ending(rest))),
+            None => remove(model, state, ending),
+        },
+        Part::RemoveAgain => sessions(ending.listed).for_each(|session| state.remove_access(session, u8::MAX)),
+        Part::Settle => settle(state, ending),
         Part::Answer => {
             acknowledge(state, ending);
             return Some(Next::Over);
         }
     }
-    let more = part == Part::Deny && sessions(ending.listed).any(|session| !is_denied(model, state, session));
-    if !more {
+    if part != Part::Deny || next_entry(model, state, ending).is_none() {
         ending.done += 1;
     }
+    let of_one = matches!(ending.why, Why::Logout(_));
+    let nothing = ending.fences == 0 && (of_one || ending.listed == 0);
+    if nothing && next_part(model, ending) == Some(Part::Settle) {
+        ending.done += 1;
+    }
+    // What the rest doesn't ask for makes no other state.
+    if matches!(next_part(model, ending), Some(Part::Answer)) {
+        (ending.fences, ending.spared, ending.seen, ending.until) = (0, 0, 0, 0);
+    }
     Some(Next::Goes(Call::Ending(ending)))
+}
+
+/// A logout whose session another ending has removed meanwhile, which may not have denied it yet: it reads what is
+/// unsettled, and denies that.
+fn overtaken(model: &Protocol, state: &State, ending: Ending) -> Option<Ending> {
+    let Why::Logout(token) = ending.why else { return None };
+    let absent = state.store.find(state.session_of(token)?).is_none();
+    if !absent || !model.is_signed() || model.is(Mutant::LogoutOfFound) {
+        return None;
+    }
+    let mut rest = ending;
+    read(model, state, &mut rest);
+    rest.done -= 1;
+    next_entry(model, state, rest).is_some().then_some(rest)
 }
 
 /// Notes that nothing of a token's session may live.
@@ -147,44 +186,165 @@ pub fn condemn(state: &mut State, token: u8, cause: Cause) {
     }
 }
 
-/// How much longer a session is denied than an access token can live that is signed now.
+/// How much longer is denied than an access token can live that is signed now.
 const IN_FLIGHT: Tick = 1;
 
-/// Denies the first of the listed sessions that isn't denied.
-fn deny(model: &Protocol, state: &mut State, ending: Ending) {
-    let Some(session) = sessions(ending.listed).find(|session| !is_denied(model, state, *session)) else { return };
-    let spare = if model.is(Mutant::DeniedForOneLife) { 0 } else { IN_FLIGHT };
-    let until = state.now.saturating_add(model.settings.access_life).saturating_add(spare);
-    let Some(history) = state.history.get(session) else { return };
-    state.deny(session, until.min(history.absolute_end));
+/// Until when to deny what was recorded to end at `access_end`.
+fn until(model: &Protocol, state: &State, access_end: Tick) -> Tick {
+    let recorded = if model.is(Mutant::TodaysLifetime) { 0 } else { access_end };
+    let today = state.clock(0).saturating_add(model.life(Server::default()));
+    if model.is_signed() { recorded.max(today).saturating_add(IN_FLIGHT) } else { 0 }
 }
 
-/// Whether the listed sessions are denied for as long as an access token can live that is signed before they are removed.
-fn denied_long_enough(model: &Protocol, state: &State, ending: Ending) -> bool {
-    let removed_first = model.is(Mutant::RemovedBeforeDenied) || model.is(Mutant::DeniedForOneLife);
-    removed_first || sessions(ending.listed).all(|session| is_denied(model, state, session))
+/// The latest end that is recorded of signed tokens of these sessions.
+fn latest(state: &State, sessions: u8) -> Tick {
+    let records = state.store.records.iter().filter(|(session, _)| sessions & bit(*session) != 0);
+    records.map(|(_, record)| record.access_end).max().unwrap_or_default()
 }
 
-/// Whether a session is denied for the life of an access token that is signed now, or is past the point where it matters.
-fn is_denied(model: &Protocol, state: &State, session: u8) -> bool {
-    let last = if model.is(Mutant::DeniedForOneLife) { 1 } else { model.settings.access_life };
-    let denied = state.store.denied.get(usize::from(session)).copied().unwrap_or_default();
-    state.history.get(session).is_none_or(|history| {
-        history.absolute_end <= state.now || denied >= state.now.saturating_add(last).min(history.absolute_end)
-    })
+fn find(model: &Protocol, state: &State, ending: &mut Ending) -> Option<()> {
+    let Why::Logout(token) = ending.why else { return None };
+    let session = state.session_of(token)?;
+    if let Some(record) = state.store.find(session) {
+        ending.listed = bit(session);
+        ending.until = until(model, state, record.access_end);
+    } else if model.is_signed() && !model.is(Mutant::LogoutOfFound) {
+        read(model, state, ending);
+    }
+    Some(())
+}
+
+fn write_account(state: &mut State, ending: &mut Ending) {
+    state.store.password += 1;
+    if let Why::All { version, .. } = &mut ending.why {
+        *version = state.store.password;
+    }
+}
+
+fn mark(model: &Protocol, state: &mut State, ending: &mut Ending) -> Option<()> {
+    let old = state.store.fence;
+    let survey = Some(ending.until).filter(|_| model.is(Mutant::EndReadBeforeMark));
+    fence::mark(model, state, kept(*ending), survey, ending.seen)?;
+    (ending.seen, ending.until) = (0, 0);
+    ending.fences = if model.is_signed() { old.map_or(0, bit) } else { 0 };
+    Some(())
+}
+
+/// What is to be denied: the fences that nobody has settled, and by their ids the sessions that an earlier mark spared
+/// and a later one didn't, and those behind no fence.
+fn read(model: &Protocol, state: &State, ending: &mut Ending) {
+    let (mut fences, mut spared, mut listed, mut access_end, mut younger) = (0, 0, 0, 0, None);
+    for (fence, ended) in ended(state).rev() {
+        // Only a session that every mark since has kept is still there.
+        let stays = ended.kept.filter(|kept| younger.is_none_or(|younger| younger == Some(*kept)));
+        younger = Some(stays);
+        let own = !model.is(Mutant::UnsettledForgotten) || ending.fences & bit(fence) != 0;
+        if !ended.settled && own {
+            fences |= bit(fence);
+            spared |= if stays.is_some() { bit(fence) } else { 0 };
+        }
+        if let Some(kept) = ended.kept.filter(|_| stays.is_none() && !model.is(Mutant::KeptNotDenied)) {
+            listed |= bit(kept);
+        }
+        access_end = access_end.max(ended.access_end);
+    }
+    ending.fences = fences;
+    ending.spared = spared;
+    if let Why::All { keep, .. } = ending.why {
+        listed |= state.unfenced() & !keep.map_or(0, bit);
+    }
+    ending.listed = listed;
+    ending.until = until(model, state, access_end.max(latest(state, state.unfenced())));
+}
+
+fn ended(state: &State) -> impl DoubleEndedIterator<Item = (u8, Ended)> {
+    (0..FENCES).filter_map(|place| Some((u8::try_from(place).ok()?, (*state.store.ended.get(place)?)?)))
+}
+
+/// An entry of the denylist.
+enum Entry {
+    /// A session.
+    Session(u8),
+    /// A fence.
+    Fence(u8),
+    /// The exception from a fence for a session.
+    Kept(u8, u8),
+}
+
+/// The next entry that is missing, exceptions before the fences that they are from.
+fn next_entry(model: &Protocol, state: &State, ending: Ending) -> Option<Entry> {
+    let denied = &state.store.denied;
+    let in_set = |set: u8| ended(state).filter(move |(fence, _)| set & bit(*fence) != 0);
+    let fence = || {
+        let missing = |fence: u8| denied.fences.get(usize::from(fence)).is_some_and(|until| *until < ending.until);
+        in_set(ending.fences).map(|(fence, _)| fence).find(|fence| missing(*fence)).map(Entry::Fence)
+    };
+    let kept = || {
+        let exceptions = in_set(ending.spared).filter_map(|(fence, ended)| Some((fence, ended.kept?)));
+        let missing = |fence: u8| denied.kept.get(usize::from(fence)).is_some_and(|(_, until)| *until < ending.until);
+        { exceptions }.find(|(fence, _)| missing(*fence)).map(|(fence, kept)| Entry::Kept(fence, kept))
+    };
+    let session = || {
+        let missing =
+            |session: &u8| denied.sessions.get(usize::from(*session)).is_some_and(|until| *until < ending.until);
+        sessions(ending.listed).find(missing).map(Entry::Session)
+    };
+    if model.is(Mutant::ExceptionLast) {
+        fence().or_else(kept).or_else(session)
+    } else {
+        kept().or_else(fence).or_else(session)
+    }
+}
+
+fn deny_one(model: &Protocol, state: &mut State, ending: Ending) {
+    let entry = next_entry(model, state, ending);
+    let denied = &mut state.store.denied;
+    match entry {
+        None => {}
+        Some(Entry::Kept(fence, session)) => {
+            if let Some(kept) = denied.kept.get_mut(usize::from(fence)) {
+                *kept = (session, ending.until);
+            }
+        }
+        Some(Entry::Fence(fence)) => {
+            if let Some(until) = denied.fences.get_mut(usize::from(fence)) {
+                *until = ending.until.max(*until);
+            }
+        }
+        Some(Entry::Session(session)) => {
+            if let Some(until) = denied.sessions.get_mut(usize::from(session)) {
+                *until = ending.until.max(*until);
+            }
+        }
+    }
+}
+
+/// Whether what is removed is denied first, for as long as anything signed for it lives by the time it is removed.
+fn signed_first(model: &Protocol, ending: Ending) -> bool {
+    let unguarded = [Mutant::RemovedBeforeDenied, Mutant::RemovalUnguarded, Mutant::TodaysLifetime];
+    ending.listed != 0 && model.is_signed() && !unguarded.into_iter().any(|mutant| model.is(mutant))
+}
+
+/// Whether a session is denied for as long as the latest of its signed tokens lives.
+fn is_denied(state: &State, session: u8) -> bool {
+    let denied = state.store.denied.sessions.get(usize::from(session)).copied().unwrap_or_default();
+    state.store.records.get(session).is_none_or(|record| denied >= record.access_end)
 }
 
 fn remove(model: &Protocol, state: &mut State, ending: Ending) {
-    let cause = match ending.why {
-        Why::Reuse(_) => Cause::Reuse,
-        Why::Logout(_) => Cause::Logout,
-        Why::Everywhere(_) | Why::Password { .. } => Cause::Everywhere,
+    let (cause, all) = match ending.why {
+        Why::Reuse(_) => (Cause::Reuse, false),
+        Why::Logout(_) => (Cause::Logout, false),
+        Why::All { .. } => (Cause::Everywhere, true),
     };
-    let unlisted = !model.is_signed() || model.is(Mutant::UnlistedRemoved);
-    let removed = match ending.why {
-        Why::Everywhere(_) | Why::Password { .. } if unlisted => state.listed() & !bit_of(kept(ending)),
-        _ => ending.listed,
+    let unfenced = state.unfenced() & !kept(ending).map_or(0, bit);
+    let removed = match (all, model.is_signed()) {
+        (false, _) => ending.listed,
+        (true, false) => unfenced,
+        (true, true) => unfenced & ending.listed,
     };
+    let snapshot = model.is(Mutant::NoSecondStatement) || model.is(Mutant::SecondStatementApart);
+    let among = if snapshot { ending.seen } else { u8::MAX };
     for session in sessions(removed) {
         if let Why::Logout(token) = ending.why {
             let current = state.store.records.get(session).map(|record| record.current);
@@ -195,12 +355,21 @@ fn remove(model: &Protocol, state: &mut State, ending: Ending) {
         let there = state.remove_record(session, cause);
         let spares = cause == Cause::Reuse && model.is(Mutant::ReuseSparesAccess);
         if !spares && !model.is(Mutant::AccessRemovedFirst) {
-            state.remove_access(session);
+            state.remove_access(session, among);
         }
         let reports = cause == Cause::Reuse && (there || model.is(Mutant::ReuseReportedByAll));
         if let Some(history) = state.history.get_mut(session).filter(|_| reports) {
             history.reports += 1;
         }
+    }
+}
+
+/// Notes what is denied: fences, and sessions that a mark had spared.
+fn settle(state: &mut State, ending: Ending) {
+    for (fence, ended) in (0..).zip(&mut state.store.ended) {
+        let Some(ended) = ended else { continue };
+        ended.settled |= ending.fences & bit(fence) != 0;
+        ended.kept = ended.kept.filter(|kept| ending.listed & bit(*kept) == 0);
     }
 }
 
@@ -215,11 +384,10 @@ fn acknowledge(state: &mut State, ending: Ending) {
         }
         Why::Reuse(_) => {}
         Why::Logout(token) => condemn(state, token, Cause::Logout),
-        Why::Everywhere(number) => state.acknowledged = state.acknowledged.max(number),
-        Why::Password { number, keep, version } => {
+        Why::All { number, keep, version, .. } => {
             state.acknowledged = state.acknowledged.max(number);
             state.acknowledged_password = state.acknowledged_password.max(version);
-            if let Some(history) = state.history.get_mut(keep) {
+            if let Some(history) = keep.and_then(|keep| state.history.get_mut(keep)) {
                 history.era = history.era.max(number);
                 history.password = history.password.max(version);
             }
@@ -230,13 +398,9 @@ fn acknowledge(state: &mut State, ending: Ending) {
 /// The session that stays.
 fn kept(ending: Ending) -> Option<u8> {
     match ending.why {
-        Why::Password { keep, .. } => Some(keep),
+        Why::All { keep, .. } => keep,
         _ => None,
     }
-}
-
-fn bit_of(session: Option<u8>) -> u8 {
-    session.map_or(0, bit)
 }
 
 fn sessions(set: u8) -> impl Iterator<Item = u8> {

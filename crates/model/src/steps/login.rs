@@ -1,14 +1,15 @@
 //! A login: read the fence, check the password, insert the session if the fence is still the one that was read.
 
-use crate::call::{Call, Login, LoginStage};
+use crate::call::{Call, Login, LoginStage, Server};
 use crate::mutant::Mutant;
 use crate::protocol::{Protocol, bit};
 use crate::state::State;
-use crate::steps::{Guarded, Next};
+use crate::steps::{Guarded, Next, Opening, fence};
 
-/// Begins: the fence is read before anything else.
-pub fn begin(model: &Protocol, state: &State) -> Login {
-    Login { fence: fence(model, state), at: state.now, era: state.begun, password: None, stage: LoginStage::Password }
+/// Begins: the fence is read before anything else. `None`: it can't be done within the bounds of this search.
+pub fn begin(model: &Protocol, state: &mut State, server: Server) -> Option<Login> {
+    let fence = fence::read(model, state)?;
+    Some(Login { server, fence, at: state.now, era: state.begun, password: None, stage: LoginStage::Password })
 }
 
 /// The call's next step. `None`: it can't be done within the bounds of this search.
@@ -19,7 +20,7 @@ pub fn step(model: &Protocol, state: &mut State, mut login: Login) -> Option<Nex
             let earlier = model.is(Mutant::FenceCheckedEarlier);
             login.stage = if earlier { LoginStage::Fence } else { LoginStage::Insert };
         }
-        LoginStage::Fence if login.fence != fence(model, state) => login.stage = LoginStage::Answer(None),
+        LoginStage::Fence if Some(login.fence) != state.store.fence => login.stage = LoginStage::Answer(None),
         LoginStage::Fence => login.stage = LoginStage::Insert,
         LoginStage::Insert => {
             login.stage = LoginStage::Answer(match insert(model, state, login)? {
@@ -39,7 +40,7 @@ pub fn step(model: &Protocol, state: &mut State, mut login: Login) -> Option<Nex
 /// The guarded insert. `None`: it can't be done within the bounds of this search.
 fn insert(model: &Protocol, state: &mut State, login: Login) -> Option<Guarded> {
     let unguarded = model.is(Mutant::NoFence) || model.is(Mutant::FenceCheckedEarlier);
-    if !unguarded && login.fence != fence(model, state) {
+    if !unguarded && Some(login.fence) != state.store.fence {
         return Some(Guarded::Refused);
     }
     // The age is read in the insert: a look at the clock before it would be as good as none.
@@ -48,12 +49,14 @@ fn insert(model: &Protocol, state: &mut State, login: Login) -> Option<Guarded> 
     if limit.is_some_and(|limit| age >= limit) {
         return Some(Guarded::Refused);
     }
-    Some(Guarded::Wrote(state.open(&model.settings, login.era, login.password?, true)?))
-}
-
-/// The fence as a reader finds it: forgotten, it is as if there had never been one.
-fn fence(model: &Protocol, state: &State) -> u8 {
-    let (value, raised) = state.store.fence;
-    let kept = model.settings.fence_kept.is_none_or(|(kept, _)| state.now.saturating_sub(raised) < kept);
-    if kept { value } else { 0 }
+    let opening = Opening {
+        clock: state.clock(login.server.skew),
+        life: model.life(login.server),
+        fence: login.fence,
+        era: login.era,
+        password: login.password?,
+    };
+    let opened = state.open(&model.settings, opening, true)?;
+    fence::touch(model, state);
+    Some(Guarded::Wrote(opened))
 }

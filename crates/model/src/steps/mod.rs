@@ -1,10 +1,14 @@
 //! What a call does next. Each function is one atomic step: one statement, transaction or script of the store, or one
 //! thing that a server does by itself.
 
+pub mod denylist;
 pub mod ending;
+pub mod fence;
 pub mod login;
 pub mod refresh;
 mod store;
+
+pub use store::Opening;
 
 use crate::call::Call;
 

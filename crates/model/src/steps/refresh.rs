@@ -1,10 +1,11 @@
 //! An exchange: look, rotate, look again when another caller was first, answer; or end the session.
 
-use crate::call::{Answer, Call, Holder, Refresh, RefreshStage, Verdict, is_patient};
+use crate::call::{Answer, Call, Holder, Refresh, RefreshStage, Server, Verdict, is_patient};
 use crate::mutant::Mutant;
 use crate::protocol::{Protocol, bit};
-use crate::settings::Clock;
-use crate::state::{Cause, KEPT, Record, State, Tick};
+use crate::settings::{Clock, DIFFERENCE};
+use crate::state::{Cause, Consumed, KEPT, Record, State, Tick};
+use crate::steps::store::Issued;
 use crate::steps::{Guarded, Next, ending};
 
 /// The call's next step. `None`: it can't be done within the bounds of this search.
@@ -19,12 +20,10 @@ pub fn step(model: &Protocol, state: &mut State, refresh: Refresh) -> Option<Nex
 }
 
 fn look(model: &Protocol, state: &mut State, mut refresh: Refresh) -> Option<Next> {
-    if !refresh.lost || model.settings.clock == Clock::EachStep {
-        refresh.at = state.now;
-    }
+    refresh.at = state.clock(refresh.server.skew);
     let at = refresh.at;
     let session = state.session_of(refresh.token)?;
-    let record = state.store.records.get(session).copied();
+    let record = state.store.find(session).copied();
     let judged = |record: &Record| record.is_live(at) || model.is(Mutant::IdleEndUnjudged) && at < record.absolute_end;
     let Some(record) = record.filter(judged) else {
         return Some(Next::Over);
@@ -32,21 +31,31 @@ fn look(model: &Protocol, state: &mut State, mut refresh: Refresh) -> Option<Nex
     refresh.verdict = verdict(model, state, &refresh, session);
     if record.current == refresh.token {
         refresh.stage = RefreshStage::Rotate;
+        refresh.fence = if model.is_signed() { record.fence } else { 0 };
         return Some(Next::Goes(Call::Refresh(refresh)));
     }
     if let Some((from, salt)) = answered(model, &record, &refresh) {
         let salt = if model.is(Mutant::RandomSuccessor) { state.salt() } else { salt };
         let successor = state.mint(&model.settings, session, Some((from, salt)))?;
-        if model.is_signed() {
-            state.issue(&model.settings, successor, at.saturating_add(model.settings.access_life).min(record.idle_end));
+        if !is_next(model, &record, from, successor) {
+            return Some(answer(Answer::Refused, refresh));
         }
-        return Some(answer(tokens(model, state, successor, at, true), refresh));
+        let mut ends = at.saturating_add(model.life(refresh.server)).min(record.idle_end);
+        if model.is_signed() {
+            // Nothing is written, so nothing may be signed that lives longer than what is recorded.
+            ends = if model.is(Mutant::RetrySignsLonger) { ends } else { ends.min(record.access_end) };
+            state.issue(&model.settings, Issued { refresh: successor, fence: record.fence, ends });
+        } else {
+            ends = state.access_end(successor);
+        }
+        return Some(answer(tokens(successor, ends, true), refresh));
     }
     let excused = refresh.lost && model.settings.window > 0 && !model.is(Mutant::LoserIsReuse);
     if excused || model.is(Mutant::ReuseUnpunished) {
         return Some(answer(Answer::Refused, refresh));
     }
-    Some(Next::Goes(Call::Ending(ending::reuse(session, refresh.verdict))))
+    let ending = ending::reuse(model, state, session, refresh.verdict, record.access_end);
+    Some(Next::Goes(Call::Ending(ending)))
 }
 
 /// From what the answer is derived that a consumed token gets again.
@@ -54,35 +63,52 @@ fn answered(model: &Protocol, record: &Record, refresh: &Refresh) -> Option<(u8,
     if model.is(Mutant::NoRetry) {
         return None;
     }
-    let window = model.settings.window;
-    let is_open =
-        |at: Tick| refresh.at.saturating_sub(at) < window || window > 0 && model.is(Mutant::WindowNeverPasses);
+    let is_open = |consumed: &Consumed| {
+        model.is_open(consumed.at, refresh.at) || model.settings.window > 0 && model.is(Mutant::WindowNeverPasses)
+    };
     if model.is(Mutant::OlderGenerationsRetry) {
         let newest = record.consumed.first()?.as_ref()?;
-        return is_open(newest.at).then_some((newest.token, newest.salt));
+        return is_open(newest).then_some((newest.token, newest.salt));
     }
     let kept = record.consumed.iter().flatten().find(|consumed| consumed.token == refresh.token)?;
-    is_open(kept.at).then_some((kept.token, kept.salt))
+    is_open(kept).then_some((kept.token, kept.salt))
+}
+
+/// Whether a successor is what the record has in the place after the presented token.
+fn is_next(model: &Protocol, record: &Record, presented: u8, successor: u8) -> bool {
+    let kept = record.consumed.iter().flatten();
+    let newer = { kept }.take_while(|consumed| consumed.token != presented).last();
+    newer.map_or(record.current, |newer| newer.token) == successor || model.is(Mutant::RandomSuccessor)
 }
 
 /// What the presentation is owed, by what really happened and by no guard of the protocol.
 fn verdict(model: &Protocol, state: &State, refresh: &Refresh, session: u8) -> Verdict {
     let settings = &model.settings;
-    let Some(consumed) = state.tokens.get(refresh.token).and_then(|token| token.consumed) else {
-        return Verdict::Nothing;
-    };
+    let Some(token) = state.tokens.get(refresh.token) else { return Verdict::Nothing };
+    let Some(consumed) = token.consumed else { return Verdict::Nothing };
     let Some((successor, next)) = state.successors(refresh.token).next() else { return Verdict::Nothing };
-    if !state.store.records.get(session).is_some_and(|record| record.is_live(refresh.at)) {
+    if !state.store.find(session).is_some_and(|record| record.is_live(refresh.at)) {
         return Verdict::Nothing;
     }
-    let within = refresh.at.saturating_sub(consumed) < settings.window;
+    let passed = state.now.saturating_sub(consumed);
     let generations = std::iter::successors(Some(successor), |token| Some(state.successors(*token).next()?.0));
     let remembered =
         if settings.close_on_use { next.consumed.is_none() } else { generations.take(KEPT + 1).count() <= KEPT };
-    if within && remembered {
+    let set_back = token.ahead.saturating_sub(state.ahead);
+    let (surely, perhaps) = if set_back == 0 {
+        (passed + settings.skew < settings.window, passed < settings.window + settings.skew)
+    } else {
+        // Clocks that are set back show the time of the exchange once more.
+        let caught_up = set_back.saturating_sub(settings.skew + DIFFERENCE);
+        let again = caught_up <= passed && passed < set_back + settings.window + settings.skew;
+        (false, passed < settings.window || again)
+    };
+    if surely && remembered {
         Verdict::Owed(successor)
     } else if refresh.lost && settings.window > 0 {
         Verdict::Nothing
+    } else if perhaps && remembered {
+        Verdict::Either(successor)
     } else {
         Verdict::Reuse
     }
@@ -103,21 +129,24 @@ fn check(state: &State, mut refresh: Refresh) -> Option<Next> {
 
 fn rotate(model: &Protocol, state: &mut State, mut refresh: Refresh, guarded: bool) -> Option<Next> {
     if model.settings.clock == Clock::EachStep {
-        refresh.at = state.now;
+        refresh.at = state.clock(refresh.server.skew);
     }
     match state.rotate(model, &refresh, guarded)? {
-        Guarded::Wrote(successor) => Some(answer(tokens(model, state, successor, refresh.at, false), refresh)),
+        Guarded::Wrote(successor) => {
+            let signed = refresh.at.saturating_add(model.life(refresh.server));
+            let ends = if model.is_signed() { signed } else { state.access_end(successor) };
+            Some(answer(tokens(successor, ends, false), refresh))
+        }
         Guarded::Refused => {
             refresh.stage = RefreshStage::Look;
             refresh.lost = true;
+            refresh.fence = 0;
             Some(Next::Goes(Call::Refresh(refresh)))
         }
     }
 }
 
-fn tokens(model: &Protocol, state: &State, refresh: u8, at: Tick, again: bool) -> Answer {
-    let signed = at.saturating_add(model.settings.access_life);
-    let access_ends = if model.is_signed() { signed } else { state.access_end(refresh) };
+const fn tokens(refresh: u8, access_ends: Tick, again: bool) -> Answer {
     Answer::Tokens { refresh, access_ends, again }
 }
 
@@ -127,6 +156,8 @@ fn answer(answer: Answer, mut refresh: Refresh) -> Next {
         return Next::Over;
     }
     refresh.stage = RefreshStage::Answer(answer);
+    // What the rest doesn't ask for makes no other state.
+    (refresh.fence, refresh.server) = (0, Server::default());
     Next::Goes(Call::Refresh(refresh))
 }
 
@@ -139,7 +170,7 @@ fn deliver(model: &Protocol, state: &mut State, call: Refresh, answer: Answer) -
             Holder::Thief => state.loot |= bit(refresh),
             Holder::Tab if is_patient(state, &model.settings, call.token) => {
                 state.tabs.jar = Some(refresh);
-                let remembered = !model.settings.eager && access_ends > state.now;
+                let remembered = !model.settings.eager && access_ends > state.clock(0);
                 state.tabs.access_ends = if remembered { access_ends } else { 0 };
             }
             Holder::Tab => {}

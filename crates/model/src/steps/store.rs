@@ -2,33 +2,63 @@
 
 use crate::call::Refresh;
 use crate::mutant::Mutant;
-use crate::protocol::Protocol;
+use crate::protocol::{Protocol, bit};
 use crate::settings::{Access, Settings};
-use crate::state::{Cause, Consumed, History, KEPT, Record, SESSIONS, State, TOKENS, Tick, Token};
+use crate::state::{Cause, Consumed, History, KEPT, NO_FENCE, Record, SESSIONS, State, TOKENS, Tick, Token};
 use crate::steps::Guarded;
+
+/// A session that is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// The clock.
+    pub clock: Tick,
+    /// Its access token's life.
+    pub life: Tick,
+    /// What it is recorded behind.
+    pub fence: u8,
+    /// How many calls to end all sessions had begun when its login began.
+    pub era: u8,
+    /// The password that the login proved.
+    pub password: u8,
+}
+
+/// An access token that is handed out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Issued {
+    /// The refresh token that it comes with.
+    pub(super) refresh: u8,
+    /// The fence that it is recorded behind, or carries.
+    pub(super) fence: u8,
+    /// When it ends.
+    pub(super) ends: Tick,
+}
 
 impl State {
     /// Inserts a session with its first tokens, and gives its refresh token. `None`: it can't be done within the
     /// bounds of this search.
-    pub(crate) fn open(&mut self, settings: &Settings, era: u8, password: u8, access: bool) -> Option<u8> {
-        let now = self.now;
-        let absolute_end = now.saturating_add(settings.absolute);
-        let idle_end = now.saturating_add(settings.idle).min(absolute_end);
+    pub(crate) fn open(&mut self, settings: &Settings, opening: Opening, access: bool) -> Option<u8> {
+        let Opening { clock, life, fence, era, password } = opening;
+        let absolute_end = clock.saturating_add(settings.absolute);
+        let idle_end = clock.saturating_add(settings.idle).min(absolute_end);
         let session = self.history.push(History {
-            birth: now,
+            birth: clock,
             absolute_end,
             era,
             password,
+            fence,
             ended: None,
             condemned: None,
             reports: 0,
             revived: false,
         })?;
         let current = self.mint(settings, session, None)?;
-        let record = Record { current, consumed: [None; KEPT], birth: now, idle_end, absolute_end };
+        let ends = clock.saturating_add(life).min(idle_end);
+        let access_end = if access && settings.access == Access::Signed { ends } else { 0 };
+        let consumed = [None; KEPT];
+        let record = Record { current, consumed, birth: clock, idle_end, absolute_end, fence, access_end };
         self.store.records.set(session, Some(record));
         if access {
-            self.issue(settings, current, now.saturating_add(settings.access_life).min(idle_end));
+            self.issue(settings, Issued { refresh: current, fence, ends });
         }
         Some(current)
     }
@@ -44,7 +74,7 @@ impl State {
         if self.tokens.len() >= settings.tokens.min(TOKENS) {
             return None;
         }
-        self.tokens.push(Token { session, derived, consumed: None, first_sent: None })
+        self.tokens.push(Token { session, derived, consumed: None, ahead: 0, first_sent: None })
     }
 
     /// A salt that was never drawn before.
@@ -53,13 +83,19 @@ impl State {
     }
 
     /// Records an access token, or signs one.
-    pub(super) fn issue(&mut self, settings: &Settings, refresh: u8, ends: Tick) {
+    pub(super) fn issue(&mut self, settings: &Settings, issued: Issued) {
+        let Issued { refresh, fence, ends } = issued;
+        let lives = self.now < ends;
         match settings.access {
-            Access::Opaque => self.store.access.set(refresh, Some(ends).filter(|ends| self.now < *ends)),
+            Access::Opaque => {
+                let access = crate::state::Access { ends, fence };
+                self.store.access.set(refresh, Some(access).filter(|_| lives));
+            }
             Access::Signed => {
                 let session = self.session_of(refresh).map(usize::from);
-                if let Some(last) = session.and_then(|session| self.store.signed.get_mut(session)) {
-                    *last = if ends > self.now { ends.max(*last) } else { *last };
+                let signed = session.and_then(|session| self.store.signed.get_mut(session));
+                if let Some(last) = signed.and_then(|signed| signed.get_mut(usize::from(fence))).filter(|_| lives) {
+                    *last = ends.max(*last);
                 }
             }
         }
@@ -67,7 +103,7 @@ impl State {
 
     /// Until when the access token is good that came with this refresh token.
     pub(super) fn access_end(&self, refresh: u8) -> Tick {
-        self.store.access.get(refresh).copied().unwrap_or_default()
+        self.store.access.get(refresh).map(|access| access.ends).unwrap_or_default()
     }
 
     /// Puts a successor in the presented token's place, if that is current and its session's ends are still to come.
@@ -76,19 +112,16 @@ impl State {
         let settings = &model.settings;
         let at = refresh.at;
         let session = self.session_of(refresh.token)?;
-        let history = *self.history.get(session)?;
-        let created = Record {
-            current: refresh.token,
-            consumed: [None; KEPT],
-            birth: history.birth,
-            idle_end: at,
-            absolute_end: history.absolute_end,
-        };
         let record = self.store.records.get(session).copied();
-        let Some(mut record) = record.or(Some(created).filter(|_| model.is(Mutant::RotationCreates))) else {
+        let created = || self.created(refresh, session);
+        let Some(mut record) = record.or_else(|| created().filter(|_| model.is(Mutant::RotationCreates))) else {
             return Some(Guarded::Refused);
         };
-        if guarded && record.current != refresh.token {
+        let ended = self.store.has_ended(record.fence);
+        let unfenced = ended && !model.is(Mutant::RotationBehindAnyFence);
+        // The signed token carries the fence that was looked at.
+        let other = model.is_signed() && record.fence != refresh.fence && !model.is(Mutant::RotationOfAnyFence);
+        if guarded && (record.current != refresh.token || unfenced || other) {
             return Some(Guarded::Refused);
         }
         let unjudged = [Mutant::IdleEndUnjudged, Mutant::AgeReadEarlier, Mutant::RotationCreates];
@@ -98,33 +131,45 @@ impl State {
 
         let salt = self.salt();
         let successor = self.mint(settings, session, Some((refresh.token, salt)))?;
-        let revived = !record.is_live(at) && self.store.records.get(session).is_some();
+        let revived = (!record.is_live(at) || ended) && self.store.records.get(session).is_some();
         if model.is(Mutant::AbsoluteEndMoves) {
             record.absolute_end = at.saturating_add(settings.absolute);
         }
         record.current = successor;
-        record.consumed.rotate_right(1);
-        if let Some(newest) = record.consumed.first_mut() {
-            *newest = Some(Consumed { token: refresh.token, at, salt });
-        }
-        if settings.close_on_use && !model.is(Mutant::ConfirmedStaysOpen) {
-            for older in record.consumed.iter_mut().skip(1) {
-                *older = None;
-            }
-        }
+        remember(model, &mut record, Consumed { token: refresh.token, at, salt });
         record.idle_end = at.saturating_add(settings.idle).min(record.absolute_end);
-        self.store.records.set(session, Some(record));
-        let life = at.saturating_add(settings.access_life);
+        let life = at.saturating_add(model.life(refresh.server));
         let ends = if model.is(Mutant::AccessOutlivesSession) { life } else { life.min(record.idle_end) };
-        self.issue(settings, successor, ends);
+        if model.is_signed() {
+            let moves_back = model.is(Mutant::RecordedEndMovesBack);
+            record.access_end = if moves_back { ends } else { ends.max(record.access_end) };
+        }
+        self.store.records.set(session, Some(record));
+        let fence = if model.is_signed() { refresh.fence } else { record.fence };
+        self.issue(settings, Issued { refresh: successor, fence, ends });
 
-        if let Some(token) = self.tokens.get_mut(refresh.token) {
-            token.consumed = token.consumed.or(Some(at));
+        let (now, ahead) = (model.truth(self, at), self.ahead);
+        if let Some(token) = self.tokens.get_mut(refresh.token).filter(|token| token.consumed.is_none()) {
+            (token.consumed, token.ahead) = (Some(now), ahead);
         }
         if let Some(history) = self.history.get_mut(session) {
             history.revived |= revived;
         }
         Some(Guarded::Wrote(successor))
+    }
+
+    /// The record that a rotation makes that makes one.
+    fn created(&self, refresh: &Refresh, session: u8) -> Option<Record> {
+        let history = self.history.get(session)?;
+        Some(Record {
+            current: refresh.token,
+            consumed: [None; KEPT],
+            birth: history.birth,
+            idle_end: refresh.at,
+            absolute_end: history.absolute_end,
+            fence: history.fence,
+            access_end: 0,
+        })
     }
 
     /// Removes a session's record. Gives whether there was one.
@@ -141,41 +186,60 @@ impl State {
 
     /// Whether there is a record whose session has ended by age.
     pub(crate) fn has_aged(&self) -> bool {
-        self.store.records.iter().any(|(_, record)| !record.is_live(self.now))
+        self.store.records.iter().any(|(_, record)| !record.is_live(self.clock(0)))
     }
 
-    /// Removes the sessions that have ended by age.
+    /// Removes the sessions that have ended by age, by the slowest clock.
     pub(crate) fn sweep(&mut self) {
+        let clock = self.clock(0);
         for session in (0..).take(SESSIONS) {
-            if self.store.records.get(session).is_some_and(|record| !record.is_live(self.now)) {
+            if self.store.records.get(session).is_some_and(|record| !record.is_live(clock)) {
                 self.store.records.set(session, None);
-                self.remove_access(session);
+                self.remove_access(session, u8::MAX);
             }
         }
     }
 
-    /// Removes a session's stored access tokens.
-    pub(super) fn remove_access(&mut self, session: u8) {
+    /// Removes a session's stored access tokens, of those in the set.
+    pub(super) fn remove_access(&mut self, session: u8, among: u8) {
         for token in (0..).take(TOKENS) {
-            if self.session_of(token) == Some(session) {
+            if self.session_of(token) == Some(session) && among & bit(token) != 0 {
                 self.store.access.set(token, None);
             }
         }
     }
 
-    /// Denies a session's id.
-    pub(super) fn deny(&mut self, session: u8, until: Tick) {
-        if let Some(denied) = self.store.denied.get_mut(usize::from(session)) {
-            *denied = if until > self.now { until.max(*denied) } else { *denied };
-        }
+    /// The stored access tokens, one bit each.
+    pub(super) fn stored_access(&self) -> u8 {
+        self.store.access.iter().map(|(token, _)| bit(token)).sum()
     }
 
-    /// The sessions that have a record, one bit each.
-    pub(super) fn listed(&self) -> u8 {
-        (0..)
-            .take(SESSIONS)
-            .filter(|session| self.store.records.get(*session).is_some())
-            .map(crate::protocol::bit)
-            .sum()
+    /// The sessions that are found and are behind no fence, one bit each.
+    pub(super) fn unfenced(&self) -> u8 {
+        self.store.records.iter().filter(|(_, record)| record.fence == NO_FENCE).map(|(session, _)| bit(session)).sum()
+    }
+}
+
+/// Notes in the record what was exchanged. What is out of its window leaves, but only with all that is older: of those
+/// that stay, each is the successor of the one before.
+fn remember(model: &Protocol, record: &mut Record, token: Consumed) {
+    let settings = &model.settings;
+    if settings.close_on_use && !model.is(Mutant::ConfirmedStaysOpen) {
+        record.consumed = [None; KEPT];
+    }
+    let is_open = |consumed: &Consumed| model.is_open(consumed.at, token.at);
+    let oldest = record.consumed.iter().rposition(|consumed| consumed.as_ref().is_some_and(is_open));
+    let parted = model.is(Mutant::NeighboursParted);
+    for (place, older) in record.consumed.iter_mut().enumerate() {
+        let stays =
+            if parted { older.as_ref().is_some_and(is_open) } else { oldest.is_some_and(|oldest| place <= oldest) };
+        *older = older.filter(|_| stays);
+    }
+    if parted {
+        record.consumed.sort_unstable_by_key(Option::is_none);
+    }
+    record.consumed.rotate_right(1);
+    if let Some(newest) = record.consumed.first_mut() {
+        *newest = Some(token);
     }
 }

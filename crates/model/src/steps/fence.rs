@@ -1,0 +1,148 @@
+//! The user's fence, and the mark: the one step that ends all that is recorded behind it.
+
+use crate::mutant::Mutant;
+use crate::protocol::{Protocol, bit};
+use crate::state::{Cause, Ended, FENCES, NO_FENCE, State, TOKENS, Tick};
+
+/// The fence of a store that has forgotten it, where that is one value for all time.
+const NEVER_RAISED: u8 = 1;
+
+/// The fence as a login reads it: where none stands, it draws one.
+pub fn read(model: &Protocol, state: &mut State) -> Option<u8> {
+    if state.store.fence.is_none() {
+        state.store.fence = Some(draw(state)?);
+        touch(model, state);
+    }
+    state.store.fence
+}
+
+/// Puts another fence in the place of the one that stands. All that is recorded behind that one has ended, but a kept
+/// session, which is recorded behind the new one with its access tokens. `seen` is what a statement saw that waited.
+/// `None`: it can't be done within the bounds of this search.
+pub fn mark(model: &Protocol, state: &mut State, keep: Option<u8>, survey: Option<Tick>, seen: u8) -> Option<()> {
+    let fresh = draw(state)?;
+    let old = state.store.fence.replace(fresh);
+    touch(model, state);
+    let Some(old) = old else { return Some(()) };
+    let behind = |state: &State, session: u8| state.store.records.get(session).map(|record| record.fence);
+    let keeps = |session: &u8| {
+        let fence = behind(state, *session);
+        fence == Some(old) || fence == Some(NO_FENCE) || fence.is_some() && model.is(Mutant::MarkRevives)
+    };
+    let kept = keep.filter(keeps);
+    let recorded = state.store.records.iter().filter(|(_, record)| record.fence == old || record.fence == NO_FENCE);
+    let access_end = recorded.map(|(_, record)| record.access_end).max().unwrap_or_default();
+
+    if let Some(session) = kept {
+        keep_session(model, state, session, fresh, seen);
+    }
+    let gone = state.store.records;
+    for (session, _) in gone.iter().filter(|(_, record)| record.fence == old) {
+        if Some(session) != kept
+            && let Some(history) = state.history.get_mut(session)
+        {
+            history.ended = history.ended.or(Some(Cause::Everywhere));
+        }
+    }
+    if let Some(ended) = state.store.ended.get_mut(usize::from(old)) {
+        let settled = !model.is_signed();
+        let access_end = survey.unwrap_or(access_end);
+        *ended =
+            Some(Ended { kept: kept.filter(|_| !settled), settled, access_end: if settled { 0 } else { access_end } });
+    }
+    Some(())
+}
+
+fn keep_session(model: &Protocol, state: &mut State, session: u8, fence: u8, seen: u8) {
+    if let Some(record) = state.store.records.get_mut(session) {
+        record.fence = fence;
+    }
+    if let Some(history) = state.history.get_mut(session) {
+        history.fence = fence;
+    }
+    let among = if model.is(Mutant::KeptBySnapshot) { seen } else { u8::MAX };
+    for token in (0..).take(TOKENS).filter(|token| among & bit(*token) != 0) {
+        if state.session_of(token) == Some(session)
+            && let Some(access) = state.store.access.get_mut(token)
+        {
+            access.fence = fence;
+        }
+    }
+}
+
+/// Whether rows are left that a mark has ended.
+pub fn has_rows(state: &State, fence: u8) -> bool {
+    state.store.has_ended(fence) && state.store.is_used(fence)
+}
+
+/// Removes the rows behind a fence that was replaced.
+pub fn clear(state: &mut State, fence: u8) {
+    let (records, access) = (state.store.records, state.store.access);
+    for (session, _) in records.iter().filter(|(_, record)| record.fence == fence) {
+        state.store.records.set(session, None);
+    }
+    for (token, _) in access.iter().filter(|(_, access)| access.fence == fence) {
+        state.store.access.set(token, None);
+    }
+}
+
+/// Whether nothing depends any more on remembering that a fence was replaced: no row is behind it, its signed tokens are
+/// denied, and none is left of a session that was kept.
+pub fn is_forgettable(model: &Protocol, state: &State, fence: u8) -> bool {
+    let Some(ended) = state.store.ended.get(usize::from(fence)).copied().flatten() else { return false };
+    let rows = state.store.is_used(fence) && !model.is(Mutant::MarkForgotten);
+    let over = ended.kept.is_none() || ended.access_end <= state.now;
+    !rows && ended.settled && over
+}
+
+/// Forgets that a fence was replaced.
+pub fn forget(state: &mut State, fence: u8) {
+    if let Some(ended) = state.store.ended.get_mut(usize::from(fence)) {
+        *ended = None;
+    }
+}
+
+/// Whether a sweep may remove the user's fence: unused for long, and nothing recorded behind any.
+pub fn is_sweepable(model: &Protocol, state: &State) -> bool {
+    let unused = state.now.saturating_sub(state.store.fence_used);
+    let old = model.settings.fence_swept.is_some_and(|kept| unused >= kept);
+    let holds = !state.store.records.is_empty() || !state.store.access.is_empty();
+    state.store.fence.is_some() && old && (!holds || model.is(Mutant::FenceSweptEarly))
+}
+
+/// What a store does whose records leave by themselves: it forgets a user without sessions.
+pub fn pass(model: &Protocol, state: &mut State) {
+    let Some((kept, _)) = model.settings.fence_kept else { return };
+    let store = &state.store;
+    let busy = (0..).take(FENCES).any(|fence| {
+        let live = store.records.iter().any(|(_, it)| it.fence == fence && state.now < it.idle_end);
+        let ended = store.ended.get(usize::from(fence)).copied().flatten();
+        live && ended.is_none() || ended.is_some_and(|ended| !ended.settled)
+    });
+    if busy || state.now.saturating_sub(store.fence_used) < kept || store.fence == Some(NEVER_RAISED) {
+        return;
+    }
+    for fence in (0..).take(FENCES) {
+        clear(state, fence);
+        forget(state, fence);
+    }
+    // A signed token that carries one value for all time would be denied with those of before.
+    let comes_back = !model.is_signed() || model.is(Mutant::FenceComesBack);
+    state.store.fence = Some(NEVER_RAISED).filter(|_| comes_back);
+    state.store.fence_used = 0;
+}
+
+/// Notes that the fence is in use, where that is ever asked.
+pub fn touch(model: &Protocol, state: &mut State) {
+    let asked = model.settings.fence_kept.is_some() || model.settings.fence_swept.is_some();
+    state.store.fence_used = if asked { state.now } else { 0 };
+}
+
+fn draw(state: &mut State) -> Option<u8> {
+    let fence = state.store.fences + 1;
+    if usize::from(fence) >= FENCES {
+        return None;
+    }
+    state.store.fences = fence;
+    Some(fence)
+}
