@@ -25,8 +25,8 @@ use countersign::store::{
 };
 use countersign::strategy::RedisTokenStrategy;
 use countersign::{
-    Answer, Client, DigestKeyRing, Failure, PlainToken, Rotation, Secret, SessionId, Strategy, SystemEntropy,
-    Timestamp, User, UserKey,
+    Answer, Client, DigestKeyRing, Failure, PlainToken, Secret, SessionId, Strategy, SystemEntropy, Timestamp, User,
+    UserKey,
 };
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Mutex;
@@ -112,9 +112,8 @@ impl Refreshes {
 impl Reader for Refreshes {
     async fn read(&self, n: usize) {
         let mut token = self.tokens[n].lock().await;
-        let rotated = self.strategy.as_refreshable().unwrap().refresh_session(&token, &users).await.unwrap();
-        let Rotation::Rotated { issued, .. } = rotated else { panic!("nobody else has it") };
-        *token = issued.refresh.unwrap().token;
+        let refreshed = self.strategy.as_refreshable().unwrap().refresh_session(&token, &users).await.unwrap();
+        *token = refreshed.issued.refresh.unwrap().token;
     }
 }
 
