@@ -10,12 +10,12 @@ use async_trait::async_trait;
 
 pub use builder::DatabaseTokenStrategyBuilder;
 
-use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken, SessionId};
+use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken};
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure, Refusal};
 use crate::store::sql::{Dialect, Driver, SqlStore};
 use crate::store::{AccessRecord, EndedFence, JoinedUser, SessionRecord, SweepPace, TokenStore};
-use crate::strategy::sessions::{Access, Grant, Issuer, IssuesFor, Named, Presented};
+use crate::strategy::sessions::{Access, GoesOn, Grant, Issuer, IssuesFor, Named, Presented};
 use crate::strategy::{RefreshableStrategy, SessionControl, Sessions, Strategy, TokenControl};
 use crate::token::{Digest, PlainToken, TokenShape};
 use crate::user::{User, UserId, UserKey, UserManager};
@@ -208,7 +208,7 @@ impl<S: TokenStore> Issuer for DatabaseTokenStrategy<S> {
         Ok(())
     }
 
-    async fn deny_fences(&self, _: &[EndedFence], _: Option<SessionId>, _: Option<Timestamp>) -> Result<(), Failure> {
+    async fn deny_fences(&self, _: &[EndedFence], _: GoesOn, _: Option<Timestamp>) -> Result<(), Failure> {
         Ok(())
     }
 }

@@ -28,7 +28,7 @@ use crate::user::UserKey;
 pub(super) use ending::IN_FLIGHT;
 pub(super) use exchange::Standing;
 pub(super) use flow::unrefused;
-pub(super) use issuer::{Access, Issuer, IssuesFor, Named, Presented};
+pub(super) use issuer::{Access, GoesOn, Issuer, IssuesFor, Named, Presented};
 pub(super) use open::Grant;
 pub use open::{Login, LoginFence};
 pub use reuse::ReuseCause;

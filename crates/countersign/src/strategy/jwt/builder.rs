@@ -25,7 +25,7 @@ use crate::user::{User, UserId, UserKey};
 const DEFAULT_LIFETIME: Duration = Duration::from_mins(15);
 
 /// The default bound on the life that an accepted token may claim.
-const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
+pub(super) const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
 
 /// The most leeway that may be configured.
 const MAX_LEEWAY: Duration = Duration::from_secs(10);

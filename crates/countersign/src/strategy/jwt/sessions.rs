@@ -7,14 +7,15 @@ use async_trait::async_trait;
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
-use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken, SessionId};
+use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken};
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure, Refusal};
 use crate::jwt::claims::Claims;
 use crate::profile::Profile;
 use crate::store::{EndedFence, SessionRecord, TokenStore};
 use crate::strategy::jwt::tokens::{SignedTokens, Signing, fence_entry, kept_entry, session_entry};
-use crate::strategy::sessions::{Access, Grant, IN_FLIGHT, Issuer, IssuesFor, Named, Presented};
+use crate::strategy::jwt::builder::LONGEST_LIFETIME;
+use crate::strategy::sessions::{Access, GoesOn, Grant, IN_FLIGHT, Issuer, IssuesFor, Named, Presented};
 use crate::strategy::{RefreshableStrategy, SessionControl, Sessions, Strategy, TokenControl};
 use crate::token::{Digest, PlainToken, TokenShape};
 use crate::user::{User, UserId, UserKey, UserManager};
@@ -32,6 +33,15 @@ impl<U: User> SignedSessions<U> {
         let recorded = record.access_expires_at.unwrap_or(now);
         let given = record.refreshed_at.map_or(Duration::ZERO, |issued| recorded.since(issued));
         now.saturating_add(self.tokens.lifetime.max(given)).max(recorded)
+    }
+
+    /// The longest life of a token that carries a fence. The original's carry none, and in its profile others may be of any
+    /// life.
+    fn longest(&self) -> Duration {
+        match self.tokens.profile {
+            Profile::Countersign => self.tokens.rules.max_lifetime,
+            Profile::LitestarAuth => self.tokens.lifetime.max(LONGEST_LIFETIME),
+        }
     }
 
     /// The ids of the access tokens that went with the session's refresh tokens, as far as those are known: for the
@@ -114,17 +124,17 @@ impl<U: User> Issuer for SignedSessions<U> {
     async fn deny_fences(
         &self,
         ended: &[EndedFence],
-        kept: Option<SessionId>,
+        goes_on: GoesOn,
         latest: Option<Timestamp>,
     ) -> Result<(), Failure> {
         let now = self.tokens.clock.now();
-        let last = now.saturating_add(self.tokens.rules.max_lifetime).saturating_add(IN_FLIGHT);
+        let last = now.saturating_add(self.longest()).saturating_add(IN_FLIGHT);
         let last = latest.map_or(last, |latest| last.max(latest.saturating_add(IN_FLIGHT)));
         for ended in ended {
             match ended.kept {
-                Some(spared) if ended.kept == kept => {
+                Some(kept) if goes_on.is(kept) => {
                     let longer = last.saturating_add(IN_FLIGHT);
-                    self.tokens.deny(&kept_entry(ended.fence, spared), longer, now).await?;
+                    self.tokens.deny(&kept_entry(ended.fence, kept), longer, now).await?;
                 }
                 // Its tokens carry this fence or an earlier one, and are spared there.
                 Some(over) => self.tokens.deny(&session_entry(over), last, now).await?,

@@ -10,7 +10,7 @@ use crate::error::{AuthError, Failure};
 use crate::store::{ClearUser, EndUser, Fence, Page, RefreshRecord, SessionPage, SessionRecord, SweepPace, TokenStore};
 use crate::strategy::SessionControl;
 use crate::strategy::sessions::reuse::Reuse;
-use crate::strategy::sessions::{Issuer, LoginFence, Presented, Standing};
+use crate::strategy::sessions::{GoesOn, Issuer, LoginFence, Presented, Standing};
 use crate::token::{PlainToken, TokenKind};
 use crate::user::UserKey;
 
@@ -23,6 +23,12 @@ const PAGE: u32 = 200;
 
 /// The most rows of each kind that an ending removes at a time.
 const BATCH: u32 = 1000;
+
+/// How often a session is looked at again that is refreshed while it is being denied.
+const LOOKS: usize = 8;
+
+/// The most fences of a user that may be left to be settled. Beyond it they are settled before another is added.
+const UNSETTLED: usize = 16;
 
 /// How long an ending goes on removing what its mark has ended already, before it is acknowledged. The sweep removes the
 /// rest.
@@ -110,10 +116,15 @@ pub(super) async fn end<I: Issuer>(
         return Ok(destroyed(store.end_session(session, owner).await?));
     }
     // Nobody fills the denylist with sessions that aren't theirs.
-    match store.find_session(session, owner).await? {
-        Some(record) => end_known(issuer, &record, owner, at_least).await,
-        None => Ok(Destroyed::AlreadyInvalid),
+    let ended = match store.find_session(session, owner).await? {
+        Some(record) => end_known(issuer, &record, owner, at_least).await?,
+        None => Destroyed::AlreadyInvalid,
+    };
+    // An ending that got no further than its mark may have ended it, and denied nothing.
+    if ended == Destroyed::AlreadyInvalid {
+        settle(issuer, owner, GoesOn::AsBefore, None).await?;
     }
+    Ok(ended)
 }
 
 /// Denies a session's access tokens for as long as the last of them can live, then ends it. A failure in between leaves
@@ -126,10 +137,34 @@ pub(super) async fn end_known<I: Issuer>(
 ) -> Result<Destroyed, Failure> {
     let sessions = issuer.sessions();
     let denied_at = sessions.now();
-    issuer.deny_session(record, at_least).await?;
+    if I::SIGNED {
+        deny_whole(issuer, record, owner, at_least).await?;
+    }
     let ended = destroyed(sessions.store().end_session(record.id, owner).await?);
     deny_if_late(issuer, record, denied_at).await?;
     Ok(ended)
+}
+
+/// Denies a session's access tokens, and looks again: a server whose tokens live longer, or an exchange, may have issued
+/// another one meanwhile.
+async fn deny_whole<I: Issuer>(
+    issuer: &I,
+    record: &SessionRecord,
+    owner: &UserKey,
+    at_least: Option<Timestamp>,
+) -> Result<(), Failure> {
+    issuer.deny_session(record, at_least).await?;
+    let mut denied = (record.access_expires_at, record.current.clone());
+    for _ in 0..LOOKS {
+        match issuer.sessions().store().find_session(record.id, owner).await? {
+            Some(now) if (now.access_expires_at, now.current.clone()) != denied => {
+                issuer.deny_session(&now, at_least).await?;
+                denied = (now.access_expires_at, now.current);
+            }
+            _ => return Ok(()),
+        }
+    }
+    Ok(())
 }
 
 /// Until its session has ended a token may be signed, which may outlive a denial that lies too far back.
@@ -150,7 +185,7 @@ pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(
         false => None,
     };
     if let Some(record) = &record {
-        issuer.deny_session(record, None).await?;
+        deny_whole(issuer, record, &reuse.owner, None).await?;
     }
     let ended = match &sessions.outside {
         Some(outside) => outside.end_session(reuse.session, &reuse.owner).await?,
@@ -177,18 +212,38 @@ async fn mark<I: Issuer>(
     let store = sessions.store();
     let fence = Fence::generate(&*sessions.entropy)?;
     let end = EndUser { user: user.clone(), fence, kept, settled: !I::SIGNED, now: sessions.now() };
+    if I::SIGNED && store.unsettled(user).await?.len() >= UNSETTLED {
+        settle(issuer, user, GoesOn::Kept(kept), latest).await?;
+    }
     store.end_user(&end).await?;
     if I::SIGNED {
-        let ended = store.unsettled(user).await?;
-        issuer.deny_fences(&ended, kept, latest).await?;
-        // Tokens of the session that goes on carry fences that are denied already. One of them stays unsettled, so that
-        // the ending that doesn't keep the session knows of it.
-        let carried = ended.iter().rposition(|ended| ended.kept.is_some() && ended.kept == kept);
-        let settled = ended.iter().enumerate().filter(|(place, _)| Some(*place) != carried);
-        let fences: Vec<_> = settled.map(|(_, ended)| ended.fence).collect();
-        store.settle(user, &fences, sessions.now()).await?;
+        settle(issuer, user, GoesOn::Kept(kept), latest).await?;
     }
     Ok(())
+}
+
+/// Denies the signed tokens that carry a fence which was replaced.
+///
+/// Tokens of a session that goes on carry fences that are denied already. The latest of these stays unsettled, so that the
+/// ending that doesn't keep the session knows of it.
+async fn settle<I: Issuer>(
+    issuer: &I,
+    user: &UserKey,
+    goes_on: GoesOn,
+    latest: Option<Timestamp>,
+) -> Result<(), Failure> {
+    let sessions = issuer.sessions();
+    let store = sessions.store();
+    let ended = store.unsettled(user).await?;
+    if ended.is_empty() {
+        return Ok(());
+    }
+    issuer.deny_fences(&ended, goes_on, latest).await?;
+
+    let carried = ended.iter().rposition(|ended| ended.kept.is_some_and(|kept| goes_on.is(kept)));
+    let settled = ended.iter().enumerate().filter(|(place, _)| Some(*place) != carried);
+    let fences: Vec<_> = settled.map(|(_, ended)| ended.fence).collect();
+    store.settle(user, &fences, sessions.now()).await
 }
 
 /// Denies the sessions of a user one by one, but `kept`.

@@ -32,19 +32,37 @@ pub(in crate::strategy) trait Issuer: Send + Sync {
     /// to `at_least`.
     async fn deny_session(&self, record: &SessionRecord, at_least: Option<Timestamp>) -> Result<(), Failure>;
 
-    /// Denies the access tokens that carry one of these fences, but those of the session that is kept. A session that went
-    /// on before, and isn't kept this time, is denied by its id. The latest token ends at `latest`, as far as that was
-    /// recorded.
+    /// Denies the access tokens that carry one of these fences, but those of a session that goes on. A session that went on
+    /// before, and doesn't this time, is denied by its id. The latest token ends at `latest`, as far as that was recorded.
     async fn deny_fences(
         &self,
         ended: &[EndedFence],
-        kept: Option<SessionId>,
+        goes_on: GoesOn,
         latest: Option<Timestamp>,
     ) -> Result<(), Failure>;
 
     /// Whether the sessions of a user have to be denied one by one beside their fence, for a verifier that knows no fence.
     fn denies_each(&self) -> bool {
         false
+    }
+}
+
+/// Which sessions go on whose fence was replaced.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::strategy) enum GoesOn {
+    /// The one that this ending keeps, if it keeps one.
+    Kept(Option<SessionId>),
+    /// Those that earlier endings kept: this one ends nothing of theirs.
+    AsBefore,
+}
+
+impl GoesOn {
+    /// Whether a session that an ending kept goes on.
+    pub(in crate::strategy) fn is(self, kept: SessionId) -> bool {
+        match self {
+            Self::Kept(session) => session == Some(kept),
+            Self::AsBefore => true,
+        }
     }
 }
 
