@@ -63,9 +63,9 @@ pub struct JwtStrategy<U: User> {
 
 enum Kind<U: User> {
     /// Access tokens alone.
-    Tokens(SignedTokens<U>),
+    Tokens(Box<SignedTokens<U>>),
     /// And refresh tokens.
-    Sessions(SignedSessions<U>),
+    Sessions(Box<SignedSessions<U>>),
 }
 
 impl<U: User> JwtStrategy<U> {
@@ -75,16 +75,16 @@ impl<U: User> JwtStrategy<U> {
     }
 
     /// The keys that sign and verify.
-    pub const fn keys(&self) -> &KeyRing {
+    pub fn keys(&self) -> &KeyRing {
         &self.tokens().keys
     }
 
     /// How long an access token lives.
-    pub const fn lifetime(&self) -> Duration {
+    pub fn lifetime(&self) -> Duration {
         self.tokens().lifetime
     }
 
-    const fn tokens(&self) -> &SignedTokens<U> {
+    fn tokens(&self) -> &SignedTokens<U> {
         match &self.kind {
             Kind::Tokens(tokens) => tokens,
             Kind::Sessions(sessions) => &sessions.tokens,
@@ -93,8 +93,8 @@ impl<U: User> JwtStrategy<U> {
 
     fn strategy(&self) -> &dyn Strategy<U> {
         match &self.kind {
-            Kind::Tokens(tokens) => tokens,
-            Kind::Sessions(sessions) => sessions,
+            Kind::Tokens(tokens) => &**tokens,
+            Kind::Sessions(sessions) => &**sessions,
         }
     }
 }
@@ -116,7 +116,7 @@ impl<U: User> Strategy<U> for JwtStrategy<U> {
     fn as_refreshable(&self) -> Option<&dyn RefreshableStrategy<U>> {
         match &self.kind {
             Kind::Tokens(_) => None,
-            Kind::Sessions(sessions) => Some(sessions),
+            Kind::Sessions(sessions) => Some(&**sessions),
         }
     }
 }

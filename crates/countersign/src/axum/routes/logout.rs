@@ -141,10 +141,10 @@ pub(super) async fn all<U: User>(State(shared): State<Arc<Shared<U>>>, request: 
             Invalidated::Unsupported => unsupported = true,
         }
     }
-    if let Some((backend, token)) = presented {
-        if let Err(AuthError::Failed(failure)) = backend.logout(&token, shared.authenticator.users()).await {
-            return Err(Problem::from_failure(&failure));
-        }
+    if let Some((backend, token)) = presented
+        && let Err(AuthError::Failed(failure)) = backend.logout(&token, shared.authenticator.users()).await
+    {
+        return Err(Problem::from_failure(&failure));
     }
     if unsupported {
         return Err(Problem::LOGOUT_ALL_UNSUPPORTED);
@@ -155,7 +155,9 @@ pub(super) async fn all<U: User>(State(shared): State<Arc<Shared<U>>>, request: 
 /// The answer to a logout that is done. The clients of `backends` forget their tokens.
 pub(super) fn logged_out<U: User>(backends: &[&AuthenticationBackend<U>]) -> Response {
     let mut headers = no_store();
-    backends.iter().for_each(|backend| backend.transport().clear(&mut headers));
+    for backend in backends {
+        backend.transport().clear(&mut headers);
+    }
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 

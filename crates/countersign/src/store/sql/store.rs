@@ -172,13 +172,11 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
         let mut params = self.access_params(access)?.to_vec();
         params.push(access.fence.map(Fence::to_text).into());
-        let script = match access.fence {
-            None => &self.statements.insert_access.free,
-            Some(_) => {
-                params.push(access.created_at.as_micros().into());
-                &self.statements.insert_access.fenced
-            }
-        };
+        let opening = &self.statements.insert_access;
+        let script = if access.fence.is_some() { &opening.fenced } else { &opening.free };
+        if access.fence.is_some() {
+            params.push(access.created_at.as_micros().into());
+        }
         Ok(opened(&self.run(script, &params).await?))
     }
 
@@ -246,10 +244,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
         let endings = &self.statements.endings;
         let params = [self.key(&clear.user)?, i64::from(clear.rows).into(), kept(clear.kept)];
-        let (script, given) = match clear.unfenced {
-            true => (&endings.clear_unfenced, 3),
-            false => (&endings.clear, 2),
-        };
+        let (script, given) = if clear.unfenced { (&endings.clear_unfenced, 3) } else { (&endings.clear, 2) };
         let outcome = self.run(script, params.get(..given).unwrap_or_default()).await?;
         let removed = counts::<2>(&outcome).into_iter().fold(0, u64::saturating_add);
         // A statement that waited for a rotation doesn't see the access token that this recorded; the next one does.

@@ -248,8 +248,8 @@ impl<U: User> JwtStrategyBuilder<U> {
             entropy: self.entropy,
         };
         let kind = match self.sessions {
-            None => Kind::Tokens(tokens),
-            Some(sessions) => Kind::Sessions(SignedSessions { tokens, sessions }),
+            None => Kind::Tokens(Box::new(tokens)),
+            Some(sessions) => Kind::Sessions(Box::new(SignedSessions { tokens, sessions })),
         };
         Ok(JwtStrategy { kind })
     }

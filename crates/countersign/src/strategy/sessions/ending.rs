@@ -180,10 +180,7 @@ async fn deny_if_late<I: Issuer>(issuer: &I, record: &SessionRecord, denied_at: 
 pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(), Failure> {
     let sessions = issuer.sessions();
     let denied_at = sessions.now();
-    let record = match I::SIGNED {
-        true => sessions.store().find_session(reuse.session, &reuse.owner).await?,
-        false => None,
-    };
+    let record = if I::SIGNED { sessions.store().find_session(reuse.session, &reuse.owner).await? } else { None };
     if let Some(record) = &record {
         deny_whole(issuer, record, &reuse.owner, None).await?;
     }

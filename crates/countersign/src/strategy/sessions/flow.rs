@@ -10,7 +10,7 @@ use crate::strategy::sessions::exchange::{Exchanged, Found};
 use crate::strategy::sessions::reuse::Rejection;
 use crate::strategy::sessions::{Access, Grant, IssuesFor, Login};
 use crate::strategy::{RefreshableStrategy, SessionControl, Strategy};
-use crate::token::PlainToken;
+use crate::token::{Digest, PlainToken};
 use crate::user::{User, UserId, UserKey, UserManager};
 
 /// How many sessions are asked for at once.
@@ -73,7 +73,7 @@ async fn open<U: User, I: IssuesFor<U>>(
     issuer: &I,
     user: UserKey,
     login: &Login,
-    access: impl Fn(&Grant, &crate::token::Digest) -> Result<Access, Failure> + Send + Sync,
+    access: impl Fn(&Grant, &Digest) -> Result<Access, Failure> + Send + Sync,
 ) -> Result<Exchanged, AuthError> {
     let sessions = issuer.sessions();
     let fence = match login.fence {
@@ -99,9 +99,8 @@ async fn exchange<U: User, I: IssuesFor<U>>(
     };
     let user = owner(&found, users).await?;
 
-    let made = |grant: &Grant, refresh: &crate::token::Digest| match with_access {
-        true => issuer.access(&user, grant, refresh),
-        false => Ok(Access::None),
+    let made = |grant: &Grant, refresh: &Digest| {
+        if with_access { issuer.access(&user, grant, refresh) } else { Ok(Access::None) }
     };
     match issuer.sessions().exchange(&found, made).await {
         Ok(exchanged) => Ok((user, exchanged)),

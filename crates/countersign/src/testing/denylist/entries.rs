@@ -49,7 +49,7 @@ pub(super) async fn are_never_shortened(ground: Ground) -> Verdict {
 pub(super) async fn are_never_shortened_by_a_clock_behind(ground: Ground) -> Verdict {
     let (ahead, behind) = (minutes(30), minutes(2));
     for (id, first, second) in [("ahead first", ahead, behind), ("behind first", behind, ahead)] {
-        for now in [first, second, behind.saturating_sub(Duration::from_mins(60))] {
+        for now in [first, second, behind.saturating_sub(Duration::from_hours(1))] {
             ground.store.deny(id, now.saturating_add(Duration::from_mins(15)), now).await?;
         }
         let denied = ground.store.is_any_denied(&[id], minutes(45).saturating_sub(TICK)).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::error::Failure;
-use crate::store::{ClearUser, NewAccess, NewRefresh, Opened, Rotate, Rotated, UserSurvey};
+use crate::store::{ClearUser, NewAccess, NewRefresh, Opened, Rotate, Rotated, SweepPace, UserSurvey};
 use crate::testing::case::needs_threads;
 use crate::testing::tokens::ground::{Ground, NOW, limit, session, session_of_crowd};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
@@ -129,7 +129,7 @@ impl Writers {
                     over.fetch_or(written.is_err(), Ordering::SeqCst);
                     written?;
                     rounds.fetch_add(1, Ordering::SeqCst);
-                    tokio::time::sleep(PAUSE).await;
+                    SweepPace::rest(PAUSE).await;
                 }
                 Ok(())
             });
@@ -142,7 +142,7 @@ impl Writers {
         let rounds = || self.rounds.iter().map(|rounds| rounds.load(Ordering::SeqCst));
         let enough: Vec<_> = rounds().map(|before| before.saturating_add(times)).collect();
         while !self.over.load(Ordering::SeqCst) && rounds().zip(&enough).any(|(now, enough)| now < *enough) {
-            tokio::time::sleep(PAUSE).await;
+            SweepPace::rest(PAUSE).await;
         }
     }
 

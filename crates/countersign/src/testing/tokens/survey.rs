@@ -65,7 +65,7 @@ pub(super) async fn tells_the_latest_signed_end(ground: Ground) -> Verdict {
     ground.store.end_session(session(3)?, ground.owner()).await?;
     same("without the latest of them", &survey(&ground, &of_day).await?, &(4, Some(minutes(60))))?;
     let signed =
-        Rotate { access: None, access_expires_at: Some(minutes(75)), ..ground.rotate("token 1", "new", session(1)?) };
+        Rotate { access_expires_at: Some(minutes(75)), access: None, ..ground.rotate("token 1", "new", session(1)?) };
     same("rotating", &ground.store.rotate(&signed).await?, &Rotated::Done)?;
     same("after a rotation with a later one", &survey(&ground, &of_day).await?, &(4, Some(minutes(75))))?;
     ground.end_all(ground.owner(), None).await?;
