@@ -25,7 +25,7 @@ use crate::address::Proxies;
 use crate::config::{Config, REDIS_URL, StrategyKind};
 use crate::data_dir::DataDir;
 use crate::error::Error;
-use crate::sweep::Sweeper;
+use crate::sweep::{Endless, Sweeper};
 
 #[cfg(test)]
 pub(crate) use database::ACCOUNTS;
@@ -251,6 +251,7 @@ impl Parts {
                 denylist: Arc::new(SqlDenylist::new(&self.database)),
                 throttle,
                 lifetimes: tokens.lifetimes,
+                endless: endless(config),
                 clock: self.clock,
             },
             stores: Stores { database: store, redis: self.redis },
@@ -263,6 +264,15 @@ async fn accounts(database: &Database) -> Result<Accounts, Error> {
     let mut accounts = Accounts::new(database.driver());
     accounts.find_second_factors().await?;
     Ok(accounts)
+}
+
+/// In our own profile every row of ours states its end. One that doesn't is the original's.
+fn endless(config: &Config) -> Endless {
+    match (config.tokens.profile, config.tokens.adopted_lifetime) {
+        (Profile::LitestarAuth, None) => Endless::Ours,
+        (_, None) => Endless::Kept,
+        (_, Some(lifetime)) => Endless::Adopted(lifetime),
+    }
 }
 
 /// Random bytes in an opaque token: the strategies page's default.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use countersign::denylist::DenylistStore;
 use countersign::store::{SweepLimit, SweepPace, Swept, TokenStore};
-use countersign::{Clock, Failure, Lifetimes};
+use countersign::{Clock, Failure, Lifetimes, Timestamp};
 use tokio::time::MissedTickBehavior;
 
 use crate::accounts::Throttle;
@@ -23,10 +23,23 @@ pub struct Sweeper {
     pub denylist: Arc<dyn DenylistStore>,
     /// Failed logins.
     pub throttle: Throttle,
-    /// By which tokens without an end of their own age.
+    /// By which tokens without an end of their own age, where we wrote them.
     pub lifetimes: Lifetimes,
+    /// What becomes of tokens without an end of their own.
+    pub endless: Endless,
     /// What tells the time.
     pub clock: Arc<dyn Clock>,
+}
+
+/// What becomes of tokens whose rows state no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endless {
+    /// We wrote them, in the original's profile: they age by our lifetimes.
+    Ours,
+    /// The original wrote them, and how long they live isn't known: they stay.
+    Kept,
+    /// The original wrote them, and they live so long.
+    Adopted(Duration),
 }
 
 /// What a sweep removed.
@@ -81,7 +94,7 @@ impl Sweeper {
 
     async fn remove(&self, rows: u32) -> Result<Removed, Failure> {
         let now = self.clock.now();
-        let limit = SweepLimit::new(now, &self.lifetimes, rows);
+        let limit = self.limit(now, rows);
         let tokens = self.tokens.sweep(&limit).await?;
         let denied = self.denylist.sweep(now, rows).await?;
         let failures = self.throttle.sweep(now, rows).await?;
@@ -89,6 +102,20 @@ impl Sweeper {
         let more = tokens.more || full(denied) || full(failures);
         let Swept { access, refresh, fences, .. } = tokens;
         Ok(Removed { access, refresh, fences, denied, failures, more })
+    }
+
+    fn limit(&self, now: Timestamp, rows: u32) -> SweepLimit {
+        let limit = SweepLimit::new(now, &self.lifetimes, rows);
+        let never = Timestamp::from_unix_seconds(0);
+        match self.endless {
+            Endless::Ours => limit,
+            Endless::Kept => SweepLimit { access_created: never, refresh_created: never, ..limit },
+            Endless::Adopted(lifetime) => SweepLimit {
+                access_created: now.saturating_sub(lifetime),
+                refresh_created: now.saturating_sub(lifetime.max(self.lifetimes.refresh())),
+                ..limit
+            },
+        }
     }
 
     /// Sweeps at every interval until told to stop.
@@ -133,5 +160,49 @@ impl Sweeper {
 impl std::fmt::Debug for Sweeper {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sweeper").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign::denylist::MemoryDenylist;
+    use countersign::store::Value;
+    use countersign::store::sql::{
+        Database, DatabaseOptions, DatabaseTokenModels, Dialect, Driver, Migrator, Script, SqlStore,
+    };
+    use countersign::{Secret, SystemClock, SystemEntropy, UserKeyKind};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::compose::ACCOUNTS;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    /// A token that the original wrote 20 minutes ago, which lives for an hour on its side.
+    async fn swept(endless: Endless) -> u64 {
+        let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
+        Migrator::new(&database, UserKeyKind::Uuid).add(ACCOUNTS).run().await.unwrap();
+        let insert = "INSERT INTO access_token (token, created_at, user_id) VALUES (?1, ?2, ?3)";
+        let written = SystemClock.now().saturating_sub(20 * MINUTE);
+        let row = [Value::from("0f".repeat(32)), Value::from(written), Value::from(Uuid::nil())];
+        database.run(&Script::new(Dialect::Sqlite, &[insert]), &row).await.unwrap();
+        let secret = Secret::generate(&SystemEntropy).unwrap();
+        let sweeper = Sweeper {
+            tokens: Arc::new(SqlStore::new(database.clone(), DatabaseTokenModels::bundled(UserKeyKind::Uuid))),
+            denylist: Arc::new(MemoryDenylist::default()),
+            throttle: Throttle::new(database.driver(), &secret, None).unwrap(),
+            lifetimes: Lifetimes::new(15 * MINUTE, 24 * 60 * MINUTE).unwrap(),
+            endless,
+            clock: Arc::new(SystemClock),
+        };
+        sweeper.batch(&mut SweepPace::new(100)).await.unwrap().access
+    }
+
+    #[tokio::test]
+    async fn rows_of_the_original_stay_until_their_life_is_known() {
+        assert_eq!(swept(Endless::Kept).await, 0);
+        assert_eq!(swept(Endless::Adopted(60 * MINUTE)).await, 0);
+        assert_eq!(swept(Endless::Adopted(10 * MINUTE)).await, 1);
+        assert_eq!(swept(Endless::Ours).await, 1);
     }
 }

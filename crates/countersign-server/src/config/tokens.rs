@@ -101,6 +101,14 @@ const PASSWORD_QUEUE: Setting = Setting {
     help: "Passwords that may wait for a thread, and a quarter as many of those who register; more are answered with 503.",
 };
 
+const ADOPTED_LIFETIME: Setting = Setting {
+    key: "adopted_lifetime",
+    kind: Kind::Plain,
+    default: "keep",
+    form: "TIME|keep",
+    help: "The age at which tokens are swept that litestar-auth wrote, whose rows state no end; keep sweeps none of them.",
+};
+
 /// This section's settings.
 pub(super) const SETTINGS: &[&Setting] = &[
     &STRATEGY,
@@ -116,6 +124,7 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &SECOND_FACTOR,
     &PASSWORD_THREADS,
     &PASSWORD_QUEUE,
+    &ADOPTED_LIFETIME,
 ];
 
 /// What tokens are worth.
@@ -143,6 +152,8 @@ pub struct Tokens {
     pub password_threads: NonZeroUsize,
     /// Passwords that may wait.
     pub password_queue: usize,
+    /// The age at which tokens of the original are swept; `None` sweeps none.
+    pub adopted_lifetime: Option<Duration>,
 }
 
 /// Which strategy.
@@ -215,6 +226,7 @@ impl Tokens {
             second_factor: sources.parse(&SECOND_FACTOR, parse::one_of(SECOND_FACTORS))?,
             password_threads: sources.parse(&PASSWORD_THREADS, password_threads)?,
             password_queue: sources.parse(&PASSWORD_QUEUE, parse::number(1..=65_536))?,
+            adopted_lifetime: sources.parse(&ADOPTED_LIFETIME, adopted_lifetime)?,
         })
     }
 }
@@ -256,6 +268,10 @@ fn lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = parse::duration(text)?;
     let fits = (Duration::from_secs(1)..=countersign::MAX_LIFETIME).contains(&lifetime);
     if fits { Ok(lifetime) } else { Err("must be between 1 second and 100 years".to_owned()) }
+}
+
+fn adopted_lifetime(text: &str) -> Result<Option<Duration>, String> {
+    if text == "keep" { Ok(None) } else { lifetime(text).map(Some) }
 }
 
 fn login_limit(text: &str) -> Result<Option<RateLimit>, String> {

@@ -50,7 +50,7 @@ pub(super) async fn tells_the_latest_signed_end(ground: Ground) -> Verdict {
     for (number, access_expires_at) in (1..).zip(ends) {
         let opening = ground.opening(&format!("token {number}"), session(number)?);
         let expires_at = Some(minutes(24 * 60 + u64::from(number)));
-        ground.open(&NewRefresh { access_expires_at, expires_at, ..opening }, None).await?;
+        ground.open(&NewRefresh { expires_at, access_expires_at, ..opening }, None).await?;
     }
     let stranger = NewRefresh {
         user: ground.stranger().clone(),
