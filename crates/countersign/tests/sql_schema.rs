@@ -93,7 +93,8 @@ async fn tables_of_the_callers_own() {
 
         let error = models.verify(&database).await.unwrap_err().to_string();
         assert!(
-            error.contains("refresh_token_model: table api_refresh has no column expires_at, session_expires_at"),
+            error
+                .contains("refresh_token_model: table api_refresh has no column expires_at, fence, session_expires_at"),
             "{error}"
         );
         run(&database, "ALTER TABLE api_refresh ADD COLUMN expires_at BIGINT").await;

@@ -13,6 +13,7 @@ pub fn cases(site: &Site) -> Cases {
     let mut cases = Cases::default();
     fingerprint(site, &mut cases);
     session(site, &mut cases);
+    fence(site, &mut cases);
     other_secrets(site, &mut cases);
     other_kinds(site, &mut cases);
     cases
@@ -97,6 +98,36 @@ fn session(site: &Site, cases: &mut Cases) {
     for json in ["null", "true", "0", "[]", "{}"].map(str::to_owned).into_iter().chain([format!("[\"{SESSION}\"]")]) {
         cases.refuse(Claims, format!("sid {json}"), site.claims(&site.claims.with("sid", json)));
     }
+}
+
+/// The mark that everything of a user ends by.
+fn fence(site: &Site, cases: &mut Cases) {
+    let good = "0123456789abcdef0123456789abcdef";
+    let with = |json: String| site.claims(&site.claims.with("fence", json));
+    cases.accept("a fence", with(format!("\"{good}\"")));
+    let texts = [
+        String::new(),
+        "0".to_owned(),
+        good.to_uppercase(),
+        format!("0x{}", &good[2..]),
+        format!("+{}", &good[1..]),
+        format!(" {}", &good[1..]),
+        format!("{good} "),
+        format!("{good}\\u0000"),
+        good[..31].to_owned(),
+        format!("{good}0"),
+        good.replace('8', "\u{ff18}"),
+        "*".repeat(32),
+        SESSION.to_owned(),
+    ];
+    for text in texts {
+        cases.refuse(Claims, format!("fence \"{text}\""), with(format!("\"{text}\"")));
+    }
+    for json in ["null", "true", "0", "[]", "{}"].map(str::to_owned).into_iter().chain([format!("[\"{good}\"]")]) {
+        cases.refuse(Claims, format!("fence {json}"), with(json));
+    }
+    let twice = site.claims.with("fence", format!("\"{good}\"")).and("fence", format!("\"{good}\""));
+    cases.refuse(Claims, "fence twice", site.claims(&twice));
 }
 
 /// Tags under everything else that the deployment knows: each has a purpose of its own.

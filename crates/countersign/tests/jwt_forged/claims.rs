@@ -2,7 +2,7 @@
 
 use countersign::Refusal::{Audience, Claims, Expired, Issuer, Lifetime, NotYetValid, Subject, UserUnknown};
 
-use crate::site::{Cases, ISSUER, LEEWAY, LIFETIME, NOW, SESSION, Site, USER};
+use crate::site::{Cases, ISSUER, LEEWAY, LIFETIME, LONGEST, NOW, SESSION, Site, USER};
 
 pub fn cases(site: &Site) -> Cases {
     let mut cases = Cases::default();
@@ -97,11 +97,11 @@ fn times(site: &Site, cases: &mut Cases) {
             if good { cases.accept(case, token) } else { cases.refuse(NotYetValid, case, token) }
         }
     }
-    cases.accept("the longest life", lives(site, 0, LIFETIME));
-    cases.accept("the longest life and the leeway", lives(site, 0, LIFETIME + LEEWAY));
+    cases.accept("the longest life", lives(site, 0, LONGEST));
+    cases.accept("the longest life and the leeway", lives(site, 0, LONGEST + LEEWAY));
     for (name, exp) in [
-        ("a second too long a life", (NOW + LIFETIME + LEEWAY + 1).to_string()),
-        ("a life of a day", (NOW + 86_400).to_string()),
+        ("a second too long a life", (NOW + LONGEST + LEEWAY + 1).to_string()),
+        ("a life of two days", (NOW + 2 * 86_400).to_string()),
         ("a life of a century", (NOW + 3_155_760_000).to_string()),
         ("exp 9999999999", "9999999999".to_owned()),
         ("exp 1e11", "1e11".to_owned()),
@@ -126,7 +126,8 @@ fn times(site: &Site, cases: &mut Cases) {
     });
 }
 
-pub fn without_leeway(site: &Site) -> Cases {
+/// No leeway, and no token may live longer than ours.
+pub fn strict(site: &Site) -> Cases {
     let mut cases = Cases::default();
     cases.refuse(Expired, "exp now", lives(site, -100, 0));
     cases.refuse(Expired, "exp a fraction ahead", {

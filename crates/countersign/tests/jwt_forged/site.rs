@@ -19,9 +19,10 @@ use crate::forger::{Members, Pair, base64url, from_base64url};
 
 /// When every token is read.
 pub const NOW: i64 = 1_768_478_400;
-/// The default leeway and lifetime, in seconds.
+/// The default leeway, lifetime, and longest life of a token that is accepted, in seconds.
 pub const LEEWAY: i64 = 5;
 pub const LIFETIME: i64 = 900;
+pub const LONGEST: i64 = 86_400;
 pub const KID: &str = "2026-11";
 pub const OLD_KID: &str = "2026-05";
 pub const ISSUER: &str = "https://login.example";
@@ -228,9 +229,9 @@ pub fn litestar(builder: JwtStrategyBuilder<Account<Uuid>>) -> JwtStrategyBuilde
     builder.profile(Profile::LitestarAuth)
 }
 
-/// No leeway at all.
+/// No leeway at all, and no longer life than that of our own tokens.
 pub fn strict(builder: JwtStrategyBuilder<Account<Uuid>>) -> JwtStrategyBuilder<Account<Uuid>> {
-    builder.issuer(ISSUER).leeway(Duration::ZERO)
+    builder.issuer(ISSUER).leeway(Duration::ZERO).max_lifetime(Duration::from_secs(LIFETIME.unsigned_abs()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
