@@ -218,7 +218,7 @@ async fn an_ending_that_got_no_further_than_its_mark_is_finished_by_the_next() {
         ground.denylist.fail(false);
         let kept = goes_on(&strategy, &kept).await;
         let keep = kept.access.session_id.filter(|_| keeps_another);
-        assert_eq!(end_others(&strategy, keep).await, if keeps_another { 0 } else { 1 });
+        assert_eq!(end_others(&strategy, keep).await, u64::from(!keeps_another));
         assert_eq!(strategy.read(&first).await, Err(Refusal::Revoked));
         assert_eq!(strategy.read(&kept).await.is_ok(), keeps_another);
         let fence = format!("fence:{}", claim(&first, "fence"));
@@ -254,11 +254,11 @@ async fn an_overtaken_login_is_refused() {
     let user = alice();
     let begin = async || Login::default().behind(strategy.sessions().login_fence(&key(&user)).await.unwrap());
     let log_in = async |login: &Login| strategy.sessions().log_in(&user, login).await.map(drop).map_err(refusal);
-    let login = begin().await;
-    assert_eq!(log_in(&login).await, Ok(()));
+    let attempt = begin().await;
+    assert_eq!(log_in(&attempt).await, Ok(()));
     everywhere(&strategy, &user).await;
-    assert_eq!(log_in(&login).await, Err(Refusal::Overtaken));
-    let login = begin().await;
+    assert_eq!(log_in(&attempt).await, Err(Refusal::Overtaken));
+    let attempt = begin().await;
     end_others(&strategy, None).await;
-    assert_eq!(log_in(&login).await, Err(Refusal::Overtaken));
+    assert_eq!(log_in(&attempt).await, Err(Refusal::Overtaken));
 }

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 
 use countersign::store::sql::{Database, DatabaseOptions, Migrator, SqlStore};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{AuthError, Failure, FailureKind, PlainToken, RefreshableStrategy, Strategy, UserKeyKind};
+use countersign::{AuthError, FailureKind, PlainToken, RefreshableStrategy, Strategy, UserKeyKind};
 use testbed::{MariaDb, Postgres};
 use tokio::task::JoinSet;
 

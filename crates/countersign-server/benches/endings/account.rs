@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use countersign_server::accounts::Email;
+use countersign_server::accounts::Lookup;
 use countersign_server::compose::Services;
 use futures_util::StreamExt;
 use reqwest::StatusCode;
@@ -50,7 +50,7 @@ async fn open_all(ground: &Ground, emails: &[String], sessions: usize, sample: u
 
 /// The tokens of the first session, and of `sample` of the others.
 async fn open(services: &Services, email: &str, sessions: usize, sample: usize) -> Vec<Tokens> {
-    let account = services.accounts().by_email(&Email::parse(email).unwrap()).await.unwrap().unwrap();
+    let account = services.accounts().by_address(&Lookup::of(email).unwrap()).await.unwrap().unwrap();
     let strategy = services.strategy.as_refreshable().unwrap();
     let step = (sessions / sample.max(1)).max(1);
     let opened = futures_util::stream::iter(0..sessions).map(|at| {

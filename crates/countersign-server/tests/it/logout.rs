@@ -11,6 +11,9 @@ use serde_json::json;
 use crate::flows::{cookie_post, jar, me_by_cookie};
 use crate::harness::{PASSWORD, Place, Reply, Server, Tokens, on_redis};
 
+/// Longer than any body that is read.
+const LONG: &[u8] = &[b' '; 20 * 1024];
+
 /// One server for each strategy.
 fn servers() -> Vec<(&'static str, Server)> {
     let in_sqlite = ["database", "jwt"].map(|strategy| (strategy, Place::new(Vec::new()).with("STRATEGY", strategy)));
@@ -52,7 +55,7 @@ async fn a_good_token_is_logged_out_whatever_the_body_is() {
         ("application/x-www-form-urlencoded", b"a=b"),
         ("text/plain", b"bye"),
         ("", b"{}"),
-        ("application/json", &[b' '; 20 * 1024]),
+        ("application/json", LONG),
     ];
     for (strategy, server) in servers() {
         server.register("ada@example.org").await;

@@ -209,8 +209,8 @@ pub(crate) async fn a_damaged_token_is_no_theft(ground: &Ground) {
                 let damaged = PlainToken::new(damaged);
                 let refused = ground.refresh(&tokens, &damaged).await.unwrap_err();
                 assert!(refused == refusal || refused == Refusal::Malformed, "{profile:?} {at}: {refused:?}");
-                let ended = tokens.sessions().end_of(&damaged).await.unwrap();
-                assert_eq!(ended, countersign::Destroyed::AlreadyInvalid, "{profile:?} {at}");
+                let ended = tokens.end_session_of(&damaged).await.unwrap();
+                assert_eq!(ended, Destroyed::AlreadyInvalid, "{profile:?} {at}");
             }
         }
         assert_eq!(ground.read(&tokens, &second.access.token).await, Ok(ground.alice.id), "{profile:?}");
@@ -253,17 +253,17 @@ pub(crate) async fn clocks_may_differ(ground: &Ground) {
 /// P4: a login that read its fence before everything was ended isn't recorded, nor is one that took for ever.
 pub(crate) async fn an_overtaken_login_is_refused(ground: &Ground) {
     let tokens = ground.tokens(Profile::Countersign);
-    let login = async || {
+    let begin = async || {
         let fence = tokens.login_fence(&ground.alice.key()).await.unwrap();
         Login::from(Client::new()).behind(fence)
     };
     let log_in = async |login: &Login| tokens.log_in(&ground.alice, login).await.map(drop).map_err(refusal);
-    let before = login().await;
+    let before = begin().await;
     assert!(log_in(&before).await.is_ok(), "nobody overtook it");
     tokens.invalidate_all(&ground.alice.key()).await.unwrap();
     assert_eq!(log_in(&before).await, Err(Refusal::Overtaken));
     assert!(ground.sessions(&ground.alice).await.is_empty());
-    let slow = login().await;
+    let slow = begin().await;
     assert!(log_in(&slow).await.is_ok(), "one that begins afterwards works");
     ground.clock.advance(Duration::from_mins(5) + TICK);
     assert_eq!(log_in(&slow).await, Err(Refusal::Overtaken));

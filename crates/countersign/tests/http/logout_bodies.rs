@@ -16,8 +16,11 @@ use crate::{App, JSON, Tokens};
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const TEXT: (&str, &str) = ("content-type", "text/plain");
 
-/// Bodies that name no refresh token, and what each is answered with where there is no good access token.
-fn bodies() -> Vec<(&'static str, Vec<(&'static str, &'static str)>, Vec<u8>, u16)> {
+/// What it is called, its headers, its bytes, and what it is answered with where there is no good access token.
+type Sent = (&'static str, Vec<(&'static str, &'static str)>, Vec<u8>, u16);
+
+/// Bodies that name no refresh token.
+fn bodies() -> Vec<Sent> {
     let long = |length: usize| format!(r#"{{"x":"{}"}}"#, "x".repeat(length)).into_bytes();
     vec![
         ("nothing", vec![], vec![], 401),
