@@ -25,6 +25,7 @@ mod faults;
 mod flows;
 mod harness;
 mod http2;
+mod lifetimes;
 mod limits;
 mod logins;
 mod logout;
