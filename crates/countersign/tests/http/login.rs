@@ -24,7 +24,8 @@ async fn login_answers_with_four_members() {
     assert_eq!(reply.header("cache-control"), Some("no-store"));
     assert!(reply.set_cookies().is_empty());
     let body: Value = serde_json::from_str(&reply.body).unwrap();
-    let members: Vec<&String> = body.as_object().unwrap().keys().collect();
+    let mut members: Vec<&String> = body.as_object().unwrap().keys().collect();
+    members.sort_unstable();
     assert_eq!(members, ["access_token", "expires_in", "refresh_token", "token_type"]);
     assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("bearer"), &json!(900)));
     assert!(app.is_live(&reply.tokens().access).await);

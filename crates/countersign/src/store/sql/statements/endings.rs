@@ -52,8 +52,9 @@ const SURVEY: &str = "SELECT COUNT(*), COUNT(CASE WHEN live = 1 THEN 1 END), \
 
 /// Rows of a table whose fence was replaced. `{of}` names the user, where it is one user's.
 const CLEAR: [&str; 3] = [
+    // The few that ended come first: SQLite would look through all tokens where it knows nothing of the tables' sizes.
     "DELETE FROM {refresh} WHERE {r.token} IN (SELECT t.{r.token} FROM {ended} e \
-     JOIN {refresh} t ON t.{r.user_id} = e.user_id AND t.{r.fence} = e.fence{of} LIMIT ?2)",
+     CROSS JOIN {refresh} t ON t.{r.user_id} = e.user_id AND t.{r.fence} = e.fence{of} LIMIT ?2)",
     "DELETE FROM {refresh} WHERE {r.token} IN (SELECT {r.token} FROM (SELECT t.{r.token} FROM {ended} e \
      JOIN {refresh} t ON t.{r.user_id} = e.user_id AND t.{r.fence} = e.fence{of} LIMIT ?2 \
      FOR UPDATE OF t SKIP LOCKED) x)",
