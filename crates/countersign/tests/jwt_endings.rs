@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use countersign::strategy::Login;
-use countersign::{Invalidated, Lifetimes, Refusal, SessionId, Strategy, TokenControl, TokenPair};
+use countersign::{Destroyed, Invalidated, Lifetimes, Refusal, SessionId, Strategy, TokenControl, TokenPair};
 use jwt_common::Account;
 use jwt_signed::{Ground, Signed, alice, bob, claim, claims, key, refresh_of, refusal};
 
@@ -225,6 +225,34 @@ async fn an_ending_that_got_no_further_than_its_mark_is_finished_by_the_next() {
         assert!(ground.denylist.noted().contains(&fence));
         end_others(&strategy, keep).await;
         assert!(!ground.denylist.noted().contains(&fence), "what is denied isn't denied again and again");
+    }
+}
+
+/// So does whoever logs out of a session that was ended, and doesn't find it any more.
+#[tokio::test]
+async fn an_ending_that_got_no_further_than_its_mark_is_finished_by_a_logout() {
+    for by_id in [false, true] {
+        let ground = Ground::new();
+        let strategy = ground.signed();
+        let [first, second, kept] =
+            [strategy.open(&alice()).await, strategy.open(&alice()).await, strategy.open(&alice()).await];
+        ground.denylist.fail(true);
+        assert!(strategy.sessions().end_sessions(&key(&alice()), kept.access.session_id).await.is_err());
+        ground.denylist.fail(false);
+        assert_eq!(strategy.read(&second).await, Ok(()), "nobody was told that it is over");
+        if by_id {
+            let session = first.access.session_id.unwrap();
+            let ended = strategy.sessions().end_session(session, &key(&alice())).await.unwrap();
+            assert_eq!(ended, Destroyed::AlreadyInvalid);
+        } else {
+            strategy.log_out(&first.access.token).await.unwrap();
+        }
+        for pair in [&first, &second] {
+            is_over(&strategy, pair).await;
+        }
+        goes_on(&strategy, &kept).await;
+        everywhere(&strategy, &alice()).await;
+        is_over(&strategy, &kept).await;
     }
 }
 
