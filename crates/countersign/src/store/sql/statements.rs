@@ -326,4 +326,19 @@ mod tests {
         }
         assert!(seen >= 15, "only {seen} uses of an index were seen");
     }
+
+    /// A logout costs the same however many other sessions the user has.
+    #[tokio::test]
+    async fn the_end_of_a_session_looks_at_that_session_alone() {
+        let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
+        Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
+        let all = Statements::new(Dialect::Sqlite, &DatabaseTokenModels::bundled(UserKeyKind::Uuid));
+        let steps = all.end_session.script.steps().iter().filter(|step| step.text().starts_with("DELETE"));
+        for step in steps {
+            let explain = Statement::new(Dialect::Sqlite, &format!("EXPLAIN QUERY PLAN {}", step.text()));
+            let rows = database.fetch(&explain, &vec![Value::Null; 8]).await.unwrap();
+            let plan = rows.first().unwrap().text(3).unwrap().unwrap_or_default().to_owned();
+            assert!(plan.contains("session_id=?"), "{plan}: {}", step.text());
+        }
+    }
 }
