@@ -222,8 +222,9 @@ impl Statements {
         };
         let sweep = match dialect {
             Dialect::Mysql => "DELETE FROM login_failure WHERE window_ends <= ?1 LIMIT ?2",
+            // The condition is repeated outside: a window that begins meanwhile in the same row stays.
             _ => {
-                "DELETE FROM login_failure WHERE key_digest IN \
+                "DELETE FROM login_failure WHERE window_ends <= ?1 AND key_digest IN \
                  (SELECT key_digest FROM login_failure WHERE window_ends <= ?1 LIMIT ?2)"
             }
         };

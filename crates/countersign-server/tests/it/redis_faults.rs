@@ -77,7 +77,14 @@ async fn a_redis_that_became_a_replica_is_an_honest_503() {
         server.me(&tokens.access).await.expect(StatusCode::OK);
 
         redis.command(&["REPLICAOF", "NO", "ONE"]);
-        let next = Tokens::of(&server.refresh(&tokens.refresh).await);
+        let next = if strategy == "redis" {
+            Tokens::of(&server.refresh(&tokens.refresh).await)
+        } else {
+            // The sessions in the database had ended before the denial could not be written; asking again writes it.
+            logout_everywhere(&server, &tokens.access).await.expect(StatusCode::NO_CONTENT);
+            server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+            server.login("ada@example.org").await
+        };
         Tokens::of(&login(&server).await);
         logout(&server, &next.access).await.expect(StatusCode::NO_CONTENT);
         server.me(&next.access).await.expect(StatusCode::UNAUTHORIZED);
@@ -105,19 +112,20 @@ async fn a_full_redis_lets_nobody_in_and_everybody_out() {
     server.refresh(&tokens.refresh).await.expect(StatusCode::OK);
 }
 
-/// A revocation needs room: whoever isn't told "logged out" isn't.
+/// A memory that is full keeps nobody from logging out: denials are written beyond its bound.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_redis_denies_nothing_and_says_so() {
+async fn a_full_redis_lets_holders_of_signed_tokens_out() {
     let redis = Redis::dedicated();
     let server = place(&redis, "jwt").start();
-    let tokens = server.newcomer("ada@example.org").await;
+    let one = server.newcomer("ada@example.org").await;
+    let other = server.login("ada@example.org").await;
     redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
-    unavailable(logout(&server, &tokens.access).await);
-    unavailable(logout_everywhere(&server, &tokens.access).await);
-    server.me(&tokens.access).await.expect(StatusCode::OK);
-    redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
-    logout(&server, &tokens.access).await.expect(StatusCode::NO_CONTENT);
-    server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+    server.me(&one.access).await.expect(StatusCode::OK);
+    logout(&server, &one.access).await.expect(StatusCode::NO_CONTENT);
+    server.me(&one.access).await.expect(StatusCode::UNAUTHORIZED);
+    server.me(&other.access).await.expect(StatusCode::OK);
+    logout_everywhere(&server, &other.access).await.expect(StatusCode::NO_CONTENT);
+    server.me(&other.access).await.expect(StatusCode::UNAUTHORIZED);
 }
 
 /// Accounts stay in the database, so a Redis that answers isn't enough.

@@ -13,6 +13,7 @@ mod reuse;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::answer::SessionId;
 use crate::clock::{Clock, SystemClock, Timestamp};
@@ -40,6 +41,7 @@ const DEFAULT_TOKEN_BYTES: usize = 32;
 ///
 /// ```
 /// use std::sync::Arc;
+use std::time::Duration;
 /// use std::time::Duration;
 /// use countersign::store::{MemoryStore, TokenStore};
 /// use countersign::strategy::Sessions;
@@ -63,6 +65,8 @@ pub struct Sessions<S = Arc<dyn TokenStore>> {
     outside: Option<Arc<dyn TokenStore>>,
     profile: Profile,
     legacy_plaintext: bool,
+    /// How long exchanged tokens are remembered beyond their window.
+    remembered_for: Option<Duration>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -80,6 +84,7 @@ impl<S: TokenStore> Sessions<S> {
             outside: None,
             profile: Profile::default(),
             legacy_plaintext: false,
+            remembered_for: None,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
         }
@@ -113,6 +118,15 @@ impl<S: TokenStore> Sessions<S> {
     #[must_use]
     pub(crate) const fn with_legacy_plaintext(mut self) -> Self {
         self.legacy_plaintext = true;
+        self
+    }
+
+    /// Remembers exchanged tokens for that time, [as many as are kept](crate::store::Consumed::MOST): so long live the
+    /// access tokens that went with them, which their session's end has to deny.
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub(super) const fn remembering(mut self, time: Duration) -> Self {
+        self.remembered_for = Some(time);
         self
     }
 
@@ -216,6 +230,7 @@ impl<S> Sessions<S> {
             cap: self.cap,
             profile: self.profile,
             legacy_plaintext: self.legacy_plaintext,
+            remembered_for: self.remembered_for,
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
         }

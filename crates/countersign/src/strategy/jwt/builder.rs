@@ -249,6 +249,10 @@ impl<U: User> JwtStrategyBuilder<U> {
         };
         let kind = match self.sessions {
             None => Kind::Tokens(Box::new(tokens)),
+            // The original looks at the ids of tokens alone, so those of earlier exchanges have to be known.
+            Some(sessions) if self.profile == Profile::LitestarAuth => {
+                Kind::Sessions(Box::new(SignedSessions { tokens, sessions: sessions.remembering(lifetime) }))
+            }
             Some(sessions) => Kind::Sessions(Box::new(SignedSessions { tokens, sessions })),
         };
         Ok(JwtStrategy { kind })

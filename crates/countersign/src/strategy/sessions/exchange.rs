@@ -218,11 +218,9 @@ impl<S: TokenStore> Sessions<S> {
 
     /// What is still remembered of earlier exchanges once another takes place.
     fn remembered(&self, consumed: &Consumed, now: Timestamp) -> Consumed {
-        if self.reuse.closes_on_use() {
-            Consumed::default()
-        } else {
-            consumed.clone().since(now.saturating_sub(self.reuse.grace()))
-        }
+        let window = if self.reuse.closes_on_use() { Duration::ZERO } else { self.reuse.grace() };
+        let time = self.remembered_for.unwrap_or_default().max(window);
+        if time.is_zero() { Consumed::default() } else { consumed.clone().since(now.saturating_sub(time)) }
     }
 
     /// The same answer again. The tokens are as old as they are: what they have left of their lives counts from now.
