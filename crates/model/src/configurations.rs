@@ -328,6 +328,9 @@ pub const SIGNED_SWEEP_ALL: Settings = Settings {
 pub const SIGNED_SET_BACK: Settings = Settings {
     access: Access::Signed,
     ahead: 2,
+    window: 1,
+    patience: 1,
+    clock: Clock::EachStep,
     logout: true,
     everywhere: 1,
     honest: false,

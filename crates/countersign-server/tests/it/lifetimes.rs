@@ -71,7 +71,7 @@ async fn end(ending: Ending, place: &Place, brief: &Server, email: &str, tokens:
         }
         Ending::Disable => {
             place.json(&["user", "disable", email]);
-            return;
+            brief.me(&tokens.access).await
         }
     };
 }

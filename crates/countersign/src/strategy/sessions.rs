@@ -41,7 +41,6 @@ const DEFAULT_TOKEN_BYTES: usize = 32;
 ///
 /// ```
 /// use std::sync::Arc;
-use std::time::Duration;
 /// use std::time::Duration;
 /// use countersign::store::{MemoryStore, TokenStore};
 /// use countersign::strategy::Sessions;

@@ -45,7 +45,8 @@ async fn they_are_listed_with_what_the_user_knows_them_by() {
     assert_eq!(listed[1]["client"]["user_agent"], "Mozilla/5.0 (Phone)");
     assert_eq!((&listed[1]["client"]["label"], &listed[1]["current"]), (&json!("Ada's phone"), &json!(false)));
     assert_eq!(listed[1]["created_at"], "2026-01-15T12:00:00Z");
-    let members: Vec<_> = listed[1].as_object().unwrap().keys().map(String::as_str).collect();
+    let mut members: Vec<_> = listed[1].as_object().unwrap().keys().map(String::as_str).collect();
+    members.sort_unstable();
     assert_eq!(members, ["client", "created_at", "current", "expires_at", "id", "last_used_at"]);
 
     app.world.clock.advance(Duration::from_mins(5));
