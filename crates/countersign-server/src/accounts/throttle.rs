@@ -223,9 +223,14 @@ impl Statements {
         let sweep = match dialect {
             Dialect::Mysql => "DELETE FROM login_failure WHERE window_ends <= ?1 LIMIT ?2",
             // The condition is repeated outside: a window that begins meanwhile in the same row stays.
-            _ => {
+            Dialect::Sqlite => {
                 "DELETE FROM login_failure WHERE window_ends <= ?1 AND key_digest IN \
                  (SELECT key_digest FROM login_failure WHERE window_ends <= ?1 LIMIT ?2)"
+            }
+            // Rows that a login holds are left to the next sweep, so that neither waits for the other.
+            Dialect::Postgres => {
+                "DELETE FROM login_failure WHERE window_ends <= ?1 AND key_digest IN \
+                 (SELECT key_digest FROM login_failure WHERE window_ends <= ?1 LIMIT ?2 FOR UPDATE SKIP LOCKED)"
             }
         };
         Self {

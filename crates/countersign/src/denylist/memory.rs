@@ -17,7 +17,7 @@ const DEFAULT_MAX_ENTRIES: usize = 10_000;
 /// reclaimed those that ended.
 ///
 /// A revocation ends with the process and is seen by no other, so
-/// [`revocation_is_durable`](crate::Strategy::revocation_is_durable) is `false` over it.
+/// [`revocation_is_durable`](crate::TokenControl::revocation_is_durable) is `false` over it.
 ///
 /// ```
 /// use countersign::denylist::{DenylistStore, MemoryDenylist};

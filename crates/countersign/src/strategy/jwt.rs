@@ -22,7 +22,7 @@ use crate::user::{User, UserKey, UserManager};
 use sessions::SignedSessions;
 use tokens::SignedTokens;
 
-/// Issues signed access tokens and revokes them through a [`DenylistStore`]; with
+/// Issues signed access tokens and revokes them through a [`DenylistStore`](crate::denylist::DenylistStore); with
 /// [`sessions`](JwtStrategyBuilder::sessions) it issues refresh tokens too.
 ///
 /// Reading asks in this order: signature, claims, denylist (once, for the token, its session and its fence), subject, user,
