@@ -82,6 +82,7 @@ impl<S: TokenStore> Sessions<S> {
     }
 
     /// The user's fence, for a token without session.
+    #[cfg(feature = "jwt")]
     pub(in crate::strategy) async fn standing_fence(&self, user: &UserKey) -> Result<Fence, Failure> {
         self.fence(user).await.map(|fence| fence.fence)
     }
