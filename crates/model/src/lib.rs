@@ -76,7 +76,8 @@
 //!
 //! # What it leaves out
 //!
-//! Stores that lose acknowledged writes, reads from a replica that lags, clocks that differ by more than is allowed while a
+//! A session from before there were fences that a change of the password keeps while a log out everywhere is under way,
+//! stores that lose acknowledged writes, reads from a replica that lags, clocks that differ by more than is allowed while a
 //! sweep runs, a rotation on PostgreSQL whose statement has looked at the fence before a mark and commits after it, changes
 //! of the secret that successors are derived with, and everything that digests and signatures are there for.
 
