@@ -191,7 +191,6 @@ pub const PASSWORD: Settings = Settings {
     honest: false,
     everywhere: 2,
     all: &[All::Password],
-    clears: true,
     sessions: 2,
     calls: 3,
     ticks: 1,
@@ -202,6 +201,7 @@ pub const PASSWORD: Settings = Settings {
 /// Changes of the password, and log out everywhere.
 pub const KEPT: Settings = Settings {
     all: &[All::Everywhere, All::Password, All::Disable],
+    clears: true,
     calls: 2,
     ticks: 0,
     ..Settings { name: "what is kept, and then is not", ..PASSWORD }
@@ -226,7 +226,7 @@ pub const SIGNED: Settings = Settings {
     access_life: 2,
     idle: 3,
     absolute: 4,
-    ticks: 4,
+    ticks: 3,
     ..Settings::plain("signed: logout and theft")
 };
 
@@ -291,6 +291,7 @@ pub const SIGNED_LIVES_ALL: Settings = Settings {
     access_life: 1,
     other_life: Some(3),
     eager: true,
+    everywhere: 1,
     ticks: 2,
     ..Settings { name: "signed: two lives, everywhere", ..SIGNED_KEPT }
 };
@@ -315,8 +316,8 @@ pub const SIGNED_SWEEP_ALL: Settings = Settings {
     logout: false,
     first_access: true,
     tokens: 2,
-    ticks: 4,
-    everywhere: 2,
+    ticks: 3,
+    everywhere: 1,
     all: &[All::Everywhere, All::Password],
     ..Settings { name: "signed: sweep, everywhere", ..SIGNED_SWEEP }
 };
