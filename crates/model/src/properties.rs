@@ -45,7 +45,8 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
     } else {
         all.push(Property::sometimes("two tabs are reuse", |_, state: &State| histories(state, |it| it.reports > 0)));
     }
-    if settings.thefts > 0 {
+    // Where use doesn't close the window, a theft shows when it has passed.
+    if settings.thefts > 0 && (settings.close_on_use || settings.ticks >= settings.window) {
         all.push(Property::sometimes("a theft is found", |_, state: &State| {
             histories(state, |it| it.condemned == Some(Cause::Reuse))
         }));
