@@ -22,7 +22,7 @@ pub struct Changes {
     pub strategy: Arc<dyn Strategy<Account>>,
     /// The tokens in the accounts' database.
     pub store: SqlStore<Database>,
-    /// Whether access tokens are signed, so that they have to be denied when their sessions end.
+    /// `true` if access tokens are signed. They are denied when their sessions end.
     pub signed: bool,
     /// What that database speaks.
     pub dialect: Dialect,

@@ -65,7 +65,7 @@ impl Email {
         &self.canonical
     }
 
-    /// Where to look for its account.
+    /// Returns the forms in which the address may be stored.
     pub const fn lookup(&self) -> &Lookup {
         &self.lookup
     }
@@ -97,7 +97,7 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// Where to look for the account that `text` names; `None` when no account can have such an address.
+    /// Returns the forms in which the address `text` may be stored, or `None` if no account can have such an address.
     pub fn of(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.len() > MAX_EMAIL_BYTES {

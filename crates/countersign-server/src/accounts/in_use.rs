@@ -1,4 +1,4 @@
-//! Which settings passwords are hashed with here, so that checking any of them can cost what the dearest does.
+//! The hash settings of the stored passwords, so that every check can cost as much as the dearest of them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,7 +18,7 @@ pub struct InUse {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// Which survey met a setting last.
+    /// The hash settings, each with the number of the last survey that found it.
     settings: BTreeMap<HashSetting, u64>,
     survey: u64,
 }

@@ -2,8 +2,8 @@
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// Whether `character` shows nothing by itself: a control or format character, among them those that turn the direction of
-/// writing, or one that Unicode lets fonts ignore. White space other than a line or paragraph separator isn't meant.
+/// Returns whether `character` shows nothing by itself: a control or format character, among them those that turn the
+/// direction of writing, or one that Unicode lets fonts ignore. White space other than a line or paragraph separator isn't meant.
 pub fn is_invisible(character: char) -> bool {
     let category = matches!(
         character.general_category(),
@@ -15,7 +15,8 @@ pub fn is_invisible(character: char) -> bool {
     category || is_ignorable(character)
 }
 
-/// What Unicode calls `Default_Ignorable_Code_Point` beyond the format characters, and the blank Braille pattern.
+/// Returns whether `character` is a `Default_Ignorable_Code_Point` of Unicode that isn't a format character, or the blank
+/// Braille pattern.
 const fn is_ignorable(character: char) -> bool {
     matches!(character,
         '\u{34f}'                 // joins graphemes

@@ -28,9 +28,9 @@ pub struct Logins {
     pub hasher: Hasher,
     /// What counts failures.
     pub throttle: Throttle,
-    /// Which addresses are proxies'.
+    /// The addresses of proxies.
     pub proxies: Arc<Proxies>,
-    /// What becomes of accounts that have a second factor.
+    /// The treatment of accounts that have a second factor.
     pub second_factor: SecondFactor,
     /// What tells the time.
     pub clock: Arc<dyn Clock>,
@@ -47,7 +47,7 @@ pub enum Login {
     Throttled(Duration),
 }
 
-/// What came of asking somebody who is logged in for their password.
+/// The result of checking the password of a user who is logged in.
 #[derive(Debug)]
 pub enum Recognised {
     /// It is their account's; the account as it is now.
@@ -77,8 +77,8 @@ impl Logins {
         to_the_end(async move { logins.judge(&identifier, password, address).await }).await
     }
 
-    /// Whether who uses `account` knows its password, or else the one that they want for it. Each that is wrong counts as a
-    /// failed login, unless one of them is right. It goes on as [`check`](Self::check) does.
+    /// Checks whether the user of `account` knows its current password, or else the new one that they ask for. Each wrong
+    /// password counts as a failed login, unless one of the two is right. It goes on as [`check`](Self::check) does.
     ///
     /// # Errors
     /// As for [`check`](Self::check).
@@ -161,7 +161,8 @@ impl Logins {
         self.hasher.verify(password, stored.map(|account| account.hashed_password.clone())).await
     }
 
-    /// Whether an account can't be let in by its password alone. Who knows that much is told no more than who doesn't.
+    /// Returns whether the account needs a second factor, which can't be asked for here. The client is told the same as for a
+    /// wrong password.
     fn misses_second_factor(&self, has_second_factor: bool) -> bool {
         let is_missing = has_second_factor && self.second_factor == SecondFactor::Refuse;
         if is_missing {

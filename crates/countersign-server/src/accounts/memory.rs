@@ -17,7 +17,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// So many blocks, whatever is in them: Argon2 writes each before it reads it.
+    /// Returns the first `count` blocks of the buffer. Their contents are arbitrary: Argon2 writes each block before it reads it.
     ///
     /// # Errors
     /// [`Failure`] when the system has no memory for them.

@@ -20,10 +20,10 @@ pub const MAX_PASSWORD_BYTES: usize = 1024;
 
 /// m = 19 MiB, t = 2, p = 1: the OWASP password sheet's floor, which row L-01 asks for.
 pub const OURS: Argon2Setting = Argon2Setting::argon2id(19 * 1024, 2, 1);
-/// What litestar-auth hashes with, by argon2-cffi's defaults: m = 64 MiB, t = 3, p = 4.
+/// The hash settings of litestar-auth, which are argon2-cffi's defaults: m = 64 MiB, t = 3, p = 4.
 pub const ORIGINAL: Argon2Setting = Argon2Setting::argon2id(64 * 1024, 3, 4);
 
-/// What decoys are hashed with.
+/// The salt of decoy hashes.
 const DECOY_SALT: &[u8; 16] = b"countersign deco";
 /// How long our hashes are.
 const OUTPUT: usize = Params::DEFAULT_OUTPUT_LEN;
