@@ -201,7 +201,8 @@ pub enum Destroyed {
 /// What came of ending every session of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalidated {
-    /// All tokens of the user were revoked. Contains the number of sessions that ended.
+    /// All tokens of the user were revoked. Contains the number of sessions that ended, as
+    /// [`SessionControl::end_sessions`](crate::strategy::SessionControl::end_sessions) counts them.
     All(u64),
     /// The strategy keeps no record by which it could find them.
     Unsupported,

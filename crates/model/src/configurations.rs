@@ -207,10 +207,9 @@ pub const KEPT: Settings = Settings {
     ..Settings { name: "what is kept, and then is not", ..PASSWORD }
 };
 
-/// Log out everywhere with a session from before there were fences. A change of the password that keeps such a session
-/// beside it isn't searched: that records it behind a fence, and a log out everywhere under way doesn't find it then.
+/// The same with a session from before there were fences.
 pub const UNFENCED: Settings = Settings {
-    all: &[All::Everywhere],
+    all: &[All::Everywhere, All::Password],
     unfenced: true,
     first_access: true,
     ..Settings { name: "a session behind no fence", ..KEPT }
@@ -274,6 +273,10 @@ pub const SIGNED_KEPT: Settings = Settings {
 /// Signed access tokens: the end of an account with logins on the way.
 pub const SIGNED_DISABLE: Settings =
     Settings { all: &[All::Disable], ..Settings { name: "signed: end of the account", ..SIGNED_EVERYWHERE } };
+
+/// Signed access tokens: a session from before there were fences.
+pub const SIGNED_UNFENCED: Settings =
+    Settings { unfenced: true, ..Settings { name: "signed: a session behind no fence", ..SIGNED_KEPT } };
 
 /// Signed access tokens of two lives: logout and theft.
 pub const SIGNED_LIVES: Settings = Settings {
@@ -345,7 +348,7 @@ pub const SIGNED_FORGOTTEN: Settings =
     Settings { access: Access::Signed, ..Settings { name: "signed: a fence that is forgotten", ..FORGOTTEN } };
 
 /// Every configuration.
-pub const ALL: [Settings; 34] = [
+pub const ALL: [Settings; 35] = [
     ROTATION,
     ROTATION_ANEW,
     EAGER,
@@ -374,6 +377,7 @@ pub const ALL: [Settings; 34] = [
     SIGNED_PASSWORD,
     SIGNED_KEPT,
     SIGNED_DISABLE,
+    SIGNED_UNFENCED,
     SIGNED_LIVES,
     SIGNED_LIVES_ALL,
     SIGNED_SWEEP,
@@ -408,7 +412,7 @@ pub const fn of(mutant: Mutant) -> Settings {
         }
         Mutant::MarkBeforePassword | Mutant::PasswordWithoutMark => PASSWORD,
         Mutant::MarkRevives => KEPT,
-        Mutant::UnfencedSpared => UNFENCED,
+        Mutant::UnfencedSpared | Mutant::UnfencedAdopted => UNFENCED,
         Mutant::FenceSweptEarly => SWEPT,
         Mutant::LoginOfAnyAge => FORGOTTEN,
         Mutant::LogoutOfToken | Mutant::RotationCreates | Mutant::AccessRemovedFirst => LOGOUT,

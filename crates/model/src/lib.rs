@@ -1,5 +1,5 @@
 //! The session protocol of `docs/SESSIONS.md` as a state machine, and an exhaustive search of its states for the
-//! promises P1 to P5. `cargo run -p model --release` searches all of it, and every protocol with one guard broken.
+//! promises P1 to P5. `cargo run -p model` searches all of it, and every protocol with one guard broken.
 //!
 //! # What is a step
 //!
@@ -66,7 +66,8 @@
 //! - Signed: a session that a mark kept has tokens that carry the fence of before, and an exception that lets them in. When
 //!   it isn't kept by a later mark, it is denied by its id. What it was is remembered as long as such a token lives.
 //! - Signed: a session is excepted before the fence is denied.
-//! - Sessions that were recorded before there were fences are listed, (denied by their ids,) and removed.
+//! - Sessions that were recorded before there were fences are listed, (denied by their ids,) and removed. One of them that
+//!   a mark keeps stays behind no fence, so that another ending under way finds it.
 //! - The new password is written before the mark or with it.
 //! - A fence is swept only when nothing is recorded behind it, and the note that it was replaced as well.
 //! - A store that forgets a fence may begin with the same one again where it judges the age of a login in the step that
@@ -76,8 +77,7 @@
 //!
 //! # What it leaves out
 //!
-//! A session from before there were fences that a change of the password keeps while a log out everywhere is under way,
-//! stores that lose acknowledged writes, reads from a replica that lags, clocks that differ by more than is allowed while a
+//! Stores that lose acknowledged writes, reads from a replica that lags, clocks that differ by more than is allowed while a
 //! sweep runs, a rotation on PostgreSQL whose statement has looked at the fence before a mark and commits after it, changes
 //! of the secret that successors are derived with, and everything that digests and signatures are there for.
 

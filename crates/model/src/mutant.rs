@@ -51,6 +51,8 @@ pub enum Mutant {
     MarkRevives,
     /// A mark is all, also where sessions are recorded behind no fence.
     UnfencedSpared,
+    /// A mark takes a session that was behind no fence behind the new one.
+    UnfencedAdopted,
     /// Logging out removes the record if the presented token is the current one.
     LogoutOfToken,
     /// A rotation that finds no record makes one.
@@ -107,7 +109,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them, in the order of the promises that they break.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 50] = [
         Self::NoCompareAndSet,
         Self::CheckThenWrite,
         Self::RandomSuccessor,
@@ -131,6 +133,7 @@ impl Mutant {
         Self::MarkForgotten,
         Self::MarkRevives,
         Self::UnfencedSpared,
+        Self::UnfencedAdopted,
         Self::LogoutOfToken,
         Self::RotationCreates,
         Self::MarkWithoutDenial,
@@ -185,6 +188,7 @@ impl Mutant {
             Self::MarkForgotten => "mark forgotten before its rows",
             Self::MarkRevives => "a mark revives what it keeps",
             Self::UnfencedSpared => "what is behind no fence stays",
+            Self::UnfencedAdopted => "a mark adopts what it keeps",
             Self::LogoutOfToken => "logout of the token alone",
             Self::RotationCreates => "rotation creates a record",
             Self::MarkWithoutDenial => "signed: a mark without denial",
@@ -235,6 +239,7 @@ impl Mutant {
             | Self::MarkForgotten
             | Self::MarkRevives
             | Self::UnfencedSpared
+            | Self::UnfencedAdopted
             | Self::LogoutOfToken
             | Self::RotationCreates
             | Self::MarkWithoutDenial

@@ -12,7 +12,8 @@ use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore,
+    Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -175,7 +176,13 @@ impl TokenStore for MemoryStore {
         Ok(Cleared { removed: access.saturating_add(refresh), more: more_access || more_refresh })
     }
 
-    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+    /// All of them at once.
+    async fn survey_part(
+        &self,
+        user: &UserKey,
+        limit: &SweepLimit,
+        _after: Option<&SessionCursor>,
+    ) -> Result<UserSurvey, Failure> {
         let tables = self.tables();
         let live = tables.refresh.values().filter(|row| {
             let is_over = is_over(row.expires_at, row.created_at, limit.refresh_created, limit.now);
@@ -347,7 +354,7 @@ impl Tables {
     fn end_user(&mut self, end: &EndUser) {
         let Some((ended, _)) = self.fences.insert(end.user.clone(), (end.fence, end.now)) else { return };
         let stays = |user: &UserKey, session: Option<SessionId>, fence: Option<Fence>| {
-            *user == end.user && session.is_some() && session == end.kept && fence.is_none_or(|fence| fence == ended)
+            *user == end.user && session.is_some() && session == end.kept && fence == Some(ended)
         };
         for row in self.access.values_mut().filter(|row| stays(&row.user, row.session, row.fence)) {
             row.fence = Some(end.fence);

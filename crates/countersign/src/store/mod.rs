@@ -84,9 +84,25 @@ pub trait TokenStore: Send + Sync {
     /// Removes some of what [`end_user`](Self::end_user) ended, and returns how much and whether there is more.
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure>;
 
-    /// Returns how many sessions of a user can be refreshed at `now`, where one that states no end ages by
-    /// `refresh_created`, and when the latest of their signed access tokens ends.
-    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure>;
+    /// Looks at some of a user's sessions, from where an earlier call ended, at a cost that doesn't depend on how many there
+    /// are. Returns how many of them can be refreshed at `now`, where one that states no end ages by `refresh_created`, when
+    /// the latest of their signed access tokens ends, and where to go on.
+    async fn survey_part(
+        &self,
+        user: &UserKey,
+        limit: &SweepLimit,
+        after: Option<&SessionCursor>,
+    ) -> Result<UserSurvey, Failure>;
+
+    /// Looks at all of a user's sessions, part after part. Returns what [`survey_part`](Self::survey_part) said of them
+    /// together.
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        let mut survey = self.survey_part(user, limit, None).await?;
+        while let Some(next) = survey.next.take() {
+            survey.add(self.survey_part(user, limit, Some(&next)).await?);
+        }
+        Ok(survey)
+    }
 
     /// Records a refresh token and, in the same atomic step, the access token issued with it: if the user's fence is the
     /// one it asks for.

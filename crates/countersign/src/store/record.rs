@@ -309,10 +309,21 @@ pub struct Cleared {
 }
 
 /// What a store knows of all that a user has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserSurvey {
     /// The sessions that can be refreshed.
     pub sessions: u64,
     /// When the latest of their signed access tokens ends, as far as that was recorded.
     pub access_expires_at: Option<Timestamp>,
+    /// Where the next part begins, if there may be more.
+    pub next: Option<SessionCursor>,
+}
+
+impl UserSurvey {
+    /// Adds the part that follows.
+    pub fn add(&mut self, part: Self) {
+        self.sessions = self.sessions.saturating_add(part.sessions);
+        self.access_expires_at = self.access_expires_at.max(part.access_expires_at);
+        self.next = part.next;
+    }
 }

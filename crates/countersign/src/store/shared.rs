@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord,
-    Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -48,8 +48,13 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).clear(clear).await
     }
 
-    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
-        (**self).survey(user, limit).await
+    async fn survey_part(
+        &self,
+        user: &UserKey,
+        limit: &SweepLimit,
+        after: Option<&SessionCursor>,
+    ) -> Result<UserSurvey, Failure> {
+        (**self).survey_part(user, limit, after).await
     }
 
     async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {

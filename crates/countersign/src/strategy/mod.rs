@@ -143,7 +143,8 @@ pub trait SessionControl: Send + Sync {
     async fn end_session(&self, session: SessionId, user: &UserKey) -> Result<Destroyed, Failure>;
 
     /// Ends every session of `user` but `kept`, every token without a session, and every login that is under way. Returns
-    /// how many sessions ended.
+    /// how many sessions ended: all of them where access tokens are signed, otherwise as many as are counted in a tenth of a
+    /// second, which is some ten thousand.
     ///
     /// One mark ends them, at the same cost for any number of them. What it leaves behind is removed in batches, some here,
     /// the rest by the sweep.
@@ -151,6 +152,14 @@ pub trait SessionControl: Send + Sync {
     /// # Errors
     /// [`Failure`] when that could not be recorded. It may be called again, and goes on where it stopped.
     async fn end_sessions(&self, user: &UserKey, kept: Option<SessionId>) -> Result<u64, Failure>;
+
+    /// Completes an ending whose mark was recorded along with a change of the user's account, as
+    /// [`SqlStore::change_account`](crate::store::sql::SqlStore::change_account) does: denies the signed access tokens that it
+    /// ended, and removes some of what it left behind.
+    ///
+    /// # Errors
+    /// [`Failure`] when that could not be recorded. It may be called again, and goes on where it stopped.
+    async fn complete_ending(&self, user: &UserKey, kept: Option<SessionId>) -> Result<(), Failure>;
 }
 
 /// Issues and rotates refresh tokens (the strategies page: `RefreshableStrategy`).

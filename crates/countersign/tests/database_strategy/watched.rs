@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use countersign::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord,
-    Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::{Digest, Failure, Locator, SessionId, StoredToken, Timestamp, UserKey};
 use futures_util::future::BoxFuture;
@@ -126,8 +126,13 @@ impl TokenStore for Watched {
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
         self.write().clear(clear).await
     }
-    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
-        self.read().survey(user, limit).await
+    async fn survey_part(
+        &self,
+        user: &UserKey,
+        limit: &SweepLimit,
+        after: Option<&SessionCursor>,
+    ) -> Result<UserSurvey, Failure> {
+        self.read().survey_part(user, limit, after).await
     }
     async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
         self.read().find_family(family).await

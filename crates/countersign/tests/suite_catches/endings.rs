@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use countersign::store::{
-    ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, NewRefresh, Page, RefreshRecord, SessionPage,
-    SessionRecord, SweepLimit, TokenStore, UserSurvey,
+    ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, NewRefresh, Page, RefreshRecord, SessionCursor,
+    SessionPage, SessionRecord, SweepLimit, TokenStore, UserSurvey,
 };
 use countersign::testing::user_ids;
 use countersign::{Digest, Failure, SystemEntropy, Timestamp, UserKey, UserKeyKind};
@@ -38,6 +38,12 @@ impl BrokenStore {
                     self.kept.lock().unwrap().insert(end.user.clone(), kept);
                 }
                 self.inner.end_user(&EndUser { kept, ..end }).await
+            }
+            Fault::KeptIsSaved => {
+                if let Some(kept) = end.kept {
+                    self.kept.lock().unwrap().insert(end.user.clone(), kept);
+                }
+                self.inner.end_user(&end).await
             }
             Fault::KeptRevives => {
                 self.inner.end_user(&end).await?;
@@ -134,6 +140,7 @@ impl BrokenStore {
     pub(crate) async fn broken_clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
         let mut clear = clear.clone();
         match self.fault {
+            Fault::KeptIsSaved => clear.kept = clear.kept.or(self.kept.lock().unwrap().get(&clear.user).copied()),
             Fault::ClearIgnoresUnfenced => clear.unfenced = false,
             Fault::ClearTakesUnfenced => clear.unfenced = true,
             Fault::ClearTakesKept => clear.kept = None,
@@ -156,14 +163,19 @@ impl BrokenStore {
         Ok(cleared)
     }
 
-    pub(crate) async fn broken_survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+    pub(crate) async fn broken_survey(
+        &self,
+        user: &UserKey,
+        limit: &SweepLimit,
+        after: Option<&SessionCursor>,
+    ) -> Result<UserSurvey, Failure> {
         let of_all = SweepLimit {
             now: Timestamp::from_micros(0),
             access_created: Timestamp::from_micros(0),
             refresh_created: Timestamp::from_micros(0),
             ..*limit
         };
-        let survey = self.inner.survey(user, limit).await?;
+        let survey = self.inner.survey_part(user, limit, after).await?;
         match self.fault {
             Fault::SurveyCountsExpired => self.inner.survey(user, &of_all).await,
             Fault::SurveyEndOfExpired => {

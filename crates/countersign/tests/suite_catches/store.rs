@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use countersign::store::{
     AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, MemoryStore, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore,
+    Used, UserSurvey,
 };
 use countersign::{
     Client, Digest, Failure, Locator, PlainToken, SessionId, StoredToken, Timestamp, UserKey, UserKeyKind,
@@ -275,8 +276,13 @@ impl TokenStore for BrokenStore {
         self.broken_clear(clear).await
     }
 
-    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
-        self.broken_survey(user, limit).await
+    async fn survey_part(
+        &self,
+        user: &UserKey,
+        limit: &SweepLimit,
+        after: Option<&SessionCursor>,
+    ) -> Result<UserSurvey, Failure> {
+        self.broken_survey(user, limit, after).await
     }
 
     async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {

@@ -10,7 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use countersign::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, MemoryStore, NewAccess, NewRefresh, Opened, Page,
-    RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used,
+    UserSurvey,
 };
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{
@@ -134,8 +135,13 @@ impl TokenStore for Switched {
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
         self.ask()?.clear(clear).await
     }
-    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
-        self.ask()?.survey(user, limit).await
+    async fn survey_part(
+        &self,
+        user: &UserKey,
+        limit: &SweepLimit,
+        after: Option<&SessionCursor>,
+    ) -> Result<UserSurvey, Failure> {
+        self.ask()?.survey_part(user, limit, after).await
     }
     async fn find_family(&self, family: &countersign::Digest) -> Result<Option<RefreshRecord>, Failure> {
         self.ask()?.find_family(family).await

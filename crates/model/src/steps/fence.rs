@@ -25,12 +25,14 @@ pub fn mark(model: &Protocol, state: &mut State, keep: Option<u8>, survey: Optio
     touch(model, state);
     let Some(old) = old else { return Some(()) };
     let behind = |state: &State, session: u8| state.store.records.get(session).map(|record| record.fence);
-    let keeps = |session: &u8| {
-        let fence = behind(state, *session);
-        fence == Some(old) || fence == Some(NO_FENCE) || fence.is_some() && model.is(Mutant::MarkRevives)
+    // What is behind no fence stays so: another ending, which has marked already, is about to remove it.
+    let keeps = |session: &u8| match behind(state, *session) {
+        Some(NO_FENCE) => model.is(Mutant::UnfencedAdopted),
+        Some(fence) => fence == old || model.is(Mutant::MarkRevives),
+        None => false,
     };
     let kept = keep.filter(keeps);
-    let recorded = state.store.records.iter().filter(|(_, record)| record.fence == old || record.fence == NO_FENCE);
+    let recorded = state.store.records.iter().filter(|(_, record)| record.fence == old);
     let access_end = recorded.map(|(_, record)| record.access_end).max().unwrap_or_default();
 
     if let Some(session) = kept {

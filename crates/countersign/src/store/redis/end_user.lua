@@ -33,11 +33,10 @@ if #remembered > 0 then
   -- As long as any token that was behind it.
   life = math.max(life, redis.call('PTTL', key))
 end
-local session = kept ~= '' and redis.call('HGET', key, kept)
-local over = elders_are_over(key)
-local stays = session and is_live(session, ended, over)
--- What is behind no fence is not reached by this.
-local holds = not over and redis.call('HEXISTS', key, 'u') == 1
+local session, elder = kept ~= '' and redis.call('HGET', key, kept), elder_of(key)
+local stays = session and (fence_of(session) or '-') ~= '-' and is_live(kept, session, ended, elder)
+-- What is behind no fence is not reached by this, and stays so when it goes on: another ending may be about to end it.
+local holds = (not elder or redis.call('HEXISTS', key, elder) == 1) and redis.call('HEXISTS', key, 'u') == 1
 redis.call('HSET', key, unpack(fields))
 if stays then
   redis.call('HSET', key, kept, behind(session, fence))

@@ -1,7 +1,8 @@
 -- A user's key is a hash. Field 'u' says whose it is, 'a' and a digest is an access token, 's' and an id is a session with
 -- its refresh token, 'r' and a digest is a refresh token without session. 'e' is the user's fence, 'n' lists fences that were
--- replaced and whose signed tokens may not be denied yet, 'o' says that what is behind no fence has ended, 'x' says when to look
--- for what has ended, 'c' how far that look has come, and 'd' names the removal that was last.
+-- replaced and whose signed tokens may not be denied yet, 'o' says that what is behind no fence has ended, but the session whose
+-- field it names, 'x' says when to look for what has ended, 'c' how far that look has come, and 'd' names the removal that was
+-- last.
 -- A record is version|gone|digest|created|expires|session end, for a refresh token followed by
 -- |family|consumed|opened|used|user agent|ip|label and, since version 2, |signed access end. It ends with |fence in version 2,
 -- which is - for none, and may be removed once 'gone' has passed. Version 1 are records from before fences, and access tokens
@@ -41,21 +42,21 @@ local function standing(key)
   return fence and #fence == 32 and not string.find(fence, '[^0-9a-f]') and fence or nil
 end
 
--- Whether records behind no fence have ended.
-local function elders_are_over(key)
-  return redis.call('HEXISTS', key, 'o') == 1
+-- The field of the only record behind no fence that goes on, or any other text for none; nothing while they haven't ended.
+local function elder_of(key)
+  return redis.call('HGET', key, 'o')
 end
 
 -- Whether a record that lives by itself is live. It is asked of many records, so it takes no pattern.
-local function is_live(record, fence, over)
+local function is_live(field, record, fence, elder)
   local version = string.sub(record, 1, 2)
   if version == '2|' and string.sub(record, -2) ~= '|-' then
     return fence ~= nil and string.sub(record, -32) == fence and string.sub(record, -33, -33) == '|'
   end
-  return (version == '1|' or version == '2|') and not over
+  return (version == '1|' or version == '2|') and (not elder or elder == field)
 end
 
--- The record, behind that fence from now on.
+-- The record in the form of version 2, behind that fence from now on.
 local function behind(record, fence)
   local _, before = fence_of(record)
   if before then

@@ -15,7 +15,7 @@ end
 if owner and owner ~= ARGV[1] then
   return 0
 end
-local asked, fence, over = ARGV[5], standing(key), elders_are_over(key)
+local asked, fence, elder = ARGV[5], standing(key), elder_of(key)
 local fields, fenced = { 'u', ARGV[1] }, asked ~= '' and asked ~= fence
 for i = 6, #ARGV, 3 do
   local field, record, manner = ARGV[i], ARGV[i + 1], ARGV[i + 2]
@@ -25,7 +25,7 @@ for i = 6, #ARGV, 3 do
     -- An earlier call of the same has recorded it, with all the others.
     return 1
   end
-  local live = known and is_live(known, fence, over)
+  local live = known and is_live(field, known, fence, elder)
   if not known or (manner == 'opens' and live and digest(known) == '') or (manner == 'new' and before and not live) then
     fields[#fields + 1] = field
     fields[#fields + 1] = record

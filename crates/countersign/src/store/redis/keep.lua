@@ -6,7 +6,7 @@ end
 
 -- Looks at about so many fields: those that are of no use any more, when the first of the others ends, and where to go on.
 local function look(key, now, cursor, count)
-  local fence, over = standing(key), elders_are_over(key)
+  local fence, elder = standing(key), elder_of(key)
   local found = redis.call('HSCAN', key, cursor, 'COUNT', count)
   local dead, next_look = {}, nil
   for i = 1, #found[2], 2 do
@@ -15,7 +15,7 @@ local function look(key, now, cursor, count)
       local ends = gone(record)
       -- An access token of version 1 may be a live session's.
       local follows = string.sub(field, 1, 1) == 'a' and string.sub(record, 1, 2) == '1|'
-      if ends <= now or not (follows or is_live(record, fence, over)) then
+      if ends <= now or not (follows or is_live(field, record, fence, elder)) then
         dead[#dead + 1] = field
       elseif not next_look or ends < next_look then
         next_look = ends

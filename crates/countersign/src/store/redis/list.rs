@@ -77,8 +77,7 @@ impl RedisTokenStore {
                 break;
             }
         }
-        let next = keys.get(place.key).and_then(|_| place.to_string().parse::<SessionCursor>().ok());
-        Ok(SessionPage { sessions: sessions.into_values().collect(), next })
+        Ok(SessionPage { sessions: sessions.into_values().collect(), next: Self::cursor(&keys, place) })
     }
 
     /// Lists one piece, and says where to go on, and whether the page has no room for that.
@@ -119,25 +118,30 @@ impl RedisTokenStore {
         Ok((place, is_full))
     }
 
-    /// Looks at every session, a piece at a time.
-    pub(super) async fn count(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
-        let mut survey = UserSurvey::default();
-        for key in self.keys_of(user) {
-            let mut cursor = FROM_START.to_string();
-            loop {
-                let args = [cursor, micros(limit.now), micros(limit.refresh_created)].map(String::into_bytes);
-                let (next, sessions, latest): (String, u64, String) =
-                    self.redis.eval(&self.scripts.survey, &[&key], &args).await?;
-                survey.sessions = survey.sessions.saturating_add(sessions);
-                let latest = latest.parse().ok().map(Timestamp::from_micros);
-                survey.access_expires_at = survey.access_expires_at.max(latest);
-                if next == FROM_START.to_string() {
-                    break;
-                }
-                cursor = next;
-            }
-        }
-        Ok(survey)
+    /// Looks at one piece.
+    pub(super) async fn count(
+        &self,
+        user: &UserKey,
+        limit: &SweepLimit,
+        after: Option<&SessionCursor>,
+    ) -> Result<UserSurvey, Failure> {
+        let place = after.map_or(Some(Place::default()), |after| Place::parse(after.as_str()));
+        let keys = self.keys_of(user);
+        let Some((place, key)) = place.and_then(|place| Some((place, keys.get(place.key)?))) else {
+            return Ok(UserSurvey::default());
+        };
+        let cursor = place.cursor.to_string();
+        let args = [cursor, micros(limit.now), micros(limit.refresh_created)].map(String::into_bytes);
+        let (next, sessions, latest): (u64, u64, String) = self.redis.eval(&self.scripts.survey, &[key], &args).await?;
+        Ok(UserSurvey {
+            sessions,
+            access_expires_at: latest.parse().ok().map(Timestamp::from_micros),
+            next: Self::cursor(&keys, Place::at(place.key, next)),
+        })
+    }
+
+    fn cursor(keys: &[String], place: Place) -> Option<SessionCursor> {
+        keys.get(place.key).and_then(|_| place.to_string().parse().ok())
     }
 }
 

@@ -22,7 +22,8 @@ use crate::error::{ConfigError, Failure};
 use crate::redis::{Redis, Script, checked_prefix};
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, JoinedUser, NewAccess, NewRefresh, Opened, Page,
-    RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used,
+    UserSurvey,
 };
 use crate::token::{Digest, DigestKeyRing, Locator, StoredToken};
 use crate::user::UserKey;
@@ -141,13 +142,14 @@ impl TokenStore for RedisTokenStore {
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
         let Some(locator) = token.locator() else { return Ok(None) };
         let field = access_field(token.as_str());
-        let session = locator.session().map(session_field).unwrap_or_default();
-        let Some(mut found) = self.fetch(locator, [&field, &session]).await? else { return Ok(None) };
+        let lives_at = locator.session().map(session_field).unwrap_or_default();
+        let Some(mut found) = self.fetch(locator, [&field, &lives_at]).await? else { return Ok(None) };
         let [record, session] = &mut found.records;
         let (record, session) = (record.take(), session.take());
         // One of a session lives as long as that.
-        let lives_with = if locator.session().is_some() { session.as_ref() } else { record.as_ref() };
-        let is_live = lives_with.is_some_and(|record| found.is_live(record));
+        let (place, lives_with) =
+            if locator.session().is_some() { (&lives_at, session.as_ref()) } else { (&field, record.as_ref()) };
+        let is_live = lives_with.is_some_and(|record| found.is_live(place, record));
         Ok(record.filter(|_| is_live).map(|record| AccessRecord {
             user: found.user,
             session: locator.session(),
@@ -223,8 +225,13 @@ impl TokenStore for RedisTokenStore {
         Ok(cleared)
     }
 
-    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
-        self.count(user, limit).await
+    async fn survey_part(
+        &self,
+        user: &UserKey,
+        limit: &SweepLimit,
+        after: Option<&SessionCursor>,
+    ) -> Result<UserSurvey, Failure> {
+        self.count(user, limit, after).await
     }
 
     async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
@@ -276,7 +283,7 @@ impl TokenStore for RedisTokenStore {
         for tag in self.owners.owners(owner) {
             let Some(mut found) = self.fetch(Locator::new(tag, Some(session)), [&field]).await? else { continue };
             let [record] = &mut found.records;
-            let record = record.take().filter(|record| !record.digest.is_empty() && found.is_live(record));
+            let record = record.take().filter(|record| !record.digest.is_empty() && found.is_live(&field, record));
             if let Some(record) = record {
                 return Ok(Some(session_record(session, record)));
             }

@@ -11,7 +11,7 @@ if is_foreign(there) then
 elseif type(there) == 'table' then
   return there
 end
-local fence, over = standing(key), elders_are_over(key)
+local fence, elder = standing(key), elder_of(key)
 local listed, seen = { cursor, '' }, 0
 local part_end, after = ARGV[2], ARGV[3]
 repeat
@@ -23,7 +23,7 @@ repeat
     local field, record = found[2][i], found[2][i + 1]
     local shown = part_end == found[1] and field <= after
     local is_session = string.sub(field, 1, 1) == 's' and #field > 1
-    if is_session and not shown and not records[field] and is_live(record, fence, over) and (digest(record) or '') ~= '' then
+    if is_session and not shown and not records[field] and is_live(field, record, fence, elder) and (digest(record) or '') ~= '' then
       fields[#fields + 1] = field
       records[field] = record
     end

@@ -16,16 +16,16 @@ pub(super) struct Found<const N: usize> {
     pub(super) user: UserKey,
     pub(super) records: [Option<Record>; N],
     fence: Option<Fence>,
-    /// Whether what is behind no fence has ended.
-    elders_are_over: bool,
+    /// The field of the only record behind no fence that goes on, or any other text; `None` while those haven't ended.
+    elder: Option<Vec<u8>>,
 }
 
 impl<const N: usize> Found<N> {
-    /// Whether no ending has reached a record that lives by itself.
-    pub(super) fn is_live(&self, record: &Record) -> bool {
+    /// Whether no ending has reached a record that lives by itself, in that field.
+    pub(super) fn is_live(&self, field: &str, record: &Record) -> bool {
         match record.behind {
             Behind::Fence(fence) => self.fence == Some(fence),
-            Behind::Nothing | Behind::NoFence => !self.elders_are_over,
+            Behind::Nothing | Behind::NoFence => self.elder.as_ref().is_none_or(|elder| elder == field.as_bytes()),
             Behind::Standing => false,
         }
     }
@@ -45,7 +45,7 @@ impl RedisTokenStore {
             return Ok(None);
         };
         let mut found = found.into_iter();
-        let [owner, fence, over] = std::array::from_fn(|_| found.next().flatten());
+        let [owner, fence, elder] = std::array::from_fn(|_| found.next().flatten());
         let Some(owner) = owner else { return Ok(None) };
         let Some(user) = decode_user(&owner) else {
             unreadable();
@@ -60,7 +60,7 @@ impl RedisTokenStore {
             record
         });
         let fence = fence.and_then(|fence| Fence::parse(std::str::from_utf8(&fence).ok()?));
-        Ok(Some(Found { user, records, fence, elders_are_over: over.is_some() }))
+        Ok(Some(Found { user, records, fence, elder }))
     }
 
     /// A live record of a refresh token, for the user it belongs to.
@@ -72,7 +72,7 @@ impl RedisTokenStore {
     ) -> Result<Option<RefreshRecord>, Failure> {
         let Some(mut found) = self.fetch(locator, [field]).await? else { return Ok(None) };
         let [record] = &mut found.records;
-        let Some(record) = record.take().filter(|record| is_it(record) && found.is_live(record)) else {
+        let Some(record) = record.take().filter(|record| is_it(record) && found.is_live(field, record)) else {
             return Ok(None);
         };
         let access_expires_at = record.refresh.as_ref().and_then(|refresh| refresh.access_expires_at);

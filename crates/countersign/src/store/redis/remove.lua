@@ -15,9 +15,9 @@ if not record then
 end
 redis.call('HDEL', key, field)
 if session ~= '' then
-  record = redis.call('HGET', key, session)
+  field, record = session, redis.call('HGET', key, session)
 end
-if not record or not is_live(record, standing(key), elders_are_over(key)) then
+if not record or not is_live(field, record, standing(key), elder_of(key)) then
   return 0
 end
 if redis.call('EXISTS', key) == 1 then

@@ -15,7 +15,7 @@ local current = redis.call('HGET', key, session)
 if current and digest(current) == ARGV[7] then
   return 1
 end
-if not old or not is_live(old, standing(key), elders_are_over(key)) then
+if not old or not is_live(presented, old, standing(key), elder_of(key)) then
   return 0
 end
 local own = fence_of(old) or '-'

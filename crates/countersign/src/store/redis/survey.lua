@@ -7,12 +7,12 @@ if is_foreign(found) then
 elseif found.err then
   return found
 end
-local fence, over = standing(key), elders_are_over(key)
+local fence, elder = standing(key), elder_of(key)
 local count, latest, text = 0, nil, ''
 for i = 2, #found[2], 2 do
   local record = found[2][i]
   local created, ends = string.match(record, '^[12]|%d+|[^|]+|(%-?%d+)|(%-?%d*)|')
-  if created and is_live(record, fence, over) then
+  if created and is_live(found[2][i - 1], record, fence, elder) then
     if (ends ~= '' and tonumber(ends) > now) or (ends == '' and tonumber(created) > issued) then
       count = count + 1
       -- A moment has 20 characters at most, and a fence 32.

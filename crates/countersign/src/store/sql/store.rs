@@ -14,7 +14,8 @@ use crate::store::sql::statements::{NOTED, Removal, Statements};
 use crate::store::sql::{DatabaseTokenModels, Dialect, Driver, Outcome, Script};
 use crate::store::{
     AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore,
+    Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::{UserKey, UserKeyKind};
@@ -251,24 +252,25 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         Ok(Cleared { removed, more: removed > 0 })
     }
 
-    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
-        let mut survey = UserSurvey::default();
-        let mut after = Value::from("");
-        loop {
-            let cutoffs = [limit.now.as_micros().into(), limit.refresh_created.into()];
-            let [now, created] = cutoffs;
-            let params = [self.key(user)?, now, created, after, SURVEYED.into()];
-            let rows = self.driver.fetch(&self.statements.endings.survey, &params).await?;
-            let Some(row) = rows.first() else { return Ok(survey) };
-            let number = |column| row.int(column).ok().flatten();
-            let live = number(1).and_then(|live| u64::try_from(live).ok()).unwrap_or(0);
-            survey.sessions = survey.sessions.saturating_add(live);
-            survey.access_expires_at = survey.access_expires_at.max(number(2).map(Timestamp::from_micros));
-            match row.text(3).ok().flatten() {
-                Some(last) if number(0) >= Some(SURVEYED) => after = last.into(),
-                _ => return Ok(survey),
-            }
-        }
+    async fn survey_part(
+        &self,
+        user: &UserKey,
+        limit: &SweepLimit,
+        after: Option<&SessionCursor>,
+    ) -> Result<UserSurvey, Failure> {
+        let after = after.map(SessionCursor::as_str).unwrap_or_default();
+        let cutoffs = [limit.now.as_micros().into(), limit.refresh_created.into()];
+        let [now, created] = cutoffs;
+        let params = [self.key(user)?, now, created, after.into(), SURVEYED.into()];
+        let rows = self.driver.fetch(&self.statements.endings.survey, &params).await?;
+        let Some(row) = rows.first() else { return Ok(UserSurvey::default()) };
+        let number = |column| row.int(column).ok().flatten();
+        let last = row.text(3).ok().flatten().filter(|_| number(0) >= Some(SURVEYED));
+        Ok(UserSurvey {
+            sessions: number(1).and_then(|live| u64::try_from(live).ok()).unwrap_or(0),
+            access_expires_at: number(2).map(Timestamp::from_micros),
+            next: last.and_then(|last| last.parse().ok()),
+        })
     }
 
     async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use crate::answer::{Destroyed, LoggedOut, SessionId};
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure};
-use crate::store::{ClearUser, EndUser, Fence, Page, RefreshRecord, SessionPage, SessionRecord, SweepPace, TokenStore};
+use crate::store::{
+    ClearUser, EndUser, Fence, Page, RefreshRecord, SessionPage, SessionRecord, SweepPace, TokenStore, UserSurvey,
+};
 use crate::strategy::SessionControl;
 use crate::strategy::sessions::reuse::Reuse;
 use crate::strategy::sessions::{GoesOn, Issuer, LoginFence, Presented, Standing};
@@ -29,6 +31,9 @@ const LOOKS: usize = 8;
 
 /// The most fences of a user that may be left to be settled. Beyond it they are settled before another is added.
 const UNSETTLED: usize = 16;
+
+/// How long an ending counts the sessions that it is about to end.
+const COUNTED_FOR: Duration = Duration::from_millis(100);
 
 /// How long an ending goes on removing what its mark has ended already, before it is acknowledged. The sweep removes the
 /// rest.
@@ -86,7 +91,7 @@ impl<I: Issuer> SessionControl for I {
 
     async fn end_sessions(&self, user: &UserKey, kept: Option<SessionId>) -> Result<u64, Failure> {
         let sessions = self.sessions();
-        let survey = sessions.store().survey(user, &sessions.limit(BATCH)).await?;
+        let survey = survey(self, user).await?;
         if I::SIGNED && self.denies_each() {
             deny_each(self, user, kept, |_| true).await?;
         }
@@ -101,6 +106,13 @@ impl<I: Issuer> SessionControl for I {
             None => false,
         };
         Ok(survey.sessions.saturating_sub(u64::from(stays)))
+    }
+
+    async fn complete_ending(&self, user: &UserKey, kept: Option<SessionId>) -> Result<(), Failure> {
+        if I::SIGNED {
+            settle(self, user, GoesOn::Kept(kept), None).await?;
+        }
+        clear(self, user, kept).await
     }
 }
 
@@ -195,6 +207,18 @@ pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(
         reuse.report();
     }
     Ok(())
+}
+
+/// Counts the sessions of a user, as many as can be counted in [`COUNTED_FOR`]. Where access tokens are signed it looks at all
+/// of them: the latest end is how long they are denied.
+async fn survey<I: Issuer>(issuer: &I, user: &UserKey) -> Result<UserSurvey, Failure> {
+    let sessions = issuer.sessions();
+    let (limit, start) = (sessions.limit(BATCH), Instant::now());
+    let mut survey = sessions.store().survey_part(user, &limit, None).await?;
+    while let Some(next) = survey.next.take().filter(|_| I::SIGNED || start.elapsed() < COUNTED_FOR) {
+        survey.add(sessions.store().survey_part(user, &limit, Some(&next)).await?);
+    }
+    Ok(survey)
 }
 
 /// Replaces the user's fence, so that everything recorded behind it is over, and denies the signed tokens that carry it.

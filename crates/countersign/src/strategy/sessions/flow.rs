@@ -134,8 +134,7 @@ async fn punished<U: User, I: IssuesFor<U>>(issuer: &I, rejection: Rejection) ->
 async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result<(), AuthError> {
     let sessions = issuer.sessions();
     let Some(cap) = sessions.cap else { return Ok(()) };
-    let survey = sessions.store().survey(&grant.user, &sessions.limit(PAGE)).await?;
-    if survey.sessions <= u64::from(cap.most.get()) {
+    if !is_beyond(issuer, &grant.user, cap.most.get()).await? {
         return Ok(());
     }
     if cap.when_full == WhenFull::Refuse {
@@ -147,6 +146,17 @@ async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result
         tracing::info!(event = "session_evicted", session = %record.id, "the user's oldest session ended for a new one");
     }
     Ok(())
+}
+
+/// Whether a user has more sessions than that.
+async fn is_beyond<U: User, I: IssuesFor<U>>(issuer: &I, user: &UserKey, most: u32) -> Result<bool, Failure> {
+    let sessions = issuer.sessions();
+    let limit = sessions.limit(PAGE);
+    let mut survey = sessions.store().survey_part(user, &limit, None).await?;
+    while let Some(next) = survey.next.take().filter(|_| survey.sessions <= u64::from(most)) {
+        survey.add(sessions.store().survey_part(user, &limit, Some(&next)).await?);
+    }
+    Ok(survey.sessions > u64::from(most))
 }
 
 /// The sessions of a user that were opened before the newest `most`. They are counted in the list itself: what another login

@@ -189,3 +189,21 @@ pub(super) async fn reach_tokens_behind_no_fence(ground: Ground) -> Verdict {
     is_over(&ground, "kept", kept).await?;
     ground.holds_access(&stranger).await
 }
+
+/// An ending of everything has made its mark, and clears later. Meanwhile another one keeps a session, and saves it from
+/// nothing.
+pub(super) async fn save_nothing_from_another(ground: Ground) -> Verdict {
+    let (fenced, unfenced) = (session(1)?, session(2)?);
+    let fence = ground.fence(ground.owner()).await?;
+    opened(&ground, "fenced", fenced, Some(fence)).await?;
+    opened(&ground, "unfenced", unfenced, None).await?;
+    ground.end(ground.owner(), None).await?;
+    for kept in [fenced, unfenced] {
+        ground.end(ground.owner(), Some(kept)).await?;
+    }
+    ground.clear(ground.owner(), Some(unfenced)).await?;
+    is_over(&ground, "fenced", fenced).await?;
+    ground.clear(ground.owner(), None).await?;
+    is_over(&ground, "unfenced", unfenced).await?;
+    same("sessions after both endings", &ground.session_ids(ground.owner()).await?, &Vec::new())
+}

@@ -75,6 +75,7 @@ const CASES: &[Case<Ground>] = cases![
     endings::keep_the_session_that_they_name,
     endings::never_revive,
     endings::reach_tokens_behind_no_fence,
+    endings::save_nothing_from_another,
     clear::is_bounded_and_resumable,
     clear::leaves_what_lives,
     clear::may_be_left_to_sweeps,

@@ -6,7 +6,7 @@ use crate::testing::tokens::ground::{Ground, NOW, TICK, limit, minutes, session}
 use crate::testing::violation::{Verdict, Violation, same};
 
 async fn survey(ground: &Ground, limit: &SweepLimit) -> Result<(u64, Option<Timestamp>), Violation> {
-    let UserSurvey { sessions, access_expires_at } = ground.store.survey(ground.owner(), limit).await?;
+    let UserSurvey { sessions, access_expires_at, .. } = ground.store.survey(ground.owner(), limit).await?;
     Ok((sessions, access_expires_at))
 }
 

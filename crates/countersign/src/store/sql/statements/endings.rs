@@ -27,12 +27,12 @@ pub(in crate::store::sql) struct Endings {
     pub(in crate::store::sql) sweep: Script,
 }
 
-/// A session goes on that was recorded behind the fence that is replaced, or behind none. One that ended earlier stays
-/// ended.
+/// A session goes on that was recorded behind the fence that is replaced. One that ended earlier stays ended, and one behind
+/// no fence stays so: another ending, which has marked already, may be about to remove it.
 const KEEP_REFRESH: &str = "UPDATE {refresh} SET {r.fence} = ?2 WHERE {r.session_id} = ?4 AND {r.user_id} = ?1 \
-     AND ({r.fence} IS NULL OR {r.fence} = (SELECT fence FROM {fences} WHERE user_id = ?1))";
+     AND {r.fence} = (SELECT fence FROM {fences} WHERE user_id = ?1)";
 const KEEP_ACCESS: &str = "UPDATE {access} SET {a.fence} = ?2 WHERE {a.session_id} = ?4 AND {no_index}{a.user_id} = ?1 \
-     AND ({a.fence} IS NULL OR {a.fence} = (SELECT fence FROM {fences} WHERE user_id = ?1))";
+     AND {a.fence} = (SELECT fence FROM {fences} WHERE user_id = ?1)";
 /// Nothing when the fence is new: the user had none, or this is the repetition of a call that took effect.
 const END: &str = "INSERT INTO {ended} (fence, user_id, kept_session_id, ended_at, settled_at) \
      SELECT fence, user_id, NULLIF({kept}, '-'), {now}, {settled} FROM {fences} WHERE user_id = ?1 AND fence <> ?2";
