@@ -233,6 +233,7 @@ impl Parts {
             strategy: Arc::clone(&strategy),
             store: self.store.clone(),
             signed: tokens.strategy == StrategyKind::Jwt,
+            beside_sessions: tokens.strategy != StrategyKind::Redis,
             dialect: driver_dialect,
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),

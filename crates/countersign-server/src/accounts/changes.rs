@@ -14,8 +14,8 @@ use crate::accounts::email::Email;
 const PART: &str = "account store";
 
 /// Changes accounts, and ends their sessions with it: in one transaction where the sessions are in the accounts' database;
-/// and before and after it in any case, so that whatever a crash leaves behind is nobody's session. Each is one mark, so it
-/// takes as long for 100,000 sessions as for one.
+/// and before it in any case, so that whatever a crash leaves behind is nobody's session. Each is one mark, so it takes as long
+/// for 100,000 sessions as for one.
 #[derive(Clone)]
 pub struct Changes {
     /// What access tokens are worth.
@@ -24,6 +24,8 @@ pub struct Changes {
     pub store: SqlStore<Database>,
     /// `true` if access tokens are signed. They are denied when their sessions end.
     pub signed: bool,
+    /// `true` if sessions are in the accounts' database.
+    pub beside_sessions: bool,
     /// What that database speaks.
     pub dialect: Dialect,
     /// What tells the time.
@@ -73,8 +75,14 @@ impl Changes {
         if !self.store.change_account(change).await? {
             return Ok(None);
         }
-        let after = self.end(id, kept).await?;
-        Ok(Some(before.saturating_add(after)))
+        // What was opened since the first ending ends with the change, or after it.
+        match self.strategy.as_refreshable() {
+            Some(strategy) if self.beside_sessions => {
+                strategy.complete_ending(&id.to_key(), kept).await?;
+                Ok(Some(before))
+            }
+            _ => Ok(Some(before.saturating_add(self.end(id, kept).await?))),
+        }
     }
 
     /// Ends every session of an account but `kept`. Returns how many that were.
