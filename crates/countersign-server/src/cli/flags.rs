@@ -49,7 +49,7 @@ fn arguments() -> Vec<Arg> {
             flag = flag.num_args(0..=1).require_equals(true).default_missing_value("true");
         }
         arguments.push(flag);
-        if setting.kind == Kind::Secret {
+        if setting.kind.is_secret() {
             let help = format!("The same, read from a file [env: {}_FILE]", setting.env());
             let (key, flag) = (format!("{}_file", setting.key), format!("{}-file", setting.flag()));
             arguments.push(argument(key, flag).help(help).value_name("FILE"));

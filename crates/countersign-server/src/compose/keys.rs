@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::compose::renamed;
 use crate::config::{
-    Config, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind, is_same_secret,
-    same_secret,
+    Config, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind, fault_of_secret,
+    is_same_secret, same_secret,
 };
 use crate::data_dir::DataDir;
 use crate::error::Error;
@@ -41,7 +41,11 @@ pub(super) fn token_hash_secret(config: &Config, data_dir: &DataDir) -> Result<S
             return Err(same_secret(given, name).into());
         }
     }
-    Ok(Secret::new(name, text.trim_end())?)
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    if let Some(fault) = fault_of_secret(text) {
+        return Err(ConfigError::new(name, fault, "put back the file as it was generated").into());
+    }
+    Ok(Secret::new(name, text)?)
 }
 
 /// The keys that sign and verify access tokens.

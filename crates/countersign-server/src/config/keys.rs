@@ -33,7 +33,7 @@ pub const JWT_SECRET: Setting = Setting {
 /// The private key of the other algorithms.
 pub const JWT_PRIVATE_KEY: Setting = Setting {
     key: "jwt_private_key",
-    kind: Kind::Secret,
+    kind: Kind::Key,
     default: "",
     form: "PEM",
     help: "The signing key of all other algorithms (PKCS#8 PEM); for EdDSA generated in the data directory.",
@@ -41,7 +41,7 @@ pub const JWT_PRIVATE_KEY: Setting = Setting {
 /// The public key of the other algorithms.
 pub const JWT_PUBLIC_KEY: Setting = Setting {
     key: "jwt_public_key",
-    kind: Kind::Secret,
+    kind: Kind::Key,
     default: "",
     form: "PEM",
     help: "The public half of the signing key (PEM).",

@@ -7,6 +7,7 @@ mod log;
 mod parse;
 mod redis;
 mod report;
+mod secret_text;
 mod setting;
 mod source;
 mod store;
@@ -21,6 +22,7 @@ pub use keys::{
 pub use log::{Log, LogFormat};
 pub use redis::{Eviction, REDIS_EVICTION, REDIS_URL, Redis};
 pub use report::{Effective, effective};
+pub use secret_text::fault as fault_of_secret;
 pub use setting::{Kind, Setting, all as all_settings};
 pub use source::{ENV_PREFIX, Flags, Given, Origin, Sources};
 pub use store::{DATABASE_URL, DatabaseUrl, Store};
@@ -129,6 +131,42 @@ mod tests {
         assert!(read(&[], &both).unwrap_err().to_string().contains("not both"));
         let listen_file = read(&[], &[("COUNTERSIGN_LISTEN_FILE", path)]).unwrap_err();
         assert!(listen_file.to_string().contains("is no setting"), "{listen_file}");
+    }
+
+    /// A byte that nobody sees makes another secret.
+    #[test]
+    fn what_no_secret_can_be_meant_to_hold_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let good = "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc";
+        let settings = ["TOKEN_HASH_SECRET", "JWT_SECRET", "DATABASE_URL", "REDIS_URL"];
+        for (at, text) in
+            [format!("\u{feff}{good}"), format!("{good}\n\n"), format!("{good} \n"), format!("\"{good}\"")]
+                .into_iter()
+                .enumerate()
+        {
+            let file = dir.path().join(at.to_string());
+            std::fs::write(&file, &text).unwrap();
+            for setting in settings {
+                let name = format!("COUNTERSIGN_{setting}_FILE");
+                let error = read(&[], &[(&name, file.to_str().unwrap())]).unwrap_err();
+                assert_eq!(error.setting(), name, "{text:?}: {error}");
+                let name = format!("COUNTERSIGN_{setting}");
+                let error = read(&[], &[(&name, &format!("{good}\r"))]).unwrap_err();
+                assert_eq!(error.setting(), name, "{error}");
+            }
+        }
+    }
+
+    /// The original's fingerprints depend on the text of its key to the last byte.
+    #[test]
+    fn the_text_of_a_key_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key.pem");
+        for text in ["-----BEGIN PRIVATE KEY-----\nAAEC\n-----END PRIVATE KEY-----\n", "x\r\n\r\n", "no line end"] {
+            std::fs::write(&file, text).unwrap();
+            let config = read(&[], &[("COUNTERSIGN_JWT_PRIVATE_KEY_FILE", file.to_str().unwrap())]).unwrap();
+            assert_eq!(config.keys.jwt.private_key.unwrap().text(), text);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::setting::{self, Kind};
+use crate::config::setting;
 use crate::config::{Config, DATABASE_URL, REDIS_URL, Redis, Sources};
 
 /// One setting's effective value.
@@ -26,8 +26,8 @@ pub fn effective(sources: &Sources, config: &Config) -> Vec<Effective> {
                 _ if setting == &REDIS_URL && given.is_some() => {
                     config.redis.as_ref().map(Redis::shown).unwrap_or_default()
                 }
-                (Some(_), Kind::Secret) => "(given, not shown)".to_owned(),
-                (None, Kind::Secret) => "(not given)".to_owned(),
+                (Some(_), kind) if kind.is_secret() => "(given, not shown)".to_owned(),
+                (None, kind) if kind.is_secret() => "(not given)".to_owned(),
                 (Some(given), _) => given.text().to_owned(),
                 (None, _) => setting.default.to_owned(),
             };

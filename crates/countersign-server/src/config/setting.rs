@@ -12,6 +12,15 @@ pub enum Kind {
     Switch,
     /// Never shown; may be given as a file's name too, under the same name with `_FILE`.
     Secret,
+    /// As a secret. Its text is kept to the last byte: litestar-auth makes fingerprints with the text of its key.
+    Key,
+}
+
+impl Kind {
+    /// Whether its value is never shown, and may stand in a file.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::Key)
+    }
 }
 
 /// One setting.
@@ -43,7 +52,7 @@ impl Setting {
     /// Every key that the file may hold for it.
     pub fn keys(&self) -> Vec<String> {
         let mut keys = vec![self.key.to_owned()];
-        if self.kind == Kind::Secret {
+        if self.kind.is_secret() {
             keys.push(format!("{}_file", self.key));
         }
         keys

@@ -9,6 +9,7 @@ use countersign::ConfigError;
 use zeroize::Zeroizing;
 
 use crate::config::file::read_file;
+use crate::config::secret_text;
 use crate::config::setting::{self, Kind, Setting};
 
 /// The prefix of every environment variable we read.
@@ -184,12 +185,13 @@ impl Layers {
     }
 
     fn weigh(self) -> Result<BTreeMap<&'static str, Given>, ConfigError> {
-        self.0.into_iter().map(|(key, given)| Ok((key, strongest(given)?))).collect()
+        let kind = |key| setting::all().find(|setting| setting.key == key).map_or(Kind::Plain, |setting| setting.kind);
+        self.0.into_iter().map(|(key, given)| Ok((key, strongest(kind(key), given)?))).collect()
     }
 }
 
 /// The value that the strongest origin gave; value and file from the same origin contradict each other.
-fn strongest(mut given: Vec<(Form, Given)>) -> Result<Given, ConfigError> {
+fn strongest(kind: Kind, mut given: Vec<(Form, Given)>) -> Result<Given, ConfigError> {
     given.sort_by_key(|(_, given)| given.origin);
     let Some((form, last)) = given.pop() else {
         return Err(ConfigError::new("settings", "were lost", "report this"));
@@ -198,20 +200,28 @@ fn strongest(mut given: Vec<(Form, Given)>) -> Result<Given, ConfigError> {
         let problem = format!("is given along with {}", twin.spelled);
         return Err(last.error(problem, "give the value or the file, not both"));
     }
-    match form {
-        Form::Value => Ok(last),
-        Form::File => content(&last),
+    let value = match form {
+        Form::Value => last,
+        Form::File => content(kind, &last)?,
+    };
+    let fault = match kind {
+        Kind::Plain | Kind::Switch => None,
+        Kind::Secret => secret_text::fault(value.text()),
+        Kind::Key => secret_text::fault_of_key(value.text()),
+    };
+    match fault {
+        Some(fault) => Err(value.error(fault, "give the bare text; a file may end with one line end")),
+        None => Ok(value),
     }
 }
 
-/// The secret in the file that `given` names, without the line end that editors add.
-fn content(given: &Given) -> Result<Given, ConfigError> {
+/// The text in the file that `given` names: of a key all of it, of a secret without the line end that editors add.
+fn content(kind: Kind, given: &Given) -> Result<Given, ConfigError> {
     let text = std::fs::read_to_string(given.text())
         .map(Zeroizing::new)
         .map_err(|error| given.error(format!("can't be read: {error}"), "name a file that this process may read"))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() {
+    let text = if kind == Kind::Key { &text } else { secret_text::without_line_end(&text) };
+    if text.trim().is_empty() {
         return Err(given.error("names an empty file", "put the secret into it"));
     }
     Ok(Given::new(given.origin, given.spelled.clone(), text))
@@ -223,7 +233,7 @@ fn find(key: &str) -> Option<(&'static Setting, Form)> {
         return Some((setting, Form::Value));
     }
     let setting = by_key(key.strip_suffix("_file")?)?;
-    (setting.kind == Kind::Secret).then_some((setting, Form::File))
+    setting.kind.is_secret().then_some((setting, Form::File))
 }
 
 fn unknown(spelled: &str, key: &str, origin: Origin) -> ConfigError {

@@ -48,34 +48,97 @@ pub(crate) fn looks_like_pem(text: &str) -> bool {
     text.contains("-----BEGIN ")
 }
 
-/// Reads the one PEM block of `text`; `setting` is what the user typed it into.
+/// Reads the one key in `text`, as OpenSSL and others write it; `setting` is what the user typed it into.
+///
+/// What stands outside of PEM blocks explains them (RFC 7468 section 5.2), so it is passed over, and so are the blocks that
+/// come along with keys: parameters of a curve, certificates.
 pub(crate) fn read(setting: &'static str, text: &str) -> Result<Pem, ConfigError> {
-    let unusable = |problem: &'static str| {
-        ConfigError::new(setting, problem, "give one unencrypted PEM block, as `openssl genpkey` writes it")
+    let unusable = |problem, cure| ConfigError::new(setting, problem, cure);
+    let text = in_lines(text);
+    let mut lines = text.lines().map(str::trim);
+    let (mut found, mut beside) = (None, None);
+    while let Some(name) = next_header(&mut lines) {
+        let body = body(&mut lines, name).map_err(|problem| unusable(problem, AS_OPENSSL_WRITES))?;
+        match Label::of(name) {
+            Ok(_) if found.is_some() => return Err(unusable("holds several keys", "give one key")),
+            Ok(_) if body.contains(':') => return Err(unusable("is an encrypted key", DECRYPT)),
+            Ok(label) => found = Some((label, body)),
+            Err(refused) => beside = beside.or(Some(refused)),
+        }
+    }
+    let Some((label, body)) = found else {
+        let (problem, cure) = beside.unwrap_or_else(|| without_block(&text));
+        return Err(unusable(problem, cure));
     };
-    let mut lines = text.trim().lines().map(str::trim);
-    let begin = lines.next().and_then(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
-    let begin = begin.ok_or_else(|| unusable("does not begin with a PEM header"))?;
-    let known = Label::ALL.into_iter().find(|(name, _)| *name == begin);
-    let (name, label) = known.ok_or_else(|| unusable("holds something other than an unencrypted key"))?;
+    let der = BASE64.decode(body.as_bytes());
+    let der = der.map_err(|_| unusable("is not base64 between its header and footer", AS_OPENSSL_WRITES))?;
+    Ok(Pem { label, der: Zeroizing::new(der) })
+}
 
-    let mut body = Zeroizing::new(String::with_capacity(text.len()));
-    let mut ended = false;
-    for line in lines.by_ref() {
+const AS_OPENSSL_WRITES: &str = "give one unencrypted PEM block, as `openssl genpkey` writes it";
+const DECRYPT: &str = "take the password off, as `openssl pkey -in KEY -out PLAIN_KEY` does";
+
+/// A problem, and its cure.
+type Refused = (&'static str, &'static str);
+
+impl Label {
+    /// The kind of key that a header names, or why none can be taken from its block.
+    fn of(name: &str) -> Result<Self, Refused> {
+        if let Some((_, label)) = Self::ALL.into_iter().find(|(known, _)| *known == name) {
+            return Ok(label);
+        }
+        Err(match name {
+            "ENCRYPTED PRIVATE KEY" => ("is an encrypted key", DECRYPT),
+            "OPENSSH PRIVATE KEY" => {
+                ("is a key in the form of OpenSSH", "convert it, as `ssh-keygen -p -N '' -m PKCS8 -f KEY` does")
+            }
+            "CERTIFICATE" => ("is a certificate and no key", "take its key, as `openssl x509 -pubkey -noout` does"),
+            "EC PARAMETERS" => ("holds the parameters of a curve alone", "give the key that belongs to them"),
+            _ => ("holds something other than an unencrypted key", AS_OPENSSL_WRITES),
+        })
+    }
+}
+
+/// The text without a byte order mark, and in lines where its line ends are written out, as in a variable of one line.
+fn in_lines(text: &str) -> Zeroizing<String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let is_written_out = text.contains("\\n") && !text.trim().contains('\n');
+    Zeroizing::new(if is_written_out { text.replace("\\r", "").replace("\\n", "\n") } else { text.to_owned() })
+}
+
+fn next_header<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    lines.find_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
+}
+
+/// What stands between a header and the footer that matches it.
+fn body<'a>(lines: &mut impl Iterator<Item = &'a str>, name: &str) -> Result<Zeroizing<String>, &'static str> {
+    let mut body = Zeroizing::new(String::with_capacity(MOST));
+    for line in lines {
         if line.starts_with('-') {
-            ended = line.strip_prefix("-----END ").and_then(|line| line.strip_suffix("-----")) == Some(name);
-            break;
+            let footer = line.strip_prefix("-----END ").and_then(|line| line.strip_suffix("-----"));
+            return if footer == Some(name) { Ok(body) } else { Err("has no matching PEM footer") };
+        }
+        if body.len() + line.len() > MOST {
+            return Err("is longer than any key");
         }
         body.push_str(line);
     }
-    if !ended {
-        return Err(unusable("has no matching PEM footer"));
+    Err("has no matching PEM footer")
+}
+
+/// The most characters of a block: a private key of 8192 bits takes 6,300. Room for all of them is there from the start, so
+/// that no copy is left behind by a text that grows.
+const MOST: usize = 16 * 1024;
+
+fn without_block(text: &str) -> Refused {
+    let text = text.trim_start();
+    if ["ssh-", "ecdsa-sha2-", "sk-ssh-"].iter().any(|kind| text.starts_with(kind)) {
+        return ("is a public key in the form of OpenSSH", "convert it, as `ssh-keygen -e -m PKCS8 -f KEY` does");
     }
-    if lines.next().is_some() {
-        return Err(unusable("has something after its PEM footer"));
+    if text.starts_with('{') {
+        return ("is a JSON Web Key", "give the key in PEM");
     }
-    let der = BASE64.decode(body.as_bytes()).map_err(|_| unusable("is not base64 between its header and footer"))?;
-    Ok(Pem { label, der: Zeroizing::new(der) })
+    ("does not begin with a PEM header", AS_OPENSSL_WRITES)
 }
 
 #[cfg(test)]
@@ -84,8 +147,55 @@ mod tests {
 
     use super::*;
 
+    /// How people have their keys.
     #[test]
-    fn reads_one_block_and_nothing_else() {
+    fn what_comes_along_with_a_key_is_passed_over() {
+        let key = "-----BEGIN PRIVATE KEY-----\nAAEC\nAw==\n-----END PRIVATE KEY-----\n";
+        let parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+        let certificate = "-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n";
+        let attributes = "Bag Attributes\n    localKeyID: 54 69\nKey Attributes: <No Attributes>\n";
+        for text in [
+            key.to_owned(),
+            format!("\u{feff}{key}"),
+            key.replace('\n', "\r\n"),
+            key.replace('\n', "\\n"),
+            key.replace('\n', "\\r\\n"),
+            key.trim_end().replace('\n', "\\n"),
+            format!("{parameters}{key}"),
+            format!("{attributes}{key}{attributes}{certificate}"),
+            format!("{certificate}{key}"),
+            format!("# the key of the login service\n\n  {}\n\n", key.replace('\n', "\n  ")),
+        ] {
+            let pem = read("secret", &text).unwrap();
+            assert_eq!((pem.label, pem.der.as_slice()), (Label::Pkcs8, &[0, 1, 2, 3][..]), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_named() {
+        let block = |name: &str, body: &str| format!("-----BEGIN {name}-----\n{body}\n-----END {name}-----\n");
+        let encrypted = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAEC";
+        for (text, words) in [
+            (block("ENCRYPTED PRIVATE KEY", "AAEC"), "encrypted"),
+            (block("RSA PRIVATE KEY", encrypted), "encrypted"),
+            (block("OPENSSH PRIVATE KEY", "AAEC"), "ssh-keygen -p"),
+            (block("CERTIFICATE", "AAEC"), "certificate"),
+            (block("EC PARAMETERS", "AAEC"), "parameters"),
+            (block("PGP MESSAGE", "AAEC"), "other than"),
+            (block("PRIVATE KEY", "AAEC").repeat(2), "several keys"),
+            (block("PRIVATE KEY", "AAEC") + &block("PUBLIC KEY", "AAEC"), "several keys"),
+            (block("PRIVATE KEY", &"A".repeat(20_000)), "longer than"),
+            ("ssh-rsa AAAAB3NzaC1yc2E ada@host".to_owned(), "ssh-keygen -e"),
+            ("{\"kty\":\"OKP\"}".to_owned(), "JSON Web Key"),
+            ("AAECAw==".to_owned(), "PEM header"),
+        ] {
+            let error = read("secret", &text).err().unwrap().to_string();
+            assert!(error.contains(words), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn reads_one_key() {
         let good = "-----BEGIN PUBLIC KEY-----\r\nAAEC\r\nAw==\r\n-----END PUBLIC KEY-----\r\n";
         let pem = read("verify_key", good).unwrap();
         assert_eq!((pem.label, pem.der.as_slice()), (Label::Public, &[0, 1, 2, 3][..]));

@@ -1,0 +1,85 @@
+//! What no secret can be meant to hold: bytes that editors, shells and orchestrators add where nobody sees them. Taken for a
+//! part of the secret they would make another one of it, and every token of the other servers unknown.
+
+use std::borrow::Cow;
+
+use crate::accounts::is_invisible;
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Returns the content of a secret's file without the one line end that editors add.
+pub(super) fn without_line_end(content: &str) -> &str {
+    let content = content.strip_suffix('\n').unwrap_or(content);
+    content.strip_suffix('\r').unwrap_or(content)
+}
+
+/// Returns what is wrong with a secret, in words that follow the name of its setting; `None` when it can be meant.
+pub fn fault(secret: &str) -> Option<Cow<'static, str>> {
+    let is_blank = |character: Option<char>| character.is_some_and(char::is_whitespace);
+    let (first, last) = (secret.chars().next(), secret.chars().next_back());
+    let found = if first == Some(BYTE_ORDER_MARK) {
+        "begins with a byte order mark"
+    } else if secret.contains('\n') {
+        "has more than one line"
+    } else if secret.contains('\r') {
+        "has a carriage return in it"
+    } else if is_blank(first) || is_blank(last) {
+        "begins or ends with a blank"
+    } else if is_quoted(secret) {
+        "is in quotes"
+    } else if ["\\n", "\\r"].iter().any(|written| secret.ends_with(written)) {
+        "ends with a line end that is written out, as \\n"
+    } else {
+        let invisible = secret.chars().find(|character| is_invisible(*character))?;
+        return Some(format!("has a character in it that nobody sees, {}", invisible.escape_unicode()).into());
+    };
+    Some(found.into())
+}
+
+/// Returns what is wrong with the text of a key. Lines and what stands around its PEM blocks are a matter of the key's
+/// reader.
+pub(super) fn fault_of_key(text: &str) -> Option<Cow<'static, str>> {
+    is_quoted(text.trim()).then(|| "is in quotes".into())
+}
+
+fn is_quoted(text: &str) -> bool {
+    ['"', '\'', '`'].into_iter().any(|quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc";
+
+    #[test]
+    fn what_can_be_meant_is_taken() {
+        for secret in [GOOD, "correct horse battery staple \\ and more", "it's \"quoted\" within", "päßwörter ÿ"] {
+            assert_eq!(fault(secret), None, "{secret}");
+        }
+        for content in [GOOD.to_owned(), format!("{GOOD}\n"), format!("{GOOD}\r\n")] {
+            assert_eq!(without_line_end(&content), GOOD);
+        }
+    }
+
+    #[test]
+    fn what_nobody_means_is_named() {
+        let cases = [
+            (format!("\u{feff}{GOOD}"), "byte order mark"),
+            (format!("{GOOD}\n"), "more than one line"),
+            (format!("{GOOD}\r"), "carriage return"),
+            (format!("{GOOD} "), "blank"),
+            (format!("\t{GOOD}"), "blank"),
+            (format!("{GOOD}\u{a0}"), "blank"),
+            (format!("\"{GOOD}\""), "quotes"),
+            (format!("'{GOOD}'"), "quotes"),
+            (format!("{GOOD}\\n"), "written out"),
+            (format!("pT7-\u{200b}{GOOD}"), "\\u{200b}"),
+            (format!("pT7-\0{GOOD}"), "\\u{0}"),
+        ];
+        for (secret, words) in cases {
+            let fault = fault(&secret).unwrap_or_default();
+            assert!(fault.contains(words), "{secret:?}: {fault}");
+        }
+    }
+}
