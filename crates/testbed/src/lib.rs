@@ -28,6 +28,7 @@ mod postgres;
 mod process;
 mod redis;
 mod redis_cluster;
+mod redis_sentinel;
 mod url;
 mod wait;
 
@@ -37,4 +38,5 @@ pub use mariadb::MariaDb;
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use redis_cluster::RedisCluster;
+pub use redis_sentinel::RedisSentinel;
 pub use wait::{free_port, wait_until};

@@ -109,6 +109,45 @@ impl Redis {
         self.process().thaw();
     }
 
+    /// A server of a group that Sentinels watch: it can be made the replica of another.
+    pub(crate) fn watched() -> Self {
+        Self::launch("redis", |port, _| {
+            let settings = format!("port={port} appendonly=yes appendfsync=always repl-diskless-sync-delay=0");
+            settings.split(' ').map(str::to_owned).collect()
+        })
+    }
+
+    /// A Sentinel that watches the master at `port` under that name, and agrees with `quorum` others that it is gone.
+    pub(crate) fn sentinel(name: &str, port: &str, quorum: usize) -> Self {
+        Self::launch_sentinel(&format!(
+            "sentinel monitor {name} 127.0.0.1 {port} {quorum}\n\
+             sentinel down-after-milliseconds {name} 1000\n\
+             sentinel failover-timeout {name} 5000\n\
+             sentinel parallel-syncs {name} 5\n"
+        ))
+    }
+
+    fn launch_sentinel(watch: &str) -> Self {
+        for _ in 0..5 {
+            let (port, folder) = (free_port(), Folder::new(None));
+            // A Sentinel writes what it has learned into its configuration.
+            let file = folder.path().join("sentinel.conf");
+            let socket = socket(folder.path());
+            let text =
+                format!("port {port}\nbind 127.0.0.1\nunixsocket {}\nunixsocketperm 700\n{watch}", socket.display());
+            std::fs::write(&file, text).expect("the folder is ours");
+            let mut server = Command::new(program("redis-server", "redis-server"));
+            server.arg(&file).arg("--sentinel");
+            let process = Process::new(server, folder);
+            if process.try_start(|| is_ready(&process)) {
+                return Self { url: format!("redis://127.0.0.1:{port}"), process: Some(process) };
+            }
+            let log = process.log();
+            assert!(log.contains("Address already in use"), "the Sentinel ended:\n{log}");
+        }
+        panic!("no port stays free long enough for a Sentinel");
+    }
+
     /// A server that isn't ours.
     pub(crate) fn named(url: String) -> Self {
         Self { url, process: None }

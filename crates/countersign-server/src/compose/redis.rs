@@ -1,10 +1,10 @@
 //! Redis: a handle on it, and what its servers are like before anything relies on them.
 
-use countersign::ConfigError;
 use countersign::redis::{Persistence, Redis, RedisNode, RedisOptions};
+use countersign::{ConfigError, Profile};
 
 use crate::compose::renamed;
-use crate::config::{Config, Eviction, REDIS_EVICTION, Redis as Settings, StrategyKind};
+use crate::config::{Config, Eviction, REDIS_EVICTION, Redis as Settings, StrategyKind, names_sentinels};
 use crate::error::Error;
 
 /// A handle on the Redis that the configuration names. Nothing is connected yet.
@@ -33,7 +33,8 @@ pub async fn examine(config: &Config) -> Result<(), Error> {
     };
     for node in nodes {
         let address = if node.address.is_empty() { settings.shown() } else { node.address.clone() };
-        check_kind(&redis, &node, &address, &settings.spelled)?;
+        check_kind(&node, &address, &settings.spelled)?;
+        check_profile(config, &node, &address, &settings.spelled)?;
         check_eviction(&node, &address, config.tokens.strategy, settings.eviction)?;
         report(&node, &address, config.tokens.strategy);
     }
@@ -43,7 +44,7 @@ pub async fn examine(config: &Config) -> Result<(), Error> {
 /// Whether what is named as the nodes of a cluster can be that: a client for clusters only says that it fails.
 async fn check_nodes(config: &Config, settings: &Settings) -> Result<(), ConfigError> {
     let urls: Vec<&str> = settings.url.split(',').map(str::trim).collect();
-    for url in urls.iter().filter(|_| urls.len() > 1) {
+    for url in urls.iter().filter(|_| urls.len() > 1 && !names_sentinels(&settings.url)) {
         let nodes = connect(config, settings, url)?.inspect().await.unwrap_or_default();
         if nodes.iter().any(|node| !node.cluster) {
             let problem = "names several servers, and one of them is no node of a cluster";
@@ -57,18 +58,29 @@ async fn check_nodes(config: &Config, settings: &Settings) -> Result<(), ConfigE
     Ok(())
 }
 
-fn check_kind(redis: &Redis, node: &RedisNode, address: &str, spelled: &str) -> Result<(), ConfigError> {
+fn check_kind(node: &RedisNode, address: &str, spelled: &str) -> Result<(), ConfigError> {
+    if node.sentinel {
+        let problem = format!("Redis at {address} is a Sentinel, which keeps nothing");
+        let cure = "name the Sentinels and what they call the master, as redis+sentinel://host:26379,host:26379/name";
+        return Err(ConfigError::new(spelled.to_owned(), problem, cure));
+    }
+    if node.replica {
+        let problem = format!("Redis at {address} is a replica, which takes no writes");
+        return Err(ConfigError::new(spelled.to_owned(), problem, "name its master, or the Sentinels that know it"));
+    }
     if node.is_too_old() {
         let problem = format!("Redis at {address} is of version {:?}", node.version);
         return Err(ConfigError::new(spelled.to_owned(), problem, "name one of version 7.0 or newer"));
     }
-    if node.cluster && !redis.is_cluster() {
-        let problem = format!("Redis at {address} is one node of a cluster");
-        return Err(ConfigError::new(
-            spelled.to_owned(),
-            problem,
-            "name several of its nodes, with commas between them",
-        ));
+    Ok(())
+}
+
+fn check_profile(config: &Config, node: &RedisNode, address: &str, spelled: &str) -> Result<(), ConfigError> {
+    let tokens = &config.tokens;
+    if node.cluster && tokens.strategy == StrategyKind::Redis && tokens.profile == Profile::LitestarAuth {
+        let problem = format!("Redis at {address} is a cluster, over which the original's keys can't be spread");
+        let cure = "name a single server, or leave the profile at countersign";
+        return Err(ConfigError::new(spelled.to_owned(), problem, cure));
     }
     Ok(())
 }

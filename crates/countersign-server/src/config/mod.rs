@@ -20,7 +20,7 @@ pub use keys::{
     JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_PUBLIC_KEY, JWT_SECRET, JwtKeys, Keys, is_same_secret, same_secret,
 };
 pub use log::{Log, LogFormat};
-pub use redis::{Eviction, REDIS_EVICTION, REDIS_URL, Redis};
+pub use redis::{Eviction, REDIS_EVICTION, REDIS_URL, Redis, names_sentinels};
 pub use report::{Effective, effective};
 pub use secret_text::fault as fault_of_secret;
 pub use setting::{Kind, Setting, all as all_settings};

@@ -15,7 +15,7 @@ pub const REDIS_URL: Setting = Setting {
     key: "redis_url",
     kind: Kind::Secret,
     default: "",
-    form: "redis://…|rediss://…|unix://…",
+    form: "redis://…|rediss://…|redis+sentinel://…|unix://…",
     help: "Where strategy redis keeps tokens, and strategy jwt revoked ids if given; nodes of a cluster with commas.",
 };
 /// What to do about a server that may drop revocations.
@@ -30,7 +30,7 @@ pub const REDIS_EVICTION: Setting = Setting {
 /// This section's settings.
 pub(super) const SETTINGS: &[&Setting] = &[&REDIS_URL, &REDIS_EVICTION];
 
-/// The Redis server or cluster that the strategy uses.
+/// The Redis server, the cluster, or the master that Sentinels watch, which the strategy uses.
 #[derive(Clone)]
 pub struct Redis {
     /// Its URL, or those of a cluster's nodes; passwords may be in it.
@@ -65,6 +65,15 @@ impl Redis {
 
     /// The server or the nodes for people: without passwords, users or queries.
     pub fn shown(&self) -> String {
+        if let Some((scheme, rest)) = self.url.split_once("://").filter(|_| names_sentinels(&self.url)) {
+            let address = rest.split(['?', '#']).next().unwrap_or_default();
+            return match address.rsplit_once('@') {
+                // What stands behind the last `@` may be a part of a password with a slash in it.
+                Some((user, hosts)) if !user.contains('/') => format!("{scheme}://{hosts}"),
+                None => format!("{scheme}://{address}"),
+                Some(_) => "(Redis Sentinels)".to_owned(),
+            };
+        }
         let nodes: Vec<String> = self.url.split(',').map(|url| shown(url.trim(), "(a Redis server)")).collect();
         nodes.join(",")
     }
@@ -81,8 +90,13 @@ fn without(strategy: StrategyKind) -> Result<Option<Redis>, ConfigError> {
     }
 }
 
+/// Whether a URL is that of a master which Sentinels watch; its commas stand between Sentinels.
+pub fn names_sentinels(url: &str) -> bool {
+    ["redis+sentinel://", "rediss+sentinel://"].iter().any(|scheme| url.trim_start().starts_with(scheme))
+}
+
 fn check(given: &Given, tokens: &Tokens) -> Result<(), ConfigError> {
-    let is_cluster = given.text().contains(',');
+    let is_cluster = given.text().contains(',') && !names_sentinels(given.text());
     match (tokens.strategy, tokens.profile) {
         (StrategyKind::Database, _) => {
             let cure = "choose strategy redis, which keeps tokens there, or jwt, which keeps revoked ids there; or leave it \
@@ -120,5 +134,9 @@ mod tests {
         assert_eq!(shown("redis://:pw@a:1, redis://me:pw@b:2"), "redis://a:1,redis://b:2");
         assert_eq!(shown("unix:///run/redis.sock?pass=pw"), "unix:///run/redis.sock");
         assert_eq!(shown("redis://me:p,w@a"), "(a Redis server),(a Redis server)");
+        let sentinels = "redis+sentinel://me:p,w@one:1,two/main?sentinel_password=pw";
+        assert_eq!(shown(sentinels), "redis+sentinel://one:1,two/main");
+        assert_eq!(shown("rediss+sentinel://one/main"), "rediss+sentinel://one/main");
+        assert_eq!(shown("redis+sentinel://me:p/w@one/main"), "(Redis Sentinels)");
     }
 }

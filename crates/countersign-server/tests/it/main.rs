@@ -37,6 +37,7 @@ mod presentations;
 mod proxies;
 mod redaction;
 mod redis_faults;
+mod redis_sentinel;
 mod redis_start;
 mod registration;
 mod rows;

@@ -3,9 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Output, Stdio};
 
+use reqwest::{Method, StatusCode};
 use testbed::{Redis, RedisCluster, free_port};
 
-use crate::harness::{Place, env, on_redis};
+use crate::flows::logout;
+use crate::harness::{Place, Reply, Tokens, env, on_redis};
 
 const STRATEGIES: [&str; 2] = ["redis", "jwt"];
 
@@ -105,12 +107,48 @@ fn the_risk_that_redis_brings_is_told_for_the_strategy() {
     }
 }
 
-#[test]
-fn one_node_of_a_redis_cluster_is_not_the_cluster() {
+/// Many clusters have one name for all of their nodes.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_node_of_a_redis_cluster_leads_to_the_others() {
     let url = RedisCluster::shared().urls().remove(0);
     for strategy in STRATEGIES {
-        let said = refused(&Place::new(on_redis(&url)).with("STRATEGY", strategy), 2);
-        assert!(said.contains("COUNTERSIGN_REDIS_URL") && said.contains("with commas between them"), "{said}");
+        let place = Place::new(on_redis(&url)).with("STRATEGY", strategy);
+        let server = place.start();
+        for number in 0..12 {
+            let tokens = server.newcomer(&format!("ada{number}@example.org")).await;
+            let next = Tokens::of(&server.refresh(&tokens.refresh).await);
+            logout(&server, &next.access).await.expect(StatusCode::NO_CONTENT);
+            server.me(&next.access).await.expect(StatusCode::UNAUTHORIZED);
+        }
+        let log = server.stop().1;
+        assert_eq!(events(&log, "redis_node"), 3, "{log}");
+    }
+    let original = Place::new(on_redis(&url)).with("STRATEGY", "redis").with("PROFILE", "litestar-auth");
+    let said = refused(&original, 2);
+    assert!(said.contains("the original's keys can't be spread"), "{said}");
+}
+
+/// Nothing but the start asks what a server is like, so a user without the right to ask may serve.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_user_with_the_rights_of_the_docs_is_enough() {
+    let redis = Redis::dedicated();
+    let documents = include_str!("../../../../docs/STORAGE.md");
+    let rule = documents.lines().find_map(|line| line.strip_prefix("ACL SETUSER countersign ")).unwrap();
+    let rule = rule.replace(">PASSWORD", ">hunter2");
+    let words: Vec<&str> = ["ACL", "SETUSER", "countersign"].into_iter().chain(rule.split(' ')).collect();
+    redis.command(&words);
+    let url = redis.url().replace("//", "//countersign:hunter2@");
+    for strategy in STRATEGIES {
+        let server = Place::new(on_redis(&url)).with("STRATEGY", strategy).with("REDIS_EVICTION", "warn").start();
+        let tokens = server.newcomer("ada@example.org").await;
+        let next = Tokens::of(&server.refresh(&tokens.refresh).await);
+        server.get("/readyz", "").await.expect(StatusCode::OK);
+        server.get("/auth/sessions", &next.access).await.expect(StatusCode::OK);
+        let everywhere = server.request(Method::POST, "/auth/logout/all").bearer_auth(&next.access);
+        Reply::of(everywhere).await.expect(StatusCode::NO_CONTENT);
+        server.me(&next.access).await.expect(StatusCode::UNAUTHORIZED);
+        let log = server.stop().1;
+        assert!(log.contains("policy=\"unknown\""), "{log}");
     }
 }
 

@@ -4,6 +4,7 @@ use ::redis::{Value, from_redis_value};
 
 use crate::error::Failure;
 use crate::redis::Redis;
+use crate::redis::hello::Hello;
 
 /// The oldest Redis whose scripts say what they may do.
 const OLDEST: u32 = 7;
@@ -18,6 +19,10 @@ pub struct RedisNode {
     pub version: String,
     /// Whether it is a node of a cluster.
     pub cluster: bool,
+    /// Whether it is a Sentinel, which keeps nothing.
+    pub sentinel: bool,
+    /// Whether it is a replica, which takes no writes.
+    pub replica: bool,
     /// Its `maxmemory`, in bytes; 0 is no limit.
     pub max_memory: u64,
     /// Its `maxmemory-policy`.
@@ -40,7 +45,7 @@ pub enum Persistence {
     Snapshots,
     /// Nothing.
     Nothing,
-    /// It has an append-only file, and doesn't say how often that is synced.
+    /// It doesn't say, or has an append-only file and doesn't say how often that is synced.
     Unknown,
 }
 
@@ -55,6 +60,21 @@ impl RedisNode {
     pub fn is_too_old(&self) -> bool {
         let major = self.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
         major.is_none_or(|major| major < OLDEST)
+    }
+
+    /// What `HELLO` says: nothing of memory and persistence.
+    fn of_few_words((address, said): (String, Value)) -> Self {
+        let hello = Hello::read(said);
+        Self {
+            address,
+            version: hello.version,
+            cluster: hello.mode == "cluster",
+            sentinel: hello.mode == "sentinel",
+            replica: hello.role == "replica",
+            max_memory: 0,
+            eviction: String::new(),
+            persistence: Persistence::Unknown,
+        }
     }
 
     fn read(address: String, info: &str, fsync: Option<&str>, saves: Option<&str>) -> Self {
@@ -74,6 +94,8 @@ impl RedisNode {
             address,
             version: field("redis_version"),
             cluster: field("cluster_enabled") == "1",
+            sentinel: field("redis_mode") == "sentinel",
+            replica: field("role") == "slave",
             max_memory: field("maxmemory").parse().unwrap_or(0),
             eviction: field("maxmemory_policy"),
             persistence,
@@ -85,12 +107,19 @@ impl Redis {
     /// Asks the server, or every master of the cluster, for its version, its eviction policy and its persistence.
     ///
     /// A server that doesn't let us read its configuration says less: its persistence may be
-    /// [`Unknown`](Persistence::Unknown).
+    /// [`Unknown`](Persistence::Unknown), and its eviction policy empty.
     ///
     /// # Errors
     /// [`Failure`] when one doesn't answer.
     pub async fn inspect(&self) -> Result<Vec<RedisNode>, Failure> {
-        let infos = self.on_masters(::redis::cmd("INFO").arg("everything")).await?;
+        let infos = match self.on_masters(::redis::cmd("INFO").arg("everything")).await {
+            Ok(infos) => infos,
+            // A user without that right; every user is told the least of it.
+            Err(failure) => match self.on_masters(&Hello::command()).await {
+                Ok(said) => return Ok(said.into_iter().map(RedisNode::of_few_words).collect()),
+                Err(_) => return Err(failure),
+            },
+        };
         let mut config = ::redis::cmd("CONFIG");
         // Managed servers often refuse this one.
         let settings = self.on_masters(config.arg("GET").arg("appendfsync").arg("save")).await.unwrap_or_default();

@@ -2,22 +2,25 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
-use ::redis::cluster::ClusterClientBuilder;
+use ::redis::cluster::{ClusterClient, ClusterClientBuilder};
 use ::redis::cluster_async::ClusterConnection;
 use ::redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use ::redis::io::tcp::TcpSettings;
 use ::redis::io::tcp::socket2::TcpKeepalive;
 use ::redis::{
-    Arg, AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, TlsCertificates, Value,
+    Arg, AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind,
+    TlsCertificates, Value,
 };
 
 use crate::error::ConfigError;
 use crate::redis::error::Trouble;
-use crate::redis::url::{Parsed, refused};
+use crate::redis::hello::Hello;
+use crate::redis::sentinel::Sentinels;
+use crate::redis::url::{Parsed, Servers, refused};
 
 /// How often a node of a cluster is tried again, at most: the timeout ends it before that, also where a slot that moves
 /// sends a command to and fro without a wait.
@@ -31,8 +34,18 @@ const QUEUE: usize = 1024;
 
 /// Where to connect, and how.
 pub(super) enum Target {
-    Single(Box<Client>, AsyncConnectionConfig),
-    Cluster(Box<::redis::cluster::ClusterClient>),
+    Single(Box<Single>),
+    Cluster(Box<ClusterClient>),
+    Watched(Box<Sentinels>),
+}
+
+/// One server, or what turns out to be a node of a cluster: often a cluster has one name for all of its nodes.
+pub(super) struct Single {
+    client: Client,
+    config: AsyncConnectionConfig,
+    /// What reaches the cluster, if it is one: no cluster has a socket, or a database but the first.
+    cluster: Option<ClusterClient>,
+    is_cluster: AtomicBool,
 }
 
 /// A connection, or as many as a cluster needs.
@@ -51,48 +64,47 @@ impl Target {
         #[cfg(target_os = "linux")]
         let tcp = tcp.set_user_timeout(timeout.saturating_mul(2));
         let certificates = TlsCertificates { client_tls: None, root_cert: url.authorities };
-        let unusable = |_| refused("can't be used");
-        let mut nodes = url.nodes.into_iter().map(|node| node.set_tcp_settings(tcp.clone()));
-        if !url.cluster {
-            let node = nodes.next().ok_or_else(|| refused("is empty"))?;
-            let client = if certificates.root_cert.is_some() {
-                Client::build_with_tls(node, certificates)
-            } else {
-                Client::open(node)
-            };
-            let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(timeout))
-                .set_response_timeout(None)
-                .set_pipeline_buffer_size(QUEUE);
-            return Ok(Self::Single(Box::new(client.map_err(unusable)?), config));
-        }
-        let mut builder = ClusterClientBuilder::new(nodes)
-            // The first connections are made, and then those to all nodes: both within our time where a node is silent.
-            .connection_timeout(timeout / 3)
-            .response_timeout(timeout / 2)
-            // Ours ends it.
-            .overall_response_timeout(None)
-            .retries(RETRIES)
-            // Not growing: the client computes powers, which would overflow, and its task would be gone.
-            .retry_wait_formula(RETRY_WAIT.1, 1)
-            .min_retry_wait(RETRY_WAIT.0)
-            .max_retry_wait(RETRY_WAIT.1)
-            .tcp_settings(tcp);
-        if certificates.root_cert.is_some() {
-            builder = builder.certs(certificates);
-        }
-        Ok(Self::Cluster(Box::new(builder.build().map_err(unusable)?)))
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(timeout))
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(QUEUE);
+        let nodes = match url.servers {
+            Servers::One(node) => {
+                let node = node.set_tcp_settings(tcp.clone());
+                let is_tcp = !matches!(node.addr(), ConnectionAddr::Unix(_));
+                let may_be_cluster = is_tcp && node.redis_settings().db() == 0;
+                let nodes = may_be_cluster.then(|| vec![node.clone()]);
+                let cluster = nodes.map(|nodes| cluster(nodes, tcp, &certificates, timeout)).transpose()?;
+                let client = if certificates.root_cert.is_some() {
+                    Client::build_with_tls(node, certificates)
+                } else {
+                    Client::open(node)
+                };
+                let client = client.map_err(|_| refused("can't be used"))?;
+                let is_cluster = AtomicBool::new(false);
+                return Ok(Self::Single(Box::new(Single { client, config, cluster, is_cluster })));
+            }
+            Servers::Watched(service) => {
+                let sentinels = Sentinels::new(*service, certificates.root_cert, tcp, config, timeout)?;
+                return Ok(Self::Watched(Box::new(sentinels)));
+            }
+            Servers::Cluster(nodes) => nodes,
+        };
+        Ok(Self::Cluster(Box::new(cluster(nodes, tcp, &certificates, timeout)?)))
     }
 
-    pub(super) const fn is_cluster(&self) -> bool {
-        matches!(self, Self::Cluster(_))
+    pub(super) fn is_cluster(&self) -> bool {
+        match self {
+            Self::Single(single) => single.is_cluster.load(Relaxed),
+            Self::Cluster(_) => true,
+            Self::Watched(_) => false,
+        }
     }
 
     pub(super) async fn connect(&self) -> Result<Link, RedisError> {
         Ok(match self {
-            Self::Single(client, config) => {
-                Link::Single(client.get_multiplexed_async_connection_with_config(config).await?)
-            }
+            Self::Single(single) => single.connect().await?,
+            Self::Watched(sentinels) => Link::Single(sentinels.connect().await?),
             Self::Cluster(client) => Link::Cluster(client.get_async_connection().await?, AtomicU64::new(0)),
         })
     }
@@ -114,10 +126,52 @@ impl Target {
     /// Whether another connection may do better at once.
     pub(super) fn is_worth_another(&self, error: &RedisError) -> bool {
         match self {
-            Self::Single(..) => super::is_broken(error) || is_replica(error),
-            Self::Cluster(_) => is_over(error),
+            Self::Single(_) | Self::Watched(_) if !self.is_cluster() => super::is_broken(error) || is_replica(error),
+            _ => is_over(error),
         }
     }
+}
+
+impl Single {
+    async fn connect(&self) -> Result<Link, RedisError> {
+        let Some(cluster) = &self.cluster else { return Ok(Link::Single(self.connect_alone().await?)) };
+        if !self.is_cluster.load(Relaxed) {
+            let mut connection = self.connect_alone().await?;
+            if Hello::ask(&mut connection).await?.mode != "cluster" {
+                return Ok(Link::Single(connection));
+            }
+            self.is_cluster.store(true, Relaxed);
+        }
+        Ok(Link::Cluster(cluster.get_async_connection().await?, AtomicU64::new(0)))
+    }
+
+    async fn connect_alone(&self) -> Result<MultiplexedConnection, RedisError> {
+        self.client.get_multiplexed_async_connection_with_config(&self.config).await
+    }
+}
+
+fn cluster(
+    nodes: Vec<ConnectionInfo>,
+    tcp: TcpSettings,
+    certificates: &TlsCertificates,
+    timeout: Duration,
+) -> Result<ClusterClient, ConfigError> {
+    let mut builder = ClusterClientBuilder::new(nodes.into_iter().map(|node| node.set_tcp_settings(tcp.clone())))
+        // The first connections are made, and then those to all nodes: both within our time where a node is silent.
+        .connection_timeout(timeout / 3)
+        .response_timeout(timeout / 2)
+        // Ours ends it.
+        .overall_response_timeout(None)
+        .retries(RETRIES)
+        // Not growing: the client computes powers, which would overflow, and its task would be gone.
+        .retry_wait_formula(RETRY_WAIT.1, 1)
+        .min_retry_wait(RETRY_WAIT.0)
+        .max_retry_wait(RETRY_WAIT.1)
+        .tcp_settings(tcp);
+    if certificates.root_cert.is_some() {
+        builder = builder.certs(certificates.clone());
+    }
+    builder.build().map_err(|_| refused("can't be used"))
 }
 
 /// How much of a connection is of no use any more.
@@ -209,6 +263,10 @@ async fn send_within(mut cluster: ClusterConnection, command: &Cmd, place: Place
 /// Hides the client: it knows the password.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_cluster() { "Cluster(..)" } else { "Single(..)" })
+        f.write_str(match self {
+            Self::Single(_) => "Single(..)",
+            Self::Cluster(_) => "Cluster(..)",
+            Self::Watched(_) => "Watched(..)",
+        })
     }
 }

@@ -1,10 +1,12 @@
-//! How Redis is reached: one server, or a cluster.
+//! How Redis is reached: one server, a cluster, or the master that Sentinels name.
 
 mod cluster;
 mod error;
+mod hello;
 mod inspect;
 mod link;
 mod script;
+mod sentinel;
 mod url;
 
 use std::fmt;
@@ -40,14 +42,16 @@ impl Default for RedisOptions {
     }
 }
 
-/// A handle on one Redis server (7.0 or newer, or Valkey) or one Redis Cluster. Clones share its connections.
+/// A handle on one Redis server (7.0 or newer, or Valkey), one Redis Cluster, or the master that Sentinels watch. Clones share
+/// its connections.
 ///
 /// | URL | where |
 /// |---|---|
 /// | `redis://user:password@host:6379/0` | one server |
 /// | `rediss://host:6379` | one server, by TLS: its certificate must be for this host, from an authority of the operating system, or of the PEM file that `?sslrootcert=` names |
 /// | `unix:///path/to/socket` | one server on this machine |
-/// | several of the first two, separated by commas | nodes of a cluster; the others are found through them |
+/// | several of the first two, separated by commas | nodes of a cluster; the others are found through them. One that turns out to be a node of a cluster is enough |
+/// | `redis+sentinel://user:password@host:26379,host:26379/name/0` | the master that these Sentinels call `name`; user and password are for the master, those for the Sentinels follow as `?sentinel_username=` and `&sentinel_password=`. `rediss+sentinel://` speaks TLS to all of them |
 ///
 /// All callers share one connection to each node. It is made when the first command comes, so that a server which is
 /// down doesn't stop a start, and it comes back by itself.
@@ -55,7 +59,8 @@ impl Default for RedisOptions {
 /// **Outages.** An operation ends within [`RedisOptions::timeout`]. What is sent to Redis is such that sending it twice
 /// does it once, so a command whose connection breaks is sent once more on another. A server that is loading its data,
 /// out of memory, a replica, or without quorum is unavailable, never an answer (promise P6). On a cluster, commands
-/// follow slots that move and masters that are replaced, those that fell silent as well as those that are gone.
+/// follow slots that move and masters that are replaced, those that fell silent as well as those that are gone. With
+/// Sentinels, whoever is the master is asked for anew whenever a connection is lost or turns out to lead to a replica.
 ///
 /// ```
 /// use countersign::redis::{Redis, RedisOptions};
@@ -91,7 +96,7 @@ impl Redis {
         Ok(Self { inner: Arc::new(Inner { target, timeout: options.timeout, slot, renewal }) })
     }
 
-    /// Whether this is a cluster.
+    /// Returns whether this is a cluster. Where the URL names one server, that is known after the first connection.
     pub fn is_cluster(&self) -> bool {
         self.inner.target.is_cluster()
     }
@@ -145,6 +150,10 @@ impl Redis {
 
     /// Runs a command on the server, or on every master of the cluster; the answers with the nodes they come from.
     pub(crate) async fn on_masters(&self, command: &Cmd) -> Result<Vec<(String, Value)>, Failure> {
+        if self.inner.slot.live(|_| true).is_none() {
+            let deadline = Instant::now() + self.inner.timeout;
+            Box::pin(self.open(deadline)).await.map_err(Trouble::into_failure)?;
+        }
         if !self.is_cluster() {
             return Ok(vec![(String::new(), self.run(command).await?)]);
         }

@@ -1,47 +1,122 @@
-//! A Redis URL, or those of a cluster's nodes.
+//! A Redis URL, those of a cluster's nodes, or that of a master which Sentinels watch.
 
 use std::borrow::Cow;
 
-use ::redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
+use ::redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 use percent_encoding::percent_decode_str;
 
 use crate::error::ConfigError;
 
 /// URLs taken apart.
 pub(super) struct Parsed {
-    pub(super) nodes: Vec<ConnectionInfo>,
-    pub(super) cluster: bool,
+    pub(super) servers: Servers,
     /// The certificates of authorities, as PEM.
     pub(super) authorities: Option<Vec<u8>>,
 }
 
+/// Which servers URLs name.
+pub(super) enum Servers {
+    One(Box<ConnectionInfo>),
+    Cluster(Vec<ConnectionInfo>),
+    Watched(Box<Service>),
+}
+
+/// A master that Sentinels watch.
+pub(super) struct Service {
+    pub(super) sentinels: Vec<ConnectionInfo>,
+    /// What the Sentinels call the master.
+    pub(super) name: String,
+    /// User, password and database at the master.
+    pub(super) settings: RedisConnectionInfo,
+    /// `redis` or `rediss`, for the master as for the Sentinels.
+    pub(super) scheme: &'static str,
+}
+
 impl Parsed {
     pub(super) fn parse(urls: &str) -> Result<Self, ConfigError> {
+        let watched = [("redis+sentinel://", "redis"), ("rediss+sentinel://", "rediss")]
+            .into_iter()
+            .find_map(|(prefix, scheme)| Some((urls.trim().strip_prefix(prefix)?, scheme)));
+        if let Some((rest, scheme)) = watched {
+            return service(rest, scheme);
+        }
         let mut nodes = Vec::new();
         let mut authorities = None;
         for url in urls.split(',').map(str::trim) {
             let (url, file) = without_authorities(url)?;
             if let Some(file) = file {
-                let unreadable = |_| refused("names an `sslrootcert` that can't be read");
-                authorities = Some(std::fs::read(file).map_err(unreadable)?);
+                authorities = Some(read(&file)?);
             }
             nodes.push(node(&url)?);
         }
-        let cluster = nodes.len() > 1;
-        if cluster && nodes.iter().any(|node| matches!(node.addr(), ConnectionAddr::Unix(_))) {
+        if let [one] = nodes.as_slice() {
+            return Ok(Self { servers: Servers::One(Box::new(one.clone())), authorities });
+        }
+        if nodes.iter().any(|node| matches!(node.addr(), ConnectionAddr::Unix(_))) {
             return Err(refused("has a socket among the nodes of a cluster"));
         }
-        if cluster && nodes.iter().any(|node| node.redis_settings().db() != 0) {
+        if nodes.iter().any(|node| node.redis_settings().db() != 0) {
             return Err(refused("names a database, and a cluster has none but 0"));
         }
-        Ok(Self { nodes, cluster, authorities })
+        Ok(Self { servers: Servers::Cluster(nodes), authorities })
     }
+}
+
+/// Takes apart what follows the scheme: `user:password@host:26379,host:26379/name/db?sentinel_password=…`.
+fn service(rest: &str, scheme: &'static str) -> Result<Parsed, ConfigError> {
+    const FORM: &str = "names Sentinels in another form than redis+sentinel://user:password@host:26379,host:26379/name";
+    if rest.contains('#') {
+        return Err(refused("has a `#`, which a password has as %23"));
+    }
+    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (hosts, path) = address.split_once('/').ok_or_else(|| refused(FORM))?;
+    let (user, hosts) = hosts.rsplit_once('@').map_or(("", hosts), |(user, hosts)| (user, hosts));
+    let (name, database) = path.split_once('/').unwrap_or((path, "0"));
+    let name = decoded(name)?;
+    if name.is_empty() {
+        return Err(refused(FORM));
+    }
+    let at = |user: &str| if user.is_empty() { String::new() } else { format!("{user}@") };
+    let (mut sentinel_user, mut sentinel_password, mut authorities) = ("", "", None);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("sslrootcert", file)) => authorities = Some(read(&decoded(file)?)?),
+            Some(("sentinel_username", user)) => sentinel_user = user,
+            Some(("sentinel_password", password)) => sentinel_password = password,
+            _ => {
+                return Err(refused("has a parameter other than sentinel_username, sentinel_password and sslrootcert"));
+            }
+        }
+    }
+    let login = match (sentinel_user, sentinel_password) {
+        ("", "") => String::new(),
+        (user, password) => format!("{user}:{password}"),
+    };
+    let sentinel = |host: &str| {
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+        let port = if has_port { "" } else { ":26379" };
+        node(&format!("{scheme}://{}{host}{port}", at(&login)))
+    };
+    let sentinels: Result<Vec<_>, _> = hosts.split(',').map(|host| sentinel(host.trim())).collect();
+    let master = node(&format!("{scheme}://{}master/{database}", at(user)))?;
+    let settings = master.redis_settings().clone();
+    let service = Service { sentinels: sentinels?, name, settings, scheme };
+    Ok(Parsed { servers: Servers::Watched(Box::new(service)), authorities })
+}
+
+fn read(file: &str) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(file).map_err(|_| refused("names an `sslrootcert` that can't be read"))
+}
+
+fn decoded(text: &str) -> Result<String, ConfigError> {
+    let decoded = percent_decode_str(text).decode_utf8().map(Cow::into_owned);
+    decoded.map_err(|_| refused("has a part that isn't UTF-8"))
 }
 
 fn node(url: &str) -> Result<ConnectionInfo, ConfigError> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
     if !matches!(scheme, Some("redis" | "rediss" | "valkey" | "valkeys" | "unix")) {
-        return Err(refused("doesn't start with redis://, rediss:// or unix://"));
+        return Err(refused("doesn't start with redis://, rediss://, redis+sentinel:// or unix://"));
     }
     if url.contains('#') {
         return Err(refused(
@@ -60,8 +135,7 @@ fn without_authorities(url: &str) -> Result<(String, Option<String>), ConfigErro
     for pair in query.split('&') {
         match pair.split_once('=') {
             Some(("sslrootcert", value)) => {
-                let decoded = percent_decode_str(value).decode_utf8().map(Cow::into_owned);
-                file = Some(decoded.map_err(|_| refused("has an `sslrootcert` that isn't UTF-8"))?);
+                file = Some(decoded(value)?);
             }
             _ => rest.push(pair),
         }
@@ -72,7 +146,7 @@ fn without_authorities(url: &str) -> Result<(String, Option<String>), ConfigErro
 
 pub(super) fn refused(problem: &'static str) -> ConfigError {
     let cure = "write it as redis://user:password@host:6379/0, special characters percent-encoded, or name several \
-                nodes of a cluster with commas between them";
+                nodes of a cluster with commas between them, or Sentinels as redis+sentinel://host:26379,host:26379/name";
     ConfigError::new("redis_url", problem, cure)
 }
 
@@ -89,9 +163,40 @@ mod tests {
             ("unix:///run/redis.sock", 1),
             ("redis://a:1, redis://b:2,redis://c:3", 3),
         ] {
-            let parsed = Parsed::parse(url).unwrap();
-            assert_eq!((parsed.nodes.len(), parsed.cluster), (nodes, nodes > 1), "{url}");
+            let named = match Parsed::parse(url).unwrap().servers {
+                Servers::One(_) => 1,
+                Servers::Cluster(nodes) => nodes.len(),
+                Servers::Watched(_) => 0,
+            };
+            assert_eq!(named, nodes, "{url}");
         }
+    }
+
+    #[test]
+    fn a_master_that_sentinels_watch() {
+        for (url, sentinels, name, database) in [
+            ("redis+sentinel://one/mymaster", "one:26379", "mymaster", 0),
+            ("redis+sentinel://one:1,two , [::1]:3/my%20master/2", "one:1 two:26379 ::1:3", "my master", 2),
+            ("redis+sentinel://me:p%40ss@one/m?sentinel_password=s%2Fecret", "one:26379", "m", 0),
+        ] {
+            let Servers::Watched(service) = Parsed::parse(url).unwrap().servers else { panic!("{url}") };
+            let hosts: Vec<String> = service
+                .sentinels
+                .iter()
+                .map(|node| match node.addr() {
+                    ConnectionAddr::Tcp(host, port) => format!("{host}:{port}"),
+                    other => panic!("{other}"),
+                })
+                .collect();
+            assert_eq!((hosts.join(" ").as_str(), service.name.as_str()), (sentinels, name), "{url}");
+            assert_eq!(service.settings.db(), database, "{url}");
+            let has_password = url.contains('@');
+            assert_eq!(service.settings.password(), has_password.then_some("p@ss"), "{url}");
+            let password = service.sentinels[0].redis_settings().password();
+            assert_eq!(password, has_password.then_some("s/ecret"), "{url}");
+        }
+        let Servers::Watched(secure) = Parsed::parse("rediss+sentinel://one/m").unwrap().servers else { panic!() };
+        assert!(matches!(secure.sentinels[0].addr(), ConnectionAddr::TcpTls { .. }));
     }
 
     #[test]
@@ -107,6 +212,12 @@ mod tests {
             "redis://u:hunter2@a/1,redis://b/1",
             "unix:///run/redis.sock,redis://u:hunter2@b",
             "redis://a,,redis://u:hunter2@b",
+            "redis+sentinel://u:hunter2@one",
+            "redis+sentinel://u:hunter2@one/",
+            "redis+sentinel://u:hunter2@one,/name",
+            "redis+sentinel://u:hunter2@one/name/first",
+            "redis+sentinel://u:hunter2@one/name?db=1",
+            "redis+sentinel://u:hunter2@one/name#x",
         ] {
             let error = Parsed::parse(url).err().unwrap_or_else(|| panic!("{url} was accepted"));
             assert_eq!(error.setting(), "redis_url");

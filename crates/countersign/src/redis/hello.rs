@@ -1,0 +1,66 @@
+//! What a server says of itself to every client, whatever the client's user may do.
+
+use ::redis::aio::ConnectionLike;
+use ::redis::{Cmd, RedisResult, Value, from_redis_value};
+
+/// The answer to `HELLO`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Hello {
+    pub(super) version: String,
+    /// `standalone`, `cluster` or `sentinel`.
+    pub(super) mode: String,
+    /// `master` or `replica`.
+    pub(super) role: String,
+}
+
+impl Hello {
+    pub(super) fn command() -> Cmd {
+        ::redis::cmd("HELLO")
+    }
+
+    /// Asks whoever is at the other end. A proxy that doesn't know the command says nothing.
+    pub(super) async fn ask(connection: &mut impl ConnectionLike) -> RedisResult<Self> {
+        match connection.req_packed_command(&Self::command()).await?.extract_error() {
+            Ok(answer) => Ok(Self::read(answer)),
+            Err(error) if super::is_broken(&error) => Err(error),
+            Err(_) => Ok(Self::default()),
+        }
+    }
+
+    pub(super) fn read(answer: Value) -> Self {
+        let pairs: Vec<(Value, Value)> = match answer {
+            Value::Map(pairs) => pairs,
+            other => from_redis_value(other).unwrap_or_default(),
+        };
+        let text = |value: &Value| from_redis_value::<String>(value.clone()).unwrap_or_default();
+        let field = |name: &str| pairs.iter().find(|(known, _)| text(known) == name).map(|(_, value)| text(value));
+        Self {
+            version: field("version").unwrap_or_default(),
+            mode: field("mode").unwrap_or_default(),
+            role: field("role").unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_protocols_say_the_same() {
+        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let pairs = [
+            ("server", bulk("redis")),
+            ("version", bulk("7.0.15")),
+            ("proto", Value::Int(2)),
+            ("mode", bulk("cluster")),
+            ("role", bulk("master")),
+            ("modules", Value::Array(Vec::new())),
+        ];
+        let flat = pairs.iter().flat_map(|(name, value)| [bulk(name), value.clone()]).collect();
+        let map = pairs.iter().map(|(name, value)| (bulk(name), value.clone())).collect();
+        let said = Hello { version: "7.0.15".into(), mode: "cluster".into(), role: "master".into() };
+        assert_eq!([Hello::read(Value::Array(flat)), Hello::read(Value::Map(map))], [said.clone(), said]);
+        assert_eq!(Hello::read(Value::Nil), Hello::default());
+    }
+}

@@ -1,0 +1,80 @@
+//! A master with replicas, and the Sentinels that watch it.
+
+use std::thread;
+
+use crate::redis::Redis;
+use crate::wait::wait_until;
+
+/// What the Sentinels call the master.
+const NAME: &str = "main";
+
+/// One Redis master with two replicas, and three Sentinels that make a replica the master when it is gone.
+#[derive(Debug)]
+pub struct RedisSentinel {
+    servers: Vec<Redis>,
+    sentinels: Vec<Redis>,
+}
+
+impl RedisSentinel {
+    /// A group that no other test uses.
+    pub fn dedicated() -> Self {
+        let servers = thread::scope(|scope| {
+            let starting: Vec<_> = (0..3).map(|_| scope.spawn(Redis::watched)).collect();
+            starting.into_iter().map(|server| server.join().expect("the server starts")).collect::<Vec<_>>()
+        });
+        let port = port(&servers[0]).to_owned();
+        for replica in &servers[1..] {
+            replica.command(&["REPLICAOF", "127.0.0.1", &port]);
+        }
+        let sentinels = (0..3).map(|_| Redis::sentinel(NAME, &port, 2)).collect();
+        let group = Self { servers, sentinels };
+        group.wait_until_whole();
+        group
+    }
+
+    /// The URL of the master that the Sentinels watch.
+    pub fn url(&self) -> String {
+        let hosts: Vec<String> =
+            self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", port(sentinel))).collect();
+        format!("redis+sentinel://{}/{NAME}", hosts.join(","))
+    }
+
+    /// The master, as the Sentinels name it.
+    pub fn master(&self) -> &Redis {
+        let sentinel = self.sentinels.iter().find(|sentinel| sentinel.is_awake()).expect("a Sentinel is left");
+        let address = sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
+        let named = address.lines().last().unwrap_or_default();
+        self.servers.iter().find(|server| port(server) == named).expect("the master is one of the group")
+    }
+
+    /// The servers: the first was the first master.
+    pub fn servers(&self) -> &[Redis] {
+        &self.servers
+    }
+
+    /// The Sentinels.
+    pub fn sentinels(&self) -> &[Redis] {
+        &self.sentinels
+    }
+
+    /// Waits until the Sentinels know of each other and of both replicas, and those have what the master has.
+    pub fn wait_until_whole(&self) {
+        wait_until("the Sentinels know all", || {
+            self.sentinels.iter().all(|sentinel| {
+                let facts = sentinel.command(&["SENTINEL", "MASTER", NAME]);
+                let fact = |name: &str| {
+                    let mut lines = facts.lines();
+                    lines.find(|line| *line == name).and_then(|_| lines.next()).unwrap_or_default().to_owned()
+                };
+                (fact("num-slaves"), fact("num-other-sentinels")) == ("2".to_owned(), "2".to_owned())
+            })
+        });
+        wait_until("the replicas follow", || {
+            self.master().command(&["INFO", "replication"]).matches("state=online").count() == 2
+        });
+    }
+}
+
+fn port(server: &Redis) -> &str {
+    server.url().rsplit_once(':').map(|(_, port)| port).expect("a URL with a port")
+}
