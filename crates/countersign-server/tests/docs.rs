@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use countersign_server::cli::Cli;
-use countersign_server::config::{Kind, all_settings};
+use countersign_server::config::all_settings;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -47,7 +47,7 @@ fn config_lists_every_setting() {
     for setting in all_settings() {
         let form = setting.form.replace('|', "\\|");
         let default = if setting.default.is_empty() { "–".to_owned() } else { format!("`{}`", setting.default) };
-        let file = if setting.kind == Kind::Secret { " A secret: `…_FILE` too." } else { "" };
+        let file = if setting.kind.is_secret() { " A secret: `…_FILE` too." } else { "" };
         let (flag, env, key, help) = (setting.flag(), setting.env(), setting.key, setting.help);
         writeln!(table, "| `--{flag} {form}`<br>`{env}`<br>`{key}` | {default} | {help}{file} |").unwrap();
     }
