@@ -1,13 +1,14 @@
 //! The one place where configuration becomes library objects.
 
 mod database;
-mod keys;
+pub(crate) mod keys;
 mod redis;
 mod stores;
 
 use std::sync::Arc;
 
 use countersign::denylist::{DenylistStore, RedisDenylist, SqlDenylist};
+use countersign::jwt::KeyRing;
 use countersign::redis::Redis;
 use countersign::store::TokenStore;
 use countersign::store::sql::{Database, DatabaseTokenModels, Driver, SqlStore, UserTable};
@@ -23,14 +24,15 @@ use crate::accounts::{
 };
 use crate::address::Proxies;
 use crate::config::{Config, REDIS_URL, StrategyKind};
-use crate::data_dir::DataDir;
+use crate::deployment::{self, Joined, Purpose, Watch};
 use crate::error::Error;
 use crate::sweep::{Endless, Sweeper};
 
 #[cfg(test)]
 pub(crate) use database::ACCOUNTS;
-pub use database::migrate;
+pub(crate) use database::{bring_up_to_date, connect, migrator, unreachable};
 pub use redis::examine as examine_redis;
+pub(crate) use redis::{handle as redis_handle, unreachable as redis_unreachable};
 pub use stores::Stores;
 
 /// Everything that routes and commands work with.
@@ -54,29 +56,37 @@ pub struct Services {
     pub sweeper: Sweeper,
     /// How passwords are hashed here.
     pub survey: Survey,
+    /// Whether the deployment is still what it was.
+    pub watch: Watch,
 }
 
 impl Services {
-    /// Opens the stores, brings the database's tables up to date, and puts everything together.
+    /// Joins the deployment, brings the database's tables up to date, and puts everything together.
     ///
     /// # Errors
-    /// [`Error`] that names the setting at fault, or the store that doesn't answer.
-    pub async fn open(config: &Config) -> Result<Self, Error> {
-        let data_dir = DataDir::open(&config.store.data_dir)?;
-        let redis = redis::handle(config)?;
-        let database = database::connect(config)?;
-        database::bring_up_to_date(&database, config).await?;
-        let secret = keys::token_hash_secret(config, &data_dir)?;
+    /// [`Error::Mismatch`] where a setting contradicts what the deployment's servers have agreed on; [`Error`] that names the
+    /// setting at fault, or the store that doesn't answer.
+    pub async fn open(config: &Config, purpose: Purpose) -> Result<Self, Error> {
+        Ok(Self::join(config, purpose).await?.1)
+    }
+
+    /// Like [`open`](Self::open); returns the settings too, with what nobody told as the deployment has it.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn join(config: &Config, purpose: Purpose) -> Result<(Config, Self), Error> {
+        let Joined { config, database, redis, secret, signing, watch } = deployment::join(config, purpose).await?;
         let parts = Parts::new(database, redis, &secret)?;
         let in_sql: Arc<dyn TokenStore> = Arc::new(parts.store.clone());
-        let (strategy, sessions) = match config.tokens.strategy {
-            StrategyKind::Database => (parts.database_strategy(config)?, in_sql),
-            StrategyKind::Redis => parts.redis_strategy(config, in_sql)?,
-            StrategyKind::Jwt => (parts.jwt_strategy(config, &data_dir)?, in_sql),
+        let (strategy, sessions) = match (config.tokens.strategy, signing) {
+            (StrategyKind::Jwt, Some(keys)) => (parts.jwt_strategy(&config, keys)?, in_sql),
+            (StrategyKind::Redis, _) => parts.redis_strategy(&config, in_sql)?,
+            (StrategyKind::Database | StrategyKind::Jwt, _) => (parts.database_strategy(&config)?, in_sql),
         };
         let recorder = UseRecorder::new(sessions).with_clock(Arc::clone(&parts.clock));
         let accounts = accounts(&parts.database).await?;
-        parts.assemble(config, accounts, strategy, recorder, &secret)
+        let services = parts.assemble(&config, accounts, strategy, (recorder, watch), &secret)?;
+        Ok((config, services))
     }
 
     /// The accounts.
@@ -168,7 +178,7 @@ impl Parts {
         Ok((Arc::new(strategy), sessions.unwrap_or(otherwise)))
     }
 
-    fn jwt_strategy(&self, config: &Config, data_dir: &DataDir) -> Result<Arc<dyn Strategy<Account>>, Error> {
+    fn jwt_strategy(&self, config: &Config, keys: KeyRing) -> Result<Arc<dyn Strategy<Account>>, Error> {
         let store: Arc<dyn TokenStore> = Arc::new(self.store.clone());
         let sessions = Sessions::new(store, self.digests.clone(), config.tokens.lifetimes)
             .with_format(config.tokens.profile, TOKEN_BYTES)?
@@ -177,7 +187,7 @@ impl Parts {
             .with_clock(Arc::clone(&self.clock))
             .with_entropy(Arc::clone(&self.entropy));
         let mut builder = JwtStrategy::builder()
-            .keys(keys::signing(config, data_dir)?)
+            .keys(keys)
             .lifetime(config.tokens.lifetimes.access())
             .denylist_store(self.denylist(config.tokens.profile)?)
             .sessions(sessions)
@@ -207,7 +217,7 @@ impl Parts {
         config: &Config,
         accounts: Accounts,
         strategy: Arc<dyn Strategy<Account>>,
-        recorder: UseRecorder,
+        (recorder, watch): (UseRecorder, Watch),
         secret: &Secret,
     ) -> Result<Services, Error> {
         let driver = self.database.driver();
@@ -254,7 +264,9 @@ impl Parts {
                 lifetimes: tokens.lifetimes,
                 endless: endless(config),
                 clock: self.clock,
+                store_clock: watch.clock().clone(),
             },
+            watch,
             stores: Stores { database: store, redis: self.redis },
         })
     }

@@ -65,11 +65,20 @@ impl DataDir {
 }
 
 fn read(path: &Path) -> Result<Option<Zeroizing<String>>, Error> {
+    let secret = find(path)?;
+    if secret.is_some() {
+        warn_if_readable(path);
+    }
+    Ok(secret)
+}
+
+/// Returns the secret in the file at `path`, if there is one. Nothing is made.
+///
+/// # Errors
+/// [`Error::Io`] that names the file.
+pub fn find(path: &Path) -> Result<Option<Zeroizing<String>>, Error> {
     match std::fs::read_to_string(path) {
-        Ok(text) => {
-            warn_if_readable(path);
-            Ok(Some(Zeroizing::new(text)))
-        }
+        Ok(text) => Ok(Some(Zeroizing::new(text))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io(format!("can't read {}", path.display()))(error)),
     }

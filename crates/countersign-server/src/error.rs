@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use countersign::{ConfigError, Failure};
 
+use crate::deployment::Skew;
+
 /// Why a command ended without doing what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -24,6 +26,12 @@ pub enum Error {
         /// What it did.
         failure: Failure,
     },
+    /// A setting contradicts what the deployment's database says.
+    #[error("{0}")]
+    Mismatch(String),
+    /// This host's clock is far from the store's.
+    #[error("{0}")]
+    Clock(Skew),
     /// The system refused something.
     #[error("{what}: {source}")]
     Io {
@@ -50,8 +58,10 @@ impl Error {
     /// 2 for a mistake in how we were called, 1 for everything else.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
-            Self::Failure(_) | Self::Store { .. } | Self::Io { .. } | Self::Refused(_) => ExitCode::FAILURE,
+            Self::Config(_) | Self::Usage(_) | Self::Mismatch(_) => ExitCode::from(2),
+            Self::Failure(_) | Self::Store { .. } | Self::Io { .. } | Self::Refused(_) | Self::Clock(_) => {
+                ExitCode::FAILURE
+            }
         }
     }
 
@@ -61,6 +71,8 @@ impl Error {
             Self::Config(_) => ConfigError::CODE,
             Self::Usage(_) => "USAGE_INVALID",
             Self::Failure(_) | Self::Store { .. } => "STORE_UNAVAILABLE",
+            Self::Mismatch(_) => "DEPLOYMENT_MISMATCH",
+            Self::Clock(_) => "CLOCK_WRONG",
             Self::Io { .. } => "SYSTEM_REFUSED",
             Self::Refused(_) => "REFUSED",
         }

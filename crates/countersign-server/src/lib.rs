@@ -9,6 +9,7 @@ pub mod cli;
 pub mod compose;
 pub mod config;
 pub mod data_dir;
+pub mod deployment;
 pub mod error;
 pub mod greeting;
 pub mod limits;
@@ -43,6 +44,7 @@ pub async fn run(config: &Config, services: Services, listener: TcpListener, sto
     let router = router::router(&services, bounds)?;
     let mut beside = tokio::task::JoinSet::new();
     beside.spawn(services.sweeper.run(config.store.sweep_interval, stop.clone()));
+    beside.spawn(services.watch.run(config.store.sweep_interval, stop.clone()));
     services.survey.begin().await;
     beside.spawn(services.survey.run());
     if let Some(interval) = config.store.use_interval {

@@ -9,6 +9,7 @@ use countersign::{Clock, Failure, Lifetimes, Timestamp};
 use tokio::time::MissedTickBehavior;
 
 use crate::accounts::Throttle;
+use crate::deployment::{Skew, StoreClock};
 use crate::shutdown::{Phase, Stop};
 
 /// The most rows of each kind that the server removes at a time.
@@ -29,6 +30,8 @@ pub struct Sweeper {
     pub endless: Endless,
     /// What tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Whether the store's time is the same.
+    pub store_clock: StoreClock,
 }
 
 /// What becomes of tokens whose rows state no end.
@@ -123,9 +126,22 @@ impl Sweeper {
         let mut interval = tokio::time::interval(interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let rounds = async {
+            let mut is_refused = false;
             loop {
                 interval.tick().await;
-                self.round().await;
+                match self.store_clock.check().await {
+                    Ok(None) => {
+                        is_refused = false;
+                        self.round().await;
+                    }
+                    Ok(Some(skew)) => {
+                        let Skew { host, store, .. } = skew;
+                        if !std::mem::replace(&mut is_refused, true) {
+                            tracing::warn!(event = "sweep_refused", %host, %store, "{skew}");
+                        }
+                    }
+                    Err(failure) => failed(&failure),
+                }
             }
         };
         // Those who are still to be answered get the store to themselves. A batch is whole or not at all.
@@ -141,11 +157,7 @@ impl Sweeper {
         loop {
             match self.batch(&mut pace).await {
                 Ok(removed) => total.add(removed),
-                Err(failure) => {
-                    let cause = std::error::Error::source(&failure).map(tracing::field::display);
-                    tracing::warn!(event = "sweep_failed", %failure, cause, "the next round tries again");
-                    return;
-                }
+                Err(failure) => return failed(&failure),
             }
             if !total.more {
                 break;
@@ -155,6 +167,11 @@ impl Sweeper {
             tracing::info!(event = "swept", rows = total.rows());
         }
     }
+}
+
+fn failed(failure: &Failure) {
+    let cause = std::error::Error::source(failure).map(tracing::field::display);
+    tracing::warn!(event = "sweep_failed", %failure, cause, "the next round tries again");
 }
 
 impl std::fmt::Debug for Sweeper {
@@ -194,6 +211,7 @@ mod tests {
             lifetimes: Lifetimes::new(15 * MINUTE, 24 * 60 * MINUTE).unwrap(),
             endless,
             clock: Arc::new(SystemClock),
+            store_clock: StoreClock::new(database.driver()),
         };
         sweeper.batch(&mut SweepPace::new(100)).await.unwrap().access
     }

@@ -17,6 +17,16 @@ pub(crate) fn program(program: &str, package: &str) -> PathBuf {
         })
 }
 
+/// Returns the path of the library that gives a process another clock. It is preloaded, and `FAKETIME` says how far that
+/// clock is off.
+pub fn faketime() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    folders
+        .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("libfaketime isn't installed; run `sudo apt-get install -y libfaketime`"))
+}
+
 /// `/usr/lib/postgresql/<version>/bin`, the newest first.
 fn debian_folders() -> Vec<PathBuf> {
     let mut versions: Vec<u32> = fs::read_dir("/usr/lib/postgresql")

@@ -34,6 +34,7 @@ mod wait;
 
 pub use browser::Browser;
 pub use certificate::certificate;
+pub use installed::faketime;
 pub use mariadb::MariaDb;
 pub use postgres::Postgres;
 pub use redis::Redis;

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use countersign_server::compose::Services;
 use countersign_server::config::{Config, Flags, Sources};
+use countersign_server::deployment::Purpose;
 use testbed::{MariaDb, Postgres, Redis};
 
 use crate::harness::{Place, env, on_redis, shared};
@@ -79,7 +80,7 @@ impl Ground {
         let settings = self.place.settings.iter().filter(|(name, _)| !name.ends_with("_STORE_TIMEOUT")).cloned();
         let settings = settings.chain(more).chain([data]).map(|(name, text)| (name.into(), text.into()));
         let config = Config::read(&Sources::gather(Flags::default(), settings).unwrap()).unwrap();
-        Services::open(&config).await.unwrap()
+        Services::open(&config, Purpose::Serve).await.unwrap()
     }
 
     /// Whether an acknowledged write is on the disk. Sessions are opened without, so that it takes minutes.

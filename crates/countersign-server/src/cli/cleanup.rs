@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::cli::output::Output;
 use crate::compose::Services;
 use crate::config::Config;
+use crate::deployment::Purpose;
 use crate::error::Error;
 use crate::sweep::Removed;
 
@@ -17,11 +18,20 @@ pub(super) struct Cleanup {
     /// The most rows of each kind to remove at a time; fewer are, where a batch takes longer than 50 ms
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     batch: u32,
+    /// Sweeps although this host's clock is far from the database's, or an SQLite file wasn't served for long
+    #[arg(long)]
+    clock_is_right: bool,
 }
 
 /// Removes expired rows, batch by batch. Interrupted, it has done what it did, and the next one goes on.
 pub(super) async fn run(config: &Config, command: Cleanup, output: Output) -> Result<(), Error> {
-    let services = Services::open(config).await?;
+    let services = Services::open(config, Purpose::Manage).await?;
+    let clock = &services.sweeper.store_clock;
+    if command.clock_is_right {
+        clock.accept().await?;
+    } else if let Some(skew) = clock.check().await? {
+        return Err(Error::Clock(skew));
+    }
     let progress = progress(output);
     let mut total = Removed::default();
     let mut pace = SweepPace::new(command.batch);

@@ -8,9 +8,10 @@ use crate::config::{Config, Sources, effective};
 use crate::error::Error;
 
 /// Shows what the settings come to. Nothing is made and nobody is asked.
-pub(super) fn run(sources: &Sources, config: &Config, output: Output) -> Result<(), Error> {
-    compose::check(config)?;
-    let settings = effective(sources, config);
+pub(super) fn run(sources: &Sources, output: Output) -> Result<(), Error> {
+    let config = Config::read(&sources.settled())?;
+    compose::check(&config)?;
+    let settings = effective(sources, &config);
     let mut rows = vec![["SETTING", "VALUE", "FROM"].map(str::to_owned)];
     rows.extend(settings.iter().map(|row| [row.setting.clone(), row.value.clone(), row.from.clone()]));
     let file = sources.file().map(|path| path.display().to_string());

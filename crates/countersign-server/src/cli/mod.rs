@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod config_check;
+mod deployment;
 mod flags;
 mod migrate;
 mod output;
@@ -31,6 +32,7 @@ Examples:
   countersign user add ada@example.org                 asks for the password
   countersign user disable ada@example.org             ends all sessions of the account at once
   countersign session list ada@example.org             what the account is logged in with
+  countersign deployment change --strategy jwt         changes how every server makes tokens
   countersign config check                             shows what the settings come to
 
 Every setting is a flag, an environment variable (--access-lifetime is COUNTERSIGN_ACCESS_LIFETIME) and a key of the TOML
@@ -67,6 +69,9 @@ enum Command {
     Session(session::SessionCommand),
     /// Removes expired tokens now
     Cleanup(cleanup::Cleanup),
+    /// What the servers of this deployment have agreed on: show, change
+    #[command(subcommand)]
+    Deployment(deployment::DeploymentCommand),
     /// Settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -93,18 +98,23 @@ pub fn run(cli: Cli) -> ExitCode {
 fn dispatch(cli: Cli, output: Output) -> Result<(), Error> {
     let flags = Flags { config: cli.config, given: cli.settings.given };
     let sources = Sources::gather(flags, std::env::vars_os())?;
+    let command = cli.command.unwrap_or(Command::Serve);
+    if let Command::Deployment(deployment::DeploymentCommand::Show) = command {
+        return deployment::show(&sources, output);
+    }
     let config = Config::read(&sources)?;
     telemetry::start(config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Error::io("can't start the runtime"))?;
-    match cli.command.unwrap_or(Command::Serve) {
+    match command {
         Command::Serve => runtime.block_on(serve::run(config, output)),
         Command::Migrate => runtime.block_on(migrate::run(&config, output)),
         Command::User(command) => runtime.block_on(user::run(&config, command, output)),
         Command::Session(command) => runtime.block_on(session::run(&config, command, output)),
         Command::Cleanup(command) => runtime.block_on(cleanup::run(&config, command, output)),
-        Command::Config(ConfigCommand::Check) => config_check::run(&sources, &config, output),
+        Command::Deployment(command) => runtime.block_on(deployment::run(&config, command, output)),
+        Command::Config(ConfigCommand::Check) => config_check::run(&sources, output),
     }
 }

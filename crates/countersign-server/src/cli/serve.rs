@@ -3,8 +3,9 @@
 use tokio::net::TcpListener;
 
 use crate::cli::output::Output;
-use crate::compose::{self, Services};
+use crate::compose::Services;
 use crate::config::{Config, Redis};
+use crate::deployment::Purpose;
 use crate::error::Error;
 use crate::greeting::Greeting;
 use crate::shutdown::Stop;
@@ -15,8 +16,7 @@ pub(super) async fn run(config: Config, output: Output) -> Result<(), Error> {
     // The port and Redis come first: a server that can't have them must not touch the database.
     let what = format!("{}: can't listen on {}", config.http.listen_spelled, config.http.listen);
     let listener = TcpListener::bind(config.http.listen).await.map_err(Error::io(what))?;
-    compose::examine_redis(&config).await?;
-    let services = Services::open(&config).await?;
+    let (config, services) = Services::join(&config, Purpose::Serve).await?;
     let greeting = greeting(&config, &services, &listener).await?;
     output.print(&greeting, &greeting.text())?;
     crate::run(&config, services, listener, stop).await

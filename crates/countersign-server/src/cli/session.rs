@@ -10,6 +10,7 @@ use crate::cli::output::{Output, table};
 use crate::cli::user::find;
 use crate::compose::Services;
 use crate::config::Config;
+use crate::deployment::Purpose;
 use crate::error::Error;
 
 #[derive(Debug, Subcommand)]
@@ -40,7 +41,7 @@ pub(super) enum SessionCommand {
 
 /// Does what `command` asks for.
 pub(super) async fn run(config: &Config, command: SessionCommand, output: Output) -> Result<(), Error> {
-    let services = Services::open(config).await?;
+    let services = Services::open(config, Purpose::EndSessions).await?;
     match command {
         SessionCommand::List { account, limit, after } => {
             list(&services, &account, &Page { after, limit }, output).await

@@ -11,6 +11,7 @@ use crate::cli::output::{Output, table};
 use crate::cli::password::PasswordSource;
 use crate::compose::Services;
 use crate::config::Config;
+use crate::deployment::Purpose;
 use crate::error::Error;
 
 /// How many accounts are read at a time.
@@ -54,9 +55,20 @@ pub(super) enum UserCommand {
     },
 }
 
+impl UserCommand {
+    const fn purpose(&self) -> Purpose {
+        match self {
+            Self::Add { .. } | Self::List => Purpose::Manage,
+            Self::Disable { .. } | Self::Enable { .. } | Self::Delete { .. } | Self::SetPassword { .. } => {
+                Purpose::EndSessions
+            }
+        }
+    }
+}
+
 /// Does what `command` asks for.
 pub(super) async fn run(config: &Config, command: UserCommand, output: Output) -> Result<(), Error> {
-    let services = Services::open(config).await?;
+    let services = Services::open(config, command.purpose()).await?;
     match command {
         UserCommand::Add { email, password } => add(&services, &email, &password, output).await,
         UserCommand::List => list(&services, output).await,

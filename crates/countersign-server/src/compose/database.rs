@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use countersign::store::sql::{Applied, Database, DatabaseOptions, Migration, MigrationSet, Migrator, SetupError};
-use countersign::{ConfigError, UserKeyKind};
+use countersign::{ConfigError, Failure, UserKeyKind};
 
 use crate::compose::renamed;
-use crate::config::{Config, DatabaseUrl};
-use crate::data_dir::DataDir;
+use crate::config::{Config, DatabaseUrl, Store};
 use crate::error::Error;
 
 /// The server's own tables, beside those of the library.
@@ -28,23 +27,24 @@ pub(crate) const ACCOUNTS: MigrationSet = MigrationSet {
             postgres: include_str!("../../migrations/postgres/0002_login_failure.sql"),
             mysql: include_str!("../../migrations/mysql/0002_login_failure.sql"),
         },
+        Migration {
+            version: 3,
+            name: "deployment",
+            sqlite: include_str!("../../migrations/sqlite/0003_deployment.sql"),
+            postgres: include_str!("../../migrations/postgres/0003_deployment.sql"),
+            mysql: include_str!("../../migrations/mysql/0003_deployment.sql"),
+        },
     ],
 };
 
-/// Brings the tables up to date; the names of what was applied.
+/// A handle on the database that the settings name.
 ///
 /// # Errors
-/// [`Error`] that names the database's setting, or the store that doesn't answer.
-pub async fn migrate(config: &Config) -> Result<Vec<String>, Error> {
-    DataDir::open(&config.store.data_dir)?;
-    let applied = bring_up_to_date(&connect(config)?, config).await?;
-    Ok(applied.iter().map(|step| format!("{}/{} {}", step.set, step.version, step.name)).collect())
-}
-
-pub(super) fn connect(config: &Config) -> Result<Database, Error> {
-    let options = DatabaseOptions { timeout: config.store.timeout, connections: config.store.connections };
-    let named = |error: ConfigError| renamed(&config.store.database_spelled, &error);
-    let database = match &config.store.database {
+/// [`Error`] that names the database's setting.
+pub(crate) fn connect(store: &Store) -> Result<Database, Error> {
+    let options = DatabaseOptions { timeout: store.timeout, connections: store.connections };
+    let named = |error: ConfigError| renamed(&store.database_spelled, &error);
+    let database = match &store.database {
         DatabaseUrl::Sqlite(path) => Database::connect(&sqlite_url(path), options),
         DatabaseUrl::Shared(url) => Database::connect(url, options),
     };
@@ -55,15 +55,25 @@ fn sqlite_url(path: &Path) -> String {
     format!("sqlite://{}", path.display())
 }
 
-pub(super) async fn bring_up_to_date(database: &Database, config: &Config) -> Result<Vec<Applied>, Error> {
-    let migrator = Migrator::new(database, UserKeyKind::Uuid).add(ACCOUNTS);
-    migrator.run().await.map_err(|error| match error {
+/// The error for a database that doesn't do its work.
+pub(crate) fn unreachable(store: &Store, failure: Failure) -> Error {
+    let (setting, shown) = (store.database_spelled.clone(), format!("the database at {}", store.shown()));
+    Error::Store { setting, store: shown, failure }
+}
+
+/// What brings the tables up to date, the library's and ours.
+pub(crate) fn migrator(database: &Database) -> Migrator {
+    Migrator::new(database, UserKeyKind::Uuid).add(ACCOUNTS)
+}
+
+/// Brings the tables up to date; what was applied.
+///
+/// # Errors
+/// [`Error`] that names the database's setting, or the store that doesn't answer.
+pub(crate) async fn bring_up_to_date(database: &Database, config: &Config) -> Result<Vec<Applied>, Error> {
+    migrator(database).run().await.map_err(|error| match error {
         SetupError::Config(error) => Error::Config(renamed(&config.store.database_spelled, &error)),
-        SetupError::Store(failure) => Error::Store {
-            setting: config.store.database_spelled.clone(),
-            store: format!("the database at {}", config.store.shown()),
-            failure,
-        },
+        SetupError::Store(failure) => unreachable(&config.store, failure),
         _ => Error::Refused("the tables could not be brought up to date".to_owned()),
     })
 }

@@ -1,15 +1,17 @@
 //! Secrets and keys: given, or generated in the data directory on first run.
 
+use std::path::{Path, PathBuf};
+
 use countersign::jwt::{Algorithm, KeyRing, SigningKey, VerifyingKey, generate_secret};
 use countersign::{ConfigError, Profile, Secret, SystemEntropy};
 use zeroize::Zeroizing;
 
 use crate::compose::renamed;
 use crate::config::{
-    Config, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind, fault_of_secret,
-    is_same_secret, same_secret,
+    Config, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind, TOKEN_HASH_SECRET,
+    fault_of_secret, is_same_secret, same_secret,
 };
-use crate::data_dir::DataDir;
+use crate::data_dir::{self, DataDir};
 use crate::error::Error;
 
 /// Where the generated secret that digests tokens is kept.
@@ -17,8 +19,68 @@ const TOKEN_HASH_SECRET_FILE: &str = "token_hash_secret";
 /// Where the generated signing key is kept.
 const SIGNING_KEY_FILE: &str = "jwt_private_key.pem";
 
+/// Where the generated secret is.
+pub(crate) fn secret_file(data_dir: &Path) -> PathBuf {
+    data_dir.join(TOKEN_HASH_SECRET_FILE)
+}
+
+/// Where the generated signing key is.
+pub(crate) fn key_file(data_dir: &Path) -> PathBuf {
+    data_dir.join(SIGNING_KEY_FILE)
+}
+
+/// The files of generated secrets that are there and would be used.
+pub(crate) fn generated_files(config: &Config) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    if config.keys.token_hash_secret.is_none() {
+        files.push(secret_file(&config.store.data_dir));
+    }
+    let jwt = &config.keys.jwt;
+    let generates = jwt.private_key.is_none() && jwt.algorithm == Algorithm::EdDsa.as_str();
+    if config.tokens.strategy == StrategyKind::Jwt && generates {
+        files.push(key_file(&config.store.data_dir));
+    }
+    files.retain(|file| file.exists());
+    files
+}
+
+/// The secret that digests tokens, and what it is called, if it is given or was generated before. Nothing is made.
+pub(crate) fn known_secret(config: &Config) -> Result<Option<(Secret, String)>, Error> {
+    if let Some(secret) = &config.keys.token_hash_secret {
+        let given = config.sources.get(&TOKEN_HASH_SECRET);
+        let spelled = given.map_or_else(|| TOKEN_HASH_SECRET.env(), |given| given.spelled.clone());
+        return Ok(Some((secret.clone(), spelled)));
+    }
+    let file = secret_file(&config.store.data_dir);
+    let Some(text) = data_dir::find(&file)? else { return Ok(None) };
+    let spelled = file.display().to_string();
+    Ok(Some((generated_secret(&spelled, &text)?, spelled)))
+}
+
+/// The keys of signed tokens, and what the active one is called, if they are given or were generated before. Nothing is
+/// made.
+pub(crate) fn known_ring(config: &Config) -> Result<Option<(KeyRing, String)>, Error> {
+    let jwt = &config.keys.jwt;
+    if let Some(given) = jwt.private_key.as_ref().or(jwt.secret.as_ref()) {
+        return Ok(given_ring(config)?.map(|ring| (ring, given.spelled.clone())));
+    }
+    if algorithm(jwt)? != Algorithm::EdDsa {
+        return Ok(None);
+    }
+    let file = key_file(&config.store.data_dir);
+    let Some(text) = data_dir::find(&file)? else { return Ok(None) };
+    let spelled = file.display().to_string();
+    Ok(Some((generated_ring(&spelled, &text)?, spelled)))
+}
+
+/// Keys for whoever signs nothing and has no key.
+pub(crate) fn throwaway() -> Result<KeyRing, Error> {
+    let secret = generate_secret(Algorithm::EdDsa, &SystemEntropy)?;
+    Ok(KeyRing::new(SigningKey::from_secret(Algorithm::EdDsa, &secret)?))
+}
+
 /// Checks what was given about keys.
-pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     if config.tokens.strategy == StrategyKind::Jwt {
         given_ring(config)?;
     }
@@ -26,7 +88,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 }
 
 /// The secret that digests tokens.
-pub(super) fn token_hash_secret(config: &Config, data_dir: &DataDir) -> Result<Secret, Error> {
+pub(crate) fn token_hash_secret(config: &Config, data_dir: &DataDir) -> Result<Secret, Error> {
     if let Some(secret) = &config.keys.token_hash_secret {
         return Ok(secret.clone());
     }
@@ -41,15 +103,19 @@ pub(super) fn token_hash_secret(config: &Config, data_dir: &DataDir) -> Result<S
             return Err(same_secret(given, name).into());
         }
     }
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    if let Some(fault) = fault_of_secret(text) {
-        return Err(ConfigError::new(name, fault, "put back the file as it was generated").into());
+    Ok(generated_secret(name, &text)?)
+}
+
+fn generated_secret(name: &str, text: &str) -> Result<Secret, ConfigError> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    match fault_of_secret(text) {
+        Some(fault) => Err(ConfigError::new(name.to_owned(), fault, "put back the file as it was generated")),
+        None => Secret::new(name, text),
     }
-    Ok(Secret::new(name, text)?)
 }
 
 /// The keys that sign and verify access tokens.
-pub(super) fn signing(config: &Config, data_dir: &DataDir) -> Result<KeyRing, Error> {
+pub(crate) fn signing(config: &Config, data_dir: &DataDir) -> Result<KeyRing, Error> {
     if let Some(ring) = given_ring(config)? {
         return Ok(ring);
     }
@@ -62,17 +128,23 @@ pub(super) fn signing(config: &Config, data_dir: &DataDir) -> Result<KeyRing, Er
         let secret = generate_secret(Algorithm::EdDsa, &SystemEntropy)?;
         Ok(Zeroizing::new(secret.expose().to_owned()))
     })?;
-    let name = "jwt_private_key.pem in the data directory";
-    let secret = Secret::dangerous_without_variety_check(name, text.as_str())?;
+    Ok(generated_ring("jwt_private_key.pem in the data directory", &text)?)
+}
+
+fn generated_ring(name: &str, text: &str) -> Result<KeyRing, ConfigError> {
+    let secret = Secret::dangerous_without_variety_check(name, text)?;
     let key = SigningKey::from_secret(Algorithm::EdDsa, &secret).map_err(|error| renamed(name, &error))?;
     Ok(KeyRing::new(key))
+}
+
+fn algorithm(jwt: &JwtKeys) -> Result<Algorithm, ConfigError> {
+    jwt.algorithm.parse().map_err(|error: ConfigError| renamed(&jwt.algorithm_spelled, &error))
 }
 
 /// The ring of the keys that were given; `None` when the key is to be generated.
 fn given_ring(config: &Config) -> Result<Option<KeyRing>, ConfigError> {
     let jwt = &config.keys.jwt;
-    let algorithm: Algorithm =
-        jwt.algorithm.parse().map_err(|error: ConfigError| renamed(&jwt.algorithm_spelled, &error))?;
+    let algorithm = algorithm(jwt)?;
     let shared = (&JWT_SECRET, &jwt.secret);
     let private = (&JWT_PRIVATE_KEY, &jwt.private_key);
     let (wanted, unwanted) = if algorithm.is_symmetric() { (shared, private) } else { (private, shared) };

@@ -1,14 +1,14 @@
 //! Redis: a handle on it, and what its servers are like before anything relies on them.
 
 use countersign::redis::{Persistence, Redis, RedisNode, RedisOptions};
-use countersign::{ConfigError, Profile};
+use countersign::{ConfigError, Failure, Profile};
 
 use crate::compose::renamed;
 use crate::config::{Config, Eviction, REDIS_EVICTION, Redis as Settings, StrategyKind, names_sentinels};
 use crate::error::Error;
 
 /// A handle on the Redis that the configuration names. Nothing is connected yet.
-pub(super) fn handle(config: &Config) -> Result<Option<Redis>, ConfigError> {
+pub(crate) fn handle(config: &Config) -> Result<Option<Redis>, ConfigError> {
     config.redis.as_ref().map(|settings| connect(config, settings, &settings.url)).transpose()
 }
 
@@ -27,8 +27,7 @@ pub async fn examine(config: &Config) -> Result<(), Error> {
         Ok(nodes) => nodes,
         Err(failure) => {
             check_nodes(config, settings).await?;
-            let (setting, store) = (settings.spelled.clone(), format!("Redis at {}", settings.shown()));
-            return Err(Error::Store { setting, store, failure });
+            return Err(unreachable(settings, failure));
         }
     };
     for node in nodes {
@@ -39,6 +38,12 @@ pub async fn examine(config: &Config) -> Result<(), Error> {
         report(&node, &address, config.tokens.strategy);
     }
     Ok(())
+}
+
+/// The error for a Redis that doesn't do its work.
+pub(crate) fn unreachable(settings: &Settings, failure: Failure) -> Error {
+    let (setting, store) = (settings.spelled.clone(), format!("Redis at {}", settings.shown()));
+    Error::Store { setting, store, failure }
 }
 
 /// Whether what is named as the nodes of a cluster can be that: a client for clusters only says that it fails.

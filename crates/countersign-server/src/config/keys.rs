@@ -4,10 +4,10 @@ use countersign::{ConfigError, Profile, Secret};
 
 use crate::config::setting::{Kind, Setting};
 use crate::config::source::Given;
-use crate::config::{Sources, Tokens, parse};
+use crate::config::{PROFILE, Sources, Tokens, parse};
 
 /// The secret that digests tokens.
-pub(super) const TOKEN_HASH_SECRET: Setting = Setting {
+pub const TOKEN_HASH_SECRET: Setting = Setting {
     key: "token_hash_secret",
     kind: Kind::Secret,
     default: "",
@@ -46,14 +46,16 @@ pub const JWT_PUBLIC_KEY: Setting = Setting {
     form: "PEM",
     help: "The public half of the signing key (PEM).",
 };
-const JWT_ISSUER: Setting = Setting {
+/// The issuer of signed tokens.
+pub const JWT_ISSUER: Setting = Setting {
     key: "jwt_issuer",
     kind: Kind::Plain,
     default: "",
     form: "TEXT",
     help: "The iss claim to write and require; none by default.",
 };
-const JWT_AUDIENCE: Setting = Setting {
+/// The audience of signed tokens.
+pub const JWT_AUDIENCE: Setting = Setting {
     key: "jwt_audience",
     kind: Kind::Plain,
     default: "",
@@ -101,7 +103,7 @@ impl Keys {
     pub fn read(sources: &Sources, tokens: &Tokens, is_shared: bool) -> Result<Self, ConfigError> {
         check_distinct(sources)?;
         let token_hash_secret =
-            sources.get(&TOKEN_HASH_SECRET).map(|given| secret(given, tokens.profile)).transpose()?;
+            sources.get(&TOKEN_HASH_SECRET).map(|given| secret(given, sources, tokens.profile)).transpose()?;
         if token_hash_secret.is_none() && is_shared {
             return Err(ConfigError::new(
                 TOKEN_HASH_SECRET.env(),
@@ -150,8 +152,9 @@ pub fn same_secret(given: &Given, other: &str) -> ConfigError {
 }
 
 /// The original accepts any 32 characters, and live tokens depend on what it was given; ours must have variety too.
-fn secret(given: &Given, profile: Profile) -> Result<Secret, ConfigError> {
+fn secret(given: &Given, sources: &Sources, profile: Profile) -> Result<Secret, ConfigError> {
     match profile {
+        _ if !sources.is_final(&PROFILE) => Secret::dangerous_without_variety_check(&given.spelled, given.text()),
         Profile::LitestarAuth => Secret::dangerous_without_variety_check(&given.spelled, given.text()),
         _ => Secret::new(&given.spelled, given.text()),
     }

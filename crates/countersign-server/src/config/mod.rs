@@ -17,7 +17,8 @@ use countersign::ConfigError;
 
 pub use http::{Http, LISTEN, Limits, TRUSTED_PROXIES};
 pub use keys::{
-    JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_PUBLIC_KEY, JWT_SECRET, JwtKeys, Keys, is_same_secret, same_secret,
+    JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, JWT_PRIVATE_KEY, JWT_PUBLIC_KEY, JWT_SECRET, JwtKeys, Keys,
+    TOKEN_HASH_SECRET, is_same_secret, same_secret,
 };
 pub use log::{Log, LogFormat};
 pub use redis::{Eviction, REDIS_EVICTION, REDIS_URL, Redis, names_sentinels};
@@ -26,7 +27,9 @@ pub use secret_text::fault as fault_of_secret;
 pub use setting::{Kind, Setting, all as all_settings};
 pub use source::{ENV_PREFIX, Flags, Given, Origin, Sources};
 pub use store::{DATABASE_URL, DatabaseUrl, Store};
-pub use tokens::{RateLimit, Registration, SECOND_FACTOR, SecondFactor, StrategyKind, Tokens};
+pub use tokens::{
+    PROFILE, RateLimit, Registration, SECOND_FACTOR, STRATEGY, SecondFactor, StrategyKind, Tokens, profile_name,
+};
 
 /// The whole configuration. Its `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -43,10 +46,13 @@ pub struct Config {
     pub keys: Keys,
     /// The log.
     pub log: Log,
+    /// What all of that was read from.
+    pub sources: Sources,
 }
 
 impl Config {
-    /// Reads every section.
+    /// Reads every section. What depends on a setting that the deployment may still say isn't refused before it has been asked
+    /// ([`Sources::agreed`], [`Sources::settled`]).
     ///
     /// # Errors
     /// [`ConfigError`] that names the setting as it was typed, and the cure.
@@ -54,9 +60,10 @@ impl Config {
         let store = Store::read(sources)?;
         let tokens = Tokens::read(sources)?;
         let redis = Redis::read(sources, &tokens)?;
-        let is_shared = is_shared(&store, redis.as_ref());
+        let is_shared = is_shared(&store, redis.as_ref().filter(|_| sources.is_final(&STRATEGY)));
         let keys = Keys::read(sources, &tokens, is_shared)?;
-        Ok(Self { http: Http::read(sources)?, store, tokens, redis, keys, log: Log::read(sources)? })
+        let (http, log) = (Http::read(sources)?, Log::read(sources)?);
+        Ok(Self { http, store, tokens, redis, keys, log, sources: sources.clone() })
     }
 
     /// Whether what the server keeps is in a place that other servers may use too.
@@ -76,7 +83,7 @@ mod tests {
     fn read(flags: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let given = flags.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
         let environment = environment.iter().map(|(name, text)| (name.into(), text.into()));
-        Config::read(&Sources::gather(Flags { config: None, given }, environment)?)
+        Config::read(&Sources::gather(Flags { config: None, given }, environment)?.settled())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::config::setting::{Kind, Setting};
 use crate::config::source::Given;
 use crate::config::store::shown;
-use crate::config::{Sources, StrategyKind, Tokens, parse};
+use crate::config::{STRATEGY, Sources, StrategyKind, Tokens, parse};
 
 /// The Redis server or cluster; passwords may be in it, so it is never shown.
 pub const REDIS_URL: Setting = Setting {
@@ -59,7 +59,7 @@ impl Redis {
         const EVICTIONS: &[(&str, Eviction)] = &[("refuse", Eviction::Refuse), ("warn", Eviction::Warn)];
         let eviction = sources.parse(&REDIS_EVICTION, parse::one_of(EVICTIONS))?;
         let Some(given) = sources.get(&REDIS_URL) else { return without(tokens.strategy) };
-        check(given, tokens)?;
+        check(given, sources, tokens)?;
         Ok(Some(Self { url: Zeroizing::new(given.text().to_owned()), spelled: given.spelled.clone(), eviction }))
     }
 
@@ -95,10 +95,10 @@ pub fn names_sentinels(url: &str) -> bool {
     ["redis+sentinel://", "rediss+sentinel://"].iter().any(|scheme| url.trim_start().starts_with(scheme))
 }
 
-fn check(given: &Given, tokens: &Tokens) -> Result<(), ConfigError> {
+fn check(given: &Given, sources: &Sources, tokens: &Tokens) -> Result<(), ConfigError> {
     let is_cluster = given.text().contains(',') && !names_sentinels(given.text());
     match (tokens.strategy, tokens.profile) {
-        (StrategyKind::Database, _) => {
+        (StrategyKind::Database, _) if sources.is_final(&STRATEGY) => {
             let cure = "choose strategy redis, which keeps tokens there, or jwt, which keeps revoked ids there; or leave it \
                         out";
             Err(given.error("is of no use with strategy database", cure))

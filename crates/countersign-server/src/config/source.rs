@@ -18,6 +18,8 @@ pub const ENV_PREFIX: &str = "COUNTERSIGN_";
 /// Which of the three said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
+    /// What the deployment's database says, where nobody else does.
+    Deployment,
     /// The configuration file.
     File,
     /// The environment.
@@ -29,6 +31,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Deployment => "deployment",
             Self::File => "file",
             Self::Environment => "environment",
             Self::Flag => "flag",
@@ -83,6 +86,7 @@ pub struct Flags {
 pub struct Sources {
     given: BTreeMap<&'static str, Given>,
     file: Option<PathBuf>,
+    settled: bool,
 }
 
 impl Sources {
@@ -122,12 +126,39 @@ impl Sources {
                 layers.add(&key, given)?;
             }
         }
-        Ok(Self { given: layers.weigh()?, file })
+        Ok(Self { given: layers.weigh()?, file, settled: false })
     }
 
     /// A setting, if anybody gave it.
     pub fn get(&self, setting: &'static Setting) -> Option<&Given> {
         self.given.get(setting.key)
+    }
+
+    /// These settings, with what the deployment says of those that nobody gave.
+    #[must_use]
+    pub fn agreed<'a>(&self, recorded: impl IntoIterator<Item = (&'static Setting, &'a str)>) -> Self {
+        let mut agreed = self.settled();
+        for (setting, text) in recorded {
+            let given = || Given::new(Origin::Deployment, format!("{} of the deployment", setting.key), text);
+            agreed.given.entry(setting.key).or_insert_with(given);
+        }
+        agreed
+    }
+
+    /// These settings, to which no deployment adds anything more.
+    #[must_use]
+    pub fn settled(&self) -> Self {
+        Self { settled: true, ..self.clone() }
+    }
+
+    /// Whether a setting won't change any more when the deployment has been asked.
+    pub fn is_final(&self, setting: &'static Setting) -> bool {
+        self.settled || self.get(setting).is_some()
+    }
+
+    /// Whether somebody gave a setting, here and now.
+    pub fn is_told(&self, setting: &'static Setting) -> bool {
+        self.get(setting).is_some_and(|given| given.origin != Origin::Deployment)
     }
 
     /// The configuration file that was read.
@@ -247,7 +278,7 @@ fn unknown(spelled: &str, key: &str, origin: Origin) -> ConfigError {
     let spell = |key: String| match origin {
         Origin::Environment => format!("{ENV_PREFIX}{}", key.to_ascii_uppercase()),
         Origin::Flag => format!("--{}", key.replace('_', "-")),
-        Origin::File => key,
+        Origin::File | Origin::Deployment => key,
     };
     let cure = near.map_or_else(
         || "`countersign --help` lists them all".to_owned(),

@@ -8,14 +8,16 @@ use countersign::{ConfigError, Lifetimes, Profile, ReusePolicy, SessionCap, When
 use crate::config::setting::{Kind, Setting};
 use crate::config::{Sources, parse};
 
-const STRATEGY: Setting = Setting {
+/// How access tokens are made.
+pub const STRATEGY: Setting = Setting {
     key: "strategy",
     kind: Kind::Plain,
     default: "database",
     form: "database|redis|jwt",
     help: "Access tokens looked up in the database or on Redis, or signed.",
 };
-const PROFILE: Setting = Setting {
+/// Whose formats tokens have.
+pub const PROFILE: Setting = Setting {
     key: "profile",
     kind: Kind::Plain,
     default: "countersign",
@@ -170,11 +172,18 @@ pub enum StrategyKind {
 const STRATEGIES: &[(&str, StrategyKind)] =
     &[("database", StrategyKind::Database), ("redis", StrategyKind::Redis), ("jwt", StrategyKind::Jwt)];
 
+const PROFILES: &[(&str, Profile)] = &[("countersign", Profile::Countersign), ("litestar-auth", Profile::LitestarAuth)];
+
 impl StrategyKind {
     /// Its name, as the setting has it.
     pub fn name(self) -> &'static str {
         STRATEGIES.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| *name)
     }
+}
+
+/// Returns a profile's name, as the setting has it.
+pub fn profile_name(profile: Profile) -> &'static str {
+    PROFILES.iter().find(|(_, known)| *known == profile).map_or("", |(name, _)| *name)
 }
 
 /// So many in so much time.
@@ -210,8 +219,6 @@ impl Tokens {
     /// # Errors
     /// [`ConfigError`] that names the setting.
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
-        const PROFILES: &[(&str, Profile)] =
-            &[("countersign", Profile::Countersign), ("litestar-auth", Profile::LitestarAuth)];
         const SECOND_FACTORS: &[(&str, SecondFactor)] =
             &[("refuse", SecondFactor::Refuse), ("ignore", SecondFactor::Ignore)];
         Ok(Self {

@@ -18,6 +18,7 @@ mod chromium;
 mod cli;
 mod config;
 mod coverage;
+mod deployment;
 mod failpoints;
 mod failpoints_sqlite;
 mod failures;

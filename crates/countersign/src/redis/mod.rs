@@ -5,6 +5,7 @@ mod error;
 mod hello;
 mod inspect;
 mod link;
+mod mark;
 mod script;
 mod sentinel;
 mod url;

@@ -166,6 +166,29 @@ impl Migrator {
         Ok(pending)
     }
 
+    /// Returns the migrations of these sets that the database records and this version doesn't know, each with its set's name:
+    /// a newer version has been here. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Failure`] when the database can't be asked.
+    pub async fn unknown(&self) -> Result<Vec<(&'static str, i64)>, Failure> {
+        if !script::has_history(&self.database).await? {
+            return Ok(Vec::new());
+        }
+        let template =
+            "SELECT version FROM countersign_migration WHERE set_name = ?1 AND version > ?2 ORDER BY version";
+        let statement = Statement::new(self.database.dialect(), template);
+        let mut unknown = Vec::new();
+        for set in &self.sets {
+            let newest = set.migrations.iter().map(|migration| i64::from(migration.version)).max().unwrap_or(0);
+            for row in self.database.fetch(&statement, &[set.name.into(), newest.into()]).await? {
+                let version = row.int(0).map_err(|error| Failure::internal("migrations", error))?;
+                unknown.extend(version.map(|version| (set.name, version)));
+            }
+        }
+        Ok(unknown)
+    }
+
     /// Applies what isn't applied yet, in order; what this call applied.
     ///
     /// # Errors

@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS countersign_deployment (
+    name VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+    value TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL
+) ENGINE=InnoDB;

@@ -1,0 +1,86 @@
+//! `countersign deployment …`: what the servers of this deployment have agreed on.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::cli::output::{Output, table};
+use crate::config::{Config, Log, Sources, Store};
+use crate::deployment::change::{self, Row};
+use crate::deployment::show;
+use crate::error::Error;
+use crate::telemetry;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DeploymentCommand {
+    /// Shows what the servers of this deployment have agreed on
+    Show,
+    /// Changes it to what the settings given here come to; what isn't given stays
+    Change {
+        /// Takes a setting back to its default: profile, jwt_issuer, jwt_audience or redis_url
+        #[arg(long, value_name = "SETTING")]
+        unset: Vec<String>,
+        /// Doesn't ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Does what `command` asks for.
+pub(super) async fn run(config: &Config, command: DeploymentCommand, output: Output) -> Result<(), Error> {
+    match command {
+        DeploymentCommand::Show => print(&config.store, output).await,
+        DeploymentCommand::Change { unset, yes } => change(config, &unset, yes, output).await,
+    }
+}
+
+/// Shows what is recorded: to whoever reaches the database, without any secret.
+pub(super) fn show(sources: &Sources, output: Output) -> Result<(), Error> {
+    let store = Store::read(sources)?;
+    telemetry::start(Log::read(sources)?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Error::io("can't start the runtime"))?.block_on(print(&store, output))
+}
+
+async fn print(store: &Store, output: Output) -> Result<(), Error> {
+    let shown = show::show(store).await?;
+    let text = match &shown.mark {
+        None => format!("{}: nothing is recorded; the first server that starts records it", store.shown()),
+        Some(_) => table(&shown.rows()),
+    };
+    output.print(&shown.json(), &text)
+}
+
+async fn change(config: &Config, unset: &[String], yes: bool, output: Output) -> Result<(), Error> {
+    let change = change::plan(config, unset).await?;
+    let rows = change.rows.clone();
+    if rows.is_empty() {
+        return output.print(&json!({ "changed": [] }), "nothing to change");
+    }
+    let shown = shown(&rows);
+    if !yes && !confirmed(&shown)? {
+        return Err(Error::Refused("nothing was changed".to_owned()));
+    }
+    change.make().await?;
+    let text = format!("{shown}\n\nchanged; start every server again with these settings");
+    output.print(&json!({ "changed": rows }), &text)
+}
+
+fn shown(rows: &[Row]) -> String {
+    let mut lines = vec![["WHAT", "FROM", "TO"].map(str::to_owned)];
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
+    lines.extend(rows.iter().map(|row| [row.what.to_owned(), text(&row.from), text(&row.to)]));
+    table(&lines)
+}
+
+fn confirmed(shown: &str) -> Result<bool, Error> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::Usage("changing the deployment needs --yes when nobody can be asked".to_owned()));
+    }
+    let mut answer = String::new();
+    write!(io::stderr(), "{shown}\n\nChange that for every server? Type yes: ")
+        .and_then(|()| io::stdin().lock().read_line(&mut answer))
+        .map_err(Error::io("can't ask"))?;
+    Ok(answer.trim() == "yes")
+}

@@ -1,0 +1,235 @@
+//! Whether this host's clock is where the store's is: before rows are deleted for their age.
+//!
+//! PostgreSQL and MySQL have a clock of their own. An SQLite file has none; it notes when it was last served. Where this
+//! host's clock is far beyond that, either nobody has served the file for long, or the clock is wrong. So nothing is
+//! deleted until the clock has gone on steadily for an hour, or somebody says that it is right.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use countersign::store::sql::{Dialect, Driver, Statement};
+use countersign::{Clock, Failure, SystemClock, Timestamp};
+
+use super::record::{last_served, note_served};
+
+/// How far this host's clock may be from the database's.
+const BOUND: Duration = Duration::from_mins(5);
+/// How long an SQLite file may have gone unserved before the clock is doubted.
+const ABSENCE: Duration = Duration::from_hours(1);
+/// How long a doubted clock has to go on steadily.
+const PROBATION: Duration = Duration::from_hours(1);
+/// How old a note of when a file was served may be.
+const STALE: Duration = Duration::from_mins(1);
+
+/// Compares this host's clock with the store's.
+#[derive(Clone)]
+pub struct StoreClock {
+    driver: Arc<dyn Driver>,
+    doubted: Arc<Mutex<Option<Sighting>>>,
+}
+
+/// Two clocks that are too far apart for a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skew {
+    /// What this host says.
+    pub host: Timestamp,
+    /// What the store says.
+    pub store: Timestamp,
+    /// Whether the store has a clock of its own.
+    pub has_clock: bool,
+}
+
+impl std::fmt::Display for Skew {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { host, store, has_clock } = self;
+        if *has_clock {
+            return write!(
+                f,
+                "this host's clock says {host} and the database's {store}, so nothing is swept; set the wrong one"
+            );
+        }
+        write!(
+            f,
+            "this host's clock says {host} and the database was last served at {store}, so nothing is swept; set the clock if it \
+             is wrong, and if it is right run `countersign cleanup --clock-is-right`, or let a server run for an hour"
+        )
+    }
+}
+
+/// A clock that was doubted: what it said, and when that was.
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    host: Timestamp,
+    at: Instant,
+}
+
+impl StoreClock {
+    pub(crate) fn new(driver: Arc<dyn Driver>) -> Self {
+        Self { driver, doubted: Arc::default() }
+    }
+
+    /// Returns `Some` when the clocks are too far apart for a sweep.
+    ///
+    /// # Errors
+    /// [`Failure`] when the database can't be asked.
+    pub async fn check(&self) -> Result<Option<Skew>, Failure> {
+        let own = match self.driver.dialect() {
+            Dialect::Sqlite => return self.check_absence().await,
+            Dialect::Postgres => "SELECT clock_timestamp()",
+            Dialect::Mysql => "SELECT UTC_TIMESTAMP(6)",
+        };
+        let rows = self.driver.fetch(&Statement::new(self.driver.dialect(), own), &[]).await?;
+        let unreadable = || Failure::internal("database", "its clock can't be read");
+        let store = rows.first().and_then(|row| row.time(0).ok().flatten()).ok_or_else(unreadable)?;
+        let host = SystemClock.now();
+        let apart = host.since(store).max(store.since(host));
+        Ok((apart > BOUND).then_some(Skew { host, store, has_clock: true }))
+    }
+
+    /// Takes this host's clock for right.
+    ///
+    /// # Errors
+    /// [`Failure`] when that can't be noted.
+    pub async fn accept(&self) -> Result<(), Failure> {
+        match self.driver.dialect() {
+            Dialect::Sqlite => note_served(&*self.driver, SystemClock.now()).await,
+            Dialect::Postgres | Dialect::Mysql => Ok(()),
+        }
+    }
+
+    async fn check_absence(&self) -> Result<Option<Skew>, Failure> {
+        let (host, at) = (SystemClock.now(), Instant::now());
+        let served = last_served(&*self.driver).await?;
+        let verdict = {
+            let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+            judge(Sighting { host, at }, served, &mut doubted)
+        };
+        if verdict == Verdict::Note {
+            note_served(&*self.driver, host).await?;
+        }
+        let skew = served.filter(|_| verdict == Verdict::Doubt);
+        Ok(skew.map(|store| Skew { host, store, has_clock: false }))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// The clock is right.
+    Fine,
+    /// The clock is right, and that the file is served should be noted.
+    Note,
+    /// The clock may be wrong.
+    Doubt,
+}
+
+/// A clock that was set back deletes less than it might, so it is never doubted, and the note goes back with it.
+fn judge(now: Sighting, served: Option<Timestamp>, doubted: &mut Option<Sighting>) -> Verdict {
+    let Some(served) = served else { return Verdict::Note };
+    if now.host.since(served) <= ABSENCE {
+        *doubted = None;
+        let is_stale = now.host.since(served).max(served.since(now.host)) > STALE;
+        return if is_stale { Verdict::Note } else { Verdict::Fine };
+    }
+    let first = *doubted.get_or_insert(now);
+    let (by_host, by_steady) = (now.host.since(first.host), now.at.saturating_duration_since(first.at));
+    if now.host < first.host || by_host.abs_diff(by_steady) > BOUND {
+        // It was set once more.
+        *doubted = Some(now);
+        return Verdict::Doubt;
+    }
+    if by_steady < PROBATION {
+        return Verdict::Doubt;
+    }
+    *doubted = None;
+    Verdict::Note
+}
+
+impl std::fmt::Debug for StoreClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreClock").field("dialect", &self.driver.dialect()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    struct World {
+        host: Timestamp,
+        at: Instant,
+        served: Option<Timestamp>,
+        doubted: Option<Sighting>,
+    }
+
+    impl World {
+        fn new(served: Option<Timestamp>) -> Self {
+            Self { host: Timestamp::from_unix_seconds(1_768_477_800), at: Instant::now(), served, doubted: None }
+        }
+
+        fn passes(&mut self, time: Duration) -> Verdict {
+            self.at += time;
+            self.host = self.host.saturating_add(time);
+            self.look()
+        }
+
+        fn look(&mut self) -> Verdict {
+            let verdict = judge(Sighting { host: self.host, at: self.at }, self.served, &mut self.doubted);
+            if verdict == Verdict::Note {
+                self.served = Some(self.host);
+            }
+            verdict
+        }
+    }
+
+    #[test]
+    fn a_served_file_is_swept_and_noted() {
+        let mut world = World::new(None);
+        assert_eq!(world.look(), Verdict::Note);
+        assert_eq!(world.passes(MINUTE / 2), Verdict::Fine);
+        assert_eq!(world.passes(10 * MINUTE), Verdict::Note);
+        assert_eq!(world.passes(HOUR), Verdict::Note);
+    }
+
+    #[test]
+    fn after_a_long_absence_a_steady_hour_is_waited_for() {
+        let mut world = World::new(None);
+        world.look();
+        world.host = world.host.saturating_add(200 * 24 * HOUR);
+        assert_eq!(world.look(), Verdict::Doubt);
+        for _ in 0..5 {
+            assert_eq!(world.passes(10 * MINUTE), Verdict::Doubt);
+        }
+        assert_eq!(world.passes(10 * MINUTE), Verdict::Note);
+        assert_eq!(world.passes(10 * MINUTE), Verdict::Note);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_again_begins_anew() {
+        let mut world = World::new(None);
+        world.look();
+        world.host = world.host.saturating_add(200 * 24 * HOUR);
+        assert_eq!(world.look(), Verdict::Doubt);
+        assert_eq!(world.passes(59 * MINUTE), Verdict::Doubt);
+        world.host = world.host.saturating_add(24 * HOUR);
+        assert_eq!(world.passes(MINUTE), Verdict::Doubt);
+        assert_eq!(world.passes(59 * MINUTE), Verdict::Doubt);
+        world.host = world.host.saturating_sub(201 * 24 * HOUR);
+        assert_eq!(world.look(), Verdict::Doubt, "that is two hours after it was served");
+        world.host = world.host.saturating_sub(2 * HOUR);
+        assert_ne!(world.look(), Verdict::Doubt);
+        assert!(world.doubted.is_none());
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_takes_the_note_back() {
+        let mut world = World::new(None);
+        world.look();
+        world.host = world.host.saturating_sub(200 * 24 * HOUR);
+        assert_eq!(world.look(), Verdict::Note);
+        world.host = world.host.saturating_add(200 * 24 * HOUR);
+        assert_eq!(world.look(), Verdict::Doubt);
+    }
+}

@@ -1,0 +1,167 @@
+//! Joins a deployment: agrees with what is recorded, brings the tables up to date, and records what isn't yet.
+
+use countersign::jwt::KeyRing;
+use countersign::redis::Redis;
+use countersign::store::sql::{Applied, Database};
+use countersign::{Entropy, Failure, Secret, SystemEntropy};
+use uuid::Uuid;
+
+use super::agree::{Agreed, agree, check_redis};
+use super::mark::{Mark, check_value};
+use super::record::{Replaced, replace};
+use super::{Purpose, Watch};
+use crate::compose::{self, keys};
+use crate::config::{Config, StrategyKind};
+use crate::data_dir::DataDir;
+use crate::error::Error;
+
+/// How often others may be first to record something before that is taken for a fault.
+const ATTEMPTS: u32 = 5;
+
+/// What services are made of.
+#[derive(Debug)]
+pub struct Joined {
+    /// The settings, with what nobody told as the deployment has it.
+    pub config: Config,
+    /// The database, whose tables are up to date.
+    pub database: Database,
+    /// Redis, where it is used.
+    pub redis: Option<Redis>,
+    /// The secret that digests tokens.
+    pub secret: Secret,
+    /// The keys of signed tokens, with strategy `jwt`.
+    pub signing: Option<KeyRing>,
+    /// What looks at the record again.
+    pub watch: Watch,
+}
+
+/// Returns what services are made of, after settings and record agree, tables are up to date, and secrets are there.
+///
+/// # Errors
+/// [`Error::Mismatch`] where a setting contradicts the record, before anything is written; [`Error`] that names the
+/// setting at fault, or the store that doesn't answer.
+pub async fn join(config: &Config, purpose: Purpose) -> Result<Joined, Error> {
+    for _ in 0..ATTEMPTS {
+        if let Some(joined) = attempt(config, purpose).await? {
+            return Ok(joined);
+        }
+    }
+    Err(Error::Refused("others record what this deployment is, each time that it is about to be recorded".to_owned()))
+}
+
+/// Brings the tables up to date; what was applied.
+///
+/// # Errors
+/// As [`join`].
+pub async fn migrate(config: &Config) -> Result<Vec<Applied>, Error> {
+    let agreed = agree(config, Purpose::Migrate).await?;
+    DataDir::open(&config.store.data_dir)?;
+    let database = opened(&agreed)?;
+    let applied = compose::bring_up_to_date(&database, config).await?;
+    if !agreed.ground.has_history {
+        let secret = keys::known_secret(config)?.map(|(secret, _)| check_value(&secret)).transpose()?;
+        replace(&database, None, &Mark::open(secret)).await?;
+    }
+    Ok(applied)
+}
+
+fn opened(agreed: &Agreed) -> Result<Database, Error> {
+    agreed.database.clone().map_or_else(|| compose::connect(&agreed.config.store), Ok)
+}
+
+/// `None` when another process recorded something meanwhile: then all is to be weighed again.
+async fn attempt(config: &Config, purpose: Purpose) -> Result<Option<Joined>, Error> {
+    let agreed = agree(config, purpose).await?;
+    if purpose == Purpose::Serve {
+        compose::examine_redis(&agreed.config).await?;
+    }
+    let redis = compose::redis_handle(&agreed.config)?;
+    check_redis(&agreed.config, agreed.ground.mark(), redis.as_ref()).await?;
+
+    let data_dir = DataDir::open(&agreed.config.store.data_dir)?;
+    let database = opened(&agreed)?;
+    compose::bring_up_to_date(&database, &agreed.config).await?;
+    let secret = keys::token_hash_secret(&agreed.config, &data_dir)?;
+    let signing = signing(&agreed.config, &data_dir, purpose)?;
+    let found = Found { config: &agreed.config, secret: &secret, signing: signing.as_ref(), redis: redis.as_ref() };
+    let Some(mark) = found.record(&agreed, purpose, &database).await? else { return Ok(None) };
+    let watch = Watch::new(&database, redis.as_ref(), mark);
+    Ok(Some(Joined { config: agreed.config, database, redis, secret, signing, watch }))
+}
+
+/// The keys of signed tokens. A command signs nothing, and works where the key isn't.
+fn signing(config: &Config, data_dir: &DataDir, purpose: Purpose) -> Result<Option<KeyRing>, Error> {
+    if config.tokens.strategy != StrategyKind::Jwt {
+        return Ok(None);
+    }
+    if purpose == Purpose::Serve {
+        return keys::signing(config, data_dir).map(Some);
+    }
+    match keys::known_ring(config)? {
+        Some((ring, _)) => Ok(Some(ring)),
+        None => keys::throwaway().map(Some),
+    }
+}
+
+/// What this process would record.
+struct Found<'a> {
+    config: &'a Config,
+    secret: &'a Secret,
+    signing: Option<&'a KeyRing>,
+    redis: Option<&'a Redis>,
+}
+
+impl Found<'_> {
+    /// Records what is still open; the mark as it is then, or `None` when another process was first.
+    async fn record(&self, agreed: &Agreed, purpose: Purpose, database: &Database) -> Result<Option<Mark>, Error> {
+        let known = agreed.ground.mark();
+        let secret = Some(check_value(self.secret)?);
+        let wanted = match (purpose, known) {
+            (Purpose::Serve, known) => {
+                let redis = match known {
+                    Some(mark) if mark.is_settled() => None,
+                    _ => self.redis.map(|_| new_name()).transpose()?,
+                };
+                let found = Mark::of(self.config, self.signing, redis, secret);
+                known.cloned().unwrap_or_else(|| Mark::open(None)).filled(found)
+            }
+            // Whoever makes the tables knows that no server has come yet. What servers will be told, only they know.
+            (_, None) if !agreed.ground.has_history => Mark::open(secret),
+            (_, Some(mark)) if !mark.is_settled() => mark.clone().filled(Mark::open(secret)),
+            (_, known) => return Ok(Some(known.cloned().unwrap_or_else(|| Mark::open(None)))),
+        };
+        if known == Some(&wanted) {
+            return Ok(Some(wanted));
+        }
+        self.write(agreed, &wanted, database).await
+    }
+
+    async fn write(&self, agreed: &Agreed, wanted: &Mark, database: &Database) -> Result<Option<Mark>, Error> {
+        let known = agreed.ground.mark();
+        let is_new = known.and_then(|mark| mark.redis.as_ref()) != wanted.redis.as_ref();
+        let marked = self.redis.zip(wanted.redis.as_deref()).filter(|_| is_new);
+        // Redis first: a mark there that no database names does no harm.
+        if let Some((redis, name)) = marked {
+            redis.leave_mark(name).await?;
+        }
+        let replaced = replace(database, agreed.ground.recorded.as_ref(), wanted).await?;
+        if replaced == Replaced::Not {
+            if let Some((redis, name)) = marked {
+                redis.remove_mark(name).await?;
+            }
+            return Ok(None);
+        }
+        if let (Replaced::Now, Some(strategy), Some(profile)) = (replaced, &wanted.strategy, &wanted.profile) {
+            let adopted = known.is_none() && agreed.ground.has_rows;
+            tracing::info!(event = "deployment_recorded", strategy, profile, adopted);
+        }
+        Ok(Some(wanted.clone()))
+    }
+}
+
+/// A name for a mark on Redis.
+pub(super) fn new_name() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    SystemEntropy.fill(&mut bytes)?;
+    Ok(Uuid::from_bytes(bytes).simple().to_string())
+}
