@@ -165,9 +165,14 @@ fn check_secret(config: &Config, ground: &Ground, purpose: Purpose) -> Result<()
         }
         (None, Some(_)) if purpose != Purpose::Migrate => Err(lost_secret(config)),
         // A version from before marks leaves no check value, and always made the secret.
-        (None, None) if ground.recorded.is_none() && ground.has_history && ground.has_rows => Err(lost_secret(config)),
+        (None, None) if purpose != Purpose::Migrate && is_unrecorded(ground) => Err(lost_secret(config)),
         _ => Ok(()),
     }
+}
+
+/// Whether an earlier version has served this database.
+const fn is_unrecorded(ground: &Ground) -> bool {
+    ground.recorded.is_none() && ground.has_history && ground.has_rows
 }
 
 fn lost_secret(config: &Config) -> Error {

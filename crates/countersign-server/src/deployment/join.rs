@@ -141,8 +141,9 @@ impl Found<'_> {
         let is_new = known.and_then(|mark| mark.redis.as_ref()) != wanted.redis.as_ref();
         let marked = self.redis.zip(wanted.redis.as_deref()).filter(|_| is_new);
         // Redis first: a mark there that no database names does no harm.
-        if let Some((redis, name)) = marked {
-            redis.leave_mark(name).await?;
+        if let (Some((redis, name)), Some(settings)) = (marked, &self.config.redis) {
+            let unreachable = |failure| compose::redis_unreachable(settings, failure);
+            redis.leave_mark(name).await.map_err(unreachable)?;
         }
         let replaced = replace(database, agreed.ground.recorded.as_ref(), wanted).await?;
         if replaced == Replaced::Not {

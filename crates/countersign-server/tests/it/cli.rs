@@ -120,6 +120,7 @@ async fn cleanup_beside_redis_removes_what_expired_in_the_database() {
     server.kill();
     let until_some =
         |kind: &str| testbed::wait_until(&format!("{kind} are removed"), || place.json(&["cleanup"])[kind] != json!(0));
+    place.json(&["deployment", "change", "--yes"]);
     until_some("refresh_tokens");
 
     let server = place.start();

@@ -48,8 +48,8 @@ fn a_redis_that_lets_us_in_with_a_password_alone_says_so() {
 #[test]
 fn a_denylist_that_may_be_evicted_stops_the_start_unless_told_otherwise() {
     let redis = Redis::with_settings(&["maxmemory-policy=allkeys-lru"]);
-    let place = Place::new(on_redis(redis.url()));
-    let signed = place.clone().with("STRATEGY", "jwt");
+    let signed = Place::new(on_redis(redis.url())).with("STRATEGY", "jwt");
+    let opaque = Place::new(on_redis(redis.url())).with("STRATEGY", "redis");
     for place in [signed.clone(), signed.clone().with("REDIS_EVICTION", "refuse")] {
         let said = refused(&place, 2);
         for wanted in
@@ -58,7 +58,7 @@ fn a_denylist_that_may_be_evicted_stops_the_start_unless_told_otherwise() {
             assert!(said.contains(wanted), "{wanted} is not in: {said}");
         }
     }
-    for place in [signed.clone().with("REDIS_EVICTION", "warn"), place.clone().with("STRATEGY", "redis")] {
+    for place in [signed.clone().with("REDIS_EVICTION", "warn"), opaque] {
         let log = log_of(&place);
         assert_eq!(events(&log, "redis_may_evict"), 1, "{log}");
         assert!(log.contains("allkeys-lru"), "{log}");
