@@ -161,6 +161,7 @@ async fn a_server_takes_what_it_was_not_told() {
             .with("JWT_ISSUER", "https://auth.example")
             .with("JWT_AUDIENCE", "api");
         let server = place.start();
+        elsewhere(&place, &["JWT_ALGORITHM"]).start();
         let bare = elsewhere(&place, &["STRATEGY", "JWT_ALGORITHM", "JWT_ISSUER", "JWT_AUDIENCE"]);
         let second = bare.start();
         assert_eq!(second.ready["strategy"], "jwt");

@@ -119,6 +119,7 @@ pub struct Applied {
 /// assert_eq!(migrator.pending().await?.len(), 4);
 /// assert_eq!(migrator.run().await?.len(), 4);
 /// assert_eq!(migrator.run().await?.len(), 0);
+/// assert!(migrator.unknown().await?.is_empty());
 /// # Ok(())
 /// # }
 /// ```
