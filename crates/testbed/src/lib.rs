@@ -1,4 +1,4 @@
-//! Starts, stops, freezes and kills the real database servers that the tests talk to.
+//! Starts, stops, freezes and kills the real database servers that the tests talk to, and the proxies and browsers before them.
 //!
 //! Servers come from what is installed (`apt-get install postgresql mariadb-server redis-server` on Debian), listen on
 //! free loopback ports and keep their data in a throw-away folder. They end with the process that started them, however
@@ -21,9 +21,11 @@
 #![expect(clippy::missing_panics_doc, reason = "every function here panics when the server misbehaves")]
 
 mod browser;
+mod caddy;
 mod certificate;
 mod installed;
 mod mariadb;
+mod nginx;
 mod postgres;
 mod process;
 mod redis;
@@ -33,9 +35,11 @@ mod url;
 mod wait;
 
 pub use browser::Browser;
+pub use caddy::Caddy;
 pub use certificate::certificate;
 pub use installed::faketime;
 pub use mariadb::MariaDb;
+pub use nginx::Nginx;
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use redis_cluster::RedisCluster;
