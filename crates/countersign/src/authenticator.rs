@@ -91,9 +91,21 @@ impl<U: User> Authenticator<U> {
     /// Authenticates a request: the credential in its headers, and for a cookie also where the request came from. No
     /// store is asked when nothing is offered.
     pub async fn authenticate_request(&self, request: &Parts) -> AuthOutcome<U> {
-        let selection = self.select(&request.headers);
+        self.outcome(&request.headers, |https_only| self.origins.allows_cookies(request, https_only)).await
+    }
+
+    /// Authenticates the request that a proxy asks about ("forward auth"), by the copy of its head that the proxy sends. Returns
+    /// what [`authenticate_request`](Self::authenticate_request) would, but for the
+    /// [proof of origin](OriginPolicy::allows_forwarded), which is that of the request asked about.
+    pub async fn authenticate_forwarded(&self, request: &Parts) -> AuthOutcome<U> {
+        self.outcome(&request.headers, |https_only| self.origins.allows_forwarded_cookies(request, https_only)).await
+    }
+
+    /// What comes of the credential in `headers`, where `allows` says whether a cookie counts.
+    async fn outcome(&self, headers: &HeaderMap, allows: impl Fn(bool) -> bool) -> AuthOutcome<U> {
+        let selection = self.select(headers);
         if let Selection::One { backend, .. } = &selection
-            && !self.is_sent_by_us(backend, request)
+            && !may_count(backend, &allows)
         {
             return AuthOutcome::CrossSite;
         }
@@ -129,13 +141,7 @@ impl<U: User> Authenticator<U> {
 
     /// Whether a request that `backend` would judge may be acted on: for cookies, whether a page of ours sent it.
     pub(crate) fn is_sent_by_us(&self, backend: &AuthenticationBackend<U>, request: &Parts) -> bool {
-        let transport = backend.transport();
-        let allowed =
-            !transport.source().is_ambient() || self.origins.allows_cookies(request, transport.is_https_only());
-        if !allowed {
-            cross_site_event(backend.name());
-        }
-        allowed
+        may_count(backend, |https_only| self.origins.allows_cookies(request, https_only))
     }
 
     async fn verify(&self, selection: Selection<'_, U>) -> Result<Answer<U>, Failure> {
@@ -280,6 +286,17 @@ fn check_pair<U: User>(one: &AuthenticationBackend<U>, other: &AuthenticationBac
         return Err(ConfigError::new("backends", problem, "give each cookie transport a cookie_name of its own"));
     }
     Ok(())
+}
+
+/// Whether what `backend` reads may count: a header always, a cookie when `allows` says so of cookies that may be known to
+/// travel over https alone.
+fn may_count<U: User>(backend: &AuthenticationBackend<U>, allows: impl Fn(bool) -> bool) -> bool {
+    let transport = backend.transport();
+    let counts = !transport.source().is_ambient() || allows(transport.is_https_only());
+    if !counts {
+        cross_site_event(backend.name());
+    }
+    counts
 }
 
 fn cross_site_event(backend: &str) {

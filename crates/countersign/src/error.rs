@@ -237,4 +237,9 @@ impl ConfigError {
     pub fn setting(&self) -> &str {
         &self.setting
     }
+
+    /// Returns what is wrong with it, in words that follow its name.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
 }

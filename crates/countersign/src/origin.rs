@@ -4,6 +4,8 @@
 //! `Sec-Fetch-Site` nor `Origin`, and it judges all requests alike, those with an `Authorization` header included; here
 //! proof is asked for where a cookie is the credential, and silence is no proof.
 
+mod spelling;
+
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -15,14 +17,18 @@ use crate::error::ConfigError;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The origins whose pages may send cookies along with unsafe methods: the request's own host, and those named here.
+/// Where proxies say which method they were asked with.
+const TOLD_METHODS: [&str; 2] = ["x-original-method", "x-forwarded-method"];
+
+/// The origins whose pages may send cookies along with unsafe methods: the site's own, and those named here.
 ///
 /// A request passes when one of these holds:
 ///
 /// - its method is GET, HEAD or OPTIONS, which must change nothing, and it asks for no upgrade, such as a WebSocket;
-/// - its `Origin` is one that was named, byte for byte;
+/// - its `Origin` is one that was named, or the [public one](Self::public), byte for byte;
 /// - its `Sec-Fetch-Site` is `same-origin` or `none`;
-/// - it has no `Sec-Fetch-Site` (an older browser), and its `Origin` is where it was sent to;
+/// - it has no `Sec-Fetch-Site` (an older browser, or a site over plain http), no public origin was named, and its `Origin`
+///   is where it was sent to;
 /// - it has neither, and its content type is `application/json`: no browser lets a page send that to another site
 ///   unasked, and none that could would leave `Origin` out.
 ///
@@ -33,19 +39,36 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// policy, `http` is still accepted from loopback hosts, to which browsers send `Secure` cookies over http as well.
 #[derive(Clone, Debug, Default)]
 pub struct OriginPolicy {
+    public: Option<HeaderValue>,
     trusted: HashSet<HeaderValue>,
     https_only: bool,
 }
 
 impl OriginPolicy {
+    /// Says which origin browsers have the site under. It then takes the place of the request's own target, which a proxy may
+    /// have replaced.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when it isn't spelled as for [`trust`](Self::trust).
+    pub fn public(mut self, origin: &str) -> Result<Self, ConfigError> {
+        self.public = Some(spelling::parse("public origin", origin)?);
+        Ok(self)
+    }
+
     /// Trusts the pages of `origin` as well.
     ///
     /// # Errors
-    /// [`ConfigError`] when it isn't spelled as browsers spell it: scheme, lower-case host, the port unless it is the
-    /// scheme's own, and nothing after that.
+    /// [`ConfigError`] when it isn't spelled as browsers spell it: scheme, lower-case host, the port if it isn't the scheme's
+    /// own, and nothing after that, no slash either. The scheme's own port may be there; it is left out.
     pub fn trust(mut self, origin: &str) -> Result<Self, ConfigError> {
-        self.trusted.insert(parse_origin(origin)?);
+        self.trusted.insert(spelling::parse("trusted origin", origin)?);
         Ok(self)
+    }
+
+    /// Returns the origins that were [named](Self::trust), as browsers spell them: those that may be allowed to read answers
+    /// as well (CORS).
+    pub fn trusted(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.trusted.iter()
     }
 
     /// Says that all pages of this site are https pages. An [`Authenticator`](crate::Authenticator) knows that by itself
@@ -66,18 +89,37 @@ impl OriginPolicy {
         is_safe(request) || self.is_ours(request, https_only || self.https_only)
     }
 
+    /// Returns whether the request that a proxy asks about may be acted on if a cookie is its credential.
+    ///
+    /// Its method is the one in `X-Original-Method` and `X-Forwarded-Method`, if there is any, beside that of `request` itself:
+    /// one that isn't safe is enough, so that nothing a client adds takes anything away. A request with an `Origin` needs
+    /// proof whatever its method is: browsers say it with each unsafe one and each WebSocket, so a proxy that leaves out
+    /// method or upgrade opens no door.
+    pub fn allows_forwarded(&self, request: &Parts) -> bool {
+        self.allows_forwarded_cookies(request, false)
+    }
+
+    /// Like [`allows_forwarded`](Self::allows_forwarded), for cookies that may be known to travel over https alone.
+    pub(crate) fn allows_forwarded_cookies(&self, request: &Parts, https_only: bool) -> bool {
+        let headers = &request.headers;
+        let mut told = TOLD_METHODS.iter().flat_map(|name| headers.get_all(*name));
+        let is_told_safe = told.all(|method| matches!(method.as_bytes(), b"GET" | b"HEAD" | b"OPTIONS"));
+        let needs_none = is_safe(request) && is_told_safe && !headers.contains_key(header::ORIGIN);
+        needs_none || self.is_ours(request, https_only || self.https_only)
+    }
+
     fn is_ours(&self, request: &Parts, https_only: bool) -> bool {
         let headers = &request.headers;
         let (Ok(site), Ok(origin)) = (only(headers, &SEC_FETCH_SITE), only(headers, &header::ORIGIN)) else {
             return false;
         };
-        if origin.is_some_and(|origin| self.trusted.contains(origin)) {
+        if origin.is_some_and(|origin| self.trusted.contains(origin) || self.public.as_ref() == Some(origin)) {
             return true;
         }
         match (site.map(HeaderValue::as_bytes), origin) {
             (Some(b"same-origin" | b"none"), _) => true,
             (Some(_), _) => false,
-            (None, Some(origin)) => is_target(origin, request, https_only),
+            (None, Some(origin)) => self.public.is_none() && is_target(origin, request, https_only),
             (None, None) => is_json(headers),
         }
     }
@@ -158,18 +200,4 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Ok(text) = value.to_str() else { return false };
     let essence = text.split(';').next().unwrap_or_default();
     essence.trim_matches([' ', '\t']).eq_ignore_ascii_case("application/json")
-}
-
-fn parse_origin(text: &str) -> Result<HeaderValue, ConfigError> {
-    let refused = |problem: &'static str| {
-        ConfigError::new("trusted origin", problem, "write it as browsers send it: https://app.example or with :port")
-    };
-    let url = url::Url::parse(text).map_err(|_| refused("is no origin"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(refused("is neither http nor https"));
-    }
-    if text.contains('*') || url.origin().ascii_serialization() != text {
-        return Err(refused("isn't spelled as browsers spell it"));
-    }
-    HeaderValue::from_str(text).map_err(|_| refused("is no origin"))
 }

@@ -196,6 +196,40 @@ fn a_policy_of_its_own_can_be_told_that_the_site_is_https() {
     assert!(policy.allows(&parts("http://app.example")), "named is named");
 }
 
+/// A proxy may have put another name into `Host`, and the target of the request is what the proxy asked for.
+#[test]
+fn a_public_origin_takes_the_place_of_the_target() {
+    let public = |origin: &str| OriginPolicy::default().public(origin).unwrap();
+    let allows = |policy: &OriginPolicy, target: &str, headers: &[(&str, &str)]| {
+        policy.allows(&request("POST", target, headers, "").into_parts().0)
+    };
+    let origin = |value| ("origin", value);
+    let host = |value| ("host", value);
+    let site = |value| ("sec-fetch-site", value);
+    let policy = public("https://app.example:443").trust("https://front.example:443").unwrap();
+    for (headers, allowed) in [
+        (vec![host("127.0.0.1:8000"), origin("https://app.example")], true),
+        (vec![origin("https://app.example")], true),
+        (vec![host("127.0.0.1:8000"), origin("https://front.example")], true),
+        (vec![site("same-origin")], true),
+        (vec![site("cross-site"), origin("https://app.example")], true),
+        (vec![JSON], true),
+        (vec![host("127.0.0.1:8000"), origin("http://127.0.0.1:8000")], false),
+        (vec![host("evil.example"), origin("https://evil.example")], false),
+        (vec![host("app.example"), origin("http://app.example")], false),
+        (vec![host("app.example"), origin("https://app.example:444")], false),
+        (vec![origin("https://app.example"), origin("https://app.example")], false),
+        (vec![site("same-site")], false),
+        (vec![site("cross-site"), origin("https://evil.example")], false),
+        (vec![host("app.example")], false),
+    ] {
+        assert_eq!(allows(&policy, "/me", &headers), allowed, "{headers:?}");
+    }
+    assert!(!allows(&policy, "https://inner.example/me", &[origin("https://inner.example")]));
+    assert!(allows(&public("http://app.example:80"), "/me", &[host("inner"), origin("http://app.example")]));
+    assert_eq!(OriginPolicy::default().public("https://app.example/x").unwrap_err().setting(), "public origin");
+}
+
 /// A WebSocket handshake is a GET that opens a door for scripts, and pages of other sites may send it with cookies.
 #[tokio::test]
 async fn an_upgrade_is_judged_like_an_unsafe_method() {
@@ -239,28 +273,44 @@ async fn an_upgrade_is_judged_like_an_unsafe_method() {
 
 #[test]
 fn origins_are_spelled_as_browsers_spell_them() {
-    let good = ["https://a.example", "http://localhost:3000", "http://127.0.0.1:8000", "https://xn--bcher-kva.example"];
-    for origin in good {
-        assert!(OriginPolicy::default().trust(origin).is_ok(), "{origin}");
+    for (origin, spelled) in [
+        ("https://a.example", "https://a.example"),
+        ("https://a.example:443", "https://a.example"),
+        ("https://a.example:80", "https://a.example:80"),
+        ("http://a.example:80", "http://a.example"),
+        ("http://a.example:443", "http://a.example:443"),
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+    ] {
+        let policy = OriginPolicy::default().trust(origin).unwrap();
+        assert_eq!(policy.trusted().map(|origin| origin.to_str().unwrap()).collect::<Vec<_>>(), [spelled]);
     }
-    let bad = [
-        "",
-        "*",
-        "null",
-        "a.example",
-        "https://",
-        "https://a.example/",
-        "https://a.example:443",
-        "https://A.example",
-        "https://a.example/path",
-        "https://user@a.example",
-        "https://*.example",
-        "file:///x",
-        "https://bücher.example",
-        " https://a.example",
-    ];
-    for origin in bad {
-        let refused = OriginPolicy::default().trust(origin);
-        assert_eq!(refused.unwrap_err().setting(), "trusted origin", "{origin}");
+    for (origin, said) in [
+        ("", "is no origin"),
+        ("*", "has a * in it"),
+        ("null", "is no origin"),
+        ("a.example", "is no origin"),
+        ("a.example:443", "is neither http nor https"),
+        ("https://", "is no origin"),
+        ("https://a.example/", "ends with a slash"),
+        ("https://a.example:443/", "ends with a slash"),
+        ("https://a.example:0443", "which is https://a.example"),
+        ("https://A.example", "which is https://a.example"),
+        ("https://a.example/path", "has a path"),
+        ("https://a.example/path/", "has a path"),
+        ("https://a.example?query", "more behind the host"),
+        ("https://a.example#fragment", "more behind the host"),
+        ("https://user:secret@a.example", "has a user name"),
+        ("https://*.example", "has a * in it"),
+        ("file:///x", "is neither http nor https"),
+        ("https://bücher.example", "which is https://xn--bcher-kva.example"),
+        (" https://a.example", "which is https://a.example"),
+    ] {
+        let refused = OriginPolicy::default().trust(origin).unwrap_err();
+        assert_eq!(refused.setting(), "trusted origin", "{origin}");
+        let told = refused.to_string();
+        assert!(refused.problem().contains(said) && !told.contains("secret"), "{origin}: {told}");
     }
 }

@@ -7,6 +7,7 @@ mod bodies;
 mod cookies;
 mod cross_site;
 mod events;
+mod forward;
 mod layer;
 mod login;
 mod logout;

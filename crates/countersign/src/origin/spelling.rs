@@ -1,0 +1,45 @@
+//! Origins as people write them in settings.
+
+use http::HeaderValue;
+use url::Url;
+
+use crate::error::ConfigError;
+
+const CURE: &str =
+    "write it as browsers send it: https://app.example, or with a port of its own https://app.example:8443";
+
+/// Returns `text` as browsers spell it. The scheme's own port may be there, and is left out.
+///
+/// # Errors
+/// [`ConfigError`] under the name `option` that says what is wrong with it.
+pub(super) fn parse(option: &'static str, text: &str) -> Result<HeaderValue, ConfigError> {
+    let spelled = spell(text).map_err(|problem| ConfigError::new(option, problem, CURE))?;
+    HeaderValue::from_str(&spelled).map_err(|_| ConfigError::new(option, "is no origin", CURE))
+}
+
+fn spell(text: &str) -> Result<String, String> {
+    let refused = |problem: &str| Err(problem.to_owned());
+    if text.contains('*') {
+        return refused("has a * in it: each origin is named on its own");
+    }
+    let Ok(url) = Url::parse(text) else { return refused("is no origin") };
+    if !matches!(url.scheme(), "http" | "https") {
+        return refused("is neither http nor https");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refused("has a user name in it");
+    }
+    let spelled = url.origin().ascii_serialization();
+    let own_port = if url.scheme() == "https" { 443 } else { 80 };
+    if text == spelled || text == format!("{spelled}:{own_port}") {
+        return Ok(spelled);
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return refused("has more behind the host than a port");
+    }
+    match url.path() {
+        "/" if text.ends_with('/') => refused("ends with a slash"),
+        "/" => Err(format!("isn't spelled as browsers spell it, which is {spelled}")),
+        _ => refused("has a path"),
+    }
+}
