@@ -301,11 +301,18 @@ fn authenticator(
     recorder: &UseRecorder,
 ) -> Result<Authenticator<Account>, ConfigError> {
     let insecure = config.http.insecure_cookies;
-    let cookies = CookieTransport::builder(config.tokens.profile)
+    let mut cookies = CookieTransport::builder(config.tokens.profile)
+        .samesite(config.http.cookie_samesite)
         .secure(!insecure)
-        .allow_insecure_cookie_auth(insecure)
-        .build()?;
+        .allow_insecure_cookie_auth(insecure);
+    if let Some(name) = &config.http.cookie_name {
+        // The original's names never had the prefix.
+        let is_bound = !insecure && config.tokens.profile != Profile::LitestarAuth;
+        cookies = cookies.cookie_name(format!("{}{name}", if is_bound { "__Host-" } else { "" }));
+    }
+    let cookies = cookies.build()?;
     let builder = Authenticator::builder(Arc::new(accounts.clone()))
+        .origins(config.http.origins.clone())
         .backend(AuthenticationBackend::new("bearer", BearerTransport, Arc::clone(strategy)))
         .backend(AuthenticationBackend::new("cookie", cookies, Arc::clone(strategy)));
     match config.store.use_interval {

@@ -8,6 +8,7 @@ pub mod address;
 pub mod cli;
 pub mod compose;
 pub mod config;
+pub mod cors;
 pub mod data_dir;
 pub mod deployment;
 pub mod error;
@@ -41,7 +42,8 @@ pub async fn run(config: &Config, services: Services, listener: TcpListener, sto
         );
     }
     let bounds = Bounds { limits: config.http.limits, proxies: services.logins.proxies.clone() };
-    let router = router::router(&services, bounds)?;
+    let path = config.http.public_url.as_ref().map_or("", |url| url.path.as_str());
+    let router = router::router(&services, &bounds, path)?;
     let mut beside = tokio::task::JoinSet::new();
     beside.spawn(services.sweeper.run(config.store.sweep_interval, stop.clone()));
     beside.spawn(services.watch.run(config.store.sweep_interval, stop.clone()));

@@ -11,12 +11,13 @@ use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use countersign::Problem;
 use countersign::axum::ClientAddress;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::Proxies;
 use crate::config::Limits;
+use crate::routes::is_check;
 use crate::serve::Peer;
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -53,24 +54,45 @@ pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Nex
         request.extensions_mut().insert(ClientAddress(client));
     }
     let (parts, body) = request.into_parts();
+    if route.as_ref().is_some_and(is_check) {
+        discard(body, &bounds.limits).await;
+        let response = answer(&bounds, Request::from_parts(parts, Body::empty()), next).await;
+        return told(response, &method, route.as_ref(), started);
+    }
     let room = parts.extensions.get::<Room>().cloned();
     let response = match collect(&parts.headers, body, &bounds.limits, room.as_ref()).await {
         // The place in the room is kept until the answer is there.
         Ok((body, _held)) => answer(&bounds, Request::from_parts(parts, body), next).await,
-        Err(problem) if route.as_ref().is_some_and(|route| LOGOUTS.contains(&route.as_str())) => {
+        Err(problem) if route.as_ref().is_some_and(is_logout) => {
             let response = answer(&bounds, Request::from_parts(parts, unreadable()), next).await;
             if response.status().is_client_error() { problem.into_response() } else { response }
         }
         Err(problem) => problem.into_response(),
     };
+    told(response, &method, route.as_ref(), started)
+}
+
+/// Leaves a line about the answer.
+fn told(response: Response, method: &Method, route: Option<&MatchedPath>, started: Instant) -> Response {
     tracing::debug!(
         event = "request",
         %method,
-        route = route.as_ref().map_or("-", MatchedPath::as_str),
+        route = route.map_or("-", MatchedPath::as_str),
         status = response.status().as_u16(),
         micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
     );
     response
+}
+
+/// Whether `route` is one of [`LOGOUTS`], below whichever path.
+fn is_logout(route: &MatchedPath) -> bool {
+    LOGOUTS.iter().any(|logout| route.as_str().ends_with(logout))
+}
+
+/// Reads a body that is meant for somebody else, and forgets it: a proxy that is still sending one may not hear the answer.
+async fn discard(mut body: Body, limits: &Limits) {
+    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = tokio::time::timeout(limits.body_time, reading).await;
 }
 
 async fn answer(bounds: &Bounds, request: Request, next: Next) -> Response {

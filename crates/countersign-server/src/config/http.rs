@@ -3,9 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use countersign::ConfigError;
+use countersign::transport::SameSite;
+use countersign::{ConfigError, OriginPolicy};
 use ipnet::IpNet;
 
+use crate::config::public_url::PublicUrl;
 use crate::config::setting::{Kind, Setting};
 use crate::config::{Sources, parse};
 
@@ -24,6 +26,36 @@ pub const TRUSTED_PROXIES: Setting = Setting {
     default: "",
     form: "ADDRESS|NETWORK,…",
     help: "Proxies whose X-Forwarded-For is believed, as 10.0.0.0/8,::1.",
+};
+/// Where browsers reach the server.
+pub const PUBLIC_URL: Setting = Setting {
+    key: "public_url",
+    kind: Kind::Plain,
+    default: "",
+    form: "URL",
+    help: "Where browsers reach the server, a path included, as https://app.example/accounts.",
+};
+/// Whose pages may use the server from elsewhere.
+pub const ALLOWED_ORIGINS: Setting = Setting {
+    key: "allowed_origins",
+    kind: Kind::Plain,
+    default: "",
+    form: "ORIGIN,…",
+    help: "Other origins whose pages may send cookies and read answers (CORS), as https://www.example.",
+};
+const COOKIE_NAME: Setting = Setting {
+    key: "cookie_name",
+    kind: Kind::Plain,
+    default: "",
+    form: "NAME",
+    help: "Begins the cookies' names, where servers below different paths of one host would share them.",
+};
+const COOKIE_SAMESITE: Setting = Setting {
+    key: "cookie_samesite",
+    kind: Kind::Plain,
+    default: "lax",
+    form: "lax|strict|none",
+    help: "When browsers send the cookies for pages of other sites: when a link is followed, never, or always.",
 };
 const INSECURE_COOKIES: Setting = Setting {
     key: "insecure_cookies",
@@ -86,6 +118,10 @@ const DRAIN_LIMIT: Setting = Setting {
 pub(super) const SETTINGS: &[&Setting] = &[
     &LISTEN,
     &TRUSTED_PROXIES,
+    &PUBLIC_URL,
+    &ALLOWED_ORIGINS,
+    &COOKIE_NAME,
+    &COOKIE_SAMESITE,
     &INSECURE_COOKIES,
     &MAX_CONNECTIONS,
     &BODY_LIMIT,
@@ -105,6 +141,14 @@ pub struct Http {
     pub listen_spelled: String,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where browsers reach the server.
+    pub public_url: Option<PublicUrl>,
+    /// Whose pages may send cookies, beside the server's own.
+    pub origins: OriginPolicy,
+    /// What the cookies' names begin with, behind the prefix.
+    pub cookie_name: Option<String>,
+    /// When browsers send the cookies along.
+    pub cookie_samesite: SameSite,
     /// Cookies without `Secure`.
     pub insecure_cookies: bool,
     /// The bounds.
@@ -136,11 +180,18 @@ impl Http {
     /// # Errors
     /// [`ConfigError`] that names the setting.
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
+        let public_url = sources.parse_optional(&PUBLIC_URL, PublicUrl::parse)?;
+        let origins = sources.parse(&ALLOWED_ORIGINS, origins)?;
+        let insecure_cookies = sources.parse(&INSECURE_COOKIES, parse::truth)?;
         Ok(Self {
             listen: sources.parse(&LISTEN, address)?,
             listen_spelled: sources.get(&LISTEN).map_or_else(|| LISTEN.env(), |given| given.spelled.clone()),
             trusted_proxies: sources.parse(&TRUSTED_PROXIES, networks)?,
-            insecure_cookies: sources.parse(&INSECURE_COOKIES, parse::truth)?,
+            origins: public_url.as_ref().map_or(Ok(origins.clone()), |url| origins.public(&url.origin))?,
+            public_url,
+            cookie_name: sources.parse_optional(&COOKIE_NAME, cookie_name)?,
+            cookie_samesite: sources.parse(&COOKIE_SAMESITE, samesite(insecure_cookies))?,
+            insecure_cookies,
             limits: Limits {
                 connections: sources.parse(&MAX_CONNECTIONS, parse::number(1..=1_000_000))?,
                 body: sources.parse(&BODY_LIMIT, body_limit)?,
@@ -165,6 +216,34 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
         whole.map_err(|_| format!("has {part:?} in it, which is no address and no network"))
     };
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(network).collect()
+}
+
+/// Trusts each of the origins that `text` names.
+fn origins(text: &str) -> Result<OriginPolicy, String> {
+    let mut parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.try_fold(OriginPolicy::default(), |origins, part| {
+        // What stands before an @ may be a password.
+        let shown = part.rsplit('@').next().unwrap_or_default();
+        origins.trust(part).map_err(|error| format!("has {shown:?} in it, which {}", error.problem()))
+    })
+}
+
+fn cookie_name(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if (1..=64).contains(&text.len()) && text.bytes().all(is_plain) && !text.starts_with('_') {
+        return Ok(text.to_owned());
+    }
+    Err("must be at most 64 letters, digits, - and _, and not begin with _".to_owned())
+}
+
+fn samesite(insecure_cookies: bool) -> impl Fn(&str) -> Result<SameSite, String> {
+    let choose = parse::one_of(&[("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)]);
+    move |text| match choose(text)? {
+        SameSite::None if insecure_cookies => {
+            Err("is none while insecure_cookies is on, and browsers drop such cookies".to_owned())
+        }
+        samesite => Ok(samesite),
+    }
 }
 
 /// A login must fit, and memory for the bodies of all connections must stay within reason.

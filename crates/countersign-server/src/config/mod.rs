@@ -5,6 +5,7 @@ mod http;
 mod keys;
 mod log;
 mod parse;
+mod public_url;
 mod redis;
 mod report;
 mod secret_text;
@@ -15,12 +16,13 @@ mod tokens;
 
 use countersign::ConfigError;
 
-pub use http::{Http, LISTEN, Limits, TRUSTED_PROXIES};
+pub use http::{ALLOWED_ORIGINS, Http, LISTEN, Limits, PUBLIC_URL, TRUSTED_PROXIES};
 pub use keys::{
     JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, JWT_PRIVATE_KEY, JWT_PUBLIC_KEY, JWT_SECRET, JwtKeys, Keys,
     TOKEN_HASH_SECRET, is_same_secret, same_secret,
 };
 pub use log::{Log, LogFormat};
+pub use public_url::PublicUrl;
 pub use redis::{Eviction, REDIS_EVICTION, REDIS_URL, Redis, names_sentinels};
 pub use report::{Effective, effective};
 pub use secret_text::fault as fault_of_secret;

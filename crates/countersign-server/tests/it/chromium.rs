@@ -94,7 +94,7 @@ impl Sites {
     }
 }
 
-fn acceptor(folder: &Path) -> TlsAcceptor {
+pub(crate) fn acceptor(folder: &Path) -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_file(folder.join("server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
@@ -102,14 +102,14 @@ fn acceptor(folder: &Path) -> TlsAcceptor {
 }
 
 #[derive(Clone)]
-enum Answer {
+pub(crate) enum Answer {
     /// Hands everything on.
     Forward(SocketAddr),
     /// Sets these cookies, whatever is asked for.
     Plant(Arc<Mutex<Vec<Vec<u8>>>>),
 }
 
-async fn listen(tls: TlsAcceptor, answer: Answer) -> u16 {
+pub(crate) async fn listen(tls: TlsAcceptor, answer: Answer) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -164,7 +164,7 @@ fn cookies(thief: &[(String, String)], blank: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Calls a route as a script of the open page does: status and body.
-async fn call(browser: &WebDriver, method: &str, url: &str, body: Option<Value>) -> (u64, String) {
+pub(crate) async fn call(browser: &WebDriver, method: &str, url: &str, body: Option<Value>) -> (u64, String) {
     let script = "const [method, url, body, done] = arguments;
         const headers = body === null ? {} : {'content-type': 'application/json'};
         fetch(url, {method, headers, body: body === null ? undefined : JSON.stringify(body), credentials: 'include'})

@@ -1,0 +1,101 @@
+//! Where browsers reach the server.
+
+use url::Url;
+
+/// The longest path, in bytes.
+const MAX_PATH: usize = 200;
+
+/// The URL that browsers have the server under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// Its origin, as browsers spell it: `https://app.example`.
+    pub origin: String,
+    /// The path below which the routes are, as `/accounts`; empty for none.
+    pub path: String,
+}
+
+impl PublicUrl {
+    /// Reads a URL. A slash at the end says nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that follow the setting's name.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let refused = |problem: &str| Err(problem.to_owned());
+        if text.contains(char::is_whitespace) || text.contains(char::is_control) {
+            return refused("has white space in it");
+        }
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let (Some(url), Some((_, rest))) = (url, text.split_once("://")) else {
+            return refused("is no URL that begins with http:// or https://");
+        };
+        if text.contains(['?', '#']) {
+            return refused("has a ? or # in it; it ends with the path");
+        }
+        let (host, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
+        if host.contains('@') {
+            return refused("has a user name in it");
+        }
+        Ok(Self { origin: url.origin().ascii_serialization(), path: prefix(path)? })
+    }
+}
+
+/// The path as the router needs it. Characters that have a meaning of their own in routes, or two spellings in URLs, are
+/// refused: what the proxy hands on has to be what stands here.
+fn prefix(path: &str) -> Result<String, String> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_plain =
+        |segment: &str| !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(plain);
+    let mut segments = path.split('/').skip(1).peekable();
+    if segments.peek() == Some(&"check") {
+        return Err("has a path that begins with /check, where proxies ask who sends a request".to_owned());
+    }
+    if path.len() > MAX_PATH || !segments.all(is_plain) || !(path.is_empty() || path.starts_with('/')) {
+        return Err("has a path with something else in it than letters, digits, - . _ ~ and single slashes".to_owned());
+    }
+    Ok(path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_and_a_path() {
+        for (text, origin, path) in [
+            ("https://app.example", "https://app.example", ""),
+            ("https://app.example/", "https://app.example", ""),
+            ("https://app.example:443/a", "https://app.example", "/a"),
+            ("http://app.example:80", "http://app.example", ""),
+            ("HTTPS://App.Example:8443/A/b/", "https://app.example:8443", "/A/b"),
+            ("https://bücher.example/x", "https://xn--bcher-kva.example", "/x"),
+            ("http://[::1]:8000/x_y-z.~", "http://[::1]:8000", "/x_y-z.~"),
+            ("https://app.example/checks", "https://app.example", "/checks"),
+        ] {
+            let (origin, path) = (origin.to_owned(), path.to_owned());
+            assert_eq!(PublicUrl::parse(text), Ok(PublicUrl { origin, path }), "{text}");
+        }
+        for text in [
+            "",
+            "/accounts",
+            "app.example",
+            "app.example:443/x",
+            "https:app.example",
+            "https:\\\\app.example",
+            "https://app.example\\x",
+            "https://app.ex\tample",
+            "https://app.example/ü",
+            "https://app.example//",
+            "https://app.example/a//",
+            "https://app.example/.",
+            "https://app.example/%61",
+            "https://app.example/{*x}",
+            "https://app.example/check/x",
+            "https://@app.example",
+            "https://",
+        ] {
+            assert!(PublicUrl::parse(text).is_err(), "{text}");
+        }
+        assert!(PublicUrl::parse(&format!("https://app.example/{}", "x".repeat(200))).is_err());
+    }
+}
