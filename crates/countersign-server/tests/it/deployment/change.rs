@@ -139,7 +139,7 @@ async fn sessions_go_on_when_opaque_tokens_become_signed_ones() {
 /// A server that runs hears of it, and says so until it is started again.
 #[tokio::test]
 async fn a_running_server_says_that_the_deployment_changed() {
-    let place = signed(&Database::Postgres.fresh().swap_remove(0).1).with("SWEEP_INTERVAL", "50ms");
+    let place = signed(&Database::Postgres.fresh().swap_remove(0).1).with("SWEEP_INTERVAL", "100ms");
     let server = place.start();
     elsewhere(&place, &["JWT_SECRET"]).with("JWT_SECRET", OTHER_SECRET).json(&["deployment", "change", "--yes"]);
     testbed::wait_until("the server says so", || server.log().contains("deployment_changed"));
@@ -151,7 +151,7 @@ async fn a_running_server_says_that_the_deployment_changed() {
 async fn a_running_server_marks_its_redis_again() {
     let redis = testbed::Redis::dedicated();
     let url = Database::Postgres.fresh().swap_remove(0).1;
-    let place = signed(&url).with("REDIS_URL", redis.url()).with("SWEEP_INTERVAL", "50ms");
+    let place = signed(&url).with("REDIS_URL", redis.url()).with("SWEEP_INTERVAL", "100ms");
     let server = place.start();
     redis.command(&["FLUSHALL"]);
     testbed::wait_until("it is marked again", || server.log().contains("redis_mark_lost"));

@@ -51,7 +51,7 @@ async fn a_server_with_a_wrong_clock_sweeps_nothing() {
         let server = place.start();
         let tokens = server.newcomer("ada@example.org").await;
         server.stop();
-        let ahead = with_clock(&place, "+200d").with("SWEEP_INTERVAL", "50ms").start();
+        let ahead = with_clock(&place, "+200d").with("SWEEP_INTERVAL", "100ms").start();
         testbed::wait_until("it says so", || ahead.log().contains("sweep_refused"));
         let other = ahead.newcomer("bob@example.org").await;
         ahead.me(&other.access).await.expect(StatusCode::OK);

@@ -33,7 +33,8 @@ async fn everything(place: &Place) {
         let tokens = server.login("eve@example.org").await;
         Reply::of(server.request(Method::POST, path).bearer_auth(&tokens.access)).await.expect(StatusCode::NO_CONTENT);
     }
-    let file = write(&place.data_dir().join("password"), "another long password\n");
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(&folder.path().join("password"), "another long password\n");
     for command in [
         &["user", "list"][..],
         &["user", "disable", "eve@example.org"],
