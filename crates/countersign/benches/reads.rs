@@ -1,4 +1,5 @@
-//! What a token read costs on PostgreSQL and MariaDB, against the bare driver asking the same question.
+//! What a token read costs on PostgreSQL and MariaDB, against the bare driver asking the same question, and what it
+//! costs with statements that a pooler can't mix up, against prepared ones.
 //!
 //! `cargo bench -p countersign --features postgres,mysql --bench reads` prints operations a second with 1 and with 64
 //! callers, medians of alternating rounds. Server and callers share the machine, so compare ratios.
@@ -21,7 +22,7 @@ use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Mi
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{Answer, Failure, PlainToken, Secret, Strategy, SystemEntropy, User, UserKeyKind};
 use mysql_async::prelude::Queryable;
-use testbed::{MariaDb, Postgres};
+use testbed::{MariaDb, PgBouncer, Postgres};
 
 use crowd::{Reader, TOKENS, compare};
 
@@ -47,6 +48,11 @@ async fn main() {
     let (ours, digests) = Ours::fill(&Postgres::shared().database()).await;
     let bare = BarePostgres::connect(&ours.url, digests).await;
     compare("PostgreSQL", "read_token", &ours, &bare).await;
+    println!("Against read_token with prepared statements, on a connection of its own:");
+    let (unnamed, _) = Ours::fill(&format!("{}?pgbouncer=true", Postgres::shared().database())).await;
+    compare("unprepared", "read_token", &unnamed, &ours).await;
+    let (pooled, _) = Ours::fill(&PgBouncer::shared().through(&Postgres::shared().database())).await;
+    compare("PgBouncer", "read_token", &pooled, &ours).await;
     let (ours, digests) = Ours::fill(&MariaDb::shared().database()).await;
     let bare = BareMysql::connect(&ours.url, digests);
     compare("MariaDB", "read_token", &ours, &bare).await;
@@ -71,8 +77,9 @@ impl Ours {
             tokens.push(strategy.write_token(&user).await.unwrap().token);
         }
         let select = "SELECT token FROM access_token";
+        let plain = url.split('?').next().unwrap();
         let digests =
-            if url.starts_with("postgres") { Postgres::execute(url, select) } else { MariaDb::execute(url, select) };
+            if url.starts_with("postgres") { Postgres::execute(plain, select) } else { MariaDb::execute(url, select) };
         (Arc::new(Self { url: url.to_owned(), strategy, tokens }), digests.lines().map(str::to_owned).collect())
     }
 }

@@ -1,6 +1,6 @@
 //! Starts, stops, freezes and kills the real database servers that the tests talk to, and the proxies and browsers before them.
 //!
-//! Servers come from what is installed (`apt-get install postgresql mariadb-server redis-server` on Debian), listen on
+//! Servers come from what is installed (`apt-get install postgresql pgbouncer mariadb-server redis-server` on Debian), listen on
 //! free loopback ports and keep their data in a throw-away folder. They end with the process that started them, however
 //! it ends.
 //!
@@ -26,6 +26,7 @@ mod certificate;
 mod installed;
 mod mariadb;
 mod nginx;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod redis;
@@ -40,6 +41,7 @@ pub use certificate::certificate;
 pub use installed::faketime;
 pub use mariadb::MariaDb;
 pub use nginx::Nginx;
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use redis_cluster::RedisCluster;

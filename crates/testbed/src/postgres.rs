@@ -138,7 +138,7 @@ fn prepare(port: u16, settings: &[&str], files: &[(&str, &Path)]) -> Process {
 }
 
 /// PostgreSQL refuses to run as root.
-fn as_owner(owner: Option<&Account>, program: PathBuf) -> Command {
+pub(crate) fn as_owner(owner: Option<&Account>, program: PathBuf) -> Command {
     let Some(owner) = owner else { return Command::new(program) };
     let mut command = Command::new("setpriv");
     command.args([format!("--reuid={}", owner.name), format!("--regid={}", owner.gid)]);
@@ -153,6 +153,6 @@ fn psql(url: &str) -> Command {
     command
 }
 
-fn is_ready(url: &str) -> bool {
+pub(crate) fn is_ready(url: &str) -> bool {
     try_run(&mut psql(url), "SELECT 1").status.success()
 }

@@ -9,6 +9,13 @@ pub(crate) fn with_database(url: &str, name: &str) -> String {
     format!("{}/{name}{query}", &address[..end])
 }
 
+/// `url` with `port` on 127.0.0.1 in place of its own host and port.
+pub(crate) fn with_port(url: &str, port: u16) -> String {
+    let start = url.rfind('@').map_or_else(|| url.find("://").map_or(0, |scheme| scheme + 3), |at| at + 1);
+    let end = url[start..].find(['/', '?']).map_or(url.len(), |end| start + end);
+    format!("{}127.0.0.1:{port}{}", &url[..start], &url[end..])
+}
+
 /// The parts of `mysql://user:password@host:port/database`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Address<'a> {
@@ -43,6 +50,12 @@ mod tests {
             "postgres://a:b@h:1/new?sslmode=disable"
         );
         assert_eq!(with_database("postgres://h", "new"), "postgres://h/new");
+    }
+
+    #[test]
+    fn another_port() {
+        assert_eq!(with_port("postgres://a@h:1/d?x=y", 7), "postgres://a@127.0.0.1:7/d?x=y");
+        assert_eq!(with_port("postgres://h", 7), "postgres://127.0.0.1:7");
     }
 
     #[test]

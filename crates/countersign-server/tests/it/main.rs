@@ -39,6 +39,7 @@ mod malformed;
 mod original;
 mod original_denylist;
 mod origins;
+mod poolers;
 mod presentations;
 mod proxies;
 mod redaction;

@@ -14,6 +14,7 @@
 
 mod outage;
 mod place;
+mod poolers;
 mod scripts;
 mod sessions;
 mod tls;

@@ -4,7 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::store::sql::{DatabaseOptions, Dialect, Driver, MysqlDriver, PostgresDriver, Script, Statement};
-use testbed::{MariaDb, Postgres};
+use testbed::{MariaDb, PgBouncer, Postgres};
+
+/// Mounts async tests that take a [`Place`] on PostgreSQL behind PgBouncer.
+macro_rules! through_pgbouncer {
+    ($($test:ident),+ $(,)?) => {
+        mod pgbouncer {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::place::Place::pooled()).await;
+            })+
+        }
+    };
+}
+pub(crate) use through_pgbouncer;
 
 /// Mounts async tests that take a [`Place`] on both servers.
 macro_rules! on_both {
@@ -40,6 +53,12 @@ impl Place {
         let place = Self { dialect, url };
         place.execute("CREATE TABLE item (id int PRIMARY KEY, name varchar(40) NOT NULL)");
         place
+    }
+
+    /// The same on PostgreSQL, through PgBouncer in transaction mode.
+    pub fn pooled() -> Self {
+        let place = Self::new(Dialect::Postgres);
+        Self { url: PgBouncer::shared().through(&place.url), ..place }
     }
 
     pub fn execute(&self, sql: &str) -> String {

@@ -8,7 +8,7 @@ use countersign::{Failure, FailureKind};
 use tokio::sync::Barrier;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::place::{Place, eventually, on_both};
+use crate::place::{Place, eventually, on_both, through_pgbouncer};
 
 on_both!(
     a_guard_that_finds_nothing_stops_the_script,
@@ -22,6 +22,18 @@ on_both!(
     a_write_that_waits_too_long_is_unavailable,
     a_write_whose_connection_breaks_is_not_repeated,
     a_read_whose_connection_breaks_is_asked_again,
+    many_callers_share_one_connection,
+);
+
+through_pgbouncer!(
+    a_guard_that_finds_nothing_stops_the_script,
+    a_step_that_fails_undoes_those_before_it,
+    violations_are_failures_that_quote_nothing,
+    one_of_many_wins,
+    deadlocks_are_run_again,
+    a_dropped_script_leaves_nothing_behind,
+    blocked_writes_hold_up_no_read,
+    a_write_that_waits_too_long_is_unavailable,
     many_callers_share_one_connection,
 );
 

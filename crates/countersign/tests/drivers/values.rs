@@ -5,8 +5,9 @@ use countersign::store::sql::Dialect;
 use countersign::{FailureKind, Timestamp};
 use uuid::Uuid;
 
-use crate::place::{Place, on_both};
+use crate::place::{Place, on_both, through_pgbouncer};
 
+through_pgbouncer!(every_kind_comes_back, parameters_may_be_left_out_or_used_twice);
 on_both!(every_kind_comes_back, parameters_may_be_left_out_or_used_twice, other_types_of_users_tables);
 
 async fn every_kind_comes_back(place: Place) {

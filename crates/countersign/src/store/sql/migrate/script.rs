@@ -77,18 +77,21 @@ async fn in_transaction(driver: &dyn Driver, changes: &[String], record: &Record
 }
 
 /// PostgreSQL takes it all in one anonymous block, behind a lock that ends with the transaction. Such a block returns
-/// nothing, so it leaves a setting of the transaction behind.
+/// nothing, so the record is asked whether this transaction made it.
 fn one_statement(changes: &[String], record: &Record<'_>) -> Script {
     let changes = changes.join(";\n");
     let block = format!(
         "DO $countersign$ BEGIN PERFORM pg_advisory_xact_lock(7165072881); {HISTORY}; IF NOT {} THEN {changes}; \
-         INSERT INTO countersign_migration VALUES ({}); PERFORM set_config('countersign.applied', 'yes', true); END IF; \
-         END $countersign$",
+         INSERT INTO countersign_migration VALUES ({}); END IF; END $countersign$",
         record.exists(),
         record.values()
     );
-    let before = "SELECT set_config('countersign.applied', 'no', true)";
-    Script::new(Dialect::Postgres, &[before, &block, "SELECT current_setting('countersign.applied')"])
+    let (set, version) = (record.set, record.migration.version);
+    let ours = format!(
+        "SELECT CASE WHEN xmin::text::bigint = txid_current() % 4294967296 THEN 'yes' ELSE 'no' END \
+         FROM countersign_migration WHERE set_name = '{set}' AND version = {version}"
+    );
+    Script::new(Dialect::Postgres, &["SELECT 1", &block, &ours])
 }
 
 /// MySQL commits each change of a table at once: a lock keeps others out, and what was done before a crash is left out

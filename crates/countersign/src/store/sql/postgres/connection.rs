@@ -1,61 +1,49 @@
-//! Connections to PostgreSQL, and the shared ones that come back by themselves.
+//! Connections to PostgreSQL, and what is run on them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::{TryStreamExt, pin_mut};
+use futures_util::TryStreamExt;
+use futures_util::future::join3;
 use tokio::task::AbortHandle;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Config, Error, NoTls, Statement as Prepared};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Client, Error, RowStream, Statement as Prepared};
 
 use crate::store::sql::Statement;
 use crate::store::sql::postgres::error::{Stage, Trouble};
+use crate::store::sql::postgres::pooler::Types;
 use crate::store::sql::postgres::value::{Cell, Param};
 use crate::store::{Row, Value};
 
-/// Where to connect, and how.
-pub(super) struct Target {
-    pub(super) config: Config,
-    pub(super) tls: Option<MakeRustlsConnect>,
-    /// How long PostgreSQL itself may work on one statement.
-    pub(super) patience: Duration,
-}
+/// More texts than this in one cache are a bug elsewhere; the cache then starts afresh.
+pub(super) const MOST_STATEMENTS: usize = 256;
 
-impl Target {
-    /// A new connection.
-    pub(super) async fn connect(&self) -> Result<Connection, Trouble> {
-        self.open().await.map_err(|error| Trouble::Said(Stage::Connecting, error))
-    }
-
-    async fn open(&self) -> Result<Connection, Error> {
-        let (client, task) = match &self.tls {
-            None => {
-                let (client, connection) = self.config.connect(NoTls).await?;
-                (client, tokio::spawn(async { drop(connection.await) }))
-            }
-            Some(tls) => {
-                let (client, connection) = self.config.connect(tls.clone()).await?;
-                (client, tokio::spawn(async { drop(connection.await) }))
-            }
-        };
-        let connection = Connection { client, statements: Mutex::default(), task: task.abort_handle() };
-        // A statement that we have stopped waiting for must not go on waiting for a lock.
-        let settings = format!("SET statement_timeout = {}; SET TIME ZONE 'UTC'", self.patience.as_millis().max(1));
-        connection.client.batch_execute(&settings).await?;
-        Ok(connection)
-    }
-}
-
-/// More texts than this in one connection's cache are a bug elsewhere; the cache then starts afresh.
-const MOST_STATEMENTS: usize = 256;
-
-/// One connection with the statements prepared on it. It is closed when dropped, whatever was going on.
+/// One connection. It is closed when dropped, whatever was going on.
 pub(super) struct Connection {
     client: Client,
-    statements: Mutex<HashMap<String, Prepared>>,
+    manner: Manner,
     task: AbortHandle,
+}
+
+/// How statements travel on a connection.
+pub(super) enum Manner {
+    /// To a session of our own, where they are prepared.
+    Own(Mutex<HashMap<String, Prepared>>),
+    /// To whichever session a pooler has free.
+    Pooled(Pooled),
+}
+
+/// What is known of a connection to a pooler.
+pub(super) struct Pooled {
+    pub(super) types: Arc<Types>,
+    /// The settings that make the server give up when we do. They end with the transaction.
+    pub(super) limits: String,
+    /// What a transaction begins with: `BEGIN`, and the limits. Missing where the pooler allows no transactions.
+    pub(super) begin: Option<String>,
+    /// Held while the three messages of a transaction are sent, so that no other's come between them.
+    pub(super) order: Mutex<()>,
 }
 
 impl Drop for Connection {
@@ -65,17 +53,72 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Runs one statement: how many rows it touched or returned, and which it returned.
+    pub(super) const fn new(client: Client, manner: Manner, task: AbortHandle) -> Self {
+        Self { client, manner, task }
+    }
+
+    /// Runs one statement: how many rows it touched or returned, and which it returned. Through a pooler it is a
+    /// transaction, so that the server gives up when we do, all of which is sent at once.
     pub(super) async fn run(&self, statement: &Statement, params: &[Value]) -> Result<(u64, Vec<Row>), Trouble> {
-        let prepared = self.prepared(statement).await.map_err(|error| Trouble::Said(Stage::Preparing, error))?;
+        let Manner::Pooled(pooled @ Pooled { begin: Some(begin), .. }) = &self.manner else {
+            return self.step(statement, params).await;
+        };
+        let types = self.types(pooled, statement).await?;
+        let execute = execute_typed(&self.client, statement, &types, params);
+        let mut all = pin!(join3(self.client.batch_execute(begin), execute, self.client.batch_execute("COMMIT")));
+        let mut is_sent = false;
+        let (began, result, ended) = poll_fn(|cx| {
+            // Each is sent when it is first asked for its outcome.
+            let _turn = (!is_sent).then(|| lock(&pooled.order));
+            is_sent = true;
+            all.as_mut().poll(cx)
+        })
+        .await;
+        // An error inside makes a rollback of the commit, which is no error in itself.
+        told(pooled, statement, began.and(result).and_then(|answer| ended.map(|()| answer)))
+    }
+
+    /// Runs one statement inside a transaction, or where there is no need for one.
+    pub(super) async fn step(&self, statement: &Statement, params: &[Value]) -> Result<(u64, Vec<Row>), Trouble> {
+        match &self.manner {
+            Manner::Own(cache) => self.run_prepared(cache, statement, params).await,
+            Manner::Pooled(pooled) => {
+                let types = self.types(pooled, statement).await?;
+                told(pooled, statement, execute_typed(&self.client, statement, &types, params).await)
+            }
+        }
+    }
+
+    async fn run_prepared(
+        &self,
+        cache: &Mutex<HashMap<String, Prepared>>,
+        statement: &Statement,
+        params: &[Value],
+    ) -> Result<(u64, Vec<Row>), Trouble> {
+        let prepared = self.prepared(cache, statement).await.map_err(|error| Trouble::Said(Stage::Preparing, error))?;
         let result = execute(&self.client, &prepared, params).await;
-        result.map_err(|error| {
+        result.map(Answer::into_parts).map_err(|error| {
             let trouble = Trouble::Said(Stage::Running, error);
             if trouble.is_stale() {
-                self.cache().remove(statement.text());
+                lock(cache).remove(statement.text());
             }
             trouble
         })
+    }
+
+    async fn types(&self, pooled: &Pooled, statement: &Statement) -> Result<Arc<[Type]>, Trouble> {
+        let types = pooled.types.of(&self.client, statement, &pooled.limits).await;
+        types.map_err(|error| Trouble::Said(Stage::Preparing, error))
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(&self) -> Result<(), Trouble> {
+        let begin = match &self.manner {
+            Manner::Own(_) => "BEGIN",
+            Manner::Pooled(Pooled { begin: Some(begin), .. }) => begin,
+            Manner::Pooled(Pooled { begin: None, .. }) => return Err(Trouble::NoTransactions),
+        };
+        self.command(begin).await
     }
 
     /// Runs a command that has no parameters and no answer.
@@ -83,13 +126,17 @@ impl Connection {
         self.client.batch_execute(command).await.map_err(|error| Trouble::Said(Stage::Running, error))
     }
 
-    async fn prepared(&self, statement: &Statement) -> Result<Prepared, Error> {
-        let known = self.cache().get(statement.text()).cloned();
+    async fn prepared(
+        &self,
+        cache: &Mutex<HashMap<String, Prepared>>,
+        statement: &Statement,
+    ) -> Result<Prepared, Error> {
+        let known = lock(cache).get(statement.text()).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
         let prepared = self.client.prepare_typed(statement.text(), &param_types(statement)).await?;
-        let mut cache = self.cache();
+        let mut cache = lock(cache);
         if cache.len() >= MOST_STATEMENTS {
             cache.clear();
         }
@@ -97,13 +144,28 @@ impl Connection {
         Ok(prepared)
     }
 
-    fn cache(&self) -> std::sync::MutexGuard<'_, HashMap<String, Prepared>> {
-        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
+}
+
+/// What came of a statement that went through a pooler.
+fn told(pooled: &Pooled, statement: &Statement, result: Result<Answer, Error>) -> Result<(u64, Vec<Row>), Trouble> {
+    match result {
+        Ok(Answer { has_own_type: true, .. }) => Err(Trouble::OwnType),
+        Ok(answer) => Ok(answer.into_parts()),
+        Err(error) => {
+            let trouble = Trouble::Said(Stage::Running, error).through_a_pooler();
+            if trouble.is_stale() {
+                pooled.types.forget(statement);
+            }
+            Err(trouble)
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Types for a statement's parameters: PostgreSQL finds them itself, except for those that the statement leaves out.
@@ -113,15 +175,48 @@ pub(super) fn param_types(statement: &Statement) -> Vec<Type> {
 }
 
 /// Runs a prepared statement with as many of `params` as it has.
-pub(super) async fn execute(client: &Client, prepared: &Prepared, params: &[Value]) -> Result<(u64, Vec<Row>), Error> {
+async fn execute(client: &Client, prepared: &Prepared, params: &[Value]) -> Result<Answer, Error> {
     let params: Vec<_> = params.iter().take(prepared.params().len()).map(Param).collect();
-    let stream = client.query_raw(prepared, params).await?;
-    pin_mut!(stream);
+    collect(client.query_raw(prepared, params).await?).await
+}
+
+/// What a statement answered.
+pub(super) struct Answer {
+    touched: u64,
+    rows: Vec<Row>,
+    /// Whether a column has a type that isn't PostgreSQL's own.
+    has_own_type: bool,
+}
+
+impl Answer {
+    /// How many rows it touched or returned, and which it returned.
+    pub(super) fn into_parts(self) -> (u64, Vec<Row>) {
+        (self.touched, self.rows)
+    }
+}
+
+/// Runs a statement whose parameters have these types, without a name and in one round trip.
+pub(super) async fn execute_typed(
+    client: &Client,
+    statement: &Statement,
+    types: &[Type],
+    params: &[Value],
+) -> Result<Answer, Error> {
+    let params = types.iter().zip(params).map(|(ty, value)| (Param(value), ty.clone()));
+    collect(client.query_typed_raw(statement.text(), params).await?).await
+}
+
+async fn collect(stream: RowStream) -> Result<Answer, Error> {
+    let mut stream = pin!(stream);
     let mut rows = Vec::new();
+    let mut has_own_type = false;
     while let Some(row) = stream.try_next().await? {
+        if rows.is_empty() {
+            has_own_type = row.columns().iter().any(|column| Type::from_oid(column.type_().oid()).is_none());
+        }
         let cells = (0..row.len()).map(|column| row.try_get::<_, Cell>(column).map(|cell| cell.0));
         rows.push(Row::new(cells.collect::<Result<_, _>>()?));
     }
     let touched = stream.rows_affected().unwrap_or(0).max(rows.len().try_into().unwrap_or(u64::MAX));
-    Ok((touched, rows))
+    Ok(Answer { touched, rows, has_own_type })
 }

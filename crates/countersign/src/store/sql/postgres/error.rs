@@ -25,13 +25,28 @@ pub(super) enum Trouble {
     Said(Stage, tokio_postgres::Error),
     /// Nobody answered in time.
     Silence(Duration),
+    /// The pooler in between allows no transactions.
+    NoTransactions,
+    /// A pooler in between can't be asked for a type that isn't PostgreSQL's own.
+    OwnType,
 }
 
 impl Trouble {
+    /// The same, as it is meant when a pooler stands in between.
+    pub(super) fn through_a_pooler(self) -> Self {
+        let own = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT];
+        match self {
+            // We prepare nothing there; the driver does, when it meets a type that it doesn't know.
+            Self::Said(_, error) if error.code().is_some_and(|code| own.contains(code)) => Self::OwnType,
+            other => other,
+        }
+    }
+
     /// Whether the connection is of no use any more.
     pub(super) fn is_loss(&self) -> bool {
         match self {
             Self::Silence(_) => true,
+            Self::NoTransactions | Self::OwnType => false,
             Self::Said(_, error) => error.code().map_or(is_broken(error), |code| {
                 // Shutting down, crashed, or become a replica behind our back.
                 let class = code.code().get(..2);
@@ -44,7 +59,7 @@ impl Trouble {
     /// it only reads.
     pub(super) fn may_be_repeated(&self, reads: bool) -> bool {
         match self {
-            Self::Silence(_) | Self::Said(Stage::Connecting, _) => false,
+            Self::Silence(_) | Self::NoTransactions | Self::OwnType | Self::Said(Stage::Connecting, _) => false,
             Self::Said(stage, error) => {
                 let undone = error.code().is_some_and(|code| is_undone(code) || is_stale(code));
                 undone || (self.is_loss() && (reads || *stage == Stage::Preparing))
@@ -60,6 +75,8 @@ impl Trouble {
     pub(super) fn into_failure(self) -> Failure {
         match self {
             Self::Silence(timeout) => Failure::unavailable("database", format!("no answer within {timeout:?}")),
+            Self::NoTransactions => Failure::internal("database", NO_TRANSACTIONS),
+            Self::OwnType => Failure::internal("database", OWN_TYPE),
             Self::Said(stage, ref error) if stage == Stage::Connecting || self.is_loss() || is_busy(error) => {
                 Failure::unavailable("database", Said::of(stage, error))
             }
@@ -67,6 +84,11 @@ impl Trouble {
         }
     }
 }
+
+const NO_TRANSACTIONS: &str = "the pooler in front of PostgreSQL allows no transactions, which this operation needs: \
+     set pool_mode = transaction";
+const OWN_TYPE: &str = "a column that is read has a type that isn't PostgreSQL's own, which can't be looked up through \
+     a pooler: cast it to one that is, as in a view";
 
 fn is_broken(error: &tokio_postgres::Error) -> bool {
     use std::error::Error;
@@ -82,9 +104,15 @@ fn is_undone(code: &SqlState) -> bool {
     [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code)
 }
 
-/// The tables have changed, or a pooler between us and PostgreSQL has forgotten the statement.
+/// The tables have changed, and the types of parameters with them.
 fn is_stale(code: &SqlState) -> bool {
-    [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::FEATURE_NOT_SUPPORTED].contains(code)
+    let codes = [
+        SqlState::INVALID_SQL_STATEMENT_NAME,
+        SqlState::FEATURE_NOT_SUPPORTED,
+        SqlState::UNDEFINED_FUNCTION,
+        SqlState::DATATYPE_MISMATCH,
+    ];
+    codes.contains(code)
 }
 
 /// Out of connections, memory or disk; cancelled after the statement timeout; beaten by others too often.

@@ -2,7 +2,9 @@
 
 mod connection;
 mod error;
+mod pooler;
 mod session;
+mod target;
 mod tls;
 mod url;
 mod value;
@@ -14,8 +16,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
 
-use self::connection::{Connection, Target};
+use self::connection::Connection;
 use self::error::Trouble;
+use self::target::Target;
 use crate::error::{ConfigError, Failure};
 use crate::slot::Slot;
 use crate::store::sql::pool::Pool;
@@ -35,6 +38,12 @@ const REPEATS: usize = 10;
 ///
 /// **Outages.** An operation ends within [`DatabaseOptions::timeout`]. A read whose connection breaks is asked once
 /// more on another; a write is run again only when PostgreSQL says that it did nothing, or when nothing was sent.
+///
+/// **Poolers** (PgBouncer) are recognised when a connection is made, and may be in any mode: nothing is prepared or left behind
+/// on their connections, and types of parameters are asked for once. `?pgbouncer=true` in the URL saves the question.
+/// In statement mode, which allows no transactions, scripts of several steps (migrations are such) are refused, and a
+/// statement that was given up goes on until PgBouncer's own `query_timeout`. Columns that are read must
+/// have types that are PostgreSQL's own: cast others in a view.
 ///
 /// **TLS** follows `sslmode` in the URL, with the meaning it has for PostgreSQL's own tools: `disable`; `prefer` (when
 /// absent) and `require` encrypt and check nothing, which keeps out listeners but not an impostor; `verify-ca` checks
@@ -64,7 +73,7 @@ impl PostgresDriver {
         let url = url::Parsed::parse(url)?;
         let tls = tls::connector(&url)?;
         // PostgreSQL gives up a little before we do, so that its answer arrives and the connection can be kept.
-        let target = Target { config: url.config, tls, patience: options.timeout.mul_f64(0.9) };
+        let target = Target::new(url.config, tls, url.says_pooler, options.timeout.mul_f64(0.9));
         let connections = options.connections.max(1);
         Ok(Self {
             target,
@@ -142,7 +151,7 @@ impl PostgresDriver {
             Some((connection, _)) => connection,
             None => self.in_time(deadline, self.target.connect()).await?,
         };
-        self.in_time(deadline, connection.command("BEGIN")).await?;
+        self.in_time(deadline, connection.begin()).await?;
         let result = self.in_time(deadline, steps(&connection, script, params)).await;
         let end = if result.as_ref().is_ok_and(|outcome| is_whole(outcome, script)) { "COMMIT" } else { "ROLLBACK" };
         let ended = self.in_time(deadline, connection.command(end)).await;
@@ -191,7 +200,7 @@ impl Driver for PostgresDriver {
 async fn steps(connection: &Connection, script: &Script, params: &[Value]) -> Result<Outcome, Trouble> {
     let mut outcome = Outcome::default();
     for statement in script.steps() {
-        let (touched, rows) = connection.run(statement, params).await?;
+        let (touched, rows) = connection.step(statement, params).await?;
         outcome.affected.push(touched);
         outcome.rows = rows;
         if !outcome.took_effect() {

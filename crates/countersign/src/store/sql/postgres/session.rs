@@ -8,8 +8,9 @@ use tokio::time::timeout;
 use tokio_postgres::Transaction;
 
 use crate::error::Failure;
-use crate::store::sql::postgres::connection::{execute, param_types};
+use crate::store::sql::postgres::connection::{Answer, execute_typed};
 use crate::store::sql::postgres::error::{Stage, Trouble};
+use crate::store::sql::postgres::pooler::describe;
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
 
@@ -55,9 +56,10 @@ impl<'a, 't> PostgresSession<'a, 't> {
 
     async fn step(&self, statement: &Statement, params: &[Value]) -> Result<(u64, Vec<Row>), Trouble> {
         let client = self.transaction.client();
-        let prepared = client.prepare_typed(statement.text(), &param_types(statement)).await;
-        let prepared = prepared.map_err(|error| Trouble::Said(Stage::Preparing, error))?;
-        execute(client, &prepared, params).await.map_err(|error| Trouble::Said(Stage::Running, error))
+        // A pooler may stand in between, so nothing is left prepared.
+        let types = describe(client, statement, "").await.map_err(|error| Trouble::Said(Stage::Preparing, error))?;
+        let result = execute_typed(client, statement, &types, params).await;
+        result.map(Answer::into_parts).map_err(|error| Trouble::Said(Stage::Running, error))
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Failure> {

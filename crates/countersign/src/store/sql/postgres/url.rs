@@ -25,6 +25,8 @@ pub(super) struct Parsed {
     pub(super) config: Config,
     pub(super) check: Check,
     pub(super) authorities: Option<PathBuf>,
+    /// Whether it says that a pooler stands in between.
+    pub(super) says_pooler: bool,
 }
 
 impl Parsed {
@@ -35,11 +37,15 @@ impl Parsed {
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
         let mut mode = "prefer";
         let mut authorities = None;
+        let mut says_pooler = false;
         let mut rest = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("sslmode", value)) => mode = value,
                 Some(("sslrootcert", value)) => authorities = Some(decoded(value)?),
+                Some(("pgbouncer", "true")) => says_pooler = true,
+                // It is found out then.
+                Some(("pgbouncer", "false")) => {}
                 _ => rest.push(pair),
             }
         }
@@ -62,7 +68,7 @@ impl Parsed {
         if config.get_application_name().is_none() {
             config.application_name("countersign");
         }
-        Ok(Self { config, check, authorities })
+        Ok(Self { config, check, authorities, says_pooler })
     }
 }
 

@@ -1,0 +1,162 @@
+//! Poolers: whoever stands between us and PostgreSQL, and gives each transaction whichever connection is free.
+//!
+//! Nothing may be left behind on such a connection, and nothing is found there again: no prepared statement, no
+//! setting. So parameters travel with the text of the statement, which takes one round trip when their types are known.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio_postgres::types::{Kind, Type};
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
+
+use crate::store::sql::Statement;
+use crate::store::sql::postgres::connection::{MOST_STATEMENTS, param_types};
+
+/// Whether another process answers than the one that greeted us. PostgreSQL tells its process's number in the greeting;
+/// a pooler, which has no connection for us at that time, makes one up.
+pub(super) async fn is_between(client: &Client) -> Result<bool, Error> {
+    let greeted = greeting(client).await;
+    let answered = client.simple_query("SELECT pg_backend_pid()").await?;
+    let answered = answered.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse::<i32>().ok(),
+        _ => None,
+    });
+    Ok(greeted.is_none() || greeted != answered)
+}
+
+/// The process's number in the greeting. The driver shows it nowhere but in the request to cancel a statement, which is
+/// written into a pipe here.
+async fn greeting(client: &Client) -> Option<i32> {
+    let (near, mut far) = tokio::io::duplex(64);
+    // The answer to the question whether the other side speaks TLS, should it be asked.
+    far.write_all(b"S").await.ok()?;
+    client.cancel_token().cancel_query_raw(near, Pipe::connector()).await.ok()?;
+    let mut request = Vec::new();
+    far.read_to_end(&mut request).await.ok()?;
+    match request.as_slice() {
+        [.., a, b, c, d, _, _, _, _] => Some(i32::from_be_bytes([*a, *b, *c, *d])),
+        _ => None,
+    }
+}
+
+/// A pipe in the place of an encrypted connection.
+struct Pipe(DuplexStream);
+
+struct Connector;
+
+impl Pipe {
+    const fn connector() -> Connector {
+        Connector
+    }
+}
+
+impl TlsConnect<DuplexStream> for Connector {
+    type Stream = Pipe;
+    type Error = Infallible;
+    type Future = Ready<Result<Pipe, Infallible>>;
+
+    fn connect(self, stream: DuplexStream) -> Self::Future {
+        ready(Ok(Pipe(stream)))
+    }
+}
+
+impl TlsStream for Pipe {
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}
+
+impl AsyncRead for Pipe {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// The types of the parameters of statements, by the statement's text. They are the same on every connection.
+#[derive(Default)]
+pub(super) struct Types {
+    known: Mutex<HashMap<String, Arc<[Type]>>>,
+}
+
+impl Types {
+    /// The types of a statement's parameters; PostgreSQL is asked for them once.
+    pub(super) async fn of(&self, client: &Client, statement: &Statement, limits: &str) -> Result<Arc<[Type]>, Error> {
+        let known = self.lock().get(statement.text()).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let types: Arc<[Type]> = describe(client, statement, limits).await?.into();
+        let mut known = self.lock();
+        if known.len() >= MOST_STATEMENTS {
+            known.clear();
+        }
+        known.insert(statement.text().to_owned(), Arc::clone(&types));
+        Ok(types)
+    }
+
+    pub(super) fn forget(&self, statement: &Statement) {
+        self.lock().remove(statement.text());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<[Type]>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks for the types of a statement's parameters in one message, which is one transaction, and which poolers pass to one
+/// connection in every mode. The statement is prepared under a name of its own and forgotten again.
+pub(super) async fn describe(client: &Client, statement: &Statement, limits: &str) -> Result<Vec<Type>, Error> {
+    let given = param_types(statement);
+    if given.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<_> = given.iter().map(Type::name).collect();
+    let name = format!("countersign_{:016x}", RandomState::new().hash_one(statement.text()));
+    let question = format!(
+        "{limits}; PREPARE {name} ({}) AS {};
+         WITH RECURSIVE base (place, type) AS (
+             SELECT given.place, given.type::oid FROM pg_prepared_statements s,
+             unnest(s.parameter_types) WITH ORDINALITY AS given (type, place) WHERE s.name = '{name}'
+             UNION ALL SELECT base.place, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.type
+             WHERE t.typtype = 'd')
+         SELECT t.oid, t.typname, t.typtype FROM base JOIN pg_type t ON t.oid = base.type
+         WHERE t.typtype <> 'd' ORDER BY base.place;
+         DEALLOCATE {name}",
+        names.join(", "),
+        statement.text()
+    );
+    let answer = client.simple_query(&question).await?;
+    let rows = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let types = rows.filter_map(|row| {
+        let oid = row.get(0)?.parse().ok()?;
+        let kind = if row.get(2)? == "e" { Kind::Enum(Vec::new()) } else { Kind::Simple };
+        let own = || Some(Type::new(row.get(1)?.to_owned(), oid, kind, String::new()));
+        Type::from_oid(oid).or_else(own)
+    });
+    Ok(types.collect())
+}

@@ -1,0 +1,89 @@
+//! Where to connect, and how.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::store::sql::postgres::connection::{Connection, Manner, Pooled};
+use crate::store::sql::postgres::error::{Stage, Trouble};
+use crate::store::sql::postgres::pooler::{self, Types};
+
+/// A database, and what was learned of the way to it.
+pub(super) struct Target {
+    config: Config,
+    tls: Option<MakeRustlsConnect>,
+    /// How long PostgreSQL itself may work on one statement.
+    patience: Duration,
+    /// Whether the URL says that there is a pooler; else it is found out.
+    says_pooler: bool,
+    /// Whether the pooler has refused a transaction.
+    no_transactions: AtomicBool,
+    types: Arc<Types>,
+}
+
+impl Target {
+    pub(super) fn new(config: Config, tls: Option<MakeRustlsConnect>, says_pooler: bool, patience: Duration) -> Self {
+        Self { config, tls, patience, says_pooler, no_transactions: AtomicBool::new(false), types: Arc::default() }
+    }
+
+    /// A new connection.
+    pub(super) async fn connect(&self) -> Result<Connection, Trouble> {
+        self.open().await.map_err(|error| Trouble::Said(Stage::Connecting, error))
+    }
+
+    async fn open(&self) -> Result<Connection, Error> {
+        let (client, task) = self.dial().await?;
+        if !self.says_pooler && !pooler::is_between(&client).await? {
+            // A statement that we have stopped waiting for must not go on waiting for a lock.
+            client.batch_execute(&format!("SET {}; SET TIME ZONE 'UTC'", self.limits())).await?;
+            return Ok(Connection::new(client, Manner::Own(Mutex::default()), task));
+        }
+        if !self.no_transactions.load(Ordering::Relaxed) {
+            if allows_transactions(&client).await? {
+                return Ok(self.pooled(client, task, true));
+            }
+            self.no_transactions.store(true, Ordering::Relaxed);
+        }
+        // What asked for a transaction was disconnected.
+        let (client, task) = if client.is_closed() { self.dial().await? } else { (client, task) };
+        Ok(self.pooled(client, task, false))
+    }
+
+    async fn dial(&self) -> Result<(Client, AbortHandle), Error> {
+        Ok(match &self.tls {
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await?;
+                (client, tokio::spawn(async { drop(connection.await) }).abort_handle())
+            }
+            Some(tls) => {
+                let (client, connection) = self.config.connect(tls.clone()).await?;
+                (client, tokio::spawn(async { drop(connection.await) }).abort_handle())
+            }
+        })
+    }
+
+    fn pooled(&self, client: Client, task: AbortHandle, has_transactions: bool) -> Connection {
+        let limits = format!("SET LOCAL {}", self.limits());
+        let begin = has_transactions.then(|| format!("BEGIN; {limits}"));
+        let pooled = Pooled { types: Arc::clone(&self.types), limits, begin, order: Mutex::default() };
+        Connection::new(client, Manner::Pooled(pooled), task)
+    }
+
+    fn limits(&self) -> String {
+        format!("statement_timeout = {}", self.patience.as_millis().max(1))
+    }
+}
+
+/// Whether a pooler lets transactions through: PgBouncer does, unless it is in statement mode.
+async fn allows_transactions(client: &Client) -> Result<bool, Error> {
+    match client.batch_execute("BEGIN").await {
+        Ok(()) => client.batch_execute("ROLLBACK").await.map(|()| true),
+        Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
