@@ -23,6 +23,7 @@
 mod browser;
 mod caddy;
 mod certificate;
+mod gateway;
 mod installed;
 mod mariadb;
 mod nginx;
@@ -39,6 +40,7 @@ pub use browser::Browser;
 pub use caddy::Caddy;
 pub use certificate::certificate;
 pub use installed::faketime;
+pub use gateway::Gateway;
 pub use mariadb::MariaDb;
 pub use nginx::Nginx;
 pub use pgbouncer::PgBouncer;

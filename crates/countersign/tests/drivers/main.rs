@@ -12,10 +12,14 @@
     reason = "test code"
 )]
 
+mod locks;
+mod migrations;
 mod outage;
+mod paths;
 mod place;
 mod poolers;
 mod scripts;
 mod sessions;
+mod sqlite;
 mod tls;
 mod values;

@@ -133,11 +133,12 @@ async fn deadlocks_are_run_again(place: Place) {
     assert!([["1:x", "2:x"], ["1:y", "2:y"]].iter().any(|whole| place.items() == *whole), "{:?}", place.items());
 }
 
-/// The connections that wait for a lock.
+/// The connections that wait, for a lock or because they were told to sleep.
 fn waiters(place: &Place) -> String {
     place.execute(match place.dialect {
         Dialect::Postgres => {
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
+             AND (wait_event_type = 'Lock' OR wait_event = 'PgSleep')"
         }
         // InnoDB's own list of waiters stands still while it is asked often. Item 1 is locked: who works on it, waits.
         _ => {
@@ -145,6 +146,14 @@ fn waiters(place: &Place) -> String {
              AND info LIKE '%item%id = 1%' AND id <> connection_id()"
         }
     })
+}
+
+/// A step that takes longer than any test, and touches item 1 then.
+fn endless(place: &Place) -> &'static str {
+    match place.dialect {
+        Dialect::Postgres => "UPDATE item SET name = 'touched' WHERE id = 1 AND pg_sleep(120) IS NOT NULL",
+        _ => "UPDATE item SET name = 'touched' WHERE id = 1 AND SLEEP(120) = 0",
+    }
 }
 
 fn is_blocked(place: &Place) -> bool {
@@ -173,18 +182,15 @@ async fn lock_item(place: &Place) -> Box<dyn std::any::Any + Send> {
 async fn a_dropped_script_leaves_nothing_behind(place: Place) {
     place.execute("INSERT INTO item VALUES (1, 'held'), (2, 'free')");
     let driver = place.driver();
-    let script = place
-        .script(&["UPDATE item SET name = 'touched' WHERE id = 2", "UPDATE item SET name = 'touched' WHERE id = 1"]);
-    let lock = lock_item(&place).await;
+    let script = place.script(&["UPDATE item SET name = 'touched' WHERE id = 2", endless(&place)]);
     let task = tokio::spawn({
         let (driver, script) = (Arc::clone(&driver), script.clone());
         async move { driver.run(&script, &[]).await }
     });
     // The first step is done, the second waits: now the caller goes away.
-    eventually("the script waits for the lock", || async { is_blocked(&place) }).await;
+    eventually("the second step runs", || async { is_blocked(&place) }).await;
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
-    drop(lock);
     // If its transaction were still open, this would wait for the lock of item 2, and find it touched.
     let check = place.script(&["UPDATE item SET name = 'checked' WHERE id = 2 AND name = 'free'"]);
     assert!(driver.run(&check, &[]).await.unwrap().took_effect());
@@ -202,7 +208,6 @@ async fn blocked_writes_hold_up_no_read(place: Place) {
     let driver = place.driver();
     let lock = lock_item(&place).await;
     let writes: Vec<_> = (0..8).map(|_| rename(&driver, &place)).collect();
-    eventually("a write waits for the lock", || async { is_blocked(&place) }).await;
     let read = place.statement("SELECT name FROM item WHERE id = 1");
     for _ in 0..20 {
         assert_eq!(driver.fetch(&read, &[]).await.unwrap()[0].text(0).unwrap(), Some("held"));
@@ -242,12 +247,11 @@ fn cut_waiter(place: &Place) -> impl Fn() -> bool + use<'_> {
 async fn a_write_whose_connection_breaks_is_not_repeated(place: Place) {
     place.execute("INSERT INTO item VALUES (1, 'held')");
     let driver = place.driver();
-    let lock = lock_item(&place).await;
-    let write = rename(&driver, &place);
-    eventually("the write waits for the lock", || async { is_blocked(&place) }).await;
+    let (writer, script) = (Arc::clone(&driver), place.script(&[endless(&place)]));
+    let write = tokio::spawn(async move { writer.run(&script, &[]).await });
+    eventually("the write is under way", || async { is_blocked(&place) }).await;
     let waits_anew = cut_waiter(&place);
     eventually("it has failed, or waits anew", || async { write.is_finished() || waits_anew() }).await;
-    drop(lock);
     assert_eq!(write.await.unwrap().unwrap_err().kind(), FailureKind::Unavailable);
     assert_eq!(place.items(), ["1:held"]);
 }

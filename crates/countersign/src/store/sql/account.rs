@@ -79,10 +79,12 @@ impl<D: Driver> SqlStore<D> {
         };
         let mut params = change.params.to_vec();
         let after = &self.statements.endings.after_change;
+        let user = params.len().saturating_add(1);
         let after: Vec<_> = after.iter().map(|step| shifted(step, params.len())).collect();
         params.extend(self.ending_params(&end)?);
         let steps: Vec<&str> = std::iter::once(change.statement).chain(after.iter().map(String::as_str)).collect();
-        let outcome = self.driver.run(&Script::new(self.dialect, &steps).seeing_all(), &params).await?;
+        let script = Script::new(self.dialect, &steps).seeing_all().one_at_a_time(user);
+        let outcome = self.driver.run(&script, &params).await?;
         Ok(outcome.took_effect())
     }
 }

@@ -84,12 +84,14 @@ impl Statement {
 pub struct Script {
     steps: Arc<[Statement]>,
     sees_all: bool,
+    row: Option<usize>,
 }
 
 impl Script {
     /// A script of these statements, in this order.
     pub fn new(dialect: Dialect, templates: &[&str]) -> Self {
-        Self { steps: templates.iter().map(|template| Statement::new(dialect, template)).collect(), sees_all: false }
+        let steps = templates.iter().map(|template| Statement::new(dialect, template)).collect();
+        Self { steps, sees_all: false, row: None }
     }
 
     /// Finds every row that its conditions fit, also one that is moved to another key while the script runs. InnoDB needs to
@@ -98,6 +100,20 @@ impl Script {
     pub fn seeing_all(mut self) -> Self {
         self.sees_all = true;
         self
+    }
+
+    /// Waits, before it is run, for scripts of the same handle that go for the same row: those whose parameter of this number,
+    /// counted from 1 as in the text, is equal. Where many come for one account's row at once, or somebody else holds
+    /// its lock, they wait for each other here, and not each on a connection that others need.
+    #[must_use]
+    pub const fn one_at_a_time(mut self, number: usize) -> Self {
+        self.row = number.checked_sub(1);
+        self
+    }
+
+    /// The parameter, counted from 0, that names the row which scripts go for [one at a time](Self::one_at_a_time).
+    pub const fn row(&self) -> Option<usize> {
+        self.row
     }
 
     /// Whether it was [told so](Self::seeing_all).

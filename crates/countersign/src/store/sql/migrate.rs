@@ -4,16 +4,24 @@ mod script;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, Failure};
 use crate::store::sql::{Database, Dialect, Driver, SetupError, Statement};
 use crate::user::UserKeyKind;
 
-/// How often a migration is tried that another process may be applying at the same time.
+/// How often a migration is tried that fails, as it may when another process is applying it at the same time.
 const ATTEMPTS: u32 = 3;
+
+/// The part whose failure says that another process holds the lock of migrations.
+const LOCKED: &str = "lock of migrations";
+
+/// How long another process may take over a migration on MySQL, where this one waits for its lock.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// One step of a schema's history, in each dialect.
 ///
@@ -215,7 +223,7 @@ impl Migrator {
     /// failure counts only when the migration isn't there afterwards.
     async fn apply(&self, driver: &dyn Driver, set: &str, migration: &Migration) -> Result<bool, SetupError> {
         check_name(set)?;
-        let mut attempt = 0;
+        let (mut attempt, started) = (0, Instant::now());
         loop {
             if is_applied(driver, set, migration).await? {
                 return Ok(false);
@@ -223,6 +231,7 @@ impl Migrator {
             attempt += 1;
             match script::run(driver, self.user_id, set, migration, self.clock.now()).await {
                 Ok(applied) => return Ok(applied),
+                Err(failure) if failure.part() == LOCKED && started.elapsed() < PATIENCE => attempt = 0,
                 Err(failure) if attempt >= ATTEMPTS => {
                     return if is_applied(driver, set, migration).await? { Ok(false) } else { Err(failure.into()) };
                 }

@@ -25,7 +25,6 @@ impl<C> Pool<C> {
     }
 
     /// Closes all idle connections.
-    #[cfg(feature = "mysql")]
     pub(super) fn clear(&self) {
         let idle = std::mem::take(&mut *self.lock());
         drop(idle);

@@ -22,6 +22,9 @@ use writer::Writer;
 
 const PART: &str = "database";
 
+/// The most bytes that the write-ahead log keeps when it is begun anew.
+const LOG_LIMIT: i64 = 8 << 20;
+
 /// Statements kept prepared in each connection.
 const PREPARED: usize = 64;
 
@@ -169,6 +172,8 @@ fn open_writable(path: &Path, timeout: Duration) -> rusqlite::Result<Connection>
     connection.busy_timeout(timeout)?;
     keep_prepared(&connection)?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    // One large transaction mustn't leave its size behind: the log is cut to this when it begins anew.
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_LIMIT, |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)

@@ -129,9 +129,9 @@ impl Statements {
         let fill = |template: &str| names.fill(&template.replace("{stands}", STANDS));
         let read = |template: &str| Statement::new(dialect, &fill(template));
         let one = |template: &str| Script::new(dialect, &[&fill(template)]);
-        let chain = |steps: &[String]| {
+        let chain = |steps: &[String], row: usize| {
             let steps: Vec<_> = chain(dialect, steps).iter().map(|step| fill(step)).collect();
-            Script::new(dialect, &steps.iter().map(String::as_str).collect::<Vec<_>>())
+            Script::new(dialect, &steps.iter().map(String::as_str).collect::<Vec<_>>()).one_at_a_time(row)
         };
         let insert_access = |after| format!("{INSERT_ACCESS}{}", values(dialect, ACCESS, after));
         let insert_refresh = |after| format!("{INSERT_REFRESH}{}", values(dialect, OPENING, after));
@@ -146,25 +146,25 @@ impl Statements {
             sessions: read(&format!("{SESSION}{SESSIONS}")),
             ping: read(ALWAYS),
             fence: read(FENCE),
-            found_fence: one(&upsert_fence(dialect, None)),
+            found_fence: one(&upsert_fence(dialect, None)).one_at_a_time(1),
             insert_access: Opening {
-                fenced: chain(&[GUARD_ACCESS.to_owned(), insert_access("f")]),
-                free: chain(&[insert_access("")]),
+                fenced: chain(&[GUARD_ACCESS.to_owned(), insert_access("f")], 3),
+                free: chain(&[insert_access("")], 1),
             },
             insert_refresh: Opening {
-                fenced: chain(&[GUARD.to_owned(), insert_refresh("f")]),
-                free: chain(&[insert_refresh("")]),
+                fenced: chain(&[GUARD.to_owned(), insert_refresh("f")], 3),
+                free: chain(&[insert_refresh("")], 1),
             },
             insert_both: Opening {
-                fenced: chain(&[GUARD.to_owned(), insert_refresh("f"), insert_second(14, "?13", "r")]),
-                free: chain(&[insert_refresh(""), insert_second(14, "?13", "f")]),
+                fenced: chain(&[GUARD.to_owned(), insert_refresh("f"), insert_second(14, "?13", "r")], 3),
+                free: chain(&[insert_refresh(""), insert_second(14, "?13", "f")], 1),
             },
-            rotate: one(&rotate),
-            rotate_both: chain(&[rotate, insert_second(10, fence_of_successor(dialect), "f")]),
-            remove_access: one(REMOVE_ACCESS),
-            remove_own_access: one(REMOVE_OWN_ACCESS),
-            remove_refresh: one(REMOVE_REFRESH),
-            remove_own_refresh: one(REMOVE_OWN_REFRESH),
+            rotate: one(&rotate).one_at_a_time(1),
+            rotate_both: chain(&[rotate, insert_second(10, fence_of_successor(dialect), "f")], 1),
+            remove_access: one(REMOVE_ACCESS).one_at_a_time(1),
+            remove_own_access: one(REMOVE_OWN_ACCESS).one_at_a_time(1),
+            remove_refresh: one(REMOVE_REFRESH).one_at_a_time(1),
+            remove_own_refresh: one(REMOVE_OWN_REFRESH).one_at_a_time(1),
             end_session: removal(
                 "DELETE FROM {refresh} WHERE {r.session_id} = ?1 AND {r.user_id} = ?2 AND {stands}",
                 "DELETE FROM {access} WHERE {a.session_id} = ?1 AND {no_index}{a.user_id} = ?2",
@@ -248,11 +248,12 @@ fn note_use(dialect: Dialect) -> String {
 fn removal(dialect: Dialect, refresh: &str, access: &str) -> Removal {
     match dialect {
         Dialect::Postgres => Removal {
-            script: Script::new(dialect, &[&counted(&[refresh, access])]),
-            again: Some(Script::new(dialect, &[access])),
+            script: Script::new(dialect, &[&counted(&[refresh, access])]).one_at_a_time(1),
+            again: Some(Script::new(dialect, &[access]).one_at_a_time(1)),
         },
         Dialect::Sqlite | Dialect::Mysql => {
-            Removal { script: Script::new(dialect, &[ALWAYS, refresh, access]).seeing_all(), again: None }
+            let script = Script::new(dialect, &[ALWAYS, refresh, access]).seeing_all().one_at_a_time(1);
+            Removal { script, again: None }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::error::Failure;
+use crate::store::sql::migrate::LOCKED;
 use crate::store::sql::models::columns_of;
 use crate::store::sql::{Dialect, Driver, Migration, Script, Statement};
 use crate::user::UserKeyKind;
@@ -10,6 +11,9 @@ use crate::value::Value;
 const HISTORY: &str = "CREATE TABLE IF NOT EXISTS countersign_migration (set_name VARCHAR(64) NOT NULL, \
      version BIGINT NOT NULL, name VARCHAR(64) NOT NULL, checksum VARCHAR(64) NOT NULL, applied_at BIGINT NOT NULL, \
      PRIMARY KEY (set_name, version))";
+
+/// How many seconds MySQL waits for the lock of migrations before it is asked anew.
+const LOCK_WAIT: u32 = 2;
 
 /// Whether any migration has ever been applied.
 pub(super) async fn has_history(driver: &dyn Driver) -> Result<bool, Failure> {
@@ -39,6 +43,9 @@ pub(super) async fn run(
         Dialect::Mysql => under_lock(&changes, &record),
     };
     let outcome = driver.run(&script, &[]).await?;
+    if dialect == Dialect::Mysql && !outcome.took_effect() {
+        return Err(Failure::unavailable(LOCKED, "another session holds the named lock `countersign_migration`"));
+    }
     Ok(match dialect {
         Dialect::Sqlite => outcome.took_effect(),
         Dialect::Postgres => outcome.rows.iter().any(|row| matches!(row.text(0), Ok(Some("yes")))),
@@ -98,7 +105,10 @@ fn one_statement(changes: &[String], record: &Record<'_>) -> Script {
 /// the next time.
 fn under_lock(changes: &[String], record: &Record<'_>) -> Script {
     let insert = format!("INSERT IGNORE INTO countersign_migration VALUES ({})", record.values());
-    let before = ["SELECT GET_LOCK('countersign_migration', 60)", HISTORY];
+    // Without the lock the guard finds nothing, and nothing is run.
+    let locked =
+        format!("SELECT 1 FROM (SELECT GET_LOCK('countersign_migration', {LOCK_WAIT}) AS got) l WHERE got = 1");
+    let before = [locked.as_str(), HISTORY];
     let after = [insert.as_str(), "SELECT RELEASE_LOCK('countersign_migration')"];
     let steps: Vec<&str> = before.into_iter().chain(changes.iter().map(String::as_str)).chain(after).collect();
     Script::new(Dialect::Mysql, &steps)

@@ -37,6 +37,11 @@ impl Trouble {
         }
     }
 
+    /// Whether somebody else holds a row, and what wanted it was undone.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Self::Running(Error::Server(error)) if error.code == 1205)
+    }
+
     /// Whether running it again can't do it twice: the database says that it did nothing, or it only reads.
     pub(super) fn may_be_repeated(&self, reads: bool) -> bool {
         match self {

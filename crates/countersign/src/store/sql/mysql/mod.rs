@@ -11,12 +11,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, Row as Answer};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::error::{Trouble, needs_text};
 use self::value::{positional, row};
 use crate::error::{ConfigError, Failure};
 use crate::store::sql::pool::{Pool, Turn};
+use crate::store::sql::queue::{Pauses, Queues};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
 
@@ -25,18 +26,25 @@ pub use session::MysqlSession;
 /// How often a script is run again that the database has rolled back.
 const REPEATS: usize = 10;
 
-/// A connection that nobody has used for this long is asked whether it still lives before something is sent on it.
+/// A connection that nobody has used for this long is asked whether it still lives before a write is sent on it.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// The same before a read, which may be asked again where the connection was closed: so many timeouts.
+const IDLE_TIMEOUTS: u32 = 5;
 
 /// Runs statements on MySQL and MariaDB.
 ///
-/// Each operation has a connection to itself; reads and writes have their own, so that writes which wait for a lock hold up
-/// no read. Connections are made when they are needed, kept, and replaced when they break or when an operation on them
+/// Each operation has a connection to itself; reads and writes have their own. Connections are made when they are needed, kept, and replaced when they break or when an operation on them
 /// was cut short. The number of rows that an `UPDATE` touched is the number that it
 /// found, changed or not.
 ///
+/// **Locks.** On MariaDB whoever wants a row that somebody else holds doesn't wait on a connection, and comes again until the
+/// timeout is over; so nobody holds up those who want other rows. MySQL knows no wait below a second. Of scripts that go
+/// for [one row](Script::one_at_a_time) one at a time comes to the database.
+///
 /// **Outages.** An operation ends within [`DatabaseOptions::timeout`]. A read whose connection breaks is asked once
-/// more on another; a script is run again only when the database says that it was rolled back, as after a deadlock.
+/// more on another. A connection that was idle is asked first whether it still leads anywhere, before a read after five timeouts;
+/// when one is silent, all idle ones are left. A script is run again only when the database says that it was rolled back, as after a deadlock.
 ///
 /// **TLS** follows `ssl-mode` in the URL, with the meaning it has for MySQL's own tools: `disabled` (when absent);
 /// `required` encrypts and checks nothing, which keeps out listeners but not an impostor; `verify-identity` checks that a
@@ -47,6 +55,9 @@ pub struct MysqlDriver {
     timeout: Duration,
     readers: Pool<Conn>,
     writers: Pool<Conn>,
+    /// How to connect for writes.
+    writing: Opts,
+    queues: Queues,
 }
 
 /// What statements are run for.
@@ -71,30 +82,49 @@ impl MysqlDriver {
     /// [`ConfigError`] that names `database_url` when the URL can't work; it never shows the password.
     pub fn connect(url: &str, options: &DatabaseOptions) -> Result<Self, ConfigError> {
         let opts = url::parse(url, options)?;
+        let writing = url::for_writes(opts.clone(), options);
         let pool = || Pool::new(options.connections);
-        Ok(Self { opts, timeout: options.timeout, readers: pool(), writers: pool() })
+        let queues = Queues::default();
+        Ok(Self { opts, timeout: options.timeout, readers: pool(), writers: pool(), writing, queues })
     }
 
     /// Runs `script`, again if need be, within the timeout.
-    async fn repeat(&self, script: &[Statement], params: &[Value], manner: Manner) -> Result<Outcome, Failure> {
+    async fn repeat(
+        &self,
+        deadline: Instant,
+        script: &[Statement],
+        params: &[Value],
+        manner: Manner,
+    ) -> Result<Outcome, Failure> {
         let reads = manner == Manner::Reads;
         let work = async {
-            let mut repeats = 0;
+            let (mut repeats, mut pauses) = (0, Pauses::until(deadline));
             loop {
                 let trouble = match self.attempt(script, params, manner).await {
                     Ok(outcome) => return Ok(outcome),
                     Err(trouble) => trouble,
                 };
+                if trouble.is_held() && pauses.pause().await {
+                    continue;
+                }
                 repeats += 1;
                 let limit = if trouble.is_loss() { 1 } else { REPEATS };
-                if repeats > limit || !trouble.may_be_repeated(reads) {
+                if trouble.is_held() || repeats > limit || !trouble.may_be_repeated(reads) {
                     return Err(trouble);
                 }
             }
         };
-        let deadline = Instant::now() + self.timeout;
-        let result = timeout_at(deadline, work).await.unwrap_or(Err(Trouble::Silence(self.timeout)));
+        let result = timeout_at(deadline, work).await.unwrap_or_else(|_| {
+            self.clear();
+            Err(Trouble::Silence(self.timeout))
+        });
         result.map_err(Trouble::into_failure)
+    }
+
+    /// Closes all idle connections.
+    fn clear(&self) {
+        self.readers.clear();
+        self.writers.clear();
     }
 
     async fn attempt(&self, script: &[Statement], params: &[Value], manner: Manner) -> Result<Outcome, Trouble> {
@@ -102,7 +132,7 @@ impl MysqlDriver {
         let pool = if reads { &self.readers } else { &self.writers };
         let turn = pool.turn().await;
         // Wherever this stops, the connection is closed unless what ran on it has ended.
-        let mut connection = self.connection(&turn).await?;
+        let mut connection = self.connection(&turn, reads).await?;
         let result = match script {
             [statement] => step(&mut connection, statement, params).await.map(|(touched, rows)| {
                 let rows = if touched == 0 && !reads { Vec::new() } else { rows };
@@ -112,8 +142,7 @@ impl MysqlDriver {
         };
         match &result {
             Err(trouble) if trouble.is_loss() => {
-                self.readers.clear();
-                self.writers.clear();
+                self.clear();
             }
             // What the steps before the failure have left in the session, as a named lock, ends with it.
             Err(_) if script.len() > 1 => {}
@@ -122,13 +151,21 @@ impl MysqlDriver {
         result
     }
 
-    async fn connection(&self, turn: &Turn<'_, Conn>) -> Result<Conn, Trouble> {
+    async fn connection(&self, turn: &Turn<'_, Conn>, reads: bool) -> Result<Conn, Trouble> {
+        let trusted = if reads { self.timeout * IDLE_TIMEOUTS } else { IDLE };
         while let Some((mut connection, idle)) = turn.idle() {
-            if idle < IDLE || connection.ping().await.is_ok() {
+            if idle < trusted {
                 return Ok(connection);
             }
+            match timeout(self.timeout / 3, connection.ping()).await {
+                Ok(Ok(())) => return Ok(connection),
+                Ok(Err(_)) => {}
+                // Those that were idle as long lead nowhere either.
+                Err(_) => self.clear(),
+            }
         }
-        Conn::new(self.opts.clone()).await.map_err(Trouble::Connecting)
+        let opts = if reads { &self.opts } else { &self.writing };
+        Conn::new(opts.clone()).await.map_err(Trouble::Connecting)
     }
 }
 
@@ -139,14 +176,19 @@ impl Driver for MysqlDriver {
     }
 
     async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
-        self.repeat(std::slice::from_ref(statement), params, Manner::Reads).await.map(|outcome| outcome.rows)
+        let deadline = Instant::now() + self.timeout;
+        let answer = self.repeat(deadline, std::slice::from_ref(statement), params, Manner::Reads).await;
+        answer.map(|outcome| outcome.rows)
     }
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         let manner = if script.sees_all() { Manner::WritesSeeingAll } else { Manner::Writes };
+        let deadline = Instant::now() + self.timeout;
+        let silence = |_| Trouble::Silence(self.timeout).into_failure();
+        let _place = timeout_at(deadline, self.queues.turn(script, params)).await.map_err(silence)?;
         match script.steps() {
             [] => Ok(Outcome::default()),
-            steps => self.repeat(steps, params, manner).await,
+            steps => self.repeat(deadline, steps, params, manner).await,
         }
     }
 }

@@ -52,8 +52,13 @@ pub(super) fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, Config
         .prefer_socket(false)
         .stmt_cache_size(STATEMENTS)
         .tcp_keepalive(Some(Duration::from_secs(30)))
-        .init(session(options.timeout));
+        .init(session(options.timeout, ""));
     Ok(builder.into())
+}
+
+/// The same for connections that write: on MariaDB they wait for nobody's lock.
+pub(super) fn for_writes(opts: Opts, options: &DatabaseOptions) -> Opts {
+    OptsBuilder::from_opts(opts).init(session(options.timeout, "/*M! 0 * */")).into()
 }
 
 /// Checks certificates against the authorities in a PEM file, or against those of the operating system.
@@ -67,12 +72,12 @@ fn verified(authorities: Option<PathBuf>) -> SslOpts {
 }
 
 /// What each new connection is told. A statement that we have stopped waiting for must not go on waiting for a lock;
-/// only MariaDB can limit its whole time.
-fn session(timeout: Duration) -> Vec<String> {
+/// only MariaDB can limit its whole time. Seconds to wait for a lock are multiplied by `waits`.
+fn session(timeout: Duration, waits: &str) -> Vec<String> {
     let limit = timeout.mul_f64(0.9).as_secs_f64();
     vec![
         format!(
-            "SET autocommit = 1, time_zone = '+00:00', sql_mode = 'TRADITIONAL', innodb_lock_wait_timeout = {} \
+            "SET autocommit = 1, time_zone = '+00:00', sql_mode = 'TRADITIONAL', innodb_lock_wait_timeout = {waits} {} \
              /*M! , max_statement_time = {limit:.3} */",
             timeout.as_secs().max(1),
         ),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::TryStreamExt;
 use futures_util::future::join3;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, RowStream, Statement as Prepared};
 
@@ -25,6 +26,8 @@ pub(super) struct Connection {
     client: Client,
     manner: Manner,
     task: AbortHandle,
+    /// When an answer came last.
+    heard: Mutex<Instant>,
 }
 
 /// How statements travel on a connection.
@@ -53,8 +56,18 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    pub(super) const fn new(client: Client, manner: Manner, task: AbortHandle) -> Self {
-        Self { client, manner, task }
+    pub(super) fn new(client: Client, manner: Manner, task: AbortHandle) -> Self {
+        Self { client, manner, task, heard: Mutex::new(Instant::now()) }
+    }
+
+    /// When PostgreSQL was last heard of on this connection.
+    pub(super) fn heard(&self) -> Instant {
+        *lock(&self.heard)
+    }
+
+    /// Notes that an answer came, whatever it said.
+    pub(super) fn note_answer(&self) {
+        *lock(&self.heard) = Instant::now();
     }
 
     /// Runs one statement: how many rows it touched or returned, and which it returned. Through a pooler it is a

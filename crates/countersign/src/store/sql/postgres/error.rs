@@ -67,6 +67,11 @@ impl Trouble {
         }
     }
 
+    /// Whether somebody else holds a row, and what wanted it was undone.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+    }
+
     /// Whether the prepared statement doesn't fit the database any more.
     pub(super) fn is_stale(&self) -> bool {
         matches!(self, Self::Said(_, error) if error.code().is_some_and(is_stale))
@@ -101,7 +106,7 @@ fn is_stopping(code: &SqlState) -> bool {
 
 /// The whole transaction was rolled back in favour of another.
 fn is_undone(code: &SqlState) -> bool {
-    [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code)
+    [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE].contains(code)
 }
 
 /// The tables have changed, and the types of parameters with them.

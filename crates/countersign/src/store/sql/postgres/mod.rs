@@ -18,10 +18,11 @@ use tokio::time::{Instant, timeout_at};
 
 use self::connection::Connection;
 use self::error::Trouble;
-use self::target::Target;
+use self::target::{Target, Waits};
 use crate::error::{ConfigError, Failure};
 use crate::slot::Slot;
 use crate::store::sql::pool::Pool;
+use crate::store::sql::queue::{Pauses, Queues};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
 
@@ -30,14 +31,23 @@ pub use session::PostgresSession;
 /// How often a statement is run again that can't have taken effect.
 const REPEATS: usize = 10;
 
+/// A connection that was idle for so many timeouts is asked whether it still leads anywhere.
+const IDLE_TIMEOUTS: u32 = 5;
+
 /// Runs statements on PostgreSQL.
 ///
-/// A few connections are shared by all callers, whose statements travel on them one behind the other; reads and writes have their
-/// own, so that a write which waits for a lock holds up no read. Connections are made when they are needed and come
-/// back by themselves. Scripts of several steps run on connections of their own, in a transaction.
+/// A few connections are shared by all callers, whose statements travel on them one behind the other, each on the least busy; reads
+/// and writes have their own. Connections are made when they are needed and come back by themselves. Scripts of several
+/// steps run on connections of their own, in a transaction.
+///
+/// **Locks.** Whoever wants a row that somebody else holds waits some milliseconds on a connection, and comes again until the
+/// timeout is over; so nobody holds up those who want other rows. Of scripts that go for
+/// [one row](Script::one_at_a_time) one at a time comes to the database.
 ///
 /// **Outages.** An operation ends within [`DatabaseOptions::timeout`]. A read whose connection breaks is asked once
-/// more on another; a write is run again only when PostgreSQL says that it did nothing, or when nothing was sent.
+/// more on another; a write is run again only when PostgreSQL says that it did nothing, or when nothing was sent. A
+/// connection that was idle for five timeouts is asked first whether it still leads anywhere; when one is silent, all that
+/// were idle as long are left.
 ///
 /// **Poolers** (PgBouncer) are recognised when a connection is made, and may be in any mode: nothing is prepared or left behind
 /// on their connections, and types of parameters are asked for once. `?pgbouncer=true` in the URL saves the question.
@@ -55,6 +65,7 @@ pub struct PostgresDriver {
     readers: Slots,
     writers: Slots,
     exclusive: Pool<Connection>,
+    queues: Queues,
 }
 
 impl fmt::Debug for PostgresDriver {
@@ -78,20 +89,30 @@ impl PostgresDriver {
         Ok(Self {
             target,
             timeout: options.timeout,
-            readers: Slots::new(connections),
-            writers: Slots::new(connections),
+            readers: Slots::new(connections, Waits::ForLocks),
+            writers: Slots::new(connections, Waits::Briefly),
             exclusive: Pool::new(connections),
+            queues: Queues::default(),
         })
     }
 
     /// Runs one statement on a shared connection.
-    async fn shared(&self, slots: &Slots, statement: &Statement, params: &[Value]) -> Result<(u64, Vec<Row>), Failure> {
-        let deadline = self.deadline();
+    async fn shared(
+        &self,
+        slots: &Slots,
+        deadline: Instant,
+        statement: &Statement,
+        params: &[Value],
+    ) -> Result<(u64, Vec<Row>), Failure> {
         let reads = std::ptr::eq(slots, &raw const self.readers);
         let mut repeats = 0;
         loop {
-            let trouble = match self.attempt(slots.next(), deadline, statement, params).await {
+            let trouble = match self.attempt(slots, deadline, statement, params).await {
                 Ok(answer) => return Ok(answer),
+                Err(trouble) if trouble.is_held() => {
+                    let outcome = Box::pin(self.alone(deadline, std::slice::from_ref(statement), params)).await?;
+                    return Ok((outcome.affected.first().copied().unwrap_or(0), outcome.rows));
+                }
                 Err(trouble) => trouble,
             };
             repeats += 1;
@@ -102,63 +123,143 @@ impl PostgresDriver {
         }
     }
 
-    async fn attempt(
-        &self,
-        slot: &Slot<Connection>,
-        deadline: Instant,
-        statement: &Statement,
-        params: &[Value],
-    ) -> Result<(u64, Vec<Row>), Trouble> {
-        let is_open = |connection: &Connection| !connection.is_closed();
-        let connection = match slot.live(is_open) {
-            Some(connection) => connection,
-            // Boxed, as connecting is rare and its future is large.
-            None => Box::pin(self.in_time(deadline, slot.connect(is_open, self.target.connect()))).await?,
-        };
-        let result = self.in_time(deadline, connection.run(statement, params)).await;
-        if result.as_ref().is_err_and(Trouble::is_loss) {
-            slot.discard(&connection);
-        }
-        result
-    }
-
-    /// Runs the steps of a script in a transaction, on a connection that nobody shares.
-    async fn transaction(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
-        let deadline = self.deadline();
-        let mut repeats = 0;
+    /// Runs steps on connections that nobody shares, again and again while others hold what they want.
+    async fn alone(&self, deadline: Instant, steps: &[Statement], params: &[Value]) -> Result<Outcome, Failure> {
+        let (mut repeats, mut pauses) = (0, Pauses::until(deadline));
         loop {
-            let trouble = match self.attempt_transaction(deadline, script, params).await {
+            let trouble = match self.attempt_alone(deadline, steps, params).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(trouble) => trouble,
             };
-            repeats += 1;
-            if trouble.is_loss() || repeats > REPEATS || !trouble.may_be_repeated(false) {
+            let again = if trouble.is_held() {
+                pauses.pause().await
+            } else {
+                repeats += 1;
+                repeats <= REPEATS && !trouble.is_loss() && trouble.may_be_repeated(false)
+            };
+            if !again {
                 return Err(trouble.into_failure());
             }
         }
     }
 
-    async fn attempt_transaction(
+    async fn attempt(
+        &self,
+        slots: &Slots,
+        deadline: Instant,
+        statement: &Statement,
+        params: &[Value],
+    ) -> Result<(u64, Vec<Row>), Trouble> {
+        let busy = slots.least_busy();
+        let lane = busy.0;
+        let is_open = |connection: &Connection| !connection.is_closed();
+        let live = match lane.slot.live(is_open) {
+            Some(connection) if !self.still_answers(deadline, &connection).await => {
+                lane.slot.discard(&connection);
+                None
+            }
+            live => live,
+        };
+        let connection = if let Some(connection) = live {
+            connection
+        } else {
+            // Boxed, as connecting is rare and its future is large.
+            let connect = lane.slot.connect(is_open, self.target.connect(slots.waits));
+            Box::pin(self.in_time(deadline, connect)).await?
+        };
+        let sent = Instant::now();
+        let result = self.in_time(deadline, connection.run(statement, params)).await;
+        match &result {
+            Err(Trouble::Silence(_)) => {
+                lane.slot.discard(&connection);
+                self.discard_unheard_since(sent);
+            }
+            Err(trouble) if trouble.is_loss() => lane.slot.discard(&connection),
+            _ => connection.note_answer(),
+        }
+        result
+    }
+
+    /// Whether a connection still leads to PostgreSQL. One that was idle for long is asked, and gets a part of the time for
+    /// its answer: translators of addresses forget connections, and tell nobody.
+    async fn still_answers(&self, deadline: Instant, connection: &Connection) -> bool {
+        let now = Instant::now();
+        if now.duration_since(connection.heard()) < self.timeout * IDLE_TIMEOUTS {
+            return true;
+        }
+        let patience = deadline.min(now + self.timeout / 3);
+        let answer = self.in_time(patience, connection.command("")).await;
+        if answer.is_ok() {
+            connection.note_answer();
+        } else {
+            self.discard_unheard_since(now);
+        }
+        answer.is_ok()
+    }
+
+    /// Leaves the connections on which nothing came since then: they may lead nowhere, as one does that was silent now.
+    fn discard_unheard_since(&self, moment: Instant) {
+        for lane in self.readers.lanes().chain(self.writers.lanes()) {
+            if let Some(connection) = lane.slot.live(|connection| connection.heard() < moment) {
+                lane.slot.discard(&connection);
+            }
+        }
+        self.exclusive.clear();
+    }
+
+    async fn attempt_alone(
         &self,
         deadline: Instant,
-        script: &Script,
+        steps: &[Statement],
         params: &[Value],
     ) -> Result<Outcome, Trouble> {
         let turn = self.in_time(deadline, async { Ok(self.exclusive.turn().await) }).await?;
-        let idle = std::iter::from_fn(|| turn.idle()).find(|(connection, _)| !connection.is_closed());
+        let mut idle = None;
+        while let Some((connection, _)) = turn.idle() {
+            if !connection.is_closed() && self.still_answers(deadline, &connection).await {
+                idle = Some(connection);
+                break;
+            }
+        }
         // Wherever this stops, the connection is closed unless its transaction has ended.
         let connection = match idle {
-            Some((connection, _)) => connection,
-            None => self.in_time(deadline, self.target.connect()).await?,
+            Some(connection) => connection,
+            None => Box::pin(self.in_time(deadline, self.target.connect(Waits::Briefly))).await?,
         };
-        self.in_time(deadline, connection.begin()).await?;
-        let result = self.in_time(deadline, steps(&connection, script, params)).await;
-        let end = if result.as_ref().is_ok_and(|outcome| is_whole(outcome, script)) { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.in_time(deadline, connection.command(end)).await;
-        if ended.is_ok() {
-            turn.give_back(connection);
+        let sent = Instant::now();
+        let (result, is_clean) = match steps {
+            [statement] => {
+                let result = self.in_time(deadline, connection.run(statement, params)).await;
+                let is_clean = !result.as_ref().is_err_and(Trouble::is_loss);
+                (result.map(|(touched, rows)| Outcome { affected: vec![touched], rows }), is_clean)
+            }
+            _ => self.transaction(deadline, &connection, steps, params).await?,
+        };
+        match &result {
+            Err(Trouble::Silence(_)) => self.discard_unheard_since(sent),
+            _ if is_clean => {
+                connection.note_answer();
+                turn.give_back(connection);
+            }
+            _ => {}
         }
-        result.and_then(|outcome| ended.map(|()| outcome))
+        result
+    }
+
+    /// Runs the steps of a script in a transaction: what came of it, and whether the transaction has ended.
+    async fn transaction(
+        &self,
+        deadline: Instant,
+        connection: &Connection,
+        steps: &[Statement],
+        params: &[Value],
+    ) -> Result<(Result<Outcome, Trouble>, bool), Trouble> {
+        self.in_time(deadline, connection.begin()).await?;
+        let result = self.in_time(deadline, run_steps(connection, steps, params)).await;
+        let end = if result.as_ref().is_ok_and(|outcome| is_whole(outcome, steps)) { "COMMIT" } else { "ROLLBACK" };
+        let ended = self.in_time(deadline, connection.command(end)).await;
+        let is_clean = ended.is_ok();
+        Ok((result.and_then(|outcome| ended.map(|()| outcome)), is_clean))
     }
 
     fn deadline(&self) -> Instant {
@@ -181,25 +282,28 @@ impl Driver for PostgresDriver {
     }
 
     async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
-        self.shared(&self.readers, statement, params).await.map(|(_, rows)| rows)
+        self.shared(&self.readers, self.deadline(), statement, params).await.map(|(_, rows)| rows)
     }
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
+        let deadline = self.deadline();
+        let silence = |_| Trouble::Silence(self.timeout).into_failure();
+        let _place = timeout_at(deadline, self.queues.turn(script, params)).await.map_err(silence)?;
         match script.steps() {
             [] => Ok(Outcome::default()),
             [statement] => {
-                let (touched, rows) = self.shared(&self.writers, statement, params).await?;
+                let (touched, rows) = self.shared(&self.writers, deadline, statement, params).await?;
                 Ok(Outcome { affected: vec![touched], rows })
             }
-            _ => self.transaction(script, params).await,
+            steps => self.alone(deadline, steps, params).await,
         }
     }
 }
 
 /// Runs the steps of a script one after the other, and stops after the first when it did nothing.
-async fn steps(connection: &Connection, script: &Script, params: &[Value]) -> Result<Outcome, Trouble> {
+async fn run_steps(connection: &Connection, steps: &[Statement], params: &[Value]) -> Result<Outcome, Trouble> {
     let mut outcome = Outcome::default();
-    for statement in script.steps() {
+    for statement in steps {
         let (touched, rows) = connection.step(statement, params).await?;
         outcome.affected.push(touched);
         outcome.rows = rows;
@@ -211,25 +315,54 @@ async fn steps(connection: &Connection, script: &Script, params: &[Value]) -> Re
     Ok(outcome)
 }
 
-fn is_whole(outcome: &Outcome, script: &Script) -> bool {
-    outcome.took_effect() && outcome.affected.len() == script.steps().len()
+fn is_whole(outcome: &Outcome, steps: &[Statement]) -> bool {
+    outcome.took_effect() && outcome.affected.len() == steps.len()
 }
 
-/// Shared connections, used in turn.
+/// Shared connections.
 struct Slots {
-    first: Slot<Connection>,
-    more: Box<[Slot<Connection>]>,
+    first: Lane,
+    more: Box<[Lane]>,
+    waits: Waits,
     turn: AtomicUsize,
 }
 
+/// A shared connection, and how many wait for its answers.
+#[derive(Default)]
+struct Lane {
+    slot: Slot<Connection>,
+    busy: AtomicUsize,
+}
+
 impl Slots {
-    fn new(connections: usize) -> Self {
-        let more = (1..connections).map(|_| Slot::default()).collect();
-        Self { first: Slot::default(), more, turn: AtomicUsize::new(0) }
+    fn new(connections: usize, waits: Waits) -> Self {
+        let more = (1..connections).map(|_| Lane::default()).collect();
+        Self { first: Lane::default(), more, waits, turn: AtomicUsize::new(0) }
     }
 
-    fn next(&self) -> &Slot<Connection> {
+    fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
+    /// The lane on which the fewest wait; of several, each in its turn.
+    fn least_busy(&self) -> Busy<'_> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.more.get(turn % self.more.len().saturating_add(1)).unwrap_or(&self.first)
+        let count = self.more.len().saturating_add(1);
+        let least = self
+            .lanes()
+            .enumerate()
+            .min_by_key(|(at, lane)| (lane.busy.load(Ordering::Relaxed), at.wrapping_add(turn) % count));
+        let lane = least.map_or(&self.first, |(_, lane)| lane);
+        lane.busy.fetch_add(1, Ordering::Relaxed);
+        Busy(lane)
+    }
+}
+
+/// One who waits on a lane.
+struct Busy<'a>(&'a Lane);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }

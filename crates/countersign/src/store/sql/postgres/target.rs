@@ -13,6 +13,19 @@ use crate::store::sql::postgres::connection::{Connection, Manner, Pooled};
 use crate::store::sql::postgres::error::{Stage, Trouble};
 use crate::store::sql::postgres::pooler::{self, Types};
 
+/// How long statements may wait for others' locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// As long as they may take at all.
+    ForLocks,
+    /// Hardly: whoever wants a row that is held comes again, and holds up nobody meanwhile. This is shorter than the
+    /// second after which PostgreSQL looks for deadlocks, so it ends those too.
+    Briefly,
+}
+
+const SHORTEST_WAIT: Duration = Duration::from_millis(5);
+const LONGEST_WAIT: Duration = Duration::from_millis(20);
+
 /// A database, and what was learned of the way to it.
 pub(super) struct Target {
     config: Config,
@@ -32,26 +45,26 @@ impl Target {
     }
 
     /// A new connection.
-    pub(super) async fn connect(&self) -> Result<Connection, Trouble> {
-        self.open().await.map_err(|error| Trouble::Said(Stage::Connecting, error))
+    pub(super) async fn connect(&self, waits: Waits) -> Result<Connection, Trouble> {
+        self.open(waits).await.map_err(|error| Trouble::Said(Stage::Connecting, error))
     }
 
-    async fn open(&self) -> Result<Connection, Error> {
+    async fn open(&self, waits: Waits) -> Result<Connection, Error> {
         let (client, task) = self.dial().await?;
         if !self.says_pooler && !pooler::is_between(&client).await? {
             // A statement that we have stopped waiting for must not go on waiting for a lock.
-            client.batch_execute(&format!("SET {}; SET TIME ZONE 'UTC'", self.limits())).await?;
+            client.batch_execute(&format!("{}; SET TIME ZONE 'UTC'", self.limits("SET", waits))).await?;
             return Ok(Connection::new(client, Manner::Own(Mutex::default()), task));
         }
         if !self.no_transactions.load(Ordering::Relaxed) {
             if allows_transactions(&client).await? {
-                return Ok(self.pooled(client, task, true));
+                return Ok(self.pooled(client, task, waits, true));
             }
             self.no_transactions.store(true, Ordering::Relaxed);
         }
         // What asked for a transaction was disconnected.
         let (client, task) = if client.is_closed() { self.dial().await? } else { (client, task) };
-        Ok(self.pooled(client, task, false))
+        Ok(self.pooled(client, task, waits, false))
     }
 
     async fn dial(&self) -> Result<(Client, AbortHandle), Error> {
@@ -67,15 +80,20 @@ impl Target {
         })
     }
 
-    fn pooled(&self, client: Client, task: AbortHandle, has_transactions: bool) -> Connection {
-        let limits = format!("SET LOCAL {}", self.limits());
+    fn pooled(&self, client: Client, task: AbortHandle, waits: Waits, has_transactions: bool) -> Connection {
+        let limits = self.limits("SET LOCAL", waits);
         let begin = has_transactions.then(|| format!("BEGIN; {limits}"));
         let pooled = Pooled { types: Arc::clone(&self.types), limits, begin, order: Mutex::default() };
         Connection::new(client, Manner::Pooled(pooled), task)
     }
 
-    fn limits(&self) -> String {
-        format!("statement_timeout = {}", self.patience.as_millis().max(1))
+    fn limits(&self, set: &str, waits: Waits) -> String {
+        let patience = self.patience.as_millis().max(1);
+        let lock = match waits {
+            Waits::ForLocks => 0,
+            Waits::Briefly => (self.patience / 100).clamp(SHORTEST_WAIT, LONGEST_WAIT).as_millis(),
+        };
+        format!("{set} statement_timeout = {patience}; {set} lock_timeout = {lock}")
     }
 }
 

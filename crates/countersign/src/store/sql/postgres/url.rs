@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
@@ -65,12 +66,28 @@ impl Parsed {
             return Err(refused("names no host"));
         }
         config.ssl_mode(mode);
+        watch(&mut config, &rest);
         if config.get_application_name().is_none() {
             config.application_name("countersign");
         }
         Ok(Self { config, check, authorities, says_pooler })
     }
 }
+
+/// Lets the kernel notice within a minute that the other side is gone, and keeps translators of addresses from forgetting
+/// an idle connection; what the URL says about it stays.
+fn watch(config: &mut Config, given: &[&str]) {
+    if !given.iter().any(|pair| pair.starts_with("keepalives")) {
+        config.keepalives_idle(IDLE).keepalives_interval(INTERVAL).keepalives_retries(3);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNANSWERED);
+    }
+}
+
+const IDLE: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_secs(10);
+const UNANSWERED: Duration = Duration::from_secs(30);
 
 fn decoded(value: &str) -> Result<String, ConfigError> {
     let decoded = percent_decode_str(value).decode_utf8().map(std::borrow::Cow::into_owned);
@@ -99,6 +116,17 @@ mod tests {
             let parsed = Parsed::parse(&format!("postgres://u:p@h/d{query}")).unwrap();
             assert_eq!((parsed.config.get_ssl_mode(), parsed.check), (mode, check), "{query}");
         }
+    }
+
+    #[test]
+    fn the_kernel_watches_connections_unless_the_url_says_how() {
+        let watched = |query: &str| {
+            let config = Parsed::parse(&format!("postgres://u:p@h/d{query}")).unwrap().config;
+            (config.get_keepalives_idle(), config.get_tcp_user_timeout().copied())
+        };
+        assert_eq!(watched(""), (IDLE, Some(UNANSWERED)));
+        let own = watched("?keepalives_idle=7&tcp_user_timeout=9");
+        assert_eq!(own, (Duration::from_secs(7), Some(Duration::from_secs(9))));
     }
 
     #[test]

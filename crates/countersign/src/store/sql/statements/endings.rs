@@ -100,9 +100,11 @@ impl Endings {
         let unfenced_access = of_access(&unfenced);
         let after_change = [&*lock, KEEP_REFRESH, KEEP_ACCESS, &end, REPLACE, &unfenced, &unfenced_access];
         Self {
-            end: script(&[ALWAYS, &lock, &end, REPLACE]),
+            end: script(&[ALWAYS, &lock, &end, REPLACE]).one_at_a_time(1),
             // The row of a session that is refreshed meanwhile moves to another key.
-            end_but_one: script(&[ALWAYS, &lock, KEEP_REFRESH, KEEP_ACCESS, &end, REPLACE]).seeing_all(),
+            end_but_one: script(&[ALWAYS, &lock, KEEP_REFRESH, KEEP_ACCESS, &end, REPLACE])
+                .seeing_all()
+                .one_at_a_time(1),
             after_change: after_change.iter().map(|step| names.fill(step)).collect(),
             unsettled: read(UNSETTLED),
             settle: script(&[SETTLE]),
@@ -129,6 +131,7 @@ fn removals(dialect: Dialect, names: &Names, templates: &[&str; 3], parts: &[(&s
         Dialect::Postgres => Script::new(dialect, &[&counted(&[&refresh, &access])]),
         Dialect::Sqlite | Dialect::Mysql => Script::new(dialect, &[ALWAYS, &refresh, &access]),
     }
+    .one_at_a_time(1)
 }
 
 fn sweep_all(dialect: Dialect, names: &Names) -> Script {

@@ -1,0 +1,79 @@
+//! Ways to the database that forget connections in silence.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign::store::Value;
+use countersign::store::sql::{DatabaseOptions, Driver};
+use testbed::Gateway;
+use tokio::task::JoinSet;
+
+use crate::place::{Place, connect, eventually, on_both};
+
+on_both!(idle_connections_that_were_forgotten, connections_that_fall_silent_in_use);
+
+const TIMEOUT: Duration = Duration::from_millis(600);
+/// Longer than a connection may be idle before it is asked whether it still lives.
+const IDLE: Duration = Duration::from_millis(3200);
+
+/// A driver whose connections lead over a gateway, all of them in use before.
+async fn driver(place: &Place) -> (Arc<dyn Driver>, Gateway) {
+    let address = place.url.rsplit_once('@').unwrap().1.split('/').next().unwrap();
+    let gateway = Gateway::to(address);
+    let options = DatabaseOptions { timeout: TIMEOUT, ..DatabaseOptions::default() };
+    let driver = connect(place.dialect, &gateway.through(&place.url), &options);
+    eventually("all connections are in use", || async { at_once(place, &driver, 0).await == 0 }).await;
+    (driver, gateway)
+}
+
+async fn read(place: &Place, driver: &Arc<dyn Driver>) -> bool {
+    driver.fetch(&place.statement("SELECT name FROM item WHERE id = ?1"), &[Value::Int(0)]).await.is_ok()
+}
+
+async fn write(place: &Place, driver: &Arc<dyn Driver>, id: i64) -> bool {
+    let delete = place.script(&["DELETE FROM item WHERE id = ?1"]);
+    driver.run(&delete, &[Value::Int(id)]).await.is_ok()
+}
+
+/// How many of sixteen reads, writes and scripts at once fail.
+async fn at_once(place: &Place, driver: &Arc<dyn Driver>, first: i64) -> usize {
+    let mut crowd = JoinSet::new();
+    for n in 0..16 {
+        let (driver, dialect, url) = (Arc::clone(driver), place.dialect, place.url.clone());
+        crowd.spawn(async move {
+            let place = Place { dialect, url };
+            match n % 3 {
+                0 => read(&place, &driver).await,
+                1 => write(&place, &driver, first + n).await,
+                _ => {
+                    let script = place.script(&["SELECT 1", "DELETE FROM item WHERE id = ?1"]);
+                    driver.run(&script, &[Value::Int(first + n)]).await.is_ok()
+                }
+            }
+        });
+    }
+    crowd.join_all().await.into_iter().filter(|went_well| !went_well).count()
+}
+
+/// Nobody fails: a connection that was idle for long is asked first, and those that were idle as long go with it.
+async fn idle_connections_that_were_forgotten(place: Place) {
+    let (driver, gateway) = driver(&place).await;
+    for round in 0..2 {
+        gateway.forget();
+        let since = Instant::now();
+        eventually("the connections have been idle", || async { since.elapsed() > IDLE }).await;
+        assert_eq!(at_once(&place, &driver, 0).await, 0, "round {round}");
+    }
+}
+
+/// One caller may find out; the connections that have been silent as long are not tried.
+async fn connections_that_fall_silent_in_use(place: Place) {
+    let (driver, gateway) = driver(&place).await;
+    gateway.forget();
+    let mut failed = 0;
+    for id in 0..12 {
+        failed += usize::from(!write(&place, &driver, id).await);
+        failed += usize::from(!read(&place, &driver).await);
+    }
+    assert!(failed <= 1, "{failed} of 24 failed");
+}

@@ -1,0 +1,63 @@
+//! A way to a server that forgets the connections that lead over it, as address translation does.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::url::with_port;
+
+/// Passes connections on to a server. It ends with the process.
+#[derive(Debug)]
+pub struct Gateway {
+    port: u16,
+    epoch: Arc<AtomicUsize>,
+}
+
+impl Gateway {
+    /// Listens on a free loopback port for the server at `address` (`host:port`).
+    pub fn to(address: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("it listens").port();
+        let (epoch, address) = (Arc::new(AtomicUsize::new(0)), address.to_owned());
+        let gateway = Self { port, epoch: Arc::clone(&epoch) };
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                // A server that is down refuses, and so does the way to it.
+                let Ok(server) = TcpStream::connect(&address) else { continue };
+                let born = epoch.load(Ordering::SeqCst);
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let copies = (from.try_clone(), to.try_clone());
+                    let (Ok(from), Ok(to)) = copies else { continue };
+                    let epoch = Arc::clone(&epoch);
+                    thread::spawn(move || pass(from, to, born, &epoch));
+                }
+            }
+        });
+        gateway
+    }
+
+    /// `url` with this way in place of its host and port.
+    pub fn through(&self, url: &str) -> String {
+        with_port(url, self.port)
+    }
+
+    /// Forgets all connections that there are: what is sent on them vanishes, and nobody is told. New ones lead through.
+    pub fn forget(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, born: usize, epoch: &AtomicUsize) {
+    let mut buffer = [0; 8192];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if epoch.load(Ordering::SeqCst) == born && to.write_all(buffer.get(..length).unwrap_or_default()).is_err() {
+            break;
+        }
+    }
+    if epoch.load(Ordering::SeqCst) == born {
+        // The other side may have closed it already.
+        let _ = to.shutdown(Shutdown::Both);
+    }
+}
