@@ -182,22 +182,36 @@ pub struct Failure {
     part: &'static str,
     #[source]
     source: Option<Cause>,
+    denied: bool,
 }
 
 impl Failure {
     /// `part` didn't answer in time, or at all.
     pub fn unavailable(part: &'static str, cause: impl Into<Cause>) -> Self {
-        Self { kind: FailureKind::Unavailable, part, source: Some(cause.into()) }
+        Self { kind: FailureKind::Unavailable, part, source: Some(cause.into()), denied: false }
     }
 
     /// `part` has no room left.
     pub const fn full(part: &'static str) -> Self {
-        Self { kind: FailureKind::Full, part, source: None }
+        Self { kind: FailureKind::Full, part, source: None, denied: false }
     }
 
     /// `part` did what it must never do.
     pub fn internal(part: &'static str, cause: impl Into<Cause>) -> Self {
-        Self { kind: FailureKind::Internal, part, source: Some(cause.into()) }
+        Self { kind: FailureKind::Internal, part, source: Some(cause.into()), denied: false }
+    }
+
+    /// The same, and the part has answered: it refuses our account, its password or its rights.
+    #[must_use]
+    pub fn denied(mut self) -> Self {
+        self.denied = true;
+        self
+    }
+
+    /// Returns whether the part has answered, and refuses our account, its password or its rights. Whether the password
+    /// was changed or somebody must grant rights, waiting alone doesn't help.
+    pub const fn is_denied(&self) -> bool {
+        self.denied
     }
 
     /// Whether trying again may help.

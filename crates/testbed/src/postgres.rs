@@ -41,6 +41,24 @@ impl Postgres {
         Self::launch(&["ssl=on"], &[("server.crt", certificate), ("server.key", key)])
     }
 
+    /// A server that no other test uses, which listens on a socket in `directory` too. Its account must be allowed to
+    /// write there.
+    pub fn with_socket(directory: &Path) -> Self {
+        Self::launch(&[&format!("unix_socket_directories={}", directory.display())], &[])
+    }
+
+    /// A server that no other test uses, with one more account, whom it asks for this password (SCRAM).
+    pub fn asking_for_passwords(account: &str, password: &str) -> Self {
+        let server = Self::dedicated();
+        Self::execute(&server.url, &format!("CREATE ROLE {account} LOGIN PASSWORD '{password}'"));
+        let file = Self::execute(&server.url, "SHOW hba_file");
+        let rules = fs::read_to_string(&file).expect("the server's rules");
+        fs::write(&file, format!("host all {account} 127.0.0.1/32 scram-sha-256\n{rules}"))
+            .expect("the rules are ours");
+        Self::execute(&server.url, "SELECT pg_reload_conf()");
+        server
+    }
+
     /// Creates an empty database; its URL.
     pub fn database(&self) -> String {
         let name = format!("test_{:016x}", random());

@@ -153,13 +153,28 @@ fn database_url(text: &str) -> Result<DatabaseUrl, String> {
     if !known {
         return Err("must start with sqlite://, postgres:// or mysql://".to_owned());
     }
-    match url::Url::parse(text) {
+    match url::Url::parse(&with_one_host(text)) {
         Ok(url) if url.host_str().is_some() || url.query().is_some() => {
             Ok(DatabaseUrl::Shared(Zeroizing::new(text.to_owned())))
         }
         Ok(_) => Err("names no host".to_owned()),
         Err(_) => Err("is not a URL (characters such as @ and # in a password are written as %40 and %23)".to_owned()),
     }
+}
+
+/// The URL with one host in the place of several, or of none where a socket is named instead: the library reads those, and
+/// the parser of URLs doesn't know them.
+fn with_one_host(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (account, hosts) =
+        authority.rsplit_once('@').map_or((None, authority), |(account, hosts)| (Some(account), hosts));
+    let names_socket = ["?host=", "&host=", "?socket=", "&socket="].iter().any(|option| path.contains(option));
+    if !hosts.contains(',') && !(hosts.is_empty() && names_socket) {
+        return text.to_owned();
+    }
+    let account = account.map(|account| format!("{account}@")).unwrap_or_default();
+    format!("{scheme}://{account}host{path}")
 }
 
 #[cfg(test)]
@@ -173,6 +188,15 @@ mod tests {
         );
         assert!(matches!(database_url("sqlite://a.sqlite"), Ok(DatabaseUrl::Sqlite(path)) if path == *"a.sqlite"));
         assert!(matches!(database_url("postgres://me:pw@db/app"), Ok(DatabaseUrl::Shared(_))));
+        for shared in [
+            "postgres://me:pw@h1:5432,h2:5433/app?target_session_attrs=read-write",
+            "postgres://me:pw@/app?host=/run/postgresql",
+            "mysql://me:pw@h1,h2/app",
+            "mysql://me:pw@/app?socket=/run/mysqld/mysqld.sock",
+        ] {
+            assert!(matches!(database_url(shared), Ok(DatabaseUrl::Shared(_))), "{shared}");
+        }
+        assert!(database_url("postgres://me:p#w@h1/app").is_err());
         for bad in ["", "sqlite://", "sqlite::memory:", "redis://x", "postgres//x", "postgres://", "/a/path"] {
             assert!(database_url(bad).is_err(), "{bad}");
         }

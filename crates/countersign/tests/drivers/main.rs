@@ -12,6 +12,7 @@
     reason = "test code"
 )]
 
+mod found;
 mod locks;
 mod migrations;
 mod outage;

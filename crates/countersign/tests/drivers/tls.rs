@@ -82,3 +82,69 @@ async fn mysql_ssl_mode() {
         assert_eq!(identity, if names_match { Ok(true) } else { Err(FailureKind::Unavailable) });
     }
 }
+
+/// A certificate that signs itself, of version 3 as an authority's own, or of version 1.
+fn self_signed(is_version_1: bool) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &str| {
+        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(&folder).output().unwrap();
+        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    if is_version_1 {
+        openssl("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=127.0.0.1");
+        openssl("x509 -req -in server.csr -signkey server.key -out server.pem -days 2");
+    } else {
+        let names = "-addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:TRUE";
+        openssl(&format!(
+            "req -x509 -newkey rsa:2048 -nodes -keyout server.key -out server.pem -days 2 -subj /CN=own {names}"
+        ));
+    }
+    fs::copy(folder.path().join("server.pem"), folder.path().join("ca.pem")).unwrap();
+    folder
+}
+
+/// Why a connection doesn't come about.
+async fn refusal(dialect: Dialect, url: &str) -> String {
+    let driver = connect(dialect, url, &DatabaseOptions::default());
+    let failure = driver.fetch(&Statement::new(dialect, "SELECT 1"), &[]).await.unwrap_err();
+    std::error::Error::source(&failure).unwrap().to_string()
+}
+
+/// As psql does: nothing is asked of a certificate where nothing is to be checked, and one that is named as trusted is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_certificates_of_every_kind() {
+    for is_version_1 in [true, false] {
+        let folder = self_signed(is_version_1);
+        let [certificate, key, named] = files(folder.path());
+        let server = Postgres::with_tls(certificate.as_ref(), key.as_ref());
+        let url = |query: &str| format!("{}?{query}", server.url());
+        for mode in ["prefer", "require"] {
+            assert_eq!(encrypted(Dialect::Postgres, &url(&format!("sslmode={mode}"))).await, Ok(true), "{mode}");
+        }
+        for mode in ["verify-ca", "verify-full"] {
+            let url = url(&format!("sslmode={mode}&sslrootcert={named}"));
+            if is_version_1 {
+                let refusal = refusal(Dialect::Postgres, &url).await;
+                assert!(refusal.contains("X.509 version 1") && refusal.contains("sslmode=require"), "{refusal}");
+            } else {
+                assert_eq!(encrypted(Dialect::Postgres, &url).await, Ok(true), "{mode}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_name_the_fault_and_the_cure() {
+    let folder = certificates("DNS:elsewhere.example");
+    let [certificate, key, authority] = files(folder.path());
+    let server = Postgres::with_tls(certificate.as_ref(), key.as_ref());
+    let unknown = refusal(Dialect::Postgres, &format!("{}?sslmode=verify-ca", server.url())).await;
+    assert!(unknown.contains("no known authority") && unknown.contains("sslrootcert"), "{unknown}");
+    let full = format!("{}?sslmode=verify-full&sslrootcert={authority}", server.url());
+    let other = refusal(Dialect::Postgres, &full).await;
+    assert!(other.contains("another host") && other.contains("sslmode=verify-ca"), "{other}");
+    let settings = [format!("ssl-cert={certificate}"), format!("ssl-key={key}")];
+    let server = MariaDb::with_settings(&settings.each_ref().map(String::as_str));
+    let unknown = refusal(Dialect::Mysql, &format!("{}?ssl-mode=verify-identity", server.url())).await;
+    assert!(unknown.contains("no known authority") && unknown.contains("ssl-ca"), "{unknown}");
+}

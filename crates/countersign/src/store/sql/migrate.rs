@@ -231,9 +231,12 @@ impl Migrator {
             attempt += 1;
             match script::run(driver, self.user_id, set, migration, self.clock.now()).await {
                 Ok(applied) => return Ok(applied),
-                Err(failure) if failure.part() == LOCKED && started.elapsed() < PATIENCE => attempt = 0,
+                Err(error @ SetupError::Config(_)) => return Err(error),
+                Err(SetupError::Store(failure)) if failure.part() == LOCKED && started.elapsed() < PATIENCE => {
+                    attempt = 0;
+                }
                 Err(failure) if attempt >= ATTEMPTS => {
-                    return if is_applied(driver, set, migration).await? { Ok(false) } else { Err(failure.into()) };
+                    return if is_applied(driver, set, migration).await? { Ok(false) } else { Err(failure) };
                 }
                 Err(_) => {}
             }

@@ -1,10 +1,10 @@
 //! A migration's text, made into one script that applies and records it.
 
 use crate::clock::Timestamp;
-use crate::error::Failure;
+use crate::error::{ConfigError, Failure};
 use crate::store::sql::migrate::LOCKED;
 use crate::store::sql::models::columns_of;
-use crate::store::sql::{Dialect, Driver, Migration, Script, Statement};
+use crate::store::sql::{Dialect, Driver, Migration, Script, SetupError, Statement};
 use crate::user::UserKeyKind;
 use crate::value::Value;
 
@@ -27,9 +27,20 @@ pub(super) async fn run(
     set: &str,
     migration: &Migration,
     now: Timestamp,
-) -> Result<bool, Failure> {
+) -> Result<bool, SetupError> {
     let dialect = driver.dialect();
     let text = migration.text(dialect).replace("{user_id}", user_id_type(dialect, user_id));
+    // Whatever format the server takes when none is named: ours has room for the indexes.
+    let text = ["ENGINE = InnoDB", "ENGINE=InnoDB"]
+        .iter()
+        .fold(text, |text, engine| text.replace(&format!("{engine};"), &format!("{engine} ROW_FORMAT = DYNAMIC;")));
+    for (table, columns) in asked(&text) {
+        let live = columns_of(driver, &table).await?;
+        let missing: Vec<_> = columns.into_iter().filter(|column| !live.contains(column)).collect();
+        if !live.is_empty() && !missing.is_empty() {
+            return Err(foreign(&table, &missing).into());
+        }
+    }
     let mut changes = Vec::new();
     for (unless, statement) in statements(&text) {
         if !already(driver, unless).await? {
@@ -44,7 +55,7 @@ pub(super) async fn run(
     };
     let outcome = driver.run(&script, &[]).await?;
     if dialect == Dialect::Mysql && !outcome.took_effect() {
-        return Err(Failure::unavailable(LOCKED, "another session holds the named lock `countersign_migration`"));
+        return Err(Failure::unavailable(LOCKED, "another session holds the named lock `countersign_migration`").into());
     }
     Ok(match dialect {
         Dialect::Sqlite => outcome.took_effect(),
@@ -52,6 +63,39 @@ pub(super) async fn run(
         // What stands before the lock's release records the migration.
         Dialect::Mysql => outcome.affected.iter().rev().nth(1).is_some_and(|recorded| *recorded > 0),
     })
+}
+
+/// A table that has the name of ours and isn't.
+fn foreign(table: &str, missing: &[String]) -> ConfigError {
+    let problem =
+        format!("the database has a table `{table}` of something else: it has no column {}", missing.join(", "));
+    ConfigError::new("database_url", problem, "name another database, or in PostgreSQL another schema")
+}
+
+/// The tables that a migration makes where they are missing, with the columns that one which is there must have: those
+/// that are never null and that the migration doesn't add.
+fn asked(text: &str) -> Vec<(String, Vec<String>)> {
+    let plain = |name: &str| name.trim_matches(['"', '`']).to_owned();
+    let added: Vec<_> = text.lines().filter(|line| line.starts_with("ALTER TABLE")).collect();
+    let adds = |table: &str, column: &str| {
+        added.iter().any(|line| {
+            let mut words = line.split_whitespace().map(plain);
+            words.any(|word| word == table) && words.any(|word| word == column)
+        })
+    };
+    let mut found = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(rest) = line.strip_prefix("CREATE TABLE IF NOT EXISTS ").filter(|rest| rest.ends_with('(')) else {
+            continue;
+        };
+        let table = plain(rest.split([' ', '(']).next().unwrap_or_default());
+        let body = lines.by_ref().take_while(|line| !line.starts_with(')')).map(str::trim);
+        let columns = body.filter(|line| line.contains(" NOT NULL")).filter_map(|line| line.split_whitespace().next());
+        let columns = columns.map(plain).filter(|column| !adds(&table, column)).collect();
+        found.push((table, columns));
+    }
+    found
 }
 
 struct Record<'a> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mysql_async::{DriverError, Error, IoError};
 
 use crate::error::Failure;
+use crate::store::sql::tls_fault::{self, Words};
 
 /// An operation that failed.
 #[derive(Debug)]
@@ -26,6 +27,17 @@ const BUSY: [u16; 18] =
     [1021, 1037, 1038, 1040, 1041, 1053, 1079, 1114, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1317];
 /// The same, in the numbers of later versions and of MariaDB.
 const BUSY_TOO: [u16; 8] = [1836, 1927, 1969, 3024, 3100, 3168, 3169, 4031];
+
+/// The account, its password or its rights are refused.
+const DENIED: [u16; 9] = [1044, 1045, 1142, 1143, 1227, 1370, 1410, 1524, 1698];
+/// Errors whose words quote names alone: of a column, of a table, of a database.
+const NAMES: [u16; 3] = [1049, 1054, 1146];
+
+const WORDS: Words = Words {
+    unchecked: "ssl-mode=required, which checks nothing",
+    authority: "ssl-ca, or say ssl-mode=required, which checks nothing",
+    any_host: "ssl-mode=required, which checks nothing",
+};
 
 impl Trouble {
     /// Whether the connection is of no use any more.
@@ -52,6 +64,13 @@ impl Trouble {
     }
 
     pub(super) fn into_failure(self) -> Failure {
+        let denied = matches!(&self, Self::Connecting(Error::Server(error)) | Self::Running(Error::Server(error))
+            if DENIED.contains(&error.code));
+        let failure = self.failure();
+        if denied { failure.denied() } else { failure }
+    }
+
+    fn failure(self) -> Failure {
         match &self {
             Self::Silence(timeout) => Failure::unavailable("database", format!("no answer within {timeout:?}")),
             Self::Connecting(error) => Failure::unavailable("database", told("connecting to MySQL", error)),
@@ -75,10 +94,17 @@ fn is_busy(error: &Error) -> bool {
 
 /// An error's code. Its message isn't told, because it can quote values.
 fn told(doing: &str, error: &Error) -> String {
+    if let Some(fault) = tls_fault::told(error, &WORDS) {
+        return format!("{doing}: {fault}");
+    }
     match error {
+        Error::Server(error) if DENIED.contains(&error.code) || NAMES.contains(&error.code) => {
+            format!("{doing}: error {} ({}): {}", error.code, error.state, error.message)
+        }
         Error::Server(error) => format!("{doing}: error {} ({})", error.code, error.state),
         Error::Io(IoError::Io(error)) => format!("{doing}: {}", error.kind()),
-        Error::Io(IoError::Tls(_)) => format!("{doing}: TLS failed"),
+        Error::Io(IoError::Tls(error)) => tls_fault::told(error, &WORDS)
+            .map_or_else(|| format!("{doing}: TLS failed"), |fault| format!("{doing}: {fault}")),
         Error::Driver(DriverError::NoClientSslFlagFromServer) => format!("{doing}: the server doesn't speak TLS"),
         Error::Driver(DriverError::StmtParamsMismatch { required, supplied }) => {
             format!("{doing}: {required} parameters wanted, {supplied} given")

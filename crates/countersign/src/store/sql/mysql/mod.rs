@@ -46,17 +46,22 @@ const IDLE_TIMEOUTS: u32 = 5;
 /// more on another. A connection that was idle is asked first whether it still leads anywhere, before a read after five timeouts;
 /// when one is silent, all idle ones are left. A script is run again only when the database says that it was rolled back, as after a deadlock.
 ///
+/// **Several hosts** (`mysql://h1,h2/…`) are tried in their order, each with a part of the time: the first that takes writes is
+/// used, also after a failover. `socket=/path` in the query names a socket.
+///
 /// **TLS** follows `ssl-mode` in the URL, with the meaning it has for MySQL's own tools: `disabled` (when absent);
 /// `required` encrypts and checks nothing, which keeps out listeners but not an impostor; `verify-identity` checks that a
 /// trusted authority issued the certificate for this host. Authorities are those of the operating system, or those in
-/// the PEM file that `ssl-ca` names. There is no `preferred`, and no `verify-ca`.
+/// the PEM file that `ssl-ca` names. There is no `preferred`, and no `verify-ca`; the driver reads the certificate in each case, so it
+/// must be of X.509 version 3, and not an authority's own.
 pub struct MysqlDriver {
-    opts: Opts,
+    /// How to connect, to each host in its order.
+    opts: Vec<Opts>,
     timeout: Duration,
     readers: Pool<Conn>,
     writers: Pool<Conn>,
     /// How to connect for writes.
-    writing: Opts,
+    writing: Vec<Opts>,
     queues: Queues,
 }
 
@@ -81,8 +86,8 @@ impl MysqlDriver {
     /// # Errors
     /// [`ConfigError`] that names `database_url` when the URL can't work; it never shows the password.
     pub fn connect(url: &str, options: &DatabaseOptions) -> Result<Self, ConfigError> {
-        let opts = url::parse(url, options)?;
-        let writing = url::for_writes(opts.clone(), options);
+        let opts = url::parse_all(url, options)?;
+        let writing = opts.iter().map(|opts| url::for_writes(opts.clone(), options)).collect();
         let pool = || Pool::new(options.connections);
         let queues = Queues::default();
         Ok(Self { opts, timeout: options.timeout, readers: pool(), writers: pool(), writing, queues })
@@ -164,8 +169,33 @@ impl MysqlDriver {
                 Err(_) => self.clear(),
             }
         }
-        let opts = if reads { &self.opts } else { &self.writing };
-        Conn::new(opts.clone()).await.map_err(Trouble::Connecting)
+        self.open(if reads { &self.opts } else { &self.writing }).await
+    }
+
+    /// Connects to the first host that takes writes. Where none does, one that answers must do.
+    async fn open(&self, hosts: &[Opts]) -> Result<Conn, Trouble> {
+        let [only] = hosts else { return self.connect_to_one_of(hosts).await };
+        Conn::new(only.clone()).await.map_err(Trouble::Connecting)
+    }
+
+    async fn connect_to_one_of(&self, hosts: &[Opts]) -> Result<Conn, Trouble> {
+        // A host that is silent mustn't take the time of those after it.
+        let patience = self.timeout / u32::try_from(hosts.len()).unwrap_or(1).saturating_add(1);
+        let (mut answers, mut trouble) = (None, Trouble::Silence(patience));
+        for opts in hosts {
+            let connected = timeout(patience, async {
+                let mut connection = Conn::new(opts.clone()).await?;
+                let is_read_only: Option<bool> = connection.query_first("SELECT @@global.read_only").await?;
+                Ok((connection, is_read_only == Some(true)))
+            });
+            match connected.await {
+                Ok(Ok((connection, false))) => return Ok(connection),
+                Ok(Ok((connection, true))) => answers = answers.or(Some(connection)),
+                Ok(Err(error)) => trouble = Trouble::Connecting(error),
+                Err(_) => {}
+            }
+        }
+        answers.ok_or(trouble)
     }
 }
 

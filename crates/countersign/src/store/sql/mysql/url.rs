@@ -13,8 +13,22 @@ use crate::store::sql::DatabaseOptions;
 /// More texts than this in one connection's cache make it forget the least used.
 const STATEMENTS: usize = 256;
 
-/// How to connect, from a URL.
-pub(super) fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
+/// How to connect, from a URL: for each of its hosts, in their order.
+pub(super) fn parse_all(url: &str, options: &DatabaseOptions) -> Result<Vec<Opts>, ConfigError> {
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| refused("can't be read"))?;
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let (account, hosts) = authority.rsplit_once('@').map_or(("", authority), |(account, hosts)| (account, hosts));
+    let at = if account.is_empty() { "" } else { "@" };
+    // Whoever names a socket needs no host.
+    let of = |host: &str| {
+        let host = if host.is_empty() && path.contains("socket=") { "localhost" } else { host };
+        parse(&format!("{scheme}://{account}{at}{host}{path}"), options)
+    };
+    hosts.split(',').map(of).collect()
+}
+
+fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
     // Neither parser's own words are used: they could quote a password whose special characters weren't encoded.
     let url = url.strip_prefix("mariadb:").map_or_else(|| Cow::Borrowed(url), |rest| format!("mysql:{rest}").into());
     let mut url = Url::parse(&url).map_err(|_| refused("can't be read"))?;
@@ -23,6 +37,9 @@ pub(super) fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, Config
         match &*name {
             "ssl-mode" => mode = value.to_lowercase().replace('_', "-"),
             "ssl-ca" => authorities = Some(PathBuf::from(value)),
+            // What other clients need to be told, and is so in any case.
+            "charset" | "characterEncoding" if value.to_lowercase().starts_with("utf") => {}
+            "collation" | "parseTime" | "useUnicode" | "serverTimezone" | "loc" | "connection_limit" => {}
             _ => rest.push((name, value)),
         }
     }
@@ -72,17 +89,16 @@ fn verified(authorities: Option<PathBuf>) -> SslOpts {
 }
 
 /// What each new connection is told. A statement that we have stopped waiting for must not go on waiting for a lock;
-/// only MariaDB can limit its whole time. Seconds to wait for a lock are multiplied by `waits`.
+/// only MariaDB can limit its whole time, and only it refuses to write transactions that read what is committed into a log
+/// of statements. Seconds to wait for a lock are multiplied by `waits`.
 fn session(timeout: Duration, waits: &str) -> Vec<String> {
     let limit = timeout.mul_f64(0.9).as_secs_f64();
-    vec![
-        format!(
-            "SET autocommit = 1, time_zone = '+00:00', sql_mode = 'TRADITIONAL', innodb_lock_wait_timeout = {waits} {} \
-             /*M! , max_statement_time = {limit:.3} */",
-            timeout.as_secs().max(1),
-        ),
-        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
-    ]
+    vec![format!(
+        "SET autocommit = 1, time_zone = '+00:00', sql_mode = 'TRADITIONAL', innodb_lock_wait_timeout = {waits} {} \
+         /*!50720 , transaction_isolation = 'READ-COMMITTED' */ /*M! , max_statement_time = {limit:.3}, \
+         tx_isolation = IF(@@log_bin AND @@binlog_format = 'STATEMENT', 'REPEATABLE-READ', 'READ-COMMITTED') */",
+        timeout.as_secs().max(1),
+    )]
 }
 
 fn refused(problem: &'static str) -> ConfigError {
@@ -106,6 +122,19 @@ mod tests {
         assert_eq!(checks("?ssl-mode=REQUIRED"), Some((false, true)));
         assert_eq!(checks("?ssl-mode=verify-identity&ssl-ca=/ca.pem"), Some((true, true)));
         assert_eq!(checks("?require_ssl=true"), Some((true, true)));
+    }
+
+    #[test]
+    fn several_hosts_sockets_and_options_of_others() {
+        let hosts = |url: &str| {
+            let all = parse_all(url, &DatabaseOptions::default()).unwrap();
+            all.iter().map(|opts| (opts.ip_or_hostname().to_owned(), opts.tcp_port())).collect::<Vec<_>>()
+        };
+        assert_eq!(hosts("mysql://u:p@one:1,two:2/d"), [("one".to_owned(), 1), ("two".to_owned(), 2)]);
+        assert_eq!(hosts("mysql://u:p@/d?socket=/run/s").len(), 1);
+        assert_eq!(hosts("mysql://h/d?charset=utf8mb4&parseTime=true&collation=utf8mb4_bin").len(), 1);
+        assert!(parse_all("mysql://u:p@h/d?charset=latin1", &DatabaseOptions::default()).is_err());
+        assert!(parse_all("mysql://u:p@/d", &DatabaseOptions::default()).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
 use crate::error::Failure;
+use crate::store::sql::tls_fault::{self, Words};
 
 /// How far an operation had come when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,12 @@ impl Trouble {
     }
 
     pub(super) fn into_failure(self) -> Failure {
+        let denied = matches!(&self, Self::Said(_, error) if error.code().is_some_and(is_denied));
+        let failure = self.failure();
+        if denied { failure.denied() } else { failure }
+    }
+
+    fn failure(self) -> Failure {
         match self {
             Self::Silence(timeout) => Failure::unavailable("database", format!("no answer within {timeout:?}")),
             Self::NoTransactions => Failure::internal("database", NO_TRANSACTIONS),
@@ -128,20 +135,52 @@ fn is_busy(error: &tokio_postgres::Error) -> bool {
     })
 }
 
+/// Whether PostgreSQL's words about an error quote names alone: of what is missing, or of what isn't allowed.
+fn names_only(code: &SqlState) -> bool {
+    [
+        SqlState::UNDEFINED_COLUMN,
+        SqlState::UNDEFINED_TABLE,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        SqlState::INVALID_PASSWORD,
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        SqlState::INVALID_CATALOG_NAME,
+    ]
+    .contains(code)
+}
+
+/// Whether PostgreSQL has answered, and refuses the account, its password or its rights.
+fn is_denied(code: &SqlState) -> bool {
+    let codes =
+        [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
+    codes.contains(code)
+}
+
 /// An error's code and place. The message isn't told, because it can quote values.
 struct Said {
     stage: Stage,
     code: Option<SqlState>,
     place: Option<String>,
     io: Option<std::io::ErrorKind>,
+    tls: Option<String>,
+    /// PostgreSQL's own words, where they name only tables, columns and rights.
+    names: Option<String>,
 }
+
+const WORDS: Words = Words {
+    unchecked: "sslmode=require, which checks nothing",
+    authority: "sslrootcert, or say sslmode=require, which checks nothing",
+    any_host: "sslmode=verify-ca",
+};
 
 impl Said {
     fn of(stage: Stage, error: &tokio_postgres::Error) -> Box<dyn std::error::Error + Send + Sync> {
         use std::error::Error;
         let io = error.source().and_then(<dyn Error>::downcast_ref::<std::io::Error>).map(std::io::Error::kind);
         let place = error.as_db_error().and_then(|error| error.constraint().or_else(|| error.table()));
-        Box::new(Self { stage, code: error.code().cloned(), place: place.map(str::to_owned), io })
+        let tls = tls_fault::told(error, &WORDS);
+        let names = error.as_db_error().filter(|error| names_only(error.code()));
+        let names = names.map(|error| error.message().to_owned());
+        Box::new(Self { stage, code: error.code().cloned(), place: place.map(str::to_owned), io, tls, names })
     }
 }
 
@@ -154,10 +193,16 @@ impl fmt::Display for Said {
             Stage::Preparing => "preparing a statement on PostgreSQL",
             Stage::Running => "running a statement on PostgreSQL",
         })?;
+        if let Some(tls) = &self.tls {
+            return write!(f, ": {tls}");
+        }
         match (&self.code, self.io) {
             (Some(code), _) => write!(f, ": SQLSTATE {}", code.code())?,
             (None, Some(io)) => write!(f, ": {io}")?,
             (None, None) => f.write_str(": the connection or the protocol failed")?,
+        }
+        if let Some(names) = &self.names {
+            return write!(f, " ({names})");
         }
         self.place.as_ref().map_or(Ok(()), |place| write!(f, " at {place}"))
     }

@@ -55,10 +55,15 @@ const IDLE_TIMEOUTS: u32 = 5;
 /// statement that was given up goes on until PgBouncer's own `query_timeout`. Columns that are read must
 /// have types that are PostgreSQL's own: cast others in a view.
 ///
+/// **Several hosts** (`postgres://h1,h2/…`) are tried in their order, each with a part of the time; with
+/// `target_session_attrs=read-write` the first that takes writes is used, also after a failover. `host=/directory` in the query
+/// names a socket's directory.
+///
 /// **TLS** follows `sslmode` in the URL, with the meaning it has for PostgreSQL's own tools: `disable`; `prefer` (when
 /// absent) and `require` encrypt and check nothing, which keeps out listeners but not an impostor; `verify-ca` checks
 /// that the certificate comes from a trusted authority, `verify-full` also that it is the host's. Authorities are those
-/// of the operating system, or those in the PEM file that `sslrootcert` names (with it, `require` means `verify-ca`).
+/// of the operating system, or those in the PEM file that `sslrootcert` names (with it, `require` means `verify-ca`); a
+/// certificate that is named there itself is good, too.
 pub struct PostgresDriver {
     target: Target,
     timeout: Duration,
@@ -81,7 +86,12 @@ impl PostgresDriver {
     /// # Errors
     /// [`ConfigError`] that names `database_url` when the URL can't work; it never shows the password.
     pub fn connect(url: &str, options: &DatabaseOptions) -> Result<Self, ConfigError> {
-        let url = url::Parsed::parse(url)?;
+        let mut url = url::Parsed::parse(url)?;
+        // A host that is silent mustn't take the time of those after it.
+        let hosts = u32::try_from(url.config.get_hosts().len()).unwrap_or(1);
+        if hosts > 1 && url.config.get_connect_timeout().is_none() {
+            url.config.connect_timeout(options.timeout / hosts.saturating_add(1));
+        }
         let tls = tls::connector(&url)?;
         // PostgreSQL gives up a little before we do, so that its answer arrives and the connection can be kept.
         let target = Target::new(url.config, tls, url.says_pooler, options.timeout.mul_f64(0.9));

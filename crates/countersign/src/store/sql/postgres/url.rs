@@ -21,6 +21,10 @@ pub(super) enum Check {
     AuthorityAndHost,
 }
 
+/// Options of other clients that change nothing for us.
+const HARMLESS: [&str; 6] =
+    ["gssencmode", "sslsni", "sslcompression", "fallback_application_name", "connection_limit", "pool_timeout"];
+
 /// A URL taken apart.
 pub(super) struct Parsed {
     pub(super) config: Config,
@@ -39,7 +43,7 @@ impl Parsed {
         let mut mode = "prefer";
         let mut authorities = None;
         let mut says_pooler = false;
-        let mut rest = Vec::new();
+        let mut rest: Vec<&str> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("sslmode", value)) => mode = value,
@@ -47,6 +51,10 @@ impl Parsed {
                 Some(("pgbouncer", "true")) => says_pooler = true,
                 // It is found out then.
                 Some(("pgbouncer", "false")) => {}
+                // What other clients need to be told, and means nothing here or is so in any case.
+                Some(("charset" | "client_encoding", value)) if value.to_lowercase().starts_with("utf") => {}
+                Some((name, _)) if HARMLESS.contains(&name) => {}
+                Some(("target_session_attrs", "primary")) => rest.push("target_session_attrs=read-write"),
                 _ => rest.push(pair),
             }
         }
@@ -127,6 +135,15 @@ mod tests {
         assert_eq!(watched(""), (IDLE, Some(UNANSWERED)));
         let own = watched("?keepalives_idle=7&tcp_user_timeout=9");
         assert_eq!(own, (Duration::from_secs(7), Some(Duration::from_secs(9))));
+    }
+
+    #[test]
+    fn several_hosts_sockets_and_options_of_others() {
+        let hosts = |url: &str| Parsed::parse(url).unwrap().config.get_hosts().len();
+        assert_eq!(hosts("postgres://u:p@one:1,two:2/d?target_session_attrs=primary"), 2);
+        assert_eq!(hosts("postgres://u:p@/d?host=/run/postgresql"), 1);
+        assert_eq!(hosts("postgres://u:p@h/d?charset=utf8mb4&connection_limit=5&gssencmode=disable"), 1);
+        assert!(Parsed::parse("postgres://u:p@h/d?charset=latin1").is_err());
     }
 
     #[test]

@@ -1,0 +1,59 @@
+//! What is wrong with a server's certificate, and what helps.
+
+use std::error::Error;
+use std::io;
+
+use rustls::{CertificateError, Error as Tls};
+
+/// The words by which a database's URL asks for less, and for a root of one's own.
+pub(super) struct Words {
+    pub(super) unchecked: &'static str,
+    pub(super) authority: &'static str,
+    pub(super) any_host: &'static str,
+}
+
+/// Returns the fault and the cure, when an error comes from TLS.
+pub(super) fn told(error: &(dyn Error + 'static), words: &Words) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(fault) = error.downcast_ref::<Tls>() {
+            return Some(fault_of(fault, words));
+        }
+        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = inside.map(|inside| inside as &(dyn Error + 'static)).or_else(|| error.source());
+    }
+    None
+}
+
+fn fault_of(fault: &Tls, Words { unchecked, authority, any_host }: &Words) -> String {
+    let Tls::InvalidCertificate(fault) = fault else { return format!("TLS failed: {fault}") };
+    match fault {
+        CertificateError::UnknownIssuer => {
+            format!(
+                "the server's certificate comes from no known authority: name its authority's file with {authority}"
+            )
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired: renew it".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the server's certificate isn't valid yet: look at both clocks".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("the server's certificate is for another host: name the host as it does, or say {any_host}")
+        }
+        other if other.to_string().contains("UnsupportedCertVersion") => format!(
+            "the server's certificate is of X.509 version 1, which can't be checked: issue one of version 3, or say \
+             {unchecked}"
+        ),
+        other if is_authority(other) => format!(
+            "the server's certificate is an authority's own (CA:TRUE): issue one that isn't, or say {unchecked}"
+        ),
+        other => format!("the server's certificate can't be used: {other}"),
+    }
+}
+
+/// Whether a certificate was refused because it is an authority's own.
+pub(super) fn is_authority(fault: &CertificateError) -> bool {
+    fault.to_string().contains("CaUsedAsEndEntity")
+}
