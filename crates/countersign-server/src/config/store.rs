@@ -170,7 +170,8 @@ fn with_one_host(text: &str) -> String {
     let (account, hosts) =
         authority.rsplit_once('@').map_or((None, authority), |(account, hosts)| (Some(account), hosts));
     let names_socket = ["?host=", "&host=", "?socket=", "&socket="].iter().any(|option| path.contains(option));
-    if !hosts.contains(',') && !(hosts.is_empty() && names_socket) {
+    let is_plain = !hosts.contains(',') && (!hosts.is_empty() || !names_socket);
+    if is_plain {
         return text.to_owned();
     }
     let account = account.map(|account| format!("{account}@")).unwrap_or_default();
