@@ -22,8 +22,9 @@ impl RedisSentinel {
             let starting: Vec<_> = (0..3).map(|_| scope.spawn(Redis::watched)).collect();
             starting.into_iter().map(|server| server.join().expect("the server starts")).collect::<Vec<_>>()
         });
-        let port = port(&servers[0]).to_owned();
-        for replica in &servers[1..] {
+        let (master, replicas) = servers.split_first().expect("three servers");
+        let port = port(master).to_owned();
+        for replica in replicas {
             replica.command(&["REPLICAOF", "127.0.0.1", &port]);
         }
         let sentinels = (0..3).map(|_| Redis::sentinel(NAME, &port, 2)).collect();

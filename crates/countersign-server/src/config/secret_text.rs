@@ -19,6 +19,8 @@ pub fn fault(secret: &str) -> Option<Cow<'static, str>> {
     let (first, last) = (secret.chars().next(), secret.chars().next_back());
     let found = if first == Some(BYTE_ORDER_MARK) {
         "begins with a byte order mark"
+    } else if secret.contains("-----BEGIN ") {
+        "is a key in PEM, and no secret"
     } else if secret.contains('\n') {
         "has more than one line"
     } else if secret.contains('\r') {
@@ -67,6 +69,7 @@ mod tests {
         let cases = [
             (format!("\u{feff}{GOOD}"), "byte order mark"),
             (format!("{GOOD}\n"), "more than one line"),
+            (format!("-----BEGIN PUBLIC KEY-----\n{GOOD}\n-----END PUBLIC KEY-----\n"), "key in PEM"),
             (format!("{GOOD}\r"), "carriage return"),
             (format!("{GOOD} "), "blank"),
             (format!("\t{GOOD}"), "blank"),

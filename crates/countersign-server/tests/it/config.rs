@@ -98,11 +98,11 @@ fn what_cannot_work_stops_the_start() {
             &[jwt, hs256, ("COUNTERSIGN_JWT_SECRET", PUBLIC_DER)],
             "COUNTERSIGN_JWT_SECRET: secret: is a key pair's key",
         ),
-        (&["--jwt-secret-file", &public_pem], &[jwt, hs256], "--jwt-secret-file: secret: is a key pair's key"),
+        (&["--jwt-secret-file", &public_pem], &[jwt, hs256], "--jwt-secret-file: is a key in PEM, and no secret"),
         (
             &["--profile", "litestar-auth", "--jwt-secret-file", &public_body],
             &[jwt, hs256],
-            "--jwt-secret-file: secret: is a key pair's key",
+            "--jwt-secret-file: has more than one line",
         ),
         (
             &[],

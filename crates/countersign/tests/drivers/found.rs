@@ -54,18 +54,19 @@ async fn postgres_accounts_of_scram() {
     assert!(is_denied && cause.contains("28P01"), "{cause}");
 }
 
+const WIDE: &str = "CREATE TABLE IF NOT EXISTS wide (\n    id BIGINT NOT NULL,\n    name VARCHAR(320) CHARACTER SET \
+     utf8mb4 NOT NULL,\n    UNIQUE (name)\n) ENGINE=InnoDB;";
+const SET: MigrationSet = MigrationSet {
+    name: "wide",
+    migrations: &[Migration { version: 1, name: "wide", sqlite: WIDE, postgres: WIDE, mysql: WIDE }],
+};
+
 /// A log of statements, and rows in the older format: migrations and writes work all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_with_other_formats() {
     let settings = ["log-bin=log", "binlog-format=STATEMENT", "server-id=1", "innodb-default-row-format=compact"];
     let server = MariaDb::with_settings(&settings);
     let database = Database::connect(&server.database(), DatabaseOptions::default()).unwrap();
-    const WIDE: &str = "CREATE TABLE IF NOT EXISTS wide (\n    id BIGINT NOT NULL,\n    name VARCHAR(320) CHARACTER SET \
-         utf8mb4 NOT NULL,\n    UNIQUE (name)\n) ENGINE=InnoDB;";
-    const SET: MigrationSet = MigrationSet {
-        name: "wide",
-        migrations: &[Migration { version: 1, name: "wide", sqlite: WIDE, postgres: WIDE, mysql: WIDE }],
-    };
     assert_eq!(Migrator::new(&database, UserKeyKind::Int).add(SET).run().await.unwrap().len(), 4);
     let insert = Script::new(Dialect::Mysql, &["SELECT 1", "INSERT INTO wide VALUES (?1, ?2)"]);
     assert!(database.run(&insert, &[Value::Int(1), "wide".into()]).await.unwrap().took_effect());

@@ -111,7 +111,7 @@ async fn one_accounts_lock_holds_up_nobody_else(place: Place) {
         });
     }
     let beside = others(&strategy, 100, OTHERS).await;
-    println!("others took {:.2} times as long beside the lock", beside.as_secs_f64() / alone.as_secs_f64());
+    eprintln!("others took {:.2} times as long beside the lock", beside.as_secs_f64() / alone.as_secs_f64());
     is_held.store(false, Ordering::SeqCst);
     drop(lock);
     while let Some(login) = logins.join_next().await {
@@ -135,7 +135,7 @@ async fn many_accounts_locks_hold_up_nobody_else(place: Place) {
         logins.spawn(async move { drop(log_in(&strategy, &Member(account)).await) });
     }
     let beside = others(&strategy, 100, OTHERS).await;
-    println!("others took {:.2} times as long beside the locks", beside.as_secs_f64() / alone.as_secs_f64());
+    eprintln!("others took {:.2} times as long beside the locks", beside.as_secs_f64() / alone.as_secs_f64());
     drop(lock);
     logins.join_all().await;
 }
