@@ -4,6 +4,7 @@ mod database;
 pub(crate) mod keys;
 mod redis;
 mod stores;
+mod wait;
 
 use std::sync::Arc;
 
@@ -27,13 +28,15 @@ use crate::config::{Config, JWT_ALGORITHM, PROFILE, REDIS_URL, STRATEGY, Strateg
 use crate::deployment::{self, Joined, Purpose, Watch};
 use crate::error::Error;
 use crate::sweep::{Endless, Sweeper};
+use stores::Look;
 
 #[cfg(test)]
 pub(crate) use database::ACCOUNTS;
 pub(crate) use database::{bring_up_to_date, connect, migrator, unreachable};
 pub use redis::examine as examine_redis;
 pub(crate) use redis::{handle as redis_handle, unreachable as redis_unreachable};
-pub use stores::Stores;
+pub use stores::{Readiness, Stores};
+pub use wait::wait_for_stores;
 
 /// Everything that routes and commands work with.
 #[derive(Clone)]
@@ -251,6 +254,17 @@ impl Parts {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
         };
+        let stores = Stores::new(Look {
+            database: Arc::clone(&driver),
+            denylist: match tokens.strategy {
+                StrategyKind::Jwt => Some(self.denylist(tokens.profile)?),
+                StrategyKind::Database | StrategyKind::Redis => None,
+            },
+            on_redis: (tokens.strategy == StrategyKind::Redis).then(|| Arc::clone(&strategy)),
+            redis: self.redis,
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+        });
         let store: Arc<dyn TokenStore> = Arc::new(self.store);
         Ok(Services {
             authenticator,
@@ -261,7 +275,7 @@ impl Parts {
             logins,
             survey: Survey::new(driver, in_use),
             sweeper: Sweeper {
-                tokens: Arc::clone(&store),
+                tokens: store,
                 denylist: Arc::new(SqlDenylist::new(&self.database)),
                 throttle,
                 lifetimes: tokens.lifetimes,
@@ -270,7 +284,7 @@ impl Parts {
                 store_clock: watch.clock().clone(),
             },
             watch,
-            stores: Stores { database: store, redis: self.redis },
+            stores,
         })
     }
 }

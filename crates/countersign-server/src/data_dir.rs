@@ -14,14 +14,18 @@ use crate::error::Error;
 pub struct DataDir(PathBuf);
 
 impl DataDir {
-    /// Opens the directory, and makes it if it is missing.
+    /// The directory at `path`, which is made when something is to be kept in it.
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Makes the directory if it is missing.
     ///
     /// # Errors
     /// [`Error::Io`] that names the directory and the setting.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let what = format!("COUNTERSIGN_DATA_DIR: can't make {}", path.display());
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::io(what))?;
-        Ok(Self(path.to_owned()))
+    pub fn make(&self) -> Result<(), Error> {
+        let what = format!("COUNTERSIGN_DATA_DIR: can't make {}", self.0.display());
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(Error::io(what))
     }
 
     /// The secret kept under `name`; `make` makes it on first run.
@@ -40,6 +44,7 @@ impl DataDir {
             return Ok(secret);
         }
         let secret = make()?;
+        self.make()?;
         if self.put(&path, &secret).map_err(Error::io(format!("can't write {}", path.display())))? {
             tracing::info!(event = "secret_generated", file = name);
             return Ok(secret);
@@ -99,7 +104,7 @@ mod tests {
     fn the_first_to_write_wins_and_only_we_may_read() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("data");
-        let dir = DataDir::open(&path).unwrap();
+        let dir = DataDir::at(&path);
         let make = |text: &str| {
             let text = Zeroizing::new(text.to_owned());
             move || Ok(text)

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use countersign::{ConfigError, Failure};
+use countersign::{ConfigError, Failure, FailureKind, Symptom};
 
 use crate::deployment::Skew;
 
@@ -17,7 +17,7 @@ pub enum Error {
     #[error("{0}")]
     Failure(#[from] Failure),
     /// The database or Redis doesn't do its work.
-    #[error("{setting}: {store} doesn't answer")]
+    #[error("{setting}: {store} {}", what(.failure))]
     Store {
         /// What its setting is called where it was given.
         setting: String,
@@ -25,6 +25,8 @@ pub enum Error {
         store: String,
         /// What it did.
         failure: Failure,
+        /// What there is to do about it, where that isn't what the failure itself says.
+        cure: Option<String>,
     },
     /// A setting contradicts what the deployment's database says.
     #[error("{0}")]
@@ -80,17 +82,33 @@ impl Error {
 
     /// The whole story, causes included, on one line.
     pub fn story(&self) -> String {
-        let mut story = self.to_string();
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = match self {
-            Self::Failure(failure) => std::error::Error::source(failure),
-            Self::Store { failure, .. } => Some(failure),
-            _ => None,
-        };
-        while let Some(error) = cause {
-            story.push_str(": ");
-            story.push_str(&error.to_string());
-            cause = error.source();
+        match self {
+            Self::Failure(failure) => with_causes(self.to_string(), std::error::Error::source(failure)),
+            Self::Store { failure, cure, .. } => {
+                let causes = with_causes(String::new(), std::error::Error::source(failure));
+                let cure = cure.as_deref().or(failure.symptom().map(Symptom::cure));
+                let cure = cure.map(|cure| format!("; {cure}")).unwrap_or_default();
+                format!("{self}{causes}{cure}")
+            }
+            _ => self.to_string(),
         }
-        story
     }
+}
+
+/// What a store does that can't be used.
+fn what(failure: &Failure) -> String {
+    match (failure.symptom(), failure.kind()) {
+        (Some(symptom), _) => symptom.to_string(),
+        (None, FailureKind::Unavailable | FailureKind::Full) => "can't be used now".to_owned(),
+        (None, _) => "doesn't do what it is asked for".to_owned(),
+    }
+}
+
+fn with_causes(mut story: String, mut cause: Option<&(dyn std::error::Error + 'static)>) -> String {
+    while let Some(error) = cause {
+        story.push_str(": ");
+        story.push_str(&error.to_string());
+        cause = error.source();
+    }
+    story
 }

@@ -6,5 +6,5 @@ use clap::Parser;
 use countersign_server::cli;
 
 fn main() -> ExitCode {
-    cli::run(cli::Cli::parse())
+    cli::run(cli::Cli::parse_from(cli::arguments(std::env::args_os())))
 }

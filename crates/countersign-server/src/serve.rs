@@ -1,15 +1,17 @@
 //! Serves connections within bounds, and ends without cutting anybody off (SECURITY rows D-01, F-22, F-23).
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use countersign::Problem;
 use hyper::body::Incoming;
 use hyper::rt::{Sleep, Timer};
 use hyper::service::service_fn;
@@ -18,12 +20,14 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::config::Limits;
 use crate::limits::Room;
 use crate::shutdown::{Phase, Stop};
+use crate::supervisor;
 
 /// The most bytes of a request's head: start line, header names and values.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
@@ -38,15 +42,45 @@ const CONNECTION_WINDOW: u32 = 65_535;
 /// How long to wait when the system grants no further connection (no file descriptors, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections beyond the limit that are taken for those who ask how we are, and nothing else.
+pub const RESERVE: usize = 16;
+/// How long these may take to send their request's head.
+const RESERVE_TIME: Duration = Duration::from_secs(2);
+/// What may be asked on them.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+/// What everything else is answered with there.
+const FULL: Problem = Problem::overloaded(Duration::from_secs(1));
+
 /// The peer's address, for handlers that ask.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// Serves `router` until told to stop, and then until everybody has been answered, at most for the drain limit.
-pub async fn serve(router: Router, listener: TcpListener, limits: Limits, stop: Stop) {
+/// The routes, which may be replaced while requests come. A request keeps those that it began with.
+#[derive(Clone, Debug)]
+pub struct Site(Arc<RwLock<Router>>);
+
+impl Site {
+    /// These routes, to begin with.
+    pub fn new(routes: Router) -> Self {
+        Self(Arc::new(RwLock::new(routes)))
+    }
+
+    /// Puts others in their place.
+    pub fn replace(&self, routes: Router) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = routes;
+    }
+
+    fn routes(&self) -> Router {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Serves `site` until told to stop, and then until everybody has been answered, at most for the drain limit.
+pub async fn serve(site: Site, listener: TcpListener, limits: Limits, stop: Stop) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let open = GracefulShutdown::new();
-    let mut draining = pin!(stop.reached(Phase::Drain));
+    let mut reserve = Reserve::default();
+    let mut draining = pin!(left(&stop, limits.leave));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -60,16 +94,59 @@ pub async fn serve(router: Router, listener: TcpListener, limits: Limits, stop: 
                 continue;
             }
         };
-        // Beyond the limit a connection is closed at once: waiting would only move the queue into the kernel.
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let (router, watcher) = (router.clone(), open.watcher());
+        let (site, watcher) = (site.clone(), open.watcher());
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            let limits = Limits { header_time: limits.header_time.min(RESERVE_TIME), ..limits };
+            reserve.take(&tokio::spawn(connection(stream, Peer(peer), site, limits, watcher, Scope::Health)));
+            continue;
+        };
         tokio::spawn(async move {
-            connection(stream, Peer(peer), router, limits, watcher).await;
+            connection(stream, Peer(peer), site, limits, watcher, Scope::Everything).await;
             drop(place);
         });
     }
     drop(listener);
     drain(open, limits.drain, &stop).await;
+}
+
+/// Waits until the end has been announced for long enough.
+async fn left(stop: &Stop, announced: Duration) {
+    stop.reached(Phase::Leave).await;
+    supervisor::stopping();
+    if stop.phase() == Phase::Leave && !announced.is_zero() {
+        tracing::info!(event = "leaving", "/readyz answers 503 from now on");
+        let _ = tokio::time::timeout(announced, stop.reached(Phase::Drain)).await;
+    }
+}
+
+/// Connections beyond the limit. The oldest makes way for the next: who sends nothing keeps nobody out.
+#[derive(Default)]
+struct Reserve(VecDeque<AbortHandle>);
+
+impl Reserve {
+    fn take(&mut self, connection: &JoinHandle<()>) {
+        self.0.retain(|connection| !connection.is_finished());
+        if self.0.len() >= RESERVE
+            && let Some(oldest) = self.0.pop_front()
+        {
+            oldest.abort();
+        }
+        self.0.push_back(connection.abort_handle());
+    }
+}
+
+/// What may be asked on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Everything,
+    /// How we are. Then it is closed.
+    Health,
+}
+
+impl Scope {
+    fn has(self, path: &str) -> bool {
+        self == Self::Everything || HEALTH.contains(&path)
+    }
 }
 
 /// Waits a moment, or until told to stop.
@@ -87,7 +164,7 @@ async fn drain(open: GracefulShutdown, limit: Duration, stop: &Stop) {
     }
 }
 
-async fn connection(stream: TcpStream, peer: Peer, router: Router, limits: Limits, watcher: Watcher) {
+async fn connection(stream: TcpStream, peer: Peer, site: Site, limits: Limits, watcher: Watcher, scope: Scope) {
     // Answers are small: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let activity = Arc::new(Activity::new(limits));
@@ -98,14 +175,20 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, limits: Limit
         let mut request: Request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(room.clone());
-        let answer = router.clone().oneshot(request);
+        let answer = scope.has(request.uri().path()).then(|| site.routes().oneshot(request));
         async move {
-            let answer: Result<Response, Infallible> = answer.await;
+            let answer: Result<Response, Infallible> = match answer {
+                Some(answer) => answer.await,
+                None => Ok(FULL.into_response()),
+            };
             drop(busy);
             answer
         }
     });
-    let builder = builder(limits, HeadTimer(Arc::clone(&until_idle)));
+    let mut builder = builder(limits, HeadTimer(Arc::clone(&until_idle)));
+    if scope == Scope::Health {
+        builder.http1().keep_alive(false);
+    }
     let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
     tokio::select! {
         ended = connection => {

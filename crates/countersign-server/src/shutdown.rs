@@ -1,4 +1,5 @@
-//! When to stop: the first signal asks for a graceful end, the second ends at once.
+//! What signals say: the first SIGTERM asks for an end that is announced, the first SIGINT for one that isn't, the second of
+//! either ends at once, and SIGHUP asks for settings to be read again.
 
 use std::io;
 
@@ -10,6 +11,8 @@ use tokio::sync::watch;
 pub enum Phase {
     /// Serving.
     Run,
+    /// Serve on, and say that the end is near.
+    Leave,
     /// Take nothing new, finish what was begun.
     Drain,
     /// End at once.
@@ -33,6 +36,11 @@ impl Stop {
         Ok(Self(told))
     }
 
+    /// How far it has got.
+    pub fn phase(&self) -> Phase {
+        *self.0.borrow()
+    }
+
     /// A stop that the returned sender gives.
     pub fn by_hand() -> (watch::Sender<Phase>, Self) {
         let (tell, told) = watch::channel(Phase::Run);
@@ -50,13 +58,38 @@ impl Stop {
 }
 
 async fn follow(mut terminate: Signal, mut interrupt: Signal, tell: watch::Sender<Phase>) {
-    for phase in [Phase::Drain, Phase::Now] {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tell.send_replace(phase);
+    let first = tokio::select! {
+        _ = terminate.recv() => Phase::Leave,
+        // Who sits at a terminal waits for no load balancer.
+        _ = interrupt.recv() => Phase::Drain,
+    };
+    tell.send_replace(first);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
+    tell.send_replace(Phase::Now);
     // Keeps the channel open until the process ends.
     std::future::pending::<()>().await;
+}
+
+/// Hears SIGHUP, which no longer ends the process from then on.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the system doesn't let us listen to signals.
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one; several that come close together are one.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
 }

@@ -147,7 +147,7 @@ impl Sweeper {
         // Those who are still to be answered get the store to themselves. A batch is whole or not at all.
         tokio::select! {
             () = rounds => {}
-            () = stop.reached(Phase::Drain) => {}
+            () = stop.reached(Phase::Leave) => {}
         }
     }
 

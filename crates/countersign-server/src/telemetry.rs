@@ -1,39 +1,86 @@
-//! The log: structured, on standard error, and safe to show on a terminal (SECURITY rows G-01 and G-02).
+//! The log: structured, on standard error, and safe to show on a terminal (SECURITY rows G-01 and G-02). It never holds up
+//! whoever logs (docs/decisions/log-queue.md).
+
+mod escaped;
+mod flood;
+mod queue;
 
 use std::io::{self, Write};
+use std::time::Duration;
 
-use tracing::Subscriber;
+use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{registry, reload};
 
 use crate::config::{Log, LogFormat};
+use escaped::Escaped;
+use flood::{Flood, Sums};
+use queue::Queue;
+
+/// How long an end waits for the log to be read.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The log, as long as it is kept. Dropped, it writes what is still to be written, if that is read within a second.
+#[derive(Debug)]
+pub struct Logging {
+    queue: Queue,
+    sums: Sums,
+    level: reload::Handle<Targets, Registry>,
+}
 
 /// Starts logging. Called once, before anything that logs.
-pub fn start(log: Log) {
-    match log.format {
-        LogFormat::Text => text(log.level).init(),
-        LogFormat::Json => json(log.level).init(),
-    }
+///
+/// # Errors
+/// When the system grants no threads.
+pub fn start(log: Log) -> io::Result<Logging> {
+    // What was lost is said on the writing thread, past the queue: others can't take the place of that line.
+    let aside = Dispatch::new(registry().with(lines(log.format, || Escaped(StandardError))));
+    let queue = Queue::start(StandardError, move |lost| tracing::dispatcher::with_default(&aside, || say_lost(lost)))?;
+    let (flood, sums) = Flood::start()?;
+    let (targets, level) = reload::Layer::new(targets(log.level));
+    let into = queue.clone();
+    let lines = lines(log.format, move || Escaped(into.clone()));
+    registry().with(targets).with(lines).with(flood).init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(event = "panic", place, "a bug: please report it");
     }));
+    Ok(Logging { queue, sums, level })
 }
 
-fn text(level: LevelFilter) -> impl Subscriber {
-    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Escaped::<StandardError>::default);
-    registry().with(targets(level)).with(lines)
+impl Logging {
+    /// Logs as much as `level` says from now on.
+    pub fn set_level(&self, level: LevelFilter) {
+        // The subscriber lives as long as the process.
+        let _ = self.level.reload(targets(level));
+    }
 }
 
-fn json(level: LevelFilter) -> impl Subscriber {
-    let lines = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_writer(Escaped::<StandardError>::default);
-    registry().with(targets(level)).with(lines)
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.sums.finish();
+        self.queue.flush(PATIENCE);
+    }
+}
+
+fn say_lost(lines: u64) {
+    tracing::warn!(event = "log_lines_dropped", lines, "the log was not read in time");
+}
+
+fn lines<S, W>(format: LogFormat, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    match format {
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+    }
 }
 
 /// Dependencies may print headers, statements and values below `warn`, whatever level is asked for; so they don't get
@@ -45,7 +92,7 @@ fn targets(level: LevelFilter) -> Targets {
         .with_target("countersign_server", level)
 }
 
-#[derive(Default)]
+#[derive(Debug)]
 struct StandardError;
 
 impl Write for StandardError {
@@ -55,50 +102,5 @@ impl Write for StandardError {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().lock().flush()
-    }
-}
-
-/// Passes lines on with every control character spelled out, so that input can neither start a line nor colour a
-/// terminal. The subscriber writes each line in one call.
-#[derive(Default)]
-struct Escaped<W>(W);
-
-impl<W: Write> Write for Escaped<W> {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(line);
-        let body = text.strip_suffix('\n').unwrap_or(&text);
-        if body.contains(char::is_control) {
-            let mut escaped = String::with_capacity(body.len() + 16);
-            for character in body.chars() {
-                if character.is_control() {
-                    escaped.extend(character.escape_unicode());
-                } else {
-                    escaped.push(character);
-                }
-            }
-            escaped.push('\n');
-            self.0.write_all(escaped.as_bytes())?;
-        } else {
-            self.0.write_all(line)?;
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_are_spelled_out() {
-        let mut lines = Escaped(Vec::new());
-        lines.write_all(b"a\nINFO forged \x1b[31mred\x1b[0m\t\xc2\x9b1m\n").unwrap();
-        lines.write_all("plain ü\n".as_bytes()).unwrap();
-        let written = String::from_utf8(lines.0).unwrap();
-        assert_eq!(written, "a\\u{a}INFO forged \\u{1b}[31mred\\u{1b}[0m\\u{9}\\u{9b}1m\nplain ü\n");
     }
 }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
+use crate::symptom::Symptom;
+
 /// Why a credential was refused.
 ///
 /// This is for the log and for metrics. What a client may learn is the same fixed text for every reason, so that
@@ -182,36 +184,51 @@ pub struct Failure {
     part: &'static str,
     #[source]
     source: Option<Cause>,
-    denied: bool,
+    symptom: Option<Symptom>,
 }
 
 impl Failure {
     /// `part` didn't answer in time, or at all.
     pub fn unavailable(part: &'static str, cause: impl Into<Cause>) -> Self {
-        Self { kind: FailureKind::Unavailable, part, source: Some(cause.into()), denied: false }
+        Self { kind: FailureKind::Unavailable, part, source: Some(cause.into()), symptom: None }
     }
 
     /// `part` has no room left.
     pub const fn full(part: &'static str) -> Self {
-        Self { kind: FailureKind::Full, part, source: None, denied: false }
+        Self { kind: FailureKind::Full, part, source: None, symptom: Some(Symptom::Full) }
     }
 
     /// `part` did what it must never do.
     pub fn internal(part: &'static str, cause: impl Into<Cause>) -> Self {
-        Self { kind: FailureKind::Internal, part, source: Some(cause.into()), denied: false }
+        Self { kind: FailureKind::Internal, part, source: Some(cause.into()), symptom: None }
     }
 
-    /// The same, and the part has answered: it refuses our account, its password or its rights.
+    /// Adds what the store did, where that is known.
     #[must_use]
-    pub fn denied(mut self) -> Self {
-        self.denied = true;
+    pub fn with_symptom(mut self, symptom: impl Into<Option<Symptom>>) -> Self {
+        self.symptom = symptom.into();
         self
+    }
+
+    /// Adds what was being done, as `migration countersign/1 tokens`.
+    #[must_use]
+    pub fn during(mut self, what: String) -> Self {
+        self.source = Some(match self.source {
+            Some(source) => Box::new(During { what, source }),
+            None => what.into(),
+        });
+        self
+    }
+
+    /// Returns what the store did, if it tells.
+    pub const fn symptom(&self) -> Option<Symptom> {
+        self.symptom
     }
 
     /// Returns whether the part has answered, and refuses our account, its password or its rights. Whether the password
     /// was changed or somebody must grant rights, waiting alone doesn't help.
     pub const fn is_denied(&self) -> bool {
-        self.denied
+        matches!(self.symptom, Some(Symptom::Credentials | Symptom::Rights))
     }
 
     /// Whether trying again may help.
@@ -223,6 +240,14 @@ impl Failure {
     pub const fn part(&self) -> &'static str {
         self.part
     }
+}
+
+/// A cause, and what was being done.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+struct During {
+    what: String,
+    source: Cause,
 }
 
 /// A setting that can't work. It names the setting and the cure; its code is `CONFIGURATION_INVALID`.

@@ -104,11 +104,13 @@ mod problem;
 mod profile;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod renewing;
 mod secret;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod slot;
 pub mod store;
 pub mod strategy;
+mod symptom;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
@@ -136,8 +138,10 @@ pub use policy::{Lifetimes, MAX_LIFETIME, ReusePolicy, SessionCap, WhenFull};
 #[cfg(feature = "tower")]
 pub use problem::Problem;
 pub use profile::Profile;
+pub use renewing::UrlSource;
 pub use secret::{MIN_SECRET_LENGTH, Secret};
 pub use strategy::{RefreshableStrategy, SessionControl, Strategy, TokenControl};
+pub use symptom::Symptom;
 pub use token::{Digest, DigestKeyRing, Locator, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
 pub use usage::UseRecorder;
 pub use user::{User, UserId, UserKey, UserKeyKind, UserManager};

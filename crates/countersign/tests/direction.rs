@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 /// The modules from the bottom up. Those in one line don't know each other, but for the leaves.
 const LAYERS: [&[&str]; 10] = [
     &[
-        "answer", "client", "clock", "entropy", "error", "fence", "origin", "outcome", "policy", "profile", "secret",
-        "slot", "token", "user", "value",
+        "answer", "client", "clock", "entropy", "error", "fence", "origin", "outcome", "policy", "profile", "renewing",
+        "secret", "slot", "symptom", "token", "user", "value",
     ],
     &["redis"],
     &["denylist", "jwt", "store"],

@@ -36,11 +36,10 @@ pub(super) async fn run(config: &Config, command: DeploymentCommand, output: Out
 }
 
 /// Shows what is recorded: to whoever reaches the database, without any secret.
-pub(super) fn show(sources: &Sources, output: Output) -> Result<(), Error> {
+pub(super) async fn show(sources: &Sources, output: Output) -> Result<(), Error> {
     let store = Store::read(sources)?;
-    telemetry::start(Log::read(sources)?);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Error::io("can't start the runtime"))?.block_on(print(&store, output))
+    let _logging = telemetry::start(Log::read(sources)?).map_err(Error::io("can't start the log"))?;
+    print(&store, output).await
 }
 
 async fn print(store: &Store, output: Output) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! The command line: what may be asked, and how it is answered.
 
+mod arguments;
 mod cleanup;
 mod config_check;
 mod deployment;
@@ -13,14 +14,19 @@ mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Flags, Sources};
 use crate::error::Error;
 use crate::telemetry;
+pub use arguments::arguments;
 use flags::SettingFlags;
 use output::Output;
+
+/// How long an end waits for what still runs on threads.
+const LINGER: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -97,24 +103,37 @@ pub fn run(cli: Cli) -> ExitCode {
 
 fn dispatch(cli: Cli, output: Output) -> Result<(), Error> {
     let flags = Flags { config: cli.config, given: cli.settings.given };
-    let sources = Sources::gather(flags, std::env::vars_os())?;
-    let command = cli.command.unwrap_or(Command::Serve);
-    if let Command::Deployment(deployment::DeploymentCommand::Show) = command {
-        return deployment::show(&sources, output);
-    }
-    let config = Config::read(&sources)?;
-    telemetry::start(config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Error::io("can't start the runtime"))?;
+    let command = cli.command.unwrap_or(Command::Serve);
+    let done = if matches!(command, Command::Serve) {
+        runtime.block_on(serve::run(flags, output))
+    } else {
+        runtime.block_on(execute(command, flags, output))
+    };
+    // What is stuck, as the look-up of a name, ends with the process.
+    runtime.shutdown_timeout(LINGER);
+    done
+}
+
+/// Every command but `serve`, which has its own way to begin.
+async fn execute(command: Command, flags: Flags, output: Output) -> Result<(), Error> {
+    let sources = Sources::gather(flags, std::env::vars_os())?;
+    if let Command::Deployment(deployment::DeploymentCommand::Show) = command {
+        return deployment::show(&sources, output).await;
+    }
+    let config = Config::read(&sources)?;
+    let _logging = telemetry::start(config.log).map_err(Error::io("can't start the log"))?;
     match command {
-        Command::Serve => runtime.block_on(serve::run(config, output)),
-        Command::Migrate => runtime.block_on(migrate::run(&config, output)),
-        Command::User(command) => runtime.block_on(user::run(&config, command, output)),
-        Command::Session(command) => runtime.block_on(session::run(&config, command, output)),
-        Command::Cleanup(command) => runtime.block_on(cleanup::run(&config, command, output)),
-        Command::Deployment(command) => runtime.block_on(deployment::run(&config, command, output)),
+        // It was taken out before.
+        Command::Serve => Ok(()),
+        Command::Migrate => migrate::run(&config, output).await,
+        Command::User(command) => user::run(&config, command, output).await,
+        Command::Session(command) => session::run(&config, command, output).await,
+        Command::Cleanup(command) => cleanup::run(&config, command, output).await,
+        Command::Deployment(command) => deployment::run(&config, command, output).await,
         Command::Config(ConfigCommand::Check) => config_check::run(&sources, output),
     }
 }

@@ -1,12 +1,18 @@
 //! How a command answers: text for people, or one JSON document, on standard output; errors on standard error.
 
 use std::io::{self, Write};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
 
 use crate::accounts::{is_invisible, spelled_out};
 use crate::error::Error;
+
+/// How long somebody has to read what is said on the way.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where answers go.
 #[derive(Clone, Copy, Debug)]
@@ -26,16 +32,25 @@ impl Output {
 
     /// Prints `value` as JSON, or `text`.
     pub(super) fn print(self, value: &impl Serialize, text: &str) -> Result<(), Error> {
-        let line = if self.json {
-            in_ascii(&serde_json::to_string(value).map_err(|error| Error::io("can't write JSON")(error.into()))?)
-        } else {
-            spelled_out(text.trim_end())
-        };
-        let mut out = io::stdout().lock();
-        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(Error::io("can't write to standard output"))
+        write_line(io::stdout(), &self.line(value, text)?).map_err(Error::io("can't write to standard output"))
     }
 
-    /// Says what went wrong.
+    /// Prints like [`print`](Self::print), and goes on after a second if nobody reads it.
+    pub(super) fn announce(self, value: &impl Serialize, text: &str) -> Result<(), Error> {
+        let line = self.line(value, text)?;
+        in_time(move || write_line(io::stdout(), &line)).map_err(Error::io("can't write to standard output"))
+    }
+
+    fn line(self, value: &impl Serialize, text: &str) -> Result<String, Error> {
+        if self.json {
+            let json = serde_json::to_string(value).map_err(|error| Error::io("can't write JSON")(error.into()))?;
+            Ok(in_ascii(&json))
+        } else {
+            Ok(spelled_out(text.trim_end()))
+        }
+    }
+
+    /// Says what went wrong, and goes on after a second if nobody reads it.
     pub(super) fn error(self, error: &Error) {
         let line = if self.json {
             in_ascii(&json!({ "error": { "code": error.code(), "message": error.story() } }).to_string())
@@ -43,8 +58,22 @@ impl Output {
             spelled_out(&format!("countersign: {}", error.story()))
         };
         // With standard error gone there is nobody to tell; the exit code still speaks.
-        let _ = writeln!(io::stderr().lock(), "{line}");
+        let _ = in_time(move || write_line(io::stderr(), &line));
     }
+}
+
+fn write_line(mut out: impl Write, line: &str) -> io::Result<()> {
+    out.write_all(format!("{line}\n").as_bytes())?;
+    out.flush()
+}
+
+/// Writes on a thread of its own, which is left alone when it doesn't come to an end: a pipe that nobody reads holds up
+/// neither a start nor an end.
+fn in_time(write: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+    let (done, written) = sync_channel(1);
+    let work = move || drop(done.send(write()));
+    thread::Builder::new().name("countersign-output".to_owned()).spawn(work)?;
+    written.recv_timeout(PATIENCE).unwrap_or(Ok(()))
 }
 
 /// Lines of columns, as wide as they must be.

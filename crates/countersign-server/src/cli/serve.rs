@@ -1,29 +1,161 @@
 //! `countersign serve`.
 
-use tokio::net::TcpListener;
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::mpsc;
 
 use crate::cli::output::Output;
-use crate::compose::Services;
-use crate::config::{Config, Redis};
+use crate::compose::{self, Services};
+use crate::config::{AT_START, Config, Flags, Http, Redis, Setting, Sources};
 use crate::deployment::Purpose;
 use crate::error::Error;
 use crate::greeting::Greeting;
-use crate::shutdown::Stop;
+use crate::shutdown::{Hangups, Phase, Stop};
+use crate::telemetry::{self, Logging};
+use crate::{Served, descriptors, supervisor};
 
-/// Serves until a signal says to stop.
-pub(super) async fn run(config: Config, output: Output) -> Result<(), Error> {
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Serves until a signal says to stop. Signals are heard from the first moment on, whatever the start waits for.
+pub(super) async fn run(flags: Flags, output: Output) -> Result<(), Error> {
     let stop = Stop::on_signals().map_err(Error::io("can't listen to signals"))?;
-    // The port and Redis come first: a server that can't have them must not touch the database.
-    let what = format!("{}: can't listen on {}", config.http.listen_spelled, config.http.listen);
-    let listener = TcpListener::bind(config.http.listen).await.map_err(Error::io(what))?;
-    let (config, services) = Services::join(&config, Purpose::Serve).await?;
-    let greeting = greeting(&config, &services, &listener).await?;
-    output.print(&greeting, &greeting.text())?;
-    crate::run(&config, services, listener, stop).await
+    let hangups = Hangups::listen().map_err(Error::io("can't listen to signals"))?;
+    let Some((sources, config)) = unless_stopped(&stop, read(flags.clone())).await? else { return Ok(()) };
+    let logging = telemetry::start(config.log).map_err(Error::io("can't start the log"))?;
+    descriptors::raise(&config);
+    let Some(begun) = unless_stopped(&stop, begin(config, output)).await? else {
+        tracing::info!(event = "stopped_before_start");
+        return Ok(());
+    };
+    let Begun { config, services, listener } = begun;
+    supervisor::ready();
+    let (renew, renewals) = mpsc::channel(1);
+    let reloads = Reloads { flags, sources, logging: &logging, hangups, renew };
+    tokio::select! {
+        done = crate::run(Served { config, services }, listener, stop, renewals) => done,
+        () = reloads.follow() => Ok(()),
+    }
 }
 
-async fn greeting(config: &Config, services: &Services, listener: &TcpListener) -> Result<Greeting, Error> {
-    let address = listener.local_addr().map_err(Error::io("can't tell the address"))?;
+/// Reads settings again at every SIGHUP.
+struct Reloads<'a> {
+    flags: Flags,
+    sources: Sources,
+    logging: &'a Logging,
+    hangups: Hangups,
+    renew: mpsc::Sender<Served>,
+}
+
+impl Reloads<'_> {
+    async fn follow(mut self) {
+        loop {
+            self.hangups.next().await;
+            supervisor::reloading();
+            if let Err(error) = self.reload().await {
+                tracing::error!(event = "reload_failed", problem = error.story(), "all stays as it was");
+            }
+            supervisor::ready();
+        }
+    }
+
+    /// Makes everything anew, and puts it in its place only when it is whole.
+    async fn reload(&mut self) -> Result<(), Error> {
+        let (sources, config) = read(self.flags.clone()).await?;
+        let opened = tokio::spawn(open(config)).await;
+        let (config, services) = opened.unwrap_or_else(|_| Err(bug("the reload ended in a bug")))?;
+        let (later, now): (Vec<_>, Vec<_>) =
+            self.sources.changed(&sources).into_iter().partition(|setting| AT_START.contains(setting));
+        self.logging.set_level(config.log.level);
+        // Whoever serves is gone only when the end has begun.
+        let _ = self.renew.send(Served { config, services }).await;
+        self.sources = sources;
+        if !later.is_empty() {
+            tracing::warn!(
+                event = "reload_needs_restart",
+                settings = names(&later),
+                "these are heeded at a start alone"
+            );
+        }
+        tracing::info!(event = "reloaded", changed = names(&now));
+        Ok(())
+    }
+}
+
+/// The settings as the deployment has them, and what is made of them.
+async fn open(config: Config) -> Result<(Config, Services), Error> {
+    Services::join(&config, Purpose::Serve).await
+}
+
+fn names(settings: &[&Setting]) -> String {
+    settings.iter().map(|setting| setting.env()).collect::<Vec<_>>().join(", ")
+}
+
+fn bug(what: &str) -> Error {
+    Error::Refused(format!("{what}: please report it"))
+}
+
+/// Runs `work` on a thread of the runtime, so that nothing in it keeps signals from being heard; `None` when one came.
+async fn unless_stopped<T: Send + 'static>(
+    stop: &Stop,
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<Option<T>, Error> {
+    let work = tokio::spawn(work);
+    tokio::select! {
+        done = work => match done {
+            Ok(done) => done.map(Some),
+            Err(_) => Err(bug("the start ended in a bug")),
+        },
+        () = stop.reached(Phase::Leave) => Ok(None),
+    }
+}
+
+async fn read(flags: Flags) -> Result<(Sources, Config), Error> {
+    let read = tokio::task::spawn_blocking(move || {
+        let sources = Sources::gather(flags, std::env::vars_os())?;
+        let config = Config::read(&sources)?;
+        compose::check(&config)?;
+        Ok((sources, config))
+    });
+    read.await.unwrap_or_else(|_| Err(bug("the settings can't be read")))
+}
+
+/// What a start comes to.
+struct Begun {
+    config: Config,
+    services: Services,
+    listener: TcpListener,
+}
+
+async fn begin(config: Config, output: Output) -> Result<Begun, Error> {
+    // The port and Redis come first: a server that can't have them must not touch the database.
+    let (socket, address) = port(&config.http)?;
+    compose::wait_for_stores(&config).await?;
+    let (config, services) = open(config).await?;
+    let greeting = greeting(&config, &services, address).await?;
+    // Until now nobody could connect, so whoever can is answered.
+    let listener = socket.listen(BACKLOG).map_err(Error::io(taken(&config.http)))?;
+    output.announce(&greeting, &greeting.text())?;
+    Ok(Begun { config, services, listener })
+}
+
+/// Takes the port, without listening yet.
+fn port(http: &Http) -> Result<(TcpSocket, SocketAddr), Error> {
+    let socket = if http.listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let taken = || Error::io(taken(http));
+    let socket = socket.map_err(taken())?;
+    socket.set_reuseaddr(true).map_err(taken())?;
+    socket.bind(http.listen).map_err(taken())?;
+    let address = socket.local_addr().map_err(taken())?;
+    Ok((socket, address))
+}
+
+fn taken(http: &Http) -> String {
+    format!("{}: can't listen on {}", http.listen_spelled, http.listen)
+}
+
+async fn greeting(config: &Config, services: &Services, address: SocketAddr) -> Result<Greeting, Error> {
     Ok(Greeting {
         listening: format!("http://{address}"),
         database: config.store.shown(),

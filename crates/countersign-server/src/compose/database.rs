@@ -6,7 +6,9 @@ use countersign::store::sql::{Applied, Database, DatabaseOptions, Migration, Mig
 use countersign::{ConfigError, Failure, UserKeyKind};
 
 use crate::compose::renamed;
+use crate::compose::wait::database_store;
 use crate::config::{Config, DatabaseUrl, Store};
+use crate::data_dir::DataDir;
 use crate::error::Error;
 
 /// The server's own tables, beside those of the library.
@@ -45,8 +47,16 @@ pub(crate) fn connect(store: &Store) -> Result<Database, Error> {
     let options = DatabaseOptions { timeout: store.timeout, connections: store.connections };
     let named = |error: ConfigError| renamed(&store.database_spelled, &error);
     let database = match &store.database {
-        DatabaseUrl::Sqlite(path) => Database::connect(&sqlite_url(path), options),
-        DatabaseUrl::Shared(url) => Database::connect(url, options),
+        DatabaseUrl::Sqlite(path) => {
+            if path.parent() == Some(&store.data_dir) {
+                DataDir::at(&store.data_dir).make()?;
+            }
+            Database::connect(&sqlite_url(path), options)
+        }
+        DatabaseUrl::Shared(url) => match store.database_source.clone() {
+            Some(source) => Database::connect_renewing(url, options, source),
+            None => Database::connect(url, options),
+        },
     };
     Ok(database.map_err(named)?)
 }
@@ -57,8 +67,7 @@ fn sqlite_url(path: &Path) -> String {
 
 /// The error for a database that doesn't do its work.
 pub(crate) fn unreachable(store: &Store, failure: Failure) -> Error {
-    let (setting, shown) = (store.database_spelled.clone(), format!("the database at {}", store.shown()));
-    Error::Store { setting, store: shown, failure }
+    database_store(store).failed(failure)
 }
 
 /// What brings the tables up to date, the library's and ours.

@@ -4,6 +4,7 @@ use countersign::redis::{Persistence, Redis, RedisNode, RedisOptions};
 use countersign::{ConfigError, Failure, Profile};
 
 use crate::compose::renamed;
+use crate::compose::wait::redis_store;
 use crate::config::{Config, Eviction, REDIS_EVICTION, Redis as Settings, StrategyKind, names_sentinels};
 use crate::error::Error;
 
@@ -14,7 +15,13 @@ pub(crate) fn handle(config: &Config) -> Result<Option<Redis>, ConfigError> {
 
 fn connect(config: &Config, settings: &Settings, url: &str) -> Result<Redis, ConfigError> {
     let options = RedisOptions { timeout: config.store.timeout };
-    Redis::connect(url, options).map_err(|error| renamed(&settings.spelled, &error))
+    // One node of several has another URL than what stands in the file.
+    let source = settings.source.clone().filter(|_| *settings.url == url);
+    let redis = match source {
+        Some(source) => Redis::connect_renewing(url, options, source),
+        None => Redis::connect(url, options),
+    };
+    redis.map_err(|error| renamed(&settings.spelled, &error))
 }
 
 /// Asks every Redis server what it is, says so in the log, and refuses those that can't be relied on.
@@ -42,12 +49,11 @@ pub async fn examine(config: &Config) -> Result<(), Error> {
 
 /// The error for a Redis that doesn't do its work.
 pub(crate) fn unreachable(settings: &Settings, failure: Failure) -> Error {
-    let (setting, store) = (settings.spelled.clone(), format!("Redis at {}", settings.shown()));
-    Error::Store { setting, store, failure }
+    redis_store(settings).failed(failure)
 }
 
 /// Whether what is named as the nodes of a cluster can be that: a client for clusters only says that it fails.
-async fn check_nodes(config: &Config, settings: &Settings) -> Result<(), ConfigError> {
+pub(super) async fn check_nodes(config: &Config, settings: &Settings) -> Result<(), ConfigError> {
     let urls: Vec<&str> = settings.url.split(',').map(str::trim).collect();
     for url in urls.iter().filter(|_| urls.len() > 1 && !names_sentinels(&settings.url)) {
         let nodes = connect(config, settings, url)?.inspect().await.unwrap_or_default();

@@ -1,38 +1,188 @@
-//! What must answer before requests can be served.
+//! What must work before requests can be served.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use countersign::Failure;
+use countersign::denylist::DenylistStore;
 use countersign::redis::Redis;
-use countersign::store::TokenStore;
+use countersign::store::Value;
+use countersign::store::sql::{Dialect, Driver, Script, Statement};
+use countersign::{Clock, Entropy, Failure, Strategy};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use uuid::Uuid;
 
-/// The stores that requests need.
+use crate::accounts::Account;
+use crate::shutdown::{Phase, Stop};
+
+/// How long an answer is good for those who ask after it.
+const GOOD_FOR: Duration = Duration::from_millis(900);
+/// How long what a look leaves behind is kept, if something keeps it from clearing up.
+const SCRATCH: Duration = Duration::from_mins(2);
+
+/// Whether requests can be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// They can.
+    Ready,
+    /// A store doesn't do its work. The log says which, and what it does.
+    Unready,
+    /// The server has been told to stop, and asks not to be sent any more.
+    Leaving,
+}
+
+/// The stores that requests need. Clones look once for all who ask at the same time.
 #[derive(Clone)]
 pub struct Stores {
-    /// The database: accounts are there in any case.
-    pub database: Arc<dyn TokenStore>,
-    /// Redis, where it is used.
-    pub redis: Option<Redis>,
+    look: Arc<Look>,
+    last: Arc<Mutex<Last>>,
+    stop: Option<Stop>,
+}
+
+/// What the last look saw.
+#[derive(Default)]
+struct Last {
+    good_until: Option<Instant>,
+    told: Option<String>,
+}
+
+/// What a look needs.
+pub(super) struct Look {
+    pub(super) database: Arc<dyn Driver>,
+    pub(super) redis: Option<Redis>,
+    /// Where revoked ids of signed tokens are, with strategy jwt.
+    pub(super) denylist: Option<Arc<dyn DenylistStore>>,
+    /// What writes to Redis, with strategy redis.
+    pub(super) on_redis: Option<Arc<dyn Strategy<Account>>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
 }
 
 impl Stores {
-    /// Asks whether all of them answer.
-    ///
-    /// # Errors
-    /// [`Failure`] when one doesn't.
-    pub async fn ping(&self) -> Result<(), Failure> {
-        let redis = async {
-            match &self.redis {
-                Some(redis) => redis.ping().await,
-                None => Ok(()),
-            }
-        };
-        tokio::try_join!(self.database.ping(), redis).map(|_| ())
+    pub(super) fn new(look: Look) -> Self {
+        Self { look: Arc::new(look), last: Arc::default(), stop: None }
     }
+
+    /// Says that it is leaving once `stop` says so.
+    #[must_use]
+    pub fn leaving_at(mut self, stop: Stop) -> Self {
+        self.stop = Some(stop);
+        self
+    }
+
+    /// Returns whether requests can be served, seen by doing what they do.
+    pub async fn readiness(&self) -> Readiness {
+        if self.stop.as_ref().is_some_and(|stop| stop.phase() >= Phase::Leave) {
+            return Readiness::Leaving;
+        }
+        // Whoever comes meanwhile waits for this look, and finds its answer.
+        let mut last = self.last.lock().await;
+        if last.good_until.is_some_and(|until| Instant::now() < until) {
+            return Readiness::Ready;
+        }
+        match self.look.look().await {
+            Ok(()) => {
+                last.good_until = Some(Instant::now() + GOOD_FOR);
+                if last.told.take().is_some() {
+                    tracing::info!(event = "ready_again");
+                }
+                Readiness::Ready
+            }
+            Err(failure) => {
+                last.good_until = None;
+                last.tell(&failure);
+                Readiness::Unready
+            }
+        }
+    }
+}
+
+impl Last {
+    /// Once for each fault, however often somebody asks.
+    fn tell(&mut self, failure: &Failure) {
+        let cause = std::error::Error::source(failure).map(ToString::to_string).unwrap_or_default();
+        let story = format!("{failure}: {cause}");
+        if self.told.as_ref() == Some(&story) {
+            return;
+        }
+        let part = failure.part();
+        let symptom = failure.symptom().map(|symptom| symptom.to_string());
+        tracing::warn!(event = "not_ready", part, symptom, cause, "requests can't be served");
+        self.told = Some(story);
+    }
+}
+
+impl Look {
+    async fn look(&self) -> Result<(), Failure> {
+        tokio::try_join!(self.at_the_database(), self.at_redis(), self.at_the_denylist()).map(drop)
+    }
+
+    /// Reads and writes every table, and leaves nothing behind. Rows of users aren't made: a table that was adopted may
+    /// allow them to real users alone.
+    async fn at_the_database(&self) -> Result<(), Failure> {
+        let dialect = self.database.dialect();
+        let user = dialect.quote("user");
+        let tables = ["access_token", "refresh_token", "session_fence", "ended_fence", "login_failure", "denied_token"];
+        let all = tables.join(", ");
+        let read = Statement::new(dialect, &format!("SELECT 1 FROM {user}, {all} WHERE 1 = 0"));
+        self.database.fetch(&read, &[]).await?;
+        let ends = self.clock.now().saturating_add(SCRATCH).as_micros();
+        let key = format!("readyz-{}", self.id()?.simple());
+        self.database.run(&writes(dialect), &[Value::from(key), Value::from(ends)]).await.map(drop)
+    }
+
+    async fn at_redis(&self) -> Result<(), Failure> {
+        let Some(redis) = &self.redis else { return Ok(()) };
+        redis.ping().await?;
+        let Some(strategy) = &self.on_redis else { return Ok(()) };
+        // Nobody has this account, so its token opens nothing.
+        let nobody = Account {
+            id: Uuid::nil(),
+            email: String::new(),
+            hashed_password: String::new(),
+            is_active: false,
+            is_verified: false,
+            created_at: None,
+        };
+        let issued = strategy.write_token(&nobody).await?;
+        strategy.destroy_token(&issued.token, &nobody).await.map(drop)
+    }
+
+    async fn at_the_denylist(&self) -> Result<(), Failure> {
+        let Some(denylist) = &self.denylist else { return Ok(()) };
+        let now = self.clock.now();
+        denylist.deny("readyz", now.saturating_add(SCRATCH), now).await?;
+        denylist.is_any_denied(&["readyz"], now).await.map(drop)
+    }
+
+    fn id(&self) -> Result<Uuid, Failure> {
+        let mut bytes = [0; 16];
+        self.entropy.fill(&mut bytes)?;
+        Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+}
+
+/// A row that is made and removed, and writes to all other tables that touch no row: what they need is checked all the same.
+fn writes(dialect: Dialect) -> Script {
+    let user = dialect.quote("user");
+    let none = |table: &str, columns: &str| {
+        let write = format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} WHERE 1 = 0");
+        [write, format!("DELETE FROM {table} WHERE 1 = 0")]
+    };
+    let tables = [
+        none("access_token", "token, created_at, user_id, session_id, expires_at, fence"),
+        none("refresh_token", "token, created_at, user_id, session_id, expires_at, family, fence"),
+        none("session_fence", "user_id, fence, used_at"),
+    ];
+    let mut steps = vec!["INSERT INTO login_failure (key_digest, failures, window_ends) VALUES (?1, 0, ?2)".to_owned()];
+    steps.extend(tables.into_iter().flatten());
+    steps.push(format!("UPDATE {user} SET is_active = is_active WHERE 1 = 0"));
+    steps.push("DELETE FROM login_failure WHERE key_digest = ?1".to_owned());
+    Script::new(dialect, &steps.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 impl std::fmt::Debug for Stores {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stores").field("redis", &self.redis).finish_non_exhaustive()
+        f.debug_struct("Stores").field("redis", &self.look.redis).finish_non_exhaustive()
     }
 }

@@ -64,12 +64,13 @@ const INSECURE_COOKIES: Setting = Setting {
     form: "true|false",
     help: "Sends cookies over plain HTTP too: for development only.",
 };
-const MAX_CONNECTIONS: Setting = Setting {
+/// How many connections are taken.
+pub const MAX_CONNECTIONS: Setting = Setting {
     key: "max_connections",
     kind: Kind::Plain,
     default: "4096",
     form: "NUMBER",
-    help: "Connections beyond this are closed at once.",
+    help: "Connections beyond this are closed, but for a few that ask for /healthz or /readyz.",
 };
 const BODY_LIMIT: Setting = Setting {
     key: "body_limit",
@@ -78,7 +79,7 @@ const BODY_LIMIT: Setting = Setting {
     form: "BYTES",
     help: "The longest request body; longer ones are answered with 413.",
 };
-const HEADER_TIMEOUT: Setting = Setting {
+pub(super) const HEADER_TIMEOUT: Setting = Setting {
     key: "header_timeout",
     kind: Kind::Plain,
     default: "10s",
@@ -92,7 +93,7 @@ const BODY_TIMEOUT: Setting = Setting {
     form: "TIME",
     help: "How long a client may take to send a request's body.",
 };
-const IDLE_TIMEOUT: Setting = Setting {
+pub(super) const IDLE_TIMEOUT: Setting = Setting {
     key: "idle_timeout",
     kind: Kind::Plain,
     default: "60s",
@@ -106,12 +107,19 @@ const REQUEST_TIMEOUT: Setting = Setting {
     form: "TIME",
     help: "How long a request may take in all; then it is answered with 503.",
 };
-const DRAIN_LIMIT: Setting = Setting {
+pub(super) const DRAIN_LIMIT: Setting = Setting {
     key: "drain_limit",
     kind: Kind::Plain,
     default: "20s",
     form: "TIME",
     help: "How long a stop waits for requests that are being answered.",
+};
+pub(super) const DRAIN_DELAY: Setting = Setting {
+    key: "drain_delay",
+    kind: Kind::Plain,
+    default: "1s",
+    form: "TIME",
+    help: "How long after SIGTERM requests are still taken while /readyz answers 503, so that others are asked instead.",
 };
 
 /// This section's settings.
@@ -130,6 +138,7 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &IDLE_TIMEOUT,
     &REQUEST_TIMEOUT,
     &DRAIN_LIMIT,
+    &DRAIN_DELAY,
 ];
 
 /// The HTTP side.
@@ -172,6 +181,8 @@ pub struct Limits {
     pub request_time: Duration,
     /// Time to finish when told to stop.
     pub drain: Duration,
+    /// Time to go on when told to stop, so that others hear of it.
+    pub leave: Duration,
 }
 
 impl Http {
@@ -195,14 +206,22 @@ impl Http {
             limits: Limits {
                 connections: sources.parse(&MAX_CONNECTIONS, parse::number(1..=1_000_000))?,
                 body: sources.parse(&BODY_LIMIT, body_limit)?,
-                header_time: sources.parse(&HEADER_TIMEOUT, parse::positive_duration)?,
-                body_time: sources.parse(&BODY_TIMEOUT, parse::positive_duration)?,
-                idle_time: sources.parse(&IDLE_TIMEOUT, parse::positive_duration)?,
-                request_time: sources.parse(&REQUEST_TIMEOUT, parse::positive_duration)?,
-                drain: sources.parse(&DRAIN_LIMIT, parse::duration)?,
+                header_time: sources.parse(&HEADER_TIMEOUT, patience)?,
+                body_time: sources.parse(&BODY_TIMEOUT, patience)?,
+                idle_time: sources.parse(&IDLE_TIMEOUT, patience)?,
+                request_time: sources.parse(&REQUEST_TIMEOUT, patience)?,
+                drain: sources.parse(&DRAIN_LIMIT, parse::duration_in(Duration::ZERO..=DAY))?,
+                leave: sources.parse(&DRAIN_DELAY, parse::duration_in(Duration::ZERO..=DAY))?,
             },
         })
     }
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Time that a client or an answer gets.
+fn patience(text: &str) -> Result<Duration, String> {
+    parse::duration_in(Duration::from_secs(1)..=DAY)(text)
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

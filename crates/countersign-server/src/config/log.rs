@@ -13,7 +13,7 @@ const LOG: Setting = Setting {
     form: "off|error|warn|info|debug|trace",
     help: "How much to log; debug adds a line per request.",
 };
-const LOG_FORMAT: Setting =
+pub(super) const LOG_FORMAT: Setting =
     Setting { key: "log_format", kind: Kind::Plain, default: "text", form: "text|json", help: "How a log line looks." };
 
 /// This section's settings.

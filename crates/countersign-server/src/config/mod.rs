@@ -3,6 +3,7 @@
 mod file;
 mod http;
 mod keys;
+mod links;
 mod log;
 mod parse;
 mod public_url;
@@ -16,7 +17,7 @@ mod tokens;
 
 use countersign::ConfigError;
 
-pub use http::{ALLOWED_ORIGINS, Http, LISTEN, Limits, PUBLIC_URL, TRUSTED_PROXIES};
+pub use http::{ALLOWED_ORIGINS, Http, LISTEN, Limits, MAX_CONNECTIONS, PUBLIC_URL, TRUSTED_PROXIES};
 pub use keys::{
     JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, JWT_PRIVATE_KEY, JWT_PUBLIC_KEY, JWT_SECRET, JwtKeys, Keys,
     TOKEN_HASH_SECRET, is_same_secret, same_secret,
@@ -28,7 +29,7 @@ pub use report::{Effective, effective};
 pub use secret_text::fault as fault_of_secret;
 pub use setting::{Kind, Setting, all as all_settings};
 pub use source::{ENV_PREFIX, Flags, Given, Origin, Sources};
-pub use store::{DATABASE_URL, DatabaseUrl, Store};
+pub use store::{DATABASE_URL, DatabaseUrl, Store, WAIT_FOR_STORES};
 pub use tokens::{
     PROFILE, RateLimit, Registration, SECOND_FACTOR, STRATEGY, SecondFactor, StrategyKind, Tokens, profile_name,
 };
@@ -77,6 +78,18 @@ impl Config {
 const fn is_shared(store: &Store, redis: Option<&Redis>) -> bool {
     matches!(store.database, DatabaseUrl::Shared(_)) || redis.is_some()
 }
+
+/// Settings that are heeded at the start alone.
+pub const AT_START: [&Setting; 8] = [
+    &LISTEN,
+    &MAX_CONNECTIONS,
+    &http::HEADER_TIMEOUT,
+    &http::IDLE_TIMEOUT,
+    &http::DRAIN_LIMIT,
+    &http::DRAIN_DELAY,
+    &WAIT_FOR_STORES,
+    &log::LOG_FORMAT,
+];
 
 #[cfg(test)]
 mod tests {

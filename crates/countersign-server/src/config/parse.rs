@@ -1,5 +1,6 @@
 //! Values as people write them. Each function says what is wrong in a few words that follow the setting's name.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// `15m`, `30d`, `1h30m`.
@@ -7,16 +8,21 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "is not a length of time".to_owned())
 }
 
-/// As [`duration`], and at least a millisecond.
-pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("must be longer than nothing".to_owned()),
-        some => Ok(some),
+/// As [`duration`], in `range`. Every length of time has bounds: beyond them timers, and the integers of other programs, end.
+pub(super) fn duration_in(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, String> {
+    move |text| {
+        let (least, most) = (*range.start(), *range.end());
+        let shown = |duration| humantime::format_duration(duration).to_string();
+        match duration(text)? {
+            within if range.contains(&within) => Ok(within),
+            _ if least.is_zero() => Err(format!("must be at most {}", shown(most))),
+            _ => Err(format!("must be between {} and {}", shown(least), shown(most))),
+        }
     }
 }
 
 /// A whole number in `range`.
-pub(super) fn number<T>(range: std::ops::RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String>
+pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String>
 where
     T: std::str::FromStr + PartialOrd + std::fmt::Display,
 {
@@ -70,7 +76,12 @@ mod tests {
     fn values() {
         assert_eq!(duration("15m"), Ok(Duration::from_mins(15)));
         assert!(duration("soon").is_err());
-        assert!(positive_duration("0s").is_err());
+        let seconds = duration_in(Duration::from_secs(1)..=Duration::from_hours(1));
+        assert_eq!(seconds("1h"), Ok(Duration::from_hours(1)));
+        for bad in ["0s", "999ms", "1h 1ms", "25d", "18446744073709551615s"] {
+            assert_eq!(seconds(bad), Err("must be between 1s and 1h".to_owned()), "{bad}");
+        }
+        assert_eq!(duration_in(Duration::ZERO..=Duration::from_secs(1))("2s"), Err("must be at most 1s".to_owned()));
         assert_eq!(bytes("64KiB"), Ok(65_536));
         assert_eq!(bytes("12"), Ok(12));
         assert!(bytes("many").is_err());

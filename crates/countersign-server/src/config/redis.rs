@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use countersign::{ConfigError, Profile};
+use countersign::{ConfigError, Profile, UrlSource};
 use zeroize::Zeroizing;
 
 use crate::config::setting::{Kind, Setting};
@@ -39,6 +39,8 @@ pub struct Redis {
     pub spelled: String,
     /// What to do when it may evict revoked ids.
     pub eviction: Eviction,
+    /// What reads the URL again, where that stands in a file.
+    pub source: Option<UrlSource>,
 }
 
 /// What to do about a server that may evict revoked ids.
@@ -60,7 +62,12 @@ impl Redis {
         let eviction = sources.parse(&REDIS_EVICTION, parse::one_of(EVICTIONS))?;
         let Some(given) = sources.get(&REDIS_URL) else { return without(tokens.strategy) };
         check(given, sources, tokens)?;
-        Ok(Some(Self { url: Zeroizing::new(given.text().to_owned()), spelled: given.spelled.clone(), eviction }))
+        Ok(Some(Self {
+            url: Zeroizing::new(given.text().to_owned()),
+            spelled: given.spelled.clone(),
+            eviction,
+            source: given.source(),
+        }))
     }
 
     /// The server or the nodes for people: without passwords, users or queries.
@@ -128,7 +135,7 @@ mod tests {
     fn people_see_no_password() {
         let shown = |url: &str| {
             let url = Zeroizing::new(url.to_owned());
-            Redis { url, spelled: String::new(), eviction: Eviction::Refuse }.shown()
+            Redis { url, spelled: String::new(), eviction: Eviction::Refuse, source: None }.shown()
         };
         assert_eq!(shown("rediss://me:pw@cache:6380/2?sslrootcert=/ca.pem"), "rediss://cache:6380/2");
         assert_eq!(shown("redis://:pw@a:1, redis://me:pw@b:2"), "redis://a:1,redis://b:2");

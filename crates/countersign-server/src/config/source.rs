@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use countersign::ConfigError;
+use countersign::{ConfigError, UrlSource};
 use zeroize::Zeroizing;
 
 use crate::config::file::read_file;
+use crate::config::links::is_link;
 use crate::config::secret_text;
 use crate::config::setting::{self, Kind, Setting};
 
@@ -47,12 +48,22 @@ pub struct Given {
     pub origin: Origin,
     /// The setting's name as it was typed.
     pub spelled: String,
+    /// The file that the value stands in, where one was named.
+    file: Option<String>,
 }
 
 impl Given {
     /// `text`, as `spelled` said it.
     pub fn new(origin: Origin, spelled: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { text: Zeroizing::new(text.into()), origin, spelled: spelled.into() }
+        Self { text: Zeroizing::new(text.into()), origin, spelled: spelled.into(), file: None }
+    }
+
+    /// Returns what reads the value again from the file that it stands in; `None` where it was given itself.
+    pub fn source(&self) -> Option<UrlSource> {
+        let named = Self::new(self.origin, self.spelled.clone(), self.file.clone()?);
+        Some(UrlSource::new(move || {
+            strongest(Kind::Secret, vec![(Form::File, named.clone())]).ok().map(|again| again.text)
+        }))
     }
 
     /// The value.
@@ -107,10 +118,13 @@ impl Sources {
                 config.get_or_insert_with(|| (spelled, PathBuf::from(value)));
                 continue;
             }
+            let key = name.to_ascii_lowercase();
+            if find(&key).is_none() && is_link(name, &value.to_string_lossy()) {
+                continue;
+            }
             let text = value
                 .into_string()
                 .map_err(|_| ConfigError::new(spelled.clone(), "is not valid UTF-8", "give it as plain text"))?;
-            let key = name.to_ascii_lowercase();
             if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
                 return Err(unknown(&spelled, &key, Origin::Environment));
             }
@@ -159,6 +173,12 @@ impl Sources {
     /// Whether somebody gave a setting, here and now.
     pub fn is_told(&self, setting: &'static Setting) -> bool {
         self.get(setting).is_some_and(|given| given.origin != Origin::Deployment)
+    }
+
+    /// Returns the settings whose values are others in `later`.
+    pub fn changed(&self, later: &Self) -> Vec<&'static Setting> {
+        let text = |sources: &Self, setting: &'static Setting| sources.get(setting).map(|given| given.text.clone());
+        setting::all().filter(|setting| text(self, setting) != text(later, setting)).collect()
     }
 
     /// The configuration file that was read.
@@ -255,7 +275,8 @@ fn content(kind: Kind, given: &Given) -> Result<Given, ConfigError> {
     if text.trim().is_empty() {
         return Err(given.error("names an empty file", "put the secret into it"));
     }
-    Ok(Given::new(given.origin, given.spelled.clone(), text))
+    let file = Some(given.text().to_owned());
+    Ok(Given { file, ..Given::new(given.origin, given.spelled.clone(), text) })
 }
 
 fn find(key: &str) -> Option<(&'static Setting, Form)> {

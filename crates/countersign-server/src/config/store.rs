@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use countersign::ConfigError;
+use countersign::{ConfigError, UrlSource};
 use zeroize::Zeroizing;
 
 use crate::config::setting::{Kind, Setting};
+use crate::config::source::Given;
 use crate::config::{Sources, parse};
 
 const DATA_DIR: Setting = Setting {
@@ -38,6 +39,14 @@ const STORE_TIMEOUT: Setting = Setting {
     form: "TIME",
     help: "How long the database or Redis may take to answer; then the request is answered with 503.",
 };
+/// How long a start waits for stores.
+pub const WAIT_FOR_STORES: Setting = Setting {
+    key: "wait_for_stores",
+    kind: Kind::Plain,
+    default: "10s",
+    form: "TIME",
+    help: "How long the start waits for a database or Redis that isn't there yet, or is starting; 0s doesn't wait.",
+};
 const SWEEP_INTERVAL: Setting = Setting {
     key: "sweep_interval",
     kind: Kind::Plain,
@@ -54,8 +63,15 @@ const USE_INTERVAL: Setting = Setting {
 };
 
 /// This section's settings.
-pub(super) const SETTINGS: &[&Setting] =
-    &[&DATA_DIR, &DATABASE_URL, &DATABASE_CONNECTIONS, &STORE_TIMEOUT, &SWEEP_INTERVAL, &USE_INTERVAL];
+pub(super) const SETTINGS: &[&Setting] = &[
+    &DATA_DIR,
+    &DATABASE_URL,
+    &DATABASE_CONNECTIONS,
+    &STORE_TIMEOUT,
+    &WAIT_FOR_STORES,
+    &SWEEP_INTERVAL,
+    &USE_INTERVAL,
+];
 
 /// What is kept, and where.
 #[derive(Clone, Debug)]
@@ -66,10 +82,14 @@ pub struct Store {
     pub database: DatabaseUrl,
     /// What the setting is called where it was given.
     pub database_spelled: String,
+    /// What reads its URL again, where that stands in a file.
+    pub database_source: Option<UrlSource>,
     /// How many connections are kept for reads, and as many for writes.
     pub connections: usize,
     /// How long the database may take to answer.
     pub timeout: Duration,
+    /// How long the start waits for stores.
+    pub wait: Duration,
     /// How often to sweep.
     pub sweep_interval: Duration,
     /// How often to note which sessions were used; `None` for never.
@@ -109,12 +129,15 @@ impl Store {
             database_spelled: sources
                 .get(&DATABASE_URL)
                 .map_or_else(|| DATABASE_URL.env(), |given| given.spelled.clone()),
+            database_source: sources.get(&DATABASE_URL).and_then(Given::source),
             connections: sources.parse(&DATABASE_CONNECTIONS, parse::number(1..=1000))?,
-            timeout: sources.parse(&STORE_TIMEOUT, parse::positive_duration)?,
-            sweep_interval: sources.parse(&SWEEP_INTERVAL, parse::positive_duration)?,
+            timeout: sources
+                .parse(&STORE_TIMEOUT, parse::duration_in(Duration::from_millis(100)..=Duration::from_hours(1)))?,
+            wait: sources.parse(&WAIT_FOR_STORES, parse::duration_in(Duration::ZERO..=DAY))?,
+            sweep_interval: sources.parse(&SWEEP_INTERVAL, interval)?,
             use_interval: sources.parse(&USE_INTERVAL, |text| match text {
                 "off" => Ok(None),
-                text => parse::positive_duration(text).map(Some),
+                text => interval(text).map(Some),
             })?,
         })
     }
@@ -126,6 +149,12 @@ impl Store {
             DatabaseUrl::Shared(text) => shown(text, "(a shared database)"),
         }
     }
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn interval(text: &str) -> Result<Duration, String> {
+    parse::duration_in(Duration::from_millis(100)..=DAY.saturating_mul(30))(text)
 }
 
 /// A URL without user, password and query; `otherwise` when it is none.

@@ -128,7 +128,7 @@ impl Change {
     /// # Errors
     /// [`Error::Refused`] when somebody else changed the record meanwhile; [`Error`] otherwise as for [`plan`].
     pub async fn make(mut self) -> Result<(), Error> {
-        let data_dir = DataDir::open(&self.config.store.data_dir)?;
+        let data_dir = DataDir::at(&self.config.store.data_dir);
         let database = self.database.take().map_or_else(|| compose::connect(&self.config.store), Ok)?;
         compose::bring_up_to_date(&database, &self.config).await?;
         let is_new = |value: &Option<String>| value.as_deref() == Some(NEW);

@@ -54,8 +54,8 @@ pub async fn join(config: &Config, purpose: Purpose) -> Result<Joined, Error> {
 /// # Errors
 /// As [`join`].
 pub async fn migrate(config: &Config) -> Result<Vec<Applied>, Error> {
+    compose::wait_for_stores(config).await?;
     let agreed = agree(config, Purpose::Migrate).await?;
-    DataDir::open(&config.store.data_dir)?;
     let database = opened(&agreed)?;
     let applied = compose::bring_up_to_date(&database, config).await?;
     if !agreed.ground.has_history {
@@ -78,7 +78,7 @@ async fn attempt(config: &Config, purpose: Purpose) -> Result<Option<Joined>, Er
     let redis = compose::redis_handle(&agreed.config)?;
     check_redis(&agreed.config, agreed.ground.mark(), redis.as_ref()).await?;
 
-    let data_dir = DataDir::open(&agreed.config.store.data_dir)?;
+    let data_dir = DataDir::at(&agreed.config.store.data_dir);
     let database = opened(&agreed)?;
     compose::bring_up_to_date(&database, &agreed.config).await?;
     let secret = keys::token_hash_secret(&agreed.config, &data_dir)?;

@@ -94,6 +94,8 @@ impl Place {
         let mut command = binary();
         // The machine may be busy with other tests; those about outages set a shorter time.
         command.env("COUNTERSIGN_STORE_TIMEOUT", "20s");
+        // Nothing balances load here that would have to hear of a stop.
+        command.env("COUNTERSIGN_DRAIN_DELAY", "0s");
         command.env("COUNTERSIGN_DATA_DIR", self.data_dir()).envs(self.settings.iter().cloned()).args(arguments);
         command
     }
@@ -114,6 +116,15 @@ impl Place {
     pub(crate) fn start(&self) -> Server {
         let process = self.command(&["--listen", "127.0.0.1:0", "--json"]);
         Server::start(process, self.clone())
+    }
+
+    /// The same from a shell that has done something first, as `ulimit -n 100`.
+    pub(crate) fn start_under(&self, first: &str) -> Server {
+        let inner = self.command(&[]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{first}; exec \"$0\" --listen 127.0.0.1:0 --json")]).arg(inner.get_program());
+        shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Server::start(shell, self.clone())
     }
 }
 
@@ -212,6 +223,16 @@ impl Server {
     /// What the server has written so far, standard output and error.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until it has written `what` as often as `times`: lines come a moment after what they tell of.
+    #[track_caller]
+    pub(crate) fn says(&self, what: &str, times: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.log().matches(what).count() < times {
+            assert!(Instant::now() < deadline, "it doesn't say {what}: {}", self.log());
+            std::thread::yield_now();
+        }
     }
 
     pub(crate) fn pid(&self) -> String {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use ::redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 
 use crate::error::Failure;
-use crate::redis::PART;
+use crate::redis::{PART, symptom};
+use crate::symptom::Symptom;
 
 /// An operation that failed.
 #[derive(Debug)]
@@ -46,6 +47,19 @@ impl Trouble {
     }
 
     pub(super) fn into_failure(self) -> Failure {
+        let symptom = self.symptom();
+        self.failure().with_symptom(symptom)
+    }
+
+    /// What it says of Redis's state.
+    pub(super) fn symptom(&self) -> Option<Symptom> {
+        match self {
+            Self::Silence(_) => Some(Symptom::Silent),
+            Self::Unconnected(error) | Self::Said(error) => symptom::of(error),
+        }
+    }
+
+    fn failure(self) -> Failure {
         match self {
             Self::Silence(timeout) => Failure::unavailable(PART, format!("no answer within {timeout:?}")),
             Self::Unconnected(error) => Failure::unavailable(PART, Said::of("connecting to Redis", &error)),

@@ -8,6 +8,7 @@ mod link;
 mod mark;
 mod script;
 mod sentinel;
+mod symptom;
 mod url;
 
 use std::fmt;
@@ -22,7 +23,9 @@ use tokio::time::{Instant, timeout_at};
 use self::error::Trouble;
 use self::link::{Link, Loss, Place, Target};
 use crate::error::{ConfigError, Failure};
+use crate::renewing::{Renewing, UrlSource};
 use crate::slot::Slot;
+use crate::symptom::Symptom;
 
 pub use inspect::{Persistence, RedisNode};
 pub(crate) use script::Script;
@@ -78,7 +81,7 @@ pub struct Redis {
 }
 
 struct Inner {
-    target: Target,
+    target: Renewing<Target>,
     timeout: Duration,
     slot: Slot<Link>,
     /// Held by the one who makes another connection while there is one.
@@ -92,14 +95,30 @@ impl Redis {
     /// [`ConfigError`] that names `redis_url` when the URL can't work; it never shows the password.
     #[expect(clippy::needless_pass_by_value, reason = "settings are made for one handle, and given away with it")]
     pub fn connect(url: &str, options: RedisOptions) -> Result<Self, ConfigError> {
-        let target = Target::new(url::Parsed::parse(url)?, options.timeout)?;
+        Self::over(url, &options, None)
+    }
+
+    /// Prepares like [`connect`](Self::connect), and reads the URL again from `source` when Redis refuses user or password: a
+    /// password that is replaced while we run is then used without a restart. What is one server stays one server.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect).
+    #[expect(clippy::needless_pass_by_value, reason = "settings are made for one handle, and given away with it")]
+    pub fn connect_renewing(url: &str, options: RedisOptions, source: UrlSource) -> Result<Self, ConfigError> {
+        Self::over(url, &options, Some(source))
+    }
+
+    fn over(url: &str, options: &RedisOptions, source: Option<UrlSource>) -> Result<Self, ConfigError> {
+        let timeout = options.timeout;
+        let make = move |url: &str| Target::new(url::Parsed::parse(url)?, timeout);
+        let target = Renewing::new(PART, url, source, make)?;
         let (slot, renewal) = (Slot::default(), Arc::default());
         Ok(Self { inner: Arc::new(Inner { target, timeout: options.timeout, slot, renewal }) })
     }
 
     /// Returns whether this is a cluster. Where the URL names one server, that is known after the first connection.
     pub fn is_cluster(&self) -> bool {
-        self.inner.target.is_cluster()
+        self.inner.target.current().is_cluster()
     }
 
     /// Asks whether every part of it answers: the server, or on a cluster a master for every slot. There it's three
@@ -185,13 +204,30 @@ impl Redis {
 
     async fn attempts(&self, command: &Cmd, place: Place<'_>) -> Result<Value, Trouble> {
         let deadline = Instant::now() + self.inner.timeout;
-        match self.attempt(deadline, command, place).await {
-            Err(Trouble::Said(error)) if self.inner.target.is_worth_another(&error) => {
-                // Boxed, as all that is rare here, so that what is common stays small.
+        let generation = self.inner.target.generation();
+        // Boxed, as all that is rare here, so that what is common stays small.
+        let outcome = match self.attempt(deadline, command, place).await {
+            Err(Trouble::Said(error)) if self.inner.target.current().is_worth_another(&error) => {
+                Box::pin(self.attempt(deadline, command, place)).await
+            }
+            outcome => outcome,
+        };
+        match outcome {
+            Err(trouble) if trouble.symptom() == Some(Symptom::Credentials) && self.renewed(generation) => {
                 Box::pin(self.attempt(deadline, command, place)).await
             }
             outcome => outcome,
         }
+    }
+
+    /// Whether there are another user and password than at `generation`; then the connection of the old ones is forgotten.
+    fn renewed(&self, generation: u64) -> bool {
+        let inner = &*self.inner;
+        let renewed = inner.target.renew(generation);
+        if let Some(link) = inner.slot.live(|_| renewed) {
+            inner.slot.discard(&link);
+        }
+        renewed
     }
 
     async fn attempt(&self, deadline: Instant, command: &Cmd, place: Place<'_>) -> Result<Value, Trouble> {
@@ -203,7 +239,7 @@ impl Redis {
         let before = link.answered();
         let result = self.in_time(deadline, Box::pin(link.send(command, place))).await;
         if let Err(trouble) = &result {
-            match inner.target.loss(trouble, link.answered() != before) {
+            match inner.target.current().loss(trouble, link.answered() != before) {
                 Loss::Nothing => {}
                 Loss::Part => self.renew(link, place.key(command)),
                 Loss::Whole => inner.slot.discard(&link),
@@ -222,7 +258,7 @@ impl Redis {
         tokio::spawn(async move {
             let _turn = turn;
             let renewed = async {
-                let new = inner.target.connect().await.ok()?;
+                let new = inner.target.current().connect().await.ok()?;
                 new.is_served(&key).await.then_some(new)
             };
             if let Ok(Some(new)) = timeout_at(deadline, renewed).await {
@@ -232,7 +268,8 @@ impl Redis {
     }
 
     async fn open(&self, deadline: Instant) -> Result<Arc<Link>, Trouble> {
-        let connecting = self.inner.slot.connect(|_| true, self.inner.target.connect());
+        let target = self.inner.target.current();
+        let connecting = self.inner.slot.connect(|_| true, target.connect());
         self.in_time(deadline, connecting).await.map_err(Trouble::while_connecting)
     }
 

@@ -64,6 +64,7 @@ const HOLDS_NOTHING: &[&str] = &[
     "SweepLimit",
     "SweepPace",
     "Swept",
+    "Symptom",
     "SystemClock",
     "SystemEntropy",
     "Timestamp",

@@ -288,6 +288,8 @@ fn redis(show: &mut Show) {
     use countersign::strategy::RedisTokenStrategy;
     let connect = |url: &str| Redis::connect(url, RedisOptions::default()).unwrap();
     let one = connect("redis://ada:hunter2-hunter2@127.0.0.1:1");
+    let source = countersign::UrlSource::new(|| Some("redis://ada:hunter2-hunter2@a:1".to_owned().into()));
+    show.of("UrlSource", &source);
     show.of("Redis", &[one.clone(), connect("redis://ada:hunter2-hunter2@a:1,redis://ada:hunter2-hunter2@b:2")]);
     let store = RedisTokenStore::new(&one, &ring());
     let locator: Locator = store.locator(&ada().id().to_key(), None).unwrap();

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use crate::error::{ConfigError, Failure};
+use crate::renewing::UrlSource;
 #[cfg(feature = "sqlite")]
 use crate::store::sql::SqliteDriver;
 use crate::store::sql::{Dialect, Driver, Outcome, Script, Statement};
@@ -66,6 +67,7 @@ pub struct Database {
 /// How to reach the same database with more patience. The URL holds a password.
 struct Way {
     url: Zeroizing<String>,
+    source: Option<UrlSource>,
     patient: Mutex<Option<Arc<dyn Driver>>>,
 }
 
@@ -78,13 +80,23 @@ impl Database {
     /// can't be opened. It never shows the password.
     #[expect(clippy::needless_pass_by_value, reason = "settings are made for one database, and given away with it")]
     pub fn connect(url: &str, options: DatabaseOptions) -> Result<Self, ConfigError> {
-        let driver = open(url, &options)?;
-        Ok(Self::over(driver, url))
+        Self::over(url, &options, None)
     }
 
-    fn over(driver: Arc<dyn Driver>, url: &str) -> Self {
-        let way = Way { url: Zeroizing::new(url.to_owned()), patient: Mutex::default() };
-        Self { driver, way: Arc::new(way) }
+    /// Prepares like [`connect`](Self::connect), and reads the URL again from `source` when the server refuses user or
+    /// password: a password that is replaced while we run is then used without a restart. It makes no difference for SQLite.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect).
+    #[expect(clippy::needless_pass_by_value, reason = "settings are made for one database, and given away with it")]
+    pub fn connect_renewing(url: &str, options: DatabaseOptions, source: UrlSource) -> Result<Self, ConfigError> {
+        Self::over(url, &options, Some(source))
+    }
+
+    fn over(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Result<Self, ConfigError> {
+        let driver = open(url, options, source.clone())?;
+        let way = Way { url: Zeroizing::new(url.to_owned()), source, patient: Mutex::default() };
+        Ok(Self { driver, way: Arc::new(way) })
     }
 
     /// What runs statements on this database.
@@ -104,7 +116,8 @@ impl Database {
         if let Some(driver) = &*patient {
             return Ok(Arc::clone(driver));
         }
-        let driver = open(&self.way.url, &DatabaseOptions { timeout: MAINTENANCE_TIMEOUT, connections: 1 })?;
+        let options = DatabaseOptions { timeout: MAINTENANCE_TIMEOUT, connections: 1 };
+        let driver = open(&self.way.url, &options, self.way.source.clone())?;
         *patient = Some(Arc::clone(&driver));
         Ok(driver)
     }
@@ -136,12 +149,12 @@ impl fmt::Debug for Database {
     }
 }
 
-fn open(url: &str, options: &DatabaseOptions) -> Result<Arc<dyn Driver>, ConfigError> {
+fn open(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Result<Arc<dyn Driver>, ConfigError> {
     match url.split_once(':').map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest)) {
         Some((scheme, rest)) => match scheme.as_str() {
             "sqlite" => sqlite(rest, options),
-            "postgres" | "postgresql" => postgres(url, options),
-            "mysql" | "mariadb" => mysql(url, options),
+            "postgres" | "postgresql" => postgres(url, options, source),
+            "mysql" | "mariadb" => mysql(url, options, source),
             _ => Err(refused("has an unknown scheme", SCHEMES)),
         },
         None => Err(refused("is no URL", SCHEMES)),
@@ -172,22 +185,22 @@ fn sqlite(_rest: &str, _options: &DatabaseOptions) -> Result<Arc<dyn Driver>, Co
 }
 
 #[cfg(feature = "postgres")]
-fn postgres(url: &str, options: &DatabaseOptions) -> Result<Arc<dyn Driver>, ConfigError> {
-    Ok(Arc::new(crate::store::sql::PostgresDriver::connect(url, options)?))
+fn postgres(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Result<Arc<dyn Driver>, ConfigError> {
+    Ok(Arc::new(crate::store::sql::PostgresDriver::renewing(url, options, source)?))
 }
 
 #[cfg(not(feature = "postgres"))]
-fn postgres(_url: &str, _options: &DatabaseOptions) -> Result<Arc<dyn Driver>, ConfigError> {
+fn postgres(_: &str, _: &DatabaseOptions, _: Option<UrlSource>) -> Result<Arc<dyn Driver>, ConfigError> {
     Err(refused("names PostgreSQL, which isn't built in", "build with the feature `postgres`"))
 }
 
 #[cfg(feature = "mysql")]
-fn mysql(url: &str, options: &DatabaseOptions) -> Result<Arc<dyn Driver>, ConfigError> {
-    Ok(Arc::new(crate::store::sql::MysqlDriver::connect(url, options)?))
+fn mysql(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Result<Arc<dyn Driver>, ConfigError> {
+    Ok(Arc::new(crate::store::sql::MysqlDriver::renewing(url, options, source)?))
 }
 
 #[cfg(not(feature = "mysql"))]
-fn mysql(_url: &str, _options: &DatabaseOptions) -> Result<Arc<dyn Driver>, ConfigError> {
+fn mysql(_: &str, _: &DatabaseOptions, _: Option<UrlSource>) -> Result<Arc<dyn Driver>, ConfigError> {
     Err(refused("names MySQL, which isn't built in", "build with the feature `mysql`"))
 }
 

@@ -236,11 +236,21 @@ impl Migrator {
                     attempt = 0;
                 }
                 Err(failure) if attempt >= ATTEMPTS => {
-                    return if is_applied(driver, set, migration).await? { Ok(false) } else { Err(failure) };
+                    let what = format!("migration {set}/{} {}", migration.version, migration.name);
+                    let applied = is_applied(driver, set, migration).await?;
+                    return if applied { Ok(false) } else { Err(during(failure, what)) };
                 }
                 Err(_) => {}
             }
         }
+    }
+}
+
+/// The error, with the migration's name.
+fn during(error: SetupError, what: String) -> SetupError {
+    match error {
+        SetupError::Store(failure) => failure.during(what).into(),
+        other => other,
     }
 }
 

@@ -17,6 +17,7 @@ pub use transaction::SqliteTransaction;
 
 use crate::error::{ConfigError, Failure};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
+use crate::symptom::Symptom;
 use crate::value::{Row, Value};
 use writer::Writer;
 
@@ -217,9 +218,20 @@ fn failure(error: &rusqlite::Error) -> Failure {
                 | ErrorCode::OperationInterrupted
         )
     );
-    if out_of_reach {
+    let failure = if out_of_reach {
         Failure::unavailable(PART, error.to_string())
     } else {
         Failure::internal(PART, error.to_string())
+    };
+    failure.with_symptom(symptom(error))
+}
+
+fn symptom(error: &rusqlite::Error) -> Option<Symptom> {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Some(Symptom::Full),
+        Some(ErrorCode::ReadOnly) => Some(Symptom::ReadOnly),
+        Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => Some(Symptom::Rights),
+        _ if error.to_string().starts_with("no such ") => Some(Symptom::NoTable),
+        _ => None,
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use mysql_async::{DriverError, Error, IoError};
 
 use crate::error::Failure;
+use crate::store::sql::mysql::symptom;
 use crate::store::sql::tls_fault::{self, Words};
+use crate::symptom::Symptom;
 
 /// An operation that failed.
 #[derive(Debug)]
@@ -64,10 +66,16 @@ impl Trouble {
     }
 
     pub(super) fn into_failure(self) -> Failure {
-        let denied = matches!(&self, Self::Connecting(Error::Server(error)) | Self::Running(Error::Server(error))
-            if DENIED.contains(&error.code));
-        let failure = self.failure();
-        if denied { failure.denied() } else { failure }
+        let symptom = self.symptom();
+        self.failure().with_symptom(symptom)
+    }
+
+    /// What it says of the database's state.
+    pub(super) fn symptom(&self) -> Option<Symptom> {
+        match self {
+            Self::Silence(_) => Some(Symptom::Silent),
+            Self::Connecting(error) | Self::Running(error) => symptom::of(error),
+        }
     }
 
     fn failure(self) -> Failure {

@@ -2,6 +2,7 @@
 
 mod error;
 mod session;
+mod symptom;
 mod url;
 mod value;
 
@@ -16,10 +17,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::error::{Trouble, needs_text};
 use self::value::{positional, row};
 use crate::error::{ConfigError, Failure};
+use crate::renewing::{Renewing, UrlSource};
 use crate::store::sql::pool::{Pool, Turn};
 use crate::store::sql::queue::{Pauses, Queues};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
+use crate::symptom::Symptom;
 
 pub use session::MysqlSession;
 
@@ -56,13 +59,17 @@ const IDLE_TIMEOUTS: u32 = 5;
 /// must be of X.509 version 3, and not an authority's own.
 pub struct MysqlDriver {
     /// How to connect, to each host in its order.
-    opts: Vec<Opts>,
+    opts: Renewing<Hosts>,
     timeout: Duration,
     readers: Pool<Conn>,
     writers: Pool<Conn>,
-    /// How to connect for writes.
-    writing: Vec<Opts>,
     queues: Queues,
+}
+
+/// How to connect to each host, in their order.
+struct Hosts {
+    reading: Vec<Opts>,
+    writing: Vec<Opts>,
 }
 
 /// What statements are run for.
@@ -86,11 +93,24 @@ impl MysqlDriver {
     /// # Errors
     /// [`ConfigError`] that names `database_url` when the URL can't work; it never shows the password.
     pub fn connect(url: &str, options: &DatabaseOptions) -> Result<Self, ConfigError> {
-        let opts = url::parse_all(url, options)?;
-        let writing = opts.iter().map(|opts| url::for_writes(opts.clone(), options)).collect();
+        Self::renewing(url, options, None)
+    }
+
+    /// As [`connect`](Self::connect), with another URL from `source` once the database refuses the password.
+    pub(super) fn renewing(
+        url: &str,
+        options: &DatabaseOptions,
+        source: Option<UrlSource>,
+    ) -> Result<Self, ConfigError> {
+        let settings = options.clone();
+        let opts = Renewing::new("database", url, source, move |url| {
+            let reading = url::parse_all(url, &settings)?;
+            let writing = reading.iter().map(|opts| url::for_writes(opts.clone(), &settings)).collect();
+            Ok(Hosts { reading, writing })
+        })?;
         let pool = || Pool::new(options.connections);
         let queues = Queues::default();
-        Ok(Self { opts, timeout: options.timeout, readers: pool(), writers: pool(), writing, queues })
+        Ok(Self { opts, timeout: options.timeout, readers: pool(), writers: pool(), queues })
     }
 
     /// Runs `script`, again if need be, within the timeout.
@@ -169,16 +189,29 @@ impl MysqlDriver {
                 Err(_) => self.clear(),
             }
         }
-        self.open(if reads { &self.opts } else { &self.writing }).await
+        self.open(reads).await
+    }
+
+    /// A new connection, with the user and the password that are good now.
+    async fn open(&self, reads: bool) -> Result<Conn, Trouble> {
+        let connect = async || {
+            let hosts = self.opts.current();
+            self.connect_to_one_of(if reads { &hosts.reading } else { &hosts.writing }).await
+        };
+        let generation = self.opts.generation();
+        match connect().await {
+            Err(trouble) if trouble.symptom() == Some(Symptom::Credentials) && self.opts.renew(generation) => {
+                connect().await
+            }
+            outcome => outcome,
+        }
     }
 
     /// Connects to the first host that takes writes. Where none does, one that answers must do.
-    async fn open(&self, hosts: &[Opts]) -> Result<Conn, Trouble> {
-        let [only] = hosts else { return self.connect_to_one_of(hosts).await };
-        Conn::new(only.clone()).await.map_err(Trouble::Connecting)
-    }
-
     async fn connect_to_one_of(&self, hosts: &[Opts]) -> Result<Conn, Trouble> {
+        if let [only] = hosts {
+            return Conn::new(only.clone()).await.map_err(Trouble::Connecting);
+        }
         // A host that is silent mustn't take the time of those after it.
         let patience = self.timeout / u32::try_from(hosts.len()).unwrap_or(1).saturating_add(1);
         let (mut answers, mut trouble) = (None, Trouble::Silence(patience));

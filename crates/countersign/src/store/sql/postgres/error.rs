@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
 use crate::error::Failure;
+use crate::store::sql::postgres::symptom;
 use crate::store::sql::tls_fault::{self, Words};
+use crate::symptom::Symptom;
 
 /// How far an operation had come when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +81,17 @@ impl Trouble {
     }
 
     pub(super) fn into_failure(self) -> Failure {
-        let denied = matches!(&self, Self::Said(_, error) if error.code().is_some_and(is_denied));
-        let failure = self.failure();
-        if denied { failure.denied() } else { failure }
+        let symptom = self.symptom();
+        self.failure().with_symptom(symptom)
+    }
+
+    /// What it says of PostgreSQL's state.
+    pub(super) fn symptom(&self) -> Option<Symptom> {
+        match self {
+            Self::Silence(_) => Some(Symptom::Silent),
+            Self::Said(_, error) => symptom::of(error),
+            Self::NoTransactions | Self::OwnType => None,
+        }
     }
 
     fn failure(self) -> Failure {
@@ -146,13 +156,6 @@ fn names_only(code: &SqlState) -> bool {
         SqlState::INVALID_CATALOG_NAME,
     ]
     .contains(code)
-}
-
-/// Whether PostgreSQL has answered, and refuses the account, its password or its rights.
-fn is_denied(code: &SqlState) -> bool {
-    let codes =
-        [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
-    codes.contains(code)
 }
 
 /// An error's code and place. The message isn't told, because it can quote values.

@@ -4,6 +4,7 @@ mod connection;
 mod error;
 mod pooler;
 mod session;
+mod symptom;
 mod target;
 mod tls;
 mod url;
@@ -20,11 +21,13 @@ use self::connection::Connection;
 use self::error::Trouble;
 use self::target::{Target, Waits};
 use crate::error::{ConfigError, Failure};
+use crate::renewing::{Renewing, UrlSource};
 use crate::slot::Slot;
 use crate::store::sql::pool::Pool;
 use crate::store::sql::queue::{Pauses, Queues};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
+use crate::symptom::Symptom;
 
 pub use session::PostgresSession;
 
@@ -65,7 +68,7 @@ const IDLE_TIMEOUTS: u32 = 5;
 /// of the operating system, or those in the PEM file that `sslrootcert` names (with it, `require` means `verify-ca`); a
 /// certificate that is named there itself is good, too.
 pub struct PostgresDriver {
-    target: Target,
+    target: Renewing<Target>,
     timeout: Duration,
     readers: Slots,
     writers: Slots,
@@ -86,15 +89,27 @@ impl PostgresDriver {
     /// # Errors
     /// [`ConfigError`] that names `database_url` when the URL can't work; it never shows the password.
     pub fn connect(url: &str, options: &DatabaseOptions) -> Result<Self, ConfigError> {
-        let mut url = url::Parsed::parse(url)?;
-        // A host that is silent mustn't take the time of those after it.
-        let hosts = u32::try_from(url.config.get_hosts().len()).unwrap_or(1);
-        if hosts > 1 && url.config.get_connect_timeout().is_none() {
-            url.config.connect_timeout(options.timeout / hosts.saturating_add(1));
-        }
-        let tls = tls::connector(&url)?;
+        Self::renewing(url, options, None)
+    }
+
+    /// As [`connect`](Self::connect), with another URL from `source` once PostgreSQL refuses the password.
+    pub(super) fn renewing(
+        url: &str,
+        options: &DatabaseOptions,
+        source: Option<UrlSource>,
+    ) -> Result<Self, ConfigError> {
         // PostgreSQL gives up a little before we do, so that its answer arrives and the connection can be kept.
-        let target = Target::new(url.config, tls, url.says_pooler, options.timeout.mul_f64(0.9));
+        let (timeout, patience) = (options.timeout, options.timeout.mul_f64(0.9));
+        let target = Renewing::new("database", url, source, move |url| {
+            let mut url = url::Parsed::parse(url)?;
+            // A host that is silent mustn't take the time of those after it.
+            let hosts = u32::try_from(url.config.get_hosts().len()).unwrap_or(1);
+            if hosts > 1 && url.config.get_connect_timeout().is_none() {
+                url.config.connect_timeout(timeout / hosts.saturating_add(1));
+            }
+            let tls = tls::connector(&url)?;
+            Ok(Target::new(url.config, tls, url.says_pooler, patience))
+        })?;
         let connections = options.connections.max(1);
         Ok(Self {
             target,
@@ -174,7 +189,7 @@ impl PostgresDriver {
             connection
         } else {
             // Boxed, as connecting is rare and its future is large.
-            let connect = lane.slot.connect(is_open, self.target.connect(slots.waits));
+            let connect = lane.slot.connect(is_open, self.open(slots.waits));
             Box::pin(self.in_time(deadline, connect)).await?
         };
         let sent = Instant::now();
@@ -234,7 +249,7 @@ impl PostgresDriver {
         // Wherever this stops, the connection is closed unless its transaction has ended.
         let connection = match idle {
             Some(connection) => connection,
-            None => Box::pin(self.in_time(deadline, self.target.connect(Waits::Briefly))).await?,
+            None => Box::pin(self.in_time(deadline, self.open(Waits::Briefly))).await?,
         };
         let sent = Instant::now();
         let (result, is_clean) = match steps {
@@ -270,6 +285,17 @@ impl PostgresDriver {
         let ended = self.in_time(deadline, connection.command(end)).await;
         let is_clean = ended.is_ok();
         Ok((result.and_then(|outcome| ended.map(|()| outcome)), is_clean))
+    }
+
+    /// A new connection, with the user and the password that are good now.
+    async fn open(&self, waits: Waits) -> Result<Connection, Trouble> {
+        let generation = self.target.generation();
+        match self.target.current().connect(waits).await {
+            Err(trouble) if trouble.symptom() == Some(Symptom::Credentials) && self.target.renew(generation) => {
+                self.target.current().connect(waits).await
+            }
+            outcome => outcome,
+        }
     }
 
     fn deadline(&self) -> Instant {

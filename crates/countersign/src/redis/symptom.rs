@@ -1,0 +1,44 @@
+//! What Redis's errors say of its state.
+
+use ::redis::{ErrorKind, RedisError};
+
+use crate::symptom::Symptom;
+
+/// The symptom that an error shows; `None` when it shows none.
+pub(super) fn of(error: &RedisError) -> Option<Symptom> {
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    if let Some(io) = io {
+        return Symptom::of_io(io);
+    }
+    match error.code() {
+        Some("WRONGPASS" | "NOAUTH" | "DENIED") => Some(Symptom::Credentials),
+        Some("NOPERM") => Some(Symptom::Rights),
+        Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY") => Some(Symptom::Starting),
+        Some("READONLY") => Some(Symptom::ReadOnly),
+        Some("OOM" | "MISCONF" | "NOREPLICAS") => Some(Symptom::Full),
+        _ => of_words(error),
+    }
+}
+
+/// Errors that have no code of their own.
+fn of_words(error: &RedisError) -> Option<Symptom> {
+    let detail = error.detail().unwrap_or_default();
+    if error.kind() == ErrorKind::AuthenticationFailed
+        || detail.starts_with("Protocol error: unauthenticated")
+        || detail.contains("WRONGPASS")
+        || detail.contains("NOAUTH")
+    {
+        return Some(Symptom::Credentials);
+    }
+    if detail.starts_with("The user executing the script can't") || detail.starts_with("ACL failure in script") {
+        return Some(Symptom::Rights);
+    }
+    match error.kind() {
+        ErrorKind::ClusterConnectionNotFound => Some(Symptom::Unreachable),
+        _ if error.is_timeout() => Some(Symptom::Silent),
+        // A cluster's client keeps the cause to itself.
+        ErrorKind::Io => Some(Symptom::Unreachable),
+        _ if error.is_connection_dropped() => Some(Symptom::Starting),
+        _ => None,
+    }
+}
