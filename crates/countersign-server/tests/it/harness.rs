@@ -361,7 +361,9 @@ pub(crate) fn listens(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_ok()
 }
 
+/// Writes a file, where there may be no folder yet: the server makes its own when it needs it.
 pub(crate) fn write(path: &Path, text: &str) -> String {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
     path.to_str().unwrap().to_owned()
 }
