@@ -140,6 +140,7 @@ impl<U: User> Authenticator<U> {
     }
 
     /// Whether a request that `backend` would judge may be acted on: for cookies, whether a page of ours sent it.
+    #[cfg(feature = "axum")]
     pub(crate) fn is_sent_by_us(&self, backend: &AuthenticationBackend<U>, request: &Parts) -> bool {
         may_count(backend, |https_only| self.origins.allows_cookies(request, https_only))
     }

@@ -104,6 +104,10 @@ mod problem;
 mod profile;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "mysql", feature = "redis")),
+    allow(dead_code, reason = "an embedded database refuses no password")
+)]
 mod renewing;
 mod secret;
 #[cfg(any(feature = "postgres", feature = "redis"))]

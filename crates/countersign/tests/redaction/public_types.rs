@@ -27,6 +27,7 @@ const HOLDS_NOTHING: &[&str] = &[
     "EndedFence",
     "FailureKind",
     "Fence",
+    "ForwardAuth",
     "Invalidated",
     "Lifetimes",
     "LiveSession",
