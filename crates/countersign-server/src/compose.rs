@@ -36,7 +36,7 @@ pub(crate) use database::{bring_up_to_date, connect, migrator, unreachable};
 pub use redis::examine as examine_redis;
 pub(crate) use redis::{handle as redis_handle, unreachable as redis_unreachable};
 pub use stores::{Readiness, Stores};
-pub use wait::wait_for_stores;
+pub use wait::Patience;
 
 /// Everything that routes and commands work with.
 #[derive(Clone)]

@@ -6,9 +6,9 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 
 use crate::cli::output::Output;
-use crate::compose::{self, Services};
+use crate::compose::{self, Patience, Services};
 use crate::config::{AT_START, Config, Flags, Http, Redis, Setting, Sources};
-use crate::deployment::Purpose;
+use crate::deployment::{self, Purpose};
 use crate::error::Error;
 use crate::greeting::Greeting;
 use crate::shutdown::{Hangups, Phase, Stop};
@@ -129,9 +129,12 @@ struct Begun {
 }
 
 async fn begin(config: Config, output: Output) -> Result<Begun, Error> {
-    // The port and Redis come first: a server that can't have them must not touch the database.
+    // The port and Redis come first: a server that can't have them must not write to the database, which tells whether
+    // there is to be a Redis at all.
     let (socket, address) = port(&config.http)?;
-    compose::wait_for_stores(&config).await?;
+    let patience = Patience::of(&config);
+    patience.for_database(&config).await?;
+    patience.for_redis(&deployment::settled(&config, Purpose::Serve).await?).await?;
     let (config, services) = open(config).await?;
     let greeting = greeting(&config, &services, address).await?;
     // Until now nobody could connect, so whoever can is answered.

@@ -17,21 +17,39 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// After so long an attempt that isn't over is told.
 const NOTICE: Duration = Duration::from_secs(1);
 
-/// Waits until every store answers, at most as long as the settings say. What waiting can't cure ends it at once.
-///
-/// # Errors
-/// [`Error`] that names the store's setting, what it does, and the cure.
-pub async fn wait_for_stores(config: &Config) -> Result<(), Error> {
-    let deadline = Instant::now() + config.store.wait;
-    if let (Some(redis), Some(settings)) = (redis::handle(config)?, &config.redis) {
-        redis_store(settings).wait(config, deadline, &Asked::Redis(redis)).await?;
+/// Until when a start may wait for stores.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience(Instant);
+
+impl Patience {
+    /// As long as the settings say, from now on.
+    pub fn of(config: &Config) -> Self {
+        Self(Instant::now() + config.store.wait)
     }
-    // A file is there or isn't.
-    if matches!(config.store.database, DatabaseUrl::Shared(_)) {
-        let database = database::connect(&config.store)?;
-        database_store(&config.store).wait(config, deadline, &Asked::Database(database)).await?;
+
+    /// Waits until the database answers. What waiting can't cure ends it at once.
+    ///
+    /// # Errors
+    /// [`Error`] that names the database's setting, what it does, and the cure.
+    pub async fn for_database(self, config: &Config) -> Result<(), Error> {
+        // A file is there or isn't.
+        if matches!(config.store.database, DatabaseUrl::Shared(_)) {
+            let database = database::connect(&config.store)?;
+            database_store(&config.store).wait(config, self.0, &Asked::Database(database)).await?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Waits until Redis answers, where it is used, in the same way.
+    ///
+    /// # Errors
+    /// [`Error`] as for the database.
+    pub async fn for_redis(self, config: &Config) -> Result<(), Error> {
+        if let (Some(redis), Some(settings)) = (redis::handle(config)?, &config.redis) {
+            redis_store(settings).wait(config, self.0, &Asked::Redis(redis)).await?;
+        }
+        Ok(())
+    }
 }
 
 /// What is asked whether it answers.

@@ -10,7 +10,7 @@ use super::agree::{Agreed, agree, check_redis};
 use super::mark::{Mark, check_value};
 use super::record::{Replaced, replace};
 use super::{Purpose, Watch};
-use crate::compose::{self, keys};
+use crate::compose::{self, Patience, keys};
 use crate::config::{Config, StrategyKind};
 use crate::data_dir::DataDir;
 use crate::error::Error;
@@ -49,12 +49,20 @@ pub async fn join(config: &Config, purpose: Purpose) -> Result<Joined, Error> {
     Err(Error::Refused("others record what this deployment is, each time that it is about to be recorded".to_owned()))
 }
 
+/// Returns the settings, with what nobody told as the deployment has it. Nothing is written.
+///
+/// # Errors
+/// As [`join`].
+pub async fn settled(config: &Config, purpose: Purpose) -> Result<Config, Error> {
+    Ok(agree(config, purpose).await?.config)
+}
+
 /// Brings the tables up to date; what was applied.
 ///
 /// # Errors
 /// As [`join`].
 pub async fn migrate(config: &Config) -> Result<Vec<Applied>, Error> {
-    compose::wait_for_stores(config).await?;
+    Patience::of(config).for_database(config).await?;
     let agreed = agree(config, Purpose::Migrate).await?;
     let database = opened(&agreed)?;
     let applied = compose::bring_up_to_date(&database, config).await?;
