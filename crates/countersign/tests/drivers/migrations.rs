@@ -37,3 +37,15 @@ async fn mariadb_migrations_wait_for_their_lock() {
     assert_eq!(run.await.unwrap().unwrap().len(), 3);
     assert!(migrator.pending().await.unwrap().is_empty());
 }
+
+/// A server that stays keeps nobody from bringing another database of the same server up to date.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_migrations_give_their_lock_back() {
+    let place = Place::new(Dialect::Mysql);
+    let database = Database::connect(&place.url, DatabaseOptions::default()).unwrap();
+    assert_eq!(Migrator::new(&database, UserKeyKind::Int).run().await.unwrap().len(), 3);
+    let held = "SELECT COUNT(*) FROM information_schema.processlist \
+                WHERE db = database() AND id = IS_USED_LOCK('countersign_migration')";
+    assert_eq!(place.execute(held).trim(), "0", "the lock is still held");
+    drop(database);
+}

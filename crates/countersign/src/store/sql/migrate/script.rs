@@ -149,9 +149,10 @@ fn one_statement(changes: &[String], record: &Record<'_>) -> Script {
 /// the next time.
 fn under_lock(changes: &[String], record: &Record<'_>) -> Script {
     let insert = format!("INSERT IGNORE INTO countersign_migration VALUES ({})", record.values());
-    // Without the lock the guard finds nothing, and nothing is run.
+    // Without the lock the guard finds nothing, and nothing is run. With `LIMIT` the inner question is asked once: the lock
+    // would be taken as often as it is asked, and given back once.
     let locked =
-        format!("SELECT 1 FROM (SELECT GET_LOCK('countersign_migration', {LOCK_WAIT}) AS got) l WHERE got = 1");
+        format!("SELECT 1 FROM (SELECT GET_LOCK('countersign_migration', {LOCK_WAIT}) AS got LIMIT 1) l WHERE got = 1");
     let before = [locked.as_str(), HISTORY];
     let after = [insert.as_str(), "SELECT RELEASE_LOCK('countersign_migration')"];
     let steps: Vec<&str> = before.into_iter().chain(changes.iter().map(String::as_str)).chain(after).collect();
