@@ -25,6 +25,7 @@ fn what_cannot_work_stops_the_start() {
     let bad_value = file("bad.toml", "listen = \"127.0.0.1:0\"\naccess_lifetime = \"soon\"\n");
     let empty = file("empty", "\n");
     let secret_with_blanks = file("blanks", &format!("{SECRET} \n"));
+    let secret_in_lines = file("lines", &format!("{SECRET}\r\n"));
     let public_pem =
         file("public.pem", &format!("-----BEGIN PUBLIC KEY-----\n{PUBLIC_DER}\n-----END PUBLIC KEY-----\n"));
     let public_body = file("public.body", &format!("{}\n{}\n", &PUBLIC_DER[..30], &PUBLIC_DER[30..]));
@@ -112,12 +113,17 @@ fn what_cannot_work_stops_the_start() {
         (
             &["--jwt-secret-file", &secret_with_blanks, "--token-hash-secret-file", &secret],
             &[],
-            "--jwt-secret-file: is the same secret as --token-hash-secret-file",
+            "--jwt-secret-file: begins or ends with a blank",
+        ),
+        (
+            &["--jwt-secret-file", &secret_in_lines, "--token-hash-secret-file", &secret],
+            &[],
+            "is the same secret as --",
         ),
         (
             &["--profile", "litestar-auth", "--jwt-private-key-file", &private, "--token-hash-secret-file", &private],
             &[jwt],
-            "--jwt-private-key-file: is the same secret as --token-hash-secret-file",
+            "--token-hash-secret-file: is a key in PEM, and no secret",
         ),
         (&["--config", "/nowhere.toml"], &[], "--config"),
         (&["--config", &unknown_key], &[], "did you mean listen?"),

@@ -44,9 +44,9 @@ const TABLES: [&str; 5] = ["access_token", "refresh_token", "session_fence", "lo
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_gone_is_told() {
     for database in DATABASES {
-        let settings = database.fresh();
         for strategy in ["database", "jwt"] {
             eprintln!("{strategy} on {database:?}");
+            let settings = database.fresh();
             let place = Place::new(settings.clone()).with("STRATEGY", strategy);
             let server = place.start();
             becomes(&server, StatusCode::OK).await;
