@@ -59,7 +59,7 @@ pub struct Services {
     pub sweeper: Sweeper,
     /// How passwords are hashed here.
     pub survey: Survey,
-    /// Whether the deployment is still what it was.
+    /// The watch over the deployment's record, which says when that has changed.
     pub watch: Watch,
 }
 

@@ -1,11 +1,9 @@
 //! `countersign deployment …`: what the servers of this deployment have agreed on.
 
-use std::io::{self, BufRead, IsTerminal, Write};
-
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::cli::output::{Output, table};
+use crate::cli::output::{Output, confirmed, table};
 use crate::config::{Config, Log, Sources, Store};
 use crate::deployment::change::{self, Row};
 use crate::deployment::show;
@@ -58,7 +56,8 @@ async fn change(config: &Config, unset: &[String], yes: bool, output: Output) ->
         return output.print(&json!({ "changed": [] }), "nothing to change");
     }
     let shown = shown(&rows);
-    if !yes && !confirmed(&shown)? {
+    let question = format!("{shown}\n\nChange that for every server?");
+    if !yes && !confirmed(&question, "changing the deployment needs --yes when nobody can be asked")? {
         return Err(Error::Refused("nothing was changed".to_owned()));
     }
     change.make().await?;
@@ -71,15 +70,4 @@ fn shown(rows: &[Row]) -> String {
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
     lines.extend(rows.iter().map(|row| [row.what.to_owned(), text(&row.from), text(&row.to)]));
     table(&lines)
-}
-
-fn confirmed(shown: &str) -> Result<bool, Error> {
-    if !io::stdin().is_terminal() {
-        return Err(Error::Usage("changing the deployment needs --yes when nobody can be asked".to_owned()));
-    }
-    let mut answer = String::new();
-    write!(io::stderr(), "{shown}\n\nChange that for every server? Type yes: ")
-        .and_then(|()| io::stdin().lock().read_line(&mut answer))
-        .map_err(Error::io("can't ask"))?;
-    Ok(answer.trim() == "yes")
 }

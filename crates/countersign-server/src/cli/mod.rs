@@ -25,7 +25,7 @@ pub use arguments::arguments;
 use flags::SettingFlags;
 use output::Output;
 
-/// How long an end waits for what still runs on threads.
+/// The longest wait of an end for threads that still run.
 const LINGER: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
@@ -75,7 +75,7 @@ enum Command {
     Session(session::SessionCommand),
     /// Removes expired tokens now
     Cleanup(cleanup::Cleanup),
-    /// What the servers of this deployment have agreed on: show, change
+    /// The deployment, on which all of its servers agree: show, change
     #[command(subcommand)]
     Deployment(deployment::DeploymentCommand),
     /// Settings

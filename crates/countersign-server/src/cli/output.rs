@@ -1,6 +1,6 @@
 //! How a command answers: text for people, or one JSON document, on standard output; errors on standard error.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::accounts::{is_invisible, spelled_out};
 use crate::error::Error;
 
-/// How long somebody has to read what is said on the way.
+/// The longest wait for somebody who reads what is said on the way.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where answers go.
@@ -74,6 +74,21 @@ fn in_time(write: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Resul
     let work = move || drop(done.send(write()));
     thread::Builder::new().name("countersign-output".to_owned()).spawn(work)?;
     written.recv_timeout(PATIENCE).unwrap_or(Ok(()))
+}
+
+/// Asks `question` on the terminal, and returns whether the answer is yes.
+///
+/// # Errors
+/// [`Error::Usage`] with `unasked` when nobody can be asked.
+pub(super) fn confirmed(question: &str, unasked: &str) -> Result<bool, Error> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::Usage(unasked.to_owned()));
+    }
+    let mut answer = String::new();
+    write!(io::stderr(), "{question} Type yes: ")
+        .and_then(|()| io::stdin().lock().read_line(&mut answer))
+        .map_err(Error::io("can't ask"))?;
+    Ok(answer.trim() == "yes")
 }
 
 /// Lines of columns, as wide as they must be.

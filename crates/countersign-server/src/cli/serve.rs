@@ -121,7 +121,7 @@ async fn read(flags: Flags) -> Result<(Sources, Config), Error> {
     read.await.unwrap_or_else(|_| Err(bug("the settings can't be read")))
 }
 
-/// What a start comes to.
+/// A server that is about to serve: its settings, its services and its port.
 struct Begun {
     config: Config,
     services: Services,

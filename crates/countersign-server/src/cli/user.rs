@@ -1,13 +1,11 @@
 //! `countersign user …`: accounts, beside a running server or without one.
 
-use std::io::{self, BufRead, IsTerminal, Write};
-
 use clap::Subcommand;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::accounts::{Account, Change, Email, Line, Lookup};
-use crate::cli::output::{Output, table};
+use crate::cli::output::{Output, confirmed, table};
 use crate::cli::password::PasswordSource;
 use crate::compose::Services;
 use crate::config::Config;
@@ -130,7 +128,8 @@ async fn enable(services: &Services, account: &str, output: Output) -> Result<()
 
 async fn delete(services: &Services, account: &str, yes: bool, output: Output) -> Result<(), Error> {
     let account = find(services, account).await?;
-    if !yes && !confirmed(&account.email)? {
+    let question = format!("Delete {} for good?", account.email);
+    if !yes && !confirmed(&question, "deleting an account needs --yes when nobody can be asked")? {
         return Err(Error::Refused("nothing was deleted".to_owned()));
     }
     let ended = change(services, &account, Change::Delete).await?;
@@ -164,17 +163,6 @@ pub(super) async fn find(services: &Services, text: &str) -> Result<Account, Err
         _ => return Err(Error::Usage(format!("{text:?} is neither an email address nor an id"))),
     };
     account.ok_or_else(|| Error::Refused(format!("there is no account {text}")))
-}
-
-fn confirmed(email: &str) -> Result<bool, Error> {
-    if !io::stdin().is_terminal() {
-        return Err(Error::Usage("deleting an account needs --yes when nobody can be asked".to_owned()));
-    }
-    let mut answer = String::new();
-    write!(io::stderr(), "Delete {email} for good? Type yes: ")
-        .and_then(|()| io::stdin().lock().read_line(&mut answer))
-        .map_err(Error::io("can't ask"))?;
-    Ok(answer.trim() == "yes")
 }
 
 fn shown(account: &Account) -> Value {

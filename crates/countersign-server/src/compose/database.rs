@@ -70,12 +70,12 @@ pub(crate) fn unreachable(store: &Store, failure: Failure) -> Error {
     database_store(store).failed(failure)
 }
 
-/// What brings the tables up to date, the library's and ours.
+/// Returns what brings the tables up to date, those of the library and those of the server.
 pub(crate) fn migrator(database: &Database) -> Migrator {
     Migrator::new(database, UserKeyKind::Uuid).add(ACCOUNTS)
 }
 
-/// Brings the tables up to date; what was applied.
+/// Brings the tables up to date. Returns what was applied.
 ///
 /// # Errors
 /// [`Error`] that names the database's setting, or the store that doesn't answer.

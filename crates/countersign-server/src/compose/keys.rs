@@ -19,12 +19,12 @@ const TOKEN_HASH_SECRET_FILE: &str = "token_hash_secret";
 /// Where the generated signing key is kept.
 const SIGNING_KEY_FILE: &str = "jwt_private_key.pem";
 
-/// Where the generated secret is.
+/// Returns the path of the generated secret that digests tokens.
 pub(crate) fn secret_file(data_dir: &Path) -> PathBuf {
     data_dir.join(TOKEN_HASH_SECRET_FILE)
 }
 
-/// Where the generated signing key is.
+/// Returns the path of the generated signing key.
 pub(crate) fn key_file(data_dir: &Path) -> PathBuf {
     data_dir.join(SIGNING_KEY_FILE)
 }

@@ -15,12 +15,12 @@ use uuid::Uuid;
 use crate::accounts::Account;
 use crate::shutdown::{Phase, Stop};
 
-/// How long an answer is good for those who ask after it.
+/// The time for which a good answer is given again without another look.
 const GOOD_FOR: Duration = Duration::from_millis(900);
-/// How long what a look leaves behind is kept, if something keeps it from clearing up.
+/// The life of what a look writes, in case that it can't be removed again.
 const SCRATCH: Duration = Duration::from_mins(2);
 
-/// Whether requests can be served.
+/// The readiness of the server to answer requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// They can.
@@ -39,20 +39,20 @@ pub struct Stores {
     stop: Option<Stop>,
 }
 
-/// What the last look saw.
+/// The outcome of the last look.
 #[derive(Default)]
 struct Last {
     good_until: Option<Instant>,
     told: Option<String>,
 }
 
-/// What a look needs.
+/// The parts that a look tries.
 pub(super) struct Look {
     pub(super) database: Arc<dyn Driver>,
     pub(super) redis: Option<Redis>,
-    /// Where revoked ids of signed tokens are, with strategy jwt.
+    /// The denylist of signed tokens, with strategy jwt.
     pub(super) denylist: Option<Arc<dyn DenylistStore>>,
-    /// What writes to Redis, with strategy redis.
+    /// The strategy that writes to Redis, with strategy redis.
     pub(super) on_redis: Option<Arc<dyn Strategy<Account>>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,

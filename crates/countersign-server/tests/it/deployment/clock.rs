@@ -14,6 +14,15 @@ fn with_clock(place: &Place, offset: &str) -> Place {
     there
 }
 
+/// A place that was served and has one session.
+async fn served(database: Database) -> (Place, Tokens) {
+    let place = Place::new(database.fresh());
+    let server = place.start();
+    let tokens = server.newcomer("ada@example.org").await;
+    server.stop();
+    (place, tokens)
+}
+
 async fn expect_alive(place: &Place, tokens: &Tokens) {
     let server = place.start();
     server.me(&tokens.access).await.expect(StatusCode::OK);
@@ -24,10 +33,7 @@ async fn expect_alive(place: &Place, tokens: &Tokens) {
 async fn a_command_with_a_wrong_clock_sweeps_nothing() {
     for database in DATABASES {
         eprintln!("{database:?}");
-        let place = Place::new(database.fresh());
-        let server = place.start();
-        let tokens = server.newcomer("ada@example.org").await;
-        server.stop();
+        let (place, tokens) = served(database).await;
         let offsets = if database == Database::Sqlite { &["+200d"][..] } else { &["+200d", "-200d", "+10m"] };
         for offset in offsets {
             let output = with_clock(&place, offset).run(&["cleanup", "--json"]);
@@ -47,10 +53,7 @@ async fn a_command_with_a_wrong_clock_sweeps_nothing() {
 async fn a_server_with_a_wrong_clock_sweeps_nothing() {
     for database in DATABASES {
         eprintln!("{database:?}");
-        let place = Place::new(database.fresh());
-        let server = place.start();
-        let tokens = server.newcomer("ada@example.org").await;
-        server.stop();
+        let (place, tokens) = served(database).await;
         let ahead = with_clock(&place, "+200d").with("SWEEP_INTERVAL", "100ms").start();
         testbed::wait_until("it says so", || ahead.log().contains("sweep_refused"));
         let other = ahead.newcomer("bob@example.org").await;
