@@ -58,7 +58,7 @@ impl Place {
         assert!(self.ground.accepts(&self.neighbour.access).await.unwrap(), "{what}: another user's token is refused");
         self.ground.goes_on(&Account::new(2), &self.neighbour).await;
         self.ground.strategy().invalidate_all(&self.account.key()).await.unwrap();
-        assert!(!left(self.server).contains(&self.key), "{what}: something is left");
+        assert!(!left(self.server, &self.key).contains(&self.key), "{what}: something is left");
         let again = self.ground.open(&self.account).await.unwrap();
         self.ground.goes_on(&self.account, &again).await;
         assert!(!self.ground.accepts(&self.pair.access).await.unwrap(), "{what}: an ended token is back");

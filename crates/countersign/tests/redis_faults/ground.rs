@@ -181,12 +181,20 @@ pub(crate) fn story(failure: &Failure) -> String {
     story
 }
 
-/// The keys on a server, without those of users of whom nothing is left but their fence.
-pub(crate) fn left(server: &testbed::Redis) -> Vec<String> {
-    let keys = server.command(&["KEYS", "*"]);
-    let only_a_fence =
-        |key: &&str| server.command(&["TYPE", key]) == "hash" && server.command(&["HKEYS", key]).lines().eq(["e"]);
-    keys.lines().filter(|key| !only_a_fence(key)).map(str::to_owned).collect()
+/// Those of the keys that fit a pattern that are more than a user's fence.
+const LEFT: &str = "local left = {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  local only_a_fence = redis.call('TYPE', key).ok == 'hash' and redis.call('HLEN', key) == 1 and redis.call('HEXISTS', key, 'e') == 1
+  if not only_a_fence then
+    left[#left + 1] = key
+  end
+end
+return left";
+
+/// The keys on a server that fit the pattern, without those of users of whom nothing is left but their fence.
+pub(crate) fn left(server: &testbed::Redis, pattern: &str) -> Vec<String> {
+    let keys = server.command(&["EVAL", LEFT, "0", pattern]);
+    keys.lines().filter(|key| !key.is_empty()).map(str::to_owned).collect()
 }
 
 /// Waits until `condition` holds.

@@ -24,6 +24,7 @@ mod killed;
 mod ledger;
 mod load;
 mod migration;
+mod pages;
 mod silent;
 mod storm;
 mod stuck;

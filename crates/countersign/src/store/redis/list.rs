@@ -99,9 +99,10 @@ impl RedisTokenStore {
         let mut last = None;
         while let (Some(field), Some(record)) = (listed.next(), listed.next()) {
             let id = std::str::from_utf8(&field).ok().and_then(|field| field.strip_prefix('s')?.parse().ok());
+            // The list goes on after a session whose record can't be read.
+            last = id.or(last);
             match id.zip(Record::decode(&record)) {
                 Some((id, record)) => {
-                    last = Some(id);
                     sessions.insert(id, session_record(id, record));
                 }
                 None => unreadable(),

@@ -3,7 +3,8 @@
 -- room for, and how many it had when it was empty.
 -- Where to go on; the end of a step that is listed in part, 'full' when the next step has no room, or nothing; and then
 -- field and record of each session, a step after the other. It looks at about five hundred fields, so there may be fewer
--- sessions although more follow.
+-- sessions although more follow. A key of no more than these is one step, in the order of its fields: Redis's own walk may
+-- show a field twice when the key has shrunk between two steps.
 local key, cursor, room, most = KEYS[1], ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5])
 local there = redis.pcall('HLEN', key)
 if is_foreign(there) then
@@ -15,9 +16,14 @@ local fence, elder = standing(key), elder_of(key)
 local listed, seen = { cursor, '' }, 0
 local part_end, after = ARGV[2], ARGV[3]
 repeat
-  -- Half of the room, so that the step fits into it, with what comes along from its last place.
-  local count = math.min(math.max(math.floor(room / 2), 1), 250)
-  local found = redis.call('HSCAN', key, cursor, 'COUNT', count)
+  local found
+  if cursor == '0' and there <= 500 then
+    found = { '0', redis.call('HGETALL', key) }
+  else
+    -- Half of the room, so that the step fits into it, with what comes along from its last place.
+    local count = math.min(math.max(math.floor(room / 2), 1), 250)
+    found = redis.call('HSCAN', key, cursor, 'COUNT', count)
+  end
   local fields, records = {}, {}
   for i = 1, #found[2], 2 do
     local field, record = found[2][i], found[2][i + 1]

@@ -8,7 +8,7 @@ use crate::testing::tokens::ground::{Ground, session, session_of_crowd};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
 /// More sessions than a store keeps in one piece.
-const SESSIONS: u8 = 200;
+const SESSIONS: u8 = 255;
 
 /// Opens sessions with these numbers, each with an access token.
 async fn open(ground: &Ground, numbers: impl IntoIterator<Item = u8>) -> Result<BTreeSet<SessionId>, Violation> {
