@@ -134,6 +134,14 @@ pub trait TokenStore: Send + Sync {
     /// that was there all the time; one that the store moves meanwhile may come twice.
     async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure>;
 
+    /// Returns a part of the list of those of a user's [`sessions`](Self::sessions) that were recorded behind no fence. A
+    /// store that finds them without looking at the others does better than this one, which goes through all.
+    async fn unfenced_sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+        let mut found = self.sessions(user, page).await?;
+        found.sessions.retain(|session| session.fence.is_none());
+        Ok(found)
+    }
+
     /// Notes when sessions were seen in use: those that are still there, and never an earlier moment than is noted.
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure>;
 

@@ -89,6 +89,10 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).sessions(user, page).await
     }
 
+    async fn unfenced_sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+        (**self).unfenced_sessions(user, page).await
+    }
+
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         (**self).note_use(used).await
     }

@@ -169,6 +169,9 @@ impl TokenStore for Watched {
     async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         self.read().sessions(user, page).await
     }
+    async fn unfenced_sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+        self.read().unfenced_sessions(user, page).await
+    }
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
         let swept = self.write().sweep(limit).await?;
         self.swept_fences.fetch_add(swept.fences, Ordering::SeqCst);

@@ -13,6 +13,7 @@
     reason = "test code"
 )]
 
+mod crowd;
 mod found;
 mod locks;
 mod migrations;

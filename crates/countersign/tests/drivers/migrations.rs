@@ -34,7 +34,7 @@ async fn mariadb_migrations_wait_for_their_lock() {
     assert!(!run.is_finished());
     assert_eq!(place.execute("SHOW TABLES LIKE 'access_token'"), "", "it went ahead without the lock");
     stranger.query_drop("SELECT RELEASE_LOCK('countersign_migration')").await.unwrap();
-    assert_eq!(run.await.unwrap().unwrap().len(), 3);
+    assert_eq!(run.await.unwrap().unwrap().len(), 4);
     assert!(migrator.pending().await.unwrap().is_empty());
 }
 
@@ -43,7 +43,7 @@ async fn mariadb_migrations_wait_for_their_lock() {
 async fn mariadb_migrations_give_their_lock_back() {
     let place = Place::new(Dialect::Mysql);
     let database = Database::connect(&place.url, DatabaseOptions::default()).unwrap();
-    assert_eq!(Migrator::new(&database, UserKeyKind::Int).run().await.unwrap().len(), 3);
+    assert_eq!(Migrator::new(&database, UserKeyKind::Int).run().await.unwrap().len(), 4);
     let held = "SELECT COUNT(*) FROM information_schema.processlist \
                 WHERE db = database() AND id = IS_USED_LOCK('countersign_migration')";
     assert_eq!(place.execute(held).trim(), "0", "the lock is still held");

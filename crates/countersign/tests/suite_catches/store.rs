@@ -485,6 +485,14 @@ impl TokenStore for BrokenStore {
         self.broken_page(user, page).await
     }
 
+    async fn unfenced_sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+        match self.fault {
+            Fault::UnfencedIsAll => self.inner.sessions(user, page).await,
+            Fault::UnfencedIsNone => Ok(SessionPage::default()),
+            _ => self.inner.unfenced_sessions(user, page).await,
+        }
+    }
+
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
         let tick = std::time::Duration::from_micros(1);
         let limit = match self.fault {

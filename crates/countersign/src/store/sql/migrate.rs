@@ -91,6 +91,13 @@ const BUNDLED: MigrationSet = MigrationSet {
             postgres: include_str!("../../../migrations/postgres/0003_endings.sql"),
             mysql: include_str!("../../../migrations/mysql/0003_endings.sql"),
         },
+        Migration {
+            version: 4,
+            name: "fence indexes",
+            sqlite: include_str!("../../../migrations/sqlite/0004_fence_indexes.sql"),
+            postgres: include_str!("../../../migrations/postgres/0004_fence_indexes.sql"),
+            mysql: include_str!("../../../migrations/mysql/0004_fence_indexes.sql"),
+        },
     ],
 };
 

@@ -4,6 +4,7 @@ mod account;
 mod database;
 mod dialect;
 mod driver;
+mod list;
 mod migrate;
 mod models;
 #[cfg(feature = "mysql")]

@@ -21,8 +21,10 @@ pub(super) struct Statements {
     pub(super) find_family: Statement,
     /// 1 session, 2 user.
     pub(super) find_session: Statement,
-    /// 1 user, 2 after, 3 limit.
+    /// 1 user, 2 after, 3 limit, 4 rows that are looked at.
     pub(super) sessions: Statement,
+    /// 1 user, 2 after, 3 rows.
+    pub(super) unfenced_sessions: Statement,
     pub(super) ping: Statement,
     /// 1 user.
     pub(super) fence: Statement,
@@ -91,7 +93,20 @@ const SESSION: &str = "SELECT {r.session_id}, {r.opened_at}, {r.created_at}, {r.
      {r.session_expires_at}, {r.user_agent}, {r.ip}, {r.label}, {r.access_expires_at}, {r.token}, {r.consumed}, \
      {r.fence} FROM {refresh} WHERE ";
 const ONE_SESSION: &str = "{r.session_id} = ?1 AND {r.user_id} = ?2 AND {stands}";
-const SESSIONS: &str = "{r.user_id} = ?1 AND {r.session_id} > ?2 AND {stands} ORDER BY {r.session_id} LIMIT ?3";
+const UNFENCED_SESSIONS: &str = "{r.user_id} = ?1 AND {r.fence} IS NULL AND {no_index}{r.session_id} > ?2 \
+     ORDER BY {r.session_id} LIMIT ?3";
+/// The live ones of some rows, and then the id of the last of these rows and how many they were: no others are looked at,
+/// however many are left of sessions that have ended.
+const SESSIONS: &str = "SELECT * FROM (SELECT id, opened_at, created_at, last_used_at, expires_at, session_expires_at, \
+     user_agent, ip, label, access_expires_at, token, consumed, fence, live, 0 AS looked_at FROM (SELECT \
+     {r.session_id} AS id, {r.opened_at} AS opened_at, {r.created_at} AS created_at, {r.last_used_at} AS last_used_at, \
+     {r.expires_at} AS expires_at, {r.session_expires_at} AS session_expires_at, {r.user_agent} AS user_agent, \
+     {r.ip} AS ip, {r.label} AS label, {r.access_expires_at} AS access_expires_at, {r.token} AS token, \
+     {r.consumed} AS consumed, {r.fence} AS fence, CASE WHEN {stands} THEN 1 ELSE 0 END AS live FROM {refresh} \
+     WHERE {r.user_id} = ?1 AND {r.session_id} > ?2 ORDER BY {r.session_id} LIMIT ?4) part \
+     WHERE live = 1 ORDER BY id LIMIT ?3) live_ones UNION ALL SELECT MAX(id), NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+     NULL, NULL, NULL, NULL, NULL, 0, COUNT(*) FROM (SELECT {r.session_id} AS id FROM {refresh} \
+     WHERE {r.user_id} = ?1 AND {r.session_id} > ?2 ORDER BY {r.session_id} LIMIT ?4) part ORDER BY live DESC, id";
 /// Nobody has replaced the fence that the refresh token was recorded behind.
 const STANDS: &str = "NOT EXISTS (SELECT 1 FROM {ended} e WHERE e.fence = {refresh}.{r.fence})";
 
@@ -143,7 +158,8 @@ impl Statements {
             find_refresh: read(FIND_REFRESH),
             find_family: read(FIND_FAMILY),
             find_session: read(&format!("{SESSION}{ONE_SESSION}")),
-            sessions: read(&format!("{SESSION}{SESSIONS}")),
+            sessions: read(SESSIONS),
+            unfenced_sessions: read(&format!("{SESSION}{UNFENCED_SESSIONS}")),
             ping: read(ALWAYS),
             fence: read(FENCE),
             found_fence: one(&upsert_fence(dialect, None)).one_at_a_time(1),
@@ -311,6 +327,7 @@ mod tests {
             &all.find_family,
             &all.find_session,
             &all.sessions,
+            &all.unfenced_sessions,
             &all.fence,
             &all.endings.unsettled,
             &all.endings.survey,

@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::answer::SessionId;
-use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::Failure;
+use crate::store::sql::list::session_record;
 use crate::store::sql::statements::{NOTED, Removal, Statements};
 use crate::store::sql::{DatabaseTokenModels, Dialect, Driver, Outcome, Script};
 use crate::store::{
@@ -352,18 +352,11 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     }
 
     async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
-        let after = page.after.as_ref().map(|after| after.as_str().parse::<SessionId>());
-        let after = match after {
-            // No cursor of this store names anything but a session.
-            Some(Err(_)) => return Ok(SessionPage::default()),
-            Some(Ok(after)) => after.to_string(),
-            None => String::new(),
-        };
-        // One more than asked for tells whether there are more.
-        let limit = i64::from(page.limit.max(1)).saturating_add(1);
-        let params = [self.key(user)?, after.into(), limit.into()];
-        let rows = self.driver.fetch(&self.statements.sessions, &params).await?;
-        Ok(SessionPage::of_ordered(rows.iter().filter_map(session_record).collect(), page.limit))
+        self.page(user, page).await
+    }
+
+    async fn unfenced_sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+        self.unfenced_page(user, page).await
     }
 
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
@@ -440,28 +433,6 @@ fn times(row: &Row, created_at: usize, ends: &[usize]) -> (Option<Timestamp>, Ve
         (Ok(created_at), Ok(ends)) => (created_at, ends),
         _ => (None, Vec::new()),
     }
-}
-
-fn session_record(row: &Row) -> Option<SessionRecord> {
-    let moment = |column| row.time(column).ok().flatten();
-    let text = |column| row.text(column).ok().flatten();
-    let mut client = Client::new().with_user_agent(text(6).unwrap_or_default()).with_label(text(8).unwrap_or_default());
-    if let Some(ip) = text(7).and_then(|ip| ip.parse().ok()) {
-        client = client.with_ip(ip);
-    }
-    Some(SessionRecord {
-        id: SessionId::canonical(text(0)?)?,
-        opened_at: moment(1),
-        refreshed_at: moment(2),
-        used_at: moment(3),
-        expires_at: moment(4),
-        session_expires_at: moment(5),
-        access_expires_at: moment(9),
-        current: text(10).and_then(Digest::parse),
-        consumed: text(11).and_then(Consumed::parse).unwrap_or_default(),
-        fence: text(12).and_then(Fence::parse),
-        client,
-    })
 }
 
 impl<D> fmt::Debug for SqlStore<D> {

@@ -93,12 +93,12 @@ impl<I: Issuer> SessionControl for I {
         let sessions = self.sessions();
         let survey = survey(self, user).await?;
         if I::SIGNED && self.denies_each() {
-            deny_each(self, user, kept, |_| true).await?;
+            deny_each(self, user, kept, Listed::All).await?;
         }
         mark(self, user, kept, survey.access_expires_at).await?;
         if I::SIGNED {
             // Tokens of sessions that were opened before sessions had a fence carry none.
-            deny_each(self, user, kept, |record| record.fence.is_none()).await?;
+            deny_each(self, user, kept, Listed::Unfenced).await?;
         }
         clear(self, user, kept).await?;
         let stays = match kept {
@@ -267,17 +267,28 @@ async fn settle<I: Issuer>(
     store.settle(user, &fences, sessions.now()).await
 }
 
+/// Which of a user's sessions are denied one by one.
+#[derive(Clone, Copy)]
+enum Listed {
+    All,
+    Unfenced,
+}
+
 /// Denies the sessions of a user one by one, but `kept`.
 async fn deny_each<I: Issuer>(
     issuer: &I,
     user: &UserKey,
     kept: Option<SessionId>,
-    is_meant: impl Fn(&SessionRecord) -> bool + Send + Sync,
+    listed: Listed,
 ) -> Result<(), Failure> {
+    let store = issuer.sessions().store();
     let mut page = Page { after: None, limit: PAGE };
     loop {
-        let found = issuer.sessions().store().sessions(user, &page).await?;
-        for record in found.sessions.iter().filter(|record| Some(record.id) != kept && is_meant(record)) {
+        let found = match listed {
+            Listed::All => store.sessions(user, &page).await?,
+            Listed::Unfenced => store.unfenced_sessions(user, &page).await?,
+        };
+        for record in found.sessions.iter().filter(|record| Some(record.id) != kept) {
             issuer.deny_session(record, None).await?;
         }
         match found.next {

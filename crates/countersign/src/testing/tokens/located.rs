@@ -125,6 +125,10 @@ impl<S: TokenStore> TokenStore for Located<S> {
         self.inner.sessions(user, page).await
     }
 
+    async fn unfenced_sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+        self.inner.unfenced_sessions(user, page).await
+    }
+
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         self.inner.note_use(used).await
     }

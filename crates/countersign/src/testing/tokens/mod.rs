@@ -100,6 +100,7 @@ const CASES: &[Case<Ground>] = cases![
     pages::show_each_session_once,
     pages::go_on_beside_changes,
     pages::take_any_cursor,
+    pages::show_those_behind_no_fence,
     sweep::nothing_to_do_is_a_value,
     cancel::dropped_insert_is_whole_or_nothing,
     cancel::dropped_rotation_is_whole_or_nothing,

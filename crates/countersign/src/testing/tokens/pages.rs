@@ -119,3 +119,34 @@ pub(super) async fn take_any_cursor(ground: Ground) -> Verdict {
     }
     Ok(())
 }
+
+/// The list of sessions that were recorded behind no fence has each of these once, and no other.
+pub(super) async fn show_those_behind_no_fence(ground: Ground) -> Verdict {
+    let fence = ground.fence(ground.owner()).await?;
+    let mut unfenced = BTreeSet::new();
+    for number in 0..40 {
+        let behind = (number % 3 == 0).then_some(fence);
+        let opening = ground.opening(&format!("token {number}"), session(number)?);
+        ground.open(&NewRefresh { fence: behind, ..opening }, None).await?;
+        if behind.is_none() {
+            unfenced.insert(session(number)?);
+        }
+    }
+    let theirs = ground.opening("stranger", session_of_crowd(1)?);
+    ground.open(&NewRefresh { user: ground.stranger().clone(), fence: None, ..theirs }, None).await?;
+
+    let mut page = Page { after: None, limit: 7 };
+    let mut seen = BTreeSet::new();
+    for _ in 0..1000 {
+        let part = ground.store.unfenced_sessions(ground.owner(), &page).await?;
+        ensure(part.sessions.len() <= 7, "a page has more sessions than were asked for")?;
+        for found in part.sessions {
+            ensure(seen.insert(found.id), "a session behind no fence is shown twice")?;
+        }
+        page.after = part.next;
+        if page.after.is_none() {
+            return same("the sessions behind no fence", &seen, &unfenced);
+        }
+    }
+    Err(Violation::new("a list of sessions behind no fence does not come to an end"))
+}
