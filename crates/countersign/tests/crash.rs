@@ -5,9 +5,10 @@
 
 mod common;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use countersign::store::sql::{Database, DatabaseOptions, Driver, Statement};
 use countersign::{PlainToken, RefreshableStrategy, Refusal, Strategy};
@@ -15,7 +16,7 @@ use countersign::{PlainToken, RefreshableStrategy, Refusal, Strategy};
 use crate::common::{Account, Kind, Place, strategy, users};
 
 const ROUNDS: usize = 10;
-const CHAINS: u128 = 16;
+const CHAINS: usize = 16;
 const URL: &str = "COUNTERSIGN_TEST_CRASH_URL";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -33,7 +34,8 @@ async fn what_was_acknowledged_outlives_a_kill() {
     }
 }
 
-/// Starts this test's other part as a process of its own, and kills it after so many acknowledgements.
+/// Starts this test's other part as a process of its own, and kills it after so many acknowledgements, with every chain
+/// begun.
 fn lines_until_killed(url: &str, after: usize) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "what_was_acknowledged_outlives_a_kill", "--nocapture"])
@@ -41,13 +43,16 @@ fn lines_until_killed(url: &str, after: usize) -> Vec<String> {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = Vec::new();
+    let (mut lines, mut begun) = (Vec::new(), HashSet::new());
     let mut acknowledged = 0;
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
-        acknowledged += usize::from(line.starts_with("ack "));
+        if let Some(chain) = line.strip_prefix("ack ").and_then(|rest| rest.split(' ').next()) {
+            acknowledged += 1;
+            begun.insert(chain.to_owned());
+        }
         lines.push(line);
-        if acknowledged == after {
+        if acknowledged >= after && begun.len() == CHAINS {
             child.kill().unwrap();
         }
     }
@@ -71,7 +76,7 @@ async fn check(place: &Place, lines: &[String], round: usize) {
     let rows = database.fetch(&Statement::new(database.dialect(), sessions), &[]).await.unwrap();
     let row = rows.first().unwrap();
     assert_eq!(row.int(0), row.int(1), "round {round}: a session has two refresh tokens");
-    assert_eq!(u128::try_from(chains.len()).unwrap(), CHAINS, "round {round}: a chain never began");
+    assert_eq!(chains.len(), CHAINS, "round {round}: a chain never began");
     for refreshes in chains.values() {
         let (last, earlier) = refreshes.split_last().unwrap();
         // The kill may have come between the commit of the last one's successor and its acknowledgement: then it is told again.
@@ -91,13 +96,15 @@ async fn check(place: &Place, lines: &[String], round: usize) {
 
 /// Refreshes sessions side by side, and tells of each refresh after it was stored.
 async fn write_until_killed(url: &str) {
-    let database = Database::connect(url, DatabaseOptions::default()).unwrap();
+    let options = DatabaseOptions { timeout: Duration::from_secs(30), ..DatabaseOptions::default() };
+    let database = Database::connect(url, options).unwrap();
     let strategy = strategy(&database);
     let mut tasks = tokio::task::JoinSet::new();
     for chain in 0..CHAINS {
         let strategy = strategy.clone();
         tasks.spawn(async move {
-            let mut pair = strategy.open_session(&Account::new(chain)).await.unwrap();
+            let account = Account::new(u128::try_from(chain).unwrap());
+            let mut pair = strategy.open_session(&account).await.unwrap();
             loop {
                 let refresh = pair.refresh.unwrap().token;
                 let line = format!("ack {chain} {} {} end\n", refresh.expose(), pair.access.token.expose());

@@ -14,11 +14,24 @@ use support::World;
 
 #[test]
 fn each_cause_is_counted() {
+    let expected = [("after_confirmation", 1), ("long_stale", 1), ("retry", 2), ("unknown", 3)];
+    assert_eq!(counted(present()), expected.map(|(cause, count)| (cause.to_owned(), count)).into());
+}
+
+/// A thief who hangs up as soon as the session has ended leaves a trace.
+#[test]
+fn a_reuse_whose_caller_hangs_up_is_counted() {
+    let expected = [("after_confirmation", 1), ("unknown", 1)];
+    assert_eq!(counted(hang_up()), expected.map(|(cause, count)| (cause.to_owned(), count)).into());
+}
+
+/// What is counted meanwhile, by cause.
+fn counted(meanwhile: impl Future<Output = ()>) -> BTreeMap<String, u64> {
     let recorder = DebuggingRecorder::new();
     let snapshots = recorder.snapshotter();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    metrics::with_local_recorder(&recorder, || runtime.block_on(present()));
-    let counted: BTreeMap<String, u64> = snapshots
+    metrics::with_local_recorder(&recorder, || runtime.block_on(meanwhile));
+    snapshots
         .snapshot()
         .into_vec()
         .into_iter()
@@ -28,9 +41,26 @@ fn each_cause_is_counted() {
             let DebugValue::Counter(count) = value else { panic!("no counter") };
             (cause, count)
         })
-        .collect();
-    let expected = [("after_confirmation", 1), ("long_stale", 1), ("retry", 2), ("unknown", 3)];
-    assert_eq!(counted, expected.map(|(cause, count)| (cause.to_owned(), count)).into());
+        .collect()
+}
+
+/// One theft, by somebody who doesn't wait for the answer, and a look at what has become of the session.
+async fn hang_up() {
+    let world = World::new();
+    let refreshable = world.strategy.as_refreshable().unwrap();
+    let refresh = async |token: &PlainToken| refreshable.refresh_session(token, &*world.members).await;
+    let first = refreshable.open_session(&world.members.find(1).unwrap()).await.unwrap().refresh.unwrap().token;
+    let second = refresh(&first).await.unwrap().issued.refresh.unwrap().token;
+    refresh(&second).await.unwrap();
+    world.store.mute();
+    let calls = world.store.calls();
+    tokio::select! {
+        biased;
+        _ = refresh(&first) => panic!("nobody is told that the session has ended"),
+        () = std::future::ready(()) => {}
+    }
+    assert!(world.store.calls() > calls);
+    assert_eq!(refresh(&second).await.unwrap_err().refusal(), Some(Refusal::Unknown));
 }
 
 /// Two retries, one theft of each kind, and three tokens that nobody knows, or knows any more.

@@ -15,6 +15,7 @@
 mod original;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use countersign::store::sql::{Database, DatabaseOptions, Migrator};
 use countersign::{PlainToken, Refusal, Strategy, UserKeyKind};
@@ -47,7 +48,8 @@ impl Original {
     async fn load() -> Self {
         let url = Postgres::shared().database();
         Postgres::execute(&url, &(file("peer.pg.schema.sql") + &file("peer.pg.data.sql")));
-        let database = Database::connect(&url, DatabaseOptions::default()).unwrap();
+        let options = DatabaseOptions { timeout: Duration::from_secs(30), ..DatabaseOptions::default() };
+        let database = Database::connect(&url, options).unwrap();
         Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
         Self { url, database }
     }

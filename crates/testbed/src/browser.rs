@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::installed::program;
+use crate::ports::free_port;
 use crate::process::{Folder, Process};
-use crate::wait::{free_port, random};
+use crate::wait::random;
 
 /// A WebDriver server for headless Chromium. When it is dropped, it and the browsers that it has started end.
 #[derive(Debug)]

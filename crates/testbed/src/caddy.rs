@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::installed::program;
+use crate::ports::free_port;
 use crate::process::{Folder, Process, try_run};
-use crate::wait::free_port;
 
 /// A Caddy with a certificate authority of its own. When it is dropped, it ends.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Starts, stops, freezes and kills the real database servers that the tests talk to, and the proxies and browsers before them.
 //!
 //! Servers come from what is installed (`apt-get install postgresql pgbouncer mariadb-server redis-server` on Debian), listen on
-//! free loopback ports and keep their data in a throw-away folder. They end with the process that started them, however
+//! free loopback ports that no other test is given and keep their data in a throw-away folder. They end with the process that started them, however
 //! it ends.
 //!
 //! A test asks [`Postgres::shared`] or [`MariaDb::shared`] for a fresh database, [`Redis::shared`] or
@@ -28,6 +28,7 @@ mod installed;
 mod mariadb;
 mod nginx;
 mod pgbouncer;
+mod ports;
 mod postgres;
 mod process;
 mod redis;
@@ -44,8 +45,9 @@ pub use installed::faketime;
 pub use mariadb::MariaDb;
 pub use nginx::Nginx;
 pub use pgbouncer::PgBouncer;
+pub use ports::free_port;
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use redis_cluster::RedisCluster;
 pub use redis_sentinel::RedisSentinel;
-pub use wait::{free_port, wait_until};
+pub use wait::wait_until;

@@ -5,9 +5,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::installed::{is_root, program};
+use crate::ports::free_port;
 use crate::process::{Folder, Process, run, try_run};
 use crate::url::{Address, with_database};
-use crate::wait::{free_port, random};
+use crate::wait::random;
 
 const PACKAGE: &str = "mariadb-server";
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::installed::{is_root, program};
+use crate::ports::free_port;
 use crate::process::{Folder, Process};
-use crate::wait::free_port;
 
 /// An nginx. When it is dropped, it ends.
 #[derive(Debug)]

@@ -4,10 +4,10 @@ use std::fs;
 use std::sync::OnceLock;
 
 use crate::installed::{account, is_root, program};
+use crate::ports::free_port;
 use crate::postgres::{Postgres, as_owner, is_ready};
 use crate::process::{Folder, Process};
 use crate::url::{with_database, with_port};
-use crate::wait::free_port;
 
 /// A PgBouncer in front of one PostgreSQL server, with all its databases.
 #[derive(Debug)]

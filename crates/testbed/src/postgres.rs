@@ -7,9 +7,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::installed::{Account, account, is_root, program};
+use crate::ports::free_port;
 use crate::process::{Folder, Process, run, try_run};
 use crate::url::with_database;
-use crate::wait::{free_port, random};
+use crate::wait::random;
 
 const PACKAGE: &str = "postgresql";
 

@@ -112,9 +112,16 @@ impl Process {
     }
 
     /// Stops the server and its children from running, without ending them: connections stay open, nobody answers.
+    ///
+    /// A process of many threads stops when one of them has had its turn, which takes a while on a busy machine, and a child may
+    /// have been born meanwhile: this returns once all of them stand still.
     pub(crate) fn freeze(&self) {
         self.frozen.store(true, SeqCst);
-        send("STOP", &self.members());
+        wait_until("the server stands still", || {
+            let moving: Vec<u32> = self.members().into_iter().filter(|process| !stands_still(*process)).collect();
+            send("STOP", &moving);
+            moving.is_empty()
+        });
     }
 
     /// Ends a [`freeze`](Self::freeze).
@@ -186,6 +193,17 @@ pub(crate) fn try_run(command: &mut Command, input: &str) -> Output {
     // A program that failed early has closed its input; its exit code tells.
     let _ = writer.join().expect("the writer doesn't panic");
     output
+}
+
+/// Whether every thread of the process is stopped, or gone.
+fn stands_still(process: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let mut states = threads.filter_map(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).ok()?;
+        // The name before the state is in parentheses, and may hold some.
+        stat.rsplit_once(") ")?.1.chars().next()
+    });
+    states.all(|state| matches!(state, 'T' | 'X' | 'Z'))
 }
 
 fn send(signal: &str, processes: &[u32]) {

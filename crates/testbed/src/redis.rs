@@ -6,8 +6,9 @@ use std::sync::OnceLock;
 
 use crate::certificate::certificate;
 use crate::installed::program;
+use crate::ports::free_port;
 use crate::process::{Folder, Process, run, try_run};
-use crate::wait::{free_port, random};
+use crate::wait::random;
 
 /// A Redis server.
 #[derive(Debug)]

@@ -1,15 +1,16 @@
 //! The servers of the tests, tested.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
-use std::io::{Read, Write};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use testbed::{MariaDb, Postgres, Redis, wait_until};
+use testbed::{MariaDb, Postgres, Redis, free_port, wait_until};
 
 #[test]
 fn postgres_keeps_what_it_acknowledged_when_killed() {
@@ -58,6 +59,28 @@ fn a_frozen_server_accepts_and_never_answers() {
     server.thaw();
     connection.set_read_timeout(None).unwrap();
     connection.read_exact(&mut [0]).unwrap();
+}
+
+/// No thread of a frozen server goes on for a moment.
+#[test]
+fn a_frozen_server_stands_still_at_once() {
+    let server = MariaDb::dedicated();
+    let data = MariaDb::execute(server.url(), "SELECT @@datadir");
+    let folder = Path::new(&data).parent().unwrap().to_owned();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let stands = |process: &Path| std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&folder));
+    let process = processes.into_iter().find(|process| stands(process)).unwrap();
+    for _ in 0..20 {
+        server.freeze();
+        let threads: Vec<_> = std::fs::read_dir(process.join("task")).unwrap().flatten().collect();
+        assert!(threads.len() > 1, "a server of many threads");
+        for thread in threads {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap();
+            assert!(stat.rsplit_once(") ").unwrap().1.starts_with('T'), "it moves: {stat}");
+        }
+        server.thaw();
+        MariaDb::execute(server.url(), "SELECT 1");
+    }
 }
 
 #[test]
@@ -128,6 +151,36 @@ fn redis_speaks_tls_with_a_certificate_of_its_authority() {
     assert!(verified("-verify_ip", "127.0.0.1"));
     assert!(verified("-verify_hostname", "localhost"));
     assert!(!verified("-verify_hostname", "elsewhere.example"));
+}
+
+/// A port belongs to whom it was given, whether a server listens there at the moment or not: no other test gets it, nor another
+/// process. This test starts itself as that process.
+#[test]
+fn ports_are_given_once() {
+    const PORTS: usize = 300;
+    let take = || (0..PORTS).map(|_| free_port());
+    if std::env::var_os("TESTBED_TAKE_PORTS").is_some() {
+        let ports: Vec<String> = take().map(|port| port.to_string()).collect();
+        println!("\nports {}", ports.join(" "));
+        // They are its own until the other one has taken some too.
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "ports_are_given_once", "--nocapture"])
+        .env("TESTBED_TAKE_PORTS", "")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line =
+        lines.by_ref().map(Result::unwrap).find_map(|line| Some(line.strip_prefix("ports ")?.to_owned())).unwrap();
+    let theirs = line.split(' ').map(|port| port.parse::<u16>().unwrap());
+    let all: BTreeSet<u16> = theirs.chain(take()).collect();
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(all.len(), 2 * PORTS, "a port was given twice");
 }
 
 /// The folder of a server and its processes go when the test process is killed with no chance to tidy up. This test

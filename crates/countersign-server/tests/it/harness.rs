@@ -339,6 +339,21 @@ impl Reply {
     }
 }
 
+/// How often a client asks again that is told to come later.
+const TRIES: usize = 100;
+
+/// Asks until the answer is another than "later".
+pub(crate) async fn patiently<F: Future<Output = Reply>>(ask: impl Fn() -> F) -> Reply {
+    let mut reply = ask().await;
+    for _ in 0..TRIES {
+        if reply.status != StatusCode::SERVICE_UNAVAILABLE {
+            break;
+        }
+        reply = ask().await;
+    }
+    reply
+}
+
 /// What a login answers with.
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {

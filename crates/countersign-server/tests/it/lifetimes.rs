@@ -7,9 +7,9 @@ use testbed::Postgres;
 
 use crate::harness::{PASSWORD, Place, Reply, Server, Tokens, shared};
 
-/// What is denied by session or fence and ends sooner than 59 minutes from now.
+/// What is denied by session or fence and ends sooner than half an hour from now.
 const BRIEF_DENIALS: &str = "SELECT count(*) FROM denied_token WHERE (id LIKE 'sid:%' OR id LIKE 'fence:%') \
-     AND expires_at < (extract(epoch FROM now()) + 3540) * 1000000";
+     AND expires_at < (extract(epoch FROM now()) + 1800) * 1000000";
 const DENIALS: &str = "SELECT count(*) FROM denied_token WHERE id LIKE 'sid:%' OR id LIKE 'fence:%'";
 
 #[derive(Clone, Copy, Debug)]

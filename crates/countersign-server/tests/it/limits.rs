@@ -4,7 +4,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use reqwest::StatusCode;
 
 use crate::harness::{PASSWORD, Place, Server, listens};
@@ -12,6 +11,18 @@ use crate::harness::{PASSWORD, Place, Server, listens};
 fn silent(server: &Server) -> TcpStream {
     let connection = TcpStream::connect(server.address()).unwrap();
     connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    connection
+}
+
+/// A login that the server is at work on, with a body of that length still to come: the server has asked for it.
+fn begun(server: &Server, length: usize) -> TcpStream {
+    const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut connection = silent(server);
+    let head = "POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n";
+    write!(connection, "{head}content-length: {length}\r\n\r\n").unwrap();
+    let mut answer = [0; GO_ON.len()];
+    connection.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, GO_ON);
     connection
 }
 
@@ -86,13 +97,9 @@ async fn a_stop_finishes_what_was_begun() {
     let address = server.address();
     // Each of these holds a password thread for a while; the signal arrives in their middle.
     let body = format!(r#"{{"identifier":"ada@example.org","password":"{PASSWORD}"}}"#);
-    let request = format!(
-        "POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut begun: Vec<TcpStream> = (0..16).map(|_| silent(&server)).collect();
+    let mut begun: Vec<TcpStream> = (0..16).map(|_| begun(&server, body.len())).collect();
     for connection in &mut begun {
-        connection.write_all(request.as_bytes()).unwrap();
+        connection.write_all(body.as_bytes()).unwrap();
     }
     let mut first = begun.remove(0);
     let mut start = [0; 12];
@@ -112,10 +119,8 @@ async fn a_stop_finishes_what_was_begun() {
 async fn a_second_signal_ends_at_once() {
     let server = Place::new(Vec::new()).with("DRAIN_LIMIT", "1h").with("BODY_TIMEOUT", "1h").start();
     // A request that never finishes holds the drain up.
-    let mut held = silent(&server);
-    let begun = b"POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
-    held.write_all(begun).unwrap();
-    join_all((0..4).map(|_| server.get("/healthz", ""))).await;
+    let mut held = begun(&server, 9);
+    held.write_all(b"{").unwrap();
     server.signal("-TERM");
     while !server.log().contains("draining") {
         std::thread::yield_now();
@@ -129,10 +134,8 @@ async fn a_second_signal_ends_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_drain_limit_holds() {
     let server = Place::new(Vec::new()).with("DRAIN_LIMIT", "1s").with("BODY_TIMEOUT", "1h").start();
-    let mut held = silent(&server);
-    let begun = b"POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
-    held.write_all(begun).unwrap();
-    server.get("/healthz", "").await.expect(StatusCode::OK);
+    let mut held = begun(&server, 9);
+    held.write_all(b"{").unwrap();
     let (status, log) = server.stop();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("drain_limit_reached"), "{log}");

@@ -1,7 +1,7 @@
 //! The answer to a refresh is lost between the server and its client. Asking again with the same token yields it.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -56,9 +56,11 @@ async fn hang_up(name: &str, place: Place) {
             let (one, other) = (one.expect(StatusCode::OK), other.expect(StatusCode::OK));
             let next = Tokens::of(&one);
             assert_eq!(next.refresh, Tokens::of(&other).refresh, "{name} {when:?} round {round}");
-            if let Some(lost) = lost {
+            if let Some(lost) = lost.successor {
                 assert_eq!(next.refresh, lost, "{name} {when:?} round {round}");
             }
+            // A request that is still on its way would come after the next token has been used, and be a theft then.
+            testbed::wait_until("the lost request is over", || !is_held(server.address(), lost.client));
             server.me(&next.access).await.expect(StatusCode::OK);
             tokens = next;
         }
@@ -68,27 +70,46 @@ async fn hang_up(name: &str, place: Place) {
     eprintln!("{name}: {} answers lost, {} retries answered alike", ROUNDS * ALL.len(), 2 * ROUNDS * ALL.len());
 }
 
-/// Presents a token and hangs up; the successor, where somebody in between saw it.
-fn present(server: &Server, token: &str, when: HangUp) -> Option<String> {
+/// A request whose answer didn't get to its client.
+struct Lost {
+    client: SocketAddr,
+    /// The successor, where somebody in between saw it.
+    successor: Option<String>,
+}
+
+/// Presents a token and hangs up.
+fn present(server: &Server, token: &str, when: HangUp) -> Lost {
     let body = format!(r#"{{"refresh_token":"{token}"}}"#);
     let mut connection = TcpStream::connect(server.address()).unwrap();
+    let client = connection.local_addr().unwrap();
     let head = "POST /auth/refresh HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n";
     write!(connection, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut successor = None;
     match when {
-        HangUp::AtOnce => None,
-        HangUp::Halfway => {
-            connection.shutdown(Shutdown::Read).unwrap();
-            None
-        }
-        HangUp::AtTheFirstByte => {
-            connection.read_exact(&mut [0]).unwrap();
-            None
-        }
+        HangUp::AtOnce => {}
+        HangUp::Halfway => connection.shutdown(Shutdown::Read).unwrap(),
+        HangUp::AtTheFirstByte => connection.read_exact(&mut [0]).unwrap(),
         HangUp::AtTheEnd => {
             let mut answer = String::new();
             connection.read_to_string(&mut answer).unwrap();
             let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
-            Some(body["refresh_token"].as_str().unwrap().to_owned())
+            successor = Some(body["refresh_token"].as_str().unwrap().to_owned());
         }
     }
+    Lost { client, successor }
+}
+
+/// Whether the server has yet to accept the connection that came from `client`, or has it open, by the kernel's list.
+fn is_held(server: SocketAddr, client: SocketAddr) -> bool {
+    const ESTABLISHED: &str = "01";
+    const CLOSE_WAIT: &str = "08";
+    let ends_with = |address: &str, port: u16| address.ends_with(&format!(":{port:04X}"));
+    let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    connections.lines().any(|line| {
+        let mut columns = line.split_whitespace().skip(1);
+        let [Some(near), Some(far), Some(state)] = [columns.next(), columns.next(), columns.next()] else {
+            return false;
+        };
+        ends_with(near, server.port()) && ends_with(far, client.port()) && [ESTABLISHED, CLOSE_WAIT].contains(&state)
+    })
 }

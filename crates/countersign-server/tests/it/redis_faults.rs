@@ -5,7 +5,7 @@ use serde_json::json;
 use testbed::Redis;
 
 use crate::flows::logout;
-use crate::harness::{PASSWORD, Place, Reply, Server, Tokens, on_redis};
+use crate::harness::{PASSWORD, Place, Reply, Server, Tokens, on_redis, patiently};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_redis_is_an_honest_503() {
@@ -25,11 +25,15 @@ async fn a_frozen_redis_is_an_honest_503() {
 
 async fn outage(redis: &Redis, strategy: &str, stop: impl Fn(), start: impl Fn()) {
     eprintln!("{strategy}");
-    let server = place(redis, strategy).with("STORE_TIMEOUT", "2s").start();
-    let tokens = server.newcomer("ada@example.org").await;
-    let ended = server.login("ada@example.org").await;
-    logout(&server, &ended.access).await.expect(StatusCode::NO_CONTENT);
-    ready(&server).await.expect(StatusCode::OK);
+    // What has to be there before is done by a server that a busy machine keeps from nothing.
+    let place = place(redis, strategy);
+    let patient = place.start();
+    let tokens = patient.newcomer("ada@example.org").await;
+    let ended = patient.login("ada@example.org").await;
+    logout(&patient, &ended.access).await.expect(StatusCode::NO_CONTENT);
+    let server = place.with("STORE_TIMEOUT", "2s").start();
+    patiently(|| server.me(&tokens.access)).await.expect(StatusCode::OK);
+    patiently(|| ready(&server)).await.expect(StatusCode::OK);
 
     stop();
     let mut replies = vec![
@@ -52,12 +56,14 @@ async fn outage(redis: &Redis, strategy: &str, stop: impl Fn(), start: impl Fn()
 
     start();
     while ready(&server).await.status != StatusCode::OK {}
-    server.me(&tokens.access).await.expect(StatusCode::OK);
-    let next = Tokens::of(&server.refresh(&tokens.refresh).await);
-    server.me(&next.access).await.expect(StatusCode::OK);
-    server.me(&ended.access).await.expect(StatusCode::UNAUTHORIZED);
-    server.refresh(&ended.refresh).await.expect(StatusCode::UNAUTHORIZED);
-    logout(&server, &next.access).await.expect(StatusCode::NO_CONTENT);
+    patiently(|| server.me(&tokens.access)).await.expect(StatusCode::OK);
+    let next = Tokens::of(&patiently(|| server.refresh(&tokens.refresh)).await);
+    patiently(|| server.me(&next.access)).await.expect(StatusCode::OK);
+    patiently(|| server.me(&ended.access)).await.expect(StatusCode::UNAUTHORIZED);
+    patiently(|| server.refresh(&ended.refresh)).await.expect(StatusCode::UNAUTHORIZED);
+    let logged_out = patiently(|| logout(&server, &next.access)).await;
+    // It may have been done the first time, unheard.
+    assert!(matches!(logged_out.status, StatusCode::NO_CONTENT | StatusCode::UNAUTHORIZED), "{logged_out:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

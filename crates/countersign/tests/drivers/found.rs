@@ -4,17 +4,17 @@ use std::error::Error;
 
 use countersign::store::Value;
 use countersign::store::sql::{
-    Database, DatabaseOptions, Dialect, Driver, Migration, MigrationSet, Migrator, Script, SetupError, Statement,
+    Database, Dialect, Driver, Migration, MigrationSet, Migrator, Script, SetupError, Statement,
 };
 use countersign::{FailureKind, UserKeyKind};
 use testbed::{MariaDb, Postgres, free_port};
 
-use crate::place::{Place, connect, on_both};
+use crate::place::{Place, connect, on_both, patient};
 
 on_both!(a_table_of_something_else_is_left_alone, a_missing_column_is_named, missing_rights_are_named);
 
 async fn answers(dialect: Dialect, url: &str) -> Result<(), (FailureKind, String, bool)> {
-    let driver = connect(dialect, url, &DatabaseOptions::default());
+    let driver = connect(dialect, url, &patient());
     let one = driver.fetch(&Statement::new(dialect, "SELECT 1"), &[]).await;
     one.map(drop).map_err(|failure| (failure.kind(), cause(&failure), failure.is_denied()))
 }
@@ -66,7 +66,7 @@ const SET: MigrationSet = MigrationSet {
 async fn mariadb_with_other_formats() {
     let settings = ["log-bin=log", "binlog-format=STATEMENT", "server-id=1", "innodb-default-row-format=compact"];
     let server = MariaDb::with_settings(&settings);
-    let database = Database::connect(&server.database(), DatabaseOptions::default()).unwrap();
+    let database = Database::connect(&server.database(), patient()).unwrap();
     assert_eq!(Migrator::new(&database, UserKeyKind::Int).add(SET).run().await.unwrap().len(), 4);
     let insert = Script::new(Dialect::Mysql, &["SELECT 1", "INSERT INTO wide VALUES (?1, ?2)"]);
     assert!(database.run(&insert, &[Value::Int(1), "wide".into()]).await.unwrap().took_effect());
@@ -74,7 +74,7 @@ async fn mariadb_with_other_formats() {
 
 async fn a_table_of_something_else_is_left_alone(place: Place) {
     place.execute("CREATE TABLE access_token (id int PRIMARY KEY, api_key varchar(40) NOT NULL)");
-    let database = Database::connect(&place.url, DatabaseOptions::default()).unwrap();
+    let database = Database::connect(&place.url, patient()).unwrap();
     let error = Migrator::new(&database, UserKeyKind::Int).run().await.unwrap_err();
     let SetupError::Config(error) = error else { panic!("{error}") };
     assert!(error.to_string().contains("`access_token`") && error.to_string().contains("user_id"), "{error}");
@@ -96,7 +96,7 @@ async fn missing_rights_are_named(place: Place) {
         Dialect::Postgres => "DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN",
         _ => "CREATE OR REPLACE USER reader@'%' IDENTIFIED BY 'x'; GRANT CREATE ON *.* TO reader@'%'",
     });
-    let driver = connect(place.dialect, &account(&place.url, "reader:x"), &DatabaseOptions::default());
+    let driver = connect(place.dialect, &account(&place.url, "reader:x"), &patient());
     let read = place.statement("SELECT id FROM item WHERE id = ?1");
     let failure = driver.fetch(&read, &[Value::Int(1)]).await.unwrap_err();
     assert!(failure.is_denied() && cause(&failure).contains("item"), "{}", cause(&failure));
@@ -114,7 +114,7 @@ async fn postgres_hosts_and_sockets() {
     let hosts =
         [free_port().to_string(), port(standby.url()), port(primary.url())].map(|port| format!("127.0.0.1:{port}"));
     let url = format!("postgres://postgres@{}/postgres?target_session_attrs=read-write", hosts.join(","));
-    let driver = connect(Dialect::Postgres, &url, &DatabaseOptions::default());
+    let driver = connect(Dialect::Postgres, &url, &patient());
     let script = ["CREATE TABLE item (id int)", "INSERT INTO item VALUES (1)"];
     let script = Script::new(Dialect::Postgres, &[&["SELECT 1"][..], &script].concat());
     driver.run(&script, &[]).await.unwrap();
@@ -131,7 +131,7 @@ async fn mariadb_hosts_and_sockets() {
     let place = |url: &str| url.rsplit_once('@').unwrap().1.split('/').next().unwrap().to_owned();
     let hosts = [format!("127.0.0.1:{}", free_port()), place(replica.url()), place(primary.url())];
     let url = format!("mysql://test:test@{}/app?charset=utf8mb4", hosts.join(","));
-    let driver = connect(Dialect::Mysql, &url, &DatabaseOptions::default());
+    let driver = connect(Dialect::Mysql, &url, &patient());
     let script = Script::new(Dialect::Mysql, &["SELECT 1", "CREATE TABLE item (id int)"]);
     driver.run(&script, &[]).await.unwrap();
     assert_eq!(MariaDb::execute(primary.url(), "SELECT count(*) FROM app.item"), "0");

@@ -1,10 +1,10 @@
 //! Migrations beside strangers.
 
 use countersign::UserKeyKind;
-use countersign::store::sql::{Database, DatabaseOptions, Dialect, Migrator};
+use countersign::store::sql::{Database, Dialect, Migrator};
 use mysql_async::prelude::Queryable;
 
-use crate::place::{Place, eventually};
+use crate::place::{Place, eventually, patient};
 
 /// For how many milliseconds a session has waited for the lock of migrations, if one does.
 const WAITED: &str = "SELECT CAST(time_ms AS SIGNED) FROM information_schema.processlist \
@@ -16,7 +16,7 @@ async fn mariadb_migrations_wait_for_their_lock() {
     let place = Place::new(Dialect::Mysql);
     let mut stranger = mysql_async::Conn::from_url(&place.url).await.unwrap();
     stranger.query_drop("SELECT GET_LOCK('countersign_migration', 60)").await.unwrap();
-    let database = Database::connect(&place.url, DatabaseOptions::default()).unwrap();
+    let database = Database::connect(&place.url, patient()).unwrap();
     let migrator = Migrator::new(&database, UserKeyKind::Int);
     let run = tokio::spawn({
         let migrator = migrator.clone();
@@ -42,7 +42,7 @@ async fn mariadb_migrations_wait_for_their_lock() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_migrations_give_their_lock_back() {
     let place = Place::new(Dialect::Mysql);
-    let database = Database::connect(&place.url, DatabaseOptions::default()).unwrap();
+    let database = Database::connect(&place.url, patient()).unwrap();
     assert_eq!(Migrator::new(&database, UserKeyKind::Int).run().await.unwrap().len(), 4);
     let held = "SELECT COUNT(*) FROM information_schema.processlist \
                 WHERE db = database() AND id = IS_USED_LOCK('countersign_migration')";

@@ -10,7 +10,7 @@ use countersign::store::sql::{DatabaseOptions, Dialect, Driver, Script, Statemen
 use testbed::{MariaDb, Postgres, free_port};
 use tokio::task::JoinSet;
 
-use crate::place::{connect, eventually};
+use crate::place::{connect, eventually, patient};
 
 /// A server of the test's own.
 enum Server {
@@ -30,7 +30,8 @@ macro_rules! each {
 const TABLE: &str = "CREATE TABLE item (id int PRIMARY KEY, name varchar(40) NOT NULL)";
 
 impl Server {
-    fn new(dialect: Dialect) -> (Self, Arc<dyn Driver>, String) {
+    /// With two handles on a database of its: one whose operations end soon, and a patient one.
+    fn new(dialect: Dialect) -> (Self, Arc<dyn Driver>, Arc<dyn Driver>) {
         let (server, url) = if dialect == Dialect::Postgres {
             let server = Postgres::dedicated();
             let url = server.database();
@@ -43,7 +44,7 @@ impl Server {
             (Self::MariaDb(server), url)
         };
         let driver = connect(dialect, &url, &DatabaseOptions::default());
-        (server, driver, url)
+        (server, driver, connect(dialect, &url, &patient()))
     }
 }
 
@@ -67,9 +68,10 @@ async fn pair(driver: &dyn Driver, id: i64) -> Result<(), FailureKind> {
 
 /// Down in any way: unavailable. Up again: the same handle answers.
 async fn comes_back(dialect: Dialect) {
-    let (server, driver, _) = Server::new(dialect);
-    write(&*driver, 1).await.unwrap();
-    pair(&*driver, 2).await.unwrap();
+    let (server, driver, patient) = Server::new(dialect);
+    write(&*patient, 1).await.unwrap();
+    pair(&*patient, 2).await.unwrap();
+    eventually("it answers at first", || async { read(&*driver).await == Ok(3) }).await;
     for stop in ["kill", "stop", "freeze"] {
         match stop {
             "kill" => each!(&server, own => own.kill()),
@@ -107,7 +109,7 @@ async fn mariadb_comes_back() {
 
 /// After a restart that nobody noticed, the first write already goes through: it is sent on no dead connection.
 async fn first_operation_after_a_restart(dialect: Dialect) {
-    let (server, driver, _) = Server::new(dialect);
+    let (server, _, driver) = Server::new(dialect);
     for id in 0..8 {
         write(&*driver, id).await.unwrap();
         read(&*driver).await.unwrap();
@@ -132,7 +134,7 @@ async fn mariadb_restart_goes_unnoticed() {
 
 /// SIGKILL under a load of writes, five times: every write that was acknowledged is found, pairs are whole.
 async fn keeps_what_it_acknowledged(dialect: Dialect) {
-    let (server, driver, _) = Server::new(dialect);
+    let (server, driver, patient) = Server::new(dialect);
     let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
@@ -160,7 +162,7 @@ async fn keeps_what_it_acknowledged(dialect: Dialect) {
     stop.store(true, Ordering::Relaxed);
     writers.join_all().await;
     eventually("the database answers", || async { read(&*driver).await.is_ok() }).await;
-    let rows = driver.fetch(&Statement::new(dialect, "SELECT id FROM item"), &[]).await.unwrap();
+    let rows = patient.fetch(&Statement::new(dialect, "SELECT id FROM item"), &[]).await.unwrap();
     let found: BTreeSet<i64> = rows.iter().map(|row| row.int(0).unwrap().unwrap()).collect();
     let lost: Vec<i64> = acknowledged.lock().unwrap().difference(&found).copied().collect();
     assert!(lost.is_empty(), "{} of {} lost: {lost:?}", lost.len(), acknowledged.lock().unwrap().len());

@@ -38,6 +38,11 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
+/// Options with a timeout that nothing reaches on a server that answers, on a machine however busy.
+pub fn patient() -> DatabaseOptions {
+    DatabaseOptions { timeout: Duration::from_secs(20), ..DatabaseOptions::default() }
+}
+
 pub struct Place {
     pub dialect: Dialect,
     pub url: String,
@@ -69,7 +74,7 @@ impl Place {
     }
 
     pub fn driver(&self) -> Arc<dyn Driver> {
-        self.driver_with(&DatabaseOptions { timeout: Duration::from_secs(20), ..DatabaseOptions::default() })
+        self.driver_with(&patient())
     }
 
     pub fn driver_with(&self, options: &DatabaseOptions) -> Arc<dyn Driver> {

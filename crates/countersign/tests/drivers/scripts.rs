@@ -34,6 +34,7 @@ through_pgbouncer!(
     a_dropped_script_leaves_nothing_behind,
     blocked_writes_hold_up_no_read,
     a_write_that_waits_too_long_is_unavailable,
+    a_write_that_is_cancelled_is_run_again,
     many_callers_share_one_connection,
 );
 
@@ -228,6 +229,39 @@ async fn a_write_that_waits_too_long_is_unavailable(place: Place) {
     drop(lock);
     eventually("the lock is gone", || async { rename(&driver, &place).await.unwrap().is_ok() }).await;
     assert_eq!(place.items(), ["1:new"]);
+}
+
+/// PostgreSQL may say of a wait for a lock that the statement was cancelled, as it does after `pg_cancel_backend`: the write is run
+/// again.
+async fn a_write_that_is_cancelled_is_run_again(place: Place) {
+    place.execute("INSERT INTO item VALUES (1, 'old'), (2, 'slow')");
+    let driver = place.driver();
+    let (single, double) = (
+        "UPDATE item SET name = name || '!' WHERE id = 1 \
+         AND pg_sleep(CASE WHEN EXISTS (SELECT 1 FROM item WHERE id = 2) THEN 120 ELSE 0 END) IS NOT NULL",
+        "INSERT INTO item VALUES (3, 'whole')",
+    );
+    for steps in [&[single][..], &[single, double]] {
+        let (writer, script) = (Arc::clone(&driver), place.script(steps));
+        let write = tokio::spawn(async move { writer.run(&script, &[]).await });
+        eventually("the write is under way", || async { is_blocked(&place) }).await;
+        place.execute("DELETE FROM item WHERE id = 2");
+        place.execute(&format!("SELECT pg_cancel_backend({})", waiters(&place)));
+        assert!(write.await.unwrap().unwrap().took_effect());
+        place.execute("INSERT INTO item VALUES (2, 'slow')");
+    }
+    assert_eq!(place.items(), ["1:old!!", "2:slow", "3:whole"]);
+}
+
+mod postgres_alone {
+    use countersign::store::sql::Dialect;
+
+    use crate::place::Place;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_write_that_is_cancelled_is_run_again() {
+        super::a_write_that_is_cancelled_is_run_again(Place::new(Dialect::Postgres)).await;
+    }
 }
 
 /// Breaks the connection of the one who waits for a lock; whether somebody waits on another connection afterwards.

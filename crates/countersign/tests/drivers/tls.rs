@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use countersign::FailureKind;
-use countersign::store::sql::{DatabaseOptions, Dialect, Statement};
+use countersign::store::sql::{Dialect, Statement};
 use tempfile::TempDir;
 use testbed::{MariaDb, Postgres};
 
-use crate::place::connect;
+use crate::place::{connect, patient};
 
 /// A certificate authority, and a server certificate for 127.0.0.1 or for another host.
 fn certificates(host: &str) -> TempDir {
@@ -29,7 +29,7 @@ fn certificates(host: &str) -> TempDir {
 
 /// Whether the connection comes about, and whether the server says that it is encrypted.
 async fn encrypted(dialect: Dialect, url: &str) -> Result<bool, FailureKind> {
-    let driver = connect(dialect, url, &DatabaseOptions::default());
+    let driver = connect(dialect, url, &patient());
     let ask = match dialect {
         Dialect::Postgres => {
             "SELECT CASE WHEN ssl THEN 'yes' ELSE '' END FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
@@ -105,7 +105,7 @@ fn self_signed(is_version_1: bool) -> TempDir {
 
 /// Why a connection doesn't come about.
 async fn refusal(dialect: Dialect, url: &str) -> String {
-    let driver = connect(dialect, url, &DatabaseOptions::default());
+    let driver = connect(dialect, url, &patient());
     let failure = driver.fetch(&Statement::new(dialect, "SELECT 1"), &[]).await.unwrap_err();
     std::error::Error::source(&failure).unwrap().to_string()
 }

@@ -10,7 +10,7 @@ use testbed::{RedisCluster, wait_until};
 use tokio::task::JoinSet;
 
 use crate::entry::{MINUTE, key_of};
-use crate::ground::{Account, Ground, SHORT, connect, eventually, story, unavailable};
+use crate::ground::{Account, Ground, LONG, SHORT, connect, eventually, patiently, story, unavailable};
 use crate::load::{Load, Manner};
 
 /// Enough to have some on every master.
@@ -19,6 +19,8 @@ const ELDERS: usize = 12;
 /// What was there long before, replicas included.
 struct Elders {
     ground: Ground,
+    /// What is set up and taken down isn't asked in a hurry.
+    patient: Ground,
     denylist: RedisDenylist,
     live: Vec<(Account, PlainToken, PlainToken)>,
     ended: Vec<PlainToken>,
@@ -27,10 +29,12 @@ struct Elders {
 }
 
 impl Elders {
-    async fn new(cluster: &RedisCluster, ground: &Ground, denylist: RedisDenylist) -> Arc<Self> {
+    async fn new(cluster: &RedisCluster, ground: &Ground, denylist: RedisDenylist, prefix: &str) -> Arc<Self> {
         let now = SystemClock.now();
+        let (patient, denials) = reached(&connect(&cluster.url(), LONG), prefix);
         let mut elders = Self {
             ground: ground.clone(),
+            patient: patient.clone(),
             denylist,
             live: Vec::new(),
             ended: Vec::new(),
@@ -40,13 +44,14 @@ impl Elders {
         for number in 0..ELDERS {
             // Accounts that the load doesn't have.
             let account = Account::new(1000 + number);
-            let (live, ended) = (ground.open(&account).await.unwrap(), ground.open(&account).await.unwrap());
-            ground.refreshable().end_session(ended.session, &account.key()).await.unwrap();
+            let [live, ended] = [patient.open(&account).await.unwrap(), patient.open(&account).await.unwrap()];
+            patient.refreshable().end_session(ended.session, &account.key()).await.unwrap();
             elders.live.push((account, live.access, live.refresh));
             elders.ended.push(ended.access);
-            elders.denylist.deny(&elders.denied[number], now.saturating_add(60 * MINUTE), now).await.unwrap();
+            denials.deny(&elders.denied[number], now.saturating_add(60 * MINUTE), now).await.unwrap();
         }
         are_replicated(cluster);
+        elders.are_all_there().await;
         Arc::new(elders)
     }
 
@@ -54,7 +59,7 @@ impl Elders {
     fn through(&self, redis: &Redis, prefix: &str) -> Self {
         let (ground, denylist) = reached(redis, prefix);
         let (live, ended, denied) = (self.live.clone(), self.ended.clone(), self.denied.clone());
-        Self { ground, denylist, live, ended, denied, now: self.now }
+        Self { ground, patient: self.patient.clone(), denylist, live, ended, denied, now: self.now }
     }
 
     /// Asks for all of them at once: each answer is the truth, or that it can't be told. How often it couldn't be.
@@ -168,8 +173,8 @@ fn reached(redis: &Redis, prefix: &str) -> (Ground, RedisDenylist) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_cluster_orderly_failover_loses_nothing() {
     let cluster = RedisCluster::dedicated();
-    let (ground, denylist, _) = ground(&cluster, 5 * SHORT);
-    let elders = Elders::new(&cluster, &ground, denylist).await;
+    let (ground, denylist, prefix) = ground(&cluster, 5 * SHORT);
+    let elders = Elders::new(&cluster, &ground, denylist, &prefix).await;
     let readers = Readers::start(&elders);
     let mut load = Load::start(&ground, Manner { clients: 6, accounts: 6, keeps: true });
     for master in cluster.masters() {
@@ -193,7 +198,7 @@ async fn redis_cluster_orderly_failover_loses_nothing() {
 async fn redis_cluster_masters_are_killed() {
     let cluster = RedisCluster::dedicated();
     let (ground, denylist, prefix) = ground(&cluster, SHORT);
-    let elders = Elders::new(&cluster, &ground, denylist).await;
+    let elders = Elders::new(&cluster, &ground, denylist, &prefix).await;
     let mut load = Load::start(&ground, Manner { clients: 6, accounts: 6, keeps: false });
     for round in 0..2 {
         let readers = Readers::start(&elders);
@@ -227,7 +232,7 @@ async fn redis_cluster_silent_master_is_left_for_its_successor() {
         cluster.command(node, &["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
     }
     let (ground, denylist, prefix) = ground(&cluster, SHORT);
-    let elders = Elders::new(&cluster, &ground, denylist).await;
+    let elders = Elders::new(&cluster, &ground, denylist, &prefix).await;
     let node_of = |number: usize| cluster.node_of_key(&key_of(&prefix, &elders.live[number].0.key()));
     let (on_victim, victim) = (0, node_of(0));
     let elsewhere = (1..ELDERS).find(|&number| node_of(number) != victim).unwrap();
@@ -250,7 +255,7 @@ async fn redis_cluster_silent_master_is_left_for_its_successor() {
     elders.are_all_there().await;
     late.are_all_there().await;
     eventually("a ping is answered", || async { redis.ping().await.is_ok() }).await;
-    assert_eq!(redis.inspect().await.unwrap().len(), 3);
+    assert_eq!(patiently(|| redis.inspect()).await.len(), 3);
     // Nobody is left for the slots of the silent one.
     cluster.kill(node_of(on_victim));
     unavailable("ping", redis.ping().await);
@@ -287,9 +292,10 @@ async fn all_at_once(cluster: &RedisCluster, elders: &Arc<Elders>) {
     readers.rounds(2).await;
     readers.stop().await;
     elders.are_all_there().await;
+    let patient = &elders.patient;
     for (account, access, refresh) in &elders.live {
-        elders.ground.refreshable().refresh_session(refresh, &crate::ground::users).await.unwrap();
-        elders.ground.strategy().invalidate_all(&account.key()).await.unwrap();
-        assert!(!elders.ground.accepts(access).await.unwrap(), "a token outlives its user's removal");
+        patient.refreshable().refresh_session(refresh, &crate::ground::users).await.unwrap();
+        patient.strategy().invalidate_all(&account.key()).await.unwrap();
+        assert!(!patiently(|| elders.ground.accepts(access)).await, "a token outlives its user's removal");
     }
 }

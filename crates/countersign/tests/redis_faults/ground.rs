@@ -39,10 +39,12 @@ pub(crate) async fn users(id: Uuid) -> Result<Option<Account>, Failure> {
     Ok(Some(Account(id)))
 }
 
-/// A timeout that ends an operation soon, for servers that never answer.
+/// A timeout that ends an operation soon, for servers that never answer. A busy machine may keep one that does from
+/// answering in it: see [`patiently`].
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
 /// A timeout that no operation reaches on a server that answers.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) fn connect(url: &str, timeout: Duration) -> Redis {
     Redis::connect(url, RedisOptions { timeout }).unwrap()
@@ -128,14 +130,22 @@ impl Ground {
     /// The pair is as good as when it was issued, and everything can be done with it.
     pub(crate) async fn goes_on(&self, account: &Account, pair: &Pair) {
         eventually("reads are answered", || async { self.accepts(&pair.access).await.is_ok() }).await;
-        assert!(self.accepts(&pair.access).await.unwrap(), "a live access token is refused");
-        assert!(self.would_refresh(&pair.refresh).await.unwrap(), "a live refresh token is refused");
+        assert!(patiently(|| self.accepts(&pair.access)).await, "a live access token is refused");
+        assert!(patiently(|| self.would_refresh(&pair.refresh)).await, "a live refresh token is refused");
         eventually("writes are taken", || async { self.0.write_token(account).await.is_ok() }).await;
-        let mine = self.open(account).await.unwrap();
-        self.refreshable().refresh_session(&mine.refresh, &users).await.unwrap();
-        assert!(!self.would_refresh(&mine.refresh).await.unwrap(), "a consumed refresh token is good");
-        self.refreshable().end_session(mine.session, &account.key()).await.unwrap();
-        assert!(!self.accepts(&mine.access).await.unwrap(), "a token outlives its session");
+        let mine = patiently(|| self.open_and_refresh(account)).await;
+        assert!(!patiently(|| self.would_refresh(&mine.refresh)).await, "a consumed refresh token is good");
+        let key = account.key();
+        patiently(|| self.refreshable().end_session(mine.session, &key)).await;
+        assert!(!patiently(|| self.accepts(&mine.access)).await, "a token outlives its session");
+    }
+
+    /// A session of its own, with a refresh token that has been exchanged.
+    async fn open_and_refresh(&self, account: &Account) -> Result<Pair, Failure> {
+        let mine = self.open(account).await?;
+        let refreshed = answered(self.refreshable().refresh_session(&mine.refresh, &users).await)?;
+        assert!(refreshed.is_some(), "a fresh refresh token is refused");
+        Ok(mine)
     }
 }
 
@@ -205,6 +215,21 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut conditi
             interval.tick().await;
         }
     };
-    let minutes = Duration::from_mins(2);
-    assert!(tokio::time::timeout(minutes, waiting).await.is_ok(), "waited {minutes:?} in vain until {what}");
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited {PATIENCE:?} in vain until {what}");
+}
+
+/// The answer to what is asked until it comes: whoever gives up after [`SHORT`] asks again. Any other failure is one.
+pub(crate) async fn patiently<T, F: Future<Output = Result<T, Failure>>>(mut ask: impl FnMut() -> F) -> T {
+    let asking = async {
+        loop {
+            match ask().await {
+                Ok(answer) => return answer,
+                Err(failure) => {
+                    let story = story(&failure);
+                    assert!(story.contains(&format!("no answer within {SHORT:?}")), "{story}");
+                }
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("an answer comes in time")
 }

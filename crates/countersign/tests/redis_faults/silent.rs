@@ -2,7 +2,7 @@
 
 use testbed::Redis;
 
-use crate::ground::{Account, Ground, LONG, SHORT, connect, eventually, left, story, unavailable};
+use crate::ground::{Account, Ground, LONG, SHORT, connect, eventually, left, patiently, story, unavailable};
 use countersign::FailureKind;
 
 type Step = fn(&Redis);
@@ -12,7 +12,7 @@ async fn redis_away_and_back() {
     let server = Redis::dedicated();
     let ground = Ground::new(&connect(server.url(), SHORT), &server.prefix());
     let account = Account::new(1);
-    let pair = ground.open(&account).await.unwrap();
+    let pair = patiently(|| ground.open(&account)).await;
     let outages: [(&str, Step, Step); 3] = [
         ("killed", Redis::kill, Redis::start),
         ("stopped", Redis::stop, Redis::start),
@@ -40,7 +40,7 @@ async fn redis_frozen_in_every_operation() {
     let accounts: Vec<Account> = (0..5).map(Account::new).collect();
     let mut pairs = Vec::new();
     for account in &accounts {
-        pairs.push(ground.open(account).await.unwrap());
+        pairs.push(patiently(|| ground.open(account)).await);
     }
     server.freeze();
     let (strategy, refreshable) = (ground.strategy(), ground.refreshable());
@@ -55,11 +55,12 @@ async fn redis_frozen_in_every_operation() {
     server.thaw();
     ground.goes_on(&accounts[4], &pairs[4]).await;
     for (account, pair) in accounts.iter().zip(&pairs) {
-        let refresh = ground.would_refresh(&pair.refresh).await.unwrap();
-        let access = ground.accepts(&pair.access).await.unwrap();
+        let refresh = patiently(|| ground.would_refresh(&pair.refresh)).await;
+        let access = patiently(|| ground.accepts(&pair.access)).await;
         assert!(access || account != &accounts[0], "a refresh ended an access token");
         assert!(refresh || account != &accounts[2], "the end of an access token ended its session");
-        countersign::TokenControl::invalidate_all(strategy, &account.key()).await.unwrap();
+        let key = account.key();
+        patiently(|| countersign::TokenControl::invalidate_all(strategy, &key)).await;
     }
     assert!(left(&server, "*").is_empty(), "something of the freeze is left");
 }
@@ -76,9 +77,9 @@ async fn redis_refused_at_start() {
     unavailable("ping", redis.ping().await);
     unavailable("inspect", redis.inspect().await);
     server.start();
-    let pair = ground.open(&account).await.unwrap();
+    let pair = patiently(|| ground.open(&account)).await;
     ground.goes_on(&account, &pair).await;
-    redis.ping().await.unwrap();
+    patiently(|| redis.ping()).await;
 }
 
 /// A crowd on one connection, a freeze and a thaw: each caller is told the truth or that the question stays open.
@@ -86,7 +87,8 @@ async fn redis_refused_at_start() {
 async fn redis_crowd_in_a_freeze() {
     let server = Redis::dedicated();
     let ground = Ground::new(&connect(server.url(), SHORT), &server.prefix());
-    let pair = ground.open(&Account::new(1)).await.unwrap();
+    let account = Account::new(1);
+    let pair = patiently(|| ground.open(&account)).await;
     server.freeze();
     let mut crowd = tokio::task::JoinSet::new();
     for _ in 0..300 {
@@ -102,7 +104,7 @@ async fn redis_crowd_in_a_freeze() {
         }
     }
     eventually("the server answers", || async { ground.accepts(&pair.access).await.is_ok() }).await;
-    assert!(ground.accepts(&pair.access).await.unwrap());
+    assert!(patiently(|| ground.accepts(&pair.access)).await);
 }
 
 /// The first operation after a restart that nobody noticed goes through: a connection that is dead is replaced.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign::{Strategy, TokenControl};
 use testbed::Redis;
 
-use crate::ground::{Account, Ground, LONG, SHORT, connect, eventually, story, unavailable};
+use crate::ground::{Account, Ground, LONG, SHORT, connect, eventually, patiently, story, unavailable};
 
 /// While it loads its data it knows some tokens and not others, and says nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,7 +53,7 @@ async fn redis_busy_is_no_answer() {
     let server = Arc::new(Redis::with_settings(&["busy-reply-threshold=50"]));
     let ground = Ground::new(&connect(server.url(), SHORT), &server.prefix());
     let account = Account::new(1);
-    let pair = ground.open(&account).await.unwrap();
+    let pair = patiently(|| ground.open(&account)).await;
     let script = tokio::task::spawn_blocking({
         let server = Arc::clone(&server);
         move || server.command(&["EVAL", "while true do end", "0"])

@@ -9,9 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::member::{Member, members};
+use crate::ports::free_port;
 use crate::process::run;
 use crate::redis::Redis;
-use crate::wait::{free_port, random, wait_until};
+use crate::wait::{random, wait_until};
 
 /// A Redis Cluster: three masters, each with one replica. A test names a node by its place in [`urls`](Self::urls),
 /// which stays the same whatever part the node plays.

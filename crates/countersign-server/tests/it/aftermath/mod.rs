@@ -11,12 +11,10 @@ use serde_json::json;
 
 use self::password::Owner;
 use crate::flows::logout;
-use crate::harness::{PASSWORD, Place, Reply, Server, Tokens};
+use crate::harness::{PASSWORD, Place, Reply, Server, Tokens, patiently};
 
 const HOLDER: &str = "ada@example.org";
 const GUEST: &str = "bob@example.org";
-/// How often a client asks again that is told to come later.
-const TRIES: usize = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -61,8 +59,9 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new(place: Place) -> Self {
-        // Retries come in time, on a machine however slow.
-        let place = place.with("REUSE_GRACE", "5m").with("SWEEP_INTERVAL", "1h").with("LOGIN_LIMIT", "1000/1m");
+        // Retries come in time, and access tokens last, on a machine however slow.
+        let place = place.with("REUSE_GRACE", "5m").with("ACCESS_LIFETIME", "12h");
+        let place = place.with("SWEEP_INTERVAL", "1h").with("LOGIN_LIMIT", "1000/1m");
         let server = place.start();
         let (holder, guest) = (server.newcomer(HOLDER).await, server.newcomer(GUEST).await);
         let owner = Owner::new(&server, &place).await;
@@ -192,16 +191,4 @@ impl World {
     async fn me(&self, token: &str) -> Reply {
         patiently(|| self.server().me(token)).await
     }
-}
-
-/// Asks until the answer is another than "later".
-async fn patiently<F: Future<Output = Reply>>(ask: impl Fn() -> F) -> Reply {
-    let mut reply = ask().await;
-    for _ in 0..TRIES {
-        if reply.status != StatusCode::SERVICE_UNAVAILABLE {
-            break;
-        }
-        reply = ask().await;
-    }
-    reply
 }

@@ -3,8 +3,8 @@
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::json;
 
-use super::{World, patiently};
-use crate::harness::{PASSWORD, Place, Reply, Server, Tokens};
+use super::World;
+use crate::harness::{PASSWORD, Place, Reply, Server, Tokens, patiently};
 
 const OWNER: &str = "cyd@example.org";
 /// More tries than two passwords and a refresh can take.

@@ -20,6 +20,8 @@ fn printed(heading: &str) -> String {
 /// Everything that a server and its commands do.
 async fn everything(place: &Place) {
     let server = place.clone().with("SWEEP_INTERVAL", "100ms").with("USE_INTERVAL", "100ms").start();
+    // The commands below may take longer than an idle connection is kept.
+    let server = server.with_new_connections();
     let tokens = server.newcomer("ada@example.org").await;
     let wrong = json!({ "identifier": "ada@example.org", "password": "wrong password" });
     server.post("/auth/login", wrong).await.expect(StatusCode::UNAUTHORIZED);

@@ -11,7 +11,7 @@ use crate::store::{
     ClearUser, EndUser, Fence, Page, RefreshRecord, SessionPage, SessionRecord, SweepPace, TokenStore, UserSurvey,
 };
 use crate::strategy::SessionControl;
-use crate::strategy::sessions::reuse::Reuse;
+use crate::strategy::sessions::reuse::{Reuse, Watch};
 use crate::strategy::sessions::{GoesOn, Issuer, LoginFence, Presented, Standing};
 use crate::token::{PlainToken, TokenKind};
 use crate::user::UserKey;
@@ -187,7 +187,8 @@ async fn deny_if_late<I: Issuer>(issuer: &I, record: &SessionRecord, denied_at: 
     Ok(())
 }
 
-/// Ends a session whose refresh token was reused. Of those that come at once, the one that ends it reports it. Inside of a
+/// Ends a session whose refresh token was reused. Of those that come at once, the one that ends it reports it, and whoever hangs
+/// up meanwhile is reported too. Inside of a
 /// transaction of the caller's it is ended outside of that, so that no rollback brings it back.
 pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(), Failure> {
     let sessions = issuer.sessions();
@@ -196,15 +197,14 @@ pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(
     if let Some(record) = &record {
         deny_whole(issuer, record, &reuse.owner, None).await?;
     }
+    let watch = Watch::over(reuse);
     let ended = match &sessions.outside {
-        Some(outside) => outside.end_session(reuse.session, &reuse.owner).await?,
-        None => sessions.store().end_session(reuse.session, &reuse.owner).await?,
+        Some(outside) => outside.end_session(reuse.session, &reuse.owner).await,
+        None => sessions.store().end_session(reuse.session, &reuse.owner).await,
     };
+    watch.hears(ended)?;
     if let Some(record) = &record {
         deny_if_late(issuer, record, denied_at).await?;
-    }
-    if ended {
-        reuse.report();
     }
     Ok(())
 }

@@ -74,17 +74,61 @@ impl From<Failure> for Rejection {
     }
 }
 
+/// What has become of the session of a token that was reused.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    /// This call has ended it.
+    SessionEnded,
+    /// Whoever presented the token hung up while the session was being ended.
+    CallerLeft,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::SessionEnded => "session_ended",
+            Self::CallerLeft => "caller_left",
+        }
+    }
+}
+
+/// A session that is being ended. When this is dropped before the answer has come, as with the request of a caller who hangs
+/// up, the reuse is reported all the same: otherwise a thief who doesn't wait would leave no trace.
+pub(super) struct Watch<'a>(Option<&'a Reuse>);
+
+impl<'a> Watch<'a> {
+    pub(super) const fn over(reuse: &'a Reuse) -> Self {
+        Self(Some(reuse))
+    }
+
+    /// Takes the store's answer: of the calls that come at once, the one that ended the session reports it.
+    pub(super) fn hears(mut self, ended: Result<bool, Failure>) -> Result<(), Failure> {
+        let reuse = self.0.take();
+        if let Some(reuse) = reuse.filter(|_| matches!(ended, Ok(true))) {
+            reuse.report(Outcome::SessionEnded);
+        }
+        ended.map(drop)
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(reuse) = self.0 {
+            reuse.report(Outcome::CallerLeft);
+        }
+    }
+}
+
 impl Reuse {
-    /// Reports it. Of the calls that come at once, the one that ended the session does so.
-    pub(super) fn report(&self) {
+    fn report(&self, outcome: Outcome) {
         count::reuse(self.cause.as_str());
         tracing::warn!(
             event = "refresh_token_reused",
             session = %self.session,
             cause = self.cause.as_str(),
             since_exchange_ms = u64::try_from(self.since_exchange.as_millis()).unwrap_or(u64::MAX),
-            outcome = "session_ended",
-            "an exchanged refresh token was presented again: its session has ended"
+            outcome = outcome.as_str(),
+            "an exchanged refresh token was presented again: its session ends"
         );
     }
 }

@@ -75,6 +75,12 @@ impl Trouble {
         matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 
+    /// Whether the statement was cancelled: after its timeout, by hand, or after the wait for a lock. Of that PostgreSQL says
+    /// "lock not available", but this where the next wait had begun before it came to say so.
+    pub(super) fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::QUERY_CANCELED))
+    }
+
     /// Whether the prepared statement doesn't fit the database any more.
     pub(super) fn is_stale(&self) -> bool {
         matches!(self, Self::Said(_, error) if error.code().is_some_and(is_stale))

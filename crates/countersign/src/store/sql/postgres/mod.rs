@@ -134,7 +134,7 @@ impl PostgresDriver {
         loop {
             let trouble = match self.attempt(slots, deadline, statement, params).await {
                 Ok(answer) => return Ok(answer),
-                Err(trouble) if trouble.is_held() => {
+                Err(trouble) if trouble.is_held() || !reads && self.is_early(&trouble, deadline) => {
                     let outcome = Box::pin(self.alone(deadline, std::slice::from_ref(statement), params)).await?;
                     return Ok((outcome.affected.first().copied().unwrap_or(0), outcome.rows));
                 }
@@ -156,7 +156,7 @@ impl PostgresDriver {
                 Ok(outcome) => return Ok(outcome),
                 Err(trouble) => trouble,
             };
-            let again = if trouble.is_held() {
+            let again = if trouble.is_held() || self.is_early(&trouble, deadline) {
                 pauses.pause().await
             } else {
                 repeats += 1;
@@ -166,6 +166,12 @@ impl PostgresDriver {
                 return Err(trouble.into_failure());
             }
         }
+    }
+
+    /// Whether a write was cancelled before PostgreSQL's patience can have been over, so that it was the wait for a lock. It took
+    /// no effect.
+    fn is_early(&self, trouble: &Trouble, deadline: Instant) -> bool {
+        trouble.is_cancelled() && Instant::now() + self.timeout / 10 < deadline
     }
 
     async fn attempt(

@@ -1,0 +1,53 @@
+//! Loopback ports, each for one user.
+
+use std::net::TcpListener;
+use std::ops::Range;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::sync::{Mutex, PoisonError};
+
+use crate::wait::random;
+
+const FIRST: u16 = 20_000;
+/// How many ports a process claims at a time, and how many such blocks there are.
+const BLOCK: u16 = 60;
+const BLOCKS: u16 = 200;
+
+/// The ports of this process: what it has claimed, and what is left of the newest block.
+struct Ports {
+    claims: Vec<UnixListener>,
+    left: Range<u16>,
+}
+
+/// Returns a loopback TCP port that nobody listens on, and that nobody else is given while this process runs: a server that a
+/// test has stopped finds its port free when it comes back, and where a test wants nobody, nobody comes.
+///
+/// It lies below the range that the kernel gives to outgoing connections: a client that calls a dead server over and
+/// over would otherwise be given the server's own port one day, and reach itself.
+pub fn free_port() -> u16 {
+    static PORTS: Mutex<Ports> = Mutex::new(Ports { claims: Vec::new(), left: 0..0 });
+    let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        match ports.left.next() {
+            Some(port) if TcpListener::bind(("127.0.0.1", port)).is_ok() => return port,
+            Some(_) => {}
+            None => {
+                let (claim, block) = claim();
+                ports.claims.push(claim);
+                ports.left = block;
+            }
+        }
+    }
+}
+
+/// Claims a block of ports that no other process has. The claim is a name that the kernel gives to one process at a time, and
+/// takes back when it ends.
+fn claim() -> (UnixListener, Range<u16>) {
+    let start = u16::try_from(random() % u64::from(BLOCKS)).expect("below the number of blocks");
+    let mut blocks = (0..BLOCKS).map(|step| FIRST + (start + step) % BLOCKS * BLOCK);
+    let claimed = blocks.find_map(|first| {
+        let name = SocketAddr::from_abstract_name(format!("countersign-testbed-ports-{first}")).expect("a short name");
+        Some((UnixListener::bind_addr(&name).ok()?, first..first + BLOCK))
+    });
+    claimed.expect("a block of ports is free between 20000 and 32000")
+}
