@@ -32,7 +32,7 @@ impl<D: Driver> SqlStore<D> {
         let mut looked_at = limit.saturating_add(MARGIN);
         let mut found = SessionPage::default();
         for _ in 0..STATEMENTS {
-            let params = [self.key(user)?, after.into(), limit.into(), looked_at.into()];
+            let params = [self.key(user)?, after.as_str().into(), limit.into(), looked_at.into()];
             let rows = self.driver.fetch(&self.statements.sessions, &params).await?;
             found = live(&rows, page.limit, looked_at);
             match &found.next {
