@@ -67,7 +67,7 @@ async fn mariadb_with_other_formats() {
     let settings = ["log-bin=log", "binlog-format=STATEMENT", "server-id=1", "innodb-default-row-format=compact"];
     let server = MariaDb::with_settings(&settings);
     let database = Database::connect(&server.database(), patient()).unwrap();
-    assert_eq!(Migrator::new(&database, UserKeyKind::Int).add(SET).run().await.unwrap().len(), 4);
+    assert_eq!(Migrator::new(&database, UserKeyKind::Int).add(SET).run().await.unwrap().len(), 5);
     let insert = Script::new(Dialect::Mysql, &["SELECT 1", "INSERT INTO wide VALUES (?1, ?2)"]);
     assert!(database.run(&insert, &[Value::Int(1), "wide".into()]).await.unwrap().took_effect());
 }
