@@ -9,8 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use crate::wait::random;
 
 const FIRST: u16 = 20_000;
-/// How many ports a process claims at a time, and how many such blocks there are.
+/// The number of ports that a process claims at a time.
 const BLOCK: u16 = 60;
+/// The number of such blocks.
 const BLOCKS: u16 = 200;
 
 /// The ports of this process: what it has claimed, and what is left of the newest block.

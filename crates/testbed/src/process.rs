@@ -195,7 +195,7 @@ pub(crate) fn try_run(command: &mut Command, input: &str) -> Output {
     output
 }
 
-/// Whether every thread of the process is stopped, or gone.
+/// Returns true once every thread of the process is stopped, or gone.
 fn stands_still(process: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let mut states = threads.filter_map(|thread| {

@@ -64,6 +64,7 @@ async fn outage(redis: &Redis, strategy: &str, stop: impl Fn(), start: impl Fn()
     let logged_out = patiently(|| logout(&server, &next.access)).await;
     // It may have been done the first time, unheard.
     assert!(matches!(logged_out.status, StatusCode::NO_CONTENT | StatusCode::UNAUTHORIZED), "{logged_out:?}");
+    patiently(|| server.me(&next.access)).await.expect(StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(flavor = "multi_thread")]

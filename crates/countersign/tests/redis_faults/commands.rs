@@ -205,18 +205,7 @@ async fn redis_endings_reach_the_places_of_every_key_of_the_ring() {
             expires_at: None,
             fence: None,
         };
-        let refresh = NewRefresh {
-            digest: entry.digest(&user, Some(session), "refresh"),
-            family: entry.digest(&user, Some(session), "family"),
-            user: user.clone(),
-            session: Some(session),
-            created_at: NOW,
-            expires_at: None,
-            session_expires_at: None,
-            access_expires_at: None,
-            client: Client::new(),
-            fence: None,
-        };
+        let refresh = entry.opening(&user, session);
         assert_eq!(entry.store().insert_refresh(&refresh, Some(&access)).await.unwrap(), Opened::Done);
         tokens.push(access.digest.into());
         sessions.push(session);

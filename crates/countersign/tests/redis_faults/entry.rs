@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use countersign::redis::Redis;
-use countersign::store::{RedisTokenStore, TokenStore};
-use countersign::{Digest, DigestKeyRing, PlainToken, SessionId, Timestamp, UserKey};
+use countersign::store::{NewRefresh, RedisTokenStore, TokenStore};
+use countersign::{Client, Digest, DigestKeyRing, PlainToken, SessionId, Timestamp, UserKey};
 
 use crate::ground::digests;
 
@@ -34,6 +34,22 @@ impl Entry {
     pub(crate) fn digest(&self, user: &UserKey, session: Option<SessionId>, label: &str) -> Digest {
         let place = self.store.locator(user, session).unwrap();
         self.digests.digest(&PlainToken::new(format!("{}.{label}", place.to_text())))
+    }
+
+    /// The first refresh token of a session, which has no end and asks for no fence.
+    pub(crate) fn opening(&self, user: &UserKey, session: SessionId) -> NewRefresh {
+        NewRefresh {
+            digest: self.digest(user, Some(session), "refresh"),
+            family: self.digest(user, Some(session), "family"),
+            user: user.clone(),
+            session: Some(session),
+            created_at: NOW,
+            expires_at: None,
+            session_expires_at: None,
+            access_expires_at: None,
+            client: Client::new(),
+            fence: None,
+        }
     }
 }
 

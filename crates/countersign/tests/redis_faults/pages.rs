@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use countersign::store::{NewRefresh, Opened, Page, TokenStore};
-use countersign::{Client, SessionId, SystemEntropy, UserKey};
+use countersign::store::{Opened, Page, TokenStore};
+use countersign::{SessionId, SystemEntropy, UserKey};
 
-use crate::entry::{Entry, NOW};
+use crate::entry::Entry;
 use crate::ground::{Account, LONG, connect};
 
 /// So many that Redis shrinks the hash when most of them end.
@@ -13,19 +13,7 @@ const SESSIONS: usize = 200;
 
 async fn open(entry: &Entry, user: &UserKey) -> SessionId {
     let session = SessionId::generate(&SystemEntropy).unwrap();
-    let digest = |label| entry.digest(user, Some(session), label);
-    let refresh = NewRefresh {
-        digest: digest("first"),
-        family: digest("family"),
-        user: user.clone(),
-        session: Some(session),
-        created_at: NOW,
-        expires_at: None,
-        session_expires_at: None,
-        access_expires_at: None,
-        client: Client::new(),
-        fence: None,
-    };
+    let refresh = entry.opening(user, session);
     assert_eq!(entry.store().insert_refresh(&refresh, None).await.unwrap(), Opened::Done);
     session
 }

@@ -1,26 +1,28 @@
-//! Lists of a user's sessions, a page at a time: no statement looks at more than a bounded number of rows.
+//! Lists of a user's sessions, a page at a time. A statement of the list looks at a bounded number of rows; one of the
+//! sessions behind no fence looks at those alone.
 
 use super::store::SqlStore;
 use crate::answer::SessionId;
 use crate::client::Client;
 use crate::error::Failure;
-use crate::store::sql::{Driver, Statement};
+use crate::store::sql::Driver;
 use crate::store::{Consumed, Fence, Page, SessionPage, SessionRecord};
 use crate::token::Digest;
 use crate::user::UserKey;
 use crate::value::Row;
 
-/// How many rows beyond the page its first statement looks at, for those that have ended and aren't removed yet.
+/// Rows beyond the page that its first statement looks at, for those that have ended and aren't removed yet.
 const MARGIN: i64 = 100;
 
-/// How many rows each further statement of a page looks at, where the earlier ones found nothing live.
+/// Rows that each further statement of a page looks at, where the earlier ones found nothing live.
 const LOOKED_AT: i64 = 2000;
 
 /// The most statements of a page. What these didn't reach follows on the next page.
 const STATEMENTS: usize = 10;
 
-/// How `live` and `looked_at` follow on the columns of a session.
+/// The column that says whether a row is live, after those of a session.
 const LIVE: usize = 13;
+/// The column of the last row that says how many were looked at.
 const COUNT: usize = 14;
 
 impl<D: Driver> SqlStore<D> {
@@ -48,8 +50,7 @@ impl<D: Driver> SqlStore<D> {
     pub(super) async fn unfenced_page(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         let Some(after) = begin(page) else { return Ok(SessionPage::default()) };
         let params = [self.key(user)?, after.into(), limit(page).into()];
-        let statement: &Statement = &self.statements.unfenced_sessions;
-        let rows = self.driver.fetch(statement, &params).await?;
+        let rows = self.driver.fetch(&self.statements.unfenced_sessions, &params).await?;
         Ok(SessionPage::of_ordered(rows.iter().filter_map(session_record).collect(), page.limit))
     }
 }
@@ -62,7 +63,7 @@ fn begin(page: &Page) -> Option<String> {
     }
 }
 
-/// One more than asked for tells whether there are more.
+/// Returns one more than the page asks for, which tells whether there are more.
 fn limit(page: &Page) -> i64 {
     i64::from(page.limit.max(1)).saturating_add(1)
 }

@@ -187,9 +187,9 @@ async fn deny_if_late<I: Issuer>(issuer: &I, record: &SessionRecord, denied_at: 
     Ok(())
 }
 
-/// Ends a session whose refresh token was reused. Of those that come at once, the one that ends it reports it, and whoever hangs
-/// up meanwhile is reported too. Inside of a
-/// transaction of the caller's it is ended outside of that, so that no rollback brings it back.
+/// Ends a session whose refresh token was reused. Of those that come at once, the one that ends it reports it, and whoever
+/// hangs up meanwhile is reported too. Inside of a transaction of the caller's it is ended outside of that, so that no
+/// rollback brings it back.
 pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(), Failure> {
     let sessions = issuer.sessions();
     let denied_at = sessions.now();
@@ -267,7 +267,7 @@ async fn settle<I: Issuer>(
     store.settle(user, &fences, sessions.now()).await
 }
 
-/// Which of a user's sessions are denied one by one.
+/// A choice of a user's sessions, which are denied one by one.
 #[derive(Clone, Copy)]
 enum Listed {
     All,

@@ -74,7 +74,7 @@ impl From<Failure> for Rejection {
     }
 }
 
-/// What has become of the session of a token that was reused.
+/// The fate of the session of a token that was reused.
 #[derive(Clone, Copy, Debug)]
 enum Outcome {
     /// This call has ended it.

@@ -75,8 +75,8 @@ impl Trouble {
         matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 
-    /// Whether the statement was cancelled: after its timeout, by hand, or after the wait for a lock. Of that PostgreSQL says
-    /// "lock not available", but this where the next wait had begun before it came to say so.
+    /// Returns true for a statement that was cancelled: after its timeout, by hand, or after the wait for a lock. Of that
+    /// PostgreSQL says "lock not available", but this where the next wait had begun before it came to say so.
     pub(super) fn is_cancelled(&self) -> bool {
         matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::QUERY_CANCELED))
     }

@@ -168,8 +168,8 @@ impl PostgresDriver {
         }
     }
 
-    /// Whether a write was cancelled before PostgreSQL's patience can have been over, so that it was the wait for a lock. It took
-    /// no effect.
+    /// Returns true for a write that was cancelled before PostgreSQL's patience can have been over, so that it was the wait
+    /// for a lock. It took no effect.
     fn is_early(&self, trouble: &Trouble, deadline: Instant) -> bool {
         trouble.is_cancelled() && Instant::now() + self.timeout / 10 < deadline
     }
