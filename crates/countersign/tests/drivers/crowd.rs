@@ -1,8 +1,12 @@
 //! A user of whom many rows are left: of sessions that have ended, and that nobody has removed yet.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Dialect, Migrator, SqlStore};
-use countersign::store::{Page, TokenStore};
-use countersign::{SessionId, UserKey, UserKeyKind};
+use countersign::store::{Page, SweepLimit, TokenStore};
+use countersign::{SessionId, Timestamp, UserKey, UserKeyKind};
 
 use crate::place::{Place, on_both};
 
@@ -79,16 +83,49 @@ async fn what_has_ended_is_passed_over_piece_by_piece(place: Place) {
 
 on_both!(what_has_ended_is_passed_over_piece_by_piece);
 
-#[tokio::test]
-async fn on_sqlite_what_has_ended_is_passed_over_piece_by_piece() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("tokens.db");
+/// A store in a file of that directory, with the crowd.
+async fn on_sqlite(directory: &Path) -> SqlStore {
+    let path = directory.join("tokens.db");
     let store = database(&format!("sqlite://{}", path.display())).await;
     let connection = rusqlite::Connection::open(&path).unwrap();
     for statement in fill(Dialect::Sqlite) {
         connection.execute(&statement, ()).unwrap();
     }
-    pages_go_on(&store).await;
+    store
+}
+
+#[tokio::test]
+async fn on_sqlite_what_has_ended_is_passed_over_piece_by_piece() {
+    let directory = tempfile::tempdir().unwrap();
+    pages_go_on(&on_sqlite(directory.path()).await).await;
+}
+
+/// Reads of SQLite run on the thread of their caller: a walk of many lets the other tasks of that thread go on in between.
+#[tokio::test]
+async fn on_sqlite_others_go_on_beside_a_walk() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = on_sqlite(directory.path()).await;
+    let turns = Arc::new(AtomicUsize::new(0));
+    let other = tokio::spawn({
+        let turns = Arc::clone(&turns);
+        async move {
+            loop {
+                turns.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let long_ago = Timestamp::from_micros(0);
+    let limit = SweepLimit {
+        now: long_ago,
+        access_created: long_ago,
+        refresh_created: long_ago,
+        fence_used: long_ago,
+        rows: 1,
+    };
+    store.survey(&UserKey::Int(1), &limit).await.unwrap();
+    assert!(turns.load(Ordering::SeqCst) > 3, "the walk kept the thread to itself");
+    other.abort();
 }
 
 /// MariaDB has no index of some rows alone: without one that names the fence, an ending looks at all rows of the user.

@@ -7,7 +7,7 @@ mod writer;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
@@ -25,6 +25,9 @@ const PART: &str = "database";
 
 /// The most bytes that the write-ahead log keeps when it is begun anew.
 const LOG_LIMIT: i64 = 8 << 20;
+
+/// The time of a read after which other tasks of the thread have their turn.
+const LONG_READ: Duration = Duration::from_millis(1);
 
 /// Statements kept prepared in each connection.
 const PREPARED: usize = 64;
@@ -114,7 +117,13 @@ impl Driver for SqliteDriver {
     }
 
     async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
-        self.read(statement, params)
+        let begun = Instant::now();
+        let rows = self.read(statement, params);
+        // A walk of many statements would keep the caller's thread to itself.
+        if begun.elapsed() >= LONG_READ {
+            tokio::task::yield_now().await;
+        }
+        rows
     }
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {

@@ -24,7 +24,7 @@ use crate::value::{Row, Value};
 const PART: &str = "token store";
 
 /// How many rows a survey of a user looks at in one statement.
-const SURVEYED: i64 = 5000;
+const SURVEYED: i64 = 2000;
 
 /// How long a fence that was replaced is remembered at least: longer than any statement may run that began before.
 const ENDED_KEPT: Duration = Duration::from_mins(5);
