@@ -21,7 +21,8 @@ impl Gateway {
     pub fn to(address: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("it listens").port();
-        let (epoch, ended, address) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default(), address.to_owned());
+        let (epoch, ended, address) =
+            (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default(), address.to_owned());
         let gateway = Self { port, epoch: Arc::clone(&epoch), ended: Arc::clone(&ended) };
         thread::spawn(move || {
             for client in listener.incoming().flatten() {

@@ -104,7 +104,9 @@ impl Trouble {
             Self::Beginning(error) | Self::Running(error) if self.is_loss() || is_busy(error) => {
                 Failure::unavailable("database", told("running a statement on MySQL", error))
             }
-            Self::Beginning(error) | Self::Running(error) => Failure::internal("database", told("running a statement on MySQL", error)),
+            Self::Beginning(error) | Self::Running(error) => {
+                Failure::internal("database", told("running a statement on MySQL", error))
+            }
         }
     }
 }
