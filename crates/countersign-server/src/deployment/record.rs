@@ -48,14 +48,14 @@ impl Ground {
             ground.has_rows =
                 ground.has_rows || (has_table(database, table).await? && has_row(database, table).await?);
         }
-        if has_table(database, "countersign_deployment").await? {
-            if let Some(text) = value_of(database, "mark").await? {
-                let mark = Mark::parse(&text).unwrap_or_else(|fault| {
-                    ground.fault = Some(fault);
-                    Mark::open(None)
-                });
-                ground.recorded = Some(Recorded { mark, text });
-            }
+        if has_table(database, "countersign_deployment").await?
+            && let Some(text) = value_of(database, "mark").await?
+        {
+            let mark = Mark::parse(&text).unwrap_or_else(|fault| {
+                ground.fault = Some(fault);
+                Mark::open(None)
+            });
+            ground.recorded = Some(Recorded { mark, text });
         }
         Ok(ground)
     }
