@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::store::Value;
-use countersign::store::sql::{DatabaseOptions, Driver};
-use testbed::Gateway;
+use countersign::store::sql::{DatabaseOptions, Dialect, Driver};
+use testbed::{Gateway, MariaDb};
 use tokio::task::JoinSet;
 
 use crate::place::{Place, connect, eventually, on_both};
@@ -108,4 +108,26 @@ async fn transactions_that_had_not_begun(place: Place) {
         assert!(outcome.is_ok_and(|outcome| outcome.took_effect()), "in round {id}");
     }
     assert_eq!(place.items().len(), 16);
+}
+
+/// A read is one round trip, however long ago the last one was: MariaDB counts pings among its commands of administration.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_reads_are_not_preceded_by_a_ping() {
+    let server = MariaDb::dedicated();
+    let place = Place { dialect: Dialect::Mysql, url: server.database() };
+    place.execute("CREATE TABLE item (id int PRIMARY KEY, name varchar(40) NOT NULL)");
+    let driver = place.driver();
+    let pings = || {
+        let asked =
+            "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'COM_ADMIN_COMMANDS'";
+        place.execute(asked)
+    };
+    assert!(read(&place, &driver).await);
+    let before = pings();
+    for _ in 0..4 {
+        let since = Instant::now();
+        eventually("the connection has been idle", || async { since.elapsed() > Duration::from_millis(300) }).await;
+        assert!(read(&place, &driver).await);
+    }
+    assert_eq!(pings(), before);
 }
