@@ -7,8 +7,8 @@ use mysql_async::{DriverError, Error, IoError};
 use crate::error::Failure;
 use crate::store::sql::mysql::symptom;
 use crate::store::sql::pool::is_end;
-use crate::store::sql::tls_fault::{self, Words};
 use crate::symptom::Symptom;
+use crate::tls_fault::{self, Words};
 
 /// An operation that failed.
 #[derive(Debug)]
@@ -39,9 +39,9 @@ const DENIED: [u16; 9] = [1044, 1045, 1142, 1143, 1227, 1370, 1410, 1524, 1698];
 const NAMES: [u16; 3] = [1049, 1054, 1146];
 
 const WORDS: Words = Words {
-    unchecked: "ssl-mode=required, which checks nothing",
+    unchecked: Some("ssl-mode=required, which checks nothing"),
     authority: "ssl-ca, or say ssl-mode=required, which checks nothing",
-    any_host: "ssl-mode=required, which checks nothing",
+    any_host: Some("ssl-mode=required, which checks nothing"),
 };
 
 impl Trouble {

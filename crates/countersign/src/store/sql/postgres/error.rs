@@ -8,8 +8,8 @@ use tokio_postgres::error::SqlState;
 use crate::error::Failure;
 use crate::store::sql::pool::is_end;
 use crate::store::sql::postgres::symptom;
-use crate::store::sql::tls_fault::{self, Words};
 use crate::symptom::Symptom;
+use crate::tls_fault::{self, Words};
 
 /// How far an operation had come when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,9 +203,9 @@ struct Said {
 }
 
 const WORDS: Words = Words {
-    unchecked: "sslmode=require, which checks nothing",
+    unchecked: Some("sslmode=require, which checks nothing"),
     authority: "sslrootcert, or say sslmode=require, which checks nothing",
-    any_host: "sslmode=verify-ca",
+    any_host: Some("sslmode=verify-ca"),
 };
 
 impl Said {
