@@ -48,7 +48,9 @@ async fn no_read_fails_when_all_connections_end(place: Place) {
         place.sever();
     }
     all_answered(&callers, 2).await;
-    callers.iter().for_each(|caller| caller.over.store(true, SeqCst));
+    for caller in &callers {
+        caller.over.store(true, SeqCst);
+    }
     let failures = tasks.join_all().await.concat();
     assert!(failures.is_empty(), "{} reads failed: {:?}", failures.len(), failures.first());
 }
