@@ -31,6 +31,9 @@ pub enum Error {
     /// A setting contradicts what the deployment's database says.
     #[error("{0}")]
     Mismatch(String),
+    /// What is recorded of the deployment can't be read.
+    #[error("{0}")]
+    Mark(String),
     /// This host's clock is far from the store's.
     #[error("{0}")]
     Clock(Skew),
@@ -60,7 +63,7 @@ impl Error {
     /// 2 for a mistake in how we were called, 1 for everything else.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Usage(_) | Self::Mismatch(_) => ExitCode::from(2),
+            Self::Config(_) | Self::Usage(_) | Self::Mismatch(_) | Self::Mark(_) => ExitCode::from(2),
             Self::Failure(_) | Self::Store { .. } | Self::Io { .. } | Self::Refused(_) | Self::Clock(_) => {
                 ExitCode::FAILURE
             }
@@ -74,6 +77,7 @@ impl Error {
             Self::Usage(_) => "USAGE_INVALID",
             Self::Failure(_) | Self::Store { .. } => "STORE_UNAVAILABLE",
             Self::Mismatch(_) => "DEPLOYMENT_MISMATCH",
+            Self::Mark(_) => "DEPLOYMENT_UNREADABLE",
             Self::Clock(_) => "CLOCK_WRONG",
             Self::Io { .. } => "SYSTEM_REFUSED",
             Self::Refused(_) => "REFUSED",

@@ -117,6 +117,8 @@ pub mod strategy;
 mod symptom;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "redis"))]
+mod tls_fault;
 mod token;
 #[cfg(feature = "tower")]
 pub mod tower;

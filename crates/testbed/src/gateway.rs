@@ -13,6 +13,7 @@ use crate::url::with_port;
 pub struct Gateway {
     port: u16,
     epoch: Arc<AtomicUsize>,
+    ended: Arc<AtomicUsize>,
 }
 
 impl Gateway {
@@ -20,18 +21,19 @@ impl Gateway {
     pub fn to(address: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("it listens").port();
-        let (epoch, address) = (Arc::new(AtomicUsize::new(0)), address.to_owned());
-        let gateway = Self { port, epoch: Arc::clone(&epoch) };
+        let (epoch, ended, address) =
+            (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default(), address.to_owned());
+        let gateway = Self { port, epoch: Arc::clone(&epoch), ended: Arc::clone(&ended) };
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // A server that is down refuses, and so does the way to it.
                 let Ok(server) = TcpStream::connect(&address) else { continue };
-                let born = epoch.load(Ordering::SeqCst);
+                let age = Age::new(&epoch, &ended);
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let copies = (from.try_clone(), to.try_clone());
                     let (Ok(from), Ok(to)) = copies else { continue };
-                    let epoch = Arc::clone(&epoch);
-                    thread::spawn(move || pass(from, to, born, &epoch));
+                    let age = age.clone();
+                    thread::spawn(move || pass(from, to, &age));
                 }
             }
         });
@@ -47,16 +49,48 @@ impl Gateway {
     pub fn forget(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
+
+    /// Ends all connections that there are, each when it is used next: until then its client hasn't heard of it. New ones lead
+    /// through.
+    pub fn end(&self) {
+        self.ended.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, born: usize, epoch: &AtomicUsize) {
+/// When a connection was made, and what happened since.
+#[derive(Clone)]
+struct Age {
+    born: [usize; 2],
+    now: [Arc<AtomicUsize>; 2],
+}
+
+impl Age {
+    fn new(epoch: &Arc<AtomicUsize>, ended: &Arc<AtomicUsize>) -> Self {
+        let now = [Arc::clone(epoch), Arc::clone(ended)];
+        Self { born: now.each_ref().map(|now| now.load(Ordering::SeqCst)), now }
+    }
+
+    fn is_forgotten(&self) -> bool {
+        self.now[0].load(Ordering::SeqCst) != self.born[0]
+    }
+
+    fn is_ended(&self) -> bool {
+        self.now[1].load(Ordering::SeqCst) != self.born[1]
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, age: &Age) {
     let mut buffer = [0; 8192];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if epoch.load(Ordering::SeqCst) == born && to.write_all(buffer.get(..length).unwrap_or_default()).is_err() {
+        if age.is_ended() {
+            let _ = from.shutdown(Shutdown::Both);
+            break;
+        }
+        if !age.is_forgotten() && to.write_all(buffer.get(..length).unwrap_or_default()).is_err() {
             break;
         }
     }
-    if epoch.load(Ordering::SeqCst) == born {
+    if !age.is_forgotten() {
         // The other side may have closed it already.
         let _ = to.shutdown(Shutdown::Both);
     }

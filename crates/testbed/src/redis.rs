@@ -54,6 +54,16 @@ impl Redis {
         })
     }
 
+    /// A server that no other test uses and that speaks TLS only, with this certificate and this key.
+    pub fn with_certificate(certificate: &Path, key: &Path) -> Self {
+        Self::launch("rediss", |port, _| {
+            let files = [("tls-cert-file", certificate), ("tls-key-file", key), ("tls-ca-cert-file", certificate)];
+            let files = files.map(|(setting, file)| format!("{setting}={}", file.display()));
+            let settings = ["port=0".to_owned(), format!("tls-port={port}"), "tls-auth-clients=no".to_owned()];
+            settings.into_iter().chain(files).collect()
+        })
+    }
+
     /// What a test's keys begin with, so that tests on one server don't meet.
     pub fn prefix(&self) -> String {
         format!("test_{:016x}:", random())

@@ -75,10 +75,15 @@ impl Ground {
 
     /// What the server works with, in this process: the same store and keys, with more patience and more connections.
     pub(crate) async fn services(&self) -> Services {
-        let more = [env("STORE_TIMEOUT", "60s"), env("DATABASE_CONNECTIONS", "16")];
+        self.services_with(&[env("STORE_TIMEOUT", "60s"), env("DATABASE_CONNECTIONS", "16")]).await
+    }
+
+    /// What the server works with, in this process, with these settings in the place of its own.
+    pub(crate) async fn services_with(&self, instead: &[(String, String)]) -> Services {
         let data = env("DATA_DIR", self.place.data_dir().to_str().unwrap());
-        let settings = self.place.settings.iter().filter(|(name, _)| !name.ends_with("_STORE_TIMEOUT")).cloned();
-        let settings = settings.chain(more).chain([data]).map(|(name, text)| (name.into(), text.into()));
+        let is_kept = |(name, _): &&(String, String)| instead.iter().all(|(other, _)| other != name);
+        let settings = self.place.settings.iter().filter(is_kept).chain(instead).cloned();
+        let settings = settings.chain([data]).map(|(name, text)| (name.into(), text.into()));
         let config = Config::read(&Sources::gather(Flags::default(), settings).unwrap()).unwrap();
         Services::open(&config, Purpose::Serve).await.unwrap()
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use countersign::ConfigError;
-use countersign::redis::Redis;
+use countersign::redis::{Redis, RedisMark};
 use countersign::store::sql::Database;
 
 use super::Purpose;
@@ -11,7 +11,8 @@ use super::mark::{Mark, check_value, key_id};
 use super::record::Ground;
 use crate::compose::{self, keys};
 use crate::config::{
-    Config, DatabaseUrl, JWT_PRIVATE_KEY, JWT_SECRET, REDIS_URL, STRATEGY, Sources, StrategyKind, TOKEN_HASH_SECRET,
+    Config, DatabaseUrl, JWT_PRIVATE_KEY, JWT_SECRET, REDIS_URL, Redis as RedisSettings, STRATEGY, Sources,
+    StrategyKind, TOKEN_HASH_SECRET,
 };
 use crate::error::Error;
 
@@ -32,7 +33,7 @@ pub(super) async fn agree(config: &Config, purpose: Purpose) -> Result<Agreed, E
     // Files first: whoever makes them has made the tables before, so that a first start beside this one shows both.
     let files = keys::generated_files(config);
     let database = existing(config)?;
-    let ground = look(config, database.as_ref()).await?;
+    let ground = look(config, database.as_ref()).await?.readable(&config.store)?;
     if !ground.has_history
         && let Some(file) = files.first()
     {
@@ -146,15 +147,26 @@ fn check_place(config: &Config, mark: &Mark) -> Result<(), Error> {
 pub(super) async fn check_redis(config: &Config, mark: Option<&Mark>, redis: Option<&Redis>) -> Result<(), Error> {
     let (Some(redis), Some(settings)) = (redis, &config.redis) else { return Ok(()) };
     let Some(name) = mark.and_then(|mark| mark.redis.as_deref()) else { return Ok(()) };
-    if redis.has_mark(name).await.map_err(|failure| compose::redis_unreachable(settings, failure))? {
-        return Ok(());
+    match redis.mark(name).await.map_err(|failure| compose::redis_unreachable(settings, failure))? {
+        RedisMark::Present => Ok(()),
+        RedisMark::Missing => Err(Error::Mismatch(format!(
+            "{}: Redis at {} isn't the one of this deployment, or has lost what it held (it has no key \
+             countersign:deployment:{name}); name the right one, or, if this is to be it, run {CHANGE}",
+            settings.spelled,
+            settings.shown()
+        ))),
+        unread => Err(unread_on_redis(settings, name, unread)),
     }
-    Err(Error::Mismatch(format!(
-        "{}: Redis at {} isn't the one of this deployment, or has lost what it held (it has no key \
-         countersign:deployment:{name}); name the right one, or, if this is to be it, run {CHANGE}",
-        settings.spelled,
-        settings.shown()
-    )))
+}
+
+/// The error for a mark on Redis that can't be read.
+pub(super) fn unread_on_redis(settings: &RedisSettings, name: &str, mark: RedisMark) -> Error {
+    let place = format!("the deployment's mark (key countersign:deployment:{name}) on Redis at {}", settings.shown());
+    let (fault, cure) = match mark {
+        RedisMark::Newer => ("was left by a newer version", "run that version, or a newer one".to_owned()),
+        _ => ("can't be read", format!("put it back from a backup, or, if this is the right Redis, run {CHANGE}")),
+    };
+    Error::Mark(format!("{}: {place} {fault}; {cure}", settings.spelled))
 }
 
 fn check_secret(config: &Config, ground: &Ground, purpose: Purpose) -> Result<(), Error> {

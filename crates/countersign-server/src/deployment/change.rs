@@ -2,12 +2,12 @@
 
 use countersign::ConfigError;
 use countersign::jwt::KeyRing;
-use countersign::redis::Redis;
+use countersign::redis::{Redis, RedisMark};
 use countersign::store::sql::Database;
 
-use super::agree::{existing, look, taken};
+use super::agree::{existing, look, taken, unread_on_redis};
 use super::join::new_name;
-use super::mark::{Mark, check_value, key_id};
+use super::mark::{Fault, Mark, check_value, key_id};
 use super::record::{Ground, Replaced, replace};
 use crate::compose::{self, keys};
 use crate::config::{Config, JWT_AUDIENCE, JWT_ISSUER, PROFILE, REDIS_URL, Setting, StrategyKind, all_settings};
@@ -48,7 +48,10 @@ pub struct Row {
 pub async fn plan(config: &Config, unset: &[String]) -> Result<Change, Error> {
     let unset: Vec<&Setting> = unset.iter().map(|name| to_unset(config, name)).collect::<Result<_, _>>()?;
     let database = existing(config)?;
-    let ground = look(config, database.as_ref()).await?;
+    let mut ground = look(config, database.as_ref()).await?;
+    // What is no mark is replaced; what a newer version wrote isn't ours to replace.
+    ground.fault.take_if(|fault| matches!(fault, Fault::Garbage(_)));
+    let ground = ground.readable(&config.store)?;
     let recorded = ground.mark();
     let kept = recorded.into_iter().flat_map(taken).filter(|(setting, _)| !unset.contains(setting));
     let config = Config::read(&config.sources.agreed(kept))?;
@@ -90,10 +93,11 @@ fn to_unset(config: &Config, name: &str) -> Result<&'static Setting, Error> {
     }
 }
 
+/// Whether this is the Redis of that name. One whose mark is no mark has another one afterwards.
 async fn has_mark(config: &Config, redis: &Redis, name: &str) -> Result<bool, Error> {
-    let answer = redis.has_mark(name).await;
-    match (&config.redis, answer) {
-        (_, Ok(answer)) => Ok(answer),
+    match (&config.redis, redis.mark(name).await) {
+        (Some(settings), Ok(mark @ RedisMark::Newer)) => Err(unread_on_redis(settings, name, mark)),
+        (_, Ok(mark)) => Ok(mark == RedisMark::Present),
         (Some(settings), Err(failure)) => Err(compose::redis_unreachable(settings, failure)),
         (None, Err(failure)) => Err(failure.into()),
     }
@@ -144,7 +148,8 @@ impl Change {
             redis.leave_mark(&name).await.map_err(|failure| compose::redis_unreachable(settings, failure))?;
             self.wanted.redis = Some(name);
         }
-        if replace(&database, self.ground.recorded.as_ref(), &self.wanted).await? != Replaced::Not {
+        let replaced = replace(&database, self.ground.recorded.as_ref(), &self.wanted).await;
+        if replaced.map_err(|unread| unread.told(&self.config.store))? != Replaced::Not {
             return Ok(());
         }
         Err(Error::Refused(

@@ -68,7 +68,7 @@ pub async fn migrate(config: &Config) -> Result<Vec<Applied>, Error> {
     let applied = compose::bring_up_to_date(&database, config).await?;
     if !agreed.ground.has_history {
         let secret = keys::known_secret(config)?.map(|(secret, _)| check_value(&secret)).transpose()?;
-        replace(&database, None, &Mark::open(secret)).await?;
+        replace(&database, None, &Mark::open(secret)).await.map_err(|unread| unread.told(&config.store))?;
     }
     Ok(applied)
 }
@@ -153,7 +153,8 @@ impl Found<'_> {
             let unreachable = |failure| compose::redis_unreachable(settings, failure);
             redis.leave_mark(name).await.map_err(unreachable)?;
         }
-        let replaced = replace(database, agreed.ground.recorded.as_ref(), wanted).await?;
+        let replaced = replace(database, agreed.ground.recorded.as_ref(), wanted).await;
+        let replaced = replaced.map_err(|unread| unread.told(&self.config.store))?;
         if replaced == Replaced::Not {
             if let Some((redis, name)) = marked {
                 redis.remove_mark(name).await?;

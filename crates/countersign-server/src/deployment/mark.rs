@@ -47,6 +47,20 @@ pub struct Mark {
     pub secret: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct Form {
+    version: u32,
+}
+
+/// Why a mark can't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is none, by these words.
+    Garbage(String),
+    /// It has a form that only a newer version knows.
+    Newer(u32),
+}
+
 impl Mark {
     /// A mark that says nothing yet but what secret is used, if one is.
     pub(super) const fn open(secret: Option<String>) -> Self {
@@ -84,13 +98,14 @@ impl Mark {
     /// Reads what [`text`](Self::text) wrote.
     ///
     /// # Errors
-    /// What is wrong with it, in a few words.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let mark: Self = serde_json::from_str(text).map_err(|error| format!("is not readable: {error}"))?;
-        if mark.version > VERSION {
-            return Err(format!("is of the newer form {}", mark.version));
+    /// [`Fault`] that says why it can't be read.
+    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+        // What a newer form looks like, only newer versions know; this much stays.
+        let form: Form = serde_json::from_str(text).map_err(|error| Fault::Garbage(error.to_string()))?;
+        if form.version > VERSION {
+            return Err(Fault::Newer(form.version));
         }
-        Ok(mark)
+        serde_json::from_str(text).map_err(|error| Fault::Garbage(error.to_string()))
     }
 
     /// The mark as it is stored.
@@ -186,9 +201,10 @@ mod tests {
     fn is_read_as_it_was_written() {
         let mark = Mark { redis: Some("r".into()), key: Some("k".into()), ..settled() };
         assert_eq!(Mark::parse(&mark.text()), Ok(mark));
-        assert!(Mark::parse(r#"{"version":2}"#).is_err());
-        for text in ["", "{}", "[]", r#"{"version":-1}"#] {
-            assert!(Mark::parse(text).is_err(), "{text}");
+        // Whatever else a newer form holds.
+        assert_eq!(Mark::parse(r#"{"version":2,"strategy":["jwt"]}"#), Err(Fault::Newer(2)));
+        for text in ["", "{}", "[]", r#"{"version":-1}"#, r#"{"version":1,"strategy":7}"#] {
+            assert!(matches!(Mark::parse(text), Err(Fault::Garbage(_))), "{text}");
         }
     }
 

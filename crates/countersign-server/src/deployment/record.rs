@@ -4,7 +4,11 @@ use countersign::store::Value;
 use countersign::store::sql::{Database, Dialect, Driver, Script, Statement};
 use countersign::{Failure, Timestamp};
 
-use super::mark::Mark;
+use super::agree::CHANGE;
+use super::mark::{Fault, Mark};
+use crate::compose;
+use crate::config::Store;
+use crate::error::Error;
 
 const PART: &str = "deployment";
 
@@ -17,6 +21,8 @@ pub(super) struct Ground {
     pub(super) has_rows: bool,
     /// What stands in the record.
     pub(super) recorded: Option<Recorded>,
+    /// Why that can't be read; then it counts as a mark that says nothing.
+    pub(super) fault: Option<Fault>,
 }
 
 /// A mark, and its text, by which it is replaced.
@@ -42,22 +48,68 @@ impl Ground {
             ground.has_rows =
                 ground.has_rows || (has_table(database, table).await? && has_row(database, table).await?);
         }
-        if has_table(database, "countersign_deployment").await? {
-            ground.recorded = recorded(database).await?;
+        if has_table(database, "countersign_deployment").await?
+            && let Some(text) = value_of(database, "mark").await?
+        {
+            let mark = Mark::parse(&text).unwrap_or_else(|fault| {
+                ground.fault = Some(fault);
+                Mark::open(None)
+            });
+            ground.recorded = Some(Recorded { mark, text });
         }
         Ok(ground)
+    }
+
+    /// Refuses a mark that can't be read.
+    pub(super) fn readable(self, store: &Store) -> Result<Self, Error> {
+        match &self.fault {
+            Some(fault) => Err(Unread::Mark(fault.clone()).told(store)),
+            None => Ok(self),
+        }
+    }
+}
+
+/// Why there is no mark to be had.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// The database didn't do its work.
+    Store(Failure),
+    /// What stands there can't be read.
+    Mark(Fault),
+}
+
+impl From<Failure> for Unread {
+    fn from(failure: Failure) -> Self {
+        Self::Store(failure)
+    }
+}
+
+impl Unread {
+    /// The same as an error that names the database.
+    pub(super) fn told(self, store: &Store) -> Error {
+        let place = format!(
+            "the deployment's mark (row `mark` of the table countersign_deployment) in the database at {}",
+            store.shown()
+        );
+        match self {
+            Self::Store(failure) => compose::unreachable(store, failure),
+            Self::Mark(Fault::Garbage(words)) => Error::Mark(format!(
+                "{place} can't be read: {words}; put the row back from a backup, or record it anew: run {CHANGE} with all \
+                 that its servers are given"
+            )),
+            Self::Mark(Fault::Newer(form)) => Error::Mark(format!(
+                "{place} was written by a newer version: this one doesn't know its form {form}; run that version, or a \
+                 newer one"
+            )),
+        }
     }
 }
 
 /// The mark, from a database whose tables are up to date.
-pub(super) async fn recorded(database: &dyn Driver) -> Result<Option<Recorded>, Failure> {
+pub(super) async fn recorded(database: &dyn Driver) -> Result<Option<Recorded>, Unread> {
     let Some(text) = value_of(database, "mark").await? else { return Ok(None) };
-    match Mark::parse(&text) {
-        Ok(mark) => Ok(Some(Recorded { mark, text })),
-        Err(problem) => {
-            Err(Failure::internal(PART, format!("the row `mark` of the table countersign_deployment {problem}")))
-        }
-    }
+    let mark = Mark::parse(&text).map_err(Unread::Mark)?;
+    Ok(Some(Recorded { mark, text }))
 }
 
 /// What came of recording a mark.
@@ -72,7 +124,7 @@ pub(super) enum Replaced {
 }
 
 /// Records `mark` in place of what was found.
-pub(super) async fn replace(database: &dyn Driver, found: Option<&Recorded>, mark: &Mark) -> Result<Replaced, Failure> {
+pub(super) async fn replace(database: &dyn Driver, found: Option<&Recorded>, mark: &Mark) -> Result<Replaced, Unread> {
     let dialect = database.dialect();
     let (template, params): (_, Vec<Value>) = match found {
         Some(found) => (

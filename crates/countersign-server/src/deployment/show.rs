@@ -24,14 +24,14 @@ pub struct Shown {
 /// Returns what is recorded. Nothing is made, and no setting but the database's is asked for.
 ///
 /// # Errors
-/// [`Error`] that names the database that doesn't answer.
+/// [`Error`] that names the database that doesn't answer, or the mark that can't be read.
 pub async fn show(store: &Store) -> Result<Shown, Error> {
     if matches!(&store.database, DatabaseUrl::Sqlite(path) if is_empty(path)) {
         return Ok(Shown::default());
     }
     let database = compose::connect(store)?;
     let unreachable = |failure| compose::unreachable(store, failure);
-    let ground = Ground::read(&database).await.map_err(unreachable)?;
+    let ground = Ground::read(&database).await.map_err(unreachable)?.readable(store)?;
     let schema = schema(&database).await.map_err(unreachable)?;
     let Some(recorded) = ground.recorded else { return Ok(Shown { schema, ..Shown::default() }) };
     let served = match database.dialect() {

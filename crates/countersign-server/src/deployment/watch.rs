@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use countersign::Failure;
-use countersign::redis::Redis;
+use countersign::redis::{Redis, RedisMark};
 use countersign::store::sql::{Database, Driver};
 use tokio::time::MissedTickBehavior;
 
 use super::StoreClock;
 use super::mark::Mark;
-use super::record::recorded;
+use super::record::{Unread, recorded};
 use crate::shutdown::{Phase, Stop};
 
 /// The longest time between two looks. An SQLite file is told in each that it is being served.
@@ -60,7 +60,14 @@ impl Watch {
     async fn look(&self) -> Result<(), Failure> {
         // What is wrong with the clock is said by the sweep that doesn't take place.
         let _ = self.clock.check().await?;
-        let recorded = recorded(&*self.database).await?.map(|recorded| recorded.mark);
+        let recorded = match recorded(&*self.database).await {
+            Ok(recorded) => recorded.map(|recorded| recorded.mark),
+            Err(Unread::Store(failure)) => return Err(failure),
+            Err(Unread::Mark(_)) => {
+                self.warn_of_unreadable("row `mark` of the table countersign_deployment");
+                return Ok(());
+            }
+        };
         // A key that was open may have been recorded since.
         let as_started = recorded.as_ref().is_some_and(|mark| self.mark.clone().filled(mark.clone()) == *mark);
         if !as_started {
@@ -74,11 +81,25 @@ impl Watch {
         self.mark_again().await
     }
 
+    /// Says once that there is a mark that the next start won't be able to read.
+    fn warn_of_unreadable(&self, mark: &str) {
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
+            let why =
+                "the deployment's mark can't be read any more; this server goes on, and the next start says what to do";
+            tracing::warn!(event = "deployment_unreadable", mark, "{why}");
+        }
+    }
+
     /// What this server uses is the deployment's Redis, whatever that has lost.
     async fn mark_again(&self) -> Result<(), Failure> {
         let (Some(redis), Some(name)) = (&self.redis, &self.mark.redis) else { return Ok(()) };
-        if redis.has_mark(name).await? {
-            return Ok(());
+        match redis.mark(name).await? {
+            RedisMark::Missing => {}
+            RedisMark::Present => return Ok(()),
+            _ => {
+                self.warn_of_unreadable(&format!("key countersign:deployment:{name} on Redis"));
+                return Ok(());
+            }
         }
         redis.leave_mark(name).await?;
         let why = "Redis has lost what it held, the deployment's mark included, which is there again";

@@ -1,7 +1,9 @@
 //! What Redis's errors mean to us.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{ErrorKind, RedisError, ServerErrorKind, Value};
@@ -9,6 +11,7 @@ use ::redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 use crate::error::Failure;
 use crate::redis::{PART, symptom};
 use crate::symptom::Symptom;
+use crate::tls_fault::{self, Words};
 
 /// An operation that failed.
 #[derive(Debug)]
@@ -71,6 +74,15 @@ impl Trouble {
     }
 }
 
+/// What is behind an error. The client keeps it in an `Arc`, which is another type than what is in it.
+pub(super) fn cause(error: &RedisError) -> Option<&(dyn Error + 'static)> {
+    let source = error.source()?;
+    match source.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        Some(shared) => Some(&**shared),
+        None => Some(source),
+    }
+}
+
 /// Redis can't answer now: lost, loading, full, stuck, a replica, without a quorum, or closed to us.
 fn is_unavailable(error: &RedisError) -> bool {
     const CODES: [&str; 12] = [
@@ -112,30 +124,40 @@ fn is_ungreeted(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Client
 }
 
+/// There is no way to reach a Redis whose certificate isn't checked.
+const WORDS: Words = Words { unchecked: None, authority: "sslrootcert in the URL", any_host: None };
+
 /// An error's code and kind. The message isn't told, because it can quote what was sent.
 struct Said {
     stage: &'static str,
     code: Option<String>,
     io: Option<io::ErrorKind>,
     category: String,
+    /// What is wrong with TLS, and what helps.
+    tls: Option<String>,
 }
 
 impl Said {
-    fn of(stage: &'static str, error: &RedisError) -> Box<dyn std::error::Error + Send + Sync> {
-        let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    fn of(stage: &'static str, error: &RedisError) -> Box<dyn Error + Send + Sync> {
+        let cause = cause(error);
+        let io = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
         Box::new(Self {
             stage,
             code: error.code().map(str::to_owned),
             io: io.map(io::Error::kind),
             category: error.category().to_owned(),
+            tls: cause.and_then(|cause| tls_fault::told(cause, &WORDS)),
         })
     }
 }
 
-impl std::error::Error for Said {}
+impl Error for Said {}
 
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(tls) = &self.tls {
+            return write!(f, "{}: {tls}", self.stage);
+        }
         match (&self.code, self.io) {
             (Some(code), _) => write!(f, "{}: {code}", self.stage),
             (None, Some(io)) => write!(f, "{}: {io}", self.stage),

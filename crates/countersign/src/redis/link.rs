@@ -17,7 +17,7 @@ use ::redis::{
 };
 
 use crate::error::ConfigError;
-use crate::redis::error::Trouble;
+use crate::redis::error::{Trouble, cause};
 use crate::redis::hello::Hello;
 use crate::redis::sentinel::Sentinels;
 use crate::redis::url::{Parsed, Servers, refused};
@@ -185,7 +185,7 @@ pub(super) enum Loss {
 
 /// The connection to a cluster has no node left, or nobody serves it: the runtime on which it was made has ended.
 fn is_over(error: &RedisError) -> bool {
-    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    let io = cause(error).and_then(|cause| cause.downcast_ref::<io::Error>());
     error.kind() == ErrorKind::ClusterConnectionNotFound || io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
 }
 

@@ -9,6 +9,20 @@ const KEY_PREFIX: &str = "countersign:deployment:";
 /// What stands in it: the version of its form.
 const VERSION: &str = "v1";
 
+/// What a Redis has under the name of a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedisMark {
+    /// Nothing.
+    Missing,
+    /// The mark.
+    Present,
+    /// A mark of a form that only a newer version knows.
+    Newer,
+    /// Something that is no mark.
+    Unreadable,
+}
+
 impl Redis {
     /// Leaves a mark of this name, `countersign:deployment:<name>`, unless there is one. It is the one key of ours that has
     /// no end: it stays until it is removed, or this Redis loses what it holds.
@@ -20,13 +34,18 @@ impl Redis {
         self.run::<Option<String>>(command.arg(key(name)).arg(VERSION).arg("NX")).await.map(drop)
     }
 
-    /// Returns whether this Redis has the mark of this name.
+    /// Returns what this Redis has under this name.
     ///
     /// # Errors
     /// [`Failure`] when Redis can't be asked.
-    pub async fn has_mark(&self, name: &str) -> Result<bool, Failure> {
-        let found: u64 = self.run(::redis::cmd("EXISTS").arg(key(name))).await?;
-        Ok(found > 0)
+    pub async fn mark(&self, name: &str) -> Result<RedisMark, Failure> {
+        let found: Option<Option<Vec<u8>>> = self.run_typed(::redis::cmd("GET").arg(key(name))).await?;
+        Ok(match found {
+            Some(None) => RedisMark::Missing,
+            Some(Some(text)) if text == VERSION.as_bytes() => RedisMark::Present,
+            Some(Some(text)) if is_version(&text) => RedisMark::Newer,
+            Some(Some(_)) | None => RedisMark::Unreadable,
+        })
     }
 
     /// Removes the mark of this name, if there is one.
@@ -40,4 +59,9 @@ impl Redis {
 
 fn key(name: &str) -> String {
     format!("{KEY_PREFIX}{name}")
+}
+
+/// Whether it is the version of some form: `v` and a number.
+fn is_version(text: &[u8]) -> bool {
+    text.strip_prefix(b"v").is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }

@@ -28,6 +28,7 @@ use crate::slot::Slot;
 use crate::symptom::Symptom;
 
 pub use inspect::{Persistence, RedisNode};
+pub use mark::RedisMark;
 pub(crate) use script::Script;
 
 /// The part that failures name.

@@ -2,12 +2,12 @@
 
 use ::redis::{ErrorKind, RedisError};
 
+use crate::redis::error::cause;
 use crate::symptom::Symptom;
 
 /// The symptom that an error shows; `None` when it shows none.
 pub(super) fn of(error: &RedisError) -> Option<Symptom> {
-    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
-    if let Some(io) = io {
+    if let Some(io) = cause(error).and_then(|cause| cause.downcast_ref::<std::io::Error>()) {
         return Symptom::of_io(io);
     }
     match error.code() {

@@ -23,6 +23,7 @@ mod place;
 mod poolers;
 mod scripts;
 mod sessions;
+mod severed;
 mod sqlite;
 mod tls;
 mod values;

@@ -42,6 +42,43 @@ async fn redis_tls_knows_its_authority() {
     ground.open(&Account::new(1)).await.unwrap();
 }
 
+/// Nobody who reads it has to guess why TLS fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_tls_refusals_name_the_fault_and_the_cure() {
+    let told = async |what: &str, url: &str| {
+        let failure = is_refused(what, url).await;
+        std::error::Error::source(&failure).unwrap().to_string()
+    };
+    let (server, other) = (Redis::with_tls(), Redis::with_tls());
+    let unknown = told("an authority that nobody knows", server.url()).await;
+    assert!(unknown.contains("no known authority") && unknown.contains("sslrootcert"), "{unknown}");
+    let another = format!("{}?sslrootcert={}", server.url(), other.ca_file().display());
+    let another = told("another authority of the same name", &another).await;
+    assert!(another.contains("authority of that name") && another.contains("sslrootcert"), "{another}");
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &str| {
+        let output = std::process::Command::new("openssl").args(arguments.split(' ')).current_dir(&folder).output();
+        assert!(output.unwrap().status.success(), "openssl {arguments}");
+    };
+    openssl("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=127.0.0.1");
+    openssl("x509 -req -in server.csr -signkey server.key -out one.pem -days 2");
+    let own = "-addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:TRUE";
+    openssl(&format!("req -x509 -key server.key -out own.pem -days 2 -subj /CN=own {own}"));
+    let other = "-addext subjectAltName=DNS:elsewhere.example -addext basicConstraints=critical,CA:FALSE";
+    openssl(&format!("req -x509 -key server.key -out other.pem -days 2 -subj /CN=other {other}"));
+    let faults = [
+        ("one.pem", "of X.509 version 1, which can't be checked: issue one of version 3"),
+        ("own.pem", "an authority's own (CA:TRUE): issue one that isn't"),
+        ("other.pem", "for another host: name the host as it does"),
+    ];
+    for (file, fault) in faults {
+        let [certificate, key] = [file, "server.key"].map(|name| folder.path().join(name));
+        let server = Redis::with_certificate(&certificate, &key);
+        let refusal = told(file, &format!("{}?sslrootcert={}", server.url(), certificate.display())).await;
+        assert!(refusal.ends_with(fault), "{file}: {refusal}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_unix_socket_goes_away_and_comes_back() {
     let server = Redis::dedicated();
@@ -172,6 +209,9 @@ async fn redis_user_without_a_command_of_the_scripts_of_the_original() {
     unavailable("invalidate_all", strategy.invalidate_all(&account.key()).await);
     limited.may("-set");
     unavailable("write_token", strategy.write_token(&account).await);
+    // What is done besides fails no login.
+    limited.may("-srandmember");
+    strategy.write_token(&account).await.unwrap();
     assert!(strategy.read_token(Some(&token), &users).await.unwrap().accepted().is_some());
     limited.may("+@all");
     strategy.destroy_token(&token, &account).await.unwrap();

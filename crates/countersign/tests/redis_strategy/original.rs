@@ -106,6 +106,49 @@ async fn everything_of_a_user_ends_whatever_the_originals_index_holds_on_redis()
     assert_eq!(strategy.invalidate_all(&ALICE.key()).await.unwrap(), Invalidated::All(0));
 }
 
+/// The original lists tokens for ever that have ended long ago. Here they are a small part of what is listed, however many
+/// logins there have been, and what is listed of others and of what is no token stays.
+#[tokio::test]
+async fn ended_tokens_leave_the_originals_index_on_redis() {
+    let ground = Ground::new();
+    let strategy = ground.original();
+    let (index, strange) = (ground.index(&ALICE), format!("{}precious", ground.prefix));
+    ground.server.command(&["SADD", &index, &strange, "elsewhere", ""]);
+    let mut live = Vec::new();
+    for number in 0..400 {
+        let token = strategy.write_token(&ALICE).await.unwrap().token;
+        if number % 20 == 0 {
+            live.push(token);
+        } else {
+            ground.server.command(&["DEL", &ground.token_key(&token)]);
+        }
+    }
+    let listed = ground.server.command(&["SMEMBERS", &index]);
+    for token in &live {
+        assert!(listed.lines().any(|line| line == ground.token_key(token)), "a live one was taken out");
+    }
+    assert!(listed.lines().any(|line| line == strange));
+    let count = listed.lines().count();
+    assert!(count < 3 * live.len(), "{count} entries for {} live tokens", live.len());
+    assert_eq!(strategy.invalidate_all(&ALICE.key()).await.unwrap(), Invalidated::All(20));
+}
+
+/// What the original has left behind goes as well, login by login.
+#[tokio::test]
+async fn what_the_original_never_took_out_leaves_its_index_on_redis() {
+    let ground = Ground::new();
+    let strategy = ground.original();
+    let index = ground.index(&ALICE);
+    let fill = "for i = 1, 1000 do redis.call('SADD', KEYS[1], ARGV[1] .. string.format('%064x', i)) end";
+    ground.server.command(&["EVAL", fill, "1", &index, &ground.prefix]);
+    for _ in 0..300 {
+        strategy.write_token(&ALICE).await.unwrap();
+    }
+    let count: usize = ground.server.command(&["SCARD", &index]).parse().unwrap();
+    assert!((300..600).contains(&count), "{count} entries for 300 live tokens");
+    assert_eq!(strategy.invalidate_all(&ALICE.key()).await.unwrap(), Invalidated::All(300));
+}
+
 /// A token that the original wrote and didn't list, since it died between its commands: found by a scan in steps, past
 /// keys of every type and however odd the prefix is.
 #[tokio::test]
@@ -159,11 +202,23 @@ async fn the_originals_layout_needs_one_slot_of_a_redis_cluster() {
     for _ in 0..20 {
         tokens.push(strategy.write_token(&ALICE).await.unwrap().token);
     }
+    let index = format!("{prefix}user:7");
+    for number in 0..200 {
+        testbed::RedisCluster::shared().route(&["SADD", &index, &format!("{prefix}{number:064x}")]);
+    }
+    // Keys of other slots, which no script may touch here.
+    let foreign = ["elsewhere".to_owned(), format!("litestar_auth:token:{}", "0".repeat(64))];
+    testbed::RedisCluster::shared().route(&["SADD", &index, &foreign[0], &foreign[1]]);
+    for _ in 0..80 {
+        tokens.push(strategy.write_token(&ALICE).await.unwrap().token);
+    }
+    let count: usize = testbed::RedisCluster::shared().route(&["SCARD", &index]).parse().unwrap();
+    assert!((102..200).contains(&count), "{count} entries for 100 live tokens");
     assert_eq!(read(&strategy, &tokens[0]).await, Ok(ALICE.id));
     assert_eq!(strategy.destroy_token(&tokens[0], &ALICE).await.unwrap(), Destroyed::Revoked);
     let original = OriginalTokens::new(&redis, &prefix).unwrap();
     assert_eq!(original.scan("8", Scan::default(), 10_000).await.unwrap().removed, 0);
-    assert_eq!(strategy.invalidate_all(&ALICE.key()).await.unwrap(), Invalidated::All(19));
+    assert_eq!(strategy.invalidate_all(&ALICE.key()).await.unwrap(), Invalidated::All(99));
     for token in &tokens {
         assert_eq!(read(&strategy, token).await, Err(Refusal::Unknown));
     }

@@ -7,13 +7,14 @@ mod clock;
 mod rights;
 mod secrets;
 mod start;
+mod unreadable;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Place, SECRET, env, shared};
+use crate::harness::{Place, SECRET, env, on_redis, shared};
 
 pub(crate) const JWT_SECRET: &str = "Vb3-xn81Qzr7_tYw62kcLma5PjHdU0sF";
 pub(crate) const OTHER_SECRET: &str = "Zq8-mm42Kdp5_rVx17jbWny9TgEcL3oA";
@@ -21,6 +22,11 @@ pub(crate) const OTHER_SECRET: &str = "Zq8-mm42Kdp5_rVx17jbWny9TgEcL3oA";
 /// Signed tokens in a shared database, as two servers and an administrator's machine would share it.
 fn signed(url: &str) -> Place {
     Place::new(shared(url)).with("STRATEGY", "jwt").with("JWT_ALGORITHM", "HS256").with("JWT_SECRET", JWT_SECRET)
+}
+
+/// Signed tokens whose denied ids go to this Redis.
+fn on_redis_signed(redis: &testbed::Redis) -> Place {
+    Place::new(on_redis(redis.url())).with("STRATEGY", "jwt")
 }
 
 /// Another machine with these settings but `left_out`, and a data directory of its own.

@@ -6,3 +6,16 @@ local left = redis.call('TTL', KEYS[2])
 if not known or (left >= 0 and left < tonumber(ARGV[2])) then
   redis.call('EXPIRE', KEYS[2], ARGV[2])
 end
+-- Of the set's members a few are drawn by lot, and those whose token has ended leave it. So they stay a small part of it,
+-- at one cost for any size. What isn't a token's key may be on another node of a cluster, and stays. The token is recorded by
+-- now, so nothing here fails it.
+local DRAWN = 10
+local prefix = string.sub(KEYS[1], 1, -65)
+local drawn = redis.pcall('SRANDMEMBER', KEYS[2], DRAWN)
+for _, member in ipairs(drawn) do
+  local digest = string.sub(member, #prefix + 1)
+  local is_token = string.sub(member, 1, #prefix) == prefix and #digest == 64 and not string.find(digest, '%X')
+  if is_token and redis.pcall('EXISTS', member) == 0 then
+    redis.pcall('SREM', KEYS[2], member)
+  end
+end

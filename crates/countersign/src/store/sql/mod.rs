@@ -19,8 +19,6 @@ mod queue;
 mod sqlite;
 mod statements;
 mod store;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod tls_fault;
 
 pub use account::AccountChange;
 pub use database::{Database, DatabaseOptions};

@@ -1,10 +1,16 @@
 //! Connections that serve one caller at a time.
 
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+
+/// Whether it is the end of a connection that there was.
+pub(super) const fn is_end(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}
 
 /// A bounded number of connections. One that isn't given back is closed by its own `Drop`, and the next caller makes
 /// a new one: whoever stops in the middle leaves nothing behind for others.

@@ -6,14 +6,17 @@ use mysql_async::{DriverError, Error, IoError};
 
 use crate::error::Failure;
 use crate::store::sql::mysql::symptom;
-use crate::store::sql::tls_fault::{self, Words};
+use crate::store::sql::pool::is_end;
 use crate::symptom::Symptom;
+use crate::tls_fault::{self, Words};
 
 /// An operation that failed.
 #[derive(Debug)]
 pub(super) enum Trouble {
     /// No connection could be made.
     Connecting(Error),
+    /// No transaction could be begun: nothing was done.
+    Beginning(Error),
     /// The statement was on its way: it may or may not have taken effect.
     Running(Error),
     /// Nobody answered in time.
@@ -36,18 +39,33 @@ const DENIED: [u16; 9] = [1044, 1045, 1142, 1143, 1227, 1370, 1410, 1524, 1698];
 const NAMES: [u16; 3] = [1049, 1054, 1146];
 
 const WORDS: Words = Words {
-    unchecked: "ssl-mode=required, which checks nothing",
+    unchecked: Some("ssl-mode=required, which checks nothing"),
     authority: "ssl-ca, or say ssl-mode=required, which checks nothing",
-    any_host: "ssl-mode=required, which checks nothing",
+    any_host: Some("ssl-mode=required, which checks nothing"),
 };
 
 impl Trouble {
     /// Whether the connection is of no use any more.
     pub(super) fn is_loss(&self) -> bool {
         match self {
-            Self::Connecting(_) | Self::Running(Error::Driver(DriverError::StmtParamsMismatch { .. })) => false,
-            Self::Running(Error::Server(error)) => [1053, 1079, 1290, 1836, 1927, 4031].contains(&error.code),
-            Self::Silence(_) | Self::Running(_) => true,
+            Self::Connecting(_) => false,
+            Self::Silence(_) => true,
+            Self::Beginning(error) | Self::Running(error) => match error {
+                Error::Driver(DriverError::StmtParamsMismatch { .. }) => false,
+                Error::Server(error) => [1053, 1079, 1290, 1836, 1927, 4031].contains(&error.code),
+                _ => true,
+            },
+        }
+    }
+
+    /// Whether a connection ended while it was being made, as all that there are do when somebody ends all. The next one may
+    /// do better at once.
+    pub(super) fn is_ended_connection(&self) -> bool {
+        match self {
+            Self::Connecting(Error::Server(error)) => error.code == 1927,
+            Self::Connecting(Error::Driver(DriverError::ConnectionClosed)) => true,
+            Self::Connecting(Error::Io(IoError::Io(error))) => is_end(error.kind()),
+            _ => false,
         }
     }
 
@@ -61,6 +79,7 @@ impl Trouble {
         match self {
             Self::Silence(_) | Self::Connecting(_) => false,
             Self::Running(Error::Server(error)) if UNDONE.contains(&error.code) => true,
+            Self::Beginning(_) => self.is_loss(),
             Self::Running(_) => reads && self.is_loss(),
         }
     }
@@ -74,7 +93,7 @@ impl Trouble {
     pub(super) fn symptom(&self) -> Option<Symptom> {
         match self {
             Self::Silence(_) => Some(Symptom::Silent),
-            Self::Connecting(error) | Self::Running(error) => symptom::of(error),
+            Self::Connecting(error) | Self::Beginning(error) | Self::Running(error) => symptom::of(error),
         }
     }
 
@@ -82,10 +101,12 @@ impl Trouble {
         match &self {
             Self::Silence(timeout) => Failure::unavailable("database", format!("no answer within {timeout:?}")),
             Self::Connecting(error) => Failure::unavailable("database", told("connecting to MySQL", error)),
-            Self::Running(error) if self.is_loss() || is_busy(error) => {
+            Self::Beginning(error) | Self::Running(error) if self.is_loss() || is_busy(error) => {
                 Failure::unavailable("database", told("running a statement on MySQL", error))
             }
-            Self::Running(error) => Failure::internal("database", told("running a statement on MySQL", error)),
+            Self::Beginning(error) | Self::Running(error) => {
+                Failure::internal("database", told("running a statement on MySQL", error))
+            }
         }
     }
 }

@@ -46,8 +46,9 @@ const IDLE_TIMEOUTS: u32 = 5;
 /// for [one row](Script::one_at_a_time) one at a time comes to the database.
 ///
 /// **Outages.** An operation ends within [`DatabaseOptions::timeout`]. A read whose connection breaks is asked once
-/// more on another. A connection that was idle is asked first whether it still leads anywhere, before a read after five timeouts;
-/// when one is silent, all idle ones are left. A script is run again only when the database says that it was rolled back, as after a deadlock.
+/// more on a new one. A connection that was idle is asked first whether it still leads anywhere, before a read after five timeouts;
+/// when one is silent, all idle ones are left. A script is run again only when the database says that it was rolled back, as after a deadlock,
+/// or when its transaction hadn't begun.
 ///
 /// **Several hosts** (`mysql://h1,h2/…`) are tried in their order, each with a part of the time: the first that takes writes is
 /// used, also after a failover. `socket=/path` in the query names a socket.
@@ -123,9 +124,9 @@ impl MysqlDriver {
     ) -> Result<Outcome, Failure> {
         let reads = manner == Manner::Reads;
         let work = async {
-            let (mut repeats, mut pauses) = (0, Pauses::until(deadline));
+            let (mut repeats, mut pauses, mut after_loss) = (0, Pauses::until(deadline), false);
             loop {
-                let trouble = match self.attempt(script, params, manner).await {
+                let trouble = match self.attempt(script, params, manner, after_loss).await {
                     Ok(outcome) => return Ok(outcome),
                     Err(trouble) => trouble,
                 };
@@ -133,7 +134,8 @@ impl MysqlDriver {
                     continue;
                 }
                 repeats += 1;
-                let limit = if trouble.is_loss() { 1 } else { REPEATS };
+                after_loss = trouble.is_loss();
+                let limit = if after_loss { 1 } else { REPEATS };
                 if trouble.is_held() || repeats > limit || !trouble.may_be_repeated(reads) {
                     return Err(trouble);
                 }
@@ -152,12 +154,24 @@ impl MysqlDriver {
         self.writers.clear();
     }
 
-    async fn attempt(&self, script: &[Statement], params: &[Value], manner: Manner) -> Result<Outcome, Trouble> {
+    async fn attempt(
+        &self,
+        script: &[Statement],
+        params: &[Value],
+        manner: Manner,
+        after_loss: bool,
+    ) -> Result<Outcome, Trouble> {
         let reads = manner == Manner::Reads;
         let pool = if reads { &self.readers } else { &self.writers };
         let turn = pool.turn().await;
         // Wherever this stops, the connection is closed unless what ran on it has ended.
-        let mut connection = self.connection(&turn, reads).await?;
+        let mut connection = if after_loss {
+            // Where connections end, many do at once: one that was given back since may have ended too.
+            drop(turn.idle());
+            self.open(reads).await?
+        } else {
+            self.connection(&turn, reads).await?
+        };
         let result = match script {
             [statement] => step(&mut connection, statement, params).await.map(|(touched, rows)| {
                 let rows = if touched == 0 && !reads { Vec::new() } else { rows };
@@ -199,7 +213,11 @@ impl MysqlDriver {
             self.connect_to_one_of(if reads { &hosts.reading } else { &hosts.writing }).await
         };
         let generation = self.opts.generation();
-        match connect().await {
+        let outcome = match connect().await {
+            Err(trouble) if trouble.is_ended_connection() => connect().await,
+            outcome => outcome,
+        };
+        match outcome {
             Err(trouble) if trouble.symptom() == Some(Symptom::Credentials) && self.opts.renew(generation) => {
                 connect().await
             }
@@ -266,9 +284,9 @@ async fn transaction(
     if manner == Manner::WritesSeeingAll {
         // For the next transaction alone: it locks the gaps between the rows that it searches.
         let locks_gaps = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
-        connection.query_drop(locks_gaps).await.map_err(Trouble::Running)?;
+        connection.query_drop(locks_gaps).await.map_err(Trouble::Beginning)?;
     }
-    connection.query_drop("BEGIN").await.map_err(Trouble::Running)?;
+    connection.query_drop("BEGIN").await.map_err(Trouble::Beginning)?;
     let result = steps(connection, script, params).await;
     let whole = result.as_ref().is_ok_and(|outcome| outcome.affected.len() == script.len() && outcome.took_effect());
     let end = if whole { "COMMIT" } else { "ROLLBACK" };

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
 use crate::error::Failure;
+use crate::store::sql::pool::is_end;
 use crate::store::sql::postgres::symptom;
-use crate::store::sql::tls_fault::{self, Words};
 use crate::symptom::Symptom;
+use crate::tls_fault::{self, Words};
 
 /// How far an operation had come when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub(super) enum Stage {
     Connecting,
     /// A connection, and nothing run on it.
     Preparing,
+    /// In a transaction that isn't to be committed yet: it ends with the connection, and nothing was done.
+    Uncommitted,
     /// The statement was on its way: it may or may not have taken effect.
     Running,
 }
@@ -45,6 +48,14 @@ impl Trouble {
         }
     }
 
+    /// The same, before the end of a transaction.
+    pub(super) fn before_commit(self) -> Self {
+        match self {
+            Self::Said(Stage::Running, error) => Self::Said(Stage::Uncommitted, error),
+            other => other,
+        }
+    }
+
     /// Whether the connection is of no use any more.
     pub(super) fn is_loss(&self) -> bool {
         match self {
@@ -58,6 +69,18 @@ impl Trouble {
         }
     }
 
+    /// Whether a connection ended while it was being made, as all that there are do when somebody ends all. The next one may
+    /// do better at once.
+    pub(super) fn is_ended_connection(&self) -> bool {
+        match self {
+            Self::Said(Stage::Connecting, error) => match error.code() {
+                Some(code) => *code == SqlState::ADMIN_SHUTDOWN || code.code().starts_with("08"),
+                None => error.is_closed() || io_kind(error).is_some_and(is_end),
+            },
+            _ => false,
+        }
+    }
+
     /// Whether running it again can't do it twice: PostgreSQL says that it did nothing, or nothing was sent yet, or
     /// it only reads.
     pub(super) fn may_be_repeated(&self, reads: bool) -> bool {
@@ -65,7 +88,7 @@ impl Trouble {
             Self::Silence(_) | Self::NoTransactions | Self::OwnType | Self::Said(Stage::Connecting, _) => false,
             Self::Said(stage, error) => {
                 let undone = error.code().is_some_and(|code| is_undone(code) || is_stale(code));
-                undone || (self.is_loss() && (reads || *stage == Stage::Preparing))
+                undone || (self.is_loss() && (reads || *stage != Stage::Running))
             }
         }
     }
@@ -119,8 +142,12 @@ const OWN_TYPE: &str = "a column that is read has a type that isn't PostgreSQL's
      a pooler: cast it to one that is, as in a view";
 
 fn is_broken(error: &tokio_postgres::Error) -> bool {
+    error.is_closed() || io_kind(error).is_some()
+}
+
+fn io_kind(error: &tokio_postgres::Error) -> Option<std::io::ErrorKind> {
     use std::error::Error;
-    error.is_closed() || error.source().is_some_and(<dyn Error>::is::<std::io::Error>)
+    error.source().and_then(<dyn Error>::downcast_ref::<std::io::Error>).map(std::io::Error::kind)
 }
 
 fn is_stopping(code: &SqlState) -> bool {
@@ -176,15 +203,14 @@ struct Said {
 }
 
 const WORDS: Words = Words {
-    unchecked: "sslmode=require, which checks nothing",
+    unchecked: Some("sslmode=require, which checks nothing"),
     authority: "sslrootcert, or say sslmode=require, which checks nothing",
-    any_host: "sslmode=verify-ca",
+    any_host: Some("sslmode=verify-ca"),
 };
 
 impl Said {
     fn of(stage: Stage, error: &tokio_postgres::Error) -> Box<dyn std::error::Error + Send + Sync> {
-        use std::error::Error;
-        let io = error.source().and_then(<dyn Error>::downcast_ref::<std::io::Error>).map(std::io::Error::kind);
+        let io = io_kind(error);
         let place = error.as_db_error().and_then(|error| error.constraint().or_else(|| error.table()));
         let tls = tls_fault::told(error, &WORDS);
         let names = error.as_db_error().filter(|error| names_only(error.code()));
@@ -200,7 +226,7 @@ impl fmt::Display for Said {
         f.write_str(match self.stage {
             Stage::Connecting => "connecting to PostgreSQL",
             Stage::Preparing => "preparing a statement on PostgreSQL",
-            Stage::Running => "running a statement on PostgreSQL",
+            Stage::Uncommitted | Stage::Running => "running a statement on PostgreSQL",
         })?;
         if let Some(tls) = &self.tls {
             return write!(f, ": {tls}");

@@ -23,7 +23,7 @@ use self::target::{Target, Waits};
 use crate::error::{ConfigError, Failure};
 use crate::renewing::{Renewing, UrlSource};
 use crate::slot::Slot;
-use crate::store::sql::pool::Pool;
+use crate::store::sql::pool::{Pool, Turn};
 use crate::store::sql::queue::{Pauses, Queues};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
@@ -48,7 +48,8 @@ const IDLE_TIMEOUTS: u32 = 5;
 /// [one row](Script::one_at_a_time) one at a time comes to the database.
 ///
 /// **Outages.** An operation ends within [`DatabaseOptions::timeout`]. A read whose connection breaks is asked once
-/// more on another; a write is run again only when PostgreSQL says that it did nothing, or when nothing was sent. A
+/// more on one that was made after that; a write is run again only when PostgreSQL says that it did nothing, when nothing was sent, or when its transaction wasn't
+/// to be committed yet. A
 /// connection that was idle for five timeouts is asked first whether it still leads anywhere; when one is silent, all that
 /// were idle as long are left.
 ///
@@ -131,8 +132,9 @@ impl PostgresDriver {
     ) -> Result<(u64, Vec<Row>), Failure> {
         let reads = std::ptr::eq(slots, &raw const self.readers);
         let mut repeats = 0;
+        let mut busy = slots.least_busy();
         loop {
-            let trouble = match self.attempt(slots, deadline, statement, params).await {
+            let trouble = match self.attempt(busy.0, slots.waits, deadline, statement, params).await {
                 Ok(answer) => return Ok(answer),
                 Err(trouble) if trouble.is_held() || !reads && self.is_early(&trouble, deadline) => {
                     let outcome = Box::pin(self.alone(deadline, std::slice::from_ref(statement), params)).await?;
@@ -145,14 +147,19 @@ impl PostgresDriver {
             if repeats > limit || !trouble.may_be_repeated(reads) {
                 return Err(trouble.into_failure());
             }
+            // Where connections end, many do at once, and the others may not have heard of it yet. On the same lane the next
+            // one was made after this one had ended.
+            if !trouble.is_loss() {
+                busy = slots.least_busy();
+            }
         }
     }
 
     /// Runs steps on connections that nobody shares, again and again while others hold what they want.
     async fn alone(&self, deadline: Instant, steps: &[Statement], params: &[Value]) -> Result<Outcome, Failure> {
-        let (mut repeats, mut pauses) = (0, Pauses::until(deadline));
+        let (mut repeats, mut pauses, mut after_loss) = (0, Pauses::until(deadline), false);
         loop {
-            let trouble = match self.attempt_alone(deadline, steps, params).await {
+            let trouble = match self.attempt_alone(deadline, steps, params, after_loss).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(trouble) => trouble,
             };
@@ -160,7 +167,9 @@ impl PostgresDriver {
                 pauses.pause().await
             } else {
                 repeats += 1;
-                repeats <= REPEATS && !trouble.is_loss() && trouble.may_be_repeated(false)
+                after_loss = trouble.is_loss();
+                let limit = if after_loss { 1 } else { REPEATS };
+                repeats <= limit && trouble.may_be_repeated(false)
             };
             if !again {
                 return Err(trouble.into_failure());
@@ -176,13 +185,12 @@ impl PostgresDriver {
 
     async fn attempt(
         &self,
-        slots: &Slots,
+        lane: &Lane,
+        waits: Waits,
         deadline: Instant,
         statement: &Statement,
         params: &[Value],
     ) -> Result<(u64, Vec<Row>), Trouble> {
-        let busy = slots.least_busy();
-        let lane = busy.0;
         let is_open = |connection: &Connection| !connection.is_closed();
         let live = match lane.slot.live(is_open) {
             Some(connection) if !self.still_answers(deadline, &connection).await => {
@@ -195,7 +203,7 @@ impl PostgresDriver {
             connection
         } else {
             // Boxed, as connecting is rare and its future is large.
-            let connect = lane.slot.connect(is_open, self.open(slots.waits));
+            let connect = lane.slot.connect(is_open, self.open(waits));
             Box::pin(self.in_time(deadline, connect)).await?
         };
         let sent = Instant::now();
@@ -243,15 +251,16 @@ impl PostgresDriver {
         deadline: Instant,
         steps: &[Statement],
         params: &[Value],
+        after_loss: bool,
     ) -> Result<Outcome, Trouble> {
         let turn = self.in_time(deadline, async { Ok(self.exclusive.turn().await) }).await?;
-        let mut idle = None;
-        while let Some((connection, _)) = turn.idle() {
-            if !connection.is_closed() && self.still_answers(deadline, &connection).await {
-                idle = Some(connection);
-                break;
-            }
-        }
+        let idle = if after_loss {
+            // Where connections end, many do at once, and another may not have heard of it yet.
+            drop(turn.idle());
+            None
+        } else {
+            self.idle(deadline, &turn).await
+        };
         // Wherever this stops, the connection is closed unless its transaction has ended.
         let connection = match idle {
             Some(connection) => connection,
@@ -277,6 +286,16 @@ impl PostgresDriver {
         result
     }
 
+    /// A connection that nobody uses, and that is open as far as can be told.
+    async fn idle(&self, deadline: Instant, turn: &Turn<'_, Connection>) -> Option<Connection> {
+        while let Some((connection, _)) = turn.idle() {
+            if !connection.is_closed() && self.still_answers(deadline, &connection).await {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
     /// Runs the steps of a script in a transaction: what came of it, and whether the transaction has ended.
     async fn transaction(
         &self,
@@ -285,8 +304,9 @@ impl PostgresDriver {
         steps: &[Statement],
         params: &[Value],
     ) -> Result<(Result<Outcome, Trouble>, bool), Trouble> {
-        self.in_time(deadline, connection.begin()).await?;
+        self.in_time(deadline, connection.begin()).await.map_err(Trouble::before_commit)?;
         let result = self.in_time(deadline, run_steps(connection, steps, params)).await;
+        let result = result.map_err(Trouble::before_commit);
         let end = if result.as_ref().is_ok_and(|outcome| is_whole(outcome, steps)) { "COMMIT" } else { "ROLLBACK" };
         let ended = self.in_time(deadline, connection.command(end)).await;
         let is_clean = ended.is_ok();
@@ -296,7 +316,11 @@ impl PostgresDriver {
     /// A new connection, with the user and the password that are good now.
     async fn open(&self, waits: Waits) -> Result<Connection, Trouble> {
         let generation = self.target.generation();
-        match self.target.current().connect(waits).await {
+        let outcome = match self.target.current().connect(waits).await {
+            Err(trouble) if trouble.is_ended_connection() => self.target.current().connect(waits).await,
+            outcome => outcome,
+        };
+        match outcome {
             Err(trouble) if trouble.symptom() == Some(Symptom::Credentials) && self.target.renew(generation) => {
                 self.target.current().connect(waits).await
             }

@@ -14,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::ConfigError;
 use crate::store::sql::postgres::url::{Check, Parsed, refused};
-use crate::store::sql::tls_fault::is_authority;
+use crate::tls_fault::is_authority;
 
 /// What connects with TLS; `None` when the URL switches it off.
 pub(super) fn connector(url: &Parsed) -> Result<Option<MakeRustlsConnect>, ConfigError> {

@@ -5,15 +5,15 @@ use std::io;
 
 use rustls::{CertificateError, Error as Tls};
 
-/// The words by which a database's URL asks for less, and for a root of one's own.
-pub(super) struct Words {
-    pub(super) unchecked: &'static str,
-    pub(super) authority: &'static str,
-    pub(super) any_host: &'static str,
+/// The words by which a store's URL asks for less, where it can, and for a root of one's own.
+pub(crate) struct Words {
+    pub(crate) unchecked: Option<&'static str>,
+    pub(crate) authority: &'static str,
+    pub(crate) any_host: Option<&'static str>,
 }
 
 /// Returns the fault and the cure, when an error comes from TLS.
-pub(super) fn told(error: &(dyn Error + 'static), words: &Words) -> Option<String> {
+pub(crate) fn told(error: &(dyn Error + 'static), words: &Words) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(fault) = error.downcast_ref::<Tls>() {
@@ -25,7 +25,7 @@ pub(super) fn told(error: &(dyn Error + 'static), words: &Words) -> Option<Strin
     None
 }
 
-fn fault_of(fault: &Tls, Words { unchecked, authority, any_host }: &Words) -> String {
+fn fault_of(fault: &Tls, &Words { unchecked, authority, any_host }: &Words) -> String {
     let Tls::InvalidCertificate(fault) = fault else { return format!("TLS failed: {fault}") };
     match fault {
         CertificateError::UnknownIssuer => {
@@ -33,6 +33,10 @@ fn fault_of(fault: &Tls, Words { unchecked, authority, any_host }: &Words) -> St
                 "the server's certificate comes from no known authority: name its authority's file with {authority}"
             )
         }
+        CertificateError::BadSignature => format!(
+            "the server's certificate isn't signed by the trusted authority of that name: name its own authority's file \
+             with {authority}"
+        ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "the server's certificate has expired: renew it".to_owned()
         }
@@ -40,20 +44,27 @@ fn fault_of(fault: &Tls, Words { unchecked, authority, any_host }: &Words) -> St
             "the server's certificate isn't valid yet: look at both clocks".to_owned()
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("the server's certificate is for another host: name the host as it does, or say {any_host}")
+            let or_say = or_say(any_host);
+            format!("the server's certificate is for another host: name the host as it does{or_say}")
         }
         other if other.to_string().contains("UnsupportedCertVersion") => format!(
-            "the server's certificate is of X.509 version 1, which can't be checked: issue one of version 3, or say \
-             {unchecked}"
+            "the server's certificate is of X.509 version 1, which can't be checked: issue one of version 3{}",
+            or_say(unchecked)
         ),
         other if is_authority(other) => format!(
-            "the server's certificate is an authority's own (CA:TRUE): issue one that isn't, or say {unchecked}"
+            "the server's certificate is an authority's own (CA:TRUE): issue one that isn't{}",
+            or_say(unchecked)
         ),
         other => format!("the server's certificate can't be used: {other}"),
     }
 }
 
+/// What else helps, if anything does.
+fn or_say(words: Option<&str>) -> String {
+    words.map(|words| format!(", or say {words}")).unwrap_or_default()
+}
+
 /// Whether a certificate was refused because it is an authority's own.
-pub(super) fn is_authority(fault: &CertificateError) -> bool {
+pub(crate) fn is_authority(fault: &CertificateError) -> bool {
     fault.to_string().contains("CaUsedAsEndEntity")
 }
