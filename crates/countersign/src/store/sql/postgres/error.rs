@@ -75,6 +75,11 @@ impl Trouble {
         matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 
+    /// Whether it was undone since it and others waited for each other.
+    pub(super) fn is_deadlock(&self) -> bool {
+        matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED))
+    }
+
     /// Whether the prepared statement doesn't fit the database any more.
     pub(super) fn is_stale(&self) -> bool {
         matches!(self, Self::Said(_, error) if error.code().is_some_and(is_stale))
