@@ -2,6 +2,7 @@
 
 mod database;
 pub(crate) mod keys;
+mod progress;
 mod redis;
 mod stores;
 mod wait;
@@ -32,7 +33,7 @@ use stores::Look;
 
 #[cfg(test)]
 pub(crate) use database::ACCOUNTS;
-pub(crate) use database::{bring_up_to_date, connect, migrator, unreachable};
+pub(crate) use database::{bring_up_to_date, bring_up_to_date_telling, connect, migrator, planned, unreachable};
 pub use redis::examine as examine_redis;
 pub(crate) use redis::{handle as redis_handle, unreachable as redis_unreachable};
 pub use stores::{Readiness, Stores};

@@ -12,7 +12,7 @@ use countersign::store::sql::{
 };
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::testing::DenylistSuite;
-use countersign::{Invalidated, RefreshableStrategy, Secret, Strategy, TokenControl, UserId, UserKeyKind};
+use countersign::{Invalidated, Profile, RefreshableStrategy, Secret, Strategy, TokenControl, UserId, UserKeyKind};
 
 use crate::common::{Account, Kind, Place, users};
 
@@ -144,5 +144,29 @@ async fn denylists_in_sql_keep_the_contract() {
         let report = DenylistSuite::new(format!("{kind:?}"), fresh).run().await;
         println!("{report}");
         report.into_result().unwrap();
+    }
+}
+
+/// Rows that state no end were written by litestar-auth, whose tokens live longer than ours unless told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_the_original_are_swept_by_no_default_of_ours() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let database = place.migrated().await;
+        let id = match database.dialect() {
+            Dialect::Postgres => "'00000000-0000-0000-0000-000000000001'",
+            Dialect::Sqlite | Dialect::Mysql => "x'00000000000000000000000000000001'",
+        };
+        for table in ["access_token", "refresh_token"] {
+            let row = format!("('0123', '2020-01-01 00:00:00', {id})");
+            run(&database, &format!("INSERT INTO {table} (token, created_at, user_id) VALUES {row}")).await;
+        }
+        let secret = Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
+        let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid));
+        let ours = DatabaseTokenStrategy::builder(store.clone()).token_hash_secret(&secret).build().unwrap();
+        assert_eq!(ours.cleanup_expired(100, &mut |_| ()).await.unwrap(), 0, "{kind:?}");
+        // In the original's profile they age by the lifetimes that were agreed on.
+        let theirs = DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).profile(Profile::LitestarAuth);
+        assert_eq!(theirs.build().unwrap().cleanup_expired(100, &mut |_| ()).await.unwrap(), 2, "{kind:?}");
     }
 }

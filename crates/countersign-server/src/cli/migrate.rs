@@ -1,20 +1,116 @@
 //! `countersign migrate`.
 
-use serde_json::json;
+use std::time::Duration;
 
-use crate::cli::output::Output;
+use countersign::store::sql::{Applied, Planned, Progress};
+use serde_json::{Value, json};
+
+use crate::cli::output::{Output, table};
 use crate::config::Config;
 use crate::deployment;
 use crate::error::Error;
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Migrate {
+    /// Shows each statement that would run, the rows of its table and whom it keeps waiting, and changes nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
 /// Brings the tables up to date; interrupted, it goes on where it stopped.
-pub(super) async fn run(config: &Config, output: Output) -> Result<(), Error> {
-    let applied = deployment::migrate(config).await?;
-    let applied: Vec<String> =
-        applied.iter().map(|step| format!("{}/{} {}", step.set, step.version, step.name)).collect();
+pub(super) async fn run(config: &Config, command: &Migrate, output: Output) -> Result<(), Error> {
+    if command.dry_run {
+        return show_plan(config, output).await;
+    }
+    let tell = move |progress: Progress| {
+        let (json, text) = told(&progress);
+        output.tell(&json!({ "progress": json }), &text);
+    };
+    let applied = deployment::migrate(config, tell).await?;
+    let applied: Vec<String> = applied.iter().map(name).collect();
     let text = match applied.len() {
         0 => format!("{}: nothing to do", config.store.shown()),
         _ => format!("{}: applied {}", config.store.shown(), applied.join(", ")),
     };
     output.print(&json!({ "database": config.store.shown(), "applied": applied }), &text)
+}
+
+async fn show_plan(config: &Config, output: Output) -> Result<(), Error> {
+    let planned = deployment::planned(config).await?;
+    let database = config.store.shown();
+    let rows: Vec<Value> = planned.iter().map(as_json).collect();
+    let text = if planned.is_empty() {
+        format!("{database}: nothing to do")
+    } else {
+        let heading = ["MIGRATION", "ROWS", "WHO WAITS", "STATEMENT"].map(str::to_owned);
+        let lines = planned.iter().map(|planned| {
+            let rows = planned.rows.map(|rows| format!("about {rows}")).unwrap_or_default();
+            [name(&planned.step), rows, planned.lock.to_string(), in_one_line(&planned.statement)]
+        });
+        table(&std::iter::once(heading).chain(lines).collect::<Vec<_>>())
+    };
+    output.print(&json!({ "database": database, "planned": rows }), &text)
+}
+
+fn as_json(planned: &Planned) -> Value {
+    json!({
+        "migration": name(&planned.step),
+        "statement": in_one_line(&planned.statement),
+        "table": planned.table,
+        "rows": planned.rows,
+        "lock": planned.lock.as_str(),
+    })
+}
+
+fn name(step: &Applied) -> String {
+    format!("{}/{} {}", step.set, step.version, step.name)
+}
+
+fn in_one_line(statement: &str) -> String {
+    statement.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What is being done, for programs and for people.
+fn told(progress: &Progress) -> (Value, String) {
+    match progress {
+        Progress::Runs { step, statement } => {
+            let (migration, statement) = (name(step), in_one_line(statement));
+            let text = format!("{migration}: {statement}");
+            (json!({ "event": "runs", "migration": migration, "statement": statement }), text)
+        }
+        Progress::WaitsForTurn { waited } => {
+            let text = format!("another process migrates; waited {}", seconds(*waited));
+            (json!({ "event": "waits_for_turn", "waited": waited.as_secs() }), text)
+        }
+        Progress::WaitsForLock { step, table, held_by, waited } => {
+            let (migration, waited) = (name(step), *waited);
+            let by = held_by.as_ref().map(|held_by| format!(", held up by {held_by}")).unwrap_or_default();
+            let text = format!("{migration}: waits for a lock on table {table}{by}; waited {}", seconds(waited));
+            let json = json!({
+                "event": "waits_for_lock", "migration": migration, "table": table, "held_by": held_by,
+                "waited": waited.as_secs(),
+            });
+            (json, text)
+        }
+        Progress::Builds { step, what, phase, percent, elapsed } => {
+            let percent_text = percent.map(|percent| format!(", {percent} %")).unwrap_or_default();
+            let phase_text = phase.as_ref().map(|phase| format!(": {phase}{percent_text}")).unwrap_or_default();
+            let text = format!("{}: still at {what}, {}{phase_text}", name(step), seconds(*elapsed));
+            let json = json!({
+                "event": "builds", "migration": name(step), "what": what, "phase": phase, "percent": percent,
+                "elapsed": elapsed.as_secs(),
+            });
+            (json, text)
+        }
+        Progress::WritersWait { step, table } => {
+            let text =
+                format!("{}: writers of table {table} wait until this is done; there is no other way", name(step));
+            (json!({ "event": "writers_wait", "migration": name(step), "table": table }), text)
+        }
+        other => (json!({ "event": "other" }), format!("{other:?}")),
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs())
 }

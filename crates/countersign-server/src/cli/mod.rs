@@ -35,6 +35,7 @@ Examples:
   countersign --database-url postgres://auth@db/auth --token-hash-secret-file /run/secrets/token_hash
   countersign --strategy redis --redis-url redis://cache --token-hash-secret-file /run/secrets/token_hash
   countersign --strategy jwt --redis-url redis://cache-1,redis://cache-2 --token-hash-secret-file /run/secrets/token_hash
+  countersign migrate --dry-run                        shows what would be changed in the database's tables
   countersign user add ada@example.org                 asks for the password
   countersign user disable ada@example.org             ends all sessions of the account at once
   countersign session list ada@example.org             what the account is logged in with
@@ -66,7 +67,7 @@ enum Command {
     /// Serves HTTP (what happens without a command)
     Serve,
     /// Brings the database's tables up to date
-    Migrate,
+    Migrate(migrate::Migrate),
     /// Accounts: add, list, disable, enable, delete, set-password
     #[command(subcommand)]
     User(user::UserCommand),
@@ -129,7 +130,7 @@ async fn execute(command: Command, flags: Flags, output: Output) -> Result<(), E
     match command {
         // It was taken out before.
         Command::Serve => Ok(()),
-        Command::Migrate => migrate::run(&config, output).await,
+        Command::Migrate(command) => migrate::run(&config, &command, output).await,
         Command::User(command) => user::run(&config, command, output).await,
         Command::Session(command) => session::run(&config, command, output).await,
         Command::Cleanup(command) => cleanup::run(&config, command, output).await,

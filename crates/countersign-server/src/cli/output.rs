@@ -41,6 +41,13 @@ impl Output {
         in_time(move || write_line(io::stdout(), &line)).map_err(Error::io("can't write to standard output"))
     }
 
+    /// Tells what is being done, on standard error, and goes on after a second if nobody reads it.
+    pub(super) fn tell(self, value: &serde_json::Value, text: &str) {
+        let line = if self.json { in_ascii(&value.to_string()) } else { spelled_out(text) };
+        // With standard error gone there is nobody to tell.
+        let _ = in_time(move || write_line(io::stderr(), &line));
+    }
+
     fn line(self, value: &impl Serialize, text: &str) -> Result<String, Error> {
         if self.json {
             let json = serde_json::to_string(value).map_err(|error| Error::io("can't write JSON")(error.into()))?;

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use countersign::store::sql::{Applied, Database, DatabaseOptions, Migration, MigrationSet, Migrator, SetupError};
+use countersign::store::sql::{
+    Applied, Database, DatabaseOptions, Migration, MigrationSet, Migrator, Planned, Progress, SetupError,
+};
 use countersign::{ConfigError, Failure, UserKeyKind};
 
+use crate::compose::progress::logged;
 use crate::compose::renamed;
 use crate::compose::wait::database_store;
 use crate::config::{Config, DatabaseUrl, Store};
@@ -75,14 +78,38 @@ pub(crate) fn migrator(database: &Database) -> Migrator {
     Migrator::new(database, UserKeyKind::Uuid).add(ACCOUNTS)
 }
 
-/// Brings the tables up to date. Returns what was applied.
+/// Brings the tables up to date, and logs what takes long. Returns what was applied.
 ///
 /// # Errors
 /// [`Error`] that names the database's setting, or the store that doesn't answer.
 pub(crate) async fn bring_up_to_date(database: &Database, config: &Config) -> Result<Vec<Applied>, Error> {
-    migrator(database).run().await.map_err(|error| match error {
+    bring_up_to_date_telling(database, config, logged()).await
+}
+
+/// Brings the tables up to date, and tells what is being done. Returns what was applied.
+///
+/// # Errors
+/// As [`bring_up_to_date`].
+pub(crate) async fn bring_up_to_date_telling(
+    database: &Database,
+    config: &Config,
+    tell: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<Vec<Applied>, Error> {
+    migrator(database).watched_by(tell).run().await.map_err(|error| setup_failed(config, error))
+}
+
+/// Returns the statements that would bring the tables up to date. Changes nothing.
+///
+/// # Errors
+/// As [`bring_up_to_date`].
+pub(crate) async fn planned(database: &Database, config: &Config) -> Result<Vec<Planned>, Error> {
+    migrator(database).plan().await.map_err(|error| setup_failed(config, error))
+}
+
+fn setup_failed(config: &Config, error: SetupError) -> Error {
+    match error {
         SetupError::Config(error) => Error::Config(renamed(&config.store.database_spelled, &error)),
         SetupError::Store(failure) => unreachable(&config.store, failure),
         _ => Error::Refused("the tables could not be brought up to date".to_owned()),
-    })
+    }
 }

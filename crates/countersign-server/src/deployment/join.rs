@@ -2,7 +2,7 @@
 
 use countersign::jwt::KeyRing;
 use countersign::redis::Redis;
-use countersign::store::sql::{Applied, Database};
+use countersign::store::sql::{Applied, Database, DatabaseOptions, Planned, Progress};
 use countersign::{Entropy, Failure, Secret, SystemEntropy};
 use uuid::Uuid;
 
@@ -57,20 +57,35 @@ pub async fn settled(config: &Config, purpose: Purpose) -> Result<Config, Error>
     Ok(agree(config, purpose).await?.config)
 }
 
-/// Brings the tables up to date; what was applied.
+/// Brings the tables up to date, and tells what is being done; what was applied.
 ///
 /// # Errors
 /// As [`join`].
-pub async fn migrate(config: &Config) -> Result<Vec<Applied>, Error> {
+pub async fn migrate(config: &Config, tell: impl Fn(Progress) + Send + Sync + 'static) -> Result<Vec<Applied>, Error> {
     Patience::of(config).for_database(config).await?;
     let agreed = agree(config, Purpose::Migrate).await?;
     let database = opened(&agreed)?;
-    let applied = compose::bring_up_to_date(&database, config).await?;
+    let applied = compose::bring_up_to_date_telling(&database, config, tell).await?;
     if !agreed.ground.has_history {
         let secret = keys::known_secret(config)?.map(|(secret, _)| check_value(&secret)).transpose()?;
         replace(&database, None, &Mark::open(secret)).await.map_err(|unread| unread.told(&config.store))?;
     }
     Ok(applied)
+}
+
+/// Returns the statements that [`migrate`] would run. Nothing is written, no file made.
+///
+/// # Errors
+/// As [`join`].
+pub async fn planned(config: &Config) -> Result<Vec<Planned>, Error> {
+    Patience::of(config).for_database(config).await?;
+    let agreed = agree(config, Purpose::Migrate).await?;
+    let database = match agreed.database {
+        Some(database) => database,
+        // The file isn't there: all would be done that is done in an empty one.
+        None => Database::connect("sqlite::memory:", DatabaseOptions::default())?,
+    };
+    compose::planned(&database, config).await
 }
 
 fn opened(agreed: &Agreed) -> Result<Database, Error> {

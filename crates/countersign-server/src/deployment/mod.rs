@@ -20,7 +20,7 @@ pub mod show;
 mod watch;
 
 pub use clock::{Skew, StoreClock};
-pub use join::{Joined, join, migrate, settled};
+pub use join::{Joined, join, migrate, planned, settled};
 pub use mark::Mark;
 pub use watch::Watch;
 

@@ -37,6 +37,7 @@ mod logins;
 mod logout;
 mod lost_answers;
 mod malformed;
+mod online;
 mod original;
 mod original_denylist;
 mod origins;

@@ -65,7 +65,7 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
     /// Removes expired tokens in batches of at most `batch` rows of each kind, and of fewer where they take long
     /// ([`SweepPace`]), so that nobody waits long for a lock; how many there were, unused fences among them. `progress` is
     /// told the count so far after each batch. It may be interrupted and called again at any time (the strategies page:
-    /// `cleanup_expired_tokens`).
+    /// `cleanup_expired_tokens`). Rows that state no end stay in our own profile: they are [litestar-auth's](Sessions::sweep).
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked. What was removed before stays removed.

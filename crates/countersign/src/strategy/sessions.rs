@@ -157,12 +157,18 @@ impl<S: TokenStore> Sessions<S> {
         Ok(SessionPage { sessions, next: found.next })
     }
 
-    /// Removes at most `rows` expired tokens of each kind.
+    /// Removes at most `rows` expired tokens of each kind. In our own profile, rows that state no end are litestar-auth's, and how
+    /// long those live isn't known here: they stay. Remove them with [`TokenStore::sweep`], which is told.
     ///
     /// # Errors
     /// [`Failure`] when the store can't be asked.
     pub async fn sweep(&self, rows: u32) -> Result<Swept, Failure> {
-        self.store.sweep(&self.limit(rows)).await
+        let mut limit = self.limit(rows);
+        if self.profile != Profile::LitestarAuth {
+            let never = Timestamp::from_unix_seconds(0);
+            (limit.access_created, limit.refresh_created) = (never, never);
+        }
+        self.store.sweep(&limit).await
     }
 
     pub(super) fn limit(&self, rows: u32) -> SweepLimit {

@@ -1,10 +1,14 @@
 //! Migrations beside strangers.
 
+use std::time::Duration;
+
 use countersign::UserKeyKind;
-use countersign::store::sql::{Database, Dialect, Migrator};
+use countersign::store::sql::{Database, DatabaseOptions, Dialect, Migrator, SetupError};
 use mysql_async::prelude::Queryable;
 
-use crate::place::{Place, eventually, patient};
+use crate::place::{Place, eventually, on_both, patient};
+
+on_both!(a_lock_that_nobody_gives_up_is_named);
 
 /// For how many milliseconds a session has waited for the lock of migrations, if one does.
 const WAITED: &str = "SELECT CAST(time_ms AS SIGNED) FROM information_schema.processlist \
@@ -48,4 +52,41 @@ async fn mariadb_migrations_give_their_lock_back() {
                 WHERE db = database() AND id = IS_USED_LOCK('countersign_migration')";
     assert_eq!(place.execute(held).trim(), "0", "the lock is still held");
     drop(database);
+}
+
+/// Whoever can't have a table within the patience says which, and who has it.
+async fn a_lock_that_nobody_gives_up_is_named(place: Place) {
+    let columns = "token varchar(255) PRIMARY KEY, created_at timestamp, user_id bigint NOT NULL";
+    place.execute(&format!("CREATE TABLE access_token ({columns})"));
+    place.execute("INSERT INTO access_token VALUES ('one', now(), 1)");
+    let database = Database::connect(&place.url, DatabaseOptions::default()).unwrap();
+    let migrator = Migrator::new(&database, UserKeyKind::Int).patience(Duration::ZERO);
+    let cause = if place.dialect == Dialect::Postgres {
+        let (holder, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        holder.batch_execute("BEGIN; SELECT * FROM access_token").await.unwrap();
+        refusal(&migrator).await
+    } else {
+        let mut holder = mysql_async::Conn::from_url(&place.url).await.unwrap();
+        holder.query_drop("BEGIN").await.unwrap();
+        holder.query_drop("SELECT * FROM access_token").await.unwrap();
+        refusal(&migrator).await
+    };
+    assert!(cause.contains("the table access_token"), "{cause}");
+    let by = if place.dialect == Dialect::Postgres { "held up by process" } else { "held up by perhaps connection" };
+    assert!(cause.contains(by), "{cause}");
+    assert_eq!(migrator.patience(Duration::from_mins(5)).run().await.unwrap().len(), 4);
+}
+
+/// Why a migration gave up. On MariaDB the turn is one for the whole server, and other tests have it too.
+async fn refusal(migrator: &Migrator) -> String {
+    loop {
+        let SetupError::Store(failure) = migrator.run().await.unwrap_err() else {
+            panic!("the store's failure is told")
+        };
+        let cause = std::error::Error::source(&failure).and_then(std::error::Error::source).unwrap().to_string();
+        if !cause.contains("another process") {
+            return cause;
+        }
+    }
 }

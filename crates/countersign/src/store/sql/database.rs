@@ -13,7 +13,8 @@ use crate::error::{ConfigError, Failure};
 use crate::renewing::UrlSource;
 #[cfg(feature = "sqlite")]
 use crate::store::sql::SqliteDriver;
-use crate::store::sql::{Dialect, Driver, Outcome, Script, Statement};
+use crate::store::sql::ddl::DdlSession;
+use crate::store::sql::{Dialect, Driver, Outcome, Script, SetupError, Statement};
 use crate::value::{Row, Value};
 
 /// How long a step of a migration may take.
@@ -123,6 +124,14 @@ impl Database {
     }
 }
 
+impl Database {
+    /// A session for changes of tables.
+    pub(super) async fn ddl(&self) -> Result<Box<dyn DdlSession>, SetupError> {
+        let options = DatabaseOptions { timeout: MAINTENANCE_TIMEOUT, connections: 1 };
+        ddl(self.driver.dialect(), &self.way.url, &options, self.way.source.clone()).await
+    }
+}
+
 #[async_trait]
 impl Driver for Database {
     fn dialect(&self) -> Dialect {
@@ -158,6 +167,31 @@ fn open(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Resu
             _ => Err(refused("has an unknown scheme", SCHEMES)),
         },
         None => Err(refused("is no URL", SCHEMES)),
+    }
+}
+
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "mysql")),
+    allow(unused_variables, clippy::unused_async, reason = "no server is built in")
+)]
+async fn ddl(
+    dialect: Dialect,
+    url: &str,
+    options: &DatabaseOptions,
+    source: Option<UrlSource>,
+) -> Result<Box<dyn DdlSession>, SetupError> {
+    match dialect {
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => {
+            let driver = crate::store::sql::PostgresDriver::renewing(url, options, source)?;
+            Ok(Box::new(driver.ddl().await?))
+        }
+        #[cfg(feature = "mysql")]
+        Dialect::Mysql => {
+            let driver = crate::store::sql::MysqlDriver::renewing(url, options, source)?;
+            Ok(Box::new(driver.ddl().await?))
+        }
+        _ => Err(Failure::internal("migrations", "this database has no sessions for changes of tables").into()),
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod account;
 mod database;
+#[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "MySQL alone refuses a way"))]
+mod ddl;
 mod dialect;
 mod driver;
 mod list;
@@ -24,7 +26,7 @@ pub use account::AccountChange;
 pub use database::{Database, DatabaseOptions};
 pub use dialect::{Dialect, Script, Statement};
 pub use driver::{Driver, Outcome};
-pub use migrate::{Applied, Migration, MigrationSet, Migrator};
+pub use migrate::{Applied, Migration, MigrationSet, Migrator, Planned, Progress, TableLock};
 pub use models::{DatabaseTokenModels, SetupError, TokenTable, UserTable};
 #[cfg(feature = "mysql")]
 pub use mysql::{MysqlDriver, MysqlSession};

@@ -74,6 +74,11 @@ impl Trouble {
         matches!(self, Self::Running(Error::Server(error)) if error.code == 1205)
     }
 
+    /// Whether a change of a table can't be made in the way that was asked for: unknown here, or not for this change.
+    pub(super) fn is_way_refused(&self) -> bool {
+        matches!(self, Self::Running(Error::Server(error)) if [1800, 1801, 1845, 1846].contains(&error.code))
+    }
+
     /// Whether running it again can't do it twice: the database says that it did nothing, or it only reads.
     pub(super) fn may_be_repeated(&self, reads: bool) -> bool {
         match self {

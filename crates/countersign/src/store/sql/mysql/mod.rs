@@ -1,5 +1,6 @@
 //! MySQL and MariaDB through mysql_async.
 
+mod ddl;
 mod error;
 mod session;
 mod symptom;

@@ -157,6 +157,11 @@ impl Connection {
         Ok(prepared)
     }
 
+    /// Whether it leads to a session of our own, in which settings stay.
+    pub(super) const fn is_own(&self) -> bool {
+        matches!(self.manner, Manner::Own(_))
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()
     }

@@ -104,6 +104,11 @@ impl Trouble {
         matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::QUERY_CANCELED))
     }
 
+    /// Returns true for what was undone because it and others waited for each other.
+    pub(super) fn is_deadlock(&self) -> bool {
+        matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED))
+    }
+
     /// Whether the prepared statement doesn't fit the database any more.
     pub(super) fn is_stale(&self) -> bool {
         matches!(self, Self::Said(_, error) if error.code().is_some_and(is_stale))

@@ -1,6 +1,7 @@
 //! PostgreSQL through tokio-postgres.
 
 mod connection;
+mod ddl;
 mod error;
 mod pooler;
 mod session;

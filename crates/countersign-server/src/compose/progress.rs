@@ -1,0 +1,47 @@
+//! What a migration is doing, as log lines.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use countersign::store::sql::Progress;
+
+/// How often is logged that something is still waited for.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Returns what logs a migration's progress.
+pub(super) fn logged() -> impl Fn(Progress) + Send + Sync + 'static {
+    let last = Mutex::new(None::<Instant>);
+    let is_due = move || {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| last.elapsed() >= INTERVAL);
+        if is_due {
+            *last = Some(Instant::now());
+        }
+        is_due
+    };
+    move |progress| match progress {
+        Progress::Runs { step, statement } => {
+            tracing::debug!(event = "migration_runs", set = step.set, version = step.version, statement);
+        }
+        Progress::WaitsForTurn { waited } if is_due() => {
+            let waited = seconds(waited);
+            tracing::warn!(event = "migration_waits_for_turn", waited, "another process migrates");
+        }
+        Progress::WaitsForLock { table, held_by, waited, .. } if is_due() => {
+            let waited = seconds(waited);
+            tracing::warn!(event = "migration_waits_for_lock", table, held_by = held_by.as_deref(), waited);
+        }
+        Progress::Builds { what, phase, percent, elapsed, .. } if is_due() => {
+            let elapsed = seconds(elapsed);
+            tracing::info!(event = "migration_builds", what, phase = phase.as_deref(), percent, elapsed);
+        }
+        Progress::WritersWait { table, .. } => {
+            tracing::warn!(event = "migration_keeps_writers_waiting", table, "the database knows no other way");
+        }
+        _ => {}
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs())
+}
