@@ -1,8 +1,10 @@
-//! What others notice when two hundred log in to one account at once.
+//! The effect of two hundred concurrent logins to one account on the other users.
 //!
-//! `cargo bench -p countersign-server --all-features --bench crowd -- postgres mariadb` prints the median and the 99th percentile
-//! of others' logins and refreshes without the crowd and with it, and the ratios. All of it is in this process, with the server's
-//! own strategy and settings, behind the check of the password: hashing is bounded by processors and not by locks.
+//! `cargo bench -p countersign-server --all-features --bench crowd -- postgres mariadb` prints the
+//! median and the 99th percentile of the other users' logins and refreshes, without the crowd and
+//! with it, and the ratios. Everything runs in this process, with the server's own strategy and
+//! settings. Passwords aren't checked: hashing is limited by processors, and this benchmark is
+//! about locks.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,12 +38,13 @@ use tokio::time::MissedTickBehavior;
 
 use ground::{Backend, Ground};
 
-/// How many log in to one account at once, each again as soon as it is in.
+/// The number of callers that log in to one account, each again as soon as it is in.
 const CROWD: usize = 200;
-/// The others, and how often each of them logs in, and refreshes after that.
+/// The number of other users.
 const OTHERS: usize = 8;
+/// The interval at which each other user logs in, followed by a refresh.
 const EVERY: Duration = Duration::from_millis(200);
-/// How long the others are watched, without the crowd and with it.
+/// The time for which the other users are watched, without the crowd and with it.
 const WATCHED: Duration = Duration::from_secs(10);
 
 #[derive(Parser)]
@@ -55,7 +58,7 @@ struct Arguments {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
-    // `cargo test --benches` builds and starts benches too; measuring is asked for by `cargo bench`.
+    // `cargo test --benches` starts benchmarks too. Only `cargo bench` passes `--bench`.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -67,6 +70,7 @@ async fn main() {
     }
 }
 
+/// Measures one store, and prints the figures.
 async fn measure(ground: &Ground) {
     let accounts = register(ground).await;
     let services = Arc::new(ground.services_with(&[]).await);
@@ -99,7 +103,8 @@ async fn measure(ground: &Ground) {
     println!("others' failures: {} alone, {} beside", alone.failed, beside.failed);
 }
 
-/// The addresses of the account for the crowd, and of the others.
+/// Registers the account for the crowd and those of the others, in this order. Returns their
+/// addresses.
 async fn register(ground: &Ground) -> Vec<String> {
     let server = ground.place.start();
     let emails: Vec<String> = (0..=OTHERS).map(|at| format!("account-{at}@example.org")).collect();
@@ -110,7 +115,8 @@ async fn register(ground: &Ground) -> Vec<String> {
     emails
 }
 
-/// Those who log in to one account, until this is dropped, and how often they were let in.
+/// Starts the crowd, which goes on until the set is dropped, and returns the count of its logins
+/// too.
 fn crowd(services: &Arc<Services>, account: &Arc<Account>) -> (JoinSet<()>, Arc<AtomicUsize>) {
     let (mut crowd, logins) = (JoinSet::new(), Arc::<AtomicUsize>::default());
     for _ in 0..CROWD {
@@ -127,7 +133,7 @@ fn crowd(services: &Arc<Services>, account: &Arc<Account>) -> (JoinSet<()>, Arc<
     (crowd, logins)
 }
 
-/// How long logins and refreshes took.
+/// The times of the other users' logins and refreshes, and the number of their failures.
 #[derive(Default)]
 struct Seen {
     logins: Vec<Duration>,
@@ -135,7 +141,10 @@ struct Seen {
     failed: usize,
 }
 
-/// What the others see. Whoever is held up asks the more often afterwards, so that a pause weighs as much as what it held up.
+/// Lets the other users log in and refresh for [`WATCHED`].
+///
+/// A login's time counts from the moment at which it was due, and a user who was held up catches
+/// up. So a pause counts as often as the logins that it delayed.
 async fn watch(services: &Arc<Services>, others: &[Arc<Account>]) -> Seen {
     let (seen, end) = (Arc::<Mutex<Seen>>::default(), Instant::now() + WATCHED);
     let mut callers = JoinSet::new();
@@ -168,7 +177,7 @@ async fn watch(services: &Arc<Services>, others: &[Arc<Account>]) -> Seen {
     std::mem::take(&mut *seen.lock().unwrap())
 }
 
-/// In milliseconds.
+/// Returns the time within which this share of the requests was done, in milliseconds.
 fn at(times: &[Duration], share: f64) -> f64 {
     let mut times = times.to_vec();
     times.sort_unstable();

@@ -1,9 +1,11 @@
-//! What logins cost: whether their time tells one kind of account from another, and what memory they leave behind.
+//! The time of failed logins for different kinds of accounts, and the memory that logins need.
 //!
-//! `cargo bench -p countersign-server --bench logins` starts the real server twice. It prints the median time of logins that
-//! fail in different ways, as they take turns, and for each how far its times are from those of an unknown account: the rank-sum
-//! test's |z|, which stays below 3 where nothing can be told. Then it prints the server's resident memory before, during and after
-//! two hundred logins on two hashing threads.
+//! `cargo bench -p countersign-server --bench logins` starts the real server twice for the times:
+//! once with accounts of its own alone, and once with accounts of litestar-auth among them. For
+//! each kind of failed login it prints the median time, and how far its times are from those of an
+//! unknown account, as |z| of the rank-sum test. Below 3, the times don't tell the two kinds apart.
+//! Then it prints the server's resident memory before, during and after two hundred logins on two
+//! hashing threads.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,18 +26,23 @@ use std::time::{Duration, Instant};
 use countersign::store::sql::{Database, DatabaseOptions, Script};
 use serde_json::{Value, json};
 
+/// The password of every account.
 const PASSWORD: &str = "correct horse battery staple";
+/// The number of failed logins of each kind.
 const SAMPLES: usize = 200;
+/// The number of successful logins in the measurement of memory.
 const LOGINS: usize = 200;
+/// The number of connections that these logins come from.
 const CLIENTS: usize = 4;
 
-/// Hashes of [`PASSWORD`] as litestar-auth makes them: by argon2-cffi with its defaults, and by bcrypt with its.
+/// A hash of [`PASSWORD`] as litestar-auth makes it with argon2-cffi and its defaults.
 const ARGON2_CFFI: &str =
     "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHRzYWx0c2FsdA$opK/12lewr2z5YpUKucJCUXASikIGYN+qjR3vL2e8go";
+/// A hash of [`PASSWORD`] as litestar-auth makes it with bcrypt and its defaults.
 const BCRYPT: &str = "$2b$12$abcdefghijklmnopqrstuu0sDWleciW5uGBGYwxpcgAsh9WK4bWNy";
 
 fn main() {
-    // `cargo test --benches` builds and starts benches too; measuring is asked for by `cargo bench`.
+    // `cargo test --benches` starts benchmarks too. Only `cargo bench` passes `--bench`.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -44,7 +51,9 @@ fn main() {
     memory();
 }
 
-/// Logins that fail, in turn.
+/// Measures failed logins of all kinds in turn, and prints a line for each kind.
+///
+/// `migrated` adds accounts of litestar-auth, each with a name and a hash.
 fn timing(title: &str, migrated: &[(&'static str, &'static str)]) {
     let data = tempfile::tempdir().unwrap();
     assert!(command(data.path()).arg("migrate").stdout(Stdio::null()).status().unwrap().success());
@@ -69,7 +78,8 @@ fn timing(title: &str, migrated: &[(&'static str, &'static str)]) {
     let mut connection = server.connect();
     for round in 0..=SAMPLES {
         for turn in 0..kinds.len() {
-            // Each kind comes after each other one as often.
+            // The order changes from round to round, so that each kind follows each other kind
+            // equally often.
             let kind = (turn * (1 + round % (kinds.len() - 1)) + round) % kinds.len();
             let started = Instant::now();
             let status = post(&mut connection, "/auth/login", &bodies[kind]).0;
@@ -87,7 +97,7 @@ fn timing(title: &str, migrated: &[(&'static str, &'static str)]) {
     }
 }
 
-/// Resident memory around many logins.
+/// Measures the server's resident memory around many logins, and prints it.
 fn memory() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path(), &["--password-threads", "2"]);
@@ -112,12 +122,15 @@ fn memory() {
     println!("at rest above the start: {:.1} MiB", resting - before);
 }
 
+/// Returns the server's command for this data directory.
 fn command(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.args(["--log", "error", "--data-dir"]).arg(data);
     command
 }
 
+/// Inserts an account with this hash into the database, as a migration from litestar-auth leaves
+/// it.
 #[tokio::main(flavor = "current_thread")]
 async fn insert(data: &Path, email: &str, hash: &str) {
     let url = format!("sqlite://{}", data.join("countersign.sqlite").display());
@@ -129,12 +142,14 @@ async fn insert(data: &Path, email: &str, hash: &str) {
     driver.run(&script, &[id.into(), email.into(), hash.into(), true.into(), false.into()]).await.unwrap();
 }
 
+/// A running server, which is killed when this is dropped.
 struct Server {
     process: Child,
     address: String,
 }
 
 impl Server {
+    /// Starts the server and waits until it says where it listens.
     fn start(data: &Path, settings: &[&str]) -> Self {
         let mut command = command(data);
         command.args(["--listen", "127.0.0.1:0", "--json"]).args(settings).stdout(Stdio::piped());
@@ -146,18 +161,20 @@ impl Server {
         Self { process, address }
     }
 
+    /// Opens a connection to the server.
     fn connect(&self) -> TcpStream {
         let connection = TcpStream::connect(&self.address).unwrap();
         connection.set_nodelay(true).unwrap();
         connection
     }
 
+    /// Sends one request, and stops the benchmark unless it succeeds.
     fn post(&self, path: &str, body: &Value) {
         let (status, answer) = post(&mut self.connect(), path, body);
         assert!(status < 300, "{status} {answer}");
     }
 
-    /// In MiB.
+    /// Returns a field of the process's status in MiB, as `VmRSS`.
     fn memory(&self, field: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(field)).unwrap();
@@ -172,6 +189,7 @@ impl Drop for Server {
     }
 }
 
+/// Sends a JSON request on an open connection. Returns the status and the body of the answer.
 fn post(connection: &mut TcpStream, path: &str, body: &Value) -> (u16, String) {
     let body = body.to_string();
     let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
@@ -191,13 +209,17 @@ fn post(connection: &mut TcpStream, path: &str, body: &Value) -> (u16, String) {
     }
 }
 
+/// Returns the median.
 fn median(times: &[Duration]) -> Duration {
     let mut times = times.to_vec();
     times.sort();
     times[times.len() / 2]
 }
 
-/// How far the ranks of `b` among both are from where they'd be if both were the same, in standard deviations.
+/// Returns the z value of the rank-sum test of `b` against `a`.
+///
+/// It is the distance of the ranks of `b` from their expectation if both samples have the same
+/// distribution, in standard deviations.
 fn rank_sum(a: &[Duration], b: &[Duration]) -> f64 {
     let mut all: Vec<(Duration, bool)> = a.iter().map(|time| (*time, false)).collect();
     all.extend(b.iter().map(|time| (*time, true)));

@@ -1,4 +1,9 @@
-//! Whose request is it, as far as addresses tell (SECURITY row B-04).
+//! The address of a client, found through the proxies in front of the server.
+//!
+//! Rate limits and device lists need the address of the client and not that of the last proxy.
+//! [`Proxies::client`] reads it from `X-Forwarded-For`, as far as trusted proxies wrote that
+//! header. Anything further left in the header could have been written by the client itself, and is
+//! ignored.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -13,10 +18,25 @@ use crate::config::TRUSTED_PROXIES;
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED: &str = "forwarded";
 
-/// The most addresses that are remembered as those of proxies that nobody trusts.
+/// The largest number of remembered addresses of proxies that aren't trusted.
 const MOST_UNKNOWN: usize = 1024;
 
-/// Proxies: those whose word is taken, and those that were only met.
+/// The proxies in front of the server: those that are trusted, and those that were noticed.
+///
+/// # Examples
+///
+/// ```
+/// use countersign_server::address::Proxies;
+/// use http::HeaderMap;
+///
+/// let proxies = Proxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+/// let mut headers = HeaderMap::new();
+/// headers.insert("x-forwarded-for", "192.0.2.1, 198.51.100.7".parse().unwrap());
+///
+/// // The proxy at 10.0.0.1 is trusted, so the address that it appended is the client's.
+/// let client = proxies.client("10.0.0.1".parse().unwrap(), &headers);
+/// assert_eq!(client.to_string(), "198.51.100.7");
+/// ```
 #[derive(Debug, Default)]
 pub struct Proxies {
     trusted: Vec<IpNet>,
@@ -24,16 +44,22 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Takes the word of these.
+    /// Creates a set of proxies, of which those in the `trusted` networks are trusted.
     pub fn new(trusted: Vec<IpNet>) -> Self {
         Self { trusted, unknown: RwLock::default() }
     }
 
-    /// The client's address: the right-most hop that isn't a trusted proxy.
+    /// Returns the client's address: the right-most hop that isn't a trusted proxy.
     ///
-    /// `X-Forwarded-For` counts only as far as trusted proxies wrote it. Where one of them wrote something that is no
-    /// address, the proxy itself is the client. A client on a private network that was sent on by others is a proxy that
-    /// nobody told us of: it is remembered, and said once.
+    /// The hops are the entries of all `X-Forwarded-For` lines, followed by `peer`, the address at
+    /// the other end of the connection. They are read from right to left. If a trusted proxy wrote
+    /// an entry that isn't an address, the search ends, and that proxy counts as the client. IPv4
+    /// addresses that are mapped into IPv6 are returned as IPv4.
+    ///
+    /// If the result is a private address, yet the request was forwarded, it is probably a proxy
+    /// that is missing in the configuration. It is then remembered, so that
+    /// [`source`](Self::source) marks it as shared, and a warning is logged for the first such
+    /// proxy (`proxy_not_trusted`).
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let is_trusted = |address: IpAddr| self.trusted.iter().any(|network| network.contains(&address));
         let lines = headers.get_all(FORWARDED_FOR).iter();
@@ -51,12 +77,16 @@ impl Proxies {
         client
     }
 
-    /// What a request from `address` says of who sent it.
+    /// Returns `address` as the source of a login, marked as shared if it is a known untrusted
+    /// proxy.
+    ///
+    /// Behind a shared address there are many clients. Callers must not limit them by that address.
     pub fn source(&self, address: IpAddr) -> Source {
         let unknown = self.unknown.read().unwrap_or_else(PoisonError::into_inner);
         Source { address, is_shared: unknown.contains(&address) }
     }
 
+    /// Remembers the address of an untrusted proxy, and warns at the first one.
     fn met(&self, proxy: IpAddr) {
         if self.source(proxy).is_shared {
             return;
@@ -78,7 +108,10 @@ impl Proxies {
     }
 }
 
-/// Whether an address is of this machine or of a network of somebody's own, where proxies are.
+/// Returns `true` for an address of this machine or of a private network, where proxies usually
+/// are.
+///
+/// This includes the shared address space of carriers, 100.64.0.0/10 (RFC 6598).
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
@@ -89,7 +122,7 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// An address, with or without a port.
+/// Parses an address with or without a port, and with or without brackets.
 fn parse(hop: &str) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
     let address = bare.parse().ok().or_else(|| hop.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip()));

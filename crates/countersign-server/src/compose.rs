@@ -1,4 +1,17 @@
-//! The one place where configuration becomes library objects.
+//! The composition of the server: the only module that turns settings into objects of the library.
+//!
+//! [`Services::open`] is the entry point. It joins the deployment ([`crate::deployment`]), which
+//! opens the stores, brings their tables up to date and finds the keys. Then it builds, from the
+//! bottom up: the token store, the strategy, the accounts, the authenticator, and the background
+//! tasks.
+//!
+//! The submodules are one for each kind of part:
+//!
+//! - `database` and `redis` open the stores. `redis` also checks that its servers can be relied on.
+//! - `keys` finds secrets and keys, or generates them.
+//! - `wait` waits for stores that are still starting ([`Patience`]).
+//! - `stores` decides whether the server is ready ([`Stores`]).
+//! - `progress` logs the progress of a migration.
 
 mod database;
 pub(crate) mod keys;
@@ -39,49 +52,60 @@ pub(crate) use redis::{handle as redis_handle, unreachable as redis_unreachable}
 pub use stores::{Readiness, Stores};
 pub use wait::Patience;
 
-/// Everything that routes and commands work with.
+/// The objects that routes, background tasks and commands work with.
+///
+/// Cloning is cheap: clones share all stores. At a reload, a server builds a second set and drops
+/// the first one.
 #[derive(Clone)]
 pub struct Services {
-    /// Who presents what, and whose it is.
+    /// The authenticator of requests, with the backends `bearer` and `cookie`.
     pub authenticator: Arc<Authenticator<Account>>,
-    /// What access tokens are worth.
+    /// The strategy of access tokens. Both backends use it.
     pub strategy: Arc<dyn Strategy<Account>>,
-    /// What must answer.
+    /// The stores that must work for the server to be ready.
     pub stores: Stores,
-    /// Who may log in.
+    /// The check of passwords, and the accounts behind it.
     pub logins: Logins,
-    /// Who may join.
+    /// The registration of accounts.
     pub registrar: Registrar,
-    /// What changes accounts.
+    /// The changes of accounts that end sessions.
     pub changes: Changes,
-    /// Which sessions are in use.
+    /// The recorder of the last-used times of sessions.
     pub recorder: UseRecorder,
-    /// What expires.
+    /// The deletion of expired rows.
     pub sweeper: Sweeper,
-    /// How passwords are hashed here.
+    /// The survey of how the stored passwords are hashed.
     pub survey: Survey,
-    /// The watch over the deployment's record, which says when that has changed.
+    /// The watch over the deployment's record, which reports a change of it.
     pub watch: Watch,
 }
 
 impl Services {
-    /// Joins the deployment, brings the database's tables up to date, and puts everything together.
+    /// Joins the deployment, brings the tables up to date, and builds everything.
+    ///
+    /// Use [`join`](Self::join) if you need the completed settings as well.
     ///
     /// # Errors
-    /// [`Error::Mismatch`] where a setting contradicts what the deployment's servers have agreed on; [`Error`] that names the
-    /// setting at fault, or the store that doesn't answer.
+    /// Returns [`Error::Mismatch`] if a setting contradicts the record of the deployment;
+    /// [`Error::Config`], which names the setting, if one can't work; [`Error::Store`] if a store
+    /// can't be used; or another error of [`deployment::join()`]. It is safe to call this function
+    /// again.
     pub async fn open(config: &Config, purpose: Purpose) -> Result<Self, Error> {
         Ok(Self::join(config, purpose).await?.1)
     }
 
-    /// Like [`open`](Self::open); returns the settings too, with what nobody told as the deployment has it.
+    /// Like [`open`](Self::open), but also returns the settings as the deployment completes them.
+    ///
+    /// A setting that nobody gave has the value that the deployment's record has for it, where it
+    /// has one.
     ///
     /// # Errors
-    /// As there.
+    /// Returns the errors of [`open`](Self::open).
     pub async fn join(config: &Config, purpose: Purpose) -> Result<(Config, Self), Error> {
         let Joined { config, database, redis, secret, signing, watch } = deployment::join(config, purpose).await?;
         let parts = Parts::new(database, redis, &secret)?;
         let in_sql: Arc<dyn TokenStore> = Arc::new(parts.store.clone());
+        // The last arm also covers strategy `jwt` without keys, which `join` never returns.
         let (strategy, sessions) = match (config.tokens.strategy, signing) {
             (StrategyKind::Jwt, Some(keys)) => (parts.jwt_strategy(&config, keys)?, in_sql),
             (StrategyKind::Redis, _) => parts.redis_strategy(&config, in_sql)?,
@@ -93,7 +117,7 @@ impl Services {
         Ok((config, services))
     }
 
-    /// The accounts.
+    /// Returns the accounts.
     pub const fn accounts(&self) -> &Accounts {
         &self.logins.accounts
     }
@@ -105,27 +129,30 @@ impl std::fmt::Debug for Services {
     }
 }
 
-/// Checks what the settings say of keys and Redis. Nothing is made and nobody is asked.
+/// Checks the settings of keys and of Redis, without creating anything or contacting a store.
+///
+/// Keys are checked only if strategy, profile and algorithm are known. Otherwise the deployment's
+/// record may still set these, and [`Services::open`] checks the keys later.
 ///
 /// # Errors
-/// [`ConfigError`] that names the setting.
+/// Returns a [`ConfigError`] that names the setting.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
-    // What the deployment may still say is checked when it has.
+    // The record of the deployment may still change these, and a check now could refuse wrongly.
     if [&STRATEGY, &PROFILE, &JWT_ALGORITHM].into_iter().all(|setting| config.sources.is_final(setting)) {
         keys::check(config)?;
     }
     redis::handle(config).map(|_| ())
 }
 
-/// The library's error under the name that the user typed.
+/// Returns an error of the library under the name of the setting as the user typed it.
 fn renamed(spelled: &str, error: &ConfigError) -> ConfigError {
     ConfigError::new(spelled.to_owned(), error.to_string(), "correct it and start again")
 }
 
-/// A strategy, and the store that has its sessions.
+/// A strategy, and the store that holds its sessions.
 type Issuing = (Arc<dyn Strategy<Account>>, Arc<dyn TokenStore>);
 
-/// What strategies are made of.
+/// The parts that every strategy is built from.
 struct Parts {
     database: Database,
     redis: Option<Redis>,
@@ -136,6 +163,9 @@ struct Parts {
 }
 
 impl Parts {
+    /// Builds the token store with the bundled models, and joins it with the table of accounts.
+    ///
+    /// Because of the join, a token and its account are read in one round trip.
     fn new(database: Database, redis: Option<Redis>, secret: &Secret) -> Result<Self, ConfigError> {
         let users =
             UserTable { table: "user".into(), id: "id".into(), columns: COLUMNS.into_iter().map(Into::into).collect() };
@@ -150,6 +180,7 @@ impl Parts {
         })
     }
 
+    /// Builds the strategy of opaque tokens in the database.
     fn database_strategy(&self, config: &Config) -> Result<Arc<dyn Strategy<Account>>, Error> {
         let lifetimes = &config.tokens.lifetimes;
         let strategy = DatabaseTokenStrategy::builder(self.store.clone())
@@ -166,7 +197,11 @@ impl Parts {
         Ok(Arc::new(strategy))
     }
 
-    /// The strategy, and where it keeps sessions: nowhere in the original's profile, and then `otherwise` has none.
+    /// Builds the strategy of opaque tokens on Redis, and returns the store of its sessions with
+    /// it.
+    ///
+    /// In the profile of litestar-auth there are no sessions on Redis. Then the store is
+    /// `otherwise`, in which there are none either.
     fn redis_strategy(&self, config: &Config, otherwise: Arc<dyn TokenStore>) -> Result<Issuing, Error> {
         let missing = || ConfigError::new(REDIS_URL.env(), "must be given with strategy redis", "name the server");
         let lifetimes = &config.tokens.lifetimes;
@@ -185,6 +220,9 @@ impl Parts {
         Ok((Arc::new(strategy), sessions.unwrap_or(otherwise)))
     }
 
+    /// Builds the strategy of signed tokens, with refresh sessions in the database.
+    ///
+    /// The denylist may be on Redis, but sessions are always in the database.
     fn jwt_strategy(&self, config: &Config, keys: KeyRing) -> Result<Arc<dyn Strategy<Account>>, Error> {
         let store: Arc<dyn TokenStore> = Arc::new(self.store.clone());
         let sessions = Sessions::new(store, self.digests.clone(), config.tokens.lifetimes)
@@ -210,6 +248,8 @@ impl Parts {
         Ok(Arc::new(builder.build()?))
     }
 
+    /// Returns the denylist of signed tokens: on Redis if there is one, and in the database
+    /// otherwise.
     fn denylist(&self, profile: Profile) -> Result<Arc<dyn DenylistStore>, ConfigError> {
         let Some(redis) = &self.redis else { return Ok(Arc::new(SqlDenylist::new(&self.database))) };
         let denylist = RedisDenylist::new(redis);
@@ -219,6 +259,10 @@ impl Parts {
         }))
     }
 
+    /// Builds the services around the strategy.
+    ///
+    /// `secret` is the one that digests tokens. The keys of the counts of failed logins are derived
+    /// from it.
     fn assemble(
         self,
         config: &Config,
@@ -232,7 +276,8 @@ impl Parts {
         let throttle = Throttle::new(Arc::clone(&driver), secret, config.tokens.login_limit)?;
         let tokens = &config.tokens;
         let in_use = InUse::new(match tokens.profile {
-            // The original hashes anew what isn't as it hashes, and would undo whatever else is done here.
+            // litestar-auth hashes a password again at a login if its settings differ from its own,
+            // so this server must not use others for the same rows.
             Profile::LitestarAuth => ORIGINAL,
             _ => OURS,
         });
@@ -290,14 +335,16 @@ impl Parts {
     }
 }
 
-/// The accounts in the database, whose tables are up to date.
+/// Returns the accounts of the database. The tables must be up to date.
 async fn accounts(database: &Database) -> Result<Accounts, Error> {
     let mut accounts = Accounts::new(database.driver());
     accounts.find_second_factors().await?;
     Ok(accounts)
 }
 
-/// In our own profile every row of ours states its end. One that doesn't is the original's.
+/// Returns the rule for tokens without `expires_at`.
+///
+/// In this server's own profile every row has one. A row without it was written by litestar-auth.
 fn endless(config: &Config) -> Endless {
     match (config.tokens.profile, config.tokens.adopted_lifetime) {
         (Profile::LitestarAuth, None) => Endless::Ours,
@@ -306,9 +353,16 @@ fn endless(config: &Config) -> Endless {
     }
 }
 
-/// Random bytes in an opaque token: the strategies page's default.
+/// The number of random bytes in an opaque token. 32 is the default of the original, too.
 const TOKEN_BYTES: usize = 32;
 
+/// Builds the authenticator, which asks the backend `bearer` first and `cookie` second.
+///
+/// Cookies have the prefix `__Host-`, which binds them to this host, except without `Secure` and in
+/// the profile of litestar-auth.
+///
+/// # Errors
+/// Returns a [`ConfigError`] if the settings of cookies contradict each other.
 fn authenticator(
     config: &Config,
     accounts: &Accounts,
@@ -321,7 +375,8 @@ fn authenticator(
         .secure(!insecure)
         .allow_insecure_cookie_auth(insecure);
     if let Some(name) = &config.http.cookie_name {
-        // The original's names never had the prefix.
+        // litestar-auth's cookie names never have the prefix `__Host-`, and browsers refuse the
+        // prefix without `Secure`.
         let is_bound = !insecure && config.tokens.profile != Profile::LitestarAuth;
         cookies = cookies.cookie_name(format!("{}{name}", if is_bound { "__Host-" } else { "" }));
     }

@@ -1,4 +1,8 @@
-//! Pages of other origins that may read answers (CORS).
+//! Cross-origin resource sharing (CORS): the origins whose pages may read answers.
+//!
+//! [`open`] adds the CORS headers for the origins of the setting `allowed_origins`. Whether a page
+//! of another origin may *send* a cookie is decided elsewhere, by the library's [`OriginPolicy`];
+//! both use the same list. `/check` is not part of this, see [`crate::router`].
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,11 +17,17 @@ use tower::{ServiceExt, service_fn};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-/// How long a browser may remember what it was told before a request.
+/// The time for which a browser may cache the answer to a preflight.
 const REMEMBERED: Duration = Duration::from_mins(10);
 
-/// Opens `routes` to pages of the origins that `policy` trusts. Nobody else is told that there are any: for other origins the
-/// answers are as they were, and a preflight is a request like any other.
+/// Adds CORS to `routes` for the origins that `policy` trusts.
+///
+/// Pages of these origins may send credentials, use the methods and headers of the API, and read
+/// the answers. Requests of all other origins are answered as without CORS, so a browser keeps the
+/// answer from their pages. For them a preflight is an ordinary request. Every answer names
+/// `Origin` in `Vary`.
+///
+/// If `policy` trusts no origin, `routes` are returned unchanged.
 pub fn open(routes: Router, policy: &OriginPolicy) -> Router {
     let allowed: Arc<HashSet<HeaderValue>> = Arc::new(policy.trusted().cloned().collect());
     if allowed.is_empty() {
@@ -34,8 +44,11 @@ pub fn open(routes: Router, policy: &OriginPolicy) -> Router {
     Router::new().fallback_service(choose)
 }
 
-/// Whether the request comes from a page of an allowed origin. The layer takes each OPTIONS for a preflight, so it is shown
-/// none that isn't (Fetch standard, section 3.3.2).
+/// Returns `true` if the request comes from a page of an allowed origin.
+///
+/// The CORS layer answers every `OPTIONS` request as a preflight. So this returns `false` for those
+/// that aren't one: a preflight has `Access-Control-Request-Method` (Fetch standard, section
+/// 3.3.2). A request with several `Origin` headers is never allowed.
 fn is_open(request: &Parts, allowed: &HashSet<HeaderValue>) -> bool {
     let mut origins = request.headers.get_all(header::ORIGIN).iter();
     let is_allowed = origins.next().is_some_and(|origin| allowed.contains(origin)) && origins.next().is_none();
@@ -43,6 +56,7 @@ fn is_open(request: &Parts, allowed: &HashSet<HeaderValue>) -> bool {
     is_allowed && (request.method != Method::OPTIONS || is_preflight)
 }
 
+/// Returns the CORS layer for requests of allowed origins.
 fn layer(allowed: &HashSet<HeaderValue>) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(allowed.iter().cloned()))

@@ -1,4 +1,8 @@
-//! The data directory: made on first run, readable by us alone, its secrets written whole or not at all.
+//! The data directory, which holds the SQLite database and generated secrets.
+//!
+//! It is created on first use with mode 0700, and every secret in it with mode 0600. A secret is
+//! written to a temporary file first and then put in place in one step, so that neither a crash nor
+//! a second process leaves half a secret behind.
 
 use std::fs::DirBuilder;
 use std::io::{self, Write};
@@ -9,31 +13,54 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 
-/// A directory that holds the database and generated secrets.
+/// A handle on a data directory. Nothing is created before something is kept in it.
+///
+/// # Examples
+///
+/// ```
+/// use countersign_server::data_dir::DataDir;
+/// use zeroize::Zeroizing;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let parent = tempfile::tempdir()?;
+/// let dir = DataDir::at(&parent.path().join("data"));
+///
+/// let first = dir.secret("key", || Ok(Zeroizing::new("generated".to_owned())))?;
+/// let again = dir.secret("key", || unreachable!("the key is there"))?;
+/// assert_eq!(*first, *again);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct DataDir(PathBuf);
 
 impl DataDir {
-    /// The directory at `path`, which is made when something is to be kept in it.
+    /// Creates a handle on the directory at `path`, which doesn't have to exist.
     pub fn at(path: &Path) -> Self {
         Self(path.to_owned())
     }
 
-    /// Makes the directory if it is missing.
+    /// Creates the directory and its parents, with mode 0700, if it doesn't exist.
     ///
     /// # Errors
-    /// [`Error::Io`] that names the directory and the setting.
+    /// Returns [`Error::Io`], which names the setting and the directory, if it can't be created.
     pub fn make(&self) -> Result<(), Error> {
         let what = format!("COUNTERSIGN_DATA_DIR: can't make {}", self.0.display());
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(Error::io(what))
     }
 
-    /// The secret kept under `name`; `make` makes it on first run.
+    /// Returns the secret in the file `name`. If there is none, generates it with `make` and stores
+    /// it.
     ///
-    /// Two processes that start at once agree: the first to put its file in place wins, and the other reads it.
+    /// If two processes generate the same secret at once, both return the same one: the first to
+    /// put its file in place wins, and the other reads that file. A new secret is on the disk
+    /// before this function returns. A file that others may read is used, with a warning
+    /// (`secret_readable_by_others`).
     ///
     /// # Errors
-    /// [`Error::Io`] that names the file.
+    /// Returns [`Error::Io`], which names the file, if it can't be read or written;
+    /// [`Error::Refused`] if the file of another process vanished again; or the error of `make`.
+    /// Calling again is safe.
     pub fn secret(
         &self,
         name: &str,
@@ -52,14 +79,15 @@ impl DataDir {
         read(&path)?.ok_or_else(|| Error::Refused(format!("{} came and went", path.display())))
     }
 
-    /// Puts the file in place, complete and synced, unless somebody was first.
+    /// Puts a complete and synced file in place. Returns `false` if there is one already.
     fn put(&self, path: &Path, secret: &str) -> io::Result<bool> {
-        // Temporary files have mode 0600 from the start.
+        // `tempfile` creates files with mode 0600.
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.0)?;
         file.write_all(secret.as_bytes())?;
         file.as_file().sync_all()?;
         match file.persist_noclobber(path) {
             Ok(_) => {
+                // The directory is synced as well: without that, a crash could lose the new name.
                 std::fs::File::open(&self.0)?.sync_all()?;
                 Ok(true)
             }
@@ -69,6 +97,7 @@ impl DataDir {
     }
 }
 
+/// Reads the secret at `path`, if there is one, and warns if others may read it.
 fn read(path: &Path) -> Result<Option<Zeroizing<String>>, Error> {
     let secret = find(path)?;
     if secret.is_some() {
@@ -77,10 +106,10 @@ fn read(path: &Path) -> Result<Option<Zeroizing<String>>, Error> {
     Ok(secret)
 }
 
-/// Returns the secret in the file at `path`, if there is one. Nothing is made.
+/// Returns the secret in the file at `path`, or `None` if there is no such file. Creates nothing.
 ///
 /// # Errors
-/// [`Error::Io`] that names the file.
+/// Returns [`Error::Io`], which names the file, if it exists but can't be read as UTF-8.
 pub fn find(path: &Path) -> Result<Option<Zeroizing<String>>, Error> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(Zeroizing::new(text))),
@@ -89,6 +118,7 @@ pub fn find(path: &Path) -> Result<Option<Zeroizing<String>>, Error> {
     }
 }
 
+/// Logs a warning if anybody but the owner has a right to the file.
 fn warn_if_readable(path: &Path) {
     let open = std::fs::metadata(path).is_ok_and(|facts| facts.permissions().mode() & 0o077 != 0);
     if open {

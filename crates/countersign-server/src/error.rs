@@ -1,4 +1,9 @@
-//! What a command can fail with, and the exit code that goes with it.
+//! The error of commands, with the exit code and the stable name that belong to it.
+//!
+//! Functions that a command calls return [`Error`]. The command line prints [`Error::story`] on
+//! standard error, or with `--json` an object that holds [`Error::code`] too, and exits with
+//! [`Error::exit_code`]. Errors of requests are another matter: these are
+//! [`Problem`](countersign::Problem)s.
 
 use std::io;
 use std::process::ExitCode;
@@ -7,60 +12,74 @@ use countersign::{ConfigError, Failure, FailureKind, Symptom};
 
 use crate::deployment::Skew;
 
-/// Why a command ended without doing what it was asked for.
+/// The reason why a command ended without doing what it was asked for.
+///
+/// `Display` gives one line without causes; use [`story`](Self::story) for what people read. No
+/// text holds a secret: stores are named without their passwords.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A setting can't work.
+    /// A setting that can't work. The text names the setting, the problem and the cure.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A store or another part didn't do its work.
+    /// A store or another part that failed, where it isn't known which setting leads to it.
     #[error("{0}")]
     Failure(#[from] Failure),
-    /// The database or Redis doesn't do its work.
+    /// A database or Redis that failed, with the setting that names it.
     #[error("{setting}: {store} {}", what(.failure))]
     Store {
-        /// What its setting is called where it was given.
+        /// The name of the setting in the form that was given: a flag, a variable or a key of the
+        /// file.
         setting: String,
-        /// Which it is, without its password.
+        /// The store's kind and address, without its password, as in `the database at
+        /// postgres://db/app`.
         store: String,
-        /// What it did.
+        /// The failure itself.
         failure: Failure,
-        /// What there is to do about it, where that isn't what the failure itself says.
+        /// The advice to the operator. `None` takes the advice that belongs to the failure's
+        /// symptom.
         cure: Option<String>,
     },
-    /// A setting contradicts what the deployment's database says.
+    /// A setting that contradicts the record in the deployment's database.
+    ///
+    /// Nothing was written. Either the setting is wrong, or the deployment must be changed first by
+    /// `countersign deployment change`.
     #[error("{0}")]
     Mismatch(String),
-    /// What is recorded of the deployment can't be read.
+    /// A record of the deployment that can't be read: damaged, or written by a newer version.
     #[error("{0}")]
     Mark(String),
-    /// This host's clock is far from the store's.
+    /// A clock of this host that is too far from the store's for deleting rows by their age.
     #[error("{0}")]
     Clock(Skew),
-    /// The system refused something.
+    /// An operation that the operating system refused.
     #[error("{what}: {source}")]
     Io {
-        /// What was attempted, as `can't write to standard output`.
+        /// The operation that was attempted, as in `can't write to standard output`.
         what: String,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The command asks for something that can't be done.
+    /// A combination of arguments that can't be carried out.
     #[error("{0}")]
     Usage(String),
-    /// The command is in order, but the answer is no.
+    /// A well-formed command that was refused because of the state it met, as an unknown account.
     #[error("{0}")]
     Refused(String),
 }
 
 impl Error {
-    /// Names what was attempted when the system refused.
+    /// Returns a function that wraps an [`io::Error`] into [`Error::Io`], for use with `map_err`.
+    ///
+    /// `what` says what was attempted, as in `can't write to standard output`.
     pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
     }
 
-    /// 2 for a mistake in how we were called, 1 for everything else.
+    /// Returns the exit code of a process that ends with this error.
+    ///
+    /// The code is 2 if the arguments, the settings or the deployment's record have to be corrected
+    /// first, and 1 for everything else.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Usage(_) | Self::Mismatch(_) | Self::Mark(_) => ExitCode::from(2),
@@ -70,7 +89,9 @@ impl Error {
         }
     }
 
-    /// A stable name for `--json`.
+    /// Returns the stable name of this kind of error, as `--json` prints it.
+    ///
+    /// The names are in capitals, as those of problem bodies are, and never change.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Config(_) => ConfigError::CODE,
@@ -84,7 +105,7 @@ impl Error {
         }
     }
 
-    /// The whole story, causes included, on one line.
+    /// Returns the whole error on one line: the text, its causes, and the cure where one is known.
     pub fn story(&self) -> String {
         match self {
             Self::Failure(failure) => with_causes(self.to_string(), std::error::Error::source(failure)),
@@ -99,7 +120,7 @@ impl Error {
     }
 }
 
-/// What a store does that can't be used.
+/// Returns a phrase that completes "the database at …", such as "doesn't answer".
 fn what(failure: &Failure) -> String {
     match (failure.symptom(), failure.kind()) {
         (Some(symptom), _) => symptom.to_string(),
@@ -108,6 +129,7 @@ fn what(failure: &Failure) -> String {
     }
 }
 
+/// Appends the chain of causes to `story`, each after a colon.
 fn with_causes(mut story: String, mut cause: Option<&(dyn std::error::Error + 'static)>) -> String {
     while let Some(error) = cause {
         story.push_str(": ");

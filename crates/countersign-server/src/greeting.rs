@@ -1,33 +1,41 @@
-//! What the server says on standard output when it is ready: where it listens, where the data is, and what to try.
+//! The message on standard output once the server is ready.
+//!
+//! It names the address, the database and the data directory. As long as there is no account, it
+//! also shows commands to register and log in. With `--json` the same facts are one JSON object,
+//! which scripts and the tests read to learn the port. Its keys are the fields of [`Greeting`],
+//! except `address`.
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::Serialize;
 
-/// What to say.
+/// The facts that the message is made of.
 #[derive(Clone, Debug, Serialize)]
 pub struct Greeting {
-    /// Where it listens, as a URL.
+    /// The URL that the server listens on, as `http://127.0.0.1:8000`.
     pub listening: String,
-    /// Where the data is.
+    /// The address of the database, without its password.
     pub database: String,
-    /// Where Redis is, when it is used.
+    /// The address of Redis without its password, if Redis is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis: Option<String>,
-    /// The data directory.
+    /// The path of the data directory.
     pub data_dir: String,
-    /// How access tokens are made.
+    /// The name of the strategy: `database`, `redis` or `jwt`.
     pub strategy: &'static str,
-    /// Whether nobody has registered yet.
+    /// `true` if there is no account yet.
     pub first_start: bool,
     #[serde(skip)]
-    /// The address itself.
+    /// The address and port that the server listens on.
     pub address: SocketAddr,
 }
 
 impl Greeting {
-    /// The greeting for people.
+    /// Returns the message for people, with a line feed at its end.
+    ///
+    /// On a [first start](Self::first_start) it includes three commands to register an account, log
+    /// in and ask for the account.
     pub fn text(&self) -> String {
         let redis = self.redis.as_ref().map(|redis| format!("  redis     {redis}\n")).unwrap_or_default();
         let mut text = format!(
@@ -53,7 +61,7 @@ impl Greeting {
     }
 }
 
-/// A URL that works on this machine.
+/// Returns a URL that works on this machine, also if the server listens on all addresses.
 fn local_url(address: SocketAddr) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -1,7 +1,30 @@
-//! The countersign server: the library's strategies behind HTTP, with accounts of its own.
+//! The countersign server: the strategies of the library [`countersign`] behind HTTP, with accounts
+//! of its own.
 //!
-//! A request runs through [`serve`] (connection bounds), [`limits`] (request bounds), [`router`], and from there into
-//! the library or into [`routes`]. [`compose`] is the one place where [`config`] becomes library objects.
+//! This library crate exists for the binary `countersign` and for the server's tests and
+//! benchmarks. Programs in Rust that want authentication of their own use the crate [`countersign`]
+//! directly.
+//!
+//! # How a request is served
+//!
+//! | step | modules |
+//! |---|---|
+//! | A connection is accepted, within bounds on number, idleness and head size. | [`serve`] |
+//! | The path is matched. | [`router`], [`cors`] |
+//! | The client's address is found, and the body is read. | [`limits`], [`address`] |
+//! | The library, or a handler of the server, answers. | [`routes`], [`accounts`] |
+//!
+//! # How a process starts
+//!
+//! | step | modules |
+//! |---|---|
+//! | Arguments are parsed. | [`cli`] |
+//! | Flags, environment and file become one configuration. | [`config`] |
+//! | The configuration is compared with the deployment's record. | [`deployment`] |
+//! | The configuration becomes stores, keys and a strategy. | [`compose`] |
+//! | [`run`] serves and works in the background until it is stopped. | [`sweep`], [`shutdown`] |
+//!
+//! [`compose`] is the only module that turns settings into objects of the library.
 
 pub mod accounts;
 pub mod address;
@@ -34,20 +57,33 @@ use crate::limits::Bounds;
 use crate::serve::Site;
 use crate::shutdown::Stop;
 
-/// What is served: settings, and what was made of them.
+/// The settings of a server, and the services that were built from them.
+///
+/// The command `serve` makes one of these at the start and one at each reload.
 #[derive(Debug)]
 pub struct Served {
-    /// The settings.
+    /// The settings, completed by the record of the deployment.
     pub config: Config,
-    /// What was made of them.
+    /// The services that were built from the settings.
     pub services: Services,
 }
 
-/// Serves on `listener` until `stop` says so; sweeps, and notes the use of sessions, meanwhile. What comes from `renewals`
-/// takes the place of what is served, for all requests that begin afterwards.
+/// Serves requests on `listener` until `stop` ends the server.
+///
+/// Meanwhile, background tasks delete expired rows, watch the deployment's record, look at how
+/// passwords are hashed, and write the last-used times of sessions.
+///
+/// Each [`Served`] that arrives through `renewals` replaces the one before: new requests are
+/// answered by the new one, and requests that have begun keep the old one. If its routes can't be
+/// built, the error is logged (`reload_failed`) and the old one stays. A closed channel means that
+/// there are no more reloads; it doesn't end the server.
+///
+/// Before this function returns, the background tasks are stopped and pending last-used times are
+/// written once more. If that fails, they are lost; the failure is logged (`use_not_noted`).
 ///
 /// # Errors
-/// [`Error`] when the routes can't be made.
+/// Returns [`Error::Config`] if the routes can't be built from `served`. Nothing has been served
+/// then.
 pub async fn run(
     served: Served,
     listener: TcpListener,
@@ -62,6 +98,9 @@ pub async fn run(
         while let Some(served) = renewals.recv().await {
             match Beside::of(served, &stop) {
                 Ok(mut new) => {
+                    // The order matters: the new tasks run before the first request sees the new
+                    // routes, and the old ones are flushed only when no request can begin with the
+                    // old routes any more.
                     new.begin(&stop).await;
                     site.replace(new.router.clone());
                     std::mem::replace(&mut beside, new).end().await;
@@ -81,7 +120,7 @@ pub async fn run(
     Ok(())
 }
 
-/// Routes, and what goes on beside them.
+/// The routes of one [`Served`], and the background tasks that belong to it.
 struct Beside {
     router: axum::Router,
     served: Served,
@@ -89,6 +128,9 @@ struct Beside {
 }
 
 impl Beside {
+    /// Builds the routes without starting the tasks.
+    ///
+    /// Also warns if accounts with a second factor at litestar-auth can log in by password alone.
     fn of(served: Served, stop: &Stop) -> Result<Self, Error> {
         let Served { config, mut services } = served;
         if config.tokens.second_factor == SecondFactor::Ignore && services.accounts().heeds_second_factors() {
@@ -105,6 +147,7 @@ impl Beside {
         Ok(Self { router, served: Served { config, services }, tasks: JoinSet::new() })
     }
 
+    /// Starts the background tasks. [`end`](Self::end) stops them, and some end earlier, by `stop`.
     async fn begin(&mut self, stop: &Stop) {
         let Served { config, services } = &self.served;
         self.tasks.spawn(services.sweeper.clone().run(config.store.sweep_interval, stop.clone()));
@@ -116,6 +159,7 @@ impl Beside {
         }
     }
 
+    /// Stops the tasks, and writes the last-used times that were recorded since the last interval.
     async fn end(mut self) {
         self.tasks.shutdown().await;
         if let Err(failure) = self.served.services.recorder.flush().await {

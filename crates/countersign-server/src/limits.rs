@@ -1,5 +1,20 @@
-//! Bounds around every route: body size, body time, answer time; and the line that tells of the request (SECURITY rows
-//! D-01 and D-02).
+//! The bounds of a single request: the size of its body, the time to receive it, and the time to
+//! answer.
+//!
+//! [`bound`] is the middleware around every route. It reads the whole body before the handler runs,
+//! because all bodies here are small. So handlers never wait for a slow client, and the memory of a
+//! connection is bounded by its [`Room`]. The middleware also tells the library the client's
+//! address and logs one line per request at `debug`.
+//!
+//! The bounds of connections are in [`crate::serve`]. A bound that is exceeded is answered with a
+//! problem body:
+//!
+//! | exceeded | answer |
+//! |---|---|
+//! | size of the body | 413 `REQUEST_TOO_LARGE` |
+//! | time to receive the body | 408 `REQUEST_BODY_TIMEOUT` |
+//! | time to answer | 503 `REQUEST_TIMEOUT` |
+//! | room of the connection | 503, with `Retry-After` |
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +35,7 @@ use crate::config::Limits;
 use crate::routes::is_check;
 use crate::serve::Peer;
 
+/// The pause that clients are asked for after a 503.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 const BODY_TOO_SLOW: Problem =
@@ -32,19 +48,32 @@ const ANSWER_TOO_SLOW: Problem =
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "REQUEST_TIMEOUT", "This took too long. Try again.")
         .retry_after(RETRY_AFTER);
 
-/// What the bounds need to know.
+/// The state of [`bound`].
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// The bounds.
+    /// The limits of the configuration.
     pub limits: Limits,
-    /// Whose `X-Forwarded-For` is believed.
+    /// The proxies whose `X-Forwarded-For` is trusted.
     pub proxies: Arc<Proxies>,
 }
 
-/// The routes that end sessions by the head of a request. A body that can't be taken keeps nobody from logging out.
+/// The routes that end sessions by the head of a request alone.
+///
+/// A logout must not fail because its body is too large, too slow or cut off.
 const LOGOUTS: [&str; 3] = ["/auth/logout", "/auth/logout/all", "/auth/cookie/logout"];
 
-/// Answers within bounds, and leaves a line at `debug`.
+/// Reads the request's body, runs the handler, and returns the answer, all within the configured
+/// bounds.
+///
+/// The bounds are those of the [module](self). The handler gets the client's address as an
+/// extension ([`ClientAddress`]), which is found from the peer and the trusted proxies. Two kinds
+/// of routes are treated specially:
+///
+/// - `/check`: a forward-auth proxy may pass on the body of the request that it asks about. The
+///   body is read and dropped, and the answer doesn't depend on it.
+/// - Logouts: if the body can't be read, the handler runs all the same, with a body that fails when
+///   it is read. The error of the body is returned only if the handler can't end a session without
+///   it.
 pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
@@ -61,7 +90,7 @@ pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Nex
     }
     let room = parts.extensions.get::<Room>().cloned();
     let response = match collect(&parts.headers, body, &bounds.limits, room.as_ref()).await {
-        // The place in the room is kept until the answer is there.
+        // `_held` lives until the answer is there, because the handler has the body until then.
         Ok((body, _held)) => answer(&bounds, Request::from_parts(parts, body), next).await,
         Err(problem) if route.as_ref().is_some_and(is_logout) => {
             let response = answer(&bounds, Request::from_parts(parts, unreadable()), next).await;
@@ -72,7 +101,7 @@ pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Nex
     told(response, &method, route.as_ref(), started)
 }
 
-/// Leaves a line about the answer.
+/// Logs the answer, and returns it.
 fn told(response: Response, method: &Method, route: Option<&MatchedPath>, started: Instant) -> Response {
     tracing::debug!(
         event = "request",
@@ -84,40 +113,49 @@ fn told(response: Response, method: &Method, route: Option<&MatchedPath>, starte
     response
 }
 
-/// Whether `route` is one of [`LOGOUTS`], below whichever path.
+/// Returns `true` if `route` is one of [`LOGOUTS`], at the root or below the public URL's path.
 fn is_logout(route: &MatchedPath) -> bool {
     LOGOUTS.iter().any(|logout| route.as_str().ends_with(logout))
 }
 
-/// Reads a body that is meant for somebody else, and forgets it: a proxy that is still sending one may not hear the answer.
+/// Reads and drops a body, for at most the time that a body may take.
+///
+/// A proxy that is still sending a body may not read the answer before it has sent everything.
 async fn discard(mut body: Body, limits: &Limits) {
     let reading = async { while let Some(Ok(_)) = body.frame().await {} };
     let _ = tokio::time::timeout(limits.body_time, reading).await;
 }
 
+/// Runs the handler, and answers with 503 if it takes too long.
 async fn answer(bounds: &Bounds, request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(bounds.limits.request_time, next.run(request)).await;
     answer.unwrap_or_else(|_| ANSWER_TOO_SLOW.into_response())
 }
 
-/// How many of the longest bodies one connection may hold at once.
+/// The room of one connection, as a multiple of the longest allowed body.
 const BODIES: usize = 2;
 
-/// The bytes of request bodies that one connection may hold at once, from their arrival to the answer. Over HTTP/2 a
-/// stranger may have many requests under way on one connection; over HTTP/1 there is one.
+/// The memory for request bodies that one connection may hold at once.
+///
+/// Bytes count from their arrival until the request is answered. Over HTTP/2 a client may have many
+/// requests in progress on one connection, whose bodies share the room. Over HTTP/1 there is one
+/// request at a time. Clones share the same room.
 #[derive(Clone, Debug)]
 pub struct Room(Arc<Semaphore>);
 
-/// Bytes that are held, until it is dropped.
+/// The bytes of one request, given back to the room when this is dropped.
 type Held = Option<OwnedSemaphorePermit>;
 
 impl Room {
-    /// Room for one connection, where `limits` bound a body.
+    /// Creates the room for one connection: twice the longest body that `limits` allow.
     pub fn new(limits: &Limits) -> Self {
         Self(Arc::new(Semaphore::new(limits.body.saturating_mul(BODIES).min(Semaphore::MAX_PERMITS))))
     }
 
-    /// Makes room for more bytes, at once or not at all: requests that waited for each other would wait for ever.
+    /// Takes `bytes` out of the room and adds them to `held`, or fails at once.
+    ///
+    /// It never waits: two requests that each hold a part of the room and wait for more would wait
+    /// for each other for ever.
     fn take(&self, held: &mut Held, bytes: usize) -> Result<(), Problem> {
         let bytes = u32::try_from(bytes).map_err(|_| Problem::REQUEST_TOO_LARGE)?;
         let more = Arc::clone(&self.0).try_acquire_many_owned(bytes).map_err(|_| Problem::overloaded(RETRY_AFTER))?;
@@ -129,7 +167,7 @@ impl Room {
     }
 }
 
-/// The whole body, and its place in the room. Bodies here are small, so they are read before anything is done with them.
+/// Reads the whole body. Returns it with the bytes that it holds in `room`.
 async fn collect(
     headers: &HeaderMap,
     body: Body,
@@ -146,6 +184,7 @@ async fn collect(
     tokio::time::timeout(limits.body_time, reading).await.unwrap_or(Err(BODY_TOO_SLOW))
 }
 
+/// Reads the frames of a body into one buffer, and drops trailers.
 async fn read(mut body: Limited<Body>, room: Option<&Room>) -> Result<(Body, Held), Problem> {
     let mut whole = BytesMut::new();
     let mut held = None;
@@ -156,17 +195,19 @@ async fn read(mut body: Limited<Body>, room: Option<&Room>) -> Result<(Body, Hel
         if let Some(room) = room {
             room.take(&mut held, data.len())?;
         }
-        // A copy, so that the buffer that the bytes were received in is free for others.
+        // Copied, so that the buffer of the connection is free for the next frame. A slice of it
+        // would keep the whole buffer alive.
         whole.extend_from_slice(&data);
     }
     Ok((Body::from(whole.freeze()), held))
 }
 
-/// A body that fails as soon as it is read.
+/// Returns a body that fails as soon as it is read.
 fn unreadable() -> Body {
     Body::new(Limited::new(Full::from("x"), 0))
 }
 
+/// Returns the value of `Content-Length`, if there is one that can be read.
 fn announced(headers: &HeaderMap) -> Option<u128> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Arguments → configuration → run.
+//! The binary `countersign`: parses the arguments and hands them to [`cli::run`].
 
 use std::process::ExitCode;
 

@@ -1,4 +1,17 @@
-//! Serves connections within bounds, and ends without cutting anybody off (SECURITY rows D-01, F-22, F-23).
+//! The server's connections: accepted within bounds, and closed without cutting off a request.
+//!
+//! [`serve`] accepts connections, and serves HTTP/1.1 and HTTP/2 on each of them. It enforces the
+//! bounds of a connection: the number of connections, the size of a head and the time to send it,
+//! the time between requests, and over HTTP/2 the number of streams and their windows. The bounds
+//! of a single request are in [`crate::limits`].
+//!
+//! Beyond the limit on connections, a small reserve is accepted for health checks alone, so that a
+//! busy server still tells that it lives. At a stop, the port is closed first, and requests in
+//! progress are finished within the drain limit. How a stop is asked for is described in
+//! [`crate::shutdown`].
+//!
+//! Timers of idle connections are the delicate part: `Activity` keeps one deadline per connection
+//! instead of setting a timer for each request.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -29,53 +42,72 @@ use crate::limits::Room;
 use crate::shutdown::{Phase, Stop};
 use crate::supervisor;
 
-/// The most bytes of a request's head: start line, header names and values.
+/// The largest size of a request's head in bytes: start line, header names and values.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// The most header lines.
+/// The largest number of header lines.
 const MAX_HEADERS: usize = 64;
-/// The most requests at once on one HTTP/2 connection.
+/// The largest number of concurrent requests on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
-/// What an HTTP/2 client may send of one body before the server has read any of it, in bytes: the longest JSON.
+/// The flow-control window of an HTTP/2 stream, in bytes.
+///
+/// So much of a body may arrive before the server has read any of it. It is enough for the longest
+/// JSON that the API expects.
 const STREAM_WINDOW: u32 = 16 * 1024;
-/// The same of all bodies of one connection together: the least that HTTP/2 allows (RFC 9113 section 6.9.2).
+/// The flow-control window of an HTTP/2 connection, in bytes, shared by all its streams.
+///
+/// This is the smallest window that HTTP/2 allows for a connection (RFC 9113 section 6.9.2).
 const CONNECTION_WINDOW: u32 = 65_535;
-/// How long to wait when the system grants no further connection (no file descriptors, say).
+/// The pause after the system refused to accept a connection, as without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections beyond the limit that are taken for those who ask how we are, and nothing else.
+/// The number of connections beyond the limit that are accepted for health checks.
 pub const RESERVE: usize = 16;
-/// How long these may take to send their request's head.
+/// The longest time that a client of the reserve may take to send the head of its request.
 const RESERVE_TIME: Duration = Duration::from_secs(2);
-/// What may be asked on them.
+/// The paths that are answered on connections of the reserve.
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
-/// What everything else is answered with there.
+/// The answer to all other paths on connections of the reserve.
 const FULL: Problem = Problem::overloaded(Duration::from_secs(1));
 
-/// The peer's address, for handlers that ask.
+/// The address at the other end of the connection, as an extension of each request.
+///
+/// Behind a proxy this is the proxy's address. Handlers that need the client's use
+/// [`ClientAddress`](countersign::axum::ClientAddress), which [`crate::limits::bound`] sets.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// The routes, which may be replaced while requests come. A request keeps those that it began with.
+/// The current routes, which a reload may replace while requests arrive.
+///
+/// Each request takes the routes that are current when it begins, and keeps them. Clones share the
+/// same routes.
 #[derive(Clone, Debug)]
 pub struct Site(Arc<RwLock<Router>>);
 
 impl Site {
-    /// These routes, to begin with.
+    /// Creates a site that begins with these routes.
     pub fn new(routes: Router) -> Self {
         Self(Arc::new(RwLock::new(routes)))
     }
 
-    /// Puts others in their place.
+    /// Replaces the routes for all requests that begin from now on, on open connections too.
     pub fn replace(&self, routes: Router) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = routes;
     }
 
+    /// Returns the current routes.
     fn routes(&self) -> Router {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Serves `site` until told to stop, and then until everybody has been answered, at most for the drain limit.
+/// Accepts connections on `listener` and serves `site` on them until `stop` ends the server.
+///
+/// When the stop is announced ([`Phase::Leave`]), connections are accepted for another
+/// `limits.leave`. Then the port is closed, and this function waits until all requests in progress
+/// are answered. It returns earlier if `limits.drain` has passed or [`Phase::Now`] is reached.
+/// Connections that are still open then end with the runtime.
+///
+/// A connection that can't be accepted is logged (`accept_failed`) and doesn't end the server.
 pub async fn serve(site: Site, listener: TcpListener, limits: Limits, stop: Stop) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let open = GracefulShutdown::new();
@@ -96,6 +128,8 @@ pub async fn serve(site: Site, listener: TcpListener, limits: Limits, stop: Stop
         };
         let (site, watcher) = (site.clone(), open.watcher());
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            // The limit is reached. The reserve gets a shorter time for the head, because its few
+            // places must become free again soon.
             let limits = Limits { header_time: limits.header_time.min(RESERVE_TIME), ..limits };
             reserve.take(&tokio::spawn(connection(stream, Peer(peer), site, limits, watcher, Scope::Health)));
             continue;
@@ -109,7 +143,7 @@ pub async fn serve(site: Site, listener: TcpListener, limits: Limits, stop: Stop
     drain(open, limits.drain, &stop).await;
 }
 
-/// Waits until the end has been announced for long enough.
+/// Waits until a stop has been asked for, and announced for long enough.
 async fn left(stop: &Stop, announced: Duration) {
     stop.reached(Phase::Leave).await;
     supervisor::stopping();
@@ -119,11 +153,15 @@ async fn left(stop: &Stop, announced: Duration) {
     }
 }
 
-/// Connections beyond the limit. The oldest makes way for the next: who sends nothing keeps nobody out.
+/// The connections beyond the limit.
+///
+/// If the reserve is full too, a new connection replaces the oldest one, so that clients that send
+/// nothing can't keep health checks out.
 #[derive(Default)]
 struct Reserve(VecDeque<AbortHandle>);
 
 impl Reserve {
+    /// Adds a connection, and closes the oldest one if there are too many.
     fn take(&mut self, connection: &JoinHandle<()>) {
         self.0.retain(|connection| !connection.is_finished());
         if self.0.len() >= RESERVE
@@ -135,25 +173,30 @@ impl Reserve {
     }
 }
 
-/// What may be asked on a connection.
+/// The paths that are served on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
+    /// All paths.
     Everything,
-    /// How we are. Then it is closed.
+    /// The health checks alone. The connection is closed after one answer.
     Health,
 }
 
 impl Scope {
+    /// Returns `true` if requests for `path` are served.
     fn has(self, path: &str) -> bool {
         self == Self::Everything || HEALTH.contains(&path)
     }
 }
 
-/// Waits a moment, or until told to stop.
+/// Waits for [`ACCEPT_PAUSE`], or until the server drains.
 async fn pause(draining: &mut (impl Future<Output = ()> + Unpin)) {
     let _ = tokio::time::timeout(ACCEPT_PAUSE, draining).await;
 }
 
+/// Asks all connections to end, and waits for them within the limit.
+///
+/// A connection without a request ends at once, and one with a request after its answer.
 async fn drain(open: GracefulShutdown, limit: Duration, stop: &Stop) {
     let count = open.count();
     tracing::info!(event = "draining", connections = count);
@@ -164,8 +207,12 @@ async fn drain(open: GracefulShutdown, limit: Duration, stop: &Stop) {
     }
 }
 
+/// Serves one connection until it ends, is idle for too long, or is asked to end by the drain.
+///
+/// The kind of HTTP is recognised by the first bytes. Each request gets its [`Peer`] and the
+/// [`Room`] of the connection as extensions.
 async fn connection(stream: TcpStream, peer: Peer, site: Site, limits: Limits, watcher: Watcher, scope: Scope) {
-    // Answers are small: waiting to fill a packet would only delay them.
+    // Answers are small: Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let activity = Arc::new(Activity::new(limits));
     let until_idle = Arc::clone(&activity);
@@ -193,7 +240,7 @@ async fn connection(stream: TcpStream, peer: Peer, site: Site, limits: Limits, w
     tokio::select! {
         ended = connection => {
             if let Err(error) = ended {
-                // The error may quote the peer's bytes; its kind is enough.
+                // The error's text may quote bytes of the peer, so only its kind is logged.
                 let kind = error.downcast_ref::<hyper::Error>().map_or("i/o", kind);
                 tracing::debug!(event = "connection_failed", kind);
             }
@@ -202,6 +249,7 @@ async fn connection(stream: TcpStream, peer: Peer, site: Site, limits: Limits, w
     }
 }
 
+/// Returns a word for the log that tells why a connection failed, without any of the peer's bytes.
 fn kind(error: &hyper::Error) -> &'static str {
     if error.is_parse() {
         "malformed"
@@ -214,6 +262,10 @@ fn kind(error: &hyper::Error) -> &'static str {
     }
 }
 
+/// Returns the settings of a connection in Hyper's form.
+///
+/// Heads over HTTP/1 are timed by `heads`. HTTP/2 has no such timer in Hyper. There the server
+/// sends pings, and a client that doesn't answer them is disconnected.
 fn builder(limits: Limits, heads: HeadTimer) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -234,31 +286,46 @@ fn builder(limits: Limits, heads: HeadTimer) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// When a connection's time is over.
+/// The activity of one connection, from which its deadline follows.
+///
+/// Two deadlines end a connection: it was idle for too long, or the head of a request is overdue.
+/// One task per connection waits for the earlier one ([`idled_out`](Self::idled_out)).
 struct Activity {
     state: Mutex<State>,
     limits: Limits,
 }
 
+/// The mutable part of [`Activity`].
 struct State {
+    /// The number of requests that are being answered. While it isn't zero, the connection isn't
+    /// idle.
     answering: usize,
+    /// The moment at which the connection has been idle for too long.
     idle_at: Instant,
+    /// The moment by which the head that Hyper is reading must be there.
     head_by: Option<Instant>,
 }
 
 impl Activity {
-    /// Before the first request, patience is the head's: a silent or dripping client leaves soon.
+    /// Creates the state of a new connection.
+    ///
+    /// Until the first request, the time for a head counts as the idle time, so that clients that
+    /// send nothing, or send slowly, leave soon.
     fn new(limits: Limits) -> Self {
         let idle_at = Instant::now() + limits.header_time;
         Self { state: Mutex::new(State { answering: 0, idle_at, head_by: None }), limits }
     }
 
-    /// Ends when the connection has carried no request for its time, or a head is overdue. It looks again when that may
-    /// be, and not with each request: to set a timer and to wake a task costs about as much as a small answer.
+    /// Waits until the connection has been idle for too long, or a head is overdue.
+    ///
+    /// It doesn't set a timer for each request. It sleeps until the earliest moment at which the
+    /// connection could have to end, and then looks again. Setting a timer and waking a task for
+    /// each request would cost about as much as a small answer.
     async fn idled_out(&self) {
         loop {
             let now = Instant::now();
-            // Whatever happens meanwhile, no time is over before then.
+            // No deadline that is set while this sleeps can be earlier than that: each lies at
+            // least the shorter of the two limits after the moment at which it is set.
             let later = now + self.limits.idle_time.min(self.limits.header_time);
             let end = self.state().end().unwrap_or(later);
             if end <= now {
@@ -268,6 +335,7 @@ impl Activity {
         }
     }
 
+    /// Changes the number of requests that are being answered, and restarts the idle time.
     fn change(&self, change: impl FnOnce(usize) -> usize) {
         let mut state = self.state();
         state.answering = change(state.answering);
@@ -280,13 +348,16 @@ impl Activity {
 }
 
 impl State {
+    /// Returns the earlier of the two deadlines, or `None` while neither applies.
     fn end(&self) -> Option<Instant> {
         let idle_at = (self.answering == 0).then_some(self.idle_at);
         idle_at.into_iter().chain(self.head_by).min()
     }
 }
 
-/// Hyper's timer for heads. It notes by when one is due, and leaves the waiting to [`Activity::idled_out`].
+/// The timer that Hyper uses for heads. It only notes the deadline in [`Activity`].
+///
+/// The waiting itself is left to [`Activity::idled_out`], so that a connection needs one timer.
 struct HeadTimer(Arc<Activity>);
 
 impl Timer for HeadTimer {
@@ -304,7 +375,7 @@ impl Timer for HeadTimer {
     }
 }
 
-/// Lasts until hyper has the head and drops it.
+/// A sleep that never ends. Hyper drops it as soon as the head is there.
 struct HeadDue(Arc<Activity>);
 
 impl Future for HeadDue {
@@ -323,7 +394,7 @@ impl Drop for HeadDue {
     }
 }
 
-/// Counts a request as being answered until it is dropped.
+/// A guard that counts a request as being answered until it is dropped.
 struct Busy(Arc<Activity>);
 
 impl Busy {

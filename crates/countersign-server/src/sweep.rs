@@ -1,4 +1,17 @@
-//! Removes what has expired, in bounded batches (promise P9). A failure is logged and the next round tries again.
+//! Deletion of expired rows, in bounded batches.
+//!
+//! A [`Sweeper`] deletes expired tokens, unused fences, expired denylist entries and old counts of
+//! failed logins from the database. [`Sweeper::run`] does so in the background of a server;
+//! `countersign cleanup` calls [`Sweeper::batch`] itself. Data on Redis isn't swept: it expires by
+//! itself there.
+//!
+//! Several servers may sweep the same database at once, and a server may stop in the middle of a
+//! batch: rows that were deleted stay deleted, and the next round goes on from there. Because rows
+//! are deleted by their age, each round first compares this host's clock with the store's
+//! ([`StoreClock`]).
+//!
+//! Authentication never depends on a sweep. An expired row is refused whether or not it is still
+//! there.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,63 +25,72 @@ use crate::accounts::Throttle;
 use crate::deployment::{Skew, StoreClock};
 use crate::shutdown::{Phase, Stop};
 
-/// The most rows of each kind that the server removes at a time.
+/// The largest number of rows of each kind in one batch of a server.
 const BATCH: u32 = 1000;
 
-/// Knows everything that expires.
+/// The parts of the store that hold rows which expire.
+///
+/// Clones share the same stores.
 #[derive(Clone)]
 pub struct Sweeper {
-    /// The tokens in the database. What is on Redis leaves by itself.
+    /// The token store in the database. Tokens on Redis expire by themselves.
     pub tokens: Arc<dyn TokenStore>,
-    /// Revoked ids of signed tokens.
+    /// The denylist of signed tokens in the database.
     pub denylist: Arc<dyn DenylistStore>,
-    /// Failed logins.
+    /// The counts of failed logins.
     pub throttle: Throttle,
-    /// By which tokens without an end of their own age, where we wrote them.
+    /// The configured lifetimes, which [`endless`](Self::endless) may apply to rows without
+    /// `expires_at`.
     pub lifetimes: Lifetimes,
-    /// What becomes of tokens without an end of their own.
+    /// The rule for tokens without `expires_at`.
     pub endless: Endless,
-    /// What tells the time.
+    /// The clock that decides which rows have expired.
     pub clock: Arc<dyn Clock>,
-    /// Whether the store's time is the same.
+    /// The comparison of this host's clock with the store's, made before each round.
     pub store_clock: StoreClock,
 }
 
-/// What becomes of tokens whose rows state no end.
+/// The rule for token rows that have no `expires_at`.
+///
+/// This server's own profile always writes `expires_at`. Rows without it come from litestar-auth,
+/// or were written in its profile. `expires_at` decides for all other rows, whatever the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endless {
-    /// We wrote them, in the original's profile: they age by our lifetimes.
+    /// Rows in the profile of litestar-auth, deleted when older than the configured lifetimes.
     Ours,
-    /// The original wrote them, and how long they live isn't known: they stay.
+    /// Rows of litestar-auth with an unknown lifetime. They are never deleted.
     Kept,
-    /// The original wrote them, and they live so long.
+    /// Rows of litestar-auth that live for this long.
+    ///
+    /// Access tokens are deleted after this time, and refresh tokens after this time or the
+    /// configured refresh lifetime, whichever is longer.
     Adopted(Duration),
 }
 
-/// What a sweep removed.
+/// The numbers of rows that a sweep deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// Access tokens.
+    /// The number of access tokens.
     pub access: u64,
-    /// Refresh tokens.
+    /// The number of refresh tokens.
     pub refresh: u64,
-    /// Users' fences that nobody uses.
+    /// The number of users' fences that had not been used for a day.
     pub fences: u64,
-    /// Revoked ids of signed tokens.
+    /// The number of denylist entries.
     pub denied: u64,
-    /// Counts of failed logins.
+    /// The number of counts of failed logins.
     pub failures: u64,
-    /// Whether there is more to remove.
+    /// `true` if the batch was full, so that more rows may have expired.
     pub more: bool,
 }
 
 impl Removed {
-    /// Rows in all.
+    /// Returns the number of deleted rows of all kinds.
     pub fn rows(&self) -> u64 {
         [self.access, self.refresh, self.fences, self.denied, self.failures].into_iter().fold(0, u64::saturating_add)
     }
 
-    /// Adds what another batch removed.
+    /// Adds the numbers of the batch that followed. `more` becomes that of the later batch.
     pub fn add(&mut self, other: Self) {
         self.access = self.access.saturating_add(other.access);
         self.refresh = self.refresh.saturating_add(other.refresh);
@@ -80,10 +102,16 @@ impl Removed {
 }
 
 impl Sweeper {
-    /// Removes one batch, and when there is more to remove, lets others have their turn.
+    /// Deletes one batch, and returns the numbers of deleted rows.
+    ///
+    /// `pace` sets the size of the batch and learns from the time that it took. If there is more to
+    /// delete, this function then pauses for as long as the batch took, at most 50 milliseconds, so
+    /// that requests get the store in between. Call it again with the same `pace` while
+    /// [`Removed::more`] is `true`.
     ///
     /// # Errors
-    /// [`Failure`] when the database can't be asked; what was removed before that is gone.
+    /// Returns [`Failure`] if the database can't be reached or refuses a statement. Rows that were
+    /// deleted before the failure stay deleted. It is safe to call this function again.
     pub async fn batch(&self, pace: &mut SweepPace) -> Result<Removed, Failure> {
         let start = Instant::now();
         let removed = self.remove(pace.rows()).await?;
@@ -95,6 +123,7 @@ impl Sweeper {
         Ok(removed)
     }
 
+    /// Deletes at most `rows` expired rows of each kind.
     async fn remove(&self, rows: u32) -> Result<Removed, Failure> {
         let now = self.clock.now();
         let limit = self.limit(now, rows);
@@ -107,8 +136,10 @@ impl Sweeper {
         Ok(Removed { access, refresh, fences, denied, failures, more })
     }
 
+    /// Returns the bounds of a batch, with the rule of [`Endless`] applied.
     fn limit(&self, now: Timestamp, rows: u32) -> SweepLimit {
         let limit = SweepLimit::new(now, &self.lifetimes, rows);
+        // No row is older than the epoch, so this bound deletes nothing.
         let never = Timestamp::from_unix_seconds(0);
         match self.endless {
             Endless::Ours => limit,
@@ -121,7 +152,11 @@ impl Sweeper {
         }
     }
 
-    /// Sweeps at every interval until told to stop.
+    /// Sweeps once per `interval` until `stop` reaches [`Phase::Leave`].
+    ///
+    /// The first round begins at once. A round lasts until a batch isn't full. If the clocks are
+    /// too far apart, no row is deleted and `sweep_refused` is logged once, until the clocks agree
+    /// again. A failure is logged (`sweep_failed`), and the next round tries again.
     pub async fn run(self, interval: Duration, stop: Stop) {
         let mut interval = tokio::time::interval(interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -144,13 +179,15 @@ impl Sweeper {
                 }
             }
         };
-        // Those who are still to be answered get the store to themselves. A batch is whole or not at all.
+        // From the announcement of the stop on, the store is left to requests. Dropping a round in
+        // the middle is safe: rows that are left are deleted by the next one.
         tokio::select! {
             () = rounds => {}
             () = stop.reached(Phase::Leave) => {}
         }
     }
 
+    /// Deletes batches until nothing is left, and logs the total.
     async fn round(&self) {
         let mut total = Removed::default();
         let mut pace = SweepPace::new(BATCH);

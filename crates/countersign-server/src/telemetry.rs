@@ -1,5 +1,17 @@
-//! The log: structured, on standard error, and safe to show on a terminal (SECURITY rows G-01 and G-02). It never holds up
-//! whoever logs (docs/decisions/log-queue.md).
+//! The log: structured lines on standard error, safe to show on a terminal.
+//!
+//! [`start`] installs the log once per process. A line passes these stages:
+//!
+//! 1. `targets` keeps the lines of other crates that are below `warn` out, at every level.
+//! 2. `flood` limits warnings and errors of one kind to 20 per second, and counts the rest.
+//! 3. The line is formatted as text or as JSON.
+//! 4. `escaped` spells control characters out.
+//! 5. `queue` hands the line to a thread that writes it, without ever waiting.
+//!
+//! So nothing that logs is held up, even if nobody reads standard error. The price is that lines
+//! can be lost; their number is logged. The names of events are listed in `docs/LOGGING.md`, which
+//! a test compares with the sources. The reasons for this design are in
+//! `docs/decisions/log-queue.md`.
 
 mod escaped;
 mod flood;
@@ -21,10 +33,13 @@ use escaped::Escaped;
 use flood::{Flood, Sums};
 use queue::Queue;
 
-/// How long an end waits for the log to be read.
+/// The time that the end of the process waits for the remaining lines to be written.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The log, as long as it is kept. Dropped, it writes what is still to be written, if that is read within a second.
+/// The running log.
+///
+/// Keep it until the process ends. Dropping it logs the pending sums and waits until all lines are
+/// written, at most one second.
 #[derive(Debug)]
 pub struct Logging {
     queue: Queue,
@@ -32,12 +47,20 @@ pub struct Logging {
     level: reload::Handle<Targets, Registry>,
 }
 
-/// Starts logging. Called once, before anything that logs.
+/// Installs the log for the whole process, and a hook that logs panics.
+///
+/// Call it once, before anything is logged. Lines of this server and of its library appear at the
+/// level of `log` and above. Lines of other crates appear at `warn` and above at most, because
+/// below that they may contain headers, statements and values.
 ///
 /// # Errors
-/// When the system grants no threads.
+/// Returns an [`io::Error`] if the operating system can't start the two threads of the log.
+///
+/// # Panics
+/// Panics if the process has a global subscriber already.
 pub fn start(log: Log) -> io::Result<Logging> {
-    // What was lost is said on the writing thread, past the queue: others can't take the place of that line.
+    // The number of lost lines is written on the writing thread, past the queue: in a full queue
+    // that line would be lost too.
     let aside = Dispatch::new(registry().with(lines(log.format, || Escaped(StandardError))));
     let queue = Queue::start(StandardError, move |lost| tracing::dispatcher::with_default(&aside, || say_lost(lost)))?;
     let (flood, sums) = Flood::start()?;
@@ -53,7 +76,7 @@ pub fn start(log: Log) -> io::Result<Logging> {
 }
 
 impl Logging {
-    /// Logs as much as `level` says from now on.
+    /// Changes the level of the log from now on. The format stays.
     pub fn set_level(&self, level: LevelFilter) {
         // The subscriber lives as long as the process.
         let _ = self.level.reload(targets(level));
@@ -67,10 +90,12 @@ impl Drop for Logging {
     }
 }
 
+/// Logs the number of lost lines.
 fn say_lost(lines: u64) {
     tracing::warn!(event = "log_lines_dropped", lines, "the log was not read in time");
 }
 
+/// Returns the layer that formats lines and writes them to `writer`.
 fn lines<S, W>(format: LogFormat, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -83,8 +108,10 @@ where
     }
 }
 
-/// Dependencies may print headers, statements and values below `warn`, whatever level is asked for; so they don't get
-/// to.
+/// Returns the filter by level.
+///
+/// Lines of dependencies below `warn` are filtered out at every level, because they may contain
+/// headers, statements and values, secrets among them.
 fn targets(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
@@ -92,6 +119,7 @@ fn targets(level: LevelFilter) -> Targets {
         .with_target("countersign_server", level)
 }
 
+/// The standard error of the process, locked for each write.
 #[derive(Debug)]
 struct StandardError;
 

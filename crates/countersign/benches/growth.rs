@@ -1,8 +1,10 @@
-//! What one session leaves behind that is refreshed very often: rows and bytes, on SQLite, PostgreSQL, MariaDB and Redis.
+//! The rows and bytes that a session leaves behind when it is refreshed very often.
 //!
-//! `cargo bench -p countersign --all-features --bench growth -- sqlite` prints them at ten points; without a name, on
-//! all four. `COUNTERSIGN_BENCH_REFRESHES` says how many refreshes. A refresh is a minute of the session's life, access
-//! tokens live for 15 minutes, and expired rows are swept in batches of 1000 as the server does.
+//! `cargo bench -p countersign --all-features --bench growth -- sqlite` prints them at ten points,
+//! for one store; without a name, for SQLite, PostgreSQL, MariaDB and Redis.
+//! `COUNTERSIGN_BENCH_REFRESHES` is the number of refreshes. It defaults to 20,000. One minute of
+//! the session's life lies between two refreshes, access tokens live for 15 minutes, and expired
+//! rows are swept in batches of 1000 as the server does.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -26,9 +28,10 @@ use countersign::testing::ManualClock;
 use countersign::{DigestKeyRing, Failure, RefreshableStrategy, Secret, SystemEntropy, User, UserKeyKind};
 use testbed::{MariaDb, Postgres};
 
-/// How many refreshes there are between two sweeps.
+/// The number of refreshes between two sweeps.
 const SWEEP: u64 = 1000;
 
+/// A user with an integer id.
 #[derive(Debug)]
 struct Account(i64);
 
@@ -40,13 +43,14 @@ impl User for Account {
     }
 }
 
+/// Returns the user of an id. Every id has one.
 async fn users(id: i64) -> Result<Option<Account>, Failure> {
     Ok(Some(Account(id)))
 }
 
 #[tokio::main]
 async fn main() {
-    // `cargo test --benches` builds and starts benches too; measuring is asked for by `cargo bench`.
+    // `cargo test --benches` starts benchmarks too. Only `cargo bench` passes `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
@@ -62,11 +66,14 @@ async fn main() {
     }
 }
 
+/// Returns the number of refreshes.
 fn refreshes() -> u64 {
     std::env::var("COUNTERSIGN_BENCH_REFRESHES").map_or(20_000, |text| text.parse().expect("a number"))
 }
 
-/// Refreshes one session, sweeps now and then, and prints `kept` at ten points.
+/// Refreshes one session, sweeps now and then, and prints the figures of `kept` at ten points.
+///
+/// These are the numbers of refresh tokens and of access tokens, and the size in bytes.
 async fn grow<S: TokenStore>(store: S, digests: DigestKeyRing, kept: impl AsyncFn() -> [u64; 3]) {
     let (clock, number) = (Arc::new(ManualClock::default()), refreshes());
     let strategy = DatabaseTokenStrategy::builder(store)
@@ -94,10 +101,12 @@ async fn grow<S: TokenStore>(store: S, digests: DigestKeyRing, kept: impl AsyncF
     println!("{:>9.0} refreshes a second", number as f64 / start.elapsed().as_secs_f64());
 }
 
+/// Returns a key ring with a random key.
 fn digests() -> DigestKeyRing {
     DigestKeyRing::new("bench", &Secret::generate(&SystemEntropy).unwrap()).unwrap()
 }
 
+/// Measures the database of this name.
 async fn on_sql(name: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens.sqlite");
@@ -129,13 +138,14 @@ async fn on_sql(name: &str) {
     grow(store, digests(), async || {
         let counts =
             [number("SELECT count(*) FROM refresh_token").await, number("SELECT count(*) FROM access_token").await];
-        // SQLite's log stands beside its file.
+        // SQLite's write-ahead log is a file of its own.
         let beside = std::fs::metadata(&log).map_or(0, |found| found.len());
         [counts[0], counts[1], number(size).await + beside]
     })
     .await;
 }
 
+/// Measures Redis.
 async fn on_redis() {
     let server = testbed::Redis::shared();
     let (prefix, digests) = (server.prefix(), digests());

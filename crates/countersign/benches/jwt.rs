@@ -1,4 +1,7 @@
-//! What a signed token costs: `cargo bench -p countersign --bench jwt`. Prints nanoseconds, the median of several runs.
+//! The cost of writing and reading a signed token, for each kind of algorithm.
+//!
+//! `cargo bench -p countersign --bench jwt` prints nanoseconds, the median of several runs. The
+//! denylist is in memory, so this is the cost of cryptography and claims alone.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, missing_docs, reason = "a benchmark")]
 
@@ -14,6 +17,7 @@ use countersign::jwt::{Algorithm, KeyRing, SigningKey, generate_secret};
 use countersign::strategy::JwtStrategy;
 use countersign::{Failure, PlainToken, Strategy, SystemEntropy, User};
 
+/// A user with the fields that a signed token depends on.
 #[derive(Clone)]
 struct Account {
     id: i64,
@@ -35,7 +39,7 @@ impl User for Account {
     }
 }
 
-/// Nothing here waits, so one poll is the whole of it.
+/// Returns the output of a future that never waits, after a single poll.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -43,6 +47,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// Returns the time of one call of `work` in nanoseconds, the median of nine runs.
 fn median_ns(mut work: impl FnMut()) -> f64 {
     let mut round = |count: u32| {
         let start = Instant::now();
@@ -57,7 +62,7 @@ fn median_ns(mut work: impl FnMut()) -> f64 {
 }
 
 fn main() {
-    // `cargo test --benches` starts benches too; measuring is asked for by `cargo bench`.
+    // `cargo test --benches` starts benchmarks too. Only `cargo bench` passes `--bench`.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }

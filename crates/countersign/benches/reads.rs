@@ -1,8 +1,11 @@
-//! What a token read costs on PostgreSQL and MariaDB, against the bare driver asking the same question, and what it
-//! costs with statements that a pooler can't mix up, against prepared ones.
+//! The cost of reading a token on PostgreSQL and MariaDB, compared with the bare driver.
 //!
-//! `cargo bench -p countersign --features postgres,mysql --bench reads` prints operations a second with 1 and with 64
-//! callers, medians of alternating rounds. Server and callers share the machine, so compare ratios.
+//! The bare driver asks the same question. A second comparison is between unprepared statements,
+//! which a pooler can't mix up, and prepared ones.
+//!
+//! `cargo bench -p countersign --features postgres,mysql --bench reads` prints operations per
+//! second with 1 and with 64 callers, as medians of alternating rounds. Server and callers share
+//! the machine, so compare the ratios and not the rates.
 
 #![allow(
     clippy::unused_async,
@@ -26,9 +29,10 @@ use testbed::{MariaDb, PgBouncer, Postgres};
 
 use crowd::{Reader, TOKENS, compare};
 
-/// As many connections as a handle keeps for reads unless told otherwise.
+/// The number of connections that a handle keeps for reads by default.
 const CONNECTIONS: usize = 4;
 
+/// A user with an integer id.
 struct Account(i64);
 
 impl User for Account {
@@ -41,7 +45,7 @@ impl User for Account {
 
 #[tokio::main]
 async fn main() {
-    // `cargo test --benches` builds and starts benches too; measuring is asked for by `cargo bench`.
+    // `cargo test --benches` starts benchmarks too. Only `cargo bench` passes `--bench`.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -58,6 +62,7 @@ async fn main() {
     compare("MariaDB", "read_token", &ours, &bare).await;
 }
 
+/// The strategy on a database, with its tokens.
 struct Ours {
     url: String,
     strategy: DatabaseTokenStrategy<SqlStore>,
@@ -65,6 +70,7 @@ struct Ours {
 }
 
 impl Ours {
+    /// Creates the tables and the tokens. Returns the strategy, and the digests of its tokens.
     async fn fill(url: &str) -> (Arc<Self>, Vec<String>) {
         let database = Database::connect(url, DatabaseOptions::default()).unwrap();
         Migrator::new(&database, UserKeyKind::Int).run().await.unwrap();
@@ -92,12 +98,14 @@ impl Reader for Ours {
     }
 }
 
+/// The bare driver of PostgreSQL, with the look-up as a prepared statement on each connection.
 struct BarePostgres {
     connections: Vec<(tokio_postgres::Client, tokio_postgres::Statement)>,
     digests: Vec<String>,
 }
 
 impl BarePostgres {
+    /// Opens the connections and prepares the statement.
     async fn connect(url: &str, digests: Vec<String>) -> Arc<Self> {
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
@@ -119,12 +127,14 @@ impl Reader for BarePostgres {
     }
 }
 
+/// The bare driver of MariaDB, with a pool.
 struct BareMysql {
     pool: mysql_async::Pool,
     digests: Vec<String>,
 }
 
 impl BareMysql {
+    /// Creates a pool of as many connections as our handle has.
     fn connect(url: &str, digests: Vec<String>) -> Arc<Self> {
         let constraints = mysql_async::PoolConstraints::new(CONNECTIONS, CONNECTIONS).unwrap();
         let pool_opts = mysql_async::PoolOpts::default().with_constraints(constraints).with_reset_connection(false);

@@ -1,7 +1,10 @@
-//! What reads, refreshes and endings cost on Redis, against the bare client doing the least that such a thing takes.
+//! The cost of reads, refreshes and endings on Redis, compared with the bare client.
 //!
-//! `cargo bench -p countersign --features redis --bench redis` prints operations a second with 1 and with 64 callers,
-//! medians of alternating rounds. Server and callers share the machine, so compare ratios.
+//! The bare client does the least that a read or a refresh takes. Server and callers share the
+//! machine, so compare the ratios and not the rates.
+//!
+//! `cargo bench -p countersign --features redis --bench redis` prints operations per second with 1
+//! and with 64 callers, as medians of alternating rounds.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,8 +36,10 @@ use tokio::sync::Mutex;
 
 use crowd::{Reader, TOKENS, compare, median};
 
+/// The time at which all sessions of the endings are opened and ended.
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_768_478_400);
 
+/// A user with an integer id.
 struct Account(i64);
 
 impl User for Account {
@@ -45,13 +50,14 @@ impl User for Account {
     }
 }
 
+/// Returns the user of an id. Every id has one.
 async fn users(id: i64) -> Result<Option<Account>, Failure> {
     Ok(Some(Account(id)))
 }
 
 #[tokio::main]
 async fn main() {
-    // `cargo test --benches` builds and starts benches too; measuring is asked for by `cargo bench`.
+    // `cargo test --benches` starts benchmarks too. Only `cargo bench` passes `--bench`.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -63,18 +69,21 @@ async fn main() {
     endings(server).await;
 }
 
+/// Returns the strategy on this Redis, with keys below `prefix`.
 fn strategy(url: &str, prefix: &str) -> RedisTokenStrategy<Account> {
     let redis = Redis::connect(url, RedisOptions { timeout: Duration::from_secs(5) }).unwrap();
     let secret = Secret::generate(&SystemEntropy).unwrap();
     RedisTokenStrategy::builder(&redis).token_hash_secret(&secret).key_prefix(prefix).build().unwrap()
 }
 
+/// The strategy, with access tokens that are read.
 struct Reads {
     strategy: Arc<RedisTokenStrategy<Account>>,
     tokens: Vec<PlainToken>,
 }
 
 impl Reads {
+    /// Opens the sessions and keeps their access tokens.
     async fn fill(strategy: &Arc<RedisTokenStrategy<Account>>) -> Arc<Self> {
         let mut tokens = Vec::with_capacity(TOKENS);
         for number in 0..TOKENS {
@@ -92,13 +101,14 @@ impl Reader for Reads {
     }
 }
 
-/// Sessions that are refreshed over and over, each by one caller at a time.
+/// The strategy, with sessions that are refreshed again and again, each by one caller at a time.
 struct Refreshes {
     strategy: Arc<RedisTokenStrategy<Account>>,
     tokens: Vec<Mutex<PlainToken>>,
 }
 
 impl Refreshes {
+    /// Opens the sessions and keeps their refresh tokens.
     async fn fill(strategy: &Arc<RedisTokenStrategy<Account>>) -> Arc<Self> {
         let mut tokens = Vec::with_capacity(TOKENS);
         for number in 0..TOKENS {
@@ -117,6 +127,7 @@ impl Reader for Refreshes {
     }
 }
 
+/// The bare client, with one key for each token.
 #[derive(Clone)]
 struct Bare {
     connection: MultiplexedConnection,
@@ -124,7 +135,7 @@ struct Bare {
 }
 
 impl Bare {
-    /// A key for each token, which holds what a hand-written look-up would keep: a user's id.
+    /// Creates the keys. Each holds a user's id, as a hand-written look-up would keep it.
     async fn connect(url: &str, prefix: &str) -> Self {
         let client = redis::Client::open(url).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -136,6 +147,7 @@ impl Bare {
     }
 }
 
+/// A read by the bare client: one `GET`.
 struct BareGet(Bare);
 
 impl Reader for BareGet {
@@ -146,7 +158,7 @@ impl Reader for BareGet {
     }
 }
 
-/// One script that gets a key, deletes it and sets its successor.
+/// A refresh by the bare client: one script that gets a key, deletes it and sets its successor.
 struct BareSwap {
     bare: Bare,
     script: redis::Script,
@@ -154,6 +166,7 @@ struct BareSwap {
 }
 
 impl BareSwap {
+    /// Creates a swap for each key, which goes back and forth between the key and its twin.
     fn new(bare: Bare) -> Self {
         let swap = "local user = redis.call('GET', KEYS[1]) if not user then return 0 end \
                     redis.call('DEL', KEYS[1]) redis.call('SET', KEYS[2], user, 'EX', 3600) return 1";
@@ -174,8 +187,10 @@ impl Reader for BareSwap {
     }
 }
 
-/// How long it takes to end everything of a user, to count it, and to list a page of it, by how much that is: for the caller,
-/// and for Redis itself, which frees the memory later, beside whatever else this machine does.
+/// Measures ending, counting and listing the sessions of a user, with few sessions and with many.
+///
+/// Prints the time for the caller, and the time that Redis spent in scripts. Redis frees memory
+/// later, so the second figure doesn't include that.
 async fn endings(server: &testbed::Redis) {
     let redis = Redis::connect(server.url(), RedisOptions { timeout: Duration::from_secs(5) }).unwrap();
     let ring = DigestKeyRing::new("bench", &Secret::generate(&SystemEntropy).unwrap()).unwrap();
@@ -227,7 +242,7 @@ async fn endings(server: &testbed::Redis) {
     }
 }
 
-/// Opens so many sessions, each with an access token; one of them.
+/// Opens this number of sessions, each with an access token, and returns one of them.
 async fn open(store: &RedisTokenStore, ring: &DigestKeyRing, user: &UserKey, sessions: usize) -> SessionId {
     let mut last = SessionId::generate(&SystemEntropy).unwrap();
     for batch in (0..sessions).collect::<Vec<_>>().chunks(100) {
@@ -264,7 +279,7 @@ async fn open(store: &RedisTokenStore, ring: &DigestKeyRing, user: &UserKey, ses
     last
 }
 
-/// What the scripts took, all together.
+/// Returns the time that Redis spent in scripts, in microseconds.
 fn script_micros(stats: &str) -> f64 {
     let scripts = stats.lines().filter(|line| line.starts_with("cmdstat_eval"));
     scripts.filter_map(|line| line.split("usec=").nth(1)?.split(',').next()?.parse::<f64>().ok()).sum()

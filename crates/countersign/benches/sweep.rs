@@ -1,9 +1,12 @@
-//! What readers and writers feel of a sweep: expired rows leave in batches of 1000 at most, on SQLite, PostgreSQL and MariaDB.
+//! The effect of a sweep on readers and writers, on SQLite, PostgreSQL and MariaDB.
 //!
-//! `cargo bench -p countersign --all-features --bench sweep -- sqlite` names one; without a name, all three.
-//! `COUNTERSIGN_BENCH_ROWS` says how many rows expire: half of them access tokens, half of them refresh tokens. Four
-//! readers ask for live access tokens, each 500 times a second, and one writer issues 20 a second, first beside nothing, then
-//! beside one sweeper, then, with as many rows again, beside two.
+//! Expired rows are deleted in batches of at most 1000 rows. Four readers ask for live access
+//! tokens, each 500 times per second, and one writer issues 20 tokens per second: first beside
+//! nothing, then beside one sweeper, and then, with as many expired rows again, beside two.
+//!
+//! `cargo bench -p countersign --all-features --bench sweep -- sqlite` measures one database;
+//! without a name, all three. `COUNTERSIGN_BENCH_ROWS` is the number of expired rows, half of them
+//! access tokens and half refresh tokens. It defaults to 100,000.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -31,13 +34,20 @@ use testbed::{MariaDb, Postgres};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+/// The number of readers.
 const READERS: usize = 4;
+/// The interval of each reader.
 const PACE: Duration = Duration::from_millis(2);
+/// The interval of the writer.
 const WRITER_PACE: Duration = Duration::from_millis(50);
+/// The time for which readers and writer are measured without a sweep.
 const QUIET: Duration = Duration::from_secs(10);
+/// The number of live access tokens.
 const LIVE: usize = 10_000;
+/// The largest number of rows of each kind in one batch.
 const BATCH: u32 = 1000;
 
+/// A user with an integer id.
 #[derive(Debug)]
 struct Account(i64);
 
@@ -51,7 +61,7 @@ impl User for Account {
 
 #[tokio::main]
 async fn main() {
-    // `cargo test --benches` builds and starts benches too; measuring is asked for by `cargo bench`.
+    // `cargo test --benches` starts benchmarks too. Only `cargo bench` passes `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
@@ -62,10 +72,12 @@ async fn main() {
     }
 }
 
+/// Returns the number of expired rows.
 fn rows() -> u64 {
     std::env::var("COUNTERSIGN_BENCH_ROWS").map_or(100_000, |text| text.parse().expect("a number"))
 }
 
+/// Measures one database and prints the figures.
 async fn measure(name: &str) {
     let folder = tempfile::tempdir().unwrap();
     let url = match name {
@@ -101,14 +113,17 @@ async fn measure(name: &str) {
     }
 }
 
+/// Waits for this time.
 async fn pass(time: Duration) {
     let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
 }
 
+/// Returns a time in milliseconds.
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
+/// A database with live tokens, and the keys that they were digested with.
 struct Site {
     url: String,
     digests: DigestKeyRing,
@@ -116,15 +131,17 @@ struct Site {
     live: Arc<[Digest]>,
 }
 
-/// How long each took, the shortest first.
+/// The times of requests, the shortest first.
 struct Times(Vec<Duration>);
 
+/// The times of reads and writes.
 struct Felt {
     reads: Times,
     writes: Times,
 }
 
 impl Felt {
+    /// Returns the figures as text.
     fn told(&self) -> String {
         format!(
             "{} reads, {}; {} writes, {}",
@@ -137,38 +154,44 @@ impl Felt {
 }
 
 impl Times {
+    /// Sorts the times.
     fn of(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         Self(times)
     }
 
-    /// In milliseconds, what so much of them took at most.
+    /// Returns the time within which this part of the requests was done, in milliseconds.
     fn at(&self, part: f64) -> f64 {
         let place = (self.0.len() as f64 * part) as usize;
         millis(self.0[place.min(self.0.len() - 1)])
     }
 
+    /// Returns the figures as text.
     fn told(&self) -> String {
         let [p50, p99, all] = [0.5, 0.99, 1.0].map(|part| self.at(part));
         format!("p50 {p50:.2} ms, p99 {p99:.2} ms, slowest {all:.1} ms")
     }
 }
 
+/// The outcome of one sweeper: the number of deleted rows, and the time of each batch.
 #[derive(Default)]
 struct Sweep {
     removed: u64,
     batches: Vec<Duration>,
 }
 
+/// Returns a handle on the database, with a long timeout.
 fn connect(url: &str) -> Database {
     Database::connect(url, DatabaseOptions { timeout: Duration::from_secs(30), ..DatabaseOptions::default() }).unwrap()
 }
 
+/// Returns a store of its own on the database.
 fn store(database: &Database) -> SqlStore {
     SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int))
 }
 
 impl Site {
+    /// Creates the tables and the live tokens.
     async fn prepare(url: &str) -> Self {
         let database = connect(url);
         Migrator::new(&database, UserKeyKind::Int).run().await.unwrap();
@@ -181,7 +204,7 @@ impl Site {
         Self { url: url.to_owned(), digests, store: store(&database), live: live.into() }
     }
 
-    /// Adds so many expired rows, half of them to each table, in one statement each.
+    /// Adds this number of expired rows, half of them to each table, with one statement for each.
     async fn expire(&self, rows: u64) {
         let database = connect(&self.url);
         let (numbers, token) = match database.dialect() {
@@ -219,7 +242,7 @@ impl Site {
         }
     }
 
-    /// Reads live tokens and issues others at a steady pace for as long as `meanwhile` takes.
+    /// Reads and writes at a steady pace for as long as `meanwhile` takes.
     async fn busy_during<T>(&self, meanwhile: impl Future<Output = T>) -> (Felt, T) {
         let stop = Arc::new(AtomicBool::new(false));
         let mut readers = JoinSet::new();
@@ -246,11 +269,12 @@ impl Site {
         (Felt { reads, writes: Times::of(writing.await.unwrap()) }, outcome)
     }
 
+    /// Returns a strategy on this store, with the keys of the live tokens.
     fn strategy(&self, store: SqlStore) -> DatabaseTokenStrategy<SqlStore> {
         DatabaseTokenStrategy::builder(store).digest_keys(self.digests.clone()).build().unwrap()
     }
 
-    /// So many processes sweep at once, each until it finds nothing more.
+    /// Sweeps with this number of sweepers at once, each until it finds nothing more.
     async fn sweep(&self, sweepers: usize) -> Vec<Sweep> {
         let mut running = JoinSet::new();
         for _ in 0..sweepers {
@@ -275,6 +299,7 @@ impl Site {
     }
 }
 
+/// Issues tokens at a steady pace until told to stop, and returns the time of each.
 async fn write(strategy: DatabaseTokenStrategy<SqlStore>, stop: Arc<AtomicBool>) -> Vec<Duration> {
     let mut times = Vec::new();
     let mut pace = tokio::time::interval(WRITER_PACE);

@@ -1,5 +1,11 @@
-//! The answer to "who is this?" (promise P6): not offered, accepted, refused. The fourth, "can't tell now", is a
-//! [`Failure`](crate::Failure).
+//! The answers of authentication: the values that strategies, backends and the authenticator
+//! return.
+//!
+//! Start with [`Answer`], the result of reading a credential: not offered, accepted or refused. A
+//! store that can't be asked gives none of the three. It gives a [`Failure`](crate::Failure), so
+//! that an outage never looks like a bad token. The other types describe issued tokens
+//! ([`IssuedToken`], [`TokenPair`], [`Refreshed`]) and the result of ending them ([`LoggedOut`],
+//! [`Destroyed`], [`Invalidated`]). All of them are plain data: nothing here does I/O.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,19 +19,29 @@ use crate::entropy::Entropy;
 use crate::error::{Failure, Refusal};
 use crate::token::PlainToken;
 
-/// What reading a credential says of it.
+/// The result of reading a credential.
+///
+/// [`Strategy::read_token`](crate::Strategy::read_token),
+/// [`AuthenticationBackend::read`](crate::AuthenticationBackend::read) and
+/// [`Authenticator::authenticate`](crate::Authenticator::authenticate) return it. When a store
+/// can't be asked, these methods return a [`Failure`] instead. Never treat that as a refusal: over
+/// HTTP a refusal is 401, a failure 503.
+///
+/// For a whole HTTP request, where a cookie may come from another site, see
+/// [`AuthOutcome`](crate::AuthOutcome).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer<U> {
-    /// No credential came with the request.
+    /// The request carries no credential.
     NotOffered,
-    /// The credential is good.
+    /// The credential is valid. Contains the user and the facts of the token.
     Accepted(Authenticated<U>),
-    /// The credential is bad; the reason is for the log only.
+    /// The credential is not valid. Contains the reason, which is for the log and not for the
+    /// client.
     Refused(Refusal),
 }
 
 impl<U> Answer<U> {
-    /// The authenticated user, if the credential is good.
+    /// Returns the authenticated user, or `None` if the credential was not accepted.
     pub fn accepted(self) -> Option<Authenticated<U>> {
         match self {
             Self::Accepted(authenticated) => Some(authenticated),
@@ -34,30 +50,38 @@ impl<U> Answer<U> {
     }
 }
 
-/// A user whose credential was accepted, and what is known of the credential.
+/// An authenticated user, with the facts of the accepted token.
+///
+/// The axum extractor `CurrentUser` gives handlers access to it. Its `Debug` output leaves the user
+/// out.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Authenticated<U> {
-    /// The user.
+    /// The user, as the [`UserManager`](crate::UserManager) returned it.
     pub user: U,
-    /// The session that the token belongs to, if it belongs to one.
+    /// The session that the token belongs to. `None` for a token that was issued outside of a
+    /// session.
     pub session_id: Option<SessionId>,
-    /// When the token was issued.
+    /// The time at which the token was issued, in UTC.
     pub issued_at: Timestamp,
-    /// When the token ends.
+    /// The expiry of the token, in UTC. A signed token is accepted for the leeway longer.
     pub expires_at: Timestamp,
-    /// The name of the backend that accepted it; set by the authenticator.
+    /// The name of the backend that accepted the token. `None` if a strategy was asked directly.
     pub backend: Option<Arc<str>>,
 }
 
 impl<U> Authenticated<U> {
-    /// A user with the facts of the token that was accepted.
+    /// Creates the value that a strategy returns for an accepted token, without the name of a
+    /// backend.
+    ///
+    /// [`AuthenticationBackend::read`](crate::AuthenticationBackend::read) adds its name.
+    /// Strategies of your own call this.
     pub const fn new(user: U, session_id: Option<SessionId>, issued_at: Timestamp, expires_at: Timestamp) -> Self {
         Self { user, session_id, issued_at, expires_at, backend: None }
     }
 }
 
-/// Leaves the user out: a user type's own `Debug` may print what logs must not hold.
+/// Leaves the user out, because the `Debug` of a user type may print what logs must not contain.
 impl<U> fmt::Debug for Authenticated<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authenticated")
@@ -69,15 +93,35 @@ impl<U> fmt::Debug for Authenticated<U> {
     }
 }
 
-/// Names a session: what login opens, rotation keeps and logout ends. It is no credential, so logs may hold it.
+/// The identifier of a session: a random UUID (version 4).
+///
+/// Login creates the session, rotation of the refresh token keeps its id, and logout ends it. The
+/// id is not a credential, so it may appear in logs, URLs and device lists.
+///
+/// Its text form, in `Display`, `Debug` and stores, is the hyphenated UUID in lower case. Parsing
+/// accepts every spelling of a UUID.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::SessionId;
+///
+/// let id: SessionId = "11111111-2222-4333-8444-555555555555".parse()?;
+/// assert_eq!(id.to_string(), "11111111-2222-4333-8444-555555555555");
+/// assert!("session 7".parse::<SessionId>().is_err());
+/// # Ok::<_, countersign::NotASessionId>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(Uuid);
 
 impl SessionId {
-    /// A new random id.
+    /// Creates a random id.
+    ///
+    /// Strategies call this at login. Applications need it in tests of a store only.
     ///
     /// # Errors
-    /// [`Failure`] when the entropy source can't deliver.
+    ///
+    /// Returns a [`Failure`] if the entropy source can't deliver.
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, Failure> {
         let mut bytes = [0; 16];
         entropy.fill(&mut bytes)?;
@@ -86,15 +130,18 @@ impl SessionId {
 }
 
 impl SessionId {
+    /// Returns the 16 bytes of the UUID, in network order.
     pub(crate) const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 
+    /// Creates the id from the 16 bytes of a UUID, in network order.
     pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// Reads an id in the one spelling that we write: in tokens and stores any other is foreign.
+    /// Parses the spelling that `Display` writes, and no other. Claims and stores contain only that
+    /// one.
     pub(crate) fn canonical(text: &str) -> Option<Self> {
         text.parse().ok().filter(|id: &Self| id.to_string() == text)
     }
@@ -112,7 +159,7 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// The text isn't a session id: a UUID, in whichever of its spellings.
+/// The error of parsing a text that is not a UUID as a [`SessionId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a session id")]
 pub struct NotASessionId;
@@ -125,85 +172,110 @@ impl FromStr for SessionId {
     }
 }
 
-/// A token just made, durable already (promise P12).
+/// A token that was just issued, with its times and its session.
+///
+/// An opaque token is stored before this value is returned. Inside a transaction of the caller
+/// ([`with_session`](crate::strategy::DatabaseTokenStrategy::with_session)) it becomes valid with
+/// the caller's commit. A signed token is valid by its signature.
+///
+/// This is the only time at which the token's text is available: stores keep a digest.
 #[derive(Clone, Debug)]
 pub struct IssuedToken {
-    /// The token's text.
+    /// The text of the token, for its holder. It must not reach a log.
     pub token: PlainToken,
-    /// When it was issued.
+    /// The time of issue, in UTC. Whole seconds for a signed token.
     pub issued_at: Timestamp,
-    /// When it ends.
+    /// The expiry, in UTC. Whole seconds for a signed token.
     pub expires_at: Timestamp,
-    /// The session it belongs to, if it belongs to one.
+    /// The session that the token belongs to. `None` for a token that was issued outside of a
+    /// session.
     pub session_id: Option<SessionId>,
 }
 
 impl IssuedToken {
-    /// How long it lives, from its issue on.
+    /// Returns the lifetime of the token, counted from [`issued_at`](Self::issued_at).
+    ///
+    /// In seconds it is the `expires_in` of a token response (RFC 6749 section 5.1).
     pub fn life(&self) -> Duration {
         self.expires_at.since(self.issued_at)
     }
 }
 
-/// An access token and the refresh token of the same session.
+/// The tokens of one login or one refresh: an access token and the refresh token of the same
+/// session.
+///
+/// A [`Transport`](crate::transport::Transport) puts the pair into a response.
 #[derive(Clone, Debug)]
 pub struct TokenPair {
-    /// The access token.
+    /// The access token, which the client sends with each request.
     pub access: IssuedToken,
-    /// The refresh token; absent when the strategy has no sessions.
+    /// The refresh token. `None` if the strategy has no sessions.
     pub refresh: Option<IssuedToken>,
-    /// When both were issued.
+    /// The time at which both tokens were issued, in UTC.
     pub issued_at: Timestamp,
 }
 
-/// The user of a refresh token that was exchanged for its one successor, and what was issued in exchange.
+/// The result of a successful refresh: the owner of the refresh token, and the new tokens.
+///
+/// `T` is a [`TokenPair`] or, where only the refresh token was rotated, an [`IssuedToken`]. The
+/// `Debug` output leaves the user out.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Refreshed<U, T> {
-    /// The user that the token belongs to.
+    /// The user that the refresh token belongs to.
     pub user: U,
-    /// What was issued in exchange.
+    /// The tokens that replace the presented one.
     pub issued: T,
 }
 
 impl<U, T> Refreshed<U, T> {
-    /// What was issued to `user`.
+    /// Creates the result of a refresh of `user`.
     pub const fn new(user: U, issued: T) -> Self {
         Self { user, issued }
     }
 }
 
-/// Leaves the user out, as [`Authenticated`] does.
+/// Leaves the user out, for the same reason as [`Authenticated`].
 impl<U, T: fmt::Debug> fmt::Debug for Refreshed<U, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refreshed").field("issued", &self.issued).finish_non_exhaustive()
     }
 }
 
-/// What came of logging out with a credential.
+/// The result of a logout with a credential.
+///
+/// Both variants mean success to the client: the credential is not valid any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoggedOut {
-    /// The session is over, its access and refresh tokens with it; or the token, which had no session.
+    /// The session was ended by this call, with all of its access and refresh tokens. Contains the
+    /// id of the session. It is `None` if the token belongs to no session and was revoked alone, or
+    /// if the session was named by a refresh token.
     Ended(Option<SessionId>),
-    /// The token is one that logging out before would have left behind: unknown, or revoked.
+    /// The credential is unknown or already revoked, as it is after an earlier logout. There was
+    /// nothing to end.
     AlreadyOut,
 }
 
-/// What came of destroying a token.
+/// The result of revoking one token or one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destroyed {
-    /// The token was live, or might have been, and is dead now.
+    /// The token or session was revoked by this call. An expired token that had not been swept yet
+    /// counts as revoked too.
     Revoked,
-    /// There was nothing to revoke: the token wasn't ours, wasn't this user's, or was dead already.
+    /// There was nothing to revoke: it is unknown, belongs to another user, or was revoked before.
     AlreadyInvalid,
 }
 
-/// What came of ending every session of a user.
+/// The result of ending everything that a user has ("log out everywhere").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalidated {
-    /// All tokens of the user were revoked. Contains the number of sessions that ended, as
+    /// All sessions and tokens of the user were revoked.
+    ///
+    /// Contains the number of sessions that ended, as
     /// [`SessionControl::end_sessions`](crate::strategy::SessionControl::end_sessions) counts them.
+    /// On Redis in the `litestar-auth` profile, which has no sessions, it is the number of tokens.
     All(u64),
-    /// The strategy keeps no record by which it could find them.
+    /// The strategy has no record of its tokens, so nothing was revoked. Signed tokens without
+    /// sessions answer this. Their lifetime, or a changed email or password, ends them.
     Unsupported,
 }

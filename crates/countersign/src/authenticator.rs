@@ -1,4 +1,8 @@
-//! Whose request is this? The one place that answers, over an ordered list of backends.
+//! The authenticator: the one place that says whose request this is.
+//!
+//! It works in two steps. *Selection* looks at the headers alone, and finds the one credential of a
+//! request and the backend that it belongs to ([`Selection`]). *Verification* asks that backend,
+//! and no other. The layers of the `tower` feature and the routes of the `axum` feature call it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,24 +20,60 @@ use crate::transport::{CredentialSource, Offered};
 use crate::usage::UseRecorder;
 use crate::user::{User, UserManager};
 
-/// The longest credential that is looked at, in bytes, unless configured otherwise (SECURITY section 7).
+/// The default for the longest credential that is accepted, in bytes.
 const MAX_TOKEN_LENGTH: usize = 8192;
 
-/// Authenticates requests against an ordered list of backends.
+/// Authenticates requests with an ordered list of backends.
 ///
-/// It selects before it verifies: it looks at what a request offers in every place that a backend reads, and only when
-/// that is exactly one credential does the backend it belongs to judge it, with a final answer. No backend is tried
-/// after another has refused, and more than one credential is refused whatever they say, so identity is never a matter
-/// of order (SECURITY row B-03).
+/// The authenticator selects before it verifies:
+///
+/// 1. It looks at every place of the request that a backend reads, such as a header or a cookie.
+/// 2. If it finds more than one credential, it refuses the request, even if all of them are equal.
+/// 3. It gives the one credential to the backend whose [`TokenShape`](crate::TokenShape) fits. The
+///    answer of that backend is final: no other backend is tried after a refusal.
+///
+/// Identity therefore never depends on the order of backends.
+///
+/// Build one at start with [`builder`](Self::builder), and share it in an [`Arc`]. With tower or
+/// axum, give it to `AuthLayer` and `AuthRoutes`. Elsewhere call
+/// [`authenticate_request`](Self::authenticate_request).
+///
+/// # Examples
 ///
 /// ```
-/// # use std::sync::Arc;
-/// # use countersign::{AuthenticationBackend, Authenticator, ConfigError, Strategy, User, UserManager};
-/// # use countersign::transport::BearerTransport;
-/// # fn example<U: User>(strategy: Arc<dyn Strategy<U>>, users: Arc<dyn UserManager<U>>) -> Result<(), ConfigError> {
-/// let authenticator = Authenticator::builder(users)
-///     .backend(AuthenticationBackend::new("api", BearerTransport, strategy))
+/// use std::sync::Arc;
+///
+/// use countersign::store::MemoryStore;
+/// use countersign::strategy::DatabaseTokenStrategy;
+/// use countersign::transport::BearerTransport;
+/// use countersign::{
+///     AuthenticationBackend, Authenticator, Failure, Secret, Strategy, SystemEntropy, User,
+/// };
+/// use http::HeaderMap;
+/// use http::header::AUTHORIZATION;
+///
+/// # struct Account { id: i64 }
+/// # impl User for Account {
+/// #     type Id = i64;
+/// #     fn id(&self) -> &i64 { &self.id }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let secret = Secret::generate(&SystemEntropy)?;
+/// let strategy = DatabaseTokenStrategy::builder(MemoryStore::new())
+///     .token_hash_secret(&secret)
 ///     .build()?;
+/// let issued = strategy.write_token(&Account { id: 7 }).await?;
+///
+/// let users = |id: i64| async move { Ok::<_, Failure>(Some(Account { id })) };
+/// let authenticator: Authenticator<Account> = Authenticator::builder(Arc::new(users))
+///     .backend(AuthenticationBackend::new("api", BearerTransport, Arc::new(strategy)))
+///     .build()?;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(AUTHORIZATION, format!("Bearer {}", issued.token.expose()).parse()?);
+/// let answer = authenticator.authenticate(&headers).await?;
+/// assert_eq!(answer.accepted().map(|accepted| accepted.user.id), Some(7));
 /// # Ok(())
 /// # }
 /// ```
@@ -45,24 +85,30 @@ pub struct Authenticator<U> {
     recorder: Option<UseRecorder>,
 }
 
-/// What a request offers, told from its headers alone.
+/// The credential of a request, found in its headers without asking a store.
+///
+/// [`Authenticator::select`] returns it, for code that needs to know the backend of a request
+/// without verifying the token.
 #[derive(Debug)]
 pub enum Selection<'a, U> {
-    /// No credential.
+    /// The request carries no credential.
     NotOffered,
-    /// Something that is refused unasked.
+    /// The credential was rejected without asking a backend: it is malformed or too long, there are
+    /// several, or its form fits no backend.
     Refused(Refusal),
-    /// One credential, and the backend that it belongs to.
+    /// The request carries one credential, and a backend accepts tokens of its form.
     One {
-        /// The backend whose answer counts.
+        /// The backend that judges the token.
         backend: &'a AuthenticationBackend<U>,
-        /// The access token.
+        /// The access token, not verified yet.
         token: PlainToken,
     },
 }
 
 impl<U: User> Authenticator<U> {
-    /// Starts an authenticator that looks users up with `users`.
+    /// Starts to build an authenticator that looks users up with `users`.
+    ///
+    /// See [`AuthenticatorBuilder`] for the decisions to make.
     pub fn builder(users: Arc<dyn UserManager<U>>) -> AuthenticatorBuilder<U> {
         AuthenticatorBuilder {
             users,
@@ -73,37 +119,46 @@ impl<U: User> Authenticator<U> {
         }
     }
 
-    /// The backends, in the order in which they were added.
+    /// Returns the backends, in the order in which they were added.
     pub fn backends(&self) -> &[AuthenticationBackend<U>] {
         &self.backends
     }
 
-    /// How users are looked up.
+    /// Returns the user manager, which looks users up by id.
     pub fn users(&self) -> &dyn UserManager<U> {
         &*self.users
     }
 
-    /// Whose pages may send cookies along.
+    /// Returns the policy for cookies that come with requests of other sites.
     pub const fn origins(&self) -> &OriginPolicy {
         &self.origins
     }
 
-    /// Authenticates a request: the credential in its headers, and for a cookie also where the request came from. No
-    /// store is asked when nothing is offered.
+    /// Authenticates a request by the credential in its headers.
+    ///
+    /// If the credential is a cookie and the request may change something, the request also has to
+    /// prove that a page of this site sent it ([`OriginPolicy`]). No store is asked if the request
+    /// carries no credential.
+    ///
+    /// A failure of a store is logged here. The outcome contains it, so that it can be answered.
     pub async fn authenticate_request(&self, request: &Parts) -> AuthOutcome<U> {
         self.outcome(&request.headers, |https_only| self.origins.allows_cookies(request, https_only)).await
     }
 
-    /// Authenticates the request that a proxy asks about ("forward auth"), by the copy of its head that the proxy sends. Returns
-    /// what [`authenticate_request`](Self::authenticate_request) would, but for the
-    /// [proof of origin](OriginPolicy::allows_forwarded), which is that of the request asked about.
+    /// Authenticates the request that a proxy asks about ("forward auth").
+    ///
+    /// `request` is the copy of the request's head that the proxy sends. The result is the same as
+    /// that of [`authenticate_request`](Self::authenticate_request), except that the proof of
+    /// origin is that of the original request ([`OriginPolicy::allows_forwarded`]).
     pub async fn authenticate_forwarded(&self, request: &Parts) -> AuthOutcome<U> {
         self.outcome(&request.headers, |https_only| self.origins.allows_forwarded_cookies(request, https_only)).await
     }
 
-    /// What comes of the credential in `headers`, where `allows` says whether a cookie counts.
+    /// Authenticates by `headers`. `allows` says if a cookie counts, given that it may be known to
+    /// travel over https alone.
     async fn outcome(&self, headers: &HeaderMap, allows: impl Fn(bool) -> bool) -> AuthOutcome<U> {
         let selection = self.select(headers);
+        // No store is asked about a cookie that doesn't count.
         if let Selection::One { backend, .. } = &selection
             && !may_count(backend, &allows)
         {
@@ -120,17 +175,23 @@ impl<U: User> Authenticator<U> {
         }
     }
 
-    /// Says whose credential is in `headers`. Without the method and origin of the request it can't tell whether a
-    /// cookie was sent by a page of ours: where cookies are read and something is changed, use
-    /// [`authenticate_request`](Self::authenticate_request).
+    /// Authenticates by headers alone, without a proof of origin for cookies.
+    ///
+    /// Method and origin of the request are not known here, so a page of another site could have
+    /// sent the cookie. Where cookies are read and something is changed, use
+    /// [`authenticate_request`](Self::authenticate_request) instead.
     ///
     /// # Errors
-    /// [`Failure`] when a store can't be asked: the question stays open (promise P6).
+    ///
+    /// Returns a [`Failure`] if a store can't be asked. It is then unknown whether the credential
+    /// is valid: answer 503, not 401.
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Answer<U>, Failure> {
         self.verify(self.select(headers)).await
     }
 
-    /// Finds the one credential in `headers` and the backend that it belongs to; asks no store.
+    /// Finds the one credential in `headers`, and the backend that it belongs to.
+    ///
+    /// Asks no store. A refusal is logged.
     pub fn select(&self, headers: &HeaderMap) -> Selection<'_, U> {
         let selection = self.look(headers);
         if let Selection::Refused(refusal) = &selection {
@@ -139,12 +200,14 @@ impl<U: User> Authenticator<U> {
         selection
     }
 
-    /// Whether a request that `backend` would judge may be acted on: for cookies, whether a page of ours sent it.
+    /// Returns `true` if a request with a credential of `backend` may be acted on. For a cookie
+    /// that takes a proof of origin.
     #[cfg(feature = "axum")]
     pub(crate) fn is_sent_by_us(&self, backend: &AuthenticationBackend<U>, request: &Parts) -> bool {
         may_count(backend, |https_only| self.origins.allows_cookies(request, https_only))
     }
 
+    /// Asks the selected backend, and records the use of the session if its token was accepted.
     async fn verify(&self, selection: Selection<'_, U>) -> Result<Answer<U>, Failure> {
         match selection {
             Selection::NotOffered => Ok(Answer::NotOffered),
@@ -159,10 +222,13 @@ impl<U: User> Authenticator<U> {
         }
     }
 
+    /// Looks at every place that a backend reads, each of them once. More than one credential is
+    /// ambiguous.
     fn look(&self, headers: &HeaderMap) -> Selection<'_, U> {
         let mut found: Option<(CredentialSource, Offered)> = None;
         for backend in &self.backends {
             let source = backend.transport().source();
+            // Backends that read the same place see the same credential: it is not a second one.
             if found.as_ref().is_some_and(|(seen, _)| *seen == source) {
                 continue;
             }
@@ -180,7 +246,7 @@ impl<U: User> Authenticator<U> {
         }
     }
 
-    /// Finds the backend that a text at `source` belongs to.
+    /// Finds the backend whose tokens have the form of the text that was found at `source`.
     pub(crate) fn claim(&self, source: &CredentialSource, token: PlainToken) -> Selection<'_, U> {
         if token.expose().len() > self.max_token_length {
             return Selection::Refused(Refusal::TooLong);
@@ -200,6 +266,20 @@ impl<U> fmt::Debug for Authenticator<U> {
 }
 
 /// Builds an [`Authenticator`].
+///
+/// The decisions, in order:
+///
+/// 1. *Users*: how an id becomes an account. [`Authenticator::builder`] takes the [`UserManager`];
+///    a closure works too.
+/// 2. *Backends*: at least one, with [`backend`](Self::backend). Each kind of token in each place
+///    of a request is a backend. Bearer tokens and cookies of one strategy are two backends.
+/// 3. *Origins*: with cookies, name the public origin of the site with [`origins`](Self::origins)
+///    if a proxy changes `Host`. Defaults to the request's own host.
+/// 4. *Use of sessions*: [`record_use`](Self::record_use), if device lists are to show when a
+///    session was last used. Not recorded by default.
+/// 5. *Size*: [`max_token_length`](Self::max_token_length). Defaults to 8192 bytes.
+///
+/// [`build`](Self::build) checks that no two backends can be confused.
 #[must_use]
 pub struct AuthenticatorBuilder<U> {
     users: Arc<dyn UserManager<U>>,
@@ -216,29 +296,40 @@ impl<U: User> AuthenticatorBuilder<U> {
         self
     }
 
-    /// Says whose pages may send cookies along with unsafe methods, beside the request's own host.
+    /// Sets the policy for cookies that come with requests of other sites. Defaults to
+    /// [`OriginPolicy::default`], which trusts the request's own host alone.
     pub fn origins(mut self, origins: OriginPolicy) -> Self {
         self.origins = origins;
         self
     }
 
-    /// Refuses credentials longer than `bytes` (8 KiB unless set) before anything else is done.
+    /// Sets the longest credential that is accepted, in bytes. Defaults to 8192.
+    ///
+    /// A longer one is refused before it is parsed.
     pub const fn max_token_length(mut self, bytes: usize) -> Self {
         self.max_token_length = bytes;
         self
     }
 
-    /// Tells `recorder` of each session whose token is accepted.
+    /// Sets the recorder that is told of each session whose token is accepted. Defaults to none.
+    ///
+    /// Spawn [`UseRecorder::run`] too, or nothing is ever written.
     pub fn record_use(mut self, recorder: UseRecorder) -> Self {
         self.recorder = Some(recorder);
         self
     }
 
-    /// The authenticator.
+    /// Builds the authenticator.
     ///
     /// # Errors
-    /// [`ConfigError`] when there is no backend; when two have one name, or a name that logs can't show; when two that
-    /// look at the same place could both claim a token; when one place would hold access and refresh tokens.
+    ///
+    /// Returns a [`ConfigError`] if
+    ///
+    /// - there is no backend;
+    /// - two backends have the same name, or a name is not 1 to 64 letters, digits, `-`, `_` and
+    ///   `.`;
+    /// - two backends read the same place, and both could claim the same token;
+    /// - access and refresh tokens would share a place, such as a cookie.
     pub fn build(self) -> Result<Authenticator<U>, ConfigError> {
         if self.backends.is_empty() {
             return Err(ConfigError::new("backends", "are none", "add one, such as a bearer backend"));
@@ -260,6 +351,7 @@ impl<U> fmt::Debug for AuthenticatorBuilder<U> {
     }
 }
 
+/// Checks that logs can show a backend's name.
 fn check_name(name: &str) -> Result<(), ConfigError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
@@ -268,6 +360,7 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
     Err(ConfigError::new("backend name", "is empty, too long or has other characters", "use letters, digits, - _ ."))
 }
 
+/// Checks that no credential can be taken for one of the other backend.
 fn check_pair<U: User>(one: &AuthenticationBackend<U>, other: &AuthenticationBackend<U>) -> Result<(), ConfigError> {
     if one.name() == other.name() {
         return Err(ConfigError::new("backend name", "is used twice", "give each backend a name of its own"));
@@ -279,6 +372,7 @@ fn check_pair<U: User>(one: &AuthenticationBackend<U>, other: &AuthenticationBac
         let cure = "give them different places, or token shapes that exclude each other";
         return Err(ConfigError::new("backends", problem, cure));
     }
+    // The refresh token of one backend must never be read as an access token of another.
     if Some(&access) == other_refresh.as_ref()
         || refresh.as_ref() == Some(&other_access)
         || (refresh.is_some() && refresh == other_refresh)
@@ -289,8 +383,8 @@ fn check_pair<U: User>(one: &AuthenticationBackend<U>, other: &AuthenticationBac
     Ok(())
 }
 
-/// Whether what `backend` reads may count: a header always, a cookie when `allows` says so of cookies that may be known to
-/// travel over https alone.
+/// Returns `true` if a credential that `backend` reads may count. A header always does. A cookie
+/// does if `allows` returns `true`, which is told if cookies are known to travel over https alone.
 fn may_count<U: User>(backend: &AuthenticationBackend<U>, allows: impl Fn(bool) -> bool) -> bool {
     let transport = backend.transport();
     let counts = !transport.source().is_ambient() || allows(transport.is_https_only());
@@ -300,11 +394,13 @@ fn may_count<U: User>(backend: &AuthenticationBackend<U>, allows: impl Fn(bool) 
     counts
 }
 
+/// Logs that a cookie was refused for want of a proof of origin.
 fn cross_site_event(backend: &str) {
     tracing::warn!(event = "refused", reason = "cross_site", backend, "credential refused");
 }
 
-/// The one line that a failure leaves in the log: the part and its causes. Neither holds anything of the request.
+/// Logs a failure: the part that failed, its kind and its cause. None of them contains anything of
+/// the request.
 pub(crate) fn failure_event(failure: &Failure) {
     let cause = std::error::Error::source(failure).map(tracing::field::display);
     tracing::error!(event = "failed", part = failure.part(), kind = ?failure.kind(), cause, "can't answer");

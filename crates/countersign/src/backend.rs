@@ -1,4 +1,9 @@
-//! A transport and a strategy under one name (the strategies page: `AuthenticationBackend`).
+//! The authentication backend: a transport and a strategy under one name.
+//!
+//! A [`Transport`] says where a token travels in a request, a [`Strategy`] says what the token is
+//! worth. [`AuthenticationBackend`] pairs the two, refuses inactive accounts, and logs one event
+//! for each login, refresh, logout and refusal. The routes of the `axum` feature and the
+//! authenticator call it; below it, no code knows of names or of account state.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,18 +16,52 @@ use crate::token::{PlainToken, TokenShape};
 use crate::transport::Transport;
 use crate::user::{User, UserId, UserManager};
 
-/// How tokens travel and what they are worth, under one name.
+/// A named pair of a transport and a strategy.
 ///
-/// Several backends may share one strategy, so that a session opened through cookies can be ended with a bearer token.
+/// Use a backend where your code handles credentials: in login handlers, in account settings, in
+/// administration. To authenticate incoming requests, give backends to an
+/// [`Authenticator`](crate::Authenticator).
+///
+/// Several backends may share one strategy. A session that was opened through cookies can then be
+/// ended with a bearer token.
+///
+/// The methods work for every strategy. Where a strategy has no sessions
+/// ([`Strategy::as_refreshable`] returns `None`), [`login`](Self::login) issues an access token
+/// alone, and the methods on sessions have nothing to return or to end.
+///
+/// # Examples
 ///
 /// ```
-/// # use std::sync::Arc;
-/// # use countersign::{AuthenticationBackend, Strategy, User};
-/// # use countersign::transport::{BearerTransport, CookieTransport};
-/// # use countersign::Profile;
-/// # fn backends<U: User>(strategy: Arc<dyn Strategy<U>>) -> Result<(), countersign::ConfigError> {
+/// use std::sync::Arc;
+///
+/// use countersign::store::MemoryStore;
+/// use countersign::strategy::{DatabaseTokenStrategy, Login};
+/// use countersign::transport::{BearerTransport, CookieTransport};
+/// use countersign::{
+///     AuthenticationBackend, Failure, LoggedOut, Profile, Secret, Strategy, SystemEntropy, User,
+/// };
+///
+/// # struct Account { id: i64 }
+/// # impl User for Account {
+/// #     type Id = i64;
+/// #     fn id(&self) -> &i64 { &self.id }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let secret = Secret::generate(&SystemEntropy)?;
+/// # let users = |id: i64| async move { Ok::<_, Failure>(Some(Account { id })) };
+/// let strategy = DatabaseTokenStrategy::builder(MemoryStore::new())
+///     .token_hash_secret(&secret)
+///     .build()?;
+/// let strategy: Arc<dyn Strategy<Account>> = Arc::new(strategy);
+///
 /// let api = AuthenticationBackend::new("api", BearerTransport, Arc::clone(&strategy));
-/// let web = AuthenticationBackend::new("web", CookieTransport::builder(Profile::Countersign).build()?, strategy);
+/// let cookies = CookieTransport::builder(Profile::Countersign).build()?;
+/// let web = AuthenticationBackend::new("web", cookies, strategy);
+///
+/// let tokens = web.login(&Account { id: 7 }, &Login::default()).await?;
+/// let logged_out = api.logout(&tokens.access.token, &users).await?;
+/// assert!(matches!(logged_out, LoggedOut::Ended(Some(_))));
 /// # Ok(())
 /// # }
 /// ```
@@ -34,44 +73,56 @@ pub struct AuthenticationBackend<U> {
 }
 
 impl<U: User> AuthenticationBackend<U> {
-    /// The backend called `name`; the name is for logs and for [`Authenticated`](crate::Authenticated), and the
-    /// authenticator checks it.
+    /// Creates a backend.
+    ///
+    /// The name appears in logs and in [`Authenticated::backend`](crate::Authenticated::backend).
+    /// Use 1 to 64 letters, digits, `-`, `_` and `.`: the authenticator refuses any other name when
+    /// it is built.
     pub fn new(name: impl Into<Arc<str>>, transport: impl Transport + 'static, strategy: Arc<dyn Strategy<U>>) -> Self {
         let shape = strategy.token_shape();
         Self { name: name.into(), transport: Arc::new(transport), strategy, shape }
     }
 
-    /// Says what this backend's tokens look like, where the strategy itself can't know.
+    /// Sets the form of this backend's access tokens. Defaults to the form that the strategy
+    /// declares.
+    ///
+    /// Needed when two backends read the same place of a request and a strategy can't declare its
+    /// form itself. The authenticator refuses to be built if two such backends could claim the same
+    /// token.
     #[must_use]
     pub fn with_token_shape(mut self, shape: TokenShape) -> Self {
         self.shape = shape;
         self
     }
 
-    /// The backend's name.
+    /// Returns the name of the backend.
     pub const fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// How tokens travel.
+    /// Returns the transport, which reads tokens from requests and puts them into responses.
     pub fn transport(&self) -> &dyn Transport {
         &*self.transport
     }
 
-    /// What tokens are worth.
+    /// Returns the strategy, which issues and judges tokens.
     pub const fn strategy(&self) -> &Arc<dyn Strategy<U>> {
         &self.strategy
     }
 
-    /// What this backend's tokens look like.
+    /// Returns the form of this backend's access tokens.
     pub const fn token_shape(&self) -> &TokenShape {
         &self.shape
     }
 
-    /// Says whose access token this is. An inactive account is refused.
+    /// Reads an access token, and returns whose it is. Tokens of inactive accounts are refused.
+    ///
+    /// Logs an event for each refusal. Writes nothing to any store.
     ///
     /// # Errors
-    /// [`Failure`] when a store can't be asked: the question stays open (promise P6).
+    ///
+    /// Returns a [`Failure`] if a store can't be asked. It is then unknown whether the token is
+    /// valid: answer 503, not 401.
     pub async fn read(&self, token: &PlainToken, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
         Ok(match self.strategy.read_token(Some(token), users).await? {
             Answer::Accepted(mut authenticated) => {
@@ -91,11 +142,16 @@ impl<U: User> AuthenticationBackend<U> {
         })
     }
 
-    /// Returns the user's login fence, to be read before the account is that the login is judged by (promise P4); `None`
-    /// where the strategy has no sessions.
+    /// Returns the login fence of a user, or `None` if the strategy has no sessions.
+    ///
+    /// Call this *before* you load the account and judge the password, and pass the fence on with
+    /// [`Login::behind`]. The session is then opened only if the user was not logged out everywhere
+    /// in between. If you don't, a login with an old password can outlive the change of that
+    /// password.
     ///
     /// # Errors
-    /// [`Failure`] when the store can't be asked.
+    ///
+    /// Returns a [`Failure`] if the store can't be asked.
     pub async fn login_fence(&self, user: &U::Id) -> Result<Option<LoginFence>, Failure> {
         match self.strategy.as_refreshable() {
             Some(strategy) => strategy.login_fence(&user.to_key()).await.map(Some),
@@ -103,11 +159,21 @@ impl<U: User> AuthenticationBackend<U> {
         }
     }
 
-    /// Issues tokens to `user`: a session where the strategy has sessions, an access token elsewhere.
+    /// Issues tokens to `user`: a session with an access and a refresh token or, if the strategy
+    /// has no sessions, an access token.
+    ///
+    /// Does not judge the user. Check the password and [`User::is_active`] before.
     ///
     /// # Errors
-    /// [`AuthError::Refused`] for a login that was overtaken, and for one too many where the cap on sessions refuses.
-    /// [`AuthError::Failed`] when the tokens could not be stored, or when that isn't known.
+    ///
+    /// - [`AuthError::Refused`] with [`Refusal::Overtaken`] if the user was logged out everywhere
+    ///   since the fence of `login` was read, or if that was more than five minutes ago. Judge the
+    ///   account again.
+    /// - [`AuthError::Refused`] with [`Refusal::TooManySessions`] if the user has reached a
+    ///   [`SessionCap`](crate::SessionCap) that refuses.
+    /// - [`AuthError::Failed`] if the tokens could not be stored, or if it is unknown whether they
+    ///   were. A session that nobody has a token of may then be listed until it expires. Another
+    ///   login is safe.
     pub async fn login(&self, user: &U, login: &Login) -> Result<TokenPair, AuthError> {
         let issued = match self.strategy.as_refreshable() {
             Some(strategy) => strategy.log_in(user, login).await,
@@ -120,10 +186,17 @@ impl<U: User> AuthenticationBackend<U> {
         issued
     }
 
-    /// Exchanges a refresh token for a new pair. A strategy without sessions knows none.
+    /// Rotates a refresh token: returns a new pair of tokens of the same session, and the user.
+    ///
+    /// An inactive account is refused, and its token stays as it is. If the strategy has no
+    /// sessions, every token is refused as [`Refusal::Unknown`].
     ///
     /// # Errors
-    /// [`AuthError::Refused`] when the token is no good; [`AuthError::Failed`] when the store can't be asked.
+    ///
+    /// - [`AuthError::Refused`] if the token is not valid. The client has to log in again. A token
+    ///   that was rotated before may have ended its session ([`Refusal::Reused`]).
+    /// - [`AuthError::Failed`] if a store can't be asked. The client may retry with the same token;
+    ///   see [`ReusePolicy`](crate::ReusePolicy).
     pub async fn refresh(
         &self,
         token: &PlainToken,
@@ -138,12 +211,17 @@ impl<U: User> AuthenticationBackend<U> {
         refreshed
     }
 
-    /// Ends the session of an access token, or the token alone when it has no session. Works for inactive accounts and for
-    /// expired access tokens. An expired opaque token is recognised until it is swept; a signed token always is.
+    /// Ends the session of an access token, or revokes the token alone if it belongs to no session.
+    ///
+    /// Works for inactive accounts. With a strategy that has sessions it also works for expired
+    /// access tokens: an expired opaque token is recognised until it is swept, a signed token
+    /// always is.
     ///
     /// # Errors
-    /// [`AuthError::Refused`] when the credential is bad, and nothing was ended; the reason is for the log only.
-    /// [`AuthError::Failed`] when the end could not be recorded: the session may still be live (SECURITY row R-09).
+    ///
+    /// - [`AuthError::Refused`] if the token is not valid and names no session. Nothing was ended.
+    /// - [`AuthError::Failed`] if the end could not be recorded. The session may still be live, so
+    ///   keep the client's cookies and let it retry.
     pub async fn logout(&self, token: &PlainToken, users: &dyn UserManager<U>) -> Result<LoggedOut, AuthError> {
         let logged_out = match self.strategy.as_refreshable() {
             Some(strategy) => strategy.log_out(token).await,
@@ -157,7 +235,7 @@ impl<U: User> AuthenticationBackend<U> {
         logged_out
     }
 
-    /// Ends a token of a strategy without sessions.
+    /// Revokes an access token of a strategy without sessions.
     async fn destroy(&self, token: &PlainToken, users: &dyn UserManager<U>) -> Result<LoggedOut, AuthError> {
         match self.strategy.read_token(Some(token), users).await? {
             Answer::Accepted(authenticated) => {
@@ -169,16 +247,21 @@ impl<U: User> AuthenticationBackend<U> {
         }
     }
 
+    /// Logs the reason, if `error` is a refusal. A failure is logged where it is answered.
     fn note_refusal(&self, error: &AuthError) {
         if let Some(refusal) = error.refusal() {
             refusal_event(Some(&self.name), None, refusal);
         }
     }
 
-    /// Ends the session of a refresh token: logout when the access token has expired.
+    /// Ends the session of a refresh token. For a logout after the access token has expired.
+    ///
+    /// Accepts every refresh token that the session ever had, including those that were rotated.
     ///
     /// # Errors
-    /// [`Failure`] when that could not be recorded.
+    ///
+    /// Returns a [`Failure`] if the end could not be recorded. The session may still be live; call
+    /// it again.
     pub async fn logout_with_refresh(&self, refresh: &PlainToken) -> Result<LoggedOut, Failure> {
         let Some(strategy) = self.strategy.as_refreshable() else { return Ok(LoggedOut::AlreadyOut) };
         match strategy.end_session_of(refresh).await? {
@@ -190,10 +273,15 @@ impl<U: User> AuthenticationBackend<U> {
         }
     }
 
-    /// Returns a part of the list of a user's sessions that haven't ended; an empty one where the strategy has no sessions.
+    /// Returns a page of the live sessions of a user. The page is empty if the strategy has no
+    /// sessions.
+    ///
+    /// Pass [`SessionPage::next`] on to read the following page. A page may be empty although
+    /// others follow.
     ///
     /// # Errors
-    /// [`Failure`] when the store can't be asked.
+    ///
+    /// Returns a [`Failure`] if the store can't be asked.
     pub async fn sessions_of(&self, user: &U::Id, page: &Page) -> Result<SessionPage, Failure> {
         match self.strategy.as_refreshable() {
             Some(strategy) => strategy.sessions_of(&user.to_key(), page).await,
@@ -201,10 +289,15 @@ impl<U: User> AuthenticationBackend<U> {
         }
     }
 
-    /// Ends one session of a user; [`Destroyed::AlreadyInvalid`] when they have no such session.
+    /// Ends one session of a user, with all of its tokens.
+    ///
+    /// Returns [`Destroyed::AlreadyInvalid`] if the user has no such session. Another user's
+    /// session is never ended.
     ///
     /// # Errors
-    /// [`Failure`] when that could not be recorded.
+    ///
+    /// Returns a [`Failure`] if the end could not be recorded. The session may still be live; call
+    /// it again.
     pub async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
         let Some(strategy) = self.strategy.as_refreshable() else { return Ok(Destroyed::AlreadyInvalid) };
         let ended = strategy.end_session(session, &user.to_key()).await?;
@@ -214,10 +307,16 @@ impl<U: User> AuthenticationBackend<U> {
         Ok(ended)
     }
 
-    /// Ends every session of a user but `kept`. Returns how many that were.
+    /// Ends all sessions of a user except `kept`, and returns the number of sessions that ended.
+    ///
+    /// Tokens of the user that belong to no session end too. For the number see
+    /// [`SessionControl::end_sessions`](crate::SessionControl::end_sessions). Returns 0 if the
+    /// strategy has no sessions.
     ///
     /// # Errors
-    /// [`Failure`] when that could not be recorded.
+    ///
+    /// Returns a [`Failure`] if the end could not be recorded, or only a part of it. Call it again:
+    /// it continues where it stopped.
     pub async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure> {
         let Some(strategy) = self.strategy.as_refreshable() else { return Ok(0) };
         let ended = strategy.end_sessions(&user.to_key(), kept).await?;
@@ -225,10 +324,15 @@ impl<U: User> AuthenticationBackend<U> {
         Ok(ended)
     }
 
-    /// Ends every session of a user.
+    /// Ends all sessions and tokens of a user ("log out everywhere").
+    ///
+    /// Logins and refreshes that are under way meanwhile end as well. Returns
+    /// [`Invalidated::Unsupported`] if the strategy has no record of its tokens.
     ///
     /// # Errors
-    /// [`Failure`] when that could not be recorded.
+    ///
+    /// Returns a [`Failure`] if the end could not be recorded, or only a part of it. Call it again:
+    /// it continues where it stopped.
     pub async fn logout_everywhere(&self, user: &U::Id) -> Result<Invalidated, Failure> {
         let invalidated = self.strategy.invalidate_all(&user.to_key()).await?;
         event(&self.name, None, "logout_everywhere");
@@ -236,7 +340,7 @@ impl<U: User> AuthenticationBackend<U> {
     }
 }
 
-/// An access token of a strategy that has no refresh tokens.
+/// Returns an access token as a pair without a refresh token.
 fn alone(access: IssuedToken) -> TokenPair {
     TokenPair { issued_at: access.issued_at, access, refresh: None }
 }
@@ -262,11 +366,13 @@ impl<U> fmt::Debug for AuthenticationBackend<U> {
     }
 }
 
+/// Logs one event of a session.
 fn event(backend: &str, session: Option<SessionId>, what: &'static str) {
     tracing::info!(event = what, backend, session = session.map(tracing::field::display), "session event");
 }
 
-/// One event per refused credential: the reason, where, and which session; nothing of the token (promise P7).
+/// Logs one event for a refused credential: the reason, the backend and the session. Nothing of the
+/// token is logged.
 pub(crate) fn refusal_event(backend: Option<&str>, session: Option<SessionId>, refusal: Refusal) {
     let session = session.map(tracing::field::display);
     tracing::warn!(event = "refused", reason = refusal.as_str(), backend, session, "credential refused");

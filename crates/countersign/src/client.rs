@@ -1,4 +1,7 @@
-//! What a login came from, as device lists show it.
+//! The client details of a login: user agent, address and label, for device lists.
+//!
+//! Texts are cleaned and cut here, when they are set, so that stores and lists can use them as they
+//! are.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,17 +12,27 @@ const USER_AGENT: usize = 255;
 /// The longest label that is kept, in bytes.
 const LABEL: usize = 64;
 
-/// What a login came from: for the user's eyes, and never for a decision, since the client says it of itself.
+/// The client details of a login, which device lists show.
 ///
-/// Texts are kept as one line without control characters: a user agent of up to 255 bytes, a label of up to 64. Its
-/// `Debug` shows nothing.
+/// They are for the eyes of the user. Never base a decision on them: user agent and label are the
+/// client's own words.
+///
+/// Texts are kept as one line without control characters: at most 255 bytes of user agent, at most
+/// 64 bytes of label. The `Debug` output shows no values.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::Client;
 ///
-/// let client = Client::new().with_user_agent("Mozilla/5.0\r\n  (X11)").with_ip("::ffff:192.0.2.7".parse()?);
+/// let client = Client::new()
+///     .with_user_agent("Mozilla/5.0\r\n  (X11)")
+///     .with_ip("::ffff:192.0.2.7".parse()?)
+///     .with_label("Work laptop");
+///
 /// assert_eq!(client.user_agent(), Some("Mozilla/5.0 (X11)"));
 /// assert_eq!(client.ip().map(|ip| ip.to_string()).as_deref(), Some("192.0.2.7"));
+/// assert_eq!(client.label(), Some("Work laptop"));
 /// # Ok::<_, std::net::AddrParseError>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -30,49 +43,59 @@ pub struct Client {
 }
 
 impl Client {
-    /// Nothing is known.
+    /// Creates client details without any value.
     pub const fn new() -> Self {
         Self { user_agent: None, ip: None, label: None }
     }
 
-    /// What the client says that it is: its `User-Agent`.
+    /// Sets the value of the `User-Agent` header.
+    ///
+    /// White space and control characters become single spaces, and the text is cut to 255 bytes at
+    /// a character boundary. A text of which nothing is left unsets the value.
     #[must_use]
     pub fn with_user_agent(mut self, user_agent: &str) -> Self {
         self.user_agent = one_line(user_agent, USER_AGENT);
         self
     }
 
-    /// Where it connected from. An IPv4 address that is written as IPv6 is an IPv4 address.
+    /// Sets the address that the client connected from.
+    ///
+    /// An IPv4-mapped IPv6 address is stored as the IPv4 address. Behind a proxy, pass the address
+    /// that the proxy reports, and only if the proxy is trusted.
     #[must_use]
     pub fn with_ip(mut self, ip: IpAddr) -> Self {
         self.ip = Some(ip.to_canonical());
         self
     }
 
-    /// What its user calls it.
+    /// Sets the name that the user gave to the device or program.
+    ///
+    /// The text is cleaned like that of [`with_user_agent`](Self::with_user_agent), and cut to 64
+    /// bytes.
     #[must_use]
     pub fn with_label(mut self, label: &str) -> Self {
         self.label = one_line(label, LABEL);
         self
     }
 
-    /// What the client says that it is.
+    /// Returns the user agent, or `None` if it is unknown.
     pub fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_deref()
     }
 
-    /// Where it connected from.
+    /// Returns the address that the client connected from, or `None` if it is unknown.
     pub const fn ip(&self) -> Option<IpAddr> {
         self.ip
     }
 
-    /// What its user calls it.
+    /// Returns the label, or `None` if there is none.
     pub fn label(&self) -> Option<&str> {
         self.label.as_deref()
     }
 }
 
-/// `text` with single spaces for everything that isn't shown, cut at the end of a character; `None` when nothing is left.
+/// Returns `text` as one line: single spaces in place of white space and control characters, cut to
+/// `most` bytes at a character boundary. Returns `None` if nothing is left.
 fn one_line(text: &str, most: usize) -> Option<String> {
     let mut line = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
@@ -84,6 +107,8 @@ fn one_line(text: &str, most: usize) -> Option<String> {
             break;
         }
     }
+    // A cut after a space would leave it at the end: trimming afterwards makes a second pass a
+    // no-op.
     line.truncate(line.floor_char_boundary(most));
     line.truncate(line.trim_end().len());
     (!line.is_empty()).then_some(line)

@@ -1,12 +1,17 @@
-//! Time is passed in (promise P10): everything that needs "now" asks a [`Clock`], and the system clock is read in
-//! this file alone.
+//! Time as a parameter: [`Timestamp`] is a moment, and a [`Clock`] tells the present one.
+//!
+//! Everything that needs "now" asks a clock that was passed in, so that tests control the time. The
+//! system clock is read in this file alone, and `clippy.toml` refuses it elsewhere.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 /// A moment in UTC, in whole microseconds since the Unix epoch.
 ///
-/// Arithmetic saturates: no clock setting and no lifetime can make it wrap or panic.
+/// Arithmetic saturates: no clock setting and no lifetime can make it overflow or panic.
+/// [`Display`](fmt::Display) writes RFC 3339 in UTC.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::Timestamp;
@@ -20,42 +25,44 @@ use std::time::{Duration, SystemTime};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The latest moment that can be told.
+    /// The latest moment that a timestamp can be. It also serves as "never" where an end is
+    /// optional.
     pub const MAX: Self = Self(i64::MAX);
 
-    /// From microseconds since the Unix epoch; negative is before it.
+    /// Creates a timestamp from microseconds since the Unix epoch. Negative numbers are before the
+    /// epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// From seconds since the Unix epoch; saturates at the ends of the range.
+    /// Creates a timestamp from seconds since the Unix epoch. Saturates at both ends of the range.
     pub const fn from_unix_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000))
     }
 
-    /// Microseconds since the Unix epoch.
+    /// Returns the microseconds since the Unix epoch.
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the Unix epoch, rounded down.
+    /// Returns the whole seconds since the Unix epoch, rounded down.
     pub const fn as_unix_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
 
-    /// This moment plus `duration`, at most [`Timestamp::MAX`].
+    /// Returns the moment that is `duration` later, at most [`Timestamp::MAX`].
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(micros(duration)))
     }
 
-    /// This moment minus `duration`, at least the earliest moment that can be told.
+    /// Returns the moment that is `duration` earlier. Saturates at the earliest possible moment.
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(micros(duration)))
     }
 
-    /// How much time has passed since `earlier`; zero when `earlier` is later.
+    /// Returns the time that has passed since `earlier`, or zero if `earlier` is the later one.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -65,7 +72,8 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// RFC 3339 in UTC, as `2026-01-15T12:00:00Z`.
+/// Writes RFC 3339 in UTC, such as `2026-01-15T12:00:00Z`. Moments beyond the years -9999 to 9999
+/// are written as microseconds, such as `9223372036854775807us`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_microsecond(self.0) {
@@ -81,15 +89,43 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// Tells the time.
+/// A source of the present time.
 ///
-/// Strategies take one when they are built; tests pass one that stands still.
+/// Strategies, denylists and stores never read the system clock. They get the time from the clock
+/// that their builder was given, which is [`SystemClock`] by default. Tests pass a clock that they
+/// move by hand: `testing::ManualClock` (feature `testing`) is one.
+///
+/// # Implementing
+///
+/// - A clock may be called from several threads at once, and often: reading it must not block.
+/// - It should agree with the clocks of the other servers of a deployment within a few seconds.
+///   Differences beyond the leeway refuse tokens that are good elsewhere.
+/// - It need not be monotonic. A clock that is set back makes tokens live longer by that much.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::{Clock, Timestamp};
+///
+/// #[derive(Debug)]
+/// struct Noon;
+///
+/// impl Clock for Noon {
+///     fn now(&self) -> Timestamp {
+///         Timestamp::from_unix_seconds(1_768_478_400)
+///     }
+/// }
+///
+/// assert_eq!(Noon.now().to_string(), "2026-01-15T12:00:00Z");
+/// ```
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// The present moment.
+    /// Returns the present moment.
     fn now(&self) -> Timestamp;
 }
 
-/// The operating system's clock.
+/// The clock of the operating system.
+///
+/// A system clock that is set to a time before 1970 reads as the Unix epoch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

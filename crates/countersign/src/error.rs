@@ -1,5 +1,12 @@
-//! What can go wrong, in three types that never mix: a [`Refusal`] is the caller's fault, a [`Failure`] is ours, and a
-//! [`ConfigError`] stops a start. An operation that ends in either of the first two returns an [`AuthError`].
+//! Errors, in three types that are never mixed.
+//!
+//! - A [`Refusal`] says why a credential or an attempt is bad.
+//! - A [`Failure`] says that a question couldn't be answered: a store is down, full or broken.
+//! - A [`ConfigError`] stops a start and names the setting to correct.
+//!
+//! An operation that can end in a refusal or a failure returns an [`AuthError`]. The two must stay
+//! apart: a refused credential is 401 over HTTP, and an outage is 503. A store that is down must
+//! never look like a wrong password, nor like an anonymous request.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -7,68 +14,82 @@ use std::fmt;
 
 use crate::symptom::Symptom;
 
-/// Why a credential was refused.
+/// The reason why a credential was refused.
 ///
-/// This is for the log and for metrics. What a client may learn is the same fixed text for every reason, so that
-/// nobody can probe which check failed (SECURITY.md lists the mapping).
+/// The reason is for logs and metrics. A client gets the same answer for every reason, so that
+/// nobody can probe which check failed. The exceptions are
+/// [`MalformedRequest`](Self::MalformedRequest) and [`Ambiguous`](Self::Ambiguous), which are about
+/// the request and are answered with 400 in place of 401. `docs/STATUS-CODES.md` lists the answers.
+///
+/// [`as_str`](Self::as_str) gives a stable name for log fields and metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The text doesn't have the form of a token.
     Malformed,
-    /// The header or cookie doesn't have the form of a credential, so that there is no token to judge.
+    /// The header or cookie isn't a well-formed credential, so there is no token to judge.
     MalformedRequest,
-    /// The text is longer than any token may be.
+    /// The text is longer than any token that the strategy accepts.
     TooLong,
-    /// More than one credential came with the request.
+    /// The request has more than one credential.
     Ambiguous,
-    /// No store knows the token.
+    /// The store doesn't have the token: it was never issued, or it was deleted after its end.
     Unknown,
-    /// The token, or its session, is past its end.
+    /// The token or its session has expired.
     Expired,
-    /// The token isn't valid yet.
+    /// The token isn't valid yet (`nbf` or `iat`), even with the leeway.
     NotYetValid,
-    /// The token was revoked.
+    /// The token, its session or all tokens of the user were revoked.
     Revoked,
-    /// The refresh token has been exchanged for a successor before, which can't be told again.
+    /// The refresh token was exchanged before, and its successor can't be returned again. The
+    /// session goes on.
+    ///
+    /// This happens to the slower of two requests if the faster one's successor was used meanwhile,
+    /// or if the digest key that made the successor is no longer in the key ring.
     Consumed,
-    /// The refresh token has been exchanged before and was presented again outside its window: its session has ended
-    /// (promise P3).
+    /// The refresh token was exchanged before and was presented again outside of its window. The
+    /// session was revoked.
+    ///
+    /// Somebody may have stolen the token. The session's access tokens are revoked as well. The
+    /// window is set by [`ReusePolicy`](crate::ReusePolicy).
     Reused,
-    /// The user was logged out everywhere while this login was under way (P4).
+    /// "Log out everywhere" ended the user's sessions while this login was in progress.
     Overtaken,
-    /// The user has as many sessions as allowed.
+    /// The user has as many sessions as the [`SessionCap`](crate::SessionCap) allows.
     TooManySessions,
-    /// The header names an algorithm that isn't the configured one.
+    /// The `alg` header is missing, or names another algorithm than the key's.
     Algorithm,
-    /// The header names a key that isn't in the ring.
+    /// The `kid` header is missing, or names a key that isn't in the key ring.
     UnknownKey,
-    /// A header parameter changes the token's meaning, and isn't supported.
+    /// The header has a parameter that changes the meaning of the token and isn't supported:
+    /// `crit`, `b64`, `zip`, `enc`, or a `cty` that says "a token in a token".
     Header,
-    /// The signature isn't ours.
+    /// No key of the key ring verifies the signature.
     Signature,
     /// The token is of another type (`typ`).
     TokenType,
-    /// A required claim is missing, or has another type than it must have.
+    /// The claims aren't valid JSON, or a required claim is missing or has the wrong form.
     Claims,
-    /// The token was issued for another audience.
+    /// The token was issued for another audience (`aud`).
     Audience,
-    /// The token was issued by someone else.
+    /// The token was issued by another issuer (`iss`).
     Issuer,
-    /// The token would live longer than any token we issue.
+    /// The time between `iat` and `exp` is longer than any token of this issuer may live.
     Lifetime,
-    /// The subject isn't a user id in its canonical spelling.
+    /// The user id isn't one of the application's id type, in its canonical spelling.
     Subject,
-    /// The user doesn't exist.
+    /// No user has the token's user id.
     UserUnknown,
-    /// The user's account isn't active.
+    /// The account of the user isn't active.
     UserInactive,
-    /// The session fingerprint doesn't match: email or password changed since the token was issued.
+    /// The session fingerprint doesn't match, because email or password changed since the token was
+    /// issued.
     Fingerprint,
 }
 
 impl Refusal {
-    /// A stable name for logs and metrics.
+    /// Returns a stable name for logs and metrics: the variant in lower case with underscores, such
+    /// as `not_yet_valid`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
@@ -108,14 +129,17 @@ impl fmt::Display for Refusal {
 
 impl Error for Refusal {}
 
-/// The error of an operation that may be refused, and that may fail: the caller's fault and ours, told apart.
+/// The error of an operation that can be refused and can fail.
+///
+/// # Examples
 ///
 /// ```
-/// use countersign::{AuthError, Failure, Refusal};
+/// use countersign::{AuthError, Failure, FailureKind, Refusal};
 ///
 /// fn status(error: &AuthError) -> u16 {
 ///     match error {
 ///         AuthError::Refused(_) => 401,
+///         AuthError::Failed(failure) if failure.kind() == FailureKind::Internal => 500,
 ///         AuthError::Failed(_) => 503,
 ///     }
 /// }
@@ -124,16 +148,16 @@ impl Error for Refusal {}
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// The credential or the attempt is bad; the reason is for the log only.
+    /// The credential or the attempt is bad. The reason is for the log only.
     #[error("refused: {0}")]
     Refused(#[source] Refusal),
-    /// The question can't be answered now.
+    /// The operation could not be completed. Nothing was decided about the credential.
     #[error(transparent)]
     Failed(Failure),
 }
 
 impl AuthError {
-    /// Returns why it was refused; `None` when it failed.
+    /// Returns the reason of a refusal, or `None` if the operation failed.
     pub const fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Refused(refusal) => Some(*refusal),
@@ -154,25 +178,50 @@ impl From<Failure> for AuthError {
     }
 }
 
-/// What lies beneath a [`Failure`].
+/// The error beneath a [`Failure`], for logs.
 pub type Cause = Box<dyn Error + Send + Sync + 'static>;
 
-/// Whether trying again may help.
+/// The kinds of a [`Failure`], by what a caller can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// A store or another part we depend on didn't answer; the question stays open (promise P6).
+    /// A store or another dependency didn't answer. Trying again later may help. Over HTTP this is
+    /// 503.
     Unavailable,
-    /// A bounded store has no room for what must be recorded.
+    /// A bounded store has no room for what has to be recorded. Over HTTP this is 503.
+    ///
+    /// Trying again helps once entries have expired. If it happens often, the store needs a higher
+    /// bound.
     Full,
-    /// Something that can't happen did: a bug, a foreign row, a schema of another version.
+    /// Something happened that must not happen: a bug, a foreign row, or a schema of another
+    /// version. Over HTTP this is 500.
+    ///
+    /// Trying again doesn't help.
     Internal,
 }
 
-/// We could not answer. Never "refused", never "accepted" (promise P6).
+/// An operation that could not be completed. It says neither "refused" nor "accepted".
 ///
-/// The text names the part that failed and nothing of the request; the cause, for the log, is its
-/// [`source`](Error::source).
+/// A failure names the part that failed, such as `token store`, and contains nothing of the
+/// request. The cause is the [`source`](Error::source) and is for the log.
+///
+/// Implementers of a store create failures with [`unavailable`](Self::unavailable),
+/// [`full`](Self::full) and [`internal`](Self::internal).
+///
+/// # Examples
+///
+/// ```
+/// use std::error::Error;
+/// use std::io;
+///
+/// use countersign::{Failure, FailureKind};
+///
+/// let cause = io::Error::from(io::ErrorKind::ConnectionRefused);
+/// let failure = Failure::unavailable("token store", cause);
+/// assert_eq!(failure.kind(), FailureKind::Unavailable);
+/// assert_eq!(failure.part(), "token store");
+/// assert!(failure.source().is_some());
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{part} {}", match .kind {
     FailureKind::Unavailable => "is unavailable",
@@ -188,29 +237,30 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// `part` didn't answer in time, or at all.
+    /// Creates a failure of a part that didn't answer in time, or at all.
     pub fn unavailable(part: &'static str, cause: impl Into<Cause>) -> Self {
         Self { kind: FailureKind::Unavailable, part, source: Some(cause.into()), symptom: None }
     }
 
-    /// `part` has no room left.
+    /// Creates a failure of a part that has no room left. Its symptom is [`Symptom::Full`].
     pub const fn full(part: &'static str) -> Self {
         Self { kind: FailureKind::Full, part, source: None, symptom: Some(Symptom::Full) }
     }
 
-    /// `part` did what it must never do.
+    /// Creates a failure of a part that did something it must never do.
     pub fn internal(part: &'static str, cause: impl Into<Cause>) -> Self {
         Self { kind: FailureKind::Internal, part, source: Some(cause.into()), symptom: None }
     }
 
-    /// Adds what the store did, where that is known.
+    /// Sets what is known about the state of the store. `None` removes it.
     #[must_use]
     pub fn with_symptom(mut self, symptom: impl Into<Option<Symptom>>) -> Self {
         self.symptom = symptom.into();
         self
     }
 
-    /// Adds what was being done, as `migration countersign/1 tokens`.
+    /// Adds the operation that failed, such as `migration countersign/1 tokens`, on top of the
+    /// cause.
     #[must_use]
     pub fn during(mut self, what: String) -> Self {
         self.source = Some(match self.source {
@@ -220,29 +270,30 @@ impl Failure {
         self
     }
 
-    /// Returns what the store did, if it tells.
+    /// Returns what is known about the state of the store, or `None` if nothing is.
     pub const fn symptom(&self) -> Option<Symptom> {
         self.symptom
     }
 
-    /// Returns whether the part has answered, and refuses our account, its password or its rights. Whether the password
-    /// was changed or somebody must grant rights, waiting alone doesn't help.
+    /// Returns `true` if the part answered and refused our account, its password or its rights.
+    ///
+    /// Waiting alone doesn't help: somebody has to correct the password or grant a right.
     pub const fn is_denied(&self) -> bool {
         matches!(self.symptom, Some(Symptom::Credentials | Symptom::Rights))
     }
 
-    /// Whether trying again may help.
+    /// Returns the kind of the failure, which decides whether trying again may help.
     pub const fn kind(&self) -> FailureKind {
         self.kind
     }
 
-    /// The part that failed, as `token store`.
+    /// Returns the name of the part that failed, such as `token store`.
     pub const fn part(&self) -> &'static str {
         self.part
     }
 }
 
-/// A cause, and what was being done.
+/// A cause, together with the operation that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 struct During {
@@ -250,7 +301,21 @@ struct During {
     source: Cause,
 }
 
-/// A setting that can't work. It names the setting and the cure; its code is `CONFIGURATION_INVALID`.
+/// A setting that can't work.
+///
+/// The error names the setting, the problem and the cure, and shows no secret.
+/// [`Display`](fmt::Display) writes the three in one line. Builders return it from `build`, so a
+/// service that starts has a configuration that was checked.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::{ConfigError, Secret};
+///
+/// let error = Secret::new("token_hash_secret", "short").unwrap_err();
+/// assert_eq!(error.setting(), "token_hash_secret");
+/// assert_eq!(ConfigError::CODE, "CONFIGURATION_INVALID");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{setting}: {problem}; {cure}")]
 pub struct ConfigError {
@@ -260,10 +325,14 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The code that goes with every configuration error.
+    /// The stable code of every configuration error.
     pub const CODE: &'static str = "CONFIGURATION_INVALID";
 
-    /// `setting` is the name the user typed, `problem` what is wrong with it, `cure` what to do.
+    /// Creates an error.
+    ///
+    /// `setting` is the name as the user typed it. `problem` says what is wrong, in words that
+    /// follow the name, such as `is empty`. `cure` says what to do. Don't put the value into the
+    /// texts if it can be a secret.
     pub fn new(
         setting: impl Into<Cow<'static, str>>,
         problem: impl Into<Cow<'static, str>>,
@@ -272,12 +341,12 @@ impl ConfigError {
         Self { setting: setting.into(), problem: problem.into(), cure: cure.into() }
     }
 
-    /// The setting's name.
+    /// Returns the name of the setting.
     pub fn setting(&self) -> &str {
         &self.setting
     }
 
-    /// Returns what is wrong with it, in words that follow its name.
+    /// Returns what is wrong with the setting, in words that follow its name.
     pub fn problem(&self) -> &str {
         &self.problem
     }

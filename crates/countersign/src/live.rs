@@ -1,4 +1,11 @@
-//! Connections that outlive a request: told when their session ends.
+//! The watching of sessions for connections that outlive a request, such as WebSockets.
+//!
+//! Authentication happens once, at the start of a request. A connection that stays open for hours
+//! has to learn of a logout from elsewhere. [`SessionWatcher`] checks the sessions of all open
+//! connections once per interval, and [`LiveSession`] is the receiver in the connection's task.
+//!
+//! One task checks all sessions of the process. Each session has one `tokio` watch channel, which
+//! is also the reference count: a session without receivers is dropped at the next check.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,26 +21,34 @@ use crate::error::Failure;
 use crate::strategy::Strategy;
 use crate::user::{User, UserId, UserManager};
 
-/// How many sessions are looked at side by side.
+/// The number of sessions that are checked concurrently.
 const AT_ONCE: usize = 32;
 
-/// Why a session that was watched is no good any more.
+/// The reason for which a watched session is not valid any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionEnd {
-    /// It was ended, or has expired.
+    /// The session was ended, or it has expired.
     Ended,
-    /// Its user's account is gone, or isn't active.
+    /// The account of the user was removed, or is not active.
     UserInactive,
-    /// The stores couldn't be asked for longer than [`SessionWatcher::with_patience`] allows.
+    /// The session can't be checked: the stores have not answered for longer than
+    /// [`SessionWatcher::with_patience`] allows, or the watcher was dropped. The session may still
+    /// be live, so let the client connect again.
     Unanswered,
 }
 
-/// Tells handlers of WebSockets, event streams and the like when the session behind them ends: on logout, from whichever
-/// process, on expiry, and when the account is disabled or removed; never because the session was refreshed.
+/// Watches the sessions of open connections, and tells their handlers when a session ends.
 ///
-/// Every session is looked at once an interval, however many connections it has. So a connection ends within that interval and
-/// the time that the store takes to answer.
+/// A session ends by a logout in any process, by expiry, and when its account is disabled or
+/// removed. A refresh of the session ends no connection.
+///
+/// Set-up takes three steps. Create the watcher at start, [spawn `run`](Self::run) on a clone, and
+/// call [`watch`](Self::watch) when a connection opens. Each session is checked once per interval,
+/// regardless of how many connections it has. A connection therefore ends within one interval after
+/// its session, plus the time that the store needs to answer. Clones watch the same sessions.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::{Authenticated, LiveSession, SessionWatcher, User};
@@ -57,12 +72,15 @@ pub struct SessionWatcher<U: User> {
     patience: Duration,
 }
 
+/// The state that the clones of a watcher share.
 struct Watched<U: User> {
     strategy: Arc<dyn Strategy<U>>,
     users: Arc<dyn UserManager<U>>,
     sessions: Mutex<HashMap<SessionId, Watch<U>>>,
 }
 
+/// One watched session: its user, the last time a store answered for it, and the channel to its
+/// connections.
 struct Watch<U: User> {
     user: U::Id,
     answered: Instant,
@@ -70,23 +88,31 @@ struct Watch<U: User> {
 }
 
 impl<U: User> SessionWatcher<U> {
-    /// Watches sessions of `strategy`. Nothing is looked at before [`run`](Self::run).
+    /// Creates a watcher for the sessions of `strategy`.
+    ///
+    /// Nothing is checked before [`run`](Self::run) or [`look`](Self::look) is called.
     pub fn new(strategy: Arc<dyn Strategy<U>>, users: Arc<dyn UserManager<U>>) -> Self {
         let watched = Watched { strategy, users, sessions: Mutex::default() };
         Self { watched: Arc::new(watched), patience: Duration::from_mins(1) }
     }
 
-    /// How long connections go on while the stores can't be asked; a minute.
+    /// Sets how long connections stay open while the stores can't be asked. Defaults to one minute.
+    ///
+    /// A connection is closed with [`SessionEnd::Unanswered`] afterwards.
     #[must_use]
     pub const fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Watches the session of an accepted token; `None` when the token belongs to none.
+    /// Starts to watch the session of an accepted token, and returns the handle for the connection.
+    ///
+    /// Returns `None` for a token that belongs to no session: nothing could tell the end of it. The
+    /// watch stops when the last handle of the session is dropped.
     pub fn watch(&self, authenticated: &Authenticated<U>) -> Option<LiveSession> {
         let session = authenticated.session_id?;
         let mut sessions = self.watched.sessions();
+        // A second connection of the same session joins the watch of the first.
         let watch = sessions.entry(session).or_insert_with(|| Watch {
             user: authenticated.user.id().clone(),
             answered: Instant::now(),
@@ -95,12 +121,15 @@ impl<U: User> SessionWatcher<U> {
         Some(LiveSession { session, end: watch.end.subscribe() })
     }
 
-    /// How many sessions are watched.
+    /// Returns the number of sessions that are being watched.
     pub fn watched(&self) -> usize {
         self.watched.sessions().len()
     }
 
-    /// Looks at every watched session once an interval, for ever.
+    /// Checks all watched sessions at once and then once per `interval`, without ever returning.
+    ///
+    /// Spawn it as a task. An interval below one millisecond counts as one millisecond. Needs the
+    /// timer of a tokio runtime.
     pub async fn run(self, interval: Duration) {
         let mut interval = tokio::time::interval(interval.max(Duration::from_millis(1)));
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -110,7 +139,10 @@ impl<U: User> SessionWatcher<U> {
         }
     }
 
-    /// Looks at every watched session now.
+    /// Checks all watched sessions now.
+    ///
+    /// [`run`](Self::run) calls this. Tests and services with a scheduler of their own may call it
+    /// directly.
     pub async fn look(&self) {
         let sessions = self.watched.in_use();
         futures_util::stream::iter(sessions)
@@ -118,12 +150,14 @@ impl<U: User> SessionWatcher<U> {
             .await;
     }
 
+    /// Checks one session, and tells its connections if it has ended.
     async fn judge(&self, session: SessionId, user: &U::Id) {
         let end = match self.watched.ask(session, user).await {
             Ok(end) => end,
             Err(_) if self.watched.silent_for(session) < self.patience => return,
             Err(_) => Some(SessionEnd::Unanswered),
         };
+        // The lock is taken after the store has answered: it is never held across an await.
         let mut sessions = self.watched.sessions();
         if end.is_some() {
             if let Some(watch) = sessions.remove(&session) {
@@ -136,7 +170,7 @@ impl<U: User> SessionWatcher<U> {
 }
 
 impl<U: User> Watched<U> {
-    /// Whether the session has come to an end.
+    /// Asks the stores for the session, and returns the reason of its end, or `None` if it is live.
     async fn ask(&self, session: SessionId, user: &U::Id) -> Result<Option<SessionEnd>, Failure> {
         let live = match self.strategy.as_refreshable() {
             Some(strategy) => strategy.session(session, &user.to_key()).await?.is_some(),
@@ -149,18 +183,20 @@ impl<U: User> Watched<U> {
         Ok((!active).then_some(SessionEnd::UserInactive))
     }
 
-    /// The sessions that somebody still holds a connection of; the others are forgotten.
+    /// Returns the sessions that still have a connection, and forgets the others.
     fn in_use(&self) -> Vec<(SessionId, U::Id)> {
         let mut sessions = self.sessions();
         sessions.retain(|_, watch| watch.end.receiver_count() > 0);
         sessions.iter().map(|(session, watch)| (*session, watch.user.clone())).collect()
     }
 
+    /// Returns the time since a store last answered for the session.
     fn silent_for(&self, session: SessionId) -> Duration {
         self.sessions().get(&session).map(|watch| watch.answered.elapsed()).unwrap_or_default()
     }
 
-    /// No code panics while it holds the lock.
+    /// Locks the watched sessions. A poisoned lock is used as it is, because no code panics while
+    /// it holds it.
     fn sessions(&self) -> MutexGuard<'_, HashMap<SessionId, Watch<U>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,7 +214,9 @@ impl<U: User> fmt::Debug for SessionWatcher<U> {
     }
 }
 
-/// The session behind a connection. Cheap to clone; dropping the last one stops the watch.
+/// The handle of one connection to its watched session.
+///
+/// Clones are cheap. The session is watched until the last of them is dropped.
 #[derive(Clone)]
 pub struct LiveSession {
     session: SessionId,
@@ -186,17 +224,20 @@ pub struct LiveSession {
 }
 
 impl LiveSession {
-    /// Which session it is.
+    /// Returns the id of the session.
     pub const fn session(&self) -> SessionId {
         self.session
     }
 
-    /// Waits for the end of the session. It may be called any number of times, and dropped at any time.
+    /// Waits for the end of the session, and returns the reason.
+    ///
+    /// May be called any number of times, also after the end. It is cancel-safe: use it in
+    /// `tokio::select!`.
     pub async fn ended(&self) -> SessionEnd {
         let mut end = self.end.clone();
         match end.wait_for(Option::is_some).await {
             Ok(end) => end.unwrap_or(SessionEnd::Unanswered),
-            // The watcher itself is gone: nobody would ever tell.
+            // The watcher was dropped, so no end would ever be reported.
             Err(_) => SessionEnd::Unanswered,
         }
     }

@@ -1,4 +1,8 @@
-//! What authentication made of a request, for everything that runs after it.
+//! The outcome of authentication, as a request carries it to handlers.
+//!
+//! [`AuthOutcome`] extends [`Answer`](crate::Answer) by the two results that only an HTTP request
+//! can have: a cross-site cookie, and a failure that was logged already and waits to be answered.
+//! The tower layer puts it into the extensions of each request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,24 +12,49 @@ use crate::error::{Failure, Refusal};
 
 /// The outcome of authenticating one request.
 ///
-/// Each is final: a bad credential never counts as none, and an outage never as a bad credential (promise P6). Clones
-/// share the user.
+/// Each variant is final. A bad credential never counts as a missing one, and an outage never
+/// counts as a bad credential. Clones share the user and the failure.
+///
+/// The layers of the `tower` feature put it into the request's extensions. The extractors of the
+/// `axum` feature turn it into a user or a response; use them instead where you can.
+///
+/// # Examples
+///
+/// A service that doesn't use axum chooses its status from the outcome:
+///
+/// ```
+/// use countersign::AuthOutcome;
+///
+/// fn status<U>(outcome: &AuthOutcome<U>) -> u16 {
+///     match outcome {
+///         AuthOutcome::Accepted(_) => 200,
+///         AuthOutcome::NotOffered | AuthOutcome::Refused(_) => 401,
+///         AuthOutcome::CrossSite => 403,
+///         AuthOutcome::Failed(_) => 503,
+///         _ => 500,
+///     }
+/// }
+/// assert_eq!(status(&AuthOutcome::<()>::NotOffered), 401);
+/// ```
 #[non_exhaustive]
 pub enum AuthOutcome<U> {
-    /// No credential came with the request.
+    /// The request carries no credential.
     NotOffered,
-    /// The credential is good and the account may be used.
+    /// The credential is valid and the account is active. Contains the user.
     Accepted(Arc<Authenticated<U>>),
-    /// The credential is bad; the reason is for the log only.
+    /// The credential is not valid. Contains the reason, which is for the log and not for the
+    /// client.
     Refused(Refusal),
-    /// A cookie came with an unsafe method, and nothing proves that one of our own pages sent it.
+    /// The credential is a cookie, the request may change something, and nothing proves that a page
+    /// of this site sent it. See [`OriginPolicy`](crate::OriginPolicy).
     CrossSite,
-    /// The question can't be answered now.
+    /// A store can't be asked, so it is unknown whether the credential is valid. Contains the
+    /// failure, which has been logged.
     Failed(Arc<Failure>),
 }
 
 impl<U> AuthOutcome<U> {
-    /// The authenticated user, if the credential is good.
+    /// Returns the authenticated user, or `None` if the request was not authenticated.
     pub const fn accepted(&self) -> Option<&Arc<Authenticated<U>>> {
         match self {
             Self::Accepted(authenticated) => Some(authenticated),
@@ -33,7 +62,9 @@ impl<U> AuthOutcome<U> {
         }
     }
 
-    /// Whether the request came with any credential, good or bad.
+    /// Returns `true` if the request carries a credential, valid or not.
+    ///
+    /// Responses to such requests must not be cached.
     pub const fn is_offered(&self) -> bool {
         !matches!(self, Self::NotOffered)
     }

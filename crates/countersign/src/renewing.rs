@@ -1,4 +1,7 @@
-//! What is made of a URL whose password may be another one tomorrow.
+//! Connections whose URL can change while the process runs, because passwords are rotated.
+//!
+//! A store keeps what it made of its URL in a [`Renewing`]. When the server refuses the password,
+//! the store calls [`renew`](Renewing::renew), which reads the URL again from its [`UrlSource`].
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,24 +11,36 @@ use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
 
-/// Reads a URL again, from where it came from.
+/// A function that reads a store's URL again, from the place where it came from.
 ///
-/// It is asked when a store refuses the password that it was given; a URL that is another one then is used from there on.
+/// `Database::connect_renewing` and `Redis::connect_renewing` take one. It is called when the store
+/// refuses the user or the password. If it returns another URL, the store uses that one from then
+/// on, so a password can be replaced without a restart.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::UrlSource;
 /// use zeroize::Zeroizing;
 ///
-/// let source = UrlSource::new(|| std::fs::read_to_string("/run/secrets/database_url").ok().map(Zeroizing::new));
+/// let source = UrlSource::new(|| {
+///     let text = std::fs::read_to_string("/run/secrets/database_url").ok().map(Zeroizing::new)?;
+///     Some(Zeroizing::new(text.trim().to_owned()))
+/// });
 /// # drop(source);
 /// ```
 #[derive(Clone)]
 pub struct UrlSource(Arc<Read>);
 
+/// The function of a [`UrlSource`].
 type Read = dyn Fn() -> Option<Zeroizing<String>> + Send + Sync;
 
 impl UrlSource {
-    /// A source that `read` reads; `None` when there is nothing to be had now.
+    /// Creates a source from a function that returns the URL, or `None` if it can't be read now.
+    ///
+    /// The function is called on a thread of the async runtime, so it must not block for longer
+    /// than reading a small file takes. It is called for every request that is refused while no
+    /// other URL is there. It should return the URL alone, without the line end of a file.
     pub fn new(read: impl Fn() -> Option<Zeroizing<String>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
@@ -37,14 +52,15 @@ impl fmt::Debug for UrlSource {
     }
 }
 
-/// What was made of the URL that is good now.
+/// The value that was made of the current URL, such as a client or a pool.
 pub(crate) struct Renewing<T> {
     current: RwLock<Arc<T>>,
-    /// How often it has been replaced.
+    /// The number of times that the value was replaced.
     generation: AtomicU64,
     source: Option<Source<T>>,
 }
 
+/// The URL in use, and the way to another one.
 struct Source<T> {
     part: &'static str,
     url: Mutex<Zeroizing<String>>,
@@ -52,10 +68,13 @@ struct Source<T> {
     make: Make<T>,
 }
 
+/// The function that makes a value of a URL.
 type Make<T> = Box<dyn Fn(&str) -> Result<T, ConfigError> + Send + Sync>;
 
 impl<T> Renewing<T> {
-    /// What `make` makes of `url`, and of what `source` says later, if there is one.
+    /// Makes the first value of `url`, and later ones of the URLs that `source` reads.
+    ///
+    /// `part` names the store in logs. Without a source the value is never replaced.
     pub(crate) fn new(
         part: &'static str,
         url: &str,
@@ -72,21 +91,25 @@ impl<T> Renewing<T> {
         Ok(Self { current, generation: AtomicU64::new(0), source })
     }
 
+    /// Returns the current value.
     pub(crate) fn current(&self) -> Arc<T> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// How often it has been replaced.
+    /// Returns the number of times that the value was replaced.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Reads the URL again, after what was there at `generation` was refused. Returns whether there is another one.
+    /// Reads the URL again after the value of `generation` was refused, and returns `true` if there
+    /// is another value now.
+    ///
+    /// A URL that is the same as before, can't be read or can't be used changes nothing.
     pub(crate) fn renew(&self, generation: u64) -> bool {
         let Some(source) = &self.source else { return false };
         let mut url = source.url.lock().unwrap_or_else(PoisonError::into_inner);
         if self.generation() != generation {
-            // Somebody else was first.
+            // Another caller was refused earlier and has replaced the value meanwhile.
             return true;
         }
         let Some(read) = (source.read.0)().filter(|read| *read != *url) else { return false };
@@ -98,6 +121,7 @@ impl<T> Renewing<T> {
                 return false;
             }
         };
+        // The value goes first: a caller that sees the new generation must get the new value.
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
         *url = read;
         self.generation.fetch_add(1, Ordering::Release);

@@ -1,4 +1,7 @@
-//! Secrets that people configure: long enough, varied enough, redacted, and wiped when dropped.
+//! Secrets that people configure.
+//!
+//! A [`Secret`] is long enough, has some variety, hides its text, and is wiped from memory when it
+//! is dropped.
 
 use std::fmt;
 
@@ -8,12 +11,18 @@ use zeroize::Zeroizing;
 use crate::entropy::Entropy;
 use crate::error::{ConfigError, Failure};
 
-/// The least length of a secret, counted in characters and in bytes.
+/// The least length of a secret, in characters.
+///
+/// A character takes at least one byte in UTF-8, so a secret has at least as many bytes.
 pub const MIN_SECRET_LENGTH: usize = 32;
 
 /// A secret text of at least 32 characters that isn't an obvious placeholder.
 ///
-/// It has no `Display` and no serde, its `Debug` shows nothing, and its bytes are wiped on drop (promise P7).
+/// The text appears nowhere by accident: the type has no `Display` and no serde, its `Debug` output
+/// shows nothing of it, and its bytes are wiped when the last clone is dropped.
+/// [`expose`](Self::expose) is the one way to read it.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::Secret;
@@ -27,11 +36,14 @@ pub const MIN_SECRET_LENGTH: usize = 32;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes `text` as the value of the setting called `setting`.
+    /// Creates a secret from the value of a setting.
+    ///
+    /// `setting` is the name of the setting, which errors repeat.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `setting` when the text has fewer than 32 characters, repeats itself, counts up or
-    /// down, or is a placeholder.
+    /// [`ConfigError`] that names `setting` if the text has fewer than 32 characters or fewer than
+    /// 10 different ones, repeats itself, counts up or down, or contains a placeholder such as
+    /// `changeme`.
     pub fn new(setting: &str, text: impl Into<String>) -> Result<Self, ConfigError> {
         let secret = Self::dangerous_without_variety_check(setting, text)?;
         match weakness(&secret.0) {
@@ -40,31 +52,34 @@ impl Secret {
         }
     }
 
-    /// Like [`Secret::new`], without looking at the secret's variety: only for secrets that another system chose
-    /// and that live tokens depend on.
+    /// Creates a secret like [`Secret::new`], but checks the length only.
+    ///
+    /// Use this only for a secret that another system chose and that live tokens depend on.
     ///
     /// # Errors
-    /// [`ConfigError`] when the text has fewer than 32 characters.
+    /// [`ConfigError`] that names `setting` if the text has fewer than 32 characters.
     pub fn dangerous_without_variety_check(setting: &str, text: impl Into<String>) -> Result<Self, ConfigError> {
         let text = Zeroizing::new(text.into());
-        // Bytes are never fewer than characters in UTF-8, so one count serves both floors.
+        // A text never has fewer bytes than characters in UTF-8, so this bounds the bytes as well.
         if text.chars().count() < MIN_SECRET_LENGTH {
             return Err(refused(setting, "must be at least 32 characters"));
         }
         Ok(Self(text))
     }
 
-    /// A new secret of 256 random bits, as 43 URL-safe characters.
+    /// Generates a secret of 256 random bits, as 43 URL-safe characters.
+    ///
+    /// Keep the text: tokens that were issued with a secret can't be found or verified without it.
     ///
     /// # Errors
-    /// [`Failure`] when the entropy source can't deliver.
+    /// [`Failure`] if the entropy source can't deliver.
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, Failure> {
         let mut bytes = Zeroizing::new([0_u8; 32]);
         entropy.fill(bytes.as_mut_slice())?;
         Ok(Self(Zeroizing::new(BASE64URL_NOPAD.encode(bytes.as_slice()))))
     }
 
-    /// The secret's text. Whoever asks for it must not let it reach a log.
+    /// Returns the text of the secret. It must not get into logs, errors or metrics.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -82,7 +97,9 @@ fn refused(setting: &str, problem: &'static str) -> ConfigError {
 
 const PLACEHOLDERS: [&str; 6] = ["changeme", "change-me", "change_me", "placeholder", "your-secret", "your_secret"];
 
-/// Names what makes a long text guessable. It estimates: a strong secret always passes, a lazy one rarely.
+/// Returns the problem of a text that is easy to guess, or `None`.
+///
+/// This is an estimate. It never refuses a random secret, and it recognises most careless ones.
 fn weakness(text: &str) -> Option<&'static str> {
     let chars: Vec<char> = text.chars().collect();
     let lower = text.to_lowercase();

@@ -1,23 +1,32 @@
-//! A place for one shared connection, on which many callers' requests travel at once.
+//! A place for one shared connection, on which the requests of many callers travel at once.
+//!
+//! A store keeps its connection in a [`Slot`]. Callers take a clone of the connection with
+//! [`live`](Slot::live), connect with [`connect`](Slot::connect) if there is none, and report one
+//! that broke with [`discard`](Slot::discard).
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Holds a connection of type `C`, or none.
+/// A connection of type `C`, or none.
 pub(crate) struct Slot<C> {
     current: RwLock<Option<Arc<C>>>,
+    /// The turn to connect, so that an outage doesn't make every caller open a connection of its
+    /// own.
     connecting: tokio::sync::Mutex<()>,
 }
 
 impl<C> Slot<C> {
-    /// What `connect` makes, when there is none that [is live](Self::live): one caller connects, and the others wait for
-    /// it.
+    /// Connects if there is no live connection, and returns the connection.
+    ///
+    /// One caller connects at a time. The others wait for the result, and try themselves if it was
+    /// an error.
     pub(crate) async fn connect<E>(
         &self,
         is_live: impl Fn(&C) -> bool,
         connect: impl Future<Output = Result<C, E>>,
     ) -> Result<Arc<C>, E> {
         let _turn = self.connecting.lock().await;
+        // Another caller may have connected while this one waited for its turn.
         if let Some(connection) = self.live(&is_live) {
             return Ok(connection);
         }
@@ -26,7 +35,10 @@ impl<C> Slot<C> {
         Ok(connection)
     }
 
-    /// Forgets a connection that failed. Those who still wait for answers on it keep it until they have them.
+    /// Removes a connection that failed, so that the next caller connects again.
+    ///
+    /// Callers that still wait for answers on it keep it until they have them. A connection that
+    /// was replaced meanwhile isn't removed.
     pub(crate) fn discard(&self, failed: &Arc<C>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref().is_some_and(|connection| Arc::ptr_eq(connection, failed)) {
@@ -34,7 +46,7 @@ impl<C> Slot<C> {
         }
     }
 
-    /// Puts `new` in the place of `old`, unless another has come there meanwhile.
+    /// Replaces `old` by `new`, unless another connection has replaced it already.
     #[cfg(feature = "redis")]
     pub(crate) fn replace(&self, old: &Arc<C>, new: C) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
@@ -43,7 +55,7 @@ impl<C> Slot<C> {
         }
     }
 
-    /// The connection if there is one and it `is_live`.
+    /// Returns the connection if there is one and `is_live` accepts it.
     pub(crate) fn live(&self, is_live: impl Fn(&C) -> bool) -> Option<Arc<C>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().filter(|connection| is_live(connection)).cloned()

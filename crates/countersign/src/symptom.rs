@@ -1,44 +1,46 @@
-//! What a store did when it failed, told apart as far as somebody has to do something else about it.
+//! The observable states of a store that failed, each with a different cure.
 
 use std::fmt;
 
-/// What a store did when it failed, as far as it tells.
+/// The state of a store that failed, as far as its error reveals it.
 ///
-/// It is for starts, log lines and operators: a request is answered by the [kind](crate::Failure::kind) of a failure alone.
+/// Symptoms are for starts, log lines and operators. [`Display`](fmt::Display) writes words that
+/// follow the name of the store, and [`cure`](Self::cure) says what to do. The answer to a request
+/// depends only on the [kind](crate::Failure::kind) of the failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Symptom {
-    /// Nobody listens there, or no way leads there.
+    /// No server listens at the address, or no network route leads to it.
     Unreachable,
-    /// The name of its host isn't known.
+    /// The host name can't be resolved.
     UnknownHost,
-    /// It is starting or stopping.
+    /// The server is starting or stopping.
     Starting,
-    /// It takes connections, and doesn't answer.
+    /// The server accepts connections but doesn't answer.
     Silent,
-    /// It has as many connections as it takes.
+    /// The server has reached its limit of connections.
     Busy,
-    /// It refuses user or password.
+    /// The server refuses the user or the password.
     Credentials,
-    /// Its user lacks a right.
+    /// The user lacks a right.
     Rights,
-    /// It has no database of that name.
+    /// The server has no database with the configured name.
     NoDatabase,
     /// A table or a column is missing.
     NoTable,
-    /// It only reads.
+    /// The server accepts no writes, for example because it is a replica.
     ReadOnly,
-    /// It has no room left.
+    /// The server has no room left.
     Full,
 }
 
 impl Symptom {
-    /// Returns whether it may pass without anybody's doing.
+    /// Returns `true` if the symptom may pass without an intervention, so that waiting makes sense.
     pub const fn may_pass(self) -> bool {
         matches!(self, Self::Unreachable | Self::UnknownHost | Self::Starting | Self::Silent | Self::Busy)
     }
 
-    /// Returns what there is to do about it.
+    /// Returns what an operator can do, as an imperative without a full stop.
     pub const fn cure(self) -> &'static str {
         match self {
             Self::Unreachable => "start it, or correct host and port",
@@ -55,7 +57,7 @@ impl Symptom {
         }
     }
 
-    /// What an error of the operating system's means while there is no answer yet.
+    /// Returns the symptom that an I/O error shows while there is no answer yet.
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "redis"))]
     pub(crate) fn of_io(error: &std::io::Error) -> Option<Self> {
         use std::io::ErrorKind;
@@ -71,13 +73,13 @@ impl Symptom {
             | ErrorKind::BrokenPipe
             | ErrorKind::UnexpectedEof => Some(Self::Starting),
             ErrorKind::TimedOut | ErrorKind::WouldBlock => Some(Self::Silent),
-            // The standard library has no kind of its own for it, and this text.
+            // The standard library has no error kind for a failed name resolution, only this text.
             _ => error.to_string().contains("failed to lookup address").then_some(Self::UnknownHost),
         }
     }
 }
 
-/// What goes on after the store's name, as `doesn't answer`.
+/// Writes words that follow the name of the store, such as `doesn't answer`.
 impl fmt::Display for Symptom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,18 +1,24 @@
-//! What is wrong with a server's certificate, and what helps.
+//! Readable descriptions of TLS errors, each with its cure.
+//!
+//! The drivers wrap the error of rustls in errors of their own. [`told`] finds it, and names the
+//! parameter of the store's URL that helps.
 
 use std::error::Error;
 use std::io;
 
 use rustls::{CertificateError, Error as Tls};
 
-/// The words by which a store's URL asks for less, where it can, and for a root of one's own.
+/// The URL parameters that a store offers for TLS, as the cures name them.
 pub(crate) struct Words {
+    /// The parameter that switches off the check of the certificate. `None` if the store has none.
     pub(crate) unchecked: Option<&'static str>,
+    /// The parameter that names the certificate file of an authority.
     pub(crate) authority: &'static str,
+    /// The parameter that accepts a certificate of another host. `None` if the store has none.
     pub(crate) any_host: Option<&'static str>,
 }
 
-/// Returns the fault and the cure, when an error comes from TLS.
+/// Returns the fault and its cure, or `None` if the error doesn't come from TLS.
 pub(crate) fn told(error: &(dyn Error + 'static), words: &Words) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -59,12 +65,12 @@ fn fault_of(fault: &Tls, &Words { unchecked, authority, any_host }: &Words) -> S
     }
 }
 
-/// What else helps, if anything does.
+/// Returns the end of a sentence that names another parameter, or nothing if there is none.
 fn or_say(words: Option<&str>) -> String {
     words.map(|words| format!(", or say {words}")).unwrap_or_default()
 }
 
-/// Whether a certificate was refused because it is an authority's own.
+/// Returns `true` if a certificate was refused because it is that of an authority.
 pub(crate) fn is_authority(fault: &CertificateError) -> bool {
     fault.to_string().contains("CaUsedAsEndEntity")
 }

@@ -1,4 +1,8 @@
-//! When sessions were last used, without a write for each request (promise P8).
+//! The recording of session use ("last used at"), without a write for each request.
+//!
+//! Reading a token never writes. To show in device lists when a session was last used, the
+//! authenticator tells a [`UseRecorder`] of each accepted token, and the recorder writes to the
+//! store in batches, once per interval.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,29 +17,42 @@ use crate::error::Failure;
 use crate::store::{TokenStore, Used};
 use crate::user::{User, UserId, UserKey};
 
-/// The most sessions whose use is remembered between two writes; that of others is noted next time.
+/// The highest number of sessions that are remembered between two writes.
 const MOST: usize = 100_000;
 
-/// How many are written in one call.
+/// The number of sessions that are written in one call to the store.
 const BATCH: usize = 256;
 
-/// Remembers which sessions are in use, and tells the store of all of them together from time to time.
+/// Records which sessions are in use, and writes it to the store once per interval.
 ///
-/// However many requests a session makes, it costs one row in one write of the interval. What was seen since the last write is
-/// lost when the process is killed: a session then looks unused for at most that interval longer. Give it to
-/// [`AuthenticatorBuilder::record_use`](crate::AuthenticatorBuilder::record_use).
+/// A session costs one row in one write per interval, regardless of the number of its requests.
+/// Recording itself is a look-up in memory: it does no I/O.
+///
+/// Set-up takes two steps. Give the recorder to
+/// [`AuthenticatorBuilder::record_use`](crate::AuthenticatorBuilder::record_use), and spawn
+/// [`run`](Self::run). At shutdown, call [`flush`](Self::flush). A killed process loses the uses
+/// since the last write; the sessions then look unused for one interval longer than they were.
+///
+/// Between two writes at most 100,000 sessions are remembered. The use of a session beyond that is
+/// recorded in the next interval, if it is used again then. Clones share what they have seen.
+///
+/// # Examples
 ///
 /// ```
 /// use std::sync::Arc;
+/// use std::time::Duration;
+///
 /// use countersign::UseRecorder;
 /// use countersign::store::MemoryStore;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let recorder = UseRecorder::new(Arc::new(MemoryStore::new()));
-/// tokio::spawn(recorder.clone().run(std::time::Duration::from_secs(60)));
-/// // … and at the end:
-/// recorder.flush().await?;
+/// tokio::spawn(recorder.clone().run(Duration::from_secs(60)));
+///
+/// // At shutdown:
+/// let sessions = recorder.flush().await?;
+/// # assert_eq!(sessions, 0);
 /// # Ok(())
 /// # }
 /// ```
@@ -47,19 +64,23 @@ pub struct UseRecorder {
 }
 
 impl UseRecorder {
-    /// For sessions in `store`.
+    /// Creates a recorder that writes to `store`. Pass the store that holds the sessions.
     pub fn new(store: Arc<dyn TokenStore>) -> Self {
         Self { store, clock: Arc::new(SystemClock), seen: Arc::default() }
     }
 
-    /// Takes the time from `clock`.
+    /// Sets the clock. Defaults to the system clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Remembers that the session of an accepted token is in use. Asks nobody and never waits.
+    /// Records that the session of an accepted token is in use now.
+    ///
+    /// Does no I/O and never waits for any. Does nothing for a token without a session. The
+    /// authenticator calls this; call it yourself only if you use a [`Strategy`](crate::Strategy)
+    /// directly.
     pub fn note<U: User>(&self, authenticated: &Authenticated<U>) {
         let Some(session) = authenticated.session_id else { return };
         let now = self.clock.now();
@@ -71,15 +92,19 @@ impl UseRecorder {
         }
     }
 
-    /// Tells the store of what was seen; how many sessions that were.
+    /// Writes all recorded uses to the store, and returns the number of sessions that were written.
     ///
     /// # Errors
-    /// [`Failure`] when the store can't be asked. What it wasn't told of is told next time.
+    ///
+    /// Returns a [`Failure`] if the store can't be asked. The sessions that were not written are
+    /// kept, and the next call writes them.
     pub async fn flush(&self) -> Result<usize, Failure> {
+        // Taken as a whole, so that requests go on recording while the store is being asked.
         let seen = std::mem::take(&mut *self.seen());
         let used: Vec<_> = seen.into_iter().map(|(session, (user, at))| Used { session, user, at }).collect();
         for (number, batch) in used.chunks(BATCH).enumerate() {
             if let Err(failure) = self.store.note_use(batch).await {
+                // The failed batch counts as not written. Recording the same use twice is harmless.
                 self.remember(used.iter().skip(number * BATCH));
                 return Err(failure);
             }
@@ -87,9 +112,14 @@ impl UseRecorder {
         Ok(used.len())
     }
 
-    /// Flushes at every interval, for ever. A failure is logged, and made up for by the next.
+    /// Writes all recorded uses at once and then once per `interval`, without ever returning.
+    ///
+    /// Spawn it as a task. A failure is logged as `use_not_noted`, and the next write makes up for
+    /// it. An interval below one millisecond counts as one millisecond. Needs the timer of a tokio
+    /// runtime.
     pub async fn run(self, interval: Duration) {
         let mut interval = tokio::time::interval(interval.max(Duration::from_millis(1)));
+        // A slow store must not be met by a burst of writes once it has recovered.
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
@@ -100,6 +130,8 @@ impl UseRecorder {
         }
     }
 
+    /// Puts sessions back that could not be written. A use that was recorded meanwhile is later,
+    /// and stays.
     fn remember<'a>(&self, used: impl Iterator<Item = &'a Used>) {
         let mut seen = self.seen();
         for used in used {
@@ -107,13 +139,14 @@ impl UseRecorder {
         }
     }
 
-    /// No code panics while it holds the lock.
+    /// Locks the recorded uses. A poisoned lock is used as it is, because no code panics while it
+    /// holds it.
     fn seen(&self) -> MutexGuard<'_, HashMap<SessionId, (UserKey, Timestamp)>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Counts sessions only.
+/// Shows the number of recorded sessions, and none of their users.
 impl fmt::Debug for UseRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UseRecorder").field("seen", &self.seen().len()).finish_non_exhaustive()

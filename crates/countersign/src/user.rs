@@ -1,4 +1,8 @@
-//! What the library needs to know of users: an id, and a way to look one up.
+//! Users, as far as tokens need to know them.
+//!
+//! An application keeps its own account type and its own table. It implements [`User`] for the
+//! account, which names the type of the id ([`UserId`]), and gives the library a [`UserManager`]
+//! that looks an account up by its id. Stores hold the id as a [`UserKey`].
 
 use std::fmt;
 use std::future::Future;
@@ -10,7 +14,7 @@ use uuid::Uuid;
 use crate::error::Failure;
 use crate::value::Row;
 
-/// The kinds of value that can be a user id.
+/// The kinds of value that a user id can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UserKeyKind {
     /// A UUID.
@@ -21,9 +25,20 @@ pub enum UserKeyKind {
     Text,
 }
 
-/// A user id with its type erased: what stores hold and what goes into a token's `sub`.
+/// A user id without its Rust type: the form that stores hold, and that `sub` claims are made of.
 ///
-/// Two ids of different kinds are never equal, and its `Debug` shows the kind only (promise P7).
+/// Two ids of different kinds are never equal. The `Debug` output shows the kind only, because user
+/// ids must not get into logs.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::{UserKey, UserKeyKind};
+///
+/// assert_eq!(UserKey::Int(7).to_subject(), "7");
+/// assert_eq!(UserKey::from_subject(UserKeyKind::Int, "7"), Some(UserKey::Int(7)));
+/// assert_eq!(UserKey::from_subject(UserKeyKind::Int, "07"), None);
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum UserKey {
     /// A UUID.
@@ -35,7 +50,8 @@ pub enum UserKey {
 }
 
 impl UserKey {
-    /// The id as the text of a `sub` claim: hyphenated lower case for a UUID, decimal for an integer.
+    /// Returns the text of the id in a `sub` claim: lower case with hyphens for a UUID, decimal
+    /// digits for an integer.
     pub fn to_subject(&self) -> String {
         match self {
             Self::Uuid(id) => id.hyphenated().to_string(),
@@ -44,8 +60,11 @@ impl UserKey {
         }
     }
 
-    /// Reads a `sub` claim back, in its canonical spelling only: what [`UserKey::to_subject`] would not have written
-    /// is no id (RFC 7519 section 4.1.2, SECURITY row C-08).
+    /// Reads the text of a `sub` claim back, or returns `None` if it isn't an id of this kind.
+    ///
+    /// Only the canonical spelling is accepted, the one that [`UserKey::to_subject`] writes,
+    /// because subjects are compared with regard to case (RFC 7519 section 4.1.2). The empty text
+    /// is never an id.
     pub fn from_subject(kind: UserKeyKind, subject: &str) -> Option<Self> {
         let key = match kind {
             UserKeyKind::Uuid => Self::Uuid(Uuid::try_parse(subject).ok()?),
@@ -55,7 +74,7 @@ impl UserKey {
         (!subject.is_empty() && key.to_subject() == subject).then_some(key)
     }
 
-    /// The kind of value this is.
+    /// Returns the kind of value that the id is.
     pub const fn kind(&self) -> UserKeyKind {
         match self {
             Self::Uuid(_) => UserKeyKind::Uuid,
@@ -71,7 +90,16 @@ impl fmt::Debug for UserKey {
     }
 }
 
-/// A type that serves as user id: [`Uuid`], [`i64`], [`String`], or a newtype of yours.
+/// A type that serves as user id: [`Uuid`], [`i64`], [`String`], or a newtype of your own.
+///
+/// # Implementing
+///
+/// - [`to_key`](Self::to_key) returns a key of the kind [`KIND`](Self::KIND), always the same one
+///   for the same id, and different ones for different ids. Stored sessions are found by it.
+/// - [`from_key`](Self::from_key) reads every such key back.
+/// - A text has at most 255 bytes, because that is the size of the column in SQL.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::{UserId, UserKey, UserKeyKind};
@@ -90,13 +118,14 @@ impl fmt::Debug for UserKey {
 /// }
 /// ```
 pub trait UserId: Clone + Eq + Hash + Send + Sync + 'static {
-    /// The kind of value the id is stored as.
+    /// The kind of value that stores hold for the id.
     const KIND: UserKeyKind;
 
-    /// The id with its type erased.
+    /// Returns the id without its Rust type.
     fn to_key(&self) -> UserKey;
 
-    /// The id read back; `None` when the value isn't one.
+    /// Reads the id back, or returns `None` if the value isn't one of this type. The token is
+    /// refused then.
     fn from_key(key: UserKey) -> Option<Self>;
 }
 
@@ -123,56 +152,116 @@ plain_id!(Uuid, Uuid);
 plain_id!(i64, Int);
 plain_id!(String, Text);
 
-/// An account, as far as tokens care.
+/// An account, as far as tokens need to know it.
 ///
-/// Only the id is needed. Email and password hash, where given, feed the session fingerprint of signed tokens.
+/// Only the id is required. The email address and the password hash, if they are given, become the
+/// session fingerprint of signed tokens: such a token ends as soon as one of them changes.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::User;
+/// use uuid::Uuid;
+///
+/// struct Account {
+///     id: Uuid,
+///     email: String,
+///     password_hash: String,
+///     disabled: bool,
+/// }
+///
+/// impl User for Account {
+///     type Id = Uuid;
+///
+///     fn id(&self) -> &Uuid {
+///         &self.id
+///     }
+///     fn email(&self) -> Option<&str> {
+///         Some(&self.email)
+///     }
+///     fn password_hash(&self) -> Option<&str> {
+///         Some(&self.password_hash)
+///     }
+///     fn is_active(&self) -> bool {
+///         !self.disabled
+///     }
+/// }
+/// ```
 pub trait User: Send + Sync + 'static {
     /// The type of the user's id.
     type Id: UserId;
 
-    /// The user's id.
+    /// Returns the id, which never changes.
     fn id(&self) -> &Self::Id;
 
-    /// The email address, as stored.
+    /// Returns the email address as it is stored. Defaults to `None`.
+    ///
+    /// Without it, signed tokens carry no session fingerprint. The fingerprint doesn't depend on
+    /// upper or lower case.
     fn email(&self) -> Option<&str> {
         None
     }
 
-    /// The password hash, as stored.
+    /// Returns the password hash as it is stored. Defaults to `None`.
+    ///
+    /// Without it, signed tokens carry no session fingerprint. Rehashing the same password ends the
+    /// signed tokens of the user, since the hash is another text.
     fn password_hash(&self) -> Option<&str> {
         None
     }
 
-    /// Whether the account may be used. Strategies hand back inactive users as they are; the
-    /// [`Authenticator`](crate::Authenticator) refuses them.
+    /// Returns `true` if the account may be used. Defaults to `true`.
+    ///
+    /// Strategies return inactive users like any other. The [`Authenticator`](crate::Authenticator)
+    /// refuses them with [`Refusal::UserInactive`](crate::Refusal::UserInactive), and refreshing a
+    /// session refuses them too.
     fn is_active(&self) -> bool {
         true
     }
 }
 
-/// Looks users up (the strategies page: `UserManagerProtocol`).
+/// A look-up of users by their id.
 ///
-/// A closure from an owned id to a future works too:
+/// Strategies call it for each token that is read and for each refresh, so it should take one
+/// indexed query. A closure from an owned id to a future is a user manager too.
+///
+/// # Implementing
+///
+/// `Ok(None)` means that the user certainly doesn't exist: the token is refused. If that isn't
+/// known, for example because the database doesn't answer, return a [`Failure`]. Return inactive
+/// users as they are: [`User::is_active`] decides about them.
+///
+/// # Examples
 ///
 /// ```
 /// # use countersign::{Failure, User, UserManager};
 /// # struct Account { id: i64 }
-/// # impl User for Account { type Id = i64; fn id(&self) -> &i64 { &self.id } }
+/// # impl User for Account {
+/// #     type Id = i64;
+/// #     fn id(&self) -> &i64 { &self.id }
+/// # }
 /// let users = |id: i64| async move { Ok::<_, Failure>(Some(Account { id })) };
 /// # fn takes(_: &dyn UserManager<Account>) {}
 /// takes(&users);
 /// ```
 #[async_trait]
 pub trait UserManager<U: User>: Send + Sync {
-    /// The user with this id, or `None` when there is none.
+    /// Returns the user with this id, or `None` if there is none.
     ///
     /// # Errors
-    /// [`Failure`] when the question can't be answered now.
+    /// [`Failure`] if the question can't be answered now. The request is answered with 503 (or
+    /// 500), and the credential isn't judged.
     async fn get(&self, id: &U::Id) -> Result<Option<U>, Failure>;
 
-    /// Makes a user of the columns that a store read along with the token
-    /// ([`DatabaseTokenModels::join_users`](crate::store::sql::DatabaseTokenModels::join_users)), which saves the second
-    /// look-up (promise P8). `None` means "I can't: call [`get`](UserManager::get)".
+    /// Builds a user from the columns that a store read together with the token. Defaults to
+    /// `None`.
+    ///
+    /// An SQL store with
+    /// [`DatabaseTokenModels::join_users`](crate::store::sql::DatabaseTokenModels::join_users)
+    /// reads the columns of the user's table in the same query, in the order in which they were
+    /// configured. A manager that builds the user from them saves the second query. `None` makes
+    /// the strategy call [`get`](UserManager::get) instead. An error means that the columns can't
+    /// be read, and the request fails with it.
     fn read_joined(&self, row: &Row) -> Option<Result<U, Failure>> {
         let _ = row;
         None

@@ -1,4 +1,8 @@
-//! Values as they travel to and from a database, the same for each dialect.
+//! Values on their way to and from a database, the same for every SQL dialect.
+//!
+//! The drivers translate a [`Value`] into the types of their database, and rows back into [`Row`]s.
+//! The methods of [`Row`] accept every form in which a dialect returns a type, so that callers need
+//! no distinction.
 
 use std::fmt;
 
@@ -7,24 +11,26 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::user::UserKey;
 
-/// One column's value.
+/// The value of one column or parameter.
 ///
-/// Its `Debug` shows the kind only: rows hold digests, emails and password hashes.
+/// Its `Debug` output shows the variant only, because rows hold digests, email addresses and
+/// password hashes.
 #[derive(Clone, PartialEq)]
 pub enum Value {
-    /// No value.
+    /// SQL's `NULL`.
     Null,
     /// A truth value.
     Bool(bool),
-    /// An integer.
+    /// A 64-bit integer.
     Int(i64),
-    /// A text.
+    /// A text in UTF-8.
     Text(String),
-    /// Bytes.
+    /// A string of bytes.
     Bytes(Vec<u8>),
-    /// A UUID: the `uuid` type on PostgreSQL, 16 bytes elsewhere.
+    /// A UUID: the type `uuid` on PostgreSQL, 16 bytes on SQLite and MySQL.
     Uuid(Uuid),
-    /// A moment: `timestamptz` on PostgreSQL, `DATETIME(6)` in UTC on MySQL, `YYYY-MM-DD HH:MM:SS.ffffff` on SQLite.
+    /// A moment: `timestamptz` on PostgreSQL, `DATETIME(6)` in UTC on MySQL, a text of the form
+    /// `YYYY-MM-DD HH:MM:SS.ffffff` in UTC on SQLite.
     Time(Timestamp),
 }
 
@@ -70,7 +76,10 @@ impl From<&UserKey> for Value {
     }
 }
 
-/// A column doesn't hold what was asked for.
+/// The error for a column that holds another type than the one that was asked for.
+///
+/// [`Display`](fmt::Display) names the column's number and the wanted type, and nothing of the
+/// value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("column {column} is not {wanted}")]
 pub struct ValueError {
@@ -78,32 +87,47 @@ pub struct ValueError {
     wanted: &'static str,
 }
 
-/// One row of an answer; columns are counted from 0.
+/// One row of a result. Columns are counted from 0.
+///
+/// [`UserManager::read_joined`](crate::UserManager::read_joined) gets one with the columns of the
+/// user's table.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::store::{Row, Value};
+///
+/// let row = Row::new(vec![Value::Int(7), "ada@example.org".into(), Value::Null]);
+/// assert_eq!(row.int(0), Ok(Some(7)));
+/// assert_eq!(row.text(1), Ok(Some("ada@example.org")));
+/// assert_eq!(row.text(2), Ok(None));
+/// assert!(row.int(1).is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row(Vec<Value>);
 
 impl Row {
-    /// A row of these columns.
+    /// Creates a row from its columns.
     pub const fn new(columns: Vec<Value>) -> Self {
         Self(columns)
     }
 
-    /// The value of a column; [`Value::Null`] when there is no such column.
+    /// Returns the value of a column, or [`Value::Null`] if the row has no such column.
     pub fn value(&self, column: usize) -> &Value {
         self.0.get(column).unwrap_or(&Value::Null)
     }
 
-    /// A row of the columns from `first` on.
+    /// Returns the row without its first `first` columns.
     #[must_use]
     pub fn skip(mut self, first: usize) -> Self {
         self.0.drain(..first.min(self.0.len()));
         self
     }
 
-    /// A text, or `None` for null.
+    /// Returns a text, or `None` for `NULL`. Bytes are accepted if they are UTF-8.
     ///
     /// # Errors
-    /// [`ValueError`] when the column holds something else.
+    /// [`ValueError`] if the column holds something else.
     pub fn text(&self, column: usize) -> Result<Option<&str>, ValueError> {
         match self.value(column) {
             Value::Null => Ok(None),
@@ -113,10 +137,10 @@ impl Row {
         }
     }
 
-    /// An integer, or `None` for null.
+    /// Returns an integer, or `None` for `NULL`.
     ///
     /// # Errors
-    /// [`ValueError`] when the column holds something else.
+    /// [`ValueError`] if the column holds something else.
     pub fn int(&self, column: usize) -> Result<Option<i64>, ValueError> {
         match self.value(column) {
             Value::Null => Ok(None),
@@ -125,10 +149,10 @@ impl Row {
         }
     }
 
-    /// A truth value; integers count as in C. Null is `false`.
+    /// Returns a truth value. An integer is `true` unless it is 0, and `NULL` is `false`.
     ///
     /// # Errors
-    /// [`ValueError`] when the column holds something else.
+    /// [`ValueError`] if the column holds something else.
     pub fn bool(&self, column: usize) -> Result<bool, ValueError> {
         match self.value(column) {
             Value::Null => Ok(false),
@@ -138,10 +162,10 @@ impl Row {
         }
     }
 
-    /// A UUID, or `None` for null.
+    /// Returns a UUID, or `None` for `NULL`. Exactly 16 bytes are accepted as well.
     ///
     /// # Errors
-    /// [`ValueError`] when the column holds something else.
+    /// [`ValueError`] if the column holds something else. A UUID in the form of a text is refused.
     pub fn uuid(&self, column: usize) -> Result<Option<Uuid>, ValueError> {
         match self.value(column) {
             Value::Null => Ok(None),
@@ -151,13 +175,15 @@ impl Row {
         }
     }
 
-    /// A moment kept as microseconds since the epoch, as the dialect's own type, or as text; `None` for null.
+    /// Returns a moment, or `None` for `NULL`.
     ///
-    /// Text is read as `YYYY-MM-DD`, alone or followed by a space or `T` and `HH:MM:SS`, a fraction, and `Z` or an
-    /// offset. Without an offset it is UTC; digits beyond microseconds are dropped.
+    /// Accepted are the dialect's own type, an integer of microseconds since the Unix epoch, and a
+    /// text. A text is `YYYY-MM-DD`, alone or followed by a space or `T` and `HH:MM:SS`, with an
+    /// optional fraction and an optional `Z` or offset. Without an offset it is UTC. Digits beyond
+    /// microseconds are dropped.
     ///
     /// # Errors
-    /// [`ValueError`] when the column holds something else.
+    /// [`ValueError`] if the column holds something else.
     pub fn time(&self, column: usize) -> Result<Option<Timestamp>, ValueError> {
         match self.value(column) {
             Value::Null => Ok(None),
@@ -169,8 +195,10 @@ impl Row {
     }
 }
 
-/// A moment as SQLite keeps it: `YYYY-MM-DD HH:MM:SS.ffffff` in UTC, at least the beginning of the year 0 and at most the
-/// end of the year 9999, so that texts are in the order of the moments.
+/// Returns a moment as SQLite stores it: `YYYY-MM-DD HH:MM:SS.ffffff` in UTC.
+///
+/// SQLite compares texts, so the texts have to sort like the moments. Moments before the year 0 or
+/// after the year 9999 become the first or last text of that range.
 #[cfg(any(feature = "sqlite", test))]
 pub(crate) fn time_text(moment: Timestamp) -> String {
     const YEAR_0: i64 = -62_167_219_200_000_000;
@@ -184,12 +212,14 @@ pub(crate) fn time_text(moment: Timestamp) -> String {
     }
 }
 
+/// Reads a text as [`Row::time`] describes it.
 fn parse_time(text: &str) -> Option<Timestamp> {
     let moment = text.parse::<jiff::Timestamp>().ok().or_else(|| {
         let civil = text.parse::<jiff::civil::DateTime>().ok()?;
         jiff::tz::Offset::UTC.to_timestamp(civil).ok()
     })?;
-    // Rounds towards the past: a token never lives longer for the digits that are dropped.
+    // Rounding towards the past: a token must never live longer because of the digits that are
+    // dropped.
     i64::try_from(moment.as_nanosecond().div_euclid(1_000)).ok().map(Timestamp::from_micros)
 }
 

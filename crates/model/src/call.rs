@@ -1,171 +1,179 @@
-//! What a server is doing: one call each, and where it is. What isn't here is in the store, so a crash is to forget it.
+//! The calls that servers have under way, and the point that each has reached.
+//!
+//! Whatever is not in the store is here. A crash therefore only forgets the call.
 
 use crate::settings::{All, Settings};
 use crate::state::{State, Tick};
 
-/// Who presents a refresh token.
+/// The kind of holder that presents a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Holder {
-    /// An honest one.
+    /// An honest holder.
     Tab,
-    /// One that presents whatever it has, whenever it likes.
+    /// A holder that presents any of its tokens at any time.
     Thief,
 }
 
-/// What the protocol owes a presentation, by what really happened. The server doesn't know it.
+/// The answer that the protocol owes to a presentation, by what really happened.
+///
+/// No server knows it. The promise that a retry is safe is judged by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
-    /// Nothing: the token is current, or its session is over.
+    /// No particular answer: the token is current, or its session is over.
     Nothing,
-    /// The successor that there is.
+    /// The successor with this number.
     Owed(u8),
-    /// The successor, or the end of the session: whether it came in time is for the clocks to say.
+    /// The successor with this number, or the end of the session. The clocks decide which.
     Either(u8),
     /// The end of the session.
     Reuse,
 }
 
-/// What the caller is told.
+/// The answer to a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Answer {
-    /// A refresh token, and until when its access token is good. `again` when nothing was written for it.
+    /// A refresh token and an access token.
     Tokens {
-        /// The successor.
+        /// The refresh token: the successor of the presented one.
         refresh: u8,
-        /// The access token's end.
+        /// The end of the access token.
         access_ends: Tick,
-        /// Whether it is the answer of an earlier rotation.
+        /// `true` if it repeats the answer of an earlier rotation, so that nothing was written for
+        /// it.
         again: bool,
     },
-    /// No.
+    /// A refusal.
     Refused,
 }
 
-/// What servers differ in.
+/// The properties in which servers differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Server {
-    /// How far its clock is ahead of the others.
+    /// The number of ticks that its clock is ahead of the others.
     pub skew: Tick,
-    /// Whether it signs with the other life.
+    /// `true` if it signs access tokens with the other lifetime.
     pub other_life: bool,
 }
 
-/// An exchange of a refresh token.
+/// A refresh: the exchange of a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Refresh {
-    /// Who presented it.
+    /// The holder that presented the token.
     pub by: Holder,
     /// The presented token.
     pub token: u8,
-    /// The server.
+    /// The server that handles the call.
     pub server: Server,
-    /// The clock as the call last read it.
+    /// The time of the server's clock when the call last read it.
     pub at: Tick,
-    /// The fence of the record that was looked at, which the signed token carries.
+    /// The fence in the record that the look found. The signed access token will carry it.
     pub fence: u8,
-    /// Whether another caller rotated it first.
+    /// `true` if another caller rotated the token first.
     pub lost: bool,
-    /// What it is owed, by the last look.
+    /// The answer that it is owed, as of the last look.
     pub verdict: Verdict,
-    /// Where it is.
+    /// The next step.
     pub stage: RefreshStage,
 }
 
-/// Where an exchange is: the next thing to be done.
+/// The next step of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefreshStage {
     /// Look the token up.
     Look,
     /// Compare and set.
     Rotate,
-    /// Set, after a compare in a step of its own. Broken protocols alone do so.
+    /// Set, after a comparison in a step of its own. Only broken protocols do so.
     Write,
-    /// Answer.
+    /// Answer the caller.
     Answer(Answer),
 }
 
 /// A login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Login {
-    /// The server.
+    /// The server that handles the call.
     pub server: Server,
-    /// The fence that was read when it began.
+    /// The fence that was read when the login began.
     pub fence: u8,
-    /// When that was.
+    /// The time at which the login began.
     pub at: Tick,
-    /// How many calls to log out everywhere had begun by then.
+    /// The number of calls to end all sessions that had begun by then.
     pub era: u8,
-    /// The password that it proved.
+    /// The password that was proved, once it is checked.
     pub password: Option<u8>,
-    /// Where it is.
+    /// The next step.
     pub stage: LoginStage,
 }
 
-/// Where a login is: the next thing to be done.
+/// The next step of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LoginStage {
     /// Check the password.
     Password,
-    /// Check the fence in a step of its own. Broken protocols alone do so.
+    /// Check the fence in a step of its own. Only broken protocols do so.
     Fence,
-    /// Insert the session, guarded by the fence.
+    /// Insert the session if the fence is still the same.
     Insert,
-    /// Answer with the refresh token, or refuse.
+    /// Answer with this refresh token, or refuse.
     Answer(Option<u8>),
 }
 
-/// Why sessions are being ended, and which.
+/// The reason for an ending, with the sessions that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Why {
-    /// A consumed token of the session was presented.
+    /// A consumed token of the session was presented. Contains the answer that it is owed.
     Reuse(Verdict),
     /// The holder of this token logs out.
     Logout(u8),
     /// Everything of the user ends.
     All {
-        /// What for.
+        /// The occasion.
         all: All,
-        /// The how-manieth such call.
+        /// The number of this call among those that end everything, from 1.
         number: u8,
-        /// The session that stays.
+        /// The session that goes on.
         keep: Option<u8>,
-        /// The new password, or the account's new state, once it is written.
+        /// The new password or the new state of the account, once it is written.
         version: u8,
     },
 }
 
-/// An ending of sessions. Its steps are [`plan`](crate::steps::ending::plan)ned by what it is for.
+/// An ending of sessions. [`plan`](crate::steps::ending::plan) lists its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ending {
-    /// What it is for.
+    /// The reason.
     pub why: Why,
-    /// The sessions that it found, one bit each.
+    /// The sessions to deny by id and to remove, one bit each.
     pub listed: u8,
-    /// The fences whose signed tokens it denies, one bit each.
+    /// The fences whose signed tokens are to be denied, one bit each.
     pub fences: u8,
-    /// Those of them that spare a session, which goes on.
+    /// The fences among these from which a kept session needs an exception, one bit each.
     pub spared: u8,
-    /// The access tokens that its statement saw, one bit each.
+    /// The access tokens that its statement saw before it had to wait, one bit each.
     pub seen: u8,
-    /// Until when what it denies is denied at least.
+    /// The time until which denials must last at least.
     pub until: Tick,
-    /// How many of its steps are done.
+    /// The number of steps that are done.
     pub done: u8,
 }
 
-/// A call.
+/// A call that a server has under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Call {
-    /// Exchanges a refresh token.
+    /// An exchange of a refresh token.
     Refresh(Refresh),
-    /// Opens a session.
+    /// An opening of a session.
     Login(Login),
-    /// Ends sessions.
+    /// An end of sessions.
     Ending(Ending),
 }
 
 impl Call {
-    /// Whether an honest holder's request has been on its way for longer than its sender waits: it never arrives.
+    /// Returns `true` if this is an honest holder's request that has been under way for longer than
+    /// its sender waits.
+    ///
+    /// Such a request never arrives.
     pub fn is_late(&self, state: &State, settings: &Settings) -> bool {
         let Self::Refresh(refresh) = self else { return false };
         refresh.by == Holder::Tab
@@ -175,7 +183,7 @@ impl Call {
     }
 }
 
-/// Whether an honest holder of the token still presents it, and waits for the answer.
+/// Returns `true` if an honest holder of the token still presents it and waits for the answer.
 pub fn is_patient(state: &State, settings: &Settings, token: u8) -> bool {
     let sent = state.tokens.get(token).and_then(|token| token.first_sent);
     sent.is_none_or(|sent| state.now < sent.saturating_add(settings.patience))

@@ -1,19 +1,24 @@
-//! What is searched: for each part of the protocol the holders, calls and lifetimes that it is about.
+//! The configurations: for each part of the protocol, the holders, calls and lifetimes that it is
+//! about.
+//!
+//! One search with everything in it would have too many states. Each configuration therefore has
+//! what one part needs, and numbers that are as small as they can be. [`of`] names, for each broken
+//! guard, the configuration that shows it.
 
 use crate::mutant::Mutant;
 use crate::properties::RETRY_IS_SAFE;
 use crate::protocol::Protocol;
 use crate::settings::{Access, All, Clock, Settings};
 
-/// Two tabs that rotate and retry, and lose answers to crashes.
+/// Two tabs that rotate and retry, and lose answers by crashes.
 pub const ROTATION: Settings =
     Settings { calls: 3, tokens: 5, access_life: 2, absolute: 9, ticks: 9, ..Settings::plain("rotation and retry") };
 
-/// The same where each step reads the clock anew.
+/// [`ROTATION`], where each step reads the clock again.
 pub const ROTATION_ANEW: Settings =
     Settings { clock: Clock::EachStep, ..Settings { name: "rotation, clock read in each step", ..ROTATION } };
 
-/// Tabs that refresh whenever they like, which asks for `close_on_use` off.
+/// Tabs that refresh whenever they like, which needs `close_on_use` off.
 pub const EAGER: Settings = Settings {
     close_on_use: false,
     eager: true,
@@ -22,19 +27,20 @@ pub const EAGER: Settings = Settings {
     ..Settings::plain("eager tabs, close_on_use off")
 };
 
-/// A thief copies the jar once, and presents any generation at any time.
+/// A thief that copies the jar once and presents any generation at any time.
 pub const THEFT: Settings =
     Settings { honest: false, thefts: 1, access_life: 2, idle: 3, absolute: 5, ticks: 5, ..Settings::plain("theft") };
 
-/// The same where each step reads the clock anew.
+/// [`THEFT`], where each step reads the clock again.
 pub const THEFT_ANEW: Settings =
     Settings { clock: Clock::EachStep, ticks: 4, ..Settings { name: "theft, clock read in each step", ..THEFT } };
 
-/// A theft where confirmed tokens keep their answer within the window.
+/// [`THEFT`] with `close_on_use` off, so that confirmed tokens get their answer again within the
+/// window.
 pub const THEFT_OPEN: Settings =
     Settings { close_on_use: false, ticks: 3, ..Settings { name: "theft, close_on_use off", ..THEFT } };
 
-/// No window at all.
+/// A theft without a window: each second presentation is reuse.
 pub const STRICT: Settings = Settings {
     window: 0,
     honest: false,
@@ -69,7 +75,7 @@ pub const LOGOUT_THEFT: Settings = Settings {
     ..Settings::plain("logout racing theft")
 };
 
-/// A logout and a theft where statements see what was there when they began to wait.
+/// A logout and a theft, where statements see what was there when they began to wait.
 pub const STATEMENTS: Settings = Settings {
     snapshots: true,
     honest: false,
@@ -81,7 +87,7 @@ pub const STATEMENTS: Settings = Settings {
     ..Settings::plain("endings in two statements")
 };
 
-/// The same for a mark that keeps a session.
+/// Marks that keep a session, where statements see what was there when they began to wait.
 pub const STATEMENTS_KEPT: Settings = Settings {
     snapshots: true,
     honest: false,
@@ -104,7 +110,8 @@ pub const CLOCKS: Settings = Settings {
     ..Settings::plain("clocks that differ")
 };
 
-/// A theft with `close_on_use` off, where what was exchanged is forgotten by its age.
+/// A theft with clocks that differ and `close_on_use` off, so that consumed tokens are forgotten by
+/// their age.
 pub const CLOCKS_OPEN: Settings = Settings {
     close_on_use: false,
     eager: true,
@@ -114,7 +121,7 @@ pub const CLOCKS_OPEN: Settings = Settings {
     ..Settings { name: "clocks that differ, close_on_use off", ..CLOCKS }
 };
 
-/// The same with a thief.
+/// A theft with clocks that differ.
 pub const CLOCKS_THEFT: Settings = Settings {
     honest: false,
     thefts: 1,
@@ -139,7 +146,7 @@ pub const SET_BACK: Settings = Settings {
     ..Settings::plain("clocks that are set back")
 };
 
-/// Log out everywhere, twice, with logins on the way.
+/// Two calls to log out everywhere, with logins under way.
 pub const EVERYWHERE: Settings = Settings {
     honest: false,
     everywhere: 2,
@@ -151,7 +158,7 @@ pub const EVERYWHERE: Settings = Settings {
     ..Settings::plain("log out everywhere racing login")
 };
 
-/// Two logins at once on the way of one.
+/// One call to log out everywhere, with two logins under way.
 pub const EVERYWHERE_LOGINS: Settings = Settings {
     everywhere: 1,
     sessions: 3,
@@ -160,7 +167,8 @@ pub const EVERYWHERE_LOGINS: Settings = Settings {
     ..Settings { name: "log out everywhere, two logins", ..EVERYWHERE }
 };
 
-/// The same on a store that forgets the fence: kept for four ticks, and a login may take three.
+/// A call to log out everywhere, on a store that remembers a fence for four ticks. A login may take
+/// three.
 pub const FORGOTTEN: Settings = Settings {
     honest: false,
     everywhere: 1,
@@ -171,7 +179,7 @@ pub const FORGOTTEN: Settings = Settings {
     ..Settings::plain("a fence that is forgotten")
 };
 
-/// The same on a store that sweeps fences.
+/// A call to log out everywhere, on a store that sweeps fences.
 pub const SWEPT: Settings = Settings {
     honest: false,
     everywhere: 1,
@@ -186,7 +194,7 @@ pub const SWEPT: Settings = Settings {
     ..Settings::plain("a fence that is swept")
 };
 
-/// Changes of the password with logins on the way.
+/// Password changes with logins under way.
 pub const PASSWORD: Settings = Settings {
     honest: false,
     everywhere: 2,
@@ -198,7 +206,7 @@ pub const PASSWORD: Settings = Settings {
     ..Settings::plain("password change racing login")
 };
 
-/// Changes of the password, and log out everywhere.
+/// Every kind of ending of everything: sessions that one keeps and the next may end.
 pub const KEPT: Settings = Settings {
     all: &[All::Everywhere, All::Password, All::Disable],
     clears: true,
@@ -207,7 +215,7 @@ pub const KEPT: Settings = Settings {
     ..Settings { name: "what is kept, and then is not", ..PASSWORD }
 };
 
-/// The same with a session from before there were fences.
+/// [`KEPT`] with a session from before there were fences.
 pub const UNFENCED: Settings = Settings {
     all: &[All::Everywhere, All::Password],
     unfenced: true,
@@ -215,7 +223,7 @@ pub const UNFENCED: Settings = Settings {
     ..Settings { name: "a session behind no fence", ..KEPT }
 };
 
-/// Signed access tokens: reuse and logout, in two steps each.
+/// Signed tokens: reuse and logout, each of which denies and then removes.
 pub const SIGNED: Settings = Settings {
     access: Access::Signed,
     logout: true,
@@ -229,7 +237,7 @@ pub const SIGNED: Settings = Settings {
     ..Settings::plain("signed: logout and theft")
 };
 
-/// Signed access tokens: log out everywhere with logins on the way.
+/// Signed tokens: calls to log out everywhere, with logins under way.
 pub const SIGNED_EVERYWHERE: Settings = Settings {
     access: Access::Signed,
     honest: false,
@@ -243,7 +251,7 @@ pub const SIGNED_EVERYWHERE: Settings = Settings {
     ..Settings::plain("signed: log out everywhere")
 };
 
-/// The same, and logout of one session.
+/// Signed tokens: log out everywhere, and logout of one session.
 pub const SIGNED_LOGOUT: Settings = Settings {
     logout: true,
     everywhere: 1,
@@ -253,14 +261,14 @@ pub const SIGNED_LOGOUT: Settings = Settings {
     ..Settings { name: "signed: everywhere and logout", ..SIGNED_EVERYWHERE }
 };
 
-/// Signed access tokens: changes of the password with logins on the way.
+/// Signed tokens: a password change with logins under way.
 pub const SIGNED_PASSWORD: Settings = Settings {
     all: &[All::Password],
     everywhere: 1,
     ..Settings { name: "signed: password change", ..SIGNED_EVERYWHERE }
 };
 
-/// Signed access tokens: what is kept first and ended later, and not found by its caller.
+/// Signed tokens: a session that one call keeps and the next may end.
 pub const SIGNED_KEPT: Settings = Settings {
     all: &[All::Everywhere, All::Password],
     sessions: 1,
@@ -270,15 +278,15 @@ pub const SIGNED_KEPT: Settings = Settings {
     ..Settings { name: "signed: kept, and then not", ..SIGNED_EVERYWHERE }
 };
 
-/// Signed access tokens: the end of an account with logins on the way.
+/// Signed tokens: the end of an account with logins under way.
 pub const SIGNED_DISABLE: Settings =
     Settings { all: &[All::Disable], ..Settings { name: "signed: end of the account", ..SIGNED_EVERYWHERE } };
 
-/// Signed access tokens: a session from before there were fences.
+/// Signed tokens: a session from before there were fences.
 pub const SIGNED_UNFENCED: Settings =
     Settings { unfenced: true, ..Settings { name: "signed: a session behind no fence", ..SIGNED_KEPT } };
 
-/// Signed access tokens of two lives: logout and theft.
+/// Signed tokens of two lifetimes: logout.
 pub const SIGNED_LIVES: Settings = Settings {
     access_life: 1,
     other_life: Some(3),
@@ -289,7 +297,7 @@ pub const SIGNED_LIVES: Settings = Settings {
     ..Settings { name: "signed: two lives, logout and theft", ..SIGNED }
 };
 
-/// Signed access tokens of two lives: all kinds of endings of all.
+/// Signed tokens of two lifetimes: calls that end everything.
 pub const SIGNED_LIVES_ALL: Settings = Settings {
     access_life: 1,
     other_life: Some(3),
@@ -299,7 +307,7 @@ pub const SIGNED_LIVES_ALL: Settings = Settings {
     ..Settings { name: "signed: two lives, everywhere", ..SIGNED_KEPT }
 };
 
-/// Signed access tokens, clocks that differ, and a sweep of the denylist.
+/// Signed tokens: clocks that differ, and a sweep of the denylist.
 pub const SIGNED_SWEEP: Settings = Settings {
     access: Access::Signed,
     skew: 1,
@@ -314,7 +322,7 @@ pub const SIGNED_SWEEP: Settings = Settings {
     ..Settings::plain("signed: sweep of the denylist")
 };
 
-/// The same with marks.
+/// Signed tokens: marks, with clocks that differ and a sweep of the denylist.
 pub const SIGNED_SWEEP_ALL: Settings = Settings {
     logout: false,
     first_access: true,
@@ -325,7 +333,7 @@ pub const SIGNED_SWEEP_ALL: Settings = Settings {
     ..Settings { name: "signed: sweep, everywhere", ..SIGNED_SWEEP }
 };
 
-/// Signed access tokens, and clocks that are set back.
+/// Signed tokens: clocks that are set back.
 pub const SIGNED_SET_BACK: Settings = Settings {
     access: Access::Signed,
     ahead: 2,
@@ -343,11 +351,11 @@ pub const SIGNED_SET_BACK: Settings = Settings {
     ..Settings::plain("signed: clocks that are set back")
 };
 
-/// Signed access tokens on a store that forgets the fence.
+/// Signed tokens: a store that forgets the fence.
 pub const SIGNED_FORGOTTEN: Settings =
     Settings { access: Access::Signed, ..Settings { name: "signed: a fence that is forgotten", ..FORGOTTEN } };
 
-/// Every configuration.
+/// All configurations.
 pub const ALL: [Settings; 35] = [
     ROTATION,
     ROTATION_ANEW,
@@ -386,7 +394,7 @@ pub const ALL: [Settings; 35] = [
     SIGNED_FORGOTTEN,
 ];
 
-/// The configuration in which a broken guard shows.
+/// Returns the configuration in which a broken guard shows.
 pub const fn of(mutant: Mutant) -> Settings {
     match mutant {
         Mutant::NoCompareAndSet
@@ -433,18 +441,18 @@ pub const fn of(mutant: Mutant) -> Settings {
     }
 }
 
-/// Something broken on purpose, and the promise that has to break by it.
+/// A guard or an assumption that is broken on purpose, and the promise that must break.
 #[derive(Clone, Copy, Debug)]
 pub struct Break {
-    /// What the table calls it.
+    /// The name in tables.
     pub name: &'static str,
-    /// The protocol and the holders.
+    /// The broken protocol, or the protocol with other holders or settings.
     pub protocol: Protocol,
-    /// The promise.
+    /// The promise that must break.
     pub promise: &'static str,
 }
 
-/// Every guard, broken where it shows.
+/// Returns every guard, broken in the configuration where it shows.
 pub fn guards() -> Vec<Break> {
     let broken = |mutant: Mutant| Break {
         name: mutant.name(),
@@ -454,7 +462,9 @@ pub fn guards() -> Vec<Break> {
     Mutant::ALL.into_iter().map(broken).collect()
 }
 
-/// What P2 asks of honest holders, and of the settings: without it, one of them ends its own session as reuse.
+/// Returns what safe retry assumes of honest holders and of settings, each dropped.
+///
+/// Without any one of them, an honest holder ends its own session as reuse.
 pub fn assumptions() -> Vec<Break> {
     let dropped = |name, settings| Break { name, protocol: Protocol::whole(settings), promise: RETRY_IS_SAFE };
     vec![

@@ -1,7 +1,8 @@
-//! Searches the whole protocol and every broken one, prints what was found, and fails on a broken promise, on something
-//! that has to come about and doesn't, and on a broken guard that isn't caught.
+//! Searches the whole protocol and every broken one, and prints the results.
 //!
-//! With an argument it searches only what has that text in its name, and prints how a guard was caught.
+//! The exit status is a failure if a promise is broken, if an event that must occur never does, or
+//! if a broken guard is not caught. With an argument, searches only the names that contain it, and
+//! prints the steps by which each broken guard was caught.
 
 use std::env;
 use std::io::{self, Write};

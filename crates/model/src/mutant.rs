@@ -1,109 +1,125 @@
-//! The guards that can be broken, each on purpose, to see that the search finds it.
+//! The guards of the protocol that can be broken on purpose.
+//!
+//! Each variant of [`Mutant`] changes one rule. The code in `steps` asks
+//! [`Protocol::is`](crate::Protocol::is) where the rule is applied. A guard whose break no search
+//! notices would be needless, or the model would be blind to it.
 
 use crate::properties::{ENDINGS_SPARE, LOGOUT_STAYS, ONE_IDEA, ONE_SUCCESSOR, RETRY_IS_SAFE, REUSE_IS_THEFT};
 
-/// A protocol with one guard broken.
+/// A guard of the protocol that is broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
-    /// A rotation writes without looking at what is current.
+    /// A rotation that writes without comparing the presented token with the current one.
     NoCompareAndSet,
-    /// A rotation compares in one step and writes in another.
+    /// A rotation that compares in one step and writes in another.
     CheckThenWrite,
-    /// A retry makes a successor of its own.
+    /// A retry that gets a new successor instead of the same one.
     RandomSuccessor,
-    /// The direct predecessor is reuse, within the window too.
+    /// A protocol without retry: the token that was just exchanged is reuse, also within the
+    /// window.
     NoRetry,
-    /// Who loses a rotation and finds the window closed ends the session.
+    /// A rotation that lost the race, found the window closed, and is taken for reuse.
     LoserIsReuse,
-    /// An exchange that lies in the future of a slower clock is out of its window.
+    /// A window that is closed for a rotation which lies in the future of a slower clock.
     FutureIsOutside,
-    /// Of what was exchanged, whatever is out of its window is forgotten, and what is older stays.
+    /// A record that forgets each consumed token outside its window and keeps older ones that are
+    /// within theirs.
     NeighboursParted,
-    /// Confirmation leaves the window open.
+    /// A window that stays open when the successor has been exchanged.
     ConfirmedStaysOpen,
-    /// Within the window every older generation gets the current token.
+    /// A window in which every older generation gets the current token.
     OlderGenerationsRetry,
-    /// The window never passes.
+    /// A window that never ends.
     WindowNeverPasses,
-    /// However far in the future an exchange lies, it is within its window.
+    /// A window that is open for every rotation in the future, however far.
     FutureStaysOpen,
-    /// Reuse is refused, and nothing else.
+    /// Reuse that is refused and does not end the session.
     ReuseUnpunished,
-    /// Reuse ends the refresh token and leaves the access tokens.
+    /// Reuse that ends the refresh token and leaves the access tokens.
     ReuseSparesAccess,
-    /// Everybody who finds reuse reports that it ended the session.
+    /// Reuse that every caller reports, not only the one that ended the session.
     ReuseReportedByAll,
-    /// A login inserts whatever the fence is.
+    /// A login that is inserted whatever the fence is.
     NoFence,
-    /// A login looks at the fence in one step and inserts in another.
+    /// A login that compares the fence in one step and inserts in another.
     FenceCheckedEarlier,
-    /// The fence is replaced before the new password is written.
+    /// A password change that replaces the fence before it writes the new password.
     MarkBeforePassword,
-    /// A change of the password leaves the fence.
+    /// A password change that does not replace the fence.
     PasswordWithoutMark,
-    /// A login may take longer than the fence is remembered.
+    /// A login that may take longer than the store remembers the fence.
     LoginOfAnyAge,
-    /// The fence of a user who has sessions is removed, so that the next mark doesn't know what it ends.
+    /// A sweep that removes the fence of a user who has sessions, so that the next mark does not
+    /// know what it ends.
     FenceSweptEarly,
-    /// It is forgotten that a fence was replaced while rows behind it are left.
+    /// A store that forgets that a fence was replaced while records behind it are left.
     MarkForgotten,
-    /// A mark keeps a session that an earlier one has ended.
+    /// A mark that keeps a session which an earlier mark has ended.
     MarkRevives,
-    /// A mark is all, also where sessions are recorded behind no fence.
+    /// An ending of everything that leaves the sessions behind no fence.
     UnfencedSpared,
-    /// A mark takes a session that was behind no fence behind the new one.
+    /// A mark that records a kept session behind the new fence although it was behind none.
     UnfencedAdopted,
-    /// Logging out removes the record if the presented token is the current one.
+    /// A logout that removes the record only if the presented token is the current one.
     LogoutOfToken,
-    /// A rotation that finds no record makes one.
+    /// A rotation that creates a record if it finds none.
     RotationCreates,
-    /// Signed: the fence is replaced, and not denied.
+    /// Signed tokens: an ending that replaces the fence and does not deny the old one.
     MarkWithoutDenial,
-    /// Signed: an ending denies the fence that it replaced, and none that a crash left.
+    /// Signed tokens: an ending that denies the fence it replaced, and none that a crash left
+    /// unsettled.
     UnsettledForgotten,
-    /// Signed: a session that an earlier mark kept isn't denied by its id when a later one ends it.
+    /// Signed tokens: a session that one mark kept and a later one ended, and whose id is not
+    /// denied.
     KeptNotDenied,
-    /// Signed: a rotation writes though its session is kept behind another fence than the signed token carries.
+    /// Signed tokens: a rotation that writes although its session is behind another fence than its
+    /// signed token carries.
     RotationOfAnyFence,
-    /// Signed: a logout that doesn't find its session denies nothing.
+    /// Signed tokens: a logout that denies nothing if it does not find its session.
     LogoutOfFound,
-    /// Signed: a denial lasts for the life that this server signs with.
+    /// Signed tokens: a denial that lasts only for the lifetime with which this server signs.
     TodaysLifetime,
-    /// Signed: a rotation records when its own token ends, though an earlier one lives longer.
+    /// Signed tokens: a rotation that records the end of its own token, although an earlier one
+    /// lives longer.
     RecordedEndMovesBack,
-    /// Signed: until when tokens live is read in one step, and the fence replaced in another.
+    /// Signed tokens: a mark that reads the end of signed tokens in a step before it replaces the
+    /// fence.
     EndReadBeforeMark,
-    /// Signed: a session is removed though a token lives longer than its denial.
+    /// Signed tokens: a removal of a session that has a token which lives longer than the denial.
     RemovalUnguarded,
-    /// Signed: a repeated answer bears a token that lives longer than what is recorded.
+    /// Signed tokens: a repeated answer with a token that lives longer than the record says.
     RetrySignsLonger,
-    /// A sweep of the denylist removes what it found, though it was extended meanwhile.
+    /// A sweep of the denylist that removes what it found, although the entry was extended
+    /// meanwhile.
     SweptById,
-    /// A sweep of the denylist removes what has ended by its own clock.
+    /// A sweep of the denylist that removes what has expired by its own clock, without allowing for
+    /// slower ones.
     SweptAtOnce,
-    /// A rotation moves the absolute end.
+    /// A rotation that moves the absolute end.
     AbsoluteEndMoves,
-    /// Nobody looks at the idle end.
+    /// A protocol in which neither the look nor the rotation judges the idle end.
     IdleEndUnjudged,
-    /// The look judges the ends, and the rotation doesn't.
+    /// A rotation that does not judge the ends of the session again after its look.
     AgeReadEarlier,
-    /// An access token's life isn't cut at its session's end.
+    /// An access token whose lifetime is not cut at the end of its session.
     AccessOutlivesSession,
-    /// Access tokens are removed in a step of their own, before the session.
+    /// An ending that removes access tokens in a step of their own, before the session.
     AccessRemovedFirst,
-    /// One statement removes the session and those access tokens that it saw before it had to wait.
+    /// An ending with one statement, which removes only those access tokens that it saw before it
+    /// had to wait.
     NoSecondStatement,
-    /// What that statement didn't see is removed in another transaction.
+    /// An ending whose second statement, for what the first did not see, is in another transaction.
     SecondStatementApart,
-    /// A rotation doesn't ask whether a mark has ended its session.
+    /// A rotation that does not check if a mark has ended its session.
     RotationBehindAnyFence,
-    /// Signed: the session is removed first, and denied then.
+    /// Signed tokens: an ending that removes the session first and denies it afterwards.
     RemovedBeforeDenied,
-    /// A mark keeps a session, and those of its access tokens that it saw before it had to wait.
+    /// A mark that keeps a session with only those access tokens that it saw before it had to wait.
     KeptBySnapshot,
-    /// Signed: a fence is denied before the session that was kept is excepted.
+    /// Signed tokens: an ending that denies a fence before it records the exception for the session
+    /// that was kept.
     ExceptionLast,
-    /// Signed: a store that has forgotten a user's fence takes the one before all others again.
+    /// Signed tokens: a store that forgot a user's fence and starts again with the first value.
     FenceComesBack,
 }
 
@@ -162,7 +178,7 @@ impl Mutant {
         Self::FenceComesBack,
     ];
 
-    /// What the table calls it.
+    /// Returns the name in tables.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NoCompareAndSet => "rotation without compare-and-set",
@@ -218,7 +234,7 @@ impl Mutant {
         }
     }
 
-    /// The promise that has to break.
+    /// Returns the promise that must break.
     pub const fn breaks(self) -> &'static str {
         match self {
             Self::NoCompareAndSet | Self::CheckThenWrite | Self::RandomSuccessor => ONE_SUCCESSOR,

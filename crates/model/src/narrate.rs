@@ -1,4 +1,4 @@
-//! A way through the states, told a step a line.
+//! The story of a way through the states, one line per step, for reports.
 
 use stateright::Path;
 
@@ -8,11 +8,13 @@ use crate::settings::All;
 use crate::state::State;
 use crate::steps::ending;
 
-/// Tells the steps of a way. Tokens and sessions have the numbers in which they were made, from 0.
+/// Returns a line for each step of `path`. Tokens and sessions have the numbers in which they were
+/// made, from 0.
 pub(crate) fn narrated(model: &Protocol, path: Path<State, Action>) -> Vec<String> {
     path.into_vec().into_iter().filter_map(|(state, action)| Some(told(model, &state, action?))).collect()
 }
 
+/// Returns the line for one step from `state`.
 fn told(model: &Protocol, state: &State, action: Action) -> String {
     let jar = state.tabs.jar.unwrap_or_default();
     match action {
@@ -38,12 +40,14 @@ fn told(model: &Protocol, state: &State, action: Action) -> String {
     }
 }
 
+/// Returns the words for a server, with its clock and the lifetime that it signs with.
 fn named(server: Server) -> String {
     let clock = if server.skew > 0 { format!(", its clock {} ahead", server.skew) } else { String::new() };
     let life = if server.other_life { ", which signs for another life" } else { "" };
     format!("a server{clock}{life}")
 }
 
+/// Returns the words for an ending of everything.
 const fn purpose(all: All) -> &'static str {
     match all {
         All::Everywhere => "log out everywhere",
@@ -52,7 +56,7 @@ const fn purpose(all: All) -> &'static str {
     }
 }
 
-/// What a call is about to do.
+/// Returns the words for the next step of a call.
 fn next(model: &Protocol, call: Call) -> String {
     match call {
         Call::Refresh(Refresh { by, token, at, lost, stage, .. }) => {

@@ -1,4 +1,8 @@
-//! The promises, and what has to be seen for a search to mean something.
+//! The promises that a search judges, and the events that it must see to mean something.
+//!
+//! A promise is a property that holds in every state. It reads the true history, never a guard's
+//! opinion. An event is a property that holds in some state; a search that never sees it does not
+//! test what it is about.
 
 use stateright::Property;
 
@@ -8,23 +12,30 @@ use crate::settings::{Access, All, DIFFERENCE, Settings};
 use crate::state::{Cause, FENCES, History, Record, State, Tick};
 use crate::steps::fence;
 
-/// A token is followed by one token at most, and what is current was never exchanged.
+/// P1, exactly one successor: a refresh token has at most one successor, and no current token was
+/// ever exchanged.
 pub const ONE_SUCCESSOR: &str = "P1 exactly one successor";
-/// The direct, unconfirmed predecessor gets its successor within the window; honest holders never end a session.
+/// P2, retry is safe: within the window, the token that the current one replaced gets its successor
+/// again, and honest holders never end a session as reuse.
 pub const RETRY_IS_SAFE: &str = "P2 retry is safe";
-/// Whatever is presented outside its window has ended its session by the time it is answered; one call reports it.
+/// P3, reuse is theft: if a token is presented outside its window, its session has ended when the
+/// answer is given, and at most one call reports it.
 pub const REUSE_IS_THEFT: &str = "P3 reuse is theft";
-/// After an acknowledged ending nothing is accepted that hangs on a login begun before it.
+/// P4, logout stays: after an ending is acknowledged, nothing is accepted of a session that it
+/// ended or of a login that began before it.
 pub const LOGOUT_STAYS: &str = "P4 logout stays";
-/// A rotation moves neither birth nor absolute end; no access token outlives its session.
+/// P5, one idea of a session: a rotation moves neither the birth nor the absolute end, and no
+/// access token outlives its session.
 pub const ONE_IDEA: &str = "P5 one idea of a session";
-/// What an ending keeps, and what is opened after it, is let in: nothing of a session is refused that can be refreshed.
+/// P5, one idea of a session, seen from the other side: an ending refuses no access token of a
+/// session that it keeps or that was opened after it.
 pub const ENDINGS_SPARE: &str = "P5 endings spare the rest";
 
-/// The promises.
+/// All promises.
 pub const PROMISES: [&str; 6] = [ONE_SUCCESSOR, RETRY_IS_SAFE, REUSE_IS_THEFT, LOGOUT_STAYS, ONE_IDEA, ENDINGS_SPARE];
 
-/// What a search of this configuration judges: all promises, and what has to be seen with such holders.
+/// Returns what a search of this configuration judges: all promises, and the events that its
+/// holders must bring about.
 pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
     let mut all = vec![
         Property::always(ONE_SUCCESSOR, |_, state: &State| one_successor(state)),
@@ -90,7 +101,7 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
     all
 }
 
-/// What has to be seen of removals.
+/// Adds the events about removals.
 fn of_stores(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
     if settings.clears {
         all.push(Property::sometimes("ended rows are left", |_, state: &State| {
@@ -123,7 +134,7 @@ fn of_stores(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
     }
 }
 
-/// What has to be seen of clocks.
+/// Adds the events about clocks.
 fn of_clocks(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
     if settings.skew > 0 {
         all.push(Property::sometimes("an exchange lies in the future", |_, state: &State| {
@@ -140,24 +151,27 @@ fn of_clocks(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
     }
 }
 
-/// The latest exchange, by the clock of its server.
+/// Returns the time of the latest rotation, by the clock of its server.
 fn newest(state: &State) -> Option<Tick> {
     let consumed = |record: &Record| record.consumed.first().copied().flatten().map(|consumed| consumed.at);
     state.store.records.iter().filter_map(|(_, record)| consumed(record)).max()
 }
 
+/// Returns `true` if [`ONE_SUCCESSOR`] holds.
 fn one_successor(state: &State) -> bool {
     let one = state.tokens.iter().all(|(token, _)| state.successors(token).count() <= 1);
     let current = |token| state.tokens.get(token).is_some_and(|token| token.consumed.is_none());
     one && state.store.records.iter().all(|(_, record)| current(record.current))
 }
 
+/// Returns `true` if [`RETRY_IS_SAFE`] holds.
 fn retry_is_safe(model: &Protocol, state: &State) -> bool {
     let kept = state.calls.iter().all(|(_, call)| match call {
         Call::Refresh(Refresh { verdict, lost, stage: RefreshStage::Answer(answer), .. }) => match (verdict, answer) {
             (Verdict::Owed(owed) | Verdict::Either(owed), Answer::Tokens { refresh, .. }) => refresh == owed,
             (Verdict::Owed(_), Answer::Refused) => false,
-            // It is one or the other: whoever comes after its exchange is answered, or ends the session.
+            // Only a caller that lost its rotation may be refused here. Any other gets its
+            // successor, or the session ends.
             (Verdict::Either(_), Answer::Refused) => *lost,
             _ => true,
         },
@@ -167,6 +181,7 @@ fn retry_is_safe(model: &Protocol, state: &State) -> bool {
     kept && !(model.settings.honest && histories(state, |it| it.ended == Some(Cause::Reuse)))
 }
 
+/// Returns `true` if [`REUSE_IS_THEFT`] holds.
 fn reuse_is_theft(model: &Protocol, state: &State) -> bool {
     state.history.iter().all(|(session, history)| {
         let found = history.condemned == Some(Cause::Reuse);
@@ -174,6 +189,7 @@ fn reuse_is_theft(model: &Protocol, state: &State) -> bool {
     })
 }
 
+/// Returns `true` if [`LOGOUT_STAYS`] holds.
 fn logout_stays(model: &Protocol, state: &State) -> bool {
     state.history.iter().all(|(session, history)| {
         let out = history.condemned == Some(Cause::Logout)
@@ -183,6 +199,7 @@ fn logout_stays(model: &Protocol, state: &State) -> bool {
     })
 }
 
+/// Returns `true` if [`ONE_IDEA`] holds.
 fn one_idea(model: &Protocol, state: &State) -> bool {
     state.history.iter().all(|(session, history)| {
         let unmoved = state.store.records.get(session).is_none_or(|record| {
@@ -190,7 +207,8 @@ fn one_idea(model: &Protocol, state: &State) -> bool {
                 && record.absolute_end == history.absolute_end
                 && record.idle_end <= record.absolute_end
         });
-        // Between a mark and its denial, signed tokens live on. Nobody was told that it is over.
+        // Between a mark and its denial, signed tokens are still accepted. The call is not
+        // acknowledged yet, so nobody relies on the end.
         let ended = state.store.ended.get(usize::from(history.fence)).copied().flatten();
         let awaits = history.ended == Some(Cause::Everywhere) && ended.is_some_and(|ended| !ended.settled);
         let outlived = !state.is_live(session) && state.has_access(session, &model.settings);
@@ -198,7 +216,10 @@ fn one_idea(model: &Protocol, state: &State) -> bool {
     })
 }
 
-/// No access token of a session that can be refreshed is refused, unless the session itself is being ended.
+/// Returns `true` if [`ENDINGS_SPARE`] holds.
+///
+/// It asks that no access token is refused of a session that can be refreshed, unless the session
+/// itself is being ended.
 fn endings_spare(model: &Protocol, state: &State) -> bool {
     let live = state.history.iter().map(|(session, _)| session).filter(|session| state.is_live(*session));
     live.into_iter().all(|session| {
@@ -215,10 +236,15 @@ fn endings_spare(model: &Protocol, state: &State) -> bool {
     })
 }
 
+/// Returns `true` if `is` holds for the history of any session.
 fn histories(state: &State, is: impl Fn(&History) -> bool) -> bool {
     state.history.iter().any(|(_, history)| is(history))
 }
 
+/// Returns `true` if a call is about to repeat the answer of an earlier rotation.
+///
+/// With `lost`, the call lost its own rotation to another tab; without, it found the token consumed
+/// at its first look.
 fn answers_again(state: &State, lost: bool) -> bool {
     state.calls.iter().any(|(_, call)| match call {
         Call::Refresh(refresh) => {
@@ -228,13 +254,16 @@ fn answers_again(state: &State, lost: bool) -> bool {
     })
 }
 
-/// A session was ended, and the token that the thief holds had a confirmed successor.
+/// Returns `true` if a session was ended as reuse and more than one token has been exchanged.
+///
+/// Then there is a consumed token whose successor was exchanged as well.
 fn finds_confirmed(_: &Protocol, state: &State) -> bool {
     histories(state, |it| it.condemned == Some(Cause::Reuse))
         && state.tokens.iter().filter(|(_, token)| token.consumed.is_some()).count() > 1
 }
 
-/// A rotation was let in by its look, and the session is gone by the time it writes.
+/// Returns `true` if the look of a rotation let it in, and the session is logged out before it
+/// writes.
 fn rotates_after_logout(_: &Protocol, state: &State) -> bool {
     state.calls.iter().any(|(_, call)| match call {
         Call::Refresh(refresh) if refresh.stage == RefreshStage::Rotate => state
@@ -245,7 +274,7 @@ fn rotates_after_logout(_: &Protocol, state: &State) -> bool {
     })
 }
 
-/// A logout was acknowledged for a token that had been exchanged meanwhile, whose successor is on its way.
+/// Returns `true` if a logout was acknowledged, and a refresh that has rotated is about to answer.
 fn logout_removes_successor(_: &Protocol, state: &State) -> bool {
     let gone = histories(state, |it| it.condemned == Some(Cause::Logout));
     gone && state.calls.iter().any(|(_, call)| match call {
@@ -254,7 +283,8 @@ fn logout_removes_successor(_: &Protocol, state: &State) -> bool {
     })
 }
 
-/// The fence was replaced, the call is gone, and it wasn't acknowledged.
+/// Returns `true` if a call that ends everything is gone after its mark and before its
+/// acknowledgement.
 fn stops_halfway(model: &Protocol, state: &State) -> bool {
     let running = state.calls.iter().any(|(_, call)| match call {
         Call::Ending(ending) => matches!(ending.why, Why::All { .. }),
@@ -264,6 +294,7 @@ fn stops_halfway(model: &Protocol, state: &State) -> bool {
     !running && state.begun > state.acknowledged && state.store.fences > 1 && (unsettled || !model.is_signed())
 }
 
+/// Returns `true` if the session's id is denied by the slowest clock.
 fn is_denied(state: &State, session: u8) -> bool {
     state.store.denied.sessions.get(usize::from(session)).is_some_and(|until| state.clock(0) < *until)
 }

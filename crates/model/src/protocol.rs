@@ -1,4 +1,8 @@
-//! The machine as `stateright` runs it: which steps can come next, and what each does.
+//! The state machine as `stateright` runs it: the steps that can come next, and what each does.
+//!
+//! [`Protocol::actions`](Model::actions) offers the steps, and
+//! [`Protocol::next_state`](Model::next_state) hands each one to the function in [`steps`] that
+//! does it. A step that does not fit in the bounds of a search is dropped.
 
 use stateright::{Model, Property};
 
@@ -14,45 +18,51 @@ use crate::steps::{self, Next, denylist, fence};
 pub struct Protocol {
     /// The configuration.
     pub settings: Settings,
-    /// The broken guard.
+    /// The broken guard, if any.
     pub mutant: Option<Mutant>,
 }
 
 impl Protocol {
-    /// The protocol as it is written down.
+    /// Creates the protocol as it is specified, with no guard broken.
     pub const fn whole(settings: Settings) -> Self {
         Self { settings, mutant: None }
     }
 
-    /// Whether this guard is the broken one.
+    /// Returns `true` if this guard is the broken one.
     pub fn is(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
     }
 
-    /// Whether access tokens are signed.
+    /// Returns `true` if access tokens are signed.
     pub fn is_signed(&self) -> bool {
         self.settings.access == Access::Signed
     }
 
-    /// The life of the access tokens that a server makes.
+    /// Returns the lifetime of the access tokens that a server makes.
     pub fn life(&self, server: Server) -> Tick {
         self.settings.other_life.filter(|_| server.other_life).unwrap_or(self.settings.access_life)
     }
 
-    /// Whether a token that was exchanged `at` is within its window. What lies in the future by more than clocks may
-    /// differ isn't: a clock was set back, which must not leave the window open until it has caught up.
+    /// Returns `true` if the window of a token that was exchanged at `at` is open on a server whose
+    /// clock shows `clock`.
+    ///
+    /// A rotation that lies in the future by more than clocks may differ is outside its window.
+    /// Otherwise a clock that was set back would leave the window open until it has caught up.
     pub fn is_open(&self, at: Tick, clock: Tick) -> bool {
         let allowed = if self.is(Mutant::FutureIsOutside) { 0 } else { DIFFERENCE };
         let future = at.saturating_sub(clock) > allowed && !self.is(Mutant::FutureStaysOpen);
         clock.saturating_sub(at) < self.settings.window && !future
     }
 
-    /// When a call really looked that looked `at`, by its own account of the time.
+    /// Returns the true time of a write whose call last looked at `at` by its own clock.
+    ///
+    /// If a call reads the clock only at its look, its writes count as made then. Otherwise they
+    /// are made now.
     pub fn truth(&self, state: &State, at: Tick) -> Tick {
         if self.settings.clock == Clock::EachStep { state.now } else { at }
     }
 
-    /// The servers that a call may reach.
+    /// Returns the servers that a call may reach.
     fn servers(&self) -> impl Iterator<Item = Server> {
         let lives = if self.settings.other_life.is_some() { &[false, true][..] } else { &[false][..] };
         let skews = 0..=self.settings.skew;
@@ -60,40 +70,40 @@ impl Protocol {
     }
 }
 
-/// A step.
+/// A step of the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// The time passes.
+    /// The time moves by one tick.
     Tick,
-    /// All clocks are set back, to the time.
+    /// All clocks are set back to the time.
     SetBack,
-    /// What has ended by age is removed.
+    /// Sessions that have expired are removed.
     Sweep,
-    /// What is behind a fence that was replaced is removed.
+    /// Records behind this fence, which was replaced, are removed.
     Clear(u8),
-    /// The store no longer remembers that a fence was replaced.
+    /// The store forgets that this fence was replaced.
     Forget(u8),
     /// The user's fence is removed.
     SweepFence,
-    /// A sweep of the denylist finds what has ended.
+    /// A sweep of the denylist finds expired entries.
     FindDenied,
-    /// It removes that.
+    /// The sweep of the denylist removes the entries that it found.
     SweepDenied,
-    /// An honest holder presents what the jar holds.
+    /// An honest holder presents the token in the jar.
     Present(Server),
     /// The other holder presents one of its tokens.
     PresentLoot(u8, Server),
-    /// The thief copies what the jar holds.
+    /// The thief copies the token in the jar.
     Copy,
-    /// Somebody begins to log in: the fence is read.
+    /// A login begins: the fence is read.
     LogIn(Server),
-    /// An honest holder logs out.
+    /// An honest holder begins to log out.
     LogOut,
-    /// The user begins to end all that there is.
+    /// The user begins to end everything.
     EndAll(All),
-    /// A call does what it has to do next.
+    /// The call at this place takes its next step.
     Step(u8),
-    /// The server of a call dies, or its answer is lost.
+    /// The call at this place is forgotten: its server crashed, or its answer was lost.
     Crash(u8),
 }
 
@@ -203,6 +213,7 @@ impl Model for Protocol {
                 state.calls.set(place, next);
             }
         }
+        // States that differ only in the places of their calls are the same state.
         state.calls.sort();
         Some(state)
     }
@@ -212,18 +223,19 @@ impl Model for Protocol {
     }
 }
 
-/// A token's bit in a set of them.
+/// Returns the bit of a token, session or fence in a set of them.
 pub const fn bit(place: u8) -> u8 {
     1 << place
 }
 
+/// Returns the call of a holder that presents a token.
 fn presented(by: Holder, token: u8, server: Server) -> Call {
     let verdict = Verdict::Nothing;
     Call::Refresh(Refresh { by, token, server, at: 0, fence: 0, lost: false, verdict, stage: RefreshStage::Look })
 }
 
 impl Protocol {
-    /// What the store is rid of at any time, or never.
+    /// Adds the removals that the store may do at any time, or never.
     fn removals(&self, state: &State, actions: &mut Vec<Action>) {
         if self.settings.clears {
             for fence in (0..).take(FENCES) {

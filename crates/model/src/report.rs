@@ -1,15 +1,16 @@
-//! The tables.
+//! Tables of the results, as `cargo run -p model` prints them.
 
 use std::io::{self, Write};
 
 use crate::configurations::Break;
 use crate::search::{Caught, Explored};
 
-/// Writes what was explored.
+/// Writes a table of explored configurations, and below it the steps to each broken promise and the
+/// events that never occurred.
 ///
 /// # Errors
 ///
-/// What `out` fails with.
+/// Returns the error of `out` if it cannot be written to.
 pub fn explored(out: &mut impl Write, searches: &[Explored]) -> io::Result<()> {
     writeln!(out, "{:<34} {:>10} {:>11} {:>6}  seen  promises", "configuration", "states", "steps", "depth")?;
     for search in searches {
@@ -34,11 +35,13 @@ pub fn explored(out: &mut impl Write, searches: &[Explored]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes which broken guards or dropped assumptions were caught, and how if `traces` are asked for.
+/// Writes a table of broken guards or dropped assumptions and the promises that caught them.
+///
+/// With `traces`, also writes the steps to each.
 ///
 /// # Errors
 ///
-/// What `out` fails with.
+/// Returns the error of `out` if it cannot be written to.
 pub fn caught(out: &mut impl Write, title: &str, searches: &[Caught], traces: bool) -> io::Result<()> {
     writeln!(out, "\n{title:<38} {:<34} {:<26} steps", "configuration", "caught by")?;
     for Caught { broken, trace } in searches {

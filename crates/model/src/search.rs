@@ -1,4 +1,5 @@
-//! Runs the searches.
+//! The searches: [`explore`] visits every state of a configuration, and [`hunt`] looks for one
+//! broken promise.
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
@@ -12,42 +13,44 @@ use crate::narrate::narrated;
 use crate::protocol::Protocol;
 use crate::settings::Settings;
 
-/// What an exhaustive search of one configuration saw.
+/// The result of an exhaustive search of one configuration.
 #[derive(Debug)]
 pub struct Explored {
     /// The configuration's name.
     pub name: &'static str,
-    /// Its states, each counted once.
+    /// The number of different states.
     pub states: usize,
-    /// The steps between them.
+    /// The number of steps between states.
     pub steps: usize,
-    /// How many steps the farthest state is away.
+    /// The number of steps to the farthest state.
     pub depth: usize,
-    /// The promises that don't hold, with a way there, a step a line.
+    /// The broken promises, each with the steps that lead to a state in which it does not hold.
     pub broken: Vec<(&'static str, Vec<String>)>,
-    /// What never came about, so that the search means less than it says.
+    /// The events that must occur and never did. With any of these, the search proves less than it
+    /// seems to.
     pub unseen: Vec<&'static str>,
-    /// What came about, as it has to.
+    /// The number of events that must occur and did.
     pub seen: usize,
 }
 
 impl Explored {
-    /// Whether every promise holds, and everything came about that has to.
+    /// Returns `true` if every promise holds and every event that must occur did.
     pub fn is_sound(&self) -> bool {
         self.broken.is_empty() && self.unseen.is_empty()
     }
 }
 
-/// What a search for a broken promise found.
+/// The result of a search for a broken promise.
 #[derive(Debug)]
 pub struct Caught {
-    /// What was broken.
+    /// The guard or assumption that was broken.
     pub broken: Break,
-    /// The shortest way to a state in which the promise is broken, a step a line.
+    /// The steps of the shortest way to a state in which the promise is broken, or `None` if there
+    /// is no such state.
     pub trace: Option<Vec<String>>,
 }
 
-/// Searches every state of a configuration.
+/// Searches every state of a configuration, and returns what was found.
 pub fn explore(settings: Settings) -> Explored {
     let checker = Protocol::whole(settings).checker().spawn_bfs().join();
     let mut found = checker.discoveries();
@@ -73,7 +76,8 @@ pub fn explore(settings: Settings) -> Explored {
     explored
 }
 
-/// Searches for the promise that has to break.
+/// Searches for a state in which the promise of `broken` does not hold, and returns the shortest
+/// way to one.
 pub fn hunt(broken: Break) -> Caught {
     let Break { protocol, promise, .. } = broken;
     let mut trace = find(protocol, promise, None);
@@ -84,6 +88,8 @@ pub fn hunt(broken: Break) -> Caught {
     Caught { broken, trace }
 }
 
+/// Returns the steps to a state in which `promise` does not hold, of fewer than `below` states if
+/// that is given.
 fn find(protocol: Protocol, promise: &'static str, below: Option<usize>) -> Option<Vec<String>> {
     let checker = protocol.checker().finish_when(HasDiscoveries::AnyOf(BTreeSet::from([promise])));
     let checker = match below {
@@ -93,7 +99,8 @@ fn find(protocol: Protocol, promise: &'static str, below: Option<usize>) -> Opti
     checker.spawn_bfs().join().discovery(promise).map(|path| narrated(&protocol, path))
 }
 
-/// Does all of it, as many at once as there are cores, and gives the results in their order.
+/// Runs `run` on each item of `work`, as many at once as there are cores, and returns the results
+/// in the order of `work`.
 pub fn all<T: Copy + Send + Sync, R: Send>(work: &[T], run: impl Fn(T) -> R + Sync) -> Vec<R> {
     let queue = Mutex::new(work.iter().copied().enumerate());
     let done = Mutex::new(Vec::new());

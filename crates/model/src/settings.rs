@@ -1,106 +1,119 @@
-//! What a search is about: the lifetimes, and who may do what.
+//! The settings of a search: lifetimes, sizes, and the calls that holders may make.
 
 use crate::state::Tick;
 
-/// How access tokens are made.
+/// The form of access tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Kept in the store, and removed with their session.
     Opaque,
-    /// Signed and kept nowhere; a session's id is denied when it ends.
+    /// Signed and kept nowhere. The session's id or the user's fence is denied when they end.
     Signed,
 }
 
-/// When a call reads the clock.
+/// The moments at which a refresh reads the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
-    /// When it looks; a write that comes late bears that time.
+    /// At its look. A write that comes later still uses that time.
     Once,
-    /// In each step, which writes do as well.
+    /// In each step, the write included.
     EachStep,
 }
 
-/// What an ending of all that a user has may be for.
+/// The occasion for ending everything that a user has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum All {
     /// Log out everywhere.
     Everywhere,
-    /// A change of the password, which keeps the caller's session. Account and sessions may be in two databases.
+    /// A password change, which keeps the caller's session. Account and sessions may be in two
+    /// databases.
     Password,
-    /// The end of the account, which may come back. Account and fence change in one transaction.
+    /// The end of the account, which may be enabled again. Account and fence change in one
+    /// transaction.
     Disable,
 }
 
-/// How much clocks may differ: by so much an exchange may lie in the future of who looks at it, and so much longer than
-/// their end entries stay in the denylist.
+/// The largest difference between two clocks.
+///
+/// A rotation may lie in the future by this much for a server that looks at it, and the denylist
+/// keeps entries this much longer than their end.
 pub const DIFFERENCE: Tick = 1;
 
-/// One configuration. Lifetimes are in ticks of a clock that may move between any two steps.
+/// One configuration: what a search is about.
+///
+/// Lifetimes are in ticks of a clock that may move between any two steps. Start from
+/// [`plain`](Self::plain) and change what the configuration is about.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each switches one thing, in any combination")]
 pub struct Settings {
-    /// What the table calls it.
+    /// The name in tables.
     pub name: &'static str,
-    /// How access tokens are made.
+    /// The form of access tokens.
     pub access: Access,
-    /// When an exchange reads the clock.
+    /// The moments at which a refresh reads the clock.
     pub clock: Clock,
-    /// `reuse_grace`; 0 is strict.
+    /// The window in which a retry gets its answer again (`reuse_grace`). 0 is strict.
     pub window: Tick,
-    /// Whether confirmation closes the window.
+    /// `true` if the use of the successor closes the window.
     pub close_on_use: bool,
-    /// How long after it first presented a token an honest holder presents it again, and waits for an answer.
+    /// The time after its first presentation for which an honest holder presents a token again and
+    /// waits for an answer.
     pub patience: Tick,
-    /// Whether every holder is honest, so that no session may end as reuse.
+    /// `true` if every holder is honest, so that no session may end as reuse.
     pub honest: bool,
-    /// Whether honest holders refresh while their access token is still good.
+    /// `true` if honest holders refresh while their access token is still good.
     pub eager: bool,
-    /// An access token's life.
+    /// The lifetime of access tokens.
     pub access_life: Tick,
     /// The time without a rotation after which a session ends.
     pub idle: Tick,
-    /// The time from birth at which it ends.
+    /// The time from its birth after which a session ends.
     pub absolute: Tick,
-    /// The last tick.
+    /// The last tick of the search.
     pub ticks: Tick,
-    /// How many refresh tokens there can be, over all sessions.
+    /// The largest number of refresh tokens, over all sessions.
     pub tokens: usize,
-    /// How many calls can be under way at once.
+    /// The largest number of calls under way at once.
     pub calls: usize,
-    /// How often the thief may copy what the honest holders have.
+    /// The number of times that the thief may copy what the honest holders have.
     pub thefts: u8,
-    /// How many sessions there can be, the first included; more than 1 lets logins happen.
+    /// The largest number of sessions, the first one included. More than 1 lets logins happen.
     pub sessions: usize,
-    /// Whether honest holders log out.
+    /// `true` if honest holders log out.
     pub logout: bool,
-    /// How many calls may end all sessions.
+    /// The largest number of calls that end everything.
     pub everywhere: u8,
-    /// What for.
+    /// The occasions of these calls.
     pub all: &'static [All],
-    /// How many ticks a server's clock may be ahead of another's: at most [`DIFFERENCE`].
+    /// The number of ticks by which a server's clock may be ahead of another's, at most
+    /// [`DIFFERENCE`].
     pub skew: Tick,
-    /// How far all clocks are ahead until they are set back, which may happen once, at any time.
+    /// The number of ticks by which all clocks are ahead until they are set back. That may happen
+    /// once, at any time.
     pub ahead: Tick,
-    /// Another access token's life, with which other servers sign.
+    /// Another lifetime of access tokens, with which some servers sign.
     pub other_life: Option<Tick>,
-    /// Whether the first session was recorded before there were fences.
+    /// `true` if the first session was recorded before there were fences.
     pub unfenced: bool,
-    /// Whether the first session's access token is there from the beginning.
+    /// `true` if the first session has an access token from the beginning.
     pub first_access: bool,
-    /// Whether statements see what was there when they began to wait for a row, as PostgreSQL's do.
+    /// `true` if statements see what was there when they began to wait for a row, as on PostgreSQL.
     pub snapshots: bool,
-    /// Whether rows that a mark has ended are removed, and what was remembered of it is forgotten.
+    /// `true` if records that a mark ended are removed, and the note about the mark is forgotten.
     pub clears: bool,
-    /// Whether ended entries of the denylist are removed.
+    /// `true` if expired entries of the denylist are removed.
     pub sweeps_denials: bool,
-    /// How long after its last use a fence is removed that nothing is recorded behind.
+    /// The time since its last use after which a sweep removes a fence that nothing is recorded
+    /// behind, if sweeps do.
     pub fence_swept: Option<Tick>,
-    /// How long the fence is remembered, and the age at which a login is refused.
+    /// The time for which the store remembers a fence, and the age at which a login is refused, for
+    /// a store that forgets.
     pub fence_kept: Option<(Tick, Tick)>,
 }
 
 impl Settings {
-    /// Two tabs, opaque tokens, and nothing else: what configurations start from.
+    /// Returns the settings that configurations start from: two tabs that hold opaque access tokens
+    /// and refresh them.
     pub const fn plain(name: &'static str) -> Self {
         Self {
             name,

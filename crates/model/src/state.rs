@@ -1,73 +1,79 @@
-//! All that there is at a moment: the store, the calls under way, the holders, and what really happened.
+//! A state of the model: the store, the calls under way, the holders, and what really happened.
+//!
+//! Servers read and write [`Store`] only. [`Token`], [`History`] and the acknowledgements in
+//! [`State`] record the truth, by which the promises are judged.
 
 use crate::call::Call;
 use crate::settings::Settings;
 use crate::slots::Slots;
 use crate::steps::Opening;
 
-/// A moment of the abstract clock.
+/// A moment of the model's clock, or a number of its ticks.
 pub type Tick = u8;
 
-/// How many sessions fit in a state.
+/// The number of sessions that a state has room for.
 pub const SESSIONS: usize = 3;
-/// How many refresh tokens fit in a state.
+/// The number of refresh tokens that a state has room for.
 pub const TOKENS: usize = 6;
-/// How many calls fit in a state.
+/// The number of calls that a state has room for.
 pub const CALLS: usize = 3;
-/// How many fences fit in a state, with the place of [`NO_FENCE`].
+/// The number of fences that a state has room for, [`NO_FENCE`] included.
 pub const FENCES: usize = 5;
-/// What a session is behind that was recorded before there were fences.
+/// The fence of sessions that were recorded before there were fences.
 pub const NO_FENCE: u8 = 0;
-/// How many consumed tokens keep their answer with `close_on_use` off. The protocol keeps eight.
+/// The number of consumed tokens that a record keeps with `close_on_use` off. The protocol keeps
+/// eight.
 pub const KEPT: usize = 3;
 
-/// The text of a refresh token, with what really became of it.
+/// A refresh token, with what really happened to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token {
     /// The session that its family names.
     pub session: u8,
-    /// The presented token and the salt that it was derived from.
+    /// The presented token and the salt that it was derived from, or `None` for a session's first
+    /// token.
     pub derived: Option<(u8, u8)>,
-    /// When it was first exchanged.
+    /// The time at which it was first exchanged.
     pub consumed: Option<Tick>,
-    /// How far the clocks were ahead of the time by then.
+    /// The number of ticks that the clocks were ahead of the time then.
     pub ahead: Tick,
-    /// When an honest holder first presented it.
+    /// The time at which an honest holder first presented it.
     pub first_sent: Option<Tick>,
 }
 
-/// A consumed token, as the record keeps it.
+/// A consumed token in a session's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Consumed {
-    /// Which.
+    /// The token.
     pub token: u8,
-    /// When.
+    /// The time at which it was exchanged, by the clock of the server.
     pub at: Tick,
-    /// From what its successor is derived.
+    /// The salt that its successor is derived with.
     pub salt: u8,
 }
 
-/// A session's record.
+/// The record of a session in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Record {
-    /// The refresh token that is good now.
+    /// The current refresh token.
     pub current: u8,
-    /// What it replaced, the newest first. With `close_on_use` on, the first alone is kept.
+    /// The tokens that were exchanged last, the newest first. With `close_on_use` on, only one is
+    /// kept.
     pub consumed: [Option<Consumed>; KEPT],
-    /// When the session was opened.
+    /// The time at which the session was opened.
     pub birth: Tick,
-    /// Moves with each rotation.
+    /// The end of the session if it is not refreshed. Each rotation moves it.
     pub idle_end: Tick,
-    /// Never moves.
+    /// The absolute end of the session, which never moves.
     pub absolute_end: Tick,
-    /// The fence that it is recorded behind.
+    /// The fence that the session is recorded behind.
     pub fence: u8,
-    /// The latest end of the signed access tokens that were handed out for it. Never moves back.
+    /// The latest end of the session's signed access tokens, which never moves back.
     pub access_end: Tick,
 }
 
 impl Record {
-    /// Whether the session's ends are still to come.
+    /// Returns `true` if both ends of the session are after `now`.
     pub const fn is_live(&self, now: Tick) -> bool {
         now < self.idle_end && now < self.absolute_end
     }
@@ -76,48 +82,48 @@ impl Record {
 /// An access token in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Access {
-    /// Until when it is good.
+    /// The end of the token.
     pub ends: Tick,
-    /// The fence that it is recorded behind.
+    /// The fence that the token is recorded behind.
     pub fence: u8,
 }
 
-/// A fence that a mark replaced.
+/// The note that a mark replaced a fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ended {
-    /// The session that went on behind the next fence, until an ending has denied its id.
+    /// The session that the mark kept, until an ending has denied its id.
     pub kept: Option<u8>,
-    /// Whether the signed tokens behind it are denied.
+    /// `true` if the signed tokens with this fence are denied.
     pub settled: bool,
-    /// The latest end of those tokens, as the mark found it recorded.
+    /// The latest end of these tokens that was recorded when the fence was replaced.
     pub access_end: Tick,
 }
 
-/// The denylist: until when each entry denies, 0 where there is none.
+/// The denylist: the end of each entry, or 0 if there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Denylist {
-    /// Sessions' ids.
+    /// The entries for sessions' ids.
     pub sessions: [Tick; SESSIONS],
-    /// Fences.
+    /// The entries for fences.
     pub fences: [Tick; FENCES],
-    /// Exceptions from a fence: the session that was kept, and until when.
+    /// The exceptions from a fence: the session that was kept, and the end of the exception.
     pub kept: [(u8, Tick); FENCES],
 }
 
 impl Denylist {
-    /// Every entry's end.
+    /// Returns the ends of all entries.
     pub fn ends(&mut self) -> impl Iterator<Item = &mut Tick> {
         self.sessions.iter_mut().chain(&mut self.fences).chain(self.kept.iter_mut().map(|(_, until)| until))
     }
 
-    /// Forgets for whom exceptions were that are gone.
+    /// Forgets the sessions of exceptions that are gone, so that equal denylists are equal states.
     pub fn drop_ended(&mut self) {
         for kept in self.kept.iter_mut().filter(|(_, until)| *until == 0) {
             *kept = (0, 0);
         }
     }
 
-    /// Whether a token of a session, signed behind `fence`, is refused at `clock`.
+    /// Returns `true` if a token of `session`, signed with `fence`, is refused at `clock`.
     pub fn refuses(&self, session: u8, fence: u8, clock: Tick) -> bool {
         let denies = |until: Option<&Tick>| until.is_some_and(|until| clock < *until);
         let spares = |kept: &(u8, Tick)| kept.0 == session && clock < kept.1;
@@ -126,79 +132,85 @@ impl Denylist {
     }
 }
 
-/// What a server can read and write, and what it can ask of a signed token.
+/// The store: everything that a server can read, write, or ask about a signed token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Store {
-    /// The user's fence, if one stands.
+    /// The user's current fence, if there is one.
     pub fence: Option<u8>,
-    /// When it was last used or replaced, where that matters.
+    /// The time of its last use or replacement. It is 0 in configurations where that does not
+    /// matter.
     pub fence_used: Tick,
-    /// How many fences were drawn: each is another value.
+    /// The number of fences that were drawn. Each draw is another value.
     pub fences: u8,
-    /// The fences that marks replaced, as long as that is remembered.
+    /// The notes about replaced fences, for as long as the store keeps them.
     pub ended: [Option<Ended>; FENCES],
-    /// Which password is the user's.
+    /// The user's password: the number of changes of password and account.
     pub password: u8,
-    /// The sessions' records.
+    /// The records of the sessions.
     pub records: Slots<Record, SESSIONS>,
-    /// The stored access token that was issued with each refresh token.
+    /// The stored access tokens, each at the place of the refresh token that it was issued with.
     pub access: Slots<Access, TOKENS>,
-    /// What is denied.
+    /// The denylist.
     pub denied: Denylist,
-    /// The last end of the signed access tokens that were ever made for a session behind a fence. Nobody stores it; it is
-    /// what the worst holder has.
+    /// The latest end of the signed access tokens that were ever made, for each session and fence.
+    ///
+    /// No server stores it. It stands for the holder with the longest-lived token.
     pub signed: [[Tick; FENCES]; SESSIONS],
 }
 
 impl Store {
-    /// Whether a fence was replaced.
+    /// Returns `true` if the fence was replaced and the store still has the note about it.
     pub fn has_ended(&self, fence: u8) -> bool {
         self.ended.get(usize::from(fence)).is_some_and(Option::is_some)
     }
 
-    /// A session's record, unless its fence was replaced.
+    /// Returns a session's record, unless its fence was replaced.
     pub fn find(&self, session: u8) -> Option<&Record> {
         self.records.get(session).filter(|record| !self.has_ended(record.fence))
     }
 
-    /// Whether anything is recorded behind a fence, found or not.
+    /// Returns `true` if a record or an access token is behind the fence, whether or not it is
+    /// still found.
     pub fn is_used(&self, fence: u8) -> bool {
         self.records.iter().any(|(_, record)| record.fence == fence)
             || self.access.iter().any(|(_, access)| access.fence == fence)
     }
 }
 
-/// Why a session was ended.
+/// The cause of a session's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cause {
     /// A consumed token was presented.
     Reuse,
-    /// Its holder logged out.
+    /// The holder logged out.
     Logout,
-    /// The user logged out everywhere, or changed the password.
+    /// The user logged out everywhere, changed the password, or lost the account.
     Everywhere,
 }
 
-/// What really happened to a session. No server reads it; the promises are judged by it.
+/// The true history of a session.
+///
+/// No server reads it. The promises are judged by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct History {
-    /// When it was opened.
+    /// The time at which the session was opened.
     pub birth: Tick,
-    /// When it ends at the latest.
+    /// The absolute end of the session.
     pub absolute_end: Tick,
-    /// How many calls to log out everywhere had begun when its login began.
+    /// The number of calls to end everything that had begun when its login began.
     pub era: u8,
     /// The password that its login proved.
     pub password: u8,
     /// The fence that it was last recorded behind.
     pub fence: u8,
-    /// What removed its record.
+    /// The cause for which its record was removed or ended.
     pub ended: Option<Cause>,
-    /// What was acknowledged, so that nothing of it may live.
+    /// The cause for which its end was acknowledged. Nothing of the session may be accepted from
+    /// then on.
     pub condemned: Option<Cause>,
-    /// How many calls reported that they ended it as reuse.
+    /// The number of calls that reported that they ended it as reuse.
     pub reports: u8,
-    /// Whether it was exchanged after its end.
+    /// `true` if it was refreshed after its end.
     pub revived: bool,
 }
 
@@ -207,43 +219,46 @@ pub struct History {
 pub struct Tabs {
     /// The refresh token that they hold.
     pub jar: Option<u8>,
-    /// Until when their access token is good.
+    /// The end of the access token that they hold, or 0.
     pub access_ends: Tick,
 }
 
-/// A state.
+/// A state of the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     /// The time.
     pub now: Tick,
-    /// How far all clocks are ahead of it, until they are set back.
+    /// The number of ticks by which all clocks are ahead of the time, until they are set back.
     pub ahead: Tick,
-    /// The entries of the denylist that a sweep has found ended, one bit each, and the moment that it judged by.
+    /// The expired entries that a sweep of the denylist has found, one bit each, and the time that
+    /// it judged by.
     pub sweep: Option<(u16, Tick)>,
     /// The store.
     pub store: Store,
-    /// Every refresh token that was ever made.
+    /// All refresh tokens that were ever made.
     pub tokens: Slots<Token, TOKENS>,
-    /// What really happened.
+    /// The true history of each session.
     pub history: Slots<History, SESSIONS>,
-    /// What servers are doing.
+    /// The calls under way.
     pub calls: Slots<Call, CALLS>,
     /// The honest holders.
     pub tabs: Tabs,
-    /// The refresh tokens of the holder who presents whatever it has: a thief, or a device that logs in.
+    /// The refresh tokens of the other holder, one bit each. It is a thief, or a device that logs
+    /// in.
     pub loot: u8,
-    /// How many copies the thief may still make.
+    /// The number of copies that the thief may still make.
     pub thefts: u8,
-    /// How many calls to log out everywhere have begun.
+    /// The number of calls to end everything that have begun.
     pub begun: u8,
-    /// The last of them that was acknowledged.
+    /// The highest number of such a call that was acknowledged.
     pub acknowledged: u8,
     /// The last password whose change was acknowledged.
     pub acknowledged_password: u8,
 }
 
 impl State {
-    /// One session, just opened, whose tabs have yet to refresh it.
+    /// Returns the first state: one session that was just opened and that its tabs have not
+    /// refreshed yet.
     pub fn first(settings: &Settings) -> Self {
         let mut state = Self {
             now: 0,
@@ -276,27 +291,29 @@ impl State {
         state
     }
 
-    /// The session that a token's family names.
+    /// Returns the session that a token's family names.
     pub fn session_of(&self, token: u8) -> Option<u8> {
         self.tokens.get(token).map(|token| token.session)
     }
 
-    /// The tokens that took `token`'s place.
+    /// Returns the tokens that were derived from `token`.
     pub fn successors(&self, token: u8) -> impl Iterator<Item = (u8, &Token)> {
         self.tokens.iter().filter(move |(_, other)| other.derived.is_some_and(|(from, _)| from == token))
     }
 
-    /// What a server's clock shows that is `skew` ahead of the others.
+    /// Returns the time on the clock of a server that is `skew` ticks ahead of the others.
     pub const fn clock(&self, skew: Tick) -> Tick {
         self.now.saturating_add(self.ahead).saturating_add(skew)
     }
 
-    /// Whether a session's record is found, and its ends are still to come by the slowest clock.
+    /// Returns `true` if the session's record is found and its ends are in the future by the
+    /// slowest clock.
     pub fn is_live(&self, session: u8) -> bool {
         self.store.find(session).is_some_and(|record| record.is_live(self.clock(0)))
     }
 
-    /// Whether an access token of the session would be let in by a server whose clock is `skew` ahead.
+    /// Returns `true` if a server whose clock is `skew` ticks ahead accepts an access token of the
+    /// session.
     fn lets_in(&self, session: u8, skew: Tick) -> bool {
         let clock = self.clock(skew);
         let stored = self.store.access.iter().any(|(token, access)| {
@@ -311,17 +328,19 @@ impl State {
             })
     }
 
-    /// Whether an access token of the session would be let in by any server.
+    /// Returns `true` if any server accepts an access token of the session.
     pub fn has_access(&self, session: u8, settings: &Settings) -> bool {
         (0..=settings.skew).any(|skew| self.lets_in(session, skew))
     }
 
-    /// Whether anything of the session would be accepted.
+    /// Returns `true` if anything of the session would be accepted.
     pub fn is_accepted(&self, session: u8, settings: &Settings) -> bool {
         self.is_live(session) || self.has_access(session, settings)
     }
 
-    /// Moves the time, and forgets what can no longer matter.
+    /// Moves the time by one tick, and forgets what can no longer matter.
+    ///
+    /// Forgetting makes states equal that differ in nothing that a later step asks for.
     pub fn tick(&mut self, settings: &Settings) {
         self.now += 1;
         let now = self.now;

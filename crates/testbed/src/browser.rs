@@ -8,7 +8,8 @@ use crate::ports::free_port;
 use crate::process::{Folder, Process};
 use crate::wait::random;
 
-/// A WebDriver server for headless Chromium. When it is dropped, it and the browsers that it has started end.
+/// A WebDriver server for headless Chromium. It and the browsers that it started end when it is
+/// dropped.
 #[derive(Debug)]
 pub struct Browser {
     url: String,
@@ -29,18 +30,21 @@ impl Browser {
         Self { url: format!("http://127.0.0.1:{port}"), program: browser, process }
     }
 
-    /// The URL of the WebDriver server.
+    /// Returns the URL of the WebDriver server.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The path of the browser.
+    /// Returns the path of the browser.
     pub fn program(&self) -> &std::path::Path {
         &self.program
     }
 
-    /// Arguments for a browser with a profile of its own that reaches nobody but the hosts named here: `hosts` are pairs of
-    /// a name, which means port 443 of that host, and the loopback port that answers for it.
+    /// Returns the arguments for a browser with a profile of its own that reaches only the hosts in
+    /// `hosts`.
+    ///
+    /// Each pair is a host name and a loopback port. The port answers in place of port 443 of that
+    /// host.
     pub fn arguments(&self, hosts: &[(&str, u16)]) -> Vec<String> {
         let rules: Vec<String> = hosts.iter().map(|(host, port)| format!("MAP {host}:443 127.0.0.1:{port}")).collect();
         let profile = self.process.folder().join(format!("profile-{:016x}", random()));

@@ -1,4 +1,4 @@
-//! Caddy.
+//! Caddy as a proxy in front of a test's server.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::installed::program;
 use crate::ports::free_port;
 use crate::process::{Folder, Process, try_run};
 
-/// A Caddy with a certificate authority of its own. When it is dropped, it ends.
+/// A Caddy process with a certificate authority of its own. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Caddy {
     port: u16,
@@ -16,8 +16,10 @@ pub struct Caddy {
 }
 
 impl Caddy {
-    /// Starts Caddy with these site blocks of a Caddyfile, and waits until it has a certificate for `host`, which is one of them.
-    /// Sites over TLS listen on a free loopback port in place of 443.
+    /// Starts Caddy with these site blocks of a Caddyfile, and waits until it has a certificate for
+    /// `host`, which is one of the sites.
+    ///
+    /// Sites with TLS listen on a free loopback port in place of 443.
     pub fn start(sites: &str, host: &str) -> Self {
         for _ in 0..5 {
             let port = free_port();
@@ -39,23 +41,23 @@ impl Caddy {
         panic!("no port stays free long enough for Caddy");
     }
 
-    /// The loopback port of its sites over TLS.
+    /// Returns the loopback port of the sites with TLS.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// The certificate of its authority.
+    /// Returns the path of the certificate of its authority.
     pub fn ca_file(&self) -> PathBuf {
         authority(&self.process)
     }
 
-    /// What it has written so far.
+    /// Returns the log so far.
     pub fn log(&self) -> String {
         self.process.log()
     }
 }
 
-/// Global options: nobody is asked for a certificate, and no port but ours is taken.
+/// Returns the global options: a local authority, and no port but the given one.
 fn options(port: u16) -> String {
     format!(
         "{{\n\tadmin off\n\tlocal_certs\n\tskip_install_trust\n\tauto_https disable_redirects\n\tdefault_bind 127.0.0.1\n\
@@ -63,7 +65,7 @@ fn options(port: u16) -> String {
     )
 }
 
-/// Whether a handshake comes to its end.
+/// Returns `true` if a TLS handshake for `host` succeeds.
 fn has_certificate(port: u16, host: &str) -> bool {
     let mut command = Command::new(program("openssl", "openssl"));
     command.args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-servername", host]);

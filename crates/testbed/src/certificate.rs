@@ -7,8 +7,11 @@ use std::process::Command;
 use crate::installed::program;
 use crate::process::run;
 
-/// Puts a certificate authority (`ca.pem`) and a server certificate of it for `hosts` (`server.pem`, `server.key`) into
-/// the folder.
+/// Creates a certificate authority and a server certificate for `hosts` in `folder`.
+///
+/// The files are `ca.pem`, `server.pem` and `server.key`. `hosts` are subject alternative names as
+/// OpenSSL spells them, such as `IP:127.0.0.1,DNS:localhost`. The certificates are valid for two
+/// days.
 pub fn certificate(folder: &Path, hosts: &str) {
     let openssl = |arguments: &str| {
         let mut command = Command::new(program("openssl", "openssl"));

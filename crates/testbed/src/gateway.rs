@@ -1,4 +1,4 @@
-//! A way to a server that forgets the connections that lead over it, as address translation does.
+//! A relay in front of a server that can lose connections, as network address translation does.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,11 +8,13 @@ use std::thread;
 
 use crate::url::with_port;
 
-/// Passes connections on to a server. It ends with the process.
+/// A TCP relay to one server. It ends with the process.
 #[derive(Debug)]
 pub struct Gateway {
     port: u16,
+    /// The number of calls of [`forget`](Self::forget).
     epoch: Arc<AtomicUsize>,
+    /// The number of calls of [`end`](Self::end).
     ended: Arc<AtomicUsize>,
 }
 
@@ -26,7 +28,7 @@ impl Gateway {
         let gateway = Self { port, epoch: Arc::clone(&epoch), ended: Arc::clone(&ended) };
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                // A server that is down refuses, and so does the way to it.
+                // The connection to a server that is down fails, so the one to the relay is closed.
                 let Ok(server) = TcpStream::connect(&address) else { continue };
                 let age = Age::new(&epoch, &ended);
                 for (from, to) in [(&client, &server), (&server, &client)] {
@@ -40,24 +42,25 @@ impl Gateway {
         gateway
     }
 
-    /// `url` with this way in place of its host and port.
+    /// Returns `url` with the relay in place of its host and port.
     pub fn through(&self, url: &str) -> String {
         with_port(url, self.port)
     }
 
-    /// Forgets all connections that there are: what is sent on them vanishes, and nobody is told. New ones lead through.
+    /// Drops all present connections without a word: what is sent on them vanishes. New connections
+    /// work.
     pub fn forget(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Ends all connections that there are, each when it is used next: until then its client hasn't heard of it. New ones lead
-    /// through.
+    /// Closes all present connections, each when it is used next. Until then its client doesn't
+    /// notice. New connections work.
     pub fn end(&self) {
         self.ended.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-/// When a connection was made, and what happened since.
+/// The counters at the time when a connection was made, and the counters now.
 #[derive(Clone)]
 struct Age {
     born: [usize; 2],
@@ -79,6 +82,7 @@ impl Age {
     }
 }
 
+/// Copies one direction of a connection.
 fn pass(mut from: TcpStream, mut to: TcpStream, age: &Age) {
     let mut buffer = [0; 8192];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
@@ -91,7 +95,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, age: &Age) {
         }
     }
     if !age.is_forgotten() {
-        // The other side may have closed it already.
+        // The other direction may have closed it already.
         let _ = to.shutdown(Shutdown::Both);
     }
 }

@@ -1,9 +1,10 @@
-//! Finds the programs of the database servers.
+//! Finds the installed programs, and the accounts that servers run under.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The path of `program`, which comes with the Debian package `package`.
+/// Returns the path of `program`, which the Debian package `package` contains. Panics if it isn't
+/// installed.
 pub(crate) fn program(program: &str, package: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     debian_folders()
@@ -17,8 +18,10 @@ pub(crate) fn program(program: &str, package: &str) -> PathBuf {
         })
 }
 
-/// Returns the path of the library that gives a process another clock. It is preloaded, and `FAKETIME` says how far that
-/// clock is off.
+/// Returns the path of the library that gives a process another clock.
+///
+/// Set `LD_PRELOAD` to the path and `FAKETIME` to the difference between that clock and the real
+/// one, such as `+3d`. Panics if libfaketime isn't installed.
 pub fn faketime() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     folders
@@ -27,7 +30,7 @@ pub fn faketime() -> PathBuf {
         .unwrap_or_else(|| panic!("libfaketime isn't installed; run `sudo apt-get install -y libfaketime`"))
 }
 
-/// `/usr/lib/postgresql/<version>/bin`, the newest first.
+/// Returns the folders `/usr/lib/postgresql/<version>/bin`, the newest version first.
 fn debian_folders() -> Vec<PathBuf> {
     let mut versions: Vec<u32> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -46,7 +49,7 @@ pub(crate) struct Account {
     pub(crate) gid: u32,
 }
 
-/// The first of `names` that is an account here.
+/// Returns the first of `names` that is an account of this machine.
 pub(crate) fn account(names: &[&str]) -> Account {
     let accounts = fs::read_to_string("/etc/passwd").expect("/etc/passwd is readable");
     let find = |name: &&str| {
@@ -59,7 +62,7 @@ pub(crate) fn account(names: &[&str]) -> Account {
     names.iter().find_map(find).unwrap_or_else(|| panic!("none of the accounts {names:?} exists"))
 }
 
-/// Whether this process runs as root.
+/// Returns `true` if this process runs as root.
 pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(Path::new("/proc/self")).expect("/proc is mounted").uid() == 0

@@ -1,16 +1,28 @@
-//! Starts, stops, freezes and kills the real database servers that the tests talk to, and the proxies and browsers before them.
+//! Real database servers, proxies and browsers for tests: starts, stops, freezes and kills them.
 //!
-//! Servers come from what is installed (`apt-get install postgresql pgbouncer mariadb-server redis-server` on Debian), listen on
-//! free loopback ports that no other test is given and keep their data in a throw-away folder. They end with the process that started them, however
-//! it ends.
+//! # Where the servers come from
 //!
-//! A test asks [`Postgres::shared`] or [`MariaDb::shared`] for a fresh database, [`Redis::shared`] or
-//! [`RedisCluster::shared`] for a prefix of its own, or `dedicated()` for a server of its own that it may kill. With
-//! `COUNTERSIGN_TEST_POSTGRES_URL`, `COUNTERSIGN_TEST_MYSQL_URL`, `COUNTERSIGN_TEST_REDIS_URL` and
-//! `COUNTERSIGN_TEST_REDIS_CLUSTER_URLS` set, the shared server is the one that the URL names; the URL's user must be
-//! allowed to create databases there.
+//! The programs are those that are installed. `scripts/test` lists the Debian packages. Each server
+//! listens on loopback ports that no other test is given, and keeps its data in a temporary folder.
+//! It ends together with the process that started it, even if that process is killed.
 //!
-//! Nothing here is ever skipped: a server that can't be had is a panic that says how to get it.
+//! # Shared and dedicated servers
+//!
+//! A test that only needs a place for its data asks a shared server, which starts once in each test
+//! process: [`Postgres::shared`] and [`MariaDb::shared`] for a fresh database, [`Redis::shared`]
+//! and [`RedisCluster::shared`] for a key prefix of its own. A test that stops, freezes or kills a
+//! server asks `dedicated()` for one of its own.
+//!
+//! The variables `COUNTERSIGN_TEST_POSTGRES_URL`, `COUNTERSIGN_TEST_MYSQL_URL`,
+//! `COUNTERSIGN_TEST_REDIS_URL` and `COUNTERSIGN_TEST_REDIS_CLUSTER_URLS` name servers to share in
+//! place of started ones. The user of such a URL must be allowed to create databases.
+//!
+//! # Panics
+//!
+//! Tests are never skipped. If a program is missing, the panic says which package has it. Every
+//! function here also panics if a server doesn't do what it is asked for within a minute.
+//!
+//! # Examples
 //!
 //! ```no_run
 //! let url = testbed::Postgres::shared().database();

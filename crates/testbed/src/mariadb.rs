@@ -1,4 +1,4 @@
-//! MariaDB.
+//! MariaDB servers.
 
 use std::fs;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::wait::random;
 
 const PACKAGE: &str = "mariadb-server";
 
-/// A MariaDB server.
+/// A MariaDB server. It ends when it is dropped, unless an environment variable named it.
 #[derive(Debug)]
 pub struct MariaDb {
     url: String,
@@ -20,8 +20,10 @@ pub struct MariaDb {
 }
 
 impl MariaDb {
-    /// The server that all tests of this process share: the one `COUNTERSIGN_TEST_MYSQL_URL` names, or one of our own that
-    /// doesn't wait for the disk.
+    /// Returns the server that all tests of this process share.
+    ///
+    /// It is the one that `COUNTERSIGN_TEST_MYSQL_URL` names, or a started one that doesn't wait
+    /// for the disk.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<MariaDb> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var("COUNTERSIGN_TEST_MYSQL_URL") {
@@ -30,34 +32,35 @@ impl MariaDb {
         })
     }
 
-    /// A server that no other test uses, with MariaDB's durable settings.
+    /// Starts a server that no other test uses, with MariaDB's durable settings.
     pub fn dedicated() -> Self {
         Self::launch(&[])
     }
 
-    /// A server that no other test uses, with more settings, each as `name=value`.
+    /// Starts a server that no other test uses, with further settings of the form `name=value`.
     pub fn with_settings(settings: &[&str]) -> Self {
         Self::launch(settings)
     }
 
-    /// Creates an empty database; its URL.
+    /// Creates an empty database and returns its URL.
     pub fn database(&self) -> String {
         let name = format!("test_{:016x}", random());
         Self::execute(&self.url, &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4"));
         with_database(&self.url, &name)
     }
 
-    /// The URL of the server, in which one can create databases.
+    /// Returns the URL of the server, with a user who may create databases.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Runs statements with `mariadb` on the database at `url`; what they print, without headings.
+    /// Runs statements with `mariadb` on the database at `url`, and returns their output without
+    /// headings.
     pub fn execute(url: &str, sql: &str) -> String {
         run(&mut client(url), sql)
     }
 
-    /// SIGKILL to the server.
+    /// Kills the server (SIGKILL).
     pub fn kill(&self) {
         self.process().kill();
     }
@@ -67,7 +70,8 @@ impl MariaDb {
         self.process().stop("TERM");
     }
 
-    /// Starts the server again after [`kill`](Self::kill) or [`stop`](Self::stop), on the same port and data.
+    /// Starts the server again after [`kill`](Self::kill) or [`stop`](Self::stop), on the same port
+    /// and data.
     pub fn start(&self) {
         self.process().start(|| is_ready(&self.url));
     }
@@ -78,12 +82,12 @@ impl MariaDb {
         self.start();
     }
 
-    /// Makes the server a black hole: the kernel accepts connections for it, and it never answers.
+    /// Suspends the server: the kernel accepts connections for it, and it never answers.
     pub fn freeze(&self) {
         self.process().freeze();
     }
 
-    /// Ends a [`freeze`](Self::freeze).
+    /// Resumes the server after [`freeze`](Self::freeze).
     pub fn thaw(&self) {
         self.process().thaw();
     }
@@ -92,6 +96,7 @@ impl MariaDb {
         self.process.as_ref().expect("a server named by COUNTERSIGN_TEST_MYSQL_URL isn't ours to stop; use `dedicated`")
     }
 
+    /// Starts a server with further settings.
     fn launch(settings: &[&str]) -> Self {
         for _ in 0..5 {
             let port = free_port();
@@ -100,7 +105,7 @@ impl MariaDb {
             if process.try_start(|| is_ready(&url)) {
                 return Self { url, process: Some(process) };
             }
-            // Another process may have taken the port in the meantime; anything else is final.
+            // Another process may have taken the port in the meantime. Every other error is final.
             let log = process.log();
             assert!(log.contains("Address already in use"), "mariadbd ended:\n{log}");
         }
@@ -108,12 +113,13 @@ impl MariaDb {
     }
 }
 
-/// The account that tests use. It is made again at each start, which changes nothing from the second time on.
+/// The statements that create the account of the tests. The server runs them at each start, and
+/// they change nothing after the first.
 const ACCOUNT: &str = "CREATE USER IF NOT EXISTS test@'%' IDENTIFIED BY 'test';
 GRANT ALL ON *.* TO test@'%' WITH GRANT OPTION;
 ";
 
-/// A server's data folder and command line.
+/// Creates the data folder, and returns the process without starting it.
 fn prepare(port: u16, settings: &[&str]) -> Process {
     let folder = Folder::new(None);
     let path = folder.path().to_owned();
@@ -130,7 +136,7 @@ fn prepare(port: u16, settings: &[&str]) -> Process {
         server.arg(format!("--{setting}={}", path.display()));
     }
     server.arg(format!("--port={port}")).args(settings.iter().map(|setting| format!("--{setting}")));
-    // Two installations at once would trip over each other's files in /tmp.
+    // Two installations at once would overwrite each other's files in /tmp.
     install.env("TMPDIR", &path);
     server.env("TMPDIR", &path);
     if is_root() {
@@ -150,6 +156,7 @@ fn client(url: &str) -> Command {
     command
 }
 
+/// Returns `true` if the server answers a query.
 fn is_ready(url: &str) -> bool {
     try_run(&mut client(url), "SELECT 1").status.success()
 }

@@ -1,4 +1,4 @@
-//! nginx.
+//! nginx as a proxy in front of a test's server.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::installed::{is_root, program};
 use crate::ports::free_port;
 use crate::process::{Folder, Process};
 
-/// An nginx. When it is dropped, it ends.
+/// An nginx process. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Nginx {
     port: u16,
@@ -16,8 +16,10 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts nginx on a free loopback port, with what `site` makes of that port and a folder for files: everything that stands
-    /// inside `http { … }`.
+    /// Starts nginx on a free loopback port.
+    ///
+    /// `site` gets the port and a folder for files, and returns the directives inside of `http { …
+    /// }`.
     pub fn start(site: impl Fn(u16, &Path) -> String) -> Self {
         for _ in 0..5 {
             let port = free_port();
@@ -36,18 +38,18 @@ impl Nginx {
         panic!("no port stays free long enough for nginx");
     }
 
-    /// The loopback port that it listens on.
+    /// Returns the loopback port that nginx listens on.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// What it has written so far.
+    /// Returns the log so far.
     pub fn log(&self) -> String {
         self.process.log()
     }
 }
 
-/// Everything around the site: one process that keeps its files in its own folder.
+/// Returns the complete configuration: one worker process, which keeps its files in its own folder.
 fn configuration(site: &str) -> String {
     let user = if is_root() { "user root;\n" } else { "" };
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];

@@ -1,4 +1,4 @@
-//! PgBouncer, between a test and a PostgreSQL server.
+//! PgBouncer between a test and a PostgreSQL server.
 
 use std::fs;
 use std::sync::OnceLock;
@@ -9,7 +9,8 @@ use crate::postgres::{Postgres, as_owner, is_ready};
 use crate::process::{Folder, Process};
 use crate::url::{with_database, with_port};
 
-/// A PgBouncer in front of one PostgreSQL server, with all its databases.
+/// A PgBouncer in front of one PostgreSQL server, with all its databases. It ends when it is
+/// dropped.
 #[derive(Debug)]
 pub struct PgBouncer {
     url: String,
@@ -17,14 +18,17 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// The one that all tests of this process share: in transaction mode, in front of [`Postgres::shared`].
+    /// Returns the pooler that all tests of this process share. It is in transaction mode, in front
+    /// of [`Postgres::shared`].
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<PgBouncer> = OnceLock::new();
         SHARED.get_or_init(|| Self::in_front_of(Postgres::shared().url(), &["pool_mode=transaction"]))
     }
 
-    /// Starts one in front of the server at `url`, which must be on 127.0.0.1 and ask for no password, with more
-    /// settings, each as `name=value`.
+    /// Starts a pooler in front of the server at `url`, with further settings of the form
+    /// `name=value`.
+    ///
+    /// The server must listen on 127.0.0.1 and ask for no password.
     pub fn in_front_of(url: &str, settings: &[&str]) -> Self {
         for _ in 0..5 {
             let port = free_port();
@@ -33,30 +37,31 @@ impl PgBouncer {
             if process.try_start(|| is_ready(&through)) {
                 return Self { url: through, process };
             }
-            // Another process may have taken the port in the meantime; anything else is final.
+            // Another process may have taken the port in the meantime. Every other error is final.
             let log = process.log();
             assert!(log.contains("in use") || log.contains("cannot bind"), "pgbouncer ended:\n{log}");
         }
         panic!("no port stays free long enough for pgbouncer");
     }
 
-    /// The URL that reaches, through this pooler, the database that `url` names.
+    /// Returns the URL of the database that `url` names, through this pooler.
     pub fn through(&self, url: &str) -> String {
         let database = url.rsplit_once('/').map_or("postgres", |(_, database)| database);
         with_database(&self.url, database)
     }
 
-    /// SIGKILL to the pooler: its clients and its connections to the server are cut.
+    /// Kills the pooler (SIGKILL). Its connections to clients and to the server break.
     pub fn kill(&self) {
         self.process.kill();
     }
 
-    /// Starts it again after [`kill`](Self::kill), on the same port.
+    /// Starts the pooler again after [`kill`](Self::kill), on the same port.
     pub fn start(&self) {
         self.process.start(|| is_ready(&self.url));
     }
 }
 
+/// Writes the configuration, and returns the process without starting it.
 fn prepare(url: &str, port: u16, settings: &[&str]) -> Process {
     let owner = is_root().then(|| account(&["postgres", "nobody"]));
     let folder = Folder::new(owner.as_ref());

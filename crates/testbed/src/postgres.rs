@@ -1,4 +1,4 @@
-//! PostgreSQL.
+//! PostgreSQL servers.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -14,7 +14,7 @@ use crate::wait::random;
 
 const PACKAGE: &str = "postgresql";
 
-/// A PostgreSQL server.
+/// A PostgreSQL server. It ends when it is dropped, unless an environment variable named it.
 #[derive(Debug)]
 pub struct Postgres {
     url: String,
@@ -22,8 +22,10 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// The server that all tests of this process share: the one `COUNTERSIGN_TEST_POSTGRES_URL` names, or one of our own
-    /// that doesn't wait for the disk.
+    /// Returns the server that all tests of this process share.
+    ///
+    /// It is the one that `COUNTERSIGN_TEST_POSTGRES_URL` names, or a started one that doesn't wait
+    /// for the disk.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var("COUNTERSIGN_TEST_POSTGRES_URL") {
@@ -32,23 +34,25 @@ impl Postgres {
         })
     }
 
-    /// A server that no other test uses, with PostgreSQL's durable settings.
+    /// Starts a server that no other test uses, with PostgreSQL's durable settings.
     pub fn dedicated() -> Self {
         Self::launch(&[], &[])
     }
 
-    /// A server that no other test uses, with TLS by this certificate and this key.
+    /// Starts a server that no other test uses and that offers TLS with this certificate and key.
     pub fn with_tls(certificate: &Path, key: &Path) -> Self {
         Self::launch(&["ssl=on"], &[("server.crt", certificate), ("server.key", key)])
     }
 
-    /// A server that no other test uses, which listens on a socket in `directory` too. Its account must be allowed to
-    /// write there.
+    /// Starts a server that no other test uses and that also listens on a socket in `directory`.
+    ///
+    /// The account that the server runs under must be allowed to write there.
     pub fn with_socket(directory: &Path) -> Self {
         Self::launch(&[&format!("unix_socket_directories={}", directory.display())], &[])
     }
 
-    /// A server that no other test uses, with one more account, whom it asks for this password (SCRAM).
+    /// Starts a server that no other test uses, with one more account that needs this password
+    /// (SCRAM).
     pub fn asking_for_passwords(account: &str, password: &str) -> Self {
         let server = Self::dedicated();
         Self::execute(&server.url, &format!("CREATE ROLE {account} LOGIN PASSWORD '{password}'"));
@@ -60,34 +64,36 @@ impl Postgres {
         server
     }
 
-    /// Creates an empty database; its URL.
+    /// Creates an empty database and returns its URL.
     pub fn database(&self) -> String {
         let name = format!("test_{:016x}", random());
         Self::execute(&self.url, &format!("CREATE DATABASE {name}"));
         with_database(&self.url, &name)
     }
 
-    /// The URL of the database to start from, in which one can create others.
+    /// Returns the URL of the database to connect to for creating others.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Runs statements with `psql` on the database at `url`; what they print, unaligned and without headings.
+    /// Runs statements with `psql` on the database at `url`, and returns their output without
+    /// alignment and headings.
     pub fn execute(url: &str, sql: &str) -> String {
         run(&mut psql(url), sql)
     }
 
-    /// SIGKILL to the server and its children.
+    /// Kills the server and its children (SIGKILL).
     pub fn kill(&self) {
         self.process().kill();
     }
 
-    /// Stops the server in the ordinary way (SIGINT, "fast").
+    /// Stops the server in the ordinary way (SIGINT, a "fast" shutdown).
     pub fn stop(&self) {
         self.process().stop("INT");
     }
 
-    /// Starts the server again after [`kill`](Self::kill) or [`stop`](Self::stop), on the same port and data.
+    /// Starts the server again after [`kill`](Self::kill) or [`stop`](Self::stop), on the same port
+    /// and data.
     pub fn start(&self) {
         self.process().start(|| is_ready(&self.url));
     }
@@ -98,12 +104,12 @@ impl Postgres {
         self.start();
     }
 
-    /// Makes the server a black hole: it accepts connections and never answers.
+    /// Suspends the server: the kernel accepts connections for it, and it never answers.
     pub fn freeze(&self) {
         self.process().freeze();
     }
 
-    /// Ends a [`freeze`](Self::freeze).
+    /// Resumes the server after [`freeze`](Self::freeze).
     pub fn thaw(&self) {
         self.process().thaw();
     }
@@ -114,6 +120,7 @@ impl Postgres {
             .expect("a server named by COUNTERSIGN_TEST_POSTGRES_URL isn't ours to stop; use `dedicated`")
     }
 
+    /// Starts a server with further settings and with files in its data folder.
     fn launch(settings: &[&str], files: &[(&str, &Path)]) -> Self {
         for _ in 0..5 {
             let port = free_port();
@@ -122,7 +129,7 @@ impl Postgres {
             if process.try_start(|| is_ready(&url)) {
                 return Self { url, process: Some(process) };
             }
-            // Another process may have taken the port in the meantime; anything else is final.
+            // Another process may have taken the port in the meantime. Every other error is final.
             let log = process.log();
             assert!(log.contains("Address already in use"), "postgres ended:\n{log}");
         }
@@ -130,7 +137,7 @@ impl Postgres {
     }
 }
 
-/// A server's data folder and command line.
+/// Creates the data folder, and returns the process without starting it.
 fn prepare(port: u16, settings: &[&str], files: &[(&str, &Path)]) -> Process {
     let owner = is_root().then(|| account(&["postgres", "nobody"]));
     let folder = Folder::new(owner.as_ref());
@@ -156,7 +163,8 @@ fn prepare(port: u16, settings: &[&str], files: &[(&str, &Path)]) -> Process {
     Process::new(postgres, folder)
 }
 
-/// PostgreSQL refuses to run as root.
+/// Returns the command for a program, run under another account if tests run as root, which
+/// PostgreSQL refuses.
 pub(crate) fn as_owner(owner: Option<&Account>, program: PathBuf) -> Command {
     let Some(owner) = owner else { return Command::new(program) };
     let mut command = Command::new("setpriv");
@@ -172,6 +180,7 @@ fn psql(url: &str) -> Command {
     command
 }
 
+/// Returns `true` if the server answers a query.
 pub(crate) fn is_ready(url: &str) -> bool {
     try_run(&mut psql(url), "SELECT 1").status.success()
 }

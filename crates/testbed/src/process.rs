@@ -1,4 +1,8 @@
-//! One server process with its data folder, and the watchdog that ends both when the tests end.
+//! A server process with its data folder, and the watchdog that ends both together with the tests.
+//!
+//! A server is a [`Process`] in a [`Folder`]. The processes that belong to a server are found by
+//! their working directory, which is the folder or below. That holds for PostgreSQL too, whose
+//! children leave the process group.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -13,14 +17,21 @@ use tempfile::TempDir;
 use crate::installed::Account;
 use crate::wait::wait_until;
 
-/// A throw-away folder, watched: when this process ends in any way, every process that stands in it gets killed, and
-/// the folder is removed.
+/// A temporary folder with a watchdog.
+///
+/// When this process ends in any way, the watchdog kills every process whose working directory is
+/// in the folder, and then deletes the folder.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
     watchdog: Child,
 }
 
+/// The watchdog's shell script. Its `$0` is the folder.
+///
+/// It waits for the end of its standard input, which the kernel closes when this process ends. It
+/// repeats its work because a process may start another one, or write another file, while it is at
+/// work.
 const WATCHDOG: &str = r#"
 cat >/dev/null
 for round in 1 2 3 4 5; do
@@ -31,6 +42,7 @@ for round in 1 2 3 4 5; do
 done"#;
 
 impl Folder {
+    /// Creates a folder that belongs to `owner`, and starts its watchdog.
     pub(crate) fn new(owner: Option<&Account>) -> Self {
         let path = tempfile::Builder::new().prefix("countersign-testbed-").tempdir().map(TempDir::keep);
         let path = path.and_then(fs::canonicalize).expect("a folder for temporary files");
@@ -44,6 +56,7 @@ impl Folder {
         Self { path, watchdog }
     }
 
+    /// Returns the path of the folder.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -56,7 +69,8 @@ impl Drop for Folder {
     }
 }
 
-/// A server process, running or not. It and its children stand in the folder or below.
+/// A server process, running or not. Its working directory, and that of its children, is in the
+/// folder.
 #[derive(Debug)]
 pub(crate) struct Process {
     command: Mutex<Command>,
@@ -66,12 +80,14 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Creates a process that isn't started yet.
     pub(crate) fn new(mut command: Command, folder: Folder) -> Self {
         command.current_dir(folder.path()).process_group(0).stdin(Stdio::null());
         Self { command: Mutex::new(command), child: Mutex::new(None), frozen: AtomicBool::new(false), folder }
     }
 
-    /// Starts the server and waits until `ready`. `false` when it ended before that.
+    /// Starts the server and waits until `ready` is `true`. Returns `false` if the server ended
+    /// before.
     pub(crate) fn try_start(&self, ready: impl Fn() -> bool) -> bool {
         let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
         let mut command = lock(&self.command);
@@ -87,19 +103,20 @@ impl Process {
         running
     }
 
-    /// Starts the server and waits until `ready`.
+    /// Starts the server and waits until `ready` is `true`. Panics with the log if the server ended
+    /// before.
     pub(crate) fn start(&self, ready: impl Fn() -> bool) {
         assert!(self.try_start(ready), "the server ended:\n{}", self.log());
     }
 
-    /// Ends the server the way `signal` asks for, and waits until it is gone.
+    /// Sends `signal` to the server, and waits until it has ended.
     pub(crate) fn stop(&self, signal: &str) {
         let Some(mut child) = lock(&self.child).take() else { return };
         send(signal, &[child.id()]);
         wait_until("the server has stopped", || child.try_wait().expect("a child").is_some());
     }
 
-    /// SIGKILL to the server and all its children, as a power cut would.
+    /// Kills the server and all its children (SIGKILL), as a power cut would.
     pub(crate) fn kill(&self) {
         let Some(mut child) = lock(&self.child).take() else { return };
         child.kill().expect("it is our child");
@@ -111,10 +128,10 @@ impl Process {
         });
     }
 
-    /// Stops the server and its children from running, without ending them: connections stay open, nobody answers.
+    /// Suspends the server and its children: connections stay open, and nobody answers.
     ///
-    /// A process of many threads stops when one of them has had its turn, which takes a while on a busy machine, and a child may
-    /// have been born meanwhile: this returns once all of them stand still.
+    /// A process with many threads is suspended only after one of them has run, which takes a while
+    /// on a busy machine. A child may start meanwhile. This returns once all threads are suspended.
     pub(crate) fn freeze(&self) {
         self.frozen.store(true, SeqCst);
         wait_until("the server stands still", || {
@@ -124,21 +141,23 @@ impl Process {
         });
     }
 
-    /// Ends a [`freeze`](Self::freeze).
+    /// Resumes the server after [`freeze`](Self::freeze).
     pub(crate) fn thaw(&self) {
         send("CONT", &self.members());
         self.frozen.store(false, SeqCst);
     }
 
-    /// Whether the server runs and isn't frozen.
+    /// Returns `true` if the server runs and isn't frozen.
     pub(crate) fn is_awake(&self) -> bool {
         self.is_running() && !self.frozen.load(SeqCst)
     }
 
+    /// Returns the path of the folder.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
+    /// Returns the output of the server so far, over all its starts.
     pub(crate) fn log(&self) -> String {
         let mut log = String::new();
         File::open(self.log_path()).and_then(|mut file| file.read_to_string(&mut log)).expect("the log is readable");
@@ -149,12 +168,14 @@ impl Process {
         self.folder.path().join("server.log")
     }
 
+    /// Returns `true` if the server hasn't ended.
     fn is_running(&self) -> bool {
         lock(&self.child).as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// The server's process and its children: PostgreSQL's are in process groups of their own, but all stand in the
-    /// data folder.
+    /// Returns the ids of the server's process and its children.
+    ///
+    /// PostgreSQL's children are in process groups of their own, but all work in the data folder.
     fn members(&self) -> Vec<u32> {
         let processes = fs::read_dir("/proc").expect("/proc is mounted").flatten();
         processes
@@ -172,7 +193,8 @@ impl Drop for Process {
     }
 }
 
-/// Runs `command` to its end, with `input`; panics with what it said when it fails.
+/// Runs `command` with `input` to its end, and returns its output. Panics with its error output if
+/// it fails.
 pub(crate) fn run(command: &mut Command, input: &str) -> String {
     let output = try_run(command, input);
     let error = String::from_utf8_lossy(&output.stderr);
@@ -180,37 +202,40 @@ pub(crate) fn run(command: &mut Command, input: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
-/// Runs `command` to its end, with `input`.
+/// Runs `command` with `input` to its end, and returns its output and its status.
 pub(crate) fn try_run(command: &mut Command, input: &str) -> Output {
     use std::io::Write;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut stdin = child.stdin.take().expect("it is piped");
     let input = input.to_owned();
-    // A program that answers while it still reads would otherwise wait for us, and we for it.
+    // A program may answer while it still reads. Without a second thread each side would wait for
+    // the other.
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().expect("it is our child");
-    // A program that failed early has closed its input; its exit code tells.
+    // A program that failed early has closed its input. Its exit code tells.
     let _ = writer.join().expect("the writer doesn't panic");
     output
 }
 
-/// Returns true once every thread of the process is stopped, or gone.
+/// Returns `true` once every thread of the process is suspended or has ended.
 fn stands_still(process: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let mut states = threads.filter_map(|thread| {
         let stat = fs::read_to_string(thread.path().join("stat")).ok()?;
-        // The name before the state is in parentheses, and may hold some.
+        // The name before the state is in parentheses, and may contain parentheses itself.
         stat.rsplit_once(") ")?.1.chars().next()
     });
     states.all(|state| matches!(state, 'T' | 'X' | 'Z'))
 }
 
+/// Sends a signal to processes. Those that have ended are ignored.
 fn send(signal: &str, processes: &[u32]) {
     if processes.is_empty() {
         return;
     }
-    // The shell's own `kill`: there is no safe call for it in the standard library, and procps may be missing.
+    // The shell has a `kill` of its own. The standard library has no safe call for it, and the
+    // package procps may be missing.
     let mut command = Command::new("sh");
     command.args(["-c", r#"signal=$0; for process; do kill -"$signal" "$process" 2>/dev/null; done; true"#, signal]);
     command.args(processes.iter().map(u32::to_string));

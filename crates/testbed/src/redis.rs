@@ -1,4 +1,4 @@
-//! Redis.
+//! Redis servers and Sentinels.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,18 +10,21 @@ use crate::ports::free_port;
 use crate::process::{Folder, Process, run, try_run};
 use crate::wait::random;
 
-/// A Redis server.
+/// A Redis server. It ends when it is dropped, unless an environment variable named it.
 #[derive(Debug)]
 pub struct Redis {
     url: String,
     process: Option<Process>,
 }
 
+/// The settings of a server that confirms a write only once it is on disk.
 const DURABLE: [&str; 2] = ["appendonly=yes", "appendfsync=always"];
 
 impl Redis {
-    /// The server that all tests of this process share: the one `COUNTERSIGN_TEST_REDIS_URL` names, or one of our own that
-    /// keeps nothing on the disk.
+    /// Returns the server that all tests of this process share.
+    ///
+    /// It is the one that `COUNTERSIGN_TEST_REDIS_URL` names, or a started one that keeps nothing
+    /// on disk.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Redis> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var("COUNTERSIGN_TEST_REDIS_URL") {
@@ -30,12 +33,12 @@ impl Redis {
         })
     }
 
-    /// A server that no other test uses. It answers a write once that is on the disk.
+    /// Starts a server that no other test uses. It confirms a write only once it is on disk.
     pub fn dedicated() -> Self {
         Self::with_settings(&[])
     }
 
-    /// A dedicated server with more settings, each as `name=value`.
+    /// Starts a dedicated server with further settings of the form `name=value`.
     pub fn with_settings(settings: &[&str]) -> Self {
         Self::launch("redis", |port, _| {
             let port = format!("port={port}");
@@ -43,8 +46,10 @@ impl Redis {
         })
     }
 
-    /// A server that no other test uses and that speaks TLS only, with a certificate for 127.0.0.1 and `localhost` by
-    /// the authority of [`ca_file`](Self::ca_file).
+    /// Starts a server that no other test uses and that speaks TLS only.
+    ///
+    /// Its certificate is for 127.0.0.1 and `localhost`, from the authority of
+    /// [`ca_file`](Self::ca_file).
     pub fn with_tls() -> Self {
         Self::launch("rediss", |port, folder| {
             certificate(folder, "IP:127.0.0.1,DNS:localhost");
@@ -54,7 +59,8 @@ impl Redis {
         })
     }
 
-    /// A server that no other test uses and that speaks TLS only, with this certificate and this key.
+    /// Starts a server that no other test uses and that speaks TLS only, with this certificate and
+    /// key.
     pub fn with_certificate(certificate: &Path, key: &Path) -> Self {
         Self::launch("rediss", |port, _| {
             let files = [("tls-cert-file", certificate), ("tls-key-file", key), ("tls-ca-cert-file", certificate)];
@@ -64,32 +70,32 @@ impl Redis {
         })
     }
 
-    /// What a test's keys begin with, so that tests on one server don't meet.
+    /// Returns a random prefix for the keys of one test, so that tests on one server don't meet.
     pub fn prefix(&self) -> String {
         format!("test_{:016x}:", random())
     }
 
-    /// The URL of the server.
+    /// Returns the URL of the server.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The URL of the server's Unix socket, which never speaks TLS.
+    /// Returns the URL of the server's Unix socket, which never uses TLS.
     pub fn unix_url(&self) -> String {
         format!("unix://{}", socket(self.process().folder()).display())
     }
 
-    /// The certificate of the authority behind [`with_tls`](Self::with_tls).
+    /// Returns the path of the certificate of the authority behind [`with_tls`](Self::with_tls).
     pub fn ca_file(&self) -> PathBuf {
         self.process().folder().join("ca.pem")
     }
 
-    /// Runs a command with `redis-cli`; what it prints. An error reply is a panic.
+    /// Runs a command with `redis-cli` and returns its output. Panics on an error reply.
     pub fn command(&self, arguments: &[&str]) -> String {
         run(self.client().args(arguments), "")
     }
 
-    /// SIGKILL to the server.
+    /// Kills the server (SIGKILL).
     pub fn kill(&self) {
         self.process().kill();
     }
@@ -99,7 +105,8 @@ impl Redis {
         self.process().stop("TERM");
     }
 
-    /// Starts the server again after [`kill`](Self::kill) or [`stop`](Self::stop), on the same port and data.
+    /// Starts the server again after [`kill`](Self::kill) or [`stop`](Self::stop), on the same port
+    /// and data.
     pub fn start(&self) {
         self.process().start(|| is_ready(self.process()));
     }
@@ -110,17 +117,17 @@ impl Redis {
         self.start();
     }
 
-    /// Makes the server a black hole: the kernel accepts connections for it, and it never answers.
+    /// Suspends the server: the kernel accepts connections for it, and it never answers.
     pub fn freeze(&self) {
         self.process().freeze();
     }
 
-    /// Ends a [`freeze`](Self::freeze).
+    /// Resumes the server after [`freeze`](Self::freeze).
     pub fn thaw(&self) {
         self.process().thaw();
     }
 
-    /// A server of a group that Sentinels watch: it can be made the replica of another.
+    /// Starts a server for a group that Sentinels watch. It can become the replica of another.
     pub(crate) fn watched() -> Self {
         Self::launch("redis", |port, _| {
             let settings = format!("port={port} appendonly=yes appendfsync=always repl-diskless-sync-delay=0");
@@ -128,7 +135,9 @@ impl Redis {
         })
     }
 
-    /// A Sentinel that watches the master at `port` under that name, and agrees with `quorum` others that it is gone.
+    /// Starts a Sentinel that watches the master at `port` under a name.
+    ///
+    /// `quorum` Sentinels have to agree that the master is gone.
     pub(crate) fn sentinel(name: &str, port: &str, quorum: usize) -> Self {
         Self::launch_sentinel(&format!(
             "sentinel monitor {name} 127.0.0.1 {port} {quorum}\n\
@@ -138,6 +147,7 @@ impl Redis {
         ))
     }
 
+    /// Starts a Sentinel with these lines of configuration.
     fn launch_sentinel(watch: &str) -> Self {
         for _ in 0..5 {
             let (port, folder) = (free_port(), Folder::new(None));
@@ -159,12 +169,12 @@ impl Redis {
         panic!("no port stays free long enough for a Sentinel");
     }
 
-    /// A server that isn't ours.
+    /// Returns a handle on a server that an environment variable names.
     pub(crate) fn named(url: String) -> Self {
         Self { url, process: None }
     }
 
-    /// Starts a server with the settings that `settings` makes of a port and the server's folder.
+    /// Starts a server. `settings` gets a port and the server's folder, and returns the settings.
     pub(crate) fn launch(scheme: &str, settings: impl Fn(u16, &Path) -> Vec<String>) -> Self {
         for _ in 0..5 {
             let port = free_port();
@@ -174,14 +184,14 @@ impl Redis {
             if process.try_start(|| is_ready(&process)) {
                 return Self { url: format!("{scheme}://127.0.0.1:{port}"), process: Some(process) };
             }
-            // Another process may have taken a port in the meantime; anything else is final.
+            // Another process may have taken a port in the meantime. Every other error is final.
             let log = process.log();
             assert!(log.contains("Address already in use"), "redis-server ended:\n{log}");
         }
         panic!("no port stays free long enough for redis-server");
     }
 
-    /// `redis-cli`, ready for a command or for `-c`.
+    /// Returns the command `redis-cli` for this server, without arguments yet.
     pub(crate) fn client(&self) -> Command {
         let mut command = client();
         command.args(["-u", &self.url]);
@@ -191,7 +201,8 @@ impl Redis {
         command
     }
 
-    /// Whether the server would answer; one that isn't ours counts as if it did.
+    /// Returns `true` if the server can answer. A server that an environment variable names always
+    /// counts as able.
     pub(crate) fn is_awake(&self) -> bool {
         self.process.as_ref().is_none_or(Process::is_awake)
     }
@@ -201,7 +212,7 @@ impl Redis {
     }
 }
 
-/// A server's command line.
+/// Builds the command line, and returns the process without starting it.
 fn prepare(folder: Folder, settings: &[String]) -> Process {
     let mut server = Command::new(program("redis-server", "redis-server"));
     server.args(["--bind", "127.0.0.1", "--save", "", "--unixsocketperm", "700", "--unixsocket"]);
@@ -213,18 +224,21 @@ fn prepare(folder: Folder, settings: &[String]) -> Process {
     Process::new(server, folder)
 }
 
+/// Returns the path of a server's Unix socket.
 fn socket(folder: &Path) -> PathBuf {
     folder.join("s")
 }
 
 fn client() -> Command {
-    // `redis-cli` would wait for a frozen server for ever.
+    // `redis-cli` alone would wait for a frozen server for ever.
     let mut command = Command::new("timeout");
     command.arg("30").arg(program("redis-cli", "redis-tools")).args(["-e", "--no-auth-warning"]);
     command
 }
 
-/// Asks at the socket: at the port, another server may answer that took it before ours could.
+/// Returns `true` if the server answers on its Unix socket.
+///
+/// At the port another server may answer, which took the port before this one could.
 fn is_ready(process: &Process) -> bool {
     let ping = try_run(client().arg("-s").arg(socket(process.folder())).arg("PING"), "");
     ping.stdout.trim_ascii() == b"PONG"

@@ -1,14 +1,15 @@
-//! A master with replicas, and the Sentinels that watch it.
+//! A Redis master with replicas, and the Sentinels that watch it.
 
 use std::thread;
 
 use crate::redis::Redis;
 use crate::wait::wait_until;
 
-/// What the Sentinels call the master.
+/// The name under which the Sentinels know the master.
 const NAME: &str = "main";
 
-/// One Redis master with two replicas, and three Sentinels that make a replica the master when it is gone.
+/// One Redis master with two replicas, and three Sentinels that promote a replica when the master
+/// is gone.
 #[derive(Debug)]
 pub struct RedisSentinel {
     servers: Vec<Redis>,
@@ -16,7 +17,7 @@ pub struct RedisSentinel {
 }
 
 impl RedisSentinel {
-    /// A group that no other test uses.
+    /// Starts a group that no other test uses.
     pub fn dedicated() -> Self {
         let servers = thread::scope(|scope| {
             let starting: Vec<_> = (0..3).map(|_| scope.spawn(Redis::watched)).collect();
@@ -33,14 +34,14 @@ impl RedisSentinel {
         group
     }
 
-    /// The URL of the master that the Sentinels watch.
+    /// Returns the URL of the master that the Sentinels watch.
     pub fn url(&self) -> String {
         let hosts: Vec<String> =
             self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", port(sentinel))).collect();
         format!("redis+sentinel://{}/{NAME}", hosts.join(","))
     }
 
-    /// The master, as the Sentinels name it.
+    /// Returns the present master, as a Sentinel names it.
     pub fn master(&self) -> &Redis {
         let sentinel = self.sentinels.iter().find(|sentinel| sentinel.is_awake()).expect("a Sentinel is left");
         let address = sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
@@ -48,17 +49,18 @@ impl RedisSentinel {
         self.servers.iter().find(|server| port(server) == named).expect("the master is one of the group")
     }
 
-    /// The servers: the first was the first master.
+    /// Returns the servers. The first one was the first master.
     pub fn servers(&self) -> &[Redis] {
         &self.servers
     }
 
-    /// The Sentinels.
+    /// Returns the Sentinels.
     pub fn sentinels(&self) -> &[Redis] {
         &self.sentinels
     }
 
-    /// Waits until the Sentinels know of each other and of both replicas, and those have what the master has.
+    /// Waits until the Sentinels know each other and both replicas, and the replicas have the data
+    /// of the master.
     pub fn wait_until_whole(&self) {
         wait_until("the Sentinels know all", || {
             self.sentinels.iter().all(|sentinel| {
@@ -76,6 +78,7 @@ impl RedisSentinel {
     }
 }
 
+/// Returns the port in a server's URL.
 fn port(server: &Redis) -> &str {
     server.url().rsplit_once(':').map(|(_, port)| port).expect("a URL with a port")
 }

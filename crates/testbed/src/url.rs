@@ -1,6 +1,7 @@
-//! Just enough of URLs to name another database, and to tell `mariadb` where to go.
+//! The few operations on URLs that the servers need: another database, another port, and the parts
+//! of a MySQL URL.
 
-/// `url` with the database `name` in place of its own; its query stays.
+/// Returns `url` with another database. Its query stays.
 pub(crate) fn with_database(url: &str, name: &str) -> String {
     let (address, query) = url.split_once('?').map_or((url, None), |(address, query)| (address, Some(query)));
     let host = address.find("://").map_or(0, |scheme| scheme + 3);
@@ -9,7 +10,7 @@ pub(crate) fn with_database(url: &str, name: &str) -> String {
     format!("{}/{name}{query}", &address[..end])
 }
 
-/// `url` with `port` on 127.0.0.1 in place of its own host and port.
+/// Returns `url` with 127.0.0.1 and `port` in place of its host and port.
 pub(crate) fn with_port(url: &str, port: u16) -> String {
     let start = url.rfind('@').map_or_else(|| url.find("://").map_or(0, |scheme| scheme + 3), |at| at + 1);
     let end = url[start..].find(['/', '?']).map_or(url.len(), |end| start + end);
@@ -27,7 +28,7 @@ pub(crate) struct Address<'a> {
 }
 
 impl<'a> Address<'a> {
-    /// Takes a URL apart; percent signs in it stay as they are.
+    /// Splits a URL into its parts. Percent-encoded characters aren't decoded.
     pub(crate) fn parse(url: &'a str) -> Self {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);

@@ -10,17 +10,23 @@ use reqwest::StatusCode;
 use crate::ground::Ground;
 use crate::harness::{Reply, Server, Tokens};
 
-/// How many sessions are opened at once.
+/// The number of sessions that are opened at once.
 const CALLERS: usize = 64;
 
-/// An account, the session that asks for things, and some of the others.
+/// An account, the session that asks for the ending, and a sample of its other sessions.
 pub(crate) struct Account {
+    /// The account's email address.
     pub(crate) email: String,
+    /// The tokens of the session that asks.
     pub(crate) asker: Tokens,
+    /// The tokens of some other sessions.
     pub(crate) sample: Vec<Tokens>,
 }
 
-/// Registers these accounts at a server that ends afterwards, opens `sessions` for each, and says how fast.
+/// Registers accounts and opens `sessions` for each.
+///
+/// Returns the accounts, with a sample of `sample` sessions each, and the rate of opened sessions
+/// per second. The server that registers them has stopped when this returns.
 pub(crate) async fn prepare(ground: &Ground, emails: &[String], sessions: usize, sample: usize) -> (Vec<Account>, f64) {
     let server = ground.place.start();
     for email in emails {
@@ -37,6 +43,7 @@ pub(crate) async fn prepare(ground: &Ground, emails: &[String], sessions: usize,
     (accounts, rate)
 }
 
+/// Opens the sessions of all accounts, one account after the other.
 async fn open_all(ground: &Ground, emails: &[String], sessions: usize, sample: usize) -> Vec<Account> {
     let services = ground.services().await;
     let mut accounts = Vec::new();
@@ -48,7 +55,7 @@ async fn open_all(ground: &Ground, emails: &[String], sessions: usize, sample: u
     accounts
 }
 
-/// The tokens of the first session, and of `sample` of the others.
+/// Opens sessions and returns the tokens of the first one and of `sample` others.
 async fn open(services: &Services, email: &str, sessions: usize, sample: usize) -> Vec<Tokens> {
     let account = services.accounts().by_address(&Lookup::of(email).unwrap()).await.unwrap().unwrap();
     let strategy = services.strategy.as_refreshable().unwrap();
@@ -68,7 +75,7 @@ async fn open(services: &Services, email: &str, sessions: usize, sample: usize) 
 }
 
 impl Account {
-    /// How many of the sampled tokens still answer, of how many.
+    /// Presents the sampled tokens. Returns how many are accepted, and how many were presented.
     pub(crate) async fn alive(&self, server: &Server) -> (usize, usize) {
         let mut alive = 0;
         for tokens in &self.sample {
@@ -80,7 +87,7 @@ impl Account {
     }
 }
 
-/// The answer of a server that may be busy at first.
+/// Returns the status of an answer, asked for again while the server is unavailable.
 async fn patiently<F: Future<Output = Reply>>(ask: impl Fn() -> F) -> StatusCode {
     let mut status = StatusCode::SERVICE_UNAVAILABLE;
     for _ in 0..20 {

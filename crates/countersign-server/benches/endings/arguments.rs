@@ -1,4 +1,4 @@
-//! What is asked for.
+//! The command line of the benchmark.
 
 use std::time::Duration;
 
@@ -36,19 +36,23 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// Returns the named stores, or all of them.
     pub(crate) fn backends(&self) -> Vec<Backend> {
         some_or_all(&self.backends)
     }
 
+    /// Returns the named endings, or all of them.
     pub(crate) fn endings(&self) -> Vec<Ending> {
         some_or_all(&self.endings)
     }
 
+    /// Returns the time after which an ending that isn't acknowledged is given up.
     pub(crate) const fn patience(&self) -> Duration {
         Duration::from_secs(self.patience)
     }
 }
 
+/// Returns the named values, or all values if none is named.
 fn some_or_all<T: ValueEnum>(some: &[T]) -> Vec<T> {
     if some.is_empty() { T::value_variants().to_vec() } else { some.to_vec() }
 }

@@ -1,4 +1,4 @@
-//! Other users, who read and refresh at a steady pace all the while.
+//! The other users, who read and refresh at a steady pace while sessions are ended.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,21 +10,26 @@ use tokio::time::MissedTickBehavior;
 
 use crate::harness::{PASSWORD, Server, Tokens};
 
+/// The number of users who read.
 const READERS: usize = 8;
+/// The number of users who refresh.
 const REFRESHERS: usize = 4;
-/// How often each of them asks.
+/// The interval of each reader.
 const READ_EVERY: Duration = Duration::from_millis(25);
+/// The interval of each refresher.
 const REFRESH_EVERY: Duration = Duration::from_millis(100);
 
-/// What is asked.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     Read,
     Refresh,
 }
 
-/// One request: when it was due, and how long after that its answer was there. Whoever is held up asks the more often
-/// afterwards, so that a pause of a second weighs as much as the requests that it held up.
+/// A request: the moment at which it was due, and the time from then to its answer.
+///
+/// A user who is held up catches up afterwards, so a pause counts as often as the requests that it
+/// delayed.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     what: What,
@@ -33,13 +38,13 @@ struct Sample {
     good: bool,
 }
 
-/// The crowd; it stops when this is dropped.
+/// The other users. They stop when this is dropped.
 pub(crate) struct Bystanders {
     samples: Arc<Mutex<Vec<Sample>>>,
     _crowd: JoinSet<()>,
 }
 
-/// What they saw in some period.
+/// The figures of the requests in some period.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     pub(crate) requests: usize,
@@ -50,7 +55,7 @@ pub(crate) struct Seen {
 }
 
 impl Bystanders {
-    /// Registers and logs in whoever isn't there yet, and sets them going.
+    /// Registers and logs in the users, and starts their requests.
     pub(crate) async fn start(server: &Server) -> Self {
         let samples = Arc::new(Mutex::new(Vec::new()));
         let mut crowd = JoinSet::new();
@@ -73,7 +78,7 @@ impl Bystanders {
         Self { samples, _crowd: crowd }
     }
 
-    /// What they saw of requests that were due since then.
+    /// Returns the figures of the requests that were due at `start` or later.
     pub(crate) fn since(&self, what: What, start: Instant) -> Seen {
         let samples = self.samples.lock().unwrap();
         let within: Vec<&Sample> = samples.iter().filter(|one| one.what == what && one.due >= start).collect();
@@ -95,6 +100,7 @@ impl Bystanders {
 }
 
 impl Seen {
+    /// Returns the figures as a JSON object.
     pub(crate) fn to_json(self) -> Value {
         let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
         json!({
@@ -107,6 +113,7 @@ impl Seen {
     }
 }
 
+/// One user, with the current tokens.
 struct Bystander {
     client: Client,
     base: String,
@@ -116,6 +123,7 @@ struct Bystander {
 }
 
 impl Bystander {
+    /// Reads the account for ever.
     async fn keep_reading(self) {
         let mut pace = pace(READ_EVERY);
         loop {
@@ -126,7 +134,10 @@ impl Bystander {
         }
     }
 
-    /// A refresh that isn't answered is asked for again with the same token; one that is refused, after a new login.
+    /// Refreshes the session for ever.
+    ///
+    /// A refresh without an answer is repeated with the same token. After one that is refused, the
+    /// user logs in again.
     async fn keep_refreshing(mut self) {
         let mut pace = pace(REFRESH_EVERY);
         loop {
@@ -141,6 +152,7 @@ impl Bystander {
         }
     }
 
+    /// Takes the tokens from an answer, if it has some.
     fn take(&mut self, answer: Option<&(StatusCode, Value)>) {
         if let Some((StatusCode::OK, body)) = answer {
             let text = |name: &str| body[name].as_str().unwrap().to_owned();
@@ -148,23 +160,26 @@ impl Bystander {
         }
     }
 
+    /// Sends a JSON request. Returns `None` if there is no answer.
     async fn post(&self, path: &str, body: Value) -> Option<(StatusCode, Value)> {
         let response = self.client.post(format!("{}{path}", self.base)).json(&body).send().await.ok()?;
         Some((response.status(), response.json().await.ok()?))
     }
 
+    /// Adds a sample.
     fn note(&self, what: What, due: Instant, good: bool) {
         self.samples.lock().unwrap().push(Sample { what, due, took: due.elapsed(), good });
     }
 }
 
+/// Returns an interval whose missed ticks come at once.
 fn pace(every: Duration) -> tokio::time::Interval {
     let mut pace = tokio::time::interval(every);
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
     pace
 }
 
-/// Lets that much time pass.
+/// Waits for this time.
 pub(crate) async fn pass(time: Duration) {
     let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
 }

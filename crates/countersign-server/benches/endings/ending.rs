@@ -1,4 +1,4 @@
-//! The endings, and how one is asked for until it is acknowledged.
+//! The kinds of endings, and a client that asks for one until it is acknowledged.
 
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -11,9 +11,10 @@ use crate::account::Account;
 use crate::ground::Ground;
 use crate::harness::{PASSWORD, Server, Tokens};
 
+/// The password that a change sets.
 const ANOTHER: &str = "another long password";
 
-/// What ends all sessions of an account, or all but the one that asks.
+/// An operation that ends all sessions of an account, or all but the one that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Ending {
     LogoutAll,
@@ -23,47 +24,49 @@ pub(crate) enum Ending {
     UserDelete,
 }
 
-/// Somebody who ends an account's sessions, and what they know by now.
+/// A client that ends the sessions of an account, with the tokens and the password it knows.
 pub(crate) struct Ender<'a> {
     pub(crate) ending: Ending,
     ground: &'a Ground,
     account: &'a Account,
-    /// Its session's, by now.
+    /// The current tokens of its session.
     tokens: Tokens,
     current_password: &'static str,
 }
 
-/// What came of it.
+/// The outcome of asking for an ending.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    /// When it was acknowledged; `None` when patience ended first.
+    /// The time until the acknowledgement, or `None` if it didn't come in time.
     pub(crate) acknowledged: Option<Duration>,
-    /// Each answer, and how long it took.
+    /// Each answer, with the time it took.
     pub(crate) answers: Vec<(String, Duration)>,
 }
 
 impl Ending {
+    /// Returns the name of the ending on the command line.
     pub(crate) fn name(self) -> String {
         self.to_possible_value().unwrap().get_name().to_owned()
     }
 
-    /// Whether the session that asks stays.
+    /// Returns `true` if the session that asks is kept.
     pub(crate) const fn keeps_asker(self) -> bool {
         matches!(self, Self::RevokeOthers | Self::NewPassword)
     }
 
-    /// Whether the account can be logged in to afterwards.
+    /// Returns `true` if a login is possible after the ending.
     pub(crate) const fn leaves_account(self) -> bool {
         !matches!(self, Self::UserDisable | Self::UserDelete)
     }
 }
 
 impl<'a> Ender<'a> {
+    /// Creates a client with the tokens of the session that asks.
     pub(crate) fn new(ending: Ending, ground: &'a Ground, account: &'a Account) -> Self {
         Self { ending, ground, account, tokens: account.asker.clone(), current_password: PASSWORD }
     }
 
-    /// Asks until it is acknowledged, or until `patience` ends.
+    /// Asks until the ending is acknowledged, or until `patience` ends.
     pub(crate) async fn insist(&mut self, server: &Server, patience: Duration) -> Asked {
         let start = Instant::now();
         let mut answers = Vec::new();
@@ -80,7 +83,7 @@ impl<'a> Ender<'a> {
         }
     }
 
-    /// Asks once; what the answer was unless that is an acknowledgement.
+    /// Asks once. Returns `None` for an acknowledgement, and the answer otherwise.
     pub(crate) async fn ask(&mut self, server: &Server) -> Option<String> {
         let (method, path, body) = match self.ending {
             Ending::LogoutAll => (Method::POST, "/auth/logout/all", None),
@@ -102,8 +105,10 @@ impl<'a> Ender<'a> {
         Some(status.as_u16().to_string())
     }
 
-    /// What a client does that isn't recognised any more: an ending that got half way may have ended the session that asked
-    /// for it, and a change that wasn't acknowledged may have been made.
+    /// Does what a real client does after it was refused.
+    ///
+    /// An ending that was interrupted may have ended the session that asked for it, and a change of
+    /// the password that wasn't acknowledged may have been made.
     async fn learn(&mut self, server: &Server, status: StatusCode) {
         if status == StatusCode::FORBIDDEN {
             self.current_password = if self.current_password == PASSWORD { ANOTHER } else { PASSWORD };
@@ -117,11 +122,12 @@ impl<'a> Ender<'a> {
         }
     }
 
-    /// Whether its session goes on.
+    /// Returns `true` if the client's session can still be refreshed and used.
     pub(crate) async fn goes_on(&mut self, server: &Server) -> bool {
         self.refresh(server).await && server.me(&self.tokens.access).await.status == StatusCode::OK
     }
 
+    /// Refreshes the session. Returns `true` if that succeeded.
     async fn refresh(&mut self, server: &Server) -> bool {
         let reply = server.refresh(&self.tokens.refresh).await;
         let refreshed = reply.status == StatusCode::OK;
@@ -131,7 +137,7 @@ impl<'a> Ender<'a> {
         refreshed
     }
 
-    /// A new session, with whichever password it is by now.
+    /// Logs in with any of the possible passwords. Returns `true` if one is accepted.
     pub(crate) async fn log_in(&mut self, server: &Server) -> bool {
         for password in [self.current_password, ANOTHER, PASSWORD] {
             let body = json!({ "identifier": self.account.email, "password": password });
@@ -144,13 +150,13 @@ impl<'a> Ender<'a> {
         false
     }
 
-    /// How many sessions the account has, by its own list.
+    /// Returns the number of sessions in the account's own list.
     pub(crate) async fn listed(&self, server: &Server) -> usize {
         let reply = server.get("/auth/sessions?limit=100", &self.tokens.access).await.expect(StatusCode::OK);
         reply.json()["sessions"].as_array().unwrap().len()
     }
 
-    /// The command of the endings that have one, running.
+    /// Starts the command of an ending that is asked for on the command line.
     pub(crate) fn command(&self) -> Child {
         let email = &*self.account.email;
         let arguments = match self.ending {
@@ -161,6 +167,9 @@ impl<'a> Ender<'a> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// Waits for a command. Returns `None` if it succeeded, and its error otherwise.
+    ///
+    /// A deletion that is asked for again also succeeded if the account is gone.
     pub(crate) fn finish(&self, command: Child) -> Option<String> {
         let output = command.wait_with_output().unwrap();
         if output.status.success() || self.ending == Ending::UserDelete && self.is_gone() {
@@ -170,6 +179,7 @@ impl<'a> Ender<'a> {
         Some(format!("exit {}: {said}", output.status.code().unwrap_or(-1)))
     }
 
+    /// Returns `true` if the account isn't listed any more.
     fn is_gone(&self) -> bool {
         let users = self.ground.place.json(&["user", "list"]);
         users["users"].as_array().unwrap().iter().all(|user| user["email"] != *self.account.email)

@@ -1,4 +1,4 @@
-//! The stores, and how the server is started on them.
+//! The stores of the benchmark, and the server's settings on them.
 
 use clap::ValueEnum;
 use countersign_server::compose::Services;
@@ -8,7 +8,7 @@ use testbed::{MariaDb, Postgres, Redis};
 
 use crate::harness::{Place, env, on_redis, shared};
 
-/// Where sessions are, and what access tokens are.
+/// A kind of store, combined with a kind of access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Backend {
     Sqlite,
@@ -19,14 +19,14 @@ pub(crate) enum Backend {
     JwtPostgres,
 }
 
-/// A backend's servers and the place for ours.
+/// The servers of a store, and the settings and data directory of our server.
 pub(crate) struct Ground {
     pub(crate) backend: Backend,
     pub(crate) place: Place,
     store: Store,
 }
 
-/// Durable ones, as in earnest.
+/// A store of its own, with the durability that a production store has.
 enum Store {
     File,
     Postgres { server: Postgres, database: String },
@@ -35,6 +35,7 @@ enum Store {
 }
 
 impl Ground {
+    /// Starts the servers of the store.
     pub(crate) fn start(backend: Backend) -> Self {
         let strategy = match backend {
             Backend::Sqlite | Backend::Postgres | Backend::Mariadb => "database",
@@ -60,7 +61,8 @@ impl Ground {
                 (Store::Redis(server), settings)
             }
         };
-        // The tokens must live until they are presented; a second is what the server gives its stores by default.
+        // Tokens must live until they are presented. One second is the server's default timeout of
+        // stores.
         let place = Place::new(settings)
             .with("STRATEGY", strategy)
             .with("ACCESS_LIFETIME", "6h")
@@ -69,16 +71,20 @@ impl Ground {
         Self { backend, place, store }
     }
 
+    /// Returns the name of the store on the command line.
     pub(crate) fn name(&self) -> String {
         self.backend.to_possible_value().unwrap().get_name().to_owned()
     }
 
-    /// What the server works with, in this process: the same store and keys, with more patience and more connections.
+    /// Returns the server's services in this process, on the same store and with the same keys.
+    ///
+    /// The timeout is longer and the connections are more than the server's, so that many sessions
+    /// are opened fast.
     pub(crate) async fn services(&self) -> Services {
         self.services_with(&[env("STORE_TIMEOUT", "60s"), env("DATABASE_CONNECTIONS", "16")]).await
     }
 
-    /// What the server works with, in this process, with these settings in the place of its own.
+    /// Returns the server's services in this process, with these settings instead of its own.
     pub(crate) async fn services_with(&self, instead: &[(String, String)]) -> Services {
         let data = env("DATA_DIR", self.place.data_dir().to_str().unwrap());
         let is_kept = |(name, _): &&(String, String)| instead.iter().all(|(other, _)| other != name);
@@ -88,7 +94,9 @@ impl Ground {
         Services::open(&config, Purpose::Serve).await.unwrap()
     }
 
-    /// Whether an acknowledged write is on the disk. Sessions are opened without, so that it takes minutes.
+    /// Turns the durability of acknowledged writes on or off.
+    ///
+    /// Sessions are opened without it, so that opening them takes minutes.
     pub(crate) fn make_durable(&self, durable: bool) {
         match &self.store {
             Store::File => {}

@@ -1,4 +1,4 @@
-//! Endings in which the process that does the work is killed.
+//! Endings during which the process that does the work is killed.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
@@ -13,13 +13,14 @@ use crate::ground::Ground;
 use crate::harness::Server;
 use crate::report::shown;
 
-/// How many tokens of an account are presented afterwards, access and refresh tokens together.
+/// The number of sampled sessions of each account, whose tokens are presented afterwards.
 const SAMPLE: usize = 100;
-/// Where the search for moments within an ending begins, and where it stops.
+/// The first guess at the duration of an ending, within which the kill happens.
 const FIRST_GUESS: Duration = Duration::from_millis(200);
+/// The longest guess.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// What happened in each round of one backend, and how much was wrong.
+/// Runs all rounds on one store. Returns the figures and the number of faults.
 pub(crate) async fn run(ground: &Ground, arguments: &Arguments) -> (Value, usize) {
     eprintln!("{}: {} endings of {} sessions, killed", ground.name(), arguments.rounds, arguments.sessions);
     let endings = arguments.endings();
@@ -38,27 +39,33 @@ pub(crate) async fn run(ground: &Ground, arguments: &Arguments) -> (Value, usize
     (json!({ "backend": ground.name(), "sessions": arguments.sessions, "rounds": rounds }), faults)
 }
 
-/// What came first.
+/// The event that came first, the kill or an answer.
 enum First {
+    /// The ending was acknowledged before the kill.
     Acknowledged,
-    /// Another answer: the ending may be half done.
+    /// The server answered with an error, so the ending may be half done.
     Failed(String),
+    /// The process was killed, after this time.
     Killed(Duration),
 }
 
+/// One ending of one account, with a kill.
 struct Round<'a> {
     ending: Ending,
     ground: &'a Ground,
     account: &'a Account,
     patience: Duration,
-    /// What came first, the kill or an answer.
+    /// The event that came first.
     first: First,
-    /// When the ending was acknowledged that came after the kill.
+    /// The duration of the ending that was asked for after the kill. `None` if it wasn't
+    /// acknowledged.
     again: Option<Duration>,
+    /// Everything that was found wrong.
     faults: Vec<String>,
 }
 
 impl<'a> Round<'a> {
+    /// Creates a round that hasn't run yet.
     const fn new(ending: Ending, ground: &'a Ground, account: &'a Account, patience: Duration) -> Self {
         Self {
             ending,
@@ -71,7 +78,10 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Kills within `within`, which follows how long the ending takes.
+    /// Asks for the ending, kills the process, asks again, and looks for faults.
+    ///
+    /// The kill comes at a random moment within `within`. That guess is then set to the duration of
+    /// the ending, if it was acknowledged first, or else doubled.
     async fn run(&mut self, within: &mut Duration) {
         let server = self.ground.place.start();
         let mut ender = Ender::new(self.ending, self.ground, self.account);
@@ -99,6 +109,7 @@ impl<'a> Round<'a> {
         self.look(&server, &mut ender).await;
     }
 
+    /// Presents the sampled tokens and notes a fault if any is accepted.
     async fn present(&mut self, server: &Server, when: &str) {
         let (alive, presented) = self.account.alive(server).await;
         if alive > 0 {
@@ -106,6 +117,7 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// Looks at what is left of the account after the ending.
     async fn look(&mut self, server: &Server, ender: &mut Ender<'_>) {
         self.present(server, "in the end").await;
         if self.ending.keeps_asker() && !ender.goes_on(server).await {
@@ -128,6 +140,7 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// Returns the outcome as a line for people.
     fn text(&self) -> String {
         let first = match &self.first {
             First::Acknowledged => "acknowledged before the kill".to_owned(),
@@ -139,6 +152,7 @@ impl<'a> Round<'a> {
         format!("{:<13} {first}, again acknowledged after {again}: {faults}", self.ending.name())
     }
 
+    /// Returns the outcome as a JSON object.
     fn to_json(&self) -> Value {
         json!({
             "ending": self.ending.name(),
@@ -149,7 +163,10 @@ impl<'a> Round<'a> {
     }
 }
 
-/// What came of an ending over HTTP, or `None` when the server was killed before it answered.
+/// Asks for an ending over HTTP and kills the server after `delay`.
+///
+/// Returns `None` if the server was killed first, `Some(None)` if the ending was acknowledged, and
+/// otherwise the answer.
 async fn interrupt(ender: &mut Ender<'_>, server: &Server, delay: Duration) -> Option<Option<String>> {
     let mut asked = std::pin::pin!(ender.ask(server));
     if let Ok(answer) = tokio::time::timeout(delay, &mut asked).await {
@@ -157,14 +174,16 @@ async fn interrupt(ender: &mut Ender<'_>, server: &Server, delay: Duration) -> O
         return Some(answer);
     }
     server.signal("-KILL");
-    // An answer may have been on its way.
+    // The answer may have been sent before the kill.
     match asked.await {
         None => Some(None),
         Some(_) => None,
     }
 }
 
-/// The same for a command, which is killed together with the server.
+/// Runs an ending's command and kills it together with the server after `delay`.
+///
+/// Returns the same as [`interrupt`].
 async fn interrupt_command(ender: &Ender<'_>, server: &Server, delay: Duration) -> Option<Option<String>> {
     let mut command = ender.command();
     pass(delay).await;
@@ -174,7 +193,7 @@ async fn interrupt_command(ender: &Ender<'_>, server: &Server, delay: Duration) 
     if done { Some(ender.finish(command)) } else { command.wait().ok().and(None) }
 }
 
-/// Between 0 and 1.
+/// Returns a random number between 0 and 1.
 fn random() -> f64 {
     RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
 }

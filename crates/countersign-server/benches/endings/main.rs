@@ -1,20 +1,27 @@
-//! What it costs to end many sessions at once, and what others notice of it, on every store.
+//! The cost of ending many sessions at once, and its effect on other users, on every store.
 //!
 //! ```sh
 //! cargo bench -p countersign-server --all-features --bench endings -- sqlite --sessions 100000
-//! cargo bench -p countersign-server --all-features --bench endings -- postgres redis --kill --rounds 20
+//! cargo bench -p countersign-server --all-features --bench endings -- \
+//!     postgres redis --kill --rounds 20
 //! ```
 //!
-//! For each ending an account has that many sessions. They are opened with the server's own strategy, in this process and on
-//! the same store, before the server is started as a process of its own. Then each ending is asked for until it is
-//! acknowledged, while others read and refresh at a steady pace. Of every account that was ended, some tokens are presented
-//! afterwards.
+//! For each kind of ending there is an account with many sessions. They are opened in this process,
+//! with the server's own strategy and on the same store, before the server starts as a process of
+//! its own. Then each ending is asked for until it is acknowledged, while other users read and
+//! refresh at a steady pace. Afterwards some tokens of the account are presented, and none may be
+//! accepted.
 //!
-//! With `--kill` the process that ends sessions is killed at a random moment. The server is started again and the ending is
-//! asked for once more; after that nothing of the account may answer. What answers all the same is printed and makes the
-//! benchmark fail, in either mode.
+//! With `--kill` the process that ends sessions is killed at a random moment. The server starts
+//! again and the ending is asked for once more. After that, no token of the account may be
+//! accepted.
 //!
-//! Server, stores and load share the machine: compare growth and ratios.
+//! In either mode, tokens that are still accepted are printed and make the benchmark fail. Server,
+//! stores and load share the machine, so compare growth and ratios.
+//!
+//! The modules: `measure` and `kill` are the two modes, `ending` asks for an ending, `account`
+//! opens the sessions, `bystanders` are the other users, `ground` starts the stores, and `report`
+//! prints.
 
 #![allow(
     clippy::unwrap_used,
@@ -50,7 +57,7 @@ use ground::Ground;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
-    // `cargo test --benches` builds and starts benches too; measuring is asked for by `cargo bench`.
+    // `cargo test --benches` starts benchmarks too. Only `cargo bench` passes `--bench`.
     if !std::env::args().any(|argument| argument == "--bench") {
         return ExitCode::SUCCESS;
     }

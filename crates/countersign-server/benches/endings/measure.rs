@@ -1,4 +1,4 @@
-//! How long endings take, and what they cost others.
+//! The duration of endings, and their effect on other users.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,18 @@ use crate::ground::Ground;
 use crate::harness::Server;
 use crate::report::{Row, print};
 
-/// How many tokens of an account are presented after its ending, access and refresh tokens together.
+/// The number of sampled sessions of each account, whose tokens are presented after the ending.
 const SAMPLE: usize = 10;
-/// How long others are watched before an ending, and after its acknowledgement: work that it leaves behind counts as well.
+/// The time for which the other users are watched before an ending.
 const BEFORE: Duration = Duration::from_secs(5);
+/// The time for which they are watched after the acknowledgement.
+///
+/// Work that an ending leaves behind counts as well.
 const AFTER: Duration = Duration::from_secs(2);
 
-/// The figures of one backend, and the number of tokens that answered though they were ended.
+/// Measures every ending on one store.
+///
+/// Returns the figures and the number of tokens that were accepted after their ending.
 pub(crate) async fn run(ground: &Ground, arguments: &Arguments) -> (Value, usize) {
     eprintln!("{}: {} sessions for each ending", ground.name(), arguments.sessions);
     let endings = arguments.endings();
@@ -44,7 +49,7 @@ pub(crate) async fn run(ground: &Ground, arguments: &Arguments) -> (Value, usize
     (figures, faults)
 }
 
-/// One page of the list.
+/// Measures one page of the list of sessions.
 async fn list(server: &Server, bystanders: &Bystanders, account: &Account) -> Row {
     let watch = Watch::start(bystanders).await;
     let asked = Instant::now();
@@ -60,6 +65,7 @@ async fn list(server: &Server, bystanders: &Bystanders, account: &Account) -> Ro
     watch.stop("list".to_owned(), Asked { acknowledged, answers: vec![(text.clone(), took)] }, text).await
 }
 
+/// Measures one ending. Returns its row and the number of faults.
 async fn end(
     ending: Ending,
     (ground, server, bystanders): &(&Ground, &Server, &Bystanders),
@@ -77,21 +83,23 @@ async fn end(
         after.push_str(", the kept session is gone");
         faults += 1;
     }
-    // What isn't acknowledged promises nothing.
+    // An ending that isn't acknowledged promises nothing, so its tokens are no fault.
     let faults = if asked.acknowledged.is_some() { faults } else { 0 };
     (watch.stop(ending.name(), asked, after).await, faults)
 }
 
-/// Others, watched before and during something.
+/// The other users, watched before and during something.
 struct Watch<'a> {
     bystanders: &'a Bystanders,
     before: [Seen; 2],
     start: Instant,
 }
 
+/// The two kinds of requests of the other users.
 const BOTH: [What; 2] = [What::Read, What::Refresh];
 
 impl<'a> Watch<'a> {
+    /// Watches the other users for [`BEFORE`].
     async fn start(bystanders: &'a Bystanders) -> Self {
         let start = Instant::now();
         pass(BEFORE).await;
@@ -99,6 +107,7 @@ impl<'a> Watch<'a> {
         Self { bystanders, before, start: Instant::now() }
     }
 
+    /// Watches the other users for [`AFTER`], and returns the row of everything since the start.
     async fn stop(self, name: String, asked: Asked, after: String) -> Row {
         pass(AFTER).await;
         let during = BOTH.map(|what| self.bystanders.since(what, self.start));

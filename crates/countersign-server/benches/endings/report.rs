@@ -1,4 +1,4 @@
-//! What is printed.
+//! The output of a measurement, as a table or as JSON.
 
 use std::time::Duration;
 
@@ -7,16 +7,22 @@ use serde_json::{Value, json};
 use crate::bystanders::Seen;
 use crate::ending::Asked;
 
-/// One ending, and what others saw before and during it: reads, then refreshes.
+/// An ending, with the other users' reads and refreshes before and during it, in this order.
 pub(crate) struct Row {
+    /// The name of the ending.
     pub(crate) name: String,
+    /// The acknowledgement and the answers.
     pub(crate) asked: Asked,
+    /// A note on what was found after the ending.
     pub(crate) after: String,
+    /// The reads and the refreshes before the ending.
     pub(crate) before: [Seen; 2],
+    /// The reads and the refreshes during the ending.
     pub(crate) during: [Seen; 2],
 }
 
 impl Row {
+    /// Returns the row as a JSON object, with times in seconds and milliseconds as the keys say.
     pub(crate) fn to_json(&self) -> Value {
         let [reads_before, refreshes_before] = self.before.map(Seen::to_json);
         let [reads, refreshes] = self.during.map(Seen::to_json);
@@ -31,6 +37,8 @@ impl Row {
         })
     }
 
+    /// Returns the time until the acknowledgement, with the number of tries if there was more than
+    /// one.
     fn acknowledged(&self) -> String {
         let tries = self.asked.answers.len();
         let again = if tries > 1 { format!(" ({tries} tries)") } else { String::new() };
@@ -41,7 +49,7 @@ impl Row {
     }
 }
 
-/// A table on standard error, so that standard output can be JSON alone.
+/// Prints a table on standard error, so that standard output can be JSON alone.
 pub(crate) fn print(backend: &str, sessions: usize, rows: &[Row]) {
     eprintln!("\n{backend}, {sessions} sessions; others' reads and refreshes as p50 / p99 / worst (failed of all)");
     let mut table =
@@ -74,11 +82,13 @@ pub(crate) fn print(backend: &str, sessions: usize, rows: &[Row]) {
     eprintln!();
 }
 
+/// Returns the figures of other users' requests as a cell of the table.
 fn seen(seen: &Seen) -> String {
     let times = [seen.p50, seen.p99, seen.worst].map(shown).join(" / ");
     format!("{times} ({} of {})", seen.failed, seen.requests)
 }
 
+/// Returns a time in milliseconds, or in seconds from one second on.
 pub(crate) fn shown(time: Duration) -> String {
     let milliseconds = time.as_secs_f64() * 1000.0;
     if milliseconds < 1000.0 { format!("{milliseconds:.1} ms") } else { format!("{:.2} s", milliseconds / 1000.0) }

@@ -1,4 +1,8 @@
-//! An account, and how it is read from its row.
+//! An account, and how it is read from a row of the table `user`.
+//!
+//! [`COLUMNS`] and [`Account::from_row`] belong together: the order of the columns is the order in
+//! which the row is read. The token store joins the same columns to a token's row, so that checking
+//! a token and loading its account is one query.
 
 use std::fmt;
 
@@ -9,28 +13,32 @@ use uuid::Uuid;
 /// The columns of an account's row, in the order in which [`Account::from_row`] reads them.
 pub const COLUMNS: [&str; 6] = ["id", "email", "hashed_password", "is_active", "is_verified", "created_at"];
 
-/// Who may log in. Its `Debug` shows nothing of the person (SECURITY row G-01).
+/// An account that can log in with an email address and a password.
+///
+/// Its `Debug` output shows only `is_active`, so that no personal data reaches the logs.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Account {
-    /// The account's id; never shown in logs.
+    /// The id of the account. It never appears in logs.
     pub id: Uuid,
-    /// The email address in canonical form.
+    /// The email address in its canonical form (see [`Email`](crate::accounts::Email)). Rows from
+    /// other programs may hold another form.
     pub email: String,
-    /// The password's hash, a PHC string.
+    /// The hash of the password: a PHC string for Argon2, or a bcrypt hash.
     pub hashed_password: String,
-    /// Whether the account may be used.
+    /// `true` unless the account is disabled. A disabled account can't log in, and its tokens are
+    /// refused.
     pub is_active: bool,
-    /// Whether the address is known to be the user's.
+    /// `true` if the email address is known to belong to the user.
     pub is_verified: bool,
-    /// When the account was made; rows that the original wrote don't say.
+    /// The time at which the account was created. `None` for rows that litestar-auth wrote.
     pub created_at: Option<Timestamp>,
 }
 
 impl Account {
-    /// Reads a row of [`COLUMNS`].
+    /// Reads an account from a row whose first columns are [`COLUMNS`].
     ///
     /// # Errors
-    /// [`ValueError`] when a column holds something else than it must.
+    /// [`ValueError`] if a column holds a value of another type than expected.
     pub fn from_row(row: &Row) -> Result<Self, ValueError> {
         Ok(Self {
             id: row.uuid(0)?.unwrap_or_default(),

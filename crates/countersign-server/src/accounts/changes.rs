@@ -1,4 +1,9 @@
-//! Changes of an account that end its sessions (SECURITY row R-08).
+//! Changes of an account that end its sessions: disabling, deletion, a new password, a new address.
+//!
+//! Start at [`Changes::make`]. Sessions end *before* the account changes, so that a crash between
+//! the two steps leaves a user who has to log in again, never a session that outlives the change. A
+//! login that races with the change is handled by a second ending: in the transaction of the change
+//! where the sessions are in the same database, and after it where they are on Redis.
 
 use std::sync::Arc;
 
@@ -10,56 +15,74 @@ use uuid::Uuid;
 use crate::accounts::account::Account;
 use crate::accounts::email::Email;
 
-/// The part that failures name.
+/// The component that failures name.
 const PART: &str = "account store";
 
-/// Changes accounts, and ends their sessions with it: in one transaction where the sessions are in the accounts' database;
-/// and before it in any case, so that whatever a crash leaves behind is nobody's session. Each is one mark, so it takes as long
-/// for 100,000 sessions as for one.
+/// The service that changes accounts and ends their sessions.
+///
+/// Ending all sessions of an account is one write, so it takes as long for 100,000 sessions as for
+/// one. Where sessions are in the accounts' database, the change and the ending are one transaction
+/// ([`SqlStore::change_account`]).
+///
+/// Changes that end no session are methods of [`Accounts`](crate::accounts::Accounts).
 #[derive(Clone)]
 pub struct Changes {
-    /// What access tokens are worth.
+    /// The strategy that issues access tokens and ends sessions.
     pub strategy: Arc<dyn Strategy<Account>>,
-    /// The tokens in the accounts' database.
+    /// The token store in the accounts' database.
     pub store: SqlStore<Database>,
     /// `true` if access tokens are signed. They are denied when their sessions end.
     pub signed: bool,
-    /// `true` if sessions are in the accounts' database.
+    /// `true` if sessions are in the accounts' database, `false` if they are on Redis.
     pub beside_sessions: bool,
-    /// What that database speaks.
+    /// The SQL dialect of the accounts' database.
     pub dialect: Dialect,
-    /// What tells the time.
+    /// The source of the current time.
     pub clock: Arc<dyn Clock>,
-    /// What gives fences.
+    /// The source of the random values of new fences.
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// What is changed.
+/// A change of an account that ends its sessions.
+///
+/// Its `Debug` output shows neither the hash nor the address.
 #[derive(Clone, Copy)]
 pub enum Change<'a> {
-    /// The account may not be used any more.
+    /// Disables the account.
     Disable,
-    /// The account is removed.
+    /// Deletes the account.
     Delete,
-    /// The password has this hash.
+    /// Sets the password to the one with this hash.
     Password(&'a str),
-    /// What its owner changes, if the account is still what they were recognised by.
+    /// Changes made by the owner of the account. They are made only if the stored password hash and
+    /// email address are still those of `account`.
     Own {
-        /// The account as its owner was recognised by.
+        /// The account as it was when its owner's password was checked.
         account: &'a Account,
-        /// The new password's hash.
+        /// The hash of the new password, or `None` to keep the password.
         password: Option<&'a str>,
-        /// The new address.
+        /// The new email address, or `None` to keep the address. Another address than the current
+        /// one makes the account unverified.
         email: Option<&'a Email>,
     },
 }
 
 impl Changes {
-    /// Makes the change and ends every session but `kept`. Returns how many sessions ended, and `None` when there is no
-    /// such account, or when it has changed since it was read.
+    /// Makes the change and ends every session of the account except `kept`. Returns the number of
+    /// sessions that ended.
+    ///
+    /// Returns `None` if there is no such account. For [`Change::Own`], also returns `None` if the
+    /// password or the address changed since the account was read. The sessions have ended in
+    /// either case.
+    ///
+    /// For accounts with very many sessions the number is a lower bound; see
+    /// [`SessionControl::end_sessions`](countersign::SessionControl::end_sessions).
     ///
     /// # Errors
-    /// [`Failure`] when that could not be recorded. It may be called again.
+    /// [`Failure`] if a store can't be reached, or if the new email address belongs to another
+    /// account. The sessions may have ended and the account may have changed by then. Calling this
+    /// again is safe and completes what is left; a [`Change::Own`] that had been made is answered
+    /// with `None` then.
     pub async fn make(&self, id: Uuid, change: Change<'_>, kept: Option<SessionId>) -> Result<Option<u64>, Failure> {
         let before = self.end(id, kept).await?;
         let (statement, params) = self.written(id, change);
@@ -75,7 +98,8 @@ impl Changes {
         if !self.store.change_account(change).await? {
             return Ok(None);
         }
-        // What was opened since the first ending ends with the change, or after it.
+        // Sessions opened since the first ending have ended in the transaction above, or end by the
+        // second ending below.
         match self.strategy.as_refreshable() {
             Some(strategy) if self.beside_sessions => {
                 strategy.complete_ending(&id.to_key(), kept).await?;
@@ -85,10 +109,13 @@ impl Changes {
         }
     }
 
-    /// Ends every session of an account but `kept`. Returns how many that were.
+    /// Ends every session of an account except `kept`. Returns the number of sessions that ended.
+    ///
+    /// A strategy without sessions ignores `kept` and revokes all tokens of the account.
     ///
     /// # Errors
-    /// [`Failure`] when that could not be recorded.
+    /// [`Failure`] if the store of the sessions can't be reached, or if the strategy can't revoke
+    /// all tokens of a user. After the former, calling this again is safe.
     pub async fn end(&self, id: Uuid, kept: Option<SessionId>) -> Result<u64, Failure> {
         match (kept, self.strategy.as_refreshable()) {
             (Some(_), Some(strategy)) => strategy.end_sessions(&id.to_key(), kept).await,
@@ -99,7 +126,8 @@ impl Changes {
         }
     }
 
-    /// The statement and its parameters; the first is the account's id.
+    /// Returns the statement of a change and its parameters. The first parameter is the account's
+    /// id.
     fn written(&self, id: Uuid, change: Change<'_>) -> (String, Vec<Value>) {
         let user = self.dialect.quote("user");
         match change {
@@ -135,7 +163,7 @@ impl std::fmt::Debug for Changes {
     }
 }
 
-/// Hides the hash and the address.
+/// Shows the kind of the change, without the hash and the address.
 impl std::fmt::Debug for Change<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

@@ -1,4 +1,9 @@
-//! The one canonical form of an email address, the same on write and on read (SECURITY row L-06).
+//! Email addresses in one canonical form, which is the same when an account is written and when it
+//! is looked up.
+//!
+//! [`Email`] is for new addresses and rejects invalid ones. [`Lookup`] is for finding accounts: it
+//! accepts more, because an account of another program may be stored in a form that [`Email`]
+//! rejects.
 
 use std::fmt;
 
@@ -6,41 +11,61 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::accounts::invisible::is_invisible;
 
-/// The longest address, in bytes of its canonical form: 64 before the @, 255 after.
+/// The maximum length of an email address, in bytes: 64 for the part before the `@`, 1 for the `@`
+/// and 255 for the domain. Only the total is checked.
 pub const MAX_EMAIL_BYTES: usize = 320;
 
-/// An email address in canonical form: without white space around it, Unicode NFKC, lower case, one `@` with something on
-/// both sides, the domain as IDNA spells it for people (`bücher.example`, not `xn--bcher-kva.example`).
+/// An email address in canonical form.
 ///
-/// Spellings that differ in case, in compatibility characters, in white space around them or in how the domain is encoded
-/// are one address; nothing else is folded, so dots and `+tags` count. Its `Debug` shows nothing (SECURITY row G-01).
+/// The canonical form has no white space around it, is in Unicode NFKC and lower case, has one `@`
+/// with text on both sides, and spells the domain in Unicode (`bücher.example`, not
+/// `xn--bcher-kva.example`).
+///
+/// Addresses are equal if they differ only in case, compatibility characters, surrounding white
+/// space or the encoding of the domain. Dots and `+tags` are significant. The `Debug` output
+/// doesn't show the address.
+///
+/// # Examples
+///
+/// ```
+/// use countersign_server::accounts::{Email, NotAnEmail};
+///
+/// let email = Email::parse(" Ada@xn--bcher-kva.example ")?;
+/// assert_eq!(email.as_str(), "ada@bücher.example");
+/// assert_eq!(Email::parse("ada"), Err(NotAnEmail::Malformed));
+/// # Ok::<(), NotAnEmail>(())
+/// ```
 #[derive(Clone)]
 pub struct Email {
     canonical: String,
     lookup: Lookup,
 }
 
-/// Why a text is no email address.
+/// The reason why a text isn't a valid email address.
+///
+/// The error texts are phrases that follow the text in question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnEmail {
-    /// It hasn't the form of one.
+    /// The text doesn't have the form of an email address, or is longer than [`MAX_EMAIL_BYTES`].
     #[error("is not an email address")]
     Malformed,
-    /// It holds a character that nobody can see, so that two different addresses would look the same.
+    /// The text contains this invisible character, so that two different addresses would look the
+    /// same.
     #[error("has the invisible character U+{:04X} in it", u32::from(*.0))]
     Invisible(char),
 }
 
 impl Email {
-    /// The canonical form of `text`.
+    /// Parses an email address and returns its canonical form.
     ///
     /// # Errors
-    /// [`NotAnEmail`] when it has none.
+    /// [`NotAnEmail`] if `text` isn't a valid address, or contains an invisible character.
     pub fn parse(text: &str) -> Result<Self, NotAnEmail> {
         let text = text.trim();
         if text.len() > MAX_EMAIL_BYTES {
             return Err(NotAnEmail::Malformed);
         }
+        // Checked before IDNA is applied, because its mapping drops some invisible characters.
         visible(text)?;
         let folded = fold(text);
         let (local, domain) = folded.split_once('@').ok_or(NotAnEmail::Malformed)?;
@@ -60,12 +85,12 @@ impl Email {
         })
     }
 
-    /// The canonical text.
+    /// Returns the canonical text.
     pub fn as_str(&self) -> &str {
         &self.canonical
     }
 
-    /// Returns the forms in which the address may be stored.
+    /// Returns the forms under which an account with this address may be stored.
     pub const fn lookup(&self) -> &Lookup {
         &self.lookup
     }
@@ -85,11 +110,11 @@ impl fmt::Debug for Email {
     }
 }
 
-/// The forms under which the account may be stored that somebody names so.
+/// The forms under which an account with a given email address may be stored.
 ///
-/// Accounts made before there was one form for both encodings of a domain, and accounts that another program made, are stored
-/// folded alone: NFKC and lower case, with the domain as it was typed, and whatever is invisible in them. Its `Debug` shows
-/// nothing.
+/// Accounts of other programs, and those created before there was one form for both encodings of a
+/// domain, are stored in a simpler form: NFKC and lower case, with the domain as it was typed and
+/// with any invisible characters. The `Debug` output doesn't show the address.
 #[derive(Clone)]
 pub struct Lookup {
     forms: [String; 3],
@@ -97,7 +122,11 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// Returns the forms in which the address `text` may be stored, or `None` if no account can have such an address.
+    /// Returns the forms in which the address `text` may be stored, or `None` if no account can
+    /// have such an address.
+    ///
+    /// Any text with an `@` and at most [`MAX_EMAIL_BYTES`] bytes can be looked up, even if
+    /// [`Email::parse`] rejects it.
     pub fn of(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.len() > MAX_EMAIL_BYTES {
@@ -111,13 +140,15 @@ impl Lookup {
         Email::parse(text).map_or_else(|_| old(), |email| Some(email.lookup))
     }
 
-    /// The forms, the likeliest owner's first: what was typed, then the canonical form, then that with the domain in ASCII.
-    /// One may occur more than once.
+    /// Returns the forms in order of precedence: the text as it was typed (in NFKC and lower case),
+    /// the canonical form, and the canonical form with the domain in ASCII. Some of them may be
+    /// equal.
     pub const fn forms(&self) -> &[String; 3] {
         &self.forms
     }
 
-    /// The one text under which failed logins of that account are counted.
+    /// Returns the text under which failed logins of the account are counted. It is the same for
+    /// all spellings of one address.
     pub fn counted(&self) -> &str {
         &self.counted
     }
@@ -129,14 +160,18 @@ impl fmt::Debug for Lookup {
     }
 }
 
+/// Returns `text` in NFKC and lower case. It is normalised a second time, because changing the case
+/// can produce text that isn't in NFKC.
 fn fold(text: &str) -> String {
     text.nfkc().collect::<String>().to_lowercase().nfkc().collect()
 }
 
+/// Returns an error for the first invisible character of `text`.
 fn visible(text: &str) -> Result<(), NotAnEmail> {
     text.chars().find(|character| is_invisible(*character)).map_or(Ok(()), |found| Err(NotAnEmail::Invisible(found)))
 }
 
+/// Returns `true` if `domain` consists of non-empty labels and has no `@`.
 fn is_domain(domain: &str) -> bool {
     !domain.is_empty() && !domain.contains('@') && domain.split('.').all(|label| !label.is_empty())
 }

@@ -1,5 +1,9 @@
-//! Password hashing on threads of its own, few and with a short queue, so that a flood of logins slows no token check, and
-//! takes no more memory than one buffer a thread (SECURITY row L-02).
+//! Password hashing on dedicated threads, with a bounded queue in front of them.
+//!
+//! Hashing a password is slow and takes a lot of memory on purpose. The threads keep a flood of
+//! logins from slowing down token checks, and each thread reuses one buffer, so memory is bounded
+//! by the number of threads. A request puts a job into the [`Queue`] and awaits the answer; a
+//! thread takes the job and does the work on its [`Workbench`].
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -12,19 +16,22 @@ use crate::accounts::in_use::InUse;
 use crate::accounts::password::{PART, Verdict, Workbench};
 use crate::accounts::queue::{Line, Next, Queue};
 
-/// A handle to the hashing threads; they end with its last clone.
+/// A handle to the hashing threads. Clones share the threads and the queue.
+///
+/// The threads end after the last clone is dropped, once the queue is empty.
 #[derive(Clone, Debug)]
 pub struct Hasher {
     queue: Arc<Closing>,
     in_use: InUse,
 }
 
-/// What came of checking a password.
+/// The result of checking a password.
 #[derive(Debug)]
 pub struct Checked {
-    /// Whether it is the one.
+    /// `true` if the password is right.
     pub right: bool,
-    /// Its hash as hashes are made now, when the stored one was made otherwise.
+    /// The new hash of a password that is right, if the stored hash has another setting than new
+    /// hashes have. The caller should store it in place of the old one.
     pub rehashed: Option<String>,
 }
 
@@ -35,10 +42,11 @@ enum Job {
 }
 
 impl Hasher {
-    /// Starts the threads. `places` passwords of those who log in may wait, and fewer of those who register.
+    /// Starts `threads` hashing threads. Up to `places` logins may wait, and a quarter as many
+    /// registrations, but at least one.
     ///
     /// # Errors
-    /// [`Failure`] when the system grants no thread.
+    /// [`Failure`] if the operating system can't start a thread.
     pub fn start(
         threads: NonZeroUsize,
         places: usize,
@@ -57,23 +65,31 @@ impl Hasher {
         Ok(Self { queue: closing, in_use })
     }
 
-    /// The settings that checks are made to cost as much as.
+    /// Returns the hash settings in use, which determine the work of every check.
     pub const fn in_use(&self) -> &InUse {
         &self.in_use
     }
 
-    /// The hash of a password, to be stored.
+    /// Hashes a new password and returns the hash to store.
+    ///
+    /// The job is skipped if the caller has stopped waiting by the time a thread takes it.
     ///
     /// # Errors
-    /// [`Failure`] of kind `Full` when too many are waiting in this line.
+    /// [`Failure`] of kind [`Full`](countersign::FailureKind::Full) if `line` is full: the client
+    /// should try again in a moment. Another [`Failure`] if there is no memory or no randomness.
     pub async fn hash(&self, line: Line, password: Zeroizing<String>) -> Result<String, Failure> {
         self.ask(line, |reply| Job::Hash { password, reply }).await
     }
 
-    /// Checks a password against the stored hash; without one it takes as long, and is wrong.
+    /// Checks a password against a stored hash. Without a hash, does the same work and answers that
+    /// the password is wrong.
+    ///
+    /// The job is done even if the caller has stopped waiting.
     ///
     /// # Errors
-    /// [`Failure`] of kind `Full` when too many are waiting.
+    /// [`Failure`] of kind [`Full`](countersign::FailureKind::Full) if too many logins are waiting:
+    /// the client should try again in a moment. Another [`Failure`] if there is no memory or no
+    /// randomness.
     pub async fn verify(&self, password: Zeroizing<String>, stored: Option<String>) -> Result<Checked, Failure> {
         self.ask(Line::Login, |reply| Job::Verify { password, stored, reply }).await
     }
@@ -91,7 +107,7 @@ impl Hasher {
     }
 }
 
-/// Ends the threads when it is dropped.
+/// The guard that closes the queue when the last [`Hasher`] is dropped.
 #[derive(Debug)]
 struct Closing(Arc<Queue<Job>>);
 
@@ -101,6 +117,7 @@ impl Drop for Closing {
     }
 }
 
+/// Runs a hashing thread until the queue is closed and empty.
 fn work(queue: &Queue<Job>, in_use: &InUse, entropy: &dyn Entropy) {
     let mut workbench = Workbench::default();
     let renewed_to = in_use.renewed_to();
@@ -110,7 +127,7 @@ fn work(queue: &Queue<Job>, in_use: &InUse, entropy: &dyn Entropy) {
         is_resting = matches!(next, Next::Nothing);
         match next {
             Next::Job(Job::Hash { password, reply }) if !reply.is_closed() => {
-                // Nobody may be waiting any more; then there is nobody to tell.
+                // The caller may have stopped waiting; then the answer goes nowhere.
                 let _ = reply.send(workbench.hash(&password, renewed_to, entropy));
             }
             Next::Job(Job::Hash { .. }) => {}
@@ -123,6 +140,7 @@ fn work(queue: &Queue<Job>, in_use: &InUse, entropy: &dyn Entropy) {
     }
 }
 
+/// Checks a password, and hashes it anew if the stored hash is outdated.
 fn check(
     workbench: &mut Workbench,
     password: &str,

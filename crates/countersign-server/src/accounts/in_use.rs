@@ -1,15 +1,21 @@
-//! The hash settings of the stored passwords, so that every check can cost as much as the dearest of them.
+//! The hash settings of the stored passwords, which determine the work of every check.
+//!
+//! A login must take the same time for every account, whether the account exists or not, so that
+//! its duration tells nobody which accounts exist. Stored hashes may have different settings, for
+//! example after litestar-auth's table was adopted. Every check therefore computes one hash with
+//! each setting in use. [`InUse`] holds these settings: the survey reads them from the database,
+//! and each check adds the setting that it meets.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::accounts::setting::{Argon2Setting, HashSetting};
 
-/// The most Argon2 settings whose work every check does, the dearest first. More than that are in use nowhere but where
-/// somebody experiments.
+/// The maximum number of Argon2 settings that every check computes. The most expensive ones are
+/// kept. An account with a setting beyond them costs one additional hash.
 const MOST_SETTINGS: usize = 4;
 
-/// The settings that the accounts' hashes have, as far as they have been seen. Clones share what they know.
+/// The hash settings that stored passwords are known to have. Clones share one set.
 #[derive(Clone, Debug)]
 pub struct InUse {
     renewed_to: Argon2Setting,
@@ -18,32 +24,34 @@ pub struct InUse {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// The hash settings, each with the number of the last survey that found it.
+    /// The settings, each with the number of the last survey that found it.
     settings: BTreeMap<HashSetting, u64>,
+    /// The number of the current survey.
     survey: u64,
 }
 
-/// The work that every check of a password does, whatever its account's hash is.
+/// The work that every check of a password does, regardless of the account's own hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Work {
-    /// One hash with each of these.
+    /// The Argon2 settings. One hash is computed with each of them.
     pub(super) argon2: Vec<Argon2Setting>,
-    /// And one of this cost, or several that come to as much.
+    /// The highest bcrypt cost in use. One hash of this cost is computed, or several that take as
+    /// long together. `None` if no account has a bcrypt hash.
     pub(super) bcrypt: Option<u32>,
 }
 
 impl InUse {
-    /// So far, the one setting alone that every hash is renewed to.
+    /// Creates a set that holds one setting only: `renewed_to`, which all new hashes have.
     pub fn new(renewed_to: Argon2Setting) -> Self {
         Self { renewed_to, seen: Arc::default() }
     }
 
-    /// The setting of every new hash.
+    /// Returns the setting of new hashes.
     pub const fn renewed_to(&self) -> Argon2Setting {
         self.renewed_to
     }
 
-    /// Remembers that a hash has this setting.
+    /// Adds a setting that a stored hash was found to have.
     pub fn add(&self, setting: HashSetting) {
         let known = |seen: &Seen| seen.settings.get(&setting) == Some(&seen.survey);
         if !known(&self.seen.read().unwrap_or_else(PoisonError::into_inner)) {
@@ -53,19 +61,21 @@ impl InUse {
         }
     }
 
-    /// Begins to look through all accounts.
+    /// Starts a survey of all accounts. Settings added from now on count as found by it.
     pub fn begin_survey(&self) {
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
         seen.survey = seen.survey.wrapping_add(1);
     }
 
-    /// Forgets what no account had since the survey began.
+    /// Ends a survey: removes the settings that weren't found since
+    /// [`begin_survey`](Self::begin_survey).
     pub fn end_survey(&self) {
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
         let survey = seen.survey;
         seen.settings.retain(|_, met| *met == survey);
     }
 
+    /// Returns the work of a check, computed from the settings known now.
     pub(super) fn work(&self) -> Work {
         let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
         let bcrypt = seen.settings.keys().filter_map(|setting| match setting {

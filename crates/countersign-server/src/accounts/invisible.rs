@@ -1,9 +1,15 @@
-//! Characters that nobody can see, or that change how others are shown.
+//! Characters that can't be seen, or that change how other characters are displayed.
+//!
+//! Email addresses and secrets may not contain them, and the command line escapes them in its
+//! output.
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// Returns whether `character` shows nothing by itself: a control or format character, among them those that turn the
-/// direction of writing, or one that Unicode lets fonts ignore. White space other than a line or paragraph separator isn't meant.
+/// Returns `true` if `character` is invisible by itself, or changes how others are displayed.
+///
+/// These are control and format characters (among them those that change the direction of writing),
+/// line and paragraph separators, and characters that Unicode lets fonts ignore. Spaces and other
+/// white space don't count.
 pub fn is_invisible(character: char) -> bool {
     let category = matches!(
         character.general_category(),
@@ -15,8 +21,8 @@ pub fn is_invisible(character: char) -> bool {
     category || is_ignorable(character)
 }
 
-/// Returns whether `character` is a `Default_Ignorable_Code_Point` of Unicode that isn't a format character, or the blank
-/// Braille pattern.
+/// Returns `true` if `character` is a `Default_Ignorable_Code_Point` of Unicode that isn't a format
+/// character, or the blank Braille pattern.
 const fn is_ignorable(character: char) -> bool {
     matches!(character,
         '\u{34f}'                 // joins graphemes
@@ -32,8 +38,18 @@ const fn is_ignorable(character: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// `text` with what nobody can see spelled out, as `\u{200b}`, so that look-alikes differ and no terminal is led astray. Line
-/// ends stay.
+/// Returns `text` with every invisible character replaced by an escape such as `\u{200b}`. Line
+/// feeds are kept.
+///
+/// Texts that look alike differ in this form, and no control sequence reaches a terminal.
+///
+/// # Examples
+///
+/// ```
+/// use countersign_server::accounts::spelled_out;
+///
+/// assert_eq!(spelled_out("a\u{200b}da\n"), "a\\u{200b}da\n");
+/// ```
 pub fn spelled_out(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,5 +1,13 @@
-//! Checks a login: limit, account, password. Unknown, wrong and disabled are one answer, at one price (SECURITY row
-//! L-03).
+//! Login checks: the limit of failed logins, the account, and the password.
+//!
+//! An unknown account, a wrong password and a disabled account get the same answer after the same
+//! work, so that nobody can find out which accounts exist. The steps of [`Logins::check`] are:
+//!
+//! 1. Ask the [`Throttle`] whether another attempt is allowed.
+//! 2. Load the account from [`Accounts`].
+//! 3. Check the password on the [`Hasher`]'s threads. Without an account, the same work is done on
+//!    decoys.
+//! 4. Count a failure, or check the limit again and forget earlier failures.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,54 +27,63 @@ use crate::accounts::throttle::{Allowance, Attempt, Throttle};
 use crate::address::Proxies;
 use crate::config::{SECOND_FACTOR, SecondFactor};
 
-/// What a login needs.
+/// The service that checks logins and passwords.
+///
+/// It is the [`CredentialVerifier`] of the library's login routes.
 #[derive(Clone, Debug)]
 pub struct Logins {
-    /// Where accounts are.
+    /// The account table.
     pub accounts: Accounts,
-    /// What checks passwords.
+    /// The threads that check passwords.
     pub hasher: Hasher,
-    /// What counts failures.
+    /// The counts of failed logins.
     pub throttle: Throttle,
-    /// The addresses of proxies.
+    /// The known proxies, which tell whether an address is that of a single client.
     pub proxies: Arc<Proxies>,
     /// The treatment of accounts that have a second factor.
     pub second_factor: SecondFactor,
-    /// What tells the time.
+    /// The source of the current time.
     pub clock: Arc<dyn Clock>,
 }
 
-/// What came of a login.
+/// The result of a login attempt.
 #[derive(Debug)]
 pub enum Login {
-    /// The password is the account's, and the account may be used.
+    /// The password is right, and the account is active.
     Accepted(Account),
-    /// No.
+    /// The login is refused. The account is unknown or disabled, the password is wrong, or a second
+    /// factor would be needed.
     Refused,
-    /// Too many failures; not before this much time has passed.
+    /// There were too many failures. The next attempt is allowed after this time.
     Throttled(Duration),
 }
 
 /// The result of checking the password of a user who is logged in.
 #[derive(Debug)]
 pub enum Recognised {
-    /// It is their account's; the account as it is now.
+    /// The current password is right. Contains the account as it is stored now.
     ByPassword(Account),
-    /// It isn't, but the one that they want is their account's already.
+    /// The current password is wrong, but the new password is already the account's. A request that
+    /// is repeated after its answer was lost has this result. Contains the account as it is stored
+    /// now.
     ByNewPassword(Account),
-    /// Neither.
+    /// Neither password is right, or the account was disabled or deleted.
     No,
-    /// Too many failures; not before this much time has passed.
+    /// There were too many failures. The next attempt is allowed after this time.
     Throttled(Duration),
 }
 
 impl Logins {
-    /// Checks `password` for the account that `identifier` names, tried from `address`.
+    /// Checks `password` for the account with the email address `identifier`, for a client at
+    /// `address`.
     ///
-    /// It goes on when nobody waits for its answer any more, so that a failure is counted whenever it happens.
+    /// The check runs to its end even if the caller stops waiting, so that a client can't avoid
+    /// being counted by hanging up.
     ///
     /// # Errors
-    /// [`Failure`] when the database can't be asked, or when too many passwords are waiting to be checked.
+    /// [`Failure`] of kind [`Full`](FailureKind::Full) if too many passwords are waiting to be
+    /// checked. Another [`Failure`] if the database can't be reached. The client may try again in
+    /// both cases.
     pub async fn check(
         &self,
         identifier: &str,
@@ -77,8 +94,10 @@ impl Logins {
         to_the_end(async move { logins.judge(&identifier, password, address).await }).await
     }
 
-    /// Checks whether the user of `account` knows its current password, or else the new one that they ask for. Each wrong
-    /// password counts as a failed login, unless one of the two is right. It goes on as [`check`](Self::check) does.
+    /// Checks whether `password` is the current password of `account`, or whether `new` already is.
+    ///
+    /// If neither is right, each of them counts as a failed login. Like [`check`](Self::check),
+    /// this runs to its end even if the caller stops waiting.
     ///
     /// # Errors
     /// As for [`check`](Self::check).
@@ -93,6 +112,7 @@ impl Logins {
         to_the_end(async move { logins.judge_owner(&account, password, new, address).await }).await
     }
 
+    /// Does the work of [`check`](Self::check).
     async fn judge(&self, identifier: &str, password: Zeroizing<String>, address: IpAddr) -> Result<Login, Failure> {
         let lookup = Lookup::of(identifier);
         let attempt = self.attempt(lookup.as_ref().map_or(identifier, Lookup::counted), address);
@@ -116,6 +136,7 @@ impl Logins {
         })
     }
 
+    /// Does the work of [`recognise`](Self::recognise).
     async fn judge_owner(
         &self,
         account: &Account,
@@ -155,14 +176,16 @@ impl Logins {
         self.throttle.attempt(counted, self.proxies.source(address))
     }
 
-    /// Checks the password of an account, or of none: at one price.
+    /// Checks the password of an account. Without an account, or with an overlong password, does
+    /// the same work and answers that the password is wrong.
     async fn verify(&self, account: Option<&Account>, password: Zeroizing<String>) -> Result<Checked, Failure> {
         let stored = account.filter(|_| password.len() <= MAX_PASSWORD_BYTES);
         self.hasher.verify(password, stored.map(|account| account.hashed_password.clone())).await
     }
 
-    /// Returns whether the account needs a second factor, which can't be asked for here. The client is told the same as for a
-    /// wrong password.
+    /// Returns `true` if the account needs a second factor, for which this server can't ask.
+    ///
+    /// The client gets the same answer as for a wrong password. The log names the reason.
     fn misses_second_factor(&self, has_second_factor: bool) -> bool {
         let is_missing = has_second_factor && self.second_factor == SecondFactor::Refuse;
         if is_missing {
@@ -176,7 +199,7 @@ impl Logins {
         is_missing
     }
 
-    /// Counts a failure; how long to wait, when that was one too many.
+    /// Counts a failure. Returns the time to wait if the limit is exceeded by it.
     async fn failed(&self, attempt: &Attempt) -> Result<Option<Duration>, Failure> {
         Ok(match self.throttle.failed(attempt, self.clock.now()).await? {
             Allowance::Free { .. } => None,
@@ -184,8 +207,11 @@ impl Logins {
         })
     }
 
-    /// Forgets failures before a success; or how long to wait. That is asked again, because guesses made at the same time have
-    /// been counted meanwhile: a right one among them must not show.
+    /// Forgets earlier failures before a success, or returns the time to wait.
+    ///
+    /// The limit is checked again, because parallel guesses may have been counted while this
+    /// password was hashed. Among too many parallel guesses, the right one must get the same answer
+    /// as the wrong ones.
     async fn succeeded(&self, attempt: &Attempt) -> Result<Option<Duration>, Failure> {
         match self.throttle.check(attempt, self.clock.now()).await? {
             Allowance::Wait(wait) => return Ok(Some(wait)),
@@ -195,6 +221,8 @@ impl Logins {
         Ok(None)
     }
 
+    /// Stores the renewed hash, unless the password was changed since. Returns the account as it is
+    /// stored.
     async fn renew(&self, mut account: Account, rehashed: Option<String>) -> Result<Account, Failure> {
         if let Some(hash) = rehashed
             && self.accounts.renew_password(account.id, &account.hashed_password, &hash).await?
@@ -205,7 +233,7 @@ impl Logins {
     }
 }
 
-/// Runs `judgement` to its end, whatever becomes of who waits for it.
+/// Runs `judgement` as a task of its own, which continues if the caller stops waiting.
 async fn to_the_end<T: Send + 'static>(
     judgement: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -213,10 +241,10 @@ async fn to_the_end<T: Send + 'static>(
     judged.map_err(|error| Failure::internal("login", error))?
 }
 
-/// What an attempt without an address counts as.
+/// The address that attempts without a client address are counted under.
 const NOWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 
-/// When to come back when too many passwords are waiting.
+/// The time after which a client should try again when too many passwords are waiting.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[async_trait]

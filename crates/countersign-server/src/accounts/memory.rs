@@ -1,4 +1,4 @@
-//! The memory that Argon2 fills: one buffer for each thread, used for every hash in turn.
+//! The memory that Argon2 fills: one buffer for each hashing thread, reused for every hash.
 
 use argon2::Block;
 use countersign::Failure;
@@ -6,24 +6,28 @@ use zeroize::Zeroize;
 
 use crate::accounts::password::failed;
 
-/// At least so many blocks of 1 KiB are asked for. glibc gives what is larger than 32 MiB straight back to the system when it
-/// is freed, and keeps what is smaller for later, in as many places as there are threads. What isn't filled takes no memory.
+/// The minimum number of blocks (of 1 KiB each) in an allocation.
+///
+/// glibc returns allocations of more than 32 MiB to the system when they are freed. It may keep
+/// smaller ones, in as many arenas as there are threads. Blocks that aren't written take no
+/// physical memory.
 const AT_LEAST: usize = 33 * 1024;
 
-/// A buffer that grows to the largest hash that was asked for.
+/// A buffer that grows to the size of the largest hash so far. It is wiped when it is dropped.
 #[derive(Default)]
 pub(super) struct Memory {
     blocks: Vec<Block>,
 }
 
 impl Memory {
-    /// Returns the first `count` blocks of the buffer. Their contents are arbitrary: Argon2 writes each block before it reads it.
+    /// Returns the first `count` blocks of the buffer. Their contents are arbitrary: Argon2 writes
+    /// each block before it reads it.
     ///
     /// # Errors
-    /// [`Failure`] when the system has no memory for them.
+    /// [`Failure`] if the system has no memory for them.
     pub(super) fn blocks(&mut self, count: usize) -> Result<&mut [Block], Failure> {
         if self.blocks.capacity() < count {
-            // A new one, since growing the old one would copy what nobody needs.
+            // Allocate anew: growing the old buffer would copy contents that are never read.
             self.give_back();
             self.blocks.try_reserve_exact(count.max(AT_LEAST)).map_err(failed)?;
         }
@@ -33,7 +37,7 @@ impl Memory {
         self.blocks.get_mut(..count).ok_or_else(|| failed("a buffer is shorter than it was made"))
     }
 
-    /// Wipes the buffer and gives it back to the system.
+    /// Wipes the buffer and returns it to the system.
     pub(super) fn give_back(&mut self) {
         self.blocks.zeroize();
         self.blocks = Vec::new();

@@ -1,4 +1,15 @@
-//! Who may log in: accounts, their passwords, and how often a password may be wrong.
+//! Accounts: storage, passwords, login limits, registration and changes.
+//!
+//! - [`Logins`] checks a login: [`Throttle`] limits failures, [`Accounts`] loads the [`Account`],
+//!   and [`Hasher`] checks the password on threads of its own.
+//! - [`Registrar`] creates accounts.
+//! - [`Changes`] makes changes that end the sessions of an account.
+//! - [`Email`] and [`Lookup`] hold the canonical form of an address and the forms that may be
+//!   stored.
+//! - [`InUse`] and [`Survey`] know which hash settings the stored passwords have. They keep the
+//!   duration of a login independent of the account.
+//!
+//! Nothing in here knows of HTTP. The routes are in [`routes`](crate::routes) and in the library.
 
 mod account;
 mod changes;

@@ -1,4 +1,7 @@
-//! Passwords at rest: Argon2id, in the PHC string form (SECURITY row L-01).
+//! Password hashes: Argon2id in the PHC string form, and the verification of other systems' hashes.
+//!
+//! Every check does the same work, whatever is stored: one hash with each setting in use (see
+//! [`InUse`]), at most one of which is compared with the stored hash. The others are decoys.
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Argon2, Params};
@@ -10,55 +13,62 @@ use crate::accounts::in_use::{InUse, Work};
 use crate::accounts::memory::Memory;
 use crate::accounts::setting::{Argon2Setting, HashSetting};
 
-/// The part that failures name.
+/// The component that failures name.
 pub(super) const PART: &str = "password hashing";
 
-/// The fewest bytes of a password.
+/// The minimum length of a password, in bytes of its NFC form.
 pub const MIN_PASSWORD_BYTES: usize = 8;
-/// The most bytes of a password; longer ones are refused before anything is hashed.
+/// The maximum length of a password, in bytes as it is sent.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
 
-/// m = 19 MiB, t = 2, p = 1: the OWASP password sheet's floor, which row L-01 asks for.
+/// The hash settings of the profile `countersign`: Argon2id with 19 MiB of memory, 2 passes and 1
+/// lane, the minimum that OWASP's password storage cheat sheet recommends.
 pub const OURS: Argon2Setting = Argon2Setting::argon2id(19 * 1024, 2, 1);
-/// The hash settings of litestar-auth, which are argon2-cffi's defaults: m = 64 MiB, t = 3, p = 4.
+/// The hash settings of litestar-auth, which are argon2-cffi's defaults: Argon2id with 64 MiB of
+/// memory, 3 passes and 4 lanes.
 pub const ORIGINAL: Argon2Setting = Argon2Setting::argon2id(64 * 1024, 3, 4);
 
 /// The salt of decoy hashes.
 const DECOY_SALT: &[u8; 16] = b"countersign deco";
-/// How long our hashes are.
+/// The length of new hashes, in bytes.
 const OUTPUT: usize = Params::DEFAULT_OUTPUT_LEN;
-/// Where the output of a bcrypt hash begins, behind version, cost and salt.
+/// The offset in bytes of the output in a bcrypt hash, after version, cost and salt.
 const BCRYPT_OUTPUT: usize = 29;
 
-/// What checking a password says.
+/// The result of comparing a password with a stored hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It isn't the one.
+    /// The password is wrong.
     Wrong,
-    /// It is.
+    /// The password is right.
     Right,
-    /// It is, and its hash is of another setting or of another spelling of the password: hash it anew.
+    /// The password is right, but its hash has another setting than new hashes, or was made from
+    /// another Unicode form of the password. The password should be hashed anew.
     RightButOld,
 }
 
-/// Whether a new password has neither too few bytes nor too many. Those that are hashed must be enough, and those that are
-/// sent must fit.
+/// Returns `true` if the length of a new password is allowed.
+///
+/// The minimum applies to the NFC form, because that is what is hashed. The maximum applies to the
+/// password as it is sent, because it bounds the request.
 pub fn is_of_fitting_length(password: &str) -> bool {
     password.len() <= MAX_PASSWORD_BYTES && normalised(password).len() >= MIN_PASSWORD_BYTES
 }
 
-/// Hashes and checks passwords, one after the other, in memory of its own.
+/// The state of a hashing thread. Hashes and checks passwords one after the other, in one buffer.
 #[derive(Default)]
 pub(super) struct Workbench {
     memory: Memory,
 }
 
 impl Workbench {
-    /// The hash of `password`, to be stored. The password counts byte for byte once it is in Unicode's form NFC: keyboards
-    /// spell the same letter in one code point or in two. Nothing is cut off.
+    /// Hashes `password` and returns the hash to store.
+    ///
+    /// The password is put into Unicode's form NFC first, because keyboards spell the same letter
+    /// in one code point or in two. After that every byte counts, and nothing is cut off.
     ///
     /// # Errors
-    /// [`Failure`] when no salt can be had, or no memory.
+    /// [`Failure`] if there is no randomness for a salt, or no memory.
     pub(super) fn hash(
         &mut self,
         password: &str,
@@ -79,13 +89,15 @@ impl Workbench {
         Ok(hash.to_string())
     }
 
-    /// Checks `password` against a stored hash. Without one, or with one that can't be used, it is [`Verdict::Wrong`].
+    /// Checks `password` against a stored hash. Answers [`Verdict::Wrong`] without a hash, and with
+    /// a hash that can't be read.
     ///
-    /// Whatever is stored, the work is the same: one hash with each setting that is in use, of which at most one is the
-    /// account's own. A password that isn't in NFC is tried as it was sent too, for hashes made before that mattered.
+    /// The work is the same in all cases: one hash with each setting in use, at most one of which
+    /// is the account's own. A password that isn't in NFC is also tried as it was sent, because
+    /// older hashes were made that way.
     ///
     /// # Errors
-    /// [`Failure`] when there is no memory for it.
+    /// [`Failure`] if there is no memory.
     pub(super) fn verify(&mut self, password: &str, stored: Option<&str>, in_use: &InUse) -> Result<Verdict, Failure> {
         let is_given = stored.is_some_and(|hash| !hash.is_empty());
         let stored = stored.and_then(Stored::read);
@@ -117,14 +129,14 @@ impl Workbench {
         })
     }
 
-    /// Gives the memory back to the system.
+    /// Returns the memory to the system.
     pub(super) fn rest(&mut self) {
         self.memory.give_back();
     }
 
     fn matches(&mut self, password: &str, steps: &[Step<'_>]) -> Result<bool, Failure> {
         let mut is_right = false;
-        // All of them, whatever the first says.
+        // Every step runs, even after a match, so that the time doesn't depend on the result.
         for step in steps {
             let output = self.take(step, password)?;
             is_right |= step.expected.is_some_and(|expected| *expected == output);
@@ -154,7 +166,7 @@ impl Workbench {
     }
 }
 
-/// A stored hash that can be checked.
+/// A stored hash in a form that can be checked.
 struct Stored {
     setting: HashSetting,
     salt: Vec<u8>,
@@ -162,6 +174,7 @@ struct Stored {
 }
 
 impl Stored {
+    /// Parses a hash. Returns `None` if its kind is unknown or its cost is too high.
     fn read(hash: &str) -> Option<Self> {
         let setting = HashSetting::read(hash)?;
         let (salt, output) = match setting {
@@ -178,17 +191,17 @@ impl Stored {
     }
 }
 
-/// The output of a bcrypt hash, as it is written.
+/// Returns the output part of a bcrypt hash, in its textual encoding.
 fn bcrypt_output(hash: &[u8]) -> Option<Output> {
     Output::new(hash.get(BCRYPT_OUTPUT..)?).ok()
 }
 
-/// One hash to be made while a password is checked.
+/// One hash computation of a check.
 struct Step<'a> {
     setting: HashSetting,
     salt: &'a [u8],
     length: usize,
-    /// What it must be, if it isn't a decoy.
+    /// The output of the right password. `None` for a decoy.
     expected: Option<&'a Output>,
 }
 
@@ -197,7 +210,7 @@ impl<'a> Step<'a> {
         Self { setting, salt: DECOY_SALT, length: OUTPUT, expected: None }
     }
 
-    /// With the account's own hash, if it is of this setting.
+    /// Returns a step that checks the stored hash if it has this setting, and a decoy otherwise.
     fn own(setting: HashSetting, stored: Option<&'a Stored>) -> Self {
         match stored.filter(|stored| stored.setting == setting) {
             None => Self::decoy(setting),
@@ -206,8 +219,12 @@ impl<'a> Step<'a> {
     }
 }
 
-/// What is done to check a password against `stored`: as much for one as for another, and for none. A bcrypt hash that is
-/// cheaper than the dearest is topped up: each step of the cost is as much work as all before it.
+/// Returns the steps of a check. Their total work doesn't depend on `stored`.
+///
+/// A bcrypt hash that is cheaper than the most expensive in use is topped up with decoys. Each
+/// increment of the cost doubles the work: with `n` as the highest cost in use, a hash of cost `c`
+/// and decoys of the costs from `c` up to but not including `n` take as long as one hash of cost
+/// `n`.
 fn steps<'a>(stored: Option<&'a Stored>, work: &Work) -> Vec<Step<'a>> {
     let argon2 = work.argon2.iter().map(|setting| Step::own(HashSetting::Argon2(*setting), stored));
     let own_cost = stored.and_then(|stored| match stored.setting {

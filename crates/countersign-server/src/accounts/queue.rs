@@ -1,36 +1,40 @@
-//! Two lines of passwords that wait to be hashed: those who register don't keep out those who log in.
+//! The queue of passwords that wait to be hashed.
+//!
+//! Logins and registrations wait in lines of their own, so that a crowd of registrations can't keep
+//! logins out. Both lines are bounded: a full line refuses at once, instead of making clients wait
+//! until they give up.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// After so many of those who log in, one who registers has a turn.
+/// The number of logins in a row after which a waiting registration has its turn.
 const IN_A_ROW: u32 = 4;
 
-/// For so long a thread without work keeps its memory at hand.
+/// The time for which a thread without work keeps its memory.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// Which line.
+/// The line in which a password waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// Of those who have an account.
+    /// The line of logins, and of password changes of existing accounts.
     Login,
-    /// Of those who want one.
+    /// The line of registrations.
     Registration,
 }
 
-/// What a thread does next.
+/// The next step of a hashing thread.
 #[derive(Debug)]
 pub(super) enum Next<T> {
-    /// This.
+    /// A job to do.
     Job(T),
-    /// Nothing: there has been no work for a while.
+    /// No job has come for a while. The thread should give its memory back.
     Nothing,
-    /// It ends.
+    /// The queue is closed and empty. The thread should end.
     End,
 }
 
-/// Both lines.
+/// The queue: both lines, and the signal that wakes the threads.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     lines: Mutex<Lines<T>>,
@@ -38,6 +42,7 @@ pub(super) struct Queue<T> {
     places: usize,
 }
 
+/// The lines and their state, behind the lock.
 #[derive(Debug)]
 struct Lines<T> {
     logins: VecDeque<T>,
@@ -47,13 +52,14 @@ struct Lines<T> {
 }
 
 impl<T> Queue<T> {
-    /// Lines with so many places for logins, and a quarter as many, though at least one, for registrations.
+    /// Creates a queue with `places` places for logins. Registrations have a quarter as many, but
+    /// at least one.
     pub(super) fn new(places: usize) -> Self {
         let lines = Lines { logins: VecDeque::new(), registrations: VecDeque::new(), in_a_row: 0, is_closed: false };
         Self { lines: Mutex::new(lines), changed: Condvar::new(), places }
     }
 
-    /// Puts `job` at the end of a line; `false` when that line is full.
+    /// Appends `job` to a line. Returns `false` if that line is full.
     pub(super) fn push(&self, line: Line, job: T) -> bool {
         let mut lines = self.lines();
         let (line, places) = match line {
@@ -69,7 +75,10 @@ impl<T> Queue<T> {
         true
     }
 
-    /// Waits for what to do next. A thread that is resting waits for as long as it takes, another is told when to rest.
+    /// Waits for the next step of a thread.
+    ///
+    /// A thread that is resting (it has given back its memory) waits for as long as it takes.
+    /// Another one gets [`Next::Nothing`] after [`IDLE`] without work.
     pub(super) fn next(&self, is_resting: bool) -> Next<T> {
         let mut lines = self.lines();
         loop {
@@ -91,7 +100,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Ends every thread when the lines are empty.
+    /// Closes the queue. The threads end once both lines are empty.
     pub(super) fn close(&self) {
         self.lines().is_closed = true;
         self.changed.notify_all();
@@ -103,6 +112,8 @@ impl<T> Queue<T> {
 }
 
 impl<T> Lines<T> {
+    /// Takes the next job: from the logins, or from the registrations if there is no login or if
+    /// [`IN_A_ROW`] logins came before.
     fn take(&mut self) -> Option<T> {
         let is_registrations_turn = self.logins.is_empty() || self.in_a_row >= IN_A_ROW;
         if is_registrations_turn && let Some(job) = self.registrations.pop_front() {

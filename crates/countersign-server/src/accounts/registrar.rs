@@ -1,4 +1,4 @@
-//! Makes accounts.
+//! Registration of new accounts, for the route `POST /auth/register` and the command `user add`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,22 +13,25 @@ use crate::accounts::queue::Line;
 use crate::accounts::throttle::Allowance;
 use crate::config::Registration;
 
-/// What making an account needs.
+/// The service that creates accounts.
 #[derive(Clone, Debug)]
 pub struct Registrar {
-    /// Where accounts are, and what logs in to them.
+    /// The account table, the hashing threads and the counts of attempts.
     pub logins: Logins,
-    /// Who may make one.
+    /// The permission to register, and its limit.
     pub registration: Registration,
-    /// What gives ids.
+    /// The source of the random ids of new accounts.
     pub entropy: Arc<dyn Entropy>,
 }
 
 impl Registrar {
-    /// Whether somebody may register from `address` now; that is counted.
+    /// Counts a registration attempt from `address`, and returns whether it is allowed.
+    ///
+    /// Attempts beyond the limit aren't counted. Always allows the attempt if there is no limit.
+    /// Whether registration is open at all is decided by the router.
     ///
     /// # Errors
-    /// [`Failure`] when the database can't be asked.
+    /// [`Failure`] if the database can't be reached.
     pub async fn admit(&self, address: IpAddr) -> Result<Allowance, Failure> {
         let Registration::Open(Some(limit)) = self.registration else {
             return Ok(Allowance::Free { failed_before: false });
@@ -37,15 +40,21 @@ impl Registrar {
         self.logins.throttle.registers(source, limit, self.logins.clock.now()).await
     }
 
-    /// Adds an account, active and not verified; `None` when the email address is taken.
+    /// Creates an account, active and not verified. Returns `None` if the email address is taken.
+    ///
+    /// The caller has checked the length of the password with
+    /// [`is_of_fitting_length`](crate::accounts::is_of_fitting_length).
     ///
     /// # Errors
-    /// [`Failure`] when the database can't be asked, or when too many passwords are waiting to be hashed.
+    /// [`Failure`] of kind [`Full`](countersign::FailureKind::Full) if too many passwords are
+    /// waiting to be hashed. Another [`Failure`] if the database can't be reached; the account may
+    /// have been created, and then a second call returns `None`.
     pub async fn register(&self, email: &Email, password: Zeroizing<String>) -> Result<Option<Account>, Failure> {
         let mut bytes = [0; 16];
         self.entropy.fill(&mut bytes)?;
         let hashed_password = self.logins.hasher.hash(Line::Registration, password).await?;
-        // The index sees to the canonical form; an account from before may have the address in another one.
+        // The unique index covers only the canonical form. An older account may have the address in
+        // another.
         if self.logins.accounts.by_address(email.lookup()).await?.is_some() {
             return Ok(None);
         }

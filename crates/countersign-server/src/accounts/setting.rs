@@ -1,42 +1,62 @@
-//! How a password was hashed: the algorithm and what it costs.
+//! Hash settings: the algorithm with which a password was hashed, and its cost.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use countersign::Failure;
 
 use crate::accounts::password::failed;
 
-/// Hashes of other systems are verified up to this cost, so that a row can't take a thread away for long.
+/// The maximum memory of a stored hash that is checked, in KiB. The bounds keep a single row from
+/// occupying a hashing thread for long.
 const MOST_MEMORY_KIB: u32 = 256 * 1024;
+/// The maximum product of memory and passes, in KiB.
 const MOST_WORK_KIB: u64 = 1024 * 1024;
+/// The maximum cost of a bcrypt hash.
 const MOST_BCRYPT_COST: u32 = 15;
+/// The maximum number of lanes.
 const MOST_LANES: u32 = 64;
 
-/// An algorithm with its cost. They are ordered in the order in which the work is done.
+/// The algorithm and the cost of a password hash.
+///
+/// The order of the values is the order in which a check computes its hashes.
+///
+/// # Examples
+///
+/// ```
+/// use countersign_server::accounts::{Argon2Setting, HashSetting};
+///
+/// let argon2id = Argon2Setting::argon2id(19 * 1024, 2, 1);
+/// let read = HashSetting::read("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ");
+/// assert_eq!(read, Some(HashSetting::Argon2(argon2id)));
+/// assert_eq!(HashSetting::read("$2b$12$"), Some(HashSetting::Bcrypt(12)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HashSetting {
-    /// Argon2.
+    /// Argon2 with this variant and cost.
     Argon2(Argon2Setting),
-    /// bcrypt, with the logarithm of its rounds.
+    /// bcrypt with this cost, the binary logarithm of the number of rounds.
     Bcrypt(u32),
 }
 
-/// Argon2's variant and cost.
+/// The variant, version and cost of an Argon2 hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Argon2Setting {
-    /// Memory, in KiB.
+    /// The memory in KiB.
     pub memory: u32,
-    /// Passes over it.
+    /// The number of passes over the memory.
     pub passes: u32,
-    /// Lanes.
+    /// The number of lanes.
     pub lanes: u32,
-    /// The variant.
+    /// The variant of Argon2.
     pub algorithm: Algorithm,
-    /// The version.
+    /// The version of Argon2.
     pub version: Version,
 }
 
 impl HashSetting {
-    /// What `hash` was made with; it may be cut off after that. `None` when it is of another kind, or dearer than a row may be.
+    /// Reads the setting from the beginning of `hash`. The salt and the output may be missing.
+    ///
+    /// Returns `None` if the hash is of an unknown kind, or more expensive than a stored hash may
+    /// be: 256 MiB of memory, 1 GiB of memory times passes, 64 lanes, or bcrypt's cost 15.
     pub fn read(hash: &str) -> Option<Self> {
         let mut parts = hash.strip_prefix('$')?.split('$');
         let kind = parts.next()?;
@@ -60,24 +80,27 @@ impl HashSetting {
 }
 
 impl Argon2Setting {
-    /// Argon2id of the current version.
+    /// Creates a setting of Argon2id in its current version, 19. `memory` is in KiB.
     pub const fn argon2id(memory: u32, passes: u32, lanes: u32) -> Self {
         Self { memory, passes, lanes, algorithm: Algorithm::Argon2id, version: Version::V0x13 }
     }
 
-    /// How much memory is written in all, in KiB: what the time depends on.
+    /// Returns the amount of memory that is written in total, in KiB. The time of a hash depends on
+    /// it.
     pub fn work(&self) -> u64 {
         u64::from(self.memory).saturating_mul(self.passes.into())
     }
 
+    /// Returns a hasher with this setting.
     pub(super) fn hasher(&self) -> Result<Argon2<'static>, Failure> {
         let params = Params::new(self.memory, self.passes, self.lanes, None).map_err(failed)?;
         Ok(Argon2::new(self.algorithm, self.version, params))
     }
 
+    /// Returns `true` if a stored hash with this setting may be checked.
     fn is_affordable(&self) -> bool {
         let is_bounded = self.memory <= MOST_MEMORY_KIB && self.work() <= MOST_WORK_KIB && self.lanes <= MOST_LANES;
-        // Params has no opinion about this one; the standard wants eight blocks for a lane.
+        // `Params` doesn't check this: RFC 9106 requires eight blocks for each lane.
         let has_room = u64::from(self.memory) >= 8 * u64::from(self.lanes);
         is_bounded && has_room && Params::new(self.memory, self.passes, self.lanes, None).is_ok()
     }

@@ -1,4 +1,7 @@
-//! Accounts in the same database as the tokens.
+//! The account table, in the same database as the tokens.
+//!
+//! The table `user` has the columns of litestar-auth's table and one more, so that a database of
+//! litestar-auth can be adopted and used by both at the same time.
 
 use std::sync::Arc;
 
@@ -11,11 +14,14 @@ use uuid::Uuid;
 use crate::accounts::account::{Account, COLUMNS};
 use crate::accounts::email::Lookup;
 
-/// The part that failures name.
+/// The component that failures name.
 const PART: &str = "account store";
 
-/// Reads and writes accounts. Every operation is one statement. What ends sessions as well is
-/// [`Changes`](crate::accounts::Changes)' business.
+/// The account table. Clones share one connection pool.
+///
+/// Every method is a single statement. Changes that also end sessions are made by
+/// [`Changes`](crate::accounts::Changes). As the [`UserManager`] of the library it loads the
+/// account of a token, in one query with the token where both are in this database.
 #[derive(Clone)]
 pub struct Accounts {
     driver: Arc<dyn Driver>,
@@ -33,21 +39,25 @@ struct Statements {
 }
 
 impl Accounts {
-    /// Accounts in this database, whose tables must be up to date.
+    /// Creates a handle for the accounts in this database. The tables must be up to date.
+    ///
+    /// Second factors are ignored until [`find_second_factors`](Self::find_second_factors) has been
+    /// called.
     pub fn new(driver: Arc<dyn Driver>) -> Self {
         let statements = Arc::new(Statements::new(driver.dialect(), false));
         Self { driver, statements, heeds_second_factors: false }
     }
 
-    /// Whether accounts here may have second factors.
+    /// Returns `true` if accounts may have second factors that the logins must heed.
     pub const fn heeds_second_factors(&self) -> bool {
         self.heeds_second_factors
     }
 
-    /// Asks the table whether it knows of second factors, as litestar-auth's does, and heeds them from then on if it does.
+    /// Looks for the column in which litestar-auth keeps second factors. If the table has it,
+    /// logins heed second factors from then on.
     ///
     /// # Errors
-    /// [`Failure`] when the database can't be asked; so for every method here.
+    /// [`Failure`] if the database can't be reached.
     pub async fn find_second_factors(&mut self) -> Result<(), Failure> {
         let dialect = self.driver.dialect();
         let column = Statement::new(dialect, second_factor_column(dialect));
@@ -56,51 +66,59 @@ impl Accounts {
         Ok(())
     }
 
-    /// The account with this email address, in the first of its forms that has one.
+    /// Returns the account with this email address.
+    ///
+    /// If several accounts match, the one under the first of [`Lookup::forms`] is returned.
     ///
     /// # Errors
-    /// As for [`find_second_factors`](Self::find_second_factors).
+    /// [`Failure`] if the database can't be reached, or if a row can't be read.
     pub async fn by_address(&self, address: &Lookup) -> Result<Option<Account>, Failure> {
         Ok(self.for_login(address).await?.map(|(account, _)| account))
     }
 
-    /// As [`by_address`](Self::by_address), and whether the account has a second factor.
+    /// Returns the account with this email address like [`by_address`](Self::by_address), and
+    /// `true` if it has a second factor.
     ///
     /// # Errors
-    /// As for [`find_second_factors`](Self::find_second_factors).
+    /// As for [`by_address`](Self::by_address).
     pub async fn for_login(&self, address: &Lookup) -> Result<Option<(Account, bool)>, Failure> {
         let params = address.forms().each_ref().map(|form| form.as_str().into());
         let rows = self.driver.fetch(&self.statements.by_address, &params).await?;
         let read = |row: &Row| Ok((Account::from_row(row)?, row.bool(COLUMNS.len())?));
         let found: Result<Vec<_>, ValueError> = rows.iter().map(read).collect();
         let mut found = found.map_err(foreign)?;
-        // The column may have a collation by which `á` is `a`: the index has found what may be meant, and bytes decide.
+        // An adopted table may have a collation that treats `á` as `a`. The index finds the
+        // candidates, and their bytes decide.
         let at = address.forms().iter().find_map(|form| found.iter().position(|(account, _)| account.email == *form));
         Ok(at.map(|at| found.swap_remove(at)))
     }
 
-    /// The account with this id.
+    /// Returns the account with this id.
     ///
     /// # Errors
-    /// As for [`find_second_factors`](Self::find_second_factors).
+    /// As for [`by_address`](Self::by_address).
     pub async fn by_id(&self, id: Uuid) -> Result<Option<Account>, Failure> {
         let rows = self.driver.fetch(&self.statements.by_id, &[id.into()]).await?;
         rows.first().map(Account::from_row).transpose().map_err(foreign)
     }
 
-    /// Accounts ordered by email address, from after `after` on.
+    /// Returns up to `limit` accounts, ordered by email address.
+    ///
+    /// `after` is the address of the last account on the page before, or an empty text for the
+    /// first page.
     ///
     /// # Errors
-    /// As for [`find_second_factors`](Self::find_second_factors).
+    /// As for [`by_address`](Self::by_address).
     pub async fn list(&self, after: &str, limit: u32) -> Result<Vec<Account>, Failure> {
         let rows = self.driver.fetch(&self.statements.list, &[after.into(), i64::from(limit).into()]).await?;
         rows.iter().map(|row| Account::from_row(row).map_err(foreign)).collect()
     }
 
-    /// Adds an account; `false` when the email address is taken.
+    /// Adds an account. Returns `false` if the email address is taken.
     ///
     /// # Errors
-    /// As for [`find_second_factors`](Self::find_second_factors).
+    /// [`Failure`] if the database can't be reached. The account may have been added; a second call
+    /// returns `false` then.
     pub async fn insert(&self, account: &Account) -> Result<bool, Failure> {
         let params = [
             account.id.into(),
@@ -114,22 +132,25 @@ impl Accounts {
         self.changes(&self.statements.insert, &params).await
     }
 
-    /// Switches an account on.
+    /// Enables an account. Does nothing if there is no such account.
     ///
     /// # Errors
-    /// As for [`find_second_factors`](Self::find_second_factors).
+    /// [`Failure`] if the database can't be reached. The call can be repeated.
     pub async fn enable(&self, id: Uuid) -> Result<(), Failure> {
         self.changes(&self.statements.enable, &[id.into(), true.into()]).await.map(drop)
     }
 
-    /// Replaces a hash by a newer one of the same password, unless the password was changed meanwhile.
+    /// Replaces a hash by a newer one of the same password. Returns `false` without a change if the
+    /// stored hash isn't `old` any more, because the password was changed meanwhile.
     ///
     /// # Errors
-    /// As for [`find_second_factors`](Self::find_second_factors).
+    /// [`Failure`] if the database can't be reached. The old hash remains valid if nothing was
+    /// written.
     pub async fn renew_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool, Failure> {
         self.changes(&self.statements.renew_password, &[id.into(), old.into(), new.into()]).await
     }
 
+    /// Runs a script. Returns `true` if its first statement changed a row.
     async fn changes(&self, script: &Script, params: &[Value]) -> Result<bool, Failure> {
         Ok(self.driver.run(script, params).await?.took_effect())
     }
@@ -179,7 +200,7 @@ impl Statements {
     }
 }
 
-/// Asks for the column in which litestar-auth keeps the secret of a second factor.
+/// Returns a query for the column in which litestar-auth keeps the secret of a second factor.
 const fn second_factor_column(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Sqlite => "SELECT 1 FROM pragma_table_info('user') WHERE name = 'totp_secret'",

@@ -1,4 +1,5 @@
-//! Looks through all accounts for the settings that their passwords are hashed with.
+//! The survey: reads the hash settings of all accounts, so that the first login already costs as
+//! much as every other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +12,18 @@ use uuid::Uuid;
 use crate::accounts::in_use::InUse;
 use crate::accounts::setting::HashSetting;
 
-/// How many accounts are read at a time.
+/// The number of accounts that are read at a time.
 const PAGE: usize = 1000;
 
-/// How long a page may take before the start goes on without it.
+/// The time that the first page may take before the start continues without it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often all of them are read.
+/// The interval between the beginnings of two surveys.
 const EVERY: Duration = Duration::from_hours(6);
 
-/// Reads the beginning of every hash, a page at a time.
+/// A reader of the hash settings of all accounts. Clones share what they find.
+///
+/// It reads the beginning of every hash, a page of accounts at a time.
 #[derive(Clone)]
 pub struct Survey {
     driver: Arc<dyn Driver>,
@@ -29,24 +32,26 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Reads from this database, and tells `in_use`.
+    /// Creates a survey of this database that adds what it finds to `in_use`.
     pub fn new(driver: Arc<dyn Driver>, in_use: InUse) -> Self {
         let dialect = driver.dialect();
         let user = dialect.quote("user");
-        // Long enough for every setting; hashes themselves aren't read.
+        // 40 characters hold every setting, and never a whole hash.
         let text =
             format!("SELECT id, SUBSTR(hashed_password, 1, 40) FROM {user} WHERE id > ?1 ORDER BY id LIMIT {PAGE}");
         Self { page: Statement::new(dialect, &text), driver, in_use }
     }
 
-    /// Reads the first accounts before anybody logs in.
+    /// Reads the first page of accounts. Called at the start, before anybody can log in.
+    ///
+    /// Gives up after two seconds. A failure is logged, and the start goes on.
     pub async fn begin(&self) {
         if let Ok(Err(failure)) = tokio::time::timeout(PATIENCE, self.read(Uuid::nil())).await {
             told(&failure);
         }
     }
 
-    /// Reads all of them, again and again.
+    /// Surveys all accounts at once and then every six hours. Doesn't end; a failure is logged.
     pub async fn run(self) {
         let mut interval = tokio::time::interval(EVERY);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -58,23 +63,24 @@ impl Survey {
         }
     }
 
-    /// Reads all of them.
+    /// Surveys all accounts, and forgets settings that no account has any more.
     ///
     /// # Errors
-    /// [`Failure`] when the database can't be asked. What was known before stays known then.
+    /// [`Failure`] if the database can't be reached. The settings known before are kept.
     pub async fn all(&self) -> Result<(), Failure> {
         self.in_use.begin_survey();
         let mut after = Some(Uuid::nil());
         while let Some(id) = after {
             after = self.read(id).await?;
-            // Others have their turn.
+            // Let other tasks run between two pages.
             tokio::task::yield_now().await;
         }
         self.in_use.end_survey();
         Ok(())
     }
 
-    /// Reads a page; the last id, unless nothing comes after it.
+    /// Reads the page of accounts after the id `after`. Returns the last id, or `None` for the last
+    /// page.
     async fn read(&self, after: Uuid) -> Result<Option<Uuid>, Failure> {
         let rows = self.driver.fetch(&self.page, &[after.into()]).await?;
         let unreadable = |error| Failure::internal("account store", error);
@@ -90,6 +96,7 @@ impl Survey {
     }
 }
 
+/// Logs a survey that failed.
 fn told(failure: &Failure) {
     let cause = std::error::Error::source(failure).map(tracing::field::display);
     tracing::warn!(event = "hashes_not_surveyed", %failure, cause, "settings that were not seen yet show at the first login");

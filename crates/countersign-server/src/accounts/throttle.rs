@@ -1,10 +1,17 @@
-//! Failed logins, counted in the shared database, so that every server sees the same count (SECURITY row L-04).
+//! The limit of failed logins, and the limit of registrations.
 //!
-//! A failure counts against the account from this address, against the account from anywhere, and against the address
-//! for any account; the last two have room for ten times as many. A window ends by itself, whatever an attacker does
-//! meanwhile, so nobody is locked out for good. Rows hold keyed digests, neither addresses nor accounts.
+//! Failures are counted in the shared database, so that all servers see the same counts. Each
+//! failure counts three times:
 //!
-//! Those who register are counted in the same table, by address alone.
+//! - for this account from this address, up to the limit;
+//! - for this account from any address, up to ten times the limit;
+//! - for any account from this address, up to ten times the limit.
+//!
+//! A count belongs to a window that begins with its first failure and ends by itself, so that
+//! nobody can lock an account for good. The rows hold keyed digests instead of addresses and
+//! accounts.
+//!
+//! Registrations are counted in the same table, by address alone.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,12 +23,16 @@ use countersign::{ConfigError, Digest, DigestKeyRing, Failure, PlainToken, Secre
 
 use crate::config::RateLimit;
 
+/// The component that failures name.
 const PART: &str = "login limit store";
 
-/// How much more the account from anywhere, and the address for any account, may fail.
+/// The factor of the limits that are shared by addresses or by accounts.
 const WIDE_FACTOR: u32 = 10;
 
-/// Counts failed logins.
+/// The counter of failed logins and of registrations.
+///
+/// Around each password check, call [`check`](Self::check) before it, and [`failed`](Self::failed)
+/// or [`forget`](Self::forget) after it.
 #[derive(Clone)]
 pub struct Throttle {
     driver: Arc<dyn Driver>,
@@ -30,28 +41,30 @@ pub struct Throttle {
     statements: Arc<Statements>,
 }
 
-/// Where a request comes from, as far as that is known.
+/// The origin of a request, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The address that it came from.
+    /// The address from which the request came.
     pub address: IpAddr,
-    /// Whether that is a proxy's, so that it says nothing of who asks.
+    /// `true` if the address is that of a proxy that isn't trusted, behind which there may be many
+    /// clients.
     pub is_shared: bool,
 }
 
-/// Whether another attempt may be made.
+/// The answer to the question whether another attempt is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowance {
-    /// It may. `failed_before` says that this account has failed from this address in this window.
+    /// The attempt is allowed.
     Free {
-        /// Whether there is a count to forget after a success.
+        /// `true` if failures of this account from this address are counted, which a success should
+        /// [forget](Throttle::forget).
         failed_before: bool,
     },
-    /// Not before this much time has passed.
+    /// The limit is reached. Another attempt is allowed after this time.
     Wait(Duration),
 }
 
-/// Who tries to log in, as the three keys that failures are counted under.
+/// An attempt to log in, as the three keys that its failure is counted under.
 #[derive(Clone, Debug)]
 pub struct Attempt([Digest; 3]);
 
@@ -64,10 +77,12 @@ struct Statements {
 }
 
 impl Throttle {
-    /// Counts in this database. The keys of rows are made with a secret of their own, derived from `secret`.
+    /// Creates a counter in this database. The keys of its rows are digests under a secret that is
+    /// derived from `secret`. Without a `limit`, every login is allowed and nothing is counted.
     ///
     /// # Errors
-    /// [`ConfigError`] never in practice: the derived secret is long enough.
+    /// [`ConfigError`] if a digest key can't be made. This doesn't happen in practice, because the
+    /// derived secret is long enough.
     pub fn new(driver: Arc<dyn Driver>, secret: &Secret, limit: Option<RateLimit>) -> Result<Self, ConfigError> {
         let root = DigestKeyRing::new("root", secret)?;
         let derived = root.digest(&PlainToken::new("countersign login limit, version 1"));
@@ -76,26 +91,34 @@ impl Throttle {
         Ok(Self { driver, keys: DigestKeyRing::new("login-limit", &derived)?, limit, statements })
     }
 
-    /// The keys of an attempt on the account that `identifier` names in canonical form.
+    /// Returns the keys of an attempt to log in to an account from `source`.
+    ///
+    /// `identifier` is the account's address as
+    /// [`Lookup::counted`](crate::accounts::Lookup::counted) returns it, so that all spellings
+    /// share one count.
     pub fn attempt(&self, identifier: &str, source: Source) -> Attempt {
         let from = subscriber(source.address);
         let by_source = ["source", &from, identifier];
-        // What comes through a proxy is everybody's, so that there only the account counts, here too.
+        // Behind an unknown proxy all clients have one address, so it never counts without the
+        // account.
         let by_source = if source.is_shared { &by_source[..] } else { &by_source[..2] };
         Attempt([self.key(&["both", &from, identifier]), self.key(&["account", identifier]), self.key(by_source)])
     }
 
-    /// Counts one who wants to register from there, and says whether they may: `limit` is how many may.
+    /// Counts a registration attempt from `source`, and returns whether it is allowed. `limit` is
+    /// the number of attempts in a window.
+    ///
+    /// Attempts beyond the limit aren't counted. Clients behind an unknown proxy aren't limited.
     ///
     /// # Errors
-    /// [`Failure`] when the database can't be asked; so for every method here.
+    /// [`Failure`] if the database can't be reached.
     pub async fn registers(&self, source: Source, limit: RateLimit, now: Timestamp) -> Result<Allowance, Failure> {
         if source.is_shared {
             return Ok(Allowance::Free { failed_before: false });
         }
         let key = self.key(&["registration", &subscriber(source.address)]);
         let attempt = Attempt([key.clone(), key.clone(), key]);
-        // Whoever is over the limit already costs a read and no write.
+        // A client that is over the limit already costs a read and no write.
         if let Allowance::Wait(wait) = self.judge(&attempt, limit, now, false).await? {
             return Ok(Allowance::Wait(wait));
         }
@@ -106,23 +129,26 @@ impl Throttle {
         self.judge(&attempt, limit, now, true).await
     }
 
-    /// Whether `attempt` may be made now.
+    /// Returns whether `attempt` is allowed now. Counts nothing.
     ///
     /// # Errors
-    /// As for [`registers`](Self::registers).
+    /// [`Failure`] if the database can't be reached.
     pub async fn check(&self, attempt: &Attempt, now: Timestamp) -> Result<Allowance, Failure> {
         let Some(limit) = self.limit else { return Ok(Allowance::Free { failed_before: false }) };
         self.judge(attempt, limit, now, false).await
     }
 
-    /// Counts a failure. When that was one too many, the answer says how long to wait.
+    /// Counts a failure. Returns [`Allowance::Wait`] if it exceeded the limit.
+    ///
+    /// Parallel attempts that were all allowed by [`check`](Self::check) may exceed the limit
+    /// together. Those beyond it learn so from this answer.
     ///
     /// # Errors
-    /// As for [`registers`](Self::registers).
+    /// [`Failure`] if the database can't be reached. The failure may have been counted.
     pub async fn failed(&self, attempt: &Attempt, now: Timestamp) -> Result<Allowance, Failure> {
         let Some(limit) = self.limit else { return Ok(Allowance::Free { failed_before: true }) };
         let window_ends = now.saturating_add(limit.window).as_micros();
-        // In one order everywhere, so that no two servers wait for each other's rows.
+        // The same order everywhere, so that servers don't deadlock on each other's rows.
         let mut keys: Vec<&str> = attempt.0.iter().map(Digest::as_str).collect();
         keys.sort_unstable();
         let mut params: Vec<Value> = keys.into_iter().map(Into::into).collect();
@@ -134,26 +160,30 @@ impl Throttle {
         self.judge(attempt, limit, now, true).await
     }
 
-    /// Forgets the failures of this account from this address, after a success. The wide counts stay, so that an
-    /// attacker's own account doesn't pay for his guesses.
+    /// Removes the failures of this account from this address, after a successful login.
+    ///
+    /// The two wider counts stay. Otherwise an attacker could log in to an account of his own now
+    /// and then, and so guess passwords of others without a limit.
     ///
     /// # Errors
-    /// As for [`registers`](Self::registers).
+    /// [`Failure`] if the database can't be reached. The call can be repeated.
     pub async fn forget(&self, attempt: &Attempt) -> Result<(), Failure> {
         let [both, ..] = &attempt.0;
         self.driver.run(&self.statements.forget, &[both.as_str().into()]).await.map(drop)
     }
 
-    /// Removes counts whose window has ended, at most `limit`; how many there were.
+    /// Deletes up to `limit` counts whose window has ended at `now`. Returns the number of deleted
+    /// counts.
     ///
     /// # Errors
-    /// As for [`registers`](Self::registers).
+    /// [`Failure`] if the database can't be reached. The call can be repeated.
     pub async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, Failure> {
         let params = [now.as_micros().into(), i64::from(limit).into()];
         let outcome = self.driver.run(&self.statements.sweep, &params).await?;
         Ok(outcome.affected.first().copied().unwrap_or(0))
     }
 
+    /// Reads the counts of an attempt and compares them with `limit`.
     async fn judge(
         &self,
         attempt: &Attempt,
@@ -166,6 +196,8 @@ impl Throttle {
         judge(attempt, &rows, limit, now, counted).map_err(|error| Failure::internal(PART, error))
     }
 
+    /// Returns the digest of a row's key. The separator keeps `("a", "bc")` and `("ab", "c")`
+    /// apart.
     fn key(&self, parts: &[&str]) -> Digest {
         self.keys.digest(&PlainToken::new(parts.join("\0")))
     }
@@ -177,7 +209,8 @@ impl std::fmt::Debug for Throttle {
     }
 }
 
-/// An IPv6 subscriber commonly holds a whole /64, so that is one source.
+/// Returns the text under which an address is counted. An IPv6 address counts as its /64 network,
+/// which is commonly held by one subscriber.
 fn subscriber(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
@@ -185,7 +218,8 @@ fn subscriber(address: IpAddr) -> String {
     }
 }
 
-/// Weighs counts against limits. Before an attempt, a full count refuses; after a failure, only an overfull one does.
+/// Compares counts with limits. Before an attempt (`counted` is `false`), a count that has reached
+/// its limit refuses. After a counted failure, only a count above its limit does.
 fn judge(
     attempt: &Attempt,
     rows: &[Row],
@@ -215,19 +249,22 @@ fn judge(
 impl Statements {
     fn new(dialect: Dialect) -> Self {
         let read = "SELECT key_digest, failures, window_ends FROM login_failure WHERE key_digest IN (?1, ?2, ?3)";
-        // MySQL locks gaps between rows, so there three rows in one statement can wait for each other in a circle.
+        // MySQL locks the gaps between rows, so one statement for three rows could deadlock with
+        // another.
         let rounds: &[&[u8]] = match dialect {
             Dialect::Mysql => &[&[1], &[2], &[3]],
             _ => &[&[1, 2, 3]],
         };
         let sweep = match dialect {
             Dialect::Mysql => "DELETE FROM login_failure WHERE window_ends <= ?1 LIMIT ?2",
-            // The condition is repeated outside: a window that begins meanwhile in the same row stays.
+            // The condition is repeated in the outer statement: a window that begins meanwhile in
+            // the same row stays.
             Dialect::Sqlite => {
                 "DELETE FROM login_failure WHERE window_ends <= ?1 AND key_digest IN \
                  (SELECT key_digest FROM login_failure WHERE window_ends <= ?1 LIMIT ?2)"
             }
-            // Rows that a login holds are left to the next sweep, so that neither waits for the other.
+            // Rows that a login has locked are left to the next sweep, so that neither waits for
+            // the other.
             Dialect::Postgres => {
                 "DELETE FROM login_failure WHERE window_ends <= ?1 AND key_digest IN \
                  (SELECT key_digest FROM login_failure WHERE window_ends <= ?1 LIMIT ?2 FOR UPDATE SKIP LOCKED)"
@@ -243,9 +280,12 @@ impl Statements {
     }
 }
 
-/// Counts one more under each key, or starts a new window where the old one has ended. `failures` is set before
-/// `window_ends`, because MySQL reads columns as already assigned. `now` is the number of the parameter that says what time it
-/// is; the one behind it says when a window ends that begins now.
+/// Returns the statement that counts a failure under each of `keys`, or starts a new window where
+/// the old one has ended.
+///
+/// `keys` and `now` are numbers of parameters. The parameter `now` is the current time, and the one
+/// after it is the end of a window that begins now. `failures` is assigned before `window_ends`,
+/// because MySQL evaluates later assignments with the new values of earlier ones.
 fn count(dialect: Dialect, keys: &[u8], now: u8) -> String {
     let ends = now + 1;
     let conflict = match dialect {

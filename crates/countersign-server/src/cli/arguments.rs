@@ -1,11 +1,24 @@
-//! The command line as it was typed, with the values of switches where the parser looks for them.
+//! The command line, prepared for the parser: the values of switches are joined to their flags.
 
 use std::ffi::OsString;
 
 use crate::config::{Kind, all_settings};
 
-/// Joins a switch and a `true` or `false` that follows it with a `=`. A switch may also stand alone, so that the parser
-/// can't take just any word behind it for its value.
+/// Returns the arguments with `true` or `false` joined by `=` to the switch before it.
+///
+/// A switch may be given with or without a value. If the parser allowed a value after a blank, it
+/// would take any word after the switch for one.
+///
+/// # Examples
+///
+/// ```
+/// use std::ffi::OsString;
+///
+/// use countersign_server::cli::arguments;
+///
+/// let typed = ["countersign", "--insecure-cookies", "false"].map(OsString::from);
+/// assert_eq!(arguments(typed), ["countersign", "--insecure-cookies=false"]);
+/// ```
 pub fn arguments(typed: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
     for argument in typed {
@@ -21,6 +34,7 @@ pub fn arguments(typed: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     joined
 }
 
+/// Returns `true` if `argument` is the flag of a switch.
 fn is_switch(argument: &OsString) -> bool {
     let flag = argument.to_str().and_then(|argument| argument.strip_prefix("--"));
     flag.is_some_and(|flag| all_settings().any(|setting| setting.kind == Kind::Switch && setting.flag() == flag))

@@ -1,4 +1,11 @@
-//! `countersign cleanup`.
+//! The command `countersign cleanup`, which removes expired rows from the database now.
+//!
+//! A running server does the same at every `sweep_interval`. Rows are removed in batches that take
+//! about 50 milliseconds each, with a pause after each, so that requests aren't held up. Redis
+//! removes expired keys by itself.
+//!
+//! As JSON the command prints the number of removed rows: `access_tokens`, `refresh_tokens`,
+//! `fences`, `denied_ids` and `login_failures`.
 
 use std::time::Duration;
 
@@ -23,7 +30,13 @@ pub(super) struct Cleanup {
     clock_is_right: bool,
 }
 
-/// Removes expired rows, batch by batch. Interrupted, it has done what it did, and the next one goes on.
+/// Removes expired rows, batch by batch. It may be interrupted: what is left is removed the next
+/// time.
+///
+/// # Errors
+/// [`Error::Clock`] if the clock of this host is far from the database's, unless the caller says
+/// that it is right. A wrong clock would remove rows that haven't expired. Another [`Error`] if a
+/// store can't be reached, or if a setting contradicts the deployment.
 pub(super) async fn run(config: &Config, command: Cleanup, output: Output) -> Result<(), Error> {
     let services = Services::open(config, Purpose::Manage).await?;
     let clock = &services.sweeper.store_clock;
@@ -58,7 +71,8 @@ pub(super) async fn run(config: &Config, command: Cleanup, output: Output) -> Re
     output.print(&json, &text)
 }
 
-/// Shown on a terminal alone.
+/// Returns a progress bar. It is hidden if the answer is in JSON, or if standard error isn't a
+/// terminal.
 fn progress(output: Output) -> ProgressBar {
     if output.is_json() {
         return ProgressBar::hidden();

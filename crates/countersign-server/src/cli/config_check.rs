@@ -1,4 +1,7 @@
-//! `countersign config check`.
+//! The command `countersign config check`.
+//!
+//! As JSON it prints `ok`, `file`, and `settings`: a list of
+//! [`Effective`](crate::config::Effective) values.
 
 use serde_json::json;
 
@@ -7,7 +10,13 @@ use crate::compose;
 use crate::config::{Config, Sources, effective};
 use crate::error::Error;
 
-/// Shows what the settings come to. Nothing is made and nobody is asked.
+/// Checks the settings and prints their effective values. Creates nothing and asks no store.
+///
+/// The settings are taken as complete, because without the database nobody knows what the
+/// deployment's record would add.
+///
+/// # Errors
+/// [`Error::Config`] if a setting can't work.
 pub(super) fn run(sources: &Sources, output: Output) -> Result<(), Error> {
     let config = Config::read(&sources.settled())?;
     compose::check(&config)?;

@@ -1,4 +1,9 @@
-//! `countersign deployment …`: what the servers of this deployment have agreed on.
+//! The command `countersign deployment`, for the settings on which the servers of a deployment
+//! agree.
+//!
+//! They are recorded in the shared database; [`deployment`](crate::deployment) says which and why.
+//! `show` prints the record. `change` replaces it, after which every server has to be started with
+//! the new settings.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -25,7 +30,7 @@ pub(super) enum DeploymentCommand {
     },
 }
 
-/// Does what `command` asks for.
+/// Runs a subcommand.
 pub(super) async fn run(config: &Config, command: DeploymentCommand, output: Output) -> Result<(), Error> {
     match command {
         DeploymentCommand::Show => print(&config.store, output).await,
@@ -33,7 +38,12 @@ pub(super) async fn run(config: &Config, command: DeploymentCommand, output: Out
     }
 }
 
-/// Shows what is recorded: to whoever reaches the database, without any secret.
+/// Prints the record of the deployment, without secrets.
+///
+/// This needs no setting but the database, so it works where other settings contradict the record.
+///
+/// # Errors
+/// [`Error`] if the database can't be reached, or if its record can't be read.
 pub(super) async fn show(sources: &Sources, output: Output) -> Result<(), Error> {
     let store = Store::read(sources)?;
     let _logging = telemetry::start(Log::read(sources)?).map_err(Error::io("can't start the log"))?;
@@ -49,6 +59,8 @@ async fn print(store: &Store, output: Output) -> Result<(), Error> {
     output.print(&shown.json(), &text)
 }
 
+/// Shows what would change in the record, asks for confirmation unless `yes` is `true`, and changes
+/// it.
 async fn change(config: &Config, unset: &[String], yes: bool, output: Output) -> Result<(), Error> {
     let change = change::plan(config, unset).await?;
     let rows = change.rows.clone();
@@ -65,6 +77,7 @@ async fn change(config: &Config, unset: &[String], yes: bool, output: Output) ->
     output.print(&json!({ "changed": rows }), &text)
 }
 
+/// Returns the changes as a table.
 fn shown(rows: &[Row]) -> String {
     let mut lines = vec![["WHAT", "FROM", "TO"].map(str::to_owned)];
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());

@@ -1,4 +1,7 @@
-//! Flags for every setting, made from the table of settings.
+//! The flags of all settings, generated from the list of settings.
+//!
+//! The flags are made by hand instead of by clap's derive, so that a new
+//! [`Setting`](crate::config::Setting) has its flag and its help without another line of code.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
@@ -7,7 +10,7 @@ use crate::config::{Kind, all_settings};
 /// The settings that the command line gives.
 #[derive(Debug, Default)]
 pub(super) struct SettingFlags {
-    /// Keys and values.
+    /// The keys of the settings and their values.
     pub(super) given: Vec<(String, String)>,
 }
 
@@ -38,6 +41,7 @@ impl FromArgMatches for SettingFlags {
     }
 }
 
+/// Returns a flag for each setting, and one for its file if it is a secret.
 fn arguments() -> Vec<Arg> {
     let mut arguments = Vec::new();
     for setting in all_settings() {

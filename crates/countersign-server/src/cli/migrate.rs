@@ -1,4 +1,10 @@
-//! `countersign migrate`.
+//! The command `countersign migrate`, which brings the database's tables up to date.
+//!
+//! `serve` and the commands that use tables do the same when they start. This command is for
+//! deployments that want to do it at a time of their own, and see how far it is.
+//!
+//! As JSON it prints `database` and `applied`, or `planned` with `--dry-run`. Progress is printed
+//! on standard error, one document per line.
 
 use std::time::Duration;
 
@@ -17,7 +23,12 @@ pub(super) struct Migrate {
     dry_run: bool,
 }
 
-/// Brings the tables up to date; interrupted, it goes on where it stopped.
+/// Brings the tables up to date and prints what was applied. It may be interrupted: the next run
+/// continues where it stopped.
+///
+/// # Errors
+/// [`Error`] if the database can't be reached, if a statement fails, or if a setting contradicts
+/// the record of the deployment.
 pub(super) async fn run(config: &Config, command: &Migrate, output: Output) -> Result<(), Error> {
     if command.dry_run {
         return show_plan(config, output).await;
@@ -35,6 +46,7 @@ pub(super) async fn run(config: &Config, command: &Migrate, output: Output) -> R
     output.print(&json!({ "database": config.store.shown(), "applied": applied }), &text)
 }
 
+/// Prints the statements that would run, and changes nothing.
 async fn show_plan(config: &Config, output: Output) -> Result<(), Error> {
     let planned = deployment::planned(config).await?;
     let database = config.store.shown();
@@ -70,7 +82,7 @@ fn in_one_line(statement: &str) -> String {
     statement.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What is being done, for programs and for people.
+/// Returns the progress of a migration, as JSON and as text.
 fn told(progress: &Progress) -> (Value, String) {
     match progress {
         Progress::Runs { step, statement } => {

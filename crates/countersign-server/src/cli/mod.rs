@@ -1,4 +1,13 @@
-//! The command line: what may be asked, and how it is answered.
+//! The command line: the arguments, and a module for each command.
+//!
+//! [`run`] is the entry point. It reads the settings, starts the log, and calls the command's
+//! module. Answers go to standard output through `Output`, as text or as one JSON document; errors
+//! go to standard error. `serve` has a flow of its own, because it has to react to signals from the
+//! start.
+//!
+//! To add a command, write a module with its arguments and a function `run`, and name both in
+//! `Command` and in `execute`. The documentation comments of the arguments are the help texts that
+//! users read.
 
 mod arguments;
 mod cleanup;
@@ -25,7 +34,7 @@ pub use arguments::arguments;
 use flags::SettingFlags;
 use output::Output;
 
-/// The longest wait of an end for threads that still run.
+/// The time that the end of the process waits for threads that are still running.
 const LINGER: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
@@ -90,7 +99,10 @@ enum ConfigCommand {
     Check,
 }
 
-/// Does what `cli` asks for; the exit code says how it went.
+/// Runs the command of `cli` and returns the exit code of the process: 0 if it succeeded, 1 if it
+/// failed, and 2 for a mistake in arguments or settings.
+///
+/// An error is printed on standard error.
 pub fn run(cli: Cli) -> ExitCode {
     let output = Output::new(cli.json);
     match dispatch(cli, output) {
@@ -102,6 +114,7 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
+/// Starts the runtime and runs the command, or `serve` if none was given.
 fn dispatch(cli: Cli, output: Output) -> Result<(), Error> {
     let flags = Flags { config: cli.config, given: cli.settings.given };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -114,21 +127,22 @@ fn dispatch(cli: Cli, output: Output) -> Result<(), Error> {
     } else {
         runtime.block_on(execute(command, flags, output))
     };
-    // What is stuck, as the look-up of a name, ends with the process.
+    // A blocking call that hangs, such as the lookup of a name, must not keep the process alive.
     runtime.shutdown_timeout(LINGER);
     done
 }
 
-/// Every command but `serve`, which has its own way to begin.
+/// Runs a command other than `serve`.
 async fn execute(command: Command, flags: Flags, output: Output) -> Result<(), Error> {
     let sources = Sources::gather(flags, std::env::vars_os())?;
+    // The record can be shown even if the other settings contradict it or can't work.
     if let Command::Deployment(deployment::DeploymentCommand::Show) = command {
         return deployment::show(&sources, output).await;
     }
     let config = Config::read(&sources)?;
     let _logging = telemetry::start(config.log).map_err(Error::io("can't start the log"))?;
     match command {
-        // It was taken out before.
+        // `dispatch` runs this command itself.
         Command::Serve => Ok(()),
         Command::Migrate(command) => migrate::run(&config, &command, output).await,
         Command::User(command) => user::run(&config, command, output).await,

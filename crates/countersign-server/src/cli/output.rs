@@ -1,4 +1,7 @@
-//! How a command answers: text for people, or one JSON document, on standard output; errors on standard error.
+//! The output of commands: text for people or one JSON document on standard output, and errors on
+//! standard error.
+//!
+//! Invisible characters are escaped in both, because the output may contain what strangers typed.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc::sync_channel;
@@ -11,43 +14,52 @@ use serde_json::json;
 use crate::accounts::{is_invisible, spelled_out};
 use crate::error::Error;
 
-/// The longest wait for somebody who reads what is said on the way.
+/// The time to wait for somebody to read progress messages and errors.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Where answers go.
+/// The form of a command's output.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
     json: bool,
 }
 
 impl Output {
+    /// Creates an output in JSON if `json` is `true`, and in text otherwise.
     pub(super) const fn new(json: bool) -> Self {
         Self { json }
     }
 
-    /// Whether JSON was asked for.
+    /// Returns `true` if the output is in JSON.
     pub(super) const fn is_json(self) -> bool {
         self.json
     }
 
-    /// Prints `value` as JSON, or `text`.
+    /// Prints `value` if the output is in JSON, and `text` otherwise. Waits until it is written.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if standard output can't be written to.
     pub(super) fn print(self, value: &impl Serialize, text: &str) -> Result<(), Error> {
         write_line(io::stdout(), &self.line(value, text)?).map_err(Error::io("can't write to standard output"))
     }
 
-    /// Prints like [`print`](Self::print), and goes on after a second if nobody reads it.
+    /// Prints like [`print`](Self::print), but stops waiting after a second if nobody reads the
+    /// output. For a server that goes on running afterwards.
+    ///
+    /// # Errors
+    /// As for [`print`](Self::print).
     pub(super) fn announce(self, value: &impl Serialize, text: &str) -> Result<(), Error> {
         let line = self.line(value, text)?;
         in_time(move || write_line(io::stdout(), &line)).map_err(Error::io("can't write to standard output"))
     }
 
-    /// Tells what is being done, on standard error, and goes on after a second if nobody reads it.
+    /// Prints progress on standard error. Stops waiting after a second if nobody reads it.
     pub(super) fn tell(self, value: &serde_json::Value, text: &str) {
         let line = if self.json { in_ascii(&value.to_string()) } else { spelled_out(text) };
-        // With standard error gone there is nobody to tell.
+        // Without standard error there is nothing left to do.
         let _ = in_time(move || write_line(io::stderr(), &line));
     }
 
+    /// Returns the line to print, with invisible characters escaped.
     fn line(self, value: &impl Serialize, text: &str) -> Result<String, Error> {
         if self.json {
             let json = serde_json::to_string(value).map_err(|error| Error::io("can't write JSON")(error.into()))?;
@@ -57,25 +69,27 @@ impl Output {
         }
     }
 
-    /// Says what went wrong, and goes on after a second if nobody reads it.
+    /// Prints an error on standard error. Stops waiting after a second if nobody reads it.
     pub(super) fn error(self, error: &Error) {
         let line = if self.json {
             in_ascii(&json!({ "error": { "code": error.code(), "message": error.story() } }).to_string())
         } else {
             spelled_out(&format!("countersign: {}", error.story()))
         };
-        // With standard error gone there is nobody to tell; the exit code still speaks.
+        // Without standard error only the exit code is left to tell.
         let _ = in_time(move || write_line(io::stderr(), &line));
     }
 }
 
+/// Writes a line in one call, so that lines of other threads don't get into it.
 fn write_line(mut out: impl Write, line: &str) -> io::Result<()> {
     out.write_all(format!("{line}\n").as_bytes())?;
     out.flush()
 }
 
-/// Writes on a thread of its own, which is left alone when it doesn't come to an end: a pipe that nobody reads holds up
-/// neither a start nor an end.
+/// Runs `write` on a thread of its own, and stops waiting for it after a second.
+///
+/// A pipe that nobody reads would otherwise block the start or the end of the process.
 fn in_time(write: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
     let (done, written) = sync_channel(1);
     let work = move || drop(done.send(write()));
@@ -83,10 +97,10 @@ fn in_time(write: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Resul
     written.recv_timeout(PATIENCE).unwrap_or(Ok(()))
 }
 
-/// Asks `question` on the terminal, and returns whether the answer is yes.
+/// Asks `question` on the terminal. Returns `true` if the answer is `yes`.
 ///
 /// # Errors
-/// [`Error::Usage`] with `unasked` when nobody can be asked.
+/// [`Error::Usage`] with the text `unasked` if standard input isn't a terminal.
 pub(super) fn confirmed(question: &str, unasked: &str) -> Result<bool, Error> {
     if !io::stdin().is_terminal() {
         return Err(Error::Usage(unasked.to_owned()));
@@ -98,7 +112,8 @@ pub(super) fn confirmed(question: &str, unasked: &str) -> Result<bool, Error> {
     Ok(answer.trim() == "yes")
 }
 
-/// Lines of columns, as wide as they must be.
+/// Returns a table with columns that are as wide as their widest cell, separated by two spaces. The
+/// first row is the heading.
 pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| in_a_line(cell))).collect();
     let mut widths = [0; N];
@@ -114,12 +129,12 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A text that stays in its cell.
+/// Returns a cell's text on a single line.
 fn in_a_line(cell: &str) -> String {
     spelled_out(cell).replace('\n', "\\n")
 }
 
-/// JSON that says the same with what nobody can see spelled out. Outside its strings there is nothing of that kind.
+/// Returns the same JSON with invisible characters escaped. They occur only within its strings.
 fn in_ascii(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for character in json.chars() {

@@ -1,4 +1,5 @@
-//! A password from a prompt, a file or standard input; never from the arguments, which every user of the machine sees.
+//! Passwords for commands: from a prompt, a file or standard input. A command has no argument for
+//! one, because every user of the machine can see arguments.
 
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,14 @@ pub(super) struct PasswordSource {
 }
 
 impl PasswordSource {
-    /// The password, within its bounds.
+    /// Reads the password and checks its length.
+    ///
+    /// Without a file the password is asked for on a terminal, and read from standard input
+    /// otherwise. One line end at the end of the input is removed.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the password is too short or too long, or if it is typed differently the
+    /// second time. [`Error::Io`] if it can't be read.
     pub(super) fn read(&self) -> Result<Zeroizing<String>, Error> {
         let password = match &self.password_file {
             Some(path) if path == Path::new("-") => from_stdin()?,
@@ -32,6 +40,7 @@ impl PasswordSource {
     }
 }
 
+/// Asks for a password twice.
 fn ask() -> Result<Zeroizing<String>, Error> {
     let prompt =
         |text| rpassword::prompt_password(text).map(Zeroizing::new).map_err(Error::io("can't ask for a password"));
@@ -40,6 +49,7 @@ fn ask() -> Result<Zeroizing<String>, Error> {
     if password == again { Ok(password) } else { Err(Error::Usage("the two passwords differ".to_owned())) }
 }
 
+/// Reads standard input, up to the longest password and a line end.
 fn from_stdin() -> Result<Zeroizing<String>, Error> {
     let mut text = Zeroizing::new(String::new());
     let most = u64::try_from(MAX_PASSWORD_BYTES + 2).unwrap_or(u64::MAX);
@@ -47,6 +57,7 @@ fn from_stdin() -> Result<Zeroizing<String>, Error> {
     Ok(text)
 }
 
+/// Returns the password, or an error if its length isn't allowed.
 fn checked(password: Zeroizing<String>) -> Result<Zeroizing<String>, Error> {
     if is_of_fitting_length(&password) {
         Ok(password)

@@ -1,4 +1,7 @@
-//! `countersign serve`.
+//! The command `countersign serve`: the start of the server, and its reload at SIGHUP.
+//!
+//! The start binds the port first, waits for the stores, joins the deployment, and listens last. A
+//! client that can connect is answered.
 
 use std::net::SocketAddr;
 
@@ -15,10 +18,11 @@ use crate::shutdown::{Hangups, Phase, Stop};
 use crate::telemetry::{self, Logging};
 use crate::{Served, descriptors, supervisor};
 
-/// Connections that may wait to be accepted.
+/// The number of connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Serves until a signal says to stop. Signals are heard from the first moment on, whatever the start waits for.
+/// Serves until a signal stops the server. Signals are handled from the beginning, so that the
+/// start can be interrupted while it waits for a store.
 pub(super) async fn run(flags: Flags, output: Output) -> Result<(), Error> {
     let stop = Stop::on_signals().map_err(Error::io("can't listen to signals"))?;
     let hangups = Hangups::listen().map_err(Error::io("can't listen to signals"))?;
@@ -39,7 +43,7 @@ pub(super) async fn run(flags: Flags, output: Output) -> Result<(), Error> {
     }
 }
 
-/// Reads settings again at every SIGHUP.
+/// The loop that reads the settings again at every SIGHUP.
 struct Reloads<'a> {
     flags: Flags,
     sources: Sources,
@@ -49,6 +53,8 @@ struct Reloads<'a> {
 }
 
 impl Reloads<'_> {
+    /// Reloads at every SIGHUP. Doesn't end. After a failure everything goes on with the old
+    /// settings.
     async fn follow(mut self) {
         loop {
             self.hangups.next().await;
@@ -60,15 +66,20 @@ impl Reloads<'_> {
         }
     }
 
-    /// Makes everything anew, and puts it in its place only when it is whole.
+    /// Reads the settings and opens all services again. The server changes over to them only if
+    /// everything worked.
+    ///
+    /// Settings that take effect only at a start ([`AT_START`]) keep their old values, and a
+    /// warning names them.
     async fn reload(&mut self) -> Result<(), Error> {
         let (sources, config) = read(self.flags.clone()).await?;
+        // A task of its own, so that a panic ends this reload and not the server.
         let opened = tokio::spawn(open(config)).await;
         let (config, services) = opened.unwrap_or_else(|_| Err(bug("the reload ended in a bug")))?;
         let (later, now): (Vec<_>, Vec<_>) =
             self.sources.changed(&sources).into_iter().partition(|setting| AT_START.contains(setting));
         self.logging.set_level(config.log.level);
-        // Whoever serves is gone only when the end has begun.
+        // The receiver is gone only if the server has begun to stop.
         let _ = self.renew.send(Served { config, services }).await;
         self.sources = sources;
         if !later.is_empty() {
@@ -83,20 +94,24 @@ impl Reloads<'_> {
     }
 }
 
-/// The settings as the deployment has them, and what is made of them.
+/// Joins the deployment. Returns the settings, completed by its record, and the services made from
+/// them.
 async fn open(config: Config) -> Result<(Config, Services), Error> {
     Services::join(&config, Purpose::Serve).await
 }
 
+/// Returns the environment variables of settings, separated by commas.
 fn names(settings: &[&Setting]) -> String {
     settings.iter().map(|setting| setting.env()).collect::<Vec<_>>().join(", ")
 }
 
+/// Returns the error for a task that panicked.
 fn bug(what: &str) -> Error {
     Error::Refused(format!("{what}: please report it"))
 }
 
-/// Runs `work` on a thread of the runtime, so that nothing in it keeps signals from being heard; `None` when one came.
+/// Runs `work` as a task, or returns `None` as soon as a signal asks for a stop. Blocking code in
+/// `work` doesn't delay the signals.
 async fn unless_stopped<T: Send + 'static>(
     stop: &Stop,
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -111,6 +126,7 @@ async fn unless_stopped<T: Send + 'static>(
     }
 }
 
+/// Reads and checks the settings on a thread for blocking work, because files are read.
 async fn read(flags: Flags) -> Result<(Sources, Config), Error> {
     let read = tokio::task::spawn_blocking(move || {
         let sources = Sources::gather(flags, std::env::vars_os())?;
@@ -121,33 +137,36 @@ async fn read(flags: Flags) -> Result<(Sources, Config), Error> {
     read.await.unwrap_or_else(|_| Err(bug("the settings can't be read")))
 }
 
-/// A server that is about to serve: its settings, its services and its port.
+/// A server that is about to accept connections.
 struct Begun {
     config: Config,
     services: Services,
     listener: TcpListener,
 }
 
+/// Starts the server up to the point where clients can connect.
 async fn begin(config: Config, output: Output) -> Result<Begun, Error> {
-    // The port and Redis come first: a server that can't have them must not write to the database, which tells whether
-    // there is to be a Redis at all.
+    // The port and Redis come first, because a server that can't have them must not write to the
+    // database. Reading the database comes before Redis, because its record tells whether Redis is
+    // used.
     let (socket, address) = port(&config.http)?;
     let patience = Patience::of(&config);
     patience.for_database(&config).await?;
     patience.for_redis(&deployment::settled(&config, Purpose::Serve).await?).await?;
     let (config, services) = open(config).await?;
     let greeting = greeting(&config, &services, address).await?;
-    // Until now nobody could connect, so whoever can is answered.
+    // Everything is ready now, so every client that can connect is answered.
     let listener = socket.listen(BACKLOG).map_err(Error::io(taken(&config.http)))?;
     output.announce(&greeting, &greeting.text())?;
     Ok(Begun { config, services, listener })
 }
 
-/// Takes the port, without listening yet.
+/// Binds the port without listening on it.
 fn port(http: &Http) -> Result<(TcpSocket, SocketAddr), Error> {
     let socket = if http.listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
     let taken = || Error::io(taken(http));
     let socket = socket.map_err(taken())?;
+    // Connections of an earlier process that are in `TIME_WAIT` must not keep the port taken.
     socket.set_reuseaddr(true).map_err(taken())?;
     socket.bind(http.listen).map_err(taken())?;
     let address = socket.local_addr().map_err(taken())?;
@@ -158,6 +177,7 @@ fn taken(http: &Http) -> String {
     format!("{}: can't listen on {}", http.listen_spelled, http.listen)
 }
 
+/// Returns the announcement that the server listens.
 async fn greeting(config: &Config, services: &Services, address: SocketAddr) -> Result<Greeting, Error> {
     Ok(Greeting {
         listening: format!("http://{address}"),

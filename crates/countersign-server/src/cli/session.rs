@@ -1,4 +1,8 @@
-//! `countersign session …`: what an account is logged in with.
+//! The command `countersign session`, which lists and ends the sessions of an account.
+//!
+//! As JSON, `list` prints `sessions` and `next`, the cursor of the next page (or `null`). `revoke`
+//! prints the account's `id` and the ids of the `revoked` sessions, or with `--all` the number of
+//! `sessions_ended`.
 
 use clap::Subcommand;
 use countersign::store::{Page, SessionCursor, SessionRecord};
@@ -39,7 +43,7 @@ pub(super) enum SessionCommand {
     },
 }
 
-/// Does what `command` asks for.
+/// Runs a subcommand.
 pub(super) async fn run(config: &Config, command: SessionCommand, output: Output) -> Result<(), Error> {
     let services = Services::open(config, Purpose::EndSessions).await?;
     match command {
@@ -50,6 +54,8 @@ pub(super) async fn run(config: &Config, command: SessionCommand, output: Output
     }
 }
 
+/// Prints a page of sessions. Pages are in the order of the store; within a page, the session that
+/// was used last comes first.
 async fn list(services: &Services, text: &str, page: &Page, output: Output) -> Result<(), Error> {
     let account = find(services, text).await?;
     let found = refreshable(services)?.sessions_of(&account.id.to_key(), page).await?;
@@ -82,6 +88,7 @@ async fn revoke(
     for session in sessions {
         match refreshable(services)?.end_session(*session, &account.id.to_key()).await? {
             Destroyed::Revoked => revoked.push(session.to_string()),
+            // Stops at a wrong id. The error names the sessions that have ended before it.
             Destroyed::AlreadyInvalid => return Err(unknown(&account, *session, &revoked)),
         }
     }
@@ -89,17 +96,21 @@ async fn revoke(
     output.print(&json!({ "id": account.id, "revoked": revoked }), &text)
 }
 
+/// Returns the error for a session that the account doesn't have. It names the sessions ended
+/// before it.
 fn unknown(account: &Account, session: SessionId, revoked: &[String]) -> Error {
     let before = if revoked.is_empty() { String::new() } else { format!("; ended before it: {}", revoked.join(", ")) };
     Error::Refused(format!("{} has no session {session}{before}", account.email))
 }
 
+/// Returns the strategy's sessions, or an error if the strategy has none.
 fn refreshable(services: &Services) -> Result<&dyn RefreshableStrategy<Account>, Error> {
     let none =
         || Error::Refused("with these settings there are no sessions: strategy redis, profile litestar-auth".into());
     services.strategy.as_refreshable().ok_or_else(none)
 }
 
+/// Returns the cells of a session in the table.
 fn row(session: &SessionRecord) -> [String; 6] {
     let moment = |moment: Option<countersign::Timestamp>| moment.map(|moment| moment.to_string()).unwrap_or_default();
     let client = &session.client;
@@ -113,6 +124,7 @@ fn row(session: &SessionRecord) -> [String; 6] {
     ]
 }
 
+/// Returns a session as JSON.
 fn shown(session: &SessionRecord) -> Value {
     let [id, created_at, last_used_at, expires_at, ..] = row(session);
     let client = &session.client;

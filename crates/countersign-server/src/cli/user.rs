@@ -1,4 +1,9 @@
-//! `countersign user …`: accounts, beside a running server or without one.
+//! The command `countersign user`, which manages accounts. A server may be running, but doesn't
+//! have to.
+//!
+//! Accounts are named by email address, in any spelling, or by id. As JSON, `add` prints the
+//! account and `list` prints `users`. The other commands print the account's `id` and, if they end
+//! sessions, the number of `sessions_ended`.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -12,7 +17,7 @@ use crate::config::Config;
 use crate::deployment::Purpose;
 use crate::error::Error;
 
-/// How many accounts are read at a time.
+/// The number of accounts that are read at a time.
 const PAGE: u32 = 500;
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +59,8 @@ pub(super) enum UserCommand {
 }
 
 impl UserCommand {
+    /// Returns what the command needs of the deployment. Only those that end sessions need to know
+    /// how tokens are made.
     const fn purpose(&self) -> Purpose {
         match self {
             Self::Add { .. } | Self::List => Purpose::Manage,
@@ -64,7 +71,7 @@ impl UserCommand {
     }
 }
 
-/// Does what `command` asks for.
+/// Runs a subcommand.
 pub(super) async fn run(config: &Config, command: UserCommand, output: Output) -> Result<(), Error> {
     let services = Services::open(config, command.purpose()).await?;
     match command {
@@ -120,7 +127,7 @@ async fn disable(services: &Services, account: &str, output: Output) -> Result<(
 
 async fn enable(services: &Services, account: &str, output: Output) -> Result<(), Error> {
     let account = find(services, account).await?;
-    // A login that was under way while the account was disabled may have left tokens; they must not come to life now.
+    // A login that raced with the disabling may have left tokens, which must not become valid now.
     services.changes.end(account.id, None).await?;
     services.accounts().enable(account.id).await?;
     output.print(&json!({ "id": account.id, "is_active": true }), &format!("enabled {}", account.email))
@@ -150,12 +157,16 @@ async fn set_password(
     output.print(&json!({ "id": account.id, "sessions_ended": ended }), &text)
 }
 
-/// Makes the change; how many sessions ended.
+/// Makes a change of an account. Returns the number of sessions that ended.
 async fn change(services: &Services, account: &Account, change: Change<'_>) -> Result<u64, Error> {
     let ended = services.changes.make(account.id, change, None).await?;
     ended.ok_or_else(|| Error::Refused(format!("there is no account {} any more", account.email)))
 }
 
+/// Finds an account by its id or email address.
+///
+/// # Errors
+/// [`Error::Usage`] if `text` is neither, and [`Error::Refused`] if there is no such account.
 pub(super) async fn find(services: &Services, text: &str) -> Result<Account, Error> {
     let account = match (Uuid::try_parse(text.trim()), Lookup::of(text)) {
         (Ok(id), _) => services.accounts().by_id(id).await?,
@@ -165,6 +176,7 @@ pub(super) async fn find(services: &Services, text: &str) -> Result<Account, Err
     account.ok_or_else(|| Error::Refused(format!("there is no account {text}")))
 }
 
+/// Returns an account as JSON.
 fn shown(account: &Account) -> Value {
     json!({
         "id": account.id,

@@ -1,4 +1,8 @@
-//! The database: opened, and its tables brought up to date.
+//! The database: opening it, and bringing its tables up to date.
+//!
+//! The tables are those of the library and the server's own set of migrations, [`ACCOUNTS`].
+//! Migrations that have landed never change; add a new one at the end of the list, with one file
+//! for each dialect.
 
 use std::path::Path;
 
@@ -14,7 +18,8 @@ use crate::config::{Config, DatabaseUrl, Store};
 use crate::data_dir::DataDir;
 use crate::error::Error;
 
-/// The server's own tables, beside those of the library.
+/// The server's own migrations: accounts, counts of failed logins, and the record of the
+/// deployment.
 pub(crate) const ACCOUNTS: MigrationSet = MigrationSet {
     name: "countersign-server",
     migrations: &[
@@ -42,10 +47,14 @@ pub(crate) const ACCOUNTS: MigrationSet = MigrationSet {
     ],
 };
 
-/// A handle on the database that the settings name.
+/// Returns a handle on the configured database. Nothing is connected yet.
+///
+/// An SQLite file in the data directory has that directory created first. If the URL was read from
+/// a file, the file is read again when the database refuses the password.
 ///
 /// # Errors
-/// [`Error`] that names the database's setting.
+/// Returns [`Error::Config`], which names the database's setting, if the URL can't work, and
+/// [`Error::Io`] if the data directory can't be created.
 pub(crate) fn connect(store: &Store) -> Result<Database, Error> {
     let options = DatabaseOptions { timeout: store.timeout, connections: store.connections };
     let named = |error: ConfigError| renamed(&store.database_spelled, &error);
@@ -64,32 +73,37 @@ pub(crate) fn connect(store: &Store) -> Result<Database, Error> {
     Ok(database.map_err(named)?)
 }
 
+/// Returns the URL of an SQLite file.
 fn sqlite_url(path: &Path) -> String {
     format!("sqlite://{}", path.display())
 }
 
-/// The error for a database that doesn't do its work.
+/// Returns the error for a failure of the database.
 pub(crate) fn unreachable(store: &Store, failure: Failure) -> Error {
     database_store(store).failed(failure)
 }
 
-/// Returns what brings the tables up to date, those of the library and those of the server.
+/// Returns the migrator of all tables, with those of the library first.
 pub(crate) fn migrator(database: &Database) -> Migrator {
     Migrator::new(database, UserKeyKind::Uuid).add(ACCOUNTS)
 }
 
-/// Brings the tables up to date, and logs what takes long. Returns what was applied.
+/// Brings the tables up to date, logs what takes long, and returns the migrations that were
+/// applied.
+///
+/// Several processes may call this at once. One of them migrates, and the others wait for it.
 ///
 /// # Errors
-/// [`Error`] that names the database's setting, or the store that doesn't answer.
+/// Returns [`Error::Config`] or [`Error::Store`], which name the database's setting. A migration
+/// that failed is tried again at the next call.
 pub(crate) async fn bring_up_to_date(database: &Database, config: &Config) -> Result<Vec<Applied>, Error> {
     bring_up_to_date_telling(database, config, logged()).await
 }
 
-/// Brings the tables up to date, and tells what is being done. Returns what was applied.
+/// Brings the tables up to date, and reports the progress to `tell`.
 ///
 /// # Errors
-/// As [`bring_up_to_date`].
+/// Returns the errors of [`bring_up_to_date`].
 pub(crate) async fn bring_up_to_date_telling(
     database: &Database,
     config: &Config,
@@ -98,14 +112,15 @@ pub(crate) async fn bring_up_to_date_telling(
     migrator(database).watched_by(tell).run().await.map_err(|error| setup_failed(config, error))
 }
 
-/// Returns the statements that would bring the tables up to date. Changes nothing.
+/// Returns the statements that would bring the tables up to date, without changing anything.
 ///
 /// # Errors
-/// As [`bring_up_to_date`].
+/// Returns the errors of [`bring_up_to_date`].
 pub(crate) async fn planned(database: &Database, config: &Config) -> Result<Vec<Planned>, Error> {
     migrator(database).plan().await.map_err(|error| setup_failed(config, error))
 }
 
+/// Translates an error of the migrator into one that names the setting.
 fn setup_failed(config: &Config, error: SetupError) -> Error {
     match error {
         SetupError::Config(error) => Error::Config(renamed(&config.store.database_spelled, &error)),

@@ -1,4 +1,16 @@
-//! Secrets and keys: given, or generated in the data directory on first run.
+//! Secrets and keys: taken from the settings, or generated in the data directory at the first
+//! start.
+//!
+//! There are two: the secret under which tokens are digested (`token_hash_secret`), and the key
+//! ring that signs access tokens with strategy `jwt`. For each of them there are two kinds of
+//! functions:
+//!
+//! - [`known_secret`] and [`known_ring`] only look. The deployment's record is compared with what
+//!   they find before anything is written.
+//! - [`token_hash_secret`] and [`signing`] generate what is missing. They run after that
+//!   comparison, so that a wrong data directory never gets new secrets.
+//!
+//! Only EdDSA keys are generated. Every other algorithm needs a key from the settings.
 
 use std::path::{Path, PathBuf};
 
@@ -14,9 +26,9 @@ use crate::config::{
 use crate::data_dir::{self, DataDir};
 use crate::error::Error;
 
-/// Where the generated secret that digests tokens is kept.
+/// The name of the file with the generated secret that digests tokens.
 const TOKEN_HASH_SECRET_FILE: &str = "token_hash_secret";
-/// Where the generated signing key is kept.
+/// The name of the file with the generated signing key.
 const SIGNING_KEY_FILE: &str = "jwt_private_key.pem";
 
 /// Returns the path of the generated secret that digests tokens.
@@ -29,7 +41,7 @@ pub(crate) fn key_file(data_dir: &Path) -> PathBuf {
     data_dir.join(SIGNING_KEY_FILE)
 }
 
-/// The files of generated secrets that are there and would be used.
+/// Returns the paths of generated secrets that exist and that these settings would use.
 pub(crate) fn generated_files(config: &Config) -> Vec<PathBuf> {
     let mut files = Vec::new();
     if config.keys.token_hash_secret.is_none() {
@@ -44,7 +56,13 @@ pub(crate) fn generated_files(config: &Config) -> Vec<PathBuf> {
     files
 }
 
-/// The secret that digests tokens, and what it is called, if it is given or was generated before. Nothing is made.
+/// Returns the secret that digests tokens and its name, if it is given or was generated before.
+///
+/// Creates nothing. The name is the setting as it was typed, or the path of the file.
+///
+/// # Errors
+/// Returns [`Error::Io`] if the file can't be read, and [`Error::Config`] if its content can't be a
+/// generated secret.
 pub(crate) fn known_secret(config: &Config) -> Result<Option<(Secret, String)>, Error> {
     if let Some(secret) = &config.keys.token_hash_secret {
         let given = config.sources.get(&TOKEN_HASH_SECRET);
@@ -57,8 +75,14 @@ pub(crate) fn known_secret(config: &Config) -> Result<Option<(Secret, String)>, 
     Ok(Some((generated_secret(&spelled, &text)?, spelled)))
 }
 
-/// The keys of signed tokens, and what the active one is called, if they are given or were generated before. Nothing is
-/// made.
+/// Returns the signing keys and the name of the active one, if they are given or were generated
+/// before.
+///
+/// Creates nothing. The name is the setting as it was typed, or the path of the file.
+///
+/// # Errors
+/// Returns [`Error::Config`] if the settings of keys contradict each other or the key can't be
+/// parsed, and [`Error::Io`] if the file can't be read.
 pub(crate) fn known_ring(config: &Config) -> Result<Option<(KeyRing, String)>, Error> {
     let jwt = &config.keys.jwt;
     if let Some(given) = jwt.private_key.as_ref().or(jwt.secret.as_ref()) {
@@ -73,13 +97,20 @@ pub(crate) fn known_ring(config: &Config) -> Result<Option<(KeyRing, String)>, E
     Ok(Some((generated_ring(&spelled, &text)?, spelled)))
 }
 
-/// Keys for whoever signs nothing and has no key.
+/// Generates a key ring that is used for nothing, for commands that sign no token and have no key.
+///
+/// # Errors
+/// Returns an [`Error`] if the system has no randomness.
 pub(crate) fn throwaway() -> Result<KeyRing, Error> {
     let secret = generate_secret(Algorithm::EdDsa, &SystemEntropy)?;
     Ok(KeyRing::new(SigningKey::from_secret(Algorithm::EdDsa, &secret)?))
 }
 
-/// Checks what was given about keys.
+/// Checks the settings of keys, without reading generated files.
+///
+/// # Errors
+/// Returns a [`ConfigError`] that names the setting, if a key is missing, can't be parsed, or
+/// doesn't fit the algorithm.
 pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     if config.tokens.strategy == StrategyKind::Jwt {
         given_ring(config)?;
@@ -87,7 +118,11 @@ pub(crate) fn check(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// The secret that digests tokens.
+/// Returns the secret that digests tokens, and generates it if it is neither given nor on the disk.
+///
+/// # Errors
+/// Returns [`Error::Config`] if it is the same as a key of signed tokens or can't be a generated
+/// secret, and [`Error::Io`] if the file can't be read or written.
 pub(crate) fn token_hash_secret(config: &Config, data_dir: &DataDir) -> Result<Secret, Error> {
     if let Some(secret) = &config.keys.token_hash_secret {
         return Ok(secret.clone());
@@ -96,6 +131,7 @@ pub(crate) fn token_hash_secret(config: &Config, data_dir: &DataDir) -> Result<S
         let secret = Secret::generate(&SystemEntropy)?;
         Ok(Zeroizing::new(secret.expose().to_owned()))
     })?;
+    // The two can be the same only if somebody gave the generated file as a key.
     let name = "token_hash_secret in the data directory";
     let jwt = &config.keys.jwt;
     for given in [&jwt.secret, &jwt.private_key].into_iter().flatten() {
@@ -106,6 +142,7 @@ pub(crate) fn token_hash_secret(config: &Config, data_dir: &DataDir) -> Result<S
     Ok(generated_secret(name, &text)?)
 }
 
+/// Parses the content of a generated file. A line feed at its end is ignored.
 fn generated_secret(name: &str, text: &str) -> Result<Secret, ConfigError> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     match fault_of_secret(text) {
@@ -114,7 +151,13 @@ fn generated_secret(name: &str, text: &str) -> Result<Secret, ConfigError> {
     }
 }
 
-/// The keys that sign and verify access tokens.
+/// Returns the signing keys, and generates an EdDSA key if none is given or on the disk.
+///
+/// With a shared database or Redis, a generated key is logged as a warning
+/// (`signing_key_not_shared`), since the other servers don't have it.
+///
+/// # Errors
+/// Returns the errors of [`known_ring`], and [`Error::Io`] if the new key can't be written.
 pub(crate) fn signing(config: &Config, data_dir: &DataDir) -> Result<KeyRing, Error> {
     if let Some(ring) = given_ring(config)? {
         return Ok(ring);
@@ -131,17 +174,19 @@ pub(crate) fn signing(config: &Config, data_dir: &DataDir) -> Result<KeyRing, Er
     Ok(generated_ring("jwt_private_key.pem in the data directory", &text)?)
 }
 
+/// Parses a generated key.
 fn generated_ring(name: &str, text: &str) -> Result<KeyRing, ConfigError> {
     let secret = Secret::dangerous_without_variety_check(name, text)?;
     let key = SigningKey::from_secret(Algorithm::EdDsa, &secret).map_err(|error| renamed(name, &error))?;
     Ok(KeyRing::new(key))
 }
 
+/// Parses the configured algorithm.
 fn algorithm(jwt: &JwtKeys) -> Result<Algorithm, ConfigError> {
     jwt.algorithm.parse().map_err(|error: ConfigError| renamed(&jwt.algorithm_spelled, &error))
 }
 
-/// The ring of the keys that were given; `None` when the key is to be generated.
+/// Returns the ring of the given key, or `None` if the key is to be generated.
 fn given_ring(config: &Config) -> Result<Option<KeyRing>, ConfigError> {
     let jwt = &config.keys.jwt;
     let algorithm = algorithm(jwt)?;
@@ -160,6 +205,7 @@ fn given_ring(config: &Config) -> Result<Option<KeyRing>, ConfigError> {
     Ok(Some(KeyRing::new(key)))
 }
 
+/// Handles settings without a key: an error for all algorithms but EdDSA.
 fn without_key(algorithm: Algorithm, wanted: &Setting, jwt: &JwtKeys) -> Result<Option<KeyRing>, ConfigError> {
     if algorithm != Algorithm::EdDsa {
         let problem = format!("must be given for {algorithm}");
@@ -172,6 +218,10 @@ fn without_key(algorithm: Algorithm, wanted: &Setting, jwt: &JwtKeys) -> Result<
     }
 }
 
+/// Parses a given key.
+///
+/// In the profile of litestar-auth short symmetric secrets are accepted, since live tokens of the
+/// original depend on them.
 fn signing_key(algorithm: Algorithm, given: &Given, profile: Profile) -> Result<SigningKey, ConfigError> {
     let named = |error: ConfigError| renamed(&given.spelled, &error);
     match (algorithm.is_symmetric(), profile) {
@@ -187,6 +237,7 @@ fn signing_key(algorithm: Algorithm, given: &Given, profile: Profile) -> Result<
     }
 }
 
+/// Checks that a given public key belongs to the private key.
 fn check_public(algorithm: Algorithm, key: &SigningKey, public: &Given) -> Result<(), ConfigError> {
     if algorithm.is_symmetric() {
         return Err(public.error(format!("is of no use with {algorithm}"), "leave it out"));

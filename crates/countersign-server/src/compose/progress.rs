@@ -1,14 +1,20 @@
-//! What a migration is doing, as log lines.
+//! Log lines about a migration that takes long.
+//!
+//! A server may migrate large tables at its start. Without these lines, an operator couldn't tell a
+//! migration that works from one that waits for a lock.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use countersign::store::sql::Progress;
 
-/// How often is logged that something is still waited for.
+/// The shortest time between two log lines about waiting or building.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Returns what logs a migration's progress.
+/// Returns a callback that logs the progress of a migration.
+///
+/// Statements are logged at `debug`. Waiting and building are logged at most once per [`INTERVAL`],
+/// all kinds together. A migration that keeps writers waiting is always logged, at `warn`.
 pub(super) fn logged() -> impl Fn(Progress) + Send + Sync + 'static {
     let last = Mutex::new(None::<Instant>);
     let is_due = move || {
@@ -42,6 +48,7 @@ pub(super) fn logged() -> impl Fn(Progress) + Send + Sync + 'static {
     }
 }
 
+/// Returns a duration as whole seconds, as in `12s`.
 fn seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs())
 }

@@ -1,4 +1,9 @@
-//! Redis: a handle on it, and what its servers are like before anything relies on them.
+//! Redis: a handle on it, and the checks of its servers before the server relies on them.
+//!
+//! Redis can be set up in ways that break a promise of this server. A replica takes no writes, a
+//! server that evicts keys forgets revoked tokens, and one that writes nothing to its disk forgets
+//! logouts when it ends. [`examine`] asks every server how it is set up, and refuses or warns
+//! accordingly.
 
 use countersign::redis::{Persistence, Redis, RedisNode, RedisOptions};
 use countersign::{ConfigError, Failure, Profile};
@@ -8,14 +13,21 @@ use crate::compose::wait::redis_store;
 use crate::config::{Config, Eviction, REDIS_EVICTION, Redis as Settings, StrategyKind, names_sentinels};
 use crate::error::Error;
 
-/// A handle on the Redis that the configuration names. Nothing is connected yet.
+/// Returns a handle on the configured Redis, or `None` if no Redis is configured.
+///
+/// Nothing is connected yet. If the URL was read from a file, the file is read again when Redis
+/// refuses the password.
+///
+/// # Errors
+/// Returns a [`ConfigError`], which names the setting, if the URL can't work.
 pub(crate) fn handle(config: &Config) -> Result<Option<Redis>, ConfigError> {
     config.redis.as_ref().map(|settings| connect(config, settings, &settings.url)).transpose()
 }
 
+/// Returns a handle on the Redis at `url`, which is the configured URL or a part of it.
 fn connect(config: &Config, settings: &Settings, url: &str) -> Result<Redis, ConfigError> {
     let options = RedisOptions { timeout: config.store.timeout };
-    // One node of several has another URL than what stands in the file.
+    // A single node of several has a URL of its own, which isn't the one in the file.
     let source = settings.source.clone().filter(|_| *settings.url == url);
     let redis = match source {
         Some(source) => Redis::connect_renewing(url, options, source),
@@ -24,10 +36,17 @@ fn connect(config: &Config, settings: &Settings, url: &str) -> Result<Redis, Con
     redis.map_err(|error| renamed(&settings.spelled, &error))
 }
 
-/// Asks every Redis server what it is, says so in the log, and refuses those that can't be relied on.
+/// Asks every Redis server about its setup, logs the answer, and refuses servers that can't be
+/// used.
+///
+/// Refused are Sentinels, replicas, versions before 7.0, clusters with strategy `redis` in the
+/// profile of litestar-auth, and, with strategy `jwt`, servers that may evict keys, unless the
+/// setting `redis_eviction` is `warn`. A server that may forget data when it ends is logged as a
+/// warning. Does nothing if no Redis is configured.
 ///
 /// # Errors
-/// [`Error`] that names the setting at fault, or the server that doesn't answer.
+/// Returns [`Error::Config`], which names the setting, if a server is refused, and [`Error::Store`]
+/// if one doesn't answer.
 pub async fn examine(config: &Config) -> Result<(), Error> {
     let (Some(redis), Some(settings)) = (handle(config)?, &config.redis) else { return Ok(()) };
     let nodes = match redis.inspect().await {
@@ -47,12 +66,18 @@ pub async fn examine(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// The error for a Redis that doesn't do its work.
+/// Returns the error for a failure of Redis.
 pub(crate) fn unreachable(settings: &Settings, failure: Failure) -> Error {
     redis_store(settings).failed(failure)
 }
 
-/// Whether what is named as the nodes of a cluster can be that: a client for clusters only says that it fails.
+/// Checks that all of several configured servers are nodes of a cluster.
+///
+/// The client of a cluster fails without a reason if one of them isn't. Servers that don't answer
+/// are skipped.
+///
+/// # Errors
+/// Returns a [`ConfigError`] that names the setting.
 pub(super) async fn check_nodes(config: &Config, settings: &Settings) -> Result<(), ConfigError> {
     let urls: Vec<&str> = settings.url.split(',').map(str::trim).collect();
     for url in urls.iter().filter(|_| urls.len() > 1 && !names_sentinels(&settings.url)) {
@@ -69,6 +94,7 @@ pub(super) async fn check_nodes(config: &Config, settings: &Settings) -> Result<
     Ok(())
 }
 
+/// Refuses Sentinels, replicas and versions that are too old.
 fn check_kind(node: &RedisNode, address: &str, spelled: &str) -> Result<(), ConfigError> {
     if node.sentinel {
         let problem = format!("Redis at {address} is a Sentinel, which keeps nothing");
@@ -86,6 +112,7 @@ fn check_kind(node: &RedisNode, address: &str, spelled: &str) -> Result<(), Conf
     Ok(())
 }
 
+/// Refuses a cluster in the profile of litestar-auth, whose keys can't be spread over one.
 fn check_profile(config: &Config, node: &RedisNode, address: &str, spelled: &str) -> Result<(), ConfigError> {
     let tokens = &config.tokens;
     if node.cluster && tokens.strategy == StrategyKind::Redis && tokens.profile == Profile::LitestarAuth {
@@ -96,8 +123,10 @@ fn check_profile(config: &Config, node: &RedisNode, address: &str, spelled: &str
     Ok(())
 }
 
-/// A token of strategy redis that is evicted is no token any more; an id that is evicted from the denylist is no longer
-/// revoked.
+/// Refuses a server that may evict keys, or warns about it.
+///
+/// A token that is evicted logs a user out, which is safe. An id that is evicted from the denylist
+/// makes a revoked token valid again. So only the latter is refused.
 fn check_eviction(
     node: &RedisNode,
     address: &str,
@@ -125,6 +154,7 @@ fn check_eviction(
     Ok(())
 }
 
+/// Logs the version and the persistence of a server, and warns if it may lose writes.
 fn report(node: &RedisNode, address: &str, strategy: StrategyKind) {
     let (version, persistence) = (node.version.as_str(), words(node.persistence));
     tracing::info!(event = "redis_node", address, version, persistence);
@@ -138,6 +168,7 @@ fn report(node: &RedisNode, address: &str, strategy: StrategyKind) {
     tracing::warn!(event = "redis_may_forget", address, persistence, "{risk}");
 }
 
+/// Returns the text of a kind of persistence for the log.
 const fn words(persistence: Persistence) -> &'static str {
     match persistence {
         Persistence::Everything => "everything",

@@ -1,4 +1,11 @@
-//! What must work before requests can be served.
+//! The readiness of the server, as `/readyz` reports it.
+//!
+//! A look at the stores does the same as requests do: it reads and writes every table, and uses
+//! Redis as the strategy does. A look that only asked `SELECT 1` would report a read-only replica,
+//! a full disk or a missing table as ready.
+//!
+//! There is one look at a time. A good answer holds for 900 milliseconds, also for callers that
+//! arrived during the look. After a bad answer, each of these callers looks again in turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,21 +24,23 @@ use crate::shutdown::{Phase, Stop};
 
 /// The time for which a good answer is given again without another look.
 const GOOD_FOR: Duration = Duration::from_millis(900);
-/// The life of what a look writes, in case that it can't be removed again.
+/// The lifetime of the rows and keys that a look writes, in case they can't be deleted again.
 const SCRATCH: Duration = Duration::from_mins(2);
 
 /// The readiness of the server to answer requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// They can.
+    /// All stores that requests need work.
     Ready,
-    /// A store doesn't do its work. The log says which, and what it does.
+    /// A store doesn't work. The log says which, and its symptom (`not_ready`).
     Unready,
-    /// The server has been told to stop, and asks not to be sent any more.
+    /// The server was told to stop and wants no more requests.
     Leaving,
 }
 
-/// The stores that requests need. Clones look once for all who ask at the same time.
+/// The stores that requests need.
+///
+/// Clones share the outcome of the last look, and there is one look at a time among them.
 #[derive(Clone)]
 pub struct Stores {
     look: Arc<Look>,
@@ -42,40 +51,50 @@ pub struct Stores {
 /// The outcome of the last look.
 #[derive(Default)]
 struct Last {
+    /// The end of the time for which the last good answer is given again.
     good_until: Option<Instant>,
+    /// The fault that was logged last, so that it isn't logged again.
     told: Option<String>,
 }
 
 /// The parts that a look tries.
+///
+/// Each part fails the look as a whole, because a request may need any of them.
 pub(super) struct Look {
     pub(super) database: Arc<dyn Driver>,
     pub(super) redis: Option<Redis>,
-    /// The denylist of signed tokens, with strategy jwt.
+    /// The denylist of signed tokens, with strategy `jwt`.
     pub(super) denylist: Option<Arc<dyn DenylistStore>>,
-    /// The strategy that writes to Redis, with strategy redis.
+    /// The strategy that writes to Redis, with strategy `redis`.
     pub(super) on_redis: Option<Arc<dyn Strategy<Account>>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
 }
 
 impl Stores {
+    /// Creates a handle without an outcome.
     pub(super) fn new(look: Look) -> Self {
         Self { look: Arc::new(look), last: Arc::default(), stop: None }
     }
 
-    /// Says that it is leaving once `stop` says so.
+    /// Makes [`readiness`](Self::readiness) return [`Readiness::Leaving`] once `stop` is announced.
     #[must_use]
     pub fn leaving_at(mut self, stop: Stop) -> Self {
         self.stop = Some(stop);
         self
     }
 
-    /// Returns whether requests can be served, seen by doing what they do.
+    /// Returns the readiness, after a look at the stores if the last one is too old.
+    ///
+    /// A fault is logged once, however often the readiness is asked for, and so is its end
+    /// (`ready_again`). An unready answer is never kept: the next call looks again. A look may wait
+    /// for a silent store until the store's timeout, so a health check needs a longer timeout than
+    /// the stores.
     pub async fn readiness(&self) -> Readiness {
         if self.stop.as_ref().is_some_and(|stop| stop.phase() >= Phase::Leave) {
             return Readiness::Leaving;
         }
-        // Whoever comes meanwhile waits for this look, and finds its answer.
+        // Held during the look, so that callers that arrive meanwhile find its good answer.
         let mut last = self.last.lock().await;
         if last.good_until.is_some_and(|until| Instant::now() < until) {
             return Readiness::Ready;
@@ -98,7 +117,7 @@ impl Stores {
 }
 
 impl Last {
-    /// Once for each fault, however often somebody asks.
+    /// Logs a failure, unless the last failure was the same.
     fn tell(&mut self, failure: &Failure) {
         let cause = std::error::Error::source(failure).map(ToString::to_string).unwrap_or_default();
         let story = format!("{failure}: {cause}");
@@ -113,12 +132,15 @@ impl Last {
 }
 
 impl Look {
+    /// Looks at all stores at once, and fails with the first failure.
     async fn look(&self) -> Result<(), Failure> {
         tokio::try_join!(self.at_the_database(), self.at_redis(), self.at_the_denylist()).map(drop)
     }
 
-    /// Reads and writes every table, and leaves nothing behind. Rows of users aren't made: a table that was adopted may
-    /// allow them to real users alone.
+    /// Reads and writes every table of the database, and leaves nothing behind.
+    ///
+    /// No token of a user is written: in tables that were adopted from litestar-auth, a foreign key
+    /// may allow tokens of existing users only.
     async fn at_the_database(&self) -> Result<(), Failure> {
         let dialect = self.database.dialect();
         let user = dialect.quote("user");
@@ -126,16 +148,20 @@ impl Look {
         let all = tables.join(", ");
         let read = Statement::new(dialect, &format!("SELECT 1 FROM {user}, {all} WHERE 1 = 0"));
         self.database.fetch(&read, &[]).await?;
+        // If the row can't be deleted again, a sweep deletes it after this time.
         let ends = self.clock.now().saturating_add(SCRATCH).as_micros();
         let key = format!("readyz-{}", self.id()?.simple());
         self.database.run(&writes(dialect), &[Value::from(key), Value::from(ends)]).await.map(drop)
     }
 
+    /// Asks Redis for an answer and, with strategy `redis`, writes a token and deletes it.
+    ///
+    /// An answer alone doesn't show that writes are accepted: Redis may be full or read-only.
     async fn at_redis(&self) -> Result<(), Failure> {
         let Some(redis) = &self.redis else { return Ok(()) };
         redis.ping().await?;
         let Some(strategy) = &self.on_redis else { return Ok(()) };
-        // Nobody has this account, so its token opens nothing.
+        // No account has this id, so the token opens nothing even if it can't be deleted.
         let nobody = Account {
             id: Uuid::nil(),
             email: String::new(),
@@ -148,6 +174,7 @@ impl Look {
         strategy.destroy_token(&issued.token, &nobody).await.map(drop)
     }
 
+    /// Denies an id that no token has, and looks it up.
     async fn at_the_denylist(&self) -> Result<(), Failure> {
         let Some(denylist) = &self.denylist else { return Ok(()) };
         let now = self.clock.now();
@@ -155,6 +182,7 @@ impl Look {
         denylist.is_any_denied(&["readyz"], now).await.map(drop)
     }
 
+    /// Returns a random id for the rows of one look.
     fn id(&self) -> Result<Uuid, Failure> {
         let mut bytes = [0; 16];
         self.entropy.fill(&mut bytes)?;
@@ -162,7 +190,9 @@ impl Look {
     }
 }
 
-/// A row that is made and removed, and writes to all other tables that touch no row: what they need is checked all the same.
+/// Returns a script that writes one row and deletes it, and touches no row of any other table.
+///
+/// A statement that matches no row still needs the table, its columns and the right to write.
 fn writes(dialect: Dialect) -> Script {
     let user = dialect.quote("user");
     let none = |table: &str, columns: &str| {

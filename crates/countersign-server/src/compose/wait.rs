@@ -1,4 +1,8 @@
-//! Waits for stores that don't answer yet, as when everything starts at once.
+//! Waiting for stores that don't answer yet, as when everything starts at once.
+//!
+//! A start waits only while the fault may pass by itself ([`Symptom::may_pass`]): a host that
+//! refuses connections, an unknown name, a store that is starting, silent or busy. A wrong password
+//! or a missing database ends the start at once.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -12,27 +16,35 @@ use crate::compose::{database, redis};
 use crate::config::{Config, DatabaseUrl, Redis as RedisSettings, Store, WAIT_FOR_STORES};
 use crate::error::Error;
 
-/// The first and the longest pause between two attempts.
+/// The first and the longest pause between two attempts. Each pause is twice as long as the one
+/// before.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// After so long an attempt that isn't over is told.
+/// The time after which an unfinished attempt is logged.
 const NOTICE: Duration = Duration::from_secs(1);
 
-/// Until when a start may wait for stores.
+/// The moment until which a start may wait for stores.
+///
+/// All stores share it: the time that one store has used up is gone for the others.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience(Instant);
 
 impl Patience {
-    /// As long as the settings say, from now on.
+    /// Returns the moment that lies the setting `wait_for_stores` after now.
+    ///
+    /// Call it once per start, and wait for all stores with the same value.
     pub fn of(config: &Config) -> Self {
         Self(Instant::now() + config.store.wait)
     }
 
-    /// Waits until the database answers. What waiting can't cure ends it at once.
+    /// Waits until the configured database answers.
+    ///
+    /// An SQLite file isn't waited for, since it is there or it isn't.
     ///
     /// # Errors
-    /// [`Error`] that names the database's setting, what it does, and the cure.
+    /// Returns [`Error::Store`] with the setting, the symptom and the cure if the database can't be
+    /// used, or if the time ran out. Also returns [`Error::Config`] if the URL can't work.
     pub async fn for_database(self, config: &Config) -> Result<(), Error> {
-        // A file is there or isn't.
+        // Nothing starts an SQLite file, so waiting can't help.
         if matches!(config.store.database, DatabaseUrl::Shared(_)) {
             let database = database::connect(&config.store)?;
             database_store(&config.store).wait(config, self.0, &Asked::Database(database)).await?;
@@ -40,10 +52,10 @@ impl Patience {
         Ok(())
     }
 
-    /// Waits until Redis answers, where it is used, in the same way.
+    /// Waits until the configured Redis answers. Returns at once if none is configured.
     ///
     /// # Errors
-    /// [`Error`] as for the database.
+    /// Returns the errors of [`for_database`](Self::for_database), for Redis.
     pub async fn for_redis(self, config: &Config) -> Result<(), Error> {
         if let (Some(redis), Some(settings)) = (redis::handle(config)?, &config.redis) {
             redis_store(settings).wait(config, self.0, &Asked::Redis(redis)).await?;
@@ -52,14 +64,14 @@ impl Patience {
     }
 }
 
-/// What is asked whether it answers.
+/// The store that is waited for.
 enum Asked {
     Redis(Redis),
     Database(Database),
 }
 
 impl Asked {
-    /// What can't be right whoever answers, and hides behind a failure.
+    /// Checks for a fault of the settings that looks like a store that doesn't answer.
     async fn check(&self, config: &Config) -> Result<(), Error> {
         match (self, &config.redis) {
             (Self::Redis(_), Some(settings)) => Ok(redis::check_nodes(config, settings).await?),
@@ -67,6 +79,7 @@ impl Asked {
         }
     }
 
+    /// Asks the store for any answer.
     async fn ask(&self) -> Result<(), Failure> {
         match self {
             Self::Redis(redis) => redis.ping().await,
@@ -84,27 +97,33 @@ pub(super) struct Named {
     store: String,
 }
 
-/// The database of these settings.
+/// Returns the name of the configured database.
 pub(super) fn database_store(store: &Store) -> Named {
     Named { setting: store.database_spelled.clone(), store: format!("the database at {}", store.shown()) }
 }
 
-/// The Redis of these settings.
+/// Returns the name of the configured Redis.
 pub(super) fn redis_store(settings: &RedisSettings) -> Named {
     Named { setting: settings.spelled.clone(), store: format!("Redis at {}", settings.shown()) }
 }
 
 impl Named {
-    /// Its failure as the error of a start.
+    /// Returns the error for a failure of this store.
     pub(super) fn failed(self, failure: Failure) -> Error {
         Error::Store { setting: self.setting, store: self.store, failure, cure: None }
     }
 
+    /// Asks again and again until the store answers, the fault can't pass, or the time runs out.
+    ///
+    /// Pauses double from one attempt to the next, within [`PAUSE`]. Every failed attempt is logged
+    /// (`waiting_for_store`) with the time that is left.
     async fn wait(self, config: &Config, deadline: Instant, asked: &Asked) -> Result<(), Error> {
         let mut pause = PAUSE.0;
         loop {
             let Err(failure) = self.attempt(config, deadline, asked).await else { return Ok(()) };
             let left = deadline.saturating_duration_since(Instant::now());
+            // A cluster client reports a server of the wrong kind as one that doesn't answer.
+            // Waiting can't cure that, so it is looked for after each failed attempt.
             if let Ok(checked) = timeout(left.max(NOTICE), asked.check(config)).await {
                 checked?;
             }
@@ -119,10 +138,12 @@ impl Named {
         }
     }
 
-    /// One attempt, which ends with the wait.
+    /// Asks once, at most until `deadline`, and logs if that takes long.
+    ///
+    /// If the setting `wait_for_stores` is zero, the attempt may take the timeout of stores.
     async fn attempt(&self, config: &Config, deadline: Instant, asked: &Asked) -> Result<(), Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
-        // The first attempt has its time in any case; a later one ends with the wait.
+        // Without a wait there is a single attempt, which has the usual timeout.
         let bound = if config.store.wait.is_zero() { config.store.timeout } else { left };
         let mut asking = pin!(timeout(bound, asked.ask()));
         let answer = if let Ok(answer) = timeout(NOTICE, &mut asking).await {
@@ -137,11 +158,13 @@ impl Named {
         })
     }
 
+    /// Logs that the start waits.
     fn say(&self, symptom: Symptom, left: Duration) {
         let (store, left) = (self.store.as_str(), format!("{:.1}s", left.as_secs_f64()));
         tracing::warn!(event = "waiting_for_store", store, %symptom, left, "the start waits for it");
     }
 
+    /// Returns the error for a wait that ran out of time.
     fn too_late(self, config: &Config, symptom: Symptom, failure: Failure) -> Error {
         let waited = humantime::format_duration(config.store.wait);
         let cure = format!("{}, or give {} more than {waited}", symptom.cure(), WAIT_FOR_STORES.env());

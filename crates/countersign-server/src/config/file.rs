@@ -1,4 +1,5 @@
-//! The configuration file: one flat TOML table of the same names, in lower case.
+//! The configuration file: one flat TOML table whose keys are the names of the settings in lower
+//! case.
 
 use std::path::Path;
 
@@ -7,10 +8,12 @@ use toml::Value;
 
 use crate::config::source::{Given, Origin};
 
-/// The settings in the file at `path`, which the setting `spelled` names.
+/// Reads the settings in the file at `path`. `spelled` is the name of the setting that names the
+/// file.
 ///
 /// # Errors
-/// [`ConfigError`] when it can't be read, isn't TOML, or holds a value that is no text, number, truth value or list.
+/// [`ConfigError`] if the file can't be read, isn't TOML, or holds a value that isn't a text, an
+/// integer, a boolean or a list of texts.
 pub(super) fn read_file(spelled: &str, path: &Path) -> Result<Vec<(String, Given)>, ConfigError> {
     let shown = path.display();
     let refused = |problem: String, cure: &'static str| ConfigError::new(spelled.to_owned(), problem, cure);
@@ -24,6 +27,7 @@ pub(super) fn read_file(spelled: &str, path: &Path) -> Result<Vec<(String, Given
     table.into_iter().map(|(key, value)| given(key, value, path)).collect()
 }
 
+/// Returns a key of the file and its value as text, with the name under which errors show it.
 fn given(key: String, value: Value, path: &Path) -> Result<(String, Given), ConfigError> {
     let spelled = format!("{key} in {}", path.display());
     let Some(text) = plain(value) else {
@@ -34,6 +38,7 @@ fn given(key: String, value: Value, path: &Path) -> Result<(String, Given), Conf
     Ok((key, given))
 }
 
+/// Returns the text that the value would have in a flag. A list is joined with commas.
 fn plain(value: Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text),

@@ -1,4 +1,4 @@
-//! Settings of the HTTP side: where to listen, whom to believe, how much to take.
+//! Settings of the HTTP side: the address to listen on, proxies, browsers, and limits.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::config::public_url::PublicUrl;
 use crate::config::setting::{Kind, Setting};
 use crate::config::{Sources, parse};
 
-/// `host:port` to listen on.
+/// The address and port to listen on, as `ADDRESS:PORT` or `localhost:PORT`.
 pub const LISTEN: Setting = Setting {
     key: "listen",
     kind: Kind::Plain,
@@ -19,7 +19,8 @@ pub const LISTEN: Setting = Setting {
     form: "ADDRESS:PORT",
     help: "Where to listen; port 0 takes any free port.",
 };
-/// Whose word on where a request comes from is taken.
+/// The proxies whose `X-Forwarded-For` header is believed: addresses and networks, separated by
+/// commas.
 pub const TRUSTED_PROXIES: Setting = Setting {
     key: "trusted_proxies",
     kind: Kind::Plain,
@@ -27,7 +28,7 @@ pub const TRUSTED_PROXIES: Setting = Setting {
     form: "ADDRESS|NETWORK,…",
     help: "Proxies whose X-Forwarded-For is believed, as 10.0.0.0/8,::1.",
 };
-/// Where browsers reach the server.
+/// The URL under which browsers reach the server, a path prefix included.
 pub const PUBLIC_URL: Setting = Setting {
     key: "public_url",
     kind: Kind::Plain,
@@ -35,7 +36,7 @@ pub const PUBLIC_URL: Setting = Setting {
     form: "URL",
     help: "Where browsers reach the server, a path included, as https://app.example/accounts.",
 };
-/// Whose pages may use the server from elsewhere.
+/// The other origins whose pages may send cookies and read answers (CORS), separated by commas.
 pub const ALLOWED_ORIGINS: Setting = Setting {
     key: "allowed_origins",
     kind: Kind::Plain,
@@ -64,7 +65,7 @@ const INSECURE_COOKIES: Setting = Setting {
     form: "true|false",
     help: "Sends cookies over plain HTTP too: for development only.",
 };
-/// How many connections are taken.
+/// The maximum number of connections at once.
 pub const MAX_CONNECTIONS: Setting = Setting {
     key: "max_connections",
     kind: Kind::Plain,
@@ -122,7 +123,7 @@ pub(super) const DRAIN_DELAY: Setting = Setting {
     help: "How long after SIGTERM requests are still taken while /readyz answers 503, so that others are asked instead.",
 };
 
-/// This section's settings.
+/// The settings of this section, in the order of the help.
 pub(super) const SETTINGS: &[&Setting] = &[
     &LISTEN,
     &TRUSTED_PROXIES,
@@ -141,55 +142,65 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &DRAIN_DELAY,
 ];
 
-/// The HTTP side.
+/// The settings of the HTTP side.
 #[derive(Clone, Debug)]
 pub struct Http {
-    /// Where to listen.
+    /// The address and port to listen on. Port 0 stands for any free port.
     pub listen: SocketAddr,
-    /// What the setting is called where it was given; the error about a taken port names it.
+    /// The name under which the address was given, for the error about a port that is taken.
     pub listen_spelled: String,
-    /// Whose `X-Forwarded-For` is believed.
+    /// The networks of the proxies whose `X-Forwarded-For` header is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Where browsers reach the server.
+    /// The URL under which browsers reach the server, if it was given.
     pub public_url: Option<PublicUrl>,
-    /// Whose pages may send cookies, beside the server's own.
+    /// The origins whose pages may send cookies: the server's own and the allowed ones.
     pub origins: OriginPolicy,
-    /// What the cookies' names begin with, behind the prefix.
+    /// The beginning of the cookies' names, after the prefix `__Host-` if there is one. `None`
+    /// keeps the names of the profile.
     pub cookie_name: Option<String>,
-    /// When browsers send the cookies along.
+    /// The `SameSite` attribute of the cookies.
     pub cookie_samesite: SameSite,
-    /// Cookies without `Secure`.
+    /// `true` if cookies are sent without `Secure`, over plain HTTP too. For development only.
     pub insecure_cookies: bool,
-    /// The bounds.
+    /// The limits of what a client may use.
     pub limits: Limits,
 }
 
-/// Bounds on what a client may take of us (SECURITY row D-01).
+/// The limits of what a client may use, so that none can hold up the server or exhaust its memory,
+/// and the times of an orderly stop.
+///
+/// The documentation of each field names its setting and the bounds that [`Http::read`] accepts.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once.
+    /// The maximum number of connections at once (`max_connections`, 1 to 1,000,000).
     pub connections: usize,
-    /// Bytes of a request's body.
+    /// The maximum length of a request body in bytes (`body_limit`, 4 KiB to 16 MiB).
     pub body: usize,
-    /// Time to send a head.
+    /// The time that a client may take to send the head of a request (`header_timeout`, one second
+    /// to one day).
     pub header_time: Duration,
-    /// Time to send a body.
+    /// The time that a client may take to send the body of a request (`body_timeout`, one second to
+    /// one day).
     pub body_time: Duration,
-    /// Time between requests.
+    /// The time that a connection may be idle between two requests (`idle_timeout`, one second to
+    /// one day).
     pub idle_time: Duration,
-    /// Time to answer.
+    /// The time that a request may take in total (`request_timeout`, one second to one day). After
+    /// that it is answered with 503.
     pub request_time: Duration,
-    /// Time to finish when told to stop.
+    /// The time that a stop waits for requests that are being answered (`drain_limit`, up to one
+    /// day).
     pub drain: Duration,
-    /// Time to go on when told to stop, so that others hear of it.
+    /// The time after SIGTERM for which requests are still accepted, while `GET /readyz` answers
+    /// 503 so that load balancers turn to other servers (`drain_delay`, up to one day).
     pub leave: Duration,
 }
 
 impl Http {
-    /// Reads the section.
+    /// Reads this section.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the setting.
+    /// [`ConfigError`] if a value can't be parsed. It names the setting and gives an example.
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let public_url = sources.parse_optional(&PUBLIC_URL, PublicUrl::parse)?;
         let origins = sources.parse(&ALLOWED_ORIGINS, origins)?;
@@ -219,16 +230,18 @@ impl Http {
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Time that a client or an answer gets.
+/// Parses a timeout for a client or an answer: one second to one day.
 fn patience(text: &str) -> Result<Duration, String> {
     parse::duration_in(Duration::from_secs(1)..=DAY)(text)
 }
 
+/// Parses the address to listen on. `localhost` stands for `127.0.0.1`.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     text.parse().map_err(|_| "is not an address and a port".to_owned())
 }
 
+/// Parses a list of addresses and networks, separated by commas.
 fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     let network = |part: &str| {
         let whole = part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
@@ -237,16 +250,18 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(network).collect()
 }
 
-/// Trusts each of the origins that `text` names.
+/// Returns a policy that trusts each of the origins in `text`, which are separated by commas.
 fn origins(text: &str) -> Result<OriginPolicy, String> {
     let mut parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     parts.try_fold(OriginPolicy::default(), |origins, part| {
-        // What stands before an @ may be a password.
+        // The text before an `@` may hold a password, so the error leaves it out.
         let shown = part.rsplit('@').next().unwrap_or_default();
         origins.trust(part).map_err(|error| format!("has {shown:?} in it, which {}", error.problem()))
     })
 }
 
+/// Parses the beginning of the cookies' names: 1 to 64 letters, digits, `-` and `_`, without `_` at
+/// the start.
 fn cookie_name(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if (1..=64).contains(&text.len()) && text.bytes().all(is_plain) && !text.starts_with('_') {
@@ -255,6 +270,8 @@ fn cookie_name(text: &str) -> Result<String, String> {
     Err("must be at most 64 letters, digits, - and _, and not begin with _".to_owned())
 }
 
+/// Returns a parser for `SameSite`. Browsers reject cookies with `SameSite=None` and without
+/// `Secure`.
 fn samesite(insecure_cookies: bool) -> impl Fn(&str) -> Result<SameSite, String> {
     let choose = parse::one_of(&[("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)]);
     move |text| match choose(text)? {
@@ -265,7 +282,8 @@ fn samesite(insecure_cookies: bool) -> impl Fn(&str) -> Result<SameSite, String>
     }
 }
 
-/// A login must fit, and memory for the bodies of all connections must stay within reason.
+/// Parses the maximum length of a body, 4 KiB to 16 MiB: a login must fit, and the bodies of all
+/// connections together must fit into memory.
 fn body_limit(text: &str) -> Result<usize, String> {
     let bytes = parse::bytes(text)?;
     if (4096..=16 * 1024 * 1024).contains(&bytes) { Ok(bytes) } else { Err("must be from 4KiB to 16MiB".to_owned()) }

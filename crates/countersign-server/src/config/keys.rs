@@ -1,4 +1,11 @@
 //! Settings of secrets and keys.
+//!
+//! A secret that isn't given is generated in the data directory when the server starts, by
+//! [`compose`](crate::compose). That isn't possible where servers share a database or Redis, since
+//! all of them need the same secret.
+//!
+//! Each secret has one purpose: two settings with the same secret are an error. Generated secrets
+//! are compared with the given ones when they are read.
 
 use countersign::{ConfigError, Profile, Secret};
 
@@ -6,7 +13,7 @@ use crate::config::setting::{Kind, Setting};
 use crate::config::source::Given;
 use crate::config::{PROFILE, Sources, Tokens, parse};
 
-/// The secret that digests tokens.
+/// The secret with which stored tokens are digested.
 pub const TOKEN_HASH_SECRET: Setting = Setting {
     key: "token_hash_secret",
     kind: Kind::Secret,
@@ -14,7 +21,7 @@ pub const TOKEN_HASH_SECRET: Setting = Setting {
     form: "SECRET",
     help: "Digests stored tokens; generated in the data directory, but must be given with a shared database or Redis.",
 };
-/// How access tokens are signed.
+/// The algorithm with which access tokens are signed.
 pub const JWT_ALGORITHM: Setting = Setting {
     key: "jwt_algorithm",
     kind: Kind::Plain,
@@ -22,7 +29,7 @@ pub const JWT_ALGORITHM: Setting = Setting {
     form: "EdDSA|ES256|RS256|PS256|HS256|…",
     help: "How access tokens are signed (strategy jwt).",
 };
-/// The shared secret of HS algorithms.
+/// The signing secret of the HMAC algorithms (HS256, HS384, HS512).
 pub const JWT_SECRET: Setting = Setting {
     key: "jwt_secret",
     kind: Kind::Secret,
@@ -30,7 +37,7 @@ pub const JWT_SECRET: Setting = Setting {
     form: "SECRET",
     help: "The signing secret of HS256, HS384 and HS512.",
 };
-/// The private key of the other algorithms.
+/// The private key of the other signing algorithms, in PEM.
 pub const JWT_PRIVATE_KEY: Setting = Setting {
     key: "jwt_private_key",
     kind: Kind::Key,
@@ -38,7 +45,7 @@ pub const JWT_PRIVATE_KEY: Setting = Setting {
     form: "PEM",
     help: "The signing key of all other algorithms (PKCS#8 PEM); for EdDSA generated in the data directory.",
 };
-/// The public key of the other algorithms.
+/// The public key of the other signing algorithms, in PEM.
 pub const JWT_PUBLIC_KEY: Setting = Setting {
     key: "jwt_public_key",
     kind: Kind::Key,
@@ -46,7 +53,7 @@ pub const JWT_PUBLIC_KEY: Setting = Setting {
     form: "PEM",
     help: "The public half of the signing key (PEM).",
 };
-/// The issuer of signed tokens.
+/// The issuer (`iss`) of signed access tokens.
 pub const JWT_ISSUER: Setting = Setting {
     key: "jwt_issuer",
     kind: Kind::Plain,
@@ -54,7 +61,7 @@ pub const JWT_ISSUER: Setting = Setting {
     form: "TEXT",
     help: "The iss claim to write and require; none by default.",
 };
-/// The audience of signed tokens.
+/// The audience (`aud`) of signed access tokens.
 pub const JWT_AUDIENCE: Setting = Setting {
     key: "jwt_audience",
     kind: Kind::Plain,
@@ -63,43 +70,50 @@ pub const JWT_AUDIENCE: Setting = Setting {
     help: "The aud claim to write and require; countersign:access, or the profile's own.",
 };
 
-/// This section's settings.
+/// The settings of this section, in the order of the help.
 pub(super) const SETTINGS: &[&Setting] =
     &[&TOKEN_HASH_SECRET, &JWT_ALGORITHM, &JWT_SECRET, &JWT_PRIVATE_KEY, &JWT_PUBLIC_KEY, &JWT_ISSUER, &JWT_AUDIENCE];
 
-/// Secrets and keys, as far as they were given; the rest is generated when the server starts.
+/// The secrets and keys that were given. Missing ones are generated when the server starts.
+///
+/// The `Debug` output doesn't show any of them.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// Digests stored tokens.
+    /// The secret with which stored tokens are digested. `None` if it has to be generated or read
+    /// from the data directory.
     pub token_hash_secret: Option<Secret>,
-    /// Signs access tokens.
+    /// The keys and claims of signed access tokens.
     pub jwt: JwtKeys,
 }
 
-/// What was given about signing.
+/// The settings of signed access tokens, as they were given.
+///
+/// The keys are kept as text, because how they are read depends on the algorithm.
 #[derive(Clone, Debug)]
 pub struct JwtKeys {
-    /// The algorithm's name.
+    /// The name of the signing algorithm, for example `EdDSA`.
     pub algorithm: String,
-    /// What the algorithm's setting is called where it was given.
+    /// The name under which the algorithm was given, for error messages.
     pub algorithm_spelled: String,
-    /// The shared secret.
+    /// The signing secret of the HMAC algorithms.
     pub secret: Option<Given>,
-    /// The private key.
+    /// The private key, in PEM.
     pub private_key: Option<Given>,
-    /// The public key.
+    /// The public key, in PEM.
     pub public_key: Option<Given>,
-    /// `iss`.
+    /// The issuer (`iss`) to write and to require.
     pub issuer: Option<String>,
-    /// `aud`.
+    /// The audience (`aud`) to write and to require. `None` stands for the profile's own.
     pub audience: Option<String>,
 }
 
 impl Keys {
-    /// Reads the section.
+    /// Reads this section. `is_shared` is `true` if other servers may use the same database or
+    /// Redis.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the setting.
+    /// [`ConfigError`] if a value can't be used, if two settings hold the same secret, or if
+    /// [`TOKEN_HASH_SECRET`] is missing and `is_shared` is `true`.
     pub fn read(sources: &Sources, tokens: &Tokens, is_shared: bool) -> Result<Self, ConfigError> {
         check_distinct(sources)?;
         let token_hash_secret =
@@ -126,7 +140,8 @@ impl Keys {
     }
 }
 
-/// One secret has one purpose: whoever learns it in one place must not hold the other too.
+/// Checks that no secret is used for two purposes, so that a secret that leaks in one place doesn't
+/// open the other.
 fn check_distinct(sources: &Sources) -> Result<(), ConfigError> {
     let given: Vec<&Given> = [&TOKEN_HASH_SECRET, &JWT_SECRET, &JWT_PRIVATE_KEY, &JWT_PUBLIC_KEY]
         .into_iter()
@@ -140,18 +155,22 @@ fn check_distinct(sources: &Sources) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Whether two texts are one secret, however their files end.
+/// Returns `true` if two texts are the same secret. White space around them is ignored.
 pub fn is_same_secret(one: &str, other: &str) -> bool {
     one.trim() == other.trim()
 }
 
-/// The error for a secret that is also used as `other`.
+/// Returns the error for a secret that is also used as `other`.
 pub fn same_secret(given: &Given, other: &str) -> ConfigError {
     let cure = "give each a secret of its own, as `openssl rand -base64 32` makes them";
     given.error(format!("is the same secret as {other}"), cure)
 }
 
-/// The original accepts any 32 characters, and live tokens depend on what it was given; ours must have variety too.
+/// Parses the secret with which tokens are digested. It must have at least 32 characters, and in
+/// our own profile some variety.
+///
+/// litestar-auth accepts any 32 characters, and live tokens depend on the secret that it was given.
+/// The variety isn't checked either while the deployment may still name the profile.
 fn secret(given: &Given, sources: &Sources, profile: Profile) -> Result<Secret, ConfigError> {
     match profile {
         _ if !sources.is_final(&PROFILE) => Secret::dangerous_without_variety_check(&given.spelled, given.text()),

@@ -1,17 +1,23 @@
-//! What orchestrators put into the environment beside our settings, when a service or a linked container has our name.
+//! The environment variables that orchestrators set for services and containers named like us.
+//!
+//! Their names begin with `COUNTERSIGN_` as the names of the settings do. Without this module a
+//! Kubernetes Service called `countersign` would stop the server with an unknown setting.
 
 use std::net::IpAddr;
 
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 
-/// Whether a variable, its prefix taken off, tells of a service or a linked container, and is no setting misspelled.
+/// Returns `true` if a variable describes a service or a linked container, and so isn't a
+/// misspelled setting. `name` comes without its prefix `COUNTERSIGN_`.
 ///
-/// Kubernetes writes, for a Service named `countersign` or `countersign-…`, `…SERVICE_HOST`, `…SERVICE_PORT`,
-/// `…SERVICE_PORT_NAME`, `…PORT=tcp://…` and `…PORT_8000_TCP…`; links of Docker write `…NAME=/…` and `…ENV_…` as well.
+/// For a Service named `countersign` or `countersign-…`, Kubernetes sets `…SERVICE_HOST`,
+/// `…SERVICE_PORT`, `…SERVICE_PORT_NAME`, `…PORT=tcp://…` and `…PORT_8000_TCP…`. Links of Docker
+/// also set `…NAME=/…` and `…ENV_…`.
 pub(super) fn is_link(name: &str, value: &str) -> bool {
     is_service(name, value) || is_port(name, value) || is_container(name, value)
 }
 
+/// Recognises `…SERVICE_HOST`, `…SERVICE_PORT` and `…SERVICE_PORT_NAME`.
 fn is_service(name: &str, value: &str) -> bool {
     let is_number = value.parse::<u16>().is_ok();
     match after(name, "SERVICE") {
@@ -21,6 +27,7 @@ fn is_service(name: &str, value: &str) -> bool {
     }
 }
 
+/// Recognises `…PORT=tcp://…` and `…PORT_8000_TCP…`.
 fn is_port(name: &str, value: &str) -> bool {
     let is_address = || {
         let scheme = value.split_once("://").map(|(scheme, _)| scheme.to_ascii_uppercase());
@@ -29,18 +36,20 @@ fn is_port(name: &str, value: &str) -> bool {
     if (name == "PORT" || name.ends_with("_PORT")) && is_address() {
         return true;
     }
-    // PORT_8000_TCP, and what stands behind it.
+    // `PORT_8000_TCP`, with or without a suffix such as `_ADDR`.
     let Some((number, rest)) = after(name, "PORT").and_then(|rest| rest.split_once('_')) else { return false };
     let protocol = rest.split('_').next().unwrap_or_default();
     number.parse::<u16>().is_ok() && PROTOCOLS.contains(&protocol)
 }
 
+/// Recognises `…NAME=/…` and `…ENV_…`.
 fn is_container(name: &str, value: &str) -> bool {
     let is_name = (name == "NAME" || name.ends_with("_NAME")) && value.starts_with('/');
     is_name || after(name, "ENV").is_some()
 }
 
-/// What stands behind the first `word_` that begins the name or follows an underscore.
+/// Returns the text after the first `word_` in `name` that is at the beginning or follows an
+/// underscore.
 fn after<'a>(name: &'a str, word: &str) -> Option<&'a str> {
     let mut rest = name;
     loop {

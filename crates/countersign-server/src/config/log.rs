@@ -1,4 +1,4 @@
-//! Settings of the log.
+//! Settings of the log, which is written to standard error.
 
 use countersign::ConfigError;
 use tracing_subscriber::filter::LevelFilter;
@@ -16,32 +16,32 @@ const LOG: Setting = Setting {
 pub(super) const LOG_FORMAT: Setting =
     Setting { key: "log_format", kind: Kind::Plain, default: "text", form: "text|json", help: "How a log line looks." };
 
-/// This section's settings.
+/// The settings of this section, in the order of the help.
 pub(super) const SETTINGS: &[&Setting] = &[&LOG, &LOG_FORMAT];
 
-/// The log.
+/// The settings of the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
-    /// How much.
+    /// The least severe level that is logged.
     pub level: LevelFilter,
-    /// How.
+    /// The format of the log lines.
     pub format: LogFormat,
 }
 
-/// How a log line looks.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 impl Log {
-    /// Reads the section.
+    /// Reads this section.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the setting.
+    /// [`ConfigError`] if a value isn't one of the words that the setting takes.
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
         const LEVELS: &[(&str, LevelFilter)] = &[
             ("off", LevelFilter::OFF),

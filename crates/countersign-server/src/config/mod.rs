@@ -1,4 +1,12 @@
-//! Every setting, one section a file. Flags win over environment, environment over file.
+//! The settings: their sources, their parsing, and their checks.
+//!
+//! Every setting is a flag, an environment variable and a key of the configuration file. Flags win
+//! over the environment, and the environment over the file. [`Sources::gather`] collects what was
+//! given, [`Config::read`] parses it, and [`compose`](crate::compose) makes library objects of it.
+//!
+//! Each section of [`Config`] has a file of its own. To add a setting, write a [`Setting`] in the
+//! file of its section, name it in that file's `SETTINGS`, and parse it in the section's `read`.
+//! Flag, variable, key and help text follow from the [`Setting`].
 
 mod file;
 mod http;
@@ -34,42 +42,61 @@ pub use tokens::{
     PROFILE, RateLimit, Registration, SECOND_FACTOR, STRATEGY, SecondFactor, StrategyKind, Tokens, profile_name,
 };
 
-/// The whole configuration. Its `Debug` shows no secret.
+/// The whole configuration. Its `Debug` output shows no secret.
+///
+/// # Examples
+///
+/// ```
+/// use countersign_server::config::{Config, Flags, Sources};
+///
+/// let mut flags = Flags::default();
+/// flags.given.push(("access_lifetime".to_owned(), "10m".to_owned()));
+/// let sources = Sources::gather(flags, [])?;
+/// let config = Config::read(&sources)?;
+/// assert_eq!(config.tokens.lifetimes.access().as_secs(), 600);
+/// # Ok::<(), countersign::ConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The HTTP side.
     pub http: Http,
-    /// What is kept, and where.
+    /// The database and the data directory.
     pub store: Store,
-    /// What tokens are worth.
+    /// The strategy, the lifetimes of tokens and sessions, and the limits of logins.
     pub tokens: Tokens,
-    /// Redis, where it is used.
+    /// Redis, if it is used.
     pub redis: Option<Redis>,
-    /// Secrets and keys.
+    /// The secrets and keys.
     pub keys: Keys,
     /// The log.
     pub log: Log,
-    /// What all of that was read from.
+    /// The sources that all of this was read from.
     pub sources: Sources,
 }
 
 impl Config {
-    /// Reads every section. What depends on a setting that the deployment may still say isn't refused before it has been asked
-    /// ([`Sources::agreed`], [`Sources::settled`]).
+    /// Reads every section.
+    ///
+    /// Servers of one deployment agree on some settings, which are recorded in the shared database.
+    /// A check that depends on such a setting is left out until the record has been read; see
+    /// [`Sources::agreed`] and [`Sources::settled`].
     ///
     /// # Errors
-    /// [`ConfigError`] that names the setting as it was typed, and the cure.
+    /// [`ConfigError`] if a setting can't work. It names the setting as it was typed, the problem,
+    /// and the cure.
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let store = Store::read(sources)?;
         let tokens = Tokens::read(sources)?;
         let redis = Redis::read(sources, &tokens)?;
+        // Until the strategy is known, it isn't known either whether Redis is used.
         let is_shared = is_shared(&store, redis.as_ref().filter(|_| sources.is_final(&STRATEGY)));
         let keys = Keys::read(sources, &tokens, is_shared)?;
         let (http, log) = (Http::read(sources)?, Log::read(sources)?);
         Ok(Self { http, store, tokens, redis, keys, log, sources: sources.clone() })
     }
 
-    /// Whether what the server keeps is in a place that other servers may use too.
+    /// Returns `true` if the server keeps its data in a shared database or on Redis, where other
+    /// servers may use it too.
     pub fn is_shared(&self) -> bool {
         is_shared(&self.store, self.redis.as_ref())
     }
@@ -79,7 +106,7 @@ const fn is_shared(store: &Store, redis: Option<&Redis>) -> bool {
     matches!(store.database, DatabaseUrl::Shared(_)) || redis.is_some()
 }
 
-/// Settings that are heeded at the start alone.
+/// The settings that take effect only at a start. A reload names those of them that have changed.
 pub const AT_START: [&Setting; 8] = [
     &LISTEN,
     &MAX_CONNECTIONS,

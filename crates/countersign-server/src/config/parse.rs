@@ -1,14 +1,20 @@
-//! Values as people write them. Each function says what is wrong in a few words that follow the setting's name.
+//! Parsers for values as people write them.
+//!
+//! Their errors are phrases that follow the setting's name, for example `must be true or false`.
+//! [`Sources::parse`](crate::config::Sources::parse) adds the name and the cure.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// `15m`, `30d`, `1h30m`.
+/// Parses a duration such as `15m`, `30d` or `1h30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "is not a length of time".to_owned())
 }
 
-/// As [`duration`], in `range`. Every length of time has bounds: beyond them timers, and the integers of other programs, end.
+/// Returns a parser for durations in `range`.
+///
+/// Every duration setting has bounds. Beyond them timers would overflow, and so would the integers
+/// in which other programs read the times.
 pub(super) fn duration_in(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, String> {
     move |text| {
         let (least, most) = (*range.start(), *range.end());
@@ -21,7 +27,7 @@ pub(super) fn duration_in(range: RangeInclusive<Duration>) -> impl Fn(&str) -> R
     }
 }
 
-/// A whole number in `range`.
+/// Returns a parser for whole numbers in `range`.
 pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String>
 where
     T: std::str::FromStr + PartialOrd + std::fmt::Display,
@@ -32,7 +38,7 @@ where
     }
 }
 
-/// `64KiB`, `1MiB` or plain bytes.
+/// Parses a size in bytes such as `64KiB`, `1MiB` or `65536`.
 pub(super) fn bytes(text: &str) -> Result<usize, String> {
     let units = [("KiB", 1024_usize), ("MiB", 1024 * 1024), ("B", 1), ("", 1)];
     let parsed = units.iter().find_map(|(unit, factor)| {
@@ -42,7 +48,7 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     parsed.ok_or_else(|| "is not a number of bytes".to_owned())
 }
 
-/// `true` or `false`.
+/// Parses `true` or `false`.
 pub(super) fn truth(text: &str) -> Result<bool, String> {
     match text {
         "true" => Ok(true),
@@ -51,13 +57,13 @@ pub(super) fn truth(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Any text.
+/// Accepts any text.
 #[expect(clippy::unnecessary_wraps, reason = "it stands where other parsers stand")]
 pub(super) fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// One of a few words.
+/// Returns a parser for one of a few words, each of which stands for a value.
 pub(super) fn one_of<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
         let choice = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);

@@ -1,26 +1,30 @@
-//! Where browsers reach the server.
+//! The URL under which browsers reach the server.
 
 use url::Url;
 
-/// The longest path, in bytes.
+/// The maximum length of the path, in bytes.
 const MAX_PATH: usize = 200;
 
-/// The URL that browsers have the server under.
+/// The URL under which browsers reach the server.
+///
+/// The origin is compared with the `Origin` header of requests with cookies. The routes are served
+/// below the path as well as at the root, so a proxy may remove the path or keep it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
-    /// Its origin, as browsers spell it: `https://app.example`.
+    /// The origin as browsers write it, for example `https://app.example`.
     pub origin: String,
-    /// The path below which the routes are, as `/accounts`; empty for none.
+    /// The path below which the routes are, for example `/accounts`. Empty if there is none.
     pub path: String,
 }
 
 impl PublicUrl {
-    /// Reads a URL. A slash at the end says nothing.
+    /// Parses an `http` or `https` URL. A slash at its end is ignored.
     ///
     /// # Errors
-    /// What is wrong with it, in words that follow the setting's name.
+    /// A phrase that follows the setting's name and says what is wrong.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let refused = |problem: &str| Err(problem.to_owned());
+        // The parser would drop tabs and line feeds silently.
         if text.contains(char::is_whitespace) || text.contains(char::is_control) {
             return refused("has white space in it");
         }
@@ -31,6 +35,7 @@ impl PublicUrl {
         if text.contains(['?', '#']) {
             return refused("has a ? or # in it; it ends with the path");
         }
+        // The path is taken from the text, because the parser resolves `..` and encodes characters.
         let (host, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
         if host.contains('@') {
             return refused("has a user name in it");
@@ -39,8 +44,8 @@ impl PublicUrl {
     }
 }
 
-/// The path as the router needs it. Characters that have a meaning of their own in routes, or two spellings in URLs, are
-/// refused: what the proxy hands on has to be what stands here.
+/// Parses the path. Rejects characters that have a meaning in routes or more than one spelling in
+/// URLs, because the router must recognise the path exactly as the proxy forwards it.
 fn prefix(path: &str) -> Result<String, String> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);

@@ -1,4 +1,7 @@
 //! Settings of Redis.
+//!
+//! Redis is used by the strategy `redis`, for tokens and sessions, and by the strategy `jwt` if its
+//! URL is given, for the ids of revoked tokens. A deployment that uses Redis is a shared one.
 
 use std::fmt;
 
@@ -10,7 +13,7 @@ use crate::config::source::Given;
 use crate::config::store::shown;
 use crate::config::{STRATEGY, Sources, StrategyKind, Tokens, parse};
 
-/// The Redis server or cluster; passwords may be in it, so it is never shown.
+/// The URL of the Redis server or cluster. It may hold a password, so it is never shown.
 pub const REDIS_URL: Setting = Setting {
     key: "redis_url",
     kind: Kind::Secret,
@@ -18,7 +21,7 @@ pub const REDIS_URL: Setting = Setting {
     form: "redis://…|rediss://…|redis+sentinel://…|unix://…",
     help: "Where strategy redis keeps tokens, and strategy jwt revoked ids if given; nodes of a cluster with commas.",
 };
-/// What to do about a server that may drop revocations.
+/// The reaction to a Redis that may evict the ids of revoked tokens.
 pub const REDIS_EVICTION: Setting = Setting {
     key: "redis_eviction",
     kind: Kind::Plain,
@@ -27,36 +30,42 @@ pub const REDIS_EVICTION: Setting = Setting {
     help: "What to do at start when Redis may evict revoked ids (strategy jwt).",
 };
 
-/// This section's settings.
+/// The settings of this section, in the order of the help.
 pub(super) const SETTINGS: &[&Setting] = &[&REDIS_URL, &REDIS_EVICTION];
 
-/// The Redis server, the cluster, or the master that Sentinels watch, which the strategy uses.
+/// The Redis that the strategy uses: a server, a cluster, or the master that Sentinels watch.
+///
+/// The `Debug` output doesn't show the URL.
 #[derive(Clone)]
 pub struct Redis {
-    /// Its URL, or those of a cluster's nodes; passwords may be in it.
+    /// The URL, or the URLs of a cluster's nodes separated by commas. It may hold a password.
     pub url: Zeroizing<String>,
-    /// What the setting is called where it was given.
+    /// The name under which the URL was given, for error messages.
     pub spelled: String,
-    /// What to do when it may evict revoked ids.
+    /// The reaction to a Redis that may evict the ids of revoked tokens.
     pub eviction: Eviction,
-    /// What reads the URL again, where that stands in a file.
+    /// The reader that reads the URL again, if the URL is in a file.
     pub source: Option<UrlSource>,
 }
 
-/// What to do about a server that may evict revoked ids.
+/// The reaction to a Redis that may evict the ids of revoked tokens.
+///
+/// A token whose id was evicted would be accepted again, so the default is
+/// [`Refuse`](Self::Refuse).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Eviction {
-    /// Not to start.
+    /// The server doesn't start.
     Refuse,
-    /// To say so in the log.
+    /// The server logs a warning and starts.
     Warn,
 }
 
 impl Redis {
-    /// Reads the section; nothing when the strategy works without Redis.
+    /// Reads this section. Returns `None` if no Redis was given and the strategy works without one.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the setting.
+    /// [`ConfigError`] if a value can't be used, if strategy `redis` has no URL, or if the strategy
+    /// or the profile can't use the Redis that was given.
     pub fn read(sources: &Sources, tokens: &Tokens) -> Result<Option<Self>, ConfigError> {
         const EVICTIONS: &[(&str, Eviction)] = &[("refuse", Eviction::Refuse), ("warn", Eviction::Warn)];
         let eviction = sources.parse(&REDIS_EVICTION, parse::one_of(EVICTIONS))?;
@@ -70,12 +79,12 @@ impl Redis {
         }))
     }
 
-    /// The server or the nodes for people: without passwords, users or queries.
+    /// Returns the server or the nodes in a form for people: without passwords, users and queries.
     pub fn shown(&self) -> String {
         if let Some((scheme, rest)) = self.url.split_once("://").filter(|_| names_sentinels(&self.url)) {
             let address = rest.split(['?', '#']).next().unwrap_or_default();
             return match address.rsplit_once('@') {
-                // What stands behind the last `@` may be a part of a password with a slash in it.
+                // With a slash before the last `@`, the text behind it may be a part of a password.
                 Some((user, hosts)) if !user.contains('/') => format!("{scheme}://{hosts}"),
                 None => format!("{scheme}://{address}"),
                 Some(_) => "(Redis Sentinels)".to_owned(),
@@ -86,6 +95,7 @@ impl Redis {
     }
 }
 
+/// Returns no Redis, or an error if the strategy needs one.
 fn without(strategy: StrategyKind) -> Result<Option<Redis>, ConfigError> {
     match strategy {
         StrategyKind::Database | StrategyKind::Jwt => Ok(None),
@@ -97,11 +107,13 @@ fn without(strategy: StrategyKind) -> Result<Option<Redis>, ConfigError> {
     }
 }
 
-/// Whether a URL is that of a master which Sentinels watch; its commas stand between Sentinels.
+/// Returns `true` if a URL names Sentinels that watch a master. Its commas separate the Sentinels,
+/// not the nodes of a cluster.
 pub fn names_sentinels(url: &str) -> bool {
     ["redis+sentinel://", "rediss+sentinel://"].iter().any(|scheme| url.trim_start().starts_with(scheme))
 }
 
+/// Checks that the strategy and the profile can use this Redis.
 fn check(given: &Given, sources: &Sources, tokens: &Tokens) -> Result<(), ConfigError> {
     let is_cluster = given.text().contains(',') && !names_sentinels(given.text());
     match (tokens.strategy, tokens.profile) {

@@ -1,22 +1,25 @@
-//! What the settings come to: what `config check` prints. Secrets are never in it.
+//! The effective settings, as `countersign config check` prints them.
+//!
+//! A secret is replaced by a note, and URLs are shown without users and passwords. So the output
+//! can be passed on when somebody asks for help.
 
 use serde::Serialize;
 
 use crate::config::setting;
 use crate::config::{Config, DATABASE_URL, REDIS_URL, Redis, Sources};
 
-/// One setting's effective value.
+/// The effective value of a setting.
 #[derive(Clone, Debug, Serialize)]
 pub struct Effective {
-    /// The setting's environment variable.
+    /// The environment variable of the setting.
     pub setting: String,
-    /// Its value, or what may be said of it.
+    /// The value. A secret is replaced by a note that says whether it was given.
     pub value: String,
-    /// Where it comes from: a name as it was typed, or `default`.
+    /// The origin of the value: the setting's name as it was typed, or `default`.
     pub from: String,
 }
 
-/// Every setting.
+/// Returns the effective value of every setting, in the order of the help.
 pub fn effective(sources: &Sources, config: &Config) -> Vec<Effective> {
     setting::all()
         .map(|setting| {

@@ -1,5 +1,8 @@
-//! What no secret can be meant to hold: bytes that editors, shells and orchestrators add where nobody sees them. Taken for a
-//! part of the secret they would make another one of it, and every token of the other servers unknown.
+//! Checks of secrets for text that can't be meant to be part of them.
+//!
+//! Editors, shells and orchestrators add line ends, quotes and byte order marks that nobody sees.
+//! With them a server would have another secret than the others of its deployment, and know none of
+//! their tokens.
 
 use std::borrow::Cow;
 
@@ -13,7 +16,8 @@ pub(super) fn without_line_end(content: &str) -> &str {
     content.strip_suffix('\r').unwrap_or(content)
 }
 
-/// Returns what is wrong with a secret, in words that follow the name of its setting; `None` when it can be meant.
+/// Returns the problem of a secret, as a phrase that follows the setting's name. Returns `None` if
+/// there is none.
 pub fn fault(secret: &str) -> Option<Cow<'static, str>> {
     let is_blank = |character: Option<char>| character.is_some_and(char::is_whitespace);
     let (first, last) = (secret.chars().next(), secret.chars().next_back());
@@ -38,12 +42,13 @@ pub fn fault(secret: &str) -> Option<Cow<'static, str>> {
     Some(found.into())
 }
 
-/// Returns what is wrong with the text of a key. Lines and what stands around its PEM blocks are a matter of the key's
-/// reader.
+/// Returns the problem of the text of a key. Only quotes around it are looked for: line ends, and
+/// text around the PEM blocks, are left to the parser of the key.
 pub(super) fn fault_of_key(text: &str) -> Option<Cow<'static, str>> {
     is_quoted(text.trim()).then(|| "is in quotes".into())
 }
 
+/// Returns `true` if `text` begins and ends with the same quote.
 fn is_quoted(text: &str) -> bool {
     ['"', '\'', '`'].into_iter().any(|quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote))
 }

@@ -1,55 +1,71 @@
-//! What a setting is: one row here is a flag, an environment variable, a key of the file, and a line of the help.
+//! The type of a setting. Each setting is a flag, an environment variable, a key of the
+//! configuration file, and a line of the help.
 
 use crate::config::source::ENV_PREFIX;
 use crate::config::{http, keys, log, redis, store, tokens};
 
-/// How a setting's value is treated.
+/// The kind of a setting's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// May be shown.
+    /// A value that may be shown.
     Plain,
-    /// True or false; the flag alone means true.
+    /// `true` or `false`. The flag alone means `true`.
     Switch,
-    /// Never shown; may be given as a file's name too, under the same name with `_FILE`.
+    /// A value that is never shown. It can also be read from a file, which is named by the same
+    /// setting with `_FILE` at its end.
     Secret,
-    /// As a secret. Its text is kept to the last byte: litestar-auth makes fingerprints with the text of its key.
+    /// A secret whose text is kept to the last byte, because litestar-auth makes fingerprints with
+    /// the text of its key.
     Key,
 }
 
 impl Kind {
-    /// Whether its value is never shown, and may stand in a file.
+    /// Returns `true` if values of this kind are never shown and can be read from a file.
     pub const fn is_secret(self) -> bool {
         matches!(self, Self::Secret | Self::Key)
     }
 }
 
-/// One setting.
+/// A setting of the server.
+///
+/// Its key names it in all sources: `access_lifetime` in the file is `--access-lifetime` as a flag
+/// and `COUNTERSIGN_ACCESS_LIFETIME` as a variable.
+///
+/// # Examples
+///
+/// ```
+/// use countersign_server::config::LISTEN;
+///
+/// assert_eq!(LISTEN.env(), "COUNTERSIGN_LISTEN");
+/// assert_eq!(LISTEN.flag(), "listen");
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Its name in the file, as `access_lifetime`. Flag and variable follow from it.
+    /// The key in the configuration file. The names of the flag and of the variable follow from it.
     pub key: &'static str,
-    /// How its value is treated.
+    /// The kind of its values.
     pub kind: Kind,
-    /// What it stands at when nobody gives it; may be empty.
+    /// The default value as text. Empty if there is none.
     pub default: &'static str,
-    /// What a value looks like.
+    /// The form of a value, as the help shows it.
     pub form: &'static str,
-    /// What it does, in one sentence.
+    /// The sentence that the help and the table in docs/CONFIG.md show.
     pub help: &'static str,
 }
 
 impl Setting {
-    /// The environment variable, as `COUNTERSIGN_ACCESS_LIFETIME`.
+    /// Returns the environment variable, for example `COUNTERSIGN_ACCESS_LIFETIME`.
     pub fn env(&self) -> String {
         format!("{ENV_PREFIX}{}", self.key.to_ascii_uppercase())
     }
 
-    /// The flag without its dashes, as `access-lifetime`.
+    /// Returns the flag without its dashes, for example `access-lifetime`.
     pub fn flag(&self) -> String {
         self.key.replace('_', "-")
     }
 
-    /// Every key that the file may hold for it.
+    /// Returns the keys under which the configuration file may hold the setting: its own, and the
+    /// one with `_file` if it is a secret.
     pub fn keys(&self) -> Vec<String> {
         let mut keys = vec![self.key.to_owned()];
         if self.kind.is_secret() {
@@ -58,14 +74,14 @@ impl Setting {
         keys
     }
 
-    /// A value to show in an error.
+    /// Returns an example of the setting for an error message, with its default value or its form.
     pub fn example(&self) -> String {
         let value = if self.default.is_empty() { self.form } else { self.default };
         format!("{}={value}", self.env())
     }
 }
 
-/// Every setting, in the order of the help.
+/// Returns every setting, in the order of the help.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
     http::SETTINGS
         .iter()

@@ -1,4 +1,11 @@
-//! Where a setting comes from: flags, then environment, then file. Every error names the setting as it was typed.
+//! The sources of settings: flags, environment variables and the configuration file.
+//!
+//! [`Sources::gather`] weighs them once, at the start and at each reload. Every error names the
+//! setting as it was typed, so a [`Given`] carries its name along with its text.
+//!
+//! A fourth source comes later: the record of the deployment in the shared database, which adds
+//! values for settings that nobody gave ([`Sources::agreed`]). Until then such a setting isn't
+//! final ([`Sources::is_final`]), and checks that depend on it are postponed.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,13 +20,13 @@ use crate::config::links::is_link;
 use crate::config::secret_text;
 use crate::config::setting::{self, Kind, Setting};
 
-/// The prefix of every environment variable we read.
+/// The prefix of every environment variable that the server reads.
 pub const ENV_PREFIX: &str = "COUNTERSIGN_";
 
-/// Which of the three said it.
+/// The source of a setting. A later variant wins over an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// What the deployment's database says, where nobody else does.
+    /// The record in the deployment's database, for settings that no other source gives.
     Deployment,
     /// The configuration file.
     File,
@@ -40,25 +47,29 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One setting as somebody gave it. Its `Debug` leaves the value out: it may be a secret.
+/// The value of a setting as it was given. The `Debug` output leaves the value out: it may be a
+/// secret.
 #[derive(Clone)]
 pub struct Given {
     text: Zeroizing<String>,
-    /// Who said it.
+    /// The source of the value.
     pub origin: Origin,
-    /// The setting's name as it was typed.
+    /// The name of the setting as it was typed.
     pub spelled: String,
-    /// The file that the value stands in, where one was named.
+    /// The file from which the value was read, if the setting named a file.
     file: Option<String>,
 }
 
 impl Given {
-    /// `text`, as `spelled` said it.
+    /// Creates a value from its source, the name that was typed, and the text.
     pub fn new(origin: Origin, spelled: impl Into<String>, text: impl Into<String>) -> Self {
         Self { text: Zeroizing::new(text.into()), origin, spelled: spelled.into(), file: None }
     }
 
-    /// Returns what reads the value again from the file that it stands in; `None` where it was given itself.
+    /// Returns a reader that reads the value again from its file, or `None` if it doesn't come from
+    /// one.
+    ///
+    /// The stores use it to reconnect after a password in the file has changed.
     pub fn source(&self) -> Option<UrlSource> {
         let named = Self::new(self.origin, self.spelled.clone(), self.file.clone()?);
         Some(UrlSource::new(move || {
@@ -66,12 +77,14 @@ impl Given {
         }))
     }
 
-    /// The value.
+    /// Returns the text of the value.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// An error about this value.
+    /// Returns an error about this value, which names the setting as it was typed.
+    ///
+    /// `problem` is a phrase that follows the name, such as `is empty`. `cure` says what to do.
     pub fn error(&self, problem: impl Into<String>, cure: impl Into<String>) -> ConfigError {
         ConfigError::new(self.spelled.clone(), problem.into(), cure.into())
     }
@@ -83,16 +96,18 @@ impl fmt::Debug for Given {
     }
 }
 
-/// What the command line says, before it is weighed against the other two.
+/// The settings that the command line gives.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
-    /// `--config`.
+    /// The configuration file, given by `--config`.
     pub config: Option<PathBuf>,
-    /// Keys of settings (`token_hash_secret`, `token_hash_secret_file`) and their values.
+    /// The keys of settings (for example `token_hash_secret` or `token_hash_secret_file`) and their
+    /// values.
     pub given: Vec<(String, String)>,
 }
 
-/// Every setting that was given, after the three have been weighed.
+/// Every setting that was given, each with the value from its strongest source. The `Debug` output
+/// shows no values.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     given: BTreeMap<&'static str, Given>,
@@ -101,10 +116,28 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Weighs flags, environment and file.
+    /// Collects the settings from flags, environment and configuration file.
+    ///
+    /// Reads only variables that begin with [`ENV_PREFIX`]. Ignores those that orchestrators set
+    /// for services and containers of our name. The files of secrets are read here as well.
     ///
     /// # Errors
-    /// [`ConfigError`] for an unknown name, an empty value, a secret given twice, or a file that can't be read.
+    /// [`ConfigError`] for an unknown name, an empty value, a value and a file given for the same
+    /// secret by the same source, a secret that has invisible additions, or a file that can't be
+    /// read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use countersign_server::config::{Flags, LISTEN, Sources};
+    ///
+    /// let mut flags = Flags::default();
+    /// flags.given.push(("listen".to_owned(), "127.0.0.1:9000".to_owned()));
+    /// let environment = [("COUNTERSIGN_LISTEN".into(), "0.0.0.0:8000".into())];
+    /// let sources = Sources::gather(flags, environment)?;
+    /// assert_eq!(sources.get(&LISTEN).map(|given| given.text()), Some("127.0.0.1:9000"));
+    /// # Ok::<(), countersign::ConfigError>(())
+    /// ```
     pub fn gather(
         flags: Flags,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -115,9 +148,11 @@ impl Sources {
             let Some(name) = name.to_str().and_then(|name| name.strip_prefix(ENV_PREFIX)) else { continue };
             let spelled = format!("{ENV_PREFIX}{name}");
             if name == "CONFIG" {
+                // The flag wins over the variable.
                 config.get_or_insert_with(|| (spelled, PathBuf::from(value)));
                 continue;
             }
+            // A variable that names a setting is never taken for one that an orchestrator set.
             let key = name.to_ascii_lowercase();
             if find(&key).is_none() && is_link(name, &value.to_string_lossy()) {
                 continue;
@@ -125,6 +160,7 @@ impl Sources {
             let text = value
                 .into_string()
                 .map_err(|_| ConfigError::new(spelled.clone(), "is not valid UTF-8", "give it as plain text"))?;
+            // The names of variables are case-sensitive, so `COUNTERSIGN_listen` is a typing error.
             if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
                 return Err(unknown(&spelled, &key, Origin::Environment));
             }
@@ -143,12 +179,14 @@ impl Sources {
         Ok(Self { given: layers.weigh()?, file, settled: false })
     }
 
-    /// A setting, if anybody gave it.
+    /// Returns the value of a setting, if it was given.
     pub fn get(&self, setting: &'static Setting) -> Option<&Given> {
         self.given.get(setting.key)
     }
 
-    /// These settings, with what the deployment says of those that nobody gave.
+    /// Returns these settings completed by the deployment's record. A recorded value is used only
+    /// for a setting that no other source gives. The result is [final](Self::is_final) for every
+    /// setting.
     #[must_use]
     pub fn agreed<'a>(&self, recorded: impl IntoIterator<Item = (&'static Setting, &'a str)>) -> Self {
         let mut agreed = self.settled();
@@ -159,37 +197,40 @@ impl Sources {
         agreed
     }
 
-    /// These settings, to which no deployment adds anything more.
+    /// Returns these settings marked as complete: no deployment's record is to be added.
     #[must_use]
     pub fn settled(&self) -> Self {
         Self { settled: true, ..self.clone() }
     }
 
-    /// Whether a setting won't change any more when the deployment has been asked.
+    /// Returns `true` if the value of a setting can't change any more: the setting was given, or
+    /// the deployment's record has been read.
     pub fn is_final(&self, setting: &'static Setting) -> bool {
         self.settled || self.get(setting).is_some()
     }
 
-    /// Whether somebody gave a setting, here and now.
+    /// Returns `true` if the setting was given by flag, environment or file.
     pub fn is_told(&self, setting: &'static Setting) -> bool {
         self.get(setting).is_some_and(|given| given.origin != Origin::Deployment)
     }
 
-    /// Returns the settings whose values are others in `later`.
+    /// Returns the settings whose values differ in `later`.
     pub fn changed(&self, later: &Self) -> Vec<&'static Setting> {
         let text = |sources: &Self, setting: &'static Setting| sources.get(setting).map(|given| given.text.clone());
         setting::all().filter(|setting| text(self, setting) != text(later, setting)).collect()
     }
 
-    /// The configuration file that was read.
+    /// Returns the path of the configuration file, if one was read.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// A setting parsed, or its default parsed by the same code.
+    /// Returns the parsed value of a setting. If it wasn't given, its default is parsed in the same
+    /// way.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the setting and says what `parse` said.
+    /// [`ConfigError`] if `parse` rejects the value. It names the setting and contains the text of
+    /// `parse`.
     pub fn parse<T>(
         &self,
         setting: &'static Setting,
@@ -202,10 +243,10 @@ impl Sources {
         }
     }
 
-    /// Like [`parse`](Self::parse), without a default.
+    /// Returns the parsed value of a setting, or `None` if it wasn't given. The default isn't used.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`parse`](Self::parse).
     pub fn parse_optional<T>(
         &self,
         setting: &'static Setting,
@@ -215,10 +256,11 @@ impl Sources {
     }
 }
 
-/// What was given, by setting, value or `_file`, and origin.
+/// The values that were given for each setting, from all sources.
 #[derive(Default)]
 struct Layers(BTreeMap<&'static str, Vec<(Form, Given)>>);
 
+/// The form in which a value was given.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Value,
@@ -226,6 +268,7 @@ enum Form {
 }
 
 impl Layers {
+    /// Adds a value under the key that names its setting.
     fn add(&mut self, key: &str, given: Given) -> Result<(), ConfigError> {
         let Some((setting, form)) = find(key) else { return Err(unknown(&given.spelled, key, given.origin)) };
         if given.text().is_empty() {
@@ -235,14 +278,17 @@ impl Layers {
         Ok(())
     }
 
+    /// Returns the strongest value of each setting.
     fn weigh(self) -> Result<BTreeMap<&'static str, Given>, ConfigError> {
         let kind = |key| setting::all().find(|setting| setting.key == key).map_or(Kind::Plain, |setting| setting.kind);
         self.0.into_iter().map(|(key, given)| Ok((key, strongest(kind(key), given)?))).collect()
     }
 }
 
-/// The value that the strongest origin gave; value and file from the same origin contradict each other.
+/// Returns the value from the strongest source. A value and a file from the same source contradict
+/// each other.
 fn strongest(kind: Kind, mut given: Vec<(Form, Given)>) -> Result<Given, ConfigError> {
+    // The strongest value is the last one then, and a twin from the same source is next to it.
     given.sort_by_key(|(_, given)| given.origin);
     let Some((form, last)) = given.pop() else {
         return Err(ConfigError::new("settings", "were lost", "report this"));
@@ -266,7 +312,8 @@ fn strongest(kind: Kind, mut given: Vec<(Form, Given)>) -> Result<Given, ConfigE
     }
 }
 
-/// The text in the file that `given` names: of a key all of it, of a secret without the line end that editors add.
+/// Returns the text in the file that `given` names. A key is kept whole, a secret loses the line
+/// end that editors add.
 fn content(kind: Kind, given: &Given) -> Result<Given, ConfigError> {
     let text = std::fs::read_to_string(given.text())
         .map(Zeroizing::new)
@@ -279,6 +326,7 @@ fn content(kind: Kind, given: &Given) -> Result<Given, ConfigError> {
     Ok(Given { file, ..Given::new(given.origin, given.spelled.clone(), text) })
 }
 
+/// Returns the setting that `key` names, and whether the key is the one for a file.
 fn find(key: &str) -> Option<(&'static Setting, Form)> {
     let by_key = |key: &str| setting::all().find(|setting| setting.key == key);
     if let Some(setting) = by_key(key) {
@@ -288,6 +336,7 @@ fn find(key: &str) -> Option<(&'static Setting, Form)> {
     setting.kind.is_secret().then_some((setting, Form::File))
 }
 
+/// Returns the error for an unknown name, with the most similar known name as the cure.
 fn unknown(spelled: &str, key: &str, origin: Origin) -> ConfigError {
     let mut known: Vec<String> = setting::all().flat_map(Setting::keys).collect();
     known.push("config".to_owned());

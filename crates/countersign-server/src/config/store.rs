@@ -1,4 +1,9 @@
-//! Settings of what is kept, and where.
+//! Settings of the stores: the data directory, the database, and the intervals of their
+//! maintenance.
+//!
+//! Without a URL the server uses an SQLite file in the data directory, which it creates. A URL of
+//! PostgreSQL or MySQL makes the database shared: other servers may use it, and the secret that
+//! digests tokens must be given.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,7 +22,7 @@ const DATA_DIR: Setting = Setting {
     form: "DIRECTORY",
     help: "Holds countersign.sqlite and generated keys; made on first run, mode 0700.",
 };
-/// The database; a password may be in it, so it is never shown.
+/// The URL of the database. It may hold a password, so it is never shown.
 pub const DATABASE_URL: Setting = Setting {
     key: "database_url",
     kind: Kind::Secret,
@@ -39,7 +44,7 @@ const STORE_TIMEOUT: Setting = Setting {
     form: "TIME",
     help: "How long the database or Redis may take to answer; then the request is answered with 503.",
 };
-/// How long a start waits for stores.
+/// The time that a start waits for stores that don't answer yet.
 pub const WAIT_FOR_STORES: Setting = Setting {
     key: "wait_for_stores",
     kind: Kind::Plain,
@@ -62,7 +67,7 @@ const USE_INTERVAL: Setting = Setting {
     help: "How often it is written down which sessions were used, all of them together.",
 };
 
-/// This section's settings.
+/// The settings of this section, in the order of the help.
 pub(super) const SETTINGS: &[&Setting] = &[
     &DATA_DIR,
     &DATABASE_URL,
@@ -73,35 +78,41 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &USE_INTERVAL,
 ];
 
-/// What is kept, and where.
+/// The settings of the stores.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// The data directory.
+    /// The directory of the SQLite file and of generated keys (`data_dir`).
     pub data_dir: PathBuf,
-    /// The database.
+    /// The database (`database_url`). Defaults to the file `countersign.sqlite` in the data
+    /// directory.
     pub database: DatabaseUrl,
-    /// What the setting is called where it was given.
+    /// The name under which the database was given, for error messages.
     pub database_spelled: String,
-    /// What reads its URL again, where that stands in a file.
+    /// The reader that reads the database's URL again, if the URL is in a file.
     pub database_source: Option<UrlSource>,
-    /// How many connections are kept for reads, and as many for writes.
+    /// The number of connections for reads (`database_connections`, 1 to 1000). There are as many
+    /// for writes.
     pub connections: usize,
-    /// How long the database may take to answer.
+    /// The time that the database or Redis may take to answer (`store_timeout`, 100 milliseconds to
+    /// one hour).
     pub timeout: Duration,
-    /// How long the start waits for stores.
+    /// The time that the start waits for stores that don't answer yet (`wait_for_stores`, up to one
+    /// day). Zero doesn't wait.
     pub wait: Duration,
-    /// How often to sweep.
+    /// The interval between two sweeps of expired rows (`sweep_interval`, 100 milliseconds to 30
+    /// days).
     pub sweep_interval: Duration,
-    /// How often to note which sessions were used; `None` for never.
+    /// The interval at which the last use of sessions is written (`use_interval`, 100 milliseconds
+    /// to 30 days). `None` if it isn't written.
     pub use_interval: Option<Duration>,
 }
 
-/// Which database.
+/// The database that the settings name. The `Debug` output doesn't show a URL.
 #[derive(Clone)]
 pub enum DatabaseUrl {
-    /// SQLite, in this file.
+    /// SQLite in this file.
     Sqlite(PathBuf),
-    /// PostgreSQL or MySQL, shared by servers; the URL may hold a password.
+    /// PostgreSQL, MySQL or MariaDB, which servers share. The URL may hold a password.
     Shared(Zeroizing<String>),
 }
 
@@ -115,10 +126,10 @@ impl std::fmt::Debug for DatabaseUrl {
 }
 
 impl Store {
-    /// Reads the section.
+    /// Reads this section.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the setting.
+    /// [`ConfigError`] if a value can't be parsed. It names the setting and gives an example.
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let data_dir = PathBuf::from(sources.parse(&DATA_DIR, parse::text)?);
         let given = sources.parse_optional(&DATABASE_URL, database_url)?;
@@ -142,7 +153,7 @@ impl Store {
         })
     }
 
-    /// The database for people: without password, user or query.
+    /// Returns the database in a form for people: without password, user and query.
     pub fn shown(&self) -> String {
         match &self.database {
             DatabaseUrl::Sqlite(path) => path.display().to_string(),
@@ -153,11 +164,13 @@ impl Store {
 
 const DAY: Duration = Duration::from_hours(24);
 
+/// Parses an interval: 100 milliseconds to 30 days.
 fn interval(text: &str) -> Result<Duration, String> {
     parse::duration_in(Duration::from_millis(100)..=DAY.saturating_mul(30))(text)
 }
 
-/// A URL without user, password and query; `otherwise` when it is none.
+/// Returns a URL without user, password and query, or `otherwise` if `text` isn't a URL. The query
+/// may hold a password too.
 pub(super) fn shown(text: &str, otherwise: &str) -> String {
     url::Url::parse(text).map_or_else(
         |_| otherwise.to_owned(),
@@ -168,6 +181,10 @@ pub(super) fn shown(text: &str, otherwise: &str) -> String {
     )
 }
 
+/// Parses the URL of a database: `sqlite://PATH`, `postgres://…`, `postgresql://…`, `mysql://…` or
+/// `mariadb://…`. The library checks the parts that only its drivers understand.
+///
+/// SQLite in memory is rejected, because it would be empty after every start.
 fn database_url(text: &str) -> Result<DatabaseUrl, String> {
     if let Some(path) = text.strip_prefix("sqlite://") {
         let usable = !path.is_empty() && !path.starts_with(":memory:") && !path.contains('?');
@@ -191,8 +208,10 @@ fn database_url(text: &str) -> Result<DatabaseUrl, String> {
     }
 }
 
-/// The URL with one host in the place of several, or of none where a socket is named instead: the library reads those, and
-/// the parser of URLs doesn't know them.
+/// Returns the URL with a single host in place of several hosts, or of none where a socket is
+/// named.
+///
+/// The drivers understand such URLs, but the general parser that checks them here doesn't.
 fn with_one_host(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));

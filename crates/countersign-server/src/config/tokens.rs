@@ -1,4 +1,7 @@
-//! Settings of what tokens are worth, and who may log in how often.
+//! Settings of tokens, sessions, logins and registrations.
+//!
+//! Strategy and profile are recorded in the shared database, so that all servers of a deployment
+//! agree on them. Their defaults hold only for a new deployment; see [`Sources::agreed`].
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -8,7 +11,7 @@ use countersign::{ConfigError, Lifetimes, Profile, ReusePolicy, SessionCap, When
 use crate::config::setting::{Kind, Setting};
 use crate::config::{Sources, parse};
 
-/// How access tokens are made.
+/// The strategy, which decides how access tokens are made.
 pub const STRATEGY: Setting = Setting {
     key: "strategy",
     kind: Kind::Plain,
@@ -16,7 +19,7 @@ pub const STRATEGY: Setting = Setting {
     form: "database|redis|jwt",
     help: "Access tokens looked up in the database or on Redis, or signed.",
 };
-/// Whose formats tokens have.
+/// The profile, which decides the formats of tokens and claims.
 pub const PROFILE: Setting = Setting {
     key: "profile",
     kind: Kind::Plain,
@@ -80,7 +83,7 @@ const REGISTRATION: Setting = Setting {
     form: "open|NUMBER/TIME|off",
     help: "Who may make an account: everybody, so many from one address and then 429, or nobody.",
 };
-/// What becomes of accounts whose second factor this server can't ask for.
+/// The treatment of accounts that have a second factor.
 pub const SECOND_FACTOR: Setting = Setting {
     key: "second_factor",
     kind: Kind::Plain,
@@ -111,7 +114,7 @@ const ADOPTED_LIFETIME: Setting = Setting {
     help: "The age at which tokens are swept that litestar-auth wrote, whose rows state no end; keep sweeps none of them.",
 };
 
-/// This section's settings.
+/// The settings of this section, in the order of the help.
 pub(super) const SETTINGS: &[&Setting] = &[
     &STRATEGY,
     &PROFILE,
@@ -129,43 +132,56 @@ pub(super) const SETTINGS: &[&Setting] = &[
     &ADOPTED_LIFETIME,
 ];
 
-/// What tokens are worth.
+/// The settings of tokens, sessions, logins and registrations.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokens {
-    /// Which strategy issues and reads them.
+    /// The strategy that issues and reads access tokens.
     pub strategy: StrategyKind,
-    /// Whose formats.
+    /// The profile, which decides the formats of tokens and claims.
     pub profile: Profile,
-    /// How long they live.
+    /// The lifetimes of access tokens (`access_lifetime`) and of idle sessions
+    /// (`refresh_lifetime`), limited by the absolute lifetime of a session (`session_lifetime`).
+    /// Each is one second to 100 years.
     pub lifetimes: Lifetimes,
-    /// When a session ends however often it is refreshed.
+    /// The absolute lifetime of a session (`session_lifetime`). Refreshing doesn't extend it.
     pub session_lifetime: Duration,
-    /// When an exchanged refresh token may be presented again.
+    /// The treatment of a refresh token that is presented again after its rotation (`reuse_grace`,
+    /// up to five minutes, and `reuse_close_on_use`).
     pub reuse: ReusePolicy,
-    /// Sessions of one account; `None` for no limit.
+    /// The maximum number of sessions of an account (`session_limit`, 1 to 100,000). `None` if
+    /// there is no limit.
     pub session_cap: Option<SessionCap>,
-    /// Failed logins; `None` for no limit.
+    /// The limit of failed logins (`login_limit`). `None` if there is no limit.
     pub login_limit: Option<RateLimit>,
-    /// Who may make an account.
+    /// The permission to register.
     pub registration: Registration,
-    /// What becomes of accounts whose second factor this server can't ask for.
+    /// The treatment of accounts that have a second factor.
     pub second_factor: SecondFactor,
-    /// Threads that hash passwords.
+    /// The number of threads that hash passwords (`password_threads`, 1 to 1024). Defaults to one
+    /// fewer than there are cores, but at least one.
     pub password_threads: NonZeroUsize,
-    /// Passwords that may wait.
+    /// The number of logins that may wait for a thread (`password_queue`, 1 to 65,536).
+    /// Registrations have a quarter as many places.
     pub password_queue: usize,
-    /// The age at which tokens of the original are swept; `None` sweeps none.
+    /// The age at which tokens that litestar-auth wrote are swept (`adopted_lifetime`). Their rows
+    /// state no expiry. `None` if they aren't swept.
     pub adopted_lifetime: Option<Duration>,
 }
 
-/// Which strategy.
+/// The strategy that the settings name. Defaults to [`Database`](Self::Database).
+///
+/// With every strategy the accounts are in the database, and a revocation is effective on all
+/// servers at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StrategyKind {
-    /// Opaque access tokens in the database.
+    /// Opaque access tokens and sessions in the database. The simplest choice: it needs no other
+    /// store.
     Database,
-    /// Opaque access tokens on Redis, and sessions with them.
+    /// Opaque access tokens and sessions on Redis, for more token checks than the database can
+    /// answer.
     Redis,
-    /// Signed access tokens; sessions in the database, revocations there or on Redis.
+    /// Signed access tokens, which other services can verify by themselves with the public key.
+    /// Sessions are in the database, and the ids of revoked tokens there or on Redis.
     Jwt,
 }
 
@@ -175,49 +191,51 @@ const STRATEGIES: &[(&str, StrategyKind)] =
 const PROFILES: &[(&str, Profile)] = &[("countersign", Profile::Countersign), ("litestar-auth", Profile::LitestarAuth)];
 
 impl StrategyKind {
-    /// Its name, as the setting has it.
+    /// Returns the name of the strategy, as the setting has it.
     pub fn name(self) -> &'static str {
         STRATEGIES.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| *name)
     }
 }
 
-/// Returns a profile's name, as the setting has it.
+/// Returns the name of a profile, as the setting has it.
 pub fn profile_name(profile: Profile) -> &'static str {
     PROFILES.iter().find(|(_, known)| *known == profile).map_or("", |(name, _)| *name)
 }
 
-/// So many in so much time.
+/// A maximum number of attempts in a window of time, written as `10/1m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// How many.
+    /// The maximum number of attempts, 1 to 1000.
     pub most: u32,
-    /// In how long.
+    /// The length of the window: one second to one day, so that nobody is locked out for good.
     pub window: Duration,
 }
 
-/// Who may make an account.
+/// The permission to register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registration {
-    /// Everybody; from one address so many. `None` for no limit.
+    /// Everybody may register, up to the limit for one address. `None` if there is no limit.
     Open(Option<RateLimit>),
-    /// Nobody but who has the command line.
+    /// Accounts are created on the command line only.
     Off,
 }
 
-/// What becomes of accounts whose second factor this server can't ask for.
+/// The treatment of accounts that have a second factor at litestar-auth, for which this server
+/// can't ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecondFactor {
-    /// They can't log in.
+    /// Their logins are refused as if the password were wrong.
     Refuse,
     /// Their password is enough.
     Ignore,
 }
 
 impl Tokens {
-    /// Reads the section.
+    /// Reads this section.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the setting.
+    /// [`ConfigError`] if a value can't be parsed, or if access tokens would live longer than idle
+    /// sessions.
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
         const SECOND_FACTORS: &[(&str, SecondFactor)] =
             &[("refuse", SecondFactor::Refuse), ("ignore", SecondFactor::Ignore)];
@@ -238,9 +256,11 @@ impl Tokens {
     }
 }
 
+/// Parses the lifetimes and checks that they fit together.
 fn lifetimes(sources: &Sources) -> Result<Lifetimes, ConfigError> {
     let refresh = sources.parse(&REFRESH_LIFETIME, lifetime)?;
-    // Logging out everywhere finds signed tokens through their session's refresh token, so none may outlive it.
+    // "Log out everywhere" finds the signed access tokens of a session by its refresh token, so an
+    // access token must not live longer.
     let access = sources.parse(&ACCESS_LIFETIME, |text| match lifetime(text)? {
         access if access > refresh => Err("must not be longer than the refresh lifetime".to_owned()),
         access => Ok(access),
@@ -249,6 +269,7 @@ fn lifetimes(sources: &Sources) -> Result<Lifetimes, ConfigError> {
     Lifetimes::new(access, refresh)?.with_session_limit(session)
 }
 
+/// Parses the two settings of reuse detection.
 fn reuse(sources: &Sources) -> Result<ReusePolicy, ConfigError> {
     let reuse = sources.parse(&REUSE_GRACE, |text| {
         let too_long = |_| "must not be longer than 5 minutes".to_owned();
@@ -258,6 +279,7 @@ fn reuse(sources: &Sources) -> Result<ReusePolicy, ConfigError> {
     Ok(if closes { reuse } else { reuse.without_close_on_use() })
 }
 
+/// Parses the maximum number of sessions, such as `5` or `5/refuse`.
 fn session_limit(text: &str) -> Result<Option<SessionCap>, String> {
     if text == "off" {
         return Ok(None);
@@ -271,16 +293,19 @@ fn session_limit(text: &str) -> Result<Option<SessionCap>, String> {
     Ok(NonZeroU32::new(most).map(|most| SessionCap { most, when_full }))
 }
 
+/// Parses the lifetime of a token: one second to 100 years.
 fn lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = parse::duration(text)?;
     let fits = (Duration::from_secs(1)..=countersign::MAX_LIFETIME).contains(&lifetime);
     if fits { Ok(lifetime) } else { Err("must be between 1 second and 100 years".to_owned()) }
 }
 
+/// Parses the age at which litestar-auth's tokens are swept. `keep` sweeps none.
 fn adopted_lifetime(text: &str) -> Result<Option<Duration>, String> {
     if text == "keep" { Ok(None) } else { lifetime(text).map(Some) }
 }
 
+/// Parses the limit of failed logins. `off` counts nothing.
 fn login_limit(text: &str) -> Result<Option<RateLimit>, String> {
     match text {
         "off" => Ok(None),
@@ -288,6 +313,7 @@ fn login_limit(text: &str) -> Result<Option<RateLimit>, String> {
     }
 }
 
+/// Parses the permission to register: `open`, `off`, or a limit for one address such as `60/1h`.
 fn registration(text: &str) -> Result<Registration, String> {
     match text {
         "off" => Ok(Registration::Off),
@@ -299,6 +325,7 @@ fn registration(text: &str) -> Result<Registration, String> {
     }
 }
 
+/// Parses a limit such as `10/1m`. `malformed` is the error text for a value of another form.
 fn rate_limit(text: &str, malformed: &str) -> Result<RateLimit, String> {
     let malformed = || malformed.to_owned();
     let (most, window) = text.split_once('/').ok_or_else(malformed)?;
@@ -310,6 +337,7 @@ fn rate_limit(text: &str, malformed: &str) -> Result<RateLimit, String> {
     Ok(RateLimit { most, window })
 }
 
+/// Parses the number of hashing threads. `auto` leaves one core to the requests.
 fn password_threads(text: &str) -> Result<NonZeroUsize, String> {
     if text == "auto" {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);

@@ -1,4 +1,10 @@
-//! Settings and the mark: what nobody told is taken, what contradicts is refused. Nothing is written here.
+//! The comparison of the settings with the mark. Nothing is written here.
+//!
+//! [`agree`] takes from the mark what the settings leave open, and refuses what contradicts it.
+//! Each error names the setting as it was typed, what the deployment has instead, and the cure.
+//!
+//! The checks that need no store but the database come first. Redis is compared by [`check_redis`],
+//! which [`join`](super::join()) calls once it has a handle on the Redis of the completed settings.
 
 use std::path::Path;
 
@@ -16,21 +22,31 @@ use crate::config::{
 };
 use crate::error::Error;
 
-/// The command that changes what is recorded.
+/// The command that changes the mark, as errors name it.
 pub(super) const CHANGE: &str = "`countersign deployment change`";
 
-/// Settings that agree with what is recorded.
+/// The settings after they were found to agree with the mark.
 #[derive(Debug)]
 pub(super) struct Agreed {
+    /// The settings, completed from the mark. With [`Purpose::Migrate`] they are as they were
+    /// given.
     pub(super) config: Config,
-    /// `None` when it is an SQLite file that isn't there yet.
+    /// The database, or `None` if it is an SQLite file that doesn't exist or is empty.
     pub(super) database: Option<Database>,
+    /// The state of the database before anything was written.
     pub(super) ground: Ground,
 }
 
-/// Reads the mark and weighs the settings against it.
+/// Reads the mark and compares the settings with it.
+///
+/// # Errors
+/// Returns [`Error::Mismatch`] if a setting contradicts the mark, the database was migrated by a
+/// newer version, or generated secrets are there but their database isn't; [`Error::Mark`] if the
+/// mark can't be read; [`Error::Config`] if a setting must be given that is missing; and
+/// [`Error::Store`] if the database can't be used.
 pub(super) async fn agree(config: &Config, purpose: Purpose) -> Result<Agreed, Error> {
-    // Files first: whoever makes them has made the tables before, so that a first start beside this one shows both.
+    // The files are looked at before the database. A first start that runs beside this one creates
+    // the tables first and the files later, so whoever sees its files sees its tables too.
     let files = keys::generated_files(config);
     let database = existing(config)?;
     let ground = look(config, database.as_ref()).await?.readable(&config.store)?;
@@ -53,7 +69,9 @@ pub(super) async fn agree(config: &Config, purpose: Purpose) -> Result<Agreed, E
     Ok(Agreed { config, database, ground })
 }
 
-/// The database, unless it is a file that isn't there or has nothing in it: to look at that would make one.
+/// Returns a handle on the database, unless it is an SQLite file that doesn't exist or is empty.
+///
+/// Connecting to such a file would create it.
 pub(super) fn existing(config: &Config) -> Result<Option<Database>, Error> {
     match &config.store.database {
         DatabaseUrl::Sqlite(path) if is_empty(path) => Ok(None),
@@ -61,11 +79,18 @@ pub(super) fn existing(config: &Config) -> Result<Option<Database>, Error> {
     }
 }
 
-/// Whether there is no such file, or nothing in it.
+/// Returns `true` if there is no file at `path`, or nothing in it.
 pub(super) fn is_empty(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.len() == 0) || !path.exists()
 }
 
+/// Reads the state of the database, and refuses one that a newer version has migrated.
+///
+/// Without a database, the state is that of an empty one.
+///
+/// # Errors
+/// Returns [`Error::Mismatch`] if there is a migration that this version doesn't know, and
+/// [`Error::Store`] if the database can't be used.
 pub(super) async fn look(config: &Config, database: Option<&Database>) -> Result<Ground, Error> {
     let Some(database) = database else { return Ok(Ground::default()) };
     let unreachable = |failure| compose::unreachable(&config.store, failure);
@@ -80,7 +105,15 @@ pub(super) async fn look(config: &Config, database: Option<&Database>) -> Result
     Ground::read(database).await.map_err(unreachable)
 }
 
-/// The settings, with what nobody gave as the mark has it.
+/// Returns the settings, completed from the mark.
+///
+/// If there is no mark, they are complete as they are: no deployment adds anything to them.
+///
+/// # Errors
+/// Returns [`Error::Config`] if a setting can't work, if Redis isn't configured although the
+/// deployment needs it, or if sessions are to be ended in a database with tokens whose strategy
+/// nobody has recorded or given. Returns [`Error::Mismatch`] if Redis is configured although the
+/// deployment has none.
 fn settled(config: &Config, ground: &Ground, purpose: Purpose) -> Result<Config, Error> {
     let sources = match ground.mark() {
         Some(mark) => config.sources.agreed(taken(mark)),
@@ -104,11 +137,15 @@ fn settled(config: &Config, ground: &Ground, purpose: Purpose) -> Result<Config,
     Ok(config)
 }
 
-/// What can be taken from a mark.
+/// Returns the settings for which the mark has a value, with that value.
 pub(super) fn taken(mark: &Mark) -> impl Iterator<Item = (&'static crate::config::Setting, &str)> {
     mark.settings().into_iter().filter_map(|(setting, value)| Some((setting, value?)))
 }
 
+/// Compares every given setting with the mark.
+///
+/// # Errors
+/// Returns one [`Error::Mismatch`], which names all contradictions.
 fn refuse_contradictions(sources: &Sources, mark: &Mark) -> Result<(), Error> {
     let contradiction = |(setting, recorded): (_, Option<&str>)| {
         let told = sources.get(setting)?;
@@ -121,13 +158,14 @@ fn refuse_contradictions(sources: &Sources, mark: &Mark) -> Result<(), Error> {
     if found.is_empty() { Ok(()) } else { Err(contradicts(&found.join("; "))) }
 }
 
+/// Returns the error for contradictions.
 fn contradicts(found: &str) -> Error {
     Error::Mismatch(format!(
         "{found}; leave that out or give what the deployment has, and if the deployment is to change, run {CHANGE} first"
     ))
 }
 
-/// Whether Redis is used where it must be.
+/// Checks that Redis is configured exactly if the deployment keeps denied ids or tokens there.
 fn check_place(config: &Config, mark: &Mark) -> Result<(), Error> {
     match (&config.redis, &mark.redis) {
         (None, Some(_)) => {
@@ -143,7 +181,15 @@ fn check_place(config: &Config, mark: &Mark) -> Result<(), Error> {
     }
 }
 
-/// Whether the Redis that the settings name is the deployment's.
+/// Checks that the configured Redis has the deployment's mark.
+///
+/// A Redis that has lost all its data can't be told from another Redis, so it is refused as well.
+/// Trusting it would make revoked tokens valid again. Does nothing if no Redis is configured, or if
+/// the mark in the database names none yet.
+///
+/// # Errors
+/// Returns [`Error::Mismatch`] if the mark is missing, [`Error::Mark`] if it can't be read, and
+/// [`Error::Store`] if Redis doesn't answer.
 pub(super) async fn check_redis(config: &Config, mark: Option<&Mark>, redis: Option<&Redis>) -> Result<(), Error> {
     let (Some(redis), Some(settings)) = (redis, &config.redis) else { return Ok(()) };
     let Some(name) = mark.and_then(|mark| mark.redis.as_deref()) else { return Ok(()) };
@@ -159,7 +205,7 @@ pub(super) async fn check_redis(config: &Config, mark: Option<&Mark>, redis: Opt
     }
 }
 
-/// The error for a mark on Redis that can't be read.
+/// Returns the error for a mark on Redis that can't be read.
 pub(super) fn unread_on_redis(settings: &RedisSettings, name: &str, mark: RedisMark) -> Error {
     let place = format!("the deployment's mark (key countersign:deployment:{name}) on Redis at {}", settings.shown());
     let (fault, cure) = match mark {
@@ -169,6 +215,14 @@ pub(super) fn unread_on_redis(settings: &RedisSettings, name: &str, mark: RedisM
     Error::Mark(format!("{}: {place} {fault}; {cure}", settings.spelled))
 }
 
+/// Checks that the secret is the deployment's, and that it isn't lost.
+///
+/// With a new secret every stored token would be unknown, so a missing one is never replaced
+/// silently. With [`Purpose::Migrate`] the secret may be missing.
+///
+/// # Errors
+/// Returns [`Error::Mismatch`] if the secret is another one, and [`Error::Config`] if there is none
+/// although the database was served before.
 fn check_secret(config: &Config, ground: &Ground, purpose: Purpose) -> Result<(), Error> {
     let recorded = ground.mark().and_then(|mark| mark.secret.as_deref());
     match (keys::known_secret(config)?, recorded) {
@@ -176,17 +230,18 @@ fn check_secret(config: &Config, ground: &Ground, purpose: Purpose) -> Result<()
             Err(contradicts(&format!("{spelled} is not the secret of this deployment")))
         }
         (None, Some(_)) if purpose != Purpose::Migrate => Err(lost_secret(config)),
-        // A version from before marks leaves no check value, and always made the secret.
+        // Versions without a mark recorded no check value, but they always had a secret.
         (None, None) if purpose != Purpose::Migrate && is_unrecorded(ground) => Err(lost_secret(config)),
         _ => Ok(()),
     }
 }
 
-/// Whether an earlier version has served this database.
+/// Returns `true` if a version that recorded no mark has served this database.
 const fn is_unrecorded(ground: &Ground) -> bool {
     ground.recorded.is_none() && ground.has_history && ground.has_rows
 }
 
+/// Returns the error for a secret that the database has, but that isn't there.
 fn lost_secret(config: &Config) -> Error {
     let file = keys::secret_file(&config.store.data_dir);
     let problem = format!(
@@ -197,7 +252,13 @@ fn lost_secret(config: &Config) -> Error {
     ConfigError::new(TOKEN_HASH_SECRET.env(), problem, cure).into()
 }
 
-/// A server needs the key; a command signs nothing, so that it may be without.
+/// Checks that the signing key is the deployment's, and that a server has it.
+///
+/// A command signs nothing, so it works without the key. Does nothing if tokens aren't signed.
+///
+/// # Errors
+/// Returns [`Error::Mismatch`] if the key is another one, and [`Error::Config`] if a server has
+/// none although one is recorded, or if the settings of keys can't work.
 fn check_key(config: &Config, ground: &Ground, purpose: Purpose) -> Result<(), Error> {
     if config.tokens.strategy != StrategyKind::Jwt {
         return Ok(());
@@ -215,6 +276,7 @@ fn check_key(config: &Config, ground: &Ground, purpose: Purpose) -> Result<(), E
     }
 }
 
+/// Returns the error for a signing key that the deployment has, but that isn't there.
 fn lost_key(config: &Config, recorded: &str) -> Error {
     let symmetric = config.keys.jwt.algorithm.starts_with("HS");
     let setting = if symmetric { JWT_SECRET } else { JWT_PRIVATE_KEY };
@@ -228,7 +290,10 @@ fn lost_key(config: &Config, recorded: &str) -> Error {
     ConfigError::new(setting.env(), problem, cure).into()
 }
 
-/// Secrets that belong to another database than the one that is named.
+/// Returns the error for generated secrets whose database is empty or missing.
+///
+/// This happens after a restore that left the database out, or with the path of another database. A
+/// start would otherwise create new tables beside the old secrets.
 fn orphaned(config: &Config, file: &Path) -> Error {
     Error::Mismatch(format!(
         "{} is the secret of a deployment, and the database at {} has none: it was not restored, or is another one; put the \

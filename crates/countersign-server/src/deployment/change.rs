@@ -1,4 +1,9 @@
-//! Changes what is recorded to what the settings that are given come to.
+//! The change of a deployment: replaces the mark by what the given settings come to.
+//!
+//! This is the only way to change what is recorded, and it takes two steps, so that the operator
+//! can confirm: [`plan`] finds what would change, and [`Change::make`] changes it. Servers that are
+//! running go on with their settings and warn ([`Watch`](super::Watch)); restart them with the new
+//! ones.
 
 use countersign::ConfigError;
 use countersign::jwt::KeyRing;
@@ -14,10 +19,10 @@ use crate::config::{Config, JWT_AUDIENCE, JWT_ISSUER, PROFILE, REDIS_URL, Settin
 use crate::data_dir::DataDir;
 use crate::error::Error;
 
-/// What is shown in place of what doesn't exist yet.
+/// The placeholder for a value that doesn't exist yet, in what is shown to the operator.
 const NEW: &str = "(a new one)";
 
-/// A change that was thought through, and isn't made yet.
+/// A planned change. Nothing is written before [`make`](Self::make).
 #[derive(Debug)]
 pub struct Change {
     config: Config,
@@ -25,31 +30,35 @@ pub struct Change {
     redis: Option<Redis>,
     ground: Ground,
     wanted: Mark,
-    /// What changes.
+    /// The facts that change. Empty if the mark already has what the settings come to.
     pub rows: Vec<Row>,
 }
 
-/// One fact that changes.
+/// A fact that changes.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Row {
-    /// Its name.
+    /// The name of the fact, as `strategy` or `key`.
     pub what: &'static str,
-    /// What is recorded; `None` when nothing is.
+    /// The recorded value, or `None` if nothing is recorded.
     pub from: Option<String>,
-    /// What will be.
+    /// The value after the change, or `None` if there is none.
     pub to: Option<String>,
 }
 
-/// Returns the change that makes the record what the settings come to. What nobody gives stays as it is recorded, apart
-/// from the settings named in `unset`, which go back to their defaults. Nothing is written.
+/// Returns the change that makes the mark agree with the settings. Writes nothing.
+///
+/// Settings that aren't given keep their recorded values, except for those named in `unset`, which
+/// return to their defaults. A damaged mark is replaced as a whole.
 ///
 /// # Errors
-/// [`Error`] that names the setting at fault, or the store that doesn't answer.
+/// Returns [`Error::Usage`] for a setting that can't be unset; [`Error::Config`] if a setting can't
+/// work or Redis must be named; [`Error::Mark`] if a newer version wrote the mark; and
+/// [`Error::Store`] if a store can't be used.
 pub async fn plan(config: &Config, unset: &[String]) -> Result<Change, Error> {
     let unset: Vec<&Setting> = unset.iter().map(|name| to_unset(config, name)).collect::<Result<_, _>>()?;
     let database = existing(config)?;
     let mut ground = look(config, database.as_ref()).await?;
-    // What is no mark is replaced; what a newer version wrote isn't ours to replace.
+    // A damaged mark may be replaced. One of a newer version may not: it could say anything.
     ground.fault.take_if(|fault| matches!(fault, Fault::Garbage(_)));
     let ground = ground.readable(&config.store)?;
     let recorded = ground.mark();
@@ -80,6 +89,7 @@ pub async fn plan(config: &Config, unset: &[String]) -> Result<Change, Error> {
     Ok(Change { config, database, redis, ground, wanted, rows })
 }
 
+/// Returns the setting of this name, if it may be unset and isn't given at the same time.
 fn to_unset(config: &Config, name: &str) -> Result<&'static Setting, Error> {
     let key = name.replace('-', "_");
     let may_be = [&PROFILE, &JWT_ISSUER, &JWT_AUDIENCE, &REDIS_URL];
@@ -93,7 +103,9 @@ fn to_unset(config: &Config, name: &str) -> Result<&'static Setting, Error> {
     }
 }
 
-/// Whether this is the Redis of that name. One whose mark is no mark has another one afterwards.
+/// Returns `true` if this Redis has the mark of that name.
+///
+/// A Redis whose mark is damaged gets a new one, under another name.
 async fn has_mark(config: &Config, redis: &Redis, name: &str) -> Result<bool, Error> {
     match (&config.redis, redis.mark(name).await) {
         (Some(settings), Ok(mark @ RedisMark::Newer)) => Err(unread_on_redis(settings, name, mark)),
@@ -103,19 +115,23 @@ async fn has_mark(config: &Config, redis: &Redis, name: &str) -> Result<bool, Er
     }
 }
 
-/// What becomes of the key where this machine has none.
+/// Returns the id of the signing key to record on a machine that doesn't have the key.
+///
+/// On a shared deployment that still signs with the same algorithm, the recorded id is kept: its
+/// servers have the key.
 fn key_without_ring(config: &Config, recorded: Option<&Mark>, wanted: &Mark) -> Result<Option<String>, Error> {
     let same = |mark: &&Mark| mark.is_signed() && mark.algorithm == wanted.algorithm;
     let kept = recorded.filter(same).and_then(|mark| mark.key.clone());
     if config.is_shared() && kept.is_some() {
-        // The servers have it; here something else changes.
+        // The servers have this key. Here something else changes.
         return Ok(kept);
     }
     keys::check(config)?;
-    // On a shared database the next server records its own.
+    // On a shared database, the next server that starts records its own key.
     Ok((!config.is_shared()).then(|| NEW.to_owned()))
 }
 
+/// Returns the facts that differ between the two marks.
 fn rows(recorded: Option<&Mark>, wanted: &Mark) -> Vec<Row> {
     let before = recorded.cloned().unwrap_or_else(|| Mark::open(None));
     let pairs = before.facts().into_iter().zip(wanted.facts());
@@ -127,10 +143,16 @@ fn rows(recorded: Option<&Mark>, wanted: &Mark) -> Vec<Row> {
 }
 
 impl Change {
-    /// Makes the change. Servers that run go on as they are until they are started again.
+    /// Makes the change: brings the tables up to date, generates what is missing, and replaces the
+    /// mark.
+    ///
+    /// The mark is replaced last, in one statement. If this fails before that, a generated secret
+    /// or a mark on Redis may be left over. Neither does any harm, and planning and making the
+    /// change again is safe.
     ///
     /// # Errors
-    /// [`Error::Refused`] when somebody else changed the record meanwhile; [`Error`] otherwise as for [`plan`].
+    /// Returns [`Error::Refused`] if somebody else changed the mark since [`plan`], and otherwise
+    /// the errors of [`plan`].
     pub async fn make(mut self) -> Result<(), Error> {
         let data_dir = DataDir::at(&self.config.store.data_dir);
         let database = self.database.take().map_or_else(|| compose::connect(&self.config.store), Ok)?;
@@ -144,6 +166,7 @@ impl Change {
             self.wanted.key = key_id(&ring);
         }
         if let (true, Some(redis), Some(settings)) = (is_new(&self.wanted.redis), &self.redis, &self.config.redis) {
+            // Redis first: a mark there that no database names does no harm.
             let name = new_name()?;
             redis.leave_mark(&name).await.map_err(|failure| compose::redis_unreachable(settings, failure))?;
             self.wanted.redis = Some(name);

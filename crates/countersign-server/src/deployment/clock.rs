@@ -1,8 +1,13 @@
-//! Whether this host's clock is where the store's is: before rows are deleted for their age.
+//! The comparison of this host's clock with the store's, before rows are deleted by their age.
 //!
-//! PostgreSQL and MySQL have a clock of their own. An SQLite file has none; it notes when it was last served. Where this
-//! host's clock is far beyond that, either nobody has served the file for long, or the clock is wrong. So nothing is
-//! deleted until the clock has gone on steadily for an hour, or somebody says that it is right.
+//! A clock that is wrong by a month would delete a month of live sessions. PostgreSQL and MySQL
+//! have a clock of their own, and the two may differ by five minutes. An SQLite file has no clock.
+//! Instead, the file holds the time at which it was last served. If this host's clock is more than
+//! an hour past that, either nobody has served the file for long, or the clock is wrong. Then
+//! nothing is deleted until the clock has run steadily for an hour, or somebody confirms it
+//! (`countersign cleanup --clock-is-right`).
+//!
+//! Only sweeps ask this. Requests are judged by this host's clock alone.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,16 +17,18 @@ use countersign::{Clock, Failure, SystemClock, Timestamp};
 
 use super::record::{last_served, note_served};
 
-/// How far this host's clock may be from the database's.
+/// The largest accepted difference between this host's clock and the database's.
 const BOUND: Duration = Duration::from_mins(5);
-/// How long an SQLite file may have gone unserved before the clock is doubted.
+/// The time for which an SQLite file may be unserved before the clock is doubted.
 const ABSENCE: Duration = Duration::from_hours(1);
-/// How long a doubted clock has to go on steadily.
+/// The time for which a doubted clock must run steadily.
 const PROBATION: Duration = Duration::from_hours(1);
-/// How old a note of when a file was served may be.
+/// The age at which the note in an SQLite file is renewed.
 const STALE: Duration = Duration::from_mins(1);
 
-/// Compares this host's clock with the store's.
+/// The comparison of this host's clock with the store's.
+///
+/// Clones share what is known of a doubted clock.
 #[derive(Clone)]
 pub struct StoreClock {
     driver: Arc<dyn Driver>,
@@ -29,13 +36,15 @@ pub struct StoreClock {
 }
 
 /// Two clocks that are too far apart for a sweep.
+///
+/// Its `Display` is the text for the operator, with the cure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Skew {
-    /// What this host says.
+    /// The time of this host's clock.
     pub host: Timestamp,
-    /// What the store says.
+    /// The time of the database's clock, or the time at which an SQLite file was last served.
     pub store: Timestamp,
-    /// Whether the store has a clock of its own.
+    /// `true` if the store has a clock of its own.
     pub has_clock: bool,
 }
 
@@ -56,7 +65,7 @@ impl std::fmt::Display for Skew {
     }
 }
 
-/// A clock that was doubted: what it said, and when that was.
+/// A reading of this host's clock, with the steady time at which it was read.
 #[derive(Clone, Copy, Debug)]
 struct Sighting {
     host: Timestamp,
@@ -64,14 +73,19 @@ struct Sighting {
 }
 
 impl StoreClock {
+    /// Creates a comparison with the clock of this database.
     pub(crate) fn new(driver: Arc<dyn Driver>) -> Self {
         Self { driver, doubted: Arc::default() }
     }
 
-    /// Returns `Some` when the clocks are too far apart for a sweep.
+    /// Returns `None` if rows may be deleted by their age, and both times if the clocks are too far
+    /// apart.
+    ///
+    /// On SQLite, a check that finds the clock right also renews the note in the file, at most once
+    /// per minute.
     ///
     /// # Errors
-    /// [`Failure`] when the database can't be asked.
+    /// Returns [`Failure`] if the database can't be reached. Don't delete anything then.
     pub async fn check(&self) -> Result<Option<Skew>, Failure> {
         let own = match self.driver.dialect() {
             Dialect::Sqlite => return self.check_absence().await,
@@ -86,10 +100,12 @@ impl StoreClock {
         Ok((apart > BOUND).then_some(Skew { host, store, has_clock: true }))
     }
 
-    /// Takes this host's clock for right.
+    /// Accepts this host's clock as right.
+    ///
+    /// On SQLite this notes the current time in the file. On other databases it does nothing.
     ///
     /// # Errors
-    /// [`Failure`] when that can't be noted.
+    /// Returns [`Failure`] if the note can't be written.
     pub async fn accept(&self) -> Result<(), Failure> {
         match self.driver.dialect() {
             Dialect::Sqlite => note_served(&*self.driver, SystemClock.now()).await,
@@ -97,6 +113,7 @@ impl StoreClock {
         }
     }
 
+    /// Compares this host's clock with the note in an SQLite file.
     async fn check_absence(&self) -> Result<Option<Skew>, Failure> {
         let (host, at) = (SystemClock.now(), Instant::now());
         let served = last_served(&*self.driver).await?;
@@ -112,6 +129,7 @@ impl StoreClock {
     }
 }
 
+/// The verdict on this host's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     /// The clock is right.
@@ -122,7 +140,11 @@ enum Verdict {
     Doubt,
 }
 
-/// A clock that was set back deletes less than it might, so it is never doubted, and the note goes back with it.
+/// Returns the verdict on this host's clock, from the note and what was seen of a doubted clock.
+///
+/// A clock that was set back is never doubted, since it deletes less than it might. The note is
+/// then set back as well. A doubted clock is accepted once it has advanced as much as the steady
+/// time did, for an hour.
 fn judge(now: Sighting, served: Option<Timestamp>, doubted: &mut Option<Sighting>) -> Verdict {
     let Some(served) = served else { return Verdict::Note };
     if now.host.since(served) <= ABSENCE {
@@ -133,7 +155,7 @@ fn judge(now: Sighting, served: Option<Timestamp>, doubted: &mut Option<Sighting
     let first = *doubted.get_or_insert(now);
     let (by_host, by_steady) = (now.host.since(first.host), now.at.saturating_duration_since(first.at));
     if now.host < first.host || by_host.abs_diff(by_steady) > BOUND {
-        // It was set once more.
+        // The clock jumped during its probation, so the probation begins again.
         *doubted = Some(now);
         return Verdict::Doubt;
     }

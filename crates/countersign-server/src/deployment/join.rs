@@ -1,4 +1,8 @@
-//! Joins a deployment: agrees with what is recorded, brings the tables up to date, and records what isn't yet.
+//! Joining a deployment: the steps between reading the settings and building the services.
+//!
+//! An attempt [agrees](agree) with the mark, opens the stores, brings the tables up to date, makes
+//! secrets, and records what isn't recorded yet. If another process records something in between,
+//! the attempt is repeated from the beginning, because that record may contradict these settings.
 
 use countersign::jwt::KeyRing;
 use countersign::redis::Redis;
@@ -15,31 +19,39 @@ use crate::config::{Config, StrategyKind};
 use crate::data_dir::DataDir;
 use crate::error::Error;
 
-/// How often others may be first to record something before that is taken for a fault.
+/// The number of attempts before a record that keeps changing counts as a fault.
 const ATTEMPTS: u32 = 5;
 
-/// What services are made of.
+/// The parts that services are built from.
 #[derive(Debug)]
 pub struct Joined {
-    /// The settings, with what nobody told as the deployment has it.
+    /// The settings, completed from the mark.
     pub config: Config,
-    /// The database, whose tables are up to date.
+    /// The database, with its tables up to date.
     pub database: Database,
-    /// Redis, where it is used.
+    /// Redis, if one is configured.
     pub redis: Option<Redis>,
     /// The secret that digests tokens.
     pub secret: Secret,
     /// The keys of signed tokens, with strategy `jwt`.
+    ///
+    /// In a command on a machine without the key, this is a new key that nobody knows.
     pub signing: Option<KeyRing>,
-    /// What looks at the record again.
+    /// The watch over the mark.
     pub watch: Watch,
 }
 
-/// Returns what services are made of, after settings and record agree, tables are up to date, and secrets are there.
+/// Joins the deployment, and returns the parts that services are built from.
+///
+/// Settings are compared with the mark first. Only then are tables brought up to date and secrets
+/// made. Several processes may join at once, also for the first time: one of them records the mark,
+/// and the others agree with it or are refused.
 ///
 /// # Errors
-/// [`Error::Mismatch`] where a setting contradicts the record, before anything is written; [`Error`] that names the
-/// setting at fault, or the store that doesn't answer.
+/// Returns [`Error::Mismatch`] if a setting contradicts the mark; nothing has been written then.
+/// Returns [`Error::Mark`] if the mark can't be read, [`Error::Config`] or [`Error::Store`] if a
+/// setting can't work or a store can't be used, and [`Error::Refused`] if others keep changing the
+/// record. It is safe to call this function again after any error.
 pub async fn join(config: &Config, purpose: Purpose) -> Result<Joined, Error> {
     for _ in 0..ATTEMPTS {
         if let Some(joined) = attempt(config, purpose).await? {
@@ -49,18 +61,22 @@ pub async fn join(config: &Config, purpose: Purpose) -> Result<Joined, Error> {
     Err(Error::Refused("others record what this deployment is, each time that it is about to be recorded".to_owned()))
 }
 
-/// Returns the settings, with what nobody told as the deployment has it. Nothing is written.
+/// Returns the settings, completed from the mark. Writes nothing.
 ///
 /// # Errors
-/// As [`join`].
+/// Returns the errors of [`join`].
 pub async fn settled(config: &Config, purpose: Purpose) -> Result<Config, Error> {
     Ok(agree(config, purpose).await?.config)
 }
 
-/// Brings the tables up to date, and tells what is being done; what was applied.
+/// Brings the tables up to date, reports the progress to `tell`, and returns the applied
+/// migrations.
+///
+/// Waits for the database for as long as the setting `wait_for_stores` says. On a database without
+/// tables, a mark is recorded too, which says that no server has come yet.
 ///
 /// # Errors
-/// As [`join`].
+/// Returns the errors of [`join`].
 pub async fn migrate(config: &Config, tell: impl Fn(Progress) + Send + Sync + 'static) -> Result<Vec<Applied>, Error> {
     Patience::of(config).for_database(config).await?;
     let agreed = agree(config, Purpose::Migrate).await?;
@@ -73,26 +89,27 @@ pub async fn migrate(config: &Config, tell: impl Fn(Progress) + Send + Sync + 's
     Ok(applied)
 }
 
-/// Returns the statements that [`migrate`] would run. Nothing is written, no file made.
+/// Returns the statements that [`migrate`] would run. Writes nothing and creates no file.
 ///
 /// # Errors
-/// As [`join`].
+/// Returns the errors of [`join`].
 pub async fn planned(config: &Config) -> Result<Vec<Planned>, Error> {
     Patience::of(config).for_database(config).await?;
     let agreed = agree(config, Purpose::Migrate).await?;
     let database = match agreed.database {
         Some(database) => database,
-        // The file isn't there: all would be done that is done in an empty one.
+        // There is no file, so the plan is that of an empty database.
         None => Database::connect("sqlite::memory:", DatabaseOptions::default())?,
     };
     compose::planned(&database, config).await
 }
 
+/// Returns the database that was looked at, or creates it.
 fn opened(agreed: &Agreed) -> Result<Database, Error> {
     agreed.database.clone().map_or_else(|| compose::connect(&agreed.config.store), Ok)
 }
 
-/// `None` when another process recorded something meanwhile: then all is to be weighed again.
+/// Joins once. Returns `None` if another process recorded something meanwhile.
 async fn attempt(config: &Config, purpose: Purpose) -> Result<Option<Joined>, Error> {
     let agreed = agree(config, purpose).await?;
     if purpose == Purpose::Serve {
@@ -112,7 +129,9 @@ async fn attempt(config: &Config, purpose: Purpose) -> Result<Option<Joined>, Er
     Ok(Some(Joined { config: agreed.config, database, redis, secret, signing, watch }))
 }
 
-/// The keys of signed tokens. A command signs nothing, and works where the key isn't.
+/// Returns the keys of signed tokens.
+///
+/// A command signs nothing, so on a machine without the key it gets one that is used for nothing.
 fn signing(config: &Config, data_dir: &DataDir, purpose: Purpose) -> Result<Option<KeyRing>, Error> {
     if config.tokens.strategy != StrategyKind::Jwt {
         return Ok(None);
@@ -126,7 +145,7 @@ fn signing(config: &Config, data_dir: &DataDir, purpose: Purpose) -> Result<Opti
     }
 }
 
-/// What this process would record.
+/// The facts that this process would record.
 struct Found<'a> {
     config: &'a Config,
     secret: &'a Secret,
@@ -135,7 +154,9 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Records what is still open; the mark as it is then, or `None` when another process was first.
+    /// Records what is still open, and returns the mark as it is then.
+    ///
+    /// Returns `None` if another process recorded something else first.
     async fn record(&self, agreed: &Agreed, purpose: Purpose, database: &Database) -> Result<Option<Mark>, Error> {
         let known = agreed.ground.mark();
         let secret = Some(check_value(self.secret)?);
@@ -148,7 +169,8 @@ impl Found<'_> {
                 let found = Mark::of(self.config, self.signing, redis, secret);
                 known.cloned().unwrap_or_else(|| Mark::open(None)).filled(found)
             }
-            // Whoever makes the tables knows that no server has come yet. What servers will be told, only they know.
+            // A command that creates the tables knows that no server has served here. How tokens
+            // are made is left to the first server, since a command may be told anything.
             (_, None) if !agreed.ground.has_history => Mark::open(secret),
             (_, Some(mark)) if !mark.is_settled() => mark.clone().filled(Mark::open(secret)),
             (_, known) => return Ok(Some(known.cloned().unwrap_or_else(|| Mark::open(None)))),
@@ -159,6 +181,7 @@ impl Found<'_> {
         self.write(agreed, &wanted, database).await
     }
 
+    /// Writes the mark to Redis, where that is new, and then to the database.
     async fn write(&self, agreed: &Agreed, wanted: &Mark, database: &Database) -> Result<Option<Mark>, Error> {
         let known = agreed.ground.mark();
         let is_new = known.and_then(|mark| mark.redis.as_ref()) != wanted.redis.as_ref();
@@ -184,7 +207,7 @@ impl Found<'_> {
     }
 }
 
-/// A name for a mark on Redis.
+/// Returns a random name for a mark on Redis: 32 hexadecimal digits.
 pub(super) fn new_name() -> Result<String, Failure> {
     let mut bytes = [0; 16];
     SystemEntropy.fill(&mut bytes)?;

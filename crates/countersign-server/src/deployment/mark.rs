@@ -1,4 +1,8 @@
-//! What the servers of a deployment must agree on, as one row of its database.
+//! The mark: the facts on which the servers of a deployment must agree, and their form as JSON.
+//!
+//! A mark is *settled* once a server has recorded its strategy. Before that it is *open*: it holds
+//! at most the check value of the secret. To record another fact, add a field with a default and
+//! extend [`Mark::facts`]; raise [`VERSION`] only if older versions would misunderstand the result.
 
 use countersign::jwt::KeyRing;
 use countersign::{ConfigError, DigestKeyRing, PlainToken, Profile, Secret};
@@ -8,61 +12,67 @@ use crate::config::{
     Config, JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, PROFILE, STRATEGY, Setting, StrategyKind, profile_name,
 };
 
-/// The version of the mark's form. One that is newer is read by newer programs alone.
+/// The version of the mark's form. Marks of a higher version can't be read by this program.
 const VERSION: u32 = 1;
 
-/// What the check value of a secret is made of, by the secret itself.
+/// The text whose HMAC under the secret is the check value.
+///
+/// It contains spaces, so it is never the text of a token.
 const CHECK: &str = "countersign: the check value of token_hash_secret, version 1";
 
-/// What servers and commands must agree on. What is `None` isn't recorded yet, or, once there is a strategy, isn't set.
+/// The facts on which the servers and commands of a deployment must agree.
 ///
-/// It holds no secret: the check value of `token_hash_secret` is an HMAC under that secret, and `key` the id of the
-/// verification key.
+/// In a settled mark, `None` means that the fact has no value, except for `key` and `secret`, which
+/// may still be recorded later. In an open mark, `None` means that the fact isn't recorded yet.
+///
+/// The mark holds no secret. The check value is an HMAC-SHA-256 under the secret, and `key` is the
+/// id of the verification key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     version: u32,
-    /// The strategy's name.
+    /// The name of the strategy: `database`, `redis` or `jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
-    /// The profile's name.
+    /// The name of the profile: `countersign` or `litestar-auth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// The name of the mark on the Redis that holds tokens or denied ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis: Option<String>,
-    /// `iss` of signed tokens.
+    /// The issuer (`iss`) of signed tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// `aud` of signed tokens.
+    /// The audience (`aud`) of signed tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
-    /// How tokens are signed.
+    /// The algorithm that signs tokens, as `EdDSA`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<String>,
-    /// The id of the key that signs.
+    /// The id (`kid`) of the key that signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The check value of `token_hash_secret`.
+    /// The check value of `token_hash_secret`: 64 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
 
+/// The part of a mark that every version can read.
 #[derive(Deserialize)]
 struct Form {
     version: u32,
 }
 
-/// Why a mark can't be read.
+/// The reason why a mark can't be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It is none, by these words.
+    /// The text isn't a mark. Contains the parser's message.
     Garbage(String),
-    /// It has a form that only a newer version knows.
+    /// The mark has a version that only newer programs know.
     Newer(u32),
 }
 
 impl Mark {
-    /// A mark that says nothing yet but what secret is used, if one is.
+    /// Creates an open mark, with the check value of the secret if there is a secret.
     pub(super) const fn open(secret: Option<String>) -> Self {
         Self {
             version: VERSION,
@@ -77,7 +87,7 @@ impl Mark {
         }
     }
 
-    /// What these settings come to. `redis` is the name of the mark on Redis.
+    /// Creates the mark that these settings come to. `redis` is the name of the mark on Redis.
     pub(super) fn of(config: &Config, ring: Option<&KeyRing>, redis: Option<String>, secret: Option<String>) -> Self {
         let strategy = Some(config.tokens.strategy.name().to_owned());
         let profile = Some(profile_name(config.tokens.profile).to_owned());
@@ -95,12 +105,12 @@ impl Mark {
         }
     }
 
-    /// Reads what [`text`](Self::text) wrote.
+    /// Parses what [`text`](Self::text) wrote.
     ///
     /// # Errors
-    /// [`Fault`] that says why it can't be read.
+    /// Returns the [`Fault`] that says why the text can't be read.
     pub(super) fn parse(text: &str) -> Result<Self, Fault> {
-        // What a newer form looks like, only newer versions know; this much stays.
+        // Only the version of a newer form can be read; the rest may look like anything.
         let form: Form = serde_json::from_str(text).map_err(|error| Fault::Garbage(error.to_string()))?;
         if form.version > VERSION {
             return Err(Fault::Newer(form.version));
@@ -108,22 +118,26 @@ impl Mark {
         serde_json::from_str(text).map_err(|error| Fault::Garbage(error.to_string()))
     }
 
-    /// The mark as it is stored.
+    /// Returns the mark as JSON, as it is stored.
     pub(super) fn text(&self) -> String {
-        // A struct of texts always becomes JSON.
+        // Serialising a struct of strings can't fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Whether a server has said what the deployment is.
+    /// Returns `true` if a server has recorded how the deployment makes tokens.
     pub const fn is_settled(&self) -> bool {
         self.strategy.is_some()
     }
 
+    /// Returns `true` if the deployment makes signed tokens.
     pub(super) fn is_signed(&self) -> bool {
         self.strategy.as_deref() == Some(StrategyKind::Jwt.name())
     }
 
-    /// The settings that can be taken from it, each with what the deployment says; `None` where it says "none".
+    /// Returns the recorded settings, each with its value, or `None` if the setting is to have
+    /// none.
+    ///
+    /// Empty for an open mark.
     pub(super) fn settings(&self) -> Vec<(&'static Setting, Option<&str>)> {
         if !self.is_settled() {
             return Vec::new();
@@ -139,7 +153,10 @@ impl Mark {
         settings
     }
 
-    /// This mark, with what it leaves open as `found` says.
+    /// Returns this mark with its open facts taken from `found`.
+    ///
+    /// An open mark takes everything but a secret that it has. A settled mark takes only the key
+    /// and the check value of the secret.
     pub(super) fn filled(self, found: Self) -> Self {
         if !self.is_settled() {
             return Self { secret: self.secret.or(found.secret.clone()), ..found };
@@ -147,13 +164,13 @@ impl Mark {
         Self { key: self.key.or(found.key), secret: self.secret.or(found.secret), ..self }
     }
 
-    /// Where denied ids go; `None` where none are kept.
+    /// Returns the place of denied ids, `redis` or `database`, or `None` if tokens aren't signed.
     pub fn denials(&self) -> Option<&'static str> {
         let place = if self.redis.is_some() { "redis" } else { "database" };
         self.is_signed().then_some(place)
     }
 
-    /// Everything that it says, by name.
+    /// Returns every fact with its name, in the order in which facts are shown.
     pub(super) fn facts(&self) -> [(&'static str, Option<&str>); 9] {
         [
             ("strategy", self.strategy.as_deref()),
@@ -169,18 +186,18 @@ impl Mark {
     }
 }
 
-/// The id of the key that signs.
+/// Returns the id of the key that signs.
 pub(super) fn key_id(ring: &KeyRing) -> Option<String> {
     ring.keys().next().map(|key| key.kid().to_owned())
 }
 
-/// A value by which a secret is known again, and which tells nothing of it.
+/// Returns the check value of a secret, by which it can be recognised but not found out.
 pub(super) fn check_value(secret: &Secret) -> Result<String, ConfigError> {
     let ring = DigestKeyRing::new("check", secret)?;
     Ok(ring.digest(&PlainToken::new(CHECK)).as_str().to_owned())
 }
 
-/// The audience of access tokens, unless one is set.
+/// Returns the audience of access tokens if none is set.
 const fn audience(profile: Profile) -> &'static str {
     match profile {
         Profile::LitestarAuth => "litestar-auth:access",

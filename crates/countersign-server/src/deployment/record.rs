@@ -1,4 +1,9 @@
 //! The mark in the database, and what else the database tells of its past.
+//!
+//! The table `countersign_deployment` has one row per name: `mark` holds the mark, and in an SQLite
+//! file `clock` holds the time at which it was last served. The mark is written by [`replace`]
+//! alone, which compares it with what was read before. So of several processes that write at once,
+//! one succeeds.
 
 use countersign::store::Value;
 use countersign::store::sql::{Database, Dialect, Driver, Script, Statement};
@@ -10,22 +15,26 @@ use crate::compose;
 use crate::config::Store;
 use crate::error::Error;
 
+/// The name of this part in failures.
 const PART: &str = "deployment";
 
-/// What a database is found to be, before anything is written.
+/// The state of a database before anything is written.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ground {
-    /// Whether a version of this program has made tables here.
+    /// `true` if a version of this program has created tables here.
     pub(super) has_history: bool,
-    /// Whether there are accounts or tokens.
+    /// `true` if there are accounts or tokens.
     pub(super) has_rows: bool,
-    /// What stands in the record.
+    /// The recorded mark, if there is one.
     pub(super) recorded: Option<Recorded>,
-    /// Why that can't be read; then it counts as a mark that says nothing.
+    /// The reason why the mark can't be read. Then `recorded` holds an open mark.
     pub(super) fault: Option<Fault>,
 }
 
-/// A mark, and its text, by which it is replaced.
+/// A mark, with the text that it was parsed from.
+///
+/// The text is needed to replace the mark: another process may have written the same mark
+/// differently.
 #[derive(Clone, Debug)]
 pub(super) struct Recorded {
     pub(super) mark: Mark,
@@ -33,12 +42,18 @@ pub(super) struct Recorded {
 }
 
 impl Ground {
-    /// What is recorded.
+    /// Returns the recorded mark.
     pub(super) fn mark(&self) -> Option<&Mark> {
         self.recorded.as_ref().map(|recorded| &recorded.mark)
     }
 
-    /// Looks at a database that may have no tables yet.
+    /// Reads the state of a database, which may have no tables yet.
+    ///
+    /// A mark that can't be read is no error here. It is kept in [`fault`](Self::fault), because a
+    /// change of the deployment may replace it.
+    ///
+    /// # Errors
+    /// Returns [`Failure`] if the database can't be used.
     pub(super) async fn read(database: &Database) -> Result<Self, Failure> {
         let mut ground = Self::default();
         if has_table(database, "countersign_migration").await? {
@@ -60,7 +75,10 @@ impl Ground {
         Ok(ground)
     }
 
-    /// Refuses a mark that can't be read.
+    /// Returns `self` if the mark can be read.
+    ///
+    /// # Errors
+    /// Returns [`Error::Mark`] otherwise.
     pub(super) fn readable(self, store: &Store) -> Result<Self, Error> {
         match &self.fault {
             Some(fault) => Err(Unread::Mark(fault.clone()).told(store)),
@@ -69,12 +87,12 @@ impl Ground {
     }
 }
 
-/// Why there is no mark to be had.
+/// The reason why a mark couldn't be read.
 #[derive(Debug)]
 pub(super) enum Unread {
-    /// The database didn't do its work.
+    /// The database failed.
     Store(Failure),
-    /// What stands there can't be read.
+    /// The stored text isn't a mark that this version can read.
     Mark(Fault),
 }
 
@@ -85,7 +103,9 @@ impl From<Failure> for Unread {
 }
 
 impl Unread {
-    /// The same as an error that names the database.
+    /// Returns this as an error that names the database and the cure.
+    ///
+    /// A failure of the database becomes [`Error::Store`], and an unreadable mark [`Error::Mark`].
     pub(super) fn told(self, store: &Store) -> Error {
         let place = format!(
             "the deployment's mark (row `mark` of the table countersign_deployment) in the database at {}",
@@ -105,25 +125,36 @@ impl Unread {
     }
 }
 
-/// The mark, from a database whose tables are up to date.
+/// Reads the mark from a database whose tables are up to date.
+///
+/// # Errors
+/// Returns [`Unread`] if the database fails or the mark can't be read.
 pub(super) async fn recorded(database: &dyn Driver) -> Result<Option<Recorded>, Unread> {
     let Some(text) = value_of(database, "mark").await? else { return Ok(None) };
     let mark = Mark::parse(&text).map_err(Unread::Mark)?;
     Ok(Some(Recorded { mark, text }))
 }
 
-/// What came of recording a mark.
+/// The outcome of recording a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replaced {
-    /// It is recorded.
+    /// The mark was recorded by this call.
     Now,
-    /// It was recorded already: by another process, or by this one, whose statement was sent again.
+    /// The same mark was recorded already, by another process or by a statement that was sent
+    /// twice.
     Before,
-    /// Another process was first, with something else.
+    /// Another process recorded a different mark first. Nothing was written.
     Not,
 }
 
-/// Records `mark` in place of what was found.
+/// Records `mark`, unless the record is no longer the one that was `found`.
+///
+/// This is one statement: an insert, or an update that names the text it replaces. So no
+/// transaction is needed, and a retry after a lost answer is recognised ([`Replaced::Before`]).
+///
+/// # Errors
+/// Returns [`Unread`] if the database fails, or if nothing was written and the present mark can't
+/// be read. It is safe to call this function again.
 pub(super) async fn replace(database: &dyn Driver, found: Option<&Recorded>, mark: &Mark) -> Result<Replaced, Unread> {
     let dialect = database.dialect();
     let (template, params): (_, Vec<Value>) = match found {
@@ -141,6 +172,7 @@ pub(super) async fn replace(database: &dyn Driver, found: Option<&Recorded>, mar
     Ok(if is_same { Replaced::Before } else { Replaced::Not })
 }
 
+/// Returns the statement that records a first mark and does nothing if there is one.
 const fn insert(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Mysql => "INSERT IGNORE INTO countersign_deployment (name, value) VALUES ('mark', ?1)",
@@ -150,13 +182,17 @@ const fn insert(dialect: Dialect) -> &'static str {
     }
 }
 
-/// When an SQLite file was last served, as far as that was noted.
+/// Returns the time at which an SQLite file was last served.
+///
+/// Returns `None` if it was never noted, or if the note isn't a number.
 pub(super) async fn last_served(database: &dyn Driver) -> Result<Option<Timestamp>, Failure> {
     let text = value_of(database, "clock").await?;
     Ok(text.and_then(|text| text.parse().ok()).map(Timestamp::from_micros))
 }
 
-/// Notes when an SQLite file was served.
+/// Notes the time at which an SQLite file was served, in microseconds since the Unix epoch.
+///
+/// Only SQLite knows this statement; other databases have a clock of their own.
 pub(super) async fn note_served(database: &dyn Driver, now: Timestamp) -> Result<(), Failure> {
     let note = "INSERT INTO countersign_deployment (name, value) VALUES ('clock', ?1) \
                 ON CONFLICT (name) DO UPDATE SET value = excluded.value";
@@ -164,7 +200,9 @@ pub(super) async fn note_served(database: &dyn Driver, now: Timestamp) -> Result
     database.run(&Script::new(database.dialect(), &[note]), &params).await.map(drop)
 }
 
-/// The newest migration of each set.
+/// Returns the version of the newest migration of each set, sorted by the name of the set.
+///
+/// Empty if no version of this program has created tables here.
 pub(super) async fn schema(database: &dyn Driver) -> Result<Vec<(String, i64)>, Failure> {
     if !has_table(database, "countersign_migration").await? {
         return Ok(Vec::new());
@@ -175,6 +213,7 @@ pub(super) async fn schema(database: &dyn Driver) -> Result<Vec<(String, i64)>, 
     Ok(rows.iter().filter_map(read).collect())
 }
 
+/// Returns the value of a row of the table `countersign_deployment`.
 async fn value_of(database: &dyn Driver, name: &str) -> Result<Option<String>, Failure> {
     let template = "SELECT value FROM countersign_deployment WHERE name = ?1";
     let rows = database.fetch(&Statement::new(database.dialect(), template), &[name.into()]).await?;
@@ -182,6 +221,7 @@ async fn value_of(database: &dyn Driver, name: &str) -> Result<Option<String>, F
     Ok(row.text(0).map_err(|error| Failure::internal(PART, error))?.map(str::to_owned))
 }
 
+/// Returns `true` if the database has a table of this name.
 async fn has_table(database: &dyn Driver, table: &str) -> Result<bool, Failure> {
     let template = match database.dialect() {
         Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1",
@@ -192,6 +232,7 @@ async fn has_table(database: &dyn Driver, table: &str) -> Result<bool, Failure> 
     Ok(!rows.is_empty())
 }
 
+/// Returns `true` if the table has a row.
 async fn has_row(database: &dyn Driver, table: &str) -> Result<bool, Failure> {
     let template = format!("SELECT 1 FROM {} LIMIT 1", database.dialect().quote(table));
     Ok(!database.fetch(&Statement::new(database.dialect(), &template), &[]).await?.is_empty())

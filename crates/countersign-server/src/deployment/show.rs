@@ -1,4 +1,7 @@
-//! What is recorded, for people and for programs.
+//! The mark, the schema and the last serving of a database, for people and for programs.
+//!
+//! This is what `countersign deployment show` prints. It needs the settings of the database alone,
+//! so it works when other settings are wrong.
 
 use countersign::store::sql::Driver;
 use serde_json::{Map, Value, json};
@@ -10,21 +13,22 @@ use crate::compose;
 use crate::config::{DatabaseUrl, Store};
 use crate::error::Error;
 
-/// What a database says of its deployment.
+/// The facts that a database holds about its deployment.
 #[derive(Clone, Debug, Default)]
 pub struct Shown {
-    /// What is recorded; `None` when nothing is.
+    /// The mark, or `None` if nothing is recorded.
     pub mark: Option<Mark>,
-    /// The newest migration of each set.
+    /// The name of each set of migrations, with the version of its newest applied migration.
     pub schema: Vec<(String, i64)>,
-    /// When an SQLite file was last served.
+    /// The time at which an SQLite file was last served, in UTC.
     pub last_served: Option<String>,
 }
 
-/// Returns what is recorded. Nothing is made, and no setting but the database's is asked for.
+/// Reads what is recorded. Writes nothing and creates no file.
 ///
 /// # Errors
-/// [`Error`] that names the database that doesn't answer, or the mark that can't be read.
+/// Returns [`Error::Store`] if the database can't be used, [`Error::Config`] if its URL can't work,
+/// and [`Error::Mark`] if the mark can't be read.
 pub async fn show(store: &Store) -> Result<Shown, Error> {
     if matches!(&store.database, DatabaseUrl::Sqlite(path) if is_empty(path)) {
         return Ok(Shown::default());
@@ -42,7 +46,11 @@ pub async fn show(store: &Store) -> Result<Shown, Error> {
 }
 
 impl Shown {
-    /// As JSON: `recorded`, every fact, and the schema.
+    /// Returns the facts as a JSON object.
+    ///
+    /// `recorded` is `true` if a server has recorded the deployment. `schema` is an object with a
+    /// number for each set of migrations, and `last_served` a string or `null`. Every other key is
+    /// a fact of the mark, a string or `null`; without a mark these keys are missing.
     pub fn json(&self) -> Value {
         let is_settled = self.mark.as_ref().is_some_and(Mark::is_settled);
         let mut shown = Map::from_iter([("recorded".to_owned(), json!(is_settled))]);
@@ -56,7 +64,7 @@ impl Shown {
         Value::Object(shown)
     }
 
-    /// As rows of a table: what, and what it is.
+    /// Returns the facts as rows of a table with two columns. The first row has the headings.
     pub fn rows(&self) -> Vec<[String; 2]> {
         let mut rows = vec![["WHAT", "RECORDED"].map(str::to_owned)];
         for (name, value) in self.mark.iter().flat_map(Mark::facts) {

@@ -1,4 +1,10 @@
-//! A running server looks at the record again.
+//! The watch over the mark while a server runs.
+//!
+//! A change of the deployment doesn't stop its servers: they go on with the settings that they
+//! started with. The watch tells the operator that they must be restarted.
+//!
+//! A look also asks the [`StoreClock`]. On SQLite that is how the file learns that it is being
+//! served.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,10 +20,13 @@ use super::mark::Mark;
 use super::record::{Unread, recorded};
 use crate::shutdown::{Phase, Stop};
 
-/// The longest time between two looks. An SQLite file is told in each that it is being served.
+/// The longest time between two looks. In an SQLite file, each look also notes that it is served.
 const LONGEST: Duration = Duration::from_mins(10);
 
-/// Says when the deployment has changed since this server started, and marks a Redis again that has lost its mark.
+/// The watch over the mark of a running server.
+///
+/// It warns when the mark no longer agrees with the settings that this server started with, and
+/// writes the mark on Redis again if Redis has lost it.
 #[derive(Clone)]
 pub struct Watch {
     database: Arc<dyn Driver>,
@@ -28,18 +37,23 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Creates a watch that compares the record with `mark`.
     pub(super) fn new(database: &Database, redis: Option<&Redis>, mark: Mark) -> Self {
         let driver = database.driver();
         let clock = StoreClock::new(Arc::clone(&driver));
         Self { database: driver, redis: redis.cloned(), mark, has_warned: Arc::default(), clock }
     }
 
-    /// What compares this host's clock with the store's.
+    /// Returns the comparison of this host's clock with the store's.
     pub const fn clock(&self) -> &StoreClock {
         &self.clock
     }
 
-    /// Looks at every interval, or more often, until told to stop.
+    /// Looks at the mark until `stop` reaches [`Phase::Drain`].
+    ///
+    /// It looks once per `interval`, but at least every ten minutes, and at once when it starts. A
+    /// changed mark (`deployment_changed`) or an unreadable one (`deployment_unreadable`) is logged
+    /// once. A failure is logged at `debug`, and the next look tries again.
     pub async fn run(self, interval: Duration, stop: Stop) {
         let mut interval = tokio::time::interval(interval.min(LONGEST));
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -57,8 +71,13 @@ impl Watch {
         }
     }
 
+    /// Looks at the clock, the mark in the database, and the mark on Redis.
+    ///
+    /// # Errors
+    /// Returns [`Failure`] if a store can't be used.
     async fn look(&self) -> Result<(), Failure> {
-        // What is wrong with the clock is said by the sweep that doesn't take place.
+        // On SQLite this notes that the file is served. A clock that is wrong is reported by the
+        // sweep.
         let _ = self.clock.check().await?;
         let recorded = match recorded(&*self.database).await {
             Ok(recorded) => recorded.map(|recorded| recorded.mark),
@@ -68,7 +87,7 @@ impl Watch {
                 return Ok(());
             }
         };
-        // A key that was open may have been recorded since.
+        // Facts that were open at the start may have been recorded since; that isn't a change.
         let as_started = recorded.as_ref().is_some_and(|mark| self.mark.clone().filled(mark.clone()) == *mark);
         if !as_started {
             if !self.has_warned.swap(true, Ordering::Relaxed) {
@@ -81,7 +100,7 @@ impl Watch {
         self.mark_again().await
     }
 
-    /// Says once that there is a mark that the next start won't be able to read.
+    /// Warns once that the next start won't be able to read the mark.
     fn warn_of_unreadable(&self, mark: &str) {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
             let why =
@@ -90,7 +109,10 @@ impl Watch {
         }
     }
 
-    /// What this server uses is the deployment's Redis, whatever that has lost.
+    /// Writes the mark on Redis again if it is missing there.
+    ///
+    /// A start would refuse a Redis without the mark, since it can't tell a Redis that lost its
+    /// data from another one. A running server knows that it is the right one.
     async fn mark_again(&self) -> Result<(), Failure> {
         let (Some(redis), Some(name)) = (&self.redis, &self.mark.redis) else { return Ok(()) };
         match redis.mark(name).await? {

@@ -1,4 +1,12 @@
-//! `PATCH /users/me`.
+//! `PATCH /users/me`: another password or email address for the account.
+//!
+//! The body is `{"current_password": …, "password": …}`, `{"current_password": …, "email": …}`, or
+//! has all three. The answer is 200 with the account in the form of `GET /users/me`.
+//!
+//! A client may send the same request again if the answer was lost. If the first request changed
+//! the password, the second one has a current password that is wrong and a new password that is
+//! right already: [`Recognised::ByNewPassword`]. What the first request left undone is completed
+//! then.
 
 use std::time::Duration;
 
@@ -16,19 +24,19 @@ use crate::accounts::{Account, Change, Changes, Email, Line, Logins, NotAnEmail,
 use crate::routes::NOWHERE;
 use crate::routes::me::Me;
 
-/// 403: the current password is wrong, or isn't the account's any more.
+/// 403: the current password is wrong, or was changed meanwhile.
 pub const CURRENT_PASSWORD_INVALID: Problem =
     Problem::new(StatusCode::FORBIDDEN, "CURRENT_PASSWORD_INVALID", "The current password is wrong.");
 
-/// 409: there is another account for this address.
+/// 409: another account has this email address.
 pub const ACCOUNT_EMAIL_TAKEN: Problem =
     Problem::new(StatusCode::CONFLICT, "ACCOUNT_EMAIL_TAKEN", "There is an account for this email address already.");
 
-/// 422: the address isn't one.
+/// 422: the text isn't an email address.
 const EMAIL_INVALID: Problem =
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ACCOUNT_EMAIL_INVALID", "This is not an email address.");
 
-/// 422: the address holds a character that nobody can see.
+/// 422: the email address contains an invisible character.
 const EMAIL_INVISIBLE: Problem = Problem::new(
     StatusCode::UNPROCESSABLE_ENTITY,
     "ACCOUNT_EMAIL_INVALID",
@@ -39,15 +47,19 @@ const EMAIL_INVISIBLE: Problem = Problem::new(
 const PASSWORD_INVALID: Problem =
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ACCOUNT_PASSWORD_INVALID", "A password has 8 to 1024 bytes.");
 
-/// The answer is about a person: nobody on the way keeps it (SECURITY row B-05).
+/// The header of answers with personal data: no cache keeps them.
 const NO_STORE: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
 
+/// The time after which a client should try again when too many passwords are waiting.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How often a change is tried: again when the account changed meanwhile, as when the same request was sent twice.
+/// The number of attempts to make a change. It is tried again if the account changed meanwhile, for
+/// example because the same request was sent twice.
 const ATTEMPTS: usize = 2;
 
-/// What the owner of an account sends: the current password, and a new one, a new address, or both.
+/// The body of the request: the current password, and a new password, a new email address, or both.
+///
+/// The `Debug` output shows nothing of it.
 #[derive(Deserialize)]
 pub struct OwnChange {
     current_password: Zeroizing<String>,
@@ -55,20 +67,24 @@ pub struct OwnChange {
     email: Option<String>,
 }
 
-/// Changes the account whose token came with the request, and ends its other sessions.
+/// Changes the password or the email address of the user, and ends all other sessions of the
+/// account.
 ///
-/// It may be asked again when no answer came. Where the change has been made already, the new password is the account's, and
-/// whoever knows it has what is left to do done.
+/// Answers with the account as it is afterwards. The session that the request belongs to goes on.
+/// Wrong passwords count as failed logins.
 ///
 /// # Errors
-/// [`Problem`]: 403 when the current password is wrong, 409 when the address is taken, 422 when it or the new password
-/// can't be, 429 after too many wrong passwords, 503 when it can't be done now.
+/// [`Problem`]: 403 if the current password is wrong, 409 if the email address is taken, 422 if the
+/// body, the address or the new password is invalid, 429 after too many wrong passwords, and 503 if
+/// a store can't be reached or too many passwords are waiting. After a 503 the client may send the
+/// same request again.
 pub async fn change(
     State((logins, changes)): State<(Logins, Changes)>,
     user: CurrentUser<Account>,
     address: Option<Extension<ClientAddress>>,
     StrictJson(body): StrictJson<OwnChange>,
 ) -> Result<impl IntoResponse, Problem> {
+    // The body is checked completely before the password, so that a mistake in it costs no attempt.
     let email = body.email.as_deref().map(Email::parse).transpose().map_err(|not| match not {
         NotAnEmail::Malformed => EMAIL_INVALID,
         NotAnEmail::Invisible(_) => EMAIL_INVISIBLE,
@@ -82,6 +98,7 @@ pub async fn change(
     let wish = Wish { current: body.current_password, password: body.password, email };
     let ClientAddress(address) = address.map_or(NOWHERE, |address| address.0);
     for _ in 0..ATTEMPTS {
+        // The account is loaded anew: the one that came with the token may be outdated by now.
         let recognised = logins.recognise(&user.user, wish.current.clone(), wish.password.clone(), address).await;
         let is_done = match recognised.map_err(unanswered)? {
             Recognised::ByPassword(account) => make(&logins, &changes, &account, &wish, user.session_id).await?,
@@ -101,7 +118,7 @@ pub async fn change(
     Err(CURRENT_PASSWORD_INVALID)
 }
 
-/// What somebody wants of their account, and what they show for it.
+/// A requested change, and the password that authorises it.
 struct Wish {
     current: Zeroizing<String>,
     password: Option<Zeroizing<String>>,
@@ -109,13 +126,15 @@ struct Wish {
 }
 
 impl Wish {
-    /// Whether an account that has the new password is as it was to become.
+    /// Returns `true` if an account that has the new password also has the new email address, so
+    /// that the whole change has been made already.
     fn has_come_true(&self, account: &Account) -> bool {
         self.email.as_ref().is_none_or(|email| Email::parse(&account.email).as_ref() == Ok(email))
     }
 }
 
-/// Makes the change and ends the other sessions; `false` when the account has changed since it was read.
+/// Makes the change and ends the other sessions. Returns `false` if the account has changed since
+/// it was read.
 async fn make(
     logins: &Logins,
     changes: &Changes,
@@ -140,7 +159,7 @@ async fn make(
     let own = Change::Own { account, password: hash.as_deref(), email: wish.email.as_ref() };
     match changes.make(account.id, own, kept).await {
         Ok(made) => Ok(made.is_some()),
-        // Somebody may have taken the address since it was looked at.
+        // The unique index may have refused an address that somebody took since it was looked up.
         Err(failure) => {
             let taken = is_taken().await.unwrap_or(false);
             Err(if taken { ACCOUNT_EMAIL_TAKEN } else { unanswered(failure) })
@@ -148,6 +167,7 @@ async fn make(
     }
 }
 
+/// Maps a failure to a problem. A full queue of passwords is an overload, not a broken store.
 #[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 fn unanswered(failure: Failure) -> Problem {
     match failure.kind() {

@@ -1,4 +1,8 @@
-//! `GET /check`, for proxies that ask who sends a request.
+//! `GET /check`: forward authentication, for proxies that ask who sends a request.
+//!
+//! The answer has status 200 and headers that name the user, or it is 401 or 503. The library's
+//! [`ForwardAuth`] decides; this module adds the email address and the paths. docs/PROXIES.md shows
+//! how proxies are set up.
 
 use std::sync::Arc;
 
@@ -10,16 +14,16 @@ use http::HeaderName;
 
 use crate::accounts::Account;
 
-/// Where proxies ask. Those that keep the path of the request they ask about put it behind.
+/// The paths at which proxies ask. Some proxies append the path of the request that they ask about.
 const CHECKS: [&str; 3] = ["/check", "/check/", "/check/{*path}"];
 
-/// The header with an address that is known to be the user's.
+/// The response header with an email address that is known to be the user's.
 const EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
 
-/// The routes at which proxies ask, with any method.
+/// Returns the routes at which proxies ask, with any method.
 ///
-/// An address that isn't verified isn't told: anybody can register it, and an application that knows people by their address
-/// would take them for somebody else.
+/// An email address that isn't verified is left out of the answer. Anybody can register with it,
+/// and an application that identifies users by their address would take them for somebody else.
 pub fn checks(authenticator: Arc<Authenticator<Account>>) -> Router {
     let answer = ForwardAuth::new(authenticator)
         .tell(EMAIL, |account| account.user.is_verified.then(|| account.user.email.clone()))
@@ -27,7 +31,7 @@ pub fn checks(authenticator: Arc<Authenticator<Account>>) -> Router {
     CHECKS.into_iter().fold(Router::new(), |router, path| router.route(path, answer.clone()))
 }
 
-/// Whether `route` is one of those, below whichever path.
+/// Returns `true` if `route` is one of these routes, at the root or below a path.
 pub fn is_check(route: &MatchedPath) -> bool {
     CHECKS.iter().any(|check| route.as_str().ends_with(check))
 }

@@ -1,4 +1,6 @@
-//! `GET /healthz`, `GET /readyz`.
+//! `GET /healthz` and `GET /readyz`: liveness and readiness, for supervisors and load balancers.
+//!
+//! Restart a server that fails `/healthz`, and send no requests to one that fails `/readyz`.
 
 use std::time::Duration;
 
@@ -10,19 +12,23 @@ use serde_json::{Value, json};
 
 use crate::compose::{Readiness, Stores};
 
+/// 503: the server has been told to stop, and is still answering.
 const DRAINING: Problem =
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "DRAINING", "This server is about to stop. Ask another one.")
         .retry_after(Duration::from_secs(1));
 
-/// The process runs and answers. No store is asked.
+/// Answers 200 as long as the process runs. Asks no store.
+///
+/// A failed store must not make this fail: a supervisor would restart a server that works.
 pub async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// Requests can be served, seen by doing what they do; 503 otherwise.
+/// Answers 200 if requests can be served. Asks each store to do what requests need of it.
 ///
 /// # Errors
-/// [`Problem::STORE_UNAVAILABLE`], or a problem of code `DRAINING` once the server has been told to stop.
+/// [`Problem::STORE_UNAVAILABLE`] if a store doesn't answer. A 503 with the code `DRAINING` once
+/// the server has been told to stop.
 pub async fn readyz(State(stores): State<Stores>) -> Result<Json<Value>, Problem> {
     match stores.readiness().await {
         Readiness::Ready => Ok(Json(json!({ "status": "ready" }))),

@@ -1,4 +1,4 @@
-//! `GET /users/me`.
+//! `GET /users/me`: the account of the user.
 
 use axum::Json;
 use countersign::axum::CurrentUser;
@@ -7,7 +7,11 @@ use uuid::Uuid;
 
 use crate::accounts::Account;
 
-/// An account as its owner sees it.
+/// An account as its owner sees it, in JSON.
+///
+/// The members are `id`, `email`, `is_active`, `is_verified` and `created_at`. The last is in UTC
+/// (RFC 3339), or `null` for accounts that litestar-auth created. The `Debug` output shows nothing
+/// of it.
 #[derive(Clone, Serialize)]
 pub struct Me {
     id: Uuid,
@@ -29,12 +33,12 @@ impl From<&Account> for Me {
     }
 }
 
-/// The account whose token came with the request.
+/// Answers with the account that the token of the request belongs to.
 pub async fn me(user: CurrentUser<Account>) -> Json<Me> {
     Json(Me::from(&user.user))
 }
 
-/// Shows nothing of the person (SECURITY row G-01).
+/// Hides the account, so that no personal data reaches the logs.
 impl std::fmt::Debug for Me {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Me(..)")

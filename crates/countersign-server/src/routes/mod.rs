@@ -1,4 +1,8 @@
-//! The server's own routes, beside those that the library brings.
+//! The server's own routes. The routes of logins and sessions come from the library.
+//!
+//! The handlers translate between HTTP and [`accounts`](crate::accounts). Every error is a
+//! [`Problem`](countersign::Problem). The [`router`](crate::router) says which handler serves which
+//! path.
 
 mod change;
 mod check;
@@ -16,5 +20,5 @@ pub use health::{healthz, readyz};
 pub use me::{Me, me};
 pub use register::{REGISTER_EMAIL_TAKEN, REGISTRATION_OFF, no_registration, register};
 
-/// What a request without an address comes from.
+/// The address of a client whose address isn't known.
 const NOWHERE: ClientAddress = ClientAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED));

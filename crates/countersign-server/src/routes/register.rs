@@ -1,4 +1,7 @@
-//! `POST /auth/register`.
+//! `POST /auth/register`: a new account.
+//!
+//! The body is `{"email": …, "password": …}`. The answer is 201 with the account in the form of
+//! `GET /users/me`. No session is opened; the client logs in with a second request.
 
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -15,22 +18,23 @@ use crate::accounts::{Allowance, Email, NotAnEmail, Registrar, is_of_fitting_len
 use crate::routes::NOWHERE;
 use crate::routes::me::Me;
 
-/// 403: accounts are made on the command line alone.
+/// 403: registration is off. Accounts are created on the command line.
 pub const REGISTRATION_OFF: Problem =
     Problem::new(StatusCode::FORBIDDEN, "REGISTRATION_OFF", "This server takes no registrations.");
 
-/// 409: there is an account for this address already.
+/// 409: there is an account with this email address already.
 ///
-/// This tells a stranger who has an account here. Without a confirmation by mail the alternative would be to tell a
-/// newcomer that all went well when it did not; whoever can't have that switches registration off.
+/// This answer tells a stranger that the account exists. Without a confirmation by email, the
+/// alternative would be to tell a new user that the registration succeeded when it didn't. Switch
+/// registration off where that isn't acceptable.
 pub const REGISTER_EMAIL_TAKEN: Problem =
     Problem::new(StatusCode::CONFLICT, "REGISTER_EMAIL_TAKEN", "There is an account for this email address already.");
 
-/// 422: the address isn't one.
+/// 422: the text isn't an email address.
 const EMAIL_INVALID: Problem =
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "REGISTER_EMAIL_INVALID", "This is not an email address.");
 
-/// 422: the address holds a character that nobody can see.
+/// 422: the email address contains an invisible character.
 const EMAIL_INVISIBLE: Problem = Problem::new(
     StatusCode::UNPROCESSABLE_ENTITY,
     "REGISTER_EMAIL_INVALID",
@@ -41,23 +45,28 @@ const EMAIL_INVISIBLE: Problem = Problem::new(
 const PASSWORD_INVALID: Problem =
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "REGISTER_PASSWORD_INVALID", "A password has 8 to 1024 bytes.");
 
-/// The answer is about a person: nobody on the way keeps it (SECURITY row B-05).
+/// The header of answers with personal data: no cache keeps them.
 const NO_STORE: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
 
+/// The time after which a client should try again when too many passwords are waiting.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What a newcomer sends.
+/// The body of the request. The `Debug` output shows nothing of it.
 #[derive(Deserialize)]
 pub struct Registration {
     email: String,
     password: Zeroizing<String>,
 }
 
-/// Makes an account, active and not verified.
+/// Creates an account, active and not verified. Answers 201 with the account.
+///
+/// If the answer is lost, the same request is answered with 409 the second time; the client can log
+/// in then.
 ///
 /// # Errors
-/// [`Problem`]: 409 when the address is taken, 422 when it or the password can't be, 429 when too many were made from there,
-/// 503 when it can't be done now.
+/// [`Problem`]: 409 if the email address is taken, 422 if the body, the address or the password is
+/// invalid, 429 if too many registrations came from this address, and 503 if the database can't be
+/// reached or too many passwords are waiting.
 pub async fn register(
     State(registrar): State<Registrar>,
     address: Option<Extension<ClientAddress>>,
@@ -70,6 +79,8 @@ pub async fn register(
     if !is_of_fitting_length(&registration.password) {
         return Err(PASSWORD_INVALID);
     }
+    // The limit comes before the password is hashed, so that a client beyond it costs almost
+    // nothing.
     let ClientAddress(address) = address.map_or(NOWHERE, |address| address.0);
     if let Allowance::Wait(retry_after) = registrar.admit(address).await.map_err(unanswered)? {
         tracing::warn!(event = "registration_refused", reason = "rate_limited");
@@ -81,12 +92,13 @@ pub async fn register(
     Ok((StatusCode::CREATED, NO_STORE, Json(Me::from(&account))))
 }
 
-/// Answers where nobody may register.
+/// Answers every request with [`REGISTRATION_OFF`].
 pub async fn no_registration() -> Problem {
     tracing::warn!(event = "registration_refused", reason = "off");
     REGISTRATION_OFF
 }
 
+/// Maps a failure to a problem. A full queue of passwords is an overload, not a broken store.
 #[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 fn unanswered(failure: Failure) -> Problem {
     match failure.kind() {

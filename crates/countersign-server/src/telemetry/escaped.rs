@@ -1,9 +1,16 @@
-//! Lines that are safe to show on a terminal.
+//! A writer that makes lines safe to show on a terminal.
+//!
+//! Some lines contain text from elsewhere, such as the error of a database or the name of a file.
+//! Without this writer, that text could forge further lines or change what a terminal shows.
 
 use std::io::{self, Write};
 
-/// Passes lines on with every control character spelled out, so that input can neither start a line nor colour a
-/// terminal. The subscriber writes each line in one call.
+/// A writer that spells out every control character before it passes a line on.
+///
+/// So input that is logged can neither begin a line of its own nor send escape sequences to a
+/// terminal. A character is written as in `\u{1b}`. The line feed at the end of the line is kept.
+///
+/// Each call of `write` must be one whole line, as the subscriber of `tracing` makes them.
 #[derive(Debug)]
 pub(super) struct Escaped<W>(pub(super) W);
 

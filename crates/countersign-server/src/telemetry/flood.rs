@@ -1,5 +1,9 @@
-//! Many lines of one kind: the first of each second are written, and one line says how many more there were. Whoever sends
-//! rubbish fills no disk, and hides nothing that others do.
+//! A limit on repeated warnings and errors, so that a flood of bad requests doesn't fill the disk.
+//!
+//! Lines are of the same [`Kind`] if they have the same event and the same reason. Of each kind,
+//! the first 20 lines of a second are written. The rest is counted, and a thread logs the counts
+//! once per second (`log_lines_summed`). Because each kind has a limit of its own, a client that
+//! causes many lines of one kind hides no line of another.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,27 +16,35 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
-/// How many lines of one kind a second may have.
+/// The largest number of lines of one kind in one second.
 const LINES: u64 = 20;
-/// The most kinds that are told apart; names of events and reasons are fixed, so there are never as many.
+/// The largest number of kinds that are counted. Lines of further kinds are written without a
+/// limit.
+///
+/// Events and reasons are fixed names, so this many are never reached. The bound keeps the memory
+/// finite all the same.
 const KINDS: usize = 1024;
+/// The time over which the counts are collected before they are logged.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What is written however often it comes: each of them is about something else.
+/// The events that are never limited, because each line is about something else.
 const EACH: [&str; 2] = ["refresh_token_reused", "log_lines_summed"];
 
-/// Lets warnings and errors through, so many of each kind a second, and counts the others. What is logged at `info`
-/// has been done for somebody who may ask for it, and below that it was asked for: all of that is written.
+/// A layer that limits warnings and errors of each kind, and lets all other levels through.
+///
+/// Lines at `info` report something that was done for somebody. Lines below were asked for. So
+/// neither is limited.
 #[derive(Clone, Debug)]
 pub(super) struct Flood(Arc<Counts>);
 
-/// Whoever says the sums, until it is [finished](Sums::finish).
+/// The thread that logs the counts, until it is [finished](Sums::finish).
 #[derive(Debug)]
 pub(super) struct Sums {
     wake: Sender<Wake>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// The counts of all kinds, shared between the layer and the thread.
 #[derive(Debug)]
 struct Counts {
     kinds: Mutex<HashMap<Kind, Count>>,
@@ -40,27 +52,39 @@ struct Counts {
     start: Instant,
 }
 
-/// What lines have in common that are summed up.
+/// The properties that lines have in common to be counted together.
+///
+/// A line without an event is counted by its target.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Kind {
     event: String,
     reason: String,
 }
 
+/// The counts of one kind.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
+    /// The second that `lines` belongs to, counted from the start.
     second: u64,
+    /// The number of lines in that second, written or not.
     lines: u64,
+    /// The number of lines that weren't written and haven't been reported yet.
     more: u64,
 }
 
+/// A message to the thread.
 enum Wake {
+    /// There are lines that weren't written.
     More,
+    /// The process ends: report everything and stop.
     Finish,
 }
 
 impl Flood {
-    /// Starts the thread that says the sums, each second in which there are any.
+    /// Starts the thread that logs the counts, once in each second that has some.
+    ///
+    /// # Errors
+    /// Returns an [`io::Error`] if the operating system can't start the thread.
     pub(super) fn start() -> io::Result<(Self, Sums)> {
         let (wake, woken) = channel();
         let counts = Arc::new(Counts { kinds: Mutex::default(), wake: wake.clone(), start: Instant::now() });
@@ -72,11 +96,11 @@ impl Flood {
 }
 
 impl Sums {
-    /// Says what hasn't been said.
+    /// Logs the pending counts and ends the thread. Does nothing when called again.
     pub(super) fn finish(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         if self.wake.send(Wake::Finish).is_ok() {
-            // It writes into the queue alone, which never waits.
+            // Joining is quick: the thread logs into the queue, which never waits.
             let _ = thread.join();
         }
     }
@@ -116,6 +140,7 @@ impl Visit for Kind {
 }
 
 impl Counts {
+    /// Counts a line of `kind`. Returns `true` if it is to be written.
     fn admits(&self, kind: Kind, second: u64) -> bool {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         if kinds.len() >= KINDS && !kinds.contains_key(&kind) {
@@ -130,13 +155,14 @@ impl Counts {
             return true;
         }
         if count.more == 0 {
-            // Whoever says the sums has finished when nobody hears this.
+            // The send fails only after the thread has finished, at the end of the process.
             let _ = self.wake.send(Wake::More);
         }
         count.more = count.more.saturating_add(1);
         false
     }
 
+    /// Returns the lines of each kind that weren't written, and sets these counts to zero.
     fn take(&self) -> Vec<(Kind, u64)> {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let sums = kinds.iter_mut().filter(|(_, count)| count.more > 0);
@@ -144,11 +170,12 @@ impl Counts {
     }
 }
 
+/// Logs the counts, one second after the first line that wasn't written, until told to finish.
 fn say_sums(counts: &Counts, woken: &Receiver<Wake>) {
     while let Ok(Wake::More) = woken.recv() {
         let end = Instant::now() + SECOND;
         let mut finished = false;
-        // Other kinds wake as well meanwhile; all of them are said together.
+        // Further kinds may wake the thread within this second. All are logged together at its end.
         while !finished {
             match woken.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(Wake::More) => {}

@@ -1,5 +1,8 @@
-//! Lines on their way to whoever reads the log. A reader that stops reading holds nobody up: lines wait in a bounded
-//! queue, and what finds no room there is counted.
+//! The bounded queue between the code that logs and the thread that writes.
+//!
+//! A reader of the log that stops reading makes writes to standard error block for ever. Therefore
+//! only one thread writes there, and everybody else puts lines into a queue of 8,192 lines. If the
+//! queue is full, the line is dropped and counted.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -8,28 +11,39 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The most lines that wait.
+/// The largest number of waiting lines.
 const LINES: usize = 8192;
-/// How often it is said at most how many lines were lost.
+/// The shortest time between two reports of lost lines.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
-/// How often to look whether there is room for the last word.
+/// The time between two attempts to put the last entry into a full queue.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// The way into the queue. Each write is one line, and never waits.
+/// A handle on the queue. Each write is one line and never waits.
+///
+/// Clones write to the same queue. A write never fails: a line that finds no room counts as lost.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     entries: SyncSender<Entry>,
     lost: Arc<AtomicU64>,
 }
 
+/// An entry of the queue.
 enum Entry {
+    /// A line to write.
     Line(Vec<u8>),
-    /// Everything before it is written once this is answered.
+    /// A request to answer as soon as all entries before it are written.
     Mark(SyncSender<()>),
 }
 
 impl Queue {
-    /// Starts the thread that writes to `out`; `tell` says how many lines were lost since it was last called.
+    /// Starts the thread that writes to `out`.
+    ///
+    /// `tell` is called on that thread with the number of lines that were lost since its last call,
+    /// at most once per second and before each [`Entry::Mark`] is answered. It must not write to
+    /// this queue, where its line could be lost too.
+    ///
+    /// # Errors
+    /// Returns an [`io::Error`] if the operating system can't start the thread.
     pub(super) fn start(out: impl Write + Send + 'static, tell: impl Fn(u64) + Send + 'static) -> io::Result<Self> {
         let (entries, waiting) = sync_channel(LINES);
         let lost = Arc::<AtomicU64>::default();
@@ -39,7 +53,9 @@ impl Queue {
         Ok(Self { entries, lost })
     }
 
-    /// Waits until everything is written, and no longer than `patience`. Returns whether it is.
+    /// Waits until all lines so far are written, for at most `patience`.
+    ///
+    /// Returns `true` if they are written, and `false` if the time ran out first.
     pub(super) fn flush(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let (done, written) = sync_channel(1);
@@ -69,6 +85,7 @@ impl Write for Queue {
     }
 }
 
+/// Writes entries until every handle on the queue is gone, and reports lost lines through `tell`.
 fn write_all(mut out: impl Write, entries: &Receiver<Entry>, lost: &AtomicU64, tell: impl Fn(u64)) {
     let (mut told, mut told_at) = (0, None::<Instant>);
     while let Ok(entry) = entries.recv() {
@@ -79,7 +96,7 @@ fn write_all(mut out: impl Write, entries: &Receiver<Entry>, lost: &AtomicU64, t
             (told, told_at) = (known, Some(Instant::now()));
         }
         match entry {
-            // With nobody to write to there is nobody to tell.
+            // An error here means that standard error is closed, so there is nowhere to report it.
             Entry::Line(line) => drop(out.write_all(&line)),
             Entry::Mark(done) => drop(done.try_send(())),
         }

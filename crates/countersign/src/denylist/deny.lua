@@ -1,5 +1,10 @@
--- Denies an id and never shortens an entry. Arguments: the entry, which is v1: and its end, and its time to live in
--- milliseconds. An entry of another form names no end: it stays, and lives longer.
+-- Denies an id. An existing entry is never shortened.
+--
+-- KEYS[1]: the entry's key. ARGV[1]: the entry, which is 'v1:' and the end in microseconds since
+-- 1970. ARGV[2]: the time to live in milliseconds.
+--
+-- An entry of another form, such as litestar-auth writes, names no end. It stays as it is, and only
+-- its life is extended.
 local known = redis.call('GET', KEYS[1])
 local left = redis.call('PTTL', KEYS[1])
 local ttl = tonumber(ARGV[2])

@@ -1,4 +1,4 @@
-//! A denylist in memory: for one process, and gone with it.
+//! The denylist in memory, for one process.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -10,18 +10,24 @@ use crate::clock::Timestamp;
 use crate::denylist::{CLOCK_SLACK, DenylistStore};
 use crate::error::{ConfigError, Failure};
 
-/// The page's default for `max_entries`.
+/// The default of `max_entries`.
 const DEFAULT_MAX_ENTRIES: usize = 10_000;
 
-/// Denies in memory, up to a bound. At the bound it refuses new entries rather than forget live ones, after it has
-/// reclaimed those that ended.
+/// A [`DenylistStore`] in memory, with a maximum number of entries.
 ///
-/// A revocation ends with the process and is seen by no other, so
-/// [`revocation_is_durable`](crate::TokenControl::revocation_is_durable) is `false` over it.
+/// At the maximum it removes entries that have ended, and refuses new ones if there is none: it
+/// never forgets a live entry. A revocation ends with the process and is seen by no other, so
+/// [`revocation_is_durable`](crate::TokenControl::revocation_is_durable) is `false` with it. Use
+/// [`SqlDenylist`](crate::denylist::SqlDenylist) if several processes accept the same tokens, or if
+/// a revocation must outlive a restart.
+///
+/// [`MemoryDenylist::default`] holds 10,000 entries.
+///
+/// # Examples
 ///
 /// ```
-/// use countersign::denylist::{DenylistStore, MemoryDenylist};
 /// use countersign::Timestamp;
+/// use countersign::denylist::{DenylistStore, MemoryDenylist};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,7 +45,7 @@ pub struct MemoryDenylist {
     entries: RwLock<Entries>,
 }
 
-/// Both collections hold the same entries.
+/// The entries, by id and by end. Both collections always hold the same ones.
 #[derive(Default)]
 struct Entries {
     until: HashMap<Arc<str>, Timestamp>,
@@ -47,10 +53,11 @@ struct Entries {
 }
 
 impl MemoryDenylist {
-    /// A denylist of at most `max_entries`, at about 200 bytes each.
+    /// Creates a denylist of at most `max_entries`, which take about 200 bytes each.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `max_entries` when it is 0.
+    ///
+    /// [`ConfigError`] that names `max_entries` if it is 0.
     pub fn new(max_entries: usize) -> Result<Self, ConfigError> {
         if max_entries == 0 {
             return Err(ConfigError::new("max_entries", "must be at least 1", "leave it at 10000"));
@@ -58,12 +65,12 @@ impl MemoryDenylist {
         Ok(Self { max_entries, entries: RwLock::default() })
     }
 
-    /// How many entries it holds, ended ones included.
+    /// Returns the number of entries, including those that have ended and weren't removed yet.
     pub fn len(&self) -> usize {
         self.read().until.len()
     }
 
-    /// Whether it holds none.
+    /// Returns `true` if there is no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -78,14 +85,14 @@ impl MemoryDenylist {
     }
 }
 
-/// Of 10,000 entries.
+/// Creates a denylist of 10,000 entries.
 impl Default for MemoryDenylist {
     fn default() -> Self {
         Self { max_entries: DEFAULT_MAX_ENTRIES, entries: RwLock::default() }
     }
 }
 
-/// Counts entries only: they are the ids of tokens.
+/// Shows the number of entries only: they are the ids of tokens.
 impl fmt::Debug for MemoryDenylist {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryDenylist").field("max_entries", &self.max_entries).field("entries", &self.len()).finish()
@@ -93,7 +100,7 @@ impl fmt::Debug for MemoryDenylist {
 }
 
 impl Entries {
-    /// Removes the entry that ends first, if it has ended at `now`.
+    /// Removes the entry that ends first if it has ended at `now`, and returns `true` if it did.
     fn reclaim_one(&mut self, now: Timestamp) -> bool {
         let Some(first) = self.by_end.first().filter(|(until, _)| *until <= now) else { return false };
         let first = first.clone();
@@ -102,6 +109,7 @@ impl Entries {
         true
     }
 
+    /// Moves the end of an entry to `until`, if that is later.
     fn extend(&mut self, id: &str, until: Timestamp) {
         let Some((id, known)) = self.until.get_key_value(id) else { return };
         if *known < until {
@@ -112,6 +120,7 @@ impl Entries {
         }
     }
 
+    /// Adds an entry that isn't there yet.
     fn insert(&mut self, id: &str, until: Timestamp) {
         let id: Arc<str> = id.into();
         self.by_end.insert((until, Arc::clone(&id)));
@@ -127,6 +136,8 @@ impl DenylistStore for MemoryDenylist {
             entries.extend(id, until);
             return Ok(());
         }
+        // Only entries that have ended make room: a live one that is forgotten makes its token
+        // valid again.
         while entries.until.len() >= self.max_entries {
             if !entries.reclaim_one(now) {
                 return Err(Failure::full("denylist"));

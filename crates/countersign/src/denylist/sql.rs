@@ -1,4 +1,4 @@
-//! Denied ids in a table.
+//! The denylist in an SQL table.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,10 +12,18 @@ use crate::error::Failure;
 use crate::store::sql::{Database, Dialect, Driver, Script, Statement};
 use crate::value::Value;
 
-/// Keeps denied ids in the table `denied_token`, which the bundled migrations make.
+/// A [`DenylistStore`] in the table `denied_token` of a [`Database`].
+///
+/// The table is one of those that [`Migrator`](crate::store::sql::Migrator) creates. Entries
+/// outlive restarts and are seen by every process that uses the database, unless that is SQLite in
+/// memory. Nothing that was acknowledged is lost, as far as the database keeps it.
+/// [Sweep](DenylistStore::sweep) it from time to time: entries that have ended stay until then.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
+///
 /// use countersign::denylist::{DenylistStore, SqlDenylist};
 /// use countersign::store::sql::{Database, DatabaseOptions, Migrator};
 /// use countersign::{Clock, SystemClock, UserKeyKind};
@@ -35,10 +43,13 @@ pub struct SqlDenylist {
     database: Database,
     deny: Script,
     sweep: Script,
-    /// One statement per number of ids that were ever asked for at once: a handful.
+    /// The lookup statement for each number of ids that was ever asked for at once. There are a
+    /// handful.
     asks: Mutex<HashMap<usize, Statement>>,
 }
 
+/// Statements that record an entry, or move the end of an existing one to a later time: for SQLite,
+/// PostgreSQL and MySQL.
 const DENY: [&str; 3] = [
     "INSERT INTO denied_token (id, expires_at) VALUES (?1, ?2) \
      ON CONFLICT (id) DO UPDATE SET expires_at = MAX(denied_token.expires_at, excluded.expires_at)",
@@ -48,8 +59,11 @@ const DENY: [&str; 3] = [
      ON DUPLICATE KEY UPDATE expires_at = GREATEST(expires_at, VALUES(expires_at))",
 ];
 
-/// An entry that is extended meanwhile stays: the condition is repeated outside, where PostgreSQL looks at the row as it
-/// has become. Rows that are locked there are left to the next sweep, so that a sweep waits for nobody.
+/// Statements that delete a batch of entries that have ended, for SQLite, PostgreSQL and MySQL.
+///
+/// The condition is repeated outside of the subquery, where PostgreSQL looks at the row as it is by
+/// then: so an entry that is extended meanwhile stays. On PostgreSQL, rows that others have locked
+/// are left to the next sweep, so that a sweep waits for nobody.
 const SWEEP: [&str; 3] = [
     "DELETE FROM denied_token WHERE expires_at <= ?1 \
      AND id IN (SELECT id FROM denied_token WHERE expires_at <= ?1 LIMIT ?2)",
@@ -59,7 +73,7 @@ const SWEEP: [&str; 3] = [
 ];
 
 impl SqlDenylist {
-    /// A denylist in `database`.
+    /// Creates a denylist in `database`. The table must exist.
     pub fn new(database: &Database) -> Self {
         let dialect = database.dialect();
         let spelled = |[sqlite, postgres, mysql]: [&str; 3]| {
@@ -73,6 +87,7 @@ impl SqlDenylist {
         Self { database: database.clone(), deny: spelled(DENY), sweep: spelled(SWEEP), asks: Mutex::default() }
     }
 
+    /// Returns the lookup statement for this number of ids.
     fn ask(&self, ids: usize) -> Statement {
         let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
         let made = || {

@@ -1,4 +1,4 @@
-//! The algorithms a token can be signed with. `none` isn't among them.
+//! The signature algorithms of tokens, and their parameters for the cryptographic backend.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,10 +14,13 @@ use aws_lc_rs::signature::{
 
 use crate::error::ConfigError;
 
-/// An algorithm of RFC 7518 section 3.1 or RFC 8037 (`EdDSA`, with Ed25519).
+/// A signature algorithm of RFC 7518 section 3.1 or RFC 8037 (`EdDSA` with Ed25519).
 ///
-/// A key is bound to one when it is built, and a token's header has to name it byte for byte (SECURITY rows T-01 to
-/// T-03).
+/// A key is bound to one algorithm when it is built. The `alg` header of a token has to name the
+/// key's algorithm byte for byte, so a token can't choose how it is verified. The algorithm `none`
+/// isn't supported.
+///
+/// Parsing a text and [`Display`](fmt::Display) use the names of the `alg` header.
 ///
 /// ```
 /// use countersign::jwt::Algorithm;
@@ -29,23 +32,25 @@ use crate::error::ConfigError;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// HMAC with SHA-256: the default of the strategies page.
+    /// HMAC with SHA-256 and a shared secret of at least 32 bytes.
+    ///
+    /// [`JwtStrategy`](crate::strategy::JwtStrategy) uses it by default, as litestar-auth does.
     Hs256,
-    /// HMAC with SHA-384.
+    /// HMAC with SHA-384 and a shared secret of at least 48 bytes.
     Hs384,
-    /// HMAC with SHA-512.
+    /// HMAC with SHA-512 and a shared secret of at least 64 bytes.
     Hs512,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    /// RSASSA-PKCS1-v1_5 with SHA-256 and a key of 2048 to 8192 bits.
     Rs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    /// RSASSA-PKCS1-v1_5 with SHA-384 and a key of 2048 to 8192 bits.
     Rs384,
-    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    /// RSASSA-PKCS1-v1_5 with SHA-512 and a key of 2048 to 8192 bits.
     Rs512,
-    /// RSASSA-PSS with SHA-256.
+    /// RSASSA-PSS with SHA-256 and a key of 2048 to 8192 bits.
     Ps256,
-    /// RSASSA-PSS with SHA-384.
+    /// RSASSA-PSS with SHA-384 and a key of 2048 to 8192 bits.
     Ps384,
-    /// RSASSA-PSS with SHA-512.
+    /// RSASSA-PSS with SHA-512 and a key of 2048 to 8192 bits.
     Ps512,
     /// ECDSA on P-256 with SHA-256.
     Es256,
@@ -53,12 +58,12 @@ pub enum Algorithm {
     Es384,
     /// ECDSA on P-521 with SHA-512.
     Es512,
-    /// Ed25519.
+    /// EdDSA with the curve Ed25519.
     EdDsa,
 }
 
 impl Algorithm {
-    /// Every algorithm, in the order of the enum.
+    /// All algorithms, in the order of the variants.
     pub const ALL: [Self; 13] = [
         Self::Hs256,
         Self::Hs384,
@@ -75,7 +80,7 @@ impl Algorithm {
         Self::EdDsa,
     ];
 
-    /// The name that a header carries in `alg`.
+    /// Returns the name of the algorithm in the `alg` header, such as `HS256`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hs256 => "HS256",
@@ -94,11 +99,14 @@ impl Algorithm {
         }
     }
 
-    /// Whether one secret both signs and verifies.
+    /// Returns `true` if one shared secret both signs and verifies (HS256, HS384, HS512).
+    ///
+    /// Whoever can verify such a token can also forge one.
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
     }
 
+    /// Returns the parameters that the cryptographic backend takes.
     pub(crate) fn family(self) -> Family {
         match self {
             Self::Hs256 => Family::Hmac { digest: hmac::HMAC_SHA256, length: 32 },
@@ -133,18 +141,21 @@ impl Algorithm {
     }
 }
 
-/// What the backend needs to know of an algorithm.
+/// The parameters of an algorithm for the cryptographic backend.
 pub(crate) enum Family {
-    /// `length` is the tag's length and the least length of a secret, in bytes (RFC 7518 section 3.2).
+    /// HMAC. `length` is the length of a tag and the least length of a secret, in bytes (RFC 7518
+    /// section 3.2).
     Hmac {
         digest: hmac::Algorithm,
         length: usize,
     },
+    /// RSA with either padding.
     Rsa {
         verify: &'static RsaParameters,
         sign: &'static RsaSignatureEncoding,
     },
-    /// `curve` is its name in a JWK, `field` the length of a coordinate in bytes.
+    /// ECDSA. `curve` is the curve's name in a JWK, and `field` the length of a coordinate in
+    /// bytes.
     Ecdsa {
         verify: &'static EcdsaVerificationAlgorithm,
         sign: &'static EcdsaSigningAlgorithm,
@@ -166,7 +177,9 @@ impl fmt::Debug for Algorithm {
     }
 }
 
-/// Exact spelling only.
+/// Parses the name of the `alg` header. Upper and lower case are different.
+///
+/// The error is a [`ConfigError`] that names `algorithm` and lists the supported names.
 impl FromStr for Algorithm {
     type Err = ConfigError;
 

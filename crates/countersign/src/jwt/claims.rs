@@ -1,4 +1,9 @@
-//! Claims: what a token says, and what of it has to be true.
+//! Claims of a signed token: reading, checking and writing.
+//!
+//! [`Claims`] reads the payload of a token whose signature was verified before, and checks it
+//! against [`ClaimRules`]. [`NewClaims`] writes the claims of a new token. The subject and the
+//! session fingerprint are only read here. The strategy judges them, because that needs the user's
+//! account.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -12,27 +17,33 @@ use crate::error::{Failure, Refusal};
 use crate::fence::Fence;
 use crate::jwt::json::{Object, Value};
 
-/// The last second that a claim may name, in the year 9999. What lies beyond is a mistake of units.
+/// The latest second that a time claim may name: the end of the year 9999.
+///
+/// A later time is a mistake of units, such as milliseconds in place of seconds.
 const LAST_SECOND: i64 = 253_402_300_799;
 
 /// The longest `jti`, in bytes.
 const MAX_TOKEN_ID: usize = 128;
 
-/// What claims have to satisfy.
+/// The values that claims have to match.
 #[derive(Clone, Debug)]
 pub(crate) struct ClaimRules {
+    /// The audience that `aud` has to hold.
     pub(crate) audience: Arc<str>,
-    /// `None` ignores `iss`.
+    /// The issuer that `iss` has to be. `None` accepts every issuer.
     pub(crate) issuer: Option<Arc<str>>,
-    /// One value for every comparison of times (SECURITY row C-04).
+    /// The difference between clocks that is tolerated, in every comparison of times.
     pub(crate) leeway: Duration,
-    /// The longest life that an accepted token may have (C-03).
+    /// The longest time between `iat` and `exp` that is accepted, without the leeway.
     pub(crate) max_lifetime: Duration,
-    /// The claim that holds the session fingerprint.
+    /// The name of the claim that holds the session fingerprint.
     pub(crate) fingerprint_claim: Arc<str>,
 }
 
-/// Claims that satisfy the rules. The subject and the fingerprint are judged by whoever knows users.
+/// Claims that satisfy the rules.
+///
+/// The subject and the fingerprint aren't checked yet: see [`subject`](Self::subject) and
+/// [`fingerprint`](Self::fingerprint).
 #[derive(Debug)]
 pub(crate) struct Claims<'t> {
     object: Object<'t>,
@@ -44,7 +55,7 @@ pub(crate) struct Claims<'t> {
 }
 
 impl<'t> Claims<'t> {
-    /// Reads the payload of a token whose signature is good, and checks it at `now`.
+    /// Reads the payload of a token whose signature is good, and checks every claim at `now`.
     pub(crate) fn read(payload: &'t [u8], rules: &ClaimRules, now: Timestamp) -> Result<Self, Refusal> {
         let claims = Self::read_for_revocation(payload, rules)?;
         if claims.is_over(rules, now) {
@@ -62,7 +73,10 @@ impl<'t> Claims<'t> {
         Ok(claims)
     }
 
-    /// Checks everything that no passing of time can change: a token that is refused here is good at no time.
+    /// Reads the payload and checks the claims that don't depend on the time.
+    ///
+    /// A token that is refused here will never be accepted, so it doesn't need a revocation. An
+    /// expired token, and one that isn't valid yet, pass.
     pub(crate) fn read_for_revocation(payload: &'t [u8], rules: &ClaimRules) -> Result<Self, Refusal> {
         let object = Object::parse(payload).ok_or(Refusal::Claims)?;
         let expires_at = time(object.member("exp"))?;
@@ -91,28 +105,30 @@ impl<'t> Claims<'t> {
         Ok(Self { object, fingerprint_claim, issued_at, expires_at, session, fence })
     }
 
-    /// Whether the token has expired.
+    /// Returns `true` if the token has expired at `now`, with the leeway added to its life.
     pub(crate) fn is_over(&self, rules: &ClaimRules, now: Timestamp) -> bool {
         self.expires_at <= now.saturating_sub(rules.leeway)
     }
 
-    /// The token's id. It was checked when the claims were read.
+    /// Returns the token's id, the `jti` claim. Its form was checked when the claims were read.
     pub(crate) fn token_id(&self) -> &str {
         self.object.text("jti").ok().flatten().unwrap_or_default()
     }
 
-    /// The subject, if it is a text that isn't empty.
+    /// Returns the subject, or `None` if `sub` is missing, empty or not a string.
     pub(crate) fn subject(&self) -> Option<&str> {
         self.object.text("sub").ok().flatten().filter(|subject| !subject.is_empty())
     }
 
-    /// The fingerprint: absent, or a text. Anything else matches nothing.
+    /// Returns the session fingerprint, or `None` if the token has none. A fingerprint that isn't a
+    /// string is refused with [`Refusal::Fingerprint`].
     pub(crate) fn fingerprint(&self) -> Result<Option<&str>, Refusal> {
         self.object.text(&self.fingerprint_claim).map_err(|_| Refusal::Fingerprint)
     }
 }
 
-/// A time in seconds since the epoch. Fractions are dropped, as the original drops them.
+/// Reads a time claim in seconds since the Unix epoch. Fractions are dropped, as litestar-auth
+/// drops them.
 fn time(value: Option<&Value<'_>>) -> Result<Timestamp, Refusal> {
     let seconds = match value {
         Some(Value::Int(seconds)) => *seconds,
@@ -123,7 +139,7 @@ fn time(value: Option<&Value<'_>>) -> Result<Timestamp, Refusal> {
     if (0..=LAST_SECOND).contains(&seconds) { Ok(Timestamp::from_unix_seconds(seconds)) } else { Err(Refusal::Claims) }
 }
 
-/// `aud` is a text or a list of texts, and holds ours exactly (SECURITY row C-06).
+/// Returns `true` if `aud` is `ours`, or a list of strings that contains `ours`.
 fn is_meant_for(audience: Option<&Value<'_>>, ours: &str) -> bool {
     match audience {
         Some(Value::Text(audience)) => audience == ours,
@@ -135,12 +151,15 @@ fn is_meant_for(audience: Option<&Value<'_>>, ours: &str) -> bool {
     }
 }
 
+/// Returns `true` if a text can be a `jti`: 1 to 128 printable ASCII characters without spaces.
 fn is_token_id(text: &str) -> bool {
     (1..=MAX_TOKEN_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The claims of a token to be issued, in the order in which they are written: the original's order, with `sid` in
-/// it where the token belongs to a session, and `fence` where it ends with everything else that its user has.
+/// The claims of a new token, in the order in which they are written.
+///
+/// The order is that of litestar-auth. `sid` is added if the token belongs to a session, and
+/// `fence` if "log out everywhere" is to end the token together with the others of its user.
 #[derive(Debug, Serialize)]
 pub(crate) struct NewClaims<'a> {
     pub(crate) sub: &'a str,
@@ -157,7 +176,7 @@ pub(crate) struct NewClaims<'a> {
     pub(crate) fence: Option<FenceText>,
 }
 
-/// A fence as a claim.
+/// A fence in the form of a claim: 32 hexadecimal digits.
 #[derive(Debug)]
 pub(crate) struct FenceText(pub(crate) Fence);
 
@@ -167,7 +186,7 @@ impl Serialize for FenceText {
     }
 }
 
-/// A session id as a claim.
+/// A session id in the form of a claim.
 #[derive(Debug)]
 pub(crate) struct SessionText(pub(crate) SessionId);
 
@@ -178,7 +197,10 @@ impl Serialize for SessionText {
 }
 
 impl NewClaims<'_> {
-    /// Compact JSON, with the fingerprint under its configured name at the end.
+    /// Writes the claims as compact JSON in ASCII.
+    ///
+    /// `fingerprint` is the name and the value of the fingerprint claim, which comes last: its name
+    /// is configured, so that it can't be a field of this type.
     pub(crate) fn to_json(&self, fingerprint: Option<(&str, &str)>) -> Result<Vec<u8>, Failure> {
         let failed = |error| Failure::internal("token writer", error);
         let mut json = serde_json::to_vec(self).map_err(failed)?;
@@ -194,7 +216,9 @@ impl NewClaims<'_> {
     }
 }
 
-/// Writes every character beyond ASCII as an escape, as the original does. Only texts have such characters.
+/// Writes every character beyond ASCII as a `\u` escape, as litestar-auth does.
+///
+/// Such characters can only be inside strings, so the document keeps its meaning.
 fn escape_beyond_ascii(json: &[u8]) -> Vec<u8> {
     let mut escaped = String::with_capacity(json.len() * 2);
     for unit in String::from_utf8_lossy(json).encode_utf16() {

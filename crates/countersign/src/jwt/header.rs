@@ -1,43 +1,53 @@
-//! What a header may say, and which key it selects.
+//! The header of a signed token: the checks it has to pass, and the key it selects.
+//!
+//! A header can only select among the keys of the [`KeyRing`]. Parameters that bring a key along
+//! (`jwk`, `jku`, `x5u`, `x5c`) are never read.
 
 use crate::error::Refusal;
 use crate::jwt::algorithm::Algorithm;
 use crate::jwt::json::{Object, Value};
 use crate::jwt::key::{KeyRing, VerifyingKey};
 
-/// What is expected of a header.
+/// The values that a header has to have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeaderRules {
-    /// The type a token must be of, without `application/`; `None` takes any.
+    /// The required type, without the prefix `application/`. `None` accepts every type.
     pub(crate) typ: Option<&'static str>,
-    /// What `kid` is for.
+    /// The meaning of the `kid` parameter.
     pub(crate) kid: KidRule,
 }
 
-/// What `kid` is for. It must be a text in any case.
+/// The meaning of the `kid` parameter. A `kid` that isn't a string is always refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KidRule {
-    /// It is there and names a key of the ring.
+    /// `kid` is required and names a key of the ring.
     Required,
-    /// It names a key of the ring if it is there.
+    /// `kid` is optional. If present, it names a key of the ring.
     #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "public vectors need it"))]
     IfPresent,
-    /// It is ignored, as the original ignores it: every key of the right algorithm is tried.
+    /// `kid` is ignored, as litestar-auth ignores it. Every key of the named algorithm is tried.
     Ignored,
 }
 
 /// The keys that may have signed a token.
 #[derive(Debug)]
 pub(crate) enum Candidates<'k> {
+    /// The one key that the header names.
     One(&'k VerifyingKey),
+    /// Every key of the ring that is bound to this algorithm.
     Every(Algorithm),
 }
 
-/// Members that change what the rest means (RFC 7515 section 4.1.11, RFC 7797, RFC 7516 section 4.1.3). No extension
-/// is supported, so their presence alone refuses a token (SECURITY row T-06).
+/// The parameters that change the meaning of a token (RFC 7515 section 4.1.11, RFC 7797, RFC 7516
+/// section 4.1.3).
+///
+/// No extension is supported, so a token is refused if one of them is present, with any value.
 const UNSUPPORTED: [&str; 4] = ["crit", "b64", "zip", "enc"];
 
-/// Reads a decoded header.
+/// Checks a decoded header and returns the keys that may have signed the token.
+///
+/// The algorithm of the header has to be that of the key. Otherwise a token could choose how its
+/// own signature is checked.
 pub(crate) fn candidates<'k>(ring: &'k KeyRing, rules: HeaderRules, header: &[u8]) -> Result<Candidates<'k>, Refusal> {
     let header = Object::parse(header).ok_or(Refusal::Malformed)?;
     let algorithm = header.text("alg").ok().flatten().ok_or(Refusal::Algorithm)?;
@@ -48,6 +58,8 @@ pub(crate) fn candidates<'k>(ring: &'k KeyRing, rules: HeaderRules, header: &[u8
     let candidates = match (rules.kid, kid) {
         (KidRule::Required | KidRule::IfPresent, Some(kid)) => {
             let key = ring.by_kid(kid).ok_or(Refusal::UnknownKey)?;
+            // The header must not choose another algorithm for a known key: a public key would then
+            // be used as the secret of an HMAC.
             if key.algorithm().as_str() != algorithm {
                 return Err(Refusal::Algorithm);
             }
@@ -65,7 +77,7 @@ pub(crate) fn candidates<'k>(ring: &'k KeyRing, rules: HeaderRules, header: &[u8
     }
 }
 
-/// Whether the payload is said to be a token itself, or something that can't be told.
+/// Returns `true` if `cty` says that the payload is a token itself, or isn't a string.
 fn is_nested(header: &Object<'_>) -> bool {
     match header.member("cty") {
         None => false,
@@ -74,11 +86,15 @@ fn is_nested(header: &Object<'_>) -> bool {
     }
 }
 
+/// Returns `true` if `typ` names the wanted media type.
 fn is_of_type(header: &Object<'_>, wanted: &str) -> bool {
     matches!(header.member("typ"), Some(Value::Text(typ)) if names_type(typ, wanted))
 }
 
-/// Media types compare without case, and `application/` may be left out (RFC 7515 section 4.1.9).
+/// Returns `true` if a text names a media type.
+///
+/// Media types are compared without regard to case, and `application/` may be left out (RFC 7515
+/// section 4.1.9).
 fn names_type(text: &str, wanted: &str) -> bool {
     const PREFIX: &str = "application/";
     let subtype = match text.split_at_checked(PREFIX.len()) {

@@ -1,36 +1,37 @@
-//! Reads the JSON of headers and claims, the whole text and strictly: duplicate names, anything after the value, and
-//! text that RFC 8259 doesn't allow are refused at every depth, also inside members that nobody looks at (SECURITY row
-//! T-10).
+//! A strict reader for the JSON of headers and claims.
 //!
-//! It is a reader of our own because features of `serde_json` that an application switches on (`arbitrary_precision`
-//! for one) change what its visitors see, and because `serde_json` skips ignored text unchecked. It is a small part of
-//! the cost of a token: one pass, no copies of texts without escapes.
+//! The whole document is read: duplicate names, text after the value and anything that RFC 8259
+//! doesn't allow are refused at every depth, also inside members that no check looks at.
+//!
+//! `serde_json` doesn't fit for two reasons. An application can switch on features of it (such as
+//! `arbitrary_precision`) that change what its visitors see, and it skips ignored text unchecked.
+//! This reader takes one pass and copies only strings that have escapes.
 
 use std::borrow::Cow;
 
-/// How deep arrays and objects may nest.
+/// The number of arrays and objects that may be nested.
 const MAX_DEPTH: u32 = 32;
 
-/// One JSON value. Texts borrow from the document where they have no escapes.
+/// One JSON value. Strings borrow from the document unless they have escapes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
     Null,
     Bool(bool),
-    /// A number without fraction and exponent that fits.
+    /// A number without fraction and exponent that fits into 64 bits.
     Int(i64),
-    /// Any other number; always finite.
+    /// Any other number. It is always finite.
     Float(f64),
     Text(Cow<'a, str>),
     List(Vec<Value<'a>>),
     Object(Object<'a>),
 }
 
-/// The members of an object, in the order of the document; no name twice.
+/// The members of an object, in the order of the document. Each name occurs once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
 impl<'a> Object<'a> {
-    /// Reads a document that is one object in UTF-8 without a byte order mark.
+    /// Reads a document that is exactly one object, in UTF-8 without a byte order mark.
     pub(crate) fn parse(document: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(document).ok()?;
         let mut reader = Reader { text, rest: text.as_bytes() };
@@ -40,6 +41,7 @@ impl<'a> Object<'a> {
         reader.rest.is_empty().then_some(object)
     }
 
+    /// Returns the value of a member, or `None` if the object has no such member.
     pub(crate) fn member(&self, name: &str) -> Option<&Value<'a>> {
         self.0.iter().find_map(|(known, value)| (known == name).then_some(value))
     }
@@ -49,7 +51,7 @@ impl<'a> Object<'a> {
         self.0.len()
     }
 
-    /// A member that must be a text if it is there.
+    /// Returns a member that has to be a string if it is present.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, NotAText> {
         match self.member(name) {
             None => Ok(None),
@@ -58,8 +60,11 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Returns `true` if a name occurs twice.
     fn has_duplicates(&self) -> bool {
         let names = || self.0.iter().map(|(name, _)| &**name);
+        // Comparing each pair is fastest for the few members of a token. Beyond them a sort keeps
+        // the time bounded for a hostile document.
         if self.0.len() <= 16 {
             return names().enumerate().any(|(at, name)| names().take(at).any(|earlier| earlier == name));
         }
@@ -69,9 +74,10 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A member is there and isn't a text.
+/// The error for a member that is present but isn't a string.
 pub(crate) struct NotAText;
 
+/// The position in a document.
 struct Reader<'a> {
     text: &'a str,
     rest: &'a [u8],
@@ -122,13 +128,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads an opening bracket, and refuses it if the nesting is too deep.
     fn open(&mut self, bracket: u8, depth: u32) -> Option<()> {
         self.expect(bracket)?;
         self.skip_space();
         (depth < MAX_DEPTH).then_some(())
     }
 
-    /// After an item: `true` after a comma, `false` at the end.
+    /// Reads what follows an item: returns `true` after a comma and `false` after the closing
+    /// bracket.
     fn more(&mut self, end: u8) -> Option<bool> {
         self.skip_space();
         if self.take(end) {
@@ -156,7 +164,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Text up to the next quote or backslash; control characters have to be escaped.
+    /// Reads the text up to the next quote or backslash. Control characters are refused, since they
+    /// have to be escaped.
     fn plain_text(&mut self) -> Option<&'a str> {
         let length = self.rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F))?;
         let start = self.text.len() - self.rest.len();
@@ -164,6 +173,7 @@ impl<'a> Reader<'a> {
         self.text.get(start..start + length)
     }
 
+    /// Reads the rest of an escape, after its backslash.
     fn escaped(&mut self) -> Option<char> {
         let (&kind, rest) = self.rest.split_first()?;
         self.rest = rest;
@@ -179,7 +189,9 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A half of a surrogate pair alone is no character, so it is refused.
+    /// Reads the digits of a `\u` escape, and the second half of a surrogate pair.
+    ///
+    /// Half of a pair alone isn't a character, so it is refused.
     fn unicode(&mut self) -> Option<char> {
         let first = self.hex()?;
         if !(0xD800..0xDC00).contains(&first) {
@@ -217,6 +229,8 @@ impl<'a> Reader<'a> {
             self.digits()?;
         }
         let text = self.text.get(start..self.text.len() - self.rest.len())?;
+        // A whole number that doesn't fit into 64 bits is read as a float, like in most JSON
+        // readers.
         if let (true, Ok(int)) = (whole, text.parse()) {
             return Some(Value::Int(int));
         }
@@ -224,6 +238,7 @@ impl<'a> Reader<'a> {
         float.is_finite().then_some(Value::Float(float))
     }
 
+    /// Skips at least one digit.
     fn digits(&mut self) -> Option<()> {
         let count = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.advance(count);

@@ -1,4 +1,9 @@
-//! Compact JSON Web Signatures: three segments, a signature, and no other form (SECURITY row T-07).
+//! Compact JSON Web Signatures (RFC 7515): splitting, verifying and signing.
+//!
+//! A token is three base64url segments with dots between them: header, payload, signature. The JSON
+//! serializations of RFC 7515 section 7.2 are not supported. This module checks the signature and
+//! returns the payload as bytes. [`header`] decides which keys may have signed, and
+//! [`claims`](crate::jwt::claims) reads the payload afterwards.
 
 use data_encoding::BASE64URL_NOPAD;
 
@@ -7,25 +12,29 @@ use crate::jwt::header::{self, Candidates, HeaderRules, KidRule};
 use crate::jwt::key::{KeyRing, SigningKey, VerifyingKey};
 use crate::profile::Profile;
 
-/// A token's longest text by default, in bytes (SECURITY row T-11).
+/// The default limit of a token's length, in bytes.
 pub(crate) const DEFAULT_MAX_LENGTH: usize = 8 * 1024;
 
-/// A payload whose signature is good, and the key that it is good under.
+/// The payload of a token whose signature is good, and the key that verified it.
 #[derive(Debug)]
 pub(crate) struct Verified<'k> {
     pub(crate) payload: Vec<u8>,
     pub(crate) key: &'k VerifyingKey,
 }
 
+/// The three segments of a token, still encoded.
 struct Segments<'t> {
     header: &'t str,
     payload: &'t str,
     signature: &'t str,
-    /// Header and payload with the dot between them: what the signature is over.
+    /// The input of the signature: header and payload with the dot between them.
     signed: &'t str,
 }
 
-/// Verifies a token of `profile`.
+/// Verifies the signature of a token of `profile` and returns its payload.
+///
+/// Returns [`Refusal::TooLong`] for a token of more than `max_length` bytes. The payload isn't
+/// judged: its claims may be expired, or may not even be JSON.
 pub(crate) fn verify<'k>(
     ring: &'k KeyRing,
     profile: Profile,
@@ -33,7 +42,9 @@ pub(crate) fn verify<'k>(
     max_length: usize,
 ) -> Result<Verified<'k>, Refusal> {
     let segments = split(token, max_length)?;
-    // A header that is byte for byte what we write needs no reading.
+    // Nearly every token that arrives has a header that a key of the ring writes, byte for byte.
+    // Comparing the segments spares decoding and parsing it. A header of litestar-auth has no
+    // `kid`, so it selects an algorithm and not a key.
     let ours = ring.keys().find(|key| key.header_segment(profile) == segments.header);
     let candidates = match (profile, ours) {
         (Profile::Countersign, Some(key)) => Candidates::One(key),
@@ -43,7 +54,7 @@ pub(crate) fn verify<'k>(
     check(ring, &candidates, &segments)
 }
 
-/// Verifies a token by rules of one's own.
+/// Verifies the signature of a token whose header satisfies `rules`, and returns its payload.
 #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "public vectors need it"))]
 pub(crate) fn verify_by<'k>(
     ring: &'k KeyRing,
@@ -55,6 +66,7 @@ pub(crate) fn verify_by<'k>(
     check(ring, &header::candidates(ring, rules, &decode(segments.header)?)?, &segments)
 }
 
+/// Returns the header rules of a profile.
 const fn rules(profile: Profile) -> HeaderRules {
     match profile {
         Profile::Countersign => HeaderRules { typ: Some("at+jwt"), kid: KidRule::Required },
@@ -62,6 +74,7 @@ const fn rules(profile: Profile) -> HeaderRules {
     }
 }
 
+/// Returns the payload if one of the candidate keys verifies the signature.
 fn check<'k>(ring: &'k KeyRing, candidates: &Candidates<'k>, segments: &Segments<'_>) -> Result<Verified<'k>, Refusal> {
     let signature = decode(segments.signature)?;
     let signed = segments.signed.as_bytes();
@@ -72,10 +85,14 @@ fn check<'k>(ring: &'k KeyRing, candidates: &Candidates<'k>, segments: &Segments
         }
     };
     let key = key.ok_or(Refusal::Signature)?;
+    // The payload is decoded last, so that no unverified bytes leave this function.
     Ok(Verified { payload: decode(segments.payload)?, key })
 }
 
-/// Takes a token apart. A payload may be empty here: only a raw JWS has one, as no JSON is empty.
+/// Splits a token at its two dots.
+///
+/// The payload segment may be empty. Only a raw JWS has an empty payload: the claims of a token are
+/// refused later, since an empty text isn't JSON.
 fn split(token: &str, max_length: usize) -> Result<Segments<'_>, Refusal> {
     if token.len() > max_length {
         return Err(Refusal::TooLong);
@@ -89,19 +106,23 @@ fn split(token: &str, max_length: usize) -> Result<Segments<'_>, Refusal> {
     Ok(Segments { header, payload, signature, signed })
 }
 
-/// One spelling only: the URL-safe alphabet, no padding, no white space, spare bits zero.
+/// Decodes a base64url segment and refuses every spelling but the canonical one.
+///
+/// The alphabet is the URL-safe one. Padding, white space and unused bits that aren't zero are
+/// refused, so that no other text stands for the same signature.
 fn decode(segment: &str) -> Result<Vec<u8>, Refusal> {
     BASE64URL_NOPAD.decode(segment.as_bytes()).map_err(|_| Refusal::Malformed)
 }
 
-/// Signs `payload` under the header that `profile` writes.
+/// Signs `payload` and returns the token, with the header that `profile` writes.
 ///
 /// # Errors
-/// [`Failure`] when the backend can't sign.
+/// [`Failure`] if the cryptographic backend can't sign.
 pub(crate) fn sign(key: &SigningKey, profile: Profile, payload: &[u8]) -> Result<String, Failure> {
     sign_segment(key, key.verifying_key().header_segment(profile), payload)
 }
 
+/// Signs `payload` and returns the token, with a header segment that is encoded already.
 pub(crate) fn sign_segment(key: &SigningKey, header_segment: &str, payload: &[u8]) -> Result<String, Failure> {
     let mut token = String::with_capacity(header_segment.len() + payload.len() * 4 / 3 + 200);
     token.push_str(header_segment);

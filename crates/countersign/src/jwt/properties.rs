@@ -1,5 +1,7 @@
-//! Properties of every parser that meets the network or a configuration: nothing breaks it, and what it accepts is what
-//! an independent reading says.
+//! Property tests of every parser that reads a request or a configuration.
+//!
+//! No input makes a parser panic, and a parser accepts only what an independent reader understands
+//! in the same way.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -29,7 +31,7 @@ static KEYS: LazyLock<KeyRing> = LazyLock::new(|| {
     KeyRing::new(SigningKey::from_secret(Algorithm::EdDsa, &secret).unwrap().with_kid("k1").unwrap())
 });
 
-/// Parts of JSON, good and bad, that random documents are put together from.
+/// Fragments of JSON, good and bad, that random documents are built from.
 const PARTS: [&str; 50] = [
     "{",
     "}",
@@ -96,7 +98,7 @@ fn any_document() -> impl Strategy<Value = String> {
     })
 }
 
-/// A good text with up to four of its bytes replaced, inserted or removed.
+/// Returns copies of a good text with one to four bytes replaced, inserted or removed.
 fn altered(good: String) -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![3 => proptest::sample::select(&b"{}[]\",:\\0159eE.-+ \n=tfn"[..]), 1 => any::<u8>()];
     let edits = proptest::collection::vec((any::<Index>(), byte, 0..3_u8), 1..5);
@@ -114,7 +116,8 @@ fn altered(good: String) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Whether both say the same. `serde_json` rounds some numbers to a neighbour of the nearest.
+/// Returns `true` if both values are the same. `serde_json` rounds some numbers to a neighbour of
+/// the nearest.
 fn agree(ours: &Value<'_>, theirs: &Json) -> bool {
     match (ours, theirs) {
         (Value::Null, Json::Null) => true,
@@ -161,7 +164,7 @@ fn claim_rules() -> ClaimRules {
     }
 }
 
-/// The rules of the claims once more, over another reader.
+/// Checks the rules of the claims a second time, on the output of another JSON reader.
 fn are_good(claims: &Json) -> bool {
     #[expect(clippy::cast_possible_truncation, reason = "fractions are dropped")]
     let time = |name: &str| claims[name].as_f64().filter(|time| (0.0..1e12).contains(time)).map(|time| time as i64);

@@ -1,21 +1,29 @@
-//! Who has which slots of a cluster, as its nodes tell.
+//! The masters of a cluster, read from the answer to `CLUSTER SLOTS`.
+//!
+//! The client routes commands by key. To reach one particular master, a command is sent to a key
+//! that the master has: see [`Master::key`].
 
 use ::redis::cluster_routing::Slot;
 use ::redis::{Value, from_redis_value};
 
-/// How many slots there are.
+/// The number of slots of every cluster.
 const SLOTS: i64 = 16_384;
-/// So many keys hit each slot dozens of times.
+/// The number of keys that are tried to find one in a range. Each slot gets dozens of them.
 const KEYS: u32 = 1_000_000;
 
+/// A master with at least one slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Master {
+    /// The host and the port, as the cluster knows them.
     pub(super) address: String,
-    /// A key that it would have: the client finds the way to a key whatever addresses it knows the nodes by.
+    /// A key in one of the master's slots. It need not exist.
+    ///
+    /// The client finds the way to a key under any address that it knows the nodes by. The address
+    /// above may be of use only inside of the cluster's network.
     pub(super) key: String,
 }
 
-/// The masters in an answer to `CLUSTER SLOTS`, or nothing when there are slots that nobody has.
+/// Returns the masters in an answer to `CLUSTER SLOTS`, or `None` if a slot has no master.
 pub(super) fn masters(slots: &Value) -> Option<Vec<Master>> {
     let Value::Array(ranges) = slots else { return None };
     let mut masters: Vec<Master> = Vec::new();
@@ -33,14 +41,14 @@ pub(super) fn masters(slots: &Value) -> Option<Vec<Master>> {
     (covered == SLOTS).then_some(masters)
 }
 
-/// Host and port. A node that doesn't know its own host says none.
+/// Returns the host and the port of a node. The host is empty if the node doesn't know its own.
 fn address(node: &[Value]) -> Option<String> {
     let [host, Value::Int(port), ..] = node else { return None };
     let host = from_redis_value::<Option<String>>(host.clone()).ok()?.unwrap_or_default();
     Some(format!("{host}:{port}"))
 }
 
-/// A key whose slot is one of these.
+/// Returns a key whose slot is between `first` and `last`.
 fn key_within(first: i64, last: i64) -> Option<String> {
     let slot = |number| Slot::new(u16::try_from(number).ok()?);
     let (Some(_), Some(_), true) = (slot(first), slot(last), first <= last) else { return None };

@@ -1,4 +1,5 @@
-//! What Redis's errors mean to us.
+//! The meaning of Redis's errors: which are outages, which are bugs, and what a log may show of
+//! them.
 
 use std::error::Error;
 use std::fmt;
@@ -13,19 +14,19 @@ use crate::redis::{PART, symptom};
 use crate::symptom::Symptom;
 use crate::tls_fault::{self, Words};
 
-/// An operation that failed.
+/// The error of one operation.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// No connection could be made.
+    /// No connection could be made, so no command was sent.
     Unconnected(RedisError),
-    /// Redis or the connection to it said so.
+    /// An error that Redis returned, or that the connection reported.
     Said(RedisError),
-    /// Nobody answered in time.
+    /// No answer within the timeout. Redis may have executed the command.
     Silence(Duration),
 }
 
 impl Trouble {
-    /// The same, at a time when nothing had been sent.
+    /// Returns the same error, marked as one that occurred before a command was sent.
     pub(super) fn while_connecting(self) -> Self {
         match self {
             Self::Said(error) => Self::Unconnected(error),
@@ -33,28 +34,30 @@ impl Trouble {
         }
     }
 
+    /// Returns `true` for an error of this kind that Redis returned.
     pub(super) fn is(&self, kind: ServerErrorKind) -> bool {
         matches!(self, Self::Said(error) if error.kind() == ErrorKind::Server(kind))
     }
 
-    /// Nothing when the trouble is only that we may not do this, so that somebody has answered.
+    /// Returns an empty value if Redis only refused a right, because then a node has answered.
     pub(super) fn unless_forbidden(self) -> Result<Value, Self> {
         let forbidden =
             matches!(&self, Self::Said(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm));
         if forbidden { Ok(Value::Nil) } else { Err(self) }
     }
 
-    /// The key holds another type of value than the command is for.
+    /// Returns `true` if the key holds another type of value than the command works on.
     pub(super) fn is_wrong_type(&self) -> bool {
         matches!(self, Self::Said(error) if error.code() == Some("WRONGTYPE"))
     }
 
+    /// Returns the failure that callers get, with its symptom.
     pub(super) fn into_failure(self) -> Failure {
         let symptom = self.symptom();
         self.failure().with_symptom(symptom)
     }
 
-    /// What it says of Redis's state.
+    /// Returns the state of Redis that the error reveals.
     pub(super) fn symptom(&self) -> Option<Symptom> {
         match self {
             Self::Silence(_) => Some(Symptom::Silent),
@@ -62,6 +65,7 @@ impl Trouble {
         }
     }
 
+    /// Returns the failure without its symptom.
     fn failure(self) -> Failure {
         match self {
             Self::Silence(timeout) => Failure::unavailable(PART, format!("no answer within {timeout:?}")),
@@ -74,7 +78,9 @@ impl Trouble {
     }
 }
 
-/// What is behind an error. The client keeps it in an `Arc`, which is another type than what is in it.
+/// Returns the error beneath a client error.
+///
+/// The client keeps it in an `Arc`, and downcasting has to look inside of it.
 pub(super) fn cause(error: &RedisError) -> Option<&(dyn Error + 'static)> {
     let source = error.source()?;
     match source.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
@@ -83,7 +89,10 @@ pub(super) fn cause(error: &RedisError) -> Option<&(dyn Error + 'static)> {
     }
 }
 
-/// Redis can't answer now: lost, loading, full, stuck, a replica, without a quorum, or closed to us.
+/// Returns `true` if Redis can't answer now.
+///
+/// It is unreachable, loading, full, stuck, a replica or without a quorum, or it refuses our login
+/// or a right.
 fn is_unavailable(error: &RedisError) -> bool {
     const CODES: [&str; 12] = [
         "LOADING",
@@ -108,8 +117,10 @@ fn is_unavailable(error: &RedisError) -> bool {
         || error.kind() == ErrorKind::AuthenticationFailed
 }
 
-/// Closed to us as well, in errors that have no code of their own: a longer command of a client without password, and a
-/// script whose commands or keys its user may not have, as Redis 7.0 says it and as later ones do.
+/// Returns `true` for permission errors that carry no error code.
+///
+/// These are a longer command of a client that hasn't logged in, and a denial by the access rules
+/// inside a script, which Redis 7.0 and later versions word differently.
 fn is_closed(error: &RedisError) -> bool {
     const SAYINGS: [&str; 3] =
         ["Protocol error: unauthenticated", "The user executing the script can't", "ACL failure in script"];
@@ -118,22 +129,26 @@ fn is_closed(error: &RedisError) -> bool {
     generic && SAYINGS.iter().any(|saying| detail.starts_with(saying))
 }
 
-/// A server didn't finish greeting the client, which says so in an error of its own; all others of its own are about
-/// commands and settings that we don't have.
+/// Returns `true` if a server didn't complete the client's handshake.
+///
+/// The client reports that as an error of its own. Its other own errors are about commands and
+/// settings that this crate doesn't use.
 fn is_ungreeted(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Client
 }
 
-/// There is no way to reach a Redis whose certificate isn't checked.
+/// The words for TLS errors. No setting switches off the check of a certificate.
 const WORDS: Words = Words { unchecked: None, authority: "sslrootcert in the URL", any_host: None };
 
-/// An error's code and kind. The message isn't told, because it can quote what was sent.
+/// An error's code and kind, for logs.
+///
+/// The message is left out, because it can quote the command, and with it tokens or passwords.
 struct Said {
     stage: &'static str,
     code: Option<String>,
     io: Option<io::ErrorKind>,
     category: String,
-    /// What is wrong with TLS, and what helps.
+    /// The fault of TLS and its cure, if that is what failed.
     tls: Option<String>,
 }
 

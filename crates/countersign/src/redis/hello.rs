@@ -1,24 +1,27 @@
-//! What a server says of itself to every client, whatever the client's user may do.
+//! The command `HELLO`, which every user may send, whatever rights the user has.
 
 use ::redis::aio::ConnectionLike;
 use ::redis::{Cmd, RedisResult, Value, from_redis_value};
 
-/// The answer to `HELLO`.
+/// The answer to `HELLO`. A field is empty if the server didn't answer it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Hello {
+    /// The version of the server, such as `7.0.15`.
     pub(super) version: String,
-    /// `standalone`, `cluster` or `sentinel`.
+    /// The mode of the server: `standalone`, `cluster` or `sentinel`.
     pub(super) mode: String,
-    /// `master` or `replica`.
+    /// The role of the server: `master` or `replica`.
     pub(super) role: String,
 }
 
 impl Hello {
+    /// Returns the command, which keeps the protocol of the connection.
     pub(super) fn command() -> Cmd {
         ::redis::cmd("HELLO")
     }
 
-    /// Asks whoever is at the other end. A proxy that doesn't know the command says nothing.
+    /// Sends `HELLO` and returns the answer. A proxy that doesn't know the command gives an empty
+    /// one.
     pub(super) async fn ask(connection: &mut impl ConnectionLike) -> RedisResult<Self> {
         match connection.req_packed_command(&Self::command()).await?.extract_error() {
             Ok(answer) => Ok(Self::read(answer)),
@@ -27,6 +30,7 @@ impl Hello {
         }
     }
 
+    /// Reads an answer of either protocol version: a map, or a list of names and values in turn.
     pub(super) fn read(answer: Value) -> Self {
         let pairs: Vec<(Value, Value)> = match answer {
             Value::Map(pairs) => pairs,

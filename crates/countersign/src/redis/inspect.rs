@@ -1,4 +1,4 @@
-//! What a Redis server says of itself that matters to whoever keeps revocations in it.
+//! The settings of a Redis server that decide whether it can be trusted with revocations.
 
 use ::redis::{Value, from_redis_value};
 
@@ -6,63 +6,75 @@ use crate::error::Failure;
 use crate::redis::Redis;
 use crate::redis::hello::Hello;
 
-/// The oldest Redis whose scripts say what they may do.
+/// The oldest usable major version. Older ones don't know the flags in a script's first line.
 const OLDEST: u32 = 7;
 
-/// One server, or one master of a cluster.
+/// The version and the settings of one server, or of one master of a cluster.
+///
+/// [`Redis::inspect`] returns them. Before an application relies on Redis, it should check that
+/// [`is_too_old`](Self::is_too_old), [`may_evict`](Self::may_evict), [`sentinel`](Self::sentinel)
+/// and [`replica`](Self::replica) are `false`, and that [`persistence`](Self::persistence) is what
+/// it expects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RedisNode {
-    /// Its address within the cluster; empty for a single server.
+    /// The host and port of the node, as the cluster knows them. Empty for a single server.
     pub address: String,
-    /// Its version, as `7.0.15`.
+    /// The version, such as `7.0.15`.
     pub version: String,
-    /// Whether it is a node of a cluster.
+    /// `true` if the server is a node of a cluster.
     pub cluster: bool,
-    /// Whether it is a Sentinel, which keeps nothing.
+    /// `true` if the server is a Sentinel, which stores nothing.
     pub sentinel: bool,
-    /// Whether it is a replica, which takes no writes.
+    /// `true` if the server is a replica, which accepts no writes.
     pub replica: bool,
-    /// Its `maxmemory`, in bytes; 0 is no limit.
+    /// The setting `maxmemory`, in bytes. 0 means that there is no limit, or that the user may not
+    /// read it.
     pub max_memory: u64,
-    /// Its `maxmemory-policy`.
+    /// The setting `maxmemory-policy`. Empty if the user may not read it.
     pub eviction: String,
-    /// What it keeps when its process ends.
+    /// The amount of data that survives the end of the server's process.
     pub persistence: Persistence,
 }
 
-/// What a server keeps when its process ends.
+/// The amount of data that survives the end of a server's process.
+///
+/// A revocation that is lost makes a revoked token valid again. A token that is lost only logs a
+/// user out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Persistence {
-    /// Everything that it acknowledged (`appendfsync always`).
+    /// Everything that was acknowledged (`appendfsync always`).
     Everything,
-    /// All but about the last second (`appendfsync everysec`).
+    /// Everything but about the last second (`appendfsync everysec`).
     AllButASecond,
-    /// All but what the operating system hadn't written yet (`appendfsync no`).
+    /// Everything but what the operating system had not written to disk yet (`appendfsync no`).
     AllButUnwritten,
-    /// The last snapshot.
+    /// The last snapshot (`save`).
     Snapshots,
-    /// Nothing.
+    /// No data: neither an append-only file nor snapshots are switched on.
     Nothing,
-    /// It doesn't say, or has an append-only file and doesn't say how often that is synced.
+    /// Unknown, because the user may not read the settings.
     Unknown,
 }
 
 impl RedisNode {
-    /// Whether it drops live keys when memory runs out: any `maxmemory-policy` but `noeviction`, even without a limit
-    /// now, since a limit can be set while it runs.
+    /// Returns `true` if the server drops live keys when its memory is full.
+    ///
+    /// That is so for each `maxmemory-policy` but `noeviction`, even while there is no limit,
+    /// because a limit can be set at any time. An unknown policy counts as one that evicts.
     pub fn may_evict(&self) -> bool {
         self.eviction != "noeviction"
     }
 
-    /// Whether it is too old for the scripts.
+    /// Returns `true` if the server is older than Redis 7.0 or its version is unknown. The scripts
+    /// of this crate don't run there.
     pub fn is_too_old(&self) -> bool {
         let major = self.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
         major.is_none_or(|major| major < OLDEST)
     }
 
-    /// What `HELLO` says: nothing of memory and persistence.
+    /// Reads an answer to `HELLO`, which reveals nothing about memory and persistence.
     fn of_few_words((address, said): (String, Value)) -> Self {
         let hello = Hello::read(said);
         Self {
@@ -77,6 +89,7 @@ impl RedisNode {
         }
     }
 
+    /// Reads an answer to `INFO`, and the settings `appendfsync` and `save` if they are known.
     fn read(address: String, info: &str, fsync: Option<&str>, saves: Option<&str>) -> Self {
         let field = |name: &str| {
             let line = |line: &str| Some(line.trim_end().strip_prefix(name)?.strip_prefix(':')?.to_owned());
@@ -104,24 +117,42 @@ impl RedisNode {
 }
 
 impl Redis {
-    /// Asks the server, or every master of the cluster, for its version, its eviction policy and its persistence.
+    /// Returns the version, the eviction policy and the persistence of the server, or of every
+    /// master of the cluster.
     ///
-    /// A server that doesn't let us read its configuration says less: its persistence may be
-    /// [`Unknown`](Persistence::Unknown), and its eviction policy empty.
+    /// A user who may not send `INFO` or `CONFIG GET` gets less: the persistence may be
+    /// [`Unknown`](Persistence::Unknown), and the eviction policy empty. Managed servers often
+    /// refuse `CONFIG`.
     ///
     /// # Errors
-    /// [`Failure`] when one doesn't answer.
+    /// [`Failure`] if the server or one of the masters doesn't answer.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use countersign::redis::{Persistence, Redis, RedisOptions};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let redis = Redis::connect("redis://localhost", RedisOptions::default())?;
+    /// for node in redis.inspect().await? {
+    ///     if node.may_evict() || node.persistence == Persistence::Nothing {
+    ///         eprintln!("{} may forget revocations", node.address);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn inspect(&self) -> Result<Vec<RedisNode>, Failure> {
         let infos = match self.on_masters(::redis::cmd("INFO").arg("everything")).await {
             Ok(infos) => infos,
-            // A user without that right; every user is told the least of it.
+            // The user may lack the right to `INFO`. Every user may send `HELLO`.
             Err(failure) => match self.on_masters(&Hello::command()).await {
                 Ok(said) => return Ok(said.into_iter().map(RedisNode::of_few_words).collect()),
                 Err(_) => return Err(failure),
             },
         };
         let mut config = ::redis::cmd("CONFIG");
-        // Managed servers often refuse this one.
+        // Managed servers often refuse `CONFIG`, so an error only leaves the settings unknown.
         let settings = self.on_masters(config.arg("GET").arg("appendfsync").arg("save")).await.unwrap_or_default();
         let nodes = infos.into_iter().map(|(address, info)| {
             let settings = settings.iter().find(|(of, _)| *of == address).map(|(_, settings)| settings.clone());

@@ -1,4 +1,8 @@
 //! Connections: one that all callers share, or those to the nodes of a cluster.
+//!
+//! A [`Target`] knows where to connect. It makes a [`Link`], which sends commands. After an error,
+//! [`Target::loss`] decides how much of the link is lost. The retries themselves are in the parent
+//! module.
 
 use std::fmt;
 use std::io;
@@ -22,42 +26,53 @@ use crate::redis::hello::Hello;
 use crate::redis::sentinel::Sentinels;
 use crate::redis::url::{Parsed, Servers, refused};
 
-/// How often a node of a cluster is tried again, at most: the timeout ends it before that, also where a slot that moves
-/// sends a command to and fro without a wait.
+/// The limit of the cluster client's own retries, so high that the timeout always comes first.
+///
+/// A lower one would give up early where a moving slot sends a command back and forth without a
+/// wait.
 const RETRIES: u32 = 1_000_000;
-/// The shortest and the longest wait between two tries, in milliseconds.
+/// The shortest and the longest wait of the cluster client between two tries, in milliseconds.
 const RETRY_WAIT: (u64, u64) = (10, 250);
-/// How long a connection may be idle before its other end is asked for a sign of life.
+/// The time that a connection may be idle before the kernel probes its other end.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// Requests that may wait to be written to one connection.
+/// The number of requests that may wait to be written to one connection.
 const QUEUE: usize = 1024;
 
-/// Where to connect, and how.
+/// The way to connect: addresses, credentials and TLS.
 pub(super) enum Target {
+    /// One address.
     Single(Box<Single>),
+    /// The nodes of a cluster.
     Cluster(Box<ClusterClient>),
+    /// Sentinels, which name the master.
     Watched(Box<Sentinels>),
 }
 
-/// One server, or what turns out to be a node of a cluster: often a cluster has one name for all of its nodes.
+/// One address. It may turn out to be a node of a cluster, because a cluster often has one host
+/// name for all of its nodes.
 pub(super) struct Single {
     client: Client,
     config: AsyncConnectionConfig,
-    /// What reaches the cluster, if it is one: no cluster has a socket, or a database but the first.
+    /// The client for the case that the server is a node of a cluster. `None` if it can't be one: a
+    /// cluster has neither a socket nor a database other than 0.
     cluster: Option<ClusterClient>,
+    /// `true` once the server has said that it is a node of a cluster.
     is_cluster: AtomicBool,
 }
 
-/// A connection, or as many as a cluster needs.
+/// A connection, or the connections of a cluster.
 pub(super) enum Link {
+    /// One connection.
     Single(MultiplexedConnection),
-    /// With how many commands have been answered.
+    /// The connections to the nodes, and the number of commands that were answered on them.
     Cluster(ClusterConnection, AtomicU64),
 }
 
 impl Target {
+    /// Prepares the clients for a URL.
     pub(super) fn new(url: Parsed, timeout: Duration) -> Result<Self, ConfigError> {
-        // A peer that is gone without a word is noticed by the kernel, at the latest when something is sent to it.
+        // A peer that vanished without closing the connection is noticed by the kernel: by a
+        // keepalive probe, or at the latest when data that was sent isn't acknowledged.
         let tcp = TcpSettings::default()
             .set_nodelay(true)
             .set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE).with_interval(timeout.max(Duration::from_secs(1))));
@@ -93,6 +108,7 @@ impl Target {
         Ok(Self::Cluster(Box::new(cluster(nodes, tcp, &certificates, timeout)?)))
     }
 
+    /// Returns `true` if the target is known to be a cluster.
     pub(super) fn is_cluster(&self) -> bool {
         match self {
             Self::Single(single) => single.is_cluster.load(Relaxed),
@@ -101,6 +117,7 @@ impl Target {
         }
     }
 
+    /// Connects.
     pub(super) async fn connect(&self) -> Result<Link, RedisError> {
         Ok(match self {
             Self::Single(single) => single.connect().await?,
@@ -109,11 +126,14 @@ impl Target {
         })
     }
 
-    /// What is lost of the connection, by what came of a command; `others` says whether others were answered meanwhile.
+    /// Returns how much of a connection is lost after the error of a command.
     ///
-    /// A cluster's replaces those to its nodes by itself when they break. It doesn't when they are silent: it sends to a
-    /// silent node again and again, also when the cluster has another one in its place. And it can be stuck as a whole,
-    /// for ever, once it has looked for slots while a node was lost; then nobody is answered.
+    /// `others` is `true` if other commands were answered on the connection while this one waited.
+    ///
+    /// The cluster client replaces connections to nodes when they break. It doesn't when a node is
+    /// silent: it sends to that node again and again, even after the cluster has promoted another
+    /// one. It can also get stuck as a whole for ever, if it looks up the slots while a node is
+    /// lost. Then no command is answered.
     pub(super) fn loss(&self, trouble: &Trouble, others: bool) -> Loss {
         match trouble {
             Trouble::Silence(_) if others => Loss::Part,
@@ -123,7 +143,7 @@ impl Target {
         }
     }
 
-    /// Whether another connection may do better at once.
+    /// Returns `true` if sending the command again on another connection may help at once.
     pub(super) fn is_worth_another(&self, error: &RedisError) -> bool {
         match self {
             Self::Single(_) | Self::Watched(_) if !self.is_cluster() => super::is_broken(error) || is_replica(error),
@@ -133,6 +153,7 @@ impl Target {
 }
 
 impl Single {
+    /// Connects, and switches to the cluster client if the server is a node of a cluster.
     async fn connect(&self) -> Result<Link, RedisError> {
         let Some(cluster) = &self.cluster else { return Ok(Link::Single(self.connect_alone().await?)) };
         if !self.is_cluster.load(Relaxed) {
@@ -145,11 +166,13 @@ impl Single {
         Ok(Link::Cluster(cluster.get_async_connection().await?, AtomicU64::new(0)))
     }
 
+    /// Connects to this one address.
     async fn connect_alone(&self) -> Result<MultiplexedConnection, RedisError> {
         self.client.get_multiplexed_async_connection_with_config(&self.config).await
     }
 }
 
+/// Builds the client of a cluster.
 fn cluster(
     nodes: Vec<ConnectionInfo>,
     tcp: TcpSettings,
@@ -157,13 +180,15 @@ fn cluster(
     timeout: Duration,
 ) -> Result<ClusterClient, ConfigError> {
     let mut builder = ClusterClientBuilder::new(nodes.into_iter().map(|node| node.set_tcp_settings(tcp.clone())))
-        // The first connections are made, and then those to all nodes: both within our time where a node is silent.
+        // The client connects to the given nodes and then to all nodes. Both steps have to fit into
+        // the timeout of an operation even if one node is silent.
         .connection_timeout(timeout / 3)
         .response_timeout(timeout / 2)
-        // Ours ends it.
+        // The deadline of the operation ends it.
         .overall_response_timeout(None)
         .retries(RETRIES)
-        // Not growing: the client computes powers, which would overflow, and its task would be gone.
+        // A constant wait. For a growing one the client computes powers, which overflow after many
+        // retries, and its background task would end with a panic.
         .retry_wait_formula(RETRY_WAIT.1, 1)
         .min_retry_wait(RETRY_WAIT.0)
         .max_retry_wait(RETRY_WAIT.1)
@@ -174,37 +199,41 @@ fn cluster(
     builder.build().map_err(|_| refused("can't be used"))
 }
 
-/// How much of a connection is of no use any more.
+/// The part of a connection that can't be used any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
+    /// No part.
     Nothing,
-    /// The way to a node of the cluster; others answer.
+    /// The connection to one node of the cluster. Other nodes answer.
     Part,
+    /// The whole connection.
     Whole,
 }
 
-/// The connection to a cluster has no node left, or nobody serves it: the runtime on which it was made has ended.
+/// Returns `true` if the connection to a cluster has no node left, or if nothing serves it because
+/// the runtime on which it was made has ended.
 fn is_over(error: &RedisError) -> bool {
     let io = cause(error).and_then(|cause| cause.downcast_ref::<io::Error>());
     error.kind() == ErrorKind::ClusterConnectionNotFound || io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The name we connected to may lead to the new master by now.
+/// Returns `true` if the server is a replica. After a failover the same host name may lead to the
+/// new master.
 fn is_replica(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
-/// Which node of a cluster a command is for.
+/// The node of a cluster that a command is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place<'a> {
-    /// The one that has the command's key.
+    /// The node that has the key of the command.
     OfKey,
-    /// The one that has this key; the command has none.
+    /// The node that has this key, for a command without keys.
     Beside(&'a str),
 }
 
 impl Place<'_> {
-    /// A key of the place.
+    /// Returns a key that the node has.
     pub(super) fn key(self, command: &Cmd) -> Vec<u8> {
         match self {
             Self::OfKey => key_of(command).to_owned(),
@@ -213,7 +242,7 @@ impl Place<'_> {
     }
 }
 
-/// A script's first key, or what comes first after another command's name.
+/// Returns the first key of a script, or the first argument of another command.
 fn key_of(command: &Cmd) -> &[u8] {
     let mut words = command.args_iter().map(|word| match word {
         Arg::Simple(word) => word,
@@ -224,6 +253,8 @@ fn key_of(command: &Cmd) -> &[u8] {
 }
 
 impl Link {
+    /// Sends a command and returns its answer. An error that Redis returns is an error here as
+    /// well.
     pub(super) async fn send(&self, command: &Cmd, place: Place<'_>) -> Result<Value, RedisError> {
         match self {
             Self::Single(connection) => connection.clone().send_packed_command(command).await?.extract_error(),
@@ -235,7 +266,7 @@ impl Link {
         }
     }
 
-    /// How many commands have been answered so far, as far as they are counted.
+    /// Returns the number of commands that were answered so far. Only a cluster counts them.
     pub(super) fn answered(&self) -> u64 {
         match self {
             Self::Single(_) => 0,
@@ -243,13 +274,16 @@ impl Link {
         }
     }
 
-    /// Whether the master that has `key` answers. Only a command with a key tells: the client sends others to any node
-    /// where it can't reach the right one.
+    /// Returns `true` if the master that has `key` answers.
+    ///
+    /// The command needs a key. The client sends a command without keys to any node if it can't
+    /// reach the right one.
     pub(super) async fn is_served(&self, key: &[u8]) -> bool {
         self.send(::redis::cmd("EXISTS").arg(key), Place::OfKey).await.is_ok()
     }
 }
 
+/// Sends a command to its node of a cluster.
 async fn send_within(mut cluster: ClusterConnection, command: &Cmd, place: Place<'_>) -> Result<Value, RedisError> {
     match place {
         Place::OfKey => cluster.req_packed_command(command).await,
@@ -260,7 +294,7 @@ async fn send_within(mut cluster: ClusterConnection, command: &Cmd, place: Place
     }
 }
 
-/// Hides the client: it knows the password.
+/// Shows the variant only, because the clients know the password.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,4 +1,10 @@
-//! How Redis is reached: one server, a cluster, or the master that Sentinels name.
+//! Connections to Redis: one server, a cluster, or the master that Sentinels name.
+//!
+//! [`Redis`] is the handle that an application makes from a URL.
+//! [`RedisTokenStore`](crate::store::RedisTokenStore) and
+//! [`RedisDenylist`](crate::denylist::RedisDenylist) take it. [`Redis::inspect`] tells whether a
+//! server is set up in a way that keeps revocations, and [`Redis::leave_mark`] helps to recognise a
+//! Redis that lost its data.
 
 mod cluster;
 mod error;
@@ -31,13 +37,18 @@ pub use inspect::{Persistence, RedisNode};
 pub use mark::RedisMark;
 pub(crate) use script::Script;
 
-/// The part that failures name.
+/// The name of this part in failures.
 pub(crate) const PART: &str = "redis";
 
-/// Settings of a Redis handle.
+/// The settings of a [`Redis`] handle.
 #[derive(Clone, Debug)]
 pub struct RedisOptions {
-    /// How long one operation may take, waiting for a connection included; then Redis counts as unavailable.
+    /// The longest time that one operation may take, including the time to connect. Defaults to one
+    /// second.
+    ///
+    /// An operation that takes longer is a [`Failure`] of the kind
+    /// [`Unavailable`](crate::FailureKind::Unavailable). It isn't known then if Redis executed the
+    /// command.
     pub timeout: Duration,
 }
 
@@ -47,25 +58,44 @@ impl Default for RedisOptions {
     }
 }
 
-/// A handle on one Redis server (7.0 or newer, or Valkey), one Redis Cluster, or the master that Sentinels watch. Clones share
-/// its connections.
+/// A handle on one Redis server (7.0 or newer, or Valkey), one Redis Cluster, or the master that
+/// Sentinels watch.
 ///
-/// | URL | where |
-/// |---|---|
-/// | `redis://user:password@host:6379/0` | one server |
-/// | `rediss://host:6379` | one server, by TLS: its certificate must be for this host, from an authority of the operating system, or of the PEM file that `?sslrootcert=` names |
-/// | `unix:///path/to/socket` | one server on this machine |
-/// | several of the first two, separated by commas | nodes of a cluster; the others are found through them. One that turns out to be a node of a cluster is enough |
-/// | `redis+sentinel://user:password@host:26379,host:26379/name/0` | the master that these Sentinels call `name`; user and password are for the master, those for the Sentinels follow as `?sentinel_username=` and `&sentinel_password=`. `rediss+sentinel://` speaks TLS to all of them |
+/// Handles are cheap to clone, and clones share their connections. All callers share one connection
+/// to each node. It is made for the first command, so a server that is down doesn't stop a start,
+/// and it is made again after it broke.
 ///
-/// All callers share one connection to each node. It is made when the first command comes, so that a server which is
-/// down doesn't stop a start, and it comes back by itself.
+/// # URLs
 ///
-/// **Outages.** An operation ends within [`RedisOptions::timeout`]. What is sent to Redis is such that sending it twice
-/// does it once, so a command whose connection breaks is sent once more on another. A server that is loading its data,
-/// out of memory, a replica, or without quorum is unavailable, never an answer (promise P6). On a cluster, commands
-/// follow slots that move and masters that are replaced, those that fell silent as well as those that are gone. With
-/// Sentinels, whoever is the master is asked for anew whenever a connection is lost or turns out to lead to a replica.
+/// - `redis://user:password@host:6379/0`: one server, and its database.
+/// - `rediss://host:6379`: one server over TLS. Its certificate must be for this host. It must come
+///   from an authority that the operating system trusts, or from the PEM file that the parameter
+///   `?sslrootcert=` names.
+/// - `unix:///path/to/socket`: one server on this machine.
+/// - `redis://node-1:6379,redis://node-2:6379`, also with `rediss`: nodes of a cluster. The other
+///   nodes are found through them. The URL of one node is enough: a server that says it is a node
+///   of a cluster is used as one.
+/// - `redis+sentinel://user:password@host:26379,host:26379/name/0`: the master that these Sentinels
+///   call `name`, and its database. User and password are those of the master. Those of the
+///   Sentinels follow as `?sentinel_username=` and `&sentinel_password=`. The scheme
+///   `rediss+sentinel` uses TLS to all of them.
+///
+/// Special characters in a user or a password are percent-encoded.
+///
+/// # Outages
+///
+/// An operation ends within [`RedisOptions::timeout`]. Every command that this crate sends has the
+/// same effect if it is sent twice, so a command whose connection broke is sent once more on a new
+/// connection.
+///
+/// A server that is loading its data, out of memory, a replica, or without a quorum is
+/// [`Unavailable`](crate::FailureKind::Unavailable). It is never taken for an answer.
+///
+/// On a cluster, commands follow slots that move and masters that are replaced, whether the former
+/// master is gone or just doesn't answer. With Sentinels, they are asked for the master again
+/// whenever a connection is lost or turns out to lead to a replica.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::redis::{Redis, RedisOptions};
@@ -81,34 +111,43 @@ pub struct Redis {
     inner: Arc<Inner>,
 }
 
+/// The state that clones of a handle share.
 struct Inner {
     target: Renewing<Target>,
     timeout: Duration,
     slot: Slot<Link>,
-    /// Held by the one who makes another connection while there is one.
+    /// The turn to make another connection while the present one is still in use.
     renewal: Arc<Mutex<()>>,
 }
 
 impl Redis {
-    /// Prepares to talk to the server or the cluster at `url`. Nothing is connected yet.
+    /// Creates a handle for the server or the cluster at `url`, without connecting.
+    ///
+    /// Call [`ping`](Self::ping) afterwards to learn at the start whether Redis answers.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `redis_url` when the URL can't work; it never shows the password.
+    /// [`ConfigError`] that names `redis_url` if the URL can't work, or if its certificate file
+    /// can't be read. The error never shows the password.
     #[expect(clippy::needless_pass_by_value, reason = "settings are made for one handle, and given away with it")]
     pub fn connect(url: &str, options: RedisOptions) -> Result<Self, ConfigError> {
         Self::over(url, &options, None)
     }
 
-    /// Prepares like [`connect`](Self::connect), and reads the URL again from `source` when Redis refuses user or password: a
-    /// password that is replaced while we run is then used without a restart. What is one server stays one server.
+    /// Creates a handle like [`connect`](Self::connect), and reads the URL again from `source` when
+    /// Redis refuses the user or the password.
+    ///
+    /// A password that is replaced while the process runs is then used without a restart. The
+    /// refused operation is repeated with it.
     ///
     /// # Errors
-    /// As for [`connect`](Self::connect).
+    /// [`ConfigError`] as for [`connect`](Self::connect). A later URL that can't work is logged,
+    /// and the present one stays in use.
     #[expect(clippy::needless_pass_by_value, reason = "settings are made for one handle, and given away with it")]
     pub fn connect_renewing(url: &str, options: RedisOptions, source: UrlSource) -> Result<Self, ConfigError> {
         Self::over(url, &options, Some(source))
     }
 
+    /// Creates the handle. The URL is parsed now, and again for each URL that the source reads.
     fn over(url: &str, options: &RedisOptions, source: Option<UrlSource>) -> Result<Self, ConfigError> {
         let timeout = options.timeout;
         let make = move |url: &str| Target::new(url::Parsed::parse(url)?, timeout);
@@ -117,27 +156,34 @@ impl Redis {
         Ok(Self { inner: Arc::new(Inner { target, timeout: options.timeout, slot, renewal }) })
     }
 
-    /// Returns whether this is a cluster. Where the URL names one server, that is known after the first connection.
+    /// Returns `true` if this is a cluster.
+    ///
+    /// If the URL names one server, that is known only after the first connection. Until then the
+    /// answer is `false`.
     pub fn is_cluster(&self) -> bool {
         self.inner.target.current().is_cluster()
     }
 
-    /// Asks whether every part of it answers: the server, or on a cluster a master for every slot. There it's three
-    /// questions after each other, each within the timeout, and a user who may not read just any key isn't told of a
-    /// master that is missing.
+    /// Checks that Redis answers: the server, or on a cluster one master for each slot.
+    ///
+    /// On a cluster this takes up to three steps one after another (the slots, then a key and
+    /// `PING` at each master), and each may take the [timeout](RedisOptions::timeout). A user whose
+    /// rights don't cover arbitrary keys doesn't notice a master that is missing.
     ///
     /// # Errors
-    /// [`Failure`] when one doesn't.
+    /// [`Failure`] if the server or one of the masters doesn't answer, or if a slot has no master.
     pub async fn ping(&self) -> Result<(), Failure> {
         self.on_masters(&::redis::cmd("PING")).await.map(|_| ())
     }
 
-    /// Runs a command that may be run twice, and reads its answer.
+    /// Runs a command and converts its answer. The command must have the same effect if it is run
+    /// twice.
     pub(crate) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Failure> {
         self.answer(command).await?.map_err(Trouble::into_failure)
     }
 
-    /// Like [`run`](Self::run), with Redis's complaint that the key holds another type of value as `None`.
+    /// Runs a command like [`run`](Self::run), and returns `None` if the key holds another type of
+    /// value.
     pub(crate) async fn run_typed<T: FromRedisValue>(&self, command: &Cmd) -> Result<Option<T>, Failure> {
         match self.answer(command).await? {
             Ok(answer) => Ok(Some(answer)),
@@ -146,7 +192,11 @@ impl Redis {
         }
     }
 
-    /// Runs a script that may be run twice. One that Redis has forgotten is sent whole.
+    /// Runs a script and converts its answer. The script must have the same effect if it is run
+    /// twice.
+    ///
+    /// The script is called by its hash. If Redis doesn't know it, because it was restarted or is
+    /// another node, the whole text is sent.
     pub(crate) async fn eval<T: FromRedisValue>(
         &self,
         script: &Script,
@@ -159,18 +209,25 @@ impl Redis {
         }
     }
 
-    /// The values of string keys; a key that is missing or holds another type has none. On a cluster each key is asked for
-    /// by itself: then each finds its way where nodes have changed, which the client doesn't see to for several at once.
+    /// Returns the values of string keys, in their order. A key that is missing or holds another
+    /// type has `None`.
     pub(crate) async fn get_each(&self, keys: impl Iterator<Item = String>) -> Result<Vec<Option<Vec<u8>>>, Failure> {
         if !self.is_cluster() {
             return self.run(::redis::cmd("MGET").arg(keys.collect::<Vec<_>>())).await;
         }
+        // On a cluster each key is a command of its own. The client follows moved slots for a
+        // command with one key only: one with several keys fails as a whole after nodes have
+        // changed.
         let get = async |key: String| self.run::<Vec<Option<Vec<u8>>>>(::redis::cmd("MGET").arg(key)).await;
         Ok(try_join_all(keys.map(get)).await?.concat())
     }
 
-    /// Runs a command on the server, or on every master of the cluster; the answers with the nodes they come from.
+    /// Runs a command on the server, or on every master of the cluster, and returns each answer
+    /// with the node's address.
+    ///
+    /// The address of a single server is empty.
     pub(crate) async fn on_masters(&self, command: &Cmd) -> Result<Vec<(String, Value)>, Failure> {
+        // A URL with one server may lead to a cluster, which is known once there is a connection.
         if self.inner.slot.live(|_| true).is_none() {
             let deadline = Instant::now() + self.inner.timeout;
             Box::pin(self.open(deadline)).await.map_err(Trouble::into_failure)?;
@@ -185,17 +242,19 @@ impl Redis {
         try_join_all(masters.into_iter().map(ask)).await
     }
 
-    /// Runs a command that names no key where `key` is, and reads its answer.
+    /// Runs a command without keys on the node that has `key`, and converts its answer.
     pub(crate) async fn run_beside<T: FromRedisValue>(&self, key: &str, command: &Cmd) -> Result<T, Failure> {
         if self.is_cluster() {
-            // The client sends what has no key to any node where it can't reach the right one; with a key it waits, and
-            // gets to know the way.
+            // The client sends a command without keys to any node if it can't reach the right one.
+            // For a command with a key it waits and learns the way, so such a command goes first.
             let there = self.answer::<Value>(::redis::cmd("EXISTS").arg(key)).await?;
             there.or_else(Trouble::unless_forbidden).map_err(Trouble::into_failure)?;
         }
         read(self.attempts(command, Place::Beside(key)).await.map_err(Trouble::into_failure)?)
     }
 
+    /// Runs a command. The outer error is an answer of the wrong type, the inner one everything
+    /// else.
     async fn answer<T: FromRedisValue>(&self, command: &Cmd) -> Result<Result<T, Trouble>, Failure> {
         match self.attempts(command, Place::OfKey).await {
             Ok(value) => read(value).map(Ok),
@@ -203,10 +262,11 @@ impl Redis {
         }
     }
 
+    /// Runs a command, and once more if another connection or another password may help.
     async fn attempts(&self, command: &Cmd, place: Place<'_>) -> Result<Value, Trouble> {
         let deadline = Instant::now() + self.inner.timeout;
         let generation = self.inner.target.generation();
-        // Boxed, as all that is rare here, so that what is common stays small.
+        // The rare paths are boxed, so that the future of the common one stays small.
         let outcome = match self.attempt(deadline, command, place).await {
             Err(Trouble::Said(error)) if self.inner.target.current().is_worth_another(&error) => {
                 Box::pin(self.attempt(deadline, command, place)).await
@@ -221,7 +281,8 @@ impl Redis {
         }
     }
 
-    /// Whether there are another user and password than at `generation`; then the connection of the old ones is forgotten.
+    /// Returns `true` if the URL was replaced since `generation`. The connection of the former user
+    /// is discarded then.
     fn renewed(&self, generation: u64) -> bool {
         let inner = &*self.inner;
         let renewed = inner.target.renew(generation);
@@ -231,6 +292,7 @@ impl Redis {
         renewed
     }
 
+    /// Runs a command once, and discards or replaces the connection if it is lost.
     async fn attempt(&self, deadline: Instant, command: &Cmd, place: Place<'_>) -> Result<Value, Trouble> {
         let inner = &*self.inner;
         let link = match inner.slot.live(|_| true) {
@@ -249,12 +311,14 @@ impl Redis {
         result
     }
 
-    /// Has the connection replaced in the background if on a new one somebody answers for this key, where nobody did.
-    /// Until then all others go on with the old one. One attempt is under way at a time.
+    /// Tries a new connection in the background, and swaps it in if the node that owns `key`
+    /// answers there.
+    ///
+    /// All other callers go on with the old connection until then. One such attempt runs at a time.
     fn renew(&self, link: Arc<Link>, key: Vec<u8>) {
         let inner = Arc::clone(&self.inner);
         let Ok(turn) = Arc::clone(&inner.renewal).try_lock_owned() else { return };
-        // Twice the time of a command, since it's two steps.
+        // Two steps, connecting and asking, each with the time of one command.
         let deadline = Instant::now() + inner.timeout.saturating_mul(2);
         tokio::spawn(async move {
             let _turn = turn;
@@ -268,12 +332,14 @@ impl Redis {
         });
     }
 
+    /// Returns the connection, and connects if there is none.
     async fn open(&self, deadline: Instant) -> Result<Arc<Link>, Trouble> {
         let target = self.inner.target.current();
         let connecting = self.inner.slot.connect(|_| true, target.connect());
         self.in_time(deadline, connecting).await.map_err(Trouble::while_connecting)
     }
 
+    /// Waits for `work` until the deadline.
     async fn in_time<T>(
         &self,
         deadline: Instant,
@@ -286,19 +352,21 @@ impl Redis {
     }
 }
 
+/// Converts an answer. An answer of another type is a failure of the kind `Internal`.
 fn read<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
     let unexpected = |_| Failure::internal(PART, "an answer has another type than its command gives");
     T::from_redis_value(value).map_err(unexpected)
 }
 
-/// A prefix of keys that can be told apart from what follows it, in logs as well.
+/// Checks that a key prefix is 1 to 128 printable ASCII characters without spaces, so that it can
+/// be in a log as it is.
 pub(crate) fn checked_prefix(prefix: &str) -> Result<&str, ConfigError> {
     let fits = (1..=128).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_graphic());
     let problem = "must be 1 to 128 printable ASCII characters, without spaces";
     if fits { Ok(prefix) } else { Err(ConfigError::new("key_prefix", problem, "use one like `myapp:token:`")) }
 }
 
-/// Whether what the server says is about a connection that is of no use any more.
+/// Returns `true` if an error means that the connection can't be used any more.
 fn is_broken(error: &::redis::RedisError) -> bool {
     error.is_unrecoverable_error() || error.is_io_error() || error.kind() == ErrorKind::ClusterConnectionNotFound
 }

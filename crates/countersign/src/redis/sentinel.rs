@@ -1,4 +1,4 @@
-//! Redis Sentinel: who watches a master and its replicas says which of them is the master now.
+//! Redis Sentinel: asks the Sentinels which server is the master now, and connects to it.
 
 use std::time::Duration;
 
@@ -15,30 +15,35 @@ use crate::error::ConfigError;
 use crate::redis::hello::Hello;
 use crate::redis::url::{Service, refused};
 
-/// Sentinels that watch one master.
+/// The Sentinels that watch one master.
 ///
-/// All of them are asked at once, and the master is the one that most of them name: one that was cut off from the others may
-/// still name the former master. The driver's own client asks one after the other, so a silent one would take all the time.
+/// All of them are asked at once, and the majority decides: a Sentinel that was cut off from the
+/// others may still name the former master. The client of the `redis` crate asks one after another,
+/// so a silent Sentinel would use up the whole timeout.
 pub(super) struct Sentinels {
+    /// The name of the master, as the Sentinels know it.
     name: String,
+    /// One client for each Sentinel.
     clients: Vec<Client>,
-    /// How the master is spoken to.
+    /// The user, the password and the database at the master.
     settings: RedisConnectionInfo,
+    /// The URL scheme of the master: `redis` or `rediss`.
     scheme: &'static str,
     authorities: Option<Vec<u8>>,
     tcp: TcpSettings,
     config: AsyncConnectionConfig,
-    /// How long the Sentinels have to answer.
+    /// The time that the Sentinels have to answer: a third of the timeout of an operation.
     patience: Duration,
 }
 
-/// The code of the error of Sentinels that don't know the master's name.
+/// The error code for Sentinels that don't know the name of the master.
 pub(super) const UNKNOWN_MASTER: &str = "the Sentinels watch no master of that name";
 
-/// Where a master is: host and port.
+/// The host and the port of a master.
 type Address = (String, u16);
 
 impl Sentinels {
+    /// Prepares a client for each Sentinel.
     pub(super) fn new(
         service: Service,
         authorities: Option<Vec<u8>>,
@@ -60,7 +65,7 @@ impl Sentinels {
         })
     }
 
-    /// A connection to whoever is the master now.
+    /// Asks for the present master and connects to it.
     pub(super) async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let (host, port) = self.master().await?;
         let host = if host.contains(':') { format!("[{host}]") } else { host };
@@ -68,6 +73,8 @@ impl Sentinels {
         let node = node.set_redis_settings(self.settings.clone()).set_tcp_settings(self.tcp.clone());
         let client = client(node, self.authorities.clone())?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&self.config).await?;
+        // During a failover the Sentinels may already name a server that hasn't been promoted yet,
+        // or still name a master that has become a replica.
         if Hello::ask(&mut connection).await?.role == "replica" {
             return Err(
                 (ErrorKind::Server(ServerErrorKind::ReadOnly), "whom the Sentinels name is no master yet").into()
@@ -76,7 +83,10 @@ impl Sentinels {
         Ok(connection)
     }
 
-    /// The address that most Sentinels name of those that answer in time.
+    /// Returns the address that most Sentinels name.
+    ///
+    /// An address that more than half of all Sentinels name is returned at once. Without such a
+    /// majority, it is the address that was named most often in the answers that came in time.
     async fn master(&self) -> RedisResult<Address> {
         let mut answers: FuturesUnordered<_> = self.clients.iter().map(|client| self.ask(client)).collect();
         let (mut votes, mut error) = (Vec::<(Address, usize)>::new(), None);
@@ -101,7 +111,7 @@ impl Sentinels {
             }
         };
         let in_time = tokio::time::timeout(self.patience, counted).await.is_ok();
-        // Of two that are named as often, the one that was named first.
+        // Of two addresses with as many votes, the one that was named first.
         let named = votes.into_iter().rev().max_by_key(|(_, count)| *count).map(|(address, _)| address);
         named.ok_or_else(|| match error {
             Some(error) if in_time => error,
@@ -109,6 +119,7 @@ impl Sentinels {
         })
     }
 
+    /// Asks one Sentinel for the address of the master.
     async fn ask(&self, client: &Client) -> RedisResult<Address> {
         let mut sentinel = client.get_multiplexed_async_connection_with_config(&self.config).await?;
         let mut command = ::redis::cmd("SENTINEL");
@@ -118,6 +129,7 @@ impl Sentinels {
     }
 }
 
+/// Builds a client, which trusts the given authorities if there are any.
 fn client(node: ConnectionInfo, authorities: Option<Vec<u8>>) -> RedisResult<Client> {
     match authorities {
         Some(_) => Client::build_with_tls(node, TlsCertificates { client_tls: None, root_cert: authorities }),

@@ -1,11 +1,11 @@
-//! What Redis's errors say of its state.
+//! The state of Redis that an error reveals.
 
 use ::redis::{ErrorKind, RedisError};
 
 use crate::redis::error::cause;
 use crate::symptom::Symptom;
 
-/// The symptom that an error shows; `None` when it shows none.
+/// Returns the symptom that an error shows, or `None` if it shows none.
 pub(super) fn of(error: &RedisError) -> Option<Symptom> {
     if let Some(io) = cause(error).and_then(|cause| cause.downcast_ref::<std::io::Error>()) {
         return Symptom::of_io(io);
@@ -20,7 +20,7 @@ pub(super) fn of(error: &RedisError) -> Option<Symptom> {
     }
 }
 
-/// Errors that have no code of their own.
+/// Returns the symptom of an error that has no code of its own.
 fn of_words(error: &RedisError) -> Option<Symptom> {
     let detail = error.detail().unwrap_or_default();
     if error.kind() == ErrorKind::AuthenticationFailed
@@ -36,7 +36,7 @@ fn of_words(error: &RedisError) -> Option<Symptom> {
     match error.kind() {
         ErrorKind::ClusterConnectionNotFound => Some(Symptom::Unreachable),
         _ if error.is_timeout() => Some(Symptom::Silent),
-        // A cluster's client keeps the cause to itself.
+        // The client of a cluster doesn't pass on the cause of a failed connection.
         ErrorKind::Io => Some(Symptom::Unreachable),
         _ if error.is_connection_dropped() => Some(Symptom::Starting),
         _ => None,

@@ -1,4 +1,7 @@
-//! A Redis URL, those of a cluster's nodes, or that of a master which Sentinels watch.
+//! Redis URLs: of one server, of the nodes of a cluster, or of a master that Sentinels watch.
+//!
+//! Errors are [`ConfigError`]s that name `redis_url`. They never quote the URL, because it may
+//! contain a password.
 
 use std::borrow::Cow;
 
@@ -7,32 +10,38 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::ConfigError;
 
-/// URLs taken apart.
+/// A URL, taken apart.
 pub(super) struct Parsed {
     pub(super) servers: Servers,
-    /// The certificates of authorities, as PEM.
+    /// The certificates of the trusted authorities, in PEM. `None` stands for those of the
+    /// operating system.
     pub(super) authorities: Option<Vec<u8>>,
 }
 
-/// Which servers URLs name.
+/// The servers that a URL names.
 pub(super) enum Servers {
+    /// One server.
     One(Box<ConnectionInfo>),
+    /// Some nodes of a cluster.
     Cluster(Vec<ConnectionInfo>),
+    /// A master that Sentinels watch.
     Watched(Box<Service>),
 }
 
 /// A master that Sentinels watch.
 pub(super) struct Service {
+    /// The Sentinels, each with the user and password for it.
     pub(super) sentinels: Vec<ConnectionInfo>,
-    /// What the Sentinels call the master.
+    /// The name of the master, as the Sentinels know it.
     pub(super) name: String,
-    /// User, password and database at the master.
+    /// The user, the password and the database at the master.
     pub(super) settings: RedisConnectionInfo,
-    /// `redis` or `rediss`, for the master as for the Sentinels.
+    /// The scheme for the master and the Sentinels: `redis` or `rediss`.
     pub(super) scheme: &'static str,
 }
 
 impl Parsed {
+    /// Parses one URL, or several with commas between them.
     pub(super) fn parse(urls: &str) -> Result<Self, ConfigError> {
         let watched = [("redis+sentinel://", "redis"), ("rediss+sentinel://", "rediss")]
             .into_iter()
@@ -62,7 +71,10 @@ impl Parsed {
     }
 }
 
-/// Takes apart what follows the scheme: `user:password@host:26379,host:26379/name/db?sentinel_password=…`.
+/// Parses the part of a Sentinel URL that follows the scheme.
+///
+/// The form is `user:password@host:26379,host:26379/name/db?sentinel_password=…`. The port defaults
+/// to 26379 and the database to 0.
 fn service(rest: &str, scheme: &'static str) -> Result<Parsed, ConfigError> {
     const FORM: &str = "names Sentinels in another form than redis+sentinel://user:password@host:26379,host:26379/name";
     if rest.contains('#') {
@@ -104,15 +116,18 @@ fn service(rest: &str, scheme: &'static str) -> Result<Parsed, ConfigError> {
     Ok(Parsed { servers: Servers::Watched(Box::new(service)), authorities })
 }
 
+/// Reads a file of certificates.
 fn read(file: &str) -> Result<Vec<u8>, ConfigError> {
     std::fs::read(file).map_err(|_| refused("names an `sslrootcert` that can't be read"))
 }
 
+/// Decodes the percent-encoding of a part.
 fn decoded(text: &str) -> Result<String, ConfigError> {
     let decoded = percent_decode_str(text).decode_utf8().map(Cow::into_owned);
     decoded.map_err(|_| refused("has a part that isn't UTF-8"))
 }
 
+/// Parses the URL of one server.
 fn node(url: &str) -> Result<ConnectionInfo, ConfigError> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
     if !matches!(scheme, Some("redis" | "rediss" | "valkey" | "valkeys" | "unix")) {
@@ -123,11 +138,11 @@ fn node(url: &str) -> Result<ConnectionInfo, ConfigError> {
             "has a `#`, which a password has as %23, and which can't switch off the check of certificates",
         ));
     }
-    // The driver's own words could quote the password.
+    // The error of the `redis` crate could quote the password, so it isn't passed on.
     url.into_connection_info().map_err(|_| refused("can't be read"))
 }
 
-/// The URL without its `sslrootcert`, and the file that this names.
+/// Returns the URL without its parameter `sslrootcert`, and the file that the parameter names.
 fn without_authorities(url: &str) -> Result<(String, Option<String>), ConfigError> {
     let Some((address, query)) = url.split_once('?') else { return Ok((url.to_owned(), None)) };
     let mut file = None;
@@ -144,6 +159,7 @@ fn without_authorities(url: &str) -> Result<(String, Option<String>), ConfigErro
     Ok((if rest.is_empty() { address.to_owned() } else { format!("{address}?{rest}") }, file))
 }
 
+/// Returns the error for a URL that can't be used.
 pub(super) fn refused(problem: &'static str) -> ConfigError {
     let cure = "write it as redis://user:password@host:6379/0, special characters percent-encoded, or name several \
                 nodes of a cluster with commas between them, or Sentinels as redis+sentinel://host:26379,host:26379/name";

@@ -1,25 +1,36 @@
-//! What a session's record keeps of the refresh tokens that it had: enough to answer a retry, and never a token.
+//! The exchanged refresh tokens that a session's record remembers: enough to answer a retry, and
+//! never a token.
+//!
+//! A strategy builds the list with [`Consumed::since`] and [`Consumed::and`] before each rotation.
+//! A store keeps it as text and doesn't look into it.
 
 use data_encoding::HEXLOWER;
 
 use crate::clock::Timestamp;
 use crate::token::Digest;
 
-/// The random bytes that a successor is derived with, beside the text of the token that it replaces.
+/// The random bytes that a successor is derived from, together with the text of the token that it
+/// replaces.
 pub type Salt = [u8; 16];
 
 /// A refresh token that was exchanged for its successor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumedToken {
-    /// Its digest.
+    /// The digest of the token.
     pub digest: Digest,
-    /// When it was exchanged.
+    /// The time of the exchange.
     pub at: Timestamp,
-    /// What its successor was derived with. No secret: without the token's text it yields nothing.
+    /// The salt that the successor was derived with. It isn't a secret: without the token's text it
+    /// yields nothing.
     pub salt: Salt,
 }
 
-/// The tokens of a session that were exchanged last, the latest at the end: at most [`MOST`](Self::MOST).
+/// The tokens of a session that were exchanged last, the latest at the end.
+///
+/// There are at most [`MOST`](Self::MOST). When a client retries a refresh within the window (see
+/// [`ReusePolicy`](crate::ReusePolicy)), the entry of its token yields the same successor again.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::store::{Consumed, ConsumedToken};
@@ -27,7 +38,8 @@ pub struct ConsumedToken {
 ///
 /// let digests = DigestKeyRing::new("2026-11", &Secret::generate(&SystemEntropy)?)?;
 /// let digest = digests.digest(&PlainToken::new("csr_wZ5…"));
-/// let consumed = Consumed::default().and(ConsumedToken { digest, at: Timestamp::from_micros(7), salt: [0; 16] });
+/// let at = Timestamp::from_micros(7);
+/// let consumed = Consumed::default().and(ConsumedToken { digest, at, salt: [0; 16] });
 /// assert_eq!(Consumed::parse(&consumed.to_text()), Some(consumed));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
@@ -35,27 +47,31 @@ pub struct ConsumedToken {
 pub struct Consumed(Vec<ConsumedToken>);
 
 impl Consumed {
-    /// The most that is kept.
+    /// The maximum number of tokens that are kept.
     pub const MOST: usize = 8;
 
-    /// The longest [`to_text`](Self::to_text), in bytes.
+    /// The maximum length of [`to_text`](Self::to_text), in bytes.
     pub const MAX_LENGTH: usize = Self::MOST * 120;
 
-    /// The tokens.
+    /// Returns the tokens, the latest at the end.
     pub fn tokens(&self) -> &[ConsumedToken] {
         &self.0
     }
 
-    /// The first that was exchanged after `moment`, and all that followed it: neighbours stay neighbours, also where a
-    /// clock was set back between two exchanges.
+    /// Drops the tokens at the front that were exchanged at or before `moment`.
+    ///
+    /// Returns the first token that was exchanged later and all that follow it, even those with an
+    /// earlier time: a clock may have been set back between two exchanges, and each token must stay
+    /// next to its successor.
     #[must_use]
     pub fn since(mut self, moment: Timestamp) -> Self {
+        // Only a prefix is dropped: a later entry with an earlier time is some token's successor.
         let over = self.0.iter().take_while(|token| token.at <= moment).count();
         self.0.drain(..over);
         self
     }
 
-    /// These and `token`, without the first when there are too many.
+    /// Appends `token`, and drops the first tokens if there are more than [`MOST`](Self::MOST).
     #[must_use]
     pub fn and(mut self, token: ConsumedToken) -> Self {
         if self.0.len() >= Self::MOST {
@@ -65,7 +81,10 @@ impl Consumed {
         self
     }
 
-    /// As stores keep it: `microseconds:salt:digest` for each, with a comma between them.
+    /// Returns the form that stores keep: `microseconds:salt:digest` for each token, separated by
+    /// commas.
+    ///
+    /// The salt has 32 hexadecimal digits and the digest 64. No tokens give the empty text.
     pub fn to_text(&self) -> String {
         let token = |token: &ConsumedToken| {
             format!("{}:{}:{}", token.at.as_micros(), HEXLOWER.encode(&token.salt), token.digest.as_str())
@@ -73,7 +92,7 @@ impl Consumed {
         self.0.iter().map(token).collect::<Vec<_>>().join(",")
     }
 
-    /// Reads [`to_text`](Self::to_text) back; `None` for any other text.
+    /// Parses the text of [`to_text`](Self::to_text). Returns `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
             return Some(Self::default());

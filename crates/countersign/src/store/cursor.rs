@@ -1,12 +1,16 @@
-//! Where a list of sessions goes on.
+//! The cursor of a list of sessions.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The place in a list of sessions from which its next part begins.
+/// An opaque position in a list of a user's sessions, from which the next part begins.
 ///
-/// It is made by the store that made the part before, and says nothing to anybody else. Its text has at most
-/// [`MAX_LENGTH`](Self::MAX_LENGTH) characters: letters, digits, `-`, `.` and `_`, so it needs no escaping in a URL.
+/// The store that returned the previous part makes it; nobody else should interpret it. The text
+/// has 1 to [`MAX_LENGTH`](Self::MAX_LENGTH) characters out of ASCII letters, digits, `-`, `.` and
+/// `_`, so it needs no escaping in a URL. A cursor may be shown to clients and taken back from
+/// them: a forged one never shows another user's sessions.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::store::SessionCursor;
@@ -19,13 +23,13 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionCursor(String);
 
-/// The error of a text that isn't a [`SessionCursor`].
+/// The error of parsing a text that isn't a [`SessionCursor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not a place in a list of sessions")]
 pub struct NotACursor;
 
 impl SessionCursor {
-    /// The longest text, in bytes.
+    /// The maximum length of the text, in bytes.
     pub const MAX_LENGTH: usize = 128;
 
     /// Returns the text.
@@ -37,6 +41,12 @@ impl SessionCursor {
 impl FromStr for SessionCursor {
     type Err = NotACursor;
 
+    /// Parses a cursor.
+    ///
+    /// # Errors
+    ///
+    /// [`NotACursor`] if the text is empty, is longer than [`MAX_LENGTH`](Self::MAX_LENGTH) bytes,
+    /// or has another character than ASCII letters, digits, `-`, `.` and `_`.
     fn from_str(text: &str) -> Result<Self, NotACursor> {
         let fits = (1..=Self::MAX_LENGTH).contains(&text.len());
         let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));

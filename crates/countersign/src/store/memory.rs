@@ -1,4 +1,7 @@
-//! Tokens in this process's memory: the reference that every other store is compared with.
+//! The store in this process's memory, which is also the reference for every other store.
+//!
+//! One mutex guards all tables, so each operation is atomic by itself. No future is awaited while
+//! it is held.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -18,28 +21,42 @@ use crate::store::{
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
 
-/// A store that forgets everything when the process ends.
+/// A [`TokenStore`] that keeps tokens in memory and forgets them when the process ends.
 ///
-/// For tests, and for one-process services that may log everybody out at a restart. Ending a session and sweeping
-/// look at every token. Clones share their tokens.
+/// Use it in tests, and in services of one process that may log everybody out at a restart.
+/// [`is_durable`](TokenStore::is_durable) is `false`. Looking a token up takes constant time.
+/// Ending a session, listing sessions and sweeping look at every token. [Sweep](TokenStore::sweep)
+/// it from time to time: expired tokens stay until then.
+///
+/// Clones share their tokens.
+///
+/// # Examples
 ///
 /// ```
+/// use std::sync::Arc;
+///
 /// use countersign::store::{MemoryStore, TokenStore};
 ///
-/// assert!(!MemoryStore::new().is_durable());
+/// let store = MemoryStore::new();
+/// assert!(!store.is_durable());
+/// let shared: Arc<dyn TokenStore> = Arc::new(store.clone());
+/// assert!(!shared.is_durable());
 /// ```
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     tables: Arc<Mutex<Tables>>,
 }
 
+/// The records. The keys of `access` and `refresh` are stored texts: digests, or legacy plain text.
 #[derive(Default)]
 struct Tables {
     access: HashMap<String, AccessRow>,
     refresh: HashMap<String, RefreshRow>,
-    /// Which token is the current one of a family.
+    /// The current token of each family.
     families: HashMap<String, String>,
+    /// The current fence of each user, and its last use.
     fences: HashMap<UserKey, (Fence, Timestamp)>,
+    /// The replaced fences of each user that nobody has settled, the latest at the end.
     unsettled: HashMap<UserKey, Vec<EndedFence>>,
 }
 
@@ -99,11 +116,13 @@ impl RefreshRow {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Locks the tables.
+    ///
     /// No code panics while it holds the lock, so a poisoned lock still guards whole rows.
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
@@ -161,7 +180,8 @@ impl TokenStore for MemoryStore {
         Ok(())
     }
 
-    /// What a fence ended is gone already; only tokens behind no fence are left.
+    /// Deletes tokens behind no fence. What a fence ended is gone already: `end_user` deletes it at
+    /// once.
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
         let goes = |user: &UserKey, session: Option<SessionId>, fence: Option<Fence>| {
             let is_kept = session.is_some() && session == clear.kept;
@@ -176,7 +196,7 @@ impl TokenStore for MemoryStore {
         Ok(Cleared { removed: access.saturating_add(refresh), more: more_access || more_refresh })
     }
 
-    /// All of them at once.
+    /// Counts all sessions in one part.
     async fn survey_part(
         &self,
         user: &UserKey,
@@ -201,6 +221,7 @@ impl TokenStore for MemoryStore {
         if !tables.stands(&refresh.user, refresh.fence, refresh.created_at) {
             return Ok(Opened::Fenced);
         }
+        // Both digests are checked before the first write, so a refusal leaves nothing behind.
         if tables.refresh.contains_key(refresh.digest.as_str()) {
             return Err(taken());
         }
@@ -240,6 +261,7 @@ impl TokenStore for MemoryStore {
         let Some(fence) = tables.refresh.get(rotate.presented.as_str()).map(|row| row.fence) else {
             return Ok(Rotated::Gone);
         };
+        // Both digests are checked before the first write, so a refusal leaves nothing behind.
         if tables.refresh.contains_key(rotate.successor.as_str()) {
             return Err(taken());
         }
@@ -280,7 +302,7 @@ impl TokenStore for MemoryStore {
     async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         let after = page.after.as_ref().map(|after| after.as_str().parse::<SessionId>());
         let after = match after {
-            // No cursor of this store names anything but a session.
+            // A cursor of this store is the id of a session, so this one is a stranger's.
             Some(Err(_)) => return Ok(SessionPage::default()),
             Some(Ok(after)) => Some(after),
             None => None,
@@ -316,6 +338,8 @@ impl TokenStore for MemoryStore {
             is_over(row.expires_at, row.created_at, limit.refresh_created)
         });
         tables.forget_families();
+        // A fence is kept while its user has any token: an ending must still find what is behind
+        // it.
         let Tables { access: tokens, refresh: sessions, fences, .. } = &mut *tables;
         let holders: HashSet<&UserKey> =
             tokens.values().map(|row| &row.user).chain(sessions.values().map(|row| &row.user)).collect();
@@ -339,7 +363,8 @@ impl TokenStore for MemoryStore {
 }
 
 impl Tables {
-    /// Whether the user's fence is the one that is asked for, which is then in use.
+    /// Returns `true` if `expected` is the user's current fence or `None`, and notes the use of the
+    /// fence.
     fn stands(&mut self, user: &UserKey, expected: Option<Fence>, now: Timestamp) -> bool {
         let Some(expected) = expected else { return true };
         match self.fences.get_mut(user) {
@@ -351,11 +376,13 @@ impl Tables {
         }
     }
 
+    /// Replaces the user's fence, and deletes at once what was recorded behind the old one.
     fn end_user(&mut self, end: &EndUser) {
         let Some((ended, _)) = self.fences.insert(end.user.clone(), (end.fence, end.now)) else { return };
         let stays = |user: &UserKey, session: Option<SessionId>, fence: Option<Fence>| {
             *user == end.user && session.is_some() && session == end.kept && fence == Some(ended)
         };
+        // The kept session moves behind the new fence first: the removal goes by the old one.
         for row in self.access.values_mut().filter(|row| stays(&row.user, row.session, row.fence)) {
             row.fence = Some(end.fence);
         }
@@ -391,16 +418,19 @@ impl Tables {
         self.refresh.insert(token.to_owned(), row);
     }
 
+    /// Removes a refresh token and the entry of its family.
     fn remove_refresh(&mut self, token: &str) -> Option<RefreshRow> {
         let row = self.refresh.remove(token)?;
         self.families.remove(row.family.as_str());
         Some(row)
     }
 
+    /// Removes the families whose refresh token is gone.
     fn forget_families(&mut self) {
         self.families.retain(|_, token| self.refresh.contains_key(token));
     }
 
+    /// Removes the rows that the two closures choose, and returns the number of them.
     fn remove(&mut self, access: impl Fn(&AccessRow) -> bool, refresh: impl Fn(&RefreshRow) -> bool) -> u64 {
         let before = self.access.len() + self.refresh.len();
         self.access.retain(|_, row| !access(row));
@@ -410,10 +440,13 @@ impl Tables {
     }
 }
 
+/// Returns `true` if a token has expired at `now`: by its end, or without one by its time of issue.
 fn is_over(end: Option<Timestamp>, created_at: Timestamp, cutoff: Timestamp, now: Timestamp) -> bool {
     end.map_or(created_at <= cutoff, |end| end <= now)
 }
 
+/// Removes up to `limit` of the rows that are over. Returns their number, and `true` if more are
+/// left.
 fn sweep<K: Clone + Eq + Hash, T>(
     rows: &mut HashMap<K, T>,
     limit: u32,
@@ -435,11 +468,12 @@ fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
+/// Creates the failure for a digest that is recorded already.
 fn taken() -> Failure {
     Failure::internal("token store", "the digest is there already")
 }
 
-/// Counts rows only: they hold user ids.
+/// Shows the number of rows only: they hold user ids.
 impl std::fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let tables = self.tables();

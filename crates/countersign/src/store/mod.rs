@@ -1,7 +1,24 @@
-//! Where tokens are kept.
+//! Token storage: the [`TokenStore`] trait and its implementations.
 //!
-//! A [`TokenStore`] is persistence alone: few operations, each one atomic, on digests and on times that are passed in.
-//! What a token is worth (lifetimes, account state, which reuse is theft) is the strategy's business.
+//! A store is persistence alone. It offers a few operations, each of them atomic, that take digests
+//! and the present time as arguments. Policy belongs to the [strategies](crate::strategy):
+//! lifetimes, the state of the account, reuse detection.
+//!
+//! # Which store to use
+//!
+//! | store | keeps tokens in | for |
+//! |---|---|---|
+//! | [`SqlStore`](sql::SqlStore) | SQLite, PostgreSQL, MySQL or MariaDB | most services |
+//! | `RedisTokenStore` (feature `redis`) | Redis or Valkey | services that run Redis already |
+//! | [`MemoryStore`] | memory | tests, and services that may forget all logins |
+//!
+//! # Where to start
+//!
+//! Users of the library create a store and give it to a strategy; few of them call its methods.
+//! Authors of another store read [`TokenStore`], which states the contract, and run
+//! `testing::TokenStoreSuite` (feature `testing`), which checks it. The arguments and answers of
+//! the methods are the structs and enums of this module, such as [`NewRefresh`], [`Rotate`] and
+//! [`SessionPage`].
 
 mod consumed;
 mod cursor;
@@ -35,58 +52,282 @@ use crate::error::Failure;
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
 
-/// Keeps tokens. What every store promises:
+/// A store of access tokens, refresh tokens and sessions.
 ///
-/// - **Atomic.** Each method takes effect whole or not at all, also when the process or the store dies in its middle.
-/// - **The guard is in the write.** [`rotate`](TokenStore::rotate) succeeds for one caller per token, however many
-///   call at once from however many processes; the statement that writes decides, not an earlier read (promise P1).
-/// - **Acknowledged is durable**, as far as the store itself keeps what it acknowledged (P11, P12). An error means
-///   "nothing happened" or "unknown", and every method may be called again after one.
-/// - **Absent is a value.** `None`, `false` and `0` are answers; an error means the store could not be asked (P6).
-/// - **Reads never write** (P8), and never judge: an expired row is returned as it is.
-/// - **What has ended stays ended.** A rotation changes a record and never makes one, and a token that asks for a
-///   [`Fence`] is recorded only behind that one; both are decided in the step that writes (P4).
-/// - **Everything of a user ends by one mark.** [`end_user`](TokenStore::end_user) takes as long for 100,000 sessions as
-///   for one: from then on nothing is found that was recorded behind the fence that it replaced.
-///   [`clear`](TokenStore::clear) and [`sweep`](TokenStore::sweep) remove what it left, a batch at a time.
-/// - **No own clock.** Every time is an argument (P10).
+/// This trait is for people who write a store. To use one, create a [`MemoryStore`], an
+/// [`SqlStore`](sql::SqlStore) or a `RedisTokenStore`, and pass it to a strategy such as
+/// [`DatabaseTokenStrategy`](crate::strategy::DatabaseTokenStrategy). `TokenStore` is implemented
+/// for `Arc<S>`, so strategies, sweepers and a [`UseRecorder`](crate::UseRecorder) can share one
+/// store.
 ///
-/// - **One refresh token per session.** A session is opened by the refresh token that names it first, and ends as a whole.
+/// # What a store keeps
 ///
-/// The suite in [`testing`](crate::testing) checks these clauses against any implementation.
+/// - **Access tokens.** Each has a digest, a user, a time of issue and, as a rule, an end and a
+///   session.
+/// - **Refresh tokens.** A refresh token with a session id *is* the session: a session has exactly
+///   one refresh token at a time, and [`rotate`](Self::rotate) replaces that in place. The family,
+///   a digest that all refresh tokens of a session share, finds the session by any of them.
+/// - **A [`Fence`] for each user.** It is a random value. A login reads it first, and its tokens
+///   are *recorded behind* it. "Log out everywhere" replaces it: everything that was recorded
+///   behind the old value has ended then, without a write for each session.
+/// - **Ended fences.** Signed access tokens carry the fence and are in no store, so their
+///   revocation needs the denylist. A replaced fence stays [unsettled](Self::unsettled) until its
+///   signed tokens are denied.
+///
+/// # Contract
+///
+/// Every implementation guarantees the following. `testing::TokenStoreSuite` (feature `testing`)
+/// checks a store against it, clause by clause.
+///
+/// - **Methods are atomic.** A method that decides something takes effect as a whole or not at all,
+///   also if the process or the database stops in the middle, and also if the caller drops the
+///   future. A dropped call may still take effect afterwards. Only [`settle`](Self::settle),
+///   [`note_use`](Self::note_use), [`clear`](Self::clear) and [`sweep`](Self::sweep) may stop
+///   half-way; each states what that leaves.
+/// - **The guard is in the write.** Whether an insertion, a rotation or a removal takes place is
+///   decided by the step that writes, not by an earlier read. However many callers present the same
+///   refresh token at once, from any number of processes, [`rotate`](Self::rotate) succeeds for
+///   exactly one.
+/// - **A taken digest is refused.** A record is never overwritten. An insertion or a rotation that
+///   brings a digest which is recorded already fails, and changes nothing. Only a repetition of the
+///   same call may succeed, as described below. Access tokens and refresh tokens are separate: one
+///   digest may be recorded as both, and neither is ever taken for the other.
+/// - **Acknowledged means durable**, as far as the database itself keeps what it acknowledged (see
+///   [`is_durable`](Self::is_durable)).
+/// - **Absence is an answer.** `None`, `false` and `0` mean that the store was asked and has no
+///   such record. An error means that it could not be asked, and is never used for an unknown
+///   token.
+/// - **Reads don't write and don't judge.** An expired record is returned as it is, and a rotation
+///   accepts it; the strategy compares times. Only a store whose records expire by themselves may
+///   have dropped it.
+/// - **What has ended stays ended.** A rotation, a note of use or a change of fence updates records
+///   and never creates a session. A record whose fence was replaced isn't found by any method.
+/// - **Bounds are inclusive.** A record has ended at the very moment of its `expires_at`, and a
+///   record without one at the very moment of the cutoff (`access_created`, `refresh_created`).
+///   With an end that lies one microsecond later it is still live.
+/// - **There is no clock.** Each time is an argument. Times are kept to the microsecond, and an
+///   absent time comes back as `None`.
+/// - **Texts are compared byte by byte.** No lookup folds case, trims spaces or expands wildcards,
+///   and any text may be asked for. User ids are compared with their kind; a store that can hold
+///   ids of one kind only fails for others.
+/// - **Cost is bounded.** [`end_user`](Self::end_user) costs the same for one session and for
+///   100,000. Parts of a list, of a survey, of [`clear`](Self::clear) and of [`sweep`](Self::sweep)
+///   cost what the part costs, however much the user has.
+///
+/// # Repeating a call after an error
+///
+/// An error means that nothing happened or that the outcome is unknown. The caller may repeat any
+/// call with the same arguments. What the repetition must do if the first call did take effect:
+///
+/// - A read, [`ping`](Self::ping), [`settle`](Self::settle), [`note_use`](Self::note_use): it has
+///   the effect of one call.
+/// - [`clear`](Self::clear), [`sweep`](Self::sweep): it goes on with the next batch.
+/// - [`insert_access`](Self::insert_access), [`insert_refresh`](Self::insert_refresh): it answers
+///   [`Opened::Done`], or [`Opened::Fenced`] if the user was ended meanwhile, or refuses the digest
+///   as taken. It leaves the record as it is.
+/// - [`rotate`](Self::rotate): it answers [`Rotated::Gone`] or, if the store recognises its own
+///   successor, [`Rotated::Done`]. There is never a second successor.
+/// - [`remove_access`](Self::remove_access), [`remove_refresh`](Self::remove_refresh),
+///   [`end_session`](Self::end_session): it answers `false`, unless the store recognises the
+///   repetition.
+/// - [`fence`](Self::fence): it returns the same fence.
+/// - [`end_user`](Self::end_user): it sees its own fence in place, and ends nothing that was
+///   recorded behind that since.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::store::{EndUser, Fence, MemoryStore, NewAccess, Opened, TokenStore};
+/// use countersign::{Clock, DigestKeyRing, PlainToken, Secret, SystemClock};
+/// use countersign::{SystemEntropy, UserKey};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::new();
+/// let (user, now) = (UserKey::Int(7), SystemClock.now());
+/// let digests = DigestKeyRing::new("2026-11", &Secret::generate(&SystemEntropy)?)?;
+/// let digest = digests.digest(&PlainToken::new("csa_wZ5…"));
+///
+/// // A login: read the fence, then record the token behind it.
+/// let fence = store.fence(&user, Fence::generate(&SystemEntropy)?, now).await?;
+/// let access = NewAccess {
+///     digest: digest.clone(),
+///     user: user.clone(),
+///     session: None,
+///     created_at: now,
+///     expires_at: None,
+///     fence: Some(fence),
+/// };
+/// assert_eq!(store.insert_access(&access).await?, Opened::Done);
+/// assert!(store.find_access(&digest.clone().into()).await?.is_some());
+///
+/// // "Log out everywhere": the token has ended, and a login that began before isn't recorded.
+/// let fence = Fence::generate(&SystemEntropy)?;
+/// store.end_user(&EndUser { user, fence, kept: None, settled: true, now }).await?;
+/// assert!(store.find_access(&digest.into()).await?.is_none());
+/// assert_eq!(store.insert_access(&access).await?, Opened::Fenced);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait TokenStore: Send + Sync {
-    /// Records an access token, if the user's fence is the one it asks for. Returns whether it did.
+    /// Records an access token, and returns whether the user's fence allowed it.
+    ///
+    /// If `access.fence` is `Some`, the token is recorded only if this value is the user's current
+    /// fence; the comparison and the insertion are one atomic step. A token that is let in behind a
+    /// fence counts as a use of the fence at `access.created_at`, so that [`sweep`](Self::sweep)
+    /// keeps the fence. If `access.fence` is `None`, the token is recorded in any case, behind no
+    /// fence or, as the store prefers, behind the current one.
+    ///
+    /// Returns [`Opened::Done`] if the token is recorded, and [`Opened::Fenced`] if another fence
+    /// is current or the user has none; nothing is recorded then. The answer is about the fence
+    /// alone: whether the session exists isn't checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the digest is recorded as an access token already
+    /// ([`FailureKind::Internal`](crate::FailureKind::Internal)), or if the store can't be asked.
+    /// Don't hand the token out after an error: the token may not be recorded.
     async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure>;
 
-    /// The access token's record, live or expired.
+    /// Returns the record of an access token, whether live or expired.
+    ///
+    /// Returns `None` if the token was never recorded or was removed, if its session has ended, or
+    /// if the fence that it was recorded behind was replaced. A store that can read the user's row
+    /// in the same round trip returns it in [`joined_user`](AccessRecord::joined_user).
+    ///
+    /// This is on the path of each request: it writes nothing, and should be one round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked. The token is then neither valid nor invalid.
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure>;
 
-    /// Removes an access token. With an `owner`, only if it is that user's. `false` when there was none to remove.
+    /// Deletes an access token and returns `true` if there was one to delete.
+    ///
+    /// With an `owner`, deletes the token only if it belongs to that user. Other tokens of the
+    /// session stay; to end the session, call [`end_session`](Self::end_session).
+    ///
+    /// Returns `false` if the token is unknown or belongs to another user. Of several callers at
+    /// once, one gets `true`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked. The token may still be valid; repeat the call.
     async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure>;
 
-    /// The user's fence: the one that stands, or `fresh`, which stands from then on.
+    /// Returns the user's current fence. If the user has none, stores `fresh` and returns it.
+    ///
+    /// Callers that come at once all get the same value, whichever of them offered it. A login
+    /// calls this before it loads the account, and records its tokens behind the answer. `now`
+    /// counts as the first use of a new fence. Asking for one that exists need not count as its
+    /// use.
+    ///
+    /// A fence stays until a [`sweep`](Self::sweep) deletes it for lack of use. A store whose
+    /// records expire by themselves keeps it for at least 24 hours after it was asked for. If a
+    /// fence is lost earlier, logins that have read it are refused with [`Opened::Fenced`]; nothing
+    /// becomes valid.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked or can't store `fresh`. The login can't go on
+    /// without a fence.
     async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure>;
 
-    /// Ends every session and token of a user that was recorded behind the user's fence, whichever that is, and puts
-    /// another fence in its place: one atomic step, of the same cost for any number of them. A session that is kept is
-    /// recorded behind the new fence from then on, with its tokens.
+    /// Ends everything that was recorded behind the user's current fence, and makes `end.fence` the
+    /// current one.
     ///
-    /// The fence that was replaced is [unsettled](Self::unsettled) from then on, unless the caller says otherwise.
+    /// This is "log out everywhere". It is one atomic step whose cost doesn't depend on the number
+    /// of sessions: from then on, no method finds a token or session that was recorded behind the
+    /// old fence, and no login that read the old fence is recorded. Records may stay in the
+    /// database until [`clear`](Self::clear) or [`sweep`](Self::sweep) deletes them.
+    ///
+    /// - The session `end.kept` goes on with its refresh token and all its access tokens, and is
+    ///   recorded behind the new fence. That holds also beside a rotation of that session. It
+    ///   revives nothing: a session that has ended already, that belongs to another user or that is
+    ///   recorded behind no fence isn't changed.
+    /// - Tokens that were recorded behind no fence are not reached. Call [`clear`](Self::clear)
+    ///   with [`unfenced`](ClearUser::unfenced) for these.
+    /// - The old fence is [unsettled](Self::unsettled) from then on, with the session that was
+    ///   kept, unless `end.settled` is `true`.
+    /// - A user without a fence gets `end.fence`. No fence was replaced then, and none is
+    ///   unsettled.
+    ///
+    /// Of several calls at once, each replaces one fence: the next call ends what the one before
+    /// has kept, and no replaced fence is forgotten. A repetition with the same `end.fence` must
+    /// change nothing if the first call took effect.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked, or if it has no room for another unsettled fence.
+    /// Strategies settle a user's fences when 16 are unsettled; a store may refuse more than a
+    /// number well above that (64 on Redis), and then changes nothing. Don't acknowledge a logout
+    /// after an error: repeat the call.
     async fn end_user(&self, end: &EndUser) -> Result<(), Failure>;
 
-    /// Returns the user's fences that [`end_user`](Self::end_user) replaced and nobody has settled.
+    /// Returns the fences of a user that [`end_user`](Self::end_user) replaced and nobody has
+    /// settled.
+    ///
+    /// Each comes with the session that was kept then. They are in the order in which they were
+    /// replaced, if the store knows it. Fences that were settled when they were replaced, and the
+    /// current fence, are not among them. The list is empty for a user without any.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked.
     async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure>;
 
-    /// Notes that the signed tokens of these fences are denied.
+    /// Marks replaced fences as settled: the denylist refuses their signed tokens from now on.
+    ///
+    /// Settled fences leave the list of [`unsettled`](Self::unsettled) for good. A fence that isn't
+    /// unsettled, is current, is unknown or belongs to another user is ignored, and an empty slice
+    /// does nothing. `now` is the time of settling, for stores that record it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked. Some of the fences may be settled then; the others
+    /// stay in the list, so repeat the call.
     async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure>;
 
-    /// Removes some of what [`end_user`](Self::end_user) ended, and returns how much and whether there is more.
+    /// Deletes a part of what [`end_user`](Self::end_user) has ended, or of what it doesn't reach.
+    ///
+    /// - With [`unfenced`](ClearUser::unfenced) `false`, deletes tokens of the user whose fence was
+    ///   replaced. Nothing changes for anybody, since no method finds these; `kept` doesn't matter.
+    /// - With [`unfenced`](ClearUser::unfenced) `true`, *ends* the tokens of the user that were
+    ///   recorded behind no fence, except those of the session `kept`. A rotation at the same time
+    ///   leaves nothing behind: neither the successor nor its access token. A store may end all of
+    ///   them by one mark and delete them later.
+    ///
+    /// A call deletes at most `clear.rows` tokens of each kind. It never deletes what is recorded
+    /// behind the current fence.
+    ///
+    /// Returns how many tokens were deleted, and [`more`](Cleared::more). While `more` is `true`,
+    /// call again. It may be `true` although nothing is left, but not for ever; the call after a
+    /// `false` deletes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked. What was deleted before stays deleted; repeat the
+    /// call.
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure>;
 
-    /// Looks at some of a user's sessions, from where an earlier call ended, at a cost that doesn't depend on how many there
-    /// are. Returns how many of them can be refreshed at `now`, where one that states no end ages by `refresh_created`, when
-    /// the latest of their signed access tokens ends, and where to go on.
+    /// Counts a part of the user's sessions that can be refreshed, from where an earlier part
+    /// ended.
+    ///
+    /// The cost of a call doesn't depend on the number of sessions. `after` is
+    /// [`next`](UserSurvey::next) of the part before; `None` starts at the beginning. A cursor that
+    /// isn't one of this store's gives an empty survey or another part of the same user's sessions,
+    /// and never an error.
+    ///
+    /// A session counts if it has ended neither by its fence nor by its age: its `expires_at` is
+    /// after `limit.now`, or it has none and its refresh token was issued after
+    /// `limit.refresh_created`. The other fields of `limit` don't matter. Refresh tokens without a
+    /// session don't count. The answer also has the latest end of a signed access token of the
+    /// sessions that count.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked. Ask for the same part again, or start anew.
     async fn survey_part(
         &self,
         user: &UserKey,
@@ -94,8 +335,14 @@ pub trait TokenStore: Send + Sync {
         after: Option<&SessionCursor>,
     ) -> Result<UserSurvey, Failure>;
 
-    /// Looks at all of a user's sessions, part after part. Returns what [`survey_part`](Self::survey_part) said of them
-    /// together.
+    /// Counts all of the user's sessions that can be refreshed.
+    ///
+    /// Asks for [part](Self::survey_part) after part and adds them up; [`next`](UserSurvey::next)
+    /// is `None` in the answer. There is no need to implement it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked for one of the parts.
     async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
         let mut survey = self.survey_part(user, limit, None).await?;
         while let Some(next) = survey.next.take() {
@@ -104,59 +351,225 @@ pub trait TokenStore: Send + Sync {
         Ok(survey)
     }
 
-    /// Records a refresh token and, in the same atomic step, the access token issued with it: if the user's fence is the
-    /// one it asks for.
+    /// Records a refresh token and, in the same atomic step, the access token that is issued with
+    /// it.
+    ///
+    /// This opens the session that `refresh.session` names. If `refresh.fence` is `Some`, both are
+    /// recorded only if this value is the user's current fence, as in
+    /// [`insert_access`](Self::insert_access). A session that is let in behind a fence counts as a
+    /// use of the fence at `refresh.created_at`. The access token is recorded behind the same
+    /// fence, whatever `access.fence` says.
+    ///
+    /// Returns [`Opened::Done`] if everything is recorded, and [`Opened::Fenced`] if another fence
+    /// is current or the user has none; nothing is recorded then, and the login must be refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if either digest is recorded already in its kind
+    /// ([`FailureKind::Internal`](crate::FailureKind::Internal)), or if the store can't be asked.
+    /// Both tokens are recorded or neither is. Don't hand them out after an error.
     async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure>;
 
-    /// The refresh token's record, live or expired.
+    /// Returns the record of a refresh token, whether live or expired.
+    ///
+    /// The token is found if it is the current one of its session, or if it belongs to no session.
+    ///
+    /// Returns `None` if the token is unknown, was exchanged for a successor, was removed, or
+    /// belongs to a session that has ended. To find the session of a token that was exchanged, call
+    /// [`find_family`](Self::find_family).
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked.
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure>;
 
-    /// The record of the one refresh token of a family that isn't consumed yet, live or expired.
+    /// Returns the record of the current refresh token of a family, whether live or expired.
+    ///
+    /// A family is what all refresh tokens of a session have in common. The answer's
+    /// [`digest`](RefreshRecord::digest) and [`consumed`](RefreshRecord::consumed) tell if a
+    /// presented token is current, has just been exchanged or was exchanged long ago; reuse
+    /// detection rests on this.
+    ///
+    /// Returns `None` if the family is unknown or its session has ended. After a rotation that
+    /// brought another family, the earlier one is unknown.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked.
     async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure>;
 
-    /// Puts a successor in the place of a refresh token and records the access token issued with it, if the refresh
-    /// token is still there: all of it for exactly one caller, nothing for the others.
+    /// Replaces a refresh token by its successor, and records the access token that is issued with
+    /// it.
+    ///
+    /// All of it is one atomic step, guarded by the presence of the presented token: of any number
+    /// of callers that present the same token, one gets [`Rotated::Done`], and the others get
+    /// [`Rotated::Gone`] and write nothing. If [`end_session`](Self::end_session),
+    /// [`end_user`](Self::end_user) or [`clear`](Self::clear) ends the session at the same time,
+    /// nothing of it is left, whichever comes first.
+    ///
+    /// In the record, a rotation
+    ///
+    /// - replaces the digest, the family, the list of consumed tokens, `created_at` and
+    ///   `expires_at`, the last also by `None`;
+    /// - keeps the session. `rotate.session` is used only if the presented token has no session,
+    ///   and is ignored otherwise;
+    /// - keeps `session_expires_at`. The value of `rotate` is used only if none is recorded;
+    /// - keeps the later of the two `access_expires_at`;
+    /// - keeps the user, the fence, the client, the time of login and the last use.
+    ///
+    /// The access token is recorded behind the fence of the session. Access tokens that were issued
+    /// earlier stay. An expired token is rotated like any other.
+    ///
+    /// Returns [`Rotated::Gone`] if the presented token isn't there any more: it was exchanged or
+    /// removed, or its session has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the successor's digest or the access token's is recorded already
+    /// ([`FailureKind::Internal`](crate::FailureKind::Internal)), or if the store can't be asked.
+    /// The presented token is still current or the rotation is complete. The caller looks the
+    /// session up again before it decides.
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure>;
 
-    /// Removes a refresh token that belongs to no session (rows of the original have none). With an `owner`, only if
-    /// it is that user's.
+    /// Deletes a refresh token that has no session, and returns `true` if there was one to delete.
+    ///
+    /// Only tokens that litestar-auth has recorded have none. A session's refresh token is never
+    /// deleted alone: use [`end_session`](Self::end_session). With an `owner`, deletes the token
+    /// only if it belongs to that user.
+    ///
+    /// Returns `false` if the token is unknown, has a session, or belongs to another user.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked. The token may still be valid; repeat the call.
     async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure>;
 
-    /// Ends a session of `owner`, so that none of its tokens is found any more. `false` when that user has no such
+    /// Ends a session of `owner` with all its tokens, and returns `true` if that user had such a
     /// session.
+    ///
+    /// Its refresh token and every access token are gone, those included that were issued before
+    /// rotations or by a rotation at the same time. Other sessions and tokens without a session
+    /// stay.
+    ///
+    /// Returns `false` if the session is unknown, has ended, or belongs to another user. Of several
+    /// callers at once, one gets `true`: strategies rely on that to report reuse once.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked. The session may still be live; repeat the call.
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure>;
 
-    /// A session of `owner` that has a refresh token, live or expired.
+    /// Returns a session of `owner` that has a refresh token, whether live or expired.
+    ///
+    /// Returns `None` if the session is unknown, has ended, has access tokens alone, or belongs to
+    /// another user.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked.
     async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure>;
 
-    /// Returns a part of the list of a user's sessions that have a refresh token. Its cost is that of the part,
-    /// whatever the length of the list. Whoever follows [`next`](SessionPage::next) to the end has seen every session
-    /// that was there all the time; one that the store moves meanwhile may come twice.
+    /// Returns a part of the list of the user's sessions that have a refresh token, whether live or
+    /// expired.
+    ///
+    /// A part has at most [`page.limit`](Page::limit) sessions. It may have fewer, or none,
+    /// although more follow; only [`next`](SessionPage::next) tells. A limit of 0 counts as 1. The
+    /// order is the store's own. The cost of a call doesn't depend on the length of the list.
+    ///
+    /// A caller that follows `next` to the end sees every session that was there all the time.
+    /// Sessions that are opened or ended meanwhile may be missing or present, and a session that
+    /// the store moves meanwhile may come twice. The list must come to an end.
+    ///
+    /// A cursor may come from a stranger: any [`SessionCursor`] is answered with sessions of `user`
+    /// or with an empty page, and never with an error.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked. Ask for the same part again.
     async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure>;
 
-    /// Returns a part of the list of those of a user's [`sessions`](Self::sessions) that were recorded behind no fence. A
-    /// store that finds them without looking at the others does better than this one, which goes through all.
+    /// Returns a part of the list of the user's [`sessions`](Self::sessions) that were recorded
+    /// behind no fence.
+    ///
+    /// [`end_user`](Self::end_user) doesn't reach these, so the denylist has to know them one by
+    /// one. The rules for parts and cursors are those of [`sessions`](Self::sessions).
+    ///
+    /// The default implementation drops the other sessions from a page of
+    /// [`sessions`](Self::sessions), so the caller goes through the whole list. A store that finds
+    /// these sessions by an index should implement it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked. Ask for the same part again.
     async fn unfenced_sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         let mut found = self.sessions(user, page).await?;
         found.sessions.retain(|session| session.fence.is_none());
         Ok(found)
     }
 
-    /// Notes when sessions were seen in use: those that are still there, and never an earlier moment than is noted.
+    /// Records when sessions were last seen in use.
+    ///
+    /// A later time replaces an earlier one, and never the other way round. A session that isn't
+    /// there any more is ignored: noting its use doesn't bring it back. `used` should name a
+    /// session once; of two times for the same session, either may be recorded. An empty slice does
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked. Some of the uses may be recorded then; repeating
+    /// the call is harmless.
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure>;
 
-    /// Removes tokens that have expired or whose fence was replaced, at most `limit.rows` of each kind, and says whether
-    /// more are left. A user's fence stays as long as a token that was recorded behind it. A store whose records leave by
-    /// themselves once they have ended has nothing to do here.
+    /// Deletes a batch of tokens that have expired or whose fence was replaced, and of fences that
+    /// nobody uses.
+    ///
+    /// - A token has expired if its `expires_at` is at or before `limit.now`. A token without one
+    ///   has expired if it was created at or before `limit.access_created` or
+    ///   `limit.refresh_created`, by its kind.
+    /// - A fence is deleted if its last use is at or before `limit.fence_used` and its user has no
+    ///   token left. A fence that a token is recorded behind stays: [`end_user`](Self::end_user)
+    ///   must still find it.
+    /// - An unsettled fence stays at least until `limit.fence_used` passes the moment of its end.
+    ///
+    /// Deletes at most `limit.rows` expired tokens of each kind and as many fences. A store that
+    /// keeps ended tokens may delete as many of these besides. A fence that is used at the same
+    /// time stays. Of several sweepers at once, each counts only what it has deleted itself.
+    ///
+    /// Returns the numbers, and [`more`](Swept::more). While `more` is `true`, call again; it is
+    /// never `false` while something is left, and doesn't stay `true` for ever. A store whose
+    /// records expire by themselves does nothing and returns [`Swept::default`]; the suite must be
+    /// told so (`self_expiring`).
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store can't be asked. What was deleted before stays deleted; the next
+    /// sweep goes on.
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure>;
 
-    /// What the text of a token of `user`, in `session` or outside of sessions, must carry for this store to find it;
-    /// `None` when its digest is enough. Records are kept under the digest of that text, and asked for by it.
+    /// Returns the location that the text of a new token of `user` must carry for this store to
+    /// find it.
+    ///
+    /// Returns `None` if the store finds tokens by their digest alone. `session` is the token's
+    /// session, or `None` for a token without one.
+    ///
+    /// A strategy puts the locator into the token's text and digests the whole text. The [`Digest`]
+    /// keeps it, so the store gets it back from [`Digest::locator`] and [`StoredToken::locator`] in
+    /// every call. A store that returns locators refuses to record a digest without a fitting one,
+    /// and doesn't find a token whose text has none.
     fn locator(&self, user: &UserKey, session: Option<SessionId>) -> Option<Locator>;
 
-    /// Asks whether the store answers.
+    /// Asks the store for an answer, to see that it can be reached.
+    ///
+    /// It reads and writes no record. Readiness checks call it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] if the store doesn't answer.
     async fn ping(&self) -> Result<(), Failure>;
 
-    /// Whether what it acknowledged outlives this process.
+    /// Returns `true` if what the store acknowledged outlives this process.
+    ///
+    /// It is `false` for a store in memory. It says nothing about the settings of the database
+    /// itself, such as the persistence of a Redis server.
     fn is_durable(&self) -> bool;
 }

@@ -1,4 +1,8 @@
-//! What goes into a store and comes out of it.
+//! The arguments and answers of a [`TokenStore`](crate::store::TokenStore).
+//!
+//! Each struct is plain data that a strategy fills and a store writes, or the other way round.
+//! Times are UTC in whole microseconds. A missing `expires_at` means that the token ages by its
+//! time of issue, as rows of litestar-auth do.
 
 use std::time::Duration;
 
@@ -15,159 +19,184 @@ use crate::user::UserKey;
 pub struct NewAccess {
     /// The token's digest.
     pub digest: Digest,
-    /// Whose it is.
+    /// The user that the token belongs to.
     pub user: UserKey,
-    /// The session it belongs to.
+    /// The session that the token belongs to, or `None` for a token without one.
     pub session: Option<SessionId>,
-    /// When it was issued.
+    /// The time of issue.
     pub created_at: Timestamp,
-    /// When it ends; `None` leaves it to age by `created_at`, as the original's rows do.
+    /// The end of the token's life. With `None` it ages by `created_at`, as rows of litestar-auth
+    /// do.
     pub expires_at: Option<Timestamp>,
-    /// The user's fence that the token is recorded behind; `None` asks for none. A token that a [`Rotate`] or a
-    /// [`NewRefresh`] brings along is recorded behind the fence of its session, whatever this says.
+    /// The fence that the token must be recorded behind: it is recorded only if this is the user's
+    /// current fence. `None` asks for no fence.
+    ///
+    /// For a token that comes with a [`Rotate`] or a [`NewRefresh`] this field is ignored; it is
+    /// recorded behind the fence of its session.
     pub fence: Option<Fence>,
 }
 
-/// A refresh token to be recorded.
+/// A refresh token to be recorded, with the session that it opens.
 #[derive(Clone, Debug)]
 pub struct NewRefresh {
     /// The token's digest.
     pub digest: Digest,
-    /// The digest of its family: of what all refresh tokens of its session have in common.
+    /// The digest of the family: of the bytes that all refresh tokens of the session have in
+    /// common.
     pub family: Digest,
-    /// Whose it is.
+    /// The user that the token belongs to.
     pub user: UserKey,
-    /// The session that it opens.
+    /// The session that the token opens. `None` records a token without a session, as rows of
+    /// litestar-auth are.
     pub session: Option<SessionId>,
-    /// When it was issued.
+    /// The time of issue, which is the login's.
     pub created_at: Timestamp,
-    /// When it ends if it isn't used; `None` leaves it to age by `created_at`.
+    /// The end of the token if it isn't used, which is the session's idle timeout. With `None` it
+    /// ages by `created_at`.
     pub expires_at: Option<Timestamp>,
-    /// Absolute expiry of the session. Refreshing never extends it.
+    /// The absolute expiry of the session. Refreshing never extends it.
     pub session_expires_at: Option<Timestamp>,
-    /// When the latest access token of the session ends that isn't in the store, because it is signed.
+    /// The latest end of a signed access token of the session. Such tokens are in no store, so this
+    /// is how long a logout must keep them denied. `None` if there are none.
     pub access_expires_at: Option<Timestamp>,
-    /// What the login came from.
+    /// The client that the login came from.
     pub client: Client,
-    /// The user's fence as it was when the login began: the token is recorded only if it still is. `None` asks for no
-    /// fence.
+    /// The user's fence as the login has read it: the token is recorded only if it is still
+    /// current. `None` asks for no fence.
     pub fence: Option<Fence>,
 }
 
-/// What came of recording a token.
+/// The answer of a store that was asked to record a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Opened {
-    /// It is recorded, with everything that belongs to it.
+    /// The token is recorded, with everything that came with it.
     Done,
-    /// The user's fence is another by now; nothing was written.
+    /// The user's fence has changed since it was read, or there is none. Nothing was written.
     Fenced,
 }
 
-/// What a store knows of an access token.
+/// The record of an access token.
 #[derive(Clone, Debug)]
 pub struct AccessRecord {
-    /// Whose it is.
+    /// The user that the token belongs to.
     pub user: UserKey,
-    /// The session it belongs to.
+    /// The session that the token belongs to, or `None` for a token without one.
     pub session: Option<SessionId>,
-    /// When it was issued; `None` when the row holds something that is no time, and the token is then expired.
+    /// The time of issue. `None` if the row holds a value that isn't a time; the token counts as
+    /// expired then.
     pub created_at: Option<Timestamp>,
-    /// When it ends; `None` when it ages by `created_at`.
+    /// The end of the token's life. With `None` it ages by `created_at`.
     pub expires_at: Option<Timestamp>,
-    /// The user's own row, if the store reads it along.
+    /// The user's own row, if the store read it in the same round trip.
     pub joined_user: JoinedUser,
 }
 
 /// The user's row, read in the same round trip as the token.
+///
+/// [`UserManager::read_joined`](crate::UserManager::read_joined) makes a user of it.
 #[derive(Clone, Debug)]
 pub enum JoinedUser {
-    /// This store doesn't read users.
+    /// The store doesn't read users.
     NotJoined,
-    /// The user's row is gone.
+    /// The user doesn't exist any more.
     Absent,
     /// The user's columns, in the order in which they were configured.
     Row(Row),
 }
 
-/// What a store knows of a session's refresh token.
+/// The record of a session's refresh token.
 #[derive(Clone, Debug)]
 pub struct RefreshRecord {
-    /// The digest of the token that is good now; `None` when it is stored as anything else.
+    /// The digest of the current token, or `None` if the token is stored in another form.
     pub digest: Option<Digest>,
     /// The tokens that were exchanged last, the latest at the end.
     pub consumed: Consumed,
-    /// Whose it is.
+    /// The user that the token belongs to.
     pub user: UserKey,
-    /// The session it belongs to.
+    /// The session that the token belongs to, or `None` for a token without one.
     pub session: Option<SessionId>,
-    /// When it was issued; `None` when the row holds something that is no time, and the token is then expired.
+    /// The time of issue of the current token. `None` if the row holds a value that isn't a time;
+    /// the token counts as expired then.
     pub created_at: Option<Timestamp>,
-    /// When it ends if it isn't used; `None` when it ages by `created_at`.
+    /// The end of the token if it isn't used. With `None` it ages by `created_at`.
     pub expires_at: Option<Timestamp>,
-    /// Absolute expiry of the session. Refreshing never extends it.
+    /// The absolute expiry of the session. Refreshing never extends it.
     pub session_expires_at: Option<Timestamp>,
-    /// When the latest signed access token of the session ends, as far as that was recorded.
+    /// The latest end of a signed access token of the session, as far as it was recorded.
     pub access_expires_at: Option<Timestamp>,
-    /// The user's fence that the session was recorded behind; `None` when it was recorded behind none.
+    /// The user's fence that the session was recorded behind, or `None` if it was recorded behind
+    /// none.
     pub fence: Option<Fence>,
 }
 
 /// An exchange of a refresh token for its successor.
+///
+/// [`TokenStore::rotate`](crate::store::TokenStore::rotate) says what each value replaces in the
+/// record and what it doesn't.
 #[derive(Clone, Debug)]
 pub struct Rotate {
     /// The token that was presented.
     pub presented: StoredToken,
     /// The successor's digest.
     pub successor: Digest,
-    /// The digest of the family that the successor belongs to.
+    /// The digest of the family that the successor belongs to. It replaces the recorded one.
     pub family: Digest,
-    /// What is known of exchanged tokens from now on, the presented one at the end.
+    /// The exchanged tokens to remember from now on, the presented one at the end. They replace the
+    /// recorded ones.
     pub consumed: Consumed,
-    /// The session that the successor belongs to: the presented token's own, or a new one when it had none.
+    /// The session for a presented token that has none. A recorded session is kept, whatever this
+    /// says.
     pub session: SessionId,
-    /// When the successor was issued.
+    /// The successor's time of issue.
     pub created_at: Timestamp,
-    /// When the successor ends if it isn't used.
+    /// The end of the successor if it isn't used.
     pub expires_at: Option<Timestamp>,
-    /// When the session ends whatever happens, for a presented token whose record doesn't say: an end that is recorded
-    /// already never moves.
+    /// The absolute expiry for a session whose record has none. A recorded expiry never moves.
     pub session_expires_at: Option<Timestamp>,
-    /// When the signed access token ends that is issued with the successor. What is recorded never moves back.
+    /// The end of the signed access token that is issued with the successor. The recorded value
+    /// never moves back.
     pub access_expires_at: Option<Timestamp>,
-    /// The access token that is issued with the successor.
+    /// The opaque access token that is issued with the successor, if there is one.
     pub access: Option<NewAccess>,
 }
 
-/// What came of a [`Rotate`].
+/// The answer of a store to a [`Rotate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotated {
-    /// This caller was the one.
+    /// The successor is recorded: this caller has exchanged the token.
     Done,
-    /// The presented token wasn't there any more; nothing was written.
+    /// The presented token wasn't there any more. Nothing was written.
     Gone,
 }
 
-/// Which rows a sweep may remove.
+/// The records that a sweep may delete, and how many of them.
+///
+/// All bounds are inclusive: a record at the very moment of a bound may be deleted.
 #[derive(Clone, Copy, Debug)]
 pub struct SweepLimit {
-    /// Rows whose `expires_at` isn't after this are expired.
+    /// The present time. Tokens whose `expires_at` is at or before it have expired.
     pub now: Timestamp,
-    /// Access tokens without `expires_at` are expired when created at or before this.
+    /// The cutoff for access tokens without `expires_at`: they have expired if created at or before
+    /// it.
     pub access_created: Timestamp,
-    /// Refresh tokens without `expires_at` are expired when created at or before this.
+    /// The cutoff for refresh tokens without `expires_at`: they have expired if created at or
+    /// before it.
     pub refresh_created: Timestamp,
-    /// Fences that nobody has used since this are removed as well.
+    /// The cutoff for fences: they may be deleted if last used at or before it.
     pub fence_used: Timestamp,
-    /// The most rows of each kind to remove in one call.
+    /// The maximum number of rows of each kind to delete in one call.
     pub rows: u32,
 }
 
-/// How long a fence is kept that nobody uses: much longer than a login may take.
+/// The time for which an unused fence is kept: much longer than a login may take.
 const FENCE_KEPT: Duration = Duration::from_hours(24);
 
 impl SweepLimit {
-    /// What has expired at `now`, where tokens that state no end age by `lifetimes`: at most `rows` of each kind.
+    /// Creates a limit for what has expired at `now`, at most `rows` of each kind.
+    ///
+    /// Tokens without an end age by the idle and access lifetimes of `lifetimes`. Unused fences are
+    /// kept for 24 hours.
     pub fn new(now: Timestamp, lifetimes: &Lifetimes, rows: u32) -> Self {
         Self {
             now,
@@ -179,78 +208,107 @@ impl SweepLimit {
     }
 }
 
-/// What a sweep removed.
+/// The numbers of records that a sweep deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Access tokens removed.
+    /// The number of access tokens deleted.
     pub access: u64,
-    /// Refresh tokens removed.
+    /// The number of refresh tokens deleted.
     pub refresh: u64,
-    /// Fences removed.
+    /// The number of fences deleted.
     pub fences: u64,
-    /// Whether expired rows are left for another call.
+    /// `true` if another call may find more to delete.
     pub more: bool,
 }
 
-/// A session as lists show it.
+/// A session as device lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRecord {
-    /// Its id.
+    /// The id of the session.
     pub id: SessionId,
-    /// When it was opened; `None` when that isn't known.
+    /// The time of the login, or `None` if it isn't known.
     pub opened_at: Option<Timestamp>,
-    /// When its refresh token was issued: at login or at the latest rotation.
+    /// The time of issue of the current refresh token: the login's or the latest rotation's.
     pub refreshed_at: Option<Timestamp>,
-    /// When one of its tokens was last seen in use, as far as that was noted.
+    /// The time at which a token of the session was last seen in use, as far as it was recorded.
     pub used_at: Option<Timestamp>,
-    /// When it ends if it isn't refreshed; `None` when it ages by `refreshed_at`.
+    /// The end of the session if it isn't refreshed. With `None` it ages by `refreshed_at`.
     pub expires_at: Option<Timestamp>,
-    /// Its absolute expiry. Refreshing never extends it.
+    /// The absolute expiry of the session. Refreshing never extends it.
     pub session_expires_at: Option<Timestamp>,
-    /// When its latest signed access token ends, as far as that was recorded.
+    /// The latest end of a signed access token of the session, as far as it was recorded.
     pub access_expires_at: Option<Timestamp>,
-    /// The digest of its current refresh token; `None` when that is stored as anything else.
+    /// The digest of the current refresh token, or `None` if the token is stored in another form.
     pub current: Option<Digest>,
-    /// The refresh tokens that were exchanged last.
+    /// The refresh tokens that were exchanged last, the latest at the end.
     pub consumed: Consumed,
-    /// The user's fence that it was recorded behind; `None` when it was recorded behind none.
+    /// The user's fence that the session was recorded behind, or `None` if it was recorded behind
+    /// none.
     pub fence: Option<Fence>,
-    /// What its login came from.
+    /// The client that the login came from.
     pub client: Client,
 }
 
 /// A session that was seen in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Used {
-    /// The session.
+    /// The id of the session.
     pub session: SessionId,
-    /// Whose it is.
+    /// The user that the session belongs to.
     pub user: UserKey,
-    /// When.
+    /// The time at which it was seen in use.
     pub at: Timestamp,
 }
 
-/// Which part of a list of sessions is asked for.
+/// A request for a part of a list of sessions.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Where the part before ended; `None` starts at the beginning.
+    /// The [`next`](SessionPage::next) of the part before. `None` starts at the beginning.
     pub after: Option<SessionCursor>,
-    /// The most sessions to return.
+    /// The maximum number of sessions to return. 0 counts as 1, and a store may return fewer.
     pub limit: u32,
 }
 
 /// A part of a list of sessions.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::store::{MemoryStore, Page, TokenStore};
+/// use countersign::{Failure, UserKey};
+///
+/// async fn count(store: &dyn TokenStore, user: &UserKey) -> Result<usize, Failure> {
+///     let (mut page, mut sessions) = (Page { after: None, limit: 100 }, 0);
+///     loop {
+///         let part = store.sessions(user, &page).await?;
+///         sessions += part.sessions.len();
+///         match part.next {
+///             Some(next) => page.after = Some(next),
+///             None => return Ok(sessions),
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Failure> {
+/// assert_eq!(count(&MemoryStore::new(), &UserKey::Int(7)).await?, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionPage {
-    /// The sessions: at most as many as were asked for. There may be fewer, or none, although more follow.
+    /// The sessions, at most as many as were asked for. There may be fewer, or none, although more
+    /// follow.
     pub sessions: Vec<SessionRecord>,
-    /// Where the next part begins; `None` at the end of the list.
+    /// The cursor of the next part, or `None` at the end of the list.
     pub next: Option<SessionCursor>,
 }
 
 impl SessionPage {
-    /// The first `limit` of these sessions, which are in the order of their ids and end with the list, or go on beyond
-    /// the limit.
+    /// Returns the first `limit` of `sessions`, with a cursor if there are more.
+    ///
+    /// The sessions must be in the order of their ids, and either reach the end of the list or be
+    /// more than `limit`. The cursor is the id of the last session of the page.
     pub(crate) fn of_ordered(mut sessions: Vec<SessionRecord>, limit: u32) -> Self {
         let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
         let more = sessions.len() > limit;
@@ -261,66 +319,66 @@ impl SessionPage {
     }
 }
 
-/// The end of everything that a user has.
+/// A request to end all sessions and tokens of a user: "log out everywhere".
 #[derive(Clone, Debug)]
 pub struct EndUser {
-    /// Whose sessions and tokens end.
+    /// The user whose sessions and tokens end.
     pub user: UserKey,
-    /// The fence that takes the place of the user's, whichever that is.
+    /// The fence that replaces the user's current one. It must be new and random.
     pub fence: Fence,
-    /// The session that goes on, recorded behind the new fence; `None` ends them all.
+    /// The session that goes on, recorded behind the new fence. `None` ends them all.
     pub kept: Option<SessionId>,
-    /// Whether nothing is left to be done for the fence that is replaced: no signed token carries it.
+    /// `true` if no signed token carries the replaced fence, so that there is nothing to deny.
     pub settled: bool,
-    /// The present moment.
+    /// The present time.
     pub now: Timestamp,
 }
 
-/// A fence that was replaced, and whose signed tokens may not be denied yet.
+/// A replaced fence whose signed tokens may not be denied yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndedFence {
     /// The fence.
     pub fence: Fence,
-    /// The session that went on.
+    /// The session that went on when the fence was replaced, if one did.
     pub kept: Option<SessionId>,
 }
 
-/// Which rows of a user a [`clear`](crate::store::TokenStore::clear) removes.
+/// A request to delete rows of a user, for [`clear`](crate::store::TokenStore::clear).
 #[derive(Clone, Debug)]
 pub struct ClearUser {
-    /// Whose.
+    /// The user whose rows are deleted.
     pub user: UserKey,
-    /// Removes tokens that were recorded behind no fence, which an [`EndUser`] doesn't reach, and none else; without it,
-    /// what an [`EndUser`] ended.
+    /// `true` to end the tokens that were recorded behind no fence, which an [`EndUser`] doesn't
+    /// reach, and no others. `false` to delete what an [`EndUser`] has ended.
     pub unfenced: bool,
-    /// The session whose tokens behind no fence stay.
+    /// The session whose tokens behind no fence stay. It matters only if `unfenced` is `true`.
     pub kept: Option<SessionId>,
-    /// The most rows of each kind to remove.
+    /// The maximum number of rows of each kind to delete in one call.
     pub rows: u32,
 }
 
-/// What a [`clear`](crate::store::TokenStore::clear) removed.
+/// The number of tokens that a [`clear`](crate::store::TokenStore::clear) deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cleared {
-    /// Tokens removed.
+    /// The number of tokens deleted.
     pub removed: u64,
-    /// Whether there may be more to remove.
+    /// `true` if another call may find more to delete.
     pub more: bool,
 }
 
-/// What a store knows of all that a user has.
+/// The number of a user's sessions, and how long their signed tokens live.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserSurvey {
-    /// The sessions that can be refreshed.
+    /// The number of sessions that can be refreshed.
     pub sessions: u64,
-    /// When the latest of their signed access tokens ends, as far as that was recorded.
+    /// The latest end of a signed access token of these sessions, as far as it was recorded.
     pub access_expires_at: Option<Timestamp>,
-    /// Where the next part begins, if there may be more.
+    /// The cursor of the next part, or `None` at the end.
     pub next: Option<SessionCursor>,
 }
 
 impl UserSurvey {
-    /// Adds the part that follows.
+    /// Adds the next part to this survey, and takes over its cursor.
     pub fn add(&mut self, part: Self) {
         self.sessions = self.sessions.saturating_add(part.sessions);
         self.access_expires_at = self.access_expires_at.max(part.access_expires_at);

@@ -1,4 +1,8 @@
-//! A shared store is a store.
+//! The implementation of [`TokenStore`] for [`Arc`].
+//!
+//! Every method forwards to the store inside, except for `survey`, whose default adds up the inner
+//! store's parts. A provided method that a store may implement itself must be forwarded too:
+//! otherwise the trait's default would take its place.
 
 use std::sync::Arc;
 

@@ -1,4 +1,9 @@
-//! Opaque tokens, looked up in a store: `DatabaseTokenStrategy` of the strategies page.
+//! The strategy for opaque tokens: random texts that are looked up in a store.
+//!
+//! [`DatabaseTokenStrategy`] is thin. It reads access tokens, and runs the shared session flow
+//! (`strategy::sessions`) with the simplest [`Issuer`]: access tokens are in the store, so a
+//! session that ends there needs no denial. `RedisTokenStrategy` is this strategy over another
+//! store.
 
 mod builder;
 
@@ -20,7 +25,21 @@ use crate::strategy::{RefreshableStrategy, SessionControl, Sessions, Strategy, T
 use crate::token::{Digest, PlainToken, TokenShape};
 use crate::user::{User, UserId, UserKey, UserManager};
 
-/// Issues random tokens and keeps their digests in a [`TokenStore`].
+/// Issues random tokens, and keeps their digests in a [`TokenStore`].
+///
+/// Choose it to revoke tokens at once: each request looks its token up, in one round trip if the
+/// users live in the same database. The store contains HMAC-SHA-256 digests, so that a copy of the
+/// database yields no valid token.
+///
+/// It works over every store: [`SqlStore`] for SQLite, PostgreSQL, MySQL and MariaDB, and
+/// [`MemoryStore`](crate::store::MemoryStore) for tests. For Redis use `RedisTokenStrategy`.
+///
+/// Expired rows stay in the tables until they are swept: call
+/// [`cleanup_expired`](Self::cleanup_expired) regularly, for example once an hour.
+///
+/// Build one with [`builder`](Self::builder). Clones share the store.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::store::MemoryStore;
@@ -52,23 +71,49 @@ pub struct DatabaseTokenStrategy<S = Arc<dyn TokenStore>> {
 }
 
 impl<S: TokenStore> DatabaseTokenStrategy<S> {
-    /// Starts building a strategy over `store`.
+    /// Starts to build a strategy over `store`.
+    ///
+    /// See [`DatabaseTokenStrategyBuilder`] for the decisions to make.
     pub fn builder(store: S) -> DatabaseTokenStrategyBuilder<S> {
         DatabaseTokenStrategyBuilder::new(store)
     }
 
-    /// The sessions behind the refresh tokens.
+    /// Returns the session settings and the store behind this strategy.
     pub const fn sessions(&self) -> &Sessions<S> {
         &self.sessions
     }
 
-    /// Removes expired tokens in batches of at most `batch` rows of each kind, and of fewer where they take long
-    /// ([`SweepPace`]), so that nobody waits long for a lock; how many there were, unused fences among them. `progress` is
-    /// told the count so far after each batch. It may be interrupted and called again at any time (the strategies page:
-    /// `cleanup_expired_tokens`). Rows that state no end stay in our own profile: they are [litestar-auth's](Sessions::sweep).
+    /// Deletes all expired tokens in batches, and returns the number of deleted rows.
+    ///
+    /// A batch deletes at most `batch` rows of each kind, and fewer if deleting takes long
+    /// ([`SweepPace`]), so that nobody waits long for a lock. `progress` is called after each batch
+    /// with the number of rows deleted so far. The number includes fences that are not used any
+    /// more.
+    ///
+    /// May be interrupted and called again at any time, also from several processes. In the
+    /// `countersign` profile, rows without an expiry are kept, because litestar-auth wrote them and
+    /// their lifetime is not known here. To delete these, call [`TokenStore::sweep`] with a limit.
     ///
     /// # Errors
-    /// [`Failure`] when the store can't be asked. What was removed before stays removed.
+    ///
+    /// Returns a [`Failure`] if the store can't be asked. The rows of earlier batches stay deleted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use countersign::store::MemoryStore;
+    /// # use countersign::strategy::DatabaseTokenStrategy;
+    /// # use countersign::{Secret, SystemEntropy};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let strategy = DatabaseTokenStrategy::builder(MemoryStore::new())
+    /// #     .token_hash_secret(&Secret::generate(&SystemEntropy)?)
+    /// #     .build()?;
+    /// let deleted = strategy.cleanup_expired(1000, &mut |so_far| println!("{so_far}")).await?;
+    /// assert_eq!(deleted, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn cleanup_expired(&self, batch: u32, progress: &mut (dyn FnMut(u64) + Send)) -> Result<u64, Failure> {
         let mut removed: u64 = 0;
         let mut pace = SweepPace::new(batch);
@@ -82,10 +127,12 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
             if !swept.more {
                 return Ok(removed);
             }
+            // Other writers get as much time as the batch took.
             SweepPace::rest(took).await;
         }
     }
 
+    /// Finds the record of an access token, under each digest that it may be stored under.
     async fn look_up(&self, token: &PlainToken) -> Result<Option<AccessRecord>, Failure> {
         for stored in self.sessions.stored_forms(token) {
             if let Some(record) = self.sessions.store().find_access(&stored).await? {
@@ -95,7 +142,8 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
         Ok(None)
     }
 
-    /// Removes an access token of `owner`, in whatever form it is stored.
+    /// Removes an access token of `owner` in every form in which it may be stored. Returns `true`
+    /// if there was one.
     async fn remove(&self, token: &PlainToken, owner: &UserKey) -> Result<bool, Failure> {
         let mut removed = false;
         for stored in self.sessions.stored_forms(token) {
@@ -104,7 +152,8 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
         Ok(removed)
     }
 
-    /// When the token was issued and when it ends; `None` when it has ended, or when its row holds no time.
+    /// Returns the times of issue and expiry, or `None` if the token has expired or its row has no
+    /// readable time of issue.
     fn live_times(&self, record: &AccessRecord) -> Option<(Timestamp, Timestamp)> {
         let created = record.created_at?;
         let end = record.expires_at.unwrap_or_else(|| created.saturating_add(self.sessions.lifetimes().access()));
@@ -113,15 +162,23 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
 }
 
 impl<D: Driver + Clone + 'static> DatabaseTokenStrategy<SqlStore<D>> {
-    /// The same strategy inside a transaction of the caller's: what it writes takes effect with the caller's commit,
-    /// and is gone after the caller's rollback (promise P12, the strategies page: `with_session`).
+    /// Returns the same strategy inside a transaction of the caller.
     ///
-    /// The end of a session whose refresh token was reused outlives a rollback: it takes effect at once, on a connection of the
-    /// store's own (P3). Not so on SQLite, where the caller's transaction keeps every other writer out: there it is part of
-    /// that.
+    /// What the returned strategy writes takes effect with the caller's commit, and is undone by
+    /// the caller's rollback. The library never commits the caller's transaction. Hand a token to
+    /// its holder only after the commit.
+    ///
+    /// `session` is a driver over the open transaction, such as `SqliteTransaction`,
+    /// `PostgresSession` or `MysqlSession` in [`store::sql`](crate::store::sql).
+    ///
+    /// One effect outlives a rollback: if a refresh token was reused, its session ends at once, on
+    /// a connection of the store's own. SQLite is the exception, because the caller's transaction
+    /// excludes all other writers. There the end of the session is part of the transaction.
     pub fn with_session<E: Driver>(&self, session: E) -> DatabaseTokenStrategy<SqlStore<E>> {
         let store = self.sessions.store();
         let alone = session.dialect() == Dialect::Sqlite;
+        // A rollback must not revive the session of a stolen token. On SQLite a second writer would
+        // wait for the caller, who waits for us.
         let outside = (!alone).then(|| Arc::new(store.clone()) as Arc<dyn TokenStore>);
         DatabaseTokenStrategy { sessions: self.sessions.within(store.within(session), outside) }
     }
@@ -177,7 +234,7 @@ impl<S: TokenStore> TokenControl for DatabaseTokenStrategy<S> {
     }
 }
 
-/// Access tokens are in the store, and end there.
+/// Access tokens are in the store and end there, so nothing has to be denied.
 #[async_trait]
 impl<S: TokenStore> Issuer for DatabaseTokenStrategy<S> {
     type Store = S;
@@ -219,6 +276,8 @@ impl<U: User, S: TokenStore> IssuesFor<U> for DatabaseTokenStrategy<S> {
     }
 }
 
+/// Returns the user of an access token, from the row that the store joined if there is one. This
+/// saves the second look-up.
 async fn user_of<U: User>(record: AccessRecord, users: &dyn UserManager<U>) -> Result<Result<U, Refusal>, Failure> {
     match record.joined_user {
         JoinedUser::Absent => return Ok(Err(Refusal::UserUnknown)),
@@ -232,6 +291,7 @@ async fn user_of<U: User>(record: AccessRecord, users: &dyn UserManager<U>) -> R
     get(record.user, users).await
 }
 
+/// Looks a user up by the key in a record.
 async fn get<U: User>(key: UserKey, users: &dyn UserManager<U>) -> Result<Result<U, Refusal>, Failure> {
     let Some(id) = U::Id::from_key(key) else { return Ok(Err(Refusal::Subject)) };
     Ok(users.get(&id).await?.ok_or(Refusal::UserUnknown))

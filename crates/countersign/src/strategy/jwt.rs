@@ -1,4 +1,9 @@
-//! Signed tokens: `JWTStrategy` of the strategies page.
+//! The strategy for signed access tokens (JSON Web Tokens, RFC 7519).
+//!
+//! [`JwtStrategy`] is a shell over one of two strategies. `tokens` issues, verifies and denies
+//! access tokens, and is all there is without sessions. `sessions` adds refresh tokens from a
+//! store, and denies the access tokens of sessions that end. `fingerprint` binds tokens to the
+//! account's email and password. The format of tokens and the keys are in [`crate::jwt`].
 
 mod builder;
 mod fingerprint;
@@ -22,14 +27,26 @@ use crate::user::{User, UserKey, UserManager};
 use sessions::SignedSessions;
 use tokens::SignedTokens;
 
-/// Issues signed access tokens and revokes them through a [`DenylistStore`](crate::denylist::DenylistStore); with
+/// Issues signed access tokens, and revokes them through a
+/// [`DenylistStore`](crate::denylist::DenylistStore). With
 /// [`sessions`](JwtStrategyBuilder::sessions) it issues refresh tokens too.
 ///
-/// Reading asks in this order: signature, claims, denylist (once, for the token, its session and its fence), subject, user,
-/// fingerprint. A denylist that can't be asked is a [`Failure`], never an answer (promise P6).
+/// Choose it if other services have to verify tokens without asking a store of yours: with a key
+/// pair they need the public key alone. Each read asks the denylist once, so that revocation takes
+/// effect at once where the denylist is asked. Other services that don't ask it accept a token
+/// until its expiry.
+///
+/// Reading checks, in this order: signature, claims, denylist (for the token, its session and its
+/// fence in one round trip), subject, user, session fingerprint. If the denylist can't be asked,
+/// reading returns a [`Failure`] and never an answer.
+///
+/// Build one with [`builder`](Self::builder).
+///
+/// # Examples
 ///
 /// ```
 /// use std::sync::Arc;
+///
 /// use countersign::denylist::MemoryDenylist;
 /// use countersign::strategy::JwtStrategy;
 /// use countersign::{Failure, Secret, Strategy, SystemEntropy, User};
@@ -61,29 +78,34 @@ pub struct JwtStrategy<U: User> {
     kind: Kind<U>,
 }
 
+/// The two strategies behind a [`JwtStrategy`].
 enum Kind<U: User> {
     /// Access tokens alone.
     Tokens(Box<SignedTokens<U>>),
-    /// And refresh tokens.
+    /// Access tokens, and sessions with refresh tokens.
     Sessions(Box<SignedSessions<U>>),
 }
 
 impl<U: User> JwtStrategy<U> {
-    /// Starts building a strategy. A secret (or a key ring) and a denylist are required.
+    /// Starts to build a strategy. A secret (or a key ring) and a denylist are required.
+    ///
+    /// See [`JwtStrategyBuilder`] for the decisions to make.
     pub fn builder() -> JwtStrategyBuilder<U> {
         JwtStrategyBuilder::new()
     }
 
-    /// The keys that sign and verify.
+    /// Returns the keys that sign and verify tokens. Publish the public ones as a JWK set (RFC
+    /// 7517).
     pub fn keys(&self) -> &KeyRing {
         &self.tokens().keys
     }
 
-    /// How long an access token lives.
+    /// Returns the lifetime of access tokens.
     pub fn lifetime(&self) -> Duration {
         self.tokens().lifetime
     }
 
+    /// Returns the part that issues and reads access tokens, which both kinds have.
     fn tokens(&self) -> &SignedTokens<U> {
         match &self.kind {
             Kind::Tokens(tokens) => tokens,
@@ -91,6 +113,7 @@ impl<U: User> JwtStrategy<U> {
         }
     }
 
+    /// Returns the strategy that does the work.
     fn strategy(&self) -> &dyn Strategy<U> {
         match &self.kind {
             Kind::Tokens(tokens) => &**tokens,
@@ -121,8 +144,9 @@ impl<U: User> Strategy<U> for JwtStrategy<U> {
     }
 }
 
-/// With sessions, every session and token of the user ends. Without sessions there is nothing to find any token by: they
-/// end with their lifetime, or when email or password changes.
+/// With sessions, ending everything ends every session and token of the user. Without sessions
+/// there is no record to find tokens by. They end by their expiry, or by a change of email or
+/// password.
 #[async_trait]
 impl<U: User> TokenControl for JwtStrategy<U> {
     async fn invalidate_all(&self, user: &UserKey) -> Result<Invalidated, Failure> {
@@ -138,7 +162,7 @@ impl<U: User> TokenControl for JwtStrategy<U> {
     }
 }
 
-/// Shows keys by their ids, and settings.
+/// Shows settings and the ids of keys, and nothing of the keys themselves.
 impl<U: User> fmt::Debug for JwtStrategy<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("JwtStrategy").field(self.tokens()).finish()

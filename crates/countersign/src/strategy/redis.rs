@@ -1,4 +1,8 @@
-//! Opaque tokens on Redis: `RedisTokenStrategy` of the strategies page.
+//! The strategy for opaque tokens on Redis.
+//!
+//! In the `countersign` profile it is a [`DatabaseTokenStrategy`] over a [`RedisTokenStore`]. In
+//! the `litestar-auth` profile it is the private [`Original`], which keeps tokens exactly as
+//! litestar-auth does, without sessions.
 
 mod builder;
 mod original;
@@ -18,12 +22,19 @@ use crate::strategy::{DatabaseTokenStrategy, RefreshableStrategy, Sessions, Stra
 use crate::token::{PlainToken, TokenShape};
 use crate::user::{User, UserKey, UserManager};
 
-/// Issues random tokens and keeps their digests on Redis or Redis Cluster.
+/// Issues random tokens, and keeps their digests on Redis or Redis Cluster.
 ///
-/// It is the policy of [`DatabaseTokenStrategy`], refresh tokens included, over a [`RedisTokenStore`]. In the
-/// `litestar-auth` profile it keeps tokens as the original does ([`OriginalTokens`](crate::store::OriginalTokens)), so
-/// that both read what either wrote; the original has no refresh tokens on Redis, and so it isn't
-/// [refreshable](Strategy::as_refreshable) then.
+/// Rules and tokens are those of [`DatabaseTokenStrategy`], refresh tokens included, over a
+/// [`RedisTokenStore`]. Choose it where tokens are read very often and Redis is there already.
+/// Redis deletes expired keys by itself, so that nothing has to be swept. Sessions are as durable
+/// as your Redis: switch persistence on.
+///
+/// In the `litestar-auth` profile, tokens are stored as litestar-auth stores them
+/// ([`OriginalTokens`](crate::store::OriginalTokens)), so that both systems read each other's
+/// tokens. litestar-auth has no refresh tokens on Redis. The strategy then has no sessions either:
+/// [`as_refreshable`](Strategy::as_refreshable) returns `None`.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use countersign::redis::{Redis, RedisOptions};
@@ -38,9 +49,8 @@ use crate::user::{User, UserKey, UserManager};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let redis = Redis::connect("redis://localhost", RedisOptions::default())?;
-/// let strategy = RedisTokenStrategy::builder(&redis)
-///     .token_hash_secret(&Secret::new("TOKEN_HASH_SECRET", std::env::var("TOKEN_HASH_SECRET")?)?)
-///     .build()?;
+/// let secret = Secret::new("TOKEN_HASH_SECRET", std::env::var("TOKEN_HASH_SECRET")?)?;
+/// let strategy = RedisTokenStrategy::builder(&redis).token_hash_secret(&secret).build()?;
 /// let users = |id: i64| async move { Ok::<_, Failure>(Some(Account { id })) };
 ///
 /// let issued = strategy.write_token(&Account { id: 7 }).await?;
@@ -53,18 +63,24 @@ pub struct RedisTokenStrategy<U: User> {
     tokens: Tokens<U>,
 }
 
+/// The two layouts of tokens on Redis.
 enum Tokens<U: User> {
+    /// The layout of the `countersign` profile, with sessions.
     Ours(Box<DatabaseTokenStrategy<RedisTokenStore>>),
+    /// The layout of litestar-auth, without sessions.
     Original(Box<Original<U>>),
 }
 
 impl<U: User> RedisTokenStrategy<U> {
-    /// Starts building a strategy over `redis` (the page's `redis`).
+    /// Starts to build a strategy over `redis`.
+    ///
+    /// See [`RedisTokenStrategyBuilder`] for the decisions to make.
     pub fn builder(redis: &Redis) -> RedisTokenStrategyBuilder<U> {
         RedisTokenStrategyBuilder::new(redis)
     }
 
-    /// The sessions behind the refresh tokens; none in the `litestar-auth` profile.
+    /// Returns the session settings and the store behind this strategy, or `None` in the
+    /// `litestar-auth` profile.
     pub fn sessions(&self) -> Option<&Sessions<RedisTokenStore>> {
         match &self.tokens {
             Tokens::Ours(ours) => Some(ours.sessions()),
@@ -72,6 +88,7 @@ impl<U: User> RedisTokenStrategy<U> {
         }
     }
 
+    /// Returns the strategy that does the work.
     fn strategy(&self) -> &dyn Strategy<U> {
         match &self.tokens {
             Tokens::Ours(ours) => &**ours,

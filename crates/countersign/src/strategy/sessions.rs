@@ -1,6 +1,18 @@
-//! Sessions: opened by a login, kept alive by exchanging refresh tokens, ended by logout. The policy is the same
-//! whether access tokens are opaque or signed, so each strategy that refreshes holds one [`Sessions`], and says as an
-//! [`Issuer`] in what it differs. The flows stand once: [`flow`] opens and refreshes, [`ending`] ends.
+//! Sessions: opened by a login, kept alive by rotation of the refresh token, ended by logout.
+//!
+//! The rules are the same for opaque and for signed access tokens, so they are written once, here.
+//! Each strategy with sessions holds one [`Sessions`], and implements [`Issuer`] for its
+//! differences.
+//!
+//! - [`flow`] opens and refreshes sessions, and keeps the limit on their number.
+//! - [`exchange`] finds a refresh token, judges it (current, retry or reuse) and rotates it.
+//! - [`ending`] ends one session, or everything that a user has.
+//! - [`open`] and [`issue`] make tokens and their records.
+//! - [`reuse`] names and reports the causes of a repeated presentation.
+//!
+//! Two rules hold everywhere. The statement that writes decides a race, never an earlier read. And
+//! where access tokens are signed, the order of denying and removing leaves, after a crash in
+//! between, something that can be found and ended again.
 
 mod count;
 mod ending;
@@ -34,14 +46,30 @@ pub(super) use open::Grant;
 pub use open::{Login, LoginFence};
 pub use reuse::ReuseCause;
 
-/// The page's default for `token_bytes`.
+/// The default number of random bytes in a token.
 const DEFAULT_TOKEN_BYTES: usize = 32;
 
-/// The settings of sessions, and the [`TokenStore`] that has them: what opaque and signed tokens have in common.
+/// The settings of sessions, and the [`TokenStore`] that holds them.
+///
+/// Create one to give refresh tokens to `JwtStrategy` (`JwtStrategyBuilder::sessions`). The
+/// builders of the other strategies create theirs from their settings; their `sessions` methods
+/// return it.
+///
+/// The decisions, in order:
+///
+/// 1. *Store*, *digest keys* and *lifetimes*: [`Sessions::new`] takes them. The secret of the
+///    digest keys must not be the signing secret.
+/// 2. *Reuse*: [`with_reuse`](Self::with_reuse). Defaults to a grace window of 10 seconds.
+/// 3. *Sessions per user*: [`with_cap`](Self::with_cap). Defaults to no limit.
+///
+/// Expired sessions stay in the store until [`sweep`](Self::sweep) deletes them. Call it regularly.
+///
+/// # Examples
 ///
 /// ```
 /// use std::sync::Arc;
 /// use std::time::Duration;
+///
 /// use countersign::store::{MemoryStore, TokenStore};
 /// use countersign::strategy::Sessions;
 /// use countersign::{DigestKeyRing, Lifetimes, ReusePolicy, Secret, SystemEntropy};
@@ -50,6 +78,7 @@ const DEFAULT_TOKEN_BYTES: usize = 32;
 /// let lifetimes = Lifetimes::new(Duration::from_secs(900), Duration::from_secs(86_400))?;
 /// let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
 /// let sessions = Sessions::new(store, digests, lifetimes).with_reuse(ReusePolicy::strict());
+/// assert_eq!(sessions.lifetimes().access(), Duration::from_secs(900));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -60,18 +89,23 @@ pub struct Sessions<S = Arc<dyn TokenStore>> {
     lifetimes: Lifetimes,
     reuse: ReusePolicy,
     cap: Option<SessionCap>,
-    /// Where sessions end that may not come back with a rollback of the caller's transaction.
+    /// The store outside of the caller's transaction, for an end of session that no rollback may
+    /// undo. `None` outside of a transaction, and on SQLite.
     outside: Option<Arc<dyn TokenStore>>,
     profile: Profile,
     legacy_plaintext: bool,
-    /// How long exchanged tokens are remembered beyond their window.
+    /// The time for which rotated tokens are remembered beyond the grace window. `None` remembers
+    /// them no longer than the window.
     remembered_for: Option<Duration>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
 
 impl<S: TokenStore> Sessions<S> {
-    /// Sessions in `store`, with tokens of 32 random bytes, our own formats, and the system's clock and generator.
+    /// Creates sessions in `store`.
+    ///
+    /// Tokens have 32 random bytes and the formats of the `countersign` profile. Clock and
+    /// randomness are those of the system. There is no limit on sessions per user.
     pub fn new(store: S, digests: DigestKeyRing, lifetimes: Lifetimes) -> Self {
         Self {
             store,
@@ -89,39 +123,45 @@ impl<S: TokenStore> Sessions<S> {
         }
     }
 
-    /// Writes the formats of `profile`, with `token_bytes` random bytes in each token.
+    /// Sets the profile and the number of random bytes in a token. Defaults to the `countersign`
+    /// profile and 32 bytes.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `token_bytes` outside 16 to 128.
+    ///
+    /// Returns a [`ConfigError`] that names `token_bytes` if the number is not from 16 to 128.
     pub fn with_format(mut self, profile: Profile, token_bytes: usize) -> Result<Self, ConfigError> {
         self.format = TokenFormat::new(profile, token_bytes)?;
         self.profile = profile;
         Ok(self)
     }
 
-    /// Takes the time from `clock`.
+    /// Sets the clock. Defaults to the system clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Takes randomness from `entropy`.
+    /// Sets the source of randomness. Defaults to the generator of the operating system.
     #[must_use]
     pub fn with_entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
         self.entropy = entropy;
         self
     }
 
-    /// Also accepts refresh tokens that an earlier system stored as they are. For the time of a migration only.
+    /// Also accepts tokens that an earlier system stored as plain text. For the time of a migration
+    /// only.
     #[must_use]
     pub(crate) const fn with_legacy_plaintext(mut self) -> Self {
         self.legacy_plaintext = true;
         self
     }
 
-    /// Remembers exchanged tokens for that time, [as many as are kept](crate::store::Consumed::MOST): so long live the
-    /// access tokens that went with them, which their session's end has to deny.
+    /// Remembers rotated tokens for `time`, up to [`Consumed::MOST`](crate::store::Consumed::MOST)
+    /// of them.
+    ///
+    /// For the `litestar-auth` profile of signed tokens. The ids of access tokens are derived from
+    /// refresh tokens, and the end of a session has to deny all ids that can still be valid.
     #[cfg(feature = "jwt")]
     #[must_use]
     pub(super) const fn remembering(mut self, time: Duration) -> Self {
@@ -129,27 +169,28 @@ impl<S: TokenStore> Sessions<S> {
         self
     }
 
-    /// Judges presented refresh tokens by `reuse`.
+    /// Sets the policy for refresh tokens that are presented again after their rotation. Defaults
+    /// to a grace window of 10 seconds.
     #[must_use]
     pub const fn with_reuse(mut self, reuse: ReusePolicy) -> Self {
         self.reuse = reuse;
         self
     }
 
-    /// Lets no user have more sessions than `cap` says; `None` lets them have any number.
+    /// Sets the limit on live sessions of one user. Defaults to `None`, which is no limit.
     #[must_use]
     pub const fn with_cap(mut self, cap: Option<SessionCap>) -> Self {
         self.cap = cap;
         self
     }
 
-    /// A session of `owner` that hasn't ended, with the end that it comes to.
+    /// Returns a live session of `owner`, with its expiry filled in.
     pub(super) async fn get(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
         let found = self.store.find_session(session, owner).await?;
         Ok(found.and_then(|record| self.live(record, self.now())))
     }
 
-    /// Part of the list of a user's sessions, those left out that have ended by age.
+    /// Returns a page of the live sessions of a user. Expired ones are left out.
     pub(super) async fn live_sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         let now = self.now();
         let found = self.store.sessions(user, page).await?;
@@ -157,11 +198,19 @@ impl<S: TokenStore> Sessions<S> {
         Ok(SessionPage { sessions, next: found.next })
     }
 
-    /// Removes at most `rows` expired tokens of each kind. In our own profile, rows that state no end are litestar-auth's, and how
-    /// long those live isn't known here: they stay. Remove them with [`TokenStore::sweep`], which is told.
+    /// Deletes at most `rows` expired tokens of each kind, and returns what was deleted.
+    ///
+    /// Call it again while [`Swept::more`] is `true`.
+    /// [`cleanup_expired`](super::DatabaseTokenStrategy::cleanup_expired) of
+    /// `DatabaseTokenStrategy` does that, with breaks for other writers.
+    ///
+    /// In the `countersign` profile, rows without an expiry are kept, because litestar-auth wrote
+    /// them and their lifetime is not known here. To delete these, call [`TokenStore::sweep`] with
+    /// a limit.
     ///
     /// # Errors
-    /// [`Failure`] when the store can't be asked.
+    ///
+    /// Returns a [`Failure`] if the store can't be asked. It may be called again at any time.
     pub async fn sweep(&self, rows: u32) -> Result<Swept, Failure> {
         let mut limit = self.limit(rows);
         if self.profile != Profile::LitestarAuth {
@@ -171,30 +220,35 @@ impl<S: TokenStore> Sessions<S> {
         self.store.sweep(&limit).await
     }
 
+    /// Returns the limit for a sweep or a survey of at most `rows` rows at the present time.
     pub(super) fn limit(&self, rows: u32) -> SweepLimit {
         SweepLimit::new(self.now(), &self.lifetimes, rows)
     }
 
-    /// Every form in which a store may hold `token`, the likeliest first.
+    /// Returns every form in which a store may hold `token`, the most likely one first.
     pub(super) fn stored_forms<'a>(&'a self, token: &'a PlainToken) -> impl Iterator<Item = StoredToken> + Send + 'a {
         let legacy = self.legacy_plaintext.then(|| StoredToken::legacy_plaintext(token)).flatten();
         self.digests.candidates(token).map(StoredToken::from).chain(legacy)
     }
 
+    /// Returns the form of opaque access tokens.
     pub(super) const fn access_shape(&self) -> TokenShape {
         self.format.access_shape()
     }
 
+    /// Checks the form of an access token, without asking the store.
     pub(super) fn check_access(&self, token: &PlainToken) -> Result<(), Refusal> {
         self.format.check(TokenKind::Access, token)
     }
 
-    /// The record, with the end that it comes to, if that is after `now`.
+    /// Returns the record with its expiry filled in, or `None` if the session has expired at `now`.
     fn live(&self, record: SessionRecord, now: Timestamp) -> Option<SessionRecord> {
         let end = self.end_of_life(record.refreshed_at?, record.expires_at, record.session_expires_at);
         (end > now).then_some(SessionRecord { expires_at: Some(end), ..record })
     }
 
+    /// Returns the expiry of a refresh token: the stored one or, for a row without any, the idle
+    /// timeout after its issue; and never later than the session.
     fn end_of_life(&self, issued: Timestamp, end: Option<Timestamp>, session_end: Option<Timestamp>) -> Timestamp {
         let end = end.unwrap_or_else(|| issued.saturating_add(self.lifetimes.refresh()));
         end.min(session_end.unwrap_or(Timestamp::MAX))
@@ -202,28 +256,29 @@ impl<S: TokenStore> Sessions<S> {
 }
 
 impl<S> Sessions<S> {
-    /// The store.
+    /// Returns the store.
     pub const fn store(&self) -> &S {
         &self.store
     }
 
-    /// The secrets that digest refresh tokens.
+    /// Returns the key ring that digests refresh tokens.
     #[cfg(feature = "jwt")]
     pub(super) const fn digests(&self) -> &DigestKeyRing {
         &self.digests
     }
 
-    /// The lifetimes of tokens and sessions.
+    /// Returns the lifetimes of tokens and sessions.
     pub const fn lifetimes(&self) -> &Lifetimes {
         &self.lifetimes
     }
 
-    /// The present moment, by the clock that was passed in.
+    /// Returns the present time, by the clock of these sessions.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// The same policy over another store: a transaction of the caller's, beside which `outside` can be written to.
+    /// Returns the same rules over another store: a transaction of the caller. `outside` is the
+    /// store beside that transaction.
     pub(crate) fn within<T>(&self, store: T, outside: Option<Arc<dyn TokenStore>>) -> Sessions<T> {
         Sessions {
             outside,

@@ -1,11 +1,17 @@
-//! A clock that stands still.
+//! The clock for tests, which moves only when the test moves it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
 
-/// Tells the same moment until it is told another.
+/// A clock that shows the same time until a test sets or advances it.
+///
+/// Share it between the test and the code under test, for example in an `Arc`: all methods take
+/// `&self`. Use it to step over an expiry without waiting. [`ManualClock::default`] starts at noon
+/// on 15 January 2026, UTC.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,23 +26,25 @@ use crate::clock::{Clock, Timestamp};
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that says `now`.
+    /// Creates a clock that shows `now`.
     pub const fn new(now: Timestamp) -> Self {
         Self(AtomicI64::new(now.as_micros()))
     }
 
-    /// Says `now` from here on.
+    /// Sets the clock to `now`, which may be earlier than the time it shows.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.as_micros(), Ordering::SeqCst);
     }
 
-    /// Moves on by `duration`.
+    /// Moves the clock forward by `duration`.
+    ///
+    /// Concurrent calls may overwrite each other; advance a clock from one place.
     pub fn advance(&self, duration: Duration) {
         self.set(self.now().saturating_add(duration));
     }
 }
 
-/// Noon on 15 January 2026, UTC.
+/// Starts at noon on 15 January 2026, UTC.
 impl Default for ManualClock {
     fn default() -> Self {
         Self::new(Timestamp::from_unix_seconds(1_768_478_400))

@@ -1,4 +1,4 @@
-//! Randomness that repeats.
+//! The source of randomness for tests, which repeats its bytes.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,15 @@ use sha2::{Digest, Sha256};
 use crate::entropy::Entropy;
 use crate::error::Failure;
 
-/// The same bytes for the same seed, on every machine: SHA-256 of the seed and a counter. Never for production.
+/// A source of randomness that yields the same bytes for the same seed, on every machine.
+///
+/// The bytes are SHA-256 digests of the seed and a counter. Every call takes the next ones, so the
+/// order of calls matters. Use it in tests whose tokens, ids and salts must be known beforehand.
+///
+/// **Never use it in production**: whoever knows the seed knows every token. Use
+/// [`SystemEntropy`](crate::SystemEntropy) there.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::testing::SeededEntropy;
@@ -25,7 +33,7 @@ pub struct SeededEntropy {
 }
 
 impl SeededEntropy {
-    /// The stream of bytes that belongs to `seed`, from its start.
+    /// Creates a source that starts at the beginning of the bytes of `seed`.
     pub const fn new(seed: u64) -> Self {
         Self { seed, blocks: AtomicU64::new(0) }
     }
@@ -33,6 +41,7 @@ impl SeededEntropy {
 
 impl Entropy for SeededEntropy {
     fn fill(&self, buffer: &mut [u8]) -> Result<(), Failure> {
+        // A call always starts with a new block: the rest of the last block is dropped.
         for piece in buffer.chunks_mut(32) {
             let block = self.blocks.fetch_add(1, Ordering::SeqCst);
             let bytes =
@@ -45,7 +54,7 @@ impl Entropy for SeededEntropy {
     }
 }
 
-/// Hides the seed: it foretells every token.
+/// Hides the seed, because the seed yields every token.
 impl fmt::Debug for SeededEntropy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SeededEntropy(..)")

@@ -1,6 +1,19 @@
-//! For tests: a clock that stands still, randomness that repeats, and the suites that every store passes.
+//! Test tools: a clock that you set, repeatable randomness, and conformance suites for stores.
 //!
-//! A store of your own is checked in a few lines. The runtime must have several threads, for the races to be races:
+//! - [`ManualClock`] and [`SeededEntropy`] take the place of the system's clock and random source.
+//!   A test that uses them gives the same tokens and the same expiries in every run.
+//! - [`TokenStoreSuite`] checks an implementation of [`TokenStore`](crate::store::TokenStore), and
+//!   [`DenylistSuite`] checks one of [`DenylistStore`](crate::denylist::DenylistStore). A suite
+//!   runs one named case for each clause of the contract and returns a [`SuiteReport`].
+//!
+//! The module needs the feature `testing`. Enable it in `[dev-dependencies]` only.
+//!
+//! # Checking a store
+//!
+//! Give the suite a name for the report and a function that makes a fresh, empty store. The suite
+//! needs a Tokio runtime with several threads; in a test, use `#[tokio::test(flavor =
+//! "multi_thread")]`. On a single thread the cases about concurrent calls fail, because their calls
+//! would run one after the other.
 //!
 //! ```
 //! use countersign::Failure;
@@ -9,13 +22,19 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), countersign::testing::SuiteFailed> {
-//! let suite = TokenStoreSuite::new("memory", |_user_ids| async { Ok::<_, Failure>(MemoryStore::new()) });
+//! let suite = TokenStoreSuite::new("memory", |_user_ids| async {
+//!     Ok::<_, Failure>(MemoryStore::new())
+//! });
 //! let report = suite.run().await;
 //! println!("{report}");
 //! report.into_result()?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A failed case is named after the function that checks its clause, such as
+//! `rotation::works_once`. The documentation of that function, in the source of this module, says
+//! what the store must do and why.
 
 mod case;
 mod clock;

@@ -1,43 +1,50 @@
-//! What a run of a suite found.
+//! The results of a suite: one report per case, and a table of them.
 
 use std::fmt::{self, Write};
 
 use crate::testing::violation::Violation;
 
-/// One case's outcome.
+/// The result of one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CaseReport {
-    /// The case's name, as `rotation::has_one_winner`.
+    /// The case's name, for example `rotation::has_one_winner`, or `users::owners_are_told_apart
+    /// (uuid)` for a case that runs once per kind of user id.
     pub name: String,
-    /// The clause that the store breaks; `None` when it keeps all that the case checks.
+    /// The clause that the store breaks, or `None` if the case passed.
     pub violation: Option<Violation>,
 }
 
-/// Every case's outcome on one backend. It prints as a table, one row a case.
+/// The results of all cases on one backend.
+///
+/// `Display` prints a table with one row per case, followed by the reason for each failure. To
+/// compare several backends, use [`SuiteReport::table`]. To fail a test, use
+/// [`SuiteReport::into_result`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct SuiteReport {
-    /// What the backend is called.
+    /// The backend's name, as it was given to the suite.
     pub backend: String,
-    /// The outcomes, in the order of the suite.
+    /// The results, in the order in which the cases ran.
     pub cases: Vec<CaseReport>,
 }
 
-/// A store breaks its contract: the cases that failed, and why.
+/// The error for a store that breaks its contract. Its text lists the failed cases and their
+/// reasons.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SuiteFailed(String);
 
 impl SuiteReport {
-    /// The cases that failed.
+    /// Returns the cases that failed.
     pub fn failed(&self) -> impl Iterator<Item = &CaseReport> {
         self.cases.iter().filter(|case| case.violation.is_some())
     }
 
-    /// The number of cases, if all of them passed.
+    /// Returns the number of cases if all of them passed.
     ///
     /// # Errors
-    /// [`SuiteFailed`], which lists the failed cases; also when no case was run.
+    /// Returns [`SuiteFailed`] if a case failed. Also returns it if no case ran, for example
+    /// because no name begins with the prefix given to `only`.
     pub fn into_result(self) -> Result<usize, SuiteFailed> {
         let reasons: Vec<_> = self.failed().map(reason).collect();
         if reasons.is_empty() && !self.cases.is_empty() {
@@ -47,9 +54,11 @@ impl SuiteReport {
         Err(SuiteFailed([heading, reasons.concat()].join("\n")))
     }
 
-    /// Several backends side by side: a row for each case, a column for each backend, and the reasons below.
+    /// Returns a table of several backends: a row for each case, a column for each backend, and
+    /// below it the reasons for the failures.
     ///
-    /// A dash stands where a case doesn't concern a backend: user ids of a kind that its tables can't hold.
+    /// A dash means that the case did not run on that backend, for example because the backend
+    /// cannot hold user ids of that kind.
     pub fn table(reports: &[Self]) -> String {
         let mut names: Vec<&str> = Vec::new();
         for case in reports.iter().flat_map(|report| &report.cases) {
@@ -64,6 +73,7 @@ impl SuiteReport {
         table
     }
 
+    /// Returns the table's cell for the case `name` of this backend.
     fn cell(&self, name: &str) -> &'static str {
         match self.cases.iter().find(|case| case.name == name) {
             None => "-",
@@ -92,6 +102,7 @@ fn write_table(table: &mut String, reports: &[SuiteReport], names: &[&str], widt
     writeln!(table)
 }
 
+/// Returns a line with the case's name and its violation, or nothing if it passed.
 fn reason(case: &CaseReport) -> String {
     case.violation.as_ref().map_or_else(String::new, |violation| format!("{}: {violation}\n", case.name))
 }
@@ -102,7 +113,7 @@ impl fmt::Display for SuiteReport {
     }
 }
 
-/// As its text, so that a failed `unwrap` in a test reads well.
+/// Shows the same text as `Display`, so that a failed `unwrap` in a test lists the failed cases.
 impl fmt::Debug for SuiteFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,4 +1,7 @@
-//! What a case says of a store that breaks a clause.
+//! The result of a case, and helpers that make one.
+//!
+//! Cases use [`ensure`] for a condition and [`same`] for an expected value. The text of the clause
+//! becomes the reason in the report, so it says what the store did wrong.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -6,30 +9,34 @@ use std::fmt::Debug;
 use crate::answer::NotASessionId;
 use crate::error::{ConfigError, Failure};
 
-/// A clause that a store breaks, in words.
+/// A broken clause of a store's contract, described in words.
+///
+/// A [`CaseReport`](crate::testing::CaseReport) carries it as the reason for its failure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Violation(String);
 
-/// What a case comes to.
+/// The result of a case: `Ok` if the clause holds.
 pub(super) type Verdict = Result<(), Violation>;
 
 impl Violation {
+    /// Creates a violation with this description.
     pub(super) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 }
 
-/// The clause holds.
+/// Returns a violation that says `clause`, unless `holds` is `true`.
 pub(super) fn ensure(holds: bool, clause: &str) -> Verdict {
     if holds { Ok(()) } else { Err(Violation::new(clause)) }
 }
 
-/// The store answers what it must.
+/// Returns a violation that shows both values, unless `got` equals `expected`.
 pub(super) fn same<T: PartialEq + Debug>(clause: &str, got: &T, expected: &T) -> Verdict {
     if got == expected { Ok(()) } else { Err(Violation::new(format!("{clause}: expected {expected:?}, got {got:?}"))) }
 }
 
+/// Reports a failure that the case did not expect, with all its causes.
 impl From<Failure> for Violation {
     fn from(failure: Failure) -> Self {
         let mut message = format!("unexpected failure: {failure}");

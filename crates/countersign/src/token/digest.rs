@@ -1,4 +1,7 @@
-//! What stores hold of a token: a keyed digest (promise P7), and the ring of keys that makes it.
+//! Keyed digests of tokens, and the ring of keys that makes them.
+//!
+//! A store holds digests alone: whoever reads it can't present a token. One secret serves several
+//! purposes, each with a key derived from the secret.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,8 +16,13 @@ use crate::secret::Secret;
 use crate::token::{Locator, PlainToken};
 use crate::user::UserKey;
 
-/// HMAC-SHA-256 of a token's text, as 64 lower-case hexadecimal digits: the original's stored form, digit for digit. It
-/// also keeps what the text said of its place, for stores that go by it.
+/// The stored form of a token: the HMAC-SHA-256 of its text, as 64 lower-case hexadecimal digits.
+///
+/// litestar-auth stores the same digits for the same secret and text. A digest also keeps the
+/// [`Locator`] that the token's text carried, for stores that need it to find the record.
+///
+/// `==` compares the digits in constant time. `Debug` shows nothing, so that digests stay out of
+/// logs.
 #[derive(Clone)]
 pub struct Digest {
     digits: [u8; 64],
@@ -22,27 +30,29 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Of these bytes, for a text that lies at this place.
+    /// Creates the digest of these bytes, for a text that names this place.
     pub(super) fn of(bytes: &[u8; 32], locator: Option<Locator>) -> Self {
         let mut digits = [0; 64];
         HEXLOWER.encode_mut(bytes, &mut digits);
         Self { digits, locator }
     }
 
-    /// Reads [`as_str`](Self::as_str) back; `None` for any other text.
+    /// Parses the 64 digits of [`as_str`](Self::as_str). Returns `None` for any other text.
+    ///
+    /// The digest has no locator: the digits don't tell it.
     pub fn parse(text: &str) -> Option<Self> {
         let digits: [u8; 64] = text.as_bytes().try_into().ok()?;
         let lower_hex = digits.iter().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(digit));
         lower_hex.then_some(Self { digits, locator: None })
     }
 
-    /// The 64 digits.
+    /// Returns the 64 lower-case hexadecimal digits.
     pub fn as_str(&self) -> &str {
-        // The array is written by the hexadecimal encoder alone, so this is always text.
+        // Only hexadecimal digits are ever written to the array, so it is always text.
         std::str::from_utf8(&self.digits).unwrap_or_default()
     }
 
-    /// Where the token's record lies, if its text says so.
+    /// Returns the place of the token's record, if the token's text names one.
     pub const fn locator(&self) -> Option<Locator> {
         self.locator
     }
@@ -50,13 +60,13 @@ impl Digest {
 
 #[cfg(feature = "testing")]
 impl Digest {
-    /// The same digest of a text that names this place.
+    /// Returns the same digest for a text that names this place.
     pub(crate) fn located(self, locator: Option<Locator>) -> Self {
         Self { locator, ..self }
     }
 }
 
-/// The digits alone: they are of the whole text.
+/// Compares the digits alone: they are a digest of the whole text, its locator included.
 impl PartialEq for Digest {
     fn eq(&self, other: &Self) -> bool {
         self.digits.ct_eq(&other.digits).into()
@@ -65,25 +75,28 @@ impl PartialEq for Digest {
 
 impl Eq for Digest {}
 
-/// Digests stay out of logs too: SECURITY row G-01.
+/// Shows nothing: digests stay out of logs too.
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest(..)")
     }
 }
 
-/// What a store is asked for: a digest, or, in legacy mode alone, a text as an earlier system stored it.
+/// The stored form by which a store looks a token up.
+///
+/// It is a digest, except for tokens that an earlier system stored as plain text, which a strategy
+/// accepts only if its builder was told to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredToken {
     /// The digest of a token.
     Digest(Digest),
-    /// A token that was stored as it is, before digests. It never has the form of a digest, so that presenting a
-    /// stolen digest authenticates nobody.
+    /// The text of a token that an earlier system stored as it is. It never has the form of a
+    /// digest, so that nobody can present a stolen digest.
     LegacyPlaintext(PlainToken),
 }
 
 impl StoredToken {
-    /// The stored text.
+    /// Returns the text that a store compares: the digest's digits, or the legacy text.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Digest(digest) => digest.as_str(),
@@ -91,7 +104,8 @@ impl StoredToken {
         }
     }
 
-    /// Where the token's record lies, if its text says so.
+    /// Returns the place of the token's record, if the token's text names one. Legacy texts name
+    /// none.
     pub const fn locator(&self) -> Option<Locator> {
         match self {
             Self::Digest(digest) => digest.locator(),
@@ -99,9 +113,14 @@ impl StoredToken {
         }
     }
 
-    /// `token` as a legacy row would hold it; `None` when it has the form of a digest, in either case of letters.
+    /// Returns `token` as a legacy row would hold it.
+    ///
+    /// Returns `None` if a row can't hold it (it is empty, longer than 255 bytes, or has a NUL), or
+    /// if it has the form of a digest, with upper-case or lower-case digits.
     pub(crate) fn legacy_plaintext(token: &PlainToken) -> Option<Self> {
         let text = token.expose();
+        // A stolen digest would otherwise find the row of its own token, as if it were legacy plain
+        // text.
         let like_a_digest = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let storable = !text.is_empty() && text.len() <= 255 && !text.contains('\0');
         (storable && !like_a_digest).then(|| Self::LegacyPlaintext(token.clone()))
@@ -114,26 +133,30 @@ impl From<Digest> for StoredToken {
     }
 }
 
+/// A key of the ring, and the keys derived from its secret.
 #[derive(Clone)]
 pub(super) struct DigestKey {
     id: Arc<str>,
     mac: Hmac<Sha256>,
+    /// The key of owners' tags.
     owners: Hmac<Sha256>,
+    /// The key of families' digests.
     pub(super) families: Hmac<Sha256>,
+    /// The key that successors are derived with.
     pub(super) successors: Hmac<Sha256>,
 }
 
-/// What two keys sign to find out whether they are made of the same secret.
+/// The text that two keys sign to find out if they are made of the same secret.
 #[cfg(feature = "jwt")]
 pub(crate) const SAME_SECRET: &[u8] = b"countersign: whether two secrets are the same";
 
-/// Derives the key of owners' tags: one secret, one purpose.
+/// The purpose of the key of owners' tags. Each purpose has a key of its own.
 const OWNERS: &[u8] = b"countersign: the owner of a token";
 
-/// Derives the key that families are digested with.
+/// The purpose of the key of families' digests.
 const FAMILIES: &[u8] = b"countersign: the family of a refresh token";
 
-/// Derives the key that successors are made with.
+/// The purpose of the key that successors are derived with.
 const SUCCESSORS: &[u8] = b"countersign: the successor of a refresh token";
 
 impl DigestKey {
@@ -144,6 +167,8 @@ impl DigestKey {
             return Err(unusable("is empty, too long, or has characters that logs can't show"));
         }
         let keyed = |key: &[u8]| Hmac::new_from_slice(key).map_err(|_| unusable("has an unusable secret"));
+        // The secret itself keys the digests of tokens, as in litestar-auth. All other keys are
+        // derived.
         let mac: Hmac<Sha256> = keyed(secret.expose().as_bytes())?;
         let derived = |purpose: &[u8]| keyed(&mac.clone().chain_update(purpose).finalize().into_bytes());
         let (owners, families, successors) = (derived(OWNERS)?, derived(FAMILIES)?, derived(SUCCESSORS)?);
@@ -155,19 +180,28 @@ impl DigestKey {
         Digest::of(&bytes.into(), Locator::of(text))
     }
 
+    /// Returns the tag of a user: the first 96 bits of an HMAC of the kind and the id.
     fn owner(&self, user: &UserKey) -> [u8; 12] {
         let subject = user.to_subject();
+        // The kind and a NUL come first, so that the integer 7 and the text "7" have different
+        // tags.
         let kind = format!("{:?}", user.kind());
         let tag = self.owners.clone().chain_update(kind).chain_update([0]).chain_update(subject).finalize();
         tag.into_bytes().first_chunk().copied().unwrap_or_default()
     }
 }
 
-/// The secrets that digest tokens: one active, which new tokens are stored under, and any number of earlier ones
-/// that are still accepted.
+/// A ring of secrets that digest tokens: an active one for new tokens, and earlier ones that are
+/// still accepted.
 ///
-/// Looking a token up asks the store once per key until a row answers, newest key first, so a ring of one costs one
-/// look-up.
+/// To replace a secret, make the new one active and [`accept`](Self::accept) the old one until the
+/// tokens stored under it have expired. A lookup asks the store once for each key until a row is
+/// found, the active key first, so a ring of one costs one lookup.
+///
+/// The ids name the keys in `Debug` and in messages to the operator; they aren't stored with
+/// tokens. If a secret is lost, the tokens that were stored under it can't be found any more.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::{DigestKeyRing, PlainToken, Secret};
@@ -176,6 +210,10 @@ impl DigestKey {
 /// let new = Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc")?;
 /// let ring = DigestKeyRing::new("2026-11", &new)?.accept("2026-05", &old)?;
 /// assert_eq!(ring.key_ids().collect::<Vec<_>>(), ["2026-11", "2026-05"]);
+///
+/// let token = PlainToken::new("csa_wZ5…");
+/// assert_eq!(ring.candidates(&token).next(), Some(ring.digest(&token)));
+/// assert_eq!(ring.candidates(&token).count(), 2);
 /// # Ok::<_, countersign::ConfigError>(())
 /// ```
 #[derive(Clone)]
@@ -185,18 +223,23 @@ pub struct DigestKeyRing {
 }
 
 impl DigestKeyRing {
-    /// A ring whose active key is `secret`, known as `id`.
+    /// Creates a ring whose active key is `secret`, known as `id`.
     ///
     /// # Errors
-    /// [`ConfigError`] when the id isn't 1 to 64 printable ASCII characters.
+    ///
+    /// [`ConfigError`] that names the digest key id if `id` isn't 1 to 64 printable ASCII
+    /// characters without spaces.
     pub fn new(id: &str, secret: &Secret) -> Result<Self, ConfigError> {
         Ok(Self { active: DigestKey::new(id, secret)?, accepted: Vec::new() })
     }
 
-    /// Also accepts tokens that were stored under `secret`, known as `id`.
+    /// Adds a key that isn't active: tokens that were stored under `secret` are accepted as well.
+    ///
+    /// Keys are asked in the order in which they were added.
     ///
     /// # Errors
-    /// [`ConfigError`] when the id is malformed or in the ring already.
+    ///
+    /// [`ConfigError`] that names the digest key id if `id` is malformed or is in the ring already.
     pub fn accept(mut self, id: &str, secret: &Secret) -> Result<Self, ConfigError> {
         if self.key_ids().any(|known| known == id) {
             return Err(ConfigError::new("digest key id", "is in the ring twice", "give each key an id of its own"));
@@ -205,39 +248,41 @@ impl DigestKeyRing {
         Ok(self)
     }
 
-    /// The ids in the ring, the active one first.
+    /// Returns the ids of the keys, the active one first.
     pub fn key_ids(&self) -> impl Iterator<Item = &str> {
         self.keys().map(|key| &*key.id)
     }
 
-    /// The id of the active key.
+    /// Returns the id of the active key.
     pub fn active_id(&self) -> &str {
         &self.active.id
     }
 
-    /// The digest that a new token is stored under.
+    /// Returns the digest under which a new token is stored: the one by the active key.
     pub fn digest(&self, token: &PlainToken) -> Digest {
         self.active.digest(token.expose())
     }
 
-    /// The tags that may stand for `user` in a [`Locator`], the active key's first: 96 bits of a keyed hash, so that
-    /// neither a token nor a store's key tells who it is.
+    /// Returns the tags that may stand for `user` in a [`Locator`], the active key's first.
+    ///
+    /// A tag is 96 bits of a keyed hash, so neither a token nor the name of a store's key tells who
+    /// the user is.
     pub fn owners<'a>(&'a self, user: &'a UserKey) -> impl Iterator<Item = [u8; 12]> + Send + 'a {
         self.keys().map(|key| key.owner(user))
     }
 
-    /// Every digest that `token` may be stored under, the active key's first.
+    /// Returns every digest under which `token` may be stored, the active key's first.
     pub fn candidates<'a>(&'a self, token: &'a PlainToken) -> impl Iterator<Item = Digest> + Send + 'a {
         self.keys().map(|key| key.digest(token.expose()))
     }
 
-    /// What each secret makes of [`SAME_SECRET`].
+    /// Returns the signature of [`SAME_SECRET`] by each secret, the active one's first.
     #[cfg(feature = "jwt")]
     pub(crate) fn probes(&self) -> impl Iterator<Item = [u8; 32]> {
         self.keys().map(|key| key.mac.clone().chain_update(SAME_SECRET).finalize().into_bytes().into())
     }
 
-    /// The keys, the active one first.
+    /// Returns the keys, the active one first.
     pub(super) fn keys(&self) -> impl Iterator<Item = &DigestKey> + Send {
         std::iter::once(&self.active).chain(&self.accepted)
     }

@@ -1,4 +1,12 @@
-//! What the refresh tokens of a session have in common, and how one follows from another (docs/SESSIONS.md).
+//! Families and successors of refresh tokens.
+//!
+//! All refresh tokens of a session begin with the same 16 random bytes, their *family*. A session's
+//! record holds the digest of the family, so any refresh token that was ever issued in the session
+//! leads to it, however often it was rotated since. That is the base of reuse detection.
+//!
+//! A *successor* isn't stored. It is derived from the text of the presented token and a random
+//! salt, so that a retry gets the same successor again, and a store that is read yields no token.
+//! `docs/SESSIONS.md` describes the protocol.
 
 use std::fmt;
 
@@ -10,25 +18,31 @@ use zeroize::Zeroizing;
 use crate::token::digest::DigestKey;
 use crate::token::{Digest, DigestKeyRing, Locator, PlainToken, TokenFormat, TokenKind};
 
-/// The bytes with which every refresh token of a session begins, and who wrote the session's first. Who shows them once held
-/// a token of that session, and not a damaged copy of one.
+/// The bytes with which every refresh token of a session begins, and the founder of the session's
+/// first token.
+///
+/// A text with these bytes shows that its holder once held a token of that session, and not a
+/// damaged copy of one.
 #[derive(Clone)]
 pub(crate) struct Family {
     bytes: Zeroizing<[u8; Self::BYTES]>,
     founder: Founder,
 }
 
-/// Who wrote the first refresh token of a session. It tells what its tokens must carry.
+/// The origin of a session's first refresh token. It decides if the session's tokens must have a
+/// checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Founder {
-    /// We did: each token has a checksum, and a text without a good one belongs to no session of ours.
+    /// A login of this library. Each token has a checksum, and a text without a good one belongs to
+    /// no session.
     Us,
-    /// An earlier system did, whose text has none: we can't tell a damaged copy of that first token from the token.
+    /// A login of an earlier system, whose text has no checksum: a damaged copy of its token can't
+    /// be told from the token.
     Another,
 }
 
 impl Founder {
-    /// What a family's digest begins with.
+    /// Returns the bytes that precede the family's in its digest.
     const fn label(self) -> &'static [u8] {
         match self {
             Self::Us => b"",
@@ -37,13 +51,16 @@ impl Founder {
     }
 }
 
-/// Where the text itself has no room for a checksum, the last bytes of a refresh token's random part are one.
+/// The checksum in the last bytes of a refresh token's random part, for texts that have no room for
+/// another one.
 pub(super) mod checksum {
     use super::Founder;
 
-    /// In bytes.
+    /// The length of the checksum, in bytes.
     const LENGTH: usize = 4;
 
+    /// Returns the CRC-32 of the bytes, inverted for another system's session: so a successor shows
+    /// its founder.
     fn of(founder: Founder, bytes: &[u8]) -> [u8; LENGTH] {
         let sum = crc32fast::hash(bytes);
         match founder {
@@ -53,14 +70,14 @@ pub(super) mod checksum {
         .to_be_bytes()
     }
 
-    /// Puts the checksum of the bytes before into the last.
+    /// Replaces the last bytes by the checksum of the bytes before them.
     pub(in crate::token) fn write(founder: Founder, bytes: &mut [u8]) {
         if let Some((random, sum)) = bytes.split_last_chunk_mut::<LENGTH>() {
             *sum = of(founder, random);
         }
     }
 
-    /// Whose checksum the bytes end with.
+    /// Returns the founder whose checksum the bytes end with, if there is one.
     pub(super) fn founder(bytes: &[u8]) -> Option<Founder> {
         let (random, sum) = bytes.split_last_chunk::<LENGTH>()?;
         [Founder::Us, Founder::Another].into_iter().find(|founder| of(*founder, random) == *sum)
@@ -68,16 +85,21 @@ pub(super) mod checksum {
 }
 
 impl Family {
+    /// The length of a family, in bytes.
     pub(crate) const BYTES: usize = 16;
 
-    /// The family of any text. One that isn't of the form of our refresh tokens, as an earlier system's may be, founds a
-    /// family of its own.
+    /// Returns the family of any text.
+    ///
+    /// A text without the form of this library's refresh tokens, as an earlier system's may be, has
+    /// a family of its own: the start of its SHA-256.
     pub(crate) fn of(token: &PlainToken) -> Self {
         let (random, is_checked) = TokenFormat::random_part(TokenKind::Refresh, token.expose());
         let decoded = Zeroizing::new(BASE64URL_NOPAD.decode(random.as_bytes()).unwrap_or_default());
         let of_our_form = decoded.len() >= 2 * Self::BYTES;
         match decoded.first_chunk() {
             Some(bytes) if of_our_form => {
+                // In the `countersign` profile the text itself has a checksum, outside of the
+                // random bytes.
                 let own = if is_checked { Some(Founder::Us) } else { checksum::founder(&decoded) };
                 Self { bytes: Zeroizing::new(*bytes), founder: own.unwrap_or(Founder::Another) }
             }
@@ -97,7 +119,8 @@ impl fmt::Debug for Family {
 }
 
 impl DigestKeyRing {
-    /// Every digest that a family may be stored under, the active key's first, for a text that lies at this place.
+    /// Returns every digest under which a family may be stored, the active key's first, for a text
+    /// that names this place.
     pub(crate) fn families<'a>(
         &'a self,
         family: &'a Family,
@@ -110,7 +133,9 @@ impl DigestKeyRing {
         })
     }
 
-    /// What may succeed `presented`, once for each key, the active one's first.
+    /// Returns a possible successor of `presented` for each key, the active key's first.
+    ///
+    /// Which of them was issued shows by comparing its digest with the session's record.
     pub(crate) fn successors<'a>(
         &'a self,
         salt: &'a [u8; 16],
@@ -123,15 +148,20 @@ impl DigestKeyRing {
     }
 }
 
-/// What follows on a refresh token: whoever shows the token's text gets the same again, as long as the salt is the same;
-/// nobody else gets it.
+/// The successor of a refresh token, and of the access token that comes with it.
+///
+/// The same token, salt and key always give the same successor. It can't be computed without the
+/// token's text.
 pub(crate) struct Successor {
     family: Family,
     mac: Hmac<Sha256>,
 }
 
 impl Successor {
-    /// The token of `kind` at this place.
+    /// Returns the token of `kind` for this place.
+    ///
+    /// An access token consists of derived bytes. A refresh token starts with the family and goes
+    /// on with derived bytes.
     pub(crate) fn token(&self, format: &TokenFormat, kind: TokenKind, locator: Option<Locator>) -> PlainToken {
         let mut bytes = Zeroizing::new(vec![0; format.bytes_of(kind)]);
         let own = match kind {
@@ -144,6 +174,7 @@ impl Successor {
                 }
             },
         };
+        // One HMAC gives 32 bytes. Longer tokens take more of them, each with its number.
         for (number, block) in (0_u8..).zip(own.chunks_mut(32)) {
             let kind = if kind == TokenKind::Access { b'a' } else { b'r' };
             let derived: [u8; 32] = self.mac.clone().chain_update([kind, number]).finalize().into_bytes().into();

@@ -1,5 +1,7 @@
-//! The grammar of an opaque token's text: prefix, random part, checksum. Junk is refused by parsing alone, before any
-//! store is asked (SECURITY row O-01).
+//! The form of an opaque token's text: prefix, locator, random part, checksum.
+//!
+//! A text that isn't well-formed is refused by parsing alone, before any store is asked. So junk
+//! costs no lookup.
 
 use std::borrow::Cow;
 
@@ -12,25 +14,26 @@ use crate::profile::Profile;
 use crate::token::family::{self, Family, Founder};
 use crate::token::{Locator, PlainToken, TokenShape};
 
-/// The longest text that is ever looked up as an opaque token, in bytes.
+/// The maximum length of a text that is looked up as an opaque token, in bytes.
 const MAX_OPAQUE_LENGTH: usize = 1024;
 
-/// The least and the most random bytes in a token.
+/// The range of the number of random bytes in a token.
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
 
-/// The least random bytes in a refresh token: half of them are its family's.
+/// The minimum number of random bytes in a refresh token. The first 16 are its family.
 const REFRESH_BYTES: usize = 2 * Family::BYTES;
 
-/// What a token is for. Kinds never stand in for each other.
+/// The kind of a token. A token of one kind is never accepted as the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenKind {
-    /// Presented with each request.
+    /// A token that is presented with each request.
     Access,
-    /// Exchanged for a new access token and its own successor.
+    /// A token that is exchanged for a new access token and its own successor.
     Refresh,
 }
 
 impl TokenKind {
+    /// Returns the prefix of tokens of this kind in the `countersign` profile. These never change.
     const fn prefix(self) -> &'static str {
         match self {
             Self::Access => "csa_",
@@ -39,14 +42,38 @@ impl TokenKind {
     }
 }
 
-/// How opaque tokens are spelled.
+/// The form in which opaque tokens are written and checked.
 ///
-/// The `countersign` profile writes a prefix that tells the kind (`csa_` access, `csr_` refresh; these never change), a
-/// [`Locator`] and a full stop where the store goes by it, the random bytes as unpadded base64url, and the CRC-32 of all
-/// that as 8 hexadecimal digits. The `litestar-auth` profile writes neither prefix nor checksum, as the original, and
-/// looks up any text; there the last 4 of a refresh token's bytes are the CRC-32 of the others, so that a damaged one is
-/// never taken for one that was used twice. The first 16 random bytes of a refresh token are its family's, which its
-/// successors keep.
+/// With [`Profile::Countersign`] a token is
+///
+/// ```text
+/// csa_ [locator .] random checksum
+/// ```
+///
+/// - The prefix is `csa_` for access tokens and `csr_` for refresh tokens.
+/// - The [`Locator`] and a full stop are there if the store needs them to find the record.
+/// - The random bytes are in unpadded base64url.
+/// - The checksum is the CRC-32 of all that precedes it, as 8 lower-case hexadecimal digits.
+///
+/// With [`Profile::LitestarAuth`] there is neither prefix nor checksum, and any text that isn't
+/// empty is looked up. The last 4 of a refresh token's random bytes are the CRC-32 of the others
+/// then, so that a damaged token is never taken for one that was used twice.
+///
+/// The first 16 random bytes of a refresh token are its family, which its successors keep.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::{PlainToken, Profile, SystemEntropy, TokenFormat, TokenKind};
+///
+/// let format = TokenFormat::new(Profile::Countersign, 32)?;
+/// let token = format.generate(TokenKind::Access, None, &SystemEntropy)?;
+/// assert!(token.expose().starts_with("csa_") && token.expose().len() == 55);
+/// assert!(format.check(TokenKind::Access, &token).is_ok());
+/// assert!(format.check(TokenKind::Refresh, &token).is_err());
+/// assert!(format.check(TokenKind::Access, &PlainToken::new("csa_junk")).is_err());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct TokenFormat {
     profile: Profile,
@@ -54,11 +81,14 @@ pub struct TokenFormat {
 }
 
 impl TokenFormat {
-    /// Tokens of `token_bytes` random bytes (the page's default: 32, which is 43 characters). Refresh tokens have 32 at
-    /// least.
+    /// Creates a format for tokens of `token_bytes` random bytes.
+    ///
+    /// 32 bytes, which are 43 characters, are the usual number. Refresh tokens always have at least
+    /// 32.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `token_bytes` outside 16 to 128.
+    ///
+    /// [`ConfigError`] that names `token_bytes` if it isn't 16 to 128.
     pub fn new(profile: Profile, token_bytes: usize) -> Result<Self, ConfigError> {
         if !TOKEN_BYTES.contains(&token_bytes) {
             return Err(ConfigError::new("token_bytes", "must be 16 to 128 bytes", "leave it at 32"));
@@ -66,15 +96,19 @@ impl TokenFormat {
         Ok(Self { profile, token_bytes })
     }
 
-    /// For a number of bytes that is known to be in range.
+    /// Creates a format for a number of bytes that is known to be in range.
     pub(crate) const fn standard(profile: Profile, token_bytes: usize) -> Self {
         Self { profile, token_bytes }
     }
 
-    /// Makes a new token of `kind`, whose text names its place where the store goes by that.
+    /// Generates a new token of `kind`.
+    ///
+    /// `locator` is what the store's [`TokenStore::locator`](crate::store::TokenStore::locator)
+    /// asks for; a store that finds tokens by their digest needs none.
     ///
     /// # Errors
-    /// [`Failure`] when the entropy source can't deliver.
+    ///
+    /// [`Failure`] if the entropy source can't deliver. No token exists then.
     pub fn generate(
         &self,
         kind: TokenKind,
@@ -86,7 +120,7 @@ impl TokenFormat {
         Ok(self.spell(kind, locator, Founder::Us, &mut bytes))
     }
 
-    /// The random bytes in a token of `kind`.
+    /// Returns the number of random bytes in a token of `kind`.
     pub(crate) fn bytes_of(&self, kind: TokenKind) -> usize {
         match kind {
             TokenKind::Access => self.token_bytes,
@@ -94,7 +128,7 @@ impl TokenFormat {
         }
     }
 
-    /// The token of these bytes, of which the last may become a checksum.
+    /// Writes these bytes as a token. The last of them may become a checksum.
     pub(super) fn spell(
         &self,
         kind: TokenKind,
@@ -102,6 +136,7 @@ impl TokenFormat {
         founder: Founder,
         bytes: &mut [u8],
     ) -> PlainToken {
+        // Only the other profile has room for a checksum in the text.
         if self.profile == Profile::LitestarAuth && kind == TokenKind::Refresh {
             family::checksum::write(founder, bytes);
         }
@@ -113,7 +148,8 @@ impl TokenFormat {
         }
     }
 
-    /// The random part of a token's text, in either profile; and whether a good checksum stands behind it.
+    /// Returns the random part of a token's text in either profile, and `true` if a good checksum
+    /// follows it.
     pub(super) fn random_part(kind: TokenKind, text: &str) -> (&str, bool) {
         let split = text.len().checked_sub(CHECKSUM_LENGTH).and_then(|at| text.split_at_checked(at));
         let bare =
@@ -122,10 +158,14 @@ impl TokenFormat {
         (body.split_once('.').map_or(body, |(_, random)| random), is_checked)
     }
 
-    /// Whether `token` can be a token of `kind`, told from its text alone.
+    /// Checks that `token` can be a token of `kind`, by its text alone.
+    ///
+    /// Passing the check doesn't make a token valid: a store must know it.
     ///
     /// # Errors
-    /// [`Refusal::TooLong`] or [`Refusal::Malformed`].
+    ///
+    /// [`Refusal::TooLong`] if the text is longer than 1024 bytes, and [`Refusal::Malformed`] if it
+    /// has another form, another kind or a bad checksum. Don't ask a store then.
     pub fn check(&self, kind: TokenKind, token: &PlainToken) -> Result<(), Refusal> {
         let text = token.expose();
         if text.len() > MAX_OPAQUE_LENGTH {
@@ -138,7 +178,8 @@ impl TokenFormat {
         if well_formed { Ok(()) } else { Err(Refusal::Malformed) }
     }
 
-    /// What the text of these access tokens looks like.
+    /// Returns the shape of access tokens in this format, by which an authenticator selects a
+    /// backend.
     pub const fn access_shape(&self) -> TokenShape {
         match self.profile {
             Profile::Countersign => TokenShape::Prefix(Cow::Borrowed(TokenKind::Access.prefix())),
@@ -154,7 +195,7 @@ impl TokenFormat {
             Some((locator, random)) if Locator::parse(locator).is_some() => random,
             Some(_) => return false,
         };
-        // This is on the path of every read: nothing here asks for memory.
+        // This runs for every request, so it uses the stack and allocates nothing.
         let mut buffer = Zeroizing::new([0; *TOKEN_BYTES.end()]);
         let length = BASE64URL_NOPAD.decode_len(random.len()).ok().filter(|length| *length == self.bytes_of(kind));
         let Some(bytes) = length.and_then(|length| buffer.get_mut(..length)) else { return false };
@@ -162,6 +203,7 @@ impl TokenFormat {
     }
 }
 
+/// The length of the checksum in characters.
 const CHECKSUM_LENGTH: usize = 8;
 
 fn with_checksum(body: &str) -> String {

@@ -1,4 +1,14 @@
-//! Tokens as text, as stored digests, and as grammar.
+//! Tokens: their secret text, their stored digests, and the form of their text.
+//!
+//! - `plain.rs` holds a token's text. It is the only file that can show one.
+//! - `digest.rs` makes the digests that stores keep, with a ring of keys.
+//! - `format.rs` generates and checks the text of opaque tokens, `shape.rs` tells tokens of
+//!   different strategies apart.
+//! - `locator.rs` is what a text says of the place of its record.
+//! - `family.rs` derives a refresh token's successor, and recognises the session of a token that
+//!   was exchanged.
+//!
+//! A strategy goes from a [`PlainToken`] to [`Digest`]s, and a store never sees the text.
 
 mod digest;
 mod family;

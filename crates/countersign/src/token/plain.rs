@@ -1,4 +1,4 @@
-//! The secret text of a token: the only file that can show one.
+//! The secret text of a token. No other file can show one.
 
 use std::fmt;
 
@@ -7,25 +7,29 @@ use zeroize::Zeroizing;
 
 /// A token as its holder knows it.
 ///
-/// It is one byte string: nothing trims, folds or decodes it. Its `Debug` shows nothing (promise P7), it has no
-/// `Display` and no serde, equality is constant-time, and its bytes are wiped on drop.
+/// It is a byte string: nothing trims, folds or decodes it. To keep it out of logs it has no
+/// `Display` and no serde, and its `Debug` shows nothing. `==` takes constant time, and the bytes
+/// are wiped on drop.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::PlainToken;
 ///
 /// let token = PlainToken::new("csa_wZ5…");
 /// assert_eq!(format!("{token:?}"), "PlainToken(..)");
+/// assert_eq!(token.expose(), "csa_wZ5…");
 /// ```
 #[derive(Clone)]
 pub struct PlainToken(Zeroizing<String>);
 
 impl PlainToken {
-    /// Takes `text` as a token, unchecked: strategies parse it.
+    /// Creates a token of any text. Strategies check it.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The token's text, to be handed to its holder. Whoever asks for it must not let it reach a log.
+    /// Returns the token's text, to be handed to its holder. It must not reach a log.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,27 +1,40 @@
-//! What a token's text tells of the strategy that made it.
+//! The shape of a token's text, which tells the strategies of an authenticator apart.
 
 use std::borrow::Cow;
 
 use crate::token::PlainToken;
 
-/// The texts that a strategy's access tokens can have, told from the text alone.
+/// The set of texts that a strategy's access tokens can have.
 ///
-/// Where two backends look at the same place, this decides which of them a token is for, before any is asked to verify
-/// it; its answer is then final. Two shapes that could claim one text are refused when the authenticator is built.
+/// If two backends read the same header or cookie, the shape decides which of them a token is for,
+/// before any is asked to verify it. That decision is final. An authenticator refuses to be built
+/// if two shapes could claim the same text.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::{PlainToken, TokenShape};
+///
+/// let ours = TokenShape::Prefix("csa_".into());
+/// assert!(ours.claims(&PlainToken::new("csa_wZ5…")));
+/// assert!(!ours.claims(&PlainToken::new("eyJh.eyJz.c2ln")));
+/// assert!(!ours.overlaps(&TokenShape::Signed));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenShape {
-    /// Any text: such a strategy shares its place with no other.
+    /// Any text. Such a strategy can't share its header or cookie with another.
     #[default]
     Any,
-    /// Texts that begin with this and have no dot, as `csa_` of the `countersign` profile.
+    /// Texts that begin with this prefix and have at most one dot, such as `csa_` of the
+    /// `countersign` profile.
     Prefix(Cow<'static, str>),
-    /// Three parts between two dots: signed tokens in compact form (RFC 7515 section 7.1).
+    /// Texts of three parts between two dots: signed tokens in compact form (RFC 7515 section 7.1).
     Signed,
 }
 
 impl TokenShape {
-    /// Whether `token` can be one of these.
+    /// Returns `true` if `token` can be one of these texts.
     pub fn claims(&self, token: &PlainToken) -> bool {
         let text = token.expose();
         let dots = || text.bytes().filter(|byte| *byte == b'.').count();
@@ -32,7 +45,7 @@ impl TokenShape {
         }
     }
 
-    /// Whether some text could be claimed by both.
+    /// Returns `true` if some text could be claimed by both shapes.
     pub fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Any, _) | (_, Self::Any) | (Self::Signed, Self::Signed) => true,

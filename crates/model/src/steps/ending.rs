@@ -1,5 +1,8 @@
-//! Endings: of one session by reuse or logout, and of all by a mark. Each is a row of steps, and may stop between any
-//! two.
+//! Endings: of one session by reuse or logout, and of everything by a mark.
+//!
+//! An ending is a list of steps ([`plan`]) and may stop between any two. If it stops before the
+//! last, nothing was acknowledged, and the next ending of the same session or user must be able to
+//! complete it.
 
 use crate::call::{Call, Ending, Server, Verdict, Why};
 use crate::mutant::Mutant;
@@ -8,38 +11,40 @@ use crate::settings::All;
 use crate::state::{Cause, Ended, FENCES, SESSIONS, State, Tick};
 use crate::steps::{Next, fence};
 
-/// One step of an ending.
+/// A step of an ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Find the session by the presented token's family; where it isn't found, what is [read](Part::Read) otherwise.
+    /// Find the session by the family of the presented token. If it is not found, read as in
+    /// [`Read`](Part::Read).
     Find,
-    /// Read until when signed tokens live. Broken protocols alone do so in a step of its own.
+    /// Read the latest end of signed tokens. Only broken protocols do so in a step of its own.
     Survey,
     /// Write the new password.
     Account,
     /// Replace the fence.
     Mark,
-    /// Write the account's new state, and replace the fence.
+    /// Write the account's new state and replace the fence.
     AccountAndMark,
-    /// Read which fences are unsettled, and which sessions they spared; and which sessions are behind none.
+    /// Read the unsettled fences and the sessions that they spared, and the sessions behind no
+    /// fence.
     Read,
-    /// Deny one thing more on the denylist.
+    /// Add one more entry to the denylist.
     Deny,
     /// Begin to wait for the session's row, with a view of what is there now.
     Wait,
-    /// Remove access tokens alone. Broken protocols alone do so.
+    /// Remove access tokens only. Only broken protocols do so.
     Access,
-    /// Remove records and access tokens, if everything signed for them is denied.
+    /// Remove records and access tokens, if everything that was signed for them is denied.
     Remove,
-    /// Remove access tokens once more. Broken protocols alone do so in a step of its own.
+    /// Remove access tokens once more. Only broken protocols do so in a step of its own.
     RemoveAgain,
     /// Note that what was read is denied.
     Settle,
-    /// Answer.
+    /// Answer the caller.
     Answer,
 }
 
-/// The steps of an ending, in order.
+/// Returns the steps of an ending, in order.
 pub fn plan(model: &Protocol, why: Why) -> impl Iterator<Item = Part> {
     let signed = model.is_signed();
     let Why::All { all, keep, .. } = why else { return plan_of_one(model, matches!(why, Why::Logout(_))) };
@@ -63,8 +68,10 @@ pub fn plan(model: &Protocol, why: Why) -> impl Iterator<Item = Part> {
     .filter_map(taken as fn((Part, bool)) -> Option<Part>)
 }
 
+/// The steps of a plan. It names the iterator, so that both kinds of plans have one type.
 type Planned = std::iter::FilterMap<std::array::IntoIter<(Part, bool), 11>, fn((Part, bool)) -> Option<Part>>;
 
+/// Returns the steps of an ending of one session, in order.
 fn plan_of_one(model: &Protocol, logout: bool) -> Planned {
     let signed = model.is_signed();
     let late = model.is(Mutant::RemovedBeforeDenied);
@@ -85,27 +92,32 @@ fn plan_of_one(model: &Protocol, logout: bool) -> Planned {
     .filter_map(taken as fn((Part, bool)) -> Option<Part>)
 }
 
+/// Returns a step of a plan if it is taken.
 fn taken((part, is): (Part, bool)) -> Option<Part> {
     Some(part).filter(|_| is)
 }
 
-/// What to do next.
+/// Returns the next step of an ending, or `None` after the last.
 pub fn next_part(model: &Protocol, ending: Ending) -> Option<Part> {
     plan(model, ending.why).nth(usize::from(ending.done))
 }
 
-/// Ends the session of a token that was presented as reuse, and whose signed tokens end at `access_end` at the latest.
+/// Returns the ending of a session whose consumed token was presented outside its window.
+///
+/// `access_end` is the latest end of its signed tokens.
 pub fn reuse(model: &Protocol, state: &State, session: u8, verdict: Verdict, access_end: Tick) -> Ending {
     let until = until(model, state, access_end);
     Ending { listed: bit(session), until, ..begun(Why::Reuse(verdict)) }
 }
 
-/// Logs the holder of a token out.
+/// Returns the logout of the holder of a token.
 pub const fn log_out(token: u8) -> Ending {
     begun(Why::Logout(token))
 }
 
-/// Begins to end everything.
+/// Begins an ending of everything.
+///
+/// Returns `None` if the session to keep is not known.
 pub fn everything(state: &mut State, all: All) -> Option<Ending> {
     state.begun += 1;
     let number = state.begun;
@@ -113,11 +125,14 @@ pub fn everything(state: &mut State, all: All) -> Option<Ending> {
     Some(begun(Why::All { all, number, keep, version: 0 }))
 }
 
+/// Returns an ending of which no step is done.
 const fn begun(why: Why) -> Ending {
     Ending { why, listed: 0, fences: 0, spared: 0, seen: 0, until: 0, done: 0 }
 }
 
-/// The call's next step. `None`: there is nothing to be done.
+/// Does the next step of an ending and returns its state after that.
+///
+/// Returns `None` if there is nothing to do, or if it does not fit in the bounds of the search.
 pub fn step(model: &Protocol, state: &mut State, mut ending: Ending) -> Option<Next> {
     let part = next_part(model, ending)?;
     match part {
@@ -157,15 +172,18 @@ pub fn step(model: &Protocol, state: &mut State, mut ending: Ending) -> Option<N
     if nothing && next_part(model, ending) == Some(Part::Settle) {
         ending.done += 1;
     }
-    // What the rest doesn't ask for makes no other state.
+    // The answer does not ask for these. Without them, states are equal that differ in nothing
+    // else.
     if matches!(next_part(model, ending), Some(Part::Answer)) {
         (ending.fences, ending.spared, ending.seen, ending.until) = (0, 0, 0, 0);
     }
     Some(Next::Goes(Call::Ending(ending)))
 }
 
-/// A logout whose session another ending has removed meanwhile, which may not have denied it yet: it reads what is
-/// unsettled, and denies that.
+/// Returns the rest of a logout whose session another ending has removed meanwhile.
+///
+/// That ending may not have denied the session yet. The logout reads what is unsettled and denies
+/// it before it answers. Returns `None` if there is nothing left to deny.
 fn overtaken(model: &Protocol, state: &State, ending: Ending) -> Option<Ending> {
     let Why::Logout(token) = ending.why else { return None };
     let absent = state.store.find(state.session_of(token)?).is_none();
@@ -178,7 +196,7 @@ fn overtaken(model: &Protocol, state: &State, ending: Ending) -> Option<Ending> 
     next_entry(model, state, rest).is_some().then_some(rest)
 }
 
-/// Notes that nothing of a token's session may live.
+/// Notes that nothing of a token's session may be accepted from now on.
 pub fn condemn(state: &mut State, token: u8, cause: Cause) {
     let session = state.session_of(token);
     if let Some(history) = session.and_then(|session| state.history.get_mut(session)) {
@@ -186,22 +204,24 @@ pub fn condemn(state: &mut State, token: u8, cause: Cause) {
     }
 }
 
-/// How much longer is denied than an access token can live that is signed now.
+/// The number of ticks by which a denial outlasts an access token that is signed now.
 const IN_FLIGHT: Tick = 1;
 
-/// Until when to deny what was recorded to end at `access_end`.
+/// Returns the time until which tokens are denied that were recorded to end at `access_end`.
 fn until(model: &Protocol, state: &State, access_end: Tick) -> Tick {
     let recorded = if model.is(Mutant::TodaysLifetime) { 0 } else { access_end };
     let today = state.clock(0).saturating_add(model.life(Server::default()));
     if model.is_signed() { recorded.max(today).saturating_add(IN_FLIGHT) } else { 0 }
 }
 
-/// The latest end that is recorded of signed tokens of these sessions.
+/// Returns the latest recorded end of the signed tokens of these sessions.
 fn latest(state: &State, sessions: u8) -> Tick {
     let records = state.store.records.iter().filter(|(session, _)| sessions & bit(*session) != 0);
     records.map(|(_, record)| record.access_end).max().unwrap_or_default()
 }
 
+/// Finds the session of a logout and how long to deny it. If it is not found, reads what is
+/// unsettled.
 fn find(model: &Protocol, state: &State, ending: &mut Ending) -> Option<()> {
     let Why::Logout(token) = ending.why else { return None };
     let session = state.session_of(token)?;
@@ -214,6 +234,7 @@ fn find(model: &Protocol, state: &State, ending: &mut Ending) -> Option<()> {
     Some(())
 }
 
+/// Writes the new password or the new state of the account.
 fn write_account(state: &mut State, ending: &mut Ending) {
     state.store.password += 1;
     if let Why::All { version, .. } = &mut ending.why {
@@ -221,6 +242,7 @@ fn write_account(state: &mut State, ending: &mut Ending) {
     }
 }
 
+/// Replaces the fence, and notes the old one to be denied if tokens are signed.
 fn mark(model: &Protocol, state: &mut State, ending: &mut Ending) -> Option<()> {
     let old = state.store.fence;
     let survey = Some(ending.until).filter(|_| model.is(Mutant::EndReadBeforeMark));
@@ -230,8 +252,10 @@ fn mark(model: &Protocol, state: &mut State, ending: &mut Ending) -> Option<()> 
     Some(())
 }
 
-/// What is to be denied: the fences that nobody has settled, and by their ids the sessions that an earlier mark spared
-/// and a later one didn't, and those behind no fence.
+/// Reads what must be denied: unsettled fences, and sessions by their ids.
+///
+/// The sessions are those that an earlier mark spared and a later one did not, and those behind no
+/// fence.
 fn read(model: &Protocol, state: &State, ending: &mut Ending) {
     let (mut fences, mut spared, mut listed, mut access_end, mut younger) = (0, 0, 0, 0, None);
     for (fence, ended) in ended(state).rev() {
@@ -257,13 +281,14 @@ fn read(model: &Protocol, state: &State, ending: &mut Ending) {
     ending.until = until(model, state, access_end.max(latest(state, state.unfenced())));
 }
 
+/// Returns the fences that were replaced, the oldest first.
 fn ended(state: &State) -> impl DoubleEndedIterator<Item = (u8, Ended)> {
     (0..FENCES).filter_map(|place| Some((u8::try_from(place).ok()?, (*state.store.ended.get(place)?)?)))
 }
 
 /// An entry of the denylist.
 enum Entry {
-    /// A session.
+    /// The id of a session.
     Session(u8),
     /// A fence.
     Fence(u8),
@@ -271,7 +296,7 @@ enum Entry {
     Kept(u8, u8),
 }
 
-/// The next entry that is missing, exceptions before the fences that they are from.
+/// Returns the next entry that is missing, exceptions before the fences that they belong to.
 fn next_entry(model: &Protocol, state: &State, ending: Ending) -> Option<Entry> {
     let denied = &state.store.denied;
     let in_set = |set: u8| ended(state).filter(move |(fence, _)| set & bit(*fence) != 0);
@@ -296,6 +321,7 @@ fn next_entry(model: &Protocol, state: &State, ending: Ending) -> Option<Entry> 
     }
 }
 
+/// Adds the next entry that is missing to the denylist.
 fn deny_one(model: &Protocol, state: &mut State, ending: Ending) {
     let entry = next_entry(model, state, ending);
     let denied = &mut state.store.denied;
@@ -319,18 +345,21 @@ fn deny_one(model: &Protocol, state: &mut State, ending: Ending) {
     }
 }
 
-/// Whether what is removed is denied first, for as long as anything signed for it lives by the time it is removed.
+/// Returns `true` if sessions may be removed only after everything signed for them is denied.
+///
+/// A denial must last for as long as any signed token lives when the session is removed.
 fn signed_first(model: &Protocol, ending: Ending) -> bool {
     let unguarded = [Mutant::RemovedBeforeDenied, Mutant::RemovalUnguarded, Mutant::TodaysLifetime];
     ending.listed != 0 && model.is_signed() && !unguarded.into_iter().any(|mutant| model.is(mutant))
 }
 
-/// Whether a session is denied for as long as the latest of its signed tokens lives.
+/// Returns `true` if a session is denied for as long as the latest of its signed tokens lives.
 fn is_denied(state: &State, session: u8) -> bool {
     let denied = state.store.denied.sessions.get(usize::from(session)).copied().unwrap_or_default();
     state.store.records.get(session).is_none_or(|record| denied >= record.access_end)
 }
 
+/// Removes the records and access tokens of the sessions that the ending is about.
 fn remove(model: &Protocol, state: &mut State, ending: Ending) {
     let (cause, all) = match ending.why {
         Why::Reuse(_) => (Cause::Reuse, false),
@@ -364,7 +393,7 @@ fn remove(model: &Protocol, state: &mut State, ending: Ending) {
     }
 }
 
-/// Notes what is denied: fences, and sessions that a mark had spared.
+/// Notes what is denied now: fences, and sessions that a mark had spared.
 fn settle(state: &mut State, ending: Ending) {
     for (fence, ended) in (0..).zip(&mut state.store.ended) {
         let Some(ended) = ended else { continue };
@@ -373,6 +402,7 @@ fn settle(state: &mut State, ending: Ending) {
     }
 }
 
+/// Notes what the caller was told by the answer. The promises are judged by it.
 fn acknowledge(state: &mut State, ending: Ending) {
     match ending.why {
         Why::Reuse(Verdict::Reuse) => {
@@ -395,7 +425,7 @@ fn acknowledge(state: &mut State, ending: Ending) {
     }
 }
 
-/// The session that stays.
+/// Returns the session that goes on, if there is one.
 fn kept(ending: Ending) -> Option<u8> {
     match ending.why {
         Why::All { keep, .. } => keep,
@@ -403,6 +433,7 @@ fn kept(ending: Ending) -> Option<u8> {
     }
 }
 
+/// Returns the sessions in a set.
 fn sessions(set: u8) -> impl Iterator<Item = u8> {
     (0..).take(SESSIONS).filter(move |session| set & bit(*session) != 0)
 }

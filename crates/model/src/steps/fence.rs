@@ -1,13 +1,19 @@
-//! The user's fence, and the mark: the one step that ends all that is recorded behind it.
+//! The user's fence, and the mark: the one step that ends everything recorded behind it.
+//!
+//! A mark only replaces the fence and notes that the old one has ended. The records behind the old
+//! fence stay and are not found any more; [`clear`] removes them, and [`forget`] the note.
 
 use crate::mutant::Mutant;
 use crate::protocol::{Protocol, bit};
 use crate::state::{Cause, Ended, FENCES, NO_FENCE, State, TOKENS, Tick};
 
-/// The fence of a store that has forgotten it, where that is one value for all time.
+/// The fence of a user in a store that has forgotten it, if such a store uses one value for all
+/// time.
 const NEVER_RAISED: u8 = 1;
 
-/// The fence as a login reads it: where none stands, it draws one.
+/// Returns the current fence, as a login reads it. A user without one gets a new one.
+///
+/// Returns `None` if another fence does not fit in the bounds of the search.
 pub fn read(model: &Protocol, state: &mut State) -> Option<u8> {
     if state.store.fence.is_none() {
         state.store.fence = Some(draw(state)?);
@@ -16,16 +22,21 @@ pub fn read(model: &Protocol, state: &mut State) -> Option<u8> {
     state.store.fence
 }
 
-/// Puts another fence in the place of the one that stands. All that is recorded behind that one has ended, but a kept
-/// session, which is recorded behind the new one with its access tokens. `seen` is what a statement saw that waited.
-/// `None`: it can't be done within the bounds of this search.
+/// Replaces the current fence and ends everything that is recorded behind the old one, except the
+/// session `keep`.
+///
+/// The kept session is recorded behind the new fence with its access tokens. `survey` is the end of
+/// signed tokens if it was read before this step, and `seen` the access tokens that a statement saw
+/// before it had to wait; only broken protocols use these. Returns `None` if another fence does not
+/// fit in the bounds of the search.
 pub fn mark(model: &Protocol, state: &mut State, keep: Option<u8>, survey: Option<Tick>, seen: u8) -> Option<()> {
     let fresh = draw(state)?;
     let old = state.store.fence.replace(fresh);
     touch(model, state);
     let Some(old) = old else { return Some(()) };
     let behind = |state: &State, session: u8| state.store.records.get(session).map(|record| record.fence);
-    // What is behind no fence stays so: another ending, which has marked already, is about to remove it.
+    // A session behind no fence stays there: another ending, which has made its mark already, may
+    // be about to remove it.
     let keeps = |session: &u8| match behind(state, *session) {
         Some(NO_FENCE) => model.is(Mutant::UnfencedAdopted),
         Some(fence) => fence == old || model.is(Mutant::MarkRevives),
@@ -55,6 +66,7 @@ pub fn mark(model: &Protocol, state: &mut State, keep: Option<u8>, survey: Optio
     Some(())
 }
 
+/// Records a session and its access tokens behind `fence`.
 fn keep_session(model: &Protocol, state: &mut State, session: u8, fence: u8, seen: u8) {
     if let Some(record) = state.store.records.get_mut(session) {
         record.fence = fence;
@@ -72,12 +84,12 @@ fn keep_session(model: &Protocol, state: &mut State, session: u8, fence: u8, see
     }
 }
 
-/// Whether rows are left that a mark has ended.
+/// Returns `true` if records are left that a mark has ended.
 pub fn has_rows(state: &State, fence: u8) -> bool {
     state.store.has_ended(fence) && state.store.is_used(fence)
 }
 
-/// Removes the rows behind a fence that was replaced.
+/// Removes the records and access tokens behind a fence that was replaced.
 pub fn clear(state: &mut State, fence: u8) {
     let (records, access) = (state.store.records, state.store.access);
     for (session, _) in records.iter().filter(|(_, record)| record.fence == fence) {
@@ -88,8 +100,10 @@ pub fn clear(state: &mut State, fence: u8) {
     }
 }
 
-/// Whether nothing depends any more on remembering that a fence was replaced: no row is behind it, its signed tokens are
-/// denied, and none is left of a session that was kept.
+/// Returns `true` if nothing depends on the note that a fence was replaced.
+///
+/// No record is behind it, its signed tokens are denied, and none is left of a session that was
+/// kept.
 pub fn is_forgettable(model: &Protocol, state: &State, fence: u8) -> bool {
     let Some(ended) = state.store.ended.get(usize::from(fence)).copied().flatten() else { return false };
     let rows = state.store.is_used(fence) && !model.is(Mutant::MarkForgotten);
@@ -104,7 +118,8 @@ pub fn forget(state: &mut State, fence: u8) {
     }
 }
 
-/// Whether a sweep may remove the user's fence: unused for long, and nothing recorded behind any.
+/// Returns `true` if a sweep may remove the user's fence: it is unused for long enough, and nothing
+/// is recorded behind any.
 pub fn is_sweepable(model: &Protocol, state: &State) -> bool {
     let unused = state.now.saturating_sub(state.store.fence_used);
     let old = model.settings.fence_swept.is_some_and(|kept| unused >= kept);
@@ -112,7 +127,8 @@ pub fn is_sweepable(model: &Protocol, state: &State) -> bool {
     state.store.fence.is_some() && old && (!holds || model.is(Mutant::FenceSweptEarly))
 }
 
-/// What a store does whose records leave by themselves: it forgets a user without sessions.
+/// Does what the time does to a store whose records expire by themselves: it forgets a user without
+/// sessions.
 pub fn pass(model: &Protocol, state: &mut State) {
     let Some((kept, _)) = model.settings.fence_kept else { return };
     let store = &state.store;
@@ -128,18 +144,19 @@ pub fn pass(model: &Protocol, state: &mut State) {
         clear(state, fence);
         forget(state, fence);
     }
-    // A signed token that carries one value for all time would be denied with those of before.
+    // A signed token that carries one value for all time would be denied with those from before.
     let comes_back = !model.is_signed() || model.is(Mutant::FenceComesBack);
     state.store.fence = Some(NEVER_RAISED).filter(|_| comes_back);
     state.store.fence_used = 0;
 }
 
-/// Notes that the fence is in use, where that is ever asked.
+/// Notes that the fence is in use, in configurations where that matters.
 pub fn touch(model: &Protocol, state: &mut State) {
     let asked = model.settings.fence_kept.is_some() || model.settings.fence_swept.is_some();
     state.store.fence_used = if asked { state.now } else { 0 };
 }
 
+/// Returns a new fence, or `None` if there is no room for another.
 fn draw(state: &mut State) -> Option<u8> {
     let fence = state.store.fences + 1;
     if usize::from(fence) >= FENCES {

@@ -1,4 +1,8 @@
-//! A login: read the fence, check the password, insert the session if the fence is still the one that was read.
+//! A login: read the fence, check the password, and insert the session if the fence is still the
+//! same.
+//!
+//! The fence is read before the password is checked. So a password that was changed meanwhile comes
+//! with a fence that was replaced.
 
 use crate::call::{Call, Login, LoginStage, Server};
 use crate::mutant::Mutant;
@@ -6,13 +10,17 @@ use crate::protocol::{Protocol, bit};
 use crate::state::State;
 use crate::steps::{Guarded, Next, Opening, fence};
 
-/// Begins: the fence is read before anything else. `None`: it can't be done within the bounds of this search.
+/// Begins a login: reads the fence before anything else.
+///
+/// Returns `None` if it does not fit in the bounds of the search.
 pub fn begin(model: &Protocol, state: &mut State, server: Server) -> Option<Login> {
     let fence = fence::read(model, state)?;
     Some(Login { server, fence, at: state.now, era: state.begun, password: None, stage: LoginStage::Password })
 }
 
-/// The call's next step. `None`: it can't be done within the bounds of this search.
+/// Does the next step of a login and returns its state after that.
+///
+/// Returns `None` if it does not fit in the bounds of the search.
 pub fn step(model: &Protocol, state: &mut State, mut login: Login) -> Option<Next> {
     match login.stage {
         LoginStage::Password => {
@@ -37,13 +45,16 @@ pub fn step(model: &Protocol, state: &mut State, mut login: Login) -> Option<Nex
     Some(Next::Goes(Call::Login(login)))
 }
 
-/// The guarded insert. `None`: it can't be done within the bounds of this search.
+/// Inserts the session, if the fence allows it.
+///
+/// Returns `None` if it does not fit in the bounds of the search.
 fn insert(model: &Protocol, state: &mut State, login: Login) -> Option<Guarded> {
     let unguarded = model.is(Mutant::NoFence) || model.is(Mutant::FenceCheckedEarlier);
     if !unguarded && Some(login.fence) != state.store.fence {
         return Some(Guarded::Refused);
     }
-    // The age is read in the insert: a look at the clock before it would be as good as none.
+    // The age is judged in the step that inserts. A login judged earlier may still insert much
+    // later.
     let age = state.now.saturating_sub(login.at);
     let limit = model.settings.fence_kept.map(|(_, limit)| limit).filter(|_| !model.is(Mutant::LoginOfAnyAge));
     if limit.is_some_and(|limit| age >= limit) {

@@ -1,5 +1,9 @@
-//! What a call does next. Each function is one atomic step: one statement, transaction or script of the store, or one
-//! thing that a server does by itself.
+//! The steps of the calls.
+//!
+//! Each function does one atomic step: one statement, transaction or script of the store, or one
+//! thing that a server does by itself. It changes the state in place and returns the call's next
+//! state. Nothing may be split off from a step, or moved from one into another, unless the stores
+//! do so as well.
 
 pub mod denylist;
 pub mod ending;
@@ -12,20 +16,20 @@ pub use store::Opening;
 
 use crate::call::Call;
 
-/// What became of a call by a step.
+/// The state of a call after a step.
 #[derive(Clone, Copy, Debug)]
 pub enum Next {
-    /// It goes on.
+    /// The call goes on.
     Goes(Call),
-    /// It is over.
+    /// The call is over.
     Over,
 }
 
-/// What a guarded write did.
+/// The result of a guarded write.
 #[derive(Clone, Copy, Debug)]
 enum Guarded {
-    /// It wrote, and this refresh token is the current one of its session.
+    /// The write took place, and this refresh token is its session's current one.
     Wrote(u8),
-    /// The guard didn't hold, and nothing was written.
+    /// The guard did not hold, and nothing was written.
     Refused,
 }

@@ -1,4 +1,5 @@
-//! An exchange: look, rotate, look again when another caller was first, answer; or end the session.
+//! A refresh: look, rotate, look again if another caller was first, and answer; or end the session
+//! as reuse.
 
 use crate::call::{Answer, Call, Holder, Refresh, RefreshStage, Server, Verdict, is_patient};
 use crate::mutant::Mutant;
@@ -8,7 +9,9 @@ use crate::state::{Cause, Consumed, KEPT, Record, State, Tick};
 use crate::steps::store::Issued;
 use crate::steps::{Guarded, Next, ending};
 
-/// The call's next step. `None`: it can't be done within the bounds of this search.
+/// Does the next step of a refresh and returns its state after that.
+///
+/// Returns `None` if it does not fit in the bounds of the search.
 pub fn step(model: &Protocol, state: &mut State, refresh: Refresh) -> Option<Next> {
     match refresh.stage {
         RefreshStage::Look => look(model, state, refresh),
@@ -19,6 +22,7 @@ pub fn step(model: &Protocol, state: &mut State, refresh: Refresh) -> Option<Nex
     }
 }
 
+/// Looks the token up and decides: rotate, repeat an answer, refuse, or end the session.
 fn look(model: &Protocol, state: &mut State, mut refresh: Refresh) -> Option<Next> {
     refresh.at = state.clock(refresh.server.skew);
     let at = refresh.at;
@@ -42,7 +46,7 @@ fn look(model: &Protocol, state: &mut State, mut refresh: Refresh) -> Option<Nex
         }
         let mut ends = at.saturating_add(model.life(refresh.server)).min(record.idle_end);
         if model.is_signed() {
-            // Nothing is written, so nothing may be signed that lives longer than what is recorded.
+            // Nothing is written here, so no token may live longer than the recorded end.
             ends = if model.is(Mutant::RetrySignsLonger) { ends } else { ends.min(record.access_end) };
             state.issue(&model.settings, Issued { refresh: successor, fence: record.fence, ends });
         } else {
@@ -58,7 +62,8 @@ fn look(model: &Protocol, state: &mut State, mut refresh: Refresh) -> Option<Nex
     Some(Next::Goes(Call::Ending(ending)))
 }
 
-/// From what the answer is derived that a consumed token gets again.
+/// Returns the token and the salt from which a consumed token's answer is derived, if it gets one
+/// again.
 fn answered(model: &Protocol, record: &Record, refresh: &Refresh) -> Option<(u8, u8)> {
     if model.is(Mutant::NoRetry) {
         return None;
@@ -74,14 +79,15 @@ fn answered(model: &Protocol, record: &Record, refresh: &Refresh) -> Option<(u8,
     is_open(kept).then_some((kept.token, kept.salt))
 }
 
-/// Whether a successor is what the record has in the place after the presented token.
+/// Returns `true` if the record has `successor` in the place after the presented token.
 fn is_next(model: &Protocol, record: &Record, presented: u8, successor: u8) -> bool {
     let kept = record.consumed.iter().flatten();
     let newer = { kept }.take_while(|consumed| consumed.token != presented).last();
     newer.map_or(record.current, |newer| newer.token) == successor || model.is(Mutant::RandomSuccessor)
 }
 
-/// What the presentation is owed, by what really happened and by no guard of the protocol.
+/// Returns the answer that the presentation is owed, by what really happened and not by any guard
+/// of the protocol.
 fn verdict(model: &Protocol, state: &State, refresh: &Refresh, session: u8) -> Verdict {
     let settings = &model.settings;
     let Some(token) = state.tokens.get(refresh.token) else { return Verdict::Nothing };
@@ -98,7 +104,7 @@ fn verdict(model: &Protocol, state: &State, refresh: &Refresh, session: u8) -> V
     let (surely, perhaps) = if set_back == 0 {
         (passed + settings.skew < settings.window, passed < settings.window + settings.skew)
     } else {
-        // Clocks that are set back show the time of the exchange once more.
+        // A clock that was set back shows the time of the rotation once more.
         let caught_up = set_back.saturating_sub(settings.skew + DIFFERENCE);
         let again = caught_up <= passed && passed < set_back + settings.window + settings.skew;
         (false, passed < settings.window || again)
@@ -114,7 +120,7 @@ fn verdict(model: &Protocol, state: &State, refresh: &Refresh, session: u8) -> V
     }
 }
 
-/// The compare of a protocol that compares in a step of its own.
+/// Compares, in a protocol that compares in a step of its own.
 fn check(state: &State, mut refresh: Refresh) -> Option<Next> {
     let session = state.session_of(refresh.token)?;
     let current = state.store.records.get(session).map(|record| record.current);
@@ -127,6 +133,7 @@ fn check(state: &State, mut refresh: Refresh) -> Option<Next> {
     Some(Next::Goes(Call::Refresh(refresh)))
 }
 
+/// Compares and sets, and goes on to the answer. A caller that loses looks again.
 fn rotate(model: &Protocol, state: &mut State, mut refresh: Refresh, guarded: bool) -> Option<Next> {
     if model.settings.clock == Clock::EachStep {
         refresh.at = state.clock(refresh.server.skew);
@@ -146,21 +153,24 @@ fn rotate(model: &Protocol, state: &mut State, mut refresh: Refresh, guarded: bo
     }
 }
 
+/// Returns an answer with tokens.
 const fn tokens(refresh: u8, access_ends: Tick, again: bool) -> Answer {
     Answer::Tokens { refresh, access_ends, again }
 }
 
-/// Goes on to the answer. A refusal that nobody is owed more than is over at once.
+/// Goes on to the answer. A refusal is over at once if the caller is owed nothing else.
 fn answer(answer: Answer, mut refresh: Refresh) -> Next {
     if answer == Answer::Refused && refresh.verdict == Verdict::Nothing {
         return Next::Over;
     }
     refresh.stage = RefreshStage::Answer(answer);
-    // What the rest doesn't ask for makes no other state.
+    // The rest of the call does not ask for these. Without them, states are equal that differ in
+    // nothing else.
     (refresh.fence, refresh.server) = (0, Server::default());
     Next::Goes(Call::Refresh(refresh))
 }
 
+/// Gives the answer to its holder, and notes what was acknowledged by it.
 fn deliver(model: &Protocol, state: &mut State, call: Refresh, answer: Answer) -> Next {
     if call.verdict == Verdict::Reuse {
         ending::condemn(state, call.token, Cause::Reuse);

@@ -1,4 +1,5 @@
-//! The store's guarded operations, each one step: what its guard reads and what it writes can't be torn apart.
+//! The store's guarded operations. Each is one step: nothing comes between what its guard reads and
+//! what it writes.
 
 use crate::call::Refresh;
 use crate::mutant::Mutant;
@@ -7,16 +8,16 @@ use crate::settings::{Access, Settings};
 use crate::state::{Cause, Consumed, History, KEPT, NO_FENCE, Record, SESSIONS, State, TOKENS, Tick, Token};
 use crate::steps::Guarded;
 
-/// A session that is opened.
+/// The values of a session that is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
-    /// The clock.
+    /// The time on the server's clock.
     pub clock: Tick,
-    /// Its access token's life.
+    /// The lifetime of the access token.
     pub life: Tick,
-    /// What it is recorded behind.
+    /// The fence that the session is recorded behind.
     pub fence: u8,
-    /// How many calls to end all sessions had begun when its login began.
+    /// The number of calls to end everything that had begun when the login began.
     pub era: u8,
     /// The password that the login proved.
     pub password: u8,
@@ -27,15 +28,16 @@ pub struct Opening {
 pub(super) struct Issued {
     /// The refresh token that it comes with.
     pub(super) refresh: u8,
-    /// The fence that it is recorded behind, or carries.
+    /// The fence that it is recorded behind, or that it carries if it is signed.
     pub(super) fence: u8,
-    /// When it ends.
+    /// The end of the token.
     pub(super) ends: Tick,
 }
 
 impl State {
-    /// Inserts a session with its first tokens, and gives its refresh token. `None`: it can't be done within the
-    /// bounds of this search.
+    /// Inserts a session with its first tokens, and returns its refresh token.
+    ///
+    /// Returns `None` if it does not fit in the bounds of the search.
     pub(crate) fn open(&mut self, settings: &Settings, opening: Opening, access: bool) -> Option<u8> {
         let Opening { clock, life, fence, era, password } = opening;
         let absolute_end = clock.saturating_add(settings.absolute);
@@ -63,7 +65,10 @@ impl State {
         Some(current)
     }
 
-    /// A fresh token of the session, or the one that was derived from the same token and salt before.
+    /// Returns the token that was derived from the same token and salt before, or a new token of
+    /// the session.
+    ///
+    /// Returns `None` if there is no room for another token.
     pub(super) fn mint(&mut self, settings: &Settings, session: u8, derived: Option<(u8, u8)>) -> Option<u8> {
         if derived.is_some() {
             let same = self.tokens.iter().find(|(_, token)| token.derived == derived);
@@ -77,7 +82,7 @@ impl State {
         self.tokens.push(Token { session, derived, consumed: None, ahead: 0, first_sent: None })
     }
 
-    /// A salt that was never drawn before.
+    /// Returns a salt that was never drawn before.
     pub(super) fn salt(&self) -> u8 {
         (0..).zip(self.tokens.iter()).map(|(count, _): (u8, _)| count + 1).last().unwrap_or_default()
     }
@@ -101,13 +106,15 @@ impl State {
         }
     }
 
-    /// Until when the access token is good that came with this refresh token.
+    /// Returns the end of the stored access token that came with this refresh token.
     pub(super) fn access_end(&self, refresh: u8) -> Tick {
         self.store.access.get(refresh).map(|access| access.ends).unwrap_or_default()
     }
 
-    /// Puts a successor in the presented token's place, if that is current and its session's ends are still to come.
-    /// `None`: it can't be done within the bounds of this search.
+    /// Replaces the presented token by its successor, if it is current and the session has not
+    /// ended.
+    ///
+    /// Returns `None` if it does not fit in the bounds of the search.
     pub(super) fn rotate(&mut self, model: &Protocol, refresh: &Refresh, guarded: bool) -> Option<Guarded> {
         let settings = &model.settings;
         let at = refresh.at;
@@ -119,7 +126,8 @@ impl State {
         };
         let ended = self.store.has_ended(record.fence);
         let unfenced = ended && !model.is(Mutant::RotationBehindAnyFence);
-        // The signed token carries the fence that was looked at.
+        // The signed token will carry the fence that the look found, so the record must still have
+        // it.
         let other = model.is_signed() && record.fence != refresh.fence && !model.is(Mutant::RotationOfAnyFence);
         if guarded && (record.current != refresh.token || unfenced || other) {
             return Some(Guarded::Refused);
@@ -158,7 +166,7 @@ impl State {
         Some(Guarded::Wrote(successor))
     }
 
-    /// The record that a rotation makes that makes one.
+    /// Returns the record that a broken rotation creates if it finds none.
     fn created(&self, refresh: &Refresh, session: u8) -> Option<Record> {
         let history = self.history.get(session)?;
         Some(Record {
@@ -172,7 +180,7 @@ impl State {
         })
     }
 
-    /// Removes a session's record. Gives whether there was one.
+    /// Removes a session's record and returns `true` if there was one.
     pub(super) fn remove_record(&mut self, session: u8, cause: Cause) -> bool {
         let there = self.store.records.get(session).is_some();
         if there {
@@ -184,12 +192,12 @@ impl State {
         there
     }
 
-    /// Whether there is a record whose session has ended by age.
+    /// Returns `true` if there is a session that has expired by the slowest clock.
     pub(crate) fn has_aged(&self) -> bool {
         self.store.records.iter().any(|(_, record)| !record.is_live(self.clock(0)))
     }
 
-    /// Removes the sessions that have ended by age, by the slowest clock.
+    /// Removes the sessions that have expired by the slowest clock.
     pub(crate) fn sweep(&mut self) {
         let clock = self.clock(0);
         for session in (0..).take(SESSIONS) {
@@ -200,7 +208,7 @@ impl State {
         }
     }
 
-    /// Removes a session's stored access tokens, of those in the set.
+    /// Removes the stored access tokens of a session that are in the set `among`.
     pub(super) fn remove_access(&mut self, session: u8, among: u8) {
         for token in (0..).take(TOKENS) {
             if self.session_of(token) == Some(session) && among & bit(token) != 0 {
@@ -209,19 +217,21 @@ impl State {
         }
     }
 
-    /// The stored access tokens, one bit each.
+    /// Returns the stored access tokens, one bit each.
     pub(super) fn stored_access(&self) -> u8 {
         self.store.access.iter().map(|(token, _)| bit(token)).sum()
     }
 
-    /// The sessions that are found and are behind no fence, one bit each.
+    /// Returns the sessions that are behind no fence and are found, one bit each.
     pub(super) fn unfenced(&self) -> u8 {
         self.store.records.iter().filter(|(_, record)| record.fence == NO_FENCE).map(|(session, _)| bit(session)).sum()
     }
 }
 
-/// Notes in the record what was exchanged. What is out of its window leaves, but only with all that is older: of those
-/// that stay, each is the successor of the one before.
+/// Records a token that was exchanged, and forgets those outside their window.
+///
+/// A token outside its window leaves together with all older ones: of those that stay, each is the
+/// successor of the one before.
 fn remember(model: &Protocol, record: &mut Record, token: Consumed) {
     let settings = &model.settings;
     if settings.close_on_use && !model.is(Mutant::ConfirmedStaysOpen) {

@@ -1,19 +1,19 @@
-//! What the nodes of a Redis Cluster say of each other.
+//! The answer to `CLUSTER NODES`: what a node knows about the others.
 
-/// A line of `CLUSTER NODES`.
+/// One line of `CLUSTER NODES`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) id: String,
-    /// The id of the master whose replica this is.
+    /// The id of the member's master. `None` if the member is a master itself.
     pub(crate) master: Option<String>,
-    /// Of two claims to a slot, the one with the higher epoch counts.
+    /// The epoch of the member's claim to its slots. The higher one of two claims counts.
     pub(crate) epoch: u64,
-    /// First and last of each range.
+    /// The first and the last slot of each range.
     pub(crate) slots: Vec<(u16, u16)>,
     flags: Vec<String>,
 }
 
-/// The members in the text of `CLUSTER NODES`.
+/// Returns the members in the text of `CLUSTER NODES`.
 pub(crate) fn members(text: &str) -> impl Iterator<Item = Member> {
     text.lines().filter(|line| !line.is_empty()).map(|line| {
         let fields: Vec<&str> = line.split(' ').collect();
@@ -30,7 +30,8 @@ pub(crate) fn members(text: &str) -> impl Iterator<Item = Member> {
     })
 }
 
-/// Nothing for a slot on the move, which stands in brackets besides the range it belongs to.
+/// Returns the first and the last slot of a range. A moving slot, which is listed again in
+/// brackets, has `None`.
 fn slot_range(range: &str) -> Option<(u16, u16)> {
     let (first, last) = range.split_once('-').unwrap_or((range, range));
     Some((first.parse().ok()?, last.parse().ok()?))
@@ -41,7 +42,8 @@ impl Member {
         self.has(&["myself"])
     }
 
-    /// Whether the node that says this can't reach the member, or doesn't really know it yet.
+    /// Returns `true` if the reporting node can't reach the member or doesn't know it completely
+    /// yet.
     pub(crate) fn is_lost(&self) -> bool {
         self.has(&["fail", "fail?", "handshake", "noaddr"])
     }

@@ -1,4 +1,4 @@
-//! Redis Cluster.
+//! Redis Cluster: several nodes on one machine, their failovers and their moving slots.
 
 mod member;
 mod slots;
@@ -14,16 +14,20 @@ use crate::process::run;
 use crate::redis::Redis;
 use crate::wait::{random, wait_until};
 
-/// A Redis Cluster: three masters, each with one replica. A test names a node by its place in [`urls`](Self::urls),
-/// which stays the same whatever part the node plays.
+/// A Redis Cluster with three masters, each with one replica.
+///
+/// A test names a node by its place in [`urls`](Self::urls). The place stays the same, whether the
+/// node is a master or a replica.
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<Redis>,
 }
 
 impl RedisCluster {
-    /// The cluster that all tests of this process share: the one whose nodes, all of them, are named by
-    /// `COUNTERSIGN_TEST_REDIS_CLUSTER_URLS` with commas between them, or one of our own.
+    /// Returns the cluster that all tests of this process share.
+    ///
+    /// It is the one whose nodes `COUNTERSIGN_TEST_REDIS_CLUSTER_URLS` names (all of them, with
+    /// commas between them), or a started one.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<RedisCluster> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var("COUNTERSIGN_TEST_REDIS_CLUSTER_URLS") {
@@ -32,17 +36,20 @@ impl RedisCluster {
         })
     }
 
-    /// A cluster that no other test uses.
+    /// Starts a cluster that no other test uses.
     pub fn dedicated() -> Self {
         Self::launch(6, "1")
     }
 
-    /// A cluster that no other test uses: three masters and no replica, so that clients alone come to the addresses that
-    /// nodes [`announce`](Self::announce).
+    /// Starts a cluster that no other test uses, with three masters and no replica.
+    ///
+    /// There, only clients use the addresses that nodes [`announce`](Self::announce). A replica
+    /// would follow them too.
     pub fn masters_only() -> Self {
         Self::launch(3, "0")
     }
 
+    /// Starts the nodes, joins them to a cluster, and waits until it is complete.
     fn launch(nodes: usize, replicas: &str) -> Self {
         let nodes = thread::scope(|scope| {
             let starting: Vec<_> = (0..nodes).map(|_| scope.spawn(launch_node)).collect();
@@ -54,22 +61,22 @@ impl RedisCluster {
         cluster
     }
 
-    /// The URLs of all nodes.
+    /// Returns the URLs of all nodes.
     pub fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(|node| node.url().to_owned()).collect()
     }
 
-    /// The URLs of all nodes with commas between them.
+    /// Returns the URLs of all nodes with commas between them.
     pub fn url(&self) -> String {
         self.urls().join(",")
     }
 
-    /// What a test's keys begin with, so that tests on one cluster don't meet.
+    /// Returns a random prefix for the keys of one test, so that tests on one cluster don't meet.
     pub fn prefix(&self) -> String {
         format!("test_{:016x}:", random())
     }
 
-    /// Has all nodes send clients that look for `node` to another port, and replicas of it as well.
+    /// Changes the port that the cluster names for `node` to its clients and its replicas.
     pub fn announce(&self, node: usize, port: u16) {
         self.command(node, &["CONFIG", "SET", "cluster-announce-port", &port.to_string()]);
         let entry = format!("{} 127.0.0.1:{port}@", self.member(node).id);
@@ -79,23 +86,24 @@ impl RedisCluster {
         });
     }
 
-    /// Runs a command on one node with `redis-cli`; what it prints. An error reply, a redirection too, is a panic.
+    /// Runs a command on one node with `redis-cli` and returns its output. Panics on an error reply
+    /// or a redirection.
     pub fn command(&self, node: usize, arguments: &[&str]) -> String {
         self.node(node).command(arguments)
     }
 
-    /// Runs a command with `redis-cli -c`, which begins at some living node and follows redirections.
+    /// Runs a command with `redis-cli -c`, which starts at a living node and follows redirections.
     pub fn route(&self, arguments: &[&str]) -> String {
         let node = self.some_living();
         run(self.node(node).client().arg("-c").args(arguments), "")
     }
 
-    /// The living nodes that say they are masters of some slots.
+    /// Returns the living nodes that say they are masters with at least one slot.
     pub fn masters(&self) -> Vec<usize> {
         self.living().filter(|&node| self.member(node).is_serving_master()).collect()
     }
 
-    /// SIGKILL to a node.
+    /// Kills a node (SIGKILL).
     pub fn kill(&self, node: usize) {
         self.node(node).kill();
     }
@@ -105,17 +113,18 @@ impl RedisCluster {
         self.node(node).start();
     }
 
-    /// Makes a node a black hole: the kernel accepts connections for it, and it never answers.
+    /// Suspends a node: the kernel accepts connections for it, and it never answers.
     pub fn freeze(&self, node: usize) {
         self.node(node).freeze();
     }
 
-    /// Ends a [`freeze`](Self::freeze).
+    /// Resumes a node after [`freeze`](Self::freeze).
     pub fn thaw(&self, node: usize) {
         self.node(node).thaw();
     }
 
-    /// Has a replica take over from a living master, in the orderly way that loses no write; the replica, now master.
+    /// Makes a replica of a living master take over without losing a write, and returns the
+    /// replica, which is then the master.
     pub fn fail_over(&self, master: usize) -> usize {
         let id = self.member(master).id;
         let replica = self.living().find(|&node| self.member(node).master.as_ref() == Some(&id));
@@ -123,7 +132,8 @@ impl RedisCluster {
         let mut asked: Option<Instant> = None;
         wait_until("the replica has taken over", || {
             let done = self.member(replica).is_serving_master();
-            // The others may withhold their votes, then Redis gives up in silence after five seconds.
+            // The other masters may withhold their votes. Redis gives up after five seconds and
+            // says nothing.
             if !done && asked.is_none_or(|asked| asked.elapsed() > Duration::from_secs(6)) {
                 self.command(replica, &["CLUSTER", "FAILOVER"]);
                 asked = Some(Instant::now());
@@ -133,8 +143,10 @@ impl RedisCluster {
         replica
     }
 
-    /// Waits until all living nodes say that the cluster is fine, see the same nodes in the same parts and none that is
-    /// dead, and all living replicas are in step with their masters.
+    /// Waits until the cluster is complete.
+    ///
+    /// All living nodes then report the state `ok`, agree on the roles of the nodes, list no dead
+    /// node, and all living replicas have the data of their masters.
     pub fn wait_until_ok(&self) {
         wait_until("the cluster is fine", || {
             let living: Vec<usize> = self.living().collect();
@@ -145,6 +157,7 @@ impl RedisCluster {
         });
     }
 
+    /// Joins the nodes to a cluster with `redis-cli`.
     fn form(&self, replicas: &str) {
         let addresses = self.nodes.iter().map(|node| node.url().trim_start_matches("redis://"));
         let create = ["--cluster-replicas", replicas, "--cluster-yes"];
@@ -155,6 +168,7 @@ impl RedisCluster {
         self.nodes.get(node).expect("a node of the cluster")
     }
 
+    /// Returns the nodes that run and aren't frozen.
     fn living(&self) -> impl Iterator<Item = usize> {
         self.nodes.iter().enumerate().filter(|(_, node)| node.is_awake()).map(|(node, _)| node)
     }
@@ -163,19 +177,21 @@ impl RedisCluster {
         self.living().next().expect("a node that runs")
     }
 
-    /// What a node says of itself.
+    /// Returns the entry that a node has for itself.
     fn member(&self, node: usize) -> Member {
         let nodes = self.command(node, &["CLUSTER", "NODES"]);
         members(&nodes).find(Member::is_myself).expect("a node knows itself")
     }
 
-    /// How a node sees those it can reach.
+    /// Returns the nodes that a node can reach, as it sees them.
     fn view(&self, node: usize) -> View {
         let nodes = self.command(node, &["CLUSTER", "NODES"]);
         let reached = members(&nodes).filter(|member| !member.is_lost());
         reached.map(|member| (member.id, member.master, member.slots)).collect()
     }
 
+    /// Returns `true` if a node reports the state `ok` and, as a replica, is connected to its
+    /// master.
     fn is_ok(&self, node: usize) -> bool {
         let role = self.command(node, &["ROLE"]);
         let is_in_step = role.starts_with("master") || role.lines().nth(3) == Some("connected");
@@ -183,13 +199,14 @@ impl RedisCluster {
     }
 }
 
-/// Id, master and slots of each node.
+/// The id, the master and the slots of each node.
 type View = BTreeSet<(String, Option<String>, Vec<(u16, u16)>)>;
 
+/// Starts one node, which isn't part of a cluster yet.
 fn launch_node() -> Redis {
     Redis::launch("redis", |port, _| {
         let bus = free_port();
-        // Fast to notice a dead master, and never too out of date to replace it.
+        // Quick to notice a dead master, and never too out of date to replace it.
         let voting = "cluster-node-timeout=1000 cluster-replica-validity-factor=0 repl-diskless-sync-delay=0";
         let fixed = "cluster-enabled=yes cluster-config-file=nodes.conf appendonly=yes appendfsync=everysec";
         format!("port={port} cluster-port={bus} {fixed} {voting}").split(' ').map(str::to_owned).collect()

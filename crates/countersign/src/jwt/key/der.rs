@@ -1,11 +1,14 @@
-//! The few DER structures that we look into after the backend has read them: an RSA key's numbers, and the raw point of
-//! an elliptic curve key.
+//! The few DER structures that the checks look into: the numbers of an RSA key, and the raw point
+//! of an elliptic curve key.
+//!
+//! The cryptographic backend parses keys. The functions here read what it doesn't tell, and the
+//! form of a text that may be a key. They are no validating parser.
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const SEQUENCE: u8 = 0x30;
 
-/// The key bits of a SubjectPublicKeyInfo (RFC 5280 section 4.1).
+/// Returns the key bits of a SubjectPublicKeyInfo (RFC 5280 section 4.1).
 pub(crate) fn public_key_bits(spki: &[u8]) -> Option<&[u8]> {
     let mut outer = spki;
     let mut info = take(&mut outer, SEQUENCE)?;
@@ -14,21 +17,27 @@ pub(crate) fn public_key_bits(spki: &[u8]) -> Option<&[u8]> {
     bits.strip_prefix(&[0])
 }
 
-/// Whether a structure has bytes behind it, which the backend overlooks. A bare point is no structure.
+/// Returns `true` if bytes follow a structure. The backend ignores such bytes.
+///
+/// A raw point isn't a structure, so the answer for one is `false` unless its bytes happen to look
+/// like a structure.
 pub(crate) fn has_trailing_bytes(key: &[u8]) -> bool {
     let mut rest = key;
     take(&mut rest, SEQUENCE).is_some() && !rest.is_empty()
 }
 
-/// Modulus and public exponent of an RSAPublicKey (RFC 8017 appendix A.1.1), big-endian without leading zeros.
+/// Returns the modulus and the public exponent of an RSAPublicKey (RFC 8017 appendix A.1.1),
+/// big-endian and without leading zeros.
 pub(crate) fn rsa_numbers(key: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut outer = key;
     let mut numbers = take(&mut outer, SEQUENCE)?;
     Some((number(&mut numbers)?, number(&mut numbers)?))
 }
 
-/// Whether `bytes` are one structure and nothing behind it, which begins as those of keys and certificates do: with a
-/// structure (SubjectPublicKeyInfo, X.509) or a number (PKCS#1, PKCS#8, SEC 1), and something after that.
+/// Returns `true` if `bytes` are exactly one structure that begins like a key or a certificate.
+///
+/// Keys and certificates begin with a structure (SubjectPublicKeyInfo, X.509) or a number (PKCS#1,
+/// PKCS#8, SEC 1), and another element follows it.
 pub(crate) fn is_key(bytes: &[u8]) -> bool {
     let mut outer = bytes;
     let Some(inside) = take(&mut outer, SEQUENCE) else { return false };
@@ -40,11 +49,13 @@ pub(crate) fn is_key(bytes: &[u8]) -> bool {
     is_whole && (begins_with(SEQUENCE) || begins_with(INTEGER))
 }
 
+/// Reads an integer, without its leading zero.
 fn number<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
     let digits = take(input, INTEGER)?;
     Some(digits.strip_prefix(&[0]).unwrap_or(digits))
 }
 
+/// Reads the next element and returns its content if it has the tag.
 fn take<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     let mut rest = *input;
     let (first, content) = element(&mut rest)?;
@@ -52,7 +63,7 @@ fn take<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     (first == tag).then_some(content)
 }
 
-/// The next element: its tag and its content.
+/// Reads the next element and returns its tag and its content.
 fn element<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (&first, rest) = input.split_first()?;
     let (&short, rest) = rest.split_first()?;

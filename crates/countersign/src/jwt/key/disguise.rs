@@ -1,5 +1,8 @@
-//! Keys of key pairs in whatever spelling somebody may paste them into the setting of a shared secret. A public key is known
-//! to everybody, so whoever knows it could sign (SECURITY row T-03).
+//! Recognises keys of key pairs in the setting of a shared secret.
+//!
+//! A public key is known to everybody. If it were accepted as the shared secret of an HMAC
+//! algorithm, everybody could sign tokens. People paste keys in many spellings, so this module
+//! looks for all of them.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ParsedPublicKey,
@@ -9,21 +12,26 @@ use zeroize::Zeroizing;
 
 use crate::jwt::key::{der, pem};
 
-/// Whether `secret` is a key of a key pair: PEM, a JWK or a set of them, an SSH key, DER, an RSA modulus or the point of an
-/// elliptic curve key, as it is or in base64 or hexadecimal digits.
+/// Returns `true` if `secret` is a key of a key pair.
 ///
-/// The 32 bytes of an Ed25519 key, and a coordinate alone, look like any random secret and can't be told. Of random secrets
-/// of 256 bytes and more, one in thirty looks like a modulus.
+/// Recognised are PEM, a JWK or a set of them, an SSH key, DER, an RSA modulus and the point of an
+/// elliptic curve key, each as it is or in base64 or hexadecimal digits.
+///
+/// The 32 bytes of an Ed25519 key, and a single coordinate, look like any random secret and aren't
+/// recognised. Of random secrets of 256 bytes and more, one in thirty looks like a modulus.
 pub(crate) fn is_key_of_a_pair(secret: &[u8]) -> bool {
+    // A PEM or a JWK in base64 is a text in a text, so the decoded bytes are checked as texts too.
     let Ok(text) = std::str::from_utf8(secret) else { return is_key(secret) };
     is_key(secret) || is_spelled_key(text) || decoded(text).iter().flatten().any(|bytes| is_key(bytes))
 }
 
+/// Returns `true` if bytes are a key in a binary format or in one of the text formats.
 fn is_key(bytes: &[u8]) -> bool {
     let text = std::str::from_utf8(bytes);
     der::is_key(bytes) || is_modulus(bytes) || is_point(bytes) || is_ssh(bytes) || text.is_ok_and(is_spelled_key)
 }
 
+/// Returns `true` if a text is a JWK, an SSH key or PEM.
 fn is_spelled_key(text: &str) -> bool {
     let json = text.trim_start_matches(|character: char| character.is_whitespace() || character == '"');
     let is_jwk = json.starts_with(['{', '[']) && json.contains("kty");
@@ -31,7 +39,7 @@ fn is_spelled_key(text: &str) -> bool {
     is_jwk || is_ssh || pem::looks_like_pem(text)
 }
 
-/// The bytes behind a text in base64, of either alphabet, and in hexadecimal digits.
+/// Returns the bytes of a text in base64 (of either alphabet) and of a text in hexadecimal digits.
 fn decoded(text: &str) -> [Option<Zeroizing<Vec<u8>>>; 2] {
     let text = text.trim().strip_prefix("Modulus=").unwrap_or(text);
     let plain = |skip: fn(char) -> bool| -> Zeroizing<String> {
@@ -50,13 +58,15 @@ fn decoded(text: &str) -> [Option<Zeroizing<Vec<u8>>>; 2] {
     [bytes(BASE64_NOPAD.decode(base64.as_bytes())), bytes(HEXLOWER_PERMISSIVE.decode(hex.as_bytes()))]
 }
 
-/// A point in uncompressed form, on one of the curves that signatures are made with.
+/// Returns `true` for a point in uncompressed form on one of the curves of
+/// [`Algorithm`](crate::jwt::Algorithm).
 fn is_point(bytes: &[u8]) -> bool {
     let curves = [&ECDSA_P256_SHA256_FIXED, &ECDSA_P384_SHA384_FIXED, &ECDSA_P521_SHA512_FIXED];
     bytes.first() == Some(&4) && curves.into_iter().any(|curve| ParsedPublicKey::new(curve, bytes).is_ok())
 }
 
-/// The blob of an SSH key: its kind, with its length in front (RFC 4253 section 6.6).
+/// Returns `true` for the blob of an SSH key: the name of its kind with the length in front (RFC
+/// 4253 section 6.6).
 fn is_ssh(bytes: &[u8]) -> bool {
     let kinds: [&[u8]; 3] = [b"ssh-", b"ecdsa-sha2-", b"sk-"];
     bytes
@@ -65,7 +75,8 @@ fn is_ssh(bytes: &[u8]) -> bool {
         .is_some_and(|rest| kinds.iter().any(|k| rest.starts_with(k)))
 }
 
-/// A number as large as an RSA modulus of 2048 to 8192 bits that has no small divisor.
+/// Returns `true` for a number as large as an RSA modulus of 2048 to 8192 bits that has no small
+/// divisor.
 fn is_modulus(bytes: &[u8]) -> bool {
     const DIVISORS: std::ops::Range<u32> = 3..4096;
     let number = bytes.strip_prefix(&[0]).unwrap_or(bytes);

@@ -1,4 +1,4 @@
-//! Makes new keys.
+//! Generation of shared secrets and private keys.
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::KeySize;
@@ -11,11 +11,27 @@ use crate::error::Failure;
 use crate::jwt::algorithm::{Algorithm, Family};
 use crate::secret::Secret;
 
-/// Makes a new secret for `algorithm`: a shared secret of the tag's length, or a private key in PEM (PKCS#8; RSA of
-/// 3072 bits).
+/// Generates a new secret for `algorithm`.
 ///
-/// Shared secrets and Ed25519 keys come from `entropy`; RSA and EC keys from the cryptographic backend, which draws
-/// the randomness of their signatures too.
+/// | algorithm | secret |
+/// |---|---|
+/// | HS256, HS384, HS512 | 32, 48 or 64 random bytes, as base64url without padding |
+/// | RS256 to PS512 | a private RSA key of 3072 bits, in PEM (PKCS#8) |
+/// | ES256, ES384, ES512 | a private key on P-256, P-384 or P-521, in PEM (PKCS#8) |
+/// | EdDSA | a private Ed25519 key, in PEM (PKCS#8) |
+///
+/// [`SigningKey::from_secret`](crate::jwt::SigningKey::from_secret) takes the result. Store it
+/// where every server of the deployment reads it: tokens of a lost key can't be verified again.
+///
+/// Shared secrets and Ed25519 keys are made of `entropy`. RSA and ECDSA keys are made by the
+/// cryptographic backend, which has a random generator of its own. Making an RSA key can take
+/// seconds.
+///
+/// # Errors
+/// [`Failure`] if the entropy source or the backend can't deliver. Nothing was stored, so the call
+/// can be repeated.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::SystemEntropy;
@@ -26,9 +42,6 @@ use crate::secret::Secret;
 /// let key = SigningKey::from_secret(Algorithm::EdDsa, &secret)?;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-///
-/// # Errors
-/// [`Failure`] when the entropy source or the backend can't deliver.
 pub fn generate_secret(algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Secret, Failure> {
     let failed = |_| Failure::internal("key generator", "the backend could not make a key");
     let pkcs8 = match algorithm.family() {
@@ -60,8 +73,10 @@ fn as_secret(text: String) -> Result<Secret, Failure> {
     Secret::dangerous_without_variety_check("secret", text).map_err(|error| Failure::internal("key generator", error))
 }
 
+/// Returns a PKCS#8 key as a PEM text with lines of 64 characters (RFC 7468).
 fn private_pem(der: &[u8]) -> String {
     let body = Zeroizing::new(BASE64.encode(der));
+    // Room for the whole text from the start: a text that grows leaves copies of the key behind.
     let mut pem = String::with_capacity(body.len() * 2 + 64);
     pem.push_str("-----BEGIN PRIVATE KEY-----\n");
     let mut rest = body.as_str();

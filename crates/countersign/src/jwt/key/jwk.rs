@@ -1,4 +1,4 @@
-//! Reads JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037).
+//! Reads JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037) for [`VerifyingKey::from_jwk`].
 
 use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
@@ -9,9 +9,10 @@ use crate::jwt::json::{Object, Value};
 use crate::jwt::key::public::PublicHalf;
 use crate::jwt::key::verifying::VerifyingKey;
 
-/// The most a key may take, in bytes: an RSA key of 8192 bits takes 1,400.
+/// The longest text of a key, in bytes. An RSA key of 8192 bits takes about 1,400.
 const MAX_LENGTH: usize = 8 * 1024;
 
+/// Reads a public key or an `oct` secret that verifies with `algorithm`.
 pub(crate) fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, ConfigError> {
     let object = if text.len() > MAX_LENGTH { None } else { Object::parse(text.as_bytes()) };
     let object = object.ok_or_else(|| unusable("is not one JSON object"))?;
@@ -45,7 +46,8 @@ pub(crate) fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, Con
     }
 }
 
-/// What the key says of itself has to allow verifying with `algorithm`.
+/// Checks that the members `alg`, `use` and `key_ops` allow verifying with `algorithm`, and that
+/// the key isn't private.
 fn check_purpose(algorithm: Algorithm, object: &Object<'_>) -> Result<(), ConfigError> {
     if object.member("d").is_some() {
         return Err(unusable("holds a private key"));
@@ -66,10 +68,12 @@ fn check_purpose(algorithm: Algorithm, object: &Object<'_>) -> Result<(), Config
     if says("use", "sig") && operations { Ok(()) } else { Err(unusable("is not meant for verifying signatures")) }
 }
 
+/// Returns a required member that is a string.
 fn text_of<'k>(object: &'k Object<'_>, name: &'static str) -> Result<&'k str, ConfigError> {
     object.text(name).ok().flatten().ok_or_else(|| unusable("lacks a member that its kind requires"))
 }
 
+/// Returns a required member that is base64url, decoded.
 fn bytes_of(object: &Object<'_>, name: &'static str) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
     let decoded = BASE64URL_NOPAD.decode(text_of(object, name)?.as_bytes());
     decoded.map(Zeroizing::new).map_err(|_| unusable("has a member that is not base64url"))

@@ -1,4 +1,10 @@
-//! Keys: parsed, checked and bound to one algorithm when they are built, and prepared once.
+//! Keys of signed tokens: parsing, checking, and binding to one algorithm.
+//!
+//! A key is checked once, when it is built from the configuration: its kind, size and curve, and
+//! the weaknesses that are known of public keys. Requests only use the prepared form. `signing` and
+//! `verifying` hold the two public types, `ring` combines them, `pem`, `jwk` and `der` read the
+//! formats of keys, `public` holds the checks, and `disguise` recognises a key of a key pair where
+//! a shared secret belongs.
 
 mod der;
 mod disguise;
@@ -19,7 +25,7 @@ use std::sync::Arc;
 
 use crate::error::ConfigError;
 
-/// A `kid` that can stand in a header without escapes and in a log without harm.
+/// Checks that a `kid` can be in a header without escapes, and in a log without harm.
 pub(crate) fn checked_kid(kid: &str) -> Result<Arc<str>, ConfigError> {
     let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     if (1..=128).contains(&kid.len()) && kid.bytes().all(plain) {

@@ -1,29 +1,32 @@
-//! Takes keys out of their PEM wrapping (RFC 7468). It is a reader of our own so that no copy of a private key is left
-//! behind in memory.
+//! Takes keys out of their PEM encoding (RFC 7468).
+//!
+//! This is a reader of the project's own so that no copy of a private key is left behind in memory,
+//! and so that the errors can name the cure for the many kinds of file that people mistake for a
+//! key.
 
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
 
-/// The contents of a PEM text.
+/// The one key of a PEM text.
 pub(crate) struct Pem {
-    /// What the text says it holds.
+    /// The format that the header line names.
     pub(crate) label: Label,
-    /// The DER inside.
+    /// The decoded content. It is wiped when it is dropped.
     pub(crate) der: Zeroizing<Vec<u8>>,
 }
 
-/// The kinds of key that a PEM text may hold.
+/// The formats of a key in PEM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Label {
-    /// `PRIVATE KEY`: PKCS#8, any algorithm.
+    /// `PRIVATE KEY`: PKCS#8, for every algorithm.
     Pkcs8,
     /// `RSA PRIVATE KEY`: PKCS#1.
     RsaPrivate,
     /// `EC PRIVATE KEY`: SEC 1.
     EcPrivate,
-    /// `PUBLIC KEY`: SubjectPublicKeyInfo, any algorithm.
+    /// `PUBLIC KEY`: SubjectPublicKeyInfo, for every algorithm.
     Public,
     /// `RSA PUBLIC KEY`: PKCS#1.
     RsaPublic,
@@ -38,20 +41,22 @@ impl Label {
         ("RSA PUBLIC KEY", Self::RsaPublic),
     ];
 
+    /// Returns `true` for the formats of private keys.
     pub(crate) const fn is_private(self) -> bool {
         matches!(self, Self::Pkcs8 | Self::RsaPrivate | Self::EcPrivate)
     }
 }
 
-/// Whether a text is a PEM text of any kind, or at least meant to be one.
+/// Returns `true` if a text contains a PEM header of any kind.
 pub(crate) fn looks_like_pem(text: &str) -> bool {
     text.contains("-----BEGIN ")
 }
 
-/// Reads the one key in `text`, as OpenSSL and others write it; `setting` is what the user typed it into.
+/// Reads the one key in `text`. Errors name `setting`, the setting that the text was typed into.
 ///
-/// What stands outside of PEM blocks explains them (RFC 7468 section 5.2), so it is passed over, and so are the blocks that
-/// come along with keys: parameters of a curve, certificates.
+/// Text outside of PEM blocks is an explanation (RFC 7468 section 5.2) and is ignored. Blocks that
+/// come along with keys, such as the parameters of a curve or certificates, are ignored as well if
+/// there is a key beside them.
 pub(crate) fn read(setting: &'static str, text: &str) -> Result<Pem, ConfigError> {
     let unusable = |problem, cure| ConfigError::new(setting, problem, cure);
     let text = in_lines(text);
@@ -78,11 +83,11 @@ pub(crate) fn read(setting: &'static str, text: &str) -> Result<Pem, ConfigError
 const AS_OPENSSL_WRITES: &str = "give one unencrypted PEM block, as `openssl genpkey` writes it";
 const DECRYPT: &str = "take the password off, as `openssl pkey -in KEY -out PLAIN_KEY` does";
 
-/// A problem, and its cure.
+/// A problem and its cure.
 type Refused = (&'static str, &'static str);
 
 impl Label {
-    /// The kind of key that a header names, or why none can be taken from its block.
+    /// Returns the format that a header names, or the reason why its block can't be used.
     fn of(name: &str) -> Result<Self, Refused> {
         if let Some((_, label)) = Self::ALL.into_iter().find(|(known, _)| *known == name) {
             return Ok(label);
@@ -99,18 +104,22 @@ impl Label {
     }
 }
 
-/// The text without a byte order mark, and in lines where its line ends are written out, as in a variable of one line.
+/// Removes a byte order mark, and turns written-out line ends into real ones.
+///
+/// A variable that holds one line only, as in many `.env` files, has `\n` written out as two
+/// characters.
 fn in_lines(text: &str) -> Zeroizing<String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let is_written_out = text.contains("\\n") && !text.trim().contains('\n');
     Zeroizing::new(if is_written_out { text.replace("\\r", "").replace("\\n", "\n") } else { text.to_owned() })
 }
 
+/// Returns the name in the next header line.
 fn next_header<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<&'a str> {
     lines.find_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
 }
 
-/// What stands between a header and the footer that matches it.
+/// Returns the text between a header and the footer that matches it.
 fn body<'a>(lines: &mut impl Iterator<Item = &'a str>, name: &str) -> Result<Zeroizing<String>, &'static str> {
     let mut body = Zeroizing::new(String::with_capacity(MOST));
     for line in lines {
@@ -126,10 +135,13 @@ fn body<'a>(lines: &mut impl Iterator<Item = &'a str>, name: &str) -> Result<Zer
     Err("has no matching PEM footer")
 }
 
-/// The most characters of a block: a private key of 8192 bits takes 6,300. Room for all of them is there from the start, so
-/// that no copy is left behind by a text that grows.
+/// The most characters in a block. A private RSA key of 8192 bits takes 6,300.
+///
+/// A block has this capacity from the start: a string that grows would leave copies of the key
+/// behind.
 const MOST: usize = 16 * 1024;
 
+/// Returns the problem and the cure for a text without any PEM block.
 fn without_block(text: &str) -> Refused {
     let text = text.trim_start();
     if ["ssh-", "ecdsa-sha2-", "sk-ssh-"].iter().any(|kind| text.starts_with(kind)) {

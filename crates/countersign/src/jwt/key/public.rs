@@ -1,4 +1,5 @@
-//! Public keys and secrets as the backend takes them, and what makes one unfit.
+//! Public keys and shared secrets for the cryptographic backend, and the checks that they have to
+//! pass.
 
 use std::sync::Arc;
 
@@ -13,16 +14,16 @@ use crate::jwt::algorithm::{Algorithm, Family};
 use crate::jwt::key::der;
 use crate::jwt::key::disguise::is_key_of_a_pair;
 
-/// The public half of a key pair, checked.
+/// The public half of a key pair. It has passed every check.
 pub(crate) struct PublicHalf {
     pub(crate) algorithm: Algorithm,
     pub(crate) key: Arc<ParsedPublicKey>,
-    /// In bytes.
+    /// The length of a signature, in bytes.
     pub(crate) signature_length: usize,
     numbers: Numbers,
 }
 
-/// A public key's numbers, as a JWK spells them.
+/// The numbers of a public key, as a JWK has them.
 #[derive(PartialEq, Eq)]
 enum Numbers {
     Rsa { n: Vec<u8>, e: Vec<u8> },
@@ -31,7 +32,7 @@ enum Numbers {
 }
 
 impl PublicHalf {
-    /// From SubjectPublicKeyInfo, or PKCS#1 for RSA.
+    /// Reads a SubjectPublicKeyInfo, PKCS#1 for RSA, or a raw point for the other algorithms.
     pub(crate) fn from_der(algorithm: Algorithm, key: &[u8]) -> Result<Self, ConfigError> {
         let parsed = match algorithm.family() {
             Family::Hmac { .. } => Err(misfit("is a public key, but the algorithm takes a shared secret"))?,
@@ -45,6 +46,7 @@ impl PublicHalf {
         Self::checked(algorithm, parsed.map_err(|_| misfit("is no key of the algorithm's kind, size and curve"))?)
     }
 
+    /// Builds an RSA key from its modulus and public exponent, both big-endian.
     pub(crate) fn from_rsa_numbers(algorithm: Algorithm, n: &[u8], e: &[u8]) -> Result<Self, ConfigError> {
         let Family::Rsa { verify, .. } = algorithm.family() else {
             return Err(misfit("is an RSA key, but the algorithm isn't"));
@@ -53,6 +55,7 @@ impl PublicHalf {
         Self::checked(algorithm, parsed.map_err(|_| misfit("is no RSA key"))?)
     }
 
+    /// Checks a key that the backend has parsed, and takes its numbers.
     fn checked(algorithm: Algorithm, key: ParsedPublicKey) -> Result<Self, ConfigError> {
         let spki = key.as_der().map_err(|_| misfit("can't be written down again"))?;
         let bits = der::public_key_bits(spki.as_ref()).ok_or_else(|| misfit("has no key bits"))?;
@@ -65,29 +68,31 @@ impl PublicHalf {
         Ok(Self { algorithm, key: Arc::new(key), signature_length, numbers })
     }
 
-    /// SubjectPublicKeyInfo in DER.
+    /// Returns the key as SubjectPublicKeyInfo in DER.
     #[cfg(test)]
     pub(crate) fn spki(&self) -> Vec<u8> {
         self.key.as_der().unwrap().as_ref().to_vec()
     }
 
-    /// Whether both are the same public key.
+    /// Returns `true` if both are the same public key.
     pub(crate) fn is_same_key(&self, other: &Self) -> bool {
         self.numbers == other.numbers
     }
 
-    /// RFC 7638: the SHA-256 of the key's required members in alphabetical order.
+    /// Returns the thumbprint of RFC 7638: the SHA-256 of the required members in alphabetical
+    /// order, as base64url.
     pub(crate) fn thumbprint(&self) -> String {
         BASE64URL_NOPAD.encode(digest(&SHA256, self.required_members().as_bytes()).as_ref())
     }
 
-    /// The key as a JWK. `kid` needs no escapes.
+    /// Returns the key as a JWK. `kid` must need no escapes.
     pub(crate) fn to_jwk(&self, kid: &str) -> String {
         let members = self.required_members();
         let members = members.trim_start_matches('{').trim_end_matches('}');
         format!(r#"{{{members},"kid":"{kid}","alg":"{}","use":"sig"}}"#, self.algorithm)
     }
 
+    /// Returns the members that a thumbprint covers, as a JSON object.
     fn required_members(&self) -> String {
         let text = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
         match &self.numbers {
@@ -100,6 +105,7 @@ impl PublicHalf {
     }
 }
 
+/// Checks the size of the modulus and the public exponent.
 fn rsa(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
     let (n, e) = der::rsa_numbers(bits).ok_or_else(|| misfit("has no RSA numbers"))?;
     let leading = n.first().map_or(0, |byte| byte.leading_zeros());
@@ -114,15 +120,17 @@ fn rsa(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
     Ok((Numbers::Rsa { n: n.to_vec(), e: e.to_vec() }, n.len()))
 }
 
-/// The backend has checked that the point is on the curve.
+/// Takes the coordinates of a point. The backend has checked that the point is on the curve.
 fn ec(bits: &[u8], curve: &'static str, field: usize) -> Result<(Numbers, usize), ConfigError> {
     let point = bits.strip_prefix(&[4]).and_then(|point| point.split_at_checked(field));
     let (x, y) = point.filter(|(_, y)| y.len() == field).ok_or_else(|| misfit("is not on the algorithm's curve"))?;
     Ok((Numbers::Ec { curve, x: x.to_vec(), y: y.to_vec() }, field.saturating_mul(2)))
 }
 
+/// Checks that a point isn't of small order.
 fn ed25519(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
     let Ok(mut y) = <[u8; 32]>::try_from(bits) else { return Err(misfit("is no Ed25519 key")) };
+    // The highest bit is the sign of x and no part of y.
     if let Some(last) = y.last_mut() {
         *last &= 0x7F;
     }
@@ -132,7 +140,10 @@ fn ed25519(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
     Ok((Numbers::Ed25519 { x: bits.to_vec() }, 64))
 }
 
-/// Every spelling of the y coordinate of the eight points whose order divides 8, sign bit cleared.
+/// All spellings of the y coordinates of the eight points whose order divides 8, with the sign bit
+/// cleared.
+///
+/// With such a key, one signature verifies for many messages.
 const SMALL_ORDER: [[u8; 32]; 7] = [
     [0; 32],
     little_endian(1, 0, 0),
@@ -149,6 +160,7 @@ const SMALL_ORDER: [[u8; 32]; 7] = [
     ],
 ];
 
+/// Returns 32 bytes with the given first and last one, and `middle` between them.
 const fn little_endian(first: u8, middle: u8, last: u8) -> [u8; 32] {
     let mut bytes = [middle; 32];
     bytes[0] = first;
@@ -156,7 +168,8 @@ const fn little_endian(first: u8, middle: u8, last: u8) -> [u8; 32] {
     bytes
 }
 
-/// A prepared HMAC key and the length of its tags. `least` is the fewest bytes a secret may have.
+/// Checks a shared secret of at least `least` bytes, and returns the prepared key and the length of
+/// its tags.
 pub(crate) fn hmac_key(algorithm: Algorithm, secret: &[u8], least: usize) -> Result<(hmac::Key, usize), ConfigError> {
     let cure = "make one with `openssl rand -base64 64`";
     let Family::Hmac { digest, length } = algorithm.family() else {

@@ -1,4 +1,4 @@
-//! The keys that sign.
+//! Keys that sign.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,9 +20,15 @@ use crate::jwt::key::public::{self, PublicHalf};
 use crate::jwt::key::verifying::VerifyingKey;
 use crate::secret::{MIN_SECRET_LENGTH, Secret};
 
-/// A key that signs with one algorithm, and the key that verifies what it signs.
+/// A key that signs with one algorithm, together with the key that verifies its signatures.
 ///
-/// Its `Debug` shows the algorithm and the id only.
+/// Build one from a configured [`Secret`] with [`from_secret`](Self::from_secret), and pass it to
+/// [`KeyRing::new`](crate::jwt::KeyRing::new). [`generate_secret`](crate::jwt::generate_secret)
+/// makes a new secret.
+///
+/// Its `Debug` output shows the algorithm and the id only.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::Secret;
@@ -38,6 +44,7 @@ pub struct SigningKey {
     verifying: VerifyingKey,
 }
 
+/// The private half, prepared for the backend.
 enum Signer {
     Hmac(Arc<hmac::Key>),
     Rsa(RsaKeyPair, &'static RsaSignatureEncoding),
@@ -46,12 +53,19 @@ enum Signer {
 }
 
 impl SigningKey {
-    /// A key for `algorithm` from a configured secret: a shared secret for HS256, HS384 and HS512, a private key in PEM
-    /// (PKCS#8, or PKCS#1 and SEC 1 where they apply) for the others. The public half is derived from the private one.
+    /// Creates a key for `algorithm` from a configured secret.
+    ///
+    /// For HS256, HS384 and HS512 the secret is a shared secret. The bytes of its text are the key:
+    /// base64 or hexadecimal digits aren't decoded. For every other algorithm the secret is one
+    /// unencrypted private key in PEM: PKCS#8 for all of them, PKCS#1 for RSA, SEC 1 for ECDSA. The
+    /// public half is derived from the private one.
+    ///
+    /// The id of the key is derived from it. [`with_kid`](Self::with_kid) sets another.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `secret` when a shared secret has fewer than 32, 48 or 64 bytes (RFC 7518 section
-    /// 3.2), or the text is no private key that fits the algorithm (SECURITY row K-01).
+    /// [`ConfigError`] that names `secret` if a shared secret has fewer than 32, 48 or 64 bytes
+    /// (RFC 7518 section 3.2) or is a key of a key pair, or if the text isn't a private key that
+    /// fits the algorithm.
     pub fn from_secret(algorithm: Algorithm, secret: &Secret) -> Result<Self, ConfigError> {
         match algorithm.family() {
             Family::Hmac { length, .. } => Self::from_shared(algorithm, secret, length),
@@ -59,11 +73,14 @@ impl SigningKey {
         }
     }
 
-    /// Like [`SigningKey::from_secret`], but a shared secret needs no more than the 32 characters that litestar-auth
-    /// demands for every algorithm: only to go on with a secret that live tokens depend on.
+    /// Creates a key like [`from_secret`](Self::from_secret), but accepts a shared secret of 32
+    /// bytes for every algorithm.
+    ///
+    /// litestar-auth demands no more than that for HS384 and HS512. Use this only to go on with a
+    /// secret that live tokens depend on.
     ///
     /// # Errors
-    /// [`ConfigError`] as for [`SigningKey::from_secret`], apart from the length.
+    /// [`ConfigError`] as for [`from_secret`](Self::from_secret), except for the length.
     pub fn dangerous_from_short_secret(algorithm: Algorithm, secret: &Secret) -> Result<Self, ConfigError> {
         match algorithm.family() {
             Family::Hmac { .. } => Self::from_shared(algorithm, secret, MIN_SECRET_LENGTH),
@@ -94,23 +111,24 @@ impl SigningKey {
         Ok(Self { signer, verifying })
     }
 
-    /// The same key under another id; see [`VerifyingKey::with_kid`].
+    /// Sets the id of the key. See [`VerifyingKey::with_kid`].
     ///
     /// # Errors
-    /// [`ConfigError`] when `kid` isn't 1 to 128 printable ASCII characters that need no escapes.
+    /// [`ConfigError`] that names `kid` if it isn't 1 to 128 printable ASCII characters, or has a
+    /// space, a quote or a backslash.
     pub fn with_kid(self, kid: &str) -> Result<Self, ConfigError> {
         Ok(Self { signer: self.signer, verifying: self.verifying.with_kid(kid)? })
     }
 
-    /// The key that verifies what this one signs.
+    /// Returns the key that verifies the signatures of this one.
     pub const fn verifying_key(&self) -> &VerifyingKey {
         &self.verifying
     }
 
-    /// Signs `message`.
+    /// Signs `message` and returns the raw signature.
     ///
     /// # Errors
-    /// [`Failure`] when the backend can't.
+    /// [`Failure`] if the cryptographic backend can't sign.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Failure> {
         let signature = match &self.signer {
             Signer::Hmac(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
@@ -127,7 +145,10 @@ impl SigningKey {
     }
 }
 
-/// A signer, its private key as PKCS#8 (the same bytes however the PEM text was wrapped), and its public half.
+/// A signer, its private key as PKCS#8, and its public half.
+///
+/// PKCS#8 is the same bytes however the lines of the PEM text were broken, so keys that are derived
+/// from it don't change with them.
 type Parts = (Signer, Zeroizing<Vec<u8>>, PublicHalf);
 
 fn rsa(algorithm: Algorithm, pem: &Pem, encoding: &'static RsaSignatureEncoding) -> Result<Parts, ConfigError> {

@@ -1,4 +1,4 @@
-//! The keys that tell whether a signature is ours.
+//! Keys that verify signatures.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,16 @@ use crate::jwt::key::public::PublicHalf;
 use crate::jwt::key::{checked_kid, pem, public};
 use crate::profile::Profile;
 
-/// A key that verifies signatures of one algorithm, and its id.
+/// A key that verifies the signatures of one algorithm.
+///
+/// A service that only reads tokens builds one from the issuer's public key, with
+/// [`from_pem`](Self::from_pem) or [`from_jwk`](Self::from_jwk), and passes it to
+/// [`KeyRing::verify_only`](crate::jwt::KeyRing::verify_only). An issuer gets one from
+/// [`SigningKey::verifying_key`](crate::jwt::SigningKey::verifying_key).
+///
+/// Its `Debug` output shows the algorithm and the id only.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::jwt::{Algorithm, VerifyingKey};
@@ -33,12 +42,17 @@ pub struct VerifyingKey {
     algorithm: Algorithm,
     kid: Arc<str>,
     verifier: Verifier,
+    /// The length of a signature, in bytes.
     signature_length: usize,
+    /// The encoded header of the profile `litestar-auth`, and that of `countersign`.
     headers: [Arc<str>; 2],
+    /// The public key. `None` for a shared secret.
     public: Option<Arc<PublicHalf>>,
+    /// The keys of session fingerprints. `None` if only the public key is known.
     fingerprint: Option<Arc<FingerprintKeys>>,
 }
 
+/// The key in the form that the backend verifies with.
 #[derive(Clone)]
 pub(crate) enum Verifier {
     Hmac(Arc<hmac::Key>),
@@ -46,12 +60,13 @@ pub(crate) enum Verifier {
 }
 
 impl VerifyingKey {
-    /// A public key in PEM: SubjectPublicKeyInfo, or PKCS#1 for RSA.
+    /// Reads a public key in PEM: SubjectPublicKeyInfo, or PKCS#1 for RSA.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `verify_key` when the text is no public key, or the key doesn't fit the algorithm: a
-    /// symmetric algorithm, RSA below 2048 bits or with an exponent that is even or below 65537, another curve, a point
-    /// off the curve or of small order (SECURITY row K-01).
+    /// [`ConfigError`] that names `verify_key` if the text isn't exactly one public key, or if the
+    /// key doesn't fit the algorithm: the algorithm is symmetric, an RSA key has fewer than 2048 or
+    /// more than 8192 bits or an exponent that is even or below 65537, the curve is another one, or
+    /// a point isn't on the curve or is of small order.
     pub fn from_pem(algorithm: Algorithm, text: &str) -> Result<Self, ConfigError> {
         let pem = pem::read("verify_key", text)?;
         if pem.label.is_private() {
@@ -60,16 +75,20 @@ impl VerifyingKey {
         Self::from_public_half(PublicHalf::from_der(algorithm, &pem.der)?)
     }
 
-    /// A key as a JSON Web Key (RFC 7517): a public key, or an `oct` secret. `use`, `key_ops` and `alg` have to allow
-    /// verifying with `algorithm` where they are given; `kid` is taken over.
+    /// Reads a JSON Web Key (RFC 7517) of at most 8192 bytes: a public key, or an `oct` secret.
+    ///
+    /// `use`, `key_ops` and `alg` have to allow verifying with `algorithm` if they are present.
+    /// `kid` becomes the id of the key.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `jwk` when the text is no such key, has a name twice, holds a private key, or the key
-    /// doesn't fit the algorithm.
+    /// [`ConfigError`] that names `jwk` if the text isn't such a key, has a name twice or holds a
+    /// private key, and [`ConfigError`] that names `verify_key`, `secret` or `kid` if that part of
+    /// the key is refused. The key has to fit the algorithm as for [`from_pem`](Self::from_pem).
     pub fn from_jwk(algorithm: Algorithm, text: &str) -> Result<Self, ConfigError> {
         super::jwk::read(algorithm, text)
     }
 
+    /// Creates a key from a public key. Its id is the thumbprint of RFC 7638.
     pub(crate) fn from_public_half(public: PublicHalf) -> Result<Self, ConfigError> {
         let kid = public.thumbprint();
         let verifier = Verifier::Public(Arc::clone(&public.key));
@@ -78,6 +97,8 @@ impl VerifyingKey {
         Ok(key)
     }
 
+    /// Creates a key from a shared secret of at least `least` bytes. Its id is derived from the
+    /// secret.
     pub(crate) fn from_secret(algorithm: Algorithm, secret: &[u8], least: usize) -> Result<Self, ConfigError> {
         let (key, length) = public::hmac_key(algorithm, secret, least)?;
         let fingerprint = FingerprintKeys::new(secret, secret);
@@ -92,48 +113,56 @@ impl VerifyingKey {
         Ok(Self { algorithm, kid, verifier, signature_length, headers, public: None, fingerprint: None })
     }
 
-    /// The same key under another id.
+    /// Sets the id of the key, which a token's `kid` header names.
     ///
-    /// Without it the id is the RFC 7638 thumbprint of a public key, or a value derived from a secret.
+    /// Without it, the id is the thumbprint of a public key (RFC 7638), or a value that is derived
+    /// from a shared secret and reveals nothing about it. Both are the same on every server, so an
+    /// id of your own is needed only to recognise keys in logs.
     ///
     /// # Errors
-    /// [`ConfigError`] when `kid` isn't 1 to 128 printable ASCII characters that need no escapes.
+    /// [`ConfigError`] that names `kid` if it isn't 1 to 128 printable ASCII characters, or has a
+    /// space, a quote or a backslash.
     pub fn with_kid(mut self, kid: &str) -> Result<Self, ConfigError> {
         self.kid = checked_kid(kid)?;
         self.headers = headers(self.algorithm, &self.kid);
         Ok(self)
     }
 
-    /// The algorithm it is bound to.
+    /// Returns the algorithm that the key is bound to.
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// Its id: what `kid` in a header has to say.
+    /// Returns the id of the key, which a token's `kid` header names.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// The key as a public JSON Web Key with `kid`, `alg` and `use` (RFC 7517, SECURITY row K-04); `None` for a
-    /// secret, which is never published.
+    /// Returns the public key as a JSON Web Key with `kid`, `alg` and `use` (RFC 7517).
+    ///
+    /// Returns `None` for a shared secret, which must never be published. The texts of several keys
+    /// between `{"keys":[` and `]}`, with commas between them, are a JWK set.
     pub fn to_jwk(&self) -> Option<String> {
         self.public.as_ref().map(|public| public.to_jwk(&self.kid))
     }
 
+    /// Returns the public key, or `None` for a shared secret.
     pub(crate) fn public_half(&self) -> Option<&PublicHalf> {
         self.public.as_deref()
     }
 
+    /// Returns the keys of session fingerprints, or `None` if only the public key is known.
     pub(crate) fn fingerprint_keys(&self) -> Option<&FingerprintKeys> {
         self.fingerprint.as_deref()
     }
 
+    /// Sets the keys of session fingerprints.
     pub(crate) fn with_fingerprint_keys(mut self, keys: FingerprintKeys) -> Self {
         self.fingerprint = Some(Arc::new(keys));
         self
     }
 
-    /// The header segment of a token that this key signs.
+    /// Returns the encoded header of a token that this key signs.
     pub(crate) fn header_segment(&self, profile: Profile) -> &str {
         let [original, ours] = &self.headers;
         match profile {
@@ -142,8 +171,9 @@ impl VerifyingKey {
         }
     }
 
-    /// Whether `signature` is this key's over `message`. Its length is checked before any arithmetic (SECURITY row
-    /// T-08), and a tag is compared in constant time (T-09).
+    /// Returns `true` if `signature` is the signature of this key over `message`.
+    ///
+    /// The length is checked before any arithmetic, and a tag of HMAC is compared in constant time.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         signature.len() == self.signature_length
             && match &self.verifier {
@@ -153,7 +183,7 @@ impl VerifyingKey {
     }
 }
 
-/// What the original writes, and what we write. A `kid` needs no escapes.
+/// Returns the encoded headers of litestar-auth and of countersign. A `kid` needs no escapes.
 fn headers(algorithm: Algorithm, kid: &str) -> [Arc<str>; 2] {
     let original = format!(r#"{{"alg":"{algorithm}","typ":"JWT"}}"#);
     let ours = format!(r#"{{"alg":"{algorithm}","typ":"at+jwt","kid":"{kid}"}}"#);

@@ -1,5 +1,7 @@
--- Removes what has ended with a fence, from one piece of the key. Argument: how many records at most. How many that were,
--- and whether there are more pieces (1).
+-- Removes records that have ended with their fence, from one piece of the hash.
+--
+-- KEYS[1]: the user's hash. ARGV[1]: the maximum number of records. Returns the number of records
+-- removed, and 1 if there is more to look at or 0 if not.
 local key, most = KEYS[1], tonumber(ARGV[1])
 local length = redis.pcall('HLEN', key)
 if is_foreign(length) then

@@ -1,5 +1,7 @@
--- Ends what was recorded behind no fence, by one mark. Argument: the field of the session that goes on (empty for none). 1
--- when there may have been something.
+-- Ends the records that are behind no fence, by one mark.
+--
+-- KEYS[1]: the user's hash. ARGV[1]: the field of the session that is kept, or empty. Returns 1 if
+-- there may have been such records, and 0 if there were none.
 local key, kept = KEYS[1], ARGV[1]
 local owner = redis.pcall('HEXISTS', key, 'u')
 if is_foreign(owner) then
@@ -11,10 +13,10 @@ local elder = elder_of(key)
 if owner == 0 or elder == '1' or (elder and elder == kept) then
   return 0
 end
--- What has ended doesn't come back.
+-- A session that has ended isn't kept: that would bring it back.
 local session = kept ~= '' and not elder and redis.call('HGET', key, kept)
 local stays = session and (fence_of(session) or '-') == '-'
 redis.call('HSET', key, 'o', stays and kept or '1', 'x', '0')
--- Later writes remove them: they look from the start.
+-- Later writes remove the records, looking from the start.
 redis.call('HDEL', key, 'c')
 return 1

@@ -1,8 +1,14 @@
--- Ends everything that a user has behind the fence, by another one, at one cost for any number of records. Arguments: the new
--- fence, the field of the session that goes on (empty for none), whether the old fence is to be remembered ('1'), now, and
--- what was remembered before (empty unless an earlier call of this couldn't put it back).
--- 'done'; 'full' when no more can be remembered, and nothing was changed; or 'lost:' and what could not be put back, together
--- with the new fence: while the key's slot moves to another node, what isn't here any more is there from then on.
+-- Ends everything that a user has behind the current fence, by replacing it. The cost doesn't
+-- depend on the number of records.
+--
+-- KEYS[1]: the user's hash. ARGV[1]: the new fence. ARGV[2]: the field of the session that is kept,
+-- or empty. ARGV[3]: '1' to remember the old fence until it is settled. ARGV[4]: now. ARGV[5]: the
+-- endings that an earlier call could not put back, or empty.
+--
+-- Returns 'done', also if the fence is replaced already; 'full' if no more endings can be
+-- remembered, and nothing was changed then; or 'lost:' and the endings that could not be put back.
+-- While the slot of the key moves to another node, a key that is unlinked here can't be made anew
+-- here, so the caller repeats the call at the other node.
 local key, fence, kept = KEYS[1], ARGV[1], ARGV[2]
 local length = redis.pcall('HLEN', key)
 if is_foreign(length) then
@@ -30,20 +36,21 @@ if #remembered > 0 then
 end
 local life = FENCE_LIFE
 if #remembered > 0 then
-  -- As long as any token that was behind it.
+  -- A remembered ending stays as long as any token that was behind its fence.
   life = math.max(life, redis.call('PTTL', key))
 end
 local session, elder = kept ~= '' and redis.call('HGET', key, kept), elder_of(key)
 local stays = session and (fence_of(session) or '-') ~= '-' and is_live(kept, session, ended, elder)
--- What is behind no fence is not reached by this, and stays so when it goes on: another ending may be about to end it.
+-- This ending doesn't reach records behind no fence, so the hash must stay if it has some. A kept
+-- session among them stays behind no fence: another ending may be about to end those.
 local holds = (not elder or redis.call('HEXISTS', key, elder) == 1) and redis.call('HEXISTS', key, 'u') == 1
 redis.call('HSET', key, unpack(fields))
 if stays then
   redis.call('HSET', key, kept, behind(session, fence))
 end
--- The memory is freed in the background.
+-- UNLINK frees the memory of a large hash in the background.
 if stays or holds or type(redis.pcall('UNLINK', key)) == 'table' then
-  -- What has ended stays for a while, and later writes remove it: they look from the start.
+  -- What has ended stays for a while. Later writes remove it, looking from the start.
   redis.call('HSET', key, 'x', ARGV[4])
   redis.call('HDEL', key, 'c')
   live_at_least(key, life)

@@ -1,4 +1,6 @@
--- The user's fence: the one that stands, or the argument, which stands from now on.
+-- Returns the user's fence, and stores the given one first if there is none.
+--
+-- KEYS[1]: the user's hash. ARGV[1]: the fence to store.
 local key = KEYS[1]
 local there = redis.pcall('HEXISTS', key, 'e')
 if is_foreign(there) then

@@ -1,53 +1,71 @@
--- A user's key is a hash. Field 'u' says whose it is, 'a' and a digest is an access token, 's' and an id is a session with
--- its refresh token, 'r' and a digest is a refresh token without session. 'e' is the user's fence, 'n' lists fences that were
--- replaced and whose signed tokens may not be denied yet, 'o' says that what is behind no fence has ended, but the session whose
--- field it names, 'x' says when to look for what has ended, 'c' how far that look has come, and 'd' names the removal that was
--- last.
--- A record is version|gone|digest|created|expires|session end, for a refresh token followed by
--- |family|consumed|opened|used|user agent|ip|label and, since version 2, |signed access end. It ends with |fence in version 2,
--- which is - for none, and may be removed once 'gone' has passed. Version 1 are records from before fences, and access tokens
--- of a session, which live and end with it.
+-- The form of a user's hash, and functions that all scripts of the token store share.
+--
+-- Fields of the hash:
+-- - 'u': the user's id with its kind.
+-- - 'a' and a digest: an access token.
+-- - 's' and an id: a session with its refresh token.
+-- - 'r' and a digest: a refresh token without a session.
+-- - 'e': the user's fence.
+-- - 'n': fences that were replaced and whose signed tokens may not be denied yet, as fence:session
+--   that was kept, separated by commas.
+-- - 'o': present if the records behind no fence have ended, all but the session whose field it
+--   names.
+-- - 'x': when to look for records that have ended.
+-- - 'c': how far that look has come.
+-- - 'd': the name of the latest removal.
+--
+-- A record is version|gone|digest|created|expires|session end. The record of a refresh token goes
+-- on with |family|consumed|opened|used|user agent|ip|label and, since version 2, |signed access
+-- end. Version 2 ends with |fence, which is - for none. A record may be removed once 'gone' has
+-- passed. Times are microseconds since 1970.
+--
+-- Version 1 is written for access tokens of a session, which are live as long as the session is,
+-- and is the version of all records from before there were fences.
 
--- How long a fence stands at least, in milliseconds, after somebody asked for it or put it there.
+-- The time in milliseconds that a fence is kept at least after it was asked for or put there.
 local FENCE_LIFE = 86400000
 
--- A moment as Redis is told it: tostring() would round it.
+-- Formats a time for Redis. tostring() would round it.
 local function moment(number)
   return string.format('%.0f', number)
 end
 
+-- Returns the time from which a record may be removed.
 local function gone(record)
   return tonumber(string.match(record, '^[12]|(%d+)|')) or 0
 end
 
+-- Returns the digest of a session's refresh token, which is empty in other records.
 local function digest(record)
   return string.match(record, '^[12]|%d+|([^|]*)|')
 end
 
--- The fence that a record of version 2 ends with, and what comes before it.
+-- Returns the fence that a record of version 2 ends with, and the text before it.
 local function fence_of(record)
   local before, fence = string.match(record, '^(2|.*|)([-%x]*)$')
   return fence, before
 end
 
--- Whether the answer is Redis's complaint that the key holds another type of value. Any other complaint, as that a command
--- isn't allowed, says nothing of the key.
+-- Returns true if Redis complains that the key holds another type of value. Any other complaint,
+-- for example that a command isn't allowed, says nothing of the key.
 local function is_foreign(answer)
   return type(answer) == 'table' and answer.err and string.find(answer.err, '^WRONGTYPE') ~= nil
 end
 
--- The user's fence; nothing when there is none of ours.
+-- Returns the user's fence, or nil if there is none in our form.
 local function standing(key)
   local fence = redis.call('HGET', key, 'e')
   return fence and #fence == 32 and not string.find(fence, '[^0-9a-f]') and fence or nil
 end
 
--- The field of the only record behind no fence that goes on, or any other text for none; nothing while they haven't ended.
+-- Returns the field of the only record behind no fence that is live, or another text if none is.
+-- Returns false while these records haven't ended.
 local function elder_of(key)
   return redis.call('HGET', key, 'o')
 end
 
--- Whether a record that lives by itself is live. It is asked of many records, so it takes no pattern.
+-- Returns true if a record that is live by itself hasn't been ended. It runs for hundreds of
+-- records in a script, so it compares parts of the text instead of matching a pattern.
 local function is_live(field, record, fence, elder)
   local version = string.sub(record, 1, 2)
   if version == '2|' and string.sub(record, -2) ~= '|-' then
@@ -56,7 +74,7 @@ local function is_live(field, record, fence, elder)
   return (version == '1|' or version == '2|') and (not elder or elder == field)
 end
 
--- The record in the form of version 2, behind that fence from now on.
+-- Returns the record in the form of version 2, behind the given fence.
 local function behind(record, fence)
   local _, before = fence_of(record)
   if before then
@@ -66,11 +84,12 @@ local function behind(record, fence)
   return '2' .. string.sub(record, 2) .. (bars > 5 and '||' or '|') .. fence
 end
 
--- A fence for a key that has none: made of what no other login has.
+-- Makes a fence for a hash that has none, out of a digest that no other login has.
 local function first_fence(digest)
   return string.sub(redis.sha1hex(digest), 1, 32)
 end
 
+-- Extends the life of the key to at least ttl milliseconds.
 local function live_at_least(key, ttl)
   if redis.call('PTTL', key) < ttl then
     redis.call('PEXPIRE', key, ttl)

@@ -1,12 +1,21 @@
--- Records tokens of one user. Arguments: user, time to live in milliseconds, now, soonest end, the fence that must stand
--- (empty for any), then field, record and manner for each: 'new' must not be there, 'opens' may take the place of a
--- session without refresh token, and 'stub' yields to what is there. A record of version 2 comes without its fence.
--- 1 when they are recorded, also when they were before; 0 when a place is taken, and -2 when another fence stands, or the
--- session has ended with one: nothing is written then.
+-- Records tokens of one user, all of them or none.
+--
+-- KEYS[1]: the user's hash. ARGV[1]: the user's id with its kind. ARGV[2]: the time to live in
+-- milliseconds. ARGV[3]: now. ARGV[4]: the first end among the records. ARGV[5]: the fence that
+-- must be current, or empty for any. Then for each record its field, its text and its manner:
+-- - 'new' must not be there yet.
+-- - 'opens' may take the place of a session without a refresh token.
+-- - 'stub' yields to what is there.
+--
+-- A record of version 2 comes without its fence, which is appended here.
+--
+-- Returns 1 if the records are there, also if an earlier call has recorded them; 0 if a place is
+-- taken; -2 if another fence is current, or if the session of a stub has ended with its fence.
+-- Nothing is written with 0 and -2.
 local key = KEYS[1]
 local owner = redis.pcall('HGET', key, 'u')
 if is_foreign(owner) then
-  -- Whatever it is, it isn't what a user has, and it is in the place of that.
+  -- The key belongs to the user, so another type of value there is of no use to anybody.
   redis.call('UNLINK', key)
   owner = false
 elseif type(owner) == 'table' then
@@ -22,7 +31,7 @@ for i = 6, #ARGV, 3 do
   local known = redis.call('HGET', key, field)
   local _, before = fence_of(known or '')
   if known and (known == record or before == record) then
-    -- An earlier call of the same has recorded it, with all the others.
+    -- An earlier call has recorded this one, and all the others with it. The reply to it was lost.
     return 1
   end
   local live = known and is_live(field, known, fence, elder)
@@ -40,7 +49,7 @@ if fenced then
 end
 fence = fence or first_fence(ARGV[6])
 if not owner then
-  -- Nothing can be there from before fences.
+  -- A new hash can't hold records from before fences.
   fields[#fields + 1], fields[#fields + 2] = 'o', '1'
 end
 for i = 4, #fields, 2 do

@@ -1,4 +1,4 @@
-//! Where things lie: the names of keys and of their fields.
+//! The names of keys and of their fields.
 
 use super::{PART, RedisTokenStore};
 use crate::answer::SessionId;
@@ -7,6 +7,7 @@ use crate::token::Locator;
 use crate::user::UserKey;
 
 impl RedisTokenStore {
+    /// Returns the key of the owner with this tag: the prefix and 16 characters.
     pub(super) fn key(&self, owner: [u8; 12]) -> String {
         let mut key = String::with_capacity(self.prefix.len() + 16);
         key.push_str(&self.prefix);
@@ -14,30 +15,38 @@ impl RedisTokenStore {
         key
     }
 
-    /// The keys that may hold what a user has: one for each key of the ring.
+    /// Returns the keys that may hold what a user has: one for each key of the ring, the active
+    /// one's first.
     pub(super) fn keys_of(&self, user: &UserKey) -> Vec<String> {
         self.owners.owners(user).map(|owner| self.key(owner)).collect()
     }
 
+    /// Returns `true` if `locator` is a place of `owner`, or if there is no `owner` to compare
+    /// with.
     pub(super) fn is_at(&self, locator: Locator, owner: Option<&UserKey>) -> bool {
         owner.is_none_or(|owner| self.owners.owners(owner).any(|tag| tag == *locator.owner()))
     }
 }
 
-/// The place of a token of `session`, as its text must name it.
+/// Returns the place that a token's text names.
+///
+/// Fails if it names none or another session: the record would never be found.
 pub(super) fn place(locator: Option<Locator>, session: Option<SessionId>) -> Result<Locator, Failure> {
     let fits = |locator: &Locator| locator.session() == session;
     locator.filter(fits).ok_or_else(|| Failure::internal(PART, "a token's text doesn't name its place"))
 }
 
+/// Returns the field of an access token.
 pub(super) fn access_field(digest: &str) -> String {
     format!("a{digest}")
 }
 
+/// Returns the field of a refresh token without a session.
 pub(super) fn refresh_field(digest: &str) -> String {
     format!("r{digest}")
 }
 
+/// Returns the field of a session, which holds its refresh token.
 pub(super) fn session_field(session: SessionId) -> String {
     format!("s{session}")
 }

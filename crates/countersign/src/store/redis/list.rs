@@ -1,4 +1,7 @@
-//! Walks through the sessions of a user, a piece at a time: no piece's cost depends on how many there are.
+//! Lists and surveys of a user's sessions, a piece at a time.
+//!
+//! A large hash is walked by `HSCAN`. No script looks at more than about 500 fields, so the cost of
+//! a piece doesn't depend on the number of sessions. A cursor is the text of a `Place`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,28 +16,29 @@ use crate::error::Failure;
 use crate::store::{Page, SessionCursor, SessionPage, SessionRecord, SweepLimit, UserSurvey};
 use crate::user::UserKey;
 
-/// The most sessions on a page.
+/// The maximum number of sessions on a page.
 const PAGE: usize = 500;
 
-/// The most pieces that are looked at for one page.
+/// The maximum number of pieces that are looked at for one page.
 const PIECES: usize = 10;
 
-/// Where a walk through a key begins, and what Redis says when it has come to its end.
+/// The cursor of the start of a walk, which is also Redis's answer at its end.
 const FROM_START: u64 = 0;
 
-/// How far a list has come.
+/// The position of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Place {
-    /// Which of the user's keys.
+    /// The index of the user's key, in the order of the ring.
     key: usize,
-    /// Where in that: the cursor of a step of Redis's walk.
+    /// The `HSCAN` cursor of the next step in that key.
     cursor: u64,
-    /// The step was listed in part: where it ended, and the last session of that part.
+    /// The end of the step and the last session shown, if only a part of the step fitted on the
+    /// page.
     part: Option<(u64, SessionId)>,
 }
 
 impl Place {
-    /// `None` for any other text than that of a place.
+    /// Parses the text of a place. Returns `None` for any other text.
     fn parse(text: &str) -> Option<Self> {
         let mut words = text.split('.');
         let (key, cursor) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
@@ -45,6 +49,7 @@ impl Place {
         words.next().is_none().then_some(Self { key, cursor, part })
     }
 
+    /// Returns the place of a step. After the last step of a key this is the start of the next key.
     fn at(key: usize, cursor: u64) -> Self {
         if cursor == FROM_START { Self { key: key + 1, ..Self::default() } } else { Self { key, cursor, part: None } }
     }
@@ -58,7 +63,9 @@ impl fmt::Display for Place {
 }
 
 impl RedisTokenStore {
-    /// A part of the list that begins at `after`. Redis's walk reaches all that was there all the time, in an order of its own.
+    /// Returns a page of sessions.
+    ///
+    /// `HSCAN` returns every field that was there all the time, in an order of its own.
     pub(super) async fn page(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         let mut place = match &page.after {
             None => Place::default(),
@@ -80,7 +87,7 @@ impl RedisTokenStore {
         Ok(SessionPage { sessions: sessions.into_values().collect(), next: Self::cursor(&keys, place) })
     }
 
-    /// Lists one piece, and says where to go on, and whether the page has no room for that.
+    /// Lists one piece into `sessions`. Returns the next place, and `true` if the page is full.
     async fn piece(
         &self,
         key: &str,
@@ -108,18 +115,19 @@ impl RedisTokenStore {
                 None => unreadable(),
             }
         }
+        // The script says where its walk ends; what the page has no room for begins the next page.
         let place = match (part_end, last) {
             (Some(end), Some(last)) => Place { cursor: next, part: Some((end, last)), ..place },
-            // None of that part is a session.
+            // No field of the listed part names a session.
             (Some(end), None) => Place::at(place.key, end),
-            // The step that has no room may be the first of its key.
+            // The step that didn't fit may be the first one of its key.
             (None, _) if is_full => Place { cursor: next, part: None, ..place },
             (None, _) => Place::at(place.key, next),
         };
         Ok((place, is_full))
     }
 
-    /// Looks at one piece.
+    /// Counts the sessions of one piece.
     pub(super) async fn count(
         &self,
         user: &UserKey,
@@ -141,6 +149,7 @@ impl RedisTokenStore {
         })
     }
 
+    /// Returns the cursor of a place, or `None` after the last key.
     fn cursor(keys: &[String], place: Place) -> Option<SessionCursor> {
         keys.get(place.key).and_then(|_| place.to_string().parse().ok())
     }

@@ -1,4 +1,17 @@
-//! Tokens on Redis and Redis Cluster.
+//! The token store on Redis and Redis Cluster.
+//!
+//! All that a user has is one hash, so each operation is one command or one Lua script on one key.
+//! `form.lua` describes the fields of the hash and the text of a record; start there.
+//!
+//! - `keys.rs` names keys and fields.
+//! - `record.rs` encodes records; it and `form.lua` must agree.
+//! - `write.rs` prepares the arguments of scripts, `read.rs` reads records, `list.rs` walks through
+//!   the sessions of a user.
+//! - `original.rs` is the layout of litestar-auth, with keys and scripts of its own.
+//!
+//! The name of a user's hash is derived from the user's id with a key of the digest key ring. While
+//! the ring has several keys, a user may have several hashes: operations that go by the user visit
+//! each of them, and those that go by a token visit the one that its text names.
 
 mod keys;
 mod list;
@@ -30,20 +43,35 @@ use crate::user::UserKey;
 
 pub use original::{OriginalTokens, Scan, ScanStep};
 
+/// The part that failures name.
 const PART: &str = "token store";
 
-/// Keeps tokens on Redis 7.0 or newer (or Valkey), on one server or on a cluster.
+/// A [`TokenStore`] on Redis 7.0 or newer, or Valkey, on one server or on a cluster.
 ///
-/// All that a user has is one key: a hash with a field for each session and each token, named by a keyed hash of the
-/// user's id. So every operation is one command on one key: atomic on a cluster too, also while the key moves to another
-/// node; and what isn't in the key is no token, so a key that Redis loses or evicts logs out and never in. A token's text
-/// names its user's key ([`Locator`]), so a read is one `HMGET`.
+/// # Layout
 ///
-/// Records are good as long as the fence in their key is the one that they were recorded behind, so
-/// [`end_user`](TokenStore::end_user) replaces that and is done, at the same cost for 10 tokens and for 100,000. Each command
-/// looks at about five hundred fields at most; lists, surveys and clearing take as many commands as they need.
+/// All that a user has is one key: a hash with a field for each session and each token. Its name is
+/// an HMAC of the user's id. So every operation is atomic, on a cluster too, even while the key
+/// moves to another node. A token's text names its user's key (see [`Locator`]), so a read is one
+/// `HMGET`.
 ///
-/// A key lives as long as the last of its records, and each write removes some of those that have ended.
+/// A missing key means "no tokens", so data that Redis loses or evicts can log users out, but never
+/// in. What Redis acknowledged and then loses, for example in a failover, may undo a logout;
+/// `docs/STORAGE.md` in the repository states the bounds.
+///
+/// # Cost
+///
+/// [`end_user`](TokenStore::end_user) replaces one field, at the same cost for 10 tokens and for
+/// 100,000. Each script looks at about 500 fields at most; lists, surveys and clearing take as many
+/// scripts as they need, so that other clients come in between. A page of a list has at most 500
+/// sessions.
+///
+/// # Expiry
+///
+/// A key lives as long as the last of its records and a minute longer, and each write removes some
+/// of the records that have ended. [`sweep`](TokenStore::sweep) has nothing to do.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use countersign::redis::{Redis, RedisOptions};
@@ -52,7 +80,8 @@ const PART: &str = "token store";
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let redis = Redis::connect("redis://localhost", RedisOptions::default())?;
-/// let digests = DigestKeyRing::new("2026-11", &Secret::new("TOKEN_HASH_SECRET", std::env::var("TOKEN_HASH_SECRET")?)?)?;
+/// let secret = Secret::new("TOKEN_HASH_SECRET", std::env::var("TOKEN_HASH_SECRET")?)?;
+/// let digests = DigestKeyRing::new("2026-11", &secret)?;
 /// let store = RedisTokenStore::new(&redis, &digests);
 /// store.ping().await?;
 /// # Ok(())
@@ -66,6 +95,7 @@ pub struct RedisTokenStore {
     scripts: Arc<Scripts>,
 }
 
+/// The Lua scripts, one for each operation that writes or walks.
 struct Scripts {
     fence: Script,
     insert: Script,
@@ -80,7 +110,10 @@ struct Scripts {
     page: Script,
 }
 
-/// A script with what all of them know of a user's key.
+/// Builds a script from its first line and its files, behind `form.lua`, which all of them share.
+///
+/// The first line sets Redis's flags. `allow-oom` lets a script run beyond `maxmemory`, `no-writes`
+/// lets it run while writes are refused.
 macro_rules! script {
     ($first_line:literal, $($file:literal),+) => {
         Script::new(concat!($first_line, "\n", include_str!("form.lua"), $(include_str!($file)),+))
@@ -88,10 +121,13 @@ macro_rules! script {
 }
 
 impl RedisTokenStore {
-    /// The prefix of keys, unless told.
+    /// The default prefix of keys.
     pub const KEY_PREFIX: &str = "countersign:token:";
 
-    /// A store on `redis`, which names users' keys by the keys of `digests`: those that digest its tokens.
+    /// Creates a store on `redis`.
+    ///
+    /// `digests` must be the ring that digests the store's tokens: its keys also derive the names
+    /// of users' keys. With another ring the store doesn't find what it has recorded.
     pub fn new(redis: &Redis, digests: &DigestKeyRing) -> Self {
         let scripts = Scripts {
             fence: script!("#!lua", "fence.lua"),
@@ -115,10 +151,15 @@ impl RedisTokenStore {
         }
     }
 
-    /// Begins keys with `prefix`. One with a part in braces keeps all keys in one slot of a cluster.
+    /// Sets the prefix of keys. Defaults to [`KEY_PREFIX`](Self::KEY_PREFIX).
+    ///
+    /// A prefix with a part in braces, such as `{app}:token:`, keeps all keys in one slot of a
+    /// cluster.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `key_prefix` when it isn't 1 to 128 printable ASCII characters.
+    ///
+    /// [`ConfigError`] that names `key_prefix` if `prefix` isn't 1 to 128 printable ASCII
+    /// characters.
     pub fn with_key_prefix(mut self, prefix: &str) -> Result<Self, ConfigError> {
         self.prefix = checked_prefix(prefix)?.into();
         Ok(self)
@@ -132,7 +173,7 @@ impl TokenStore for RedisTokenStore {
         let mut records = Fields::default();
         let record = records.access(access);
         if let Some(session) = access.session {
-            // Its session is live from now on, though it can't be refreshed.
+            // The session is live from now on, though it can't be refreshed.
             let stub = Record { digest: String::new(), behind: Behind::Standing, ..record };
             records.add(session_field(session), stub, "stub");
         }
@@ -146,7 +187,7 @@ impl TokenStore for RedisTokenStore {
         let Some(mut found) = self.fetch(locator, [&field, &lives_at]).await? else { return Ok(None) };
         let [record, session] = &mut found.records;
         let (record, session) = (record.take(), session.take());
-        // One of a session lives as long as that.
+        // An access token of a session is live as long as its session's record.
         let (place, lives_with) =
             if locator.session().is_some() { (&lives_at, session.as_ref()) } else { (&field, record.as_ref()) };
         let is_live = lives_with.is_some_and(|record| found.is_live(place, record));
@@ -165,14 +206,20 @@ impl TokenStore for RedisTokenStore {
         self.remove(&[self.key(*place.owner())], &access_field(token.as_str()), &session).await
     }
 
-    /// The fence of the active key of the ring: logins are recorded there.
+    /// Asks for the fence in the hash that the ring's active key names, since logins are recorded
+    /// there.
     async fn fence(&self, user: &UserKey, fresh: Fence, _now: Timestamp) -> Result<Fence, Failure> {
         let Some(key) = self.keys_of(user).into_iter().next() else { return Ok(fresh) };
         let fence: String = self.redis.eval(&self.scripts.fence, &[&key], &[fresh.to_text().into_bytes()]).await?;
         Fence::parse(&fence).ok_or_else(|| Failure::internal(PART, "a user's fence is none of ours"))
     }
 
-    /// Each key of the ring has a fence of its own until then, and one and the same from then on.
+    /// Replaces the fence in each of the user's hashes, one after the other.
+    ///
+    /// There is one for each key of the ring, as a rule a single one. Each has had a fence of its
+    /// own until then; from then on all have the same. A failure in between leaves some hashes as
+    /// they were. A repetition completes it, and changes nothing where the fence is replaced
+    /// already.
     async fn end_user(&self, end: &EndUser) -> Result<(), Failure> {
         for key in self.keys_of(&end.user) {
             self.end_key(&key, end).await?;
@@ -202,8 +249,10 @@ impl TokenStore for RedisTokenStore {
         Ok(())
     }
 
-    /// Looks through a piece of what the user has. What is behind no fence was recorded before there were fences, and ends
-    /// by one mark.
+    /// Looks through one piece of the hash.
+    ///
+    /// Records behind no fence date from versions without fences. They end by one mark, which later
+    /// writes follow up.
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
         let mut cleared = Cleared::default();
         if clear.unfenced {
@@ -214,6 +263,7 @@ impl TokenStore for RedisTokenStore {
             return Ok(cleared);
         }
         for key in self.keys_of(&clear.user) {
+            // The limit is for all hashes of the user together.
             let left = u64::from(clear.rows.max(1)).saturating_sub(cleared.removed);
             if left == 0 {
                 return Ok(Cleared { more: true, ..cleared });
@@ -242,6 +292,8 @@ impl TokenStore for RedisTokenStore {
 
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
         let Some(locator) = token.locator() else { return Ok(None) };
+        // The session's record holds the digest of the current token. The record of a token without
+        // a session lies under its digest and holds none.
         let digest = if locator.session().is_some() { token.as_str() } else { "" };
         let field = locator.session().map_or_else(|| refresh_field(token.as_str()), session_field);
         let found = self.fetch_refresh(locator, &field, |record| record.digest == digest).await?;
@@ -257,6 +309,7 @@ impl TokenStore for RedisTokenStore {
 
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
         let Some(presented) = rotate.presented.locator() else { return Ok(Rotated::Gone) };
+        // A session that the token's text names is kept, whatever the caller believes it to be.
         let session = presented.session().unwrap_or(rotate.session);
         let place = place(rotate.successor.locator(), Some(session))?;
         let args = rotation(rotate, presented, place)?;
@@ -280,6 +333,7 @@ impl TokenStore for RedisTokenStore {
 
     async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
         let field = session_field(session);
+        // The session's id doesn't tell which key of the ring named the user's hash.
         for tag in self.owners.owners(owner) {
             let Some(mut found) = self.fetch(Locator::new(tag, Some(session)), [&field]).await? else { continue };
             let [record] = &mut found.records;
@@ -305,7 +359,7 @@ impl TokenStore for RedisTokenStore {
         Ok(())
     }
 
-    /// Redis lets keys go by itself, and each write removes records that have ended.
+    /// Does nothing: Redis expires keys, and each write removes records that have ended.
     async fn sweep(&self, _limit: &SweepLimit) -> Result<Swept, Failure> {
         Ok(Swept::default())
     }
@@ -323,12 +377,13 @@ impl TokenStore for RedisTokenStore {
     }
 }
 
-/// An ending that waits to be settled, as the user's key remembers it.
+/// Parses an entry of the field `n`: an unsettled fence and the session that was kept.
 fn ended_fence(text: &str) -> Option<EndedFence> {
     let (fence, kept) = text.split_once(':')?;
     Some(EndedFence { fence: Fence::parse(fence)?, kept: kept.parse().ok() })
 }
 
+/// Logs that a key or a record isn't in a form of this store.
 fn unreadable() {
     tracing::warn!(event = "token_row_unreadable", "a token's key or record on Redis is none of ours");
 }

@@ -1,5 +1,7 @@
--- Notes when a session was seen in use. Arguments: the session's field, the moment. 1 when it was noted, 0 when the session
--- isn't there or a later moment is noted already.
+-- Records when a session was last seen in use.
+--
+-- KEYS[1]: the user's hash. ARGV[1]: the session's field. ARGV[2]: the time. Returns 1 if the time
+-- was recorded, and 0 if the session isn't there or a later time is recorded already.
 local record = redis.pcall('HGET', KEYS[1], ARGV[1])
 if type(record) ~= 'string' then
   return 0

@@ -1,4 +1,5 @@
-//! Tokens on Redis as litestar-auth 1.1.1 keeps them: a key for each token, and a set that lists a user's.
+//! Tokens on Redis in the layout of litestar-auth 1.1.1: a key for each token, and a set that lists
+//! a user's tokens.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,15 +12,40 @@ use crate::redis::{Redis, Script, checked_prefix};
 use crate::store::redis::unreadable;
 use crate::token::Digest;
 
-/// How many of a user's tokens are removed at a time.
+/// The number of a user's tokens that are removed at a time.
 const BATCH: usize = 500;
 
-/// The original's own layout, for the time of a migration: `<prefix><digest>` holds a user id as it is, and the set
-/// `<prefix>user:<user id>` lists the keys of a user's tokens.
+/// Tokens in the layout of litestar-auth 1.1.1, for the time of a migration.
 ///
-/// Where the original needs several commands, each operation here is one atomic script, except for the removal of
-/// everything a user has, which goes in batches. The layout can't do better: a token says nothing of its user, so a read
-/// can't look at anything of the user's in the same step.
+/// The key `<prefix><digest>` holds a user id as it is, and the set `<prefix>user:<user id>` lists
+/// the keys of a user's tokens. Both systems can read and write the same tokens.
+///
+/// Use [`RedisTokenStore`](crate::store::RedisTokenStore) in all other cases. This layout has no
+/// sessions, no refresh tokens and no fence: a token says nothing of its user, so a read can't look
+/// at anything of the user's in the same step. Each operation is one atomic script, except for
+/// [`invalidate`](Self::invalidate), which removes tokens in batches.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use countersign::redis::{Redis, RedisOptions};
+/// use countersign::store::OriginalTokens;
+/// use countersign::{DigestKeyRing, PlainToken, Secret};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let redis = Redis::connect("redis://localhost", RedisOptions::default())?;
+/// let tokens = OriginalTokens::new(&redis, OriginalTokens::KEY_PREFIX)?;
+///
+/// let secret = Secret::new("TOKEN_HASH_SECRET", std::env::var("TOKEN_HASH_SECRET")?)?;
+/// let digest = DigestKeyRing::new("2026-11", &secret)?.digest(&PlainToken::new("wZ5…"));
+/// tokens.write(&digest, "7", Duration::from_secs(3600)).await?;
+/// let found = tokens.read(&digest).await?;
+/// assert_eq!(found.map(|(user, _)| user).as_deref(), Some("7"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct OriginalTokens {
     redis: Redis,
@@ -27,37 +53,42 @@ pub struct OriginalTokens {
     scripts: Arc<Scripts>,
 }
 
+/// The Lua scripts of this layout.
 struct Scripts {
     read: Script,
     write: Script,
     destroy: Script,
 }
 
-/// Where a [scan](OriginalTokens::scan) goes on; its text can be kept and read back.
+/// The position of a [scan](OriginalTokens::scan).
+///
+/// [`Scan::default`] is the beginning. Its text is a decimal number, which can be kept and parsed
+/// again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scan(u64);
 
-/// What a step of a [scan](OriginalTokens::scan) did.
+/// The outcome of one step of a [scan](OriginalTokens::scan).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanStep {
-    /// Keys that were looked at.
+    /// The number of keys that were looked at.
     pub examined: u64,
-    /// Tokens of the user that were removed.
+    /// The number of the user's tokens that were removed.
     pub removed: u64,
-    /// Where to go on; `None` when every key has been looked at.
+    /// The position of the next step, or `None` if every key has been looked at.
     pub next: Option<Scan>,
 }
 
 impl OriginalTokens {
-    /// The original's prefix of keys.
+    /// The prefix of keys that litestar-auth uses by default.
     pub const KEY_PREFIX: &str = "litestar_auth:token:";
 
-    /// The original's tokens on `redis`, whose keys begin with `prefix`.
+    /// Creates a handle on the tokens in `redis` whose keys begin with `prefix`.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `key_prefix` when it isn't 1 to 128 printable ASCII characters, or when, on a cluster, it
-    /// doesn't keep all keys in one slot.
+    ///
+    /// [`ConfigError`] that names `key_prefix` if `prefix` isn't 1 to 128 printable ASCII
+    /// characters, or if, on a cluster, it has no part in braces: all keys must be in one slot.
     pub fn new(redis: &Redis, prefix: &str) -> Result<Self, ConfigError> {
         let prefix = checked_prefix(prefix)?;
         if redis.is_cluster() && !has_hash_tag(prefix) {
@@ -72,21 +103,33 @@ impl OriginalTokens {
         Ok(Self { redis: redis.clone(), prefix: prefix.into(), scripts: Arc::new(scripts) })
     }
 
-    /// Records a token of the user with this id for `lifetime`, rounded up to whole seconds.
+    /// Records a token of the user with this id for `lifetime`, rounded up to whole seconds and to
+    /// 1 second at least.
+    ///
+    /// The token is listed in the user's set in the same step. A digest that is recorded already is
+    /// overwritten.
     ///
     /// # Errors
-    /// [`Failure`] when it could not be stored; no token exists then.
+    ///
+    /// [`Failure`] if the token could not be stored, or if that isn't known. Don't hand it out
+    /// then.
     pub async fn write(&self, digest: &Digest, user: &str, lifetime: Duration) -> Result<(), Failure> {
+        // A fraction of a second is rounded up: a token must not end earlier than its holder was
+        // told.
         let seconds = lifetime.as_secs().saturating_add(u64::from(lifetime.subsec_nanos() > 0)).max(1);
         let keys = [self.token(digest), self.index(user)];
         let args = [user.as_bytes().to_vec(), seconds.to_string().into_bytes()];
         self.redis.eval(&self.scripts.write, &keys.each_ref().map(String::as_str), &args).await
     }
 
-    /// The id of the user whose token it is, and when it ends by Redis's clock; no end when it was stored without one.
+    /// Returns the id of the user that a token belongs to, and the end of the token's life.
+    ///
+    /// The end is by Redis's clock; it is `None` for a token that was stored without one. Returns
+    /// `None` if the token is unknown or has expired.
     ///
     /// # Errors
-    /// [`Failure`] when Redis can't be asked.
+    ///
+    /// [`Failure`] if Redis can't be asked. The token is then neither valid nor invalid.
     pub async fn read(&self, digest: &Digest) -> Result<Option<(String, Option<Timestamp>)>, Failure> {
         let key = self.token(digest);
         let found: Option<(Vec<u8>, i64)> = self.redis.eval(&self.scripts.read, &[&key], &[]).await?;
@@ -99,19 +142,27 @@ impl OriginalTokens {
         Ok(Some((user, end)))
     }
 
-    /// Removes a token of the user with this id; `false` when that user has no such token.
+    /// Deletes a token of the user with this id and returns `true` if there was one to delete.
+    ///
+    /// Returns `false` if the token is unknown or belongs to another user.
     ///
     /// # Errors
-    /// [`Failure`] when that could not be recorded.
+    ///
+    /// [`Failure`] if Redis can't be asked. The token may still be valid; repeat the call.
     pub async fn destroy(&self, digest: &Digest, user: &str) -> Result<bool, Failure> {
         Ok(self.remove(vec![self.token(digest)], user).await? > 0)
     }
 
-    /// Removes every token that the user's set lists, batch by batch; how many there were. A failure leaves those that
-    /// weren't reached in the set, so that another call goes on.
+    /// Deletes every token that the user's set lists, batch by batch, and returns the number of
+    /// them.
+    ///
+    /// Tokens that are written meanwhile are deleted or not. Tokens that the set has lost are found
+    /// by [`scan`](Self::scan) alone.
     ///
     /// # Errors
-    /// [`Failure`] when that could not be recorded.
+    ///
+    /// [`Failure`] if Redis can't be asked. Tokens that weren't reached stay in the set, so another
+    /// call goes on.
     pub async fn invalidate(&self, user: &str) -> Result<u64, Failure> {
         let index = self.index(user);
         let mut removed: u64 = 0;
@@ -126,18 +177,25 @@ impl OriginalTokens {
             }
             let (tokens, strange): (Vec<_>, Vec<_>) = listed.into_iter().partition(|member| self.is_token(member));
             if !strange.is_empty() {
-                // Whatever it names, it is no token of ours to remove.
+                // A member of another form names no token, so it only leaves the set.
                 let mut away = ::redis::cmd("SREM");
                 self.redis.run::<u64>(away.arg(&index).arg(strange)).await?;
             }
+            // Each listed member leaves the set here or above, so the loop comes to an end.
             let tokens = tokens.into_iter().filter_map(|token| String::from_utf8(token).ok()).collect();
             removed = removed.saturating_add(self.remove(tokens, user).await?);
         }
     }
 
-    /// Looks through about `keys` keys of the whole Redis for tokens of the user with this id, and removes them: for
-    /// tokens that the user's set has lost. A maintenance operation: it costs as much as Redis has keys, and what is
-    /// written meanwhile may be missed. Begin with [`Scan::default`] and go on with what each step returns.
+    /// Looks through about `keys` keys of the whole Redis and deletes those that are tokens of the
+    /// user with this id.
+    ///
+    /// This is a maintenance operation for tokens that the user's set has lost. A whole scan costs
+    /// as much as Redis has keys, and may miss tokens that are written meanwhile. Begin with
+    /// [`Scan::default`], and continue with [`next`](ScanStep::next) of each step until that is
+    /// `None`.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// # use countersign::store::{OriginalTokens, Scan};
@@ -153,7 +211,8 @@ impl OriginalTokens {
     /// ```
     ///
     /// # Errors
-    /// [`Failure`] when Redis can't be asked. What was removed before stays removed.
+    ///
+    /// [`Failure`] if Redis can't be asked. What was deleted before stays deleted; repeat the step.
     pub async fn scan(&self, user: &str, from: Scan, keys: u32) -> Result<ScanStep, Failure> {
         let mut scan = ::redis::cmd("SCAN");
         scan.arg(from.0).arg("MATCH").arg(format!("{}*", escaped(&self.prefix))).arg("COUNT").arg(keys.max(1));
@@ -168,7 +227,8 @@ impl OriginalTokens {
         Ok(step)
     }
 
-    /// Removes those of `tokens` that are the user's, and takes all of them from the user's set.
+    /// Deletes those of `tokens` that belong to the user, and takes all of them out of the user's
+    /// set.
     async fn remove(&self, tokens: Vec<String>, user: &str) -> Result<u64, Failure> {
         if tokens.is_empty() {
             return Ok(0);
@@ -178,28 +238,30 @@ impl OriginalTokens {
         self.redis.eval(&self.scripts.destroy, &keys, &[user.as_bytes().to_vec()]).await
     }
 
+    /// Returns the key of a token.
     fn token(&self, digest: &Digest) -> String {
         format!("{}{}", self.prefix, digest.as_str())
     }
 
+    /// Returns the key of the set that lists a user's tokens.
     fn index(&self, user: &str) -> String {
         format!("{}user:{user}", self.prefix)
     }
 
-    /// Whether it is the key of a token, by its form.
+    /// Returns `true` if `key` has the form of a token's key.
     fn is_token(&self, key: &[u8]) -> bool {
         let digest = key.strip_prefix(self.prefix.as_bytes());
         digest.is_some_and(|digits| digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit))
     }
 }
 
-/// Whether a cluster finds the slot of such keys by a part of the prefix alone.
+/// Returns `true` if a cluster computes the slot of such keys from a part of the prefix alone.
 fn has_hash_tag(prefix: &str) -> bool {
     let tag = prefix.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
     tag.is_some_and(|(tag, _)| !tag.is_empty())
 }
 
-/// `text` as a pattern that matches nothing else.
+/// Escapes `text` for a `MATCH` pattern, so that it matches nothing but itself.
 fn escaped(text: &str) -> String {
     text.chars()
         .flat_map(|c| matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-').then_some('\\').into_iter().chain([c]))

@@ -1,5 +1,8 @@
--- Removes those of the tokens that are the user's, and takes them all from the user's set, which is the first key; how
--- many were removed. Argument: user id. At most some hundred keys at a time.
+-- Deletes those of some tokens that belong to the user, and takes all of them out of the user's
+-- set.
+--
+-- KEYS[1]: the user's set. KEYS[2] and the following: the tokens' keys, at most some hundred.
+-- ARGV[1]: the user's id. Returns the number of tokens deleted.
 local removed = 0
 for i = 2, #KEYS do
   local user = redis.pcall('GET', KEYS[i])

@@ -1,10 +1,16 @@
--- Lists sessions that can be refreshed, from where an earlier list ended. Arguments: where to begin in the key, where that
--- step ended when a part of it was listed, the last field of that part (both empty otherwise), how many sessions the page has
--- room for, and how many it had when it was empty.
--- Where to go on; the end of a step that is listed in part, 'full' when the next step has no room, or nothing; and then
--- field and record of each session, a step after the other. It looks at about five hundred fields, so there may be fewer
--- sessions although more follow. A key of no more than these is one step, in the order of its fields: Redis's own walk may
--- show a field twice when the key has shrunk between two steps.
+-- Lists sessions that can be refreshed, from where an earlier list ended.
+--
+-- KEYS[1]: the user's hash. ARGV[1]: the HSCAN cursor to begin with. ARGV[2] and [3]: if only a
+-- part of that step was listed before, the cursor at its end and the last field of that part;
+-- otherwise empty. ARGV[4]: the number of sessions that the page has room for. ARGV[5]: the number
+-- that it has room for when empty.
+--
+-- Returns the cursor to go on with; then the cursor at the end of a step that is listed in part,
+-- 'full' if the next step has no room, or an empty text; then field and record of each session.
+--
+-- The script looks at about 500 fields, so there may be fewer sessions although more follow. A hash
+-- of at most 500 fields is one step, in the order of its fields: HSCAN may return a field twice if
+-- the hash has shrunk between two steps.
 local key, cursor, room, most = KEYS[1], ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5])
 local there = redis.pcall('HLEN', key)
 if is_foreign(there) then
@@ -20,7 +26,7 @@ repeat
   if cursor == '0' and there <= 500 then
     found = { '0', redis.call('HGETALL', key) }
   else
-    -- Half of the room, so that the step fits into it, with what comes along from its last place.
+    -- Half of the room, because a step may return more fields than it was asked for.
     local count = math.min(math.max(math.floor(room / 2), 1), 250)
     found = redis.call('HSCAN', key, cursor, 'COUNT', count)
   end
@@ -37,7 +43,7 @@ repeat
   seen = seen + #found[2] / 2
   local fits = #fields <= room
   if not fits and room < most then
-    -- It begins the next page.
+    -- A page of its own has room for this step.
     listed[2] = 'full'
     return listed
   end

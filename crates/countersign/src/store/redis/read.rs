@@ -1,4 +1,4 @@
-//! What is read: a user's owner, fence and records, in one round trip.
+//! Reading records: a user's id, fence and records in one round trip.
 
 use ::redis::Cmd;
 
@@ -11,17 +11,21 @@ use crate::store::{Consumed, Fence, RefreshRecord, SessionRecord};
 use crate::token::{Digest, Locator};
 use crate::user::UserKey;
 
-/// Records of one user, and what says whether they are live.
+/// Some records of one user, and what tells if they are live.
 pub(super) struct Found<const N: usize> {
     pub(super) user: UserKey,
     pub(super) records: [Option<Record>; N],
     fence: Option<Fence>,
-    /// The field of the only record behind no fence that goes on, or any other text; `None` while those haven't ended.
+    /// The field `o`: the field of the only record behind no fence that is live, or another text
+    /// for none. `None` while records behind no fence haven't ended.
     elder: Option<Vec<u8>>,
 }
 
 impl<const N: usize> Found<N> {
-    /// Whether no ending has reached a record that lives by itself, in that field.
+    /// Returns `true` if `record`, which is in `field`, has not been ended.
+    ///
+    /// It must have a liveness of its own: an access token of a session is as live as the session's
+    /// record. `is_live` in `form.lua` decides the same.
     pub(super) fn is_live(&self, field: &str, record: &Record) -> bool {
         match record.behind {
             Behind::Fence(fence) => self.fence == Some(fence),
@@ -32,12 +36,14 @@ impl<const N: usize> Found<N> {
 }
 
 impl RedisTokenStore {
-    /// The owner, and the records in `fields`; `None` when the key is not a user's.
+    /// Returns the user of a key and the records in `fields`, or `None` if the key isn't a user's.
     pub(super) async fn fetch<const N: usize>(
         &self,
         locator: Locator,
         fields: [&str; N],
     ) -> Result<Option<Found<N>>, Failure> {
+        // The owner, the fence and the mark come with the records, in one command: read one after
+        // the other they might belong to different moments.
         let mut command = Cmd::with_capacity(5 + N, 256);
         command.arg("HMGET").arg(self.key(*locator.owner())).arg(&["u", "e", "o"]).arg(&fields);
         let Some(found) = self.redis.run_typed::<Vec<Option<Vec<u8>>>>(&command).await? else {
@@ -63,7 +69,7 @@ impl RedisTokenStore {
         Ok(Some(Found { user, records, fence, elder }))
     }
 
-    /// A live record of a refresh token, for the user it belongs to.
+    /// Returns the live record of a refresh token in `field`, if `is_it` accepts it.
     pub(super) async fn fetch_refresh(
         &self,
         locator: Locator,
@@ -90,7 +96,7 @@ impl RedisTokenStore {
     }
 }
 
-/// A session that can be refreshed, as lists show it.
+/// Builds the list entry of a session that can be refreshed.
 pub(super) fn session_record(id: SessionId, record: Record) -> SessionRecord {
     let refresh = record.refresh.map(|refresh| *refresh);
     let access_expires_at = refresh.as_ref().and_then(|refresh| refresh.access_expires_at);

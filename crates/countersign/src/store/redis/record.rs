@@ -1,4 +1,7 @@
-//! What stands in a user's key for one token: a line of text that both the scripts and we read.
+//! The text of one record in a user's hash, which both this code and the scripts read.
+//!
+//! `form.lua` documents the form. A change here needs the same change there, and a new version:
+//! records of both versions are in use at the same time.
 
 use std::time::Duration;
 
@@ -11,10 +14,10 @@ use crate::store::{Consumed, Fence};
 use crate::token::Digest;
 use crate::user::{UserKey, UserKeyKind};
 
-/// How much longer than promised a record is kept, for clocks that differ.
+/// The time for which a record is kept after its end, because clocks differ.
 const SLACK: Duration = Duration::from_mins(1);
 
-/// The latest moment that a script's numbers hold exactly.
+/// The latest time that a script's floating-point numbers hold exactly, in microseconds.
 const LATEST: i64 = 1 << 53;
 
 /// The version of records without a fence.
@@ -23,46 +26,47 @@ const BARE: &str = "1";
 /// The version of records that end with a fence.
 const FENCED: &str = "2";
 
-/// What such a record ends with that is behind none.
+/// The last part of a record of version 2 that is behind no fence.
 const NO_FENCE: &str = "-";
 
-/// An access token, or a session with its refresh token, or a refresh token without session.
+/// An access token, or a session with its refresh token, or a refresh token without a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    /// When it may be removed.
+    /// The time from which the record may be removed.
     pub(super) gone: Timestamp,
-    /// The digest of the session's refresh token; empty in all other records.
+    /// The digest of the session's refresh token. It is empty in all other records.
     pub(super) digest: String,
     pub(super) created_at: Timestamp,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) session_expires_at: Option<Timestamp>,
-    /// What a refresh token's record says besides.
+    /// The parts that only the record of a refresh token has.
     pub(super) refresh: Option<Box<Refresh>>,
     pub(super) behind: Behind,
 }
 
-/// What a record is recorded behind.
+/// The fence that a record is recorded behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Behind {
-    /// No fence of its own: an access token of a session, or a record from before fences.
+    /// The record has no fence of its own: it is an access token of a session, or a record of
+    /// version 1.
     Nothing,
-    /// No fence: a session from before fences that has been rotated since.
+    /// The record is behind no fence: it is a session of version 1 that has been rotated since.
     NoFence,
-    /// The fence that stands, whichever that is: the script that writes the record completes it.
+    /// The record is to be behind the current fence. The script that writes the record fills it in.
     Standing,
     Fence(Fence),
 }
 
-/// What is kept of a session.
+/// The parts of a record that only refresh tokens have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refresh {
-    /// Nothing for a record whose family can't be read.
+    /// The digest of the family, or `None` if it can't be read.
     pub(super) family: Option<Digest>,
     pub(super) consumed: Consumed,
     pub(super) opened_at: Option<Timestamp>,
     pub(super) used_at: Option<Timestamp>,
     pub(super) client: Client,
-    /// When the latest of its signed access tokens ends.
+    /// The latest end of a signed access token of the session.
     pub(super) access_expires_at: Option<Timestamp>,
 }
 
@@ -118,6 +122,7 @@ impl Record {
         let (version, rest) = std::str::from_utf8(text).ok()?.split_once('|')?;
         let (rest, behind) = match version {
             BARE => (rest, Behind::Nothing),
+            // The fence is split off from the end: all other fields are counted from the front.
             FENCED => match rest.rsplit_once('|')? {
                 (rest, "") => (rest, Behind::Standing),
                 (rest, NO_FENCE) => (rest, Behind::NoFence),
@@ -157,20 +162,25 @@ fn client(user_agent: &str, ip: &str, label: &str) -> Option<Client> {
     Some(if ip.is_empty() { client } else { client.with_ip(ip.parse().ok()?) })
 }
 
-/// When a record with this end may be removed, seen from its issue. One without an end ages by a setting that may be
-/// as long as any.
+/// Returns the time from which a record may be removed, which is at least its time of issue.
+///
+/// A record without an end ages by a setting that isn't known here, so it is kept for the longest
+/// lifetime that may be set.
 pub(super) fn gone(created_at: Timestamp, expires_at: Option<Timestamp>) -> Timestamp {
+    // Scripts compute with floating-point numbers, so the result is bounded by what those hold
+    // exactly.
     let end = expires_at.unwrap_or_else(|| created_at.saturating_add(MAX_LIFETIME)).max(created_at);
     Timestamp::from_micros(end.saturating_add(SLACK).as_micros().clamp(0, LATEST))
 }
 
-/// A time to live in milliseconds that is never shorter than the time from `created_at` to `gone`.
+/// Returns a time to live in milliseconds that is never shorter than the time from `created_at` to
+/// `gone`.
 pub(super) fn ttl(created_at: Timestamp, gone: Timestamp) -> u64 {
     let rest = u64::try_from(gone.since(created_at).as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
     rest.max(1)
 }
 
-/// A user's id with its kind.
+/// Encodes a user's id with its kind: `u`, `i` or `t`, and the id.
 pub(super) fn encode_user(user: &UserKey) -> String {
     let kind = match user.kind() {
         UserKeyKind::Uuid => 'u',
@@ -189,7 +199,7 @@ pub(super) fn decode_user(text: &[u8]) -> Option<UserKey> {
         _ => return None,
     };
     let subject = text.get(1..)?;
-    // The empty text is an id as any other.
+    // The empty text is a valid id, which `from_subject` refuses.
     if subject.is_empty() && kind == UserKeyKind::Text {
         return Some(UserKey::Text(String::new()));
     }

@@ -1,5 +1,10 @@
--- Removes a record. Arguments: its field, the field of the session that it lives with (empty for one that lives by itself),
--- and the call's own name, by which it knows its own doing when it is sent twice. 1 when the record was live.
+-- Removes one record.
+--
+-- KEYS[1]: the user's hash. ARGV[1]: the record's field. ARGV[2]: the field of the session that the
+-- record is live with, or empty for one that is live by itself. ARGV[3]: the name of the call, by
+-- which the script recognises a command that is sent again because its reply was lost.
+--
+-- Returns 1 if the record was live, and 0 otherwise.
 local key, field, session, call = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local last = redis.pcall('HGET', key, 'd')
 if is_foreign(last) then
@@ -20,6 +25,7 @@ end
 if not record or not is_live(field, record, standing(key), elder_of(key)) then
   return 0
 end
+-- A hash is gone with its last field. Writing the name would bring it back.
 if redis.call('EXISTS', key) == 1 then
   redis.call('HSET', key, 'd', call)
 end

@@ -1,4 +1,7 @@
--- Forgets fences whose signed tokens are denied. Arguments: the fences.
+-- Forgets replaced fences whose signed tokens are denied.
+--
+-- KEYS[1]: the user's hash. ARGV: the fences. Returns 1 if none is left to be settled, and 0
+-- otherwise or if there was none.
 local key = KEYS[1]
 local listed = redis.pcall('HGET', key, 'n')
 if is_foreign(listed) then
@@ -22,6 +25,7 @@ if #left > 0 then
   return 0
 end
 redis.call('HDEL', key, 'n')
+-- Only the fence is left, which needs no longer life than its own.
 if redis.call('HLEN', key) == 1 then
   redis.call('PEXPIRE', key, FENCE_LIFE)
 end

@@ -1,5 +1,8 @@
--- Counts the sessions in one piece of the key that can be refreshed. Arguments: where it begins, now, and when one without
--- end must have been issued after. Where to go on, how many there are, and the latest end of their signed access tokens.
+-- Counts the sessions of one piece of the hash that can be refreshed.
+--
+-- KEYS[1]: the user's hash. ARGV[1]: the HSCAN cursor of the piece. ARGV[2]: now. ARGV[3]: the
+-- cutoff for sessions without an end: they count if issued after it. Returns the next cursor, the
+-- number of sessions, and the latest end of their signed access tokens or an empty text.
 local key, now, issued = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local found = redis.pcall('HSCAN', key, ARGV[1], 'MATCH', 's*', 'COUNT', 500)
 if is_foreign(found) then
@@ -15,7 +18,8 @@ for i = 2, #found[2], 2 do
   if created and is_live(found[2][i - 1], record, fence, elder) then
     if (ends ~= '' and tonumber(ends) > now) or (ends == '' and tonumber(created) > issued) then
       count = count + 1
-      -- A moment has 20 characters at most, and a fence 32.
+      -- The pattern is applied to the last 54 characters: a time of at most 20, a fence of 32, two
+      -- bars.
       local signed_end = string.match(record, '|(%-?%d*)|[-%x]+$', -54)
       local moment = tonumber(signed_end or nil)
       if moment and (not latest or moment > latest) then

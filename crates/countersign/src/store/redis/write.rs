@@ -1,4 +1,4 @@
-//! What is written: records, and the scripts' arguments.
+//! Writing: the records and arguments that the scripts get.
 
 use super::keys::{access_field, place, refresh_field, session_field};
 use super::record::{Behind, Record, Refresh, encode_user, gone, ttl};
@@ -10,10 +10,11 @@ use crate::store::{Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, Rota
 use crate::token::Locator;
 use crate::user::UserKey;
 
-/// How often an ending is tried that couldn't put the user's fence back, because their key was moving to another node.
+/// The number of attempts at an ending whose fence was lost because the user's key was moving to
+/// another node.
 const ATTEMPTS: usize = 16;
 
-/// Records to be written: the field, the record, and what to do when there is one.
+/// The records to write: for each its field, the record, and the manner that `insert.lua` explains.
 #[derive(Default)]
 pub(super) struct Fields(Vec<(String, Record, &'static str)>);
 
@@ -22,7 +23,9 @@ impl Fields {
         self.0.push((field, record, manner));
     }
 
-    /// An access token; one of a session ends with that, and has no fence of its own.
+    /// Adds an access token and returns its record.
+    ///
+    /// A token of a session ends with the session, so it has no fence of its own.
     pub(super) fn access(&mut self, access: &NewAccess) -> Record {
         let of_session = access.digest.locator().is_some_and(|at| at.session().is_some());
         let record = Record {
@@ -38,31 +41,34 @@ impl Fields {
         record
     }
 
-    /// The latest moment at which one of them is gone, `at_least` that.
+    /// Returns the latest time at which one of the records is gone, or `at_least` if that is later.
     pub(super) fn last(&self, at_least: Timestamp) -> Timestamp {
         self.0.iter().map(|(_, record, _)| record.gone).fold(at_least, Timestamp::max)
     }
 
-    /// The first moment at which one of them is gone; `otherwise` when there is none.
+    /// Returns the earliest time at which one of the records is gone, or `otherwise` without
+    /// records.
     pub(super) fn soonest(&self, otherwise: Timestamp) -> Timestamp {
         self.0.iter().map(|(_, record, _)| record.gone).min().unwrap_or(otherwise)
     }
 
+    /// Returns the arguments of `insert.lua`, three for each record.
     fn into_args(self) -> Vec<String> {
         self.0.into_iter().flat_map(|(field, record, manner)| [field, record.encode(), manner.to_owned()]).collect()
     }
 }
 
-/// The records of a refresh token and of the access token that comes with it.
+/// Builds the records of a refresh token and of the access token that comes with it.
 pub(super) fn opening(refresh: &NewRefresh, access: Option<&NewAccess>, at: Locator) -> Result<Fields, Failure> {
     let mut records = Fields::default();
     let mut kept = kept_until(refresh.created_at, refresh.expires_at, refresh.access_expires_at);
     if let Some(access) = access {
         let beside = place(access.digest.locator(), access.session)?;
+        // One script writes one key, so both tokens must lie in it.
         if access.user != refresh.user || beside.owner() != at.owner() {
             return Err(Failure::internal(PART, "two tokens of a pair are of different users"));
         }
-        // The session is kept as long as its last token.
+        // The session's record must outlive its access tokens, which live as long as it is there.
         kept = kept.max(records.access(access).gone);
     }
     let record = |digest: &str| Record {
@@ -88,13 +94,17 @@ pub(super) fn opening(refresh: &NewRefresh, access: Option<&NewAccess>, at: Loca
     Ok(records)
 }
 
-/// When the record of a session may be removed: after its refresh token and its signed access tokens.
+/// Returns the time from which the record of a session may be removed: after its refresh token and
+/// its signed access tokens.
 fn kept_until(created: Timestamp, expires: Option<Timestamp>, signed_end: Option<Timestamp>) -> Timestamp {
     let kept = gone(created, expires);
     signed_end.map_or(kept, |end| kept.max(gone(created, Some(end))))
 }
 
-/// The arguments of a rotation of the token `presented`, which belongs to the session of `at` or to none.
+/// Builds the arguments of `rotate.lua`.
+///
+/// `presented` is the place of the presented token, and `at` that of its successor. They differ if
+/// the presented token has no session.
 pub(super) fn rotation(rotate: &Rotate, presented: Locator, at: Locator) -> Result<Vec<Vec<u8>>, Failure> {
     let mut records = Fields::default();
     let mut kept = kept_until(rotate.created_at, rotate.expires_at, rotate.access_expires_at);
@@ -124,11 +134,13 @@ pub(super) fn rotation(rotate: &Rotate, presented: Locator, at: Locator) -> Resu
         end(rotate.access_expires_at),
     ];
     let mut access = records.into_args();
+    // The script reads field and record; the manner of an access token is always "new".
     access.resize(3, String::new());
     Ok(head.into_iter().chain(access).map(String::into_bytes).collect())
 }
 
 impl RedisTokenStore {
+    /// Records the tokens of a login, or one access token, behind the user's fence.
     pub(super) async fn insert(
         &self,
         place: Locator,
@@ -149,7 +161,7 @@ impl RedisTokenStore {
         }
     }
 
-    /// Ends what one of a user's keys holds.
+    /// Replaces the fence in one of a user's keys.
     pub(super) async fn end_key(&self, key: &str, end: &EndUser) -> Result<(), Failure> {
         let mut remembered = String::new();
         for _ in 0..ATTEMPTS {
@@ -158,12 +170,14 @@ impl RedisTokenStore {
                 end.kept.map(session_field).unwrap_or_default(),
                 if end.settled { String::new() } else { "1".to_owned() },
                 micros(end.now),
+                // Endings that the key lost in an earlier attempt are remembered again by this one.
                 std::mem::take(&mut remembered),
             ];
             let args = args.map(String::into_bytes);
             let answer: String = self.redis.eval(&self.scripts.end_user, &[key], &args).await?;
             match answer.strip_prefix("lost:") {
-                // For a moment there was no fence: it is put there, and whoever came in meanwhile goes.
+                // The key had no fence for a moment. The next attempt puts it back, with the
+                // endings that were remembered, and ends what came in meanwhile.
                 Some(lost) => remembered.push_str(lost),
                 None if answer == "full" => {
                     return Err(Failure::unavailable(PART, "too many endings of one user wait to be settled"));
@@ -174,12 +188,15 @@ impl RedisTokenStore {
         Err(Failure::unavailable(PART, "a user's key kept moving to another node"))
     }
 
-    /// Removes a record that lives by itself, or with that of `session`; whether it was live.
+    /// Removes a record that is live by itself, or by that of `session`. Returns `true` if it was
+    /// live.
     pub(super) async fn remove(&self, keys: &[String], field: &str, session: &str) -> Result<bool, Failure> {
-        // The call's name tells a command that is sent again from another that comes too late.
+        // The call's name tells a command that the client sends again from a later call.
         let call = Fence::generate(&SystemEntropy)?.to_text();
         let args = [field, session, &call].map(|text| text.as_bytes().to_vec());
         let mut removed = false;
+        // Each key is asked, even after a hit: one user may have hashes under several keys of the
+        // ring.
         for key in keys {
             removed |= self.redis.eval::<i64>(&self.scripts.remove, &[key], &args).await? == 1;
         }
@@ -187,10 +204,12 @@ impl RedisTokenStore {
     }
 }
 
+/// Returns a time as the scripts read it: microseconds since 1970, in decimal digits.
 pub(super) fn micros(moment: Timestamp) -> String {
     moment.as_micros().to_string()
 }
 
+/// Creates the failure for a digest that is recorded already.
 pub(super) fn taken() -> Failure {
     Failure::internal(PART, "the digest is there already")
 }

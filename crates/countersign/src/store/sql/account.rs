@@ -1,4 +1,9 @@
-//! A change of an account that ends its sessions, as one transaction.
+//! Changes of an account that end its sessions, in one transaction.
+//!
+//! The change is the guard of a script, and the ending of
+//! [`TokenStore::end_user`](crate::store::TokenStore::end_user) follows as further steps. The
+//! account's statement has parameters of its own in front, so the numbers in the templates of the
+//! ending are moved up behind them.
 
 use crate::answer::SessionId;
 use crate::clock::Timestamp;
@@ -8,38 +13,51 @@ use crate::store::{EndUser, Fence};
 use crate::user::UserKey;
 use crate::value::Value;
 
-/// A change of a user's row, which may not take effect without the end of the user's sessions: another password, another
-/// email address, the end of the account.
+/// A change of a user's row that must not take effect without ending the user's sessions.
+///
+/// Examples are a new password, a new email address and the deletion of the account.
+/// [`SqlStore::change_account`] applies it.
 #[derive(Clone, Copy, Debug)]
 pub struct AccountChange<'a> {
-    /// The statement that changes the row, in the template form of [`Statement`](crate::store::sql::Statement). When it
-    /// touches no row, nothing happens.
+    /// The statement that changes the row, in the template form of
+    /// [`Statement`](crate::store::sql::Statement). If it changes no row, nothing happens. Put what
+    /// the change relies on into its condition, for example the old password hash.
     pub statement: &'a str,
-    /// Its parameters.
+    /// The parameters of `statement`: `?1` is the first.
     pub params: &'a [Value],
-    /// Whose row it is.
+    /// The user whose row changes and whose sessions end.
     pub user: &'a UserKey,
-    /// The session that goes on; `None` ends them all. Tokens that belong to no session end in either case.
+    /// The session that continues, usually the one of the request. `None` ends all. Tokens without
+    /// a session end in either case.
     pub kept: Option<SessionId>,
-    /// The user's new fence, so that no login is recorded that was judged by the row as it was.
+    /// The user's new fence, from [`Fence::generate`]. A login that was judged by the old row has
+    /// read the old fence, so the store refuses to record it.
     pub fence: Fence,
-    /// Whether nothing is left to be done for signed access tokens: there are none. Else the strategy that issued them
-    /// has to [end the user's sessions](crate::SessionControl::end_sessions) afterwards.
+    /// `true` if there are no signed access tokens to deny. With `false`, the strategy that issued
+    /// them has to [end the user's sessions](crate::SessionControl::end_sessions) afterwards.
     pub settled: bool,
-    /// The present moment.
+    /// The current time.
     pub now: Timestamp,
 }
 
 impl<D: Driver> SqlStore<D> {
-    /// Changes an account in this store's database and ends its sessions in the same transaction. Returns whether there
-    /// was such a row to change. It takes as long for 100,000 sessions as for one.
+    /// Changes an account in this store's database and ends its sessions in the same transaction.
+    /// Returns `true` if there was such a row to change.
     ///
-    /// Signed access tokens live on for as long as they may, unless the strategy that issued them ends the user's sessions
-    /// afterwards.
+    /// The cost doesn't depend on the number of sessions. Their rows are removed later, by
+    /// [`clear`](crate::store::TokenStore::clear) and [`sweep`](crate::store::TokenStore::sweep).
+    /// Signed access tokens stay valid until they expire, unless the strategy that issued them ends
+    /// the user's sessions afterwards.
+    ///
+    /// Use this where users and tokens share a database. Otherwise change the account first, and
+    /// then call [`SessionControl::end_sessions`](crate::SessionControl::end_sessions).
+    ///
+    /// # Examples
     ///
     /// ```
     /// use countersign::store::sql::{
-    ///     AccountChange, Database, DatabaseOptions, DatabaseTokenModels, Migrator, Script, SqlStore,
+    ///     AccountChange, Database, DatabaseOptions, DatabaseTokenModels, Migrator, Script,
+    ///     SqlStore,
     /// };
     /// use countersign::store::{Fence, Value};
     /// use countersign::{Clock, SystemClock, SystemEntropy, UserKey, UserKeyKind};
@@ -49,10 +67,12 @@ impl<D: Driver> SqlStore<D> {
     /// # use countersign::store::sql::Driver;
     /// # let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
     /// # Migrator::new(&database, UserKeyKind::Int).run().await?;
-    /// # let member = "CREATE TABLE member (id BIGINT PRIMARY KEY, password TEXT)";
-    /// # database.run(&Script::new(database.dialect(), &["SELECT 1", member]), &[]).await?;
-    /// # database.run(&Script::new(database.dialect(), &["INSERT INTO member VALUES (7, 'old')"]), &[]).await?;
-    /// let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int));
+    /// # let rows = ["CREATE TABLE member (id BIGINT PRIMARY KEY, password TEXT)",
+    /// #     "INSERT INTO member VALUES (7, 'old')"];
+    /// # let member = Script::new(database.dialect(), &["SELECT 1", rows[0], rows[1]]);
+    /// # database.run(&member, &[]).await?;
+    /// let models = DatabaseTokenModels::bundled(UserKeyKind::Int);
+    /// let store = SqlStore::new(database.driver(), models);
     /// let change = AccountChange {
     ///     statement: "UPDATE member SET password = ?2 WHERE id = ?1",
     ///     params: &[Value::Int(7), Value::from("the hash of another")],
@@ -68,7 +88,11 @@ impl<D: Driver> SqlStore<D> {
     /// ```
     ///
     /// # Errors
-    /// [`Failure`] when the database can't be asked. The change may have taken place then, and the sessions with it.
+    ///
+    /// Returns a [`Failure`] if the database can't be asked, or refuses the statement. After the
+    /// kind [`Unavailable`](crate::FailureKind::Unavailable) the change may have taken effect, and
+    /// then the sessions have ended with it. Calling again is safe if `statement` is safe to
+    /// repeat.
     pub async fn change_account(&self, change: AccountChange<'_>) -> Result<bool, Failure> {
         let end = EndUser {
             user: change.user.clone(),
@@ -89,7 +113,7 @@ impl<D: Driver> SqlStore<D> {
     }
 }
 
-/// The template with the numbers of its parameters moved up.
+/// Returns `template` with the number of each parameter raised by `by`.
 fn shifted(template: &str, by: usize) -> String {
     let mut pieces = template.split('?');
     let mut text = pieces.next().unwrap_or_default().to_owned();

@@ -1,4 +1,7 @@
-//! How a database is reached.
+//! The database handle, and the choice of a driver by the scheme of a URL.
+//!
+//! A [`Database`] keeps the URL beside its driver. It needs the URL again for connections that have
+//! other limits: those of [`Database::patient_driver`], and those that change tables.
 
 use std::fmt;
 #[cfg(feature = "sqlite")]
@@ -17,15 +20,31 @@ use crate::store::sql::ddl::DdlSession;
 use crate::store::sql::{Dialect, Driver, Outcome, Script, SetupError, Statement};
 use crate::value::{Row, Value};
 
-/// How long a step of a migration may take.
+/// The timeout of one step of a migration, and of other maintenance.
 const MAINTENANCE_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// Settings of a database handle.
+/// The timeout and the number of connections of a [`Database`].
+///
+/// ```
+/// use std::time::Duration;
+/// use countersign::store::sql::DatabaseOptions;
+///
+/// let options = DatabaseOptions { timeout: Duration::from_secs(3), ..DatabaseOptions::default() };
+/// assert_eq!(options.connections, 4);
+/// ```
 #[derive(Clone, Debug)]
 pub struct DatabaseOptions {
-    /// How long one operation may take, waiting for a connection included; then the database counts as unavailable.
+    /// The longest time of one operation, waiting for a connection included. Defaults to one
+    /// second.
+    ///
+    /// An operation that takes longer fails with [`Failure::unavailable`]. SQLite stops waiting for
+    /// locks and for its writing thread after this time, but doesn't interrupt a read that is
+    /// running.
     pub timeout: Duration,
-    /// How many connections are kept for reads, and as many for writes.
+    /// The number of connections that are kept for reads, and the number for writes. Defaults to 4.
+    ///
+    /// PostgreSQL keeps up to the same number once more for scripts of several steps. SQLite has
+    /// one connection for writes, and opens further ones for reads that run at the same time.
     pub connections: usize,
 }
 
@@ -35,16 +54,22 @@ impl Default for DatabaseOptions {
     }
 }
 
-/// A handle on one database, whichever it is. Clones share its connections.
+/// A handle on one database of any supported kind. Clones share its connections.
 ///
 /// | URL | database |
 /// |---|---|
-/// | `sqlite:///absolute/path`, `sqlite://relative/path` | an SQLite file, made when there is none |
-/// | `sqlite::memory:` | a new SQLite database in memory, gone with the last clone |
+/// | `sqlite:///absolute/path`, `sqlite://relative/path` | an SQLite file, created if missing |
+/// | `sqlite::memory:` | a new SQLite database in memory, deleted with the last clone |
 /// | `postgres://user:password@host:5432/name`, `postgresql://…` | PostgreSQL |
 /// | `mysql://user:password@host:3306/name`, `mariadb://…` | MySQL or MariaDB |
 ///
-/// An application may keep its own tables in the same database and speak to it through this handle's [`Driver`]:
+/// The parameters of server URLs (TLS, several hosts, sockets, poolers) are described at
+/// `PostgresDriver` and `MysqlDriver`.
+///
+/// # Examples
+///
+/// An application may keep its own tables in the same database and use them through this handle's
+/// [`Driver`]:
 ///
 /// ```
 /// use countersign::store::Value;
@@ -65,7 +90,8 @@ pub struct Database {
     way: Arc<Way>,
 }
 
-/// How to reach the same database with more patience. The URL holds a password.
+/// The settings to reach the same database with other limits. The URL contains a password, so it is
+/// zeroized when dropped.
 struct Way {
     url: Zeroizing<String>,
     source: Option<UrlSource>,
@@ -73,42 +99,60 @@ struct Way {
 }
 
 impl Database {
-    /// Prepares to talk to the database at `url`. Only an SQLite file is opened at once: a server that is down doesn't
-    /// stop a start.
+    /// Creates a handle on the database at `url`.
+    ///
+    /// Only an SQLite file is opened at once. Connections to a server are made when they are
+    /// needed, so this succeeds while the server is down. Call
+    /// [`SqlStore::ping`](crate::store::TokenStore::ping) to see whether it answers.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `database_url` when the scheme is unknown, its feature isn't built in, or the file
-    /// can't be opened. It never shows the password.
+    ///
+    /// Returns a [`ConfigError`] that names `database_url` if the scheme is unknown, if the feature
+    /// for it isn't built in, if the URL has an unknown or unusable parameter, or if the SQLite
+    /// file can't be opened. The error never shows the password.
     #[expect(clippy::needless_pass_by_value, reason = "settings are made for one database, and given away with it")]
     pub fn connect(url: &str, options: DatabaseOptions) -> Result<Self, ConfigError> {
         Self::over(url, &options, None)
     }
 
-    /// Prepares like [`connect`](Self::connect), and reads the URL again from `source` when the server refuses user or
-    /// password: a password that is replaced while we run is then used without a restart. It makes no difference for SQLite.
+    /// Creates a handle like [`connect`](Self::connect) that reads the URL again from `source` when
+    /// the server refuses the user or password.
+    ///
+    /// A password that is replaced while the process runs is then used without a restart. SQLite
+    /// never calls `source`.
     ///
     /// # Errors
-    /// As for [`connect`](Self::connect).
+    ///
+    /// Returns the same errors as [`connect`](Self::connect), for the URL that is given here. A
+    /// later URL that can't be used is logged, and the one before stays in use.
     #[expect(clippy::needless_pass_by_value, reason = "settings are made for one database, and given away with it")]
     pub fn connect_renewing(url: &str, options: DatabaseOptions, source: UrlSource) -> Result<Self, ConfigError> {
         Self::over(url, &options, Some(source))
     }
 
+    /// Creates the handle and its driver.
     fn over(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Result<Self, ConfigError> {
         let driver = open(url, options, source.clone())?;
         let way = Way { url: Zeroizing::new(url.to_owned()), source, patient: Mutex::default() };
         Ok(Self { driver, way: Arc::new(way) })
     }
 
-    /// What runs statements on this database.
+    /// Returns the driver that runs statements on this database, to build a
+    /// [`SqlStore`](crate::store::sql::SqlStore) on.
     pub fn driver(&self) -> Arc<dyn Driver> {
         Arc::clone(&self.driver)
     }
 
-    /// Runs statements that may take long: a migration of large tables, a vacuum. It waits for up to ten minutes.
+    /// Returns a driver on the same database whose operations may take up to ten minutes.
+    ///
+    /// Use it for maintenance, such as queries over whole tables. It has a connection of its own,
+    /// so long statements take none from requests. The first call creates it; later calls return
+    /// the same one. For an SQLite database in memory, which has one connection only, this is
+    /// [`driver`](Self::driver) with its usual timeout.
     ///
     /// # Errors
-    /// As [`connect`](Database::connect).
+    ///
+    /// Returns the same errors as [`connect`](Database::connect).
     pub fn patient_driver(&self) -> Result<Arc<dyn Driver>, ConfigError> {
         if !self.driver.is_durable() {
             return Ok(self.driver());
@@ -125,7 +169,7 @@ impl Database {
 }
 
 impl Database {
-    /// A session for changes of tables.
+    /// Opens a session that changes tables. It has connections of its own and the long timeout.
     pub(super) async fn ddl(&self) -> Result<Box<dyn DdlSession>, SetupError> {
         let options = DatabaseOptions { timeout: MAINTENANCE_TIMEOUT, connections: 1 };
         ddl(self.driver.dialect(), &self.way.url, &options, self.way.source.clone()).await
@@ -151,13 +195,14 @@ impl Driver for Database {
     }
 }
 
-/// Leaves the URL out: it may hold a password.
+/// The output leaves the URL out, since it may contain a password.
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database").field("dialect", &self.driver.dialect()).finish_non_exhaustive()
     }
 }
 
+/// Creates the driver for the scheme of `url`.
 fn open(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Result<Arc<dyn Driver>, ConfigError> {
     match url.split_once(':').map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest)) {
         Some((scheme, rest)) => match scheme.as_str() {
@@ -170,6 +215,8 @@ fn open(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Resu
     }
 }
 
+/// Opens a session that changes tables of a server. SQLite has none: it changes tables inside its
+/// transactions.
 #[cfg_attr(
     not(any(feature = "postgres", feature = "mysql")),
     allow(unused_variables, clippy::unused_async, reason = "no server is built in")
@@ -195,12 +242,15 @@ async fn ddl(
     }
 }
 
+/// The cure for a URL with an unknown scheme.
 const SCHEMES: &str = "begin it with sqlite://, postgres:// or mysql://";
 
+/// Returns the error for an unusable URL, without quoting it.
 fn refused(problem: &'static str, cure: &'static str) -> ConfigError {
     ConfigError::new("database_url", problem, cure)
 }
 
+/// Creates the driver for what follows `sqlite:` in a URL.
 #[cfg(feature = "sqlite")]
 fn sqlite(rest: &str, options: &DatabaseOptions) -> Result<Arc<dyn Driver>, ConfigError> {
     if rest == ":memory:" || rest == "//:memory:" {

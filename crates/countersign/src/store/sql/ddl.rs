@@ -1,4 +1,9 @@
-//! The seam for changes of tables: a session with the database that waits briefly for locks, or outside of transactions.
+//! The interface for changes of tables on a server: a session that waits for locks only briefly, or
+//! works outside of transactions.
+//!
+//! The migrator decides what to run and how often to try; an implementation knows how its database
+//! limits a wait, and which of its errors mean "locked". SQLite has no implementation: it changes
+//! tables inside a script.
 
 use std::time::Duration;
 
@@ -6,32 +11,39 @@ use async_trait::async_trait;
 
 use crate::error::Failure;
 
-/// What came of a statement that changes tables.
+/// The outcome of a statement that changes tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ddl {
-    /// It was done, and touched so many rows, where the database says so.
+    /// The statement took effect. Contains the number of rows it changed, or zero where the
+    /// database doesn't say.
     Done(u64),
-    /// Somebody holds a lock that it wants, and nothing was done.
+    /// Another session holds a lock that the statement needs. Nothing was done.
     Held,
-    /// The database can't do it in the way that was asked for, and nothing was done.
+    /// The database can't make the change in the requested way, for example without locking out
+    /// writers. Nothing was done.
     Refused,
 }
 
-/// A session with a database server for changes of tables. What it holds ends with it, however it ends.
+/// A session with a database server for changes of tables. Its locks end with it, however it ends.
 #[async_trait]
 pub(super) trait DdlSession: Send + Sync {
-    /// Takes the turn among those who change tables here. Returns `false` when another process has it.
+    /// Takes the lock that allows one process at a time to migrate. Returns `false` if another
+    /// process has it.
     async fn take_turn(&self) -> Result<bool, Failure>;
 
-    /// Fails when the turn was lost, as with its connection.
+    /// Checks that this session still has the lock of [`take_turn`](Self::take_turn).
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Failure`] if the connection that held it is lost, and the lock with it.
     async fn keep_turn(&self) -> Result<(), Failure>;
 
-    /// Runs a statement that waits for a lock as long as stated and no longer.
+    /// Runs a statement that waits for locks for at most `lock_timeout`. Its work may take longer.
     async fn briefly(&self, statement: &str, lock_timeout: Duration) -> Result<Ddl, Failure>;
 
-    /// Runs a statement outside of any transaction, however long it takes and waits.
+    /// Runs a statement outside of any transaction, without a limit for its waits and its work.
     async fn patiently(&self, statement: &str) -> Result<Ddl, Failure>;
 
-    /// Gives the turn back.
+    /// Releases the lock of [`take_turn`](Self::take_turn).
     async fn end(&self) -> Result<(), Failure>;
 }

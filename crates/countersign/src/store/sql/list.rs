@@ -1,5 +1,10 @@
-//! Lists of a user's sessions, a page at a time. A statement of the list looks at a bounded number of rows; one of the
-//! sessions behind no fence looks at those alone.
+//! Lists of a user's sessions, a page at a time, by session id.
+//!
+//! Rows of ended sessions stay in the table until they are removed, so a page may have to read more
+//! rows than it returns. Each statement reads a bounded number of rows, and a page takes at most
+//! [`STATEMENTS`] of them. A page may therefore be short, or empty, although more follow.
+//!
+//! Sessions without a fence have an index of their own, so their list reads no other rows.
 
 use super::store::SqlStore;
 use crate::answer::SessionId;
@@ -11,23 +16,24 @@ use crate::token::Digest;
 use crate::user::UserKey;
 use crate::value::Row;
 
-/// Rows beyond the page that its first statement looks at, for those that have ended and aren't removed yet.
+/// The number of rows beyond the page's limit that its first statement reads, to make up for ended
+/// sessions.
 const MARGIN: i64 = 100;
 
-/// Rows that each further statement of a page looks at, where the earlier ones found nothing live.
+/// The number of rows that each further statement of a page reads.
 const LOOKED_AT: i64 = 2000;
 
-/// The most statements of a page. What these didn't reach follows on the next page.
+/// The largest number of statements for one page. The next page continues where they ended.
 const STATEMENTS: usize = 10;
 
-/// The column that says whether a row is live, after those of a session.
+/// The column that tells whether a row is live. It follows the columns of a session.
 const LIVE: usize = 13;
-/// The column of the last row that says how many were looked at.
+/// The column with the number of rows that were read. It is set in the last row only.
 const COUNT: usize = 14;
 
 impl<D: Driver> SqlStore<D> {
-    /// Returns the sessions from where `page` begins, up to its limit; fewer, or none, where many rows are left of sessions that
-    /// have ended.
+    /// Returns the sessions after the cursor of `page`, up to its limit. There may be fewer, or
+    /// none, although more follow.
     pub(super) async fn page(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         let Some(mut after) = begin(page) else { return Ok(SessionPage::default()) };
         let limit = limit(page);
@@ -37,6 +43,7 @@ impl<D: Driver> SqlStore<D> {
             let params = [self.key(user)?, after.as_str().into(), limit.into(), looked_at.into()];
             let rows = self.driver.fetch(&self.statements.sessions, &params).await?;
             found = live(&rows, page.limit, looked_at);
+            // An empty part with a cursor means that all its rows had ended: go on behind them.
             match &found.next {
                 Some(next) if found.sessions.is_empty() => next.as_str().clone_into(&mut after),
                 _ => break,
@@ -46,7 +53,7 @@ impl<D: Driver> SqlStore<D> {
         Ok(found)
     }
 
-    /// Returns a page of the sessions that were recorded behind no fence.
+    /// Returns a page of the sessions that were recorded without a fence.
     pub(super) async fn unfenced_page(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         let Some(after) = begin(page) else { return Ok(SessionPage::default()) };
         let params = [self.key(user)?, after.into(), limit(page).into()];
@@ -55,7 +62,8 @@ impl<D: Driver> SqlStore<D> {
     }
 }
 
-/// Returns the id that the page's sessions come after; `None` for a cursor that isn't one of this store's.
+/// Returns the session id that the page begins after, or `None` if the cursor isn't one of this
+/// store.
 fn begin(page: &Page) -> Option<String> {
     match &page.after {
         None => Some(String::new()),
@@ -63,13 +71,15 @@ fn begin(page: &Page) -> Option<String> {
     }
 }
 
-/// Returns one more than the page asks for, which tells whether there are more.
+/// Returns one more than the page's limit. The additional row tells that more follow.
 fn limit(page: &Page) -> i64 {
     i64::from(page.limit.max(1)).saturating_add(1)
 }
 
-/// Returns the live sessions of some rows. The list goes on after the last of these, which the last row names, when they were
-/// as many as could be looked at.
+/// Returns the live sessions of some rows as a page.
+///
+/// If the limit cut nothing off but as many rows were read as could be, the page's cursor is the
+/// last row's id: the rows behind it weren't read.
 fn live(rows: &[Row], limit: u32, looked_at: i64) -> SessionPage {
     let number = |row: &Row, column| row.int(column).ok().flatten();
     let sessions = rows.iter().filter(|row| number(row, LIVE) == Some(1)).filter_map(session_record).collect();
@@ -81,7 +91,7 @@ fn live(rows: &[Row], limit: u32, looked_at: i64) -> SessionPage {
     page
 }
 
-/// Returns the session in a row of the refresh tokens' table; `None` where its id isn't one.
+/// Returns the session in a row of the refresh tokens' table, or `None` if its id can't be read.
 pub(super) fn session_record(row: &Row) -> Option<SessionRecord> {
     let moment = |column| row.time(column).ok().flatten();
     let text = |column| row.text(column).ok().flatten();

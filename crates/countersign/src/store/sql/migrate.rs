@@ -1,4 +1,12 @@
-//! Brings a schema up to date. Migrations are numbered, embedded, applied once, and never edited once released.
+//! Migrations: numbered changes of the schema that are embedded in the binary and applied once.
+//!
+//! [`Migrator`] is the entry point. `text` takes a migration's text apart, `schema` asks the live
+//! database what is there, and a migration is then applied in one of two ways: `script` runs it as
+//! one transaction, `online` runs it statement by statement beside readers and writers. `plan` says
+//! beforehand what would happen, `progress` reports it meanwhile.
+//!
+//! The text of a released migration must never change: its checksum is recorded, and a different
+//! one is refused.
 
 mod online;
 mod plan;
@@ -24,46 +32,59 @@ pub use progress::Progress;
 use script::Record;
 use text::Change;
 
-/// How often a migration is tried that fails, as it may when another process is applying it at the same time.
+/// The number of attempts at a migration that fails. It may fail because another process applies it
+/// at the same time.
 const ATTEMPTS: u32 = 3;
 
-/// The part whose failure says that somebody else was waited for in vain.
+/// The part that a failure names when a wait for another process or for a lock was in vain.
 const WAITED_FOR: &str = "lock of migrations";
 
-/// The number of PostgreSQL's advisory lock that whoever migrates has.
+/// The number of the PostgreSQL advisory lock that the migrating process holds.
 pub(super) const TURN: u64 = 7_165_072_881;
 
-/// How long a change waits for the lock of a table before it lets others by.
+/// The default time that a change waits for the lock of a table before it leaves the lock's queue.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// How long a change is tried that others hold up.
+/// The default time after which a change that others hold up is given up.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// One step of a schema's history, in each dialect.
+/// One migration: its number, its name, and its SQL in each dialect.
 ///
-/// `{user_id}` in the text stands for the type of the column of user ids. Statements end with `;` at the end of a line.
-/// A statement below `-- unless column TABLE.COLUMN`, `-- unless index TABLE.INDEX` or `-- unless collation
-/// TABLE.COLUMN NAME` is left out where that is there already. MySQL commits every change of a table at once, so what
-/// stands in its text must bear being run again after a crash.
+/// # Text
 ///
-/// On PostgreSQL a migration is one transaction. Where it changes a table that has rows, and says nothing but
-/// `CREATE TABLE IF NOT EXISTS`, `ALTER TABLE … ADD COLUMN IF NOT EXISTS` (one column) and `CREATE INDEX IF NOT EXISTS`, it is
-/// applied statement by statement instead, and indexes are made `CONCURRENTLY`.
+/// - `{user_id}` stands for the column type of user ids, which depends on the [`UserKeyKind`].
+/// - A statement ends with `;` at the end of a line. Lines that begin with `--` are comments.
+/// - A statement below `-- unless column TABLE.COLUMN` is skipped if the column exists. On MySQL
+///   and MariaDB there are also `-- unless index TABLE.INDEX` and
+///   `-- unless collation TABLE.COLUMN NAME`.
+///
+/// Once released, a text must not change. Put further changes into a new migration.
+///
+/// # Atomicity
+///
+/// On SQLite a migration is one transaction. On MySQL and MariaDB every change of a table commits
+/// at once, so each statement must be safe to run again after a crash.
+///
+/// On PostgreSQL a migration is one transaction, with one exception. If it changes a table that has
+/// rows, and consists only of `CREATE TABLE IF NOT EXISTS`,
+/// `ALTER TABLE … ADD COLUMN IF NOT EXISTS` (one column each) and `CREATE INDEX IF NOT EXISTS`, it
+/// is applied statement by statement, and indexes are created `CONCURRENTLY`.
 #[derive(Clone, Copy, Debug)]
 pub struct Migration {
-    /// Its number, counted from 1.
+    /// The number of the migration, counted from 1 within its set.
     pub version: u32,
-    /// What it does, in a word or two.
+    /// The name of the migration, in a word or two.
     pub name: &'static str,
-    /// Its text for SQLite.
+    /// The text for SQLite.
     pub sqlite: &'static str,
-    /// Its text for PostgreSQL.
+    /// The text for PostgreSQL.
     pub postgres: &'static str,
-    /// Its text for MySQL and MariaDB.
+    /// The text for MySQL and MariaDB.
     pub mysql: &'static str,
 }
 
 impl Migration {
+    /// Returns the text for `dialect`.
     const fn text(&self, dialect: Dialect) -> &'static str {
         match dialect {
             Dialect::Sqlite => self.sqlite,
@@ -72,21 +93,26 @@ impl Migration {
         }
     }
 
+    /// Returns the SHA-256 of the text for `dialect`, as 64 hexadecimal digits.
     fn checksum(&self, dialect: Dialect) -> String {
         data_encoding::HEXLOWER.encode(&Sha256::digest(self.text(dialect).as_bytes()))
     }
 }
 
-/// The history of some tables that belong together.
+/// An ordered list of migrations for tables that belong together.
+///
+/// Sets are numbered independently of each other, so an application's set may begin with 1.
+/// [`Migrator::add`] adds one to the bundled set.
 #[derive(Clone, Copy, Debug)]
 pub struct MigrationSet {
-    /// Its name: lower-case letters, digits, `_` and `-`.
+    /// The name of the set: 1 to 64 lower-case letters, digits, `_` and `-`. `countersign` is the
+    /// bundled set.
     pub name: &'static str,
-    /// Its steps, in order.
+    /// The migrations, in the order of their numbers.
     pub migrations: &'static [Migration],
 }
 
-/// The tables of tokens.
+/// The migrations of the token tables.
 const BUNDLED: MigrationSet = MigrationSet {
     name: "countersign",
     migrations: &[
@@ -121,40 +147,49 @@ const BUNDLED: MigrationSet = MigrationSet {
     ],
 };
 
-/// A migration by its set, number and name.
+/// The identity of a migration: its set, number and name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// The set's name.
+    /// The name of the migration's set.
     pub set: &'static str,
-    /// The migration's number.
+    /// The number of the migration within its set.
     pub version: u32,
-    /// What it does.
+    /// The name of the migration.
     pub name: &'static str,
 }
 
-/// Applies the bundled migrations, and others beside them.
+/// A runner of schema migrations: the bundled ones, and sets that are added to them.
 ///
-/// It may run any number of times and in several processes at once; each migration is applied by one of them. Tables of
-/// the original are adopted as they are: rows stay, columns and indexes are added, and whoever reads and writes them goes on
-/// meanwhile. A change that wants a table for itself waits for it shortly, lets others by, and comes again.
+/// [`run`](Self::run) may be called any number of times and by several processes at once: each
+/// migration is applied by one of them. It may be killed at any time; the next run continues.
+/// Tables of litestar-auth are adopted as they are: rows stay, and missing columns and indexes are
+/// added.
+///
+/// Readers and writers may go on meanwhile. A change that needs a table for itself waits for its
+/// lock briefly, gives way to others, and tries again ([`lock_timeout`](Self::lock_timeout),
+/// [`patience`](Self::patience)). On PostgreSQL it needs at least two connections at a time.
+///
+/// # Examples
+///
+/// With a table of the application in a set of its own:
 ///
 /// ```
 /// use countersign::UserKeyKind;
 /// use countersign::store::sql::{Database, DatabaseOptions, Migration, MigrationSet, Migrator};
 ///
 /// const NOTE: &str = "CREATE TABLE note (id BIGINT PRIMARY KEY, user_id {user_id} NOT NULL);";
-/// const NOTES: MigrationSet = MigrationSet {
-///     name: "notes",
-///     migrations: &[Migration { version: 1, name: "note", sqlite: NOTE, postgres: NOTE, mysql: NOTE }],
-/// };
+/// const STEP: Migration =
+///     Migration { version: 1, name: "note", sqlite: NOTE, postgres: NOTE, mysql: NOTE };
+/// const NOTES: MigrationSet = MigrationSet { name: "notes", migrations: &[STEP] };
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
 /// let migrator = Migrator::new(&database, UserKeyKind::Uuid).add(NOTES);
-/// assert_eq!(migrator.pending().await?.len(), 4);
-/// assert_eq!(migrator.run().await?.len(), 4);
-/// assert_eq!(migrator.run().await?.len(), 0);
+/// let pending = migrator.pending().await?;
+/// assert_eq!(pending.last().map(|step| step.set), Some("notes"));
+/// assert_eq!(migrator.run().await?, pending);
+/// assert!(migrator.run().await?.is_empty());
 /// assert!(migrator.unknown().await?.is_empty());
 /// # Ok(())
 /// # }
@@ -170,11 +205,14 @@ pub struct Migrator {
     watcher: Option<Arc<Watcher>>,
 }
 
-/// Who is told what is being done.
+/// The callback that receives reports of progress.
 type Watcher = dyn Fn(Progress) + Send + Sync;
 
 impl Migrator {
-    /// Brings the bundled tables in `database` up to date, with user ids of the kind `user_id`.
+    /// Creates a migrator for the bundled tables in `database`, with user ids of the kind
+    /// `user_id`.
+    ///
+    /// The kind can't be changed later: it is the type of a column.
     pub fn new(database: &Database, user_id: UserKeyKind) -> Self {
         Self {
             database: database.clone(),
@@ -187,7 +225,9 @@ impl Migrator {
         }
     }
 
-    /// Applies another set too, after those that are there.
+    /// Adds a set of migrations, to be applied after those that are there.
+    ///
+    /// Its name is checked when the migrations are planned or applied.
     #[must_use]
     #[expect(clippy::should_implement_trait, reason = "it adds to a builder, and nobody would write a sum")]
     pub fn add(mut self, set: MigrationSet) -> Self {
@@ -195,46 +235,58 @@ impl Migrator {
         self
     }
 
-    /// Takes the time that is recorded with a migration from `clock`.
+    /// Sets the clock whose time is recorded with each migration. Defaults to [`SystemClock`].
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Sets how long a change of a table that has rows waits for others before it lets them by: nobody who comes meanwhile waits longer
-    /// for it. Defaults to 200 ms; on MySQL and MariaDB a second is the least.
+    /// Sets how long a change of a table that has rows waits for the table's lock before it gives
+    /// way. Defaults to 200 ms.
+    ///
+    /// Requests that arrive meanwhile wait behind the change, so this bounds their delay. On MySQL
+    /// and MariaDB the shortest wait is one second.
     #[must_use]
     pub const fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self
     }
 
-    /// Sets how long a statement is tried again that others hold up, and how long another process that migrates is waited
-    /// for. The work itself may take as long as it does. Defaults to ten minutes.
+    /// Sets how long to try again for a lock that others hold, and how long to wait for another
+    /// process that migrates. Defaults to ten minutes.
+    ///
+    /// The work itself, for example building an index, has no limit where it runs statement by
+    /// statement. A migration that is one transaction must be done within nine minutes.
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Tells `watcher` what is being done, and what is waited for.
+    /// Sets a callback that receives a [`Progress`] before each statement, and about every two
+    /// seconds while one takes long or waits.
+    ///
+    /// It runs on the migrating task, so it must not block.
     #[must_use]
     pub fn watched_by(mut self, watcher: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         self.watcher = Some(Arc::new(watcher));
         self
     }
 
+    /// Calls the watcher, if there is one.
     fn tell(&self, progress: impl FnOnce() -> Progress) {
         if let Some(watcher) = &self.watcher {
             watcher(progress());
         }
     }
 
-    /// What [`run`](Migrator::run) would apply. Changes nothing.
+    /// Returns the migrations that [`run`](Migrator::run) would apply, in order. Changes nothing.
     ///
     /// # Errors
-    /// [`SetupError::Config`] when a migration was edited after it was applied.
+    ///
+    /// Returns [`SetupError::Config`] if a migration was edited after it was applied, and
+    /// [`SetupError::Store`] if the database can't be asked.
     pub async fn pending(&self) -> Result<Vec<Applied>, SetupError> {
         let driver = self.database.patient_driver()?;
         let mut pending = Vec::new();
@@ -246,11 +298,30 @@ impl Migrator {
         Ok(pending)
     }
 
-    /// Returns the statements that [`run`](Migrator::run) would run, with the rows of their tables and whom they would keep waiting.
-    /// Changes nothing. What somebody else changes meanwhile may change it.
+    /// Returns the statements that [`run`](Migrator::run) would run, with their tables' sizes and
+    /// locks. Changes nothing.
+    ///
+    /// Statements whose effect is there already are left out. The plan describes the present:
+    /// changes by others may change it.
+    ///
+    /// ```
+    /// # use countersign::UserKeyKind;
+    /// # use countersign::store::sql::{Database, DatabaseOptions, Migrator};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
+    /// let plan = Migrator::new(&database, UserKeyKind::Uuid).plan().await?;
+    /// for planned in &plan {
+    ///     println!("{} ({})", planned.statement, planned.lock);
+    /// }
+    /// # assert!(!plan.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As for [`run`](Migrator::run).
+    ///
+    /// Returns the same errors as [`run`](Migrator::run).
     pub async fn plan(&self) -> Result<Vec<Planned>, SetupError> {
         let driver = self.database.patient_driver()?;
         let mut planned = Vec::new();
@@ -265,7 +336,12 @@ impl Migrator {
         Ok(planned)
     }
 
-    /// The statements of a migration, unless they would change tables of something else.
+    /// Returns the statements of a migration.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SetupError::Config`] if the set's name is unusable, or if a table with one of the
+    /// migration's names belongs to something else.
     async fn changes(&self, driver: &dyn Driver, set: &str, migration: &Migration) -> Result<Vec<Change>, SetupError> {
         check_name(set)?;
         let dialect = driver.dialect();
@@ -274,11 +350,15 @@ impl Migrator {
         Ok(changes)
     }
 
-    /// Returns the migrations of these sets that the database records and this version doesn't know, each with its set's name:
-    /// a newer version has been here. Changes nothing.
+    /// Returns the migrations that the database records and this version doesn't know, with the
+    /// name of their set. Changes nothing.
+    ///
+    /// If there are any, a newer version has migrated this database. Only the sets of this migrator
+    /// are looked at.
     ///
     /// # Errors
-    /// [`Failure`] when the database can't be asked.
+    ///
+    /// Returns a [`Failure`] if the database can't be asked.
     pub async fn unknown(&self) -> Result<Vec<(&'static str, i64)>, Failure> {
         if !script::has_history(&self.database).await? {
             return Ok(Vec::new());
@@ -297,11 +377,18 @@ impl Migrator {
         Ok(unknown)
     }
 
-    /// Applies what isn't applied yet, in order; what this call applied.
+    /// Applies what isn't applied yet, in order. Returns the migrations that this call applied.
+    ///
+    /// Each one is logged with the event `migration_applied`. Migrations that another process
+    /// applies meanwhile aren't among those returned.
     ///
     /// # Errors
-    /// [`SetupError::Config`] when a migration was edited after it was applied; [`SetupError::Store`] when the
-    /// database refuses one, or can't be asked. Those before it stay applied, and it may be called again.
+    ///
+    /// Returns [`SetupError::Config`] if a migration was edited after it was applied, if a set has
+    /// an unusable name, or if a table with one of the names belongs to something else. Returns
+    /// [`SetupError::Store`] if the database refuses a statement, can't be asked, or doesn't grant
+    /// a lock within the [`patience`](Self::patience). Migrations before the failed one stay
+    /// applied, and `run` may be called again.
     pub async fn run(&self) -> Result<Vec<Applied>, SetupError> {
         let driver = self.database.patient_driver()?;
         let mut done = Vec::new();
@@ -314,12 +401,15 @@ impl Migrator {
         Ok(done)
     }
 
+    /// Returns all migrations with the names of their sets, in order.
     fn steps(&self) -> impl Iterator<Item = (&'static str, &'static Migration)> {
         self.sets.iter().flat_map(|set| set.migrations.iter().map(|migration| (set.name, migration)))
     }
 
-    /// Whether this call applied it. Another process may do so at any moment, and one of both then fails or waits: so a
-    /// failure counts only when the migration isn't there afterwards.
+    /// Applies a migration. Returns `true` if this call applied it.
+    ///
+    /// Another process may apply it at any moment, and one of the two then waits or fails. So a
+    /// failure counts only if the migration still isn't applied afterwards.
     async fn apply(&self, driver: &dyn Driver, set: &'static str, migration: &Migration) -> Result<bool, SetupError> {
         let (mut attempt, mut wait) = (0, Wait::new(self.patience));
         loop {
@@ -349,7 +439,8 @@ impl Migrator {
         }
     }
 
-    /// Whether this call applied it; `None` when another process has the turn.
+    /// Tries to apply a migration once. Returns `true` if this call applied it, and `None` if
+    /// another process holds the lock for migrations.
     async fn attempt(
         &self,
         driver: &dyn Driver,
@@ -368,7 +459,7 @@ impl Migrator {
         let session: Box<dyn DdlSession> = self.database.ddl().await?;
         let online = Online { migrator: self, driver, session: &*session, step: applied(set, migration) };
         online.take_turn().await?;
-        // Whoever had the turn before may have done it.
+        // Another process may have applied it while it held the lock.
         if is_applied(driver, set, migration).await? {
             session.end().await?;
             return Ok(Some(false));
@@ -379,12 +470,15 @@ impl Migrator {
     }
 }
 
+/// Returns the identity of a migration.
 const fn applied(set: &'static str, migration: &Migration) -> Applied {
     Applied { set, version: migration.version, name: migration.name }
 }
 
-/// Whether a migration is applied statement by statement. MySQL knows nothing else. On PostgreSQL a transaction is as good
-/// where nobody can be using the tables, and nothing else will do where a statement can't be told to be done.
+/// Returns `true` if a migration has to be applied statement by statement.
+///
+/// MySQL knows no other way. On PostgreSQL a transaction is better where nobody can be using the
+/// tables, and necessary where it can't be told afterwards which statements were done.
 async fn is_online(driver: &dyn Driver, changes: &[Change]) -> Result<bool, Failure> {
     match driver.dialect() {
         Dialect::Sqlite => return Ok(false),
@@ -402,7 +496,7 @@ async fn is_online(driver: &dyn Driver, changes: &[Change]) -> Result<bool, Fail
     Ok(false)
 }
 
-/// The error, with the migration's name.
+/// Adds the migration's name to an error.
 fn during(error: SetupError, what: String) -> SetupError {
     match error {
         SetupError::Store(failure) => failure.during(what).into(),
@@ -410,6 +504,11 @@ fn during(error: SetupError, what: String) -> SetupError {
     }
 }
 
+/// Returns `true` if the migration is recorded as applied.
+///
+/// # Errors
+///
+/// Returns [`SetupError::Config`] if the recorded checksum is another.
 async fn is_applied(driver: &dyn Driver, set: &str, migration: &Migration) -> Result<bool, SetupError> {
     let dialect = driver.dialect();
     if !script::has_history(driver).await? {
@@ -427,6 +526,7 @@ async fn is_applied(driver: &dyn Driver, set: &str, migration: &Migration) -> Re
     Err(ConfigError::new("migrations", problem, "restore its text and put the change into a new one").into())
 }
 
+/// Checks the name of a set, which becomes part of SQL texts.
 fn check_name(set: &str) -> Result<(), ConfigError> {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
     if (1..=64).contains(&set.len()) && set.bytes().all(fits) {

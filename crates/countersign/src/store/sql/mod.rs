@@ -1,4 +1,48 @@
 //! Tokens in SQL: SQLite, PostgreSQL, MySQL and MariaDB.
+//!
+//! A [`Database`] is a handle on one database, opened from a URL. A [`Migrator`] creates and
+//! updates the tables in it. A [`SqlStore`] is the [`TokenStore`](crate::store::TokenStore) in
+//! these tables, and is what a strategy is built on. Set them up in this order:
+//!
+//! ```
+//! use countersign::store::sql::{
+//!     Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore,
+//! };
+//! use countersign::strategy::DatabaseTokenStrategy;
+//! use countersign::{Secret, SystemEntropy, UserKeyKind};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
+//! Migrator::new(&database, UserKeyKind::Uuid).run().await?;
+//! let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid);
+//! models.verify(&database).await?;
+//!
+//! let strategy = DatabaseTokenStrategy::builder(SqlStore::new(database.driver(), models))
+//!     .token_hash_secret(&Secret::generate(&SystemEntropy)?)
+//!     .build()?;
+//! # drop(strategy);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Own tables, own transactions
+//!
+//! - [`DatabaseTokenModels`] names tables and columns that differ from the bundled ones, and can
+//!   join the application's user table to each read of an access token.
+//! - `SqliteTransaction`, `PostgresSession` and `MysqlSession` wrap a transaction of the
+//!   application. A store [within](SqlStore::within) one writes tokens that become valid with the
+//!   application's commit.
+//! - [`SqlStore::change_account`] changes a user's row and ends the user's sessions in one
+//!   transaction.
+//! - [`Migrator::add`] applies the application's own migrations after the bundled ones.
+//!
+//! # Other databases
+//!
+//! Everything above the [`Driver`] trait speaks in [`Statement`]s, [`Script`]s and
+//! [`Value`](crate::store::Value)s. A new driver for one of the three [`Dialect`]s needs nothing
+//! else. A new dialect also needs its spelling of each statement, in the private module
+//! `statements`.
 
 mod account;
 mod database;

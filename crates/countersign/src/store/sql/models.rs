@@ -1,4 +1,7 @@
-//! Which tables and columns hold tokens: `DatabaseTokenModels` of the strategies page.
+//! Names of the tables and columns that hold tokens: `DatabaseTokenModels` of the strategies page.
+//!
+//! Start with [`DatabaseTokenModels::bundled`] unless tables of other names exist. Names become
+//! part of SQL texts, so each is checked when it is set, and quoted when it is used.
 
 use std::borrow::Cow;
 
@@ -7,9 +10,13 @@ use crate::store::sql::{Dialect, Driver, Statement};
 use crate::user::UserKeyKind;
 use crate::value::Value;
 
-/// The names of a table of tokens and of its columns.
+/// The names of one table of tokens and of its columns.
 ///
-/// `token`, `created_at` and `user_id` are the original's; the rest is ours, and null in rows that it wrote.
+/// Columns keep their default names unless they are set. `token`, `created_at` and `user_id` are
+/// the columns of litestar-auth. The others are added by countersign, and are null in rows that
+/// litestar-auth wrote.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::UserKeyKind;
@@ -20,8 +27,10 @@ use crate::value::Value;
 /// assert!(DatabaseTokenModels::new(access, refresh, UserKeyKind::Int).is_ok());
 ///
 /// let incomplete = TokenTable::new("api_key").user_id("").created_at("created at");
-/// let error = DatabaseTokenModels::new(incomplete, TokenTable::new("r"), UserKeyKind::Int).unwrap_err();
-/// assert!(error.to_string().contains("access_token_model: has no usable name for created_at, user_id"));
+/// let refresh = TokenTable::new("r");
+/// let error = DatabaseTokenModels::new(incomplete, refresh, UserKeyKind::Int).unwrap_err();
+/// let problem = "access_token_model: has no usable name for created_at, user_id";
+/// assert!(error.to_string().contains(problem));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenTable {
@@ -55,7 +64,7 @@ macro_rules! columns {
 }
 
 impl TokenTable {
-    /// The table called `table`, with columns of the usual names.
+    /// Creates the names for a table called `table`, with the default names of all columns.
     pub fn new(table: impl Into<Cow<'static, str>>) -> Self {
         Self {
             table: table.into(),
@@ -78,42 +87,58 @@ impl TokenTable {
     }
 
     columns! {
-        /// The column of the digest: the primary key, binary or C-collated.
+        /// Sets the column of the token's digest: the primary key, a text of 64 characters,
+        /// compared byte by byte (binary or `C` collation). Defaults to `token`.
         token,
-        /// The column of the time of issue.
+        /// Sets the column of the time of issue, in the database's own type: `TIMESTAMPTZ` on
+        /// PostgreSQL, `DATETIME(6)` in UTC on MySQL, a text in UTC on SQLite. Defaults to
+        /// `created_at`.
         created_at,
-        /// The column of the user's id.
+        /// Sets the column of the user's id, of the type that belongs to the [`UserKeyKind`]. Needs
+        /// an index. Defaults to `user_id`.
         user_id,
-        /// The column of the session's id: a text of 36 characters, may be null.
+        /// Sets the column of the session's id: a text of 36 characters, nullable, with an index.
+        /// Defaults to `session_id`.
         session_id,
-        /// The column of the token's end: microseconds since the Unix epoch, may be null.
+        /// Sets the column of the token's expiry: a 64-bit integer, microseconds since the Unix
+        /// epoch, nullable. A row without it ages by `created_at`. Defaults to `expires_at`.
         expires_at,
-        /// The column of the session's end: as `expires_at`. Refresh tokens only.
+        /// Sets the column of the absolute expiry of the session, of the same type as `expires_at`.
+        /// Refresh tokens only. Defaults to `session_expires_at`.
         session_expires_at,
-        /// The column of the family's digest: a text of 64 characters with an index, may be null. Refresh tokens only.
+        /// Sets the column of the token family's digest: a text of 64 characters, nullable, with an
+        /// index. Refresh tokens only. Defaults to `family`.
         family,
-        /// The column of what is known of exchanged tokens: a text of up to [`Consumed::MAX_LENGTH`] characters, may be
-        /// null. Refresh tokens only.
+        /// Sets the column of the tokens that were rotated last, kept for retries and for reuse
+        /// detection: a text of up to [`Consumed::MAX_LENGTH`] characters, nullable. Refresh tokens
+        /// only. Defaults to `consumed`.
         ///
         /// [`Consumed::MAX_LENGTH`]: crate::store::Consumed::MAX_LENGTH
         consumed,
-        /// The column of the session's beginning: as `expires_at`. Refresh tokens only.
+        /// Sets the column of the time at which the session was opened, of the same type as
+        /// `expires_at`. Refresh tokens only. Defaults to `opened_at`.
         opened_at,
-        /// The column of the moment at which the session was last seen in use: as `expires_at`. Refresh tokens only.
+        /// Sets the column of the time at which the session was last seen in use, of the same type
+        /// as `expires_at`. Refresh tokens only. Defaults to `last_used_at`.
         last_used_at,
-        /// The column of the client's user agent: a text of up to 255 bytes, may be null. Refresh tokens only.
+        /// Sets the column of the client's user agent: a text of up to 255 bytes, nullable. Refresh
+        /// tokens only. Defaults to `user_agent`.
         user_agent,
-        /// The column of the client's address: a text of up to 45 characters, may be null. Refresh tokens only.
+        /// Sets the column of the client's IP address: a text of up to 45 characters, nullable.
+        /// Refresh tokens only. Defaults to `ip`.
         ip,
-        /// The column of the client's label: a text of up to 64 bytes, may be null. Refresh tokens only.
+        /// Sets the column of the client's label: a text of up to 64 bytes, nullable. Refresh
+        /// tokens only. Defaults to `label`.
         label,
-        /// The column of the fence that the token was recorded behind: a text of 32 characters, may be null.
+        /// Sets the column of the user's fence at the time of the login: a text of 32 characters,
+        /// nullable. Defaults to `fence`.
         fence,
-        /// The column of the end of the session's latest signed access token: as `expires_at`. Refresh tokens only.
+        /// Sets the column of the latest expiry of the session's signed access tokens, of the same
+        /// type as `expires_at`. Refresh tokens only. Defaults to `access_expires_at`.
         access_expires_at
     }
 
-    /// The columns in their fixed order, each under the name it is known by here.
+    /// Returns the columns of a table in their fixed order, each with its default name in front.
     fn columns(&self, kind: Kind) -> impl Iterator<Item = (&'static str, &str)> {
         let of_sessions = [
             ("session_expires_at", &*self.session_expires_at),
@@ -138,6 +163,7 @@ impl TokenTable {
     }
 }
 
+/// The two kinds of tables, with different columns.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Access,
@@ -145,6 +171,7 @@ enum Kind {
 }
 
 impl Kind {
+    /// Returns the name of the setting that errors about this kind of table mention.
     const fn setting(self) -> &'static str {
         match self {
             Self::Access => "access_token_model",
@@ -153,18 +180,60 @@ impl Kind {
     }
 }
 
-/// The table of users, to be read along with a token.
+/// The application's table of users, to be read together with an access token.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::UserKeyKind;
+/// use countersign::store::sql::{DatabaseTokenModels, UserTable};
+///
+/// # fn main() -> Result<(), countersign::ConfigError> {
+/// let users = UserTable {
+///     table: "user".into(),
+///     id: "id".into(),
+///     columns: vec!["email".into(), "is_active".into()],
+/// };
+/// let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users)?;
+/// # drop(models);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserTable {
-    /// The table's name.
+    /// The name of the table.
     pub table: Cow<'static, str>,
-    /// The column of the user's id.
+    /// The column of the user's id, with an index.
     pub id: Cow<'static, str>,
-    /// The columns that [`UserManager::read_joined`](crate::UserManager::read_joined) is given, in this order.
+    /// The columns that [`UserManager::read_joined`](crate::UserManager::read_joined) receives, in
+    /// this order.
     pub columns: Vec<Cow<'static, str>>,
 }
 
-/// The tables of access and refresh tokens, and the kind of user id they hold.
+/// The names of all tables that hold tokens, and the kind of user id in them.
+///
+/// Pass it to [`SqlStore::new`](crate::store::sql::SqlStore::new). There are four tables: access
+/// tokens, refresh tokens, the current fence of each user, and fences that were replaced. A fence
+/// is a random value per user; replacing it logs the user out everywhere.
+///
+/// # Examples
+///
+/// Tables with names of the application:
+///
+/// ```
+/// use countersign::UserKeyKind;
+/// use countersign::store::sql::{DatabaseTokenModels, TokenTable};
+///
+/// # fn main() -> Result<(), countersign::ConfigError> {
+/// let access = TokenTable::new("api_access").token("digest");
+/// let refresh = TokenTable::new("api_refresh").token("digest");
+/// let models = DatabaseTokenModels::new(access, refresh, UserKeyKind::Int)?
+///     .with_fences("api_fence")?
+///     .with_ended_fences("api_ended_fence")?;
+/// assert!(models.clone().with_fences("api-fence").is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseTokenModels {
     pub(super) access: TokenTable,
@@ -175,15 +244,17 @@ pub struct DatabaseTokenModels {
     pub(super) users: Option<UserTable>,
 }
 
-/// The table of fences, unless told.
+/// The default table of current fences.
 const FENCES: &str = "session_fence";
 
-/// The default table of fences that were replaced.
+/// The default table of replaced fences.
 const ENDED: &str = "ended_fence";
 
 impl DatabaseTokenModels {
-    /// The bundled tables `access_token` and `refresh_token`, which the bundled migrations make (the strategies page:
-    /// `import_token_orm_models`).
+    /// Returns the names of the bundled tables, which the bundled migrations create (the strategies
+    /// page: `import_token_orm_models`).
+    ///
+    /// The tables are `access_token`, `refresh_token`, `session_fence` and `ended_fence`.
     pub fn bundled(user_id: UserKeyKind) -> Self {
         Self {
             access: TokenTable::new("access_token"),
@@ -195,11 +266,17 @@ impl DatabaseTokenModels {
         }
     }
 
-    /// Tables of the caller's own.
+    /// Creates the names of tables that aren't the bundled ones, or that have other columns.
+    ///
+    /// The tables of fences keep their default names; [`with_fences`](Self::with_fences) and
+    /// [`with_ended_fences`](Self::with_ended_fences) change them. Bundled migrations don't create
+    /// or change tables of other names.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the model and, in the fixed order token, created_at, user_id, each column whose name
-    /// is missing or isn't 1 to 63 letters, digits and underscores.
+    ///
+    /// Returns a [`ConfigError`] that names `access_token_model` or `refresh_token_model` if a name
+    /// isn't 1 to 63 ASCII letters, digits and underscores, or begins with a digit. It lists all
+    /// such columns of the table. Also if both kinds would share one table.
     pub fn new(access: TokenTable, refresh: TokenTable, user_id: UserKeyKind) -> Result<Self, ConfigError> {
         for (kind, table) in [(Kind::Access, &access), (Kind::Refresh, &refresh)] {
             let columns = table.columns(kind).chain([("table", &*table.table)]);
@@ -216,11 +293,15 @@ impl DatabaseTokenModels {
         Ok(Self { access, refresh, fences: FENCES.into(), ended: ENDED.into(), user_id, users: None })
     }
 
-    /// Keeps users' fences in the table of that name, with the columns `user_id` (the key), `fence` (a text of 32
-    /// characters) and `used_at` (as `expires_at`). It is called `session_fence` unless told.
+    /// Sets the table of users' current fences. Defaults to `session_fence`.
+    ///
+    /// Its columns are `user_id` (the primary key), `fence` (a text of 32 characters) and `used_at`
+    /// (microseconds since the Unix epoch).
     ///
     /// # Errors
-    /// [`ConfigError`] that names `fence_table` when the name isn't 1 to 63 letters, digits and underscores.
+    ///
+    /// Returns a [`ConfigError`] that names `fence_table` if the name isn't 1 to 63 ASCII letters,
+    /// digits and underscores, or begins with a digit.
     pub fn with_fences(mut self, table: impl Into<Cow<'static, str>>) -> Result<Self, ConfigError> {
         let table = table.into();
         if !is_name(&table) {
@@ -230,12 +311,16 @@ impl DatabaseTokenModels {
         Ok(self)
     }
 
-    /// Keeps the fences that were replaced in the table of that name, with the columns `fence` (the key, a text of 32
-    /// characters), `user_id`, `kept_session_id` (as `session_id`), `ended_at` and `settled_at` (as `expires_at`).
-    /// Defaults to `ended_fence`.
+    /// Sets the table of replaced fences. Defaults to `ended_fence`.
+    ///
+    /// Its columns are `fence` (the primary key, a text of 32 characters), `user_id`,
+    /// `kept_session_id` (a text of 36 characters, nullable), `ended_at` and `settled_at`
+    /// (microseconds since the Unix epoch, the latter nullable).
     ///
     /// # Errors
-    /// [`ConfigError`] that names `ended_fence_table` when the name isn't 1 to 63 letters, digits and underscores.
+    ///
+    /// Returns a [`ConfigError`] that names `ended_fence_table` if the name isn't 1 to 63 ASCII
+    /// letters, digits and underscores, or begins with a digit.
     pub fn with_ended_fences(mut self, table: impl Into<Cow<'static, str>>) -> Result<Self, ConfigError> {
         let table = table.into();
         if !is_name(&table) {
@@ -245,10 +330,17 @@ impl DatabaseTokenModels {
         Ok(self)
     }
 
-    /// Also reads the user's row with each access token, so that a request costs one round trip (promise P8).
+    /// Reads the user's row together with each access token, so that checking a token costs one
+    /// round trip.
+    ///
+    /// The columns are handed to [`UserManager::read_joined`](crate::UserManager::read_joined).
+    /// Without this, users are loaded by [`UserManager::get`](crate::UserManager::get) in a query
+    /// of their own.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `user_table` when a name isn't 1 to 63 letters, digits and underscores.
+    ///
+    /// Returns a [`ConfigError`] that names `user_table` if a name isn't 1 to 63 ASCII letters,
+    /// digits and underscores, or begins with a digit.
     pub fn join_users(mut self, users: UserTable) -> Result<Self, ConfigError> {
         let unusable = [&users.table, &users.id].into_iter().chain(&users.columns).find(|name| !is_name(name));
         if let Some(name) = unusable {
@@ -258,11 +350,13 @@ impl DatabaseTokenModels {
         Ok(self)
     }
 
-    /// Compares the names with the live schema.
+    /// Compares the names with the live schema. Types and indexes aren't compared.
     ///
     /// # Errors
-    /// [`SetupError::Config`] that names every missing table and column; [`SetupError::Store`] when the database
-    /// can't be asked.
+    ///
+    /// Returns [`SetupError::Config`] for the first table that doesn't exist or lacks columns. It
+    /// names all missing columns of that table. Returns [`SetupError::Store`] if the database can't
+    /// be asked; try again later.
     pub async fn verify<D: Driver + ?Sized>(&self, database: &D) -> Result<(), SetupError> {
         let access = self.access.columns(Kind::Access).map(|(_, column)| column).collect();
         let refresh = self.refresh.columns(Kind::Refresh).map(|(_, column)| column).collect();
@@ -288,26 +382,30 @@ impl DatabaseTokenModels {
     }
 }
 
-/// Setting a database up didn't work.
+/// The error of preparing a database: a wrong schema or configuration, or an unavailable database.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// The schema isn't what it must be.
+    /// The schema or a setting is wrong. Trying again doesn't help; the error names the cure.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The database can't be asked.
+    /// The database can't be asked, or refused a statement. Trying again may help if its kind is
+    /// [`Unavailable`](crate::FailureKind::Unavailable).
     #[error(transparent)]
     Store(#[from] Failure),
 }
 
+/// The rule for names, as errors tell it.
 const NAMES: &str = "names are 1 to 63 ASCII letters, digits and underscores, and don't begin with a digit";
 
+/// Returns `true` if a name has 1 to 63 ASCII letters, digits and underscores, and doesn't begin
+/// with a digit. PostgreSQL cuts off longer names.
 fn is_name(name: &str) -> bool {
     let word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     word && name.len() <= 63 && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
 }
 
-/// The columns that a table has now; none when there is no such table.
+/// Returns the names of the columns that a table has now. Empty if there is no such table.
 pub(super) async fn columns_of<D: Driver + ?Sized>(database: &D, table: &str) -> Result<Vec<String>, Failure> {
     let template = match database.dialect() {
         Dialect::Sqlite => "SELECT name FROM pragma_table_info(?1)",

@@ -1,4 +1,8 @@
-//! One at a time for each row that many want at once, so that they wait in memory and not on connections.
+//! Waiting in memory for rows that many requests want at once.
+//!
+//! Requests that would only wait for each other's row lock wait here instead, so that they don't
+//! occupy connections. This is per process and saves resources only: correctness comes from the
+//! statements' guards.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,19 +14,22 @@ use tokio::time::{Instant, timeout_at};
 use crate::store::sql::Script;
 use crate::value::Value;
 
-/// The queues, by what is waited for. A queue that nobody stands in isn't kept.
+/// The queues, by the value that names their row. A queue without waiters is removed.
 #[derive(Default)]
 pub(super) struct Queues {
     standing: Mutex<HashMap<Vec<u8>, Arc<Turn<()>>>>,
 }
 
 impl Queues {
-    /// Waits until nobody else of this process runs a script for the same row. A script that names no row waits for
-    /// nobody.
+    /// Waits until no other task runs a script for the same row, and returns the place in the
+    /// queue. Hold it while the script runs.
+    ///
+    /// Returns `None` at once for a script that names no row.
     pub(super) async fn turn(&self, script: &Script, params: &[Value]) -> Option<Place<'_>> {
         let key = key(params.get(script.row()?)?)?;
         let turn = Arc::clone(self.lock().entry(key.clone()).or_default());
-        // Made before the wait, so that whoever goes away while waiting leaves nothing behind.
+        // The place exists before the wait, so a caller that is cancelled while waiting still
+        // removes an unused queue.
         let mut place = Place { queues: self, key, turn: Arc::clone(&turn), held: None };
         place.held = Some(turn.lock_owned().await);
         Some(place)
@@ -33,7 +40,7 @@ impl Queues {
     }
 }
 
-/// A place in a queue, given up when dropped.
+/// A place in a queue. Dropping it lets the next task in.
 pub(super) struct Place<'a> {
     queues: &'a Queues,
     key: Vec<u8>,
@@ -45,13 +52,14 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.held = None;
         let mut standing = self.queues.lock();
-        // The list's own, and this one.
+        // One reference is the map's, one is this place's: nobody else waits.
         if Arc::strong_count(&self.turn) <= 2 {
             standing.remove(&self.key);
         }
     }
 }
 
+/// Returns the bytes that name a row, `None` for values that can't.
 fn key(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::Text(text) => Some(text.as_bytes().to_vec()),
@@ -62,22 +70,24 @@ fn key(value: &Value) -> Option<Vec<u8>> {
     }
 }
 
-/// The shortest and the longest pause before a row is tried again that somebody else holds.
+/// The shortest and the longest pause before a locked row is tried again.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Pauses that grow, until a deadline.
+/// Pauses between attempts that double in length, until a deadline.
 pub(super) struct Pauses {
     next: Duration,
     deadline: Instant,
 }
 
 impl Pauses {
+    /// Creates pauses that end at `deadline`.
     pub(super) const fn until(deadline: Instant) -> Self {
         Self { next: FIRST_PAUSE, deadline }
     }
 
-    /// Waits a while; `false` when the deadline would come first.
+    /// Waits for the next pause. Returns `false`, without waiting, if the deadline would come
+    /// first.
     pub(super) async fn pause(&mut self) -> bool {
         let end = Instant::now() + self.next;
         self.next = (self.next * 2).min(LONGEST_PAUSE);

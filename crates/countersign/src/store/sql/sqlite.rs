@@ -1,4 +1,8 @@
-//! SQLite through rusqlite: reads on the calling thread, writes through one thread that commits them in groups.
+//! SQLite through rusqlite: reads on the calling thread, writes on one thread that commits them in
+//! groups.
+//!
+//! `bind` runs statements on a connection, `writer` is the writing thread, `transaction` is the
+//! caller's own transaction.
 
 mod bind;
 mod transaction;
@@ -21,21 +25,35 @@ use crate::symptom::Symptom;
 use crate::value::{Row, Value};
 use writer::Writer;
 
+/// The part that failures of this driver name.
 const PART: &str = "database";
 
-/// The most bytes that the write-ahead log keeps when it is begun anew.
+/// The size in bytes that the write-ahead log is cut to when it starts over.
 const LOG_LIMIT: i64 = 8 << 20;
 
-/// The time of a read after which other tasks of the thread have their turn.
+/// The time of a read after which other tasks of the thread get a turn.
 const LONG_READ: Duration = Duration::from_millis(1);
 
-/// Statements kept prepared in each connection.
+/// The number of statements that stay prepared on each connection.
 const PREPARED: usize = 64;
 
-/// One SQLite database: a file, or memory.
+/// The driver for one SQLite database, in a file or in memory. Usually made by
+/// [`Database::connect`](crate::store::sql::Database::connect).
 ///
-/// A file is in WAL mode with `synchronous=FULL`. Reads take a connection of their own and never wait for writers.
-/// Writes queue for one thread that commits up to 64 of them together; each is acknowledged after its commit.
+/// A file is used in WAL mode with `synchronous=FULL`, so acknowledged writes survive a power
+/// failure.
+///
+/// - **Reads** run on the calling thread, on a connection of their own. They don't wait for writes.
+/// - **Writes** queue for one thread, which commits up to 64 scripts together. Each is acknowledged
+///   after its commit. If 4,096 scripts are waiting, further ones fail at once with
+///   [`Failure::unavailable`].
+/// - **Timeouts.** A script that isn't committed within [`DatabaseOptions::timeout`] fails. It may
+///   still take effect if it had begun; if it was waiting, it is dropped.
+/// - **The file.** On Unix, operations fail when the file was moved, deleted or replaced while it
+///   is open: what is written then would be lost.
+///
+/// Several processes may use one file. A write waits for another process's lock for at most the
+/// timeout.
 #[derive(Debug)]
 pub struct SqliteDriver {
     reads: Reads,
@@ -43,6 +61,7 @@ pub struct SqliteDriver {
     timeout: Duration,
 }
 
+/// The connections for reads.
 #[derive(Debug)]
 enum Reads {
     File {
@@ -50,15 +69,18 @@ enum Reads {
         idle: Mutex<Vec<Connection>>,
         keep: usize,
     },
-    /// A database in memory has one connection, which its writer shares.
+    /// The one connection of a database in memory, shared with the writer.
     Memory(Arc<Mutex<Connection>>),
 }
 
 impl SqliteDriver {
-    /// Opens the database file at `path`, and makes it (readable by its owner only) when there is none.
+    /// Opens the database file at `path`. If it doesn't exist, creates it, readable and writable by
+    /// its owner only.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `database_url` when the file can't be opened as a database.
+    ///
+    /// Returns a [`ConfigError`] that names `database_url` if the file can't be opened as a
+    /// database.
     pub fn open(path: &Path, options: &DatabaseOptions) -> Result<Self, ConfigError> {
         let unusable = |error: &dyn std::fmt::Display| {
             ConfigError::new(
@@ -75,10 +97,13 @@ impl SqliteDriver {
         Ok(Self { reads, writer, timeout: options.timeout })
     }
 
-    /// A new, empty database in memory, which is gone with the last clone of its handle.
+    /// Creates an empty database in memory. It is deleted with the driver.
+    ///
+    /// It has one connection, so reads wait for a write that is running.
     ///
     /// # Errors
-    /// [`ConfigError`] when the process can't have one.
+    ///
+    /// Returns a [`ConfigError`] that names `database_url` if memory or a thread can't be had.
     pub fn in_memory(options: &DatabaseOptions) -> Result<Self, ConfigError> {
         let unusable = |problem: String| ConfigError::new("database_url", problem, "give the process more memory");
         let connection = Connection::open_in_memory().map_err(|error| unusable(error.to_string()))?;
@@ -89,6 +114,7 @@ impl SqliteDriver {
         Ok(Self { reads: Reads::Memory(connection), writer, timeout: options.timeout })
     }
 
+    /// Runs one reading statement on an idle connection, or on a new one.
     fn read(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
         match &self.reads {
             Reads::Memory(connection) => bind::rows(&lock(connection), statement, params).map_err(|e| failure(&e)),
@@ -119,7 +145,7 @@ impl Driver for SqliteDriver {
     async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
         let begun = Instant::now();
         let rows = self.read(statement, params);
-        // A walk of many statements would keep the caller's thread to itself.
+        // A loop over many statements would otherwise keep the thread from its other tasks.
         if begun.elapsed() >= LONG_READ {
             tokio::task::yield_now().await;
         }
@@ -136,8 +162,10 @@ impl Driver for SqliteDriver {
     }
 }
 
-/// A database file as it was when it was opened. One that is moved, deleted or replaced while we hold it open would go
-/// on taking writes that no later start finds.
+/// A database file, with its identity when it was opened.
+///
+/// A file that is moved, deleted or replaced while it is open would still accept writes, which no
+/// later start finds.
 #[derive(Clone, Debug)]
 struct File {
     path: PathBuf,
@@ -145,10 +173,12 @@ struct File {
 }
 
 impl File {
+    /// Remembers the file that is at `path` now.
     fn of(path: &Path) -> std::io::Result<Self> {
         Ok(Self { path: path.to_owned(), identity: identity(path)? })
     }
 
+    /// Checks that the same file is still at its path.
     fn check(&self) -> Result<(), Failure> {
         match identity(&self.path) {
             Ok(identity) if identity == self.identity => Ok(()),
@@ -157,6 +187,8 @@ impl File {
     }
 }
 
+/// Returns the device and inode of the file. Other systems than Unix only check that there is a
+/// file.
 #[cfg(unix)]
 fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
@@ -168,6 +200,7 @@ fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
     fs::metadata(path).map(|_| (0, 0))
 }
 
+/// Creates the file if it doesn't exist. SQLite itself would create it readable by others.
 fn create(path: &Path) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.append(true).create(true);
@@ -176,19 +209,21 @@ fn create(path: &Path) -> std::io::Result<()> {
     options.open(path).map(|_| ())
 }
 
+/// Opens the connection for writes, and sets the database's modes.
 fn open_writable(path: &Path, timeout: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(timeout)?;
     keep_prepared(&connection)?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    // One large transaction mustn't leave its size behind: the log is cut to this when it begins anew.
+    // Without a limit, one large transaction would leave the log at its size for ever.
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_LIMIT, |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
 }
 
+/// Opens a connection for reads.
 fn open_readable(path: &Path, timeout: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -197,19 +232,22 @@ fn open_readable(path: &Path, timeout: Duration) -> rusqlite::Result<Connection>
     Ok(connection)
 }
 
-/// Keeps statements prepared. Without the stability guarantee SQLite plans most of ours anew each time a value is bound,
-/// which costs more than to run them.
+/// Sets up the cache of prepared statements.
+///
+/// Without the query planner's stability guarantee, SQLite plans most statements anew each time a
+/// value is bound, which costs more than to run them.
 fn keep_prepared(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(PREPARED);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
-/// No code panics while it holds one of these locks.
+/// Locks a mutex. No code panics while it holds one, so a poisoned mutex is used as it is.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What an error of SQLite's means to us. Its text names tables and files, and holds no values.
+/// Returns the failure for an error of SQLite. Its text names tables and files, and contains no
+/// values.
 fn failure(error: &rusqlite::Error) -> Failure {
     let out_of_reach = matches!(
         error.sqlite_error_code(),
@@ -235,6 +273,7 @@ fn failure(error: &rusqlite::Error) -> Failure {
     failure.with_symptom(symptom(error))
 }
 
+/// Returns the symptom that an error shows, if any.
 fn symptom(error: &rusqlite::Error) -> Option<Symptom> {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Some(Symptom::Full),

@@ -1,7 +1,29 @@
-//! Every statement of the SQL store, in one place: a column per dialect, guards included.
+//! Every statement of the SQL store, guards included, with a variant per dialect where they differ.
 //!
-//! On PostgreSQL each operation is one statement, so that it needs no transaction and can travel over a shared
-//! connection. SQLite and MySQL run their steps in one transaction, where the first is the guard.
+//! On PostgreSQL each operation is one statement, so that it needs no transaction and can travel
+//! over a shared connection. SQLite and MySQL run their steps in one transaction, where the first
+//! is the guard.
+//!
+//! # Fences
+//!
+//! A token row has the fence that its user had at login. Two checks keep an ended session from
+//! coming back:
+//!
+//! - An insertion is guarded by an `UPDATE` of the user's current fence, which also locks its row:
+//!   [`GUARD`]. It fails if the fence was replaced since the login read it.
+//! - Every query and every rotation requires that the row's fence isn't among the replaced ones:
+//!   [`STANDS`].
+//!
+//! So replacing a fence ends all sessions of a user at once, and their rows may be deleted later.
+//! Rows without a fence, from older versions or litestar-auth, are found by an index of their own.
+//!
+//! # Templates
+//!
+//! `{access}`, `{refresh}`, `{fences}` and `{ended}` are the tables; `{a.…}` and `{r.…}` are
+//! columns of the first two. [`Names`] fills them in. `{stands}` is the condition [`STANDS`].
+//! Parameters are numbered, and the fields of [`Statements`] say what each number is. Add a new
+//! statement to the test at the end of this file, which checks that SQLite finds its rows by an
+//! index.
 
 mod endings;
 mod names;
@@ -10,93 +32,112 @@ mod sweep;
 use crate::store::sql::{DatabaseTokenModels, Dialect, Script, Statement};
 use names::Names;
 
-/// The statements over one pair of tables, in one dialect.
+/// The statements over one set of tables, in one dialect. Each field lists its parameters.
 #[derive(Clone, Debug)]
 pub(super) struct Statements {
-    /// 1 token.
+    /// The query for an access token and, if configured, its user's row. 1 token.
     pub(super) find_access: Statement,
-    /// 1 token.
+    /// The query for a refresh token. 1 token.
     pub(super) find_refresh: Statement,
-    /// 1 family.
+    /// The query for the current refresh token of a family. 1 family.
     pub(super) find_family: Statement,
-    /// 1 session, 2 user.
+    /// The query for one session of a user. 1 session, 2 user.
     pub(super) find_session: Statement,
-    /// 1 user, 2 after, 3 limit, 4 rows that are looked at.
+    /// The query for a part of a user's list of sessions. 1 user, 2 session id to begin after, 3
+    /// limit, 4 limit of rows to read.
     pub(super) sessions: Statement,
-    /// 1 user, 2 after, 3 rows.
+    /// The query for a part of a user's sessions without a fence. 1 user, 2 session id to begin
+    /// after, 3 limit.
     pub(super) unfenced_sessions: Statement,
+    /// The query that asks whether the database answers. No parameters.
     pub(super) ping: Statement,
-    /// 1 user.
+    /// The query for a user's current fence. 1 user.
     pub(super) fence: Statement,
-    /// 1 user, 2 fence, 3 now.
+    /// The insertion of a fence for a user who has none. 1 user, 2 fence, 3 now.
     pub(super) found_fence: Script,
-    /// 1 token, 2 created, 3 user, 4 session, 5 end, 6 fence, 7 now.
+    /// The insertion of an access token. 1 token, 2 created, 3 user, 4 session, 5 expiry, 6 fence,
+    /// and if there is one: 7 now.
     pub(super) insert_access: Opening,
-    /// 1 token, 2 created, 3 user, 4 session, 5 end, 6 session end, 7 family, 8 opened, 9 user agent, 10 ip, 11 label,
-    /// 12 end of the signed access token, 13 fence.
+    /// The insertion of a refresh token. 1 token, 2 created, 3 user, 4 session, 5 expiry, 6 session
+    /// expiry, 7 family, 8 opened, 9 user agent, 10 IP address, 11 label, 12 expiry of the signed
+    /// access token, 13 fence.
     pub(super) insert_refresh: Opening,
-    /// As `insert_refresh`, then 14 to 18 as the first of `insert_access`.
+    /// The insertion of a refresh token and its access token. As `insert_refresh`, then 14 to 18 as
+    /// the first five of `insert_access`.
     pub(super) insert_both: Opening,
-    /// 1 presented, 2 successor, 3 created, 4 end, 5 session, 6 session end, 7 family, 8 consumed, 9 end of the signed
-    /// access token.
+    /// The rotation of a refresh token. 1 presented token, 2 successor, 3 created, 4 expiry, 5
+    /// session, 6 session expiry, 7 family, 8 consumed tokens, 9 expiry of the signed access token.
     pub(super) rotate: Script,
-    /// As `rotate`, then 10 to 14 as the first of `insert_access`.
+    /// The rotation of a refresh token, with a new access token. As `rotate`, then 10 to 14 as the
+    /// first five of `insert_access`.
     pub(super) rotate_both: Script,
-    /// 1 token.
+    /// The deletion of an access token. 1 token.
     pub(super) remove_access: Script,
-    /// 1 token, 2 user.
+    /// The deletion of an access token of a certain user. 1 token, 2 user.
     pub(super) remove_own_access: Script,
-    /// 1 token.
+    /// The deletion of a refresh token without a session. 1 token.
     pub(super) remove_refresh: Script,
-    /// 1 token, 2 user.
+    /// The deletion of a refresh token without a session, of a certain user. 1 token, 2 user.
     pub(super) remove_own_refresh: Script,
-    /// 1 session, 2 user.
+    /// The deletion of a session's tokens. 1 session, 2 user.
     pub(super) end_session: Removal,
-    /// The end of all that a user has.
+    /// The statements that end everything of a user.
     pub(super) endings: endings::Endings,
-    /// For each of [`NOTED`] sessions: its id, then the moment.
+    /// The update of the time of last use, for [`NOTED`] sessions. For each: its id, then the time.
     pub(super) note_use: Script,
-    /// 1 now, 2 cutoff of access tokens, 3 cutoff of refresh tokens, 4 rows, 5 cutoff of fences.
+    /// The deletion of expired tokens and unused fences. 1 now, 2 cutoff of access tokens, 3 cutoff
+    /// of refresh tokens, 4 limit of rows, 5 cutoff of fences.
     pub(super) sweep: Script,
-    /// 1 now, 2 cutoff of fences, 3 rows.
+    /// The update of old fences whose users have tokens. 1 now, 2 cutoff of fences, 3 limit of
+    /// rows.
     pub(super) held_fences: Script,
 }
 
-/// How many sessions one statement notes the use of.
+/// The number of sessions whose use one statement notes.
 pub(super) const NOTED: usize = 32;
 
-/// Records a session, behind its user's fence or without one.
+/// The insertion of a token, with and without the check of the user's fence as guard.
 #[derive(Clone, Debug)]
 pub(super) struct Opening {
     pub(super) fenced: Script,
     pub(super) free: Script,
 }
 
-/// Removes refresh tokens before access tokens: whoever rotates meanwhile holds the refresh token's row, so the access
-/// token that it records is there by the time the second kind is removed.
+/// The deletion of a session's tokens, refresh tokens first.
+///
+/// A rotation that runs meanwhile holds the refresh token's row until its access token is recorded.
+/// So that access token is there by the time access tokens are deleted.
 #[derive(Clone, Debug)]
 pub(super) struct Removal {
     pub(super) script: Script,
-    /// PostgreSQL's one statement sees one snapshot, taken before it waited for the row. Removing access tokens once
-    /// more finds what was recorded meanwhile.
+    /// The deletion of access tokens once more, on PostgreSQL only.
+    ///
+    /// Its one statement sees a single snapshot, taken before it waited for the row. A second
+    /// statement finds what was recorded meanwhile.
     pub(super) again: Option<Script>,
 }
 
+/// The query for an access token `t` and its joined user `u`. A token whose fence was replaced
+/// isn't found.
 const FIND_ACCESS: &str = "SELECT t.{a.token}, t.{a.user_id}, t.{a.session_id}, t.{a.created_at}, t.{a.expires_at}{u.columns} \
      FROM {access} t{u.join} WHERE t.{a.token} = ?1 \
      AND NOT EXISTS (SELECT 1 FROM {ended} e WHERE e.fence = t.{a.fence})";
+/// The query for a refresh token. `SqlStore::refresh_record` reads the columns in this order.
 const FIND_REFRESH: &str = "SELECT {r.token}, {r.user_id}, {r.session_id}, {r.created_at}, {r.expires_at}, \
      {r.session_expires_at}, {r.consumed}, {r.access_expires_at}, {r.fence} FROM {refresh} WHERE {r.token} = ?1 AND {stands}";
 const FIND_FAMILY: &str = "SELECT {r.token}, {r.user_id}, {r.session_id}, {r.created_at}, {r.expires_at}, \
      {r.session_expires_at}, {r.consumed}, {r.access_expires_at}, {r.fence} FROM {refresh} WHERE {r.family} = ?1 AND {stands}";
+/// The columns of a session, in the order in which `session_record` reads them.
 const SESSION: &str = "SELECT {r.session_id}, {r.opened_at}, {r.created_at}, {r.last_used_at}, {r.expires_at}, \
      {r.session_expires_at}, {r.user_agent}, {r.ip}, {r.label}, {r.access_expires_at}, {r.token}, {r.consumed}, \
      {r.fence} FROM {refresh} WHERE ";
 const ONE_SESSION: &str = "{r.session_id} = ?1 AND {r.user_id} = ?2 AND {stands}";
+/// The condition and the order for sessions without a fence, which have an index of their own.
+/// `{no_index}` keeps SQLite from walking through all sessions of the user in their order instead.
 const UNFENCED_SESSIONS: &str = "{r.user_id} = ?1 AND {r.fence} IS NULL AND {no_index}{r.session_id} > ?2 \
      ORDER BY {no_index}{r.session_id} LIMIT ?3";
-/// The live ones of some rows, and then the id of the last of these rows and how many they were: no others are looked at,
-/// however many are left of sessions that have ended.
+/// The live sessions among a bounded number of rows, followed by one more row: the id of the last
+/// row that was read, and how many were read.
 const SESSIONS: &str = "SELECT * FROM (SELECT id, opened_at, created_at, last_used_at, expires_at, session_expires_at, \
      user_agent, ip, label, access_expires_at, token, consumed, fence, live, 0 AS looked_at FROM (SELECT \
      {r.session_id} AS id, {r.opened_at} AS opened_at, {r.created_at} AS created_at, {r.last_used_at} AS last_used_at, \
@@ -107,38 +148,46 @@ const SESSIONS: &str = "SELECT * FROM (SELECT id, opened_at, created_at, last_us
      WHERE live = 1 ORDER BY id LIMIT ?3) live_ones UNION ALL SELECT MAX(id), NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
      NULL, NULL, NULL, NULL, NULL, 0, COUNT(*) FROM (SELECT {r.session_id} AS id FROM {refresh} \
      WHERE {r.user_id} = ?1 AND {r.session_id} > ?2 ORDER BY {r.session_id} LIMIT ?4) part ORDER BY live DESC, id";
-/// Nobody has replaced the fence that the refresh token was recorded behind.
+/// The condition that the fence of the refresh token wasn't replaced, so that its session wasn't
+/// ended.
 const STANDS: &str = "NOT EXISTS (SELECT 1 FROM {ended} e WHERE e.fence = {refresh}.{r.fence})";
 
 const FENCE: &str = "SELECT fence FROM {fences} WHERE user_id = ?1";
-/// Locks the user's fence until what it guards is recorded.
+/// The guard of a login: it locks the row of the user's fence until the session is recorded.
 const GUARD: &str = "UPDATE {fences} SET used_at = ?8 WHERE user_id = ?3 AND fence = ?13";
-/// The same for an access token alone.
+/// The guard for an access token without a session.
 const GUARD_ACCESS: &str = "UPDATE {fences} SET used_at = ?7 WHERE user_id = ?3 AND fence = ?6";
 
+/// The beginning of every insertion of an access token.
 const INSERT_ACCESS: &str = "INSERT INTO {access} ({a.token}, {a.created_at}, {a.user_id}, {a.session_id}, \
      {a.expires_at}, {a.fence}) ";
+/// The values of an access token.
 const ACCESS: &str = "?1, ?2, ?3, ?4, ?5, ?6";
 const INSERT_REFRESH: &str = "INSERT INTO {refresh} ({r.token}, {r.created_at}, {r.user_id}, {r.session_id}, \
      {r.expires_at}, {r.session_expires_at}, {r.family}, {r.opened_at}, {r.user_agent}, {r.ip}, {r.label}, \
      {r.access_expires_at}, {r.fence}) ";
+/// The values of a refresh token.
 const OPENING: &str = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13";
 
-/// In place: a session keeps its row, and of the callers that come at once one finds the presented token in it.
+/// The rotation, in place: a session keeps its row, and of concurrent rotations exactly one finds
+/// the presented token in it.
 const ROTATE: &str = "UPDATE {refresh} SET {r.token} = ?2, {r.created_at} = ?3, {r.expires_at} = ?4, \
      {r.session_id} = COALESCE({r.session_id}, ?5), {r.session_expires_at} = COALESCE({r.session_expires_at}, ?6), \
      {r.family} = ?7, {r.consumed} = ?8, {r.access_expires_at} = {later} WHERE {r.token} = ?1 AND {stands}";
 
 const REMOVE_ACCESS: &str = "DELETE FROM {access} WHERE {a.token} = ?1";
 const REMOVE_OWN_ACCESS: &str = "DELETE FROM {access} WHERE {a.token} = ?1 AND {a.user_id} = ?2";
+/// The deletion of a refresh token without a session. One with a session is deleted only together
+/// with it.
 const REMOVE_REFRESH: &str = "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL";
 const REMOVE_OWN_REFRESH: &str =
     "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL AND {r.user_id} = ?2";
 
-/// A guard that always lets the rest run.
+/// A guard that always lets the other steps run.
 const ALWAYS: &str = "SELECT 1";
 
 impl Statements {
+    /// Spells all statements in `dialect`, with the names of `models`.
     pub(super) fn new(dialect: Dialect, models: &DatabaseTokenModels) -> Self {
         let names = Names::new(dialect, models);
         let fill = |template: &str| names.fill(&template.replace("{stands}", STANDS));
@@ -193,7 +242,8 @@ impl Statements {
     }
 }
 
-/// The later of the recorded end of signed access tokens and the new one, either of which may be missing.
+/// Returns the later of the recorded and the new expiry of signed access tokens. Either may be
+/// null.
 const fn later(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Postgres => "GREATEST({r.access_expires_at}, ?9)",
@@ -202,7 +252,7 @@ const fn later(dialect: Dialect) -> &'static str {
     }
 }
 
-/// The fence that the session of a successor was recorded behind, as it is when the access token is recorded.
+/// Returns the fence of the session that was rotated just now, for its new access token.
 const fn fence_of_successor(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Postgres => "f.fence",
@@ -210,8 +260,10 @@ const fn fence_of_successor(dialect: Dialect) -> &'static str {
     }
 }
 
-/// Steps of which each but the first runs only if the one before touched a row. What PostgreSQL says in one statement,
-/// whose parts are called `f` and `r`, the others say in steps.
+/// Returns steps of which each runs only if the one before changed a row.
+///
+/// On PostgreSQL they become one statement, whose parts before the last are called `f` and `r`. The
+/// other databases run them as the steps of a script.
 fn chain(dialect: Dialect, steps: &[String]) -> Vec<String> {
     let (Dialect::Postgres, [first @ .., last]) = (dialect, steps) else { return steps.to_vec() };
     let returning = |step: &str| if step.starts_with("UPDATE {refresh}") { "{r.fence} AS fence" } else { "1" };
@@ -220,7 +272,8 @@ fn chain(dialect: Dialect, steps: &[String]) -> Vec<String> {
     if parts.is_empty() { vec![last.clone()] } else { vec![format!("WITH {} {last}", parts.join(", "))] }
 }
 
-/// What an `INSERT` inserts: once, or on PostgreSQL once for each row of the part that is called `after`.
+/// Returns the source of an `INSERT`: one row, or on PostgreSQL one row for each row of the part
+/// called `after`.
 fn values(dialect: Dialect, values: &str, after: &str) -> String {
     if dialect == Dialect::Postgres && !after.is_empty() {
         format!("SELECT {values} FROM {after}")
@@ -229,14 +282,15 @@ fn values(dialect: Dialect, values: &str, after: &str) -> String {
     }
 }
 
-/// Records an access token beside a refresh token, behind the same fence; its parameters count from `first`.
+/// Returns the insertion of an access token beside a refresh token, with the same fence. Its
+/// parameters count from `first`.
 fn insert_second(dialect: Dialect, first: usize, fence: &str, after: &str) -> String {
     let places = (first..first + 5).map(|number| format!("?{number}")).chain([fence.to_owned()]);
     let places = places.collect::<Vec<_>>().join(", ");
     format!("{INSERT_ACCESS}{}", values(dialect, &places, after))
 }
 
-/// Records a fence; with `used`, notes the use of the one that is there.
+/// Returns the insertion of a fence. With `used`, a fence that is there already is marked as used.
 fn upsert_fence(dialect: Dialect, used: Option<&str>) -> String {
     let insert = "INSERT INTO {fences} (user_id, fence, used_at) VALUES (?1, ?2, ?3)";
     match (dialect, used) {
@@ -246,7 +300,8 @@ fn upsert_fence(dialect: Dialect, used: Option<&str>) -> String {
     }
 }
 
-/// One statement for [`NOTED`] sessions, which may be the same.
+/// Returns the update of the last use of [`NOTED`] sessions, which needn't be different. A time
+/// never moves back.
 fn note_use(dialect: Dialect) -> String {
     let later = if dialect == Dialect::Sqlite { "MAX" } else { "GREATEST" };
     let number = if dialect == Dialect::Mysql { "SIGNED" } else { "BIGINT" };
@@ -261,6 +316,7 @@ fn note_use(dialect: Dialect) -> String {
     )
 }
 
+/// Returns the deletion of tokens by two conditions, one per table.
 fn removal(dialect: Dialect, refresh: &str, access: &str) -> Removal {
     match dialect {
         Dialect::Postgres => Removal {
@@ -274,7 +330,7 @@ fn removal(dialect: Dialect, refresh: &str, access: &str) -> Removal {
     }
 }
 
-/// Answers one row: how many rows each of these removed.
+/// Returns one statement that runs several deletions, and answers one row with their counts.
 fn counted(removals: &[&str]) -> String {
     let parts = removals.iter().enumerate().map(|(at, removal)| format!("r{at} AS ({removal} RETURNING 1)"));
     let counts = (0..removals.len()).map(|at| format!("(SELECT count(*) FROM r{at})"));

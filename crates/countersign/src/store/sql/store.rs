@@ -1,4 +1,9 @@
-//! Each operation of a [`TokenStore`] as one statement or one script.
+//! The SQL implementation of [`TokenStore`]: each operation is one statement or one script.
+//!
+//! The texts are in `statements`, per dialect. This file binds parameters to them, in the order
+//! that `Statements` documents, and reads rows back. Lists of sessions are in `list`, account
+//! changes in `account`. A row that holds something unreadable is treated as absent or expired,
+//! never as valid.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,23 +26,52 @@ use crate::token::{Digest, Locator, StoredToken};
 use crate::user::{UserKey, UserKeyKind};
 use crate::value::{Row, Value};
 
+/// The part that failures of this store name.
 const PART: &str = "token store";
 
-/// How many rows a survey of a user looks at in one statement.
+/// The number of rows that a survey of a user reads in one statement.
 const SURVEYED: i64 = 2000;
 
-/// How long a fence that was replaced is remembered at least: longer than any statement may run that began before.
+/// The shortest time that a replaced fence is remembered. Longer than any statement can run that
+/// began before the replacement.
 const ENDED_KEPT: Duration = Duration::from_mins(5);
 
-/// Stands for the session that is kept when none is: no row has it.
+/// The placeholder for "no session is kept" in parameters. No row has it as its session id.
 pub(super) const NO_SESSION: &str = "-";
 
-/// Keeps tokens in SQL, over any [`Driver`].
+/// A [`TokenStore`] in SQL tables, over any [`Driver`].
+///
+/// Clones are cheap: they share the statements, and the connections if the driver does. The tables
+/// must exist; a [`Migrator`](crate::store::sql::Migrator) creates the bundled ones.
+///
+/// # Cost
+///
+/// A check of an access token is one statement, which also reads the user's row if
+/// [`DatabaseTokenModels::join_users`] is set. A login, a rotation and a logout are one transaction
+/// each, on PostgreSQL one or two statements without an explicit transaction. Ending all sessions
+/// of a user is one short transaction, regardless of their number. Uses of sessions are noted for
+/// up to 32 of them in one statement. Every look-up is served by an index of the bundled tables.
+///
+/// # Sweeping
+///
+/// Nothing leaves the tables by itself. Expired rows and rows of ended sessions stay, without being
+/// valid, until [`sweep`](TokenStore::sweep) deletes them. It deletes bounded batches, so it may
+/// run beside requests. Call it regularly: through
+/// [`cleanup_expired`](crate::strategy::DatabaseTokenStrategy::cleanup_expired), for example.
+///
+/// # Rows of litestar-auth
+///
+/// litestar-auth may go on using the same tables. Rows that it wrote have no expiry and no session;
+/// they age by `created_at`, as the [`SweepLimit`] and the strategy say.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::UserKeyKind;
 /// use countersign::store::TokenStore;
-/// use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore};
+/// use countersign::store::sql::{
+///     Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore,
+/// };
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -57,14 +91,21 @@ pub struct SqlStore<D = Arc<dyn Driver>> {
 }
 
 impl<D: Driver> SqlStore<D> {
-    /// A store in the tables that `models` names.
+    /// Creates a store in the tables that `models` names.
+    ///
+    /// This doesn't look at the database. Call [`DatabaseTokenModels::verify`] first to find
+    /// missing tables and columns at startup.
     pub fn new(driver: D, models: DatabaseTokenModels) -> Self {
         let dialect = driver.dialect();
         let statements = Arc::new(Statements::new(dialect, &models));
         Self { driver, dialect, models: Arc::new(models), statements }
     }
 
-    /// The same tables, reached through `session`: a transaction of the caller's.
+    /// Returns a store in the same tables that runs its statements in `session`, a transaction of
+    /// the caller.
+    ///
+    /// What it writes becomes valid with the caller's commit. A strategy is joined to a transaction
+    /// by [`with_session`](crate::strategy::DatabaseTokenStrategy::with_session), which calls this.
     pub fn within<E: Driver>(&self, session: E) -> SqlStore<E> {
         let dialect = session.dialect();
         let statements = if dialect == self.dialect {
@@ -75,22 +116,26 @@ impl<D: Driver> SqlStore<D> {
         SqlStore { driver: session, dialect, models: Arc::clone(&self.models), statements }
     }
 
-    /// The tables.
+    /// Returns the names of the tables and columns.
     pub fn models(&self) -> &DatabaseTokenModels {
         &self.models
     }
 
+    /// Returns the row of a token, if there is one.
     async fn find(&self, statement: &super::Statement, token: &StoredToken) -> Result<Option<Row>, Failure> {
         let rows = self.driver.fetch(statement, &[token.as_str().into()]).await?;
-        // Where a table's collation folds case or drops spaces, a row may answer to a text that isn't its own.
+        // A column whose collation folds case or ignores trailing spaces matches texts that differ
+        // from the parameter. Only the exact text is the token.
         let exact = |row: &Row| row.text(0).is_ok_and(|stored| stored == Some(token.as_str()));
         Ok(rows.into_iter().find(exact))
     }
 
+    /// Runs a script.
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         self.driver.run(script, params).await
     }
 
+    /// Runs a removal, and returns the number of rows that were deleted.
     async fn remove(&self, removal: &Removal, params: &[Value]) -> Result<u64, Failure> {
         let mut removed = counts::<2>(&self.run(&removal.script, params).await?).iter().sum();
         if let Some(again) = &removal.again {
@@ -99,11 +144,14 @@ impl<D: Driver> SqlStore<D> {
         Ok(removed)
     }
 
+    /// Returns the user's current fence. A stored text that isn't a fence is read as the all-zero
+    /// fence, so that no login is recorded with it.
     async fn standing_fence(&self, user: &UserKey) -> Result<Option<Fence>, Failure> {
         let rows = self.driver.fetch(&self.statements.fence, &[self.key(user)?]).await?;
         Ok(rows.first().map(|row| row.text(0).ok().flatten().and_then(Fence::parse).unwrap_or_default()))
     }
 
+    /// Returns the record in a row of the refresh tokens' table, `None` if the row can't be read.
     fn refresh_record(&self, row: &Row) -> Option<RefreshRecord> {
         let (user, session) = self.shared(row)?;
         let (created_at, ends) = times(row, 3, &[4, 5]);
@@ -121,6 +169,12 @@ impl<D: Driver> SqlStore<D> {
         })
     }
 
+    /// Returns the user's id as a parameter.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Failure`] of kind [`Internal`](crate::FailureKind::Internal) if the id is of
+    /// another kind than the tables hold.
     pub(super) fn key(&self, user: &UserKey) -> Result<Value, Failure> {
         if user.kind() == self.models.user_id {
             Ok(Value::from(user))
@@ -129,6 +183,7 @@ impl<D: Driver> SqlStore<D> {
         }
     }
 
+    /// Returns the parameters of the scripts that end a user's sessions.
     pub(super) fn ending_params(&self, end: &EndUser) -> Result<[Value; 5], Failure> {
         Ok([
             self.key(&end.user)?,
@@ -139,6 +194,7 @@ impl<D: Driver> SqlStore<D> {
         ])
     }
 
+    /// Returns the five parameters of an access token that every insert begins with.
     fn access_params(&self, access: &NewAccess) -> Result<[Value; 5], Failure> {
         Ok([
             access.digest.as_str().into(),
@@ -149,7 +205,8 @@ impl<D: Driver> SqlStore<D> {
         ])
     }
 
-    /// What the columns that both tables share say; `None`, and a warning, when the row can't be ours.
+    /// Returns the user and the session of a row. Returns `None`, and logs a warning, if either
+    /// can't be read.
     fn shared(&self, row: &Row) -> Option<(UserKey, Option<SessionId>)> {
         let user = match self.models.user_id {
             UserKeyKind::Uuid => row.uuid(1).ok().flatten().map(UserKey::Uuid),
@@ -213,6 +270,8 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         if let Some(fence) = self.standing_fence(user).await? {
             return Ok(fence);
         }
+        // Two callers may insert at once, and only one row is kept. Reading again gives both the
+        // same fence.
         let params = [self.key(user)?, fresh.to_text().into(), now.as_micros().into()];
         self.run(&self.statements.found_fence, &params).await?;
         let lost = || Failure::internal(PART, "a fence that was recorded is not there");
@@ -248,7 +307,9 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         let (script, given) = if clear.unfenced { (&endings.clear_unfenced, 3) } else { (&endings.clear, 2) };
         let outcome = self.run(script, params.get(..given).unwrap_or_default()).await?;
         let removed = counts::<2>(&outcome).into_iter().fold(0, u64::saturating_add);
-        // A statement that waited for a rotation doesn't see the access token that this recorded; the next one does.
+        // A statement that waited for a rotation doesn't see the access token which that rotation
+        // recorded; the next statement does. So "no more" is only said after a call that found
+        // nothing.
         Ok(Cleared { removed, more: removed > 0 })
     }
 
@@ -265,6 +326,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         let rows = self.driver.fetch(&self.statements.endings.survey, &params).await?;
         let Some(row) = rows.first() else { return Ok(UserSurvey::default()) };
         let number = |column| row.int(column).ok().flatten();
+        // The list goes on only after a part that was as long as it could be.
         let last = row.text(3).ok().flatten().filter(|_| number(0) >= Some(SURVEYED));
         Ok(UserSurvey {
             sessions: number(1).and_then(|live| u64::try_from(live).ok()).unwrap_or(0),
@@ -362,6 +424,8 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         for used in used.chunks(NOTED) {
             let Some(last) = used.last() else { continue };
+            // Repeating the last entry fills up the statement, so that one prepared text serves all
+            // lengths.
             let filled = used.iter().chain(std::iter::repeat(last)).take(NOTED);
             let params: Vec<Value> =
                 filled.flat_map(|used| [used.session.to_string().into(), used.at.as_micros().into()]).collect();
@@ -373,6 +437,8 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
         let rows = i64::from(limit.rows);
         let used = limit.fence_used.as_micros();
+        // Fences of users who have tokens are marked as used before the oldest are removed.
+        // Otherwise they would stay the oldest, and each sweep would look at them alone.
         let held = [limit.now.as_micros().into(), used.into(), rows.into()];
         let held = self.run(&self.statements.held_fences, &held).await?;
         let expired = [
@@ -408,15 +474,18 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     }
 }
 
+/// Reads the outcome of recording a token: its guard is the user's fence.
 fn opened(outcome: &Outcome) -> Opened {
     if outcome.took_effect() { Opened::Done } else { Opened::Fenced }
 }
 
+/// Returns the parameter for the session that is kept, [`NO_SESSION`] if none is.
 pub(super) fn kept(session: Option<SessionId>) -> Value {
     session.map_or_else(|| NO_SESSION.to_owned(), |session| session.to_string()).into()
 }
 
-/// How many refresh tokens and access tokens a removal took: in the row of the one statement, or step by step.
+/// Returns the numbers of deleted rows: PostgreSQL's one statement returns them as a row, scripts
+/// count them step by step, after their guard.
 fn counts<const KINDS: usize>(outcome: &Outcome) -> [u64; KINDS] {
     let of_row = |row: &Row, column| row.int(column).ok().flatten().and_then(|count| u64::try_from(count).ok());
     std::array::from_fn(|kind| match outcome.rows.first() {
@@ -425,8 +494,8 @@ fn counts<const KINDS: usize>(outcome: &Outcome) -> [u64; KINDS] {
     })
 }
 
-/// The time of issue and the ends. A row with anything in their place that is no time has no time of issue, and is
-/// expired thereby.
+/// Returns the time of issue and the expiry times of a row. If any of them can't be read as a time,
+/// all are left out, and the token counts as expired.
 fn times(row: &Row, created_at: usize, ends: &[usize]) -> (Option<Timestamp>, Vec<Option<Timestamp>>) {
     let ends: Result<Vec<_>, _> = ends.iter().map(|column| row.time(*column)).collect();
     match (row.time(created_at), ends) {

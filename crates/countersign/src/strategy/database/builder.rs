@@ -1,4 +1,4 @@
-//! Every parameter of the page, and ours; what can't work doesn't build.
+//! The builder of [`DatabaseTokenStrategy`]. Settings that can't work are refused by `build`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +16,44 @@ use crate::token::DigestKeyRing;
 
 /// Builds a [`DatabaseTokenStrategy`].
 ///
-/// The page's `session` is the store, and its `token_models` belong to that store
-/// ([`SqlStore::new`](crate::store::sql::SqlStore::new)).
+/// The decisions, in order:
+///
+/// 1. *Store*: where tokens are kept. [`DatabaseTokenStrategy::builder`] takes it. Names of tables
+///    and columns belong to the store ([`SqlStore::new`](crate::store::sql::SqlStore::new)).
+/// 2. *Secret* (required): [`token_hash_secret`](Self::token_hash_secret), or
+///    [`digest_keys`](Self::digest_keys) to rotate secrets later. Keep it: without it, no stored
+///    token can be found. All processes on one store need the same.
+/// 3. *Lifetimes*: [`max_age`](Self::max_age) of access tokens (1 hour),
+///    [`refresh_max_age`](Self::refresh_max_age) as the idle timeout (30 days) and
+///    [`session_lifetime`](Self::session_lifetime) as the absolute limit (180 days).
+/// 4. *Reuse and sessions per user*: [`reuse`](Self::reuse) (a grace window of 10 seconds) and
+///    [`session_cap`](Self::session_cap) (no limit).
+/// 5. *Migration from litestar-auth* only: [`profile`](Self::profile) and
+///    [`accept_legacy_plaintext_tokens`](Self::accept_legacy_plaintext_tokens).
+///
+/// [`clock`](Self::clock) and [`entropy`](Self::entropy) are for tests.
+/// [`token_bytes`](Self::token_bytes) rarely needs a change.
+///
+/// # Examples
+///
+/// ```
+/// use std::num::NonZeroU32;
+/// use std::time::Duration;
+///
+/// use countersign::store::MemoryStore;
+/// use countersign::strategy::DatabaseTokenStrategy;
+/// use countersign::{Secret, SessionCap, SystemEntropy, WhenFull};
+///
+/// let ten = NonZeroU32::new(10).expect("ten isn't zero");
+/// let strategy = DatabaseTokenStrategy::builder(MemoryStore::new())
+///     .token_hash_secret(&Secret::generate(&SystemEntropy)?)
+///     .max_age(Duration::from_secs(15 * 60))
+///     .refresh_max_age(Duration::from_secs(14 * 86_400))
+///     .session_cap(Some(SessionCap { most: ten, when_full: WhenFull::EvictOldest }))
+///     .build()?;
+/// assert_eq!(strategy.sessions().lifetimes().access(), Duration::from_secs(900));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub struct DatabaseTokenStrategyBuilder<S> {
     store: S,
@@ -34,10 +70,14 @@ pub struct DatabaseTokenStrategyBuilder<S> {
     entropy: Arc<dyn Entropy>,
 }
 
+/// The absolute limit of sessions, as far as it was set.
 #[derive(Clone, Copy)]
 enum SessionLifetime {
+    /// Not set: the default of the profile.
     OfProfile,
+    /// Switched off.
     Unlimited,
+    /// Set to this time after login.
     Limited(Duration),
 }
 
@@ -59,33 +99,43 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
         }
     }
 
-    /// The secret that digests tokens, as a ring of one key called `default`. Required, or
-    /// [`digest_keys`](Self::digest_keys).
+    /// Sets the secret that tokens are digested with.
+    ///
+    /// Required, unless [`digest_keys`](Self::digest_keys) is set. It becomes a key ring with one
+    /// key of the id `default`.
     pub fn token_hash_secret(mut self, secret: &Secret) -> Self {
         self.digests = Some(DigestKeyRing::new("default", secret));
         self
     }
 
-    /// The keys that digest tokens: one active, others accepted.
+    /// Sets the key ring that tokens are digested with: one active key, and others that are still
+    /// accepted.
+    ///
+    /// Use it in place of [`token_hash_secret`](Self::token_hash_secret) to rotate secrets. Tokens
+    /// under a key that leaves the ring are not valid any more.
     pub fn digest_keys(mut self, keys: DigestKeyRing) -> Self {
         self.digests = Some(Ok(keys));
         self
     }
 
-    /// How long an access token lives; 1 hour.
+    /// Sets the lifetime of access tokens. Defaults to 1 hour. At least 1 second.
     pub const fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
         self
     }
 
-    /// How long a session may lie idle; 30 days.
+    /// Sets the idle timeout of sessions. Defaults to 30 days. At least 1 second.
+    ///
+    /// A session that is not refreshed for this long ends.
     pub const fn refresh_max_age(mut self, age: Duration) -> Self {
         self.refresh_max_age = age;
         self
     }
 
-    /// How long a session lives however often it is refreshed; 180 days, or no limit in the `litestar-auth` profile.
-    /// `None` takes the limit away.
+    /// Sets the absolute limit of sessions, counted from login. Defaults to 180 days, or to no
+    /// limit in the `litestar-auth` profile.
+    ///
+    /// Refreshing never extends it. `None` removes the limit.
     pub const fn session_lifetime(mut self, lifetime: Option<Duration>) -> Self {
         self.session_lifetime = match lifetime {
             None => SessionLifetime::Unlimited,
@@ -94,45 +144,51 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
         self
     }
 
-    /// When a refresh token that was exchanged may be presented again; within 10 seconds.
+    /// Sets the policy for refresh tokens that are presented again after their rotation. Defaults
+    /// to a grace window of 10 seconds.
     pub const fn reuse(mut self, reuse: ReusePolicy) -> Self {
         self.reuse = reuse;
         self
     }
 
-    /// How many sessions a user may have at once; any number.
+    /// Sets the limit on live sessions of one user. Defaults to `None`, which is no limit.
     pub const fn session_cap(mut self, cap: Option<SessionCap>) -> Self {
         self.session_cap = cap;
         self
     }
 
-    /// The random bytes in a token; 32, at least 16.
+    /// Sets the number of random bytes in a token. Defaults to 32. From 16 to 128.
+    ///
+    /// A refresh token has at least 32. Changing it invalidates the tokens in the `countersign`
+    /// profile that were issued with another number.
     pub const fn token_bytes(mut self, bytes: usize) -> Self {
         self.token_bytes = bytes;
         self
     }
 
-    /// Also accepts tokens that an earlier system stored as they are, and logs a warning when built. For the time of
-    /// a migration only; off by default, and in the `litestar-auth` profile alone, since our own profile refuses a text
-    /// without its prefix unseen. A stored digest presented as a token is refused all the same.
+    /// Accepts tokens that an earlier system stored as plain text. Defaults to `false`.
+    ///
+    /// Switch it on for a migration only. Requires the `litestar-auth` profile, because tokens of
+    /// the `countersign` profile have a prefix that such tokens lack. Building the strategy then
+    /// logs a warning. A stored digest that is presented as a token is still refused.
     pub const fn accept_legacy_plaintext_tokens(mut self, accept: bool) -> Self {
         self.legacy_plaintext = accept;
         self
     }
 
-    /// Whose formats to write; ours.
+    /// Sets the profile: the formats of tokens and rows. Defaults to [`Profile::Countersign`].
     pub const fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// Takes the time from `clock`.
+    /// Sets the clock. Defaults to the system clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Takes randomness from `entropy`.
+    /// Sets the source of randomness. Defaults to the generator of the operating system.
     pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
         self.entropy = entropy;
         self
@@ -141,8 +197,13 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
     /// Builds the strategy.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the setting: no secret, a lifetime or a number of bytes out of range, legacy tokens in
-    /// our own profile.
+    ///
+    /// Returns a [`ConfigError`] that names the setting if
+    ///
+    /// - there is no secret, or the key ring could not be made;
+    /// - a lifetime is shorter than 1 second or longer than 100 years;
+    /// - the number of random bytes is not from 16 to 128;
+    /// - plain-text tokens are to be accepted in the `countersign` profile.
     pub fn build(self) -> Result<DatabaseTokenStrategy<S>, ConfigError> {
         let missing = || ConfigError::new("token_hash_secret", "is required", "give a secret of 32 characters or more");
         let digests = self.digests.ok_or_else(missing)??;
@@ -175,6 +236,7 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
 }
 
 impl SessionLifetime {
+    /// Returns the limit that applies in `profile`.
     fn within(self, profile: Profile) -> Option<Duration> {
         match (self, profile) {
             (Self::OfProfile, Profile::Countersign) => Some(Duration::from_hours(180 * 24)),

@@ -1,4 +1,5 @@
-//! Every parameter of the page, and ours; what can't work doesn't build.
+//! The builder of [`JwtStrategy`]. Settings that can't work, or contradict each other, are refused
+//! by `build`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,22 +22,81 @@ use crate::strategy::jwt::tokens::{SignedTokens, SubjectDecoder};
 use crate::strategy::jwt::{JwtStrategy, Kind};
 use crate::user::{User, UserId, UserKey};
 
-/// The page's default lifetime.
+/// The default lifetime of access tokens.
 const DEFAULT_LIFETIME: Duration = Duration::from_mins(15);
 
-/// The default bound on the life that an accepted token may claim.
+/// The default for the longest lifetime of tokens that are accepted.
 pub(super) const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
 
-/// The most leeway that may be configured.
+/// The longest leeway that may be configured.
 const MAX_LEEWAY: Duration = Duration::from_secs(10);
 
-/// The least bound on a token's text: the shortest that we issue with the longest signature, an RSA key's of 8192 bits.
+/// The smallest bound on the length of a token, in bytes. It fits the shortest token with the
+/// longest signature, which is that of an RSA key of 8192 bits.
 const MIN_TOKEN_LENGTH: usize = 2048;
 
-/// Claims whose names a fingerprint can't take.
+/// The names of claims that a fingerprint can't take.
 const RESERVED: [&str; 9] = ["sub", "aud", "iat", "nbf", "exp", "jti", "iss", "sid", "fence"];
 
 /// Builds a [`JwtStrategy`].
+///
+/// The decisions, in order:
+///
+/// 1. *Keys* (required). A shared secret: [`secret`](Self::secret). A key pair: `secret` with the
+///    private key, [`verify_key`](Self::verify_key) with the public one, and
+///    [`algorithm`](Self::algorithm). Several keys, for rotation: [`keys`](Self::keys) in place of
+///    the three. A service that only reads tokens sets `verify_key` and `algorithm` without
+///    `secret`, and has to decide about fingerprints (step 6).
+/// 2. *Denylist* (required): [`denylist_store`](Self::denylist_store). In memory, revocations end
+///    with the process; in SQL or Redis they are durable.
+/// 3. *Refresh tokens*: [`sessions`](Self::sessions). Without them there are access tokens alone,
+///    and "log out everywhere" is not possible.
+/// 4. *Lifetime*: [`lifetime`](Self::lifetime) (15 minutes). With sessions, it is the access
+///    lifetime of these. Before you shorten it, read [`max_lifetime`](Self::max_lifetime).
+/// 5. *Claims*: [`issuer`](Self::issuer) and [`audience`](Self::audience), if several services
+///    share keys.
+/// 6. *Session fingerprint*: by default, tokens end when email or password change. For another
+///    rule: [`session_fingerprint_getter`](Self::session_fingerprint_getter),
+///    [`session_fingerprint_secret`](Self::session_fingerprint_secret) or
+///    [`without_session_fingerprint`](Self::without_session_fingerprint).
+/// 7. *Migration from litestar-auth* only: [`profile`](Self::profile), and
+///    [`subject_decoder`](Self::subject_decoder) if ids are spelled differently.
+///
+/// [`clock`](Self::clock) and [`entropy`](Self::entropy) are for tests.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use countersign::denylist::MemoryDenylist;
+/// use countersign::store::{MemoryStore, TokenStore};
+/// use countersign::strategy::{JwtStrategy, Sessions};
+/// use countersign::{DigestKeyRing, Lifetimes, Secret, Strategy, SystemEntropy, User};
+///
+/// # struct Account { id: i64 }
+/// # impl User for Account {
+/// #     type Id = i64;
+/// #     fn id(&self) -> &i64 { &self.id }
+/// # }
+/// // Two secrets: one signs access tokens, the other digests refresh tokens.
+/// let signing = Secret::generate(&SystemEntropy)?;
+/// let digests = DigestKeyRing::new("2026-11", &Secret::generate(&SystemEntropy)?)?;
+///
+/// let lifetimes = Lifetimes::new(Duration::from_secs(600), Duration::from_secs(30 * 86_400))?;
+/// let store: Arc<dyn TokenStore> = Arc::new(MemoryStore::new());
+///
+/// let strategy: JwtStrategy<Account> = JwtStrategy::builder()
+///     .secret(&signing)
+///     .denylist_store(Arc::new(MemoryDenylist::default()))
+///     .sessions(Sessions::new(store, digests, lifetimes))
+///     .issuer("https://login.example")
+///     .build()?;
+/// assert_eq!(strategy.lifetime(), Duration::from_secs(600));
+/// assert!(strategy.as_refreshable().is_some());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub struct JwtStrategyBuilder<U: User> {
     secret: Option<Secret>,
@@ -83,143 +143,193 @@ impl<U: User> JwtStrategyBuilder<U> {
         }
     }
 
-    /// The signing secret: a shared secret for HS256, HS384 and HS512, a private key in PEM for the others.
+    /// Sets the signing secret: a shared secret for HS256, HS384 and HS512, a private key in PEM
+    /// for all other algorithms.
+    ///
+    /// A shared secret has at least 32, 48 or 64 bytes (RFC 7518 section 3.2). In the
+    /// `litestar-auth` profile 32 characters are enough for each of them.
     pub fn secret(mut self, secret: &Secret) -> Self {
         self.secret = Some(secret.clone());
         self
     }
 
-    /// The public key in PEM. Required with the other algorithms: reading needs it, and a private key where a public
-    /// one belongs is how private keys leak. It has to be the secret's public half. Without a secret the strategy only
-    /// reads.
+    /// Sets the public key, in PEM.
+    ///
+    /// Required with every algorithm but HS256, HS384 and HS512. It must be the public half of the
+    /// secret. Giving both makes sure that a private key is never used where the public one
+    /// belongs. Without a secret, the strategy reads tokens and issues none.
     pub fn verify_key(mut self, pem: impl Into<String>) -> Self {
         self.verify_key = Some(pem.into());
         self
     }
 
-    /// The algorithm; HS256 unless set.
+    /// Sets the algorithm. Defaults to HS256. Tokens of any other algorithm are refused.
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = Some(algorithm);
         self
     }
 
-    /// The keys, in place of secret, public key and algorithm: for rotation, and for keys whose public half is to be
-    /// derived from the private one.
+    /// Sets a key ring: one key that signs, and others that are still accepted.
+    ///
+    /// Use it in place of [`secret`](Self::secret), [`verify_key`](Self::verify_key) and
+    /// [`algorithm`](Self::algorithm) to rotate keys, or to derive the public key from the private
+    /// one.
     pub fn keys(mut self, keys: KeyRing) -> Self {
         self.keys = Some(keys);
         self
     }
 
-    /// How long an access token lives; 15 minutes unless set, or what the sessions say.
+    /// Sets the lifetime of access tokens. Defaults to the access lifetime of the
+    /// [`sessions`](Self::sessions), or to 15 minutes without sessions.
+    ///
+    /// From 1 second to 100 years. With sessions, leave it out: another value than theirs is
+    /// refused.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
         self
     }
 
-    /// Sets the longest life that an accepted token may claim. Defaults to 24 hours or the lifetime, whichever is longer,
-    /// so that tokens of a lifetime that was shortened stay good until their end; and to 100 years in the `litestar-auth`
-    /// profile, which knows no bound. Every server of a deployment should have the same: a user's fence is denied for as
-    /// long as this, once it is replaced.
+    /// Sets the longest lifetime that an accepted token may claim. Defaults to 24 hours or the
+    /// lifetime, whichever is longer; in the `litestar-auth` profile to 100 years.
+    ///
+    /// It leaves tokens valid that were issued before the lifetime was shortened. It is also the
+    /// time for which "log out everywhere" denies the old fence. Give all servers of a deployment
+    /// the same value. A server with longer-lived tokens could otherwise bring a revoked token
+    /// back.
     pub fn max_lifetime(mut self, longest: Duration) -> Self {
         self.max_lifetime = Some(longest);
         self
     }
 
-    /// Turns a `sub` claim into a user id; `None` refuses the token. Unless set, the id's canonical spelling is
-    /// required, as [`UserKey::from_subject`] reads it.
+    /// Sets the function that turns a `sub` claim into a user id. `None` refuses the token.
+    ///
+    /// Defaults to [`UserKey::from_subject`], which requires the canonical spelling of the id.
     pub fn subject_decoder(mut self, decoder: impl Fn(&str) -> Option<U::Id> + Send + Sync + 'static) -> Self {
         self.subject_decoder = Some(Arc::new(decoder));
         self
     }
 
-    /// The audience; `countersign:access` unless set, `litestar-auth:access` in the `litestar-auth` profile.
+    /// Sets the audience (`aud`): it is written, and required of every token. Defaults to
+    /// `countersign:access`, or to `litestar-auth:access` in the `litestar-auth` profile.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
         self
     }
 
-    /// The issuer: written, and required to be equal. Unless set, none is written and any is accepted.
+    /// Sets the issuer (`iss`): it is written, and required of every token. Defaults to none: no
+    /// issuer is written, and any is accepted.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
         self
     }
 
-    /// By how much clocks may differ, for every comparison of times: 5 seconds unless set, 0 in the `litestar-auth`
-    /// profile, at most 10.
+    /// Sets the leeway: by how much the clocks of servers may differ. Defaults to 5 seconds, or to
+    /// 0 in the `litestar-auth` profile.
+    ///
+    /// At most 10 seconds. It applies to every comparison of times, and denylist entries outlive
+    /// their tokens by it.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = Some(leeway);
         self
     }
 
-    /// A token's longest text, in bytes; 8192 unless set.
+    /// Sets the length of the longest token that is accepted, in bytes. Defaults to 8192. At least
+    /// 2048.
     pub fn max_token_length(mut self, bytes: usize) -> Self {
         self.max_token_length = bytes;
         self
     }
 
-    /// Where revoked tokens are denied. Required: a denylist in memory forgets with its process, and that has to be
-    /// somebody's choice.
+    /// Sets the store of revoked tokens. Required.
+    ///
+    /// There is no default, because a denylist in memory forgets everything when the process ends.
+    /// That must be a decision. Use [`SqlDenylist`](crate::denylist::SqlDenylist) or
+    /// `RedisDenylist` for durable revocations.
     pub fn denylist_store(mut self, denylist: Arc<dyn DenylistStore>) -> Self {
         self.denylist = Some(denylist);
         self
     }
 
-    /// Makes session fingerprints by `getter`, in place of the default from id, email and password hash.
+    /// Sets the function that makes session fingerprints. Defaults to an HMAC of id, email and
+    /// password hash.
+    ///
+    /// A token is refused once the function returns another text for its user than at issue. `None`
+    /// writes no fingerprint.
     pub fn session_fingerprint_getter(mut self, getter: impl Fn(&U) -> Option<String> + Send + Sync + 'static) -> Self {
         self.fingerprints = Fingerprints::Custom(Arc::new(getter));
         self
     }
 
-    /// The secret that default fingerprints are made with. Unless set it is derived from the key that signs; a service
-    /// that only verifies needs it, or [`without_session_fingerprint`](Self::without_session_fingerprint).
+    /// Sets the secret that the default fingerprints are made with. Defaults to a key derived from
+    /// the key that signs.
+    ///
+    /// A service that only verifies tokens has no such key. It needs this secret, or
+    /// [`without_session_fingerprint`](Self::without_session_fingerprint).
     pub fn session_fingerprint_secret(mut self, secret: &Secret) -> Self {
         self.fingerprints = Fingerprints::OfAccount(Some(Box::new(FingerprintKeys::from_secret(secret))));
         self
     }
 
-    /// Writes no session fingerprint and refuses tokens that carry one.
+    /// Switches session fingerprints off. Tokens are issued without one, and a token that carries
+    /// one is refused.
+    ///
+    /// A changed email or password then ends no token.
     pub fn without_session_fingerprint(mut self) -> Self {
         self.fingerprints = Fingerprints::Off;
         self
     }
 
-    /// The claim that holds the fingerprint; `sfp` unless set.
+    /// Sets the name of the claim that holds the fingerprint. Defaults to `sfp`.
     pub fn session_fingerprint_claim(mut self, name: impl Into<String>) -> Self {
         self.fingerprint_claim = name.into();
         self
     }
 
-    /// Also issues refresh tokens: the strategy becomes a [`RefreshableStrategy`](crate::RefreshableStrategy), access
-    /// tokens carry their session as `sid` (in the `litestar-auth` profile too, where the original ignores it), and
-    /// ending a session denies them.
+    /// Sets the sessions, which makes the strategy a
+    /// [`RefreshableStrategy`](crate::RefreshableStrategy). Defaults to none.
+    ///
+    /// Access tokens then carry the id of their session (`sid`) and the user's fence, and ending a
+    /// session denies them. The session id is written in the `litestar-auth` profile too;
+    /// litestar-auth ignores it.
     pub fn sessions(mut self, sessions: Sessions) -> Self {
         self.sessions = Some(sessions);
         self
     }
 
-    /// Whose formats to write and accept.
+    /// Sets the profile: the formats that are written and accepted. Defaults to
+    /// [`Profile::Countersign`].
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// Takes the time from `clock`.
+    /// Sets the clock. Defaults to the system clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Takes randomness from `entropy`.
+    /// Sets the source of randomness. Defaults to the generator of the operating system.
     pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
         self.entropy = entropy;
         self
     }
 
-    /// Checks that the parts fit together.
+    /// Builds the strategy. Parses and prepares all keys; does no I/O.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the setting when a required one is missing, a key doesn't fit its algorithm, a time
-    /// is out of range, or two settings contradict each other.
+    ///
+    /// Returns a [`ConfigError`] that names the setting if
+    ///
+    /// - a secret (or a key ring) or the denylist is missing;
+    /// - a key doesn't fit its algorithm, or the public key isn't the public half of the secret;
+    /// - a key ring is set together with `secret`, `verify_key` or `algorithm`;
+    /// - a lifetime, the leeway or the length of tokens is out of range;
+    /// - the lifetime differs from that of the sessions, or is longer than `max_lifetime`;
+    /// - audience or issuer is empty, or the fingerprint's claim is empty or taken by another
+    ///   claim;
+    /// - fingerprints can't be made, because there is a public key alone;
+    /// - the signing secret is the token hash secret of the sessions as well.
     pub fn build(self) -> Result<JwtStrategy<U>, ConfigError> {
         let lifetime = self.checked_lifetime()?;
         if self.max_token_length < MIN_TOKEN_LENGTH {
@@ -249,7 +359,8 @@ impl<U: User> JwtStrategyBuilder<U> {
         };
         let kind = match self.sessions {
             None => Kind::Tokens(Box::new(tokens)),
-            // The original looks at the ids of tokens alone, so those of earlier exchanges have to be known.
+            // litestar-auth denies tokens by their own ids alone, so the rotations of the last
+            // lifetime have to be remembered.
             Some(sessions) if self.profile == Profile::LitestarAuth => {
                 Kind::Sessions(Box::new(SignedSessions { tokens, sessions: sessions.remembering(lifetime) }))
             }
@@ -258,7 +369,7 @@ impl<U: User> JwtStrategyBuilder<U> {
         Ok(JwtStrategy { kind })
     }
 
-    /// One secret has one purpose (SECURITY row K-02).
+    /// Checks that no secret serves two purposes.
     fn check_secrets(&self, keys: &KeyRing) -> Result<(), ConfigError> {
         let Some(sessions) = &self.sessions else { return Ok(()) };
         let is_shared = |keys: &FingerprintKeys| keys.shares_secret_with(sessions.digests());
@@ -271,6 +382,7 @@ impl<U: User> JwtStrategyBuilder<U> {
         Err(ConfigError::new(setting, problem, "give each a secret of its own"))
     }
 
+    /// Returns the lifetime of access tokens, which may be set in two places and not differ.
     fn checked_lifetime(&self) -> Result<Duration, ConfigError> {
         let of_sessions = self.sessions.as_ref().map(|sessions| sessions.lifetimes().access());
         match (self.lifetime, of_sessions) {
@@ -281,6 +393,7 @@ impl<U: User> JwtStrategyBuilder<U> {
         }
     }
 
+    /// Returns the rules for claims.
     fn rules(&self, lifetime: Duration) -> Result<ClaimRules, ConfigError> {
         let (audience, leeway, longest) = match self.profile {
             Profile::Countersign => ("countersign:access", Duration::from_secs(5), lifetime.max(LONGEST_LIFETIME)),
@@ -308,6 +421,7 @@ impl<U: User> JwtStrategyBuilder<U> {
         })
     }
 
+    /// Returns the key ring, or makes one of secret, public key and algorithm.
     fn key_ring(&self) -> Result<KeyRing, ConfigError> {
         let algorithm = self.algorithm.unwrap_or(Algorithm::Hs256);
         if let Some(keys) = &self.keys {
@@ -347,10 +461,12 @@ impl<U: User> JwtStrategyBuilder<U> {
     }
 }
 
+/// Reads a `sub` claim in the canonical spelling of the id type.
 fn canonical_id<U: User>(subject: &str) -> Option<U::Id> {
     U::Id::from_key(UserKey::from_subject(U::Id::KIND, subject)?)
 }
 
+/// Returns the text, or an error that names `setting` if it is empty.
 fn not_empty(setting: &'static str, text: &str) -> Result<Arc<str>, ConfigError> {
     if text.is_empty() {
         Err(ConfigError::new(setting, "is empty", "leave it out or give it a value"))

@@ -1,4 +1,7 @@
-//! The session fingerprint of the page: made when a token is issued, compared when it is read.
+//! The session fingerprint: a claim that binds a token to the account as it was at issue.
+//!
+//! By default it is an HMAC over id, email and password hash, so a changed email or password ends
+//! all tokens of the account. It is compared at the end of reading, when the user is known.
 
 use std::sync::Arc;
 
@@ -11,21 +14,23 @@ use crate::jwt::fingerprint::FingerprintKeys;
 use crate::profile::Profile;
 use crate::user::User;
 
-/// A fingerprint of the caller's own making.
+/// A function of the application that makes a fingerprint.
 pub(super) type Getter<U> = Arc<dyn Fn(&U) -> Option<String> + Send + Sync>;
 
-/// Where fingerprints come from.
+/// The source of fingerprints.
 pub(super) enum Fingerprints<U> {
-    /// Tokens carry none.
+    /// No fingerprint: tokens carry none, and one that carries any is refused.
     Off,
-    /// From id, email and password hash, under a key of its own or one derived from the signing key.
+    /// Id, email and password hash, under keys of their own or, with `None`, under keys derived
+    /// from the signing key.
     OfAccount(Option<Box<FingerprintKeys>>),
-    /// From the caller's function, used as it is.
+    /// A function of the application, whose result is used as it is.
     Custom(Getter<U>),
 }
 
 impl<U: User> Fingerprints<U> {
-    /// The fingerprint of `user` in a token of `key`.
+    /// Returns the fingerprint of `user` for a token that `key` signs or verifies. Returns `None`
+    /// if there is none, for example because the account has no email.
     pub(super) fn of(&self, profile: Profile, user: &U, key: &VerifyingKey) -> Option<String> {
         match self {
             Self::Off => None,
@@ -35,12 +40,16 @@ impl<U: User> Fingerprints<U> {
         }
     }
 
-    /// Whether `key` lacks what a fingerprint takes.
+    /// Returns `true` if fingerprints can't be made with `key`: it is a public key, and there is no
+    /// secret for fingerprints.
     pub(super) fn is_out_of_reach(&self, key: &VerifyingKey) -> bool {
         matches!(self, Self::OfAccount(None)) && key.fingerprint_keys().is_none()
     }
 
-    /// Compares in constant time. A fingerprint on one side alone is no match (SECURITY row C-10).
+    /// Compares the presented fingerprint with that of the user, in constant time.
+    ///
+    /// A fingerprint on one side alone is a mismatch, so that nobody can get rid of the check by
+    /// leaving it out.
     pub(super) fn check(
         &self,
         profile: Profile,

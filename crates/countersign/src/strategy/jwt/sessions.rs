@@ -1,4 +1,10 @@
-//! The refresh side of signed tokens: sessions in a store, and their access tokens on the denylist once they end.
+//! The refresh side of signed tokens: sessions in a store, and denials for the sessions that end.
+//!
+//! A signed access token is valid without any look-up in the session store. When a session ends,
+//! its tokens must therefore be denied, and the *order* of steps matters: a crash between two steps
+//! may leave a session that has to be ended once more, and never a token that nobody can find. The
+//! shared flow (`strategy::sessions::ending`) keeps that order; this file says what is denied, and
+//! for how long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,23 +26,28 @@ use crate::strategy::{RefreshableStrategy, SessionControl, Sessions, Strategy, T
 use crate::token::{Digest, PlainToken, TokenShape};
 use crate::user::{User, UserId, UserKey, UserManager};
 
-/// Signed access tokens, and the sessions that they belong to.
+/// The strategy for signed access tokens with sessions.
 pub(super) struct SignedSessions<U: User> {
     pub(super) tokens: SignedTokens<U>,
     pub(super) sessions: Sessions,
 }
 
 impl<U: User> SignedSessions<U> {
-    /// Up to when the latest access token of a session may live, as far as its record tells. Whoever refreshes the session
-    /// meanwhile may give its tokens the life that they were given last, whatever the lifetime is here.
+    /// Returns the latest expiry that an access token of the session may have.
+    ///
+    /// The record holds the expiry of the latest token and, by its time of issue, its lifetime.
+    /// Another server may have a longer lifetime than this one, and may refresh the session in this
+    /// moment: so the longer of the two lifetimes counts, from now on.
     fn last_end(&self, record: &SessionRecord, now: Timestamp) -> Timestamp {
         let recorded = record.access_expires_at.unwrap_or(now);
         let given = record.refreshed_at.map_or(Duration::ZERO, |issued| recorded.since(issued));
         now.saturating_add(self.tokens.lifetime.max(given)).max(recorded)
     }
 
-    /// The longest life of a token that carries a fence. The original's carry none, and in its profile others may be of any
-    /// life.
+    /// Returns the longest life of a token that carries a fence.
+    ///
+    /// Tokens of litestar-auth carry none, and in its profile the bound on accepted lifetimes
+    /// defaults to 100 years. So 24 hours count there, or the lifetime if it is longer.
     fn longest(&self) -> Duration {
         match self.tokens.profile {
             Profile::Countersign => self.tokens.rules.max_lifetime,
@@ -44,16 +55,18 @@ impl<U: User> SignedSessions<U> {
         }
     }
 
-    /// The ids of the access tokens that went with the session's refresh tokens, as far as those are known: for the
-    /// original, which looks at nothing else.
+    /// Returns the ids of the access tokens that were issued with the session's refresh tokens, as
+    /// far as these are remembered. litestar-auth denies tokens by nothing else.
     fn token_ids(record: &SessionRecord) -> impl Iterator<Item = String> + Send {
         let consumed = record.consumed.tokens().iter().map(|token| &token.digest);
         record.current.iter().chain(consumed).map(token_id).collect::<Vec<_>>().into_iter()
     }
 }
 
-/// The id of the access token that goes with a refresh token. It can be told again from the session's record, so that the
-/// token can be denied whose session ends.
+/// Returns the id of the access token that is issued with a refresh token.
+///
+/// It is derived, not random, so that it can be computed again from the session's record when the
+/// token has to be denied.
 fn token_id(refresh: &Digest) -> String {
     let mut hash = Sha256::new();
     hash.update(b"countersign token id, version 1\0");
@@ -72,8 +85,8 @@ impl<U: User> Issuer for SignedSessions<U> {
         &self.sessions
     }
 
-    /// As with an ID token that OpenID Connect takes as a hint at logout, age is no objection: the signature says whose
-    /// session it was.
+    /// Reads the session from an access token of any age, as OpenID Connect accepts an expired ID
+    /// token at logout. The signature proves whose session it was.
     async fn named_by(&self, access: &PlainToken) -> Result<Presented, AuthError> {
         let tokens = &self.tokens;
         let verified = tokens.verify(access)?;
@@ -83,7 +96,9 @@ impl<U: User> Issuer for SignedSessions<U> {
         let over = claims.is_over(&tokens.rules, now);
         let denied = !over && tokens.is_denied(&claims, now).await?;
         if denied {
-            // It may have been revoked alone, in a session that goes on.
+            // The token may have been revoked alone, in a session that goes on. Then there is
+            // nothing to end. If the session is denied too, an earlier logout may have stopped
+            // between denying it and ending it.
             let session = claims.session.map(session_entry);
             let with_session = match &session {
                 Some(session) => tokens.denylist.is_any_denied(&[session], now).await?,
@@ -102,6 +117,7 @@ impl<U: User> Issuer for SignedSessions<U> {
     }
 
     async fn revoke(&self, access: &PlainToken, named: &Named) -> Result<(), Failure> {
+        // A token that can't be verified any more is not accepted either: there is nothing to deny.
         let Ok(verified) = self.tokens.verify(access) else { return Ok(()) };
         let Ok(claims) = Claims::read_for_revocation(&verified.payload, &self.tokens.rules) else { return Ok(()) };
         self.tokens.deny(claims.token_id(), named.expires_at, self.tokens.clock.now()).await
@@ -120,7 +136,10 @@ impl<U: User> Issuer for SignedSessions<U> {
         Ok(())
     }
 
-    /// A session that was kept is noted before its fence is denied, so that its tokens are good at every moment.
+    /// Denies the fences, and spares the session that goes on.
+    ///
+    /// The exception is recorded before the denial, so that the tokens of that session are valid at
+    /// every moment.
     async fn deny_fences(
         &self,
         ended: &[EndedFence],
@@ -133,10 +152,13 @@ impl<U: User> Issuer for SignedSessions<U> {
         for ended in ended {
             match ended.kept {
                 Some(kept) if goes_on.is(kept) => {
+                    // The exception must not end before the denial does.
                     let longer = last.saturating_add(IN_FLIGHT);
                     self.tokens.deny(&kept_entry(ended.fence, kept), longer, now).await?;
                 }
-                // Its tokens carry this fence or an earlier one, and are spared there.
+                // An earlier ending kept this session, and its exception is still there. Its tokens
+                // carry this fence or an earlier one, so only a denial of the session itself
+                // reaches them.
                 Some(over) => self.tokens.deny(&session_entry(over), last, now).await?,
                 None => {}
             }
@@ -169,7 +191,8 @@ impl<U: User> Strategy<U> for SignedSessions<U> {
         self.tokens.read_token(token, users).await
     }
 
-    /// The token carries the user's fence, so that it ends with everything else that the user has.
+    /// Issues a token without a session. It carries the user's fence, so that "log out everywhere"
+    /// ends it.
     async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure> {
         let fence = self.sessions.standing_fence(&user.id().to_key()).await?;
         let now = self.tokens.clock.now();

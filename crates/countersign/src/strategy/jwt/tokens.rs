@@ -1,4 +1,12 @@
-//! Signed access tokens, whether sessions stand behind them or not.
+//! The issuing, reading and denying of signed access tokens, with or without sessions.
+//!
+//! A denylist entry is a text. Entries outlive a deployment, so their spelling must not change.
+//! There are four kinds:
+//!
+//! - the id of one token (`jti`);
+//! - `sid:…`: all tokens of a session;
+//! - `fence:…`: all tokens that carry a fence which "log out everywhere" replaced;
+//! - `kept:…:…`: not a denial but an exception. It spares one session although its fence is denied.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,9 +31,10 @@ use crate::strategy::{Strategy, TokenControl};
 use crate::token::{PlainToken, TokenShape};
 use crate::user::{User, UserId, UserKey, UserManager};
 
+/// The function that turns a `sub` claim into a user id.
 pub(super) type SubjectDecoder<U> = Arc<dyn Fn(&str) -> Option<<U as User>::Id> + Send + Sync>;
 
-/// Signs and reads access tokens, and denies them.
+/// The strategy for access tokens alone. [`JwtStrategy`](super::JwtStrategy) builds it.
 pub(super) struct SignedTokens<U: User> {
     pub(super) keys: KeyRing,
     pub(super) profile: Profile,
@@ -39,34 +48,38 @@ pub(super) struct SignedTokens<U: User> {
     pub(super) entropy: Arc<dyn Entropy>,
 }
 
-/// What a token to be signed says beside its user.
+/// The facts of a token to be signed, except for its user.
 pub(super) struct Signing {
+    /// The session that the token belongs to.
     pub(super) session: Option<SessionId>,
+    /// The fence that the token carries. It ends when this fence is replaced.
     pub(super) fence: Option<Fence>,
-    /// The token's id; random when it isn't given.
+    /// The id of the token. `None` makes a random one.
     pub(super) id: Option<String>,
     /// The absolute expiry of the session, which no token outlives.
     pub(super) session_end: Option<Timestamp>,
+    /// The time of issue.
     pub(super) now: Timestamp,
 }
 
-/// The id under which a session's tokens are denied.
+/// Returns the denylist id for all tokens of a session.
 pub(super) fn session_entry(session: SessionId) -> String {
     format!("sid:{session}")
 }
 
-/// The id under which the tokens are denied that carry a fence.
+/// Returns the denylist id for all tokens that carry a fence.
 pub(super) fn fence_entry(fence: Fence) -> String {
     format!("fence:{}", fence.to_text())
 }
 
-/// The id that spares a session's tokens although their fence is denied.
+/// Returns the denylist id that spares the tokens of a session although their fence is denied.
 pub(super) fn kept_entry(fence: Fence, session: SessionId) -> String {
     format!("kept:{}:{session}", fence.to_text())
 }
 
 impl<U: User> SignedTokens<U> {
-    /// Signs a token that ends after the lifetime, and never after its session. Times are whole seconds.
+    /// Signs a token that expires after the lifetime, and never later than its session. Times are
+    /// whole seconds, rounded down.
     pub(super) fn issue(&self, user: &U, signing: &Signing) -> Result<IssuedToken, Failure> {
         let key = self.keys.active()?;
         let end = signing.now.saturating_add(self.lifetime).min(signing.session_end.unwrap_or(Timestamp::MAX));
@@ -89,29 +102,32 @@ impl<U: User> SignedTokens<U> {
         let fingerprint = self.fingerprints.of(self.profile, user, key.verifying_key());
         let fingerprint = fingerprint.as_deref().map(|value| (&*self.rules.fingerprint_claim, value));
         let token = jws::sign(key, self.profile, &claims.to_json(fingerprint)?)?;
+        // Every read would refuse such a token, so it is not issued.
         if token.len() > self.max_token_length {
             return Err(Failure::internal("token writer", "the token is longer than any that is read"));
         }
         Ok(IssuedToken {
             token: PlainToken::new(token),
-            // What the claims say, in whole seconds.
+            // The times of the claims, in whole seconds, and not those of the clock.
             issued_at: Timestamp::from_unix_seconds(issued_at),
             expires_at: Timestamp::from_unix_seconds(exp),
             session_id: signing.session,
         })
     }
 
+    /// Returns a random token id: 32 hexadecimal digits.
     fn random_id(&self) -> Result<String, Failure> {
         let mut id = [0; 16];
         self.entropy.fill(&mut id)?;
         Ok(HEXLOWER.encode(&id))
     }
 
-    /// Checks the signature.
+    /// Checks length, header and signature of a token. Claims are not looked at.
     pub(super) fn verify(&self, token: &PlainToken) -> Result<Verified<'_>, Refusal> {
         jws::verify(&self.keys, self.profile, token.expose(), self.max_token_length)
     }
 
+    /// Reads a token step by step, from the cheapest check to the look-up of the user.
     async fn read(&self, token: &PlainToken, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
         let refused = |refusal| Ok(Answer::Refused(refusal));
         let verified = match self.verify(token) {
@@ -134,12 +150,15 @@ impl<U: User> SignedTokens<U> {
         Ok(Answer::Accepted(Authenticated::new(user, claims.session, claims.issued_at, claims.expires_at)))
     }
 
+    /// Returns the user id in the `sub` claim, or `None` if it is not one.
     pub(super) fn user_of(&self, claims: &Claims<'_>) -> Option<U::Id> {
         claims.subject().and_then(|subject| (self.subject_decoder)(subject))
     }
 
-    /// Whether a token is denied by its own id, its session or its fence: one round trip, and a second one for a token
-    /// that is denied, since its session may have been kept when its fence was replaced.
+    /// Returns `true` if a token is denied by its own id, its session or its fence.
+    ///
+    /// Takes one round trip. A token that is denied takes up to two more, because its session may
+    /// have been kept when its fence was replaced.
     pub(super) async fn is_denied(&self, claims: &Claims<'_>, now: Timestamp) -> Result<bool, Failure> {
         let session = claims.session.map(session_entry);
         let fence = claims.fence.map(fence_entry);
@@ -149,18 +168,21 @@ impl<U: User> SignedTokens<U> {
             return Ok(false);
         }
         let (Some(fence), Some(session)) = (claims.fence, claims.session) else { return Ok(true) };
+        // Only the denial of the fence has exceptions. Token and session are asked about once more,
+        // without the fence, before a kept session is let in.
         if !self.denylist.is_any_denied(&[&kept_entry(fence, session)], now).await? {
             return Ok(true);
         }
         self.denylist.is_any_denied(&[claims.token_id(), &session_entry(session)], now).await
     }
 
-    /// Denies an id until `end`, and for as long as a clock that is behind may take the token for a live one.
+    /// Denies an id until `end` plus the leeway, because a server whose clock is behind accepts the
+    /// token for that much longer.
     pub(super) async fn deny(&self, id: &str, end: Timestamp, now: Timestamp) -> Result<(), Failure> {
         self.denylist.deny(id, end.saturating_add(self.rules.leeway), now).await
     }
 
-    /// The claims of a token that is `user`'s and that could still be read, now or later.
+    /// Returns the claims of a token of `user` that can still be accepted, now or later.
     fn revocable<'t>(&self, payload: &'t [u8], user: &U, now: Timestamp) -> Option<Claims<'t>> {
         let claims = Claims::read_for_revocation(payload, &self.rules).ok()?;
         let owner = self.user_of(&claims)?;
@@ -185,8 +207,10 @@ impl<U: User> Strategy<U> for SignedTokens<U> {
         self.issue(user, &Signing { session: None, fence: None, id: None, session_end: None, now })
     }
 
-    /// Denies the token until its end plus the leeway. Whether it is valid *yet* doesn't matter, so a token of a host
-    /// whose clock is ahead is dead at once.
+    /// Denies the token until its expiry plus the leeway.
+    ///
+    /// The time from which the token is valid (`nbf`) doesn't matter, so a token of a host whose
+    /// clock is ahead is denied at once.
     async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
         let now = self.clock.now();
         let Ok(verified) = self.verify(token) else { return Ok(Destroyed::AlreadyInvalid) };

@@ -1,4 +1,7 @@
-//! The `litestar-auth` profile: tokens as the original keeps them, and nothing that it doesn't have.
+//! The `litestar-auth` profile on Redis: tokens exactly as litestar-auth keeps them, and no
+//! sessions.
+//!
+//! It exists for migrations. Both systems can run on the same Redis meanwhile.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,8 +18,10 @@ use crate::strategy::{Strategy, TokenControl};
 use crate::token::{DigestKeyRing, PlainToken, TokenFormat, TokenKind, TokenShape};
 use crate::user::{User, UserId, UserKey, UserManager};
 
+/// The function that turns the stored text of a user id into an id.
 pub(super) type SubjectDecoder<U> = Arc<dyn Fn(&str) -> Option<<U as User>::Id> + Send + Sync>;
 
+/// The strategy over [`OriginalTokens`]: a key for each token, and an index for each user.
 pub(super) struct Original<U: User> {
     pub(super) tokens: OriginalTokens,
     pub(super) digests: DigestKeyRing,
@@ -28,6 +33,8 @@ pub(super) struct Original<U: User> {
 }
 
 impl<U: User> Original<U> {
+    /// Returns the stored user id of a token and its expiry by Redis's clock, under each digest
+    /// that the token may be stored under.
     async fn look_up(&self, token: &PlainToken) -> Result<Option<(String, Option<Timestamp>)>, Failure> {
         for digest in self.digests.candidates(token) {
             if let Some(found) = self.tokens.read(&digest).await? {
@@ -48,7 +55,8 @@ impl<U: User> Strategy<U> for Original<U> {
         let Some((user, end)) = self.look_up(token).await? else { return Ok(Answer::Refused(Refusal::Unknown)) };
         let Some(id) = (self.subject_decoder)(&user) else { return Ok(Answer::Refused(Refusal::Subject)) };
         let Some(user) = users.get(&id).await? else { return Ok(Answer::Refused(Refusal::UserUnknown)) };
-        // Redis keeps the end alone, by its own clock, and the lifetime may have been another.
+        // Redis keeps the expiry alone, and the token may have been written with another lifetime,
+        // so the time of issue is an estimate.
         let now = self.clock.now();
         let expires_at = end.unwrap_or_else(|| now.saturating_add(self.lifetime));
         let issued_at = expires_at.saturating_sub(self.lifetime).min(now);

@@ -1,6 +1,7 @@
-//! Counters, where the feature `metrics` is on.
+//! The counters of sessions. They count with the feature `metrics`, and do nothing without it.
 
-/// A refresh token that wasn't a first presentation, by its cause.
+/// Counts a refresh token that is not the current one of its session, by cause. The counter is
+/// `countersign_refresh_reuse_total`.
 pub(super) fn reuse(cause: &'static str) {
     #[cfg(feature = "metrics")]
     metrics::counter!("countersign_refresh_reuse_total", "cause" => cause).increment(1);

@@ -1,4 +1,16 @@
-//! Ending sessions, once for all strategies: one of them, or all that a user has.
+//! The ending of sessions: one session, or everything that a user has.
+//!
+//! With opaque tokens, ending is a deletion in the store. With signed tokens ([`Issuer::SIGNED`]),
+//! tokens must be denied as well, and the order makes crashes harmless:
+//!
+//! - *One session*: deny its tokens, then delete it. A crash in between leaves a dead session that
+//!   is still listed, and that the next logout deletes.
+//! - *Everything of a user*: replace the fence (the *mark*), then deny the old fence. A crash in
+//!   between leaves the old fence *unsettled* in the store. The next ending for that user denies
+//!   it. The caller was not told that the first one worked.
+//!
+//! A session may be refreshed while it is being denied, on another server with longer lifetimes. So
+//! its record is read again after the denial, and denied again if it has changed.
 
 use std::time::{Duration, Instant};
 
@@ -16,27 +28,31 @@ use crate::strategy::sessions::{GoesOn, Issuer, LoginFence, Presented, Standing}
 use crate::token::{PlainToken, TokenKind};
 use crate::user::UserKey;
 
-/// How much longer a session stays denied than its tokens can live: one may be signed between the denial and the end of the
-/// session. When that took longer, the session is denied once more.
+/// The time by which a denial outlives the last token that can be known of.
+///
+/// A token may be signed between the denial and the end of the session. If that takes longer than
+/// this time, the session is denied once more.
 pub(in crate::strategy) const IN_FLIGHT: Duration = Duration::from_mins(1);
 
-/// How many sessions are asked for at once.
+/// The number of sessions in one page of a list.
 const PAGE: u32 = 200;
 
-/// The most rows of each kind that an ending removes at a time.
+/// The highest number of rows of each kind that one step of clearing removes, or that one step of
+/// counting reads.
 const BATCH: u32 = 1000;
 
-/// How often a session is looked at again that is refreshed while it is being denied.
+/// The number of times that a session is read again which is refreshed while it is being denied.
 const LOOKS: usize = 8;
 
-/// The most fences of a user that may be left to be settled. Beyond it they are settled before another is added.
+/// The highest number of unsettled fences of a user. Beyond it, they are settled before another is
+/// added.
 const UNSETTLED: usize = 16;
 
-/// How long an ending counts the sessions that it is about to end.
+/// The time for which an ending counts the sessions that it is about to end.
 const COUNTED_FOR: Duration = Duration::from_millis(100);
 
-/// How long an ending goes on removing what its mark has ended already, before it is acknowledged. The sweep removes the
-/// rest.
+/// The time for which an ending deletes rows that are over already, before it returns. The sweep
+/// deletes the others.
 const CLEARED_FOR: Duration = Duration::from_millis(100);
 
 #[async_trait]
@@ -59,7 +75,7 @@ impl<I: Issuer> SessionControl for I {
             Some(session) => end(self, session, &named.user, Some(named.expires_at)).await?,
             None => Destroyed::AlreadyInvalid,
         };
-        // A token may outlive the record of its session, and must not outlive a logout.
+        // An access token may outlive the record of its session. It must not outlive a logout.
         if named.is_good && (ended == Destroyed::AlreadyInvalid || self.denies_each()) {
             self.revoke(access, &named).await?;
             return Ok(LoggedOut::Ended(named.session));
@@ -76,7 +92,7 @@ impl<I: Issuer> SessionControl for I {
             return Ok(Destroyed::AlreadyInvalid);
         }
         match sessions.look_up(refresh).await? {
-            // By its id, since a refresh may have put another token in this one's place.
+            // By the id of the session: a rotation may have replaced this token meanwhile.
             Some((_, RefreshRecord { session: Some(session), user, .. })) => end(self, session, &user, None).await,
             Some((Standing::Current(stored), _)) => {
                 Ok(destroyed(sessions.store().remove_refresh(&stored, None).await?))
@@ -91,13 +107,17 @@ impl<I: Issuer> SessionControl for I {
 
     async fn end_sessions(&self, user: &UserKey, kept: Option<SessionId>) -> Result<u64, Failure> {
         let sessions = self.sessions();
+        // Before the mark, which ends the records that the survey reads: they tell how long the
+        // tokens live.
         let survey = survey(self, user).await?;
+        // Before the mark too: the ids of the tokens are derived from the records.
         if I::SIGNED && self.denies_each() {
             deny_each(self, user, kept, Listed::All).await?;
         }
         mark(self, user, kept, survey.access_expires_at).await?;
         if I::SIGNED {
-            // Tokens of sessions that were opened before sessions had a fence carry none.
+            // Sessions from before there were fences have tokens without a fence, which no denial
+            // of a fence reaches.
             deny_each(self, user, kept, Listed::Unfenced).await?;
         }
         clear(self, user, kept).await?;
@@ -116,7 +136,7 @@ impl<I: Issuer> SessionControl for I {
     }
 }
 
-/// Ends a session of `owner`; its access tokens are denied at least up to `at_least`.
+/// Ends a session of `owner`. Its access tokens are denied at least until `at_least`.
 pub(super) async fn end<I: Issuer>(
     issuer: &I,
     session: SessionId,
@@ -127,20 +147,21 @@ pub(super) async fn end<I: Issuer>(
     if !I::SIGNED {
         return Ok(destroyed(store.end_session(session, owner).await?));
     }
-    // Nobody fills the denylist with sessions that aren't theirs.
+    // The session is looked up first, so that nobody can fill the denylist with sessions of others.
     let ended = match store.find_session(session, owner).await? {
         Some(record) => end_known(issuer, &record, owner, at_least).await?,
         None => Destroyed::AlreadyInvalid,
     };
-    // An ending that got no further than its mark may have ended it, and denied nothing.
+    // An ending of everything may have stopped after its mark. It ended this session and denied
+    // nothing, so its denials are made up for here.
     if ended == Destroyed::AlreadyInvalid {
         settle(issuer, owner, GoesOn::AsBefore, None).await?;
     }
     Ok(ended)
 }
 
-/// Denies a session's access tokens for as long as the last of them can live, then ends it. A failure in between leaves
-/// a session that can be found again.
+/// Denies the access tokens of a session, then ends it. A failure in between leaves a session that
+/// can be found again.
 pub(super) async fn end_known<I: Issuer>(
     issuer: &I,
     record: &SessionRecord,
@@ -157,8 +178,8 @@ pub(super) async fn end_known<I: Issuer>(
     Ok(ended)
 }
 
-/// Denies a session's access tokens, and looks again: a server whose tokens live longer, or an exchange, may have issued
-/// another one meanwhile.
+/// Denies the access tokens of a session, and reads its record again. If a refresh has issued
+/// another token meanwhile, denies that one as well.
 async fn deny_whole<I: Issuer>(
     issuer: &I,
     record: &SessionRecord,
@@ -179,7 +200,8 @@ async fn deny_whole<I: Issuer>(
     Ok(())
 }
 
-/// Until its session has ended a token may be signed, which may outlive a denial that lies too far back.
+/// Denies the session once more, if ending it took so long that a token signed meanwhile could
+/// outlive the first denial.
 async fn deny_if_late<I: Issuer>(issuer: &I, record: &SessionRecord, denied_at: Timestamp) -> Result<(), Failure> {
     if I::SIGNED && issuer.sessions().now().since(denied_at) >= IN_FLIGHT {
         issuer.deny_session(record, None).await?;
@@ -187,9 +209,11 @@ async fn deny_if_late<I: Issuer>(issuer: &I, record: &SessionRecord, denied_at: 
     Ok(())
 }
 
-/// Ends a session whose refresh token was reused. Of those that come at once, the one that ends it reports it, and whoever
-/// hangs up meanwhile is reported too. Inside of a transaction of the caller's it is ended outside of that, so that no
-/// rollback brings it back.
+/// Ends a session whose refresh token was reused, and reports the reuse.
+///
+/// Of several calls at once, the one that ended the session reports it. If the caller hangs up
+/// meanwhile, [`Watch`] reports it too. Inside a transaction of the caller, the session is ended
+/// outside of it, so that no rollback revives it.
 pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(), Failure> {
     let sessions = issuer.sessions();
     let denied_at = sessions.now();
@@ -197,6 +221,7 @@ pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(
     if let Some(record) = &record {
         deny_whole(issuer, record, &reuse.owner, None).await?;
     }
+    // From here on this future may be dropped at any await, when the caller hangs up.
     let watch = Watch::over(reuse);
     let ended = match &sessions.outside {
         Some(outside) => outside.end_session(reuse.session, &reuse.owner).await,
@@ -209,8 +234,8 @@ pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(
     Ok(())
 }
 
-/// Counts the sessions of a user, as many as can be counted in [`COUNTED_FOR`]. Where access tokens are signed it looks at all
-/// of them: the latest end is how long they are denied.
+/// Counts the sessions of a user, for at most [`COUNTED_FOR`]. If access tokens are signed it reads
+/// all of them, because the latest expiry decides how long they are denied.
 async fn survey<I: Issuer>(issuer: &I, user: &UserKey) -> Result<UserSurvey, Failure> {
     let sessions = issuer.sessions();
     let (limit, start) = (sessions.limit(BATCH), Instant::now());
@@ -221,8 +246,8 @@ async fn survey<I: Issuer>(issuer: &I, user: &UserKey) -> Result<UserSurvey, Fai
     Ok(survey)
 }
 
-/// Replaces the user's fence, so that everything recorded behind it is over, and denies the signed tokens that carry it.
-/// What an earlier call left undenied is denied as well.
+/// Replaces the user's fence, which ends everything recorded behind it, and denies the signed
+/// tokens that carry it. Also denies what an earlier call left undenied.
 async fn mark<I: Issuer>(
     issuer: &I,
     user: &UserKey,
@@ -233,6 +258,8 @@ async fn mark<I: Issuer>(
     let store = sessions.store();
     let fence = Fence::generate(&*sessions.entropy)?;
     let end = EndUser { user: user.clone(), fence, kept, settled: !I::SIGNED, now: sessions.now() };
+    // Each unsettled fence costs a denial, so their number stays bounded even if every settling is
+    // interrupted.
     if I::SIGNED && store.unsettled(user).await?.len() >= UNSETTLED {
         settle(issuer, user, GoesOn::Kept(kept), latest).await?;
     }
@@ -243,10 +270,11 @@ async fn mark<I: Issuer>(
     Ok(())
 }
 
-/// Denies the signed tokens that carry a fence which was replaced.
+/// Denies the signed tokens that carry a replaced fence, and notes that these fences are settled.
 ///
-/// Tokens of a session that goes on carry fences that are denied already. The latest of these stays unsettled, so that the
-/// ending that doesn't keep the session knows of it.
+/// A session that goes on has tokens with fences that are denied, and an exception on the denylist.
+/// The latest of these fences stays unsettled. The ending that doesn't keep the session learns from
+/// it that the session has to be denied by its id.
 async fn settle<I: Issuer>(
     issuer: &I,
     user: &UserKey,
@@ -261,20 +289,23 @@ async fn settle<I: Issuer>(
     }
     issuer.deny_fences(&ended, goes_on, latest).await?;
 
+    // The latest fence that has an exception for a session which goes on.
     let carried = ended.iter().rposition(|ended| ended.kept.is_some_and(|kept| goes_on.is(kept)));
     let settled = ended.iter().enumerate().filter(|(place, _)| Some(*place) != carried);
     let fences: Vec<_> = settled.map(|(_, ended)| ended.fence).collect();
     store.settle(user, &fences, sessions.now()).await
 }
 
-/// A choice of a user's sessions, which are denied one by one.
+/// The choice of a user's sessions that are denied one by one.
 #[derive(Clone, Copy)]
 enum Listed {
+    /// All sessions, for a verifier that knows neither fences nor sessions.
     All,
+    /// The sessions that were recorded without a fence.
     Unfenced,
 }
 
-/// Denies the sessions of a user one by one, but `kept`.
+/// Denies the sessions of a user one by one, except `kept`.
 async fn deny_each<I: Issuer>(
     issuer: &I,
     user: &UserKey,
@@ -298,11 +329,14 @@ async fn deny_each<I: Issuer>(
     }
 }
 
-/// Removes the tokens behind no fence, all of them, and then some of those whose fence was replaced.
+/// Deletes all tokens that were recorded without a fence, and then some of those whose fence was
+/// replaced.
 async fn clear<I: Issuer>(issuer: &I, user: &UserKey, kept: Option<SessionId>) -> Result<(), Failure> {
     let store = issuer.sessions().store();
     let mut pace = SweepPace::new(BATCH);
     let start = Instant::now();
+    // Tokens without a fence may still be valid here, so all of them go. The others are over
+    // already, and may wait for the sweep.
     for unfenced in [true, false] {
         loop {
             let begun = Instant::now();
@@ -318,6 +352,7 @@ async fn clear<I: Issuer>(issuer: &I, user: &UserKey, kept: Option<SessionId>) -
     Ok(())
 }
 
+/// Returns [`Destroyed::Revoked`] if there was anything to end.
 const fn destroyed(any: bool) -> Destroyed {
     if any { Destroyed::Revoked } else { Destroyed::AlreadyInvalid }
 }

@@ -1,4 +1,17 @@
-//! Exchanging a refresh token for its successor.
+//! The rotation of refresh tokens: look-up, judgement, and the exchange for a successor.
+//!
+//! All refresh tokens of a session begin with the same bytes, its *family*. The store has one
+//! record per session, under the digest of the family. The record contains the digest of the
+//! *current* token and, for the tokens rotated last (*consumed* tokens), their digests, the times
+//! and a random salt each.
+//!
+//! A successor is not random. It is derived from the presented token, the salt and the digest key,
+//! so that a retry within the grace window gets the same successor although no token is stored. The
+//! access token of a rotation is derived in the same way.
+//!
+//! The way of a token: [`find`](Sessions::find) looks it up and judges it, without writing. The
+//! caller judges the user. [`exchange`](Sessions::exchange) rotates the token, or repeats the
+//! earlier answer.
 
 use std::time::Duration;
 
@@ -11,11 +24,14 @@ use crate::strategy::sessions::{Access, Grant, ReuseCause, Sessions, count};
 use crate::token::{Digest, Family, Locator, PlainToken, StoredToken, Successor, TokenKind};
 use crate::user::UserKey;
 
-/// How far the clocks of two servers may lie apart. An exchange that lies further in the future than that tells of a
-/// clock that was set back, and its window is over: it would stay open until the clock has caught up.
+/// The tolerated difference between the clocks of two servers.
+///
+/// A rotation further in the future than this was recorded before a clock was set back. Its window
+/// counts as over, because it would otherwise stay open until the clock has caught up.
 const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 
-/// A refresh token that is good, as far as its record tells: it is the session's current one, or has just been exchanged.
+/// A refresh token that may be answered, by its record: it is the current one, or it was rotated
+/// just now.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     text: PlainToken,
@@ -23,22 +39,23 @@ pub(super) struct Found {
     next: Next,
 }
 
+/// The answer to a refresh token that was found.
 #[derive(Clone, Debug)]
 enum Next {
-    /// It is exchanged, and what was exchanged before is remembered.
+    /// The token is current, so it is rotated. Contains the consumed tokens of the session so far.
     Exchange(StoredToken, Consumed),
-    /// It was exchanged for these.
+    /// The token was rotated just now, and is answered with the same tokens again.
     Again { refresh: PlainToken, access: PlainToken, expires_at: Option<Timestamp> },
 }
 
 impl Found {
-    /// Whose it is.
+    /// Returns the owner of the token.
     pub(super) const fn user(&self) -> &UserKey {
         &self.grant.user
     }
 }
 
-/// What was issued.
+/// The tokens that were issued by a login or a refresh.
 #[derive(Debug)]
 pub(super) struct Exchanged {
     pub(super) refresh: IssuedToken,
@@ -46,25 +63,27 @@ pub(super) struct Exchanged {
 }
 
 impl Exchanged {
+    /// Returns both tokens, or `None` if no access token was asked for.
     pub(super) fn into_pair(self) -> Option<TokenPair> {
         let access = self.access?;
         Some(TokenPair { issued_at: access.issued_at, access, refresh: Some(self.refresh) })
     }
 }
 
-/// Where a presented token stands in its session.
+/// The position of a presented token in the history of its session.
 #[derive(Debug)]
 pub(in crate::strategy) enum Standing {
-    /// It is the one that is good now, stored so.
+    /// The token is the current one, stored in this form.
     Current(StoredToken),
-    /// It was exchanged, and is remembered at this place.
+    /// The token was rotated, and is remembered at this index.
     Consumed(usize),
-    /// It was exchanged earlier than is remembered.
+    /// The token was rotated earlier than is remembered.
     Older,
 }
 
 impl<S: TokenStore> Sessions<S> {
-    /// Looks a refresh token up and judges it. Writes nothing; when it is reused, the caller ends the session.
+    /// Looks a refresh token up and judges it. Writes nothing. If the token is reused, the caller
+    /// has to end the session.
     pub(super) async fn find(&self, token: &PlainToken) -> Result<Found, Rejection> {
         self.format.check(TokenKind::Refresh, token)?;
         let Some((standing, record)) = self.look_up(token).await? else {
@@ -75,6 +94,7 @@ impl<S: TokenStore> Sessions<S> {
         let end = |issued| self.end_of_life(issued, record.expires_at, record.session_expires_at);
         let issued_at = match record.created_at {
             Some(issued_at) if end(issued_at) > now => issued_at,
+            // A row without a readable time of issue has no age, so it counts as expired.
             _ => return Err(Refusal::Expired.into()),
         };
         match standing {
@@ -87,7 +107,7 @@ impl<S: TokenStore> Sessions<S> {
         }
     }
 
-    /// The record of the session that a token belongs to or once belonged to.
+    /// Returns the record of the session that a token belongs to, or once belonged to.
     pub(super) async fn look_up(&self, token: &PlainToken) -> Result<Option<(Standing, RefreshRecord)>, Failure> {
         let family = Family::of(token);
         for family in self.digests.families(&family, Locator::of(token.expose())) {
@@ -95,7 +115,8 @@ impl<S: TokenStore> Sessions<S> {
                 return Ok(Some((self.standing(token, &record), record)));
             }
         }
-        // Rows of the original have no family.
+        // Rows that litestar-auth wrote have no family. Their token is found by its own digest, and
+        // is current by definition.
         for stored in self.stored_forms(token) {
             if let Some(record) = self.store.find_refresh(&stored).await? {
                 return Ok(Some((Standing::Current(stored), record)));
@@ -104,6 +125,7 @@ impl<S: TokenStore> Sessions<S> {
         Ok(None)
     }
 
+    /// Compares a token with its session's record, under every digest key that is accepted.
     fn standing(&self, token: &PlainToken, record: &RefreshRecord) -> Standing {
         let digests: Vec<Digest> = self.digests.candidates(token).collect();
         if let Some(current) = digests.iter().find(|digest| record.digest.as_ref() == Some(*digest)) {
@@ -113,7 +135,7 @@ impl<S: TokenStore> Sessions<S> {
         consumed.map_or(Standing::Older, Standing::Consumed)
     }
 
-    /// A token that was exchanged: within its window it has its successor still.
+    /// Judges a consumed token: within its grace window, its successor can be derived again.
     fn judge(
         &self,
         token: &PlainToken,
@@ -124,8 +146,9 @@ impl<S: TokenStore> Sessions<S> {
         let consumed = record.consumed.tokens();
         let Some(entry) = consumed.get(place) else { return Err(Refusal::Consumed.into()) };
         let later = consumed.get(place + 1);
-        // A host whose clock is behind sees the exchange in its future.
+        // Zero if the host of the rotation is ahead of this one: `since` saturates.
         let since_exchange = now.since(entry.at);
+        // The successor was rotated too: its holder has received it, so this is no retry.
         if later.is_some() && self.reuse.closes_on_use() {
             return Err(reuse(record, ReuseCause::AfterConfirmation, since_exchange));
         }
@@ -138,6 +161,8 @@ impl<S: TokenStore> Sessions<S> {
         let grant = self.grant_of(token, record, issued_at)?;
         let expected = later.map(|later| &later.digest).or(record.digest.as_ref());
         let is_it = |successor: &PlainToken| self.digests.candidates(successor).any(|digest| Some(&digest) == expected);
+        // The digest key of the rotation may not be the active one any more. Each key yields a
+        // candidate, and the digest in the record tells which of them was issued.
         let successors = self.digests.successors(&entry.salt, token).map(|successor| self.texts(&successor, &grant));
         let Some((refresh, access)) = { successors }.find(|(refresh, _)| is_it(refresh)) else {
             return Err(Refusal::Consumed.into());
@@ -146,13 +171,16 @@ impl<S: TokenStore> Sessions<S> {
         Ok(Found { text: token.clone(), grant, next: Next::Again { refresh, access, expires_at } })
     }
 
+    /// Returns what the successor of a token shares with it. A row of litestar-auth has no session,
+    /// and gets one here.
     fn grant_of(&self, token: &PlainToken, record: &RefreshRecord, issued_at: Timestamp) -> Result<Grant, Failure> {
         let session = match record.session {
             Some(session) => session,
             None => SessionId::generate(&*self.entropy)?,
         };
         let session_end = record.session_expires_at.or_else(|| self.lifetimes.session_end(issued_at));
-        // The successor stays where the presented token is, whichever key named the place.
+        // The successor stays at the place of the presented token, which an older digest key may
+        // have named.
         let locator = match Locator::of(token.expose()) {
             Some(locator) => Some(locator.with_session(Some(session))),
             None => self.store.locator(&record.user, Some(session)),
@@ -160,9 +188,10 @@ impl<S: TokenStore> Sessions<S> {
         Ok(Grant { user: record.user.clone(), session, locator, session_end, issued_at, fence: record.fence })
     }
 
-    /// Exchanges a refresh token for its successor, and for the access token that `access` asks for. However many callers
-    /// found the same token, one successor exists afterwards, and all of them are answered with it (promises P1, P2):
-    /// unless they come too late ([`ReusePolicy`](crate::ReusePolicy)).
+    /// Rotates a refresh token, and issues the access token that `access` asks for.
+    ///
+    /// However many callers have found the same token, one successor exists afterwards. All callers
+    /// are answered with it if they are in time ([`ReusePolicy`](crate::ReusePolicy)).
     pub(super) async fn exchange(
         &self,
         found: &Found,
@@ -179,7 +208,8 @@ impl<S: TokenStore> Sessions<S> {
         let (refresh, opaque) = self.texts(&successor, &found.grant);
         let (refresh, record) = self.new_refresh(&found.grant, refresh)?;
 
-        // Signed first: a signature that fails after the exchange would lose the session.
+        // The access token is made before the rotation is written. A signature that failed
+        // afterwards would lose the session.
         let (issued, access_record) = match access(&found.grant, &record.digest)? {
             Access::None => (None, None),
             Access::Signed(token) => (Some(token), None),
@@ -190,20 +220,24 @@ impl<S: TokenStore> Sessions<S> {
         };
         let signed_end = issued.as_ref().filter(|_| access_record.is_none()).map(|token| token.expires_at);
 
-        // The window begins when this is written, however long ago the token was looked up.
+        // The window begins with the write. The look-up may have been long ago.
         let at = self.now();
         let token = ConsumedToken { digest: self.digests.digest(&found.text), at, salt };
         let consumed = self.remembered(consumed, at).and(token);
         let record = NewRefresh { access_expires_at: signed_end, ..record };
         let rotate = rotation(found, presented, consumed, record, access_record);
+        // The write is guarded by the presented token: it succeeds for one caller.
         match self.store.rotate(&rotate).await? {
             Rotated::Done => Ok(Exchanged { refresh, access: issued }),
             Rotated::Gone => self.lost_race(found, access).await,
         }
     }
 
-    /// Another request rotated this token first. That is not reuse, even if the successor has been rotated since, unless
-    /// the policy is strict, where every second presentation is.
+    /// Answers a caller whose token another request has rotated first.
+    ///
+    /// That is not reuse, even if the successor has been rotated since, because the token was
+    /// current when it was looked up. The exception is a strict policy, where every second
+    /// presentation is reuse.
     async fn lost_race(
         &self,
         found: &Found,
@@ -211,19 +245,23 @@ impl<S: TokenStore> Sessions<S> {
     ) -> Result<Exchanged, Rejection> {
         match self.find(&found.text).await {
             Ok(found) => self.again(&found, ReuseCause::SecondTab, access),
+            // In time, but the window has closed meanwhile, so the successor is not told again.
             Err(Rejection::Reused(_)) if !self.reuse.grace().is_zero() => Err(Refusal::Consumed.into()),
             Err(rejection) => Err(rejection),
         }
     }
 
-    /// What is still remembered of earlier exchanges once another takes place.
+    /// Returns the consumed tokens that are still remembered after another rotation.
     fn remembered(&self, consumed: &Consumed, now: Timestamp) -> Consumed {
         let window = if self.reuse.closes_on_use() { Duration::ZERO } else { self.reuse.grace() };
         let time = self.remembered_for.unwrap_or_default().max(window);
         if time.is_zero() { Consumed::default() } else { consumed.clone().since(now.saturating_sub(time)) }
     }
 
-    /// The same answer again. The tokens are as old as they are: what they have left of their lives counts from now.
+    /// Issues the tokens of an earlier rotation again, without writing.
+    ///
+    /// Refresh tokens and opaque access tokens keep their expiry, and are dated now, so that
+    /// `expires_in` is right for the client. A signed access token is signed anew.
     fn again(
         &self,
         found: &Found,
@@ -241,6 +279,7 @@ impl<S: TokenStore> Sessions<S> {
             expires_at,
             session_id: Some(grant.session),
         };
+        // A signed token lives from now on, with the same id and session as the first one.
         let signing = Grant { issued_at: now.max(grant.issued_at), ..grant.clone() };
         let access = match access(&signing, &self.digests.digest(refresh))? {
             Access::None => None,
@@ -252,12 +291,14 @@ impl<S: TokenStore> Sessions<S> {
         Ok(Exchanged { refresh: issued(refresh, refresh_end), access })
     }
 
+    /// Returns the refresh token and the access token that are derived for a successor.
     fn texts(&self, successor: &Successor, grant: &Grant) -> (PlainToken, PlainToken) {
         let text = |kind| successor.token(&self.format, kind, grant.locator);
         (text(TokenKind::Refresh), text(TokenKind::Access))
     }
 }
 
+/// Returns the write of a rotation.
 fn rotation(
     found: &Found,
     presented: &StoredToken,
@@ -279,7 +320,10 @@ fn rotation(
     }
 }
 
-/// A consumed token belongs to a session always: only an exchange consumes one, and gives a session to one without.
+/// Returns the rejection of a reused token.
+///
+/// A consumed token always belongs to a session: only a rotation consumes tokens, and it gives a
+/// session to a row without one.
 fn reuse(record: &RefreshRecord, cause: ReuseCause, since_exchange: Duration) -> Rejection {
     match record.session {
         None => Refusal::Consumed.into(),

@@ -1,4 +1,8 @@
-//! Opening and refreshing, once for all strategies.
+//! The opening and refreshing of sessions, once for all strategies.
+//!
+//! This is [`RefreshableStrategy`] for everything that implements [`IssuesFor`]. The steps are in
+//! `open` (fence, record, limit) and `exchange` (find, judge the user, rotate). A reuse that either
+//! step of a refresh discovers ends the session before the caller is answered.
 
 use async_trait::async_trait;
 
@@ -13,11 +17,11 @@ use crate::strategy::{RefreshableStrategy, SessionControl, Strategy};
 use crate::token::{Digest, PlainToken};
 use crate::user::{User, UserId, UserKey, UserManager};
 
-/// How many sessions are asked for at once.
+/// The number of sessions in one page of a list.
 const PAGE: u32 = 1000;
 
-/// The most sessions that one login ends for being too many. Where there are more, as after a cap was introduced, the
-/// logins that follow end the rest.
+/// The highest number of sessions that one login evicts. If there are more, as after a limit was
+/// introduced, later logins evict the others.
 const EVICTED: usize = 100;
 
 #[async_trait]
@@ -56,7 +60,7 @@ where
     }
 }
 
-/// The failure of a login that nobody is there to be told is refused.
+/// Turns a refusal into a failure, for a login whose caller expects no refusals.
 pub(in crate::strategy) fn unrefused(error: AuthError) -> Failure {
     match error {
         AuthError::Failed(failure) => failure,
@@ -65,10 +69,12 @@ pub(in crate::strategy) fn unrefused(error: AuthError) -> Failure {
     }
 }
 
+/// Returns the failure of an [`IssuesFor::access`] that made no token although one was asked for.
 fn no_access() -> Failure {
     Failure::internal("sessions", "no access token was made")
 }
 
+/// Opens a session, and then applies the limit on sessions per user.
 async fn open<U: User, I: IssuesFor<U>>(
     issuer: &I,
     user: UserKey,
@@ -82,11 +88,13 @@ async fn open<U: User, I: IssuesFor<U>>(
     };
     let grant = sessions.begin(user, fence)?;
     let opened = sessions.open(&grant, fence, &login.client, access).await?;
+    // The count comes after the write. Two concurrent logins then count each other.
     keep_cap(issuer, &grant).await?;
     Ok(opened)
 }
 
-/// Looks the token up, judges its user, and exchanges it. A reuse that is found on the way ends the session first.
+/// Looks the token up, judges its user, and rotates it. If the token is reused, ends the session
+/// first.
 async fn exchange<U: User, I: IssuesFor<U>>(
     issuer: &I,
     token: &PlainToken,
@@ -97,6 +105,7 @@ async fn exchange<U: User, I: IssuesFor<U>>(
         Ok(found) => found,
         Err(rejection) => return Err(punished(issuer, rejection).await),
     };
+    // Before anything is written: a user who is refused must not lose the token.
     let user = owner(&found, users).await?;
 
     let made = |grant: &Grant, refresh: &Digest| {
@@ -108,13 +117,14 @@ async fn exchange<U: User, I: IssuesFor<U>>(
     }
 }
 
+/// Returns the owner of a refresh token, if the account exists and is active.
 async fn owner<U: User>(found: &Found, users: &dyn UserManager<U>) -> Result<U, AuthError> {
     let id = U::Id::from_key(found.user().clone()).ok_or(Refusal::Subject)?;
     let user = users.get(&id).await?.ok_or(Refusal::UserUnknown)?;
     if user.is_active() { Ok(user) } else { Err(Refusal::UserInactive.into()) }
 }
 
-/// Ends the session whose refresh token was reused, before the refusal is told.
+/// Returns the error of a rejection. For reuse, ends the session first.
 async fn punished<U: User, I: IssuesFor<U>>(issuer: &I, rejection: Rejection) -> AuthError {
     match rejection {
         Rejection::Refused(refusal) => refusal.into(),
@@ -126,11 +136,12 @@ async fn punished<U: User, I: IssuesFor<U>>(issuer: &I, rejection: Rejection) ->
     }
 }
 
-/// Ends the sessions that are too many beside a new one, which is recorded already; or, where the cap refuses, that one.
+/// Ends the oldest sessions if there are too many beside a new one, which is recorded already. If
+/// the limit refuses, ends the new one instead.
 ///
-/// Concurrent logins never exceed the cap for long. Of those that evict, every one computes the same set of newest
-/// sessions, so a concurrent login may evict this one. Of those that are refused, all may be, even though one would have
-/// fit.
+/// Concurrent logins exceed the limit for a moment at most. Logins that evict all compute the same
+/// set of newest sessions, so a concurrent login may evict this one. Logins that are refused may
+/// all be refused, even though one would have fit.
 async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result<(), AuthError> {
     let sessions = issuer.sessions();
     let Some(cap) = sessions.cap else { return Ok(()) };
@@ -148,7 +159,7 @@ async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result
     Ok(())
 }
 
-/// Whether a user has more sessions than that.
+/// Returns `true` if a user has more than `most` sessions. Stops counting as soon as that is known.
 async fn is_beyond<U: User, I: IssuesFor<U>>(issuer: &I, user: &UserKey, most: u32) -> Result<bool, Failure> {
     let sessions = issuer.sessions();
     let limit = sessions.limit(PAGE);
@@ -159,8 +170,10 @@ async fn is_beyond<U: User, I: IssuesFor<U>>(issuer: &I, user: &UserKey, most: u
     Ok(survey.sessions > u64::from(most))
 }
 
-/// The sessions of a user that were opened before the newest `most`. They are counted in the list itself: what another login
-/// has ended since the survey isn't made up for by a session that may stay.
+/// Returns the sessions of a user that were opened before the newest `most`, at most [`EVICTED`].
+///
+/// They are counted in the list itself. A session that another login has ended since the count is
+/// not made up for by one that may stay.
 async fn surplus<U: User, I: IssuesFor<U>>(
     issuer: &I,
     user: &UserKey,
@@ -173,6 +186,7 @@ async fn surplus<U: User, I: IssuesFor<U>>(
         let found = issuer.sessions().live_sessions(user, &page).await?;
         listed = listed.saturating_add(found.sessions.len());
         oldest.extend(found.sessions);
+        // Cut after each page, so that memory does not grow with the number of sessions.
         oldest.sort_by_key(|record| (record.opened_at.or(record.refreshed_at), record.id));
         oldest.truncate(EVICTED);
         if found.next.is_none() {

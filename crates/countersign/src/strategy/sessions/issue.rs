@@ -1,4 +1,5 @@
-//! Making tokens and their records.
+//! The making of tokens and of the records that stores keep of them. Only
+//! [`Sessions::write_access`] writes.
 
 use crate::answer::{IssuedToken, SessionId};
 use crate::client::Client;
@@ -10,22 +11,25 @@ use crate::strategy::sessions::{Grant, Sessions};
 use crate::token::{Digest, Family, Locator, PlainToken, TokenKind};
 use crate::user::UserKey;
 
-/// How often a user's fence is read for a token without session, when it is replaced each time before the token is
-/// recorded.
+/// The number of attempts to record a token without a session, each of which reads the fence anew.
+/// Another "log out everywhere" may come between reading and recording.
 const FENCE_READS: usize = 8;
 
 impl<S: TokenStore> Sessions<S> {
+    /// Makes the first refresh token of a session, with a new random family.
     pub(super) fn first_refresh(&self, grant: &Grant) -> Result<(IssuedToken, NewRefresh), Failure> {
         let token = self.format.generate(TokenKind::Refresh, grant.locator, &*self.entropy)?;
         self.new_refresh(grant, token)
     }
 
+    /// Makes the access token of a login. Later ones are derived from refresh tokens.
     pub(super) fn first_access(&self, grant: &Grant) -> Result<(IssuedToken, NewAccess), Failure> {
         let token = self.format.generate(TokenKind::Access, grant.locator, &*self.entropy)?;
         Ok(self.new_access(grant, token))
     }
 
-    /// Records an access token of `user` that belongs to no session, behind the fence that stands.
+    /// Issues an access token of `user` that belongs to no session, recorded behind the current
+    /// fence.
     pub(in crate::strategy) async fn write_access(&self, user: &UserKey) -> Result<IssuedToken, Failure> {
         for _ in 0..FENCE_READS {
             let fence = self.fence(user).await?.fence;
@@ -38,6 +42,7 @@ impl<S: TokenStore> Sessions<S> {
         Err(Failure::unavailable("sessions", "the user was logged out everywhere each time"))
     }
 
+    /// Returns a refresh token with its times, and the record for it.
     pub(super) fn new_refresh(&self, grant: &Grant, token: PlainToken) -> Result<(IssuedToken, NewRefresh), Failure> {
         let expires_at = self.lifetimes.refresh_end(grant.issued_at, grant.session_end);
         let record = NewRefresh {
@@ -55,11 +60,13 @@ impl<S: TokenStore> Sessions<S> {
         Ok((IssuedToken { token, issued_at: grant.issued_at, expires_at, session_id: Some(grant.session) }, record))
     }
 
+    /// Returns an access token of a session with its times, and the record for it.
     pub(super) fn new_access(&self, grant: &Grant, token: PlainToken) -> (IssuedToken, NewAccess) {
         let session = (grant.session, grant.session_end);
         self.access_record(token, &grant.user, Some(session), grant.issued_at)
     }
 
+    /// Returns an access token with its times, and the record for it.
     fn access_record(
         &self,
         token: PlainToken,
@@ -80,13 +87,16 @@ impl<S: TokenStore> Sessions<S> {
         (IssuedToken { token, issued_at, expires_at, session_id: session }, record)
     }
 
-    /// The original stores no end: its rows age by `created_at`, so that a changed setting ages them anew. We leave it
-    /// out as well where the age alone gives the same end.
+    /// Returns the expiry to store, or `None` to let the row age by its time of issue.
+    ///
+    /// litestar-auth stores no expiry, so that a changed lifetime applies to old rows too. In its
+    /// profile it is left out where the age alone gives the same expiry.
     fn stored_end(&self, end: Timestamp, by_age: Timestamp) -> Option<Timestamp> {
         (self.profile == Profile::Countersign || end != by_age).then_some(end)
     }
 
-    /// The digest that a token's family is stored under.
+    /// Returns the digest that the family of a token is stored under, which is that of the active
+    /// key.
     fn family(&self, token: &PlainToken) -> Result<Digest, Failure> {
         let locator = Locator::of(token.expose());
         let found = self.digests.families(&Family::of(token), locator).next();

@@ -1,4 +1,8 @@
-//! In what strategies differ whose sessions are the same.
+//! The differences between strategies whose sessions are the same.
+//!
+//! [`Issuer`] and [`IssuesFor`] are what a strategy implements. In return it gets
+//! [`SessionControl`](crate::SessionControl) from `ending` and
+//! [`RefreshableStrategy`](crate::RefreshableStrategy) from `flow`, as blanket implementations.
 
 use async_trait::async_trait;
 
@@ -10,30 +14,37 @@ use crate::strategy::sessions::{Grant, Sessions};
 use crate::token::{Digest, PlainToken};
 use crate::user::{User, UserKey};
 
-/// How a session ends: what an access token says of it, and what has to be denied because it isn't in the store.
+/// The end of sessions: reads the session from an access token, and denies tokens that are not in
+/// the store.
+///
+/// For opaque tokens the denials do nothing, because a token ends with its record.
 #[async_trait]
 pub(in crate::strategy) trait Issuer: Send + Sync {
-    /// Where sessions are.
+    /// The store that holds the sessions.
     type Store: TokenStore;
 
-    /// Whether access tokens are signed, so that they live on where nobody denies them.
+    /// `true` if access tokens are signed, so that they stay valid until they are denied.
     const SIGNED: bool;
 
-    /// The sessions.
+    /// Returns the sessions of this strategy.
     fn sessions(&self) -> &Sessions<Self::Store>;
 
-    /// Reads what an access token says of its session, whether it has expired or not. Writes nothing.
+    /// Reads from an access token which session it belongs to, also if the token has expired.
+    /// Writes nothing.
     async fn named_by(&self, access: &PlainToken) -> Result<Presented, AuthError>;
 
-    /// Revokes one access token, and nothing beside it.
+    /// Revokes one access token, and nothing else.
     async fn revoke(&self, access: &PlainToken, named: &Named) -> Result<(), Failure>;
 
-    /// Denies the access tokens of a session that is about to end, for as long as the last of them can live: at least up
-    /// to `at_least`.
+    /// Denies the access tokens of a session that is about to end, until the last of them has
+    /// expired, and at least until `at_least`.
     async fn deny_session(&self, record: &SessionRecord, at_least: Option<Timestamp>) -> Result<(), Failure>;
 
-    /// Denies the access tokens that carry one of these fences, but those of a session that goes on. A session that went on
-    /// before, and doesn't this time, is denied by its id. The latest token ends at `latest`, as far as that was recorded.
+    /// Denies the access tokens that carry one of these fences, except those of a session that goes
+    /// on.
+    ///
+    /// A session that an earlier ending kept, and that doesn't go on now, is denied by its id.
+    /// `latest` is the latest expiry of such tokens, as far as that was recorded.
     async fn deny_fences(
         &self,
         ended: &[EndedFence],
@@ -41,23 +52,26 @@ pub(in crate::strategy) trait Issuer: Send + Sync {
         latest: Option<Timestamp>,
     ) -> Result<(), Failure>;
 
-    /// Whether the sessions of a user have to be denied one by one beside their fence, for a verifier that knows no fence.
+    /// Returns `true` if the sessions of a user have to be denied one by one, in addition to the
+    /// fence. Defaults to `false`. It is `true` for verifiers that don't know fences, such as
+    /// litestar-auth.
     fn denies_each(&self) -> bool {
         false
     }
 }
 
-/// Which sessions go on whose fence was replaced.
+/// The sessions that go on although their fence was replaced.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::strategy) enum GoesOn {
-    /// The one that this ending keeps, if it keeps one.
+    /// The session that this ending keeps, if it keeps one.
     Kept(Option<SessionId>),
-    /// Those that earlier endings kept: this one ends nothing of theirs.
+    /// The sessions that earlier endings kept. This call settles what these left undone, and ends
+    /// nothing more.
     AsBefore,
 }
 
 impl GoesOn {
-    /// Whether a session that an ending kept goes on.
+    /// Returns `true` if the session that an ending kept goes on.
     pub(in crate::strategy) fn is(self, kept: SessionId) -> bool {
         match self {
             Self::Kept(session) => session == Some(kept),
@@ -66,42 +80,42 @@ impl GoesOn {
     }
 }
 
-/// How an access token is made.
+/// The making of access tokens, for one type of user.
 pub(in crate::strategy) trait IssuesFor<U: User>: Issuer {
-    /// The access token of a session, issued beside the refresh token of this digest.
+    /// Makes the access token of a session. `refresh` is the digest of the refresh token beside it.
     fn access(&self, user: &U, grant: &Grant, refresh: &Digest) -> Result<Access, Failure>;
 }
 
-/// The access token that goes with a refresh token.
+/// The access token that is issued with a refresh token.
 #[derive(Debug)]
 pub(in crate::strategy) enum Access {
-    /// None.
+    /// No access token: the refresh token is issued alone.
     None,
-    /// An opaque one, which is recorded in the same step.
+    /// An opaque token, which the caller makes and records in the same step as the refresh token.
     Opaque,
-    /// A signed one, which is recorded nowhere.
+    /// A signed token, which is not recorded.
     #[cfg_attr(not(feature = "jwt"), expect(dead_code, reason = "no other strategy signs"))]
     Signed(IssuedToken),
 }
 
-/// An access token as its holder presents it to log out.
+/// An access token that was presented for logout.
 #[derive(Debug)]
 pub(in crate::strategy) enum Presented {
-    /// One that logging out before would have left behind.
+    /// The token is unknown or revoked, as it is after an earlier logout.
     Gone,
-    /// It is known.
+    /// The token is known, valid or expired.
     Known(Named),
 }
 
-/// What an access token says.
+/// The facts of an access token that was presented for logout.
 #[derive(Clone, Debug)]
 pub(in crate::strategy) struct Named {
-    /// Whose it is.
+    /// The owner of the token.
     pub(in crate::strategy) user: UserKey,
-    /// The session it belongs to.
+    /// The session that the token belongs to.
     pub(in crate::strategy) session: Option<SessionId>,
-    /// When it ends.
+    /// The expiry of the token. The present time for an opaque one that has expired.
     pub(in crate::strategy) expires_at: Timestamp,
-    /// Whether it is still good.
+    /// `true` if the token is still valid.
     pub(in crate::strategy) is_good: bool,
 }

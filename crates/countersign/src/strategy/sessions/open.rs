@@ -1,4 +1,8 @@
-//! Opening a session.
+//! The opening of sessions.
+//!
+//! A login has three steps: read the user's fence, load and judge the account, record the session.
+//! The store records the session only if the fence is still the same, in the step that writes. A
+//! "log out everywhere" between the first step and the last is therefore never missed.
 
 use std::time::Duration;
 
@@ -12,54 +16,94 @@ use crate::strategy::sessions::{Access, Sessions};
 use crate::token::{Digest, Locator};
 use crate::user::UserKey;
 
-/// How long after its fence was read a login may still be recorded. Stores keep a raised fence longer than that.
+/// The longest time between reading the fence and recording the session. Stores keep an unused
+/// fence for much longer.
 const LOGIN_LASTS: Duration = Duration::from_mins(5);
 
-/// What the tokens about to be issued have in common. Nothing is written yet, so a signed access token can be made
-/// from it before its refresh token is recorded.
+/// The facts that the tokens of one login or refresh share.
+///
+/// Nothing is written yet when it is made, so that a signed access token can be made before its
+/// refresh token is recorded.
 #[derive(Clone, Debug)]
 pub(in crate::strategy) struct Grant {
-    /// Whose session it is.
+    /// The owner of the session.
     pub(in crate::strategy) user: UserKey,
     /// The session.
     pub(in crate::strategy) session: SessionId,
-    /// What the tokens' text says of where the store keeps them.
+    /// The place that the text of the tokens names, for stores that go by it.
     pub(in crate::strategy) locator: Option<Locator>,
-    /// Absolute expiry of the session.
+    /// The absolute expiry of the session.
     pub(in crate::strategy) session_end: Option<Timestamp>,
-    /// When the tokens are issued.
+    /// The time of issue.
     pub(in crate::strategy) issued_at: Timestamp,
-    /// The fence that the session is recorded behind; none for one that was recorded behind none.
+    /// The fence that the session is recorded behind. `None` for a session from before fences.
     pub(in crate::strategy) fence: Option<Fence>,
 }
 
-/// What stood between a login and a "log out everywhere" when the login began.
+/// The fence of a user at the beginning of a login.
+///
+/// Get it from [`SessionControl::login_fence`](crate::SessionControl::login_fence) before the
+/// account is loaded, and give it to [`Login::behind`]. It is valid for five minutes.
+///
+/// "Log out everywhere" and a change of password replace the fence. A login that began before is
+/// then refused, because its password may have been judged by the account as it was.
 #[derive(Clone, Copy, Debug)]
 pub struct LoginFence {
     pub(super) fence: Fence,
+    /// The time at which the fence was read.
     read_at: Timestamp,
 }
 
-/// What is known of a login beside its user.
+/// The facts of a login, beside its user: client details and the login fence.
+///
+/// # Examples
 ///
 /// ```
-/// use countersign::Client;
-/// use countersign::strategy::Login;
+/// use countersign::store::MemoryStore;
+/// use countersign::strategy::{DatabaseTokenStrategy, Login};
+/// use countersign::{
+///     Client, RefreshableStrategy, Refusal, Secret, SessionControl, SystemEntropy, User, UserId,
+/// };
 ///
-/// let login = Login::from(Client::new().with_user_agent("curl/8.5.0"));
+/// # struct Account { id: i64 }
+/// # impl User for Account {
+/// #     type Id = i64;
+/// #     fn id(&self) -> &i64 { &self.id }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let strategy = DatabaseTokenStrategy::builder(MemoryStore::new())
+///     .token_hash_secret(&Secret::generate(&SystemEntropy)?)
+///     .build()?;
+/// let user = 7_i64.to_key();
+///
+/// // First the fence, then the account.
+/// let fence = strategy.login_fence(&user).await?;
+/// let account = Account { id: 7 }; // load it here, and check the password
+/// let client = Client::new().with_user_agent("curl/8.5.0");
+///
+/// // Meanwhile the user logs out everywhere.
+/// strategy.end_sessions(&user, None).await?;
+///
+/// let refused = strategy.log_in(&account, &Login::from(client).behind(fence)).await.unwrap_err();
+/// assert_eq!(refused.refusal(), Some(Refusal::Overtaken));
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Login {
-    /// What it came from.
+    /// The client details, which device lists show.
     pub client: Client,
-    /// The user's login fence, read before the account was that the login is judged by: the session is opened only if it
-    /// is still the same. `None` reads it when the session is opened.
+    /// The user's login fence, read before the account was loaded.
+    ///
+    /// The session is opened only if the fence is still the same. With `None` it is read when the
+    /// session is opened, so that only a "log out everywhere" from then on is noticed.
     pub fence: Option<LoginFence>,
 }
 
 impl Login {
-    /// Records it only behind `fence`.
+    /// Sets the login fence: the session is opened only if the fence is still the same.
     #[must_use]
     pub const fn behind(mut self, fence: LoginFence) -> Self {
         self.fence = Some(fence);
@@ -74,20 +118,20 @@ impl From<Client> for Login {
 }
 
 impl<S: TokenStore> Sessions<S> {
-    /// The fence of a user whose login begins.
+    /// Reads the fence of a user whose login begins. A user without a fence gets one.
     pub(super) async fn fence(&self, user: &UserKey) -> Result<LoginFence, Failure> {
         let read_at = self.now();
         let fence = self.store.fence(user, Fence::generate(&*self.entropy)?, read_at).await?;
         Ok(LoginFence { fence, read_at })
     }
 
-    /// The user's fence, for a token without session.
+    /// Returns the current fence of a user, for a token without a session.
     #[cfg(feature = "jwt")]
     pub(in crate::strategy) async fn standing_fence(&self, user: &UserKey) -> Result<Fence, Failure> {
         self.fence(user).await.map(|fence| fence.fence)
     }
 
-    /// The grant of a new session of `user`, from now on.
+    /// Creates the grant of a new session of `user`.
     pub(super) fn begin(&self, user: UserKey, fence: LoginFence) -> Result<Grant, Failure> {
         let issued_at = self.now();
         let session = SessionId::generate(&*self.entropy)?;
@@ -96,8 +140,11 @@ impl<S: TokenStore> Sessions<S> {
         Ok(Grant { user, session, locator, session_end, issued_at, fence: Some(fence.fence) })
     }
 
-    /// Opens the session: records its first refresh token, and with it the access token that `access` asks for. Refuses a
-    /// login that was overtaken ([`Refusal::Overtaken`]).
+    /// Opens the session: records its first refresh token and, in the same step, the access token
+    /// that `access` asks for.
+    ///
+    /// Refuses with [`Refusal::Overtaken`] if the fence was replaced, or if it was read too long
+    /// ago.
     pub(super) async fn open(
         &self,
         grant: &Grant,

@@ -1,4 +1,8 @@
-//! Refresh tokens that are presented more than once.
+//! Refresh tokens that are presented more than once: the causes, and how they are reported.
+//!
+//! Each repetition counts in a metric. A forgiven one is logged at `info`. Reuse, which ends the
+//! session, is logged at `warn` as `refresh_token_reused`: once by the call that ended the session,
+//! and once for each caller who hangs up meanwhile. Callers are never told the cause.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,24 +12,30 @@ use crate::error::{Failure, Refusal};
 use crate::strategy::sessions::count;
 use crate::user::UserKey;
 
-/// Why a refresh token isn't the session's current one: for the log and for metrics, never for the caller.
+/// The cause for which a refresh token is not the current one of its session.
+///
+/// It is for the log and for metrics. Clients get the same answer for every cause that is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReuseCause {
-    /// It had just been exchanged: its answer was lost, or another holder came a moment later. Answered again.
+    /// The token was rotated just now, and the grace window is open: the response was lost, or
+    /// another holder came a moment later. It is answered with the same tokens again.
     Retry,
-    /// Another caller exchanged it at the same time. Answered again.
+    /// The token was current when it was looked up, and another request rotated it first. It is
+    /// answered with the same tokens again.
     SecondTab,
-    /// Its successor had been exchanged as well. The session ends.
+    /// The token was rotated, and its successor too. The session ends.
     AfterConfirmation,
-    /// Its successor hadn't been exchanged, and its window had passed. The session ends.
+    /// The token was rotated, its successor was not, and the grace window has passed. The session
+    /// ends.
     LongStale,
-    /// No session has its family: it ended, expired and was swept, or never was. Refused; there is nothing to end.
+    /// No session has the family of the token: the session has ended, has expired and was swept, or
+    /// never was. The token is refused, and there is nothing to end.
     Unknown,
 }
 
 impl ReuseCause {
-    /// A stable name for logs and metrics.
+    /// Returns a stable name in snake case, such as `long_stale`. `Display` writes the same.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Retry => "retry",
@@ -43,22 +53,25 @@ impl fmt::Display for ReuseCause {
     }
 }
 
-/// A refresh token that was presented again outside its window: its session has to end (promise P3).
+/// A refresh token that was presented again outside of its window. Its session has to end.
 #[derive(Clone, Debug)]
 pub(super) struct Reuse {
     pub(super) session: SessionId,
     pub(super) owner: UserKey,
     pub(super) cause: ReuseCause,
-    /// How long ago the session's refresh token was last exchanged.
+    /// The time since the token was rotated or, for a token that is not remembered, since the last
+    /// rotation.
     pub(super) since_exchange: Duration,
 }
 
-/// Why a refresh token isn't exchanged.
+/// The reason for which a refresh token is not rotated.
 #[derive(Debug)]
 pub(super) enum Rejection {
+    /// The token is not valid.
     Refused(Refusal),
-    /// The session has to end first.
+    /// The token was reused. The session has to be ended before the refusal is answered.
     Reused(Reuse),
+    /// A store can't be asked.
     Failed(Failure),
 }
 
@@ -74,16 +87,17 @@ impl From<Failure> for Rejection {
     }
 }
 
-/// The fate of the session of a token that was reused.
+/// The fate of a session whose refresh token was reused.
 #[derive(Clone, Copy, Debug)]
 enum Outcome {
-    /// This call has ended it.
+    /// The session was ended by this call.
     SessionEnded,
-    /// Whoever presented the token hung up while the session was being ended.
+    /// The caller hung up while the session was being ended.
     CallerLeft,
 }
 
 impl Outcome {
+    /// Returns the name that the log uses.
     const fn as_str(self) -> &'static str {
         match self {
             Self::SessionEnded => "session_ended",
@@ -92,17 +106,22 @@ impl Outcome {
     }
 }
 
-/// A session that is being ended. When this is dropped before the answer has come, as with the request of a caller who hangs
-/// up, the reuse is reported all the same: otherwise a thief who doesn't wait would leave no trace.
+/// The guard of a session that is being ended for reuse.
+///
+/// If it is dropped before the store has answered, as with the request of a caller who hangs up, it
+/// reports the reuse. Otherwise a thief who doesn't wait for the answer would leave no trace.
 pub(super) struct Watch<'a>(Option<&'a Reuse>);
 
 impl<'a> Watch<'a> {
+    /// Creates the guard. The reuse is reported unless [`hears`](Self::hears) is called.
     pub(super) const fn over(reuse: &'a Reuse) -> Self {
         Self(Some(reuse))
     }
 
-    /// Takes the store's answer: of the calls that come at once, the one that ended the session reports it.
+    /// Takes the answer of the store. Of several calls at once, the one that ended the session
+    /// reports it.
     pub(super) fn hears(mut self, ended: Result<bool, Failure>) -> Result<(), Failure> {
+        // Disarms the guard: dropping it reports nothing from here on.
         let reuse = self.0.take();
         if let Some(reuse) = reuse.filter(|_| matches!(ended, Ok(true))) {
             reuse.report(Outcome::SessionEnded);
@@ -120,6 +139,7 @@ impl Drop for Watch<'_> {
 }
 
 impl Reuse {
+    /// Counts and logs the reuse.
     fn report(&self, outcome: Outcome) {
         count::reuse(self.cause.as_str());
         tracing::warn!(
@@ -133,7 +153,7 @@ impl Reuse {
     }
 }
 
-/// A repetition that is answered.
+/// Counts and logs a repetition that is answered with the same tokens again.
 pub(super) fn forgiven(session: SessionId, cause: ReuseCause) {
     count::reuse(cause.as_str());
     tracing::info!(

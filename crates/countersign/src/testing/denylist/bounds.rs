@@ -1,4 +1,7 @@
-//! Room: what a sweep gives back, and what a full denylist does.
+//! Clauses about room: what a sweep removes, and what a full denylist does.
+//!
+//! A denylist must never forget an id that a valid token may still carry. It may lose entries only
+//! by their end.
 
 use std::time::Duration;
 
@@ -7,7 +10,10 @@ use crate::error::FailureKind;
 use crate::testing::denylist::{Ground, NOW, TICK, minutes};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
-/// What ended a minute ago goes; what ended since then stays, for servers whose clocks are behind.
+/// Checks that a sweep removes entries that ended at least a minute before `now`, and no others.
+///
+/// The minute is [`CLOCK_SLACK`]: a server whose clock is behind still needs the entry. The second
+/// sweep must find nothing left.
 pub(super) async fn sweep_takes_what_ended(ground: Ground) -> Verdict {
     let ends = [
         ("before", minutes(10).saturating_sub(TICK)),
@@ -22,7 +28,10 @@ pub(super) async fn sweep_takes_what_ended(ground: Ground) -> Verdict {
     ensure(ground.store.is_any_denied(&["after"], minutes(10)).await?, "a sweep removed a live entry")
 }
 
-/// The sweeper's clock is 30 seconds ahead of that of a server, for which the entry is live.
+/// Checks that a sweep leaves an entry that a server with a slower clock still needs.
+///
+/// The sweeper's clock may be ahead by up to [`CLOCK_SLACK`]. If its sweep removed the entry, the
+/// slower server would accept the denied token until its own clock reaches the end.
 pub(super) async fn sweep_leaves_room_for_clocks_that_differ(ground: Ground) -> Verdict {
     let until = minutes(15);
     ground.store.deny("denied", until, NOW).await?;
@@ -34,7 +43,7 @@ pub(super) async fn sweep_leaves_room_for_clocks_that_differ(ground: Ground) -> 
     Ok(())
 }
 
-/// What has ended is no sweeper's business, and what lives is nobody's.
+/// Checks that a sweep removes nothing and returns 0 if entries expire by themselves.
 pub(super) async fn sweep_is_left_to_the_store(ground: Ground) -> Verdict {
     ground.store.deny("ended", minutes(1), NOW).await?;
     ground.store.deny("live", minutes(60), NOW).await?;
@@ -42,6 +51,11 @@ pub(super) async fn sweep_is_left_to_the_store(ground: Ground) -> Verdict {
     ensure(ground.store.is_any_denied(&["live"], minutes(10)).await?, "a sweep removed a live entry")
 }
 
+/// Checks that a sweep removes at most `limit` entries, and that repeated sweeps remove all expired
+/// ones.
+///
+/// Bounded sweeps let a large denylist be cleaned up without a long lock. Each call must return the
+/// number of entries that it removed, because callers go on until it is 0.
 pub(super) async fn sweep_is_bounded_and_resumable(ground: Ground) -> Verdict {
     for number in 0..7 {
         ground.store.deny(&format!("ended {number}"), minutes(1), NOW).await?;
@@ -59,7 +73,10 @@ pub(super) async fn sweep_is_bounded_and_resumable(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// As many entries as it holds, each of them still denied at the last moment of its life.
+/// Checks that a full denylist still denies every entry in the last microsecond of its life.
+///
+/// The denylist is filled to its capacity, or with 2,000 entries if its capacity is not known.
+/// A denylist that makes room by evicting live entries would accept revoked tokens again.
 pub(super) async fn never_forgets(ground: Ground) -> Verdict {
     for number in 0..ground.entries {
         ground.store.deny(&format!("token {number}"), minutes(15 + u64::from(number % 7)), NOW).await?;
@@ -67,6 +84,7 @@ pub(super) async fn never_forgets(ground: Ground) -> Verdict {
     all_denied(&ground).await
 }
 
+/// Checks that every entry is denied in the last microsecond of its life.
 async fn all_denied(ground: &Ground) -> Verdict {
     for number in 0..ground.entries {
         let last = minutes(15 + u64::from(number % 7)).saturating_sub(TICK);
@@ -75,6 +93,11 @@ async fn all_denied(ground: &Ground) -> Verdict {
     Ok(())
 }
 
+/// Checks that a full denylist refuses a new entry with [`FailureKind::Full`] and keeps every entry
+/// that it has.
+///
+/// The refused id must not be recorded: its caller is told that the revocation failed, and may try
+/// again.
 pub(super) async fn full_refuses_and_forgets_nothing(ground: Ground) -> Verdict {
     never_forgets(ground.clone()).await?;
     for _ in 0..3 {
@@ -86,7 +109,7 @@ pub(super) async fn full_refuses_and_forgets_nothing(ground: Ground) -> Verdict 
     all_denied(&ground).await
 }
 
-/// An id that is there already takes no more room.
+/// Checks that a full denylist can extend an entry that it has, because that takes no more room.
 pub(super) async fn full_still_extends(ground: Ground) -> Verdict {
     never_forgets(ground.clone()).await?;
     ground.store.deny("token 0", minutes(60), NOW).await.map_err(|failure| {
@@ -96,6 +119,10 @@ pub(super) async fn full_still_extends(ground: Ground) -> Verdict {
     all_denied(&ground).await
 }
 
+/// Checks that a full denylist has its whole capacity again after its entries expired and were
+/// swept.
+///
+/// It must hold exactly as many entries as before: the next one is refused.
 pub(super) async fn room_returns_when_entries_end(ground: Ground) -> Verdict {
     never_forgets(ground.clone()).await?;
     let later = minutes(60);

@@ -1,4 +1,7 @@
-//! One entry, from its denial to its end.
+//! Clauses about one entry, from its denial to its end.
+//!
+//! The caller passes the end of the entry and the present time. A denylist compares the two, keeps
+//! no clock of its own, and never lets an entry end earlier than the latest end that was asked for.
 
 use std::time::Duration;
 
@@ -8,8 +11,12 @@ use crate::testing::case::needs_threads;
 use crate::testing::denylist::{Ground, NOW, TICK, minutes};
 use crate::testing::violation::{Verdict, Violation, ensure};
 
+/// An id in the form of a token's `jti` claim.
 const ID: &str = "0f8fad5bd9cb469fa16570867728950e";
 
+/// Checks that a denied id is denied from the moment of the call.
+///
+/// The logout is acknowledged after this call. From then on no server may accept the token.
 pub(super) async fn denied_is_denied(ground: Ground) -> Verdict {
     ground.store.deny(ID, minutes(15), NOW).await?;
     for now in [NOW, minutes(1), minutes(14)] {
@@ -18,6 +25,10 @@ pub(super) async fn denied_is_denied(ground: Ground) -> Verdict {
     Ok(())
 }
 
+/// Checks that an id that was never denied is answered with `false`, also when no id is asked for.
+///
+/// An error means that the denylist could not be asked. Callers then refuse to serve the request,
+/// so an unknown id must never be an error.
 pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
     ensure(!ground.store.is_any_denied(&[ID], NOW).await?, "an empty denylist denies an id")?;
     ensure(!ground.store.is_any_denied(&[], NOW).await?, "an empty denylist denies no id at all")?;
@@ -26,7 +37,9 @@ pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
     ensure(!ground.store.is_any_denied(&[], NOW).await?, "none of no ids can be denied")
 }
 
-/// Denied up to its end, not at it: at that moment the token itself, leeway included, has ended.
+/// Checks that an id is denied in the microsecond before its end, and no longer at its end.
+///
+/// The end already contains the leeway: at that moment every server rejects the token itself.
 pub(super) async fn end_at_the_exact_moment(ground: Ground) -> Verdict {
     let until = minutes(15).saturating_add(TICK);
     ground.store.deny(ID, until, NOW).await?;
@@ -35,6 +48,9 @@ pub(super) async fn end_at_the_exact_moment(ground: Ground) -> Verdict {
     ensure(!ground.store.is_any_denied(&[ID], until.saturating_add(TICK)).await?, "an entry outlives its end")
 }
 
+/// Checks that denying an id again with an earlier end does not shorten its entry.
+///
+/// Two calls may deny the same session for different reasons. The longer of the two must hold.
 pub(super) async fn are_never_shortened(ground: Ground) -> Verdict {
     ground.store.deny(ID, minutes(60), NOW).await?;
     for until in [minutes(5), minutes(59), NOW] {
@@ -45,7 +61,11 @@ pub(super) async fn are_never_shortened(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// A server whose clock is behind means an earlier end than another does: the later one counts, whoever comes last.
+/// Checks that the later end counts if two servers deny an id and compute different ends, whichever
+/// call comes last.
+///
+/// A server whose clock is behind asks for an earlier end. It must not shorten what another server
+/// recorded.
 pub(super) async fn are_never_shortened_by_a_clock_behind(ground: Ground) -> Verdict {
     let (ahead, behind) = (minutes(30), minutes(2));
     for (id, first, second) in [("ahead first", ahead, behind), ("behind first", behind, ahead)] {
@@ -59,6 +79,10 @@ pub(super) async fn are_never_shortened_by_a_clock_behind(ground: Ground) -> Ver
     Ok(())
 }
 
+/// Checks that denying an id again for longer extends its entry, up to the new end and no further.
+///
+/// A server whose tokens live longer finds the shorter entry of another one, and must be able to
+/// extend it.
 pub(super) async fn are_extended(ground: Ground) -> Verdict {
     ground.store.deny(ID, minutes(5), NOW).await?;
     ground.store.deny(ID, minutes(60), minutes(1)).await?;
@@ -67,6 +91,10 @@ pub(super) async fn are_extended(ground: Ground) -> Verdict {
     ensure(!ground.store.is_any_denied(&[ID], minutes(60)).await?, "an entry outlives its end")
 }
 
+/// Checks that the latest end counts if 32 calls deny the same id at the same time.
+///
+/// A denylist that reads the end and then writes it in a second step loses this race. The
+/// comparison belongs in the statement that writes.
 pub(super) async fn longest_of_many_callers_wins(ground: Ground) -> Verdict {
     needs_threads()?;
     for round in 0..8 {
@@ -87,7 +115,9 @@ pub(super) async fn longest_of_many_callers_wins(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// A token that has ended needs no entry, and asking for one is no error.
+/// Checks that denying an id whose end is not in the future succeeds, and denies nothing.
+///
+/// Such a token has expired and needs no entry. The caller must not get an error for it.
 pub(super) async fn ended_already_is_a_value(ground: Ground) -> Verdict {
     for until in [NOW, NOW.saturating_sub(TICK)] {
         ground.store.deny(ID, until, NOW).await?;
@@ -96,13 +126,20 @@ pub(super) async fn ended_already_is_a_value(ground: Ground) -> Verdict {
     Ok(())
 }
 
+/// Checks that an id can be denied again after its entry expired, also if no sweep has removed the
+/// entry yet.
+///
+/// Ids of sessions and fences outlive a single token, so they may be denied more than once.
 pub(super) async fn can_be_denied_anew(ground: Ground) -> Verdict {
     ground.store.deny(ID, minutes(5), NOW).await?;
     ground.store.deny(ID, minutes(30), minutes(20)).await?;
     ensure(ground.store.is_any_denied(&[ID], minutes(25)).await?, "an id could not be denied again after its end")
 }
 
-/// Asking at a late moment doesn't remove the entry for whoever asks at an earlier one: clocks differ.
+/// Checks that asking at a later time does not remove an entry for a caller who asks at an earlier
+/// time.
+///
+/// Clocks of servers differ: what one server sees as expired, another still needs.
 pub(super) async fn reads_do_not_write(ground: Ground) -> Verdict {
     ground.store.deny(ID, minutes(15), NOW).await?;
     ensure(!ground.store.is_any_denied(&[ID], minutes(16)).await?, "an entry outlives its end")?;

@@ -1,9 +1,14 @@
-//! Which ids are meant.
+//! Clauses about ids: which of them an entry denies.
 
 use crate::testing::denylist::{Ground, NOW, minutes};
 use crate::testing::violation::{Verdict, ensure};
 
-/// One answer for all ids of a token, wherever the denied one stands among them.
+/// Checks that a question about several ids is answered with `true` if any of them is denied, at
+/// any place in the list.
+///
+/// A token is looked up by all its ids at once: its own, its session's and its fence's. Expired
+/// entries in the list, ids that come twice and a list of more than 100 ids must not change the
+/// answer.
 pub(super) async fn any_of_several(ground: Ground) -> Verdict {
     ground.store.deny("token", minutes(15), NOW).await?;
     ground.store.deny("ended", minutes(1), NOW).await?;
@@ -21,7 +26,10 @@ pub(super) async fn any_of_several(ground: Ground) -> Verdict {
     ensure(ground.store.is_any_denied(&["token", "good 1"], minutes(2)).await?, "the first id is overlooked")
 }
 
-/// Ids are compared byte by byte: no wildcard, no folding of letters, no padding.
+/// Checks that ids are compared byte by byte.
+///
+/// A denylist must not fold case or accents, trim spaces, or treat any character as a wildcard or
+/// as part of a query. Ids of up to 255 bytes must be told apart to the last byte.
 pub(super) async fn odd_ones_are_told_apart(ground: Ground) -> Verdict {
     let short = [
         "a", "A", "á", "a\u{301}", "a ", " a", "a:b", "b", "%", "_", "*", "?", "a%", "a'b", "a''b", "a\"b", "a\\b",

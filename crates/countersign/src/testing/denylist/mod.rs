@@ -1,4 +1,14 @@
-//! The contract of [`DenylistStore`], one function a clause.
+//! The conformance suite of [`DenylistStore`]: one function for each clause of its contract.
+//!
+//! The clauses are grouped by what they check:
+//!
+//! - [`entries`]: one entry, from its denial to its end.
+//! - [`ids`]: which ids an entry denies.
+//! - [`bounds`]: the sweep, and a denylist that is full.
+//! - [`race`]: denials and sweeps at the same time.
+//!
+//! To add a clause, write its function, add it to one of the lists below, and add a broken store to
+//! `tests/suite_catches` which shows that the clause can fail.
 
 mod bounds;
 mod entries;
@@ -15,7 +25,7 @@ use crate::error::Cause;
 use crate::testing::case::{Case, cases, judge};
 use crate::testing::report::SuiteReport;
 
-/// Run on every denylist.
+/// The cases for every denylist.
 const CASES: &[Case<Ground>] = cases![
     entries::denied_is_denied,
     entries::unknown_is_a_value,
@@ -34,23 +44,28 @@ const CASES: &[Case<Ground>] = cases![
     race::denials_beside_sweeps,
 ];
 
-/// Run on denylists that keep what has ended until it is swept.
+/// The cases for denylists that keep expired entries until a sweep removes them.
 const CASES_WHEN_SWEPT: &[Case<Ground>] =
     cases![bounds::sweep_takes_what_ended, bounds::sweep_is_bounded_and_resumable,];
 
-/// Run on denylists whose entries leave by themselves.
+/// The cases for denylists whose entries expire by themselves.
 const CASES_WHEN_SELF_EXPIRING: &[Case<Ground>] = cases![bounds::sweep_is_left_to_the_store];
 
-/// Run on denylists that say how many entries they hold.
+/// The cases for denylists with a known capacity.
 const CASES_WHEN_BOUNDED: &[Case<Ground>] = cases![
     bounds::full_refuses_and_forgets_nothing,
     bounds::full_still_extends,
     bounds::room_returns_when_entries_end,
 ];
 
-/// Checks an implementation of [`DenylistStore`] against every clause of its contract.
+/// A conformance suite for implementations of [`DenylistStore`].
 ///
-/// Each case gets a fresh, empty denylist:
+/// Run it in the tests of your denylist. Each case gets a denylist of its own, which must be empty,
+/// and checks one clause: that a denied id stays denied up to its end and no longer, that no denial
+/// is shortened or lost, that ids are compared byte by byte, and that a full denylist refuses new
+/// entries and never forgets one.
+///
+/// # Examples
 ///
 /// ```
 /// # mod denylist {
@@ -59,8 +74,12 @@ const CASES_WHEN_BOUNDED: &[Case<Ground>] = cases![
 /// # impl Mine { pub fn new() -> Self { Self } }
 /// # #[async_trait::async_trait]
 /// # impl countersign::denylist::DenylistStore for Mine {
-/// #     async fn deny(&self, _: &str, _: Timestamp, _: Timestamp) -> Result<(), Failure> { Ok(()) }
-/// #     async fn is_any_denied(&self, _: &[&str], _: Timestamp) -> Result<bool, Failure> { Ok(false) }
+/// #     async fn deny(&self, _: &str, _: Timestamp, _: Timestamp) -> Result<(), Failure> {
+/// #         Ok(())
+/// #     }
+/// #     async fn is_any_denied(&self, _: &[&str], _: Timestamp) -> Result<bool, Failure> {
+/// #         Ok(false)
+/// #     }
 /// #     async fn sweep(&self, _: Timestamp, _: u32) -> Result<u64, Failure> { Ok(0) }
 /// #     fn is_durable(&self) -> bool { false }
 /// # }
@@ -71,9 +90,10 @@ const CASES_WHEN_BOUNDED: &[Case<Ground>] = cases![
 ///
 /// # #[tokio::main]
 /// # async fn main() {
-/// let report = DenylistSuite::new("mine", || async { Ok::<_, Failure>(Mine::new()) }).run().await;
+/// let suite = DenylistSuite::new("mine", || async { Ok::<_, Failure>(Mine::new()) });
+/// let report = suite.run().await;
 /// println!("{report}");
-/// // This one denies nothing, which shows.
+/// // This denylist never denies anything, so the suite fails.
 /// assert!(report.into_result().is_err());
 /// # }
 /// ```
@@ -88,38 +108,58 @@ pub struct DenylistSuite<F> {
 }
 
 impl<F> DenylistSuite<F> {
-    /// A suite for the backend of that name, whose fresh denylists `fresh` makes. They must hold 2,000 entries, or
-    /// as many as [`capacity`](Self::capacity) says.
+    /// Creates a suite for the backend that reports call `backend`.
+    ///
+    /// The suite calls `fresh` before each case. It must return an empty denylist that shares
+    /// nothing with the one before, with room for 2,000 entries or for as many as
+    /// [`capacity`](Self::capacity) says. An error from it fails that case.
     pub fn new(backend: impl Into<String>, fresh: F) -> Self {
         Self { backend: backend.into(), capacity: None, self_expiring: false, denials: 1_024, only: None, fresh }
     }
 
-    /// How many entries a fresh denylist holds, exactly (at least 200): adds the cases of a full one.
+    /// Sets the exact number of entries that a fresh denylist holds, at least 200. Adds the cases
+    /// about a full denylist.
+    ///
+    /// These cases expect that a new entry in a full denylist is refused with
+    /// [`FailureKind::Full`](crate::FailureKind::Full), that an entry that is there can still be
+    /// extended, and that a sweep of expired entries makes room. By default, the capacity is not
+    /// known and these cases are left out.
     pub const fn capacity(mut self, entries: u32) -> Self {
         self.capacity = Some(entries);
         self
     }
 
-    /// Entries leave by themselves once they have ended, so that a sweep finds nothing: leaves out the cases that count
-    /// what a sweep removes.
+    /// Declares that entries expire by themselves, so that a sweep has nothing to remove.
+    ///
+    /// Leaves out the cases that count the entries that a sweep removes. Use it for denylists on a
+    /// store with expiring keys, such as Redis. Defaults to `false`.
     pub const fn self_expiring(mut self) -> Self {
         self.self_expiring = true;
         self
     }
 
-    /// How many denials are made beside sweeps, to see whether one is lost. Defaults to 1,024.
+    /// Sets the number of denials that are made while sweeps run, in the case that looks for lost
+    /// denials.
+    ///
+    /// The number is rounded up to a multiple of 64, the number of concurrent calls. More denials
+    /// find a rare race with more certainty and take longer. Defaults to 1,024.
     pub const fn denials(mut self, denials: u32) -> Self {
         self.denials = denials;
         self
     }
 
-    /// Runs only the cases whose names begin with `prefix`.
+    /// Runs only the cases whose names begin with `prefix`, such as `bounds::`.
     pub fn only(mut self, prefix: impl Into<String>) -> Self {
         self.only = Some(prefix.into());
         self
     }
 
-    /// Runs the suite, one case after the other.
+    /// Runs the cases one after the other and returns their results.
+    ///
+    /// A case also fails if the denylist panics or does not answer within two minutes.
+    ///
+    /// # Panics
+    /// Panics if it is not called within a Tokio runtime with timers.
     pub async fn run<S, E, Fresh>(self) -> SuiteReport
     where
         F: Fn() -> Fresh,
@@ -155,19 +195,25 @@ impl<F> fmt::Debug for DenylistSuite<F> {
     }
 }
 
-/// What the cases stand on.
+/// The fixture of a case: a fresh denylist and the sizes that the suite was given.
 #[derive(Clone)]
 struct Ground {
+    /// The denylist under test.
     store: Arc<dyn DenylistStore>,
+    /// The number of entries that fill the denylist, or 2,000 if its capacity is not known.
     entries: u32,
+    /// The number of denials to make while sweeps run.
     denials: u32,
 }
 
-/// The present moment of every case: not a whole second.
+/// The present time of every case. It is not a whole second, so that a store that rounds is found
+/// out.
 const NOW: Timestamp = Timestamp::from_micros(1_768_478_400_123_456);
 
+/// The smallest step of time that stores must keep: one microsecond.
 const TICK: Duration = Duration::from_micros(1);
 
+/// Returns the time `number` minutes after [`NOW`].
 fn minutes(number: u64) -> Timestamp {
     NOW.saturating_add(Duration::from_secs(60 * number))
 }

@@ -1,4 +1,4 @@
-//! Denials and sweeps at once.
+//! Clauses about denials and sweeps at the same time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,17 +13,21 @@ use crate::testing::case::needs_threads;
 use crate::testing::denylist::{Ground, NOW, TICK};
 use crate::testing::violation::{Verdict, Violation, ensure};
 
-/// How many denials are under way at once.
+/// The number of denials that run at the same time.
 const DENIERS: u32 = 64;
 
-/// How many sweep beside them.
+/// The number of sweepers that run beside them.
 const SWEEPERS: u32 = 2;
 
-/// How long each denial holds.
+/// The time for which each denial holds.
 const HOUR: Duration = Duration::from_hours(1);
 
-/// The same ids are denied anew again and again, each time when their entries have just ended and sweepers take those
-/// away: no denial that was acknowledged is lost.
+/// Checks that no acknowledged denial is lost while sweepers remove expired entries.
+///
+/// In each round the same ids are denied again, an hour after their entries of the round before
+/// expired, while sweepers remove those entries. A sweep that finds an expired entry and then
+/// deletes it by its id alone also deletes the denial that extended the entry meanwhile, and the
+/// revoked token is valid again. The deletion must repeat its condition.
 pub(super) async fn denials_beside_sweeps(ground: Ground) -> Verdict {
     needs_threads()?;
     let rounds = ground.denials.div_ceil(DENIERS);
@@ -36,6 +40,7 @@ pub(super) async fn denials_beside_sweeps(ground: Ground) -> Verdict {
     ensure(lost == 0, &format!("denials that were acknowledged beside sweeps, lost: {lost} of {}", rounds * DENIERS))
 }
 
+/// Returns the number of ids that are not denied at `now`.
 async fn lost_at(ground: &Ground, now: Timestamp) -> Result<u32, Violation> {
     let mut readers = JoinSet::new();
     for number in 0..DENIERS {
@@ -49,15 +54,18 @@ async fn lost_at(ground: &Ground, now: Timestamp) -> Result<u32, Violation> {
     Ok(lost)
 }
 
+/// Returns the id of that number.
 fn id(number: u32) -> String {
     format!("raced {number}")
 }
 
+/// Denies all ids for an hour from `now`, while sweepers run.
 async fn deny_all(ground: &Ground, now: Timestamp) -> Verdict {
     let start = Arc::new(Barrier::new(usize::try_from(DENIERS + SWEEPERS).unwrap_or(1)));
     let over = Arc::new(AtomicBool::new(false));
     let mut sweepers = JoinSet::new();
     for _ in 0..SWEEPERS {
+        // Small sweeps, again and again, meet more denials in their middle than one large sweep.
         let (store, start, over) = (Arc::clone(&ground.store), Arc::clone(&start), Arc::clone(&over));
         sweepers.spawn(async move {
             start.wait().await;
@@ -76,6 +84,8 @@ async fn deny_all(ground: &Ground, now: Timestamp) -> Verdict {
             store.deny(&id(number), now.saturating_add(HOUR), now).await
         });
     }
+    // The sweepers are stopped before a failed denial is reported: otherwise they would go on for
+    // ever.
     let mut denied = Ok(());
     while let Some(outcome) = deniers.join_next().await {
         let outcome = outcome.map_err(|error| Violation::new(error.to_string())).and_then(|denied| Ok(denied?));

@@ -1,11 +1,19 @@
-//! Access tokens, one at a time.
+//! Clauses about access tokens, one at a time.
+//!
+//! They cover [`insert_access`](crate::store::TokenStore::insert_access),
+//! [`find_access`](crate::store::TokenStore::find_access) and
+//! [`remove_access`](crate::store::TokenStore::remove_access).
 
 use crate::store::NewAccess;
 use crate::testing::tokens::ground::{Ground, NOW, TICK, minutes, session};
 use crate::testing::violation::{Verdict, ensure, same};
 use crate::token::{PlainToken, StoredToken};
 
-/// Every field comes back, to the microsecond, and "none" as none.
+/// Checks that an access token is found with every field as it was recorded.
+///
+/// Times must come back to the microsecond, a time a hundred years ahead included. `None` must come
+/// back as `None`: a token without an end ages by `created_at`, and a token without a session
+/// belongs to none.
 pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
     let plain = ground.access("plain");
     let full = NewAccess {
@@ -25,6 +33,10 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
     Ok(())
 }
 
+/// Checks that an unknown token is answered with `None` by a look-up and with `false` by a removal.
+///
+/// An error means that the store could not be asked. Callers answer it with 503 instead of 401, so
+/// an unknown token must never be an error. The known token must not be touched.
 pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
     ensure(!ground.has_access("unknown").await?, "an empty store found an access token")?;
     ground.record(&ground.access("known")).await?;
@@ -34,7 +46,10 @@ pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
     ground.holds_access(&ground.access("known")).await
 }
 
-/// Reads never judge and never write: what ended long ago is found, again and again.
+/// Checks that an expired token is found as it was recorded, every time.
+///
+/// The strategy compares times, not the store, and a read never writes: it must not remove what has
+/// expired.
 pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
     let created_at = NOW.saturating_sub(std::time::Duration::from_hours(438_000));
     let expired = NewAccess { created_at, expires_at: Some(created_at), ..ground.access("expired") };
@@ -46,6 +61,11 @@ pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
     Ok(())
 }
 
+/// Checks that a removal deletes the given token alone, and returns `true` the first time and
+/// `false` afterwards.
+///
+/// The number of rows that the deletion touched is the answer. A logout reports from it if it ended
+/// anything.
 pub(super) async fn is_removed_once(ground: Ground) -> Verdict {
     for label in ["one", "two"] {
         ground.record(&ground.access(label)).await?;
@@ -57,6 +77,10 @@ pub(super) async fn is_removed_once(ground: Ground) -> Verdict {
     ground.holds_access(&ground.access("two")).await
 }
 
+/// Checks that a removal with an owner deletes the token only if it belongs to that user.
+///
+/// The owner must be a condition of the deletion. A caller that presents another user's token must
+/// not log that user out.
 pub(super) async fn removal_asks_for_the_owner(ground: Ground) -> Verdict {
     let access = ground.access("mine");
     ground.record(&access).await?;
@@ -68,7 +92,10 @@ pub(super) async fn removal_asks_for_the_owner(ground: Ground) -> Verdict {
     ensure(by_owner && !ground.has_access("mine").await?, "the owner could not remove the token")
 }
 
-/// A record is never overwritten.
+/// Checks that a digest which is recorded already is refused with an error, and the record stays as
+/// it is.
+///
+/// An insertion that overwrites would give one token another user or a later end.
 pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
     let first = ground.access("taken");
     ground.record(&first).await?;
@@ -84,7 +111,11 @@ pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
     ground.holds_access(&first).await
 }
 
-/// Stored texts are compared byte by byte: no wildcard, no folding of letters, no padding, and any text may be asked.
+/// Checks that tokens are compared byte by byte, and that any text may be looked up.
+///
+/// A store must not fold case or accents, trim spaces, or treat any character as a wildcard or as
+/// part of a query. A text of any length is an unknown token and not an error: it comes from the
+/// client.
 pub(super) async fn other_spellings_are_unknown(ground: Ground) -> Verdict {
     let access = ground.access("known");
     let refresh = ground.refresh("known");
@@ -106,6 +137,7 @@ pub(super) async fn other_spellings_are_unknown(ground: Ground) -> Verdict {
     ground.holds_refresh(&refresh).await
 }
 
+/// Checks that [`ping`](crate::store::TokenStore::ping) succeeds on a store that works.
 pub(super) async fn ping_answers(ground: Ground) -> Verdict {
     Ok(ground.store.ping().await?)
 }

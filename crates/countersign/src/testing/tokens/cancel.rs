@@ -1,4 +1,8 @@
-//! Callers that go away in the middle of a call.
+//! Clauses about calls whose caller goes away before they answer.
+//!
+//! A web server drops the handler of a request, and with it the store's future, when the client
+//! disconnects. A store must not leave half of a call behind then, nor a lock, an open transaction
+//! or a broken connection.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -8,12 +12,14 @@ use crate::store::NewAccess;
 use crate::testing::tokens::ground::{Ground, session};
 use crate::testing::violation::{Verdict, Violation};
 
-/// A call may still take effect a while after its caller has gone; this long is allowed.
+/// The longest time in which a call may still take effect after it was dropped.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// At how many different points a call is dropped.
+/// The number of different points at which a call is dropped.
 const POINTS: u8 = 12;
 
+/// Checks that a login that is dropped records both tokens or none, and that the store works
+/// afterwards.
 pub(super) async fn dropped_insert_is_whole_or_nothing(ground: Ground) -> Verdict {
     for point in 1..=POINTS {
         let session = session(point)?;
@@ -27,6 +33,10 @@ pub(super) async fn dropped_insert_is_whole_or_nothing(ground: Ground) -> Verdic
     Ok(())
 }
 
+/// Checks that a rotation that is dropped takes effect as a whole or not at all, and that the store
+/// works afterwards.
+///
+/// Either the presented token is current, or its successor and the access token are recorded.
 pub(super) async fn dropped_rotation_is_whole_or_nothing(ground: Ground) -> Verdict {
     for point in 1..=POINTS {
         let session = session(point)?;
@@ -43,7 +53,7 @@ pub(super) async fn dropped_rotation_is_whole_or_nothing(ground: Ground) -> Verd
     Ok(())
 }
 
-/// Lets the call go on until it has been woken so many times, and drops it.
+/// Polls `call` up to `point` times and then drops it.
 async fn dropped_after<T>(point: u8, call: impl Future<Output = T>) {
     let mut call = pin!(call);
     let mut polls = 0;
@@ -54,7 +64,9 @@ async fn dropped_after<T>(point: u8, call: impl Future<Output = T>) {
     .await;
 }
 
-/// Waits until the store says the same twice in a row and it is all or nothing.
+/// Waits until `whole` returns `true` twice in a row, and fails after [`GRACE`].
+///
+/// The call may take effect between the two reads of one check, so that one `true` proves little.
 async fn settles<C>(mut whole: impl FnMut() -> C) -> Verdict
 where
     C: Future<Output = Result<bool, Violation>>,
@@ -68,7 +80,7 @@ where
     settled.await.unwrap_or_else(|_| Err(Violation::new("a call that was dropped took effect by halves")))
 }
 
-/// Nothing was left locked or open.
+/// Checks that the store still records and finds a token: nothing was left locked or open.
 async fn works(ground: &Ground, label: &str) -> Verdict {
     let access = ground.access(label);
     ground.record(&access).await?;

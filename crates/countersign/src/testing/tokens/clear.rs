@@ -1,13 +1,16 @@
-//! The removal of what an ending left.
+//! Clauses about [`clear`](crate::store::TokenStore::clear), which removes what an
+//! [`end_user`](crate::store::TokenStore::end_user) ended.
 
 use crate::store::{ClearUser, Cleared, NewAccess, NewRefresh, Opened, SweepLimit};
 use crate::testing::tokens::ground::{Ground, LONG_AGO, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
-/// The sessions of these cases that asked for the fence, and those that didn't.
+/// The number of sessions behind the fence, and of those behind no fence.
 const SESSIONS: u8 = 7;
 
-/// Opens as many sessions behind the fence as behind none, each with an access token.
+/// Opens [`SESSIONS`] sessions behind the fence and as many behind none, each with an access token.
+///
+/// Sessions with even numbers are behind the fence.
 async fn open_both(ground: &Ground) -> Verdict {
     let fence = ground.fence(ground.owner()).await?;
     for number in 1..=2 * SESSIONS {
@@ -19,7 +22,7 @@ async fn open_both(ground: &Ground) -> Verdict {
     Ok(())
 }
 
-/// How many of the sessions are found, by any of their tokens.
+/// Returns the number of sessions of which any token is found.
 async fn left(ground: &Ground) -> Result<u8, Violation> {
     let mut left = 0;
     for number in 1..=2 * SESSIONS {
@@ -29,7 +32,12 @@ async fn left(ground: &Ground) -> Result<u8, Violation> {
     Ok(left)
 }
 
-/// Each call removes at most so many of each kind; `more` is never false while some are left, nor true for ever.
+/// Checks that a call removes at most `rows` tokens of each kind, and that repeated calls remove
+/// everything.
+///
+/// `more` must be `true` while something is left, and must become `false`. A call after that
+/// removes nothing. Bounded batches let a user with very many sessions be cleared without stalling
+/// others.
 pub(super) async fn is_bounded_and_resumable(ground: Ground) -> Verdict {
     open_both(&ground).await?;
     ground.end(ground.owner(), None).await?;
@@ -51,7 +59,10 @@ pub(super) async fn is_bounded_and_resumable(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// Clearing ends nothing by itself: what the standing fence is before stays, whoever clears and however often.
+/// Checks that a call never removes what is recorded behind the current fence, however often it is
+/// made.
+///
+/// It also leaves the fence itself. With `unfenced` it removes only tokens behind no fence.
 pub(super) async fn leaves_what_lives(ground: Ground) -> Verdict {
     let replaced = ground.end(ground.owner(), None).await?;
     open_both(&ground).await?;
@@ -71,7 +82,11 @@ pub(super) async fn leaves_what_lives(ground: Ground) -> Verdict {
     same("the fence", &ground.fence(ground.owner()).await?, &replaced)
 }
 
-/// Until it is cleared away, what has ended stays ended, whatever a sweep removes before and however late.
+/// Checks that sessions stay ended if nobody clears them and only sweeps remove them.
+///
+/// The process that should clear may crash. For 48 hours sweeps run that forget fences as soon as
+/// they may. None of the ended sessions may come back, the kept session and a later login stay, and
+/// after 40 hours nothing is left to sweep.
 pub(super) async fn may_be_left_to_sweeps(ground: Ground) -> Verdict {
     let fence = ground.fence(ground.owner()).await?;
     let month = minutes(30 * 24 * 60);

@@ -1,4 +1,5 @@
-//! One user with more sessions than fit into one statement, while others use the store.
+//! The clause about one user with more sessions than fit into one statement, while others use the
+//! store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -13,20 +14,25 @@ use crate::testing::tokens::ground::{Ground, NOW, limit, session, session_of_cro
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 use crate::user::UserKey;
 
-/// How many tasks open sessions at once.
+/// The number of tasks that open sessions at the same time.
 const OPENERS: u32 = 32;
 
-/// How many other users write beside the ending.
+/// The number of other users that write while the user is logged out.
 const WRITERS: usize = 4;
 
-/// How long a writer rests, so that a slow store has time for the one who is watched.
+/// The pause of a writer between two rounds, so that a slow store has time for the call that is
+/// watched.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How many rows a call of `clear` may remove.
+/// The number of rows that a call of `clear` may remove.
 const ROWS: u32 = 1_000;
 
-/// A user with a crowd of sessions is ended by one call and cleared away in batches: nothing is found from the call on,
-/// the batches come to an end, and meanwhile the logins and exchanges of others succeed, and the user's own new ones.
+/// Checks that one call ends a user with very many sessions, and that batches clear them while
+/// others go on.
+///
+/// From the call on no token of the user is found. Clearing takes no more calls than there are
+/// batches. Meanwhile logins and rotations of other users succeed, and so do new logins of the same
+/// user.
 pub(super) async fn ends_beside_writers(ground: Ground) -> Verdict {
     needs_threads()?;
     open_crowd(&ground).await?;
@@ -41,6 +47,7 @@ pub(super) async fn ends_beside_writers(ground: Ground) -> Verdict {
     let mine = NewRefresh { fence: Some(fence), ..ground.opening("mine", session(1)?) };
     same("a login after the end", &ground.store.insert_refresh(&mine, None).await?, &Opened::Done)?;
 
+    // Some calls more than that are allowed: `more` may be `true` although nothing is left.
     let most = 10 + 2 * ground.crowd.div_ceil(ROWS);
     for unfenced in [true, false] {
         let clear = ClearUser { user: ground.owner().clone(), unfenced, kept: None, rows: ROWS };
@@ -58,15 +65,17 @@ pub(super) async fn ends_beside_writers(ground: Ground) -> Verdict {
     writers.stop().await
 }
 
+/// Returns the survey of the owner's sessions.
 async fn survey(ground: &Ground) -> Result<UserSurvey, Failure> {
     ground.store.survey(ground.owner(), &limit(NOW, NOW)).await
 }
 
-/// Some of the crowd are tokens of no session and behind no fence.
+/// Returns `true` for the numbers that are an access token without a session instead of a session.
 const fn is_loose(number: u32) -> bool {
     number.is_multiple_of(16)
 }
 
+/// Opens the sessions of the crowd behind the owner's fence, by several tasks at once.
 async fn open_crowd(ground: &Ground) -> Verdict {
     let fence = Some(ground.fence(ground.owner()).await?);
     let mut openers = JoinSet::new();
@@ -96,7 +105,8 @@ async fn open_crowd(ground: &Ground) -> Verdict {
     Ok(())
 }
 
-/// Looks at some of the crowd, first and last among them.
+/// Checks that no token is found of the numbers for which `ended` is `true`, on a sample that
+/// includes the first and the last.
 async fn is_over(ground: &Ground, ended: impl Fn(u32) -> bool) -> Verdict {
     let some = (0..ground.crowd).step_by(97).chain([ground.crowd.saturating_sub(1)]);
     for number in some.filter(|number| ended(*number)) {
@@ -107,7 +117,7 @@ async fn is_over(ground: &Ground, ended: impl Fn(u32) -> bool) -> Verdict {
     Ok(())
 }
 
-/// Users who log in and exchange again and again.
+/// Tasks of users who log in and refresh again and again.
 struct Writers {
     tasks: JoinSet<Verdict>,
     rounds: Vec<Arc<AtomicU32>>,
@@ -115,6 +125,7 @@ struct Writers {
 }
 
 impl Writers {
+    /// Starts a writer for each of [`WRITERS`] users other than the owner.
     fn start(ground: &Ground) -> Self {
         let mut writers = Self { tasks: JoinSet::new(), rounds: Vec::new(), over: Arc::default() };
         let users = ground.users.iter().filter(|user| *user != ground.owner()).take(WRITERS).cloned();
@@ -125,7 +136,8 @@ impl Writers {
                 while !over.load(Ordering::SeqCst) {
                     let round = rounds.load(Ordering::SeqCst);
                     let written = write(&ground, &user, number, round).await;
-                    // Whoever waits for them is told by `stop`.
+                    // A writer that fails stops all of them, so that nobody waits for it in vain.
+                    // `stop` returns its error.
                     over.fetch_or(written.is_err(), Ordering::SeqCst);
                     written?;
                     rounds.fetch_add(1, Ordering::SeqCst);
@@ -137,7 +149,7 @@ impl Writers {
         writers
     }
 
-    /// Waits until each has written so many times more, or one has failed.
+    /// Waits until each writer has written `times` times more, or one has failed.
     async fn all_wrote(&self, times: u32) {
         let rounds = || self.rounds.iter().map(|rounds| rounds.load(Ordering::SeqCst));
         let enough: Vec<_> = rounds().map(|before| before.saturating_add(times)).collect();
@@ -146,6 +158,7 @@ impl Writers {
         }
     }
 
+    /// Stops the writers, and returns the error of one that failed.
     async fn stop(mut self) -> Verdict {
         self.over.store(true, Ordering::SeqCst);
         while let Some(ended) = self.tasks.join_next().await {
@@ -155,7 +168,7 @@ impl Writers {
     }
 }
 
-/// One user's login and exchange, and a look at what they have.
+/// Logs `user` in, refreshes the session, and checks that the new tokens are found.
 async fn write(ground: &Ground, user: &UserKey, writer: u32, round: u32) -> Verdict {
     let session = session_of_crowd(writer.saturating_mul(0x0100_0000).saturating_add(round))?;
     let [old, new] = ["old", "new"].map(|name| format!("writer {writer} {round} {name}"));

@@ -1,12 +1,20 @@
-//! The end of everything that a user has, by one mark (promise P4).
+//! Clauses about [`end_user`](crate::store::TokenStore::end_user), which ends everything of a user
+//! in one step.
+//!
+//! It replaces the user's fence. From then on nothing that was recorded behind the old one is
+//! found, although the records may stay in the database until a `clear` or a sweep removes them. So
+//! each clause looks for ended tokens by every way that there is, before and after they are
+//! cleared.
 
 use crate::answer::SessionId;
 use crate::store::{Fence, NewAccess, NewRefresh, Opened, Rotate, Rotated, Used, UserSurvey};
 use crate::testing::tokens::ground::{Ground, NOW, limit, minutes, session};
 use crate::testing::violation::{Verdict, ensure, same};
 
-/// Opens a session behind `fence` with an access token, and exchanges its refresh token once: its tokens are called
-/// `{label} old`, which is an access token alone by then, and `{label} new`.
+/// Opens a session behind `fence` with an access token, and rotates its refresh token once.
+///
+/// Its tokens have the labels `{label} old`, which is only an access token after the rotation, and
+/// `{label} new`.
 async fn opened(ground: &Ground, label: &str, session: SessionId, fence: Option<Fence>) -> Verdict {
     let [old, new] = ["old", "new"].map(|name| format!("{label} {name}"));
     let login = NewRefresh { fence, ..ground.opening(&old, session) };
@@ -15,7 +23,8 @@ async fn opened(ground: &Ground, label: &str, session: SessionId, fence: Option<
     same("rotating", &ground.store.rotate(&ground.rotate(&old, &new, session)).await?, &Rotated::Done)
 }
 
-/// Nothing that was [`opened`] under that label is found, in no way, and it can't be continued.
+/// Checks that no token of a session from [`opened`] is found in any way, and that the session
+/// cannot be refreshed.
 async fn is_over(ground: &Ground, label: &str, session: SessionId) -> Verdict {
     let [old, new, newer] = ["old", "new", "newer"].map(|name| format!("{label} {name}"));
     for label in [&old, &new] {
@@ -32,7 +41,7 @@ async fn is_over(ground: &Ground, label: &str, session: SessionId) -> Verdict {
     ensure(!ground.has_access(&newer).await?, "what has ended was continued with an access token")
 }
 
-/// What was [`opened`] under that label is there, all of it.
+/// Checks that every token of a session from [`opened`] is found.
 async fn is_good(ground: &Ground, label: &str, session: SessionId) -> Verdict {
     let [old, new] = ["old", "new"].map(|name| format!("{label} {name}"));
     for label in [&old, &new] {
@@ -45,16 +54,22 @@ async fn is_good(ground: &Ground, label: &str, session: SessionId) -> Verdict {
     ensure(found.is_some(), "a session that goes on is not found")
 }
 
-/// An access token of no session, which outlives the exchanges of these cases.
+/// Returns an access token without a session that is still live when the rotations of these cases
+/// take place.
 fn loose_access(ground: &Ground, label: &str, fence: Option<Fence>) -> NewAccess {
     NewAccess { fence, expires_at: Some(minutes(120)), ..ground.access(label) }
 }
 
+/// Returns the survey of the owner's sessions at [`NOW`].
 async fn survey(ground: &Ground) -> Result<UserSurvey, crate::testing::violation::Violation> {
     Ok(ground.store.survey(ground.owner(), &limit(NOW, NOW)).await?)
 }
 
-/// Sessions, their access tokens, those of rotations, and tokens of no session: all that was recorded behind the fence.
+/// Checks that `end_user` ends everything that was recorded behind the fence.
+///
+/// That includes sessions, their access tokens, the tokens of rotations, and tokens without a
+/// session. None of them is found, listed or counted, and noting the use of a session does not
+/// bring it back. Tokens of other users stay.
 pub(super) async fn take_everything_behind_the_fence(ground: Ground) -> Verdict {
     let fence = ground.fence(ground.owner()).await?;
     let sessions = [session(1)?, session(2)?, session(3)?];
@@ -95,7 +110,10 @@ pub(super) async fn take_everything_behind_the_fence(ground: Ground) -> Verdict 
     Ok(())
 }
 
-/// The session that is kept goes on with all its tokens, behind the new fence: the next ending can end it.
+/// Checks that the session that `end_user` keeps goes on with all its tokens, behind the new fence.
+///
+/// This serves a password change and "log out all other devices". The kept session can be
+/// refreshed. The next `end_user` finds it, and keeps it again or ends it.
 pub(super) async fn keep_the_session_that_they_name(ground: Ground) -> Verdict {
     let fence = ground.fence(ground.owner()).await?;
     let (kept, other) = (session(1)?, session(2)?);
@@ -129,7 +147,12 @@ pub(super) async fn keep_the_session_that_they_name(ground: Ground) -> Verdict {
     same("sessions after the last end", &ground.session_ids(ground.owner()).await?, &Vec::new())
 }
 
-/// What has ended is over, however often it is named as the one to keep; and nobody keeps what isn't theirs.
+/// Checks that a session that has ended does not come back if a later `end_user` names it as the
+/// one to keep.
+///
+/// This holds for a session that an earlier `end_user` ended and for one that was logged out,
+/// before and after they are cleared. Naming the session of another user keeps nothing and does not
+/// touch that session.
 pub(super) async fn never_revive(ground: Ground) -> Verdict {
     let (marked, logged_out, theirs) = (session(1)?, session(2)?, session(3)?);
     let fence = ground.fence(ground.owner()).await?;
@@ -157,7 +180,11 @@ pub(super) async fn never_revive(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// Tokens that asked for no fence end too, by the mark or by the clearing after it; those of the kept session stay.
+/// Checks that tokens recorded behind no fence end too: by `end_user` or, at the latest, by `clear`
+/// with `unfenced`.
+///
+/// Rows that litestar-auth wrote have no fence. The tokens of the kept session stay, an access
+/// token that it gets during the clearing included.
 pub(super) async fn reach_tokens_behind_no_fence(ground: Ground) -> Verdict {
     let (kept, other) = (session(1)?, session(2)?);
     ground.fence(ground.owner()).await?;
@@ -174,7 +201,7 @@ pub(super) async fn reach_tokens_behind_no_fence(ground: Ground) -> Verdict {
         ground.record(&NewAccess { session: Some(session(3)?), ..loose_access(&ground, &alone, None) }).await?;
         ground.open(&ground.refresh(&loose), None).await?;
         ground.end(ground.owner(), Some(kept)).await?;
-        // One that the session gets while its user's other tokens are cleared away.
+        // The session gets this one while the other tokens of its user are cleared away.
         let late = format!("late {round}");
         ground.record(&NewAccess { session: Some(kept), ..loose_access(&ground, &late, None) }).await?;
         ground.clear(ground.owner(), Some(kept)).await?;
@@ -190,8 +217,10 @@ pub(super) async fn reach_tokens_behind_no_fence(ground: Ground) -> Verdict {
     ground.holds_access(&stranger).await
 }
 
-/// An ending of everything has made its mark, and clears later. Meanwhile another one keeps a session, and saves it from
-/// nothing.
+/// Checks that an `end_user` which keeps a session saves it from no other `end_user`.
+///
+/// The first call ends everything, but has not cleared yet. Meanwhile two others each keep a
+/// session. Both sessions must be over when the first has cleared.
 pub(super) async fn save_nothing_from_another(ground: Ground) -> Verdict {
     let (fenced, unfenced) = (session(1)?, session(2)?);
     let fence = ground.fence(ground.owner()).await?;

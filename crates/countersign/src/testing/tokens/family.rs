@@ -1,10 +1,18 @@
-//! What the refresh tokens of a session have in common (promise P3).
+//! Clauses about [`find_family`](crate::store::TokenStore::find_family).
+//!
+//! A family is a digest that all refresh tokens of a session have in common. It finds the session's
+//! record by any of its tokens, however long ago that was exchanged. Reuse detection rests on this:
+//! a token that is not current any more either gets the answer of its rotation again, or ends its
+//! session.
 
 use crate::store::{Consumed, ConsumedToken, NewRefresh, Rotate, Rotated};
 use crate::testing::tokens::ground::{Ground, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
-/// However often a token is exchanged, its family leads to the one that is good, and to what is remembered of others.
+/// Checks that a family finds the current refresh token after any number of rotations.
+///
+/// The record must also contain the exchanged tokens as the last rotation gave them: with their
+/// salts a retry gets the same successor again. An unknown family finds nothing.
 pub(super) async fn leads_to_the_current_token(ground: Ground) -> Verdict {
     let mine = session(1)?;
     ground.open(&ground.opening("0", mine), None).await?;
@@ -34,6 +42,11 @@ pub(super) async fn leads_to_the_current_token(ground: Ground) -> Verdict {
     ensure(ground.store.find_family(&ground.family("unknown")).await?.is_none(), "an unknown family leads somewhere")
 }
 
+/// Checks that a family is not found any more after its session has ended or its user was logged
+/// out everywhere.
+///
+/// A token of an ended session is unknown, not reused: its holder gets a refusal, and no reuse is
+/// reported. The families of other sessions stay.
 pub(super) async fn survives_no_ending(ground: Ground) -> Verdict {
     for number in 1..=2 {
         ground.open(&ground.opening(&number.to_string(), session(number)?), None).await?;
@@ -47,7 +60,10 @@ pub(super) async fn survives_no_ending(ground: Ground) -> Verdict {
     ensure(ground.store.find_family(&ground.family("2")).await?.is_none(), "a family survived its user's sessions")
 }
 
-/// An exchange may put another family in the place of the one that is recorded, as for rows of an earlier system.
+/// Checks that a rotation replaces the family by the one that the call gives.
+///
+/// Rows that litestar-auth wrote get their family at their first rotation. The earlier family finds
+/// nothing any more.
 pub(super) async fn of_a_row_without_comes_with_the_successor(ground: Ground) -> Verdict {
     let mine = session(1)?;
     ground.open(&NewRefresh { family: ground.family("none"), ..ground.opening("old", mine) }, None).await?;

@@ -1,4 +1,10 @@
-//! What stands between a login in flight and a "log out everywhere" (promise P4).
+//! Clauses about the user's [`Fence`], which keeps out logins that began before a "log out
+//! everywhere".
+//!
+//! A login reads the fence before it checks the password, and its tokens are recorded behind that
+//! fence. If [`end_user`](crate::store::TokenStore::end_user) has replaced the fence meanwhile, the
+//! store refuses them. Without the fence such a login, judged by the old password, would outlive
+//! the logout.
 
 use std::time::Duration;
 
@@ -7,7 +13,11 @@ use crate::testing::tokens::ground::{Ground, NOW, TICK, another, minutes, sessio
 use crate::testing::violation::{Verdict, ensure, same};
 use crate::user::UserKey;
 
-/// Whoever asks, and whatever they offer, the fence is one and the same until it is replaced; then it is the new one.
+/// Checks that all callers get the same fence until `end_user` replaces it, and its replacement
+/// afterwards.
+///
+/// The value that a call offers is used only if the user has no fence.
+/// [`clear`](crate::store::TokenStore::clear) does not change the fence.
 pub(super) async fn stands_until_it_is_replaced(ground: Ground) -> Verdict {
     let first = ground.store.fence(ground.owner(), another()?, NOW).await?;
     let again = ground.store.fence(ground.owner(), another()?, minutes(1)).await?;
@@ -18,7 +28,10 @@ pub(super) async fn stands_until_it_is_replaced(ground: Ground) -> Verdict {
     same("the fence after clearing", &ground.store.fence(ground.owner(), first, minutes(4)).await?, &replaced)
 }
 
-/// A token that asks for the fence that stands is recorded; one that asks for another leaves nothing.
+/// Checks that a login is recorded only behind the current fence.
+///
+/// With a fence that was replaced, `insert_refresh` returns `Opened::Fenced` and records neither
+/// the refresh token nor the access token. A login with the new fence is recorded.
 pub(super) async fn lets_nobody_in_who_came_before_it(ground: Ground) -> Verdict {
     let (mine, late) = (session(1)?, session(2)?);
     let fence = ground.fence(ground.owner()).await?;
@@ -42,7 +55,10 @@ pub(super) async fn lets_nobody_in_who_came_before_it(ground: Ground) -> Verdict
     ground.holds_refresh(&behind("late", late, replaced)).await
 }
 
-/// The same for an access token that is recorded alone.
+/// Checks that an access token without a refresh token is recorded only behind the current fence.
+///
+/// With a fence that was replaced, or with one that the user never had, `insert_access` returns
+/// `Opened::Fenced` and records nothing.
 pub(super) async fn keeps_out_access_tokens_too(ground: Ground) -> Verdict {
     let fence = ground.fence(ground.owner()).await?;
     let behind = |label, fence| NewAccess { fence: Some(fence), ..ground.access(label) };
@@ -60,7 +76,10 @@ pub(super) async fn keeps_out_access_tokens_too(ground: Ground) -> Verdict {
     ground.holds_access(&behind("late", replaced)).await
 }
 
-/// Nobody is let in behind a fence that never stood.
+/// Checks that nothing is recorded behind a fence that the user never had.
+///
+/// A store that lost the fence must refuse logins that began before the loss. It cannot know
+/// whether a "log out everywhere" was lost as well.
 pub(super) async fn must_have_stood(ground: Ground) -> Verdict {
     let login = NewRefresh { fence: Some(another()?), ..ground.opening("login", session(1)?) };
     let access = NewAccess { fence: Some(another()?), ..ground.access("access") };
@@ -70,7 +89,10 @@ pub(super) async fn must_have_stood(ground: Ground) -> Verdict {
     ensure(!recorded, "a token was recorded behind a fence that never stood")
 }
 
-/// The access token of a login is let in with it, whatever fence it names itself.
+/// Checks that the access token of a login is recorded behind the login's fence, whatever its own
+/// field says.
+///
+/// Otherwise `end_user` would end the session and miss this access token.
 pub(super) async fn of_a_session_is_that_of_its_login(ground: Ground) -> Verdict {
     let fence = ground.fence(ground.owner()).await?;
     for (number, named) in [(1, None), (2, Some(another()?)), (3, Some(fence))] {
@@ -90,7 +112,9 @@ pub(super) async fn of_a_session_is_that_of_its_login(ground: Ground) -> Verdict
     Ok(())
 }
 
-/// Each user has a fence of their own, from the first on.
+/// Checks that each user has a fence of their own, and that replacing one leaves the others.
+///
+/// A fence that two users share would log out both.
 pub(super) async fn is_the_users_own(ground: Ground) -> Verdict {
     let mut first: Vec<Fence> = Vec::new();
     for user in ground.users.iter() {
@@ -109,13 +133,20 @@ pub(super) async fn is_the_users_own(ground: Ground) -> Verdict {
     Ok(())
 }
 
+/// One day, for times that are far apart.
 const DAY: Duration = Duration::from_hours(24);
 
+/// Returns the limits of a sweep that removes fences last used at or before `fence_used`.
 const fn swept(fence_used: crate::clock::Timestamp) -> SweepLimit {
     SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used, rows: 10 }
 }
 
-/// A sweep takes fences that nobody uses, and leaves those behind which somebody was let in.
+/// Checks that a sweep removes a fence that was last used at or before the limit and that no token
+/// is recorded behind.
+///
+/// A login and an access token count as a use, at their `created_at`, also after they were removed:
+/// another login of that user may be under way. Without this removal there would be a fence for
+/// ever for each user that ever was.
 pub(super) async fn goes_when_nobody_uses_it(ground: Ground) -> Verdict {
     let [unused, logged_in, let_in] = three(&ground)?;
     let mut fences = Vec::new();
@@ -134,7 +165,7 @@ pub(super) async fn goes_when_nobody_uses_it(ground: Ground) -> Verdict {
     let access =
         NewAccess { user: let_in.clone(), created_at: later, fence: fences.get(2).copied(), ..ground.access("access") };
     same("an access token", &ground.store.insert_access(&access).await?, &Opened::Done)?;
-    // What they were let in with is gone again, so that nothing but the use itself keeps their fences.
+    // Both tokens are removed again, so that only the use itself can keep these fences.
     ground.store.end_session(session(1)?, &logged_in).await?;
     ground.store.remove_access(&ground.token("access"), None).await?;
 
@@ -146,6 +177,7 @@ pub(super) async fn goes_when_nobody_uses_it(ground: Ground) -> Verdict {
     same("the fence of an access token", &Some(ground.fence(&let_in).await?), &fences.get(2).copied())
 }
 
+/// Returns three different users.
 fn three(ground: &Ground) -> Result<[UserKey; 3], crate::testing::violation::Violation> {
     match ground.users.as_ref() {
         [first, second, third, ..] => Ok([first.clone(), second.clone(), third.clone()]),
@@ -153,7 +185,11 @@ fn three(ground: &Ground) -> Result<[UserKey; 3], crate::testing::violation::Vio
     }
 }
 
-/// However long nobody has used it, a fence stays while a token is behind it: what ends the user must still find it.
+/// Checks that a sweep leaves a fence for as long as a token is recorded behind it, however long
+/// ago it was used.
+///
+/// `end_user` ends what is recorded behind the current fence. Without the fence it would not find
+/// these tokens. Once the tokens are gone, a sweep removes the fence.
 pub(super) async fn stays_while_tokens_are_behind_it(ground: Ground) -> Verdict {
     let [logged_in, let_in, bare] = three(&ground)?;
     let mut fences = Vec::new();

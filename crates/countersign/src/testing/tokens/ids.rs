@@ -4,7 +4,14 @@ use uuid::Uuid;
 
 use crate::user::{UserKey, UserKeyKind};
 
-/// Every user id of a kind that the suite uses, all of them different: for stores whose tables refer to users.
+/// Returns every user id of a kind that the suite uses, all of them different.
+///
+/// [`TokenStoreSuite`](crate::testing::TokenStoreSuite) records tokens for these users. A store
+/// whose tables have a foreign key to users inserts their rows before each case. Among them are ids
+/// that are equal after a change of case, a loss of precision or a swap of bytes, and the longest
+/// text that is allowed (255 bytes).
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::UserKeyKind;
@@ -20,6 +27,7 @@ pub fn user_ids(kind: UserKeyKind) -> Vec<UserKey> {
     }
 }
 
+/// Returns the name of a kind, as it is added to the name of a case.
 pub(super) const fn name(kind: UserKeyKind) -> &'static str {
     match kind {
         UserKeyKind::Uuid => "uuid",
@@ -28,7 +36,8 @@ pub(super) const fn name(kind: UserKeyKind) -> &'static str {
     }
 }
 
-/// Both ends, neighbours, both orders of bytes, and bytes that look like text.
+/// Returns the smallest and the largest UUID, neighbours, the same bytes in both orders, and bytes
+/// that look like text.
 fn uuids() -> [Uuid; 8] {
     [
         Uuid::from_u128(0x0192_f0c1_2a3b_7c4d_8e5f_6071_8293_a4b5),
@@ -42,12 +51,14 @@ fn uuids() -> [Uuid; 8] {
     ]
 }
 
-/// Both ends, small neighbours, and what a detour through 32 bits or a floating-point number takes for the same.
+/// Returns the smallest and the largest integers, small neighbours, and integers that are equal
+/// after a conversion to 32 bits or to a floating-point number.
 fn ints() -> [i64; 12] {
     [1, 2, 0, -1, 12, i64::MIN, i64::MIN + 1, i64::MAX, i64::MAX - 1, 1 << 32, (1 << 32) + 1, (1 << 53) + 1]
 }
 
-/// Separators, quotes, wildcards, letters that some collations fold, and the longest id.
+/// Returns texts with separators, quotes, wildcards, letters that some collations treat as equal,
+/// and the longest ids.
 fn texts() -> Vec<String> {
     let short = [
         "a", "b", "a:b", "b:c", "a:b:c", "c", "{a}", "a ", " a", "A", "á", "a\u{301}", "ß", "ss", "ı", "i", "a%", "%",

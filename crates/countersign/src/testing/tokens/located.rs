@@ -1,4 +1,8 @@
-//! Does for the cases what strategies do: a token's text names its place where the store goes by that.
+//! A wrapper that adds [`Locator`]s to digests, as strategies do.
+//!
+//! Some stores cannot find a token by its digest alone; for these, the token's text carries a
+//! locator, which the strategy reads and passes on. Cases know only labels. [`Located`] remembers
+//! the locator of each digest when it is recorded, and adds it to every look-up.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,23 +19,33 @@ use crate::store::{
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
 
-/// A store, and the place that each token was recorded in first: a text has one place.
+/// A store under test, and the locator that each of its digests was first recorded with.
+///
+/// A token's text never changes, so a digest has one locator, also if it is recorded again for
+/// another user.
 pub(super) struct Located<S> {
+    /// The store under test.
     inner: S,
+    /// The locators of access tokens.
     access: Places,
+    /// The locators of refresh tokens.
     refresh: Places,
+    /// The locators of families.
     families: Places,
 }
 
 impl<S: TokenStore> Located<S> {
+    /// Wraps `inner`.
     pub(super) fn over(inner: S) -> Self {
         Self { inner, access: Places::default(), refresh: Places::default(), families: Places::default() }
     }
 
+    /// Returns `access` with the locator of its digest, which is `locator` if the digest is new.
     fn new_access(&self, access: &NewAccess, locator: Option<Locator>) -> NewAccess {
         NewAccess { digest: self.access.record(&access.digest, locator), ..access.clone() }
     }
 
+    /// Returns `access` with the locator that the store asks for.
     fn placed_access(&self, access: &NewAccess) -> NewAccess {
         self.new_access(access, self.inner.locator(&access.user, access.session))
     }
@@ -98,6 +112,8 @@ impl<S: TokenStore> TokenStore for Located<S> {
 
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
         let presented = self.refresh.of(&rotate.presented);
+        // The successor is in the place of the presented token. One without a session gets the
+        // session of the call.
         let place = presented.locator().map(|place| place.with_session(place.session().or(Some(rotate.session))));
         let rotate = Rotate {
             successor: self.refresh.record(&rotate.successor, place),
@@ -150,16 +166,19 @@ impl<S: TokenStore> TokenStore for Located<S> {
     }
 }
 
+/// The locators of digests of one kind.
 #[derive(Default)]
 struct Places(Mutex<HashMap<String, Option<Locator>>>);
 
 impl Places {
-    /// The digest with the place that it was recorded in first, which is `locator` if that is now.
+    /// Returns the digest with the locator that it was first recorded with, which is `locator` if
+    /// that is now.
     fn record(&self, digest: &Digest, locator: Option<Locator>) -> Digest {
         let place = *self.known().entry(digest.as_str().to_owned()).or_insert(locator);
         digest.clone().located(place)
     }
 
+    /// Returns the token with its locator. A plaintext token has none.
     fn of(&self, token: &StoredToken) -> StoredToken {
         match token {
             StoredToken::LegacyPlaintext(_) => token.clone(),
@@ -167,10 +186,12 @@ impl Places {
         }
     }
 
+    /// Returns the digest with its locator, if it was recorded.
     fn at(&self, digest: &Digest) -> Digest {
         digest.clone().located(self.known().get(digest.as_str()).copied().flatten())
     }
 
+    /// Locks the table. A case that panicked must not hide the results of the others.
     fn known(&self) -> MutexGuard<'_, HashMap<String, Option<Locator>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

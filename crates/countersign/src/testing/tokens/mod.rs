@@ -1,4 +1,22 @@
-//! The contract of [`TokenStore`], one function a clause.
+//! The conformance suite of [`TokenStore`]: one function for each clause of its contract.
+//!
+//! The clauses are grouped by what they check:
+//!
+//! - [`access`], [`refresh`]: tokens of one kind, from insertion to removal.
+//! - [`rotation`], [`family`]: the exchange of a refresh token, and what is remembered of it.
+//! - [`fence`], [`endings`], [`clear`], [`settling`]: "log out everywhere", from the fence that a
+//!   login reads to the removal of what has ended.
+//! - [`sessions`], [`pages`], [`survey`]: one session, lists of sessions, and counts of them.
+//! - [`sweep`]: the removal of expired records.
+//! - [`race`], [`crowd`], [`cancel`]: concurrent calls, very many sessions, and calls that are
+//!   dropped.
+//! - [`users`]: user ids, once for each kind that the backend can hold.
+//!
+//! [`ground`] has the fixture of the cases and [`ids`] the user ids. [`located`] wraps the store
+//! under test.
+//!
+//! To add a clause, write its function, add it to one of the lists below, and add a broken store to
+//! `tests/suite_catches` which shows that the clause can fail.
 
 mod access;
 mod cancel;
@@ -33,7 +51,8 @@ use ground::Ground;
 pub use ids::user_ids;
 use located::Located;
 
-/// Run once, with user ids of the first kind that the backend offers.
+/// The cases for every store. They run once, with user ids of the first kind that the backend can
+/// hold.
 const CASES: &[Case<Ground>] = cases![
     access::is_found_as_recorded,
     access::unknown_is_a_value,
@@ -107,7 +126,7 @@ const CASES: &[Case<Ground>] = cases![
     access::ping_answers,
 ];
 
-/// Run on stores that keep what has ended until it is swept.
+/// The cases for stores that keep expired records until a sweep removes them.
 const CASES_WHEN_SWEPT: &[Case<Ground>] = cases![
     sweep::ends_at_the_exact_moment,
     sweep::ages_rows_without_an_end,
@@ -117,10 +136,10 @@ const CASES_WHEN_SWEPT: &[Case<Ground>] = cases![
     race::sweeps_count_each_row_once,
 ];
 
-/// Run on stores whose records leave by themselves.
+/// The cases for stores whose records expire by themselves.
 const CASES_WHEN_SELF_EXPIRING: &[Case<Ground>] = cases![sweep::is_left_to_the_store];
 
-/// Run for each kind of user id that the backend offers.
+/// The cases that run once for each kind of user id that the backend can hold.
 const CASES_PER_KIND: &[Case<Ground>] = cases![
     users::ids_come_back_as_they_went_in,
     users::endings_touch_one_user_alone,
@@ -131,11 +150,53 @@ const CASES_PER_KIND: &[Case<Ground>] = cases![
     settling::is_the_users_own,
 ];
 
-/// Checks an implementation of [`TokenStore`] against every clause of its contract.
+/// A conformance suite for implementations of [`TokenStore`].
 ///
-/// Each case gets a fresh, empty store. A store whose tables hold one kind of user id makes them of the kind it is
-/// asked for, or says with [`user_id_kinds`](Self::user_id_kinds) which kinds it can hold. Tables with a foreign key
-/// to users need the rows of [`user_ids`] first.
+/// Run it in the tests of your store. Each case gets a store of its own, which must be empty, and
+/// checks one clause of the contract. A case's name, such as `rotation::works_once`, begins with
+/// its group:
+///
+/// - `access`, `refresh`: tokens are found as they were recorded, unknown tokens are an answer and
+///   not an error, and a taken digest is refused.
+/// - `rotation`, `family`: a refresh token has one successor, and reuse of an earlier token is
+///   recognised.
+/// - `fence`, `endings`, `clear`, `settling`: "log out everywhere" ends every token, also of logins
+///   under way, and its remains are removed in bounded batches.
+/// - `sessions`, `pages`, `survey`: a session ends as a whole, lists show each session once, and
+///   counts are right.
+/// - `sweep`: expired records leave in bounded batches, and live ones stay.
+/// - `race`, `crowd`, `cancel`: the same holds for concurrent calls, for a user with thousands of
+///   sessions, and for calls that are dropped half-way.
+/// - `users`: no user id is taken for another. These run once per kind of user id, and the kind is
+///   part of the name, as in `users::owners_are_told_apart (text)`.
+///
+/// The times of the records lie around January 2026. A store that compares them with a clock of its
+/// own, instead of with the times that are passed in, fails.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::store::MemoryStore;
+/// use countersign::testing::{TokenStoreSuite, user_ids};
+/// use countersign::{Failure, UserKey, UserKeyKind};
+///
+/// # async fn insert_user(_: &UserKey) {}
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), countersign::testing::SuiteFailed> {
+/// let suite = TokenStoreSuite::new("mine", |kind| async move {
+///     let store = MemoryStore::new();
+///     // Only for tables with a foreign key to users.
+///     for user in user_ids(kind) {
+///         insert_user(&user).await;
+///     }
+///     Ok::<_, Failure>(store)
+/// });
+/// let kinds = [UserKeyKind::Uuid, UserKeyKind::Text];
+/// let report = suite.user_id_kinds(kinds).only("rotation::").run().await;
+/// report.into_result()?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct TokenStoreSuite<F> {
     backend: String,
@@ -147,38 +208,58 @@ pub struct TokenStoreSuite<F> {
 }
 
 impl<F> TokenStoreSuite<F> {
-    /// A suite for the backend of that name, whose fresh stores `fresh` makes.
+    /// Creates a suite for the backend that reports call `backend`.
+    ///
+    /// The suite calls `fresh` before each case, with the kind of user id that the case uses. It
+    /// must return an empty store that shares nothing with the one before. Tables with a foreign
+    /// key to users must contain [`user_ids`] of that kind. An error from `fresh` fails that case.
     pub fn new(backend: impl Into<String>, fresh: F) -> Self {
         let kinds = vec![UserKeyKind::Uuid, UserKeyKind::Int, UserKeyKind::Text];
         Self { backend: backend.into(), kinds, self_expiring: false, crowd: 10_000, only: None, fresh }
     }
 
-    /// The kinds of user id that the backend can hold; all three unless told.
+    /// Sets the kinds of user id that the backend can hold. Defaults to all three.
+    ///
+    /// Most cases run once, with the first of these kinds. The cases about user ids run for each of
+    /// them. Without a kind no case runs.
     pub fn user_id_kinds(mut self, kinds: impl Into<Vec<UserKeyKind>>) -> Self {
         self.kinds = kinds.into();
         self
     }
 
-    /// The backend's records leave by themselves once they have ended, so that a sweep finds nothing: leaves out the cases
-    /// that count what a sweep removes.
+    /// Declares that records expire by themselves, so that a sweep has nothing to remove.
+    ///
+    /// Leaves out the cases that count what a sweep removes, and checks instead that a sweep
+    /// returns [`Swept::default`](crate::store::Swept). Use it for stores on a database with
+    /// expiring keys, such as Redis. Defaults to `false`.
     pub const fn self_expiring(mut self) -> Self {
         self.self_expiring = true;
         self
     }
 
-    /// How many sessions the user has whose end is watched beside other users' writes. Defaults to 10,000.
+    /// Sets the number of sessions of the user in `crowd::ends_beside_writers`. Defaults to 10,000.
+    ///
+    /// That case ends all sessions of this user while other users log in and refresh. One in 16 of
+    /// the sessions is an access token without a session instead. Choose a lower number if the
+    /// store takes longer than two minutes, the most that a case may take.
     pub const fn crowd(mut self, sessions: u32) -> Self {
         self.crowd = sessions;
         self
     }
 
-    /// Runs only the cases whose names begin with `prefix`.
+    /// Runs only the cases whose names begin with `prefix`, such as `rotation::`.
     pub fn only(mut self, prefix: impl Into<String>) -> Self {
         self.only = Some(prefix.into());
         self
     }
 
-    /// Runs the suite, one case after the other.
+    /// Runs the cases one after the other and returns their results.
+    ///
+    /// A case also fails if the store panics or does not answer within two minutes. The cases about
+    /// concurrent calls fail on a runtime with a single thread.
+    ///
+    /// # Panics
+    /// Panics if it is not called within a Tokio runtime with timers.
     pub async fn run<S, E, Fresh>(self) -> SuiteReport
     where
         F: Fn(UserKeyKind) -> Fresh,

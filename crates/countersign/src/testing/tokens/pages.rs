@@ -1,4 +1,9 @@
-//! Lists of sessions, a page at a time.
+//! Clauses about [`sessions`](crate::store::TokenStore::sessions) and
+//! [`unfenced_sessions`](crate::store::TokenStore::unfenced_sessions), which list sessions in
+//! pages.
+//!
+//! A page may have fewer sessions than asked for, or none, although more follow. Only the cursor
+//! tells where the list ends.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +12,10 @@ use crate::store::{NewAccess, NewRefresh, Page, Rotate, Rotated, SessionCursor};
 use crate::testing::tokens::ground::{Ground, session, session_of_crowd};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
-/// More sessions than a store keeps in one piece.
+/// The number of sessions in a long list. It is larger than the batches in which stores read.
 const SESSIONS: u8 = 200;
 
-/// Opens sessions with these numbers, each with an access token.
+/// Opens the sessions of these numbers, each with an access token, and returns their ids.
 async fn open(ground: &Ground, numbers: impl IntoIterator<Item = u8>) -> Result<BTreeSet<SessionId>, Violation> {
     let mut opened = BTreeSet::new();
     for number in numbers {
@@ -22,7 +27,10 @@ async fn open(ground: &Ground, numbers: impl IntoIterator<Item = u8>) -> Result<
     Ok(opened)
 }
 
-/// Whoever follows the pages sees each session once, and no page is longer than asked for, however long they are.
+/// Checks that the pages of a list show each session of the user once, at any page size.
+///
+/// No page may be longer than its limit, from 1 up to the largest number, and other users' sessions
+/// must not appear.
 pub(super) async fn show_each_session_once(ground: Ground) -> Verdict {
     // Not opened in the order of their ids.
     let opened = open(&ground, (0..SESSIONS).map(|number| number.wrapping_mul(7))).await?;
@@ -37,7 +45,11 @@ pub(super) async fn show_each_session_once(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// A list goes on past sessions that end while it is read: those that are there all the time are all seen.
+/// Checks that a list goes on if sessions are opened, refreshed and ended while it is read.
+///
+/// The last session of each page ends, from which the next page may begin, and so does one that was
+/// not shown yet. Every session that is there from the first page to the last must be shown, and
+/// the list must come to an end.
 pub(super) async fn go_on_beside_changes(ground: Ground) -> Verdict {
     let mut expected = open(&ground, 0..100).await?;
     let mut page = Page { after: None, limit: 3 };
@@ -49,7 +61,8 @@ pub(super) async fn go_on_beside_changes(ground: Ground) -> Verdict {
             seen.extend(shown);
             return ensure(expected.is_subset(&seen), "a session that was there all the time is on no page");
         };
-        // The last one that was shown, where the next page may begin, ends; and so does the first that wasn't.
+        // End the last session that was shown, where the next page may begin, and the first one that
+        // wasn't shown yet.
         let hidden = expected.iter().find(|id| !seen.contains(id) && !shown.contains(id)).copied();
         seen.extend(&shown);
         for ending in shown.last().copied().into_iter().chain(hidden) {
@@ -67,7 +80,10 @@ pub(super) async fn go_on_beside_changes(ground: Ground) -> Verdict {
     Err(Violation::new("a list of sessions does not come to an end"))
 }
 
-/// A cursor may come from anybody: any text that is one is answered with sessions of the user, or with none.
+/// Checks that any text of a cursor's form is answered with sessions of the user, or with none.
+///
+/// A cursor comes from the client and may be made up, or taken from another user's list. It must
+/// not cause an error, show another user's sessions, or make the list endless.
 pub(super) async fn take_any_cursor(ground: Ground) -> Verdict {
     let opened = open(&ground, 0..10).await?;
     let theirs = session(0x80)?;
@@ -120,7 +136,11 @@ pub(super) async fn take_any_cursor(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// The list of sessions that were recorded behind no fence has each of these once, and no other.
+/// Checks that `unfenced_sessions` lists each session recorded behind no fence once, and no other
+/// session.
+///
+/// "Log out everywhere" uses this list for sessions from before there were fences. It must agree
+/// with the `fence` that `sessions` shows.
 pub(super) async fn show_those_behind_no_fence(ground: Ground) -> Verdict {
     for number in 0..40 {
         let opening = ground.opening(&format!("token {number}"), session(number)?);
@@ -134,7 +154,7 @@ pub(super) async fn show_those_behind_no_fence(ground: Ground) -> Verdict {
     let theirs = ground.opening("stranger", session_of_crowd(1)?);
     ground.open(&NewRefresh { user: ground.stranger().clone(), fence: None, ..theirs }, None).await?;
 
-    // A store may put a session that asks for no fence behind the one that stands.
+    // A store may record a session for which no fence is asked behind the current fence.
     let listed = ground.listed(ground.owner(), 100).await?;
     let unfenced = listed.iter().filter(|found| found.fence.is_none()).map(|found| found.id).collect();
 

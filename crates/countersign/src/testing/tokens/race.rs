@@ -1,4 +1,8 @@
-//! Many callers at once.
+//! Clauses about concurrent calls.
+//!
+//! Each case repeats a race in several rounds, since one round may miss it. All calls of a round
+//! start at the same moment, each as a task of its own. A store passes if it decides in the
+//! statement that writes, and fails if it reads first and decides then.
 
 use std::sync::Arc;
 
@@ -10,10 +14,16 @@ use crate::testing::case::needs_threads;
 use crate::testing::tokens::ground::{Ground, NOW, another, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
+/// The number of callers that present the same refresh token.
 const CALLERS: usize = 64;
+/// The number of rounds. Some cases run a multiple of it.
 const ROUNDS: u8 = 8;
 
-/// Promise P1: of 64 callers that present one token, one gets a successor, and the others write nothing.
+/// Checks that of 64 concurrent rotations of one token, one succeeds and the others write nothing.
+///
+/// However many requests present the same refresh token at once, one live successor exists
+/// afterwards. With two, the session would have two
+/// holders, one of them perhaps a thief.
 pub(super) async fn has_one_winner(ground: Ground) -> Verdict {
     needs_threads()?;
     for round in 0..ROUNDS {
@@ -41,29 +51,40 @@ pub(super) async fn has_one_winner(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// Whichever comes first, nothing of the session is left: a rotation before the logout is removed by it, one after it
-/// finds its token gone (promise P4).
+/// Checks that nothing is left of a session that is logged out while its token is rotated.
+///
+/// If the rotation comes first, the logout removes its new tokens too. If the logout comes first,
+/// the rotation finds no token and writes nothing.
 pub(super) async fn logout_beside_a_rotation_leaves_nothing(ground: Ground) -> Verdict {
     beside_a_rotation(ground, Ending::Session).await
 }
 
-/// The same for the mark that ends everything.
+/// Checks that nothing is left of a session if `end_user` runs while its token is rotated.
 pub(super) async fn end_of_the_user_beside_a_rotation_leaves_nothing(ground: Ground) -> Verdict {
     beside_a_rotation(ground, Ending::Mark).await
 }
 
-/// The same for the clearing that ends what was recorded behind no fence.
+/// Checks that nothing is left of a session behind no fence if it is cleared while its token is
+/// rotated.
+///
+/// `end_user` does not reach such a session; the `clear` with `unfenced` that follows ends it.
 pub(super) async fn clearing_beside_a_rotation_leaves_nothing(ground: Ground) -> Verdict {
     beside_a_rotation(ground, Ending::Clearing).await
 }
 
+/// The call that ends the session in a race.
 #[derive(Clone, Copy)]
 enum Ending {
+    /// `end_session`, for a session behind the current fence.
     Session,
+    /// `end_user`, for a session behind the current fence.
     Mark,
+    /// `end_user` and `clear`, for a session behind no fence.
     Clearing,
 }
 
+/// Runs a rotation and the call that ends the session at the same moment, and checks that no token
+/// is left.
 async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
     needs_threads()?;
     for round in 0..16 * ROUNDS {
@@ -100,7 +121,10 @@ async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
     Ok(())
 }
 
-/// A session that is kept may be exchanged in the same moment: all of it goes on, and the next ending finds all of it.
+/// Checks that a session which `end_user` keeps can be refreshed at the same moment.
+///
+/// Its new refresh token and all its access tokens go on. The next `end_user` must find all of
+/// them, those recorded by the rotation included.
 pub(super) async fn kept_session_rotates_beside_the_end(ground: Ground) -> Verdict {
     needs_threads()?;
     for round in 0..8 * ROUNDS {
@@ -136,8 +160,11 @@ pub(super) async fn kept_session_rotates_beside_the_end(ground: Ground) -> Verdi
     Ok(())
 }
 
-/// A login that read the fence before everything was ended is either ended too or never recorded (promise P4); and so
-/// is an access token alone.
+/// Checks that a login that read the fence before an `end_user` is either ended by it or never
+/// recorded.
+///
+/// This holds for a refresh token with its access token, and for an access token alone. A login in
+/// flight must not survive a "log out everywhere".
 pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(ground: Ground) -> Verdict {
     needs_threads()?;
     for round in 0..4 * ROUNDS {
@@ -169,7 +196,11 @@ pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(ground: Grou
     Ok(())
 }
 
-/// Of many endings at once each replaces one fence, and none is forgotten that somebody has to settle.
+/// Checks that concurrent `end_user` calls replace one fence each, and that each replaced fence is
+/// unsettled.
+///
+/// A fence that is replaced and not listed would never be denied, so its signed tokens would stay
+/// valid.
 pub(super) async fn endings_replace_one_fence_each(ground: Ground) -> Verdict {
     needs_threads()?;
     for _ in 0..ROUNDS {
@@ -198,7 +229,10 @@ pub(super) async fn endings_replace_one_fence_each(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// Sweepers of several processes share the work: together they remove every expired row, and count each once.
+/// Checks that concurrent sweepers together remove every expired row and count each row once.
+///
+/// Servers of one deployment sweep the same tables. They must neither block each other nor report a
+/// row twice.
 pub(super) async fn sweeps_count_each_row_once(ground: Ground) -> Verdict {
     needs_threads()?;
     for row in 0..40 {
@@ -224,7 +258,7 @@ pub(super) async fn sweeps_count_each_row_once(ground: Ground) -> Verdict {
     same("rows that four sweepers removed together", &removed, &40)
 }
 
-/// Starts all calls in the same moment, each as a task of its own.
+/// Starts all calls at the same moment, each as a task of its own, and returns their results.
 async fn at_once<T, C>(calls: impl IntoIterator<Item = C>) -> Result<Vec<T>, Violation>
 where
     T: Send + 'static,

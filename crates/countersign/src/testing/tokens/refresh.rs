@@ -1,10 +1,17 @@
-//! Refresh tokens, one at a time, and with the access token that is issued beside them.
+//! Clauses about refresh tokens, one at a time, and about the access token that is issued with one.
+//!
+//! They cover [`insert_refresh`](crate::store::TokenStore::insert_refresh),
+//! [`find_refresh`](crate::store::TokenStore::find_refresh) and
+//! [`remove_refresh`](crate::store::TokenStore::remove_refresh).
 
 use crate::store::{NewAccess, NewRefresh, Rotated};
 use crate::testing::tokens::ground::{Ground, NOW, TICK, minutes, session};
 use crate::testing::violation::{Verdict, ensure, same};
 
-/// Every field comes back, to the microsecond, and "none" as none.
+/// Checks that a refresh token is found with every field as it was recorded.
+///
+/// Times must come back to the microsecond, those of the session and of its signed access tokens
+/// included. `None` must come back as `None`.
 pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
     let full = NewRefresh {
         user: ground.stranger().clone(),
@@ -24,6 +31,9 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
     Ok(())
 }
 
+/// Checks that an unknown token is answered with `None` by a look-up and with `false` by a removal.
+///
+/// An error means that the store could not be asked, so an unknown token must never be an error.
 pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
     ensure(!ground.has_refresh("unknown").await?, "an empty store found a refresh token")?;
     ground.open(&ground.refresh("known"), None).await?;
@@ -33,7 +43,10 @@ pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
     ground.holds_refresh(&ground.refresh("known")).await
 }
 
-/// Reads never judge and never write: what ended long ago is found, again and again.
+/// Checks that an expired token is found as it was recorded, every time.
+///
+/// The strategy compares times, not the store, and a read never writes: it must not remove what has
+/// expired.
 pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
     let created_at = NOW.saturating_sub(std::time::Duration::from_hours(438_000));
     let expired = NewRefresh {
@@ -50,6 +63,9 @@ pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
     Ok(())
 }
 
+/// Checks that a refresh token and the access token issued with it are both recorded.
+///
+/// A login hands out both, so both must be valid when the call returns.
 pub(super) async fn comes_with_its_access(ground: Ground) -> Verdict {
     let session = session(1)?;
     let refresh = ground.opening("refresh", session);
@@ -59,7 +75,11 @@ pub(super) async fn comes_with_its_access(ground: Ground) -> Verdict {
     ground.holds_access(&access).await
 }
 
-/// A record is never overwritten, and the access token beside the refused one isn't recorded either.
+/// Checks that a digest which is recorded already is refused with an error, and the record stays as
+/// it is.
+///
+/// Both tokens of the call are one atomic step: the access token of the refused call must not be
+/// recorded.
 pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
     let first = ground.refresh("taken");
     ground.open(&first, None).await?;
@@ -70,6 +90,9 @@ pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
     ensure(!ground.has_access("beside").await?, "the access token beside a refused refresh token was recorded")
 }
 
+/// Checks that a refresh token is not recorded if the access token issued with it is refused.
+///
+/// Otherwise the caller gets an error for a session that exists.
 pub(super) async fn taken_access_digest_records_nothing(ground: Ground) -> Verdict {
     let first = ground.access("taken");
     ground.record(&first).await?;
@@ -80,7 +103,10 @@ pub(super) async fn taken_access_digest_records_nothing(ground: Ground) -> Verdi
     ensure(!ground.has_refresh("refresh").await?, "a refresh token was recorded although its access token was not")
 }
 
-/// One digest may stand for an access token and for a refresh token, and neither is taken for the other.
+/// Checks that access tokens and refresh tokens are separate, also if both have the same digest.
+///
+/// No method for one kind may find, remove or rotate a token of the other. Otherwise an access
+/// token could be exchanged for a new session.
 pub(super) async fn kinds_do_not_mix(ground: Ground) -> Verdict {
     let (access, refresh) = (ground.access("access"), ground.refresh("refresh"));
     ground.record(&access).await?;
@@ -102,7 +128,9 @@ pub(super) async fn kinds_do_not_mix(ground: Ground) -> Verdict {
     ground.holds_refresh(&twin).await
 }
 
-/// Rows of the original have no session; they can be removed alone, by their owner.
+/// Checks that a refresh token without a session can be removed alone, once, and by its owner only.
+///
+/// Rows that litestar-auth wrote have no session. Logging out such a token removes only its row.
 pub(super) async fn removal_without_session(ground: Ground) -> Verdict {
     for label in ["one", "two"] {
         ground.open(&ground.refresh(label), None).await?;
@@ -117,7 +145,10 @@ pub(super) async fn removal_without_session(ground: Ground) -> Verdict {
     same("removal without an owner", &ground.store.remove_refresh(&ground.token("two"), None).await?, &true)
 }
 
-/// A session ends as a whole: its refresh token isn't removed alone, with its access tokens left behind.
+/// Checks that `remove_refresh` does not remove the refresh token of a session.
+///
+/// A session ends as a whole. If its refresh token were removed alone, its access tokens would live
+/// on and no list would show them.
 pub(super) async fn removal_leaves_sessions_alone(ground: Ground) -> Verdict {
     let refresh = ground.opening("refresh", session(1)?);
     ground.open(&refresh, None).await?;

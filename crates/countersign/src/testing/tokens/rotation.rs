@@ -1,11 +1,15 @@
-//! An exchange of a refresh token for its successor.
+//! Clauses about [`rotate`](crate::store::TokenStore::rotate), the exchange of a refresh token for
+//! its successor.
+//!
+//! A rotation updates the session's record in place. These clauses say which fields it replaces,
+//! which it keeps, and that it writes nothing at all if it does not succeed.
 
 use crate::client::Client;
 use crate::store::{NewAccess, NewRefresh, Rotate, Rotated};
 use crate::testing::tokens::ground::{Ground, NOW, TICK, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
-/// The record that a successor must have.
+/// Returns the record that the successor of `rotate` must have.
 fn successor(ground: &Ground, rotate: &Rotate) -> NewRefresh {
     NewRefresh {
         digest: rotate.successor.clone(),
@@ -21,7 +25,10 @@ fn successor(ground: &Ground, rotate: &Rotate) -> NewRefresh {
     }
 }
 
-/// The successor has the user, the session and the times it was given; the old token is gone, its neighbours stay.
+/// Checks that the successor takes the place of the presented token, and that nothing else changes.
+///
+/// The successor and its access token have the values that the call gave. The presented token is
+/// not found any more. Earlier access tokens of the session and tokens of other users stay.
 pub(super) async fn puts_the_successor_in_place(ground: Ground) -> Verdict {
     let (mine, other) = (session(1)?, session(2)?);
     // It lives on at the time of the exchange: a store may let go of what has ended by then.
@@ -40,6 +47,10 @@ pub(super) async fn puts_the_successor_in_place(ground: Ground) -> Verdict {
     ground.holds_refresh(&neighbour).await
 }
 
+/// Checks that a token is exchanged once: the second call with it returns `Rotated::Gone` and
+/// writes nothing.
+///
+/// The successor of the first call stays, and can be exchanged in turn.
 pub(super) async fn works_once(ground: Ground) -> Verdict {
     let session = session(1)?;
     ground.open(&ground.opening("old", session), None).await?;
@@ -54,6 +65,10 @@ pub(super) async fn works_once(ground: Ground) -> Verdict {
     same("rotating the successor", &on, &Rotated::Done)
 }
 
+/// Checks that a rotation of an unknown token returns `Rotated::Gone` and writes nothing.
+///
+/// A rotation updates a record and never creates one. Otherwise a rotation under way would bring a
+/// session back that was logged out meanwhile.
 pub(super) async fn of_an_unknown_token_writes_nothing(ground: Ground) -> Verdict {
     let session = session(1)?;
     let other = ground.opening("other", session);
@@ -65,7 +80,9 @@ pub(super) async fn of_an_unknown_token_writes_nothing(ground: Ground) -> Verdic
     ground.holds_refresh(&other).await
 }
 
-/// A session that is recorded stays the token's own, whatever the caller believes it to be.
+/// Checks that a rotation keeps the session that is recorded, also if the call names another one.
+///
+/// A session keeps its id for life: device lists, access tokens and logouts refer to it.
 pub(super) async fn keeps_the_session(ground: Ground) -> Verdict {
     let mine = session(1)?;
     ground.open(&ground.opening("old", mine), None).await?;
@@ -74,7 +91,9 @@ pub(super) async fn keeps_the_session(ground: Ground) -> Verdict {
     ground.holds_refresh(&NewRefresh { session: Some(mine), ..successor(&ground, &confused) }).await
 }
 
-/// Rows of the original have no session; they get one when they are exchanged.
+/// Checks that a token without a session gets the one that the call names.
+///
+/// Rows that litestar-auth wrote have no session until their first rotation.
 pub(super) async fn gives_a_session_to_a_token_without(ground: Ground) -> Verdict {
     ground.open(&ground.refresh("old"), None).await?;
     let rotate = ground.rotate("old", "new", session(1)?);
@@ -82,7 +101,10 @@ pub(super) async fn gives_a_session_to_a_token_without(ground: Ground) -> Verdic
     ground.holds_refresh(&successor(&ground, &rotate)).await
 }
 
-/// Neither forward, which would make a session immortal, nor back.
+/// Checks that a rotation never changes the absolute expiry of a session, neither to a later time
+/// nor to an earlier one, nor to `None`.
+///
+/// A session whose absolute expiry moves forward with each rotation never ends.
 pub(super) async fn never_moves_a_recorded_end(ground: Ground) -> Verdict {
     let session = session(1)?;
     let first = ground.opening("0", session);
@@ -96,6 +118,9 @@ pub(super) async fn never_moves_a_recorded_end(ground: Ground) -> Verdict {
     Ok(())
 }
 
+/// Checks that a rotation records the absolute expiry of a session that has none yet.
+///
+/// Rows that litestar-auth wrote have none. A call without one leaves the field empty.
 pub(super) async fn records_a_missing_end(ground: Ground) -> Verdict {
     let session = session(1)?;
     let old = NewRefresh { session_expires_at: None, ..ground.opening("old", session) };
@@ -108,8 +133,12 @@ pub(super) async fn records_a_missing_end(ground: Ground) -> Verdict {
     ground.holds_refresh(&successor(&ground, &with)).await
 }
 
-/// The latest end of a signed access token: an exchange with an earlier one, or with none, takes nothing back, since
-/// the token before is still good.
+/// Checks that `access_expires_at` only moves forward: of the recorded time and the given one, the
+/// later is kept.
+///
+/// It is the latest end of a signed access token of the session. A logout denies the session until
+/// then. An earlier token may live longer than the one issued by this rotation, so neither an
+/// earlier time nor `None` may replace it.
 pub(super) async fn never_moves_the_signed_end_back(ground: Ground) -> Verdict {
     let session = session(1)?;
     ground.open(&ground.opening("0", session), None).await?;
@@ -128,7 +157,9 @@ pub(super) async fn never_moves_the_signed_end_back(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// Which token is too old is the strategy's business; and a successor may be left to age by `created_at`.
+/// Checks that an expired token is rotated like any other, and that the successor may have no end.
+///
+/// The strategy decides which token is too old. A successor without an end ages by `created_at`.
 pub(super) async fn does_not_judge(ground: Ground) -> Verdict {
     let session = session(1)?;
     let expired = NewRefresh { expires_at: Some(NOW), ..ground.opening("old", session) };
@@ -138,6 +169,9 @@ pub(super) async fn does_not_judge(ground: Ground) -> Verdict {
     ground.holds_refresh(&successor(&ground, &rotate)).await
 }
 
+/// Checks that a rotation without an access token records none.
+///
+/// Strategies that sign access tokens rotate in this way.
 pub(super) async fn without_access(ground: Ground) -> Verdict {
     let session = session(1)?;
     ground.open(&ground.opening("old", session), None).await?;
@@ -147,6 +181,9 @@ pub(super) async fn without_access(ground: Ground) -> Verdict {
     ensure(!ground.has_access("new").await?, "an access token appeared that nobody asked for")
 }
 
+/// Checks that a rotation to a digest that is recorded already fails and changes nothing.
+///
+/// The presented token must stay: its holder got no successor.
 pub(super) async fn taken_successor_changes_nothing(ground: Ground) -> Verdict {
     let session = session(1)?;
     let (old, taken) = (ground.opening("old", session), ground.refresh("taken"));
@@ -158,6 +195,8 @@ pub(super) async fn taken_successor_changes_nothing(ground: Ground) -> Verdict {
     ensure(!ground.has_access("taken").await?, "an access token was recorded for a rotation that failed")
 }
 
+/// Checks that a rotation fails and changes nothing if the digest of its access token is recorded
+/// already.
 pub(super) async fn taken_access_digest_changes_nothing(ground: Ground) -> Verdict {
     let session = session(1)?;
     let (old, taken) = (ground.opening("old", session), ground.access("new"));
@@ -169,6 +208,7 @@ pub(super) async fn taken_access_digest_changes_nothing(ground: Ground) -> Verdi
     ensure(!ground.has_refresh("new").await?, "a successor was recorded although its access token was not")
 }
 
+/// Checks that a rotation returns an error.
 async fn refused(ground: &Ground, rotate: &Rotate) -> Verdict {
     match ground.store.rotate(rotate).await {
         Err(_) => Ok(()),

@@ -1,4 +1,9 @@
-//! What belongs to a session, and lists of sessions.
+//! Clauses about one session: its end, its record, and its place in lists.
+//!
+//! They cover [`end_session`](crate::store::TokenStore::end_session),
+//! [`find_session`](crate::store::TokenStore::find_session),
+//! [`sessions`](crate::store::TokenStore::sessions) and
+//! [`note_use`](crate::store::TokenStore::note_use).
 
 use std::net::IpAddr;
 
@@ -7,7 +12,10 @@ use crate::store::{Consumed, NewAccess, NewRefresh, Rotate, Rotated, SessionReco
 use crate::testing::tokens::ground::{Ground, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
-/// Every token of the session goes, those issued before a rotation too, and no other.
+/// Checks that `end_session` removes every token of the session, and no other.
+///
+/// Access tokens from before a rotation belong to it as well. The call returns `true` the first
+/// time and `false` afterwards, and no token of the session can be rotated any more.
 pub(super) async fn end_takes_every_token(ground: Ground) -> Verdict {
     let (mine, other) = (session(1)?, session(2)?);
     let of = |session, label: &str| NewAccess { session: Some(session), ..ground.access(label) };
@@ -32,6 +40,11 @@ pub(super) async fn end_takes_every_token(ground: Ground) -> Verdict {
     same("rotating a token of an ended session", &gone, &Rotated::Gone)
 }
 
+/// Checks that `end_session` ends a session of `owner` only, and returns `false` for one of another
+/// user.
+///
+/// A session's id is no secret: it is shown in device lists and carried by signed tokens. Knowing
+/// it must not be enough to end the session.
 pub(super) async fn end_asks_for_the_owner(ground: Ground) -> Verdict {
     let mine = session(1)?;
     let refresh = ground.opening("refresh", mine);
@@ -44,6 +57,10 @@ pub(super) async fn end_asks_for_the_owner(ground: Ground) -> Verdict {
     ensure(!ground.has_access("access").await?, "an access token survived the end of its session")
 }
 
+/// Checks that ending an unknown session returns `false`, and that a user without sessions has an
+/// empty list.
+///
+/// Neither is an error: an error means that the store could not be asked.
 pub(super) async fn unknown_session_is_a_value(ground: Ground) -> Verdict {
     let refresh = ground.opening("refresh", session(1)?);
     ground.open(&refresh, None).await?;
@@ -52,7 +69,10 @@ pub(super) async fn unknown_session_is_a_value(ground: Ground) -> Verdict {
     ground.holds_refresh(&refresh).await
 }
 
-/// A session with access tokens alone can't be continued, and isn't listed; nor is a token without session.
+/// Checks that lists show the sessions that have a refresh token, and only those of the user.
+///
+/// A session with only access tokens cannot be refreshed, and a token without a session is none. A
+/// rotation neither adds a session nor removes one.
 pub(super) async fn list_those_with_a_refresh_token(ground: Ground) -> Verdict {
     let (mine, theirs, access_only) = (session(1)?, session(2)?, session(3)?);
     let foreign = NewRefresh { user: ground.stranger().clone(), ..ground.opening("foreign", theirs) };
@@ -68,7 +88,12 @@ pub(super) async fn list_those_with_a_refresh_token(ground: Ground) -> Verdict {
     same("the user's sessions after a logout", &ground.session_ids(ground.owner()).await?, &Vec::new())
 }
 
-/// The login's moment and client stay with a session, and the moment of its latest exchange moves.
+/// Checks that a session's record keeps the time and the client of its login through rotations.
+///
+/// A rotation moves `refreshed_at`, `expires_at` and `access_expires_at`, and replaces the current
+/// digest and the list of exchanged tokens. The client's texts, non-ASCII ones included, come back
+/// unchanged. Lists show the same as the look-up. Another user does not find the session, and
+/// nobody finds one that has ended.
 pub(super) async fn tell_of_their_login(ground: Ground) -> Verdict {
     let mine = session(1)?;
     let client = Client::new().with_user_agent("Mozilla/5.0 (X11; Linux) – „Ünïcode“ | 1").with_label("Ada's | phone");
@@ -84,7 +109,7 @@ pub(super) async fn tell_of_their_login(ground: Ground) -> Verdict {
         }
         let found = ground.store.find_session(mine, ground.owner()).await?;
         let expected = SessionRecord {
-            // A session that asks for no fence may be recorded behind the one that stands.
+            // A session for which no fence is asked may be recorded behind the current one.
             fence: found.as_ref().and_then(|found| found.fence),
             id: mine,
             opened_at: Some(opening.created_at),
@@ -110,7 +135,11 @@ pub(super) async fn tell_of_their_login(ground: Ground) -> Verdict {
     ensure(ended.is_none(), "a session is found that has ended")
 }
 
-/// Later moments take the place of earlier ones, for sessions that are there, and nothing else changes.
+/// Checks that `note_use` records the later time for each session, also for many sessions in one
+/// call.
+///
+/// An earlier time must not replace a later one, nor a rotation the time of use. A session that
+/// does not exist must not be created: it may have ended since it was seen.
 pub(super) async fn use_is_noted(ground: Ground) -> Verdict {
     let numbers = 1..=70;
     for number in numbers.clone() {

@@ -1,4 +1,9 @@
-//! Fences that were replaced, and whose signed tokens nobody may have denied yet.
+//! Clauses about fences that are [`unsettled`](crate::store::TokenStore::unsettled).
+//!
+//! Signed access tokens are in no store. After [`end_user`](crate::store::TokenStore::end_user)
+//! they are valid until their fence is on the denylist. A process that crashes in between leaves
+//! the replaced fence unsettled, and the next one denies it and calls
+//! [`settle`](crate::store::TokenStore::settle).
 
 use std::time::Duration;
 
@@ -8,21 +13,25 @@ use crate::testing::tokens::ground::{Ground, NOW, another, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 use crate::user::UserKey;
 
-/// Ends what the user has, and leaves the fence that was replaced unsettled.
+/// Ends everything of the user, except the session `kept`, and leaves the replaced fence unsettled.
 async fn end(ground: &Ground, user: &UserKey, kept: Option<SessionId>) -> Result<Fence, Violation> {
     let fence = another()?;
     ground.store.end_user(&EndUser { user: user.clone(), fence, kept, settled: false, now: NOW }).await?;
     Ok(fence)
 }
 
-/// The user's unsettled fences, each with what was kept, in the order of `expected`.
+/// Checks that the user's unsettled fences are the `expected` ones, in any order.
 async fn unsettled(ground: &Ground, user: &UserKey, expected: &[EndedFence]) -> Verdict {
     let found = ground.store.unsettled(user).await?;
     same("how many fences are unsettled", &found.len(), &expected.len())?;
     ensure(expected.iter().all(|ended| found.contains(ended)), "the fences that are unsettled are not those expected")
 }
 
-/// Each fence that was replaced is told until it is settled, with the session that was kept; settling is for good.
+/// Checks that a replaced fence is listed, with the session that was kept, until it is settled.
+///
+/// A fence that was settled when it was replaced is not listed, and neither is the current one.
+/// Settling a fence that is current, unknown or settled already changes nothing. A settled fence
+/// never comes back to the list.
 pub(super) async fn lists_what_nobody_settled(ground: Ground) -> Verdict {
     let user = ground.owner();
     let first = ground.fence(user).await?;
@@ -49,7 +58,9 @@ pub(super) async fn lists_what_nobody_settled(ground: Ground) -> Verdict {
     unsettled(&ground, user, &[ended(fifth, None)]).await
 }
 
-/// For a day, neither clearing nor sweeping forgets that tokens may still have to be denied.
+/// Checks that neither clearing nor sweeping forgets an unsettled fence, for at least a day.
+///
+/// If it were forgotten, the signed tokens of users who were logged out would stay valid.
 pub(super) async fn outlasts_clearing_and_sweeping(ground: Ground) -> Verdict {
     let user = ground.owner();
     let fence = ground.fence(user).await?;
@@ -64,6 +75,8 @@ pub(super) async fn outlasts_clearing_and_sweeping(ground: Ground) -> Verdict {
     Ok(())
 }
 
+/// Checks that a user's list has only their own fences, and that settling another user's fence
+/// changes nothing.
 pub(super) async fn is_the_users_own(ground: Ground) -> Verdict {
     let mut fences = Vec::new();
     for (number, user) in ground.users.iter().enumerate() {

@@ -1,17 +1,22 @@
-//! What a user has, counted.
+//! Clauses about [`survey`](crate::store::TokenStore::survey), which counts a user's sessions.
 
 use crate::clock::Timestamp;
 use crate::store::{NewRefresh, Rotate, Rotated, SweepLimit, UserSurvey};
 use crate::testing::tokens::ground::{Ground, NOW, TICK, limit, minutes, session};
 use crate::testing::violation::{Verdict, Violation, same};
 
+/// Returns the number of the owner's sessions that can be refreshed, and the latest end of their
+/// signed access tokens.
 async fn survey(ground: &Ground, limit: &SweepLimit) -> Result<(u64, Option<Timestamp>), Violation> {
     let UserSurvey { sessions, access_expires_at, .. } = ground.store.survey(ground.owner(), limit).await?;
     Ok((sessions, access_expires_at))
 }
 
-/// A survey counts sessions that can be refreshed: those that haven't ended, by their own end or by their age, and only
-/// the user's own.
+/// Checks that a survey counts the user's sessions that have not expired.
+///
+/// A session has expired at the moment of its `expires_at`. One without it has expired if its token
+/// was created at or before `refresh_created`. Tokens without a session and other users' sessions
+/// are not counted. The cap on a user's sessions rests on this number.
 pub(super) async fn counts_what_can_be_refreshed(ground: Ground) -> Verdict {
     same("a survey of a user without sessions", &survey(&ground, &limit(NOW, NOW)).await?, &(0, None))?;
     let at = |number, created_at, expires_at| {
@@ -25,8 +30,10 @@ pub(super) async fn counts_what_can_be_refreshed(ground: Ground) -> Verdict {
     let sessions = [
         at(1, NOW, Some(minutes(24 * 60)))?,
         at(2, NOW, Some(later.saturating_add(TICK)))?,
+        // These two have expired, the first of them at this very moment.
         at(3, NOW, Some(later))?,
         at(4, NOW, Some(later.saturating_sub(TICK)))?,
+        // Created at the limit, and a microsecond after it.
         at(5, minutes(50), None)?,
         at(6, minutes(50).saturating_add(TICK), None)?,
         NewRefresh { user: ground.stranger().clone(), ..at(7, NOW, Some(minutes(24 * 60)))? },
@@ -43,7 +50,12 @@ pub(super) async fn counts_what_can_be_refreshed(ground: Ground) -> Verdict {
     same("sessions after a logout", &survey(&ground, &of_age).await?, &(2, None))
 }
 
-/// The latest end of a signed access token is that of the sessions that count, wherever it stands among them.
+/// Checks that a survey returns the latest end of a signed access token among the sessions that it
+/// counts.
+///
+/// "Log out everywhere" denies the user's fence at least until
+/// then. The time must follow rotations, and an
+/// expired or ended session must not count.
 pub(super) async fn tells_the_latest_signed_end(ground: Ground) -> Verdict {
     let of_day = limit(NOW, NOW);
     let ends = [None, Some(minutes(30)), Some(minutes(90).saturating_add(TICK)), None, Some(minutes(60))];

@@ -1,10 +1,11 @@
-//! Removal of what has ended.
+//! Clauses about [`sweep`](crate::store::TokenStore::sweep), which removes what has expired.
 
 use crate::clock::Timestamp;
 use crate::store::{NewAccess, NewRefresh, SweepLimit, Swept};
 use crate::testing::tokens::ground::{Ground, LONG_AGO, NOW, TICK, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
+/// Records a session's refresh token and its access token under one label, with these times.
 async fn insert(
     ground: &Ground,
     label: &str,
@@ -17,11 +18,16 @@ async fn insert(
     ground.open(&refresh, Some(&access)).await
 }
 
+/// Looks for the access token and the refresh token of that label, and returns `true` for each that
+/// is found.
 async fn left(ground: &Ground, label: &str) -> Result<(bool, bool), Violation> {
     Ok((ground.has_access(label).await?, ground.has_refresh(label).await?))
 }
 
-/// A token whose end is now has ended; one tick later it has not. Only its own end counts when it has one.
+/// Checks that a sweep removes a token at the moment of its `expires_at`, and not a microsecond
+/// earlier.
+///
+/// If a token has an end, its age does not matter. The two tokens of a login expire separately.
 pub(super) async fn ends_at_the_exact_moment(ground: Ground) -> Verdict {
     let (before, after) = (NOW.saturating_sub(TICK), NOW.saturating_add(TICK));
     insert(&ground, "before", LONG_AGO, Some(before), Some(before)).await?;
@@ -39,7 +45,10 @@ pub(super) async fn ends_at_the_exact_moment(ground: Ground) -> Verdict {
     same("refresh ended alone", &left(&ground, "refresh alone").await?, &(true, false))
 }
 
-/// Tokens without an end age by `created_at`, each kind by its own cutoff.
+/// Checks that a token without an end is removed if it was created at or before the limit for its
+/// kind.
+///
+/// Rows that litestar-auth wrote have no end. They age by `access_created` or `refresh_created`.
 pub(super) async fn ages_rows_without_an_end(ground: Ground) -> Verdict {
     let (access_created, refresh_created) = (minutes(120), minutes(60));
     for (label, created_at) in [
@@ -64,7 +73,11 @@ pub(super) async fn ages_rows_without_an_end(ground: Ground) -> Verdict {
     same("old, with an end to come", &left(&ground, "with an end").await?, &(true, true))
 }
 
-/// Each call removes at most so many of each kind; `more` is never false while some are left, nor true for ever.
+/// Checks that a call removes at most `rows` tokens of each kind, and that repeated calls remove
+/// all that have expired.
+///
+/// `more` must be `true` while something is left, and must become `false`. Live tokens stay.
+/// Bounded batches keep a sweep from stalling requests.
 pub(super) async fn is_bounded_and_resumable(ground: Ground) -> Verdict {
     for row in 0..7 {
         insert(&ground, &format!("both {row}"), NOW, Some(NOW), Some(NOW)).await?;
@@ -92,7 +105,10 @@ pub(super) async fn is_bounded_and_resumable(ground: Ground) -> Verdict {
     same("a live token", &left(&ground, "live").await?, &(true, true))
 }
 
-/// What has ended is no sweeper's business, and what lives is nobody's.
+/// Checks that a sweep returns zeros and leaves live tokens if records expire by themselves.
+///
+/// The sweeper calls again while `more` is `true`, so a store without work must say that there is
+/// none.
 pub(super) async fn is_left_to_the_store(ground: Ground) -> Verdict {
     let ended = NewAccess { expires_at: Some(NOW), ..ground.access("ended") };
     ground.record(&ended).await?;
@@ -103,6 +119,9 @@ pub(super) async fn is_left_to_the_store(ground: Ground) -> Verdict {
     same("a live token", &left(&ground, "live").await?, &(true, true))
 }
 
+/// Checks that a sweep without anything to remove succeeds and returns zeros.
+///
+/// Most sweeps find nothing. They must neither fail nor ask for another call.
 pub(super) async fn nothing_to_do_is_a_value(ground: Ground) -> Verdict {
     let limit =
         SweepLimit { now: NOW, access_created: LONG_AGO, refresh_created: LONG_AGO, fence_used: LONG_AGO, rows: 10 };

@@ -1,4 +1,7 @@
-//! User ids of one kind, the hostile ones included: no id is ever taken for another.
+//! Clauses about user ids, run for each kind that a backend can hold: no id is taken for another.
+//!
+//! The ids come from [`user_ids`](crate::testing::user_ids). Among them are ids that collations,
+//! conversions or careless key formats treat as equal.
 
 use crate::answer::SessionId;
 use crate::store::{NewAccess, NewRefresh, Opened};
@@ -6,16 +9,24 @@ use crate::testing::tokens::ground::{Ground, NOW, limit, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 use crate::user::UserKey;
 
-/// What one user has in these cases: a session of two tokens behind the user's fence, and a token of each kind without
+/// The records of one user in these cases.
+///
+/// They are a session of two tokens behind the user's fence, and a token of each kind without a
 /// session and behind no fence.
 struct Holding {
+    /// The user's place in the list of users, which is part of the tokens' labels.
     number: usize,
+    /// The user.
     user: UserKey,
+    /// The user's session.
     session: SessionId,
+    /// The session's refresh token, and one without a session.
     refresh: [NewRefresh; 2],
+    /// The session's access token, and one without a session.
     access: [NewAccess; 2],
 }
 
+/// Records a [`Holding`] for each user, and returns them.
 async fn everyone(ground: &Ground) -> Result<Vec<Holding>, Violation> {
     let mut holdings = Vec::new();
     for (number, user) in ground.users.iter().enumerate() {
@@ -46,6 +57,7 @@ async fn everyone(ground: &Ground) -> Result<Vec<Holding>, Violation> {
 }
 
 impl Holding {
+    /// Checks that all four tokens are found with the values they were recorded with.
     async fn is_whole(&self, ground: &Ground) -> Verdict {
         for refresh in &self.refresh {
             ground.holds_refresh(refresh).await.map_err(|violation| self.about(&violation))?;
@@ -56,6 +68,7 @@ impl Holding {
         Ok(())
     }
 
+    /// Checks that none of the four tokens is found.
     async fn is_gone(&self, ground: &Ground) -> Verdict {
         for name in ["session", "loose"] {
             let label = format!("{name} {}", self.number);
@@ -65,11 +78,15 @@ impl Holding {
         Ok(())
     }
 
+    /// Returns the violation with the user's id added.
     fn about(&self, violation: &Violation) -> Violation {
         Violation::new(format!("user id {:?}: {violation}", self.user.to_subject()))
     }
 }
 
+/// Checks that each token is found with exactly the user id that it was recorded for.
+///
+/// An id that comes back changed is another account.
 pub(super) async fn ids_come_back_as_they_went_in(ground: Ground) -> Verdict {
     for holding in everyone(&ground).await? {
         holding.is_whole(&ground).await?;
@@ -77,7 +94,9 @@ pub(super) async fn ids_come_back_as_they_went_in(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// Everything of the user ends; everybody else's stays, also when the user names another's session as the one to keep.
+/// Checks that ending everything of one user leaves all other users' tokens.
+///
+/// This holds also if the call names another user's session as the one to keep.
 pub(super) async fn endings_touch_one_user_alone(ground: Ground) -> Verdict {
     let holdings = everyone(&ground).await?;
     let mut rest = holdings.as_slice();
@@ -95,7 +114,9 @@ pub(super) async fn endings_touch_one_user_alone(ground: Ground) -> Verdict {
     Ok(())
 }
 
-/// Each user keeps a session of their own, and it is behind their own fence from then on.
+/// Checks that each user can keep a session of their own, and that their next `end_user` ends it.
+///
+/// The kept session must be recorded behind the new fence of its own user.
 pub(super) async fn kept_sessions_are_the_users_own(ground: Ground) -> Verdict {
     let holdings = everyone(&ground).await?;
     for mine in &holdings {
@@ -111,6 +132,10 @@ pub(super) async fn kept_sessions_are_the_users_own(ground: Ground) -> Verdict {
     Ok(())
 }
 
+/// Checks that removals with an owner change nothing for any other user, and work for the owner.
+///
+/// Each pair of users is tried, so that one pair of ids that the store takes for the same is enough
+/// to fail.
 pub(super) async fn owners_are_told_apart(ground: Ground) -> Verdict {
     let holdings = everyone(&ground).await?;
     for mine in &holdings {
@@ -132,6 +157,7 @@ pub(super) async fn owners_are_told_apart(ground: Ground) -> Verdict {
     Ok(())
 }
 
+/// Checks that lists and surveys show a user exactly their own session.
 pub(super) async fn sessions_are_the_users_own(ground: Ground) -> Verdict {
     for mine in everyone(&ground).await? {
         let sessions = ground.session_ids(&mine.user).await?;

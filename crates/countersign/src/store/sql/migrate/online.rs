@@ -1,8 +1,12 @@
-//! Applies a migration statement by statement, beside those who read and write its tables.
+//! Applying a migration statement by statement, beside readers and writers of its tables.
 //!
-//! Before each statement the tables are asked whether it was done, so a run that was cut short goes on where it stopped.
-//! A statement that wants a strong lock waits for it shortly: whoever comes meanwhile stands behind it in the queue. Then it
-//! leaves the queue for a while, and comes again until the patience is over.
+//! Before each statement the tables are asked whether its effect is there already, so a run that
+//! was killed continues where it stopped. A statement that needs a strong lock waits for it briefly
+//! only: while it waits, every request for the table queues behind it. Then it leaves the queue for
+//! a while, and tries again until the migrator's patience is over.
+//!
+//! One process migrates at a time. It holds a lock for that, which is checked before each
+//! statement.
 
 use std::future::pending;
 use std::pin::pin;
@@ -19,14 +23,14 @@ use crate::store::sql::migrate::text::{Change, Kind};
 use crate::store::sql::migrate::{Applied, Migrator, WAITED_FOR};
 use crate::store::sql::{Dialect, Driver, Script, SetupError};
 
-/// How often is told how far an index is.
+/// The time between two reports about a statement that takes long.
 const TICK: Duration = Duration::from_secs(2);
 
-/// The shortest and the longest pause in which others are let by.
+/// The shortest and the longest pause in which other requests get the table.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// A wait that has an end, in pauses that grow.
+/// A wait in pauses that double in length, up to a total time.
 pub(super) struct Wait {
     since: Instant,
     pause: Duration,
@@ -34,15 +38,17 @@ pub(super) struct Wait {
 }
 
 impl Wait {
+    /// Creates a wait that begins now and lasts for at most `patience`.
     pub(super) fn new(patience: Duration) -> Self {
         Self { since: Instant::now(), pause: FIRST_PAUSE, patience }
     }
 
+    /// Returns the time since the wait began.
     pub(super) fn waited(&self) -> Duration {
         self.since.elapsed()
     }
 
-    /// Waits a while; `false` when the patience is over.
+    /// Waits for the next pause. Returns `false`, without waiting, if the patience is over.
     pub(super) async fn pause(&mut self) -> bool {
         if self.waited() >= self.patience {
             return false;
@@ -53,11 +59,12 @@ impl Wait {
     }
 }
 
+/// Waits for `pause`.
 async fn rest(pause: Duration) {
     let _ = timeout(pause, pending::<()>()).await;
 }
 
-/// One migration that is being applied.
+/// A migration that is being applied, with the connections for it.
 pub(super) struct Online<'a> {
     pub(super) migrator: &'a Migrator,
     pub(super) driver: &'a dyn Driver,
@@ -66,7 +73,7 @@ pub(super) struct Online<'a> {
 }
 
 impl Online<'_> {
-    /// Waits for the turn.
+    /// Waits for the lock that allows this process to migrate.
     pub(super) async fn take_turn(&self) -> Result<(), Failure> {
         let mut wait = Wait::new(self.migrator.patience);
         while !self.session.take_turn().await? {
@@ -78,13 +85,14 @@ impl Online<'_> {
         Ok(())
     }
 
-    /// Runs the statements and records them. Returns whether this call was the one.
+    /// Runs the statements and records the migration. Returns `true` if this call recorded it.
     pub(super) async fn apply(&self, changes: &[Change], record: &Record<'_>) -> Result<bool, SetupError> {
         if !super::script::has_history(self.driver).await? {
             self.insist("countersign_migration", &[HISTORY.to_owned()]).await?;
         }
         if self.dialect() == Dialect::Mysql {
-            // What changes no table is done with the record or not at all.
+            // Statements that change rows take effect together with the record. A change of a table
+            // commits what came before it.
             self.session.patiently("BEGIN").await?;
         }
         for change in changes {
@@ -96,6 +104,7 @@ impl Online<'_> {
         Ok(recorded)
     }
 
+    /// Records the migration. Returns `false` if it was recorded already.
     async fn record(&self, record: &Record<'_>) -> Result<bool, Failure> {
         let (values, dialect) = (record.values(), self.dialect());
         if dialect == Dialect::Mysql {
@@ -112,6 +121,7 @@ impl Online<'_> {
         self.driver.dialect()
     }
 
+    /// Runs one statement, if its effect isn't there already.
     async fn change(&self, change: &Change) -> Result<(), Failure> {
         if schema::is_done(self.driver, change).await? {
             return Ok(());
@@ -125,7 +135,8 @@ impl Online<'_> {
         }
     }
 
-    /// Runs a statement that wants a strong lock on a table, in the first of `ways` that the database takes.
+    /// Runs a statement that needs a strong lock on a table, in the first of `ways` that the
+    /// database accepts.
     async fn insist(&self, table: &str, ways: &[String]) -> Result<(), Failure> {
         let (mut wait, what) = (Wait::new(self.migrator.patience), format!("table {table}"));
         for (at, way) in ways.iter().enumerate() {
@@ -148,7 +159,12 @@ impl Online<'_> {
         Ok(())
     }
 
-    /// Lets those by who hold a table, for a while.
+    /// Gives way to those who hold a table, for one pause.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Failure`] that names them, as far as the database tells, if the patience is
+    /// over.
     async fn let_by(&self, table: &str, wait: &mut Wait) -> Result<(), Failure> {
         let held_by = schema::holders(self.driver, table).await;
         let waited = wait.waited();
@@ -167,7 +183,7 @@ impl Online<'_> {
         Err(Failure::unavailable(WAITED_FOR, format!("no lock on {what} within {waited:.0?}{by}")))
     }
 
-    /// Makes an index of PostgreSQL.
+    /// Creates an index on PostgreSQL, and first removes one that was left unfinished.
     async fn index(&self, change: &Change, table: &str, index: &str, has_rows: bool) -> Result<(), Failure> {
         let mut wait = Wait::new(self.migrator.patience);
         loop {
@@ -184,10 +200,11 @@ impl Online<'_> {
         }
     }
 
-    /// An index that isn't whole is being built by somebody, or was left by one who was stopped.
+    /// Deals with an index that isn't valid: waits while another session builds it, and drops it if
+    /// none does.
     async fn clear_away(&self, table: &str, index: &str, wait: &mut Wait) -> Result<(), Failure> {
         if let Some(builder) = schema::builder(self.driver, table).await? {
-            // It may take as long as it does: it is what this one would do.
+            // No limit here: that session does the work which this one would have to do.
             let (waited, held_by) = (wait.waited(), Some(builder));
             let table = table.to_owned();
             self.migrator.tell(|| Progress::WaitsForLock { step: self.step, table, held_by, waited });
@@ -195,30 +212,33 @@ impl Online<'_> {
             wait.pause = (wait.pause * 2).min(LONGEST_PAUSE);
             return self.session.keep_turn().await;
         }
-        // The builder may have come to its end in between.
+        // The session may have finished since the index was looked at.
         if schema::index(self.driver, index).await? == Index::Unfinished && self.drop_index(index).await? == Ddl::Held {
             self.let_by(table, wait).await?;
         }
         Ok(())
     }
 
+    /// Drops an index without locking out readers and writers.
     async fn drop_index(&self, index: &str) -> Result<Ddl, Failure> {
         let statement = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", self.dialect().quote(index));
         self.migrator.tell(|| Progress::Runs { step: self.step, statement: statement.clone() });
         self.session.patiently(&statement).await
     }
 
+    /// Creates an index without locking out readers and writers.
     async fn build(&self, table: &str, index: &str, statement: &str) -> Result<Ddl, Failure> {
         self.migrator.tell(|| Progress::Runs { step: self.step, statement: statement.to_owned() });
         let built = self.watched(table, &format!("index {index}"), self.session.patiently(statement)).await;
         if built.is_err() && self.session.keep_turn().await.is_ok() {
-            // What is left keeps writers at work for nothing, and of a unique index it refuses rows.
+            // An unfinished index still costs every writer time, and a unique one still refuses
+            // rows.
             drop(self.drop_index(index).await);
         }
         built
     }
 
-    /// Tells of what takes long, and keeps the turn meanwhile.
+    /// Waits for `work`, reports that it takes long, and keeps the lock for migrations meanwhile.
     async fn watched(
         &self,
         table: &str,
@@ -233,7 +253,8 @@ impl Online<'_> {
             let (phase, percent) = schema::building(self.driver, table).await;
             let (what, elapsed) = (what.to_owned(), since.elapsed());
             self.migrator.tell(|| Progress::Builds { step: self.step, what, phase, percent, elapsed });
-            // Were it lost, others would wait for the index that is being built here. Asking keeps the connection.
+            // The question keeps an idle connection open. If the lock is lost all the same, the
+            // check after the statement says so.
             drop(self.session.keep_turn().await);
         }
     }

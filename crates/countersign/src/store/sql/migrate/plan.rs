@@ -1,4 +1,4 @@
-//! What would be done, and whom it would keep waiting.
+//! The plan of a migration: the statements that would run, and the locks that they would take.
 
 use std::fmt;
 
@@ -9,39 +9,45 @@ use crate::store::sql::migrate::text::{Change, Kind};
 use crate::store::sql::{Dialect, Driver};
 
 /// One statement that [`Migrator::run`](crate::store::sql::Migrator::run) would run.
+///
+/// [`Migrator::plan`](crate::store::sql::Migrator::plan) returns these in the order of their
+/// execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Planned {
-    /// Its migration.
+    /// The migration that the statement belongs to.
     pub step: Applied,
-    /// Its text, as the database would get it.
+    /// The text of the statement, in the form that the database would receive.
     pub statement: String,
-    /// The table that it changes or makes, where that is known.
+    /// The table that the statement changes or creates, if it is known.
     pub table: Option<String>,
-    /// About how many rows that table has; `None` when it isn't there.
+    /// The approximate number of rows in that table, from the database's statistics. `None` if the
+    /// table doesn't exist.
     pub rows: Option<u64>,
-    /// Whom it keeps waiting.
+    /// The lock that the statement takes, and who has to wait for it.
     pub lock: TableLock,
 }
 
-/// Whom a change of a table keeps waiting, and for how long.
+/// The lock that a change of a table takes, by its effect on other requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TableLock {
-    /// Nobody: the table is new.
+    /// No lock on existing rows: the table is new.
     Nobody,
-    /// Nobody: readers and writers go on while it takes its time.
+    /// A lock that readers and writers don't notice, for as long as the work takes.
     Online,
-    /// Everybody, for a moment: nothing is copied. It waits for the lock itself for a fraction of a second and comes again.
+    /// An exclusive lock for a moment. No rows are copied. The change waits for the lock for a
+    /// fraction of a second, gives way, and tries again.
     Moment,
-    /// Writers, or on some versions nobody, while the table is copied.
+    /// A lock that makes writers wait while the table is copied. Some versions copy without it.
     WritersWhileCopied,
-    /// Everybody who wants the same rows or tables, until the migration has ended.
+    /// Locks on rows or tables that are held until the migration ends.
     Transaction,
 }
 
 impl TableLock {
-    /// A stable name, for programs.
+    /// Returns a stable name for programs, for example `writers_while_copied`.
+    /// [`Display`](fmt::Display) gives a text for people.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Nobody => "nobody",
@@ -65,7 +71,7 @@ impl fmt::Display for TableLock {
     }
 }
 
-/// The statements of one migration that aren't done yet.
+/// Returns the statements of one migration whose effect isn't there yet.
 pub(super) async fn of(
     driver: &dyn Driver,
     step: Applied,
@@ -97,7 +103,7 @@ pub(super) async fn of(
             (Dialect::Postgres, _) if !is_online && has_rows => TableLock::Transaction,
             (_, Kind::MakeIndex { .. }) if has_rows => TableLock::Online,
             (Dialect::Mysql, Kind::Alter(_)) if has_rows => TableLock::WritersWhileCopied,
-            // A column that may be null, or a table without rows.
+            // A nullable column, or a table without rows.
             _ => TableLock::Moment,
         };
         let table = change.table().map(str::to_owned);

@@ -1,54 +1,81 @@
-//! What a migrator tells while it works.
+//! Reports of a migrator while it works.
 
 use std::time::Duration;
 
 use crate::store::sql::migrate::Applied;
 
-/// What a [`Migrator`](crate::store::sql::Migrator) is doing.
+/// A report of what a [`Migrator`](crate::store::sql::Migrator) is doing.
+///
+/// [`Migrator::watched_by`](crate::store::sql::Migrator::watched_by) sets the callback that
+/// receives it.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::UserKeyKind;
+/// use countersign::store::sql::{Database, DatabaseOptions, Migrator, Progress};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
+/// let migrator = Migrator::new(&database, UserKeyKind::Uuid);
+/// let migrator = migrator.watched_by(|progress| match progress {
+///     Progress::Runs { step, statement } => println!("{}: {statement}", step.name),
+///     Progress::WaitsForLock { table, held_by, waited, .. } => {
+///         println!("waiting for {table} since {waited:.0?}, held by {held_by:?}");
+///     }
+///     other => println!("{other:?}"),
+/// });
+/// migrator.run().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Another process migrates, and this one comes again.
+    /// A wait for another process that migrates. The migrator will try again.
     WaitsForTurn {
-        /// How long it has waited.
+        /// The time since the wait began.
         waited: Duration,
     },
-    /// A statement begins.
+    /// The start of a statement.
     Runs {
-        /// Its migration.
+        /// The migration that the statement belongs to.
         step: Applied,
-        /// Its text, as the database gets it.
+        /// The text of the statement, in the form that the database receives.
         statement: String,
     },
-    /// Others hold a lock that a statement wants. They are let by, and it comes again.
+    /// A wait for a lock that others hold. The migrator gives way to them, and will try again.
     WaitsForLock {
-        /// Its migration.
+        /// The migration that needs the lock.
         step: Applied,
-        /// The table.
+        /// The name of the table.
         table: String,
-        /// Who holds it up, where the database says so.
+        /// The sessions that hold the lock, if the database tells.
         held_by: Option<String>,
-        /// How long it has waited.
+        /// The time since the wait began.
         waited: Duration,
     },
-    /// A statement takes long, as one that builds an index.
+    /// A statement that takes long, for example because it builds an index. Reported about every
+    /// two seconds.
     Builds {
-        /// Its migration.
+        /// The migration that the statement belongs to.
         step: Applied,
-        /// What is made: `index NAME` or `table NAME`.
+        /// The object that is built: `index NAME` or `table NAME`.
         what: String,
-        /// What the database says that it is doing.
+        /// The database's name for its current step, if it tells. PostgreSQL tells for indexes.
         phase: Option<String>,
-        /// How much of that phase is done, of a hundred.
+        /// The completed part of that step, in percent.
         percent: Option<u8>,
-        /// How long it has taken.
+        /// The time since the statement began.
         elapsed: Duration,
     },
-    /// The database knows no way to change a table beside writers. They wait until it is done; readers go on.
+    /// The start of a change for which writers have to wait, since the database knows no other way.
+    /// Readers go on.
     WritersWait {
-        /// The migration.
+        /// The migration that changes the table.
         step: Applied,
-        /// The table.
+        /// The name of the table.
         table: String,
     },
 }

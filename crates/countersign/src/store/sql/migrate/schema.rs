@@ -1,4 +1,8 @@
-//! What is there now: columns, indexes, rows, and who holds them.
+//! Questions to the live database: its columns, indexes and row counts, and the sessions that hold
+//! locks.
+//!
+//! Answers that decide what is run return errors. Answers that are only reported to the watcher
+//! turn errors into "unknown".
 
 use crate::error::Failure;
 use crate::store::sql::migrate::text::{Change, Kind};
@@ -6,16 +10,18 @@ use crate::store::sql::models::columns_of;
 use crate::store::sql::{Dialect, Driver, Statement};
 use crate::value::Value;
 
-/// How an index is.
+/// The state of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Index {
+    /// No relation of that name.
     Missing,
-    /// Its building was cut short, or goes on.
+    /// An index whose creation was interrupted, or is still going on. Queries don't use it.
     Unfinished,
+    /// A finished index, or another relation of that name.
     Whole,
 }
 
-/// Whether what a statement would bring is there already.
+/// Returns `true` if the effect of a statement is there already.
 pub(super) async fn is_done(driver: &dyn Driver, change: &Change) -> Result<bool, Failure> {
     if let Some(condition) = &change.unless {
         return already(driver, condition, change.table_is_new).await;
@@ -34,14 +40,14 @@ pub(super) async fn is_done(driver: &dyn Driver, change: &Change) -> Result<bool
     }
 }
 
-/// Whether the condition above a statement holds.
+/// Returns `true` if the condition above a statement holds, so that the statement is skipped.
 async fn already(driver: &dyn Driver, condition: &str, table_is_new: bool) -> Result<bool, Failure> {
     let mut words = condition.split([' ', '.']);
     let mut next = || words.next().ok_or_else(|| Failure::internal("migrations", "a condition is incomplete"));
     let (what, table, name) = (next()?, next()?, next()?);
     let columns = columns_of(driver, table).await?;
     if columns.is_empty() && table_is_new {
-        // It is about to be made with all its columns and indexes.
+        // The migration creates the table with all its columns and indexes.
         return Ok(true);
     }
     if what == "column" {
@@ -63,7 +69,7 @@ async fn already(driver: &dyn Driver, condition: &str, table_is_new: bool) -> Re
     Ok(!driver.fetch(&Statement::new(driver.dialect(), template), &params).await?.is_empty())
 }
 
-/// How an index of PostgreSQL is.
+/// Returns the state of an index on PostgreSQL.
 pub(super) async fn index(driver: &dyn Driver, name: &str) -> Result<Index, Failure> {
     let template = "SELECT CASE WHEN i.indisvalid THEN 'whole' WHEN i.indisvalid IS NULL THEN 'whole' ELSE '' END \
          FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid WHERE c.oid = to_regclass(quote_ident(?1::text))";
@@ -74,7 +80,8 @@ pub(super) async fn index(driver: &dyn Driver, name: &str) -> Result<Index, Fail
     })
 }
 
-/// Who builds an index on a table of PostgreSQL, or vacuums it.
+/// Returns the PostgreSQL session that builds an index on a table, or vacuums it. The two take the
+/// same lock.
 pub(super) async fn builder(driver: &dyn Driver, table: &str) -> Result<Option<String>, Failure> {
     let template = "SELECT 'process ' || l.pid || ', which builds an index or vacuums' FROM pg_locks l \
          JOIN pg_database d ON d.oid = l.database AND d.datname = current_database() \
@@ -83,7 +90,8 @@ pub(super) async fn builder(driver: &dyn Driver, table: &str) -> Result<Option<S
     text(driver, template, table).await
 }
 
-/// Who holds up a change of a table, as far as the database says.
+/// Returns a description of the sessions that hold up a change of a table, as far as the database
+/// tells.
 pub(super) async fn holders(driver: &dyn Driver, table: &str) -> Option<String> {
     let template = match driver.dialect() {
         Dialect::Sqlite => return None,
@@ -96,18 +104,19 @@ pub(super) async fn holders(driver: &dyn Driver, table: &str) -> Option<String> 
              WHERE l.locktype = 'relation' AND l.relation = to_regclass(quote_ident(?1::text)) AND l.granted \
              AND l.pid <> pg_backend_pid() ORDER BY age DESC LIMIT 3) h"
         }
-        // It doesn't tell who holds the lock of a table, unless it was set up to.
+        // MySQL names the holder of a table lock only if it was configured to.
         Dialect::Mysql => {
             "SELECT CONCAT('perhaps connection ', trx_mysql_thread_id, ', whose transaction is the oldest') \
              FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> CONNECTION_ID() AND ?1 <> '' \
              ORDER BY trx_started LIMIT 1"
         }
     };
-    // It is told for those who read along; to do without must hold up nothing.
+    // This is for reports only, so an error must not stop the migration.
     text(driver, template, table).await.ok().flatten()
 }
 
-/// How far PostgreSQL is with an index: what it does, and how much of that is done.
+/// Returns the step that PostgreSQL is in while it builds an index, and the completed part in
+/// percent.
 pub(super) async fn building(driver: &dyn Driver, table: &str) -> (Option<String>, Option<u8>) {
     if driver.dialect() != Dialect::Postgres {
         return (None, None);
@@ -123,7 +132,7 @@ pub(super) async fn building(driver: &dyn Driver, table: &str) -> (Option<String
     }
 }
 
-/// Whether a table is there and has rows.
+/// Returns `true` if a table exists and has rows.
 pub(super) async fn has_rows(driver: &dyn Driver, table: &str) -> Result<bool, Failure> {
     if columns_of(driver, table).await?.is_empty() {
         return Ok(false);
@@ -133,7 +142,8 @@ pub(super) async fn has_rows(driver: &dyn Driver, table: &str) -> Result<bool, F
     Ok(!driver.fetch(&Statement::new(dialect, &question), &[]).await?.is_empty())
 }
 
-/// About how many rows a table has, as the database's own statistics have it; `None` when there is no such table.
+/// Returns the number of rows of a table, approximately, from the database's statistics. SQLite
+/// counts them. `None` if the table doesn't exist.
 pub(super) async fn rows(driver: &dyn Driver, table: &str) -> Result<Option<u64>, Failure> {
     if columns_of(driver, table).await?.is_empty() {
         return Ok(None);
@@ -158,6 +168,7 @@ pub(super) async fn rows(driver: &dyn Driver, table: &str) -> Result<Option<u64>
     Ok(Some(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)))
 }
 
+/// Returns the text in the first column of the first row, for a template with one parameter.
 async fn text(driver: &dyn Driver, template: &str, param: &str) -> Result<Option<String>, Failure> {
     let rows = driver.fetch(&Statement::new(driver.dialect(), template), &[param.into()]).await?;
     let first = rows.first().map(|row| row.text(0)).transpose();

@@ -1,4 +1,4 @@
-//! A migration as one script that applies and records it.
+//! Applying a migration as one script, which also records it.
 
 use crate::clock::Timestamp;
 use crate::error::{ConfigError, Failure};
@@ -7,17 +7,18 @@ use crate::store::sql::migrate::{TURN, schema};
 use crate::store::sql::models::columns_of;
 use crate::store::sql::{Dialect, Driver, Migration, Script, SetupError};
 
+/// The table of applied migrations. It is the same in all dialects.
 pub(super) const HISTORY: &str = "CREATE TABLE IF NOT EXISTS countersign_migration (set_name VARCHAR(64) NOT NULL, \
      version BIGINT NOT NULL, name VARCHAR(64) NOT NULL, checksum VARCHAR(64) NOT NULL, applied_at BIGINT NOT NULL, \
      PRIMARY KEY (set_name, version))";
 
-/// Whether any migration has ever been applied.
+/// Returns `true` if the table of applied migrations exists.
 pub(super) async fn has_history(driver: &dyn Driver) -> Result<bool, Failure> {
     Ok(!columns_of(driver, "countersign_migration").await?.is_empty())
 }
 
-/// Applies a migration as one transaction, unless another process has done so by the time that its turn comes. Returns
-/// whether this call did; `None` when another process has the turn.
+/// Applies a migration as one transaction, unless it turns out to be applied already. Returns
+/// `true` if this call applied it, and `None` if another process holds the lock for migrations.
 pub(super) async fn run(
     driver: &dyn Driver,
     changes: &[Change],
@@ -40,7 +41,12 @@ pub(super) async fn run(
     Ok(Some(driver.run(&script, &[]).await?.took_effect()))
 }
 
-/// Refuses a migration that would change tables of something else.
+/// Checks that the migration's tables, where they exist, are the ones that it is meant for.
+///
+/// # Errors
+///
+/// Returns [`SetupError::Config`] if a table of the same name lacks a column that the migration
+/// relies on.
 pub(super) async fn refuse_foreign_tables(driver: &dyn Driver, changes: &[Change]) -> Result<(), SetupError> {
     for (table, columns) in asked(changes) {
         let live = columns_of(driver, &table).await?;
@@ -52,14 +58,14 @@ pub(super) async fn refuse_foreign_tables(driver: &dyn Driver, changes: &[Change
     Ok(())
 }
 
-/// A table that has the name of ours and isn't.
+/// Returns the error for a table that has the expected name but other columns.
 fn foreign(table: &str, missing: &[String]) -> ConfigError {
     let problem =
         format!("the database has a table `{table}` of something else: it has no column {}", missing.join(", "));
     ConfigError::new("database_url", problem, "name another database, or in PostgreSQL another schema")
 }
 
-/// What is recorded of a migration.
+/// The row that records an applied migration.
 pub(super) struct Record<'a> {
     pub(super) set: &'a str,
     pub(super) migration: &'a Migration,
@@ -68,20 +74,23 @@ pub(super) struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// The values stand in the text: all of them are ours or are checked.
+    /// Returns the values as SQL literals. They are constants of the program, checked names and
+    /// numbers, so nothing needs escaping but the name's quotes.
     pub(super) fn values(&self) -> String {
         let Self { set, migration, checksum, now } = self;
         let (version, name) = (migration.version, migration.name.replace('\'', "''"));
         format!("'{set}', {version}, '{name}', '{checksum}', {}", now.as_micros())
     }
 
+    /// Returns the condition that the migration is recorded.
     fn exists(&self) -> String {
         let (set, version) = (self.set, self.migration.version);
         format!("EXISTS (SELECT 1 FROM countersign_migration WHERE set_name = '{set}' AND version = {version})")
     }
 }
 
-/// SQLite changes tables inside transactions, so recording the migration is the guard.
+/// Returns the script for SQLite. Inserting the record is the guard: if it is there already, no
+/// table is changed.
 async fn in_transaction(driver: &dyn Driver, changes: &[&str], record: &Record<'_>) -> Result<Script, Failure> {
     driver.run(&Script::new(Dialect::Sqlite, &["SELECT 1", HISTORY]), &[]).await?;
     let guard = format!("INSERT INTO countersign_migration SELECT {} WHERE NOT {}", record.values(), record.exists());
@@ -89,8 +98,12 @@ async fn in_transaction(driver: &dyn Driver, changes: &[&str], record: &Record<'
     Ok(Script::new(Dialect::Sqlite, &steps))
 }
 
-/// PostgreSQL takes it all in one anonymous block, behind a lock that ends with the transaction and that is never waited for
-/// in the database. Such a block returns nothing, so the record is asked whether this transaction made it.
+/// Returns the script for PostgreSQL: the lock for migrations as guard, then everything else in one
+/// anonymous block.
+///
+/// The lock ends with the transaction, and isn't waited for in the database: a waiting session
+/// would hold a snapshot, and block an index that is built concurrently. An anonymous block returns
+/// nothing, so a third statement asks whether this transaction wrote the record.
 fn one_statement(changes: &[&str], record: &Record<'_>) -> Script {
     let turn = format!("SELECT 1 WHERE pg_try_advisory_xact_lock({TURN})");
     let changes = if changes.is_empty() { String::new() } else { changes.join(";\n") + ";" };

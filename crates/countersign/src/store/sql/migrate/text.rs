@@ -1,4 +1,8 @@
-//! A migration's text, taken apart.
+//! Parsing of a migration's text into statements, as far as the migrator must understand them.
+//!
+//! This is no SQL parser. It recognises a few forms of statements, in the spelling that the
+//! migrations use, and treats everything else as [`Kind::Other`]. On PostgreSQL such a migration is
+//! applied as one transaction.
 
 use crate::store::sql::Dialect;
 use crate::user::UserKeyKind;
@@ -8,29 +12,30 @@ use crate::user::UserKeyKind;
 pub(super) struct Change {
     pub(super) text: String,
     pub(super) kind: Kind,
-    /// The condition that stands above it.
+    /// The condition in the comment above the statement: it is skipped where that holds.
     pub(super) unless: Option<String>,
-    /// Whether its migration makes the table as well, with all that the statement would bring.
+    /// `true` if the same migration creates the table, with everything that this statement would
+    /// add.
     pub(super) table_is_new: bool,
 }
 
-/// What a statement does, as far as it matters for locks.
+/// The effect of a statement, as far as it matters for locks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Makes a table where there is none.
+    /// The creation of a table, with `IF NOT EXISTS`. Contains its name.
     MakeTable(String),
-    /// Adds one column to a table.
+    /// The addition of one column to a table.
     AddColumn { table: String, column: String },
-    /// Makes an index.
+    /// The creation of an index.
     MakeIndex { table: String, index: String },
-    /// Changes a table in another way.
+    /// Another change of a table. Contains its name.
     Alter(String),
     /// Anything else.
     Other,
 }
 
 impl Change {
-    /// The table that it changes or makes.
+    /// Returns the table that the statement changes or creates.
     pub(super) fn table(&self) -> Option<&str> {
         match &self.kind {
             Kind::MakeTable(table)
@@ -41,7 +46,8 @@ impl Change {
         }
     }
 
-    /// Whether it can be told from the tables that it was done, so that it may be cut short and run again.
+    /// Returns `true` if the live tables tell whether the statement was done, so that it may be
+    /// interrupted and run again.
     pub(super) fn is_resumable(&self) -> bool {
         match &self.kind {
             Kind::MakeTable(_) => true,
@@ -52,12 +58,14 @@ impl Change {
         }
     }
 
-    /// The statement that makes PostgreSQL's index while others write to its table.
+    /// Returns the statement with `CONCURRENTLY`: PostgreSQL then creates the index while others
+    /// write to the table.
     pub(super) fn concurrently(&self) -> String {
         self.text.replacen("INDEX ", "INDEX CONCURRENTLY ", 1)
     }
 
-    /// The statement in MySQL's words, from the way that disturbs least to the one that always works.
+    /// Returns the statement in several forms for MySQL, from the one that disturbs others least to
+    /// the one that always works.
     pub(super) fn ways(&self) -> Vec<String> {
         let text = &self.text;
         let ways: &[&str] = match self.kind {
@@ -70,16 +78,17 @@ impl Change {
     }
 }
 
-/// The text for one dialect, with the type of user ids in its place.
+/// Returns the text with the column type of user ids filled in.
 pub(super) fn filled(text: &str, dialect: Dialect, user_id: UserKeyKind) -> String {
     let text = text.replace("{user_id}", user_id_type(dialect, user_id));
-    // Whatever format the server takes when none is named: ours has room for the indexes.
+    // The server's default row format may limit index keys to a length that is too short for these
+    // tables.
     ["ENGINE = InnoDB", "ENGINE=InnoDB"]
         .iter()
         .fold(text, |text, engine| text.replace(&format!("{engine};"), &format!("{engine} ROW_FORMAT = DYNAMIC;")))
 }
 
-/// The statements of a filled text, in order.
+/// Returns the statements of a filled-in text, in order.
 pub(super) fn changes(text: &str) -> Vec<Change> {
     let mut found: Vec<Change> = Vec::new();
     let (mut unless, mut statement) = (None, String::new());
@@ -104,6 +113,7 @@ pub(super) fn changes(text: &str) -> Vec<Change> {
     found
 }
 
+/// Returns the effect of a statement.
 fn kind(text: &str) -> Kind {
     let (head, if_not_exists) = match text.split_once(" IF NOT EXISTS ") {
         Some((before, after)) => (format!("{before} {after}"), true),
@@ -124,14 +134,14 @@ fn kind(text: &str) -> Kind {
     }
 }
 
-/// The table that a statement makes, whether or not it minds one that is there.
+/// Returns the table that a statement creates, with or without `IF NOT EXISTS`.
 fn made(text: &str) -> Option<String> {
     let rest = text.strip_prefix("CREATE TABLE ")?;
     let rest = rest.strip_prefix("IF NOT EXISTS ").unwrap_or(rest);
     rest.split([' ', '(']).next().map(plain)
 }
 
-/// Whether a statement says several things: a comma outside of parentheses.
+/// Returns `true` if an `ALTER TABLE` has several clauses: it has a comma outside of parentheses.
 fn has_several(text: &str) -> bool {
     let mut depth = 0_i32;
     text.chars().any(|character| {
@@ -144,12 +154,16 @@ fn has_several(text: &str) -> bool {
     })
 }
 
+/// Returns a name without its quotes.
 fn plain(name: &str) -> String {
     name.trim_matches(['"', '`']).to_owned()
 }
 
-/// The tables that a migration makes where they are missing, with the columns that one which is there must have: those
-/// that are never null and that the migration doesn't add.
+/// Returns the tables that a migration creates if they are missing, each with the columns that an
+/// existing table must have.
+///
+/// Those are the columns that are `NOT NULL` and that the migration doesn't add itself. A table
+/// without them belongs to something else.
 pub(super) fn asked(changes: &[Change]) -> Vec<(String, Vec<String>)> {
     let adds = |wanted: &str, name: &str| {
         changes.iter().any(
@@ -167,7 +181,8 @@ pub(super) fn asked(changes: &[Change]) -> Vec<(String, Vec<String>)> {
     found
 }
 
-/// The type of a column of user ids. MySQL's texts are compared byte by byte, so that no two ids are one.
+/// Returns the type of a column of user ids. Texts are compared byte by byte, so that two different
+/// ids are never taken for one.
 const fn user_id_type(dialect: Dialect, kind: UserKeyKind) -> &'static str {
     match (kind, dialect) {
         (UserKeyKind::Uuid, Dialect::Postgres) => "UUID",

@@ -1,4 +1,7 @@
-//! Changes of MySQL's and MariaDB's tables while others work on them. A named lock of the session is the turn.
+//! Changes of MySQL's and MariaDB's tables while others use them.
+//!
+//! One connection does everything. The lock for migrations is a named lock of its session
+//! (`GET_LOCK`), which ends with the connection.
 
 use std::time::Duration;
 
@@ -13,31 +16,34 @@ use crate::store::sql::ddl::{Ddl, DdlSession};
 use crate::store::sql::mysql::MysqlDriver;
 use crate::store::sql::mysql::error::Trouble;
 
-/// How many seconds MySQL waits for the turn before it is asked anew.
+/// The time in seconds that the server waits for the lock for migrations in one attempt.
 const TURN_WAIT: u32 = 2;
 
-/// One connection for changes of tables.
+/// The connection that changes tables.
 pub(in crate::store::sql) struct MysqlDdl {
     connection: Mutex<Conn>,
 }
 
 impl MysqlDriver {
-    /// Connects, apart from all other connections.
+    /// Opens the connection, apart from the driver's pools.
     pub(in crate::store::sql) async fn ddl(&self) -> Result<MysqlDdl, Failure> {
         let connected = timeout(self.timeout, self.open(false)).await.unwrap_or(Err(Trouble::Silence(self.timeout)));
         let mut connection = connected.map_err(Trouble::into_failure)?;
-        // Whatever takes long is done step by step and told; MariaDB alone has such a limit.
+        // Building an index may take long. Only MariaDB limits the time of a statement.
         let unlimited = "SET SESSION innodb_lock_wait_timeout = 1 /*M! , max_statement_time = 0 */";
         connection.query_drop(unlimited).await.map_err(failed)?;
         Ok(MysqlDdl { connection: Mutex::new(connection) })
     }
 }
 
+/// Returns the failure for an error on this connection.
 fn failed(error: mysql_async::Error) -> Failure {
     Trouble::Running(error).into_failure()
 }
 
 impl MysqlDdl {
+    /// Runs a statement as text, and tells whether it was done, was blocked, or isn't possible this
+    /// way.
     async fn run(&self, statement: &str) -> Result<Ddl, Failure> {
         let mut connection = self.connection.lock().await;
         let result = match connection.query_iter(statement).await {
@@ -64,12 +70,12 @@ impl DdlSession for MysqlDdl {
         Ok(answer.flatten() == Some(1))
     }
 
-    /// It is lost with the connection alone, and then nothing more is run.
+    /// Always succeeds: the lock is lost only with the connection, and then nothing more is run.
     async fn keep_turn(&self) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// The shortest wait for the lock of a table is a second.
+    /// Waits for at least one second: the server has no shorter wait for the lock of a table.
     async fn briefly(&self, statement: &str, lock_timeout: Duration) -> Result<Ddl, Failure> {
         let wait = lock_timeout.as_secs().max(1);
         let limit = format!("SET SESSION lock_wait_timeout = {wait}");

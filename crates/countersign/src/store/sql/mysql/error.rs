@@ -1,4 +1,5 @@
-//! What MySQL's errors mean to us.
+//! The meaning of errors from MySQL and MariaDB: which may be tried again, which cost the
+//! connection, and which texts may be shown.
 
 use std::time::Duration;
 
@@ -10,34 +11,36 @@ use crate::store::sql::pool::is_end;
 use crate::symptom::Symptom;
 use crate::tls_fault::{self, Words};
 
-/// An operation that failed.
+/// The error of an operation, with the stage that it had reached.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// No connection could be made.
+    /// No connection could be opened.
     Connecting(Error),
-    /// No transaction could be begun: nothing was done.
+    /// No transaction could be begun. Nothing was done.
     Beginning(Error),
-    /// The statement was on its way: it may or may not have taken effect.
+    /// The statement was sent. It may or may not have taken effect.
     Running(Error),
-    /// Nobody answered in time.
+    /// No answer arrived within the time.
     Silence(Duration),
 }
 
-/// The whole transaction was rolled back in favour of another, or the statement was, or it must be prepared again:
-/// `ER_LOCK_DEADLOCK`, `ER_LOCK_WAIT_TIMEOUT`, `ER_CHECKREAD`, `ER_NEED_REPREPARE`, `ER_UNKNOWN_STMT_HANDLER`.
+/// Errors after which nothing has taken effect: `ER_LOCK_DEADLOCK`, `ER_LOCK_WAIT_TIMEOUT`,
+/// `ER_CHECKREAD`, `ER_NEED_REPREPARE` and `ER_UNKNOWN_STMT_HANDLER`.
 const UNDONE: [u16; 5] = [1213, 1205, 1020, 1615, 1243];
 
-/// Out of connections, memory or disk, shutting down, killed or past its time, or a replica that takes no writes.
+/// Errors of a server that is out of connections, memory or disk, is shutting down, has killed the
+/// statement, or is read-only.
 const BUSY: [u16; 18] =
     [1021, 1037, 1038, 1040, 1041, 1053, 1079, 1114, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1317];
-/// The same, in the numbers of later versions and of MariaDB.
+/// The same, with the numbers of later versions and of MariaDB.
 const BUSY_TOO: [u16; 8] = [1836, 1927, 1969, 3024, 3100, 3168, 3169, 4031];
 
-/// The account, its password or its rights are refused.
+/// Errors that refuse the account, its password or its privileges.
 const DENIED: [u16; 9] = [1044, 1045, 1142, 1143, 1227, 1370, 1410, 1524, 1698];
-/// Errors whose words quote names alone: of a column, of a table, of a database.
+/// Errors whose message quotes nothing but the name of a column, a table or a database.
 const NAMES: [u16; 3] = [1049, 1054, 1146];
 
+/// The settings that error texts about TLS mention.
 const WORDS: Words = Words {
     unchecked: Some("ssl-mode=required, which checks nothing"),
     authority: "ssl-ca, or say ssl-mode=required, which checks nothing",
@@ -45,7 +48,7 @@ const WORDS: Words = Words {
 };
 
 impl Trouble {
-    /// Whether the connection is of no use any more.
+    /// Returns `true` if the connection can't be used any more.
     pub(super) fn is_loss(&self) -> bool {
         match self {
             Self::Connecting(_) => false,
@@ -58,8 +61,10 @@ impl Trouble {
         }
     }
 
-    /// Whether a connection ended while it was being made, as all that there are do when somebody ends all. The next one may
-    /// do better at once.
+    /// Returns `true` if a connection ended while it was being opened.
+    ///
+    /// That happens when an administrator ends all connections. Another attempt may succeed at
+    /// once.
     pub(super) fn is_ended_connection(&self) -> bool {
         match self {
             Self::Connecting(Error::Server(error)) => error.code == 1927,
@@ -69,17 +74,19 @@ impl Trouble {
         }
     }
 
-    /// Whether somebody else holds a row, and what wanted it was undone.
+    /// Returns `true` if another transaction holds a row. The statement was undone.
     pub(super) fn is_held(&self) -> bool {
         matches!(self, Self::Running(Error::Server(error)) if error.code == 1205)
     }
 
-    /// Whether a change of a table can't be made in the way that was asked for: unknown here, or not for this change.
+    /// Returns `true` if a change of a table isn't possible in the requested way: the server
+    /// doesn't know that way, or not for this change.
     pub(super) fn is_way_refused(&self) -> bool {
         matches!(self, Self::Running(Error::Server(error)) if [1800, 1801, 1845, 1846].contains(&error.code))
     }
 
-    /// Whether running it again can't do it twice: the database says that it did nothing, or it only reads.
+    /// Returns `true` if running the operation again can't apply it twice: the server says that
+    /// nothing took effect, or it only reads.
     pub(super) fn may_be_repeated(&self, reads: bool) -> bool {
         match self {
             Self::Silence(_) | Self::Connecting(_) => false,
@@ -89,12 +96,13 @@ impl Trouble {
         }
     }
 
+    /// Returns the failure, with the symptom that it shows.
     pub(super) fn into_failure(self) -> Failure {
         let symptom = self.symptom();
         self.failure().with_symptom(symptom)
     }
 
-    /// What it says of the database's state.
+    /// Returns what the error shows of the server's state, if anything.
     pub(super) fn symptom(&self) -> Option<Symptom> {
         match self {
             Self::Silence(_) => Some(Symptom::Silent),
@@ -102,6 +110,7 @@ impl Trouble {
         }
     }
 
+    /// Returns the failure: unavailable if waiting may help, else internal.
     fn failure(self) -> Failure {
         match &self {
             Self::Silence(timeout) => Failure::unavailable("database", format!("no answer within {timeout:?}")),
@@ -116,17 +125,20 @@ impl Trouble {
     }
 }
 
-/// Whether the statement can't be prepared, and has to be sent as text (`ER_UNSUPPORTED_PS`).
+/// Returns `true` if the statement can't be prepared and must be sent as text
+/// (`ER_UNSUPPORTED_PS`).
 pub(super) fn needs_text(error: &Error) -> bool {
     matches!(error, Error::Server(error) if error.code == 1295)
 }
 
+/// Returns `true` if the server can't do this now, but may later.
 fn is_busy(error: &Error) -> bool {
     matches!(error, Error::Server(error)
         if BUSY.contains(&error.code) || BUSY_TOO.contains(&error.code) || UNDONE.contains(&error.code))
 }
 
-/// An error's code. Its message isn't told, because it can quote values.
+/// Returns a text for the log. It has the error's code, and leaves out messages, since they may
+/// quote values.
 fn told(doing: &str, error: &Error) -> String {
     if let Some(fault) = tls_fault::told(error, &WORDS) {
         return format!("{doing}: {fault}");

@@ -1,4 +1,12 @@
 //! MySQL and MariaDB through mysql_async.
+//!
+//! `url` reads the URL, `value` converts values, `error` and `symptom` interpret errors, `session`
+//! is the caller's own transaction, and `ddl` changes tables. This file has the driver: pools,
+//! attempts and transactions.
+//!
+//! An operation takes a connection from the pool of readers or writers. A single statement runs
+//! without an explicit transaction, a script of several steps between `BEGIN` and `COMMIT`.
+//! [`repeat`](MysqlDriver::repeat) decides on another attempt, within one deadline for all.
 
 mod ddl;
 mod error;
@@ -27,40 +35,62 @@ use crate::symptom::Symptom;
 
 pub use session::MysqlSession;
 
-/// How often a script is run again that the database has rolled back.
+/// The number of times a script is run again after the server has rolled it back.
 const REPEATS: usize = 10;
 
-/// A connection that nobody has used for this long is asked whether it still lives before a write is sent on it.
+/// The idle time after which a connection is tested before a write is sent on it.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// The same before a read, which may be asked again where the connection was closed: so many timeouts.
+/// The same before a read, as a multiple of the timeout. It is longer, since a read may be sent
+/// again.
 const IDLE_TIMEOUTS: u32 = 5;
 
-/// Runs statements on MySQL and MariaDB.
+/// The driver for MySQL and MariaDB. Usually made by
+/// [`Database::connect`](crate::store::sql::Database::connect).
 ///
-/// Each operation has a connection to itself; reads and writes have their own. Connections are made when they are needed, kept, and replaced when they break or when an operation on them
-/// was cut short. The number of rows that an `UPDATE` touched is the number that it
-/// found, changed or not.
+/// Each operation has a connection to itself; reads and writes have separate pools of
+/// [`DatabaseOptions::connections`] each. Connections are opened when they are needed, kept, and
+/// replaced when they break or when an operation on them was cut short. The count of an `UPDATE` is
+/// the number of rows it found, changed or not.
 ///
-/// **Locks.** On MariaDB whoever wants a row that somebody else holds doesn't wait on a connection, and comes again until the
-/// timeout is over; so nobody holds up those who want other rows. MySQL knows no wait below a second. Of scripts that go
-/// for [one row](Script::one_at_a_time) one at a time comes to the database.
+/// # Operation
 ///
-/// **Outages.** An operation ends within [`DatabaseOptions::timeout`]. A read whose connection breaks is asked once
-/// more on a new one. A connection that was idle is asked first whether it still leads anywhere, before a read after five timeouts;
-/// when one is silent, all idle ones are left. A script is run again only when the database says that it was rolled back, as after a deadlock,
-/// or when its transaction hadn't begun.
+/// **Locks.** On MariaDB a write that meets a locked row fails at once in the server, and is tried
+/// again until the timeout is over. So it doesn't hold up writes to other rows. MySQL has no wait
+/// below a second. Scripts for [one row](Script::one_at_a_time) reach the server one at a time.
 ///
-/// **Several hosts** (`mysql://h1,h2/…`) are tried in their order, each with a part of the time: the first that takes writes is
-/// used, also after a failover. `socket=/path` in the query names a socket.
+/// **Outages.** An operation ends within [`DatabaseOptions::timeout`]. A read whose connection
+/// breaks is sent once more on a new one. A script is run again only if the server says that it was
+/// rolled back, for example after a deadlock, or if its transaction hadn't begun. An idle
+/// connection is tested before it is used again; when one doesn't answer, all idle ones are closed.
 ///
-/// **TLS** follows `ssl-mode` in the URL, with the meaning it has for MySQL's own tools: `disabled` (when absent);
-/// `required` encrypts and checks nothing, which keeps out listeners but not an impostor; `verify-identity` checks that a
-/// trusted authority issued the certificate for this host. Authorities are those of the operating system, or those in
-/// the PEM file that `ssl-ca` names. There is no `preferred`, and no `verify-ca`; the driver reads the certificate in each case, so it
-/// must be of X.509 version 3, and not an authority's own.
+/// **Several hosts** (`mysql://h1,h2/…`) are tried in their order, each for a part of the timeout.
+/// The first that accepts writes is used, also after a failover. `socket=/path` in the query names
+/// a Unix socket.
+///
+/// **TLS** follows `ssl-mode` in the URL, with the meaning it has for MySQL's own tools. `disabled`
+/// is the default. `required` encrypts and checks nothing, which keeps out listeners but not an
+/// impostor. `verify-identity` checks that a trusted authority issued the certificate for this
+/// host. Authorities are those of the operating system, or those in the PEM file that `ssl-ca`
+/// names. `preferred` and `verify-ca` aren't supported. The driver parses the certificate in each
+/// case, so it must be of X.509 version 3, and not an authority's own.
+///
+/// # Examples
+///
+/// ```no_run
+/// use countersign::UserKeyKind;
+/// use countersign::store::sql::{DatabaseOptions, DatabaseTokenModels, MysqlDriver, SqlStore};
+///
+/// # fn main() -> Result<(), countersign::ConfigError> {
+/// let url = "mysql://app:secret@db1,db2:3307/app?ssl-mode=verify-identity";
+/// let driver = MysqlDriver::connect(url, &DatabaseOptions::default())?;
+/// let store = SqlStore::new(driver, DatabaseTokenModels::bundled(UserKeyKind::Uuid));
+/// # drop(store);
+/// # Ok(())
+/// # }
+/// ```
 pub struct MysqlDriver {
-    /// How to connect, to each host in its order.
+    /// The settings for each host, renewed when the server refuses the password.
     opts: Renewing<Hosts>,
     timeout: Duration,
     readers: Pool<Conn>,
@@ -68,13 +98,13 @@ pub struct MysqlDriver {
     queues: Queues,
 }
 
-/// How to connect to each host, in their order.
+/// The settings for each host, in their order: for connections that read, and for those that write.
 struct Hosts {
     reading: Vec<Opts>,
     writing: Vec<Opts>,
 }
 
-/// What statements are run for.
+/// The purpose of statements, which decides about pool, repetition and isolation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Manner {
     Reads,
@@ -89,16 +119,21 @@ impl fmt::Debug for MysqlDriver {
 }
 
 impl MysqlDriver {
-    /// Prepares to talk to the database at `url` (`mysql://user:password@host:3306/database`). It connects when the
-    /// first statement comes, so that a database which is down doesn't stop a start.
+    /// Creates a driver for the database at `url` (`mysql://user:password@host:3306/database`, with
+    /// special characters percent-encoded).
+    ///
+    /// It connects when the first statement comes, so this succeeds while the server is down.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `database_url` when the URL can't work; it never shows the password.
+    ///
+    /// Returns a [`ConfigError`] that names `database_url` if the URL can't be read, names no
+    /// database, or has an unknown option. It never shows the password.
     pub fn connect(url: &str, options: &DatabaseOptions) -> Result<Self, ConfigError> {
         Self::renewing(url, options, None)
     }
 
-    /// As [`connect`](Self::connect), with another URL from `source` once the database refuses the password.
+    /// Creates a driver like [`connect`](Self::connect) that reads the URL again from `source` when
+    /// the server refuses the password.
     pub(super) fn renewing(
         url: &str,
         options: &DatabaseOptions,
@@ -115,7 +150,7 @@ impl MysqlDriver {
         Ok(Self { opts, timeout: options.timeout, readers: pool(), writers: pool(), queues })
     }
 
-    /// Runs `script`, again if need be, within the timeout.
+    /// Runs statements, again if that is safe and may help, until the deadline.
     async fn repeat(
         &self,
         deadline: Instant,
@@ -155,6 +190,8 @@ impl MysqlDriver {
         self.writers.clear();
     }
 
+    /// Runs statements once, on a connection from the pool, or on a new one after a lost
+    /// connection.
     async fn attempt(
         &self,
         script: &[Statement],
@@ -165,9 +202,11 @@ impl MysqlDriver {
         let reads = manner == Manner::Reads;
         let pool = if reads { &self.readers } else { &self.writers };
         let turn = pool.turn().await;
-        // Wherever this stops, the connection is closed unless what ran on it has ended.
+        // Any early exit closes the connection. It is given back only after what ran on it has
+        // ended.
         let mut connection = if after_loss {
-            // Where connections end, many do at once: one that was given back since may have ended too.
+            // Connections often end together, so an idle one that was given back meanwhile may have
+            // ended too.
             drop(turn.idle());
             self.open(reads).await?
         } else {
@@ -184,13 +223,15 @@ impl MysqlDriver {
             Err(trouble) if trouble.is_loss() => {
                 self.clear();
             }
-            // What the steps before the failure have left in the session, as a named lock, ends with it.
+            // The steps before the failure may have left something in the session, for example a
+            // named lock.
             Err(_) if script.len() > 1 => {}
             _ => turn.give_back(connection),
         }
         result
     }
 
+    /// Returns an idle connection that still works, or a new one.
     async fn connection(&self, turn: &Turn<'_, Conn>, reads: bool) -> Result<Conn, Trouble> {
         let trusted = if reads { self.timeout * IDLE_TIMEOUTS } else { IDLE };
         while let Some((mut connection, idle)) = turn.idle() {
@@ -200,14 +241,15 @@ impl MysqlDriver {
             match timeout(self.timeout / 3, connection.ping()).await {
                 Ok(Ok(())) => return Ok(connection),
                 Ok(Err(_)) => {}
-                // Those that were idle as long lead nowhere either.
+                // The others have been idle for longer, so they don't work either.
                 Err(_) => self.clear(),
             }
         }
         self.open(reads).await
     }
 
-    /// A new connection, with the user and the password that are good now.
+    /// Opens a connection with the current user and password. Reads the URL again, once, if they
+    /// are refused.
     async fn open(&self, reads: bool) -> Result<Conn, Trouble> {
         let connect = async || {
             let hosts = self.opts.current();
@@ -226,12 +268,12 @@ impl MysqlDriver {
         }
     }
 
-    /// Connects to the first host that takes writes. Where none does, one that answers must do.
+    /// Connects to the first host that accepts writes, or else to one that answers.
     async fn connect_to_one_of(&self, hosts: &[Opts]) -> Result<Conn, Trouble> {
         if let [only] = hosts {
             return Conn::new(only.clone()).await.map_err(Trouble::Connecting);
         }
-        // A host that is silent mustn't take the time of those after it.
+        // A host that doesn't answer must leave time for the next ones.
         let patience = self.timeout / u32::try_from(hosts.len()).unwrap_or(1).saturating_add(1);
         let (mut answers, mut trouble) = (None, Trouble::Silence(patience));
         for opts in hosts {
@@ -275,7 +317,7 @@ impl Driver for MysqlDriver {
     }
 }
 
-/// Runs the steps in a transaction, which has ended when this returns, except when the connection is lost.
+/// Runs the steps in a transaction. It has ended when this returns, unless the connection is lost.
 async fn transaction(
     connection: &mut Conn,
     script: &[Statement],
@@ -283,7 +325,8 @@ async fn transaction(
     manner: Manner,
 ) -> Result<Outcome, Trouble> {
     if manner == Manner::WritesSeeingAll {
-        // For the next transaction alone: it locks the gaps between the rows that it searches.
+        // For the next transaction only. This level locks the gaps between the rows of a search, so
+        // no row moves into them.
         let locks_gaps = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
         connection.query_drop(locks_gaps).await.map_err(Trouble::Beginning)?;
     }
@@ -294,12 +337,13 @@ async fn transaction(
     let ended = connection.query_drop(end).await.map_err(Trouble::Running);
     match result {
         Ok(outcome) => ended.map(|()| outcome),
-        // Without the rollback's answer nobody may have the connection.
+        // If the rollback got no answer, the connection must not be used again, so that error
+        // counts.
         Err(trouble) => Err(ended.err().unwrap_or(trouble)),
     }
 }
 
-/// Runs the steps of a script one after the other, and stops after the first when it did nothing.
+/// Runs the steps one after the other, and stops after the guard if it did nothing.
 async fn steps<C: Queryable>(connection: &mut C, script: &[Statement], params: &[Value]) -> Result<Outcome, Trouble> {
     let mut outcome = Outcome::default();
     for statement in script {
@@ -314,7 +358,7 @@ async fn steps<C: Queryable>(connection: &mut C, script: &[Statement], params: &
     Ok(outcome)
 }
 
-/// Runs one statement: how many rows it touched or returned, and which it returned.
+/// Runs one statement. Returns the number of rows it changed or returned, and the rows.
 async fn step<C: Queryable>(
     connection: &mut C,
     statement: &Statement,
@@ -331,8 +375,10 @@ async fn step<C: Queryable>(
     Ok((affected.max(rows.len().try_into().unwrap_or(u64::MAX)), rows))
 }
 
+/// The number of changed rows, and the returned rows.
 type Answers = (u64, Vec<Answer>);
 
+/// Runs a statement prepared. mysql_async keeps it prepared on the connection.
 async fn prepared<C: Queryable>(
     connection: &mut C,
     text: &str,
@@ -345,7 +391,7 @@ async fn prepared<C: Queryable>(
     Ok((affected, rows))
 }
 
-/// A statement without parameters, which may be of a kind that can't be prepared.
+/// Runs a statement without parameters. If it can't be prepared, it is sent as text.
 async fn bare<C: Queryable>(connection: &mut C, text: &str) -> Result<Answers, mysql_async::Error> {
     match prepared(connection, text, Vec::new()).await {
         Err(error) if needs_text(&error) => {}

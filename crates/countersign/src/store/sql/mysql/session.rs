@@ -15,22 +15,42 @@ use crate::store::sql::mysql::{step, steps};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
 
-/// Runs statements inside a transaction of the caller's (promise P12).
+/// A MySQL or MariaDB transaction of the caller, which a strategy can join.
 ///
-/// What it writes takes effect with the caller's commit, and it never commits or rolls back more than its own steps.
-/// After a failure the transaction should be rolled back: a deadlock has rolled it back already, and what a timeout
-/// has left behind is not known.
+/// Pass it to [`with_session`](crate::strategy::DatabaseTokenStrategy::with_session): tokens
+/// written through that strategy become valid with the caller's commit. It never commits or rolls
+/// back more than its own steps.
+///
+/// After a failure, roll the transaction back. A deadlock has rolled it back already, and after a
+/// timeout its state isn't known.
+///
+/// The connection's settings are the caller's. Open it with `client_found_rows(true)`, because
+/// guards count the rows that an `UPDATE` found, and keep the default isolation level,
+/// `REPEATABLE READ`.
+///
+/// # Examples
 ///
 /// ```no_run
-/// # async fn example(connection: &mut mysql_async::Conn) -> Result<(), mysql_async::Error> {
 /// use countersign::store::sql::MysqlSession;
 /// use mysql_async::TxOpts;
+/// # use countersign::store::sql::SqlStore;
+/// # use countersign::strategy::DatabaseTokenStrategy;
+/// # use countersign::{Strategy, User};
+/// # struct Account(i64);
+/// # impl User for Account { type Id = i64; fn id(&self) -> &i64 { &self.0 } }
 ///
+/// # async fn example(
+/// #     connection: &mut mysql_async::Conn,
+/// #     strategy: &DatabaseTokenStrategy<SqlStore>,
+/// #     user: &Account,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut transaction = connection.start_transaction(TxOpts::default()).await?;
+/// // The application writes its own rows through `transaction`.
 /// let session = MysqlSession::new(&mut transaction);
-/// // Tokens are written through `session`.
-/// # drop(session);
-/// transaction.commit().await
+/// let issued = strategy.with_session(session).write_token(user).await?;
+/// transaction.commit().await?;
+/// # drop(issued);
+/// # Ok(())
 /// # }
 /// ```
 pub struct MysqlSession<'a, 't> {
@@ -44,22 +64,24 @@ impl fmt::Debug for MysqlSession<'_, '_> {
     }
 }
 
-/// The point to which a script that fails is rolled back. MySQL forgets it with the transaction.
+/// The savepoint that a failing script is rolled back to. MySQL forgets it with the transaction.
 const SAVEPOINT: &str = "countersign_script";
 
 impl<'a, 't> MysqlSession<'a, 't> {
-    /// Joins `transaction`.
+    /// Joins `transaction`. The timeout is one second unless [`timeout`](Self::timeout) sets
+    /// another.
     pub fn new(transaction: &'a mut Transaction<'t>) -> Self {
         Self { transaction: Mutex::new(transaction), timeout: DatabaseOptions::default().timeout }
     }
 
-    /// Sets how long one operation may take; a second when it isn't set.
+    /// Sets the longest time of one operation. Defaults to one second.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
+    /// Runs `work` within the timeout.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Failure> {
         let result = timeout(self.timeout, work).await.unwrap_or(Err(Trouble::Silence(self.timeout)));
         result.map_err(Trouble::into_failure)
@@ -80,7 +102,7 @@ impl Driver for MysqlSession<'_, '_> {
         .await
     }
 
-    /// A script whose later step fails is undone; the caller's own work before it is kept.
+    /// Rolls back to a savepoint if a step fails, so the caller's earlier work is kept.
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         self.in_time(async {
             let mut transaction = self.transaction.lock().await;
@@ -91,7 +113,8 @@ impl Driver for MysqlSession<'_, '_> {
             transaction.query_drop(savepoint).await.map_err(Trouble::Running)?;
             let result = steps(*transaction, script.steps(), params).await;
             if result.is_err() {
-                // When this fails too, the connection or the whole transaction is gone, and with it the script.
+                // If this fails too, the connection or the whole transaction is gone, and the
+                // script with it.
                 let _ = transaction.query_drop(format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await;
             }
             result

@@ -1,10 +1,10 @@
-//! What MySQL's and MariaDB's errors say of their state.
+//! The state of MySQL and MariaDB as their errors show it.
 
 use mysql_async::{DriverError, Error, IoError};
 
 use crate::symptom::Symptom;
 
-/// The symptom that an error shows; `None` when it shows none.
+/// Returns the symptom that an error shows, if any.
 pub(super) fn of(error: &Error) -> Option<Symptom> {
     match error {
         Error::Io(IoError::Io(error)) => Symptom::of_io(error),
@@ -14,6 +14,7 @@ pub(super) fn of(error: &Error) -> Option<Symptom> {
     }
 }
 
+/// Returns the symptom for the code of a server error.
 const fn of_code(code: u16) -> Option<Symptom> {
     match code {
         1045 | 1698 => Some(Symptom::Credentials),

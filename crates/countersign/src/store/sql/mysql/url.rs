@@ -1,4 +1,5 @@
-//! A MySQL URL, with TLS settings that mean what they mean to MySQL's own tools.
+//! Parsing of MySQL URLs: hosts, TLS settings with the meaning of MySQL's own tools, and the
+//! settings of new connections.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -10,17 +11,18 @@ use url::Url;
 use crate::error::ConfigError;
 use crate::store::sql::DatabaseOptions;
 
-/// More texts than this in one connection's cache make it forget the least used.
+/// The number of statements that a connection keeps prepared. Beyond it, the least recently used
+/// one is dropped.
 const STATEMENTS: usize = 256;
 
-/// How to connect, from a URL: for each of its hosts, in their order.
+/// Returns the settings for each host of a URL, in their order.
 pub(super) fn parse_all(url: &str, options: &DatabaseOptions) -> Result<Vec<Opts>, ConfigError> {
     let (scheme, rest) = url.split_once("://").ok_or_else(|| refused("can't be read"))?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let (account, hosts) = authority.rsplit_once('@').map_or(("", authority), |(account, hosts)| (account, hosts));
     let at = if account.is_empty() { "" } else { "@" };
-    // Whoever names a socket needs no host.
+    // A URL with a socket needs no host.
     let of = |host: &str| {
         let host = if host.is_empty() && path.contains("socket=") { "localhost" } else { host };
         parse(&format!("{scheme}://{account}{at}{host}{path}"), options)
@@ -28,8 +30,10 @@ pub(super) fn parse_all(url: &str, options: &DatabaseOptions) -> Result<Vec<Opts
     hosts.split(',').map(of).collect()
 }
 
+/// Returns the settings for a URL with one host.
 fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
-    // Neither parser's own words are used: they could quote a password whose special characters weren't encoded.
+    // The parsers' own messages aren't used: they could quote a password whose special characters
+    // weren't encoded.
     let url = url.strip_prefix("mariadb:").map_or_else(|| Cow::Borrowed(url), |rest| format!("mysql:{rest}").into());
     let mut url = Url::parse(&url).map_err(|_| refused("can't be read"))?;
     let (mut mode, mut authorities, mut rest) = (String::new(), None, Vec::new());
@@ -37,7 +41,7 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
         match &*name {
             "ssl-mode" => mode = value.to_lowercase().replace('_', "-"),
             "ssl-ca" => authorities = Some(PathBuf::from(value)),
-            // What other clients need to be told, and is so in any case.
+            // Options of other clients, for settings that are fixed here.
             "charset" | "characterEncoding" if value.to_lowercase().starts_with("utf") => {}
             "collation" | "parseTime" | "useUnicode" | "serverTimezone" | "loc" | "connection_limit" => {}
             _ => rest.push((name, value)),
@@ -60,7 +64,8 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
         _ => return Err(refused("has an `ssl-mode` that isn't disabled, required or verify-identity")),
     };
     if tls.is_some() {
-        // An error means that the application has chosen one before us, which is as good.
+        // An error means that the application has installed a provider already, which serves as
+        // well.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }
     let builder = OptsBuilder::from_opts(opts)
@@ -73,12 +78,13 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
     Ok(builder.into())
 }
 
-/// The same for connections that write: on MariaDB they wait for nobody's lock.
+/// Returns the settings for connections that write. On MariaDB these don't wait for row locks.
 pub(super) fn for_writes(opts: Opts, options: &DatabaseOptions) -> Opts {
     OptsBuilder::from_opts(opts).init(session(options.timeout, "/*M! 0 * */")).into()
 }
 
-/// Checks certificates against the authorities in a PEM file, or against those of the operating system.
+/// Returns TLS settings that check certificates against the authorities in a PEM file, or against
+/// those of the operating system.
 fn verified(authorities: Option<PathBuf>) -> SslOpts {
     let checked = SslOpts::default().with_disable_built_in_roots(true);
     if let Some(path) = authorities {
@@ -88,9 +94,12 @@ fn verified(authorities: Option<PathBuf>) -> SslOpts {
     checked.with_root_certs(roots.iter().map(|root| root.to_vec().into()).collect())
 }
 
-/// What each new connection is told. A statement that we have stopped waiting for must not go on waiting for a lock;
-/// only MariaDB can limit its whole time, and only it refuses to write transactions that read what is committed into a log
-/// of statements. Seconds to wait for a lock are multiplied by `waits`.
+/// Returns the statement that sets up a new connection.
+///
+/// It limits waits for locks, so that a statement whose caller has given up doesn't go on waiting.
+/// Only MariaDB can limit a statement's whole time. Transactions are `READ COMMITTED`, except on a
+/// MariaDB with a statement-based binary log, which refuses writes at that level. `waits` is text
+/// that multiplies the seconds to wait for a lock.
 fn session(timeout: Duration, waits: &str) -> Vec<String> {
     let limit = timeout.mul_f64(0.9).as_secs_f64();
     vec![format!(
@@ -101,6 +110,7 @@ fn session(timeout: Duration, waits: &str) -> Vec<String> {
     )]
 }
 
+/// Returns the error for an unusable URL, without quoting it.
 fn refused(problem: &'static str) -> ConfigError {
     let cure = "write it as mysql://user:password@host:3306/database, special characters percent-encoded";
     ConfigError::new("database_url", problem, cure)

@@ -1,4 +1,4 @@
-//! Values to MySQL's types and back.
+//! Conversion of values to MySQL's types and back.
 
 use jiff::civil;
 use jiff::tz::Offset;
@@ -9,14 +9,15 @@ use crate::clock::Timestamp;
 use crate::store::sql::Statement;
 use crate::store::{Row, Value};
 
-/// The character set of columns that hold bytes.
+/// The number of the character set that marks a column of bytes.
 const BINARY: u16 = 63;
 
-/// The parameters in the order in which the statement's question marks stand.
+/// Returns the parameters in the order of the question marks in the statement's text.
 pub(super) fn positional(statement: &Statement, params: &[Value]) -> Vec<Raw> {
     statement.order().iter().map(|&number| params.get(number).map_or(Raw::NULL, raw)).collect()
 }
 
+/// Returns a value in the driver's form.
 fn raw(value: &Value) -> Raw {
     match value {
         Value::Null => Raw::NULL,
@@ -29,14 +30,15 @@ fn raw(value: &Value) -> Raw {
     }
 }
 
-/// A `DATETIME(6)` in UTC, at most the end of the year 9999 and at least the beginning of the year 1000.
+/// Returns a time as `DATETIME(6)` in UTC. Times outside of the years 1000 to 9999 become the
+/// nearest time inside.
 fn date(moment: Timestamp) -> Raw {
     let earliest = civil::date(1000, 1, 1).at(0, 0, 0, 0);
     let latest = civil::date(9999, 12, 31).at(23, 59, 59, 999_999_000);
     let edge = if moment.as_micros() < 0 { earliest } else { latest };
     let moment = jiff::Timestamp::from_microsecond(moment.as_micros());
     let date = moment.map_or(edge, |moment| Offset::UTC.to_datetime(moment)).clamp(earliest, latest);
-    // Each part is within its range: a calendar's parts are small and positive after the year 1000.
+    // All parts are positive from the year 1000 on, and fit.
     let small = |part: i8| part.unsigned_abs();
     Raw::Date(
         date.year().unsigned_abs(),
@@ -49,13 +51,14 @@ fn date(moment: Timestamp) -> Raw {
     )
 }
 
-/// A row of an answer.
+/// Returns a row of an answer.
 pub(super) fn row(answer: Answer) -> Row {
     let columns = answer.columns();
     Row::new(answer.unwrap_raw().into_iter().zip(columns.iter()).map(|(raw, column)| value(raw, column)).collect())
 }
 
-/// A date that is none, as `0000-00-00`, comes as null; a type without a kind of its own as its text.
+/// Returns the value of a column. Impossible dates such as `0000-00-00` become null, and types that
+/// [`Value`] lacks become text.
 fn value(raw: Option<Raw>, column: &Column) -> Value {
     match raw {
         None | Some(Raw::NULL) => Value::Null,
@@ -73,6 +76,7 @@ fn value(raw: Option<Raw>, column: &Column) -> Value {
     }
 }
 
+/// Returns `true` if a column's bytes are text.
 fn is_text(column: &Column) -> bool {
     match column.column_type() {
         ColumnType::MYSQL_TYPE_NEWDECIMAL | ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_JSON => true,
@@ -81,6 +85,7 @@ fn is_text(column: &Column) -> bool {
     }
 }
 
+/// Returns the time that the parts of a date mean in UTC, or `None` if there is no such date.
 fn moment(year: u16, parts: [u8; 5], micros: u32) -> Option<Timestamp> {
     let [month, day, hour, minute, second] = parts.map(|part| i8::try_from(part).ok());
     let nanos = i32::try_from(micros).ok()?.checked_mul(1000)?;

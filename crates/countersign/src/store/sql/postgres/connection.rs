@@ -1,4 +1,8 @@
-//! Connections to PostgreSQL, and what is run on them.
+//! Connections to PostgreSQL, and the running of statements on them.
+//!
+//! A connection leads either to a PostgreSQL session of its own or to a pooler. On the former,
+//! statements are prepared once and kept. On the latter, each statement carries the types of its
+//! parameters, and nothing is left behind.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -18,34 +22,38 @@ use crate::store::sql::postgres::pooler::Types;
 use crate::store::sql::postgres::value::{Cell, Param};
 use crate::store::{Row, Value};
 
-/// More texts than this in one cache are a bug elsewhere; the cache then starts afresh.
+/// The largest number of statements in one cache. More come only from a bug elsewhere, and the
+/// cache then starts over.
 pub(super) const MOST_STATEMENTS: usize = 256;
 
-/// One connection. It is closed when dropped, whatever was going on.
+/// One connection, closed when it is dropped.
 pub(super) struct Connection {
     client: Client,
     manner: Manner,
     task: AbortHandle,
-    /// When an answer came last.
+    /// The time of the latest answer.
     heard: Mutex<Instant>,
 }
 
-/// How statements travel on a connection.
+/// The way in which statements travel on a connection.
 pub(super) enum Manner {
-    /// To a session of our own, where they are prepared.
+    /// A connection to a session of its own, with the statements prepared in it.
     Own(Mutex<HashMap<String, Prepared>>),
-    /// To whichever session a pooler has free.
+    /// A connection to a pooler, which passes each transaction to a session that is free.
     Pooled(Pooled),
 }
 
-/// What is known of a connection to a pooler.
+/// The state of a connection to a pooler.
 pub(super) struct Pooled {
+    /// The parameter types of statements, shared by all connections to this pooler.
     pub(super) types: Arc<Types>,
-    /// The settings that make the server give up when we do. They end with the transaction.
+    /// The settings that limit the time of a statement. They end with the transaction.
     pub(super) limits: String,
-    /// What a transaction begins with: `BEGIN`, and the limits. Missing where the pooler allows no transactions.
+    /// The command that begins a transaction: `BEGIN` and the limits. `None` if the pooler allows
+    /// no transactions.
     pub(super) begin: Option<String>,
-    /// Held while the three messages of a transaction are sent, so that no other's come between them.
+    /// A lock that is held while the three messages of a transaction are sent, so that no other
+    /// message comes between them.
     pub(super) order: Mutex<()>,
 }
 
@@ -56,22 +64,25 @@ impl Drop for Connection {
 }
 
 impl Connection {
+    /// Wraps a client whose connection task is `task`.
     pub(super) fn new(client: Client, manner: Manner, task: AbortHandle) -> Self {
         Self { client, manner, task, heard: Mutex::new(Instant::now()) }
     }
 
-    /// When PostgreSQL was last heard of on this connection.
+    /// Returns the time of the latest answer from PostgreSQL on this connection.
     pub(super) fn heard(&self) -> Instant {
         *lock(&self.heard)
     }
 
-    /// Notes that an answer came, whatever it said.
+    /// Notes that an answer came, also if it was an error.
     pub(super) fn note_answer(&self) {
         *lock(&self.heard) = Instant::now();
     }
 
-    /// Runs one statement: how many rows it touched or returned, and which it returned. Through a pooler it is a
-    /// transaction, so that the server gives up when we do, all of which is sent at once.
+    /// Runs one statement. Returns the number of rows it changed or returned, and the rows.
+    ///
+    /// Through a pooler this is a transaction, so that the limits of time apply. Its three messages
+    /// are sent at once, which takes one round trip.
     pub(super) async fn run(&self, statement: &Statement, params: &[Value]) -> Result<(u64, Vec<Row>), Trouble> {
         let Manner::Pooled(pooled @ Pooled { begin: Some(begin), .. }) = &self.manner else {
             return self.step(statement, params).await;
@@ -81,17 +92,19 @@ impl Connection {
         let mut all = pin!(join3(self.client.batch_execute(begin), execute, self.client.batch_execute("COMMIT")));
         let mut is_sent = false;
         let (began, result, ended) = poll_fn(|cx| {
-            // Each is sent when it is first asked for its outcome.
+            // Each future sends its message when it is polled first, so the first poll must not be
+            // interleaved with another transaction's.
             let _turn = (!is_sent).then(|| lock(&pooled.order));
             is_sent = true;
             all.as_mut().poll(cx)
         })
         .await;
-        // An error inside makes a rollback of the commit, which is no error in itself.
+        // After an error, PostgreSQL answers the commit with a rollback, which isn't an error in
+        // itself. So the errors before it count first.
         told(pooled, statement, began.and(result).and_then(|answer| ended.map(|()| answer)))
     }
 
-    /// Runs one statement inside a transaction, or where there is no need for one.
+    /// Runs one statement inside a transaction that has begun, or where none is needed.
     pub(super) async fn step(&self, statement: &Statement, params: &[Value]) -> Result<(u64, Vec<Row>), Trouble> {
         match &self.manner {
             Manner::Own(cache) => self.run_prepared(cache, statement, params).await,
@@ -102,6 +115,7 @@ impl Connection {
         }
     }
 
+    /// Runs a statement that is prepared on this connection, and prepares it first if necessary.
     async fn run_prepared(
         &self,
         cache: &Mutex<HashMap<String, Prepared>>,
@@ -119,12 +133,17 @@ impl Connection {
         })
     }
 
+    /// Returns the types of a statement's parameters, for a connection to a pooler.
     async fn types(&self, pooled: &Pooled, statement: &Statement) -> Result<Arc<[Type]>, Trouble> {
         let types = pooled.types.of(&self.client, statement, &pooled.limits).await;
         types.map_err(|error| Trouble::Said(Stage::Preparing, error))
     }
 
     /// Begins a transaction.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Trouble::NoTransactions`] if the pooler allows none.
     pub(super) async fn begin(&self) -> Result<(), Trouble> {
         let begin = match &self.manner {
             Manner::Own(_) => "BEGIN",
@@ -134,11 +153,12 @@ impl Connection {
         self.command(begin).await
     }
 
-    /// Runs a command that has no parameters and no answer.
+    /// Runs a command without parameters and without rows. It may have several statements.
     pub(super) async fn command(&self, command: &str) -> Result<(), Trouble> {
         self.client.batch_execute(command).await.map_err(|error| Trouble::Said(Stage::Running, error))
     }
 
+    /// Returns the prepared statement from the cache, or prepares it.
     async fn prepared(
         &self,
         cache: &Mutex<HashMap<String, Prepared>>,
@@ -157,17 +177,18 @@ impl Connection {
         Ok(prepared)
     }
 
-    /// Whether it leads to a session of our own, in which settings stay.
+    /// Returns `true` if the connection leads to a session of its own, in which settings stay.
     pub(super) const fn is_own(&self) -> bool {
         matches!(self.manner, Manner::Own(_))
     }
 
+    /// Returns `true` if the connection is known to be closed.
     pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
 }
 
-/// What came of a statement that went through a pooler.
+/// Returns the outcome of a statement that went through a pooler.
 fn told(pooled: &Pooled, statement: &Statement, result: Result<Answer, Error>) -> Result<(u64, Vec<Row>), Trouble> {
     match result {
         Ok(Answer { has_own_type: true, .. }) => Err(Trouble::OwnType),
@@ -186,7 +207,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Types for a statement's parameters: PostgreSQL finds them itself, except for those that the statement leaves out.
+/// Returns the types to declare for a statement's parameters. PostgreSQL infers them, except for
+/// parameters that the statement doesn't use.
 pub(super) fn param_types(statement: &Statement) -> Vec<Type> {
     let count = statement.order().iter().max().map_or(0, |last| last.saturating_add(1));
     (0..count).map(|n| if statement.order().contains(&n) { Type::UNKNOWN } else { Type::TEXT }).collect()
@@ -198,22 +220,23 @@ async fn execute(client: &Client, prepared: &Prepared, params: &[Value]) -> Resu
     collect(client.query_raw(prepared, params).await?).await
 }
 
-/// What a statement answered.
+/// The answer to a statement.
 pub(super) struct Answer {
+    /// The number of changed or returned rows.
     touched: u64,
     rows: Vec<Row>,
-    /// Whether a column has a type that isn't PostgreSQL's own.
+    /// `true` if a column has a type that isn't built into PostgreSQL.
     has_own_type: bool,
 }
 
 impl Answer {
-    /// How many rows it touched or returned, and which it returned.
+    /// Returns the number of rows that were changed or returned, and the rows.
     pub(super) fn into_parts(self) -> (u64, Vec<Row>) {
         (self.touched, self.rows)
     }
 }
 
-/// Runs a statement whose parameters have these types, without a name and in one round trip.
+/// Runs a statement whose parameters have these types, unnamed and in one round trip.
 pub(super) async fn execute_typed(
     client: &Client,
     statement: &Statement,
@@ -224,6 +247,7 @@ pub(super) async fn execute_typed(
     collect(client.query_typed_raw(statement.text(), params).await?).await
 }
 
+/// Reads an answer to its end.
 async fn collect(stream: RowStream) -> Result<Answer, Error> {
     let mut stream = pin!(stream);
     let mut rows = Vec::new();

@@ -1,9 +1,12 @@
-//! Changes of PostgreSQL's tables while others work on them.
+//! Changes of PostgreSQL's tables while others use them.
 //!
-//! Two connections: one holds the turn, the other works. The turn is an advisory lock of a transaction, and that transaction
-//! stays open: a lock of the session would be lost or left behind at a pooler. A transaction that has asked nothing since
-//! holds no snapshot, so that an index that is built concurrently doesn't wait for it. Whoever has no turn doesn't wait for the
-//! lock in the database either, where the waiting itself would hold a snapshot, but comes again.
+//! There are two connections: one holds the lock for migrations, the other works. The lock is an
+//! advisory lock of a transaction that stays open, because a pooler would lose a lock of the
+//! session, or leave it behind.
+//!
+//! The holding transaction has no snapshot while it is idle, so an index that is built concurrently
+//! doesn't wait for it. For the same reason a process without the lock doesn't wait for it in the
+//! database, where waiting would need a snapshot, but asks again.
 
 use std::time::Duration;
 
@@ -19,25 +22,27 @@ use crate::store::sql::postgres::error::Trouble;
 use crate::store::sql::postgres::target::Waits;
 use crate::store::sql::{Dialect, Statement};
 
-/// Without a snapshot that stays, and without the limits that a server may put on idle transactions.
+/// The settings of the transaction that holds the lock: no lasting snapshot, and no limit of the
+/// server for idle transactions.
 const UNLIMITED: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
      SELECT set_config(name, '0', true) FROM pg_settings \
      WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')";
 
-/// How long a second connection may be wanting.
+/// The time within which a second connection must answer.
 const SECOND: Duration = Duration::from_secs(30);
 
+/// The cure for a pooler that has only one connection to give.
 const ONE_CONNECTION: &str = "the pooler in front of PostgreSQL gives no second connection beside the one that holds the \
      lock of migrations: let its pool have two, or migrate at PostgreSQL's own address";
 
-/// Two connections for changes of tables.
+/// Two connections: one holds the lock for migrations, the other changes tables.
 pub(in crate::store::sql) struct PostgresDdl {
     turn: Connection,
     work: Connection,
 }
 
 impl PostgresDriver {
-    /// Connects twice, apart from all other connections.
+    /// Opens both connections, apart from the driver's others.
     pub(in crate::store::sql) async fn ddl(&self) -> Result<PostgresDdl, Failure> {
         let connect = async || {
             let connected = Box::pin(self.in_time(self.deadline(), self.open(Waits::ForLocks))).await;
@@ -52,12 +57,14 @@ impl PostgresDriver {
 }
 
 impl PostgresDdl {
+    /// Begins the holding transaction and asks for the lock. Returns `false`, with the transaction
+    /// ended, if another process has it.
     async fn ask_for_turn(&self) -> Result<bool, Trouble> {
         self.turn.begin().await?;
         self.turn.command(UNLIMITED).await?;
         let question = Statement::new(Dialect::Postgres, &format!("SELECT 1 WHERE pg_try_advisory_xact_lock({TURN})"));
         let (_, rows) = self.turn.step(&question, &[]).await?;
-        // The portal of the question would keep its snapshot, and what comes next closes it.
+        // The portal of the question would keep its snapshot. The next statement closes it.
         self.turn.command(if rows.is_empty() { "ROLLBACK" } else { "SELECT 1" }).await?;
         Ok(!rows.is_empty())
     }
@@ -79,7 +86,7 @@ impl DdlSession for PostgresDdl {
         self.turn.command("SELECT 1").await.map_err(Trouble::into_failure)
     }
 
-    /// All of it is one message, and so one transaction.
+    /// Sends everything as one message, which makes it one transaction.
     async fn briefly(&self, statement: &str, lock_timeout: Duration) -> Result<Ddl, Failure> {
         let wait = lock_timeout.as_millis().max(1);
         let text = format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {wait}; {statement}");
@@ -95,6 +102,7 @@ impl DdlSession for PostgresDdl {
     }
 }
 
+/// Returns the outcome of a statement: done, blocked by others, or a failure.
 fn told(result: Result<(), Trouble>) -> Result<Ddl, Failure> {
     match result {
         Ok(()) => Ok(Ddl::Done(0)),

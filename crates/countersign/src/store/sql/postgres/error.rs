@@ -1,4 +1,5 @@
-//! What PostgreSQL's errors mean to us.
+//! The meaning of errors from PostgreSQL: which may be tried again, which cost the connection, and
+//! which texts may be shown.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,44 +12,46 @@ use crate::store::sql::postgres::symptom;
 use crate::symptom::Symptom;
 use crate::tls_fault::{self, Words};
 
-/// How far an operation had come when it failed.
+/// The stage that an operation had reached when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// No connection yet.
+    /// The connection wasn't open yet.
     Connecting,
-    /// A connection, and nothing run on it.
+    /// The connection was open, and nothing had been run on it.
     Preparing,
-    /// In a transaction that isn't to be committed yet: it ends with the connection, and nothing was done.
+    /// The transaction wasn't to be committed yet. It ends with the connection, so nothing was
+    /// done.
     Uncommitted,
-    /// The statement was on its way: it may or may not have taken effect.
+    /// The statement was sent. It may or may not have taken effect.
     Running,
 }
 
-/// An operation that failed.
+/// The error of an operation.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// PostgreSQL or the connection to it said so.
+    /// An error that PostgreSQL reported, or an error of the connection.
     Said(Stage, tokio_postgres::Error),
-    /// Nobody answered in time.
+    /// No answer arrived within the time.
     Silence(Duration),
-    /// The pooler in between allows no transactions.
+    /// The pooler allows no transactions.
     NoTransactions,
-    /// A pooler in between can't be asked for a type that isn't PostgreSQL's own.
+    /// A column has a type that isn't built in, and such types can't be looked up through a pooler.
     OwnType,
 }
 
 impl Trouble {
-    /// The same, as it is meant when a pooler stands in between.
+    /// Returns the error in the meaning that it has behind a pooler.
     pub(super) fn through_a_pooler(self) -> Self {
         let own = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT];
         match self {
-            // We prepare nothing there; the driver does, when it meets a type that it doesn't know.
+            // Nothing is prepared through a pooler, except by tokio-postgres when it meets an
+            // unknown type.
             Self::Said(_, error) if error.code().is_some_and(|code| own.contains(code)) => Self::OwnType,
             other => other,
         }
     }
 
-    /// The same, before the end of a transaction.
+    /// Returns the error for a statement before its transaction's commit.
     pub(super) fn before_commit(self) -> Self {
         match self {
             Self::Said(Stage::Running, error) => Self::Said(Stage::Uncommitted, error),
@@ -56,21 +59,24 @@ impl Trouble {
         }
     }
 
-    /// Whether the connection is of no use any more.
+    /// Returns `true` if the connection can't be used any more.
     pub(super) fn is_loss(&self) -> bool {
         match self {
             Self::Silence(_) => true,
             Self::NoTransactions | Self::OwnType => false,
             Self::Said(_, error) => error.code().map_or(is_broken(error), |code| {
-                // Shutting down, crashed, or become a replica behind our back.
+                // The server is shutting down, has crashed, or became a read-only replica
+                // meanwhile.
                 let class = code.code().get(..2);
                 matches!(class, Some("08")) || is_stopping(code) || *code == SqlState::READ_ONLY_SQL_TRANSACTION
             }),
         }
     }
 
-    /// Whether a connection ended while it was being made, as all that there are do when somebody ends all. The next one may
-    /// do better at once.
+    /// Returns `true` if a connection ended while it was being opened.
+    ///
+    /// That happens when an administrator ends all connections. Another attempt may succeed at
+    /// once.
     pub(super) fn is_ended_connection(&self) -> bool {
         match self {
             Self::Said(Stage::Connecting, error) => match error.code() {
@@ -81,8 +87,8 @@ impl Trouble {
         }
     }
 
-    /// Whether running it again can't do it twice: PostgreSQL says that it did nothing, or nothing was sent yet, or
-    /// it only reads.
+    /// Returns `true` if running the operation again can't apply it twice: PostgreSQL says that it
+    /// did nothing, nothing was sent, or it only reads.
     pub(super) fn may_be_repeated(&self, reads: bool) -> bool {
         match self {
             Self::Silence(_) | Self::NoTransactions | Self::OwnType | Self::Said(Stage::Connecting, _) => false,
@@ -93,33 +99,37 @@ impl Trouble {
         }
     }
 
-    /// Whether somebody else holds a row, and what wanted it was undone.
+    /// Returns `true` if another transaction holds a row. The statement was undone.
     pub(super) fn is_held(&self) -> bool {
         matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 
-    /// Returns true for a statement that was cancelled: after its timeout, by hand, or after the wait for a lock. Of that
-    /// PostgreSQL says "lock not available", but this where the next wait had begun before it came to say so.
+    /// Returns `true` for a statement that was cancelled: after its timeout, by an administrator,
+    /// or by the wait for a lock.
+    ///
+    /// After a wait PostgreSQL usually reports "lock not available". It reports a cancellation
+    /// instead if the next wait has begun before it gets to the report.
     pub(super) fn is_cancelled(&self) -> bool {
         matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::QUERY_CANCELED))
     }
 
-    /// Returns true for what was undone because it and others waited for each other.
+    /// Returns `true` for a statement that was undone because of a deadlock.
     pub(super) fn is_deadlock(&self) -> bool {
         matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED))
     }
 
-    /// Whether the prepared statement doesn't fit the database any more.
+    /// Returns `true` if the prepared statement doesn't fit the tables any more.
     pub(super) fn is_stale(&self) -> bool {
         matches!(self, Self::Said(_, error) if error.code().is_some_and(is_stale))
     }
 
+    /// Returns the failure, with the symptom that it shows.
     pub(super) fn into_failure(self) -> Failure {
         let symptom = self.symptom();
         self.failure().with_symptom(symptom)
     }
 
-    /// What it says of PostgreSQL's state.
+    /// Returns what the error shows of PostgreSQL's state, if anything.
     pub(super) fn symptom(&self) -> Option<Symptom> {
         match self {
             Self::Silence(_) => Some(Symptom::Silent),
@@ -128,6 +138,7 @@ impl Trouble {
         }
     }
 
+    /// Returns the failure: unavailable if waiting may help, else internal.
     fn failure(self) -> Failure {
         match self {
             Self::Silence(timeout) => Failure::unavailable("database", format!("no answer within {timeout:?}")),
@@ -141,30 +152,36 @@ impl Trouble {
     }
 }
 
+/// The cure for a pooler in statement mode.
 const NO_TRANSACTIONS: &str = "the pooler in front of PostgreSQL allows no transactions, which this operation needs: \
      set pool_mode = transaction";
+/// The cure for a column whose type isn't built in.
 const OWN_TYPE: &str = "a column that is read has a type that isn't PostgreSQL's own, which can't be looked up through \
      a pooler: cast it to one that is, as in a view";
 
+/// Returns `true` for an error of the connection itself.
 fn is_broken(error: &tokio_postgres::Error) -> bool {
     error.is_closed() || io_kind(error).is_some()
 }
 
+/// Returns the kind of the I/O error beneath an error, if there is one.
 fn io_kind(error: &tokio_postgres::Error) -> Option<std::io::ErrorKind> {
     use std::error::Error;
     error.source().and_then(<dyn Error>::downcast_ref::<std::io::Error>).map(std::io::Error::kind)
 }
 
+/// Returns `true` if PostgreSQL is shutting down, has crashed, or is starting.
 fn is_stopping(code: &SqlState) -> bool {
     [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(code)
 }
 
-/// The whole transaction was rolled back in favour of another.
+/// Returns `true` if the transaction was rolled back in favour of another.
 fn is_undone(code: &SqlState) -> bool {
     [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE].contains(code)
 }
 
-/// The tables have changed, and the types of parameters with them.
+/// Returns `true` if the tables have changed since the statement was prepared, and the types of
+/// parameters with them.
 fn is_stale(code: &SqlState) -> bool {
     let codes = [
         SqlState::INVALID_SQL_STATEMENT_NAME,
@@ -175,7 +192,8 @@ fn is_stale(code: &SqlState) -> bool {
     codes.contains(code)
 }
 
-/// Out of connections, memory or disk; cancelled after the statement timeout; beaten by others too often.
+/// Returns `true` if PostgreSQL can't do this now, but may later: it is out of connections, memory
+/// or disk, or the statement was cancelled or lost against others.
 fn is_busy(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| {
         let class = code.code().get(..2);
@@ -183,7 +201,8 @@ fn is_busy(error: &tokio_postgres::Error) -> bool {
     })
 }
 
-/// Whether PostgreSQL's words about an error quote names alone: of what is missing, or of what isn't allowed.
+/// Returns `true` if messages with this code quote nothing but names: of missing objects, or of
+/// objects without permission.
 fn names_only(code: &SqlState) -> bool {
     [
         SqlState::UNDEFINED_COLUMN,
@@ -196,17 +215,19 @@ fn names_only(code: &SqlState) -> bool {
     .contains(code)
 }
 
-/// An error's code and place. The message isn't told, because it can quote values.
+/// The text of an error for the log: its code and place. Messages are left out, since they may
+/// quote values.
 struct Said {
     stage: Stage,
     code: Option<SqlState>,
     place: Option<String>,
     io: Option<std::io::ErrorKind>,
     tls: Option<String>,
-    /// PostgreSQL's own words, where they name only tables, columns and rights.
+    /// PostgreSQL's message, if it names only tables, columns and privileges.
     names: Option<String>,
 }
 
+/// The settings that error texts about TLS mention.
 const WORDS: Words = Words {
     unchecked: Some("sslmode=require, which checks nothing"),
     authority: "sslrootcert, or say sslmode=require, which checks nothing",
@@ -214,6 +235,7 @@ const WORDS: Words = Words {
 };
 
 impl Said {
+    /// Takes from an error what may be shown of it.
     fn of(stage: Stage, error: &tokio_postgres::Error) -> Box<dyn std::error::Error + Send + Sync> {
         let io = io_kind(error);
         let place = error.as_db_error().and_then(|error| error.constraint().or_else(|| error.table()));

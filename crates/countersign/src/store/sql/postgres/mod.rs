@@ -1,4 +1,22 @@
 //! PostgreSQL through tokio-postgres.
+//!
+//! `url` reads the URL, `tls` and `target` open connections, `pooler` recognises poolers,
+//! `connection` runs statements, `value` converts values, `error` and `symptom` interpret errors,
+//! `session` is the caller's own transaction, and `ddl` changes tables. This file has the driver:
+//! shared connections for single statements, exclusive ones for scripts of several steps, and
+//! repetition.
+//!
+//! # The way of an operation
+//!
+//! - A single statement goes to [`shared`](PostgresDriver::shared): a lane of the readers or
+//!   writers, pipelined behind the statements of others.
+//! - If it is a write and meets a lock, it goes on to [`alone`](PostgresDriver::alone), since
+//!   waiting on a lane would hold up everything behind it. There it is tried again, in growing
+//!   pauses.
+//! - A script of several steps begins there, in a transaction on a connection from the pool.
+//!
+//! All of it shares one deadline. PostgreSQL's own `statement_timeout` is a little shorter, so that
+//! a statement which takes too long ends with an answer, and its connection stays usable.
 
 mod connection;
 mod ddl;
@@ -32,43 +50,66 @@ use crate::symptom::Symptom;
 
 pub use session::PostgresSession;
 
-/// How often a statement is run again that can't have taken effect.
+/// The number of times a statement is run again that can't have taken effect.
 const REPEATS: usize = 10;
 
-/// A connection that was idle for so many timeouts is asked whether it still leads anywhere.
+/// The idle time after which a connection is tested before it is used, as a multiple of the
+/// timeout.
 const IDLE_TIMEOUTS: u32 = 5;
 
-/// Runs statements on PostgreSQL.
+/// The driver for PostgreSQL. Usually made by
+/// [`Database::connect`](crate::store::sql::Database::connect).
 ///
-/// A few connections are shared by all callers, whose statements travel on them one behind the other, each on the least busy; reads
-/// and writes have their own. Connections are made when they are needed and come back by themselves. Scripts of several
-/// steps run on connections of their own, in a transaction.
+/// Reads and writes have [`DatabaseOptions::connections`] shared connections each. Statements of
+/// all callers are pipelined on them, each on the least busy one. Scripts of several steps run in a
+/// transaction, on up to as many connections of their own. Connections are opened when they are
+/// needed, and replaced when they break.
 ///
-/// **Locks.** Whoever wants a row that somebody else holds waits some milliseconds on a connection, and comes again until the
-/// timeout is over; so nobody holds up those who want other rows. Of scripts that go for
-/// [one row](Script::one_at_a_time) one at a time comes to the database.
+/// # Operation
 ///
-/// **Outages.** An operation ends within [`DatabaseOptions::timeout`]. A read whose connection breaks is asked once
-/// more on one that was made after that; a write is run again only when PostgreSQL says that it did nothing, when nothing was sent, or when its transaction wasn't
-/// to be committed yet. A
-/// connection that was idle for five timeouts is asked first whether it still leads anywhere; when one is silent, all that
-/// were idle as long are left.
+/// **Locks.** A write that meets a locked row waits in the server for some milliseconds only, and
+/// is tried again until the timeout is over. So it doesn't hold up writes to other rows. Scripts
+/// for [one row](Script::one_at_a_time) reach the server one at a time.
 ///
-/// **Poolers** (PgBouncer) are recognised when a connection is made, and may be in any mode: nothing is prepared or left behind
-/// on their connections, and types of parameters are asked for once. `?pgbouncer=true` in the URL saves the question.
-/// In statement mode, which allows no transactions, scripts of several steps (migrations are such) are refused, and a
-/// statement that was given up goes on until PgBouncer's own `query_timeout`. Columns that are read must
-/// have types that are PostgreSQL's own: cast others in a view.
+/// **Outages.** An operation ends within [`DatabaseOptions::timeout`]. A read whose connection
+/// breaks is sent once more on a new one. A write is run again only if PostgreSQL says that it did
+/// nothing, if nothing was sent, or if its transaction wasn't to be committed yet. A connection
+/// that was idle for five timeouts is tested before it is used. When one doesn't answer, the others
+/// that were idle as long are closed.
 ///
-/// **Several hosts** (`postgres://h1,h2/…`) are tried in their order, each with a part of the time; with
-/// `target_session_attrs=read-write` the first that takes writes is used, also after a failover. `host=/directory` in the query
-/// names a socket's directory.
+/// **Poolers** (PgBouncer) are recognised when a connection is opened, and may be in any mode:
+/// nothing is prepared or left behind on their connections. `?pgbouncer=true` in the URL saves the
+/// question. In statement mode, which allows no transactions, scripts of several steps (such as
+/// migrations) are refused, and a statement that was given up runs on until PgBouncer's own
+/// `query_timeout`. Through a pooler, columns that are read must have built-in types: cast others
+/// in a view.
 ///
-/// **TLS** follows `sslmode` in the URL, with the meaning it has for PostgreSQL's own tools: `disable`; `prefer` (when
-/// absent) and `require` encrypt and check nothing, which keeps out listeners but not an impostor; `verify-ca` checks
-/// that the certificate comes from a trusted authority, `verify-full` also that it is the host's. Authorities are those
-/// of the operating system, or those in the PEM file that `sslrootcert` names (with it, `require` means `verify-ca`); a
-/// certificate that is named there itself is good, too.
+/// **Several hosts** (`postgres://h1,h2/…`) are tried in their order, each for a part of the
+/// timeout. With `target_session_attrs=read-write` the first that accepts writes is used, also
+/// after a failover. `host=/directory` in the query names the directory of a Unix socket.
+///
+/// **TLS** follows `sslmode` in the URL, with the meaning it has for PostgreSQL's own tools.
+/// `prefer` is the default and encrypts if the server can; `require` insists on it. Neither checks
+/// the certificate, which keeps out listeners but not an impostor. `verify-ca` checks that a
+/// trusted authority issued the certificate, `verify-full` also that it is for this host. `disable`
+/// turns TLS off. Authorities are those of the operating system, or those in the PEM file that
+/// `sslrootcert` names (with it, `require` means `verify-ca`). A server certificate in that file is
+/// trusted itself.
+///
+/// # Examples
+///
+/// ```no_run
+/// use countersign::UserKeyKind;
+/// use countersign::store::sql::{DatabaseOptions, DatabaseTokenModels, PostgresDriver, SqlStore};
+///
+/// # fn main() -> Result<(), countersign::ConfigError> {
+/// let url = "postgres://app:secret@db1,db2/app?target_session_attrs=read-write";
+/// let driver = PostgresDriver::connect(url, &DatabaseOptions::default())?;
+/// let store = SqlStore::new(driver, DatabaseTokenModels::bundled(UserKeyKind::Uuid));
+/// # drop(store);
+/// # Ok(())
+/// # }
+/// ```
 pub struct PostgresDriver {
     target: Renewing<Target>,
     timeout: Duration,
@@ -85,26 +126,33 @@ impl fmt::Debug for PostgresDriver {
 }
 
 impl PostgresDriver {
-    /// Prepares to talk to the database at `url` (`postgres://user:password@host:5432/database`). It connects when the
-    /// first statement comes, so that a database which is down doesn't stop a start.
+    /// Creates a driver for the database at `url` (`postgres://user:password@host:5432/database`,
+    /// with special characters percent-encoded).
+    ///
+    /// It connects when the first statement comes, so this succeeds while the server is down.
     ///
     /// # Errors
-    /// [`ConfigError`] that names `database_url` when the URL can't work; it never shows the password.
+    ///
+    /// Returns a [`ConfigError`] that names `database_url` if the URL can't be read, names no host,
+    /// has an unknown option, or names a certificate file that can't be read. It never shows the
+    /// password.
     pub fn connect(url: &str, options: &DatabaseOptions) -> Result<Self, ConfigError> {
         Self::renewing(url, options, None)
     }
 
-    /// As [`connect`](Self::connect), with another URL from `source` once PostgreSQL refuses the password.
+    /// Creates a driver like [`connect`](Self::connect) that reads the URL again from `source` when
+    /// PostgreSQL refuses the password.
     pub(super) fn renewing(
         url: &str,
         options: &DatabaseOptions,
         source: Option<UrlSource>,
     ) -> Result<Self, ConfigError> {
-        // PostgreSQL gives up a little before we do, so that its answer arrives and the connection can be kept.
+        // PostgreSQL gives up a little before the driver does, so that its answer arrives and the
+        // connection can be kept.
         let (timeout, patience) = (options.timeout, options.timeout.mul_f64(0.9));
         let target = Renewing::new("database", url, source, move |url| {
             let mut url = url::Parsed::parse(url)?;
-            // A host that is silent mustn't take the time of those after it.
+            // A host that doesn't answer must leave time for the next ones.
             let hosts = u32::try_from(url.config.get_hosts().len()).unwrap_or(1);
             if hosts > 1 && url.config.get_connect_timeout().is_none() {
                 url.config.connect_timeout(timeout / hosts.saturating_add(1));
@@ -123,7 +171,8 @@ impl PostgresDriver {
         })
     }
 
-    /// Runs one statement on a shared connection.
+    /// Runs one statement on a shared connection. A write that is blocked by a lock moves to a
+    /// connection of its own.
     async fn shared(
         &self,
         slots: &Slots,
@@ -148,15 +197,16 @@ impl PostgresDriver {
             if repeats > limit || !trouble.may_be_repeated(reads) {
                 return Err(trouble.into_failure());
             }
-            // Where connections end, many do at once, and the others may not have heard of it yet. On the same lane the next
-            // one was made after this one had ended.
+            // Connections often end together, and others may not have noticed yet. On the same
+            // lane, the next connection is opened after this one has ended.
             if !trouble.is_loss() {
                 busy = slots.least_busy();
             }
         }
     }
 
-    /// Runs steps on connections that nobody shares, again and again while others hold what they want.
+    /// Runs steps on a connection of their own, again and again while others hold locks that they
+    /// need.
     async fn alone(&self, deadline: Instant, steps: &[Statement], params: &[Value]) -> Result<Outcome, Failure> {
         let (mut repeats, mut pauses, mut after_loss) = (0, Pauses::until(deadline), false);
         loop {
@@ -178,12 +228,13 @@ impl PostgresDriver {
         }
     }
 
-    /// Returns true for a write that was cancelled before PostgreSQL's patience can have been over, so that it was the wait
-    /// for a lock. It took no effect.
+    /// Returns `true` for a write that was cancelled too early for the statement timeout. So it was
+    /// cancelled by the wait for a lock, and took no effect.
     fn is_early(&self, trouble: &Trouble, deadline: Instant) -> bool {
         trouble.is_cancelled() && Instant::now() + self.timeout / 10 < deadline
     }
 
+    /// Runs one statement once, on the connection of a lane, or on a new one if there is none.
     async fn attempt(
         &self,
         lane: &Lane,
@@ -203,7 +254,7 @@ impl PostgresDriver {
         let connection = if let Some(connection) = live {
             connection
         } else {
-            // Boxed, as connecting is rare and its future is large.
+            // Boxed, since connecting is rare and its future is large.
             let connect = lane.slot.connect(is_open, self.open(waits));
             Box::pin(self.in_time(deadline, connect)).await?
         };
@@ -220,8 +271,10 @@ impl PostgresDriver {
         result
     }
 
-    /// Whether a connection still leads to PostgreSQL. One that was idle for long is asked, and gets a part of the time for
-    /// its answer: translators of addresses forget connections, and tell nobody.
+    /// Returns `true` if a connection still works. One that was idle for long is tested, with a
+    /// part of the time.
+    ///
+    /// Address translators and firewalls forget idle connections without telling either side.
     async fn still_answers(&self, deadline: Instant, connection: &Connection) -> bool {
         let now = Instant::now();
         if now.duration_since(connection.heard()) < self.timeout * IDLE_TIMEOUTS {
@@ -237,7 +290,8 @@ impl PostgresDriver {
         answer.is_ok()
     }
 
-    /// Leaves the connections on which nothing came since then: they may lead nowhere, as one does that was silent now.
+    /// Drops the connections without an answer since `moment`: they may be as dead as the one that
+    /// just didn't answer.
     fn discard_unheard_since(&self, moment: Instant) {
         for lane in self.readers.lanes().chain(self.writers.lanes()) {
             if let Some(connection) = lane.slot.live(|connection| connection.heard() < moment) {
@@ -247,6 +301,7 @@ impl PostgresDriver {
         self.exclusive.clear();
     }
 
+    /// Runs steps once, on an exclusive connection.
     async fn attempt_alone(
         &self,
         deadline: Instant,
@@ -256,13 +311,13 @@ impl PostgresDriver {
     ) -> Result<Outcome, Trouble> {
         let turn = self.in_time(deadline, async { Ok(self.exclusive.turn().await) }).await?;
         let idle = if after_loss {
-            // Where connections end, many do at once, and another may not have heard of it yet.
+            // Connections often end together, and an idle one may not have noticed yet.
             drop(turn.idle());
             None
         } else {
             self.idle(deadline, &turn).await
         };
-        // Wherever this stops, the connection is closed unless its transaction has ended.
+        // Any early exit closes the connection, unless its transaction has ended.
         let connection = match idle {
             Some(connection) => connection,
             None => Box::pin(self.in_time(deadline, self.open(Waits::Briefly))).await?,
@@ -287,7 +342,7 @@ impl PostgresDriver {
         result
     }
 
-    /// A connection that nobody uses, and that is open as far as can be told.
+    /// Returns an idle exclusive connection that still works, if there is one.
     async fn idle(&self, deadline: Instant, turn: &Turn<'_, Connection>) -> Option<Connection> {
         while let Some((connection, _)) = turn.idle() {
             if !connection.is_closed() && self.still_answers(deadline, &connection).await {
@@ -297,7 +352,8 @@ impl PostgresDriver {
         None
     }
 
-    /// Runs the steps of a script in a transaction: what came of it, and whether the transaction has ended.
+    /// Runs the steps of a script in a transaction. Returns the outcome, and `true` if the
+    /// transaction has ended, so that the connection may be kept.
     async fn transaction(
         &self,
         deadline: Instant,
@@ -314,7 +370,8 @@ impl PostgresDriver {
         Ok((result.and_then(|outcome| ended.map(|()| outcome)), is_clean))
     }
 
-    /// A new connection, with the user and the password that are good now.
+    /// Opens a connection with the current user and password. Reads the URL again, once, if they
+    /// are refused.
     async fn open(&self, waits: Waits) -> Result<Connection, Trouble> {
         let generation = self.target.generation();
         let outcome = match self.target.current().connect(waits).await {
@@ -329,10 +386,12 @@ impl PostgresDriver {
         }
     }
 
+    /// Returns the end of the time for an operation that begins now.
     fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }
 
+    /// Runs `work` until the deadline.
     async fn in_time<T>(
         &self,
         deadline: Instant,
@@ -367,7 +426,7 @@ impl Driver for PostgresDriver {
     }
 }
 
-/// Runs the steps of a script one after the other, and stops after the first when it did nothing.
+/// Runs the steps one after the other, and stops after the guard if it did nothing.
 async fn run_steps(connection: &Connection, steps: &[Statement], params: &[Value]) -> Result<Outcome, Trouble> {
     let mut outcome = Outcome::default();
     for statement in steps {
@@ -382,11 +441,12 @@ async fn run_steps(connection: &Connection, steps: &[Statement], params: &[Value
     Ok(outcome)
 }
 
+/// Returns `true` if all steps were run.
 fn is_whole(outcome: &Outcome, steps: &[Statement]) -> bool {
     outcome.took_effect() && outcome.affected.len() == steps.len()
 }
 
-/// Shared connections.
+/// Shared connections for one purpose: reads or writes.
 struct Slots {
     first: Lane,
     more: Box<[Lane]>,
@@ -394,7 +454,7 @@ struct Slots {
     turn: AtomicUsize,
 }
 
-/// A shared connection, and how many wait for its answers.
+/// A shared connection, with the number of statements that wait for its answers.
 #[derive(Default)]
 struct Lane {
     slot: Slot<Connection>,
@@ -402,16 +462,19 @@ struct Lane {
 }
 
 impl Slots {
+    /// Creates as many lanes as there shall be connections.
     fn new(connections: usize, waits: Waits) -> Self {
         let more = (1..connections).map(|_| Lane::default()).collect();
         Self { first: Lane::default(), more, waits, turn: AtomicUsize::new(0) }
     }
 
+    /// Returns all lanes.
     fn lanes(&self) -> impl Iterator<Item = &Lane> {
         std::iter::once(&self.first).chain(&self.more)
     }
 
-    /// The lane on which the fewest wait; of several, each in its turn.
+    /// Returns the lane on which the fewest statements wait. Of several such lanes, each is taken
+    /// in turn.
     fn least_busy(&self) -> Busy<'_> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let count = self.more.len().saturating_add(1);
@@ -425,7 +488,7 @@ impl Slots {
     }
 }
 
-/// One who waits on a lane.
+/// A statement that waits on a lane, counted until it is dropped.
 struct Busy<'a>(&'a Lane);
 
 impl Drop for Busy<'_> {

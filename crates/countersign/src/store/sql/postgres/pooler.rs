@@ -1,7 +1,9 @@
-//! Poolers: whoever stands between us and PostgreSQL, and gives each transaction whichever connection is free.
+//! Poolers, which stand between a client and PostgreSQL and give each transaction a connection that
+//! is free.
 //!
-//! Nothing may be left behind on such a connection, and nothing is found there again: no prepared statement, no
-//! setting. So parameters travel with the text of the statement, which takes one round trip when their types are known.
+//! Nothing may be left behind on such a connection, and nothing is found there again: no prepared
+//! statement and no setting. So parameters travel with the text of the statement, which takes one
+//! round trip if their types are known.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -20,8 +22,10 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage};
 use crate::store::sql::Statement;
 use crate::store::sql::postgres::connection::{MOST_STATEMENTS, param_types};
 
-/// Whether another process answers than the one that greeted us. PostgreSQL tells its process's number in the greeting;
-/// a pooler, which has no connection for us at that time, makes one up.
+/// Returns `true` if a pooler answers.
+///
+/// PostgreSQL tells the id of its process when a connection is opened. A pooler has no connection
+/// to PostgreSQL at that time, and makes an id up, so the process that answers has another one.
 pub(super) async fn is_between(client: &Client) -> Result<bool, Error> {
     let greeted = greeting(client).await;
     let answered = client.simple_query("SELECT pg_backend_pid()").await?;
@@ -32,11 +36,13 @@ pub(super) async fn is_between(client: &Client) -> Result<bool, Error> {
     Ok(greeted.is_none() || greeted != answered)
 }
 
-/// The process's number in the greeting. The driver shows it nowhere but in the request to cancel a statement, which is
-/// written into a pipe here.
+/// Returns the process id that was told when the connection was opened.
+///
+/// tokio-postgres shows it only in the request to cancel a statement, so such a request is written
+/// into a pipe here.
 async fn greeting(client: &Client) -> Option<i32> {
     let (near, mut far) = tokio::io::duplex(64);
-    // The answer to the question whether the other side speaks TLS, should it be asked.
+    // The answer "yes" to the question about TLS, if it comes first.
     far.write_all(b"S").await.ok()?;
     client.cancel_token().cancel_query_raw(near, Pipe::connector()).await.ok()?;
     let mut request = Vec::new();
@@ -50,6 +56,7 @@ async fn greeting(client: &Client) -> Option<i32> {
 /// A pipe in the place of an encrypted connection.
 struct Pipe(DuplexStream);
 
+/// A TLS connector that uses the pipe as it is.
 struct Connector;
 
 impl Pipe {
@@ -94,14 +101,15 @@ impl AsyncWrite for Pipe {
     }
 }
 
-/// The types of the parameters of statements, by the statement's text. They are the same on every connection.
+/// The types of statements' parameters, by the statement's text. They are the same on every
+/// connection.
 #[derive(Default)]
 pub(super) struct Types {
     known: Mutex<HashMap<String, Arc<[Type]>>>,
 }
 
 impl Types {
-    /// The types of a statement's parameters; PostgreSQL is asked for them once.
+    /// Returns the types of a statement's parameters. PostgreSQL is asked only the first time.
     pub(super) async fn of(&self, client: &Client, statement: &Statement, limits: &str) -> Result<Arc<[Type]>, Error> {
         let known = self.lock().get(statement.text()).cloned();
         if let Some(known) = known {
@@ -116,6 +124,7 @@ impl Types {
         Ok(types)
     }
 
+    /// Forgets a statement, whose types may have changed.
     pub(super) fn forget(&self, statement: &Statement) {
         self.lock().remove(statement.text());
     }
@@ -125,8 +134,11 @@ impl Types {
     }
 }
 
-/// Asks for the types of a statement's parameters in one message, which is one transaction, and which poolers pass to one
-/// connection in every mode. The statement is prepared under a name of its own and forgotten again.
+/// Asks PostgreSQL for the types of a statement's parameters.
+///
+/// Everything is in one message, and so in one transaction, which poolers pass to one connection in
+/// every mode. The statement is prepared under a random name and deallocated at the end. Domains
+/// are resolved to their base types.
 pub(super) async fn describe(client: &Client, statement: &Statement, limits: &str) -> Result<Vec<Type>, Error> {
     let given = param_types(statement);
     if given.is_empty() {

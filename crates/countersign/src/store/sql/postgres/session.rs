@@ -14,20 +14,38 @@ use crate::store::sql::postgres::pooler::describe;
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
 
-/// Runs statements inside a transaction of the caller's (promise P12).
+/// A PostgreSQL transaction of the caller, which a strategy can join.
 ///
-/// What it writes takes effect with the caller's commit, and it never commits or rolls back. After a failure the
-/// transaction must be rolled back; PostgreSQL accepts nothing else in most cases.
+/// Pass it to [`with_session`](crate::strategy::DatabaseTokenStrategy::with_session): tokens
+/// written through that strategy become valid with the caller's commit. It never commits or rolls
+/// back.
+///
+/// After a failure the transaction must be rolled back; PostgreSQL usually accepts nothing else.
+/// Each statement takes a second round trip for the types of its parameters, since a pooler may be
+/// in between and nothing is left prepared.
+///
+/// # Examples
 ///
 /// ```no_run
-/// # async fn example(client: &mut tokio_postgres::Client) -> Result<(), tokio_postgres::Error> {
 /// use countersign::store::sql::PostgresSession;
+/// # use countersign::store::sql::SqlStore;
+/// # use countersign::strategy::DatabaseTokenStrategy;
+/// # use countersign::{Strategy, User};
+/// # struct Account(i64);
+/// # impl User for Account { type Id = i64; fn id(&self) -> &i64 { &self.0 } }
 ///
+/// # async fn example(
+/// #     client: &mut tokio_postgres::Client,
+/// #     strategy: &DatabaseTokenStrategy<SqlStore>,
+/// #     user: &Account,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
 /// let transaction = client.transaction().await?;
+/// transaction.execute("INSERT INTO audit VALUES ('login')", &[]).await?;
 /// let session = PostgresSession::new(&transaction);
-/// // Tokens are written through `session`, the application's own rows through `transaction`.
-/// # drop(session);
-/// transaction.commit().await
+/// let issued = strategy.with_session(session).write_token(user).await?;
+/// transaction.commit().await?;
+/// # drop(issued);
+/// # Ok(())
 /// # }
 /// ```
 pub struct PostgresSession<'a, 't> {
@@ -42,26 +60,29 @@ impl fmt::Debug for PostgresSession<'_, '_> {
 }
 
 impl<'a, 't> PostgresSession<'a, 't> {
-    /// Joins `transaction`.
+    /// Joins `transaction`. The timeout is one second unless [`timeout`](Self::timeout) sets
+    /// another.
     pub fn new(transaction: &'a Transaction<'t>) -> Self {
         Self { transaction, timeout: DatabaseOptions::default().timeout }
     }
 
-    /// Sets how long one operation may take; a second when it isn't set.
+    /// Sets the longest time of one operation. Defaults to one second.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
+    /// Runs one statement, unnamed.
     async fn step(&self, statement: &Statement, params: &[Value]) -> Result<(u64, Vec<Row>), Trouble> {
         let client = self.transaction.client();
-        // A pooler may stand in between, so nothing is left prepared.
+        // A pooler may be in between, so nothing is left prepared.
         let types = describe(client, statement, "").await.map_err(|error| Trouble::Said(Stage::Preparing, error))?;
         let result = execute_typed(client, statement, &types, params).await;
         result.map(Answer::into_parts).map_err(|error| Trouble::Said(Stage::Running, error))
     }
 
+    /// Runs `work` within the timeout.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Failure> {
         let result = timeout(self.timeout, work).await.unwrap_or(Err(Trouble::Silence(self.timeout)));
         result.map_err(Trouble::into_failure)
@@ -78,7 +99,7 @@ impl Driver for PostgresSession<'_, '_> {
         self.in_time(self.step(statement, params)).await.map(|(_, rows)| rows)
     }
 
-    /// An error in any step leaves the transaction in a state from which PostgreSQL lets nobody commit.
+    /// Stops at the first error, after which PostgreSQL allows no commit of the transaction.
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         self.in_time(async {
             let mut outcome = Outcome::default();

@@ -1,10 +1,10 @@
-//! What PostgreSQL's errors say of its state.
+//! The state of PostgreSQL as its errors show it.
 
 use std::error::Error;
 
 use crate::symptom::Symptom;
 
-/// The symptom that an error shows; `None` when it shows none.
+/// Returns the symptom that an error shows, if any.
 pub(super) fn of(error: &tokio_postgres::Error) -> Option<Symptom> {
     let Some(code) = error.code() else {
         let io = error.source().and_then(<dyn Error>::downcast_ref::<std::io::Error>);

@@ -1,4 +1,4 @@
-//! Where to connect, and how.
+//! The opening of connections, directly or through a pooler, with their limits of time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,46 +13,50 @@ use crate::store::sql::postgres::connection::{Connection, Manner, Pooled};
 use crate::store::sql::postgres::error::{Stage, Trouble};
 use crate::store::sql::postgres::pooler::{self, Types};
 
-/// How long statements may wait for others' locks.
+/// The time that statements may wait for locks of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waits {
-    /// As long as they may take at all.
+    /// The whole time that the statement may take.
     ForLocks,
-    /// Hardly: whoever wants a row that is held comes again, and holds up nobody meanwhile. This is shorter than the
-    /// second after which PostgreSQL looks for deadlocks, so it ends those too.
+    /// A few milliseconds. The write is then tried again, and holds up no others meanwhile. This is
+    /// shorter than the second after which PostgreSQL looks for deadlocks, so it ends those too.
     Briefly,
 }
 
+/// The bounds of a brief wait, which depends on the timeout.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
-/// A database, and what was learned of the way to it.
+/// The settings of a database, with what was learned about the way to it.
 pub(super) struct Target {
     config: Config,
     tls: Option<MakeRustlsConnect>,
-    /// How long PostgreSQL itself may work on one statement.
+    /// The time that PostgreSQL itself may spend on one statement.
     patience: Duration,
-    /// Whether the URL says that there is a pooler; else it is found out.
+    /// `true` if the URL says that there is a pooler. Otherwise each new connection is tested.
     says_pooler: bool,
-    /// Whether the pooler has refused a transaction.
+    /// `true` if the pooler has refused a transaction.
     no_transactions: AtomicBool,
+    /// The parameter types of statements, for connections to a pooler.
     types: Arc<Types>,
 }
 
 impl Target {
+    /// Creates a target to which nobody has connected yet.
     pub(super) fn new(config: Config, tls: Option<MakeRustlsConnect>, says_pooler: bool, patience: Duration) -> Self {
         Self { config, tls, patience, says_pooler, no_transactions: AtomicBool::new(false), types: Arc::default() }
     }
 
-    /// A new connection.
+    /// Opens a connection.
     pub(super) async fn connect(&self, waits: Waits) -> Result<Connection, Trouble> {
         self.open(waits).await.map_err(|error| Trouble::Said(Stage::Connecting, error))
     }
 
+    /// Opens a connection, finds out what it leads to, and sets its limits.
     async fn open(&self, waits: Waits) -> Result<Connection, Error> {
         let (client, task) = self.dial().await?;
         if !self.says_pooler && !pooler::is_between(&client).await? {
-            // A statement that we have stopped waiting for must not go on waiting for a lock.
+            // A statement whose caller has given up must not go on waiting for a lock.
             client.batch_execute(&format!("{}; SET TIME ZONE 'UTC'", self.limits("SET", waits))).await?;
             return Ok(Connection::new(client, Manner::Own(Mutex::default()), task));
         }
@@ -62,11 +66,12 @@ impl Target {
             }
             self.no_transactions.store(true, Ordering::Relaxed);
         }
-        // What asked for a transaction was disconnected.
+        // The pooler has closed the connection on which a transaction was tried.
         let (client, task) = if client.is_closed() { self.dial().await? } else { (client, task) };
         Ok(self.pooled(client, task, waits, false))
     }
 
+    /// Opens a connection, with or without TLS, and starts its task.
     async fn dial(&self) -> Result<(Client, AbortHandle), Error> {
         Ok(match &self.tls {
             None => {
@@ -80,6 +85,7 @@ impl Target {
         })
     }
 
+    /// Wraps a connection to a pooler.
     fn pooled(&self, client: Client, task: AbortHandle, waits: Waits, has_transactions: bool) -> Connection {
         let limits = self.limits("SET LOCAL", waits);
         let begin = has_transactions.then(|| format!("BEGIN; {limits}"));
@@ -87,6 +93,7 @@ impl Target {
         Connection::new(client, Manner::Pooled(pooled), task)
     }
 
+    /// Returns the commands that limit the time of statements and of waits for locks.
     fn limits(&self, set: &str, waits: Waits) -> String {
         let patience = self.patience.as_millis().max(1);
         let lock = match waits {
@@ -97,7 +104,7 @@ impl Target {
     }
 }
 
-/// Whether a pooler lets transactions through: PgBouncer does, unless it is in statement mode.
+/// Returns `true` if a pooler allows transactions. PgBouncer does, except in statement mode.
 async fn allows_transactions(client: &Client) -> Result<bool, Error> {
     match client.batch_execute("BEGIN").await {
         Ok(()) => client.batch_execute("ROLLBACK").await.map(|()| true),

@@ -16,7 +16,7 @@ use crate::error::ConfigError;
 use crate::store::sql::postgres::url::{Check, Parsed, refused};
 use crate::tls_fault::is_authority;
 
-/// What connects with TLS; `None` when the URL switches it off.
+/// Returns the TLS connector for a URL, or `None` if the URL turns TLS off.
 pub(super) fn connector(url: &Parsed) -> Result<Option<MakeRustlsConnect>, ConfigError> {
     if url.config.get_ssl_mode() == SslMode::Disable {
         return Ok(None);
@@ -42,7 +42,7 @@ pub(super) fn connector(url: &Parsed) -> Result<Option<MakeRustlsConnect>, Confi
     Ok(Some(MakeRustlsConnect::new(config)))
 }
 
-/// The authorities that are trusted; those that the URL names come into `named` too.
+/// Returns the trusted authorities. Certificates that the URL names are added to `named` too.
 fn roots(url: &Parsed, named: &mut Vec<CertificateDer<'static>>) -> Result<RootCertStore, ConfigError> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = &url.authorities {
@@ -58,13 +58,17 @@ fn roots(url: &Parsed, named: &mut Vec<CertificateDer<'static>>) -> Result<RootC
     Ok(roots)
 }
 
-/// Checks as much of a certificate as was asked for. Where nothing is to be checked the certificate isn't even read, so it
-/// may be of any kind; else the server must hold its key.
+/// A verifier that checks as much of a certificate as the URL asks for.
+///
+/// If nothing is to be checked, the certificate isn't even parsed, so it may be of any kind.
+/// Otherwise the server must also prove that it has the certificate's key.
 #[derive(Debug)]
 struct Verifier {
+    /// The check against authorities, `None` if nothing is checked.
     authority: Option<Arc<WebPkiServerVerifier>>,
-    /// The certificates that the URL names.
+    /// The certificates in the file that the URL names.
     named: Vec<CertificateDer<'static>>,
+    /// `true` if the certificate must be for the host.
     host: bool,
     provider: Arc<CryptoProvider>,
 }
@@ -80,12 +84,12 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let Some(authority) = &self.authority else { return Ok(ServerCertVerified::assertion()) };
         match authority.verify_server_cert(certificate, intermediates, host, ocsp, now) {
-            // The name is looked at last, after the chain was found good.
+            // The name is checked last, so everything else was found good.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.host => Ok(ServerCertVerified::assertion()),
-            // A server may present the very certificate that was named as trusted, an authority's own as well. Its time
-            // was looked at before that was found.
+            // A server may present the very certificate that was named as trusted, even an
+            // authority's own. Its validity period was checked before this error was found.
             Err(Error::InvalidCertificate(fault)) if is_authority(&fault) && self.named.contains(certificate) => {
                 if self.host {
                     verify_server_name(&ParsedCertificate::try_from(certificate)?, host)?;

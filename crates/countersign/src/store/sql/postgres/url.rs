@@ -1,4 +1,4 @@
-//! A PostgreSQL URL, with the options that tokio-postgres leaves to its TLS part.
+//! Parsing of PostgreSQL URLs, with the options that tokio-postgres leaves to the TLS part.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,31 +10,38 @@ use tokio_postgres::config::SslMode;
 
 use crate::error::ConfigError;
 
-/// What is checked of the server's certificate.
+/// The part of the server's certificate that is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
-    /// Nothing.
+    /// No part of it.
     Nothing,
-    /// That a trusted authority issued it.
+    /// The issuer: a trusted authority.
     Authority,
-    /// That a trusted authority issued it, for this host.
+    /// The issuer, and the host that it is for.
     AuthorityAndHost,
 }
 
-/// Options of other clients that change nothing for us.
+/// Options of other clients that are accepted and have no effect.
 const HARMLESS: [&str; 6] =
     ["gssencmode", "sslsni", "sslcompression", "fallback_application_name", "connection_limit", "pool_timeout"];
 
-/// A URL taken apart.
+/// The parts of a URL.
 pub(super) struct Parsed {
     pub(super) config: Config,
+    /// The part of the certificate to check.
     pub(super) check: Check,
+    /// The PEM file of trusted certificates. `None` for those of the operating system.
     pub(super) authorities: Option<PathBuf>,
-    /// Whether it says that a pooler stands in between.
+    /// `true` if the URL says that a pooler is in between.
     pub(super) says_pooler: bool,
 }
 
 impl Parsed {
+    /// Parses a URL.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ConfigError`] that names `database_url`, without quoting the URL.
     pub(super) fn parse(url: &str) -> Result<Self, ConfigError> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(refused("isn't a PostgreSQL URL"));
@@ -49,9 +56,9 @@ impl Parsed {
                 Some(("sslmode", value)) => mode = value,
                 Some(("sslrootcert", value)) => authorities = Some(decoded(value)?),
                 Some(("pgbouncer", "true")) => says_pooler = true,
-                // It is found out then.
+                // Each connection is tested then.
                 Some(("pgbouncer", "false")) => {}
-                // What other clients need to be told, and means nothing here or is so in any case.
+                // Options of other clients, for settings that are fixed here or have no effect.
                 Some(("charset" | "client_encoding", value)) if value.to_lowercase().starts_with("utf") => {}
                 Some((name, _)) if HARMLESS.contains(&name) => {}
                 Some(("target_session_attrs", "primary")) => rest.push("target_session_attrs=read-write"),
@@ -67,7 +74,7 @@ impl Parsed {
             "verify-full" => (SslMode::Require, Check::AuthorityAndHost),
             _ => return Err(refused("has an `sslmode` that isn't disable, prefer, require, verify-ca or verify-full")),
         };
-        // The driver's own words could quote a password whose special characters weren't encoded.
+        // The parser's own message could quote a password whose special characters weren't encoded.
         let mut config = Config::from_str(&format!("{address}?{}", rest.join("&")))
             .map_err(|_| refused("can't be read, or has an option that isn't known"))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
@@ -82,8 +89,8 @@ impl Parsed {
     }
 }
 
-/// Lets the kernel notice within a minute that the other side is gone, and keeps translators of addresses from forgetting
-/// an idle connection; what the URL says about it stays.
+/// Lets the kernel notice within a minute that the other side is gone, and keeps address
+/// translators from forgetting idle connections. Settings in the URL take precedence.
 fn watch(config: &mut Config, given: &[&str]) {
     if !given.iter().any(|pair| pair.starts_with("keepalives")) {
         config.keepalives_idle(IDLE).keepalives_interval(INTERVAL).keepalives_retries(3);
@@ -93,15 +100,19 @@ fn watch(config: &mut Config, given: &[&str]) {
     }
 }
 
+/// The idle time before the first keepalive probe, the time between probes, and the time that sent
+/// data may stay unacknowledged.
 const IDLE: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_secs(10);
 const UNANSWERED: Duration = Duration::from_secs(30);
 
+/// Decodes the percent-encoded path of a file.
 fn decoded(value: &str) -> Result<String, ConfigError> {
     let decoded = percent_decode_str(value).decode_utf8().map(std::borrow::Cow::into_owned);
     decoded.map_err(|_| refused("has an `sslrootcert` that isn't UTF-8"))
 }
 
+/// Returns the error for an unusable URL, without quoting it.
 pub(super) fn refused(problem: impl Into<std::borrow::Cow<'static, str>>) -> ConfigError {
     let cure = "write it as postgres://user:password@host:5432/database, special characters percent-encoded";
     ConfigError::new("database_url", problem, cure)

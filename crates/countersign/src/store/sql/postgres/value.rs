@@ -1,4 +1,4 @@
-//! Values to PostgreSQL's types and back, in its binary format.
+//! Conversion of values to PostgreSQL's types and back, in its binary format.
 
 use std::error::Error;
 
@@ -11,13 +11,14 @@ use crate::store::Value;
 
 type Boxed = Box<dyn Error + Sync + Send>;
 
-/// From the Unix epoch to 2000-01-01, where PostgreSQL counts from, in microseconds.
+/// The microseconds from the Unix epoch to 2000-01-01, the epoch of PostgreSQL.
 const EPOCH: i64 = 946_684_800_000_000;
-/// The first moment that is too early, and the first that is too late, for `timestamptz`; counted from 2000.
+/// The earliest time of a `timestamptz`, and the first that is too late for it, in microseconds
+/// since 2000.
 const EARLIEST: i64 = -211_813_488_000_000_000;
 const END: i64 = 9_223_371_331_200_000_000;
 
-/// A parameter, spelled in whatever type the statement wants it in.
+/// A parameter, converted to the type that the statement wants.
 #[derive(Debug)]
 pub(super) struct Param<'a>(pub(super) &'a Value);
 
@@ -52,6 +53,7 @@ impl ToSql for Param<'_> {
     to_sql_checked!();
 }
 
+/// Writes an integer in the width of the type, or as text.
 fn put_int(int: i64, ty: &Type, out: &mut BytesMut) -> Result<(), Boxed> {
     match *ty {
         Type::INT8 => out.put_i64(int),
@@ -64,7 +66,8 @@ fn put_int(int: i64, ty: &Type, out: &mut BytesMut) -> Result<(), Boxed> {
     Ok(())
 }
 
-/// Saturates to PostgreSQL's `infinity`.
+/// Returns the microseconds since 2000. Times out of range become PostgreSQL's `infinity` or
+/// `-infinity`.
 const fn since_2000(moment: Timestamp) -> i64 {
     match moment.as_micros().saturating_sub(EPOCH) {
         _ if moment.as_micros() == i64::MAX => i64::MAX,
@@ -74,7 +77,7 @@ const fn since_2000(moment: Timestamp) -> i64 {
     }
 }
 
-/// A column's value. What has no kind of its own comes as the bytes that PostgreSQL sends.
+/// The value of a column. Types that [`Value`] lacks come as the bytes that PostgreSQL sends.
 pub(super) struct Cell(pub(super) Value);
 
 impl<'a> FromSql<'a> for Cell {
@@ -101,7 +104,8 @@ impl<'a> FromSql<'a> for Cell {
     }
 }
 
-/// PostgreSQL's `infinity` saturates to the ends of our range.
+/// Returns the time for microseconds since 2000. PostgreSQL's `infinity` becomes the end of the
+/// range.
 const fn from_2000(raw: [u8; 8]) -> Timestamp {
     match i64::from_be_bytes(raw) {
         i64::MIN => Timestamp::from_micros(i64::MIN),
@@ -109,7 +113,7 @@ const fn from_2000(raw: [u8; 8]) -> Timestamp {
     }
 }
 
-/// The type beneath a domain.
+/// Returns the type beneath a domain.
 fn base(ty: &Type) -> &Type {
     match ty.kind() {
         Kind::Domain(inner) => base(inner),
@@ -117,6 +121,7 @@ fn base(ty: &Type) -> &Type {
     }
 }
 
+/// Returns `true` for types whose binary format is the text itself, among them enums and `citext`.
 fn is_text(ty: &Type) -> bool {
     let builtin = matches!(*ty, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN | Type::JSON);
     builtin || matches!(ty.kind(), Kind::Enum(_)) || ty.name() == "citext"
@@ -130,6 +135,7 @@ fn is_time(ty: &Type) -> bool {
     matches!(*ty, Type::TIMESTAMPTZ | Type::TIMESTAMP)
 }
 
+/// Returns the error for a value that can't be converted to the type.
 fn mismatch(ty: &Type) -> Boxed {
     format!("a parameter doesn't fit the type {}", ty.name()).into()
 }

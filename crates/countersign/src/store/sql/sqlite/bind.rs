@@ -1,4 +1,4 @@
-//! Values to SQLite's types and back, and scripts on one connection.
+//! Conversion of values to SQLite's types and back, and the running of scripts on one connection.
 
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{CachedStatement, Connection, ToSql, types::ToSqlOutput};
@@ -20,13 +20,14 @@ impl ToSql for Value {
     }
 }
 
-/// Runs one reading statement.
+/// Runs one reading statement, and returns its rows.
 pub(super) fn rows(connection: &Connection, statement: &Statement, params: &[Value]) -> rusqlite::Result<Vec<Row>> {
     let mut prepared = prepare(connection, statement, params)?;
     collect(&mut prepared)
 }
 
-/// Runs the steps of a script until its guard says stop. Whoever calls holds the transaction.
+/// Runs the steps of a script until its guard stops it. The caller has opened a transaction or
+/// savepoint.
 pub(super) fn steps(connection: &Connection, script: &Script, params: &[Value]) -> rusqlite::Result<Outcome> {
     let mut outcome = Outcome::default();
     for step in script.steps() {
@@ -46,19 +47,22 @@ pub(super) fn steps(connection: &Connection, script: &Script, params: &[Value]) 
     Ok(outcome)
 }
 
+/// Prepares a statement, or takes it from the cache, and binds its parameters.
 fn prepare<'c>(
     connection: &'c Connection,
     statement: &Statement,
     params: &[Value],
 ) -> rusqlite::Result<CachedStatement<'c>> {
     let mut prepared = connection.prepare_cached(statement.text())?;
-    // A script's steps share one list of parameters, and SQLite counts up to the highest number that a step names.
+    // The steps of a script share one list of parameters. SQLite counts up to the highest number
+    // that this step names.
     for (index, value) in params.iter().enumerate().take(prepared.parameter_count()) {
         prepared.raw_bind_parameter(index.saturating_add(1), value)?;
     }
     Ok(prepared)
 }
 
+/// Returns all rows of a statement.
 fn collect(prepared: &mut CachedStatement<'_>) -> rusqlite::Result<Vec<Row>> {
     let columns = prepared.column_count();
     let mut found = Vec::new();
@@ -70,11 +74,13 @@ fn collect(prepared: &mut CachedStatement<'_>) -> rusqlite::Result<Vec<Row>> {
     Ok(found)
 }
 
+/// Returns the value of a column. Text that isn't UTF-8 is an error.
 fn value(column: ValueRef<'_>) -> rusqlite::Result<Value> {
     Ok(match column {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(int) => Value::Int(int),
-        // No column of ours holds one; as text it is at least no other value.
+        // No column of the store has floating-point values. As a text it is never taken for a
+        // number.
         ValueRef::Real(real) => Value::Text(real.to_string()),
         ValueRef::Text(text) => match std::str::from_utf8(text) {
             Ok(text) => Value::Text(text.to_owned()),

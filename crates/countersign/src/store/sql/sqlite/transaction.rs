@@ -1,4 +1,4 @@
-//! A transaction of the caller's on a connection of the caller's.
+//! The caller's own transaction on the caller's own connection.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -12,11 +12,17 @@ use crate::error::Failure;
 use crate::store::sql::{Dialect, Driver, Outcome, Script, Statement};
 use crate::value::{Row, Value};
 
-/// An open transaction, which a strategy can join with
-/// [`with_session`](crate::strategy::DatabaseTokenStrategy::with_session).
+/// An open SQLite transaction of the caller, which a strategy can join.
 ///
-/// It wraps the connection because rusqlite's own transaction can't be shared between threads. Dropped without
-/// [`commit`](SqliteTransaction::commit), it is rolled back.
+/// Pass it to [`with_session`](crate::strategy::DatabaseTokenStrategy::with_session): tokens
+/// written through that strategy become valid with [`commit`](SqliteTransaction::commit). Dropping
+/// the transaction without a commit rolls it back. It wraps the connection because rusqlite's own
+/// transaction can't be shared between threads.
+///
+/// While the transaction is open, it has SQLite's only write lock. Other writes wait for it, so
+/// keep it short.
+///
+/// # Examples
 ///
 /// ```
 /// # use countersign::{Failure, Secret, Strategy, SystemEntropy, User, UserKeyKind};
@@ -28,10 +34,13 @@ use crate::value::{Row, Value};
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("app.sqlite");
-/// # let database = Database::connect(&format!("sqlite://{}", path.display()), DatabaseOptions::default())?;
+/// # let url = format!("sqlite://{}", path.display());
+/// # let database = Database::connect(&url, DatabaseOptions::default())?;
 /// # Migrator::new(&database, UserKeyKind::Int).run().await?;
-/// # let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int));
-/// # let strategy = DatabaseTokenStrategy::builder(store).token_hash_secret(&Secret::generate(&SystemEntropy)?).build()?;
+/// # let models = DatabaseTokenModels::bundled(UserKeyKind::Int);
+/// # let store = SqlStore::new(database.driver(), models);
+/// # let secret = Secret::generate(&SystemEntropy)?;
+/// # let strategy = DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).build()?;
 /// let mut connection = rusqlite::Connection::open(&path)?;
 /// connection.execute("CREATE TABLE audit (line TEXT)", [])?;
 ///
@@ -49,33 +58,43 @@ pub struct SqliteTransaction<'c> {
 }
 
 impl<'c> SqliteTransaction<'c> {
-    /// Begins a writing transaction.
+    /// Begins a transaction that may write.
     ///
     /// # Errors
-    /// [`Failure`] when the connection is in a transaction already, or the database is locked for longer than the
-    /// connection's busy timeout.
+    ///
+    /// Returns a [`Failure`] of kind [`Unavailable`](crate::FailureKind::Unavailable) if another
+    /// connection holds the write lock for longer than this connection's busy timeout. Returns a
+    /// [`Failure`] of kind [`Internal`](crate::FailureKind::Internal) if the connection is in a
+    /// transaction already.
     pub fn begin(connection: &'c mut Connection) -> Result<Self, Failure> {
         execute(connection, "BEGIN IMMEDIATE").map_err(|error| failure(&error))?;
         Ok(Self { connection: Mutex::new(connection) })
     }
 
-    /// Lets the caller do work of its own inside the transaction.
+    /// Runs `work` of the caller on the connection, inside the transaction.
+    ///
+    /// `work` must not use this transaction again, directly or through a strategy: the connection
+    /// is locked meanwhile. It must not end the transaction either; use [`commit`](Self::commit)
+    /// and [`rollback`](Self::rollback).
     pub fn with<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
         work(&lock(&self.connection))
     }
 
-    /// Commits. What was issued inside is valid from now on.
+    /// Commits the transaction. Tokens that were issued in it are valid from now on.
     ///
     /// # Errors
-    /// [`Failure`] when it could not be committed; nothing took effect then.
+    ///
+    /// Returns a [`Failure`] if the transaction can't be committed. It is rolled back then, and
+    /// nothing took effect.
     pub fn commit(self) -> Result<(), Failure> {
         self.with(|connection| execute(connection, "COMMIT")).map_err(|error| failure(&error))
     }
 
-    /// Rolls back.
+    /// Rolls the transaction back. Tokens that were issued in it never become valid.
     ///
     /// # Errors
-    /// [`Failure`] when SQLite can't; the transaction is over all the same.
+    ///
+    /// Returns a [`Failure`] if SQLite reports an error. The transaction is over all the same.
     pub fn rollback(self) -> Result<(), Failure> {
         self.with(|connection| execute(connection, "ROLLBACK")).map_err(|error| failure(&error))
     }

@@ -1,4 +1,8 @@
-//! One thread writes. It commits what has queued up together, so that many callers share the cost of one sync.
+//! The writing thread. It commits scripts that have queued up together, so that many callers share
+//! the cost of one sync.
+//!
+//! Each script runs in a savepoint, so one that fails doesn't affect the others of its group. The
+//! result of the commit applies to all.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,18 +17,19 @@ use crate::error::Failure;
 use crate::store::sql::{Outcome, Script};
 use crate::value::Value;
 
-/// The most scripts in one commit.
+/// The largest number of scripts in one commit.
 const GROUP: usize = 64;
 
-/// The most scripts that wait.
+/// The largest number of waiting scripts.
 const QUEUE: usize = 4096;
 
-/// The way to the writing thread, which ends when this is dropped.
+/// The queue of the writing thread. The thread ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: SyncSender<Job>,
 }
 
+/// A script in the queue, with the channel for its outcome.
 struct Job {
     script: Script,
     params: Vec<Value>,
@@ -32,6 +37,7 @@ struct Job {
 }
 
 impl Writer {
+    /// Starts the writing thread.
     pub(super) fn start(connection: Arc<Mutex<Connection>>, file: Option<File>) -> io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
         let work = move || write_all(&connection, file.as_ref(), &jobs);
@@ -39,6 +45,7 @@ impl Writer {
         Ok(Self { queue })
     }
 
+    /// Queues a script, and returns its outcome after the commit.
     pub(super) async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         let (reply, answer) = oneshot::channel();
         let job = Job { script: script.clone(), params: params.to_vec(), reply };
@@ -47,9 +54,10 @@ impl Writer {
     }
 }
 
+/// Commits groups of scripts until the queue is closed.
 fn write_all(connection: &Mutex<Connection>, file: Option<&File>, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
-        // Who has gone away in the meantime gets no write that nobody knows of.
+        // A caller that is gone has been told nothing, so its script isn't run.
         let group = std::iter::once(first).chain(jobs.try_iter()).take(GROUP);
         let group: Vec<Job> = group.filter(|job| !job.reply.is_closed()).collect();
         if group.is_empty() {
@@ -63,11 +71,12 @@ fn write_all(connection: &Mutex<Connection>, file: Option<&File>, jobs: &Receive
     }
 }
 
+/// Sends each caller its outcome, or the reason why nothing was committed.
 fn answer(group: Vec<Job>, outcomes: Result<Vec<Result<Outcome, Failure>>, String>) {
     match outcomes {
         Ok(outcomes) => {
             for (job, outcome) in group.into_iter().zip(outcomes) {
-                // The caller may have gone away after its commit: the write holds all the same.
+                // A caller that went away after the commit doesn't change that it happened.
                 let _ = job.reply.send(outcome);
             }
         }
@@ -79,13 +88,13 @@ fn answer(group: Vec<Job>, outcomes: Result<Vec<Result<Outcome, Failure>>, Strin
     }
 }
 
-/// Runs every script of the group in one transaction. One that fails spoils none of the others; the commit counts for
-/// all.
+/// Runs the scripts of a group in one transaction, and returns the outcome of each, or the reason
+/// why nothing was committed.
 fn commit(connection: &Connection, group: &[Job]) -> Result<Vec<Result<Outcome, Failure>>, String> {
     let text = |error: rusqlite::Error| error.to_string();
     execute(connection, "BEGIN IMMEDIATE").map_err(text)?;
     let outcomes = group.iter().map(|job| in_savepoint(connection, &job.script, &job.params)).collect();
-    // Some errors (a full disk) make SQLite roll the whole transaction back.
+    // Some errors, for example a full disk, make SQLite roll back the whole transaction.
     if connection.is_autocommit() {
         return Err("SQLite rolled the transaction back".to_owned());
     }
@@ -98,8 +107,11 @@ fn commit(connection: &Connection, group: &[Job]) -> Result<Vec<Result<Outcome, 
     }
 }
 
-/// Runs a script so that it takes effect whole or not at all within the open transaction. When SQLite has ended that by
-/// itself, a savepoint would be a transaction of its own and its release a commit: then nothing is run.
+/// Runs a script in a savepoint, so that it takes effect whole or not at all within the open
+/// transaction.
+///
+/// If SQLite has ended that transaction by itself, nothing is run: the savepoint would then be a
+/// transaction of its own, and its release a commit.
 pub(super) fn in_savepoint(connection: &Connection, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
     if connection.is_autocommit() {
         return Err(Failure::unavailable(PART, "SQLite rolled the transaction back"));
@@ -119,6 +131,7 @@ pub(super) fn in_savepoint(connection: &Connection, script: &Script, params: &[V
     }
 }
 
+/// Runs a statement without parameters and without rows, from the cache.
 pub(super) fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.raw_execute().map(|_| ())
 }

@@ -1,14 +1,15 @@
-//! What the tables and columns are called, and how a dialect compares.
+//! The names of tables and columns in templates, and the spelling of comparisons.
 
 use crate::store::sql::{DatabaseTokenModels, Dialect};
 
-/// What stands for the `{…}` in a template.
+/// The replacements for the `{…}` in templates.
 pub(super) struct Names {
     dialect: Dialect,
     names: Vec<(&'static str, String)>,
 }
 
 impl Names {
+    /// Quotes the configured names for `dialect`, and prepares the join of the user table.
     pub(super) fn new(dialect: Dialect, models: &DatabaseTokenModels) -> Self {
         let quote = |name: &str| dialect.quote(name);
         let (access, refresh) = (&models.access, &models.refresh);
@@ -48,7 +49,8 @@ impl Names {
             ("{r.access_expires_at}", quote(&refresh.access_expires_at)),
             ("{fences}", quote(&models.fences)),
             ("{ended}", quote(&models.ended)),
-            // The planner of SQLite may take an index of all that the user has where one of the session is shorter.
+            // A plus sign keeps SQLite from choosing an index over all rows of the user where the
+            // one over the session's rows is shorter.
             ("{no_index}", if dialect == Dialect::Sqlite { "+".to_owned() } else { String::new() }),
             ("{u.columns}", columns),
             ("{u.join}", join),
@@ -56,11 +58,13 @@ impl Names {
         Self { dialect, names }
     }
 
+    /// Fills the names into a template.
     pub(super) fn fill(&self, template: &str) -> String {
         let text = match self.dialect {
             Dialect::Sqlite | Dialect::Postgres => template.to_owned(),
-            // Equality there ignores spaces at the end, and fails on characters that the column can't hold. What such a
-            // character becomes in ASCII is shorter than it was.
+            // MySQL's equality ignores trailing spaces, and fails on characters outside the
+            // column's character set. Converted to ASCII, such a character becomes shorter, so the
+            // comparison of lengths finds it.
             Dialect::Mysql => ["{a.token}", "{r.token}"].iter().fold(template.to_owned(), |text, token| {
                 let equal = format!("{token} = CONVERT(?1 USING ascii)");
                 let text = text.replace(&format!("{token} = ?1"), &equal);
