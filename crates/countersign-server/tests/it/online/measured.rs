@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use testbed::Postgres;
 
-use super::ground::{Migrate, adopted_postgres, client};
+use super::ground::{MIGRATIONS, Migrate, adopted_postgres, client};
 
 /// What the original asks for a request, a login and a logout.
 const READS: [&str; 3] = [
@@ -50,7 +50,7 @@ async fn postgres_others_work_while_large_tables_are_adopted() {
     let applied = tokio::task::spawn_blocking(move || migrate.applied()).await.unwrap();
     let took = began.elapsed();
     stop.store(true, Ordering::Relaxed);
-    assert_eq!(applied.len(), 6);
+    assert_eq!(applied.len(), MIGRATIONS);
     for (other, who) in others.into_iter().zip(["reader", "reader", "writer", "writer"]) {
         let (count, longest) = other.await.unwrap();
         println!(

@@ -2,7 +2,7 @@
 
 use testbed::{Postgres, wait_until};
 
-use super::ground::{Migrate, adopted_postgres, client};
+use super::ground::{MIGRATIONS, Migrate, adopted_postgres, client};
 use crate::harness::Place;
 
 /// The indexes that are there and not whole.
@@ -29,7 +29,7 @@ fn is_whole(place: &Place, url: &str) {
     Migrate::start(&elsewhere).applied();
     assert_eq!(schema(url), schema(&other));
     assert_eq!(Migrate::start(place).applied(), Vec::<String>::new());
-    assert_eq!(Postgres::execute(url, "SELECT count(*) FROM countersign_migration"), "6");
+    assert_eq!(Postgres::execute(url, "SELECT count(*) FROM countersign_migration"), MIGRATIONS.to_string());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,7 +52,7 @@ async fn postgres_readers_go_by_a_change_that_waits() {
     wait_until("the queue is left", || Postgres::execute(&url, queue) == "0");
     migrate.is_still_at_work();
     holder.batch_execute("COMMIT").await.unwrap();
-    assert_eq!(migrate.applied().len(), 6);
+    assert_eq!(migrate.applied().len(), MIGRATIONS);
     is_whole(&place, &url);
 }
 
@@ -74,7 +74,7 @@ async fn postgres_readers_and_writers_go_on_while_an_index_is_built() {
     assert_ne!(Postgres::execute(&url, UNFINISHED), "");
     migrate.is_still_at_work();
     snapshot.batch_execute("COMMIT").await.unwrap();
-    assert_eq!(migrate.applied().len(), 6);
+    assert_eq!(migrate.applied().len(), MIGRATIONS);
     is_whole(&place, &url);
 }
 
@@ -119,7 +119,7 @@ async fn postgres_killed_it_goes_on_where_it_stopped() {
     third.tells("what it drops", drops);
     third.tells("what it builds", |told| told["event"] == "builds");
     hold("COMMIT").await;
-    assert_eq!(third.applied().len(), 6);
+    assert_eq!(third.applied().len(), MIGRATIONS);
     is_whole(&place, &url);
 }
 
@@ -137,7 +137,7 @@ async fn postgres_two_that_migrate_take_turns() {
     // Whoever waits for a turn holds no snapshot, for which the index would wait in turn.
     let (first, second) = (first.applied(), second.applied());
     let all: std::collections::BTreeSet<&String> = first.iter().chain(&second).collect();
-    assert_eq!((first.len() + second.len(), all.len()), (6, 6), "{first:?} {second:?}");
+    assert_eq!((first.len() + second.len(), all.len()), (MIGRATIONS, MIGRATIONS), "{first:?} {second:?}");
     is_whole(&place, &url);
 }
 
@@ -168,7 +168,7 @@ async fn postgres_tables_with_rows_are_adopted_through_pgbouncer() {
     migrate.tells("an index that is built beside others", |told| {
         told["statement"].as_str().is_some_and(|text| text.starts_with("CREATE INDEX CONCURRENTLY"))
     });
-    assert_eq!(migrate.applied().len(), 6);
+    assert_eq!(migrate.applied().len(), MIGRATIONS);
     is_whole(&place, &url);
     let left = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' \
          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";

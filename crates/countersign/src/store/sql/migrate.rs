@@ -324,13 +324,16 @@ impl Migrator {
     /// Returns the same errors as [`run`](Migrator::run).
     pub async fn plan(&self) -> Result<Vec<Planned>, SetupError> {
         let driver = self.database.patient_driver()?;
-        let mut planned = Vec::new();
+        let (mut planned, mut seen) = (Vec::new(), Vec::new());
         for (set, migration) in self.steps() {
             if is_applied(&*driver, set, migration).await? {
                 continue;
             }
-            let changes = self.changes(&*driver, set, migration).await?;
+            let mut changes = self.changes(&*driver, set, migration).await?;
             let is_online = is_online(&*driver, &changes).await?;
+            // A later migration finds that an earlier one has done what both say.
+            changes.retain(|change| !(change.is_resumable() && seen.contains(&change.kind)));
+            seen.extend(changes.iter().map(|change| change.kind.clone()));
             planned.extend(plan::of(&*driver, applied(set, migration), &changes, is_online).await?);
         }
         Ok(planned)
