@@ -290,3 +290,26 @@ async fn an_overtaken_login_is_refused() {
     end_others(&strategy, None).await;
     assert_eq!(log_in(&attempt).await, Err(Refusal::Overtaken));
 }
+
+/// An answer that was lost is asked for again at a server whose tokens live longer. The token that it gives ends with its
+/// session, also where that is ended by a server which knows of short lives alone.
+#[tokio::test]
+async fn a_retry_at_a_server_of_longer_lifetimes_outlives_no_ending() {
+    for answered_before in [Duration::from_secs(2), Duration::from_mins(15)] {
+        let ground = Ground::new();
+        let living = |access| ground.living(Lifetimes::new(access, Duration::from_hours(24)).unwrap());
+        let (brief, patient) = (living(answered_before), living(Duration::from_hours(1)));
+        let first = brief.open(&alice()).await;
+        let next = brief.refresh(refresh_of(&first), alice()).await.unwrap();
+        ground.at(5);
+        let again = patient.refresh(refresh_of(&first), alice()).await.unwrap();
+        assert_eq!(refresh_of(&again).expose(), refresh_of(&next).expose());
+        assert_eq!(patient.read(&again).await, Ok(()));
+        let session = again.access.session_id.unwrap();
+        assert_eq!(brief.sessions().end_session(session, &key(&alice())).await.unwrap(), Destroyed::Revoked);
+        for seconds in (5..4000).step_by(5) {
+            ground.at(seconds);
+            assert!(patient.read(&again).await.is_err(), "good again after {seconds} s");
+        }
+    }
+}

@@ -20,7 +20,7 @@ use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
 use crate::store::{Consumed, ConsumedToken, NewAccess, NewRefresh, RefreshRecord, Rotate, Rotated, TokenStore};
 use crate::strategy::sessions::reuse::{Rejection, Reuse, forgiven};
-use crate::strategy::sessions::{Access, Grant, ReuseCause, Sessions, count};
+use crate::strategy::sessions::{Access, Grant, IN_FLIGHT, ReuseCause, Sessions, count};
 use crate::token::{Digest, Family, Locator, PlainToken, StoredToken, Successor, TokenKind};
 use crate::user::UserKey;
 
@@ -45,7 +45,32 @@ enum Next {
     /// The token is current, so it is rotated. Contains the consumed tokens of the session so far.
     Exchange(StoredToken, Consumed),
     /// The token was rotated just now, and is answered with the same tokens again.
-    Again { refresh: PlainToken, access: PlainToken, expires_at: Option<Timestamp> },
+    Again(Repeat),
+}
+
+/// The tokens of an earlier rotation, derived again.
+#[derive(Clone, Debug)]
+struct Repeat {
+    refresh: PlainToken,
+    access: PlainToken,
+    /// The expiry of the refresh token, if it is still the current one.
+    expires_at: Option<Timestamp>,
+    /// The latest expiry of the session's signed access tokens, as its record tells it.
+    access_expires_at: Option<Timestamp>,
+}
+
+impl Repeat {
+    /// Returns the latest expiry that a signed access token of this answer may have.
+    ///
+    /// An ending denies the session's tokens for as long as the record and the lifetimes of the
+    /// server that ends it tell, and [`IN_FLIGHT`] more. This answer writes nothing. A token of a
+    /// server with a longer lifetime, signed for that lifetime, would therefore outlive its denial
+    /// on a server with a shorter one. If the record tells of no token that is still valid, the
+    /// token lives for half of that reserve.
+    fn access_end(&self, now: Timestamp) -> Timestamp {
+        let reserve = now.saturating_add(IN_FLIGHT / 2);
+        self.access_expires_at.map_or(reserve, |recorded| recorded.max(reserve))
+    }
 }
 
 impl Found {
@@ -168,7 +193,9 @@ impl<S: TokenStore> Sessions<S> {
             return Err(Refusal::Consumed.into());
         };
         let expires_at = if later.is_some() { None } else { record.expires_at };
-        Ok(Found { text: token.clone(), grant, next: Next::Again { refresh, access, expires_at } })
+        let access_expires_at = record.access_expires_at;
+        let repeat = Repeat { refresh, access, expires_at, access_expires_at };
+        Ok(Found { text: token.clone(), grant, next: Next::Again(repeat) })
     }
 
     /// Returns what the successor of a token shares with it. A row of litestar-auth has no session,
@@ -199,7 +226,7 @@ impl<S: TokenStore> Sessions<S> {
     ) -> Result<Exchanged, Rejection> {
         let (presented, consumed) = match &found.next {
             Next::Exchange(presented, consumed) => (presented, consumed),
-            Next::Again { .. } => return self.again(found, ReuseCause::Retry, access),
+            Next::Again(_) => return self.again(found, ReuseCause::Retry, access),
         };
         let mut salt = [0; 16];
         self.entropy.fill(&mut salt)?;
@@ -261,16 +288,18 @@ impl<S: TokenStore> Sessions<S> {
     /// Issues the tokens of an earlier rotation again, without writing.
     ///
     /// Refresh tokens and opaque access tokens keep their expiry, and are dated now, so that
-    /// `expires_in` is right for the client. A signed access token is signed anew.
+    /// `expires_in` is right for the client. A signed access token is signed anew, and ends no later
+    /// than the first one ([`Repeat::access_end`]).
     fn again(
         &self,
         found: &Found,
         cause: ReuseCause,
         access: impl Fn(&Grant, &Digest) -> Result<Access, Failure>,
     ) -> Result<Exchanged, Rejection> {
-        let Next::Again { refresh, access: opaque, expires_at } = &found.next else {
+        let Next::Again(repeat) = &found.next else {
             return Err(Refusal::Consumed.into());
         };
+        let Repeat { refresh, access: opaque, expires_at, .. } = repeat;
         let grant = &found.grant;
         let now = self.now();
         let issued = |token: &PlainToken, expires_at| IssuedToken {
@@ -279,8 +308,12 @@ impl<S: TokenStore> Sessions<S> {
             expires_at,
             session_id: Some(grant.session),
         };
-        // A signed token lives from now on, with the same id and session as the first one.
-        let signing = Grant { issued_at: now.max(grant.issued_at), ..grant.clone() };
+        // A signed token is dated now, with the same id and session as the first one, and ends with
+        // it.
+        let issued_at = now.max(grant.issued_at);
+        let end = repeat.access_end(issued_at);
+        let session_end = Some(grant.session_end.map_or(end, |session_end| session_end.min(end)));
+        let signing = Grant { issued_at, session_end, ..grant.clone() };
         let access = match access(&signing, &self.digests.digest(refresh))? {
             Access::None => None,
             Access::Signed(token) => Some(token),
