@@ -378,6 +378,10 @@ impl Tables {
 
     /// Replaces the user's fence, and deletes at once what was recorded behind the old one.
     fn end_user(&mut self, end: &EndUser) {
+        // A call that is repeated must not end what was recorded behind its own fence.
+        if self.fences.get(&end.user).is_some_and(|(current, _)| *current == end.fence) {
+            return;
+        }
         let Some((ended, _)) = self.fences.insert(end.user.clone(), (end.fence, end.now)) else { return };
         let stays = |user: &UserKey, session: Option<SessionId>, fence: Option<Fence>| {
             *user == end.user && session.is_some() && session == end.kept && fence == Some(ended)

@@ -1,8 +1,7 @@
 //! The implementation of [`TokenStore`] for [`Arc`].
 //!
-//! Every method forwards to the store inside, except for `survey`, whose default adds up the inner
-//! store's parts. A provided method that a store may implement itself must be forwarded too:
-//! otherwise the trait's default would take its place.
+//! Every method forwards to the store inside, the provided ones too: a store may implement these
+//! itself, and otherwise the trait's default would take their place.
 
 use std::sync::Arc;
 
@@ -59,6 +58,10 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         after: Option<&SessionCursor>,
     ) -> Result<UserSurvey, Failure> {
         (**self).survey_part(user, limit, after).await
+    }
+
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        (**self).survey(user, limit).await
     }
 
     async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {

@@ -50,10 +50,13 @@ impl BrokenStore {
                 self.revive(|opened| opened.session.is_some() && opened.session == end.kept).await;
                 Ok(())
             }
-            Fault::KeptNotTold => {
-                self.inner.end_user(&EndUser { settled: true, ..end.clone() }).await?;
-                let forgetful = EndUser { kept: None, ..end };
-                self.inner.end_user(&forgetful).await
+            Fault::RepeatedEndingEnds => {
+                // Whoever has another fence by now is ended once more, under a fence that comes before the named one.
+                if self.inner.fence(&end.user, end.fence, end.now).await? == end.fence {
+                    let between = Fence::generate(&SystemEntropy)?;
+                    self.inner.end_user(&EndUser { fence: between, ..end.clone() }).await?;
+                }
+                self.inner.end_user(&end).await
             }
             Fault::SettledIsListed => self.inner.end_user(&EndUser { settled: false, ..end }).await,
             Fault::EndingsLoseOne => {
@@ -114,6 +117,7 @@ impl BrokenStore {
         let mut unsettled = self.inner.unsettled(user).await?;
         match self.fault {
             Fault::UnsettledForgotten => unsettled.clear(),
+            Fault::KeptNotTold => unsettled.iter_mut().for_each(|ended| ended.kept = None),
             Fault::UnsettledLatestAlone => drop(unsettled.drain(..unsettled.len().saturating_sub(1))),
             _ => {}
         }

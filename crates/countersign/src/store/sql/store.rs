@@ -285,7 +285,9 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     }
 
     async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {
-        let rows = self.driver.fetch(&self.statements.endings.unsettled, &[self.key(user)?]).await?;
+        let mut rows = self.driver.fetch(&self.statements.endings.unsettled, &[self.key(user)?]).await?;
+        // Here and not in the database, which has no index for it: there are 16 at most.
+        rows.sort_by_key(|row| row.int(2).ok().flatten());
         let ended = |row: &Row| {
             let fence = row.text(0).ok().flatten().and_then(Fence::parse)?;
             Some(EndedFence { fence, kept: row.text(1).ok().flatten().and_then(|session| session.parse().ok()) })

@@ -7,8 +7,8 @@
 //! cleared.
 
 use crate::answer::SessionId;
-use crate::store::{Fence, NewAccess, NewRefresh, Opened, Rotate, Rotated, Used, UserSurvey};
-use crate::testing::tokens::ground::{Ground, NOW, limit, minutes, session};
+use crate::store::{EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Rotate, Rotated, Used, UserSurvey};
+use crate::testing::tokens::ground::{Ground, NOW, another, limit, minutes, session};
 use crate::testing::violation::{Verdict, ensure, same};
 
 /// Opens a session behind `fence` with an access token, and rotates its refresh token once.
@@ -235,4 +235,26 @@ pub(super) async fn save_nothing_from_another(ground: Ground) -> Verdict {
     ground.clear(ground.owner(), None).await?;
     is_over(&ground, "unfenced", unfenced).await?;
     same("sessions after both endings", &ground.session_ids(ground.owner()).await?, &Vec::new())
+}
+
+/// Checks that an `end_user` which is repeated changes nothing.
+///
+/// A driver repeats a call whose answer was lost, and cannot know that it was carried out. A session
+/// that was opened in between must stay, and the fence that replaced another must not be listed.
+pub(super) async fn change_nothing_when_repeated(ground: Ground) -> Verdict {
+    let (kept, later) = (session(1)?, session(2)?);
+    let replaced = ground.fence(ground.owner()).await?;
+    opened(&ground, "kept", kept, Some(replaced)).await?;
+    let end = EndUser { user: ground.owner().clone(), fence: another()?, kept: Some(kept), settled: false, now: NOW };
+    ground.store.end_user(&end).await?;
+    opened(&ground, "later", later, Some(end.fence)).await?;
+
+    for kept in [Some(kept), None] {
+        ground.store.end_user(&EndUser { kept, ..end.clone() }).await?;
+        is_good(&ground, "kept", end.kept.unwrap_or(later)).await?;
+        is_good(&ground, "later", later).await?;
+    }
+    same("the user's fence", &ground.fence(ground.owner()).await?, &end.fence)?;
+    let listed = [EndedFence { fence: replaced, kept: end.kept }];
+    same("the fences that are unsettled", &ground.store.unsettled(ground.owner()).await?.as_slice(), &listed.as_slice())
 }

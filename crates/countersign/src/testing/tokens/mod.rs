@@ -95,6 +95,7 @@ const CASES: &[Case<Ground>] = cases![
     endings::never_revive,
     endings::reach_tokens_behind_no_fence,
     endings::save_nothing_from_another,
+    endings::change_nothing_when_repeated,
     clear::is_bounded_and_resumable,
     clear::leaves_what_lives,
     clear::may_be_left_to_sweeps,

@@ -57,7 +57,8 @@ const REPLACE: &str = "UPDATE {fences} SET fence = ?2 WHERE user_id = ?1";
 const UNFENCED_REFRESH: &str = "{r.user_id} = ?1 AND {r.fence} IS NULL AND COALESCE({r.session_id}, '') <> {kept}";
 
 /// The fences whose signed tokens may still be accepted somewhere.
-const UNSETTLED: &str = "SELECT fence, kept_session_id FROM {ended} WHERE user_id = ?1 AND settled_at IS NULL";
+const UNSETTLED: &str =
+    "SELECT fence, kept_session_id, ended_at FROM {ended} WHERE user_id = ?1 AND settled_at IS NULL";
 const SETTLE: &str = "UPDATE {ended} SET settled_at = ?2 WHERE fence = ?1 AND user_id = ?3";
 
 /// A part of the list: the number of its rows, the number of live ones, the latest expiry of a
