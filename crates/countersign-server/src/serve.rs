@@ -122,7 +122,9 @@ pub async fn serve(site: Site, listener: TcpListener, limits: Limits, stop: Stop
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(event = "accept_failed", %error);
-                pause(&mut draining).await;
+                if has_ended(&mut draining, ACCEPT_PAUSE).await {
+                    break;
+                }
                 continue;
             }
         };
@@ -184,14 +186,18 @@ enum Scope {
 
 impl Scope {
     /// Returns `true` if requests for `path` are served.
+    ///
+    /// Health checks may also be asked for below the path of `public_url`. Whatever else ends like
+    /// them is answered by the routes, which know no such path.
     fn has(self, path: &str) -> bool {
-        self == Self::Everything || HEALTH.contains(&path)
+        self == Self::Everything || HEALTH.iter().any(|health| path.ends_with(health))
     }
 }
 
-/// Waits for [`ACCEPT_PAUSE`], or until the server drains.
-async fn pause(draining: &mut (impl Future<Output = ()> + Unpin)) {
-    let _ = tokio::time::timeout(ACCEPT_PAUSE, draining).await;
+/// Waits for `draining`, at most for `pause`. Returns `true` if it has ended, after which it must
+/// not be waited for again.
+async fn has_ended(draining: &mut (impl Future<Output = ()> + Unpin), pause: Duration) -> bool {
+    tokio::time::timeout(pause, draining).await.is_ok()
 }
 
 /// Asks all connections to end, and waits for them within the limit.

@@ -5,7 +5,8 @@
 //! a full disk or a missing table as ready.
 //!
 //! There is one look at a time. A good answer holds for 900 milliseconds, also for callers that
-//! arrived during the look. After a bad answer, each of these callers looks again in turn.
+//! arrived during the look. A bad answer holds for the callers that were waiting when its look
+//! began. So however many callers wait for a silent store, each waits for two looks at most.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub struct Stores {
 struct Last {
     /// The end of the time for which the last good answer is given again.
     good_until: Option<Instant>,
+    /// The moment at which the last look began, if its answer was bad.
+    bad_since: Option<Instant>,
     /// The fault that was logged last, so that it isn't logged again.
     told: Option<String>,
 }
@@ -87,21 +90,24 @@ impl Stores {
     /// Returns the readiness, after a look at the stores if the last one is too old.
     ///
     /// A fault is logged once, however often the readiness is asked for, and so is its end
-    /// (`ready_again`). An unready answer is never kept: the next call looks again. A look may wait
+    /// (`ready_again`). An unready answer is never kept for a call that comes later. A look may wait
     /// for a silent store until the store's timeout, so a health check needs a longer timeout than
     /// the stores.
     pub async fn readiness(&self) -> Readiness {
         if self.stop.as_ref().is_some_and(|stop| stop.phase() >= Phase::Leave) {
             return Readiness::Leaving;
         }
-        // Held during the look, so that callers that arrive meanwhile find its good answer.
+        let arrived = Instant::now();
+        // Held during the look, so that callers that arrive meanwhile find its answer.
         let mut last = self.last.lock().await;
-        if last.good_until.is_some_and(|until| Instant::now() < until) {
-            return Readiness::Ready;
+        let began = Instant::now();
+        if let Some(answer) = last.answer_for(arrived, began) {
+            return answer;
         }
         match self.look.look().await {
             Ok(()) => {
                 last.good_until = Some(Instant::now() + GOOD_FOR);
+                last.bad_since = None;
                 if last.told.take().is_some() {
                     tracing::info!(event = "ready_again");
                 }
@@ -109,6 +115,7 @@ impl Stores {
             }
             Err(failure) => {
                 last.good_until = None;
+                last.bad_since = Some(began);
                 last.tell(&failure);
                 Readiness::Unready
             }
@@ -117,6 +124,18 @@ impl Stores {
 }
 
 impl Last {
+    /// Returns the answer for a caller that arrived at `arrived` and has its turn `now`, or `None` if
+    /// the stores have to be looked at.
+    ///
+    /// A bad answer is only for callers that arrived before its look began. The fault may be over
+    /// for those who come later.
+    fn answer_for(&self, arrived: Instant, now: Instant) -> Option<Readiness> {
+        if self.good_until.is_some_and(|until| now < until) {
+            return Some(Readiness::Ready);
+        }
+        self.bad_since.filter(|began| arrived <= *began).map(|_| Readiness::Unready)
+    }
+
     /// Logs a failure, unless the last failure was the same.
     fn tell(&mut self, failure: &Failure) {
         let cause = std::error::Error::source(failure).map(ToString::to_string).unwrap_or_default();
@@ -214,5 +233,24 @@ fn writes(dialect: Dialect) -> Script {
 impl std::fmt::Debug for Stores {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stores").field("redis", &self.look.redis).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of those who wait while a store is silent, the first looks again, and all others share what that look finds.
+    #[test]
+    fn a_bad_answer_is_shared_by_those_who_waited_for_it() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let bad = Last { bad_since: Some(at(10)), ..Last::default() };
+        assert_eq!(bad.answer_for(at(5), at(20)), Some(Readiness::Unready), "it waited while another looked");
+        assert_eq!(bad.answer_for(at(15), at(20)), None, "it came while the stores were looked at");
+        assert_eq!(bad.answer_for(at(21), at(21)), None);
+        let good = Last { good_until: Some(at(10)), ..Last::default() };
+        assert_eq!(good.answer_for(at(9), at(9)), Some(Readiness::Ready));
+        assert_eq!(good.answer_for(at(5), at(10)), None);
     }
 }

@@ -119,8 +119,12 @@ impl Named {
     /// (`waiting_for_store`) with the time that is left.
     async fn wait(self, config: &Config, deadline: Instant, asked: &Asked) -> Result<(), Error> {
         let mut pause = PAUSE.0;
+        let mut is_first = true;
         loop {
-            let Err(failure) = self.attempt(config, deadline, asked).await else { return Ok(()) };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let bound = bound(config.store.wait, config.store.timeout, left, is_first);
+            let Err(failure) = self.attempt(bound, deadline, asked).await else { return Ok(()) };
+            is_first = false;
             let left = deadline.saturating_duration_since(Instant::now());
             // A cluster client reports a server of the wrong kind as one that doesn't answer.
             // Waiting can't cure that, so it is looked for after each failed attempt.
@@ -138,13 +142,8 @@ impl Named {
         }
     }
 
-    /// Asks once, at most until `deadline`, and logs if that takes long.
-    ///
-    /// If the setting `wait_for_stores` is zero, the attempt may take the timeout of stores.
-    async fn attempt(&self, config: &Config, deadline: Instant, asked: &Asked) -> Result<(), Failure> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // Without a wait there is a single attempt, which has the usual timeout.
-        let bound = if config.store.wait.is_zero() { config.store.timeout } else { left };
+    /// Asks once, at most for `bound`, and logs if that takes long.
+    async fn attempt(&self, bound: Duration, deadline: Instant, asked: &Asked) -> Result<(), Failure> {
         let mut asking = pin!(timeout(bound, asked.ask()));
         let answer = if let Ok(answer) = timeout(NOTICE, &mut asking).await {
             answer
@@ -169,5 +168,36 @@ impl Named {
         let waited = humantime::format_duration(config.store.wait);
         let cure = format!("{}, or give {} more than {waited}", symptom.cure(), WAIT_FOR_STORES.env());
         Error::Store { setting: self.setting, store: self.store, failure, cure: Some(cure) }
+    }
+}
+
+/// Returns the time that an attempt may take, of which `left` remains until the deadline.
+///
+/// The first attempt at each store has the timeout of stores, even if another store has used up the
+/// wait. It never has more than the whole wait, unless that is zero: then there is one attempt.
+fn bound(wait: Duration, timeout: Duration, left: Duration, is_first: bool) -> Duration {
+    if wait.is_zero() {
+        return timeout;
+    }
+    if is_first { left.max(timeout.min(wait)) } else { left }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_store_is_asked_once_whatever_the_others_took() {
+        let seconds = Duration::from_secs;
+        for (wait, timeout, left, is_first, expected) in [
+            (10, 2, 10, true, 10),
+            (10, 2, 0, true, 2), // the database has used up the wait
+            (10, 2, 0, false, 0),
+            (1, 3600, 0, true, 1), // the wait bounds what is silent
+            (0, 3600, 0, true, 3600),
+        ] {
+            let found = bound(seconds(wait), seconds(timeout), seconds(left), is_first);
+            assert_eq!(found, seconds(expected), "{wait} {timeout} {left} {is_first}");
+        }
     }
 }

@@ -177,11 +177,12 @@ fn ask(server: &Server, path: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_told_when_all_connections_are_taken() {
-    let server = Place::new(Vec::new()).with("MAX_CONNECTIONS", "8").with("HEADER_TIMEOUT", "10m").start();
+    let place = Place::new(Vec::new()).with("PUBLIC_URL", "http://127.0.0.1/accounts");
+    let server = place.with("MAX_CONNECTIONS", "8").with("HEADER_TIMEOUT", "10m").start();
     let held: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
     // So many silent ones as no reserve has.
     let silent: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
-    for path in ["/healthz", "/readyz", "/healthz", "/readyz?x=y"] {
+    for path in ["/healthz", "/readyz", "/accounts/healthz", "/accounts/readyz?x=y"] {
         let answer = ask(&server, path);
         assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{path}: {answer}");
     }

@@ -324,10 +324,12 @@ fn limited(place: &Place, limits: &str) -> Command {
     shell
 }
 
-fn greeted(starting: &mut Starting) {
+/// Waits for the greeting, and returns where it says that the server listens.
+fn greeted(starting: &mut Starting) -> SocketAddr {
     let mut greeting = String::new();
     BufReader::new(starting.process.stdout.as_mut().unwrap()).read_line(&mut greeting).unwrap();
-    assert!(greeting.contains("countersign listens on"), "{greeting}{}", starting.log());
+    let address = greeting.split_once("countersign listens on http://").map(|(_, rest)| rest.trim());
+    address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("{greeting}{}", starting.log()))
 }
 
 #[test]
@@ -350,6 +352,21 @@ fn too_few_descriptors_for_the_connections_are_told_once() {
     let (_, _, log) = starting.ends();
     assert_eq!(log.matches("event=\"descriptors_too_few\"").count(), 1, "{log}");
     assert!(log.contains("COUNTERSIGN_MAX_CONNECTIONS"), "{log}");
+}
+
+/// Without a free descriptor the port is asked again and again, and a stop that comes in one of the pauses is a stop.
+#[test]
+fn a_stop_while_no_connection_can_be_accepted() {
+    let place = Place::new(Vec::new()).with("MAX_CONNECTIONS", "1000");
+    let mut starting = Starting::of(limited(&place, "ulimit -n 60"));
+    let address = greeted(&mut starting);
+    let held: Vec<_> = (0..100).map(|_| TcpStream::connect(address)).collect();
+    starting.says("event=\"accept_failed\"");
+    starting.signal("-TERM");
+    starting.says("event=\"draining\"");
+    drop(held);
+    let (status, _, log) = starting.ends();
+    assert_eq!(status.code(), Some(0), "{log}");
 }
 
 #[test]
