@@ -1,4 +1,8 @@
-//! The one place where a refusal or a failure becomes a status, headers and a body (docs/STATUS-CODES.md).
+//! The one place that turns a refusal or a failure into a status, headers and a body.
+//!
+//! Every failed answer of the layers and the routes is a [`Problem`], so that this file alone
+//! decides what a client may learn. A status or a code that changes here changes the HTTP
+//! interface.
 
 use std::time::Duration;
 
@@ -10,13 +14,21 @@ use crate::authenticator::failure_event;
 use crate::error::{Failure, FailureKind, Refusal};
 use crate::outcome::AuthOutcome;
 
-/// When a client may ask again after an outage.
+/// The `Retry-After` of an answer during an outage.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A failed answer as `application/problem+json` (RFC 9457): `title`, `status`, `detail` and a stable `code`.
+/// A failed answer as `application/problem+json` (RFC 9457) with `title`, `status`, `detail` and a
+/// stable `code`.
 ///
-/// Every text is fixed: nothing of the request, of a library or of a store is ever in it (SECURITY row G-04). Answers
-/// are `Cache-Control: no-store`.
+/// Every text is fixed: nothing of the request, of a library or of a store is ever in it. The
+/// reason of a refusal is in the log. Answers are `Cache-Control: no-store`. Clients should branch
+/// on `code`, which never changes, and not on `detail`.
+///
+/// With the feature `axum` it is a response and the rejection of this crate's extractors, so
+/// handlers can return `Result<_, Problem>`. Without axum, [`into_http`](Self::into_http) makes a
+/// response with any body that can be made of bytes.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::Problem;
@@ -24,6 +36,17 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// let response = Problem::NOT_OFFERED.into_http::<bytes::Bytes>();
 /// assert_eq!(response.status(), 401);
 /// assert_eq!(response.headers()["www-authenticate"], "Bearer");
+/// ```
+///
+/// Problems of an application's own take the same form:
+///
+/// ```
+/// use countersign::Problem;
+/// use http::StatusCode;
+///
+/// const ADMINS_ONLY: Problem =
+///     Problem::new(StatusCode::FORBIDDEN, "ADMINS_ONLY", "Only administrators may do this.");
+/// assert_eq!(ADMINS_ONLY.code(), "ADMINS_ONLY");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -35,6 +58,7 @@ pub struct Problem {
     retry_after: Option<Duration>,
 }
 
+/// The members of the body, in the order in which they are written.
 #[derive(Serialize)]
 struct Fields {
     title: &'static str,
@@ -44,17 +68,21 @@ struct Fields {
 }
 
 impl Problem {
-    /// 401: the request needs a credential and has none. The challenge names no error (RFC 6750 section 3.1).
+    /// 401 `AUTHENTICATION_REQUIRED`: the request needs a credential and has none.
+    ///
+    /// The challenge names no error (RFC 6750 section 3.1).
     pub const NOT_OFFERED: Self =
         Self::new(StatusCode::UNAUTHORIZED, "AUTHENTICATION_REQUIRED", "This needs an access token.")
             .challenge("Bearer");
 
-    /// 401: the credential is bad, for whichever reason.
+    /// 401 `AUTHENTICATION_FAILED`: the access token is bad, for any reason.
+    ///
+    /// One answer for all reasons, so that nobody can probe which check failed.
     pub const AUTHENTICATION_FAILED: Self =
         Self::new(StatusCode::UNAUTHORIZED, "AUTHENTICATION_FAILED", "The access token is not valid.")
             .challenge(r#"Bearer error="invalid_token""#);
 
-    /// 400: the request's credentials are malformed, or more than one.
+    /// 400 `CREDENTIALS_MALFORMED`: the credential can't be parsed, or there is more than one.
     pub const CREDENTIALS_MALFORMED: Self = Self::new(
         StatusCode::BAD_REQUEST,
         "CREDENTIALS_MALFORMED",
@@ -62,104 +90,129 @@ impl Problem {
     )
     .challenge(r#"Bearer error="invalid_request""#);
 
-    /// 401: the identifier or the password is wrong, or the account may not be used.
+    /// 401 `LOGIN_BAD_CREDENTIALS`: the identifier or the password is wrong, or the account may not
+    /// be used.
+    ///
+    /// One answer for all of these, so that nobody learns which accounts exist.
     pub const LOGIN_BAD_CREDENTIALS: Self =
         Self::new(StatusCode::UNAUTHORIZED, "LOGIN_BAD_CREDENTIALS", "Identifier or password is wrong.")
             .challenge("Bearer");
 
-    /// 401: the refresh token is bad, for whichever reason.
+    /// 401 `REFRESH_TOKEN_INVALID`: the refresh token is bad, for any reason. The client has to log
+    /// in again.
     pub const REFRESH_TOKEN_INVALID: Self =
         Self::new(StatusCode::UNAUTHORIZED, "REFRESH_TOKEN_INVALID", "The refresh token is not valid.")
             .challenge(r#"Bearer error="invalid_token""#);
 
-    /// 403: nothing proves that a page of ours sent this request with its cookies.
+    /// 403 `CSRF_FAILED`: nothing proves that a trusted page sent this request with its cookies.
+    ///
+    /// Another credential wouldn't help. [`OriginPolicy`](crate::OriginPolicy) lists the proofs.
     pub const CSRF_FAILED: Self =
         Self::new(StatusCode::FORBIDDEN, "CSRF_FAILED", "The request does not come from an origin that is trusted.");
 
-    /// 403: the user has as many sessions as allowed.
+    /// 403 `SESSION_LIMIT_REACHED`: the user has as many sessions as the cap allows.
+    ///
+    /// The login routes add the member `sessions` with up to 100 of them. A client offers these to
+    /// the user and repeats the login with `replace`, the id of the session to end.
     pub const SESSION_LIMIT_REACHED: Self = Self::new(
         StatusCode::FORBIDDEN,
         "SESSION_LIMIT_REACHED",
         "This account has as many sessions as it may have. Send `replace` with the id of the one to end.",
     );
 
-    /// 404: the user has no such session.
+    /// 404 `SESSION_NOT_FOUND`: the user has no such session.
     pub const SESSION_NOT_FOUND: Self =
         Self::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "You have no such session.");
 
-    /// 404: there is no such route.
+    /// 404 `ROUTE_NOT_FOUND`: no route has this path. Use it as the fallback of a router whose
+    /// other answers are problems too.
     pub const ROUTE_NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", "There is no such route.");
 
-    /// 405: the route has other methods.
+    /// 405 `METHOD_NOT_ALLOWED`: the route has other methods.
     pub const METHOD_NOT_ALLOWED: Self =
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "The route does not have this method.");
 
-    /// 413: the body, or the length it announces, is over the limit.
+    /// 413 `REQUEST_TOO_LARGE`: the body, or its announced length, is over the limit.
     pub const REQUEST_TOO_LARGE: Self =
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", "The request body is too large.");
 
-    /// 415: the body isn't JSON, or it is encoded.
+    /// 415 `UNSUPPORTED_MEDIA_TYPE`: the body isn't declared as JSON, or has a content encoding.
     pub const UNSUPPORTED_MEDIA_TYPE: Self = Self::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "UNSUPPORTED_MEDIA_TYPE",
         "Send the body as application/json, without a content encoding.",
     );
 
-    /// 422: the body is JSON of another form, or no JSON at all.
+    /// 422 `REQUEST_BODY_INVALID`: the body isn't JSON, or isn't of the form that the route takes.
     pub const REQUEST_BODY_INVALID: Self = Self::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "REQUEST_BODY_INVALID",
         "The body is not JSON of the form that this route takes.",
     );
 
-    /// 422: a parameter of the query isn't of the form that the route takes.
+    /// 422 `REQUEST_QUERY_INVALID`: a parameter of the query isn't of the form that the route
+    /// takes.
     pub const REQUEST_QUERY_INVALID: Self = Self::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "REQUEST_QUERY_INVALID",
         "A parameter of the query has a value that this route does not take.",
     );
 
-    /// 500: something that can't happen did; the log says what.
+    /// 500 `INTERNAL`: a bug, or data that no version of this crate writes. The log has the cause.
     pub const INTERNAL: Self =
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong on our side.");
 
-    /// 500: a handler asks for the user, and no [`AuthLayer`](crate::tower::AuthLayer) for that user type is around it.
+    /// 500 `AUTH_LAYER_MISSING`: a handler asks for the user outside of an
+    /// [`AuthLayer`](crate::tower::AuthLayer) for that user type.
+    ///
+    /// A forgotten layer is an error, not an open door.
     pub const AUTH_LAYER_MISSING: Self = Self::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "AUTH_LAYER_MISSING",
         "The route asks for a user but is not inside an authentication layer.",
     );
 
-    /// 501: the strategy keeps no record by which it could find every session of a user.
+    /// 501 `LOGOUT_ALL_UNSUPPORTED`: a strategy keeps no record by which it could find every
+    /// session of a user, such as a `JwtStrategy` without sessions.
     pub const LOGOUT_ALL_UNSUPPORTED: Self = Self::new(
         StatusCode::NOT_IMPLEMENTED,
         "LOGOUT_ALL_UNSUPPORTED",
         "Tokens of this kind can only be ended one by one.",
     );
 
-    /// 503: a store doesn't answer, so the question stays open (promise P6).
+    /// 503 `STORE_UNAVAILABLE` with `Retry-After: 5`: a store doesn't answer, so it isn't known
+    /// whether the credential is good.
+    ///
+    /// Clients should keep their tokens and try again.
     pub const STORE_UNAVAILABLE: Self =
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", "This can't be answered now. Try again.")
             .retry_after(RETRY_AFTER);
 
-    /// A problem of your own, with fixed texts. `code` is capitals and never changes once published.
+    /// Creates a problem with fixed texts, for answers of an application's own.
+    ///
+    /// `code` is written in capitals with underscores and never changes once published. `title` is
+    /// the status's own phrase.
     pub const fn new(status: StatusCode, code: &'static str, detail: &'static str) -> Self {
         Self { status, code, detail, challenge: None, retry_after: None }
     }
 
-    /// 429: too many attempts; `after` says when to come back.
+    /// Returns 429 `RATE_LIMITED`: there were too many attempts. `after` becomes `Retry-After`.
     pub const fn rate_limited(after: Duration) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "Too many attempts. Try again later.")
             .retry_after(after)
     }
 
-    /// 503: there are more requests than can be served; `after` says when to come back.
+    /// Returns 503 `OVERLOADED`: there are more requests than can be served. `after` becomes
+    /// `Retry-After`.
     pub const fn overloaded(after: Duration) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", "Too busy now. Try again later.").retry_after(after)
     }
 
-    /// What a refused access token is answered with: the same for every reason, except that a request which isn't
-    /// well-formed is told so.
+    /// Returns the answer to a refused access token.
+    ///
+    /// All refusals give [`AUTHENTICATION_FAILED`](Self::AUTHENTICATION_FAILED), except requests
+    /// that can't be parsed and requests with more than one credential, which give
+    /// [`CREDENTIALS_MALFORMED`](Self::CREDENTIALS_MALFORMED).
     pub const fn from_refusal(refusal: Refusal) -> Self {
         match refusal {
             Refusal::MalformedRequest | Refusal::Ambiguous => Self::CREDENTIALS_MALFORMED,
@@ -167,13 +220,20 @@ impl Problem {
         }
     }
 
-    /// What a failure is answered with, which it also logs.
+    /// Returns the answer to a failure, and writes the failure to the log.
+    ///
+    /// A store that is unavailable or full gives [`STORE_UNAVAILABLE`](Self::STORE_UNAVAILABLE),
+    /// everything else [`INTERNAL`](Self::INTERNAL).
     pub fn from_failure(failure: &Failure) -> Self {
         failure_event(failure);
         Self::of_kind(failure.kind())
     }
 
-    /// What is answered in place of a handler that needs a user; `None` when there is one.
+    /// Returns the answer to give in place of a handler that needs a user, or `None` if the outcome
+    /// has a user.
+    ///
+    /// It logs nothing, since the [`Authenticator`](crate::Authenticator) has logged the outcome
+    /// already.
     pub fn from_outcome<U>(outcome: &AuthOutcome<U>) -> Option<Self> {
         match outcome {
             AuthOutcome::Accepted(_) => None,
@@ -184,34 +244,36 @@ impl Problem {
         }
     }
 
-    /// Adds a `WWW-Authenticate` challenge.
+    /// Sets the `WWW-Authenticate` challenge, in place of one that is there.
     pub const fn challenge(mut self, challenge: &'static str) -> Self {
         self.challenge = Some(challenge);
         self
     }
 
-    /// Adds `Retry-After`, in whole seconds rounded up, at least one.
+    /// Sets `Retry-After`, in whole seconds, rounded up, at least one.
     pub const fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
     }
 
-    /// The status.
+    /// Returns the status.
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The stable code.
+    /// Returns the stable code.
     pub const fn code(&self) -> &'static str {
         self.code
     }
 
-    /// The answer, with any body that can be made of bytes.
+    /// Returns the response, with any body that can be made of bytes.
+    ///
+    /// Use it in tower services. axum handlers return the problem itself.
     pub fn into_http<B: From<Bytes>>(self) -> Response<B> {
         self.answer(&self.fields())
     }
 
-    /// The answer, with a member of its own beside the fixed ones (RFC 9457 section 3.2).
+    /// Returns the response with one more member beside the fixed ones (RFC 9457 section 3.2).
     #[cfg(feature = "axum")]
     pub(crate) fn into_http_with<B: From<Bytes>>(self, name: &str, value: &impl Serialize) -> Response<B> {
         let fields = (serde_json::to_value(self.fields()), serde_json::to_value(value));
@@ -244,11 +306,13 @@ impl Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(after) = self.retry_after {
+            // Rounded up, and never 0: a client that comes back too early is refused again.
             let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
     }
 
+    /// Returns the answer to a failure of this kind.
     const fn of_kind(kind: FailureKind) -> Self {
         match kind {
             FailureKind::Unavailable | FailureKind::Full => Self::STORE_UNAVAILABLE,

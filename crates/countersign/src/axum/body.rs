@@ -1,4 +1,4 @@
-//! Request bodies, read up to a bound.
+//! The reading of request bodies, up to a bound.
 
 use std::error::Error;
 
@@ -9,7 +9,13 @@ use http_body_util::LengthLimitError;
 
 use crate::problem::Problem;
 
-/// The body's bytes. A length that is announced over `limit` is refused before anything is read (SECURITY row D-01).
+/// Returns the bytes of the body.
+///
+/// # Errors
+///
+/// Returns [`Problem::REQUEST_TOO_LARGE`] for more than `limit` bytes, announced or sent; an
+/// announced length is refused before anything is read. [`Problem::REQUEST_BODY_INVALID`] for a
+/// body that breaks off.
 pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
     if announced(headers).is_some_and(|length| length > limit as u128) {
         return Err(Problem::REQUEST_TOO_LARGE);
@@ -23,6 +29,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
     })
 }
 
+/// Returns the length that the headers announce.
 fn announced(headers: &HeaderMap) -> Option<u128> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -1,4 +1,7 @@
-//! Extractors: whose request is it?
+//! The extractors that hand the request's user to a handler.
+//!
+//! They read the [`AuthOutcome`] that [`AuthLayer`](crate::tower::AuthLayer) has put into the
+//! request's extensions, and never ask a store themselves.
 
 use std::fmt;
 use std::ops::Deref;
@@ -12,37 +15,52 @@ use crate::outcome::AuthOutcome;
 use crate::problem::Problem;
 use crate::user::User;
 
-/// The user of the request; whoever has no good credential is answered with a [`Problem`] instead.
+/// An extractor of the request's user. Requests without a good credential are answered with a
+/// [`Problem`].
+///
+/// It dereferences to [`Authenticated`]: the user, the session, and the times of the token.
 ///
 /// | outcome | answer |
 /// |---|---|
 /// | no credential | 401, `WWW-Authenticate: Bearer` |
 /// | bad credential | 401, `error="invalid_token"` |
 /// | malformed, or more than one | 400, `error="invalid_request"` |
-/// | a cookie, an unsafe method or a WebSocket handshake, and no proof of origin | 403 `CSRF_FAILED` |
+/// | a cookie without the [proof of origin] that the request needs | 403 `CSRF_FAILED` |
 /// | a store that doesn't answer | 503 with `Retry-After` |
-/// | no [`AuthLayer`](crate::tower::AuthLayer) around the route | 500 `AUTH_LAYER_MISSING`, and a line in the log |
+/// | no [`AuthLayer`] around the route | 500 `AUTH_LAYER_MISSING`, and a line in the log |
+///
+/// [proof of origin]: crate::OriginPolicy
+/// [`AuthLayer`]: crate::tower::AuthLayer
+///
+/// # Examples
 ///
 /// ```
 /// # use countersign::{User, axum::CurrentUser};
 /// # struct Member { id: i64 }
 /// # impl User for Member { type Id = i64; fn id(&self) -> &i64 { &self.id } }
 /// async fn me(member: CurrentUser<Member>) -> String {
-///     format!("member {}, logged in at {}", member.user.id(), member.issued_at)
+///     format!("member {}, token issued at {}", member.user.id(), member.issued_at)
 /// }
 /// # let router: axum::Router = axum::Router::new().route("/me", axum::routing::get(me));
 /// ```
 pub struct CurrentUser<U>(pub Arc<Authenticated<U>>);
 
-/// The user of the request, or none when no credential came with it. A bad credential is still refused: it never
-/// counts as none (promise P6).
+/// An extractor of the request's user, or of `None` if the request has no credential.
+///
+/// A bad credential is refused as by [`CurrentUser`]: it never counts as no credential, and an
+/// outage never makes a user anonymous.
+///
+/// # Examples
 ///
 /// ```
 /// # use countersign::{User, axum::MaybeUser};
 /// # struct Member { id: i64 }
 /// # impl User for Member { type Id = i64; fn id(&self) -> &i64 { &self.id } }
 /// async fn greet(MaybeUser(member): MaybeUser<Member>) -> String {
-///     member.map_or_else(|| "hello".to_owned(), |member| format!("hello, member {}", member.user.id()))
+///     match member {
+///         Some(member) => format!("hello, member {}", member.user.id()),
+///         None => "hello".to_owned(),
+///     }
 /// }
 /// # let router: axum::Router = axum::Router::new().route("/", axum::routing::get(greet));
 /// ```
@@ -71,6 +89,7 @@ impl<U: User, S: Send + Sync> FromRequestParts<S> for MaybeUser<U> {
     }
 }
 
+/// Returns the outcome that the layer has left, or the answer to a handler outside of any layer.
 fn outcome<U: User>(parts: &Parts) -> Result<&AuthOutcome<U>, Problem> {
     parts.extensions.get().ok_or_else(|| {
         let user = std::any::type_name::<U>();

@@ -15,27 +15,35 @@ use crate::outcome::AuthOutcome;
 use crate::problem::Problem;
 use crate::user::{User, UserId};
 
-/// What a header's value doesn't show as it is, beside everything that isn't ASCII.
+/// The ASCII characters that are percent-encoded in header values, beside everything beyond ASCII.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
-/// What is told of a user.
+/// A function that returns the value of an identity header.
 type Tell<U> = dyn Fn(&Authenticated<U>) -> Option<String> + Send + Sync;
 
-/// Answers proxies that ask whether to let a request through: nginx's `auth_request`, Caddy's `forward_auth`, Traefik's
-/// ForwardAuth, Envoy's `ext_authz`.
+/// A route for proxies that ask whether to let a request through ("forward auth"): nginx's
+/// `auth_request`, Caddy's `forward_auth`, Traefik's ForwardAuth, Envoy's `ext_authz`.
 ///
 /// | the request has | answer |
 /// |---|---|
-/// | a good credential | 200 with headers that tell who it is |
-/// | anything else that can be told: none, a bad one, several, one that can't be read, a cookie without [proof of origin](crate::OriginPolicy::allows_forwarded) | 401 |
+/// | a good credential | 200 with headers that identify the user |
+/// | no credential, a bad one, several, or one that can't be read | 401 |
+/// | a cookie without [proof of origin](crate::OriginPolicy::allows_forwarded) | 401 |
 /// | a credential, and a store that doesn't answer | 503 with `Retry-After` |
 ///
-/// There is no other answer, since proxies make an error of what they don't know. Every method is answered, and bodies aren't
-/// read. Each header is in every 200, empty where there is nothing to tell, so that the proxy overwrites what the client has
-/// sent under its name. Values are printable ASCII: everything else, and `%`, is percent-encoded UTF-8.
+/// There is no other answer, since proxies turn what they don't know into an error. Every method is
+/// answered, and bodies aren't read.
 ///
-/// The headers are `X-Auth-User-Id`, `X-Auth-Session-Id`, and those that are [added](Self::tell). Keep CORS layers away from the
-/// route: one that answered a preflight with 200 would let it through.
+/// The headers are `X-Auth-User-Id`, `X-Auth-Session-Id`, and those added by [`tell`](Self::tell).
+/// Each of them is in every 200, and empty where there is nothing to tell, so that the proxy
+/// overwrites a header of that name which the client has sent. Values are printable ASCII:
+/// everything else, and `%`, is percent-encoded UTF-8.
+///
+/// The application behind the proxy believes these headers, so it must not be reachable in any
+/// other way. Keep CORS layers away from this route: one that answered a preflight with 200 would
+/// let it through.
+///
+/// # Examples
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -47,8 +55,9 @@ type Tell<U> = dyn Fn(&Authenticated<U>) -> Option<String> + Send + Sync;
 /// # struct Member { id: i64, plan: String }
 /// # impl User for Member { type Id = i64; fn id(&self) -> &i64 { &self.id } }
 /// # fn router(authenticator: Arc<Authenticator<Member>>) -> Router {
-/// let plan = HeaderName::from_static("x-auth-plan");
-/// let check = ForwardAuth::new(authenticator).tell(plan, |member| Some(member.user.plan.clone())).build();
+/// let check = ForwardAuth::new(authenticator)
+///     .tell(HeaderName::from_static("x-auth-plan"), |member| Some(member.user.plan.clone()))
+///     .build();
 ///
 /// Router::new().route("/check", check.clone()).route("/check/{*path}", check)
 /// # }
@@ -60,21 +69,25 @@ pub struct ForwardAuth<U> {
 }
 
 impl<U: User> ForwardAuth<U> {
-    /// The header with the user's id.
+    /// The header with the user's id, as [`UserKey::to_subject`](crate::UserKey::to_subject) writes
+    /// it.
     pub const USER_ID: HeaderName = HeaderName::from_static("x-auth-user-id");
 
-    /// The header with the session's id.
+    /// The header with the session's id. Empty for a token that belongs to no session.
     pub const SESSION_ID: HeaderName = HeaderName::from_static("x-auth-session-id");
 
-    /// Answers by what `authenticator` says.
+    /// Creates a route that answers by the outcome of `authenticator`.
     pub fn new(authenticator: Arc<Authenticator<U>>) -> Self {
         Self { authenticator, told: Vec::new() }
             .tell(Self::USER_ID, |authenticated| Some(authenticated.user.id().to_key().to_subject()))
             .tell(Self::SESSION_ID, |authenticated| authenticated.session_id.map(|session| session.to_string()))
     }
 
-    /// Tells `value` of a user in the header `name`, in place of what was told there before; `None` leaves it empty. Name it in
-    /// the proxy's configuration too: a header that the proxy doesn't overwrite is the client's.
+    /// Adds a header with a value made of the user, or replaces the header of that name. `None`
+    /// leaves the header empty.
+    ///
+    /// Name the header in the proxy's configuration too: a header that the proxy doesn't overwrite
+    /// is the client's.
     pub fn tell(
         mut self,
         name: HeaderName,
@@ -85,7 +98,7 @@ impl<U: User> ForwardAuth<U> {
         self
     }
 
-    /// Returns the route, for any method. Give it every path that your proxy asks at.
+    /// Builds the route, for any method. Mount it at every path that your proxy asks at.
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> MethodRouter<S> {
         let forward = Arc::new(self);
         any(move |request: Request| {
@@ -99,17 +112,23 @@ impl<U: User> ForwardAuth<U> {
         match self.authenticator.authenticate_forwarded(&parts).await {
             AuthOutcome::Accepted(authenticated) => self.accepted(&authenticated),
             AuthOutcome::NotOffered => Problem::NOT_OFFERED.into_response(),
+            // 401 for every refusal: nginx answers its own client with 500 for a 400. The log keeps
+            // them apart.
             AuthOutcome::Refused(_) | AuthOutcome::CrossSite => Problem::AUTHENTICATION_FAILED.into_response(),
+            // Never 500, also for a bug: whether the credential is good stays open.
             AuthOutcome::Failed(_) => Problem::STORE_UNAVAILABLE.into_response(),
         }
     }
 
+    /// Returns 200 with every header.
     fn accepted(&self, authenticated: &Authenticated<U>) -> Response {
         let mut response = StatusCode::OK.into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         for (name, tell) in &self.told {
             let text = tell(authenticated).unwrap_or_default();
+            // Can't fail, since the encoding leaves printable ASCII alone. A header that is left
+            // out would be the client's to set.
             let Ok(mut value) = HeaderValue::try_from(utf8_percent_encode(&text, ENCODED).to_string()) else {
                 return Problem::STORE_UNAVAILABLE.into_response();
             };

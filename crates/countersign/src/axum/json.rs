@@ -1,4 +1,7 @@
-//! JSON bodies, strictly.
+//! JSON bodies, read strictly.
+//!
+//! axum's own `Json` answers with the parser's message and takes more content types. These routes
+//! take passwords and tokens, so nothing of a body may come back in an answer.
 
 use std::fmt;
 
@@ -11,15 +14,23 @@ use crate::axum::body;
 use crate::origin::is_json;
 use crate::problem::Problem;
 
-/// The most that a body may have unless said otherwise, in bytes.
+/// The default limit on the size of a body, in bytes: 16 KiB.
 pub const MAX_BODY: usize = 16 * 1024;
 
-/// A JSON object of at most `LIMIT` bytes.
+/// An extractor of a JSON object of at most `LIMIT` bytes. `LIMIT` defaults to [`MAX_BODY`].
 ///
-/// It needs `Content-Type: application/json` and no `Content-Encoding` but `identity` (415), so that no form on another site
-/// can be a login; it is bounded by the announced length as well as by what arrives (413); bytes that aren't UTF-8, syntax,
-/// types, duplicate members of a struct and deep nesting are refused with one fixed text (422), and no parser's message
-/// reaches the client. Unknown members are ignored, but their bytes must be UTF-8 as well.
+/// It refuses:
+///
+/// - with 415 a content type other than `application/json`, so that no form on another site can be
+///   a login, and a `Content-Encoding` other than `identity`;
+/// - with 413 a body that is over the limit, by its announced length or by what arrives;
+/// - with 422 bytes that aren't UTF-8, broken JSON, members of other types, a member of a struct
+///   that occurs twice, deep nesting, and JSON that isn't an object.
+///
+/// The texts of these answers are fixed: no parser's message reaches the client. Members that `T`
+/// doesn't know are ignored, but their bytes must be UTF-8 as well.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::axum::StrictJson;
@@ -51,13 +62,15 @@ where
     }
 }
 
-/// Refuses a body that isn't said to be JSON, or that is encoded in a way that isn't undone here.
+/// Refuses a body that isn't declared as JSON, or that has an encoding which isn't undone here.
 pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     let encodings = headers.get_all(header::CONTENT_ENCODING);
+    // An encoded body would be read as something that it isn't.
     let is_plain = encodings.iter().all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
     if is_plain && is_json(headers) { Ok(()) } else { Err(Problem::UNSUPPORTED_MEDIA_TYPE) }
 }
 
+/// Parses a JSON object. Every error is the same fixed answer.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // The parser doesn't look into members that it ignores, and JSON is UTF-8 throughout (RFC 8259 section 8.1).
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::REQUEST_BODY_INVALID)?;

@@ -1,7 +1,17 @@
-//! axum: extractors, problem answers, and routes to nest.
+//! Extractors, answers and ready routes for axum.
 //!
-//! Put [`AuthLayer`](crate::tower::AuthLayer) around your routes, ask for [`CurrentUser`] in handlers, and nest
-//! [`AuthRoutes`] for login, refresh and logout. [`ForwardAuth`] answers proxies that ask on behalf of another application.
+//! Three steps make an application with login:
+//!
+//! 1. Put [`AuthLayer`](crate::tower::AuthLayer) around the routes.
+//! 2. Ask for [`CurrentUser`] in handlers that need a user, and for [`MaybeUser`] in those that
+//!    also serve visitors.
+//! 3. Nest [`AuthRoutes`] for login, refresh, logout and the list of sessions. Your own password
+//!    check is a [`CredentialVerifier`].
+//!
+//! [`ForwardAuth`] answers proxies that ask on behalf of another application. [`StrictJson`] reads
+//! bodies as the ready routes do, and [`Problem`] is the answer that all of them fail with.
+//!
+//! [`AuthRoutes::build`] returns a router of any state type, so it nests into yours.
 
 mod body;
 mod extract;

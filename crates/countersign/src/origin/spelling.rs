@@ -1,4 +1,7 @@
-//! Origins as people write them in settings.
+//! The parser of origins that people write in settings.
+//!
+//! Browsers send `Origin` in one spelling, and the policy compares bytes. So a setting in any other
+//! spelling is refused, with the right one in the message, rather than never matched.
 
 use http::HeaderValue;
 use url::Url;
@@ -8,15 +11,17 @@ use crate::error::ConfigError;
 const CURE: &str =
     "write it as browsers send it: https://app.example, or with a port of its own https://app.example:8443";
 
-/// Returns `text` as browsers spell it. The scheme's own port may be there, and is left out.
+/// Returns `text` as browsers spell it. The scheme's own port may be given and is left out.
 ///
 /// # Errors
-/// [`ConfigError`] under the name `option` that says what is wrong with it.
+///
+/// Returns a [`ConfigError`] that names `option` and says what is wrong with the text.
 pub(super) fn parse(option: &'static str, text: &str) -> Result<HeaderValue, ConfigError> {
     let spelled = spell(text).map_err(|problem| ConfigError::new(option, problem, CURE))?;
     HeaderValue::from_str(&spelled).map_err(|_| ConfigError::new(option, "is no origin", CURE))
 }
 
+/// Returns the origin as browsers spell it, or the problem in words that follow the setting's name.
 fn spell(text: &str) -> Result<String, String> {
     let refused = |problem: &str| Err(problem.to_owned());
     if text.contains('*') {

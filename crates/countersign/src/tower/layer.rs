@@ -1,4 +1,4 @@
-//! The layers.
+//! The layers: plain constructors of the services in `service`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,12 +9,23 @@ use crate::authenticator::Authenticator;
 use crate::tower::service::{AuthService, RequireAccepted};
 use crate::user::User;
 
-/// Attaches the outcome of authentication to each request, and refuses none by itself.
+/// A layer that authenticates each request and attaches the [`AuthOutcome`](crate::AuthOutcome) to
+/// it.
 ///
-/// Handlers ask for the user with the extractors of [`countersign::axum`](crate::axum), or read
-/// [`AuthOutcome`](crate::AuthOutcome) from the request's extensions. A cookie that comes with an unsafe method, or with the
-/// handshake of a WebSocket, counts only when a page of ours sent it ([`OriginPolicy`](crate::OriginPolicy)), so no route can forget that check.
-/// Answers to requests with credentials are `Cache-Control: no-store` unless they say otherwise.
+/// It refuses no request by itself. Handlers ask for the user with
+/// [`CurrentUser`](crate::axum::CurrentUser) or [`MaybeUser`](crate::axum::MaybeUser), or read the
+/// outcome from the request's extensions. Use [`required`](Self::required) where everything inside
+/// needs a user.
+///
+/// A cookie with an unsafe method, or with the handshake of a WebSocket, counts only if a trusted
+/// page sent the request ([`OriginPolicy`](crate::OriginPolicy)); no route can forget that check.
+/// Answers to requests with credentials are `Cache-Control: no-store` unless the handler says
+/// otherwise.
+///
+/// Put one layer around all routes, outside of layers that need to know the user. The user type
+/// must be the one that the handlers ask for.
+///
+/// # Examples
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -38,13 +49,32 @@ pub struct AuthLayer<U> {
 }
 
 impl<U: User> AuthLayer<U> {
-    /// A layer that asks `authenticator`.
+    /// Creates a layer that asks `authenticator`.
     pub const fn new(authenticator: Arc<Authenticator<U>>) -> Self {
         Self { authenticator }
     }
 
-    /// A layer that lets only authenticated requests in: everything inside is protected, routes added later and
-    /// fall-backs included (SECURITY row B-06).
+    /// Returns a layer that lets only authenticated requests in.
+    ///
+    /// Everything inside is protected, including routes that are added later and fallbacks. Other
+    /// requests are answered with a [`Problem`](crate::Problem): 401, 400, 403 or 503, as
+    /// [`Problem::from_outcome`](crate::Problem::from_outcome) says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use countersign::{Authenticator, User};
+    /// # use countersign::tower::AuthLayer;
+    /// use axum::{Router, routing::get};
+    ///
+    /// # fn router<U: User>(authenticator: Arc<Authenticator<U>>) -> Router {
+    /// let admin = Router::new()
+    ///     .route("/admin/reports", get(async || "reports"))
+    ///     .layer(AuthLayer::new(authenticator).required());
+    /// Router::new().route("/", get(async || "welcome")).merge(admin)
+    /// # }
+    /// ```
     #[must_use]
     pub const fn required(self) -> RequireAuthLayer<U> {
         RequireAuthLayer { layer: self }
@@ -71,7 +101,7 @@ impl<U> fmt::Debug for AuthLayer<U> {
     }
 }
 
-/// Lets only authenticated requests in; made by [`AuthLayer::required`].
+/// A layer that lets only authenticated requests in, made by [`AuthLayer::required`].
 pub struct RequireAuthLayer<U> {
     layer: AuthLayer<U>,
 }

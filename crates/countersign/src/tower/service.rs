@@ -1,4 +1,5 @@
-//! The services that the layers make.
+//! The services that the layers make. [`AuthService`] authenticates; [`RequireAccepted`] sits
+//! inside of it and turns every outcome without a user into an answer.
 
 use std::fmt;
 use std::future::Future;
@@ -16,9 +17,11 @@ use crate::outcome::AuthOutcome;
 use crate::problem::Problem;
 use crate::user::User;
 
+/// A boxed future, as the authentication is an `async` block that has no name.
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Attaches an [`AuthOutcome`] to each request.
+/// A service that attaches an [`AuthOutcome`] to each request, made by
+/// [`AuthLayer`](crate::tower::AuthLayer).
 pub struct AuthService<U, S> {
     authenticator: Arc<Authenticator<U>>,
     inner: S,
@@ -46,7 +49,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The service that was polled ready goes with this request; the clone waits for the next.
+        // Only the service that was polled ready may be called, so it goes with this request and
+        // the clone waits for the next one.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let authenticator = Arc::clone(&self.authenticator);
@@ -56,6 +60,8 @@ where
             let is_offered = outcome.is_offered();
             parts.extensions.insert(outcome);
             let mut response = inner.call(Request::from_parts(parts, body)).await?;
+            // The answer may depend on the user. One to a request without credential is
+            // everybody's.
             if is_offered {
                 let headers = response.headers_mut();
                 headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -77,7 +83,11 @@ impl<U, S> fmt::Debug for AuthService<U, S> {
     }
 }
 
-/// Answers a request whose [`AuthOutcome`] isn't an accepted user, in place of what is inside.
+/// A service that answers requests without an accepted user in place of the inner service, made by
+/// [`AuthLayer::required`](crate::tower::AuthLayer::required).
+///
+/// A request without any [`AuthOutcome`] is answered with
+/// [`AUTH_LAYER_MISSING`](Problem::AUTH_LAYER_MISSING).
 pub struct RequireAccepted<U, S> {
     inner: S,
     user: PhantomData<fn() -> U>,
@@ -105,6 +115,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        // Made only inside of an `AuthLayer`, so an outcome is always there. A missing one must not
+        // let anybody in.
         let outcome = request.extensions().get::<AuthOutcome<U>>();
         match outcome.map_or(Some(Problem::AUTH_LAYER_MISSING), Problem::from_outcome) {
             Some(problem) => Box::pin(async move { Ok(problem.into_http()) }),

@@ -1,4 +1,4 @@
-//! RFC 6750: a token in the `Authorization` header.
+//! Tokens in the `Authorization` header (RFC 6750).
 
 use http::{HeaderMap, header};
 
@@ -7,7 +7,10 @@ use crate::error::Failure;
 use crate::token::PlainToken;
 use crate::transport::{Candidates, CredentialSource, Offered, TokenBody, Transport};
 
-/// Tokens in the `Authorization` header, and in JSON bodies on the way out.
+/// A transport for tokens in the `Authorization` header, for programs, mobile apps and API clients.
+///
+/// Answers hand tokens out in a [JSON body](TokenBody). Refresh tokens travel in request bodies,
+/// which the [routes](crate::axum::AuthRoutes) read.
 ///
 /// | header | read as |
 /// |---|---|
@@ -16,7 +19,12 @@ use crate::transport::{Candidates, CredentialSource, Offered, TokenBody, Transpo
 /// | `Bearer` alone, a tab after it, a second word, a character outside `b64token` | malformed |
 /// | several `Authorization` headers, whatever they hold | ambiguous |
 ///
-/// Query, form and body are never looked at (SECURITY row B-01).
+/// Query, form and body are never read for an access token.
+///
+/// For pages in a browser use [`CookieTransport`](crate::transport::CookieTransport): a script
+/// can't read its cookies, so an injected script can't steal a token.
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::transport::{BearerTransport, Offered, Transport};
@@ -55,9 +63,11 @@ impl Transport for BearerTransport {
     }
 }
 
+/// Returns the token in the value of one `Authorization` header.
 fn parse(value: &[u8]) -> Offered {
     const SCHEME: &[u8] = b"bearer";
     let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else { return Offered::None };
+    // `Basic`, or a word that only begins like `Bearer`, is another scheme and no malformed token.
     if !scheme.eq_ignore_ascii_case(SCHEME) || rest.first().is_some_and(|byte| is_scheme_byte(*byte)) {
         return Offered::None;
     }
@@ -70,13 +80,15 @@ fn parse(value: &[u8]) -> Offered {
     }
 }
 
-/// Whether `byte` would make the scheme a longer word, as in `BearerX` (RFC 9110 section 5.6.2, `tchar`).
+/// Returns `true` if `byte` would make the scheme a longer word, as in `BearerX` (`tchar`, RFC 9110
+/// section 5.6.2).
 const fn is_scheme_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
-/// RFC 6750 section 2.1: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+/// Returns `true` for a text of the grammar `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/"
+/// ) *"="` (RFC 6750 section 2.1).
 fn is_b64token(bytes: &[u8]) -> bool {
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = bytes.len().saturating_sub(padding);

@@ -1,4 +1,4 @@
-//! The body that hands tokens to their holder.
+//! The JSON body that hands tokens to their holder.
 
 use std::fmt;
 
@@ -8,13 +8,15 @@ use serde::Serialize;
 use crate::answer::TokenPair;
 use crate::error::Failure;
 
-/// The JSON of a token answer: `access_token`, `token_type` (`bearer`), `expires_in` (seconds) and, when the strategy
-/// has sessions, `refresh_token` (RFC 6749 section 5.1).
+/// The JSON body of an answer that issues tokens (RFC 6749 section 5.1).
 ///
-/// Its `Debug` shows nothing (promise P7).
+/// Its members are `access_token`, `token_type` (always `bearer`), `expires_in` (the life of the
+/// access token in whole seconds) and, if the strategy has sessions, `refresh_token`. Its `Debug`
+/// output shows nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenBody(Bytes);
 
+/// The members, in the order in which they are written.
 #[derive(Serialize)]
 struct Fields<'a> {
     access_token: &'a str,
@@ -25,10 +27,11 @@ struct Fields<'a> {
 }
 
 impl TokenBody {
-    /// The body for `tokens`.
+    /// Creates the body for `tokens`.
     ///
     /// # Errors
-    /// [`Failure`] when the tokens can't be written as JSON.
+    ///
+    /// Returns a [`Failure`] if the tokens can't be written as JSON.
     pub fn new(tokens: &TokenPair) -> Result<Self, Failure> {
         let fields = Fields {
             access_token: tokens.access.token.expose(),
@@ -40,7 +43,9 @@ impl TokenBody {
         Ok(Self(json.into()))
     }
 
-    /// The body's bytes, `application/json`. Whoever asks for them must not let them reach a log.
+    /// Returns the bytes of the body, whose content type is `application/json`.
+    ///
+    /// They hold the tokens: keep them out of logs.
     pub fn into_bytes(self) -> Bytes {
         self.0
     }

@@ -1,12 +1,17 @@
-//! Everything at one place of a request that may be a token.
+//! The tokens that a logout ends.
+//!
+//! Everywhere else two credentials count for none. Logout is the exception: a planted cookie must
+//! not keep anybody from logging out.
 
 use crate::token::PlainToken;
 use crate::transport::Offered;
 
-/// The texts at one place of a request that may be tokens, in the order of the request; for logout alone.
+/// The texts at one place of a request that may be tokens, in the order of the request. Only logout
+/// uses them.
 ///
-/// Where a name occurs more than once, nobody can tell which text the browser's own site set, so none of them lets anybody
-/// in. Ending the session of a text that is a good token needs no such choice: its holder could have ended it in any case.
+/// If a cookie's name occurs more than once, nobody can tell which value the browser's own site
+/// set, so none of them lets anybody in. Ending a session needs no such choice: whoever holds a
+/// good token may end its session in any case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Candidates {
     tokens: Vec<PlainToken>,
@@ -15,32 +20,34 @@ pub struct Candidates {
 }
 
 impl Candidates {
-    /// The most texts that are looked at in one place; each costs a question to a store.
+    /// The most texts that are considered at one place. Each costs a question to a store.
     pub const MAX: usize = 8;
 
-    /// Returns the texts, each once, at most [`MAX`](Self::MAX).
+    /// Returns the distinct texts, at most [`MAX`](Self::MAX) of them.
     pub fn tokens(&self) -> &[PlainToken] {
         &self.tokens
     }
 
-    /// Returns whether there were more texts than are looked at.
+    /// Returns `true` if there were more texts than [`MAX`](Self::MAX).
     pub const fn is_partial(&self) -> bool {
         self.is_partial
     }
 
-    /// Returns whether something had not the form of a token.
+    /// Returns `true` if a text didn't have the form of a token.
     pub const fn is_malformed(&self) -> bool {
         self.is_malformed
     }
 
-    /// Returns whether there was nothing at all.
+    /// Returns `true` if there was nothing at all, not even a malformed text.
     pub const fn is_empty(&self) -> bool {
         self.tokens.is_empty() && !self.is_malformed
     }
 
+    /// Adds a token unless it is there already. `None` stands for a malformed text.
     fn add(&mut self, token: Option<PlainToken>) {
         match token {
             None => self.is_malformed = true,
+            // A text that occurs twice is ended once, and takes one place.
             Some(token) if self.tokens.contains(&token) => {}
             Some(_) if self.tokens.len() >= Self::MAX => self.is_partial = true,
             Some(token) => self.tokens.push(token),
@@ -48,7 +55,7 @@ impl Candidates {
     }
 }
 
-/// Collects tokens, and `None` for each text that has not the form of one.
+/// Collects tokens. `None` stands for a text that doesn't have the form of one.
 impl FromIterator<Option<PlainToken>> for Candidates {
     fn from_iter<I: IntoIterator<Item = Option<PlainToken>>>(texts: I) -> Self {
         let mut candidates = Self::default();
@@ -57,7 +64,8 @@ impl FromIterator<Option<PlainToken>> for Candidates {
     }
 }
 
-/// Of several that a transport doesn't show, none can be read.
+/// Converts what a transport offers. An ambiguous offer becomes a malformed one, since the
+/// transport doesn't show its values.
 impl From<Offered> for Candidates {
     fn from(offered: Offered) -> Self {
         match offered {

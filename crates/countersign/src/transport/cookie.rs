@@ -1,4 +1,8 @@
 //! Tokens in cookies: how they are read, set and cleared.
+//!
+//! Browsers let other hosts of the same site plant cookies under many names. So this module
+//! compares names byte for byte, decodes nothing, and never picks one of two cookies of one name.
+//! The settings and their checks are in `cookie_builder`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,29 +17,53 @@ use crate::token::PlainToken;
 use crate::transport::cookie_builder::{CookieTransportBuilder, is_cookie_octet};
 use crate::transport::{Candidates, CredentialSource, Offered, TokenBody, Transport};
 
-/// The most that name and value of a cookie may have together, in bytes (rfc6265bis section 5.5).
+/// The most bytes that the name and the value of a cookie may have together (rfc6265bis section
+/// 5.5).
 const MAX_COOKIE_LENGTH: usize = 4096;
 
-/// When browsers send a cookie along with requests that other sites start.
+/// The `SameSite` attribute: the requests started by other sites to which browsers attach the
+/// cookie.
+///
+/// It is a second line of defence. The proof that a page of the site sent a request is the
+/// [`OriginPolicy`](crate::OriginPolicy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SameSite {
-    /// Never.
+    /// No request that another site starts, links included.
     Strict,
-    /// When a link is followed.
+    /// Only navigations by GET, such as a link that is followed. The default.
     Lax,
-    /// Always; needs `Secure`.
+    /// Every request. Needs `Secure`.
     None,
 }
 
-/// Tokens in two cookies, one for access and one for refresh, neither ever read as the other.
+/// A transport for tokens in two cookies, for pages in a browser.
 ///
-/// Attributes are written in the order Domain, HttpOnly, Max-Age, Path, SameSite, Secure; clearing repeats the
-/// attributes of setting, or browsers would keep the cookie (SECURITY row W-03). Names are compared byte for byte and
-/// values are read as they are: nothing is decoded, quotes aren't stripped, and no white space but spaces and tabs around
-/// a pair is taken off. An empty value is malformed, and a name that occurs twice, in one header or over several, is
-/// ambiguous.
+/// One cookie holds the access token, the other the refresh token, and neither is ever read as the
+/// other. Both are `HttpOnly`, `Secure` and `SameSite=Lax` by default, and their names begin with
+/// `__Host-`, which no other host can set. Build one with [`CookieTransport::builder`];
+/// [`CookieTransportBuilder`] lists the settings.
 ///
-/// Build one with [`CookieTransport::builder`].
+/// Names are compared byte for byte. Values are read as they are: nothing is decoded, quotes aren't
+/// stripped, and only spaces and tabs around a pair are taken off. An empty value is malformed. A
+/// name that occurs twice, in one header or over several, is ambiguous.
+///
+/// Attributes are written in the order Domain, HttpOnly, Max-Age, Path, SameSite, Secure. Clearing
+/// a cookie repeats the attributes of setting it, since browsers would keep the cookie otherwise.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use countersign::transport::CookieTransport;
+/// use countersign::{AuthenticationBackend, Profile};
+/// # use countersign::{Strategy, User};
+/// # fn backend<U: User>(strategy: Arc<dyn Strategy<U>>) -> Result<(), countersign::ConfigError> {
+///
+/// let cookies = CookieTransport::builder(Profile::Countersign).build()?;
+/// let web = AuthenticationBackend::new("web", cookies, strategy);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct CookieTransport {
     pub(super) profile: Profile,
@@ -46,7 +74,7 @@ pub struct CookieTransport {
     pub(super) samesite: SameSite,
 }
 
-/// What differs between the two cookies.
+/// The settings in which the two cookies differ.
 #[derive(Clone)]
 pub(super) struct CookieShape {
     pub(super) name: Arc<str>,
@@ -55,22 +83,25 @@ pub(super) struct CookieShape {
     pub(super) age: CookieAge,
 }
 
-/// How long a browser keeps a cookie. It is never longer than the token's life, nor than 400 days.
+/// The time that a browser keeps a cookie. It is never longer than the token's life, nor than
+/// [`MAX_COOKIE_AGE`].
 #[derive(Clone, Copy)]
 pub(super) enum CookieAge {
-    /// Up to the end of the browser's session.
+    /// Until the browser's session ends: no `Max-Age`.
     Session,
-    /// As long as the token lives.
+    /// The token's life.
     Token,
-    /// At most this long.
+    /// At most this time.
     AtMost(Duration),
 }
 
-/// Browsers keep no cookie longer (rfc6265bis section 5.5).
+/// The longest `Max-Age` that browsers respect (rfc6265bis section 5.5).
 const MAX_COOKIE_AGE: Duration = Duration::from_hours(400 * 24);
 
 impl CookieTransport {
-    /// Starts a transport with the defaults of `profile`.
+    /// Creates a builder with the defaults of `profile`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use countersign::transport::CookieTransport;
@@ -88,16 +119,22 @@ impl CookieTransport {
         CookieTransportBuilder::new(profile)
     }
 
-    /// The name of the access cookie.
+    /// Returns the name of the access cookie.
     pub fn cookie_name(&self) -> &str {
         &self.access.name
     }
 
-    /// The name of the refresh cookie.
+    /// Returns the name of the refresh cookie.
     pub fn refresh_cookie_name(&self) -> &str {
         &self.refresh.name
     }
 
+    /// Returns the `Set-Cookie` value for a token.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Failure`] if the token has characters that a cookie can't carry, or is too long
+    /// for one.
     fn set(&self, shape: &CookieShape, token: &IssuedToken) -> Result<HeaderValue, Failure> {
         let text = token.token.expose();
         if text.is_empty() || !text.bytes().all(is_cookie_octet) {
@@ -115,6 +152,7 @@ impl CookieTransport {
         self.render(shape, text, max_age)
     }
 
+    /// Returns a `Set-Cookie` value. `None` leaves `Max-Age` out.
     fn render(&self, shape: &CookieShape, value: &str, max_age: Option<Duration>) -> Result<HeaderValue, Failure> {
         let mut text = format!("{}={value}", shape.name);
         if let Some(domain) = &self.domain {
@@ -136,13 +174,14 @@ impl CookieTransport {
             text.push_str("; Secure");
         }
         let mut header = HeaderValue::try_from(text).map_err(|error| Failure::internal("cookie transport", error))?;
+        // Keeps the value out of `Debug` output, and out of HTTP/2 header compression tables.
         header.set_sensitive(true);
         Ok(header)
     }
 }
 
 impl SameSite {
-    /// The value as the profile spells it; browsers compare without case.
+    /// Returns the value as the profile spells it. Browsers compare it without case.
     const fn as_str(self, profile: Profile) -> &'static str {
         match (self, profile) {
             (Self::Strict, Profile::Countersign) => "Strict",
@@ -185,6 +224,8 @@ impl Transport for CookieTransport {
     }
 
     fn issue(&self, tokens: &TokenPair, headers: &mut HeaderMap) -> Result<Option<TokenBody>, Failure> {
+        // Both are rendered before either is appended, so that a failure leaves the headers
+        // unchanged.
         let access = self.set(&self.access, &tokens.access)?;
         let refresh = match &tokens.refresh {
             Some(refresh) => Some(self.set(&self.refresh, refresh)?),
@@ -218,16 +259,17 @@ impl fmt::Debug for CookieTransport {
     }
 }
 
-/// The values of the cookies called `name`, in the order of the request.
+/// Returns the values of the cookies called `name`, in the order of the request.
 ///
-/// Browsers bind the prefixes `__Host-` and `__Secure-` to the bytes of a name, so nothing but HTTP's own white space
-/// (RFC 9110 section 5.6.3) is taken off, and names are compared byte for byte: whatever else were forgiven, another
-/// host's page could set.
+/// Browsers bind the prefixes `__Host-` and `__Secure-` to the bytes of a name. So only HTTP's own
+/// white space (RFC 9110 section 5.6.3) is taken off, and names are compared byte for byte: any
+/// other leniency would accept a name that another host's page can set.
 fn values<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
     let pairs = headers.get_all(header::COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
     pairs.filter_map(move |pair| trimmed(pair).strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
+/// Returns the text without spaces and tabs at its ends.
 fn trimmed(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
         text = rest;
@@ -235,12 +277,13 @@ fn trimmed(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// The token in a value, if it has the form of one.
+/// Returns the token in a value if it has the form of one.
 fn token(value: &[u8]) -> Option<PlainToken> {
     let text = std::str::from_utf8(value).ok()?;
     (!text.is_empty() && text.bytes().all(is_cookie_octet)).then(|| PlainToken::new(text))
 }
 
+/// Returns what the one cookie of this name offers.
 fn read(headers: &HeaderMap, name: &str) -> Offered {
     let mut values = values(headers, name);
     match (values.next(), values.next()) {
@@ -250,6 +293,7 @@ fn read(headers: &HeaderMap, name: &str) -> Offered {
     }
 }
 
+/// Returns every text in cookies of this name, for logout.
 fn read_all(headers: &HeaderMap, name: &str) -> Candidates {
     values(headers, name).map(token).collect()
 }

@@ -1,4 +1,8 @@
-//! Cookie settings, refused when built if a browser would drop or weaken the cookie.
+//! The settings of cookies, and the checks that refuse what a browser would drop or weaken.
+//!
+//! Browsers drop a cookie silently if its attributes contradict each other, and the user is then
+//! never logged in. So each rule that a browser applies is checked here, when the transport is
+//! built.
 
 use std::time::Duration;
 
@@ -9,9 +13,13 @@ use crate::transport::cookie::{CookieAge, CookieShape, CookieTransport, SameSite
 const HOST_PREFIX: &str = "__Host-";
 const SECURE_PREFIX: &str = "__Secure-";
 
-/// Builds a [`CookieTransport`]; every option of the strategies page, and the refresh cookie's own path.
+/// A builder of a [`CookieTransport`], created by [`CookieTransport::builder`].
 ///
-/// | option | `countersign` | `litestar-auth` |
+/// The defaults suit a site whose pages and API share one host over https. Change them for
+/// development on plain http ([`secure`](Self::secure)) or for a site that spreads over subdomains
+/// ([`domain`](Self::domain)).
+///
+/// | option | default | in the `litestar-auth` profile |
 /// |---|---|---|
 /// | `cookie_name` | `__Host-countersign_access` | `litestar_auth` |
 /// | refresh cookie | `__Host-countersign_refresh` | `<cookie_name>_refresh` |
@@ -23,12 +31,29 @@ const SECURE_PREFIX: &str = "__Secure-";
 /// | `samesite` | lax | lax |
 /// | `allow_insecure_cookie_auth` | false | false |
 ///
-/// Browsers let no other host set a cookie whose name begins with `__Host-`, and demand `Path=/` for that; so the refresh
-/// cookie travels with each request, and only the refresh and logout routes read it. A narrower `refresh_path` needs a
-/// `cookie_name` without that prefix, and any subdomain of the same site can then plant the cookie.
+/// Browsers let no other host set a cookie whose name begins with `__Host-`, and require `Path=/`
+/// and no `Domain` for that. So the refresh cookie travels with every request, and only the refresh
+/// and logout routes read it. A narrower `refresh_path` needs a `cookie_name` without that prefix,
+/// and any subdomain of the same site can then plant the cookie.
 ///
-/// The refresh cookie is always `HttpOnly`. Without `secure`, the default names lose their prefixes, because browsers
-/// would drop the cookies otherwise.
+/// The refresh cookie is always `HttpOnly`. Without `secure`, the default names lose their
+/// prefixes, since browsers would drop the cookies otherwise.
+///
+/// # Examples
+///
+/// Cookies for development on plain http:
+///
+/// ```
+/// use countersign::transport::CookieTransport;
+/// use countersign::Profile;
+///
+/// let cookies = CookieTransport::builder(Profile::Countersign)
+///     .secure(false)
+///     .allow_insecure_cookie_auth(true)
+///     .build()?;
+/// assert_eq!(cookies.cookie_name(), "countersign_access");
+/// # Ok::<_, countersign::ConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct CookieTransportBuilder {
@@ -62,75 +87,98 @@ impl CookieTransportBuilder {
         }
     }
 
-    /// Sets the access cookie's name. The refresh cookie's follows from it: `NAME_refresh`, with the same prefix.
+    /// Sets the name of the access cookie. The refresh cookie is called `<name>_refresh`.
+    ///
+    /// The name has 1 to 128 characters: ASCII letters, digits and punctuation other than
+    /// separators. Set it if two services share a host, since their `__Host-` cookies share the
+    /// path `/`.
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
         self.cookie_name = Some(name.into());
         self
     }
 
-    /// The longest that browsers keep the access cookie; and the refresh cookie, unless
-    /// [`refresh_max_age`](Self::refresh_max_age) says otherwise.
+    /// Sets the longest time that browsers keep the access cookie, and the refresh cookie unless
+    /// [`refresh_max_age`](Self::refresh_max_age) is set.
+    ///
+    /// A cookie is never kept longer than its token lives, nor longer than 400 days. Defaults to
+    /// the life of each token.
     pub const fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
         self
     }
 
-    /// The longest that browsers keep the refresh cookie.
+    /// Sets the longest time that browsers keep the refresh cookie. Defaults to
+    /// [`max_age`](Self::max_age).
     pub const fn refresh_max_age(mut self, age: Duration) -> Self {
         self.refresh_max_age = Some(age);
         self
     }
 
-    /// The path below which the access cookie is sent.
+    /// Sets the path below which browsers send the access cookie. Defaults to `/`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// Sets the path below which the refresh cookie is sent, for names without the prefix `__Host-`. The cookie routes
-    /// must be below it. Defaults to [`path`](Self::path).
+    /// Sets the path below which browsers send the refresh cookie. Defaults to
+    /// [`path`](Self::path).
+    ///
+    /// Another path than `/` needs a name without the prefix `__Host-`. The cookie routes must be
+    /// below the path, and `/logout` too if it is to end the session of the refresh cookie.
     pub fn refresh_path(mut self, path: impl Into<String>) -> Self {
         self.refresh_path = Some(path.into());
         self
     }
 
-    /// Sends the cookies to this domain and those below it.
+    /// Sets the `Domain` attribute: browsers send the cookies to this host and to every host below
+    /// it.
+    ///
+    /// Write it without a leading dot. It needs a name without the prefix `__Host-`. Defaults to
+    /// none: the cookies go back to the host that set them.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
         self
     }
 
-    /// Whether the cookies travel over TLS alone. `false` needs
-    /// [`allow_insecure_cookie_auth`](Self::allow_insecure_cookie_auth).
+    /// Sets whether browsers send the cookies over TLS only. Defaults to `true`.
+    ///
+    /// `false` also needs [`allow_insecure_cookie_auth`](Self::allow_insecure_cookie_auth).
     pub const fn secure(mut self, secure: bool) -> Self {
         self.secure = secure;
         self
     }
 
-    /// Whether scripts are kept from reading the access cookie.
+    /// Sets whether scripts are kept from reading the access cookie. Defaults to `true`. The
+    /// refresh cookie is `HttpOnly` in any case.
     pub const fn httponly(mut self, httponly: bool) -> Self {
         self.httponly = httponly;
         self
     }
 
-    /// When browsers send the cookies along with requests that other sites start.
+    /// Sets the [`SameSite`] attribute of both cookies. Defaults to [`SameSite::Lax`].
     pub const fn samesite(mut self, samesite: SameSite) -> Self {
         self.samesite = samesite;
         self
     }
 
-    /// Allows `secure(false)`: for development on plain HTTP, where anyone on the way can take the cookie.
+    /// Sets whether `secure(false)` is allowed. Defaults to `false`.
+    ///
+    /// It is meant for development on plain http, where anyone on the way can take the cookies.
     pub const fn allow_insecure_cookie_auth(mut self, allow: bool) -> Self {
         self.allow_insecure = allow;
         self
     }
 
-    /// The transport.
+    /// Builds the transport.
     ///
     /// # Errors
-    /// [`ConfigError`] that names the option: a name, path or domain outside the grammar of RFC 6265 section 4.1.1; a
-    /// prefix whose rules the other options break (rfc6265bis section 4.1.3); `samesite` none without `secure`;
-    /// `secure` off without the permission for it.
+    ///
+    /// Returns a [`ConfigError`] that names the option:
+    ///
+    /// - a name, path or domain outside the grammar of RFC 6265 section 4.1.1,
+    /// - a prefix whose rules the other options break (rfc6265bis section 4.1.3),
+    /// - `samesite` none without `secure`,
+    /// - `secure` off without [`allow_insecure_cookie_auth`](Self::allow_insecure_cookie_auth).
     pub fn build(self) -> Result<CookieTransport, ConfigError> {
         self.check_security()?;
         let (access_name, refresh_name) = self.names();
@@ -141,6 +189,7 @@ impl CookieTransportBuilder {
         check_path("refresh_path", &refresh_path)?;
         self.domain.as_deref().map_or(Ok(()), check_domain)?;
         self.check_prefix(&access_name, &access_path, &refresh_path)?;
+        // The original writes session cookies by default. Ours end with their token.
         let age = |own: Option<Duration>| match (own, self.profile) {
             (Some(age), _) => CookieAge::AtMost(age),
             (None, Profile::Countersign) => CookieAge::Token,
@@ -178,6 +227,7 @@ impl CookieTransportBuilder {
         Ok(())
     }
 
+    /// Returns the names of the access and the refresh cookie.
     fn names(&self) -> (String, String) {
         match (&self.cookie_name, self.profile) {
             (Some(name), _) => (name.clone(), format!("{name}_refresh")),
@@ -189,6 +239,7 @@ impl CookieTransportBuilder {
         }
     }
 
+    /// Refuses options that break the rules of a `__Host-` or `__Secure-` name.
     fn check_prefix(&self, name: &str, path: &str, refresh_path: &str) -> Result<(), ConfigError> {
         let cure = "set a cookie_name without the prefix, or keep to its rules";
         let broken = |option: &'static str, problem: &'static str| Err(ConfigError::new(option, problem, cure));
@@ -212,7 +263,7 @@ impl CookieTransportBuilder {
     }
 }
 
-/// Browsers compare the prefixes without case.
+/// Returns `true` if `name` has the prefix. Browsers compare prefixes without case.
 fn has_prefix(name: &str, prefix: &str) -> bool {
     name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
@@ -245,7 +296,7 @@ fn check_domain(domain: &str) -> Result<(), ConfigError> {
     Err(ConfigError::new("domain", "is no host name", "give it as example.com, without a dot in front"))
 }
 
-/// RFC 6265 section 4.1.1, `cookie-octet`.
+/// Returns `true` for a `cookie-octet` (RFC 6265 section 4.1.1).
 pub(super) const fn is_cookie_octet(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E)
 }

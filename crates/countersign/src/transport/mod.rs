@@ -1,6 +1,12 @@
-//! How credentials travel: out of a request's headers, into an answer.
+//! Transports: where a request carries its token, and how an answer hands tokens out.
 //!
-//! A transport does no I/O and knows nothing of tokens but their text.
+//! [`BearerTransport`] reads the `Authorization` header and answers with a JSON body.
+//! [`CookieTransport`] reads and sets two cookies. An
+//! [`AuthenticationBackend`](crate::AuthenticationBackend) pairs a transport with a strategy.
+//!
+//! A transport does no I/O and knows nothing of tokens but their text. It must not guess: a place
+//! that holds two credentials, or something that isn't one, is reported as such, and the
+//! [`Authenticator`](crate::Authenticator) refuses the request.
 
 mod bearer;
 mod body;
@@ -23,21 +29,24 @@ use crate::answer::TokenPair;
 use crate::error::Failure;
 use crate::token::PlainToken;
 
-/// What a request offers at one place.
+/// The credential that a request offers at one place, as far as the place's own grammar tells.
+///
+/// A token that is well-formed here may still be bad: that is the strategy's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Offered {
-    /// Nothing.
+    /// No credential.
     None,
-    /// One credential, well-formed as far as the place's own grammar goes.
+    /// Exactly one well-formed credential.
     One(PlainToken),
-    /// Something that has not the form of a credential.
+    /// Something that doesn't have the form of a credential, such as an empty cookie.
     Malformed,
-    /// More than one credential, equal or not (RFC 6750 section 2, SECURITY row B-03).
+    /// More than one credential, equal or not (RFC 6750 section 2). None of them counts, so that
+    /// identity is never a matter of order.
     Ambiguous,
 }
 
 impl Offered {
-    /// Returns the credential, if there is exactly one.
+    /// Returns the credential if there is exactly one, and `None` otherwise.
     pub fn one(self) -> Option<PlainToken> {
         match self {
             Self::One(token) => Some(token),
@@ -46,74 +55,133 @@ impl Offered {
     }
 }
 
-/// The place in a request where a transport looks.
+/// The place in a request where a transport reads its credential.
 ///
-/// Two backends that look at the same place must be able to tell their tokens apart
-/// ([`TokenShape`](crate::TokenShape)).
+/// Two backends that read the same place must be able to tell their tokens apart
+/// ([`TokenShape`](crate::TokenShape)); [`AuthenticatorBuilder::build`] refuses others.
+///
+/// [`AuthenticatorBuilder::build`]: crate::AuthenticatorBuilder::build
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CredentialSource {
-    /// A header that the client sets itself.
+    /// A header, which the client sets itself.
     Header(HeaderName),
-    /// A cookie, which a browser sends along whoever wrote the page.
+    /// A cookie of this name, which browsers attach also to requests that other sites' pages start.
     Cookie(Arc<str>),
 }
 
 impl CredentialSource {
-    /// Whether browsers send it along by themselves, so that unsafe methods need proof of their origin
-    /// (SECURITY row W-04).
+    /// Returns `true` if browsers attach the credential by themselves, so that requests with unsafe
+    /// methods need proof of their [origin](crate::OriginPolicy).
     pub const fn is_ambient(&self) -> bool {
         matches!(self, Self::Cookie(_))
     }
 }
 
-/// Reads credentials from headers and puts tokens into answers (the strategies page: bearer, cookie).
+/// A way for tokens to travel: out of the headers of a request, and into an answer.
+///
+/// Implement it for a place that the two transports of this crate don't cover, such as a header of
+/// your own. An implementation reads headers only, never blocks, and returns [`Offered::Ambiguous`]
+/// where it finds more than one value.
+///
+/// # Examples
+///
+/// A transport for a gateway that sends the token in a header of its own:
+///
+/// ```
+/// use countersign::transport::{CredentialSource, Offered, TokenBody, Transport};
+/// use countersign::{Failure, PlainToken, TokenPair};
+/// use http::{HeaderMap, HeaderName};
+///
+/// const X_TOKEN: HeaderName = HeaderName::from_static("x-token");
+///
+/// #[derive(Debug)]
+/// struct GatewayTransport;
+///
+/// impl Transport for GatewayTransport {
+///     fn source(&self) -> CredentialSource {
+///         CredentialSource::Header(X_TOKEN)
+///     }
+///
+///     fn offered(&self, headers: &HeaderMap) -> Offered {
+///         let mut values = headers.get_all(X_TOKEN).iter();
+///         match (values.next(), values.next()) {
+///             (None, _) => Offered::None,
+///             (Some(_), Some(_)) => Offered::Ambiguous,
+///             (Some(value), None) => match value.to_str() {
+///                 Ok(text) if !text.is_empty() => Offered::One(PlainToken::new(text)),
+///                 _ => Offered::Malformed,
+///             },
+///         }
+///     }
+///
+///     fn issue(
+///         &self,
+///         tokens: &TokenPair,
+///         _: &mut HeaderMap,
+///     ) -> Result<Option<TokenBody>, Failure> {
+///         TokenBody::new(tokens).map(Some)
+///     }
+/// }
+/// ```
 pub trait Transport: fmt::Debug + Send + Sync {
-    /// Where access tokens are offered.
+    /// Returns the place where access tokens are read.
     fn source(&self) -> CredentialSource;
 
-    /// Where refresh tokens are offered, if not in the body.
+    /// Returns the place where refresh tokens are read, or `None` if they travel in request bodies.
+    ///
+    /// Defaults to `None`.
     fn refresh_source(&self) -> Option<CredentialSource> {
         None
     }
 
-    /// The access token that a request offers.
+    /// Returns the access token that a request offers.
     fn offered(&self, headers: &HeaderMap) -> Offered;
 
-    /// The refresh token that a request offers in its headers.
+    /// Returns the refresh token that a request offers in its headers.
+    ///
+    /// Defaults to [`Offered::None`].
     fn offered_refresh(&self, headers: &HeaderMap) -> Offered {
         let _ = headers;
         Offered::None
     }
 
-    /// Returns everything that may be an access token at this place, also where [`offered`](Self::offered) can't tell
-    /// which of several counts. Logout ends each of them; nobody is ever let in by one.
+    /// Returns every text at this place that may be an access token, including those of a request
+    /// for which [`offered`](Self::offered) is ambiguous.
     ///
-    /// Defaults to what `offered` finds.
+    /// Only logout asks for them, and ends each of them. Nobody is ever let in by one. Defaults to
+    /// the token that `offered` finds.
     fn candidates(&self, headers: &HeaderMap) -> Candidates {
         self.offered(headers).into()
     }
 
-    /// Returns everything that may be a refresh token in the headers, for logout.
+    /// Returns every text in the headers that may be a refresh token. Only logout asks for them.
     ///
-    /// Defaults to what [`offered_refresh`](Self::offered_refresh) finds.
+    /// Defaults to the token that [`offered_refresh`](Self::offered_refresh) finds.
     fn refresh_candidates(&self, headers: &HeaderMap) -> Candidates {
         self.offered_refresh(headers).into()
     }
 
-    /// Returns whether credentials travel this way over TLS alone, as cookies with `Secure` do. Pages of the site are then
-    /// pages over https. Defaults to false.
+    /// Returns `true` if credentials travel this way over TLS only, as `Secure` cookies do.
+    ///
+    /// The site's own pages are https pages then, and an `http` origin isn't the site. Defaults to
+    /// `false`.
     fn is_https_only(&self) -> bool {
         false
     }
 
-    /// Puts new tokens into an answer: into `headers`, or as the body it returns.
+    /// Puts new tokens into an answer: into `headers`, or into the body that it returns.
+    ///
+    /// Returns `None` if the headers carry the tokens and the answer needs no body. Header values
+    /// that hold a token should be marked as [sensitive](http::HeaderValue::set_sensitive).
     ///
     /// # Errors
-    /// [`Failure`] when a token can't travel this way; the headers are then as they were.
+    ///
+    /// Returns a [`Failure`] if a token can't travel this way, such as one that is too long for a
+    /// cookie. The headers are then unchanged.
     fn issue(&self, tokens: &TokenPair, headers: &mut HeaderMap) -> Result<Option<TokenBody>, Failure>;
 
-    /// Makes the client forget its tokens.
+    /// Adds headers that make the client forget its tokens. Defaults to adding none.
     fn clear(&self, headers: &mut HeaderMap) {
         let _ = headers;
     }

@@ -1,4 +1,11 @@
-//! `POST /login`, `POST /cookie/login`.
+//! `POST /login` and `POST /cookie/login`.
+//!
+//! The order of the steps is what makes a login safe against a change that happens meanwhile. The
+//! verifier judges the account, which takes long because of the password's hash. Then the user's
+//! fence is read, then the verifier says whether its judgement still holds, and only then the
+//! session is recorded, behind that fence. A password change or a "log out everywhere" between any
+//! two of these steps is noticed by the second question, or by the store, which refuses the
+//! session.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -26,20 +33,32 @@ use crate::user::User;
 /// The longest identifier, in characters.
 const MAX_IDENTIFIER: usize = 320;
 
-/// The longest password, in bytes: longer ones are refused before they are hashed (SECURITY row L-05).
+/// The longest password, in bytes. Longer ones are refused before they are hashed.
 const MAX_PASSWORD: usize = 1024;
 
-/// How many sessions a refused login is shown at most.
+/// The most sessions that a login refused by the cap is shown.
 const SHOWN: u32 = 100;
 
-/// How often an attempt is judged: again when the account changed while its password was being checked, as when another login
-/// renewed the password's hash.
+/// The most times that an attempt is judged: again if the account changed while its password was
+/// being checked, as when another login renewed the password's hash.
 const JUDGED: usize = 3;
 
-/// Says who may log in: your own check of identifier and password.
+/// An application's own check of identifier and password, for the login routes.
 ///
-/// An unknown identifier should cost as much time as a wrong password (SECURITY row L-03), and hashing belongs off the
-/// request threads (L-02).
+/// An implementation looks the account up, checks the password against its hash, and returns a
+/// [verdict](LoginVerdict). Three things make it safe:
+///
+/// - An unknown identifier takes as much time as a wrong password: check the password against some
+///   hash of the same cost. Otherwise the time tells which accounts exist.
+/// - Hashing runs off the threads that serve requests (`tokio::task::spawn_blocking`), and no more
+///   hashes at once than the machine has room for. [`LoginVerdict::Overloaded`] answers the others.
+/// - Failed attempts are limited for each account and address. [`LoginVerdict::RateLimited`]
+///   answers those beyond the limit.
+///
+/// The example `own_users` of this crate is a complete implementation. For other ways to log in,
+/// such as a form, a second factor or single sign-on, see the [guide](crate::guide::own_login).
+///
+/// # Examples
 ///
 /// ```
 /// use countersign::axum::{CredentialVerifier, LoginAttempt, LoginVerdict};
@@ -63,47 +82,55 @@ const JUDGED: usize = 3;
 /// ```
 #[async_trait]
 pub trait CredentialVerifier<U: User>: Send + Sync {
-    /// The verdict on one attempt.
+    /// Returns the verdict on one attempt.
     ///
     /// # Errors
-    /// [`Failure`] when the question can't be answered now.
+    ///
+    /// Returns a [`Failure`] if the question can't be answered now. The client is answered with 503
+    /// and may try again.
     async fn verify(&self, login: &LoginAttempt) -> Result<LoginVerdict<U>, Failure>;
 
-    /// Whether what [`verify`](Self::verify) judged by still holds: the account is still active and has the same password.
-    /// Asked after the user's fence was read, so that a login can't outlive the change of a password, or the end of an
-    /// account, that took place while the password was being hashed (promise P4). When it doesn't hold, the attempt is judged
-    /// again, by the account as it is then; a few times at most.
+    /// Returns `true` if the account is still as [`verify`](Self::verify) judged it: active, and
+    /// with the same password.
     ///
-    /// Unless told, everything holds.
+    /// It is called after the user's login fence was read, so that a login can't outlive a password
+    /// change or the end of the account that took place while the password was being hashed. Read
+    /// the account anew. If it returns `false`, the attempt is judged again by the account as it is
+    /// then, three times at most.
+    ///
+    /// Defaults to `true`. Implement it wherever passwords can change.
     ///
     /// # Errors
-    /// [`Failure`] when the question can't be answered now.
+    ///
+    /// Returns a [`Failure`] if the question can't be answered now.
     async fn still_holds(&self, user: &U) -> Result<bool, Failure> {
         let _ = user;
         Ok(true)
     }
 }
 
-/// What came of an attempt to log in.
+/// The verdict on an attempt to log in.
 #[derive(Clone)]
 pub enum LoginVerdict<U> {
-    /// Identifier and password are right. An inactive user is answered as if they were wrong.
+    /// Identifier and password are right. A user whose account isn't active is answered as if they
+    /// were wrong.
     Accepted(U),
-    /// They aren't; nobody is told which of them (401).
+    /// Identifier or password is wrong, or the account may not be used: 401. The client isn't told
+    /// which.
     Rejected,
-    /// There were too many attempts (429).
+    /// There were too many attempts: 429.
     RateLimited {
-        /// When to come back.
+        /// The time after which the client may try again.
         retry_after: Duration,
     },
-    /// There are more attempts at once than can be checked (503).
+    /// There are more attempts at once than can be checked: 503.
     Overloaded {
-        /// When to come back.
+        /// The time after which the client may try again.
         retry_after: Duration,
     },
 }
 
-/// Without the user: its own `Debug` may print what logs must not hold.
+/// Leaves the user out: a user type's own `Debug` may print what logs must not hold.
 impl<U> fmt::Debug for LoginVerdict<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -115,31 +142,37 @@ impl<U> fmt::Debug for LoginVerdict<U> {
     }
 }
 
-/// An attempt to log in: an identifier of 1 to 320 characters and a password of 1 to 1024 bytes, both exactly as sent.
+/// An attempt to log in: an identifier of 1 to 320 characters and a password of 1 to 1024 bytes,
+/// both exactly as sent.
 ///
-/// Its `Debug` shows neither, and the password is wiped on drop (promise P7).
+/// Its `Debug` output shows neither. The password is wiped from memory when the attempt is dropped.
 pub struct LoginAttempt {
     identifier: String,
     password: Zeroizing<String>,
     client_address: Option<IpAddr>,
     client: Client,
-    /// The session that ends for the one to be opened.
+    /// The session that ends in exchange for the one to be opened.
     replaces: Option<SessionId>,
 }
 
 impl LoginAttempt {
-    /// Who it claims to be: whatever the application tells accounts apart by.
+    /// Returns the name that the client claims: whatever the application tells accounts apart by,
+    /// such as an email address.
     pub fn identifier(&self) -> &str {
         &self.identifier
     }
 
-    /// The password.
+    /// Returns the password. Keep it out of logs.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// Where the attempt comes from: [`ClientAddress`] if a layer has put one into the request's extensions, else the
-    /// peer of the connection if the server was made with connect info.
+    /// Returns the address that the attempt comes from, if it is known.
+    ///
+    /// It is the [`ClientAddress`] that a layer has put into the request's extensions, or else the
+    /// peer of the connection if the server was made with connect info
+    /// (`into_make_service_with_connect_info::<SocketAddr>()`). Behind a proxy the peer is the
+    /// proxy.
     pub const fn client_address(&self) -> Option<IpAddr> {
         self.client_address
     }
@@ -151,8 +184,10 @@ impl fmt::Debug for LoginAttempt {
     }
 }
 
-/// The client's address as a trusted proxy told it: a request extension, set by the layer that knows which proxies to
-/// trust (SECURITY row B-04).
+/// The address of the client as a trusted proxy told it: a request extension.
+///
+/// Set it in a layer of your own that knows which proxies to trust. Take the right-most address of
+/// `X-Forwarded-For` that no trusted proxy has written; the left-most is whatever the client says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -172,6 +207,8 @@ pub(super) async fn cookie<U: User>(
     log_in(&shared, shared.cookie()?, Request::from_parts(parts, body)).await
 }
 
+/// Reads an attempt, judges it, and answers. Every attempt that isn't let in leaves one line in the
+/// log.
 async fn log_in<U: User>(
     shared: &Shared<U>,
     backend: &AuthenticationBackend<U>,
@@ -192,28 +229,31 @@ async fn log_in<U: User>(
     }
 }
 
+/// Logs an attempt that wasn't let in.
 fn note(backend: &str, reason: &'static str) {
     tracing::warn!(event = "login_failed", reason, backend, "login failed");
 }
 
-/// Tells who knows the password which sessions there are, so that one of them can be replaced: a session whose login was
-/// never answered can't be ended by anybody else.
+/// Answers a login with the right password that the cap on sessions refused: with the user's
+/// sessions, so that the client can replace one of them. A session whose login was never answered
+/// could be ended by nobody else.
 async fn full<U: User>(backend: &AuthenticationBackend<U>, user: &U) -> Result<Response, Problem> {
     let page = Page { after: None, limit: SHOWN };
     let page = backend.sessions_of(user.id(), &page).await.map_err(|failure| Problem::from_failure(&failure))?;
     Ok(Problem::SESSION_LIMIT_REACHED.into_http_with("sessions", &sessions::shown_newest_first(page.sessions, None)))
 }
 
-/// What came of an attempt to log in.
+/// The result of judging an attempt.
 enum Admission<U> {
     Done(TokenPair),
-    /// Why, for the log and for them.
+    /// The attempt is refused: the reason for the log, and the answer.
     Refused(&'static str, Problem),
-    /// The password is right, and the account has as many sessions as it may have.
+    /// The password is right, and the user has as many sessions as the cap allows.
     Full(U),
 }
 
-/// Judges the attempt, and opens a session by that judgement unless the account has changed since.
+/// Judges the attempt and opens a session by that judgement. Judges again if the account has
+/// changed meanwhile.
 async fn admit<U: User>(
     verifier: &Arc<dyn CredentialVerifier<U>>,
     backend: &AuthenticationBackend<U>,
@@ -237,9 +277,10 @@ async fn admit<U: User>(
     Ok(Admission::Refused(Refusal::Overtaken.as_str(), Problem::LOGIN_BAD_CREDENTIALS))
 }
 
-/// Why somebody isn't let in: for the log, and for them.
+/// The reason of a refusal for the log, and the answer.
 type Refused = (&'static str, Problem);
 
+/// Returns the user that a verdict lets in, or why nobody is let in.
 fn admitted<U: User>(verdict: LoginVerdict<U>) -> Result<U, Refused> {
     Err(match verdict {
         LoginVerdict::Accepted(user) if user.is_active() => return Ok(user),
@@ -250,7 +291,7 @@ fn admitted<U: User>(verdict: LoginVerdict<U>) -> Result<U, Refused> {
     })
 }
 
-/// What became of a session that was to be opened.
+/// The result of opening a session.
 enum Opening {
     Done(TokenPair),
     /// The account isn't as it was judged.
@@ -258,7 +299,8 @@ enum Opening {
     Refused(Refusal),
 }
 
-/// Opens the session, unless the account has changed since it was judged or changes before the session is recorded.
+/// Opens a session, unless the account has changed since it was judged or changes before the
+/// session is recorded.
 async fn open<U: User>(
     verifier: &Arc<dyn CredentialVerifier<U>>,
     backend: &AuthenticationBackend<U>,
@@ -266,10 +308,14 @@ async fn open<U: User>(
     attempt: &LoginAttempt,
 ) -> Result<Opening, Problem> {
     let unanswered = |failure: Failure| Problem::from_failure(&failure);
+    // The fence comes first, then the account: the store refuses the session if the fence has
+    // changed by then, so no change between the two is missed.
     let fence = backend.login_fence(user.id()).await.map_err(unanswered)?;
     if !verifier.still_holds(user).await.map_err(unanswered)? {
         return Ok(Opening::Changed);
     }
+    // Before the login, so that the new session fits under the cap. The password was right, so the
+    // caller may end any of these sessions.
     if let Some(session) = attempt.replaces {
         backend.end_session(session, user.id()).await.map_err(unanswered)?;
     }
@@ -281,6 +327,7 @@ async fn open<U: User>(
     }
 }
 
+/// The body of a login.
 #[derive(Deserialize)]
 struct Body {
     identifier: String,
@@ -289,7 +336,7 @@ struct Body {
     replace: Option<String>,
 }
 
-/// A text that is wiped on drop.
+/// A text that is wiped from memory when it is dropped.
 struct Wiped(Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for Wiped {
@@ -298,6 +345,8 @@ impl<'de> Deserialize<'de> for Wiped {
     }
 }
 
+/// Reads the attempt. The address and the user agent come from the request's head, the rest from
+/// its body.
 async fn read_attempt(request: Request) -> Result<LoginAttempt, Problem> {
     let client_address = client_address(request.extensions());
     let client = client(request.headers(), client_address);
@@ -315,12 +364,14 @@ async fn read_attempt(request: Request) -> Result<LoginAttempt, Problem> {
     if identifier_fits && password_fits { Ok(attempt) } else { Err(Problem::REQUEST_BODY_INVALID) }
 }
 
+/// Returns what device lists show of the client.
 fn client(headers: &HeaderMap, address: Option<IpAddr>) -> Client {
     let user_agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let client = user_agent.iter().fold(Client::new(), |client, text| client.with_user_agent(text));
     address.into_iter().fold(client, Client::with_ip)
 }
 
+/// Returns the address that a layer has told, or else that of the peer.
 fn client_address(extensions: &Extensions) -> Option<IpAddr> {
     let told = extensions.get::<ClientAddress>().map(|address| address.0);
     told.or_else(|| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()))

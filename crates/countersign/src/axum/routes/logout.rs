@@ -1,4 +1,7 @@
-//! `POST /logout`, `POST /logout/all`, `POST /cookie/logout`.
+//! `POST /logout`, `POST /logout/all` and `POST /cookie/logout`.
+//!
+//! A client that is answered 204 forgets its tokens. So 204 means that the session is over, also if
+//! it was over before, and a store that doesn't answer is 503 with the cookies kept.
 
 use std::sync::Arc;
 
@@ -20,15 +23,18 @@ use crate::problem::Problem;
 use crate::token::PlainToken;
 use crate::user::User;
 
-/// Ends everything that is presented: the sessions of access tokens in headers and cookies, of refresh tokens in cookies, and
-/// of the refresh token in the body. The head counts first, so that whoever has a good access token is logged out whatever
-/// the body is. A session that is over already is a success, so that a retry is.
+/// Ends everything that is presented: the sessions of access tokens in headers and cookies, of
+/// refresh tokens in cookies, and of the refresh token in the body.
+///
+/// The head counts first, so that a client with a good access token is logged out whatever the body
+/// is. A session that is over already counts as success, so that a retry succeeds.
 pub(super) async fn bearer<U: User>(
     State(shared): State<Arc<Shared<U>>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let presented = Presented::of(&shared, &parts, |_| true);
+    // Cookies of another site's making are ignored beside a token that counts, and refused alone.
     if presented.is_cross_site && presented.shown.is_empty() {
         return Err(Problem::CSRF_FAILED);
     }
@@ -45,8 +51,9 @@ pub(super) async fn bearer<U: User>(
     }
 }
 
-/// Says whether the client may believe that it is logged out.
+/// Decides whether the client may believe that it is logged out.
 fn verdict<U: User>(presented: &Presented<'_, U>, ended: &Ended, named: Result<Named, Problem>) -> Result<(), Problem> {
+    // Tokens beyond the bound were not ended, so a client that heard 204 would be told a lie.
     if presented.is_partial {
         return Err(Problem::CREDENTIALS_MALFORMED);
     }
@@ -66,7 +73,8 @@ fn verdict<U: User>(presented: &Presented<'_, U>, ended: &Ended, named: Result<N
     }
 }
 
-/// Ends the sessions of all cookies that can be read, and clears them. Without any the browser is where it wants to be.
+/// Ends the sessions of all cookies that can be read, and clears the cookies. A browser without
+/// cookies is logged out already.
 pub(super) async fn cookie<U: User>(
     State(shared): State<Arc<Shared<U>>>,
     request: Request,
@@ -84,20 +92,23 @@ pub(super) async fn cookie<U: User>(
     Ok(logged_out(&[backend]))
 }
 
-/// What the body of a logout says of a refresh token.
+/// The refresh token in the body of a logout.
 enum Named {
     /// There is no body.
     Nothing,
-    /// There is one, and no token in it.
+    /// There is a body without a token.
     NoToken,
+    /// The token.
     Token(PlainToken),
 }
 
+/// The members of the body that are read.
 #[derive(Deserialize)]
 struct Members {
     refresh_token: Option<String>,
 }
 
+/// Reads the refresh token in the body.
 async fn named(headers: &HeaderMap, content: Body) -> Result<Named, Problem> {
     let bytes = body::read(headers, content, json::MAX_BODY).await?;
     if bytes.is_empty() {
@@ -113,7 +124,7 @@ async fn named(headers: &HeaderMap, content: Body) -> Result<Named, Problem> {
     }
 }
 
-/// Ends the session of a refresh token, whichever strategy has it.
+/// Ends the session of a refresh token, in whichever strategy it is.
 async fn end_named<U: User>(shared: &Shared<U>, refresh: &PlainToken, ended: &mut Ended) -> Result<(), Failure> {
     for backend in shared.distinct_backends() {
         let logged_out = backend.logout_with_refresh(refresh).await?;
@@ -125,9 +136,11 @@ async fn end_named<U: User>(shared: &Shared<U>, refresh: &PlainToken, ended: &mu
     Ok(())
 }
 
-/// Ends every session of the user, whichever backend issued it, and the presented token, whether it belongs to one or not.
+/// Ends every session of the user, in every strategy, and the presented token, which may belong to
+/// no session.
 pub(super) async fn all<U: User>(State(shared): State<Arc<Shared<U>>>, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
+    // Kept for the end: the token itself is ended too, and `authenticate` takes the request.
     let presented = match shared.authenticator.select(&parts.headers) {
         Selection::One { backend, token } => Some((backend, token)),
         Selection::NotOffered | Selection::Refused(_) => None,
@@ -152,7 +165,8 @@ pub(super) async fn all<U: User>(State(shared): State<Arc<Shared<U>>>, request: 
     shared.backend_of(&authenticated).map(|backend| logged_out(&[backend])).ok_or(Problem::INTERNAL)
 }
 
-/// The answer to a logout that is done. The clients of `backends` forget their tokens.
+/// Returns the answer to a completed logout. The clients of `backends` are told to forget their
+/// tokens.
 pub(super) fn logged_out<U: User>(backends: &[&AuthenticationBackend<U>]) -> Response {
     let mut headers = no_store();
     for backend in backends {
@@ -161,7 +175,8 @@ pub(super) fn logged_out<U: User>(backends: &[&AuthenticationBackend<U>]) -> Res
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-/// The answer to a logout that found something it couldn't end. What couldn't be read leaves the browser all the same.
+/// Returns the answer to a logout that found something which it couldn't end. Cookies that can't be
+/// read are cleared all the same.
 fn refused<U: User>(problem: Problem, presented: &Presented<'_, U>) -> Response {
     let mut response = problem.into_response();
     if problem == Problem::CREDENTIALS_MALFORMED {
@@ -170,6 +185,7 @@ fn refused<U: User>(problem: Problem, presented: &Presented<'_, U>) -> Response 
     response
 }
 
+/// Returns the answer to a store that could not be asked.
 #[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 fn unanswered(failure: Failure) -> Problem {
     Problem::from_failure(&failure)

@@ -1,4 +1,9 @@
-//! Login, refresh and logout as routes that an application nests.
+//! Login, refresh, logout and the list of sessions, as routes that an application nests.
+//!
+//! [`AuthRoutes`] builds them; [`CredentialVerifier`] is the one part that the application writes.
+//! The handlers are in one file per group. Each reads what it needs from the request, asks a
+//! backend, and answers with tokens or with a [`Problem`]. What belongs to tokens stays in the
+//! backend, so that an application can log users in by routes of its own in the same way.
 
 mod login;
 mod logout;
@@ -27,39 +32,74 @@ use crate::outcome::AuthOutcome;
 use crate::problem::Problem;
 use crate::user::User;
 
-/// One of the routes that [`AuthRoutes`] offers.
+/// One of the routes that [`AuthRoutes`] offers. Paths are relative to where the routes are nested.
+///
+/// [`Problem`] documents the codes of failed answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthRoute {
-    /// `POST /login`: `{identifier, password}` → 200 with tokens.
+    /// `POST /login` with `{identifier, password}`, optionally `label` and `replace`: 200 with
+    /// tokens.
+    ///
+    /// `label` is the user's name for the device. `replace` is the id of a session that ends in
+    /// exchange for the new one, for users who have as many sessions as the cap allows.
     Login,
-    /// `POST /refresh`: `{refresh_token}` → 200 with tokens.
+    /// `POST /refresh` with `{refresh_token}`: 200 with new tokens.
     Refresh,
-    /// `POST /logout`: an access token, or `{refresh_token}` → 204; with a good access token whatever the body is.
+    /// `POST /logout` with an access token, or with `{refresh_token}`: 204.
+    ///
+    /// A good access token ends its session whatever the body is. An expired one ends its session
+    /// too, as long as it is known.
     Logout,
-    /// `POST /logout/all`: an access token → 204.
+    /// `POST /logout/all` with an access token: 204. Ends every session of the user.
+    ///
+    /// 501 if a strategy keeps no record by which it could find them, such as a `JwtStrategy`
+    /// without sessions.
     LogoutAll,
-    /// `GET /sessions`: an access token → 200 with the user's sessions.
+    /// `GET /sessions?limit=&after=` with an access token: 200 with a page of the user's sessions,
+    /// as `{sessions, next}`. Pass `next` as `after` for the next page.
+    ///
+    /// A page has up to `limit` sessions: 100 by default, 1000 at most. It may have fewer although
+    /// `next` is there.
     Sessions,
-    /// `DELETE /sessions/{id}`: an access token → 204; 404 when the user has no such session.
+    /// `DELETE /sessions/{id}` with an access token: 204, or 404 if the user has no such session.
     EndSession,
-    /// `POST /sessions/revoke-others`: an access token → 200 with the number of sessions that ended.
+    /// `POST /sessions/revoke-others` with an access token: 200 with `{revoked}`, the number of
+    /// sessions that ended. The session that asks stays.
     EndOtherSessions,
-    /// `POST /cookie/login`: `{identifier, password}` → 204 with cookies.
+    /// `POST /cookie/login` with the body of [`Login`](Self::Login): 204 with cookies.
     CookieLogin,
-    /// `POST /cookie/refresh`: the refresh cookie → 204 with cookies.
+    /// `POST /cookie/refresh` with the refresh cookie: 204 with new cookies.
     CookieRefresh,
-    /// `POST /cookie/logout`: either cookie, or none → 204 and the cookies are cleared.
+    /// `POST /cookie/logout` with either cookie, or none: 204, and the cookies are cleared.
     CookieLogout,
 }
 
-/// Makes the routes.
+/// A builder of the ready routes: login, refresh, logout, and the list of sessions.
 ///
-/// The routes of sessions appear when a strategy keeps any, the bearer routes when a backend reads a header, the cookie
-/// routes when one reads a cookie, and the two login routes when there is a [`CredentialVerifier`];
-/// [`without`](Self::without) leaves out any of them. Tokens are answered with `Cache-Control: no-store`. The cookie routes
-/// ask for proof of the request's origin ([`OriginPolicy`](crate::OriginPolicy)); those for login and refresh take no content
-/// type but JSON, and the logouts end what they can read whatever else comes along.
+/// Which routes there are follows from the [`Authenticator`]:
+///
+/// | routes | present if |
+/// |---|---|
+/// | `/logout`, `/logout/all` | always |
+/// | `/refresh` | a backend reads a header |
+/// | `/cookie/refresh`, `/cookie/logout` | a backend reads a cookie |
+/// | `/login` | a backend reads a header, and there is a [verifier](Self::login) |
+/// | `/cookie/login` | a backend reads a cookie, and there is a [verifier](Self::login) |
+/// | `/sessions` and below | a strategy has sessions |
+///
+/// [`without`](Self::without) leaves out any of them. [`AuthRoute`] documents each route, and
+/// [`Problem`] the failed answers.
+///
+/// Answers are `Cache-Control: no-store`. The cookie routes require proof of the request's origin
+/// ([`OriginPolicy`](crate::OriginPolicy)). Login and refresh take no content type but JSON; the
+/// logouts end what they can read, whatever else the request carries. Bodies are limited to 16 KiB.
+///
+/// The routes authenticate by themselves and need no [`AuthLayer`](crate::tower::AuthLayer) around
+/// them. They don't limit attempts: a verifier that counts failures answers
+/// [`LoginVerdict::RateLimited`].
+///
+/// # Examples
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -69,7 +109,10 @@ pub enum AuthRoute {
 /// #     authenticator: Arc<Authenticator<U>>,
 /// #     verifier: impl CredentialVerifier<U> + 'static,
 /// # ) -> Result<axum::Router, ConfigError> {
-/// let routes = AuthRoutes::new(authenticator).login(verifier).without(AuthRoute::LogoutAll).build()?;
+/// let routes = AuthRoutes::new(authenticator)
+///     .login(verifier)
+///     .without(AuthRoute::LogoutAll)
+///     .build()?;
 /// Ok(axum::Router::new().nest("/auth", routes))
 /// # }
 /// ```
@@ -83,25 +126,30 @@ pub struct AuthRoutes<U> {
 }
 
 impl<U: User> AuthRoutes<U> {
-    /// Routes over the backends of `authenticator`. New tokens come from the first backend that reads a header, and
-    /// the first that reads a cookie.
+    /// Creates a builder over the backends of `authenticator`.
+    ///
+    /// New tokens come from the first backend that reads a header and the first that reads a
+    /// cookie, unless others are [named](Self::bearer_backend). The other routes work with the
+    /// tokens of every backend.
     pub fn new(authenticator: Arc<Authenticator<U>>) -> Self {
         Self { authenticator, verifier: None, bearer: None, cookie: None, without: HashSet::new() }
     }
 
-    /// Offers the login routes; `verifier` says who may log in.
+    /// Adds the login routes. `verifier` decides who may log in.
     pub fn login(mut self, verifier: impl CredentialVerifier<U> + 'static) -> Self {
         self.verifier = Some(Arc::new(verifier));
         self
     }
 
-    /// Takes the backend of this name for the bearer routes.
+    /// Sets the backend that issues tokens on `/login` and `/refresh`, by its name. Defaults to the
+    /// first that reads a header.
     pub fn bearer_backend(mut self, name: impl Into<String>) -> Self {
         self.bearer = Some(name.into());
         self
     }
 
-    /// Takes the backend of this name for the cookie routes.
+    /// Sets the backend of the cookie routes, by its name. Defaults to the first that reads a
+    /// cookie.
     pub fn cookie_backend(mut self, name: impl Into<String>) -> Self {
         self.cookie = Some(name.into());
         self
@@ -113,11 +161,15 @@ impl<U: User> AuthRoutes<U> {
         self
     }
 
-    /// The routes, to be nested where you like. Where a cookie transport has a `refresh_path` of its own, `/cookie/refresh`
-    /// and both logouts must be below it.
+    /// Builds a router to nest at a path of your choice.
+    ///
+    /// If a cookie transport has a `refresh_path` of its own, `/cookie/refresh` and both logouts
+    /// must be below it.
     ///
     /// # Errors
-    /// [`ConfigError`] when a backend is named that doesn't exist or reads another place.
+    ///
+    /// Returns a [`ConfigError`] if a named backend doesn't exist, or reads a cookie where a header
+    /// is needed or the other way round.
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> Result<Router<S>, ConfigError> {
         let bearer = self.pick("bearer_backend", self.bearer.as_deref(), false)?;
         let cookie = self.pick("cookie_backend", self.cookie.as_deref(), true)?;
@@ -157,6 +209,8 @@ impl<U: User> AuthRoutes<U> {
         Ok(router.method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED).with_state(Arc::new(state)))
     }
 
+    /// Returns the first backend whose credential is ambient or not, as asked, and that has the
+    /// name if one is given.
     fn pick(
         &self,
         option: &'static str,
@@ -181,7 +235,7 @@ impl<U> fmt::Debug for AuthRoutes<U> {
     }
 }
 
-/// What every handler here works with.
+/// The state of every handler here.
 struct Shared<U> {
     authenticator: Arc<Authenticator<U>>,
     verifier: Option<Arc<dyn CredentialVerifier<U>>>,
@@ -190,17 +244,18 @@ struct Shared<U> {
 }
 
 impl<U: User> Shared<U> {
-    /// The backend of the bearer routes; those routes exist only when there is one.
+    /// Returns the backend of the bearer routes. Those routes exist only if there is one.
     fn bearer(&self) -> Result<&AuthenticationBackend<U>, Problem> {
         self.bearer.as_ref().ok_or(Problem::INTERNAL)
     }
 
-    /// The backend of the cookie routes; those routes exist only when there is one.
+    /// Returns the backend of the cookie routes. Those routes exist only if there is one.
     fn cookie(&self) -> Result<&AuthenticationBackend<U>, Problem> {
         self.cookie.as_ref().ok_or(Problem::INTERNAL)
     }
 
-    /// Whose access token came with a request, if a page of ours sent it.
+    /// Returns the user of the access token that came with a request, or the answer to a request
+    /// that has no good one.
     async fn authenticate(&self, request: Request) -> Result<Arc<Authenticated<U>>, Problem> {
         let (parts, _) = request.into_parts();
         match self.authenticator.authenticate_request(&parts).await {
@@ -209,7 +264,7 @@ impl<U: User> Shared<U> {
         }
     }
 
-    /// The backends, one for each strategy.
+    /// Returns the backends, one for each strategy: two that share a strategy share its sessions.
     fn distinct_backends(&self) -> impl Iterator<Item = &AuthenticationBackend<U>> + Send {
         let backends = self.authenticator.backends();
         backends
@@ -222,20 +277,22 @@ impl<U: User> Shared<U> {
             .map(|(_, backend)| backend)
     }
 
-    /// The backend that accepted a credential.
+    /// Returns the backend that accepted a credential.
     fn backend_of(&self, authenticated: &Authenticated<U>) -> Option<&AuthenticationBackend<U>> {
         let accepted = authenticated.backend.as_ref();
         self.authenticator.backends().iter().find(|backend| accepted == Some(backend.name()))
     }
 
-    /// Refuses a request to the cookie routes that no page of ours has sent.
+    /// Refuses a request to the cookie routes that no trusted page has sent.
     fn check_origin(&self, request: &http::request::Parts) -> Result<(), Problem> {
         if self.authenticator.is_sent_by_us(self.cookie()?, request) { Ok(()) } else { Err(Problem::CSRF_FAILED) }
     }
 
-    /// Refuses what another site could make a browser send.
+    /// Refuses a request to the cookie routes that another site could make a browser send, by its
+    /// origin or by its content type.
     fn check_sender(&self, request: &http::request::Parts) -> Result<(), Problem> {
         self.check_origin(request)?;
+        // A form on another site can send its own types without asking first, but not JSON.
         if request.headers.contains_key(header::CONTENT_TYPE) && !is_json(&request.headers) {
             return Err(Problem::UNSUPPORTED_MEDIA_TYPE);
         }
@@ -243,7 +300,7 @@ impl<U: User> Shared<U> {
     }
 }
 
-/// Hands new tokens over: 200 with a body, or 204 with cookies.
+/// Returns the answer that hands tokens out: 200 with a body, or 204 with cookies.
 fn token_answer<U: User>(backend: &AuthenticationBackend<U>, tokens: &TokenPair) -> Result<Response, Problem> {
     let mut headers = no_store();
     let issued = backend.transport().issue(tokens, &mut headers).map_err(|failure| Problem::from_failure(&failure))?;
@@ -256,6 +313,7 @@ fn token_answer<U: User>(backend: &AuthenticationBackend<U>, tokens: &TokenPair)
     })
 }
 
+/// Returns headers that keep an answer out of caches.
 fn no_store() -> HeaderMap {
     HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))])
 }

@@ -1,7 +1,8 @@
-//! Everything that a request presents to be logged out, and how it is ended.
+//! The tokens that a request presents to be logged out, and the ending of them.
 //!
-//! To let somebody in, a request must have exactly one credential. To log out, each that can be read is ended: whoever holds
-//! a token may end its session, so it makes no difference who put it into the request.
+//! To let somebody in, a request must have exactly one credential. To log out, each that can be
+//! read is ended: whoever holds a token may end its session, so it makes no difference who put it
+//! into the request.
 
 use http::request::Parts;
 
@@ -18,18 +19,19 @@ use crate::user::User;
 pub(super) struct Presented<'a, U> {
     access: Vec<(&'a AuthenticationBackend<U>, PlainToken)>,
     refresh: Vec<(&'a AuthenticationBackend<U>, PlainToken)>,
-    /// The backends that were shown anything, so that clients are told to forget it.
+    /// The backends that were shown anything, so that their clients are told to forget it.
     pub(super) shown: Vec<&'a AuthenticationBackend<U>>,
-    /// Something that no backend can be asked about.
+    /// The refusal of a text that no backend can be asked about.
     pub(super) unread: Option<Refusal>,
-    /// There was more than is looked at.
+    /// `true` if there were more tokens than are considered.
     pub(super) is_partial: bool,
-    /// Cookies came that another site's page may have sent; they count for nothing.
+    /// `true` if cookies came that another site's page may have sent. They count for nothing.
     pub(super) is_cross_site: bool,
 }
 
 impl<'a, U: User> Presented<'a, U> {
-    /// Returns what stands in the headers of `request`, in the places of those backends that `reads` names.
+    /// Returns the tokens in the headers of `request`, in the places of the backends that `reads`
+    /// accepts.
     pub(super) fn of(
         shared: &'a Shared<U>,
         request: &Parts,
@@ -46,6 +48,7 @@ impl<'a, U: User> Presented<'a, U> {
         let mut seen: Vec<CredentialSource> = Vec::new();
         for backend in shared.authenticator.backends().iter().filter(|backend| reads(backend)) {
             let source = backend.transport().source();
+            // Two backends may read one place, whose texts are considered once.
             let is_new = !seen.contains(&source);
             if is_new {
                 seen.push(source.clone());
@@ -55,6 +58,7 @@ impl<'a, U: User> Presented<'a, U> {
             if access.is_empty() && refresh.is_empty() {
                 continue;
             }
+            // Otherwise a page of another site could log the user out.
             if !shared.authenticator.is_sent_by_us(backend, request) {
                 presented.is_cross_site = true;
                 continue;
@@ -73,6 +77,7 @@ impl<'a, U: User> Presented<'a, U> {
         presented
     }
 
+    /// Adds access tokens, each with the backend that it belongs to.
     fn add_access(&mut self, shared: &'a Shared<U>, source: &CredentialSource, candidates: &Candidates) {
         if candidates.is_malformed() {
             self.note(Refusal::MalformedRequest);
@@ -86,16 +91,23 @@ impl<'a, U: User> Presented<'a, U> {
         }
     }
 
+    /// Keeps the first refusal.
     fn note(&mut self, refusal: Refusal) {
         self.unread.get_or_insert(refusal);
     }
 
-    /// Ends the session of each token. One that can't be ended keeps none of the others from it.
+    /// Ends the session of each token. One that can't be ended doesn't keep the others from being
+    /// ended.
+    ///
+    /// # Errors
+    ///
+    /// Returns the last [`Failure`] that kept a token from being ended.
     pub(super) async fn end(&self, shared: &Shared<U>) -> Result<Ended, Failure> {
         let mut ended = Ended::default();
         let mut failed = None;
         for (backend, token) in &self.access {
             if let Err(failure) = ended.note(backend.logout(token, shared.authenticator.users()).await) {
+                // Kept, and the others are tried first: each token that can be ended is ended.
                 failed = Some(failure);
             }
         }
@@ -109,22 +121,23 @@ impl<'a, U: User> Presented<'a, U> {
     }
 }
 
-/// What came of ending tokens.
+/// The result of ending tokens.
 #[derive(Default)]
 pub(super) struct Ended {
-    /// At least one was good, and its session is over.
+    /// `true` if at least one token was good, and its session is over.
     pub(super) any: bool,
-    /// At least one is of a session that is over already.
+    /// `true` if at least one token belongs to a session that was over already.
     pub(super) over: bool,
-    /// Why the first of the others is bad.
+    /// The refusal of the first token that was bad.
     pub(super) refusal: Option<Refusal>,
 }
 
 impl Ended {
-    /// Notes what came of one token.
+    /// Adds the result of ending one token.
     ///
     /// # Errors
-    /// The [`Failure`] that kept it from being ended.
+    ///
+    /// Returns the [`Failure`] that kept the token from being ended.
     pub(super) fn note(&mut self, logged_out: Result<LoggedOut, AuthError>) -> Result<(), Failure> {
         match logged_out {
             Ok(LoggedOut::Ended(_)) => self.any = true,

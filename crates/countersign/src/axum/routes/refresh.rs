@@ -1,4 +1,4 @@
-//! `POST /refresh`, `POST /cookie/refresh`.
+//! `POST /refresh` and `POST /cookie/refresh`.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::token::PlainToken;
 use crate::transport::Offered;
 use crate::user::User;
 
-/// The longest refresh token that is looked at, in bytes.
+/// The longest refresh token that is looked up, in bytes.
 const MAX_REFRESH_TOKEN: usize = 8192;
 
 pub(super) async fn bearer<U: User>(
@@ -34,13 +34,17 @@ pub(super) async fn cookie<U: User>(
     shared.check_sender(&parts)?;
     let backend = shared.cookie()?;
     match backend.transport().offered_refresh(&parts.headers) {
+        // No token was shown, so the challenge names no error (RFC 6750 section 3.1).
         Offered::None => Err(Problem::REFRESH_TOKEN_INVALID.challenge("Bearer")),
         Offered::Malformed | Offered::Ambiguous => Err(Problem::CREDENTIALS_MALFORMED),
         Offered::One(token) => rotate(&shared, backend, &token).await,
     }
 }
 
-/// A refused cookie isn't cleared: another tab may have exchanged it, and hold its successor by now.
+/// Exchanges the token and answers with its successor.
+///
+/// A refused cookie isn't cleared: another tab may have exchanged it, and hold its successor by
+/// now.
 async fn rotate<U: User>(
     shared: &Shared<U>,
     backend: &AuthenticationBackend<U>,
@@ -53,12 +57,13 @@ async fn rotate<U: User>(
     }
 }
 
+/// The body of a refresh.
 #[derive(Deserialize)]
 struct Body {
     refresh_token: String,
 }
 
-/// The refresh token in a member of a body, if its length can be one's.
+/// Returns the refresh token in a member of a body, if its length is possible for one.
 pub(super) fn refresh_token(text: String) -> Result<PlainToken, Problem> {
     if (1..=MAX_REFRESH_TOKEN).contains(&text.len()) {
         Ok(PlainToken::new(text))

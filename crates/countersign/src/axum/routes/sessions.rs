@@ -1,4 +1,8 @@
-//! `GET /sessions`, `DELETE /sessions/{id}`, `POST /sessions/revoke-others`.
+//! `GET /sessions`, `DELETE /sessions/{id}` and `POST /sessions/revoke-others`.
+//!
+//! An authenticator may have several strategies, each with sessions of its own. The list goes
+//! through them one after the other, so a cursor names the strategy's number and the place in its
+//! list.
 
 use std::sync::Arc;
 
@@ -16,16 +20,19 @@ use crate::problem::Problem;
 use crate::store::{Page, SessionCursor, SessionRecord};
 use crate::user::User;
 
-/// How many sessions a page has by default, and at most.
+/// The default number of sessions on a page.
 const LIMIT: u32 = 100;
+/// The most sessions that may be asked for at once.
 const MOST: u32 = 1000;
 
+/// The answer to `GET /sessions`.
 #[derive(Serialize)]
 struct Listed {
     sessions: Vec<Session>,
     next: Option<String>,
 }
 
+/// A session as its owner is shown it. Times are RFC 3339 in UTC.
 #[derive(Serialize)]
 pub(super) struct Session {
     id: String,
@@ -36,6 +43,7 @@ pub(super) struct Session {
     client: Client,
 }
 
+/// The client of a login, as it described itself.
 #[derive(Serialize)]
 struct Client {
     ip: Option<String>,
@@ -43,12 +51,13 @@ struct Client {
     label: Option<String>,
 }
 
+/// The answer to `POST /sessions/revoke-others`.
 #[derive(Serialize)]
 struct Ended {
     revoked: u64,
 }
 
-/// A page of the user's sessions that haven't ended; within it, the one used last comes first.
+/// Answers with a page of the user's live sessions. Within a page the one used last comes first.
 pub(super) async fn list<U: User>(State(shared): State<Arc<Shared<U>>>, request: Request) -> Result<Response, Problem> {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let authenticated = shared.authenticate(request).await?;
@@ -63,13 +72,13 @@ pub(super) async fn list<U: User>(State(shared): State<Arc<Shared<U>>>, request:
     json(&Listed { sessions: shown_newest_first(found.sessions, authenticated.session_id), next })
 }
 
-/// Sessions as their owner is shown them, the one used last first.
+/// Returns sessions as their owner is shown them, the one used last first.
 pub(super) fn shown_newest_first(mut sessions: Vec<SessionRecord>, current: Option<SessionId>) -> Vec<Session> {
     sessions.sort_by_key(|record| std::cmp::Reverse(record.used_at.max(record.refreshed_at)));
     sessions.iter().map(|record| shown(record, current)).collect()
 }
 
-/// Which page is asked for: of which backend's sessions, and from where on.
+/// The page that is asked for: the number of a backend, and a part of its list.
 struct Asked {
     backend: usize,
     page: Page,
@@ -93,24 +102,27 @@ fn limit(text: &str) -> Option<u32> {
     text.parse().ok().filter(|limit| (1..=MOST).contains(limit))
 }
 
-/// A place in the list of all backends' sessions: the backend's number, and the place in its own list.
+/// Returns a cursor into the list of all backends' sessions: the backend's number, and the cursor
+/// in its own list.
 fn place(backend: usize, after: Option<&SessionCursor>) -> String {
     format!("{backend}_{}", after.map(SessionCursor::as_str).unwrap_or_default())
 }
 
+/// Parses a cursor that [`place`] has made.
 fn after(text: &str) -> Option<(usize, Option<SessionCursor>)> {
     let (backend, cursor) = text.split_once('_')?;
     let cursor = if cursor.is_empty() { None } else { Some(cursor.parse().ok()?) };
     Some((backend.parse().ok()?, cursor))
 }
 
-/// Ends one of the user's sessions. Somebody else's doesn't exist, as far as they are told.
+/// Ends one of the user's sessions. Another user's session is answered as if it didn't exist.
 pub(super) async fn end<U: User>(
     State(shared): State<Arc<Shared<U>>>,
     session: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let authenticated = shared.authenticate(request).await?;
+    // A malformed id is answered like an unknown one.
     let session: Option<SessionId> = session.ok().and_then(|Path(session)| session.parse().ok());
     let session = session.ok_or(Problem::SESSION_NOT_FOUND)?;
     let mut ended = Destroyed::AlreadyInvalid;
@@ -128,7 +140,7 @@ pub(super) async fn end<U: User>(
     }
 }
 
-/// Ends every session of the user but the one that asks.
+/// Ends every session of the user except the one that asks.
 pub(super) async fn end_others<U: User>(
     State(shared): State<Arc<Shared<U>>>,
     request: Request,
@@ -142,6 +154,7 @@ pub(super) async fn end_others<U: User>(
     json(&Ended { revoked })
 }
 
+/// Returns a session as its owner is shown it.
 fn shown(record: &SessionRecord, current: Option<SessionId>) -> Session {
     let client = &record.client;
     Session {
@@ -158,6 +171,7 @@ fn shown(record: &SessionRecord, current: Option<SessionId>) -> Session {
     }
 }
 
+/// Returns an answer with a JSON body.
 fn json(body: &impl Serialize) -> Result<Response, Problem> {
     let body = serde_json::to_vec(body).map_err(|_| Problem::INTERNAL)?;
     let mut headers = no_store();
@@ -165,6 +179,7 @@ fn json(body: &impl Serialize) -> Result<Response, Problem> {
     Ok((StatusCode::OK, headers, body).into_response())
 }
 
+/// Returns the answer to a store that could not be asked.
 #[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 fn unanswered(failure: Failure) -> Problem {
     Problem::from_failure(&failure)

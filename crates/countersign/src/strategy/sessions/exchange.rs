@@ -313,7 +313,7 @@ impl<S: TokenStore> Sessions<S> {
         let issued_at = now.max(grant.issued_at);
         let end = repeat.access_end(issued_at);
         let session_end = Some(grant.session_end.map_or(end, |session_end| session_end.min(end)));
-        let signing = Grant { issued_at, session_end, ..grant.clone() };
+        let signing = Grant { session_end, issued_at, ..grant.clone() };
         let access = match access(&signing, &self.digests.digest(refresh))? {
             Access::None => None,
             Access::Signed(token) => Some(token),
