@@ -64,7 +64,11 @@ async fn main() {
     }
     let arguments = Arguments::parse();
     let all = Backend::value_variants();
-    let backends = if arguments.backends.is_empty() { all } else { &arguments.backends };
+    let backends = if arguments.backends.is_empty() {
+        all
+    } else {
+        &arguments.backends
+    };
     for backend in backends {
         measure(&Ground::start(*backend)).await;
     }
@@ -76,7 +80,12 @@ async fn measure(ground: &Ground) {
     let services = Arc::new(ground.services_with(&[]).await);
     let mut found = Vec::new();
     for email in &accounts {
-        let account = services.accounts().by_address(&Lookup::of(email).unwrap()).await.unwrap().unwrap();
+        let account = services
+            .accounts()
+            .by_address(&Lookup::of(email).unwrap())
+            .await
+            .unwrap()
+            .unwrap();
         found.push(Arc::new(account));
     }
     let (one, others) = found.split_first().unwrap();
@@ -86,11 +95,17 @@ async fn measure(ground: &Ground) {
     let beside = watch(&services, others).await;
     drop(crowd);
     let entered = logins.load(Relaxed) as u64 / start.elapsed().as_secs().max(1);
-    println!("{}: {CROWD} at once on one account, {} of its logins a second", ground.name(), entered);
-    for (what, alone, beside) in
-        [("logins", &alone.logins, &beside.logins), ("refreshes", &alone.refreshes, &beside.refreshes)]
-    {
-        let [(p50, p99), (p50_beside, p99_beside)] = [alone, beside].map(|times| (at(times, 0.5), at(times, 0.99)));
+    println!(
+        "{}: {CROWD} at once on one account, {} of its logins a second",
+        ground.name(),
+        entered
+    );
+    for (what, alone, beside) in [
+        ("logins", &alone.logins, &beside.logins),
+        ("refreshes", &alone.refreshes, &beside.refreshes),
+    ] {
+        let [(p50, p99), (p50_beside, p99_beside)] =
+            [alone, beside].map(|times| (at(times, 0.5), at(times, 0.99)));
         println!(
             "{what:<10} {:>5} alone: p50 {p50:>7.2} ms, p99 {p99:>7.2} ms; {:>5} beside: p50 {p50_beside:>7.2} ms, \
              p99 {p99_beside:>7.2} ms; ratios {:.1} and {:.1}",
@@ -100,14 +115,19 @@ async fn measure(ground: &Ground) {
             p99_beside / p99
         );
     }
-    println!("others' failures: {} alone, {} beside", alone.failed, beside.failed);
+    println!(
+        "others' failures: {} alone, {} beside",
+        alone.failed, beside.failed
+    );
 }
 
 /// Registers the account for the crowd and those of the others, in this order. Returns their
 /// addresses.
 async fn register(ground: &Ground) -> Vec<String> {
     let server = ground.place.start();
-    let emails: Vec<String> = (0..=OTHERS).map(|at| format!("account-{at}@example.org")).collect();
+    let emails: Vec<String> = (0..=OTHERS)
+        .map(|at| format!("account-{at}@example.org"))
+        .collect();
     for email in &emails {
         server.register(email).await.expect(StatusCode::CREATED);
     }
@@ -120,7 +140,11 @@ async fn register(ground: &Ground) -> Vec<String> {
 fn crowd(services: &Arc<Services>, account: &Arc<Account>) -> (JoinSet<()>, Arc<AtomicUsize>) {
     let (mut crowd, logins) = (JoinSet::new(), Arc::<AtomicUsize>::default());
     for _ in 0..CROWD {
-        let (services, account, logins) = (Arc::clone(services), Arc::clone(account), Arc::clone(&logins));
+        let (services, account, logins) = (
+            Arc::clone(services),
+            Arc::clone(account),
+            Arc::clone(&logins),
+        );
         crowd.spawn(async move {
             loop {
                 let strategy = services.strategy.as_refreshable().unwrap();
@@ -149,7 +173,8 @@ async fn watch(services: &Arc<Services>, others: &[Arc<Account>]) -> Seen {
     let (seen, end) = (Arc::<Mutex<Seen>>::default(), Instant::now() + WATCHED);
     let mut callers = JoinSet::new();
     for account in others {
-        let (services, account, seen) = (Arc::clone(services), Arc::clone(account), Arc::clone(&seen));
+        let (services, account, seen) =
+            (Arc::clone(services), Arc::clone(account), Arc::clone(&seen));
         callers.spawn(async move {
             let mut pace = tokio::time::interval(EVERY);
             pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -163,7 +188,10 @@ async fn watch(services: &Arc<Services>, others: &[Arc<Account>]) -> Seen {
                 let login = due.elapsed();
                 let asked = Instant::now();
                 let refreshed = match opened.as_ref().ok().and_then(|pair| pair.refresh.as_ref()) {
-                    Some(refresh) => strategy.refresh_session(&refresh.token, services.accounts()).await.is_ok(),
+                    Some(refresh) => strategy
+                        .refresh_session(&refresh.token, services.accounts())
+                        .await
+                        .is_ok(),
                     None => false,
                 };
                 let mut seen = seen.lock().unwrap();
@@ -181,7 +209,11 @@ async fn watch(services: &Arc<Services>, others: &[Arc<Account>]) -> Seen {
 fn at(times: &[Duration], share: f64) -> f64 {
     let mut times = times.to_vec();
     times.sort_unstable();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index"
+    )]
     let index = (times.len().saturating_sub(1) as f64 * share).round() as usize;
     times.get(index).copied().unwrap_or_default().as_secs_f64() * 1000.0
 }

@@ -45,7 +45,10 @@ fn main() {
         return;
     }
     let bare = Target::bare();
-    let targets = [("opaque, SQLite", Target::server("database")), ("JWT, SQLite", Target::server("jwt"))];
+    let targets = [
+        ("opaque, SQLite", Target::server("database")),
+        ("JWT, SQLite", Target::server("jwt")),
+    ];
     let mut rates = vec![Vec::new(); targets.len() + 1];
     for _ in 0..ROUNDS {
         rates[0].push(load(&bare));
@@ -58,7 +61,10 @@ fn main() {
     println!("{:<20} {floor:>10.0} requests/s", "bare axum");
     for (at, (name, _)) in targets.iter().enumerate() {
         let rate = median(&mut rates[at + 1]);
-        println!("{name:<20} {rate:>10.0} requests/s   {:.2} of the bare framework", rate / floor);
+        println!(
+            "{name:<20} {rate:>10.0} requests/s   {:.2} of the bare framework",
+            rate / floor
+        );
     }
 }
 
@@ -86,7 +92,12 @@ impl Target {
             .spawn()
             .expect("the benchmark starts itself");
         wait_for(address);
-        Self { address, request: get_me("none"), process, _data: None }
+        Self {
+            address,
+            request: get_me("none"),
+            process,
+            _data: None,
+        }
     }
 
     /// Starts the server with this strategy, and logs a new account in.
@@ -94,7 +105,14 @@ impl Target {
         let address = free_address();
         let data = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_countersign"))
-            .args(["--listen", &address.to_string(), "--strategy", strategy, "--access-lifetime", "1h"])
+            .args([
+                "--listen",
+                &address.to_string(),
+                "--strategy",
+                strategy,
+                "--access-lifetime",
+                "1h",
+            ])
             .args(["--log", "warn", "--data-dir"])
             .arg(data.path())
             .stdout(Stdio::piped())
@@ -106,8 +124,17 @@ impl Target {
         post(address, "/auth/register", &account);
         let login = json!({"identifier": "ada@example.com", "password": "a long enough password"});
         let pair = post(address, "/auth/login", &login);
-        let request = get_me(pair["access_token"].as_str().expect("a login answers with a token"));
-        Self { address, request, process, _data: Some(data) }
+        let request = get_me(
+            pair["access_token"]
+                .as_str()
+                .expect("a login answers with a token"),
+        );
+        Self {
+            address,
+            request,
+            process,
+            _data: Some(data),
+        }
     }
 }
 
@@ -119,24 +146,39 @@ async fn serve_bare(port: u16) {
         "is_verified": false, "created_at": "2026-01-15T12:00:00Z",
     });
     let me = axum::routing::get(move || std::future::ready(axum::Json(body.clone())));
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    axum::serve(listener, axum::Router::new().route("/users/me", me)).await.unwrap();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+        .await
+        .unwrap();
+    axum::serve(listener, axum::Router::new().route("/users/me", me))
+        .await
+        .unwrap();
 }
 
 /// Returns the bytes of a request for `/users/me` with this token.
 fn get_me(token: &str) -> Vec<u8> {
-    format!("GET /users/me HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n").into_bytes()
+    format!("GET /users/me HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n")
+        .into_bytes()
 }
 
 /// Returns the rate of answers with status 200, per second, during one round.
 fn load(target: &Target) -> f64 {
     let answered = Arc::new(AtomicU64::new(0));
     let stop = Arc::new(AtomicBool::new(false));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let started = Instant::now();
     runtime.block_on(async {
         let clients: Vec<_> = (0..CONNECTIONS)
-            .map(|_| tokio::spawn(client(target.address, target.request.clone(), answered.clone(), stop.clone())))
+            .map(|_| {
+                tokio::spawn(client(
+                    target.address,
+                    target.request.clone(),
+                    answered.clone(),
+                    stop.clone(),
+                ))
+            })
             .collect();
         let _ = tokio::time::timeout(ROUND, std::future::pending::<()>()).await;
         stop.store(true, Ordering::Relaxed);
@@ -148,7 +190,12 @@ fn load(target: &Target) -> f64 {
 }
 
 /// Asks again and again on one connection until told to stop.
-async fn client(address: SocketAddr, request: Vec<u8>, answered: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
+async fn client(
+    address: SocketAddr,
+    request: Vec<u8>,
+    answered: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+) {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut buffer = vec![0; 16 * 1024];
@@ -160,16 +207,27 @@ async fn client(address: SocketAddr, request: Vec<u8>, answered: Arc<AtomicU64>,
             assert!(read > 0, "the server closed the connection");
             filled += read;
         }
-        assert!(buffer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&buffer[..filled]));
+        assert!(
+            buffer.starts_with(b"HTTP/1.1 200"),
+            "{}",
+            String::from_utf8_lossy(&buffer[..filled])
+        );
         answered.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// Returns `true` if the answer is complete, by its `Content-Length`.
 fn is_whole(answer: &[u8]) -> bool {
-    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
-    let head = std::str::from_utf8(&answer[..end]).unwrap().to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")).expect("a length");
+    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return false;
+    };
+    let head = std::str::from_utf8(&answer[..end])
+        .unwrap()
+        .to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"))
+        .expect("a length");
     answer.len() >= end + 4 + length.trim().parse::<usize>().unwrap()
 }
 
@@ -177,8 +235,9 @@ fn is_whole(answer: &[u8]) -> bool {
 fn post(address: SocketAddr, path: &str, body: &Value) -> Value {
     let body = body.to_string();
     let mut stream = TcpStream::connect(address).unwrap();
-    let head =
-        format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n");
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    );
     write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -188,7 +247,10 @@ fn post(address: SocketAddr, path: &str, body: &Value) -> Value {
 
 /// Returns an address that nothing listens on.
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// Waits until the address accepts connections, at most 30 seconds.

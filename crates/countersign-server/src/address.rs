@@ -46,7 +46,10 @@ pub struct Proxies {
 impl Proxies {
     /// Creates a set of proxies, of which those in the `trusted` networks are trusted.
     pub fn new(trusted: Vec<IpNet>) -> Self {
-        Self { trusted, unknown: RwLock::default() }
+        Self {
+            trusted,
+            unknown: RwLock::default(),
+        }
     }
 
     /// Returns the client's address: the right-most hop that isn't a trusted proxy.
@@ -61,9 +64,15 @@ impl Proxies {
     /// [`source`](Self::source) marks it as shared, and a warning is logged for the first such
     /// proxy (`proxy_not_trusted`).
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let is_trusted = |address: IpAddr| self.trusted.iter().any(|network| network.contains(&address));
+        let is_trusted = |address: IpAddr| {
+            self.trusted
+                .iter()
+                .any(|network| network.contains(&address))
+        };
         let lines = headers.get_all(FORWARDED_FOR).iter();
-        let mut hops: Vec<&str> = lines.flat_map(|line| line.to_str().unwrap_or("?").split(',')).collect();
+        let mut hops: Vec<&str> = lines
+            .flat_map(|line| line.to_str().unwrap_or("?").split(','))
+            .collect();
         let mut client = peer.to_canonical();
         while is_trusted(client)
             && let Some(address) = hops.last().and_then(|hop| parse(hop.trim()))
@@ -83,7 +92,10 @@ impl Proxies {
     /// Behind a shared address there are many clients. Callers must not limit them by that address.
     pub fn source(&self, address: IpAddr) -> Source {
         let unknown = self.unknown.read().unwrap_or_else(PoisonError::into_inner);
-        Source { address, is_shared: unknown.contains(&address) }
+        Source {
+            address,
+            is_shared: unknown.contains(&address),
+        }
     }
 
     /// Remembers the address of an untrusted proxy, and warns at the first one.
@@ -118,14 +130,23 @@ fn is_private(address: IpAddr) -> bool {
             let is_shared = matches!(address.octets(), [100, 64..=127, ..]);
             address.is_private() || address.is_loopback() || address.is_link_local() || is_shared
         }
-        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
     }
 }
 
 /// Parses an address with or without a port, and with or without brackets.
 fn parse(hop: &str) -> Option<IpAddr> {
-    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
-    let address = bare.parse().ok().or_else(|| hop.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip()));
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(hop);
+    let address = bare.parse().ok().or_else(|| {
+        hop.parse::<std::net::SocketAddr>()
+            .ok()
+            .map(|socket| socket.ip())
+    });
     address.map(|address: IpAddr| address.to_canonical())
 }
 
@@ -135,7 +156,12 @@ mod tests {
 
     /// Whether a request by way of `peer` and `forwarded` tells of a proxy that isn't trusted.
     fn is_shared(trusted: &[&str], peer: &str, name: &'static str, forwarded: &str) -> bool {
-        let proxies = Proxies::new(trusted.iter().map(|network| network.parse().unwrap()).collect());
+        let proxies = Proxies::new(
+            trusted
+                .iter()
+                .map(|network| network.parse().unwrap())
+                .collect(),
+        );
         let mut headers = HeaderMap::new();
         if !forwarded.is_empty() {
             headers.insert(name, forwarded.parse().unwrap());
@@ -146,20 +172,50 @@ mod tests {
 
     #[test]
     fn a_private_peer_that_sends_others_on_is_a_proxy() {
-        for peer in
-            ["10.1.2.3", "172.17.0.1", "192.168.0.4", "127.0.0.1", "100.64.1.1", "::1", "fd00::7", "::ffff:10.0.0.1"]
-        {
+        for peer in [
+            "10.1.2.3",
+            "172.17.0.1",
+            "192.168.0.4",
+            "127.0.0.1",
+            "100.64.1.1",
+            "::1",
+            "fd00::7",
+            "::ffff:10.0.0.1",
+        ] {
             assert!(is_shared(&[], peer, FORWARDED_FOR, "203.0.113.9"), "{peer}");
             assert!(is_shared(&[], peer, FORWARDED, "for=203.0.113.9"), "{peer}");
             assert!(!is_shared(&[], peer, FORWARDED_FOR, ""), "{peer}");
         }
         // Anybody can send a header.
-        assert!(!is_shared(&[], "198.51.100.7", FORWARDED_FOR, "203.0.113.9"));
+        assert!(!is_shared(
+            &[],
+            "198.51.100.7",
+            FORWARDED_FOR,
+            "203.0.113.9"
+        ));
         // The proxy behind the one that is trusted, and one that writes what nobody reads.
-        assert!(is_shared(&["10.0.0.1/32"], "10.0.0.1", FORWARDED_FOR, "203.0.113.9, 10.0.0.2"));
-        assert!(is_shared(&["10.0.0.1/32"], "10.0.0.1", FORWARDED, "for=203.0.113.9"));
-        assert!(!is_shared(&["10.0.0.0/8"], "10.0.0.1", FORWARDED_FOR, "203.0.113.9, 10.0.0.2"));
-        assert!(!is_shared(&["10.0.0.0/8"], "10.0.0.1", FORWARDED_FOR, "10.0.0.9"), "a client at home");
+        assert!(is_shared(
+            &["10.0.0.1/32"],
+            "10.0.0.1",
+            FORWARDED_FOR,
+            "203.0.113.9, 10.0.0.2"
+        ));
+        assert!(is_shared(
+            &["10.0.0.1/32"],
+            "10.0.0.1",
+            FORWARDED,
+            "for=203.0.113.9"
+        ));
+        assert!(!is_shared(
+            &["10.0.0.0/8"],
+            "10.0.0.1",
+            FORWARDED_FOR,
+            "203.0.113.9, 10.0.0.2"
+        ));
+        assert!(
+            !is_shared(&["10.0.0.0/8"], "10.0.0.1", FORWARDED_FOR, "10.0.0.9"),
+            "a client at home"
+        );
     }
 
     #[test]
@@ -171,7 +227,11 @@ mod tests {
             ("10.0.0.1", "198.51.100.7", "198.51.100.7"),
             ("::ffff:10.0.0.1", "198.51.100.7:4711", "198.51.100.7"),
             ("10.0.0.1", "1.2.3.4, 198.51.100.7", "198.51.100.7"),
-            ("10.0.0.1", "1.2.3.4, 198.51.100.7, 10.9.9.9", "198.51.100.7"),
+            (
+                "10.0.0.1",
+                "1.2.3.4, 198.51.100.7, 10.9.9.9",
+                "198.51.100.7",
+            ),
             ("10.0.0.1", "1.2.3.4, junk", "10.0.0.1"),
             ("10.0.0.1", "10.1.1.1, 10.2.2.2", "10.1.1.1"),
             ("::1", "[2001:db8::7]:443", "2001:db8::7"),
@@ -182,7 +242,11 @@ mod tests {
                 headers.insert(FORWARDED_FOR, forwarded.parse().unwrap());
             }
             let client = Proxies::new(trusted.clone()).client(peer.parse().unwrap(), &headers);
-            assert_eq!(client, expected.parse::<IpAddr>().unwrap(), "{peer} {forwarded}");
+            assert_eq!(
+                client,
+                expected.parse::<IpAddr>().unwrap(),
+                "{peer} {forwarded}"
+            );
         }
     }
 }

@@ -30,12 +30,13 @@ use countersign::store::sql::{Database, DatabaseTokenModels, Driver, SqlStore, U
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, RedisTokenStrategy, Sessions};
 use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{
-    AuthenticationBackend, Authenticator, Clock, ConfigError, DigestKeyRing, Entropy, Profile, Secret, Strategy,
-    SystemClock, SystemEntropy, UseRecorder, UserKeyKind,
+    AuthenticationBackend, Authenticator, Clock, ConfigError, DigestKeyRing, Entropy, Profile,
+    Secret, Strategy, SystemClock, SystemEntropy, UseRecorder, UserKeyKind,
 };
 
 use crate::accounts::{
-    Account, Accounts, COLUMNS, Changes, Hasher, InUse, Logins, ORIGINAL, OURS, Registrar, Survey, Throttle,
+    Account, Accounts, COLUMNS, Changes, Hasher, InUse, Logins, ORIGINAL, OURS, Registrar, Survey,
+    Throttle,
 };
 use crate::address::Proxies;
 use crate::config::{Config, JWT_ALGORITHM, PROFILE, REDIS_URL, STRATEGY, StrategyKind};
@@ -46,7 +47,9 @@ use stores::Look;
 
 #[cfg(test)]
 pub(crate) use database::ACCOUNTS;
-pub(crate) use database::{bring_up_to_date, bring_up_to_date_telling, connect, migrator, planned, unreachable};
+pub(crate) use database::{
+    bring_up_to_date, bring_up_to_date_telling, connect, migrator, planned, unreachable,
+};
 pub use redis::examine as examine_redis;
 pub(crate) use redis::{handle as redis_handle, unreachable as redis_unreachable};
 pub use stores::{Readiness, Stores};
@@ -102,14 +105,23 @@ impl Services {
     /// # Errors
     /// Returns the errors of [`open`](Self::open).
     pub async fn join(config: &Config, purpose: Purpose) -> Result<(Config, Self), Error> {
-        let Joined { config, database, redis, secret, signing, watch } = deployment::join(config, purpose).await?;
+        let Joined {
+            config,
+            database,
+            redis,
+            secret,
+            signing,
+            watch,
+        } = deployment::join(config, purpose).await?;
         let parts = Parts::new(database, redis, &secret)?;
         let in_sql: Arc<dyn TokenStore> = Arc::new(parts.store.clone());
         // The last arm also covers strategy `jwt` without keys, which `join` never returns.
         let (strategy, sessions) = match (config.tokens.strategy, signing) {
             (StrategyKind::Jwt, Some(keys)) => (parts.jwt_strategy(&config, keys)?, in_sql),
             (StrategyKind::Redis, _) => parts.redis_strategy(&config, in_sql)?,
-            (StrategyKind::Database | StrategyKind::Jwt, _) => (parts.database_strategy(&config)?, in_sql),
+            (StrategyKind::Database | StrategyKind::Jwt, _) => {
+                (parts.database_strategy(&config)?, in_sql)
+            }
         };
         let recorder = UseRecorder::new(sessions).with_clock(Arc::clone(&parts.clock));
         let accounts = accounts(&parts.database).await?;
@@ -138,7 +150,10 @@ impl std::fmt::Debug for Services {
 /// Returns a [`ConfigError`] that names the setting.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
     // The record of the deployment may still change these, and a check now could refuse wrongly.
-    if [&STRATEGY, &PROFILE, &JWT_ALGORITHM].into_iter().all(|setting| config.sources.is_final(setting)) {
+    if [&STRATEGY, &PROFILE, &JWT_ALGORITHM]
+        .into_iter()
+        .all(|setting| config.sources.is_final(setting))
+    {
         keys::check(config)?;
     }
     redis::handle(config).map(|_| ())
@@ -146,7 +161,11 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
 
 /// Returns an error of the library under the name of the setting as the user typed it.
 fn renamed(spelled: &str, error: &ConfigError) -> ConfigError {
-    ConfigError::new(spelled.to_owned(), error.to_string(), "correct it and start again")
+    ConfigError::new(
+        spelled.to_owned(),
+        error.to_string(),
+        "correct it and start again",
+    )
 }
 
 /// A strategy, and the store that holds its sessions.
@@ -167,8 +186,11 @@ impl Parts {
     ///
     /// Because of the join, a token and its account are read in one round trip.
     fn new(database: Database, redis: Option<Redis>, secret: &Secret) -> Result<Self, ConfigError> {
-        let users =
-            UserTable { table: "user".into(), id: "id".into(), columns: COLUMNS.into_iter().map(Into::into).collect() };
+        let users = UserTable {
+            table: "user".into(),
+            id: "id".into(),
+            columns: COLUMNS.into_iter().map(Into::into).collect(),
+        };
         let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users)?;
         Ok(Self {
             store: SqlStore::new(database.clone(), models),
@@ -202,8 +224,18 @@ impl Parts {
     ///
     /// In the profile of litestar-auth there are no sessions on Redis. Then the store is
     /// `otherwise`, in which there are none either.
-    fn redis_strategy(&self, config: &Config, otherwise: Arc<dyn TokenStore>) -> Result<Issuing, Error> {
-        let missing = || ConfigError::new(REDIS_URL.env(), "must be given with strategy redis", "name the server");
+    fn redis_strategy(
+        &self,
+        config: &Config,
+        otherwise: Arc<dyn TokenStore>,
+    ) -> Result<Issuing, Error> {
+        let missing = || {
+            ConfigError::new(
+                REDIS_URL.env(),
+                "must be given with strategy redis",
+                "name the server",
+            )
+        };
         let lifetimes = &config.tokens.lifetimes;
         let strategy = RedisTokenStrategy::builder(self.redis.as_ref().ok_or_else(missing)?)
             .digest_keys(self.digests.clone())
@@ -216,14 +248,20 @@ impl Parts {
             .clock(Arc::clone(&self.clock))
             .entropy(Arc::clone(&self.entropy))
             .build()?;
-        let sessions = strategy.sessions().map(|sessions| Arc::new(sessions.store().clone()) as Arc<dyn TokenStore>);
+        let sessions = strategy
+            .sessions()
+            .map(|sessions| Arc::new(sessions.store().clone()) as Arc<dyn TokenStore>);
         Ok((Arc::new(strategy), sessions.unwrap_or(otherwise)))
     }
 
     /// Builds the strategy of signed tokens, with refresh sessions in the database.
     ///
     /// The denylist may be on Redis, but sessions are always in the database.
-    fn jwt_strategy(&self, config: &Config, keys: KeyRing) -> Result<Arc<dyn Strategy<Account>>, Error> {
+    fn jwt_strategy(
+        &self,
+        config: &Config,
+        keys: KeyRing,
+    ) -> Result<Arc<dyn Strategy<Account>>, Error> {
         let store: Arc<dyn TokenStore> = Arc::new(self.store.clone());
         let sessions = Sessions::new(store, self.digests.clone(), config.tokens.lifetimes)
             .with_format(config.tokens.profile, TOKEN_BYTES)?
@@ -251,10 +289,14 @@ impl Parts {
     /// Returns the denylist of signed tokens: on Redis if there is one, and in the database
     /// otherwise.
     fn denylist(&self, profile: Profile) -> Result<Arc<dyn DenylistStore>, ConfigError> {
-        let Some(redis) = &self.redis else { return Ok(Arc::new(SqlDenylist::new(&self.database))) };
+        let Some(redis) = &self.redis else {
+            return Ok(Arc::new(SqlDenylist::new(&self.database)));
+        };
         let denylist = RedisDenylist::new(redis);
         Ok(Arc::new(match profile {
-            Profile::LitestarAuth => denylist.with_key_prefix(RedisDenylist::ORIGINAL_KEY_PREFIX)?,
+            Profile::LitestarAuth => {
+                denylist.with_key_prefix(RedisDenylist::ORIGINAL_KEY_PREFIX)?
+            }
             _ => denylist,
         }))
     }
@@ -281,7 +323,12 @@ impl Parts {
             Profile::LitestarAuth => ORIGINAL,
             _ => OURS,
         });
-        let hasher = Hasher::start(tokens.password_threads, tokens.password_queue, in_use.clone(), &self.entropy)?;
+        let hasher = Hasher::start(
+            tokens.password_threads,
+            tokens.password_queue,
+            in_use.clone(),
+            &self.entropy,
+        )?;
         let authenticator = Arc::new(authenticator(config, &accounts, &strategy, &recorder)?);
         let logins = Logins {
             accounts,
@@ -317,7 +364,11 @@ impl Parts {
             recorder,
             changes,
             strategy,
-            registrar: Registrar { logins: logins.clone(), registration: tokens.registration, entropy: self.entropy },
+            registrar: Registrar {
+                logins: logins.clone(),
+                registration: tokens.registration,
+                entropy: self.entropy,
+            },
             logins,
             survey: Survey::new(driver, in_use),
             sweeper: Sweeper {
@@ -383,8 +434,16 @@ fn authenticator(
     let cookies = cookies.build()?;
     let builder = Authenticator::builder(Arc::new(accounts.clone()))
         .origins(config.http.origins.clone())
-        .backend(AuthenticationBackend::new("bearer", BearerTransport, Arc::clone(strategy)))
-        .backend(AuthenticationBackend::new("cookie", cookies, Arc::clone(strategy)));
+        .backend(AuthenticationBackend::new(
+            "bearer",
+            BearerTransport,
+            Arc::clone(strategy),
+        ))
+        .backend(AuthenticationBackend::new(
+            "cookie",
+            cookies,
+            Arc::clone(strategy),
+        ));
     match config.store.use_interval {
         Some(_) => builder.record_use(recorder.clone()),
         None => builder,

@@ -33,12 +33,17 @@ pub fn open(routes: Router, policy: &OriginPolicy) -> Router {
     if allowed.is_empty() {
         return routes;
     }
-    let varies = SetResponseHeaderLayer::appending(header::VARY, HeaderValue::from_static("origin"));
+    let varies =
+        SetResponseHeaderLayer::appending(header::VARY, HeaderValue::from_static("origin"));
     let closed = routes.clone().layer(varies);
     let open = routes.layer(layer(&allowed));
     let choose = service_fn(move |request: Request| {
         let (parts, body) = request.into_parts();
-        let routes = if is_open(&parts, &allowed) { &open } else { &closed };
+        let routes = if is_open(&parts, &allowed) {
+            &open
+        } else {
+            &closed
+        };
         routes.clone().oneshot(Request::from_parts(parts, body))
     });
     Router::new().fallback_service(choose)
@@ -51,8 +56,13 @@ pub fn open(routes: Router, policy: &OriginPolicy) -> Router {
 /// 3.3.2). A request with several `Origin` headers is never allowed.
 fn is_open(request: &Parts, allowed: &HashSet<HeaderValue>) -> bool {
     let mut origins = request.headers.get_all(header::ORIGIN).iter();
-    let is_allowed = origins.next().is_some_and(|origin| allowed.contains(origin)) && origins.next().is_none();
-    let is_preflight = request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let is_allowed = origins
+        .next()
+        .is_some_and(|origin| allowed.contains(origin))
+        && origins.next().is_none();
+    let is_preflight = request
+        .headers
+        .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     is_allowed && (request.method != Method::OPTIONS || is_preflight)
 }
 
@@ -61,7 +71,13 @@ fn layer(allowed: &HashSet<HeaderValue>) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(allowed.iter().cloned()))
         .allow_credentials(true)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PATCH,
+            Method::DELETE,
+        ])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
         .max_age(REMEMBERED)

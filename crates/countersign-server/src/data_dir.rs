@@ -46,7 +46,11 @@ impl DataDir {
     /// Returns [`Error::Io`], which names the setting and the directory, if it can't be created.
     pub fn make(&self) -> Result<(), Error> {
         let what = format!("COUNTERSIGN_DATA_DIR: can't make {}", self.0.display());
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(Error::io(what))
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.0)
+            .map_err(Error::io(what))
     }
 
     /// Returns the secret in the file `name`. If there is none, generates it with `make` and stores
@@ -72,7 +76,10 @@ impl DataDir {
         }
         let secret = make()?;
         self.make()?;
-        if self.put(&path, &secret).map_err(Error::io(format!("can't write {}", path.display())))? {
+        if self
+            .put(&path, &secret)
+            .map_err(Error::io(format!("can't write {}", path.display())))?
+        {
             tracing::info!(event = "secret_generated", file = name);
             return Ok(secret);
         }
@@ -82,7 +89,9 @@ impl DataDir {
     /// Puts a complete and synced file in place. Returns `false` if there is one already.
     fn put(&self, path: &Path, secret: &str) -> io::Result<bool> {
         // `tempfile` creates files with mode 0600.
-        let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.0)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".new-")
+            .tempfile_in(&self.0)?;
         file.write_all(secret.as_bytes())?;
         file.as_file().sync_all()?;
         match file.persist_noclobber(path) {
@@ -144,6 +153,10 @@ mod tests {
         assert!(!dir.put(&path.join("key"), "three").unwrap());
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&path.join("key"))), (0o700, 0o600));
-        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1, "no temporary file is left");
+        assert_eq!(
+            std::fs::read_dir(&path).unwrap().count(),
+            1,
+            "no temporary file is left"
+        );
     }
 }

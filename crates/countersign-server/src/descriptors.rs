@@ -16,7 +16,9 @@ pub fn raise(config: &Config) {
     // PostgreSQL takes the most: it has shared connections for reads, others for writes, and
     // exclusive ones for transactions.
     let stores = config.store.connections.saturating_mul(3);
-    let needed = [config.http.limits.connections, RESERVE, stores, OTHERS].into_iter().fold(0, usize::saturating_add);
+    let needed = [config.http.limits.connections, RESERVE, stores, OTHERS]
+        .into_iter()
+        .fold(0, usize::saturating_add);
     let granted = match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(granted) => usize::try_from(granted).unwrap_or(usize::MAX),
         Err(error) => {
@@ -27,6 +29,12 @@ pub fn raise(config: &Config) {
     if granted < needed {
         let setting = MAX_CONNECTIONS.env();
         let cure = "raise the hard limit (ulimit -n, LimitNOFILE), or lower the setting";
-        tracing::warn!(event = "descriptors_too_few", granted, needed, setting, "{cure}");
+        tracing::warn!(
+            event = "descriptors_too_few",
+            granted,
+            needed,
+            setting,
+            "{cure}"
+        );
     }
 }

@@ -82,10 +82,14 @@ impl Error {
     /// first, and 1 for everything else.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Usage(_) | Self::Mismatch(_) | Self::Mark(_) => ExitCode::from(2),
-            Self::Failure(_) | Self::Store { .. } | Self::Io { .. } | Self::Refused(_) | Self::Clock(_) => {
-                ExitCode::FAILURE
+            Self::Config(_) | Self::Usage(_) | Self::Mismatch(_) | Self::Mark(_) => {
+                ExitCode::from(2)
             }
+            Self::Failure(_)
+            | Self::Store { .. }
+            | Self::Io { .. }
+            | Self::Refused(_)
+            | Self::Clock(_) => ExitCode::FAILURE,
         }
     }
 
@@ -108,7 +112,9 @@ impl Error {
     /// Returns the whole error on one line: the text, its causes, and the cure where one is known.
     pub fn story(&self) -> String {
         match self {
-            Self::Failure(failure) => with_causes(self.to_string(), std::error::Error::source(failure)),
+            Self::Failure(failure) => {
+                with_causes(self.to_string(), std::error::Error::source(failure))
+            }
             Self::Store { failure, cure, .. } => {
                 let causes = with_causes(String::new(), std::error::Error::source(failure));
                 let cure = cure.as_deref().or(failure.symptom().map(Symptom::cure));

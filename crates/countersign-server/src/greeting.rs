@@ -37,7 +37,11 @@ impl Greeting {
     /// On a [first start](Self::first_start) it includes three commands to register an account, log
     /// in and ask for the account.
     pub fn text(&self) -> String {
-        let redis = self.redis.as_ref().map(|redis| format!("  redis     {redis}\n")).unwrap_or_default();
+        let redis = self
+            .redis
+            .as_ref()
+            .map(|redis| format!("  redis     {redis}\n"))
+            .unwrap_or_default();
         let mut text = format!(
             "countersign listens on {}\n  database  {}\n{redis}  data dir  {}\n",
             self.listening, self.database, self.data_dir
@@ -86,7 +90,11 @@ mod tests {
             first_start: false,
             address: ([127, 0, 0, 1], 8000).into(),
         };
-        assert!(greeting(Some("redis://cache:6379")).text().contains("\n  redis     redis://cache:6379\n"));
+        assert!(
+            greeting(Some("redis://cache:6379"))
+                .text()
+                .contains("\n  redis     redis://cache:6379\n")
+        );
         assert!(!greeting(None).text().contains("redis"));
     }
 }

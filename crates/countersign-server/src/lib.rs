@@ -106,7 +106,11 @@ pub async fn run(
                     std::mem::replace(&mut beside, new).end().await;
                 }
                 Err(error) => {
-                    tracing::error!(event = "reload_failed", problem = error.story(), "all stays as it was");
+                    tracing::error!(
+                        event = "reload_failed",
+                        problem = error.story(),
+                        "all stays as it was"
+                    );
                 }
             }
         }
@@ -132,8 +136,13 @@ impl Beside {
     ///
     /// Also warns if accounts with a second factor at litestar-auth can log in by password alone.
     fn of(served: Served, stop: &Stop) -> Result<Self, Error> {
-        let Served { config, mut services } = served;
-        if config.tokens.second_factor == SecondFactor::Ignore && services.accounts().heeds_second_factors() {
+        let Served {
+            config,
+            mut services,
+        } = served;
+        if config.tokens.second_factor == SecondFactor::Ignore
+            && services.accounts().heeds_second_factors()
+        {
             tracing::warn!(
                 event = "second_factor_ignored",
                 setting = SECOND_FACTOR.env(),
@@ -141,17 +150,38 @@ impl Beside {
             );
         }
         services.stores = services.stores.leaving_at(stop.clone());
-        let bounds = Bounds { limits: config.http.limits, proxies: services.logins.proxies.clone() };
-        let path = config.http.public_url.as_ref().map_or("", |url| url.path.as_str());
+        let bounds = Bounds {
+            limits: config.http.limits,
+            proxies: services.logins.proxies.clone(),
+        };
+        let path = config
+            .http
+            .public_url
+            .as_ref()
+            .map_or("", |url| url.path.as_str());
         let router = router::router(&services, &bounds, path)?;
-        Ok(Self { router, served: Served { config, services }, tasks: JoinSet::new() })
+        Ok(Self {
+            router,
+            served: Served { config, services },
+            tasks: JoinSet::new(),
+        })
     }
 
     /// Starts the background tasks. [`end`](Self::end) stops them, and some end earlier, by `stop`.
     async fn begin(&mut self, stop: &Stop) {
         let Served { config, services } = &self.served;
-        self.tasks.spawn(services.sweeper.clone().run(config.store.sweep_interval, stop.clone()));
-        self.tasks.spawn(services.watch.clone().run(config.store.sweep_interval, stop.clone()));
+        self.tasks.spawn(
+            services
+                .sweeper
+                .clone()
+                .run(config.store.sweep_interval, stop.clone()),
+        );
+        self.tasks.spawn(
+            services
+                .watch
+                .clone()
+                .run(config.store.sweep_interval, stop.clone()),
+        );
         services.survey.begin().await;
         self.tasks.spawn(services.survey.clone().run());
         if let Some(interval) = config.store.use_interval {

@@ -38,15 +38,24 @@ use crate::serve::Peer;
 /// The pause that clients are asked for after a 503.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-const BODY_TOO_SLOW: Problem =
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_BODY_TIMEOUT", "The body did not arrive in time.");
+const BODY_TOO_SLOW: Problem = Problem::new(
+    StatusCode::REQUEST_TIMEOUT,
+    "REQUEST_BODY_TIMEOUT",
+    "The body did not arrive in time.",
+);
 
-const BODY_CUT_OFF: Problem =
-    Problem::new(StatusCode::BAD_REQUEST, "REQUEST_BODY_INCOMPLETE", "The body did not arrive whole.");
+const BODY_CUT_OFF: Problem = Problem::new(
+    StatusCode::BAD_REQUEST,
+    "REQUEST_BODY_INCOMPLETE",
+    "The body did not arrive whole.",
+);
 
-const ANSWER_TOO_SLOW: Problem =
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "REQUEST_TIMEOUT", "This took too long. Try again.")
-        .retry_after(RETRY_AFTER);
+const ANSWER_TOO_SLOW: Problem = Problem::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "REQUEST_TIMEOUT",
+    "This took too long. Try again.",
+)
+.retry_after(RETRY_AFTER);
 
 /// The state of [`bound`].
 #[derive(Clone, Debug)]
@@ -94,7 +103,11 @@ pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Nex
         Ok((body, _held)) => answer(&bounds, Request::from_parts(parts, body), next).await,
         Err(problem) if route.as_ref().is_some_and(is_logout) => {
             let response = answer(&bounds, Request::from_parts(parts, unreadable()), next).await;
-            if response.status().is_client_error() { problem.into_response() } else { response }
+            if response.status().is_client_error() {
+                problem.into_response()
+            } else {
+                response
+            }
         }
         Err(problem) => problem.into_response(),
     };
@@ -102,7 +115,12 @@ pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Nex
 }
 
 /// Logs the answer, and returns it.
-fn told(response: Response, method: &Method, route: Option<&MatchedPath>, started: Instant) -> Response {
+fn told(
+    response: Response,
+    method: &Method,
+    route: Option<&MatchedPath>,
+    started: Instant,
+) -> Response {
     tracing::debug!(
         event = "request",
         %method,
@@ -115,7 +133,9 @@ fn told(response: Response, method: &Method, route: Option<&MatchedPath>, starte
 
 /// Returns `true` if `route` is one of [`LOGOUTS`], at the root or below the public URL's path.
 fn is_logout(route: &MatchedPath) -> bool {
-    LOGOUTS.iter().any(|logout| route.as_str().ends_with(logout))
+    LOGOUTS
+        .iter()
+        .any(|logout| route.as_str().ends_with(logout))
 }
 
 /// Reads and drops a body, for at most the time that a body may take.
@@ -149,7 +169,12 @@ type Held = Option<OwnedSemaphorePermit>;
 impl Room {
     /// Creates the room for one connection: twice the longest body that `limits` allow.
     pub fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Semaphore::new(limits.body.saturating_mul(BODIES).min(Semaphore::MAX_PERMITS))))
+        Self(Arc::new(Semaphore::new(
+            limits
+                .body
+                .saturating_mul(BODIES)
+                .min(Semaphore::MAX_PERMITS),
+        )))
     }
 
     /// Takes `bytes` out of the room and adds them to `held`, or fails at once.
@@ -158,7 +183,9 @@ impl Room {
     /// for each other for ever.
     fn take(&self, held: &mut Held, bytes: usize) -> Result<(), Problem> {
         let bytes = u32::try_from(bytes).map_err(|_| Problem::REQUEST_TOO_LARGE)?;
-        let more = Arc::clone(&self.0).try_acquire_many_owned(bytes).map_err(|_| Problem::overloaded(RETRY_AFTER))?;
+        let more = Arc::clone(&self.0)
+            .try_acquire_many_owned(bytes)
+            .map_err(|_| Problem::overloaded(RETRY_AFTER))?;
         match held {
             Some(held) => held.merge(more),
             None => *held = Some(more),
@@ -181,7 +208,9 @@ async fn collect(
         return Ok((body, None));
     }
     let reading = read(Limited::new(body, limits.body), room);
-    tokio::time::timeout(limits.body_time, reading).await.unwrap_or(Err(BODY_TOO_SLOW))
+    tokio::time::timeout(limits.body_time, reading)
+        .await
+        .unwrap_or(Err(BODY_TOO_SLOW))
 }
 
 /// Reads the frames of a body into one buffer, and drops trailers.
@@ -189,9 +218,16 @@ async fn read(mut body: Limited<Body>, room: Option<&Room>) -> Result<(Body, Hel
     let mut whole = BytesMut::new();
     let mut held = None;
     while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|error| if error.is::<LengthLimitError>() { Problem::REQUEST_TOO_LARGE } else { BODY_CUT_OFF })?;
-        let Ok(data) = frame.into_data() else { continue };
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Problem::REQUEST_TOO_LARGE
+            } else {
+                BODY_CUT_OFF
+            }
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if let Some(room) = room {
             room.take(&mut held, data.len())?;
         }
@@ -209,5 +245,10 @@ fn unreadable() -> Body {
 
 /// Returns the value of `Content-Length`, if there is one that can be read.
 fn announced(headers: &HeaderMap) -> Option<u128> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }

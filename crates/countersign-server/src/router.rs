@@ -55,12 +55,19 @@ pub fn router(services: &Services, bounds: &Bounds, path: &str) -> Result<Router
     // `/check` stays outside of CORS: a preflight that was answered here would count as permission
     // at a proxy that asks for it.
     let checks = also_below(path, checks(services.authenticator.clone()));
-    Ok(cors::open(within(bounds, routes), services.authenticator.origins()).merge(within(bounds, checks)))
+    Ok(
+        cors::open(within(bounds, routes), services.authenticator.origins())
+            .merge(within(bounds, checks)),
+    )
 }
 
 /// Returns `routes` at the root and, if `path` isn't empty, below `path` too.
 fn also_below(path: &str, routes: Router) -> Router {
-    if path.is_empty() { routes } else { routes.clone().nest(path, routes) }
+    if path.is_empty() {
+        routes
+    } else {
+        routes.clone().nest(path, routes)
+    }
 }
 
 /// Adds the bounds and the handling of panics to `routes`.
@@ -76,7 +83,9 @@ fn within(bounds: &Bounds, routes: Router) -> Router {
 
 /// Returns every route but `/check`, without any layer that is common to all.
 fn routes(services: &Services) -> Result<Router, ConfigError> {
-    let auth = AuthRoutes::new(services.authenticator.clone()).login(services.logins.clone()).build()?;
+    let auth = AuthRoutes::new(services.authenticator.clone())
+        .login(services.logins.clone())
+        .build()?;
     let own_account = get(me)
         .patch(change)
         .with_state((services.logins.clone(), services.changes.clone()))

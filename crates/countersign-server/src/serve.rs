@@ -96,7 +96,10 @@ impl Site {
 
     /// Returns the current routes.
     fn routes(&self) -> Router {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -132,8 +135,18 @@ pub async fn serve(site: Site, listener: TcpListener, limits: Limits, stop: Stop
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             // The limit is reached. The reserve gets a shorter time for the head, because its few
             // places must become free again soon.
-            let limits = Limits { header_time: limits.header_time.min(RESERVE_TIME), ..limits };
-            reserve.take(&tokio::spawn(connection(stream, Peer(peer), site, limits, watcher, Scope::Health)));
+            let limits = Limits {
+                header_time: limits.header_time.min(RESERVE_TIME),
+                ..limits
+            };
+            reserve.take(&tokio::spawn(connection(
+                stream,
+                Peer(peer),
+                site,
+                limits,
+                watcher,
+                Scope::Health,
+            )));
             continue;
         };
         tokio::spawn(async move {
@@ -217,7 +230,14 @@ async fn drain(open: GracefulShutdown, limit: Duration, stop: &Stop) {
 ///
 /// The kind of HTTP is recognised by the first bytes. Each request gets its [`Peer`] and the
 /// [`Room`] of the connection as extensions.
-async fn connection(stream: TcpStream, peer: Peer, site: Site, limits: Limits, watcher: Watcher, scope: Scope) {
+async fn connection(
+    stream: TcpStream,
+    peer: Peer,
+    site: Site,
+    limits: Limits,
+    watcher: Watcher,
+    scope: Scope,
+) {
     // Answers are small: Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let activity = Arc::new(Activity::new(limits));
@@ -228,7 +248,9 @@ async fn connection(stream: TcpStream, peer: Peer, site: Site, limits: Limits, w
         let mut request: Request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(room.clone());
-        let answer = scope.has(request.uri().path()).then(|| site.routes().oneshot(request));
+        let answer = scope
+            .has(request.uri().path())
+            .then(|| site.routes().oneshot(request));
         async move {
             let answer: Result<Response, Infallible> = match answer {
                 Some(answer) => answer.await,
@@ -242,7 +264,11 @@ async fn connection(stream: TcpStream, peer: Peer, site: Site, limits: Limits, w
     if scope == Scope::Health {
         builder.http1().keep_alive(false);
     }
-    let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+    let connection = watcher.watch(
+        builder
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned(),
+    );
     tokio::select! {
         ended = connection => {
             if let Err(error) = ended {
@@ -319,7 +345,14 @@ impl Activity {
     /// send nothing, or send slowly, leave soon.
     fn new(limits: Limits) -> Self {
         let idle_at = Instant::now() + limits.header_time;
-        Self { state: Mutex::new(State { answering: 0, idle_at, head_by: None }), limits }
+        Self {
+            state: Mutex::new(State {
+                answering: 0,
+                idle_at,
+                head_by: None,
+            }),
+            limits,
+        }
     }
 
     /// Waits until the connection has been idle for too long, or a head is overdue.

@@ -87,7 +87,15 @@ pub struct Removed {
 impl Removed {
     /// Returns the number of deleted rows of all kinds.
     pub fn rows(&self) -> u64 {
-        [self.access, self.refresh, self.fences, self.denied, self.failures].into_iter().fold(0, u64::saturating_add)
+        [
+            self.access,
+            self.refresh,
+            self.fences,
+            self.denied,
+            self.failures,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
     }
 
     /// Adds the numbers of the batch that followed. `more` becomes that of the later batch.
@@ -132,8 +140,20 @@ impl Sweeper {
         let failures = self.throttle.sweep(now, rows).await?;
         let full = |count: u64| count >= u64::from(rows);
         let more = tokens.more || full(denied) || full(failures);
-        let Swept { access, refresh, fences, .. } = tokens;
-        Ok(Removed { access, refresh, fences, denied, failures, more })
+        let Swept {
+            access,
+            refresh,
+            fences,
+            ..
+        } = tokens;
+        Ok(Removed {
+            access,
+            refresh,
+            fences,
+            denied,
+            failures,
+            more,
+        })
     }
 
     /// Returns the bounds of a batch, with the rule of [`Endless`] applied.
@@ -143,7 +163,11 @@ impl Sweeper {
         let never = Timestamp::from_unix_seconds(0);
         match self.endless {
             Endless::Ours => limit,
-            Endless::Kept => SweepLimit { access_created: never, refresh_created: never, ..limit },
+            Endless::Kept => SweepLimit {
+                access_created: never,
+                refresh_created: never,
+                ..limit
+            },
             Endless::Adopted(lifetime) => SweepLimit {
                 access_created: now.saturating_sub(lifetime),
                 refresh_created: now.saturating_sub(lifetime.max(self.lifetimes.refresh())),
@@ -235,14 +259,28 @@ mod tests {
     /// A token that the original wrote 20 minutes ago, which lives for an hour on its side.
     async fn swept(endless: Endless) -> u64 {
         let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
-        Migrator::new(&database, UserKeyKind::Uuid).add(ACCOUNTS).run().await.unwrap();
+        Migrator::new(&database, UserKeyKind::Uuid)
+            .add(ACCOUNTS)
+            .run()
+            .await
+            .unwrap();
         let insert = "INSERT INTO access_token (token, created_at, user_id) VALUES (?1, ?2, ?3)";
         let written = SystemClock.now().saturating_sub(20 * MINUTE);
-        let row = [Value::from("0f".repeat(32)), Value::from(written), Value::from(Uuid::nil())];
-        database.run(&Script::new(Dialect::Sqlite, &[insert]), &row).await.unwrap();
+        let row = [
+            Value::from("0f".repeat(32)),
+            Value::from(written),
+            Value::from(Uuid::nil()),
+        ];
+        database
+            .run(&Script::new(Dialect::Sqlite, &[insert]), &row)
+            .await
+            .unwrap();
         let secret = Secret::generate(&SystemEntropy).unwrap();
         let sweeper = Sweeper {
-            tokens: Arc::new(SqlStore::new(database.clone(), DatabaseTokenModels::bundled(UserKeyKind::Uuid))),
+            tokens: Arc::new(SqlStore::new(
+                database.clone(),
+                DatabaseTokenModels::bundled(UserKeyKind::Uuid),
+            )),
             denylist: Arc::new(MemoryDenylist::default()),
             throttle: Throttle::new(database.driver(), &secret, None).unwrap(),
             lifetimes: Lifetimes::new(15 * MINUTE, 24 * 60 * MINUTE).unwrap(),
@@ -250,7 +288,11 @@ mod tests {
             clock: Arc::new(SystemClock),
             store_clock: StoreClock::new(database.driver()),
         };
-        sweeper.batch(&mut SweepPace::new(100)).await.unwrap().access
+        sweeper
+            .batch(&mut SweepPace::new(100))
+            .await
+            .unwrap()
+            .access
     }
 
     #[tokio::test]

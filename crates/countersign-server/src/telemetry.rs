@@ -62,14 +62,19 @@ pub fn start(log: Log) -> io::Result<Logging> {
     // The number of lost lines is written on the writing thread, past the queue: in a full queue
     // that line would be lost too.
     let aside = Dispatch::new(registry().with(lines(log.format, || Escaped(StandardError))));
-    let queue = Queue::start(StandardError, move |lost| tracing::dispatcher::with_default(&aside, || say_lost(lost)))?;
+    let queue = Queue::start(StandardError, move |lost| {
+        tracing::dispatcher::with_default(&aside, || say_lost(lost));
+    })?;
     let (flood, sums) = Flood::start()?;
     let (targets, level) = reload::Layer::new(targets(log.level));
     let into = queue.clone();
     let lines = lines(log.format, move || Escaped(into.clone()));
     registry().with(targets).with(lines).with(flood).init();
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         tracing::error!(event = "panic", place, "a bug: please report it");
     }));
     Ok(Logging { queue, sums, level })
@@ -92,7 +97,11 @@ impl Drop for Logging {
 
 /// Logs the number of lost lines.
 fn say_lost(lines: u64) {
-    tracing::warn!(event = "log_lines_dropped", lines, "the log was not read in time");
+    tracing::warn!(
+        event = "log_lines_dropped",
+        lines,
+        "the log was not read in time"
+    );
 }
 
 /// Returns the layer that formats lines and writes them to `writer`.
@@ -104,7 +113,11 @@ where
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     match format {
         LogFormat::Text => lines.with_ansi(false).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .boxed(),
     }
 }
 

@@ -1,6 +1,12 @@
 //! What docs/ says is what the sources say: settings, commands, events, routes, codes, tests and links.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "test code"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -12,17 +18,31 @@ use countersign_server::cli::Cli;
 use countersign_server::config::all_settings;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn doc(name: &str) -> String {
-    fs::read_to_string(root().join("docs").join(name)).unwrap_or_else(|error| panic!("docs/{name}: {error}"))
+    fs::read_to_string(root().join("docs").join(name))
+        .unwrap_or_else(|error| panic!("docs/{name}: {error}"))
 }
 
 fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let found = entries.flat_map(|path| if path.is_dir() { files(&path, extension) } else { vec![path] });
-    found.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let found = entries.flat_map(|path| {
+        if path.is_dir() {
+            files(&path, extension)
+        } else {
+            vec![path]
+        }
+    });
+    found
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect()
 }
 
 /// Both crates' code, without comments and without what stands behind the first `#[cfg(test)]`.
@@ -31,8 +51,15 @@ fn sources() -> Vec<String> {
     let paths = crates.iter().flat_map(|dir| files(&root().join(dir), "rs"));
     let code = |path: PathBuf| {
         let text = fs::read_to_string(path).unwrap();
-        let lines = text.split("#[cfg(test)]\nmod").next().unwrap_or_default().lines();
-        lines.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+        let lines = text
+            .split("#[cfg(test)]\nmod")
+            .next()
+            .unwrap_or_default()
+            .lines();
+        lines
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     paths.map(code).collect()
 }
@@ -43,19 +70,37 @@ const END: &str = "<!-- end -->\n";
 /// `COUNTERSIGN_UPDATE_DOCS=1 cargo test -p countersign-server --test docs` writes the table anew.
 #[test]
 fn config_lists_every_setting() {
-    let mut table = String::from("| flag, variable, key of the file | default | what it does |\n|---|---|---|\n");
+    let mut table = String::from(
+        "| flag, variable, key of the file | default | what it does |\n|---|---|---|\n",
+    );
     for setting in all_settings() {
         let form = setting.form.replace('|', "\\|");
-        let default = if setting.default.is_empty() { "–".to_owned() } else { format!("`{}`", setting.default) };
-        let file = if setting.kind.is_secret() { " A secret: `…_FILE` too." } else { "" };
+        let default = if setting.default.is_empty() {
+            "–".to_owned()
+        } else {
+            format!("`{}`", setting.default)
+        };
+        let file = if setting.kind.is_secret() {
+            " A secret: `…_FILE` too."
+        } else {
+            ""
+        };
         let (flag, env, key, help) = (setting.flag(), setting.env(), setting.key, setting.help);
-        writeln!(table, "| `--{flag} {form}`<br>`{env}`<br>`{key}` | {default} | {help}{file} |").unwrap();
+        writeln!(
+            table,
+            "| `--{flag} {form}`<br>`{env}`<br>`{key}` | {default} | {help}{file} |"
+        )
+        .unwrap();
     }
     let text = doc("CONFIG.md");
     let (before, rest) = text.split_once(BEGIN).unwrap();
     let (written, after) = rest.split_once(END).unwrap();
     if std::env::var_os("COUNTERSIGN_UPDATE_DOCS").is_some() {
-        fs::write(root().join("docs/CONFIG.md"), [before, BEGIN, &table, END, after].concat()).unwrap();
+        fs::write(
+            root().join("docs/CONFIG.md"),
+            [before, BEGIN, &table, END, after].concat(),
+        )
+        .unwrap();
     } else {
         let cure = "run `COUNTERSIGN_UPDATE_DOCS=1 cargo test -p countersign-server --test docs`";
         assert!(written == table, "docs/CONFIG.md is out of date: {cure}");
@@ -65,7 +110,10 @@ fn config_lists_every_setting() {
 #[test]
 fn config_shows_every_command_at_work() {
     fn leaves(command: &clap::Command, path: &str, found: &mut Vec<String>) {
-        let mut below = command.get_subcommands().filter(|command| command.get_name() != "help").peekable();
+        let mut below = command
+            .get_subcommands()
+            .filter(|command| command.get_name() != "help")
+            .peekable();
         if below.peek().is_none() {
             found.push(path.to_owned());
         }
@@ -76,7 +124,9 @@ fn config_shows_every_command_at_work() {
     assert!(commands.len() > 8, "{commands:?}");
     let text = doc("CONFIG.md");
     for command in commands {
-        let shown = text.lines().any(|line| line == command || line.starts_with(&format!("{command} ")));
+        let shown = text
+            .lines()
+            .any(|line| line == command || line.starts_with(&format!("{command} ")));
         assert!(shown, "docs/CONFIG.md has no example of `{command}`");
     }
 }
@@ -98,7 +148,11 @@ fn arguments(text: &str) -> Vec<String> {
         }
         found.last_mut().unwrap().push(character);
     }
-    found.iter().map(|argument| argument.trim().to_owned()).filter(|argument| !argument.is_empty()).collect()
+    found
+        .iter()
+        .map(|argument| argument.trim().to_owned())
+        .filter(|argument| !argument.is_empty())
+        .collect()
 }
 
 /// Every event in the sources, as it stands in the table: level and fields by name.
@@ -108,16 +162,22 @@ fn events() -> BTreeMap<String, (String, BTreeSet<String>)> {
         for level in ["trace", "debug", "info", "warn", "error"] {
             for (at, _) in code.match_indices(&format!("{level}!(")) {
                 let arguments = arguments(&code[at + level.len() + 2..]);
-                let fields = arguments.iter().filter(|argument| !argument.starts_with('"'));
+                let fields = arguments
+                    .iter()
+                    .filter(|argument| !argument.starts_with('"'));
                 let named: BTreeMap<&str, &str> = fields
                     .map(|field| field.split_once(" = ").unwrap_or((field, "")))
                     .map(|(name, value)| (name.trim_start_matches(['%', '?']), value))
                     .collect();
-                let event = named.get("event").unwrap_or_else(|| panic!("a line without an event: {arguments:?}"));
+                let event = named
+                    .get("event")
+                    .unwrap_or_else(|| panic!("a line without an event: {arguments:?}"));
                 let others = named.keys().filter(|name| **name != "event");
                 let fields: BTreeSet<String> = others.map(|name| (*name).to_owned()).collect();
                 for name in event_names(event, &code) {
-                    let (_, known) = found.entry(name).or_insert_with(|| (level.to_owned(), BTreeSet::new()));
+                    let (_, known) = found
+                        .entry(name)
+                        .or_insert_with(|| (level.to_owned(), BTreeSet::new()));
                     known.extend(fields.clone());
                 }
             }
@@ -131,43 +191,78 @@ fn event_names(event: &str, code: &str) -> Vec<String> {
     if let Some(name) = event.strip_prefix('"') {
         return vec![name.trim_end_matches('"').to_owned()];
     }
-    let calls = code.split(" event(&").skip(1).map(|call| arguments(call).pop().unwrap());
-    calls.map(|name| name.trim_matches('"').to_owned()).collect()
+    let calls = code
+        .split(" event(&")
+        .skip(1)
+        .map(|call| arguments(call).pop().unwrap());
+    calls
+        .map(|name| name.trim_matches('"').to_owned())
+        .collect()
 }
 
 #[test]
 fn logging_lists_every_event() {
     let mut listed = BTreeMap::new();
-    for line in doc("LOGGING.md").lines().filter(|line| line.starts_with("| `")) {
+    for line in doc("LOGGING.md")
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+    {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let fields = cells[3].split(", ").map(|field| field.trim_matches('`').to_owned());
+        let fields = cells[3]
+            .split(", ")
+            .map(|field| field.trim_matches('`').to_owned());
         let fields = fields.filter(|field| field != "–").collect();
-        listed.insert(cells[1].trim_matches('`').to_owned(), (cells[2].to_owned(), fields));
+        listed.insert(
+            cells[1].trim_matches('`').to_owned(),
+            (cells[2].to_owned(), fields),
+        );
     }
     let events = events();
-    assert!(events.len() > 20 && events.contains_key("logout_everywhere"), "the sources were not read: {events:?}");
-    assert_eq!(listed, events, "docs/LOGGING.md (left) isn't what the sources log (right)");
+    assert!(
+        events.len() > 20 && events.contains_key("logout_everywhere"),
+        "the sources were not read: {events:?}"
+    );
+    assert_eq!(
+        listed, events,
+        "docs/LOGGING.md (left) isn't what the sources log (right)"
+    );
 }
 
 #[test]
 fn api_lists_every_route_and_code() {
     let text = doc("API.md");
-    let source = fs::read_to_string(root().join("crates/countersign-server/src/router.rs")).unwrap();
-    let rows = source.lines().filter_map(|line| line.strip_prefix("/// | `"));
-    let words = rows.flat_map(|line| line.split('|').next().unwrap_or_default().split(['`', ' ', ',']));
+    let source =
+        fs::read_to_string(root().join("crates/countersign-server/src/router.rs")).unwrap();
+    let rows = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("/// | `"));
+    let words = rows.flat_map(|line| {
+        line.split('|')
+            .next()
+            .unwrap_or_default()
+            .split(['`', ' ', ','])
+    });
     let routes: BTreeSet<&str> = words.filter(|word| word.starts_with('/')).collect();
     assert!(routes.len() > 8, "{routes:?}");
     for route in routes {
-        let told = ["GET", "POST", "DELETE"].iter().any(|method| text.contains(&format!("`{method} {route}`")));
+        let told = ["GET", "POST", "DELETE"]
+            .iter()
+            .any(|method| text.contains(&format!("`{method} {route}`")));
         assert!(told, "{route}");
     }
     let mut codes = 0;
     for code in sources() {
         for status in code.split("StatusCode::").skip(1) {
-            let after = status.trim_start_matches(|next: char| next.is_ascii_uppercase() || next == '_');
-            let quoted = after.strip_prefix(',').and_then(|rest| rest.trim_start().strip_prefix('"'));
+            let after =
+                status.trim_start_matches(|next: char| next.is_ascii_uppercase() || next == '_');
+            let quoted = after
+                .strip_prefix(',')
+                .and_then(|rest| rest.trim_start().strip_prefix('"'));
             if let Some(name) = quoted.and_then(|rest| rest.split('"').next()) {
-                assert!(text.contains(&format!("`{name}`")), "docs/API.md doesn't say what {name} means");
+                assert!(
+                    text.contains(&format!("`{name}`")),
+                    "docs/API.md doesn't say what {name} means"
+                );
                 codes += 1;
             }
         }
@@ -179,7 +274,18 @@ fn api_lists_every_route_and_code() {
 #[test]
 fn requirements_name_tests_that_exist() {
     let text = doc("REQUIREMENTS.md");
-    let groups = [('T', 12), ('C', 12), ('K', 6), ('O', 8), ('B', 6), ('W', 6), ('L', 6), ('G', 4), ('D', 2), ('Q', 2)];
+    let groups = [
+        ('T', 12),
+        ('C', 12),
+        ('K', 6),
+        ('O', 8),
+        ('B', 6),
+        ('W', 6),
+        ('L', 6),
+        ('G', 4),
+        ('D', 2),
+        ('Q', 2),
+    ];
     for (group, count) in groups {
         for number in 1..=count {
             let row = format!("| {group}-{number:02} |");
@@ -187,14 +293,22 @@ fn requirements_name_tests_that_exist() {
         }
     }
     let mut proofs = 0;
-    for proof in text.split('`').skip(1).step_by(2).filter(|code| code.contains(".rs::")) {
+    for proof in text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|code| code.contains(".rs::"))
+    {
         let (path, function) = proof.split_once("::").unwrap();
-        let source =
-            fs::read_to_string(root().join("crates").join(path)).unwrap_or_else(|error| panic!("{proof}: {error}"));
+        let source = fs::read_to_string(root().join("crates").join(path))
+            .unwrap_or_else(|error| panic!("{proof}: {error}"));
         let is_there = ["fn ", "mod "].iter().any(|kind| {
-            source.match_indices(&format!("{kind}{function}")).any(|(at, found)| {
-                !source[at + found.len()..].starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_')
-            })
+            source
+                .match_indices(&format!("{kind}{function}"))
+                .any(|(at, found)| {
+                    !source[at + found.len()..]
+                        .starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_')
+                })
         });
         assert!(is_there, "{proof} isn't there");
         proofs += 1;
@@ -204,20 +318,33 @@ fn requirements_name_tests_that_exist() {
 
 #[test]
 fn links_lead_somewhere_and_the_index_is_whole() {
-    let top = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    let top = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let top = top.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     let docs = files(&root().join("docs"), "md");
     for path in top.chain(docs.iter().cloned()) {
         let text = fs::read_to_string(&path).unwrap();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let file = link.split('#').next().unwrap_or_default();
             let is_file = !link.contains("://") && !file.is_empty();
-            assert!(!is_file || path.parent().unwrap().join(file).exists(), "{}: {link}", path.display());
+            assert!(
+                !is_file || path.parent().unwrap().join(file).exists(),
+                "{}: {link}",
+                path.display()
+            );
         }
     }
     for path in docs.iter().filter(|path| !path.ends_with("README.md")) {
         let index = fs::read_to_string(path.parent().unwrap().join("README.md")).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
-        assert!(index.contains(&format!("({name})")), "{name} isn't in the index beside it");
+        assert!(
+            index.contains(&format!("({name})")),
+            "{name} isn't in the index beside it"
+        );
     }
 }

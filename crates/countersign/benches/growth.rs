@@ -21,11 +21,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::redis::{Redis, RedisOptions};
-use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Driver, Migrator, SqlStore, Statement};
+use countersign::store::sql::{
+    Database, DatabaseOptions, DatabaseTokenModels, Driver, Migrator, SqlStore, Statement,
+};
 use countersign::store::{RedisTokenStore, TokenStore};
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::testing::ManualClock;
-use countersign::{DigestKeyRing, Failure, RefreshableStrategy, Secret, SystemEntropy, User, UserKeyKind};
+use countersign::{
+    DigestKeyRing, Failure, RefreshableStrategy, Secret, SystemEntropy, User, UserKeyKind,
+};
 use testbed::{MariaDb, Postgres};
 
 /// The number of refreshes between two sweeps.
@@ -56,7 +60,8 @@ async fn main() {
         return;
     }
     let names = ["sqlite", "postgres", "mariadb", "redis"];
-    let asked = |name: &&str| arguments.len() == 1 || arguments.iter().any(|argument| argument == name);
+    let asked =
+        |name: &&str| arguments.len() == 1 || arguments.iter().any(|argument| argument == name);
     for name in names.iter().filter(|name| asked(name)) {
         println!("{name}: refreshes, refresh tokens, access tokens, KiB");
         match *name {
@@ -68,7 +73,8 @@ async fn main() {
 
 /// Returns the number of refreshes.
 fn refreshes() -> u64 {
-    std::env::var("COUNTERSIGN_BENCH_REFRESHES").map_or(20_000, |text| text.parse().expect("a number"))
+    std::env::var("COUNTERSIGN_BENCH_REFRESHES")
+        .map_or(20_000, |text| text.parse().expect("a number"))
 }
 
 /// Refreshes one session, sweeps now and then, and prints the figures of `kept` at ten points.
@@ -83,7 +89,13 @@ async fn grow<S: TokenStore>(store: S, digests: DigestKeyRing, kept: impl AsyncF
         .session_lifetime(None)
         .build()
         .unwrap();
-    let mut token = strategy.open_session(&Account(1)).await.unwrap().refresh.unwrap().token;
+    let mut token = strategy
+        .open_session(&Account(1))
+        .await
+        .unwrap()
+        .refresh
+        .unwrap()
+        .token;
     let start = Instant::now();
     for refresh in 1..=number {
         clock.advance(Duration::from_mins(1));
@@ -95,10 +107,16 @@ async fn grow<S: TokenStore>(store: S, digests: DigestKeyRing, kept: impl AsyncF
         }
         if refresh % (number / 10).max(1) == 0 {
             let [refresh_tokens, access_tokens, bytes] = kept().await;
-            println!("{refresh:>9} {refresh_tokens:>3} {access_tokens:>5} {:>8}", bytes / 1024);
+            println!(
+                "{refresh:>9} {refresh_tokens:>3} {access_tokens:>5} {:>8}",
+                bytes / 1024
+            );
         }
     }
-    println!("{:>9.0} refreshes a second", number as f64 / start.elapsed().as_secs_f64());
+    println!(
+        "{:>9.0} refreshes a second",
+        number as f64 / start.elapsed().as_secs_f64()
+    );
 }
 
 /// Returns a key ring with a random key.
@@ -125,10 +143,19 @@ async fn on_sql(name: &str) {
              WHERE name LIKE CONCAT(DATABASE(), '/%token')",
         ),
     };
-    let options = DatabaseOptions { timeout: Duration::from_secs(30), ..DatabaseOptions::default() };
+    let options = DatabaseOptions {
+        timeout: Duration::from_secs(30),
+        ..DatabaseOptions::default()
+    };
     let database = Database::connect(&url, options).unwrap();
-    Migrator::new(&database, UserKeyKind::Int).run().await.unwrap();
-    let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int));
+    Migrator::new(&database, UserKeyKind::Int)
+        .run()
+        .await
+        .unwrap();
+    let store = SqlStore::new(
+        database.driver(),
+        DatabaseTokenModels::bundled(UserKeyKind::Int),
+    );
     let number = async |question: &str| -> u64 {
         let statement = Statement::new(database.dialect(), question);
         let rows = database.fetch(&statement, &[]).await.unwrap();
@@ -136,8 +163,10 @@ async fn on_sql(name: &str) {
     };
     let log = file.with_extension("sqlite-wal");
     grow(store, digests(), async || {
-        let counts =
-            [number("SELECT count(*) FROM refresh_token").await, number("SELECT count(*) FROM access_token").await];
+        let counts = [
+            number("SELECT count(*) FROM refresh_token").await,
+            number("SELECT count(*) FROM access_token").await,
+        ];
         // SQLite's write-ahead log is a file of its own.
         let beside = std::fs::metadata(&log).map_or(0, |found| found.len());
         [counts[0], counts[1], number(size).await + beside]
@@ -149,13 +178,26 @@ async fn on_sql(name: &str) {
 async fn on_redis() {
     let server = testbed::Redis::shared();
     let (prefix, digests) = (server.prefix(), digests());
-    let redis = Redis::connect(server.url(), RedisOptions { timeout: Duration::from_secs(30) }).unwrap();
-    let store = RedisTokenStore::new(&redis, &digests).with_key_prefix(&prefix).unwrap();
+    let redis = Redis::connect(
+        server.url(),
+        RedisOptions {
+            timeout: Duration::from_secs(30),
+        },
+    )
+    .unwrap();
+    let store = RedisTokenStore::new(&redis, &digests)
+        .with_key_prefix(&prefix)
+        .unwrap();
     let command = |arguments: &[&str]| server.command(arguments).trim().to_owned();
     grow(store, digests, async || {
         let key = command(&["KEYS", &format!("{prefix}*")]);
         let fields = command(&["HKEYS", &key]);
-        let of_kind = |kind| fields.lines().filter(|field| field.len() > 1 && field.starts_with(kind)).count() as u64;
+        let of_kind = |kind| {
+            fields
+                .lines()
+                .filter(|field| field.len() > 1 && field.starts_with(kind))
+                .count() as u64
+        };
         let bytes = command(&["MEMORY", "USAGE", &key, "SAMPLES", "0"]);
         [of_kind('s'), of_kind('a'), bytes.parse().unwrap()]
     })

@@ -3,7 +3,13 @@
 //! `cargo bench -p countersign --bench jwt` prints nanoseconds, the median of several runs. The
 //! denylist is in memory, so this is the cost of cryptography and claims alone.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, missing_docs, reason = "a benchmark")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a benchmark"
+)]
 
 use std::future::Future;
 use std::hint::black_box;
@@ -55,7 +61,11 @@ fn median_ns(mut work: impl FnMut()) -> f64 {
         start.elapsed().as_nanos() as f64 / f64::from(count)
     };
     let count = (20_000_000.0 / round(100)).clamp(50.0, 100_000.0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 50 and 100,000")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 50 and 100,000"
+    )]
     let mut rounds: Vec<f64> = (0..9).map(|_| round(count as u32)).collect();
     rounds.sort_by(f64::total_cmp);
     rounds.swap_remove(4)
@@ -67,10 +77,17 @@ fn main() {
         return;
     }
     println!("{:<8} {:>12} {:>12}", "", "write_token", "read_token");
-    for algorithm in [Algorithm::Hs256, Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa] {
+    for algorithm in [
+        Algorithm::Hs256,
+        Algorithm::Rs256,
+        Algorithm::Es256,
+        Algorithm::EdDsa,
+    ] {
         let secret = generate_secret(algorithm, &SystemEntropy).unwrap();
         let strategy = JwtStrategy::builder()
-            .keys(KeyRing::new(SigningKey::from_secret(algorithm, &secret).unwrap()))
+            .keys(KeyRing::new(
+                SigningKey::from_secret(algorithm, &secret).unwrap(),
+            ))
             .denylist_store(Arc::new(MemoryDenylist::default()))
             .build()
             .unwrap();
@@ -79,7 +96,12 @@ fn main() {
         let token: PlainToken = now(strategy.write_token(&account)).unwrap().token;
         let write = median_ns(|| drop(black_box(now(strategy.write_token(&account)).unwrap())));
         let read = median_ns(|| {
-            assert!(now(strategy.read_token(Some(black_box(&token)), &users)).unwrap().accepted().is_some());
+            assert!(
+                now(strategy.read_token(Some(black_box(&token)), &users))
+                    .unwrap()
+                    .accepted()
+                    .is_some()
+            );
         });
         println!("{:<8} {write:>9.0} ns {read:>9.0} ns", algorithm.as_str());
     }

@@ -23,7 +23,9 @@ use std::sync::Arc;
 
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{Answer, Failure, PlainToken, Secret, Strategy, SystemEntropy, User, UserKeyKind};
+use countersign::{
+    Answer, Failure, PlainToken, Secret, Strategy, SystemEntropy, User, UserKeyKind,
+};
 use mysql_async::prelude::Queryable;
 use testbed::{MariaDb, PgBouncer, Postgres};
 
@@ -53,9 +55,11 @@ async fn main() {
     let bare = BarePostgres::connect(&ours.url, digests).await;
     compare("PostgreSQL", "read_token", &ours, &bare).await;
     println!("Against read_token with prepared statements, on a connection of its own:");
-    let (unnamed, _) = Ours::fill(&format!("{}?pgbouncer=true", Postgres::shared().database())).await;
+    let (unnamed, _) =
+        Ours::fill(&format!("{}?pgbouncer=true", Postgres::shared().database())).await;
     compare("unprepared", "read_token", &unnamed, &ours).await;
-    let (pooled, _) = Ours::fill(&PgBouncer::shared().through(&Postgres::shared().database())).await;
+    let (pooled, _) =
+        Ours::fill(&PgBouncer::shared().through(&Postgres::shared().database())).await;
     compare("PgBouncer", "read_token", &pooled, &ours).await;
     let (ours, digests) = Ours::fill(&MariaDb::shared().database()).await;
     let bare = BareMysql::connect(&ours.url, digests);
@@ -73,10 +77,19 @@ impl Ours {
     /// Creates the tables and the tokens. Returns the strategy, and the digests of its tokens.
     async fn fill(url: &str) -> (Arc<Self>, Vec<String>) {
         let database = Database::connect(url, DatabaseOptions::default()).unwrap();
-        Migrator::new(&database, UserKeyKind::Int).run().await.unwrap();
-        let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int));
+        Migrator::new(&database, UserKeyKind::Int)
+            .run()
+            .await
+            .unwrap();
+        let store = SqlStore::new(
+            database.driver(),
+            DatabaseTokenModels::bundled(UserKeyKind::Int),
+        );
         let secret = Secret::generate(&SystemEntropy).unwrap();
-        let strategy = DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).build().unwrap();
+        let strategy = DatabaseTokenStrategy::builder(store)
+            .token_hash_secret(&secret)
+            .build()
+            .unwrap();
         let mut tokens = Vec::with_capacity(TOKENS);
         for number in 0..TOKENS {
             let user = Account(i64::try_from(number).unwrap());
@@ -84,16 +97,30 @@ impl Ours {
         }
         let select = "SELECT token FROM access_token";
         let plain = url.split('?').next().unwrap();
-        let digests =
-            if url.starts_with("postgres") { Postgres::execute(plain, select) } else { MariaDb::execute(url, select) };
-        (Arc::new(Self { url: url.to_owned(), strategy, tokens }), digests.lines().map(str::to_owned).collect())
+        let digests = if url.starts_with("postgres") {
+            Postgres::execute(plain, select)
+        } else {
+            MariaDb::execute(url, select)
+        };
+        (
+            Arc::new(Self {
+                url: url.to_owned(),
+                strategy,
+                tokens,
+            }),
+            digests.lines().map(str::to_owned).collect(),
+        )
     }
 }
 
 impl Reader for Ours {
     async fn read(&self, n: usize) {
         let users = |id: i64| async move { Ok::<_, Failure>(Some(Account(id))) };
-        let answer: Answer<Account> = self.strategy.read_token(Some(&self.tokens[n]), &users).await.unwrap();
+        let answer: Answer<Account> = self
+            .strategy
+            .read_token(Some(&self.tokens[n]), &users)
+            .await
+            .unwrap();
         assert!(answer.accepted().is_some());
     }
 }
@@ -109,20 +136,29 @@ impl BarePostgres {
     async fn connect(url: &str, digests: Vec<String>) -> Arc<Self> {
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
-            let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+            let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+                .await
+                .unwrap();
             tokio::spawn(connection);
-            let select = "SELECT token, user_id, session_id, expires_at FROM access_token WHERE token = $1";
+            let select =
+                "SELECT token, user_id, session_id, expires_at FROM access_token WHERE token = $1";
             let statement = client.prepare(select).await.unwrap();
             connections.push((client, statement));
         }
-        Arc::new(Self { connections, digests })
+        Arc::new(Self {
+            connections,
+            digests,
+        })
     }
 }
 
 impl Reader for BarePostgres {
     async fn read(&self, n: usize) {
         let (client, statement) = &self.connections[n % CONNECTIONS];
-        let row = client.query_one(statement, &[&self.digests[n]]).await.unwrap();
+        let row = client
+            .query_one(statement, &[&self.digests[n]])
+            .await
+            .unwrap();
         assert!(row.get::<_, i64>(1) >= 0);
     }
 }
@@ -137,7 +173,9 @@ impl BareMysql {
     /// Creates a pool of as many connections as our handle has.
     fn connect(url: &str, digests: Vec<String>) -> Arc<Self> {
         let constraints = mysql_async::PoolConstraints::new(CONNECTIONS, CONNECTIONS).unwrap();
-        let pool_opts = mysql_async::PoolOpts::default().with_constraints(constraints).with_reset_connection(false);
+        let pool_opts = mysql_async::PoolOpts::default()
+            .with_constraints(constraints)
+            .with_reset_connection(false);
         let opts = mysql_async::OptsBuilder::from_opts(mysql_async::Opts::from_url(url).unwrap());
         let pool = mysql_async::Pool::new(opts.prefer_socket(false).pool_opts(pool_opts));
         Arc::new(Self { pool, digests })
@@ -147,8 +185,12 @@ impl BareMysql {
 impl Reader for BareMysql {
     async fn read(&self, n: usize) {
         let mut connection = self.pool.get_conn().await.unwrap();
-        let select = "SELECT token, user_id, session_id, expires_at FROM access_token WHERE token = ?";
-        let row: Option<mysql_async::Row> = connection.exec_first(select, (&self.digests[n],)).await.unwrap();
+        let select =
+            "SELECT token, user_id, session_id, expires_at FROM access_token WHERE token = ?";
+        let row: Option<mysql_async::Row> = connection
+            .exec_first(select, (&self.digests[n],))
+            .await
+            .unwrap();
         assert!(row.unwrap().get::<i64, _>(1).unwrap() >= 0);
     }
 }

@@ -24,12 +24,13 @@ use std::time::{Duration, Instant};
 
 use countersign::redis::{Redis, RedisOptions};
 use countersign::store::{
-    ClearUser, EndUser, Fence, NewAccess, NewRefresh, Opened, Page, RedisTokenStore, SweepLimit, TokenStore,
+    ClearUser, EndUser, Fence, NewAccess, NewRefresh, Opened, Page, RedisTokenStore, SweepLimit,
+    TokenStore,
 };
 use countersign::strategy::RedisTokenStrategy;
 use countersign::{
-    Answer, Client, DigestKeyRing, Failure, PlainToken, Secret, SessionId, Strategy, SystemEntropy, Timestamp, User,
-    UserKey,
+    Answer, Client, DigestKeyRing, Failure, PlainToken, Secret, SessionId, Strategy, SystemEntropy,
+    Timestamp, User, UserKey,
 };
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Mutex;
@@ -64,16 +65,38 @@ async fn main() {
     let server = testbed::Redis::shared();
     let strategy = Arc::new(strategy(server.url(), &server.prefix()));
     let bare = Bare::connect(server.url(), &server.prefix()).await;
-    compare("read", "read_token     ", &Reads::fill(&strategy).await, &Arc::new(BareGet(bare.clone()))).await;
-    compare("refresh", "refresh_session", &Refreshes::fill(&strategy).await, &Arc::new(BareSwap::new(bare))).await;
+    compare(
+        "read",
+        "read_token     ",
+        &Reads::fill(&strategy).await,
+        &Arc::new(BareGet(bare.clone())),
+    )
+    .await;
+    compare(
+        "refresh",
+        "refresh_session",
+        &Refreshes::fill(&strategy).await,
+        &Arc::new(BareSwap::new(bare)),
+    )
+    .await;
     endings(server).await;
 }
 
 /// Returns the strategy on this Redis, with keys below `prefix`.
 fn strategy(url: &str, prefix: &str) -> RedisTokenStrategy<Account> {
-    let redis = Redis::connect(url, RedisOptions { timeout: Duration::from_secs(5) }).unwrap();
+    let redis = Redis::connect(
+        url,
+        RedisOptions {
+            timeout: Duration::from_secs(5),
+        },
+    )
+    .unwrap();
     let secret = Secret::generate(&SystemEntropy).unwrap();
-    RedisTokenStrategy::builder(&redis).token_hash_secret(&secret).key_prefix(prefix).build().unwrap()
+    RedisTokenStrategy::builder(&redis)
+        .token_hash_secret(&secret)
+        .key_prefix(prefix)
+        .build()
+        .unwrap()
 }
 
 /// The strategy, with access tokens that are read.
@@ -87,16 +110,27 @@ impl Reads {
     async fn fill(strategy: &Arc<RedisTokenStrategy<Account>>) -> Arc<Self> {
         let mut tokens = Vec::with_capacity(TOKENS);
         for number in 0..TOKENS {
-            let pair = strategy.as_refreshable().unwrap().open_session(&Account(i64::try_from(number).unwrap())).await;
+            let pair = strategy
+                .as_refreshable()
+                .unwrap()
+                .open_session(&Account(i64::try_from(number).unwrap()))
+                .await;
             tokens.push(pair.unwrap().access.token);
         }
-        Arc::new(Self { strategy: Arc::clone(strategy), tokens })
+        Arc::new(Self {
+            strategy: Arc::clone(strategy),
+            tokens,
+        })
     }
 }
 
 impl Reader for Reads {
     async fn read(&self, n: usize) {
-        let answer: Answer<Account> = self.strategy.read_token(Some(&self.tokens[n]), &users).await.unwrap();
+        let answer: Answer<Account> = self
+            .strategy
+            .read_token(Some(&self.tokens[n]), &users)
+            .await
+            .unwrap();
         assert!(answer.accepted().is_some());
     }
 }
@@ -112,17 +146,30 @@ impl Refreshes {
     async fn fill(strategy: &Arc<RedisTokenStrategy<Account>>) -> Arc<Self> {
         let mut tokens = Vec::with_capacity(TOKENS);
         for number in 0..TOKENS {
-            let pair = strategy.as_refreshable().unwrap().open_session(&Account(i64::try_from(number).unwrap())).await;
+            let pair = strategy
+                .as_refreshable()
+                .unwrap()
+                .open_session(&Account(i64::try_from(number).unwrap()))
+                .await;
             tokens.push(Mutex::new(pair.unwrap().refresh.unwrap().token));
         }
-        Arc::new(Self { strategy: Arc::clone(strategy), tokens })
+        Arc::new(Self {
+            strategy: Arc::clone(strategy),
+            tokens,
+        })
     }
 }
 
 impl Reader for Refreshes {
     async fn read(&self, n: usize) {
         let mut token = self.tokens[n].lock().await;
-        let refreshed = self.strategy.as_refreshable().unwrap().refresh_session(&token, &users).await.unwrap();
+        let refreshed = self
+            .strategy
+            .as_refreshable()
+            .unwrap()
+            .refresh_session(&token, &users)
+            .await
+            .unwrap();
         *token = refreshed.issued.refresh.unwrap().token;
     }
 }
@@ -141,9 +188,19 @@ impl Bare {
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let keys: Vec<String> = (0..TOKENS).map(|n| format!("{prefix}{n:064x}")).collect();
         for (n, key) in keys.iter().enumerate() {
-            redis::cmd("SET").arg(key).arg(n).arg("EX").arg(3600).exec_async(&mut connection).await.unwrap();
+            redis::cmd("SET")
+                .arg(key)
+                .arg(n)
+                .arg("EX")
+                .arg(3600)
+                .exec_async(&mut connection)
+                .await
+                .unwrap();
         }
-        Self { connection, keys: keys.into() }
+        Self {
+            connection,
+            keys: keys.into(),
+        }
     }
 }
 
@@ -153,7 +210,11 @@ struct BareGet(Bare);
 impl Reader for BareGet {
     async fn read(&self, n: usize) {
         let mut connection = self.0.connection.clone();
-        let user: Option<i64> = redis::cmd("GET").arg(&self.0.keys[n]).query_async(&mut connection).await.unwrap();
+        let user: Option<i64> = redis::cmd("GET")
+            .arg(&self.0.keys[n])
+            .query_async(&mut connection)
+            .await
+            .unwrap();
         assert!(user.is_some());
     }
 }
@@ -171,7 +232,11 @@ impl BareSwap {
         let swap = "local user = redis.call('GET', KEYS[1]) if not user then return 0 end \
                     redis.call('DEL', KEYS[1]) redis.call('SET', KEYS[2], user, 'EX', 3600) return 1";
         let turns = (0..TOKENS).map(|_| Mutex::new(false)).collect();
-        Self { bare, script: redis::Script::new(swap), turns }
+        Self {
+            bare,
+            script: redis::Script::new(swap),
+            turns,
+        }
     }
 }
 
@@ -179,9 +244,19 @@ impl Reader for BareSwap {
     async fn read(&self, n: usize) {
         let mut turn = self.turns[n].lock().await;
         let twin = format!("{}t", self.bare.keys[n]);
-        let (from, to) = if *turn { (&twin, &self.bare.keys[n]) } else { (&self.bare.keys[n], &twin) };
+        let (from, to) = if *turn {
+            (&twin, &self.bare.keys[n])
+        } else {
+            (&self.bare.keys[n], &twin)
+        };
         let mut connection = self.bare.connection.clone();
-        let swapped: i64 = self.script.key(from).key(to).invoke_async(&mut connection).await.unwrap();
+        let swapped: i64 = self
+            .script
+            .key(from)
+            .key(to)
+            .invoke_async(&mut connection)
+            .await
+            .unwrap();
         assert_eq!(swapped, 1);
         *turn = !*turn;
     }
@@ -192,16 +267,33 @@ impl Reader for BareSwap {
 /// Prints the time for the caller, and the time that Redis spent in scripts. Redis frees memory
 /// later, so the second figure doesn't include that.
 async fn endings(server: &testbed::Redis) {
-    let redis = Redis::connect(server.url(), RedisOptions { timeout: Duration::from_secs(5) }).unwrap();
+    let redis = Redis::connect(
+        server.url(),
+        RedisOptions {
+            timeout: Duration::from_secs(5),
+        },
+    )
+    .unwrap();
     let ring = DigestKeyRing::new("bench", &Secret::generate(&SystemEntropy).unwrap()).unwrap();
-    let store = RedisTokenStore::new(&redis, &ring).with_key_prefix(&server.prefix()).unwrap();
+    let store = RedisTokenStore::new(&redis, &ring)
+        .with_key_prefix(&server.prefix())
+        .unwrap();
     for sessions in [100, 100_000] {
         let mut costs = BTreeMap::<&str, (Vec<f64>, Vec<f64>)>::new();
         for round in 0..3 {
             let user = UserKey::Int(1_000_000 + round);
             let opened = open(&store, &ring, &user, sessions).await;
-            let limit = SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used: NOW, rows: 1000 };
-            let page = Page { after: None, limit: 100 };
+            let limit = SweepLimit {
+                now: NOW,
+                access_created: NOW,
+                refresh_created: NOW,
+                fence_used: NOW,
+                rows: 1000,
+            };
+            let page = Page {
+                after: None,
+                limit: 100,
+            };
             let end = |kept| EndUser {
                 user: user.clone(),
                 fence: Fence::generate(&SystemEntropy).unwrap(),
@@ -219,7 +311,10 @@ async fn endings(server: &testbed::Redis) {
                 Instant::now()
             };
             let start = begin();
-            assert!(store.survey(&user, &limit).await.unwrap().sessions >= u64::try_from(sessions).unwrap());
+            assert!(
+                store.survey(&user, &limit).await.unwrap().sessions
+                    >= u64::try_from(sessions).unwrap()
+            );
             note("survey", start);
             let start = begin();
             assert!(store.sessions(&user, &page).await.unwrap().sessions.len() > 50);
@@ -228,7 +323,15 @@ async fn endings(server: &testbed::Redis) {
             store.end_user(&end(Some(opened))).await.unwrap();
             note("end all but one", start);
             let start = begin();
-            store.clear(&ClearUser { user: user.clone(), unfenced: false, kept: None, rows: 1000 }).await.unwrap();
+            store
+                .clear(&ClearUser {
+                    user: user.clone(),
+                    unfenced: false,
+                    kept: None,
+                    rows: 1000,
+                })
+                .await
+                .unwrap();
             note("clear once", start);
             open(&store, &ring, &user, sessions).await;
             let start = begin();
@@ -237,13 +340,20 @@ async fn endings(server: &testbed::Redis) {
         }
         for (what, (mut waited, mut worked)) in costs {
             let (waited, worked) = (median(&mut waited), median(&mut worked));
-            println!("{what:<16} {sessions:>7} sessions   caller {waited:>9.0} us   Redis {worked:>9.0} us");
+            println!(
+                "{what:<16} {sessions:>7} sessions   caller {waited:>9.0} us   Redis {worked:>9.0} us"
+            );
         }
     }
 }
 
 /// Opens this number of sessions, each with an access token, and returns one of them.
-async fn open(store: &RedisTokenStore, ring: &DigestKeyRing, user: &UserKey, sessions: usize) -> SessionId {
+async fn open(
+    store: &RedisTokenStore,
+    ring: &DigestKeyRing,
+    user: &UserKey,
+    sessions: usize,
+) -> SessionId {
     let mut last = SessionId::generate(&SystemEntropy).unwrap();
     for batch in (0..sessions).collect::<Vec<_>>().chunks(100) {
         let opened = batch.iter().map(|_| async {
@@ -274,13 +384,28 @@ async fn open(store: &RedisTokenStore, ring: &DigestKeyRing, user: &UserKey, ses
             assert_eq!(opened, Opened::Done);
             Ok::<_, Failure>(session)
         });
-        last = futures_util::future::try_join_all(opened).await.unwrap().pop().unwrap_or(last);
+        last = futures_util::future::try_join_all(opened)
+            .await
+            .unwrap()
+            .pop()
+            .unwrap_or(last);
     }
     last
 }
 
 /// Returns the time that Redis spent in scripts, in microseconds.
 fn script_micros(stats: &str) -> f64 {
-    let scripts = stats.lines().filter(|line| line.starts_with("cmdstat_eval"));
-    scripts.filter_map(|line| line.split("usec=").nth(1)?.split(',').next()?.parse::<f64>().ok()).sum()
+    let scripts = stats
+        .lines()
+        .filter(|line| line.starts_with("cmdstat_eval"));
+    scripts
+        .filter_map(|line| {
+            line.split("usec=")
+                .nth(1)?
+                .split(',')
+                .next()?
+                .parse::<f64>()
+                .ok()
+        })
+        .sum()
 }

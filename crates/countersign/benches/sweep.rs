@@ -29,7 +29,9 @@ use countersign::store::sql::{
 };
 use countersign::store::{SweepPace, TokenStore, Value};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{Digest, DigestKeyRing, Secret, Strategy, SystemEntropy, Timestamp, User, UserKeyKind};
+use countersign::{
+    Digest, DigestKeyRing, Secret, Strategy, SystemEntropy, Timestamp, User, UserKeyKind,
+};
 use testbed::{MariaDb, Postgres};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -66,8 +68,12 @@ async fn main() {
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
-    let asked = |name: &&str| arguments.len() == 1 || arguments.iter().any(|argument| argument == name);
-    for name in ["sqlite", "postgres", "mariadb"].iter().filter(|name| asked(name)) {
+    let asked =
+        |name: &&str| arguments.len() == 1 || arguments.iter().any(|argument| argument == name);
+    for name in ["sqlite", "postgres", "mariadb"]
+        .iter()
+        .filter(|name| asked(name))
+    {
         measure(name).await;
     }
 }
@@ -98,7 +104,8 @@ async fn measure(name: &str) {
         let seconds = start.elapsed().as_secs_f64();
         let removed: u64 = sweeps.iter().map(|sweep| sweep.removed).sum();
         assert_eq!(removed, rows(), "each row once, and none left");
-        let mut batches: Vec<Duration> = sweeps.into_iter().flat_map(|sweep| sweep.batches).collect();
+        let mut batches: Vec<Duration> =
+            sweeps.into_iter().flat_map(|sweep| sweep.batches).collect();
         batches.sort_unstable();
         println!(
             "  beside {sweepers}: {removed} rows in {} batches and {seconds:.0} s; a batch {:.1} ms, the slowest {:.1} ms; \
@@ -182,26 +189,48 @@ struct Sweep {
 
 /// Returns a handle on the database, with a long timeout.
 fn connect(url: &str) -> Database {
-    Database::connect(url, DatabaseOptions { timeout: Duration::from_secs(30), ..DatabaseOptions::default() }).unwrap()
+    Database::connect(
+        url,
+        DatabaseOptions {
+            timeout: Duration::from_secs(30),
+            ..DatabaseOptions::default()
+        },
+    )
+    .unwrap()
 }
 
 /// Returns a store of its own on the database.
 fn store(database: &Database) -> SqlStore {
-    SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int))
+    SqlStore::new(
+        database.driver(),
+        DatabaseTokenModels::bundled(UserKeyKind::Int),
+    )
 }
 
 impl Site {
     /// Creates the tables and the live tokens.
     async fn prepare(url: &str) -> Self {
         let database = connect(url);
-        Migrator::new(&database, UserKeyKind::Int).run().await.unwrap();
-        let digests = DigestKeyRing::new("bench", &Secret::generate(&SystemEntropy).unwrap()).unwrap();
-        let strategy = DatabaseTokenStrategy::builder(store(&database)).digest_keys(digests.clone()).build().unwrap();
+        Migrator::new(&database, UserKeyKind::Int)
+            .run()
+            .await
+            .unwrap();
+        let digests =
+            DigestKeyRing::new("bench", &Secret::generate(&SystemEntropy).unwrap()).unwrap();
+        let strategy = DatabaseTokenStrategy::builder(store(&database))
+            .digest_keys(digests.clone())
+            .build()
+            .unwrap();
         let mut live = Vec::with_capacity(LIVE);
         for user in (0..LIVE).map(|number| Account(i64::try_from(number).unwrap())) {
             live.push(digests.digest(&strategy.write_token(&user).await.unwrap().token));
         }
-        Self { url: url.to_owned(), digests, store: store(&database), live: live.into() }
+        Self {
+            url: url.to_owned(),
+            digests,
+            store: store(&database),
+            live: live.into(),
+        }
     }
 
     /// Adds this number of expired rows, half of them to each table, with one statement for each.
@@ -212,9 +241,10 @@ impl Site {
                 "WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < ?3) SELECT",
                 "lower(hex(randomblob(32)))",
             ),
-            Dialect::Postgres => {
-                ("WITH s (n) AS (SELECT generate_series(1, ?3)) SELECT", "md5(random()::text) || md5(n::text)")
-            }
+            Dialect::Postgres => (
+                "WITH s (n) AS (SELECT generate_series(1, ?3)) SELECT",
+                "md5(random()::text) || md5(n::text)",
+            ),
             Dialect::Mysql => (
                 "WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < ?3) SELECT",
                 "SHA2(CONCAT(RAND(), n), 256)",
@@ -227,9 +257,15 @@ impl Site {
         for table in ["access_token", "refresh_token"] {
             let columns = "token, created_at, user_id, session_id, expires_at";
             let (user, end) = ("CAST(1000000 + n AS {int})", "CAST(1000000 + n AS {int})");
-            let int = if database.dialect() == Dialect::Mysql { "SIGNED" } else { "BIGINT" };
+            let int = if database.dialect() == Dialect::Mysql {
+                "SIGNED"
+            } else {
+                "BIGINT"
+            };
             let values = format!("{token}, ?1, {user}, ?2, {end}").replace("{int}", int);
-            steps.push(format!("INSERT INTO {table} ({columns}) {numbers} {values} FROM s"));
+            steps.push(format!(
+                "INSERT INTO {table} ({columns}) {numbers} {values} FROM s"
+            ));
         }
         let params = [
             Timestamp::from_unix_seconds(1).into(),
@@ -238,7 +274,13 @@ impl Site {
         ];
         let patient = database.patient_driver().unwrap();
         for step in &steps {
-            patient.run(&Script::new(database.dialect(), &["SELECT 1", step]), &params).await.unwrap();
+            patient
+                .run(
+                    &Script::new(database.dialect(), &["SELECT 1", step]),
+                    &params,
+                )
+                .await
+                .unwrap();
         }
     }
 
@@ -247,7 +289,11 @@ impl Site {
         let stop = Arc::new(AtomicBool::new(false));
         let mut readers = JoinSet::new();
         for reader in 0..READERS {
-            let (store, live, stop) = (self.store.clone(), Arc::clone(&self.live), Arc::clone(&stop));
+            let (store, live, stop) = (
+                self.store.clone(),
+                Arc::clone(&self.live),
+                Arc::clone(&stop),
+            );
             readers.spawn(async move {
                 let (mut times, mut n) = (Vec::new(), reader * 2503);
                 let mut pace = tokio::time::interval(PACE);
@@ -256,7 +302,13 @@ impl Site {
                     pace.tick().await;
                     n += 7919;
                     let start = Instant::now();
-                    assert!(store.find_access(&live[n % LIVE].clone().into()).await.unwrap().is_some());
+                    assert!(
+                        store
+                            .find_access(&live[n % LIVE].clone().into())
+                            .await
+                            .unwrap()
+                            .is_some()
+                    );
                     times.push(start.elapsed());
                 }
                 times
@@ -266,12 +318,21 @@ impl Site {
         let outcome = meanwhile.await;
         stop.store(true, Ordering::Relaxed);
         let reads = Times::of(readers.join_all().await.into_iter().flatten().collect());
-        (Felt { reads, writes: Times::of(writing.await.unwrap()) }, outcome)
+        (
+            Felt {
+                reads,
+                writes: Times::of(writing.await.unwrap()),
+            },
+            outcome,
+        )
     }
 
     /// Returns a strategy on this store, with the keys of the live tokens.
     fn strategy(&self, store: SqlStore) -> DatabaseTokenStrategy<SqlStore> {
-        DatabaseTokenStrategy::builder(store).digest_keys(self.digests.clone()).build().unwrap()
+        DatabaseTokenStrategy::builder(store)
+            .digest_keys(self.digests.clone())
+            .build()
+            .unwrap()
     }
 
     /// Sweeps with this number of sweepers at once, each until it finds nothing more.

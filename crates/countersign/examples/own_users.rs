@@ -14,16 +14,16 @@ use async_trait::async_trait;
 use axum::{Router, routing::get};
 use countersign::axum::{AuthRoutes, CredentialVerifier, CurrentUser, LoginAttempt, LoginVerdict};
 use countersign::store::sql::{
-    Database, DatabaseOptions, DatabaseTokenModels, Driver, Migration, MigrationSet, Migrator, Script, SqlStore,
-    Statement, UserTable,
+    Database, DatabaseOptions, DatabaseTokenModels, Driver, Migration, MigrationSet, Migrator,
+    Script, SqlStore, Statement, UserTable,
 };
 use countersign::store::{Row, Value, ValueError};
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::tower::AuthLayer;
 use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{
-    AuthenticationBackend, Authenticator, Entropy, Failure, Profile, Secret, Strategy, SystemEntropy, User, UserId,
-    UserKey, UserKeyKind, UserManager,
+    AuthenticationBackend, Authenticator, Entropy, Failure, Profile, Secret, Strategy,
+    SystemEntropy, User, UserId, UserKey, UserKeyKind, UserManager,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -73,7 +73,11 @@ impl Colleague {
     fn try_read(row: &Row) -> Result<Self, ValueError> {
         let number = StaffNumber(row.int(0)?.unwrap_or_default());
         let full_name = row.text(1)?.unwrap_or_default().to_owned();
-        Ok(Self { number, full_name, has_left: row.bool(2)? })
+        Ok(Self {
+            number,
+            full_name,
+            has_left: row.bool(2)?,
+        })
     }
 }
 
@@ -82,7 +86,13 @@ const STAFF: &str = "CREATE TABLE staff (staff_no BIGINT PRIMARY KEY, nick VARCH
 
 const MIGRATIONS: MigrationSet = MigrationSet {
     name: "staff",
-    migrations: &[Migration { version: 1, name: "staff", sqlite: STAFF, postgres: STAFF, mysql: STAFF }],
+    migrations: &[Migration {
+        version: 1,
+        name: "staff",
+        sqlite: STAFF,
+        postgres: STAFF,
+        mysql: STAFF,
+    }],
 };
 
 #[derive(Clone)]
@@ -112,16 +122,28 @@ impl UserManager<Colleague> for Staff {
 impl CredentialVerifier<Colleague> for Staff {
     async fn verify(&self, login: &LoginAttempt) -> Result<LoginVerdict<Colleague>, Failure> {
         let Ok(_permit) = self.hashing.try_acquire() else {
-            return Ok(LoginVerdict::Overloaded { retry_after: Duration::from_secs(1) });
+            return Ok(LoginVerdict::Overloaded {
+                retry_after: Duration::from_secs(1),
+            });
         };
-        let by_nick = "SELECT staff_no, full_name, has_left, secret_hash FROM staff WHERE nick = ?1";
+        let by_nick =
+            "SELECT staff_no, full_name, has_left, secret_hash FROM staff WHERE nick = ?1";
         let statement = Statement::new(self.database.dialect(), by_nick);
-        let rows = self.database.fetch(&statement, &[login.identifier().into()]).await?;
+        let rows = self
+            .database
+            .fetch(&statement, &[login.identifier().into()])
+            .await?;
         let found = rows.first();
-        let hash = found.and_then(|row| row.text(3).ok().flatten()).unwrap_or(&self.decoy).to_owned();
+        let hash = found
+            .and_then(|row| row.text(3).ok().flatten())
+            .unwrap_or(&self.decoy)
+            .to_owned();
         let password = login.password().to_owned();
         let is_right = tokio::task::spawn_blocking(move || is_right(&password, &hash)).await;
-        match (is_right.map_err(|error| Failure::internal("password hashing", error))?, found) {
+        match (
+            is_right.map_err(|error| Failure::internal("password hashing", error))?,
+            found,
+        ) {
             (true, Some(row)) => Ok(LoginVerdict::Accepted(Colleague::read(row)?)),
             _ => Ok(LoginVerdict::Rejected),
         }
@@ -129,28 +151,48 @@ impl CredentialVerifier<Colleague> for Staff {
 }
 
 fn is_right(password: &str, hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+    PasswordHash::new(hash).is_ok_and(|hash| {
+        Argon2::default()
+            .verify_password(password.as_bytes(), &hash)
+            .is_ok()
+    })
 }
 
 fn hash(password: &str) -> Result<String, Box<dyn Error>> {
     let mut salt = [0; 16];
     SystemEntropy.fill(&mut salt)?;
-    Ok(Argon2::default().hash_password_with_salt(password.as_bytes(), &salt)?.to_string())
+    Ok(Argon2::default()
+        .hash_password_with_salt(password.as_bytes(), &salt)?
+        .to_string())
 }
 
 async fn me(colleague: CurrentUser<Colleague>) -> String {
-    format!("You are {}, badge {}.\n", colleague.user.full_name, colleague.user.number.0)
+    format!(
+        "You are {}, badge {}.\n",
+        colleague.user.full_name, colleague.user.number.0
+    )
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     // Gone when the program ends; `sqlite:///path/to/file` stays.
     let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
-    Migrator::new(&database, StaffNumber::KIND).add(MIGRATIONS).run().await?;
+    Migrator::new(&database, StaffNumber::KIND)
+        .add(MIGRATIONS)
+        .run()
+        .await?;
     let password = Secret::generate(&SystemEntropy)?;
     let insert = "INSERT INTO staff (staff_no, nick, full_name, secret_hash, has_left) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let ada = [7.into(), "ada".into(), "Ada King".into(), hash(password.expose())?.into(), false.into()];
-    database.run(&Script::new(database.dialect(), &[insert]), &ada).await?;
+    let ada = [
+        7.into(),
+        "ada".into(),
+        "Ada King".into(),
+        hash(password.expose())?.into(),
+        false.into(),
+    ];
+    database
+        .run(&Script::new(database.dialect(), &[insert]), &ada)
+        .await?;
 
     let staff = Staff {
         database: database.clone(),
@@ -165,7 +207,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 fn app(staff: Staff) -> Result<Router, Box<dyn Error>> {
     let columns = COLUMNS.map(Into::into).to_vec();
-    let users = UserTable { table: "staff".into(), id: "staff_no".into(), columns };
+    let users = UserTable {
+        table: "staff".into(),
+        id: "staff_no".into(),
+        columns,
+    };
     let models = DatabaseTokenModels::bundled(StaffNumber::KIND).join_users(users)?;
     // A real application keeps this secret: tokens are found by it.
     let secret = Secret::generate(&SystemEntropy)?;
@@ -176,16 +222,28 @@ fn app(staff: Staff) -> Result<Router, Box<dyn Error>> {
     );
     let cookies = CookieTransport::builder(Profile::Countersign).build()?;
     let authenticator = Authenticator::builder(Arc::new(staff.clone()))
-        .backend(AuthenticationBackend::new("api", BearerTransport, Arc::clone(&strategy)))
+        .backend(AuthenticationBackend::new(
+            "api",
+            BearerTransport,
+            Arc::clone(&strategy),
+        ))
         .backend(AuthenticationBackend::new("web", cookies, strategy))
         .build()?;
     let authenticator = Arc::new(authenticator);
-    let routes = AuthRoutes::new(Arc::clone(&authenticator)).login(staff).build()?;
-    Ok(Router::new().route("/me", get(me)).nest("/auth", routes).layer(AuthLayer::new(authenticator)))
+    let routes = AuthRoutes::new(Arc::clone(&authenticator))
+        .login(staff)
+        .build()?;
+    Ok(Router::new()
+        .route("/me", get(me))
+        .nest("/auth", routes)
+        .layer(AuthLayer::new(authenticator)))
 }
 
 fn print_usage(password: &Secret) {
-    let body = format!(r#"{{"identifier":"ada","password":"{}"}}"#, password.expose());
+    let body = format!(
+        r#"{{"identifier":"ada","password":"{}"}}"#,
+        password.expose()
+    );
     println!("curl http://127.0.0.1:3000/auth/login --json '{body}'");
     println!("curl http://127.0.0.1:3000/me -H 'Authorization: Bearer ACCESS_TOKEN'");
     println!("curl http://127.0.0.1:3000/auth/cookie/login -c cookies.txt --json '{body}'");

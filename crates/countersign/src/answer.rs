@@ -76,8 +76,19 @@ impl<U> Authenticated<U> {
     ///
     /// [`AuthenticationBackend::read`](crate::AuthenticationBackend::read) adds its name.
     /// Strategies of your own call this.
-    pub const fn new(user: U, session_id: Option<SessionId>, issued_at: Timestamp, expires_at: Timestamp) -> Self {
-        Self { user, session_id, issued_at, expires_at, backend: None }
+    pub const fn new(
+        user: U,
+        session_id: Option<SessionId>,
+        issued_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Self {
+        Self {
+            user,
+            session_id,
+            issued_at,
+            expires_at,
+            backend: None,
+        }
     }
 }
 
@@ -238,7 +249,9 @@ impl<U, T> Refreshed<U, T> {
 /// Leaves the user out, for the same reason as [`Authenticated`].
 impl<U, T: fmt::Debug> fmt::Debug for Refreshed<U, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refreshed").field("issued", &self.issued).finish_non_exhaustive()
+        f.debug_struct("Refreshed")
+            .field("issued", &self.issued)
+            .finish_non_exhaustive()
     }
 }
 

@@ -142,7 +142,10 @@ impl<U: User> Authenticator<U> {
     ///
     /// A failure of a store is logged here. The outcome contains it, so that it can be answered.
     pub async fn authenticate_request(&self, request: &Parts) -> AuthOutcome<U> {
-        self.outcome(&request.headers, |https_only| self.origins.allows_cookies(request, https_only)).await
+        self.outcome(&request.headers, |https_only| {
+            self.origins.allows_cookies(request, https_only)
+        })
+        .await
     }
 
     /// Authenticates the request that a proxy asks about ("forward auth").
@@ -151,7 +154,10 @@ impl<U: User> Authenticator<U> {
     /// that of [`authenticate_request`](Self::authenticate_request), except that the proof of
     /// origin is that of the original request ([`OriginPolicy::allows_forwarded`]).
     pub async fn authenticate_forwarded(&self, request: &Parts) -> AuthOutcome<U> {
-        self.outcome(&request.headers, |https_only| self.origins.allows_forwarded_cookies(request, https_only)).await
+        self.outcome(&request.headers, |https_only| {
+            self.origins.allows_forwarded_cookies(request, https_only)
+        })
+        .await
     }
 
     /// Authenticates by `headers`. `allows` says if a cookie counts, given that it may be known to
@@ -203,8 +209,14 @@ impl<U: User> Authenticator<U> {
     /// Returns `true` if a request with a credential of `backend` may be acted on. For a cookie
     /// that takes a proof of origin.
     #[cfg(feature = "axum")]
-    pub(crate) fn is_sent_by_us(&self, backend: &AuthenticationBackend<U>, request: &Parts) -> bool {
-        may_count(backend, |https_only| self.origins.allows_cookies(request, https_only))
+    pub(crate) fn is_sent_by_us(
+        &self,
+        backend: &AuthenticationBackend<U>,
+        request: &Parts,
+    ) -> bool {
+        may_count(backend, |https_only| {
+            self.origins.allows_cookies(request, https_only)
+        })
     }
 
     /// Asks the selected backend, and records the use of the session if its token was accepted.
@@ -214,7 +226,8 @@ impl<U: User> Authenticator<U> {
             Selection::Refused(refusal) => Ok(Answer::Refused(refusal)),
             Selection::One { backend, token } => {
                 let answer = backend.read(&token, self.users()).await?;
-                if let (Answer::Accepted(authenticated), Some(recorder)) = (&answer, &self.recorder) {
+                if let (Answer::Accepted(authenticated), Some(recorder)) = (&answer, &self.recorder)
+                {
                     recorder.note(authenticated);
                 }
                 Ok(answer)
@@ -251,7 +264,10 @@ impl<U: User> Authenticator<U> {
         if token.expose().len() > self.max_token_length {
             return Selection::Refused(Refusal::TooLong);
         }
-        let mut here = self.backends.iter().filter(|backend| backend.transport().source() == *source);
+        let mut here = self
+            .backends
+            .iter()
+            .filter(|backend| backend.transport().source() == *source);
         match here.find(|backend| backend.token_shape().claims(&token)) {
             Some(backend) => Selection::One { backend, token },
             None => Selection::Refused(Refusal::Malformed),
@@ -261,7 +277,9 @@ impl<U: User> Authenticator<U> {
 
 impl<U> fmt::Debug for Authenticator<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticator").field("backends", &self.backends).finish_non_exhaustive()
+        f.debug_struct("Authenticator")
+            .field("backends", &self.backends)
+            .finish_non_exhaustive()
     }
 }
 
@@ -332,7 +350,11 @@ impl<U: User> AuthenticatorBuilder<U> {
     /// - access and refresh tokens would share a place, such as a cookie.
     pub fn build(self) -> Result<Authenticator<U>, ConfigError> {
         if self.backends.is_empty() {
-            return Err(ConfigError::new("backends", "are none", "add one, such as a bearer backend"));
+            return Err(ConfigError::new(
+                "backends",
+                "are none",
+                "add one, such as a bearer backend",
+            ));
         }
         for (index, backend) in self.backends.iter().enumerate() {
             check_name(backend.name())?;
@@ -340,14 +362,28 @@ impl<U: User> AuthenticatorBuilder<U> {
                 check_pair(backend, other)?;
             }
         }
-        let Self { users, backends, origins, max_token_length, recorder } = self;
-        Ok(Authenticator { users, backends, origins, max_token_length, recorder })
+        let Self {
+            users,
+            backends,
+            origins,
+            max_token_length,
+            recorder,
+        } = self;
+        Ok(Authenticator {
+            users,
+            backends,
+            origins,
+            max_token_length,
+            recorder,
+        })
     }
 }
 
 impl<U> fmt::Debug for AuthenticatorBuilder<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthenticatorBuilder").field("backends", &self.backends).finish_non_exhaustive()
+        f.debug_struct("AuthenticatorBuilder")
+            .field("backends", &self.backends)
+            .finish_non_exhaustive()
     }
 }
 
@@ -357,18 +393,36 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
     if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
         return Ok(());
     }
-    Err(ConfigError::new("backend name", "is empty, too long or has other characters", "use letters, digits, - _ ."))
+    Err(ConfigError::new(
+        "backend name",
+        "is empty, too long or has other characters",
+        "use letters, digits, - _ .",
+    ))
 }
 
 /// Checks that no credential can be taken for one of the other backend.
-fn check_pair<U: User>(one: &AuthenticationBackend<U>, other: &AuthenticationBackend<U>) -> Result<(), ConfigError> {
+fn check_pair<U: User>(
+    one: &AuthenticationBackend<U>,
+    other: &AuthenticationBackend<U>,
+) -> Result<(), ConfigError> {
     if one.name() == other.name() {
-        return Err(ConfigError::new("backend name", "is used twice", "give each backend a name of its own"));
+        return Err(ConfigError::new(
+            "backend name",
+            "is used twice",
+            "give each backend a name of its own",
+        ));
     }
     let (access, refresh) = (one.transport().source(), one.transport().refresh_source());
-    let (other_access, other_refresh) = (other.transport().source(), other.transport().refresh_source());
+    let (other_access, other_refresh) = (
+        other.transport().source(),
+        other.transport().refresh_source(),
+    );
     if access == other_access && one.token_shape().overlaps(other.token_shape()) {
-        let problem = format!("{} and {} look at the same place and could claim one token", one.name(), other.name());
+        let problem = format!(
+            "{} and {} look at the same place and could claim one token",
+            one.name(),
+            other.name()
+        );
         let cure = "give them different places, or token shapes that exclude each other";
         return Err(ConfigError::new("backends", problem, cure));
     }
@@ -377,8 +431,16 @@ fn check_pair<U: User>(one: &AuthenticationBackend<U>, other: &AuthenticationBac
         || refresh.as_ref() == Some(&other_access)
         || (refresh.is_some() && refresh == other_refresh)
     {
-        let problem = format!("{} and {} would share a place for refresh tokens", one.name(), other.name());
-        return Err(ConfigError::new("backends", problem, "give each cookie transport a cookie_name of its own"));
+        let problem = format!(
+            "{} and {} would share a place for refresh tokens",
+            one.name(),
+            other.name()
+        );
+        return Err(ConfigError::new(
+            "backends",
+            problem,
+            "give each cookie transport a cookie_name of its own",
+        ));
     }
     Ok(())
 }
@@ -396,7 +458,12 @@ fn may_count<U: User>(backend: &AuthenticationBackend<U>, allows: impl Fn(bool) 
 
 /// Logs that a cookie was refused for want of a proof of origin.
 fn cross_site_event(backend: &str) {
-    tracing::warn!(event = "refused", reason = "cross_site", backend, "credential refused");
+    tracing::warn!(
+        event = "refused",
+        reason = "cross_site",
+        backend,
+        "credential refused"
+    );
 }
 
 /// Logs a failure: the part that failed, its kind and its cause. None of them contains anything of

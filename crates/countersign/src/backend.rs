@@ -8,7 +8,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken, LoggedOut, Refreshed, SessionId, TokenPair};
+use crate::answer::{
+    Answer, Destroyed, Invalidated, IssuedToken, LoggedOut, Refreshed, SessionId, TokenPair,
+};
 use crate::error::{AuthError, Failure, Refusal};
 use crate::store::{Page, SessionPage};
 use crate::strategy::{Login, LoginFence, Strategy};
@@ -78,9 +80,18 @@ impl<U: User> AuthenticationBackend<U> {
     /// The name appears in logs and in [`Authenticated::backend`](crate::Authenticated::backend).
     /// Use 1 to 64 letters, digits, `-`, `_` and `.`: the authenticator refuses any other name when
     /// it is built.
-    pub fn new(name: impl Into<Arc<str>>, transport: impl Transport + 'static, strategy: Arc<dyn Strategy<U>>) -> Self {
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        transport: impl Transport + 'static,
+        strategy: Arc<dyn Strategy<U>>,
+    ) -> Self {
         let shape = strategy.token_shape();
-        Self { name: name.into(), transport: Arc::new(transport), strategy, shape }
+        Self {
+            name: name.into(),
+            transport: Arc::new(transport),
+            strategy,
+            shape,
+        }
     }
 
     /// Sets the form of this backend's access tokens. Defaults to the form that the strategy
@@ -123,14 +134,22 @@ impl<U: User> AuthenticationBackend<U> {
     ///
     /// Returns a [`Failure`] if a store can't be asked. It is then unknown whether the token is
     /// valid: answer 503, not 401.
-    pub async fn read(&self, token: &PlainToken, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
+    pub async fn read(
+        &self,
+        token: &PlainToken,
+        users: &dyn UserManager<U>,
+    ) -> Result<Answer<U>, Failure> {
         Ok(match self.strategy.read_token(Some(token), users).await? {
             Answer::Accepted(mut authenticated) => {
                 authenticated.backend = Some(Arc::clone(&self.name));
                 if authenticated.user.is_active() {
                     Answer::Accepted(authenticated)
                 } else {
-                    refusal_event(Some(&self.name), authenticated.session_id, Refusal::UserInactive);
+                    refusal_event(
+                        Some(&self.name),
+                        authenticated.session_id,
+                        Refusal::UserInactive,
+                    );
                     Answer::Refused(Refusal::UserInactive)
                 }
             }
@@ -177,7 +196,12 @@ impl<U: User> AuthenticationBackend<U> {
     pub async fn login(&self, user: &U, login: &Login) -> Result<TokenPair, AuthError> {
         let issued = match self.strategy.as_refreshable() {
             Some(strategy) => strategy.log_in(user, login).await,
-            None => self.strategy.write_token(user).await.map(alone).map_err(AuthError::from),
+            None => self
+                .strategy
+                .write_token(user)
+                .await
+                .map(alone)
+                .map_err(AuthError::from),
         };
         match &issued {
             Ok(tokens) => event(&self.name, tokens.access.session_id, "login"),
@@ -222,7 +246,11 @@ impl<U: User> AuthenticationBackend<U> {
     /// - [`AuthError::Refused`] if the token is not valid and names no session. Nothing was ended.
     /// - [`AuthError::Failed`] if the end could not be recorded. The session may still be live, so
     ///   keep the client's cookies and let it retry.
-    pub async fn logout(&self, token: &PlainToken, users: &dyn UserManager<U>) -> Result<LoggedOut, AuthError> {
+    pub async fn logout(
+        &self,
+        token: &PlainToken,
+        users: &dyn UserManager<U>,
+    ) -> Result<LoggedOut, AuthError> {
         let logged_out = match self.strategy.as_refreshable() {
             Some(strategy) => strategy.log_out(token).await,
             None => self.destroy(token, users).await,
@@ -236,13 +264,21 @@ impl<U: User> AuthenticationBackend<U> {
     }
 
     /// Revokes an access token of a strategy without sessions.
-    async fn destroy(&self, token: &PlainToken, users: &dyn UserManager<U>) -> Result<LoggedOut, AuthError> {
+    async fn destroy(
+        &self,
+        token: &PlainToken,
+        users: &dyn UserManager<U>,
+    ) -> Result<LoggedOut, AuthError> {
         match self.strategy.read_token(Some(token), users).await? {
             Answer::Accepted(authenticated) => {
-                self.strategy.destroy_token(token, &authenticated.user).await?;
+                self.strategy
+                    .destroy_token(token, &authenticated.user)
+                    .await?;
                 Ok(LoggedOut::Ended(None))
             }
-            Answer::NotOffered | Answer::Refused(Refusal::Unknown | Refusal::Revoked) => Ok(LoggedOut::AlreadyOut),
+            Answer::NotOffered | Answer::Refused(Refusal::Unknown | Refusal::Revoked) => {
+                Ok(LoggedOut::AlreadyOut)
+            }
             Answer::Refused(refusal) => Err(refusal.into()),
         }
     }
@@ -263,7 +299,9 @@ impl<U: User> AuthenticationBackend<U> {
     /// Returns a [`Failure`] if the end could not be recorded. The session may still be live; call
     /// it again.
     pub async fn logout_with_refresh(&self, refresh: &PlainToken) -> Result<LoggedOut, Failure> {
-        let Some(strategy) = self.strategy.as_refreshable() else { return Ok(LoggedOut::AlreadyOut) };
+        let Some(strategy) = self.strategy.as_refreshable() else {
+            return Ok(LoggedOut::AlreadyOut);
+        };
         match strategy.end_session_of(refresh).await? {
             Destroyed::Revoked => {
                 event(&self.name, None, "logout");
@@ -298,8 +336,14 @@ impl<U: User> AuthenticationBackend<U> {
     ///
     /// Returns a [`Failure`] if the end could not be recorded. The session may still be live; call
     /// it again.
-    pub async fn end_session(&self, session: SessionId, user: &U::Id) -> Result<Destroyed, Failure> {
-        let Some(strategy) = self.strategy.as_refreshable() else { return Ok(Destroyed::AlreadyInvalid) };
+    pub async fn end_session(
+        &self,
+        session: SessionId,
+        user: &U::Id,
+    ) -> Result<Destroyed, Failure> {
+        let Some(strategy) = self.strategy.as_refreshable() else {
+            return Ok(Destroyed::AlreadyInvalid);
+        };
         let ended = strategy.end_session(session, &user.to_key()).await?;
         if ended == Destroyed::Revoked {
             event(&self.name, Some(session), "session_revoked");
@@ -317,8 +361,14 @@ impl<U: User> AuthenticationBackend<U> {
     ///
     /// Returns a [`Failure`] if the end could not be recorded, or only a part of it. Call it again:
     /// it continues where it stopped.
-    pub async fn end_other_sessions(&self, user: &U::Id, kept: Option<SessionId>) -> Result<u64, Failure> {
-        let Some(strategy) = self.strategy.as_refreshable() else { return Ok(0) };
+    pub async fn end_other_sessions(
+        &self,
+        user: &U::Id,
+        kept: Option<SessionId>,
+    ) -> Result<u64, Failure> {
+        let Some(strategy) = self.strategy.as_refreshable() else {
+            return Ok(0);
+        };
         let ended = strategy.end_sessions(&user.to_key(), kept).await?;
         event(&self.name, kept, "other_sessions_revoked");
         Ok(ended)
@@ -342,7 +392,11 @@ impl<U: User> AuthenticationBackend<U> {
 
 /// Returns an access token as a pair without a refresh token.
 fn alone(access: IssuedToken) -> TokenPair {
-    TokenPair { issued_at: access.issued_at, access, refresh: None }
+    TokenPair {
+        issued_at: access.issued_at,
+        access,
+        refresh: None,
+    }
 }
 
 impl<U> Clone for AuthenticationBackend<U> {
@@ -368,12 +422,23 @@ impl<U> fmt::Debug for AuthenticationBackend<U> {
 
 /// Logs one event of a session.
 fn event(backend: &str, session: Option<SessionId>, what: &'static str) {
-    tracing::info!(event = what, backend, session = session.map(tracing::field::display), "session event");
+    tracing::info!(
+        event = what,
+        backend,
+        session = session.map(tracing::field::display),
+        "session event"
+    );
 }
 
 /// Logs one event for a refused credential: the reason, the backend and the session. Nothing of the
 /// token is logged.
 pub(crate) fn refusal_event(backend: Option<&str>, session: Option<SessionId>, refusal: Refusal) {
     let session = session.map(tracing::field::display);
-    tracing::warn!(event = "refused", reason = refusal.as_str(), backend, session, "credential refused");
+    tracing::warn!(
+        event = "refused",
+        reason = refusal.as_str(),
+        backend,
+        session,
+        "credential refused"
+    );
 }

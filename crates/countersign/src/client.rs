@@ -45,7 +45,11 @@ pub struct Client {
 impl Client {
     /// Creates client details without any value.
     pub const fn new() -> Self {
-        Self { user_agent: None, ip: None, label: None }
+        Self {
+            user_agent: None,
+            ip: None,
+            label: None,
+        }
     }
 
     /// Sets the value of the `User-Agent` header.
@@ -98,7 +102,10 @@ impl Client {
 /// `most` bytes at a character boundary. Returns `None` if nothing is left.
 fn one_line(text: &str, most: usize) -> Option<String> {
     let mut line = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+    for word in text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+    {
         if !line.is_empty() {
             line.push(' ');
         }

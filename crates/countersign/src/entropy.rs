@@ -35,7 +35,10 @@ pub trait Entropy: fmt::Debug + Send + Sync {
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's generator")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the system's generator"
+    )]
     fn fill(&self, buffer: &mut [u8]) -> Result<(), Failure> {
         getrandom::fill(buffer).map_err(|error| Failure::unavailable("random generator", error))
     }

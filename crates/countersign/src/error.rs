@@ -239,17 +239,32 @@ pub struct Failure {
 impl Failure {
     /// Creates a failure of a part that didn't answer in time, or at all.
     pub fn unavailable(part: &'static str, cause: impl Into<Cause>) -> Self {
-        Self { kind: FailureKind::Unavailable, part, source: Some(cause.into()), symptom: None }
+        Self {
+            kind: FailureKind::Unavailable,
+            part,
+            source: Some(cause.into()),
+            symptom: None,
+        }
     }
 
     /// Creates a failure of a part that has no room left. Its symptom is [`Symptom::Full`].
     pub const fn full(part: &'static str) -> Self {
-        Self { kind: FailureKind::Full, part, source: None, symptom: Some(Symptom::Full) }
+        Self {
+            kind: FailureKind::Full,
+            part,
+            source: None,
+            symptom: Some(Symptom::Full),
+        }
     }
 
     /// Creates a failure of a part that did something it must never do.
     pub fn internal(part: &'static str, cause: impl Into<Cause>) -> Self {
-        Self { kind: FailureKind::Internal, part, source: Some(cause.into()), symptom: None }
+        Self {
+            kind: FailureKind::Internal,
+            part,
+            source: Some(cause.into()),
+            symptom: None,
+        }
     }
 
     /// Sets what is known about the state of the store. `None` removes it.
@@ -338,7 +353,11 @@ impl ConfigError {
         problem: impl Into<Cow<'static, str>>,
         cure: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { setting: setting.into(), problem: problem.into(), cure: cure.into() }
+        Self {
+            setting: setting.into(),
+            problem: problem.into(),
+            cure: cure.into(),
+        }
     }
 
     /// Returns the name of the setting.

@@ -56,8 +56,13 @@ impl Fence {
     /// Parses the text form of [`to_text`](Self::to_text). Returns `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         // `from_str_radix` alone would accept a sign and capital letters.
-        let fits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        fits.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(Self)
+        let fits = text.len() == 32
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        fits.then(|| u128::from_str_radix(text, 16).ok())
+            .flatten()
+            .map(Self)
     }
 }
 
@@ -70,7 +75,14 @@ mod tests {
     fn texts_come_back() {
         let fence = Fence::generate(&SystemEntropy).unwrap();
         assert_eq!(Fence::parse(&fence.to_text()), Some(fence));
-        for text in ["", "0", &"g".repeat(32), &"A".repeat(32), &"0".repeat(33), "+0000000000000000000000000000000"] {
+        for text in [
+            "",
+            "0",
+            &"g".repeat(32),
+            &"A".repeat(32),
+            &"0".repeat(33),
+            "+0000000000000000000000000000000",
+        ] {
             assert_eq!(Fence::parse(text), None, "{text}");
         }
     }

@@ -438,8 +438,8 @@ mod user;
 mod value;
 
 pub use answer::{
-    Answer, Authenticated, Destroyed, Invalidated, IssuedToken, LoggedOut, NotASessionId, Refreshed, SessionId,
-    TokenPair,
+    Answer, Authenticated, Destroyed, Invalidated, IssuedToken, LoggedOut, NotASessionId,
+    Refreshed, SessionId, TokenPair,
 };
 pub use authenticator::{Authenticator, AuthenticatorBuilder, Selection};
 pub use backend::AuthenticationBackend;
@@ -458,6 +458,8 @@ pub use renewing::UrlSource;
 pub use secret::{MIN_SECRET_LENGTH, Secret};
 pub use strategy::{RefreshableStrategy, SessionControl, Strategy, TokenControl};
 pub use symptom::Symptom;
-pub use token::{Digest, DigestKeyRing, Locator, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
+pub use token::{
+    Digest, DigestKeyRing, Locator, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape,
+};
 pub use usage::UseRecorder;
 pub use user::{User, UserId, UserKey, UserKeyKind, UserManager};

@@ -92,8 +92,15 @@ impl<U: User> SessionWatcher<U> {
     ///
     /// Nothing is checked before [`run`](Self::run) or [`look`](Self::look) is called.
     pub fn new(strategy: Arc<dyn Strategy<U>>, users: Arc<dyn UserManager<U>>) -> Self {
-        let watched = Watched { strategy, users, sessions: Mutex::default() };
-        Self { watched: Arc::new(watched), patience: Duration::from_mins(1) }
+        let watched = Watched {
+            strategy,
+            users,
+            sessions: Mutex::default(),
+        };
+        Self {
+            watched: Arc::new(watched),
+            patience: Duration::from_mins(1),
+        }
     }
 
     /// Sets how long connections stay open while the stores can't be asked. Defaults to one minute.
@@ -118,7 +125,10 @@ impl<U: User> SessionWatcher<U> {
             answered: Instant::now(),
             end: watch::Sender::new(None),
         });
-        Some(LiveSession { session, end: watch.end.subscribe() })
+        Some(LiveSession {
+            session,
+            end: watch.end.subscribe(),
+        })
     }
 
     /// Returns the number of sessions that are being watched.
@@ -146,7 +156,9 @@ impl<U: User> SessionWatcher<U> {
     pub async fn look(&self) {
         let sessions = self.watched.in_use();
         futures_util::stream::iter(sessions)
-            .for_each_concurrent(AT_ONCE, async |(session, user)| self.judge(session, &user).await)
+            .for_each_concurrent(AT_ONCE, async |(session, user)| {
+                self.judge(session, &user).await;
+            })
             .await;
     }
 
@@ -179,7 +191,11 @@ impl<U: User> Watched<U> {
         if !live {
             return Ok(Some(SessionEnd::Ended));
         }
-        let active = self.users.get(user).await?.is_some_and(|user| user.is_active());
+        let active = self
+            .users
+            .get(user)
+            .await?
+            .is_some_and(|user| user.is_active());
         Ok((!active).then_some(SessionEnd::UserInactive))
     }
 
@@ -187,12 +203,18 @@ impl<U: User> Watched<U> {
     fn in_use(&self) -> Vec<(SessionId, U::Id)> {
         let mut sessions = self.sessions();
         sessions.retain(|_, watch| watch.end.receiver_count() > 0);
-        sessions.iter().map(|(session, watch)| (*session, watch.user.clone())).collect()
+        sessions
+            .iter()
+            .map(|(session, watch)| (*session, watch.user.clone()))
+            .collect()
     }
 
     /// Returns the time since a store last answered for the session.
     fn silent_for(&self, session: SessionId) -> Duration {
-        self.sessions().get(&session).map(|watch| watch.answered.elapsed()).unwrap_or_default()
+        self.sessions()
+            .get(&session)
+            .map(|watch| watch.answered.elapsed())
+            .unwrap_or_default()
     }
 
     /// Locks the watched sessions. A poisoned lock is used as it is, because no code panics while
@@ -204,13 +226,18 @@ impl<U: User> Watched<U> {
 
 impl<U: User> Clone for SessionWatcher<U> {
     fn clone(&self) -> Self {
-        Self { watched: Arc::clone(&self.watched), patience: self.patience }
+        Self {
+            watched: Arc::clone(&self.watched),
+            patience: self.patience,
+        }
     }
 }
 
 impl<U: User> fmt::Debug for SessionWatcher<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionWatcher").field("watched", &self.watched()).finish_non_exhaustive()
+        f.debug_struct("SessionWatcher")
+            .field("watched", &self.watched())
+            .finish_non_exhaustive()
     }
 }
 
@@ -245,6 +272,8 @@ impl LiveSession {
 
 impl fmt::Debug for LiveSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LiveSession").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("LiveSession")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }

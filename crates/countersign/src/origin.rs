@@ -117,7 +117,8 @@ impl OriginPolicy {
     /// Returns a [`ConfigError`] if the origin is spelled in another way, or if its scheme isn't
     /// http or https. The message says what is wrong.
     pub fn trust(mut self, origin: &str) -> Result<Self, ConfigError> {
-        self.trusted.insert(spelling::parse("trusted origin", origin)?);
+        self.trusted
+            .insert(spelling::parse("trusted origin", origin)?);
         Ok(self)
     }
 
@@ -174,7 +175,8 @@ impl OriginPolicy {
     pub(crate) fn allows_forwarded_cookies(&self, request: &Parts, https_only: bool) -> bool {
         let headers = &request.headers;
         let mut told = TOLD_METHODS.iter().flat_map(|name| headers.get_all(*name));
-        let is_told_safe = told.all(|method| matches!(method.as_bytes(), b"GET" | b"HEAD" | b"OPTIONS"));
+        let is_told_safe =
+            told.all(|method| matches!(method.as_bytes(), b"GET" | b"HEAD" | b"OPTIONS"));
         let needs_none = is_safe(request) && is_told_safe && !headers.contains_key(header::ORIGIN);
         needs_none || self.is_ours(request, https_only || self.https_only)
     }
@@ -182,12 +184,17 @@ impl OriginPolicy {
     /// Returns `true` if the headers prove that a trusted page sent the request.
     fn is_ours(&self, request: &Parts, https_only: bool) -> bool {
         let headers = &request.headers;
-        let (Ok(site), Ok(origin)) = (only(headers, &SEC_FETCH_SITE), only(headers, &header::ORIGIN)) else {
+        let (Ok(site), Ok(origin)) = (
+            only(headers, &SEC_FETCH_SITE),
+            only(headers, &header::ORIGIN),
+        ) else {
             return false;
         };
         // A named origin counts first: its pages are cross-site by `Sec-Fetch-Site`, and trusted
         // all the same.
-        if origin.is_some_and(|origin| self.trusted.contains(origin) || self.public.as_ref() == Some(origin)) {
+        if origin.is_some_and(|origin| {
+            self.trusted.contains(origin) || self.public.as_ref() == Some(origin)
+        }) {
             return true;
         }
         match (site.map(HeaderValue::as_bytes), origin) {
@@ -205,7 +212,8 @@ impl OriginPolicy {
 ///
 /// TRACE isn't among the methods: nobody needs it with a cookie.
 fn is_safe(request: &Parts) -> bool {
-    matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_upgrade(&request.headers)
+    matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS)
+        && !is_upgrade(&request.headers)
 }
 
 /// Returns `true` if the request asks for another protocol on its connection.
@@ -232,16 +240,26 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a Head
 fn is_target(origin: &HeaderValue, request: &Parts, https_only: bool) -> bool {
     let target = match request.uri.authority() {
         Some(authority) => Some(authority.as_str()),
-        None => only(&request.headers, &header::HOST).ok().flatten().and_then(|host| host.to_str().ok()),
+        None => only(&request.headers, &header::HOST)
+            .ok()
+            .flatten()
+            .and_then(|host| host.to_str().ok()),
     };
-    let Some((host, port)) = target.and_then(host_and_port) else { return false };
-    let Some((is_https, origin)) = origin.to_str().ok().and_then(scheme_and_rest) else { return false };
-    let Some((origin_host, origin_port)) = host_and_port(origin) else { return false };
+    let Some((host, port)) = target.and_then(host_and_port) else {
+        return false;
+    };
+    let Some((is_https, origin)) = origin.to_str().ok().and_then(scheme_and_rest) else {
+        return false;
+    };
+    let Some((origin_host, origin_port)) = host_and_port(origin) else {
+        return false;
+    };
     let own_port = if is_https { 443 } else { 80 };
-    let is_same_place =
-        host.eq_ignore_ascii_case(origin_host) && port.unwrap_or(own_port) == origin_port.unwrap_or(own_port);
+    let is_same_place = host.eq_ignore_ascii_case(origin_host)
+        && port.unwrap_or(own_port) == origin_port.unwrap_or(own_port);
     // The target's own scheme is only trusted in one direction: http may be a proxy that ends TLS.
-    let may_be_http = request.uri.scheme() != Some(&Scheme::HTTPS) && (!https_only || is_loopback(host));
+    let may_be_http =
+        request.uri.scheme() != Some(&Scheme::HTTPS) && (!https_only || is_loopback(host));
     is_same_place && (is_https || may_be_http)
 }
 
@@ -255,17 +273,33 @@ fn scheme_and_rest(origin: &str) -> Option<(bool, &str)> {
 /// with user information or a port with leading zeros.
 fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
     let is_v6 = text.starts_with('[');
-    let end = if is_v6 { text.find(']').map(|at| at.saturating_add(1)) } else { text.find(':') };
+    let end = if is_v6 {
+        text.find(']').map(|at| at.saturating_add(1))
+    } else {
+        text.find(':')
+    };
     let (host, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
     let is_host = match address {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
+        None => {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        }
     };
     let port = match rest.strip_prefix(':') {
         None if rest.is_empty() => None,
         None => return None,
-        Some(digits) => Some(digits.parse::<u16>().ok().filter(|port| port.to_string() == digits)?),
+        Some(digits) => Some(
+            digits
+                .parse::<u16>()
+                .ok()
+                .filter(|port| port.to_string() == digits)?,
+        ),
     };
     is_host.then_some((host, port))
 }
@@ -274,15 +308,24 @@ fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
 /// (Secure Contexts section 3.1).
 fn is_loopback(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
-    let is_v4 = || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    let is_v4 = || {
+        host.parse::<Ipv4Addr>()
+            .is_ok_and(|address| address.is_loopback())
+    };
     host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || is_v4()
 }
 
 /// Returns `true` if there is exactly one content type and it is `application/json`, with or
 /// without parameters.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    let Ok(Some(value)) = only(headers, &header::CONTENT_TYPE) else { return false };
-    let Ok(text) = value.to_str() else { return false };
+    let Ok(Some(value)) = only(headers, &header::CONTENT_TYPE) else {
+        return false;
+    };
+    let Ok(text) = value.to_str() else {
+        return false;
+    };
     let essence = text.split(';').next().unwrap_or_default();
-    essence.trim_matches([' ', '\t']).eq_ignore_ascii_case("application/json")
+    essence
+        .trim_matches([' ', '\t'])
+        .eq_ignore_ascii_case("application/json")
 }

@@ -86,7 +86,9 @@ impl<U> fmt::Debug for AuthOutcome<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotOffered => f.write_str("NotOffered"),
-            Self::Accepted(authenticated) => f.debug_tuple("Accepted").field(authenticated).finish(),
+            Self::Accepted(authenticated) => {
+                f.debug_tuple("Accepted").field(authenticated).finish()
+            }
             Self::Refused(refusal) => f.debug_tuple("Refused").field(refusal).finish(),
             Self::CrossSite => f.write_str("CrossSite"),
             Self::Failed(failure) => f.debug_tuple("Failed").field(failure).finish(),

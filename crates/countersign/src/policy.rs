@@ -65,7 +65,11 @@ impl Lifetimes {
     pub fn new(access: Duration, refresh: Duration) -> Result<Self, ConfigError> {
         let access = checked("access lifetime (max_age)", access)?;
         let refresh = checked("refresh lifetime (refresh_max_age)", refresh)?;
-        Ok(Self { access, refresh, session: None })
+        Ok(Self {
+            access,
+            refresh,
+            session: None,
+        })
     }
 
     /// Sets the longest life of a session, counted from login.
@@ -98,13 +102,15 @@ impl Lifetimes {
     /// Returns the expiry of a refresh token issued at `now`: the idle timeout, or `session_end` if
     /// that comes first.
     pub fn refresh_end(&self, now: Timestamp, session_end: Option<Timestamp>) -> Timestamp {
-        now.saturating_add(self.refresh).min(session_end.unwrap_or(Timestamp::MAX))
+        now.saturating_add(self.refresh)
+            .min(session_end.unwrap_or(Timestamp::MAX))
     }
 
     /// Returns the expiry of an access token issued at `now`: the end of its life, or `session_end`
     /// if that comes first.
     pub fn access_end(&self, now: Timestamp, session_end: Option<Timestamp>) -> Timestamp {
-        now.saturating_add(self.access).min(session_end.unwrap_or(Timestamp::MAX))
+        now.saturating_add(self.access)
+            .min(session_end.unwrap_or(Timestamp::MAX))
     }
 }
 
@@ -159,16 +165,26 @@ impl ReusePolicy {
     pub fn new(grace: Duration) -> Result<Self, ConfigError> {
         if grace > Self::MAX_GRACE {
             let problem = "must not be longer than 5 minutes";
-            return Err(ConfigError::new("reuse_grace", problem, "give it as `10s`, or `0s` for no window"));
+            return Err(ConfigError::new(
+                "reuse_grace",
+                problem,
+                "give it as `10s`, or `0s` for no window",
+            ));
         }
-        Ok(Self { grace, close_on_use: true })
+        Ok(Self {
+            grace,
+            close_on_use: true,
+        })
     }
 
     /// Creates a policy without a grace window: every second presentation ends the session.
     ///
     /// Clients must then never retry a refresh. One lost response costs the session.
     pub const fn strict() -> Self {
-        Self { grace: Duration::ZERO, close_on_use: true }
+        Self {
+            grace: Duration::ZERO,
+            close_on_use: true,
+        }
     }
 
     /// Keeps the grace window open after the successor has been rotated.
@@ -196,7 +212,10 @@ impl ReusePolicy {
 /// A grace window of 10 seconds, which closes early.
 impl Default for ReusePolicy {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(10), close_on_use: true }
+        Self {
+            grace: Duration::from_secs(10),
+            close_on_use: true,
+        }
     }
 }
 
@@ -242,6 +261,10 @@ pub(crate) fn checked(setting: &'static str, lifetime: Duration) -> Result<Durat
     if (Duration::from_secs(1)..=MAX_LIFETIME).contains(&lifetime) {
         Ok(lifetime)
     } else {
-        Err(ConfigError::new(setting, "must be between 1 second and 100 years", "give it as `15m` or `30d`"))
+        Err(ConfigError::new(
+            setting,
+            "must be between 1 second and 100 years",
+            "give it as `15m` or `30d`",
+        ))
     }
 }

@@ -71,16 +71,22 @@ impl Problem {
     /// 401 `AUTHENTICATION_REQUIRED`: the request needs a credential and has none.
     ///
     /// The challenge names no error (RFC 6750 section 3.1).
-    pub const NOT_OFFERED: Self =
-        Self::new(StatusCode::UNAUTHORIZED, "AUTHENTICATION_REQUIRED", "This needs an access token.")
-            .challenge("Bearer");
+    pub const NOT_OFFERED: Self = Self::new(
+        StatusCode::UNAUTHORIZED,
+        "AUTHENTICATION_REQUIRED",
+        "This needs an access token.",
+    )
+    .challenge("Bearer");
 
     /// 401 `AUTHENTICATION_FAILED`: the access token is bad, for any reason.
     ///
     /// One answer for all reasons, so that nobody can probe which check failed.
-    pub const AUTHENTICATION_FAILED: Self =
-        Self::new(StatusCode::UNAUTHORIZED, "AUTHENTICATION_FAILED", "The access token is not valid.")
-            .challenge(r#"Bearer error="invalid_token""#);
+    pub const AUTHENTICATION_FAILED: Self = Self::new(
+        StatusCode::UNAUTHORIZED,
+        "AUTHENTICATION_FAILED",
+        "The access token is not valid.",
+    )
+    .challenge(r#"Bearer error="invalid_token""#);
 
     /// 400 `CREDENTIALS_MALFORMED`: the credential can't be parsed, or there is more than one.
     pub const CREDENTIALS_MALFORMED: Self = Self::new(
@@ -94,21 +100,30 @@ impl Problem {
     /// be used.
     ///
     /// One answer for all of these, so that nobody learns which accounts exist.
-    pub const LOGIN_BAD_CREDENTIALS: Self =
-        Self::new(StatusCode::UNAUTHORIZED, "LOGIN_BAD_CREDENTIALS", "Identifier or password is wrong.")
-            .challenge("Bearer");
+    pub const LOGIN_BAD_CREDENTIALS: Self = Self::new(
+        StatusCode::UNAUTHORIZED,
+        "LOGIN_BAD_CREDENTIALS",
+        "Identifier or password is wrong.",
+    )
+    .challenge("Bearer");
 
     /// 401 `REFRESH_TOKEN_INVALID`: the refresh token is bad, for any reason. The client has to log
     /// in again.
-    pub const REFRESH_TOKEN_INVALID: Self =
-        Self::new(StatusCode::UNAUTHORIZED, "REFRESH_TOKEN_INVALID", "The refresh token is not valid.")
-            .challenge(r#"Bearer error="invalid_token""#);
+    pub const REFRESH_TOKEN_INVALID: Self = Self::new(
+        StatusCode::UNAUTHORIZED,
+        "REFRESH_TOKEN_INVALID",
+        "The refresh token is not valid.",
+    )
+    .challenge(r#"Bearer error="invalid_token""#);
 
     /// 403 `CSRF_FAILED`: nothing proves that a trusted page sent this request with its cookies.
     ///
     /// Another credential wouldn't help. [`OriginPolicy`](crate::OriginPolicy) lists the proofs.
-    pub const CSRF_FAILED: Self =
-        Self::new(StatusCode::FORBIDDEN, "CSRF_FAILED", "The request does not come from an origin that is trusted.");
+    pub const CSRF_FAILED: Self = Self::new(
+        StatusCode::FORBIDDEN,
+        "CSRF_FAILED",
+        "The request does not come from an origin that is trusted.",
+    );
 
     /// 403 `SESSION_LIMIT_REACHED`: the user has as many sessions as the cap allows.
     ///
@@ -121,20 +136,33 @@ impl Problem {
     );
 
     /// 404 `SESSION_NOT_FOUND`: the user has no such session.
-    pub const SESSION_NOT_FOUND: Self =
-        Self::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "You have no such session.");
+    pub const SESSION_NOT_FOUND: Self = Self::new(
+        StatusCode::NOT_FOUND,
+        "SESSION_NOT_FOUND",
+        "You have no such session.",
+    );
 
     /// 404 `ROUTE_NOT_FOUND`: no route has this path. Use it as the fallback of a router whose
     /// other answers are problems too.
-    pub const ROUTE_NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", "There is no such route.");
+    pub const ROUTE_NOT_FOUND: Self = Self::new(
+        StatusCode::NOT_FOUND,
+        "ROUTE_NOT_FOUND",
+        "There is no such route.",
+    );
 
     /// 405 `METHOD_NOT_ALLOWED`: the route has other methods.
-    pub const METHOD_NOT_ALLOWED: Self =
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "The route does not have this method.");
+    pub const METHOD_NOT_ALLOWED: Self = Self::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "METHOD_NOT_ALLOWED",
+        "The route does not have this method.",
+    );
 
     /// 413 `REQUEST_TOO_LARGE`: the body, or its announced length, is over the limit.
-    pub const REQUEST_TOO_LARGE: Self =
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_TOO_LARGE", "The request body is too large.");
+    pub const REQUEST_TOO_LARGE: Self = Self::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "REQUEST_TOO_LARGE",
+        "The request body is too large.",
+    );
 
     /// 415 `UNSUPPORTED_MEDIA_TYPE`: the body isn't declared as JSON, or has a content encoding.
     pub const UNSUPPORTED_MEDIA_TYPE: Self = Self::new(
@@ -159,8 +187,11 @@ impl Problem {
     );
 
     /// 500 `INTERNAL`: a bug, or data that no version of this crate writes. The log has the cause.
-    pub const INTERNAL: Self =
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong on our side.");
+    pub const INTERNAL: Self = Self::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "INTERNAL",
+        "Something went wrong on our side.",
+    );
 
     /// 500 `AUTH_LAYER_MISSING`: a handler asks for the user outside of an
     /// [`AuthLayer`](crate::tower::AuthLayer) for that user type.
@@ -184,28 +215,46 @@ impl Problem {
     /// whether the credential is good.
     ///
     /// Clients should keep their tokens and try again.
-    pub const STORE_UNAVAILABLE: Self =
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", "This can't be answered now. Try again.")
-            .retry_after(RETRY_AFTER);
+    pub const STORE_UNAVAILABLE: Self = Self::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "STORE_UNAVAILABLE",
+        "This can't be answered now. Try again.",
+    )
+    .retry_after(RETRY_AFTER);
 
     /// Creates a problem with fixed texts, for answers of an application's own.
     ///
     /// `code` is written in capitals with underscores and never changes once published. `title` is
     /// the status's own phrase.
     pub const fn new(status: StatusCode, code: &'static str, detail: &'static str) -> Self {
-        Self { status, code, detail, challenge: None, retry_after: None }
+        Self {
+            status,
+            code,
+            detail,
+            challenge: None,
+            retry_after: None,
+        }
     }
 
     /// Returns 429 `RATE_LIMITED`: there were too many attempts. `after` becomes `Retry-After`.
     pub const fn rate_limited(after: Duration) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "Too many attempts. Try again later.")
-            .retry_after(after)
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "RATE_LIMITED",
+            "Too many attempts. Try again later.",
+        )
+        .retry_after(after)
     }
 
     /// Returns 503 `OVERLOADED`: there are more requests than can be served. `after` becomes
     /// `Retry-After`.
     pub const fn overloaded(after: Duration) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", "Too busy now. Try again later.").retry_after(after)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "OVERLOADED",
+            "Too busy now. Try again later.",
+        )
+        .retry_after(after)
     }
 
     /// Returns the answer to a refused access token.
@@ -275,9 +324,18 @@ impl Problem {
 
     /// Returns the response with one more member beside the fixed ones (RFC 9457 section 3.2).
     #[cfg(feature = "axum")]
-    pub(crate) fn into_http_with<B: From<Bytes>>(self, name: &str, value: &impl Serialize) -> Response<B> {
-        let fields = (serde_json::to_value(self.fields()), serde_json::to_value(value));
-        let (Ok(serde_json::Value::Object(mut fields)), Ok(value)) = fields else { return self.into_http() };
+    pub(crate) fn into_http_with<B: From<Bytes>>(
+        self,
+        name: &str,
+        value: &impl Serialize,
+    ) -> Response<B> {
+        let fields = (
+            serde_json::to_value(self.fields()),
+            serde_json::to_value(value),
+        );
+        let (Ok(serde_json::Value::Object(mut fields)), Ok(value)) = fields else {
+            return self.into_http();
+        };
         fields.insert(name.to_owned(), value);
         self.answer(&fields)
     }
@@ -300,14 +358,23 @@ impl Problem {
     }
 
     fn write_headers(&self, headers: &mut HeaderMap) {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(challenge) = self.challenge {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            );
         }
         if let Some(after) = self.retry_after {
             // Rounded up, and never 0: a client that comes back too early is refused again.
-            let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1);
+            let seconds = after
+                .as_secs()
+                .saturating_add(u64::from(after.subsec_nanos() > 0))
+                .max(1);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
     }

@@ -88,7 +88,11 @@ impl<T> Renewing<T> {
             read,
             make: Box::new(make),
         });
-        Ok(Self { current, generation: AtomicU64::new(0), source })
+        Ok(Self {
+            current,
+            generation: AtomicU64::new(0),
+            source,
+        })
     }
 
     /// Returns the current value.
@@ -106,13 +110,17 @@ impl<T> Renewing<T> {
     ///
     /// A URL that is the same as before, can't be read or can't be used changes nothing.
     pub(crate) fn renew(&self, generation: u64) -> bool {
-        let Some(source) = &self.source else { return false };
+        let Some(source) = &self.source else {
+            return false;
+        };
         let mut url = source.url.lock().unwrap_or_else(PoisonError::into_inner);
         if self.generation() != generation {
             // Another caller was refused earlier and has replaced the value meanwhile.
             return true;
         }
-        let Some(read) = (source.read.0)().filter(|read| *read != *url) else { return false };
+        let Some(read) = (source.read.0)().filter(|read| *read != *url) else {
+            return false;
+        };
         let part = source.part;
         let made = match (source.make)(&read) {
             Ok(made) => made,
@@ -125,7 +133,11 @@ impl<T> Renewing<T> {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
         *url = read;
         self.generation.fetch_add(1, Ordering::Release);
-        tracing::info!(event = "credentials_read_again", part, "user or password were refused, and are others now");
+        tracing::info!(
+            event = "credentials_read_again",
+            part,
+            "user or password were refused, and are others now"
+        );
         true
     }
 }
@@ -142,7 +154,11 @@ mod tests {
 
     fn renewing(says: &Arc<Mutex<Option<&'static str>>>) -> Renewing<String> {
         let says = Arc::clone(says);
-        let source = UrlSource::new(move || says.lock().unwrap().map(|url| Zeroizing::new(url.to_owned())));
+        let source = UrlSource::new(move || {
+            says.lock()
+                .unwrap()
+                .map(|url| Zeroizing::new(url.to_owned()))
+        });
         let make = |url: &str| match url {
             "bad" => Err(ConfigError::new("database_url", "is bad", "correct it")),
             _ => Ok(url.to_owned()),
@@ -174,6 +190,10 @@ mod tests {
         let before = renewing.generation();
         assert!(renewing.renew(before) && renewing.renew(before));
         assert!(!renewing.renew(renewing.generation()));
-        assert!(!Renewing::new("database", "first", None, |url| Ok(url.to_owned())).unwrap().renew(0));
+        assert!(
+            !Renewing::new("database", "first", None, |url| Ok(url.to_owned()))
+                .unwrap()
+                .renew(0)
+        );
     }
 }

@@ -58,7 +58,10 @@ impl Secret {
     ///
     /// # Errors
     /// [`ConfigError`] that names `setting` if the text has fewer than 32 characters.
-    pub fn dangerous_without_variety_check(setting: &str, text: impl Into<String>) -> Result<Self, ConfigError> {
+    pub fn dangerous_without_variety_check(
+        setting: &str,
+        text: impl Into<String>,
+    ) -> Result<Self, ConfigError> {
         let text = Zeroizing::new(text.into());
         // A text never has fewer bytes than characters in UTF-8, so this bounds the bytes as well.
         if text.chars().count() < MIN_SECRET_LENGTH {
@@ -76,7 +79,9 @@ impl Secret {
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, Failure> {
         let mut bytes = Zeroizing::new([0_u8; 32]);
         entropy.fill(bytes.as_mut_slice())?;
-        Ok(Self(Zeroizing::new(BASE64URL_NOPAD.encode(bytes.as_slice()))))
+        Ok(Self(Zeroizing::new(
+            BASE64URL_NOPAD.encode(bytes.as_slice()),
+        )))
     }
 
     /// Returns the text of the secret. It must not get into logs, errors or metrics.
@@ -92,10 +97,21 @@ impl fmt::Debug for Secret {
 }
 
 fn refused(setting: &str, problem: &'static str) -> ConfigError {
-    ConfigError::new(setting.to_owned(), problem, "make one with `openssl rand -base64 32`")
+    ConfigError::new(
+        setting.to_owned(),
+        problem,
+        "make one with `openssl rand -base64 32`",
+    )
 }
 
-const PLACEHOLDERS: [&str; 6] = ["changeme", "change-me", "change_me", "placeholder", "your-secret", "your_secret"];
+const PLACEHOLDERS: [&str; 6] = [
+    "changeme",
+    "change-me",
+    "change_me",
+    "placeholder",
+    "your-secret",
+    "your_secret",
+];
 
 /// Returns the problem of a text that is easy to guess, or `None`.
 ///
@@ -103,7 +119,10 @@ const PLACEHOLDERS: [&str; 6] = ["changeme", "change-me", "change_me", "placehol
 fn weakness(text: &str) -> Option<&'static str> {
     let chars: Vec<char> = text.chars().collect();
     let lower = text.to_lowercase();
-    if PLACEHOLDERS.iter().any(|placeholder| lower.contains(placeholder)) {
+    if PLACEHOLDERS
+        .iter()
+        .any(|placeholder| lower.contains(placeholder))
+    {
         return Some("is a placeholder");
     }
     let mut distinct = chars.clone();
@@ -112,11 +131,18 @@ fn weakness(text: &str) -> Option<&'static str> {
     if distinct.len() < 10 {
         return Some("has fewer than 10 different characters");
     }
-    if (1..=chars.len() / 2).any(|period| chars.iter().skip(period).eq(chars.iter().take(chars.len() - period))) {
+    if (1..=chars.len() / 2).any(|period| {
+        chars
+            .iter()
+            .skip(period)
+            .eq(chars.iter().take(chars.len() - period))
+    }) {
         return Some("repeats itself");
     }
     let steps = chars.iter().zip(chars.iter().skip(1));
-    let even = steps.filter(|(a, b)| u32::from(**a).abs_diff(u32::from(**b)) <= 1).count();
+    let even = steps
+        .filter(|(a, b)| u32::from(**a).abs_diff(u32::from(**b)) <= 1)
+        .count();
     if even * 4 > chars.len() * 3 {
         return Some("counts up or down");
     }
@@ -153,6 +179,9 @@ mod tests {
         for text in good {
             assert!(Secret::new("token_hash_secret", text).is_ok(), "{text}");
         }
-        assert!(Secret::generate(&crate::entropy::SystemEntropy).is_ok_and(|secret| secret.expose().len() == 43));
+        assert!(
+            Secret::generate(&crate::entropy::SystemEntropy)
+                .is_ok_and(|secret| secret.expose().len() == 43)
+        );
     }
 }

@@ -31,7 +31,8 @@ impl<C> Slot<C> {
             return Ok(connection);
         }
         let connection = Arc::new(connect.await?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&connection));
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
+            Some(Arc::clone(&connection));
         Ok(connection)
     }
 
@@ -41,7 +42,10 @@ impl<C> Slot<C> {
     /// was replaced meanwhile isn't removed.
     pub(crate) fn discard(&self, failed: &Arc<C>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|connection| Arc::ptr_eq(connection, failed)) {
+        if current
+            .as_ref()
+            .is_some_and(|connection| Arc::ptr_eq(connection, failed))
+        {
             *current = None;
         }
     }
@@ -50,7 +54,10 @@ impl<C> Slot<C> {
     #[cfg(feature = "redis")]
     pub(crate) fn replace(&self, old: &Arc<C>, new: C) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|connection| Arc::ptr_eq(connection, old)) {
+        if current
+            .as_ref()
+            .is_some_and(|connection| Arc::ptr_eq(connection, old))
+        {
             *current = Some(Arc::new(new));
         }
     }
@@ -58,13 +65,19 @@ impl<C> Slot<C> {
     /// Returns the connection if there is one and `is_live` accepts it.
     pub(crate) fn live(&self, is_live: impl Fn(&C) -> bool) -> Option<Arc<C>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.as_ref().filter(|connection| is_live(connection)).cloned()
+        current
+            .as_ref()
+            .filter(|connection| is_live(connection))
+            .cloned()
     }
 }
 
 impl<C> Default for Slot<C> {
     fn default() -> Self {
-        Self { current: RwLock::default(), connecting: tokio::sync::Mutex::default() }
+        Self {
+            current: RwLock::default(),
+            connecting: tokio::sync::Mutex::default(),
+        }
     }
 }
 

@@ -37,7 +37,10 @@ pub enum Symptom {
 impl Symptom {
     /// Returns `true` if the symptom may pass without an intervention, so that waiting makes sense.
     pub const fn may_pass(self) -> bool {
-        matches!(self, Self::Unreachable | Self::UnknownHost | Self::Starting | Self::Silent | Self::Busy)
+        matches!(
+            self,
+            Self::Unreachable | Self::UnknownHost | Self::Starting | Self::Silent | Self::Busy
+        )
     }
 
     /// Returns what an operator can do, as an imperative without a full stop.
@@ -74,7 +77,10 @@ impl Symptom {
             | ErrorKind::UnexpectedEof => Some(Self::Starting),
             ErrorKind::TimedOut | ErrorKind::WouldBlock => Some(Self::Silent),
             // The standard library has no error kind for a failed name resolution, only this text.
-            _ => error.to_string().contains("failed to lookup address").then_some(Self::UnknownHost),
+            _ => error
+                .to_string()
+                .contains("failed to lookup address")
+                .then_some(Self::UnknownHost),
         }
     }
 }

@@ -25,14 +25,27 @@ pub(crate) fn told(error: &(dyn Error + 'static), words: &Words) -> Option<Strin
         if let Some(fault) = error.downcast_ref::<Tls>() {
             return Some(fault_of(fault, words));
         }
-        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = inside.map(|inside| inside as &(dyn Error + 'static)).or_else(|| error.source());
+        let inside = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        next = inside
+            .map(|inside| inside as &(dyn Error + 'static))
+            .or_else(|| error.source());
     }
     None
 }
 
-fn fault_of(fault: &Tls, &Words { unchecked, authority, any_host }: &Words) -> String {
-    let Tls::InvalidCertificate(fault) = fault else { return format!("TLS failed: {fault}") };
+fn fault_of(
+    fault: &Tls,
+    &Words {
+        unchecked,
+        authority,
+        any_host,
+    }: &Words,
+) -> String {
+    let Tls::InvalidCertificate(fault) = fault else {
+        return format!("TLS failed: {fault}");
+    };
     match fault {
         CertificateError::UnknownIssuer => {
             format!(
@@ -51,7 +64,9 @@ fn fault_of(fault: &Tls, &Words { unchecked, authority, any_host }: &Words) -> S
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             let or_say = or_say(any_host);
-            format!("the server's certificate is for another host: name the host as it does{or_say}")
+            format!(
+                "the server's certificate is for another host: name the host as it does{or_say}"
+            )
         }
         other if other.to_string().contains("UnsupportedCertVersion") => format!(
             "the server's certificate is of X.509 version 1, which can't be checked: issue one of version 3{}",
@@ -67,7 +82,9 @@ fn fault_of(fault: &Tls, &Words { unchecked, authority, any_host }: &Words) -> S
 
 /// Returns the end of a sentence that names another parameter, or nothing if there is none.
 fn or_say(words: Option<&str>) -> String {
-    words.map(|words| format!(", or say {words}")).unwrap_or_default()
+    words
+        .map(|words| format!(", or say {words}"))
+        .unwrap_or_default()
 }
 
 /// Returns `true` if a certificate was refused because it is that of an authority.

@@ -66,7 +66,11 @@ pub struct UseRecorder {
 impl UseRecorder {
     /// Creates a recorder that writes to `store`. Pass the store that holds the sessions.
     pub fn new(store: Arc<dyn TokenStore>) -> Self {
-        Self { store, clock: Arc::new(SystemClock), seen: Arc::default() }
+        Self {
+            store,
+            clock: Arc::new(SystemClock),
+            seen: Arc::default(),
+        }
     }
 
     /// Sets the clock. Defaults to the system clock.
@@ -82,7 +86,9 @@ impl UseRecorder {
     /// authenticator calls this; call it yourself only if you use a [`Strategy`](crate::Strategy)
     /// directly.
     pub fn note<U: User>(&self, authenticated: &Authenticated<U>) {
-        let Some(session) = authenticated.session_id else { return };
+        let Some(session) = authenticated.session_id else {
+            return;
+        };
         let now = self.clock.now();
         let mut seen = self.seen();
         if let Some((_, at)) = seen.get_mut(&session) {
@@ -101,7 +107,10 @@ impl UseRecorder {
     pub async fn flush(&self) -> Result<usize, Failure> {
         // Taken as a whole, so that requests go on recording while the store is being asked.
         let seen = std::mem::take(&mut *self.seen());
-        let used: Vec<_> = seen.into_iter().map(|(session, (user, at))| Used { session, user, at }).collect();
+        let used: Vec<_> = seen
+            .into_iter()
+            .map(|(session, (user, at))| Used { session, user, at })
+            .collect();
         for (number, batch) in used.chunks(BATCH).enumerate() {
             if let Err(failure) = self.store.note_use(batch).await {
                 // The failed batch counts as not written. Recording the same use twice is harmless.
@@ -135,7 +144,8 @@ impl UseRecorder {
     fn remember<'a>(&self, used: impl Iterator<Item = &'a Used>) {
         let mut seen = self.seen();
         for used in used {
-            seen.entry(used.session).or_insert_with(|| (used.user.clone(), used.at));
+            seen.entry(used.session)
+                .or_insert_with(|| (used.user.clone(), used.at));
         }
     }
 
@@ -149,6 +159,8 @@ impl UseRecorder {
 /// Shows the number of recorded sessions, and none of their users.
 impl fmt::Debug for UseRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UseRecorder").field("seen", &self.seen().len()).finish_non_exhaustive()
+        f.debug_struct("UseRecorder")
+            .field("seen", &self.seen().len())
+            .finish_non_exhaustive()
     }
 }

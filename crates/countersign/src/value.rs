@@ -132,7 +132,9 @@ impl Row {
         match self.value(column) {
             Value::Null => Ok(None),
             Value::Text(text) => Ok(Some(text)),
-            Value::Bytes(bytes) => std::str::from_utf8(bytes).map(Some).map_err(|_| wrong(column, "a text")),
+            Value::Bytes(bytes) => std::str::from_utf8(bytes)
+                .map(Some)
+                .map_err(|_| wrong(column, "a text")),
             _ => Err(wrong(column, "a text")),
         }
     }
@@ -170,7 +172,9 @@ impl Row {
         match self.value(column) {
             Value::Null => Ok(None),
             Value::Uuid(id) => Ok(Some(*id)),
-            Value::Bytes(bytes) => Uuid::from_slice(bytes).map(Some).map_err(|_| wrong(column, "a UUID")),
+            Value::Bytes(bytes) => Uuid::from_slice(bytes)
+                .map(Some)
+                .map_err(|_| wrong(column, "a UUID")),
             _ => Err(wrong(column, "a UUID")),
         }
     }
@@ -220,7 +224,9 @@ fn parse_time(text: &str) -> Option<Timestamp> {
     })?;
     // Rounding towards the past: a token must never live longer because of the digits that are
     // dropped.
-    i64::try_from(moment.as_nanosecond().div_euclid(1_000)).ok().map(Timestamp::from_micros)
+    i64::try_from(moment.as_nanosecond().div_euclid(1_000))
+        .ok()
+        .map(Timestamp::from_micros)
 }
 
 const fn wrong(column: usize, wanted: &'static str) -> ValueError {
@@ -243,11 +249,25 @@ mod tests {
             "2026-01-15 08:50:00-03:00",
         ];
         for text in same {
-            assert_eq!(Row::new(vec![text.into()]).time(0), Ok(Some(ten_to_noon)), "{text}");
+            assert_eq!(
+                Row::new(vec![text.into()]).time(0),
+                Ok(Some(ten_to_noon)),
+                "{text}"
+            );
         }
-        let micros = |text: &str| Row::new(vec![text.into()]).time(0).map(|time| time.unwrap().as_micros());
-        assert_eq!(micros("2026-01-15T14:50:00.5+03:00"), Ok(ten_to_noon.as_micros() + 500_000));
-        assert_eq!(micros("2026-01-15 11:50:00.123456789"), Ok(ten_to_noon.as_micros() + 123_456));
+        let micros = |text: &str| {
+            Row::new(vec![text.into()])
+                .time(0)
+                .map(|time| time.unwrap().as_micros())
+        };
+        assert_eq!(
+            micros("2026-01-15T14:50:00.5+03:00"),
+            Ok(ten_to_noon.as_micros() + 500_000)
+        );
+        assert_eq!(
+            micros("2026-01-15 11:50:00.123456789"),
+            Ok(ten_to_noon.as_micros() + 123_456)
+        );
         assert_eq!(micros("2026-01-15"), Ok(1_768_435_200_000_000));
         for text in ["yesterday", "", "2026-13-01", "25:00"] {
             assert!(Row::new(vec![text.into()]).time(0).is_err(), "{text}");
@@ -260,7 +280,17 @@ mod tests {
     #[test]
     fn times_of_any_age_are_written_in_their_order() {
         let year_0 = -62_167_219_200_000_000;
-        let moments = [i64::MIN, year_0 - 1, year_0, year_0 + 1, -1, 0, 1_768_477_800_000_000, i64::MAX - 1, i64::MAX];
+        let moments = [
+            i64::MIN,
+            year_0 - 1,
+            year_0,
+            year_0 + 1,
+            -1,
+            0,
+            1_768_477_800_000_000,
+            i64::MAX - 1,
+            i64::MAX,
+        ];
         let texts = moments.map(|micros| time_text(Timestamp::from_micros(micros)));
         assert!(texts.is_sorted(), "{texts:#?}");
         for text in &texts {
@@ -269,6 +299,9 @@ mod tests {
         assert_eq!(texts[0], "0000-01-01 00:00:00.000000");
         assert_eq!(texts[3], "0000-01-01 00:00:00.000001");
         assert_eq!(texts[8], "9999-12-31 23:59:59.999999");
-        assert_eq!(Row::new(vec![texts[0].as_str().into()]).time(0), Ok(Some(Timestamp::from_micros(year_0))));
+        assert_eq!(
+            Row::new(vec![texts[0].as_str().into()]).time(0),
+            Ok(Some(Timestamp::from_micros(year_0)))
+        );
     }
 }

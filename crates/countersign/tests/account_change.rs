@@ -1,16 +1,24 @@
 //! A change of an account and the end of its sessions, as one transaction.
 
 #![cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "test code"
+)]
 
 mod common;
 
-use countersign::store::sql::{AccountChange, Database, DatabaseTokenModels, Driver, Script, SqlStore, Statement};
+use countersign::store::sql::{
+    AccountChange, Database, DatabaseTokenModels, Driver, Script, SqlStore, Statement,
+};
 use countersign::store::{Fence, Page, Value};
 use countersign::strategy::{DatabaseTokenStrategy, Login};
 use countersign::{
-    Clock, IssuedToken, PlainToken, RefreshableStrategy, Refusal, SessionControl, SessionId, Strategy, SystemClock,
-    SystemEntropy, UserId, UserKey, UserKeyKind,
+    Clock, IssuedToken, PlainToken, RefreshableStrategy, Refusal, SessionControl, SessionId,
+    Strategy, SystemClock, SystemEntropy, UserId, UserKey, UserKeyKind,
 };
 
 use crate::common::{Account, Kind, Place, strategy, users};
@@ -31,11 +39,26 @@ impl Shop {
             "CREATE TABLE member (id INTEGER PRIMARY KEY, password VARCHAR(20))",
             "INSERT INTO member VALUES (7, 'old')",
         ] {
-            database.run(&Script::new(database.dialect(), &["SELECT 1", statement]), &[]).await.unwrap();
+            database
+                .run(
+                    &Script::new(database.dialect(), &["SELECT 1", statement]),
+                    &[],
+                )
+                .await
+                .unwrap();
         }
-        let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid));
+        let store = SqlStore::new(
+            database.driver(),
+            DatabaseTokenModels::bundled(UserKeyKind::Uuid),
+        );
         let tokens = strategy(&database);
-        Self { database, store, tokens, account: Account::new(7), _place: place }
+        Self {
+            database,
+            store,
+            tokens,
+            account: Account::new(7),
+            _place: place,
+        }
     }
 
     fn key(&self) -> UserKey {
@@ -57,23 +80,44 @@ impl Shop {
     }
 
     async fn password(&self) -> String {
-        let read = Statement::new(self.database.dialect(), "SELECT password FROM member WHERE id = 7");
+        let read = Statement::new(
+            self.database.dialect(),
+            "SELECT password FROM member WHERE id = 7",
+        );
         let rows = self.database.fetch(&read, &[]).await.unwrap();
         rows.first().unwrap().text(0).unwrap().unwrap().to_owned()
     }
 
     async fn session(&self) -> IssuedToken {
-        self.tokens.open_session(&self.account).await.unwrap().access
+        self.tokens
+            .open_session(&self.account)
+            .await
+            .unwrap()
+            .access
     }
 
     /// The member's sessions that haven't ended.
     async fn listed(&self) -> Vec<Option<SessionId>> {
-        let page = self.tokens.sessions_of(&self.key(), &Page { after: None, limit: 100 }).await.unwrap();
-        page.sessions.iter().map(|session| Some(session.id)).collect()
+        let page = self
+            .tokens
+            .sessions_of(
+                &self.key(),
+                &Page {
+                    after: None,
+                    limit: 100,
+                },
+            )
+            .await
+            .unwrap();
+        page.sessions
+            .iter()
+            .map(|session| Some(session.id))
+            .collect()
     }
 
     async fn is_good(&self, token: &PlainToken) -> bool {
-        let answer: countersign::Answer<Account> = self.tokens.read_token(Some(token), &users).await.unwrap();
+        let answer: countersign::Answer<Account> =
+            self.tokens.read_token(Some(token), &users).await.unwrap();
         answer.accepted().is_some()
     }
 }
@@ -84,22 +128,39 @@ async fn it_ends_all_or_all_but_one_with_postgres_and_mariadb() {
         let shop = Shop::open(kind).await;
         let [kept, other] = [shop.session().await, shop.session().await];
         let loose = shop.tokens.write_token(&shop.account).await.unwrap().token;
-        let stranger = shop.tokens.open_session(&Account::new(8)).await.unwrap().access.token;
+        let stranger = shop
+            .tokens
+            .open_session(&Account::new(8))
+            .await
+            .unwrap()
+            .access
+            .token;
         let login = Login::default().behind(shop.tokens.login_fence(&shop.key()).await.unwrap());
 
         assert!(!shop.change("wrong", "new", None).await, "{kind:?}");
         assert_eq!(shop.password().await, "old", "{kind:?}");
         for token in [&kept.token, &other.token, &loose, &stranger] {
-            assert!(shop.is_good(token).await, "{kind:?}: no change, and yet an end");
+            assert!(
+                shop.is_good(token).await,
+                "{kind:?}: no change, and yet an end"
+            );
         }
-        let third = shop.tokens.log_in(&shop.account, &login).await.unwrap().access;
+        let third = shop
+            .tokens
+            .log_in(&shop.account, &login)
+            .await
+            .unwrap()
+            .access;
         assert_eq!(shop.listed().await.len(), 3, "{kind:?}");
 
         assert!(shop.change("old", "new", kept.session_id).await, "{kind:?}");
         assert_eq!(shop.password().await, "new", "{kind:?}");
         assert_eq!(shop.listed().await, [kept.session_id], "{kind:?}");
         let ended = [&other.token, &third.token, &loose].map(|token| (token, false));
-        for (token, good) in ended.into_iter().chain([(&kept.token, true), (&stranger, true)]) {
+        for (token, good) in ended
+            .into_iter()
+            .chain([(&kept.token, true), (&stranger, true)])
+        {
             assert_eq!(shop.is_good(token).await, good, "{kind:?}");
         }
         let overtaken = shop.tokens.log_in(&shop.account, &login).await.unwrap_err();

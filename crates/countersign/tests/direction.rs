@@ -48,16 +48,34 @@ fn layer(module: &str) -> usize {
 }
 
 fn sources(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                sources(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
 }
 
 /// The top modules that a source names as `crate::module`, in its code before any `#[cfg(test)]`.
 fn named(text: &str) -> Vec<&str> {
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default().lines();
+    let code = text
+        .split("#[cfg(test)]")
+        .next()
+        .unwrap_or_default()
+        .lines();
     let code = code.filter(|line| !line.trim_start().starts_with("//"));
     let paths = code.flat_map(|line| line.split("crate::").skip(1));
-    let names = paths.map(|path| path.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap_or_default());
+    let names = paths.map(|path| {
+        path.split(|c: char| !c.is_ascii_lowercase() && c != '_')
+            .next()
+            .unwrap_or_default()
+    });
     names.filter(|name| !name.is_empty()).collect()
 }
 
@@ -67,7 +85,14 @@ fn no_module_names_one_above_it() {
     let mut arrows = 0;
     for path in sources(&root) {
         let inside = path.strip_prefix(&root).unwrap().to_owned();
-        let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        let module = inside
+            .iter()
+            .next()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs")
+            .to_owned();
         if module == "lib" || path.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
@@ -75,9 +100,16 @@ fn no_module_names_one_above_it() {
             let below = layer(name) < layer(&module) || name == module;
             let leaves = layer(name) == 0 && layer(&module) == 0;
             let aside = ALLOWED_ASIDE.contains(&(&module, name));
-            assert!(below || leaves || aside, "{} names crate::{name}, which stands above it", inside.display());
+            assert!(
+                below || leaves || aside,
+                "{} names crate::{name}, which stands above it",
+                inside.display()
+            );
             arrows += 1;
         }
     }
-    assert!(arrows > 30, "the sources were not found: only {arrows} arrows seen");
+    assert!(
+        arrows > 30,
+        "the sources were not found: only {arrows} arrows seen"
+    );
 }

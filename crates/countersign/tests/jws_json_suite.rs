@@ -25,8 +25,10 @@ use data_encoding::{BASE64, BASE64URL_NOPAD};
 use futures_util::FutureExt;
 
 /// Documents that the suite calls valid and we refuse.
-const STRICTER: [(&str, &str); 2] =
-    [("y_object_duplicated_key.json", "a name twice"), ("y_object_duplicated_key_and_value.json", "a name twice")];
+const STRICTER: [(&str, &str); 2] = [
+    ("y_object_duplicated_key.json", "a name twice"),
+    ("y_object_duplicated_key_and_value.json", "a name twice"),
+];
 
 /// Documents that a parser may answer either way and we take: numbers that lose digits but stay finite. Everything else
 /// that is left open we refuse: lone surrogates, text that is not UTF-8, a byte order mark, infinities, deep nesting.
@@ -60,16 +62,33 @@ impl Site {
     async fn new() -> Self {
         let secret = Secret::generate(&SystemEntropy).unwrap();
         let key = SigningKey::from_secret(Algorithm::Hs256, &secret).unwrap();
-        let builder = JwtStrategy::builder().keys(KeyRing::new(key)).max_token_length(1 << 20);
-        let strategy = builder.denylist_store(Arc::new(MemoryDenylist::default())).build().unwrap();
+        let builder = JwtStrategy::builder()
+            .keys(KeyRing::new(key))
+            .max_token_length(1 << 20);
+        let strategy = builder
+            .denylist_store(Arc::new(MemoryDenylist::default()))
+            .build()
+            .unwrap();
         let token = strategy.write_token(&Account(7)).await.unwrap().token;
-        let mut segments = token.expose().split('.').map(|text| BASE64URL_NOPAD.decode(text.as_bytes()).unwrap());
+        let mut segments = token
+            .expose()
+            .split('.')
+            .map(|text| BASE64URL_NOPAD.decode(text.as_bytes()).unwrap());
         let (header, claims) = (segments.next().unwrap(), segments.next().unwrap());
-        Self { secret, strategy, header, claims }
+        Self {
+            secret,
+            strategy,
+            header,
+            claims,
+        }
     }
 
     fn sign(&self, header: &[u8], claims: &[u8]) -> PlainToken {
-        let signed = format!("{}.{}", BASE64URL_NOPAD.encode(header), BASE64URL_NOPAD.encode(claims));
+        let signed = format!(
+            "{}.{}",
+            BASE64URL_NOPAD.encode(header),
+            BASE64URL_NOPAD.encode(claims)
+        );
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.expose().as_bytes());
         let tag = BASE64URL_NOPAD.encode(hmac::sign(&key, signed.as_bytes()).as_ref());
         PlainToken::new(format!("{signed}.{tag}"))
@@ -99,15 +118,28 @@ fn must_pass(name: &str) -> bool {
 }
 
 fn documents() -> BTreeMap<String, Vec<u8>> {
-    let suite: serde_json::Value = serde_json::from_str(include_str!("vectors/json-suite/test_parsing.json")).unwrap();
+    let suite: serde_json::Value =
+        serde_json::from_str(include_str!("vectors/json-suite/test_parsing.json")).unwrap();
     let files = suite["files"].as_object().unwrap();
-    files.iter().map(|(name, text)| (name.clone(), BASE64.decode(text.as_str().unwrap().as_bytes()).unwrap())).collect()
+    files
+        .iter()
+        .map(|(name, text)| {
+            (
+                name.clone(),
+                BASE64.decode(text.as_str().unwrap().as_bytes()).unwrap(),
+            )
+        })
+        .collect()
 }
 
 #[tokio::test]
 async fn every_document_is_read_strictly() {
     let site = Site::new().await;
-    assert_eq!(site.refusal(&site.sign(&site.header, &site.claims)).await, None, "the token they are put into");
+    assert_eq!(
+        site.refusal(&site.sign(&site.header, &site.claims)).await,
+        None,
+        "the token they are put into"
+    );
     let documents = documents();
     assert_eq!(documents.len(), 318);
 
@@ -117,25 +149,49 @@ async fn every_document_is_read_strictly() {
         let in_claims = within(&site.claims, document);
         let in_header = within(&site.header, document);
         let passes = must_pass(name);
-        let (of_claims, of_header) =
-            if passes { (None, None) } else { (Some(Refusal::Claims), Some(Refusal::Malformed)) };
+        let (of_claims, of_header) = if passes {
+            (None, None)
+        } else {
+            (Some(Refusal::Claims), Some(Refusal::Malformed))
+        };
         for (place, token, expected) in [
             // No document of the suite holds a user's claims, so none is good on its own.
-            ("claims", site.sign(&site.header, document), Some(Refusal::Claims)),
-            ("member of the claims", site.sign(&site.header, &in_claims), of_claims),
-            ("member of the header", site.sign(&in_header, &site.claims), of_header),
+            (
+                "claims",
+                site.sign(&site.header, document),
+                Some(Refusal::Claims),
+            ),
+            (
+                "member of the claims",
+                site.sign(&site.header, &in_claims),
+                of_claims,
+            ),
+            (
+                "member of the header",
+                site.sign(&in_header, &site.claims),
+                of_header,
+            ),
         ] {
             match AssertUnwindSafe(site.refusal(&token)).catch_unwind().await {
                 Err(_) => wrong.push(format!("{name} as {place}: panics")),
-                Ok(found) if found != expected => wrong.push(format!("{name} as {place}: {found:?}, not {expected:?}")),
+                Ok(found) if found != expected => {
+                    wrong.push(format!("{name} as {place}: {found:?}, not {expected:?}"));
+                }
                 Ok(None) => *accepted.entry(&name[..2]).or_default() += 1,
                 Ok(Some(_)) => {}
             }
         }
     }
-    println!("{} documents in 3 places, accepted: {accepted:?}, {} wrong", documents.len(), wrong.len());
+    println!(
+        "{} documents in 3 places, accepted: {accepted:?}, {} wrong",
+        documents.len(),
+        wrong.len()
+    );
     assert!(wrong.is_empty(), "wrong verdicts:\n{}", wrong.join("\n"));
-    assert_eq!(accepted, BTreeMap::from([("i_", 2 * TAKEN.len()), ("y_", 2 * (95 - STRICTER.len()))]));
+    assert_eq!(
+        accepted,
+        BTreeMap::from([("i_", 2 * TAKEN.len()), ("y_", 2 * (95 - STRICTER.len()))])
+    );
 }
 
 /// As a whole header a document lacks the algorithm, if it is an object at all.
@@ -145,7 +201,11 @@ async fn no_document_is_a_header() {
     for (name, document) in documents() {
         let refusal = site.refusal(&site.sign(&document, &site.claims)).await;
         let object = document.trim_ascii_start().starts_with(b"{") && must_pass(&name);
-        let expected = if object { Refusal::Algorithm } else { Refusal::Malformed };
+        let expected = if object {
+            Refusal::Algorithm
+        } else {
+            Refusal::Malformed
+        };
         assert_eq!(refusal, Some(expected), "{name}");
     }
 }

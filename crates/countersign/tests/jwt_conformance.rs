@@ -23,8 +23,8 @@ use countersign::jwt::{Algorithm, KeyRing, SigningKey, VerifyingKey, generate_se
 use countersign::store::{MemoryStore, TokenStore};
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder, Sessions};
 use countersign::{
-    Answer, Destroyed, DigestKeyRing, Failure, FailureKind, Invalidated, Lifetimes, PlainToken, Profile, Refusal,
-    Secret, Strategy, SystemEntropy, Timestamp, TokenControl, UserId,
+    Answer, Destroyed, DigestKeyRing, Failure, FailureKind, Invalidated, Lifetimes, PlainToken,
+    Profile, Refusal, Secret, Strategy, SystemEntropy, Timestamp, TokenControl, UserId,
 };
 use data_encoding::BASE64URL_NOPAD;
 use jwt_common::{Account, Accounts, TestClock, text};
@@ -66,7 +66,11 @@ fn claims(token: &PlainToken) -> Value {
     serde_json::from_str(&decoded(token, 1)).unwrap()
 }
 
-async fn read(strategy: &JwtStrategy<Account>, token: &PlainToken, accounts: &Accounts) -> Result<Account, Refusal> {
+async fn read(
+    strategy: &JwtStrategy<Account>,
+    token: &PlainToken,
+    accounts: &Accounts,
+) -> Result<Account, Refusal> {
     match strategy.read_token(Some(token), accounts).await.unwrap() {
         Answer::Accepted(accepted) => Ok(accepted.user),
         Answer::Refused(refusal) => Err(refusal),
@@ -86,12 +90,24 @@ async fn the_originals_format() {
     assert!(at.is_sorted(), "{payload}");
     let claims = claims(&token);
     assert_eq!(
-        (claims["iat"].as_i64(), claims["nbf"].as_i64(), claims["exp"].as_i64()),
+        (
+            claims["iat"].as_i64(),
+            claims["nbf"].as_i64(),
+            claims["exp"].as_i64()
+        ),
         (Some(NOW), Some(NOW), Some(NOW + 900))
     );
     let jti = text(&claims, "jti");
-    assert!(jti.len() == 32 && jti.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)));
-    let nobody = Account { email: None, ..alice() };
+    assert!(
+        jti.len() == 32
+            && jti
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    );
+    let nobody = Account {
+        email: None,
+        ..alice()
+    };
     let token = strategy.write_token(&nobody).await.unwrap().token;
     assert!(!decoded(&token, 1).contains("sfp"));
 }
@@ -102,8 +118,16 @@ async fn our_format() {
     let strategy = ours().build().unwrap();
     let issued = strategy.write_token(&alice()).await.unwrap();
     let header: Value = serde_json::from_str(&decoded(&issued.token, 0)).unwrap();
-    assert_eq!((text(&header, "alg"), text(&header, "typ")), ("HS256", "at+jwt"));
-    assert!(strategy.keys().keys().any(|key| key.kid() == text(&header, "kid")));
+    assert_eq!(
+        (text(&header, "alg"), text(&header, "typ")),
+        ("HS256", "at+jwt")
+    );
+    assert!(
+        strategy
+            .keys()
+            .keys()
+            .any(|key| key.kid() == text(&header, "kid"))
+    );
     assert!(!decoded(&issued.token, 1).to_lowercase().contains("alice"));
     assert_eq!(issued.expires_at, Timestamp::from_unix_seconds(NOW + 900));
     let mut ids = std::collections::HashSet::new();
@@ -117,18 +141,40 @@ async fn our_format() {
 #[tokio::test]
 async fn no_token_is_too_long() {
     let strategy = ours().issuer("x".repeat(8192)).build().unwrap();
-    assert_eq!(strategy.write_token(&alice()).await.unwrap_err().kind(), FailureKind::Internal);
+    assert_eq!(
+        strategy.write_token(&alice()).await.unwrap_err().kind(),
+        FailureKind::Internal
+    );
 }
 
 /// One secret, one purpose (SECURITY row K-02): our fingerprint isn't the original's, and isn't the plain HMAC.
 #[tokio::test]
 async fn fingerprint_keys_are_derived() {
-    let theirs = original().build().unwrap().write_token(&alice()).await.unwrap().token;
-    let derived = ours().build().unwrap().write_token(&alice()).await.unwrap().token;
+    let theirs = original()
+        .build()
+        .unwrap()
+        .write_token(&alice())
+        .await
+        .unwrap()
+        .token;
+    let derived = ours()
+        .build()
+        .unwrap()
+        .write_token(&alice())
+        .await
+        .unwrap()
+        .token;
     let other = Secret::new("secret", "qU8-le04Mnr1_yAt92wCox5ZiHgS3bFd").unwrap();
-    let configured =
-        ours().session_fingerprint_secret(&other).build().unwrap().write_token(&alice()).await.unwrap().token;
-    let fingerprints = [theirs, derived, configured].map(|token| text(&claims(&token), "sfp").to_owned());
+    let configured = ours()
+        .session_fingerprint_secret(&other)
+        .build()
+        .unwrap()
+        .write_token(&alice())
+        .await
+        .unwrap()
+        .token;
+    let fingerprints =
+        [theirs, derived, configured].map(|token| text(&claims(&token), "sfp").to_owned());
     assert!(fingerprints[0] != fingerprints[1] && fingerprints[1] != fingerprints[2]);
 }
 
@@ -136,24 +182,73 @@ async fn fingerprint_keys_are_derived() {
 #[test]
 fn configurations_that_do_not_build() {
     let error = "none".parse::<Algorithm>().unwrap_err().to_string();
-    assert!(error.contains("HS256") && error.contains("EdDSA"), "{error}");
+    assert!(
+        error.contains("HS256") && error.contains("EdDSA"),
+        "{error}"
+    );
     let pair = generate_secret(Algorithm::Es256, &SystemEntropy).unwrap();
     let stranger = generate_secret(Algorithm::Es256, &SystemEntropy).unwrap();
     let long = Secret::new("secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc-second-half").unwrap();
-    let rsa =
-        Secret::new("secret", text(&jwt_common::vectors("vectors.json")["keys"]["rsa2048"], "private_pem")).unwrap();
-    let public = text(&jwt_common::vectors("vectors.json")["keys"]["rsa2048"], "public_pem").to_owned();
+    let rsa = Secret::new(
+        "secret",
+        text(
+            &jwt_common::vectors("vectors.json")["keys"]["rsa2048"],
+            "private_pem",
+        ),
+    )
+    .unwrap();
+    let public = text(
+        &jwt_common::vectors("vectors.json")["keys"]["rsa2048"],
+        "public_pem",
+    )
+    .to_owned();
     let cases: Vec<(&str, JwtStrategyBuilder<Account>)> = vec![
-        ("verify_key", ours().algorithm(Algorithm::Rs256).secret(&rsa)),
-        ("verify_key", original().algorithm(Algorithm::Rs256).secret(&rsa)),
-        ("verify_key", ours().algorithm(Algorithm::Rs256).secret(&rsa).verify_key(rsa.expose())),
-        ("verify_key", ours().algorithm(Algorithm::Rs256).secret(&rsa).verify_key("no key")),
-        ("verify_key", ours().algorithm(Algorithm::Es256).secret(&pair).verify_key(&public)),
-        ("verify_key", ours().algorithm(Algorithm::Es384).secret(&pair).verify_key(&public)),
+        (
+            "verify_key",
+            ours().algorithm(Algorithm::Rs256).secret(&rsa),
+        ),
+        (
+            "verify_key",
+            original().algorithm(Algorithm::Rs256).secret(&rsa),
+        ),
+        (
+            "verify_key",
+            ours()
+                .algorithm(Algorithm::Rs256)
+                .secret(&rsa)
+                .verify_key(rsa.expose()),
+        ),
+        (
+            "verify_key",
+            ours()
+                .algorithm(Algorithm::Rs256)
+                .secret(&rsa)
+                .verify_key("no key"),
+        ),
+        (
+            "verify_key",
+            ours()
+                .algorithm(Algorithm::Es256)
+                .secret(&pair)
+                .verify_key(&public),
+        ),
+        (
+            "verify_key",
+            ours()
+                .algorithm(Algorithm::Es384)
+                .secret(&pair)
+                .verify_key(&public),
+        ),
         ("max_token_length", ours().max_token_length(2047)),
         ("secret", ours().secret(&rsa)),
-        ("secret", original().secret(&Secret::new("secret", &public).unwrap())),
-        ("verify_key", ours().algorithm(Algorithm::EdDsa).verify_key("x")),
+        (
+            "secret",
+            original().secret(&Secret::new("secret", &public).unwrap()),
+        ),
+        (
+            "verify_key",
+            ours().algorithm(Algorithm::EdDsa).verify_key("x"),
+        ),
         ("secret", ours().algorithm(Algorithm::Hs384)),
         ("secret", ours().algorithm(Algorithm::Hs512).secret(&long)),
         ("secret", JwtStrategy::builder()),
@@ -164,8 +259,16 @@ fn configurations_that_do_not_build() {
         ("leeway", ours().leeway(Duration::from_secs(11))),
         ("issuer", ours().issuer("")),
         ("audience", ours().audience("")),
-        ("session_fingerprint_claim", ours().session_fingerprint_claim("sub")),
-        ("keys", ours().keys(KeyRing::new(SigningKey::from_secret(Algorithm::Es256, &stranger).unwrap()))),
+        (
+            "session_fingerprint_claim",
+            ours().session_fingerprint_claim("sub"),
+        ),
+        (
+            "keys",
+            ours().keys(KeyRing::new(
+                SigningKey::from_secret(Algorithm::Es256, &stranger).unwrap(),
+            )),
+        ),
     ];
     // One secret, one purpose, whichever of the keys has it (SECURITY row K-02).
     let sessions = |digests: &Secret| {
@@ -183,12 +286,24 @@ fn configurations_that_do_not_build() {
     let shared: Vec<(&str, JwtStrategyBuilder<Account>)> = vec![
         ("secret", ours().sessions(sessions(&secret()))),
         ("secret", original().sessions(sessions(&secret()))),
-        ("session_fingerprint_secret", ours().session_fingerprint_secret(&unlike).sessions(sessions(&unlike))),
-        ("secret", keyed().keys(ring(&long, &secret())).sessions(sessions(&secret()))),
+        (
+            "session_fingerprint_secret",
+            ours()
+                .session_fingerprint_secret(&unlike)
+                .sessions(sessions(&unlike)),
+        ),
         (
             "secret",
             keyed()
-                .keys(KeyRing::new(SigningKey::from_secret(Algorithm::Es256, &pair).unwrap()))
+                .keys(ring(&long, &secret()))
+                .sessions(sessions(&secret())),
+        ),
+        (
+            "secret",
+            keyed()
+                .keys(KeyRing::new(
+                    SigningKey::from_secret(Algorithm::Es256, &pair).unwrap(),
+                ))
                 .sessions(sessions(&pair)),
         ),
     ];
@@ -199,7 +314,10 @@ fn configurations_that_do_not_build() {
         assert_eq!(named, setting, "{error}");
         assert!(!format!("{error:?}").contains(secret().expose()));
     }
-    assert!(original().algorithm(Algorithm::Hs512).build().is_ok(), "the original asks for 32 characters only");
+    assert!(
+        original().algorithm(Algorithm::Hs512).build().is_ok(),
+        "the original asks for 32 characters only"
+    );
 }
 
 /// A public key alone reads; fingerprints then need a secret of their own.
@@ -207,18 +325,39 @@ fn configurations_that_do_not_build() {
 async fn public_key_alone_reads() {
     let pair = generate_secret(Algorithm::EdDsa, &SystemEntropy).unwrap();
     let key = SigningKey::from_secret(Algorithm::EdDsa, &pair).unwrap();
-    let public = VerifyingKey::from_jwk(Algorithm::EdDsa, &key.verifying_key().to_jwk().unwrap()).unwrap();
+    let public =
+        VerifyingKey::from_jwk(Algorithm::EdDsa, &key.verifying_key().to_jwk().unwrap()).unwrap();
     let builder = || {
-        JwtStrategy::<Account>::builder().denylist_store(Arc::new(MemoryDenylist::default())).clock(TestClock::at(NOW))
+        JwtStrategy::<Account>::builder()
+            .denylist_store(Arc::new(MemoryDenylist::default()))
+            .clock(TestClock::at(NOW))
     };
-    let blind = builder().keys(KeyRing::verify_only(public.clone())).build().map(drop).unwrap_err();
+    let blind = builder()
+        .keys(KeyRing::verify_only(public.clone()))
+        .build()
+        .map(drop)
+        .unwrap_err();
     assert_eq!(blind.setting(), "session_fingerprint_secret");
 
-    let reader = builder().keys(KeyRing::verify_only(public)).session_fingerprint_secret(&secret()).build().unwrap();
-    let writer = builder().keys(KeyRing::new(key)).session_fingerprint_secret(&secret()).build().unwrap();
+    let reader = builder()
+        .keys(KeyRing::verify_only(public))
+        .session_fingerprint_secret(&secret())
+        .build()
+        .unwrap();
+    let writer = builder()
+        .keys(KeyRing::new(key))
+        .session_fingerprint_secret(&secret())
+        .build()
+        .unwrap();
     let token = writer.write_token(&alice()).await.unwrap().token;
-    assert_eq!(read(&reader, &token, &Accounts::of([alice()])).await, Ok(alice()));
-    assert_eq!(reader.write_token(&alice()).await.unwrap_err().kind(), FailureKind::Internal);
+    assert_eq!(
+        read(&reader, &token, &Accounts::of([alice()])).await,
+        Ok(alice())
+    );
+    assert_eq!(
+        reader.write_token(&alice()).await.unwrap_err().kind(),
+        FailureKind::Internal
+    );
 }
 
 /// SECURITY row K-03: both keys' tokens are read while both are in the ring, and neither after it left.
@@ -234,16 +373,35 @@ async fn keys_rotate() {
     let new = || key("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc", "new");
     let strategy = |ring| {
         let builder = JwtStrategy::builder().denylist_store(Arc::new(MemoryDenylist::default()));
-        builder.clock(TestClock::at(NOW)).keys(ring).build().unwrap()
+        builder
+            .clock(TestClock::at(NOW))
+            .keys(ring)
+            .build()
+            .unwrap()
     };
     let accounts = Accounts::of([alice()]);
-    let before = strategy(KeyRing::new(old())).write_token(&alice()).await.unwrap().token;
-    let both = strategy(KeyRing::new(new()).accept(old().verifying_key().clone()).unwrap());
+    let before = strategy(KeyRing::new(old()))
+        .write_token(&alice())
+        .await
+        .unwrap()
+        .token;
+    let both = strategy(
+        KeyRing::new(new())
+            .accept(old().verifying_key().clone())
+            .unwrap(),
+    );
     let after = both.write_token(&alice()).await.unwrap().token;
     assert_eq!(read(&both, &before, &accounts).await, Ok(alice()));
     assert_eq!(read(&both, &after, &accounts).await, Ok(alice()));
-    assert_eq!(read(&strategy(KeyRing::new(new())), &before, &accounts).await, Err(Refusal::UnknownKey));
-    assert!(KeyRing::new(new()).accept(new().verifying_key().clone()).is_err());
+    assert_eq!(
+        read(&strategy(KeyRing::new(new())), &before, &accounts).await,
+        Err(Refusal::UnknownKey)
+    );
+    assert!(
+        KeyRing::new(new())
+            .accept(new().verifying_key().clone())
+            .is_err()
+    );
 }
 
 /// Conformance cases 081, 082, 093 and 095.
@@ -251,7 +409,10 @@ async fn keys_rotate() {
 async fn asks_for_the_decoded_id() {
     let strategy = ours().build().unwrap();
     let accounts = Accounts::of([alice()]);
-    assert_eq!(strategy.read_token(None, &accounts).await.unwrap(), Answer::NotOffered);
+    assert_eq!(
+        strategy.read_token(None, &accounts).await.unwrap(),
+        Answer::NotOffered
+    );
     assert!(accounts.asked().is_empty());
     let token = strategy.write_token(&alice()).await.unwrap().token;
     assert_eq!(read(&strategy, &token, &accounts).await, Ok(alice()));
@@ -260,25 +421,37 @@ async fn asks_for_the_decoded_id() {
     assert_eq!(read(&picky, &token, &accounts).await, Err(Refusal::Subject));
     assert_eq!(accounts.asked().len(), 1);
     accounts.remove(&alice().id);
-    assert_eq!(read(&strategy, &token, &accounts).await, Err(Refusal::UserUnknown));
+    assert_eq!(
+        read(&strategy, &token, &accounts).await,
+        Err(Refusal::UserUnknown)
+    );
 }
 
 /// Conformance case 083: both boundaries, in both profiles.
 #[tokio::test]
 async fn ends_at_its_end() {
     let accounts = Accounts::of([alice()]);
-    for (builder, leeway) in [(original as fn() -> _, 0), (ours as fn() -> JwtStrategyBuilder<Account>, 5)] {
+    for (builder, leeway) in [
+        (original as fn() -> _, 0),
+        (ours as fn() -> JwtStrategyBuilder<Account>, 5),
+    ] {
         let clock = TestClock::at(NOW);
         let strategy = builder().clock(clock.clone()).build().unwrap();
         let token = strategy.write_token(&alice()).await.unwrap().token;
         clock.set(NOW + 899 + leeway);
         assert_eq!(read(&strategy, &token, &accounts).await, Ok(alice()));
         clock.set(NOW + 900 + leeway);
-        assert_eq!(read(&strategy, &token, &accounts).await, Err(Refusal::Expired));
+        assert_eq!(
+            read(&strategy, &token, &accounts).await,
+            Err(Refusal::Expired)
+        );
         clock.set(NOW - leeway);
         assert_eq!(read(&strategy, &token, &accounts).await, Ok(alice()));
         clock.set(NOW - leeway - 1);
-        assert_eq!(read(&strategy, &token, &accounts).await, Err(Refusal::NotYetValid));
+        assert_eq!(
+            read(&strategy, &token, &accounts).await,
+            Err(Refusal::NotYetValid)
+        );
     }
 }
 
@@ -289,7 +462,8 @@ async fn other_kinds_are_refused() {
     let key = SigningKey::from_secret(Algorithm::Hs256, &secret()).unwrap();
     let good = strategy.write_token(&alice()).await.unwrap().token;
     for kind in ["verify", "reset-password", "2fa-pending", "2fa-enroll"] {
-        let payload = decoded(&good, 1).replace("litestar-auth:access", &format!("litestar-auth:{kind}"));
+        let payload =
+            decoded(&good, 1).replace("litestar-auth:access", &format!("litestar-auth:{kind}"));
         let token = raw::sign(&key, decoded(&good, 0).as_bytes(), payload.as_bytes()).unwrap();
         assert_eq!(
             read(&strategy, &PlainToken::new(token), &Accounts::of([alice()])).await,
@@ -305,18 +479,47 @@ async fn fingerprint_follows_the_account() {
     for builder in [original as fn() -> JwtStrategyBuilder<Account>, ours] {
         let strategy = builder().build().unwrap();
         let token = strategy.write_token(&alice()).await.unwrap().token;
-        let bare = builder().without_session_fingerprint().build().unwrap().write_token(&alice()).await.unwrap().token;
+        let bare = builder()
+            .without_session_fingerprint()
+            .build()
+            .unwrap()
+            .write_token(&alice())
+            .await
+            .unwrap()
+            .token;
         let changed = [
-            Account { email: Some("alice@other.example".into()), ..alice() },
-            Account { password_hash: Some("$argon2id$new".into()), ..alice() },
-            Account { password_hash: None, ..alice() },
+            Account {
+                email: Some("alice@other.example".into()),
+                ..alice()
+            },
+            Account {
+                password_hash: Some("$argon2id$new".into()),
+                ..alice()
+            },
+            Account {
+                password_hash: None,
+                ..alice()
+            },
         ];
         for account in changed {
-            assert_eq!(read(&strategy, &token, &Accounts::of([account])).await, Err(Refusal::Fingerprint));
+            assert_eq!(
+                read(&strategy, &token, &Accounts::of([account])).await,
+                Err(Refusal::Fingerprint)
+            );
         }
-        let recased = Account { email: Some("ALICE@EXAMPLE.COM".into()), ..alice() };
-        assert!(read(&strategy, &token, &Accounts::of([recased])).await.is_ok());
-        assert_eq!(read(&strategy, &bare, &Accounts::of([alice()])).await, Err(Refusal::Fingerprint));
+        let recased = Account {
+            email: Some("ALICE@EXAMPLE.COM".into()),
+            ..alice()
+        };
+        assert!(
+            read(&strategy, &token, &Accounts::of([recased]))
+                .await
+                .is_ok()
+        );
+        assert_eq!(
+            read(&strategy, &bare, &Accounts::of([alice()])).await,
+            Err(Refusal::Fingerprint)
+        );
     }
 }
 
@@ -325,22 +528,44 @@ async fn fingerprint_follows_the_account() {
 async fn destroyed_everywhere_and_until_the_end() {
     let denylist = Arc::new(MemoryDenylist::default());
     let clock = TestClock::at(NOW);
-    let instance = || ours().clock(clock.clone()).denylist_store(denylist.clone()).build().unwrap();
+    let instance = || {
+        ours()
+            .clock(clock.clone())
+            .denylist_store(denylist.clone())
+            .build()
+            .unwrap()
+    };
     let (one, two) = (instance(), instance());
     let accounts = Accounts::of([alice(), bob()]);
     let token = one.write_token(&alice()).await.unwrap().token;
     assert!(!one.revocation_is_durable());
-    assert_eq!(one.destroy_token(&token, &bob()).await.unwrap(), Destroyed::AlreadyInvalid);
+    assert_eq!(
+        one.destroy_token(&token, &bob()).await.unwrap(),
+        Destroyed::AlreadyInvalid
+    );
     assert_eq!(read(&two, &token, &accounts).await, Ok(alice()));
-    assert_eq!(one.destroy_token(&token, &alice()).await.unwrap(), Destroyed::Revoked);
-    assert_eq!(two.destroy_token(&token, &alice()).await.unwrap(), Destroyed::AlreadyInvalid);
+    assert_eq!(
+        one.destroy_token(&token, &alice()).await.unwrap(),
+        Destroyed::Revoked
+    );
+    assert_eq!(
+        two.destroy_token(&token, &alice()).await.unwrap(),
+        Destroyed::AlreadyInvalid
+    );
     for at in [0, 899, 904] {
         clock.set(NOW + at);
-        assert_eq!(read(&two, &token, &accounts).await, Err(Refusal::Revoked), "after {at} s");
+        assert_eq!(
+            read(&two, &token, &accounts).await,
+            Err(Refusal::Revoked),
+            "after {at} s"
+        );
     }
     clock.set(NOW + 905);
     assert_eq!(read(&two, &token, &accounts).await, Err(Refusal::Expired));
-    assert_eq!(one.invalidate_all(&alice().id.to_key()).await.unwrap(), Invalidated::Unsupported);
+    assert_eq!(
+        one.invalidate_all(&alice().id.to_key()).await.unwrap(),
+        Invalidated::Unsupported
+    );
 }
 
 /// A host whose clock is ahead issues a token, and it is destroyed before it is valid here.
@@ -350,9 +575,15 @@ async fn destroyed_before_it_is_valid() {
     let strategy = ours().clock(clock.clone()).build().unwrap();
     let token = strategy.write_token(&alice()).await.unwrap().token;
     clock.set(NOW);
-    assert_eq!(strategy.destroy_token(&token, &alice()).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(
+        strategy.destroy_token(&token, &alice()).await.unwrap(),
+        Destroyed::Revoked
+    );
     clock.set(NOW + 60);
-    assert_eq!(read(&strategy, &token, &Accounts::of([alice()])).await, Err(Refusal::Revoked));
+    assert_eq!(
+        read(&strategy, &token, &Accounts::of([alice()])).await,
+        Err(Refusal::Revoked)
+    );
 }
 
 /// Conformance case 107, and SECURITY row R-09: a full denylist says so and forgets nothing.
@@ -360,16 +591,33 @@ async fn destroyed_before_it_is_valid() {
 async fn a_full_denylist_refuses() {
     let clock = TestClock::at(NOW);
     let denylist = Arc::new(MemoryDenylist::new(1).unwrap());
-    let strategy = ours().clock(clock.clone()).denylist_store(denylist.clone()).build().unwrap();
+    let strategy = ours()
+        .clock(clock.clone())
+        .denylist_store(denylist.clone())
+        .build()
+        .unwrap();
     let accounts = Accounts::of([alice()]);
     let first = strategy.write_token(&alice()).await.unwrap().token;
     clock.set(NOW + 10);
     let second = strategy.write_token(&alice()).await.unwrap().token;
     strategy.destroy_token(&first, &alice()).await.unwrap();
-    assert_eq!(strategy.destroy_token(&second, &alice()).await.unwrap_err().kind(), FailureKind::Full);
-    assert_eq!(read(&strategy, &first, &accounts).await, Err(Refusal::Revoked));
+    assert_eq!(
+        strategy
+            .destroy_token(&second, &alice())
+            .await
+            .unwrap_err()
+            .kind(),
+        FailureKind::Full
+    );
+    assert_eq!(
+        read(&strategy, &first, &accounts).await,
+        Err(Refusal::Revoked)
+    );
     clock.set(NOW + 906);
-    assert_eq!(strategy.destroy_token(&second, &alice()).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(
+        strategy.destroy_token(&second, &alice()).await.unwrap(),
+        Destroyed::Revoked
+    );
     assert_eq!(denylist.len(), 1);
 }
 
@@ -400,13 +648,28 @@ impl DenylistStore for Down {
 async fn an_outage_is_no_answer() {
     let strategy = ours().denylist_store(Arc::new(Down)).build().unwrap();
     let token = strategy.write_token(&alice()).await.unwrap().token;
-    let read = strategy.read_token(Some(&token), &Accounts::of([alice()])).await.unwrap_err();
+    let read = strategy
+        .read_token(Some(&token), &Accounts::of([alice()]))
+        .await
+        .unwrap_err();
     assert_eq!(read.kind(), FailureKind::Unavailable);
-    assert_eq!(strategy.destroy_token(&token, &alice()).await.unwrap_err().kind(), FailureKind::Unavailable);
+    assert_eq!(
+        strategy
+            .destroy_token(&token, &alice())
+            .await
+            .unwrap_err()
+            .kind(),
+        FailureKind::Unavailable
+    );
     assert!(strategy.revocation_is_durable());
     // A token that is refused by itself needs no denylist.
     let forged = PlainToken::new(format!("{}x", token.expose()));
-    assert!(matches!(strategy.read_token(Some(&forged), &Accounts::of([alice()])).await, Ok(Answer::Refused(_))));
+    assert!(matches!(
+        strategy
+            .read_token(Some(&forged), &Accounts::of([alice()]))
+            .await,
+        Ok(Answer::Refused(_))
+    ));
 }
 
 #[derive(Clone, Default)]
@@ -428,14 +691,20 @@ impl io::Write for Log {
 async fn logs_name_reasons_and_nobody() {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-    let _guard = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false);
+    let _guard =
+        tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
 
     let strategy = ours().build().unwrap();
     let token = strategy.write_token(&alice()).await.unwrap().token;
     let accounts = Accounts::of([]);
     let _ = read(&strategy, &token, &accounts).await;
-    accounts.put(Account { email: None, ..alice() });
+    accounts.put(Account {
+        email: None,
+        ..alice()
+    });
     let _ = read(&strategy, &token, &accounts).await;
     accounts.put(alice());
     strategy.destroy_token(&token, &alice()).await.unwrap();
@@ -460,14 +729,20 @@ async fn logs_name_reasons_and_nobody() {
     ]
     .map(str::to_lowercase);
     for needle in needles {
-        assert!(!log.to_lowercase().contains(&needle), "{needle} is in the log");
+        assert!(
+            !log.to_lowercase().contains(&needle),
+            "{needle} is in the log"
+        );
     }
 }
 
 #[test]
 fn debug_shows_no_secret() {
     let strategy = ours().build().unwrap();
-    let shown =
-        format!("{strategy:?} {:?} {:?}", ours(), SigningKey::from_secret(Algorithm::Hs256, &secret()).unwrap());
+    let shown = format!(
+        "{strategy:?} {:?} {:?}",
+        ours(),
+        SigningKey::from_secret(Algorithm::Hs256, &secret()).unwrap()
+    );
     assert!(shown.contains("HS256") && !shown.contains(secret().expose()));
 }

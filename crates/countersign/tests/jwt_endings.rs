@@ -19,7 +19,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use countersign::strategy::Login;
-use countersign::{Destroyed, Invalidated, Lifetimes, Refusal, SessionId, Strategy, TokenControl, TokenPair};
+use countersign::{
+    Destroyed, Invalidated, Lifetimes, Refusal, SessionId, Strategy, TokenControl, TokenPair,
+};
 use jwt_common::Account;
 use jwt_signed::{Ground, Signed, alice, bob, claim, claims, key, refresh_of, refusal};
 
@@ -28,12 +30,22 @@ async fn everywhere(strategy: &Signed, account: &Account) -> Invalidated {
 }
 
 async fn end_others(strategy: &Signed, kept: Option<SessionId>) -> u64 {
-    strategy.sessions().end_sessions(&key(&alice()), kept).await.unwrap()
+    strategy
+        .sessions()
+        .end_sessions(&key(&alice()), kept)
+        .await
+        .unwrap()
 }
 
 async fn is_over(strategy: &Signed, pair: &TokenPair) {
     assert_eq!(strategy.read(pair).await, Err(Refusal::Revoked));
-    assert_eq!(strategy.refresh(refresh_of(pair), alice()).await.unwrap_err(), Refusal::Unknown);
+    assert_eq!(
+        strategy
+            .refresh(refresh_of(pair), alice())
+            .await
+            .unwrap_err(),
+        Refusal::Unknown
+    );
 }
 
 /// The pair after a refresh, which works.
@@ -56,7 +68,11 @@ async fn everywhere_means_every_session() {
     let bobs = strategy.open(&bob()).await;
     assert_eq!(everywhere(&strategy, &alice()).await, Invalidated::All(220));
     let fence = claim(&pairs[0], "fence");
-    assert_eq!(ground.denylist.noted(), [format!("fence:{fence}")], "one entry ends them all");
+    assert_eq!(
+        ground.denylist.noted(),
+        [format!("fence:{fence}")],
+        "one entry ends them all"
+    );
     for pair in &pairs {
         assert_eq!(claim(pair, "fence"), fence);
         is_over(&strategy, pair).await;
@@ -75,9 +91,16 @@ async fn everywhere_ends_tokens_without_session() {
     let strategy = ground.signed();
     let alone = strategy.0.write_token(&alice()).await.unwrap().token;
     let said = claims(&alone);
-    assert!(said["fence"].is_string() && said.get("sid").is_none(), "{said}");
+    assert!(
+        said["fence"].is_string() && said.get("sid").is_none(),
+        "{said}"
+    );
     let bobs = strategy.0.write_token(&bob()).await.unwrap().token;
-    assert_eq!(everywhere(&strategy, &alice()).await, Invalidated::All(0), "no session ended");
+    assert_eq!(
+        everywhere(&strategy, &alice()).await,
+        Invalidated::All(0),
+        "no session ended"
+    );
     assert_eq!(strategy.read_token(&alone).await, Err(Refusal::Revoked));
     assert_eq!(strategy.read_token(&bobs).await, Ok(None));
     let later = strategy.0.write_token(&alice()).await.unwrap().token;
@@ -88,13 +111,19 @@ async fn everywhere_ends_tokens_without_session() {
 async fn ending_others_spares_one_and_its_tokens() {
     let ground = Ground::new();
     let strategy = ground.signed();
-    let [first, kept, third] =
-        [strategy.open(&alice()).await, strategy.open(&alice()).await, strategy.open(&alice()).await];
+    let [first, kept, third] = [
+        strategy.open(&alice()).await,
+        strategy.open(&alice()).await,
+        strategy.open(&alice()).await,
+    ];
     let alone = strategy.0.write_token(&alice()).await.unwrap().token;
     let (session, fence) = (kept.access.session_id, claim(&kept, "fence"));
     assert_eq!(end_others(&strategy, session).await, 2);
     // In this order, so that the session that is kept is good at every moment.
-    let entries = [format!("kept:{fence}:{}", session.unwrap()), format!("fence:{fence}")];
+    let entries = [
+        format!("kept:{fence}:{}", session.unwrap()),
+        format!("fence:{fence}"),
+    ];
     assert_eq!(ground.denylist.noted(), entries);
     for pair in [&first, &third] {
         is_over(&strategy, pair).await;
@@ -102,7 +131,11 @@ async fn ending_others_spares_one_and_its_tokens() {
     assert_eq!(strategy.read_token(&alone).await, Err(Refusal::Revoked));
     assert_eq!(strategy.listed(&alice()).await, [session]);
     let next = goes_on(&strategy, &kept).await;
-    assert_ne!(claim(&next, "fence"), fence, "it is behind another fence from now on");
+    assert_ne!(
+        claim(&next, "fence"),
+        fence,
+        "it is behind another fence from now on"
+    );
     // As often as one likes.
     assert_eq!(end_others(&strategy, session).await, 0);
     assert_eq!(strategy.read(&kept).await, Ok(()));
@@ -116,12 +149,24 @@ async fn what_was_kept_can_be_ended() {
     let strategy = ground.signed();
     let [one, other] = [strategy.open(&alice()).await, strategy.open(&bob()).await];
     for (pair, account) in [(&one, alice()), (&other, bob())] {
-        strategy.sessions().end_sessions(&key(&account), pair.access.session_id).await.unwrap();
+        strategy
+            .sessions()
+            .end_sessions(&key(&account), pair.access.session_id)
+            .await
+            .unwrap();
         assert_eq!(strategy.read(pair).await, Ok(()));
     }
-    strategy.0.destroy_token(&one.access.token, &alice()).await.unwrap();
+    strategy
+        .0
+        .destroy_token(&one.access.token, &alice())
+        .await
+        .unwrap();
     assert_eq!(strategy.read(&one).await, Err(Refusal::Revoked));
-    strategy.sessions().end_session(other.access.session_id.unwrap(), &key(&bob())).await.unwrap();
+    strategy
+        .sessions()
+        .end_session(other.access.session_id.unwrap(), &key(&bob()))
+        .await
+        .unwrap();
     assert_eq!(strategy.read(&other).await, Err(Refusal::Revoked));
 }
 
@@ -138,7 +183,11 @@ async fn what_was_kept_ends_with_the_next_ending() {
             }
             let another = strategy.open(&alice()).await;
             assert_eq!(strategy.read(&kept).await, Ok(()));
-            let next = end_others(&strategy, another.access.session_id.filter(|_| keeps_another)).await;
+            let next = end_others(
+                &strategy,
+                another.access.session_id.filter(|_| keeps_another),
+            )
+            .await;
             assert_eq!(next, if keeps_another { 1 } else { 2 });
             is_over(&strategy, &kept).await;
             assert_eq!(strategy.read(&another).await.is_ok(), keeps_another);
@@ -151,7 +200,13 @@ async fn what_was_kept_ends_with_the_next_ending() {
 async fn a_login_during_everywhere_leaves_no_half_session() {
     let ground = Ground::new();
     let strategy = ground.signed();
-    let early = Login::default().behind(strategy.sessions().login_fence(&key(&alice())).await.unwrap());
+    let early = Login::default().behind(
+        strategy
+            .sessions()
+            .login_fence(&key(&alice()))
+            .await
+            .unwrap(),
+    );
     let first = strategy.open(&alice()).await;
     let opened = || {
         let (slot, strategy) = (Arc::new(OnceLock::new()), strategy.clone());
@@ -178,7 +233,11 @@ async fn a_login_during_everywhere_leaves_no_half_session() {
     for pair in after.get().expect("logins came after the mark") {
         goes_on(&strategy, pair).await;
     }
-    let overtaken = strategy.sessions().log_in(&alice(), &early).await.unwrap_err();
+    let overtaken = strategy
+        .sessions()
+        .log_in(&alice(), &early)
+        .await
+        .unwrap_err();
     assert_eq!(refusal(overtaken), Refusal::Overtaken);
 }
 
@@ -189,9 +248,15 @@ async fn a_refresh_during_everywhere_keeps_nothing_alive() {
     let strategy = ground.signed();
     let [one, other] = [strategy.open(&alice()).await, strategy.open(&alice()).await];
     let refreshed = |pair: &TokenPair| {
-        let (slot, strategy, token) = (Arc::new(OnceLock::new()), strategy.clone(), refresh_of(pair).clone());
+        let (slot, strategy, token) = (
+            Arc::new(OnceLock::new()),
+            strategy.clone(),
+            refresh_of(pair).clone(),
+        );
         let filled = Arc::clone(&slot);
-        (slot, async move { filled.set(strategy.refresh(&token, alice()).await).unwrap() })
+        (slot, async move {
+            filled.set(strategy.refresh(&token, alice()).await).unwrap();
+        })
     };
     let (before, refreshing) = refreshed(&one);
     ground.store.before_next_ending(refreshing);
@@ -199,7 +264,10 @@ async fn a_refresh_during_everywhere_keeps_nothing_alive() {
     ground.denylist.before_next_denial(refreshing);
     assert_eq!(everywhere(&strategy, &alice()).await, Invalidated::All(2));
     is_over(&strategy, before.get().unwrap().as_ref().unwrap()).await;
-    assert_eq!(after.get().unwrap().as_ref().unwrap_err(), &Refusal::Unknown);
+    assert_eq!(
+        after.get().unwrap().as_ref().unwrap_err(),
+        &Refusal::Unknown
+    );
     for pair in [&one, &other] {
         is_over(&strategy, pair).await;
     }
@@ -213,8 +281,20 @@ async fn an_ending_that_got_no_further_than_its_mark_is_finished_by_the_next() {
         let strategy = ground.signed();
         let [first, kept] = [strategy.open(&alice()).await, strategy.open(&alice()).await];
         ground.denylist.fail(true);
-        assert!(strategy.sessions().end_sessions(&key(&alice()), kept.access.session_id).await.is_err());
-        assert_eq!(strategy.refresh(refresh_of(&first), alice()).await.unwrap_err(), Refusal::Unknown);
+        assert!(
+            strategy
+                .sessions()
+                .end_sessions(&key(&alice()), kept.access.session_id)
+                .await
+                .is_err()
+        );
+        assert_eq!(
+            strategy
+                .refresh(refresh_of(&first), alice())
+                .await
+                .unwrap_err(),
+            Refusal::Unknown
+        );
         ground.denylist.fail(false);
         let kept = goes_on(&strategy, &kept).await;
         let keep = kept.access.session_id.filter(|_| keeps_another);
@@ -224,7 +304,10 @@ async fn an_ending_that_got_no_further_than_its_mark_is_finished_by_the_next() {
         let fence = format!("fence:{}", claim(&first, "fence"));
         assert!(ground.denylist.noted().contains(&fence));
         end_others(&strategy, keep).await;
-        assert!(!ground.denylist.noted().contains(&fence), "what is denied isn't denied again and again");
+        assert!(
+            !ground.denylist.noted().contains(&fence),
+            "what is denied isn't denied again and again"
+        );
     }
 }
 
@@ -234,15 +317,32 @@ async fn an_ending_that_got_no_further_than_its_mark_is_finished_by_a_logout() {
     for by_id in [false, true] {
         let ground = Ground::new();
         let strategy = ground.signed();
-        let [first, second, kept] =
-            [strategy.open(&alice()).await, strategy.open(&alice()).await, strategy.open(&alice()).await];
+        let [first, second, kept] = [
+            strategy.open(&alice()).await,
+            strategy.open(&alice()).await,
+            strategy.open(&alice()).await,
+        ];
         ground.denylist.fail(true);
-        assert!(strategy.sessions().end_sessions(&key(&alice()), kept.access.session_id).await.is_err());
+        assert!(
+            strategy
+                .sessions()
+                .end_sessions(&key(&alice()), kept.access.session_id)
+                .await
+                .is_err()
+        );
         ground.denylist.fail(false);
-        assert_eq!(strategy.read(&second).await, Ok(()), "nobody was told that it is over");
+        assert_eq!(
+            strategy.read(&second).await,
+            Ok(()),
+            "nobody was told that it is over"
+        );
         if by_id {
             let session = first.access.session_id.unwrap();
-            let ended = strategy.sessions().end_session(session, &key(&alice())).await.unwrap();
+            let ended = strategy
+                .sessions()
+                .end_session(session, &key(&alice()))
+                .await
+                .unwrap();
             assert_eq!(ended, Destroyed::AlreadyInvalid);
         } else {
             strategy.log_out(&first.access.token).await.unwrap();
@@ -260,13 +360,18 @@ async fn an_ending_that_got_no_further_than_its_mark_is_finished_by_a_logout() {
 #[tokio::test]
 async fn a_fence_is_denied_for_as_long_as_its_latest_token_lives() {
     let ground = Ground::new();
-    let hours = |hours| Lifetimes::new(Duration::from_hours(hours), Duration::from_hours(60)).unwrap();
+    let hours =
+        |hours| Lifetimes::new(Duration::from_hours(hours), Duration::from_hours(60)).unwrap();
     let (patient, brief) = (ground.living(hours(48)), ground.signed());
     let [first, second] = [patient.open(&alice()).await, patient.open(&alice()).await];
     assert_eq!(end_others(&brief, second.access.session_id).await, 1);
     for seconds in [901, 24 * 3600 + 120, 48 * 3600 + 4] {
         ground.at(seconds);
-        assert_eq!(patient.read(&first).await, Err(Refusal::Revoked), "after {seconds} s");
+        assert_eq!(
+            patient.read(&first).await,
+            Err(Refusal::Revoked),
+            "after {seconds} s"
+        );
         if seconds < 48 * 3600 {
             assert_eq!(patient.read(&second).await, Ok(()), "after {seconds} s");
         }
@@ -280,8 +385,17 @@ async fn a_fence_is_denied_for_as_long_as_its_latest_token_lives() {
 async fn an_overtaken_login_is_refused() {
     let strategy = Ground::new().signed();
     let user = alice();
-    let begin = async || Login::default().behind(strategy.sessions().login_fence(&key(&user)).await.unwrap());
-    let log_in = async |login: &Login| strategy.sessions().log_in(&user, login).await.map(drop).map_err(refusal);
+    let begin = async || {
+        Login::default().behind(strategy.sessions().login_fence(&key(&user)).await.unwrap())
+    };
+    let log_in = async |login: &Login| {
+        strategy
+            .sessions()
+            .log_in(&user, login)
+            .await
+            .map(drop)
+            .map_err(refusal)
+    };
     let attempt = begin().await;
     assert_eq!(log_in(&attempt).await, Ok(()));
     everywhere(&strategy, &user).await;
@@ -297,7 +411,8 @@ async fn an_overtaken_login_is_refused() {
 async fn a_retry_at_a_server_of_longer_lifetimes_outlives_no_ending() {
     for answered_before in [Duration::from_secs(2), Duration::from_mins(15)] {
         let ground = Ground::new();
-        let living = |access| ground.living(Lifetimes::new(access, Duration::from_hours(24)).unwrap());
+        let living =
+            |access| ground.living(Lifetimes::new(access, Duration::from_hours(24)).unwrap());
         let (brief, patient) = (living(answered_before), living(Duration::from_hours(1)));
         let first = brief.open(&alice()).await;
         let next = brief.refresh(refresh_of(&first), alice()).await.unwrap();
@@ -306,10 +421,20 @@ async fn a_retry_at_a_server_of_longer_lifetimes_outlives_no_ending() {
         assert_eq!(refresh_of(&again).expose(), refresh_of(&next).expose());
         assert_eq!(patient.read(&again).await, Ok(()));
         let session = again.access.session_id.unwrap();
-        assert_eq!(brief.sessions().end_session(session, &key(&alice())).await.unwrap(), Destroyed::Revoked);
+        assert_eq!(
+            brief
+                .sessions()
+                .end_session(session, &key(&alice()))
+                .await
+                .unwrap(),
+            Destroyed::Revoked
+        );
         for seconds in (5..4000).step_by(5) {
             ground.at(seconds);
-            assert!(patient.read(&again).await.is_err(), "good again after {seconds} s");
+            assert!(
+                patient.read(&again).await.is_err(),
+                "good again after {seconds} s"
+            );
         }
     }
 }

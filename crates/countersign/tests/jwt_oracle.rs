@@ -61,21 +61,26 @@ fn validation(algorithm: jsonwebtoken::Algorithm) -> Validation {
 fn tokens_pass_both_ways() {
     let mut count = 0;
     for algorithm in Algorithm::ALL {
-        let Some(named) = theirs(algorithm) else { continue };
+        let Some(named) = theirs(algorithm) else {
+            continue;
+        };
         let secret = generate_secret(algorithm, &SystemEntropy).unwrap();
         let key = SigningKey::from_secret(algorithm, &secret).unwrap();
         let claims = json!({ "sub": ID, "aud": "countersign:access", "exp": 4_924_238_400_i64 });
 
         let mut header = Header::new(named);
         header.kid = Some(key.verifying_key().kid().to_owned());
-        let made = jsonwebtoken::encode(&header, &claims, &encoding_key(algorithm, &secret)).unwrap();
+        let made =
+            jsonwebtoken::encode(&header, &claims, &encoding_key(algorithm, &secret)).unwrap();
         let ring = KeyRing::new(SigningKey::from_secret(algorithm, &secret).unwrap());
         let read: Value = serde_json::from_slice(&raw::verify(&ring, &made).unwrap()).unwrap();
         assert_eq!(read, claims, "{algorithm}");
 
         let header = format!(r#"{{"alg":"{algorithm}"}}"#);
         let made = raw::sign(&key, header.as_bytes(), claims.to_string().as_bytes()).unwrap();
-        let read = jsonwebtoken::decode::<Value>(&made, &decoding_key(&key, &secret), &validation(named)).unwrap();
+        let read =
+            jsonwebtoken::decode::<Value>(&made, &decoding_key(&key, &secret), &validation(named))
+                .unwrap();
         assert_eq!(read.claims, claims, "{algorithm}");
         count += 1;
     }
@@ -92,22 +97,41 @@ struct Bench {
 
 static BENCH: LazyLock<Bench> = LazyLock::new(|| {
     let secret = Secret::new("secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
-    let key = || SigningKey::from_secret(Algorithm::Hs256, &secret).unwrap().with_kid("k").unwrap();
-    let builder = JwtStrategy::builder().keys(KeyRing::new(key())).clock(TestClock::at(NOW));
-    let account = Account { id: ID.parse().unwrap(), email: None, password_hash: None, active: true };
+    let key = || {
+        SigningKey::from_secret(Algorithm::Hs256, &secret)
+            .unwrap()
+            .with_kid("k")
+            .unwrap()
+    };
+    let builder = JwtStrategy::builder()
+        .keys(KeyRing::new(key()))
+        .clock(TestClock::at(NOW));
+    let account = Account {
+        id: ID.parse().unwrap(),
+        email: None,
+        password_hash: None,
+        active: true,
+    };
     Bench {
-        strategy: builder.denylist_store(Arc::new(MemoryDenylist::default())).build().unwrap(),
+        strategy: builder
+            .denylist_store(Arc::new(MemoryDenylist::default()))
+            .build()
+            .unwrap(),
         accounts: Accounts::of([account]),
         key: key(),
         oracle: decoding_key(&key(), &secret),
-        runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
+        runtime: tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap(),
     }
 });
 
 impl Bench {
     fn accepts(&self, token: &str) -> bool {
         let token = PlainToken::new(token);
-        let answer = self.runtime.block_on(self.strategy.read_token(Some(&token), &self.accounts));
+        let answer = self
+            .runtime
+            .block_on(self.strategy.read_token(Some(&token), &self.accounts));
         matches!(answer.unwrap(), Answer::Accepted(_))
     }
 

@@ -24,7 +24,8 @@ use countersign::denylist::{DenylistStore, MemoryDenylist};
 use countersign::jwt::Algorithm;
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder};
 use countersign::{
-    Answer, ConfigError, Entropy, Failure, PlainToken, Profile, Refusal, Secret, Strategy, Timestamp, User, UserId,
+    Answer, ConfigError, Entropy, Failure, PlainToken, Profile, Refusal, Secret, Strategy,
+    Timestamp, User, UserId,
 };
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use jwt_common::{Account, Accounts, TestClock, list, text, vectors};
@@ -33,7 +34,11 @@ use uuid::Uuid;
 
 /// Reads that we answer otherwise on purpose, each time with a refusal. docs/DIFFERENCES.md has the same table.
 const READ_DIFFERENCES: [(&str, Refusal, &str); 11] = [
-    ("exp/1e300", Refusal::Claims, "no such time: a token without end can't be revoked for good"),
+    (
+        "exp/1e300",
+        Refusal::Claims,
+        "no such time: a token without end can't be revoked for good",
+    ),
     (
         "exp/underscored-string",
         Refusal::Claims,
@@ -44,10 +49,26 @@ const READ_DIFFERENCES: [(&str, Refusal, &str); 11] = [
     ("sub/no-hyphens", Refusal::Subject, "one spelling per id"),
     ("sub/braces", Refusal::Subject, "one spelling per id"),
     ("sub/urn", Refusal::Subject, "one spelling per id"),
-    ("sfp/non-ascii", Refusal::Fingerprint, "the original raises; a wrong fingerprint is a refusal"),
-    ("duplicate-sub/last-is-good", Refusal::Claims, "parsers disagree on which of two members counts"),
-    ("payload/bom", Refusal::Claims, "JSON has no byte order mark (RFC 8259 section 8.1)"),
-    ("text/signature-padded", Refusal::Malformed, "one spelling per token, so that it is revoked in every spelling"),
+    (
+        "sfp/non-ascii",
+        Refusal::Fingerprint,
+        "the original raises; a wrong fingerprint is a refusal",
+    ),
+    (
+        "duplicate-sub/last-is-good",
+        Refusal::Claims,
+        "parsers disagree on which of two members counts",
+    ),
+    (
+        "payload/bom",
+        Refusal::Claims,
+        "JSON has no byte order mark (RFC 8259 section 8.1)",
+    ),
+    (
+        "text/signature-padded",
+        Refusal::Malformed,
+        "one spelling per token, so that it is revoked in every spelling",
+    ),
 ];
 
 /// The accounts of a case: its own, or those of the whole file.
@@ -63,9 +84,15 @@ fn users<I: UserId + FromStr<Err: Debug>>(all: &Value, case: &Value) -> Vec<Acco
     list(own, "users").iter().map(account).collect()
 }
 
-fn builder<I: UserId>(all: &Value, config: &Value, clock: &Arc<TestClock>) -> JwtStrategyBuilder<Account<I>> {
+fn builder<I: UserId>(
+    all: &Value,
+    config: &Value,
+    clock: &Arc<TestClock>,
+) -> JwtStrategyBuilder<Account<I>> {
     let key = &all["keys"][text(config, "key")];
-    let secret = key["secret"].as_str().unwrap_or_else(|| text(key, "private_pem"));
+    let secret = key["secret"]
+        .as_str()
+        .unwrap_or_else(|| text(key, "private_pem"));
     let secret = Secret::dangerous_without_variety_check("secret", secret).unwrap();
     let clock: Arc<TestClock> = Arc::clone(clock);
     let mut builder = JwtStrategy::builder()
@@ -102,10 +129,19 @@ fn clock_at(now: &Value) -> Arc<TestClock> {
 }
 
 /// What a token is read as: the user's id, or why it is refused.
-async fn read<I: UserId + Display + FromStr<Err: Debug>>(all: &Value, case: &Value) -> Result<String, Refusal> {
+async fn read<I: UserId + Display + FromStr<Err: Debug>>(
+    all: &Value,
+    case: &Value,
+) -> Result<String, Refusal> {
     let accounts = Accounts::<I>::of(users(all, case));
-    let strategy = builder::<I>(all, &case["config"], &clock_at(&case["now"])).build().unwrap();
-    match strategy.read_token(Some(&PlainToken::new(text(case, "token"))), &accounts).await.unwrap() {
+    let strategy = builder::<I>(all, &case["config"], &clock_at(&case["now"]))
+        .build()
+        .unwrap();
+    match strategy
+        .read_token(Some(&PlainToken::new(text(case, "token"))), &accounts)
+        .await
+        .unwrap()
+    {
         Answer::Accepted(accepted) => Ok(accepted.user.id.to_string()),
         Answer::Refused(refusal) => Err(refusal),
         Answer::NotOffered => panic!("a token was offered"),
@@ -133,7 +169,9 @@ async fn reads() {
                 same += 1;
             }
             (None, "none", Err(_)) => same += 1,
-            (_, expected, answer) => panic!("{name}: the original says {expected}, we say {answer:?}"),
+            (_, expected, answer) => {
+                panic!("{name}: the original says {expected}, we say {answer:?}")
+            }
         }
     }
     assert_eq!((same, different), (100, READ_DIFFERENCES.len()));
@@ -149,13 +187,23 @@ async fn reads_with_its_denylist() {
         let claims = claims(&token);
         let clock = TestClock::at(seconds(&claims["iat"]));
         let denylist = Arc::new(MemoryDenylist::default());
-        let strategy = builder(&all, &case["config"], &clock).denylist_store(denylist.clone()).build().unwrap();
+        let strategy = builder(&all, &case["config"], &clock)
+            .denylist_store(denylist.clone())
+            .build()
+            .unwrap();
         let expected = text(&case["expect"], "result");
         if expected == "none" {
             let at = Timestamp::from_unix_seconds;
-            denylist.deny(text(&claims, "jti"), at(seconds(&claims["exp"])), at(0)).await.unwrap();
+            denylist
+                .deny(text(&claims, "jti"), at(seconds(&claims["exp"])), at(0))
+                .await
+                .unwrap();
         }
-        let accepted = strategy.read_token(Some(&token), &accounts).await.unwrap().accepted();
+        let accepted = strategy
+            .read_token(Some(&token), &accounts)
+            .await
+            .unwrap()
+            .accepted();
         assert_eq!(accepted.is_some(), expected == "user");
     }
 }
@@ -182,35 +230,63 @@ impl Entropy for FixedEntropy {
 async fn writes() {
     let all = vectors("vectors.json");
     let (mut whole, mut signed_at_random) = (0, 0);
-    for case in list(&all["jwt"], "read").iter().filter(|case| is_write(case)) {
+    for case in list(&all["jwt"], "read")
+        .iter()
+        .filter(|case| is_write(case))
+    {
         let theirs = text(case, "token");
         let ours = match case["config"]["subject"].as_str() {
             Some("str") => write::<String>(&all, case).await,
             _ => write::<Uuid>(&all, case).await,
         };
         if text(&case["config"], "algorithm").starts_with("ES") {
-            assert_eq!(ours.rsplit_once('.').unwrap().0, theirs.rsplit_once('.').unwrap().0);
+            assert_eq!(
+                ours.rsplit_once('.').unwrap().0,
+                theirs.rsplit_once('.').unwrap().0
+            );
             signed_at_random += 1;
         } else {
             assert_eq!(ours, theirs, "{}", case["name"]);
             whole += 1;
         }
     }
-    assert!(whole >= 20 && signed_at_random >= 10, "{whole} whole, {signed_at_random} up to the signature");
+    assert!(
+        whole >= 20 && signed_at_random >= 10,
+        "{whole} whole, {signed_at_random} up to the signature"
+    );
 }
 
 /// Whether the token was issued by the configuration and for the first user that the case names.
 fn is_write(case: &Value) -> bool {
-    let by_others = ["read-with-default", "lost-fields", "changed", "token-has-it", "fractional-clock", "expired"];
-    text(case, "category") == "issued" && !by_others.iter().any(|name| text(case, "name").contains(name))
+    let by_others = [
+        "read-with-default",
+        "lost-fields",
+        "changed",
+        "token-has-it",
+        "fractional-clock",
+        "expired",
+    ];
+    text(case, "category") == "issued"
+        && !by_others
+            .iter()
+            .any(|name| text(case, "name").contains(name))
 }
 
 async fn write<I: UserId + FromStr<Err: Debug>>(all: &Value, case: &Value) -> String {
     let claims = claims(&PlainToken::new(text(case, "token")));
     let jti = HEXLOWER.decode(text(&claims, "jti").as_bytes()).unwrap();
     let builder = builder::<I>(all, &case["config"], &clock_at(&claims["iat"]));
-    let strategy = builder.entropy(Arc::new(FixedEntropy(jti))).build().unwrap();
-    strategy.write_token(&users::<I>(all, case)[0]).await.unwrap().token.expose().to_owned()
+    let strategy = builder
+        .entropy(Arc::new(FixedEntropy(jti)))
+        .build()
+        .unwrap();
+    strategy
+        .write_token(&users::<I>(all, case)[0])
+        .await
+        .unwrap()
+        .token
+        .expose()
+        .to_owned()
 }
 
 #[derive(Debug)]
@@ -237,8 +313,15 @@ impl User for Named {
 }
 
 async fn fingerprint_of(builder: JwtStrategyBuilder<Named>, user: &Named) -> String {
-    let strategy = builder.denylist_store(Arc::new(MemoryDenylist::default())).build().unwrap();
-    text(&claims(&strategy.write_token(user).await.unwrap().token), "sfp").to_owned()
+    let strategy = builder
+        .denylist_store(Arc::new(MemoryDenylist::default()))
+        .build()
+        .unwrap();
+    text(
+        &claims(&strategy.write_token(user).await.unwrap().token),
+        "sfp",
+    )
+    .to_owned()
 }
 
 #[tokio::test]
@@ -252,9 +335,14 @@ async fn fingerprints() {
             "p256" => Algorithm::Es256,
             other => panic!("unknown key {other}"),
         };
-        let secret = key["secret"].as_str().unwrap_or_else(|| text(key, "private_pem"));
+        let secret = key["secret"]
+            .as_str()
+            .unwrap_or_else(|| text(key, "private_pem"));
         let secret = Secret::new("secret", secret).unwrap();
-        let mut builder = JwtStrategy::builder().profile(Profile::LitestarAuth).algorithm(algorithm).secret(&secret);
+        let mut builder = JwtStrategy::builder()
+            .profile(Profile::LitestarAuth)
+            .algorithm(algorithm)
+            .secret(&secret);
         if let Some(public) = key["public_pem"].as_str() {
             builder = builder.verify_key(public);
         }
@@ -263,7 +351,11 @@ async fn fingerprints() {
             email: text(case, "email").to_owned(),
             password_hash: text(case, "hashed_password").to_owned(),
         };
-        assert_eq!(fingerprint_of(builder, &user).await, text(case, "fingerprint"), "{user:?}");
+        assert_eq!(
+            fingerprint_of(builder, &user).await,
+            text(case, "fingerprint"),
+            "{user:?}"
+        );
     }
 }
 
@@ -277,24 +369,40 @@ async fn fingerprint_known_answers() {
             "hashed-password",
             "387fbeddc668cb0839ee324d04493a73fa09b4d33aa71c16e328836745eb5844",
         ),
-        ("7", "STRASSE@Straße.DE", "h", "6126da5ad5184fd64f60e4150e3fbfc7f880b8b5ab15a71d4390bee447e5a608"),
+        (
+            "7",
+            "STRASSE@Straße.DE",
+            "h",
+            "6126da5ad5184fd64f60e4150e3fbfc7f880b8b5ab15a71d4390bee447e5a608",
+        ),
     ];
     for (id, email, password_hash, expected) in cases {
         let secret = Secret::dangerous_without_variety_check("secret", "a".repeat(32)).unwrap();
-        let builder = JwtStrategy::builder().profile(Profile::LitestarAuth).secret(&secret);
-        let user = Named { id: id.into(), email: email.into(), password_hash: password_hash.into() };
+        let builder = JwtStrategy::builder()
+            .profile(Profile::LitestarAuth)
+            .secret(&secret);
+        let user = Named {
+            id: id.into(),
+            email: email.into(),
+            password_hash: password_hash.into(),
+        };
         assert_eq!(fingerprint_of(builder, &user).await, expected);
     }
 }
 
 /// Configurations of ours that the original takes: it fails later, with the first token.
-const CONFIG_DIFFERENCES: [(&str, &str); 1] =
-    [("RS256", "a text is no private key; the original fails at the first write")];
+const CONFIG_DIFFERENCES: [(&str, &str); 1] = [(
+    "RS256",
+    "a text is no private key; the original fails at the first write",
+)];
 
 fn configure(case: &Value) -> Result<(), ConfigError> {
     let arguments = &case["arguments"];
     if text(case, "class") == "InMemoryJWTDenylistStore" {
-        return MemoryDenylist::new(usize::try_from(arguments["max_entries"].as_u64().unwrap()).unwrap()).map(drop);
+        return MemoryDenylist::new(
+            usize::try_from(arguments["max_entries"].as_u64().unwrap()).unwrap(),
+        )
+        .map(drop);
     }
     let secret = Secret::dangerous_without_variety_check("secret", text(arguments, "secret"))?;
     let algorithm = arguments["algorithm"].as_str().unwrap_or("HS256").parse()?;
@@ -313,10 +421,19 @@ fn configurations() {
     let all = vectors("vectors.json");
     let ours = ["JWTStrategy", "InMemoryJWTDenylistStore"];
     let mut count = 0;
-    for case in list(&all, "config_errors").iter().filter(|case| ours.contains(&text(case, "class"))) {
+    for case in list(&all, "config_errors")
+        .iter()
+        .filter(|case| ours.contains(&text(case, "class")))
+    {
         let algorithm = case["arguments"]["algorithm"].as_str().unwrap_or_default();
-        let difference = CONFIG_DIFFERENCES.iter().any(|(listed, _)| *listed == algorithm);
-        assert_eq!(configure(case).is_err(), !case["error"].is_null() || difference, "{case}");
+        let difference = CONFIG_DIFFERENCES
+            .iter()
+            .any(|(listed, _)| *listed == algorithm);
+        assert_eq!(
+            configure(case).is_err(),
+            !case["error"].is_null() || difference,
+            "{case}"
+        );
         count += 1;
     }
     assert_eq!(count, 9);
@@ -325,8 +442,14 @@ fn configurations() {
 
 /// Revocations that we leave out on purpose: no reader accepts these tokens, now or later.
 const DESTROY_DIFFERENCES: [(&str, &str); 3] = [
-    ("expired", "it is dead already, so an entry would only take room"),
-    ("empty-jti", "it is refused by reading; an empty entry would deny nothing else"),
+    (
+        "expired",
+        "it is dead already, so an entry would only take room",
+    ),
+    (
+        "empty-jti",
+        "it is refused by reading; an empty entry would deny nothing else",
+    ),
     ("missing-sub", "it is nobody's, so nobody owns it"),
 ];
 
@@ -342,8 +465,14 @@ async fn destroys() {
         let denylist = Arc::new(MemoryDenylist::default());
         let strategy = builder(&all, &case["config"], &TestClock::at(now));
         let strategy = strategy.denylist_store(denylist.clone()).build().unwrap();
-        strategy.destroy_token(&PlainToken::new(text(case, "token")), alice).await.unwrap();
-        if DESTROY_DIFFERENCES.iter().any(|(listed, _)| *listed == name) {
+        strategy
+            .destroy_token(&PlainToken::new(text(case, "token")), alice)
+            .await
+            .unwrap();
+        if DESTROY_DIFFERENCES
+            .iter()
+            .any(|(listed, _)| *listed == name)
+        {
             assert!(denylist.is_empty(), "{name}");
             different += 1;
             continue;
@@ -375,7 +504,10 @@ async fn destroys_until_the_end() {
 const DENYLIST_DIFFERENCES: [(usize, &str); 4] = [
     (4, "full: the original forgets `c`, we refuse `d`"),
     (5, "so `c` is still denied"),
-    (10, "full: the original had thrown an entry out to deny `a` again, we refuse `e`"),
+    (
+        10,
+        "full: the original had thrown an entry out to deny `a` again, we refuse `e`",
+    ),
     (11, "so `e` was never denied"),
 ];
 
@@ -387,14 +519,20 @@ async fn denylist_in_memory() {
     for (step, command) in list(script, "script").iter().enumerate() {
         let now = Timestamp::from_unix_seconds(command["at"].as_i64().unwrap());
         let jti = text(command, "jti");
-        let different = DENYLIST_DIFFERENCES.iter().any(|(listed, _)| *listed == step);
+        let different = DENYLIST_DIFFERENCES
+            .iter()
+            .any(|(listed, _)| *listed == step);
         if text(command, "op") == "deny" {
             let ttl = Duration::from_secs(command["ttl_seconds"].as_u64().unwrap().max(1));
             let done = denylist.deny(jti, now.saturating_add(ttl), now).await;
             assert_eq!(done.is_ok(), !different, "step {step}");
         } else {
             let denied = denylist.is_any_denied(&[jti], now).await.unwrap();
-            assert_eq!(denied, command["result"].as_bool().unwrap() != different, "step {step}");
+            assert_eq!(
+                denied,
+                command["result"].as_bool().unwrap() != different,
+                "step {step}"
+            );
         }
     }
 }

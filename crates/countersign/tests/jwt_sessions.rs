@@ -22,11 +22,13 @@ use std::time::Duration;
 use countersign::denylist::{DenylistStore, MemoryDenylist};
 use countersign::strategy::{JwtStrategy, Login};
 use countersign::{
-    Destroyed, Lifetimes, LoggedOut, PlainToken, Profile, Refusal, SessionCap, Strategy, Timestamp, TokenControl,
-    WhenFull,
+    Destroyed, Lifetimes, LoggedOut, PlainToken, Profile, Refusal, SessionCap, Strategy, Timestamp,
+    TokenControl, WhenFull,
 };
 use jwt_common::{Account, Accounts};
-use jwt_signed::{Ground, NOW, Signed, alice, bob, claim, claims, key, refresh_of, refusal, secret};
+use jwt_signed::{
+    Ground, NOW, Signed, alice, bob, claim, claims, key, refresh_of, refusal, secret,
+};
 
 #[tokio::test]
 async fn a_refresh_keeps_the_session() {
@@ -43,13 +45,34 @@ async fn a_refresh_keeps_the_session() {
     let again = strategy.refresh(refresh_of(&first), alice()).await.unwrap();
     assert!(refresh_of(&again) == refresh_of(&second));
     assert_eq!(claim(&again, "jti"), claim(&second, "jti"));
-    assert_eq!(again.refresh.as_ref().unwrap().expires_at, second.refresh.as_ref().unwrap().expires_at);
-    assert_eq!((again.issued_at, again.access.issued_at), (at(605), at(605)));
-    assert_eq!(again.access.expires_at, second.access.expires_at, "no ending denies it for longer");
+    assert_eq!(
+        again.refresh.as_ref().unwrap().expires_at,
+        second.refresh.as_ref().unwrap().expires_at
+    );
+    assert_eq!(
+        (again.issued_at, again.access.issued_at),
+        (at(605), at(605))
+    );
+    assert_eq!(
+        again.access.expires_at, second.access.expires_at,
+        "no ending denies it for longer"
+    );
     assert_eq!(strategy.read(&again).await, Ok(()));
-    let inactive = Account { active: false, ..alice() };
-    assert_eq!(strategy.refresh(refresh_of(&second), inactive).await.unwrap_err(), Refusal::UserInactive);
-    let third = strategy.refresh(refresh_of(&second), alice()).await.expect("a refused user costs no token");
+    let inactive = Account {
+        active: false,
+        ..alice()
+    };
+    assert_eq!(
+        strategy
+            .refresh(refresh_of(&second), inactive)
+            .await
+            .unwrap_err(),
+        Refusal::UserInactive
+    );
+    let third = strategy
+        .refresh(refresh_of(&second), alice())
+        .await
+        .expect("a refused user costs no token");
     assert_ne!(claim(&third, "jti"), claim(&second, "jti"));
 }
 
@@ -70,7 +93,13 @@ async fn an_access_token_never_outlives_its_session() {
     pair = strategy.refresh(refresh_of(&pair), alice()).await.unwrap();
     assert_eq!(pair.access.expires_at, at(48 * 3600));
     ground.at(48 * 3600);
-    assert_eq!(strategy.refresh(refresh_of(&pair), alice()).await.unwrap_err(), Refusal::Expired);
+    assert_eq!(
+        strategy
+            .refresh(refresh_of(&pair), alice())
+            .await
+            .unwrap_err(),
+        Refusal::Expired
+    );
 }
 
 #[tokio::test]
@@ -82,19 +111,39 @@ async fn ending_a_session_ends_its_access_tokens_and_no_others() {
     ground.at(60);
     let later = strategy.refresh(refresh_of(&phone), alice()).await.unwrap();
 
-    let end = async |account: &Account| strategy.sessions().end_session(session, &key(account)).await.unwrap();
+    let end = async |account: &Account| {
+        strategy
+            .sessions()
+            .end_session(session, &key(account))
+            .await
+            .unwrap()
+    };
     assert_eq!(end(&bob()).await, Destroyed::AlreadyInvalid);
-    assert_eq!(ground.denylist.noted(), [""; 0], "nobody fills the denylist with what isn't theirs");
+    assert_eq!(
+        ground.denylist.noted(),
+        [""; 0],
+        "nobody fills the denylist with what isn't theirs"
+    );
     assert_eq!(strategy.read(&later).await, Ok(()));
     assert_eq!(end(&alice()).await, Destroyed::Revoked);
     assert_eq!(ground.denylist.noted(), [format!("sid:{session}")]);
     for seconds in [60, 900, 964] {
         ground.at(seconds);
-        assert_eq!(strategy.read(&later).await, Err(Refusal::Revoked), "after {seconds} s");
+        assert_eq!(
+            strategy.read(&later).await,
+            Err(Refusal::Revoked),
+            "after {seconds} s"
+        );
     }
     ground.at(61);
     assert_eq!(strategy.read(&phone).await, Err(Refusal::Revoked));
-    assert_eq!(strategy.refresh(refresh_of(&later), alice()).await.unwrap_err(), Refusal::Unknown);
+    assert_eq!(
+        strategy
+            .refresh(refresh_of(&later), alice())
+            .await
+            .unwrap_err(),
+        Refusal::Unknown
+    );
     assert_eq!(strategy.read(&laptop).await, Ok(()));
     assert_eq!(end(&alice()).await, Destroyed::AlreadyInvalid);
     assert_eq!(ground.denylist.noted(), [""; 0]);
@@ -106,11 +155,26 @@ async fn logging_out_ends_the_session_of_a_good_token() {
     let strategy = ground.signed();
     let [pair, other] = [strategy.open(&alice()).await, strategy.open(&alice()).await];
     let session = pair.access.session_id;
-    assert_eq!(strategy.log_out(&pair.access.token).await, Ok(LoggedOut::Ended(session)));
-    assert_eq!(ground.denylist.noted(), [format!("sid:{}", session.unwrap())]);
+    assert_eq!(
+        strategy.log_out(&pair.access.token).await,
+        Ok(LoggedOut::Ended(session))
+    );
+    assert_eq!(
+        ground.denylist.noted(),
+        [format!("sid:{}", session.unwrap())]
+    );
     assert_eq!(strategy.read(&pair).await, Err(Refusal::Revoked));
-    assert_eq!(strategy.refresh(refresh_of(&pair), alice()).await.unwrap_err(), Refusal::Unknown);
-    assert_eq!(strategy.log_out(&pair.access.token).await, Ok(LoggedOut::AlreadyOut));
+    assert_eq!(
+        strategy
+            .refresh(refresh_of(&pair), alice())
+            .await
+            .unwrap_err(),
+        Refusal::Unknown
+    );
+    assert_eq!(
+        strategy.log_out(&pair.access.token).await,
+        Ok(LoggedOut::AlreadyOut)
+    );
     assert_eq!(strategy.read(&other).await, Ok(()));
 }
 
@@ -121,15 +185,38 @@ async fn a_logout_that_got_no_further_than_denying_is_finished_by_the_next() {
     let pair = strategy.open(&alice()).await;
     let access = &pair.access.token;
     strategy.0.destroy_token(access, &alice()).await.unwrap();
-    assert_eq!(strategy.log_out(access).await, Ok(LoggedOut::AlreadyOut), "the token alone is revoked");
-    let next = strategy.refresh(refresh_of(&pair), alice()).await.expect("its session goes on");
+    assert_eq!(
+        strategy.log_out(access).await,
+        Ok(LoggedOut::AlreadyOut),
+        "the token alone is revoked"
+    );
+    let next = strategy
+        .refresh(refresh_of(&pair), alice())
+        .await
+        .expect("its session goes on");
 
     let session = next.access.session_id;
-    ground.denylist.deny(&format!("sid:{}", session.unwrap()), at(1000), at(0)).await.unwrap();
+    ground
+        .denylist
+        .deny(&format!("sid:{}", session.unwrap()), at(1000), at(0))
+        .await
+        .unwrap();
     assert_eq!(strategy.read(&next).await, Err(Refusal::Revoked));
-    assert_eq!(strategy.log_out(&next.access.token).await, Ok(LoggedOut::Ended(session)));
-    assert_eq!(strategy.refresh(refresh_of(&next), alice()).await.unwrap_err(), Refusal::Unknown);
-    assert_eq!(strategy.log_out(&next.access.token).await, Ok(LoggedOut::AlreadyOut));
+    assert_eq!(
+        strategy.log_out(&next.access.token).await,
+        Ok(LoggedOut::Ended(session))
+    );
+    assert_eq!(
+        strategy
+            .refresh(refresh_of(&next), alice())
+            .await
+            .unwrap_err(),
+        Refusal::Unknown
+    );
+    assert_eq!(
+        strategy.log_out(&next.access.token).await,
+        Ok(LoggedOut::AlreadyOut)
+    );
 }
 
 /// A logout that could not be recorded says so, leaves a session that can be found, and is finished by the next.
@@ -139,11 +226,18 @@ async fn a_logout_that_fails_can_be_repeated() {
     let strategy = ground.signed();
     let pair = strategy.open(&alice()).await;
     ground.denylist.fail(true);
-    let failed = strategy.sessions().log_out(&pair.access.token).await.unwrap_err();
+    let failed = strategy
+        .sessions()
+        .log_out(&pair.access.token)
+        .await
+        .unwrap_err();
     assert_eq!(failed.refusal(), None);
     assert_eq!(strategy.listed(&alice()).await, [pair.access.session_id]);
     ground.denylist.fail(false);
-    assert_eq!(strategy.log_out(&pair.access.token).await, Ok(LoggedOut::Ended(pair.access.session_id)));
+    assert_eq!(
+        strategy.log_out(&pair.access.token).await,
+        Ok(LoggedOut::Ended(pair.access.session_id))
+    );
     assert_eq!(strategy.read(&pair).await, Err(Refusal::Revoked));
 }
 
@@ -164,17 +258,33 @@ async fn an_expired_access_token_ends_its_session() {
     assert_ne!(signature, other_signature);
     let forged = PlainToken::new(format!("{head}.{other_signature}"));
     assert_eq!(strategy.log_out(&forged).await, Err(Refusal::Signature));
-    assert_eq!(strategy.log_out(&PlainToken::new("csa_nonsense")).await, Err(Refusal::Malformed));
+    assert_eq!(
+        strategy.log_out(&PlainToken::new("csa_nonsense")).await,
+        Err(Refusal::Malformed)
+    );
     assert_eq!(strategy.read(&next).await, Ok(()));
-    assert_eq!(strategy.log_out(access).await, Ok(LoggedOut::Ended(pair.access.session_id)));
+    assert_eq!(
+        strategy.log_out(access).await,
+        Ok(LoggedOut::Ended(pair.access.session_id))
+    );
     assert_eq!(strategy.read(&next).await, Err(Refusal::Revoked));
-    assert_eq!(strategy.refresh(refresh_of(&next), alice()).await.unwrap_err(), Refusal::Unknown);
+    assert_eq!(
+        strategy
+            .refresh(refresh_of(&next), alice())
+            .await
+            .unwrap_err(),
+        Refusal::Unknown
+    );
     assert_eq!(strategy.log_out(access).await, Ok(LoggedOut::AlreadyOut));
     assert!(strategy.refresh(refresh_of(&other), alice()).await.is_ok());
 
     let alone = strategy.0.write_token(&alice()).await.unwrap().token;
     ground.at(905 + 905);
-    assert_eq!(strategy.log_out(&alone).await, Ok(LoggedOut::AlreadyOut), "it has no session, and is over");
+    assert_eq!(
+        strategy.log_out(&alone).await,
+        Ok(LoggedOut::AlreadyOut),
+        "it has no session, and is over"
+    );
 }
 
 /// A token without session is revoked alone.
@@ -182,7 +292,10 @@ async fn an_expired_access_token_ends_its_session() {
 async fn logging_out_revokes_a_token_without_session() {
     let ground = Ground::new();
     let strategy = ground.signed();
-    let [alone, other] = [strategy.0.write_token(&alice()).await, strategy.0.write_token(&alice()).await];
+    let [alone, other] = [
+        strategy.0.write_token(&alice()).await,
+        strategy.0.write_token(&alice()).await,
+    ];
     let [alone, other] = [alone.unwrap().token, other.unwrap().token];
     assert_eq!(strategy.log_out(&alone).await, Ok(LoggedOut::Ended(None)));
     assert_eq!(strategy.read_token(&alone).await, Err(Refusal::Revoked));
@@ -195,9 +308,23 @@ async fn logging_out_revokes_a_token_without_session() {
 async fn a_refresh_token_ends_its_session() {
     let strategy = Ground::new().signed();
     let pair = strategy.open(&alice()).await;
-    assert_eq!(strategy.sessions().end_session_of(refresh_of(&pair)).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(
+        strategy
+            .sessions()
+            .end_session_of(refresh_of(&pair))
+            .await
+            .unwrap(),
+        Destroyed::Revoked
+    );
     assert_eq!(strategy.read(&pair).await, Err(Refusal::Revoked));
-    assert_eq!(strategy.sessions().end_session_of(refresh_of(&pair)).await.unwrap(), Destroyed::AlreadyInvalid);
+    assert_eq!(
+        strategy
+            .sessions()
+            .end_session_of(refresh_of(&pair))
+            .await
+            .unwrap(),
+        Destroyed::AlreadyInvalid
+    );
 }
 
 fn longer_than_its_session() -> Lifetimes {
@@ -211,9 +338,19 @@ async fn an_expired_refresh_token_ends_its_session_too() {
     let strategy = ground.living(longer_than_its_session());
     let pair = strategy.open(&alice()).await;
     ground.at(3601);
-    assert_eq!(strategy.refresh(refresh_of(&pair), alice()).await.map(drop), Err(Refusal::Expired));
+    assert_eq!(
+        strategy.refresh(refresh_of(&pair), alice()).await.map(drop),
+        Err(Refusal::Expired)
+    );
     assert_eq!(strategy.read(&pair).await, Ok(()));
-    assert_eq!(strategy.sessions().end_session_of(refresh_of(&pair)).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(
+        strategy
+            .sessions()
+            .end_session_of(refresh_of(&pair))
+            .await
+            .unwrap(),
+        Destroyed::Revoked
+    );
     assert_eq!(strategy.read(&pair).await, Err(Refusal::Revoked));
 }
 
@@ -224,25 +361,51 @@ async fn a_token_that_outlives_the_record_of_its_session_is_logged_out() {
     let strategy = ground.living(longer_than_its_session());
     let pair = strategy.open(&alice()).await;
     ground.at(3601);
-    assert_eq!(ground.sessions(longer_than_its_session()).sweep(100).await.unwrap().refresh, 1);
+    assert_eq!(
+        ground
+            .sessions(longer_than_its_session())
+            .sweep(100)
+            .await
+            .unwrap()
+            .refresh,
+        1
+    );
     assert_eq!(strategy.read(&pair).await, Ok(()));
-    assert_eq!(strategy.log_out(&pair.access.token).await, Ok(LoggedOut::Ended(pair.access.session_id)));
+    assert_eq!(
+        strategy.log_out(&pair.access.token).await,
+        Ok(LoggedOut::Ended(pair.access.session_id))
+    );
     assert_eq!(strategy.read(&pair).await, Err(Refusal::Revoked));
-    assert_eq!(strategy.log_out(&pair.access.token).await, Ok(LoggedOut::AlreadyOut));
+    assert_eq!(
+        strategy.log_out(&pair.access.token).await,
+        Ok(LoggedOut::AlreadyOut)
+    );
 }
 
 /// Whatever the server that ends a session gives its own tokens to live.
 #[tokio::test]
 async fn a_session_is_denied_for_as_long_as_its_latest_token_lives() {
     let ground = Ground::new();
-    let patient = ground.living(Lifetimes::new(Duration::from_hours(2), Duration::from_hours(24)).unwrap());
+    let patient =
+        ground.living(Lifetimes::new(Duration::from_hours(2), Duration::from_hours(24)).unwrap());
     let brief = ground.signed();
     let pair = patient.open(&alice()).await;
     let session = pair.access.session_id.unwrap();
-    assert_eq!(brief.sessions().end_session(session, &key(&alice())).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(
+        brief
+            .sessions()
+            .end_session(session, &key(&alice()))
+            .await
+            .unwrap(),
+        Destroyed::Revoked
+    );
     for seconds in [901, 3600, 7204] {
         ground.at(seconds);
-        assert_eq!(patient.read(&pair).await, Err(Refusal::Revoked), "after {seconds} s");
+        assert_eq!(
+            patient.read(&pair).await,
+            Err(Refusal::Revoked),
+            "after {seconds} s"
+        );
     }
     ground.at(7205);
     assert_eq!(patient.read(&pair).await, Err(Refusal::Expired));
@@ -256,20 +419,48 @@ async fn a_refresh_during_logout_keeps_nothing_alive() {
     let pair = strategy.open(&alice()).await;
     let newest = Arc::new(OnceLock::new());
     ground.denylist.before_next_denial({
-        let (strategy, token, newest) = (strategy.clone(), refresh_of(&pair).clone(), Arc::clone(&newest));
-        async move { newest.set(strategy.refresh(&token, alice()).await.unwrap()).unwrap() }
+        let (strategy, token, newest) = (
+            strategy.clone(),
+            refresh_of(&pair).clone(),
+            Arc::clone(&newest),
+        );
+        async move {
+            newest
+                .set(strategy.refresh(&token, alice()).await.unwrap())
+                .unwrap();
+        }
     });
-    assert_eq!(strategy.sessions().end_session_of(refresh_of(&pair)).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(
+        strategy
+            .sessions()
+            .end_session_of(refresh_of(&pair))
+            .await
+            .unwrap(),
+        Destroyed::Revoked
+    );
     let newest = newest.get().expect("a refresh came in between");
     assert_eq!(strategy.read(newest).await, Err(Refusal::Revoked));
-    assert_eq!(strategy.refresh(refresh_of(newest), alice()).await.unwrap_err(), Refusal::Unknown);
+    assert_eq!(
+        strategy
+            .refresh(refresh_of(newest), alice())
+            .await
+            .unwrap_err(),
+        Refusal::Unknown
+    );
 }
 
 #[tokio::test]
 async fn destroying_an_access_token_leaves_its_session() {
     let strategy = Ground::new().signed();
     let pair = strategy.open(&alice()).await;
-    assert_eq!(strategy.0.destroy_token(&pair.access.token, &alice()).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(
+        strategy
+            .0
+            .destroy_token(&pair.access.token, &alice())
+            .await
+            .unwrap(),
+        Destroyed::Revoked
+    );
     assert_eq!(strategy.read(&pair).await, Err(Refusal::Revoked));
     assert!(strategy.refresh(refresh_of(&pair), alice()).await.is_ok());
 }
@@ -277,9 +468,20 @@ async fn destroying_an_access_token_leaves_its_session() {
 #[tokio::test]
 async fn refresh_tokens_alone() {
     let strategy = Ground::new().signed();
-    let first = strategy.sessions().write_refresh_token(&alice()).await.unwrap();
-    let rotated = strategy.sessions().rotate_refresh_token(&first.token, &Accounts::of([alice()])).await.unwrap();
-    assert_eq!((rotated.user, rotated.issued.session_id), (alice(), first.session_id));
+    let first = strategy
+        .sessions()
+        .write_refresh_token(&alice())
+        .await
+        .unwrap();
+    let rotated = strategy
+        .sessions()
+        .rotate_refresh_token(&first.token, &Accounts::of([alice()]))
+        .await
+        .unwrap();
+    assert_eq!(
+        (rotated.user, rotated.issued.session_id),
+        (alice(), first.session_id)
+    );
 }
 
 #[test]
@@ -287,9 +489,15 @@ fn one_lifetime() {
     let ground = Ground::new();
     assert_eq!(ground.signed().0.lifetime(), Duration::from_mins(15));
     let builder = ground.builder(ground.sessions(Ground::lifetimes()));
-    let error = builder.lifetime(Duration::from_mins(5)).build().map(drop).unwrap_err();
+    let error = builder
+        .lifetime(Duration::from_mins(5))
+        .build()
+        .map(drop)
+        .unwrap_err();
     assert_eq!(error.setting(), "lifetime");
-    let alone = JwtStrategy::<Account>::builder().secret(&secret()).denylist_store(Arc::new(MemoryDenylist::default()));
+    let alone = JwtStrategy::<Account>::builder()
+        .secret(&secret())
+        .denylist_store(Arc::new(MemoryDenylist::default()));
     assert!(alone.build().unwrap().as_refreshable().is_none());
 }
 
@@ -299,12 +507,27 @@ async fn reuse_ends_signed_access_tokens() {
     let strategy = ground.signed();
     let [first, other] = [strategy.open(&alice()).await, strategy.open(&alice()).await];
     let second = strategy.refresh(refresh_of(&first), alice()).await.unwrap();
-    let third = strategy.refresh(refresh_of(&second), alice()).await.unwrap();
-    assert_eq!(strategy.refresh(refresh_of(&first), alice()).await.unwrap_err(), Refusal::Reused);
+    let third = strategy
+        .refresh(refresh_of(&second), alice())
+        .await
+        .unwrap();
+    assert_eq!(
+        strategy
+            .refresh(refresh_of(&first), alice())
+            .await
+            .unwrap_err(),
+        Refusal::Reused
+    );
     for pair in [&first, &second, &third] {
         assert_eq!(strategy.read(pair).await, Err(Refusal::Revoked));
     }
-    assert_eq!(strategy.refresh(refresh_of(&third), alice()).await.unwrap_err(), Refusal::Unknown);
+    assert_eq!(
+        strategy
+            .refresh(refresh_of(&third), alice())
+            .await
+            .unwrap_err(),
+        Refusal::Unknown
+    );
     assert_eq!(strategy.read(&other).await, Ok(()));
     // Denied for as long as one of them could have lived, and longer.
     ground.at(15 * 60 - 1);
@@ -318,12 +541,25 @@ async fn a_reuse_that_could_not_be_recorded_is_found_again() {
     let strategy = ground.signed();
     let first = strategy.open(&alice()).await;
     let second = strategy.refresh(refresh_of(&first), alice()).await.unwrap();
-    strategy.refresh(refresh_of(&second), alice()).await.unwrap();
+    strategy
+        .refresh(refresh_of(&second), alice())
+        .await
+        .unwrap();
     ground.denylist.fail(true);
-    let failed = strategy.sessions().refresh_session(refresh_of(&first), &Accounts::of([alice()])).await.unwrap_err();
+    let failed = strategy
+        .sessions()
+        .refresh_session(refresh_of(&first), &Accounts::of([alice()]))
+        .await
+        .unwrap_err();
     assert_eq!(failed.refusal(), None);
     ground.denylist.fail(false);
-    assert_eq!(strategy.refresh(refresh_of(&first), alice()).await.unwrap_err(), Refusal::Reused);
+    assert_eq!(
+        strategy
+            .refresh(refresh_of(&first), alice())
+            .await
+            .unwrap_err(),
+        Refusal::Reused
+    );
     assert_eq!(strategy.read(&second).await, Err(Refusal::Revoked));
 }
 
@@ -332,7 +568,9 @@ async fn one_too_many_ends_signed_access_tokens() {
     let ground = Ground::new();
     let most = NonZeroU32::new(3).unwrap();
     let capped = |when_full| {
-        let sessions = ground.sessions(Ground::lifetimes()).with_cap(Some(SessionCap { most, when_full }));
+        let sessions = ground
+            .sessions(Ground::lifetimes())
+            .with_cap(Some(SessionCap { most, when_full }));
         Signed::of(ground.builder(sessions))
     };
     let strategy = capped(WhenFull::EvictOldest);
@@ -341,22 +579,49 @@ async fn one_too_many_ends_signed_access_tokens() {
         ground.at(second);
         all.push(strategy.open(&alice()).await);
     }
-    for (pair, answer) in all.iter().zip([Err(Refusal::Revoked), Ok(()), Ok(()), Ok(())]) {
-        assert_eq!(strategy.read(pair).await, answer, "the oldest was one too many");
+    for (pair, answer) in all
+        .iter()
+        .zip([Err(Refusal::Revoked), Ok(()), Ok(()), Ok(())])
+    {
+        assert_eq!(
+            strategy.read(pair).await,
+            answer,
+            "the oldest was one too many"
+        );
     }
-    let refused = capped(WhenFull::Refuse).sessions().log_in(&alice(), &Login::default()).await.unwrap_err();
+    let refused = capped(WhenFull::Refuse)
+        .sessions()
+        .log_in(&alice(), &Login::default())
+        .await
+        .unwrap_err();
     assert_eq!(refusal(refused), Refusal::TooManySessions);
     assert_eq!(strategy.listed(&alice()).await.len(), 3);
-    let session = strategy.sessions().session(all[2].access.session_id.unwrap(), &key(&alice())).await.unwrap();
-    assert_eq!(session.unwrap().opened_at, Some(at(2)), "when its user last proved who they are");
+    let session = strategy
+        .sessions()
+        .session(all[2].access.session_id.unwrap(), &key(&alice()))
+        .await
+        .unwrap();
+    assert_eq!(
+        session.unwrap().opened_at,
+        Some(at(2)),
+        "when its user last proved who they are"
+    );
 }
 
 /// The original looks at a token's own id and at nothing else.
 #[tokio::test]
 async fn ids_of_tokens_are_denied_beside_their_session_for_the_original() {
     let ground = Ground::new();
-    let strategy = Signed::of(ground.builder(ground.sessions(Ground::lifetimes())).profile(Profile::LitestarAuth));
-    let pairs = [strategy.open(&alice()).await, strategy.open(&alice()).await, strategy.open(&alice()).await];
+    let strategy = Signed::of(
+        ground
+            .builder(ground.sessions(Ground::lifetimes()))
+            .profile(Profile::LitestarAuth),
+    );
+    let pairs = [
+        strategy.open(&alice()).await,
+        strategy.open(&alice()).await,
+        strategy.open(&alice()).await,
+    ];
     let mut ends: [Vec<String>; 3] = Default::default();
     for (pair, ids) in pairs.iter().zip(&mut ends) {
         ground.at(10);
@@ -370,13 +635,25 @@ async fn ids_of_tokens_are_denied_beside_their_session_for_the_original() {
         noted.sort();
         noted
     };
-    strategy.sessions().end_session_of(refresh_of(&pairs[0])).await.unwrap();
+    strategy
+        .sessions()
+        .end_session_of(refresh_of(&pairs[0]))
+        .await
+        .unwrap();
     assert_eq!(noted(), ends[0]);
     strategy.log_out(&pairs[1].access.token).await.unwrap();
     let out = noted();
-    assert!(ends[1].iter().all(|id| out.contains(id)), "{out:?} lacks some of {:?}", ends[1]);
+    assert!(
+        ends[1].iter().all(|id| out.contains(id)),
+        "{out:?} lacks some of {:?}",
+        ends[1]
+    );
     strategy.0.invalidate_all(&key(&alice())).await.unwrap();
     let everywhere = noted();
-    assert!(ends[2].iter().all(|id| everywhere.contains(id)), "{everywhere:?} lacks some of {:?}", ends[2]);
+    assert!(
+        ends[2].iter().all(|id| everywhere.contains(id)),
+        "{everywhere:?} lacks some of {:?}",
+        ends[2]
+    );
     assert!(claims(&pairs[2].access.token)["sid"].is_string());
 }

@@ -17,8 +17,8 @@ use std::time::Duration;
 use countersign::strategy::Login;
 use countersign::transport::BearerTransport;
 use countersign::{
-    Answer, Authenticated, AuthenticationBackend, Authenticator, LiveSession, Refusal, SessionEnd, SessionWatcher,
-    TokenPair, UseRecorder, UserId,
+    Answer, Authenticated, AuthenticationBackend, Authenticator, LiveSession, Refusal, SessionEnd,
+    SessionWatcher, TokenPair, UseRecorder, UserId,
 };
 use http::HeaderMap;
 use support::{Member, World};
@@ -28,11 +28,18 @@ const TICK: Duration = Duration::from_millis(5);
 async fn log_in(world: &World) -> TokenPair {
     let member = world.members.find(1).unwrap();
     let refreshable = world.strategy.as_refreshable().unwrap();
-    refreshable.log_in(&member, &Login::default()).await.unwrap()
+    refreshable
+        .log_in(&member, &Login::default())
+        .await
+        .unwrap()
 }
 
 async fn accepted(world: &World, pair: &TokenPair) -> Authenticated<Member> {
-    let answer = world.strategy.read_token(Some(&pair.access.token), &*world.members).await.unwrap();
+    let answer = world
+        .strategy
+        .read_token(Some(&pair.access.token), &*world.members)
+        .await
+        .unwrap();
     answer.accepted().unwrap()
 }
 
@@ -50,7 +57,12 @@ impl Watched {
         tokio::spawn(watcher.clone().run(TICK));
         let pair = log_in(&world).await;
         let live = watcher.watch(&accepted(&world, &pair).await).unwrap();
-        Self { world, watcher, pair, live }
+        Self {
+            world,
+            watcher,
+            pair,
+            live,
+        }
     }
 
     /// Waits until the session has been looked at again, and it was still good.
@@ -58,7 +70,12 @@ impl Watched {
         for _ in 0..2 {
             self.watcher.look().await;
         }
-        assert!(tokio::time::timeout(Duration::ZERO, self.live.ended()).await.is_err(), "it ended");
+        assert!(
+            tokio::time::timeout(Duration::ZERO, self.live.ended())
+                .await
+                .is_err(),
+            "it ended"
+        );
     }
 }
 
@@ -68,7 +85,10 @@ async fn a_refresh_ends_no_connection_and_a_logout_does() {
     let refreshable = watched.world.strategy.as_refreshable().unwrap();
     let mut refresh = watched.pair.refresh.clone().unwrap().token;
     for _ in 0..3 {
-        let refreshed = refreshable.refresh_session(&refresh, &*watched.world.members).await.unwrap();
+        let refreshed = refreshable
+            .refresh_session(&refresh, &*watched.world.members)
+            .await
+            .unwrap();
         refresh = refreshed.issued.refresh.unwrap().token;
         watched.world.clock.advance(Duration::from_mins(20));
         watched.goes_on().await;
@@ -77,7 +97,11 @@ async fn a_refresh_ends_no_connection_and_a_logout_does() {
     refreshable.end_session_of(&refresh).await.unwrap();
     assert_eq!(watched.live.ended().await, SessionEnd::Ended);
     assert_eq!(second.ended().await, SessionEnd::Ended);
-    assert_eq!(watched.live.ended().await, SessionEnd::Ended, "it may be asked again");
+    assert_eq!(
+        watched.live.ended().await,
+        SessionEnd::Ended,
+        "it may be asked again"
+    );
     assert_eq!(watched.watcher.watched(), 0);
 }
 
@@ -90,10 +114,16 @@ async fn expiry_and_reuse_end_connections() {
     let watched = Watched::new().await;
     let refreshable = watched.world.strategy.as_refreshable().unwrap();
     let stale = watched.pair.refresh.clone().unwrap().token;
-    refreshable.refresh_session(&stale, &*watched.world.members).await.unwrap();
+    refreshable
+        .refresh_session(&stale, &*watched.world.members)
+        .await
+        .unwrap();
     watched.world.clock.advance(Duration::from_mins(1));
     watched.goes_on().await;
-    let reused = refreshable.refresh_session(&stale, &*watched.world.members).await.unwrap_err();
+    let reused = refreshable
+        .refresh_session(&stale, &*watched.world.members)
+        .await
+        .unwrap_err();
     assert_eq!(reused.refusal(), Some(Refusal::Reused));
     assert_eq!(watched.live.ended().await, SessionEnd::Ended);
 }
@@ -123,7 +153,12 @@ async fn a_store_that_is_down_ends_connections_when_patience_does() {
 #[tokio::test]
 async fn nobody_is_asked_about_connections_that_are_gone() {
     let watched = Watched::new().await;
-    let Watched { world, watcher, pair, live } = watched;
+    let Watched {
+        world,
+        watcher,
+        pair,
+        live,
+    } = watched;
     drop(live);
     watcher.look().await;
     assert_eq!(watcher.watched(), 0);
@@ -131,10 +166,21 @@ async fn nobody_is_asked_about_connections_that_are_gone() {
     assert_eq!(watcher.watched(), 1);
     drop(watcher);
     drop(again);
-    let loose = world.strategy.write_token(&world.members.find(1).unwrap()).await.unwrap();
+    let loose = world
+        .strategy
+        .write_token(&world.members.find(1).unwrap())
+        .await
+        .unwrap();
     let another = SessionWatcher::new(world.strategy.clone(), world.members.clone());
-    let pair = TokenPair { issued_at: loose.issued_at, access: loose, refresh: None };
-    assert!(another.watch(&accepted(&world, &pair).await).is_none(), "a token without a session");
+    let pair = TokenPair {
+        issued_at: loose.issued_at,
+        access: loose,
+        refresh: None,
+    };
+    assert!(
+        another.watch(&accepted(&world, &pair).await).is_none(),
+        "a token without a session"
+    );
 }
 
 #[tokio::test]
@@ -142,15 +188,27 @@ async fn a_thousand_requests_are_one_note() {
     let world = World::new();
     let recorder = UseRecorder::new(world.store.clone()).with_clock(world.clock.clone());
     let authenticator = Authenticator::builder(world.members.clone())
-        .backend(AuthenticationBackend::new("api", BearerTransport, world.strategy.clone()))
+        .backend(AuthenticationBackend::new(
+            "api",
+            BearerTransport,
+            world.strategy.clone(),
+        ))
         .record_use(recorder.clone())
         .build()
         .unwrap();
     let [first, second] = [log_in(&world).await, log_in(&world).await];
     let ask = async |pair: &TokenPair| {
         let mut headers = HeaderMap::new();
-        headers.insert("authorization", format!("Bearer {}", pair.access.token.expose()).parse().unwrap());
-        assert!(matches!(authenticator.authenticate(&headers).await.unwrap(), Answer::Accepted(_)));
+        headers.insert(
+            "authorization",
+            format!("Bearer {}", pair.access.token.expose())
+                .parse()
+                .unwrap(),
+        );
+        assert!(matches!(
+            authenticator.authenticate(&headers).await.unwrap(),
+            Answer::Accepted(_)
+        ));
     };
     let calls = world.store.calls();
     for _ in 0..1000 {
@@ -158,16 +216,30 @@ async fn a_thousand_requests_are_one_note() {
         ask(&first).await;
     }
     ask(&second).await;
-    assert_eq!(world.store.calls() - calls, 1001, "a read each, and no write");
+    assert_eq!(
+        world.store.calls() - calls,
+        1001,
+        "a read each, and no write"
+    );
     world.store.switch(false);
-    assert!(recorder.flush().await.is_err(), "and what can't be told now is told later");
+    assert!(
+        recorder.flush().await.is_err(),
+        "and what can't be told now is told later"
+    );
     world.store.switch(true);
     let calls = world.store.calls();
     assert_eq!(recorder.flush().await.unwrap(), 2);
     assert_eq!(world.store.calls() - calls, 1);
     let refreshable = world.strategy.as_refreshable().unwrap();
-    let found = refreshable.session(first.access.session_id.unwrap(), &1_i64.to_key()).await.unwrap().unwrap();
-    assert_eq!(found.used_at, Some(first.issued_at.saturating_add(Duration::from_secs(1))));
+    let found = refreshable
+        .session(first.access.session_id.unwrap(), &1_i64.to_key())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        found.used_at,
+        Some(first.issued_at.saturating_add(Duration::from_secs(1)))
+    );
     assert_eq!(found.refreshed_at, Some(first.issued_at));
     assert_eq!(recorder.flush().await.unwrap(), 0);
 }

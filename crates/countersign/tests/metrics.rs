@@ -1,6 +1,12 @@
 //! What is counted of refresh tokens, cause by cause.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, missing_docs, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    missing_docs,
+    reason = "test code"
+)]
 #![cfg(all(feature = "metrics", feature = "testing"))]
 
 mod support;
@@ -14,22 +20,40 @@ use support::World;
 
 #[test]
 fn each_cause_is_counted() {
-    let expected = [("after_confirmation", 1), ("long_stale", 1), ("retry", 2), ("unknown", 3)];
-    assert_eq!(counted(present()), expected.map(|(cause, count)| (cause.to_owned(), count)).into());
+    let expected = [
+        ("after_confirmation", 1),
+        ("long_stale", 1),
+        ("retry", 2),
+        ("unknown", 3),
+    ];
+    assert_eq!(
+        counted(present()),
+        expected
+            .map(|(cause, count)| (cause.to_owned(), count))
+            .into()
+    );
 }
 
 /// A thief who hangs up as soon as the session has ended leaves a trace.
 #[test]
 fn a_reuse_whose_caller_hangs_up_is_counted() {
     let expected = [("after_confirmation", 1), ("unknown", 1)];
-    assert_eq!(counted(hang_up()), expected.map(|(cause, count)| (cause.to_owned(), count)).into());
+    assert_eq!(
+        counted(hang_up()),
+        expected
+            .map(|(cause, count)| (cause.to_owned(), count))
+            .into()
+    );
 }
 
 /// What is counted meanwhile, by cause.
 fn counted(meanwhile: impl Future<Output = ()>) -> BTreeMap<String, u64> {
     let recorder = DebuggingRecorder::new();
     let snapshots = recorder.snapshotter();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     metrics::with_local_recorder(&recorder, || runtime.block_on(meanwhile));
     snapshots
         .snapshot()
@@ -38,7 +62,9 @@ fn counted(meanwhile: impl Future<Output = ()>) -> BTreeMap<String, u64> {
         .filter(|(key, ..)| key.key().name() == "countersign_refresh_reuse_total")
         .map(|(key, _, _, value)| {
             let cause = key.key().labels().next().unwrap().value().to_owned();
-            let DebugValue::Counter(count) = value else { panic!("no counter") };
+            let DebugValue::Counter(count) = value else {
+                panic!("no counter")
+            };
             (cause, count)
         })
         .collect()
@@ -48,8 +74,15 @@ fn counted(meanwhile: impl Future<Output = ()>) -> BTreeMap<String, u64> {
 async fn hang_up() {
     let world = World::new();
     let refreshable = world.strategy.as_refreshable().unwrap();
-    let refresh = async |token: &PlainToken| refreshable.refresh_session(token, &*world.members).await;
-    let first = refreshable.open_session(&world.members.find(1).unwrap()).await.unwrap().refresh.unwrap().token;
+    let refresh =
+        async |token: &PlainToken| refreshable.refresh_session(token, &*world.members).await;
+    let first = refreshable
+        .open_session(&world.members.find(1).unwrap())
+        .await
+        .unwrap()
+        .refresh
+        .unwrap()
+        .token;
     let second = refresh(&first).await.unwrap().issued.refresh.unwrap().token;
     refresh(&second).await.unwrap();
     world.store.mute();
@@ -60,7 +93,10 @@ async fn hang_up() {
         () = std::future::ready(()) => {}
     }
     assert!(world.store.calls() > calls);
-    assert_eq!(refresh(&second).await.unwrap_err().refusal(), Some(Refusal::Unknown));
+    assert_eq!(
+        refresh(&second).await.unwrap_err().refusal(),
+        Some(Refusal::Unknown)
+    );
 }
 
 /// Two retries, one theft of each kind, and three tokens that nobody knows, or knows any more.
@@ -68,9 +104,19 @@ async fn present() {
     let world = World::new();
     let member = world.members.find(1).unwrap();
     let refreshable = world.strategy.as_refreshable().unwrap();
-    let refresh = async |token: &PlainToken| refreshable.refresh_session(token, &*world.members).await;
-    let opened = async || refreshable.open_session(&member).await.unwrap().refresh.unwrap().token;
-    let next = async |token: &PlainToken| refresh(token).await.unwrap().issued.refresh.unwrap().token;
+    let refresh =
+        async |token: &PlainToken| refreshable.refresh_session(token, &*world.members).await;
+    let opened = async || {
+        refreshable
+            .open_session(&member)
+            .await
+            .unwrap()
+            .refresh
+            .unwrap()
+            .token
+    };
+    let next =
+        async |token: &PlainToken| refresh(token).await.unwrap().issued.refresh.unwrap().token;
     let refused = async |token: &PlainToken| refresh(token).await.unwrap_err().refusal().unwrap();
     let first = opened().await;
     let second = next(&first).await;

@@ -24,12 +24,54 @@ use uuid::Uuid;
 use crate::original::{Difference, Users, file, judge, present, stored, strategy};
 
 const DIFFERENCES: [Difference; 7] = [
-    ("db_read", "format-garbage", None, Refusal::Expired, 1, "a row that holds no time is no reason to fail"),
-    ("db_read", "format-empty", None, Refusal::Expired, 1, "as above"),
-    ("db_rotate", "valid-inactive-user", None, Refusal::UserInactive, 1, "an inactive user's session isn't continued"),
-    ("db_rotate", "expired", None, Refusal::Expired, 1, "an expired row leaves with the next cleanup, not by a read"),
-    ("db_rotate", "exactly-max-age", None, Refusal::Expired, 1, "as above"),
-    ("db_rotate", "legacy-expired", Some(true), Refusal::Expired, 1, "as above"),
+    (
+        "db_read",
+        "format-garbage",
+        None,
+        Refusal::Expired,
+        1,
+        "a row that holds no time is no reason to fail",
+    ),
+    (
+        "db_read",
+        "format-empty",
+        None,
+        Refusal::Expired,
+        1,
+        "as above",
+    ),
+    (
+        "db_rotate",
+        "valid-inactive-user",
+        None,
+        Refusal::UserInactive,
+        1,
+        "an inactive user's session isn't continued",
+    ),
+    (
+        "db_rotate",
+        "expired",
+        None,
+        Refusal::Expired,
+        1,
+        "an expired row leaves with the next cleanup, not by a read",
+    ),
+    (
+        "db_rotate",
+        "exactly-max-age",
+        None,
+        Refusal::Expired,
+        1,
+        "as above",
+    ),
+    (
+        "db_rotate",
+        "legacy-expired",
+        Some(true),
+        Refusal::Expired,
+        1,
+        "as above",
+    ),
     (
         "db_rotate",
         "digest-presented-as-token",
@@ -52,11 +94,20 @@ impl Original {
         let path = folder.path().join("peer.sqlite3");
         // A dump names tables before it makes them.
         let dump = format!("PRAGMA foreign_keys = OFF; {}", file("peer.sqlite.sql"));
-        rusqlite::Connection::open(&path).unwrap().execute_batch(&dump).unwrap();
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute_batch(&dump)
+            .unwrap();
         let url = format!("sqlite://{}", path.display());
         let database = Database::connect(&url, DatabaseOptions::default()).unwrap();
-        Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
-        DatabaseTokenModels::bundled(UserKeyKind::Uuid).verify(&database).await.unwrap();
+        Migrator::new(&database, UserKeyKind::Uuid)
+            .run()
+            .await
+            .unwrap();
+        DatabaseTokenModels::bundled(UserKeyKind::Uuid)
+            .verify(&database)
+            .await
+            .unwrap();
         Self { folder, database }
     }
 
@@ -66,12 +117,18 @@ impl Original {
 
     fn count(&self, table: &str, token: &str) -> i64 {
         let count = format!("SELECT count(*) FROM {table}_token WHERE token = ?1");
-        self.connection().query_row(&count, [token], |row| row.get(0)).unwrap()
+        self.connection()
+            .query_row(&count, [token], |row| row.get(0))
+            .unwrap()
     }
 }
 
 /// Checks one case; which difference it showed, if any.
-async fn check(vectors: &serde_json::Value, secret: &str, case: &serde_json::Value) -> Option<usize> {
+async fn check(
+    vectors: &serde_json::Value,
+    secret: &str,
+    case: &serde_json::Value,
+) -> Option<usize> {
     let original = Original::load().await;
     let (table, outcome) = present(&original.database, secret, case).await;
     let left = original.count(table, &stored(vectors, table, case));
@@ -88,7 +145,11 @@ async fn every_case_on_the_originals_rows() {
     for case in cases {
         seen.extend(check(vectors, secret, case).await);
     }
-    assert_eq!(seen.len(), DIFFERENCES.len(), "every difference is one that still shows");
+    assert_eq!(
+        seen.len(),
+        DIFFERENCES.len(),
+        "every difference is one that still shows"
+    );
 }
 
 /// A sweep compares texts, which may be spelled otherwise than ours: no live row goes, whatever its spelling; what no
@@ -98,7 +159,11 @@ async fn cleaning_up_takes_no_live_row() {
     let all: serde_json::Value = serde_json::from_str(&file("vectors.json")).unwrap();
     let original = Original::load().await;
     let case = serde_json::json!({ "now": all["reference_now"] });
-    let strategy = strategy(&original.database, all["hash_secret"].as_str().unwrap(), &case);
+    let strategy = strategy(
+        &original.database,
+        all["hash_secret"].as_str().unwrap(),
+        &case,
+    );
     let users = Users(original.database.clone());
     original.connection().execute_batch(
         "UPDATE access_token SET created_at = '2026-01-15 08:50:00-03:00' WHERE created_at = '2026-01-15 14:50:00+03:00';
@@ -112,7 +177,13 @@ async fn cleaning_up_takes_no_live_row() {
     let mut live = vec!["live1", "live2", "live3"];
     for row in rows {
         let token = PlainToken::new(row["raw"].as_str().unwrap());
-        if strategy.read_token(Some(&token), &users).await.unwrap().accepted().is_some() {
+        if strategy
+            .read_token(Some(&token), &users)
+            .await
+            .unwrap()
+            .accepted()
+            .is_some()
+        {
             live.push(row["stored"].as_str().unwrap());
         }
     }
@@ -133,15 +204,27 @@ async fn the_original_can_go_on_writing() {
     let all: serde_json::Value = serde_json::from_str(&file("vectors.json")).unwrap();
     let original = Original::load().await;
     let case = serde_json::json!({ "now": all["reference_now"] });
-    let strategy = strategy(&original.database, all["hash_secret"].as_str().unwrap(), &case);
+    let strategy = strategy(
+        &original.database,
+        all["hash_secret"].as_str().unwrap(),
+        &case,
+    );
     let users = Users(original.database.clone());
     let row = &all["sqlite"]["rows"]["access"][0];
-    let (stored, user) = (row["stored"].as_str().unwrap(), row["user_id"].as_str().unwrap().parse::<Uuid>().unwrap());
+    let (stored, user) = (
+        row["stored"].as_str().unwrap(),
+        row["user_id"].as_str().unwrap().parse::<Uuid>().unwrap(),
+    );
     let connection = original.connection();
     connection.execute("DELETE FROM access_token", []).unwrap();
     let insert = "INSERT INTO access_token (token, created_at, user_id) VALUES (?1, '2026-01-15 11:59:00', ?2)";
-    connection.execute(insert, (stored, user.as_bytes())).unwrap();
+    connection
+        .execute(insert, (stored, user.as_bytes()))
+        .unwrap();
     let token = PlainToken::new(row["raw"].as_str().unwrap());
     let answer = strategy.read_token(Some(&token), &users).await.unwrap();
-    assert_eq!(answer.accepted().map(|accepted| accepted.user.id), Some(user));
+    assert_eq!(
+        answer.accepted().map(|accepted| accepted.user.id),
+        Some(user)
+    );
 }

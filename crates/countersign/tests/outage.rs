@@ -68,9 +68,15 @@ async fn set_up(server: &dyn Server) -> [DatabaseTokenStrategy<SqlStore>; 2] {
 }
 
 async fn both(url: &str, options: DatabaseOptions) -> [DatabaseTokenStrategy<SqlStore>; 2] {
-    let patient = DatabaseOptions { timeout: Duration::from_secs(30), ..DatabaseOptions::default() };
+    let patient = DatabaseOptions {
+        timeout: Duration::from_secs(30),
+        ..DatabaseOptions::default()
+    };
     let databases = [options, patient].map(|options| Database::connect(url, options).unwrap());
-    Migrator::new(&databases[1], UserKeyKind::Uuid).run().await.unwrap();
+    Migrator::new(&databases[1], UserKeyKind::Uuid)
+        .run()
+        .await
+        .unwrap();
     databases.each_ref().map(strategy)
 }
 
@@ -80,7 +86,8 @@ fn unavailable<T>(result: Result<T, impl Into<AuthError>>) -> bool {
 }
 
 async fn is_good(strategy: &DatabaseTokenStrategy<SqlStore>, token: &PlainToken) -> bool {
-    let answer: Result<countersign::Answer<Account>, _> = strategy.read_token(Some(token), &users).await;
+    let answer: Result<countersign::Answer<Account>, _> =
+        strategy.read_token(Some(token), &users).await;
     answer.is_ok_and(|answer| answer.accepted().is_some())
 }
 
@@ -92,7 +99,10 @@ async fn away_and_back(server: &dyn Server) {
     let account = Account::new(1);
     let pair = patient.open_session(&account).await.unwrap();
     let refresh = pair.refresh.expect("a refresh token").token;
-    eventually("the database answers at first", || is_good(&strategy, &pair.access.token)).await;
+    eventually("the database answers at first", || {
+        is_good(&strategy, &pair.access.token)
+    })
+    .await;
     let outages: [(Step, Step); 3] = [
         (|server| server.kill(), |server| server.start()),
         (|server| server.stop(), |server| server.start()),
@@ -100,15 +110,26 @@ async fn away_and_back(server: &dyn Server) {
     ];
     for (leave, come_back) in outages {
         leave(server);
-        let read: Result<countersign::Answer<Account>, _> = strategy.read_token(Some(&pair.access.token), &users).await;
+        let read: Result<countersign::Answer<Account>, _> =
+            strategy.read_token(Some(&pair.access.token), &users).await;
         assert!(unavailable(read));
         assert!(unavailable(strategy.write_token(&account).await));
-        assert!(unavailable(strategy.rotate_refresh_token(&refresh, &users).await));
+        assert!(unavailable(
+            strategy.rotate_refresh_token(&refresh, &users).await
+        ));
         assert!(unavailable(strategy.open_session(&account).await));
-        assert!(unavailable(strategy.destroy_token(&pair.access.token, &account).await));
+        assert!(unavailable(
+            strategy.destroy_token(&pair.access.token, &account).await
+        ));
         come_back(server);
-        eventually("the database answers again", || is_good(&strategy, &pair.access.token)).await;
-        eventually("writes are taken again", || async { strategy.write_token(&account).await.is_ok() }).await;
+        eventually("the database answers again", || {
+            is_good(&strategy, &pair.access.token)
+        })
+        .await;
+        eventually("writes are taken again", || async {
+            strategy.write_token(&account).await.is_ok()
+        })
+        .await;
     }
     let rotated = patient.rotate_refresh_token(&refresh, &users).await;
     assert!(rotated.is_ok(), "the refresh token survived it all");
@@ -133,12 +154,18 @@ async fn killed_under_load(server: &dyn Server) {
     let stop = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
     for client in 0..8 {
-        let (strategy, kept, consumed, stop) =
-            (strategy.clone(), Arc::clone(&kept), Arc::clone(&consumed), Arc::clone(&stop));
+        let (strategy, kept, consumed, stop) = (
+            strategy.clone(),
+            Arc::clone(&kept),
+            Arc::clone(&consumed),
+            Arc::clone(&stop),
+        );
         clients.spawn(async move {
             let account = Account::new(client);
             while !stop.load(Ordering::Relaxed) {
-                let Ok(pair) = strategy.open_session(&account).await else { continue };
+                let Ok(pair) = strategy.open_session(&account).await else {
+                    continue;
+                };
                 kept.lock().unwrap().push(pair.access.token);
                 let refresh = pair.refresh.expect("a refresh token").token;
                 let issued = match strategy.refresh_session(&refresh, &users).await {
@@ -146,14 +173,20 @@ async fn killed_under_load(server: &dyn Server) {
                     Err(AuthError::Failed(_)) => continue,
                     Err(refused) => panic!("a fresh refresh token was {refused}"),
                 };
-                consumed.lock().unwrap().push((refresh, issued.refresh.expect("a refresh token").token));
+                consumed
+                    .lock()
+                    .unwrap()
+                    .push((refresh, issued.refresh.expect("a refresh token").token));
                 kept.lock().unwrap().push(issued.access.token);
             }
         });
     }
     for _ in 0..5 {
         let enough = kept.lock().unwrap().len() + 200;
-        eventually("tokens are issued", || async { kept.lock().unwrap().len() > enough }).await;
+        eventually("tokens are issued", || async {
+            kept.lock().unwrap().len() > enough
+        })
+        .await;
         server.kill();
         server.start();
     }
@@ -161,15 +194,30 @@ async fn killed_under_load(server: &dyn Server) {
     while let Some(client) = clients.join_next().await {
         client.unwrap();
     }
-    let (kept, consumed) = (kept.lock().unwrap().clone(), consumed.lock().unwrap().clone());
-    eventually("the database answers again", || is_good(&strategy, &kept[0])).await;
+    let (kept, consumed) = (
+        kept.lock().unwrap().clone(),
+        consumed.lock().unwrap().clone(),
+    );
+    eventually("the database answers again", || {
+        is_good(&strategy, &kept[0])
+    })
+    .await;
     for token in &kept {
-        assert!(is_good(&patient, token).await, "an acknowledged token of {} is lost", kept.len());
+        assert!(
+            is_good(&patient, token).await,
+            "an acknowledged token of {} is lost",
+            kept.len()
+        );
     }
     for (token, successor) in &consumed {
         let again = patient.rotate_refresh_token(token, &users).await;
-        let again = again.unwrap_or_else(|error| panic!("a session of {} is lost: {error}", consumed.len()));
-        assert!(again.issued.token == *successor, "a consumed token of {} has another successor", consumed.len());
+        let again = again
+            .unwrap_or_else(|error| panic!("a session of {} is lost: {error}", consumed.len()));
+        assert!(
+            again.issued.token == *successor,
+            "a consumed token of {} has another successor",
+            consumed.len()
+        );
     }
 }
 
@@ -185,7 +233,10 @@ async fn mariadb_killed_under_load() {
 
 /// 500 callers and one connection: each is answered truly, or told that the question stays open.
 async fn crowd(url: &str) {
-    let options = DatabaseOptions { connections: 1, ..DatabaseOptions::default() };
+    let options = DatabaseOptions {
+        connections: 1,
+        ..DatabaseOptions::default()
+    };
     let [strategy, patient] = both(url, options).await;
     let token = patient.write_token(&Account::new(1)).await.unwrap().token;
     let mut crowd = JoinSet::new();
@@ -195,7 +246,8 @@ async fn crowd(url: &str) {
             if caller % 5 == 0 {
                 return strategy.write_token(&Account::new(2)).await.map(|_| true);
             }
-            let answer: countersign::Answer<Account> = strategy.read_token(Some(&token), &users).await?;
+            let answer: countersign::Answer<Account> =
+                strategy.read_token(Some(&token), &users).await?;
             Ok(answer.accepted().is_some())
         });
     }
@@ -231,7 +283,13 @@ async fn down_at_start() {
         let strategy = strategy(&database);
         assert!(unavailable(strategy.write_token(&Account::new(1)).await));
         server.start();
-        Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
-        eventually("writes are taken", || async { strategy.write_token(&Account::new(1)).await.is_ok() }).await;
+        Migrator::new(&database, UserKeyKind::Uuid)
+            .run()
+            .await
+            .unwrap();
+        eventually("writes are taken", || async {
+            strategy.write_token(&Account::new(1)).await.is_ok()
+        })
+        .await;
     }
 }

@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 use countersign::store::sql::{DatabaseTokenModels, Driver, Migrator, Statement};
 use countersign::{
-    AuthError, Invalidated, PlainToken, RefreshableStrategy, Strategy, TokenControl, UserId, UserKeyKind,
+    AuthError, Invalidated, PlainToken, RefreshableStrategy, Strategy, TokenControl, UserId,
+    UserKeyKind,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -35,14 +36,22 @@ async fn race(place: &Place, refresh: &PlainToken, with_access: bool) -> Vec<Out
     let barrier = Arc::new(Barrier::new(RACERS));
     let mut racers = JoinSet::new();
     for racer in 0..RACERS {
-        let (strategy, barrier, refresh) = (strategies[racer % 2].clone(), Arc::clone(&barrier), refresh.clone());
+        let (strategy, barrier, refresh) = (
+            strategies[racer % 2].clone(),
+            Arc::clone(&barrier),
+            refresh.clone(),
+        );
         racers.spawn(async move {
             barrier.wait().await;
             Ok(if with_access {
                 let refreshed = strategy.refresh_session(&refresh, &users).await?;
                 refreshed.issued.refresh.expect("a refresh token").token
             } else {
-                strategy.rotate_refresh_token(&refresh, &users).await?.issued.token
+                strategy
+                    .rotate_refresh_token(&refresh, &users)
+                    .await?
+                    .issued
+                    .token
             })
         });
     }
@@ -58,26 +67,56 @@ async fn one_successor(kind: Kind) {
         let pair = strategy.open_session(&account).await.unwrap();
         let refresh = pair.refresh.expect("a refresh token").token;
         let outcomes = race(&place, &refresh, round % 2 == 0).await;
-        let winners: Vec<_> = outcomes.into_iter().map(|outcome| outcome.expect("every racer is answered")).collect();
+        let winners: Vec<_> = outcomes
+            .into_iter()
+            .map(|outcome| outcome.expect("every racer is answered"))
+            .collect();
         assert_eq!(winners.len(), RACERS, "round {round} on {kind:?}");
-        assert!(winners.iter().all(|winner| *winner == winners[0]), "round {round} on {kind:?}: two successors");
+        assert!(
+            winners.iter().all(|winner| *winner == winners[0]),
+            "round {round} on {kind:?}: two successors"
+        );
 
         // The session goes on from the one successor, and from nothing else.
         let again = strategy.rotate_refresh_token(&refresh, &users).await;
-        let again = again.unwrap_or_else(|error| panic!("round {round} on {kind:?}: a retry: {error}"));
-        assert!(again.issued.token == winners[0], "round {round} on {kind:?}");
+        let again =
+            again.unwrap_or_else(|error| panic!("round {round} on {kind:?}: a retry: {error}"));
+        assert!(
+            again.issued.token == winners[0],
+            "round {round} on {kind:?}"
+        );
         let next = strategy.rotate_refresh_token(&winners[0], &users).await;
         assert!(next.is_ok(), "round {round} on {kind:?}");
-        assert!(strategy.read_token(Some(&pair.access.token), &users).await.unwrap().accepted().is_some());
+        assert!(
+            strategy
+                .read_token(Some(&pair.access.token), &users)
+                .await
+                .unwrap()
+                .accepted()
+                .is_some()
+        );
         let count = async |table: &str| {
             let count = format!("SELECT count(*) FROM {table}");
-            database.fetch(&Statement::new(database.dialect(), &count), &[]).await.unwrap()[0].int(0).unwrap().unwrap()
+            database
+                .fetch(&Statement::new(database.dialect(), &count), &[])
+                .await
+                .unwrap()[0]
+                .int(0)
+                .unwrap()
+                .unwrap()
         };
         let tokens = (count("access_token").await, count("refresh_token").await);
         let access = if round % 2 == 0 { 2 } else { 1 };
         assert_eq!(tokens, (access, 1), "no losing racer left a token behind");
-        assert_eq!(strategy.invalidate_all(&account.0.to_key()).await.unwrap(), Invalidated::All(1));
-        assert_eq!((count("access_token").await, count("refresh_token").await), (0, 0), "round {round} on {kind:?}");
+        assert_eq!(
+            strategy.invalidate_all(&account.0.to_key()).await.unwrap(),
+            Invalidated::All(1)
+        );
+        assert_eq!(
+            (count("access_token").await, count("refresh_token").await),
+            (0, 0),
+            "round {round} on {kind:?}"
+        );
     }
 }
 
@@ -107,17 +146,35 @@ async fn migrations_at_once(kind: Kind) {
             let (database, barrier) = (place.database(), Arc::clone(&barrier));
             starters.spawn(async move {
                 barrier.wait().await;
-                let applied = Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
-                DatabaseTokenModels::bundled(UserKeyKind::Uuid).verify(&database).await.unwrap();
+                let applied = Migrator::new(&database, UserKeyKind::Uuid)
+                    .run()
+                    .await
+                    .unwrap();
+                DatabaseTokenModels::bundled(UserKeyKind::Uuid)
+                    .verify(&database)
+                    .await
+                    .unwrap();
                 applied.len()
             });
         }
         let applied: usize = starters.join_all().await.into_iter().sum();
         assert_eq!(applied, 4, "of each migration one says that it was the one");
         let database = place.database();
-        let count = Statement::new(database.dialect(), "SELECT count(*) FROM countersign_migration");
-        assert_eq!(database.fetch(&count, &[]).await.unwrap()[0].int(0).unwrap(), Some(4), "each is recorded once");
-        let left = Migrator::new(&database, UserKeyKind::Uuid).pending().await.unwrap();
+        let count = Statement::new(
+            database.dialect(),
+            "SELECT count(*) FROM countersign_migration",
+        );
+        assert_eq!(
+            database.fetch(&count, &[]).await.unwrap()[0]
+                .int(0)
+                .unwrap(),
+            Some(4),
+            "each is recorded once"
+        );
+        let left = Migrator::new(&database, UserKeyKind::Uuid)
+            .pending()
+            .await
+            .unwrap();
         assert!(left.is_empty());
     }
 }

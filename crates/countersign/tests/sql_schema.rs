@@ -1,44 +1,80 @@
 //! Migrations, tables of the caller's own, and the denylist in SQL, on each database.
 
 #![cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "test code"
+)]
 
 mod common;
 
 use countersign::denylist::SqlDenylist;
 use countersign::store::sql::{
-    Database, DatabaseTokenModels, Dialect, Driver, Migration, MigrationSet, Migrator, Script, SetupError, SqlStore,
-    Statement, TokenTable,
+    Database, DatabaseTokenModels, Dialect, Driver, Migration, MigrationSet, Migrator, Script,
+    SetupError, SqlStore, Statement, TokenTable,
 };
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::testing::DenylistSuite;
-use countersign::{Invalidated, Profile, RefreshableStrategy, Secret, Strategy, TokenControl, UserId, UserKeyKind};
+use countersign::{
+    Invalidated, Profile, RefreshableStrategy, Secret, Strategy, TokenControl, UserId, UserKeyKind,
+};
 
 use crate::common::{Account, Kind, Place, users};
 
 const KINDS: [Kind; 3] = [Kind::Sqlite, Kind::Postgres, Kind::MariaDb];
 
 async fn run(database: &Database, statement: &str) {
-    database.run(&Script::new(database.dialect(), &["SELECT 1", statement]), &[]).await.unwrap();
+    database
+        .run(
+            &Script::new(database.dialect(), &["SELECT 1", statement]),
+            &[],
+        )
+        .await
+        .unwrap();
 }
 
 async fn count(database: &Database, table: &str) -> i64 {
     let count = Statement::new(database.dialect(), &format!("SELECT count(*) FROM {table}"));
-    database.fetch(&count, &[]).await.unwrap().first().unwrap().int(0).unwrap().unwrap()
+    database
+        .fetch(&count, &[])
+        .await
+        .unwrap()
+        .first()
+        .unwrap()
+        .int(0)
+        .unwrap()
+        .unwrap()
 }
 
 const NOTE: &str = "CREATE TABLE note (id BIGINT PRIMARY KEY, user_id {user_id} NOT NULL);";
 const EDITED: &str = "CREATE TABLE note (id BIGINT PRIMARY KEY, user_id {user_id});";
 
 const fn notes(text: &'static str) -> Migration {
-    Migration { version: 1, name: "note", sqlite: text, postgres: text, mysql: text }
+    Migration {
+        version: 1,
+        name: "note",
+        sqlite: text,
+        postgres: text,
+        mysql: text,
+    }
 }
 
-const NOTES: MigrationSet = MigrationSet { name: "notes", migrations: &[notes(NOTE)] };
-const EDITED_NOTES: MigrationSet = MigrationSet { name: "notes", migrations: &[notes(EDITED)] };
+const NOTES: MigrationSet = MigrationSet {
+    name: "notes",
+    migrations: &[notes(NOTE)],
+};
+const EDITED_NOTES: MigrationSet = MigrationSet {
+    name: "notes",
+    migrations: &[notes(EDITED)],
+};
 const BROKEN_NOTES: MigrationSet = MigrationSet {
     name: "notes",
-    migrations: &[notes("CREATE TABLE draft (id BIGINT PRIMARY KEY);\nINSERT INTO nowhere VALUES (1);")],
+    migrations: &[notes(
+        "CREATE TABLE draft (id BIGINT PRIMARY KEY);\nINSERT INTO nowhere VALUES (1);",
+    )],
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,12 +82,24 @@ async fn an_edited_migration_is_refused() {
     for kind in KINDS {
         let place = Place::new(kind);
         let database = place.database();
-        Migrator::new(&database, UserKeyKind::Int).add(NOTES).run().await.unwrap();
+        Migrator::new(&database, UserKeyKind::Int)
+            .add(NOTES)
+            .run()
+            .await
+            .unwrap();
         let edited = Migrator::new(&database, UserKeyKind::Int).add(EDITED_NOTES);
-        let errors = [edited.run().await.map(|_| ()).unwrap_err(), edited.pending().await.map(|_| ()).unwrap_err()];
+        let errors = [
+            edited.run().await.map(|_| ()).unwrap_err(),
+            edited.pending().await.map(|_| ()).unwrap_err(),
+        ];
         for error in errors {
-            let SetupError::Config(error) = error else { panic!("{kind:?}: {error}") };
-            assert!(error.to_string().contains("notes/1 was edited"), "{kind:?}: {error}");
+            let SetupError::Config(error) = error else {
+                panic!("{kind:?}: {error}")
+            };
+            assert!(
+                error.to_string().contains("notes/1 was edited"),
+                "{kind:?}: {error}"
+            );
         }
     }
 }
@@ -62,11 +110,20 @@ async fn a_migration_that_fails_can_be_mended() {
         let place = Place::new(kind);
         let database = place.migrated().await;
         let broken = Migrator::new(&database, UserKeyKind::Int).add(BROKEN_NOTES);
-        let SetupError::Store(_) = broken.run().await.unwrap_err() else { panic!("{kind:?}: not the store's failure") };
-        assert_eq!(broken.pending().await.unwrap().len(), 1, "{kind:?}: it isn't recorded");
+        let SetupError::Store(_) = broken.run().await.unwrap_err() else {
+            panic!("{kind:?}: not the store's failure")
+        };
+        assert_eq!(
+            broken.pending().await.unwrap().len(),
+            1,
+            "{kind:?}: it isn't recorded"
+        );
         if kind != Kind::MariaDb {
             let draft = Statement::new(database.dialect(), "SELECT count(*) FROM draft");
-            assert!(database.fetch(&draft, &[]).await.is_err(), "{kind:?}: half of it took effect");
+            assert!(
+                database.fetch(&draft, &[]).await.is_err(),
+                "{kind:?}: half of it took effect"
+            );
         }
         let mended = Migrator::new(&database, UserKeyKind::Int).add(NOTES);
         assert_eq!(mended.run().await.unwrap().len(), 1, "{kind:?}");
@@ -83,13 +140,25 @@ async fn tables_of_the_callers_own() {
             Dialect::Postgres => ("UUID", "TIMESTAMPTZ"),
             Dialect::Sqlite | Dialect::Mysql => ("BINARY(16)", "DATETIME(6)"),
         };
-        let columns =
-            format!("digest VARCHAR(64) PRIMARY KEY, made {time} NOT NULL, account {id} NOT NULL, sitting VARCHAR(36)");
-        run(&database, &format!("CREATE TABLE api_key ({columns}, expires_at BIGINT, fence VARCHAR(32))")).await;
+        let columns = format!(
+            "digest VARCHAR(64) PRIMARY KEY, made {time} NOT NULL, account {id} NOT NULL, sitting VARCHAR(36)"
+        );
+        run(
+            &database,
+            &format!("CREATE TABLE api_key ({columns}, expires_at BIGINT, fence VARCHAR(32))"),
+        )
+        .await;
         run(&database, &format!("CREATE TABLE api_refresh ({columns})")).await;
-        let table =
-            |name| TokenTable::new(name).token("digest").created_at("made").user_id("account").session_id("sitting");
-        let models = DatabaseTokenModels::new(table("api_key"), table("api_refresh"), UserKeyKind::Uuid).unwrap();
+        let table = |name| {
+            TokenTable::new(name)
+                .token("digest")
+                .created_at("made")
+                .user_id("account")
+                .session_id("sitting")
+        };
+        let models =
+            DatabaseTokenModels::new(table("api_key"), table("api_refresh"), UserKeyKind::Uuid)
+                .unwrap();
 
         let error = models.verify(&database).await.unwrap_err().to_string();
         assert!(
@@ -97,7 +166,11 @@ async fn tables_of_the_callers_own() {
                 .contains("refresh_token_model: table api_refresh has no column expires_at, fence, session_expires_at"),
             "{error}"
         );
-        run(&database, "ALTER TABLE api_refresh ADD COLUMN expires_at BIGINT").await;
+        run(
+            &database,
+            "ALTER TABLE api_refresh ADD COLUMN expires_at BIGINT",
+        )
+        .await;
         let added = [
             "session_expires_at BIGINT",
             "access_expires_at BIGINT",
@@ -111,19 +184,46 @@ async fn tables_of_the_callers_own() {
             "label VARCHAR(64)",
         ];
         for column in added {
-            run(&database, &format!("ALTER TABLE api_refresh ADD COLUMN {column}")).await;
+            run(
+                &database,
+                &format!("ALTER TABLE api_refresh ADD COLUMN {column}"),
+            )
+            .await;
         }
         models.verify(&database).await.unwrap();
 
         let secret = Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
         let store = SqlStore::new(database.driver(), models);
-        let strategy = DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).build().unwrap();
+        let strategy = DatabaseTokenStrategy::builder(store)
+            .token_hash_secret(&secret)
+            .build()
+            .unwrap();
         let pair = strategy.open_session(&Account::new(1)).await.unwrap();
-        let refreshed = strategy.refresh_session(&pair.refresh.unwrap().token, &users).await;
+        let refreshed = strategy
+            .refresh_session(&pair.refresh.unwrap().token, &users)
+            .await;
         assert!(refreshed.is_ok(), "{kind:?}");
-        assert!(strategy.read_token(Some(&pair.access.token), &users).await.unwrap().accepted().is_some(), "{kind:?}");
-        assert_eq!((count(&database, "api_key").await, count(&database, "api_refresh").await), (2, 1), "{kind:?}");
-        let ended = strategy.invalidate_all(&Account::new(1).0.to_key()).await.unwrap();
+        assert!(
+            strategy
+                .read_token(Some(&pair.access.token), &users)
+                .await
+                .unwrap()
+                .accepted()
+                .is_some(),
+            "{kind:?}"
+        );
+        assert_eq!(
+            (
+                count(&database, "api_key").await,
+                count(&database, "api_refresh").await
+            ),
+            (2, 1),
+            "{kind:?}"
+        );
+        let ended = strategy
+            .invalidate_all(&Account::new(1).0.to_key())
+            .await
+            .unwrap();
         assert_eq!(ended, Invalidated::All(1), "{kind:?}");
         for table in ["access_token", "refresh_token", "api_key", "api_refresh"] {
             assert_eq!(count(&database, table).await, 0, "{kind:?} {table}");
@@ -159,14 +259,39 @@ async fn rows_of_the_original_are_swept_by_no_default_of_ours() {
         };
         for table in ["access_token", "refresh_token"] {
             let row = format!("('0123', '2020-01-01 00:00:00', {id})");
-            run(&database, &format!("INSERT INTO {table} (token, created_at, user_id) VALUES {row}")).await;
+            run(
+                &database,
+                &format!("INSERT INTO {table} (token, created_at, user_id) VALUES {row}"),
+            )
+            .await;
         }
         let secret = Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
-        let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid));
-        let ours = DatabaseTokenStrategy::builder(store.clone()).token_hash_secret(&secret).build().unwrap();
-        assert_eq!(ours.cleanup_expired(100, &mut |_| ()).await.unwrap(), 0, "{kind:?}");
+        let store = SqlStore::new(
+            database.driver(),
+            DatabaseTokenModels::bundled(UserKeyKind::Uuid),
+        );
+        let ours = DatabaseTokenStrategy::builder(store.clone())
+            .token_hash_secret(&secret)
+            .build()
+            .unwrap();
+        assert_eq!(
+            ours.cleanup_expired(100, &mut |_| ()).await.unwrap(),
+            0,
+            "{kind:?}"
+        );
         // In the original's profile they age by the lifetimes that were agreed on.
-        let theirs = DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).profile(Profile::LitestarAuth);
-        assert_eq!(theirs.build().unwrap().cleanup_expired(100, &mut |_| ()).await.unwrap(), 2, "{kind:?}");
+        let theirs = DatabaseTokenStrategy::builder(store)
+            .token_hash_secret(&secret)
+            .profile(Profile::LitestarAuth);
+        assert_eq!(
+            theirs
+                .build()
+                .unwrap()
+                .cleanup_expired(100, &mut |_| ())
+                .await
+                .unwrap(),
+            2,
+            "{kind:?}"
+        );
     }
 }

@@ -1,17 +1,28 @@
 //! Headers in, headers out: bearer and cookies.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "test code"
+)]
 
 use std::time::Duration;
 
-use countersign::transport::{BearerTransport, CookieTransport, CookieTransportBuilder, Offered, SameSite, Transport};
+use countersign::transport::{
+    BearerTransport, CookieTransport, CookieTransportBuilder, Offered, SameSite, Transport,
+};
 use countersign::{FailureKind, IssuedToken, PlainToken, Profile, Timestamp, TokenPair};
 use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 
 fn headers(name: &HeaderName, values: &[&[u8]]) -> HeaderMap {
-    values.iter().map(|value| (name.clone(), HeaderValue::from_bytes(value).unwrap())).collect()
+    values
+        .iter()
+        .map(|value| (name.clone(), HeaderValue::from_bytes(value).unwrap()))
+        .collect()
 }
 
 fn one(text: &str) -> Offered {
@@ -26,7 +37,11 @@ fn pair(access: &str, refresh: Option<&str>) -> TokenPair {
         expires_at: now.saturating_add(Duration::from_secs(life)),
         session_id: None,
     };
-    TokenPair { access: issued(access, 900), refresh: refresh.map(|text| issued(text, 2_592_000)), issued_at: now }
+    TokenPair {
+        access: issued(access, 900),
+        refresh: refresh.map(|text| issued(text, 2_592_000)),
+        issued_at: now,
+    }
 }
 
 /// Conformance case 117, and what surrounds it.
@@ -63,27 +78,47 @@ fn bearer_header_table() {
         (&[b"Basic abc", b"Bearer one"], Offered::Ambiguous),
     ];
     for (values, expected) in cases {
-        assert_eq!(BearerTransport.offered(&headers(&AUTHORIZATION, values)), expected, "{values:?}");
+        assert_eq!(
+            BearerTransport.offered(&headers(&AUTHORIZATION, values)),
+            expected,
+            "{values:?}"
+        );
     }
-    assert_eq!(BearerTransport.offered_refresh(&headers(&AUTHORIZATION, &[b"Bearer tok"])), Offered::None);
+    assert_eq!(
+        BearerTransport.offered_refresh(&headers(&AUTHORIZATION, &[b"Bearer tok"])),
+        Offered::None
+    );
 }
 
 #[test]
 fn bearer_tokens_go_out_in_the_body_alone() {
     let mut out = HeaderMap::new();
-    let body = BearerTransport.issue(&pair("a", Some("r")), &mut out).unwrap().unwrap();
+    let body = BearerTransport
+        .issue(&pair("a", Some("r")), &mut out)
+        .unwrap()
+        .unwrap();
     assert!(!format!("{body:?}").contains("access_token"));
-    let expected = r#"{"access_token":"a","token_type":"bearer","expires_in":900,"refresh_token":"r"}"#;
+    let expected =
+        r#"{"access_token":"a","token_type":"bearer","expires_in":900,"refresh_token":"r"}"#;
     assert_eq!(body.into_bytes(), expected.as_bytes());
-    let without = BearerTransport.issue(&pair("a", None), &mut out).unwrap().unwrap();
-    assert_eq!(without.into_bytes(), &br#"{"access_token":"a","token_type":"bearer","expires_in":900}"#[..]);
+    let without = BearerTransport
+        .issue(&pair("a", None), &mut out)
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        without.into_bytes(),
+        &br#"{"access_token":"a","token_type":"bearer","expires_in":900}"#[..]
+    );
     BearerTransport.clear(&mut out);
     assert!(out.is_empty());
 }
 
 fn set_cookies(out: &HeaderMap) -> Vec<&str> {
     let values = out.get_all(SET_COOKIE).iter();
-    values.inspect(|value| assert!(value.is_sensitive())).map(|value| value.to_str().unwrap()).collect()
+    values
+        .inspect(|value| assert!(value.is_sensitive()))
+        .map(|value| value.to_str().unwrap())
+        .collect()
 }
 
 fn original() -> CookieTransportBuilder {
@@ -100,8 +135,20 @@ fn cookie_attributes_and_their_order() {
     let minute = Duration::from_mins(1);
     let insecure = || original().secure(false).allow_insecure_cookie_auth(true);
     let cases = [
-        (original(), "; HttpOnly", "", "; Path=/; SameSite=lax; Secure", ["litestar_auth", "litestar_auth_refresh"]),
-        (original().cookie_name("sid"), "; HttpOnly", "", "; Path=/; SameSite=lax; Secure", ["sid", "sid_refresh"]),
+        (
+            original(),
+            "; HttpOnly",
+            "",
+            "; Path=/; SameSite=lax; Secure",
+            ["litestar_auth", "litestar_auth_refresh"],
+        ),
+        (
+            original().cookie_name("sid"),
+            "; HttpOnly",
+            "",
+            "; Path=/; SameSite=lax; Secure",
+            ["sid", "sid_refresh"],
+        ),
         (
             original().max_age(minute),
             "; HttpOnly",
@@ -123,7 +170,13 @@ fn cookie_attributes_and_their_order() {
             "; Path=/; SameSite=lax; Secure",
             ["litestar_auth", "litestar_auth_refresh"],
         ),
-        (insecure(), "; HttpOnly", "", "; Path=/; SameSite=lax", ["litestar_auth", "litestar_auth_refresh"]),
+        (
+            insecure(),
+            "; HttpOnly",
+            "",
+            "; Path=/; SameSite=lax",
+            ["litestar_auth", "litestar_auth_refresh"],
+        ),
         (
             original().samesite(SameSite::Strict),
             "; HttpOnly",
@@ -142,8 +195,14 @@ fn cookie_attributes_and_their_order() {
     for (builder, before, age, after, [access, refresh]) in cases {
         let transport = builder.build().unwrap();
         let mut out = HeaderMap::new();
-        assert_eq!(transport.issue(&pair("A", Some("R")), &mut out).unwrap(), None);
-        let expected = [format!("{access}=A{before}{age}{after}"), format!("{refresh}=R{before}{age}{after}")];
+        assert_eq!(
+            transport.issue(&pair("A", Some("R")), &mut out).unwrap(),
+            None
+        );
+        let expected = [
+            format!("{access}=A{before}{age}{after}"),
+            format!("{refresh}=R{before}{age}{after}"),
+        ];
         assert_eq!(set_cookies(&out), expected);
 
         let mut out = HeaderMap::new();
@@ -155,7 +214,11 @@ fn cookie_attributes_and_their_order() {
 
 #[test]
 fn a_script_may_read_the_access_cookie_alone() {
-    let transport = original().httponly(false).refresh_max_age(Duration::from_secs(7)).build().unwrap();
+    let transport = original()
+        .httponly(false)
+        .refresh_max_age(Duration::from_secs(7))
+        .build()
+        .unwrap();
     let mut out = HeaderMap::new();
     transport.issue(&pair("A", Some("R")), &mut out).unwrap();
     let expected = [
@@ -187,7 +250,11 @@ fn a_cookie_outlives_neither_its_token_nor_400_days() {
     let mut tokens = pair("A", Some("R"));
     tokens.refresh.as_mut().unwrap().expires_at = Timestamp::MAX;
     let mut out = HeaderMap::new();
-    let transport = ours().max_age(year).refresh_max_age(10 * year).build().unwrap();
+    let transport = ours()
+        .max_age(year)
+        .refresh_max_age(10 * year)
+        .build()
+        .unwrap();
     transport.issue(&tokens, &mut out).unwrap();
     assert!(set_cookies(&out)[0].contains("; Max-Age=900;"));
     assert!(set_cookies(&out)[1].contains("; Max-Age=34560000;"));
@@ -195,21 +262,39 @@ fn a_cookie_outlives_neither_its_token_nor_400_days() {
 
 #[test]
 fn names_follow_from_one_option() {
-    for (name, refresh) in
-        [("__Host-app", "__Host-app_refresh"), ("__Secure-app", "__Secure-app_refresh"), ("app", "app_refresh")]
-    {
+    for (name, refresh) in [
+        ("__Host-app", "__Host-app_refresh"),
+        ("__Secure-app", "__Secure-app_refresh"),
+        ("app", "app_refresh"),
+    ] {
         let transport = ours().cookie_name(name).build().unwrap();
-        assert_eq!((transport.cookie_name(), transport.refresh_cookie_name()), (name, refresh));
+        assert_eq!(
+            (transport.cookie_name(), transport.refresh_cookie_name()),
+            (name, refresh)
+        );
     }
-    let plain = ours().secure(false).allow_insecure_cookie_auth(true).build().unwrap();
-    assert_eq!((plain.cookie_name(), plain.refresh_cookie_name()), ("countersign_access", "countersign_refresh"));
+    let plain = ours()
+        .secure(false)
+        .allow_insecure_cookie_auth(true)
+        .build()
+        .unwrap();
+    assert_eq!(
+        (plain.cookie_name(), plain.refresh_cookie_name()),
+        ("countersign_access", "countersign_refresh")
+    );
 }
 
 #[test]
 fn what_a_browser_would_drop_does_not_build() {
     let insecure = || ours().secure(false).allow_insecure_cookie_auth(true);
     let cases = [
-        (original().samesite(SameSite::None).secure(false).allow_insecure_cookie_auth(true), "samesite"),
+        (
+            original()
+                .samesite(SameSite::None)
+                .secure(false)
+                .allow_insecure_cookie_auth(true),
+            "samesite",
+        ),
         (insecure().samesite(SameSite::None), "samesite"),
         (original().secure(false), "secure"),
         (ours().secure(false), "secure"),
@@ -229,7 +314,10 @@ fn what_a_browser_would_drop_does_not_build() {
         (original().path("/a\r\nSet-Cookie: x"), "path"),
         (ours().refresh_path(""), "refresh_path"),
         (ours().refresh_path("/auth/cookie"), "refresh_path"),
-        (ours().cookie_name("__HOST-app").refresh_path("/auth"), "refresh_path"),
+        (
+            ours().cookie_name("__HOST-app").refresh_path("/auth"),
+            "refresh_path",
+        ),
         (original().domain(".example.com"), "domain"),
         (original().domain("a;b"), "domain"),
         (original().domain(""), "domain"),
@@ -244,18 +332,37 @@ fn what_a_browser_would_drop_does_not_build() {
 /// A narrow path is for names that browsers don't bind to the host.
 #[test]
 fn a_refresh_path_of_its_own_needs_a_name_without_the_host_prefix() {
-    let error = ours().refresh_path("/auth/cookie").build().unwrap_err().to_string();
-    assert!(error.contains("refresh_path") && error.contains("set a cookie_name without the prefix"), "{error}");
+    let error = ours()
+        .refresh_path("/auth/cookie")
+        .build()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("refresh_path") && error.contains("set a cookie_name without the prefix"),
+        "{error}"
+    );
     for name in ["app", "__Secure-app"] {
-        let transport = ours().cookie_name(name).refresh_path("/auth/cookie").build().unwrap();
+        let transport = ours()
+            .cookie_name(name)
+            .refresh_path("/auth/cookie")
+            .build()
+            .unwrap();
         let mut out = HeaderMap::new();
         transport.issue(&pair("A", Some("R")), &mut out).unwrap();
-        assert!(set_cookies(&out)[0].contains("; Path=/;") && set_cookies(&out)[1].contains("; Path=/auth/cookie;"));
+        assert!(
+            set_cookies(&out)[0].contains("; Path=/;")
+                && set_cookies(&out)[1].contains("; Path=/auth/cookie;")
+        );
     }
     let below = ours().cookie_name("app").path("/app").build().unwrap();
     let mut out = HeaderMap::new();
     below.issue(&pair("A", Some("R")), &mut out).unwrap();
-    assert!(set_cookies(&out).iter().all(|cookie| cookie.contains("; Path=/app;")), "one path unless told otherwise");
+    assert!(
+        set_cookies(&out)
+            .iter()
+            .all(|cookie| cookie.contains("; Path=/app;")),
+        "one path unless told otherwise"
+    );
 }
 
 #[test]
@@ -275,9 +382,14 @@ fn what_no_cookie_can_carry_is_not_issued() {
         ("ä", None),
         ("a", Some("a,b")),
     ] {
-        let failure = transport.issue(&pair(access, refresh), &mut out).unwrap_err();
+        let failure = transport
+            .issue(&pair(access, refresh), &mut out)
+            .unwrap_err();
         assert_eq!(failure.kind(), FailureKind::Internal);
-        assert!(out.is_empty(), "nothing is set when one of the two can't be");
+        assert!(
+            out.is_empty(),
+            "nothing is set when one of the two can't be"
+        );
     }
 }
 
@@ -290,22 +402,58 @@ fn cookie_header_table() {
         (&[b"litestar_auth=tok"], one("tok"), Offered::None),
         (&[b"a=1; litestar_auth=tok; b=2"], one("tok"), Offered::None),
         (&[b"a=1", b"litestar_auth=tok"], one("tok"), Offered::None),
-        (&[b"litestar_auth=A; litestar_auth_refresh=R"], one("A"), one("R")),
+        (
+            &[b"litestar_auth=A; litestar_auth_refresh=R"],
+            one("A"),
+            one("R"),
+        ),
         (&[b"litestar_auth_refresh=R"], Offered::None, one("R")),
         (&[b"LITESTAR_AUTH=tok"], Offered::None, Offered::None),
         (&[b"litestar_auth="], Offered::Malformed, Offered::None),
-        (&[b"litestar_auth=\"tok\""], Offered::Malformed, Offered::None),
-        (&[b"litestar_auth=t\xc3\xb6k"], Offered::Malformed, Offered::None),
-        (&[b"litestar_auth=one; litestar_auth=two"], Offered::Ambiguous, Offered::None),
-        (&[b"litestar_auth=one; litestar_auth=one"], Offered::Ambiguous, Offered::None),
-        (&[b"litestar_auth=one", b"litestar_auth="], Offered::Ambiguous, Offered::None),
-        (&[b"x=\xff\xfe; litestar_auth=t%20k"], one("t%20k"), Offered::None),
+        (
+            &[b"litestar_auth=\"tok\""],
+            Offered::Malformed,
+            Offered::None,
+        ),
+        (
+            &[b"litestar_auth=t\xc3\xb6k"],
+            Offered::Malformed,
+            Offered::None,
+        ),
+        (
+            &[b"litestar_auth=one; litestar_auth=two"],
+            Offered::Ambiguous,
+            Offered::None,
+        ),
+        (
+            &[b"litestar_auth=one; litestar_auth=one"],
+            Offered::Ambiguous,
+            Offered::None,
+        ),
+        (
+            &[b"litestar_auth=one", b"litestar_auth="],
+            Offered::Ambiguous,
+            Offered::None,
+        ),
+        (
+            &[b"x=\xff\xfe; litestar_auth=t%20k"],
+            one("t%20k"),
+            Offered::None,
+        ),
         (&[b"a=1;litestar_auth=tok;b"], one("tok"), Offered::None),
         (&[b" \t litestar_auth=tok \t ;"], one("tok"), Offered::None),
         (&[b"litestar_auth= tok"], Offered::Malformed, Offered::None),
         (&[b"litestar_auth=a=b=="], one("a=b=="), Offered::None),
-        (&[b"x=\"; litestar_auth=tok; y=\""], one("tok"), Offered::None),
-        (&[b"litestar_auth=\xc2\xa0tok"], Offered::Malformed, Offered::None),
+        (
+            &[b"x=\"; litestar_auth=tok; y=\""],
+            one("tok"),
+            Offered::None,
+        ),
+        (
+            &[b"litestar_auth=\xc2\xa0tok"],
+            Offered::Malformed,
+            Offered::None,
+        ),
     ];
     for (values, access, refresh) in cases {
         let headers = headers(&COOKIE, values);
@@ -321,8 +469,13 @@ fn names_are_compared_byte_for_byte() {
     let transport = ours().build().unwrap();
     let names = ["__Host-countersign_access", "__Host-countersign_refresh"];
     let planted: Vec<Vec<u8>> = ('\u{80}'..='\u{3000}')
-        .filter(|character| character.is_whitespace() || *character == '\u{feff}' || *character == '\u{200b}')
-        .chain(['\u{feff}', '\u{1}', '\u{b}', '\u{c}', '\u{7f}', '"', '\'', '%', '+', '=', '$', '.', ','])
+        .filter(|character| {
+            character.is_whitespace() || *character == '\u{feff}' || *character == '\u{200b}'
+        })
+        .chain([
+            '\u{feff}', '\u{1}', '\u{b}', '\u{c}', '\u{7f}', '"', '\'', '%', '+', '=', '$', '.',
+            ',',
+        ])
         .flat_map(|character| {
             names.into_iter().flat_map(move |name| {
                 [
@@ -334,15 +487,29 @@ fn names_are_compared_byte_for_byte() {
         })
         .map(String::into_bytes)
         .chain(names.into_iter().flat_map(|name| {
-            let cases = [name.to_lowercase(), name.to_uppercase(), name.replace("__Host-", "__host-")];
+            let cases = [
+                name.to_lowercase(),
+                name.to_uppercase(),
+                name.replace("__Host-", "__host-"),
+            ];
             let pairs = cases.map(|name| format!("{name}=TOKEN"));
-            let bare = [format!("{name} =TOKEN"), format!("{name}\t=TOKEN"), name.to_owned(), format!("=;{name}")];
+            let bare = [
+                format!("{name} =TOKEN"),
+                format!("{name}\t=TOKEN"),
+                name.to_owned(),
+                format!("=;{name}"),
+            ];
             pairs.into_iter().chain(bare).map(String::into_bytes)
         }))
-        .chain([b"\xa0__Host-countersign_access=TOKEN".to_vec(), b"\x85__Host-countersign_access=TOKEN".to_vec()])
+        .chain([
+            b"\xa0__Host-countersign_access=TOKEN".to_vec(),
+            b"\x85__Host-countersign_access=TOKEN".to_vec(),
+        ])
         .collect();
     for cookie in planted {
-        let Ok(value) = HeaderValue::from_bytes(&cookie) else { continue };
+        let Ok(value) = HeaderValue::from_bytes(&cookie) else {
+            continue;
+        };
         let shown = String::from_utf8_lossy(&cookie).into_owned();
         let mut headers = HeaderMap::new();
         headers.append(COOKIE, value);
@@ -352,13 +519,23 @@ fn names_are_compared_byte_for_byte() {
             continue;
         }
         assert_eq!(transport.offered(&headers), Offered::None, "{shown:?}");
-        assert_eq!(transport.offered_refresh(&headers), Offered::None, "{shown:?}");
+        assert_eq!(
+            transport.offered_refresh(&headers),
+            Offered::None,
+            "{shown:?}"
+        );
         headers.append(
             COOKIE,
-            HeaderValue::from_static("__Host-countersign_access=own; \t__Host-countersign_refresh=own2 "),
+            HeaderValue::from_static(
+                "__Host-countersign_access=own; \t__Host-countersign_refresh=own2 ",
+            ),
         );
         assert_eq!(transport.offered(&headers), one("own"), "beside {shown:?}");
-        assert_eq!(transport.offered_refresh(&headers), one("own2"), "beside {shown:?}");
+        assert_eq!(
+            transport.offered_refresh(&headers),
+            one("own2"),
+            "beside {shown:?}"
+        );
     }
 }
 

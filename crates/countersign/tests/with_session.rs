@@ -1,20 +1,30 @@
 //! Tokens inside the caller's transaction, on PostgreSQL and MariaDB (promise P12; conformance cases 026 and 027).
 
 #![cfg(all(feature = "postgres", feature = "mysql"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "test code"
+)]
 
 mod common;
 
 use countersign::store::sql::{Driver, MysqlSession, PostgresSession, SqlStore};
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{
-    Answer, Invalidated, PlainToken, RefreshableStrategy, Refusal, Strategy, TokenControl, TokenPair, UserId,
+    Answer, Invalidated, PlainToken, RefreshableStrategy, Refusal, Strategy, TokenControl,
+    TokenPair, UserId,
 };
 use mysql_async::TxOpts;
 
 use crate::common::{Account, Kind, Place, strategy, users};
 
-async fn is_good<D: Driver>(strategy: &DatabaseTokenStrategy<SqlStore<D>>, token: &PlainToken) -> bool {
+async fn is_good<D: Driver>(
+    strategy: &DatabaseTokenStrategy<SqlStore<D>>,
+    token: &PlainToken,
+) -> bool {
     let answer: Answer<Account> = strategy.read_token(Some(token), &users).await.unwrap();
     answer.accepted().is_some()
 }
@@ -25,7 +35,11 @@ async fn stolen(outside: &DatabaseTokenStrategy<SqlStore>) -> (TokenPair, PlainT
     let stale = pair.refresh.clone().expect("a refresh token").token;
     for _ in 0..2 {
         let current = &pair.refresh.as_ref().expect("a refresh token").token;
-        pair = outside.refresh_session(current, &users).await.unwrap().issued;
+        pair = outside
+            .refresh_session(current, &users)
+            .await
+            .unwrap()
+            .issued;
     }
     (pair, stale)
 }
@@ -37,7 +51,10 @@ async fn ends_at_once<D: Driver>(inside: &DatabaseTokenStrategy<SqlStore<D>>, st
 }
 
 async fn is_over(outside: &DatabaseTokenStrategy<SqlStore>, pair: &TokenPair) {
-    assert!(!is_good(outside, &pair.access.token).await, "a rollback brought a stolen session back");
+    assert!(
+        !is_good(outside, &pair.access.token).await,
+        "a rollback brought a stolen session back"
+    );
     let refresh = &pair.refresh.as_ref().expect("a refresh token").token;
     let refused = outside.refresh_session(refresh, &users).await.unwrap_err();
     assert_eq!(refused.refusal(), Some(Refusal::Unknown));
@@ -47,20 +64,52 @@ async fn is_over(outside: &DatabaseTokenStrategy<SqlStore>, pair: &TokenPair) {
 async fn log_in<D: Driver>(inside: &DatabaseTokenStrategy<SqlStore<D>>) -> TokenPair {
     let pair = inside.open_session(&Account::new(1)).await.unwrap();
     let refresh = pair.refresh.expect("a refresh token").token;
-    let issued = inside.refresh_session(&refresh, &users).await.unwrap().issued;
-    let again = inside.refresh_session(&refresh, &users).await.unwrap().issued;
-    assert!(again.access.token == issued.access.token, "a lost answer is told again");
-    assert!(is_good(inside, &issued.access.token).await, "the transaction sees its own work");
+    let issued = inside
+        .refresh_session(&refresh, &users)
+        .await
+        .unwrap()
+        .issued;
+    let again = inside
+        .refresh_session(&refresh, &users)
+        .await
+        .unwrap()
+        .issued;
+    assert!(
+        again.access.token == issued.access.token,
+        "a lost answer is told again"
+    );
+    assert!(
+        is_good(inside, &issued.access.token).await,
+        "the transaction sees its own work"
+    );
     issued
 }
 
-async fn outside_after(outside: &DatabaseTokenStrategy<SqlStore>, pair: &TokenPair, committed: bool) {
+async fn outside_after(
+    outside: &DatabaseTokenStrategy<SqlStore>,
+    pair: &TokenPair,
+    committed: bool,
+) {
     assert_eq!(is_good(outside, &pair.access.token).await, committed);
     let refresh = pair.refresh.as_ref().expect("a refresh token");
-    let refreshed = outside.refresh_session(&refresh.token, &users).await.map(drop).map_err(|error| error.refusal());
-    assert_eq!(refreshed, if committed { Ok(()) } else { Err(Some(Refusal::Unknown)) });
+    let refreshed = outside
+        .refresh_session(&refresh.token, &users)
+        .await
+        .map(drop)
+        .map_err(|error| error.refusal());
+    assert_eq!(
+        refreshed,
+        if committed {
+            Ok(())
+        } else {
+            Err(Some(Refusal::Unknown))
+        }
+    );
     // One session; or nothing at all.
-    let all = outside.invalidate_all(&Account::new(1).0.to_key()).await.unwrap();
+    let all = outside
+        .invalidate_all(&Account::new(1).0.to_key())
+        .await
+        .unwrap();
     assert_eq!(all, Invalidated::All(u64::from(committed)));
 }
 
@@ -68,12 +117,17 @@ async fn outside_after(outside: &DatabaseTokenStrategy<SqlStore>, pair: &TokenPa
 async fn on_postgres() {
     let place = Place::new(Kind::Postgres);
     let outside = strategy(&place.migrated().await);
-    let (mut client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+    let (mut client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
     tokio::spawn(connection);
     for commit in [false, true] {
         let transaction = client.transaction().await.unwrap();
         let pair = log_in(&outside.with_session(PostgresSession::new(&transaction))).await;
-        assert!(!is_good(&outside, &pair.access.token).await, "nobody else sees it before the commit");
+        assert!(
+            !is_good(&outside, &pair.access.token).await,
+            "nobody else sees it before the commit"
+        );
         if commit {
             transaction.commit().await.unwrap();
         } else {
@@ -83,7 +137,11 @@ async fn on_postgres() {
     }
     let (pair, stale) = stolen(&outside).await;
     let transaction = client.transaction().await.unwrap();
-    ends_at_once(&outside.with_session(PostgresSession::new(&transaction)), &stale).await;
+    ends_at_once(
+        &outside.with_session(PostgresSession::new(&transaction)),
+        &stale,
+    )
+    .await;
     transaction.rollback().await.unwrap();
     is_over(&outside, &pair).await;
 }
@@ -94,9 +152,15 @@ async fn on_mariadb() {
     let outside = strategy(&place.migrated().await);
     let mut connection = mysql_async::Conn::from_url(&place.url).await.unwrap();
     for commit in [false, true] {
-        let mut transaction = connection.start_transaction(TxOpts::default()).await.unwrap();
+        let mut transaction = connection
+            .start_transaction(TxOpts::default())
+            .await
+            .unwrap();
         let pair = log_in(&outside.with_session(MysqlSession::new(&mut transaction))).await;
-        assert!(!is_good(&outside, &pair.access.token).await, "nobody else sees it before the commit");
+        assert!(
+            !is_good(&outside, &pair.access.token).await,
+            "nobody else sees it before the commit"
+        );
         if commit {
             transaction.commit().await.unwrap();
         } else {
@@ -105,8 +169,15 @@ async fn on_mariadb() {
         outside_after(&outside, &pair, commit).await;
     }
     let (pair, stale) = stolen(&outside).await;
-    let mut transaction = connection.start_transaction(TxOpts::default()).await.unwrap();
-    ends_at_once(&outside.with_session(MysqlSession::new(&mut transaction)), &stale).await;
+    let mut transaction = connection
+        .start_transaction(TxOpts::default())
+        .await
+        .unwrap();
+    ends_at_once(
+        &outside.with_session(MysqlSession::new(&mut transaction)),
+        &stale,
+    )
+    .await;
     transaction.rollback().await.unwrap();
     is_over(&outside, &pair).await;
 }

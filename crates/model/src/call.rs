@@ -175,7 +175,9 @@ impl Call {
     ///
     /// Such a request never arrives.
     pub fn is_late(&self, state: &State, settings: &Settings) -> bool {
-        let Self::Refresh(refresh) = self else { return false };
+        let Self::Refresh(refresh) = self else {
+            return false;
+        };
         refresh.by == Holder::Tab
             && refresh.stage == RefreshStage::Look
             && !refresh.lost

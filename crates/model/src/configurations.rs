@@ -11,12 +11,23 @@ use crate::protocol::Protocol;
 use crate::settings::{Access, All, Clock, Settings};
 
 /// Two tabs that rotate and retry, and lose answers by crashes.
-pub const ROTATION: Settings =
-    Settings { calls: 3, tokens: 5, access_life: 2, absolute: 9, ticks: 9, ..Settings::plain("rotation and retry") };
+pub const ROTATION: Settings = Settings {
+    calls: 3,
+    tokens: 5,
+    access_life: 2,
+    absolute: 9,
+    ticks: 9,
+    ..Settings::plain("rotation and retry")
+};
 
 /// [`ROTATION`], where each step reads the clock again.
-pub const ROTATION_ANEW: Settings =
-    Settings { clock: Clock::EachStep, ..Settings { name: "rotation, clock read in each step", ..ROTATION } };
+pub const ROTATION_ANEW: Settings = Settings {
+    clock: Clock::EachStep,
+    ..Settings {
+        name: "rotation, clock read in each step",
+        ..ROTATION
+    }
+};
 
 /// Tabs that refresh whenever they like, which needs `close_on_use` off.
 pub const EAGER: Settings = Settings {
@@ -28,17 +39,36 @@ pub const EAGER: Settings = Settings {
 };
 
 /// A thief that copies the jar once and presents any generation at any time.
-pub const THEFT: Settings =
-    Settings { honest: false, thefts: 1, access_life: 2, idle: 3, absolute: 5, ticks: 5, ..Settings::plain("theft") };
+pub const THEFT: Settings = Settings {
+    honest: false,
+    thefts: 1,
+    access_life: 2,
+    idle: 3,
+    absolute: 5,
+    ticks: 5,
+    ..Settings::plain("theft")
+};
 
 /// [`THEFT`], where each step reads the clock again.
-pub const THEFT_ANEW: Settings =
-    Settings { clock: Clock::EachStep, ticks: 4, ..Settings { name: "theft, clock read in each step", ..THEFT } };
+pub const THEFT_ANEW: Settings = Settings {
+    clock: Clock::EachStep,
+    ticks: 4,
+    ..Settings {
+        name: "theft, clock read in each step",
+        ..THEFT
+    }
+};
 
 /// [`THEFT`] with `close_on_use` off, so that confirmed tokens get their answer again within the
 /// window.
-pub const THEFT_OPEN: Settings =
-    Settings { close_on_use: false, ticks: 3, ..Settings { name: "theft, close_on_use off", ..THEFT } };
+pub const THEFT_OPEN: Settings = Settings {
+    close_on_use: false,
+    ticks: 3,
+    ..Settings {
+        name: "theft, close_on_use off",
+        ..THEFT
+    }
+};
 
 /// A theft without a window: each second presentation is reuse.
 pub const STRICT: Settings = Settings {
@@ -118,7 +148,10 @@ pub const CLOCKS_OPEN: Settings = Settings {
     honest: false,
     thefts: 1,
     ticks: 1,
-    ..Settings { name: "clocks that differ, close_on_use off", ..CLOCKS }
+    ..Settings {
+        name: "clocks that differ, close_on_use off",
+        ..CLOCKS
+    }
 };
 
 /// A theft with clocks that differ.
@@ -127,7 +160,10 @@ pub const CLOCKS_THEFT: Settings = Settings {
     thefts: 1,
     tokens: 3,
     ticks: 2,
-    ..Settings { name: "clocks that differ, theft", ..CLOCKS }
+    ..Settings {
+        name: "clocks that differ, theft",
+        ..CLOCKS
+    }
 };
 
 /// A theft, and clocks that are set back at any time.
@@ -164,7 +200,10 @@ pub const EVERYWHERE_LOGINS: Settings = Settings {
     sessions: 3,
     ticks: 0,
     tokens: 4,
-    ..Settings { name: "log out everywhere, two logins", ..EVERYWHERE }
+    ..Settings {
+        name: "log out everywhere, two logins",
+        ..EVERYWHERE
+    }
 };
 
 /// A call to log out everywhere, on a store that remembers a fence for four ticks. A login may take
@@ -212,7 +251,10 @@ pub const KEPT: Settings = Settings {
     clears: true,
     calls: 2,
     ticks: 0,
-    ..Settings { name: "what is kept, and then is not", ..PASSWORD }
+    ..Settings {
+        name: "what is kept, and then is not",
+        ..PASSWORD
+    }
 };
 
 /// [`KEPT`] with a session from before there were fences.
@@ -220,7 +262,10 @@ pub const UNFENCED: Settings = Settings {
     all: &[All::Everywhere, All::Password],
     unfenced: true,
     first_access: true,
-    ..Settings { name: "a session behind no fence", ..KEPT }
+    ..Settings {
+        name: "a session behind no fence",
+        ..KEPT
+    }
 };
 
 /// Signed tokens: reuse and logout, each of which denies and then removes.
@@ -258,14 +303,20 @@ pub const SIGNED_LOGOUT: Settings = Settings {
     ticks: 2,
     sessions: 1,
     first_access: true,
-    ..Settings { name: "signed: everywhere and logout", ..SIGNED_EVERYWHERE }
+    ..Settings {
+        name: "signed: everywhere and logout",
+        ..SIGNED_EVERYWHERE
+    }
 };
 
 /// Signed tokens: a password change with logins under way.
 pub const SIGNED_PASSWORD: Settings = Settings {
     all: &[All::Password],
     everywhere: 1,
-    ..Settings { name: "signed: password change", ..SIGNED_EVERYWHERE }
+    ..Settings {
+        name: "signed: password change",
+        ..SIGNED_EVERYWHERE
+    }
 };
 
 /// Signed tokens: a session that one call keeps and the next may end.
@@ -275,16 +326,29 @@ pub const SIGNED_KEPT: Settings = Settings {
     first_access: true,
     tokens: 2,
     ticks: 2,
-    ..Settings { name: "signed: kept, and then not", ..SIGNED_EVERYWHERE }
+    ..Settings {
+        name: "signed: kept, and then not",
+        ..SIGNED_EVERYWHERE
+    }
 };
 
 /// Signed tokens: the end of an account with logins under way.
-pub const SIGNED_DISABLE: Settings =
-    Settings { all: &[All::Disable], ..Settings { name: "signed: end of the account", ..SIGNED_EVERYWHERE } };
+pub const SIGNED_DISABLE: Settings = Settings {
+    all: &[All::Disable],
+    ..Settings {
+        name: "signed: end of the account",
+        ..SIGNED_EVERYWHERE
+    }
+};
 
 /// Signed tokens: a session from before there were fences.
-pub const SIGNED_UNFENCED: Settings =
-    Settings { unfenced: true, ..Settings { name: "signed: a session behind no fence", ..SIGNED_KEPT } };
+pub const SIGNED_UNFENCED: Settings = Settings {
+    unfenced: true,
+    ..Settings {
+        name: "signed: a session behind no fence",
+        ..SIGNED_KEPT
+    }
+};
 
 /// Signed tokens of two lifetimes: logout.
 pub const SIGNED_LIVES: Settings = Settings {
@@ -294,7 +358,10 @@ pub const SIGNED_LIVES: Settings = Settings {
     ticks: 3,
     idle: 5,
     absolute: 6,
-    ..Settings { name: "signed: two lives, logout and theft", ..SIGNED }
+    ..Settings {
+        name: "signed: two lives, logout and theft",
+        ..SIGNED
+    }
 };
 
 /// Signed tokens of two lifetimes: calls that end everything.
@@ -304,7 +371,10 @@ pub const SIGNED_LIVES_ALL: Settings = Settings {
     eager: true,
     everywhere: 1,
     ticks: 2,
-    ..Settings { name: "signed: two lives, everywhere", ..SIGNED_KEPT }
+    ..Settings {
+        name: "signed: two lives, everywhere",
+        ..SIGNED_KEPT
+    }
 };
 
 /// Signed tokens: clocks that differ, and a sweep of the denylist.
@@ -330,7 +400,10 @@ pub const SIGNED_SWEEP_ALL: Settings = Settings {
     ticks: 3,
     everywhere: 1,
     all: &[All::Everywhere, All::Password],
-    ..Settings { name: "signed: sweep, everywhere", ..SIGNED_SWEEP }
+    ..Settings {
+        name: "signed: sweep, everywhere",
+        ..SIGNED_SWEEP
+    }
 };
 
 /// Signed tokens: clocks that are set back.
@@ -352,8 +425,13 @@ pub const SIGNED_SET_BACK: Settings = Settings {
 };
 
 /// Signed tokens: a store that forgets the fence.
-pub const SIGNED_FORGOTTEN: Settings =
-    Settings { access: Access::Signed, ..Settings { name: "signed: a fence that is forgotten", ..FORGOTTEN } };
+pub const SIGNED_FORGOTTEN: Settings = Settings {
+    access: Access::Signed,
+    ..Settings {
+        name: "signed: a fence that is forgotten",
+        ..FORGOTTEN
+    }
+};
 
 /// All configurations.
 pub const ALL: [Settings; 35] = [
@@ -415,9 +493,10 @@ pub const fn of(mutant: Mutant) -> Settings {
         Mutant::FutureIsOutside => CLOCKS,
         Mutant::NeighboursParted => CLOCKS_OPEN,
         Mutant::FutureStaysOpen => SET_BACK,
-        Mutant::NoFence | Mutant::FenceCheckedEarlier | Mutant::MarkForgotten | Mutant::RotationBehindAnyFence => {
-            EVERYWHERE
-        }
+        Mutant::NoFence
+        | Mutant::FenceCheckedEarlier
+        | Mutant::MarkForgotten
+        | Mutant::RotationBehindAnyFence => EVERYWHERE,
         Mutant::MarkBeforePassword | Mutant::PasswordWithoutMark => PASSWORD,
         Mutant::MarkRevives => KEPT,
         Mutant::UnfencedSpared | Mutant::UnfencedAdopted => UNFENCED,
@@ -432,9 +511,10 @@ pub const fn of(mutant: Mutant) -> Settings {
         Mutant::LogoutOfFound => SIGNED_LOGOUT,
         Mutant::ExceptionLast => SIGNED_PASSWORD,
         Mutant::KeptNotDenied | Mutant::RotationOfAnyFence => SIGNED_KEPT,
-        Mutant::TodaysLifetime | Mutant::RecordedEndMovesBack | Mutant::RemovalUnguarded | Mutant::RetrySignsLonger => {
-            SIGNED_LIVES
-        }
+        Mutant::TodaysLifetime
+        | Mutant::RecordedEndMovesBack
+        | Mutant::RemovalUnguarded
+        | Mutant::RetrySignsLonger => SIGNED_LIVES,
         Mutant::EndReadBeforeMark => SIGNED_LIVES_ALL,
         Mutant::SweptById | Mutant::SweptAtOnce => SIGNED_SWEEP,
         Mutant::FenceComesBack => SIGNED_FORGOTTEN,
@@ -456,7 +536,10 @@ pub struct Break {
 pub fn guards() -> Vec<Break> {
     let broken = |mutant: Mutant| Break {
         name: mutant.name(),
-        protocol: Protocol { settings: of(mutant), mutant: Some(mutant) },
+        protocol: Protocol {
+            settings: of(mutant),
+            mutant: Some(mutant),
+        },
         promise: mutant.breaks(),
     };
     Mutant::ALL.into_iter().map(broken).collect()
@@ -466,11 +549,42 @@ pub fn guards() -> Vec<Break> {
 ///
 /// Without any one of them, an honest holder ends its own session as reuse.
 pub fn assumptions() -> Vec<Break> {
-    let dropped = |name, settings| Break { name, protocol: Protocol::whole(settings), promise: RETRY_IS_SAFE };
+    let dropped = |name, settings| Break {
+        name,
+        protocol: Protocol::whole(settings),
+        promise: RETRY_IS_SAFE,
+    };
     vec![
-        dropped("a retry comes within the window", Settings { patience: 3, access_life: 3, ..ROTATION }),
-        dropped("nobody refreshes before need", Settings { eager: true, ..ROTATION }),
-        dropped("an access token lasts the window", Settings { window: 3, patience: 3, ..ROTATION }),
-        dropped("holders share what they hold", Settings { thefts: 1, calls: 2, ..ROTATION }),
+        dropped(
+            "a retry comes within the window",
+            Settings {
+                patience: 3,
+                access_life: 3,
+                ..ROTATION
+            },
+        ),
+        dropped(
+            "nobody refreshes before need",
+            Settings {
+                eager: true,
+                ..ROTATION
+            },
+        ),
+        dropped(
+            "an access token lasts the window",
+            Settings {
+                window: 3,
+                patience: 3,
+                ..ROTATION
+            },
+        ),
+        dropped(
+            "holders share what they hold",
+            Settings {
+                thefts: 1,
+                calls: 2,
+                ..ROTATION
+            },
+        ),
     ]
 }

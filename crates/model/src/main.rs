@@ -14,8 +14,13 @@ use model::{report, search};
 fn main() -> io::Result<ExitCode> {
     let filter = env::args().nth(1);
     let is_meant = |name: &str| filter.as_deref().is_none_or(|filter| name.contains(filter));
-    let meant = |breaks: Vec<Break>| -> Vec<Break> { breaks.into_iter().filter(|it| is_meant(it.name)).collect() };
-    let configurations: Vec<_> = configurations::ALL.into_iter().filter(|it| is_meant(it.name)).collect();
+    let meant = |breaks: Vec<Break>| -> Vec<Break> {
+        breaks.into_iter().filter(|it| is_meant(it.name)).collect()
+    };
+    let configurations: Vec<_> = configurations::ALL
+        .into_iter()
+        .filter(|it| is_meant(it.name))
+        .collect();
 
     let mut out = io::stdout().lock();
     let explored = search::all(&configurations, search::explore);
@@ -23,10 +28,22 @@ fn main() -> io::Result<ExitCode> {
     let guards = search::all(&meant(configurations::guards()), search::hunt);
     report::caught(&mut out, "broken guard", &guards, filter.is_some())?;
     let assumptions = search::all(&meant(configurations::assumptions()), search::hunt);
-    report::caught(&mut out, "dropped assumption", &assumptions, filter.is_some())?;
+    report::caught(
+        &mut out,
+        "dropped assumption",
+        &assumptions,
+        filter.is_some(),
+    )?;
     out.flush()?;
 
     let holds = explored.iter().all(search::Explored::is_sound);
-    let is_caught = guards.iter().chain(&assumptions).all(|it| it.trace.is_some());
-    Ok(if holds && is_caught { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_caught = guards
+        .iter()
+        .chain(&assumptions)
+        .all(|it| it.trace.is_some());
+    Ok(if holds && is_caught {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

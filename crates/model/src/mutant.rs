@@ -4,7 +4,9 @@
 //! [`Protocol::is`](crate::Protocol::is) where the rule is applied. A guard whose break no search
 //! notices would be needless, or the model would be blind to it.
 
-use crate::properties::{ENDINGS_SPARE, LOGOUT_STAYS, ONE_IDEA, ONE_SUCCESSOR, RETRY_IS_SAFE, REUSE_IS_THEFT};
+use crate::properties::{
+    ENDINGS_SPARE, LOGOUT_STAYS, ONE_IDEA, ONE_SUCCESSOR, RETRY_IS_SAFE, REUSE_IS_THEFT,
+};
 
 /// A guard of the protocol that is broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +240,9 @@ impl Mutant {
     pub const fn breaks(self) -> &'static str {
         match self {
             Self::NoCompareAndSet | Self::CheckThenWrite | Self::RandomSuccessor => ONE_SUCCESSOR,
-            Self::NoRetry | Self::LoserIsReuse | Self::FutureIsOutside | Self::NeighboursParted => RETRY_IS_SAFE,
+            Self::NoRetry | Self::LoserIsReuse | Self::FutureIsOutside | Self::NeighboursParted => {
+                RETRY_IS_SAFE
+            }
             Self::ConfirmedStaysOpen
             | Self::OlderGenerationsRetry
             | Self::WindowNeverPasses

@@ -11,7 +11,10 @@ use crate::steps::ending;
 /// Returns a line for each step of `path`. Tokens and sessions have the numbers in which they were
 /// made, from 0.
 pub(crate) fn narrated(model: &Protocol, path: Path<State, Action>) -> Vec<String> {
-    path.into_vec().into_iter().filter_map(|(state, action)| Some(told(model, &state, action?))).collect()
+    path.into_vec()
+        .into_iter()
+        .filter_map(|(state, action)| Some(told(model, &state, action?)))
+        .collect()
 }
 
 /// Returns the line for one step from `state`.
@@ -27,14 +30,27 @@ fn told(model: &Protocol, state: &State, action: Action) -> String {
         Action::FindDenied => "a sweep of the denylist finds what has ended".to_owned(),
         Action::SweepDenied => "the sweep removes it".to_owned(),
         Action::Present(server) => format!("a tab presents token {jar} to {}", named(server)),
-        Action::PresentLoot(token, server) => format!("the other holder presents token {token} to {}", named(server)),
+        Action::PresentLoot(token, server) => format!(
+            "the other holder presents token {token} to {}",
+            named(server)
+        ),
         Action::Copy => format!("token {jar} is copied"),
-        Action::LogIn(server) => format!("a login begins at {}, and reads the fence", named(server)),
+        Action::LogIn(server) => {
+            format!("a login begins at {}, and reads the fence", named(server))
+        }
         Action::LogOut => format!("a tab begins to log out, with token {jar}"),
         Action::EndAll(all) => format!("{} begins", purpose(all)),
-        Action::Step(place) => state.calls.get(place).map(|call| next(model, *call)).unwrap_or_default(),
+        Action::Step(place) => state
+            .calls
+            .get(place)
+            .map(|call| next(model, *call))
+            .unwrap_or_default(),
         Action::Crash(place) => {
-            let call = state.calls.get(place).map(|call| next(model, *call)).unwrap_or_default();
+            let call = state
+                .calls
+                .get(place)
+                .map(|call| next(model, *call))
+                .unwrap_or_default();
             format!("crash before: {call}")
         }
     }
@@ -42,8 +58,16 @@ fn told(model: &Protocol, state: &State, action: Action) -> String {
 
 /// Returns the words for a server, with its clock and the lifetime that it signs with.
 fn named(server: Server) -> String {
-    let clock = if server.skew > 0 { format!(", its clock {} ahead", server.skew) } else { String::new() };
-    let life = if server.other_life { ", which signs for another life" } else { "" };
+    let clock = if server.skew > 0 {
+        format!(", its clock {} ahead", server.skew)
+    } else {
+        String::new()
+    };
+    let life = if server.other_life {
+        ", which signs for another life"
+    } else {
+        ""
+    };
     format!("a server{clock}{life}")
 }
 
@@ -59,7 +83,14 @@ const fn purpose(all: All) -> &'static str {
 /// Returns the words for the next step of a call.
 fn next(model: &Protocol, call: Call) -> String {
     match call {
-        Call::Refresh(Refresh { by, token, at, lost, stage, .. }) => {
+        Call::Refresh(Refresh {
+            by,
+            token,
+            at,
+            lost,
+            stage,
+            ..
+        }) => {
             let again = if lost { " again" } else { "" };
             let stage = match stage {
                 RefreshStage::Look => format!("looks{again}"),
@@ -76,7 +107,9 @@ fn next(model: &Protocol, call: Call) -> String {
                 Why::Logout(_) => "logout",
                 Why::All { all, .. } => purpose(all),
             };
-            ending::next_part(model, it).map(|part| format!("{why}: {part:?}")).unwrap_or_default()
+            ending::next_part(model, it)
+                .map(|part| format!("{why}: {part:?}"))
+                .unwrap_or_default()
         }
     }
 }

@@ -32,7 +32,14 @@ pub const ONE_IDEA: &str = "P5 one idea of a session";
 pub const ENDINGS_SPARE: &str = "P5 endings spare the rest";
 
 /// All promises.
-pub const PROMISES: [&str; 6] = [ONE_SUCCESSOR, RETRY_IS_SAFE, REUSE_IS_THEFT, LOGOUT_STAYS, ONE_IDEA, ENDINGS_SPARE];
+pub const PROMISES: [&str; 6] = [
+    ONE_SUCCESSOR,
+    RETRY_IS_SAFE,
+    REUSE_IS_THEFT,
+    LOGOUT_STAYS,
+    ONE_IDEA,
+    ENDINGS_SPARE,
+];
 
 /// Returns what a search of this configuration judges: all promises, and the events that its
 /// holders must bring about.
@@ -46,55 +53,101 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
         Property::always(ENDINGS_SPARE, endings_spare),
     ];
     if settings.ticks >= settings.idle {
-        all.push(Property::sometimes("a session ends by age", |_, state: &State| {
-            state.store.records.iter().any(|(_, record)| !record.is_live(state.clock(0)))
-        }));
+        all.push(Property::sometimes(
+            "a session ends by age",
+            |_, state: &State| {
+                state
+                    .store
+                    .records
+                    .iter()
+                    .any(|(_, record)| !record.is_live(state.clock(0)))
+            },
+        ));
     }
     if settings.window > 0 {
-        all.push(Property::sometimes("a retry is answered", |_, state: &State| answers_again(state, false)));
-        all.push(Property::sometimes("a second tab is answered", |_, state: &State| answers_again(state, true)));
+        all.push(Property::sometimes(
+            "a retry is answered",
+            |_, state: &State| answers_again(state, false),
+        ));
+        all.push(Property::sometimes(
+            "a second tab is answered",
+            |_, state: &State| answers_again(state, true),
+        ));
     } else {
-        all.push(Property::sometimes("two tabs are reuse", |_, state: &State| histories(state, |it| it.reports > 0)));
+        all.push(Property::sometimes(
+            "two tabs are reuse",
+            |_, state: &State| histories(state, |it| it.reports > 0),
+        ));
     }
     // Where use doesn't close the window, a theft shows when it has passed.
     if settings.thefts > 0 && (settings.close_on_use || settings.ticks >= settings.window) {
-        all.push(Property::sometimes("a theft is found", |_, state: &State| {
-            histories(state, |it| it.condemned == Some(Cause::Reuse))
-        }));
-        all.push(Property::sometimes("a confirmed token is found", finds_confirmed));
+        all.push(Property::sometimes(
+            "a theft is found",
+            |_, state: &State| histories(state, |it| it.condemned == Some(Cause::Reuse)),
+        ));
+        all.push(Property::sometimes(
+            "a confirmed token is found",
+            finds_confirmed,
+        ));
     }
     if settings.logout {
-        all.push(Property::sometimes("a rotation meets a logout", rotates_after_logout));
-        all.push(Property::sometimes("a logout removes a successor", logout_removes_successor));
+        all.push(Property::sometimes(
+            "a rotation meets a logout",
+            rotates_after_logout,
+        ));
+        all.push(Property::sometimes(
+            "a logout removes a successor",
+            logout_removes_successor,
+        ));
     }
     if settings.everywhere > 0 {
-        all.push(Property::sometimes("an ending of all stops halfway", stops_halfway));
+        all.push(Property::sometimes(
+            "an ending of all stops halfway",
+            stops_halfway,
+        ));
     }
     if settings.everywhere > 0 && settings.sessions > 1 {
         all.push(Property::sometimes("a login is fenced", |_, state: &State| {
             state.calls.iter().any(|(_, call)| matches!(call, Call::Login(it) if it.stage == LoginStage::Answer(None)))
         }));
-        all.push(Property::sometimes("a later login is let in", |_, state: &State| {
-            state.acknowledged > 0 && state.history.iter().any(|(session, _)| session > 0 && state.is_live(session))
-        }));
+        all.push(Property::sometimes(
+            "a later login is let in",
+            |_, state: &State| {
+                state.acknowledged > 0
+                    && state
+                        .history
+                        .iter()
+                        .any(|(session, _)| session > 0 && state.is_live(session))
+            },
+        ));
     }
     if settings.all.contains(&All::Password) && settings.everywhere > 0 {
-        all.push(Property::sometimes("a session is kept", |_, state: &State| {
-            state.acknowledged_password > 0 && state.is_live(0)
-        }));
+        all.push(Property::sometimes(
+            "a session is kept",
+            |_, state: &State| state.acknowledged_password > 0 && state.is_live(0),
+        ));
     }
     if matches!(settings.access, Access::Signed) && (settings.logout || settings.thefts > 0) {
-        all.push(Property::sometimes("a session is denied before it is removed", |_, state: &State| {
-            state.history.iter().any(|(session, _)| state.is_live(session) && is_denied(state, session))
-        }));
+        all.push(Property::sometimes(
+            "a session is denied before it is removed",
+            |_, state: &State| {
+                state
+                    .history
+                    .iter()
+                    .any(|(session, _)| state.is_live(session) && is_denied(state, session))
+            },
+        ));
     }
     if matches!(settings.access, Access::Signed) && settings.everywhere > 0 {
-        all.push(Property::sometimes("a signed token awaits its denial", |model: &Protocol, state: &State| {
-            state
-                .history
-                .iter()
-                .any(|(session, _)| state.store.find(session).is_none() && state.has_access(session, &model.settings))
-        }));
+        all.push(Property::sometimes(
+            "a signed token awaits its denial",
+            |model: &Protocol, state: &State| {
+                state.history.iter().any(|(session, _)| {
+                    state.store.find(session).is_none()
+                        && state.has_access(session, &model.settings)
+                })
+            },
+        ));
     }
     of_stores(settings, &mut all);
     of_clocks(settings, &mut all);
@@ -104,71 +157,133 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
 /// Adds the events about removals.
 fn of_stores(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
     if settings.clears {
-        all.push(Property::sometimes("ended rows are left", |_, state: &State| {
-            state.acknowledged > 0 && (0..).take(FENCES).any(|fence| fence::has_rows(state, fence))
-        }));
-        all.push(Property::sometimes("a mark is forgotten", |_, state: &State| {
-            state.acknowledged > 0 && state.store.fences > 1 && !state.store.has_ended(1)
-        }));
+        all.push(Property::sometimes(
+            "ended rows are left",
+            |_, state: &State| {
+                state.acknowledged > 0
+                    && (0..)
+                        .take(FENCES)
+                        .any(|fence| fence::has_rows(state, fence))
+            },
+        ));
+        all.push(Property::sometimes(
+            "a mark is forgotten",
+            |_, state: &State| {
+                state.acknowledged > 0 && state.store.fences > 1 && !state.store.has_ended(1)
+            },
+        ));
     }
     if settings.fence_swept.is_some() {
-        all.push(Property::sometimes("a fence is swept", |_, state: &State| state.store.fence.is_none()));
+        all.push(Property::sometimes(
+            "a fence is swept",
+            |_, state: &State| state.store.fence.is_none(),
+        ));
     }
     if settings.snapshots {
-        all.push(Property::sometimes("a statement misses a token", |_, state: &State| {
-            state.calls.iter().any(|(_, call)| match call {
-                Call::Ending(it) => {
-                    it.seen != 0 && state.store.access.iter().any(|(token, _)| it.seen & bit(token) == 0)
-                }
-                _ => false,
-            })
-        }));
+        all.push(Property::sometimes(
+            "a statement misses a token",
+            |_, state: &State| {
+                state.calls.iter().any(|(_, call)| match call {
+                    Call::Ending(it) => {
+                        it.seen != 0
+                            && state
+                                .store
+                                .access
+                                .iter()
+                                .any(|(token, _)| it.seen & bit(token) == 0)
+                    }
+                    _ => false,
+                })
+            },
+        ));
     }
     if settings.sweeps_denials {
-        all.push(Property::sometimes("a denial is extended under a sweep", |_, state: &State| {
-            let mut denied = state.store.denied;
-            state.sweep.is_some_and(|(found, before)| {
-                denied.ends().enumerate().any(|(place, until)| found & (1 << place) != 0 && *until > before)
-            })
-        }));
+        all.push(Property::sometimes(
+            "a denial is extended under a sweep",
+            |_, state: &State| {
+                let mut denied = state.store.denied;
+                state.sweep.is_some_and(|(found, before)| {
+                    denied
+                        .ends()
+                        .enumerate()
+                        .any(|(place, until)| found & (1 << place) != 0 && *until > before)
+                })
+            },
+        ));
     }
 }
 
 /// Adds the events about clocks.
 fn of_clocks(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
     if settings.skew > 0 {
-        all.push(Property::sometimes("an exchange lies in the future", |_, state: &State| {
-            newest(state).is_some_and(|at| at > state.clock(0))
-        }));
+        all.push(Property::sometimes(
+            "an exchange lies in the future",
+            |_, state: &State| newest(state).is_some_and(|at| at > state.clock(0)),
+        ));
     }
     if settings.ahead > 0 && settings.honest {
-        all.push(Property::sometimes("clocks are set back", |_, state: &State| state.ahead == 0 && state.now > 0));
+        all.push(Property::sometimes(
+            "clocks are set back",
+            |_, state: &State| state.ahead == 0 && state.now > 0,
+        ));
     }
     if settings.ahead > 0 && !settings.honest {
-        all.push(Property::sometimes("an exchange lies in the far future", |_, state: &State| {
-            newest(state).is_some_and(|at| at > state.clock(0) + DIFFERENCE)
-        }));
+        all.push(Property::sometimes(
+            "an exchange lies in the far future",
+            |_, state: &State| newest(state).is_some_and(|at| at > state.clock(0) + DIFFERENCE),
+        ));
     }
 }
 
 /// Returns the time of the latest rotation, by the clock of its server.
 fn newest(state: &State) -> Option<Tick> {
-    let consumed = |record: &Record| record.consumed.first().copied().flatten().map(|consumed| consumed.at);
-    state.store.records.iter().filter_map(|(_, record)| consumed(record)).max()
+    let consumed = |record: &Record| {
+        record
+            .consumed
+            .first()
+            .copied()
+            .flatten()
+            .map(|consumed| consumed.at)
+    };
+    state
+        .store
+        .records
+        .iter()
+        .filter_map(|(_, record)| consumed(record))
+        .max()
 }
 
 /// Returns `true` if [`ONE_SUCCESSOR`] holds.
 fn one_successor(state: &State) -> bool {
-    let one = state.tokens.iter().all(|(token, _)| state.successors(token).count() <= 1);
-    let current = |token| state.tokens.get(token).is_some_and(|token| token.consumed.is_none());
-    one && state.store.records.iter().all(|(_, record)| current(record.current))
+    let one = state
+        .tokens
+        .iter()
+        .all(|(token, _)| state.successors(token).count() <= 1);
+    let current = |token| {
+        state
+            .tokens
+            .get(token)
+            .is_some_and(|token| token.consumed.is_none())
+    };
+    one && state
+        .store
+        .records
+        .iter()
+        .all(|(_, record)| current(record.current))
 }
 
 /// Returns `true` if [`RETRY_IS_SAFE`] holds.
 fn retry_is_safe(model: &Protocol, state: &State) -> bool {
     let kept = state.calls.iter().all(|(_, call)| match call {
-        Call::Refresh(Refresh { verdict, lost, stage: RefreshStage::Answer(answer), .. }) => match (verdict, answer) {
-            (Verdict::Owed(owed) | Verdict::Either(owed), Answer::Tokens { refresh, .. }) => refresh == owed,
+        Call::Refresh(Refresh {
+            verdict,
+            lost,
+            stage: RefreshStage::Answer(answer),
+            ..
+        }) => match (verdict, answer) {
+            (Verdict::Owed(owed) | Verdict::Either(owed), Answer::Tokens { refresh, .. }) => {
+                refresh == owed
+            }
             (Verdict::Owed(_), Answer::Refused) => false,
             // Only a caller that lost its rotation may be refused here. Any other gets its
             // successor, or the session ends.
@@ -209,8 +324,14 @@ fn one_idea(model: &Protocol, state: &State) -> bool {
         });
         // Between a mark and its denial, signed tokens are still accepted. The call is not
         // acknowledged yet, so nobody relies on the end.
-        let ended = state.store.ended.get(usize::from(history.fence)).copied().flatten();
-        let awaits = history.ended == Some(Cause::Everywhere) && ended.is_some_and(|ended| !ended.settled);
+        let ended = state
+            .store
+            .ended
+            .get(usize::from(history.fence))
+            .copied()
+            .flatten();
+        let awaits =
+            history.ended == Some(Cause::Everywhere) && ended.is_some_and(|ended| !ended.settled);
         let outlived = !state.is_live(session) && state.has_access(session, &model.settings);
         unmoved && !history.revived && (awaits || !outlived)
     })
@@ -221,18 +342,31 @@ fn one_idea(model: &Protocol, state: &State) -> bool {
 /// It asks that no access token is refused of a session that can be refreshed, unless the session
 /// itself is being ended.
 fn endings_spare(model: &Protocol, state: &State) -> bool {
-    let live = state.history.iter().map(|(session, _)| session).filter(|session| state.is_live(*session));
+    let live = state
+        .history
+        .iter()
+        .map(|(session, _)| session)
+        .filter(|session| state.is_live(*session));
     live.into_iter().all(|session| {
         let of_session = |token: u8| state.session_of(token) == Some(session);
-        let stored =
-            state.store.access.iter().all(|(token, access)| !of_session(token) || !state.store.has_ended(access.fence));
+        let stored = state
+            .store
+            .access
+            .iter()
+            .all(|(token, access)| !of_session(token) || !state.store.has_ended(access.fence));
         let signed = state.store.signed.get(usize::from(session));
         let spares = |fence: u8, ends: Tick| {
-            (0..=model.settings.skew).map(|skew| state.clock(skew)).all(|clock| {
-                clock >= ends || is_denied(state, session) || !state.store.denied.refuses(session, fence, clock)
-            })
+            (0..=model.settings.skew)
+                .map(|skew| state.clock(skew))
+                .all(|clock| {
+                    clock >= ends
+                        || is_denied(state, session)
+                        || !state.store.denied.refuses(session, fence, clock)
+                })
         };
-        stored && signed.is_none_or(|signed| (0..).zip(signed).all(|(fence, ends)| spares(fence, *ends)))
+        stored
+            && signed
+                .is_none_or(|signed| (0..).zip(signed).all(|(fence, ends)| spares(fence, *ends)))
     })
 }
 
@@ -248,7 +382,11 @@ fn histories(state: &State, is: impl Fn(&History) -> bool) -> bool {
 fn answers_again(state: &State, lost: bool) -> bool {
     state.calls.iter().any(|(_, call)| match call {
         Call::Refresh(refresh) => {
-            refresh.lost == lost && matches!(refresh.stage, RefreshStage::Answer(Answer::Tokens { again: true, .. }))
+            refresh.lost == lost
+                && matches!(
+                    refresh.stage,
+                    RefreshStage::Answer(Answer::Tokens { again: true, .. })
+                )
         }
         _ => false,
     })
@@ -259,7 +397,12 @@ fn answers_again(state: &State, lost: bool) -> bool {
 /// Then there is a consumed token whose successor was exchanged as well.
 fn finds_confirmed(_: &Protocol, state: &State) -> bool {
     histories(state, |it| it.condemned == Some(Cause::Reuse))
-        && state.tokens.iter().filter(|(_, token)| token.consumed.is_some()).count() > 1
+        && state
+            .tokens
+            .iter()
+            .filter(|(_, token)| token.consumed.is_some())
+            .count()
+            > 1
 }
 
 /// Returns `true` if the look of a rotation let it in, and the session is logged out before it
@@ -278,7 +421,10 @@ fn rotates_after_logout(_: &Protocol, state: &State) -> bool {
 fn logout_removes_successor(_: &Protocol, state: &State) -> bool {
     let gone = histories(state, |it| it.condemned == Some(Cause::Logout));
     gone && state.calls.iter().any(|(_, call)| match call {
-        Call::Refresh(refresh) => matches!(refresh.stage, RefreshStage::Answer(Answer::Tokens { again: false, .. })),
+        Call::Refresh(refresh) => matches!(
+            refresh.stage,
+            RefreshStage::Answer(Answer::Tokens { again: false, .. })
+        ),
         _ => false,
     })
 }
@@ -290,11 +436,24 @@ fn stops_halfway(model: &Protocol, state: &State) -> bool {
         Call::Ending(ending) => matches!(ending.why, Why::All { .. }),
         _ => false,
     });
-    let unsettled = state.store.ended.iter().flatten().any(|ended| !ended.settled);
-    !running && state.begun > state.acknowledged && state.store.fences > 1 && (unsettled || !model.is_signed())
+    let unsettled = state
+        .store
+        .ended
+        .iter()
+        .flatten()
+        .any(|ended| !ended.settled);
+    !running
+        && state.begun > state.acknowledged
+        && state.store.fences > 1
+        && (unsettled || !model.is_signed())
 }
 
 /// Returns `true` if the session's id is denied by the slowest clock.
 fn is_denied(state: &State, session: u8) -> bool {
-    state.store.denied.sessions.get(usize::from(session)).is_some_and(|until| state.clock(0) < *until)
+    state
+        .store
+        .denied
+        .sessions
+        .get(usize::from(session))
+        .is_some_and(|until| state.clock(0) < *until)
 }

@@ -25,7 +25,10 @@ pub struct Protocol {
 impl Protocol {
     /// Creates the protocol as it is specified, with no guard broken.
     pub const fn whole(settings: Settings) -> Self {
-        Self { settings, mutant: None }
+        Self {
+            settings,
+            mutant: None,
+        }
     }
 
     /// Returns `true` if this guard is the broken one.
@@ -40,7 +43,10 @@ impl Protocol {
 
     /// Returns the lifetime of the access tokens that a server makes.
     pub fn life(&self, server: Server) -> Tick {
-        self.settings.other_life.filter(|_| server.other_life).unwrap_or(self.settings.access_life)
+        self.settings
+            .other_life
+            .filter(|_| server.other_life)
+            .unwrap_or(self.settings.access_life)
     }
 
     /// Returns `true` if the window of a token that was exchanged at `at` is open on a server whose
@@ -49,7 +55,11 @@ impl Protocol {
     /// A rotation that lies in the future by more than clocks may differ is outside its window.
     /// Otherwise a clock that was set back would leave the window open until it has caught up.
     pub fn is_open(&self, at: Tick, clock: Tick) -> bool {
-        let allowed = if self.is(Mutant::FutureIsOutside) { 0 } else { DIFFERENCE };
+        let allowed = if self.is(Mutant::FutureIsOutside) {
+            0
+        } else {
+            DIFFERENCE
+        };
         let future = at.saturating_sub(clock) > allowed && !self.is(Mutant::FutureStaysOpen);
         clock.saturating_sub(at) < self.settings.window && !future
     }
@@ -59,14 +69,27 @@ impl Protocol {
     /// If a call reads the clock only at its look, its writes count as made then. Otherwise they
     /// are made now.
     pub fn truth(&self, state: &State, at: Tick) -> Tick {
-        if self.settings.clock == Clock::EachStep { state.now } else { at }
+        if self.settings.clock == Clock::EachStep {
+            state.now
+        } else {
+            at
+        }
     }
 
     /// Returns the servers that a call may reach.
     fn servers(&self) -> impl Iterator<Item = Server> {
-        let lives = if self.settings.other_life.is_some() { &[false, true][..] } else { &[false][..] };
+        let lives = if self.settings.other_life.is_some() {
+            &[false, true][..]
+        } else {
+            &[false][..]
+        };
         let skews = 0..=self.settings.skew;
-        skews.flat_map(move |skew| lives.iter().map(move |other_life| Server { skew, other_life: *other_life }))
+        skews.flat_map(move |skew| {
+            lives.iter().map(move |other_life| Server {
+                skew,
+                other_life: *other_life,
+            })
+        })
     }
 }
 
@@ -130,7 +153,11 @@ impl Model for Protocol {
             actions.push(Action::Step(place));
             actions.push(Action::Crash(place));
         }
-        if state.tabs.jar.is_some_and(|jar| state.thefts > 0 && state.loot & bit(jar) == 0) {
+        if state
+            .tabs
+            .jar
+            .is_some_and(|jar| state.thefts > 0 && state.loot & bit(jar) == 0)
+        {
             actions.push(Action::Copy);
         }
         if state.calls.len() >= self.settings.calls.min(CALLS) {
@@ -141,16 +168,28 @@ impl Model for Protocol {
             if needs && is_patient(state, &self.settings, jar) {
                 actions.extend(self.servers().map(Action::Present));
             }
-            if self.settings.logout && !state.calls.iter().any(|(_, call)| matches!(call, Call::Ending(_))) {
+            if self.settings.logout
+                && !state
+                    .calls
+                    .iter()
+                    .any(|(_, call)| matches!(call, Call::Ending(_)))
+            {
                 actions.push(Action::LogOut);
             }
         }
         for (token, _) in state.tokens.iter() {
             if state.loot & bit(token) != 0 {
-                actions.extend(self.servers().map(|server| Action::PresentLoot(token, server)));
+                actions.extend(
+                    self.servers()
+                        .map(|server| Action::PresentLoot(token, server)),
+                );
             }
         }
-        let logins = state.calls.iter().filter(|(_, call)| matches!(call, Call::Login(_))).count();
+        let logins = state
+            .calls
+            .iter()
+            .filter(|(_, call)| matches!(call, Call::Login(_)))
+            .count();
         if state.history.len() + logins < self.settings.sessions {
             actions.extend(self.servers().map(Action::LogIn));
         }
@@ -193,7 +232,9 @@ impl Model for Protocol {
             }
             Action::LogOut => {
                 let jar = state.tabs.jar?;
-                state.calls.push(Call::Ending(steps::ending::log_out(jar)))?;
+                state
+                    .calls
+                    .push(Call::Ending(steps::ending::log_out(jar)))?;
             }
             Action::EndAll(all) => {
                 let ending = steps::ending::everything(&mut state, all)?;
@@ -231,7 +272,16 @@ pub const fn bit(place: u8) -> u8 {
 /// Returns the call of a holder that presents a token.
 fn presented(by: Holder, token: u8, server: Server) -> Call {
     let verdict = Verdict::Nothing;
-    Call::Refresh(Refresh { by, token, server, at: 0, fence: 0, lost: false, verdict, stage: RefreshStage::Look })
+    Call::Refresh(Refresh {
+        by,
+        token,
+        server,
+        at: 0,
+        fence: 0,
+        lost: false,
+        verdict,
+        stage: RefreshStage::Look,
+    })
 }
 
 impl Protocol {

@@ -12,11 +12,29 @@ use crate::search::{Caught, Explored};
 ///
 /// Returns the error of `out` if it cannot be written to.
 pub fn explored(out: &mut impl Write, searches: &[Explored]) -> io::Result<()> {
-    writeln!(out, "{:<34} {:>10} {:>11} {:>6}  seen  promises", "configuration", "states", "steps", "depth")?;
+    writeln!(
+        out,
+        "{:<34} {:>10} {:>11} {:>6}  seen  promises",
+        "configuration", "states", "steps", "depth"
+    )?;
     for search in searches {
-        let promises = if search.broken.is_empty() { "hold" } else { "BROKEN" };
-        let Explored { name, states, steps, depth, seen, .. } = search;
-        writeln!(out, "{name:<34} {states:>10} {steps:>11} {depth:>6} {seen:>5}  {promises}")?;
+        let promises = if search.broken.is_empty() {
+            "hold"
+        } else {
+            "BROKEN"
+        };
+        let Explored {
+            name,
+            states,
+            steps,
+            depth,
+            seen,
+            ..
+        } = search;
+        writeln!(
+            out,
+            "{name:<34} {states:>10} {steps:>11} {depth:>6} {seen:>5}  {promises}"
+        )?;
     }
     let states: usize = searches.iter().map(|search| search.states).sum();
     let steps: usize = searches.iter().map(|search| search.steps).sum();
@@ -42,14 +60,34 @@ pub fn explored(out: &mut impl Write, searches: &[Explored]) -> io::Result<()> {
 /// # Errors
 ///
 /// Returns the error of `out` if it cannot be written to.
-pub fn caught(out: &mut impl Write, title: &str, searches: &[Caught], traces: bool) -> io::Result<()> {
-    writeln!(out, "\n{title:<38} {:<34} {:<26} steps", "configuration", "caught by")?;
+pub fn caught(
+    out: &mut impl Write,
+    title: &str,
+    searches: &[Caught],
+    traces: bool,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{title:<38} {:<34} {:<26} steps",
+        "configuration", "caught by"
+    )?;
     for Caught { broken, trace } in searches {
-        let Break { name, protocol, promise } = broken;
+        let Break {
+            name,
+            protocol,
+            promise,
+        } = broken;
         let configuration = protocol.settings.name;
         match trace {
-            Some(trace) => writeln!(out, "{name:<38} {configuration:<34} {promise:<26} {:>5}", trace.len())?,
-            None => writeln!(out, "{name:<38} {configuration:<34} NOT CAUGHT by {promise}")?,
+            Some(trace) => writeln!(
+                out,
+                "{name:<38} {configuration:<34} {promise:<26} {:>5}",
+                trace.len()
+            )?,
+            None => writeln!(
+                out,
+                "{name:<38} {configuration:<34} NOT CAUGHT by {promise}"
+            )?,
         }
         for step in trace.iter().flatten().filter(|_| traces) {
             writeln!(out, "  {step}")?;

@@ -79,10 +79,15 @@ pub fn explore(settings: Settings) -> Explored {
 /// Searches for a state in which the promise of `broken` does not hold, and returns the shortest
 /// way to one.
 pub fn hunt(broken: Break) -> Caught {
-    let Break { protocol, promise, .. } = broken;
+    let Break {
+        protocol, promise, ..
+    } = broken;
     let mut trace = find(protocol, promise, None);
     // A search may go on a little after its first find, and keep the later one.
-    while let Some(shorter) = trace.as_ref().and_then(|trace| find(protocol, promise, Some(trace.len() + 1))) {
+    while let Some(shorter) = trace
+        .as_ref()
+        .and_then(|trace| find(protocol, promise, Some(trace.len() + 1)))
+    {
         trace = Some(shorter);
     }
     Caught { broken, trace }
@@ -91,12 +96,18 @@ pub fn hunt(broken: Break) -> Caught {
 /// Returns the steps to a state in which `promise` does not hold, of fewer than `below` states if
 /// that is given.
 fn find(protocol: Protocol, promise: &'static str, below: Option<usize>) -> Option<Vec<String>> {
-    let checker = protocol.checker().finish_when(HasDiscoveries::AnyOf(BTreeSet::from([promise])));
+    let checker = protocol
+        .checker()
+        .finish_when(HasDiscoveries::AnyOf(BTreeSet::from([promise])));
     let checker = match below {
         Some(depth) => checker.target_max_depth(depth),
         None => checker,
     };
-    checker.spawn_bfs().join().discovery(promise).map(|path| narrated(&protocol, path))
+    checker
+        .spawn_bfs()
+        .join()
+        .discovery(promise)
+        .map(|path| narrated(&protocol, path))
 }
 
 /// Runs `run` on each item of `work`, as many at once as there are cores, and returns the results
@@ -108,7 +119,8 @@ pub fn all<T: Copy + Send + Sync, R: Send>(work: &[T], run: impl Fn(T) -> R + Sy
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some((place, item)) = queue.lock().ok().and_then(|mut queue| queue.next()) {
+                while let Some((place, item)) = queue.lock().ok().and_then(|mut queue| queue.next())
+                {
                     let result = run(item);
                     if let Ok(mut done) = done.lock() {
                         done.push((place, result));

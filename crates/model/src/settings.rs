@@ -44,7 +44,10 @@ pub const DIFFERENCE: Tick = 1;
 /// Lifetimes are in ticks of a clock that may move between any two steps. Start from
 /// [`plain`](Self::plain) and change what the configuration is about.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each switches one thing, in any combination")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each switches one thing, in any combination"
+)]
 pub struct Settings {
     /// The name in tables.
     pub name: &'static str,

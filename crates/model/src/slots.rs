@@ -32,14 +32,18 @@ impl<T: Copy + Ord, const N: usize> Slots<T, N> {
     /// Puts `value` in the first empty place and returns its number, or `None` if the table is
     /// full.
     pub fn push(&mut self, value: T) -> Option<u8> {
-        let (place, slot) = (0..).zip(self.0.iter_mut()).find(|(_, slot)| slot.is_none())?;
+        let (place, slot) = (0..)
+            .zip(self.0.iter_mut())
+            .find(|(_, slot)| slot.is_none())?;
         *slot = Some(value);
         Some(place)
     }
 
     /// Returns the taken places, each number with its value.
     pub fn iter(&self) -> impl Iterator<Item = (u8, &T)> {
-        (0..).zip(self.0.iter()).filter_map(|(place, slot)| Some((place, slot.as_ref()?)))
+        (0..)
+            .zip(self.0.iter())
+            .filter_map(|(place, slot)| Some((place, slot.as_ref()?)))
     }
 
     /// Returns the number of taken places.

@@ -113,7 +113,10 @@ pub struct Denylist {
 impl Denylist {
     /// Returns the ends of all entries.
     pub fn ends(&mut self) -> impl Iterator<Item = &mut Tick> {
-        self.sessions.iter_mut().chain(&mut self.fences).chain(self.kept.iter_mut().map(|(_, until)| until))
+        self.sessions
+            .iter_mut()
+            .chain(&mut self.fences)
+            .chain(self.kept.iter_mut().map(|(_, until)| until))
     }
 
     /// Forgets the sessions of exceptions that are gone, so that equal denylists are equal states.
@@ -128,7 +131,8 @@ impl Denylist {
         let denies = |until: Option<&Tick>| until.is_some_and(|until| clock < *until);
         let spares = |kept: &(u8, Tick)| kept.0 == session && clock < kept.1;
         denies(self.sessions.get(usize::from(session)))
-            || denies(self.fences.get(usize::from(fence))) && !self.kept.get(usize::from(fence)).is_some_and(spares)
+            || denies(self.fences.get(usize::from(fence)))
+                && !self.kept.get(usize::from(fence)).is_some_and(spares)
     }
 }
 
@@ -161,12 +165,16 @@ pub struct Store {
 impl Store {
     /// Returns `true` if the fence was replaced and the store still has the note about it.
     pub fn has_ended(&self, fence: u8) -> bool {
-        self.ended.get(usize::from(fence)).is_some_and(Option::is_some)
+        self.ended
+            .get(usize::from(fence))
+            .is_some_and(Option::is_some)
     }
 
     /// Returns a session's record, unless its fence was replaced.
     pub fn find(&self, session: u8) -> Option<&Record> {
-        self.records.get(session).filter(|record| !self.has_ended(record.fence))
+        self.records
+            .get(session)
+            .filter(|record| !self.has_ended(record.fence))
     }
 
     /// Returns `true` if a record or an access token is behind the fence, whether or not it is
@@ -286,7 +294,13 @@ impl State {
             acknowledged_password: 0,
         };
         let fence = if settings.unfenced { NO_FENCE } else { 1 };
-        let opened = Opening { clock: state.clock(0), life: settings.access_life, fence, era: 0, password: 0 };
+        let opened = Opening {
+            clock: state.clock(0),
+            life: settings.access_life,
+            fence,
+            era: 0,
+            password: 0,
+        };
         state.tabs.jar = state.open(settings, opened, settings.first_access);
         state
     }
@@ -298,7 +312,9 @@ impl State {
 
     /// Returns the tokens that were derived from `token`.
     pub fn successors(&self, token: u8) -> impl Iterator<Item = (u8, &Token)> {
-        self.tokens.iter().filter(move |(_, other)| other.derived.is_some_and(|(from, _)| from == token))
+        self.tokens
+            .iter()
+            .filter(move |(_, other)| other.derived.is_some_and(|(from, _)| from == token))
     }
 
     /// Returns the time on the clock of a server that is `skew` ticks ahead of the others.
@@ -309,7 +325,9 @@ impl State {
     /// Returns `true` if the session's record is found and its ends are in the future by the
     /// slowest clock.
     pub fn is_live(&self, session: u8) -> bool {
-        self.store.find(session).is_some_and(|record| record.is_live(self.clock(0)))
+        self.store
+            .find(session)
+            .is_some_and(|record| record.is_live(self.clock(0)))
     }
 
     /// Returns `true` if a server whose clock is `skew` ticks ahead accepts an access token of the
@@ -317,14 +335,16 @@ impl State {
     fn lets_in(&self, session: u8, skew: Tick) -> bool {
         let clock = self.clock(skew);
         let stored = self.store.access.iter().any(|(token, access)| {
-            clock < access.ends && !self.store.has_ended(access.fence) && self.session_of(token) == Some(session)
+            clock < access.ends
+                && !self.store.has_ended(access.fence)
+                && self.session_of(token) == Some(session)
         });
         let signed = self.store.signed.get(usize::from(session));
         stored
             || signed.is_some_and(|signed| {
-                (0..)
-                    .zip(signed)
-                    .any(|(fence, ends)| clock < *ends && !self.store.denied.refuses(session, fence, clock))
+                (0..).zip(signed).any(|(fence, ends)| {
+                    clock < *ends && !self.store.denied.refuses(session, fence, clock)
+                })
             })
     }
 
@@ -345,7 +365,12 @@ impl State {
         self.now += 1;
         let now = self.now;
         for token in (0..).take(TOKENS) {
-            if self.store.access.get(token).is_some_and(|access| access.ends <= now) {
+            if self
+                .store
+                .access
+                .get(token)
+                .is_some_and(|access| access.ends <= now)
+            {
                 self.store.access.set(token, None);
             }
         }
@@ -359,7 +384,10 @@ impl State {
             self.tabs.access_ends = 0;
         }
         for place in (0..).take(CALLS) {
-            let late = self.calls.get(place).is_some_and(|call| call.is_late(self, settings));
+            let late = self
+                .calls
+                .get(place)
+                .is_some_and(|call| call.is_late(self, settings));
             if late {
                 self.calls.set(place, None);
             }

@@ -33,10 +33,20 @@ fn every_break_is_caught(breaks: &[Break]) {
 
 #[test]
 fn a_broken_promise_is_told() {
-    let eager = Settings { eager: true, ..small(configurations::ROTATION) };
+    let eager = Settings {
+        eager: true,
+        ..small(configurations::ROTATION)
+    };
     let search = search::explore(eager);
     assert!(!search.is_sound(), "{search:?}");
-    assert_eq!(search.broken.iter().map(|(promise, _)| *promise).collect::<Vec<_>>(), [RETRY_IS_SAFE]);
+    assert_eq!(
+        search
+            .broken
+            .iter()
+            .map(|(promise, _)| *promise)
+            .collect::<Vec<_>>(),
+        [RETRY_IS_SAFE]
+    );
 }
 
 #[test]

@@ -24,10 +24,17 @@ impl Browser {
         let port = free_port();
         let folder = Folder::new(None);
         let mut command = Command::new(program("chromedriver", "chromium-driver"));
-        command.arg(format!("--port={port}")).env("HOME", folder.path()).env("TMPDIR", folder.path());
+        command
+            .arg(format!("--port={port}"))
+            .env("HOME", folder.path())
+            .env("TMPDIR", folder.path());
         let process = Process::new(command, folder);
         process.start(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Self { url: format!("http://127.0.0.1:{port}"), program: browser, process }
+        Self {
+            url: format!("http://127.0.0.1:{port}"),
+            program: browser,
+            process,
+        }
     }
 
     /// Returns the URL of the WebDriver server.
@@ -46,8 +53,14 @@ impl Browser {
     /// Each pair is a host name and a loopback port. The port answers in place of port 443 of that
     /// host.
     pub fn arguments(&self, hosts: &[(&str, u16)]) -> Vec<String> {
-        let rules: Vec<String> = hosts.iter().map(|(host, port)| format!("MAP {host}:443 127.0.0.1:{port}")).collect();
-        let profile = self.process.folder().join(format!("profile-{:016x}", random()));
+        let rules: Vec<String> = hosts
+            .iter()
+            .map(|(host, port)| format!("MAP {host}:443 127.0.0.1:{port}"))
+            .collect();
+        let profile = self
+            .process
+            .folder()
+            .join(format!("profile-{:016x}", random()));
         let fixed = [
             "--headless",
             "--no-sandbox",
@@ -61,7 +74,10 @@ impl Browser {
         ];
         let own = [
             format!("--user-data-dir={}", profile.display()),
-            format!("--host-resolver-rules={}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", rules.join(", ")),
+            format!(
+                "--host-resolver-rules={}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                rules.join(", ")
+            ),
         ];
         fixed.map(str::to_owned).into_iter().chain(own).collect()
     }

@@ -36,7 +36,10 @@ impl Caddy {
                 return Self { port, process };
             }
             let log = process.log();
-            assert!(log.contains("address already in use"), "Caddy ended:\n{log}");
+            assert!(
+                log.contains("address already in use"),
+                "Caddy ended:\n{log}"
+            );
         }
         panic!("no port stays free long enough for Caddy");
     }
@@ -68,10 +71,18 @@ fn options(port: u16) -> String {
 /// Returns `true` if a TLS handshake for `host` succeeds.
 fn has_certificate(port: u16, host: &str) -> bool {
     let mut command = Command::new(program("openssl", "openssl"));
-    command.args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-servername", host]);
+    command.args([
+        "s_client",
+        "-connect",
+        &format!("127.0.0.1:{port}"),
+        "-servername",
+        host,
+    ]);
     try_run(&mut command, "").status.success()
 }
 
 fn authority(process: &Process) -> PathBuf {
-    process.folder().join("caddy/pki/authorities/local/root.crt")
+    process
+        .folder()
+        .join("caddy/pki/authorities/local/root.crt")
 }

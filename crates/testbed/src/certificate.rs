@@ -19,7 +19,13 @@ pub fn certificate(folder: &Path, hosts: &str) {
     };
     fs::write(folder.join("ext"), format!("subjectAltName={hosts}\n")).expect("the folder is ours");
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=authority"));
-    openssl(&format!("req {key} -keyout server.key -out server.csr -subj /CN=server"));
-    openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -out server.pem -days 2 -CAcreateserial -extfile ext");
+    openssl(&format!(
+        "req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=authority"
+    ));
+    openssl(&format!(
+        "req {key} -keyout server.key -out server.csr -subj /CN=server"
+    ));
+    openssl(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -out server.pem -days 2 -CAcreateserial -extfile ext",
+    );
 }

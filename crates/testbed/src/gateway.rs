@@ -23,13 +23,22 @@ impl Gateway {
     pub fn to(address: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("it listens").port();
-        let (epoch, ended, address) =
-            (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default(), address.to_owned());
-        let gateway = Self { port, epoch: Arc::clone(&epoch), ended: Arc::clone(&ended) };
+        let (epoch, ended, address) = (
+            Arc::<AtomicUsize>::default(),
+            Arc::<AtomicUsize>::default(),
+            address.to_owned(),
+        );
+        let gateway = Self {
+            port,
+            epoch: Arc::clone(&epoch),
+            ended: Arc::clone(&ended),
+        };
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // The connection to a server that is down fails, so the one to the relay is closed.
-                let Ok(server) = TcpStream::connect(&address) else { continue };
+                let Ok(server) = TcpStream::connect(&address) else {
+                    continue;
+                };
                 let age = Age::new(&epoch, &ended);
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let copies = (from.try_clone(), to.try_clone());
@@ -70,7 +79,10 @@ struct Age {
 impl Age {
     fn new(epoch: &Arc<AtomicUsize>, ended: &Arc<AtomicUsize>) -> Self {
         let now = [Arc::clone(epoch), Arc::clone(ended)];
-        Self { born: now.each_ref().map(|now| now.load(Ordering::SeqCst)), now }
+        Self {
+            born: now.each_ref().map(|now| now.load(Ordering::SeqCst)),
+            now,
+        }
     }
 
     fn is_forgotten(&self) -> bool {
@@ -90,7 +102,11 @@ fn pass(mut from: TcpStream, mut to: TcpStream, age: &Age) {
             let _ = from.shutdown(Shutdown::Both);
             break;
         }
-        if !age.is_forgotten() && to.write_all(buffer.get(..length).unwrap_or_default()).is_err() {
+        if !age.is_forgotten()
+            && to
+                .write_all(buffer.get(..length).unwrap_or_default())
+                .is_err()
+        {
             break;
         }
     }

@@ -23,11 +23,16 @@ pub(crate) fn program(program: &str, package: &str) -> PathBuf {
 /// Set `LD_PRELOAD` to the path and `FAKETIME` to the difference between that clock and the real
 /// one, such as `+3d`. Panics if libfaketime isn't installed.
 pub fn faketime() -> PathBuf {
-    let folders = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let folders = fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()));
     folders
         .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
         .find(|path| path.is_file())
-        .unwrap_or_else(|| panic!("libfaketime isn't installed; run `sudo apt-get install -y libfaketime`"))
+        .unwrap_or_else(|| {
+            panic!("libfaketime isn't installed; run `sudo apt-get install -y libfaketime`")
+        })
 }
 
 /// Returns the folders `/usr/lib/postgresql/<version>/bin`, the newest version first.
@@ -38,7 +43,10 @@ fn debian_folders() -> Vec<PathBuf> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
     versions.sort_unstable_by(|a, b| b.cmp(a));
-    versions.into_iter().map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"))).collect()
+    versions
+        .into_iter()
+        .map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")))
+        .collect()
 }
 
 /// An account of this machine.
@@ -56,14 +64,24 @@ pub(crate) fn account(names: &[&str]) -> Account {
         accounts.lines().find_map(|line| {
             let mut fields = line.split(':');
             let name = fields.next().filter(|field| field == name)?.to_owned();
-            Some(Account { name, uid: fields.nth(1)?.parse().ok()?, gid: fields.next()?.parse().ok()? })
+            Some(Account {
+                name,
+                uid: fields.nth(1)?.parse().ok()?,
+                gid: fields.next()?.parse().ok()?,
+            })
         })
     };
-    names.iter().find_map(find).unwrap_or_else(|| panic!("none of the accounts {names:?} exists"))
+    names
+        .iter()
+        .find_map(find)
+        .unwrap_or_else(|| panic!("none of the accounts {names:?} exists"))
 }
 
 /// Returns `true` if this process runs as root.
 pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
-    fs::metadata(Path::new("/proc/self")).expect("/proc is mounted").uid() == 0
+    fs::metadata(Path::new("/proc/self"))
+        .expect("/proc is mounted")
+        .uid()
+        == 0
 }

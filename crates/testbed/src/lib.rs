@@ -29,8 +29,15 @@
 //! assert!(url.starts_with("postgres://"));
 //! ```
 
-#![expect(clippy::panic, clippy::expect_used, reason = "a test whose server is missing must stop at once")]
-#![expect(clippy::missing_panics_doc, reason = "every function here panics when the server misbehaves")]
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test whose server is missing must stop at once"
+)]
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "every function here panics when the server misbehaves"
+)]
 
 mod browser;
 mod caddy;

@@ -45,7 +45,10 @@ impl MariaDb {
     /// Creates an empty database and returns its URL.
     pub fn database(&self) -> String {
         let name = format!("test_{:016x}", random());
-        Self::execute(&self.url, &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4"));
+        Self::execute(
+            &self.url,
+            &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4"),
+        );
         with_database(&self.url, &name)
     }
 
@@ -93,7 +96,9 @@ impl MariaDb {
     }
 
     fn process(&self) -> &Process {
-        self.process.as_ref().expect("a server named by COUNTERSIGN_TEST_MYSQL_URL isn't ours to stop; use `dedicated`")
+        self.process.as_ref().expect(
+            "a server named by COUNTERSIGN_TEST_MYSQL_URL isn't ours to stop; use `dedicated`",
+        )
     }
 
     /// Starts a server with further settings.
@@ -103,11 +108,17 @@ impl MariaDb {
             let url = format!("mysql://test:test@127.0.0.1:{port}/mysql");
             let process = prepare(port, settings);
             if process.try_start(|| is_ready(&url)) {
-                return Self { url, process: Some(process) };
+                return Self {
+                    url,
+                    process: Some(process),
+                };
             }
             // Another process may have taken the port in the meantime. Every other error is final.
             let log = process.log();
-            assert!(log.contains("Address already in use"), "mariadbd ended:\n{log}");
+            assert!(
+                log.contains("Address already in use"),
+                "mariadbd ended:\n{log}"
+            );
         }
         panic!("no port stays free long enough for mariadbd");
     }
@@ -125,17 +136,37 @@ fn prepare(port: u16, settings: &[&str]) -> Process {
     let path = folder.path().to_owned();
     let data = path.join("data");
     let mut install = Command::new(program("mariadb-install-db", PACKAGE));
-    install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
-    install.arg("--innodb-log-file-size=16M").arg(format!("--datadir={}", data.display()));
+    install.args([
+        "--no-defaults",
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+    ]);
+    install
+        .arg("--innodb-log-file-size=16M")
+        .arg(format!("--datadir={}", data.display()));
     let account = path.join("account.sql");
     fs::write(&account, ACCOUNT).expect("the folder is ours");
     let mut server = Command::new(program("mariadbd", PACKAGE));
-    server.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--max-connections=400"]);
-    server.args(["--innodb-log-file-size=16M", "--innodb-buffer-pool-size=64M"]);
-    for (setting, path) in [("datadir", data), ("init-file", account), ("socket", path.join("s"))] {
+    server.args([
+        "--no-defaults",
+        "--bind-address=127.0.0.1",
+        "--skip-name-resolve",
+        "--max-connections=400",
+    ]);
+    server.args([
+        "--innodb-log-file-size=16M",
+        "--innodb-buffer-pool-size=64M",
+    ]);
+    for (setting, path) in [
+        ("datadir", data),
+        ("init-file", account),
+        ("socket", path.join("s")),
+    ] {
         server.arg(format!("--{setting}={}", path.display()));
     }
-    server.arg(format!("--port={port}")).args(settings.iter().map(|setting| format!("--{setting}")));
+    server
+        .arg(format!("--port={port}"))
+        .args(settings.iter().map(|setting| format!("--{setting}")));
     // Two installations at once would overwrite each other's files in /tmp.
     install.env("TMPDIR", &path);
     server.env("TMPDIR", &path);
@@ -148,10 +179,25 @@ fn prepare(port: u16, settings: &[&str]) -> Process {
 }
 
 fn client(url: &str) -> Command {
-    let Address { user, password, host, port, database } = Address::parse(url);
+    let Address {
+        user,
+        password,
+        host,
+        port,
+        database,
+    } = Address::parse(url);
     let mut command = Command::new(program("mariadb", "mariadb-client"));
-    command.args(["--no-defaults", "--protocol=tcp", "--batch", "--skip-column-names", "--connect-timeout=5"]);
-    command.args([("host", host), ("port", port), ("user", user)].map(|(name, value)| format!("--{name}={value}")));
+    command.args([
+        "--no-defaults",
+        "--protocol=tcp",
+        "--batch",
+        "--skip-column-names",
+        "--connect-timeout=5",
+    ]);
+    command.args(
+        [("host", host), ("port", port), ("user", user)]
+            .map(|(name, value)| format!("--{name}={value}")),
+    );
     command.env("MYSQL_PWD", password).arg(database);
     command
 }

@@ -27,13 +27,19 @@ impl Nginx {
             let text = configuration(&site(port, folder.path()));
             fs::write(folder.path().join("nginx.conf"), text).expect("the folder is ours");
             let mut command = Command::new(program("nginx", "nginx-light"));
-            command.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-e", "stderr"]);
+            command
+                .arg("-p")
+                .arg(folder.path())
+                .args(["-c", "nginx.conf", "-e", "stderr"]);
             let process = Process::new(command, folder);
             if process.try_start(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()) {
                 return Self { port, process };
             }
             let log = process.log();
-            assert!(log.contains("Address already in use"), "nginx ended:\n{log}");
+            assert!(
+                log.contains("Address already in use"),
+                "nginx ended:\n{log}"
+            );
         }
         panic!("no port stays free long enough for nginx");
     }
@@ -53,7 +59,9 @@ impl Nginx {
 fn configuration(site: &str) -> String {
     let user = if is_root() { "user root;\n" } else { "" };
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temporary = temporary.map(|kind| format!("    {kind}_temp_path {kind};\n")).concat();
+    let temporary = temporary
+        .map(|kind| format!("    {kind}_temp_path {kind};\n"))
+        .concat();
     format!(
         "daemon off;\n{user}worker_processes 1;\npid nginx.pid;\nerror_log stderr warn;\n\
          events {{ worker_connections 256; }}\nhttp {{\n    access_log off;\n{temporary}{site}\n}}\n"

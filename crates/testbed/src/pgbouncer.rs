@@ -22,7 +22,8 @@ impl PgBouncer {
     /// of [`Postgres::shared`].
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<PgBouncer> = OnceLock::new();
-        SHARED.get_or_init(|| Self::in_front_of(Postgres::shared().url(), &["pool_mode=transaction"]))
+        SHARED
+            .get_or_init(|| Self::in_front_of(Postgres::shared().url(), &["pool_mode=transaction"]))
     }
 
     /// Starts a pooler in front of the server at `url`, with further settings of the form
@@ -35,18 +36,26 @@ impl PgBouncer {
             let through = with_port(url, port);
             let process = prepare(url, port, settings);
             if process.try_start(|| is_ready(&through)) {
-                return Self { url: through, process };
+                return Self {
+                    url: through,
+                    process,
+                };
             }
             // Another process may have taken the port in the meantime. Every other error is final.
             let log = process.log();
-            assert!(log.contains("in use") || log.contains("cannot bind"), "pgbouncer ended:\n{log}");
+            assert!(
+                log.contains("in use") || log.contains("cannot bind"),
+                "pgbouncer ended:\n{log}"
+            );
         }
         panic!("no port stays free long enough for pgbouncer");
     }
 
     /// Returns the URL of the database that `url` names, through this pooler.
     pub fn through(&self, url: &str) -> String {
-        let database = url.rsplit_once('/').map_or("postgres", |(_, database)| database);
+        let database = url
+            .rsplit_once('/')
+            .map_or("postgres", |(_, database)| database);
         with_database(&self.url, database)
     }
 
@@ -65,8 +74,10 @@ impl PgBouncer {
 fn prepare(url: &str, port: u16, settings: &[&str]) -> Process {
     let owner = is_root().then(|| account(&["postgres", "nobody"]));
     let folder = Folder::new(owner.as_ref());
-    let server =
-        url.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next()).expect("the server's URL has a port");
+    let server = url
+        .rsplit_once(':')
+        .and_then(|(_, rest)| rest.split('/').next())
+        .expect("the server's URL has a port");
     let mut lines = vec![
         "[databases]".to_owned(),
         format!("* = host=127.0.0.1 port={server}"),
@@ -80,7 +91,8 @@ fn prepare(url: &str, port: u16, settings: &[&str]) -> Process {
         "logfile =".to_owned(),
     ];
     lines.extend(settings.iter().map(|setting| (*setting).to_owned()));
-    fs::write(folder.path().join("pgbouncer.ini"), lines.join("\n") + "\n").expect("the folder is ours");
+    fs::write(folder.path().join("pgbouncer.ini"), lines.join("\n") + "\n")
+        .expect("the folder is ours");
     fs::write(folder.path().join("users.txt"), "\"postgres\" \"\"\n").expect("the folder is ours");
     let mut command = as_owner(owner.as_ref(), program("pgbouncer", "pgbouncer"));
     command.arg("pgbouncer.ini");

@@ -29,7 +29,10 @@ struct Ports {
 /// connections. A client that calls a dead server over and over would otherwise be given the
 /// server's own port at some time, and connect to itself.
 pub fn free_port() -> u16 {
-    static PORTS: Mutex<Ports> = Mutex::new(Ports { claims: Vec::new(), left: 0..0 });
+    static PORTS: Mutex<Ports> = Mutex::new(Ports {
+        claims: Vec::new(),
+        left: 0..0,
+    });
     let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         match ports.left.next() {
@@ -52,7 +55,8 @@ fn claim() -> (UnixListener, Range<u16>) {
     let start = u16::try_from(random() % u64::from(BLOCKS)).expect("below the number of blocks");
     let mut blocks = (0..BLOCKS).map(|step| FIRST + (start + step) % BLOCKS * BLOCK);
     let claimed = blocks.find_map(|first| {
-        let name = SocketAddr::from_abstract_name(format!("countersign-testbed-ports-{first}")).expect("a short name");
+        let name = SocketAddr::from_abstract_name(format!("countersign-testbed-ports-{first}"))
+            .expect("a short name");
         Some((UnixListener::bind_addr(&name).ok()?, first..first + BLOCK))
     });
     claimed.expect("a block of ports is free between 20000 and 32000")

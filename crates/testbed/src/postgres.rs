@@ -30,7 +30,14 @@ impl Postgres {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var("COUNTERSIGN_TEST_POSTGRES_URL") {
             Ok(url) => Self { url, process: None },
-            Err(_) => Self::launch(&["fsync=off", "synchronous_commit=off", "full_page_writes=off"], &[]),
+            Err(_) => Self::launch(
+                &[
+                    "fsync=off",
+                    "synchronous_commit=off",
+                    "full_page_writes=off",
+                ],
+                &[],
+            ),
         })
     }
 
@@ -41,25 +48,37 @@ impl Postgres {
 
     /// Starts a server that no other test uses and that offers TLS with this certificate and key.
     pub fn with_tls(certificate: &Path, key: &Path) -> Self {
-        Self::launch(&["ssl=on"], &[("server.crt", certificate), ("server.key", key)])
+        Self::launch(
+            &["ssl=on"],
+            &[("server.crt", certificate), ("server.key", key)],
+        )
     }
 
     /// Starts a server that no other test uses and that also listens on a socket in `directory`.
     ///
     /// The account that the server runs under must be allowed to write there.
     pub fn with_socket(directory: &Path) -> Self {
-        Self::launch(&[&format!("unix_socket_directories={}", directory.display())], &[])
+        Self::launch(
+            &[&format!("unix_socket_directories={}", directory.display())],
+            &[],
+        )
     }
 
     /// Starts a server that no other test uses, with one more account that needs this password
     /// (SCRAM).
     pub fn asking_for_passwords(account: &str, password: &str) -> Self {
         let server = Self::dedicated();
-        Self::execute(&server.url, &format!("CREATE ROLE {account} LOGIN PASSWORD '{password}'"));
+        Self::execute(
+            &server.url,
+            &format!("CREATE ROLE {account} LOGIN PASSWORD '{password}'"),
+        );
         let file = Self::execute(&server.url, "SHOW hba_file");
         let rules = fs::read_to_string(&file).expect("the server's rules");
-        fs::write(&file, format!("host all {account} 127.0.0.1/32 scram-sha-256\n{rules}"))
-            .expect("the rules are ours");
+        fs::write(
+            &file,
+            format!("host all {account} 127.0.0.1/32 scram-sha-256\n{rules}"),
+        )
+        .expect("the rules are ours");
         Self::execute(&server.url, "SELECT pg_reload_conf()");
         server
     }
@@ -115,9 +134,9 @@ impl Postgres {
     }
 
     fn process(&self) -> &Process {
-        self.process
-            .as_ref()
-            .expect("a server named by COUNTERSIGN_TEST_POSTGRES_URL isn't ours to stop; use `dedicated`")
+        self.process.as_ref().expect(
+            "a server named by COUNTERSIGN_TEST_POSTGRES_URL isn't ours to stop; use `dedicated`",
+        )
     }
 
     /// Starts a server with further settings and with files in its data folder.
@@ -127,11 +146,17 @@ impl Postgres {
             let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
             let process = prepare(port, settings, files);
             if process.try_start(|| is_ready(&url)) {
-                return Self { url, process: Some(process) };
+                return Self {
+                    url,
+                    process: Some(process),
+                };
             }
             // Another process may have taken the port in the meantime. Every other error is final.
             let log = process.log();
-            assert!(log.contains("Address already in use"), "postgres ended:\n{log}");
+            assert!(
+                log.contains("Address already in use"),
+                "postgres ended:\n{log}"
+            );
         }
         panic!("no port stays free long enough for postgres");
     }
@@ -143,7 +168,16 @@ fn prepare(port: u16, settings: &[&str], files: &[(&str, &Path)]) -> Process {
     let folder = Folder::new(owner.as_ref());
     let data = folder.path().join("data");
     let mut initdb = as_owner(owner.as_ref(), program("initdb", PACKAGE));
-    initdb.args(["--no-sync", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"]).arg(&data);
+    initdb
+        .args([
+            "--no-sync",
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "-D",
+        ])
+        .arg(&data);
     run(initdb.current_dir(folder.path()), "");
     for (name, source) in files {
         let target = data.join(name);
@@ -156,7 +190,12 @@ fn prepare(port: u16, settings: &[&str], files: &[(&str, &Path)]) -> Process {
     let mut postgres = as_owner(owner.as_ref(), program("postgres", PACKAGE));
     postgres.arg("-D").arg(&data);
     let port = format!("port={port}");
-    let fixed = [&*port, "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=400"];
+    let fixed = [
+        &*port,
+        "listen_addresses=127.0.0.1",
+        "unix_socket_directories=",
+        "max_connections=400",
+    ];
     for setting in fixed.iter().chain(settings) {
         postgres.args(["-c", setting]);
     }
@@ -166,16 +205,29 @@ fn prepare(port: u16, settings: &[&str], files: &[(&str, &Path)]) -> Process {
 /// Returns the command for a program, run under another account if tests run as root, which
 /// PostgreSQL refuses.
 pub(crate) fn as_owner(owner: Option<&Account>, program: PathBuf) -> Command {
-    let Some(owner) = owner else { return Command::new(program) };
+    let Some(owner) = owner else {
+        return Command::new(program);
+    };
     let mut command = Command::new("setpriv");
-    command.args([format!("--reuid={}", owner.name), format!("--regid={}", owner.gid)]);
+    command.args([
+        format!("--reuid={}", owner.name),
+        format!("--regid={}", owner.gid),
+    ]);
     command.args(["--clear-groups", "--"]).arg(program);
     command
 }
 
 fn psql(url: &str) -> Command {
     let mut command = Command::new(program("psql", "postgresql-client"));
-    command.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--dbname", url]);
+    command.args([
+        "--no-psqlrc",
+        "--quiet",
+        "--tuples-only",
+        "--no-align",
+        "--set=ON_ERROR_STOP=1",
+        "--dbname",
+        url,
+    ]);
     command.env("PGCONNECT_TIMEOUT", "5");
     command
 }

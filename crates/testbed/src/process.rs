@@ -44,14 +44,27 @@ done"#;
 impl Folder {
     /// Creates a folder that belongs to `owner`, and starts its watchdog.
     pub(crate) fn new(owner: Option<&Account>) -> Self {
-        let path = tempfile::Builder::new().prefix("countersign-testbed-").tempdir().map(TempDir::keep);
-        let path = path.and_then(fs::canonicalize).expect("a folder for temporary files");
+        let path = tempfile::Builder::new()
+            .prefix("countersign-testbed-")
+            .tempdir()
+            .map(TempDir::keep);
+        let path = path
+            .and_then(fs::canonicalize)
+            .expect("a folder for temporary files");
         let mut watchdog = Command::new("sh");
-        watchdog.args(["-c", WATCHDOG]).arg(&path).current_dir("/").process_group(0);
-        watchdog.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        watchdog
+            .args(["-c", WATCHDOG])
+            .arg(&path)
+            .current_dir("/")
+            .process_group(0);
+        watchdog
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let watchdog = watchdog.spawn().expect("`sh` starts");
         if let Some(owner) = owner {
-            std::os::unix::fs::chown(&path, Some(owner.uid), Some(owner.gid)).expect("root may give a folder away");
+            std::os::unix::fs::chown(&path, Some(owner.uid), Some(owner.gid))
+                .expect("root may give a folder away");
         }
         Self { path, watchdog }
     }
@@ -82,17 +95,33 @@ pub(crate) struct Process {
 impl Process {
     /// Creates a process that isn't started yet.
     pub(crate) fn new(mut command: Command, folder: Folder) -> Self {
-        command.current_dir(folder.path()).process_group(0).stdin(Stdio::null());
-        Self { command: Mutex::new(command), child: Mutex::new(None), frozen: AtomicBool::new(false), folder }
+        command
+            .current_dir(folder.path())
+            .process_group(0)
+            .stdin(Stdio::null());
+        Self {
+            command: Mutex::new(command),
+            child: Mutex::new(None),
+            frozen: AtomicBool::new(false),
+            folder,
+        }
     }
 
     /// Starts the server and waits until `ready` is `true`. Returns `false` if the server ended
     /// before.
     pub(crate) fn try_start(&self, ready: impl Fn() -> bool) -> bool {
-        let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .expect("a log file");
         let mut command = lock(&self.command);
-        command.stdout(log.try_clone().expect("a second handle")).stderr(log);
-        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        command
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log);
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         *lock(&self.child) = Some(child);
         self.frozen.store(false, SeqCst);
         let mut running = true;
@@ -111,14 +140,20 @@ impl Process {
 
     /// Sends `signal` to the server, and waits until it has ended.
     pub(crate) fn stop(&self, signal: &str) {
-        let Some(mut child) = lock(&self.child).take() else { return };
+        let Some(mut child) = lock(&self.child).take() else {
+            return;
+        };
         send(signal, &[child.id()]);
-        wait_until("the server has stopped", || child.try_wait().expect("a child").is_some());
+        wait_until("the server has stopped", || {
+            child.try_wait().expect("a child").is_some()
+        });
     }
 
     /// Kills the server and all its children (SIGKILL), as a power cut would.
     pub(crate) fn kill(&self) {
-        let Some(mut child) = lock(&self.child).take() else { return };
+        let Some(mut child) = lock(&self.child).take() else {
+            return;
+        };
         child.kill().expect("it is our child");
         child.wait().expect("it is our child");
         wait_until("the server's children are gone", || {
@@ -135,7 +170,11 @@ impl Process {
     pub(crate) fn freeze(&self) {
         self.frozen.store(true, SeqCst);
         wait_until("the server stands still", || {
-            let moving: Vec<u32> = self.members().into_iter().filter(|process| !stands_still(*process)).collect();
+            let moving: Vec<u32> = self
+                .members()
+                .into_iter()
+                .filter(|process| !stands_still(*process))
+                .collect();
             send("STOP", &moving);
             moving.is_empty()
         });
@@ -160,7 +199,9 @@ impl Process {
     /// Returns the output of the server so far, over all its starts.
     pub(crate) fn log(&self) -> String {
         let mut log = String::new();
-        File::open(self.log_path()).and_then(|mut file| file.read_to_string(&mut log)).expect("the log is readable");
+        File::open(self.log_path())
+            .and_then(|mut file| file.read_to_string(&mut log))
+            .expect("the log is readable");
         log
     }
 
@@ -170,7 +211,9 @@ impl Process {
 
     /// Returns `true` if the server hasn't ended.
     fn is_running(&self) -> bool {
-        lock(&self.child).as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        lock(&self.child)
+            .as_mut()
+            .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
     /// Returns the ids of the server's process and its children.
@@ -180,7 +223,8 @@ impl Process {
         let processes = fs::read_dir("/proc").expect("/proc is mounted").flatten();
         processes
             .filter(|entry| {
-                fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(self.folder.path()))
+                fs::read_link(entry.path().join("cwd"))
+                    .is_ok_and(|cwd| cwd.starts_with(self.folder.path()))
             })
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .collect()
@@ -198,15 +242,26 @@ impl Drop for Process {
 pub(crate) fn run(command: &mut Command, input: &str) -> String {
     let output = try_run(command, input);
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{error}", output.status);
-    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{error}",
+        output.status
+    );
+    String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned()
 }
 
 /// Runs `command` with `input` to its end, and returns its output and its status.
 pub(crate) fn try_run(command: &mut Command, input: &str) -> Output {
     use std::io::Write;
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut stdin = child.stdin.take().expect("it is piped");
     let input = input.to_owned();
     // A program may answer while it still reads. Without a second thread each side would wait for
@@ -220,7 +275,10 @@ pub(crate) fn try_run(command: &mut Command, input: &str) -> Output {
 
 /// Returns `true` once every thread of the process is suspended or has ended.
 fn stands_still(process: u32) -> bool {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let threads = fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut states = threads.filter_map(|thread| {
         let stat = fs::read_to_string(thread.path().join("stat")).ok()?;
         // The name before the state is in parentheses, and may contain parentheses itself.
@@ -237,7 +295,11 @@ fn send(signal: &str, processes: &[u32]) {
     // The shell has a `kill` of its own. The standard library has no safe call for it, and the
     // package procps may be missing.
     let mut command = Command::new("sh");
-    command.args(["-c", r#"signal=$0; for process; do kill -"$signal" "$process" 2>/dev/null; done; true"#, signal]);
+    command.args([
+        "-c",
+        r#"signal=$0; for process; do kill -"$signal" "$process" 2>/dev/null; done; true"#,
+        signal,
+    ]);
     command.args(processes.iter().map(u32::to_string));
     run(&mut command, "");
 }

@@ -42,7 +42,13 @@ impl Redis {
     pub fn with_settings(settings: &[&str]) -> Self {
         Self::launch("redis", |port, _| {
             let port = format!("port={port}");
-            DURABLE.iter().chain(settings).copied().chain([&*port]).map(str::to_owned).collect()
+            DURABLE
+                .iter()
+                .chain(settings)
+                .copied()
+                .chain([&*port])
+                .map(str::to_owned)
+                .collect()
         })
     }
 
@@ -63,9 +69,17 @@ impl Redis {
     /// key.
     pub fn with_certificate(certificate: &Path, key: &Path) -> Self {
         Self::launch("rediss", |port, _| {
-            let files = [("tls-cert-file", certificate), ("tls-key-file", key), ("tls-ca-cert-file", certificate)];
+            let files = [
+                ("tls-cert-file", certificate),
+                ("tls-key-file", key),
+                ("tls-ca-cert-file", certificate),
+            ];
             let files = files.map(|(setting, file)| format!("{setting}={}", file.display()));
-            let settings = ["port=0".to_owned(), format!("tls-port={port}"), "tls-auth-clients=no".to_owned()];
+            let settings = [
+                "port=0".to_owned(),
+                format!("tls-port={port}"),
+                "tls-auth-clients=no".to_owned(),
+            ];
             settings.into_iter().chain(files).collect()
         })
     }
@@ -130,7 +144,8 @@ impl Redis {
     /// Starts a server for a group that Sentinels watch. It can become the replica of another.
     pub(crate) fn watched() -> Self {
         Self::launch("redis", |port, _| {
-            let settings = format!("port={port} appendonly=yes appendfsync=always repl-diskless-sync-delay=0");
+            let settings =
+                format!("port={port} appendonly=yes appendfsync=always repl-diskless-sync-delay=0");
             settings.split(' ').map(str::to_owned).collect()
         })
     }
@@ -154,17 +169,25 @@ impl Redis {
             // A Sentinel writes what it has learned into its configuration.
             let file = folder.path().join("sentinel.conf");
             let socket = socket(folder.path());
-            let text =
-                format!("port {port}\nbind 127.0.0.1\nunixsocket {}\nunixsocketperm 700\n{watch}", socket.display());
+            let text = format!(
+                "port {port}\nbind 127.0.0.1\nunixsocket {}\nunixsocketperm 700\n{watch}",
+                socket.display()
+            );
             std::fs::write(&file, text).expect("the folder is ours");
             let mut server = Command::new(program("redis-server", "redis-server"));
             server.arg(&file).arg("--sentinel");
             let process = Process::new(server, folder);
             if process.try_start(|| is_ready(&process)) {
-                return Self { url: format!("redis://127.0.0.1:{port}"), process: Some(process) };
+                return Self {
+                    url: format!("redis://127.0.0.1:{port}"),
+                    process: Some(process),
+                };
             }
             let log = process.log();
-            assert!(log.contains("Address already in use"), "the Sentinel ended:\n{log}");
+            assert!(
+                log.contains("Address already in use"),
+                "the Sentinel ended:\n{log}"
+            );
         }
         panic!("no port stays free long enough for a Sentinel");
     }
@@ -182,11 +205,17 @@ impl Redis {
             let settings = settings(port, folder.path());
             let process = prepare(folder, &settings);
             if process.try_start(|| is_ready(&process)) {
-                return Self { url: format!("{scheme}://127.0.0.1:{port}"), process: Some(process) };
+                return Self {
+                    url: format!("{scheme}://127.0.0.1:{port}"),
+                    process: Some(process),
+                };
             }
             // Another process may have taken a port in the meantime. Every other error is final.
             let log = process.log();
-            assert!(log.contains("Address already in use"), "redis-server ended:\n{log}");
+            assert!(
+                log.contains("Address already in use"),
+                "redis-server ended:\n{log}"
+            );
         }
         panic!("no port stays free long enough for redis-server");
     }
@@ -208,14 +237,24 @@ impl Redis {
     }
 
     fn process(&self) -> &Process {
-        self.process.as_ref().expect("a server named by an environment variable isn't ours to touch; use `dedicated`")
+        self.process.as_ref().expect(
+            "a server named by an environment variable isn't ours to touch; use `dedicated`",
+        )
     }
 }
 
 /// Builds the command line, and returns the process without starting it.
 fn prepare(folder: Folder, settings: &[String]) -> Process {
     let mut server = Command::new(program("redis-server", "redis-server"));
-    server.args(["--bind", "127.0.0.1", "--save", "", "--unixsocketperm", "700", "--unixsocket"]);
+    server.args([
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--unixsocketperm",
+        "700",
+        "--unixsocket",
+    ]);
     server.arg(socket(folder.path()));
     for setting in settings {
         let (name, value) = setting.split_once('=').expect("a setting is `name=value`");
@@ -232,7 +271,10 @@ fn socket(folder: &Path) -> PathBuf {
 fn client() -> Command {
     // `redis-cli` alone would wait for a frozen server for ever.
     let mut command = Command::new("timeout");
-    command.arg("30").arg(program("redis-cli", "redis-tools")).args(["-e", "--no-auth-warning"]);
+    command
+        .arg("30")
+        .arg(program("redis-cli", "redis-tools"))
+        .args(["-e", "--no-auth-warning"]);
     command
 }
 
@@ -240,6 +282,9 @@ fn client() -> Command {
 ///
 /// At the port another server may answer, which took the port before this one could.
 fn is_ready(process: &Process) -> bool {
-    let ping = try_run(client().arg("-s").arg(socket(process.folder())).arg("PING"), "");
+    let ping = try_run(
+        client().arg("-s").arg(socket(process.folder())).arg("PING"),
+        "",
+    );
     ping.stdout.trim_ascii() == b"PONG"
 }

@@ -21,7 +21,10 @@ impl RedisSentinel {
     pub fn dedicated() -> Self {
         let servers = thread::scope(|scope| {
             let starting: Vec<_> = (0..3).map(|_| scope.spawn(Redis::watched)).collect();
-            starting.into_iter().map(|server| server.join().expect("the server starts")).collect::<Vec<_>>()
+            starting
+                .into_iter()
+                .map(|server| server.join().expect("the server starts"))
+                .collect::<Vec<_>>()
         });
         let (master, replicas) = servers.split_first().expect("three servers");
         let port = port(master).to_owned();
@@ -36,17 +39,27 @@ impl RedisSentinel {
 
     /// Returns the URL of the master that the Sentinels watch.
     pub fn url(&self) -> String {
-        let hosts: Vec<String> =
-            self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", port(sentinel))).collect();
+        let hosts: Vec<String> = self
+            .sentinels
+            .iter()
+            .map(|sentinel| format!("127.0.0.1:{}", port(sentinel)))
+            .collect();
         format!("redis+sentinel://{}/{NAME}", hosts.join(","))
     }
 
     /// Returns the present master, as a Sentinel names it.
     pub fn master(&self) -> &Redis {
-        let sentinel = self.sentinels.iter().find(|sentinel| sentinel.is_awake()).expect("a Sentinel is left");
+        let sentinel = self
+            .sentinels
+            .iter()
+            .find(|sentinel| sentinel.is_awake())
+            .expect("a Sentinel is left");
         let address = sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
         let named = address.lines().last().unwrap_or_default();
-        self.servers.iter().find(|server| port(server) == named).expect("the master is one of the group")
+        self.servers
+            .iter()
+            .find(|server| port(server) == named)
+            .expect("the master is one of the group")
     }
 
     /// Returns the servers. The first one was the first master.
@@ -67,18 +80,31 @@ impl RedisSentinel {
                 let facts = sentinel.command(&["SENTINEL", "MASTER", NAME]);
                 let fact = |name: &str| {
                     let mut lines = facts.lines();
-                    lines.find(|line| *line == name).and_then(|_| lines.next()).unwrap_or_default().to_owned()
+                    lines
+                        .find(|line| *line == name)
+                        .and_then(|_| lines.next())
+                        .unwrap_or_default()
+                        .to_owned()
                 };
-                (fact("num-slaves"), fact("num-other-sentinels")) == ("2".to_owned(), "2".to_owned())
+                (fact("num-slaves"), fact("num-other-sentinels"))
+                    == ("2".to_owned(), "2".to_owned())
             })
         });
         wait_until("the replicas follow", || {
-            self.master().command(&["INFO", "replication"]).matches("state=online").count() == 2
+            self.master()
+                .command(&["INFO", "replication"])
+                .matches("state=online")
+                .count()
+                == 2
         });
     }
 }
 
 /// Returns the port in a server's URL.
 fn port(server: &Redis) -> &str {
-    server.url().rsplit_once(':').map(|(_, port)| port).expect("a URL with a port")
+    server
+        .url()
+        .rsplit_once(':')
+        .map(|(_, port)| port)
+        .expect("a URL with a port")
 }

@@ -3,17 +3,26 @@
 
 /// Returns `url` with another database. Its query stays.
 pub(crate) fn with_database(url: &str, name: &str) -> String {
-    let (address, query) = url.split_once('?').map_or((url, None), |(address, query)| (address, Some(query)));
+    let (address, query) = url
+        .split_once('?')
+        .map_or((url, None), |(address, query)| (address, Some(query)));
     let host = address.find("://").map_or(0, |scheme| scheme + 3);
-    let end = address[host..].find('/').map_or(address.len(), |slash| host + slash);
+    let end = address[host..]
+        .find('/')
+        .map_or(address.len(), |slash| host + slash);
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     format!("{}/{name}{query}", &address[..end])
 }
 
 /// Returns `url` with 127.0.0.1 and `port` in place of its host and port.
 pub(crate) fn with_port(url: &str, port: u16) -> String {
-    let start = url.rfind('@').map_or_else(|| url.find("://").map_or(0, |scheme| scheme + 3), |at| at + 1);
-    let end = url[start..].find(['/', '?']).map_or(url.len(), |end| start + end);
+    let start = url.rfind('@').map_or_else(
+        || url.find("://").map_or(0, |scheme| scheme + 3),
+        |at| at + 1,
+    );
+    let end = url[start..]
+        .find(['/', '?'])
+        .map_or(url.len(), |end| start + end);
     format!("{}127.0.0.1:{port}{}", &url[..start], &url[end..])
 }
 
@@ -36,7 +45,13 @@ impl<'a> Address<'a> {
         let (account, place) = server.rsplit_once('@').unwrap_or(("root", server));
         let (user, password) = account.split_once(':').unwrap_or((account, ""));
         let (host, port) = place.rsplit_once(':').unwrap_or((place, "3306"));
-        Self { user, password, host, port, database }
+        Self {
+            user,
+            password,
+            host,
+            port,
+            database,
+        }
     }
 }
 
@@ -55,15 +70,30 @@ mod tests {
 
     #[test]
     fn another_port() {
-        assert_eq!(with_port("postgres://a@h:1/d?x=y", 7), "postgres://a@127.0.0.1:7/d?x=y");
+        assert_eq!(
+            with_port("postgres://a@h:1/d?x=y", 7),
+            "postgres://a@127.0.0.1:7/d?x=y"
+        );
         assert_eq!(with_port("postgres://h", 7), "postgres://127.0.0.1:7");
     }
 
     #[test]
     fn parts() {
-        let all = Address { user: "u", password: "p", host: "h", port: "1", database: "d" };
+        let all = Address {
+            user: "u",
+            password: "p",
+            host: "h",
+            port: "1",
+            database: "d",
+        };
         assert_eq!(Address::parse("mysql://u:p@h:1/d?x=y"), all);
-        let least = Address { user: "root", password: "", host: "h", port: "3306", database: "" };
+        let least = Address {
+            user: "root",
+            password: "",
+            host: "h",
+            port: "3306",
+            database: "",
+        };
         assert_eq!(Address::parse("mysql://h"), least);
     }
 }

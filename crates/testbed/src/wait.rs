@@ -14,7 +14,10 @@ const INTERVAL: Duration = Duration::from_millis(20);
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited a minute in vain until {what}");
+        assert!(
+            start.elapsed() < PATIENCE,
+            "waited a minute in vain until {what}"
+        );
         thread::sleep(INTERVAL);
     }
 }

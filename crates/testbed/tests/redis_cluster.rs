@@ -1,6 +1,11 @@
 //! The Redis Cluster of the tests, tested.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code"
+)]
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -20,7 +25,11 @@ fn redis_cluster_takes_a_key_at_its_node_and_routes_to_it() {
         assert_eq!(cluster.route(&["GET", &key]), "42");
         owners.insert(owner);
     }
-    assert_eq!(owners.into_iter().collect::<Vec<_>>(), cluster.masters(), "the keys are spread");
+    assert_eq!(
+        owners.into_iter().collect::<Vec<_>>(),
+        cluster.masters(),
+        "the keys are spread"
+    );
 }
 
 #[test]
@@ -28,7 +37,11 @@ fn redis_cluster_takes_a_key_at_its_node_and_routes_to_it() {
 fn redis_cluster_panics_at_a_redirection() {
     let cluster = RedisCluster::shared();
     let key = cluster.prefix();
-    let stranger = cluster.masters().into_iter().find(|&node| node != cluster.node_of_key(&key)).unwrap();
+    let stranger = cluster
+        .masters()
+        .into_iter()
+        .find(|&node| node != cluster.node_of_key(&key))
+        .unwrap();
     cluster.command(stranger, &["GET", &key]);
 }
 
@@ -60,7 +73,9 @@ fn redis_cluster_replaces_a_frozen_master() {
     cluster.wait_until_ok();
     assert_ne!(cluster.node_of_key("k"), frozen);
     cluster.thaw(frozen);
-    wait_until("the old master has heard of it", || !cluster.masters().contains(&frozen));
+    wait_until("the old master has heard of it", || {
+        !cluster.masters().contains(&frozen)
+    });
     cluster.wait_until_ok();
 }
 
@@ -69,7 +84,11 @@ fn redis_cluster_moves_a_slot_while_clients_write_to_it() {
     let cluster = RedisCluster::dedicated();
     let slot = cluster.slot_of_key("tag");
     let from = cluster.node_of_key("tag");
-    let to = cluster.masters().into_iter().find(|&node| node != from).unwrap();
+    let to = cluster
+        .masters()
+        .into_iter()
+        .find(|&node| node != from)
+        .unwrap();
     let keys: Vec<String> = (0..300).map(|n| format!("{{tag}}{n}")).collect();
     for key in &keys {
         cluster.command(from, &["SET", key, "old"]);
@@ -90,9 +109,15 @@ fn redis_cluster_moves_a_slot_while_clients_write_to_it() {
     });
     assert_eq!(cluster.node_of_key("tag"), to);
     let count = |node| cluster.command(node, &["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()]);
-    assert_eq!((count(from), count(to)), ("0".to_owned(), (keys.len() + written).to_string()));
+    assert_eq!(
+        (count(from), count(to)),
+        ("0".to_owned(), (keys.len() + written).to_string())
+    );
     for (n, key) in keys.iter().enumerate() {
-        assert_eq!(cluster.command(to, &["GET", key]), if n < written { "new" } else { "old" });
+        assert_eq!(
+            cluster.command(to, &["GET", key]),
+            if n < written { "new" } else { "old" }
+        );
     }
     cluster.wait_until_ok();
 }

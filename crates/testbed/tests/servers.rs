@@ -1,6 +1,12 @@
 //! The servers of the tests, tested.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "test code"
+)]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -51,11 +57,24 @@ fn databases_are_apart() {
 #[test]
 fn a_frozen_server_accepts_and_never_answers() {
     let server = MariaDb::dedicated();
-    let address = server.url().split('@').nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let address = server
+        .url()
+        .split('@')
+        .nth(1)
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
     server.freeze();
     let mut connection = TcpStream::connect(&address).unwrap();
-    connection.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    assert!(connection.read_exact(&mut [0]).is_err(), "a MariaDB server greets at once");
+    connection
+        .set_read_timeout(Some(Duration::from_millis(50)))
+        .unwrap();
+    assert!(
+        connection.read_exact(&mut [0]).is_err(),
+        "a MariaDB server greets at once"
+    );
     server.thaw();
     connection.set_read_timeout(None).unwrap();
     connection.read_exact(&mut [0]).unwrap();
@@ -67,16 +86,30 @@ fn a_frozen_server_stands_still_at_once() {
     let server = MariaDb::dedicated();
     let data = MariaDb::execute(server.url(), "SELECT @@datadir");
     let folder = Path::new(&data).parent().unwrap().to_owned();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    let stands = |process: &Path| std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&folder));
-    let process = processes.into_iter().find(|process| stands(process)).unwrap();
+    let processes = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path());
+    let stands = |process: &Path| {
+        std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&folder))
+    };
+    let process = processes
+        .into_iter()
+        .find(|process| stands(process))
+        .unwrap();
     for _ in 0..20 {
         server.freeze();
-        let threads: Vec<_> = std::fs::read_dir(process.join("task")).unwrap().flatten().collect();
+        let threads: Vec<_> = std::fs::read_dir(process.join("task"))
+            .unwrap()
+            .flatten()
+            .collect();
         assert!(threads.len() > 1, "a server of many threads");
         for thread in threads {
             let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap();
-            assert!(stat.rsplit_once(") ").unwrap().1.starts_with('T'), "it moves: {stat}");
+            assert!(
+                stat.rsplit_once(") ").unwrap().1.starts_with('T'),
+                "it moves: {stat}"
+            );
         }
         server.thaw();
         MariaDb::execute(server.url(), "SELECT 1");
@@ -110,7 +143,10 @@ fn redis_keeps_what_it_acknowledged_when_killed() {
     assert_eq!(server.command(&["GET", "k"]), "42");
     server.restart();
     assert_eq!(server.command(&["GET", "k"]), "42");
-    assert_eq!(server.command(&["CONFIG", "GET", "maxmemory-policy"]), "maxmemory-policy\nallkeys-lru");
+    assert_eq!(
+        server.command(&["CONFIG", "GET", "maxmemory-policy"]),
+        "maxmemory-policy\nallkeys-lru"
+    );
 }
 
 #[test]
@@ -119,10 +155,17 @@ fn redis_frozen_accepts_and_never_answers() {
     server.freeze();
     let mut connection = TcpStream::connect(server.url().trim_start_matches("redis://")).unwrap();
     connection.write_all(b"PING\r\n").unwrap();
-    connection.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    assert!(connection.read_exact(&mut [0]).is_err(), "a Redis server answers at once");
+    connection
+        .set_read_timeout(Some(Duration::from_millis(50)))
+        .unwrap();
+    assert!(
+        connection.read_exact(&mut [0]).is_err(),
+        "a Redis server answers at once"
+    );
     server.thaw();
-    connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    connection
+        .set_read_timeout(Some(Duration::from_mins(1)))
+        .unwrap();
     let mut answer = [0; 7];
     connection.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"+PONG\r\n");
@@ -131,7 +174,8 @@ fn redis_frozen_accepts_and_never_answers() {
 #[test]
 fn redis_listens_on_a_unix_socket() {
     let server = Redis::dedicated();
-    let mut connection = UnixStream::connect(server.unix_url().trim_start_matches("unix://")).unwrap();
+    let mut connection =
+        UnixStream::connect(server.unix_url().trim_start_matches("unix://")).unwrap();
     connection.write_all(b"PING\r\n").unwrap();
     let mut answer = [0; 7];
     connection.read_exact(&mut answer).unwrap();
@@ -144,9 +188,23 @@ fn redis_speaks_tls_with_a_certificate_of_its_authority() {
     assert_eq!(server.command(&["PING"]), "PONG");
     let verified = |option: &str, name: &str| {
         let mut openssl = Command::new("openssl");
-        openssl.args(["s_client", "-brief", "-verify_return_error", option, name, "-CAfile"]).arg(server.ca_file());
+        openssl
+            .args([
+                "s_client",
+                "-brief",
+                "-verify_return_error",
+                option,
+                name,
+                "-CAfile",
+            ])
+            .arg(server.ca_file());
         openssl.args(["-connect", server.url().trim_start_matches("rediss://")]);
-        openssl.stdin(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+        openssl
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap()
+            .success()
     };
     assert!(verified("-verify_ip", "127.0.0.1"));
     assert!(verified("-verify_hostname", "localhost"));
@@ -174,8 +232,11 @@ fn ports_are_given_once() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line =
-        lines.by_ref().map(Result::unwrap).find_map(|line| Some(line.strip_prefix("ports ")?.to_owned())).unwrap();
+    let line = lines
+        .by_ref()
+        .map(Result::unwrap)
+        .find_map(|line| Some(line.strip_prefix("ports ")?.to_owned()))
+        .unwrap();
     let theirs = line.split(' ').map(|port| port.parse::<u16>().unwrap());
     let all: BTreeSet<u16> = theirs.chain(take()).collect();
     drop(child.stdin.take());

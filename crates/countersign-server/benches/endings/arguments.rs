@@ -54,5 +54,9 @@ impl Arguments {
 
 /// Returns the named values, or all values if none is named.
 fn some_or_all<T: ValueEnum>(some: &[T]) -> Vec<T> {
-    if some.is_empty() { T::value_variants().to_vec() } else { some.to_vec() }
+    if some.is_empty() {
+        T::value_variants().to_vec()
+    } else {
+        some.to_vec()
+    }
 }

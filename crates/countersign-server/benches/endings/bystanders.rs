@@ -63,7 +63,10 @@ impl Bystanders {
             let email = format!("bystander-{at}@example.org");
             let tokens = server.newcomer(&email).await;
             let one = Bystander {
-                client: Client::builder().timeout(Duration::from_mins(1)).build().unwrap(),
+                client: Client::builder()
+                    .timeout(Duration::from_mins(1))
+                    .build()
+                    .unwrap(),
                 base: server.url(""),
                 email,
                 tokens,
@@ -75,19 +78,32 @@ impl Bystanders {
                 crowd.spawn(one.keep_refreshing())
             };
         }
-        Self { samples, _crowd: crowd }
+        Self {
+            samples,
+            _crowd: crowd,
+        }
     }
 
     /// Returns the figures of the requests that were due at `start` or later.
     pub(crate) fn since(&self, what: What, start: Instant) -> Seen {
         let samples = self.samples.lock().unwrap();
-        let within: Vec<&Sample> = samples.iter().filter(|one| one.what == what && one.due >= start).collect();
+        let within: Vec<&Sample> = samples
+            .iter()
+            .filter(|one| one.what == what && one.due >= start)
+            .collect();
         let mut times: Vec<Duration> = within.iter().map(|one| one.took).collect();
         times.sort_unstable();
         let at = |share: f64| {
             let last = times.len().saturating_sub(1);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
-            times.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "an index"
+            )]
+            times
+                .get((last as f64 * share).round() as usize)
+                .copied()
+                .unwrap_or_default()
         };
         Seen {
             requests: within.len(),
@@ -128,8 +144,12 @@ impl Bystander {
         let mut pace = pace(READ_EVERY);
         loop {
             let due = pace.tick().await.into_std();
-            let request = self.client.get(format!("{}/users/me", self.base)).bearer_auth(&self.tokens.access);
-            let good = matches!(request.send().await, Ok(response) if response.status() == StatusCode::OK);
+            let request = self
+                .client
+                .get(format!("{}/users/me", self.base))
+                .bearer_auth(&self.tokens.access);
+            let good =
+                matches!(request.send().await, Ok(response) if response.status() == StatusCode::OK);
             self.note(What::Read, due, good);
         }
     }
@@ -142,11 +162,25 @@ impl Bystander {
         let mut pace = pace(REFRESH_EVERY);
         loop {
             let due = pace.tick().await.into_std();
-            let answer = self.post("/auth/refresh", json!({ "refresh_token": self.tokens.refresh })).await;
-            self.note(What::Refresh, due, matches!(answer, Some((StatusCode::OK, _))));
+            let answer = self
+                .post(
+                    "/auth/refresh",
+                    json!({ "refresh_token": self.tokens.refresh }),
+                )
+                .await;
+            self.note(
+                What::Refresh,
+                due,
+                matches!(answer, Some((StatusCode::OK, _))),
+            );
             self.take(answer.as_ref());
             if matches!(answer, Some((StatusCode::UNAUTHORIZED, _))) {
-                let answer = self.post("/auth/login", json!({ "identifier": self.email, "password": PASSWORD })).await;
+                let answer = self
+                    .post(
+                        "/auth/login",
+                        json!({ "identifier": self.email, "password": PASSWORD }),
+                    )
+                    .await;
                 self.take(answer.as_ref());
             }
         }
@@ -156,19 +190,33 @@ impl Bystander {
     fn take(&mut self, answer: Option<&(StatusCode, Value)>) {
         if let Some((StatusCode::OK, body)) = answer {
             let text = |name: &str| body[name].as_str().unwrap().to_owned();
-            self.tokens = Tokens { access: text("access_token"), refresh: text("refresh_token") };
+            self.tokens = Tokens {
+                access: text("access_token"),
+                refresh: text("refresh_token"),
+            };
         }
     }
 
     /// Sends a JSON request. Returns `None` if there is no answer.
     async fn post(&self, path: &str, body: Value) -> Option<(StatusCode, Value)> {
-        let response = self.client.post(format!("{}{path}", self.base)).json(&body).send().await.ok()?;
+        let response = self
+            .client
+            .post(format!("{}{path}", self.base))
+            .json(&body)
+            .send()
+            .await
+            .ok()?;
         Some((response.status(), response.json().await.ok()?))
     }
 
     /// Adds a sample.
     fn note(&self, what: What, due: Instant, good: bool) {
-        self.samples.lock().unwrap().push(Sample { what, due, took: due.elapsed(), good });
+        self.samples.lock().unwrap().push(Sample {
+            what,
+            due,
+            took: due.elapsed(),
+            good,
+        });
     }
 }
 

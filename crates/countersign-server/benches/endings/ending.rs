@@ -63,7 +63,13 @@ impl Ending {
 impl<'a> Ender<'a> {
     /// Creates a client with the tokens of the session that asks.
     pub(crate) fn new(ending: Ending, ground: &'a Ground, account: &'a Account) -> Self {
-        Self { ending, ground, account, tokens: account.asker.clone(), current_password: PASSWORD }
+        Self {
+            ending,
+            ground,
+            account,
+            tokens: account.asker.clone(),
+            current_password: PASSWORD,
+        }
     }
 
     /// Asks until the ending is acknowledged, or until `patience` ends.
@@ -73,12 +79,21 @@ impl<'a> Ender<'a> {
         loop {
             let asked = Instant::now();
             let answer = self.ask(server).await;
-            answers.push((answer.clone().unwrap_or_else(|| "done".to_owned()), asked.elapsed()));
+            answers.push((
+                answer.clone().unwrap_or_else(|| "done".to_owned()),
+                asked.elapsed(),
+            ));
             if answer.is_none() {
-                return Asked { acknowledged: Some(start.elapsed()), answers };
+                return Asked {
+                    acknowledged: Some(start.elapsed()),
+                    answers,
+                };
             }
             if start.elapsed() > patience {
-                return Asked { acknowledged: None, answers };
+                return Asked {
+                    acknowledged: None,
+                    answers,
+                };
             }
         }
     }
@@ -89,13 +104,18 @@ impl<'a> Ender<'a> {
             Ending::LogoutAll => (Method::POST, "/auth/logout/all", None),
             Ending::RevokeOthers => (Method::POST, "/auth/sessions/revoke-others", None),
             Ending::NewPassword => {
-                let body = json!({ "current_password": self.current_password, "password": ANOTHER });
+                let body =
+                    json!({ "current_password": self.current_password, "password": ANOTHER });
                 (Method::PATCH, "/users/me", Some(body))
             }
             Ending::UserDisable | Ending::UserDelete => return self.finish(self.command()),
         };
-        let request = server.request(method, path).bearer_auth(&self.tokens.access);
-        let request = body.into_iter().fold(request, |request, body| request.json(&body));
+        let request = server
+            .request(method, path)
+            .bearer_auth(&self.tokens.access);
+        let request = body
+            .into_iter()
+            .fold(request, |request, body| request.json(&body));
         let status = match request.send().await {
             Ok(response) if response.status().is_success() => return None,
             Ok(response) => response.status(),
@@ -111,7 +131,11 @@ impl<'a> Ender<'a> {
     /// the password that wasn't acknowledged may have been made.
     async fn learn(&mut self, server: &Server, status: StatusCode) {
         if status == StatusCode::FORBIDDEN {
-            self.current_password = if self.current_password == PASSWORD { ANOTHER } else { PASSWORD };
+            self.current_password = if self.current_password == PASSWORD {
+                ANOTHER
+            } else {
+                PASSWORD
+            };
         }
         if status == StatusCode::UNAUTHORIZED {
             if self.ending.keeps_asker() {
@@ -152,7 +176,10 @@ impl<'a> Ender<'a> {
 
     /// Returns the number of sessions in the account's own list.
     pub(crate) async fn listed(&self, server: &Server) -> usize {
-        let reply = server.get("/auth/sessions?limit=100", &self.tokens.access).await.expect(StatusCode::OK);
+        let reply = server
+            .get("/auth/sessions?limit=100", &self.tokens.access)
+            .await
+            .expect(StatusCode::OK);
         reply.json()["sessions"].as_array().unwrap().len()
     }
 
@@ -164,7 +191,12 @@ impl<'a> Ender<'a> {
             _ => vec!["user", "disable", email, "--json"],
         };
         let mut command = self.ground.place.command(&arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Waits for a command. Returns `None` if it succeeded, and its error otherwise.
@@ -176,12 +208,19 @@ impl<'a> Ender<'a> {
             return None;
         }
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Some(format!("exit {}: {said}", output.status.code().unwrap_or(-1)))
+        Some(format!(
+            "exit {}: {said}",
+            output.status.code().unwrap_or(-1)
+        ))
     }
 
     /// Returns `true` if the account isn't listed any more.
     fn is_gone(&self) -> bool {
         let users = self.ground.place.json(&["user", "list"]);
-        users["users"].as_array().unwrap().iter().all(|user| user["email"] != *self.account.email)
+        users["users"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|user| user["email"] != *self.account.email)
     }
 }

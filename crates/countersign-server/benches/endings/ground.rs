@@ -51,7 +51,10 @@ impl Ground {
                 (Store::Postgres { server, database }, settings)
             }
             Backend::Mariadb => {
-                let server = MariaDb::with_settings(&["innodb-buffer-pool-size=512M", "innodb-log-file-size=256M"]);
+                let server = MariaDb::with_settings(&[
+                    "innodb-buffer-pool-size=512M",
+                    "innodb-log-file-size=256M",
+                ]);
                 let url = server.database();
                 (Store::MariaDb(server), shared(&url))
             }
@@ -68,12 +71,20 @@ impl Ground {
             .with("ACCESS_LIFETIME", "6h")
             .with("STORE_TIMEOUT", "1s")
             .with("LOG", "error");
-        Self { backend, place, store }
+        Self {
+            backend,
+            place,
+            store,
+        }
     }
 
     /// Returns the name of the store on the command line.
     pub(crate) fn name(&self) -> String {
-        self.backend.to_possible_value().unwrap().get_name().to_owned()
+        self.backend
+            .to_possible_value()
+            .unwrap()
+            .get_name()
+            .to_owned()
     }
 
     /// Returns the server's services in this process, on the same store and with the same keys.
@@ -81,15 +92,28 @@ impl Ground {
     /// The timeout is longer and the connections are more than the server's, so that many sessions
     /// are opened fast.
     pub(crate) async fn services(&self) -> Services {
-        self.services_with(&[env("STORE_TIMEOUT", "60s"), env("DATABASE_CONNECTIONS", "16")]).await
+        self.services_with(&[
+            env("STORE_TIMEOUT", "60s"),
+            env("DATABASE_CONNECTIONS", "16"),
+        ])
+        .await
     }
 
     /// Returns the server's services in this process, with these settings instead of its own.
     pub(crate) async fn services_with(&self, instead: &[(String, String)]) -> Services {
         let data = env("DATA_DIR", self.place.data_dir().to_str().unwrap());
-        let is_kept = |(name, _): &&(String, String)| instead.iter().all(|(other, _)| other != name);
-        let settings = self.place.settings.iter().filter(is_kept).chain(instead).cloned();
-        let settings = settings.chain([data]).map(|(name, text)| (name.into(), text.into()));
+        let is_kept =
+            |(name, _): &&(String, String)| instead.iter().all(|(other, _)| other != name);
+        let settings = self
+            .place
+            .settings
+            .iter()
+            .filter(is_kept)
+            .chain(instead)
+            .cloned();
+        let settings = settings
+            .chain([data])
+            .map(|(name, text)| (name.into(), text.into()));
         let config = Config::read(&Sources::gather(Flags::default(), settings).unwrap()).unwrap();
         Services::open(&config, Purpose::Serve).await.unwrap()
     }
@@ -103,17 +127,28 @@ impl Ground {
             Store::Postgres { server, database } => {
                 let on = if durable { "on" } else { "off" };
                 let reload = "SELECT pg_reload_conf();";
-                Postgres::execute(server.url(), &format!("ALTER SYSTEM SET synchronous_commit = {on};\n{reload}"));
+                Postgres::execute(
+                    server.url(),
+                    &format!("ALTER SYSTEM SET synchronous_commit = {on};\n{reload}"),
+                );
                 if durable {
                     Postgres::execute(database, "CHECKPOINT;\nANALYZE;");
                 }
             }
             Store::MariaDb(server) => {
                 let flush = u8::from(durable);
-                MariaDb::execute(server.url(), &format!("SET GLOBAL innodb_flush_log_at_trx_commit = {flush}"));
+                MariaDb::execute(
+                    server.url(),
+                    &format!("SET GLOBAL innodb_flush_log_at_trx_commit = {flush}"),
+                );
             }
             Store::Redis(server) => {
-                server.command(&["CONFIG", "SET", "appendfsync", if durable { "always" } else { "no" }]);
+                server.command(&[
+                    "CONFIG",
+                    "SET",
+                    "appendfsync",
+                    if durable { "always" } else { "no" },
+                ]);
             }
         }
     }

@@ -22,9 +22,16 @@ const LONGEST: Duration = Duration::from_secs(20);
 
 /// Runs all rounds on one store. Returns the figures and the number of faults.
 pub(crate) async fn run(ground: &Ground, arguments: &Arguments) -> (Value, usize) {
-    eprintln!("{}: {} endings of {} sessions, killed", ground.name(), arguments.rounds, arguments.sessions);
+    eprintln!(
+        "{}: {} endings of {} sessions, killed",
+        ground.name(),
+        arguments.rounds,
+        arguments.sessions
+    );
     let endings = arguments.endings();
-    let emails: Vec<String> = (0..arguments.rounds).map(|round| format!("round-{round}@example.org")).collect();
+    let emails: Vec<String> = (0..arguments.rounds)
+        .map(|round| format!("round-{round}@example.org"))
+        .collect();
     let (accounts, _) = prepare(ground, &emails, arguments.sessions, SAMPLE).await;
     let mut within = vec![FIRST_GUESS; endings.len()];
     let (mut rounds, mut faults) = (Vec::new(), 0);
@@ -36,7 +43,10 @@ pub(crate) async fn run(ground: &Ground, arguments: &Arguments) -> (Value, usize
         faults += one.faults.len();
         rounds.push(one.to_json());
     }
-    (json!({ "backend": ground.name(), "sessions": arguments.sessions, "rounds": rounds }), faults)
+    (
+        json!({ "backend": ground.name(), "sessions": arguments.sessions, "rounds": rounds }),
+        faults,
+    )
 }
 
 /// The event that came first, the kill or an answer.
@@ -66,7 +76,12 @@ struct Round<'a> {
 
 impl<'a> Round<'a> {
     /// Creates a round that hasn't run yet.
-    const fn new(ending: Ending, ground: &'a Ground, account: &'a Account, patience: Duration) -> Self {
+    const fn new(
+        ending: Ending,
+        ground: &'a Ground,
+        account: &'a Account,
+        patience: Duration,
+    ) -> Self {
         Self {
             ending,
             ground,
@@ -104,7 +119,8 @@ impl<'a> Round<'a> {
         }
         self.again = ender.insist(&server, self.patience).await.acknowledged;
         if self.again.is_none() {
-            self.faults.push("the ending is not acknowledged any more".to_owned());
+            self.faults
+                .push("the ending is not acknowledged any more".to_owned());
         }
         self.look(&server, &mut ender).await;
     }
@@ -113,7 +129,8 @@ impl<'a> Round<'a> {
     async fn present(&mut self, server: &Server, when: &str) {
         let (alive, presented) = self.account.alive(server).await;
         if alive > 0 {
-            self.faults.push(format!("{alive} of {presented} tokens are alive {when}"));
+            self.faults
+                .push(format!("{alive} of {presented} tokens are alive {when}"));
         }
     }
 
@@ -125,18 +142,22 @@ impl<'a> Round<'a> {
         }
         if !self.ending.leaves_account() {
             if ender.log_in(server).await {
-                self.faults.push("the account can be logged in to".to_owned());
+                self.faults
+                    .push("the account can be logged in to".to_owned());
             }
             return;
         }
         if !ender.log_in(server).await {
-            self.faults.push("the account can't be logged in to".to_owned());
+            self.faults
+                .push("the account can't be logged in to".to_owned());
             return;
         }
         let expected = if self.ending.keeps_asker() { 2 } else { 1 };
         let listed = ender.listed(server).await;
         if listed != expected {
-            self.faults.push(format!("{listed} sessions are listed instead of {expected}"));
+            self.faults.push(format!(
+                "{listed} sessions are listed instead of {expected}"
+            ));
         }
     }
 
@@ -148,8 +169,15 @@ impl<'a> Round<'a> {
             First::Killed(at) => format!("killed at {}", shown(*at)),
         };
         let again = self.again.map_or_else(|| "never".to_owned(), shown);
-        let faults = if self.faults.is_empty() { "nothing answers".to_owned() } else { self.faults.join("; ") };
-        format!("{:<13} {first}, again acknowledged after {again}: {faults}", self.ending.name())
+        let faults = if self.faults.is_empty() {
+            "nothing answers".to_owned()
+        } else {
+            self.faults.join("; ")
+        };
+        format!(
+            "{:<13} {first}, again acknowledged after {again}: {faults}",
+            self.ending.name()
+        )
     }
 
     /// Returns the outcome as a JSON object.
@@ -167,7 +195,11 @@ impl<'a> Round<'a> {
 ///
 /// Returns `None` if the server was killed first, `Some(None)` if the ending was acknowledged, and
 /// otherwise the answer.
-async fn interrupt(ender: &mut Ender<'_>, server: &Server, delay: Duration) -> Option<Option<String>> {
+async fn interrupt(
+    ender: &mut Ender<'_>,
+    server: &Server,
+    delay: Duration,
+) -> Option<Option<String>> {
     let mut asked = std::pin::pin!(ender.ask(server));
     if let Ok(answer) = tokio::time::timeout(delay, &mut asked).await {
         server.signal("-KILL");
@@ -184,13 +216,21 @@ async fn interrupt(ender: &mut Ender<'_>, server: &Server, delay: Duration) -> O
 /// Runs an ending's command and kills it together with the server after `delay`.
 ///
 /// Returns the same as [`interrupt`].
-async fn interrupt_command(ender: &Ender<'_>, server: &Server, delay: Duration) -> Option<Option<String>> {
+async fn interrupt_command(
+    ender: &Ender<'_>,
+    server: &Server,
+    delay: Duration,
+) -> Option<Option<String>> {
     let mut command = ender.command();
     pass(delay).await;
     let done = command.try_wait().unwrap().is_some();
     let _ = command.kill();
     server.signal("-KILL");
-    if done { Some(ender.finish(command)) } else { command.wait().ok().and(None) }
+    if done {
+        Some(ender.finish(command))
+    } else {
+        command.wait().ok().and(None)
+    }
 }
 
 /// Returns a random number between 0 and 1.

@@ -66,8 +66,11 @@ async fn main() -> ExitCode {
     let mut faults = 0;
     for backend in arguments.backends() {
         let ground = Ground::start(backend);
-        let (result, alive): (Value, usize) =
-            if arguments.kill { kill::run(&ground, &arguments).await } else { measure::run(&ground, &arguments).await };
+        let (result, alive): (Value, usize) = if arguments.kill {
+            kill::run(&ground, &arguments).await
+        } else {
+            measure::run(&ground, &arguments).await
+        };
         results.push(result);
         faults += alive;
     }

@@ -25,16 +25,29 @@ const AFTER: Duration = Duration::from_secs(2);
 ///
 /// Returns the figures and the number of tokens that were accepted after their ending.
 pub(crate) async fn run(ground: &Ground, arguments: &Arguments) -> (Value, usize) {
-    eprintln!("{}: {} sessions for each ending", ground.name(), arguments.sessions);
+    eprintln!(
+        "{}: {} sessions for each ending",
+        ground.name(),
+        arguments.sessions
+    );
     let endings = arguments.endings();
-    let emails: Vec<String> = endings.iter().map(|ending| format!("{}@example.org", ending.name())).collect();
+    let emails: Vec<String> = endings
+        .iter()
+        .map(|ending| format!("{}@example.org", ending.name()))
+        .collect();
     let (accounts, rate) = prepare(ground, &emails, arguments.sessions, SAMPLE).await;
     let server = ground.place.start();
     let bystanders = Bystanders::start(&server).await;
     let mut rows = vec![list(&server, &bystanders, &accounts[accounts.len() - 1]).await];
     let mut faults = 0;
     for (ending, account) in endings.into_iter().zip(&accounts) {
-        let (row, fault) = end(ending, &(ground, &server, &bystanders), account, arguments.patience()).await;
+        let (row, fault) = end(
+            ending,
+            &(ground, &server, &bystanders),
+            account,
+            arguments.patience(),
+        )
+        .await;
         rows.push(row);
         faults += fault;
     }
@@ -53,7 +66,9 @@ pub(crate) async fn run(ground: &Ground, arguments: &Arguments) -> (Value, usize
 async fn list(server: &Server, bystanders: &Bystanders, account: &Account) -> Row {
     let watch = Watch::start(bystanders).await;
     let asked = Instant::now();
-    let reply = server.get("/auth/sessions?limit=100", &account.asker.access).await;
+    let reply = server
+        .get("/auth/sessions?limit=100", &account.asker.access)
+        .await;
     let took = asked.elapsed();
     let text = if reply.status.is_success() {
         let listed = reply.json()["sessions"].as_array().unwrap().len();
@@ -62,7 +77,16 @@ async fn list(server: &Server, bystanders: &Bystanders, account: &Account) -> Ro
         reply.status.as_u16().to_string()
     };
     let acknowledged = reply.status.is_success().then_some(took);
-    watch.stop("list".to_owned(), Asked { acknowledged, answers: vec![(text.clone(), took)] }, text).await
+    watch
+        .stop(
+            "list".to_owned(),
+            Asked {
+                acknowledged,
+                answers: vec![(text.clone(), took)],
+            },
+            text,
+        )
+        .await
 }
 
 /// Measures one ending. Returns its row and the number of faults.
@@ -84,7 +108,11 @@ async fn end(
         faults += 1;
     }
     // An ending that isn't acknowledged promises nothing, so its tokens are no fault.
-    let faults = if asked.acknowledged.is_some() { faults } else { 0 };
+    let faults = if asked.acknowledged.is_some() {
+        faults
+    } else {
+        0
+    };
     (watch.stop(ending.name(), asked, after).await, faults)
 }
 
@@ -104,13 +132,23 @@ impl<'a> Watch<'a> {
         let start = Instant::now();
         pass(BEFORE).await;
         let before = BOTH.map(|what| bystanders.since(what, start));
-        Self { bystanders, before, start: Instant::now() }
+        Self {
+            bystanders,
+            before,
+            start: Instant::now(),
+        }
     }
 
     /// Watches the other users for [`AFTER`], and returns the row of everything since the start.
     async fn stop(self, name: String, asked: Asked, after: String) -> Row {
         pass(AFTER).await;
         let during = BOTH.map(|what| self.bystanders.since(what, self.start));
-        Row { name, asked, after, before: self.before, during }
+        Row {
+            name,
+            asked,
+            after,
+            before: self.before,
+            during,
+        }
     }
 }

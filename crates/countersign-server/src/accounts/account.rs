@@ -11,7 +11,14 @@ use countersign::{Timestamp, User};
 use uuid::Uuid;
 
 /// The columns of an account's row, in the order in which [`Account::from_row`] reads them.
-pub const COLUMNS: [&str; 6] = ["id", "email", "hashed_password", "is_active", "is_verified", "created_at"];
+pub const COLUMNS: [&str; 6] = [
+    "id",
+    "email",
+    "hashed_password",
+    "is_active",
+    "is_verified",
+    "created_at",
+];
 
 /// An account that can log in with an email address and a password.
 ///
@@ -73,6 +80,8 @@ impl User for Account {
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account").field("is_active", &self.is_active).finish_non_exhaustive()
+        f.debug_struct("Account")
+            .field("is_active", &self.is_active)
+            .finish_non_exhaustive()
     }
 }

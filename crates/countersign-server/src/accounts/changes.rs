@@ -83,7 +83,12 @@ impl Changes {
     /// account. The sessions may have ended and the account may have changed by then. Calling this
     /// again is safe and completes what is left; a [`Change::Own`] that had been made is answered
     /// with `None` then.
-    pub async fn make(&self, id: Uuid, change: Change<'_>, kept: Option<SessionId>) -> Result<Option<u64>, Failure> {
+    pub async fn make(
+        &self,
+        id: Uuid,
+        change: Change<'_>,
+        kept: Option<SessionId>,
+    ) -> Result<Option<u64>, Failure> {
         let before = self.end(id, kept).await?;
         let (statement, params) = self.written(id, change);
         let change = AccountChange {
@@ -121,7 +126,10 @@ impl Changes {
             (Some(_), Some(strategy)) => strategy.end_sessions(&id.to_key(), kept).await,
             _ => match self.strategy.invalidate_all(&id.to_key()).await? {
                 Invalidated::All(sessions) => Ok(sessions),
-                Invalidated::Unsupported => Err(Failure::internal(PART, "this strategy can't end every session")),
+                Invalidated::Unsupported => Err(Failure::internal(
+                    PART,
+                    "this strategy can't end every session",
+                )),
             },
         }
     }
@@ -131,18 +139,25 @@ impl Changes {
     fn written(&self, id: Uuid, change: Change<'_>) -> (String, Vec<Value>) {
         let user = self.dialect.quote("user");
         match change {
-            Change::Disable => {
-                (format!("UPDATE {user} SET is_active = ?2 WHERE id = ?1"), vec![id.into(), false.into()])
-            }
+            Change::Disable => (
+                format!("UPDATE {user} SET is_active = ?2 WHERE id = ?1"),
+                vec![id.into(), false.into()],
+            ),
             Change::Delete => (format!("DELETE FROM {user} WHERE id = ?1"), vec![id.into()]),
-            Change::Password(hash) => {
-                (format!("UPDATE {user} SET hashed_password = ?2 WHERE id = ?1"), vec![id.into(), hash.into()])
-            }
-            Change::Own { account, password, email } => {
+            Change::Password(hash) => (
+                format!("UPDATE {user} SET hashed_password = ?2 WHERE id = ?1"),
+                vec![id.into(), hash.into()],
+            ),
+            Change::Own {
+                account,
+                password,
+                email,
+            } => {
                 let same_email = email.is_none_or(|email| email.as_str() == account.email);
                 let set = "hashed_password = ?2, email = ?3, is_verified = ?4";
-                let statement =
-                    format!("UPDATE {user} SET {set} WHERE id = ?1 AND hashed_password = ?5 AND email = ?6");
+                let statement = format!(
+                    "UPDATE {user} SET {set} WHERE id = ?1 AND hashed_password = ?5 AND email = ?6"
+                );
                 let params = vec![
                     id.into(),
                     password.unwrap_or(&account.hashed_password).into(),

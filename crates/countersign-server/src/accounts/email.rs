@@ -73,14 +73,18 @@ impl Email {
         let (domain, decoded) = idna::domain_to_unicode(&ascii);
         let canonical = format!("{local}@{domain}");
         let is_sound = decoded.is_ok() && !local.is_empty() && is_domain(&domain);
-        let fits = canonical.len() <= MAX_EMAIL_BYTES && !canonical.chars().any(char::is_whitespace);
+        let fits =
+            canonical.len() <= MAX_EMAIL_BYTES && !canonical.chars().any(char::is_whitespace);
         if !(is_sound && fits) {
             return Err(NotAnEmail::Malformed);
         }
         visible(&canonical)?;
         let encoded = format!("{local}@{ascii}");
         Ok(Self {
-            lookup: Lookup { forms: [folded, canonical.clone(), encoded], counted: canonical.clone() },
+            lookup: Lookup {
+                forms: [folded, canonical.clone(), encoded],
+                counted: canonical.clone(),
+            },
             canonical,
         })
     }
@@ -135,7 +139,10 @@ impl Lookup {
         let old = || {
             let folded = fold(text);
             let is_one = folded.contains('@');
-            is_one.then(|| Self { forms: [folded.clone(), folded.clone(), folded.clone()], counted: folded })
+            is_one.then(|| Self {
+                forms: [folded.clone(), folded.clone(), folded.clone()],
+                counted: folded,
+            })
         };
         Email::parse(text).map_or_else(|_| old(), |email| Some(email.lookup))
     }
@@ -163,12 +170,18 @@ impl fmt::Debug for Lookup {
 /// Returns `text` in NFKC and lower case. It is normalised a second time, because changing the case
 /// can produce text that isn't in NFKC.
 fn fold(text: &str) -> String {
-    text.nfkc().collect::<String>().to_lowercase().nfkc().collect()
+    text.nfkc()
+        .collect::<String>()
+        .to_lowercase()
+        .nfkc()
+        .collect()
 }
 
 /// Returns an error for the first invisible character of `text`.
 fn visible(text: &str) -> Result<(), NotAnEmail> {
-    text.chars().find(|character| is_invisible(*character)).map_or(Ok(()), |found| Err(NotAnEmail::Invisible(found)))
+    text.chars()
+        .find(|character| is_invisible(*character))
+        .map_or(Ok(()), |found| Err(NotAnEmail::Invisible(found)))
 }
 
 /// Returns `true` if `domain` consists of non-empty labels and has no `@`.
@@ -191,7 +204,11 @@ mod tests {
             "\u{3000}ada@example.org\r\n",
             "ada@example\u{3002}org",
         ] {
-            assert_eq!(Email::parse(spelling).unwrap().as_str(), "ada@example.org", "{spelling}");
+            assert_eq!(
+                Email::parse(spelling).unwrap().as_str(),
+                "ada@example.org",
+                "{spelling}"
+            );
         }
         for spelling in [
             "ada@bücher.example",
@@ -199,11 +216,24 @@ mod tests {
             "ada@XN--BCHER-KVA.example",
             "ada@bu\u{308}cher.example",
         ] {
-            assert_eq!(Email::parse(spelling).unwrap().as_str(), "ada@bücher.example", "{spelling}");
+            assert_eq!(
+                Email::parse(spelling).unwrap().as_str(),
+                "ada@bücher.example",
+                "{spelling}"
+            );
         }
-        assert_eq!(Email::parse("STRASSE@x.org").unwrap().as_str(), "strasse@x.org");
-        assert_ne!(Email::parse("ada@straße.org").unwrap(), Email::parse("ada@strasse.org").unwrap());
-        assert_ne!(Email::parse("a.da@example.org").unwrap(), Email::parse("ada@example.org").unwrap());
+        assert_eq!(
+            Email::parse("STRASSE@x.org").unwrap().as_str(),
+            "strasse@x.org"
+        );
+        assert_ne!(
+            Email::parse("ada@straße.org").unwrap(),
+            Email::parse("ada@strasse.org").unwrap()
+        );
+        assert_ne!(
+            Email::parse("a.da@example.org").unwrap(),
+            Email::parse("ada@example.org").unwrap()
+        );
         assert!(Email::parse("root@localhost").is_ok());
         assert!(Email::parse("root@[192.0.2.1]").is_ok());
         assert!(Email::parse("root@my_host.example").is_ok());
@@ -211,9 +241,16 @@ mod tests {
 
     #[test]
     fn canonical_is_a_fixed_point() {
-        for spelling in
-            ["ＡϓK@İ.org", "ß@ﬁ.org", "ǅ@x.y", "ϔ̈@x.y", "x@ÅÅ.org", "x@ΣΑΣ.gr", "x@xn--fa-hia.de", "x@日本。jp"]
-        {
+        for spelling in [
+            "ＡϓK@İ.org",
+            "ß@ﬁ.org",
+            "ǅ@x.y",
+            "ϔ̈@x.y",
+            "x@ÅÅ.org",
+            "x@ΣΑΣ.gr",
+            "x@xn--fa-hia.de",
+            "x@日本。jp",
+        ] {
             let once = Email::parse(spelling).unwrap();
             assert_eq!(Email::parse(once.as_str()).unwrap(), once, "{spelling}");
         }
@@ -246,15 +283,26 @@ mod tests {
 
     #[test]
     fn refuses_what_nobody_can_see_by_name() {
-        for hidden in ['\0', '\u{1b}', '\u{ad}', '\u{200b}', '\u{200d}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{34f}']
-        {
-            for text in
-                [format!("a{hidden}da@example.org"), format!("ada@exam{hidden}ple.org"), format!("{hidden}ada@x.org")]
-            {
-                assert_eq!(Email::parse(&text), Err(NotAnEmail::Invisible(hidden)), "{text:?}");
+        for hidden in [
+            '\0', '\u{1b}', '\u{ad}', '\u{200b}', '\u{200d}', '\u{202e}', '\u{2066}', '\u{feff}',
+            '\u{34f}',
+        ] {
+            for text in [
+                format!("a{hidden}da@example.org"),
+                format!("ada@exam{hidden}ple.org"),
+                format!("{hidden}ada@x.org"),
+            ] {
+                assert_eq!(
+                    Email::parse(&text),
+                    Err(NotAnEmail::Invisible(hidden)),
+                    "{text:?}"
+                );
             }
         }
-        assert_eq!(NotAnEmail::Invisible('\u{200b}').to_string(), "has the invisible character U+200B in it");
+        assert_eq!(
+            NotAnEmail::Invisible('\u{200b}').to_string(),
+            "has the invisible character U+200B in it"
+        );
     }
 
     /// Rows from before, and the original's, are found by what their owners type.
@@ -263,10 +311,20 @@ mod tests {
         let forms = |text| Lookup::of(text).unwrap().forms;
         assert!(forms("Ada@BÜCHER.example").contains(&"ada@xn--bcher-kva.example".to_owned()));
         assert!(forms("ada@xn--bcher-kva.example").contains(&"ada@bücher.example".to_owned()));
-        assert_eq!(forms("ada@xn--bcher-kva.example")[0], "ada@xn--bcher-kva.example", "its own account first");
-        assert_eq!(forms(" A\u{200b}da@example.org")[0], "a\u{200b}da@example.org");
+        assert_eq!(
+            forms("ada@xn--bcher-kva.example")[0],
+            "ada@xn--bcher-kva.example",
+            "its own account first"
+        );
+        assert_eq!(
+            forms(" A\u{200b}da@example.org")[0],
+            "a\u{200b}da@example.org"
+        );
         assert!(Lookup::of("ada").is_none());
         let counted = |text| Lookup::of(text).unwrap().counted;
-        assert_eq!(counted("ada@xn--bcher-kva.example"), counted("Ada@bücher.example "));
+        assert_eq!(
+            counted("ada@xn--bcher-kva.example"),
+            counted("Ada@bücher.example ")
+        );
     }
 }

@@ -37,8 +37,15 @@ pub struct Checked {
 
 #[derive(Debug)]
 enum Job {
-    Hash { password: Zeroizing<String>, reply: oneshot::Sender<Result<String, Failure>> },
-    Verify { password: Zeroizing<String>, stored: Option<String>, reply: oneshot::Sender<Result<Checked, Failure>> },
+    Hash {
+        password: Zeroizing<String>,
+        reply: oneshot::Sender<Result<String, Failure>>,
+    },
+    Verify {
+        password: Zeroizing<String>,
+        stored: Option<String>,
+        reply: oneshot::Sender<Result<Checked, Failure>>,
+    },
 }
 
 impl Hasher {
@@ -56,13 +63,17 @@ impl Hasher {
         let queue = Arc::new(Queue::new(places));
         let closing = Arc::new(Closing(Arc::clone(&queue)));
         for number in 1..=threads.get() {
-            let (queue, in_use, entropy) = (Arc::clone(&queue), in_use.clone(), Arc::clone(entropy));
+            let (queue, in_use, entropy) =
+                (Arc::clone(&queue), in_use.clone(), Arc::clone(entropy));
             std::thread::Builder::new()
                 .name(format!("password-{number}"))
                 .spawn(move || work(&queue, &in_use, &*entropy))
                 .map_err(|error| Failure::unavailable(PART, error))?;
         }
-        Ok(Self { queue: closing, in_use })
+        Ok(Self {
+            queue: closing,
+            in_use,
+        })
     }
 
     /// Returns the hash settings in use, which determine the work of every check.
@@ -90,8 +101,17 @@ impl Hasher {
     /// [`Failure`] of kind [`Full`](countersign::FailureKind::Full) if too many logins are waiting:
     /// the client should try again in a moment. Another [`Failure`] if there is no memory or no
     /// randomness.
-    pub async fn verify(&self, password: Zeroizing<String>, stored: Option<String>) -> Result<Checked, Failure> {
-        self.ask(Line::Login, |reply| Job::Verify { password, stored, reply }).await
+    pub async fn verify(
+        &self,
+        password: Zeroizing<String>,
+        stored: Option<String>,
+    ) -> Result<Checked, Failure> {
+        self.ask(Line::Login, |reply| Job::Verify {
+            password,
+            stored,
+            reply,
+        })
+        .await
     }
 
     async fn ask<T>(
@@ -103,7 +123,9 @@ impl Hasher {
         if !self.queue.0.push(line, job(reply)) {
             return Err(Failure::full(PART));
         }
-        answer.await.map_err(|_| Failure::internal(PART, "a thread ended in the middle"))?
+        answer
+            .await
+            .map_err(|_| Failure::internal(PART, "a thread ended in the middle"))?
     }
 }
 
@@ -131,8 +153,18 @@ fn work(queue: &Queue<Job>, in_use: &InUse, entropy: &dyn Entropy) {
                 let _ = reply.send(workbench.hash(&password, renewed_to, entropy));
             }
             Next::Job(Job::Hash { .. }) => {}
-            Next::Job(Job::Verify { password, stored, reply }) => {
-                let _ = reply.send(check(&mut workbench, &password, stored.as_deref(), in_use, entropy));
+            Next::Job(Job::Verify {
+                password,
+                stored,
+                reply,
+            }) => {
+                let _ = reply.send(check(
+                    &mut workbench,
+                    &password,
+                    stored.as_deref(),
+                    in_use,
+                    entropy,
+                ));
             }
             Next::Nothing => workbench.rest(),
             Next::End => return,
@@ -153,7 +185,10 @@ fn check(
         Verdict::RightButOld => Some(workbench.hash(password, in_use.renewed_to(), entropy)?),
         Verdict::Right | Verdict::Wrong => None,
     };
-    Ok(Checked { right: verdict != Verdict::Wrong, rehashed })
+    Ok(Checked {
+        right: verdict != Verdict::Wrong,
+        rehashed,
+    })
 }
 
 #[cfg(test)]
@@ -171,11 +206,16 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
         let hasher = hasher(1);
-        let attempts = (0..8).map(|_| hasher.hash(Line::Login, Zeroizing::new("correct horse".to_owned())));
+        let attempts =
+            (0..8).map(|_| hasher.hash(Line::Login, Zeroizing::new("correct horse".to_owned())));
         let answers = futures_util::future::join_all(attempts).await;
-        let refused =
-            answers.iter().filter(|answer| matches!(answer, Err(failure) if failure.kind() == FailureKind::Full));
-        assert!(refused.count() >= 6, "one thread and one place in the queue");
+        let refused = answers
+            .iter()
+            .filter(|answer| matches!(answer, Err(failure) if failure.kind() == FailureKind::Full));
+        assert!(
+            refused.count() >= 6,
+            "one thread and one place in the queue"
+        );
         assert!(answers.iter().any(Result::is_ok));
     }
 

@@ -43,7 +43,10 @@ pub(super) struct Work {
 impl InUse {
     /// Creates a set that holds one setting only: `renewed_to`, which all new hashes have.
     pub fn new(renewed_to: Argon2Setting) -> Self {
-        Self { renewed_to, seen: Arc::default() }
+        Self {
+            renewed_to,
+            seen: Arc::default(),
+        }
     }
 
     /// Returns the setting of new hashes.
@@ -86,12 +89,17 @@ impl InUse {
             HashSetting::Argon2(setting) => Some(*setting),
             HashSetting::Bcrypt(_) => None,
         });
-        let mut argon2: Vec<Argon2Setting> = argon2.filter(|setting| *setting != self.renewed_to).collect();
+        let mut argon2: Vec<Argon2Setting> = argon2
+            .filter(|setting| *setting != self.renewed_to)
+            .collect();
         argon2.sort_by_key(|setting| std::cmp::Reverse(setting.work()));
         argon2.truncate(MOST_SETTINGS - 1);
         argon2.push(self.renewed_to);
         argon2.sort_unstable();
-        Work { argon2, bcrypt: bcrypt.max() }
+        Work {
+            argon2,
+            bcrypt: bcrypt.max(),
+        }
     }
 }
 
@@ -105,16 +113,39 @@ mod tests {
     #[test]
     fn work_is_that_of_every_setting_in_use() {
         let in_use = InUse::new(OURS);
-        assert_eq!(in_use.work(), Work { argon2: vec![OURS], bcrypt: None });
-        for setting in [HashSetting::Argon2(THEIRS), HashSetting::Bcrypt(10), HashSetting::Bcrypt(12)] {
+        assert_eq!(
+            in_use.work(),
+            Work {
+                argon2: vec![OURS],
+                bcrypt: None
+            }
+        );
+        for setting in [
+            HashSetting::Argon2(THEIRS),
+            HashSetting::Bcrypt(10),
+            HashSetting::Bcrypt(12),
+        ] {
             in_use.add(setting);
         }
-        assert_eq!(in_use.work(), Work { argon2: vec![OURS, THEIRS], bcrypt: Some(12) });
+        assert_eq!(
+            in_use.work(),
+            Work {
+                argon2: vec![OURS, THEIRS],
+                bcrypt: Some(12)
+            }
+        );
         for memory in 1..=20 {
-            in_use.add(HashSetting::Argon2(Argon2Setting::argon2id(memory * 1024, 1, 1)));
+            in_use.add(HashSetting::Argon2(Argon2Setting::argon2id(
+                memory * 1024,
+                1,
+                1,
+            )));
         }
         let work = in_use.work().argon2;
-        assert!(work.len() == MOST_SETTINGS && work.contains(&OURS) && work.contains(&THEIRS), "{work:?}");
+        assert!(
+            work.len() == MOST_SETTINGS && work.contains(&OURS) && work.contains(&THEIRS),
+            "{work:?}"
+        );
     }
 
     #[test]
@@ -122,9 +153,19 @@ mod tests {
         let in_use = InUse::new(OURS);
         in_use.add(HashSetting::Bcrypt(12));
         in_use.begin_survey();
-        assert_eq!(in_use.work().bcrypt, Some(12), "nothing is forgotten before the whole table has been seen");
+        assert_eq!(
+            in_use.work().bcrypt,
+            Some(12),
+            "nothing is forgotten before the whole table has been seen"
+        );
         in_use.add(HashSetting::Argon2(THEIRS));
         in_use.end_survey();
-        assert_eq!(in_use.work(), Work { argon2: vec![OURS, THEIRS], bcrypt: None });
+        assert_eq!(
+            in_use.work(),
+            Work {
+                argon2: vec![OURS, THEIRS],
+                bcrypt: None
+            }
+        );
     }
 }

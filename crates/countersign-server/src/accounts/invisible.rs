@@ -69,7 +69,10 @@ mod tests {
     #[test]
     fn spells_out_what_nobody_can_see_and_nothing_else() {
         let hidden = "a\u{200b}b\u{202e}c\u{1b}[31m\u{3164}\u{fe0f}";
-        assert_eq!(spelled_out(hidden), "a\\u{200b}b\\u{202e}c\\u{1b}[31m\\u{3164}\\u{fe0f}");
+        assert_eq!(
+            spelled_out(hidden),
+            "a\\u{200b}b\\u{202e}c\\u{1b}[31m\\u{3164}\\u{fe0f}"
+        );
         let plain = "ada+tag@bücher.example ЛЮДИ 人々 ناس\nnext";
         assert_eq!(spelled_out(plain), plain);
     }

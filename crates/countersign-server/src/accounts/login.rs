@@ -113,7 +113,12 @@ impl Logins {
     }
 
     /// Does the work of [`check`](Self::check).
-    async fn judge(&self, identifier: &str, password: Zeroizing<String>, address: IpAddr) -> Result<Login, Failure> {
+    async fn judge(
+        &self,
+        identifier: &str,
+        password: Zeroizing<String>,
+        address: IpAddr,
+    ) -> Result<Login, Failure> {
         let lookup = Lookup::of(identifier);
         let attempt = self.attempt(lookup.as_ref().map_or(identifier, Lookup::counted), address);
         if let Allowance::Wait(wait) = self.throttle.check(&attempt, self.clock.now()).await? {
@@ -123,12 +128,17 @@ impl Logins {
             Some(lookup) => self.accounts.for_login(lookup).await?,
             None => None,
         };
-        let checked = self.verify(found.as_ref().map(|(account, _)| account), password).await?;
+        let checked = self
+            .verify(found.as_ref().map(|(account, _)| account), password)
+            .await?;
         let may_be_used = |(account, has_second_factor): &(Account, bool)| {
             checked.right && account.is_active && !self.misses_second_factor(*has_second_factor)
         };
         let Some((account, _)) = found.filter(may_be_used) else {
-            return Ok(self.failed(&attempt).await?.map_or(Login::Refused, Login::Throttled));
+            return Ok(self
+                .failed(&attempt)
+                .await?
+                .map_or(Login::Refused, Login::Throttled));
         };
         Ok(match self.succeeded(&attempt).await? {
             Some(wait) => Login::Throttled(wait),
@@ -145,11 +155,18 @@ impl Logins {
         address: IpAddr,
     ) -> Result<Recognised, Failure> {
         let counted = Lookup::of(&account.email);
-        let attempt = self.attempt(counted.as_ref().map_or(&account.email, Lookup::counted), address);
+        let attempt = self.attempt(
+            counted.as_ref().map_or(&account.email, Lookup::counted),
+            address,
+        );
         if let Allowance::Wait(wait) = self.throttle.check(&attempt, self.clock.now()).await? {
             return Ok(Recognised::Throttled(wait));
         }
-        let now = self.accounts.by_id(account.id).await?.filter(|account| account.is_active);
+        let now = self
+            .accounts
+            .by_id(account.id)
+            .await?
+            .filter(|account| account.is_active);
         let by_password = self.verify(now.as_ref(), password).await?;
         let by_new = match new {
             Some(new) if !by_password.right => Some(self.verify(now.as_ref(), new).await?),
@@ -178,9 +195,18 @@ impl Logins {
 
     /// Checks the password of an account. Without an account, or with an overlong password, does
     /// the same work and answers that the password is wrong.
-    async fn verify(&self, account: Option<&Account>, password: Zeroizing<String>) -> Result<Checked, Failure> {
+    async fn verify(
+        &self,
+        account: Option<&Account>,
+        password: Zeroizing<String>,
+    ) -> Result<Checked, Failure> {
         let stored = account.filter(|_| password.len() <= MAX_PASSWORD_BYTES);
-        self.hasher.verify(password, stored.map(|account| account.hashed_password.clone())).await
+        self.hasher
+            .verify(
+                password,
+                stored.map(|account| account.hashed_password.clone()),
+            )
+            .await
     }
 
     /// Returns `true` if the account needs a second factor, for which this server can't ask.
@@ -201,10 +227,12 @@ impl Logins {
 
     /// Counts a failure. Returns the time to wait if the limit is exceeded by it.
     async fn failed(&self, attempt: &Attempt) -> Result<Option<Duration>, Failure> {
-        Ok(match self.throttle.failed(attempt, self.clock.now()).await? {
-            Allowance::Free { .. } => None,
-            Allowance::Wait(wait) => Some(wait),
-        })
+        Ok(
+            match self.throttle.failed(attempt, self.clock.now()).await? {
+                Allowance::Free { .. } => None,
+                Allowance::Wait(wait) => Some(wait),
+            },
+        )
     }
 
     /// Forgets earlier failures before a success, or returns the time to wait.
@@ -215,17 +243,28 @@ impl Logins {
     async fn succeeded(&self, attempt: &Attempt) -> Result<Option<Duration>, Failure> {
         match self.throttle.check(attempt, self.clock.now()).await? {
             Allowance::Wait(wait) => return Ok(Some(wait)),
-            Allowance::Free { failed_before: true } => self.throttle.forget(attempt).await?,
-            Allowance::Free { failed_before: false } => {}
+            Allowance::Free {
+                failed_before: true,
+            } => self.throttle.forget(attempt).await?,
+            Allowance::Free {
+                failed_before: false,
+            } => {}
         }
         Ok(None)
     }
 
     /// Stores the renewed hash, unless the password was changed since. Returns the account as it is
     /// stored.
-    async fn renew(&self, mut account: Account, rehashed: Option<String>) -> Result<Account, Failure> {
+    async fn renew(
+        &self,
+        mut account: Account,
+        rehashed: Option<String>,
+    ) -> Result<Account, Failure> {
         if let Some(hash) = rehashed
-            && self.accounts.renew_password(account.id, &account.hashed_password, &hash).await?
+            && self
+                .accounts
+                .renew_password(account.id, &account.hashed_password, &hash)
+                .await?
         {
             account.hashed_password = hash;
         }
@@ -256,9 +295,9 @@ impl CredentialVerifier<Account> for Logins {
             Ok(Login::Accepted(account)) => Ok(LoginVerdict::Accepted(account)),
             Ok(Login::Refused) => Ok(LoginVerdict::Rejected),
             Ok(Login::Throttled(retry_after)) => Ok(LoginVerdict::RateLimited { retry_after }),
-            Err(failure) if failure.kind() == FailureKind::Full => {
-                Ok(LoginVerdict::Overloaded { retry_after: RETRY_AFTER })
-            }
+            Err(failure) if failure.kind() == FailureKind::Full => Ok(LoginVerdict::Overloaded {
+                retry_after: RETRY_AFTER,
+            }),
             Err(failure) => Err(failure),
         }
     }
@@ -266,7 +305,9 @@ impl CredentialVerifier<Account> for Logins {
     async fn still_holds(&self, judged: &Account) -> Result<bool, Failure> {
         let now = self.accounts.by_id(judged.id).await?;
         Ok(now.is_some_and(|now| {
-            now.is_active && now.hashed_password == judged.hashed_password && now.email == judged.email
+            now.is_active
+                && now.hashed_password == judged.hashed_password
+                && now.email == judged.email
         }))
     }
 }
@@ -293,9 +334,16 @@ mod tests {
 
     async fn logins() -> Logins {
         let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
-        Migrator::new(&database, UserKeyKind::Uuid).add(ACCOUNTS).run().await.unwrap();
+        Migrator::new(&database, UserKeyKind::Uuid)
+            .add(ACCOUNTS)
+            .run()
+            .await
+            .unwrap();
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let limit = RateLimit { most: 3, window: Duration::from_hours(1) };
+        let limit = RateLimit {
+            most: 3,
+            window: Duration::from_hours(1),
+        };
         let secret = Secret::generate(&*entropy).unwrap();
         let logins = Logins {
             accounts: Accounts::new(database.driver()),
@@ -305,8 +353,16 @@ mod tests {
             second_factor: SecondFactor::Refuse,
             clock: Arc::new(SystemClock),
         };
-        let registrar = Registrar { logins: logins.clone(), registration: Registration::Open(None), entropy };
-        registrar.register(&Email::parse("ada@example.org").unwrap(), password()).await.unwrap().unwrap();
+        let registrar = Registrar {
+            logins: logins.clone(),
+            registration: Registration::Open(None),
+            entropy,
+        };
+        registrar
+            .register(&Email::parse("ada@example.org").unwrap(), password())
+            .await
+            .unwrap()
+            .unwrap();
         logins
     }
 
@@ -319,7 +375,11 @@ mod tests {
         assert!(futures_util::poll!(&mut right).is_pending());
         let attempt = logins.attempt("ada@example.org", ADDRESS);
         for _ in 0..3 {
-            logins.throttle.failed(&attempt, logins.clock.now()).await.unwrap();
+            logins
+                .throttle
+                .failed(&attempt, logins.clock.now())
+                .await
+                .unwrap();
         }
         assert!(matches!(right.await.unwrap(), Login::Throttled(_)));
     }
@@ -328,8 +388,12 @@ mod tests {
     async fn guesses_at_once_are_counted_one_by_one() {
         let logins = logins().await;
         let wrong = || Zeroizing::new("wrong password".to_owned());
-        let answers = join_all((0..12).map(|_| logins.check("ada@example.org", wrong(), ADDRESS))).await;
-        let refused = answers.iter().filter(|answer| matches!(answer, Ok(Login::Refused))).count();
+        let answers =
+            join_all((0..12).map(|_| logins.check("ada@example.org", wrong(), ADDRESS))).await;
+        let refused = answers
+            .iter()
+            .filter(|answer| matches!(answer, Ok(Login::Refused)))
+            .count();
         assert_eq!((refused, answers.len()), (3, 12));
     }
 
@@ -337,16 +401,28 @@ mod tests {
     #[tokio::test]
     async fn a_login_under_an_address_that_changed_meanwhile_does_not_hold() {
         let logins = logins().await;
-        let Ok(Login::Accepted(judged)) = logins.check("ada@example.org", password(), ADDRESS).await else { panic!() };
+        let Ok(Login::Accepted(judged)) =
+            logins.check("ada@example.org", password(), ADDRESS).await
+        else {
+            panic!()
+        };
         assert!(logins.still_holds(&judged).await.unwrap());
-        let before = Account { email: "countess@example.org".to_owned(), ..judged };
+        let before = Account {
+            email: "countess@example.org".to_owned(),
+            ..judged
+        };
         assert!(!logins.still_holds(&before).await.unwrap());
     }
 
     #[tokio::test]
     async fn right_ones_at_once_all_pass() {
         let logins = logins().await;
-        let answers = join_all((0..12).map(|_| logins.check("Ada@example.org", password(), ADDRESS))).await;
-        assert!(answers.iter().all(|answer| matches!(answer, Ok(Login::Accepted(_)))));
+        let answers =
+            join_all((0..12).map(|_| logins.check("Ada@example.org", password(), ADDRESS))).await;
+        assert!(
+            answers
+                .iter()
+                .all(|answer| matches!(answer, Ok(Login::Accepted(_))))
+        );
     }
 }

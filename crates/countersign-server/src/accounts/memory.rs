@@ -29,12 +29,16 @@ impl Memory {
         if self.blocks.capacity() < count {
             // Allocate anew: growing the old buffer would copy contents that are never read.
             self.give_back();
-            self.blocks.try_reserve_exact(count.max(AT_LEAST)).map_err(failed)?;
+            self.blocks
+                .try_reserve_exact(count.max(AT_LEAST))
+                .map_err(failed)?;
         }
         if self.blocks.len() < count {
             self.blocks.resize(count, Block::new());
         }
-        self.blocks.get_mut(..count).ok_or_else(|| failed("a buffer is shorter than it was made"))
+        self.blocks
+            .get_mut(..count)
+            .ok_or_else(|| failed("a buffer is shorter than it was made"))
     }
 
     /// Wipes the buffer and returns it to the system.

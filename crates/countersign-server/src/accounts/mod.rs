@@ -34,7 +34,9 @@ pub use hasher::{Checked, Hasher};
 pub use in_use::InUse;
 pub use invisible::{is_invisible, spelled_out};
 pub use login::{Login, Logins, Recognised};
-pub use password::{MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES, ORIGINAL, OURS, Verdict, is_of_fitting_length};
+pub use password::{
+    MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES, ORIGINAL, OURS, Verdict, is_of_fitting_length,
+};
 pub use queue::Line;
 pub use registrar::Registrar;
 pub use setting::{Argon2Setting, HashSetting};

@@ -98,7 +98,12 @@ impl Workbench {
     ///
     /// # Errors
     /// [`Failure`] if there is no memory.
-    pub(super) fn verify(&mut self, password: &str, stored: Option<&str>, in_use: &InUse) -> Result<Verdict, Failure> {
+    pub(super) fn verify(
+        &mut self,
+        password: &str,
+        stored: Option<&str>,
+        in_use: &InUse,
+    ) -> Result<Verdict, Failure> {
         let is_given = stored.is_some_and(|hash| !hash.is_empty());
         let stored = stored.and_then(Stored::read);
         match &stored {
@@ -120,8 +125,9 @@ impl Workbench {
         let steps = steps(stored.as_ref(), &work);
         let is_right = self.matches(&normal, &steps)?;
         let is_right_as_sent = *normal != *password && self.matches(password, &steps)?;
-        let is_renewed =
-            stored.as_ref().is_some_and(|stored| stored.setting == HashSetting::Argon2(in_use.renewed_to()));
+        let is_renewed = stored
+            .as_ref()
+            .is_some_and(|stored| stored.setting == HashSetting::Argon2(in_use.renewed_to()));
         Ok(match (is_right, is_right_as_sent) {
             (true, _) if is_renewed => Verdict::Right,
             (false, false) => Verdict::Wrong,
@@ -146,9 +152,12 @@ impl Workbench {
 
     fn take(&mut self, step: &Step<'_>, password: &str) -> Result<Output, Failure> {
         match step.setting {
-            HashSetting::Argon2(setting) => {
-                self.argon2(&setting.hasher()?, password.as_bytes(), step.salt, step.length)
-            }
+            HashSetting::Argon2(setting) => self.argon2(
+                &setting.hasher()?,
+                password.as_bytes(),
+                step.salt,
+                step.length,
+            ),
             HashSetting::Bcrypt(cost) => {
                 let salt = step.salt.try_into().map_err(failed)?;
                 let hash = bcrypt::hash_with_salt_bytes(password, cost, salt).map_err(failed)?;
@@ -157,11 +166,21 @@ impl Workbench {
         }
     }
 
-    fn argon2(&mut self, hasher: &Argon2<'_>, password: &[u8], salt: &[u8], length: usize) -> Result<Output, Failure> {
+    fn argon2(
+        &mut self,
+        hasher: &Argon2<'_>,
+        password: &[u8],
+        salt: &[u8],
+        length: usize,
+    ) -> Result<Output, Failure> {
         let blocks = self.memory.blocks(hasher.params().block_count())?;
         let mut output = [0; Output::MAX_LENGTH];
-        let output = output.get_mut(..length).ok_or_else(|| failed("a hash is longer than any"))?;
-        hasher.hash_password_into_with_memory(password, salt, output, blocks).map_err(failed)?;
+        let output = output
+            .get_mut(..length)
+            .ok_or_else(|| failed("a hash is longer than any"))?;
+        hasher
+            .hash_password_into_with_memory(password, salt, output, blocks)
+            .map_err(failed)?;
         Output::new(output).map_err(failed)
     }
 }
@@ -184,10 +203,17 @@ impl Stored {
             }
             HashSetting::Bcrypt(_) => {
                 let parts: bcrypt::HashParts = hash.parse().ok()?;
-                (parts.get_salt_raw().to_vec(), bcrypt_output(hash.as_bytes())?)
+                (
+                    parts.get_salt_raw().to_vec(),
+                    bcrypt_output(hash.as_bytes())?,
+                )
             }
         };
-        Some(Self { setting, salt, output })
+        Some(Self {
+            setting,
+            salt,
+            output,
+        })
     }
 }
 
@@ -207,14 +233,24 @@ struct Step<'a> {
 
 impl<'a> Step<'a> {
     const fn decoy(setting: HashSetting) -> Self {
-        Self { setting, salt: DECOY_SALT, length: OUTPUT, expected: None }
+        Self {
+            setting,
+            salt: DECOY_SALT,
+            length: OUTPUT,
+            expected: None,
+        }
     }
 
     /// Returns a step that checks the stored hash if it has this setting, and a decoy otherwise.
     fn own(setting: HashSetting, stored: Option<&'a Stored>) -> Self {
         match stored.filter(|stored| stored.setting == setting) {
             None => Self::decoy(setting),
-            Some(Stored { salt, output, .. }) => Self { setting, salt, length: output.len(), expected: Some(output) },
+            Some(Stored { salt, output, .. }) => Self {
+                setting,
+                salt,
+                length: output.len(),
+                expected: Some(output),
+            },
         }
     }
 }
@@ -226,7 +262,10 @@ impl<'a> Step<'a> {
 /// and decoys of the costs from `c` up to but not including `n` take as long as one hash of cost
 /// `n`.
 fn steps<'a>(stored: Option<&'a Stored>, work: &Work) -> Vec<Step<'a>> {
-    let argon2 = work.argon2.iter().map(|setting| Step::own(HashSetting::Argon2(*setting), stored));
+    let argon2 = work
+        .argon2
+        .iter()
+        .map(|setting| Step::own(HashSetting::Argon2(*setting), stored));
     let own_cost = stored.and_then(|stored| match stored.setting {
         HashSetting::Bcrypt(cost) => Some(cost),
         HashSetting::Argon2(_) => None,
@@ -240,7 +279,11 @@ fn steps<'a>(stored: Option<&'a Stored>, work: &Work) -> Vec<Step<'a>> {
 }
 
 fn normalised(password: &str) -> Zeroizing<String> {
-    Zeroizing::new(if is_nfc(password) { password.to_owned() } else { password.nfc().collect() })
+    Zeroizing::new(if is_nfc(password) {
+        password.to_owned()
+    } else {
+        password.nfc().collect()
+    })
 }
 
 pub(super) fn failed(error: impl Into<countersign::Cause>) -> Failure {
@@ -254,11 +297,15 @@ mod tests {
     use super::*;
 
     fn hash(password: &str, setting: Argon2Setting) -> String {
-        Workbench::default().hash(password, setting, &SystemEntropy).unwrap()
+        Workbench::default()
+            .hash(password, setting, &SystemEntropy)
+            .unwrap()
     }
 
     fn verify(password: &str, stored: &str) -> Verdict {
-        Workbench::default().verify(password, Some(stored), &InUse::new(OURS)).unwrap()
+        Workbench::default()
+            .verify(password, Some(stored), &InUse::new(OURS))
+            .unwrap()
     }
 
     #[test]
@@ -272,7 +319,10 @@ mod tests {
         ];
         for (password, other) in pairs {
             let stored = hash(&password, OURS);
-            assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+            assert!(
+                stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+                "{stored}"
+            );
             assert_eq!(verify(&password, &stored), Verdict::Right);
             assert_eq!(verify(&other, &stored), Verdict::Wrong);
         }
@@ -281,14 +331,21 @@ mod tests {
     /// Weaker and stronger settings, as other systems write them, all become one.
     #[test]
     fn foreign_parameters_verify_and_are_replaced() {
-        let weak = Argon2Setting { algorithm: argon2::Algorithm::Argon2i, ..Argon2Setting::argon2id(8 * 1024, 1, 1) };
+        let weak = Argon2Setting {
+            algorithm: argon2::Algorithm::Argon2i,
+            ..Argon2Setting::argon2id(8 * 1024, 1, 1)
+        };
         for setting in [weak, Argon2Setting::argon2id(32 * 1024, 1, 2), ORIGINAL] {
             let stored = hash("correct horse", setting);
             assert_eq!(verify("correct horse", &stored), Verdict::RightButOld);
             assert_eq!(verify("wrong", &stored), Verdict::Wrong);
         }
         let theirs = InUse::new(ORIGINAL);
-        let verdict = Workbench::default().verify("correct horse", Some(&hash("correct horse", ORIGINAL)), &theirs);
+        let verdict = Workbench::default().verify(
+            "correct horse",
+            Some(&hash("correct horse", ORIGINAL)),
+            &theirs,
+        );
         assert_eq!(verdict.unwrap(), Verdict::Right);
     }
 
@@ -299,8 +356,16 @@ mod tests {
             "$argon2id$v=19$m=1024,t=3,p=4$c2FsdHNhbHRzYWx0c2FsdA$9JFnUVC3qBPXHOQ3FF3iioPJjGQvUzPiMhawzWn4wVw",
             "$argon2i$v=16$m=64,t=2,p=2$c2FsdHNhbHRzYWx0c2FsdA$0iba5IqRAzDkSOYfXT4cpFltSLB3ScXr++k/9uA6c9U",
         ] {
-            assert_eq!(verify("correct horse battery", stored), Verdict::RightButOld, "{stored}");
-            assert_eq!(verify("correct horse batterz", stored), Verdict::Wrong, "{stored}");
+            assert_eq!(
+                verify("correct horse battery", stored),
+                Verdict::RightButOld,
+                "{stored}"
+            );
+            assert_eq!(
+                verify("correct horse batterz", stored),
+                Verdict::Wrong,
+                "{stored}"
+            );
         }
     }
 
@@ -314,17 +379,31 @@ mod tests {
             ("pässwörd ✓", "ESmz2KlYgnhSMqAh8U2JHaWhc4kF.6a"),
             (&long, "bzadhGtS2zEF.gu0yd0opP6cVzb.e0i"),
             (&long[1..], ".gc7UY/21CSNJGJg21jJzx9QiOpJ9bO"),
-            ("éééééééééééééééééééééééééééééééééééé", "KiIlCeXB6chNXkLyAo8C7XcLPzh6zUe"),
+            (
+                "éééééééééééééééééééééééééééééééééééé",
+                "KiIlCeXB6chNXkLyAo8C7XcLPzh6zUe",
+            ),
         ] {
             for version in ["2a", "2b", "2x", "2y"] {
                 let stored = format!("${version}$04$abcdefghijklmnopqrstuu{output}");
-                assert_eq!(verify(password, &stored), Verdict::RightButOld, "{password}");
-                assert_eq!(verify(&format!("z{password}"), &stored), Verdict::Wrong, "{password}");
+                assert_eq!(
+                    verify(password, &stored),
+                    Verdict::RightButOld,
+                    "{password}"
+                );
+                assert_eq!(
+                    verify(&format!("z{password}"), &stored),
+                    Verdict::Wrong,
+                    "{password}"
+                );
             }
         }
         // What bcrypt doesn't look at doesn't count, and counts once the hash is renewed.
         let stored = "$2b$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i";
-        assert_eq!(verify(&format!("{long} and more"), stored), Verdict::RightButOld);
+        assert_eq!(
+            verify(&format!("{long} and more"), stored),
+            Verdict::RightButOld
+        );
     }
 
     #[test]
@@ -347,30 +426,55 @@ mod tests {
     fn work_is_the_same_for_every_outcome() {
         let theirs = hash("correct horse battery", Argon2Setting::argon2id(1024, 1, 1));
         let ours = hash("correct horse battery", OURS);
-        let bcrypt = |cost| format!("$2b${cost}$abcdefghijklmnopqrstuuqREtd3VJD2QVZbuFskFSLk6eRIrQoOS");
-        let all = [None, Some(ours), Some(theirs), Some(bcrypt("04")), Some(bcrypt("09")), Some("plain".to_owned())];
-        let all: Vec<Option<Stored>> = all.iter().map(|hash| Stored::read(hash.as_deref()?)).collect();
+        let bcrypt =
+            |cost| format!("$2b${cost}$abcdefghijklmnopqrstuuqREtd3VJD2QVZbuFskFSLk6eRIrQoOS");
+        let all = [
+            None,
+            Some(ours),
+            Some(theirs),
+            Some(bcrypt("04")),
+            Some(bcrypt("09")),
+            Some("plain".to_owned()),
+        ];
+        let all: Vec<Option<Stored>> = all
+            .iter()
+            .map(|hash| Stored::read(hash.as_deref()?))
+            .collect();
         let in_use = InUse::new(OURS);
-        all.iter().flatten().for_each(|stored| in_use.add(stored.setting));
+        all.iter()
+            .flatten()
+            .for_each(|stored| in_use.add(stored.setting));
         let work = in_use.work();
         for stored in &all {
             let steps = steps(stored.as_ref(), &work);
-            let (argon2, bcrypt): (Vec<_>, Vec<_>) =
-                steps.iter().map(|step| step.setting).partition(|setting| matches!(setting, HashSetting::Argon2(_)));
+            let (argon2, bcrypt): (Vec<_>, Vec<_>) = steps
+                .iter()
+                .map(|step| step.setting)
+                .partition(|setting| matches!(setting, HashSetting::Argon2(_)));
             assert_eq!(argon2.len(), 2, "{argon2:?}");
             let rounds = bcrypt.iter().map(|setting| match setting {
                 HashSetting::Bcrypt(cost) => 1 << cost,
                 HashSetting::Argon2(_) => 0,
             });
             assert_eq!(rounds.sum::<u32>(), 1 << 9, "{bcrypt:?}");
-            assert_eq!(steps.iter().filter(|step| step.expected.is_some()).count(), usize::from(stored.is_some()));
+            assert_eq!(
+                steps.iter().filter(|step| step.expected.is_some()).count(),
+                usize::from(stored.is_some())
+            );
         }
     }
 
     #[test]
     fn what_cannot_be_read_is_wrong() {
         let greedy = hash("anything", OURS).replace("m=19456", "m=4194304");
-        for stored in [None, Some(""), Some("plain"), Some("$2b$12$abc"), Some("$2b$12$"), Some(greedy.as_str())] {
+        for stored in [
+            None,
+            Some(""),
+            Some("plain"),
+            Some("$2b$12$abc"),
+            Some("$2b$12$"),
+            Some(greedy.as_str()),
+        ] {
             let verdict = Workbench::default().verify("anything", stored, &InUse::new(OURS));
             assert_eq!(verdict.unwrap(), Verdict::Wrong, "{stored:?}");
         }

@@ -55,8 +55,17 @@ impl<T> Queue<T> {
     /// Creates a queue with `places` places for logins. Registrations have a quarter as many, but
     /// at least one.
     pub(super) fn new(places: usize) -> Self {
-        let lines = Lines { logins: VecDeque::new(), registrations: VecDeque::new(), in_a_row: 0, is_closed: false };
-        Self { lines: Mutex::new(lines), changed: Condvar::new(), places }
+        let lines = Lines {
+            logins: VecDeque::new(),
+            registrations: VecDeque::new(),
+            in_a_row: 0,
+            is_closed: false,
+        };
+        Self {
+            lines: Mutex::new(lines),
+            changed: Condvar::new(),
+            places,
+        }
     }
 
     /// Appends `job` to a line. Returns `false` if that line is full.
@@ -89,10 +98,16 @@ impl<T> Queue<T> {
                 return Next::End;
             }
             if is_resting {
-                lines = self.changed.wait(lines).unwrap_or_else(PoisonError::into_inner);
+                lines = self
+                    .changed
+                    .wait(lines)
+                    .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let (guard, waited) = self.changed.wait_timeout(lines, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (guard, waited) = self
+                .changed
+                .wait_timeout(lines, IDLE)
+                .unwrap_or_else(PoisonError::into_inner);
             lines = guard;
             if waited.timed_out() && lines.is_empty() {
                 return Next::Nothing;
@@ -136,16 +151,34 @@ mod tests {
     #[test]
     fn registrations_leave_the_places_of_logins_alone() {
         let queue = Queue::new(8);
-        let taken = (0..100).filter(|_| queue.push(Line::Registration, "registration")).count();
+        let taken = (0..100)
+            .filter(|_| queue.push(Line::Registration, "registration"))
+            .count();
         assert_eq!(taken, 2);
-        assert_eq!((0..100).filter(|_| queue.push(Line::Login, "login")).count(), 8);
+        assert_eq!(
+            (0..100)
+                .filter(|_| queue.push(Line::Login, "login"))
+                .count(),
+            8
+        );
         let order: Vec<&str> = std::iter::from_fn(|| match queue.next(false) {
             Next::Job(job) => Some(job),
             Next::Nothing | Next::End => None,
         })
         .collect();
         let (login, registration) = ("login", "registration");
-        let expected = [login, login, login, login, registration, login, login, login, login, registration];
+        let expected = [
+            login,
+            login,
+            login,
+            login,
+            registration,
+            login,
+            login,
+            login,
+            login,
+            registration,
+        ];
         assert_eq!(order, expected);
     }
 

@@ -34,10 +34,15 @@ impl Registrar {
     /// [`Failure`] if the database can't be reached.
     pub async fn admit(&self, address: IpAddr) -> Result<Allowance, Failure> {
         let Registration::Open(Some(limit)) = self.registration else {
-            return Ok(Allowance::Free { failed_before: false });
+            return Ok(Allowance::Free {
+                failed_before: false,
+            });
         };
         let source = self.logins.proxies.source(address);
-        self.logins.throttle.registers(source, limit, self.logins.clock.now()).await
+        self.logins
+            .throttle
+            .registers(source, limit, self.logins.clock.now())
+            .await
     }
 
     /// Creates an account, active and not verified. Returns `None` if the email address is taken.
@@ -49,13 +54,27 @@ impl Registrar {
     /// [`Failure`] of kind [`Full`](countersign::FailureKind::Full) if too many passwords are
     /// waiting to be hashed. Another [`Failure`] if the database can't be reached; the account may
     /// have been created, and then a second call returns `None`.
-    pub async fn register(&self, email: &Email, password: Zeroizing<String>) -> Result<Option<Account>, Failure> {
+    pub async fn register(
+        &self,
+        email: &Email,
+        password: Zeroizing<String>,
+    ) -> Result<Option<Account>, Failure> {
         let mut bytes = [0; 16];
         self.entropy.fill(&mut bytes)?;
-        let hashed_password = self.logins.hasher.hash(Line::Registration, password).await?;
+        let hashed_password = self
+            .logins
+            .hasher
+            .hash(Line::Registration, password)
+            .await?;
         // The unique index covers only the canonical form. An older account may have the address in
         // another.
-        if self.logins.accounts.by_address(email.lookup()).await?.is_some() {
+        if self
+            .logins
+            .accounts
+            .by_address(email.lookup())
+            .await?
+            .is_some()
+        {
             return Ok(None);
         }
         let account = Account {
@@ -66,6 +85,11 @@ impl Registrar {
             is_verified: false,
             created_at: Some(self.logins.clock.now()),
         };
-        Ok(self.logins.accounts.insert(&account).await?.then_some(account))
+        Ok(self
+            .logins
+            .accounts
+            .insert(&account)
+            .await?
+            .then_some(account))
     }
 }

@@ -61,7 +61,11 @@ impl HashSetting {
         let mut parts = hash.strip_prefix('$')?.split('$');
         let kind = parts.next()?;
         if let "2a" | "2b" | "2x" | "2y" = kind {
-            let cost = parts.next()?.parse().ok().filter(|cost| (4..=MOST_BCRYPT_COST).contains(cost));
+            let cost = parts
+                .next()?
+                .parse()
+                .ok()
+                .filter(|cost| (4..=MOST_BCRYPT_COST).contains(cost));
             return cost.map(Self::Bcrypt);
         }
         let algorithm = Algorithm::new(kind).ok()?;
@@ -72,9 +76,22 @@ impl HashSetting {
             costs = parts.next()?;
         }
         let mut costs = costs.split(',');
-        let mut cost = |name: &str| costs.next()?.strip_prefix(name)?.strip_prefix('=')?.parse::<u32>().ok();
+        let mut cost = |name: &str| {
+            costs
+                .next()?
+                .strip_prefix(name)?
+                .strip_prefix('=')?
+                .parse::<u32>()
+                .ok()
+        };
         let (memory, passes, lanes) = (cost("m")?, cost("t")?, cost("p")?);
-        let setting = Argon2Setting { memory, passes, lanes, algorithm, version };
+        let setting = Argon2Setting {
+            memory,
+            passes,
+            lanes,
+            algorithm,
+            version,
+        };
         (costs.next().is_none() && setting.is_affordable()).then_some(Self::Argon2(setting))
     }
 }
@@ -82,7 +99,13 @@ impl HashSetting {
 impl Argon2Setting {
     /// Creates a setting of Argon2id in its current version, 19. `memory` is in KiB.
     pub const fn argon2id(memory: u32, passes: u32, lanes: u32) -> Self {
-        Self { memory, passes, lanes, algorithm: Algorithm::Argon2id, version: Version::V0x13 }
+        Self {
+            memory,
+            passes,
+            lanes,
+            algorithm: Algorithm::Argon2id,
+            version: Version::V0x13,
+        }
     }
 
     /// Returns the amount of memory that is written in total, in KiB. The time of a hash depends on
@@ -99,7 +122,9 @@ impl Argon2Setting {
 
     /// Returns `true` if a stored hash with this setting may be checked.
     fn is_affordable(&self) -> bool {
-        let is_bounded = self.memory <= MOST_MEMORY_KIB && self.work() <= MOST_WORK_KIB && self.lanes <= MOST_LANES;
+        let is_bounded = self.memory <= MOST_MEMORY_KIB
+            && self.work() <= MOST_WORK_KIB
+            && self.lanes <= MOST_LANES;
         // `Params` doesn't check this: RFC 9106 requires eight blocks for each lane.
         let has_room = u64::from(self.memory) >= 8 * u64::from(self.lanes);
         is_bounded && has_room && Params::new(self.memory, self.passes, self.lanes, None).is_ok()
@@ -112,16 +137,28 @@ mod tests {
 
     #[test]
     fn reads_what_a_hash_was_made_with() {
-        let argon2id =
-            |memory, passes, lanes| Some(HashSetting::Argon2(Argon2Setting::argon2id(memory, passes, lanes)));
-        assert_eq!(HashSetting::read("$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHRzYWx0$0bC6bQ"), argon2id(65_536, 3, 4));
-        assert_eq!(HashSetting::read("$argon2id$v=19$m=19456,t=2,p=1$"), argon2id(19_456, 2, 1));
+        let argon2id = |memory, passes, lanes| {
+            Some(HashSetting::Argon2(Argon2Setting::argon2id(
+                memory, passes, lanes,
+            )))
+        };
+        assert_eq!(
+            HashSetting::read("$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHRzYWx0$0bC6bQ"),
+            argon2id(65_536, 3, 4)
+        );
+        assert_eq!(
+            HashSetting::read("$argon2id$v=19$m=19456,t=2,p=1$"),
+            argon2id(19_456, 2, 1)
+        );
         let old = Argon2Setting {
             algorithm: Algorithm::Argon2i,
             version: Version::V0x10,
             ..Argon2Setting::argon2id(512, 2, 2)
         };
-        assert_eq!(HashSetting::read("$argon2i$m=512,t=2,p=2$c2FsdA$aGFzaA"), Some(HashSetting::Argon2(old)));
+        assert_eq!(
+            HashSetting::read("$argon2i$m=512,t=2,p=2$c2FsdA$aGFzaA"),
+            Some(HashSetting::Argon2(old))
+        );
         for prefix in ["2a", "2b", "2x", "2y"] {
             assert_eq!(
                 HashSetting::read(&format!("${prefix}$12$abcdefghijklmnopqrstuu")),

@@ -45,7 +45,11 @@ impl Accounts {
     /// called.
     pub fn new(driver: Arc<dyn Driver>) -> Self {
         let statements = Arc::new(Statements::new(driver.dialect(), false));
-        Self { driver, statements, heeds_second_factors: false }
+        Self {
+            driver,
+            statements,
+            heeds_second_factors: false,
+        }
     }
 
     /// Returns `true` if accounts may have second factors that the logins must heed.
@@ -83,13 +87,19 @@ impl Accounts {
     /// As for [`by_address`](Self::by_address).
     pub async fn for_login(&self, address: &Lookup) -> Result<Option<(Account, bool)>, Failure> {
         let params = address.forms().each_ref().map(|form| form.as_str().into());
-        let rows = self.driver.fetch(&self.statements.by_address, &params).await?;
+        let rows = self
+            .driver
+            .fetch(&self.statements.by_address, &params)
+            .await?;
         let read = |row: &Row| Ok((Account::from_row(row)?, row.bool(COLUMNS.len())?));
         let found: Result<Vec<_>, ValueError> = rows.iter().map(read).collect();
         let mut found = found.map_err(foreign)?;
         // An adopted table may have a collation that treats `á` as `a`. The index finds the
         // candidates, and their bytes decide.
-        let at = address.forms().iter().find_map(|form| found.iter().position(|(account, _)| account.email == *form));
+        let at = address
+            .forms()
+            .iter()
+            .find_map(|form| found.iter().position(|(account, _)| account.email == *form));
         Ok(at.map(|at| found.swap_remove(at)))
     }
 
@@ -98,8 +108,14 @@ impl Accounts {
     /// # Errors
     /// As for [`by_address`](Self::by_address).
     pub async fn by_id(&self, id: Uuid) -> Result<Option<Account>, Failure> {
-        let rows = self.driver.fetch(&self.statements.by_id, &[id.into()]).await?;
-        rows.first().map(Account::from_row).transpose().map_err(foreign)
+        let rows = self
+            .driver
+            .fetch(&self.statements.by_id, &[id.into()])
+            .await?;
+        rows.first()
+            .map(Account::from_row)
+            .transpose()
+            .map_err(foreign)
     }
 
     /// Returns up to `limit` accounts, ordered by email address.
@@ -110,8 +126,16 @@ impl Accounts {
     /// # Errors
     /// As for [`by_address`](Self::by_address).
     pub async fn list(&self, after: &str, limit: u32) -> Result<Vec<Account>, Failure> {
-        let rows = self.driver.fetch(&self.statements.list, &[after.into(), i64::from(limit).into()]).await?;
-        rows.iter().map(|row| Account::from_row(row).map_err(foreign)).collect()
+        let rows = self
+            .driver
+            .fetch(
+                &self.statements.list,
+                &[after.into(), i64::from(limit).into()],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| Account::from_row(row).map_err(foreign))
+            .collect()
     }
 
     /// Adds an account. Returns `false` if the email address is taken.
@@ -137,7 +161,9 @@ impl Accounts {
     /// # Errors
     /// [`Failure`] if the database can't be reached. The call can be repeated.
     pub async fn enable(&self, id: Uuid) -> Result<(), Failure> {
-        self.changes(&self.statements.enable, &[id.into(), true.into()]).await.map(drop)
+        self.changes(&self.statements.enable, &[id.into(), true.into()])
+            .await
+            .map(drop)
     }
 
     /// Replaces a hash by a newer one of the same password. Returns `false` without a change if the
@@ -147,7 +173,11 @@ impl Accounts {
     /// [`Failure`] if the database can't be reached. The old hash remains valid if nothing was
     /// written.
     pub async fn renew_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool, Failure> {
-        self.changes(&self.statements.renew_password, &[id.into(), old.into(), new.into()]).await
+        self.changes(
+            &self.statements.renew_password,
+            &[id.into(), old.into(), new.into()],
+        )
+        .await
     }
 
     /// Runs a script. Returns `true` if its first statement changed a row.
@@ -158,7 +188,9 @@ impl Accounts {
 
 impl std::fmt::Debug for Accounts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Accounts").field("dialect", &self.driver.dialect()).finish_non_exhaustive()
+        f.debug_struct("Accounts")
+            .field("dialect", &self.driver.dialect())
+            .finish_non_exhaustive()
     }
 }
 
@@ -175,17 +207,25 @@ impl UserManager<Account> for Accounts {
 
 impl Statements {
     fn new(dialect: Dialect, has_second_factors: bool) -> Self {
-        let second_factor = if has_second_factors { "totp_secret IS NOT NULL" } else { "1 = 0" };
+        let second_factor = if has_second_factors {
+            "totp_secret IS NOT NULL"
+        } else {
+            "1 = 0"
+        };
         let user = dialect.quote("user");
         let columns = COLUMNS.join(", ");
-        let read = |rest: &str| Statement::new(dialect, &format!("SELECT {columns} FROM {user} {rest}"));
+        let read =
+            |rest: &str| Statement::new(dialect, &format!("SELECT {columns} FROM {user} {rest}"));
         let write = |text: String| Script::new(dialect, &[&text]);
-        let values = format!("{user} ({columns}, is_superuser) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+        let values =
+            format!("{user} ({columns}, is_superuser) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
         Self {
             by_id: read("WHERE id = ?1"),
             by_address: Statement::new(
                 dialect,
-                &format!("SELECT {columns}, {second_factor} FROM {user} WHERE email IN (?1, ?2, ?3)"),
+                &format!(
+                    "SELECT {columns}, {second_factor} FROM {user} WHERE email IN (?1, ?2, ?3)"
+                ),
             ),
             list: read("WHERE email > ?1 ORDER BY email LIMIT ?2"),
             insert: write(match dialect {

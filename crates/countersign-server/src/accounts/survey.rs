@@ -37,9 +37,14 @@ impl Survey {
         let dialect = driver.dialect();
         let user = dialect.quote("user");
         // 40 characters hold every setting, and never a whole hash.
-        let text =
-            format!("SELECT id, SUBSTR(hashed_password, 1, 40) FROM {user} WHERE id > ?1 ORDER BY id LIMIT {PAGE}");
-        Self { page: Statement::new(dialect, &text), driver, in_use }
+        let text = format!(
+            "SELECT id, SUBSTR(hashed_password, 1, 40) FROM {user} WHERE id > ?1 ORDER BY id LIMIT {PAGE}"
+        );
+        Self {
+            page: Statement::new(dialect, &text),
+            driver,
+            in_use,
+        }
     }
 
     /// Reads the first page of accounts. Called at the start, before anybody can log in.
@@ -104,7 +109,9 @@ fn told(failure: &Failure) {
 
 impl std::fmt::Debug for Survey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Survey").field("in_use", &self.in_use).finish_non_exhaustive()
+        f.debug_struct("Survey")
+            .field("in_use", &self.in_use)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,24 +127,43 @@ mod tests {
     #[tokio::test]
     async fn finds_the_settings_of_every_account() {
         let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
-        Migrator::new(&database, UserKeyKind::Uuid).add(ACCOUNTS).run().await.unwrap();
+        Migrator::new(&database, UserKeyKind::Uuid)
+            .add(ACCOUNTS)
+            .run()
+            .await
+            .unwrap();
         let driver = database.driver();
         let row = "INSERT INTO \"user\" (id, email, hashed_password, is_active, is_verified, is_superuser) \
                    VALUES (?1, ?2, ?3, 1, 1, 0)";
         let insert = Script::new(driver.dialect(), &[row]);
         // The one that matters is on the last page.
         for number in 1..=2 * PAGE {
-            let hash =
-                if number == 2 * PAGE { "$2b$12$abcdefghijklmnopqrstuu" } else { "$argon2id$v=19$m=19456,t=2,p=1$c2" };
+            let hash = if number == 2 * PAGE {
+                "$2b$12$abcdefghijklmnopqrstuu"
+            } else {
+                "$argon2id$v=19$m=19456,t=2,p=1$c2"
+            };
             let id = Uuid::from_u128(u128::try_from(number).unwrap());
-            driver.run(&insert, &[id.into(), number.to_string().into(), hash.into()]).await.unwrap();
+            driver
+                .run(
+                    &insert,
+                    &[id.into(), number.to_string().into(), hash.into()],
+                )
+                .await
+                .unwrap();
         }
         let in_use = InUse::new(OURS);
         in_use.add(HashSetting::Argon2(Argon2Setting::argon2id(1024, 1, 1)));
         let survey = Survey::new(driver, in_use.clone());
         survey.begin().await;
-        assert_eq!((in_use.work().argon2.len(), in_use.work().bcrypt), (2, None));
+        assert_eq!(
+            (in_use.work().argon2.len(), in_use.work().bcrypt),
+            (2, None)
+        );
         survey.all().await.unwrap();
-        assert_eq!((in_use.work().argon2, in_use.work().bcrypt), (vec![OURS], Some(12)));
+        assert_eq!(
+            (in_use.work().argon2, in_use.work().bcrypt),
+            (vec![OURS], Some(12))
+        );
     }
 }

@@ -83,12 +83,22 @@ impl Throttle {
     /// # Errors
     /// [`ConfigError`] if a digest key can't be made. This doesn't happen in practice, because the
     /// derived secret is long enough.
-    pub fn new(driver: Arc<dyn Driver>, secret: &Secret, limit: Option<RateLimit>) -> Result<Self, ConfigError> {
+    pub fn new(
+        driver: Arc<dyn Driver>,
+        secret: &Secret,
+        limit: Option<RateLimit>,
+    ) -> Result<Self, ConfigError> {
         let root = DigestKeyRing::new("root", secret)?;
         let derived = root.digest(&PlainToken::new("countersign login limit, version 1"));
-        let derived = Secret::dangerous_without_variety_check("login limit secret", derived.as_str())?;
+        let derived =
+            Secret::dangerous_without_variety_check("login limit secret", derived.as_str())?;
         let statements = Arc::new(Statements::new(driver.dialect()));
-        Ok(Self { driver, keys: DigestKeyRing::new("login-limit", &derived)?, limit, statements })
+        Ok(Self {
+            driver,
+            keys: DigestKeyRing::new("login-limit", &derived)?,
+            limit,
+            statements,
+        })
     }
 
     /// Returns the keys of an attempt to log in to an account from `source`.
@@ -101,8 +111,16 @@ impl Throttle {
         let by_source = ["source", &from, identifier];
         // Behind an unknown proxy all clients have one address, so it never counts without the
         // account.
-        let by_source = if source.is_shared { &by_source[..] } else { &by_source[..2] };
-        Attempt([self.key(&["both", &from, identifier]), self.key(&["account", identifier]), self.key(by_source)])
+        let by_source = if source.is_shared {
+            &by_source[..]
+        } else {
+            &by_source[..2]
+        };
+        Attempt([
+            self.key(&["both", &from, identifier]),
+            self.key(&["account", identifier]),
+            self.key(by_source),
+        ])
     }
 
     /// Counts a registration attempt from `source`, and returns whether it is allowed. `limit` is
@@ -112,9 +130,16 @@ impl Throttle {
     ///
     /// # Errors
     /// [`Failure`] if the database can't be reached.
-    pub async fn registers(&self, source: Source, limit: RateLimit, now: Timestamp) -> Result<Allowance, Failure> {
+    pub async fn registers(
+        &self,
+        source: Source,
+        limit: RateLimit,
+        now: Timestamp,
+    ) -> Result<Allowance, Failure> {
         if source.is_shared {
-            return Ok(Allowance::Free { failed_before: false });
+            return Ok(Allowance::Free {
+                failed_before: false,
+            });
         }
         let key = self.key(&["registration", &subscriber(source.address)]);
         let attempt = Attempt([key.clone(), key.clone(), key]);
@@ -124,7 +149,11 @@ impl Throttle {
         }
         let [key, ..] = &attempt.0;
         let window_ends = now.saturating_add(limit.window).as_micros();
-        let params = [key.as_str().into(), now.as_micros().into(), window_ends.into()];
+        let params = [
+            key.as_str().into(),
+            now.as_micros().into(),
+            window_ends.into(),
+        ];
         self.driver.run(&self.statements.count_one, &params).await?;
         self.judge(&attempt, limit, now, true).await
     }
@@ -134,7 +163,11 @@ impl Throttle {
     /// # Errors
     /// [`Failure`] if the database can't be reached.
     pub async fn check(&self, attempt: &Attempt, now: Timestamp) -> Result<Allowance, Failure> {
-        let Some(limit) = self.limit else { return Ok(Allowance::Free { failed_before: false }) };
+        let Some(limit) = self.limit else {
+            return Ok(Allowance::Free {
+                failed_before: false,
+            });
+        };
         self.judge(attempt, limit, now, false).await
     }
 
@@ -146,7 +179,11 @@ impl Throttle {
     /// # Errors
     /// [`Failure`] if the database can't be reached. The failure may have been counted.
     pub async fn failed(&self, attempt: &Attempt, now: Timestamp) -> Result<Allowance, Failure> {
-        let Some(limit) = self.limit else { return Ok(Allowance::Free { failed_before: true }) };
+        let Some(limit) = self.limit else {
+            return Ok(Allowance::Free {
+                failed_before: true,
+            });
+        };
         let window_ends = now.saturating_add(limit.window).as_micros();
         // The same order everywhere, so that servers don't deadlock on each other's rows.
         let mut keys: Vec<&str> = attempt.0.iter().map(Digest::as_str).collect();
@@ -169,7 +206,10 @@ impl Throttle {
     /// [`Failure`] if the database can't be reached. The call can be repeated.
     pub async fn forget(&self, attempt: &Attempt) -> Result<(), Failure> {
         let [both, ..] = &attempt.0;
-        self.driver.run(&self.statements.forget, &[both.as_str().into()]).await.map(drop)
+        self.driver
+            .run(&self.statements.forget, &[both.as_str().into()])
+            .await
+            .map(drop)
     }
 
     /// Deletes up to `limit` counts whose window has ended at `now`. Returns the number of deleted
@@ -205,7 +245,9 @@ impl Throttle {
 
 impl std::fmt::Debug for Throttle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Throttle").field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("Throttle")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -236,14 +278,22 @@ fn judge(
             continue;
         }
         let is_both = row.text(0)? == Some(both.as_str());
-        let most = if is_both { limit.most } else { limit.most.saturating_mul(WIDE_FACTOR) };
+        let most = if is_both {
+            limit.most
+        } else {
+            limit.most.saturating_mul(WIDE_FACTOR)
+        };
         let most = i64::from(most).saturating_add(i64::from(counted));
         failed_before |= is_both;
         if row.int(1)?.unwrap_or(0) >= most {
             wait = wait.max(window_ends.since(now));
         }
     }
-    Ok(if wait.is_zero() { Allowance::Free { failed_before } } else { Allowance::Wait(wait) })
+    Ok(if wait.is_zero() {
+        Allowance::Free { failed_before }
+    } else {
+        Allowance::Wait(wait)
+    })
 }
 
 impl Statements {
@@ -272,9 +322,15 @@ impl Statements {
         };
         Self {
             read: Statement::new(dialect, read),
-            count: rounds.iter().map(|keys| Script::new(dialect, &[&count(dialect, keys, 4)])).collect(),
+            count: rounds
+                .iter()
+                .map(|keys| Script::new(dialect, &[&count(dialect, keys, 4)]))
+                .collect(),
             count_one: Script::new(dialect, &[&count(dialect, &[1], 2)]),
-            forget: Script::new(dialect, &["DELETE FROM login_failure WHERE key_digest = ?1"]),
+            forget: Script::new(
+                dialect,
+                &["DELETE FROM login_failure WHERE key_digest = ?1"],
+            ),
             sweep: Script::new(dialect, &[sweep]),
         }
     }
@@ -292,7 +348,10 @@ fn count(dialect: Dialect, keys: &[u8], now: u8) -> String {
         Dialect::Mysql => "ON DUPLICATE KEY UPDATE",
         _ => "ON CONFLICT (key_digest) DO UPDATE SET",
     };
-    let rows: Vec<String> = keys.iter().map(|key| format!("(?{key}, 1, ?{ends})")).collect();
+    let rows: Vec<String> = keys
+        .iter()
+        .map(|key| format!("(?{key}, 1, ?{ends})"))
+        .collect();
     let rows = rows.join(", ");
     format!(
         "INSERT INTO login_failure (key_digest, failures, window_ends) VALUES {rows} {conflict} \

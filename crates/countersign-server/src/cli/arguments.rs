@@ -36,8 +36,12 @@ pub fn arguments(typed: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 
 /// Returns `true` if `argument` is the flag of a switch.
 fn is_switch(argument: &OsString) -> bool {
-    let flag = argument.to_str().and_then(|argument| argument.strip_prefix("--"));
-    flag.is_some_and(|flag| all_settings().any(|setting| setting.kind == Kind::Switch && setting.flag() == flag))
+    let flag = argument
+        .to_str()
+        .and_then(|argument| argument.strip_prefix("--"));
+    flag.is_some_and(|flag| {
+        all_settings().any(|setting| setting.kind == Kind::Switch && setting.flag() == flag)
+    })
 }
 
 #[cfg(test)]
@@ -48,11 +52,23 @@ mod tests {
     fn only_switches_are_joined_with_what_follows() {
         let joined = |typed: &[&str]| {
             let typed = typed.iter().map(OsString::from);
-            arguments(typed).into_iter().map(|argument| argument.into_string().unwrap()).collect::<Vec<_>>()
+            arguments(typed)
+                .into_iter()
+                .map(|argument| argument.into_string().unwrap())
+                .collect::<Vec<_>>()
         };
-        assert_eq!(joined(&["--insecure-cookies", "true", "serve"]), ["--insecure-cookies=true", "serve"]);
-        assert_eq!(joined(&["--insecure-cookies", "serve"]), ["--insecure-cookies", "serve"]);
+        assert_eq!(
+            joined(&["--insecure-cookies", "true", "serve"]),
+            ["--insecure-cookies=true", "serve"]
+        );
+        assert_eq!(
+            joined(&["--insecure-cookies", "serve"]),
+            ["--insecure-cookies", "serve"]
+        );
         assert_eq!(joined(&["--jwt-issuer", "true"]), ["--jwt-issuer", "true"]);
-        assert_eq!(joined(&["--insecure-cookies=false", "true"]), ["--insecure-cookies=false", "true"]);
+        assert_eq!(
+            joined(&["--insecure-cookies=false", "true"]),
+            ["--insecure-cookies=false", "true"]
+        );
     }
 }

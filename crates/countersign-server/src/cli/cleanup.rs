@@ -77,8 +77,10 @@ fn progress(output: Output) -> ProgressBar {
     if output.is_json() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{spinner} {human_pos} expired rows removed, {per_sec}");
-    let progress = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    let style =
+        ProgressStyle::with_template("{spinner} {human_pos} expired rows removed, {per_sec}");
+    let progress = ProgressBar::new_spinner()
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     progress.enable_steady_tick(Duration::from_millis(100));
     progress
 }

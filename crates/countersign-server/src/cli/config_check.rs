@@ -22,8 +22,15 @@ pub(super) fn run(sources: &Sources, output: Output) -> Result<(), Error> {
     compose::check(&config)?;
     let settings = effective(sources, &config);
     let mut rows = vec![["SETTING", "VALUE", "FROM"].map(str::to_owned)];
-    rows.extend(settings.iter().map(|row| [row.setting.clone(), row.value.clone(), row.from.clone()]));
+    rows.extend(
+        settings
+            .iter()
+            .map(|row| [row.setting.clone(), row.value.clone(), row.from.clone()]),
+    );
     let file = sources.file().map(|path| path.display().to_string());
     let text = format!("{}\n\nThe configuration is in order.", table(&rows));
-    output.print(&json!({ "ok": true, "file": file, "settings": settings }), &text)
+    output.print(
+        &json!({ "ok": true, "file": file, "settings": settings }),
+        &text,
+    )
 }

@@ -31,7 +31,11 @@ pub(super) enum DeploymentCommand {
 }
 
 /// Runs a subcommand.
-pub(super) async fn run(config: &Config, command: DeploymentCommand, output: Output) -> Result<(), Error> {
+pub(super) async fn run(
+    config: &Config,
+    command: DeploymentCommand,
+    output: Output,
+) -> Result<(), Error> {
     match command {
         DeploymentCommand::Show => print(&config.store, output).await,
         DeploymentCommand::Change { unset, yes } => change(config, &unset, yes, output).await,
@@ -46,14 +50,18 @@ pub(super) async fn run(config: &Config, command: DeploymentCommand, output: Out
 /// [`Error`] if the database can't be reached, or if its record can't be read.
 pub(super) async fn show(sources: &Sources, output: Output) -> Result<(), Error> {
     let store = Store::read(sources)?;
-    let _logging = telemetry::start(Log::read(sources)?).map_err(Error::io("can't start the log"))?;
+    let _logging =
+        telemetry::start(Log::read(sources)?).map_err(Error::io("can't start the log"))?;
     print(&store, output).await
 }
 
 async fn print(store: &Store, output: Output) -> Result<(), Error> {
     let shown = show::show(store).await?;
     let text = match &shown.mark {
-        None => format!("{}: nothing is recorded; the first server that starts records it", store.shown()),
+        None => format!(
+            "{}: nothing is recorded; the first server that starts records it",
+            store.shown()
+        ),
         Some(_) => table(&shown.rows()),
     };
     output.print(&shown.json(), &text)
@@ -69,7 +77,12 @@ async fn change(config: &Config, unset: &[String], yes: bool, output: Output) ->
     }
     let shown = shown(&rows);
     let question = format!("{shown}\n\nChange that for every server?");
-    if !yes && !confirmed(&question, "changing the deployment needs --yes when nobody can be asked")? {
+    if !yes
+        && !confirmed(
+            &question,
+            "changing the deployment needs --yes when nobody can be asked",
+        )?
+    {
         return Err(Error::Refused("nothing was changed".to_owned()));
     }
     change.make().await?;
@@ -81,6 +94,9 @@ async fn change(config: &Config, unset: &[String], yes: bool, output: Output) ->
 fn shown(rows: &[Row]) -> String {
     let mut lines = vec![["WHAT", "FROM", "TO"].map(str::to_owned)];
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
-    lines.extend(rows.iter().map(|row| [row.what.to_owned(), text(&row.from), text(&row.to)]));
+    lines.extend(
+        rows.iter()
+            .map(|row| [row.what.to_owned(), text(&row.from), text(&row.to)]),
+    );
     table(&lines)
 }

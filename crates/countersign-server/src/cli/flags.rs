@@ -45,17 +45,28 @@ impl FromArgMatches for SettingFlags {
 fn arguments() -> Vec<Arg> {
     let mut arguments = Vec::new();
     for setting in all_settings() {
-        let default =
-            if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
+        let default = if setting.default.is_empty() {
+            String::new()
+        } else {
+            format!(" [default: {}]", setting.default)
+        };
         let help = format!("{}{default} [env: {}]", setting.help, setting.env());
-        let mut flag = argument(setting.key.to_owned(), setting.flag()).help(help).value_name(setting.form);
+        let mut flag = argument(setting.key.to_owned(), setting.flag())
+            .help(help)
+            .value_name(setting.form);
         if setting.kind == Kind::Switch {
-            flag = flag.num_args(0..=1).require_equals(true).default_missing_value("true");
+            flag = flag
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true");
         }
         arguments.push(flag);
         if setting.kind.is_secret() {
             let help = format!("The same, read from a file [env: {}_FILE]", setting.env());
-            let (key, flag) = (format!("{}_file", setting.key), format!("{}-file", setting.flag()));
+            let (key, flag) = (
+                format!("{}_file", setting.key),
+                format!("{}-file", setting.flag()),
+            );
             arguments.push(argument(key, flag).help(help).value_name("FILE"));
         }
     }
@@ -63,5 +74,9 @@ fn arguments() -> Vec<Arg> {
 }
 
 fn argument(key: String, flag: String) -> Arg {
-    Arg::new(key).long(flag).global(true).action(ArgAction::Set).help_heading("Settings")
+    Arg::new(key)
+        .long(flag)
+        .global(true)
+        .action(ArgAction::Set)
+        .help_heading("Settings")
 }

@@ -43,7 +43,10 @@ pub(super) async fn run(config: &Config, command: &Migrate, output: Output) -> R
         0 => format!("{}: nothing to do", config.store.shown()),
         _ => format!("{}: applied {}", config.store.shown(), applied.join(", ")),
     };
-    output.print(&json!({ "database": config.store.shown(), "applied": applied }), &text)
+    output.print(
+        &json!({ "database": config.store.shown(), "applied": applied }),
+        &text,
+    )
 }
 
 /// Prints the statements that would run, and changes nothing.
@@ -56,8 +59,16 @@ async fn show_plan(config: &Config, output: Output) -> Result<(), Error> {
     } else {
         let heading = ["MIGRATION", "ROWS", "WHO WAITS", "STATEMENT"].map(str::to_owned);
         let lines = planned.iter().map(|planned| {
-            let rows = planned.rows.map(|rows| format!("about {rows}")).unwrap_or_default();
-            [name(&planned.step), rows, planned.lock.to_string(), in_one_line(&planned.statement)]
+            let rows = planned
+                .rows
+                .map(|rows| format!("about {rows}"))
+                .unwrap_or_default();
+            [
+                name(&planned.step),
+                rows,
+                planned.lock.to_string(),
+                in_one_line(&planned.statement),
+            ]
         });
         table(&std::iter::once(heading).chain(lines).collect::<Vec<_>>())
     };
@@ -88,26 +99,58 @@ fn told(progress: &Progress) -> (Value, String) {
         Progress::Runs { step, statement } => {
             let (migration, statement) = (name(step), in_one_line(statement));
             let text = format!("{migration}: {statement}");
-            (json!({ "event": "runs", "migration": migration, "statement": statement }), text)
+            (
+                json!({ "event": "runs", "migration": migration, "statement": statement }),
+                text,
+            )
         }
         Progress::WaitsForTurn { waited } => {
             let text = format!("another process migrates; waited {}", seconds(*waited));
-            (json!({ "event": "waits_for_turn", "waited": waited.as_secs() }), text)
+            (
+                json!({ "event": "waits_for_turn", "waited": waited.as_secs() }),
+                text,
+            )
         }
-        Progress::WaitsForLock { step, table, held_by, waited } => {
+        Progress::WaitsForLock {
+            step,
+            table,
+            held_by,
+            waited,
+        } => {
             let (migration, waited) = (name(step), *waited);
-            let by = held_by.as_ref().map(|held_by| format!(", held up by {held_by}")).unwrap_or_default();
-            let text = format!("{migration}: waits for a lock on table {table}{by}; waited {}", seconds(waited));
+            let by = held_by
+                .as_ref()
+                .map(|held_by| format!(", held up by {held_by}"))
+                .unwrap_or_default();
+            let text = format!(
+                "{migration}: waits for a lock on table {table}{by}; waited {}",
+                seconds(waited)
+            );
             let json = json!({
                 "event": "waits_for_lock", "migration": migration, "table": table, "held_by": held_by,
                 "waited": waited.as_secs(),
             });
             (json, text)
         }
-        Progress::Builds { step, what, phase, percent, elapsed } => {
-            let percent_text = percent.map(|percent| format!(", {percent} %")).unwrap_or_default();
-            let phase_text = phase.as_ref().map(|phase| format!(": {phase}{percent_text}")).unwrap_or_default();
-            let text = format!("{}: still at {what}, {}{phase_text}", name(step), seconds(*elapsed));
+        Progress::Builds {
+            step,
+            what,
+            phase,
+            percent,
+            elapsed,
+        } => {
+            let percent_text = percent
+                .map(|percent| format!(", {percent} %"))
+                .unwrap_or_default();
+            let phase_text = phase
+                .as_ref()
+                .map(|phase| format!(": {phase}{percent_text}"))
+                .unwrap_or_default();
+            let text = format!(
+                "{}: still at {what}, {}{phase_text}",
+                name(step),
+                seconds(*elapsed)
+            );
             let json = json!({
                 "event": "builds", "migration": name(step), "what": what, "phase": phase, "percent": percent,
                 "elapsed": elapsed.as_secs(),
@@ -115,9 +158,14 @@ fn told(progress: &Progress) -> (Value, String) {
             (json, text)
         }
         Progress::WritersWait { step, table } => {
-            let text =
-                format!("{}: writers of table {table} wait until this is done; there is no other way", name(step));
-            (json!({ "event": "writers_wait", "migration": name(step), "table": table }), text)
+            let text = format!(
+                "{}: writers of table {table} wait until this is done; there is no other way",
+                name(step)
+            );
+            (
+                json!({ "event": "writers_wait", "migration": name(step), "table": table }),
+                text,
+            )
         }
         other => (json!({ "event": "other" }), format!("{other:?}")),
     }

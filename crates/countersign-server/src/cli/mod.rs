@@ -116,7 +116,10 @@ pub fn run(cli: Cli) -> ExitCode {
 
 /// Starts the runtime and runs the command, or `serve` if none was given.
 fn dispatch(cli: Cli, output: Output) -> Result<(), Error> {
-    let flags = Flags { config: cli.config, given: cli.settings.given };
+    let flags = Flags {
+        config: cli.config,
+        given: cli.settings.given,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -39,7 +39,8 @@ impl Output {
     /// # Errors
     /// [`Error::Io`] if standard output can't be written to.
     pub(super) fn print(self, value: &impl Serialize, text: &str) -> Result<(), Error> {
-        write_line(io::stdout(), &self.line(value, text)?).map_err(Error::io("can't write to standard output"))
+        write_line(io::stdout(), &self.line(value, text)?)
+            .map_err(Error::io("can't write to standard output"))
     }
 
     /// Prints like [`print`](Self::print), but stops waiting after a second if nobody reads the
@@ -49,12 +50,17 @@ impl Output {
     /// As for [`print`](Self::print).
     pub(super) fn announce(self, value: &impl Serialize, text: &str) -> Result<(), Error> {
         let line = self.line(value, text)?;
-        in_time(move || write_line(io::stdout(), &line)).map_err(Error::io("can't write to standard output"))
+        in_time(move || write_line(io::stdout(), &line))
+            .map_err(Error::io("can't write to standard output"))
     }
 
     /// Prints progress on standard error. Stops waiting after a second if nobody reads it.
     pub(super) fn tell(self, value: &serde_json::Value, text: &str) {
-        let line = if self.json { in_ascii(&value.to_string()) } else { spelled_out(text) };
+        let line = if self.json {
+            in_ascii(&value.to_string())
+        } else {
+            spelled_out(text)
+        };
         // Without standard error there is nothing left to do.
         let _ = in_time(move || write_line(io::stderr(), &line));
     }
@@ -62,7 +68,8 @@ impl Output {
     /// Returns the line to print, with invisible characters escaped.
     fn line(self, value: &impl Serialize, text: &str) -> Result<String, Error> {
         if self.json {
-            let json = serde_json::to_string(value).map_err(|error| Error::io("can't write JSON")(error.into()))?;
+            let json = serde_json::to_string(value)
+                .map_err(|error| Error::io("can't write JSON")(error.into()))?;
             Ok(in_ascii(&json))
         } else {
             Ok(spelled_out(text.trim_end()))
@@ -72,7 +79,9 @@ impl Output {
     /// Prints an error on standard error. Stops waiting after a second if nobody reads it.
     pub(super) fn error(self, error: &Error) {
         let line = if self.json {
-            in_ascii(&json!({ "error": { "code": error.code(), "message": error.story() } }).to_string())
+            in_ascii(
+                &json!({ "error": { "code": error.code(), "message": error.story() } }).to_string(),
+            )
         } else {
             spelled_out(&format!("countersign: {}", error.story()))
         };
@@ -93,7 +102,9 @@ fn write_line(mut out: impl Write, line: &str) -> io::Result<()> {
 fn in_time(write: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
     let (done, written) = sync_channel(1);
     let work = move || drop(done.send(write()));
-    thread::Builder::new().name("countersign-output".to_owned()).spawn(work)?;
+    thread::Builder::new()
+        .name("countersign-output".to_owned())
+        .spawn(work)?;
     written.recv_timeout(PATIENCE).unwrap_or(Ok(()))
 }
 
@@ -115,7 +126,10 @@ pub(super) fn confirmed(question: &str, unasked: &str) -> Result<bool, Error> {
 /// Returns a table with columns that are as wide as their widest cell, separated by two spaces. The
 /// first row is the heading.
 pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| in_a_line(cell))).collect();
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| in_a_line(cell)))
+        .collect();
     let mut widths = [0; N];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -123,7 +137,10 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
         }
     }
     let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -140,7 +157,12 @@ fn in_ascii(json: &str) -> String {
     for character in json.chars() {
         if is_invisible(character) {
             let mut units = [0; 2];
-            shown.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+            shown.extend(
+                character
+                    .encode_utf16(&mut units)
+                    .iter()
+                    .map(|unit| format!("\\u{unit:04x}")),
+            );
         } else {
             shown.push(character);
         }
@@ -157,10 +179,22 @@ mod tests {
         let address = "a\u{200b}da\u{202e}\u{e0041}@example.org";
         let json = json!({ "email": address });
         let shown = in_ascii(&json.to_string());
-        assert_eq!(shown, r#"{"email":"a\u200bda\u202e\udb40\udc41@example.org"}"#);
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), json);
-        let rows = [["EMAIL", "X"].map(str::to_owned), [address.to_owned(), "two\nlines".to_owned()]];
+        assert_eq!(
+            shown,
+            r#"{"email":"a\u200bda\u202e\udb40\udc41@example.org"}"#
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
+            json
+        );
+        let rows = [
+            ["EMAIL", "X"].map(str::to_owned),
+            [address.to_owned(), "two\nlines".to_owned()],
+        ];
         let shown = table(&rows);
-        assert!(shown.contains(r"a\u{200b}da\u{202e}\u{e0041}@example.org  two\nlines"), "{shown}");
+        assert!(
+            shown.contains(r"a\u{200b}da\u{202e}\u{e0041}@example.org  two\nlines"),
+            "{shown}"
+        );
     }
 }

@@ -30,30 +30,44 @@ impl PasswordSource {
         let password = match &self.password_file {
             Some(path) if path == Path::new("-") => from_stdin()?,
             Some(path) => Zeroizing::new(
-                std::fs::read_to_string(path).map_err(Error::io(format!("can't read {}", path.display())))?,
+                std::fs::read_to_string(path)
+                    .map_err(Error::io(format!("can't read {}", path.display())))?,
             ),
             None if std::io::stdin().is_terminal() => return checked(ask()?),
             None => from_stdin()?,
         };
         let line = password.strip_suffix('\n').unwrap_or(&password);
-        checked(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+        checked(Zeroizing::new(
+            line.strip_suffix('\r').unwrap_or(line).to_owned(),
+        ))
     }
 }
 
 /// Asks for a password twice.
 fn ask() -> Result<Zeroizing<String>, Error> {
-    let prompt =
-        |text| rpassword::prompt_password(text).map(Zeroizing::new).map_err(Error::io("can't ask for a password"));
+    let prompt = |text| {
+        rpassword::prompt_password(text)
+            .map(Zeroizing::new)
+            .map_err(Error::io("can't ask for a password"))
+    };
     let password = prompt("Password: ")?;
     let again = prompt("Again: ")?;
-    if password == again { Ok(password) } else { Err(Error::Usage("the two passwords differ".to_owned())) }
+    if password == again {
+        Ok(password)
+    } else {
+        Err(Error::Usage("the two passwords differ".to_owned()))
+    }
 }
 
 /// Reads standard input, up to the longest password and a line end.
 fn from_stdin() -> Result<Zeroizing<String>, Error> {
     let mut text = Zeroizing::new(String::new());
     let most = u64::try_from(MAX_PASSWORD_BYTES + 2).unwrap_or(u64::MAX);
-    std::io::stdin().lock().take(most).read_to_string(&mut text).map_err(Error::io("can't read standard input"))?;
+    std::io::stdin()
+        .lock()
+        .take(most)
+        .read_to_string(&mut text)
+        .map_err(Error::io("can't read standard input"))?;
     Ok(text)
 }
 

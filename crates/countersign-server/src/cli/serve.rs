@@ -26,17 +26,29 @@ const BACKLOG: u32 = 1024;
 pub(super) async fn run(flags: Flags, output: Output) -> Result<(), Error> {
     let stop = Stop::on_signals().map_err(Error::io("can't listen to signals"))?;
     let hangups = Hangups::listen().map_err(Error::io("can't listen to signals"))?;
-    let Some((sources, config)) = unless_stopped(&stop, read(flags.clone())).await? else { return Ok(()) };
+    let Some((sources, config)) = unless_stopped(&stop, read(flags.clone())).await? else {
+        return Ok(());
+    };
     let logging = telemetry::start(config.log).map_err(Error::io("can't start the log"))?;
     descriptors::raise(&config);
     let Some(begun) = unless_stopped(&stop, begin(config, output)).await? else {
         tracing::info!(event = "stopped_before_start");
         return Ok(());
     };
-    let Begun { config, services, listener } = begun;
+    let Begun {
+        config,
+        services,
+        listener,
+    } = begun;
     supervisor::ready();
     let (renew, renewals) = mpsc::channel(1);
-    let reloads = Reloads { flags, sources, logging: &logging, hangups, renew };
+    let reloads = Reloads {
+        flags,
+        sources,
+        logging: &logging,
+        hangups,
+        renew,
+    };
     tokio::select! {
         done = crate::run(Served { config, services }, listener, stop, renewals) => done,
         () = reloads.follow() => Ok(()),
@@ -60,7 +72,11 @@ impl Reloads<'_> {
             self.hangups.next().await;
             supervisor::reloading();
             if let Err(error) = self.reload().await {
-                tracing::error!(event = "reload_failed", problem = error.story(), "all stays as it was");
+                tracing::error!(
+                    event = "reload_failed",
+                    problem = error.story(),
+                    "all stays as it was"
+                );
             }
             supervisor::ready();
         }
@@ -75,9 +91,13 @@ impl Reloads<'_> {
         let (sources, config) = read(self.flags.clone()).await?;
         // A task of its own, so that a panic ends this reload and not the server.
         let opened = tokio::spawn(open(config)).await;
-        let (config, services) = opened.unwrap_or_else(|_| Err(bug("the reload ended in a bug")))?;
-        let (later, now): (Vec<_>, Vec<_>) =
-            self.sources.changed(&sources).into_iter().partition(|setting| AT_START.contains(setting));
+        let (config, services) =
+            opened.unwrap_or_else(|_| Err(bug("the reload ended in a bug")))?;
+        let (later, now): (Vec<_>, Vec<_>) = self
+            .sources
+            .changed(&sources)
+            .into_iter()
+            .partition(|setting| AT_START.contains(setting));
         self.logging.set_level(config.log.level);
         // The receiver is gone only if the server has begun to stop.
         let _ = self.renew.send(Served { config, services }).await;
@@ -102,7 +122,11 @@ async fn open(config: Config) -> Result<(Config, Services), Error> {
 
 /// Returns the environment variables of settings, separated by commas.
 fn names(settings: &[&Setting]) -> String {
-    settings.iter().map(|setting| setting.env()).collect::<Vec<_>>().join(", ")
+    settings
+        .iter()
+        .map(|setting| setting.env())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Returns the error for a task that panicked.
@@ -134,7 +158,8 @@ async fn read(flags: Flags) -> Result<(Sources, Config), Error> {
         compose::check(&config)?;
         Ok((sources, config))
     });
-    read.await.unwrap_or_else(|_| Err(bug("the settings can't be read")))
+    read.await
+        .unwrap_or_else(|_| Err(bug("the settings can't be read")))
 }
 
 /// A server that is about to accept connections.
@@ -152,18 +177,30 @@ async fn begin(config: Config, output: Output) -> Result<Begun, Error> {
     let (socket, address) = port(&config.http)?;
     let patience = Patience::of(&config);
     patience.for_database(&config).await?;
-    patience.for_redis(&deployment::settled(&config, Purpose::Serve).await?).await?;
+    patience
+        .for_redis(&deployment::settled(&config, Purpose::Serve).await?)
+        .await?;
     let (config, services) = open(config).await?;
     let greeting = greeting(&config, &services, address).await?;
     // Everything is ready now, so every client that can connect is answered.
-    let listener = socket.listen(BACKLOG).map_err(Error::io(taken(&config.http)))?;
+    let listener = socket
+        .listen(BACKLOG)
+        .map_err(Error::io(taken(&config.http)))?;
     output.announce(&greeting, &greeting.text())?;
-    Ok(Begun { config, services, listener })
+    Ok(Begun {
+        config,
+        services,
+        listener,
+    })
 }
 
 /// Binds the port without listening on it.
 fn port(http: &Http) -> Result<(TcpSocket, SocketAddr), Error> {
-    let socket = if http.listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = if http.listen.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    };
     let taken = || Error::io(taken(http));
     let socket = socket.map_err(taken())?;
     // Connections of an earlier process that are in `TIME_WAIT` must not keep the port taken.
@@ -178,7 +215,11 @@ fn taken(http: &Http) -> String {
 }
 
 /// Returns the announcement that the server listens.
-async fn greeting(config: &Config, services: &Services, address: SocketAddr) -> Result<Greeting, Error> {
+async fn greeting(
+    config: &Config,
+    services: &Services,
+    address: SocketAddr,
+) -> Result<Greeting, Error> {
     Ok(Greeting {
         listening: format!("http://{address}"),
         database: config.store.shown(),

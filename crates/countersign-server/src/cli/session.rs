@@ -44,13 +44,23 @@ pub(super) enum SessionCommand {
 }
 
 /// Runs a subcommand.
-pub(super) async fn run(config: &Config, command: SessionCommand, output: Output) -> Result<(), Error> {
+pub(super) async fn run(
+    config: &Config,
+    command: SessionCommand,
+    output: Output,
+) -> Result<(), Error> {
     let services = Services::open(config, Purpose::EndSessions).await?;
     match command {
-        SessionCommand::List { account, limit, after } => {
-            list(&services, &account, &Page { after, limit }, output).await
-        }
-        SessionCommand::Revoke { account, sessions, all } => revoke(&services, &account, &sessions, all, output).await,
+        SessionCommand::List {
+            account,
+            limit,
+            after,
+        } => list(&services, &account, &Page { after, limit }, output).await,
+        SessionCommand::Revoke {
+            account,
+            sessions,
+            all,
+        } => revoke(&services, &account, &sessions, all, output).await,
     }
 }
 
@@ -58,15 +68,36 @@ pub(super) async fn run(config: &Config, command: SessionCommand, output: Output
 /// was used last comes first.
 async fn list(services: &Services, text: &str, page: &Page, output: Output) -> Result<(), Error> {
     let account = find(services, text).await?;
-    let found = refreshable(services)?.sessions_of(&account.id.to_key(), page).await?;
+    let found = refreshable(services)?
+        .sessions_of(&account.id.to_key(), page)
+        .await?;
     let mut sessions = found.sessions;
     sessions.sort_by_key(|session| std::cmp::Reverse(session.used_at.max(session.refreshed_at)));
-    let mut rows = vec![["SESSION", "CREATED", "LAST USED", "EXPIRES", "ADDRESS", "CLIENT"].map(str::to_owned)];
+    let mut rows = vec![
+        [
+            "SESSION",
+            "CREATED",
+            "LAST USED",
+            "EXPIRES",
+            "ADDRESS",
+            "CLIENT",
+        ]
+        .map(str::to_owned),
+    ];
     rows.extend(sessions.iter().map(row));
-    let more = |next: &SessionCursor| format!("\nThere are more: countersign session list {text} --after {next}");
-    let table = format!("{}{}", table(&rows), found.next.as_ref().map(more).unwrap_or_default());
+    let more = |next: &SessionCursor| {
+        format!("\nThere are more: countersign session list {text} --after {next}")
+    };
+    let table = format!(
+        "{}{}",
+        table(&rows),
+        found.next.as_ref().map(more).unwrap_or_default()
+    );
     let next = found.next.as_ref().map(SessionCursor::as_str);
-    output.print(&json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>(), "next": next }), &table)
+    output.print(
+        &json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>(), "next": next }),
+        &table,
+    )
 }
 
 async fn revoke(
@@ -81,38 +112,62 @@ async fn revoke(
         let ended = services.changes.end(account.id, None).await?;
         return output.print(
             &json!({ "id": account.id, "sessions_ended": ended }),
-            &format!("{}: every session has ended; {ended} sessions ended", account.email),
+            &format!(
+                "{}: every session has ended; {ended} sessions ended",
+                account.email
+            ),
         );
     }
     let mut revoked = Vec::new();
     for session in sessions {
-        match refreshable(services)?.end_session(*session, &account.id.to_key()).await? {
+        match refreshable(services)?
+            .end_session(*session, &account.id.to_key())
+            .await?
+        {
             Destroyed::Revoked => revoked.push(session.to_string()),
             // Stops at a wrong id. The error names the sessions that have ended before it.
             Destroyed::AlreadyInvalid => return Err(unknown(&account, *session, &revoked)),
         }
     }
-    let text = format!("{}: {} of {} sessions ended", account.email, revoked.len(), sessions.len());
+    let text = format!(
+        "{}: {} of {} sessions ended",
+        account.email,
+        revoked.len(),
+        sessions.len()
+    );
     output.print(&json!({ "id": account.id, "revoked": revoked }), &text)
 }
 
 /// Returns the error for a session that the account doesn't have. It names the sessions ended
 /// before it.
 fn unknown(account: &Account, session: SessionId, revoked: &[String]) -> Error {
-    let before = if revoked.is_empty() { String::new() } else { format!("; ended before it: {}", revoked.join(", ")) };
-    Error::Refused(format!("{} has no session {session}{before}", account.email))
+    let before = if revoked.is_empty() {
+        String::new()
+    } else {
+        format!("; ended before it: {}", revoked.join(", "))
+    };
+    Error::Refused(format!(
+        "{} has no session {session}{before}",
+        account.email
+    ))
 }
 
 /// Returns the strategy's sessions, or an error if the strategy has none.
 fn refreshable(services: &Services) -> Result<&dyn RefreshableStrategy<Account>, Error> {
-    let none =
-        || Error::Refused("with these settings there are no sessions: strategy redis, profile litestar-auth".into());
+    let none = || {
+        Error::Refused(
+            "with these settings there are no sessions: strategy redis, profile litestar-auth"
+                .into(),
+        )
+    };
     services.strategy.as_refreshable().ok_or_else(none)
 }
 
 /// Returns the cells of a session in the table.
 fn row(session: &SessionRecord) -> [String; 6] {
-    let moment = |moment: Option<countersign::Timestamp>| moment.map(|moment| moment.to_string()).unwrap_or_default();
+    let moment = |moment: Option<countersign::Timestamp>| {
+        moment.map(|moment| moment.to_string()).unwrap_or_default()
+    };
     let client = &session.client;
     [
         session.id.to_string(),
@@ -120,7 +175,11 @@ fn row(session: &SessionRecord) -> [String; 6] {
         moment(session.used_at.max(session.refreshed_at)),
         moment(session.expires_at),
         client.ip().map(|ip| ip.to_string()).unwrap_or_default(),
-        client.label().or(client.user_agent()).unwrap_or_default().to_owned(),
+        client
+            .label()
+            .or(client.user_agent())
+            .unwrap_or_default()
+            .to_owned(),
     ]
 }
 

@@ -64,15 +64,20 @@ impl UserCommand {
     const fn purpose(&self) -> Purpose {
         match self {
             Self::Add { .. } | Self::List => Purpose::Manage,
-            Self::Disable { .. } | Self::Enable { .. } | Self::Delete { .. } | Self::SetPassword { .. } => {
-                Purpose::EndSessions
-            }
+            Self::Disable { .. }
+            | Self::Enable { .. }
+            | Self::Delete { .. }
+            | Self::SetPassword { .. } => Purpose::EndSessions,
         }
     }
 }
 
 /// Runs a subcommand.
-pub(super) async fn run(config: &Config, command: UserCommand, output: Output) -> Result<(), Error> {
+pub(super) async fn run(
+    config: &Config,
+    command: UserCommand,
+    output: Output,
+) -> Result<(), Error> {
     let services = Services::open(config, command.purpose()).await?;
     match command {
         UserCommand::Add { email, password } => add(&services, &email, &password, output).await,
@@ -80,16 +85,29 @@ pub(super) async fn run(config: &Config, command: UserCommand, output: Output) -
         UserCommand::Disable { account } => disable(&services, &account, output).await,
         UserCommand::Enable { account } => enable(&services, &account, output).await,
         UserCommand::Delete { account, yes } => delete(&services, &account, yes, output).await,
-        UserCommand::SetPassword { account, password } => set_password(&services, &account, &password, output).await,
+        UserCommand::SetPassword { account, password } => {
+            set_password(&services, &account, &password, output).await
+        }
     }
 }
 
-async fn add(services: &Services, email: &str, password: &PasswordSource, output: Output) -> Result<(), Error> {
+async fn add(
+    services: &Services,
+    email: &str,
+    password: &PasswordSource,
+    output: Output,
+) -> Result<(), Error> {
     let email = Email::parse(email).map_err(|not| Error::Usage(format!("{email:?} {not}")))?;
     let password = password.read()?;
     match services.registrar.register(&email, password).await? {
-        Some(account) => output.print(&shown(&account), &format!("added {} ({})", account.email, account.id)),
-        None => Err(Error::Refused(format!("there is an account for {} already", email.as_str()))),
+        Some(account) => output.print(
+            &shown(&account),
+            &format!("added {} ({})", account.email, account.id),
+        ),
+        None => Err(Error::Refused(format!(
+            "there is an account for {} already",
+            email.as_str()
+        ))),
     }
 }
 
@@ -104,7 +122,10 @@ async fn list(services: &Services, output: Output) -> Result<(), Error> {
     }
     let mut rows = vec![["EMAIL", "ID", "ACTIVE", "VERIFIED", "CREATED"].map(str::to_owned)];
     rows.extend(accounts.iter().map(|account| {
-        let created = account.created_at.map(|moment| moment.to_string()).unwrap_or_default();
+        let created = account
+            .created_at
+            .map(|moment| moment.to_string())
+            .unwrap_or_default();
         let yes_or_no = |truth: bool| if truth { "yes" } else { "no" }.to_owned();
         [
             account.email.clone(),
@@ -122,7 +143,10 @@ async fn disable(services: &Services, account: &str, output: Output) -> Result<(
     let account = find(services, account).await?;
     let ended = change(services, &account, Change::Disable).await?;
     let text = format!("disabled {}; {ended} sessions ended", account.email);
-    output.print(&json!({ "id": account.id, "is_active": false, "sessions_ended": ended }), &text)
+    output.print(
+        &json!({ "id": account.id, "is_active": false, "sessions_ended": ended }),
+        &text,
+    )
 }
 
 async fn enable(services: &Services, account: &str, output: Output) -> Result<(), Error> {
@@ -130,18 +154,34 @@ async fn enable(services: &Services, account: &str, output: Output) -> Result<()
     // A login that raced with the disabling may have left tokens, which must not become valid now.
     services.changes.end(account.id, None).await?;
     services.accounts().enable(account.id).await?;
-    output.print(&json!({ "id": account.id, "is_active": true }), &format!("enabled {}", account.email))
+    output.print(
+        &json!({ "id": account.id, "is_active": true }),
+        &format!("enabled {}", account.email),
+    )
 }
 
-async fn delete(services: &Services, account: &str, yes: bool, output: Output) -> Result<(), Error> {
+async fn delete(
+    services: &Services,
+    account: &str,
+    yes: bool,
+    output: Output,
+) -> Result<(), Error> {
     let account = find(services, account).await?;
     let question = format!("Delete {} for good?", account.email);
-    if !yes && !confirmed(&question, "deleting an account needs --yes when nobody can be asked")? {
+    if !yes
+        && !confirmed(
+            &question,
+            "deleting an account needs --yes when nobody can be asked",
+        )?
+    {
         return Err(Error::Refused("nothing was deleted".to_owned()));
     }
     let ended = change(services, &account, Change::Delete).await?;
     let text = format!("deleted {}; {ended} sessions ended", account.email);
-    output.print(&json!({ "id": account.id, "deleted": true, "sessions_ended": ended }), &text)
+    output.print(
+        &json!({ "id": account.id, "deleted": true, "sessions_ended": ended }),
+        &text,
+    )
 }
 
 async fn set_password(
@@ -151,9 +191,16 @@ async fn set_password(
     output: Output,
 ) -> Result<(), Error> {
     let account = find(services, account).await?;
-    let hash = services.logins.hasher.hash(Line::Login, password.read()?).await?;
+    let hash = services
+        .logins
+        .hasher
+        .hash(Line::Login, password.read()?)
+        .await?;
     let ended = change(services, &account, Change::Password(&hash)).await?;
-    let text = format!("{} has a new password; {ended} sessions ended", account.email);
+    let text = format!(
+        "{} has a new password; {ended} sessions ended",
+        account.email
+    );
     output.print(&json!({ "id": account.id, "sessions_ended": ended }), &text)
 }
 
@@ -171,7 +218,11 @@ pub(super) async fn find(services: &Services, text: &str) -> Result<Account, Err
     let account = match (Uuid::try_parse(text.trim()), Lookup::of(text)) {
         (Ok(id), _) => services.accounts().by_id(id).await?,
         (_, Some(address)) => services.accounts().by_address(&address).await?,
-        _ => return Err(Error::Usage(format!("{text:?} is neither an email address nor an id"))),
+        _ => {
+            return Err(Error::Usage(format!(
+                "{text:?} is neither an email address nor an id"
+            )));
+        }
     };
     account.ok_or_else(|| Error::Refused(format!("there is no account {text}")))
 }

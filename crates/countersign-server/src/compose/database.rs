@@ -7,7 +7,8 @@
 use std::path::Path;
 
 use countersign::store::sql::{
-    Applied, Database, DatabaseOptions, Migration, MigrationSet, Migrator, Planned, Progress, SetupError,
+    Applied, Database, DatabaseOptions, Migration, MigrationSet, Migrator, Planned, Progress,
+    SetupError,
 };
 use countersign::{ConfigError, Failure, UserKeyKind};
 
@@ -56,7 +57,10 @@ pub(crate) const ACCOUNTS: MigrationSet = MigrationSet {
 /// Returns [`Error::Config`], which names the database's setting, if the URL can't work, and
 /// [`Error::Io`] if the data directory can't be created.
 pub(crate) fn connect(store: &Store) -> Result<Database, Error> {
-    let options = DatabaseOptions { timeout: store.timeout, connections: store.connections };
+    let options = DatabaseOptions {
+        timeout: store.timeout,
+        connections: store.connections,
+    };
     let named = |error: ConfigError| renamed(&store.database_spelled, &error);
     let database = match &store.database {
         DatabaseUrl::Sqlite(path) => {
@@ -96,7 +100,10 @@ pub(crate) fn migrator(database: &Database) -> Migrator {
 /// # Errors
 /// Returns [`Error::Config`] or [`Error::Store`], which name the database's setting. A migration
 /// that failed is tried again at the next call.
-pub(crate) async fn bring_up_to_date(database: &Database, config: &Config) -> Result<Vec<Applied>, Error> {
+pub(crate) async fn bring_up_to_date(
+    database: &Database,
+    config: &Config,
+) -> Result<Vec<Applied>, Error> {
     bring_up_to_date_telling(database, config, logged()).await
 }
 
@@ -109,7 +116,11 @@ pub(crate) async fn bring_up_to_date_telling(
     config: &Config,
     tell: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<Vec<Applied>, Error> {
-    migrator(database).watched_by(tell).run().await.map_err(|error| setup_failed(config, error))
+    migrator(database)
+        .watched_by(tell)
+        .run()
+        .await
+        .map_err(|error| setup_failed(config, error))
 }
 
 /// Returns the statements that would bring the tables up to date, without changing anything.
@@ -117,7 +128,10 @@ pub(crate) async fn bring_up_to_date_telling(
 /// # Errors
 /// Returns the errors of [`bring_up_to_date`].
 pub(crate) async fn planned(database: &Database, config: &Config) -> Result<Vec<Planned>, Error> {
-    migrator(database).plan().await.map_err(|error| setup_failed(config, error))
+    migrator(database)
+        .plan()
+        .await
+        .map_err(|error| setup_failed(config, error))
 }
 
 /// Translates an error of the migrator into one that names the setting.

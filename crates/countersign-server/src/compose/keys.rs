@@ -20,8 +20,8 @@ use zeroize::Zeroizing;
 
 use crate::compose::renamed;
 use crate::config::{
-    Config, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind, TOKEN_HASH_SECRET,
-    fault_of_secret, is_same_secret, same_secret,
+    Config, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind,
+    TOKEN_HASH_SECRET, fault_of_secret, is_same_secret, same_secret,
 };
 use crate::data_dir::{self, DataDir};
 use crate::error::Error;
@@ -70,7 +70,9 @@ pub(crate) fn known_secret(config: &Config) -> Result<Option<(Secret, String)>, 
         return Ok(Some((secret.clone(), spelled)));
     }
     let file = secret_file(&config.store.data_dir);
-    let Some(text) = data_dir::find(&file)? else { return Ok(None) };
+    let Some(text) = data_dir::find(&file)? else {
+        return Ok(None);
+    };
     let spelled = file.display().to_string();
     Ok(Some((generated_secret(&spelled, &text)?, spelled)))
 }
@@ -92,7 +94,9 @@ pub(crate) fn known_ring(config: &Config) -> Result<Option<(KeyRing, String)>, E
         return Ok(None);
     }
     let file = key_file(&config.store.data_dir);
-    let Some(text) = data_dir::find(&file)? else { return Ok(None) };
+    let Some(text) = data_dir::find(&file)? else {
+        return Ok(None);
+    };
     let spelled = file.display().to_string();
     Ok(Some((generated_ring(&spelled, &text)?, spelled)))
 }
@@ -103,7 +107,10 @@ pub(crate) fn known_ring(config: &Config) -> Result<Option<(KeyRing, String)>, E
 /// Returns an [`Error`] if the system has no randomness.
 pub(crate) fn throwaway() -> Result<KeyRing, Error> {
     let secret = generate_secret(Algorithm::EdDsa, &SystemEntropy)?;
-    Ok(KeyRing::new(SigningKey::from_secret(Algorithm::EdDsa, &secret)?))
+    Ok(KeyRing::new(SigningKey::from_secret(
+        Algorithm::EdDsa,
+        &secret,
+    )?))
 }
 
 /// Checks the settings of keys, without reading generated files.
@@ -146,7 +153,11 @@ pub(crate) fn token_hash_secret(config: &Config, data_dir: &DataDir) -> Result<S
 fn generated_secret(name: &str, text: &str) -> Result<Secret, ConfigError> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     match fault_of_secret(text) {
-        Some(fault) => Err(ConfigError::new(name.to_owned(), fault, "put back the file as it was generated")),
+        Some(fault) => Err(ConfigError::new(
+            name.to_owned(),
+            fault,
+            "put back the file as it was generated",
+        )),
         None => Secret::new(name, text),
     }
 }
@@ -171,19 +182,25 @@ pub(crate) fn signing(config: &Config, data_dir: &DataDir) -> Result<KeyRing, Er
         let secret = generate_secret(Algorithm::EdDsa, &SystemEntropy)?;
         Ok(Zeroizing::new(secret.expose().to_owned()))
     })?;
-    Ok(generated_ring("jwt_private_key.pem in the data directory", &text)?)
+    Ok(generated_ring(
+        "jwt_private_key.pem in the data directory",
+        &text,
+    )?)
 }
 
 /// Parses a generated key.
 fn generated_ring(name: &str, text: &str) -> Result<KeyRing, ConfigError> {
     let secret = Secret::dangerous_without_variety_check(name, text)?;
-    let key = SigningKey::from_secret(Algorithm::EdDsa, &secret).map_err(|error| renamed(name, &error))?;
+    let key = SigningKey::from_secret(Algorithm::EdDsa, &secret)
+        .map_err(|error| renamed(name, &error))?;
     Ok(KeyRing::new(key))
 }
 
 /// Parses the configured algorithm.
 fn algorithm(jwt: &JwtKeys) -> Result<Algorithm, ConfigError> {
-    jwt.algorithm.parse().map_err(|error: ConfigError| renamed(&jwt.algorithm_spelled, &error))
+    jwt.algorithm
+        .parse()
+        .map_err(|error: ConfigError| renamed(&jwt.algorithm_spelled, &error))
 }
 
 /// Returns the ring of the given key, or `None` if the key is to be generated.
@@ -192,12 +209,18 @@ fn given_ring(config: &Config) -> Result<Option<KeyRing>, ConfigError> {
     let algorithm = algorithm(jwt)?;
     let shared = (&JWT_SECRET, &jwt.secret);
     let private = (&JWT_PRIVATE_KEY, &jwt.private_key);
-    let (wanted, unwanted) = if algorithm.is_symmetric() { (shared, private) } else { (private, shared) };
+    let (wanted, unwanted) = if algorithm.is_symmetric() {
+        (shared, private)
+    } else {
+        (private, shared)
+    };
     if let Some(given) = unwanted.1 {
         let cure = format!("give {} instead", wanted.0.env());
         return Err(given.error(format!("is not what {algorithm} signs with"), cure));
     }
-    let Some(given) = wanted.1 else { return without_key(algorithm, wanted.0, jwt) };
+    let Some(given) = wanted.1 else {
+        return without_key(algorithm, wanted.0, jwt);
+    };
     let key = signing_key(algorithm, given, config.tokens.profile)?;
     if let Some(public) = &jwt.public_key {
         check_public(algorithm, &key, public)?;
@@ -206,14 +229,24 @@ fn given_ring(config: &Config) -> Result<Option<KeyRing>, ConfigError> {
 }
 
 /// Handles settings without a key: an error for all algorithms but EdDSA.
-fn without_key(algorithm: Algorithm, wanted: &Setting, jwt: &JwtKeys) -> Result<Option<KeyRing>, ConfigError> {
+fn without_key(
+    algorithm: Algorithm,
+    wanted: &Setting,
+    jwt: &JwtKeys,
+) -> Result<Option<KeyRing>, ConfigError> {
     if algorithm != Algorithm::EdDsa {
         let problem = format!("must be given for {algorithm}");
-        let cure = format!("give it, or leave {} at EdDSA, whose key is generated", JWT_ALGORITHM.env());
+        let cure = format!(
+            "give it, or leave {} at EdDSA, whose key is generated",
+            JWT_ALGORITHM.env()
+        );
         return Err(ConfigError::new(wanted.env(), problem, cure));
     }
     match &jwt.public_key {
-        Some(public) => Err(public.error("is given without its private key", format!("give {} too", wanted.env()))),
+        Some(public) => Err(public.error(
+            "is given without its private key",
+            format!("give {} too", wanted.env()),
+        )),
         None => Ok(None),
     }
 }
@@ -222,14 +255,21 @@ fn without_key(algorithm: Algorithm, wanted: &Setting, jwt: &JwtKeys) -> Result<
 ///
 /// In the profile of litestar-auth short symmetric secrets are accepted, since live tokens of the
 /// original depend on them.
-fn signing_key(algorithm: Algorithm, given: &Given, profile: Profile) -> Result<SigningKey, ConfigError> {
+fn signing_key(
+    algorithm: Algorithm,
+    given: &Given,
+    profile: Profile,
+) -> Result<SigningKey, ConfigError> {
     let named = |error: ConfigError| renamed(&given.spelled, &error);
     match (algorithm.is_symmetric(), profile) {
         (true, Profile::LitestarAuth) => {
             let secret = Secret::dangerous_without_variety_check(&given.spelled, given.text())?;
             SigningKey::dangerous_from_short_secret(algorithm, &secret).map_err(named)
         }
-        (true, _) => SigningKey::from_secret(algorithm, &Secret::new(&given.spelled, given.text())?).map_err(named),
+        (true, _) => {
+            SigningKey::from_secret(algorithm, &Secret::new(&given.spelled, given.text())?)
+                .map_err(named)
+        }
         (false, _) => {
             let secret = Secret::dangerous_without_variety_check(&given.spelled, given.text())?;
             SigningKey::from_secret(algorithm, &secret).map_err(named)
@@ -242,11 +282,15 @@ fn check_public(algorithm: Algorithm, key: &SigningKey, public: &Given) -> Resul
     if algorithm.is_symmetric() {
         return Err(public.error(format!("is of no use with {algorithm}"), "leave it out"));
     }
-    let given = VerifyingKey::from_pem(algorithm, public.text()).map_err(|error| renamed(&public.spelled, &error))?;
+    let given = VerifyingKey::from_pem(algorithm, public.text())
+        .map_err(|error| renamed(&public.spelled, &error))?;
     if given.to_jwk() == key.verifying_key().to_jwk() {
         Ok(())
     } else {
-        let cure = format!("give the public half of {}, or leave it out", JWT_PRIVATE_KEY.env());
+        let cure = format!(
+            "give the public half of {}, or leave it out",
+            JWT_PRIVATE_KEY.env()
+        );
         Err(public.error("does not belong to the private key", cure))
     }
 }

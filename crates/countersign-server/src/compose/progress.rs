@@ -27,22 +27,57 @@ pub(super) fn logged() -> impl Fn(Progress) + Send + Sync + 'static {
     };
     move |progress| match progress {
         Progress::Runs { step, statement } => {
-            tracing::debug!(event = "migration_runs", set = step.set, version = step.version, statement);
+            tracing::debug!(
+                event = "migration_runs",
+                set = step.set,
+                version = step.version,
+                statement
+            );
         }
         Progress::WaitsForTurn { waited } if is_due() => {
             let waited = seconds(waited);
-            tracing::warn!(event = "migration_waits_for_turn", waited, "another process migrates");
+            tracing::warn!(
+                event = "migration_waits_for_turn",
+                waited,
+                "another process migrates"
+            );
         }
-        Progress::WaitsForLock { table, held_by, waited, .. } if is_due() => {
+        Progress::WaitsForLock {
+            table,
+            held_by,
+            waited,
+            ..
+        } if is_due() => {
             let waited = seconds(waited);
-            tracing::warn!(event = "migration_waits_for_lock", table, held_by = held_by.as_deref(), waited);
+            tracing::warn!(
+                event = "migration_waits_for_lock",
+                table,
+                held_by = held_by.as_deref(),
+                waited
+            );
         }
-        Progress::Builds { what, phase, percent, elapsed, .. } if is_due() => {
+        Progress::Builds {
+            what,
+            phase,
+            percent,
+            elapsed,
+            ..
+        } if is_due() => {
             let elapsed = seconds(elapsed);
-            tracing::info!(event = "migration_builds", what, phase = phase.as_deref(), percent, elapsed);
+            tracing::info!(
+                event = "migration_builds",
+                what,
+                phase = phase.as_deref(),
+                percent,
+                elapsed
+            );
         }
         Progress::WritersWait { table, .. } => {
-            tracing::warn!(event = "migration_keeps_writers_waiting", table, "the database knows no other way");
+            tracing::warn!(
+                event = "migration_keeps_writers_waiting",
+                table,
+                "the database knows no other way"
+            );
         }
         _ => {}
     }

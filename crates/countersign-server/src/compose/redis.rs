@@ -10,7 +10,9 @@ use countersign::{ConfigError, Failure, Profile};
 
 use crate::compose::renamed;
 use crate::compose::wait::redis_store;
-use crate::config::{Config, Eviction, REDIS_EVICTION, Redis as Settings, StrategyKind, names_sentinels};
+use crate::config::{
+    Config, Eviction, REDIS_EVICTION, Redis as Settings, StrategyKind, names_sentinels,
+};
 use crate::error::Error;
 
 /// Returns a handle on the configured Redis, or `None` if no Redis is configured.
@@ -21,12 +23,18 @@ use crate::error::Error;
 /// # Errors
 /// Returns a [`ConfigError`], which names the setting, if the URL can't work.
 pub(crate) fn handle(config: &Config) -> Result<Option<Redis>, ConfigError> {
-    config.redis.as_ref().map(|settings| connect(config, settings, &settings.url)).transpose()
+    config
+        .redis
+        .as_ref()
+        .map(|settings| connect(config, settings, &settings.url))
+        .transpose()
 }
 
 /// Returns a handle on the Redis at `url`, which is the configured URL or a part of it.
 fn connect(config: &Config, settings: &Settings, url: &str) -> Result<Redis, ConfigError> {
-    let options = RedisOptions { timeout: config.store.timeout };
+    let options = RedisOptions {
+        timeout: config.store.timeout,
+    };
     // A single node of several has a URL of its own, which isn't the one in the file.
     let source = settings.source.clone().filter(|_| *settings.url == url);
     let redis = match source {
@@ -48,7 +56,9 @@ fn connect(config: &Config, settings: &Settings, url: &str) -> Result<Redis, Con
 /// Returns [`Error::Config`], which names the setting, if a server is refused, and [`Error::Store`]
 /// if one doesn't answer.
 pub async fn examine(config: &Config) -> Result<(), Error> {
-    let (Some(redis), Some(settings)) = (handle(config)?, &config.redis) else { return Ok(()) };
+    let (Some(redis), Some(settings)) = (handle(config)?, &config.redis) else {
+        return Ok(());
+    };
     let nodes = match redis.inspect().await {
         Ok(nodes) => nodes,
         Err(failure) => {
@@ -57,7 +67,11 @@ pub async fn examine(config: &Config) -> Result<(), Error> {
         }
     };
     for node in nodes {
-        let address = if node.address.is_empty() { settings.shown() } else { node.address.clone() };
+        let address = if node.address.is_empty() {
+            settings.shown()
+        } else {
+            node.address.clone()
+        };
         check_kind(&node, &address, &settings.spelled)?;
         check_profile(config, &node, &address, &settings.spelled)?;
         check_eviction(&node, &address, config.tokens.strategy, settings.eviction)?;
@@ -80,8 +94,14 @@ pub(crate) fn unreachable(settings: &Settings, failure: Failure) -> Error {
 /// Returns a [`ConfigError`] that names the setting.
 pub(super) async fn check_nodes(config: &Config, settings: &Settings) -> Result<(), ConfigError> {
     let urls: Vec<&str> = settings.url.split(',').map(str::trim).collect();
-    for url in urls.iter().filter(|_| urls.len() > 1 && !names_sentinels(&settings.url)) {
-        let nodes = connect(config, settings, url)?.inspect().await.unwrap_or_default();
+    for url in urls
+        .iter()
+        .filter(|_| urls.len() > 1 && !names_sentinels(&settings.url))
+    {
+        let nodes = connect(config, settings, url)?
+            .inspect()
+            .await
+            .unwrap_or_default();
         if nodes.iter().any(|node| !node.cluster) {
             let problem = "names several servers, and one of them is no node of a cluster";
             return Err(ConfigError::new(
@@ -103,20 +123,38 @@ fn check_kind(node: &RedisNode, address: &str, spelled: &str) -> Result<(), Conf
     }
     if node.replica {
         let problem = format!("Redis at {address} is a replica, which takes no writes");
-        return Err(ConfigError::new(spelled.to_owned(), problem, "name its master, or the Sentinels that know it"));
+        return Err(ConfigError::new(
+            spelled.to_owned(),
+            problem,
+            "name its master, or the Sentinels that know it",
+        ));
     }
     if node.is_too_old() {
         let problem = format!("Redis at {address} is of version {:?}", node.version);
-        return Err(ConfigError::new(spelled.to_owned(), problem, "name one of version 7.0 or newer"));
+        return Err(ConfigError::new(
+            spelled.to_owned(),
+            problem,
+            "name one of version 7.0 or newer",
+        ));
     }
     Ok(())
 }
 
 /// Refuses a cluster in the profile of litestar-auth, whose keys can't be spread over one.
-fn check_profile(config: &Config, node: &RedisNode, address: &str, spelled: &str) -> Result<(), ConfigError> {
+fn check_profile(
+    config: &Config,
+    node: &RedisNode,
+    address: &str,
+    spelled: &str,
+) -> Result<(), ConfigError> {
     let tokens = &config.tokens;
-    if node.cluster && tokens.strategy == StrategyKind::Redis && tokens.profile == Profile::LitestarAuth {
-        let problem = format!("Redis at {address} is a cluster, over which the original's keys can't be spread");
+    if node.cluster
+        && tokens.strategy == StrategyKind::Redis
+        && tokens.profile == Profile::LitestarAuth
+    {
+        let problem = format!(
+            "Redis at {address} is a cluster, over which the original's keys can't be spread"
+        );
         let cure = "name a single server, or leave the profile at countersign";
         return Err(ConfigError::new(spelled.to_owned(), problem, cure));
     }
@@ -136,19 +174,24 @@ fn check_eviction(
     if !node.may_evict() {
         return Ok(());
     }
-    let policy = if node.eviction.is_empty() { "unknown" } else { node.eviction.as_str() };
+    let policy = if node.eviction.is_empty() {
+        "unknown"
+    } else {
+        node.eviction.as_str()
+    };
     if strategy == StrategyKind::Jwt && eviction == Eviction::Refuse {
         let problem = format!(
             "is refuse, and Redis at {address} may evict keys (maxmemory-policy is {policy}): a revoked token would be good \
              again"
         );
-        let cure =
-            "run CONFIG SET maxmemory-policy noeviction there and put it into its configuration file, or set warn";
+        let cure = "run CONFIG SET maxmemory-policy noeviction there and put it into its configuration file, or set warn";
         return Err(ConfigError::new(REDIS_EVICTION.env(), problem, cure));
     }
     let risk = match strategy {
         StrategyKind::Jwt => "a revoked token is good again when its key is evicted",
-        StrategyKind::Redis | StrategyKind::Database => "a user is logged out when their key is evicted",
+        StrategyKind::Redis | StrategyKind::Database => {
+            "a user is logged out when their key is evicted"
+        }
     };
     tracing::warn!(event = "redis_may_evict", address, policy, "{risk}");
     Ok(())
@@ -158,12 +201,17 @@ fn check_eviction(
 fn report(node: &RedisNode, address: &str, strategy: StrategyKind) {
     let (version, persistence) = (node.version.as_str(), words(node.persistence));
     tracing::info!(event = "redis_node", address, version, persistence);
-    if matches!(node.persistence, Persistence::Everything | Persistence::AllButASecond) {
+    if matches!(
+        node.persistence,
+        Persistence::Everything | Persistence::AllButASecond
+    ) {
         return;
     }
     let risk = match strategy {
         StrategyKind::Jwt => "when it ends, a revoked token may be good again until it expires",
-        StrategyKind::Redis | StrategyKind::Database => "when it ends, sessions may be lost and logouts undone",
+        StrategyKind::Redis | StrategyKind::Database => {
+            "when it ends, sessions may be lost and logouts undone"
+        }
     };
     tracing::warn!(event = "redis_may_forget", address, persistence, "{risk}");
 }

@@ -77,7 +77,11 @@ pub(super) struct Look {
 impl Stores {
     /// Creates a handle without an outcome.
     pub(super) fn new(look: Look) -> Self {
-        Self { look: Arc::new(look), last: Arc::default(), stop: None }
+        Self {
+            look: Arc::new(look),
+            last: Arc::default(),
+            stop: None,
+        }
     }
 
     /// Makes [`readiness`](Self::readiness) return [`Readiness::Leaving`] once `stop` is announced.
@@ -94,7 +98,11 @@ impl Stores {
     /// for a silent store until the store's timeout, so a health check needs a longer timeout than
     /// the stores.
     pub async fn readiness(&self) -> Readiness {
-        if self.stop.as_ref().is_some_and(|stop| stop.phase() >= Phase::Leave) {
+        if self
+            .stop
+            .as_ref()
+            .is_some_and(|stop| stop.phase() >= Phase::Leave)
+        {
             return Readiness::Leaving;
         }
         let arrived = Instant::now();
@@ -133,19 +141,29 @@ impl Last {
         if self.good_until.is_some_and(|until| now < until) {
             return Some(Readiness::Ready);
         }
-        self.bad_since.filter(|began| arrived <= *began).map(|_| Readiness::Unready)
+        self.bad_since
+            .filter(|began| arrived <= *began)
+            .map(|_| Readiness::Unready)
     }
 
     /// Logs a failure, unless the last failure was the same.
     fn tell(&mut self, failure: &Failure) {
-        let cause = std::error::Error::source(failure).map(ToString::to_string).unwrap_or_default();
+        let cause = std::error::Error::source(failure)
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let story = format!("{failure}: {cause}");
         if self.told.as_ref() == Some(&story) {
             return;
         }
         let part = failure.part();
         let symptom = failure.symptom().map(|symptom| symptom.to_string());
-        tracing::warn!(event = "not_ready", part, symptom, cause, "requests can't be served");
+        tracing::warn!(
+            event = "not_ready",
+            part,
+            symptom,
+            cause,
+            "requests can't be served"
+        );
         self.told = Some(story);
     }
 }
@@ -153,7 +171,12 @@ impl Last {
 impl Look {
     /// Looks at all stores at once, and fails with the first failure.
     async fn look(&self) -> Result<(), Failure> {
-        tokio::try_join!(self.at_the_database(), self.at_redis(), self.at_the_denylist()).map(drop)
+        tokio::try_join!(
+            self.at_the_database(),
+            self.at_redis(),
+            self.at_the_denylist()
+        )
+        .map(drop)
     }
 
     /// Reads and writes every table of the database, and leaves nothing behind.
@@ -163,23 +186,37 @@ impl Look {
     async fn at_the_database(&self) -> Result<(), Failure> {
         let dialect = self.database.dialect();
         let user = dialect.quote("user");
-        let tables = ["access_token", "refresh_token", "session_fence", "ended_fence", "login_failure", "denied_token"];
+        let tables = [
+            "access_token",
+            "refresh_token",
+            "session_fence",
+            "ended_fence",
+            "login_failure",
+            "denied_token",
+        ];
         let all = tables.join(", ");
         let read = Statement::new(dialect, &format!("SELECT 1 FROM {user}, {all} WHERE 1 = 0"));
         self.database.fetch(&read, &[]).await?;
         // If the row can't be deleted again, a sweep deletes it after this time.
         let ends = self.clock.now().saturating_add(SCRATCH).as_micros();
         let key = format!("readyz-{}", self.id()?.simple());
-        self.database.run(&writes(dialect), &[Value::from(key), Value::from(ends)]).await.map(drop)
+        self.database
+            .run(&writes(dialect), &[Value::from(key), Value::from(ends)])
+            .await
+            .map(drop)
     }
 
     /// Asks Redis for an answer and, with strategy `redis`, writes a token and deletes it.
     ///
     /// An answer alone doesn't show that writes are accepted: Redis may be full or read-only.
     async fn at_redis(&self) -> Result<(), Failure> {
-        let Some(redis) = &self.redis else { return Ok(()) };
+        let Some(redis) = &self.redis else {
+            return Ok(());
+        };
         redis.ping().await?;
-        let Some(strategy) = &self.on_redis else { return Ok(()) };
+        let Some(strategy) = &self.on_redis else {
+            return Ok(());
+        };
         // No account has this id, so the token opens nothing even if it can't be deleted.
         let nobody = Account {
             id: Uuid::nil(),
@@ -190,14 +227,21 @@ impl Look {
             created_at: None,
         };
         let issued = strategy.write_token(&nobody).await?;
-        strategy.destroy_token(&issued.token, &nobody).await.map(drop)
+        strategy
+            .destroy_token(&issued.token, &nobody)
+            .await
+            .map(drop)
     }
 
     /// Denies an id that no token has, and looks it up.
     async fn at_the_denylist(&self) -> Result<(), Failure> {
-        let Some(denylist) = &self.denylist else { return Ok(()) };
+        let Some(denylist) = &self.denylist else {
+            return Ok(());
+        };
         let now = self.clock.now();
-        denylist.deny("readyz", now.saturating_add(SCRATCH), now).await?;
+        denylist
+            .deny("readyz", now.saturating_add(SCRATCH), now)
+            .await?;
         denylist.is_any_denied(&["readyz"], now).await.map(drop)
     }
 
@@ -215,24 +259,41 @@ impl Look {
 fn writes(dialect: Dialect) -> Script {
     let user = dialect.quote("user");
     let none = |table: &str, columns: &str| {
-        let write = format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} WHERE 1 = 0");
+        let write =
+            format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} WHERE 1 = 0");
         [write, format!("DELETE FROM {table} WHERE 1 = 0")]
     };
     let tables = [
-        none("access_token", "token, created_at, user_id, session_id, expires_at, fence"),
-        none("refresh_token", "token, created_at, user_id, session_id, expires_at, family, fence"),
+        none(
+            "access_token",
+            "token, created_at, user_id, session_id, expires_at, fence",
+        ),
+        none(
+            "refresh_token",
+            "token, created_at, user_id, session_id, expires_at, family, fence",
+        ),
         none("session_fence", "user_id, fence, used_at"),
     ];
-    let mut steps = vec!["INSERT INTO login_failure (key_digest, failures, window_ends) VALUES (?1, 0, ?2)".to_owned()];
+    let mut steps = vec![
+        "INSERT INTO login_failure (key_digest, failures, window_ends) VALUES (?1, 0, ?2)"
+            .to_owned(),
+    ];
     steps.extend(tables.into_iter().flatten());
-    steps.push(format!("UPDATE {user} SET is_active = is_active WHERE 1 = 0"));
+    steps.push(format!(
+        "UPDATE {user} SET is_active = is_active WHERE 1 = 0"
+    ));
     steps.push("DELETE FROM login_failure WHERE key_digest = ?1".to_owned());
-    Script::new(dialect, &steps.iter().map(String::as_str).collect::<Vec<_>>())
+    Script::new(
+        dialect,
+        &steps.iter().map(String::as_str).collect::<Vec<_>>(),
+    )
 }
 
 impl std::fmt::Debug for Stores {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stores").field("redis", &self.look.redis).finish_non_exhaustive()
+        f.debug_struct("Stores")
+            .field("redis", &self.look.redis)
+            .finish_non_exhaustive()
     }
 }
 
@@ -245,11 +306,25 @@ mod tests {
     fn a_bad_answer_is_shared_by_those_who_waited_for_it() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let bad = Last { bad_since: Some(at(10)), ..Last::default() };
-        assert_eq!(bad.answer_for(at(5), at(20)), Some(Readiness::Unready), "it waited while another looked");
-        assert_eq!(bad.answer_for(at(15), at(20)), None, "it came while the stores were looked at");
+        let bad = Last {
+            bad_since: Some(at(10)),
+            ..Last::default()
+        };
+        assert_eq!(
+            bad.answer_for(at(5), at(20)),
+            Some(Readiness::Unready),
+            "it waited while another looked"
+        );
+        assert_eq!(
+            bad.answer_for(at(15), at(20)),
+            None,
+            "it came while the stores were looked at"
+        );
         assert_eq!(bad.answer_for(at(21), at(21)), None);
-        let good = Last { good_until: Some(at(10)), ..Last::default() };
+        let good = Last {
+            good_until: Some(at(10)),
+            ..Last::default()
+        };
         assert_eq!(good.answer_for(at(9), at(9)), Some(Readiness::Ready));
         assert_eq!(good.answer_for(at(5), at(10)), None);
     }

@@ -47,7 +47,9 @@ impl Patience {
         // Nothing starts an SQLite file, so waiting can't help.
         if matches!(config.store.database, DatabaseUrl::Shared(_)) {
             let database = database::connect(&config.store)?;
-            database_store(&config.store).wait(config, self.0, &Asked::Database(database)).await?;
+            database_store(&config.store)
+                .wait(config, self.0, &Asked::Database(database))
+                .await?;
         }
         Ok(())
     }
@@ -58,7 +60,9 @@ impl Patience {
     /// Returns the errors of [`for_database`](Self::for_database), for Redis.
     pub async fn for_redis(self, config: &Config) -> Result<(), Error> {
         if let (Some(redis), Some(settings)) = (redis::handle(config)?, &config.redis) {
-            redis_store(settings).wait(config, self.0, &Asked::Redis(redis)).await?;
+            redis_store(settings)
+                .wait(config, self.0, &Asked::Redis(redis))
+                .await?;
         }
         Ok(())
     }
@@ -99,18 +103,29 @@ pub(super) struct Named {
 
 /// Returns the name of the configured database.
 pub(super) fn database_store(store: &Store) -> Named {
-    Named { setting: store.database_spelled.clone(), store: format!("the database at {}", store.shown()) }
+    Named {
+        setting: store.database_spelled.clone(),
+        store: format!("the database at {}", store.shown()),
+    }
 }
 
 /// Returns the name of the configured Redis.
 pub(super) fn redis_store(settings: &RedisSettings) -> Named {
-    Named { setting: settings.spelled.clone(), store: format!("Redis at {}", settings.shown()) }
+    Named {
+        setting: settings.spelled.clone(),
+        store: format!("Redis at {}", settings.shown()),
+    }
 }
 
 impl Named {
     /// Returns the error for a failure of this store.
     pub(super) fn failed(self, failure: Failure) -> Error {
-        Error::Store { setting: self.setting, store: self.store, failure, cure: None }
+        Error::Store {
+            setting: self.setting,
+            store: self.store,
+            failure,
+            cure: None,
+        }
     }
 
     /// Asks again and again until the store answers, the fault can't pass, or the time runs out.
@@ -123,7 +138,9 @@ impl Named {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let bound = bound(config.store.wait, config.store.timeout, left, is_first);
-            let Err(failure) = self.attempt(bound, deadline, asked).await else { return Ok(()) };
+            let Err(failure) = self.attempt(bound, deadline, asked).await else {
+                return Ok(());
+            };
             is_first = false;
             let left = deadline.saturating_duration_since(Instant::now());
             // A cluster client reports a server of the wrong kind as one that doesn't answer.
@@ -134,7 +151,9 @@ impl Named {
             let left = deadline.saturating_duration_since(Instant::now());
             match failure.symptom() {
                 Some(symptom) if symptom.may_pass() && !left.is_zero() => self.say(symptom, left),
-                Some(symptom) if symptom.may_pass() => return Err(self.too_late(config, symptom, failure)),
+                Some(symptom) if symptom.may_pass() => {
+                    return Err(self.too_late(config, symptom, failure));
+                }
                 _ => return Err(self.failed(failure)),
             }
             let _ = timeout(pause.min(left), std::future::pending::<()>()).await;
@@ -143,12 +162,20 @@ impl Named {
     }
 
     /// Asks once, at most for `bound`, and logs if that takes long.
-    async fn attempt(&self, bound: Duration, deadline: Instant, asked: &Asked) -> Result<(), Failure> {
+    async fn attempt(
+        &self,
+        bound: Duration,
+        deadline: Instant,
+        asked: &Asked,
+    ) -> Result<(), Failure> {
         let mut asking = pin!(timeout(bound, asked.ask()));
         let answer = if let Ok(answer) = timeout(NOTICE, &mut asking).await {
             answer
         } else {
-            self.say(Symptom::Silent, deadline.saturating_duration_since(Instant::now()));
+            self.say(
+                Symptom::Silent,
+                deadline.saturating_duration_since(Instant::now()),
+            );
             asking.await
         };
         answer.unwrap_or_else(|_| {
@@ -166,8 +193,17 @@ impl Named {
     /// Returns the error for a wait that ran out of time.
     fn too_late(self, config: &Config, symptom: Symptom, failure: Failure) -> Error {
         let waited = humantime::format_duration(config.store.wait);
-        let cure = format!("{}, or give {} more than {waited}", symptom.cure(), WAIT_FOR_STORES.env());
-        Error::Store { setting: self.setting, store: self.store, failure, cure: Some(cure) }
+        let cure = format!(
+            "{}, or give {} more than {waited}",
+            symptom.cure(),
+            WAIT_FOR_STORES.env()
+        );
+        Error::Store {
+            setting: self.setting,
+            store: self.store,
+            failure,
+            cure: Some(cure),
+        }
     }
 }
 
@@ -179,7 +215,11 @@ fn bound(wait: Duration, timeout: Duration, left: Duration, is_first: bool) -> D
     if wait.is_zero() {
         return timeout;
     }
-    if is_first { left.max(timeout.min(wait)) } else { left }
+    if is_first {
+        left.max(timeout.min(wait))
+    } else {
+        left
+    }
 }
 
 #[cfg(test)]
@@ -197,7 +237,11 @@ mod tests {
             (0, 3600, 0, true, 3600),
         ] {
             let found = bound(seconds(wait), seconds(timeout), seconds(left), is_first);
-            assert_eq!(found, seconds(expected), "{wait} {timeout} {left} {is_first}");
+            assert_eq!(
+                found,
+                seconds(expected),
+                "{wait} {timeout} {left} {is_first}"
+            );
         }
     }
 }

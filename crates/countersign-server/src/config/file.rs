@@ -16,15 +16,31 @@ use crate::config::source::{Given, Origin};
 /// integer, a boolean or a list of texts.
 pub(super) fn read_file(spelled: &str, path: &Path) -> Result<Vec<(String, Given)>, ConfigError> {
     let shown = path.display();
-    let refused = |problem: String, cure: &'static str| ConfigError::new(spelled.to_owned(), problem, cure);
+    let refused =
+        |problem: String, cure: &'static str| ConfigError::new(spelled.to_owned(), problem, cure);
     let text = std::fs::read_to_string(path).map_err(|error| {
-        refused(format!("{shown} can't be read: {error}"), "name a file that this process may read")
+        refused(
+            format!("{shown} can't be read: {error}"),
+            "name a file that this process may read",
+        )
     })?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(0, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
-        refused(format!("{shown} isn't TOML: {} (line {line})", error.message()), "correct that line")
+        let line = error.span().map_or(0, |span| {
+            text.get(..span.start)
+                .unwrap_or_default()
+                .lines()
+                .count()
+                .max(1)
+        });
+        refused(
+            format!("{shown} isn't TOML: {} (line {line})", error.message()),
+            "correct that line",
+        )
     })?;
-    table.into_iter().map(|(key, value)| given(key, value, path)).collect()
+    table
+        .into_iter()
+        .map(|(key, value)| given(key, value, path))
+        .collect()
 }
 
 /// Returns a key of the file and its value as text, with the name under which errors show it.
@@ -32,7 +48,11 @@ fn given(key: String, value: Value, path: &Path) -> Result<(String, Given), Conf
     let spelled = format!("{key} in {}", path.display());
     let Some(text) = plain(value) else {
         let problem = "must be a text, a number, true, false or a list of texts";
-        return Err(ConfigError::new(spelled, problem, "the file is one flat table, as `listen = \"127.0.0.1:8000\"`"));
+        return Err(ConfigError::new(
+            spelled,
+            problem,
+            "the file is one flat table, as `listen = \"127.0.0.1:8000\"`",
+        ));
     };
     let given = Given::new(Origin::File, spelled, text);
     Ok((key, given))
@@ -45,8 +65,10 @@ fn plain(value: Value) -> Option<String> {
         Value::Integer(number) => Some(number.to_string()),
         Value::Boolean(truth) => Some(truth.to_string()),
         Value::Array(values) => {
-            let texts: Option<Vec<String>> =
-                values.into_iter().map(|value| value.as_str().map(str::to_owned)).collect();
+            let texts: Option<Vec<String>> = values
+                .into_iter()
+                .map(|value| value.as_str().map(str::to_owned))
+                .collect();
             texts.map(|texts| texts.join(","))
         }
         Value::Float(_) | Value::Datetime(_) | Value::Table(_) => None,

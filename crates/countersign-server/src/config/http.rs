@@ -207,9 +207,13 @@ impl Http {
         let insecure_cookies = sources.parse(&INSECURE_COOKIES, parse::truth)?;
         Ok(Self {
             listen: sources.parse(&LISTEN, address)?,
-            listen_spelled: sources.get(&LISTEN).map_or_else(|| LISTEN.env(), |given| given.spelled.clone()),
+            listen_spelled: sources
+                .get(&LISTEN)
+                .map_or_else(|| LISTEN.env(), |given| given.spelled.clone()),
             trusted_proxies: sources.parse(&TRUSTED_PROXIES, networks)?,
-            origins: public_url.as_ref().map_or(Ok(origins.clone()), |url| origins.public(&url.origin))?,
+            origins: public_url
+                .as_ref()
+                .map_or(Ok(origins.clone()), |url| origins.public(&url.origin))?,
             public_url,
             cookie_name: sources.parse_optional(&COOKIE_NAME, cookie_name)?,
             cookie_samesite: sources.parse(&COOKIE_SAMESITE, samesite(insecure_cookies))?,
@@ -237,26 +241,40 @@ fn patience(text: &str) -> Result<Duration, String> {
 
 /// Parses the address to listen on. `localhost` stands for `127.0.0.1`.
 fn address(text: &str) -> Result<SocketAddr, String> {
-    let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
-    text.parse().map_err(|_| "is not an address and a port".to_owned())
+    let text = text
+        .strip_prefix("localhost:")
+        .map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    text.parse()
+        .map_err(|_| "is not an address and a port".to_owned())
 }
 
 /// Parses a list of addresses and networks, separated by commas.
 fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     let network = |part: &str| {
-        let whole = part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
+        let whole = part
+            .parse::<IpNet>()
+            .or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
         whole.map_err(|_| format!("has {part:?} in it, which is no address and no network"))
     };
-    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(network).collect()
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(network)
+        .collect()
 }
 
 /// Returns a policy that trusts each of the origins in `text`, which are separated by commas.
 fn origins(text: &str) -> Result<OriginPolicy, String> {
-    let mut parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let mut parts = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
     parts.try_fold(OriginPolicy::default(), |origins, part| {
         // The text before an `@` may hold a password, so the error leaves it out.
         let shown = part.rsplit('@').next().unwrap_or_default();
-        origins.trust(part).map_err(|error| format!("has {shown:?} in it, which {}", error.problem()))
+        origins
+            .trust(part)
+            .map_err(|error| format!("has {shown:?} in it, which {}", error.problem()))
     })
 }
 
@@ -273,7 +291,11 @@ fn cookie_name(text: &str) -> Result<String, String> {
 /// Returns a parser for `SameSite`. Browsers reject cookies with `SameSite=None` and without
 /// `Secure`.
 fn samesite(insecure_cookies: bool) -> impl Fn(&str) -> Result<SameSite, String> {
-    let choose = parse::one_of(&[("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)]);
+    let choose = parse::one_of(&[
+        ("lax", SameSite::Lax),
+        ("strict", SameSite::Strict),
+        ("none", SameSite::None),
+    ]);
     move |text| match choose(text)? {
         SameSite::None if insecure_cookies => {
             Err("is none while insecure_cookies is on, and browsers drop such cookies".to_owned())
@@ -286,5 +308,9 @@ fn samesite(insecure_cookies: bool) -> impl Fn(&str) -> Result<SameSite, String>
 /// connections together must fit into memory.
 fn body_limit(text: &str) -> Result<usize, String> {
     let bytes = parse::bytes(text)?;
-    if (4096..=16 * 1024 * 1024).contains(&bytes) { Ok(bytes) } else { Err("must be from 4KiB to 16MiB".to_owned()) }
+    if (4096..=16 * 1024 * 1024).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err("must be from 4KiB to 16MiB".to_owned())
+    }
 }

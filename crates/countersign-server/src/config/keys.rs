@@ -71,8 +71,15 @@ pub const JWT_AUDIENCE: Setting = Setting {
 };
 
 /// The settings of this section, in the order of the help.
-pub(super) const SETTINGS: &[&Setting] =
-    &[&TOKEN_HASH_SECRET, &JWT_ALGORITHM, &JWT_SECRET, &JWT_PRIVATE_KEY, &JWT_PUBLIC_KEY, &JWT_ISSUER, &JWT_AUDIENCE];
+pub(super) const SETTINGS: &[&Setting] = &[
+    &TOKEN_HASH_SECRET,
+    &JWT_ALGORITHM,
+    &JWT_SECRET,
+    &JWT_PRIVATE_KEY,
+    &JWT_PUBLIC_KEY,
+    &JWT_ISSUER,
+    &JWT_AUDIENCE,
+];
 
 /// The secrets and keys that were given. Missing ones are generated when the server starts.
 ///
@@ -116,8 +123,10 @@ impl Keys {
     /// [`TOKEN_HASH_SECRET`] is missing and `is_shared` is `true`.
     pub fn read(sources: &Sources, tokens: &Tokens, is_shared: bool) -> Result<Self, ConfigError> {
         check_distinct(sources)?;
-        let token_hash_secret =
-            sources.get(&TOKEN_HASH_SECRET).map(|given| secret(given, sources, tokens.profile)).transpose()?;
+        let token_hash_secret = sources
+            .get(&TOKEN_HASH_SECRET)
+            .map(|given| secret(given, sources, tokens.profile))
+            .transpose()?;
         if token_hash_secret.is_none() && is_shared {
             return Err(ConfigError::new(
                 TOKEN_HASH_SECRET.env(),
@@ -136,19 +145,31 @@ impl Keys {
             issuer: sources.parse_optional(&JWT_ISSUER, parse::text)?,
             audience: sources.parse_optional(&JWT_AUDIENCE, parse::text)?,
         };
-        Ok(Self { token_hash_secret, jwt })
+        Ok(Self {
+            token_hash_secret,
+            jwt,
+        })
     }
 }
 
 /// Checks that no secret is used for two purposes, so that a secret that leaks in one place doesn't
 /// open the other.
 fn check_distinct(sources: &Sources) -> Result<(), ConfigError> {
-    let given: Vec<&Given> = [&TOKEN_HASH_SECRET, &JWT_SECRET, &JWT_PRIVATE_KEY, &JWT_PUBLIC_KEY]
-        .into_iter()
-        .filter_map(|setting| sources.get(setting))
-        .collect();
+    let given: Vec<&Given> = [
+        &TOKEN_HASH_SECRET,
+        &JWT_SECRET,
+        &JWT_PRIVATE_KEY,
+        &JWT_PUBLIC_KEY,
+    ]
+    .into_iter()
+    .filter_map(|setting| sources.get(setting))
+    .collect();
     for (at, one) in given.iter().enumerate() {
-        if let Some(other) = given.iter().take(at).find(|other| is_same_secret(other.text(), one.text())) {
+        if let Some(other) = given
+            .iter()
+            .take(at)
+            .find(|other| is_same_secret(other.text(), one.text()))
+        {
             return Err(same_secret(one, &other.spelled));
         }
     }
@@ -173,8 +194,12 @@ pub fn same_secret(given: &Given, other: &str) -> ConfigError {
 /// The variety isn't checked either while the deployment may still name the profile.
 fn secret(given: &Given, sources: &Sources, profile: Profile) -> Result<Secret, ConfigError> {
     match profile {
-        _ if !sources.is_final(&PROFILE) => Secret::dangerous_without_variety_check(&given.spelled, given.text()),
-        Profile::LitestarAuth => Secret::dangerous_without_variety_check(&given.spelled, given.text()),
+        _ if !sources.is_final(&PROFILE) => {
+            Secret::dangerous_without_variety_check(&given.spelled, given.text())
+        }
+        Profile::LitestarAuth => {
+            Secret::dangerous_without_variety_check(&given.spelled, given.text())
+        }
         _ => Secret::new(&given.spelled, given.text()),
     }
 }

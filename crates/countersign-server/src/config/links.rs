@@ -30,14 +30,18 @@ fn is_service(name: &str, value: &str) -> bool {
 /// Recognises `…PORT=tcp://…` and `…PORT_8000_TCP…`.
 fn is_port(name: &str, value: &str) -> bool {
     let is_address = || {
-        let scheme = value.split_once("://").map(|(scheme, _)| scheme.to_ascii_uppercase());
+        let scheme = value
+            .split_once("://")
+            .map(|(scheme, _)| scheme.to_ascii_uppercase());
         scheme.is_some_and(|scheme| PROTOCOLS.contains(&scheme.as_str()))
     };
     if (name == "PORT" || name.ends_with("_PORT")) && is_address() {
         return true;
     }
     // `PORT_8000_TCP`, with or without a suffix such as `_ADDR`.
-    let Some((number, rest)) = after(name, "PORT").and_then(|rest| rest.split_once('_')) else { return false };
+    let Some((number, rest)) = after(name, "PORT").and_then(|rest| rest.split_once('_')) else {
+        return false;
+    };
     let protocol = rest.split('_').next().unwrap_or_default();
     number.parse::<u16>().is_ok() && PROTOCOLS.contains(&protocol)
 }
@@ -53,7 +57,10 @@ fn is_container(name: &str, value: &str) -> bool {
 fn after<'a>(name: &'a str, word: &str) -> Option<&'a str> {
     let mut rest = name;
     loop {
-        if let Some(behind) = rest.strip_prefix(word).and_then(|behind| behind.strip_prefix('_')) {
+        if let Some(behind) = rest
+            .strip_prefix(word)
+            .and_then(|behind| behind.strip_prefix('_'))
+        {
             return Some(behind);
         }
         rest = rest.split_once('_')?.1;

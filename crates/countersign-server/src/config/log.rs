@@ -13,8 +13,13 @@ const LOG: Setting = Setting {
     form: "off|error|warn|info|debug|trace",
     help: "How much to log; debug adds a line per request.",
 };
-pub(super) const LOG_FORMAT: Setting =
-    Setting { key: "log_format", kind: Kind::Plain, default: "text", form: "text|json", help: "How a log line looks." };
+pub(super) const LOG_FORMAT: Setting = Setting {
+    key: "log_format",
+    kind: Kind::Plain,
+    default: "text",
+    form: "text|json",
+    help: "How a log line looks.",
+};
 
 /// The settings of this section, in the order of the help.
 pub(super) const SETTINGS: &[&Setting] = &[&LOG, &LOG_FORMAT];
@@ -51,7 +56,8 @@ impl Log {
             ("debug", LevelFilter::DEBUG),
             ("trace", LevelFilter::TRACE),
         ];
-        const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+        const FORMATS: &[(&str, LogFormat)] =
+            &[("text", LogFormat::Text), ("json", LogFormat::Json)];
         Ok(Self {
             level: sources.parse(&LOG, parse::one_of(LEVELS))?,
             format: sources.parse(&LOG_FORMAT, parse::one_of(FORMATS))?,

@@ -25,10 +25,12 @@ mod tokens;
 
 use countersign::ConfigError;
 
-pub use http::{ALLOWED_ORIGINS, Http, LISTEN, Limits, MAX_CONNECTIONS, PUBLIC_URL, TRUSTED_PROXIES};
+pub use http::{
+    ALLOWED_ORIGINS, Http, LISTEN, Limits, MAX_CONNECTIONS, PUBLIC_URL, TRUSTED_PROXIES,
+};
 pub use keys::{
-    JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, JWT_PRIVATE_KEY, JWT_PUBLIC_KEY, JWT_SECRET, JwtKeys, Keys,
-    TOKEN_HASH_SECRET, is_same_secret, same_secret,
+    JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, JWT_PRIVATE_KEY, JWT_PUBLIC_KEY, JWT_SECRET, JwtKeys,
+    Keys, TOKEN_HASH_SECRET, is_same_secret, same_secret,
 };
 pub use log::{Log, LogFormat};
 pub use public_url::PublicUrl;
@@ -39,7 +41,8 @@ pub use setting::{Kind, Setting, all as all_settings};
 pub use source::{ENV_PREFIX, Flags, Given, Origin, Sources};
 pub use store::{DATABASE_URL, DatabaseUrl, Store, WAIT_FOR_STORES};
 pub use tokens::{
-    PROFILE, RateLimit, Registration, SECOND_FACTOR, STRATEGY, SecondFactor, StrategyKind, Tokens, profile_name,
+    PROFILE, RateLimit, Registration, SECOND_FACTOR, STRATEGY, SecondFactor, StrategyKind, Tokens,
+    profile_name,
 };
 
 /// The whole configuration. Its `Debug` output shows no secret.
@@ -89,10 +92,21 @@ impl Config {
         let tokens = Tokens::read(sources)?;
         let redis = Redis::read(sources, &tokens)?;
         // Until the strategy is known, it isn't known either whether Redis is used.
-        let is_shared = is_shared(&store, redis.as_ref().filter(|_| sources.is_final(&STRATEGY)));
+        let is_shared = is_shared(
+            &store,
+            redis.as_ref().filter(|_| sources.is_final(&STRATEGY)),
+        );
         let keys = Keys::read(sources, &tokens, is_shared)?;
         let (http, log) = (Http::read(sources)?, Log::read(sources)?);
-        Ok(Self { http, store, tokens, redis, keys, log, sources: sources.clone() })
+        Ok(Self {
+            http,
+            store,
+            tokens,
+            redis,
+            keys,
+            log,
+            sources: sources.clone(),
+        })
     }
 
     /// Returns `true` if the server keeps its data in a shared database or on Redis, where other
@@ -123,16 +137,34 @@ mod tests {
     use super::*;
 
     fn read(flags: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let given = flags.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
-        let environment = environment.iter().map(|(name, text)| (name.into(), text.into()));
-        Config::read(&Sources::gather(Flags { config: None, given }, environment)?.settled())
+        let given = flags
+            .iter()
+            .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
+            .collect();
+        let environment = environment
+            .iter()
+            .map(|(name, text)| (name.into(), text.into()));
+        Config::read(
+            &Sources::gather(
+                Flags {
+                    config: None,
+                    given,
+                },
+                environment,
+            )?
+            .settled(),
+        )
     }
 
     #[test]
     fn flags_win_over_environment_and_environment_over_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("countersign.toml");
-        std::fs::write(&file, "listen = \"127.0.0.1:1\"\nlog = \"warn\"\nlogin_limit = \"off\"\n").unwrap();
+        std::fs::write(
+            &file,
+            "listen = \"127.0.0.1:1\"\nlog = \"warn\"\nlogin_limit = \"off\"\n",
+        )
+        .unwrap();
         let environment = [
             ("COUNTERSIGN_CONFIG", file.to_str().unwrap()),
             ("COUNTERSIGN_LISTEN", "127.0.0.1:2"),
@@ -140,7 +172,10 @@ mod tests {
         ];
         let config = read(&[("listen", "127.0.0.1:3")], &environment).unwrap();
         assert_eq!(config.http.listen.port(), 3);
-        assert_eq!(config.log.level, tracing_subscriber::filter::LevelFilter::ERROR);
+        assert_eq!(
+            config.log.level,
+            tracing_subscriber::filter::LevelFilter::ERROR
+        );
         assert_eq!(config.tokens.login_limit, None);
     }
 
@@ -150,21 +185,49 @@ mod tests {
         let cases: &[(&Pairs, &Pairs, &str)] = &[
             (&[("listen", "here")], &[], "--listen"),
             (&[], &[("COUNTERSIGN_LISTEN", "here")], "COUNTERSIGN_LISTEN"),
-            (&[], &[("COUNTERSIGN_LISTNE", "127.0.0.1:1")], "COUNTERSIGN_LISTNE"),
+            (
+                &[],
+                &[("COUNTERSIGN_LISTNE", "127.0.0.1:1")],
+                "COUNTERSIGN_LISTNE",
+            ),
             (&[], &[("COUNTERSIGN_LOG", "")], "COUNTERSIGN_LOG"),
-            (&[], &[("COUNTERSIGN_TOKEN_HASH_SECRET", "short")], "COUNTERSIGN_TOKEN_HASH_SECRET"),
-            (&[], &[("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", "/nowhere")], "COUNTERSIGN_TOKEN_HASH_SECRET_FILE"),
-            (&[], &[("COUNTERSIGN_DATABASE_URL", "postgres://db/x")], "COUNTERSIGN_TOKEN_HASH_SECRET"),
+            (
+                &[],
+                &[("COUNTERSIGN_TOKEN_HASH_SECRET", "short")],
+                "COUNTERSIGN_TOKEN_HASH_SECRET",
+            ),
+            (
+                &[],
+                &[("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", "/nowhere")],
+                "COUNTERSIGN_TOKEN_HASH_SECRET_FILE",
+            ),
+            (
+                &[],
+                &[("COUNTERSIGN_DATABASE_URL", "postgres://db/x")],
+                "COUNTERSIGN_TOKEN_HASH_SECRET",
+            ),
             (&[("database_url", "redis://db")], &[], "--database-url"),
             (&[("strategy", "redis")], &[], "COUNTERSIGN_REDIS_URL"),
             (&[("redis_url", "redis://cache")], &[], "--redis-url"),
             (&[("redis_eviction", "ignore")], &[], "--redis-eviction"),
-            (&[("strategy", "jwt")], &[("COUNTERSIGN_REDIS_URL", "redis://cache")], "COUNTERSIGN_TOKEN_HASH_SECRET"),
+            (
+                &[("strategy", "jwt")],
+                &[("COUNTERSIGN_REDIS_URL", "redis://cache")],
+                "COUNTERSIGN_TOKEN_HASH_SECRET",
+            ),
             (&[("access_lifetime", "0s")], &[], "--access-lifetime"),
-            (&[], &[("COUNTERSIGN_CONFIG", "/nowhere")], "COUNTERSIGN_CONFIG"),
+            (
+                &[],
+                &[("COUNTERSIGN_CONFIG", "/nowhere")],
+                "COUNTERSIGN_CONFIG",
+            ),
         ];
         for (flags, environment, name) in cases {
-            assert_eq!(read(flags, environment).unwrap_err().setting(), *name, "{flags:?} {environment:?}");
+            assert_eq!(
+                read(flags, environment).unwrap_err().setting(),
+                *name,
+                "{flags:?} {environment:?}"
+            );
         }
     }
 
@@ -175,11 +238,25 @@ mod tests {
         std::fs::write(&file, "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc\n").unwrap();
         let path = file.to_str().unwrap();
         let config = read(&[], &[("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", path)]).unwrap();
-        assert_eq!(config.keys.token_hash_secret.unwrap().expose(), "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc");
-        let both = [("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", path), ("COUNTERSIGN_TOKEN_HASH_SECRET", "x")];
-        assert!(read(&[], &both).unwrap_err().to_string().contains("not both"));
+        assert_eq!(
+            config.keys.token_hash_secret.unwrap().expose(),
+            "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc"
+        );
+        let both = [
+            ("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", path),
+            ("COUNTERSIGN_TOKEN_HASH_SECRET", "x"),
+        ];
+        assert!(
+            read(&[], &both)
+                .unwrap_err()
+                .to_string()
+                .contains("not both")
+        );
         let listen_file = read(&[], &[("COUNTERSIGN_LISTEN_FILE", path)]).unwrap_err();
-        assert!(listen_file.to_string().contains("is no setting"), "{listen_file}");
+        assert!(
+            listen_file.to_string().contains("is no setting"),
+            "{listen_file}"
+        );
     }
 
     /// A byte that nobody sees makes another secret.
@@ -187,11 +264,20 @@ mod tests {
     fn what_no_secret_can_be_meant_to_hold_is_refused_by_name() {
         let dir = tempfile::tempdir().unwrap();
         let good = "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc";
-        let settings = ["TOKEN_HASH_SECRET", "JWT_SECRET", "DATABASE_URL", "REDIS_URL"];
-        for (at, text) in
-            [format!("\u{feff}{good}"), format!("{good}\n\n"), format!("{good} \n"), format!("\"{good}\"")]
-                .into_iter()
-                .enumerate()
+        let settings = [
+            "TOKEN_HASH_SECRET",
+            "JWT_SECRET",
+            "DATABASE_URL",
+            "REDIS_URL",
+        ];
+        for (at, text) in [
+            format!("\u{feff}{good}"),
+            format!("{good}\n\n"),
+            format!("{good} \n"),
+            format!("\"{good}\""),
+        ]
+        .into_iter()
+        .enumerate()
         {
             let file = dir.path().join(at.to_string());
             std::fs::write(&file, &text).unwrap();
@@ -211,9 +297,17 @@ mod tests {
     fn the_text_of_a_key_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("key.pem");
-        for text in ["-----BEGIN PRIVATE KEY-----\nAAEC\n-----END PRIVATE KEY-----\n", "x\r\n\r\n", "no line end"] {
+        for text in [
+            "-----BEGIN PRIVATE KEY-----\nAAEC\n-----END PRIVATE KEY-----\n",
+            "x\r\n\r\n",
+            "no line end",
+        ] {
             std::fs::write(&file, text).unwrap();
-            let config = read(&[], &[("COUNTERSIGN_JWT_PRIVATE_KEY_FILE", file.to_str().unwrap())]).unwrap();
+            let config = read(
+                &[],
+                &[("COUNTERSIGN_JWT_PRIVATE_KEY_FILE", file.to_str().unwrap())],
+            )
+            .unwrap();
             assert_eq!(config.keys.jwt.private_key.unwrap().text(), text);
         }
     }
@@ -221,6 +315,11 @@ mod tests {
     #[test]
     fn a_slip_of_the_pen_gets_a_hint() {
         let error = read(&[], &[("COUNTERSIGN_LISTNE", "127.0.0.1:1")]).unwrap_err();
-        assert!(error.to_string().contains("did you mean COUNTERSIGN_LISTEN?"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("did you mean COUNTERSIGN_LISTEN?"),
+            "{error}"
+        );
     }
 }

@@ -15,14 +15,20 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// Every duration setting has bounds. Beyond them timers would overflow, and so would the integers
 /// in which other programs read the times.
-pub(super) fn duration_in(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, String> {
+pub(super) fn duration_in(
+    range: RangeInclusive<Duration>,
+) -> impl Fn(&str) -> Result<Duration, String> {
     move |text| {
         let (least, most) = (*range.start(), *range.end());
         let shown = |duration| humantime::format_duration(duration).to_string();
         match duration(text)? {
             within if range.contains(&within) => Ok(within),
             _ if least.is_zero() => Err(format!("must be at most {}", shown(most))),
-            _ => Err(format!("must be between {} and {}", shown(least), shown(most))),
+            _ => Err(format!(
+                "must be between {} and {}",
+                shown(least),
+                shown(most)
+            )),
         }
     }
 }
@@ -33,8 +39,17 @@ where
     T: std::str::FromStr + PartialOrd + std::fmt::Display,
 {
     move |text| {
-        let number = text.parse::<T>().ok().filter(|number| range.contains(number));
-        number.ok_or_else(|| format!("must be a whole number from {} to {}", range.start(), range.end()))
+        let number = text
+            .parse::<T>()
+            .ok()
+            .filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            format!(
+                "must be a whole number from {} to {}",
+                range.start(),
+                range.end()
+            )
+        })
     }
 }
 
@@ -42,7 +57,12 @@ where
 pub(super) fn bytes(text: &str) -> Result<usize, String> {
     let units = [("KiB", 1024_usize), ("MiB", 1024 * 1024), ("B", 1), ("", 1)];
     let parsed = units.iter().find_map(|(unit, factor)| {
-        let number = text.trim().strip_suffix(unit)?.trim().parse::<usize>().ok()?;
+        let number = text
+            .trim()
+            .strip_suffix(unit)?
+            .trim()
+            .parse::<usize>()
+            .ok()?;
         number.checked_mul(*factor)
     });
     parsed.ok_or_else(|| "is not a number of bytes".to_owned())
@@ -58,15 +78,23 @@ pub(super) fn truth(text: &str) -> Result<bool, String> {
 }
 
 /// Accepts any text.
-#[expect(clippy::unnecessary_wraps, reason = "it stands where other parsers stand")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it stands where other parsers stand"
+)]
 pub(super) fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
 /// Returns a parser for one of a few words, each of which stands for a value.
-pub(super) fn one_of<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(&str) -> Result<T, String> {
+pub(super) fn one_of<T: Copy>(
+    choices: &'static [(&'static str, T)],
+) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
-        let choice = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+        let choice = choices
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, value)| *value);
         choice.ok_or_else(|| {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
             format!("must be one of {}", names.join(", "))
@@ -85,9 +113,16 @@ mod tests {
         let seconds = duration_in(Duration::from_secs(1)..=Duration::from_hours(1));
         assert_eq!(seconds("1h"), Ok(Duration::from_hours(1)));
         for bad in ["0s", "999ms", "1h 1ms", "25d", "18446744073709551615s"] {
-            assert_eq!(seconds(bad), Err("must be between 1s and 1h".to_owned()), "{bad}");
+            assert_eq!(
+                seconds(bad),
+                Err("must be between 1s and 1h".to_owned()),
+                "{bad}"
+            );
         }
-        assert_eq!(duration_in(Duration::ZERO..=Duration::from_secs(1))("2s"), Err("must be at most 1s".to_owned()));
+        assert_eq!(
+            duration_in(Duration::ZERO..=Duration::from_secs(1))("2s"),
+            Err("must be at most 1s".to_owned())
+        );
         assert_eq!(bytes("64KiB"), Ok(65_536));
         assert_eq!(bytes("12"), Ok(12));
         assert!(bytes("many").is_err());

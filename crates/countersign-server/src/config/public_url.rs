@@ -28,7 +28,9 @@ impl PublicUrl {
         if text.contains(char::is_whitespace) || text.contains(char::is_control) {
             return refused("has white space in it");
         }
-        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"));
         let (Some(url), Some((_, rest))) = (url, text.split_once("://")) else {
             return refused("is no URL that begins with http:// or https://");
         };
@@ -40,7 +42,10 @@ impl PublicUrl {
         if host.contains('@') {
             return refused("has a user name in it");
         }
-        Ok(Self { origin: url.origin().ascii_serialization(), path: prefix(path)? })
+        Ok(Self {
+            origin: url.origin().ascii_serialization(),
+            path: prefix(path)?,
+        })
     }
 }
 
@@ -49,14 +54,23 @@ impl PublicUrl {
 fn prefix(path: &str) -> Result<String, String> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let is_plain =
-        |segment: &str| !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(plain);
+    let is_plain = |segment: &str| {
+        !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(plain)
+    };
     let mut segments = path.split('/').skip(1).peekable();
     if segments.peek() == Some(&"check") {
-        return Err("has a path that begins with /check, where proxies ask who sends a request".to_owned());
+        return Err(
+            "has a path that begins with /check, where proxies ask who sends a request".to_owned(),
+        );
     }
-    if path.len() > MAX_PATH || !segments.all(is_plain) || !(path.is_empty() || path.starts_with('/')) {
-        return Err("has a path with something else in it than letters, digits, - . _ ~ and single slashes".to_owned());
+    if path.len() > MAX_PATH
+        || !segments.all(is_plain)
+        || !(path.is_empty() || path.starts_with('/'))
+    {
+        return Err(
+            "has a path with something else in it than letters, digits, - . _ ~ and single slashes"
+                .to_owned(),
+        );
     }
     Ok(path.to_owned())
 }
@@ -72,13 +86,29 @@ mod tests {
             ("https://app.example/", "https://app.example", ""),
             ("https://app.example:443/a", "https://app.example", "/a"),
             ("http://app.example:80", "http://app.example", ""),
-            ("HTTPS://App.Example:8443/A/b/", "https://app.example:8443", "/A/b"),
-            ("https://bücher.example/x", "https://xn--bcher-kva.example", "/x"),
+            (
+                "HTTPS://App.Example:8443/A/b/",
+                "https://app.example:8443",
+                "/A/b",
+            ),
+            (
+                "https://bücher.example/x",
+                "https://xn--bcher-kva.example",
+                "/x",
+            ),
             ("http://[::1]:8000/x_y-z.~", "http://[::1]:8000", "/x_y-z.~"),
-            ("https://app.example/checks", "https://app.example", "/checks"),
+            (
+                "https://app.example/checks",
+                "https://app.example",
+                "/checks",
+            ),
         ] {
             let (origin, path) = (origin.to_owned(), path.to_owned());
-            assert_eq!(PublicUrl::parse(text), Ok(PublicUrl { origin, path }), "{text}");
+            assert_eq!(
+                PublicUrl::parse(text),
+                Ok(PublicUrl { origin, path }),
+                "{text}"
+            );
         }
         for text in [
             "",

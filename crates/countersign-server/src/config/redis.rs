@@ -67,9 +67,12 @@ impl Redis {
     /// [`ConfigError`] if a value can't be used, if strategy `redis` has no URL, or if the strategy
     /// or the profile can't use the Redis that was given.
     pub fn read(sources: &Sources, tokens: &Tokens) -> Result<Option<Self>, ConfigError> {
-        const EVICTIONS: &[(&str, Eviction)] = &[("refuse", Eviction::Refuse), ("warn", Eviction::Warn)];
+        const EVICTIONS: &[(&str, Eviction)] =
+            &[("refuse", Eviction::Refuse), ("warn", Eviction::Warn)];
         let eviction = sources.parse(&REDIS_EVICTION, parse::one_of(EVICTIONS))?;
-        let Some(given) = sources.get(&REDIS_URL) else { return without(tokens.strategy) };
+        let Some(given) = sources.get(&REDIS_URL) else {
+            return without(tokens.strategy);
+        };
         check(given, sources, tokens)?;
         Ok(Some(Self {
             url: Zeroizing::new(given.text().to_owned()),
@@ -81,7 +84,11 @@ impl Redis {
 
     /// Returns the server or the nodes in a form for people: without passwords, users and queries.
     pub fn shown(&self) -> String {
-        if let Some((scheme, rest)) = self.url.split_once("://").filter(|_| names_sentinels(&self.url)) {
+        if let Some((scheme, rest)) = self
+            .url
+            .split_once("://")
+            .filter(|_| names_sentinels(&self.url))
+        {
             let address = rest.split(['?', '#']).next().unwrap_or_default();
             return match address.rsplit_once('@') {
                 // With a slash before the last `@`, the text behind it may be a part of a password.
@@ -90,7 +97,11 @@ impl Redis {
                 Some(_) => "(Redis Sentinels)".to_owned(),
             };
         }
-        let nodes: Vec<String> = self.url.split(',').map(|url| shown(url.trim(), "(a Redis server)")).collect();
+        let nodes: Vec<String> = self
+            .url
+            .split(',')
+            .map(|url| shown(url.trim(), "(a Redis server)"))
+            .collect();
         nodes.join(",")
     }
 }
@@ -110,7 +121,9 @@ fn without(strategy: StrategyKind) -> Result<Option<Redis>, ConfigError> {
 /// Returns `true` if a URL names Sentinels that watch a master. Its commas separate the Sentinels,
 /// not the nodes of a cluster.
 pub fn names_sentinels(url: &str) -> bool {
-    ["redis+sentinel://", "rediss+sentinel://"].iter().any(|scheme| url.trim_start().starts_with(scheme))
+    ["redis+sentinel://", "rediss+sentinel://"]
+        .iter()
+        .any(|scheme| url.trim_start().starts_with(scheme))
 }
 
 /// Checks that the strategy and the profile can use this Redis.
@@ -124,7 +137,10 @@ fn check(given: &Given, sources: &Sources, tokens: &Tokens) -> Result<(), Config
         }
         (StrategyKind::Redis, Profile::LitestarAuth) if is_cluster => {
             let cure = "name a single server, or leave the profile at countersign";
-            Err(given.error("names a cluster, over which the original's keys can't be spread", cure))
+            Err(given.error(
+                "names a cluster, over which the original's keys can't be spread",
+                cure,
+            ))
         }
         _ => Ok(()),
     }
@@ -147,15 +163,39 @@ mod tests {
     fn people_see_no_password() {
         let shown = |url: &str| {
             let url = Zeroizing::new(url.to_owned());
-            Redis { url, spelled: String::new(), eviction: Eviction::Refuse, source: None }.shown()
+            Redis {
+                url,
+                spelled: String::new(),
+                eviction: Eviction::Refuse,
+                source: None,
+            }
+            .shown()
         };
-        assert_eq!(shown("rediss://me:pw@cache:6380/2?sslrootcert=/ca.pem"), "rediss://cache:6380/2");
-        assert_eq!(shown("redis://:pw@a:1, redis://me:pw@b:2"), "redis://a:1,redis://b:2");
-        assert_eq!(shown("unix:///run/redis.sock?pass=pw"), "unix:///run/redis.sock");
-        assert_eq!(shown("redis://me:p,w@a"), "(a Redis server),(a Redis server)");
+        assert_eq!(
+            shown("rediss://me:pw@cache:6380/2?sslrootcert=/ca.pem"),
+            "rediss://cache:6380/2"
+        );
+        assert_eq!(
+            shown("redis://:pw@a:1, redis://me:pw@b:2"),
+            "redis://a:1,redis://b:2"
+        );
+        assert_eq!(
+            shown("unix:///run/redis.sock?pass=pw"),
+            "unix:///run/redis.sock"
+        );
+        assert_eq!(
+            shown("redis://me:p,w@a"),
+            "(a Redis server),(a Redis server)"
+        );
         let sentinels = "redis+sentinel://me:p,w@one:1,two/main?sentinel_password=pw";
         assert_eq!(shown(sentinels), "redis+sentinel://one:1,two/main");
-        assert_eq!(shown("rediss+sentinel://one/main"), "rediss+sentinel://one/main");
-        assert_eq!(shown("redis+sentinel://me:p/w@one/main"), "(Redis Sentinels)");
+        assert_eq!(
+            shown("rediss+sentinel://one/main"),
+            "rediss+sentinel://one/main"
+        );
+        assert_eq!(
+            shown("redis+sentinel://me:p/w@one/main"),
+            "(Redis Sentinels)"
+        );
     }
 }

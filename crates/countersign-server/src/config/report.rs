@@ -35,7 +35,11 @@ pub fn effective(sources: &Sources, config: &Config) -> Vec<Effective> {
                 (None, _) => setting.default.to_owned(),
             };
             let from = given.map_or_else(|| "default".to_owned(), |given| given.spelled.clone());
-            Effective { setting: setting.env(), value, from }
+            Effective {
+                setting: setting.env(),
+                value,
+                from,
+            }
         })
         .collect()
 }

@@ -33,11 +33,20 @@ pub fn fault(secret: &str) -> Option<Cow<'static, str>> {
         "begins or ends with a blank"
     } else if is_quoted(secret) {
         "is in quotes"
-    } else if ["\\n", "\\r"].iter().any(|written| secret.ends_with(written)) {
+    } else if ["\\n", "\\r"]
+        .iter()
+        .any(|written| secret.ends_with(written))
+    {
         "ends with a line end that is written out, as \\n"
     } else {
         let invisible = secret.chars().find(|character| is_invisible(*character))?;
-        return Some(format!("has a character in it that nobody sees, {}", invisible.escape_unicode()).into());
+        return Some(
+            format!(
+                "has a character in it that nobody sees, {}",
+                invisible.escape_unicode()
+            )
+            .into(),
+        );
     };
     Some(found.into())
 }
@@ -50,7 +59,9 @@ pub(super) fn fault_of_key(text: &str) -> Option<Cow<'static, str>> {
 
 /// Returns `true` if `text` begins and ends with the same quote.
 fn is_quoted(text: &str) -> bool {
-    ['"', '\'', '`'].into_iter().any(|quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote))
+    ['"', '\'', '`']
+        .into_iter()
+        .any(|quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote))
 }
 
 #[cfg(test)]
@@ -61,7 +72,12 @@ mod tests {
 
     #[test]
     fn what_can_be_meant_is_taken() {
-        for secret in [GOOD, "correct horse battery staple \\ and more", "it's \"quoted\" within", "päßwörter ÿ"] {
+        for secret in [
+            GOOD,
+            "correct horse battery staple \\ and more",
+            "it's \"quoted\" within",
+            "päßwörter ÿ",
+        ] {
             assert_eq!(fault(secret), None, "{secret}");
         }
         for content in [GOOD.to_owned(), format!("{GOOD}\n"), format!("{GOOD}\r\n")] {
@@ -74,7 +90,10 @@ mod tests {
         let cases = [
             (format!("\u{feff}{GOOD}"), "byte order mark"),
             (format!("{GOOD}\n"), "more than one line"),
-            (format!("-----BEGIN PUBLIC KEY-----\n{GOOD}\n-----END PUBLIC KEY-----\n"), "key in PEM"),
+            (
+                format!("-----BEGIN PUBLIC KEY-----\n{GOOD}\n-----END PUBLIC KEY-----\n"),
+                "key in PEM",
+            ),
             (format!("{GOOD}\r"), "carriage return"),
             (format!("{GOOD} "), "blank"),
             (format!("\t{GOOD}"), "blank"),

@@ -76,7 +76,11 @@ impl Setting {
 
     /// Returns an example of the setting for an error message, with its default value or its form.
     pub fn example(&self) -> String {
-        let value = if self.default.is_empty() { self.form } else { self.default };
+        let value = if self.default.is_empty() {
+            self.form
+        } else {
+            self.default
+        };
         format!("{}={value}", self.env())
     }
 }

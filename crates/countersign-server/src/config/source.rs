@@ -63,7 +63,12 @@ pub struct Given {
 impl Given {
     /// Creates a value from its source, the name that was typed, and the text.
     pub fn new(origin: Origin, spelled: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { text: Zeroizing::new(text.into()), origin, spelled: spelled.into(), file: None }
+        Self {
+            text: Zeroizing::new(text.into()),
+            origin,
+            spelled: spelled.into(),
+            file: None,
+        }
     }
 
     /// Returns a reader that reads the value again from its file, or `None` if it doesn't come from
@@ -73,7 +78,9 @@ impl Given {
     pub fn source(&self) -> Option<UrlSource> {
         let named = Self::new(self.origin, self.spelled.clone(), self.file.clone()?);
         Some(UrlSource::new(move || {
-            strongest(Kind::Secret, vec![(Form::File, named.clone())]).ok().map(|again| again.text)
+            strongest(Kind::Secret, vec![(Form::File, named.clone())])
+                .ok()
+                .map(|again| again.text)
         }))
     }
 
@@ -145,7 +152,9 @@ impl Sources {
         let mut layers = Layers::default();
         let mut config = flags.config.map(|path| ("--config".to_owned(), path));
         for (name, value) in environment {
-            let Some(name) = name.to_str().and_then(|name| name.strip_prefix(ENV_PREFIX)) else { continue };
+            let Some(name) = name.to_str().and_then(|name| name.strip_prefix(ENV_PREFIX)) else {
+                continue;
+            };
             let spelled = format!("{ENV_PREFIX}{name}");
             if name == "CONFIG" {
                 // The flag wins over the variable.
@@ -157,9 +166,13 @@ impl Sources {
             if find(&key).is_none() && is_link(name, &value.to_string_lossy()) {
                 continue;
             }
-            let text = value
-                .into_string()
-                .map_err(|_| ConfigError::new(spelled.clone(), "is not valid UTF-8", "give it as plain text"))?;
+            let text = value.into_string().map_err(|_| {
+                ConfigError::new(
+                    spelled.clone(),
+                    "is not valid UTF-8",
+                    "give it as plain text",
+                )
+            })?;
             // The names of variables are case-sensitive, so `COUNTERSIGN_listen` is a typing error.
             if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
                 return Err(unknown(&spelled, &key, Origin::Environment));
@@ -176,7 +189,11 @@ impl Sources {
                 layers.add(&key, given)?;
             }
         }
-        Ok(Self { given: layers.weigh()?, file, settled: false })
+        Ok(Self {
+            given: layers.weigh()?,
+            file,
+            settled: false,
+        })
     }
 
     /// Returns the value of a setting, if it was given.
@@ -188,10 +205,19 @@ impl Sources {
     /// for a setting that no other source gives. The result is [final](Self::is_final) for every
     /// setting.
     #[must_use]
-    pub fn agreed<'a>(&self, recorded: impl IntoIterator<Item = (&'static Setting, &'a str)>) -> Self {
+    pub fn agreed<'a>(
+        &self,
+        recorded: impl IntoIterator<Item = (&'static Setting, &'a str)>,
+    ) -> Self {
         let mut agreed = self.settled();
         for (setting, text) in recorded {
-            let given = || Given::new(Origin::Deployment, format!("{} of the deployment", setting.key), text);
+            let given = || {
+                Given::new(
+                    Origin::Deployment,
+                    format!("{} of the deployment", setting.key),
+                    text,
+                )
+            };
             agreed.given.entry(setting.key).or_insert_with(given);
         }
         agreed
@@ -200,7 +226,10 @@ impl Sources {
     /// Returns these settings marked as complete: no deployment's record is to be added.
     #[must_use]
     pub fn settled(&self) -> Self {
-        Self { settled: true, ..self.clone() }
+        Self {
+            settled: true,
+            ..self.clone()
+        }
     }
 
     /// Returns `true` if the value of a setting can't change any more: the setting was given, or
@@ -211,13 +240,18 @@ impl Sources {
 
     /// Returns `true` if the setting was given by flag, environment or file.
     pub fn is_told(&self, setting: &'static Setting) -> bool {
-        self.get(setting).is_some_and(|given| given.origin != Origin::Deployment)
+        self.get(setting)
+            .is_some_and(|given| given.origin != Origin::Deployment)
     }
 
     /// Returns the settings whose values differ in `later`.
     pub fn changed(&self, later: &Self) -> Vec<&'static Setting> {
-        let text = |sources: &Self, setting: &'static Setting| sources.get(setting).map(|given| given.text.clone());
-        setting::all().filter(|setting| text(self, setting) != text(later, setting)).collect()
+        let text = |sources: &Self, setting: &'static Setting| {
+            sources.get(setting).map(|given| given.text.clone())
+        };
+        setting::all()
+            .filter(|setting| text(self, setting) != text(later, setting))
+            .collect()
     }
 
     /// Returns the path of the configuration file, if one was read.
@@ -239,7 +273,8 @@ impl Sources {
         let cure = format!("for example {}", setting.example());
         match self.get(setting) {
             Some(given) => parse(given.text()).map_err(|problem| given.error(problem, cure)),
-            None => parse(setting.default).map_err(|problem| ConfigError::new(setting.env(), problem, cure)),
+            None => parse(setting.default)
+                .map_err(|problem| ConfigError::new(setting.env(), problem, cure)),
         }
     }
 
@@ -252,7 +287,9 @@ impl Sources {
         setting: &'static Setting,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, ConfigError> {
-        self.get(setting).map(|_| self.parse(setting, parse)).transpose()
+        self.get(setting)
+            .map(|_| self.parse(setting, parse))
+            .transpose()
     }
 }
 
@@ -270,7 +307,9 @@ enum Form {
 impl Layers {
     /// Adds a value under the key that names its setting.
     fn add(&mut self, key: &str, given: Given) -> Result<(), ConfigError> {
-        let Some((setting, form)) = find(key) else { return Err(unknown(&given.spelled, key, given.origin)) };
+        let Some((setting, form)) = find(key) else {
+            return Err(unknown(&given.spelled, key, given.origin));
+        };
         if given.text().is_empty() {
             return Err(given.error("is empty", "give it a value or leave it out"));
         }
@@ -280,8 +319,15 @@ impl Layers {
 
     /// Returns the strongest value of each setting.
     fn weigh(self) -> Result<BTreeMap<&'static str, Given>, ConfigError> {
-        let kind = |key| setting::all().find(|setting| setting.key == key).map_or(Kind::Plain, |setting| setting.kind);
-        self.0.into_iter().map(|(key, given)| Ok((key, strongest(kind(key), given)?))).collect()
+        let kind = |key| {
+            setting::all()
+                .find(|setting| setting.key == key)
+                .map_or(Kind::Plain, |setting| setting.kind)
+        };
+        self.0
+            .into_iter()
+            .map(|(key, given)| Ok((key, strongest(kind(key), given)?)))
+            .collect()
     }
 }
 
@@ -293,7 +339,10 @@ fn strongest(kind: Kind, mut given: Vec<(Form, Given)>) -> Result<Given, ConfigE
     let Some((form, last)) = given.pop() else {
         return Err(ConfigError::new("settings", "were lost", "report this"));
     };
-    if let Some((_, twin)) = given.last().filter(|(other, twin)| *other != form && twin.origin == last.origin) {
+    if let Some((_, twin)) = given
+        .last()
+        .filter(|(other, twin)| *other != form && twin.origin == last.origin)
+    {
         let problem = format!("is given along with {}", twin.spelled);
         return Err(last.error(problem, "give the value or the file, not both"));
     }
@@ -307,7 +356,10 @@ fn strongest(kind: Kind, mut given: Vec<(Form, Given)>) -> Result<Given, ConfigE
         Kind::Key => secret_text::fault_of_key(value.text()),
     };
     match fault {
-        Some(fault) => Err(value.error(fault, "give the bare text; a file may end with one line end")),
+        Some(fault) => Err(value.error(
+            fault,
+            "give the bare text; a file may end with one line end",
+        )),
         None => Ok(value),
     }
 }
@@ -317,13 +369,25 @@ fn strongest(kind: Kind, mut given: Vec<(Form, Given)>) -> Result<Given, ConfigE
 fn content(kind: Kind, given: &Given) -> Result<Given, ConfigError> {
     let text = std::fs::read_to_string(given.text())
         .map(Zeroizing::new)
-        .map_err(|error| given.error(format!("can't be read: {error}"), "name a file that this process may read"))?;
-    let text = if kind == Kind::Key { &text } else { secret_text::without_line_end(&text) };
+        .map_err(|error| {
+            given.error(
+                format!("can't be read: {error}"),
+                "name a file that this process may read",
+            )
+        })?;
+    let text = if kind == Kind::Key {
+        &text
+    } else {
+        secret_text::without_line_end(&text)
+    };
     if text.trim().is_empty() {
         return Err(given.error("names an empty file", "put the secret into it"));
     }
     let file = Some(given.text().to_owned());
-    Ok(Given { file, ..Given::new(given.origin, given.spelled.clone(), text) })
+    Ok(Given {
+        file,
+        ..Given::new(given.origin, given.spelled.clone(), text)
+    })
 }
 
 /// Returns the setting that `key` names, and whether the key is the one for a file.

@@ -133,7 +133,8 @@ impl Store {
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let data_dir = PathBuf::from(sources.parse(&DATA_DIR, parse::text)?);
         let given = sources.parse_optional(&DATABASE_URL, database_url)?;
-        let database = given.unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("countersign.sqlite")));
+        let database =
+            given.unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("countersign.sqlite")));
         Ok(Self {
             data_dir,
             database,
@@ -142,8 +143,10 @@ impl Store {
                 .map_or_else(|| DATABASE_URL.env(), |given| given.spelled.clone()),
             database_source: sources.get(&DATABASE_URL).and_then(Given::source),
             connections: sources.parse(&DATABASE_CONNECTIONS, parse::number(1..=1000))?,
-            timeout: sources
-                .parse(&STORE_TIMEOUT, parse::duration_in(Duration::from_millis(100)..=Duration::from_hours(1)))?,
+            timeout: sources.parse(
+                &STORE_TIMEOUT,
+                parse::duration_in(Duration::from_millis(100)..=Duration::from_hours(1)),
+            )?,
             wait: sources.parse(&WAIT_FOR_STORES, parse::duration_in(Duration::ZERO..=DAY))?,
             sweep_interval: sources.parse(&SWEEP_INTERVAL, interval)?,
             use_interval: sources.parse(&USE_INTERVAL, |text| match text {
@@ -175,8 +178,16 @@ pub(super) fn shown(text: &str, otherwise: &str) -> String {
     url::Url::parse(text).map_or_else(
         |_| otherwise.to_owned(),
         |url| {
-            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-            format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+            let port = url
+                .port()
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default();
+            format!(
+                "{}://{}{port}{}",
+                url.scheme(),
+                url.host_str().unwrap_or_default(),
+                url.path()
+            )
         },
     )
 }
@@ -195,7 +206,10 @@ fn database_url(text: &str) -> Result<DatabaseUrl, String> {
         };
     }
     let scheme = text.split_once("://").map(|(scheme, _)| scheme);
-    let known = matches!(scheme, Some("postgres" | "postgresql" | "mysql" | "mariadb"));
+    let known = matches!(
+        scheme,
+        Some("postgres" | "postgresql" | "mysql" | "mariadb")
+    );
     if !known {
         return Err("must start with sqlite://, postgres:// or mysql://".to_owned());
     }
@@ -204,7 +218,10 @@ fn database_url(text: &str) -> Result<DatabaseUrl, String> {
             Ok(DatabaseUrl::Shared(Zeroizing::new(text.to_owned())))
         }
         Ok(_) => Err("names no host".to_owned()),
-        Err(_) => Err("is not a URL (characters such as @ and # in a password are written as %40 and %23)".to_owned()),
+        Err(_) => Err(
+            "is not a URL (characters such as @ and # in a password are written as %40 and %23)"
+                .to_owned(),
+        ),
     }
 }
 
@@ -213,16 +230,23 @@ fn database_url(text: &str) -> Result<DatabaseUrl, String> {
 ///
 /// The drivers understand such URLs, but the general parser that checks them here doesn't.
 fn with_one_host(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let (account, hosts) =
-        authority.rsplit_once('@').map_or((None, authority), |(account, hosts)| (Some(account), hosts));
-    let names_socket = ["?host=", "&host=", "?socket=", "&socket="].iter().any(|option| path.contains(option));
+    let (account, hosts) = authority
+        .rsplit_once('@')
+        .map_or((None, authority), |(account, hosts)| (Some(account), hosts));
+    let names_socket = ["?host=", "&host=", "?socket=", "&socket="]
+        .iter()
+        .any(|option| path.contains(option));
     let is_plain = !hosts.contains(',') && (!hosts.is_empty() || !names_socket);
     if is_plain {
         return text.to_owned();
     }
-    let account = account.map(|account| format!("{account}@")).unwrap_or_default();
+    let account = account
+        .map(|account| format!("{account}@"))
+        .unwrap_or_default();
     format!("{scheme}://{account}host{path}")
 }
 
@@ -235,20 +259,39 @@ mod tests {
         assert!(
             matches!(database_url("sqlite:///var/a.sqlite"), Ok(DatabaseUrl::Sqlite(path)) if path == *"/var/a.sqlite")
         );
-        assert!(matches!(database_url("sqlite://a.sqlite"), Ok(DatabaseUrl::Sqlite(path)) if path == *"a.sqlite"));
-        assert!(matches!(database_url("postgres://me:pw@db/app"), Ok(DatabaseUrl::Shared(_))));
+        assert!(
+            matches!(database_url("sqlite://a.sqlite"), Ok(DatabaseUrl::Sqlite(path)) if path == *"a.sqlite")
+        );
+        assert!(matches!(
+            database_url("postgres://me:pw@db/app"),
+            Ok(DatabaseUrl::Shared(_))
+        ));
         for shared in [
             "postgres://me:pw@h1:5432,h2:5433/app?target_session_attrs=read-write",
             "postgres://me:pw@/app?host=/run/postgresql",
             "mysql://me:pw@h1,h2/app",
             "mysql://me:pw@/app?socket=/run/mysqld/mysqld.sock",
         ] {
-            assert!(matches!(database_url(shared), Ok(DatabaseUrl::Shared(_))), "{shared}");
+            assert!(
+                matches!(database_url(shared), Ok(DatabaseUrl::Shared(_))),
+                "{shared}"
+            );
         }
         assert!(database_url("postgres://me:p#w@h1/app").is_err());
-        for bad in ["", "sqlite://", "sqlite::memory:", "redis://x", "postgres//x", "postgres://", "/a/path"] {
+        for bad in [
+            "",
+            "sqlite://",
+            "sqlite::memory:",
+            "redis://x",
+            "postgres//x",
+            "postgres://",
+            "/a/path",
+        ] {
             assert!(database_url(bad).is_err(), "{bad}");
         }
-        assert_eq!(shown("postgres://me:pw@db:5433/app?sslmode=require", ""), "postgres://db:5433/app");
+        assert_eq!(
+            shown("postgres://me:pw@db:5433/app?sslmode=require", ""),
+            "postgres://db:5433/app"
+        );
     }
 }

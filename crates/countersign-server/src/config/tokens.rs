@@ -185,21 +185,33 @@ pub enum StrategyKind {
     Jwt,
 }
 
-const STRATEGIES: &[(&str, StrategyKind)] =
-    &[("database", StrategyKind::Database), ("redis", StrategyKind::Redis), ("jwt", StrategyKind::Jwt)];
+const STRATEGIES: &[(&str, StrategyKind)] = &[
+    ("database", StrategyKind::Database),
+    ("redis", StrategyKind::Redis),
+    ("jwt", StrategyKind::Jwt),
+];
 
-const PROFILES: &[(&str, Profile)] = &[("countersign", Profile::Countersign), ("litestar-auth", Profile::LitestarAuth)];
+const PROFILES: &[(&str, Profile)] = &[
+    ("countersign", Profile::Countersign),
+    ("litestar-auth", Profile::LitestarAuth),
+];
 
 impl StrategyKind {
     /// Returns the name of the strategy, as the setting has it.
     pub fn name(self) -> &'static str {
-        STRATEGIES.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| *name)
+        STRATEGIES
+            .iter()
+            .find(|(_, kind)| *kind == self)
+            .map_or("", |(name, _)| *name)
     }
 }
 
 /// Returns the name of a profile, as the setting has it.
 pub fn profile_name(profile: Profile) -> &'static str {
-    PROFILES.iter().find(|(_, known)| *known == profile).map_or("", |(name, _)| *name)
+    PROFILES
+        .iter()
+        .find(|(_, known)| *known == profile)
+        .map_or("", |(name, _)| *name)
 }
 
 /// A maximum number of attempts in a window of time, written as `10/1m`.
@@ -237,8 +249,10 @@ impl Tokens {
     /// [`ConfigError`] if a value can't be parsed, or if access tokens would live longer than idle
     /// sessions.
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
-        const SECOND_FACTORS: &[(&str, SecondFactor)] =
-            &[("refuse", SecondFactor::Refuse), ("ignore", SecondFactor::Ignore)];
+        const SECOND_FACTORS: &[(&str, SecondFactor)] = &[
+            ("refuse", SecondFactor::Refuse),
+            ("ignore", SecondFactor::Ignore),
+        ];
         Ok(Self {
             strategy: sources.parse(&STRATEGY, parse::one_of(STRATEGIES))?,
             profile: sources.parse(&PROFILE, parse::one_of(PROFILES))?,
@@ -262,7 +276,9 @@ fn lifetimes(sources: &Sources) -> Result<Lifetimes, ConfigError> {
     // "Log out everywhere" finds the signed access tokens of a session by its refresh token, so an
     // access token must not live longer.
     let access = sources.parse(&ACCESS_LIFETIME, |text| match lifetime(text)? {
-        access if access > refresh => Err("must not be longer than the refresh lifetime".to_owned()),
+        access if access > refresh => {
+            Err("must not be longer than the refresh lifetime".to_owned())
+        }
         access => Ok(access),
     })?;
     let session = sources.parse(&SESSION_LIFETIME, lifetime)?;
@@ -276,7 +292,11 @@ fn reuse(sources: &Sources) -> Result<ReusePolicy, ConfigError> {
         ReusePolicy::new(parse::duration(text)?).map_err(too_long)
     })?;
     let closes = sources.parse(&REUSE_CLOSE_ON_USE, parse::truth)?;
-    Ok(if closes { reuse } else { reuse.without_close_on_use() })
+    Ok(if closes {
+        reuse
+    } else {
+        reuse.without_close_on_use()
+    })
 }
 
 /// Parses the maximum number of sessions, such as `5` or `5/refuse`.
@@ -297,12 +317,20 @@ fn session_limit(text: &str) -> Result<Option<SessionCap>, String> {
 fn lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = parse::duration(text)?;
     let fits = (Duration::from_secs(1)..=countersign::MAX_LIFETIME).contains(&lifetime);
-    if fits { Ok(lifetime) } else { Err("must be between 1 second and 100 years".to_owned()) }
+    if fits {
+        Ok(lifetime)
+    } else {
+        Err("must be between 1 second and 100 years".to_owned())
+    }
 }
 
 /// Parses the age at which litestar-auth's tokens are swept. `keep` sweeps none.
 fn adopted_lifetime(text: &str) -> Result<Option<Duration>, String> {
-    if text == "keep" { Ok(None) } else { lifetime(text).map(Some) }
+    if text == "keep" {
+        Ok(None)
+    } else {
+        lifetime(text).map(Some)
+    }
 }
 
 /// Parses the limit of failed logins. `off` counts nothing.
@@ -319,7 +347,10 @@ fn registration(text: &str) -> Result<Registration, String> {
         "off" => Ok(Registration::Off),
         "open" => Ok(Registration::Open(None)),
         limit => {
-            let limit = rate_limit(limit, "must be `open`, `off`, or a number and a time, as 60/1h")?;
+            let limit = rate_limit(
+                limit,
+                "must be `open`, `off`, or a number and a time, as 60/1h",
+            )?;
             Ok(Registration::Open(Some(limit)))
         }
     }
@@ -332,7 +363,9 @@ fn rate_limit(text: &str, malformed: &str) -> Result<RateLimit, String> {
     let most = parse::number(1..=1000)(most.trim())?;
     let window = lifetime(window.trim()).map_err(|_| malformed())?;
     if window > Duration::from_hours(24) {
-        return Err("must count over a day at most, so that nobody is locked out for good".to_owned());
+        return Err(
+            "must count over a day at most, so that nobody is locked out for good".to_owned(),
+        );
     }
     Ok(RateLimit { most, window })
 }
@@ -353,10 +386,16 @@ mod tests {
 
     #[test]
     fn session_limits() {
-        let cap = |most, when_full| SessionCap { most: NonZeroU32::new(most).unwrap(), when_full };
+        let cap = |most, when_full| SessionCap {
+            most: NonZeroU32::new(most).unwrap(),
+            when_full,
+        };
         assert_eq!(session_limit("off"), Ok(None));
         assert_eq!(session_limit("5"), Ok(Some(cap(5, WhenFull::EvictOldest))));
-        assert_eq!(session_limit("1/refuse"), Ok(Some(cap(1, WhenFull::Refuse))));
+        assert_eq!(
+            session_limit("1/refuse"),
+            Ok(Some(cap(1, WhenFull::Refuse)))
+        );
         for bad in ["", "0", "-1", "5/", "5/evict", "/refuse", "many", "100001"] {
             assert!(session_limit(bad).is_err(), "{bad}");
         }
@@ -364,18 +403,36 @@ mod tests {
 
     #[test]
     fn login_limits() {
-        let ten_a_minute = RateLimit { most: 10, window: Duration::from_mins(1) };
+        let ten_a_minute = RateLimit {
+            most: 10,
+            window: Duration::from_mins(1),
+        };
         assert_eq!(login_limit("10/1m"), Ok(Some(ten_a_minute)));
         assert_eq!(login_limit("off"), Ok(None));
-        for bad in ["", "10", "0/1m", "10/", "/1m", "10/forever", "10/2d", "-1/1m"] {
+        for bad in [
+            "",
+            "10",
+            "0/1m",
+            "10/",
+            "/1m",
+            "10/forever",
+            "10/2d",
+            "-1/1m",
+        ] {
             assert!(login_limit(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn registrations() {
-        let twenty_an_hour = RateLimit { most: 20, window: Duration::from_hours(1) };
-        assert_eq!(registration("20/1h"), Ok(Registration::Open(Some(twenty_an_hour))));
+        let twenty_an_hour = RateLimit {
+            most: 20,
+            window: Duration::from_hours(1),
+        };
+        assert_eq!(
+            registration("20/1h"),
+            Ok(Registration::Open(Some(twenty_an_hour)))
+        );
         assert_eq!(registration("open"), Ok(Registration::Open(None)));
         assert_eq!(registration("off"), Ok(Registration::Off));
         for bad in ["", "closed", "true", "20", "0/1h", "20/2d", "1001/1h"] {

@@ -17,8 +17,8 @@ use super::mark::{Mark, check_value, key_id};
 use super::record::Ground;
 use crate::compose::{self, keys};
 use crate::config::{
-    Config, DatabaseUrl, JWT_PRIVATE_KEY, JWT_SECRET, REDIS_URL, Redis as RedisSettings, STRATEGY, Sources,
-    StrategyKind, TOKEN_HASH_SECRET,
+    Config, DatabaseUrl, JWT_PRIVATE_KEY, JWT_SECRET, REDIS_URL, Redis as RedisSettings, STRATEGY,
+    Sources, StrategyKind, TOKEN_HASH_SECRET,
 };
 use crate::error::Error;
 
@@ -49,7 +49,9 @@ pub(super) async fn agree(config: &Config, purpose: Purpose) -> Result<Agreed, E
     // the tables first and the files later, so whoever sees its files sees its tables too.
     let files = keys::generated_files(config);
     let database = existing(config)?;
-    let ground = look(config, database.as_ref()).await?.readable(&config.store)?;
+    let ground = look(config, database.as_ref())
+        .await?
+        .readable(&config.store)?;
     if !ground.has_history
         && let Some(file) = files.first()
     {
@@ -66,7 +68,11 @@ pub(super) async fn agree(config: &Config, purpose: Purpose) -> Result<Agreed, E
     if purpose != Purpose::Migrate {
         check_key(&config, &ground, purpose)?;
     }
-    Ok(Agreed { config, database, ground })
+    Ok(Agreed {
+        config,
+        database,
+        ground,
+    })
 }
 
 /// Returns a handle on the database, unless it is an SQLite file that doesn't exist or is empty.
@@ -92,9 +98,14 @@ pub(super) fn is_empty(path: &Path) -> bool {
 /// Returns [`Error::Mismatch`] if there is a migration that this version doesn't know, and
 /// [`Error::Store`] if the database can't be used.
 pub(super) async fn look(config: &Config, database: Option<&Database>) -> Result<Ground, Error> {
-    let Some(database) = database else { return Ok(Ground::default()) };
+    let Some(database) = database else {
+        return Ok(Ground::default());
+    };
     let unreachable = |failure| compose::unreachable(&config.store, failure);
-    let newer = compose::migrator(database).unknown().await.map_err(unreachable)?;
+    let newer = compose::migrator(database)
+        .unknown()
+        .await
+        .map_err(unreachable)?;
     if let Some((set, version)) = newer.first() {
         return Err(Error::Mismatch(format!(
             "the database at {} was made by a newer version: this one doesn't know its migration {set}/{version}; run that \
@@ -139,7 +150,9 @@ fn settled(config: &Config, ground: &Ground, purpose: Purpose) -> Result<Config,
 
 /// Returns the settings for which the mark has a value, with that value.
 pub(super) fn taken(mark: &Mark) -> impl Iterator<Item = (&'static crate::config::Setting, &str)> {
-    mark.settings().into_iter().filter_map(|(setting, value)| Some((setting, value?)))
+    mark.settings()
+        .into_iter()
+        .filter_map(|(setting, value)| Some((setting, value?)))
 }
 
 /// Compares every given setting with the mark.
@@ -149,13 +162,32 @@ pub(super) fn taken(mark: &Mark) -> impl Iterator<Item = (&'static crate::config
 fn refuse_contradictions(sources: &Sources, mark: &Mark) -> Result<(), Error> {
     let contradiction = |(setting, recorded): (_, Option<&str>)| {
         let told = sources.get(setting)?;
-        let is = |text: &str| if text.is_empty() { "none".to_owned() } else { text.to_owned() };
+        let is = |text: &str| {
+            if text.is_empty() {
+                "none".to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
         let (told_text, recorded) = (told.text(), recorded.unwrap_or_default());
-        (told_text != recorded)
-            .then(|| format!("{} is {told_text}, and this deployment's is {}", told.spelled, is(recorded)))
+        (told_text != recorded).then(|| {
+            format!(
+                "{} is {told_text}, and this deployment's is {}",
+                told.spelled,
+                is(recorded)
+            )
+        })
     };
-    let found: Vec<String> = mark.settings().into_iter().filter_map(contradiction).collect();
-    if found.is_empty() { Ok(()) } else { Err(contradicts(&found.join("; "))) }
+    let found: Vec<String> = mark
+        .settings()
+        .into_iter()
+        .filter_map(contradiction)
+        .collect();
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(contradicts(&found.join("; ")))
+    }
 }
 
 /// Returns the error for contradictions.
@@ -190,10 +222,22 @@ fn check_place(config: &Config, mark: &Mark) -> Result<(), Error> {
 /// # Errors
 /// Returns [`Error::Mismatch`] if the mark is missing, [`Error::Mark`] if it can't be read, and
 /// [`Error::Store`] if Redis doesn't answer.
-pub(super) async fn check_redis(config: &Config, mark: Option<&Mark>, redis: Option<&Redis>) -> Result<(), Error> {
-    let (Some(redis), Some(settings)) = (redis, &config.redis) else { return Ok(()) };
-    let Some(name) = mark.and_then(|mark| mark.redis.as_deref()) else { return Ok(()) };
-    match redis.mark(name).await.map_err(|failure| compose::redis_unreachable(settings, failure))? {
+pub(super) async fn check_redis(
+    config: &Config,
+    mark: Option<&Mark>,
+    redis: Option<&Redis>,
+) -> Result<(), Error> {
+    let (Some(redis), Some(settings)) = (redis, &config.redis) else {
+        return Ok(());
+    };
+    let Some(name) = mark.and_then(|mark| mark.redis.as_deref()) else {
+        return Ok(());
+    };
+    match redis
+        .mark(name)
+        .await
+        .map_err(|failure| compose::redis_unreachable(settings, failure))?
+    {
         RedisMark::Present => Ok(()),
         RedisMark::Missing => Err(Error::Mismatch(format!(
             "{}: Redis at {} isn't the one of this deployment, or has lost what it held (it has no key \
@@ -207,10 +251,19 @@ pub(super) async fn check_redis(config: &Config, mark: Option<&Mark>, redis: Opt
 
 /// Returns the error for a mark on Redis that can't be read.
 pub(super) fn unread_on_redis(settings: &RedisSettings, name: &str, mark: RedisMark) -> Error {
-    let place = format!("the deployment's mark (key countersign:deployment:{name}) on Redis at {}", settings.shown());
+    let place = format!(
+        "the deployment's mark (key countersign:deployment:{name}) on Redis at {}",
+        settings.shown()
+    );
     let (fault, cure) = match mark {
-        RedisMark::Newer => ("was left by a newer version", "run that version, or a newer one".to_owned()),
-        _ => ("can't be read", format!("put it back from a backup, or, if this is the right Redis, run {CHANGE}")),
+        RedisMark::Newer => (
+            "was left by a newer version",
+            "run that version, or a newer one".to_owned(),
+        ),
+        _ => (
+            "can't be read",
+            format!("put it back from a backup, or, if this is the right Redis, run {CHANGE}"),
+        ),
     };
     Error::Mark(format!("{}: {place} {fault}; {cure}", settings.spelled))
 }
@@ -226,12 +279,14 @@ pub(super) fn unread_on_redis(settings: &RedisSettings, name: &str, mark: RedisM
 fn check_secret(config: &Config, ground: &Ground, purpose: Purpose) -> Result<(), Error> {
     let recorded = ground.mark().and_then(|mark| mark.secret.as_deref());
     match (keys::known_secret(config)?, recorded) {
-        (Some((secret, spelled)), Some(recorded)) if check_value(&secret)? != recorded => {
-            Err(contradicts(&format!("{spelled} is not the secret of this deployment")))
-        }
+        (Some((secret, spelled)), Some(recorded)) if check_value(&secret)? != recorded => Err(
+            contradicts(&format!("{spelled} is not the secret of this deployment")),
+        ),
         (None, Some(_)) if purpose != Purpose::Migrate => Err(lost_secret(config)),
         // Versions without a mark recorded no check value, but they always had a secret.
-        (None, None) if purpose != Purpose::Migrate && is_unrecorded(ground) => Err(lost_secret(config)),
+        (None, None) if purpose != Purpose::Migrate && is_unrecorded(ground) => {
+            Err(lost_secret(config))
+        }
         _ => Ok(()),
     }
 }
@@ -248,7 +303,8 @@ fn lost_secret(config: &Config) -> Error {
         "must be given: this database has a secret, and {} isn't there; with another one every token is unknown",
         file.display()
     );
-    let cure = format!("put the file back or give the secret; to begin with a new one, run {CHANGE}");
+    let cure =
+        format!("put the file back or give the secret; to begin with a new one, run {CHANGE}");
     ConfigError::new(TOKEN_HASH_SECRET.env(), problem, cure).into()
 }
 
@@ -268,7 +324,9 @@ fn check_key(config: &Config, ground: &Ground, purpose: Purpose) -> Result<(), E
     match (known, recorded) {
         (Some((ring, spelled)), Some(recorded)) if key_id(&ring).as_deref() != Some(recorded) => {
             let found = key_id(&ring).unwrap_or_default();
-            Err(contradicts(&format!("{spelled} is the key {found}, and this deployment signs with {recorded}")))
+            Err(contradicts(&format!(
+                "{spelled} is the key {found}, and this deployment signs with {recorded}"
+            )))
         }
         (None, Some(recorded)) if purpose == Purpose::Serve => Err(lost_key(config, recorded)),
         (None, None) if purpose == Purpose::Serve => Ok(keys::check(config)?),
@@ -279,14 +337,19 @@ fn check_key(config: &Config, ground: &Ground, purpose: Purpose) -> Result<(), E
 /// Returns the error for a signing key that the deployment has, but that isn't there.
 fn lost_key(config: &Config, recorded: &str) -> Error {
     let symmetric = config.keys.jwt.algorithm.starts_with("HS");
-    let setting = if symmetric { JWT_SECRET } else { JWT_PRIVATE_KEY };
+    let setting = if symmetric {
+        JWT_SECRET
+    } else {
+        JWT_PRIVATE_KEY
+    };
     let file = keys::key_file(&config.store.data_dir);
     let mut problem = format!("must be given: this deployment signs with the key {recorded}");
     if !symmetric {
         problem = format!("{problem}, and {} isn't there", file.display());
     }
-    let cure =
-        format!("give the key that its servers have, or put the file back; to begin with a new one, run {CHANGE}");
+    let cure = format!(
+        "give the key that its servers have, or put the file back; to begin with a new one, run {CHANGE}"
+    );
     ConfigError::new(setting.env(), problem, cure).into()
 }
 

@@ -15,7 +15,9 @@ use super::join::new_name;
 use super::mark::{Fault, Mark, check_value, key_id};
 use super::record::{Ground, Replaced, replace};
 use crate::compose::{self, keys};
-use crate::config::{Config, JWT_AUDIENCE, JWT_ISSUER, PROFILE, REDIS_URL, Setting, StrategyKind, all_settings};
+use crate::config::{
+    Config, JWT_AUDIENCE, JWT_ISSUER, PROFILE, REDIS_URL, Setting, StrategyKind, all_settings,
+};
 use crate::data_dir::DataDir;
 use crate::error::Error;
 
@@ -55,17 +57,26 @@ pub struct Row {
 /// work or Redis must be named; [`Error::Mark`] if a newer version wrote the mark; and
 /// [`Error::Store`] if a store can't be used.
 pub async fn plan(config: &Config, unset: &[String]) -> Result<Change, Error> {
-    let unset: Vec<&Setting> = unset.iter().map(|name| to_unset(config, name)).collect::<Result<_, _>>()?;
+    let unset: Vec<&Setting> = unset
+        .iter()
+        .map(|name| to_unset(config, name))
+        .collect::<Result<_, _>>()?;
     let database = existing(config)?;
     let mut ground = look(config, database.as_ref()).await?;
     // A damaged mark may be replaced. One of a newer version may not: it could say anything.
-    ground.fault.take_if(|fault| matches!(fault, Fault::Garbage(_)));
+    ground
+        .fault
+        .take_if(|fault| matches!(fault, Fault::Garbage(_)));
     let ground = ground.readable(&config.store)?;
     let recorded = ground.mark();
-    let kept = recorded.into_iter().flat_map(taken).filter(|(setting, _)| !unset.contains(setting));
+    let kept = recorded
+        .into_iter()
+        .flat_map(taken)
+        .filter(|(setting, _)| !unset.contains(setting));
     let config = Config::read(&config.sources.agreed(kept))?;
     let redis = compose::redis_handle(&config)?;
-    let keeps_redis = recorded.is_some_and(|mark| mark.redis.is_some()) && !unset.contains(&&REDIS_URL);
+    let keeps_redis =
+        recorded.is_some_and(|mark| mark.redis.is_some()) && !unset.contains(&&REDIS_URL);
     if config.tokens.strategy == StrategyKind::Jwt && redis.is_none() && keeps_redis {
         let problem = "must be given: this deployment keeps revoked ids on Redis";
         let cure = "name that Redis, or keep them in the database from now on: `--unset redis_url`";
@@ -86,19 +97,34 @@ pub async fn plan(config: &Config, unset: &[String]) -> Result<Change, Error> {
         wanted.key = key_without_ring(&config, recorded, &wanted)?;
     }
     let rows = rows(recorded, &wanted);
-    Ok(Change { config, database, redis, ground, wanted, rows })
+    Ok(Change {
+        config,
+        database,
+        redis,
+        ground,
+        wanted,
+        rows,
+    })
 }
 
 /// Returns the setting of this name, if it may be unset and isn't given at the same time.
 fn to_unset(config: &Config, name: &str) -> Result<&'static Setting, Error> {
     let key = name.replace('-', "_");
     let may_be = [&PROFILE, &JWT_ISSUER, &JWT_AUDIENCE, &REDIS_URL];
-    let setting = all_settings().find(|setting| setting.key == key && may_be.contains(setting)).ok_or_else(|| {
-        let names: Vec<&str> = may_be.iter().map(|setting| setting.key).collect();
-        Error::Usage(format!("--unset: {name:?} must be one of {}", names.join(", ")))
-    })?;
+    let setting = all_settings()
+        .find(|setting| setting.key == key && may_be.contains(setting))
+        .ok_or_else(|| {
+            let names: Vec<&str> = may_be.iter().map(|setting| setting.key).collect();
+            Error::Usage(format!(
+                "--unset: {name:?} must be one of {}",
+                names.join(", ")
+            ))
+        })?;
     match config.sources.get(setting) {
-        Some(given) => Err(Error::Usage(format!("--unset: {key} is also given as {}", given.spelled))),
+        Some(given) => Err(Error::Usage(format!(
+            "--unset: {key} is also given as {}",
+            given.spelled
+        ))),
         None => Ok(setting),
     }
 }
@@ -119,7 +145,11 @@ async fn has_mark(config: &Config, redis: &Redis, name: &str) -> Result<bool, Er
 ///
 /// On a shared deployment that still signs with the same algorithm, the recorded id is kept: its
 /// servers have the key.
-fn key_without_ring(config: &Config, recorded: Option<&Mark>, wanted: &Mark) -> Result<Option<String>, Error> {
+fn key_without_ring(
+    config: &Config,
+    recorded: Option<&Mark>,
+    wanted: &Mark,
+) -> Result<Option<String>, Error> {
     let same = |mark: &&Mark| mark.is_signed() && mark.algorithm == wanted.algorithm;
     let kept = recorded.filter(same).and_then(|mark| mark.key.clone());
     if config.is_shared() && kept.is_some() {
@@ -138,7 +168,11 @@ fn rows(recorded: Option<&Mark>, wanted: &Mark) -> Vec<Row> {
     let owned = |text: Option<&str>| text.map(str::to_owned);
     pairs
         .filter(|((_, from), (_, to))| from != to)
-        .map(|((what, from), (_, to))| Row { what, from: owned(from), to: owned(to) })
+        .map(|((what, from), (_, to))| Row {
+            what,
+            from: owned(from),
+            to: owned(to),
+        })
         .collect()
 }
 
@@ -155,20 +189,31 @@ impl Change {
     /// the errors of [`plan`].
     pub async fn make(mut self) -> Result<(), Error> {
         let data_dir = DataDir::at(&self.config.store.data_dir);
-        let database = self.database.take().map_or_else(|| compose::connect(&self.config.store), Ok)?;
+        let database = self
+            .database
+            .take()
+            .map_or_else(|| compose::connect(&self.config.store), Ok)?;
         compose::bring_up_to_date(&database, &self.config).await?;
         let is_new = |value: &Option<String>| value.as_deref() == Some(NEW);
         if is_new(&self.wanted.secret) {
-            self.wanted.secret = Some(check_value(&keys::token_hash_secret(&self.config, &data_dir)?)?);
+            self.wanted.secret = Some(check_value(&keys::token_hash_secret(
+                &self.config,
+                &data_dir,
+            )?)?);
         }
         if is_new(&self.wanted.key) {
             let ring: KeyRing = keys::signing(&self.config, &data_dir)?;
             self.wanted.key = key_id(&ring);
         }
-        if let (true, Some(redis), Some(settings)) = (is_new(&self.wanted.redis), &self.redis, &self.config.redis) {
+        if let (true, Some(redis), Some(settings)) =
+            (is_new(&self.wanted.redis), &self.redis, &self.config.redis)
+        {
             // Redis first: a mark there that no database names does no harm.
             let name = new_name()?;
-            redis.leave_mark(&name).await.map_err(|failure| compose::redis_unreachable(settings, failure))?;
+            redis
+                .leave_mark(&name)
+                .await
+                .map_err(|failure| compose::redis_unreachable(settings, failure))?;
             self.wanted.redis = Some(name);
         }
         let replaced = replace(&database, self.ground.recorded.as_ref(), &self.wanted).await;
@@ -176,7 +221,8 @@ impl Change {
             return Ok(());
         }
         Err(Error::Refused(
-            "the deployment was changed by somebody else meanwhile; look at it and begin again".to_owned(),
+            "the deployment was changed by somebody else meanwhile; look at it and begin again"
+                .to_owned(),
         ))
     }
 }

@@ -50,7 +50,11 @@ pub struct Skew {
 
 impl std::fmt::Display for Skew {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { host, store, has_clock } = self;
+        let Self {
+            host,
+            store,
+            has_clock,
+        } = self;
         if *has_clock {
             return write!(
                 f,
@@ -75,7 +79,10 @@ struct Sighting {
 impl StoreClock {
     /// Creates a comparison with the clock of this database.
     pub(crate) fn new(driver: Arc<dyn Driver>) -> Self {
-        Self { driver, doubted: Arc::default() }
+        Self {
+            driver,
+            doubted: Arc::default(),
+        }
     }
 
     /// Returns `None` if rows may be deleted by their age, and both times if the clocks are too far
@@ -92,12 +99,22 @@ impl StoreClock {
             Dialect::Postgres => "SELECT clock_timestamp()",
             Dialect::Mysql => "SELECT UTC_TIMESTAMP(6)",
         };
-        let rows = self.driver.fetch(&Statement::new(self.driver.dialect(), own), &[]).await?;
+        let rows = self
+            .driver
+            .fetch(&Statement::new(self.driver.dialect(), own), &[])
+            .await?;
         let unreadable = || Failure::internal("database", "its clock can't be read");
-        let store = rows.first().and_then(|row| row.time(0).ok().flatten()).ok_or_else(unreadable)?;
+        let store = rows
+            .first()
+            .and_then(|row| row.time(0).ok().flatten())
+            .ok_or_else(unreadable)?;
         let host = SystemClock.now();
         let apart = host.since(store).max(store.since(host));
-        Ok((apart > BOUND).then_some(Skew { host, store, has_clock: true }))
+        Ok((apart > BOUND).then_some(Skew {
+            host,
+            store,
+            has_clock: true,
+        }))
     }
 
     /// Accepts this host's clock as right.
@@ -125,7 +142,11 @@ impl StoreClock {
             note_served(&*self.driver, host).await?;
         }
         let skew = served.filter(|_| verdict == Verdict::Doubt);
-        Ok(skew.map(|store| Skew { host, store, has_clock: false }))
+        Ok(skew.map(|store| Skew {
+            host,
+            store,
+            has_clock: false,
+        }))
     }
 }
 
@@ -146,14 +167,23 @@ enum Verdict {
 /// then set back as well. A doubted clock is accepted once it has advanced as much as the steady
 /// time did, for an hour.
 fn judge(now: Sighting, served: Option<Timestamp>, doubted: &mut Option<Sighting>) -> Verdict {
-    let Some(served) = served else { return Verdict::Note };
+    let Some(served) = served else {
+        return Verdict::Note;
+    };
     if now.host.since(served) <= ABSENCE {
         *doubted = None;
         let is_stale = now.host.since(served).max(served.since(now.host)) > STALE;
-        return if is_stale { Verdict::Note } else { Verdict::Fine };
+        return if is_stale {
+            Verdict::Note
+        } else {
+            Verdict::Fine
+        };
     }
     let first = *doubted.get_or_insert(now);
-    let (by_host, by_steady) = (now.host.since(first.host), now.at.saturating_duration_since(first.at));
+    let (by_host, by_steady) = (
+        now.host.since(first.host),
+        now.at.saturating_duration_since(first.at),
+    );
     if now.host < first.host || by_host.abs_diff(by_steady) > BOUND {
         // The clock jumped during its probation, so the probation begins again.
         *doubted = Some(now);
@@ -168,7 +198,9 @@ fn judge(now: Sighting, served: Option<Timestamp>, doubted: &mut Option<Sighting
 
 impl std::fmt::Debug for StoreClock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StoreClock").field("dialect", &self.driver.dialect()).finish_non_exhaustive()
+        f.debug_struct("StoreClock")
+            .field("dialect", &self.driver.dialect())
+            .finish_non_exhaustive()
     }
 }
 
@@ -188,7 +220,12 @@ mod tests {
 
     impl World {
         fn new(served: Option<Timestamp>) -> Self {
-            Self { host: Timestamp::from_unix_seconds(1_768_477_800), at: Instant::now(), served, doubted: None }
+            Self {
+                host: Timestamp::from_unix_seconds(1_768_477_800),
+                at: Instant::now(),
+                served,
+                doubted: None,
+            }
         }
 
         fn passes(&mut self, time: Duration) -> Verdict {
@@ -198,7 +235,14 @@ mod tests {
         }
 
         fn look(&mut self) -> Verdict {
-            let verdict = judge(Sighting { host: self.host, at: self.at }, self.served, &mut self.doubted);
+            let verdict = judge(
+                Sighting {
+                    host: self.host,
+                    at: self.at,
+                },
+                self.served,
+                &mut self.doubted,
+            );
             if verdict == Verdict::Note {
                 self.served = Some(self.host);
             }
@@ -239,7 +283,11 @@ mod tests {
         assert_eq!(world.passes(MINUTE), Verdict::Doubt);
         assert_eq!(world.passes(59 * MINUTE), Verdict::Doubt);
         world.host = world.host.saturating_sub(201 * 24 * HOUR);
-        assert_eq!(world.look(), Verdict::Doubt, "that is two hours after it was served");
+        assert_eq!(
+            world.look(),
+            Verdict::Doubt,
+            "that is two hours after it was served"
+        );
         world.host = world.host.saturating_sub(2 * HOUR);
         assert_ne!(world.look(), Verdict::Doubt);
         assert!(world.doubted.is_none());

@@ -58,7 +58,10 @@ pub async fn join(config: &Config, purpose: Purpose) -> Result<Joined, Error> {
             return Ok(joined);
         }
     }
-    Err(Error::Refused("others record what this deployment is, each time that it is about to be recorded".to_owned()))
+    Err(Error::Refused(
+        "others record what this deployment is, each time that it is about to be recorded"
+            .to_owned(),
+    ))
 }
 
 /// Returns the settings, completed from the mark. Writes nothing.
@@ -77,14 +80,21 @@ pub async fn settled(config: &Config, purpose: Purpose) -> Result<Config, Error>
 ///
 /// # Errors
 /// Returns the errors of [`join`].
-pub async fn migrate(config: &Config, tell: impl Fn(Progress) + Send + Sync + 'static) -> Result<Vec<Applied>, Error> {
+pub async fn migrate(
+    config: &Config,
+    tell: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<Vec<Applied>, Error> {
     Patience::of(config).for_database(config).await?;
     let agreed = agree(config, Purpose::Migrate).await?;
     let database = opened(&agreed)?;
     let applied = compose::bring_up_to_date_telling(&database, config, tell).await?;
     if !agreed.ground.has_history {
-        let secret = keys::known_secret(config)?.map(|(secret, _)| check_value(&secret)).transpose()?;
-        replace(&database, None, &Mark::open(secret)).await.map_err(|unread| unread.told(&config.store))?;
+        let secret = keys::known_secret(config)?
+            .map(|(secret, _)| check_value(&secret))
+            .transpose()?;
+        replace(&database, None, &Mark::open(secret))
+            .await
+            .map_err(|unread| unread.told(&config.store))?;
     }
     Ok(applied)
 }
@@ -106,7 +116,10 @@ pub async fn planned(config: &Config) -> Result<Vec<Planned>, Error> {
 
 /// Returns the database that was looked at, or creates it.
 fn opened(agreed: &Agreed) -> Result<Database, Error> {
-    agreed.database.clone().map_or_else(|| compose::connect(&agreed.config.store), Ok)
+    agreed
+        .database
+        .clone()
+        .map_or_else(|| compose::connect(&agreed.config.store), Ok)
 }
 
 /// Joins once. Returns `None` if another process recorded something meanwhile.
@@ -123,16 +136,34 @@ async fn attempt(config: &Config, purpose: Purpose) -> Result<Option<Joined>, Er
     compose::bring_up_to_date(&database, &agreed.config).await?;
     let secret = keys::token_hash_secret(&agreed.config, &data_dir)?;
     let signing = signing(&agreed.config, &data_dir, purpose)?;
-    let found = Found { config: &agreed.config, secret: &secret, signing: signing.as_ref(), redis: redis.as_ref() };
-    let Some(mark) = found.record(&agreed, purpose, &database).await? else { return Ok(None) };
+    let found = Found {
+        config: &agreed.config,
+        secret: &secret,
+        signing: signing.as_ref(),
+        redis: redis.as_ref(),
+    };
+    let Some(mark) = found.record(&agreed, purpose, &database).await? else {
+        return Ok(None);
+    };
     let watch = Watch::new(&database, redis.as_ref(), mark);
-    Ok(Some(Joined { config: agreed.config, database, redis, secret, signing, watch }))
+    Ok(Some(Joined {
+        config: agreed.config,
+        database,
+        redis,
+        secret,
+        signing,
+        watch,
+    }))
 }
 
 /// Returns the keys of signed tokens.
 ///
 /// A command signs nothing, so on a machine without the key it gets one that is used for nothing.
-fn signing(config: &Config, data_dir: &DataDir, purpose: Purpose) -> Result<Option<KeyRing>, Error> {
+fn signing(
+    config: &Config,
+    data_dir: &DataDir,
+    purpose: Purpose,
+) -> Result<Option<KeyRing>, Error> {
     if config.tokens.strategy != StrategyKind::Jwt {
         return Ok(None);
     }
@@ -157,7 +188,12 @@ impl Found<'_> {
     /// Records what is still open, and returns the mark as it is then.
     ///
     /// Returns `None` if another process recorded something else first.
-    async fn record(&self, agreed: &Agreed, purpose: Purpose, database: &Database) -> Result<Option<Mark>, Error> {
+    async fn record(
+        &self,
+        agreed: &Agreed,
+        purpose: Purpose,
+        database: &Database,
+    ) -> Result<Option<Mark>, Error> {
         let known = agreed.ground.mark();
         let secret = Some(check_value(self.secret)?);
         let wanted = match (purpose, known) {
@@ -167,7 +203,10 @@ impl Found<'_> {
                     _ => self.redis.map(|_| new_name()).transpose()?,
                 };
                 let found = Mark::of(self.config, self.signing, redis, secret);
-                known.cloned().unwrap_or_else(|| Mark::open(None)).filled(found)
+                known
+                    .cloned()
+                    .unwrap_or_else(|| Mark::open(None))
+                    .filled(found)
             }
             // A command that creates the tables knows that no server has served here. How tokens
             // are made is left to the first server, since a command may be told anything.
@@ -182,7 +221,12 @@ impl Found<'_> {
     }
 
     /// Writes the mark to Redis, where that is new, and then to the database.
-    async fn write(&self, agreed: &Agreed, wanted: &Mark, database: &Database) -> Result<Option<Mark>, Error> {
+    async fn write(
+        &self,
+        agreed: &Agreed,
+        wanted: &Mark,
+        database: &Database,
+    ) -> Result<Option<Mark>, Error> {
         let known = agreed.ground.mark();
         let is_new = known.and_then(|mark| mark.redis.as_ref()) != wanted.redis.as_ref();
         let marked = self.redis.zip(wanted.redis.as_deref()).filter(|_| is_new);
@@ -199,7 +243,9 @@ impl Found<'_> {
             }
             return Ok(None);
         }
-        if let (Replaced::Now, Some(strategy), Some(profile)) = (replaced, &wanted.strategy, &wanted.profile) {
+        if let (Replaced::Now, Some(strategy), Some(profile)) =
+            (replaced, &wanted.strategy, &wanted.profile)
+        {
             let adopted = known.is_none() && agreed.ground.has_rows;
             tracing::info!(event = "deployment_recorded", strategy, profile, adopted);
         }

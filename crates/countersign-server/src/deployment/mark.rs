@@ -9,7 +9,8 @@ use countersign::{ConfigError, DigestKeyRing, PlainToken, Profile, Secret};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    Config, JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, PROFILE, STRATEGY, Setting, StrategyKind, profile_name,
+    Config, JWT_ALGORITHM, JWT_AUDIENCE, JWT_ISSUER, PROFILE, STRATEGY, Setting, StrategyKind,
+    profile_name,
 };
 
 /// The version of the mark's form. Marks of a higher version can't be read by this program.
@@ -88,17 +89,31 @@ impl Mark {
     }
 
     /// Creates the mark that these settings come to. `redis` is the name of the mark on Redis.
-    pub(super) fn of(config: &Config, ring: Option<&KeyRing>, redis: Option<String>, secret: Option<String>) -> Self {
+    pub(super) fn of(
+        config: &Config,
+        ring: Option<&KeyRing>,
+        redis: Option<String>,
+        secret: Option<String>,
+    ) -> Self {
         let strategy = Some(config.tokens.strategy.name().to_owned());
         let profile = Some(profile_name(config.tokens.profile).to_owned());
-        let mark = Self { strategy, profile, redis, ..Self::open(secret) };
+        let mark = Self {
+            strategy,
+            profile,
+            redis,
+            ..Self::open(secret)
+        };
         if config.tokens.strategy != StrategyKind::Jwt {
             return mark;
         }
         let jwt = &config.keys.jwt;
         Self {
             issuer: jwt.issuer.clone(),
-            audience: Some(jwt.audience.clone().unwrap_or_else(|| audience(config.tokens.profile).to_owned())),
+            audience: Some(
+                jwt.audience
+                    .clone()
+                    .unwrap_or_else(|| audience(config.tokens.profile).to_owned()),
+            ),
             algorithm: Some(jwt.algorithm.clone()),
             key: ring.and_then(key_id),
             ..mark
@@ -111,7 +126,8 @@ impl Mark {
     /// Returns the [`Fault`] that says why the text can't be read.
     pub(super) fn parse(text: &str) -> Result<Self, Fault> {
         // Only the version of a newer form can be read; the rest may look like anything.
-        let form: Form = serde_json::from_str(text).map_err(|error| Fault::Garbage(error.to_string()))?;
+        let form: Form =
+            serde_json::from_str(text).map_err(|error| Fault::Garbage(error.to_string()))?;
         if form.version > VERSION {
             return Err(Fault::Newer(form.version));
         }
@@ -142,7 +158,10 @@ impl Mark {
         if !self.is_settled() {
             return Vec::new();
         }
-        let mut settings = vec![(&STRATEGY, self.strategy.as_deref()), (&PROFILE, self.profile.as_deref())];
+        let mut settings = vec![
+            (&STRATEGY, self.strategy.as_deref()),
+            (&PROFILE, self.profile.as_deref()),
+        ];
         if self.is_signed() {
             settings.extend([
                 (&JWT_ISSUER, self.issuer.as_deref()),
@@ -159,14 +178,25 @@ impl Mark {
     /// and the check value of the secret.
     pub(super) fn filled(self, found: Self) -> Self {
         if !self.is_settled() {
-            return Self { secret: self.secret.or(found.secret.clone()), ..found };
+            return Self {
+                secret: self.secret.or(found.secret.clone()),
+                ..found
+            };
         }
-        Self { key: self.key.or(found.key), secret: self.secret.or(found.secret), ..self }
+        Self {
+            key: self.key.or(found.key),
+            secret: self.secret.or(found.secret),
+            ..self
+        }
     }
 
     /// Returns the place of denied ids, `redis` or `database`, or `None` if tokens aren't signed.
     pub fn denials(&self) -> Option<&'static str> {
-        let place = if self.redis.is_some() { "redis" } else { "database" };
+        let place = if self.redis.is_some() {
+            "redis"
+        } else {
+            "database"
+        };
         self.is_signed().then_some(place)
     }
 
@@ -216,24 +246,60 @@ mod tests {
 
     #[test]
     fn is_read_as_it_was_written() {
-        let mark = Mark { redis: Some("r".into()), key: Some("k".into()), ..settled() };
+        let mark = Mark {
+            redis: Some("r".into()),
+            key: Some("k".into()),
+            ..settled()
+        };
         assert_eq!(Mark::parse(&mark.text()), Ok(mark));
         // Whatever else a newer form holds.
-        assert_eq!(Mark::parse(r#"{"version":2,"strategy":["jwt"]}"#), Err(Fault::Newer(2)));
-        for text in ["", "{}", "[]", r#"{"version":-1}"#, r#"{"version":1,"strategy":7}"#] {
-            assert!(matches!(Mark::parse(text), Err(Fault::Garbage(_))), "{text}");
+        assert_eq!(
+            Mark::parse(r#"{"version":2,"strategy":["jwt"]}"#),
+            Err(Fault::Newer(2))
+        );
+        for text in [
+            "",
+            "{}",
+            "[]",
+            r#"{"version":-1}"#,
+            r#"{"version":1,"strategy":7}"#,
+        ] {
+            assert!(
+                matches!(Mark::parse(text), Err(Fault::Garbage(_))),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_is_recorded_stays_and_what_is_open_is_filled() {
-        let found = Mark { key: Some("k".into()), secret: Some("s".into()), issuer: Some("i".into()), ..settled() };
+        let found = Mark {
+            key: Some("k".into()),
+            secret: Some("s".into()),
+            issuer: Some("i".into()),
+            ..settled()
+        };
         let filled = settled().filled(found.clone());
-        assert_eq!((filled.key.as_deref(), filled.secret.as_deref()), (Some("k"), Some("s")));
+        assert_eq!(
+            (filled.key.as_deref(), filled.secret.as_deref()),
+            (Some("k"), Some("s"))
+        );
         assert_eq!(filled.issuer, None, "no issuer is an answer");
-        assert_eq!(Mark { key: Some("other".into()), ..settled() }.filled(found.clone()).key.as_deref(), Some("other"));
+        assert_eq!(
+            Mark {
+                key: Some("other".into()),
+                ..settled()
+            }
+            .filled(found.clone())
+            .key
+            .as_deref(),
+            Some("other")
+        );
         assert_eq!(Mark::open(None).filled(found.clone()), found);
-        assert_eq!(Mark::open(Some("t".into())).filled(found).secret.as_deref(), Some("t"));
+        assert_eq!(
+            Mark::open(Some("t".into())).filled(found).secret.as_deref(),
+            Some("t")
+        );
     }
 
     #[test]

@@ -60,8 +60,8 @@ impl Ground {
             ground.has_history = has_row(database, "countersign_migration").await?;
         }
         for table in ["user", "access_token", "refresh_token"] {
-            ground.has_rows =
-                ground.has_rows || (has_table(database, table).await? && has_row(database, table).await?);
+            ground.has_rows = ground.has_rows
+                || (has_table(database, table).await? && has_row(database, table).await?);
         }
         if has_table(database, "countersign_deployment").await?
             && let Some(text) = value_of(database, "mark").await?
@@ -130,7 +130,9 @@ impl Unread {
 /// # Errors
 /// Returns [`Unread`] if the database fails or the mark can't be read.
 pub(super) async fn recorded(database: &dyn Driver) -> Result<Option<Recorded>, Unread> {
-    let Some(text) = value_of(database, "mark").await? else { return Ok(None) };
+    let Some(text) = value_of(database, "mark").await? else {
+        return Ok(None);
+    };
     let mark = Mark::parse(&text).map_err(Unread::Mark)?;
     Ok(Some(Recorded { mark, text }))
 }
@@ -155,7 +157,11 @@ pub(super) enum Replaced {
 /// # Errors
 /// Returns [`Unread`] if the database fails, or if nothing was written and the present mark can't
 /// be read. It is safe to call this function again.
-pub(super) async fn replace(database: &dyn Driver, found: Option<&Recorded>, mark: &Mark) -> Result<Replaced, Unread> {
+pub(super) async fn replace(
+    database: &dyn Driver,
+    found: Option<&Recorded>,
+    mark: &Mark,
+) -> Result<Replaced, Unread> {
     let dialect = database.dialect();
     let (template, params): (_, Vec<Value>) = match found {
         Some(found) => (
@@ -164,18 +170,28 @@ pub(super) async fn replace(database: &dyn Driver, found: Option<&Recorded>, mar
         ),
         None => (insert(dialect), vec![mark.text().into()]),
     };
-    let outcome = database.run(&Script::new(dialect, &[template]), &params).await?;
+    let outcome = database
+        .run(&Script::new(dialect, &[template]), &params)
+        .await?;
     if outcome.took_effect() {
         return Ok(Replaced::Now);
     }
-    let is_same = recorded(database).await?.is_some_and(|recorded| recorded.mark == *mark);
-    Ok(if is_same { Replaced::Before } else { Replaced::Not })
+    let is_same = recorded(database)
+        .await?
+        .is_some_and(|recorded| recorded.mark == *mark);
+    Ok(if is_same {
+        Replaced::Before
+    } else {
+        Replaced::Not
+    })
 }
 
 /// Returns the statement that records a first mark and does nothing if there is one.
 const fn insert(dialect: Dialect) -> &'static str {
     match dialect {
-        Dialect::Mysql => "INSERT IGNORE INTO countersign_deployment (name, value) VALUES ('mark', ?1)",
+        Dialect::Mysql => {
+            "INSERT IGNORE INTO countersign_deployment (name, value) VALUES ('mark', ?1)"
+        }
         Dialect::Sqlite | Dialect::Postgres => {
             "INSERT INTO countersign_deployment (name, value) VALUES ('mark', ?1) ON CONFLICT (name) DO NOTHING"
         }
@@ -187,7 +203,9 @@ const fn insert(dialect: Dialect) -> &'static str {
 /// Returns `None` if it was never noted, or if the note isn't a number.
 pub(super) async fn last_served(database: &dyn Driver) -> Result<Option<Timestamp>, Failure> {
     let text = value_of(database, "clock").await?;
-    Ok(text.and_then(|text| text.parse().ok()).map(Timestamp::from_micros))
+    Ok(text
+        .and_then(|text| text.parse().ok())
+        .map(Timestamp::from_micros))
 }
 
 /// Notes the time at which an SQLite file was served, in microseconds since the Unix epoch.
@@ -197,7 +215,10 @@ pub(super) async fn note_served(database: &dyn Driver, now: Timestamp) -> Result
     let note = "INSERT INTO countersign_deployment (name, value) VALUES ('clock', ?1) \
                 ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     let params = [now.as_micros().to_string().into()];
-    database.run(&Script::new(database.dialect(), &[note]), &params).await.map(drop)
+    database
+        .run(&Script::new(database.dialect(), &[note]), &params)
+        .await
+        .map(drop)
 }
 
 /// Returns the version of the newest migration of each set, sorted by the name of the set.
@@ -208,17 +229,30 @@ pub(super) async fn schema(database: &dyn Driver) -> Result<Vec<(String, i64)>, 
         return Ok(Vec::new());
     }
     let template = "SELECT set_name, MAX(version) FROM countersign_migration GROUP BY set_name ORDER BY set_name";
-    let rows = database.fetch(&Statement::new(database.dialect(), template), &[]).await?;
-    let read = |row: &countersign::store::Row| Some((row.text(0).ok()??.to_owned(), row.int(1).ok()??));
+    let rows = database
+        .fetch(&Statement::new(database.dialect(), template), &[])
+        .await?;
+    let read =
+        |row: &countersign::store::Row| Some((row.text(0).ok()??.to_owned(), row.int(1).ok()??));
     Ok(rows.iter().filter_map(read).collect())
 }
 
 /// Returns the value of a row of the table `countersign_deployment`.
 async fn value_of(database: &dyn Driver, name: &str) -> Result<Option<String>, Failure> {
     let template = "SELECT value FROM countersign_deployment WHERE name = ?1";
-    let rows = database.fetch(&Statement::new(database.dialect(), template), &[name.into()]).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    Ok(row.text(0).map_err(|error| Failure::internal(PART, error))?.map(str::to_owned))
+    let rows = database
+        .fetch(
+            &Statement::new(database.dialect(), template),
+            &[name.into()],
+        )
+        .await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    Ok(row
+        .text(0)
+        .map_err(|error| Failure::internal(PART, error))?
+        .map(str::to_owned))
 }
 
 /// Returns `true` if the database has a table of this name.
@@ -226,14 +260,24 @@ async fn has_table(database: &dyn Driver, table: &str) -> Result<bool, Failure> 
     let template = match database.dialect() {
         Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1",
         Dialect::Postgres => "SELECT 1 WHERE to_regclass(quote_ident(?1::text)) IS NOT NULL",
-        Dialect::Mysql => "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?1",
+        Dialect::Mysql => {
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?1"
+        }
     };
-    let rows = database.fetch(&Statement::new(database.dialect(), template), &[table.into()]).await?;
+    let rows = database
+        .fetch(
+            &Statement::new(database.dialect(), template),
+            &[table.into()],
+        )
+        .await?;
     Ok(!rows.is_empty())
 }
 
 /// Returns `true` if the table has a row.
 async fn has_row(database: &dyn Driver, table: &str) -> Result<bool, Failure> {
     let template = format!("SELECT 1 FROM {} LIMIT 1", database.dialect().quote(table));
-    Ok(!database.fetch(&Statement::new(database.dialect(), &template), &[]).await?.is_empty())
+    Ok(!database
+        .fetch(&Statement::new(database.dialect(), &template), &[])
+        .await?
+        .is_empty())
 }

@@ -35,14 +35,28 @@ pub async fn show(store: &Store) -> Result<Shown, Error> {
     }
     let database = compose::connect(store)?;
     let unreachable = |failure| compose::unreachable(store, failure);
-    let ground = Ground::read(&database).await.map_err(unreachable)?.readable(store)?;
+    let ground = Ground::read(&database)
+        .await
+        .map_err(unreachable)?
+        .readable(store)?;
     let schema = schema(&database).await.map_err(unreachable)?;
-    let Some(recorded) = ground.recorded else { return Ok(Shown { schema, ..Shown::default() }) };
+    let Some(recorded) = ground.recorded else {
+        return Ok(Shown {
+            schema,
+            ..Shown::default()
+        });
+    };
     let served = match database.dialect() {
-        countersign::store::sql::Dialect::Sqlite => last_served(&database).await.map_err(unreachable)?,
+        countersign::store::sql::Dialect::Sqlite => {
+            last_served(&database).await.map_err(unreachable)?
+        }
         _ => None,
     };
-    Ok(Shown { mark: Some(recorded.mark), schema, last_served: served.map(|moment| moment.to_string()) })
+    Ok(Shown {
+        mark: Some(recorded.mark),
+        schema,
+        last_served: served.map(|moment| moment.to_string()),
+    })
 }
 
 impl Shown {
@@ -57,8 +71,11 @@ impl Shown {
         for (name, value) in self.mark.iter().flat_map(Mark::facts) {
             shown.insert(name.to_owned(), json!(value));
         }
-        let schema: Map<String, Value> =
-            self.schema.iter().map(|(set, version)| (set.clone(), json!(version))).collect();
+        let schema: Map<String, Value> = self
+            .schema
+            .iter()
+            .map(|(set, version)| (set.clone(), json!(version)))
+            .collect();
         shown.insert("schema".to_owned(), Value::Object(schema));
         shown.insert("last_served".to_owned(), json!(self.last_served));
         Value::Object(shown)
@@ -70,8 +87,16 @@ impl Shown {
         for (name, value) in self.mark.iter().flat_map(Mark::facts) {
             rows.push([name.to_owned(), value.unwrap_or("–").to_owned()]);
         }
-        rows.extend(self.schema.iter().map(|(set, version)| [format!("schema {set}"), version.to_string()]));
-        rows.extend(self.last_served.iter().map(|moment| ["last served".to_owned(), moment.clone()]));
+        rows.extend(
+            self.schema
+                .iter()
+                .map(|(set, version)| [format!("schema {set}"), version.to_string()]),
+        );
+        rows.extend(
+            self.last_served
+                .iter()
+                .map(|moment| ["last served".to_owned(), moment.clone()]),
+        );
         rows
     }
 }

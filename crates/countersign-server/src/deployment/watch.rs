@@ -41,7 +41,13 @@ impl Watch {
     pub(super) fn new(database: &Database, redis: Option<&Redis>, mark: Mark) -> Self {
         let driver = database.driver();
         let clock = StoreClock::new(Arc::clone(&driver));
-        Self { database: driver, redis: redis.cloned(), mark, has_warned: Arc::default(), clock }
+        Self {
+            database: driver,
+            redis: redis.cloned(),
+            mark,
+            has_warned: Arc::default(),
+            clock,
+        }
     }
 
     /// Returns the comparison of this host's clock with the store's.
@@ -88,11 +94,12 @@ impl Watch {
             }
         };
         // Facts that were open at the start may have been recorded since; that isn't a change.
-        let as_started = recorded.as_ref().is_some_and(|mark| self.mark.clone().filled(mark.clone()) == *mark);
+        let as_started = recorded
+            .as_ref()
+            .is_some_and(|mark| self.mark.clone().filled(mark.clone()) == *mark);
         if !as_started {
             if !self.has_warned.swap(true, Ordering::Relaxed) {
-                let why =
-                    "servers that start now are told something else; start this one again with what they are told";
+                let why = "servers that start now are told something else; start this one again with what they are told";
                 tracing::warn!(event = "deployment_changed", "{why}");
             }
             return Ok(());
@@ -103,8 +110,7 @@ impl Watch {
     /// Warns once that the next start won't be able to read the mark.
     fn warn_of_unreadable(&self, mark: &str) {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
-            let why =
-                "the deployment's mark can't be read any more; this server goes on, and the next start says what to do";
+            let why = "the deployment's mark can't be read any more; this server goes on, and the next start says what to do";
             tracing::warn!(event = "deployment_unreadable", mark, "{why}");
         }
     }
@@ -114,7 +120,9 @@ impl Watch {
     /// A start would refuse a Redis without the mark, since it can't tell a Redis that lost its
     /// data from another one. A running server knows that it is the right one.
     async fn mark_again(&self) -> Result<(), Failure> {
-        let (Some(redis), Some(name)) = (&self.redis, &self.mark.redis) else { return Ok(()) };
+        let (Some(redis), Some(name)) = (&self.redis, &self.mark.redis) else {
+            return Ok(());
+        };
         match redis.mark(name).await? {
             RedisMark::Missing => {}
             RedisMark::Present => return Ok(()),
@@ -124,7 +132,8 @@ impl Watch {
             }
         }
         redis.leave_mark(name).await?;
-        let why = "Redis has lost what it held, the deployment's mark included, which is there again";
+        let why =
+            "Redis has lost what it held, the deployment's mark included, which is there again";
         tracing::warn!(event = "redis_mark_lost", "{why}");
         Ok(())
     }
@@ -132,6 +141,8 @@ impl Watch {
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").field("mark", &self.mark).finish_non_exhaustive()
+        f.debug_struct("Watch")
+            .field("mark", &self.mark)
+            .finish_non_exhaustive()
     }
 }

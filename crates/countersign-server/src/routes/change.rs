@@ -20,21 +20,32 @@ use http::{HeaderName, StatusCode};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::accounts::{Account, Change, Changes, Email, Line, Logins, NotAnEmail, Recognised, is_of_fitting_length};
+use crate::accounts::{
+    Account, Change, Changes, Email, Line, Logins, NotAnEmail, Recognised, is_of_fitting_length,
+};
 use crate::routes::NOWHERE;
 use crate::routes::me::Me;
 
 /// 403: the current password is wrong, or was changed meanwhile.
-pub const CURRENT_PASSWORD_INVALID: Problem =
-    Problem::new(StatusCode::FORBIDDEN, "CURRENT_PASSWORD_INVALID", "The current password is wrong.");
+pub const CURRENT_PASSWORD_INVALID: Problem = Problem::new(
+    StatusCode::FORBIDDEN,
+    "CURRENT_PASSWORD_INVALID",
+    "The current password is wrong.",
+);
 
 /// 409: another account has this email address.
-pub const ACCOUNT_EMAIL_TAKEN: Problem =
-    Problem::new(StatusCode::CONFLICT, "ACCOUNT_EMAIL_TAKEN", "There is an account for this email address already.");
+pub const ACCOUNT_EMAIL_TAKEN: Problem = Problem::new(
+    StatusCode::CONFLICT,
+    "ACCOUNT_EMAIL_TAKEN",
+    "There is an account for this email address already.",
+);
 
 /// 422: the text isn't an email address.
-const EMAIL_INVALID: Problem =
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ACCOUNT_EMAIL_INVALID", "This is not an email address.");
+const EMAIL_INVALID: Problem = Problem::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "ACCOUNT_EMAIL_INVALID",
+    "This is not an email address.",
+);
 
 /// 422: the email address contains an invisible character.
 const EMAIL_INVISIBLE: Problem = Problem::new(
@@ -44,8 +55,11 @@ const EMAIL_INVISIBLE: Problem = Problem::new(
 );
 
 /// 422: the new password is too short or too long.
-const PASSWORD_INVALID: Problem =
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ACCOUNT_PASSWORD_INVALID", "A password has 8 to 1024 bytes.");
+const PASSWORD_INVALID: Problem = Problem::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "ACCOUNT_PASSWORD_INVALID",
+    "A password has 8 to 1024 bytes.",
+);
 
 /// The header of answers with personal data: no cache keeps them.
 const NO_STORE: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
@@ -85,33 +99,66 @@ pub async fn change(
     StrictJson(body): StrictJson<OwnChange>,
 ) -> Result<impl IntoResponse, Problem> {
     // The body is checked completely before the password, so that a mistake in it costs no attempt.
-    let email = body.email.as_deref().map(Email::parse).transpose().map_err(|not| match not {
-        NotAnEmail::Malformed => EMAIL_INVALID,
-        NotAnEmail::Invisible(_) => EMAIL_INVISIBLE,
-    })?;
-    if !body.password.as_deref().is_none_or(|password| is_of_fitting_length(password)) {
+    let email = body
+        .email
+        .as_deref()
+        .map(Email::parse)
+        .transpose()
+        .map_err(|not| match not {
+            NotAnEmail::Malformed => EMAIL_INVALID,
+            NotAnEmail::Invisible(_) => EMAIL_INVISIBLE,
+        })?;
+    if !body
+        .password
+        .as_deref()
+        .is_none_or(|password| is_of_fitting_length(password))
+    {
         return Err(PASSWORD_INVALID);
     }
     if email.is_none() && body.password.is_none() {
         return Err(Problem::REQUEST_BODY_INVALID);
     }
-    let wish = Wish { current: body.current_password, password: body.password, email };
+    let wish = Wish {
+        current: body.current_password,
+        password: body.password,
+        email,
+    };
     let ClientAddress(address) = address.map_or(NOWHERE, |address| address.0);
     for _ in 0..ATTEMPTS {
         // The account is loaded anew: the one that came with the token may be outdated by now.
-        let recognised = logins.recognise(&user.user, wish.current.clone(), wish.password.clone(), address).await;
+        let recognised = logins
+            .recognise(
+                &user.user,
+                wish.current.clone(),
+                wish.password.clone(),
+                address,
+            )
+            .await;
         let is_done = match recognised.map_err(unanswered)? {
-            Recognised::ByPassword(account) => make(&logins, &changes, &account, &wish, user.session_id).await?,
+            Recognised::ByPassword(account) => {
+                make(&logins, &changes, &account, &wish, user.session_id).await?
+            }
             Recognised::ByNewPassword(account) if wish.has_come_true(&account) => {
-                changes.end(account.id, user.session_id).await.map_err(unanswered)?;
+                changes
+                    .end(account.id, user.session_id)
+                    .await
+                    .map_err(unanswered)?;
                 true
             }
             Recognised::ByNewPassword(_) | Recognised::No => return Err(CURRENT_PASSWORD_INVALID),
             Recognised::Throttled(retry_after) => return Err(Problem::rate_limited(retry_after)),
         };
         if is_done {
-            tracing::info!(event = "account_changed", password = wish.password.is_some(), email = wish.email.is_some());
-            let now = logins.accounts.by_id(user.user.id).await.map_err(unanswered)?;
+            tracing::info!(
+                event = "account_changed",
+                password = wish.password.is_some(),
+                email = wish.email.is_some()
+            );
+            let now = logins
+                .accounts
+                .by_id(user.user.id)
+                .await
+                .map_err(unanswered)?;
             return Ok((NO_STORE, Json(Me::from(&now.ok_or(Problem::INTERNAL)?))));
         }
     }
@@ -129,7 +176,9 @@ impl Wish {
     /// Returns `true` if an account that has the new password also has the new email address, so
     /// that the whole change has been made already.
     fn has_come_true(&self, account: &Account) -> bool {
-        self.email.as_ref().is_none_or(|email| Email::parse(&account.email).as_ref() == Ok(email))
+        self.email
+            .as_ref()
+            .is_none_or(|email| Email::parse(&account.email).as_ref() == Ok(email))
     }
 }
 
@@ -153,22 +202,39 @@ async fn make(
         return Err(ACCOUNT_EMAIL_TAKEN);
     }
     let hash = match &wish.password {
-        Some(password) => Some(logins.hasher.hash(Line::Login, password.clone()).await.map_err(unanswered)?),
+        Some(password) => Some(
+            logins
+                .hasher
+                .hash(Line::Login, password.clone())
+                .await
+                .map_err(unanswered)?,
+        ),
         None => None,
     };
-    let own = Change::Own { account, password: hash.as_deref(), email: wish.email.as_ref() };
+    let own = Change::Own {
+        account,
+        password: hash.as_deref(),
+        email: wish.email.as_ref(),
+    };
     match changes.make(account.id, own, kept).await {
         Ok(made) => Ok(made.is_some()),
         // The unique index may have refused an address that somebody took since it was looked up.
         Err(failure) => {
             let taken = is_taken().await.unwrap_or(false);
-            Err(if taken { ACCOUNT_EMAIL_TAKEN } else { unanswered(failure) })
+            Err(if taken {
+                ACCOUNT_EMAIL_TAKEN
+            } else {
+                unanswered(failure)
+            })
         }
     }
 }
 
 /// Maps a failure to a problem. A full queue of passwords is an overload, not a broken store.
-#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands where errors are mapped"
+)]
 fn unanswered(failure: Failure) -> Problem {
     match failure.kind() {
         FailureKind::Full => Problem::overloaded(RETRY_AFTER),

@@ -26,9 +26,13 @@ const EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
 /// and an application that identifies users by their address would take them for somebody else.
 pub fn checks(authenticator: Arc<Authenticator<Account>>) -> Router {
     let answer = ForwardAuth::new(authenticator)
-        .tell(EMAIL, |account| account.user.is_verified.then(|| account.user.email.clone()))
+        .tell(EMAIL, |account| {
+            account.user.is_verified.then(|| account.user.email.clone())
+        })
         .build();
-    CHECKS.into_iter().fold(Router::new(), |router, path| router.route(path, answer.clone()))
+    CHECKS.into_iter().fold(Router::new(), |router, path| {
+        router.route(path, answer.clone())
+    })
 }
 
 /// Returns `true` if `route` is one of these routes, at the root or below a path.

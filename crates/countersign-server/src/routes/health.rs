@@ -13,9 +13,12 @@ use serde_json::{Value, json};
 use crate::compose::{Readiness, Stores};
 
 /// 503: the server has been told to stop, and is still answering.
-const DRAINING: Problem =
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "DRAINING", "This server is about to stop. Ask another one.")
-        .retry_after(Duration::from_secs(1));
+const DRAINING: Problem = Problem::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "DRAINING",
+    "This server is about to stop. Ask another one.",
+)
+.retry_after(Duration::from_secs(1));
 
 /// Answers 200 as long as the process runs. Asks no store.
 ///

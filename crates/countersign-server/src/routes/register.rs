@@ -19,20 +19,29 @@ use crate::routes::NOWHERE;
 use crate::routes::me::Me;
 
 /// 403: registration is off. Accounts are created on the command line.
-pub const REGISTRATION_OFF: Problem =
-    Problem::new(StatusCode::FORBIDDEN, "REGISTRATION_OFF", "This server takes no registrations.");
+pub const REGISTRATION_OFF: Problem = Problem::new(
+    StatusCode::FORBIDDEN,
+    "REGISTRATION_OFF",
+    "This server takes no registrations.",
+);
 
 /// 409: there is an account with this email address already.
 ///
 /// This answer tells a stranger that the account exists. Without a confirmation by email, the
 /// alternative would be to tell a new user that the registration succeeded when it didn't. Switch
 /// registration off where that isn't acceptable.
-pub const REGISTER_EMAIL_TAKEN: Problem =
-    Problem::new(StatusCode::CONFLICT, "REGISTER_EMAIL_TAKEN", "There is an account for this email address already.");
+pub const REGISTER_EMAIL_TAKEN: Problem = Problem::new(
+    StatusCode::CONFLICT,
+    "REGISTER_EMAIL_TAKEN",
+    "There is an account for this email address already.",
+);
 
 /// 422: the text isn't an email address.
-const EMAIL_INVALID: Problem =
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "REGISTER_EMAIL_INVALID", "This is not an email address.");
+const EMAIL_INVALID: Problem = Problem::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "REGISTER_EMAIL_INVALID",
+    "This is not an email address.",
+);
 
 /// 422: the email address contains an invisible character.
 const EMAIL_INVISIBLE: Problem = Problem::new(
@@ -42,8 +51,11 @@ const EMAIL_INVISIBLE: Problem = Problem::new(
 );
 
 /// 422: the password is too short or too long.
-const PASSWORD_INVALID: Problem =
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "REGISTER_PASSWORD_INVALID", "A password has 8 to 1024 bytes.");
+const PASSWORD_INVALID: Problem = Problem::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "REGISTER_PASSWORD_INVALID",
+    "A password has 8 to 1024 bytes.",
+);
 
 /// The header of answers with personal data: no cache keeps them.
 const NO_STORE: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
@@ -86,7 +98,10 @@ pub async fn register(
         tracing::warn!(event = "registration_refused", reason = "rate_limited");
         return Err(Problem::rate_limited(retry_after));
     }
-    let account = registrar.register(&email, registration.password).await.map_err(unanswered)?;
+    let account = registrar
+        .register(&email, registration.password)
+        .await
+        .map_err(unanswered)?;
     let account = account.ok_or(REGISTER_EMAIL_TAKEN)?;
     tracing::info!(event = "registered");
     Ok((StatusCode::CREATED, NO_STORE, Json(Me::from(&account))))
@@ -99,7 +114,10 @@ pub async fn no_registration() -> Problem {
 }
 
 /// Maps a failure to a problem. A full queue of passwords is an overload, not a broken store.
-#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands where errors are mapped"
+)]
 fn unanswered(failure: Failure) -> Problem {
     match failure.kind() {
         FailureKind::Full => Problem::overloaded(RETRY_AFTER),

@@ -47,9 +47,14 @@ mod tests {
     #[test]
     fn control_characters_are_spelled_out() {
         let mut lines = Escaped(Vec::new());
-        lines.write_all(b"a\nINFO forged \x1b[31mred\x1b[0m\t\xc2\x9b1m\n").unwrap();
+        lines
+            .write_all(b"a\nINFO forged \x1b[31mred\x1b[0m\t\xc2\x9b1m\n")
+            .unwrap();
         lines.write_all("plain ü\n".as_bytes()).unwrap();
         let written = String::from_utf8(lines.0).unwrap();
-        assert_eq!(written, "a\\u{a}INFO forged \\u{1b}[31mred\\u{1b}[0m\\u{9}\\u{9b}1m\nplain ü\n");
+        assert_eq!(
+            written,
+            "a\\u{a}INFO forged \\u{1b}[31mred\\u{1b}[0m\\u{9}\\u{9b}1m\nplain ü\n"
+        );
     }
 }

@@ -87,18 +87,32 @@ impl Flood {
     /// Returns an [`io::Error`] if the operating system can't start the thread.
     pub(super) fn start() -> io::Result<(Self, Sums)> {
         let (wake, woken) = channel();
-        let counts = Arc::new(Counts { kinds: Mutex::default(), wake: wake.clone(), start: Instant::now() });
+        let counts = Arc::new(Counts {
+            kinds: Mutex::default(),
+            wake: wake.clone(),
+            start: Instant::now(),
+        });
         let summed = Arc::clone(&counts);
         let work = move || say_sums(&summed, &woken);
-        let thread = thread::Builder::new().name("countersign-sums".to_owned()).spawn(work)?;
-        Ok((Self(counts), Sums { wake, thread: Some(thread) }))
+        let thread = thread::Builder::new()
+            .name("countersign-sums".to_owned())
+            .spawn(work)?;
+        Ok((
+            Self(counts),
+            Sums {
+                wake,
+                thread: Some(thread),
+            },
+        ))
     }
 }
 
 impl Sums {
     /// Logs the pending counts and ends the thread. Does nothing when called again.
     pub(super) fn finish(&mut self) {
-        let Some(thread) = self.thread.take() else { return };
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
         if self.wake.send(Wake::Finish).is_ok() {
             // Joining is quick: the thread logs into the queue, which never waits.
             let _ = thread.join();
@@ -166,7 +180,8 @@ impl Counts {
     fn take(&self) -> Vec<(Kind, u64)> {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let sums = kinds.iter_mut().filter(|(_, count)| count.more > 0);
-        sums.map(|(kind, count)| (kind.clone(), std::mem::take(&mut count.more))).collect()
+        sums.map(|(kind, count)| (kind.clone(), std::mem::take(&mut count.more)))
+            .collect()
     }
 }
 
@@ -183,8 +198,21 @@ fn say_sums(counts: &Counts, woken: &Receiver<Wake>) {
                 Err(RecvTimeoutError::Timeout) => break,
             }
         }
-        for (Kind { event: kind, reason }, lines) in counts.take() {
-            tracing::warn!(event = "log_lines_summed", kind, reason, lines, "more lines of this kind");
+        for (
+            Kind {
+                event: kind,
+                reason,
+            },
+            lines,
+        ) in counts.take()
+        {
+            tracing::warn!(
+                event = "log_lines_summed",
+                kind,
+                reason,
+                lines,
+                "more lines of this kind"
+            );
         }
         if finished {
             return;
@@ -199,13 +227,33 @@ mod tests {
     #[test]
     fn each_kind_has_its_own_room_in_each_second() {
         let (flood, mut sums) = Flood::start().unwrap();
-        let kind = |reason: &str| Kind { event: "refused".to_owned(), reason: reason.to_owned() };
-        let written = |reason: &str, second| (0..100).filter(|_| flood.0.admits(kind(reason), second)).count() as u64;
+        let kind = |reason: &str| Kind {
+            event: "refused".to_owned(),
+            reason: reason.to_owned(),
+        };
+        let written = |reason: &str, second| {
+            (0..100)
+                .filter(|_| flood.0.admits(kind(reason), second))
+                .count() as u64
+        };
         sums.finish();
-        assert_eq!((written("malformed", 0), written("unknown", 0), written("malformed", 1)), (LINES, LINES, LINES));
+        assert_eq!(
+            (
+                written("malformed", 0),
+                written("unknown", 0),
+                written("malformed", 1)
+            ),
+            (LINES, LINES, LINES)
+        );
         let mut sums = flood.0.take();
         sums.sort_by_key(|(_, lines)| *lines);
-        assert_eq!(sums, [(kind("unknown"), 100 - LINES), (kind("malformed"), 200 - 2 * LINES)]);
+        assert_eq!(
+            sums,
+            [
+                (kind("unknown"), 100 - LINES),
+                (kind("malformed"), 200 - 2 * LINES)
+            ]
+        );
         assert_eq!(flood.0.take(), []);
     }
 }

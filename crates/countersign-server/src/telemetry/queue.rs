@@ -44,12 +44,17 @@ impl Queue {
     ///
     /// # Errors
     /// Returns an [`io::Error`] if the operating system can't start the thread.
-    pub(super) fn start(out: impl Write + Send + 'static, tell: impl Fn(u64) + Send + 'static) -> io::Result<Self> {
+    pub(super) fn start(
+        out: impl Write + Send + 'static,
+        tell: impl Fn(u64) + Send + 'static,
+    ) -> io::Result<Self> {
         let (entries, waiting) = sync_channel(LINES);
         let lost = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&lost);
         let work = move || write_all(out, &waiting, &counted, tell);
-        thread::Builder::new().name("countersign-log".to_owned()).spawn(work)?;
+        thread::Builder::new()
+            .name("countersign-log".to_owned())
+            .spawn(work)?;
         Ok(Self { entries, lost })
     }
 
@@ -68,7 +73,9 @@ impl Queue {
             }
             thread::sleep(LOOK_AGAIN);
         }
-        written.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok()
+        written
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            .is_ok()
     }
 }
 
@@ -90,7 +97,8 @@ fn write_all(mut out: impl Write, entries: &Receiver<Entry>, lost: &AtomicU64, t
     let (mut told, mut told_at) = (0, None::<Instant>);
     while let Ok(entry) = entries.recv() {
         let known = lost.load(Ordering::Relaxed);
-        let is_due = matches!(entry, Entry::Mark(_)) || told_at.is_none_or(|at| at.elapsed() >= TOLD_EVERY);
+        let is_due =
+            matches!(entry, Entry::Mark(_)) || told_at.is_none_or(|at| at.elapsed() >= TOLD_EVERY);
         if known > told && is_due {
             tell(known.saturating_sub(told));
             (told, told_at) = (known, Some(Instant::now()));
@@ -130,7 +138,10 @@ mod tests {
     fn stuck() -> (Queue, Sender<()>, Written, Receiver<u64>) {
         let ((letting, let_in), written) = (channel(), Arc::default());
         let (tell, told) = channel();
-        let queue = Queue::start(Stuck(let_in, Arc::clone(&written)), move |lost| tell.send(lost).unwrap()).unwrap();
+        let queue = Queue::start(Stuck(let_in, Arc::clone(&written)), move |lost| {
+            tell.send(lost).unwrap();
+        })
+        .unwrap();
         (queue, letting, written, told)
     }
 
@@ -141,7 +152,10 @@ mod tests {
         for _ in 0..total {
             queue.write_all(b"line\n").unwrap();
         }
-        assert!(!queue.flush(Duration::from_millis(30)), "the last word waits for its time and no longer");
+        assert!(
+            !queue.flush(Duration::from_millis(30)),
+            "the last word waits for its time and no longer"
+        );
         drop(letting);
         assert!(queue.flush(Duration::from_mins(1)));
         let lines = written.lock().unwrap().split(|byte| *byte == b'\n').count() as u64 - 1;

@@ -20,10 +20,16 @@ async fn twenty_tabs_on_a_bad_network_never_have_to_log_in_again() {
     let seen = Browser::run(&server, WAKES).await;
     eprintln!("default window: {seen:?}");
     assert!(seen.presentations >= WAKES * TABS);
-    assert!(seen.lost > 0 && seen.late > 0 && seen.twice > 0 && seen.unsent > 0, "the network is bad: {seen:?}");
+    assert!(
+        seen.lost > 0 && seen.late > 0 && seen.twice > 0 && seen.unsent > 0,
+        "the network is bad: {seen:?}"
+    );
     assert_eq!((seen.refused, seen.forced_logins), (0, 0), "{seen:?}");
     let (_, log) = server.stop();
-    assert!(!log.contains("session_ended"), "nobody is taken for a thief");
+    assert!(
+        !log.contains("session_ended"),
+        "nobody is taken for a thief"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,13 +75,22 @@ struct Browser<'a> {
 
 impl<'a> Browser<'a> {
     async fn run(server: &'a Server, wakes: usize) -> Seen {
-        server.register("ada@example.org").await.expect(StatusCode::CREATED);
-        let browser = Self { server, jar: Mutex::default(), seen: Mutex::default() };
+        server
+            .register("ada@example.org")
+            .await
+            .expect(StatusCode::CREATED);
+        let browser = Self {
+            server,
+            jar: Mutex::default(),
+            seen: Mutex::default(),
+        };
         browser.log_in().await;
         for wake in 0..wakes {
             // All tabs find the access token due. Who comes later in a wake finds it renewed, and asks for nothing.
             let due = browser.jar.lock().unwrap().clone();
-            let late = join_all((0..TABS).map(|tab| browser.wake(&due, Network::new(wake * TABS + tab)))).await;
+            let late =
+                join_all((0..TABS).map(|tab| browser.wake(&due, Network::new(wake * TABS + tab))))
+                    .await;
             for answer in late.into_iter().flatten() {
                 browser.adopt(&answer);
             }
@@ -123,7 +138,12 @@ impl<'a> Browser<'a> {
     }
 
     async fn refresh(&self, due: &Cookies) -> Reply {
-        let answer = Reply::of(cookie_post(self.server, "/auth/cookie/refresh", &due.header())).await;
+        let answer = Reply::of(cookie_post(
+            self.server,
+            "/auth/cookie/refresh",
+            &due.header(),
+        ))
+        .await;
         match answer.status {
             StatusCode::NO_CONTENT => {}
             StatusCode::UNAUTHORIZED => self.seen.lock().unwrap().refused += 1,
@@ -155,8 +175,13 @@ impl<'a> Browser<'a> {
 
     async fn log_in(&self) {
         let credentials = json!({ "identifier": "ada@example.org", "password": PASSWORD });
-        let login = self.server.request(Method::POST, "/auth/cookie/login").header("sec-fetch-site", "same-origin");
-        let login = Reply::of(login.json(&credentials)).await.expect(StatusCode::NO_CONTENT);
+        let login = self
+            .server
+            .request(Method::POST, "/auth/cookie/login")
+            .header("sec-fetch-site", "same-origin");
+        let login = Reply::of(login.json(&credentials))
+            .await
+            .expect(StatusCode::NO_CONTENT);
         self.jar.lock().unwrap().set(&login);
     }
 }
@@ -174,7 +199,11 @@ impl Cookies {
     }
 
     fn header(&self) -> String {
-        self.0.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+        self.0
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 }
 
@@ -183,7 +212,11 @@ struct Network(u64);
 
 impl Network {
     fn new(seed: usize) -> Self {
-        Self(u64::try_from(seed).unwrap().wrapping_mul(0x2545_F491_4F6C_DD1D))
+        Self(
+            u64::try_from(seed)
+                .unwrap()
+                .wrapping_mul(0x2545_F491_4F6C_DD1D),
+        )
     }
 
     fn below(&mut self, bound: u64) -> u64 {

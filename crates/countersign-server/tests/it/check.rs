@@ -37,9 +37,17 @@ fn told(reply: &Reply) -> [String; 3] {
     assert_eq!(reply.header("cache-control"), "no-store");
     assert_eq!(reply.headers.get_all("set-cookie").iter().count(), 0);
     TOLD.map(|name| {
-        assert_eq!(reply.headers.get_all(name).iter().count(), 1, "{name}: {:?}", reply.headers);
+        assert_eq!(
+            reply.headers.get_all(name).iter().count(),
+            1,
+            "{name}: {:?}",
+            reply.headers
+        );
         let value = reply.header(name).to_owned();
-        assert!(value.bytes().all(|byte| byte.is_ascii_graphic()), "{value:?}");
+        assert!(
+            value.bytes().all(|byte| byte.is_ascii_graphic()),
+            "{value:?}"
+        );
         value
     })
 }
@@ -47,14 +55,26 @@ fn told(reply: &Reply) -> [String; 3] {
 #[track_caller]
 fn refused(reply: Reply, code: &str) {
     let reply = reply.expect_problem(StatusCode::UNAUTHORIZED, code);
-    assert!(reply.header("www-authenticate").starts_with("Bearer"), "{:?}", reply.headers);
+    assert!(
+        reply.header("www-authenticate").starts_with("Bearer"),
+        "{:?}",
+        reply.headers
+    );
     assert_eq!(reply.header("cache-control"), "no-store");
-    assert!(TOLD.iter().all(|name| !reply.headers.contains_key(*name)), "{:?}", reply.headers);
+    assert!(
+        TOLD.iter().all(|name| !reply.headers.contains_key(*name)),
+        "{:?}",
+        reply.headers
+    );
 }
 
 async fn cookies(server: &Server) -> String {
     let body = json!({ "identifier": ADA, "password": PASSWORD });
-    jar(&Reply::of(cookie_post(server, "/auth/cookie/login", "").json(&body)).await.expect(StatusCode::NO_CONTENT))
+    jar(
+        &Reply::of(cookie_post(server, "/auth/cookie/login", "").json(&body))
+            .await
+            .expect(StatusCode::NO_CONTENT),
+    )
 }
 
 #[tokio::test]
@@ -63,46 +83,88 @@ async fn a_good_credential_is_told_to_the_proxy_on_every_store() {
         eprintln!("{name}");
         let server = place.start();
         let tokens = server.newcomer(ADA).await;
-        let id = server.me(&tokens.access).await.json()["id"].as_str().unwrap().to_owned();
+        let id = server.me(&tokens.access).await.json()["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let sessions = server.get("/auth/sessions", &tokens.access).await.json();
         let session = sessions["sessions"][0]["id"].as_str().unwrap().to_owned();
-        for (header, value) in [("x-unused", "1"), (TOLD[0], "mallory"), (TOLD[1], "\u{e9}"), (TOLD[2], "root@x.y")] {
-            let reply = Reply::of(ask(&server).bearer_auth(&tokens.access).header(header, value)).await;
+        for (header, value) in [
+            ("x-unused", "1"),
+            (TOLD[0], "mallory"),
+            (TOLD[1], "\u{e9}"),
+            (TOLD[2], "root@x.y"),
+        ] {
+            let reply = Reply::of(
+                ask(&server)
+                    .bearer_auth(&tokens.access)
+                    .header(header, value),
+            )
+            .await;
             assert_eq!(told(&reply), [id.clone(), session.clone(), String::new()]);
         }
         refused(Reply::of(ask(&server)).await, "AUTHENTICATION_REQUIRED");
-        refused(Reply::of(ask(&server).bearer_auth(&tokens.refresh)).await, "AUTHENTICATION_FAILED");
+        refused(
+            Reply::of(ask(&server).bearer_auth(&tokens.refresh)).await,
+            "AUTHENTICATION_FAILED",
+        );
         let cookies = cookies(&server).await;
-        assert_eq!(told(&Reply::of(ask(&server).header(COOKIE, &cookies)).await)[0], id);
-        Reply::of(server.request(Method::POST, "/auth/logout").bearer_auth(&tokens.access))
-            .await
-            .expect(StatusCode::NO_CONTENT);
-        refused(Reply::of(ask(&server).bearer_auth(&tokens.access)).await, "AUTHENTICATION_FAILED");
-        assert_eq!(told(&Reply::of(ask(&server).header(COOKIE, &cookies)).await)[0], id, "another session");
+        assert_eq!(
+            told(&Reply::of(ask(&server).header(COOKIE, &cookies)).await)[0],
+            id
+        );
+        Reply::of(
+            server
+                .request(Method::POST, "/auth/logout")
+                .bearer_auth(&tokens.access),
+        )
+        .await
+        .expect(StatusCode::NO_CONTENT);
+        refused(
+            Reply::of(ask(&server).bearer_auth(&tokens.access)).await,
+            "AUTHENTICATION_FAILED",
+        );
+        assert_eq!(
+            told(&Reply::of(ask(&server).header(COOKIE, &cookies)).await)[0],
+            id,
+            "another session"
+        );
     }
 }
 
 #[tokio::test]
 async fn any_method_and_any_path_below() {
     let place = Place::new(Vec::new()).with("PUBLIC_URL", "https://app.example/accounts");
-    let server = place.with("ALLOWED_ORIGINS", "https://front.example").start();
+    let server = place
+        .with("ALLOWED_ORIGINS", "https://front.example")
+        .start();
     let tokens = server.newcomer(ADA).await;
     for prefix in ["", "/accounts"] {
         for path in PATHS {
-            for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"] {
+            for method in [
+                "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND",
+            ] {
                 let path = format!("{prefix}{path}");
-                let request = || server.request(Method::from_bytes(method.as_bytes()).unwrap(), &path);
+                let request =
+                    || server.request(Method::from_bytes(method.as_bytes()).unwrap(), &path);
                 told(&Reply::of(request().bearer_auth(&tokens.access)).await);
                 let nobody = Reply::of(request()).await;
                 assert_eq!(nobody.status, StatusCode::UNAUTHORIZED, "{method} {path}");
                 // A preflight that a proxy hands on as it came: 200 would let the client's own headers through.
                 let preflight = request().header(ORIGIN, "https://front.example");
-                let preflight = Reply::of(preflight.header("access-control-request-method", "POST")).await;
-                assert_eq!(preflight.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+                let preflight =
+                    Reply::of(preflight.header("access-control-request-method", "POST")).await;
+                assert_eq!(
+                    preflight.status,
+                    StatusCode::UNAUTHORIZED,
+                    "{method} {path}"
+                );
             }
         }
     }
-    Reply::of(server.request(Method::GET, "/checks")).await.expect(StatusCode::NOT_FOUND);
+    Reply::of(server.request(Method::GET, "/checks"))
+        .await
+        .expect(StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -125,8 +187,14 @@ async fn whatever_is_no_good_credential_is_401() {
             vec![("authorization", b"")],
             vec![("authorization", long.as_bytes())],
             vec![("authorization", b"Bearer eyJhbGciOiJub25lIn0.e30.")],
-            vec![("authorization", bearer.as_bytes()), ("authorization", bearer.as_bytes())],
-            vec![("authorization", bearer.as_bytes()), ("cookie", cookie.as_bytes())],
+            vec![
+                ("authorization", bearer.as_bytes()),
+                ("authorization", bearer.as_bytes()),
+            ],
+            vec![
+                ("authorization", bearer.as_bytes()),
+                ("cookie", cookie.as_bytes()),
+            ],
             vec![("cookie", two.as_bytes())],
             vec![("cookie", cookie.as_bytes()), ("cookie", cookie.as_bytes())],
             vec![("cookie", b"__Host-countersign_access=")],
@@ -141,9 +209,18 @@ async fn whatever_is_no_good_credential_is_401() {
             });
             let reply = Reply::of(request).await;
             let is_nothing = reply.text.contains("AUTHENTICATION_REQUIRED");
-            refused(reply, if is_nothing { "AUTHENTICATION_REQUIRED" } else { "AUTHENTICATION_FAILED" });
+            refused(
+                reply,
+                if is_nothing {
+                    "AUTHENTICATION_REQUIRED"
+                } else {
+                    "AUTHENTICATION_FAILED"
+                },
+            );
         }
-        let many = (0..50).fold(ask(&server), |request, number| request.header(format!("x-{number}"), "y"));
+        let many = (0..50).fold(ask(&server), |request, number| {
+            request.header(format!("x-{number}"), "y")
+        });
         refused(Reply::of(many).await, "AUTHENTICATION_REQUIRED");
     }
 }
@@ -155,15 +232,25 @@ async fn bodies_are_nobodys_business() {
     let good = server.newcomer(ADA).await.access;
     for body in ["x".repeat(1_000_000), "{".to_owned(), String::new()] {
         for kind in ["application/json", "text/plain", "multipart/form-data"] {
-            let request = || server.request(Method::POST, "/check/upload").header("content-type", kind);
+            let request = || {
+                server
+                    .request(Method::POST, "/check/upload")
+                    .header("content-type", kind)
+            };
             told(&Reply::of(request().bearer_auth(&good).body(body.clone())).await);
-            let encoded = request().header("content-encoding", "gzip").body(body.clone());
+            let encoded = request()
+                .header("content-encoding", "gzip")
+                .body(body.clone());
             refused(Reply::of(encoded).await, "AUTHENTICATION_REQUIRED");
         }
     }
-    let head = server.request(Method::HEAD, "/check").header(CONTENT_LENGTH, "0");
+    let head = server
+        .request(Method::HEAD, "/check")
+        .header(CONTENT_LENGTH, "0");
     assert_eq!(told(&Reply::of(head.bearer_auth(&good)).await)[2], "");
-    let request = format!("POST /check HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {good}\r\nconnection: close\r\n");
+    let request = format!(
+        "POST /check HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {good}\r\nconnection: close\r\n"
+    );
     for rest in [
         "content-length: 100000000000\r\n\r\n{",
         "content-length: 100\r\n\r\n",
@@ -171,8 +258,12 @@ async fn bodies_are_nobodys_business() {
         "transfer-encoding: chunked\r\n\r\n5\r\nab",
     ] {
         let mut connection = TcpStream::connect(server.address()).unwrap();
-        connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-        connection.write_all(format!("{request}{rest}").as_bytes()).unwrap();
+        connection
+            .set_read_timeout(Some(Duration::from_mins(1)))
+            .unwrap();
+        connection
+            .write_all(format!("{request}{rest}").as_bytes())
+            .unwrap();
         let mut answer = vec![0; 12];
         connection.read_exact(&mut answer).unwrap();
         assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 200", "{rest}");
@@ -182,12 +273,20 @@ async fn bodies_are_nobodys_business() {
 /// Proof of origin for the request that the proxy asks about.
 #[tokio::test]
 async fn a_cookie_needs_proof_of_origin_for_what_the_proxy_was_asked() {
-    let server = Place::new(Vec::new()).with("PUBLIC_URL", "https://app.example/accounts").start();
+    let server = Place::new(Vec::new())
+        .with("PUBLIC_URL", "https://app.example/accounts")
+        .start();
     server.register(ADA).await.expect(StatusCode::CREATED);
     let cookie = cookies(&server).await;
     let bearer = server.login(ADA).await.access;
-    let (ours, evil) = (("origin", "https://app.example"), ("origin", "https://evil.example"));
-    let (same, cross) = (("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site"));
+    let (ours, evil) = (
+        ("origin", "https://app.example"),
+        ("origin", "https://evil.example"),
+    );
+    let (same, cross) = (
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-site", "cross-site"),
+    );
     let json = ("content-type", "application/json");
     let original = |method| ("x-original-method", method);
     let forwarded = |method| ("x-forwarded-method", method);
@@ -226,22 +325,52 @@ async fn a_cookie_needs_proof_of_origin_for_what_the_proxy_was_asked() {
         ("GET", vec![original("GET"), evil], false),
         ("GET", vec![("origin", "null")], false),
         ("GET", vec![ours], true),
-        ("GET", vec![original("GET"), ("upgrade", "websocket"), evil], false),
-        ("GET", vec![original("GET"), ("upgrade", "websocket")], false),
-        ("GET", vec![original("GET"), ("upgrade", "websocket"), ours], true),
-        ("GET", vec![original("GET"), ("upgrade", "websocket"), same], true),
-        ("GET", vec![original("POST"), ("origin", "http://app.example")], false),
-        ("GET", vec![original("POST"), ("x-forwarded-host", "evil.example"), evil], false),
+        (
+            "GET",
+            vec![original("GET"), ("upgrade", "websocket"), evil],
+            false,
+        ),
+        (
+            "GET",
+            vec![original("GET"), ("upgrade", "websocket")],
+            false,
+        ),
+        (
+            "GET",
+            vec![original("GET"), ("upgrade", "websocket"), ours],
+            true,
+        ),
+        (
+            "GET",
+            vec![original("GET"), ("upgrade", "websocket"), same],
+            true,
+        ),
+        (
+            "GET",
+            vec![original("POST"), ("origin", "http://app.example")],
+            false,
+        ),
+        (
+            "GET",
+            vec![original("POST"), ("x-forwarded-host", "evil.example"), evil],
+            false,
+        ),
     ] {
         let request = || {
             let request = server.request(Method::from_bytes(method.as_bytes()).unwrap(), "/check");
-            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+            headers.iter().fold(request, |request, (name, value)| {
+                request.header(*name, *value)
+            })
         };
         let reply = Reply::of(request().header(COOKIE, &cookie)).await;
         if allowed {
             told(&reply);
         } else {
-            assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{method} {headers:?}");
+            assert_eq!(
+                reply.status,
+                StatusCode::UNAUTHORIZED,
+                "{method} {headers:?}"
+            );
             refused(reply, "AUTHENTICATION_FAILED");
         }
         // A header that the client sets itself is proof enough.
@@ -261,7 +390,10 @@ async fn a_store_that_is_down_is_503_for_those_who_offer_something() {
         assert_eq!(reply.header("retry-after"), "5");
         assert!(TOLD.iter().all(|name| !reply.headers.contains_key(*name)));
         refused(Reply::of(ask(&server)).await, "AUTHENTICATION_REQUIRED");
-        refused(Reply::of(ask(&server).header(AUTHORIZATION, "Bearer")).await, "AUTHENTICATION_FAILED");
+        refused(
+            Reply::of(ask(&server).header(AUTHORIZATION, "Bearer")).await,
+            "AUTHENTICATION_FAILED",
+        );
     }
 }
 
@@ -271,8 +403,13 @@ async fn a_row_that_makes_no_sense_is_503() {
     let place = Place::new(Vec::new());
     let server = place.start();
     let good = server.newcomer(ADA).await.access;
-    Rows::of(&place).run("UPDATE {user} SET is_active = 'perhaps'", &[]).await;
-    server.me(&good).await.expect(StatusCode::INTERNAL_SERVER_ERROR);
+    Rows::of(&place)
+        .run("UPDATE {user} SET is_active = 'perhaps'", &[])
+        .await;
+    server
+        .me(&good)
+        .await
+        .expect(StatusCode::INTERNAL_SERVER_ERROR);
     let reply = Reply::of(ask(&server).bearer_auth(&good)).await;
     reply.expect(StatusCode::SERVICE_UNAVAILABLE);
 }
@@ -282,8 +419,13 @@ async fn an_address_is_told_once_it_is_known_to_be_the_users() {
     let place = Place::new(Vec::new());
     let server = place.start();
     let good = server.newcomer("jürgen%@bücher.example").await.access;
-    assert_eq!(told(&Reply::of(ask(&server).bearer_auth(&good)).await)[2], "");
-    Rows::of(&place).run("UPDATE {user} SET is_verified = ?1", &[Value::Bool(true)]).await;
+    assert_eq!(
+        told(&Reply::of(ask(&server).bearer_auth(&good)).await)[2],
+        ""
+    );
+    Rows::of(&place)
+        .run("UPDATE {user} SET is_verified = ?1", &[Value::Bool(true)])
+        .await;
     let email = told(&Reply::of(ask(&server).bearer_auth(&good)).await)[2].clone();
     assert_eq!(email, "j%C3%BCrgen%25@b%C3%BCcher.example");
 }
@@ -298,12 +440,18 @@ async fn asking_writes_nothing_but_the_use_of_the_session() {
     let last_used = async || {
         let listed = server.get("/auth/sessions", &watcher).await.json();
         let sessions = listed["sessions"].as_array().unwrap();
-        let other = sessions.iter().find(|session| session["current"] == false).unwrap();
+        let other = sessions
+            .iter()
+            .find(|session| session["current"] == false)
+            .unwrap();
         other["last_used_at"].as_str().unwrap().to_owned()
     };
     let before = last_used().await;
     while last_used().await == before {
-        assert_eq!(told(&Reply::of(ask(&server).header(COOKIE, &cookies)).await)[2], "");
+        assert_eq!(
+            told(&Reply::of(ask(&server).header(COOKIE, &cookies)).await)[2],
+            ""
+        );
     }
     let refresh = Reply::of(cookie_post(&server, "/auth/cookie/refresh", &cookies)).await;
     refresh.expect(StatusCode::NO_CONTENT);

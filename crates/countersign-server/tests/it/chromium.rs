@@ -61,7 +61,13 @@ impl Sites {
         let app = listen(tls.clone(), Answer::Forward(server.address())).await;
         let evil = listen(tls, Answer::Plant(Arc::clone(&planted))).await;
         let hosts = [("app.example.test", app), ("evil.example.test", evil)];
-        Self { server, browser: testbed::Browser::start(), hosts, planted, _folder: folder }
+        Self {
+            server,
+            browser: testbed::Browser::start(),
+            hosts,
+            planted,
+            _folder: folder,
+        }
     }
 
     /// A browser that has been nowhere yet.
@@ -70,7 +76,9 @@ impl Sites {
         for argument in self.browser.arguments(&self.hosts) {
             wanted.add_arg(&argument).unwrap();
         }
-        wanted.set_binary(self.browser.program().to_str().unwrap()).unwrap();
+        wanted
+            .set_binary(self.browser.program().to_str().unwrap())
+            .unwrap();
         wanted.accept_insecure_certs(true).unwrap();
         WebDriver::new(self.browser.url(), wanted).await.unwrap()
     }
@@ -79,10 +87,16 @@ impl Sites {
     async fn plant(&self, browser: &WebDriver, cookies: &[Vec<u8>]) {
         *self.planted.lock().unwrap() = cookies.to_vec();
         browser.goto(format!("{EVIL}/")).await.unwrap();
-        let texts: Vec<Value> =
-            cookies.iter().filter_map(|cookie| std::str::from_utf8(cookie).ok()).map(Value::from).collect();
+        let texts: Vec<Value> = cookies
+            .iter()
+            .filter_map(|cookie| std::str::from_utf8(cookie).ok())
+            .map(Value::from)
+            .collect();
         let script = "arguments[0].forEach(cookie => { document.cookie = cookie; });";
-        browser.execute(script, vec![Value::from(texts)]).await.unwrap();
+        browser
+            .execute(script, vec![Value::from(texts)])
+            .await
+            .unwrap();
     }
 
     /// The cookies of a new session, as the thief's own browser has them.
@@ -90,14 +104,20 @@ impl Sites {
         let credentials = json!({ "identifier": THIEF, "password": PASSWORD });
         let login = cookie_post(&self.server, "/auth/cookie/login", "").json(&credentials);
         let jar = jar(&Reply::of(login).await.expect(StatusCode::NO_CONTENT));
-        jar.split("; ").map(|pair| pair.split_once('=').unwrap()).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+        jar.split("; ")
+            .map(|pair| pair.split_once('=').unwrap())
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .collect()
     }
 }
 
 pub(crate) fn acceptor(folder: &Path) -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_file(folder.join("server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
     TlsAcceptor::from(Arc::new(config))
 }
 
@@ -116,7 +136,9 @@ pub(crate) async fn listen(tls: TlsAcceptor, answer: Answer) -> u16 {
         while let Ok((stream, _)) = listener.accept().await {
             let (tls, answer) = (tls.clone(), answer.clone());
             tokio::spawn(async move {
-                let Ok(mut stream) = tls.accept(stream).await else { return };
+                let Ok(mut stream) = tls.accept(stream).await else {
+                    return;
+                };
                 match answer {
                     Answer::Forward(server) => {
                         let mut server = TcpStream::connect(server).await.unwrap();
@@ -125,7 +147,9 @@ pub(crate) async fn listen(tls: TlsAcceptor, answer: Answer) -> u16 {
                     Answer::Plant(cookies) => {
                         let mut head = Vec::new();
                         while !head.ends_with(b"\r\n\r\n") {
-                            let Ok(byte) = stream.read_u8().await else { return };
+                            let Ok(byte) = stream.read_u8().await else {
+                                return;
+                            };
                             head.push(byte);
                         }
                         let mut answer =
@@ -151,12 +175,39 @@ fn cookies(thief: &[(String, String)], blank: &[u8]) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for (name, value) in thief {
         let bare = name.trim_start_matches("__Host-");
-        for prefix in ["__Host-", "__Secure-", "__host-", "__HOST-", "=__Host-", "=__host-", "=", ""] {
+        for prefix in [
+            "__Host-",
+            "__Secure-",
+            "__host-",
+            "__HOST-",
+            "=__Host-",
+            "=__host-",
+            "=",
+            "",
+        ] {
             for path in ["/", "/auth", "/auth/cookie", "/users"] {
                 let named = format!("{prefix}{bare}");
                 let rest = format!("; Domain=example.test; Path={path}; Secure");
-                all.push([blank, named.as_bytes(), b"=", value.as_bytes(), rest.as_bytes()].concat());
-                all.push([named.as_bytes(), blank, b"=", value.as_bytes(), rest.as_bytes()].concat());
+                all.push(
+                    [
+                        blank,
+                        named.as_bytes(),
+                        b"=",
+                        value.as_bytes(),
+                        rest.as_bytes(),
+                    ]
+                    .concat(),
+                );
+                all.push(
+                    [
+                        named.as_bytes(),
+                        blank,
+                        b"=",
+                        value.as_bytes(),
+                        rest.as_bytes(),
+                    ]
+                    .concat(),
+                );
             }
         }
     }
@@ -164,14 +215,27 @@ fn cookies(thief: &[(String, String)], blank: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Calls a route as a script of the open page does: status and body.
-pub(crate) async fn call(browser: &WebDriver, method: &str, url: &str, body: Option<Value>) -> (u64, String) {
+pub(crate) async fn call(
+    browser: &WebDriver,
+    method: &str,
+    url: &str,
+    body: Option<Value>,
+) -> (u64, String) {
     let script = "const [method, url, body, done] = arguments;
         const headers = body === null ? {} : {'content-type': 'application/json'};
         fetch(url, {method, headers, body: body === null ? undefined : JSON.stringify(body), credentials: 'include'})
             .then(async answer => done([answer.status, await answer.text()]), error => done([0, String(error)]));";
     let arguments = vec![json!(method), json!(url), body.unwrap_or(Value::Null)];
-    let answer = browser.execute_async(script, arguments).await.unwrap().json().clone();
-    (answer[0].as_u64().unwrap(), answer[1].as_str().unwrap().to_owned())
+    let answer = browser
+        .execute_async(script, arguments)
+        .await
+        .unwrap()
+        .json()
+        .clone();
+    (
+        answer[0].as_u64().unwrap(),
+        answer[1].as_str().unwrap().to_owned(),
+    )
 }
 
 /// Whom the server takes the browser for; a status where it takes it for nobody.
@@ -186,19 +250,29 @@ async fn me(browser: &WebDriver) -> Result<String, u64> {
 
 async fn log_in(browser: &WebDriver) -> u64 {
     let credentials = json!({ "identifier": VICTIM, "password": PASSWORD });
-    call(browser, "POST", "/auth/cookie/login", Some(credentials)).await.0
+    call(browser, "POST", "/auth/cookie/login", Some(credentials))
+        .await
+        .0
 }
 
 /// The victim's own cookies, as the browser holds them.
 async fn own(browser: &WebDriver, thief: &[(String, String)]) -> String {
     let all = browser.get_all_cookies().await.unwrap();
-    let is_own = |name: &str, value: &str| thief.iter().any(|(known, stolen)| known == name && stolen != value);
+    let is_own = |name: &str, value: &str| {
+        thief
+            .iter()
+            .any(|(known, stolen)| known == name && stolen != value)
+    };
     let own: Vec<String> = all
         .iter()
         .filter(|cookie| is_own(&cookie.name, &cookie.value))
         .map(|cookie| format!("{}={}", cookie.name, cookie.value))
         .collect();
-    assert_eq!(own.len(), 2, "the victim's cookies are there, whatever is planted: {all:?}");
+    assert_eq!(
+        own.len(),
+        2,
+        "the victim's cookies are there, whatever is planted: {all:?}"
+    );
     own.join("; ")
 }
 
@@ -226,35 +300,66 @@ async fn in_the_browser(place: Place, is_bound_to_the_host: bool) {
             let victim = me(&browser).await;
             let refreshed = call(&browser, "POST", "/auth/cookie/refresh", None).await.0;
             if is_bound_to_the_host {
-                assert_eq!((victim, refreshed), (Ok(VICTIM.to_owned()), 204), "{shown} {round}");
+                assert_eq!(
+                    (victim, refreshed),
+                    (Ok(VICTIM.to_owned()), 204),
+                    "{shown} {round}"
+                );
             } else {
-                assert!(matches!(&victim, Err(400)) || victim == Ok(VICTIM.to_owned()), "{shown} {round}: {victim:?}");
-                assert!(matches!(refreshed, 204 | 400), "{shown} {round}: {refreshed}");
+                assert!(
+                    matches!(&victim, Err(400)) || victim == Ok(VICTIM.to_owned()),
+                    "{shown} {round}: {victim:?}"
+                );
+                assert!(
+                    matches!(refreshed, 204 | 400),
+                    "{shown} {round}: {refreshed}"
+                );
             }
         }
         let victims = own(&browser, &thief).await;
-        me_by_cookie(&sites.server, &victims).await.expect(StatusCode::OK);
+        me_by_cookie(&sites.server, &victims)
+            .await
+            .expect(StatusCode::OK);
 
         // The sibling's page can't log the victim out, nor read anything.
         browser.goto(format!("{EVIL}/")).await.unwrap();
-        for path in ["/auth/cookie/logout", "/auth/logout", "/auth/logout/all", "/auth/cookie/refresh"] {
+        for path in [
+            "/auth/cookie/logout",
+            "/auth/logout",
+            "/auth/logout/all",
+            "/auth/cookie/refresh",
+        ] {
             call(&browser, "POST", &format!("{APP}{path}"), None).await;
         }
-        me_by_cookie(&sites.server, &victims).await.expect(StatusCode::OK);
+        me_by_cookie(&sites.server, &victims)
+            .await
+            .expect(StatusCode::OK);
 
         browser.goto(format!("{APP}/healthz")).await.unwrap();
         let (status, text) = call(&browser, "POST", "/auth/cookie/logout", None).await;
         assert_eq!(status, 204, "{shown}: {text}");
-        me_by_cookie(&sites.server, &victims).await.expect(StatusCode::UNAUTHORIZED);
+        me_by_cookie(&sites.server, &victims)
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
         let refresh = Reply::of(cookie_post(&sites.server, "/auth/cookie/refresh", &victims)).await;
         refresh.expect(StatusCode::UNAUTHORIZED);
         assert!(me(&browser).await.is_err(), "{shown}: nobody is logged in");
         let left = browser.get_all_cookies().await.unwrap();
-        let is_left = |name: &str| left.iter().any(|cookie| cookie.name == name && victims.contains(&cookie.value));
-        assert!(!thief.iter().any(|(name, _)| is_left(name)), "{shown}: the browser has forgotten them: {left:?}");
+        let is_left = |name: &str| {
+            left.iter()
+                .any(|cookie| cookie.name == name && victims.contains(&cookie.value))
+        };
+        assert!(
+            !thief.iter().any(|(name, _)| is_left(name)),
+            "{shown}: the browser has forgotten them: {left:?}"
+        );
         browser.quit().await.unwrap();
     }
-    assert_eq!(sent > 0, !is_bound_to_the_host, "names without the prefix can be planted, or nothing was tried");
+    assert_eq!(
+        sent > 0,
+        !is_bound_to_the_host,
+        "names without the prefix can be planted, or nothing was tried"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -271,5 +376,9 @@ async fn in_chromium_a_sibling_plants_no_session_of_signed_tokens() {
 /// out.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_chromium_logout_works_beside_planted_cookies_of_the_originals_names() {
-    in_the_browser(Place::new(Vec::new()).with("PROFILE", "litestar-auth"), false).await;
+    in_the_browser(
+        Place::new(Vec::new()).with("PROFILE", "litestar-auth"),
+        false,
+    )
+    .await;
 }

@@ -7,7 +7,8 @@ use tempfile::TempDir;
 use crate::harness::{Place, SECRET, binary, write};
 
 /// The public half of a key pair, which everybody may know, and a private key.
-const PUBLIC_JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo"}"#;
+const PUBLIC_JWK: &str =
+    r#"{"kty":"OKP","crv":"Ed25519","x":"fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo"}"#;
 const PUBLIC_DER: &str = "MCowBQYDK2VwAyEAfU0Of2FTpptiQrUiq77mhf2kQg+INLEIw72uNp71Sfo=";
 const PRIVATE_PEM: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
 
@@ -22,47 +23,121 @@ fn what_cannot_work_stops_the_start() {
     let unknown_key = file("unknown.toml", "lisen = \"127.0.0.1:0\"\n");
     let nested = file("nested.toml", "[http]\nlisten = \"127.0.0.1:0\"\n");
     let broken = file("broken.toml", "listen = \n");
-    let bad_value = file("bad.toml", "listen = \"127.0.0.1:0\"\naccess_lifetime = \"soon\"\n");
+    let bad_value = file(
+        "bad.toml",
+        "listen = \"127.0.0.1:0\"\naccess_lifetime = \"soon\"\n",
+    );
     let empty = file("empty", "\n");
     let secret_with_blanks = file("blanks", &format!("{SECRET} \n"));
     let secret_in_lines = file("lines", &format!("{SECRET}\r\n"));
-    let public_pem =
-        file("public.pem", &format!("-----BEGIN PUBLIC KEY-----\n{PUBLIC_DER}\n-----END PUBLIC KEY-----\n"));
-    let public_body = file("public.body", &format!("{}\n{}\n", &PUBLIC_DER[..30], &PUBLIC_DER[30..]));
+    let public_pem = file(
+        "public.pem",
+        &format!("-----BEGIN PUBLIC KEY-----\n{PUBLIC_DER}\n-----END PUBLIC KEY-----\n"),
+    );
+    let public_body = file(
+        "public.body",
+        &format!("{}\n{}\n", &PUBLIC_DER[..30], &PUBLIC_DER[30..]),
+    );
     let private = file("private.pem", PRIVATE_PEM);
     let hs256 = ("COUNTERSIGN_JWT_ALGORITHM", "HS256");
-    let shared = ("COUNTERSIGN_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
+    let shared = (
+        "COUNTERSIGN_DATABASE_URL",
+        "postgres://nobody@127.0.0.1:1/none",
+    );
     let redis = ("COUNTERSIGN_REDIS_URL", "redis://ada:hunter2@127.0.0.1:1");
     let secret_given = ("COUNTERSIGN_TOKEN_HASH_SECRET", SECRET);
     let jwt = ("COUNTERSIGN_STRATEGY", "jwt");
     let cases: &[Case<'_>] = &[
         (&["--listen", "nowhere"], &[], "--listen"),
         (&["--listne", "127.0.0.1:0"], &[], "--listen"),
-        (&[], &[("COUNTERSIGN_LISTEN", "127.0.0.1")], "COUNTERSIGN_LISTEN"),
-        (&[], &[("COUNTERSIGN_LISEN", "127.0.0.1:0")], "did you mean COUNTERSIGN_LISTEN?"),
-        (&[], &[("COUNTERSIGN_LISTEN", "")], "COUNTERSIGN_LISTEN"),
-        (&["--strategy", "memcached"], &[], "--strategy: must be one of database, redis, jwt"),
-        (&["--strategy", "redis"], &[], "COUNTERSIGN_REDIS_URL: must be given with strategy redis"),
-        (&["--redis-url", "redis://localhost"], &[], "--redis-url: is of no use with strategy database"),
-        (&[], &[redis], "COUNTERSIGN_REDIS_URL: is of no use with strategy database"),
-        (&["--strategy", "redis"], &[redis], "COUNTERSIGN_TOKEN_HASH_SECRET: must be given"),
-        (&["--strategy", "jwt"], &[redis], "COUNTERSIGN_TOKEN_HASH_SECRET: must be given"),
-        (&["--strategy", "redis", "--redis-url", "localhost:6379"], &[secret_given], "--redis-url: "),
-        (&["--strategy", "jwt", "--redis-url", "redis://:hunter2@a,b"], &[secret_given], "--redis-url: "),
-        (&["--strategy", "redis", "--redis-url-file", "/nowhere"], &[secret_given], "--redis-url-file"),
-        (&["--strategy", "redis", "--redis-eviction", "ignore"], &[redis], "--redis-eviction"),
         (
-            &["--strategy", "redis", "--redis-url", "redis://a,redis://b", "--profile", "litestar-auth"],
+            &[],
+            &[("COUNTERSIGN_LISTEN", "127.0.0.1")],
+            "COUNTERSIGN_LISTEN",
+        ),
+        (
+            &[],
+            &[("COUNTERSIGN_LISEN", "127.0.0.1:0")],
+            "did you mean COUNTERSIGN_LISTEN?",
+        ),
+        (&[], &[("COUNTERSIGN_LISTEN", "")], "COUNTERSIGN_LISTEN"),
+        (
+            &["--strategy", "memcached"],
+            &[],
+            "--strategy: must be one of database, redis, jwt",
+        ),
+        (
+            &["--strategy", "redis"],
+            &[],
+            "COUNTERSIGN_REDIS_URL: must be given with strategy redis",
+        ),
+        (
+            &["--redis-url", "redis://localhost"],
+            &[],
+            "--redis-url: is of no use with strategy database",
+        ),
+        (
+            &[],
+            &[redis],
+            "COUNTERSIGN_REDIS_URL: is of no use with strategy database",
+        ),
+        (
+            &["--strategy", "redis"],
+            &[redis],
+            "COUNTERSIGN_TOKEN_HASH_SECRET: must be given",
+        ),
+        (
+            &["--strategy", "jwt"],
+            &[redis],
+            "COUNTERSIGN_TOKEN_HASH_SECRET: must be given",
+        ),
+        (
+            &["--strategy", "redis", "--redis-url", "localhost:6379"],
+            &[secret_given],
+            "--redis-url: ",
+        ),
+        (
+            &["--strategy", "jwt", "--redis-url", "redis://:hunter2@a,b"],
+            &[secret_given],
+            "--redis-url: ",
+        ),
+        (
+            &["--strategy", "redis", "--redis-url-file", "/nowhere"],
+            &[secret_given],
+            "--redis-url-file",
+        ),
+        (
+            &["--strategy", "redis", "--redis-eviction", "ignore"],
+            &[redis],
+            "--redis-eviction",
+        ),
+        (
+            &[
+                "--strategy",
+                "redis",
+                "--redis-url",
+                "redis://a,redis://b",
+                "--profile",
+                "litestar-auth",
+            ],
             &[secret_given],
             "--redis-url: names a cluster",
         ),
         (&["--profile", "django"], &[], "--profile"),
         (&["--access-lifetime", "0s"], &[], "--access-lifetime"),
-        (&["--access-lifetime", "31d"], &[], "must not be longer than the refresh lifetime"),
+        (
+            &["--access-lifetime", "31d"],
+            &[],
+            "must not be longer than the refresh lifetime",
+        ),
         (&["--refresh-lifetime=-1d"], &[], "--refresh-lifetime"),
         (&["--session-lifetime=forever"], &[], "--session-lifetime"),
         (&["--login-limit", "lots"], &[], "--login-limit"),
-        (&["--trusted-proxies", "10.0.0.0/33"], &[], "--trusted-proxies"),
+        (
+            &["--trusted-proxies", "10.0.0.0/33"],
+            &[],
+            "--trusted-proxies",
+        ),
         (&["--insecure-cookies=perhaps"], &[], "--insecure-cookies"),
         (&["--log", "loud"], &[], "--log"),
         (&["--body-limit", "1"], &[], "--body-limit"),
@@ -70,25 +145,73 @@ fn what_cannot_work_stops_the_start() {
         (&["--database-url", "oracle://db"], &[], "--database-url"),
         (&["--database-url", "sqlite:///"], &[], "--database-url"),
         (&[], &[shared], "COUNTERSIGN_TOKEN_HASH_SECRET"),
-        (&[], &[("COUNTERSIGN_TOKEN_HASH_SECRET", "short")], "COUNTERSIGN_TOKEN_HASH_SECRET"),
-        (&[], &[("COUNTERSIGN_TOKEN_HASH_SECRET", "changeme-changeme-changeme-changeme")], "placeholder"),
-        (&[], &[("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", "/nowhere")], "COUNTERSIGN_TOKEN_HASH_SECRET_FILE"),
-        (&[], &[("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", &empty)], "empty"),
         (
             &[],
-            &[("COUNTERSIGN_TOKEN_HASH_SECRET", SECRET), ("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", &secret)],
+            &[("COUNTERSIGN_TOKEN_HASH_SECRET", "short")],
+            "COUNTERSIGN_TOKEN_HASH_SECRET",
+        ),
+        (
+            &[],
+            &[(
+                "COUNTERSIGN_TOKEN_HASH_SECRET",
+                "changeme-changeme-changeme-changeme",
+            )],
+            "placeholder",
+        ),
+        (
+            &[],
+            &[("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", "/nowhere")],
+            "COUNTERSIGN_TOKEN_HASH_SECRET_FILE",
+        ),
+        (
+            &[],
+            &[("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", &empty)],
+            "empty",
+        ),
+        (
+            &[],
+            &[
+                ("COUNTERSIGN_TOKEN_HASH_SECRET", SECRET),
+                ("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", &secret),
+            ],
             "not both",
         ),
-        (&[], &[jwt, ("COUNTERSIGN_JWT_ALGORITHM", "none")], "COUNTERSIGN_JWT_ALGORITHM"),
-        (&[], &[jwt, ("COUNTERSIGN_JWT_ALGORITHM", "hs256")], "COUNTERSIGN_JWT_ALGORITHM"),
-        (&[], &[jwt, ("COUNTERSIGN_JWT_ALGORITHM", "HS256")], "COUNTERSIGN_JWT_SECRET"),
-        (&[], &[jwt, ("COUNTERSIGN_JWT_ALGORITHM", "RS256")], "COUNTERSIGN_JWT_PRIVATE_KEY"),
         (
             &[],
-            &[jwt, ("COUNTERSIGN_JWT_PRIVATE_KEY", "rubbish that is long enough to be a key")],
+            &[jwt, ("COUNTERSIGN_JWT_ALGORITHM", "none")],
+            "COUNTERSIGN_JWT_ALGORITHM",
+        ),
+        (
+            &[],
+            &[jwt, ("COUNTERSIGN_JWT_ALGORITHM", "hs256")],
+            "COUNTERSIGN_JWT_ALGORITHM",
+        ),
+        (
+            &[],
+            &[jwt, ("COUNTERSIGN_JWT_ALGORITHM", "HS256")],
+            "COUNTERSIGN_JWT_SECRET",
+        ),
+        (
+            &[],
+            &[jwt, ("COUNTERSIGN_JWT_ALGORITHM", "RS256")],
             "COUNTERSIGN_JWT_PRIVATE_KEY",
         ),
-        (&[], &[jwt, ("COUNTERSIGN_JWT_SECRET", SECRET)], "COUNTERSIGN_JWT_SECRET"),
+        (
+            &[],
+            &[
+                jwt,
+                (
+                    "COUNTERSIGN_JWT_PRIVATE_KEY",
+                    "rubbish that is long enough to be a key",
+                ),
+            ],
+            "COUNTERSIGN_JWT_PRIVATE_KEY",
+        ),
+        (
+            &[],
+            &[jwt, ("COUNTERSIGN_JWT_SECRET", SECRET)],
+            "COUNTERSIGN_JWT_SECRET",
+        ),
         (
             &[],
             &[jwt, hs256, ("COUNTERSIGN_JWT_SECRET", PUBLIC_JWK)],
@@ -99,9 +222,18 @@ fn what_cannot_work_stops_the_start() {
             &[jwt, hs256, ("COUNTERSIGN_JWT_SECRET", PUBLIC_DER)],
             "COUNTERSIGN_JWT_SECRET: secret: is a key pair's key",
         ),
-        (&["--jwt-secret-file", &public_pem], &[jwt, hs256], "--jwt-secret-file: is a key in PEM, and no secret"),
         (
-            &["--profile", "litestar-auth", "--jwt-secret-file", &public_body],
+            &["--jwt-secret-file", &public_pem],
+            &[jwt, hs256],
+            "--jwt-secret-file: is a key in PEM, and no secret",
+        ),
+        (
+            &[
+                "--profile",
+                "litestar-auth",
+                "--jwt-secret-file",
+                &public_body,
+            ],
             &[jwt, hs256],
             "--jwt-secret-file: has more than one line",
         ),
@@ -111,17 +243,34 @@ fn what_cannot_work_stops_the_start() {
             "COUNTERSIGN_JWT_SECRET: is the same secret as COUNTERSIGN_TOKEN_HASH_SECRET",
         ),
         (
-            &["--jwt-secret-file", &secret_with_blanks, "--token-hash-secret-file", &secret],
+            &[
+                "--jwt-secret-file",
+                &secret_with_blanks,
+                "--token-hash-secret-file",
+                &secret,
+            ],
             &[],
             "--jwt-secret-file: begins or ends with a blank",
         ),
         (
-            &["--jwt-secret-file", &secret_in_lines, "--token-hash-secret-file", &secret],
+            &[
+                "--jwt-secret-file",
+                &secret_in_lines,
+                "--token-hash-secret-file",
+                &secret,
+            ],
             &[],
             "is the same secret as --",
         ),
         (
-            &["--profile", "litestar-auth", "--jwt-private-key-file", &private, "--token-hash-secret-file", &private],
+            &[
+                "--profile",
+                "litestar-auth",
+                "--jwt-private-key-file",
+                &private,
+                "--token-hash-secret-file",
+                &private,
+            ],
             &[jwt],
             "--token-hash-secret-file: is a key in PEM, and no secret",
         ),
@@ -134,12 +283,24 @@ fn what_cannot_work_stops_the_start() {
     ];
     for (arguments, environment, expected) in cases {
         let mut command = binary();
-        command.env("COUNTERSIGN_DATA_DIR", dir.path().join("data")).args(*arguments);
+        command
+            .env("COUNTERSIGN_DATA_DIR", dir.path().join("data"))
+            .args(*arguments);
         let output = command.envs(environment.iter().copied()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?} {environment:?}: {said}");
-        assert!(said.contains(expected), "{arguments:?} {environment:?}: {said}");
-        assert!(!said.contains(SECRET) && !said.contains("hunter2"), "{said}");
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{arguments:?} {environment:?}: {said}"
+        );
+        assert!(
+            said.contains(expected),
+            "{arguments:?} {environment:?}: {said}"
+        );
+        assert!(
+            !said.contains(SECRET) && !said.contains("hunter2"),
+            "{said}"
+        );
     }
 }
 
@@ -150,7 +311,9 @@ fn the_generated_secret_is_not_the_signing_secret_too() {
     place.json(&["user", "list"]);
     let generated = place.data_dir().join("token_hash_secret");
     let place = place.with("STRATEGY", "jwt").with("JWT_ALGORITHM", "HS256");
-    let output = place.with("JWT_SECRET_FILE", generated.to_str().unwrap()).run(&["serve"]);
+    let output = place
+        .with("JWT_SECRET_FILE", generated.to_str().unwrap())
+        .run(&["serve"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     let expected = "COUNTERSIGN_JWT_SECRET_FILE: is the same secret as token_hash_secret in the data directory";
@@ -164,37 +327,67 @@ fn a_taken_port_is_told_by_its_setting() {
     let output = place.run(&[]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("COUNTERSIGN_LISTEN") && said.contains("in use"), "{said}");
+    assert!(
+        said.contains("COUNTERSIGN_LISTEN") && said.contains("in use"),
+        "{said}"
+    );
     assert!(!place.data_dir().join("countersign.sqlite").exists());
 }
 
 #[test]
 fn config_check_shows_where_values_come_from_and_no_secret() {
     let dir = TempDir::new().unwrap();
-    let file = write(&dir.path().join("c.toml"), "log = \"warn\"\naccess_lifetime = \"5m\"\n");
+    let file = write(
+        &dir.path().join("c.toml"),
+        "log = \"warn\"\naccess_lifetime = \"5m\"\n",
+    );
     let url = "postgres://ada:hunter2@db.example/app";
     let place = Place::new(Vec::new())
         .with("TOKEN_HASH_SECRET", SECRET)
         .with("DATABASE_URL", url)
         .with("STRATEGY", "jwt")
-        .with("REDIS_URL", "redis://ada:hunter2@one.example:6380,redis://ada:hunter2@two.example")
+        .with(
+            "REDIS_URL",
+            "redis://ada:hunter2@one.example:6380,redis://ada:hunter2@two.example",
+        )
         .with("CONFIG", &file)
         .with("LOG", "error");
     let report = place.json(&["config", "check", "--access-lifetime", "7m"]);
     let row = |name: &str| {
         let rows = report["settings"].as_array().unwrap();
-        let row = rows.iter().find(|row| row["setting"] == format!("COUNTERSIGN_{name}")).unwrap();
-        (row["value"].as_str().unwrap().to_owned(), row["from"].as_str().unwrap().to_owned())
+        let row = rows
+            .iter()
+            .find(|row| row["setting"] == format!("COUNTERSIGN_{name}"))
+            .unwrap();
+        (
+            row["value"].as_str().unwrap().to_owned(),
+            row["from"].as_str().unwrap().to_owned(),
+        )
     };
-    assert_eq!(row("ACCESS_LIFETIME"), ("7m".to_owned(), "--access-lifetime".to_owned()));
-    assert_eq!(row("LOG"), ("error".to_owned(), "COUNTERSIGN_LOG".to_owned()));
-    assert_eq!(row("REFRESH_LIFETIME"), ("30d".to_owned(), "default".to_owned()));
+    assert_eq!(
+        row("ACCESS_LIFETIME"),
+        ("7m".to_owned(), "--access-lifetime".to_owned())
+    );
+    assert_eq!(
+        row("LOG"),
+        ("error".to_owned(), "COUNTERSIGN_LOG".to_owned())
+    );
+    assert_eq!(
+        row("REFRESH_LIFETIME"),
+        ("30d".to_owned(), "default".to_owned())
+    );
     assert_eq!(row("DATABASE_URL").0, "postgres://db.example/app");
-    assert_eq!(row("REDIS_URL").0, "redis://one.example:6380,redis://two.example");
+    assert_eq!(
+        row("REDIS_URL").0,
+        "redis://one.example:6380,redis://two.example"
+    );
     let text = place.run(&["config", "check"]);
     let text = String::from_utf8(text.stdout).unwrap();
     for shown in [text, report.to_string()] {
-        assert!(!shown.contains(SECRET) && !shown.contains("hunter2"), "{shown}");
+        assert!(
+            !shown.contains(SECRET) && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
     assert!(!place.data_dir().exists(), "checking makes nothing");
 }
@@ -203,9 +396,13 @@ fn config_check_shows_where_values_come_from_and_no_secret() {
 fn help_teaches() {
     let output = binary().arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    for wanted in
-        ["Examples:", "COUNTERSIGN_ACCESS_LIFETIME", "[default: 15m]", "--token-hash-secret-file", "Exit codes"]
-    {
+    for wanted in [
+        "Examples:",
+        "COUNTERSIGN_ACCESS_LIFETIME",
+        "[default: 15m]",
+        "--token-hash-secret-file",
+        "Exit codes",
+    ] {
         assert!(help.contains(wanted), "{wanted} is not in:\n{help}");
     }
 }

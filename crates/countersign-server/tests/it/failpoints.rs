@@ -22,7 +22,12 @@ async fn no_failpoint_loses_or_forks_a_session_on_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_failpoint_loses_or_forks_a_session_with_signed_tokens_on_postgres() {
     let (url, wire) = wired(&testbed::Postgres::shared().database()).await;
-    survey("PostgreSQL", Place::new(shared(&url)).with("STRATEGY", "jwt"), &wire).await;
+    survey(
+        "PostgreSQL",
+        Place::new(shared(&url)).with("STRATEGY", "jwt"),
+        &wire,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,7 +39,12 @@ async fn no_failpoint_loses_or_forks_a_session_on_mariadb() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_failpoint_loses_or_forks_a_session_on_redis() {
     let (url, wire) = wired(testbed::Redis::shared().url()).await;
-    survey("Redis", Place::new(on_redis(&url)).with("STRATEGY", "redis"), &wire).await;
+    survey(
+        "Redis",
+        Place::new(on_redis(&url)).with("STRATEGY", "redis"),
+        &wire,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,19 +57,36 @@ async fn no_failpoint_loses_or_forks_a_session_on_a_redis_cluster() {
         for (node, address) in wire.addresses().iter().enumerate() {
             cluster.announce(node, address.port());
         }
-        survey_of(steps, "cluster", Place::new(on_redis(&urls)).with("STRATEGY", strategy), &wire).await;
+        survey_of(
+            steps,
+            "cluster",
+            Place::new(on_redis(&urls)).with("STRATEGY", strategy),
+            &wire,
+        )
+        .await;
     }
 }
 
 /// A wire to what `urls` name, with commas between them, and the URLs of its near ends.
 async fn wired(urls: &str) -> (String, Wire) {
-    let mut urls: Vec<Url> = urls.split(',').map(|url| Url::parse(url).unwrap()).collect();
-    let address = |url: &Url| SocketAddr::new(url.host_str().unwrap().parse().unwrap(), url.port().unwrap());
+    let mut urls: Vec<Url> = urls
+        .split(',')
+        .map(|url| Url::parse(url).unwrap())
+        .collect();
+    let address = |url: &Url| {
+        SocketAddr::new(
+            url.host_str().unwrap().parse().unwrap(),
+            url.port().unwrap(),
+        )
+    };
     let wire = Wire::to(&urls.iter().map(address).collect::<Vec<_>>()).await;
     for (url, near) in urls.iter_mut().zip(wire.addresses()) {
         url.set_port(Some(near.port())).unwrap();
     }
-    (urls.iter().map(Url::as_str).collect::<Vec<_>>().join(","), wire)
+    (
+        urls.iter().map(Url::as_str).collect::<Vec<_>>().join(","),
+        wire,
+    )
 }
 
 async fn survey(name: &str, place: Place, wire: &Wire) {
@@ -68,8 +95,10 @@ async fn survey(name: &str, place: Place, wire: &Wire) {
 
 async fn survey_of(steps: &[Step], name: &str, place: Place, wire: &Wire) {
     let mut world = World::new(place).await;
-    let mut table =
-        format!("{:<10} {:<16} {:<44} {:>6} lost forks resurrections\n", "store", "step", "failure", "points");
+    let mut table = format!(
+        "{:<10} {:<16} {:<44} {:>6} lost forks resurrections\n",
+        "store", "step", "failure", "points"
+    );
     for &step in steps {
         for then in [Then::Close, Then::Hold] {
             for cut in [Cut::Before, Cut::Meanwhile, Cut::After] {
@@ -77,7 +106,12 @@ async fn survey_of(steps: &[Step], name: &str, place: Place, wire: &Wire) {
                 let points = every_message(&mut world, wire, step, cut, then).await;
                 let what = format!("{} {}", named(then), placed(cut));
                 let step = format!("{step:?}");
-                writeln!(table, "{name:<10} {step:<16} {what:<44} {points:>6} {}", world.harm).unwrap();
+                writeln!(
+                    table,
+                    "{name:<10} {step:<16} {what:<44} {points:>6} {}",
+                    world.harm
+                )
+                .unwrap();
                 assert!(points > 1, "a step needs the store:\n{table}");
                 assert_eq!(world.harm, Harm::default(), "\n{table}");
             }
@@ -108,7 +142,8 @@ async fn every_message(world: &mut World, wire: &Wire, step: Step, cut: Cut, the
     for messages in 0..MOST {
         let request = world.request(step).await;
         let cut_now = wire.arm(messages, cut, then);
-        let mut sending = tokio::spawn(async { Some(Reply::read(request.send().await.ok()?).await) });
+        let mut sending =
+            tokio::spawn(async { Some(Reply::read(request.send().await.ok()?).await) });
         let early: Option<Option<Reply>> = tokio::select! {
             answer = &mut sending => Some(answer.unwrap()),
             () = cut_now.notified() => None,
@@ -122,7 +157,12 @@ async fn every_message(world: &mut World, wire: &Wire, step: Step, cut: Cut, the
             None => sending.await.unwrap(),
         };
         if whole {
-            assert!(answer.as_ref().is_some_and(|reply| reply.status.is_success()), "{step:?}: {answer:?}");
+            assert!(
+                answer
+                    .as_ref()
+                    .is_some_and(|reply| reply.status.is_success()),
+                "{step:?}: {answer:?}"
+            );
         }
         world.settle(step, answer).await;
         if whole {

@@ -26,16 +26,30 @@ async fn no_moment_to_die_loses_or_forks_a_session() {
     let place = Place::new(Vec::new());
     let log = place.data_dir().join("countersign.sqlite-wal");
     let mut world = World::new(place).await;
-    let mut table =
-        format!("{:<10} {:<16} {:<32} {:>6} lost forks resurrections\n", "store", "step", "failure", "points");
+    let mut table = format!(
+        "{:<10} {:<16} {:<32} {:>6} lost forks resurrections\n",
+        "store", "step", "failure", "points"
+    );
     for step in STEPS {
         for write in [false, true] {
             world.harm = Harm::default();
-            let points =
-                if write { each_write(&mut world, &log, step).await } else { spread(&mut world, &log, step).await };
-            let what = if write { "server killed at the n-th write" } else { "server killed at a moment" };
+            let points = if write {
+                each_write(&mut world, &log, step).await
+            } else {
+                spread(&mut world, &log, step).await
+            };
+            let what = if write {
+                "server killed at the n-th write"
+            } else {
+                "server killed at a moment"
+            };
             let step = format!("{step:?}");
-            writeln!(table, "SQLite     {step:<16} {what:<32} {points:>6} {}", world.harm).unwrap();
+            writeln!(
+                table,
+                "SQLite     {step:<16} {what:<32} {points:>6} {}",
+                world.harm
+            )
+            .unwrap();
             assert_eq!(world.harm, Harm::default(), "\n{table}");
         }
     }

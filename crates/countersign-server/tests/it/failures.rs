@@ -26,23 +26,37 @@ fn until(url: &str, question: &str, is_over: impl Fn() -> bool) {
 async fn a_sweep_leaves_a_window_that_begins_meanwhile_on_postgres() {
     let url = Postgres::shared().database();
     drop(Place::new(shared(&url)).start());
-    let options = DatabaseOptions { timeout: Duration::from_secs(50), ..DatabaseOptions::default() };
+    let options = DatabaseOptions {
+        timeout: Duration::from_secs(50),
+        ..DatabaseOptions::default()
+    };
     let database = Database::connect(&url, options).unwrap();
     let secret = Secret::new("token_hash_secret", SECRET).unwrap();
-    let limit = RateLimit { most: 5, window: Duration::from_mins(1) };
+    let limit = RateLimit {
+        most: 5,
+        window: Duration::from_mins(1),
+    };
     let throttle = Throttle::new(database.driver(), &secret, Some(limit)).unwrap();
     let now = SystemClock.now();
-    let source = Source { address: IpAddr::from([192, 0, 2, 1]), is_shared: false };
+    let source = Source {
+        address: IpAddr::from([192, 0, 2, 1]),
+        is_shared: false,
+    };
     let attempt = throttle.attempt("ada@example.org", source);
     throttle.failed(&attempt, now).await.unwrap();
     Postgres::execute(&url, "CREATE TABLE go (id int)");
 
     let counting = url.clone();
-    let counter = tokio::task::spawn_blocking(move || Postgres::execute(&counting, COUNTS_AND_WAITS));
+    let counter =
+        tokio::task::spawn_blocking(move || Postgres::execute(&counting, COUNTS_AND_WAITS));
     let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() \
          AND query LIKE '%pg_sleep(0.01)%' AND pid <> pg_backend_pid() AND state = 'active'";
     until(&url, waits, || false);
-    let sweep = tokio::spawn(async move { throttle.sweep(now.saturating_add(Duration::from_hours(1)), 100).await });
+    let sweep = tokio::spawn(async move {
+        throttle
+            .sweep(now.saturating_add(Duration::from_hours(1)), 100)
+            .await
+    });
     let blocked = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() \
          AND wait_event_type = 'Lock' AND query LIKE '%DELETE FROM login_failure%' AND pid <> pg_backend_pid()";
     until(&url, blocked, || sweep.is_finished());
@@ -50,5 +64,8 @@ async fn a_sweep_leaves_a_window_that_begins_meanwhile_on_postgres() {
     counter.await.unwrap();
 
     assert_eq!(sweep.await.unwrap().unwrap(), 0);
-    assert_eq!(Postgres::execute(&url, "SELECT count(*) FROM login_failure").trim(), "3");
+    assert_eq!(
+        Postgres::execute(&url, "SELECT count(*) FROM login_failure").trim(),
+        "3"
+    );
 }

@@ -31,7 +31,9 @@ pub(crate) const HOST: &str = "app.example.com";
 /// The configuration of that name in docs/PROXIES.md.
 pub(crate) fn printed(name: &str) -> String {
     let page = include_str!("../../../../docs/PROXIES.md");
-    let (_, block) = page.split_once(&format!("<!-- tested: {name} -->\n```")).unwrap_or_else(|| panic!("no {name}"));
+    let (_, block) = page
+        .split_once(&format!("<!-- tested: {name} -->\n```"))
+        .unwrap_or_else(|| panic!("no {name}"));
     let (_, block) = block.split_once('\n').unwrap();
     block.split_once("\n```\n").unwrap().0.to_owned()
 }
@@ -80,7 +82,10 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) async fn open(kind: Kind, place: Place) -> Self {
         let folder = TempDir::new().unwrap();
-        let settings = write(&folder.path().join("countersign.toml"), &printed("countersign"));
+        let settings = write(
+            &folder.path().join("countersign.toml"),
+            &printed("countersign"),
+        );
         let place = place.with("CONFIG", &settings);
         let server = place.start();
         let asked = Arc::new(AtomicUsize::new(0));
@@ -103,7 +108,14 @@ impl Gateway {
                 (Proxy::Caddy(caddy), ca)
             }
         };
-        Self { server, place, asked, proxy, ca, _folder: folder }
+        Self {
+            server,
+            place,
+            asked,
+            proxy,
+            ca,
+            _folder: folder,
+        }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -121,18 +133,46 @@ impl Gateway {
     /// A connection of a client at `address`, over TLS with a checked certificate.
     pub(crate) async fn connect_from(&self, address: &str) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(&self.ca).unwrap()).unwrap();
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        roots
+            .add(CertificateDer::from_pem_file(&self.ca).unwrap())
+            .unwrap();
+        let config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
-        let stream = socket.connect(SocketAddr::from(([127, 0, 0, 1], self.port()))).await.unwrap();
+        socket
+            .bind(format!("{address}:0").parse().unwrap())
+            .unwrap();
+        let stream = socket
+            .connect(SocketAddr::from(([127, 0, 0, 1], self.port())))
+            .await
+            .unwrap();
         let name = ServerName::try_from(HOST).unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+        TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .unwrap()
     }
 
-    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let headers: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-        self.ask_from("127.0.0.1", method, path, &headers, Bytes::from(body.to_owned())).await
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let headers: Vec<(&str, &[u8])> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()))
+            .collect();
+        self.ask_from(
+            "127.0.0.1",
+            method,
+            path,
+            &headers,
+            Bytes::from(body.to_owned()),
+        )
+        .await
     }
 
     /// One request on a connection of its own.
@@ -147,22 +187,44 @@ impl Gateway {
         let stream = TokioIo::new(self.connect_from(address).await);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
         let connection = tokio::spawn(connection);
-        let mut request = http::Request::builder().method(method).uri(path).header("host", HOST);
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", HOST);
         for (name, value) in headers {
             request = request.header(*name, http::HeaderValue::from_bytes(value).unwrap());
         }
-        let response = sender.send_request(request.body(Full::new(body)).unwrap()).await.unwrap();
+        let response = sender
+            .send_request(request.body(Full::new(body)).unwrap())
+            .await
+            .unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         connection.abort();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, text: String::from_utf8_lossy(&body).into() }
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&body).into(),
+        }
     }
 }
 
 fn nginx_site(site: &str, port: u16, folder: &Path) -> String {
-    let site = replaced(site, "listen 443 ssl;", &format!("listen 127.0.0.1:{port} ssl;"));
-    let site = replaced(&site, "/etc/ssl/app.example.com.pem", &folder.join("server.pem").display().to_string());
-    replaced(&site, "/etc/ssl/app.example.com.key", &folder.join("server.key").display().to_string())
+    let site = replaced(
+        site,
+        "listen 443 ssl;",
+        &format!("listen 127.0.0.1:{port} ssl;"),
+    );
+    let site = replaced(
+        &site,
+        "/etc/ssl/app.example.com.pem",
+        &folder.join("server.pem").display().to_string(),
+    );
+    replaced(
+        &site,
+        "/etc/ssl/app.example.com.key",
+        &folder.join("server.key").display().to_string(),
+    )
 }
 
 /// An answer, read whole.
@@ -182,17 +244,27 @@ impl Answer {
 
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.text))
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.text))
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The cookies that it sets, as a browser sends them.
     pub(crate) fn jar(&self) -> String {
-        let cookies = self.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
-        cookies.map(|cookie| cookie.split(';').next().unwrap()).collect::<Vec<_>>().join("; ")
+        let cookies = self
+            .headers
+            .get_all("set-cookie")
+            .iter()
+            .map(|cookie| cookie.to_str().unwrap());
+        cookies
+            .map(|cookie| cookie.split(';').next().unwrap())
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     /// The values under `name` that reached the application, `-` and `_` being one as in CGI.
@@ -201,7 +273,9 @@ impl Answer {
         assert_eq!(self.status, 200, "{}", self.text);
         let seen = self.json();
         let headers = seen["headers"].as_object().unwrap();
-        let values = headers.iter().filter(|(key, _)| key.replace('_', "-") == name);
+        let values = headers
+            .iter()
+            .filter(|(key, _)| key.replace('_', "-") == name);
         values
             .flat_map(|(_, values)| values.as_array().unwrap().clone())
             .map(|v| v.as_str().unwrap().to_owned())
@@ -235,14 +309,19 @@ async fn application(asked: Arc<AtomicUsize>) -> SocketAddr {
 fn seen(request: &http::request::Parts, length: usize) -> Value {
     let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in &request.headers {
-        headers.entry(name.to_string()).or_default().push(String::from_utf8_lossy(value.as_bytes()).into_owned());
+        headers
+            .entry(name.to_string())
+            .or_default()
+            .push(String::from_utf8_lossy(value.as_bytes()).into_owned());
     }
     json!({ "method": request.method.as_str(), "path": request.uri.path(), "headers": headers, "length": length })
 }
 
 async fn show(request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else { return Body::empty().into_response() };
+    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
+        return Body::empty().into_response();
+    };
     Json(seen(&parts, body.len())).into_response()
 }
 

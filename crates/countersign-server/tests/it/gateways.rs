@@ -29,12 +29,36 @@ struct Person {
 
 async fn person(gateway: &Gateway) -> Person {
     let account = json!({ "email": ADA, "password": PASSWORD }).to_string();
-    gateway.ask("POST", "/accounts/auth/register", &[JSON], &account).await.expect(201);
-    let login = gateway.ask("POST", "/accounts/auth/login", &[JSON], &credentials()).await.expect(200).json();
+    gateway
+        .ask("POST", "/accounts/auth/register", &[JSON], &account)
+        .await
+        .expect(201);
+    let login = gateway
+        .ask("POST", "/accounts/auth/login", &[JSON], &credentials())
+        .await
+        .expect(200)
+        .json();
     let bearer = format!("Bearer {}", login["access_token"].as_str().unwrap());
-    let me = gateway.ask("GET", "/accounts/users/me", &[("authorization", &bearer)], "").await.expect(200).json();
+    let me = gateway
+        .ask(
+            "GET",
+            "/accounts/users/me",
+            &[("authorization", &bearer)],
+            "",
+        )
+        .await
+        .expect(200)
+        .json();
     // An older browser, which sends no `Sec-Fetch-Site`.
-    let cookies = gateway.ask("POST", "/accounts/auth/cookie/login", &[JSON, OURS], &credentials()).await.expect(204);
+    let cookies = gateway
+        .ask(
+            "POST",
+            "/accounts/auth/cookie/login",
+            &[JSON, OURS],
+            &credentials(),
+        )
+        .await
+        .expect(204);
     Person {
         id: me["id"].as_str().unwrap().to_owned(),
         bearer,
@@ -48,7 +72,12 @@ fn is_named(answer: &Answer, id: &str) {
     assert_eq!(answer.reached("x-auth-user-id"), [id], "{}", answer.text);
     assert_eq!(answer.reached("x-auth-session-id").len(), 1);
     // nginx leaves out what is empty, Caddy hands it on.
-    assert_eq!(answer.reached("x-auth-email").concat(), "", "{}", answer.text);
+    assert_eq!(
+        answer.reached("x-auth-email").concat(),
+        "",
+        "{}",
+        answer.text
+    );
 }
 
 async fn the_application_is_told_who_asks(kind: Kind) {
@@ -63,12 +92,25 @@ async fn the_application_is_told_who_asks(kind: Kind) {
         ("X-Auth_Email", "mallory@example.org"),
     ];
     let before = gateway.asked();
-    for credential in [("authorization", person.bearer.as_str()), ("cookie", person.cookies.as_str())] {
-        for path in ["/", "/page?a=b", "/check", "/.countersign-check/x", "/%2e/a%20b", "/accountsx"] {
+    for credential in [
+        ("authorization", person.bearer.as_str()),
+        ("cookie", person.cookies.as_str()),
+    ] {
+        for path in [
+            "/",
+            "/page?a=b",
+            "/check",
+            "/.countersign-check/x",
+            "/%2e/a%20b",
+            "/accountsx",
+        ] {
             let plain = gateway.ask("GET", path, &[credential], "").await;
             is_named(&plain, &person.id);
             for extra in &forged[..5] {
-                is_named(&gateway.ask("GET", path, &[credential, *extra], "").await, &person.id);
+                is_named(
+                    &gateway.ask("GET", path, &[credential, *extra], "").await,
+                    &person.id,
+                );
             }
         }
         let all: Vec<_> = forged[..5].iter().copied().chain([credential]).collect();
@@ -82,30 +124,72 @@ async fn the_application_is_told_who_asks(kind: Kind) {
         vec![("authorization", "Bearer nonsense")],
         vec![("authorization", "Bearer a b")],
         vec![("authorization", "Basic YTpi")],
-        vec![("cookie", "__Host-countersign_access=x; __Host-countersign_access=y")],
+        vec![(
+            "cookie",
+            "__Host-countersign_access=x; __Host-countersign_access=y",
+        )],
         vec![("cookie", "__Host-countersign_access=")],
         vec![("cookie", "__Host-countersign_access=\u{fffd}")],
-        vec![("authorization", person.bearer.as_str()), ("cookie", person.cookies.as_str())],
+        vec![
+            ("authorization", person.bearer.as_str()),
+            ("cookie", person.cookies.as_str()),
+        ],
     ] {
         let answer = gateway.ask("GET", "/", &headers, "").await.expect(401);
-        assert!(answer.header("www-authenticate").starts_with("Bearer"), "{answer:?}");
+        assert!(
+            answer.header("www-authenticate").starts_with("Bearer"),
+            "{answer:?}"
+        );
     }
     let many: Vec<(String, &str)> = (0..80).map(|number| (format!("x-{number}"), "y")).collect();
     if matches!(kind, Kind::Nginx) {
-        let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let many: Vec<(&str, &str)> = many
+            .iter()
+            .map(|(name, value)| (name.as_str(), *value))
+            .collect();
         gateway.ask("GET", "/", &many, "").await.expect(401);
     }
-    assert_eq!(gateway.asked(), asked, "nobody else reached the application");
+    assert_eq!(
+        gateway.asked(),
+        asked,
+        "nobody else reached the application"
+    );
 
     // What is renewed and ended through the proxy is renewed and ended.
     let body = json!({ "refresh_token": person.refresh }).to_string();
-    gateway.ask("POST", "/accounts/auth/refresh", &[JSON], &body).await.expect(200);
+    gateway
+        .ask("POST", "/accounts/auth/refresh", &[JSON], &body)
+        .await
+        .expect(200);
     let cookies = [("cookie", person.cookies.as_str()), OURS];
-    let renewed = gateway.ask("POST", "/accounts/auth/cookie/refresh", &cookies, "").await.expect(204).jar();
-    is_named(&gateway.ask("GET", "/", &[("cookie", &renewed)], "").await, &person.id);
-    gateway.ask("POST", "/accounts/auth/cookie/logout", &[("cookie", &renewed), OURS], "").await.expect(204);
-    gateway.ask("GET", "/", &[("cookie", &renewed)], "").await.expect(401);
-    is_named(&gateway.ask("GET", "/", &[("authorization", &person.bearer)], "").await, &person.id);
+    let renewed = gateway
+        .ask("POST", "/accounts/auth/cookie/refresh", &cookies, "")
+        .await
+        .expect(204)
+        .jar();
+    is_named(
+        &gateway.ask("GET", "/", &[("cookie", &renewed)], "").await,
+        &person.id,
+    );
+    gateway
+        .ask(
+            "POST",
+            "/accounts/auth/cookie/logout",
+            &[("cookie", &renewed), OURS],
+            "",
+        )
+        .await
+        .expect(204);
+    gateway
+        .ask("GET", "/", &[("cookie", &renewed)], "")
+        .await
+        .expect(401);
+    is_named(
+        &gateway
+            .ask("GET", "/", &[("authorization", &person.bearer)], "")
+            .await,
+        &person.id,
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,25 +211,59 @@ async fn forged_requests_stay_out(kind: Kind) {
     let large = "x".repeat(20_000_000);
     for (method, headers, body, status) in [
         ("POST", vec![cookie, OURS], large.as_str(), 200),
-        ("PUT", vec![cookie, ("sec-fetch-site", "same-origin")], "small", 200),
-        ("POST", vec![("authorization", person.bearer.as_str()), EVIL, cross], large.as_str(), 200),
+        (
+            "PUT",
+            vec![cookie, ("sec-fetch-site", "same-origin")],
+            "small",
+            200,
+        ),
+        (
+            "POST",
+            vec![("authorization", person.bearer.as_str()), EVIL, cross],
+            large.as_str(),
+            200,
+        ),
         ("GET", vec![cookie, cross], "", 200),
         ("POST", vec![cookie, EVIL], "small", 401),
         ("POST", vec![cookie, EVIL], large.as_str(), 401),
         ("POST", vec![cookie, EVIL, cross], "small", 401),
         ("POST", vec![cookie], "small", 401),
         ("DELETE", vec![cookie, cross], "", 401),
-        ("POST", vec![cookie, EVIL, ("x-original-method", "GET")], "small", 401),
-        ("POST", vec![cookie, ("x-original-method", "GET"), ("x-forwarded-method", "GET")], "small", 401),
+        (
+            "POST",
+            vec![cookie, EVIL, ("x-original-method", "GET")],
+            "small",
+            401,
+        ),
+        (
+            "POST",
+            vec![
+                cookie,
+                ("x-original-method", "GET"),
+                ("x-forwarded-method", "GET"),
+            ],
+            "small",
+            401,
+        ),
         ("GET", vec![cookie, EVIL], "", 401),
     ] {
         let before = gateway.asked();
-        let answer = gateway.ask(method, "/form", &headers, body).await.expect(status);
-        assert_eq!(gateway.asked() - before, usize::from(status == 200), "{method} {headers:?}");
+        let answer = gateway
+            .ask(method, "/form", &headers, body)
+            .await
+            .expect(status);
+        assert_eq!(
+            gateway.asked() - before,
+            usize::from(status == 200),
+            "{method} {headers:?}"
+        );
         if status == 200 {
             is_named(&answer, &person.id);
             let seen = answer.json();
-            assert_eq!((&seen["method"], &seen["length"]), (&json!(method), &json!(body.len())));
+            assert_eq!(
+                (&seen["method"], &seen["length"]),
+                (&json!(method), &json!(body.len()))
+            );
         }
     }
 }
@@ -181,14 +299,31 @@ async fn sockets_open_for_our_pages_alone(kind: Kind) {
         let stream = gateway.connect_from("127.0.0.1").await;
         let before = gateway.asked();
         let opened = tokio_tungstenite::client_async(request, stream).await;
-        assert_eq!(opened.is_ok(), opens, "{headers:?}: {:?}", opened.as_ref().err());
+        assert_eq!(
+            opened.is_ok(),
+            opens,
+            "{headers:?}: {:?}",
+            opened.as_ref().err()
+        );
         assert_eq!(gateway.asked() - before, usize::from(opens), "{headers:?}");
-        let Ok((mut socket, _)) = opened else { continue };
+        let Ok((mut socket, _)) = opened else {
+            continue;
+        };
         let told = socket.next().await.unwrap().unwrap().into_text().unwrap();
         let told: Value = serde_json::from_str(&told).unwrap();
         assert_eq!(told["headers"]["x-auth-user-id"], json!([person.id]));
         socket.send(Message::text("hello")).await.unwrap();
-        assert_eq!(socket.next().await.unwrap().unwrap().into_text().unwrap().as_str(), "hello");
+        assert_eq!(
+            socket
+                .next()
+                .await
+                .unwrap()
+                .unwrap()
+                .into_text()
+                .unwrap()
+                .as_str(),
+            "hello"
+        );
     }
 }
 
@@ -206,16 +341,36 @@ async fn behind_caddy_sockets_open_for_our_pages_alone() {
 async fn clients_have_their_own_addresses(kind: Kind) {
     let gateway = Gateway::open(kind, Place::new(Vec::new())).await;
     let person = person(&gateway).await;
-    let headers: [(&str, &[u8]); 2] = [("content-type", b"application/json"), ("x-forwarded-for", b"203.0.113.9")];
+    let headers: [(&str, &[u8]); 2] = [
+        ("content-type", b"application/json"),
+        ("x-forwarded-for", b"203.0.113.9"),
+    ];
     let body = Bytes::from(credentials());
-    gateway.ask_from("127.0.0.2", "POST", "/accounts/auth/login", &headers, body).await.expect(200);
-    let listed = gateway.ask("GET", "/accounts/auth/sessions", &[("authorization", &person.bearer)], "").await;
+    gateway
+        .ask_from("127.0.0.2", "POST", "/accounts/auth/login", &headers, body)
+        .await
+        .expect(200);
+    let listed = gateway
+        .ask(
+            "GET",
+            "/accounts/auth/sessions",
+            &[("authorization", &person.bearer)],
+            "",
+        )
+        .await;
     let listed = listed.expect(200).json();
     let sessions = listed["sessions"].as_array().unwrap();
-    let mut addresses: Vec<&str> = sessions.iter().map(|session| session["client"]["ip"].as_str().unwrap()).collect();
+    let mut addresses: Vec<&str> = sessions
+        .iter()
+        .map(|session| session["client"]["ip"].as_str().unwrap())
+        .collect();
     addresses.sort_unstable();
     assert_eq!(addresses, ["127.0.0.1", "127.0.0.1", "127.0.0.2"]);
-    assert!(!gateway.server.log().contains("proxy_not_trusted"), "{}", gateway.server.log());
+    assert!(
+        !gateway.server.log().contains("proxy_not_trusted"),
+        "{}",
+        gateway.server.log()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,20 +389,34 @@ async fn an_outage_is_told_as_one(kind: Kind) {
     let person = person(&gateway).await;
     std::fs::remove_file(gateway.place.data_dir().join("countersign.sqlite")).unwrap();
     let before = gateway.asked();
-    for credential in [("authorization", person.bearer.as_str()), ("cookie", person.cookies.as_str())] {
-        let answer = gateway.ask("GET", "/page", &[credential], "").await.expect(503);
+    for credential in [
+        ("authorization", person.bearer.as_str()),
+        ("cookie", person.cookies.as_str()),
+    ] {
+        let answer = gateway
+            .ask("GET", "/page", &[credential], "")
+            .await
+            .expect(503);
         assert_eq!(answer.header("retry-after"), "5");
     }
     gateway.ask("GET", "/page", &[], "").await.expect(401);
     assert_eq!(gateway.asked(), before);
-    let readyz = gateway.server.request(reqwest::Method::GET, "/readyz").send().await.unwrap();
+    let readyz = gateway
+        .server
+        .request(reqwest::Method::GET, "/readyz")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(readyz.status(), StatusCode::SERVICE_UNAVAILABLE);
 
     // Nobody is let in either when there is nobody to ask.
     gateway.server.signal("-KILL");
     for credential in [vec![("authorization", person.bearer.as_str())], vec![]] {
         let status = gateway.ask("GET", "/page", &credential, "").await.status;
-        assert!(status == 503 || (status == 502 && matches!(kind, Kind::Caddy)), "{status}");
+        assert!(
+            status == 503 || (status == 502 && matches!(kind, Kind::Caddy)),
+            "{status}"
+        );
     }
     assert_eq!(gateway.asked(), before);
 }

@@ -24,7 +24,8 @@ pub(crate) enum Database {
     MariaDb,
 }
 
-pub(crate) const DATABASES: [Database; 3] = [Database::Sqlite, Database::Postgres, Database::MariaDb];
+pub(crate) const DATABASES: [Database; 3] =
+    [Database::Sqlite, Database::Postgres, Database::MariaDb];
 
 impl Database {
     /// Settings for a fresh database of this kind.
@@ -41,14 +42,24 @@ impl Database {
 /// Every strategy on every database, and what may be on Redis on one server and on a cluster.
 pub(crate) fn everywhere() -> impl Iterator<Item = (String, Place)> {
     let in_sql = DATABASES.into_iter().flat_map(|database| {
-        ["database", "jwt"].map(|strategy| (strategy, format!("{strategy} on {database:?}"), database.fresh()))
+        ["database", "jwt"].map(|strategy| {
+            (
+                strategy,
+                format!("{strategy} on {database:?}"),
+                database.fresh(),
+            )
+        })
     });
-    let redis =
-        [("Redis", testbed::Redis::shared().url().to_owned()), ("a cluster", testbed::RedisCluster::shared().url())];
+    let redis = [
+        ("Redis", testbed::Redis::shared().url().to_owned()),
+        ("a cluster", testbed::RedisCluster::shared().url()),
+    ];
     let on_redis = redis.into_iter().flat_map(|(name, url)| {
         ["redis", "jwt"].map(|strategy| (strategy, format!("{strategy} on {name}"), on_redis(&url)))
     });
-    in_sql.chain(on_redis).map(|(strategy, name, settings)| (name, Place::new(settings).with("STRATEGY", strategy)))
+    in_sql
+        .chain(on_redis)
+        .map(|(strategy, name, settings)| (name, Place::new(settings).with("STRATEGY", strategy)))
 }
 
 /// Settings for accounts on SQLite and whatever can be on Redis there.
@@ -73,7 +84,10 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(settings: Vec<(String, String)>) -> Self {
-        Self { data: Arc::new(TempDir::new().unwrap()), settings }
+        Self {
+            data: Arc::new(TempDir::new().unwrap()),
+            settings,
+        }
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
@@ -96,19 +110,29 @@ impl Place {
         command.env("COUNTERSIGN_STORE_TIMEOUT", "20s");
         // Nothing balances load here that would have to hear of a stop.
         command.env("COUNTERSIGN_DRAIN_DELAY", "0s");
-        command.env("COUNTERSIGN_DATA_DIR", self.data_dir()).envs(self.settings.iter().cloned()).args(arguments);
+        command
+            .env("COUNTERSIGN_DATA_DIR", self.data_dir())
+            .envs(self.settings.iter().cloned())
+            .args(arguments);
         command
     }
 
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).stdin(Stdio::null()).output().unwrap()
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
     }
 
     /// Runs a command that answers in JSON.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[arguments, &["--json"]].concat());
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
@@ -122,8 +146,17 @@ impl Place {
     pub(crate) fn start_under(&self, first: &str) -> Server {
         let inner = self.command(&[]);
         let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("{first}; exec \"$0\" --listen 127.0.0.1:0 --json")]).arg(inner.get_program());
-        shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell
+            .args([
+                "-c",
+                &format!("{first}; exec \"$0\" --listen 127.0.0.1:0 --json"),
+            ])
+            .arg(inner.get_program());
+        shell.envs(
+            inner
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
         Server::start(shell, self.clone())
     }
 }
@@ -157,7 +190,11 @@ pub(crate) struct Server {
 
 impl Server {
     fn start(mut command: Command, place: Place) -> Self {
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut process = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let mut readers = vec![follow_log(process.stderr.take().unwrap(), Arc::clone(&log))];
         let mut out = BufReader::new(process.stdout.take().unwrap());
@@ -166,9 +203,22 @@ impl Server {
         let ready: Value = serde_json::from_str(&line)
             .unwrap_or_else(|_| panic!("the server didn't start: {line}{}", log.lock().unwrap()));
         readers.push(follow_out(out, Arc::clone(&log)));
-        let address = ready["listening"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
+        let address = ready["listening"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches("http://")
+            .parse()
+            .unwrap();
         let client = client().build().unwrap();
-        Self { process, address, ready, log, readers, client, _place: place }
+        Self {
+            process,
+            address,
+            ready,
+            log,
+            readers,
+            client,
+            _place: place,
+        }
     }
 
     /// With a connection for each request, where the server closes idle ones so soon that a request may cross the closing.
@@ -202,16 +252,26 @@ impl Server {
     }
 
     pub(crate) async fn register(&self, email: &str) -> Reply {
-        self.post("/auth/register", json!({ "email": email, "password": PASSWORD })).await
+        self.post(
+            "/auth/register",
+            json!({ "email": email, "password": PASSWORD }),
+        )
+        .await
     }
 
     pub(crate) async fn login(&self, email: &str) -> Tokens {
-        let reply = self.post("/auth/login", json!({ "identifier": email, "password": PASSWORD })).await;
+        let reply = self
+            .post(
+                "/auth/login",
+                json!({ "identifier": email, "password": PASSWORD }),
+            )
+            .await;
         Tokens::of(&reply)
     }
 
     pub(crate) async fn refresh(&self, token: &str) -> Reply {
-        self.post("/auth/refresh", json!({ "refresh_token": token })).await
+        self.post("/auth/refresh", json!({ "refresh_token": token }))
+            .await
     }
 
     /// Registers and logs in.
@@ -230,7 +290,11 @@ impl Server {
     pub(crate) fn says(&self, what: &str, times: usize) {
         let deadline = Instant::now() + PATIENCE;
         while self.log().matches(what).count() < times {
-            assert!(Instant::now() < deadline, "it doesn't say {what}: {}", self.log());
+            assert!(
+                Instant::now() < deadline,
+                "it doesn't say {what}: {}",
+                self.log()
+            );
             std::thread::yield_now();
         }
     }
@@ -240,7 +304,13 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.pid()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([name, &self.pid()])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Ends the process in its tracks.
@@ -261,7 +331,11 @@ impl Server {
             if let Some(status) = self.process.try_wait().unwrap() {
                 break status;
             }
-            assert!(Instant::now() < deadline, "the server doesn't end: {}", self.log());
+            assert!(
+                Instant::now() < deadline,
+                "the server doesn't end: {}",
+                self.log()
+            );
             std::thread::yield_now();
         };
         for reader in self.readers.drain(..) {
@@ -292,7 +366,9 @@ fn follow_out(mut stdout: BufReader<ChildStdout>, log: Arc<Mutex<String>>) -> Jo
 fn collect(from: &mut dyn Read, log: &Mutex<String>) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        log.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+        log.lock()
+            .unwrap()
+            .push_str(&String::from_utf8_lossy(&buffer[..length]));
     }
 }
 
@@ -311,7 +387,11 @@ impl Reply {
 
     pub(crate) async fn read(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
-        Self { status, headers, text: response.text().await.unwrap() }
+        Self {
+            status,
+            headers,
+            text: response.text().await.unwrap(),
+        }
     }
 
     #[track_caller]
@@ -331,11 +411,14 @@ impl Reply {
     }
 
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.text))
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.text))
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 }
 
@@ -366,8 +449,16 @@ impl Tokens {
     pub(crate) fn of(reply: &Reply) -> Self {
         assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
         let body = reply.json();
-        let text = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("no {name}: {body}")).to_owned();
-        Self { access: text("access_token"), refresh: text("refresh_token") }
+        let text = |name: &str| {
+            body[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {name}: {body}"))
+                .to_owned()
+        };
+        Self {
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+        }
     }
 }
 

@@ -22,7 +22,10 @@ const STREAM_WINDOW: u32 = 16 * 1024;
 async fn send(sender: &mut h2::SendStream<Bytes>, mut rest: usize) -> Result<(), h2::Error> {
     while rest > 0 {
         sender.reserve_capacity(rest);
-        let Some(granted) = std::future::poll_fn(|context| sender.poll_capacity(context)).await else { return Ok(()) };
+        let Some(granted) = std::future::poll_fn(|context| sender.poll_capacity(context)).await
+        else {
+            return Ok(());
+        };
         let length = granted?.min(rest);
         sender.send_data(vec![b' '; length].into(), false)?;
         rest -= length;
@@ -32,12 +35,18 @@ async fn send(sender: &mut h2::SendStream<Bytes>, mut rest: usize) -> Result<(),
 
 fn post(server: &Server) -> Request<()> {
     let url = server.url("/auth/login");
-    Request::post(url).header("content-type", "application/json").body(()).unwrap()
+    Request::post(url)
+        .header("content-type", "application/json")
+        .body(())
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_of_one_connection_are_bounded_together() {
-    let server = Place::new(Vec::new()).with("BODY_TIMEOUT", "10m").with("REQUEST_TIMEOUT", "10m").start();
+    let server = Place::new(Vec::new())
+        .with("BODY_TIMEOUT", "10m")
+        .with("REQUEST_TIMEOUT", "10m")
+        .start();
     let stream = TcpStream::connect(server.address()).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);
@@ -47,7 +56,12 @@ async fn bodies_of_one_connection_are_bounded_together() {
     for _ in 0..STREAMS {
         let (client, request, tell) = (client.clone(), post(&server), tell.clone());
         requests.spawn(async move {
-            let (response, mut sender) = client.ready().await.unwrap().send_request(request, false).unwrap();
+            let (response, mut sender) = client
+                .ready()
+                .await
+                .unwrap()
+                .send_request(request, false)
+                .unwrap();
             let sending = async {
                 let _ = send(&mut sender, BODY - 1).await;
                 std::future::pending::<()>().await;
@@ -59,14 +73,27 @@ async fn bodies_of_one_connection_are_bounded_together() {
         });
     }
     for _ in 0..STREAMS - ROOM / BODY {
-        assert_eq!(told.recv().await.unwrap(), 503, "there is room for so many bodies and no more");
+        assert_eq!(
+            told.recv().await.unwrap(),
+            503,
+            "there is room for so many bodies and no more"
+        );
     }
-    assert!(told.try_recv().is_err(), "those that found room wait for their last byte");
+    assert!(
+        told.try_recv().is_err(),
+        "those that found room wait for their last byte"
+    );
     requests.shutdown().await;
 
     // Their place is free again, on this very connection.
     loop {
-        let (response, mut sender) = client.clone().ready().await.unwrap().send_request(post(&server), false).unwrap();
+        let (response, mut sender) = client
+            .clone()
+            .ready()
+            .await
+            .unwrap()
+            .send_request(post(&server), false)
+            .unwrap();
         sender.send_data(vec![b' '; BODY - 1].into(), true).unwrap();
         match response.await.unwrap().status().as_u16() {
             503 => tokio::task::yield_now().await,
@@ -81,8 +108,12 @@ async fn bodies_of_one_connection_are_bounded_together() {
 fn windows_and_streams_are_announced() {
     let server = Place::new(Vec::new()).start();
     let mut connection = Blocking::connect(server.address()).unwrap();
-    connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-    connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    connection
+        .set_read_timeout(Some(Duration::from_mins(1)))
+        .unwrap();
+    connection
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .unwrap();
     let mut settings = None;
     let mut raised = 0;
     // The server acknowledges our settings after it has said all of its own.
@@ -101,9 +132,14 @@ fn windows_and_streams_are_announced() {
     let settings = settings.unwrap();
     let of = |id: u8| {
         let mut pairs = settings.chunks(6).filter(|pair| pair[..2] == [0, id]);
-        pairs.next().map(|pair| u32::from_be_bytes(pair[2..].try_into().unwrap()))
+        pairs
+            .next()
+            .map(|pair| u32::from_be_bytes(pair[2..].try_into().unwrap()))
     };
     assert_eq!(of(3), Some(u32::try_from(STREAMS).unwrap()));
     assert_eq!(of(4), Some(STREAM_WINDOW));
-    assert_eq!(raised, 0, "all bodies of a connection together have the least window that there is");
+    assert_eq!(
+        raised, 0,
+        "all bodies of a connection together have the least window that there is"
+    );
 }

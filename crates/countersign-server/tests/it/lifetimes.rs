@@ -10,7 +10,8 @@ use crate::harness::{PASSWORD, Place, Reply, Server, Tokens, shared};
 /// What is denied by session or fence and ends sooner than half an hour from now.
 const BRIEF_DENIALS: &str = "SELECT count(*) FROM denied_token WHERE (id LIKE 'sid:%' OR id LIKE 'fence:%') \
      AND expires_at < (extract(epoch FROM now()) + 1800) * 1000000";
-const DENIALS: &str = "SELECT count(*) FROM denied_token WHERE id LIKE 'sid:%' OR id LIKE 'fence:%'";
+const DENIALS: &str =
+    "SELECT count(*) FROM denied_token WHERE id LIKE 'sid:%' OR id LIKE 'fence:%'";
 
 #[derive(Clone, Copy, Debug)]
 enum Ending {
@@ -42,32 +43,56 @@ async fn post(server: &Server, path: &str, token: &str) -> Reply {
 /// Ends the session of `tokens` at a server whose own tokens are brief.
 async fn end(ending: Ending, place: &Place, brief: &Server, email: &str, tokens: &Tokens) {
     match ending {
-        Ending::Logout => post(brief, "/auth/logout", &tokens.access).await.expect(StatusCode::NO_CONTENT),
-        Ending::LogoutAll => post(brief, "/auth/logout/all", &tokens.access).await.expect(StatusCode::NO_CONTENT),
+        Ending::Logout => post(brief, "/auth/logout", &tokens.access)
+            .await
+            .expect(StatusCode::NO_CONTENT),
+        Ending::LogoutAll => post(brief, "/auth/logout/all", &tokens.access)
+            .await
+            .expect(StatusCode::NO_CONTENT),
         Ending::LogoutByRefreshToken => {
             let body = json!({ "refresh_token": tokens.refresh });
-            brief.post("/auth/logout", body).await.expect(StatusCode::NO_CONTENT)
+            brief
+                .post("/auth/logout", body)
+                .await
+                .expect(StatusCode::NO_CONTENT)
         }
         Ending::EndSession => {
-            let listed = brief.get("/auth/sessions", &tokens.access).await.expect(StatusCode::OK).json();
-            let path = format!("/auth/sessions/{}", listed["sessions"][0]["id"].as_str().unwrap());
-            let request = brief.request(Method::DELETE, &path).bearer_auth(&tokens.access);
+            let listed = brief
+                .get("/auth/sessions", &tokens.access)
+                .await
+                .expect(StatusCode::OK)
+                .json();
+            let path = format!(
+                "/auth/sessions/{}",
+                listed["sessions"][0]["id"].as_str().unwrap()
+            );
+            let request = brief
+                .request(Method::DELETE, &path)
+                .bearer_auth(&tokens.access);
             Reply::of(request).await.expect(StatusCode::NO_CONTENT)
         }
         Ending::RevokeOthers => {
             let other = brief.login(email).await;
-            post(brief, "/auth/sessions/revoke-others", &other.access).await.expect(StatusCode::OK)
+            post(brief, "/auth/sessions/revoke-others", &other.access)
+                .await
+                .expect(StatusCode::OK)
         }
         Ending::Reuse => {
             let first = Tokens::of(&brief.refresh(&tokens.refresh).await.expect(StatusCode::OK));
             brief.refresh(&first.refresh).await.expect(StatusCode::OK);
-            brief.refresh(&tokens.refresh).await.expect(StatusCode::UNAUTHORIZED)
+            brief
+                .refresh(&tokens.refresh)
+                .await
+                .expect(StatusCode::UNAUTHORIZED)
         }
         // The limit is two.
         Ending::Eviction => {
             brief.login(email).await;
             let login = json!({ "identifier": email, "password": PASSWORD });
-            brief.post("/auth/login", login).await.expect(StatusCode::OK)
+            brief
+                .post("/auth/login", login)
+                .await
+                .expect(StatusCode::OK)
         }
         Ending::Disable => {
             place.json(&["user", "disable", email]);
@@ -96,7 +121,11 @@ async fn endings_hold_for_tokens_of_a_longer_lifetime_on_postgres() {
         brief.me(&tokens.access).await.expect(StatusCode::OK);
         end(ending, &brief_place, &brief, &email, &tokens).await;
         for server in [&patient, &brief] {
-            assert_eq!(server.me(&tokens.access).await.status, StatusCode::UNAUTHORIZED, "{ending:?}");
+            assert_eq!(
+                server.me(&tokens.access).await.status,
+                StatusCode::UNAUTHORIZED,
+                "{ending:?}"
+            );
         }
         ended.push(tokens);
     }
@@ -107,7 +136,10 @@ async fn endings_hold_for_tokens_of_a_longer_lifetime_on_postgres() {
     let probe = brief.newcomer("probe@example.org").await;
     while brief.me(&probe.access).await.status == StatusCode::OK {}
     for tokens in &ended {
-        patient.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+        patient
+            .me(&tokens.access)
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
     }
 }
 
@@ -123,12 +155,22 @@ async fn a_lifetime_that_was_shortened_leaves_logouts_whole_on_sqlite() {
 
     let server = place.with("ACCESS_LIFETIME", "2s").start();
     server.me(&ada.access).await.expect(StatusCode::OK);
-    post(&server, "/auth/logout", &ada.access).await.expect(StatusCode::NO_CONTENT);
-    post(&server, "/auth/logout/all", &bob.access).await.expect(StatusCode::NO_CONTENT);
+    post(&server, "/auth/logout", &ada.access)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    post(&server, "/auth/logout/all", &bob.access)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let probe = server.newcomer("probe@example.org").await;
     while server.me(&probe.access).await.status == StatusCode::OK {}
     for tokens in [&ada, &bob] {
-        server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
-        server.refresh(&tokens.refresh).await.expect(StatusCode::UNAUTHORIZED);
+        server
+            .me(&tokens.access)
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
+        server
+            .refresh(&tokens.refresh)
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
     }
 }

@@ -10,7 +10,9 @@ use crate::harness::{PASSWORD, Place, Server, listens};
 
 fn silent(server: &Server) -> TcpStream {
     let connection = TcpStream::connect(server.address()).unwrap();
-    connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    connection
+        .set_read_timeout(Some(Duration::from_mins(1)))
+        .unwrap();
     connection
 }
 
@@ -29,20 +31,27 @@ fn begun(server: &Server, length: usize) -> TcpStream {
 fn is_hung_up(mut connection: TcpStream) -> bool {
     let mut answer = Vec::new();
     // What was sent and not read when the server hung up makes a reset of it.
-    let end = connection.read_to_end(&mut answer).or_else(|error| match error.kind() {
-        ErrorKind::ConnectionReset => Ok(0),
-        _ => Err(error),
-    });
+    let end = connection
+        .read_to_end(&mut answer)
+        .or_else(|error| match error.kind() {
+            ErrorKind::ConnectionReset => Ok(0),
+            _ => Err(error),
+        });
     end.is_ok() && !answer.starts_with(b"HTTP/1.1 200")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_and_dripping_clients_are_hung_up_on_while_others_are_served() {
-    let server = Place::new(Vec::new()).with("HEADER_TIMEOUT", "1s").start().with_new_connections();
+    let server = Place::new(Vec::new())
+        .with("HEADER_TIMEOUT", "1s")
+        .start()
+        .with_new_connections();
     let tokens = server.newcomer("ada@example.org").await;
     let mut slow: Vec<TcpStream> = (0..200).map(|_| silent(&server)).collect();
     for connection in slow.iter_mut().skip(100) {
-        connection.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-drip: ").unwrap();
+        connection
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-drip: ")
+            .unwrap();
     }
     for _ in 0..20 {
         server.me(&tokens.access).await.expect(StatusCode::OK);
@@ -56,25 +65,41 @@ async fn silent_and_dripping_clients_are_hung_up_on_while_others_are_served() {
 async fn an_idle_connection_is_closed() {
     let server = Place::new(Vec::new()).with("IDLE_TIMEOUT", "1s").start();
     let mut connection = silent(&server);
-    connection.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    connection
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        .unwrap();
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer).unwrap();
-    assert!(answer.starts_with(b"HTTP/1.1 200"), "answered, and closed when nothing more came");
+    assert!(
+        answer.starts_with(b"HTTP/1.1 200"),
+        "answered, and closed when nothing more came"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_later_head_has_no_more_time_than_the_first() {
-    let server = Place::new(Vec::new()).with("HEADER_TIMEOUT", "1s").with("IDLE_TIMEOUT", "1h").start();
+    let server = Place::new(Vec::new())
+        .with("HEADER_TIMEOUT", "1s")
+        .with("IDLE_TIMEOUT", "1h")
+        .start();
     let mut connection = silent(&server);
-    connection.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /healthz HTTP/1.1\r\nx-drip: ").unwrap();
+    connection
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /healthz HTTP/1.1\r\nx-drip: ")
+        .unwrap();
     let mut answers = Vec::new();
     connection.read_to_end(&mut answers).unwrap();
-    assert!(answers.starts_with(b"HTTP/1.1 200"), "the first is answered, and the second was never whole");
+    assert!(
+        answers.starts_with(b"HTTP/1.1 200"),
+        "the first is answered, and the second was never whole"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_beyond_the_limit_are_closed_at_once() {
-    let server = Place::new(Vec::new()).with("MAX_CONNECTIONS", "8").with("HEADER_TIMEOUT", "30s").start();
+    let server = Place::new(Vec::new())
+        .with("MAX_CONNECTIONS", "8")
+        .with("HEADER_TIMEOUT", "30s")
+        .start();
     let held: Vec<TcpStream> = (0..8).map(|_| silent(&server)).collect();
     // The ninth is closed; with the others gone there is room again.
     assert!(is_hung_up(silent(&server)));
@@ -82,7 +107,8 @@ async fn connections_beyond_the_limit_are_closed_at_once() {
     loop {
         let mut connection = silent(&server);
         let mut answer = Vec::new();
-        let _ = connection.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let _ =
+            connection.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         let _ = connection.read_to_end(&mut answer);
         if answer.starts_with(b"HTTP/1.1 200") {
             break;
@@ -93,7 +119,10 @@ async fn connections_beyond_the_limit_are_closed_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_finishes_what_was_begun() {
     let server = Place::new(Vec::new()).with("LOGIN_LIMIT", "off").start();
-    server.register("ada@example.org").await.expect(StatusCode::CREATED);
+    server
+        .register("ada@example.org")
+        .await
+        .expect(StatusCode::CREATED);
     let address = server.address();
     // Each of these holds a password thread for a while; the signal arrives in their middle.
     let body = format!(r#"{{"identifier":"ada@example.org","password":"{PASSWORD}"}}"#);
@@ -111,13 +140,19 @@ async fn a_stop_finishes_what_was_begun() {
     for mut connection in begun {
         let mut answer = String::new();
         connection.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("access_token"), "{answer:?}");
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains("access_token"),
+            "{answer:?}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_at_once() {
-    let server = Place::new(Vec::new()).with("DRAIN_LIMIT", "1h").with("BODY_TIMEOUT", "1h").start();
+    let server = Place::new(Vec::new())
+        .with("DRAIN_LIMIT", "1h")
+        .with("BODY_TIMEOUT", "1h")
+        .start();
     // A request that never finishes holds the drain up.
     let mut held = begun(&server, 9);
     held.write_all(b"{").unwrap();
@@ -133,7 +168,10 @@ async fn a_second_signal_ends_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_drain_limit_holds() {
-    let server = Place::new(Vec::new()).with("DRAIN_LIMIT", "1s").with("BODY_TIMEOUT", "1h").start();
+    let server = Place::new(Vec::new())
+        .with("DRAIN_LIMIT", "1s")
+        .with("BODY_TIMEOUT", "1h")
+        .start();
     let mut held = begun(&server, 9);
     held.write_all(b"{").unwrap();
     let (status, log) = server.stop();

@@ -25,18 +25,39 @@ struct Unread {
 impl Unread {
     fn start(place: &Place) -> Self {
         let mut command = place.command(&["--listen", "127.0.0.1:0", "--json"]);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut process = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut greeting = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut greeting)
+            .unwrap();
         let greeting: Value = serde_json::from_str(&greeting).unwrap();
-        let address = greeting["listening"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
+        let address = greeting["listening"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches("http://")
+            .parse()
+            .unwrap();
         let log = process.stderr.take().unwrap();
-        Self { process, address, log }
+        Self {
+            process,
+            address,
+            log,
+        }
     }
 
     fn terminate(&self) {
         let pid = self.process.id().to_string();
-        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(
+            std::process::Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     fn wait(&mut self) -> Option<i32> {
@@ -60,13 +81,21 @@ impl Drop for Unread {
 
 /// Presents what is no token, over and over.
 async fn send_junk(address: SocketAddr, count: usize) {
-    let client = Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
+    let client = Client::builder()
+        .timeout(Duration::from_mins(1))
+        .build()
+        .unwrap();
     let mut senders = tokio::task::JoinSet::new();
     for sender in 0..8 {
         let (client, url) = (client.clone(), format!("http://{address}/users/me"));
         senders.spawn(async move {
             for number in (sender..count).step_by(8) {
-                let answer = client.get(&url).bearer_auth(format!("junk-{number}")).send().await.unwrap();
+                let answer = client
+                    .get(&url)
+                    .bearer_auth(format!("junk-{number}"))
+                    .send()
+                    .await
+                    .unwrap();
                 assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
             }
         });
@@ -74,7 +103,11 @@ async fn send_junk(address: SocketAddr, count: usize) {
     while let Some(sender) = senders.join_next().await {
         sender.unwrap();
     }
-    let health = client.get(format!("http://{address}/healthz")).send().await.unwrap();
+    let health = client
+        .get(format!("http://{address}/healthz"))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(health.status(), StatusCode::OK);
 }
 
@@ -86,7 +119,12 @@ fn of<'a>(log: &'a str, event: &str) -> Vec<&'a str> {
 fn total(lines: &[&str]) -> usize {
     let number = |line: &str| {
         let digits = line.split(" lines=").nth(1).unwrap();
-        digits.split(|end: char| !end.is_ascii_digit()).next().unwrap().parse::<usize>().unwrap()
+        digits
+            .split(|end: char| !end.is_ascii_digit())
+            .next()
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
     };
     lines.iter().map(|line| number(line)).sum()
 }
@@ -108,19 +146,32 @@ fn a_start_that_nobody_listens_to_serves_and_ends() {
     let (listen, command) = (format!("127.0.0.1:{port}"), place.command(&[]));
     let mut shell = std::process::Command::new("sh");
     // The pipe is full before the server starts, of what another program wrote into it.
-    let script =
-        r#"yes | head -c 65536 | { dd bs=65536 iflag=fullblock status=none; } 2>&1; exec "$0" --listen "$1" 2>&1"#;
-    shell.args(["-c", script]).arg(command.get_program()).arg(&listen);
-    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let script = r#"yes | head -c 65536 | { dd bs=65536 iflag=fullblock status=none; } 2>&1; exec "$0" --listen "$1" 2>&1"#;
+    shell
+        .args(["-c", script])
+        .arg(command.get_program())
+        .arg(&listen);
+    shell.envs(
+        command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     let mut process = shell.stdout(Stdio::piped()).spawn().unwrap();
     let pipe = process.stdout.take().unwrap();
     let address: SocketAddr = listen.parse().unwrap();
     let deadline = Instant::now() + Duration::from_mins(1);
     while !crate::harness::listens(address) {
-        assert!(Instant::now() < deadline && process.try_wait().unwrap().is_none(), "it doesn't listen");
+        assert!(
+            Instant::now() < deadline && process.try_wait().unwrap().is_none(),
+            "it doesn't listen"
+        );
         std::thread::yield_now();
     }
-    let mut server = Unread { process, address, log: spare_log() };
+    let mut server = Unread {
+        process,
+        address,
+        log: spare_log(),
+    };
     server.terminate();
     assert_eq!(server.wait(), Some(0));
     drop(pipe);
@@ -128,7 +179,10 @@ fn a_start_that_nobody_listens_to_serves_and_ends() {
 
 /// Standard error of a program that says nothing.
 fn spare_log() -> ChildStderr {
-    let mut silent = std::process::Command::new("true").stderr(Stdio::piped()).spawn().unwrap();
+    let mut silent = std::process::Command::new("true")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     silent.wait().unwrap();
     silent.stderr.take().unwrap()
 }
@@ -150,7 +204,11 @@ async fn what_an_unread_log_lost_is_counted_when_the_reader_is_back() {
     assert_eq!(server.wait(), Some(0));
     let lost = total(&of(&log, "log_lines_dropped"));
     assert!(lost > 0, "{log}");
-    assert!(of(&log, "request").len() + lost > count, "{} lines and {lost} lost", of(&log, "request").len());
+    assert!(
+        of(&log, "request").len() + lost > count,
+        "{} lines and {lost} lost",
+        of(&log, "request").len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,10 +218,20 @@ async fn a_flood_of_one_kind_is_summed_up_and_hides_no_other() {
     let address = server.address();
     send_junk(address, count).await;
     let tokens = server.newcomer("ada@example.org").await;
-    server.get("/users/me", &format!("{}x", tokens.access)).await.expect(StatusCode::UNAUTHORIZED);
+    server
+        .get("/users/me", &format!("{}x", tokens.access))
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     let (_, log) = Server::stop(server);
     let (written, summed) = (of(&log, "refused"), total(&of(&log, "log_lines_summed")));
     assert_eq!(written.len() + summed, count + 1, "{log}");
-    assert!(written.len() < count / 2, "{} of {count} lines were written", written.len());
-    assert_eq!((of(&log, "registered").len(), of(&log, "login").len()), (1, 1));
+    assert!(
+        written.len() < count / 2,
+        "{} of {count} lines were written",
+        written.len()
+    );
+    assert_eq!(
+        (of(&log, "registered").len(), of(&log, "login").len()),
+        (1, 1)
+    );
 }

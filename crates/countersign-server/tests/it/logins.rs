@@ -14,22 +14,35 @@ use crate::harness::{DATABASES, PASSWORD, Place, Reply, Server, Tokens};
 use crate::rows::Rows;
 
 async fn attempt(server: &Server, email: &str, password: &str) -> Reply {
-    server.post("/auth/login", json!({ "identifier": email, "password": password })).await
+    server
+        .post(
+            "/auth/login",
+            json!({ "identifier": email, "password": password }),
+        )
+        .await
 }
 
 async fn attempt_from(server: &Server, email: &str, password: &str, address: &str) -> Reply {
-    let request = server.request(Method::POST, "/auth/login").header("x-forwarded-for", address);
+    let request = server
+        .request(Method::POST, "/auth/login")
+        .header("x-forwarded-for", address);
     Reply::of(request.json(&json!({ "identifier": email, "password": password }))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_logins_starves_no_token_check() {
-    let place = Place::new(Vec::new()).with("PASSWORD_QUEUE", "4").with("LOGIN_LIMIT", "off");
+    let place = Place::new(Vec::new())
+        .with("PASSWORD_QUEUE", "4")
+        .with("LOGIN_LIMIT", "off");
     let server = Arc::new(place.start());
     let tokens = server.newcomer("ada@example.org").await;
-    let (over, checked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (over, checked) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
     let watcher = tokio::spawn({
-        let (server, over, checked) = (Arc::clone(&server), Arc::clone(&over), Arc::clone(&checked));
+        let (server, over, checked) =
+            (Arc::clone(&server), Arc::clone(&over), Arc::clone(&checked));
         async move {
             while !over.load(Ordering::Acquire) {
                 server.me(&tokens.access).await.expect(StatusCode::OK);
@@ -42,8 +55,15 @@ async fn a_flood_of_logins_starves_no_token_check() {
     over.store(true, Ordering::Release);
     watcher.await.unwrap();
     assert!(checked.load(Ordering::Acquire) > 0);
-    let (accepted, shed): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == StatusCode::OK);
-    assert!(!accepted.is_empty() && !shed.is_empty(), "{} accepted, {} shed", accepted.len(), shed.len());
+    let (accepted, shed): (Vec<_>, Vec<_>) = replies
+        .into_iter()
+        .partition(|reply| reply.status == StatusCode::OK);
+    assert!(
+        !accepted.is_empty() && !shed.is_empty(),
+        "{} accepted, {} shed",
+        accepted.len(),
+        shed.len()
+    );
     for reply in shed {
         let reply = reply.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED");
         assert_eq!(reply.header("retry-after"), "1");
@@ -54,8 +74,14 @@ async fn a_flood_of_logins_starves_no_token_check() {
 async fn unknown_wrong_and_disabled_are_one_answer() {
     let place = Place::new(Vec::new());
     let server = place.start();
-    server.register("ada@example.org").await.expect(StatusCode::CREATED);
-    server.register("bob@example.org").await.expect(StatusCode::CREATED);
+    server
+        .register("ada@example.org")
+        .await
+        .expect(StatusCode::CREATED);
+    server
+        .register("bob@example.org")
+        .await
+        .expect(StatusCode::CREATED);
     place.json(&["user", "disable", "bob@example.org"]);
     let mut answers = Vec::new();
     for (email, password) in [
@@ -79,12 +105,26 @@ async fn unknown_wrong_and_disabled_are_one_answer() {
 async fn every_server_counts_failed_logins_together() {
     for database in DATABASES {
         eprintln!("{database:?}");
-        let place = Place::new(database.fresh()).with("LOGIN_LIMIT", "6/1h").with("TRUSTED_PROXIES", "127.0.0.0/8");
+        let place = Place::new(database.fresh())
+            .with("LOGIN_LIMIT", "6/1h")
+            .with("TRUSTED_PROXIES", "127.0.0.0/8");
         let servers = [place.start(), place.start()];
-        servers[0].register("ada@example.org").await.expect(StatusCode::CREATED);
-        servers[0].register("bob@example.org").await.expect(StatusCode::CREATED);
+        servers[0]
+            .register("ada@example.org")
+            .await
+            .expect(StatusCode::CREATED);
+        servers[0]
+            .register("bob@example.org")
+            .await
+            .expect(StatusCode::CREATED);
         for at in 0..6 {
-            let reply = attempt_from(&servers[at % 2], "Ada@Example.org", "wrong password", "203.0.113.7").await;
+            let reply = attempt_from(
+                &servers[at % 2],
+                "Ada@Example.org",
+                "wrong password",
+                "203.0.113.7",
+            )
+            .await;
             reply.expect_problem(StatusCode::UNAUTHORIZED, "LOGIN_BAD_CREDENTIALS");
         }
         for server in &servers {
@@ -103,10 +143,15 @@ async fn every_server_counts_failed_logins_together() {
 #[tokio::test]
 async fn a_success_forgets_the_failures_before_it() {
     let server = Place::new(Vec::new()).with("LOGIN_LIMIT", "3/1h").start();
-    server.register("ada@example.org").await.expect(StatusCode::CREATED);
+    server
+        .register("ada@example.org")
+        .await
+        .expect(StatusCode::CREATED);
     for _ in 0..4 {
         for _ in 0..2 {
-            attempt(&server, "ada@example.org", "wrong password").await.expect(StatusCode::UNAUTHORIZED);
+            attempt(&server, "ada@example.org", "wrong password")
+                .await
+                .expect(StatusCode::UNAUTHORIZED);
         }
         server.login("ada@example.org").await;
     }
@@ -114,9 +159,14 @@ async fn a_success_forgets_the_failures_before_it() {
 
 #[tokio::test]
 async fn guesses_from_everywhere_at_once_stop_too() {
-    let place = Place::new(Vec::new()).with("LOGIN_LIMIT", "2/1h").with("TRUSTED_PROXIES", "127.0.0.1");
+    let place = Place::new(Vec::new())
+        .with("LOGIN_LIMIT", "2/1h")
+        .with("TRUSTED_PROXIES", "127.0.0.1");
     let server = place.start();
-    server.register("ada@example.org").await.expect(StatusCode::CREATED);
+    server
+        .register("ada@example.org")
+        .await
+        .expect(StatusCode::CREATED);
     let mut tried = 0;
     let stopped = loop {
         let address = format!("203.0.113.{tried}");
@@ -127,7 +177,10 @@ async fn guesses_from_everywhere_at_once_stop_too() {
         reply.expect(StatusCode::UNAUTHORIZED);
         tried += 1;
     };
-    assert_eq!(stopped, 20, "ten times the limit for one account from anywhere");
+    assert_eq!(
+        stopped, 20,
+        "ten times the limit for one account from anywhere"
+    );
 }
 
 #[tokio::test]
@@ -139,15 +192,30 @@ async fn passwords_and_addresses_have_bounds() {
         ("ada@", PASSWORD, "REGISTER_EMAIL_INVALID"),
         ("a b@example.org", PASSWORD, "REGISTER_EMAIL_INVALID"),
         ("ada@example.org", "short", "REGISTER_PASSWORD_INVALID"),
-        ("ada@example.org", long.as_str(), "REGISTER_PASSWORD_INVALID"),
+        (
+            "ada@example.org",
+            long.as_str(),
+            "REGISTER_PASSWORD_INVALID",
+        ),
     ] {
-        let reply = server.post("/auth/register", json!({ "email": email, "password": password })).await;
+        let reply = server
+            .post(
+                "/auth/register",
+                json!({ "email": email, "password": password }),
+            )
+            .await;
         reply.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, code);
     }
     let longest = "ü".repeat(512);
     let body = json!({ "email": "ada@example.org", "password": longest });
-    server.post("/auth/register", body).await.expect(StatusCode::CREATED);
-    server.register("ADA@example.ORG").await.expect_problem(StatusCode::CONFLICT, "REGISTER_EMAIL_TAKEN");
+    server
+        .post("/auth/register", body)
+        .await
+        .expect(StatusCode::CREATED);
+    server
+        .register("ADA@example.ORG")
+        .await
+        .expect_problem(StatusCode::CONFLICT, "REGISTER_EMAIL_TAKEN");
     Tokens::of(&attempt(&server, "ａda@example.org", &longest).await);
 }
 
@@ -157,11 +225,14 @@ const DEAR: &str = "$2b$12$abcdefghijklmnopqrstuu0sDWleciW5uGBGYwxpcgAsh9WK4bWNy
 /// How long the threads that hash have worked, in ticks.
 fn hashing(server: &Server) -> u64 {
     let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
-    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
-    let ticks = stats.filter(|stat| stat.contains("(password-")).map(|stat| {
-        let (_, fields) = stat.rsplit_once(") ").unwrap();
-        fields.split(' ').nth(11).unwrap().parse::<u64>().unwrap()
-    });
+    let stats = threads
+        .filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+    let ticks = stats
+        .filter(|stat| stat.contains("(password-"))
+        .map(|stat| {
+            let (_, fields) = stat.rsplit_once(") ").unwrap();
+            fields.split(' ').nth(11).unwrap().parse::<u64>().unwrap()
+        });
     ticks.sum()
 }
 
@@ -183,10 +254,16 @@ async fn a_failure_counts_when_the_client_hangs_up() {
             testbed::wait_until("the password is being hashed", || hashing(&server) > before);
             drop(connection);
             let deadline = Instant::now() + Duration::from_mins(1);
-            while rows.number("SELECT MAX(failures) FROM login_failure", &[]).await < guess {
+            while rows
+                .number("SELECT MAX(failures) FROM login_failure", &[])
+                .await
+                < guess
+            {
                 assert!(Instant::now() < deadline, "guess {guess} isn't counted");
             }
         }
-        attempt(&server, "ada@example.org", PASSWORD).await.expect(StatusCode::TOO_MANY_REQUESTS);
+        attempt(&server, "ada@example.org", PASSWORD)
+            .await
+            .expect(StatusCode::TOO_MANY_REQUESTS);
     }
 }

@@ -23,7 +23,12 @@ enum HangUp {
     AtTheEnd,
 }
 
-const ALL: [HangUp; 4] = [HangUp::AtOnce, HangUp::Halfway, HangUp::AtTheFirstByte, HangUp::AtTheEnd];
+const ALL: [HangUp; 4] = [
+    HangUp::AtOnce,
+    HangUp::Halfway,
+    HangUp::AtTheFirstByte,
+    HangUp::AtTheEnd,
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_comes_again() {
@@ -42,7 +47,11 @@ async fn a_lost_answer_comes_again_on_mariadb() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_comes_again_on_redis() {
-    hang_up("Redis", Place::new(on_redis(testbed::Redis::shared().url())).with("STRATEGY", "redis")).await;
+    hang_up(
+        "Redis",
+        Place::new(on_redis(testbed::Redis::shared().url())).with("STRATEGY", "redis"),
+    )
+    .await;
 }
 
 async fn hang_up(name: &str, place: Place) {
@@ -51,23 +60,39 @@ async fn hang_up(name: &str, place: Place) {
     for round in 0..ROUNDS {
         for when in ALL {
             let lost = present(&server, &tokens.refresh, when);
-            let (one, other) =
-                futures_util::future::join(server.refresh(&tokens.refresh), server.refresh(&tokens.refresh)).await;
+            let (one, other) = futures_util::future::join(
+                server.refresh(&tokens.refresh),
+                server.refresh(&tokens.refresh),
+            )
+            .await;
             let (one, other) = (one.expect(StatusCode::OK), other.expect(StatusCode::OK));
             let next = Tokens::of(&one);
-            assert_eq!(next.refresh, Tokens::of(&other).refresh, "{name} {when:?} round {round}");
+            assert_eq!(
+                next.refresh,
+                Tokens::of(&other).refresh,
+                "{name} {when:?} round {round}"
+            );
             if let Some(lost) = lost.successor {
                 assert_eq!(next.refresh, lost, "{name} {when:?} round {round}");
             }
             // A request that is still on its way would come after the next token has been used, and be a theft then.
-            testbed::wait_until("the lost request is over", || !is_held(server.address(), lost.client));
+            testbed::wait_until("the lost request is over", || {
+                !is_held(server.address(), lost.client)
+            });
             server.me(&next.access).await.expect(StatusCode::OK);
             tokens = next;
         }
     }
     let (_, log) = server.stop();
-    assert!(!log.contains("session_ended"), "{name}: a retry is no theft");
-    eprintln!("{name}: {} answers lost, {} retries answered alike", ROUNDS * ALL.len(), 2 * ROUNDS * ALL.len());
+    assert!(
+        !log.contains("session_ended"),
+        "{name}: a retry is no theft"
+    );
+    eprintln!(
+        "{name}: {} answers lost, {} retries answered alike",
+        ROUNDS * ALL.len(),
+        2 * ROUNDS * ALL.len()
+    );
 }
 
 /// A request whose answer didn't get to its client.
@@ -83,7 +108,12 @@ fn present(server: &Server, token: &str, when: HangUp) -> Lost {
     let mut connection = TcpStream::connect(server.address()).unwrap();
     let client = connection.local_addr().unwrap();
     let head = "POST /auth/refresh HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n";
-    write!(connection, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    write!(
+        connection,
+        "{head}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
     let mut successor = None;
     match when {
         HangUp::AtOnce => {}
@@ -92,7 +122,8 @@ fn present(server: &Server, token: &str, when: HangUp) -> Lost {
         HangUp::AtTheEnd => {
             let mut answer = String::new();
             connection.read_to_string(&mut answer).unwrap();
-            let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+            let body: Value =
+                serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
             successor = Some(body["refresh_token"].as_str().unwrap().to_owned());
         }
     }
@@ -107,9 +138,12 @@ fn is_held(server: SocketAddr, client: SocketAddr) -> bool {
     let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
     connections.lines().any(|line| {
         let mut columns = line.split_whitespace().skip(1);
-        let [Some(near), Some(far), Some(state)] = [columns.next(), columns.next(), columns.next()] else {
+        let [Some(near), Some(far), Some(state)] = [columns.next(), columns.next(), columns.next()]
+        else {
             return false;
         };
-        ends_with(near, server.port()) && ends_with(far, client.port()) && [ESTABLISHED, CLOSE_WAIT].contains(&state)
+        ends_with(near, server.port())
+            && ends_with(far, client.port())
+            && [ESTABLISHED, CLOSE_WAIT].contains(&state)
     })
 }

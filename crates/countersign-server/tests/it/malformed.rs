@@ -61,18 +61,40 @@ fn bodies() -> Vec<Vec<u8>> {
 #[tokio::test]
 async fn bodies_of_every_wrong_form() {
     for strategy in ["database", "jwt"] {
-        let server = Place::new(Vec::new()).with("STRATEGY", strategy).with("LOGIN_LIMIT", "off").start();
+        let server = Place::new(Vec::new())
+            .with("STRATEGY", strategy)
+            .with("LOGIN_LIMIT", "off")
+            .start();
         for path in POSTS {
             for body in bodies() {
-                for content_type in ["application/json", "text/plain", "application/x-www-form-urlencoded", ""] {
-                    let request = server.request(Method::POST, path).header("sec-fetch-site", "same-origin");
-                    let request =
-                        if content_type.is_empty() { request } else { request.header(CONTENT_TYPE, content_type) };
+                for content_type in [
+                    "application/json",
+                    "text/plain",
+                    "application/x-www-form-urlencoded",
+                    "",
+                ] {
+                    let request = server
+                        .request(Method::POST, path)
+                        .header("sec-fetch-site", "same-origin");
+                    let request = if content_type.is_empty() {
+                        request
+                    } else {
+                        request.header(CONTENT_TYPE, content_type)
+                    };
                     let reply = Reply::of(request.body(body.clone())).await;
                     let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
-                    assert!(!reply.status.is_server_error(), "{path} {shown}: {} {}", reply.status, reply.text);
+                    assert!(
+                        !reply.status.is_server_error(),
+                        "{path} {shown}: {} {}",
+                        reply.status,
+                        reply.text
+                    );
                     if reply.status.is_client_error() {
-                        assert_eq!(reply.header("content-type"), "application/problem+json", "{path} {shown}");
+                        assert_eq!(
+                            reply.header("content-type"),
+                            "application/problem+json",
+                            "{path} {shown}"
+                        );
                     }
                 }
             }
@@ -102,10 +124,21 @@ async fn credentials_of_every_wrong_form() {
             long.as_str(),
         ];
         for path in ["/users/me", "/auth/logout", "/auth/logout/all"] {
-            let method = if path == "/users/me" { Method::GET } else { Method::POST };
+            let method = if path == "/users/me" {
+                Method::GET
+            } else {
+                Method::POST
+            };
             for value in wrong {
-                let Ok(value) = reqwest::header::HeaderValue::from_bytes(value.as_bytes()) else { continue };
-                let reply = Reply::of(server.request(method.clone(), path).header(AUTHORIZATION, value.clone())).await;
+                let Ok(value) = reqwest::header::HeaderValue::from_bytes(value.as_bytes()) else {
+                    continue;
+                };
+                let reply = Reply::of(
+                    server
+                        .request(method.clone(), path)
+                        .header(AUTHORIZATION, value.clone()),
+                )
+                .await;
                 assert!(
                     matches!(reply.status.as_u16(), 400 | 401),
                     "{path} {value:?}: {} {}",
@@ -116,7 +149,11 @@ async fn credentials_of_every_wrong_form() {
                 let cookie = reqwest::header::HeaderValue::from_bytes(&cookie).unwrap();
                 let request = server.request(method.clone(), path).header(COOKIE, cookie);
                 let reply = Reply::of(request.header("sec-fetch-site", "same-origin")).await;
-                assert!(matches!(reply.status.as_u16(), 400 | 401), "{path} cookie {value:?}: {}", reply.status);
+                assert!(
+                    matches!(reply.status.as_u16(), 400 | 401),
+                    "{path} cookie {value:?}: {}",
+                    reply.status
+                );
             }
         }
     }
@@ -126,18 +163,35 @@ async fn credentials_of_every_wrong_form() {
 async fn two_credentials_are_none() {
     let server = Place::new(Vec::new()).start();
     let tokens = server.newcomer("ada@example.org").await;
-    let bearer = || server.request(Method::GET, "/users/me").bearer_auth(&tokens.access);
+    let bearer = || {
+        server
+            .request(Method::GET, "/users/me")
+            .bearer_auth(&tokens.access)
+    };
     let cookie = format!("__Host-countersign_access={}", tokens.access);
-    Reply::of(bearer().bearer_auth(&tokens.access)).await.expect(StatusCode::BAD_REQUEST);
-    Reply::of(bearer().header(COOKIE, &cookie)).await.expect(StatusCode::BAD_REQUEST);
+    Reply::of(bearer().bearer_auth(&tokens.access))
+        .await
+        .expect(StatusCode::BAD_REQUEST);
+    Reply::of(bearer().header(COOKIE, &cookie))
+        .await
+        .expect(StatusCode::BAD_REQUEST);
     Reply::of(bearer()).await.expect(StatusCode::OK);
 }
 
 #[test]
 fn raw_nonsense_is_answered_or_cut_off() {
-    let server = Place::new(Vec::new()).with("BODY_TIMEOUT", "1s").with("HEADER_TIMEOUT", "1s").start();
-    let huge = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(4 * 1024 * 1024));
-    let many = format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(1000));
+    let server = Place::new(Vec::new())
+        .with("BODY_TIMEOUT", "1s")
+        .with("HEADER_TIMEOUT", "1s")
+        .start();
+    let huge = format!(
+        "GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
+        "y".repeat(4 * 1024 * 1024)
+    );
+    let many = format!(
+        "GET /healthz HTTP/1.1\r\nhost: x\r\n{}\r\n",
+        "a: b\r\n".repeat(1000)
+    );
     let post = "POST /auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
     let announced = format!("{post}content-length: 100000000000\r\n\r\n{{");
     let over = format!("{post}content-length: 70000\r\n\r\n{}", "x".repeat(70_000));
@@ -162,7 +216,10 @@ fn raw_nonsense_is_answered_or_cut_off() {
         (bad_chunk.as_bytes(), &["400"]),
         (b"GET /healthz HTTP/1.1\r\nhost: x\r\n", &["", "408"]),
         (b"", &[""]),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nnonsense nonsense", &["", "\0"]),
+        (
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nnonsense nonsense",
+            &["", "\0"],
+        ),
     ];
     for (request, expected) in cases {
         let status = exchange(&server, request);
@@ -175,13 +232,21 @@ fn raw_nonsense_is_answered_or_cut_off() {
             "{shown:?}: {status:?}"
         );
     }
-    assert!(exchange(&server, b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").starts_with("200"));
+    assert!(
+        exchange(
+            &server,
+            b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        )
+        .starts_with("200")
+    );
 }
 
 /// The status that comes back, or nothing when the connection is closed without one.
 fn exchange(server: &Server, request: &[u8]) -> String {
     let mut connection = TcpStream::connect(server.address()).unwrap();
-    connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    connection
+        .set_read_timeout(Some(Duration::from_mins(1)))
+        .unwrap();
     // The server may have heard enough before everything is said.
     let _ = connection.write_all(request);
     let mut answer = Vec::new();
@@ -191,7 +256,8 @@ fn exchange(server: &Server, request: &[u8]) -> String {
         Err(error) => panic!("the server neither answers nor hangs up: {error}"),
     }
     let answer = String::from_utf8_lossy(&answer);
-    answer
-        .strip_prefix("HTTP/1.1 ")
-        .map_or_else(|| answer.chars().take(1).collect(), |rest| rest.chars().take(3).collect())
+    answer.strip_prefix("HTTP/1.1 ").map_or_else(
+        || answer.chars().take(1).collect(),
+        |rest| rest.chars().take(3).collect(),
+    )
 }

@@ -23,7 +23,10 @@ impl Original {
             .arg(script)
             .env("ORIGINAL_SECRET", secret)
             .env("ORIGINAL_REDIS_URL", redis)
-            .env("ORIGINAL_ACCOUNTS", place.data_dir().join("countersign.sqlite"))
+            .env(
+                "ORIGINAL_ACCOUNTS",
+                place.data_dir().join("countersign.sqlite"),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -31,7 +34,10 @@ impl Original {
         let stdin = process.stdin.take().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         assert_eq!(answer(&mut stdout), "ready");
-        Self { process, pipes: Mutex::new((stdin, stdout)) }
+        Self {
+            process,
+            pipes: Mutex::new((stdin, stdout)),
+        }
     }
 
     /// A token that it writes for an account.
@@ -66,13 +72,18 @@ impl Drop for Original {
 fn answer(stdout: &mut BufReader<ChildStdout>) -> Value {
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
-    serde_json::from_str(&line).unwrap_or_else(|_| panic!("the original ended; what it said is above"))
+    serde_json::from_str(&line)
+        .unwrap_or_else(|_| panic!("the original ended; what it said is above"))
 }
 
 /// The interpreter that scripts/litestar-auth made.
 fn python() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let python = target.join("litestar-auth/bin/python");
-    assert!(python.exists(), "litestar-auth isn't installed in {}: run scripts/litestar-auth", target.display());
+    assert!(
+        python.exists(),
+        "litestar-auth isn't installed in {}: run scripts/litestar-auth",
+        target.display()
+    );
     python
 }

@@ -66,8 +66,12 @@ struct Outcome {
 
 impl Outcome {
     fn new<const E: usize, const K: usize>(ended: [&Tokens; E], kept: [&Tokens; K]) -> Self {
-        let access = |tokens: &[&Tokens]| tokens.iter().map(|tokens| tokens.access.clone()).collect();
-        Self { ended: access(&ended), kept: access(&kept) }
+        let access =
+            |tokens: &[&Tokens]| tokens.iter().map(|tokens| tokens.access.clone()).collect();
+        Self {
+            ended: access(&ended),
+            kept: access(&kept),
+        }
     }
 }
 
@@ -94,13 +98,22 @@ impl Both {
             .with("SESSION_LIMIT", "3");
         let server = place.start();
         let original = Original::beside(&place, JWT_SECRET, redis);
-        Self { place, server, original, email: String::new(), faults: Vec::new() }
+        Self {
+            place,
+            server,
+            original,
+            email: String::new(),
+            faults: Vec::new(),
+        }
     }
 
     /// A new account with three sessions.
     async fn account(&mut self, email: String) -> [Tokens; 3] {
         let first = self.server.newcomer(&email).await;
-        let more = [self.server.login(&email).await, self.server.login(&email).await];
+        let more = [
+            self.server.login(&email).await,
+            self.server.login(&email).await,
+        ];
         self.email = email;
         let [second, third] = more;
         [first, second, third]
@@ -120,10 +133,12 @@ impl Both {
 
     async fn check(&mut self, name: &str, outcome: &Outcome) {
         for (at, token) in outcome.ended.iter().enumerate() {
-            self.examine(&format!("{name}, ended token {at}"), token, false).await;
+            self.examine(&format!("{name}, ended token {at}"), token, false)
+                .await;
         }
         for (at, token) in outcome.kept.iter().enumerate() {
-            self.examine(&format!("{name}, kept token {at}"), token, true).await;
+            self.examine(&format!("{name}, kept token {at}"), token, true)
+                .await;
         }
     }
 
@@ -137,19 +152,32 @@ impl Both {
 
     async fn call(&self, method: Method, path: &str, token: &str, body: Option<Value>) -> Reply {
         let request = self.server.request(method, path).bearer_auth(token);
-        Reply::of(body.into_iter().fold(request, |request, body| request.json(&body))).await
+        Reply::of(
+            body.into_iter()
+                .fold(request, |request, body| request.json(&body)),
+        )
+        .await
     }
 
     async fn id_of(&self, tokens: &Tokens) -> String {
-        let listed = self.call(Method::GET, "/auth/sessions", &tokens.access, None).await.expect(StatusCode::OK).json();
+        let listed = self
+            .call(Method::GET, "/auth/sessions", &tokens.access, None)
+            .await
+            .expect(StatusCode::OK)
+            .json();
         let listed = listed["sessions"].as_array().unwrap();
-        let session = listed.iter().find(|session| session["current"] == true).unwrap();
+        let session = listed
+            .iter()
+            .find(|session| session["current"] == true)
+            .unwrap();
         session["id"].as_str().unwrap().to_owned()
     }
 
     /// Changes the account; the session that did it has a new pair, since its access token carried the old fingerprint.
     async fn change(&self, by: &Tokens, change: Value) -> Tokens {
-        self.call(Method::PATCH, "/users/me", &by.access, Some(change)).await.expect(StatusCode::OK);
+        self.call(Method::PATCH, "/users/me", &by.access, Some(change))
+            .await
+            .expect(StatusCode::OK);
         Tokens::of(&self.server.refresh(&by.refresh).await)
     }
 
@@ -157,73 +185,119 @@ impl Both {
         let email = &*self.email;
         match ending {
             Ending::LogoutByAccessToken => {
-                logout(&self.server, &a.access).await.expect(StatusCode::NO_CONTENT);
+                logout(&self.server, &a.access)
+                    .await
+                    .expect(StatusCode::NO_CONTENT);
                 Outcome::new([a], [b, c])
             }
             Ending::LogoutByRefreshToken => {
-                let reply = self.server.post("/auth/logout", json!({ "refresh_token": a.refresh })).await;
+                let reply = self
+                    .server
+                    .post("/auth/logout", json!({ "refresh_token": a.refresh }))
+                    .await;
                 reply.expect(StatusCode::NO_CONTENT);
                 Outcome::new([a], [b, c])
             }
             Ending::LogoutByCookies => {
                 let login = json!({ "identifier": email, "password": PASSWORD });
-                let login = Reply::of(cookie_post(&self.server, "/auth/cookie/login", "").json(&login)).await;
+                let login =
+                    Reply::of(cookie_post(&self.server, "/auth/cookie/login", "").json(&login))
+                        .await;
                 let cookies = jar(&login.expect(StatusCode::NO_CONTENT));
-                let values = cookies.split("; ").map(|cookie| cookie.split_once('=').unwrap().1);
-                let access = values.into_iter().find(|value| value.matches('.').count() == 2).unwrap().to_owned();
+                let values = cookies
+                    .split("; ")
+                    .map(|cookie| cookie.split_once('=').unwrap().1);
+                let access = values
+                    .into_iter()
+                    .find(|value| value.matches('.').count() == 2)
+                    .unwrap()
+                    .to_owned();
                 self.are_good(&[&access]).await;
-                let request = cookie_post(&self.server, "/auth/cookie/logout", "").header(COOKIE, cookies);
+                let request =
+                    cookie_post(&self.server, "/auth/cookie/logout", "").header(COOKIE, cookies);
                 Reply::of(request).await.expect(StatusCode::NO_CONTENT);
-                Outcome { ended: vec![access], kept: vec![b.access.clone(), c.access.clone()] }
+                Outcome {
+                    ended: vec![access],
+                    kept: vec![b.access.clone(), c.access.clone()],
+                }
             }
             Ending::LogoutAll => {
-                self.call(Method::POST, "/auth/logout/all", &b.access, None).await.expect(StatusCode::NO_CONTENT);
+                self.call(Method::POST, "/auth/logout/all", &b.access, None)
+                    .await
+                    .expect(StatusCode::NO_CONTENT);
                 Outcome::new([a, b, c], [])
             }
             Ending::LogoutOfItsOwnToken => {
                 let own = self.original.write(email);
                 self.are_good(&[&own]).await;
-                logout(&self.server, &own).await.expect(StatusCode::NO_CONTENT);
-                Outcome { ended: vec![own], kept: vec![a.access.clone()] }
+                logout(&self.server, &own)
+                    .await
+                    .expect(StatusCode::NO_CONTENT);
+                Outcome {
+                    ended: vec![own],
+                    kept: vec![a.access.clone()],
+                }
             }
             Ending::LogoutAllByItsOwnToken => {
                 let own = self.original.write(email);
                 self.are_good(&[&own]).await;
-                self.call(Method::POST, "/auth/logout/all", &own, None).await.expect(StatusCode::NO_CONTENT);
+                self.call(Method::POST, "/auth/logout/all", &own, None)
+                    .await
+                    .expect(StatusCode::NO_CONTENT);
                 let mut outcome = Outcome::new([a, b, c], []);
                 outcome.ended.push(own);
                 outcome
             }
             Ending::OneOfTheList => {
                 let path = format!("/auth/sessions/{}", self.id_of(a).await);
-                self.call(Method::DELETE, &path, &b.access, None).await.expect(StatusCode::NO_CONTENT);
+                self.call(Method::DELETE, &path, &b.access, None)
+                    .await
+                    .expect(StatusCode::NO_CONTENT);
                 Outcome::new([a], [b, c])
             }
             Ending::RevokeOthers => {
                 let path = "/auth/sessions/revoke-others";
-                self.call(Method::POST, path, &b.access, None).await.expect(StatusCode::OK);
+                self.call(Method::POST, path, &b.access, None)
+                    .await
+                    .expect(StatusCode::OK);
                 Outcome::new([a, c], [b])
             }
             Ending::NewPassword => {
-                let next = self.change(b, json!({ "current_password": PASSWORD, "password": ANOTHER })).await;
+                let next = self
+                    .change(
+                        b,
+                        json!({ "current_password": PASSWORD, "password": ANOTHER }),
+                    )
+                    .await;
                 Outcome::new([a, c], [&next])
             }
             Ending::NewAddress => {
                 let address = format!("new-{email}");
-                let next = self.change(b, json!({ "current_password": PASSWORD, "email": address })).await;
+                let next = self
+                    .change(b, json!({ "current_password": PASSWORD, "email": address }))
+                    .await;
                 Outcome::new([a, c], [&next])
             }
             // What the original's tokens carry of the account is then what it was before.
             Ending::NewAddressAndBack => {
-                let address = json!({ "current_password": PASSWORD, "email": format!("new-{email}") });
+                let address =
+                    json!({ "current_password": PASSWORD, "email": format!("new-{email}") });
                 let next = self.change(b, address).await;
-                let next = self.change(&next, json!({ "current_password": PASSWORD, "email": email })).await;
+                let next = self
+                    .change(
+                        &next,
+                        json!({ "current_password": PASSWORD, "email": email }),
+                    )
+                    .await;
                 Outcome::new([a, c], [&next])
             }
             Ending::Reuse => {
                 let next = Tokens::of(&self.server.refresh(&a.refresh).await);
                 self.are_good(&[&next.access]).await;
-                self.server.refresh(&a.refresh).await.expect(StatusCode::UNAUTHORIZED);
+                self.server
+                    .refresh(&a.refresh)
+                    .await
+                    .expect(StatusCode::UNAUTHORIZED);
                 Outcome::new([&next], [b, c])
             }
             Ending::Eviction => {
@@ -231,7 +305,8 @@ impl Both {
                 Outcome::new([a], [b, c, &fourth])
             }
             Ending::SessionRevoke => {
-                self.place.json(&["session", "revoke", email, &self.id_of(a).await]);
+                self.place
+                    .json(&["session", "revoke", email, &self.id_of(a).await]);
                 Outcome::new([a], [b, c])
             }
             Ending::SessionRevokeAll => {
@@ -249,7 +324,8 @@ impl Both {
             }
             Ending::UserSetPassword => {
                 let file = crate::harness::write(&self.place.data_dir().join("password"), ANOTHER);
-                self.place.json(&["user", "set-password", email, "--password-file", &file]);
+                self.place
+                    .json(&["user", "set-password", email, "--password-file", &file]);
                 Outcome::new([a, b, c], [])
             }
             Ending::UserDelete => {
@@ -299,7 +375,12 @@ async fn earlier_access_tokens_end_with_their_session_for_the_original_on_redis(
         let a = Tokens::of(&both.server.refresh(&first.refresh).await);
         both.are_good(&[&first.access, &a.access]).await;
         both.end(ending, [&a, &b, &c]).await;
-        both.examine(&format!("{ending:?}, the earlier token"), &first.access, false).await;
+        both.examine(
+            &format!("{ending:?}, the earlier token"),
+            &first.access,
+            false,
+        )
+        .await;
     }
     both.found();
 }
@@ -312,8 +393,12 @@ async fn what_the_original_ends_on_redis_is_refused_by_our_server() {
     both.are_good(&[&a.access, &own]).await;
     for token in [&a.access, &own] {
         both.original.destroy(token);
-        both.server.me(token).await.expect_problem(StatusCode::UNAUTHORIZED, "AUTHENTICATION_FAILED");
-        both.examine("destroyed by the original", token, false).await;
+        both.server
+            .me(token)
+            .await
+            .expect_problem(StatusCode::UNAUTHORIZED, "AUTHENTICATION_FAILED");
+        both.examine("destroyed by the original", token, false)
+            .await;
     }
     // It ends that one token, as it always did: the session goes on.
     let next = Tokens::of(&both.server.refresh(&a.refresh).await);

@@ -39,8 +39,13 @@ impl Tally {
     }
 
     fn all(&self) -> [usize; 4] {
-        [&self.good_refused, &self.bad_accepted, &self.failed, &self.unavailable]
-            .map(|count| count.load(Ordering::Relaxed))
+        [
+            &self.good_refused,
+            &self.bad_accepted,
+            &self.failed,
+            &self.unavailable,
+        ]
+        .map(|count| count.load(Ordering::Relaxed))
     }
 }
 
@@ -63,7 +68,10 @@ async fn live(servers: [&Server; 2], tokens: &mut Tokens, requests: usize, tally
                 }
             }
             5 => tally.note(server.me(&forged).await.status, false),
-            6 => tally.note(server.get("/auth/sessions", &tokens.access).await.status, true),
+            6 => tally.note(
+                server.get("/auth/sessions", &tokens.access).await.status,
+                true,
+            ),
             _ => tally.note(server.me(&tokens.access).await.status, true),
         }
     }
@@ -73,10 +81,18 @@ async fn live(servers: [&Server; 2], tokens: &mut Tokens, requests: usize, tally
 async fn mixed(pooler: &PgBouncer, url: &str) {
     let settings = shared(&pooler.through(url));
     let place = Place::new(settings).with("LOGIN_LIMIT", "off");
-    let mut servers = vec![place.start(), place.sibling().start(), place.sibling().start()];
+    let mut servers = vec![
+        place.start(),
+        place.sibling().start(),
+        place.sibling().start(),
+    ];
     let mut tokens = Vec::new();
     for account in 0..ACCOUNTS {
-        tokens.push(servers[account % 3].newcomer(&format!("user{account}@example.org")).await);
+        tokens.push(
+            servers[account % 3]
+                .newcomer(&format!("user{account}@example.org"))
+                .await,
+        );
     }
     let tally = Tally::default();
     for _ in 0..3 {
@@ -87,24 +103,49 @@ async fn mixed(pooler: &PgBouncer, url: &str) {
             again.start()
         });
         let each = requests().div_ceil(3 * ACCOUNTS);
-        join_all(tokens.iter_mut().map(|tokens| live([&servers[0], &servers[1]], tokens, each, &tally))).await;
+        join_all(
+            tokens
+                .iter_mut()
+                .map(|tokens| live([&servers[0], &servers[1]], tokens, each, &tally)),
+        )
+        .await;
         servers.push(restart.await.unwrap());
     }
     let asked = tally.asked.load(Ordering::Relaxed);
     assert!(asked >= requests());
-    assert_eq!(tally.all(), [0; 4], "of {asked}: good tokens refused, bad ones accepted, answers of 500, of 503");
+    assert_eq!(
+        tally.all(),
+        [0; 4],
+        "of {asked}: good tokens refused, bad ones accepted, answers of 500, of 503"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_servers_on_one_pgbouncer_in_transaction_mode() {
     let database = Postgres::shared().database();
-    let settings = ["pool_mode=transaction", "default_pool_size=6", "server_lifetime=1"];
-    mixed(&PgBouncer::in_front_of(Postgres::shared().url(), &settings), &database).await;
+    let settings = [
+        "pool_mode=transaction",
+        "default_pool_size=6",
+        "server_lifetime=1",
+    ];
+    mixed(
+        &PgBouncer::in_front_of(Postgres::shared().url(), &settings),
+        &database,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_servers_on_one_pgbouncer_in_session_mode() {
     let database = Postgres::shared().database();
-    let settings = ["pool_mode=session", "default_pool_size=60", "server_lifetime=1"];
-    mixed(&PgBouncer::in_front_of(Postgres::shared().url(), &settings), &database).await;
+    let settings = [
+        "pool_mode=session",
+        "default_pool_size=60",
+        "server_lifetime=1",
+    ];
+    mixed(
+        &PgBouncer::in_front_of(Postgres::shared().url(), &settings),
+        &database,
+    )
+    .await;
 }

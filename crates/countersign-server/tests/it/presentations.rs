@@ -21,23 +21,42 @@ async fn ten_thousand_presentations_to_two_servers_on_postgres_have_one_successo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_presentations_to_two_servers_on_redis_have_one_successor() {
-    presented("Redis", Place::new(on_redis(testbed::Redis::shared().url())).with("STRATEGY", "redis")).await;
+    presented(
+        "Redis",
+        Place::new(on_redis(testbed::Redis::shared().url())).with("STRATEGY", "redis"),
+    )
+    .await;
 }
 
 async fn presented(name: &str, place: Place) {
     // The window has to hold all of them, on a machine however slow.
-    let place = place.with("REUSE_GRACE", "5m").with("STORE_TIMEOUT", "50s").with("REQUEST_TIMEOUT", "55s");
+    let place = place
+        .with("REUSE_GRACE", "5m")
+        .with("STORE_TIMEOUT", "50s")
+        .with("REQUEST_TIMEOUT", "55s");
     // Both in one data directory: with tokens on Redis, the accounts are there.
     let servers = [Arc::new(place.start()), Arc::new(place.start())];
     let first = servers[0].newcomer("ada@example.org").await;
 
     let begun = Instant::now();
     let replies = storm(&servers, &first.refresh).await;
-    eprintln!("{name}: {} presentations in {:?}", replies.len(), begun.elapsed());
+    eprintln!(
+        "{name}: {} presentations in {:?}",
+        replies.len(),
+        begun.elapsed()
+    );
     assert_eq!(replies.len(), PRESENTATIONS);
-    let refused: Vec<_> = replies.iter().filter(|reply| reply.status != StatusCode::OK).take(5).collect();
+    let refused: Vec<_> = replies
+        .iter()
+        .filter(|reply| reply.status != StatusCode::OK)
+        .take(5)
+        .collect();
     assert!(refused.is_empty(), "each one came in time: {refused:?}");
-    let answers: BTreeSet<(String, String)> = replies.iter().map(Tokens::of).map(|t| (t.refresh, t.access)).collect();
+    let answers: BTreeSet<(String, String)> = replies
+        .iter()
+        .map(Tokens::of)
+        .map(|t| (t.refresh, t.access))
+        .collect();
     assert_eq!(answers.len(), 1, "all are told the same successor");
     let (refresh, access) = answers.into_iter().next().unwrap();
     assert_ne!(refresh, first.refresh);
@@ -56,21 +75,35 @@ async fn presented(name: &str, place: Place) {
             server.me(access).await.expect(StatusCode::UNAUTHORIZED);
         }
         for refresh in [&newest.refresh, &refresh, &first.refresh] {
-            server.refresh(refresh).await.expect_problem(StatusCode::UNAUTHORIZED, "REFRESH_TOKEN_INVALID");
+            server
+                .refresh(refresh)
+                .await
+                .expect_problem(StatusCode::UNAUTHORIZED, "REFRESH_TOKEN_INVALID");
         }
     }
 
-    let logs = servers.map(|server| Arc::into_inner(server).unwrap().stop().1).join("");
+    let logs = servers
+        .map(|server| Arc::into_inner(server).unwrap().stop().1)
+        .join("");
     let events = |name| {
         let event = format!(r#"event="{name}""#);
-        logs.lines().filter(|line| line.contains(&event)).collect::<Vec<_>>()
+        logs.lines()
+            .filter(|line| line.contains(&event))
+            .collect::<Vec<_>>()
     };
     let ended = events("refresh_token_reused");
     assert_eq!(ended.len(), 1, "{ended:?}");
-    for part in [r#"outcome="session_ended""#, r#"cause="after_confirmation""#] {
+    for part in [
+        r#"outcome="session_ended""#,
+        r#"cause="after_confirmation""#,
+    ] {
         assert!(ended[0].contains(part), "{}", ended[0]);
     }
-    assert_eq!(events("refresh_token_repeated").len(), PRESENTATIONS - 1, "all but the one that was exchanged");
+    assert_eq!(
+        events("refresh_token_repeated").len(),
+        PRESENTATIONS - 1,
+        "all but the one that was exchanged"
+    );
 }
 
 /// Presents one token over keep-alive connections, half of them to either server.
@@ -85,5 +118,9 @@ async fn storm(servers: &[Arc<Server>; 2], token: &str) -> Vec<Reply> {
             replies
         })
     });
-    join_all(connections).await.into_iter().flat_map(Result::unwrap).collect()
+    join_all(connections)
+        .await
+        .into_iter()
+        .flat_map(Result::unwrap)
+        .collect()
 }

@@ -22,7 +22,9 @@ async fn becomes(server: &Server, status: StatusCode) {
 
 async fn is_not_ready(server: &Server) {
     becomes(server, StatusCode::SERVICE_UNAVAILABLE).await;
-    let reply = ready(server).await.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE");
+    let reply = ready(server)
+        .await
+        .expect_problem(StatusCode::SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE");
     assert!(reply.header("retry-after").parse::<u32>().unwrap() >= 1);
     server.get("/healthz", "").await.expect(StatusCode::OK);
     server.says("event=\"not_ready\"", 1);
@@ -33,13 +35,26 @@ fn execute(database: Database, url: &str, sql: &str) {
         Database::Postgres => drop(Postgres::execute(url, sql)),
         Database::MariaDb => drop(MariaDb::execute(url, sql)),
         Database::Sqlite => {
-            let output = Command::new("sqlite3").args(["-cmd", ".timeout 20000", url, sql]).output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let output = Command::new("sqlite3")
+                .args(["-cmd", ".timeout 20000", url, sql])
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
     }
 }
 
-const TABLES: [&str; 5] = ["access_token", "refresh_token", "session_fence", "login_failure", "denied_token"];
+const TABLES: [&str; 5] = [
+    "access_token",
+    "refresh_token",
+    "session_fence",
+    "login_failure",
+    "denied_token",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_gone_is_told() {
@@ -52,14 +67,32 @@ async fn a_table_that_is_gone_is_told() {
             becomes(&server, StatusCode::OK).await;
             let url = match settings.first() {
                 Some((_, url)) => url.clone(),
-                None => place.data_dir().join("countersign.sqlite").display().to_string(),
+                None => place
+                    .data_dir()
+                    .join("countersign.sqlite")
+                    .display()
+                    .to_string(),
             };
-            let tables = TABLES.into_iter().filter(|table| strategy == "jwt" || *table != "denied_token");
-            let user = if database == Database::MariaDb { "`user`" } else { "\"user\"" };
+            let tables = TABLES
+                .into_iter()
+                .filter(|table| strategy == "jwt" || *table != "denied_token");
+            let user = if database == Database::MariaDb {
+                "`user`"
+            } else {
+                "\"user\""
+            };
             for table in tables.chain([user]) {
-                execute(database, &url, &format!("ALTER TABLE {table} RENAME TO gone"));
+                execute(
+                    database,
+                    &url,
+                    &format!("ALTER TABLE {table} RENAME TO gone"),
+                );
                 is_not_ready(&server).await;
-                execute(database, &url, &format!("ALTER TABLE gone RENAME TO {table}"));
+                execute(
+                    database,
+                    &url,
+                    &format!("ALTER TABLE gone RENAME TO {table}"),
+                );
                 becomes(&server, StatusCode::OK).await;
             }
         }
@@ -71,12 +104,19 @@ async fn a_database_that_only_reads_is_told() {
     let postgres = Postgres::shared();
     let url = postgres.database();
     let name = url.rsplit('/').next().unwrap();
-    let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    let end =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
     let server = Place::new(shared(&url)).start();
     becomes(&server, StatusCode::OK).await;
-    for (mode, status) in [("on", StatusCode::SERVICE_UNAVAILABLE), ("off", StatusCode::OK)] {
+    for (mode, status) in [
+        ("on", StatusCode::SERVICE_UNAVAILABLE),
+        ("off", StatusCode::OK),
+    ] {
         let set = format!("ALTER DATABASE {name} SET default_transaction_read_only = {mode}");
-        Postgres::execute(postgres.url(), &format!("SET default_transaction_read_only = off; {set}; {end}"));
+        Postgres::execute(
+            postgres.url(),
+            &format!("SET default_transaction_read_only = off; {set}; {end}"),
+        );
         becomes(&server, status).await;
     }
     server.says("only reads", 1);
@@ -106,7 +146,13 @@ async fn a_disk_that_takes_nothing_more_is_told() {
     becomes(&server, StatusCode::OK).await;
     let limit = |limit: &str| {
         let arguments = ["--pid", &server.pid(), &format!("--fsize={limit}:")];
-        assert!(Command::new("prlimit").args(arguments).status().unwrap().success());
+        assert!(
+            Command::new("prlimit")
+                .args(arguments)
+                .status()
+                .unwrap()
+                .success()
+        );
     };
     limit("1");
     is_not_ready(&server).await;
@@ -117,7 +163,9 @@ async fn a_disk_that_takes_nothing_more_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_takes_nothing_more_is_told() {
     let redis = Redis::dedicated();
-    let server = Place::new(on_redis(redis.url())).with("STRATEGY", "redis").start();
+    let server = Place::new(on_redis(redis.url()))
+        .with("STRATEGY", "redis")
+        .start();
     becomes(&server, StatusCode::OK).await;
     redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
     is_not_ready(&server).await;
@@ -135,11 +183,21 @@ async fn a_redis_user_without_the_rights_is_told() {
         eprintln!("{strategy}");
         let redis = Redis::dedicated();
         let rights = |rights: &[&str]| {
-            redis.command(&[&["ACL", "SETUSER", "app", "on", ">hunter2", "~*", "&*", "+@all"], rights].concat());
+            redis.command(
+                &[
+                    &[
+                        "ACL", "SETUSER", "app", "on", ">hunter2", "~*", "&*", "+@all",
+                    ],
+                    rights,
+                ]
+                .concat(),
+            );
         };
         rights(&[]);
         let url = redis.url().replace("//", "//app:hunter2@");
-        let server = Place::new(on_redis(&url)).with("STRATEGY", strategy).start();
+        let server = Place::new(on_redis(&url))
+            .with("STRATEGY", strategy)
+            .start();
         becomes(&server, StatusCode::OK).await;
         for taken in [&["-@write"][..], &["-@scripting"]] {
             rights(taken);
@@ -154,21 +212,29 @@ async fn a_redis_user_without_the_rights_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_of_probes_asks_the_stores_once() {
     let redis = Redis::dedicated();
-    let server = Place::new(on_redis(redis.url())).with("STRATEGY", "redis").start();
+    let server = Place::new(on_redis(redis.url()))
+        .with("STRATEGY", "redis")
+        .start();
     becomes(&server, StatusCode::OK).await;
     redis.command(&["CONFIG", "RESETSTAT"]);
     for reply in join_all((0..256).map(|_| ready(&server))).await {
         reply.expect(StatusCode::OK);
     }
     let statistics = redis.command(&["INFO", "commandstats"]);
-    let calls = statistics.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split("calls=").nth(1));
-    let calls: u64 = calls.map(|rest| rest.split(',').next().unwrap().parse::<u64>().unwrap()).sum();
+    let calls = statistics
+        .lines()
+        .filter_map(|line| line.strip_prefix("cmdstat_")?.split("calls=").nth(1));
+    let calls: u64 = calls
+        .map(|rest| rest.split(',').next().unwrap().parse::<u64>().unwrap())
+        .sum();
     assert!(calls < 256, "{statistics}");
 }
 
 fn ask(server: &Server, path: &str) -> String {
     let mut connection = TcpStream::connect(server.address()).unwrap();
-    connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    connection
+        .set_read_timeout(Some(Duration::from_mins(1)))
+        .unwrap();
     let _ = connection.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes());
     let mut answer = Vec::new();
     let _ = connection.read_to_end(&mut answer);
@@ -178,16 +244,34 @@ fn ask(server: &Server, path: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_told_when_all_connections_are_taken() {
     let place = Place::new(Vec::new()).with("PUBLIC_URL", "http://127.0.0.1/accounts");
-    let server = place.with("MAX_CONNECTIONS", "8").with("HEADER_TIMEOUT", "10m").start();
-    let held: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
+    let server = place
+        .with("MAX_CONNECTIONS", "8")
+        .with("HEADER_TIMEOUT", "10m")
+        .start();
+    let held: Vec<TcpStream> = (0..8)
+        .map(|_| TcpStream::connect(server.address()).unwrap())
+        .collect();
     // So many silent ones as no reserve has.
-    let silent: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
-    for path in ["/healthz", "/readyz", "/accounts/healthz", "/accounts/readyz?x=y"] {
+    let silent: Vec<TcpStream> = (0..100)
+        .map(|_| TcpStream::connect(server.address()).unwrap())
+        .collect();
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/accounts/healthz",
+        "/accounts/readyz?x=y",
+    ] {
         let answer = ask(&server, path);
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{path}: {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"),
+            "{path}: {answer}"
+        );
     }
     let answer = ask(&server, "/users/me");
-    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("OVERLOADED"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("OVERLOADED"),
+        "{answer}"
+    );
     drop((held, silent));
     while !ask_once(&server, "/users/me").starts_with("HTTP/1.1 401") {}
 }
@@ -203,13 +287,18 @@ fn ask_once(server: &Server, path: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_is_announced_before_the_port_is_closed() {
-    let server = Place::new(Vec::new()).with("DRAIN_DELAY", "1h").start().with_new_connections();
+    let server = Place::new(Vec::new())
+        .with("DRAIN_DELAY", "1h")
+        .start()
+        .with_new_connections();
     let tokens = server.newcomer("ada@example.org").await;
     becomes(&server, StatusCode::OK).await;
     server.signal("-TERM");
     becomes(&server, StatusCode::SERVICE_UNAVAILABLE).await;
     // New connections are still taken, and served.
-    ready(&server).await.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "DRAINING");
+    ready(&server)
+        .await
+        .expect_problem(StatusCode::SERVICE_UNAVAILABLE, "DRAINING");
     server.me(&tokens.access).await.expect(StatusCode::OK);
     server.get("/healthz", "").await.expect(StatusCode::OK);
     server.signal("-TERM");
@@ -224,10 +313,16 @@ async fn the_announcement_ends_by_itself_and_a_person_need_not_wait_for_it() {
     server.get("/healthz", "").await.expect(StatusCode::OK);
     let (status, log) = server.stop();
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(log.contains("event=\"leaving\"") && log.contains("event=\"drained\""), "{log}");
+    assert!(
+        log.contains("event=\"leaving\"") && log.contains("event=\"drained\""),
+        "{log}"
+    );
     let server = Place::new(Vec::new()).with("DRAIN_DELAY", "1h").start();
     server.signal("-INT");
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(!log.contains("event=\"leaving\"") && log.contains("event=\"drained\""), "{log}");
+    assert!(
+        !log.contains("event=\"leaving\"") && log.contains("event=\"drained\""),
+        "{log}"
+    );
 }

@@ -30,9 +30,13 @@ async fn outage(redis: &Redis, strategy: &str, stop: impl Fn(), start: impl Fn()
     let patient = place.start();
     let tokens = patient.newcomer("ada@example.org").await;
     let ended = patient.login("ada@example.org").await;
-    logout(&patient, &ended.access).await.expect(StatusCode::NO_CONTENT);
+    logout(&patient, &ended.access)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let server = place.with("STORE_TIMEOUT", "2s").start();
-    patiently(|| server.me(&tokens.access)).await.expect(StatusCode::OK);
+    patiently(|| server.me(&tokens.access))
+        .await
+        .expect(StatusCode::OK);
     patiently(|| ready(&server)).await.expect(StatusCode::OK);
 
     stop();
@@ -41,7 +45,9 @@ async fn outage(redis: &Redis, strategy: &str, stop: impl Fn(), start: impl Fn()
         server.me(&ended.access).await,
         unready(&server).await,
         logout(&server, &tokens.access).await,
-        server.post("/auth/logout", json!({ "refresh_token": tokens.refresh })).await,
+        server
+            .post("/auth/logout", json!({ "refresh_token": tokens.refresh }))
+            .await,
         logout_everywhere(&server, &tokens.access).await,
     ];
     if strategy == "redis" {
@@ -56,15 +62,31 @@ async fn outage(redis: &Redis, strategy: &str, stop: impl Fn(), start: impl Fn()
 
     start();
     while ready(&server).await.status != StatusCode::OK {}
-    patiently(|| server.me(&tokens.access)).await.expect(StatusCode::OK);
+    patiently(|| server.me(&tokens.access))
+        .await
+        .expect(StatusCode::OK);
     let next = Tokens::of(&patiently(|| server.refresh(&tokens.refresh)).await);
-    patiently(|| server.me(&next.access)).await.expect(StatusCode::OK);
-    patiently(|| server.me(&ended.access)).await.expect(StatusCode::UNAUTHORIZED);
-    patiently(|| server.refresh(&ended.refresh)).await.expect(StatusCode::UNAUTHORIZED);
+    patiently(|| server.me(&next.access))
+        .await
+        .expect(StatusCode::OK);
+    patiently(|| server.me(&ended.access))
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
+    patiently(|| server.refresh(&ended.refresh))
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     let logged_out = patiently(|| logout(&server, &next.access)).await;
     // It may have been done the first time, unheard.
-    assert!(matches!(logged_out.status, StatusCode::NO_CONTENT | StatusCode::UNAUTHORIZED), "{logged_out:?}");
-    patiently(|| server.me(&next.access)).await.expect(StatusCode::UNAUTHORIZED);
+    assert!(
+        matches!(
+            logged_out.status,
+            StatusCode::NO_CONTENT | StatusCode::UNAUTHORIZED
+        ),
+        "{logged_out:?}"
+    );
+    patiently(|| server.me(&next.access))
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,13 +110,23 @@ async fn a_redis_that_became_a_replica_is_an_honest_503() {
             Tokens::of(&server.refresh(&tokens.refresh).await)
         } else {
             // The sessions in the database had ended before the denial could not be written; asking again writes it.
-            logout_everywhere(&server, &tokens.access).await.expect(StatusCode::NO_CONTENT);
-            server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+            logout_everywhere(&server, &tokens.access)
+                .await
+                .expect(StatusCode::NO_CONTENT);
+            server
+                .me(&tokens.access)
+                .await
+                .expect(StatusCode::UNAUTHORIZED);
             server.login("ada@example.org").await
         };
         Tokens::of(&login(&server).await);
-        logout(&server, &next.access).await.expect(StatusCode::NO_CONTENT);
-        server.me(&next.access).await.expect(StatusCode::UNAUTHORIZED);
+        logout(&server, &next.access)
+            .await
+            .expect(StatusCode::NO_CONTENT);
+        server
+            .me(&next.access)
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
     }
 }
 
@@ -108,11 +140,21 @@ async fn a_full_redis_lets_nobody_in_and_everybody_out() {
     unavailable(login(&server).await);
     unavailable(server.refresh(&tokens.refresh).await);
     server.me(&tokens.access).await.expect(StatusCode::OK);
-    logout(&server, &ended.access).await.expect(StatusCode::NO_CONTENT);
-    server.me(&ended.access).await.expect(StatusCode::UNAUTHORIZED);
+    logout(&server, &ended.access)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    server
+        .me(&ended.access)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     server.me(&tokens.access).await.expect(StatusCode::OK);
-    logout_everywhere(&server, &tokens.access).await.expect(StatusCode::NO_CONTENT);
-    server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+    logout_everywhere(&server, &tokens.access)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    server
+        .me(&tokens.access)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
 
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
     let tokens = server.login("ada@example.org").await;
@@ -128,11 +170,21 @@ async fn a_full_redis_lets_holders_of_signed_tokens_out() {
     let other = server.login("ada@example.org").await;
     redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
     server.me(&one.access).await.expect(StatusCode::OK);
-    logout(&server, &one.access).await.expect(StatusCode::NO_CONTENT);
-    server.me(&one.access).await.expect(StatusCode::UNAUTHORIZED);
+    logout(&server, &one.access)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    server
+        .me(&one.access)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     server.me(&other.access).await.expect(StatusCode::OK);
-    logout_everywhere(&server, &other.access).await.expect(StatusCode::NO_CONTENT);
-    server.me(&other.access).await.expect(StatusCode::UNAUTHORIZED);
+    logout_everywhere(&server, &other.access)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    server
+        .me(&other.access)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
 }
 
 /// Accounts stay in the database, so a Redis that answers isn't enough.
@@ -156,11 +208,21 @@ fn unavailable(reply: Reply) {
 }
 
 async fn login(server: &Server) -> Reply {
-    server.post("/auth/login", json!({ "identifier": "ada@example.org", "password": PASSWORD })).await
+    server
+        .post(
+            "/auth/login",
+            json!({ "identifier": "ada@example.org", "password": PASSWORD }),
+        )
+        .await
 }
 
 async fn logout_everywhere(server: &Server, access: &str) -> Reply {
-    Reply::of(server.request(Method::POST, "/auth/logout/all").bearer_auth(access)).await
+    Reply::of(
+        server
+            .request(Method::POST, "/auth/logout/all")
+            .bearer_auth(access),
+    )
+    .await
 }
 
 /// A good answer may be a second old.

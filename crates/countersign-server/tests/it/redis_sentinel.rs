@@ -29,14 +29,22 @@ async fn a_silent_master_is_followed_to_its_successor_by_redis_sentinel() {
 async fn a_single_sentinel_that_answers_names_the_master_of_redis_sentinel() {
     let group = RedisSentinel::dedicated();
     let place = place(&group, "redis");
-    place.start().register("ada@example.org").await.expect(StatusCode::CREATED);
-    let [first, second, _] = group.sentinels() else { panic!("three Sentinels") };
+    place
+        .start()
+        .register("ada@example.org")
+        .await
+        .expect(StatusCode::CREATED);
+    let [first, second, _] = group.sentinels() else {
+        panic!("three Sentinels")
+    };
     first.freeze();
     second.kill();
     let server = hasty(place);
     let login = json!({ "identifier": "ada@example.org", "password": PASSWORD });
     let tokens = Tokens::of(&patiently(|| server.post("/auth/login", login.clone())).await);
-    patiently(|| server.me(&tokens.access)).await.expect(StatusCode::OK);
+    patiently(|| server.me(&tokens.access))
+        .await
+        .expect(StatusCode::OK);
     first.thaw();
 }
 
@@ -45,13 +53,20 @@ fn a_server_that_takes_no_writes_is_refused_by_name_with_redis_sentinel() {
     let group = RedisSentinel::dedicated();
     let (sentinel, replica) = (group.sentinels()[0].url(), group.servers()[1].url());
     for (url, kind) in [(sentinel, "is a Sentinel"), (replica, "is a replica")] {
-        let output = Place::new(on_redis(url)).with("STRATEGY", "redis").run(&["--listen", "127.0.0.1:0"]);
+        let output = Place::new(on_redis(url))
+            .with("STRATEGY", "redis")
+            .run(&["--listen", "127.0.0.1:0"]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("COUNTERSIGN_REDIS_URL") && said.contains(kind), "{said}");
+        assert!(
+            said.contains("COUNTERSIGN_REDIS_URL") && said.contains(kind),
+            "{said}"
+        );
     }
     let nobody = group.url().replace("/main", "/other");
-    let output = Place::new(on_redis(&nobody)).with("STRATEGY", "redis").run(&["--listen", "127.0.0.1:0"]);
+    let output = Place::new(on_redis(&nobody))
+        .with("STRATEGY", "redis")
+        .run(&["--listen", "127.0.0.1:0"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("no master of that name"), "{said}");
 }
@@ -73,23 +88,39 @@ struct Told {
     outages: AtomicUsize,
 }
 
-async fn fails_over(group: &RedisSentinel, strategy: &str, stop: impl Fn(&Redis), start: impl Fn(&Redis)) {
+async fn fails_over(
+    group: &RedisSentinel,
+    strategy: &str,
+    stop: impl Fn(&Redis),
+    start: impl Fn(&Redis),
+) {
     // What has to be there before is done by a server that a busy machine keeps from nothing.
     let place = place(group, strategy);
     let patient = place.start();
     let tokens = patient.newcomer("ada@example.org").await;
     let ended = patient.login("ada@example.org").await;
-    logout(&patient, &ended.access).await.expect(StatusCode::NO_CONTENT);
+    logout(&patient, &ended.access)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let server = Arc::new(hasty(place));
-    patiently(|| server.me(&tokens.access)).await.expect(StatusCode::OK);
+    patiently(|| server.me(&tokens.access))
+        .await
+        .expect(StatusCode::OK);
     let master = group.master();
     // What both replicas have outlives the master.
     assert_eq!(master.command(&["WAIT", "2", "0"]), "2");
 
     let told = Arc::new(Told::default());
-    let asking = tokio::spawn(ask(Arc::clone(&server), tokens.access.clone(), ended.access.clone(), Arc::clone(&told)));
+    let asking = tokio::spawn(ask(
+        Arc::clone(&server),
+        tokens.access.clone(),
+        ended.access.clone(),
+        Arc::clone(&told),
+    ));
     stop(master);
-    wait_until("the Sentinels name another master", || group.master().url() != master.url());
+    wait_until("the Sentinels name another master", || {
+        group.master().url() != master.url()
+    });
     while server.get("/readyz", "").await.status != StatusCode::OK {}
     let answered = told.answers.load(SeqCst);
     while told.answers.load(SeqCst) < answered + 10 && !asking.is_finished() {
@@ -97,20 +128,38 @@ async fn fails_over(group: &RedisSentinel, strategy: &str, stop: impl Fn(&Redis)
     }
     told.stop.store(true, SeqCst);
     asking.await.unwrap();
-    eprintln!("{strategy}: {} answers, {} outages", told.answers.load(SeqCst), told.outages.load(SeqCst));
+    eprintln!(
+        "{strategy}: {} answers, {} outages",
+        told.answers.load(SeqCst),
+        told.outages.load(SeqCst)
+    );
 
-    patiently(|| server.me(&tokens.access)).await.expect(StatusCode::OK);
+    patiently(|| server.me(&tokens.access))
+        .await
+        .expect(StatusCode::OK);
     let next = Tokens::of(&patiently(|| server.refresh(&tokens.refresh)).await);
-    patiently(|| server.me(&ended.access)).await.expect(StatusCode::UNAUTHORIZED);
+    patiently(|| server.me(&ended.access))
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     // The former master comes back as a replica, and nobody asks it.
     start(master);
     group.wait_until_whole();
     assert_ne!(group.master().url(), master.url());
-    patiently(|| server.me(&next.access)).await.expect(StatusCode::OK);
+    patiently(|| server.me(&next.access))
+        .await
+        .expect(StatusCode::OK);
     let logged_out = patiently(|| logout(&server, &next.access)).await;
     // It may have been done the first time, unheard.
-    assert!(matches!(logged_out.status, StatusCode::NO_CONTENT | StatusCode::UNAUTHORIZED), "{logged_out:?}");
-    patiently(|| server.me(&next.access)).await.expect(StatusCode::UNAUTHORIZED);
+    assert!(
+        matches!(
+            logged_out.status,
+            StatusCode::NO_CONTENT | StatusCode::UNAUTHORIZED
+        ),
+        "{logged_out:?}"
+    );
+    patiently(|| server.me(&next.access))
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
 }
 
 /// Every answer is the truth, or that it can't be told now.

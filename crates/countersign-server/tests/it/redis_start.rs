@@ -15,29 +15,61 @@ const STRATEGIES: [&str; 2] = ["redis", "jwt"];
 fn a_redis_that_is_down_stops_the_start_and_is_named() {
     let (one, other) = (free_port(), free_port());
     let single = format!("redis://ada:hunter2@127.0.0.1:{one}/0");
-    let cluster = format!("redis://ada:hunter2@127.0.0.1:{one},redis://ada:hunter2@127.0.0.1:{other}");
+    let cluster =
+        format!("redis://ada:hunter2@127.0.0.1:{one},redis://ada:hunter2@127.0.0.1:{other}");
     for strategy in STRATEGIES {
-        for url in [single.as_str(), &cluster, "unix:///nowhere/socket?pass=hunter2"] {
-            let place = Place::new(on_redis(url)).with("STRATEGY", strategy).with("WAIT_FOR_STORES", "0s");
+        for url in [
+            single.as_str(),
+            &cluster,
+            "unix:///nowhere/socket?pass=hunter2",
+        ] {
+            let place = Place::new(on_redis(url))
+                .with("STRATEGY", strategy)
+                .with("WAIT_FOR_STORES", "0s");
             let said = refused(&place, 1);
-            assert!(said.contains("COUNTERSIGN_REDIS_URL: Redis at ") && !said.contains("hunter2"), "{said}");
+            assert!(
+                said.contains("COUNTERSIGN_REDIS_URL: Redis at ") && !said.contains("hunter2"),
+                "{said}"
+            );
             let shown = url.replace("ada:hunter2@", "").replace("?pass=hunter2", "");
-            assert!(said.contains(&format!("Redis at {shown} can't be reached")), "{said}");
+            assert!(
+                said.contains(&format!("Redis at {shown} can't be reached")),
+                "{said}"
+            );
         }
     }
     let by_flag = Place::new(on_redis(&single)).with("WAIT_FOR_STORES", "0s");
-    let output = by_flag.run(&["--listen", "127.0.0.1:0", "--strategy", "redis", "--redis-url", &single]);
-    assert!(said(&output).contains("--redis-url: Redis at"), "{}", said(&output));
+    let output = by_flag.run(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--strategy",
+        "redis",
+        "--redis-url",
+        &single,
+    ]);
+    assert!(
+        said(&output).contains("--redis-url: Redis at"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]
 fn a_redis_that_lets_us_in_with_a_password_alone_says_so() {
     let redis = Redis::dedicated();
-    redis.command(&["ACL", "SETUSER", "app", "on", ">hunter2", "~*", "&*", "+@all"]);
+    redis.command(&[
+        "ACL", "SETUSER", "app", "on", ">hunter2", "~*", "&*", "+@all",
+    ]);
     redis.command(&["ACL", "SETUSER", "default", "off"]);
-    for (url, code) in [(redis.url().to_owned(), "NOAUTH"), (redis.url().replace("//", "//app:hunter3@"), "")] {
+    for (url, code) in [
+        (redis.url().to_owned(), "NOAUTH"),
+        (redis.url().replace("//", "//app:hunter3@"), ""),
+    ] {
         let said = refused(&Place::new(on_redis(&url)).with("STRATEGY", "redis"), 1);
-        assert!(said.contains("COUNTERSIGN_REDIS_URL") && said.contains(code), "{said}");
+        assert!(
+            said.contains("COUNTERSIGN_REDIS_URL") && said.contains(code),
+            "{said}"
+        );
         assert!(!said.contains("hunter3"), "{said}");
     }
     let url = redis.url().replace("//", "//app:hunter2@");
@@ -50,11 +82,17 @@ fn a_denylist_that_may_be_evicted_stops_the_start_unless_told_otherwise() {
     let redis = Redis::with_settings(&["maxmemory-policy=allkeys-lru"]);
     let signed = Place::new(on_redis(redis.url())).with("STRATEGY", "jwt");
     let opaque = Place::new(on_redis(redis.url())).with("STRATEGY", "redis");
-    for place in [signed.clone(), signed.clone().with("REDIS_EVICTION", "refuse")] {
+    for place in [
+        signed.clone(),
+        signed.clone().with("REDIS_EVICTION", "refuse"),
+    ] {
         let said = refused(&place, 2);
-        for wanted in
-            ["COUNTERSIGN_REDIS_EVICTION", "CONFIG SET maxmemory-policy noeviction", "allkeys-lru", redis.url()]
-        {
+        for wanted in [
+            "COUNTERSIGN_REDIS_EVICTION",
+            "CONFIG SET maxmemory-policy noeviction",
+            "allkeys-lru",
+            redis.url(),
+        ] {
             assert!(said.contains(wanted), "{wanted} is not in: {said}");
         }
     }
@@ -75,25 +113,44 @@ fn one_evicting_master_of_a_redis_cluster_is_enough() {
     let last = *cluster.masters().last().unwrap();
     let place = Place::new(on_redis(&cluster.url())).with("STRATEGY", "jwt");
     let log = log_of(&place);
-    assert_eq!((events(&log, "redis_node"), events(&log, "redis_may_forget")), (3, 0), "{log}");
+    assert_eq!(
+        (events(&log, "redis_node"), events(&log, "redis_may_forget")),
+        (3, 0),
+        "{log}"
+    );
     cluster.command(last, &["CONFIG", "SET", "maxmemory-policy", "volatile-ttl"]);
     let said = refused(&place.sibling(), 2);
     let address = cluster.urls()[last].replace("redis://", "");
-    assert!(said.contains("volatile-ttl") && said.contains(&address), "{said}");
+    assert!(
+        said.contains("volatile-ttl") && said.contains(&address),
+        "{said}"
+    );
 }
 
 #[test]
 fn what_redis_may_forget_is_told() {
     let durable = Redis::dedicated();
     let limited = durable.url().replace("//", "//app:hunter2@");
-    durable.command(&["ACL", "SETUSER", "app", "on", ">hunter2", "~*", "&*", "+@all", "-config"]);
-    let cases =
-        [(durable.url(), "everything", 0), (limited.as_str(), "unknown", 1), (Redis::shared().url(), "nothing", 1)];
+    durable.command(&[
+        "ACL", "SETUSER", "app", "on", ">hunter2", "~*", "&*", "+@all", "-config",
+    ]);
+    let cases = [
+        (durable.url(), "everything", 0),
+        (limited.as_str(), "unknown", 1),
+        (Redis::shared().url(), "nothing", 1),
+    ];
     for strategy in STRATEGIES {
         for (url, persistence, warnings) in cases {
             let log = log_of(&Place::new(on_redis(url)).with("STRATEGY", strategy));
-            assert_eq!((events(&log, "redis_node"), events(&log, "redis_may_forget")), (1, warnings), "{log}");
-            assert!(log.contains(&format!("persistence=\"{persistence}\"")), "{log}");
+            assert_eq!(
+                (events(&log, "redis_node"), events(&log, "redis_may_forget")),
+                (1, warnings),
+                "{log}"
+            );
+            assert!(
+                log.contains(&format!("persistence=\"{persistence}\"")),
+                "{log}"
+            );
             assert!(!log.contains("hunter2"), "{log}");
         }
     }
@@ -101,7 +158,10 @@ fn what_redis_may_forget_is_told() {
 
 #[test]
 fn the_risk_that_redis_brings_is_told_for_the_strategy() {
-    for (strategy, risk) in [("jwt", "a revoked token may be good again"), ("redis", "logouts undone")] {
+    for (strategy, risk) in [
+        ("jwt", "a revoked token may be good again"),
+        ("redis", "logouts undone"),
+    ] {
         let log = log_of(&Place::new(on_redis(Redis::shared().url())).with("STRATEGY", strategy));
         assert!(log.contains(risk), "{log}");
     }
@@ -117,15 +177,25 @@ async fn one_node_of_a_redis_cluster_leads_to_the_others() {
         for number in 0..12 {
             let tokens = server.newcomer(&format!("ada{number}@example.org")).await;
             let next = Tokens::of(&server.refresh(&tokens.refresh).await);
-            logout(&server, &next.access).await.expect(StatusCode::NO_CONTENT);
-            server.me(&next.access).await.expect(StatusCode::UNAUTHORIZED);
+            logout(&server, &next.access)
+                .await
+                .expect(StatusCode::NO_CONTENT);
+            server
+                .me(&next.access)
+                .await
+                .expect(StatusCode::UNAUTHORIZED);
         }
         let log = server.stop().1;
         assert_eq!(events(&log, "redis_node"), 3, "{log}");
     }
-    let original = Place::new(on_redis(&url)).with("STRATEGY", "redis").with("PROFILE", "litestar-auth");
+    let original = Place::new(on_redis(&url))
+        .with("STRATEGY", "redis")
+        .with("PROFILE", "litestar-auth");
     let said = refused(&original, 2);
-    assert!(said.contains("the original's keys can't be spread"), "{said}");
+    assert!(
+        said.contains("the original's keys can't be spread"),
+        "{said}"
+    );
 }
 
 /// Nothing but the start asks what a server is like, so a user without the right to ask may serve.
@@ -133,20 +203,37 @@ async fn one_node_of_a_redis_cluster_leads_to_the_others() {
 async fn a_redis_user_with_the_rights_of_the_docs_is_enough() {
     let redis = Redis::dedicated();
     let documents = include_str!("../../../../docs/STORAGE.md");
-    let rule = documents.lines().find_map(|line| line.strip_prefix("ACL SETUSER countersign ")).unwrap();
+    let rule = documents
+        .lines()
+        .find_map(|line| line.strip_prefix("ACL SETUSER countersign "))
+        .unwrap();
     let rule = rule.replace(">PASSWORD", ">hunter2");
-    let words: Vec<&str> = ["ACL", "SETUSER", "countersign"].into_iter().chain(rule.split(' ')).collect();
+    let words: Vec<&str> = ["ACL", "SETUSER", "countersign"]
+        .into_iter()
+        .chain(rule.split(' '))
+        .collect();
     redis.command(&words);
     let url = redis.url().replace("//", "//countersign:hunter2@");
     for strategy in STRATEGIES {
-        let server = Place::new(on_redis(&url)).with("STRATEGY", strategy).with("REDIS_EVICTION", "warn").start();
+        let server = Place::new(on_redis(&url))
+            .with("STRATEGY", strategy)
+            .with("REDIS_EVICTION", "warn")
+            .start();
         let tokens = server.newcomer("ada@example.org").await;
         let next = Tokens::of(&server.refresh(&tokens.refresh).await);
         server.get("/readyz", "").await.expect(StatusCode::OK);
-        server.get("/auth/sessions", &next.access).await.expect(StatusCode::OK);
-        let everywhere = server.request(Method::POST, "/auth/logout/all").bearer_auth(&next.access);
+        server
+            .get("/auth/sessions", &next.access)
+            .await
+            .expect(StatusCode::OK);
+        let everywhere = server
+            .request(Method::POST, "/auth/logout/all")
+            .bearer_auth(&next.access);
         Reply::of(everywhere).await.expect(StatusCode::NO_CONTENT);
-        server.me(&next.access).await.expect(StatusCode::UNAUTHORIZED);
+        server
+            .me(&next.access)
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
         let log = server.stop().1;
         assert!(log.contains("policy=\"unknown\""), "{log}");
     }
@@ -155,17 +242,33 @@ async fn a_redis_user_with_the_rights_of_the_docs_is_enough() {
 #[test]
 fn several_redis_servers_are_no_cluster() {
     let url = Redis::shared().url();
-    let said = refused(&Place::new(on_redis(&format!("{url},{url}"))).with("STRATEGY", "redis"), 2);
-    assert!(said.contains("COUNTERSIGN_REDIS_URL") && said.contains("is no node of a cluster"), "{said}");
+    let said = refused(
+        &Place::new(on_redis(&format!("{url},{url}"))).with("STRATEGY", "redis"),
+        2,
+    );
+    assert!(
+        said.contains("COUNTERSIGN_REDIS_URL") && said.contains("is no node of a cluster"),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_list_of_redis_nodes_in_the_file_is_a_cluster() {
-    let urls: Vec<String> = RedisCluster::shared().urls().iter().map(|url| format!("{url:?}")).collect();
+    let urls: Vec<String> = RedisCluster::shared()
+        .urls()
+        .iter()
+        .map(|url| format!("{url:?}"))
+        .collect();
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), format!("strategy = \"redis\"\nredis_url = [{}]\n", urls.join(", "))).unwrap();
+    std::fs::write(
+        file.path(),
+        format!("strategy = \"redis\"\nredis_url = [{}]\n", urls.join(", ")),
+    )
+    .unwrap();
     let mut place = Place::new(on_redis("")).with("CONFIG", file.path().to_str().unwrap());
-    place.settings.retain(|(name, _)| name != &env("REDIS_URL", "").0);
+    place
+        .settings
+        .retain(|(name, _)| name != &env("REDIS_URL", "").0);
     assert_eq!(place.start().ready["redis"], RedisCluster::shared().url());
 }
 
@@ -173,9 +276,15 @@ fn a_list_of_redis_nodes_in_the_file_is_a_cluster() {
 #[track_caller]
 fn refused(place: &Place, code: i32) -> String {
     let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
-    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut process = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut greeting = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+    BufReader::new(process.stdout.take().unwrap())
+        .read_line(&mut greeting)
+        .unwrap();
     if !greeting.is_empty() {
         process.kill().unwrap();
     }
@@ -183,7 +292,10 @@ fn refused(place: &Place, code: i32) -> String {
     let said = said(&output);
     assert!(greeting.is_empty(), "the server started: {greeting}{said}");
     assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(!place.data_dir().exists(), "a start that can't have Redis makes nothing");
+    assert!(
+        !place.data_dir().exists(),
+        "a start that can't have Redis makes nothing"
+    );
     said
 }
 
@@ -197,5 +309,7 @@ fn log_of(place: &Place) -> String {
 }
 
 fn events(log: &str, name: &str) -> usize {
-    log.lines().filter(|line| line.contains(&format!("event=\"{name}\""))).count()
+    log.lines()
+        .filter(|line| line.contains(&format!("event=\"{name}\"")))
+        .count()
 }

@@ -23,7 +23,9 @@ async fn a_hangup_kills_nobody_and_changes_the_log_level() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("countersign.toml");
     write(&file, "log = \"info\"\n");
-    let server = Place::new(Vec::new()).with("CONFIG", file.to_str().unwrap()).start();
+    let server = Place::new(Vec::new())
+        .with("CONFIG", file.to_str().unwrap())
+        .start();
     let tokens = server.newcomer("ada@example.org").await;
     assert!(!server.log().contains("event=\"request\""));
     write(&file, "log = \"debug\"\n");
@@ -41,7 +43,11 @@ async fn a_hangup_kills_nobody_and_changes_the_log_level() {
     write(&file, "log = \"debug\"\nmax_connections = 17\n");
     server.signal("-HUP");
     server.says("event=\"reload_needs_restart\"", 1);
-    assert!(server.log().contains("COUNTERSIGN_MAX_CONNECTIONS"), "{}", server.log());
+    assert!(
+        server.log().contains("COUNTERSIGN_MAX_CONNECTIONS"),
+        "{}",
+        server.log()
+    );
     server.me(&tokens.access).await.expect(StatusCode::OK);
     assert_eq!(server.stop().0.code(), Some(0));
 }
@@ -57,11 +63,16 @@ async fn a_key_file_is_read_again() {
         (write(&dir.path().join(name), &text), text)
     };
     let ((file, _), (_, other)) = (key("one"), key("other"));
-    let place = Place::new(Vec::new()).with("STRATEGY", "jwt").with("JWT_PRIVATE_KEY_FILE", &file);
+    let place = Place::new(Vec::new())
+        .with("STRATEGY", "jwt")
+        .with("JWT_PRIVATE_KEY_FILE", &file);
     let server = place.start();
     let tokens = server.newcomer("ada@example.org").await;
     server.me(&tokens.access).await.expect(StatusCode::OK);
-    write(&PathBuf::from(&file), "rubbish that is long enough to be a key");
+    write(
+        &PathBuf::from(&file),
+        "rubbish that is long enough to be a key",
+    );
     server.signal("-HUP");
     server.says("event=\"reload_failed\"", 1);
     server.me(&tokens.access).await.expect(StatusCode::OK);
@@ -75,10 +86,16 @@ async fn a_key_file_is_read_again() {
     let after = server.login("ada@example.org").await;
     server.me(&after.access).await.expect(StatusCode::OK);
     // The old key's are refused; their sessions go on.
-    server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+    server
+        .me(&tokens.access)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     server.refresh(&tokens.refresh).await.expect(StatusCode::OK);
     let log = server.stop().1;
-    assert!(log.contains("COUNTERSIGN_JWT_PRIVATE_KEY") && !log.contains("PRIVATE KEY-----"), "{log}");
+    assert!(
+        log.contains("COUNTERSIGN_JWT_PRIVATE_KEY") && !log.contains("PRIVATE KEY-----"),
+        "{log}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +125,8 @@ impl Load {
         let (over, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let mut callers = tokio::task::JoinSet::new();
         for _ in 0..CALLERS {
-            let (server, over, answered) = (Arc::clone(server), Arc::clone(&over), Arc::clone(&answered));
+            let (server, over, answered) =
+                (Arc::clone(server), Arc::clone(&over), Arc::clone(&answered));
             let token = token.to_owned();
             callers.spawn(async move {
                 let mut failed = Vec::new();
@@ -122,7 +140,11 @@ impl Load {
                 failed
             });
         }
-        Self { over, answered, callers }
+        Self {
+            over,
+            answered,
+            callers,
+        }
     }
 
     fn answered(&self) -> usize {
@@ -152,8 +174,13 @@ impl Rotated<'_> {
             let dir = TempDir::new().unwrap();
             let file = dir.path().join("url");
             write(&file, &(self.url)("first"));
-            let place = Place::new(vec![(format!("COUNTERSIGN_{}_FILE", self.setting), file.display().to_string())]);
-            let place = place.with("STRATEGY", strategy).with("TOKEN_HASH_SECRET", SECRET);
+            let place = Place::new(vec![(
+                format!("COUNTERSIGN_{}_FILE", self.setting),
+                file.display().to_string(),
+            )]);
+            let place = place
+                .with("STRATEGY", strategy)
+                .with("TOKEN_HASH_SECRET", SECRET);
             let server = Arc::new(place.start());
             let tokens = server.newcomer("ada@example.org").await;
             let load = Load::start(&server, &tokens.access);
@@ -175,10 +202,15 @@ impl Rotated<'_> {
 
     async fn everything(server: &Server) {
         let login = json!({ "identifier": "ada@example.org", "password": PASSWORD });
-        let reply = server.post("/auth/login", login).await.expect(StatusCode::OK);
+        let reply = server
+            .post("/auth/login", login)
+            .await
+            .expect(StatusCode::OK);
         let refresh = reply.json()["refresh_token"].as_str().unwrap().to_owned();
         server.refresh(&refresh).await.expect(StatusCode::OK);
-        Reply::of(server.request(Method::GET, "/readyz")).await.expect(StatusCode::OK);
+        Reply::of(server.request(Method::GET, "/readyz"))
+            .await
+            .expect(StatusCode::OK);
     }
 }
 
@@ -188,13 +220,22 @@ async fn a_rotated_password_of_postgres_is_read_again() {
     let database = postgres.database();
     let name = database.rsplit('/').next().unwrap().to_owned();
     let hba = Postgres::execute(postgres.url(), "SHOW hba_file");
-    let rules =
-        format!("COPY (VALUES ('host all app all scram-sha-256'), ('host all all all trust')) TO '{}'", hba.trim());
+    let rules = format!(
+        "COPY (VALUES ('host all app all scram-sha-256'), ('host all all all trust')) TO '{}'",
+        hba.trim()
+    );
     let role = format!("CREATE ROLE app LOGIN; ALTER DATABASE {name} OWNER TO app");
-    Postgres::execute(postgres.url(), &format!("{role}; {rules}; SELECT pg_reload_conf()"));
+    Postgres::execute(
+        postgres.url(),
+        &format!("{role}; {rules}; SELECT pg_reload_conf()"),
+    );
     let rotate = |password: &str| {
-        Postgres::execute(postgres.url(), &format!("ALTER ROLE app PASSWORD '{password}'"));
-        let all = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'";
+        Postgres::execute(
+            postgres.url(),
+            &format!("ALTER ROLE app PASSWORD '{password}'"),
+        );
+        let all =
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app'";
         Postgres::execute(postgres.url(), all);
     };
     let rotated = Rotated {
@@ -211,10 +252,18 @@ async fn a_rotated_password_of_postgres_is_read_again() {
 async fn a_rotated_password_of_mariadb_is_read_again() {
     let mariadb = MariaDb::dedicated();
     let database = mariadb.database();
-    MariaDb::execute(mariadb.url(), "CREATE USER app@'%'; GRANT ALL ON *.* TO app@'%'");
+    MariaDb::execute(
+        mariadb.url(),
+        "CREATE USER app@'%'; GRANT ALL ON *.* TO app@'%'",
+    );
     let rotate = |password: &str| {
-        MariaDb::execute(mariadb.url(), &format!("SET PASSWORD FOR app@'%' = PASSWORD('{password}')"));
-        let _ = std::panic::catch_unwind(|| MariaDb::execute(mariadb.url(), "KILL CONNECTION USER app@'%'"));
+        MariaDb::execute(
+            mariadb.url(),
+            &format!("SET PASSWORD FOR app@'%' = PASSWORD('{password}')"),
+        );
+        let _ = std::panic::catch_unwind(|| {
+            MariaDb::execute(mariadb.url(), "KILL CONNECTION USER app@'%'")
+        });
     };
     let rotated = Rotated {
         name: "MariaDB",
@@ -231,7 +280,17 @@ async fn a_rotated_password_of_redis_is_read_again() {
     let redis = Redis::dedicated();
     let rotate = |password: &str| {
         let password = format!(">{password}");
-        redis.command(&["ACL", "SETUSER", "app", "on", "resetpass", &password, "~*", "&*", "+@all"]);
+        redis.command(&[
+            "ACL",
+            "SETUSER",
+            "app",
+            "on",
+            "resetpass",
+            &password,
+            "~*",
+            "&*",
+            "+@all",
+        ]);
         redis.command(&["CLIENT", "KILL", "USER", "app"]);
     };
     let rotated = Rotated {

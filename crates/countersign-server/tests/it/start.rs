@@ -22,16 +22,26 @@ struct Starting {
 
 impl Starting {
     fn of(mut command: Command) -> Self {
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut process = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (mut from, to) = (process.stderr.take().unwrap(), Arc::clone(&log));
         let reader = thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = from.read(&mut buffer) {
-                to.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+                to.lock()
+                    .unwrap()
+                    .push_str(&String::from_utf8_lossy(&buffer[..length]));
             }
         });
-        Self { process, log, reader: Some(reader) }
+        Self {
+            process,
+            log,
+            reader: Some(reader),
+        }
     }
 
     fn log(&self) -> String {
@@ -45,14 +55,28 @@ impl Starting {
     fn until(&mut self, what: &str, mut is: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + Duration::from_mins(1);
         while !is(self) {
-            assert!(Instant::now() < deadline, "waited in vain until {what}: {}", self.log());
-            assert!(self.process.try_wait().unwrap().is_none(), "it ended before {what}: {}", self.log());
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain until {what}: {}",
+                self.log()
+            );
+            assert!(
+                self.process.try_wait().unwrap().is_none(),
+                "it ended before {what}: {}",
+                self.log()
+            );
             thread::yield_now();
         }
     }
 
     fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([name, &self.process.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Its exit status, what it said on standard output, and its log.
@@ -66,7 +90,12 @@ impl Starting {
             thread::yield_now();
         };
         let mut said = String::new();
-        self.process.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        self.process
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut said)
+            .unwrap();
         self.reader.take().unwrap().join().unwrap();
         let log = self.log();
         (status, said, log)
@@ -112,11 +141,17 @@ fn a_signal_ends_a_start_whose_store_is_silent() {
     for place in stores_at(address) {
         for signal in ["-TERM", "-INT"] {
             let listen = format!("127.0.0.1:{}", free_port());
-            let place = place.clone().with("WAIT_FOR_STORES", "1h").with("STORE_TIMEOUT", "1h");
+            let place = place
+                .clone()
+                .with("WAIT_FOR_STORES", "1h")
+                .with("STORE_TIMEOUT", "1h");
             let mut starting = Starting::of(place.command(&["--listen", &listen]));
             asked.recv_timeout(Duration::from_mins(1)).unwrap();
             starting.says("event=\"waiting_for_store\"");
-            assert!(!listens(listen.parse().unwrap()), "a port is open behind which nobody answers");
+            assert!(
+                !listens(listen.parse().unwrap()),
+                "a port is open behind which nobody answers"
+            );
             // A hangup ends nothing, at no time.
             starting.signal("-HUP");
             starting.signal(signal);
@@ -131,11 +166,19 @@ fn a_signal_ends_a_start_whose_store_is_silent() {
 fn the_wait_for_a_silent_store_has_an_end() {
     let (address, _asked) = silence();
     for place in stores_at(address) {
-        let place = place.with("WAIT_FOR_STORES", "2s").with("STORE_TIMEOUT", "1h");
+        let place = place
+            .with("WAIT_FOR_STORES", "2s")
+            .with("STORE_TIMEOUT", "1h");
         let (status, said, log) = Starting::of(place.command(&["--listen", "127.0.0.1:0"])).ends();
         assert_eq!((status.code(), said.as_str()), (Some(1), ""), "{log}");
-        assert!(log.contains("event=\"waiting_for_store\"") && log.contains("doesn't answer"), "{log}");
-        assert!(log.contains("COUNTERSIGN_WAIT_FOR_STORES"), "the cure is named: {log}");
+        assert!(
+            log.contains("event=\"waiting_for_store\"") && log.contains("doesn't answer"),
+            "{log}"
+        );
+        assert!(
+            log.contains("COUNTERSIGN_WAIT_FOR_STORES"),
+            "the cure is named: {log}"
+        );
     }
 }
 
@@ -145,21 +188,32 @@ fn the_wait_for_a_store_that_is_not_there_has_an_end() {
     for (wait, lines) in [("0s", 0), ("1s", 1)] {
         for place in stores_at(gone) {
             let place = place.with("WAIT_FOR_STORES", wait);
-            let (status, said, log) = Starting::of(place.command(&["--listen", "127.0.0.1:0"])).ends();
+            let (status, said, log) =
+                Starting::of(place.command(&["--listen", "127.0.0.1:0"])).ends();
             assert_eq!((status.code(), said.as_str()), (Some(1), ""), "{log}");
-            let waits = log.lines().filter(|line| line.contains("event=\"waiting_for_store\"")).count();
+            let waits = log
+                .lines()
+                .filter(|line| line.contains("event=\"waiting_for_store\""))
+                .count();
             assert!(waits >= lines && (lines > 0 || waits == 0), "{log}");
-            assert!(log.contains("nobody listens") && !log.contains("doesn't answer"), "{log}");
+            assert!(
+                log.contains("nobody listens") && !log.contains("doesn't answer"),
+                "{log}"
+            );
         }
     }
 }
 
 #[test]
 fn a_store_whose_name_is_not_known_yet_is_waited_for() {
-    let place = Place::new(shared("postgres://ada@no-such-host.invalid/app")).with("WAIT_FOR_STORES", "1s");
+    let place =
+        Place::new(shared("postgres://ada@no-such-host.invalid/app")).with("WAIT_FOR_STORES", "1s");
     let (status, _, log) = Starting::of(place.command(&["--listen", "127.0.0.1:0"])).ends();
     assert_eq!(status.code(), Some(1), "{log}");
-    assert!(log.contains("event=\"waiting_for_store\"") && log.contains("host's name isn't known"), "{log}");
+    assert!(
+        log.contains("event=\"waiting_for_store\"") && log.contains("host's name isn't known"),
+        "{log}"
+    );
 }
 
 /// Starts a server while its store is down, and then the store.
@@ -170,14 +224,25 @@ fn comes_later(place: &Place, stop: impl Fn(), start: impl Fn()) {
     let mut starting = Starting::of(place.command(&["--listen", &format!("127.0.0.1:{port}")]));
     starting.says("event=\"waiting_for_store\"");
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    assert!(!listens(address), "a port is open behind which nobody answers");
+    assert!(
+        !listens(address),
+        "a port is open behind which nobody answers"
+    );
     start();
     let mut out = BufReader::new(starting.process.stdout.take().unwrap());
     let mut greeting = String::new();
     out.read_line(&mut greeting).unwrap();
-    assert!(greeting.contains("countersign listens on"), "{greeting}{}", starting.log());
+    assert!(
+        greeting.contains("countersign listens on"),
+        "{greeting}{}",
+        starting.log()
+    );
     let mut probe = TcpStream::connect(address).unwrap();
-    std::io::Write::write_all(&mut probe, b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    std::io::Write::write_all(
+        &mut probe,
+        b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    )
+    .unwrap();
     let mut answer = String::new();
     probe.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -186,13 +251,21 @@ fn comes_later(place: &Place, stop: impl Fn(), start: impl Fn()) {
 #[test]
 fn a_postgres_that_comes_later_is_waited_for() {
     let database = Postgres::dedicated();
-    comes_later(&Place::new(shared(&database.database())), || database.kill(), || database.start());
+    comes_later(
+        &Place::new(shared(&database.database())),
+        || database.kill(),
+        || database.start(),
+    );
 }
 
 #[test]
 fn a_mariadb_that_comes_later_is_waited_for() {
     let database = MariaDb::dedicated();
-    comes_later(&Place::new(shared(&database.database())), || database.kill(), || database.start());
+    comes_later(
+        &Place::new(shared(&database.database())),
+        || database.kill(),
+        || database.start(),
+    );
 }
 
 #[test]
@@ -208,7 +281,10 @@ fn a_redis_that_comes_later_is_waited_for() {
 #[test]
 fn what_waiting_does_not_cure_ends_the_start_at_once() {
     let postgres = Postgres::shared();
-    let none = format!("{}no_such_database", postgres.url().trim_end_matches("postgres"));
+    let none = format!(
+        "{}no_such_database",
+        postgres.url().trim_end_matches("postgres")
+    );
     let stranger = postgres.database().replace("postgres@", "no_such_role@");
     let mariadb = MariaDb::shared();
     let wrong = mariadb.database().replace("test:test@", "test:wrong@");
@@ -221,17 +297,32 @@ fn what_waiting_does_not_cure_ends_the_start_at_once() {
         (Place::new(shared(&stranger)), "refuses user or password"),
         (Place::new(shared(&wrong)), "refuses user or password"),
         (Place::new(shared(&missing)), "has no database of that name"),
-        (Place::new(on_redis(&password)).with("STRATEGY", "redis"), "refuses user or password"),
-        (Place::new(on_redis(redis.url())).with("STRATEGY", "jwt"), "refuses user or password"),
+        (
+            Place::new(on_redis(&password)).with("STRATEGY", "redis"),
+            "refuses user or password",
+        ),
+        (
+            Place::new(on_redis(redis.url())).with("STRATEGY", "jwt"),
+            "refuses user or password",
+        ),
     ];
     for (place, what) in cases {
         let place = place.with("WAIT_FOR_STORES", "1h");
         let (status, _, log) = Starting::of(place.command(&["--listen", "127.0.0.1:0"])).ends();
         assert_eq!(status.code(), Some(1), "{log}");
-        let setting =
-            if what.contains("database") || log.contains("the database at") { "DATABASE_URL" } else { "REDIS_URL" };
-        assert!(log.contains(what) && log.contains(&format!("COUNTERSIGN_{setting}: ")), "{what}: {log}");
-        assert!(!log.contains("doesn't answer") && !log.contains("waiting_for_store"), "{log}");
+        let setting = if what.contains("database") || log.contains("the database at") {
+            "DATABASE_URL"
+        } else {
+            "REDIS_URL"
+        };
+        assert!(
+            log.contains(what) && log.contains(&format!("COUNTERSIGN_{setting}: ")),
+            "{what}: {log}"
+        );
+        assert!(
+            !log.contains("doesn't answer") && !log.contains("waiting_for_store"),
+            "{log}"
+        );
         assert!(!log.contains("wrong@") && !log.contains("hunter2"), "{log}");
     }
 }
@@ -242,12 +333,21 @@ fn a_user_without_rights_is_told_so() {
     let postgres = Postgres::shared();
     let url = postgres.database();
     let name = url.rsplit('/').next().unwrap().to_owned();
-    Postgres::execute(&url, &format!("CREATE ROLE {name} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC"));
+    Postgres::execute(
+        &url,
+        &format!("CREATE ROLE {name} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC"),
+    );
     let place = Place::new(shared(&url.replace("postgres@", &format!("{name}@"))));
     let (status, _, log) = Starting::of(place.command(&["--listen", "127.0.0.1:0"])).ends();
     assert_eq!(status.code(), Some(1), "{log}");
-    assert!(log.contains("migration countersign/1 tokens") && log.contains("schema public"), "{log}");
-    assert!(log.contains("lacks a right") && log.contains("42501") && !log.contains("doesn't answer"), "{log}");
+    assert!(
+        log.contains("migration countersign/1 tokens") && log.contains("schema public"),
+        "{log}"
+    );
+    assert!(
+        log.contains("lacks a right") && log.contains("42501") && !log.contains("doesn't answer"),
+        "{log}"
+    );
 }
 
 /// A Service named `countersign`, or one whose name begins so, and a container that is linked.
@@ -275,8 +375,16 @@ async fn what_orchestrators_put_into_the_environment_is_no_setting() {
         ("ENV_PATH", "/usr/bin"),
         ("DB_PORT_5432_TCP_START", "tcp://10.0.0.2:5432"),
     ];
-    let place = links.iter().fold(Place::new(Vec::new()), |place, (name, value)| place.with(name, value));
-    place.start().get("/healthz", "").await.expect(StatusCode::OK);
+    let place = links
+        .iter()
+        .fold(Place::new(Vec::new()), |place, (name, value)| {
+            place.with(name, value)
+        });
+    place
+        .start()
+        .get("/healthz", "")
+        .await
+        .expect(StatusCode::OK);
     place.json(&["config", "check"]);
     // The check for slips of the pen stays.
     for (name, value) in [
@@ -288,10 +396,15 @@ async fn what_orchestrators_put_into_the_environment_is_no_setting() {
         ("SERVICES_HOST", "10.0.0.1"),
         ("LOG_LEVEL", "debug"),
     ] {
-        let output = Place::new(Vec::new()).with(name, value).run(&["config", "check"]);
+        let output = Place::new(Vec::new())
+            .with(name, value)
+            .run(&["config", "check"]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{name}: {said}");
-        assert!(said.contains(&format!("COUNTERSIGN_{name}: is no setting")), "{said}");
+        assert!(
+            said.contains(&format!("COUNTERSIGN_{name}: is no setting")),
+            "{said}"
+        );
     }
 }
 
@@ -299,7 +412,8 @@ async fn what_orchestrators_put_into_the_environment_is_no_setting() {
 #[tokio::test]
 async fn no_directory_is_made_that_nothing_needs() {
     // Nobody can make a directory there, root included.
-    let place = Place::new(shared(&Postgres::shared().database())).with("DATA_DIR", "/proc/countersign/data");
+    let place = Place::new(shared(&Postgres::shared().database()))
+        .with("DATA_DIR", "/proc/countersign/data");
     let server = place.start();
     server.newcomer("ada@example.org").await;
     place.json(&["user", "list"]);
@@ -319,25 +433,41 @@ async fn no_directory_is_made_that_nothing_needs() {
 fn limited(place: &Place, limits: &str) -> Command {
     let inner = place.command(&[]);
     let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("{limits}; exec \"$0\" --listen 127.0.0.1:0")]).arg(inner.get_program());
-    shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell
+        .args(["-c", &format!("{limits}; exec \"$0\" --listen 127.0.0.1:0")])
+        .arg(inner.get_program());
+    shell.envs(
+        inner
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     shell
 }
 
 /// Waits for the greeting, and returns where it says that the server listens.
 fn greeted(starting: &mut Starting) -> SocketAddr {
     let mut greeting = String::new();
-    BufReader::new(starting.process.stdout.as_mut().unwrap()).read_line(&mut greeting).unwrap();
-    let address = greeting.split_once("countersign listens on http://").map(|(_, rest)| rest.trim());
-    address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("{greeting}{}", starting.log()))
+    BufReader::new(starting.process.stdout.as_mut().unwrap())
+        .read_line(&mut greeting)
+        .unwrap();
+    let address = greeting
+        .split_once("countersign listens on http://")
+        .map(|(_, rest)| rest.trim());
+    address
+        .and_then(|address| address.parse().ok())
+        .unwrap_or_else(|| panic!("{greeting}{}", starting.log()))
 }
 
 #[test]
 fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
     let mut starting = Starting::of(limited(&Place::new(Vec::new()), "ulimit -Sn 256"));
     greeted(&mut starting);
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", starting.process.id())).unwrap();
-    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let limits =
+        std::fs::read_to_string(format!("/proc/{}/limits", starting.process.id())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
     let columns: Vec<&str> = line.split_whitespace().collect();
     assert_eq!(columns[3], columns[4], "{line}");
     starting.signal("-TERM");
@@ -350,7 +480,11 @@ fn too_few_descriptors_for_the_connections_are_told_once() {
     greeted(&mut starting);
     starting.signal("-TERM");
     let (_, _, log) = starting.ends();
-    assert_eq!(log.matches("event=\"descriptors_too_few\"").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("event=\"descriptors_too_few\"").count(),
+        1,
+        "{log}"
+    );
     assert!(log.contains("COUNTERSIGN_MAX_CONNECTIONS"), "{log}");
 }
 
@@ -373,14 +507,20 @@ fn a_stop_while_no_connection_can_be_accepted() {
 fn a_switch_takes_its_value_in_either_way() {
     let place = Place::new(Vec::new());
     for (arguments, value) in [
-        (&["config", "check", "--insecure-cookies", "true"][..], "true"),
+        (
+            &["config", "check", "--insecure-cookies", "true"][..],
+            "true",
+        ),
         (&["--insecure-cookies", "false", "config", "check"], "false"),
         (&["--insecure-cookies=true", "config", "check"], "true"),
         (&["--insecure-cookies", "config", "check"], "true"),
     ] {
         let report = place.json(arguments);
         let rows = report["settings"].as_array().unwrap();
-        let row = rows.iter().find(|row| row["setting"] == "COUNTERSIGN_INSECURE_COOKIES").unwrap();
+        let row = rows
+            .iter()
+            .find(|row| row["setting"] == "COUNTERSIGN_INSECURE_COOKIES")
+            .unwrap();
         assert_eq!(row["value"], value, "{arguments:?}");
     }
 }

@@ -37,7 +37,8 @@ async fn one_successor_from_two_servers_on_redis() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_successor_from_two_servers_on_a_redis_cluster() {
-    let place = Place::new(on_redis(&testbed::RedisCluster::shared().url())).with("STRATEGY", "redis");
+    let place =
+        Place::new(on_redis(&testbed::RedisCluster::shared().url())).with("STRATEGY", "redis");
     storm(&[place.start(), place.start()]).await;
 }
 
@@ -52,10 +53,18 @@ async fn storm(servers: &[Server]) {
     for run in 0..RUNS {
         let replies = (0..AT_ONCE).map(|at| servers[at % servers.len()].refresh(&tokens.refresh));
         let replies = join_all(replies).await;
-        let failed: Vec<_> = replies.iter().filter(|reply| reply.status.is_server_error()).collect();
+        let failed: Vec<_> = replies
+            .iter()
+            .filter(|reply| reply.status.is_server_error())
+            .collect();
         assert!(failed.is_empty(), "run {run}: {failed:?}");
         let answers: Vec<_> = replies.iter().map(Tokens::of).collect();
-        assert!(answers.iter().all(|answer| answer.refresh == answers[0].refresh), "run {run}: two successors");
+        assert!(
+            answers
+                .iter()
+                .all(|answer| answer.refresh == answers[0].refresh),
+            "run {run}: two successors"
+        );
         tokens = Tokens::of(&replies[0]);
     }
     for server in servers {

@@ -17,7 +17,9 @@ impl Supervisor {
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let socket = UnixDatagram::bind(dir.path().join("notify")).unwrap();
-        socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_mins(1)))
+            .unwrap();
         Self { socket, dir }
     }
 
@@ -32,13 +34,19 @@ impl Supervisor {
 async fn a_supervisor_hears_of_readiness_reloads_and_the_stop() {
     let supervisor = Supervisor::new();
     let mut place = Place::new(Vec::new());
-    place.settings.push(("NOTIFY_SOCKET".to_owned(), supervisor.dir.path().join("notify").display().to_string()));
+    place.settings.push((
+        "NOTIFY_SOCKET".to_owned(),
+        supervisor.dir.path().join("notify").display().to_string(),
+    ));
     let server = place.start();
     assert!(supervisor.hears().contains("READY=1"));
     server.get("/healthz", "").await.expect(StatusCode::OK);
     server.signal("-HUP");
     let reloading = supervisor.hears();
-    assert!(reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    assert!(
+        reloading.contains("RELOADING=1") && reloading.contains("MONOTONIC_USEC="),
+        "{reloading}"
+    );
     assert!(supervisor.hears().contains("READY=1"));
     server.signal("-TERM");
     assert!(supervisor.hears().contains("STOPPING=1"));
@@ -49,7 +57,9 @@ async fn a_supervisor_hears_of_readiness_reloads_and_the_stop() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_supervisor_that_is_gone_stops_nothing() {
     let mut place = Place::new(Vec::new());
-    place.settings.push(("NOTIFY_SOCKET".to_owned(), "/nowhere/notify".to_owned()));
+    place
+        .settings
+        .push(("NOTIFY_SOCKET".to_owned(), "/nowhere/notify".to_owned()));
     let server = place.start();
     server.get("/healthz", "").await.expect(StatusCode::OK);
     assert_eq!(server.stop().0.code(), Some(0));

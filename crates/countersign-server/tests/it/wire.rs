@@ -43,7 +43,10 @@ pub(crate) struct Wire {
 impl Wire {
     /// A wire with a strand to each of `stores`, and nothing wrong with it. Messages are counted over all strands.
     pub(crate) async fn to(stores: &[SocketAddr]) -> Self {
-        let mut wire = Self { addresses: Vec::new(), plan: Arc::new(Mutex::new(None)) };
+        let mut wire = Self {
+            addresses: Vec::new(),
+            plan: Arc::new(Mutex::new(None)),
+        };
         for &store in stores {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             wire.addresses.push(listener.local_addr().unwrap());
@@ -60,7 +63,12 @@ impl Wire {
     /// Lets `messages` pass to the store, and cuts at the next; what is notified then.
     pub(crate) fn arm(&self, messages: usize, cut: Cut, then: Then) -> Arc<Notify> {
         let reached = Arc::new(Notify::new());
-        *self.plan.lock().unwrap() = Some(Plan { messages, cut, then, reached: Arc::clone(&reached) });
+        *self.plan.lock().unwrap() = Some(Plan {
+            messages,
+            cut,
+            then,
+            reached: Arc::clone(&reached),
+        });
         reached
     }
 

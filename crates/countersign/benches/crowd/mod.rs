@@ -1,6 +1,11 @@
 //! Concurrent callers, and the comparison of two ways of doing the same.
 
-#![allow(clippy::cast_precision_loss, clippy::print_stdout, clippy::indexing_slicing, reason = "a benchmark")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a benchmark"
+)]
 
 use std::future::Future;
 use std::sync::Arc;
@@ -25,7 +30,12 @@ pub(crate) trait Reader: Send + Sync + 'static {
 }
 
 /// Measures both ways in alternating rounds, and prints their rates and the ratio.
-pub(crate) async fn compare<A: Reader, B: Reader>(name: &str, what: &str, ours: &Arc<A>, bare: &Arc<B>) {
+pub(crate) async fn compare<A: Reader, B: Reader>(
+    name: &str,
+    what: &str,
+    ours: &Arc<A>,
+    bare: &Arc<B>,
+) {
     for callers in CALLERS {
         let mut rates = [Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
@@ -33,13 +43,19 @@ pub(crate) async fn compare<A: Reader, B: Reader>(name: &str, what: &str, ours: 
             rates[1].push(rate(ours, callers).await);
         }
         let [floor, ours] = rates.each_mut().map(|rates| median(rates));
-        println!("{name:<13} {callers:>3} callers   bare {floor:>8.0}/s   {what} {ours:>8.0}/s   {:.2}", ours / floor);
+        println!(
+            "{name:<13} {callers:>3} callers   bare {floor:>8.0}/s   {what} {ours:>8.0}/s   {:.2}",
+            ours / floor
+        );
     }
 }
 
 /// Returns the rate of answers per second during one round.
 async fn rate<R: Reader>(reader: &Arc<R>, callers: usize) -> f64 {
-    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (stop, count) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
     let mut crowd = JoinSet::new();
     let start = Instant::now();
     for caller in 0..callers {

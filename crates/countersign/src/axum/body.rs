@@ -21,7 +21,10 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
         return Err(Problem::REQUEST_TOO_LARGE);
     }
     axum::body::to_bytes(body, limit).await.map_err(|error| {
-        if error.source().is_some_and(<dyn Error>::is::<LengthLimitError>) {
+        if error
+            .source()
+            .is_some_and(<dyn Error>::is::<LengthLimitError>)
+        {
             Problem::REQUEST_TOO_LARGE
         } else {
             Problem::REQUEST_BODY_INVALID
@@ -31,5 +34,10 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
 
 /// Returns the length that the headers announce.
 fn announced(headers: &HeaderMap) -> Option<u128> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }

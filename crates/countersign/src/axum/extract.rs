@@ -93,7 +93,11 @@ impl<U: User, S: Send + Sync> FromRequestParts<S> for MaybeUser<U> {
 fn outcome<U: User>(parts: &Parts) -> Result<&AuthOutcome<U>, Problem> {
     parts.extensions.get().ok_or_else(|| {
         let user = std::any::type_name::<U>();
-        tracing::error!(event = "misused", user, "a handler asks for a user outside an AuthLayer of that user type");
+        tracing::error!(
+            event = "misused",
+            user,
+            "a handler asks for a user outside an AuthLayer of that user type"
+        );
         Problem::AUTH_LAYER_MISSING
     })
 }

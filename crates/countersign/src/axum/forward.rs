@@ -78,9 +78,16 @@ impl<U: User> ForwardAuth<U> {
 
     /// Creates a route that answers by the outcome of `authenticator`.
     pub fn new(authenticator: Arc<Authenticator<U>>) -> Self {
-        Self { authenticator, told: Vec::new() }
-            .tell(Self::USER_ID, |authenticated| Some(authenticated.user.id().to_key().to_subject()))
-            .tell(Self::SESSION_ID, |authenticated| authenticated.session_id.map(|session| session.to_string()))
+        Self {
+            authenticator,
+            told: Vec::new(),
+        }
+        .tell(Self::USER_ID, |authenticated| {
+            Some(authenticated.user.id().to_key().to_subject())
+        })
+        .tell(Self::SESSION_ID, |authenticated| {
+            authenticated.session_id.map(|session| session.to_string())
+        })
     }
 
     /// Adds a header with a value made of the user, or replaces the header of that name. `None`
@@ -114,7 +121,9 @@ impl<U: User> ForwardAuth<U> {
             AuthOutcome::NotOffered => Problem::NOT_OFFERED.into_response(),
             // 401 for every refusal: nginx answers its own client with 500 for a 400. The log keeps
             // them apart.
-            AuthOutcome::Refused(_) | AuthOutcome::CrossSite => Problem::AUTHENTICATION_FAILED.into_response(),
+            AuthOutcome::Refused(_) | AuthOutcome::CrossSite => {
+                Problem::AUTHENTICATION_FAILED.into_response()
+            }
             // Never 500, also for a bug: whether the credential is good stays open.
             AuthOutcome::Failed(_) => Problem::STORE_UNAVAILABLE.into_response(),
         }
@@ -129,7 +138,9 @@ impl<U: User> ForwardAuth<U> {
             let text = tell(authenticated).unwrap_or_default();
             // Can't fail, since the encoding leaves printable ASCII alone. A header that is left
             // out would be the client's to set.
-            let Ok(mut value) = HeaderValue::try_from(utf8_percent_encode(&text, ENCODED).to_string()) else {
+            let Ok(mut value) =
+                HeaderValue::try_from(utf8_percent_encode(&text, ENCODED).to_string())
+            else {
                 return Problem::STORE_UNAVAILABLE.into_response();
             };
             value.set_sensitive(true);
@@ -141,13 +152,18 @@ impl<U: User> ForwardAuth<U> {
 
 impl<U> Clone for ForwardAuth<U> {
     fn clone(&self) -> Self {
-        Self { authenticator: Arc::clone(&self.authenticator), told: self.told.clone() }
+        Self {
+            authenticator: Arc::clone(&self.authenticator),
+            told: self.told.clone(),
+        }
     }
 }
 
 impl<U> fmt::Debug for ForwardAuth<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told: Vec<&HeaderName> = self.told.iter().map(|(name, _)| name).collect();
-        f.debug_struct("ForwardAuth").field("told", &told).finish_non_exhaustive()
+        f.debug_struct("ForwardAuth")
+            .field("told", &told)
+            .finish_non_exhaustive()
     }
 }

@@ -66,8 +66,14 @@ where
 pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     let encodings = headers.get_all(header::CONTENT_ENCODING);
     // An encoded body would be read as something that it isn't.
-    let is_plain = encodings.iter().all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if is_plain && is_json(headers) { Ok(()) } else { Err(Problem::UNSUPPORTED_MEDIA_TYPE) }
+    let is_plain = encodings
+        .iter()
+        .all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if is_plain && is_json(headers) {
+        Ok(())
+    } else {
+        Err(Problem::UNSUPPORTED_MEDIA_TYPE)
+    }
 }
 
 /// Parses a JSON object. Every error is the same fixed answer.

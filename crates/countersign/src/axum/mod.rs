@@ -22,7 +22,9 @@ pub mod routes;
 pub use extract::{CurrentUser, MaybeUser};
 pub use forward::ForwardAuth;
 pub use json::{MAX_BODY, StrictJson};
-pub use routes::{AuthRoute, AuthRoutes, ClientAddress, CredentialVerifier, LoginAttempt, LoginVerdict};
+pub use routes::{
+    AuthRoute, AuthRoutes, ClientAddress, CredentialVerifier, LoginAttempt, LoginVerdict,
+};
 
 pub use crate::problem::Problem;
 

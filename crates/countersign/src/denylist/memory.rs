@@ -60,9 +60,16 @@ impl MemoryDenylist {
     /// [`ConfigError`] that names `max_entries` if it is 0.
     pub fn new(max_entries: usize) -> Result<Self, ConfigError> {
         if max_entries == 0 {
-            return Err(ConfigError::new("max_entries", "must be at least 1", "leave it at 10000"));
+            return Err(ConfigError::new(
+                "max_entries",
+                "must be at least 1",
+                "leave it at 10000",
+            ));
         }
-        Ok(Self { max_entries, entries: RwLock::default() })
+        Ok(Self {
+            max_entries,
+            entries: RwLock::default(),
+        })
     }
 
     /// Returns the number of entries, including those that have ended and weren't removed yet.
@@ -88,21 +95,29 @@ impl MemoryDenylist {
 /// Creates a denylist of 10,000 entries.
 impl Default for MemoryDenylist {
     fn default() -> Self {
-        Self { max_entries: DEFAULT_MAX_ENTRIES, entries: RwLock::default() }
+        Self {
+            max_entries: DEFAULT_MAX_ENTRIES,
+            entries: RwLock::default(),
+        }
     }
 }
 
 /// Shows the number of entries only: they are the ids of tokens.
 impl fmt::Debug for MemoryDenylist {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryDenylist").field("max_entries", &self.max_entries).field("entries", &self.len()).finish()
+        f.debug_struct("MemoryDenylist")
+            .field("max_entries", &self.max_entries)
+            .field("entries", &self.len())
+            .finish()
     }
 }
 
 impl Entries {
     /// Removes the entry that ends first if it has ended at `now`, and returns `true` if it did.
     fn reclaim_one(&mut self, now: Timestamp) -> bool {
-        let Some(first) = self.by_end.first().filter(|(until, _)| *until <= now) else { return false };
+        let Some(first) = self.by_end.first().filter(|(until, _)| *until <= now) else {
+            return false;
+        };
         let first = first.clone();
         self.by_end.remove(&first);
         self.until.remove(&first.1);
@@ -111,7 +126,9 @@ impl Entries {
 
     /// Moves the end of an entry to `until`, if that is later.
     fn extend(&mut self, id: &str, until: Timestamp) {
-        let Some((id, known)) = self.until.get_key_value(id) else { return };
+        let Some((id, known)) = self.until.get_key_value(id) else {
+            return;
+        };
         if *known < until {
             let (id, known) = (Arc::clone(id), *known);
             self.by_end.remove(&(known, Arc::clone(&id)));
@@ -149,7 +166,9 @@ impl DenylistStore for MemoryDenylist {
 
     async fn is_any_denied(&self, ids: &[&str], now: Timestamp) -> Result<bool, Failure> {
         let entries = self.read();
-        Ok(ids.iter().any(|id| entries.until.get(*id).is_some_and(|until| *until > now)))
+        Ok(ids
+            .iter()
+            .any(|id| entries.until.get(*id).is_some_and(|until| *until > now)))
     }
 
     async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, Failure> {

@@ -115,8 +115,14 @@ pub trait DenylistStore: Send + Sync {
 /// Otherwise it is the id's SHA-256 behind a prefix, and so is an id that starts with that prefix
 /// itself.
 fn stored_id(id: &str) -> String {
-    if (1..=200).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) && !id.starts_with("sha256:") {
+    if (1..=200).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_graphic())
+        && !id.starts_with("sha256:")
+    {
         return id.to_owned();
     }
-    format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(id.as_bytes())))
+    format!(
+        "sha256:{}",
+        data_encoding::HEXLOWER.encode(&Sha256::digest(id.as_bytes()))
+    )
 }

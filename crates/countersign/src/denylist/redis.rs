@@ -56,8 +56,15 @@ impl RedisDenylist {
     /// Creates a denylist on `redis`.
     pub fn new(redis: &Redis) -> Self {
         // A full memory must not keep anybody from logging out.
-        let deny = Arc::new(Script::new(concat!("#!lua flags=allow-oom\n", include_str!("deny.lua"))));
-        Self { redis: redis.clone(), prefix: Self::KEY_PREFIX.into(), deny }
+        let deny = Arc::new(Script::new(concat!(
+            "#!lua flags=allow-oom\n",
+            include_str!("deny.lua")
+        )));
+        Self {
+            redis: redis.clone(),
+            prefix: Self::KEY_PREFIX.into(),
+            deny,
+        }
     }
 
     /// Sets the prefix of keys. Defaults to [`KEY_PREFIX`](Self::KEY_PREFIX).
@@ -81,8 +88,14 @@ impl DenylistStore for RedisDenylist {
     async fn deny(&self, id: &str, until: Timestamp, now: Timestamp) -> Result<(), Failure> {
         // The key outlives the entry by the slack, for servers whose clocks are behind. An end in
         // the past keeps it for that long too.
-        let ttl = until.saturating_add(CLOCK_SLACK).since(now).max(CLOCK_SLACK).as_micros().div_ceil(1000);
-        let args = [format!("{VERSION}{}", until.as_micros()), ttl.to_string()].map(String::into_bytes);
+        let ttl = until
+            .saturating_add(CLOCK_SLACK)
+            .since(now)
+            .max(CLOCK_SLACK)
+            .as_micros()
+            .div_ceil(1000);
+        let args =
+            [format!("{VERSION}{}", until.as_micros()), ttl.to_string()].map(String::into_bytes);
         self.redis.eval(&self.deny, &[&self.key(id)], &args).await
     }
 
@@ -110,7 +123,9 @@ impl DenylistStore for RedisDenylist {
 /// An entry of another form, such as litestar-auth's, names no end. It holds for as long as it is
 /// there.
 fn is_live(entry: &[u8], now: Timestamp) -> bool {
-    let end = std::str::from_utf8(entry).ok().and_then(|text| text.strip_prefix(VERSION)?.parse().ok());
+    let end = std::str::from_utf8(entry)
+        .ok()
+        .and_then(|text| text.strip_prefix(VERSION)?.parse().ok());
     end.is_none_or(|end| Timestamp::from_micros(end) > now)
 }
 

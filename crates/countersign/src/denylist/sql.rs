@@ -84,16 +84,25 @@ impl SqlDenylist {
             };
             Script::new(dialect, &[template])
         };
-        Self { database: database.clone(), deny: spelled(DENY), sweep: spelled(SWEEP), asks: Mutex::default() }
+        Self {
+            database: database.clone(),
+            deny: spelled(DENY),
+            sweep: spelled(SWEEP),
+            asks: Mutex::default(),
+        }
     }
 
     /// Returns the lookup statement for this number of ids.
     fn ask(&self, ids: usize) -> Statement {
         let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
         let made = || {
-            let places: Vec<_> = (2..ids.saturating_add(2)).map(|place| format!("?{place}")).collect();
-            let template =
-                format!("SELECT 1 FROM denied_token WHERE expires_at > ?1 AND id IN ({}) LIMIT 1", places.join(", "));
+            let places: Vec<_> = (2..ids.saturating_add(2))
+                .map(|place| format!("?{place}"))
+                .collect();
+            let template = format!(
+                "SELECT 1 FROM denied_token WHERE expires_at > ?1 AND id IN ({}) LIMIT 1",
+                places.join(", ")
+            );
             Statement::new(self.database.dialect(), &template)
         };
         asks.entry(ids).or_insert_with(made).clone()
@@ -103,20 +112,28 @@ impl SqlDenylist {
 #[async_trait]
 impl DenylistStore for SqlDenylist {
     async fn deny(&self, id: &str, until: Timestamp, _now: Timestamp) -> Result<(), Failure> {
-        self.database.run(&self.deny, &[key(id), until.as_micros().into()]).await.map(|_| ())
+        self.database
+            .run(&self.deny, &[key(id), until.as_micros().into()])
+            .await
+            .map(|_| ())
     }
 
     async fn is_any_denied(&self, ids: &[&str], now: Timestamp) -> Result<bool, Failure> {
         if ids.is_empty() {
             return Ok(false);
         }
-        let params: Vec<Value> = std::iter::once(now.as_micros().into()).chain(ids.iter().map(|id| key(id))).collect();
+        let params: Vec<Value> = std::iter::once(now.as_micros().into())
+            .chain(ids.iter().map(|id| key(id)))
+            .collect();
         let rows = self.database.fetch(&self.ask(ids.len()), &params).await?;
         Ok(!rows.is_empty())
     }
 
     async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, Failure> {
-        let params = [now.saturating_sub(CLOCK_SLACK).as_micros().into(), i64::from(limit).into()];
+        let params = [
+            now.saturating_sub(CLOCK_SLACK).as_micros().into(),
+            i64::from(limit).into(),
+        ];
         let outcome = self.database.run(&self.sweep, &params).await?;
         Ok(outcome.affected.first().copied().unwrap_or(0))
     }
@@ -132,6 +149,8 @@ fn key(id: &str) -> Value {
 
 impl fmt::Debug for SqlDenylist {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqlDenylist").field("database", &self.database).finish_non_exhaustive()
+        f.debug_struct("SqlDenylist")
+            .field("database", &self.database)
+            .finish_non_exhaustive()
     }
 }

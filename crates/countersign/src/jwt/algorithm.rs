@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED, ECDSA_P384_SHA384_FIXED_SIGNING,
-    ECDSA_P521_SHA512_FIXED, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256,
-    RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
+    ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED, ECDSA_P521_SHA512_FIXED_SIGNING,
+    EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
+    RSA_PKCS1_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
     RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaParameters, RsaSignatureEncoding,
 };
 
@@ -109,15 +110,42 @@ impl Algorithm {
     /// Returns the parameters that the cryptographic backend takes.
     pub(crate) fn family(self) -> Family {
         match self {
-            Self::Hs256 => Family::Hmac { digest: hmac::HMAC_SHA256, length: 32 },
-            Self::Hs384 => Family::Hmac { digest: hmac::HMAC_SHA384, length: 48 },
-            Self::Hs512 => Family::Hmac { digest: hmac::HMAC_SHA512, length: 64 },
-            Self::Rs256 => Family::Rsa { verify: &RSA_PKCS1_2048_8192_SHA256, sign: &RSA_PKCS1_SHA256 },
-            Self::Rs384 => Family::Rsa { verify: &RSA_PKCS1_2048_8192_SHA384, sign: &RSA_PKCS1_SHA384 },
-            Self::Rs512 => Family::Rsa { verify: &RSA_PKCS1_2048_8192_SHA512, sign: &RSA_PKCS1_SHA512 },
-            Self::Ps256 => Family::Rsa { verify: &RSA_PSS_2048_8192_SHA256, sign: &RSA_PSS_SHA256 },
-            Self::Ps384 => Family::Rsa { verify: &RSA_PSS_2048_8192_SHA384, sign: &RSA_PSS_SHA384 },
-            Self::Ps512 => Family::Rsa { verify: &RSA_PSS_2048_8192_SHA512, sign: &RSA_PSS_SHA512 },
+            Self::Hs256 => Family::Hmac {
+                digest: hmac::HMAC_SHA256,
+                length: 32,
+            },
+            Self::Hs384 => Family::Hmac {
+                digest: hmac::HMAC_SHA384,
+                length: 48,
+            },
+            Self::Hs512 => Family::Hmac {
+                digest: hmac::HMAC_SHA512,
+                length: 64,
+            },
+            Self::Rs256 => Family::Rsa {
+                verify: &RSA_PKCS1_2048_8192_SHA256,
+                sign: &RSA_PKCS1_SHA256,
+            },
+            Self::Rs384 => Family::Rsa {
+                verify: &RSA_PKCS1_2048_8192_SHA384,
+                sign: &RSA_PKCS1_SHA384,
+            },
+            Self::Rs512 => Family::Rsa {
+                verify: &RSA_PKCS1_2048_8192_SHA512,
+                sign: &RSA_PKCS1_SHA512,
+            },
+            Self::Ps256 => Family::Rsa {
+                verify: &RSA_PSS_2048_8192_SHA256,
+                sign: &RSA_PSS_SHA256,
+            },
+            Self::Ps384 => Family::Rsa {
+                verify: &RSA_PSS_2048_8192_SHA384,
+                sign: &RSA_PSS_SHA384,
+            },
+            Self::Ps512 => Family::Rsa {
+                verify: &RSA_PSS_2048_8192_SHA512,
+                sign: &RSA_PSS_SHA512,
+            },
             Self::Es256 => Family::Ecdsa {
                 verify: &ECDSA_P256_SHA256_FIXED,
                 sign: &ECDSA_P256_SHA256_FIXED_SIGNING,
@@ -184,10 +212,21 @@ impl FromStr for Algorithm {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text).ok_or_else(|| {
-            let shown: String = text.chars().take(16).flat_map(char::escape_default).collect();
-            let names = Self::ALL.map(Self::as_str).join(", ");
-            ConfigError::new("algorithm", format!("\"{shown}\" is not supported"), format!("use one of {names}"))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.as_str() == text)
+            .ok_or_else(|| {
+                let shown: String = text
+                    .chars()
+                    .take(16)
+                    .flat_map(char::escape_default)
+                    .collect();
+                let names = Self::ALL.map(Self::as_str).join(", ");
+                ConfigError::new(
+                    "algorithm",
+                    format!("\"{shown}\" is not supported"),
+                    format!("use one of {names}"),
+                )
+            })
     }
 }

@@ -56,7 +56,11 @@ pub(crate) struct Claims<'t> {
 
 impl<'t> Claims<'t> {
     /// Reads the payload of a token whose signature is good, and checks every claim at `now`.
-    pub(crate) fn read(payload: &'t [u8], rules: &ClaimRules, now: Timestamp) -> Result<Self, Refusal> {
+    pub(crate) fn read(
+        payload: &'t [u8],
+        rules: &ClaimRules,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
         let claims = Self::read_for_revocation(payload, rules)?;
         if claims.is_over(rules, now) {
             return Err(Refusal::Expired);
@@ -77,7 +81,10 @@ impl<'t> Claims<'t> {
     ///
     /// A token that is refused here will never be accepted, so it doesn't need a revocation. An
     /// expired token, and one that isn't valid yet, pass.
-    pub(crate) fn read_for_revocation(payload: &'t [u8], rules: &ClaimRules) -> Result<Self, Refusal> {
+    pub(crate) fn read_for_revocation(
+        payload: &'t [u8],
+        rules: &ClaimRules,
+    ) -> Result<Self, Refusal> {
         let object = Object::parse(payload).ok_or(Refusal::Claims)?;
         let expires_at = time(object.member("exp"))?;
         let issued_at = time(object.member("iat"))?;
@@ -102,7 +109,14 @@ impl<'t> Claims<'t> {
             Some(text) => Some(Fence::parse(text).ok_or(Refusal::Claims)?),
         };
         let fingerprint_claim = Arc::clone(&rules.fingerprint_claim);
-        Ok(Self { object, fingerprint_claim, issued_at, expires_at, session, fence })
+        Ok(Self {
+            object,
+            fingerprint_claim,
+            issued_at,
+            expires_at,
+            session,
+            fence,
+        })
     }
 
     /// Returns `true` if the token has expired at `now`, with the leeway added to its life.
@@ -117,13 +131,19 @@ impl<'t> Claims<'t> {
 
     /// Returns the subject, or `None` if `sub` is missing, empty or not a string.
     pub(crate) fn subject(&self) -> Option<&str> {
-        self.object.text("sub").ok().flatten().filter(|subject| !subject.is_empty())
+        self.object
+            .text("sub")
+            .ok()
+            .flatten()
+            .filter(|subject| !subject.is_empty())
     }
 
     /// Returns the session fingerprint, or `None` if the token has none. A fingerprint that isn't a
     /// string is refused with [`Refusal::Fingerprint`].
     pub(crate) fn fingerprint(&self) -> Result<Option<&str>, Refusal> {
-        self.object.text(&self.fingerprint_claim).map_err(|_| Refusal::Fingerprint)
+        self.object
+            .text(&self.fingerprint_claim)
+            .map_err(|_| Refusal::Fingerprint)
     }
 }
 
@@ -132,11 +152,18 @@ impl<'t> Claims<'t> {
 fn time(value: Option<&Value<'_>>) -> Result<Timestamp, Refusal> {
     let seconds = match value {
         Some(Value::Int(seconds)) => *seconds,
-        #[expect(clippy::cast_possible_truncation, reason = "dropping fractions is meant, and the cast saturates")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "dropping fractions is meant, and the cast saturates"
+        )]
         Some(Value::Float(seconds)) => *seconds as i64,
         _ => return Err(Refusal::Claims),
     };
-    if (0..=LAST_SECOND).contains(&seconds) { Ok(Timestamp::from_unix_seconds(seconds)) } else { Err(Refusal::Claims) }
+    if (0..=LAST_SECOND).contains(&seconds) {
+        Ok(Timestamp::from_unix_seconds(seconds))
+    } else {
+        Err(Refusal::Claims)
+    }
 }
 
 /// Returns `true` if `aud` is `ours`, or a list of strings that contains `ours`.
@@ -144,8 +171,12 @@ fn is_meant_for(audience: Option<&Value<'_>>, ours: &str) -> bool {
     match audience {
         Some(Value::Text(audience)) => audience == ours,
         Some(Value::List(audiences)) => {
-            audiences.iter().all(|audience| matches!(audience, Value::Text(_)))
-                && audiences.iter().any(|audience| matches!(audience, Value::Text(text) if text == ours))
+            audiences
+                .iter()
+                .all(|audience| matches!(audience, Value::Text(_)))
+                && audiences
+                    .iter()
+                    .any(|audience| matches!(audience, Value::Text(text) if text == ours))
         }
         _ => false,
     }
@@ -212,7 +243,11 @@ impl NewClaims<'_> {
             serde_json::to_writer(&mut json, value).map_err(failed)?;
             json.push(b'}');
         }
-        Ok(if json.is_ascii() { json } else { escape_beyond_ascii(&json) })
+        Ok(if json.is_ascii() {
+            json
+        } else {
+            escape_beyond_ascii(&json)
+        })
     }
 }
 

@@ -38,13 +38,19 @@ impl FingerprintKeys {
             let filled = Salt::new(HKDF_SHA256, b"countersign").extract(secret);
             // Filling 32 bytes from SHA-256 can't fail. If it did, the key of zeros would make
             // fingerprints that match those of no other server.
-            let _ = filled.expand(&[label], HKDF_SHA256).and_then(|material| material.fill(&mut okm));
+            let _ = filled
+                .expand(&[label], HKDF_SHA256)
+                .and_then(|material| material.fill(&mut okm));
             okm
         };
         Self {
             original: hmac::Key::new(hmac::HMAC_SHA256, text),
             derived: hmac::Key::new(hmac::HMAC_SHA256, &derive(b"session fingerprint v1")),
-            key_id: HEXLOWER.encode(derive(b"key id v1").first_chunk::<8>().map_or(&[], |id| id.as_slice())),
+            key_id: HEXLOWER.encode(
+                derive(b"key id v1")
+                    .first_chunk::<8>()
+                    .map_or(&[], |id| id.as_slice()),
+            ),
         }
     }
 
@@ -62,14 +68,20 @@ impl FingerprintKeys {
     ///
     /// One secret must have one purpose, so such a configuration is refused.
     pub(crate) fn shares_secret_with(&self, digests: &DigestKeyRing) -> bool {
-        digests.probes().any(|probe| hmac::verify(&self.original, SAME_SECRET, &probe).is_ok())
+        digests
+            .probes()
+            .any(|probe| hmac::verify(&self.original, SAME_SECRET, &probe).is_ok())
     }
 
     /// Returns the fingerprint of `user` as 64 lower-case hexadecimal digits, or `None` if the
     /// account has no email address or no password hash.
     pub(crate) fn fingerprint<U: User>(&self, profile: Profile, user: &U) -> Option<String> {
         let subject = user.id().to_key().to_subject();
-        let parts = [subject.as_str(), &default_case_fold_str(user.email()?), user.password_hash()?];
+        let parts = [
+            subject.as_str(),
+            &default_case_fold_str(user.email()?),
+            user.password_hash()?,
+        ];
         let tag = match profile {
             Profile::LitestarAuth => hmac::sign(&self.original, parts.join("\u{1F}").as_bytes()),
             Profile::Countersign => {

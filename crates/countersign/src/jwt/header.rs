@@ -23,7 +23,10 @@ pub(crate) enum KidRule {
     /// `kid` is required and names a key of the ring.
     Required,
     /// `kid` is optional. If present, it names a key of the ring.
-    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "public vectors need it"))]
+    #[cfg_attr(
+        not(feature = "testing"),
+        expect(dead_code, reason = "public vectors need it")
+    )]
     IfPresent,
     /// `kid` is ignored, as litestar-auth ignores it. Every key of the named algorithm is tried.
     Ignored,
@@ -48,10 +51,22 @@ const UNSUPPORTED: [&str; 4] = ["crit", "b64", "zip", "enc"];
 ///
 /// The algorithm of the header has to be that of the key. Otherwise a token could choose how its
 /// own signature is checked.
-pub(crate) fn candidates<'k>(ring: &'k KeyRing, rules: HeaderRules, header: &[u8]) -> Result<Candidates<'k>, Refusal> {
+pub(crate) fn candidates<'k>(
+    ring: &'k KeyRing,
+    rules: HeaderRules,
+    header: &[u8],
+) -> Result<Candidates<'k>, Refusal> {
     let header = Object::parse(header).ok_or(Refusal::Malformed)?;
-    let algorithm = header.text("alg").ok().flatten().ok_or(Refusal::Algorithm)?;
-    if UNSUPPORTED.into_iter().any(|name| header.member(name).is_some()) || is_nested(&header) {
+    let algorithm = header
+        .text("alg")
+        .ok()
+        .flatten()
+        .ok_or(Refusal::Algorithm)?;
+    if UNSUPPORTED
+        .into_iter()
+        .any(|name| header.member(name).is_some())
+        || is_nested(&header)
+    {
         return Err(Refusal::Header);
     }
     let kid = header.text("kid").map_err(|_| Refusal::UnknownKey)?;
@@ -68,7 +83,11 @@ pub(crate) fn candidates<'k>(ring: &'k KeyRing, rules: HeaderRules, header: &[u8
         (KidRule::Required, None) => return Err(Refusal::UnknownKey),
         (KidRule::Ignored, _) | (KidRule::IfPresent, None) => {
             let mut known = ring.keys().map(VerifyingKey::algorithm);
-            Candidates::Every(known.find(|known| known.as_str() == algorithm).ok_or(Refusal::Algorithm)?)
+            Candidates::Every(
+                known
+                    .find(|known| known.as_str() == algorithm)
+                    .ok_or(Refusal::Algorithm)?,
+            )
         }
     };
     match rules.typ {

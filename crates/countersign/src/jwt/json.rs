@@ -34,16 +34,23 @@ impl<'a> Object<'a> {
     /// Reads a document that is exactly one object, in UTF-8 without a byte order mark.
     pub(crate) fn parse(document: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(document).ok()?;
-        let mut reader = Reader { text, rest: text.as_bytes() };
+        let mut reader = Reader {
+            text,
+            rest: text.as_bytes(),
+        };
         reader.skip_space();
-        let Value::Object(object) = reader.value(0)? else { return None };
+        let Value::Object(object) = reader.value(0)? else {
+            return None;
+        };
         reader.skip_space();
         reader.rest.is_empty().then_some(object)
     }
 
     /// Returns the value of a member, or `None` if the object has no such member.
     pub(crate) fn member(&self, name: &str) -> Option<&Value<'a>> {
-        self.0.iter().find_map(|(known, value)| (known == name).then_some(value))
+        self.0
+            .iter()
+            .find_map(|(known, value)| (known == name).then_some(value))
     }
 
     #[cfg(test)]
@@ -66,11 +73,16 @@ impl<'a> Object<'a> {
         // Comparing each pair is fastest for the few members of a token. Beyond them a sort keeps
         // the time bounded for a hostile document.
         if self.0.len() <= 16 {
-            return names().enumerate().any(|(at, name)| names().take(at).any(|earlier| earlier == name));
+            return names()
+                .enumerate()
+                .any(|(at, name)| names().take(at).any(|earlier| earlier == name));
         }
         let mut sorted: Vec<&str> = names().collect();
         sorted.sort_unstable();
-        sorted.iter().zip(sorted.iter().skip(1)).any(|(a, b)| a == b)
+        sorted
+            .iter()
+            .zip(sorted.iter().skip(1))
+            .any(|(a, b)| a == b)
     }
 }
 
@@ -167,7 +179,10 @@ impl<'a> Reader<'a> {
     /// Reads the text up to the next quote or backslash. Control characters are refused, since they
     /// have to be escaped.
     fn plain_text(&mut self) -> Option<&'a str> {
-        let length = self.rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F))?;
+        let length = self
+            .rest
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1F))?;
         let start = self.text.len() - self.rest.len();
         self.advance(length);
         self.text.get(start..start + length)
@@ -209,7 +224,9 @@ impl<'a> Reader<'a> {
     fn hex(&mut self) -> Option<u32> {
         let (digits, rest) = self.rest.split_at_checked(4)?;
         self.rest = rest;
-        digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
+        digits.iter().try_fold(0, |value, digit| {
+            Some(value * 16 + char::from(*digit).to_digit(16)?)
+        })
     }
 
     fn number(&mut self) -> Option<Value<'a>> {
@@ -240,7 +257,11 @@ impl<'a> Reader<'a> {
 
     /// Skips at least one digit.
     fn digits(&mut self) -> Option<()> {
-        let count = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let count = self
+            .rest
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         self.advance(count);
         (count > 0).then_some(())
     }
@@ -251,7 +272,11 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_space(&mut self) {
-        let count = self.rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+        let count = self
+            .rest
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+            .count();
         self.advance(count);
     }
 
@@ -302,7 +327,10 @@ mod tests {
         }
         assert_eq!(Object::parse(b"{\"a\":\"\xff\"}"), None);
         let many: Vec<String> = (0..40).map(|n| format!("\"m{}\":{n}", n % 39)).collect();
-        assert_eq!(Object::parse(format!("{{{}}}", many.join(",")).as_bytes()), None);
+        assert_eq!(
+            Object::parse(format!("{{{}}}", many.join(",")).as_bytes()),
+            None
+        );
     }
 
     #[test]
@@ -321,7 +349,10 @@ mod tests {
         assert_eq!(object.member("a"), Some(&Value::Text("é😀\n/".into())));
         assert_eq!(object.member("b"), Some(&Value::Int(0)));
         assert_eq!(object.member("c"), Some(&Value::Float(1500.0)));
-        assert_eq!(object.member("d"), Some(&Value::Float(9_223_372_036_854_775_808.0)));
+        assert_eq!(
+            object.member("d"),
+            Some(&Value::Float(9_223_372_036_854_775_808.0))
+        );
     }
 
     fn as_serde(value: &Value<'_>) -> serde_json::Value {
@@ -332,9 +363,10 @@ mod tests {
             Value::Float(float) => (*float).into(),
             Value::Text(text) => text.as_ref().into(),
             Value::List(items) => items.iter().map(as_serde).collect(),
-            Value::Object(Object(members)) => {
-                members.iter().map(|(name, value)| (name.clone().into_owned(), as_serde(value))).collect()
-            }
+            Value::Object(Object(members)) => members
+                .iter()
+                .map(|(name, value)| (name.clone().into_owned(), as_serde(value)))
+                .collect(),
         }
     }
 

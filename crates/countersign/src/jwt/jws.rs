@@ -45,7 +45,9 @@ pub(crate) fn verify<'k>(
     // Nearly every token that arrives has a header that a key of the ring writes, byte for byte.
     // Comparing the segments spares decoding and parsing it. A header of litestar-auth has no
     // `kid`, so it selects an algorithm and not a key.
-    let ours = ring.keys().find(|key| key.header_segment(profile) == segments.header);
+    let ours = ring
+        .keys()
+        .find(|key| key.header_segment(profile) == segments.header);
     let candidates = match (profile, ours) {
         (Profile::Countersign, Some(key)) => Candidates::One(key),
         (Profile::LitestarAuth, Some(key)) => Candidates::Every(key.algorithm()),
@@ -55,7 +57,10 @@ pub(crate) fn verify<'k>(
 }
 
 /// Verifies the signature of a token whose header satisfies `rules`, and returns its payload.
-#[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "public vectors need it"))]
+#[cfg_attr(
+    not(feature = "testing"),
+    expect(dead_code, reason = "public vectors need it")
+)]
 pub(crate) fn verify_by<'k>(
     ring: &'k KeyRing,
     rules: HeaderRules,
@@ -63,30 +68,47 @@ pub(crate) fn verify_by<'k>(
     max_length: usize,
 ) -> Result<Verified<'k>, Refusal> {
     let segments = split(token, max_length)?;
-    check(ring, &header::candidates(ring, rules, &decode(segments.header)?)?, &segments)
+    check(
+        ring,
+        &header::candidates(ring, rules, &decode(segments.header)?)?,
+        &segments,
+    )
 }
 
 /// Returns the header rules of a profile.
 const fn rules(profile: Profile) -> HeaderRules {
     match profile {
-        Profile::Countersign => HeaderRules { typ: Some("at+jwt"), kid: KidRule::Required },
-        Profile::LitestarAuth => HeaderRules { typ: None, kid: KidRule::Ignored },
+        Profile::Countersign => HeaderRules {
+            typ: Some("at+jwt"),
+            kid: KidRule::Required,
+        },
+        Profile::LitestarAuth => HeaderRules {
+            typ: None,
+            kid: KidRule::Ignored,
+        },
     }
 }
 
 /// Returns the payload if one of the candidate keys verifies the signature.
-fn check<'k>(ring: &'k KeyRing, candidates: &Candidates<'k>, segments: &Segments<'_>) -> Result<Verified<'k>, Refusal> {
+fn check<'k>(
+    ring: &'k KeyRing,
+    candidates: &Candidates<'k>,
+    segments: &Segments<'_>,
+) -> Result<Verified<'k>, Refusal> {
     let signature = decode(segments.signature)?;
     let signed = segments.signed.as_bytes();
     let key = match *candidates {
         Candidates::One(key) => key.verifies(signed, &signature).then_some(key),
-        Candidates::Every(algorithm) => {
-            ring.keys().find(|key| key.algorithm() == algorithm && key.verifies(signed, &signature))
-        }
+        Candidates::Every(algorithm) => ring
+            .keys()
+            .find(|key| key.algorithm() == algorithm && key.verifies(signed, &signature)),
     };
     let key = key.ok_or(Refusal::Signature)?;
     // The payload is decoded last, so that no unverified bytes leave this function.
-    Ok(Verified { payload: decode(segments.payload)?, key })
+    Ok(Verified {
+        payload: decode(segments.payload)?,
+        key,
+    })
 }
 
 /// Splits a token at its two dots.
@@ -102,8 +124,15 @@ fn split(token: &str, max_length: usize) -> Result<Segments<'_>, Refusal> {
     if header.is_empty() || signature.is_empty() || signature.contains('.') {
         return Err(Refusal::Malformed);
     }
-    let signed = token.get(..header.len() + 1 + payload.len()).ok_or(Refusal::Malformed)?;
-    Ok(Segments { header, payload, signature, signed })
+    let signed = token
+        .get(..header.len() + 1 + payload.len())
+        .ok_or(Refusal::Malformed)?;
+    Ok(Segments {
+        header,
+        payload,
+        signature,
+        signed,
+    })
 }
 
 /// Decodes a base64url segment and refuses every spelling but the canonical one.
@@ -111,7 +140,9 @@ fn split(token: &str, max_length: usize) -> Result<Segments<'_>, Refusal> {
 /// The alphabet is the URL-safe one. Padding, white space and unused bits that aren't zero are
 /// refused, so that no other text stands for the same signature.
 fn decode(segment: &str) -> Result<Vec<u8>, Refusal> {
-    BASE64URL_NOPAD.decode(segment.as_bytes()).map_err(|_| Refusal::Malformed)
+    BASE64URL_NOPAD
+        .decode(segment.as_bytes())
+        .map_err(|_| Refusal::Malformed)
 }
 
 /// Signs `payload` and returns the token, with the header that `profile` writes.
@@ -123,7 +154,11 @@ pub(crate) fn sign(key: &SigningKey, profile: Profile, payload: &[u8]) -> Result
 }
 
 /// Signs `payload` and returns the token, with a header segment that is encoded already.
-pub(crate) fn sign_segment(key: &SigningKey, header_segment: &str, payload: &[u8]) -> Result<String, Failure> {
+pub(crate) fn sign_segment(
+    key: &SigningKey,
+    header_segment: &str,
+    payload: &[u8],
+) -> Result<String, Failure> {
     let mut token = String::with_capacity(header_segment.len() + payload.len() * 4 / 3 + 200);
     token.push_str(header_segment);
     token.push('.');

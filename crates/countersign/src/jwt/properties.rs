@@ -28,7 +28,12 @@ const ED25519: &str = "MCowBQYDK2VwAyEAfU0Of2FTpptiQrUiq77mhf2kQg+INLEIw72uNp71S
 
 static KEYS: LazyLock<KeyRing> = LazyLock::new(|| {
     let secret = generate_secret(Algorithm::EdDsa, &SystemEntropy).unwrap();
-    KeyRing::new(SigningKey::from_secret(Algorithm::EdDsa, &secret).unwrap().with_kid("k1").unwrap())
+    KeyRing::new(
+        SigningKey::from_secret(Algorithm::EdDsa, &secret)
+            .unwrap()
+            .with_kid("k1")
+            .unwrap(),
+    )
 });
 
 /// Fragments of JSON, good and bad, that random documents are built from.
@@ -86,7 +91,8 @@ const PARTS: [&str; 50] = [
 ];
 
 fn any_document() -> impl Strategy<Value = String> {
-    let part = prop_oneof![8 => proptest::sample::select(&PARTS[..]).prop_map(str::to_owned), 1 => "\\PC"];
+    let part =
+        prop_oneof![8 => proptest::sample::select(&PARTS[..]).prop_map(str::to_owned), 1 => "\\PC"];
     (proptest::collection::vec(part, 0..14), 0..4_u8).prop_map(|(parts, around)| {
         let parts = parts.concat();
         match around {
@@ -125,13 +131,17 @@ fn agree(ours: &Value<'_>, theirs: &Json) -> bool {
         (Value::Int(a), Json::Number(b)) if b.is_i64() => b.as_i64() == Some(*a),
         // Minus zero is an integer to us.
         (Value::Int(a), Json::Number(b)) => *a == 0 && b.as_f64() == Some(0.0),
-        (Value::Float(a), Json::Number(b)) => {
-            b.as_f64().is_some_and(|b| (a - b).abs() <= a.abs() * 4.0 * f64::EPSILON + f64::MIN_POSITIVE)
-        }
+        (Value::Float(a), Json::Number(b)) => b
+            .as_f64()
+            .is_some_and(|b| (a - b).abs() <= a.abs() * 4.0 * f64::EPSILON + f64::MIN_POSITIVE),
         (Value::Text(a), Json::String(b)) => a == b,
-        (Value::List(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| agree(a, b)),
+        (Value::List(a), Json::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| agree(a, b))
+        }
         (Value::Object(a), Json::Object(b)) => {
-            a.len() == b.len() && b.iter().all(|(name, b)| a.member(name).is_some_and(|a| agree(a, b)))
+            a.len() == b.len()
+                && b.iter()
+                    .all(|(name, b)| a.member(name).is_some_and(|a| agree(a, b)))
         }
         _ => false,
     }
@@ -140,7 +150,12 @@ fn agree(ours: &Value<'_>, theirs: &Json) -> bool {
 fn agrees_with_serde_json(document: &[u8]) -> Result<(), TestCaseError> {
     if let Some(object) = Object::parse(document) {
         let theirs = serde_json::from_slice::<Json>(document);
-        prop_assert!(theirs.as_ref().is_ok_and(|theirs| agree(&Value::Object(object), theirs)), "{theirs:?}");
+        prop_assert!(
+            theirs
+                .as_ref()
+                .is_ok_and(|theirs| agree(&Value::Object(object), theirs)),
+            "{theirs:?}"
+        );
     }
     Ok(())
 }
@@ -167,11 +182,20 @@ fn claim_rules() -> ClaimRules {
 /// Checks the rules of the claims a second time, on the output of another JSON reader.
 fn are_good(claims: &Json) -> bool {
     #[expect(clippy::cast_possible_truncation, reason = "fractions are dropped")]
-    let time = |name: &str| claims[name].as_f64().filter(|time| (0.0..1e12).contains(time)).map(|time| time as i64);
-    let (Some(iat), Some(nbf), Some(exp)) = (time("iat"), time("nbf"), time("exp")) else { return false };
+    let time = |name: &str| {
+        claims[name]
+            .as_f64()
+            .filter(|time| (0.0..1e12).contains(time))
+            .map(|time| time as i64)
+    };
+    let (Some(iat), Some(nbf), Some(exp)) = (time("iat"), time("nbf"), time("exp")) else {
+        return false;
+    };
     let audience = match &claims["aud"] {
         Json::String(text) => text == "ours",
-        Json::Array(texts) => texts.iter().all(Json::is_string) && texts.iter().any(|text| text == "ours"),
+        Json::Array(texts) => {
+            texts.iter().all(Json::is_string) && texts.iter().any(|text| text == "ours")
+        }
         _ => false,
     };
     let sid = &claims["sid"];
@@ -181,7 +205,9 @@ fn are_good(claims: &Json) -> bool {
         && exp - iat <= LONGEST + LEEWAY
         && audience
         && claims["iss"] == "us"
-        && claims["jti"].as_str().is_some_and(|jti| !jti.is_empty() && jti.is_ascii())
+        && claims["jti"]
+            .as_str()
+            .is_some_and(|jti| !jti.is_empty() && jti.is_ascii())
         && (sid.as_str().is_some_and(|sid| sid.len() == 36) || claims.get("sid").is_none())
 }
 

@@ -20,7 +20,10 @@ use crate::jwt::key::{KeyRing, SigningKey, VerifyingKey};
 /// # Errors
 /// [`Refusal`] with the first check that failed.
 pub fn verify(ring: &KeyRing, token: &str) -> Result<Vec<u8>, Refusal> {
-    let rules = HeaderRules { typ: None, kid: KidRule::IfPresent };
+    let rules = HeaderRules {
+        typ: None,
+        kid: KidRule::IfPresent,
+    };
     jws::verify_by(ring, rules, token, jws::DEFAULT_MAX_LENGTH).map(|verified| verified.payload)
 }
 

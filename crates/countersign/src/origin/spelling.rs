@@ -8,8 +8,7 @@ use url::Url;
 
 use crate::error::ConfigError;
 
-const CURE: &str =
-    "write it as browsers send it: https://app.example, or with a port of its own https://app.example:8443";
+const CURE: &str = "write it as browsers send it: https://app.example, or with a port of its own https://app.example:8443";
 
 /// Returns `text` as browsers spell it. The scheme's own port may be given and is left out.
 ///
@@ -27,7 +26,9 @@ fn spell(text: &str) -> Result<String, String> {
     if text.contains('*') {
         return refused("has a * in it: each origin is named on its own");
     }
-    let Ok(url) = Url::parse(text) else { return refused("is no origin") };
+    let Ok(url) = Url::parse(text) else {
+        return refused("is no origin");
+    };
     if !matches!(url.scheme(), "http" | "https") {
         return refused("is neither http nor https");
     }
@@ -44,7 +45,9 @@ fn spell(text: &str) -> Result<String, String> {
     }
     match url.path() {
         "/" if text.ends_with('/') => refused("ends with a slash"),
-        "/" => Err(format!("isn't spelled as browsers spell it, which is {spelled}")),
+        "/" => Err(format!(
+            "isn't spelled as browsers spell it, which is {spelled}"
+        )),
         _ => refused("has a path"),
     }
 }

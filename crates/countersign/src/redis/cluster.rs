@@ -25,16 +25,34 @@ pub(super) struct Master {
 
 /// Returns the masters in an answer to `CLUSTER SLOTS`, or `None` if a slot has no master.
 pub(super) fn masters(slots: &Value) -> Option<Vec<Master>> {
-    let Value::Array(ranges) = slots else { return None };
+    let Value::Array(ranges) = slots else {
+        return None;
+    };
     let mut masters: Vec<Master> = Vec::new();
     let mut covered: i64 = 0;
     for range in ranges {
-        let Value::Array(range) = range else { return None };
-        let [Value::Int(first), Value::Int(last), Value::Array(master), ..] = &**range else { return None };
-        covered = last.saturating_sub(*first).saturating_add(1).saturating_add(covered);
+        let Value::Array(range) = range else {
+            return None;
+        };
+        let [
+            Value::Int(first),
+            Value::Int(last),
+            Value::Array(master),
+            ..,
+        ] = &**range
+        else {
+            return None;
+        };
+        covered = last
+            .saturating_sub(*first)
+            .saturating_add(1)
+            .saturating_add(covered);
         let address = address(master)?;
         if masters.iter().all(|known| known.address != address) {
-            masters.push(Master { address, key: key_within(*first, *last)? });
+            masters.push(Master {
+                address,
+                key: key_within(*first, *last)?,
+            });
         }
     }
     masters.sort_by(|a, b| a.address.cmp(&b.address));
@@ -43,15 +61,21 @@ pub(super) fn masters(slots: &Value) -> Option<Vec<Master>> {
 
 /// Returns the host and the port of a node. The host is empty if the node doesn't know its own.
 fn address(node: &[Value]) -> Option<String> {
-    let [host, Value::Int(port), ..] = node else { return None };
-    let host = from_redis_value::<Option<String>>(host.clone()).ok()?.unwrap_or_default();
+    let [host, Value::Int(port), ..] = node else {
+        return None;
+    };
+    let host = from_redis_value::<Option<String>>(host.clone())
+        .ok()?
+        .unwrap_or_default();
     Some(format!("{host}:{port}"))
 }
 
 /// Returns a key whose slot is between `first` and `last`.
 fn key_within(first: i64, last: i64) -> Option<String> {
     let slot = |number| Slot::new(u16::try_from(number).ok()?);
-    let (Some(_), Some(_), true) = (slot(first), slot(last), first <= last) else { return None };
+    let (Some(_), Some(_), true) = (slot(first), slot(last), first <= last) else {
+        return None;
+    };
     let is_within = |key: &String| {
         let found = Some(Slot::for_key(key));
         (first..=last).any(|number| slot(number) == found)
@@ -65,12 +89,21 @@ mod tests {
 
     fn range(first: i64, last: i64, port: i64) -> Value {
         let node = Value::Array(vec![Value::BulkString(b"h".to_vec()), Value::Int(port)]);
-        Value::Array(vec![Value::Int(first), Value::Int(last), node.clone(), node])
+        Value::Array(vec![
+            Value::Int(first),
+            Value::Int(last),
+            node.clone(),
+            node,
+        ])
     }
 
     #[test]
     fn masters_by_a_key_that_each_would_have() {
-        let slots = [range(0, 1179, 2), range(1180, 1180, 1), range(1181, 16_383, 2)];
+        let slots = [
+            range(0, 1179, 2),
+            range(1180, 1180, 1),
+            range(1181, 16_383, 2),
+        ];
         let found = masters(&Value::Array(slots.to_vec())).unwrap();
         let addresses: Vec<_> = found.iter().map(|master| &*master.address).collect();
         assert_eq!(addresses, ["h:1", "h:2"]);
@@ -80,7 +113,11 @@ mod tests {
 
     #[test]
     fn slots_that_nobody_has_and_what_is_no_answer() {
-        let nameless = Value::Array(vec![Value::Int(0), Value::Int(16_383), Value::Array(Vec::new())]);
+        let nameless = Value::Array(vec![
+            Value::Int(0),
+            Value::Int(16_383),
+            Value::Array(Vec::new()),
+        ]);
         let none = [
             Value::Nil,
             Value::Array(Vec::new()),

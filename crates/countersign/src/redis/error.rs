@@ -41,8 +41,7 @@ impl Trouble {
 
     /// Returns an empty value if Redis only refused a right, because then a node has answered.
     pub(super) fn unless_forbidden(self) -> Result<Value, Self> {
-        let forbidden =
-            matches!(&self, Self::Said(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm));
+        let forbidden = matches!(&self, Self::Said(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm));
         if forbidden { Ok(Value::Nil) } else { Err(self) }
     }
 
@@ -68,12 +67,18 @@ impl Trouble {
     /// Returns the failure without its symptom.
     fn failure(self) -> Failure {
         match self {
-            Self::Silence(timeout) => Failure::unavailable(PART, format!("no answer within {timeout:?}")),
-            Self::Unconnected(error) => Failure::unavailable(PART, Said::of("connecting to Redis", &error)),
+            Self::Silence(timeout) => {
+                Failure::unavailable(PART, format!("no answer within {timeout:?}"))
+            }
+            Self::Unconnected(error) => {
+                Failure::unavailable(PART, Said::of("connecting to Redis", &error))
+            }
             Self::Said(error) if is_unavailable(&error) => {
                 Failure::unavailable(PART, Said::of("running a command on Redis", &error))
             }
-            Self::Said(error) => Failure::internal(PART, Said::of("running a command on Redis", &error)),
+            Self::Said(error) => {
+                Failure::internal(PART, Said::of("running a command on Redis", &error))
+            }
         }
     }
 }
@@ -109,7 +114,9 @@ fn is_unavailable(error: &RedisError) -> bool {
         "UNKILLABLE",
     ];
     const CLOSED: [&str; 4] = ["NOAUTH", "WRONGPASS", "NOPERM", "DENIED"];
-    let said = error.code().is_some_and(|code| CODES.contains(&code) || CLOSED.contains(&code));
+    let said = error
+        .code()
+        .is_some_and(|code| CODES.contains(&code) || CLOSED.contains(&code));
     said || is_closed(error)
         || is_ungreeted(error)
         || super::is_broken(error)
@@ -122,8 +129,11 @@ fn is_unavailable(error: &RedisError) -> bool {
 /// These are a longer command of a client that hasn't logged in, and a denial by the access rules
 /// inside a script, which Redis 7.0 and later versions word differently.
 fn is_closed(error: &RedisError) -> bool {
-    const SAYINGS: [&str; 3] =
-        ["Protocol error: unauthenticated", "The user executing the script can't", "ACL failure in script"];
+    const SAYINGS: [&str; 3] = [
+        "Protocol error: unauthenticated",
+        "The user executing the script can't",
+        "ACL failure in script",
+    ];
     let generic = error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError);
     let detail = error.detail().unwrap_or_default();
     generic && SAYINGS.iter().any(|saying| detail.starts_with(saying))
@@ -138,7 +148,11 @@ fn is_ungreeted(error: &RedisError) -> bool {
 }
 
 /// The words for TLS errors. No setting switches off the check of a certificate.
-const WORDS: Words = Words { unchecked: None, authority: "sslrootcert in the URL", any_host: None };
+const WORDS: Words = Words {
+    unchecked: None,
+    authority: "sslrootcert in the URL",
+    any_host: None,
+};
 
 /// An error's code and kind, for logs.
 ///

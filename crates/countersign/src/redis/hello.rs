@@ -23,7 +23,11 @@ impl Hello {
     /// Sends `HELLO` and returns the answer. A proxy that doesn't know the command gives an empty
     /// one.
     pub(super) async fn ask(connection: &mut impl ConnectionLike) -> RedisResult<Self> {
-        match connection.req_packed_command(&Self::command()).await?.extract_error() {
+        match connection
+            .req_packed_command(&Self::command())
+            .await?
+            .extract_error()
+        {
             Ok(answer) => Ok(Self::read(answer)),
             Err(error) if super::is_broken(&error) => Err(error),
             Err(_) => Ok(Self::default()),
@@ -37,7 +41,12 @@ impl Hello {
             other => from_redis_value(other).unwrap_or_default(),
         };
         let text = |value: &Value| from_redis_value::<String>(value.clone()).unwrap_or_default();
-        let field = |name: &str| pairs.iter().find(|(known, _)| text(known) == name).map(|(_, value)| text(value));
+        let field = |name: &str| {
+            pairs
+                .iter()
+                .find(|(known, _)| text(known) == name)
+                .map(|(_, value)| text(value))
+        };
         Self {
             version: field("version").unwrap_or_default(),
             mode: field("mode").unwrap_or_default(),
@@ -61,10 +70,26 @@ mod tests {
             ("role", bulk("master")),
             ("modules", Value::Array(Vec::new())),
         ];
-        let flat = pairs.iter().flat_map(|(name, value)| [bulk(name), value.clone()]).collect();
-        let map = pairs.iter().map(|(name, value)| (bulk(name), value.clone())).collect();
-        let said = Hello { version: "7.0.15".into(), mode: "cluster".into(), role: "master".into() };
-        assert_eq!([Hello::read(Value::Array(flat)), Hello::read(Value::Map(map))], [said.clone(), said]);
+        let flat = pairs
+            .iter()
+            .flat_map(|(name, value)| [bulk(name), value.clone()])
+            .collect();
+        let map = pairs
+            .iter()
+            .map(|(name, value)| (bulk(name), value.clone()))
+            .collect();
+        let said = Hello {
+            version: "7.0.15".into(),
+            mode: "cluster".into(),
+            role: "master".into(),
+        };
+        assert_eq!(
+            [
+                Hello::read(Value::Array(flat)),
+                Hello::read(Value::Map(map))
+            ],
+            [said.clone(), said]
+        );
         assert_eq!(Hello::read(Value::Nil), Hello::default());
     }
 }

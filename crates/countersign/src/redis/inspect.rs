@@ -70,7 +70,11 @@ impl RedisNode {
     /// Returns `true` if the server is older than Redis 7.0 or its version is unknown. The scripts
     /// of this crate don't run there.
     pub fn is_too_old(&self) -> bool {
-        let major = self.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        let major = self
+            .version
+            .split('.')
+            .next()
+            .and_then(|major| major.parse::<u32>().ok());
         major.is_none_or(|major| major < OLDEST)
     }
 
@@ -92,7 +96,14 @@ impl RedisNode {
     /// Reads an answer to `INFO`, and the settings `appendfsync` and `save` if they are known.
     fn read(address: String, info: &str, fsync: Option<&str>, saves: Option<&str>) -> Self {
         let field = |name: &str| {
-            let line = |line: &str| Some(line.trim_end().strip_prefix(name)?.strip_prefix(':')?.to_owned());
+            let line = |line: &str| {
+                Some(
+                    line.trim_end()
+                        .strip_prefix(name)?
+                        .strip_prefix(':')?
+                        .to_owned(),
+                )
+            };
             info.lines().find_map(line).unwrap_or_default()
         };
         let persistence = match (field("aof_enabled") == "1", fsync) {
@@ -143,7 +154,10 @@ impl Redis {
     /// # }
     /// ```
     pub async fn inspect(&self) -> Result<Vec<RedisNode>, Failure> {
-        let infos = match self.on_masters(::redis::cmd("INFO").arg("everything")).await {
+        let infos = match self
+            .on_masters(::redis::cmd("INFO").arg("everything"))
+            .await
+        {
             Ok(infos) => infos,
             // The user may lack the right to `INFO`. Every user may send `HELLO`.
             Err(failure) => match self.on_masters(&Hello::command()).await {
@@ -153,10 +167,17 @@ impl Redis {
         };
         let mut config = ::redis::cmd("CONFIG");
         // Managed servers often refuse `CONFIG`, so an error only leaves the settings unknown.
-        let settings = self.on_masters(config.arg("GET").arg("appendfsync").arg("save")).await.unwrap_or_default();
+        let settings = self
+            .on_masters(config.arg("GET").arg("appendfsync").arg("save"))
+            .await
+            .unwrap_or_default();
         let nodes = infos.into_iter().map(|(address, info)| {
-            let settings = settings.iter().find(|(of, _)| *of == address).map(|(_, settings)| settings.clone());
-            let settings = settings.and_then(|settings| from_redis_value::<Vec<(String, String)>>(settings).ok());
+            let settings = settings
+                .iter()
+                .find(|(of, _)| *of == address)
+                .map(|(_, settings)| settings.clone());
+            let settings = settings
+                .and_then(|settings| from_redis_value::<Vec<(String, String)>>(settings).ok());
             let setting = |name: &str| settings.iter().flatten().find(|(known, _)| known == name);
             let value = |name: &str| setting(name).map(|(_, value)| value.as_str());
             RedisNode::read(address, &text(info), value("appendfsync"), value("save"))
@@ -178,10 +199,18 @@ mod tests {
         let info = "# Server\r\nredis_version:7.0.15\r\nmaxmemory:1024\r\nmaxmemory_policy:allkeys-lru\r\n\
                     aof_enabled:1\r\ncluster_enabled:1\r\n";
         let node = RedisNode::read("a:1".to_owned(), info, Some("everysec"), None);
-        assert_eq!((node.version.as_str(), node.max_memory, node.cluster), ("7.0.15", 1024, true));
+        assert_eq!(
+            (node.version.as_str(), node.max_memory, node.cluster),
+            ("7.0.15", 1024, true)
+        );
         assert!(node.may_evict() && !node.is_too_old());
         assert_eq!(node.persistence, Persistence::AllButASecond);
-        let bare = RedisNode::read(String::new(), "redis_version:6.2.1\r\nmaxmemory_policy:noeviction", None, Some(""));
+        let bare = RedisNode::read(
+            String::new(),
+            "redis_version:6.2.1\r\nmaxmemory_policy:noeviction",
+            None,
+            Some(""),
+        );
         assert!(!bare.may_evict() && bare.is_too_old());
         assert_eq!(bare.persistence, Persistence::Nothing);
     }

@@ -16,8 +16,8 @@ use ::redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAd
 use ::redis::io::tcp::TcpSettings;
 use ::redis::io::tcp::socket2::TcpKeepalive;
 use ::redis::{
-    Arg, AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind,
-    TlsCertificates, Value,
+    Arg, AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError,
+    ServerErrorKind, TlsCertificates, Value,
 };
 
 use crate::error::ConfigError;
@@ -73,12 +73,17 @@ impl Target {
     pub(super) fn new(url: Parsed, timeout: Duration) -> Result<Self, ConfigError> {
         // A peer that vanished without closing the connection is noticed by the kernel: by a
         // keepalive probe, or at the latest when data that was sent isn't acknowledged.
-        let tcp = TcpSettings::default()
-            .set_nodelay(true)
-            .set_keepalive(TcpKeepalive::new().with_time(KEEPALIVE).with_interval(timeout.max(Duration::from_secs(1))));
+        let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(
+            TcpKeepalive::new()
+                .with_time(KEEPALIVE)
+                .with_interval(timeout.max(Duration::from_secs(1))),
+        );
         #[cfg(target_os = "linux")]
         let tcp = tcp.set_user_timeout(timeout.saturating_mul(2));
-        let certificates = TlsCertificates { client_tls: None, root_cert: url.authorities };
+        let certificates = TlsCertificates {
+            client_tls: None,
+            root_cert: url.authorities,
+        };
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(timeout))
             .set_response_timeout(None)
@@ -89,7 +94,9 @@ impl Target {
                 let is_tcp = !matches!(node.addr(), ConnectionAddr::Unix(_));
                 let may_be_cluster = is_tcp && node.redis_settings().db() == 0;
                 let nodes = may_be_cluster.then(|| vec![node.clone()]);
-                let cluster = nodes.map(|nodes| cluster(nodes, tcp, &certificates, timeout)).transpose()?;
+                let cluster = nodes
+                    .map(|nodes| cluster(nodes, tcp, &certificates, timeout))
+                    .transpose()?;
                 let client = if certificates.root_cert.is_some() {
                     Client::build_with_tls(node, certificates)
                 } else {
@@ -97,15 +104,26 @@ impl Target {
                 };
                 let client = client.map_err(|_| refused("can't be used"))?;
                 let is_cluster = AtomicBool::new(false);
-                return Ok(Self::Single(Box::new(Single { client, config, cluster, is_cluster })));
+                return Ok(Self::Single(Box::new(Single {
+                    client,
+                    config,
+                    cluster,
+                    is_cluster,
+                })));
             }
             Servers::Watched(service) => {
-                let sentinels = Sentinels::new(*service, certificates.root_cert, tcp, config, timeout)?;
+                let sentinels =
+                    Sentinels::new(*service, certificates.root_cert, tcp, config, timeout)?;
                 return Ok(Self::Watched(Box::new(sentinels)));
             }
             Servers::Cluster(nodes) => nodes,
         };
-        Ok(Self::Cluster(Box::new(cluster(nodes, tcp, &certificates, timeout)?)))
+        Ok(Self::Cluster(Box::new(cluster(
+            nodes,
+            tcp,
+            &certificates,
+            timeout,
+        )?)))
     }
 
     /// Returns `true` if the target is known to be a cluster.
@@ -122,7 +140,9 @@ impl Target {
         Ok(match self {
             Self::Single(single) => single.connect().await?,
             Self::Watched(sentinels) => Link::Single(sentinels.connect().await?),
-            Self::Cluster(client) => Link::Cluster(client.get_async_connection().await?, AtomicU64::new(0)),
+            Self::Cluster(client) => {
+                Link::Cluster(client.get_async_connection().await?, AtomicU64::new(0))
+            }
         })
     }
 
@@ -146,7 +166,9 @@ impl Target {
     /// Returns `true` if sending the command again on another connection may help at once.
     pub(super) fn is_worth_another(&self, error: &RedisError) -> bool {
         match self {
-            Self::Single(_) | Self::Watched(_) if !self.is_cluster() => super::is_broken(error) || is_replica(error),
+            Self::Single(_) | Self::Watched(_) if !self.is_cluster() => {
+                super::is_broken(error) || is_replica(error)
+            }
             _ => is_over(error),
         }
     }
@@ -155,7 +177,9 @@ impl Target {
 impl Single {
     /// Connects, and switches to the cluster client if the server is a node of a cluster.
     async fn connect(&self) -> Result<Link, RedisError> {
-        let Some(cluster) = &self.cluster else { return Ok(Link::Single(self.connect_alone().await?)) };
+        let Some(cluster) = &self.cluster else {
+            return Ok(Link::Single(self.connect_alone().await?));
+        };
         if !self.is_cluster.load(Relaxed) {
             let mut connection = self.connect_alone().await?;
             if Hello::ask(&mut connection).await?.mode != "cluster" {
@@ -163,12 +187,17 @@ impl Single {
             }
             self.is_cluster.store(true, Relaxed);
         }
-        Ok(Link::Cluster(cluster.get_async_connection().await?, AtomicU64::new(0)))
+        Ok(Link::Cluster(
+            cluster.get_async_connection().await?,
+            AtomicU64::new(0),
+        ))
     }
 
     /// Connects to this one address.
     async fn connect_alone(&self) -> Result<MultiplexedConnection, RedisError> {
-        self.client.get_multiplexed_async_connection_with_config(&self.config).await
+        self.client
+            .get_multiplexed_async_connection_with_config(&self.config)
+            .await
     }
 }
 
@@ -179,20 +208,24 @@ fn cluster(
     certificates: &TlsCertificates,
     timeout: Duration,
 ) -> Result<ClusterClient, ConfigError> {
-    let mut builder = ClusterClientBuilder::new(nodes.into_iter().map(|node| node.set_tcp_settings(tcp.clone())))
-        // The client connects to the given nodes and then to all nodes. Both steps have to fit into
-        // the timeout of an operation even if one node is silent.
-        .connection_timeout(timeout / 3)
-        .response_timeout(timeout / 2)
-        // The deadline of the operation ends it.
-        .overall_response_timeout(None)
-        .retries(RETRIES)
-        // A constant wait. For a growing one the client computes powers, which overflow after many
-        // retries, and its background task would end with a panic.
-        .retry_wait_formula(RETRY_WAIT.1, 1)
-        .min_retry_wait(RETRY_WAIT.0)
-        .max_retry_wait(RETRY_WAIT.1)
-        .tcp_settings(tcp);
+    let mut builder = ClusterClientBuilder::new(
+        nodes
+            .into_iter()
+            .map(|node| node.set_tcp_settings(tcp.clone())),
+    )
+    // The client connects to the given nodes and then to all nodes. Both steps have to fit into
+    // the timeout of an operation even if one node is silent.
+    .connection_timeout(timeout / 3)
+    .response_timeout(timeout / 2)
+    // The deadline of the operation ends it.
+    .overall_response_timeout(None)
+    .retries(RETRIES)
+    // A constant wait. For a growing one the client computes powers, which overflow after many
+    // retries, and its background task would end with a panic.
+    .retry_wait_formula(RETRY_WAIT.1, 1)
+    .min_retry_wait(RETRY_WAIT.0)
+    .max_retry_wait(RETRY_WAIT.1)
+    .tcp_settings(tcp);
     if certificates.root_cert.is_some() {
         builder = builder.certs(certificates.clone());
     }
@@ -214,7 +247,8 @@ pub(super) enum Loss {
 /// the runtime on which it was made has ended.
 fn is_over(error: &RedisError) -> bool {
     let io = cause(error).and_then(|cause| cause.downcast_ref::<io::Error>());
-    error.kind() == ErrorKind::ClusterConnectionNotFound || io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+    error.kind() == ErrorKind::ClusterConnectionNotFound
+        || io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Returns `true` if the server is a replica. After a failover the same host name may lead to the
@@ -257,7 +291,11 @@ impl Link {
     /// well.
     pub(super) async fn send(&self, command: &Cmd, place: Place<'_>) -> Result<Value, RedisError> {
         match self {
-            Self::Single(connection) => connection.clone().send_packed_command(command).await?.extract_error(),
+            Self::Single(connection) => connection
+                .clone()
+                .send_packed_command(command)
+                .await?
+                .extract_error(),
             Self::Cluster(connection, answered) => {
                 let answer = Box::pin(send_within(connection.clone(), command, place)).await?;
                 answered.fetch_add(1, Relaxed);
@@ -279,17 +317,26 @@ impl Link {
     /// The command needs a key. The client sends a command without keys to any node if it can't
     /// reach the right one.
     pub(super) async fn is_served(&self, key: &[u8]) -> bool {
-        self.send(::redis::cmd("EXISTS").arg(key), Place::OfKey).await.is_ok()
+        self.send(::redis::cmd("EXISTS").arg(key), Place::OfKey)
+            .await
+            .is_ok()
     }
 }
 
 /// Sends a command to its node of a cluster.
-async fn send_within(mut cluster: ClusterConnection, command: &Cmd, place: Place<'_>) -> Result<Value, RedisError> {
+async fn send_within(
+    mut cluster: ClusterConnection,
+    command: &Cmd,
+    place: Place<'_>,
+) -> Result<Value, RedisError> {
     match place {
         Place::OfKey => cluster.req_packed_command(command).await,
         Place::Beside(key) => {
-            let master = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
-            cluster.route_command(command.clone(), RoutingInfo::SingleNode(master)).await
+            let master =
+                SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
+            cluster
+                .route_command(command.clone(), RoutingInfo::SingleNode(master))
+                .await
         }
     }
 }

@@ -54,7 +54,9 @@ impl Redis {
     /// ```
     pub async fn leave_mark(&self, name: &str) -> Result<(), Failure> {
         let mut command = ::redis::cmd("SET");
-        self.run::<Option<String>>(command.arg(key(name)).arg(VERSION).arg("NX")).await.map(drop)
+        self.run::<Option<String>>(command.arg(key(name)).arg(VERSION).arg("NX"))
+            .await
+            .map(drop)
     }
 
     /// Returns the state of the mark with this name.
@@ -62,7 +64,8 @@ impl Redis {
     /// # Errors
     /// [`Failure`] if Redis can't be asked.
     pub async fn mark(&self, name: &str) -> Result<RedisMark, Failure> {
-        let found: Option<Option<Vec<u8>>> = self.run_typed(::redis::cmd("GET").arg(key(name))).await?;
+        let found: Option<Option<Vec<u8>>> =
+            self.run_typed(::redis::cmd("GET").arg(key(name))).await?;
         Ok(match found {
             Some(None) => RedisMark::Missing,
             Some(Some(text)) if text == VERSION.as_bytes() => RedisMark::Present,
@@ -76,7 +79,9 @@ impl Redis {
     /// # Errors
     /// [`Failure`] if Redis doesn't confirm the deletion.
     pub async fn remove_mark(&self, name: &str) -> Result<(), Failure> {
-        self.run::<u64>(::redis::cmd("DEL").arg(key(name))).await.map(drop)
+        self.run::<u64>(::redis::cmd("DEL").arg(key(name)))
+            .await
+            .map(drop)
     }
 }
 
@@ -87,5 +92,6 @@ fn key(name: &str) -> String {
 
 /// Returns `true` for the version of any format: `v` and a number.
 fn is_version(text: &[u8]) -> bool {
-    text.strip_prefix(b"v").is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+    text.strip_prefix(b"v")
+        .is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }

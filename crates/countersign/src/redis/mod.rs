@@ -54,7 +54,9 @@ pub struct RedisOptions {
 
 impl Default for RedisOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(1) }
+        Self {
+            timeout: Duration::from_secs(1),
+        }
     }
 }
 
@@ -128,7 +130,10 @@ impl Redis {
     /// # Errors
     /// [`ConfigError`] that names `redis_url` if the URL can't work, or if its certificate file
     /// can't be read. The error never shows the password.
-    #[expect(clippy::needless_pass_by_value, reason = "settings are made for one handle, and given away with it")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "settings are made for one handle, and given away with it"
+    )]
     pub fn connect(url: &str, options: RedisOptions) -> Result<Self, ConfigError> {
         Self::over(url, &options, None)
     }
@@ -142,18 +147,36 @@ impl Redis {
     /// # Errors
     /// [`ConfigError`] as for [`connect`](Self::connect). A later URL that can't work is logged,
     /// and the present one stays in use.
-    #[expect(clippy::needless_pass_by_value, reason = "settings are made for one handle, and given away with it")]
-    pub fn connect_renewing(url: &str, options: RedisOptions, source: UrlSource) -> Result<Self, ConfigError> {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "settings are made for one handle, and given away with it"
+    )]
+    pub fn connect_renewing(
+        url: &str,
+        options: RedisOptions,
+        source: UrlSource,
+    ) -> Result<Self, ConfigError> {
         Self::over(url, &options, Some(source))
     }
 
     /// Creates the handle. The URL is parsed now, and again for each URL that the source reads.
-    fn over(url: &str, options: &RedisOptions, source: Option<UrlSource>) -> Result<Self, ConfigError> {
+    fn over(
+        url: &str,
+        options: &RedisOptions,
+        source: Option<UrlSource>,
+    ) -> Result<Self, ConfigError> {
         let timeout = options.timeout;
         let make = move |url: &str| Target::new(url::Parsed::parse(url)?, timeout);
         let target = Renewing::new(PART, url, source, make)?;
         let (slot, renewal) = (Slot::default(), Arc::default());
-        Ok(Self { inner: Arc::new(Inner { target, timeout: options.timeout, slot, renewal }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                target,
+                timeout: options.timeout,
+                slot,
+                renewal,
+            }),
+        })
     }
 
     /// Returns `true` if this is a cluster.
@@ -184,7 +207,10 @@ impl Redis {
 
     /// Runs a command like [`run`](Self::run), and returns `None` if the key holds another type of
     /// value.
-    pub(crate) async fn run_typed<T: FromRedisValue>(&self, command: &Cmd) -> Result<Option<T>, Failure> {
+    pub(crate) async fn run_typed<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<Option<T>, Failure> {
         match self.answer(command).await? {
             Ok(answer) => Ok(Some(answer)),
             Err(trouble) if trouble.is_wrong_type() => Ok(None),
@@ -204,21 +230,31 @@ impl Redis {
         args: &[Vec<u8>],
     ) -> Result<T, Failure> {
         match self.answer(&script.by_hash(keys, args)).await? {
-            Err(trouble) if trouble.is(ServerErrorKind::NoScript) => self.run(&script.whole(keys, args)).await,
+            Err(trouble) if trouble.is(ServerErrorKind::NoScript) => {
+                self.run(&script.whole(keys, args)).await
+            }
             outcome => outcome.map_err(Trouble::into_failure),
         }
     }
 
     /// Returns the values of string keys, in their order. A key that is missing or holds another
     /// type has `None`.
-    pub(crate) async fn get_each(&self, keys: impl Iterator<Item = String>) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+    pub(crate) async fn get_each(
+        &self,
+        keys: impl Iterator<Item = String>,
+    ) -> Result<Vec<Option<Vec<u8>>>, Failure> {
         if !self.is_cluster() {
-            return self.run(::redis::cmd("MGET").arg(keys.collect::<Vec<_>>())).await;
+            return self
+                .run(::redis::cmd("MGET").arg(keys.collect::<Vec<_>>()))
+                .await;
         }
         // On a cluster each key is a command of its own. The client follows moved slots for a
         // command with one key only: one with several keys fails as a whole after nodes have
         // changed.
-        let get = async |key: String| self.run::<Vec<Option<Vec<u8>>>>(::redis::cmd("MGET").arg(key)).await;
+        let get = async |key: String| {
+            self.run::<Vec<Option<Vec<u8>>>>(::redis::cmd("MGET").arg(key))
+                .await
+        };
         Ok(try_join_all(keys.map(get)).await?.concat())
     }
 
@@ -230,32 +266,52 @@ impl Redis {
         // A URL with one server may lead to a cluster, which is known once there is a connection.
         if self.inner.slot.live(|_| true).is_none() {
             let deadline = Instant::now() + self.inner.timeout;
-            Box::pin(self.open(deadline)).await.map_err(Trouble::into_failure)?;
+            Box::pin(self.open(deadline))
+                .await
+                .map_err(Trouble::into_failure)?;
         }
         if !self.is_cluster() {
             return Ok(vec![(String::new(), self.run(command).await?)]);
         }
         let slots = self.run(::redis::cmd("CLUSTER").arg("SLOTS")).await?;
-        let masters = cluster::masters(&slots)
-            .ok_or_else(|| Failure::unavailable(PART, "there are slots of the cluster that no master has"))?;
-        let ask = async |master: cluster::Master| Ok((master.address, self.run_beside(&master.key, command).await?));
+        let masters = cluster::masters(&slots).ok_or_else(|| {
+            Failure::unavailable(PART, "there are slots of the cluster that no master has")
+        })?;
+        let ask = async |master: cluster::Master| {
+            Ok((master.address, self.run_beside(&master.key, command).await?))
+        };
         try_join_all(masters.into_iter().map(ask)).await
     }
 
     /// Runs a command without keys on the node that has `key`, and converts its answer.
-    pub(crate) async fn run_beside<T: FromRedisValue>(&self, key: &str, command: &Cmd) -> Result<T, Failure> {
+    pub(crate) async fn run_beside<T: FromRedisValue>(
+        &self,
+        key: &str,
+        command: &Cmd,
+    ) -> Result<T, Failure> {
         if self.is_cluster() {
             // The client sends a command without keys to any node if it can't reach the right one.
             // For a command with a key it waits and learns the way, so such a command goes first.
-            let there = self.answer::<Value>(::redis::cmd("EXISTS").arg(key)).await?;
-            there.or_else(Trouble::unless_forbidden).map_err(Trouble::into_failure)?;
+            let there = self
+                .answer::<Value>(::redis::cmd("EXISTS").arg(key))
+                .await?;
+            there
+                .or_else(Trouble::unless_forbidden)
+                .map_err(Trouble::into_failure)?;
         }
-        read(self.attempts(command, Place::Beside(key)).await.map_err(Trouble::into_failure)?)
+        read(
+            self.attempts(command, Place::Beside(key))
+                .await
+                .map_err(Trouble::into_failure)?,
+        )
     }
 
     /// Runs a command. The outer error is an answer of the wrong type, the inner one everything
     /// else.
-    async fn answer<T: FromRedisValue>(&self, command: &Cmd) -> Result<Result<T, Trouble>, Failure> {
+    async fn answer<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<Result<T, Trouble>, Failure> {
         match self.attempts(command, Place::OfKey).await {
             Ok(value) => read(value).map(Ok),
             Err(trouble) => Ok(Err(trouble)),
@@ -274,7 +330,9 @@ impl Redis {
             outcome => outcome,
         };
         match outcome {
-            Err(trouble) if trouble.symptom() == Some(Symptom::Credentials) && self.renewed(generation) => {
+            Err(trouble)
+                if trouble.symptom() == Some(Symptom::Credentials) && self.renewed(generation) =>
+            {
                 Box::pin(self.attempt(deadline, command, place)).await
             }
             outcome => outcome,
@@ -293,16 +351,27 @@ impl Redis {
     }
 
     /// Runs a command once, and discards or replaces the connection if it is lost.
-    async fn attempt(&self, deadline: Instant, command: &Cmd, place: Place<'_>) -> Result<Value, Trouble> {
+    async fn attempt(
+        &self,
+        deadline: Instant,
+        command: &Cmd,
+        place: Place<'_>,
+    ) -> Result<Value, Trouble> {
         let inner = &*self.inner;
         let link = match inner.slot.live(|_| true) {
             Some(link) => link,
             None => Box::pin(self.open(deadline)).await?,
         };
         let before = link.answered();
-        let result = self.in_time(deadline, Box::pin(link.send(command, place))).await;
+        let result = self
+            .in_time(deadline, Box::pin(link.send(command, place)))
+            .await;
         if let Err(trouble) = &result {
-            match inner.target.current().loss(trouble, link.answered() != before) {
+            match inner
+                .target
+                .current()
+                .loss(trouble, link.answered() != before)
+            {
                 Loss::Nothing => {}
                 Loss::Part => self.renew(link, place.key(command)),
                 Loss::Whole => inner.slot.discard(&link),
@@ -317,7 +386,9 @@ impl Redis {
     /// All other callers go on with the old connection until then. One such attempt runs at a time.
     fn renew(&self, link: Arc<Link>, key: Vec<u8>) {
         let inner = Arc::clone(&self.inner);
-        let Ok(turn) = Arc::clone(&inner.renewal).try_lock_owned() else { return };
+        let Ok(turn) = Arc::clone(&inner.renewal).try_lock_owned() else {
+            return;
+        };
         // Two steps, connecting and asking, each with the time of one command.
         let deadline = Instant::now() + inner.timeout.saturating_mul(2);
         tokio::spawn(async move {
@@ -336,7 +407,9 @@ impl Redis {
     async fn open(&self, deadline: Instant) -> Result<Arc<Link>, Trouble> {
         let target = self.inner.target.current();
         let connecting = self.inner.slot.connect(|_| true, target.connect());
-        self.in_time(deadline, connecting).await.map_err(Trouble::while_connecting)
+        self.in_time(deadline, connecting)
+            .await
+            .map_err(Trouble::while_connecting)
     }
 
     /// Waits for `work` until the deadline.
@@ -354,21 +427,33 @@ impl Redis {
 
 /// Converts an answer. An answer of another type is a failure of the kind `Internal`.
 fn read<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
-    let unexpected = |_| Failure::internal(PART, "an answer has another type than its command gives");
+    let unexpected =
+        |_| Failure::internal(PART, "an answer has another type than its command gives");
     T::from_redis_value(value).map_err(unexpected)
 }
 
 /// Checks that a key prefix is 1 to 128 printable ASCII characters without spaces, so that it can
 /// be in a log as it is.
 pub(crate) fn checked_prefix(prefix: &str) -> Result<&str, ConfigError> {
-    let fits = (1..=128).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_graphic());
+    let fits =
+        (1..=128).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_graphic());
     let problem = "must be 1 to 128 printable ASCII characters, without spaces";
-    if fits { Ok(prefix) } else { Err(ConfigError::new("key_prefix", problem, "use one like `myapp:token:`")) }
+    if fits {
+        Ok(prefix)
+    } else {
+        Err(ConfigError::new(
+            "key_prefix",
+            problem,
+            "use one like `myapp:token:`",
+        ))
+    }
 }
 
 /// Returns `true` if an error means that the connection can't be used any more.
 fn is_broken(error: &::redis::RedisError) -> bool {
-    error.is_unrecoverable_error() || error.is_io_error() || error.kind() == ErrorKind::ClusterConnectionNotFound
+    error.is_unrecoverable_error()
+        || error.is_io_error()
+        || error.kind() == ErrorKind::ClusterConnectionNotFound
 }
 
 impl fmt::Debug for Redis {

@@ -11,7 +11,10 @@ pub(crate) struct Script {
 impl Script {
     /// Creates a script from its text. Redis learns it when it is first run.
     pub(crate) fn new(text: &'static str) -> Self {
-        Self { text, hash: ::redis::Script::new(text).get_hash().to_owned() }
+        Self {
+            text,
+            hash: ::redis::Script::new(text).get_hash().to_owned(),
+        }
     }
 
     /// Returns the command that runs the script by its hash. It fails with `NOSCRIPT` if Redis

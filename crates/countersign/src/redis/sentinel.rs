@@ -5,8 +5,8 @@ use std::time::Duration;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::io::tcp::TcpSettings;
 use ::redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisConnectionInfo, RedisResult,
-    ServerErrorKind, TlsCertificates, make_extension_error,
+    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, IntoConnectionInfo,
+    RedisConnectionInfo, RedisResult, ServerErrorKind, TlsCertificates, make_extension_error,
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -51,7 +51,8 @@ impl Sentinels {
         config: AsyncConnectionConfig,
         timeout: Duration,
     ) -> Result<Self, ConfigError> {
-        let client = |node: ConnectionInfo| client(node.set_tcp_settings(tcp.clone()), authorities.clone());
+        let client =
+            |node: ConnectionInfo| client(node.set_tcp_settings(tcp.clone()), authorities.clone());
         let clients: RedisResult<Vec<Client>> = service.sentinels.into_iter().map(client).collect();
         Ok(Self {
             name: service.name,
@@ -68,17 +69,27 @@ impl Sentinels {
     /// Asks for the present master and connects to it.
     pub(super) async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let (host, port) = self.master().await?;
-        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host
+        };
         let node = format!("{}://{host}:{port}", self.scheme).into_connection_info()?;
-        let node = node.set_redis_settings(self.settings.clone()).set_tcp_settings(self.tcp.clone());
+        let node = node
+            .set_redis_settings(self.settings.clone())
+            .set_tcp_settings(self.tcp.clone());
         let client = client(node, self.authorities.clone())?;
-        let mut connection = client.get_multiplexed_async_connection_with_config(&self.config).await?;
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(&self.config)
+            .await?;
         // During a failover the Sentinels may already name a server that hasn't been promoted yet,
         // or still name a master that has become a replica.
         if Hello::ask(&mut connection).await?.role == "replica" {
-            return Err(
-                (ErrorKind::Server(ServerErrorKind::ReadOnly), "whom the Sentinels name is no master yet").into()
-            );
+            return Err((
+                ErrorKind::Server(ServerErrorKind::ReadOnly),
+                "whom the Sentinels name is no master yet",
+            )
+                .into());
         }
         Ok(connection)
     }
@@ -88,14 +99,18 @@ impl Sentinels {
     /// An address that more than half of all Sentinels name is returned at once. Without such a
     /// majority, it is the address that was named most often in the answers that came in time.
     async fn master(&self) -> RedisResult<Address> {
-        let mut answers: FuturesUnordered<_> = self.clients.iter().map(|client| self.ask(client)).collect();
+        let mut answers: FuturesUnordered<_> =
+            self.clients.iter().map(|client| self.ask(client)).collect();
         let (mut votes, mut error) = (Vec::<(Address, usize)>::new(), None);
         let most = self.clients.len() / 2;
         let counted = async {
             while let Some(answer) = answers.next().await {
                 match answer {
                     Ok(address) => {
-                        let at = votes.iter().position(|(named, _)| *named == address).unwrap_or(votes.len());
+                        let at = votes
+                            .iter()
+                            .position(|(named, _)| *named == address)
+                            .unwrap_or(votes.len());
                         if at == votes.len() {
                             votes.push((address, 0));
                         }
@@ -112,7 +127,11 @@ impl Sentinels {
         };
         let in_time = tokio::time::timeout(self.patience, counted).await.is_ok();
         // Of two addresses with as many votes, the one that was named first.
-        let named = votes.into_iter().rev().max_by_key(|(_, count)| *count).map(|(address, _)| address);
+        let named = votes
+            .into_iter()
+            .rev()
+            .max_by_key(|(_, count)| *count)
+            .map(|(address, _)| address);
         named.ok_or_else(|| match error {
             Some(error) if in_time => error,
             _ => (ErrorKind::Io, "no Sentinel answers").into(),
@@ -121,7 +140,9 @@ impl Sentinels {
 
     /// Asks one Sentinel for the address of the master.
     async fn ask(&self, client: &Client) -> RedisResult<Address> {
-        let mut sentinel = client.get_multiplexed_async_connection_with_config(&self.config).await?;
+        let mut sentinel = client
+            .get_multiplexed_async_connection_with_config(&self.config)
+            .await?;
         let mut command = ::redis::cmd("SENTINEL");
         command.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
         let address: Option<Address> = command.query_async(&mut sentinel).await?;
@@ -132,7 +153,13 @@ impl Sentinels {
 /// Builds a client, which trusts the given authorities if there are any.
 fn client(node: ConnectionInfo, authorities: Option<Vec<u8>>) -> RedisResult<Client> {
     match authorities {
-        Some(_) => Client::build_with_tls(node, TlsCertificates { client_tls: None, root_cert: authorities }),
+        Some(_) => Client::build_with_tls(
+            node,
+            TlsCertificates {
+                client_tls: None,
+                root_cert: authorities,
+            },
+        ),
         None => Client::open(node),
     }
 }

@@ -13,7 +13,9 @@ pub(super) fn of(error: &RedisError) -> Option<Symptom> {
     match error.code() {
         Some("WRONGPASS" | "NOAUTH" | "DENIED") => Some(Symptom::Credentials),
         Some("NOPERM") => Some(Symptom::Rights),
-        Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY") => Some(Symptom::Starting),
+        Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY") => {
+            Some(Symptom::Starting)
+        }
         Some("READONLY") => Some(Symptom::ReadOnly),
         Some("OOM" | "MISCONF" | "NOREPLICAS") => Some(Symptom::Full),
         _ => of_words(error),
@@ -30,7 +32,9 @@ fn of_words(error: &RedisError) -> Option<Symptom> {
     {
         return Some(Symptom::Credentials);
     }
-    if detail.starts_with("The user executing the script can't") || detail.starts_with("ACL failure in script") {
+    if detail.starts_with("The user executing the script can't")
+        || detail.starts_with("ACL failure in script")
+    {
         return Some(Symptom::Rights);
     }
     match error.kind() {

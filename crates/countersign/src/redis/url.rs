@@ -43,9 +43,12 @@ pub(super) struct Service {
 impl Parsed {
     /// Parses one URL, or several with commas between them.
     pub(super) fn parse(urls: &str) -> Result<Self, ConfigError> {
-        let watched = [("redis+sentinel://", "redis"), ("rediss+sentinel://", "rediss")]
-            .into_iter()
-            .find_map(|(prefix, scheme)| Some((urls.trim().strip_prefix(prefix)?, scheme)));
+        let watched = [
+            ("redis+sentinel://", "redis"),
+            ("rediss+sentinel://", "rediss"),
+        ]
+        .into_iter()
+        .find_map(|(prefix, scheme)| Some((urls.trim().strip_prefix(prefix)?, scheme)));
         if let Some((rest, scheme)) = watched {
             return service(rest, scheme);
         }
@@ -59,15 +62,24 @@ impl Parsed {
             nodes.push(node(&url)?);
         }
         if let [one] = nodes.as_slice() {
-            return Ok(Self { servers: Servers::One(Box::new(one.clone())), authorities });
+            return Ok(Self {
+                servers: Servers::One(Box::new(one.clone())),
+                authorities,
+            });
         }
-        if nodes.iter().any(|node| matches!(node.addr(), ConnectionAddr::Unix(_))) {
+        if nodes
+            .iter()
+            .any(|node| matches!(node.addr(), ConnectionAddr::Unix(_)))
+        {
             return Err(refused("has a socket among the nodes of a cluster"));
         }
         if nodes.iter().any(|node| node.redis_settings().db() != 0) {
             return Err(refused("names a database, and a cluster has none but 0"));
         }
-        Ok(Self { servers: Servers::Cluster(nodes), authorities })
+        Ok(Self {
+            servers: Servers::Cluster(nodes),
+            authorities,
+        })
     }
 }
 
@@ -82,13 +94,21 @@ fn service(rest: &str, scheme: &'static str) -> Result<Parsed, ConfigError> {
     }
     let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (hosts, path) = address.split_once('/').ok_or_else(|| refused(FORM))?;
-    let (user, hosts) = hosts.rsplit_once('@').map_or(("", hosts), |(user, hosts)| (user, hosts));
+    let (user, hosts) = hosts
+        .rsplit_once('@')
+        .map_or(("", hosts), |(user, hosts)| (user, hosts));
     let (name, database) = path.split_once('/').unwrap_or((path, "0"));
     let name = decoded(name)?;
     if name.is_empty() {
         return Err(refused(FORM));
     }
-    let at = |user: &str| if user.is_empty() { String::new() } else { format!("{user}@") };
+    let at = |user: &str| {
+        if user.is_empty() {
+            String::new()
+        } else {
+            format!("{user}@")
+        }
+    };
     let (mut sentinel_user, mut sentinel_password, mut authorities) = ("", "", None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
@@ -96,7 +116,9 @@ fn service(rest: &str, scheme: &'static str) -> Result<Parsed, ConfigError> {
             Some(("sentinel_username", user)) => sentinel_user = user,
             Some(("sentinel_password", password)) => sentinel_password = password,
             _ => {
-                return Err(refused("has a parameter other than sentinel_username, sentinel_password and sslrootcert"));
+                return Err(refused(
+                    "has a parameter other than sentinel_username, sentinel_password and sslrootcert",
+                ));
             }
         }
     }
@@ -105,15 +127,25 @@ fn service(rest: &str, scheme: &'static str) -> Result<Parsed, ConfigError> {
         (user, password) => format!("{user}:{password}"),
     };
     let sentinel = |host: &str| {
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
         let port = if has_port { "" } else { ":26379" };
         node(&format!("{scheme}://{}{host}{port}", at(&login)))
     };
     let sentinels: Result<Vec<_>, _> = hosts.split(',').map(|host| sentinel(host.trim())).collect();
     let master = node(&format!("{scheme}://{}master/{database}", at(user)))?;
     let settings = master.redis_settings().clone();
-    let service = Service { sentinels: sentinels?, name, settings, scheme };
-    Ok(Parsed { servers: Servers::Watched(Box::new(service)), authorities })
+    let service = Service {
+        sentinels: sentinels?,
+        name,
+        settings,
+        scheme,
+    };
+    Ok(Parsed {
+        servers: Servers::Watched(Box::new(service)),
+        authorities,
+    })
 }
 
 /// Reads a file of certificates.
@@ -130,8 +162,13 @@ fn decoded(text: &str) -> Result<String, ConfigError> {
 /// Parses the URL of one server.
 fn node(url: &str) -> Result<ConnectionInfo, ConfigError> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-    if !matches!(scheme, Some("redis" | "rediss" | "valkey" | "valkeys" | "unix")) {
-        return Err(refused("doesn't start with redis://, rediss://, redis+sentinel:// or unix://"));
+    if !matches!(
+        scheme,
+        Some("redis" | "rediss" | "valkey" | "valkeys" | "unix")
+    ) {
+        return Err(refused(
+            "doesn't start with redis://, rediss://, redis+sentinel:// or unix://",
+        ));
     }
     if url.contains('#') {
         return Err(refused(
@@ -139,12 +176,15 @@ fn node(url: &str) -> Result<ConnectionInfo, ConfigError> {
         ));
     }
     // The error of the `redis` crate could quote the password, so it isn't passed on.
-    url.into_connection_info().map_err(|_| refused("can't be read"))
+    url.into_connection_info()
+        .map_err(|_| refused("can't be read"))
 }
 
 /// Returns the URL without its parameter `sslrootcert`, and the file that the parameter names.
 fn without_authorities(url: &str) -> Result<(String, Option<String>), ConfigError> {
-    let Some((address, query)) = url.split_once('?') else { return Ok((url.to_owned(), None)) };
+    let Some((address, query)) = url.split_once('?') else {
+        return Ok((url.to_owned(), None));
+    };
     let mut file = None;
     let mut rest = Vec::new();
     for pair in query.split('&') {
@@ -156,7 +196,14 @@ fn without_authorities(url: &str) -> Result<(String, Option<String>), ConfigErro
         }
     }
     let rest = rest.join("&");
-    Ok((if rest.is_empty() { address.to_owned() } else { format!("{address}?{rest}") }, file))
+    Ok((
+        if rest.is_empty() {
+            address.to_owned()
+        } else {
+            format!("{address}?{rest}")
+        },
+        file,
+    ))
 }
 
 /// Returns the error for a URL that can't be used.
@@ -192,10 +239,22 @@ mod tests {
     fn a_master_that_sentinels_watch() {
         for (url, sentinels, name, database) in [
             ("redis+sentinel://one/mymaster", "one:26379", "mymaster", 0),
-            ("redis+sentinel://one:1,two , [::1]:3/my%20master/2", "one:1 two:26379 ::1:3", "my master", 2),
-            ("redis+sentinel://me:p%40ss@one/m?sentinel_password=s%2Fecret", "one:26379", "m", 0),
+            (
+                "redis+sentinel://one:1,two , [::1]:3/my%20master/2",
+                "one:1 two:26379 ::1:3",
+                "my master",
+                2,
+            ),
+            (
+                "redis+sentinel://me:p%40ss@one/m?sentinel_password=s%2Fecret",
+                "one:26379",
+                "m",
+                0,
+            ),
         ] {
-            let Servers::Watched(service) = Parsed::parse(url).unwrap().servers else { panic!("{url}") };
+            let Servers::Watched(service) = Parsed::parse(url).unwrap().servers else {
+                panic!("{url}")
+            };
             let hosts: Vec<String> = service
                 .sentinels
                 .iter()
@@ -204,15 +263,29 @@ mod tests {
                     other => panic!("{other}"),
                 })
                 .collect();
-            assert_eq!((hosts.join(" ").as_str(), service.name.as_str()), (sentinels, name), "{url}");
+            assert_eq!(
+                (hosts.join(" ").as_str(), service.name.as_str()),
+                (sentinels, name),
+                "{url}"
+            );
             assert_eq!(service.settings.db(), database, "{url}");
             let has_password = url.contains('@');
-            assert_eq!(service.settings.password(), has_password.then_some("p@ss"), "{url}");
+            assert_eq!(
+                service.settings.password(),
+                has_password.then_some("p@ss"),
+                "{url}"
+            );
             let password = service.sentinels[0].redis_settings().password();
             assert_eq!(password, has_password.then_some("s/ecret"), "{url}");
         }
-        let Servers::Watched(secure) = Parsed::parse("rediss+sentinel://one/m").unwrap().servers else { panic!() };
-        assert!(matches!(secure.sentinels[0].addr(), ConnectionAddr::TcpTls { .. }));
+        let Servers::Watched(secure) = Parsed::parse("rediss+sentinel://one/m").unwrap().servers
+        else {
+            panic!()
+        };
+        assert!(matches!(
+            secure.sentinels[0].addr(),
+            ConnectionAddr::TcpTls { .. }
+        ));
     }
 
     #[test]
@@ -235,7 +308,9 @@ mod tests {
             "redis+sentinel://u:hunter2@one/name?db=1",
             "redis+sentinel://u:hunter2@one/name#x",
         ] {
-            let error = Parsed::parse(url).err().unwrap_or_else(|| panic!("{url} was accepted"));
+            let error = Parsed::parse(url)
+                .err()
+                .unwrap_or_else(|| panic!("{url} was accepted"));
             assert_eq!(error.setting(), "redis_url");
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }

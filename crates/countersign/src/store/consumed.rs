@@ -87,7 +87,12 @@ impl Consumed {
     /// The salt has 32 hexadecimal digits and the digest 64. No tokens give the empty text.
     pub fn to_text(&self) -> String {
         let token = |token: &ConsumedToken| {
-            format!("{}:{}:{}", token.at.as_micros(), HEXLOWER.encode(&token.salt), token.digest.as_str())
+            format!(
+                "{}:{}:{}",
+                token.at.as_micros(),
+                HEXLOWER.encode(&token.salt),
+                token.digest.as_str()
+            )
         };
         self.0.iter().map(token).collect::<Vec<_>>().join(",")
     }
@@ -105,9 +110,16 @@ impl Consumed {
 fn parse_token(text: &str) -> Option<ConsumedToken> {
     let mut parts = text.split(':');
     let at = Timestamp::from_micros(parts.next()?.parse().ok()?);
-    let salt = HEXLOWER.decode(parts.next()?.as_bytes()).ok()?.try_into().ok()?;
+    let salt = HEXLOWER
+        .decode(parts.next()?.as_bytes())
+        .ok()?
+        .try_into()
+        .ok()?;
     let digest = Digest::parse(parts.next()?)?;
-    parts.next().is_none().then_some(ConsumedToken { digest, at, salt })
+    parts
+        .next()
+        .is_none()
+        .then_some(ConsumedToken { digest, at, salt })
 }
 
 #[cfg(test)]
@@ -127,12 +139,26 @@ mod tests {
     #[test]
     fn keeps_the_last() {
         let all = (0..20).fold(Consumed::default(), |consumed, at| consumed.and(token(at)));
-        let kept: Vec<_> = all.tokens().iter().map(|token| token.at.as_micros()).collect();
+        let kept: Vec<_> = all
+            .tokens()
+            .iter()
+            .map(|token| token.at.as_micros())
+            .collect();
         assert_eq!(kept, (12..20).collect::<Vec<_>>());
-        assert_eq!(all.since(Timestamp::from_micros(17)).tokens(), [token(18), token(19)]);
-        let set_back = [20, 5, 21].into_iter().fold(Consumed::default(), |consumed, at| consumed.and(token(at)));
-        assert_eq!(set_back.since(Timestamp::from_micros(17)).tokens(), [token(20), token(5), token(21)]);
-        let longest = (0..8).fold(Consumed::default(), |consumed, at| consumed.and(token(i64::MIN + at)));
+        assert_eq!(
+            all.since(Timestamp::from_micros(17)).tokens(),
+            [token(18), token(19)]
+        );
+        let set_back = [20, 5, 21]
+            .into_iter()
+            .fold(Consumed::default(), |consumed, at| consumed.and(token(at)));
+        assert_eq!(
+            set_back.since(Timestamp::from_micros(17)).tokens(),
+            [token(20), token(5), token(21)]
+        );
+        let longest = (0..8).fold(Consumed::default(), |consumed, at| {
+            consumed.and(token(i64::MIN + at))
+        });
         assert!(longest.to_text().len() <= Consumed::MAX_LENGTH);
         assert_eq!(Consumed::parse(&longest.to_text()), Some(longest));
     }

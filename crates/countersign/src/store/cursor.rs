@@ -49,8 +49,14 @@ impl FromStr for SessionCursor {
     /// or has another character than ASCII letters, digits, `-`, `.` and `_`.
     fn from_str(text: &str) -> Result<Self, NotACursor> {
         let fits = (1..=Self::MAX_LENGTH).contains(&text.len());
-        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
-        if fits && plain { Ok(Self(text.to_owned())) } else { Err(NotACursor) }
+        let plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+        if fits && plain {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotACursor)
+        }
     }
 }
 

@@ -14,9 +14,9 @@ use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::store::{
-    AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore,
-    Used, UserSurvey,
+    AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
+    NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
+    SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -141,23 +141,38 @@ impl TokenStore for MemoryStore {
     }
 
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
-        Ok(self.tables().access.get(token.as_str()).map(|row| AccessRecord {
-            user: row.user.clone(),
-            session: row.session,
-            created_at: Some(row.created_at),
-            expires_at: row.expires_at,
-            joined_user: JoinedUser::NotJoined,
-        }))
+        Ok(self
+            .tables()
+            .access
+            .get(token.as_str())
+            .map(|row| AccessRecord {
+                user: row.user.clone(),
+                session: row.session,
+                created_at: Some(row.created_at),
+                expires_at: row.expires_at,
+                joined_user: JoinedUser::NotJoined,
+            }))
     }
 
-    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_access(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         let access = &mut self.tables().access;
-        let removable = access.get(token.as_str()).is_some_and(|row| is_owner(owner, &row.user));
+        let removable = access
+            .get(token.as_str())
+            .is_some_and(|row| is_owner(owner, &row.user));
         Ok(removable && access.remove(token.as_str()).is_some())
     }
 
     async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
-        Ok(self.tables().fences.entry(user.clone()).or_insert((fresh, now)).0)
+        Ok(self
+            .tables()
+            .fences
+            .entry(user.clone())
+            .or_insert((fresh, now))
+            .0)
     }
 
     async fn end_user(&self, end: &EndUser) -> Result<(), Failure> {
@@ -166,10 +181,20 @@ impl TokenStore for MemoryStore {
     }
 
     async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {
-        Ok(self.tables().unsettled.get(user).cloned().unwrap_or_default())
+        Ok(self
+            .tables()
+            .unsettled
+            .get(user)
+            .cloned()
+            .unwrap_or_default())
     }
 
-    async fn settle(&self, user: &UserKey, fences: &[Fence], _now: Timestamp) -> Result<(), Failure> {
+    async fn settle(
+        &self,
+        user: &UserKey,
+        fences: &[Fence],
+        _now: Timestamp,
+    ) -> Result<(), Failure> {
         let mut tables = self.tables();
         if let Some(unsettled) = tables.unsettled.get_mut(user) {
             unsettled.retain(|ended| !fences.contains(&ended.fence));
@@ -188,12 +213,17 @@ impl TokenStore for MemoryStore {
             clear.unfenced && *user == clear.user && fence.is_none() && !is_kept
         };
         let mut tables = self.tables();
-        let (refresh, more_refresh) =
-            sweep(&mut tables.refresh, clear.rows, |_, row| goes(&row.user, row.session, row.fence));
-        let (access, more_access) =
-            sweep(&mut tables.access, clear.rows, |_, row| goes(&row.user, row.session, row.fence));
+        let (refresh, more_refresh) = sweep(&mut tables.refresh, clear.rows, |_, row| {
+            goes(&row.user, row.session, row.fence)
+        });
+        let (access, more_access) = sweep(&mut tables.access, clear.rows, |_, row| {
+            goes(&row.user, row.session, row.fence)
+        });
         tables.forget_families();
-        Ok(Cleared { removed: access.saturating_add(refresh), more: more_access || more_refresh })
+        Ok(Cleared {
+            removed: access.saturating_add(refresh),
+            more: more_access || more_refresh,
+        })
     }
 
     /// Counts all sessions in one part.
@@ -205,7 +235,12 @@ impl TokenStore for MemoryStore {
     ) -> Result<UserSurvey, Failure> {
         let tables = self.tables();
         let live = tables.refresh.values().filter(|row| {
-            let is_over = is_over(row.expires_at, row.created_at, limit.refresh_created, limit.now);
+            let is_over = is_over(
+                row.expires_at,
+                row.created_at,
+                limit.refresh_created,
+                limit.now,
+            );
             row.user == *user && row.session.is_some() && !is_over
         });
         let mut survey = UserSurvey::default();
@@ -216,7 +251,11 @@ impl TokenStore for MemoryStore {
         Ok(survey)
     }
 
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
+    async fn insert_refresh(
+        &self,
+        refresh: &NewRefresh,
+        access: Option<&NewAccess>,
+    ) -> Result<Opened, Failure> {
         let mut tables = self.tables();
         if !tables.stands(&refresh.user, refresh.fence, refresh.created_at) {
             return Ok(Opened::Fenced);
@@ -247,18 +286,29 @@ impl TokenStore for MemoryStore {
     }
 
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
-        Ok(self.tables().refresh.get(token.as_str()).map(|row| row.record(token.as_str())))
+        Ok(self
+            .tables()
+            .refresh
+            .get(token.as_str())
+            .map(|row| row.record(token.as_str())))
     }
 
     async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
         let tables = self.tables();
-        let found = tables.families.get(family.as_str()).and_then(|token| tables.refresh.get_key_value(token));
+        let found = tables
+            .families
+            .get(family.as_str())
+            .and_then(|token| tables.refresh.get_key_value(token));
         Ok(found.map(|(token, row)| row.record(token)))
     }
 
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
         let mut tables = self.tables();
-        let Some(fence) = tables.refresh.get(rotate.presented.as_str()).map(|row| row.fence) else {
+        let Some(fence) = tables
+            .refresh
+            .get(rotate.presented.as_str())
+            .map(|row| row.fence)
+        else {
             return Ok(Rotated::Gone);
         };
         // Both digests are checked before the first write, so a refusal leaves nothing behind.
@@ -281,7 +331,11 @@ impl TokenStore for MemoryStore {
         Ok(Rotated::Done)
     }
 
-    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_refresh(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         let mut tables = self.tables();
         let removable = |row: &RefreshRow| row.session.is_none() && is_owner(owner, &row.user);
         let found = tables.refresh.get(token.as_str()).is_some_and(removable);
@@ -290,17 +344,30 @@ impl TokenStore for MemoryStore {
 
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         let ends = |at: Option<SessionId>, user: &UserKey| at == Some(session) && user == owner;
-        Ok(self.tables().remove(|row| ends(row.session, &row.user), |row| ends(row.session, &row.user)) > 0)
+        Ok(self.tables().remove(
+            |row| ends(row.session, &row.user),
+            |row| ends(row.session, &row.user),
+        ) > 0)
     }
 
-    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+    async fn find_session(
+        &self,
+        session: SessionId,
+        owner: &UserKey,
+    ) -> Result<Option<SessionRecord>, Failure> {
         let tables = self.tables();
-        let found = tables.refresh.iter().find(|(_, row)| row.session == Some(session) && row.user == *owner);
+        let found = tables
+            .refresh
+            .iter()
+            .find(|(_, row)| row.session == Some(session) && row.user == *owner);
         Ok(found.and_then(|(token, row)| row.session_record(token)))
     }
 
     async fn sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
-        let after = page.after.as_ref().map(|after| after.as_str().parse::<SessionId>());
+        let after = page
+            .after
+            .as_ref()
+            .map(|after| after.as_str().parse::<SessionId>());
         let after = match after {
             // A cursor of this store is the id of a session, so this one is a stranger's.
             Some(Err(_)) => return Ok(SessionPage::default()),
@@ -320,7 +387,8 @@ impl TokenStore for MemoryStore {
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         let mut tables = self.tables();
         for used in used {
-            let of_session = |row: &&mut RefreshRow| row.session == Some(used.session) && row.user == used.user;
+            let of_session =
+                |row: &&mut RefreshRow| row.session == Some(used.session) && row.user == used.user;
             for row in tables.refresh.values_mut().filter(of_session) {
                 row.used_at = row.used_at.max(Some(used.at));
             }
@@ -329,7 +397,8 @@ impl TokenStore for MemoryStore {
     }
 
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
-        let is_over = |expires_at, created_at, cutoff| is_over(expires_at, created_at, cutoff, limit.now);
+        let is_over =
+            |expires_at, created_at, cutoff| is_over(expires_at, created_at, cutoff, limit.now);
         let mut tables = self.tables();
         let (access, more_access) = sweep(&mut tables.access, limit.rows, |_, row| {
             is_over(row.expires_at, row.created_at, limit.access_created)
@@ -340,13 +409,30 @@ impl TokenStore for MemoryStore {
         tables.forget_families();
         // A fence is kept while its user has any token: an ending must still find what is behind
         // it.
-        let Tables { access: tokens, refresh: sessions, fences, .. } = &mut *tables;
-        let holders: HashSet<&UserKey> =
-            tokens.values().map(|row| &row.user).chain(sessions.values().map(|row| &row.user)).collect();
-        let (fences, more_fences) = sweep(fences, limit.rows, |user, (_, used_at): &(Fence, Timestamp)| {
-            *used_at <= limit.fence_used && !holders.contains(user)
-        });
-        Ok(Swept { access, refresh, fences, more: more_access || more_refresh || more_fences })
+        let Tables {
+            access: tokens,
+            refresh: sessions,
+            fences,
+            ..
+        } = &mut *tables;
+        let holders: HashSet<&UserKey> = tokens
+            .values()
+            .map(|row| &row.user)
+            .chain(sessions.values().map(|row| &row.user))
+            .collect();
+        let (fences, more_fences) = sweep(
+            fences,
+            limit.rows,
+            |user, (_, used_at): &(Fence, Timestamp)| {
+                *used_at <= limit.fence_used && !holders.contains(user)
+            },
+        );
+        Ok(Swept {
+            access,
+            refresh,
+            fences,
+            more: more_access || more_refresh || more_fences,
+        })
     }
 
     fn locator(&self, _user: &UserKey, _session: Option<SessionId>) -> Option<Locator> {
@@ -366,7 +452,9 @@ impl Tables {
     /// Returns `true` if `expected` is the user's current fence or `None`, and notes the use of the
     /// fence.
     fn stands(&mut self, user: &UserKey, expected: Option<Fence>, now: Timestamp) -> bool {
-        let Some(expected) = expected else { return true };
+        let Some(expected) = expected else {
+            return true;
+        };
         match self.fences.get_mut(user) {
             Some((fence, used_at)) if *fence == expected => {
                 *used_at = now.max(*used_at);
@@ -379,18 +467,32 @@ impl Tables {
     /// Replaces the user's fence, and deletes at once what was recorded behind the old one.
     fn end_user(&mut self, end: &EndUser) {
         // A call that is repeated must not end what was recorded behind its own fence.
-        if self.fences.get(&end.user).is_some_and(|(current, _)| *current == end.fence) {
+        if self
+            .fences
+            .get(&end.user)
+            .is_some_and(|(current, _)| *current == end.fence)
+        {
             return;
         }
-        let Some((ended, _)) = self.fences.insert(end.user.clone(), (end.fence, end.now)) else { return };
+        let Some((ended, _)) = self.fences.insert(end.user.clone(), (end.fence, end.now)) else {
+            return;
+        };
         let stays = |user: &UserKey, session: Option<SessionId>, fence: Option<Fence>| {
             *user == end.user && session.is_some() && session == end.kept && fence == Some(ended)
         };
         // The kept session moves behind the new fence first: the removal goes by the old one.
-        for row in self.access.values_mut().filter(|row| stays(&row.user, row.session, row.fence)) {
+        for row in self
+            .access
+            .values_mut()
+            .filter(|row| stays(&row.user, row.session, row.fence))
+        {
             row.fence = Some(end.fence);
         }
-        for row in self.refresh.values_mut().filter(|row| stays(&row.user, row.session, row.fence)) {
+        for row in self
+            .refresh
+            .values_mut()
+            .filter(|row| stays(&row.user, row.session, row.fence))
+        {
             row.fence = Some(end.fence);
         }
         self.remove(
@@ -398,7 +500,13 @@ impl Tables {
             |row| row.user == end.user && row.fence == Some(ended),
         );
         if !end.settled {
-            self.unsettled.entry(end.user.clone()).or_default().push(EndedFence { fence: ended, kept: end.kept });
+            self.unsettled
+                .entry(end.user.clone())
+                .or_default()
+                .push(EndedFence {
+                    fence: ended,
+                    kept: end.kept,
+                });
         }
     }
 
@@ -418,7 +526,8 @@ impl Tables {
     }
 
     fn insert_refresh(&mut self, token: &str, row: RefreshRow) {
-        self.families.insert(row.family.as_str().to_owned(), token.to_owned());
+        self.families
+            .insert(row.family.as_str().to_owned(), token.to_owned());
         self.refresh.insert(token.to_owned(), row);
     }
 
@@ -431,11 +540,16 @@ impl Tables {
 
     /// Removes the families whose refresh token is gone.
     fn forget_families(&mut self) {
-        self.families.retain(|_, token| self.refresh.contains_key(token));
+        self.families
+            .retain(|_, token| self.refresh.contains_key(token));
     }
 
     /// Removes the rows that the two closures choose, and returns the number of them.
-    fn remove(&mut self, access: impl Fn(&AccessRow) -> bool, refresh: impl Fn(&RefreshRow) -> bool) -> u64 {
+    fn remove(
+        &mut self,
+        access: impl Fn(&AccessRow) -> bool,
+        refresh: impl Fn(&RefreshRow) -> bool,
+    ) -> u64 {
         let before = self.access.len() + self.refresh.len();
         self.access.retain(|_, row| !access(row));
         self.refresh.retain(|_, row| !refresh(row));
@@ -445,7 +559,12 @@ impl Tables {
 }
 
 /// Returns `true` if a token has expired at `now`: by its end, or without one by its time of issue.
-fn is_over(end: Option<Timestamp>, created_at: Timestamp, cutoff: Timestamp, now: Timestamp) -> bool {
+fn is_over(
+    end: Option<Timestamp>,
+    created_at: Timestamp,
+    cutoff: Timestamp,
+    now: Timestamp,
+) -> bool {
     end.map_or(created_at <= cutoff, |end| end <= now)
 }
 
@@ -457,7 +576,11 @@ fn sweep<K: Clone + Eq + Hash, T>(
     is_over: impl Fn(&K, &T) -> bool,
 ) -> (u64, bool) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let over: Vec<_> = rows.iter().filter(|(key, row)| is_over(key, row)).map(|(token, _)| token.clone()).collect();
+    let over: Vec<_> = rows
+        .iter()
+        .filter(|(key, row)| is_over(key, row))
+        .map(|(token, _)| token.clone())
+        .collect();
     for token in over.iter().take(limit) {
         rows.remove(token);
     }

@@ -39,8 +39,9 @@ pub use cursor::{NotACursor, SessionCursor};
 pub use memory::MemoryStore;
 pub use pace::SweepPace;
 pub use record::{
-    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, JoinedUser, NewAccess, NewRefresh, Opened, Page,
-    RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept, Used, UserSurvey,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, JoinedUser, NewAccess, NewRefresh,
+    Opened, Page, RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept,
+    Used, UserSurvey,
 };
 
 #[cfg(feature = "redis")]
@@ -214,7 +215,11 @@ pub trait TokenStore: Send + Sync {
     /// # Errors
     ///
     /// [`Failure`] if the store can't be asked. The token may still be valid; repeat the call.
-    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure>;
+    async fn remove_access(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure>;
 
     /// Returns the user's current fence. If the user has none, stores `fresh` and returns it.
     ///
@@ -287,7 +292,8 @@ pub trait TokenStore: Send + Sync {
     ///
     /// [`Failure`] if the store can't be asked. Some of the fences may be settled then; the others
     /// stay in the list, so repeat the call.
-    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure>;
+    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp)
+    -> Result<(), Failure>;
 
     /// Deletes a part of what [`end_user`](Self::end_user) has ended, or of what it doesn't reach.
     ///
@@ -368,7 +374,11 @@ pub trait TokenStore: Send + Sync {
     /// [`Failure`] if either digest is recorded already in its kind
     /// ([`FailureKind::Internal`](crate::FailureKind::Internal)), or if the store can't be asked.
     /// Both tokens are recorded or neither is. Don't hand them out after an error.
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure>;
+    async fn insert_refresh(
+        &self,
+        refresh: &NewRefresh,
+        access: Option<&NewAccess>,
+    ) -> Result<Opened, Failure>;
 
     /// Returns the record of a refresh token, whether live or expired.
     ///
@@ -442,7 +452,11 @@ pub trait TokenStore: Send + Sync {
     /// # Errors
     ///
     /// [`Failure`] if the store can't be asked. The token may still be valid; repeat the call.
-    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure>;
+    async fn remove_refresh(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure>;
 
     /// Ends a session of `owner` with all its tokens, and returns `true` if that user had such a
     /// session.
@@ -467,7 +481,11 @@ pub trait TokenStore: Send + Sync {
     /// # Errors
     ///
     /// [`Failure`] if the store can't be asked.
-    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure>;
+    async fn find_session(
+        &self,
+        session: SessionId,
+        owner: &UserKey,
+    ) -> Result<Option<SessionRecord>, Failure>;
 
     /// Returns a part of the list of the user's sessions that have a refresh token, whether live or
     /// expired.

@@ -54,7 +54,10 @@ impl SweepPace {
     /// Creates a pace of at most `most` rows of each kind. 0 counts as 1.
     pub fn new(most: u32) -> Self {
         let most = most.max(1);
-        Self { rows: most.min(Self::FIRST), most }
+        Self {
+            rows: most.min(Self::FIRST),
+            most,
+        }
     }
 
     /// Returns the number of rows of each kind that the next batch may delete.
@@ -123,6 +126,9 @@ mod tests {
 
     #[test]
     fn what_is_about_right_stays() {
-        assert_eq!(after(1000, &[SweepPace::TARGET, SweepPace::TARGET / 2]), 100);
+        assert_eq!(
+            after(1000, &[SweepPace::TARGET, SweepPace::TARGET / 2]),
+            100
+        );
     }
 }

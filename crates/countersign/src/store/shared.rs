@@ -11,8 +11,9 @@ use crate::answer::SessionId;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::store::{
-    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord,
-    Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened,
+    Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit,
+    Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -27,7 +28,11 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).find_access(token).await
     }
 
-    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_access(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         (**self).remove_access(token, owner).await
     }
 
@@ -43,7 +48,12 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).unsettled(user).await
     }
 
-    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+    async fn settle(
+        &self,
+        user: &UserKey,
+        fences: &[Fence],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         (**self).settle(user, fences, now).await
     }
 
@@ -64,7 +74,11 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).survey(user, limit).await
     }
 
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
+    async fn insert_refresh(
+        &self,
+        refresh: &NewRefresh,
+        access: Option<&NewAccess>,
+    ) -> Result<Opened, Failure> {
         (**self).insert_refresh(refresh, access).await
     }
 
@@ -80,7 +94,11 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).rotate(rotate).await
     }
 
-    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_refresh(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         (**self).remove_refresh(token, owner).await
     }
 
@@ -88,7 +106,11 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).end_session(session, owner).await
     }
 
-    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+    async fn find_session(
+        &self,
+        session: SessionId,
+        owner: &UserKey,
+    ) -> Result<Option<SessionRecord>, Failure> {
         (**self).find_session(session, owner).await
     }
 

@@ -114,7 +114,11 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn cleanup_expired(&self, batch: u32, progress: &mut (dyn FnMut(u64) + Send)) -> Result<u64, Failure> {
+    pub async fn cleanup_expired(
+        &self,
+        batch: u32,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<u64, Failure> {
         let mut removed: u64 = 0;
         let mut pace = SweepPace::new(batch);
         loop {
@@ -122,7 +126,10 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
             let swept = self.sessions.sweep(pace.rows()).await?;
             let took = start.elapsed();
             pace.learn(took);
-            removed = removed.saturating_add(swept.access).saturating_add(swept.refresh).saturating_add(swept.fences);
+            removed = removed
+                .saturating_add(swept.access)
+                .saturating_add(swept.refresh)
+                .saturating_add(swept.fences);
             progress(removed);
             if !swept.more {
                 return Ok(removed);
@@ -147,7 +154,11 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
     async fn remove(&self, token: &PlainToken, owner: &UserKey) -> Result<bool, Failure> {
         let mut removed = false;
         for stored in self.sessions.stored_forms(token) {
-            removed |= self.sessions.store().remove_access(&stored, Some(owner)).await?;
+            removed |= self
+                .sessions
+                .store()
+                .remove_access(&stored, Some(owner))
+                .await?;
         }
         Ok(removed)
     }
@@ -156,7 +167,9 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
     /// readable time of issue.
     fn live_times(&self, record: &AccessRecord) -> Option<(Timestamp, Timestamp)> {
         let created = record.created_at?;
-        let end = record.expires_at.unwrap_or_else(|| created.saturating_add(self.sessions.lifetimes().access()));
+        let end = record
+            .expires_at
+            .unwrap_or_else(|| created.saturating_add(self.sessions.lifetimes().access()));
         (end > self.sessions.now()).then_some((created, end))
     }
 }
@@ -180,18 +193,28 @@ impl<D: Driver + Clone + 'static> DatabaseTokenStrategy<SqlStore<D>> {
         // A rollback must not revive the session of a stolen token. On SQLite a second writer would
         // wait for the caller, who waits for us.
         let outside = (!alone).then(|| Arc::new(store.clone()) as Arc<dyn TokenStore>);
-        DatabaseTokenStrategy { sessions: self.sessions.within(store.within(session), outside) }
+        DatabaseTokenStrategy {
+            sessions: self.sessions.within(store.within(session), outside),
+        }
     }
 }
 
 #[async_trait]
 impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
-    async fn read_token(&self, token: Option<&PlainToken>, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
-        let Some(token) = token else { return Ok(Answer::NotOffered) };
+    async fn read_token(
+        &self,
+        token: Option<&PlainToken>,
+        users: &dyn UserManager<U>,
+    ) -> Result<Answer<U>, Failure> {
+        let Some(token) = token else {
+            return Ok(Answer::NotOffered);
+        };
         if let Err(refusal) = self.sessions.check_access(token) {
             return Ok(Answer::Refused(refusal));
         }
-        let Some(record) = self.look_up(token).await? else { return Ok(Answer::Refused(Refusal::Unknown)) };
+        let Some(record) = self.look_up(token).await? else {
+            return Ok(Answer::Refused(Refusal::Unknown));
+        };
         let Some((issued_at, expires_at)) = self.live_times(&record) else {
             return Ok(Answer::Refused(Refusal::Expired));
         };
@@ -211,7 +234,11 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
             return Ok(Destroyed::AlreadyInvalid);
         }
         let removed = self.remove(token, &user.id().to_key()).await?;
-        Ok(if removed { Destroyed::Revoked } else { Destroyed::AlreadyInvalid })
+        Ok(if removed {
+            Destroyed::Revoked
+        } else {
+            Destroyed::AlreadyInvalid
+        })
     }
 
     fn as_refreshable(&self) -> Option<&dyn RefreshableStrategy<U>> {
@@ -247,7 +274,9 @@ impl<S: TokenStore> Issuer for DatabaseTokenStrategy<S> {
 
     async fn named_by(&self, access: &PlainToken) -> Result<Presented, AuthError> {
         self.sessions.check_access(access)?;
-        let Some(record) = self.look_up(access).await? else { return Ok(Presented::Gone) };
+        let Some(record) = self.look_up(access).await? else {
+            return Ok(Presented::Gone);
+        };
         let times = self.live_times(&record);
         Ok(Presented::Known(Named {
             user: record.user,
@@ -265,7 +294,12 @@ impl<S: TokenStore> Issuer for DatabaseTokenStrategy<S> {
         Ok(())
     }
 
-    async fn deny_fences(&self, _: &[EndedFence], _: GoesOn, _: Option<Timestamp>) -> Result<(), Failure> {
+    async fn deny_fences(
+        &self,
+        _: &[EndedFence],
+        _: GoesOn,
+        _: Option<Timestamp>,
+    ) -> Result<(), Failure> {
         Ok(())
     }
 }
@@ -278,7 +312,10 @@ impl<U: User, S: TokenStore> IssuesFor<U> for DatabaseTokenStrategy<S> {
 
 /// Returns the user of an access token, from the row that the store joined if there is one. This
 /// saves the second look-up.
-async fn user_of<U: User>(record: AccessRecord, users: &dyn UserManager<U>) -> Result<Result<U, Refusal>, Failure> {
+async fn user_of<U: User>(
+    record: AccessRecord,
+    users: &dyn UserManager<U>,
+) -> Result<Result<U, Refusal>, Failure> {
     match record.joined_user {
         JoinedUser::Absent => return Ok(Err(Refusal::UserUnknown)),
         JoinedUser::Row(row) => {
@@ -292,13 +329,20 @@ async fn user_of<U: User>(record: AccessRecord, users: &dyn UserManager<U>) -> R
 }
 
 /// Looks a user up by the key in a record.
-async fn get<U: User>(key: UserKey, users: &dyn UserManager<U>) -> Result<Result<U, Refusal>, Failure> {
-    let Some(id) = U::Id::from_key(key) else { return Ok(Err(Refusal::Subject)) };
+async fn get<U: User>(
+    key: UserKey,
+    users: &dyn UserManager<U>,
+) -> Result<Result<U, Refusal>, Failure> {
+    let Some(id) = U::Id::from_key(key) else {
+        return Ok(Err(Refusal::Subject));
+    };
     Ok(users.get(&id).await?.ok_or(Refusal::UserUnknown))
 }
 
 impl<S> fmt::Debug for DatabaseTokenStrategy<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DatabaseTokenStrategy").field(&self.sessions).finish()
+        f.debug_tuple("DatabaseTokenStrategy")
+            .field(&self.sessions)
+            .finish()
     }
 }

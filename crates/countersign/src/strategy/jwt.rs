@@ -124,7 +124,11 @@ impl<U: User> JwtStrategy<U> {
 
 #[async_trait]
 impl<U: User> Strategy<U> for JwtStrategy<U> {
-    async fn read_token(&self, token: Option<&PlainToken>, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
+    async fn read_token(
+        &self,
+        token: Option<&PlainToken>,
+        users: &dyn UserManager<U>,
+    ) -> Result<Answer<U>, Failure> {
         self.tokens().read_token(token, users).await
     }
 

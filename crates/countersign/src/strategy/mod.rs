@@ -47,7 +47,9 @@ pub use jwt::{JwtStrategy, JwtStrategyBuilder};
 pub use redis::{RedisTokenStrategy, RedisTokenStrategyBuilder};
 pub use sessions::{Login, LoginFence, ReuseCause, Sessions};
 
-use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken, LoggedOut, Refreshed, SessionId, TokenPair};
+use crate::answer::{
+    Answer, Destroyed, Invalidated, IssuedToken, LoggedOut, Refreshed, SessionId, TokenPair,
+};
 use crate::error::{AuthError, Failure};
 use crate::store::{Page, SessionPage, SessionRecord};
 use crate::token::{PlainToken, TokenShape};
@@ -173,7 +175,11 @@ pub trait Strategy<U: User>: TokenControl {
     ///
     /// Returns a [`Failure`] if a store can't be asked. It is then unknown whether the token is
     /// valid.
-    async fn read_token(&self, token: Option<&PlainToken>, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure>;
+    async fn read_token(
+        &self,
+        token: Option<&PlainToken>,
+        users: &dyn UserManager<U>,
+    ) -> Result<Answer<U>, Failure>;
 
     /// Issues an access token that belongs to no session.
     ///
@@ -265,7 +271,11 @@ pub trait SessionControl: Send + Sync {
     /// # Errors
     ///
     /// Returns a [`Failure`] if the store can't be asked.
-    async fn session(&self, session: SessionId, user: &UserKey) -> Result<Option<SessionRecord>, Failure>;
+    async fn session(
+        &self,
+        session: SessionId,
+        user: &UserKey,
+    ) -> Result<Option<SessionRecord>, Failure>;
 
     /// Returns a page of the live sessions of a user.
     ///
@@ -337,7 +347,8 @@ pub trait SessionControl: Send + Sync {
     ///
     /// Returns a [`Failure`] if the denial could not be recorded, or only a part of it. Call it
     /// again: it continues where it stopped.
-    async fn complete_ending(&self, user: &UserKey, kept: Option<SessionId>) -> Result<(), Failure>;
+    async fn complete_ending(&self, user: &UserKey, kept: Option<SessionId>)
+    -> Result<(), Failure>;
 }
 
 /// Opens sessions and rotates refresh tokens.
@@ -421,7 +432,9 @@ pub trait RefreshableStrategy<U: User>: Strategy<U> + SessionControl {
     /// [`FailureKind::Full`](crate::FailureKind::Full) if the user has reached a
     /// [`SessionCap`](crate::SessionCap) that refuses.
     async fn open_session(&self, user: &U) -> Result<TokenPair, Failure> {
-        self.log_in(user, &Login::default()).await.map_err(sessions::unrefused)
+        self.log_in(user, &Login::default())
+            .await
+            .map_err(sessions::unrefused)
     }
 
     /// Rotates a refresh token, and returns a new pair of tokens of the same session, with the

@@ -18,7 +18,9 @@ use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken};
 use crate::error::Failure;
 use crate::redis::Redis;
 use crate::store::RedisTokenStore;
-use crate::strategy::{DatabaseTokenStrategy, RefreshableStrategy, Sessions, Strategy, TokenControl};
+use crate::strategy::{
+    DatabaseTokenStrategy, RefreshableStrategy, Sessions, Strategy, TokenControl,
+};
 use crate::token::{PlainToken, TokenShape};
 use crate::user::{User, UserKey, UserManager};
 
@@ -99,7 +101,11 @@ impl<U: User> RedisTokenStrategy<U> {
 
 #[async_trait]
 impl<U: User> Strategy<U> for RedisTokenStrategy<U> {
-    async fn read_token(&self, token: Option<&PlainToken>, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
+    async fn read_token(
+        &self,
+        token: Option<&PlainToken>,
+        users: &dyn UserManager<U>,
+    ) -> Result<Answer<U>, Failure> {
         self.strategy().read_token(token, users).await
     }
 
@@ -135,7 +141,9 @@ impl<U: User> fmt::Debug for RedisTokenStrategy<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.tokens {
             Tokens::Ours(ours) => f.debug_tuple("RedisTokenStrategy").field(ours).finish(),
-            Tokens::Original(original) => f.debug_tuple("RedisTokenStrategy").field(original).finish(),
+            Tokens::Original(original) => {
+                f.debug_tuple("RedisTokenStrategy").field(original).finish()
+            }
         }
     }
 }

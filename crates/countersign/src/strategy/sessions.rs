@@ -129,7 +129,11 @@ impl<S: TokenStore> Sessions<S> {
     /// # Errors
     ///
     /// Returns a [`ConfigError`] that names `token_bytes` if the number is not from 16 to 128.
-    pub fn with_format(mut self, profile: Profile, token_bytes: usize) -> Result<Self, ConfigError> {
+    pub fn with_format(
+        mut self,
+        profile: Profile,
+        token_bytes: usize,
+    ) -> Result<Self, ConfigError> {
         self.format = TokenFormat::new(profile, token_bytes)?;
         self.profile = profile;
         Ok(self)
@@ -185,17 +189,32 @@ impl<S: TokenStore> Sessions<S> {
     }
 
     /// Returns a live session of `owner`, with its expiry filled in.
-    pub(super) async fn get(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+    pub(super) async fn get(
+        &self,
+        session: SessionId,
+        owner: &UserKey,
+    ) -> Result<Option<SessionRecord>, Failure> {
         let found = self.store.find_session(session, owner).await?;
         Ok(found.and_then(|record| self.live(record, self.now())))
     }
 
     /// Returns a page of the live sessions of a user. Expired ones are left out.
-    pub(super) async fn live_sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+    pub(super) async fn live_sessions(
+        &self,
+        user: &UserKey,
+        page: &Page,
+    ) -> Result<SessionPage, Failure> {
         let now = self.now();
         let found = self.store.sessions(user, page).await?;
-        let sessions = found.sessions.into_iter().filter_map(|record| self.live(record, now)).collect();
-        Ok(SessionPage { sessions, next: found.next })
+        let sessions = found
+            .sessions
+            .into_iter()
+            .filter_map(|record| self.live(record, now))
+            .collect();
+        Ok(SessionPage {
+            sessions,
+            next: found.next,
+        })
     }
 
     /// Deletes at most `rows` expired tokens of each kind, and returns what was deleted.
@@ -226,9 +245,18 @@ impl<S: TokenStore> Sessions<S> {
     }
 
     /// Returns every form in which a store may hold `token`, the most likely one first.
-    pub(super) fn stored_forms<'a>(&'a self, token: &'a PlainToken) -> impl Iterator<Item = StoredToken> + Send + 'a {
-        let legacy = self.legacy_plaintext.then(|| StoredToken::legacy_plaintext(token)).flatten();
-        self.digests.candidates(token).map(StoredToken::from).chain(legacy)
+    pub(super) fn stored_forms<'a>(
+        &'a self,
+        token: &'a PlainToken,
+    ) -> impl Iterator<Item = StoredToken> + Send + 'a {
+        let legacy = self
+            .legacy_plaintext
+            .then(|| StoredToken::legacy_plaintext(token))
+            .flatten();
+        self.digests
+            .candidates(token)
+            .map(StoredToken::from)
+            .chain(legacy)
     }
 
     /// Returns the form of opaque access tokens.
@@ -243,13 +271,25 @@ impl<S: TokenStore> Sessions<S> {
 
     /// Returns the record with its expiry filled in, or `None` if the session has expired at `now`.
     fn live(&self, record: SessionRecord, now: Timestamp) -> Option<SessionRecord> {
-        let end = self.end_of_life(record.refreshed_at?, record.expires_at, record.session_expires_at);
-        (end > now).then_some(SessionRecord { expires_at: Some(end), ..record })
+        let end = self.end_of_life(
+            record.refreshed_at?,
+            record.expires_at,
+            record.session_expires_at,
+        );
+        (end > now).then_some(SessionRecord {
+            expires_at: Some(end),
+            ..record
+        })
     }
 
     /// Returns the expiry of a refresh token: the stored one or, for a row without any, the idle
     /// timeout after its issue; and never later than the session.
-    fn end_of_life(&self, issued: Timestamp, end: Option<Timestamp>, session_end: Option<Timestamp>) -> Timestamp {
+    fn end_of_life(
+        &self,
+        issued: Timestamp,
+        end: Option<Timestamp>,
+        session_end: Option<Timestamp>,
+    ) -> Timestamp {
         let end = end.unwrap_or_else(|| issued.saturating_add(self.lifetimes.refresh()));
         end.min(session_end.unwrap_or(Timestamp::MAX))
     }

@@ -40,7 +40,11 @@ pub(super) use cases;
 ///
 /// The case fails if the store could not be made, if it breaks the clause, if it panics, or if it
 /// takes longer than [`PATIENCE`].
-pub(super) async fn judge<G: 'static>(name: String, case: &Case<G>, ground: Result<G, Cause>) -> CaseReport {
+pub(super) async fn judge<G: 'static>(
+    name: String,
+    case: &Case<G>,
+    ground: Result<G, Cause>,
+) -> CaseReport {
     let violation = match ground {
         Err(error) => Some(Violation::new(format!("no fresh store: {error}"))),
         Ok(ground) => {
@@ -63,8 +67,13 @@ pub(super) async fn judge<G: 'static>(name: String, case: &Case<G>, ground: Resu
 
 /// Returns the text of a violation for a case that panicked.
 fn panicked(error: JoinError) -> String {
-    let Ok(panic) = error.try_into_panic() else { return "was cancelled".to_owned() };
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let Ok(panic) = error.try_into_panic() else {
+        return "was cancelled".to_owned();
+    };
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     format!("panicked: {}", text.unwrap_or("without a message"))
 }
 
@@ -74,5 +83,8 @@ fn panicked(error: JoinError) -> String {
 /// a store without a guard in its write may pass.
 pub(super) fn needs_threads() -> Verdict {
     let many = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
-    ensure(many, "the suite must run on a multi-thread runtime, for its races to be races")
+    ensure(
+        many,
+        "the suite must run on a multi-thread runtime, for its races to be races",
+    )
 }

@@ -35,7 +35,10 @@ pub struct SeededEntropy {
 impl SeededEntropy {
     /// Creates a source that starts at the beginning of the bytes of `seed`.
     pub const fn new(seed: u64) -> Self {
-        Self { seed, blocks: AtomicU64::new(0) }
+        Self {
+            seed,
+            blocks: AtomicU64::new(0),
+        }
     }
 }
 
@@ -44,8 +47,10 @@ impl Entropy for SeededEntropy {
         // A call always starts with a new block: the rest of the last block is dropped.
         for piece in buffer.chunks_mut(32) {
             let block = self.blocks.fetch_add(1, Ordering::SeqCst);
-            let bytes =
-                Sha256::new().chain_update(self.seed.to_be_bytes()).chain_update(block.to_be_bytes()).finalize();
+            let bytes = Sha256::new()
+                .chain_update(self.seed.to_be_bytes())
+                .chain_update(block.to_be_bytes())
+                .finalize();
             for (to, from) in piece.iter_mut().zip(bytes) {
                 *to = from;
             }

@@ -50,7 +50,12 @@ impl SuiteReport {
         if reasons.is_empty() && !self.cases.is_empty() {
             return Ok(self.cases.len());
         }
-        let heading = format!("{}: {} of {} cases failed", self.backend, reasons.len(), self.cases.len());
+        let heading = format!(
+            "{}: {} of {} cases failed",
+            self.backend,
+            reasons.len(),
+            self.cases.len()
+        );
         Err(SuiteFailed([heading, reasons.concat()].join("\n")))
     }
 
@@ -77,13 +82,20 @@ impl SuiteReport {
     fn cell(&self, name: &str) -> &'static str {
         match self.cases.iter().find(|case| case.name == name) {
             None => "-",
-            Some(CaseReport { violation: None, .. }) => "pass",
+            Some(CaseReport {
+                violation: None, ..
+            }) => "pass",
             Some(_) => "FAIL",
         }
     }
 }
 
-fn write_table(table: &mut String, reports: &[SuiteReport], names: &[&str], width: usize) -> fmt::Result {
+fn write_table(
+    table: &mut String,
+    reports: &[SuiteReport],
+    names: &[&str],
+    width: usize,
+) -> fmt::Result {
     write!(table, "{:width$}", "case")?;
     for report in reports {
         write!(table, "  {:8}", report.backend)?;
@@ -91,7 +103,12 @@ fn write_table(table: &mut String, reports: &[SuiteReport], names: &[&str], widt
     for name in names {
         write!(table, "\n{name:width$}")?;
         for report in reports {
-            write!(table, "  {:column$}", report.cell(name), column = report.backend.len().max(8))?;
+            write!(
+                table,
+                "  {:column$}",
+                report.cell(name),
+                column = report.backend.len().max(8)
+            )?;
         }
     }
     for report in reports {
@@ -104,7 +121,11 @@ fn write_table(table: &mut String, reports: &[SuiteReport], names: &[&str], widt
 
 /// Returns a line with the case's name and its violation, or nothing if it passed.
 fn reason(case: &CaseReport) -> String {
-    case.violation.as_ref().map_or_else(String::new, |violation| format!("{}: {violation}\n", case.name))
+    case.violation
+        .as_ref()
+        .map_or_else(String::new, |violation| {
+            format!("{}: {violation}\n", case.name)
+        })
 }
 
 impl fmt::Display for SuiteReport {

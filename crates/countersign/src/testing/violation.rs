@@ -28,12 +28,22 @@ impl Violation {
 
 /// Returns a violation that says `clause`, unless `holds` is `true`.
 pub(super) fn ensure(holds: bool, clause: &str) -> Verdict {
-    if holds { Ok(()) } else { Err(Violation::new(clause)) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Violation::new(clause))
+    }
 }
 
 /// Returns a violation that shows both values, unless `got` equals `expected`.
 pub(super) fn same<T: PartialEq + Debug>(clause: &str, got: &T, expected: &T) -> Verdict {
-    if got == expected { Ok(()) } else { Err(Violation::new(format!("{clause}: expected {expected:?}, got {got:?}"))) }
+    if got == expected {
+        Ok(())
+    } else {
+        Err(Violation::new(format!(
+            "{clause}: expected {expected:?}, got {got:?}"
+        )))
+    }
 }
 
 /// Reports a failure that the case did not expect, with all its causes.

@@ -42,8 +42,13 @@ impl Digest {
     /// The digest has no locator: the digits don't tell it.
     pub fn parse(text: &str) -> Option<Self> {
         let digits: [u8; 64] = text.as_bytes().try_into().ok()?;
-        let lower_hex = digits.iter().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(digit));
-        lower_hex.then_some(Self { digits, locator: None })
+        let lower_hex = digits
+            .iter()
+            .all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(digit));
+        lower_hex.then_some(Self {
+            digits,
+            locator: None,
+        })
     }
 
     /// Returns the 64 lower-case hexadecimal digits.
@@ -162,17 +167,34 @@ const SUCCESSORS: &[u8] = b"countersign: the successor of a refresh token";
 impl DigestKey {
     fn new(id: &str, secret: &Secret) -> Result<Self, ConfigError> {
         let fits = (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-        let unusable = |problem| ConfigError::new("digest key id", problem, "use 1 to 64 printable ASCII characters");
+        let unusable = |problem| {
+            ConfigError::new(
+                "digest key id",
+                problem,
+                "use 1 to 64 printable ASCII characters",
+            )
+        };
         if !fits {
-            return Err(unusable("is empty, too long, or has characters that logs can't show"));
+            return Err(unusable(
+                "is empty, too long, or has characters that logs can't show",
+            ));
         }
-        let keyed = |key: &[u8]| Hmac::new_from_slice(key).map_err(|_| unusable("has an unusable secret"));
+        let keyed =
+            |key: &[u8]| Hmac::new_from_slice(key).map_err(|_| unusable("has an unusable secret"));
         // The secret itself keys the digests of tokens, as in litestar-auth. All other keys are
         // derived.
         let mac: Hmac<Sha256> = keyed(secret.expose().as_bytes())?;
-        let derived = |purpose: &[u8]| keyed(&mac.clone().chain_update(purpose).finalize().into_bytes());
-        let (owners, families, successors) = (derived(OWNERS)?, derived(FAMILIES)?, derived(SUCCESSORS)?);
-        Ok(Self { id: id.into(), mac, owners, families, successors })
+        let derived =
+            |purpose: &[u8]| keyed(&mac.clone().chain_update(purpose).finalize().into_bytes());
+        let (owners, families, successors) =
+            (derived(OWNERS)?, derived(FAMILIES)?, derived(SUCCESSORS)?);
+        Ok(Self {
+            id: id.into(),
+            mac,
+            owners,
+            families,
+            successors,
+        })
     }
 
     fn digest(&self, text: &str) -> Digest {
@@ -186,7 +208,13 @@ impl DigestKey {
         // The kind and a NUL come first, so that the integer 7 and the text "7" have different
         // tags.
         let kind = format!("{:?}", user.kind());
-        let tag = self.owners.clone().chain_update(kind).chain_update([0]).chain_update(subject).finalize();
+        let tag = self
+            .owners
+            .clone()
+            .chain_update(kind)
+            .chain_update([0])
+            .chain_update(subject)
+            .finalize();
         tag.into_bytes().first_chunk().copied().unwrap_or_default()
     }
 }
@@ -230,7 +258,10 @@ impl DigestKeyRing {
     /// [`ConfigError`] that names the digest key id if `id` isn't 1 to 64 printable ASCII
     /// characters without spaces.
     pub fn new(id: &str, secret: &Secret) -> Result<Self, ConfigError> {
-        Ok(Self { active: DigestKey::new(id, secret)?, accepted: Vec::new() })
+        Ok(Self {
+            active: DigestKey::new(id, secret)?,
+            accepted: Vec::new(),
+        })
     }
 
     /// Adds a key that isn't active: tokens that were stored under `secret` are accepted as well.
@@ -242,7 +273,11 @@ impl DigestKeyRing {
     /// [`ConfigError`] that names the digest key id if `id` is malformed or is in the ring already.
     pub fn accept(mut self, id: &str, secret: &Secret) -> Result<Self, ConfigError> {
         if self.key_ids().any(|known| known == id) {
-            return Err(ConfigError::new("digest key id", "is in the ring twice", "give each key an id of its own"));
+            return Err(ConfigError::new(
+                "digest key id",
+                "is in the ring twice",
+                "give each key an id of its own",
+            ));
         }
         self.accepted.push(DigestKey::new(id, secret)?);
         Ok(self)
@@ -272,14 +307,24 @@ impl DigestKeyRing {
     }
 
     /// Returns every digest under which `token` may be stored, the active key's first.
-    pub fn candidates<'a>(&'a self, token: &'a PlainToken) -> impl Iterator<Item = Digest> + Send + 'a {
+    pub fn candidates<'a>(
+        &'a self,
+        token: &'a PlainToken,
+    ) -> impl Iterator<Item = Digest> + Send + 'a {
         self.keys().map(|key| key.digest(token.expose()))
     }
 
     /// Returns the signature of [`SAME_SECRET`] by each secret, the active one's first.
     #[cfg(feature = "jwt")]
     pub(crate) fn probes(&self) -> impl Iterator<Item = [u8; 32]> {
-        self.keys().map(|key| key.mac.clone().chain_update(SAME_SECRET).finalize().into_bytes().into())
+        self.keys().map(|key| {
+            key.mac
+                .clone()
+                .chain_update(SAME_SECRET)
+                .finalize()
+                .into_bytes()
+                .into()
+        })
     }
 
     /// Returns the keys, the active one first.
@@ -290,7 +335,9 @@ impl DigestKeyRing {
 
 impl fmt::Debug for DigestKeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DigestKeyRing").field(&self.key_ids().collect::<Vec<_>>()).finish()
+        f.debug_tuple("DigestKeyRing")
+            .field(&self.key_ids().collect::<Vec<_>>())
+            .finish()
     }
 }
 
@@ -300,7 +347,11 @@ mod tests {
 
     fn digest(secret: &str, token: &str) -> String {
         let secret = Secret::dangerous_without_variety_check("token_hash_secret", secret).unwrap();
-        DigestKeyRing::new("k", &secret).unwrap().digest(&PlainToken::new(token)).as_str().to_owned()
+        DigestKeyRing::new("k", &secret)
+            .unwrap()
+            .digest(&PlainToken::new(token))
+            .as_str()
+            .to_owned()
     }
 
     /// Conformance case 001 and the other known answers of the original.
@@ -314,9 +365,21 @@ mod tests {
                 "token-write",
                 "230d559b9628a64d84235938949c717091b338e14d29d54623dca331d1423722",
             ),
-            (k32.as_str(), "abc", "af61b693912efc56e2e46f949719ea10a9e80d68f8dcfb84e26cac5330da3c74"),
-            (k32.as_str(), "", "a4ad8e340e32bf1d916005cb1dc92795148897965e36ae56c0adc357474b5372"),
-            (e32.as_str(), "töken", "3a71babeb5e406415f3ebba897a1a94e069368874b7b4a846ca9e0029de5c96f"),
+            (
+                k32.as_str(),
+                "abc",
+                "af61b693912efc56e2e46f949719ea10a9e80d68f8dcfb84e26cac5330da3c74",
+            ),
+            (
+                k32.as_str(),
+                "",
+                "a4ad8e340e32bf1d916005cb1dc92795148897965e36ae56c0adc357474b5372",
+            ),
+            (
+                e32.as_str(),
+                "töken",
+                "3a71babeb5e406415f3ebba897a1a94e069368874b7b4a846ca9e0029de5c96f",
+            ),
         ];
         for (secret, token, expected) in cases {
             assert_eq!(digest(secret, token), expected, "{token}");
@@ -326,8 +389,14 @@ mod tests {
     #[test]
     fn a_digest_is_no_legacy_token() {
         let hex = digest("redis-token-hash-secret-1234567890", "token-write");
-        assert_eq!(StoredToken::legacy_plaintext(&PlainToken::new(hex.as_str())), None);
-        assert_eq!(StoredToken::legacy_plaintext(&PlainToken::new(hex.to_uppercase())), None);
+        assert_eq!(
+            StoredToken::legacy_plaintext(&PlainToken::new(hex.as_str())),
+            None
+        );
+        assert_eq!(
+            StoredToken::legacy_plaintext(&PlainToken::new(hex.to_uppercase())),
+            None
+        );
         assert!(StoredToken::legacy_plaintext(&PlainToken::new("access-legacy-valid")).is_some());
     }
 }

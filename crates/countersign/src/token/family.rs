@@ -80,7 +80,9 @@ pub(super) mod checksum {
     /// Returns the founder whose checksum the bytes end with, if there is one.
     pub(super) fn founder(bytes: &[u8]) -> Option<Founder> {
         let (random, sum) = bytes.split_last_chunk::<LENGTH>()?;
-        [Founder::Us, Founder::Another].into_iter().find(|founder| of(*founder, random) == *sum)
+        [Founder::Us, Founder::Another]
+            .into_iter()
+            .find(|founder| of(*founder, random) == *sum)
     }
 }
 
@@ -94,19 +96,33 @@ impl Family {
     /// a family of its own: the start of its SHA-256.
     pub(crate) fn of(token: &PlainToken) -> Self {
         let (random, is_checked) = TokenFormat::random_part(TokenKind::Refresh, token.expose());
-        let decoded = Zeroizing::new(BASE64URL_NOPAD.decode(random.as_bytes()).unwrap_or_default());
+        let decoded = Zeroizing::new(
+            BASE64URL_NOPAD
+                .decode(random.as_bytes())
+                .unwrap_or_default(),
+        );
         let of_our_form = decoded.len() >= 2 * Self::BYTES;
         match decoded.first_chunk() {
             Some(bytes) if of_our_form => {
                 // In the `countersign` profile the text itself has a checksum, outside of the
                 // random bytes.
-                let own = if is_checked { Some(Founder::Us) } else { checksum::founder(&decoded) };
-                Self { bytes: Zeroizing::new(*bytes), founder: own.unwrap_or(Founder::Another) }
+                let own = if is_checked {
+                    Some(Founder::Us)
+                } else {
+                    checksum::founder(&decoded)
+                };
+                Self {
+                    bytes: Zeroizing::new(*bytes),
+                    founder: own.unwrap_or(Founder::Another),
+                }
             }
             _ => {
                 let hash: [u8; 32] = Sha256::digest(token.expose()).into();
                 let bytes = Zeroizing::new(hash.first_chunk().copied().unwrap_or_default());
-                Self { bytes, founder: Founder::Another }
+                Self {
+                    bytes,
+                    founder: Founder::Another,
+                }
             }
         }
     }
@@ -142,8 +158,15 @@ impl DigestKeyRing {
         presented: &'a PlainToken,
     ) -> impl Iterator<Item = Successor> + Send + 'a {
         self.keys().map(move |key: &DigestKey| {
-            let text = key.successors.clone().chain_update(salt).chain_update(presented.expose());
-            Successor { family: Family::of(presented), mac: text }
+            let text = key
+                .successors
+                .clone()
+                .chain_update(salt)
+                .chain_update(presented.expose());
+            Successor {
+                family: Family::of(presented),
+                mac: text,
+            }
         })
     }
 }
@@ -162,7 +185,12 @@ impl Successor {
     ///
     /// An access token consists of derived bytes. A refresh token starts with the family and goes
     /// on with derived bytes.
-    pub(crate) fn token(&self, format: &TokenFormat, kind: TokenKind, locator: Option<Locator>) -> PlainToken {
+    pub(crate) fn token(
+        &self,
+        format: &TokenFormat,
+        kind: TokenKind,
+        locator: Option<Locator>,
+    ) -> PlainToken {
         let mut bytes = Zeroizing::new(vec![0; format.bytes_of(kind)]);
         let own = match kind {
             TokenKind::Access => &mut bytes[..],
@@ -176,8 +204,18 @@ impl Successor {
         };
         // One HMAC gives 32 bytes. Longer tokens take more of them, each with its number.
         for (number, block) in (0_u8..).zip(own.chunks_mut(32)) {
-            let kind = if kind == TokenKind::Access { b'a' } else { b'r' };
-            let derived: [u8; 32] = self.mac.clone().chain_update([kind, number]).finalize().into_bytes().into();
+            let kind = if kind == TokenKind::Access {
+                b'a'
+            } else {
+                b'r'
+            };
+            let derived: [u8; 32] = self
+                .mac
+                .clone()
+                .chain_update([kind, number])
+                .finalize()
+                .into_bytes()
+                .into();
             for (to, from) in block.iter_mut().zip(derived) {
                 *to = from;
             }
@@ -204,9 +242,15 @@ mod tests {
     #[test]
     fn a_successor_is_of_the_same_family_and_of_the_text_alone() {
         let ours = ring("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc");
-        for (profile, bytes) in [(Profile::Countersign, 32), (Profile::LitestarAuth, 16), (Profile::Countersign, 128)] {
+        for (profile, bytes) in [
+            (Profile::Countersign, 32),
+            (Profile::LitestarAuth, 16),
+            (Profile::Countersign, 128),
+        ] {
             let format = TokenFormat::new(profile, bytes).unwrap();
-            let first = format.generate(TokenKind::Refresh, None, &SystemEntropy).unwrap();
+            let first = format
+                .generate(TokenKind::Refresh, None, &SystemEntropy)
+                .unwrap();
             let next = |ring: &DigestKeyRing, salt, token: &PlainToken, kind| {
                 only(ring.successors(&salt, token)).token(&format, kind, None)
             };
@@ -219,10 +263,16 @@ mod tests {
             let access = next(&ours, [1; 16], &first, TokenKind::Access);
             assert_eq!(format.check(TokenKind::Access, &access), Ok(()));
             let other_salt = next(&ours, [2; 16], &first, TokenKind::Refresh);
-            let other_secret = next(&ring("another-secret-of-thirty-two-or-more"), [1; 16], &first, TokenKind::Refresh);
+            let other_secret = next(
+                &ring("another-secret-of-thirty-two-or-more"),
+                [1; 16],
+                &first,
+                TokenKind::Refresh,
+            );
             let other_token = next(&ours, [1; 16], &second, TokenKind::Refresh);
             let all = [first, second, other_salt, other_secret, other_token];
-            let different: std::collections::HashSet<_> = all.iter().map(PlainToken::expose).collect();
+            let different: std::collections::HashSet<_> =
+                all.iter().map(PlainToken::expose).collect();
             assert_eq!(different.len(), all.len());
         }
     }
@@ -233,8 +283,11 @@ mod tests {
         let ours = ring("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc");
         for bytes in [16, 32, 48, 128] {
             let format = TokenFormat::new(Profile::LitestarAuth, bytes).unwrap();
-            let first = format.generate(TokenKind::Refresh, None, &SystemEntropy).unwrap();
-            let second = only(ours.successors(&[7; 16], &first)).token(&format, TokenKind::Refresh, None);
+            let first = format
+                .generate(TokenKind::Refresh, None, &SystemEntropy)
+                .unwrap();
+            let second =
+                only(ours.successors(&[7; 16], &first)).token(&format, TokenKind::Refresh, None);
             let family = |token: &PlainToken| only(ours.families(&Family::of(token), None));
             assert_eq!(family(&first), family(&second));
             for token in [&first, &second] {
@@ -243,7 +296,11 @@ mod tests {
                         let mut text: Vec<char> = token.expose().chars().collect();
                         text[at] = other;
                         let damaged = PlainToken::new(text.into_iter().collect::<String>());
-                        assert_eq!(family(&damaged) == family(&first), damaged == *token, "{at} {other}");
+                        assert_eq!(
+                            family(&damaged) == family(&first),
+                            damaged == *token,
+                            "{at} {other}"
+                        );
                     }
                 }
             }
@@ -258,9 +315,15 @@ mod tests {
         let family = |token: &PlainToken| only(ours.families(&Family::of(token), None));
         for text in [BASE64URL_NOPAD.encode(&[9; 32]), "legacy-token".to_owned()] {
             let first = PlainToken::new(text);
-            let second = only(ours.successors(&[7; 16], &first)).token(&format, TokenKind::Refresh, None);
-            let third = only(ours.successors(&[8; 16], &second)).token(&format, TokenKind::Refresh, None);
-            assert!([&second, &third].into_iter().all(|token| family(token) == family(&first)));
+            let second =
+                only(ours.successors(&[7; 16], &first)).token(&format, TokenKind::Refresh, None);
+            let third =
+                only(ours.successors(&[8; 16], &second)).token(&format, TokenKind::Refresh, None);
+            assert!(
+                [&second, &third]
+                    .into_iter()
+                    .all(|token| family(token) == family(&first))
+            );
             assert_eq!(Family::of(&third).founder, Founder::Another);
         }
     }
@@ -268,10 +331,18 @@ mod tests {
     #[test]
     fn long_tokens_do_not_repeat_themselves() {
         let format = TokenFormat::new(Profile::LitestarAuth, 128).unwrap();
-        let first = format.generate(TokenKind::Refresh, None, &SystemEntropy).unwrap();
+        let first = format
+            .generate(TokenKind::Refresh, None, &SystemEntropy)
+            .unwrap();
         let second = only(ring("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").successors(&[0; 16], &first));
-        let bytes =
-            BASE64URL_NOPAD.decode(second.token(&format, TokenKind::Refresh, None).expose().as_bytes()).unwrap();
+        let bytes = BASE64URL_NOPAD
+            .decode(
+                second
+                    .token(&format, TokenKind::Refresh, None)
+                    .expose()
+                    .as_bytes(),
+            )
+            .unwrap();
         let blocks: std::collections::HashSet<_> = bytes.chunks(16).collect();
         assert_eq!(blocks.len(), 8);
     }
@@ -280,9 +351,25 @@ mod tests {
     fn families_are_told_apart() {
         let ours = ring("pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc");
         let digest = |text: &str| only(ours.families(&Family::of(&PlainToken::new(text)), None));
-        let texts = ["", "a", "legacy-token", &"A".repeat(42), &"A".repeat(43), &"B".repeat(43), "csr_", "csr_é", "."];
+        let texts = [
+            "",
+            "a",
+            "legacy-token",
+            &"A".repeat(42),
+            &"A".repeat(43),
+            &"B".repeat(43),
+            "csr_",
+            "csr_é",
+            ".",
+        ];
         for (at, text) in texts.iter().enumerate() {
-            assert!(texts.iter().skip(at + 1).all(|other| digest(text) != digest(other)), "{text}");
+            assert!(
+                texts
+                    .iter()
+                    .skip(at + 1)
+                    .all(|other| digest(text) != digest(other)),
+                "{text}"
+            );
         }
         assert!(digest("a") != ours.digest(&PlainToken::new("a")));
     }

@@ -91,14 +91,24 @@ impl TokenFormat {
     /// [`ConfigError`] that names `token_bytes` if it isn't 16 to 128.
     pub fn new(profile: Profile, token_bytes: usize) -> Result<Self, ConfigError> {
         if !TOKEN_BYTES.contains(&token_bytes) {
-            return Err(ConfigError::new("token_bytes", "must be 16 to 128 bytes", "leave it at 32"));
+            return Err(ConfigError::new(
+                "token_bytes",
+                "must be 16 to 128 bytes",
+                "leave it at 32",
+            ));
         }
-        Ok(Self { profile, token_bytes })
+        Ok(Self {
+            profile,
+            token_bytes,
+        })
     }
 
     /// Creates a format for a number of bytes that is known to be in range.
     pub(crate) const fn standard(profile: Profile, token_bytes: usize) -> Self {
-        Self { profile, token_bytes }
+        Self {
+            profile,
+            token_bytes,
+        }
     }
 
     /// Generates a new token of `kind`.
@@ -140,22 +150,38 @@ impl TokenFormat {
         if self.profile == Profile::LitestarAuth && kind == TokenKind::Refresh {
             family::checksum::write(founder, bytes);
         }
-        let place = locator.map(|locator| format!("{}.", locator.to_text())).unwrap_or_default();
+        let place = locator
+            .map(|locator| format!("{}.", locator.to_text()))
+            .unwrap_or_default();
         let body = Zeroizing::new(place + &Zeroizing::new(BASE64URL_NOPAD.encode(bytes)));
         match self.profile {
             Profile::LitestarAuth => PlainToken::new(body.as_str()),
-            Profile::Countersign => PlainToken::new(with_checksum(&format!("{}{}", kind.prefix(), body.as_str()))),
+            Profile::Countersign => PlainToken::new(with_checksum(&format!(
+                "{}{}",
+                kind.prefix(),
+                body.as_str()
+            ))),
         }
     }
 
     /// Returns the random part of a token's text in either profile, and `true` if a good checksum
     /// follows it.
     pub(super) fn random_part(kind: TokenKind, text: &str) -> (&str, bool) {
-        let split = text.len().checked_sub(CHECKSUM_LENGTH).and_then(|at| text.split_at_checked(at));
-        let bare =
-            split.and_then(|(body, sum)| Some((body.strip_prefix(kind.prefix())?, sum.as_bytes() == checksum(body))));
+        let split = text
+            .len()
+            .checked_sub(CHECKSUM_LENGTH)
+            .and_then(|at| text.split_at_checked(at));
+        let bare = split.and_then(|(body, sum)| {
+            Some((
+                body.strip_prefix(kind.prefix())?,
+                sum.as_bytes() == checksum(body),
+            ))
+        });
         let (body, is_checked) = bare.unwrap_or((text, false));
-        (body.split_once('.').map_or(body, |(_, random)| random), is_checked)
+        (
+            body.split_once('.').map_or(body, |(_, random)| random),
+            is_checked,
+        )
     }
 
     /// Checks that `token` can be a token of `kind`, by its text alone.
@@ -175,7 +201,11 @@ impl TokenFormat {
             Profile::LitestarAuth => !text.is_empty(),
             Profile::Countersign => self.is_well_formed(kind, text),
         };
-        if well_formed { Ok(()) } else { Err(Refusal::Malformed) }
+        if well_formed {
+            Ok(())
+        } else {
+            Err(Refusal::Malformed)
+        }
     }
 
     /// Returns the shape of access tokens in this format, by which an authenticator selects a
@@ -188,8 +218,13 @@ impl TokenFormat {
     }
 
     fn is_well_formed(&self, kind: TokenKind, text: &str) -> bool {
-        let Some((body, sum)) = text.split_at_checked(text.len().saturating_sub(CHECKSUM_LENGTH)) else { return false };
-        let Some(rest) = body.strip_prefix(kind.prefix()) else { return false };
+        let Some((body, sum)) = text.split_at_checked(text.len().saturating_sub(CHECKSUM_LENGTH))
+        else {
+            return false;
+        };
+        let Some(rest) = body.strip_prefix(kind.prefix()) else {
+            return false;
+        };
         let random = match rest.split_once('.') {
             None => rest,
             Some((locator, random)) if Locator::parse(locator).is_some() => random,
@@ -197,9 +232,15 @@ impl TokenFormat {
         };
         // This runs for every request, so it uses the stack and allocates nothing.
         let mut buffer = Zeroizing::new([0; *TOKEN_BYTES.end()]);
-        let length = BASE64URL_NOPAD.decode_len(random.len()).ok().filter(|length| *length == self.bytes_of(kind));
-        let Some(bytes) = length.and_then(|length| buffer.get_mut(..length)) else { return false };
-        BASE64URL_NOPAD.decode_mut(random.as_bytes(), bytes).is_ok() && sum.as_bytes() == checksum(body)
+        let length = BASE64URL_NOPAD
+            .decode_len(random.len())
+            .ok()
+            .filter(|length| *length == self.bytes_of(kind));
+        let Some(bytes) = length.and_then(|length| buffer.get_mut(..length)) else {
+            return false;
+        };
+        BASE64URL_NOPAD.decode_mut(random.as_bytes(), bytes).is_ok()
+            && sum.as_bytes() == checksum(body)
     }
 }
 
@@ -235,11 +276,25 @@ mod tests {
     fn original_text_is_bare_base64url() {
         let original = format(Profile::LitestarAuth, 32);
         let tokens: HashSet<String> = (0..10_000)
-            .map(|_| original.generate(TokenKind::Access, None, &SystemEntropy).unwrap().expose().to_owned())
+            .map(|_| {
+                original
+                    .generate(TokenKind::Access, None, &SystemEntropy)
+                    .unwrap()
+                    .expose()
+                    .to_owned()
+            })
             .collect();
         assert_eq!(tokens.len(), 10_000);
-        let url_safe = |token: &String| token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        assert!(tokens.iter().all(|token| token.len() == 43 && url_safe(token)));
+        let url_safe = |token: &String| {
+            token
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        };
+        assert!(
+            tokens
+                .iter()
+                .all(|token| token.len() == 43 && url_safe(token))
+        );
         assert!(TokenFormat::new(Profile::LitestarAuth, 15).is_err());
         assert!(TokenFormat::new(Profile::LitestarAuth, 0).is_err());
     }
@@ -251,14 +306,28 @@ mod tests {
         for (locator, length) in [(place, 72), (place.with_session(Some(session)), 94)] {
             for profile in [Profile::Countersign, Profile::LitestarAuth] {
                 let format = format(profile, 32);
-                let token = format.generate(TokenKind::Refresh, Some(locator), &SystemEntropy).unwrap();
+                let token = format
+                    .generate(TokenKind::Refresh, Some(locator), &SystemEntropy)
+                    .unwrap();
                 assert_eq!(format.check(TokenKind::Refresh, &token), Ok(()));
                 assert_eq!(Locator::of(token.expose()), Some(locator));
-                let decoration = if profile == Profile::Countersign { 0 } else { 12 };
+                let decoration = if profile == Profile::Countersign {
+                    0
+                } else {
+                    12
+                };
                 assert_eq!(token.expose().len() + decoration, length);
             }
         }
-        for text in ["", ".", "a.b", "csa_.x", "csa_AAAA.x", "AAAAAAAAAAAAAAA=.x", "AAAAAAAAAAAAAAAAA.x"] {
+        for text in [
+            "",
+            ".",
+            "a.b",
+            "csa_.x",
+            "csa_AAAA.x",
+            "AAAAAAAAAAAAAAA=.x",
+            "AAAAAAAAAAAAAAAAA.x",
+        ] {
             assert_eq!(Locator::of(text), None, "{text}");
         }
     }
@@ -266,15 +335,24 @@ mod tests {
     #[test]
     fn kinds_do_not_mix_and_every_altered_character_shows() {
         let ours = format(Profile::Countersign, 32);
-        let token = ours.generate(TokenKind::Access, None, &SystemEntropy).unwrap();
+        let token = ours
+            .generate(TokenKind::Access, None, &SystemEntropy)
+            .unwrap();
         assert_eq!(token.expose().len(), 55);
         assert_eq!(ours.check(TokenKind::Access, &token), Ok(()));
-        assert_eq!(ours.check(TokenKind::Refresh, &token), Err(Refusal::Malformed));
+        assert_eq!(
+            ours.check(TokenKind::Refresh, &token),
+            Err(Refusal::Malformed)
+        );
         for at in 0..token.expose().len() {
             let mut bytes = token.expose().as_bytes().to_vec();
             bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
             let altered = PlainToken::new(String::from_utf8(bytes).unwrap());
-            assert_eq!(ours.check(TokenKind::Access, &altered), Err(Refusal::Malformed), "at {at}");
+            assert_eq!(
+                ours.check(TokenKind::Access, &altered),
+                Err(Refusal::Malformed),
+                "at {at}"
+            );
         }
     }
 

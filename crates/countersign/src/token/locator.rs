@@ -55,7 +55,10 @@ impl Locator {
     /// Returns the locator of another session of the same owner.
     #[must_use]
     pub const fn with_session(self, session: Option<SessionId>) -> Self {
-        Self { owner: self.owner, session }
+        Self {
+            owner: self.owner,
+            session,
+        }
     }
 
     /// Returns the text as a token carries it: 16 characters, or 38 with a session.
@@ -82,14 +85,19 @@ impl Locator {
             [] => None,
             session => Some(SessionId::from_bytes(session.try_into().ok()?)),
         };
-        Some(Self { owner: *owner, session })
+        Some(Self {
+            owner: *owner,
+            session,
+        })
     }
 
     /// Returns the locator in a token's text, or `None` if it has none.
     pub(crate) fn of(token: &str) -> Option<Self> {
         let (head, _) = token.split_once('.')?;
         // The prefix is part of the head in one profile, and missing in the other.
-        let bare = ["csa_", "csr_"].into_iter().find_map(|prefix| head.strip_prefix(prefix));
+        let bare = ["csa_", "csr_"]
+            .into_iter()
+            .find_map(|prefix| head.strip_prefix(prefix));
         Self::parse(bare.unwrap_or(head))
     }
 }
@@ -97,6 +105,8 @@ impl Locator {
 /// Hides the tag, because it tells which tokens belong to one user.
 impl fmt::Debug for Locator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Locator").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("Locator")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }

@@ -91,13 +91,17 @@ impl<U: User, S> Layer<S> for AuthLayer<U> {
 
 impl<U> Clone for AuthLayer<U> {
     fn clone(&self) -> Self {
-        Self { authenticator: Arc::clone(&self.authenticator) }
+        Self {
+            authenticator: Arc::clone(&self.authenticator),
+        }
     }
 }
 
 impl<U> fmt::Debug for AuthLayer<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthLayer").field("authenticator", &self.authenticator).finish()
+        f.debug_struct("AuthLayer")
+            .field("authenticator", &self.authenticator)
+            .finish()
     }
 }
 
@@ -116,12 +120,16 @@ impl<U: User, S> Layer<S> for RequireAuthLayer<U> {
 
 impl<U> Clone for RequireAuthLayer<U> {
     fn clone(&self) -> Self {
-        Self { layer: self.layer.clone() }
+        Self {
+            layer: self.layer.clone(),
+        }
     }
 }
 
 impl<U> fmt::Debug for RequireAuthLayer<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequireAuthLayer").field("authenticator", &self.layer.authenticator).finish()
+        f.debug_struct("RequireAuthLayer")
+            .field("authenticator", &self.layer.authenticator)
+            .finish()
     }
 }

@@ -29,7 +29,10 @@ pub struct AuthService<U, S> {
 
 impl<U, S> AuthService<U, S> {
     pub(super) const fn new(authenticator: Arc<Authenticator<U>>, inner: S) -> Self {
-        Self { authenticator, inner }
+        Self {
+            authenticator,
+            inner,
+        }
     }
 }
 
@@ -64,7 +67,9 @@ where
             // everybody's.
             if is_offered {
                 let headers = response.headers_mut();
-                headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+                headers
+                    .entry(header::CACHE_CONTROL)
+                    .or_insert(HeaderValue::from_static("no-store"));
             }
             Ok(response)
         })
@@ -73,13 +78,18 @@ where
 
 impl<U, S: Clone> Clone for AuthService<U, S> {
     fn clone(&self) -> Self {
-        Self { authenticator: Arc::clone(&self.authenticator), inner: self.inner.clone() }
+        Self {
+            authenticator: Arc::clone(&self.authenticator),
+            inner: self.inner.clone(),
+        }
     }
 }
 
 impl<U, S> fmt::Debug for AuthService<U, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthService").field("authenticator", &self.authenticator).finish_non_exhaustive()
+        f.debug_struct("AuthService")
+            .field("authenticator", &self.authenticator)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,7 +105,10 @@ pub struct RequireAccepted<U, S> {
 
 impl<U, S> RequireAccepted<U, S> {
     pub(super) const fn new(inner: S) -> Self {
-        Self { inner, user: PhantomData }
+        Self {
+            inner,
+            user: PhantomData,
+        }
     }
 }
 

@@ -53,7 +53,10 @@ impl Transport for BearerTransport {
     }
 
     fn candidates(&self, headers: &HeaderMap) -> Candidates {
-        let values = headers.get_all(header::AUTHORIZATION).iter().map(|value| parse(value.as_bytes()));
+        let values = headers
+            .get_all(header::AUTHORIZATION)
+            .iter()
+            .map(|value| parse(value.as_bytes()));
         let offered = values.filter(|offered| *offered != Offered::None);
         offered.map(Offered::one).collect()
     }
@@ -66,12 +69,18 @@ impl Transport for BearerTransport {
 /// Returns the token in the value of one `Authorization` header.
 fn parse(value: &[u8]) -> Offered {
     const SCHEME: &[u8] = b"bearer";
-    let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else { return Offered::None };
+    let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else {
+        return Offered::None;
+    };
     // `Basic`, or a word that only begins like `Bearer`, is another scheme and no malformed token.
-    if !scheme.eq_ignore_ascii_case(SCHEME) || rest.first().is_some_and(|byte| is_scheme_byte(*byte)) {
+    if !scheme.eq_ignore_ascii_case(SCHEME)
+        || rest.first().is_some_and(|byte| is_scheme_byte(*byte))
+    {
         return Offered::None;
     }
-    let Ok(rest) = std::str::from_utf8(rest) else { return Offered::Malformed };
+    let Ok(rest) = std::str::from_utf8(rest) else {
+        return Offered::Malformed;
+    };
     let token = rest.trim_start_matches(' ');
     if token.len() < rest.len() && is_b64token(token.as_bytes()) {
         Offered::One(PlainToken::new(token))
@@ -92,6 +101,8 @@ const fn is_scheme_byte(byte: u8) -> bool {
 fn is_b64token(bytes: &[u8]) -> bool {
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = bytes.len().saturating_sub(padding);
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    let allowed = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+    };
     body > 0 && bytes.iter().take(body).all(allowed)
 }

@@ -37,9 +37,13 @@ impl TokenBody {
             access_token: tokens.access.token.expose(),
             token_type: "bearer",
             expires_in: tokens.access.life().as_secs(),
-            refresh_token: tokens.refresh.as_ref().map(|refresh| refresh.token.expose()),
+            refresh_token: tokens
+                .refresh
+                .as_ref()
+                .map(|refresh| refresh.token.expose()),
         };
-        let json = serde_json::to_vec(&fields).map_err(|error| Failure::internal("token answer", error))?;
+        let json = serde_json::to_vec(&fields)
+            .map_err(|error| Failure::internal("token answer", error))?;
         Ok(Self(json.into()))
     }
 

@@ -138,10 +138,16 @@ impl CookieTransport {
     fn set(&self, shape: &CookieShape, token: &IssuedToken) -> Result<HeaderValue, Failure> {
         let text = token.token.expose();
         if text.is_empty() || !text.bytes().all(is_cookie_octet) {
-            return Err(Failure::internal("cookie transport", "the token has characters that a cookie can't carry"));
+            return Err(Failure::internal(
+                "cookie transport",
+                "the token has characters that a cookie can't carry",
+            ));
         }
         if shape.name.len().saturating_add(text.len()) > MAX_COOKIE_LENGTH {
-            return Err(Failure::internal("cookie transport", "the token is too long for a cookie"));
+            return Err(Failure::internal(
+                "cookie transport",
+                "the token is too long for a cookie",
+            ));
         }
         let life = token.life();
         let max_age = match shape.age {
@@ -153,7 +159,12 @@ impl CookieTransport {
     }
 
     /// Returns a `Set-Cookie` value. `None` leaves `Max-Age` out.
-    fn render(&self, shape: &CookieShape, value: &str, max_age: Option<Duration>) -> Result<HeaderValue, Failure> {
+    fn render(
+        &self,
+        shape: &CookieShape,
+        value: &str,
+        max_age: Option<Duration>,
+    ) -> Result<HeaderValue, Failure> {
         let mut text = format!("{}={value}", shape.name);
         if let Some(domain) = &self.domain {
             text.push_str("; Domain=");
@@ -173,7 +184,8 @@ impl CookieTransport {
         if self.secure {
             text.push_str("; Secure");
         }
-        let mut header = HeaderValue::try_from(text).map_err(|error| Failure::internal("cookie transport", error))?;
+        let mut header = HeaderValue::try_from(text)
+            .map_err(|error| Failure::internal("cookie transport", error))?;
         // Keeps the value out of `Debug` output, and out of HTTP/2 header compression tables.
         header.set_sensitive(true);
         Ok(header)
@@ -223,7 +235,11 @@ impl Transport for CookieTransport {
         self.secure
     }
 
-    fn issue(&self, tokens: &TokenPair, headers: &mut HeaderMap) -> Result<Option<TokenBody>, Failure> {
+    fn issue(
+        &self,
+        tokens: &TokenPair,
+        headers: &mut HeaderMap,
+    ) -> Result<Option<TokenBody>, Failure> {
         // Both are rendered before either is appended, so that a failure leaves the headers
         // unchanged.
         let access = self.set(&self.access, &tokens.access)?;
@@ -265,8 +281,15 @@ impl fmt::Debug for CookieTransport {
 /// white space (RFC 9110 section 5.6.3) is taken off, and names are compared byte for byte: any
 /// other leniency would accept a name that another host's page can set.
 fn values<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
-    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
-    pairs.filter_map(move |pair| trimmed(pair).strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+    let pairs = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| {
+        trimmed(pair)
+            .strip_prefix(name.as_bytes())?
+            .strip_prefix(b"=")
+    })
 }
 
 /// Returns the text without spaces and tabs at its ends.

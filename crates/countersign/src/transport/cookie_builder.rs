@@ -183,7 +183,10 @@ impl CookieTransportBuilder {
         self.check_security()?;
         let (access_name, refresh_name) = self.names();
         let access_path = self.path.clone().unwrap_or_else(|| "/".to_owned());
-        let refresh_path = self.refresh_path.clone().unwrap_or_else(|| access_path.clone());
+        let refresh_path = self
+            .refresh_path
+            .clone()
+            .unwrap_or_else(|| access_path.clone());
         check_name(&access_name)?;
         check_path("path", &access_path)?;
         check_path("refresh_path", &refresh_path)?;
@@ -218,11 +221,20 @@ impl CookieTransportBuilder {
     fn check_security(&self) -> Result<(), ConfigError> {
         if self.samesite == SameSite::None && !self.secure {
             let cure = "set secure, or samesite to lax or strict";
-            return Err(ConfigError::new("samesite", "is none while secure is off, and browsers drop that", cure));
+            return Err(ConfigError::new(
+                "samesite",
+                "is none while secure is off, and browsers drop that",
+                cure,
+            ));
         }
         if !self.secure && !self.allow_insecure {
-            let cure = "leave it on, or set allow_insecure_cookie_auth for development on plain HTTP";
-            return Err(ConfigError::new("secure", "is off, so that anyone on the way can take the cookie", cure));
+            let cure =
+                "leave it on, or set allow_insecure_cookie_auth for development on plain HTTP";
+            return Err(ConfigError::new(
+                "secure",
+                "is off, so that anyone on the way can take the cookie",
+                cure,
+            ));
         }
         Ok(())
     }
@@ -231,33 +243,54 @@ impl CookieTransportBuilder {
     fn names(&self) -> (String, String) {
         match (&self.cookie_name, self.profile) {
             (Some(name), _) => (name.clone(), format!("{name}_refresh")),
-            (None, Profile::LitestarAuth) => ("litestar_auth".to_owned(), "litestar_auth_refresh".to_owned()),
-            (None, Profile::Countersign) if self.secure => {
-                (format!("{HOST_PREFIX}countersign_access"), format!("{HOST_PREFIX}countersign_refresh"))
-            }
-            (None, Profile::Countersign) => ("countersign_access".to_owned(), "countersign_refresh".to_owned()),
+            (None, Profile::LitestarAuth) => (
+                "litestar_auth".to_owned(),
+                "litestar_auth_refresh".to_owned(),
+            ),
+            (None, Profile::Countersign) if self.secure => (
+                format!("{HOST_PREFIX}countersign_access"),
+                format!("{HOST_PREFIX}countersign_refresh"),
+            ),
+            (None, Profile::Countersign) => (
+                "countersign_access".to_owned(),
+                "countersign_refresh".to_owned(),
+            ),
         }
     }
 
     /// Refuses options that break the rules of a `__Host-` or `__Secure-` name.
     fn check_prefix(&self, name: &str, path: &str, refresh_path: &str) -> Result<(), ConfigError> {
         let cure = "set a cookie_name without the prefix, or keep to its rules";
-        let broken = |option: &'static str, problem: &'static str| Err(ConfigError::new(option, problem, cure));
+        let broken = |option: &'static str, problem: &'static str| {
+            Err(ConfigError::new(option, problem, cure))
+        };
         let host = has_prefix(name, HOST_PREFIX);
         if !host && !has_prefix(name, SECURE_PREFIX) {
             return Ok(());
         }
         if !self.secure {
-            return broken("secure", "is off although the cookie's name begins with __Host- or __Secure-");
+            return broken(
+                "secure",
+                "is off although the cookie's name begins with __Host- or __Secure-",
+            );
         }
         if host && self.domain.is_some() {
-            return broken("domain", "is set although the cookie's name begins with __Host-");
+            return broken(
+                "domain",
+                "is set although the cookie's name begins with __Host-",
+            );
         }
         if host && path != "/" {
-            return broken("path", "isn't / although the cookie's name begins with __Host-");
+            return broken(
+                "path",
+                "isn't / although the cookie's name begins with __Host-",
+            );
         }
         if host && refresh_path != "/" {
-            return broken("refresh_path", "isn't / although the cookie's name begins with __Host-");
+            return broken(
+                "refresh_path",
+                "isn't / although the cookie's name begins with __Host-",
+            );
         }
         Ok(())
     }
@@ -265,7 +298,8 @@ impl CookieTransportBuilder {
 
 /// Returns `true` if `name` has the prefix. Browsers compare prefixes without case.
 fn has_prefix(name: &str, prefix: &str) -> bool {
-    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    name.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 fn check_name(name: &str) -> Result<(), ConfigError> {
@@ -274,7 +308,11 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
     if (1..=128).contains(&name.len()) && name.bytes().all(token) {
         return Ok(());
     }
-    Err(ConfigError::new("cookie_name", "is no cookie name (RFC 6265 section 4.1.1)", "use letters, digits, - and _"))
+    Err(ConfigError::new(
+        "cookie_name",
+        "is no cookie name (RFC 6265 section 4.1.1)",
+        "use letters, digits, - and _",
+    ))
 }
 
 fn check_path(option: &'static str, path: &str) -> Result<(), ConfigError> {
@@ -282,18 +320,29 @@ fn check_path(option: &'static str, path: &str) -> Result<(), ConfigError> {
     if path.starts_with('/') && path.len() <= 1024 && path.bytes().all(allowed) {
         return Ok(());
     }
-    Err(ConfigError::new(option, "is no cookie path", "begin it with / and use printable ASCII without ;"))
+    Err(ConfigError::new(
+        option,
+        "is no cookie path",
+        "begin it with / and use printable ASCII without ;",
+    ))
 }
 
 fn check_domain(domain: &str) -> Result<(), ConfigError> {
     let label = |label: &str| {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        (1..=63).contains(&label.len()) && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+        (1..=63).contains(&label.len())
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
     if domain.len() <= 253 && domain.split('.').all(label) {
         return Ok(());
     }
-    Err(ConfigError::new("domain", "is no host name", "give it as example.com, without a dot in front"))
+    Err(ConfigError::new(
+        "domain",
+        "is no host name",
+        "give it as example.com, without a dot in front",
+    ))
 }
 
 /// Returns `true` for a `cookie-octet` (RFC 6265 section 4.1.1).

@@ -179,7 +179,11 @@ pub trait Transport: fmt::Debug + Send + Sync {
     ///
     /// Returns a [`Failure`] if a token can't travel this way, such as one that is too long for a
     /// cookie. The headers are then unchanged.
-    fn issue(&self, tokens: &TokenPair, headers: &mut HeaderMap) -> Result<Option<TokenBody>, Failure>;
+    fn issue(
+        &self,
+        tokens: &TokenPair,
+        headers: &mut HeaderMap,
+    ) -> Result<Option<TokenBody>, Failure>;
 
     /// Adds headers that make the client forget its tokens. Defaults to adding none.
     fn clear(&self, headers: &mut HeaderMap) {

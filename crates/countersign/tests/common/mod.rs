@@ -54,23 +54,38 @@ impl Place {
             Kind::Sqlite => {
                 let folder = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", folder.path().join("tokens.sqlite").display());
-                Self { url, _folder: Some(folder) }
+                Self {
+                    url,
+                    _folder: Some(folder),
+                }
             }
-            Kind::Postgres => Self { url: Postgres::shared().database(), _folder: None },
-            Kind::MariaDb => Self { url: MariaDb::shared().database(), _folder: None },
+            Kind::Postgres => Self {
+                url: Postgres::shared().database(),
+                _folder: None,
+            },
+            Kind::MariaDb => Self {
+                url: MariaDb::shared().database(),
+                _folder: None,
+            },
         }
     }
 
     /// A new handle, as another process would have it, patient enough for a busy machine.
     pub fn database(&self) -> Database {
-        let options = DatabaseOptions { timeout: Duration::from_secs(30), ..DatabaseOptions::default() };
+        let options = DatabaseOptions {
+            timeout: Duration::from_secs(30),
+            ..DatabaseOptions::default()
+        };
         Database::connect(&self.url, options).unwrap()
     }
 
     /// A handle on the database with the bundled tables in it.
     pub async fn migrated(&self) -> Database {
         let database = self.database();
-        Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
+        Migrator::new(&database, UserKeyKind::Uuid)
+            .run()
+            .await
+            .unwrap();
         database
     }
 }
@@ -78,10 +93,17 @@ impl Place {
 /// A strategy over the bundled tables. All strategies made by this share one secret.
 pub fn strategy(database: &Database) -> DatabaseTokenStrategy<SqlStore> {
     let secret = Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
-    let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid));
+    let store = SqlStore::new(
+        database.driver(),
+        DatabaseTokenModels::bundled(UserKeyKind::Uuid),
+    );
     // The machine may be busy: a retry comes in time however long it takes.
     let reuse = ReusePolicy::new(ReusePolicy::MAX_GRACE).unwrap();
-    DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).reuse(reuse).build().unwrap()
+    DatabaseTokenStrategy::builder(store)
+        .token_hash_secret(&secret)
+        .reuse(reuse)
+        .build()
+        .unwrap()
 }
 
 /// Waits until `condition` holds.

@@ -37,13 +37,22 @@ proptest! {
 fn secrets_are_long_and_varied() {
     let error = Secret::new("token_hash_secret", &SECRET[..31]).unwrap_err();
     assert_eq!(error.setting(), "token_hash_secret");
-    assert!(error.to_string().contains("token_hash_secret") && error.to_string().contains("32"), "{error}");
-    assert!(!error.to_string().contains(&SECRET[..31]), "the error doesn't show the secret");
+    assert!(
+        error.to_string().contains("token_hash_secret") && error.to_string().contains("32"),
+        "{error}"
+    );
+    assert!(
+        !error.to_string().contains(&SECRET[..31]),
+        "the error doesn't show the secret"
+    );
     assert_eq!(SECRET.len(), 32);
     assert!(builder().build().is_ok(), "case 007");
     let error = Secret::new("token_hash_secret", "k".repeat(32)).unwrap_err();
     assert_eq!(error.setting(), "token_hash_secret", "case 012");
-    refused(DatabaseTokenStrategy::builder(MemoryStore::new()), "token_hash_secret");
+    refused(
+        DatabaseTokenStrategy::builder(MemoryStore::new()),
+        "token_hash_secret",
+    );
 }
 
 /// Conformance case 009.
@@ -63,17 +72,35 @@ fn lifetimes_are_neither_zero_nor_endless() {
     for lifetime in [Duration::ZERO, Duration::from_millis(999), Duration::MAX] {
         refused(builder().max_age(lifetime), "max_age");
         refused(builder().refresh_max_age(lifetime), "refresh_max_age");
-        refused(builder().session_lifetime(Some(lifetime)), "session lifetime");
+        refused(
+            builder().session_lifetime(Some(lifetime)),
+            "session lifetime",
+        );
     }
-    assert!(builder().max_age(Duration::from_secs(1)).refresh_max_age(Duration::from_secs(1)).build().is_ok());
+    assert!(
+        builder()
+            .max_age(Duration::from_secs(1))
+            .refresh_max_age(Duration::from_secs(1))
+            .build()
+            .is_ok()
+    );
     assert!(builder().session_lifetime(None).build().is_ok());
 }
 
 /// The switch would do nothing in our own profile, whose tokens have a prefix.
 #[test]
 fn legacy_tokens_need_the_original_s_profile() {
-    refused(builder().accept_legacy_plaintext_tokens(true), "accept_legacy_plaintext_tokens");
-    assert!(builder().accept_legacy_plaintext_tokens(true).profile(Profile::LitestarAuth).build().is_ok());
+    refused(
+        builder().accept_legacy_plaintext_tokens(true),
+        "accept_legacy_plaintext_tokens",
+    );
+    assert!(
+        builder()
+            .accept_legacy_plaintext_tokens(true)
+            .profile(Profile::LitestarAuth)
+            .build()
+            .is_ok()
+    );
 }
 
 /// Conformance case 044, and that the model at fault is named.
@@ -84,13 +111,30 @@ fn models_name_what_they_lack_in_order() {
     let lacking = |table: TokenTable| table.user_id("").created_at("");
     let error = models(lacking(access()), refresh()).unwrap_err();
     assert_eq!(error.setting(), "access_token_model");
-    assert!(error.to_string().contains("for created_at, user_id"), "{error}");
+    assert!(
+        error.to_string().contains("for created_at, user_id"),
+        "{error}"
+    );
     let error = models(access(), lacking(refresh()).token("")).unwrap_err();
     assert_eq!(error.setting(), "refresh_token_model");
-    assert!(error.to_string().contains("for token, created_at, user_id"), "{error}");
+    assert!(
+        error.to_string().contains("for token, created_at, user_id"),
+        "{error}"
+    );
     for name in ["drop table", "a\"b", "a;b", "é", "1a", &"x".repeat(64)] {
-        assert!(models(access().user_id(name.to_owned()), refresh()).is_err(), "{name}");
-        assert!(models(TokenTable::new(name.to_owned()), refresh()).is_err(), "{name}");
+        assert!(
+            models(access().user_id(name.to_owned()), refresh()).is_err(),
+            "{name}"
+        );
+        assert!(
+            models(TokenTable::new(name.to_owned()), refresh()).is_err(),
+            "{name}"
+        );
     }
-    assert_eq!(models(access(), TokenTable::new("A")).unwrap_err().setting(), "refresh_token_model");
+    assert_eq!(
+        models(access(), TokenTable::new("A"))
+            .unwrap_err()
+            .setting(),
+        "refresh_token_model"
+    );
 }

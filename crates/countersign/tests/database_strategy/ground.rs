@@ -11,9 +11,9 @@ use countersign::store::{ClearUser, EndUser, Fence, MemoryStore, Page, TokenStor
 use countersign::strategy::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
 use countersign::testing::ManualClock;
 use countersign::{
-    Answer, AuthError, Authenticated, Clock, DigestKeyRing, Failure, IssuedToken, NotASessionId, PlainToken, Profile,
-    RefreshableStrategy, Refusal, Secret, SessionId, StoredToken, Strategy, SystemEntropy, TokenPair, User, UserId,
-    UserKey, UserKeyKind, UserManager,
+    Answer, AuthError, Authenticated, Clock, DigestKeyRing, Failure, IssuedToken, NotASessionId,
+    PlainToken, Profile, RefreshableStrategy, Refusal, Secret, SessionId, StoredToken, Strategy,
+    SystemEntropy, TokenPair, User, UserId, UserKey, UserKeyKind, UserManager,
 };
 use uuid::Uuid;
 
@@ -87,7 +87,10 @@ pub(crate) struct Members {
 impl UserManager<Member> for Members {
     async fn get(&self, id: &Uuid) -> Result<Option<Member>, Failure> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        let member = Member { id: *id, active: !self.inactive.lock().unwrap().contains(id) };
+        let member = Member {
+            id: *id,
+            active: !self.inactive.lock().unwrap().contains(id),
+        };
         Ok((!self.gone.lock().unwrap().contains(id)).then_some(member))
     }
 }
@@ -121,15 +124,24 @@ impl Ground {
         if let Some(kind) = sql {
             let place = Place::new(kind);
             let handle = place.migrated().await;
-            store = Arc::new(SqlStore::new(handle.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid)));
+            store = Arc::new(SqlStore::new(
+                handle.driver(),
+                DatabaseTokenModels::bundled(UserKeyKind::Uuid),
+            ));
             database = Some((handle, place));
         }
         Self {
             store: Arc::new(Watched::over(store)),
             clock: Arc::default(),
             members: Members::default(),
-            alice: Member { id: Uuid::from_u128(0xa11ce), active: true },
-            bob: Member { id: Uuid::from_u128(0xb0b), active: true },
+            alice: Member {
+                id: Uuid::from_u128(0xa11ce),
+                active: true,
+            },
+            bob: Member {
+                id: Uuid::from_u128(0xb0b),
+                active: true,
+            },
             database,
             on_redis: matches!(kind, Kind::Redis | Kind::RedisCluster),
         }
@@ -163,16 +175,33 @@ impl Ground {
 
     /// Whose access token it is.
     pub(crate) async fn read(&self, tokens: &Tokens, token: &PlainToken) -> Result<Uuid, Refusal> {
-        self.authenticate(tokens, token).await.map(|accepted| accepted.user.id)
+        self.authenticate(tokens, token)
+            .await
+            .map(|accepted| accepted.user.id)
     }
 
-    pub(crate) async fn refresh(&self, tokens: &Tokens, token: &PlainToken) -> Result<TokenPair, Refusal> {
-        tokens.refresh_session(token, &self.members).await.map(|refreshed| refreshed.issued).map_err(refusal)
+    pub(crate) async fn refresh(
+        &self,
+        tokens: &Tokens,
+        token: &PlainToken,
+    ) -> Result<TokenPair, Refusal> {
+        tokens
+            .refresh_session(token, &self.members)
+            .await
+            .map(|refreshed| refreshed.issued)
+            .map_err(refusal)
     }
 
     /// The user and the successor.
-    pub(crate) async fn rotate(&self, tokens: &Tokens, token: &PlainToken) -> Result<(Uuid, IssuedToken), Refusal> {
-        let rotated = tokens.rotate_refresh_token(token, &self.members).await.map_err(refusal)?;
+    pub(crate) async fn rotate(
+        &self,
+        tokens: &Tokens,
+        token: &PlainToken,
+    ) -> Result<(Uuid, IssuedToken), Refusal> {
+        let rotated = tokens
+            .rotate_refresh_token(token, &self.members)
+            .await
+            .map_err(refusal)?;
         Ok((rotated.user.id, rotated.issued))
     }
 
@@ -183,7 +212,17 @@ impl Ground {
 
     /// The sessions that have a refresh token.
     pub(crate) async fn sessions(&self, member: &Member) -> Vec<SessionId> {
-        let found = self.store.sessions(&member.key(), &Page { after: None, limit: 100 }).await.unwrap();
+        let found = self
+            .store
+            .sessions(
+                &member.key(),
+                &Page {
+                    after: None,
+                    limit: 100,
+                },
+            )
+            .await
+            .unwrap();
         assert!(found.next.is_none(), "more than a page");
         found.sessions.into_iter().map(|found| found.id).collect()
     }
@@ -192,30 +231,58 @@ impl Ground {
     pub(crate) async fn clear(&self, member: &Member) -> u64 {
         let held = self.store.held(&member.key()).await;
         let fence = Fence::generate(&SystemEntropy).unwrap();
-        let end = EndUser { user: member.key(), fence, kept: None, settled: true, now: self.clock.now() };
+        let end = EndUser {
+            user: member.key(),
+            fence,
+            kept: None,
+            settled: true,
+            now: self.clock.now(),
+        };
         self.store.end_user(&end).await.unwrap();
         for unfenced in [true, false] {
-            let clear = ClearUser { user: member.key(), unfenced, kept: None, rows: 100 };
+            let clear = ClearUser {
+                user: member.key(),
+                unfenced,
+                kept: None,
+                rows: 100,
+            };
             while self.store.clear(&clear).await.unwrap().more {}
         }
-        assert_eq!(self.store.held(&member.key()).await, 0, "nothing is found afterwards");
+        assert_eq!(
+            self.store.held(&member.key()).await,
+            0,
+            "nothing is found afterwards"
+        );
         held
     }
 
     /// A row of a token as an earlier system stored it: the text itself, and nothing of ours.
     pub(crate) async fn insert_plaintext(&self, table: &str, token: &PlainToken, member: &Member) {
         let (database, _) = self.database.as_ref().expect("a database");
-        let insert = format!("INSERT INTO {table} (token, created_at, user_id) VALUES (?1, ?2, ?3)");
-        let params = [Value::from(token.expose()), Value::Time(self.clock.now()), Value::Uuid(member.id)];
-        database.run(&Script::new(database.dialect(), &[&insert]), &params).await.unwrap();
+        let insert =
+            format!("INSERT INTO {table} (token, created_at, user_id) VALUES (?1, ?2, ?3)");
+        let params = [
+            Value::from(token.expose()),
+            Value::Time(self.clock.now()),
+            Value::Uuid(member.id),
+        ];
+        database
+            .run(&Script::new(database.dialect(), &[&insert]), &params)
+            .await
+            .unwrap();
     }
 
     /// What a table holds in its column of tokens.
     pub(crate) async fn column_of_tokens(&self, table: &str) -> Vec<String> {
         let (database, _) = self.database.as_ref().expect("a database");
-        let all = Statement::new(database.dialect(), &format!("SELECT token FROM {table} ORDER BY token"));
+        let all = Statement::new(
+            database.dialect(),
+            &format!("SELECT token FROM {table} ORDER BY token"),
+        );
         let rows = database.fetch(&all, &[]).await.unwrap();
-        rows.iter().map(|row| row.text(0).unwrap().unwrap().to_owned()).collect()
+        rows.iter()
+            .map(|row| row.text(0).unwrap().unwrap().to_owned())
+            .collect()
     }
 }
 
@@ -223,17 +290,27 @@ impl Ground {
 pub(crate) fn refusal(error: AuthError) -> Refusal {
     match error {
         AuthError::Refused(refusal) => refusal,
-        AuthError::Failed(failure) => panic!("{failure}: {:?}", std::error::Error::source(&failure)),
+        AuthError::Failed(failure) => {
+            panic!("{failure}: {:?}", std::error::Error::source(&failure))
+        }
     }
 }
 
 #[cfg(feature = "redis")]
 fn on_redis(url: &str) -> countersign::store::RedisTokenStore {
     use countersign::redis::{Redis, RedisOptions};
-    let redis = Redis::connect(url, RedisOptions { timeout: Duration::from_secs(30) }).unwrap();
+    let redis = Redis::connect(
+        url,
+        RedisOptions {
+            timeout: Duration::from_secs(30),
+        },
+    )
+    .unwrap();
     let digests = DigestKeyRing::new("default", &secret(SECRET)).unwrap();
     let store = countersign::store::RedisTokenStore::new(&redis, &digests);
-    store.with_key_prefix(&testbed::Redis::shared().prefix()).unwrap()
+    store
+        .with_key_prefix(&testbed::Redis::shared().prefix())
+        .unwrap()
 }
 
 pub(crate) fn secret(text: &str) -> Secret {
@@ -241,7 +318,10 @@ pub(crate) fn secret(text: &str) -> Secret {
 }
 
 pub(crate) fn digest(token: &PlainToken) -> StoredToken {
-    DigestKeyRing::new("default", &secret(SECRET)).unwrap().digest(token).into()
+    DigestKeyRing::new("default", &secret(SECRET))
+        .unwrap()
+        .digest(token)
+        .into()
 }
 
 /// The text itself as what a store is asked for.

@@ -1,13 +1,19 @@
 //! Tokens that an earlier system stored as they are. Their text has the form of no token of ours, so the profile is the
 //! original's.
 
-use countersign::{Destroyed, PlainToken, Profile, RefreshableStrategy, Refusal, SessionControl, Strategy};
+use countersign::{
+    Destroyed, PlainToken, Profile, RefreshableStrategy, Refusal, SessionControl, Strategy,
+};
 
 use crate::ground::{ACCESS, Ground, Kind, REFRESH, TICK, Tokens, digest, refresh_of};
 use crate::log;
 
 fn accepting(ground: &Ground) -> Tokens {
-    ground.builder(Profile::LitestarAuth).accept_legacy_plaintext_tokens(true).build().unwrap()
+    ground
+        .builder(Profile::LitestarAuth)
+        .accept_legacy_plaintext_tokens(true)
+        .build()
+        .unwrap()
 }
 
 fn access() -> PlainToken {
@@ -19,22 +25,45 @@ fn refresh() -> PlainToken {
 }
 
 async fn with_rows(ground: &Ground) {
-    ground.insert_plaintext("access_token", &access(), &ground.alice).await;
-    ground.insert_plaintext("refresh_token", &refresh(), &ground.alice).await;
+    ground
+        .insert_plaintext("access_token", &access(), &ground.alice)
+        .await;
+    ground
+        .insert_plaintext("refresh_token", &refresh(), &ground.alice)
+        .await;
 }
 
 /// Conformance case 021.
 pub(crate) async fn plaintext_is_off_by_default(ground: &Ground) {
     with_rows(ground).await;
-    for (profile, refusal) in [(Profile::LitestarAuth, Refusal::Unknown), (Profile::Countersign, Refusal::Malformed)] {
+    for (profile, refusal) in [
+        (Profile::LitestarAuth, Refusal::Unknown),
+        (Profile::Countersign, Refusal::Malformed),
+    ] {
         let tokens = ground.tokens(profile);
         assert_eq!(ground.read(&tokens, &access()).await, Err(refusal));
-        assert_eq!(ground.rotate(&tokens, &refresh()).await.unwrap_err(), refusal);
-        assert_eq!(ground.refresh(&tokens, &refresh()).await.unwrap_err(), refusal);
-        assert_eq!(tokens.destroy_token(&access(), &ground.alice).await.unwrap(), Destroyed::AlreadyInvalid);
+        assert_eq!(
+            ground.rotate(&tokens, &refresh()).await.unwrap_err(),
+            refusal
+        );
+        assert_eq!(
+            ground.refresh(&tokens, &refresh()).await.unwrap_err(),
+            refusal
+        );
+        assert_eq!(
+            tokens
+                .destroy_token(&access(), &ground.alice)
+                .await
+                .unwrap(),
+            Destroyed::AlreadyInvalid
+        );
     }
     for table in ["access_token", "refresh_token"] {
-        assert_eq!(ground.column_of_tokens(table).await.len(), 1, "nothing was removed");
+        assert_eq!(
+            ground.column_of_tokens(table).await.len(),
+            1,
+            "nothing was removed"
+        );
     }
 }
 
@@ -43,11 +72,28 @@ pub(crate) async fn a_plaintext_token_is_read(ground: &Ground) {
     with_rows(ground).await;
     let tokens = accepting(ground);
     assert_eq!(ground.read(&tokens, &access()).await, Ok(ground.alice.id));
-    assert_eq!(ground.column_of_tokens("access_token").await, ["access-legacy-valid"]);
-    assert_eq!(ground.read(&tokens, &PlainToken::new("access-legacy-other")).await, Err(Refusal::Unknown));
-    assert_eq!(ground.read(&tokens, &PlainToken::new("ACCESS-legacy-valid")).await, Err(Refusal::Unknown));
+    assert_eq!(
+        ground.column_of_tokens("access_token").await,
+        ["access-legacy-valid"]
+    );
+    assert_eq!(
+        ground
+            .read(&tokens, &PlainToken::new("access-legacy-other"))
+            .await,
+        Err(Refusal::Unknown)
+    );
+    assert_eq!(
+        ground
+            .read(&tokens, &PlainToken::new("ACCESS-legacy-valid"))
+            .await,
+        Err(Refusal::Unknown)
+    );
     let ours = tokens.write_token(&ground.bob).await.unwrap().token;
-    assert_eq!(ground.read(&tokens, &ours).await, Ok(ground.bob.id), "beside tokens of today");
+    assert_eq!(
+        ground.read(&tokens, &ours).await,
+        Ok(ground.bob.id),
+        "beside tokens of today"
+    );
 }
 
 /// Conformance case 062.
@@ -55,28 +101,60 @@ pub(crate) async fn a_plaintext_refresh_token_becomes_a_digest(ground: &Ground) 
     with_rows(ground).await;
     let tokens = accepting(ground);
     let next = ground.refresh(&tokens, &refresh()).await.unwrap();
-    assert_eq!(ground.column_of_tokens("refresh_token").await, [digest(refresh_of(&next)).as_str()]);
+    assert_eq!(
+        ground.column_of_tokens("refresh_token").await,
+        [digest(refresh_of(&next)).as_str()]
+    );
     let again = ground.refresh(&tokens, &refresh()).await.unwrap();
-    assert!(refresh_of(&again) == refresh_of(&next), "a lost answer is told again");
+    assert!(
+        refresh_of(&again) == refresh_of(&next),
+        "a lost answer is told again"
+    );
     let switched_off = ground.tokens(Profile::LitestarAuth);
-    let third = ground.refresh(&switched_off, refresh_of(&next)).await.unwrap();
-    assert!(ground.refresh(&tokens, &refresh()).await.is_err(), "the old text is spent");
-    assert!(ground.refresh(&tokens, refresh_of(&third)).await.is_err(), "and was reused");
+    let third = ground
+        .refresh(&switched_off, refresh_of(&next))
+        .await
+        .unwrap();
+    assert!(
+        ground.refresh(&tokens, &refresh()).await.is_err(),
+        "the old text is spent"
+    );
+    assert!(
+        ground.refresh(&tokens, refresh_of(&third)).await.is_err(),
+        "and was reused"
+    );
 }
 
 /// Conformance case 063.
 pub(crate) async fn destroying_removes_both_forms(ground: &Ground) {
     let tokens = accepting(ground);
     let token = tokens.write_token(&ground.alice).await.unwrap().token;
-    ground.insert_plaintext("access_token", &token, &ground.alice).await;
+    ground
+        .insert_plaintext("access_token", &token, &ground.alice)
+        .await;
     assert_eq!(ground.column_of_tokens("access_token").await.len(), 2);
-    assert_eq!(tokens.destroy_token(&token, &ground.bob).await.unwrap(), Destroyed::AlreadyInvalid);
-    assert_eq!(ground.column_of_tokens("access_token").await.len(), 2, "Bob removed neither");
-    assert_eq!(tokens.destroy_token(&token, &ground.alice).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(
+        tokens.destroy_token(&token, &ground.bob).await.unwrap(),
+        Destroyed::AlreadyInvalid
+    );
+    assert_eq!(
+        ground.column_of_tokens("access_token").await.len(),
+        2,
+        "Bob removed neither"
+    );
+    assert_eq!(
+        tokens.destroy_token(&token, &ground.alice).await.unwrap(),
+        Destroyed::Revoked
+    );
     assert_eq!(ground.column_of_tokens("access_token").await.len(), 0);
 
-    ground.insert_plaintext("refresh_token", &refresh(), &ground.alice).await;
-    assert_eq!(tokens.end_session_of(&refresh()).await.unwrap(), Destroyed::Revoked);
+    ground
+        .insert_plaintext("refresh_token", &refresh(), &ground.alice)
+        .await;
+    assert_eq!(
+        tokens.end_session_of(&refresh()).await.unwrap(),
+        Destroyed::Revoked
+    );
     assert_eq!(ground.column_of_tokens("refresh_token").await.len(), 0);
 }
 
@@ -89,13 +167,25 @@ pub(crate) async fn a_stored_digest_is_no_token(ground: &Ground) {
         let (access, refresh) = (to_case(stored.0.as_str()), to_case(stored.1.as_str()));
         let (access, refresh) = (PlainToken::new(access), PlainToken::new(refresh));
         assert_eq!(ground.read(&tokens, &access).await, Err(Refusal::Unknown));
-        assert_eq!(ground.rotate(&tokens, &refresh).await.unwrap_err(), Refusal::Unknown);
-        assert_eq!(ground.refresh(&tokens, &refresh).await.unwrap_err(), Refusal::Unknown);
-        assert_eq!(tokens.destroy_token(&access, &ground.alice).await.unwrap(), Destroyed::AlreadyInvalid);
+        assert_eq!(
+            ground.rotate(&tokens, &refresh).await.unwrap_err(),
+            Refusal::Unknown
+        );
+        assert_eq!(
+            ground.refresh(&tokens, &refresh).await.unwrap_err(),
+            Refusal::Unknown
+        );
+        assert_eq!(
+            tokens.destroy_token(&access, &ground.alice).await.unwrap(),
+            Destroyed::AlreadyInvalid
+        );
         let ended = tokens.end_session_of(&refresh).await.unwrap();
         assert_eq!(ended, Destroyed::AlreadyInvalid);
     }
-    assert_eq!(ground.read(&tokens, &pair.access.token).await, Ok(ground.alice.id));
+    assert_eq!(
+        ground.read(&tokens, &pair.access.token).await,
+        Ok(ground.alice.id)
+    );
     assert!(ground.refresh(&tokens, refresh_of(&pair)).await.is_ok());
 }
 
@@ -107,7 +197,10 @@ pub(crate) async fn plaintext_ages_like_any_row(ground: &Ground) {
     ground.clock.advance(TICK);
     assert_eq!(ground.read(&tokens, &access()).await, Err(Refusal::Expired));
     ground.clock.advance(REFRESH - ACCESS);
-    assert_eq!(ground.refresh(&tokens, &refresh()).await.unwrap_err(), Refusal::Expired);
+    assert_eq!(
+        ground.refresh(&tokens, &refresh()).await.unwrap_err(),
+        Refusal::Expired
+    );
     assert_eq!(tokens.cleanup_expired(10, &mut |_| ()).await.unwrap(), 2);
 }
 
@@ -117,12 +210,20 @@ async fn one_warning_and_no_more() {
     log::listen();
     let ground = Ground::new(Kind::Sqlite).await;
     with_rows(&ground).await;
-    let warnings = || log::of_this_thread().iter().filter(|line| line.contains("WARN")).count();
+    let warnings = || {
+        log::of_this_thread()
+            .iter()
+            .filter(|line| line.contains("WARN"))
+            .count()
+    };
     ground.tokens(Profile::LitestarAuth);
     assert_eq!(warnings(), 0, "the switch is off");
     let tokens = accepting(&ground);
     for _ in 0..3 {
-        assert_eq!(ground.read(&tokens.clone(), &access()).await, Ok(ground.alice.id));
+        assert_eq!(
+            ground.read(&tokens.clone(), &access()).await,
+            Ok(ground.alice.id)
+        );
     }
     ground.refresh(&tokens, &refresh()).await.unwrap();
     assert_eq!(warnings(), 1);

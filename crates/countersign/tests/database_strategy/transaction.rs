@@ -24,7 +24,10 @@ impl Shop {
         let place = Place::new(Kind::Sqlite);
         let database = place.migrated().await;
         let clock = Arc::<ManualClock>::default();
-        let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid));
+        let store = SqlStore::new(
+            database.driver(),
+            DatabaseTokenModels::bundled(UserKeyKind::Uuid),
+        );
         let tokens = DatabaseTokenStrategy::builder(store)
             .token_hash_secret(&secret(SECRET))
             .max_age(ACCESS)
@@ -33,7 +36,11 @@ impl Shop {
             .clock(clock.clone())
             .build()
             .unwrap();
-        Self { place, tokens, clock }
+        Self {
+            place,
+            tokens,
+            clock,
+        }
     }
 
     fn connection(&self) -> Connection {
@@ -42,7 +49,9 @@ impl Shop {
 
     async fn is_good(&self, token: &PlainToken) -> bool {
         let answer = self.tokens.read_token(Some(token), &users).await.unwrap();
-        answer.accepted().is_some_and(|accepted| accepted.user == Account::new(7))
+        answer
+            .accepted()
+            .is_some_and(|accepted| accepted.user == Account::new(7))
     }
 }
 
@@ -51,26 +60,61 @@ impl Shop {
 async fn tokens_live_and_die_with_the_callers_transaction() {
     let shop = Shop::open().await;
     let mut connection = shop.connection();
-    connection.execute("CREATE TABLE audit (line TEXT)", []).unwrap();
+    connection
+        .execute("CREATE TABLE audit (line TEXT)", [])
+        .unwrap();
     let standing = shop.tokens.open_session(&Account::new(7)).await.unwrap();
     for commit in [false, true] {
         let transaction = SqliteTransaction::begin(&mut connection).unwrap();
-        transaction.with(|own| own.execute("INSERT INTO audit VALUES ('login')", [])).unwrap();
+        transaction
+            .with(|own| own.execute("INSERT INTO audit VALUES ('login')", []))
+            .unwrap();
         let inside = shop.tokens.with_session(&transaction);
         let pair = inside.open_session(&Account::new(7)).await.unwrap();
-        inside.destroy_token(&standing.access.token, &Account::new(7)).await.unwrap();
-        let seen = inside.read_token(Some(&pair.access.token), &users).await.unwrap();
-        assert!(seen.accepted().is_some(), "the transaction sees its own work");
-        assert!(!shop.is_good(&pair.access.token).await, "case 027: nobody else does");
+        inside
+            .destroy_token(&standing.access.token, &Account::new(7))
+            .await
+            .unwrap();
+        let seen = inside
+            .read_token(Some(&pair.access.token), &users)
+            .await
+            .unwrap();
+        assert!(
+            seen.accepted().is_some(),
+            "the transaction sees its own work"
+        );
+        assert!(
+            !shop.is_good(&pair.access.token).await,
+            "case 027: nobody else does"
+        );
         assert!(shop.is_good(&standing.access.token).await);
-        if commit { transaction.commit() } else { transaction.rollback() }.unwrap();
+        if commit {
+            transaction.commit()
+        } else {
+            transaction.rollback()
+        }
+        .unwrap();
         assert_eq!(shop.is_good(&pair.access.token).await, commit, "case 026");
         assert_eq!(shop.is_good(&standing.access.token).await, !commit);
-        let rotated = shop.tokens.rotate_refresh_token(refresh_of(&pair), &users).await;
-        let rotated = rotated.map(|rotated| rotated.user).map_err(crate::ground::refusal);
-        assert_eq!(rotated, if commit { Ok(Account::new(7)) } else { Err(Refusal::Unknown) });
+        let rotated = shop
+            .tokens
+            .rotate_refresh_token(refresh_of(&pair), &users)
+            .await;
+        let rotated = rotated
+            .map(|rotated| rotated.user)
+            .map_err(crate::ground::refusal);
+        assert_eq!(
+            rotated,
+            if commit {
+                Ok(Account::new(7))
+            } else {
+                Err(Refusal::Unknown)
+            }
+        );
     }
-    let lines: i64 = connection.query_row("SELECT count(*) FROM audit", [], |row| row.get(0)).unwrap();
+    let lines: i64 = connection
+        .query_row("SELECT count(*) FROM audit", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(lines, 1, "the caller's own work went the caller's way");
 }
 
@@ -79,12 +123,21 @@ async fn tokens_live_and_die_with_the_callers_transaction() {
 async fn joining_a_transaction_warns_of_nothing() {
     crate::log::listen();
     let shop = Shop::open().await;
-    let warnings = || crate::log::of_this_thread().iter().filter(|line| line.contains("WARN")).count();
+    let warnings = || {
+        crate::log::of_this_thread()
+            .iter()
+            .filter(|line| line.contains("WARN"))
+            .count()
+    };
     assert_eq!(warnings(), 1);
     let mut connection = shop.connection();
     let transaction = SqliteTransaction::begin(&mut connection).unwrap();
     for _ in 0..3 {
-        shop.tokens.with_session(&transaction).write_token(&Account::new(7)).await.unwrap();
+        shop.tokens
+            .with_session(&transaction)
+            .write_token(&Account::new(7))
+            .await
+            .unwrap();
     }
     assert_eq!(warnings(), 1);
 }
@@ -95,7 +148,12 @@ async fn a_time_with_an_offset_is_brought_to_utc() {
     let shop = Shop::open().await;
     let token = PlainToken::new("access-of-the-original");
     let insert = "INSERT INTO access_token (token, created_at, user_id) VALUES (?1, '2026-01-15 14:00:00+02:00', ?2)";
-    shop.connection().execute(insert, (digest(&token).as_str(), Uuid::from_u128(7).as_bytes())).unwrap();
+    shop.connection()
+        .execute(
+            insert,
+            (digest(&token).as_str(), Uuid::from_u128(7).as_bytes()),
+        )
+        .unwrap();
     assert!(shop.is_good(&token).await);
     shop.clock.advance(ACCESS - TICK);
     assert!(shop.is_good(&token).await);

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use countersign::store::{
-    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord,
-    Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened,
+    Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit,
+    Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::{Digest, Failure, Locator, SessionId, StoredToken, Timestamp, UserKey};
 use futures_util::future::BoxFuture;
@@ -44,11 +45,17 @@ impl Watched {
 
     /// How many reads there were, and how many writes.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.reads.load(Ordering::SeqCst), self.writes.load(Ordering::SeqCst))
+        (
+            self.reads.load(Ordering::SeqCst),
+            self.writes.load(Ordering::SeqCst),
+        )
     }
 
     /// Lets `meanwhile` happen before the next exchange is written, which has looked its token up by then.
-    pub(crate) fn before_next_rotation(&self, meanwhile: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn before_next_rotation(
+        &self,
+        meanwhile: impl Future<Output = ()> + Send + 'static,
+    ) {
         *self.before_rotate.lock().unwrap() = Some(Box::pin(meanwhile));
     }
 
@@ -80,7 +87,10 @@ impl Watched {
     fn record(&self, user: &UserKey, refresh: Option<&Digest>, access: Option<&NewAccess>) {
         let refresh = refresh.map(|digest| Recorded::Refresh(digest.clone().into()));
         let access = access.map(|access| Recorded::Access(access.digest.clone().into()));
-        let recorded = refresh.into_iter().chain(access).map(|token| (user.clone(), token));
+        let recorded = refresh
+            .into_iter()
+            .chain(access)
+            .map(|token| (user.clone(), token));
         self.recorded.lock().unwrap().extend(recorded);
     }
 
@@ -104,7 +114,11 @@ impl TokenStore for Watched {
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
         self.read().find_access(token).await
     }
-    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_access(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         self.write().remove_access(token, owner).await
     }
     async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
@@ -120,7 +134,12 @@ impl TokenStore for Watched {
     async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {
         self.read().unsettled(user).await
     }
-    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+    async fn settle(
+        &self,
+        user: &UserKey,
+        fences: &[Fence],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         self.write().settle(user, fences, now).await
     }
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
@@ -137,13 +156,21 @@ impl TokenStore for Watched {
     async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
         self.read().find_family(family).await
     }
-    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+    async fn find_session(
+        &self,
+        session: SessionId,
+        owner: &UserKey,
+    ) -> Result<Option<SessionRecord>, Failure> {
         self.read().find_session(session, owner).await
     }
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         self.write().note_use(used).await
     }
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
+    async fn insert_refresh(
+        &self,
+        refresh: &NewRefresh,
+        access: Option<&NewAccess>,
+    ) -> Result<Opened, Failure> {
         self.record(&refresh.user, Some(&refresh.digest), access);
         self.write().insert_refresh(refresh, access).await
     }
@@ -155,12 +182,21 @@ impl TokenStore for Watched {
         if let Some(meanwhile) = meanwhile {
             meanwhile.await;
         }
-        if let Some(owner) = self.inner.find_refresh(&rotate.presented).await?.map(|record| record.user) {
+        if let Some(owner) = self
+            .inner
+            .find_refresh(&rotate.presented)
+            .await?
+            .map(|record| record.user)
+        {
             self.record(&owner, Some(&rotate.successor), rotate.access.as_ref());
         }
         self.write().rotate(rotate).await
     }
-    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_refresh(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         self.write().remove_refresh(token, owner).await
     }
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Dialect, Migrator, SqlStore};
+use countersign::store::sql::{
+    Database, DatabaseOptions, DatabaseTokenModels, Dialect, Migrator, SqlStore,
+};
 use countersign::store::{Page, SweepLimit, TokenStore};
 use countersign::{SessionId, Timestamp, UserKey, UserKeyKind};
 
@@ -25,36 +27,61 @@ fn numbers(dialect: Dialect) -> (String, &'static str) {
             ),
             "printf('%08x', n)",
         ),
-        Dialect::Postgres => (format!("generate_series(1, {ENDED})"), "lpad(to_hex(n), 8, '0')"),
-        Dialect::Mysql => (format!("(SELECT seq AS n FROM seq_1_to_{ENDED})"), "LPAD(LOWER(HEX(n)), 8, '0')"),
+        Dialect::Postgres => (
+            format!("generate_series(1, {ENDED})"),
+            "lpad(to_hex(n), 8, '0')",
+        ),
+        Dialect::Mysql => (
+            format!("(SELECT seq AS n FROM seq_1_to_{ENDED})"),
+            "LPAD(LOWER(HEX(n)), 8, '0')",
+        ),
     }
 }
 
 async fn database(url: &str) -> SqlStore {
     let database = Database::connect(url, DatabaseOptions::default()).unwrap();
-    Migrator::new(&database, UserKeyKind::Int).run().await.unwrap();
-    SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int))
+    Migrator::new(&database, UserKeyKind::Int)
+        .run()
+        .await
+        .unwrap();
+    SqlStore::new(
+        database.driver(),
+        DatabaseTokenModels::bundled(UserKeyKind::Int),
+    )
 }
 
 fn fill(dialect: Dialect) -> [String; 3] {
     let (rows, prefix) = numbers(dialect);
     let tail = "'-0000-4000-8000-000000000000'";
-    let id =
-        if dialect == Dialect::Mysql { format!("CONCAT({prefix}, {tail})") } else { format!("{prefix} || {tail}") };
+    let id = if dialect == Dialect::Mysql {
+        format!("CONCAT({prefix}, {tail})")
+    } else {
+        format!("{prefix} || {tail}")
+    };
     [
-        "INSERT INTO ended_fence (fence, user_id, ended_at, settled_at) VALUES ('f', 1, 1, 1)".to_owned(),
+        "INSERT INTO ended_fence (fence, user_id, ended_at, settled_at) VALUES ('f', 1, 1, 1)"
+            .to_owned(),
         format!(
             "INSERT INTO refresh_token (token, user_id, session_id, fence) SELECT {id}, 1, {id}, 'f' FROM {rows} AS numbers{}",
-            if dialect == Dialect::Postgres { "(n)" } else { "" }
+            if dialect == Dialect::Postgres {
+                "(n)"
+            } else {
+                ""
+            }
         ),
-        format!("INSERT INTO refresh_token (token, user_id, session_id) VALUES ('live', 1, '{LIVE}')"),
+        format!(
+            "INSERT INTO refresh_token (token, user_id, session_id) VALUES ('live', 1, '{LIVE}')"
+        ),
     ]
 }
 
 /// A page goes on beyond rows that have ended, and looks at no more of them than it can in a short time.
 async fn pages_go_on(store: &SqlStore) {
     let (user, live): (_, SessionId) = (UserKey::Int(1), LIVE.parse().unwrap());
-    let mut page = Page { after: None, limit: 10 };
+    let mut page = Page {
+        after: None,
+        limit: 10,
+    };
     let first = store.sessions(&user, &page).await.unwrap();
     assert_eq!(first.sessions, []);
     assert!(first.next.is_some(), "one page looked at all of them");
@@ -68,8 +95,24 @@ async fn pages_go_on(store: &SqlStore) {
     }
     assert_eq!(seen, [live]);
 
-    let unfenced = store.unfenced_sessions(&user, &Page { after: None, limit: 10 }).await.unwrap();
-    assert_eq!(unfenced.sessions.iter().map(|found| found.id).collect::<Vec<_>>(), [live]);
+    let unfenced = store
+        .unfenced_sessions(
+            &user,
+            &Page {
+                after: None,
+                limit: 10,
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        unfenced
+            .sessions
+            .iter()
+            .map(|found| found.id)
+            .collect::<Vec<_>>(),
+        [live]
+    );
     assert_eq!(unfenced.next, None);
 }
 
@@ -124,7 +167,10 @@ async fn on_sqlite_others_go_on_beside_a_walk() {
         rows: 1,
     };
     store.survey(&UserKey::Int(1), &limit).await.unwrap();
-    assert!(turns.load(Ordering::SeqCst) > 3, "the walk kept the thread to itself");
+    assert!(
+        turns.load(Ordering::SeqCst) > 3,
+        "the walk kept the thread to itself"
+    );
     other.abort();
 }
 
@@ -141,6 +187,9 @@ async fn mariadb_finds_rows_by_their_fence() {
         let plan = place.execute(&format!(
             "EXPLAIN DELETE FROM refresh_token WHERE user_id = 1 AND {condition} AND COALESCE(session_id, '') <> '-' LIMIT 100"
         ));
-        assert!(plan.contains("ix_refresh_token_fence"), "{condition}: {plan}");
+        assert!(
+            plan.contains("ix_refresh_token_fence"),
+            "{condition}: {plan}"
+        );
     }
 }

@@ -4,14 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Dialect, Migrator, SqlStore};
+use countersign::store::sql::{
+    Database, DatabaseOptions, DatabaseTokenModels, Dialect, Migrator, SqlStore,
+};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{Failure, RefreshableStrategy, Secret, SystemEntropy, TokenPair, User, UserKeyKind};
+use countersign::{
+    Failure, RefreshableStrategy, Secret, SystemEntropy, TokenPair, User, UserKeyKind,
+};
 use tokio::task::JoinSet;
 
 use crate::place::{Place, eventually, on_both, through_pgbouncer};
 
-on_both!(one_accounts_lock_holds_up_nobody_else, many_accounts_locks_hold_up_nobody_else);
+on_both!(
+    one_accounts_lock_holds_up_nobody_else,
+    many_accounts_locks_hold_up_nobody_else
+);
 through_pgbouncer!(one_accounts_lock_holds_up_nobody_else);
 
 /// The account whose row is held.
@@ -34,12 +41,26 @@ type Members = DatabaseTokenStrategy<SqlStore>;
 
 async fn strategy(place: &Place) -> Arc<Members> {
     // Long enough for whoever waits to wait all the time.
-    let options = DatabaseOptions { timeout: Duration::from_secs(6), ..DatabaseOptions::default() };
+    let options = DatabaseOptions {
+        timeout: Duration::from_secs(6),
+        ..DatabaseOptions::default()
+    };
     let database = Database::connect(&place.url, options).unwrap();
-    Migrator::new(&database, UserKeyKind::Int).run().await.unwrap();
-    let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int));
+    Migrator::new(&database, UserKeyKind::Int)
+        .run()
+        .await
+        .unwrap();
+    let store = SqlStore::new(
+        database.driver(),
+        DatabaseTokenModels::bundled(UserKeyKind::Int),
+    );
     let secret = Secret::generate(&SystemEntropy).unwrap();
-    Arc::new(DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).build().unwrap())
+    Arc::new(
+        DatabaseTokenStrategy::builder(store)
+            .token_hash_secret(&secret)
+            .build()
+            .unwrap(),
+    )
 }
 
 async fn log_in(strategy: &Members, member: &Member) -> Result<TokenPair, Failure> {
@@ -57,8 +78,12 @@ async fn others(strategy: &Arc<Members>, first: i64, enough: usize) -> Duration 
             let member = Member(first + caller);
             let users = |id: i64| async move { Ok::<_, Failure>(Some(Member(id))) };
             while done.load(Ordering::Relaxed) < enough {
-                let issued = log_in(&strategy, &member).await.expect("a login of another account");
-                let refreshed = strategy.refresh_session(&issued.refresh.unwrap().token, &users).await;
+                let issued = log_in(&strategy, &member)
+                    .await
+                    .expect("a login of another account");
+                let refreshed = strategy
+                    .refresh_session(&issued.refresh.unwrap().token, &users)
+                    .await;
                 refreshed.expect("a refresh of another account");
                 done.fetch_add(2, Ordering::Relaxed);
             }
@@ -73,10 +98,13 @@ async fn others(strategy: &Arc<Members>, first: i64, enough: usize) -> Duration 
 /// A stranger's transaction that holds the fences of the accounts from 1 to `last`, until it is dropped.
 async fn hold(place: &Place, last: i64) -> Box<dyn std::any::Any + Send> {
     // One by one: MariaDB would lock every row that it looks at on the way.
-    let hold = (1..=last).map(|account| format!("SELECT * FROM session_fence WHERE user_id = {account} FOR UPDATE"));
+    let hold = (1..=last)
+        .map(|account| format!("SELECT * FROM session_fence WHERE user_id = {account} FOR UPDATE"));
     match place.dialect {
         Dialect::Postgres => {
-            let (client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+            let (client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls)
+                .await
+                .unwrap();
             tokio::spawn(connection);
             client.batch_execute("BEGIN").await.unwrap();
             for hold in hold {
@@ -107,17 +135,26 @@ async fn one_accounts_lock_holds_up_nobody_else(place: Place) {
         let (strategy, is_held) = (Arc::clone(&strategy), Arc::clone(&is_held));
         logins.spawn(async move {
             let result = log_in(&strategy, &Member(HELD)).await;
-            assert!(result.is_err() || !is_held.load(Ordering::SeqCst), "a login went past the lock");
+            assert!(
+                result.is_err() || !is_held.load(Ordering::SeqCst),
+                "a login went past the lock"
+            );
         });
     }
     let beside = others(&strategy, 100, OTHERS).await;
-    eprintln!("others took {:.2} times as long beside the lock", beside.as_secs_f64() / alone.as_secs_f64());
+    eprintln!(
+        "others took {:.2} times as long beside the lock",
+        beside.as_secs_f64() / alone.as_secs_f64()
+    );
     is_held.store(false, Ordering::SeqCst);
     drop(lock);
     while let Some(login) = logins.join_next().await {
         login.unwrap();
     }
-    eventually("the account may log in again", || async { log_in(&strategy, &Member(HELD)).await.is_ok() }).await;
+    eventually("the account may log in again", || async {
+        log_in(&strategy, &Member(HELD)).await.is_ok()
+    })
+    .await;
 }
 
 /// More rows are held, each with its own logins, than there are connections.
@@ -135,7 +172,10 @@ async fn many_accounts_locks_hold_up_nobody_else(place: Place) {
         logins.spawn(async move { drop(log_in(&strategy, &Member(account)).await) });
     }
     let beside = others(&strategy, 100, OTHERS).await;
-    eprintln!("others took {:.2} times as long beside the locks", beside.as_secs_f64() / alone.as_secs_f64());
+    eprintln!(
+        "others took {:.2} times as long beside the locks",
+        beside.as_secs_f64() / alone.as_secs_f64()
+    );
     drop(lock);
     logins.join_all().await;
 }

@@ -50,20 +50,33 @@ impl Server {
 
 async fn read(driver: &dyn Driver) -> Result<usize, FailureKind> {
     let read = Statement::new(driver.dialect(), "SELECT id FROM item");
-    driver.fetch(&read, &[]).await.map(|rows| rows.len()).map_err(|failure| failure.kind())
+    driver
+        .fetch(&read, &[])
+        .await
+        .map(|rows| rows.len())
+        .map_err(|failure| failure.kind())
 }
 
 async fn write(driver: &dyn Driver, id: i64) -> Result<(), FailureKind> {
     let insert = Script::new(driver.dialect(), &["INSERT INTO item VALUES (?1, 'token')"]);
     let result = driver.run(&insert, &[Value::Int(id)]).await;
-    result.map(|outcome| assert!(outcome.took_effect())).map_err(|failure| failure.kind())
+    result
+        .map(|outcome| assert!(outcome.took_effect()))
+        .map_err(|failure| failure.kind())
 }
 
 async fn pair(driver: &dyn Driver, id: i64) -> Result<(), FailureKind> {
-    let steps = ["INSERT INTO item VALUES (?1, 'one')", "INSERT INTO item VALUES (?2, 'two')"];
+    let steps = [
+        "INSERT INTO item VALUES (?1, 'one')",
+        "INSERT INTO item VALUES (?2, 'two')",
+    ];
     let insert = Script::new(driver.dialect(), &steps);
-    let result = driver.run(&insert, &[Value::Int(id), Value::Int(-id)]).await;
-    result.map(|outcome| assert!(outcome.took_effect())).map_err(|failure| failure.kind())
+    let result = driver
+        .run(&insert, &[Value::Int(id), Value::Int(-id)])
+        .await;
+    result
+        .map(|outcome| assert!(outcome.took_effect()))
+        .map_err(|failure| failure.kind())
 }
 
 /// Down in any way: unavailable. Up again: the same handle answers.
@@ -71,7 +84,10 @@ async fn comes_back(dialect: Dialect) {
     let (server, driver, patient) = Server::new(dialect);
     write(&*patient, 1).await.unwrap();
     pair(&*patient, 2).await.unwrap();
-    eventually("it answers at first", || async { read(&*driver).await == Ok(3) }).await;
+    eventually("it answers at first", || async {
+        read(&*driver).await == Ok(3)
+    })
+    .await;
     for stop in ["kill", "stop", "freeze"] {
         match stop {
             "kill" => each!(&server, own => own.kill()),
@@ -79,17 +95,35 @@ async fn comes_back(dialect: Dialect) {
             _ => each!(&server, own => own.freeze()),
         }
         for _ in 0..3 {
-            assert_eq!(read(&*driver).await, Err(FailureKind::Unavailable), "{stop}");
-            assert_eq!(write(&*driver, 100).await, Err(FailureKind::Unavailable), "{stop}");
-            assert_eq!(pair(&*driver, 200).await, Err(FailureKind::Unavailable), "{stop}");
+            assert_eq!(
+                read(&*driver).await,
+                Err(FailureKind::Unavailable),
+                "{stop}"
+            );
+            assert_eq!(
+                write(&*driver, 100).await,
+                Err(FailureKind::Unavailable),
+                "{stop}"
+            );
+            assert_eq!(
+                pair(&*driver, 200).await,
+                Err(FailureKind::Unavailable),
+                "{stop}"
+            );
         }
         match stop {
             "freeze" => each!(&server, own => own.thaw()),
             _ => each!(&server, own => own.start()),
         }
-        eventually("reads are answered again", || async { read(&*driver).await.is_ok() }).await;
+        eventually("reads are answered again", || async {
+            read(&*driver).await.is_ok()
+        })
+        .await;
         let delete = Script::new(dialect, &["DELETE FROM item WHERE id IN (100, 200, -200)"]);
-        eventually("writes are taken again", || async { driver.run(&delete, &[]).await.is_ok() }).await;
+        eventually("writes are taken again", || async {
+            driver.run(&delete, &[]).await.is_ok()
+        })
+        .await;
         eventually("nothing of the outage is left", || async {
             driver.run(&delete, &[]).await.is_ok() && read(&*driver).await == Ok(3)
         })
@@ -139,12 +173,20 @@ async fn keeps_what_it_acknowledged(dialect: Dialect) {
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
     for writer in 0..8_i64 {
-        let (driver, acknowledged, stop) = (Arc::clone(&driver), Arc::clone(&acknowledged), Arc::clone(&stop));
+        let (driver, acknowledged, stop) = (
+            Arc::clone(&driver),
+            Arc::clone(&acknowledged),
+            Arc::clone(&stop),
+        );
         writers.spawn(async move {
             let mut id = 1 + writer * 1_000_000;
             while !stop.load(Ordering::Relaxed) {
                 id += 1;
-                let result = if id % 2 == 0 { write(&*driver, id).await } else { pair(&*driver, id).await };
+                let result = if id % 2 == 0 {
+                    write(&*driver, id).await
+                } else {
+                    pair(&*driver, id).await
+                };
                 match result {
                     Ok(()) => drop(acknowledged.lock().unwrap().insert(id)),
                     Err(kind) => assert_eq!(kind, FailureKind::Unavailable),
@@ -154,19 +196,44 @@ async fn keeps_what_it_acknowledged(dialect: Dialect) {
     }
     for round in 1..=5 {
         let enough = acknowledged.lock().unwrap().len() + 200;
-        eventually("writes are acknowledged", || async { acknowledged.lock().unwrap().len() > enough }).await;
+        eventually("writes are acknowledged", || async {
+            acknowledged.lock().unwrap().len() > enough
+        })
+        .await;
         each!(&server, own => own.kill());
         each!(&server, own => own.start());
         assert!(round > 0);
     }
     stop.store(true, Ordering::Relaxed);
     writers.join_all().await;
-    eventually("the database answers", || async { read(&*driver).await.is_ok() }).await;
-    let rows = patient.fetch(&Statement::new(dialect, "SELECT id FROM item"), &[]).await.unwrap();
-    let found: BTreeSet<i64> = rows.iter().map(|row| row.int(0).unwrap().unwrap()).collect();
-    let lost: Vec<i64> = acknowledged.lock().unwrap().difference(&found).copied().collect();
-    assert!(lost.is_empty(), "{} of {} lost: {lost:?}", lost.len(), acknowledged.lock().unwrap().len());
-    let halves: Vec<&i64> = found.iter().filter(|id| *id % 2 != 0 && !found.contains(&-**id)).collect();
+    eventually("the database answers", || async {
+        read(&*driver).await.is_ok()
+    })
+    .await;
+    let rows = patient
+        .fetch(&Statement::new(dialect, "SELECT id FROM item"), &[])
+        .await
+        .unwrap();
+    let found: BTreeSet<i64> = rows
+        .iter()
+        .map(|row| row.int(0).unwrap().unwrap())
+        .collect();
+    let lost: Vec<i64> = acknowledged
+        .lock()
+        .unwrap()
+        .difference(&found)
+        .copied()
+        .collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {} lost: {lost:?}",
+        lost.len(),
+        acknowledged.lock().unwrap().len()
+    );
+    let halves: Vec<&i64> = found
+        .iter()
+        .filter(|id| *id % 2 != 0 && !found.contains(&-**id))
+        .collect();
     assert!(halves.is_empty(), "half of a pair: {halves:?}");
 }
 

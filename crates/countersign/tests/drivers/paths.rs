@@ -23,16 +23,35 @@ const IDLE: Duration = Duration::from_millis(6300);
 
 /// A driver whose connections lead over a gateway, all of them in use before.
 async fn driver(place: &Place) -> (Arc<dyn Driver>, Gateway) {
-    let address = place.url.rsplit_once('@').unwrap().1.split('/').next().unwrap();
+    let address = place
+        .url
+        .rsplit_once('@')
+        .unwrap()
+        .1
+        .split('/')
+        .next()
+        .unwrap();
     let gateway = Gateway::to(address);
-    let options = DatabaseOptions { timeout: TIMEOUT, ..DatabaseOptions::default() };
+    let options = DatabaseOptions {
+        timeout: TIMEOUT,
+        ..DatabaseOptions::default()
+    };
     let driver = connect(place.dialect, &gateway.through(&place.url), &options);
-    eventually("all connections are in use", || async { at_once(place, &driver, 0).await == 0 }).await;
+    eventually("all connections are in use", || async {
+        at_once(place, &driver, 0).await == 0
+    })
+    .await;
     (driver, gateway)
 }
 
 async fn read(place: &Place, driver: &Arc<dyn Driver>) -> bool {
-    driver.fetch(&place.statement("SELECT name FROM item WHERE id = ?1"), &[Value::Int(0)]).await.is_ok()
+    driver
+        .fetch(
+            &place.statement("SELECT name FROM item WHERE id = ?1"),
+            &[Value::Int(0)],
+        )
+        .await
+        .is_ok()
 }
 
 async fn write(place: &Place, driver: &Arc<dyn Driver>, id: i64) -> bool {
@@ -57,7 +76,12 @@ async fn at_once(place: &Place, driver: &Arc<dyn Driver>, first: i64) -> usize {
             }
         });
     }
-    crowd.join_all().await.into_iter().filter(|went_well| !went_well).count()
+    crowd
+        .join_all()
+        .await
+        .into_iter()
+        .filter(|went_well| !went_well)
+        .count()
 }
 
 /// Nobody fails: a connection that was idle for long is asked first, and those that were idle as long go with it.
@@ -65,7 +89,10 @@ async fn idle_connections_that_were_forgotten(place: Place) {
     let (driver, gateway) = driver(&place).await;
     gateway.forget();
     let since = Instant::now();
-    eventually("the connections have been idle", || async { since.elapsed() > IDLE }).await;
+    eventually("the connections have been idle", || async {
+        since.elapsed() > IDLE
+    })
+    .await;
     assert_eq!(at_once(&place, &driver, 0).await, 0);
 }
 
@@ -90,10 +117,21 @@ async fn connections_that_ended_and_did_not_say_so(place: Place) {
         gateway.end();
         let mut readers = JoinSet::new();
         for _ in 0..16 {
-            let (driver, place) = (Arc::clone(&driver), Place { dialect: place.dialect, url: place.url.clone() });
+            let (driver, place) = (
+                Arc::clone(&driver),
+                Place {
+                    dialect: place.dialect,
+                    url: place.url.clone(),
+                },
+            );
             readers.spawn(async move { read(&place, &driver).await });
         }
-        let failed = readers.join_all().await.into_iter().filter(|went_well| !went_well).count();
+        let failed = readers
+            .join_all()
+            .await
+            .into_iter()
+            .filter(|went_well| !went_well)
+            .count();
         assert_eq!(failed, 0, "in round {round}");
     }
 }
@@ -103,9 +141,17 @@ async fn transactions_that_had_not_begun(place: Place) {
     let (driver, gateway) = driver(&place).await;
     for id in 1..=8 {
         gateway.end();
-        let steps = ["INSERT INTO item VALUES (?1, 'one')", "INSERT INTO item VALUES (?2, 'two')"];
-        let outcome = driver.run(&place.script(&steps), &[Value::Int(id), Value::Int(-id)]).await;
-        assert!(outcome.is_ok_and(|outcome| outcome.took_effect()), "in round {id}");
+        let steps = [
+            "INSERT INTO item VALUES (?1, 'one')",
+            "INSERT INTO item VALUES (?2, 'two')",
+        ];
+        let outcome = driver
+            .run(&place.script(&steps), &[Value::Int(id), Value::Int(-id)])
+            .await;
+        assert!(
+            outcome.is_ok_and(|outcome| outcome.took_effect()),
+            "in round {id}"
+        );
     }
     assert_eq!(place.items().len(), 16);
 }
@@ -114,19 +160,24 @@ async fn transactions_that_had_not_begun(place: Place) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_reads_are_not_preceded_by_a_ping() {
     let server = MariaDb::dedicated();
-    let place = Place { dialect: Dialect::Mysql, url: server.database() };
+    let place = Place {
+        dialect: Dialect::Mysql,
+        url: server.database(),
+    };
     place.execute("CREATE TABLE item (id int PRIMARY KEY, name varchar(40) NOT NULL)");
     let driver = place.driver();
     let pings = || {
-        let asked =
-            "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'COM_ADMIN_COMMANDS'";
+        let asked = "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'COM_ADMIN_COMMANDS'";
         place.execute(asked)
     };
     assert!(read(&place, &driver).await);
     let before = pings();
     for _ in 0..4 {
         let since = Instant::now();
-        eventually("the connection has been idle", || async { since.elapsed() > Duration::from_millis(300) }).await;
+        eventually("the connection has been idle", || async {
+            since.elapsed() > Duration::from_millis(300)
+        })
+        .await;
         assert!(read(&place, &driver).await);
     }
     assert_eq!(pings(), before);

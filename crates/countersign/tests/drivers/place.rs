@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::store::sql::{DatabaseOptions, Dialect, Driver, MysqlDriver, PostgresDriver, Script, Statement};
+use countersign::store::sql::{
+    DatabaseOptions, Dialect, Driver, MysqlDriver, PostgresDriver, Script, Statement,
+};
 use testbed::{MariaDb, PgBouncer, Postgres};
 
 /// Mounts async tests that take a [`Place`] on PostgreSQL behind PgBouncer.
@@ -40,7 +42,10 @@ pub(crate) use on_both;
 
 /// Options with a timeout that nothing reaches on a server that answers, on a machine however busy.
 pub fn patient() -> DatabaseOptions {
-    DatabaseOptions { timeout: Duration::from_secs(20), ..DatabaseOptions::default() }
+    DatabaseOptions {
+        timeout: Duration::from_secs(20),
+        ..DatabaseOptions::default()
+    }
 }
 
 pub struct Place {
@@ -63,7 +68,10 @@ impl Place {
     /// The same on PostgreSQL, through PgBouncer in transaction mode.
     pub fn pooled() -> Self {
         let place = Self::new(Dialect::Postgres);
-        Self { url: PgBouncer::shared().through(&place.url), ..place }
+        Self {
+            url: PgBouncer::shared().through(&place.url),
+            ..place
+        }
     }
 
     pub fn execute(&self, sql: &str) -> String {

@@ -40,10 +40,16 @@ through_pgbouncer!(
 
 async fn a_guard_that_finds_nothing_stops_the_script(place: Place) {
     let driver = place.driver();
-    let rename = place.script(&["UPDATE item SET name = ?2 WHERE id = ?1", "INSERT INTO item VALUES (?3, ?2)"]);
+    let rename = place.script(&[
+        "UPDATE item SET name = ?2 WHERE id = ?1",
+        "INSERT INTO item VALUES (?3, ?2)",
+    ]);
     let params = [Value::Int(1), "new".into(), Value::Int(2)];
     let outcome = driver.run(&rename, &params).await.unwrap();
-    assert_eq!((outcome.affected.clone(), outcome.took_effect()), (vec![0], false));
+    assert_eq!(
+        (outcome.affected.clone(), outcome.took_effect()),
+        (vec![0], false)
+    );
     assert_eq!(place.items(), [""; 0]);
     place.execute("INSERT INTO item VALUES (1, 'old')");
     assert_eq!(driver.run(&rename, &params).await.unwrap().affected, [1, 1]);
@@ -53,7 +59,10 @@ async fn a_guard_that_finds_nothing_stops_the_script(place: Place) {
 async fn a_step_that_fails_undoes_those_before_it(place: Place) {
     place.execute("INSERT INTO item VALUES (1, 'old')");
     let driver = place.driver();
-    let script = place.script(&["UPDATE item SET name = 'new' WHERE id = ?1", "INSERT INTO item VALUES (?1, 'again')"]);
+    let script = place.script(&[
+        "UPDATE item SET name = 'new' WHERE id = ?1",
+        "INSERT INTO item VALUES (?1, 'again')",
+    ]);
     for _ in 0..10 {
         let failure = driver.run(&script, &[Value::Int(1)]).await.unwrap_err();
         assert_eq!(failure.kind(), FailureKind::Internal);
@@ -71,44 +80,77 @@ async fn violations_are_failures_that_quote_nothing(place: Place) {
     place.execute("ALTER TABLE item ADD UNIQUE (name); INSERT INTO item VALUES (1, 'hush-hush')");
     let driver = place.driver();
     let insert = place.script(&["INSERT INTO item VALUES (?1, ?2)"]);
-    for name in [Value::from("hush-hush"), Value::Null, "hush-hush".repeat(10).into()] {
-        let failure = driver.run(&insert, &[Value::Int(2), name]).await.unwrap_err();
+    for name in [
+        Value::from("hush-hush"),
+        Value::Null,
+        "hush-hush".repeat(10).into(),
+    ] {
+        let failure = driver
+            .run(&insert, &[Value::Int(2), name])
+            .await
+            .unwrap_err();
         assert_eq!(failure.kind(), FailureKind::Internal);
-        let told = format!("{failure} {failure:?} {:?}", std::error::Error::source(&failure));
+        let told = format!(
+            "{failure} {failure:?} {:?}",
+            std::error::Error::source(&failure)
+        );
         assert!(!told.contains("hush"), "{told}");
     }
     let broken = place.statement("SELECT nothing FROM nowhere");
-    assert_eq!(driver.fetch(&broken, &[]).await.unwrap_err().kind(), FailureKind::Internal);
+    assert_eq!(
+        driver.fetch(&broken, &[]).await.unwrap_err().kind(),
+        FailureKind::Internal
+    );
 }
 
 async fn an_update_counts_what_it_found(place: Place) {
     place.execute("INSERT INTO item VALUES (1, 'same')");
     let script = place.script(&["UPDATE item SET name = 'same' WHERE id = 1"]);
-    assert_eq!(place.driver().run(&script, &[]).await.unwrap().affected, [1]);
+    assert_eq!(
+        place.driver().run(&script, &[]).await.unwrap().affected,
+        [1]
+    );
 }
 
 async fn one_of_many_wins(place: Place) {
     let drivers = [place.driver(), place.driver()];
     let single = place.script(&["UPDATE item SET id = ?2, name = ?3 WHERE id = ?1"]);
-    let double = place.script(&["DELETE FROM item WHERE id = ?1", "INSERT INTO item VALUES (?2, ?3)"]);
+    let double = place.script(&[
+        "DELETE FROM item WHERE id = ?1",
+        "INSERT INTO item VALUES (?2, ?3)",
+    ]);
     for round in 0..10_i64 {
         for script in [&single, &double] {
             place.execute("DELETE FROM item; INSERT INTO item VALUES (0, 'parent')");
             let barrier = Arc::new(Barrier::new(64));
             let mut racers = JoinSet::new();
             for racer in 1..=64_i64 {
-                let (driver, script) = (Arc::clone(&drivers[usize::from(racer % 2 == 0)]), script.clone());
+                let (driver, script) = (
+                    Arc::clone(&drivers[usize::from(racer % 2 == 0)]),
+                    script.clone(),
+                );
                 let barrier = Arc::clone(&barrier);
                 racers.spawn(async move {
                     barrier.wait().await;
                     let params = [Value::Int(0), Value::Int(racer), Value::from("child")];
-                    driver.run(&script, &params).await.map(|outcome| (racer, outcome.took_effect()))
+                    driver
+                        .run(&script, &params)
+                        .await
+                        .map(|outcome| (racer, outcome.took_effect()))
                 });
             }
             let results: Result<Vec<_>, Failure> = racers.join_all().await.into_iter().collect();
-            let winners: Vec<i64> =
-                results.unwrap().into_iter().filter(|(_, won)| *won).map(|(racer, _)| racer).collect();
-            assert_eq!(place.items(), [format!("{}:child", winners[0])], "round {round}");
+            let winners: Vec<i64> = results
+                .unwrap()
+                .into_iter()
+                .filter(|(_, won)| *won)
+                .map(|(racer, _)| racer)
+                .collect();
+            assert_eq!(
+                place.items(),
+                [format!("{}:child", winners[0])],
+                "round {round}"
+            );
             assert_eq!(winners.len(), 1, "round {round}");
         }
     }
@@ -117,9 +159,19 @@ async fn one_of_many_wins(place: Place) {
 async fn deadlocks_are_run_again(place: Place) {
     place.execute("INSERT INTO item VALUES (1, 'a'), (2, 'b')");
     let driver = place.driver();
-    let forth = place.script(&["UPDATE item SET name = 'x' WHERE id = 1", "UPDATE item SET name = 'x' WHERE id = 2"]);
-    let back = place.script(&["UPDATE item SET name = 'y' WHERE id = 2", "UPDATE item SET name = 'y' WHERE id = 1"]);
-    let rounds = if place.dialect == Dialect::Postgres { 4 } else { 200 };
+    let forth = place.script(&[
+        "UPDATE item SET name = 'x' WHERE id = 1",
+        "UPDATE item SET name = 'x' WHERE id = 2",
+    ]);
+    let back = place.script(&[
+        "UPDATE item SET name = 'y' WHERE id = 2",
+        "UPDATE item SET name = 'y' WHERE id = 1",
+    ]);
+    let rounds = if place.dialect == Dialect::Postgres {
+        4
+    } else {
+        200
+    };
     let mut pairs = JoinSet::new();
     for script in [forth, back] {
         let driver = Arc::clone(&driver);
@@ -131,7 +183,13 @@ async fn deadlocks_are_run_again(place: Place) {
         });
     }
     pairs.join_all().await;
-    assert!([["1:x", "2:x"], ["1:y", "2:y"]].iter().any(|whole| place.items() == *whole), "{:?}", place.items());
+    assert!(
+        [["1:x", "2:x"], ["1:y", "2:y"]]
+            .iter()
+            .any(|whole| place.items() == *whole),
+        "{:?}",
+        place.items()
+    );
 }
 
 /// The connections that wait, for a lock or because they were told to sleep.
@@ -152,7 +210,9 @@ fn waiters(place: &Place) -> String {
 /// A step that takes longer than any test, and touches item 1 then.
 fn endless(place: &Place) -> &'static str {
     match place.dialect {
-        Dialect::Postgres => "UPDATE item SET name = 'touched' WHERE id = 1 AND pg_sleep(120) IS NOT NULL",
+        Dialect::Postgres => {
+            "UPDATE item SET name = 'touched' WHERE id = 1 AND pg_sleep(120) IS NOT NULL"
+        }
         _ => "UPDATE item SET name = 'touched' WHERE id = 1 AND SLEEP(120) = 0",
     }
 }
@@ -165,16 +225,24 @@ fn is_blocked(place: &Place) -> bool {
 async fn lock_item(place: &Place) -> Box<dyn std::any::Any + Send> {
     match place.dialect {
         Dialect::Postgres => {
-            let (client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+            let (client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls)
+                .await
+                .unwrap();
             tokio::spawn(connection);
-            client.batch_execute("BEGIN; SELECT * FROM item WHERE id = 1 FOR UPDATE").await.unwrap();
+            client
+                .batch_execute("BEGIN; SELECT * FROM item WHERE id = 1 FOR UPDATE")
+                .await
+                .unwrap();
             Box::new(client)
         }
         _ => {
             use mysql_async::prelude::Queryable;
             let mut connection = mysql_async::Conn::from_url(&place.url).await.unwrap();
             connection.query_drop("BEGIN").await.unwrap();
-            connection.query_drop("SELECT * FROM item WHERE id = 1 FOR UPDATE").await.unwrap();
+            connection
+                .query_drop("SELECT * FROM item WHERE id = 1 FOR UPDATE")
+                .await
+                .unwrap();
             Box::new(connection)
         }
     }
@@ -183,7 +251,10 @@ async fn lock_item(place: &Place) -> Box<dyn std::any::Any + Send> {
 async fn a_dropped_script_leaves_nothing_behind(place: Place) {
     place.execute("INSERT INTO item VALUES (1, 'held'), (2, 'free')");
     let driver = place.driver();
-    let script = place.script(&["UPDATE item SET name = 'touched' WHERE id = 2", endless(&place)]);
+    let script = place.script(&[
+        "UPDATE item SET name = 'touched' WHERE id = 2",
+        endless(&place),
+    ]);
     let task = tokio::spawn({
         let (driver, script) = (Arc::clone(&driver), script.clone());
         async move { driver.run(&script, &[]).await }
@@ -200,7 +271,10 @@ async fn a_dropped_script_leaves_nothing_behind(place: Place) {
 
 /// A write that renames item 1, started.
 fn rename(driver: &Arc<dyn Driver>, place: &Place) -> JoinHandle<Result<Outcome, Failure>> {
-    let (driver, write) = (Arc::clone(driver), place.script(&["UPDATE item SET name = 'new' WHERE id = 1"]));
+    let (driver, write) = (
+        Arc::clone(driver),
+        place.script(&["UPDATE item SET name = 'new' WHERE id = 1"]),
+    );
     tokio::spawn(async move { driver.run(&write, &[]).await })
 }
 
@@ -211,9 +285,15 @@ async fn blocked_writes_hold_up_no_read(place: Place) {
     let writes: Vec<_> = (0..8).map(|_| rename(&driver, &place)).collect();
     let read = place.statement("SELECT name FROM item WHERE id = 1");
     for _ in 0..20 {
-        assert_eq!(driver.fetch(&read, &[]).await.unwrap()[0].text(0).unwrap(), Some("held"));
+        assert_eq!(
+            driver.fetch(&read, &[]).await.unwrap()[0].text(0).unwrap(),
+            Some("held")
+        );
     }
-    assert!(writes.iter().all(|write| !write.is_finished()), "the reads overtook the writes");
+    assert!(
+        writes.iter().all(|write| !write.is_finished()),
+        "the reads overtook the writes"
+    );
     drop(lock);
     for write in writes {
         assert!(write.await.unwrap().unwrap().took_effect());
@@ -227,7 +307,10 @@ async fn a_write_that_waits_too_long_is_unavailable(place: Place) {
     let failure = rename(&driver, &place).await.unwrap().unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Unavailable);
     drop(lock);
-    eventually("the lock is gone", || async { rename(&driver, &place).await.unwrap().is_ok() }).await;
+    eventually("the lock is gone", || async {
+        rename(&driver, &place).await.unwrap().is_ok()
+    })
+    .await;
     assert_eq!(place.items(), ["1:new"]);
 }
 
@@ -285,8 +368,14 @@ async fn a_write_whose_connection_breaks_is_not_repeated(place: Place) {
     let write = tokio::spawn(async move { writer.run(&script, &[]).await });
     eventually("the write is under way", || async { is_blocked(&place) }).await;
     let waits_anew = cut_waiter(&place);
-    eventually("it has failed, or waits anew", || async { write.is_finished() || waits_anew() }).await;
-    assert_eq!(write.await.unwrap().unwrap_err().kind(), FailureKind::Unavailable);
+    eventually("it has failed, or waits anew", || async {
+        write.is_finished() || waits_anew()
+    })
+    .await;
+    assert_eq!(
+        write.await.unwrap().unwrap_err().kind(),
+        FailureKind::Unavailable
+    );
     assert_eq!(place.items(), ["1:held"]);
 }
 
@@ -294,21 +383,39 @@ async fn a_read_whose_connection_breaks_is_asked_again(place: Place) {
     place.execute("INSERT INTO item VALUES (1, 'held')");
     let driver = place.driver();
     let lock = lock_item(&place).await;
-    let (reader, read) = (Arc::clone(&driver), place.statement("SELECT name FROM item WHERE id = 1 FOR UPDATE"));
+    let (reader, read) = (
+        Arc::clone(&driver),
+        place.statement("SELECT name FROM item WHERE id = 1 FOR UPDATE"),
+    );
     let read = tokio::spawn(async move { reader.fetch(&read, &[]).await });
-    eventually("the read waits for the lock", || async { is_blocked(&place) }).await;
+    eventually("the read waits for the lock", || async {
+        is_blocked(&place)
+    })
+    .await;
     let waits_anew = cut_waiter(&place);
-    eventually("the read waits on another connection", || async { waits_anew() }).await;
+    eventually("the read waits on another connection", || async {
+        waits_anew()
+    })
+    .await;
     drop(lock);
-    assert_eq!(read.await.unwrap().unwrap()[0].text(0).unwrap(), Some("held"));
+    assert_eq!(
+        read.await.unwrap().unwrap()[0].text(0).unwrap(),
+        Some("held")
+    );
 }
 
 async fn many_callers_share_one_connection(place: Place) {
     place.execute("INSERT INTO item VALUES (1, 'there')");
-    let driver = place.driver_with(&DatabaseOptions { connections: 1, ..DatabaseOptions::default() });
+    let driver = place.driver_with(&DatabaseOptions {
+        connections: 1,
+        ..DatabaseOptions::default()
+    });
     let mut callers = JoinSet::new();
     for _ in 0..500 {
-        let (driver, read) = (Arc::clone(&driver), place.statement("SELECT name FROM item WHERE id = ?1"));
+        let (driver, read) = (
+            Arc::clone(&driver),
+            place.statement("SELECT name FROM item WHERE id = ?1"),
+        );
         callers.spawn(async move { driver.fetch(&read, &[Value::Int(1)]).await });
     }
     for result in callers.join_all().await {

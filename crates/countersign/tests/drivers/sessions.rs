@@ -10,20 +10,31 @@ use crate::place::Place;
 
 async fn insert(driver: &dyn Driver, id: i64) {
     let script = Script::new(driver.dialect(), &["INSERT INTO item VALUES (?1, ?2)"]);
-    driver.run(&script, &[Value::Int(id), "token".into()]).await.unwrap();
+    driver
+        .run(&script, &[Value::Int(id), "token".into()])
+        .await
+        .unwrap();
 }
 
 async fn refused_guard(driver: &dyn Driver) {
-    let steps = ["UPDATE item SET name = 'x' WHERE id = ?1", "INSERT INTO item VALUES (?2, 'x')"];
+    let steps = [
+        "UPDATE item SET name = 'x' WHERE id = ?1",
+        "INSERT INTO item VALUES (?2, 'x')",
+    ];
     let script = Script::new(driver.dialect(), &steps);
-    let outcome = driver.run(&script, &[Value::Int(404), Value::Int(405)]).await.unwrap();
+    let outcome = driver
+        .run(&script, &[Value::Int(404), Value::Int(405)])
+        .await
+        .unwrap();
     assert!(!outcome.took_effect());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_tokens_live_and_die_with_the_callers_transaction() {
     let place = Place::new(Dialect::Postgres);
-    let (mut client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+    let (mut client, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
     tokio::spawn(connection);
 
     let transaction = client.transaction().await.unwrap();
@@ -32,13 +43,19 @@ async fn postgres_tokens_live_and_die_with_the_callers_transaction() {
     assert!(place.items().is_empty());
 
     let transaction = client.transaction().await.unwrap();
-    transaction.batch_execute("INSERT INTO item VALUES (7, 'mine')").await.unwrap();
+    transaction
+        .batch_execute("INSERT INTO item VALUES (7, 'mine')")
+        .await
+        .unwrap();
     let session = PostgresSession::new(&transaction);
     insert(&session, 1).await;
     refused_guard(&session).await;
     let all = place.statement("SELECT id FROM item ORDER BY id");
     assert_eq!(session.fetch(&all, &[]).await.unwrap().len(), 2);
-    assert!(place.driver().fetch(&all, &[]).await.unwrap().is_empty(), "others see nothing before the commit");
+    assert!(
+        place.driver().fetch(&all, &[]).await.unwrap().is_empty(),
+        "others see nothing before the commit"
+    );
     transaction.commit().await.unwrap();
     assert_eq!(place.items(), ["1:token", "7:mine"]);
 }
@@ -48,19 +65,31 @@ async fn mysql_tokens_live_and_die_with_the_callers_transaction() {
     let place = Place::new(Dialect::Mysql);
     let mut connection = mysql_async::Conn::from_url(&place.url).await.unwrap();
 
-    let mut transaction = connection.start_transaction(TxOpts::default()).await.unwrap();
+    let mut transaction = connection
+        .start_transaction(TxOpts::default())
+        .await
+        .unwrap();
     insert(&MysqlSession::new(&mut transaction), 1).await;
     transaction.rollback().await.unwrap();
     assert!(place.items().is_empty());
 
-    let mut transaction = connection.start_transaction(TxOpts::default()).await.unwrap();
-    transaction.query_drop("INSERT INTO item VALUES (7, 'mine')").await.unwrap();
+    let mut transaction = connection
+        .start_transaction(TxOpts::default())
+        .await
+        .unwrap();
+    transaction
+        .query_drop("INSERT INTO item VALUES (7, 'mine')")
+        .await
+        .unwrap();
     let session = MysqlSession::new(&mut transaction);
     insert(&session, 1).await;
     refused_guard(&session).await;
     let all = place.statement("SELECT id FROM item ORDER BY id");
     assert_eq!(session.fetch(&all, &[]).await.unwrap().len(), 2);
-    assert!(place.driver().fetch(&all, &[]).await.unwrap().is_empty(), "others see nothing before the commit");
+    assert!(
+        place.driver().fetch(&all, &[]).await.unwrap().is_empty(),
+        "others see nothing before the commit"
+    );
     transaction.commit().await.unwrap();
     assert_eq!(place.items(), ["1:token", "7:mine"]);
 }
@@ -71,11 +100,23 @@ async fn a_script_that_fails_in_the_callers_mysql_transaction_leaves_nothing_of_
     let place = Place::new(Dialect::Mysql);
     place.execute("INSERT INTO item VALUES (1, 'old')");
     let mut connection = mysql_async::Conn::from_url(&place.url).await.unwrap();
-    let mut transaction = connection.start_transaction(TxOpts::default()).await.unwrap();
-    transaction.query_drop("INSERT INTO item VALUES (7, 'mine')").await.unwrap();
+    let mut transaction = connection
+        .start_transaction(TxOpts::default())
+        .await
+        .unwrap();
+    transaction
+        .query_drop("INSERT INTO item VALUES (7, 'mine')")
+        .await
+        .unwrap();
     let session = MysqlSession::new(&mut transaction);
-    let script = place.script(&["UPDATE item SET name = 'new' WHERE id = 1", "INSERT INTO item VALUES (1, 'again')"]);
-    assert_eq!(session.run(&script, &[]).await.unwrap_err().kind(), FailureKind::Internal);
+    let script = place.script(&[
+        "UPDATE item SET name = 'new' WHERE id = 1",
+        "INSERT INTO item VALUES (1, 'again')",
+    ]);
+    assert_eq!(
+        session.run(&script, &[]).await.unwrap_err().kind(),
+        FailureKind::Internal
+    );
     transaction.commit().await.unwrap();
     assert_eq!(place.items(), ["1:old", "7:mine"]);
 }

@@ -35,8 +35,14 @@ impl Place {
 
 async fn no_read_fails_when_all_connections_end(place: Place) {
     place.execute("INSERT INTO item VALUES (7, 'seven')");
-    let options = DatabaseOptions { timeout: Duration::from_secs(20), connections: CALLERS / 2 };
-    let (driver, read) = (place.driver_with(&options), place.statement("SELECT name FROM item WHERE id = ?1"));
+    let options = DatabaseOptions {
+        timeout: Duration::from_secs(20),
+        connections: CALLERS / 2,
+    };
+    let (driver, read) = (
+        place.driver_with(&options),
+        place.statement("SELECT name FROM item WHERE id = ?1"),
+    );
     let callers: Vec<_> = (0..CALLERS).map(|_| Caller::default()).collect();
     let mut tasks = JoinSet::new();
     for caller in &callers {
@@ -52,14 +58,21 @@ async fn no_read_fails_when_all_connections_end(place: Place) {
         caller.over.store(true, SeqCst);
     }
     let failures = tasks.join_all().await.concat();
-    assert!(failures.is_empty(), "{} reads failed: {:?}", failures.len(), failures.first());
+    assert!(
+        failures.is_empty(),
+        "{} reads failed: {:?}",
+        failures.len(),
+        failures.first()
+    );
 }
 
 async fn all_answered(callers: &[Caller], times: usize) {
     let answered = || callers.iter().map(|caller| caller.answered.load(SeqCst));
     let before: Vec<usize> = answered().collect();
     eventually("every caller is answered", || async {
-        answered().zip(&before).all(|(now, before)| now >= before + times)
+        answered()
+            .zip(&before)
+            .all(|(now, before)| now >= before + times)
     })
     .await;
 }

@@ -7,8 +7,15 @@ use uuid::Uuid;
 
 use crate::place::{Place, on_both, through_pgbouncer};
 
-through_pgbouncer!(every_kind_comes_back, parameters_may_be_left_out_or_used_twice);
-on_both!(every_kind_comes_back, parameters_may_be_left_out_or_used_twice, other_types_of_users_tables);
+through_pgbouncer!(
+    every_kind_comes_back,
+    parameters_may_be_left_out_or_used_twice
+);
+on_both!(
+    every_kind_comes_back,
+    parameters_may_be_left_out_or_used_twice,
+    other_types_of_users_tables
+);
 
 async fn every_kind_comes_back(place: Place) {
     place.execute(match place.dialect {
@@ -39,31 +46,54 @@ async fn every_kind_comes_back(place: Place) {
         early.into(),
     ];
     let driver = place.driver();
-    let insert = place.script(&["INSERT INTO kind VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"]);
+    let insert = place
+        .script(&["INSERT INTO kind VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"]);
     let outcome = driver.run(&insert, &values).await.unwrap();
     assert_eq!(outcome.affected, [1]);
     // Every kind can be looked for, too.
-    let find =
-        place.statement("SELECT * FROM kind WHERE i8 = ?1 AND v = ?2 AND y = ?3 AND u = ?4 AND m = ?5 AND b = ?6");
+    let find = place.statement(
+        "SELECT * FROM kind WHERE i8 = ?1 AND v = ?2 AND y = ?3 AND u = ?4 AND m = ?5 AND b = ?6",
+    );
     let params: Vec<Value> = [4, 6, 8, 9, 10, 1].map(|n: usize| values[n].clone()).into();
     let rows = driver.fetch(&find, &params).await.unwrap();
-    let [row] = &rows[..] else { panic!("{} rows", rows.len()) };
+    let [row] = &rows[..] else {
+        panic!("{} rows", rows.len())
+    };
     assert_eq!(row.value(0), &Value::Null);
     assert!(row.bool(1).unwrap());
     for column in [2, 3, 4, 5, 6, 7, 8] {
-        assert!(row.value(column) == &values[column], "column {column} is {:?}", row.value(column));
+        assert!(
+            row.value(column) == &values[column],
+            "column {column} is {:?}",
+            row.value(column)
+        );
     }
     assert_eq!(row.uuid(9).unwrap(), Some(id));
-    assert_eq!((row.time(10).unwrap(), row.time(11).unwrap()), (Some(moment), Some(early)));
+    assert_eq!(
+        (row.time(10).unwrap(), row.time(11).unwrap()),
+        (Some(moment), Some(early))
+    );
 }
 
 async fn parameters_may_be_left_out_or_used_twice(place: Place) {
     place.execute("INSERT INTO item VALUES (1, 'one'), (2, 'two'), (3, 'three')");
     let driver = place.driver();
-    let find = place.statement("SELECT id FROM item WHERE name = ?3 OR (id > ?1 AND id < ?1 + 1000 AND name = ?3)");
-    let params = [Value::Int(0), Value::from("never used"), Value::from("two"), Value::Null];
+    let find = place.statement(
+        "SELECT id FROM item WHERE name = ?3 OR (id > ?1 AND id < ?1 + 1000 AND name = ?3)",
+    );
+    let params = [
+        Value::Int(0),
+        Value::from("never used"),
+        Value::from("two"),
+        Value::Null,
+    ];
     let rows = driver.fetch(&find, &params).await.unwrap();
-    assert_eq!(rows.iter().map(|row| row.int(0).unwrap()).collect::<Vec<_>>(), [Some(2)]);
+    assert_eq!(
+        rows.iter()
+            .map(|row| row.int(0).unwrap())
+            .collect::<Vec<_>>(),
+        [Some(2)]
+    );
 }
 
 /// An application's users table may have columns of any type; what has no kind of its own mustn't break the row.
@@ -89,8 +119,15 @@ async fn other_types_of_users_tables(place: Place) {
         }
     };
     let rows = driver.fetch(&select, &[]).await.unwrap();
-    assert_eq!((rows[0].text(0).unwrap(), rows[0].text(1).unwrap()), (Some("calm"), Some("abc")));
-    let expected = if place.dialect == Dialect::Postgres { Some(Timestamp::MAX) } else { None };
+    assert_eq!(
+        (rows[0].text(0).unwrap(), rows[0].text(1).unwrap()),
+        (Some("calm"), Some("abc"))
+    );
+    let expected = if place.dialect == Dialect::Postgres {
+        Some(Timestamp::MAX)
+    } else {
+        None
+    };
     assert_eq!(rows[0].time(2).unwrap(), expected);
 }
 
@@ -98,7 +135,11 @@ async fn other_types_of_users_tables(place: Place) {
 async fn a_parameter_that_does_not_fit_is_our_fault_and_is_not_told() {
     let place = Place::new(Dialect::Postgres);
     let find = place.statement("SELECT 1 FROM item WHERE id = ?1");
-    let failure = place.driver().fetch(&find, &["not-a-number-but-secret".into()]).await.unwrap_err();
+    let failure = place
+        .driver()
+        .fetch(&find, &["not-a-number-but-secret".into()])
+        .await
+        .unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Internal);
     assert!(!format!("{failure} {failure:?}").contains("secret"));
 }

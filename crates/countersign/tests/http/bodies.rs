@@ -29,9 +29,12 @@ async fn content_types() {
         (&["application/json", "text/plain"], false),
     ];
     for (types, accepted) in cases {
-        let headers: Vec<(&str, &str)> = types.iter().map(|value| ("content-type", *value)).collect();
+        let headers: Vec<(&str, &str)> =
+            types.iter().map(|value| ("content-type", *value)).collect();
         for path in ["/auth/login", "/auth/refresh"] {
-            let body = json!({"identifier": "me", "password": "password of 1", "refresh_token": "x"}).to_string();
+            let body =
+                json!({"identifier": "me", "password": "password of 1", "refresh_token": "x"})
+                    .to_string();
             let reply = app.post(path, &headers, body).await;
             if accepted {
                 assert_ne!(reply.code(), "UNSUPPORTED_MEDIA_TYPE", "{types:?}");
@@ -43,9 +46,13 @@ async fn content_types() {
     let form = ("content-type", "application/x-www-form-urlencoded");
     let own = ("sec-fetch-site", "same-origin");
     for path in ["/auth/cookie/login", "/auth/cookie/refresh"] {
-        app.post(path, &[form, own], "a=b").await.is_problem(415, "UNSUPPORTED_MEDIA_TYPE", None);
+        app.post(path, &[form, own], "a=b")
+            .await
+            .is_problem(415, "UNSUPPORTED_MEDIA_TYPE", None);
     }
-    app.post("/auth/logout", &[form], "refresh_token=x").await.is_problem(415, "UNSUPPORTED_MEDIA_TYPE", None);
+    app.post("/auth/logout", &[form], "refresh_token=x")
+        .await
+        .is_problem(415, "UNSUPPORTED_MEDIA_TYPE", None);
 }
 
 #[tokio::test]
@@ -90,10 +97,21 @@ async fn shapes() {
         reply.is_problem(422, "REQUEST_BODY_INVALID", None);
     }
     // What is ignored is skipped without recursion.
-    let deep = format!(r#"{{"x":{}1{},{}"#, "[".repeat(5000), "]".repeat(5000), &login()[1..]);
-    assert_eq!(app.post("/auth/login", &[JSON], deep).await.status, StatusCode::OK);
+    let deep = format!(
+        r#"{{"x":{}1{},{}"#,
+        "[".repeat(5000),
+        "]".repeat(5000),
+        &login()[1..]
+    );
+    assert_eq!(
+        app.post("/auth/login", &[JSON], deep).await.status,
+        StatusCode::OK
+    );
     let more = r#" {"identifier":"me","password":"password of 1","remember":true}"#;
-    assert_eq!(app.post("/auth/login", &[JSON], more).await.status, StatusCode::OK);
+    assert_eq!(
+        app.post("/auth/login", &[JSON], more).await.status,
+        StatusCode::OK
+    );
 }
 
 /// A body in an encoding that isn't undone here would be read as something that it isn't.
@@ -110,8 +128,11 @@ async fn content_encodings() {
         (&[""], false),
         (&["utf-8"], false),
     ] {
-        let headers: Vec<(&str, &str)> =
-            encodings.iter().map(|value| ("content-encoding", *value)).chain([JSON]).collect();
+        let headers: Vec<(&str, &str)> = encodings
+            .iter()
+            .map(|value| ("content-encoding", *value))
+            .chain([JSON])
+            .collect();
         let reply = app.post("/auth/login", &headers, login()).await;
         if accepted {
             assert_eq!(reply.status, StatusCode::OK, "{encodings:?}");
@@ -119,11 +140,15 @@ async fn content_encodings() {
         }
         assert_eq!(reply.status, 415, "{encodings:?} {}", reply.body);
         for path in ["/auth/login", "/auth/refresh", "/auth/logout"] {
-            app.post(path, &headers, login()).await.is_problem(415, "UNSUPPORTED_MEDIA_TYPE", None);
+            app.post(path, &headers, login())
+                .await
+                .is_problem(415, "UNSUPPORTED_MEDIA_TYPE", None);
         }
         let site = ("sec-fetch-site", "same-origin");
         let headers: Vec<_> = headers.iter().copied().chain([site]).collect();
-        app.post("/auth/cookie/login", &headers, login()).await.is_problem(415, "UNSUPPORTED_MEDIA_TYPE", None);
+        app.post("/auth/cookie/login", &headers, login())
+            .await
+            .is_problem(415, "UNSUPPORTED_MEDIA_TYPE", None);
     }
 }
 
@@ -131,18 +156,35 @@ async fn content_encodings() {
 async fn sizes() {
     let app = App::new();
     let pad = |length: usize| format!("{}{}", login(), " ".repeat(length - login().len()));
-    assert_eq!(app.post("/auth/login", &[JSON], pad(16 * 1024)).await.status, StatusCode::OK);
-    app.post("/auth/login", &[JSON], pad(16 * 1024 + 1)).await.is_problem(413, "REQUEST_TOO_LARGE", None);
+    assert_eq!(
+        app.post("/auth/login", &[JSON], pad(16 * 1024))
+            .await
+            .status,
+        StatusCode::OK
+    );
+    app.post("/auth/login", &[JSON], pad(16 * 1024 + 1))
+        .await
+        .is_problem(413, "REQUEST_TOO_LARGE", None);
     for path in ["/auth/login", "/auth/refresh", "/auth/logout"] {
         let announced = [JSON, ("content-length", "99999999999999999999")];
         // This body never ends: an answer shows that the announced length was enough.
-        let endless = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        app.post(path, &announced, endless).await.is_problem(413, "REQUEST_TOO_LARGE", None);
-        let chunks = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 1024])));
-        app.post(path, &[JSON], Body::from_stream(chunks)).await.is_problem(413, "REQUEST_TOO_LARGE", None);
+        let endless =
+            Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        app.post(path, &announced, endless)
+            .await
+            .is_problem(413, "REQUEST_TOO_LARGE", None);
+        let chunks = futures_util::stream::repeat_with(|| {
+            Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 1024]))
+        });
+        app.post(path, &[JSON], Body::from_stream(chunks))
+            .await
+            .is_problem(413, "REQUEST_TOO_LARGE", None);
     }
-    let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("reset by 10.1.2.3"))]);
-    let reply = app.post("/auth/login", &[JSON], Body::from_stream(broken)).await;
+    let broken =
+        futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("reset by 10.1.2.3"))]);
+    let reply = app
+        .post("/auth/login", &[JSON], Body::from_stream(broken))
+        .await;
     reply.is_problem(422, "REQUEST_BODY_INVALID", None);
 }
 

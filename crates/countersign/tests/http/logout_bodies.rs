@@ -17,7 +17,12 @@ const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded")
 const TEXT: (&str, &str) = ("content-type", "text/plain");
 
 /// What it is called, its headers, its bytes, and what it is answered with where there is no good access token.
-type Sent = (&'static str, Vec<(&'static str, &'static str)>, Vec<u8>, u16);
+type Sent = (
+    &'static str,
+    Vec<(&'static str, &'static str)>,
+    Vec<u8>,
+    u16,
+);
 
 /// Bodies that name no refresh token.
 fn bodies() -> Vec<Sent> {
@@ -28,21 +33,61 @@ fn bodies() -> Vec<Sent> {
         ("nothing, as a form", vec![FORM], vec![], 401),
         ("{}", vec![JSON], b"{}".to_vec(), 422),
         ("null", vec![JSON], b"null".to_vec(), 422),
-        ("a null token", vec![JSON], br#"{"refresh_token": null}"#.to_vec(), 422),
-        ("an empty token", vec![JSON], br#"{"refresh_token": ""}"#.to_vec(), 422),
-        ("a token of another type", vec![JSON], br#"{"refresh_token": 7}"#.to_vec(), 422),
-        ("two tokens", vec![JSON], br#"{"refresh_token": "a", "refresh_token": "b"}"#.to_vec(), 422),
+        (
+            "a null token",
+            vec![JSON],
+            br#"{"refresh_token": null}"#.to_vec(),
+            422,
+        ),
+        (
+            "an empty token",
+            vec![JSON],
+            br#"{"refresh_token": ""}"#.to_vec(),
+            422,
+        ),
+        (
+            "a token of another type",
+            vec![JSON],
+            br#"{"refresh_token": 7}"#.to_vec(),
+            422,
+        ),
+        (
+            "two tokens",
+            vec![JSON],
+            br#"{"refresh_token": "a", "refresh_token": "b"}"#.to_vec(),
+            422,
+        ),
         ("a list", vec![JSON], b"[]".to_vec(), 422),
-        ("broken JSON", vec![JSON], br#"{"refresh_token": "#.to_vec(), 422),
-        ("broken UTF-8", vec![JSON], b"{\"refresh_token\": \"\xff\"}".to_vec(), 422),
+        (
+            "broken JSON",
+            vec![JSON],
+            br#"{"refresh_token": "#.to_vec(),
+            422,
+        ),
+        (
+            "broken UTF-8",
+            vec![JSON],
+            b"{\"refresh_token\": \"\xff\"}".to_vec(),
+            422,
+        ),
         ("{} without a type", vec![], b"{}".to_vec(), 415),
         ("a form", vec![FORM], b"refresh_token=x&y=z".to_vec(), 415),
         ("text", vec![TEXT], b"bye".to_vec(), 415),
         ("two types", vec![JSON, TEXT], b"{}".to_vec(), 415),
-        ("an encoding", vec![JSON, ("content-encoding", "gzip")], b"\x1f\x8b".to_vec(), 415),
+        (
+            "an encoding",
+            vec![JSON, ("content-encoding", "gzip")],
+            b"\x1f\x8b".to_vec(),
+            415,
+        ),
         ("too much", vec![JSON], long(16 * 1024), 413),
         ("far too much", vec![JSON], long(1024 * 1024), 413),
-        ("too much, announced", vec![JSON, ("content-length", "99999999999999999999")], b"{}".to_vec(), 413),
+        (
+            "too much, announced",
+            vec![JSON, ("content-length", "99999999999999999999")],
+            b"{}".to_vec(),
+            413,
+        ),
     ]
 }
 
@@ -51,7 +96,9 @@ async fn log_out(app: &App, headers: &[(&str, &str)], body: impl Into<Body>) -> 
 }
 
 async fn is_over(app: &App, tokens: &Tokens) -> bool {
-    let refresh = app.post_json("/auth/refresh", &json!({"refresh_token": tokens.refresh})).await;
+    let refresh = app
+        .post_json("/auth/refresh", &json!({"refresh_token": tokens.refresh}))
+        .await;
     !app.is_live(&tokens.access).await && refresh.code() == "REFRESH_TOKEN_INVALID"
 }
 
@@ -61,23 +108,45 @@ async fn whatever_the_body_is(app: App) {
     for (name, headers, body, without) in bodies() {
         let tokens = app.tokens(1).await;
         let bearer = tokens.bearer();
-        let authorized: Vec<_> = headers.iter().copied().chain([("authorization", &*bearer)]).collect();
+        let authorized: Vec<_> = headers
+            .iter()
+            .copied()
+            .chain([("authorization", &*bearer)])
+            .collect();
         let reply = log_out(&app, &authorized, body.clone()).await;
         assert_eq!(reply.status.as_u16(), 204, "{name}: {}", reply.body);
         assert!(is_over(&app, &tokens).await, "{name}");
 
         let reply = log_out(&app, &headers, body.clone()).await;
-        assert_eq!(reply.status.as_u16(), without, "{name}, no token: {}", reply.body);
-        let unknown: Vec<_> = headers.iter().copied().chain([("authorization", "Bearer csa_nonsense")]).collect();
+        assert_eq!(
+            reply.status.as_u16(),
+            without,
+            "{name}, no token: {}",
+            reply.body
+        );
+        let unknown: Vec<_> = headers
+            .iter()
+            .copied()
+            .chain([("authorization", "Bearer csa_nonsense")])
+            .collect();
         let reply = log_out(&app, &unknown, body.clone()).await;
-        assert!(matches!(reply.status.as_u16(), 401 | 413 | 415 | 422 | 204), "{name}, junk: {}", reply.body);
+        assert!(
+            matches!(reply.status.as_u16(), 401 | 413 | 415 | 422 | 204),
+            "{name}, junk: {}",
+            reply.body
+        );
 
         let cookies = app.tokens(1).await;
         let sent = cookies.cookies();
         let by_cookie = [("cookie", &*sent), ("sec-fetch-site", "same-origin")];
         let by_cookie: Vec<_> = headers.iter().copied().chain(by_cookie).collect();
         let reply = log_out(&app, &by_cookie, body.clone()).await;
-        assert_eq!(reply.status.as_u16(), 204, "{name}, by cookie: {}", reply.body);
+        assert_eq!(
+            reply.status.as_u16(),
+            204,
+            "{name}, by cookie: {}",
+            reply.body
+        );
         assert_eq!(reply.set_cookies().len(), 2, "{name}");
         assert!(is_over(&app, &cookies).await, "{name}, by cookie");
     }
@@ -86,8 +155,12 @@ async fn whatever_the_body_is(app: App) {
     // A refresh token in the body ends its own session too, whosever it is: its holder could end it in any case.
     let [one, other] = [app.tokens(1).await, app.tokens(2).await];
     let bearer = one.bearer();
-    let reply =
-        log_out(&app, &[JSON, ("authorization", &bearer)], json!({"refresh_token": other.refresh}).to_string()).await;
+    let reply = log_out(
+        &app,
+        &[JSON, ("authorization", &bearer)],
+        json!({"refresh_token": other.refresh}).to_string(),
+    )
+    .await;
     reply.is_empty_204();
     assert!(is_over(&app, &one).await && is_over(&app, &other).await);
 
@@ -95,7 +168,9 @@ async fn whatever_the_body_is(app: App) {
     for bad in ["Bearer csa_nonsense", "Bearer", "Bearer a b"] {
         let tokens = app.tokens(1).await;
         let body = json!({"refresh_token": tokens.refresh}).to_string();
-        log_out(&app, &[JSON, ("authorization", bad)], body).await.is_empty_204();
+        log_out(&app, &[JSON, ("authorization", bad)], body)
+            .await
+            .is_empty_204();
         assert!(is_over(&app, &tokens).await, "{bad}");
     }
 }
@@ -132,8 +207,11 @@ async fn of_tokens_on_redis() {
     let server = testbed::Redis::shared();
     let redis = Redis::connect(server.url(), RedisOptions::default()).unwrap();
     let mut world = World::new();
-    let secret = countersign::Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
-    let tokens = RedisTokenStrategy::builder(&redis).token_hash_secret(&secret).key_prefix(server.prefix());
+    let secret =
+        countersign::Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
+    let tokens = RedisTokenStrategy::builder(&redis)
+        .token_hash_secret(&secret)
+        .key_prefix(server.prefix());
     world.strategy = Arc::new(tokens.clock(world.clock.clone()).build().unwrap());
     whatever_the_body_is(App::over(world)).await;
 }
@@ -145,12 +223,19 @@ async fn the_session_ends_before_the_body_is_read() {
     let tokens = app.tokens(1).await;
     let bearer = tokens.bearer();
     let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("reset"))]);
-    log_out(&app, &[JSON, ("authorization", &bearer)], Body::from_stream(broken)).await.is_empty_204();
+    log_out(
+        &app,
+        &[JSON, ("authorization", &bearer)],
+        Body::from_stream(broken),
+    )
+    .await
+    .is_empty_204();
     assert!(is_over(&app, &tokens).await);
 
     let tokens = app.tokens(1).await;
     let bearer = tokens.bearer();
-    let endless = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+    let endless =
+        Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
     let headers = [JSON, ("authorization", &*bearer)];
     let mut waiting = Box::pin(log_out(&app, &headers, endless));
     while !is_over(&app, &tokens).await {
@@ -167,7 +252,10 @@ async fn a_store_that_is_down_is_an_honest_503_whatever_the_body_is() {
     let bearer = tokens.bearer();
     for (name, headers, body, _) in bodies() {
         app.world.store.switch(false);
-        let headers: Vec<_> = headers.into_iter().chain([("authorization", &*bearer)]).collect();
+        let headers: Vec<_> = headers
+            .into_iter()
+            .chain([("authorization", &*bearer)])
+            .collect();
         let reply = log_out(&app, &headers, body).await;
         assert_eq!(reply.status.as_u16(), 503, "{name}: {}", reply.body);
         app.world.store.switch(true);

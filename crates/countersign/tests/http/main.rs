@@ -1,6 +1,12 @@
 //! Routers driven in memory: each route, each refusal, exact headers and bodies.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "test code"
+)]
 #![cfg(feature = "axum")]
 
 mod bodies;
@@ -25,7 +31,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{any, get, post};
-use countersign::axum::{AuthRoutes, CredentialVerifier, CurrentUser, LoginAttempt, LoginVerdict, MaybeUser};
+use countersign::axum::{
+    AuthRoutes, CredentialVerifier, CurrentUser, LoginAttempt, LoginVerdict, MaybeUser,
+};
 use countersign::tower::AuthLayer;
 use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{AuthenticationBackend, Authenticator, Failure, OriginPolicy, Profile};
@@ -47,13 +55,21 @@ impl CredentialVerifier<Member> for Verifier {
             "limited" => return Ok(LoginVerdict::RateLimited { retry_after }),
             "busy" => return Ok(LoginVerdict::Overloaded { retry_after }),
             "down" => return Err(Failure::unavailable("accounts", support::SECRET_CAUSE)),
-            "from 192.0.2.7" if login.client_address().map(|ip| ip.to_string()).as_deref() != Some("192.0.2.7") => {
+            "from 192.0.2.7"
+                if login.client_address().map(|ip| ip.to_string()).as_deref()
+                    != Some("192.0.2.7") =>
+            {
                 return Ok(LoginVerdict::Rejected);
             }
             _ => {}
         }
-        let id = login.password().strip_prefix("password of ").and_then(|id| id.parse().ok());
-        Ok(id.and_then(|id| self.0.find(id)).map_or(LoginVerdict::Rejected, LoginVerdict::Accepted))
+        let id = login
+            .password()
+            .strip_prefix("password of ")
+            .and_then(|id| id.parse().ok());
+        Ok(id
+            .and_then(|id| self.0.find(id))
+            .map_or(LoginVerdict::Rejected, LoginVerdict::Accepted))
     }
 }
 
@@ -75,7 +91,13 @@ impl App {
     }
 
     fn with(world: World, verifier: impl CredentialVerifier<Member> + 'static) -> Self {
-        Self::build(world, verifier, CookieTransport::builder(Profile::Countersign).build().unwrap())
+        Self::build(
+            world,
+            verifier,
+            CookieTransport::builder(Profile::Countersign)
+                .build()
+                .unwrap(),
+        )
     }
 
     fn with_cookies(world: World, cookies: CookieTransport) -> Self {
@@ -83,16 +105,35 @@ impl App {
         Self::build(world, verifier, cookies)
     }
 
-    fn build(world: World, verifier: impl CredentialVerifier<Member> + 'static, cookies: CookieTransport) -> Self {
+    fn build(
+        world: World,
+        verifier: impl CredentialVerifier<Member> + 'static,
+        cookies: CookieTransport,
+    ) -> Self {
         events::listen();
         let authenticator = Authenticator::builder(world.members.clone())
-            .backend(AuthenticationBackend::new("api", BearerTransport, world.strategy.clone()))
-            .backend(AuthenticationBackend::new("web", cookies, world.strategy.clone()))
-            .origins(OriginPolicy::default().trust("https://front.example").unwrap())
+            .backend(AuthenticationBackend::new(
+                "api",
+                BearerTransport,
+                world.strategy.clone(),
+            ))
+            .backend(AuthenticationBackend::new(
+                "web",
+                cookies,
+                world.strategy.clone(),
+            ))
+            .origins(
+                OriginPolicy::default()
+                    .trust("https://front.example")
+                    .unwrap(),
+            )
             .build()
             .unwrap();
         let authenticator = Arc::new(authenticator);
-        let routes = AuthRoutes::new(authenticator.clone()).login(verifier).build().unwrap();
+        let routes = AuthRoutes::new(authenticator.clone())
+            .login(verifier)
+            .build()
+            .unwrap();
         let app = Router::new()
             .route("/me", get(me).post(me))
             .route("/any", any(me))
@@ -100,7 +141,11 @@ impl App {
             .route("/open", post(async || "open"))
             .nest("/auth", routes)
             .layer(AuthLayer::new(authenticator.clone()));
-        Self { world, authenticator, router: app }
+        Self {
+            world,
+            authenticator,
+            router: app,
+        }
     }
 
     async fn call(&self, request: Request<Body>) -> Reply {
@@ -121,7 +166,8 @@ impl App {
 
     /// The tokens of a new session of member `id`.
     async fn tokens(&self, id: i64) -> Tokens {
-        let login = serde_json::json!({"identifier": "me", "password": format!("password of {id}")});
+        let login =
+            serde_json::json!({"identifier": "me", "password": format!("password of {id}")});
         self.post_json("/auth/login", &login).await.tokens()
     }
 
@@ -142,7 +188,10 @@ impl Tokens {
     }
 
     fn cookies(&self) -> String {
-        format!("__Host-countersign_access={}; __Host-countersign_refresh={}", self.access, self.refresh)
+        format!(
+            "__Host-countersign_access={}; __Host-countersign_refresh={}",
+            self.access, self.refresh
+        )
     }
 }
 
@@ -153,13 +202,23 @@ async fn me(member: CurrentUser<Member>) -> String {
 }
 
 async fn greet(MaybeUser(member): MaybeUser<Member>) -> String {
-    member.map_or_else(|| "nobody".to_owned(), |member| format!("member {}", member.user.id))
+    member.map_or_else(
+        || "nobody".to_owned(),
+        |member| format!("member {}", member.user.id),
+    )
 }
 
-fn request(method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
+fn request(
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Body>,
+) -> Request<Body> {
     events::listen();
     let builder = Request::builder().method(method).uri(path);
-    let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
+    let builder = headers.iter().fold(builder, |builder, (name, value)| {
+        builder.header(*name, *value)
+    });
     builder.body(body.into()).unwrap()
 }
 
@@ -167,7 +226,11 @@ async fn reply(router: Router, request: Request<Body>) -> Reply {
     let response = router.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Reply { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    Reply {
+        status: parts.status,
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    }
 }
 
 #[derive(Debug)]
@@ -183,14 +246,21 @@ impl Reply {
     }
 
     fn set_cookies(&self) -> Vec<&str> {
-        self.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect()
+        self.headers
+            .get_all("set-cookie")
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect()
     }
 
     fn tokens(&self) -> Tokens {
         assert_eq!(self.status, StatusCode::OK, "{}", self.body);
         let body: Value = serde_json::from_str(&self.body).unwrap();
         let text = |name: &str| body[name].as_str().unwrap().to_owned();
-        Tokens { access: text("access_token"), refresh: text("refresh_token") }
+        Tokens {
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+        }
     }
 
     /// Checks a problem answer whole: status, code, challenge, the four members and no more, and nothing to cache.
@@ -203,10 +273,16 @@ impl Reply {
     #[track_caller]
     fn is_problem_with(&self, others: &[&str], status: u16, code: &str, challenge: Option<&str>) {
         assert_eq!((self.status.as_u16(), self.code().as_str()), (status, code));
-        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json")
+        );
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(self.header("www-authenticate"), challenge);
-        assert_eq!(self.headers.get_all("www-authenticate").iter().count(), usize::from(challenge.is_some()));
+        assert_eq!(
+            self.headers.get_all("www-authenticate").iter().count(),
+            usize::from(challenge.is_some())
+        );
         let body: Value = serde_json::from_str(&self.body).unwrap();
         let mut members: Vec<&String> = body.as_object().unwrap().keys().collect();
         members.sort_unstable();
@@ -214,7 +290,11 @@ impl Reply {
         expected.sort_unstable();
         assert_eq!(members, expected);
         assert_eq!(body["status"], status);
-        assert!(!self.body.contains("10.1.2.3") && !self.body.contains("csa_") && !self.body.contains("csr_"));
+        assert!(
+            !self.body.contains("10.1.2.3")
+                && !self.body.contains("csa_")
+                && !self.body.contains("csr_")
+        );
     }
 
     fn code(&self) -> String {

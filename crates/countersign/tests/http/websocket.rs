@@ -29,8 +29,9 @@ async fn serve() -> (SocketAddr, String) {
     let app = App::new();
     let cookies = app.tokens(1).await.cookies();
     let authenticator = app.authenticator.clone();
-    let sockets =
-        axum::Router::new().route("/socket", any(socket)).layer(countersign::tower::AuthLayer::new(authenticator));
+    let sockets = axum::Router::new()
+        .route("/socket", any(socket))
+        .layer(countersign::tower::AuthLayer::new(authenticator));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, sockets.merge(app.router)).await });
@@ -54,11 +55,19 @@ fn pages(address: SocketAddr) -> [(String, Option<&'static str>, bool); 6] {
 async fn a_page_of_another_site_opens_no_socket() {
     let (address, cookies) = serve().await;
     for (origin, site, opens) in pages(address) {
-        let mut request = format!("ws://{address}/socket").into_client_request().unwrap();
-        request.headers_mut().insert("origin", origin.parse().unwrap());
-        request.headers_mut().insert("cookie", cookies.parse().unwrap());
+        let mut request = format!("ws://{address}/socket")
+            .into_client_request()
+            .unwrap();
+        request
+            .headers_mut()
+            .insert("origin", origin.parse().unwrap());
+        request
+            .headers_mut()
+            .insert("cookie", cookies.parse().unwrap());
         if let Some(site) = site {
-            request.headers_mut().insert("sec-fetch-site", site.parse().unwrap());
+            request
+                .headers_mut()
+                .insert("sec-fetch-site", site.parse().unwrap());
         }
         match tokio_tungstenite::connect_async(request).await {
             Ok((mut socket, response)) => {
@@ -96,10 +105,17 @@ async fn a_page_of_another_site_opens_no_socket_over_http2() {
         if let Some(site) = site {
             request = request.header("sec-fetch-site", site);
         }
-        let request = request.extension(Protocol::from_static("websocket")).body(()).unwrap();
+        let request = request
+            .extension(Protocol::from_static("websocket"))
+            .body(())
+            .unwrap();
         let (response, sender) = client.send_request(request, false).unwrap();
         let response = response.await.unwrap();
-        assert_eq!(response.status().as_u16(), if opens { 200 } else { 403 }, "{origin} {site:?}");
+        assert_eq!(
+            response.status().as_u16(),
+            if opens { 200 } else { 403 },
+            "{origin} {site:?}"
+        );
         if opens {
             // A text frame without mask: two bytes, then the text.
             let frame = response.into_body().data().await.unwrap().unwrap();

@@ -17,17 +17,38 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
     let mut seen = Seen::default();
     let mut earlier = HandedOut::default();
     if dice.one_in(2) {
-        earlier.note(dice.pick(processes).sessions().open_session(&account).await.unwrap());
+        earlier.note(
+            dice.pick(processes)
+                .sessions()
+                .open_session(&account)
+                .await
+                .unwrap(),
+        );
     }
     let process = dice.pick(processes).clone();
     let early = dice.one_in(2);
-    let fence = if early { Some(process.sessions().login_fence(&account.0.to_key()).await.unwrap()) } else { None };
+    let fence = if early {
+        Some(
+            process
+                .sessions()
+                .login_fence(&account.0.to_key())
+                .await
+                .unwrap(),
+        )
+    } else {
+        None
+    };
     let logging_in = tokio::spawn(log_in(process, dice.other(), account.clone(), fence));
     let ending = {
-        let (process, mut dice, account) = (dice.pick(processes).clone(), dice.other(), account.clone());
+        let (process, mut dice, account) =
+            (dice.pick(processes).clone(), dice.other(), account.clone());
         tokio::spawn(async move {
             dice.dawdle(&process).await;
-            process.sessions().invalidate_all(&account.0.to_key()).await.map(drop)
+            process
+                .sessions()
+                .invalidate_all(&account.0.to_key())
+                .await
+                .map(drop)
         })
     };
     let (logged_in, ended) = (logging_in.await.unwrap(), ending.await.unwrap());
@@ -41,8 +62,19 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
             let session = pair.access.session_id.unwrap();
             let mut handed_out = HandedOut::default();
             handed_out.note(pair);
-            if !early && witness.sessions().session(session, &user).await.unwrap().is_some() {
-                witness.sessions().end_session(session, &user).await.unwrap();
+            if !early
+                && witness
+                    .sessions()
+                    .session(session, &user)
+                    .await
+                    .unwrap()
+                    .is_some()
+            {
+                witness
+                    .sessions()
+                    .end_session(session, &user)
+                    .await
+                    .unwrap();
             }
             seen.risen.extend(handed_out.risen(witness, &user).await);
         }
@@ -55,7 +87,11 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
     let next = Login::default().behind(witness.sessions().login_fence(&user).await.unwrap());
     match witness.sessions().log_in(&account, &next).await {
         Ok(pair) => {
-            witness.sessions().end_session(pair.access.session_id.unwrap(), &user).await.unwrap();
+            witness
+                .sessions()
+                .end_session(pair.access.session_id.unwrap(), &user)
+                .await
+                .unwrap();
         }
         Err(error) => seen.failed.push(told("a login afterwards", &error)),
     }
@@ -73,5 +109,8 @@ async fn log_in(
         Some(fence) => fence,
         None => process.sessions().login_fence(&account.0.to_key()).await?,
     };
-    process.sessions().log_in(&account, &Login::default().behind(fence)).await
+    process
+        .sessions()
+        .log_in(&account, &Login::default().behind(fence))
+        .await
 }

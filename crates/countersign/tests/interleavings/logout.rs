@@ -19,17 +19,32 @@ enum Ending {
     Everywhere,
 }
 
-const ENDINGS: [Ending; 4] = [Ending::ById, Ending::ByCurrentToken, Ending::ByOldToken, Ending::Everywhere];
+const ENDINGS: [Ending; 4] = [
+    Ending::ById,
+    Ending::ByCurrentToken,
+    Ending::ByOldToken,
+    Ending::Everywhere,
+];
 
 /// A session is opened, and perhaps refreshed once; then it is refreshed by one to three callers and ended by another.
 pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> Seen {
     let account = Account(Uuid::from_u128(u128::from(number) + 1));
     let mut handed_out = HandedOut::default();
     let ending = *dice.pick(&ENDINGS);
-    let first = handed_out.note(dice.pick(processes).sessions().open_session(&account).await.unwrap());
+    let first = handed_out.note(
+        dice.pick(processes)
+            .sessions()
+            .open_session(&account)
+            .await
+            .unwrap(),
+    );
     let mut current = first.clone();
     if matches!(ending, Ending::ByOldToken) || dice.one_in(2) {
-        let refreshed = dice.pick(processes).sessions().refresh_session(&first, &users).await;
+        let refreshed = dice
+            .pick(processes)
+            .sessions()
+            .refresh_session(&first, &users)
+            .await;
         current = handed_out.note(refreshed.expect("nobody else has it").issued);
     }
     let session = handed_out.session.unwrap();
@@ -38,12 +53,27 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
     let refreshers = 1 + dice.below(3);
     let turn = dice.below(refreshers + 1);
     let begin_refresh = |dice: &mut Dice, refreshing: &mut JoinSet<_>| {
-        refreshing.spawn(refresh(dice.pick(processes).clone(), dice.other(), current.clone()));
+        refreshing.spawn(refresh(
+            dice.pick(processes).clone(),
+            dice.other(),
+            current.clone(),
+        ));
     };
     (0..turn).for_each(|_| begin_refresh(&mut dice, &mut refreshing));
-    let shown = if matches!(ending, Ending::ByOldToken) { first } else { current.clone() };
+    let shown = if matches!(ending, Ending::ByOldToken) {
+        first
+    } else {
+        current.clone()
+    };
     let process = dice.pick(processes).clone();
-    let ended = tokio::spawn(end(process, dice.other(), ending, session, account.0.to_key(), shown));
+    let ended = tokio::spawn(end(
+        process,
+        dice.other(),
+        ending,
+        session,
+        account.0.to_key(),
+        shown,
+    ));
     (turn..refreshers).for_each(|_| begin_refresh(&mut dice, &mut refreshing));
 
     let mut seen = Seen::default();
@@ -60,7 +90,9 @@ pub(crate) async fn play(processes: &[Process], number: u64, mut dice: Dice) -> 
             Err(failure) => seen.failed.push(told("a refresh", &failure)),
         }
     }
-    seen.risen = handed_out.risen(dice.pick(processes), &account.0.to_key()).await;
+    seen.risen = handed_out
+        .risen(dice.pick(processes), &account.0.to_key())
+        .await;
     seen
 }
 
@@ -79,8 +111,14 @@ async fn end(
 ) -> Result<(), Failure> {
     dice.dawdle(&process).await;
     match ending {
-        Ending::ById => process.sessions().end_session(session, &user).await.map(drop),
-        Ending::ByCurrentToken | Ending::ByOldToken => process.sessions().end_session_of(&token).await.map(drop),
+        Ending::ById => process
+            .sessions()
+            .end_session(session, &user)
+            .await
+            .map(drop),
+        Ending::ByCurrentToken | Ending::ByOldToken => {
+            process.sessions().end_session_of(&token).await.map(drop)
+        }
         Ending::Everywhere => process.sessions().invalidate_all(&user).await.map(drop),
     }
 }
@@ -93,7 +131,11 @@ struct Refreshed {
 }
 
 /// One refresh, or the same once more, or another of what came of the first.
-async fn refresh(process: Process, mut dice: Dice, token: PlainToken) -> Result<Refreshed, AuthError> {
+async fn refresh(
+    process: Process,
+    mut dice: Dice,
+    token: PlainToken,
+) -> Result<Refreshed, AuthError> {
     let (retries, goes_on) = (dice.one_in(3), dice.one_in(3));
     let mut refreshed = Refreshed::default();
     dice.dawdle(&process).await;
@@ -109,7 +151,11 @@ async fn refresh(process: Process, mut dice: Dice, token: PlainToken) -> Result<
 }
 
 impl Refreshed {
-    async fn by(&mut self, process: &Process, token: &PlainToken) -> Result<Option<PlainToken>, AuthError> {
+    async fn by(
+        &mut self,
+        process: &Process,
+        token: &PlainToken,
+    ) -> Result<Option<PlainToken>, AuthError> {
         match process.sessions().refresh_session(token, &users).await {
             Ok(refreshed) => {
                 self.answered += 1;

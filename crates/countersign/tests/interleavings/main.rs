@@ -41,7 +41,8 @@ const AT_ONCE: usize = 32;
 const FEW: u64 = 400;
 
 fn interleavings() -> u64 {
-    std::env::var("COUNTERSIGN_TEST_INTERLEAVINGS").map_or(FEW, |text| text.parse().expect("a number"))
+    std::env::var("COUNTERSIGN_TEST_INTERLEAVINGS")
+        .map_or(FEW, |text| text.parse().expect("a number"))
 }
 
 async fn survive(site: Site) {
@@ -62,7 +63,10 @@ async fn survive(site: Site) {
         });
     }
     let tallies = crowd.join_all().await;
-    tallies.into_iter().fold(Tally::default(), Tally::with).hold(site.name, start.elapsed());
+    tallies
+        .into_iter()
+        .fold(Tally::default(), Tally::with)
+        .hold(site.name, start.elapsed());
 }
 
 /// One interleaving: three times in four a logout beside refreshes, else "log out everywhere" beside a login.

@@ -30,7 +30,12 @@ impl Site {
     pub(crate) async fn memory() -> Self {
         let store = MemoryStore::new();
         let processes: [Process; 2] = std::array::from_fn(|_| opaque(store.clone()));
-        std::future::ready(Self { name: "memory", processes: processes.into(), _place: None }).await
+        std::future::ready(Self {
+            name: "memory",
+            processes: processes.into(),
+            _place: None,
+        })
+        .await
     }
 
     pub(crate) async fn sql(name: &'static str, kind: Kind) -> Self {
@@ -54,32 +59,57 @@ impl Site {
     async fn of(name: &'static str, kind: Kind, process: impl Fn(&Database) -> Process) -> Self {
         let place = Place::new(kind);
         let processes = [process(&place.migrated().await), process(&place.database())];
-        Self { name, processes: processes.into(), _place: Some(place) }
+        Self {
+            name,
+            processes: processes.into(),
+            _place: Some(place),
+        }
     }
 
     #[cfg(feature = "redis")]
     pub(crate) async fn redis(name: &'static str, url: &str) -> Self {
         let prefix = testbed::Redis::shared().prefix();
         let processes: [Process; 2] = std::array::from_fn(|_| opaque(on_redis(url, &prefix)));
-        std::future::ready(Self { name, processes: processes.into(), _place: None }).await
+        std::future::ready(Self {
+            name,
+            processes: processes.into(),
+            _place: None,
+        })
+        .await
     }
 }
 
 const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
 
 pub(crate) fn store(database: &Database) -> SqlStore {
-    SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid))
+    SqlStore::new(
+        database.driver(),
+        DatabaseTokenModels::bundled(UserKeyKind::Uuid),
+    )
 }
 
 #[cfg(feature = "redis")]
 pub(crate) fn on_redis(url: &str, prefix: &str) -> countersign::store::RedisTokenStore {
     use countersign::redis::{Redis, RedisOptions};
-    let redis = Redis::connect(url, RedisOptions { timeout: MINUTE / 2 }).unwrap();
-    countersign::store::RedisTokenStore::new(&redis, &digests()).with_key_prefix(prefix).unwrap()
+    let redis = Redis::connect(
+        url,
+        RedisOptions {
+            timeout: MINUTE / 2,
+        },
+    )
+    .unwrap();
+    countersign::store::RedisTokenStore::new(&redis, &digests())
+        .with_key_prefix(prefix)
+        .unwrap()
 }
 
 fn opaque(store: impl TokenStore + 'static) -> Process {
-    Process(Arc::new(DatabaseTokenStrategy::builder(store).digest_keys(digests()).build().unwrap()))
+    Process(Arc::new(
+        DatabaseTokenStrategy::builder(store)
+            .digest_keys(digests())
+            .build()
+            .unwrap(),
+    ))
 }
 
 pub(crate) fn digests() -> DigestKeyRing {

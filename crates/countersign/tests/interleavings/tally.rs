@@ -49,15 +49,38 @@ impl HandedOut {
     pub(crate) async fn risen(&self, process: &Process, user: &UserKey) -> Vec<&'static str> {
         let mut risen = Vec::new();
         let session = self.session.expect("a session was opened");
-        if process.sessions().session(session, user).await.unwrap().is_some() {
+        if process
+            .sessions()
+            .session(session, user)
+            .await
+            .unwrap()
+            .is_some()
+        {
             risen.push("session");
         }
-        let listed = process.sessions().sessions_of(user, &Page { after: None, limit: 100 }).await.unwrap();
+        let listed = process
+            .sessions()
+            .sessions_of(
+                user,
+                &Page {
+                    after: None,
+                    limit: 100,
+                },
+            )
+            .await
+            .unwrap();
         if listed.sessions.iter().any(|found| found.id == session) {
             risen.push("listed session");
         }
         for token in &self.access {
-            if process.sessions().read_token(Some(token), &users).await.unwrap().accepted().is_some() {
+            if process
+                .sessions()
+                .read_token(Some(token), &users)
+                .await
+                .unwrap()
+                .accepted()
+                .is_some()
+            {
                 risen.push("access token");
             }
         }
@@ -97,7 +120,10 @@ impl Tally {
         self.resurrections += u64::from(!seen.risen.is_empty());
         self.failures += seen.failed.len() as u64;
         if !seen.risen.is_empty() || !seen.failed.is_empty() {
-            self.wrong.push(format!("interleaving {number}: alive {:?}, failed {:?}", seen.risen, seen.failed));
+            self.wrong.push(format!(
+                "interleaving {number}: alive {:?}, failed {:?}",
+                seen.risen, seen.failed
+            ));
         }
     }
 
@@ -124,7 +150,14 @@ impl Tally {
         );
         std::io::stdout().write_all(line.as_bytes()).unwrap();
         let some = &self.wrong[..self.wrong.len().min(5)];
-        assert_eq!((self.resurrections, self.failures), (0, 0), "on {name}: {some:#?}");
-        assert!(self.played < 100 || (self.before > 0 && self.after > 0), "on {name}, nothing raced");
+        assert_eq!(
+            (self.resurrections, self.failures),
+            (0, 0),
+            "on {name}: {some:#?}"
+        );
+        assert!(
+            self.played < 100 || (self.before > 0 && self.after > 0),
+            "on {name}, nothing raced"
+        );
     }
 }

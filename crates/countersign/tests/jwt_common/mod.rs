@@ -12,16 +12,22 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub(crate) fn vectors(path: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(path);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vectors")
+        .join(path);
     serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap()
 }
 
 pub(crate) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
-    value[name].as_str().unwrap_or_else(|| panic!("{name} is no text in {value}"))
+    value[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("{name} is no text in {value}"))
 }
 
 pub(crate) fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
-    value[name].as_array().unwrap_or_else(|| panic!("{name} is no list"))
+    value[name]
+        .as_array()
+        .unwrap_or_else(|| panic!("{name} is no list"))
 }
 
 /// A clock that stands still until it is set.
@@ -59,7 +65,12 @@ pub(crate) struct Account<I = Uuid> {
 impl Account {
     pub(crate) fn new(id: &str, email: &str, password_hash: &str) -> Self {
         let (email, password_hash) = (Some(email.to_owned()), Some(password_hash.to_owned()));
-        Self { id: id.parse().unwrap(), email, password_hash, active: true }
+        Self {
+            id: id.parse().unwrap(),
+            email,
+            password_hash,
+            active: true,
+        }
     }
 }
 
@@ -91,13 +102,19 @@ pub(crate) struct Accounts<I = Uuid> {
 
 impl<I: UserId> Accounts<I> {
     pub(crate) fn of(accounts: impl IntoIterator<Item = Account<I>>) -> Self {
-        let this = Self { by_id: Mutex::default(), asked: Mutex::default() };
+        let this = Self {
+            by_id: Mutex::default(),
+            asked: Mutex::default(),
+        };
         accounts.into_iter().for_each(|account| this.put(account));
         this
     }
 
     pub(crate) fn put(&self, account: Account<I>) {
-        self.by_id.lock().unwrap().insert(account.id.clone(), account);
+        self.by_id
+            .lock()
+            .unwrap()
+            .insert(account.id.clone(), account);
     }
 
     pub(crate) fn remove(&self, id: &I) {

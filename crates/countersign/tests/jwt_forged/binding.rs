@@ -21,9 +21,17 @@ pub fn cases(site: &Site) -> Cases {
 
 fn fingerprint(site: &Site, cases: &mut Cases) {
     let good = site.claims.text("sfp");
-    assert_eq!(good, fingerprint_of(&fingerprint_key(&site.secret), USER, "ada@example.com"), "how it is made");
+    assert_eq!(
+        good,
+        fingerprint_of(&fingerprint_key(&site.secret), USER, "ada@example.com"),
+        "how it is made"
+    );
     let with = |text: &str| site.claims(&site.claims.with("sfp", format!("\"{text}\"")));
-    cases.refuse(Fingerprint, "fingerprint dropped", site.claims(&site.claims.without("sfp")));
+    cases.refuse(
+        Fingerprint,
+        "fingerprint dropped",
+        site.claims(&site.claims.without("sfp")),
+    );
     let other_digit = if good.starts_with('0') { "1" } else { "0" };
     let texts = [
         ("empty", String::new()),
@@ -35,18 +43,40 @@ fn fingerprint(site: &Site, cases: &mut Cases) {
         ("padded", format!("{good} ")),
         ("behind a NUL", format!("\\u0000{good}")),
         ("before a NUL", format!("{good}\\u0000")),
-        ("first digit altered", format!("{other_digit}{}", &good[1..])),
-        ("last digit altered", format!("{}{}", &good[..63], if good.ends_with('0') { '1' } else { '0' })),
+        (
+            "first digit altered",
+            format!("{other_digit}{}", &good[1..]),
+        ),
+        (
+            "last digit altered",
+            format!(
+                "{}{}",
+                &good[..63],
+                if good.ends_with('0') { '1' } else { '0' }
+            ),
+        ),
         ("not ASCII", "\u{e9}".repeat(32)),
         ("not ASCII, as many characters", "\u{e9}".repeat(64)),
         ("a surrogate pair", "\\ud83d\\ude00".to_owned()),
         ("in wide digits", good.chars().map(wide).collect()),
         ("zeros", "0".repeat(64)),
-        ("under the signing secret", fingerprint_of(site.secret.expose().as_bytes(), USER, "ada@example.com")),
+        (
+            "under the signing secret",
+            fingerprint_of(site.secret.expose().as_bytes(), USER, "ada@example.com"),
+        ),
         ("under the earlier key", fingerprint_under_old_key(site)),
-        ("of another email", fingerprint_of(&fingerprint_key(&site.secret), USER, "eve@example.com")),
-        ("of an unfolded email", fingerprint_of(&fingerprint_key(&site.secret), USER, "Ada@example.com")),
-        ("of another user", fingerprint_of(&fingerprint_key(&site.secret), SESSION, "ada@example.com")),
+        (
+            "of another email",
+            fingerprint_of(&fingerprint_key(&site.secret), USER, "eve@example.com"),
+        ),
+        (
+            "of an unfolded email",
+            fingerprint_of(&fingerprint_key(&site.secret), USER, "Ada@example.com"),
+        ),
+        (
+            "of another user",
+            fingerprint_of(&fingerprint_key(&site.secret), SESSION, "ada@example.com"),
+        ),
         (
             "as the original makes it",
             HEXLOWER.encode(&mac(
@@ -59,14 +89,34 @@ fn fingerprint(site: &Site, cases: &mut Cases) {
     for (name, text) in texts {
         cases.refuse(Fingerprint, format!("fingerprint {name}"), with(&text));
     }
-    for json in ["null", "true", "0", "[]", "{}"].map(str::to_owned).into_iter().chain([format!("[\"{good}\"]")]) {
-        cases.refuse(Fingerprint, format!("fingerprint {json}"), site.claims(&site.claims.with("sfp", json)));
+    for json in ["null", "true", "0", "[]", "{}"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("[\"{good}\"]")])
+    {
+        cases.refuse(
+            Fingerprint,
+            format!("fingerprint {json}"),
+            site.claims(&site.claims.with("sfp", json)),
+        );
     }
     cases.refuse(Fingerprint, "fingerprint under another name", {
-        site.claims(&site.claims.without("sfp").with("SFP", format!("\"{good}\"")))
+        site.claims(
+            &site
+                .claims
+                .without("sfp")
+                .with("SFP", format!("\"{good}\"")),
+        )
     });
-    cases.refuse(Claims, "fingerprint twice", site.claims(&site.claims.and("sfp", format!("\"{good}\""))));
-    cases.accept("fingerprint with an escape", with(&format!("\\u00{:02x}{}", good.as_bytes()[0], &good[1..])));
+    cases.refuse(
+        Claims,
+        "fingerprint twice",
+        site.claims(&site.claims.and("sfp", format!("\"{good}\""))),
+    );
+    cases.accept(
+        "fingerprint with an escape",
+        with(&format!("\\u00{:02x}{}", good.as_bytes()[0], &good[1..])),
+    );
 }
 
 fn wide(digit: char) -> char {
@@ -93,10 +143,22 @@ fn session(site: &Site, cases: &mut Cases) {
         "*".to_owned(),
     ];
     for text in texts {
-        cases.refuse(Claims, format!("sid \"{text}\""), site.claims(&site.claims.with("sid", format!("\"{text}\""))));
+        cases.refuse(
+            Claims,
+            format!("sid \"{text}\""),
+            site.claims(&site.claims.with("sid", format!("\"{text}\""))),
+        );
     }
-    for json in ["null", "true", "0", "[]", "{}"].map(str::to_owned).into_iter().chain([format!("[\"{SESSION}\"]")]) {
-        cases.refuse(Claims, format!("sid {json}"), site.claims(&site.claims.with("sid", json)));
+    for json in ["null", "true", "0", "[]", "{}"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("[\"{SESSION}\"]")])
+    {
+        cases.refuse(
+            Claims,
+            format!("sid {json}"),
+            site.claims(&site.claims.with("sid", json)),
+        );
     }
 }
 
@@ -121,12 +183,23 @@ fn fence(site: &Site, cases: &mut Cases) {
         SESSION.to_owned(),
     ];
     for text in texts {
-        cases.refuse(Claims, format!("fence \"{text}\""), with(format!("\"{text}\"")));
+        cases.refuse(
+            Claims,
+            format!("fence \"{text}\""),
+            with(format!("\"{text}\"")),
+        );
     }
-    for json in ["null", "true", "0", "[]", "{}"].map(str::to_owned).into_iter().chain([format!("[\"{good}\"]")]) {
+    for json in ["null", "true", "0", "[]", "{}"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("[\"{good}\"]")])
+    {
         cases.refuse(Claims, format!("fence {json}"), with(json));
     }
-    let twice = site.claims.with("fence", format!("\"{good}\"")).and("fence", format!("\"{good}\""));
+    let twice = site
+        .claims
+        .with("fence", format!("\"{good}\""))
+        .and("fence", format!("\"{good}\""));
     cases.refuse(Claims, "fence twice", site.claims(&twice));
 }
 
@@ -137,9 +210,18 @@ fn other_secrets(site: &Site, cases: &mut Cases) {
     let ring = DigestKeyRing::new("2026-11", &digest_secret).unwrap();
     let stored = ring.digest(&PlainToken::new(site.genuine.as_str()));
     let mut secrets = vec![
-        ("the fingerprint key", fingerprint_key(&site.secret).to_vec()),
-        ("the key that ids are made with", derived(&material(&site.secret), b"key id v1").to_vec()),
-        ("the earlier fingerprint key", fingerprint_key(&site.old_secret).to_vec()),
+        (
+            "the fingerprint key",
+            fingerprint_key(&site.secret).to_vec(),
+        ),
+        (
+            "the key that ids are made with",
+            derived(&material(&site.secret), b"key id v1").to_vec(),
+        ),
+        (
+            "the earlier fingerprint key",
+            fingerprint_key(&site.old_secret).to_vec(),
+        ),
         ("the digest secret", digest_secret.expose().into()),
         ("the token's digest", stored.as_str().into()),
         ("the fingerprint", site.claims.text("sfp").into()),
@@ -151,8 +233,14 @@ fn other_secrets(site: &Site, cases: &mut Cases) {
         ("a guess", b"secret".to_vec()),
         ("a placeholder", b"your-256-bit-secret".to_vec()),
         ("the secret with a newline", format!("{secret}\n").into()),
-        ("the secret in base64", BASE64.encode(secret.as_bytes()).into()),
-        ("the secret cut short", secret.as_bytes()[..secret.len() - 1].to_vec()),
+        (
+            "the secret in base64",
+            BASE64.encode(secret.as_bytes()).into(),
+        ),
+        (
+            "the secret cut short",
+            secret.as_bytes()[..secret.len() - 1].to_vec(),
+        ),
         ("the private key's text", secret.to_lowercase().into()),
     ];
     if let Ok(decoded) = data_encoding::BASE64URL_NOPAD.decode(secret.as_bytes()) {
@@ -160,13 +248,25 @@ fn other_secrets(site: &Site, cases: &mut Cases) {
     }
     let (signed, signature) = Site::<uuid::Uuid>::parts(&site.genuine);
     for (name, secret) in secrets {
-        let algorithm = if site.name().starts_with('H') { site.name() } else { "HS512" };
+        let algorithm = if site.name().starts_with('H') {
+            site.name()
+        } else {
+            "HS512"
+        };
         let mut tag = mac(algorithm, &secret, signed.as_bytes());
         tag.resize(signature.len(), 0);
-        cases.refuse(Signature, format!("a tag under {name}"), format!("{signed}.{}", base64url(tag)));
+        cases.refuse(
+            Signature,
+            format!("a tag under {name}"),
+            format!("{signed}.{}", base64url(tag)),
+        );
     }
     let signature = site.old_pair.sign(site.name(), signed.as_bytes());
-    cases.refuse(Signature, "the earlier key's signature", format!("{signed}.{}", base64url(signature)));
+    cases.refuse(
+        Signature,
+        "the earlier key's signature",
+        format!("{signed}.{}", base64url(signature)),
+    );
 }
 
 /// What else a deployment signs or hands out.
@@ -189,11 +289,28 @@ fn other_kinds(site: &Site, cases: &mut Cases) {
     ];
     for audience in audiences {
         let claims = site.claims.with("aud", format!("\"{audience}\""));
-        cases.refuse(Audience, format!("a token for {audience}"), site.claims(&claims));
-        let id_token = claims.with("nonce", "\"n-0S6_WzA2Mj\"").with("auth_time", "1768478400");
-        cases.refuse(Audience, format!("an ID token for {audience}"), site.claims(&id_token));
+        cases.refuse(
+            Audience,
+            format!("a token for {audience}"),
+            site.claims(&claims),
+        );
+        let id_token = claims
+            .with("nonce", "\"n-0S6_WzA2Mj\"")
+            .with("auth_time", "1768478400");
+        cases.refuse(
+            Audience,
+            format!("an ID token for {audience}"),
+            site.claims(&id_token),
+        );
     }
-    for opaque in ["csa_wZ5k2f0Qx1", "csr_wZ5k2f0Qx1", "8f14e45fceea467f9e6b7a1d3c5b2f10", USER, SESSION, KID] {
+    for opaque in [
+        "csa_wZ5k2f0Qx1",
+        "csr_wZ5k2f0Qx1",
+        "8f14e45fceea467f9e6b7a1d3c5b2f10",
+        USER,
+        SESSION,
+        KID,
+    ] {
         cases.refuse(Malformed, format!("{opaque} for a token"), opaque);
     }
 }
@@ -203,9 +320,17 @@ pub fn without_fingerprint(site: &Site) -> Cases {
     let mut cases = Cases::default();
     let none = site.claims.without("sfp");
     cases.accept("none on both sides", site.claims(&none));
-    cases.refuse(Fingerprint, "one where the account has none", site.claims(&site.claims));
+    cases.refuse(
+        Fingerprint,
+        "one where the account has none",
+        site.claims(&site.claims),
+    );
     for json in ["null", "\"\"", "0", "false", "[]"] {
-        cases.refuse(Fingerprint, format!("fingerprint {json}"), site.claims(&none.with("sfp", json)));
+        cases.refuse(
+            Fingerprint,
+            format!("fingerprint {json}"),
+            site.claims(&none.with("sfp", json)),
+        );
     }
     cases
 }
@@ -242,6 +367,10 @@ fn material(secret: &Secret) -> Vec<u8> {
 fn derived(secret: &[u8], label: &[u8]) -> [u8; 32] {
     let mut okm = [0; 32];
     let extracted = Salt::new(HKDF_SHA256, b"countersign").extract(secret);
-    extracted.expand(&[label], HKDF_SHA256).unwrap().fill(&mut okm).unwrap();
+    extracted
+        .expand(&[label], HKDF_SHA256)
+        .unwrap()
+        .fill(&mut okm)
+        .unwrap();
     okm
 }

@@ -1,6 +1,8 @@
 //! Claims: types, times, audience, issuer, subject and id (SECURITY rows C-01 to C-09).
 
-use countersign::Refusal::{Audience, Claims, Expired, Issuer, Lifetime, NotYetValid, Subject, UserUnknown};
+use countersign::Refusal::{
+    Audience, Claims, Expired, Issuer, Lifetime, NotYetValid, Subject, UserUnknown,
+};
 
 use crate::site::{Cases, ISSUER, LEEWAY, LIFETIME, LONGEST, NOW, SESSION, Site, USER};
 
@@ -19,10 +21,21 @@ pub fn cases(site: &Site) -> Cases {
 fn types_of_times(site: &Site, cases: &mut Cases) {
     let later = NOW + 60;
     for name in ["exp", "iat", "nbf"] {
-        cases.refuse(Claims, format!("no {name}"), site.claims(&site.claims.without(name)));
+        cases.refuse(
+            Claims,
+            format!("no {name}"),
+            site.claims(&site.claims.without(name)),
+        );
         let capital = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
-        let renamed = site.claims.without(name).with(&capital, site.claims.raw(name));
-        cases.refuse(Claims, format!("{capital} for {name}"), site.claims(&renamed));
+        let renamed = site
+            .claims
+            .without(name)
+            .with(&capital, site.claims.raw(name));
+        cases.refuse(
+            Claims,
+            format!("{capital} for {name}"),
+            site.claims(&renamed),
+        );
         let values = [
             "null",
             "true",
@@ -66,41 +79,92 @@ fn types_of_times(site: &Site, cases: &mut Cases) {
             format!("{later}_"),
         ];
         for value in values.map(str::to_owned).into_iter().chain(of_now) {
-            cases.refuse(Claims, format!("{name} {value}"), site.claims(&site.claims.with(name, value)));
+            cases.refuse(
+                Claims,
+                format!("{name} {value}"),
+                site.claims(&site.claims.with(name, value)),
+            );
         }
         let twice = site.claims.and(name, format!("{later}"));
         cases.refuse(Claims, format!("{name} twice"), site.claims(&twice));
-        cases.refuse(Claims, format!("{name} twice, turned"), site.claims(&twice.reversed()));
-        let escaped = site.claims.and(&format!("\\u00{:02x}{}", name.as_bytes()[0], &name[1..]), format!("{later}"));
-        cases.refuse(Claims, format!("{name} twice, escaped"), site.claims(&escaped));
+        cases.refuse(
+            Claims,
+            format!("{name} twice, turned"),
+            site.claims(&twice.reversed()),
+        );
+        let escaped = site.claims.and(
+            &format!("\\u00{:02x}{}", name.as_bytes()[0], &name[1..]),
+            format!("{later}"),
+        );
+        cases.refuse(
+            Claims,
+            format!("{name} twice, escaped"),
+            site.claims(&escaped),
+        );
     }
 }
 
 /// Claims of a token that lives from `issued` to `expires`, seen from now.
 fn lives(site: &Site, issued: i64, expires: i64) -> String {
     let (iat, exp) = ((NOW + issued).to_string(), (NOW + expires).to_string());
-    site.claims(&site.claims.with("iat", iat.as_str()).with("nbf", iat).with("exp", exp))
+    site.claims(
+        &site
+            .claims
+            .with("iat", iat.as_str())
+            .with("nbf", iat)
+            .with("exp", exp),
+    )
 }
 
 fn times(site: &Site, cases: &mut Cases) {
-    for (offset, good) in [(1, true), (0, true), (1 - LEEWAY, true), (-LEEWAY, false), (-LEEWAY - 1, false)] {
+    for (offset, good) in [
+        (1, true),
+        (0, true),
+        (1 - LEEWAY, true),
+        (-LEEWAY, false),
+        (-LEEWAY - 1, false),
+    ] {
         let (name, token) = (format!("exp now {offset:+}"), lives(site, -100, offset));
-        if good { cases.accept(name, token) } else { cases.refuse(Expired, name, token) }
+        if good {
+            cases.accept(name, token);
+        } else {
+            cases.refuse(Expired, name, token);
+        }
     }
     for offset in [-100, -86_400, -NOW + LIFETIME] {
-        cases.refuse(Expired, format!("exp now {offset:+}"), lives(site, offset - LIFETIME, offset));
+        cases.refuse(
+            Expired,
+            format!("exp now {offset:+}"),
+            lives(site, offset - LIFETIME, offset),
+        );
     }
     for name in ["iat", "nbf"] {
-        for (offset, good) in [(-1, true), (0, true), (LEEWAY, true), (LEEWAY + 1, false), (3600, false)] {
+        for (offset, good) in [
+            (-1, true),
+            (0, true),
+            (LEEWAY, true),
+            (LEEWAY + 1, false),
+            (3600, false),
+        ] {
             let claims = site.claims.with(name, (NOW + offset).to_string());
             let (case, token) = (format!("{name} now {offset:+}"), site.claims(&claims));
-            if good { cases.accept(case, token) } else { cases.refuse(NotYetValid, case, token) }
+            if good {
+                cases.accept(case, token);
+            } else {
+                cases.refuse(NotYetValid, case, token);
+            }
         }
     }
     cases.accept("the longest life", lives(site, 0, LONGEST));
-    cases.accept("the longest life and the leeway", lives(site, 0, LONGEST + LEEWAY));
+    cases.accept(
+        "the longest life and the leeway",
+        lives(site, 0, LONGEST + LEEWAY),
+    );
     for (name, exp) in [
-        ("a second too long a life", (NOW + LONGEST + LEEWAY + 1).to_string()),
+        (
+            "a second too long a life",
+            (NOW + LONGEST + LEEWAY + 1).to_string(),
+        ),
         ("a life of two days", (NOW + 2 * 86_400).to_string()),
         ("a life of a century", (NOW + 3_155_760_000).to_string()),
         ("exp 9999999999", "9999999999".to_owned()),
@@ -118,11 +182,24 @@ fn times(site: &Site, cases: &mut Cases) {
         cases.refuse(Expired, format!("exp {iat}"), site.claims(&exp));
     }
     let later = NOW + 60;
-    for exp in [format!("{later}.0"), format!("{later}.9"), format!("{later}e0"), format!("{later}0E-1")] {
-        cases.accept(format!("exp {exp}"), site.claims(&site.claims.with("exp", exp)));
+    for exp in [
+        format!("{later}.0"),
+        format!("{later}.9"),
+        format!("{later}e0"),
+        format!("{later}0E-1"),
+    ] {
+        cases.accept(
+            format!("exp {exp}"),
+            site.claims(&site.claims.with("exp", exp)),
+        );
     }
     cases.refuse(Expired, "a fraction short of the leeway", {
-        site.claims(&site.claims.with("exp", format!("{}.999", NOW - LEEWAY)).with("iat", (NOW - 100).to_string()))
+        site.claims(
+            &site
+                .claims
+                .with("exp", format!("{}.999", NOW - LEEWAY))
+                .with("iat", (NOW - 100).to_string()),
+        )
     });
 }
 
@@ -131,7 +208,12 @@ pub fn strict(site: &Site) -> Cases {
     let mut cases = Cases::default();
     cases.refuse(Expired, "exp now", lives(site, -100, 0));
     cases.refuse(Expired, "exp a fraction ahead", {
-        site.claims(&site.claims.with("exp", format!("{NOW}.9")).with("iat", (NOW - 100).to_string()))
+        site.claims(
+            &site
+                .claims
+                .with("exp", format!("{NOW}.9"))
+                .with("iat", (NOW - 100).to_string()),
+        )
     });
     cases.accept("exp a second ahead", lives(site, -100, 1));
     for name in ["iat", "nbf"] {
@@ -140,7 +222,11 @@ pub fn strict(site: &Site) -> Cases {
         cases.refuse(NotYetValid, format!("{name} a second ahead"), token(1));
     }
     cases.accept("the longest life", lives(site, 0, LIFETIME));
-    cases.refuse(Lifetime, "a second too long a life", lives(site, 0, LIFETIME + 1));
+    cases.refuse(
+        Lifetime,
+        "a second too long a life",
+        lives(site, 0, LIFETIME + 1),
+    );
     cases
 }
 
@@ -154,7 +240,10 @@ fn audience(site: &Site, cases: &mut Cases) {
         "\"countersign\\u003aaccess\"".to_owned(),
     ];
     for json in good {
-        cases.accept(format!("aud {json}"), site.claims(&site.claims.with("aud", json)));
+        cases.accept(
+            format!("aud {json}"),
+            site.claims(&site.claims.with("aud", json)),
+        );
     }
     let bad = [
         "null",
@@ -187,11 +276,23 @@ fn audience(site: &Site, cases: &mut Cases) {
         "[{}]",
     ];
     for json in bad {
-        cases.refuse(Audience, format!("aud {json}"), site.claims(&site.claims.with("aud", json)));
+        cases.refuse(
+            Audience,
+            format!("aud {json}"),
+            site.claims(&site.claims.with("aud", json)),
+        );
     }
     cases.refuse(Audience, "no aud", site.claims(&site.claims.without("aud")));
-    cases.refuse(Claims, "aud twice", site.claims(&site.claims.and("aud", ours)));
-    cases.refuse(Claims, "aud twice, another", site.claims(&site.claims.and("aud", "\"other\"").reversed()));
+    cases.refuse(
+        Claims,
+        "aud twice",
+        site.claims(&site.claims.and("aud", ours)),
+    );
+    cases.refuse(
+        Claims,
+        "aud twice, another",
+        site.claims(&site.claims.and("aud", "\"other\"").reversed()),
+    );
 }
 
 fn issuer(site: &Site, cases: &mut Cases) {
@@ -213,23 +314,44 @@ fn issuer(site: &Site, cases: &mut Cases) {
         "*".to_owned(),
     ];
     for text in texts {
-        cases.refuse(Issuer, format!("iss \"{text}\""), site.claims(&site.claims.with("iss", format!("\"{text}\""))));
+        cases.refuse(
+            Issuer,
+            format!("iss \"{text}\""),
+            site.claims(&site.claims.with("iss", format!("\"{text}\""))),
+        );
     }
     let kinds = ["null", "true", "0", "[]", "{}"].map(str::to_owned);
-    for json in kinds.into_iter().chain([format!("[\"{ISSUER}\"]"), format!("[\"other\",\"{ISSUER}\"]")]) {
-        cases.refuse(Issuer, format!("iss {json}"), site.claims(&site.claims.with("iss", json)));
+    for json in kinds.into_iter().chain([
+        format!("[\"{ISSUER}\"]"),
+        format!("[\"other\",\"{ISSUER}\"]"),
+    ]) {
+        cases.refuse(
+            Issuer,
+            format!("iss {json}"),
+            site.claims(&site.claims.with("iss", json)),
+        );
     }
     cases.refuse(Issuer, "no iss", site.claims(&site.claims.without("iss")));
-    cases.refuse(Claims, "iss twice", site.claims(&site.claims.and("iss", "\"other\"")));
+    cases.refuse(
+        Claims,
+        "iss twice",
+        site.claims(&site.claims.and("iss", "\"other\"")),
+    );
     let escaped = ISSUER.replace('/', "\\/");
-    cases.accept("iss with escapes", site.claims(&site.claims.with("iss", format!("\"{escaped}\""))));
+    cases.accept(
+        "iss with escapes",
+        site.claims(&site.claims.with("iss", format!("\"{escaped}\""))),
+    );
 }
 
 /// Without a configured issuer any is taken, as on the page.
 pub fn without_issuer(site: &Site) -> Cases {
     let mut cases = Cases::default();
     for json in ["\"https://login.example\"", "\"\"", "null", "[]"] {
-        cases.accept(format!("iss {json}"), site.claims(&site.claims.with("iss", json)));
+        cases.accept(
+            format!("iss {json}"),
+            site.claims(&site.claims.with("iss", json)),
+        );
     }
     cases.accept("no iss", site.claims(&site.claims.without("iss")));
     cases
@@ -259,15 +381,34 @@ fn subject(site: &Site, cases: &mut Cases) {
         "' OR 1=1 --".to_owned(),
     ];
     for text in texts {
-        cases.refuse(Subject, format!("sub \"{text}\""), site.claims(&site.claims.with("sub", format!("\"{text}\""))));
+        cases.refuse(
+            Subject,
+            format!("sub \"{text}\""),
+            site.claims(&site.claims.with("sub", format!("\"{text}\""))),
+        );
     }
     let kinds = ["null", "true", "0", "7", "[]", "{}"].map(str::to_owned);
-    for json in kinds.into_iter().chain([format!("[\"{USER}\"]"), format!("{{\"id\":\"{USER}\"}}")]) {
-        cases.refuse(Subject, format!("sub {json}"), site.claims(&site.claims.with("sub", json)));
+    for json in kinds
+        .into_iter()
+        .chain([format!("[\"{USER}\"]"), format!("{{\"id\":\"{USER}\"}}")])
+    {
+        cases.refuse(
+            Subject,
+            format!("sub {json}"),
+            site.claims(&site.claims.with("sub", json)),
+        );
     }
     cases.refuse(Subject, "no sub", site.claims(&site.claims.without("sub")));
-    cases.refuse(Claims, "sub twice", site.claims(&site.claims.and("sub", format!("\"{USER}\""))));
-    for stranger in [SESSION, "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"] {
+    cases.refuse(
+        Claims,
+        "sub twice",
+        site.claims(&site.claims.and("sub", format!("\"{USER}\""))),
+    );
+    for stranger in [
+        SESSION,
+        "00000000-0000-0000-0000-000000000000",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    ] {
         let claims = site.claims.with("sub", format!("\"{stranger}\""));
         cases.refuse(UserUnknown, format!("sub {stranger}"), site.claims(&claims));
     }
@@ -301,10 +442,24 @@ pub fn number_subjects(site: &Site<i64>) -> Cases {
         "true",
     ];
     for json in bad {
-        cases.refuse(Subject, format!("sub {json}"), site.claims(&site.claims.with("sub", json)));
+        cases.refuse(
+            Subject,
+            format!("sub {json}"),
+            site.claims(&site.claims.with("sub", json)),
+        );
     }
-    for json in ["\"8\"", "\"-7\"", "\"0\"", "\"9223372036854775807\"", "\"-9223372036854775808\""] {
-        cases.refuse(UserUnknown, format!("sub {json}"), site.claims(&site.claims.with("sub", json)));
+    for json in [
+        "\"8\"",
+        "\"-7\"",
+        "\"0\"",
+        "\"9223372036854775807\"",
+        "\"-9223372036854775808\"",
+    ] {
+        cases.refuse(
+            UserUnknown,
+            format!("sub {json}"),
+            site.claims(&site.claims.with("sub", json)),
+        );
     }
     cases
 }
@@ -312,12 +467,31 @@ pub fn number_subjects(site: &Site<i64>) -> Cases {
 pub fn name_subjects(site: &Site<String>) -> Cases {
     let mut cases = Cases::default();
     cases.accept("sub \"ada\"", site.claims(&site.claims));
-    cases.accept("sub with an escape", site.claims(&site.claims.with("sub", "\"\\u0061da\"")));
+    cases.accept(
+        "sub with an escape",
+        site.claims(&site.claims.with("sub", "\"\\u0061da\"")),
+    );
     for json in ["\"\"", "null", "7", "true", "[\"ada\"]", "{}"] {
-        cases.refuse(Subject, format!("sub {json}"), site.claims(&site.claims.with("sub", json)));
+        cases.refuse(
+            Subject,
+            format!("sub {json}"),
+            site.claims(&site.claims.with("sub", json)),
+        );
     }
-    for json in ["\"Ada\"", "\"ada \"", "\" ada\"", "\"ada\\u0000\"", "\"\u{430}da\"", "\"a\\u0301da\"", "\"ad\""] {
-        cases.refuse(UserUnknown, format!("sub {json}"), site.claims(&site.claims.with("sub", json)));
+    for json in [
+        "\"Ada\"",
+        "\"ada \"",
+        "\" ada\"",
+        "\"ada\\u0000\"",
+        "\"\u{430}da\"",
+        "\"a\\u0301da\"",
+        "\"ad\"",
+    ] {
+        cases.refuse(
+            UserUnknown,
+            format!("sub {json}"),
+            site.claims(&site.claims.with("sub", json)),
+        );
     }
     cases
 }
@@ -340,22 +514,50 @@ fn token_id(site: &Site, cases: &mut Cases) {
         "\"\u{200b}\"",
         "\"\u{ff21}\"",
     ];
-    for json in bad.map(str::to_owned).into_iter().chain([format!("\"{}\"", "a".repeat(129))]) {
-        cases.refuse(Claims, format!("jti {json}"), site.claims(&site.claims.with("jti", json)));
+    for json in bad
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("\"{}\"", "a".repeat(129))])
+    {
+        cases.refuse(
+            Claims,
+            format!("jti {json}"),
+            site.claims(&site.claims.with("jti", json)),
+        );
     }
     cases.refuse(Claims, "no jti", site.claims(&site.claims.without("jti")));
-    cases.refuse(Claims, "jti twice", site.claims(&site.claims.and("jti", "\"other\"")));
-    for json in ["\"a\"".to_owned(), "\"\\u0061\"".to_owned(), format!("\"{}\"", "a".repeat(128))] {
-        cases.accept(format!("jti {json}"), site.claims(&site.claims.with("jti", json)));
+    cases.refuse(
+        Claims,
+        "jti twice",
+        site.claims(&site.claims.and("jti", "\"other\"")),
+    );
+    for json in [
+        "\"a\"".to_owned(),
+        "\"\\u0061\"".to_owned(),
+        format!("\"{}\"", "a".repeat(128)),
+    ] {
+        cases.accept(
+            format!("jti {json}"),
+            site.claims(&site.claims.with("jti", json)),
+        );
     }
 }
 
 /// What nobody asks for (SECURITY row C-11).
 fn ignored(site: &Site, cases: &mut Cases) {
-    cases.accept("claims in another order", site.claims(&site.claims.reversed()));
-    cases.accept("header in another order", site.header(&site.header.reversed()));
+    cases.accept(
+        "claims in another order",
+        site.claims(&site.claims.reversed()),
+    );
+    cases.accept(
+        "header in another order",
+        site.header(&site.header.reversed()),
+    );
     for space in [" ", "\n", "\t", "\r\n  "] {
-        cases.accept(format!("white space {space:?}"), site.sign(site.header.spaced(space), site.claims.spaced(space)));
+        cases.accept(
+            format!("white space {space:?}"),
+            site.sign(site.header.spaced(space), site.claims.spaced(space)),
+        );
     }
     for (name, json) in [
         ("scope", "\"openid profile\""),
@@ -370,11 +572,22 @@ fn ignored(site: &Site, cases: &mut Cases) {
         ("kid", "7"),
         ("crit", "[\"exp\"]"),
     ] {
-        cases.accept(format!("a claim {name:?}"), site.claims(&site.claims.with(name, json)));
+        cases.accept(
+            format!("a claim {name:?}"),
+            site.claims(&site.claims.with(name, json)),
+        );
     }
-    for (name, json) in
-        [("x", "1"), ("", "null"), ("exp", "1"), ("aud", "\"other\""), ("iss", "[]"), ("use", "\"enc\"")]
-    {
-        cases.accept(format!("a header member {name:?}"), site.header(&site.header.with(name, json)));
+    for (name, json) in [
+        ("x", "1"),
+        ("", "null"),
+        ("exp", "1"),
+        ("aud", "\"other\""),
+        ("iss", "[]"),
+        ("use", "\"enc\""),
+    ] {
+        cases.accept(
+            format!("a header member {name:?}"),
+            site.header(&site.header.with(name, json)),
+        );
     }
 }

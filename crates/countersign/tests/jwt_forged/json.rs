@@ -55,9 +55,23 @@ fn documents(site: &Site, place: Place, cases: &mut Cases) {
     let bad: Vec<(&str, Vec<u8>)> = vec![
         ("a BOM", text(format!("\u{feff}{good}"))),
         ("a BOM behind", text(format!("{good}\u{feff}"))),
-        ("UTF-16", good.encode_utf16().flat_map(u16::to_le_bytes).collect()),
-        ("UTF-16 with a BOM", format!("\u{feff}{good}").encode_utf16().flat_map(u16::to_be_bytes).collect()),
-        ("UTF-32", good.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect()),
+        (
+            "UTF-16",
+            good.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        ),
+        (
+            "UTF-16 with a BOM",
+            format!("\u{feff}{good}")
+                .encode_utf16()
+                .flat_map(u16::to_be_bytes)
+                .collect(),
+        ),
+        (
+            "UTF-32",
+            good.chars()
+                .flat_map(|c| u32::from(c).to_be_bytes())
+                .collect(),
+        ),
         ("a Latin-1 byte", with_bytes(b"\xe9")),
         ("a stray continuation", with_bytes(b"\x80")),
         ("an overlong slash", with_bytes(b"\xc0\xaf")),
@@ -96,13 +110,21 @@ fn documents(site: &Site, place: Place, cases: &mut Cases) {
         ("thousands of braces", text("{\"\":".repeat(800))),
     ];
     for (name, document) in bad {
-        cases.refuse(place.refusal(), format!("{place:?}: {name}"), place.sign(site, document));
+        cases.refuse(
+            place.refusal(),
+            format!("{place:?}: {name}"),
+            place.sign(site, document),
+        );
     }
     let empty = match place {
         Place::Header => Refusal::Algorithm,
         Place::Claims => Claims,
     };
-    cases.refuse(empty, format!("{place:?}: an empty object"), place.sign(site, "{}"));
+    cases.refuse(
+        empty,
+        format!("{place:?}: an empty object"),
+        place.sign(site, "{}"),
+    );
     for (name, document) in [
         ("space in front", format!("\r\n\t {good}")),
         ("space behind", format!("{good} \t\r\n")),
@@ -214,11 +236,23 @@ fn members(site: &Site, place: Place, cases: &mut Cases) {
     ];
     for value in bad {
         let document = place.good(site).with("ignored", value);
-        cases.refuse(place.refusal(), format!("{place:?}: ignored {value:?}"), place.sign(site, document.json()));
+        cases.refuse(
+            place.refusal(),
+            format!("{place:?}: ignored {value:?}"),
+            place.sign(site, document.json()),
+        );
     }
-    for (name, value) in [("32 lists", lists(32)), ("400 lists", lists(400)), ("32 objects", objects(32))] {
+    for (name, value) in [
+        ("32 lists", lists(32)),
+        ("400 lists", lists(400)),
+        ("32 objects", objects(32)),
+    ] {
         let document = place.good(site).with("ignored", value);
-        cases.refuse(place.refusal(), format!("{place:?}: ignored {name}"), place.sign(site, document.json()));
+        cases.refuse(
+            place.refusal(),
+            format!("{place:?}: ignored {name}"),
+            place.sign(site, document.json()),
+        );
     }
     let good = [
         "null",
@@ -256,7 +290,10 @@ fn members(site: &Site, place: Place, cases: &mut Cases) {
     let nested = [lists(31), objects(31)];
     for value in good.into_iter().chain(nested.iter().map(String::as_str)) {
         let document = place.good(site).with("ignored", value);
-        cases.accept(format!("{place:?}: ignored {value:?}"), place.sign(site, document.json()));
+        cases.accept(
+            format!("{place:?}: ignored {value:?}"),
+            place.sign(site, document.json()),
+        );
     }
 }
 
@@ -264,24 +301,56 @@ fn members(site: &Site, place: Place, cases: &mut Cases) {
 fn duplicates(site: &Site, place: Place, cases: &mut Cases) {
     let good = place.good(site);
     for name in good.names() {
-        let escaped = name.bytes().fold(String::new(), |text, byte| text + &format!("\\u{byte:04x}"));
-        let half = format!("{}\\u{:04X}", &name[..name.len() - 1], name.as_bytes()[name.len() - 1]);
-        for (spelling, second) in [("plain", &name), ("escaped", &escaped), ("half escaped", &half)] {
+        let escaped = name
+            .bytes()
+            .fold(String::new(), |text, byte| text + &format!("\\u{byte:04x}"));
+        let half = format!(
+            "{}\\u{:04X}",
+            &name[..name.len() - 1],
+            name.as_bytes()[name.len() - 1]
+        );
+        for (spelling, second) in [
+            ("plain", &name),
+            ("escaped", &escaped),
+            ("half escaped", &half),
+        ] {
             for value in [good.raw(&name), "null", "{}"] {
                 let twice = good.and(second, value);
                 let case = format!("{place:?}: {name} twice, {spelling}, {value}");
-                cases.refuse(place.refusal(), case.as_str(), place.sign(site, twice.json()));
-                cases.refuse(place.refusal(), format!("{case}, first"), place.sign(site, twice.reversed().json()));
+                cases.refuse(
+                    place.refusal(),
+                    case.as_str(),
+                    place.sign(site, twice.json()),
+                );
+                cases.refuse(
+                    place.refusal(),
+                    format!("{case}, first"),
+                    place.sign(site, twice.reversed().json()),
+                );
             }
         }
         let escaped_once = good.without(&name).with(&escaped, good.raw(&name));
-        cases.accept(format!("{place:?}: {name} in escapes"), place.sign(site, escaped_once.json()));
+        cases.accept(
+            format!("{place:?}: {name} in escapes"),
+            place.sign(site, escaped_once.json()),
+        );
     }
-    let many = (0..40).fold(good.clone(), |members, number| members.and(&format!("m{number}"), "0"));
-    cases.accept(format!("{place:?}: many members"), place.sign(site, many.json()));
-    let twice = many.and("m20", "1");
-    cases.refuse(place.refusal(), format!("{place:?}: one of many twice"), place.sign(site, twice.json()));
-    cases.refuse(place.refusal(), format!("{place:?}: one of many twice, turned"), {
-        place.sign(site, twice.reversed().json())
+    let many = (0..40).fold(good.clone(), |members, number| {
+        members.and(&format!("m{number}"), "0")
     });
+    cases.accept(
+        format!("{place:?}: many members"),
+        place.sign(site, many.json()),
+    );
+    let twice = many.and("m20", "1");
+    cases.refuse(
+        place.refusal(),
+        format!("{place:?}: one of many twice"),
+        place.sign(site, twice.json()),
+    );
+    cases.refuse(
+        place.refusal(),
+        format!("{place:?}: one of many twice, turned"),
+        place.sign(site, twice.reversed().json()),
+    );
 }

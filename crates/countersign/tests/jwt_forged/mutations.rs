@@ -28,7 +28,8 @@ fn any_edit() -> impl Strategy<Value = Edit> {
         any::<Index>().prop_map(Edit::Remove),
         any::<Index>().prop_map(Edit::Cut),
         (any::<Index>(), any::<Index>()).prop_map(|(a, b)| Edit::Swap(a, b)),
-        (0..3_usize, any::<Index>(), 0..8_u8).prop_map(|(segment, at, bit)| Edit::Flip(segment, at, bit)),
+        (0..3_usize, any::<Index>(), 0..8_u8)
+            .prop_map(|(segment, at, bit)| Edit::Flip(segment, at, bit)),
     ]
 }
 
@@ -52,10 +53,19 @@ fn apply(token: &str, edit: &Edit) -> String {
 }
 
 fn run(algorithm: Algorithm, cases: u32) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let site = runtime.block_on(Site::new(algorithm));
-    let verdict = |text: &str| runtime.block_on(site.verdict(&PlainToken::new(text))).unwrap();
-    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases) });
+    let verdict = |text: &str| {
+        runtime
+            .block_on(site.verdict(&PlainToken::new(text)))
+            .unwrap()
+    };
+    let mut runner = TestRunner::new(Config {
+        failure_persistence: None,
+        ..Config::with_cases(cases)
+    });
     runner
         .run(&any_edit(), |edit| {
             let altered = apply(&site.genuine, &edit);

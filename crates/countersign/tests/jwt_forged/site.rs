@@ -9,8 +9,8 @@ use countersign::denylist::MemoryDenylist;
 use countersign::jwt::{Algorithm, KeyRing, SigningKey, generate_secret};
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder};
 use countersign::{
-    Answer, Clock, Destroyed, Failure, PlainToken, Profile, Refusal, Secret, Strategy, SystemEntropy, Timestamp, User,
-    UserId,
+    Answer, Clock, Destroyed, Failure, PlainToken, Profile, Refusal, Secret, Strategy,
+    SystemEntropy, Timestamp, User, UserId,
 };
 use futures_util::FutureExt;
 use uuid::Uuid;
@@ -90,7 +90,10 @@ pub fn secrets(algorithm: Algorithm) -> [Secret; 2] {
 impl Site<Uuid> {
     /// A site with two keys, an issuer and default settings.
     pub async fn new(algorithm: Algorithm) -> Self {
-        Self::with(algorithm, Uuid::try_parse(USER).unwrap(), |builder| builder.issuer(ISSUER)).await
+        Self::with(algorithm, Uuid::try_parse(USER).unwrap(), |builder| {
+            builder.issuer(ISSUER)
+        })
+        .await
     }
 }
 
@@ -101,13 +104,33 @@ impl<I: UserId> Site<I> {
         configure: impl FnOnce(JwtStrategyBuilder<Account<I>>) -> JwtStrategyBuilder<Account<I>>,
     ) -> Self {
         let [secret, old_secret] = secrets(algorithm);
-        let key = |secret, kid| SigningKey::from_secret(algorithm, secret).unwrap().with_kid(kid).unwrap();
-        let keys = KeyRing::new(key(&secret, KID)).accept(key(&old_secret, OLD_KID).verifying_key().clone()).unwrap();
+        let key = |secret, kid| {
+            SigningKey::from_secret(algorithm, secret)
+                .unwrap()
+                .with_kid(kid)
+                .unwrap()
+        };
+        let keys = KeyRing::new(key(&secret, KID))
+            .accept(key(&old_secret, OLD_KID).verifying_key().clone())
+            .unwrap();
         let denylist = Arc::new(MemoryDenylist::default());
-        let builder = JwtStrategy::builder().keys(keys).denylist_store(Arc::clone(&denylist) as _);
-        let strategy = configure(builder.clock(Arc::new(StandingClock))).build().unwrap();
-        let account = Account { id, email: Some("Ada@example.com") };
-        let genuine = strategy.write_token(&account).await.unwrap().token.expose().to_owned();
+        let builder = JwtStrategy::builder()
+            .keys(keys)
+            .denylist_store(Arc::clone(&denylist) as _);
+        let strategy = configure(builder.clock(Arc::new(StandingClock)))
+            .build()
+            .unwrap();
+        let account = Account {
+            id,
+            email: Some("Ada@example.com"),
+        };
+        let genuine = strategy
+            .write_token(&account)
+            .await
+            .unwrap()
+            .token
+            .expose()
+            .to_owned();
         let segments: Vec<Vec<u8>> = genuine.split('.').map(from_base64url).collect();
         Self {
             algorithm,
@@ -177,7 +200,9 @@ impl<I: UserId> Site<I> {
                 Err(_) => tally.wrong.push(format!("{name}: panics")),
                 Ok(Err(failure)) => tally.wrong.push(format!("{name}: {failure}")),
                 Ok(Ok(verdict)) if verdict != case.verdict => {
-                    tally.wrong.push(format!("{name}: {verdict:?} instead of {:?}", case.verdict));
+                    tally
+                        .wrong
+                        .push(format!("{name}: {verdict:?} instead of {:?}", case.verdict));
                 }
                 Ok(Ok(Verdict::Accepted)) => tally.accepted += 1,
                 Ok(Ok(Verdict::Refused(refusal))) => {
@@ -186,7 +211,8 @@ impl<I: UserId> Site<I> {
                     if !judged && self.lookups.load(Ordering::Relaxed) != before {
                         tally.wrong.push(format!("{name}: looks the user up"));
                     }
-                    if !is_ours(refusal) && self.destroy(&token).await != Destroyed::AlreadyInvalid {
+                    if !is_ours(refusal) && self.destroy(&token).await != Destroyed::AlreadyInvalid
+                    {
                         tally.wrong.push(format!("{name}: a forger revokes"));
                     }
                 }
@@ -208,7 +234,10 @@ impl<I: UserId> Site<I> {
     }
 
     pub async fn destroy(&self, token: &PlainToken) -> Destroyed {
-        self.strategy.destroy_token(token, &self.account).await.unwrap()
+        self.strategy
+            .destroy_token(token, &self.account)
+            .await
+            .unwrap()
     }
 
     pub fn denied(&self) -> usize {
@@ -220,7 +249,11 @@ impl<I: UserId> Site<I> {
 const fn is_ours(refusal: Refusal) -> bool {
     matches!(
         refusal,
-        Refusal::NotYetValid | Refusal::Lifetime | Refusal::Fingerprint | Refusal::Revoked | Refusal::UserUnknown
+        Refusal::NotYetValid
+            | Refusal::Lifetime
+            | Refusal::Fingerprint
+            | Refusal::Revoked
+            | Refusal::UserUnknown
     )
 }
 
@@ -231,7 +264,10 @@ pub fn litestar(builder: JwtStrategyBuilder<Account<Uuid>>) -> JwtStrategyBuilde
 
 /// No leeway at all, and no longer life than that of our own tokens.
 pub fn strict(builder: JwtStrategyBuilder<Account<Uuid>>) -> JwtStrategyBuilder<Account<Uuid>> {
-    builder.issuer(ISSUER).leeway(Duration::ZERO).max_lifetime(Duration::from_secs(LIFETIME.unsigned_abs()))
+    builder
+        .issuer(ISSUER)
+        .leeway(Duration::ZERO)
+        .max_lifetime(Duration::from_secs(LIFETIME.unsigned_abs()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,11 +288,19 @@ pub struct Cases(Vec<Case>);
 
 impl Cases {
     pub fn accept(&mut self, name: impl Into<String>, token: impl Into<String>) {
-        self.0.push(Case { name: name.into(), token: token.into(), verdict: Verdict::Accepted });
+        self.0.push(Case {
+            name: name.into(),
+            token: token.into(),
+            verdict: Verdict::Accepted,
+        });
     }
 
     pub fn refuse(&mut self, refusal: Refusal, name: impl Into<String>, token: impl Into<String>) {
-        self.0.push(Case { name: name.into(), token: token.into(), verdict: Verdict::Refused(refusal) });
+        self.0.push(Case {
+            name: name.into(),
+            token: token.into(),
+            verdict: Verdict::Refused(refusal),
+        });
     }
 }
 

@@ -14,8 +14,9 @@ use countersign::denylist::{DenylistStore, MemoryDenylist};
 use countersign::store::{MemoryStore, Page, TokenStore};
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder, Sessions};
 use countersign::{
-    Answer, AuthError, DigestKeyRing, Failure, Lifetimes, LoggedOut, PlainToken, RefreshableStrategy, Refusal, Secret,
-    SessionId, Strategy, Timestamp, TokenPair, UserId, UserKey,
+    Answer, AuthError, DigestKeyRing, Failure, Lifetimes, LoggedOut, PlainToken,
+    RefreshableStrategy, Refusal, Secret, SessionId, Strategy, Timestamp, TokenPair, UserId,
+    UserKey,
 };
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::BoxFuture;
@@ -27,11 +28,19 @@ use watched::Watched;
 pub(crate) const NOW: i64 = 1_768_478_400;
 
 pub(crate) fn alice() -> Account {
-    Account::new("1b4e28ba-2fa1-41d2-883f-0016d3cca427", "alice@example.com", "hash-of-alice")
+    Account::new(
+        "1b4e28ba-2fa1-41d2-883f-0016d3cca427",
+        "alice@example.com",
+        "hash-of-alice",
+    )
 }
 
 pub(crate) fn bob() -> Account {
-    Account::new("6fa459ea-ee8a-4ca4-894e-db77e160355e", "bob@example.com", "hash-of-bob")
+    Account::new(
+        "6fa459ea-ee8a-4ca4-894e-db77e160355e",
+        "bob@example.com",
+        "hash-of-bob",
+    )
 }
 
 pub(crate) fn key(account: &Account) -> UserKey {
@@ -44,7 +53,11 @@ pub(crate) fn secret() -> Secret {
 
 /// One secret, one purpose.
 pub(crate) fn digests() -> DigestKeyRing {
-    DigestKeyRing::new("k", &Secret::new("token_hash_secret", "Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA").unwrap()).unwrap()
+    DigestKeyRing::new(
+        "k",
+        &Secret::new("token_hash_secret", "Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA").unwrap(),
+    )
+    .unwrap()
 }
 
 /// What a token says.
@@ -54,7 +67,10 @@ pub(crate) fn claims(token: &PlainToken) -> Value {
 }
 
 pub(crate) fn claim(pair: &TokenPair, name: &str) -> String {
-    claims(&pair.access.token)[name].as_str().unwrap_or_else(|| panic!("no {name}")).to_owned()
+    claims(&pair.access.token)[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {name}"))
+        .to_owned()
 }
 
 /// A denylist that notes what it is told, can be full of other things to do first, and can be out of reach.
@@ -120,13 +136,19 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) fn new() -> Self {
         let store = Arc::new(Watched::over(Arc::new(MemoryStore::new())));
-        Self { clock: TestClock::at(NOW), store, denylist: Arc::default() }
+        Self {
+            clock: TestClock::at(NOW),
+            store,
+            denylist: Arc::default(),
+        }
     }
 
     /// Access tokens live for 15 minutes, idle sessions for a day, all sessions for two.
     pub(crate) fn lifetimes() -> Lifetimes {
         let lifetimes = Lifetimes::new(Duration::from_mins(15), Duration::from_hours(24)).unwrap();
-        lifetimes.with_session_limit(Duration::from_hours(48)).unwrap()
+        lifetimes
+            .with_session_limit(Duration::from_hours(48))
+            .unwrap()
     }
 
     pub(crate) fn sessions(&self, lifetimes: Lifetimes) -> Sessions {
@@ -135,7 +157,9 @@ impl Ground {
     }
 
     pub(crate) fn builder(&self, sessions: Sessions) -> JwtStrategyBuilder<Account> {
-        let builder = JwtStrategy::builder().secret(&secret()).denylist_store(self.denylist.clone());
+        let builder = JwtStrategy::builder()
+            .secret(&secret())
+            .denylist_store(self.denylist.clone());
         builder.sessions(sessions).clock(self.clock.clone())
     }
 
@@ -169,7 +193,10 @@ impl Signed {
         self.sessions().open_session(account).await.unwrap()
     }
 
-    pub(crate) async fn read_token(&self, token: &PlainToken) -> Result<Option<SessionId>, Refusal> {
+    pub(crate) async fn read_token(
+        &self,
+        token: &PlainToken,
+    ) -> Result<Option<SessionId>, Refusal> {
         let accounts = Accounts::of([alice(), bob()]);
         match self.0.read_token(Some(token), &accounts).await.unwrap() {
             Answer::Accepted(accepted) => Ok(accepted.session_id),
@@ -185,8 +212,15 @@ impl Signed {
         Ok(())
     }
 
-    pub(crate) async fn refresh(&self, token: &PlainToken, account: Account) -> Result<TokenPair, Refusal> {
-        let refreshed = self.sessions().refresh_session(token, &Accounts::of([account])).await;
+    pub(crate) async fn refresh(
+        &self,
+        token: &PlainToken,
+        account: Account,
+    ) -> Result<TokenPair, Refusal> {
+        let refreshed = self
+            .sessions()
+            .refresh_session(token, &Accounts::of([account]))
+            .await;
         refreshed.map(|refreshed| refreshed.issued).map_err(refusal)
     }
 
@@ -195,8 +229,21 @@ impl Signed {
     }
 
     pub(crate) async fn listed(&self, account: &Account) -> Vec<Option<SessionId>> {
-        let page = self.sessions().sessions_of(&key(account), &Page { after: None, limit: 100 }).await.unwrap();
-        page.sessions.iter().map(|session| Some(session.id)).collect()
+        let page = self
+            .sessions()
+            .sessions_of(
+                &key(account),
+                &Page {
+                    after: None,
+                    limit: 100,
+                },
+            )
+            .await
+            .unwrap();
+        page.sessions
+            .iter()
+            .map(|session| Some(session.id))
+            .collect()
     }
 }
 

@@ -14,7 +14,10 @@ struct Line;
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LINES.lock().unwrap().push((thread::current().id(), String::from_utf8_lossy(bytes).into_owned()));
+        LINES.lock().unwrap().push((
+            thread::current().id(),
+            String::from_utf8_lossy(bytes).into_owned(),
+        ));
         Ok(bytes.len())
     }
 
@@ -32,7 +35,12 @@ impl log::Log for Facade {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        let line = format!("{} {}: {}\n", record.level(), record.target(), record.args());
+        let line = format!(
+            "{} {}: {}\n",
+            record.level(),
+            record.target(),
+            record.args()
+        );
         LINES.lock().unwrap().push((thread::current().id(), line));
     }
 
@@ -58,11 +66,22 @@ pub fn listen() {
 
 /// All lines so far.
 pub fn everything() -> String {
-    LINES.lock().unwrap().iter().map(|(_, line)| line.as_str()).collect()
+    LINES
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(_, line)| line.as_str())
+        .collect()
 }
 
 /// The lines that this thread said, and so a test with a runtime of its own.
 pub fn of_this_thread() -> Vec<String> {
     let me = thread::current().id();
-    LINES.lock().unwrap().iter().filter(|(thread, _)| *thread == me).map(|(_, line)| line.clone()).collect()
+    LINES
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|(thread, _)| *thread == me)
+        .map(|(_, line)| line.clone())
+        .collect()
 }

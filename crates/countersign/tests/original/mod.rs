@@ -5,21 +5,35 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use countersign::store::sql::{Database, DatabaseTokenModels, Driver, SqlStore, Statement, UserTable};
+use countersign::store::sql::{
+    Database, DatabaseTokenModels, Driver, SqlStore, Statement, UserTable,
+};
 use countersign::store::{Row, Value};
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{
-    Answer, AuthError, Clock, Failure, PlainToken, Profile, RefreshableStrategy, Refusal, Secret, Strategy, Timestamp,
-    User, UserKeyKind, UserManager,
+    Answer, AuthError, Clock, Failure, PlainToken, Profile, RefreshableStrategy, Refusal, Secret,
+    Strategy, Timestamp, User, UserKeyKind, UserManager,
 };
 use uuid::Uuid;
 
 /// What we do otherwise on purpose: the operation, the row, whether legacy rows are accepted (`None`: either), our
 /// refusal, how many rows are left, and why.
-pub(crate) type Difference = (&'static str, &'static str, Option<bool>, Refusal, i64, &'static str);
+pub(crate) type Difference = (
+    &'static str,
+    &'static str,
+    Option<bool>,
+    Refusal,
+    i64,
+    &'static str,
+);
 
 pub(crate) fn file(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)).unwrap()
+    fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/vectors")
+            .join(name),
+    )
+    .unwrap()
 }
 
 #[derive(Debug)]
@@ -55,20 +69,39 @@ pub(crate) struct Users(pub(crate) Database);
 #[async_trait]
 impl UserManager<Account> for Users {
     async fn get(&self, id: &Uuid) -> Result<Option<Account>, Failure> {
-        let find = Statement::new(self.0.dialect(), "SELECT is_active FROM \"user\" WHERE id = ?1");
+        let find = Statement::new(
+            self.0.dialect(),
+            "SELECT is_active FROM \"user\" WHERE id = ?1",
+        );
         let rows = self.0.fetch(&find, &[Value::Uuid(*id)]).await?;
-        Ok(rows.first().map(|row| Account { id: *id, active: row.bool(0).unwrap() }))
+        Ok(rows.first().map(|row| Account {
+            id: *id,
+            active: row.bool(0).unwrap(),
+        }))
     }
 
     fn read_joined(&self, row: &Row) -> Option<Result<Account, Failure>> {
-        Some(Ok(Account { id: row.uuid(0).unwrap().unwrap(), active: row.bool(1).unwrap() }))
+        Some(Ok(Account {
+            id: row.uuid(0).unwrap().unwrap(),
+            active: row.bool(1).unwrap(),
+        }))
     }
 }
 
 /// Our strategy over the original's tables, at the moment and with the switch of a case.
-pub(crate) fn strategy(database: &Database, secret: &str, case: &serde_json::Value) -> DatabaseTokenStrategy<SqlStore> {
-    let users = UserTable { table: "user".into(), id: "id".into(), columns: vec!["id".into(), "is_active".into()] };
-    let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users).unwrap();
+pub(crate) fn strategy(
+    database: &Database,
+    secret: &str,
+    case: &serde_json::Value,
+) -> DatabaseTokenStrategy<SqlStore> {
+    let users = UserTable {
+        table: "user".into(),
+        id: "id".into(),
+        columns: vec!["id".into(), "is_active".into()],
+    };
+    let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid)
+        .join_users(users)
+        .unwrap();
     let now = Timestamp::from_micros((case["now"].as_f64().unwrap() * 1e6).round() as i64);
     DatabaseTokenStrategy::builder(SqlStore::new(database.driver(), models))
         .token_hash_secret(&Secret::new("token_hash_secret", secret).unwrap())
@@ -83,14 +116,21 @@ pub(crate) fn strategy(database: &Database, secret: &str, case: &serde_json::Val
 pub(crate) fn stored(vectors: &serde_json::Value, table: &str, case: &serde_json::Value) -> String {
     let rows = vectors["rows"][table].as_array().unwrap();
     let row = rows.iter().find(|row| row["name"] == case["row"]);
-    row.map_or_else(|| case["token"].as_str().unwrap().to_owned(), |row| row["stored"].as_str().unwrap().to_owned())
+    row.map_or_else(
+        || case["token"].as_str().unwrap().to_owned(),
+        |row| row["stored"].as_str().unwrap().to_owned(),
+    )
 }
 
 /// Whose token it is, and how long its successor is if it was rotated; or our refusal.
 type Outcome = Result<(Uuid, Option<usize>), Refusal>;
 
 /// Presents a case's token; the table that it concerns, and what came of it.
-pub(crate) async fn present(database: &Database, secret: &str, case: &serde_json::Value) -> (&'static str, Outcome) {
+pub(crate) async fn present(
+    database: &Database,
+    secret: &str,
+    case: &serde_json::Value,
+) -> (&'static str, Outcome) {
     let strategy = strategy(database, secret, case);
     let users = Users(database.clone());
     let token = PlainToken::new(case["token"].as_str().unwrap());
@@ -101,7 +141,10 @@ pub(crate) async fn present(database: &Database, secret: &str, case: &serde_json
             Answer::NotOffered => panic!("it was offered"),
         },
         "db_rotate" => match strategy.rotate_refresh_token(&token, &users).await {
-            Ok(rotated) => ("refresh", Ok((rotated.user.id, Some(rotated.issued.token.expose().len())))),
+            Ok(rotated) => (
+                "refresh",
+                Ok((rotated.user.id, Some(rotated.issued.token.expose().len()))),
+            ),
             Err(AuthError::Refused(refusal)) => ("refresh", Err(refusal)),
             Err(AuthError::Failed(failure)) => panic!("{failure}"),
         },
@@ -117,17 +160,29 @@ pub(crate) fn judge(
     left: i64,
 ) -> Option<usize> {
     let difference = differences.iter().position(|(op, row, legacy, ..)| {
-        case["op"] == *op && case["row"] == *row && legacy.is_none_or(|legacy| case["accept_legacy"] == legacy)
+        case["op"] == *op
+            && case["row"] == *row
+            && legacy.is_none_or(|legacy| case["accept_legacy"] == legacy)
     });
     if let Some(index) = difference {
         let (_, _, _, refusal, rows, why) = differences[index];
         assert_eq!((outcome, left), (&Err(refusal), rows), "{case}: {why}");
         return difference;
     }
-    let expected = case["expect"]["id"].as_str().map(|id| id.parse::<Uuid>().unwrap());
-    assert_eq!(outcome.as_ref().ok().map(|(id, _)| *id), expected, "{case}: {outcome:?}");
+    let expected = case["expect"]["id"]
+        .as_str()
+        .map(|id| id.parse::<Uuid>().unwrap());
+    assert_eq!(
+        outcome.as_ref().ok().map(|(id, _)| *id),
+        expected,
+        "{case}: {outcome:?}"
+    );
     if let Ok((_, Some(length))) = outcome {
-        assert_eq!(Some(*length as u64), case["expect"]["new_token_length"].as_u64(), "{case}");
+        assert_eq!(
+            Some(*length as u64),
+            case["expect"]["new_token_length"].as_u64(),
+            "{case}"
+        );
     }
     assert_eq!(case["row_left_after"].as_i64(), Some(left), "{case}");
     None

@@ -16,10 +16,17 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 #[test]
 fn configuration_errors_quote_no_secret() {
-    let needles =
-        ["hunter2-hunter2".to_owned(), SECRET.to_owned(), SECRET[..31].to_owned(), "hunter2hunter2".repeat(3)];
+    let needles = [
+        "hunter2-hunter2".to_owned(),
+        SECRET.to_owned(),
+        SECRET[..31].to_owned(),
+        "hunter2hunter2".repeat(3),
+    ];
     let secret = Secret::new("secret", SECRET).unwrap();
-    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----", "hunter2hunter2".repeat(3));
+    let pem = format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----",
+        "hunter2hunter2".repeat(3)
+    );
     let pem = Secret::dangerous_without_variety_check("secret", pem).unwrap();
     let connect = |url: &str| Database::connect(url, DatabaseOptions::default()).map(drop);
     let errors = [
@@ -35,7 +42,10 @@ fn configuration_errors_quote_no_secret() {
         connect("mysql://ada:hunter2-hunter2@host:99999/db"),
         connect("sqlite://hunter2-hunter2?mode=ro"),
     ];
-    for error in errors.into_iter().map(|result| result.expect_err("a setting that can't work")) {
+    for error in errors
+        .into_iter()
+        .map(|result| result.expect_err("a setting that can't work"))
+    {
         let shown = chain(&error);
         assert!(found(&needles, &shown).is_empty(), "{shown}");
     }

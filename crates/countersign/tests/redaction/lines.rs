@@ -25,14 +25,25 @@ struct Stores {
 
 impl Stores {
     fn in_memory() -> Self {
-        Self { tokens: Arc::new(MemoryStore::new()), denied: Arc::new(MemoryDenylist::default()), _place: None }
+        Self {
+            tokens: Arc::new(MemoryStore::new()),
+            denied: Arc::new(MemoryDenylist::default()),
+            _place: None,
+        }
     }
 
     async fn in_sql(kind: Kind) -> Self {
         let place = Place::new(kind);
         let database = place.migrated().await;
-        let tokens = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid));
-        Self { tokens: Arc::new(tokens), denied: Arc::new(SqlDenylist::new(&database)), _place: Some(place) }
+        let tokens = SqlStore::new(
+            database.driver(),
+            DatabaseTokenModels::bundled(UserKeyKind::Uuid),
+        );
+        Self {
+            tokens: Arc::new(tokens),
+            denied: Arc::new(SqlDenylist::new(&database)),
+            _place: Some(place),
+        }
     }
 
     /// Both strategies, with tokens that are the same for the same seed.
@@ -60,20 +71,46 @@ async fn visit(strategy: &Arc<dyn Strategy<Person>>) -> Vec<String> {
     let nothing = ("accept", "*/*");
     let (first, refresh) = site.tokens().await;
     let bearer = |token: &PlainToken| format!("Bearer {}", token.expose());
-    assert_eq!(site.post("/me", ("authorization", &bearer(&first)), json!(null)).await.0, 200);
+    assert_eq!(
+        site.post("/me", ("authorization", &bearer(&first)), json!(null))
+            .await
+            .0,
+        200
+    );
     let cookie = format!("__Host-countersign_access={}", first.expose());
-    assert_eq!(site.post("/me", ("cookie", &cookie), json!(null)).await.0, 200);
+    assert_eq!(
+        site.post("/me", ("cookie", &cookie), json!(null)).await.0,
+        200
+    );
 
     let exchange = json!({"refresh_token": refresh.expose()});
     let (status, _, body) = site.post("/auth/refresh", nothing, exchange.clone()).await;
     assert_eq!(status, 200);
     let (second, next) = pair(&body);
-    assert_eq!(site.post("/auth/refresh", nothing, exchange.clone()).await.0, 200, "a retry");
+    assert_eq!(
+        site.post("/auth/refresh", nothing, exchange.clone())
+            .await
+            .0,
+        200,
+        "a retry"
+    );
 
-    let forged = PlainToken::new(format!("{}x", &second.expose()[..second.expose().len() - 1]));
-    for offered in [bearer(&forged), bearer(&next), format!("Bearer{}", second.expose()), "Bearer needle-needle".into()]
-    {
-        assert_ne!(site.post("/me", ("authorization", &offered), json!(null)).await.0, 200);
+    let forged = PlainToken::new(format!(
+        "{}x",
+        &second.expose()[..second.expose().len() - 1]
+    ));
+    for offered in [
+        bearer(&forged),
+        bearer(&next),
+        format!("Bearer{}", second.expose()),
+        "Bearer needle-needle".into(),
+    ] {
+        assert_ne!(
+            site.post("/me", ("authorization", &offered), json!(null))
+                .await
+                .0,
+            200
+        );
     }
     assert_eq!(site.login("wrong-password-needle").await.0, 401);
     let (status, headers, _) = site
@@ -83,9 +120,26 @@ async fn visit(strategy: &Arc<dyn Strategy<Person>>) -> Vec<String> {
             json!({"identifier": crate::needles::EMAIL, "password": crate::needles::PASSWORD}),
         )
         .await;
-    assert_eq!((status, headers.get_all("set-cookie").iter().count()), (204, 2));
-    assert_eq!(site.post("/auth/logout", ("authorization", &bearer(&second)), json!(null)).await.0, 204);
-    assert_eq!(site.post("/me", ("authorization", &bearer(&second)), json!(null)).await.0, 401);
+    assert_eq!(
+        (status, headers.get_all("set-cookie").iter().count()),
+        (204, 2)
+    );
+    assert_eq!(
+        site.post(
+            "/auth/logout",
+            ("authorization", &bearer(&second)),
+            json!(null)
+        )
+        .await
+        .0,
+        204
+    );
+    assert_eq!(
+        site.post("/me", ("authorization", &bearer(&second)), json!(null))
+            .await
+            .0,
+        401
+    );
 
     let (of_thief, stolen) = site.tokens().await;
     let mut generations = vec![of_thief, stolen.clone()];
@@ -97,11 +151,20 @@ async fn visit(strategy: &Arc<dyn Strategy<Person>>) -> Vec<String> {
         generations.extend([access, next]);
     }
     let reused = json!({"refresh_token": stolen.expose()});
-    assert_eq!(site.post("/auth/refresh", nothing, reused).await.0, 401, "theft");
+    assert_eq!(
+        site.post("/auth/refresh", nothing, reused).await.0,
+        401,
+        "theft"
+    );
 
     let (third, last) = site.tokens().await;
     strategy.destroy_token(&third, &ada()).await.unwrap();
-    strategy.as_refreshable().unwrap().end_session_of(&last).await.unwrap();
+    strategy
+        .as_refreshable()
+        .unwrap()
+        .end_session_of(&last)
+        .await
+        .unwrap();
     let alone = strategy.write_token(&ada()).await.unwrap().token;
     let _ = strategy.read_token(Some(&alone), &People).await.unwrap();
     strategy.invalidate_all(&ID.to_key()).await.unwrap();
@@ -120,17 +183,32 @@ async fn visit(strategy: &Arc<dyn Strategy<Person>>) -> Vec<String> {
 /// A token that is there already can't be stored again, and the failure is logged with its cause.
 async fn collide(stores: &Stores, seed: u64) -> Vec<String> {
     let mut needles = Vec::new();
-    for (one, other) in stores.strategies(seed).into_iter().zip(stores.strategies(seed)) {
+    for (one, other) in stores
+        .strategies(seed)
+        .into_iter()
+        .zip(stores.strategies(seed))
+    {
         let [one, other] = [&one, &other].map(|strategy| strategy.as_refreshable().unwrap());
         let refresh = one.write_refresh_token(&ada()).await.unwrap().token;
         needles.extend(of_token(&refresh));
         let failure = other.write_refresh_token(&ada()).await.unwrap_err();
-        let chain = format!("{failure:?} {failure:#?} {}", crate::errors::chain(&failure));
+        let chain = format!(
+            "{failure:?} {failure:#?} {}",
+            crate::errors::chain(&failure)
+        );
         assert!(found(&needles, &chain).is_empty(), "{chain}");
     }
     // And once more, through a site that logs it.
-    for (one, other) in stores.strategies(seed + 10).into_iter().zip(stores.strategies(seed + 10)) {
-        let log_in = async |strategy| Site::over(strategy, &Arc::default()).login(crate::needles::PASSWORD).await;
+    for (one, other) in stores
+        .strategies(seed + 10)
+        .into_iter()
+        .zip(stores.strategies(seed + 10))
+    {
+        let log_in = async |strategy| {
+            Site::over(strategy, &Arc::default())
+                .login(crate::needles::PASSWORD)
+                .await
+        };
         let (status, _, body) = log_in(&one).await;
         assert_eq!(status, 200);
         let (access, refresh) = pair(&body);
@@ -149,12 +227,33 @@ async fn no_needle(stores: Stores, seed: u64) {
     }
     needles.extend(collide(&stores, seed + 100).await);
     let log = log::everything();
-    for event in ["login", "login_failed", "refresh", "refresh_token_reused", "refused", "logout", "failed"] {
-        assert!(log.contains(&format!("event=\"{event}\"")), "{event} is not in the log");
+    for event in [
+        "login",
+        "login_failed",
+        "refresh",
+        "refresh_token_reused",
+        "refused",
+        "logout",
+        "failed",
+    ] {
+        assert!(
+            log.contains(&format!("event=\"{event}\"")),
+            "{event} is not in the log"
+        );
     }
-    assert!(log.contains("login attempt") && log.contains("LoginAttempt(..)"), "the lines of an application are seen");
-    let told: Vec<_> = found(&needles, &log).into_iter().map(str::to_owned).collect();
-    let at: Vec<_> = log.lines().filter(|line| !found(&told, line).is_empty()).take(5).collect();
+    assert!(
+        log.contains("login attempt") && log.contains("LoginAttempt(..)"),
+        "the lines of an application are seen"
+    );
+    let told: Vec<_> = found(&needles, &log)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let at: Vec<_> = log
+        .lines()
+        .filter(|line| !found(&told, line).is_empty())
+        .take(5)
+        .collect();
     assert!(told.is_empty(), "{told:?} are in the log: {at:#?}");
 }
 
@@ -173,7 +272,10 @@ async fn on_sqlite() {
 async fn on_postgres() {
     log::listen();
     no_needle(Stores::in_sql(Kind::Postgres).await, 30).await;
-    assert!(log::everything().contains("tokio_postgres"), "the driver's own lines are seen");
+    assert!(
+        log::everything().contains("tokio_postgres"),
+        "the driver's own lines are seen"
+    );
 }
 
 #[cfg(feature = "mysql")]

@@ -19,7 +19,11 @@ pub(crate) struct Person {
 }
 
 pub(crate) fn ada() -> Person {
-    Person { id: ID, email: EMAIL.to_owned(), hash: HASH.to_owned() }
+    Person {
+        id: ID,
+        email: EMAIL.to_owned(),
+        hash: HASH.to_owned(),
+    }
 }
 
 impl User for Person {
@@ -85,12 +89,22 @@ pub(crate) fn standing() -> Vec<String> {
 /// A token and its digest. Any piece of a token is too much.
 pub(crate) fn of_token(token: &PlainToken) -> Vec<String> {
     let text = token.expose();
-    let mut needles = vec![digest(token).as_str().to_owned(), text[text.len() / 2..text.len() / 2 + 12].to_owned()];
+    let mut needles = vec![
+        digest(token).as_str().to_owned(),
+        text[text.len() / 2..text.len() / 2 + 12].to_owned(),
+    ];
     // A signed token's claims, and the token's id, which a denylist goes by.
     if let Some(claims) = text.split('.').nth(1) {
-        let claims = data_encoding::BASE64URL_NOPAD.decode(claims.as_bytes()).unwrap();
+        let claims = data_encoding::BASE64URL_NOPAD
+            .decode(claims.as_bytes())
+            .unwrap();
         let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
-        needles.extend(["jti", "sfp"].iter().filter_map(|name| claims[name].as_str()).map(str::to_owned));
+        needles.extend(
+            ["jti", "sfp"]
+                .iter()
+                .filter_map(|name| claims[name].as_str())
+                .map(str::to_owned),
+        );
     }
     needles
 }
@@ -99,10 +113,15 @@ pub(crate) fn of_token(token: &PlainToken) -> Vec<String> {
 pub(crate) fn found<'n>(needles: &'n [String], shown: &str) -> Vec<&'n str> {
     let shown = shown.to_lowercase();
     let is_in = |needle: &&String| {
-        assert!(needle.len() >= 8, "{needle:?} is too short to be looked for");
+        assert!(
+            needle.len() >= 8,
+            "{needle:?} is too short to be looked for"
+        );
         let bytes = format!("{:?}", &needle.as_bytes()[..8]);
         let hex = data_encoding::HEXLOWER.encode(needle.as_bytes());
-        [&needle.to_lowercase(), bytes.trim_matches(['[', ']']), &hex].iter().any(|form| shown.contains(*form))
+        [&needle.to_lowercase(), bytes.trim_matches(['[', ']']), &hex]
+            .iter()
+            .any(|form| shown.contains(*form))
     };
     needles.iter().filter(is_in).map(String::as_str).collect()
 }
@@ -110,9 +129,16 @@ pub(crate) fn found<'n>(needles: &'n [String], shown: &str) -> Vec<&'n str> {
 #[test]
 fn needles_are_found_in_every_form() {
     let needles = [SECRET.to_owned()];
-    for shown in [SECRET.to_owned(), format!("{:?}", SECRET.as_bytes()), format!("x{}x", SECRET.to_uppercase())] {
+    for shown in [
+        SECRET.to_owned(),
+        format!("{:?}", SECRET.as_bytes()),
+        format!("x{}x", SECRET.to_uppercase()),
+    ] {
         assert_eq!(found(&needles, &shown), [SECRET]);
     }
-    assert_eq!(found(&needles, &data_encoding::HEXUPPER.encode(SECRET.as_bytes())), [SECRET]);
+    assert_eq!(
+        found(&needles, &data_encoding::HEXUPPER.encode(SECRET.as_bytes())),
+        [SECRET]
+    );
     assert!(found(&needles, "Secret(..)").is_empty());
 }

@@ -97,10 +97,17 @@ fn public_types(folder: &Path, found: &mut BTreeSet<String>) {
             continue;
         }
         for line in fs::read_to_string(&path).unwrap().lines() {
-            let Some(rest) = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum ")) else {
+            let Some(rest) = line
+                .strip_prefix("pub struct ")
+                .or_else(|| line.strip_prefix("pub enum "))
+            else {
                 continue;
             };
-            found.insert(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+            found.insert(
+                rest.chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect(),
+            );
         }
     }
 }
@@ -117,7 +124,13 @@ async fn each_is_shown_or_holds_nothing() {
     }
     let all: BTreeSet<&str> = all.iter().map(String::as_str).collect();
     let untold: Vec<_> = all.difference(&told).collect();
-    assert!(untold.is_empty(), "show these with a needle in them, or list them: {untold:?}");
-    let no_more: Vec<_> = told.difference(&all).filter(|name| !name.starts_with("http::")).collect();
+    assert!(
+        untold.is_empty(),
+        "show these with a needle in them, or list them: {untold:?}"
+    );
+    let no_more: Vec<_> = told
+        .difference(&all)
+        .filter(|name| !name.starts_with("http::"))
+        .collect();
     assert!(no_more.is_empty(), "there is no such type: {no_more:?}");
 }

@@ -8,27 +8,28 @@ use countersign::axum::{AuthRoutes, CurrentUser, LoginVerdict, MaybeUser, Strict
 use countersign::denylist::{DenylistStore, MemoryDenylist, SqlDenylist};
 use countersign::jwt::{Algorithm, KeyRing, SigningKey};
 use countersign::store::sql::{
-    AccountChange, Database, DatabaseOptions, DatabaseTokenModels, Migrator, Outcome, SetupError, SqlStore,
-    SqliteDriver, SqliteTransaction,
+    AccountChange, Database, DatabaseOptions, DatabaseTokenModels, Migrator, Outcome, SetupError,
+    SqlStore, SqliteDriver, SqliteTransaction,
 };
 use countersign::store::{
-    AccessRecord, ClearUser, Consumed, ConsumedToken, EndUser, Fence, JoinedUser, MemoryStore, NewAccess, NewRefresh,
-    Page, Rotate, Row, TokenStore, Used, Value,
+    AccessRecord, ClearUser, Consumed, ConsumedToken, EndUser, Fence, JoinedUser, MemoryStore,
+    NewAccess, NewRefresh, Page, Rotate, Row, TokenStore, Used, Value,
 };
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Login, Sessions};
 use countersign::testing::SeededEntropy;
 use countersign::tower::AuthLayer;
 use countersign::transport::{BearerTransport, CookieTransport, TokenBody, Transport};
 use countersign::{
-    Answer, AuthError, AuthOutcome, AuthenticationBackend, Authenticator, Client, Clock, ConfigError, Failure,
-    Lifetimes, PlainToken, Profile, RefreshableStrategy, Refreshed, Secret, SessionWatcher, Strategy, SystemClock,
-    UseRecorder, User, UserId, UserKey, UserKeyKind,
+    Answer, AuthError, AuthOutcome, AuthenticationBackend, Authenticator, Client, Clock,
+    ConfigError, Failure, Lifetimes, PlainToken, Profile, RefreshableStrategy, Refreshed, Secret,
+    SessionWatcher, Strategy, SystemClock, UseRecorder, User, UserId, UserKey, UserKeyKind,
 };
 use http::HeaderMap;
 use tower::Layer;
 
 use crate::needles::{
-    EMAIL, HASH, PASSWORD, People, Person, SECRET, ada, digest, found, of_token, ring, secret, signing_secret, standing,
+    EMAIL, HASH, PASSWORD, People, Person, SECRET, ada, digest, found, of_token, ring, secret,
+    signing_secret, standing,
 };
 use crate::site::{DOORS, Knock};
 
@@ -56,11 +57,18 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
     let tokens = tokens.build().unwrap();
     let pair = tokens.open_session(&ada()).await.unwrap();
     let refresh = pair.refresh.clone().unwrap().token;
-    needles.extend([&pair.access.token, &refresh].into_iter().flat_map(of_token));
+    needles.extend(
+        [&pair.access.token, &refresh]
+            .into_iter()
+            .flat_map(of_token),
+    );
     show.of("MemoryStore", &store);
     show.of("DatabaseTokenStrategy", &tokens);
     show.of("Sessions", tokens.sessions());
-    let answer = tokens.read_token(Some(&pair.access.token), &People).await.unwrap();
+    let answer = tokens
+        .read_token(Some(&pair.access.token), &People)
+        .await
+        .unwrap();
     let accepted = answer.clone().accepted().unwrap();
     show.of("Answer", &answer);
     show.of("Authenticated", &accepted);
@@ -76,10 +84,25 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
     let live = watcher.watch(&standing_user);
     show.of("SessionWatcher", &(watcher, live));
     records(&mut show, &store, &pair.access.token, &refresh).await;
-    let stale = tokens.log_in(&ada(), &Login::from(client())).await.unwrap().refresh.unwrap().token;
+    let stale = tokens
+        .log_in(&ada(), &Login::from(client()))
+        .await
+        .unwrap()
+        .refresh
+        .unwrap()
+        .token;
     let refreshed = tokens.refresh_session(&stale, &People).await.unwrap();
-    let issued = [&refreshed.issued.access, refreshed.issued.refresh.as_ref().unwrap()];
-    needles.extend(issued.into_iter().map(|issued| &issued.token).chain([&stale]).flat_map(of_token));
+    let issued = [
+        &refreshed.issued.access,
+        refreshed.issued.refresh.as_ref().unwrap(),
+    ];
+    needles.extend(
+        issued
+            .into_iter()
+            .map(|issued| &issued.token)
+            .chain([&stale])
+            .flat_map(of_token),
+    );
     show.of("Refreshed", &refreshed);
     show.of("Refreshed", &Refreshed::new(ada(), ()));
     travel(&mut show, &pair, Arc::new(tokens.clone()));
@@ -103,13 +126,37 @@ fn values(show: &mut Show) {
     show.of("Secret", &secret());
     show.of("DigestKeyRing", &ring());
     show.of("Digest", &ring().digest(&token));
-    show.of("StoredToken", &[digest(&token), countersign::StoredToken::LegacyPlaintext(token)]);
-    show.of("UserKey", &[ada().id().to_key(), UserKey::Text(EMAIL.to_owned()), UserKey::Int(20_261_124_000)]);
-    let values = vec![Value::from(EMAIL), Value::Uuid(ada().id), Value::Bytes(HASH.into()), Value::from(SECRET)];
+    show.of(
+        "StoredToken",
+        &[
+            digest(&token),
+            countersign::StoredToken::LegacyPlaintext(token),
+        ],
+    );
+    show.of(
+        "UserKey",
+        &[
+            ada().id().to_key(),
+            UserKey::Text(EMAIL.to_owned()),
+            UserKey::Int(20_261_124_000),
+        ],
+    );
+    let values = vec![
+        Value::from(EMAIL),
+        Value::Uuid(ada().id),
+        Value::Bytes(HASH.into()),
+        Value::from(SECRET),
+    ];
     show.of("Value", &values);
     show.of("Row", &Row::new(values.clone()));
     show.of("JoinedUser", &JoinedUser::Row(Row::new(values.clone())));
-    show.of("Outcome", &Outcome { affected: vec![1], rows: vec![Row::new(values)] });
+    show.of(
+        "Outcome",
+        &Outcome {
+            affected: vec![1],
+            rows: vec![Row::new(values)],
+        },
+    );
     show.of("LoginVerdict", &LoginVerdict::Accepted(ada()));
     show.of("StrictJson", &StrictJson::<_>(ada()));
     show.of("SeededEntropy", &SeededEntropy::new(1_234_567_890_123));
@@ -117,7 +164,10 @@ fn values(show: &mut Show) {
     show.of("ConfigError", &(weak.to_string(), weak));
     show.of("Failure", &Failure::full("token store"));
     show.of("AuthError", &AuthError::from(Failure::full("token store")));
-    show.of("SetupError", &SetupError::from(ConfigError::new("database_url", "is no URL", "mend it")));
+    show.of(
+        "SetupError",
+        &SetupError::from(ConfigError::new("database_url", "is no URL", "mend it")),
+    );
 }
 
 async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refresh: &PlainToken) {
@@ -162,18 +212,62 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
     };
     show.of("AccountChange", &change);
     let owner = ada().id().to_key();
-    let end = EndUser { user: owner.clone(), fence: Fence::default(), kept: Some(session), settled: true, now };
+    let end = EndUser {
+        user: owner.clone(),
+        fence: Fence::default(),
+        kept: Some(session),
+        settled: true,
+        now,
+    };
     show.of("EndUser", &end);
-    show.of("ClearUser", &ClearUser { user: owner.clone(), unfenced: true, kept: Some(session), rows: 100 });
-    show.of("SessionPage", &store.sessions(&owner, &Page { after: None, limit: 100 }).await.unwrap());
-    let token = ConsumedToken { digest: ring().digest(refresh), at: now, salt: [0; 16] };
+    show.of(
+        "ClearUser",
+        &ClearUser {
+            user: owner.clone(),
+            unfenced: true,
+            kept: Some(session),
+            rows: 100,
+        },
+    );
+    show.of(
+        "SessionPage",
+        &store
+            .sessions(
+                &owner,
+                &Page {
+                    after: None,
+                    limit: 100,
+                },
+            )
+            .await
+            .unwrap(),
+    );
+    let token = ConsumedToken {
+        digest: ring().digest(refresh),
+        at: now,
+        salt: [0; 16],
+    };
     show.of("ConsumedToken", &token);
     let consumed = Consumed::default().and(token);
     show.of("Consumed", &consumed);
     show.of("Client", &client());
     show.of("Login", &Login::from(client()));
-    show.of("Used", &Used { session, user: ada().id().to_key(), at: now });
-    show.of("SessionRecord", &store.find_session(session, &ada().id().to_key()).await.unwrap().unwrap());
+    show.of(
+        "Used",
+        &Used {
+            session,
+            user: ada().id().to_key(),
+            at: now,
+        },
+    );
+    show.of(
+        "SessionRecord",
+        &store
+            .find_session(session, &ada().id().to_key())
+            .await
+            .unwrap()
+            .unwrap(),
+    );
     show.of(
         "Rotate",
         &Rotate {
@@ -193,20 +287,30 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
 
 /// What a login may have come from: as private as its user's name.
 fn client() -> Client {
-    Client::new().with_user_agent("ada-agent").with_label("ada-label").with_ip([192, 0, 2, 77].into())
+    Client::new()
+        .with_user_agent("ada-agent")
+        .with_label("ada-label")
+        .with_ip([192, 0, 2, 77].into())
 }
 
 fn travel(show: &mut Show, pair: &countersign::TokenPair, strategy: Arc<dyn Strategy<Person>>) {
     show.of("IssuedToken", &pair.access);
     show.of("TokenPair", pair);
     show.of("TokenBody", &TokenBody::new(pair).unwrap());
-    let cookies = CookieTransport::builder(Profile::Countersign).build().unwrap();
+    let cookies = CookieTransport::builder(Profile::Countersign)
+        .build()
+        .unwrap();
     let mut headers = HeaderMap::new();
     cookies.issue(pair, &mut headers).unwrap();
     assert_eq!(headers.len(), 2);
     show.of("http::HeaderMap", &headers);
     let mut headers = HeaderMap::new();
-    headers.insert("authorization", format!("Bearer {}", pair.access.token.expose()).parse().unwrap());
+    headers.insert(
+        "authorization",
+        format!("Bearer {}", pair.access.token.expose())
+            .parse()
+            .unwrap(),
+    );
     show.of("Offered", &BearerTransport.offered(&headers));
     show.of("Candidates", &BearerTransport.candidates(&headers));
     let backend = AuthenticationBackend::new("api", BearerTransport, strategy);
@@ -239,14 +343,36 @@ async fn signed(show: &mut Show, needles: &mut Vec<String>) {
         .sessions(Sessions::new(store, ring(), lifetimes));
     show.of("JwtStrategyBuilder", &builder);
     let strategy = builder.build().unwrap();
-    let pair = strategy.as_refreshable().unwrap().open_session(&ada()).await.unwrap();
-    needles.extend([&pair.access.token, &pair.refresh.clone().unwrap().token].into_iter().flat_map(of_token));
-    strategy.destroy_token(&pair.access.token, &ada()).await.unwrap();
+    let pair = strategy
+        .as_refreshable()
+        .unwrap()
+        .open_session(&ada())
+        .await
+        .unwrap();
+    needles.extend(
+        [&pair.access.token, &pair.refresh.clone().unwrap().token]
+            .into_iter()
+            .flat_map(of_token),
+    );
+    strategy
+        .destroy_token(&pair.access.token, &ada())
+        .await
+        .unwrap();
     let now = SystemClock.now();
-    denylist.deny("jti-of-a-token", now.saturating_add(Duration::from_mins(1)), now).await.unwrap();
+    denylist
+        .deny(
+            "jti-of-a-token",
+            now.saturating_add(Duration::from_mins(1)),
+            now,
+        )
+        .await
+        .unwrap();
     show.of("MemoryDenylist", &denylist);
     show.of("JwtStrategy", &strategy);
-    let answer: Answer<Person> = strategy.read_token(Some(&pair.access.token), &People).await.unwrap();
+    let answer: Answer<Person> = strategy
+        .read_token(Some(&pair.access.token), &People)
+        .await
+        .unwrap();
     show.of("Answer", &answer);
 }
 
@@ -254,25 +380,41 @@ async fn databases(show: &mut Show) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokens.sqlite");
     let options = DatabaseOptions::default();
-    let database = Database::connect(&format!("sqlite://{}", path.display()), options.clone()).unwrap();
+    let database =
+        Database::connect(&format!("sqlite://{}", path.display()), options.clone()).unwrap();
     show.of("Database", &database);
     let migrator = Migrator::new(&database, UserKeyKind::Uuid);
     migrator.run().await.unwrap();
     show.of("Migrator", &migrator);
-    show.of("SqlStore", &SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Uuid)));
+    show.of(
+        "SqlStore",
+        &SqlStore::new(
+            database.driver(),
+            DatabaseTokenModels::bundled(UserKeyKind::Uuid),
+        ),
+    );
     show.of("SqlDenylist", &SqlDenylist::new(&database));
     show.of("SqliteDriver", &SqliteDriver::in_memory(&options).unwrap());
     let mut connection = rusqlite::Connection::open(&path).unwrap();
-    show.of("SqliteTransaction", &SqliteTransaction::begin(&mut connection).unwrap());
+    show.of(
+        "SqliteTransaction",
+        &SqliteTransaction::begin(&mut connection).unwrap(),
+    );
     #[cfg(all(feature = "postgres", feature = "mysql"))]
     {
         use countersign::store::sql::{MysqlDriver, PostgresDriver};
         for scheme in ["postgres", "mysql"] {
             let url = format!("{scheme}://ada:hunter2-hunter2@127.0.0.1:1/tokens");
-            show.of("Database", &Database::connect(&url, options.clone()).unwrap());
+            show.of(
+                "Database",
+                &Database::connect(&url, options.clone()).unwrap(),
+            );
         }
         let url = "postgres://ada:hunter2-hunter2@127.0.0.1:1/tokens";
-        show.of("PostgresDriver", &PostgresDriver::connect(url, &options).unwrap());
+        show.of(
+            "PostgresDriver",
+            &PostgresDriver::connect(url, &options).unwrap(),
+        );
         let url = "mysql://ada:hunter2-hunter2@127.0.0.1:1/tokens";
         show.of("MysqlDriver", &MysqlDriver::connect(url, &options).unwrap());
     }
@@ -288,9 +430,16 @@ fn redis(show: &mut Show) {
     use countersign::strategy::RedisTokenStrategy;
     let connect = |url: &str| Redis::connect(url, RedisOptions::default()).unwrap();
     let one = connect("redis://ada:hunter2-hunter2@127.0.0.1:1");
-    let source = countersign::UrlSource::new(|| Some("redis://ada:hunter2-hunter2@a:1".to_owned().into()));
+    let source =
+        countersign::UrlSource::new(|| Some("redis://ada:hunter2-hunter2@a:1".to_owned().into()));
     show.of("UrlSource", &source);
-    show.of("Redis", &[one.clone(), connect("redis://ada:hunter2-hunter2@a:1,redis://ada:hunter2-hunter2@b:2")]);
+    show.of(
+        "Redis",
+        &[
+            one.clone(),
+            connect("redis://ada:hunter2-hunter2@a:1,redis://ada:hunter2-hunter2@b:2"),
+        ],
+    );
     let store = RedisTokenStore::new(&one, &ring());
     let locator: Locator = store.locator(&ada().id().to_key(), None).unwrap();
     let text = format!("{locator:?}");
@@ -298,9 +447,14 @@ fn redis(show: &mut Show) {
     show.of("Locator", &locator);
     show.of("RedisTokenStore", &store);
     show.of("RedisDenylist", &RedisDenylist::new(&one));
-    show.of("OriginalTokens", &OriginalTokens::new(&one, OriginalTokens::KEY_PREFIX).unwrap());
+    show.of(
+        "OriginalTokens",
+        &OriginalTokens::new(&one, OriginalTokens::KEY_PREFIX).unwrap(),
+    );
     for profile in [Profile::Countersign, Profile::LitestarAuth] {
-        let builder = RedisTokenStrategy::<Person>::builder(&one).token_hash_secret(&secret()).profile(profile);
+        let builder = RedisTokenStrategy::<Person>::builder(&one)
+            .token_hash_secret(&secret())
+            .profile(profile);
         show.of("RedisTokenStrategyBuilder", &builder);
         show.of("RedisTokenStrategy", &builder.build().unwrap());
     }
@@ -313,7 +467,13 @@ async fn no_debug_shows_a_needle() {
     for (name, text) in shown {
         let seen = found(&needles, &text);
         assert!(seen.is_empty(), "{name} shows {seen:?}: {text}");
-        assert!(!text.contains("1234567890123"), "{name} shows the seed of all tokens");
-        assert!(!text.contains("20261124000"), "{name} shows a user's number");
+        assert!(
+            !text.contains("1234567890123"),
+            "{name} shows the seed of all tokens"
+        );
+        assert!(
+            !text.contains("20261124000"),
+            "{name} shows a user's number"
+        );
     }
 }

@@ -37,7 +37,10 @@ impl CredentialVerifier<Person> for Porter {
         };
         // As an application would that logs whatever passes by.
         tracing::debug!(?login, ?verdict, "login attempt");
-        self.0.lock().unwrap().push(format!("{login:?} {verdict:?}"));
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("{login:?} {verdict:?}"));
         Ok(verdict)
     }
 }
@@ -50,29 +53,65 @@ async fn me(user: CurrentUser<Person>) -> &'static str {
 pub(crate) struct Site(Router);
 
 impl Site {
-    pub(crate) fn over(strategy: &Arc<dyn Strategy<Person>>, knocks: &Arc<Mutex<Vec<Knock>>>) -> Self {
-        let cookies = CookieTransport::builder(Profile::Countersign).build().unwrap();
+    pub(crate) fn over(
+        strategy: &Arc<dyn Strategy<Person>>,
+        knocks: &Arc<Mutex<Vec<Knock>>>,
+    ) -> Self {
+        let cookies = CookieTransport::builder(Profile::Countersign)
+            .build()
+            .unwrap();
         let authenticator = Authenticator::builder(Arc::new(People))
-            .backend(AuthenticationBackend::new("api", BearerTransport, Arc::clone(strategy)))
-            .backend(AuthenticationBackend::new("web", cookies, Arc::clone(strategy)))
+            .backend(AuthenticationBackend::new(
+                "api",
+                BearerTransport,
+                Arc::clone(strategy),
+            ))
+            .backend(AuthenticationBackend::new(
+                "web",
+                cookies,
+                Arc::clone(strategy),
+            ))
             .build()
             .unwrap();
         let authenticator = Arc::new(authenticator);
-        let routes = AuthRoutes::new(Arc::clone(&authenticator)).login(Porter(Arc::clone(knocks))).build().unwrap();
-        let app = Router::new().route("/me", get(me).post(me)).nest("/auth", routes);
+        let routes = AuthRoutes::new(Arc::clone(&authenticator))
+            .login(Porter(Arc::clone(knocks)))
+            .build()
+            .unwrap();
+        let app = Router::new()
+            .route("/me", get(me).post(me))
+            .nest("/auth", routes);
         Self(app.layer(AuthLayer::new(authenticator)))
     }
 
     /// The answer's status, headers and body.
-    pub(crate) async fn post(&self, path: &str, header: (&str, &str), body: Value) -> (u16, HeaderMap, Value) {
-        let sent = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-        let request = Request::post(path).header("content-type", "application/json").header(header.0, header.1);
-        let request = request.header("sec-fetch-site", "same-origin").body(sent).unwrap();
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        header: (&str, &str),
+        body: Value,
+    ) -> (u16, HeaderMap, Value) {
+        let sent = if body.is_null() {
+            Body::empty()
+        } else {
+            Body::from(body.to_string())
+        };
+        let request = Request::post(path)
+            .header("content-type", "application/json")
+            .header(header.0, header.1);
+        let request = request
+            .header("sec-fetch-site", "same-origin")
+            .body(sent)
+            .unwrap();
         let response = self.0.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         tracing::trace!(?parts, "answer");
         let body = body.collect().await.unwrap().to_bytes();
-        (parts.status.as_u16(), parts.headers, serde_json::from_slice(&body).unwrap_or_default())
+        (
+            parts.status.as_u16(),
+            parts.headers,
+            serde_json::from_slice(&body).unwrap_or_default(),
+        )
     }
 
     pub(crate) async fn login(&self, password: &str) -> (u16, HeaderMap, Value) {
@@ -89,13 +128,17 @@ impl Site {
 }
 
 pub(crate) fn pair(body: &Value) -> (PlainToken, PlainToken) {
-    let token = |name: &str| PlainToken::new(body[name].as_str().unwrap_or_else(|| panic!("no {name}")));
+    let token =
+        |name: &str| PlainToken::new(body[name].as_str().unwrap_or_else(|| panic!("no {name}")));
     (token("access_token"), token("refresh_token"))
 }
 
 /// Two attempts to log in.
 pub(crate) async fn knock(knocks: &Arc<Mutex<Vec<Knock>>>) {
-    let tokens = DatabaseTokenStrategy::builder(MemoryStore::new()).digest_keys(ring()).build().unwrap();
+    let tokens = DatabaseTokenStrategy::builder(MemoryStore::new())
+        .digest_keys(ring())
+        .build()
+        .unwrap();
     let strategy: Arc<dyn Strategy<Person>> = Arc::new(tokens);
     let site = Site::over(&strategy, knocks);
     assert_eq!(site.login(PASSWORD).await.0, 200);

@@ -22,8 +22,13 @@ impl Entry {
     }
 
     pub(crate) fn with_ring(redis: &Redis, prefix: &str, ring: &DigestKeyRing) -> Self {
-        let store = RedisTokenStore::new(redis, ring).with_key_prefix(prefix).unwrap();
-        Self { store, digests: ring.clone() }
+        let store = RedisTokenStore::new(redis, ring)
+            .with_key_prefix(prefix)
+            .unwrap();
+        Self {
+            store,
+            digests: ring.clone(),
+        }
     }
 
     pub(crate) const fn store(&self) -> &RedisTokenStore {
@@ -33,7 +38,8 @@ impl Entry {
     /// The digest of a token called `label` of that user and that session.
     pub(crate) fn digest(&self, user: &UserKey, session: Option<SessionId>, label: &str) -> Digest {
         let place = self.store.locator(user, session).unwrap();
-        self.digests.digest(&PlainToken::new(format!("{}.{label}", place.to_text())))
+        self.digests
+            .digest(&PlainToken::new(format!("{}.{label}", place.to_text())))
     }
 
     /// The first refresh token of a session, which has no end and asks for no fence.
@@ -56,5 +62,8 @@ impl Entry {
 /// The key of all that a user has.
 pub(crate) fn key_of(prefix: &str, user: &UserKey) -> String {
     let owner = digests().owners(user).next().unwrap();
-    format!("{prefix}{}", countersign::Locator::new(owner, None).to_text())
+    format!(
+        "{prefix}{}",
+        countersign::Locator::new(owner, None).to_text()
+    )
 }

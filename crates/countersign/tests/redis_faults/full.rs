@@ -8,7 +8,12 @@ use crate::entry::MINUTE;
 use crate::ground::{Account, Ground, LONG, connect, story, unavailable};
 
 /// Says why, for the log.
-async fn writes_fail_with(ground: &Ground, account: &Account, pair: &crate::ground::Pair, code: &str) {
+async fn writes_fail_with(
+    ground: &Ground,
+    account: &Account,
+    pair: &crate::ground::Pair,
+    code: &str,
+) {
     ground.writes_are_unavailable(account, pair).await;
     let failure = unavailable(code, ground.open(account).await);
     assert!(story(&failure).contains(code), "{}", story(&failure));
@@ -23,35 +28,84 @@ async fn redis_out_of_memory_reads_and_logs_out() {
     let (strategy, refreshable) = (ground.strategy(), ground.refreshable());
     let account = Account::new(1);
     let pair = ground.open(&account).await.unwrap();
-    let (ended, other) = (ground.open(&account).await.unwrap(), ground.open(&account).await.unwrap());
+    let (ended, other) = (
+        ground.open(&account).await.unwrap(),
+        ground.open(&account).await.unwrap(),
+    );
     let neighbour = ground.open(&Account::new(2)).await.unwrap();
     let loose = strategy.write_token(&account).await.unwrap().token;
     let denylist = RedisDenylist::new(&redis);
     let now = countersign::Clock::now(&SystemClock);
-    denylist.deny("denied", now.saturating_add(MINUTE), now).await.unwrap();
+    denylist
+        .deny("denied", now.saturating_add(MINUTE), now)
+        .await
+        .unwrap();
 
     server.command(&["CONFIG", "SET", "maxmemory", "100kb"]);
     // A server that was started anew knows no script.
     server.command(&["SCRIPT", "FLUSH"]);
     writes_fail_with(&ground, &account, &pair, "OOM").await;
     // The log-out of a signed token is a denial: a new entry, and the extension of one that is there.
-    denylist.deny("more", now.saturating_add(MINUTE), now).await.unwrap();
-    denylist.deny("denied", now.saturating_add(2 * MINUTE), now).await.unwrap();
-    assert!(denylist.is_any_denied(&["other", "more"], now).await.unwrap());
-    assert!(denylist.is_any_denied(&["denied"], now.saturating_add(MINUTE)).await.unwrap());
+    denylist
+        .deny("more", now.saturating_add(MINUTE), now)
+        .await
+        .unwrap();
+    denylist
+        .deny("denied", now.saturating_add(2 * MINUTE), now)
+        .await
+        .unwrap();
+    assert!(
+        denylist
+            .is_any_denied(&["other", "more"], now)
+            .await
+            .unwrap()
+    );
+    assert!(
+        denylist
+            .is_any_denied(&["denied"], now.saturating_add(MINUTE))
+            .await
+            .unwrap()
+    );
     for token in [&pair.access, &ended.access, &loose] {
-        assert!(ground.accepts(token).await.unwrap(), "a live token is refused by a full server");
+        assert!(
+            ground.accepts(token).await.unwrap(),
+            "a live token is refused by a full server"
+        );
     }
-    assert!(ground.would_refresh(&pair.refresh).await.unwrap(), "a refused refresh consumed its token");
+    assert!(
+        ground.would_refresh(&pair.refresh).await.unwrap(),
+        "a refused refresh consumed its token"
+    );
 
-    assert_eq!(strategy.destroy_token(&loose, &account).await.unwrap(), Destroyed::Revoked);
-    assert_eq!(refreshable.end_session(ended.session, &account.key()).await.unwrap(), Destroyed::Revoked);
-    assert_eq!(refreshable.end_session_of(&other.refresh).await.unwrap(), Destroyed::Revoked);
+    assert_eq!(
+        strategy.destroy_token(&loose, &account).await.unwrap(),
+        Destroyed::Revoked
+    );
+    assert_eq!(
+        refreshable
+            .end_session(ended.session, &account.key())
+            .await
+            .unwrap(),
+        Destroyed::Revoked
+    );
+    assert_eq!(
+        refreshable.end_session_of(&other.refresh).await.unwrap(),
+        Destroyed::Revoked
+    );
     for token in [&loose, &ended.access, &other.access] {
-        assert!(!ground.accepts(token).await.unwrap(), "a token outlives its end on a full server");
+        assert!(
+            !ground.accepts(token).await.unwrap(),
+            "a token outlives its end on a full server"
+        );
     }
-    assert!(matches!(strategy.invalidate_all(&account.key()).await.unwrap(), Invalidated::All(_)));
-    assert!(!ground.accepts(&pair.access).await.unwrap(), "a token outlives its user's removal");
+    assert!(matches!(
+        strategy.invalidate_all(&account.key()).await.unwrap(),
+        Invalidated::All(_)
+    ));
+    assert!(
+        !ground.accepts(&pair.access).await.unwrap(),
+        "a token outlives its user's removal"
+    );
     assert!(ground.accepts(&neighbour.access).await.unwrap());
 
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
@@ -70,11 +124,18 @@ async fn redis_replica_is_unavailable_to_writes() {
     server.command(&["REPLICAOF", "127.0.0.1", &nobody]);
     writes_fail_with(&ground, &account, &pair, "READONLY").await;
     ground.removals_are_unavailable(&account, &pair).await;
-    assert!(ground.accepts(&pair.access).await.unwrap(), "it may answer from what it has");
+    assert!(
+        ground.accepts(&pair.access).await.unwrap(),
+        "it may answer from what it has"
+    );
     server.command(&["CONFIG", "SET", "replica-serve-stale-data", "no"]);
     ground.is_unavailable(&account, &pair).await;
     let failure = unavailable("read_token", ground.accepts(&pair.access).await);
-    assert!(story(&failure).contains("MASTERDOWN"), "{}", story(&failure));
+    assert!(
+        story(&failure).contains("MASTERDOWN"),
+        "{}",
+        story(&failure)
+    );
     server.command(&["REPLICAOF", "NO", "ONE"]);
     ground.goes_on(&account, &pair).await;
 }

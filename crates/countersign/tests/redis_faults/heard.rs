@@ -10,7 +10,10 @@ struct Line;
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LINES.lock().unwrap().push((thread::current().id(), String::from_utf8_lossy(bytes).into_owned()));
+        LINES.lock().unwrap().push((
+            thread::current().id(),
+            String::from_utf8_lossy(bytes).into_owned(),
+        ));
         Ok(bytes.len())
     }
 
@@ -23,7 +26,9 @@ impl Write for Line {
 pub(crate) fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let warnings = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false);
+        let warnings = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_ansi(false);
         tracing::subscriber::set_global_default(warnings.with_writer(|| Line).finish()).unwrap();
     });
 }
@@ -34,5 +39,7 @@ pub(crate) fn warnings() -> Vec<String> {
     let mut lines = LINES.lock().unwrap();
     let (mine, others) = lines.drain(..).partition(|(thread, _)| *thread == me);
     *lines = others;
-    mine.into_iter().map(|(_, line): (ThreadId, String)| line).collect()
+    mine.into_iter()
+        .map(|(_, line): (ThreadId, String)| line)
+        .collect()
 }

@@ -13,17 +13,31 @@ async fn redis_killed_under_load_keeps_what_it_acknowledged() {
     let server = Redis::dedicated();
     let prefix = server.prefix();
     let ground = Ground::new(&connect(server.url(), LONG), &prefix);
-    let mut load = Load::start(&ground, Manner { clients: 8, accounts: 8, keeps: true });
+    let mut load = Load::start(
+        &ground,
+        Manner {
+            clients: 8,
+            accounts: 8,
+            keeps: true,
+        },
+    );
     for _ in 0..ROUNDS {
         load.turns(100).await;
         let before = load.failures();
         server.kill();
-        eventually("the load meets the outage", || std::future::ready(load.failures() > before)).await;
+        eventually("the load meets the outage", || {
+            std::future::ready(load.failures() > before)
+        })
+        .await;
         server.start();
     }
     load.turns(100).await;
     let outcome = load.stop().await;
     outcome.holds().await;
     outcome.ends().await;
-    assert!(left(&server, "*").is_empty(), "something of {} tokens is left", outcome.tokens());
+    assert!(
+        left(&server, "*").is_empty(),
+        "something of {} tokens is left",
+        outcome.tokens()
+    );
 }

@@ -46,7 +46,14 @@ impl Load {
         });
         let mut clients = JoinSet::new();
         for number in 0..manner.clients {
-            clients.spawn(Client { shared: Arc::clone(&shared), number, mine: Vec::new() }.run());
+            clients.spawn(
+                Client {
+                    shared: Arc::clone(&shared),
+                    number,
+                    mine: Vec::new(),
+                }
+                .run(),
+            );
         }
         Self { shared, clients }
     }
@@ -74,7 +81,9 @@ impl Load {
         while let Some(client) = self.clients.join_next().await {
             client.expect("a client is told no wrong answer");
         }
-        Outcome { shared: self.shared }
+        Outcome {
+            shared: self.shared,
+        }
     }
 }
 
@@ -93,7 +102,10 @@ impl Outcome {
     }
 
     pub(crate) async fn ends(&self) {
-        self.shared.ledger.ends(&self.shared.ground, self.shared.manner.accounts).await;
+        self.shared
+            .ledger
+            .ends(&self.shared.ground, self.shared.manner.accounts)
+            .await;
     }
 
     pub(crate) fn tokens(&self) -> usize {
@@ -121,7 +133,12 @@ impl Client {
             match self.turn(&account, turn).await {
                 Ok(()) => drop(shared.turns.fetch_add(1, SeqCst)),
                 Err(failure) => {
-                    assert_eq!(failure.kind(), FailureKind::Unavailable, "{}", story(&failure));
+                    assert_eq!(
+                        failure.kind(),
+                        FailureKind::Unavailable,
+                        "{}",
+                        story(&failure)
+                    );
                     shared.failures.fetch_add(1, SeqCst);
                     pause.tick().await;
                 }
@@ -138,7 +155,9 @@ impl Client {
         match turn % 8 {
             0 | 1 => self.destroys(account, &pair).await,
             2 | 3 => self.ends_session(account, &pair, next.as_ref()).await,
-            4 if self.shared.manner.accounts == self.shared.manner.clients => self.leaves(account).await,
+            4 if self.shared.manner.accounts == self.shared.manner.clients => {
+                self.leaves(account).await
+            }
             _ => Ok(()),
         }
     }
@@ -151,14 +170,23 @@ impl Client {
 
     async fn reads(&self, pair: &Pair, live: bool) -> Result<(), Failure> {
         let good = self.shared.ground.accepts(&pair.access).await?;
-        assert!(good == live || !self.shared.manner.keeps, "a token that is live ({live}) reads as {good}");
+        assert!(
+            good == live || !self.shared.manner.keeps,
+            "a token that is live ({live}) reads as {good}"
+        );
         Ok(())
     }
 
     async fn refreshes(&mut self, pair: &Pair) -> Result<Option<Pair>, Failure> {
         let ledger = &self.shared.ledger;
         ledger.refresh(&pair.refresh, Fate::Open);
-        match self.shared.ground.refreshable().refresh_session(&pair.refresh, &users).await {
+        match self
+            .shared
+            .ground
+            .refreshable()
+            .refresh_session(&pair.refresh, &users)
+            .await
+        {
             Ok(refreshed) => {
                 ledger.refresh(&pair.refresh, Fate::Dead);
                 let next = Pair::from(refreshed.issued);
@@ -167,7 +195,10 @@ impl Client {
             }
             Err(AuthError::Failed(failure)) => Err(failure),
             Err(AuthError::Refused(refusal)) => {
-                assert!(!self.shared.manner.keeps, "a live refresh token is refused: {refusal}");
+                assert!(
+                    !self.shared.manner.keeps,
+                    "a live refresh token is refused: {refusal}"
+                );
                 Ok(None)
             }
         }
@@ -175,15 +206,28 @@ impl Client {
 
     async fn destroys(&self, account: &Account, pair: &Pair) -> Result<(), Failure> {
         self.shared.ledger.access(&pair.access, Fate::Open);
-        self.shared.ground.strategy().destroy_token(&pair.access, account).await?;
+        self.shared
+            .ground
+            .strategy()
+            .destroy_token(&pair.access, account)
+            .await?;
         self.shared.ledger.access(&pair.access, Fate::Dead);
         self.reads(pair, false).await
     }
 
-    async fn ends_session(&self, account: &Account, pair: &Pair, next: Option<&Pair>) -> Result<(), Failure> {
+    async fn ends_session(
+        &self,
+        account: &Account,
+        pair: &Pair,
+        next: Option<&Pair>,
+    ) -> Result<(), Failure> {
         let all: Vec<_> = std::iter::once(pair).chain(next).collect();
         self.mark(all.iter().copied(), Fate::Open);
-        self.shared.ground.refreshable().end_session(pair.session, &account.key()).await?;
+        self.shared
+            .ground
+            .refreshable()
+            .end_session(pair.session, &account.key())
+            .await?;
         self.mark(all.iter().copied(), Fate::Dead);
         self.reads(pair, false).await
     }
@@ -191,7 +235,11 @@ impl Client {
     async fn leaves(&mut self, account: &Account) -> Result<(), Failure> {
         let mine = std::mem::take(&mut self.mine);
         self.mark(mine.iter(), Fate::Open);
-        self.shared.ground.strategy().invalidate_all(&account.key()).await?;
+        self.shared
+            .ground
+            .strategy()
+            .invalidate_all(&account.key())
+            .await?;
         self.mark(mine.iter(), Fate::Dead);
         match mine.last() {
             Some(last) => self.reads(last, false).await,

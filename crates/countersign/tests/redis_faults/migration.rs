@@ -19,7 +19,9 @@ async fn moves(cluster: &Arc<RedisCluster>, key: &str, load: &mut Load) {
         let place = masters.iter().position(|master| *master == from).unwrap();
         let to = masters[(place + 1) % masters.len()];
         let cluster = Arc::clone(cluster);
-        tokio::task::spawn_blocking(move || cluster.migrate_slot(slot, from, to)).await.unwrap();
+        tokio::task::spawn_blocking(move || cluster.migrate_slot(slot, from, to))
+            .await
+            .unwrap();
     }
     load.turns(10).await;
     assert_eq!(load.failures(), 0, "a caller was told of a slot that moves");
@@ -31,10 +33,26 @@ async fn redis_cluster_slot_of_one_user_moves_under_load() {
     let cluster = Arc::new(RedisCluster::dedicated());
     let prefix = cluster.prefix();
     let ground = Ground::new(&connect(&cluster.url(), LONG), &prefix);
-    let mut load = Load::start(&ground, Manner { clients: 6, accounts: 1, keeps: true });
-    moves(&cluster, &key_of(&prefix, &Account::new(0).key()), &mut load).await;
+    let mut load = Load::start(
+        &ground,
+        Manner {
+            clients: 6,
+            accounts: 1,
+            keeps: true,
+        },
+    );
+    moves(
+        &cluster,
+        &key_of(&prefix, &Account::new(0).key()),
+        &mut load,
+    )
+    .await;
     let outcome = load.stop().await;
-    assert_eq!(outcome.failures(), 0, "a caller was told of a slot that moves");
+    assert_eq!(
+        outcome.failures(),
+        0,
+        "a caller was told of a slot that moves"
+    );
     outcome.holds().await;
     outcome.ends().await;
 }
@@ -45,10 +63,21 @@ async fn redis_cluster_slot_of_all_users_moves_under_load() {
     let cluster = Arc::new(RedisCluster::dedicated());
     let prefix = format!("{{{}}}:", cluster.prefix());
     let ground = Ground::new(&connect(&cluster.url(), LONG), &prefix);
-    let mut load = Load::start(&ground, Manner { clients: 8, accounts: 8, keeps: true });
+    let mut load = Load::start(
+        &ground,
+        Manner {
+            clients: 8,
+            accounts: 8,
+            keeps: true,
+        },
+    );
     moves(&cluster, &prefix, &mut load).await;
     let outcome = load.stop().await;
-    assert_eq!(outcome.failures(), 0, "a caller was told of a slot that moves");
+    assert_eq!(
+        outcome.failures(),
+        0,
+        "a caller was told of a slot that moves"
+    );
     outcome.holds().await;
     outcome.ends().await;
 }

@@ -14,7 +14,10 @@ const SESSIONS: usize = 200;
 async fn open(entry: &Entry, user: &UserKey) -> SessionId {
     let session = SessionId::generate(&SystemEntropy).unwrap();
     let refresh = entry.opening(user, session);
-    assert_eq!(entry.store().insert_refresh(&refresh, None).await.unwrap(), Opened::Done);
+    assert_eq!(
+        entry.store().insert_refresh(&refresh, None).await.unwrap(),
+        Opened::Done
+    );
     session
 }
 
@@ -28,7 +31,10 @@ async fn no_session_is_shown_twice(url: &str) {
         for _ in 0..SESSIONS {
             opened.insert(open(&entry, &user).await);
         }
-        let mut page = Page { after: None, limit: 10 };
+        let mut page = Page {
+            after: None,
+            limit: 10,
+        };
         let first = entry.store().sessions(&user, &page).await.unwrap();
         let mut seen: BTreeSet<_> = first.sessions.iter().map(|found| found.id).collect();
         for ended in opened.difference(&seen) {

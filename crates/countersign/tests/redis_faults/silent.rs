@@ -2,7 +2,9 @@
 
 use testbed::Redis;
 
-use crate::ground::{Account, Ground, LONG, SHORT, connect, eventually, left, patiently, story, unavailable};
+use crate::ground::{
+    Account, Ground, LONG, SHORT, connect, eventually, left, patiently, story, unavailable,
+};
 use countersign::FailureKind;
 
 type Step = fn(&Redis);
@@ -21,7 +23,10 @@ async fn redis_away_and_back() {
     for (name, leave, come_back) in outages {
         leave(&server);
         ground.reads_are_unavailable(&pair).await;
-        unavailable(name, countersign::Strategy::write_token(ground.strategy(), &account).await);
+        unavailable(
+            name,
+            countersign::Strategy::write_token(ground.strategy(), &account).await,
+        );
         unavailable(name, ground.open(&account).await);
         if name != "frozen" {
             ground.is_unavailable(&account, &pair).await;
@@ -49,20 +54,40 @@ async fn redis_frozen_in_every_operation() {
         "refresh_session",
         crate::ground::answered(refreshable.refresh_session(&pairs[0].refresh, users).await),
     );
-    unavailable("end_session", refreshable.end_session(pairs[1].session, &accounts[1].key()).await);
-    unavailable("destroy_token", countersign::Strategy::destroy_token(strategy, &pairs[2].access, &accounts[2]).await);
-    unavailable("invalidate_all", countersign::TokenControl::invalidate_all(strategy, &accounts[3].key()).await);
+    unavailable(
+        "end_session",
+        refreshable
+            .end_session(pairs[1].session, &accounts[1].key())
+            .await,
+    );
+    unavailable(
+        "destroy_token",
+        countersign::Strategy::destroy_token(strategy, &pairs[2].access, &accounts[2]).await,
+    );
+    unavailable(
+        "invalidate_all",
+        countersign::TokenControl::invalidate_all(strategy, &accounts[3].key()).await,
+    );
     server.thaw();
     ground.goes_on(&accounts[4], &pairs[4]).await;
     for (account, pair) in accounts.iter().zip(&pairs) {
         let refresh = patiently(|| ground.would_refresh(&pair.refresh)).await;
         let access = patiently(|| ground.accepts(&pair.access)).await;
-        assert!(access || account != &accounts[0], "a refresh ended an access token");
-        assert!(refresh || account != &accounts[2], "the end of an access token ended its session");
+        assert!(
+            access || account != &accounts[0],
+            "a refresh ended an access token"
+        );
+        assert!(
+            refresh || account != &accounts[2],
+            "the end of an access token ended its session"
+        );
         let key = account.key();
         patiently(|| countersign::TokenControl::invalidate_all(strategy, &key)).await;
     }
-    assert!(left(&server, "*").is_empty(), "something of the freeze is left");
+    assert!(
+        left(&server, "*").is_empty(),
+        "something of the freeze is left"
+    );
 }
 
 /// A server that is down doesn't stop a start, and the handle works once it is up.
@@ -95,15 +120,26 @@ async fn redis_crowd_in_a_freeze() {
         let (ground, pair) = (ground.clone(), pair.clone());
         crowd.spawn(async move { ground.accepts(&pair.access).await });
     }
-    eventually("somebody is told", || std::future::ready(crowd.try_join_next().is_some())).await;
+    eventually("somebody is told", || {
+        std::future::ready(crowd.try_join_next().is_some())
+    })
+    .await;
     server.thaw();
     for result in crowd.join_all().await {
         match result {
             Ok(good) => assert!(good, "a live token is refused"),
-            Err(failure) => assert_eq!(failure.kind(), FailureKind::Unavailable, "{}", story(&failure)),
+            Err(failure) => assert_eq!(
+                failure.kind(),
+                FailureKind::Unavailable,
+                "{}",
+                story(&failure)
+            ),
         }
     }
-    eventually("the server answers", || async { ground.accepts(&pair.access).await.is_ok() }).await;
+    eventually("the server answers", || async {
+        ground.accepts(&pair.access).await.is_ok()
+    })
+    .await;
     assert!(patiently(|| ground.accepts(&pair.access)).await);
 }
 

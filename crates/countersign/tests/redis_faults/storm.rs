@@ -17,14 +17,25 @@ use crate::ground::{LONG, connect};
 const SEQUENCES: u32 = 256;
 
 fn storm(url: &str, sequences: u32) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let redis = connect(url, LONG);
-    let mut runner =
-        TestRunner::new(ProptestConfig { cases: sequences, failure_persistence: None, ..Default::default() });
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: sequences,
+        failure_persistence: None,
+        ..Default::default()
+    });
     let sequence = proptest::collection::vec(operation(), 1..60);
     let result = runner.run(&sequence, |operations| {
         runtime.block_on(async {
-            let mut model = Model::new(&redis, &testbed::Redis::shared().prefix(), MemoryStore::new()).await;
+            let mut model = Model::new(
+                &redis,
+                &testbed::Redis::shared().prefix(),
+                MemoryStore::new(),
+            )
+            .await;
             for operation in &operations {
                 model.apply(operation).await;
             }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use countersign::{Strategy, TokenControl};
 use testbed::Redis;
 
-use crate::ground::{Account, Ground, LONG, SHORT, connect, eventually, patiently, story, unavailable};
+use crate::ground::{
+    Account, Ground, LONG, SHORT, connect, eventually, patiently, story, unavailable,
+};
 
 /// While it loads its data it knows some tokens and not others, and says nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -22,13 +24,20 @@ async fn redis_loading_is_no_answer() {
         let server = Arc::clone(&server);
         move || server.start()
     });
-    assert!(answers_while_it_starts(&ground, &account, &pair).await > 0, "nobody asked while it was loading");
+    assert!(
+        answers_while_it_starts(&ground, &account, &pair).await > 0,
+        "nobody asked while it was loading"
+    );
     starting.await.unwrap();
     ground.goes_on(&account, &pair).await;
 }
 
 /// Asks until it is up; how often it said that it was loading.
-async fn answers_while_it_starts(ground: &Ground, account: &Account, pair: &crate::ground::Pair) -> usize {
+async fn answers_while_it_starts(
+    ground: &Ground,
+    account: &Account,
+    pair: &crate::ground::Pair,
+) -> usize {
     let mut loading = 0;
     loop {
         match ground.accepts(&pair.access).await {
@@ -40,7 +49,10 @@ async fn answers_while_it_starts(ground: &Ground, account: &Account, pair: &crat
                 let failure = unavailable("read_token", failed);
                 if story(&failure).contains("LOADING") {
                     loading += 1;
-                    let _ = ground.open(account).await.map_err(|failure| unavailable("open", Err::<(), _>(failure)));
+                    let _ = ground
+                        .open(account)
+                        .await
+                        .map_err(|failure| unavailable("open", Err::<(), _>(failure)));
                 }
             }
         }
@@ -58,7 +70,12 @@ async fn redis_busy_is_no_answer() {
         let server = Arc::clone(&server);
         move || server.command(&["EVAL", "while true do end", "0"])
     });
-    let busy = async || ground.accepts(&pair.access).await.is_err_and(|failure| story(&failure).contains("BUSY"));
+    let busy = async || {
+        ground
+            .accepts(&pair.access)
+            .await
+            .is_err_and(|failure| story(&failure).contains("BUSY"))
+    };
     eventually("the server says that it is busy", busy).await;
     ground.is_unavailable(&account, &pair).await;
     server.command(&["SCRIPT", "KILL"]);
@@ -77,13 +94,23 @@ async fn redis_script_flush_goes_unnoticed() {
         flush();
         let pair = ground.open(&account).await.unwrap();
         flush();
-        ground.refreshable().refresh_session(&pair.refresh, &crate::ground::users).await.unwrap();
+        ground
+            .refreshable()
+            .refresh_session(&pair.refresh, &crate::ground::users)
+            .await
+            .unwrap();
         flush();
         ground.strategy().write_token(&account).await.unwrap();
         flush();
-        ground.goes_on(&account, &ground.open(&account).await.unwrap()).await;
+        ground
+            .goes_on(&account, &ground.open(&account).await.unwrap())
+            .await;
         flush();
-        ground.strategy().invalidate_all(&account.key()).await.unwrap();
+        ground
+            .strategy()
+            .invalidate_all(&account.key())
+            .await
+            .unwrap();
         assert!(!ground.accepts(&pair.access).await.unwrap());
     }
 }

@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use countersign::redis::Redis;
 use countersign::store::{
-    Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, Page, RedisTokenStore, Rotate, SessionCursor, TokenStore,
+    Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, Page, RedisTokenStore, Rotate,
+    SessionCursor, TokenStore,
 };
-use countersign::{Client, Digest, DigestKeyRing, Locator, PlainToken, SessionId, SystemEntropy, Timestamp, UserKey};
+use countersign::{
+    Client, Digest, DigestKeyRing, Locator, PlainToken, SessionId, SystemEntropy, Timestamp,
+    UserKey,
+};
 use tokio::task::JoinSet;
 
 use crate::ground::{Ground, SECRET, secret};
@@ -36,8 +40,15 @@ impl Entry {
     /// The same users' tokens, under a prefix of the shared server, by another way to it.
     pub(crate) fn over(redis: &Redis, prefix: &str) -> Self {
         let ring = DigestKeyRing::new("default", &secret(SECRET)).unwrap();
-        let store = RedisTokenStore::new(redis, &ring).with_key_prefix(prefix).unwrap();
-        Self { store, server: testbed::Redis::shared(), prefix: prefix.to_owned(), ring }
+        let store = RedisTokenStore::new(redis, &ring)
+            .with_key_prefix(prefix)
+            .unwrap();
+        Self {
+            store,
+            server: testbed::Redis::shared(),
+            prefix: prefix.to_owned(),
+            ring,
+        }
     }
 
     /// The user's key.
@@ -49,10 +60,16 @@ impl Entry {
     /// The digest of a token called `label`.
     pub(crate) fn digest(&self, user: &UserKey, session: Option<SessionId>, label: &str) -> Digest {
         let place = self.store.locator(user, session).unwrap();
-        self.ring.digest(&PlainToken::new(format!("{}.{label}", place.to_text())))
+        self.ring
+            .digest(&PlainToken::new(format!("{}.{label}", place.to_text())))
     }
 
-    pub(crate) fn access(&self, user: &UserKey, session: Option<SessionId>, label: &str) -> NewAccess {
+    pub(crate) fn access(
+        &self,
+        user: &UserKey,
+        session: Option<SessionId>,
+        label: &str,
+    ) -> NewAccess {
         NewAccess {
             digest: self.digest(user, session, label),
             user: user.clone(),
@@ -98,7 +115,10 @@ impl Entry {
     pub(crate) async fn open(&self, user: &UserKey) -> SessionId {
         let session = id();
         let access = self.access(user, Some(session), "access");
-        let opened = self.store.insert_refresh(&self.refresh(user, Some(session)), Some(&access)).await;
+        let opened = self
+            .store
+            .insert_refresh(&self.refresh(user, Some(session)), Some(&access))
+            .await;
         assert_eq!(opened.unwrap(), Opened::Done);
         session
     }
@@ -120,9 +140,20 @@ impl Entry {
     }
 
     /// Ends everything of a user but `kept`; the fence from then on.
-    pub(crate) async fn end(&self, user: &UserKey, kept: Option<SessionId>, settled: bool) -> Fence {
+    pub(crate) async fn end(
+        &self,
+        user: &UserKey,
+        kept: Option<SessionId>,
+        settled: bool,
+    ) -> Fence {
         let fence = fresh();
-        let end = EndUser { user: user.clone(), fence, kept, settled, now: NOW };
+        let end = EndUser {
+            user: user.clone(),
+            fence,
+            kept,
+            settled,
+            now: NOW,
+        };
         self.store.end_user(&end).await.unwrap();
         fence
     }
@@ -160,15 +191,31 @@ impl Entry {
         after: Option<SessionCursor>,
         limit: u32,
     ) -> (Vec<SessionId>, Option<SessionCursor>) {
-        let page = self.store.sessions(user, &Page { after, limit }).await.unwrap();
-        assert!(page.sessions.len() <= usize::try_from(limit).unwrap(), "a page has more than was asked for");
-        (page.sessions.into_iter().map(|session| session.id).collect(), page.next)
+        let page = self
+            .store
+            .sessions(user, &Page { after, limit })
+            .await
+            .unwrap();
+        assert!(
+            page.sessions.len() <= usize::try_from(limit).unwrap(),
+            "a page has more than was asked for"
+        );
+        (
+            page.sessions
+                .into_iter()
+                .map(|session| session.id)
+                .collect(),
+            page.next,
+        )
     }
 
     /// How many fields of the user's key begin so, of those that name a record.
     pub(crate) fn records(&self, user: &UserKey, kinds: &str) -> usize {
         let fields = self.server.command(&["HKEYS", &self.key(user)]);
-        fields.lines().filter(|field| field.len() > 1 && field.starts_with(|kind| kinds.contains(kind))).count()
+        fields
+            .lines()
+            .filter(|field| field.len() > 1 && field.starts_with(|kind| kinds.contains(kind)))
+            .count()
     }
 }
 

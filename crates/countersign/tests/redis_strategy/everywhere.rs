@@ -16,7 +16,10 @@ const CALLERS: usize = 100;
 async fn a_hundred_thousand_tokens_end_in_one_step_on_redis() {
     let server = testbed::Redis::dedicated();
     server.command(&["CONFIG", "SET", "appendfsync", "no"]);
-    let ground = Ground { redis: connect(server.url()), ..Ground::new() };
+    let ground = Ground {
+        redis: connect(server.url()),
+        ..Ground::new()
+    };
     let strategy = Arc::new(ground.strategy());
     let bystander = strategy.write_token(&BOB).await.unwrap().token;
     let tokens = written(&strategy, TOKENS / CALLERS).await;
@@ -24,16 +27,30 @@ async fn a_hundred_thousand_tokens_end_in_one_step_on_redis() {
     assert_eq!(read(&strategy, &tokens[TOKENS / 2]).await, Ok(ALICE.id));
 
     server.command(&["CONFIG", "RESETSTAT"]);
-    assert!(matches!(strategy.invalidate_all(&ALICE.key()).await.unwrap(), Invalidated::All(_)));
+    assert!(matches!(
+        strategy.invalidate_all(&ALICE.key()).await.unwrap(),
+        Invalidated::All(_)
+    ));
     let stats = server.command(&["INFO", "commandstats"]);
-    let calls =
-        |name: &str| stats.lines().find(|line| line.starts_with(&format!("cmdstat_{name}:"))).map(str::to_owned);
-    assert!(calls("unlink").is_some_and(|line| line.contains(":calls=1,")), "{stats}");
+    let calls = |name: &str| {
+        stats
+            .lines()
+            .find(|line| line.starts_with(&format!("cmdstat_{name}:")))
+            .map(str::to_owned)
+    };
+    assert!(
+        calls("unlink").is_some_and(|line| line.contains(":calls=1,")),
+        "{stats}"
+    );
     assert!(calls("del").is_none() && calls("hdel").is_none(), "{stats}");
     assert_eq!(answering(&strategy, tokens).await, 0);
     assert_eq!(read(&strategy, &bystander).await, Ok(BOB.id));
     let again = strategy.write_token(&ALICE).await.unwrap().token;
-    assert_eq!(read(&strategy, &again).await, Ok(ALICE.id), "a login afterwards works at once");
+    assert_eq!(
+        read(&strategy, &again).await,
+        Ok(ALICE.id),
+        "a login afterwards works at once"
+    );
 }
 
 /// So many tokens of Alice's from each of many callers.
@@ -83,15 +100,25 @@ async fn nothing_written_before_the_end_survives_it_on_redis() {
     let mut survivors = 0;
     for round in 0..10 {
         let calls = race(&[Arc::clone(&strategy)], 100, 40 + round * 5).await;
-        let end = calls.iter().find(|call| call.token.is_none()).unwrap().called;
+        let end = calls
+            .iter()
+            .find(|call| call.token.is_none())
+            .unwrap()
+            .called;
         for call in &calls {
             let Some(token) = &call.token else { continue };
             let live = read(&strategy, token).await.is_ok();
-            assert!(!live || call.returned > end, "a token written before the end is alive");
+            assert!(
+                !live || call.returned > end,
+                "a token written before the end is alive"
+            );
             survivors += usize::from(live);
         }
     }
-    assert!(survivors > 0, "no write came after the end: that was no race");
+    assert!(
+        survivors > 0,
+        "no write came after the end: that was no race"
+    );
 }
 
 /// From several processes there is one moment at which the ending takes place: no token is alive whose write returned
@@ -100,7 +127,12 @@ async fn nothing_written_before_the_end_survives_it_on_redis() {
 async fn the_end_is_one_moment_for_several_redis_connections() {
     let ground = Ground::new();
     let strategies: Vec<_> = (0..4)
-        .map(|_| Arc::new(Ground { redis: connect(ground.server.url()), ..Ground::new() }))
+        .map(|_| {
+            Arc::new(Ground {
+                redis: connect(ground.server.url()),
+                ..Ground::new()
+            })
+        })
         .map(|other| Arc::new(other.builder().key_prefix(&ground.prefix).build().unwrap()))
         .collect();
     for round in 0..10 {
@@ -114,15 +146,25 @@ async fn the_end_is_one_moment_for_several_redis_connections() {
                 live.push(call.returned);
             } else {
                 last_dead = last_dead.max(call.called);
-                assert!(call.called < end.returned, "a token written after the end is dead");
+                assert!(
+                    call.called < end.returned,
+                    "a token written after the end is dead"
+                );
             }
         }
-        assert!(live.iter().all(|returned| *returned > last_dead), "a token outlived a later one");
+        assert!(
+            live.iter().all(|returned| *returned > last_dead),
+            "a token outlived a later one"
+        );
     }
 }
 
 /// So many writes at once, with the ending called in their midst.
-async fn race(strategies: &[Arc<RedisTokenStrategy<Member>>], writes: usize, at: usize) -> Vec<Call> {
+async fn race(
+    strategies: &[Arc<RedisTokenStrategy<Member>>],
+    writes: usize,
+    at: usize,
+) -> Vec<Call> {
     let counter = Arc::new(AtomicU64::new(0));
     let mut calls = JoinSet::new();
     for number in 0..=writes {
@@ -140,7 +182,11 @@ async fn race(strategies: &[Arc<RedisTokenStrategy<Member>>], writes: usize, at:
             } else {
                 Some(strategy.write_token(&ALICE).await.unwrap().token)
             };
-            Call { called, returned: counter.fetch_add(1, Ordering::SeqCst), token }
+            Call {
+                called,
+                returned: counter.fetch_add(1, Ordering::SeqCst),
+                token,
+            }
         });
     }
     calls.join_all().await

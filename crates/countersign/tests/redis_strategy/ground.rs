@@ -42,7 +42,13 @@ pub(crate) fn secret(text: &str) -> Secret {
 }
 
 pub(crate) fn connect(url: &str) -> Redis {
-    Redis::connect(url, RedisOptions { timeout: Duration::from_secs(30) }).unwrap()
+    Redis::connect(
+        url,
+        RedisOptions {
+            timeout: Duration::from_secs(30),
+        },
+    )
+    .unwrap()
 }
 
 /// Strategies under one prefix of the shared server, by a clock that stands still.
@@ -56,7 +62,12 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) fn new() -> Self {
         let server = testbed::Redis::shared();
-        Self { server, redis: connect(server.url()), prefix: server.prefix(), clock: Arc::default() }
+        Self {
+            server,
+            redis: connect(server.url()),
+            prefix: server.prefix(),
+            clock: Arc::default(),
+        }
     }
 
     pub(crate) fn builder(&self) -> RedisTokenStrategyBuilder<Member> {
@@ -72,15 +83,25 @@ impl Ground {
 
     /// The keys under the prefix, without those of users of whom nothing is left but their fence.
     pub(crate) fn keys(&self) -> Vec<String> {
-        let listed = self.server.command(&["--scan", "--pattern", &format!("{}*", self.prefix)]);
+        let listed = self
+            .server
+            .command(&["--scan", "--pattern", &format!("{}*", self.prefix)]);
         let is_hash = |key: &&str| self.server.command(&["TYPE", key]).trim() == "hash";
-        let only_a_fence = |key: &&str| is_hash(key) && self.server.command(&["HKEYS", key]).trim() == "e";
-        listed.lines().filter(|key| !only_a_fence(key)).map(str::to_owned).collect()
+        let only_a_fence =
+            |key: &&str| is_hash(key) && self.server.command(&["HKEYS", key]).trim() == "e";
+        listed
+            .lines()
+            .filter(|key| !only_a_fence(key))
+            .map(str::to_owned)
+            .collect()
     }
 }
 
 /// Whose token it is.
-pub(crate) async fn read(strategy: &RedisTokenStrategy<Member>, token: &PlainToken) -> Result<i64, Refusal> {
+pub(crate) async fn read(
+    strategy: &RedisTokenStrategy<Member>,
+    token: &PlainToken,
+) -> Result<i64, Refusal> {
     match strategy.read_token(Some(token), &members).await.unwrap() {
         Answer::Accepted(accepted) => Ok(accepted.user.id),
         Answer::Refused(refusal) => Err(refusal),

@@ -48,13 +48,30 @@ async fn a_users_key_holds_no_dead_members_on_redis() {
     let mut logins = 0;
     let mut live = Vec::new();
     while ground.records(&key) > 2 * logins {
-        live.push(refreshable.open_session(&ALICE).await.unwrap().access.session_id.unwrap());
+        live.push(
+            refreshable
+                .open_session(&ALICE)
+                .await
+                .unwrap()
+                .access
+                .session_id
+                .unwrap(),
+        );
         logins += 1;
         assert!(logins < 60, "{} records are left", ground.records(&key));
     }
     live.sort_unstable();
-    let page = countersign::store::Page { after: None, limit: 100 };
-    let listed = strategy.sessions().unwrap().store().sessions(&UserKey::Int(ALICE.id), &page).await.unwrap();
+    let page = countersign::store::Page {
+        after: None,
+        limit: 100,
+    };
+    let listed = strategy
+        .sessions()
+        .unwrap()
+        .store()
+        .sessions(&UserKey::Int(ALICE.id), &page)
+        .await
+        .unwrap();
     let mut listed: Vec<_> = listed.sessions.into_iter().map(|found| found.id).collect();
     listed.sort_unstable();
     assert_eq!(listed, live);
@@ -64,12 +81,27 @@ async fn a_users_key_holds_no_dead_members_on_redis() {
 #[tokio::test]
 async fn refreshes_leave_nothing_behind_on_redis() {
     let ground = Ground::new();
-    let strategy = ground.builder().lifetime(HOUR / 4).session_lifetime(None).build().unwrap();
+    let strategy = ground
+        .builder()
+        .lifetime(HOUR / 4)
+        .session_lifetime(None)
+        .build()
+        .unwrap();
     let refreshable = strategy.as_refreshable().unwrap();
-    let mut refresh = refreshable.open_session(&ALICE).await.unwrap().refresh.unwrap().token;
+    let mut refresh = refreshable
+        .open_session(&ALICE)
+        .await
+        .unwrap()
+        .refresh
+        .unwrap()
+        .token;
     for _ in 0..200 {
         ground.clock.advance(HOUR / 3);
-        let issued = refreshable.refresh_session(&refresh, &members).await.unwrap().issued;
+        let issued = refreshable
+            .refresh_session(&refresh, &members)
+            .await
+            .unwrap()
+            .issued;
         refresh = issued.refresh.unwrap().token;
         assert!(ground.records(&ground.key()) <= 3);
     }
@@ -81,7 +113,11 @@ async fn refreshes_leave_nothing_behind_on_redis() {
 async fn a_key_outlives_what_it_holds_on_redis() {
     let ground = Ground::new();
     let millis = |life: Duration| i64::try_from(life.as_millis()).unwrap();
-    let short = ground.builder().lifetime(Duration::from_millis(1900)).build().unwrap();
+    let short = ground
+        .builder()
+        .lifetime(Duration::from_millis(1900))
+        .build()
+        .unwrap();
     short.write_token(&ALICE).await.unwrap();
     let key = ground.key();
     assert!(ground.millis_left(&key) > 1900);
@@ -89,8 +125,15 @@ async fn a_key_outlives_what_it_holds_on_redis() {
     long.write_token(&ALICE).await.unwrap();
     assert!(ground.millis_left(&key) > millis(HOUR));
     short.write_token(&ALICE).await.unwrap();
-    assert!(ground.millis_left(&key) > millis(HOUR), "a short life shortened a long one");
-    long.as_refreshable().unwrap().open_session(&ALICE).await.unwrap();
+    assert!(
+        ground.millis_left(&key) > millis(HOUR),
+        "a short life shortened a long one"
+    );
+    long.as_refreshable()
+        .unwrap()
+        .open_session(&ALICE)
+        .await
+        .unwrap();
     let month = millis(HOUR * 24 * 30);
     assert!((month..month + millis(HOUR)).contains(&ground.millis_left(&key)));
 }
@@ -103,16 +146,26 @@ async fn a_lost_key_revives_nothing_on_redis() {
     let refreshable = strategy.as_refreshable().unwrap();
     let revoked = refreshable.open_session(&ALICE).await.unwrap();
     let live = refreshable.open_session(&ALICE).await.unwrap();
-    refreshable.end_session(revoked.access.session_id.unwrap(), &ALICE.key()).await.unwrap();
+    refreshable
+        .end_session(revoked.access.session_id.unwrap(), &ALICE.key())
+        .await
+        .unwrap();
     assert_eq!(ground.server.command(&["DEL", &ground.key()]), "1");
     for again in [false, true] {
         if again {
             refreshable.open_session(&ALICE).await.unwrap();
         }
         for pair in [&revoked, &live] {
-            assert!(crate::ground::read(&strategy, &pair.access.token).await.is_err());
+            assert!(
+                crate::ground::read(&strategy, &pair.access.token)
+                    .await
+                    .is_err()
+            );
             let refresh = &pair.refresh.as_ref().unwrap().token;
-            let refused = refreshable.refresh_session(refresh, &members).await.unwrap_err();
+            let refused = refreshable
+                .refresh_session(refresh, &members)
+                .await
+                .unwrap_err();
             assert!(refused.refusal().is_some());
         }
     }
@@ -128,16 +181,29 @@ async fn a_key_of_another_type_is_replaced_by_a_login_on_redis() {
     let key = ground.key();
     ground.server.command(&["DEL", &key]);
     ground.server.command(&["LPUSH", &key, "foreign"]);
-    assert_eq!(crate::ground::read(&strategy, &lost.access.token).await, Err(Refusal::Unknown));
-    let refused = refreshable.refresh_session(&lost.refresh.unwrap().token, &members).await.unwrap_err();
+    assert_eq!(
+        crate::ground::read(&strategy, &lost.access.token).await,
+        Err(Refusal::Unknown)
+    );
+    let refused = refreshable
+        .refresh_session(&lost.refresh.unwrap().token, &members)
+        .await
+        .unwrap_err();
     assert_eq!(refused.refusal(), Some(Refusal::Unknown));
     let again = refreshable.open_session(&ALICE).await.unwrap();
-    assert_eq!(crate::ground::read(&strategy, &again.access.token).await, Ok(ALICE.id));
+    assert_eq!(
+        crate::ground::read(&strategy, &again.access.token).await,
+        Ok(ALICE.id)
+    );
     assert_eq!(ground.server.command(&["TYPE", &key]), "hash");
 }
 
 #[test]
 fn a_handle_hides_its_password() {
-    let redis = Redis::connect("redis://app:hunter2@localhost", countersign::redis::RedisOptions::default()).unwrap();
+    let redis = Redis::connect(
+        "redis://app:hunter2@localhost",
+        countersign::redis::RedisOptions::default(),
+    )
+    .unwrap();
     assert!(!format!("{redis:?}").contains("hunter2"));
 }

@@ -23,10 +23,15 @@ impl Middle {
             url: format!("redis://{}", listener.local_addr().unwrap()),
             loses: Arc::new(AtomicBool::new(false)),
         };
-        let (server, loses) = (url.strip_prefix("redis://").unwrap().to_owned(), Arc::clone(&middle.loses));
+        let (server, loses) = (
+            url.strip_prefix("redis://").unwrap().to_owned(),
+            Arc::clone(&middle.loses),
+        );
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(server.trim_end_matches('/')).await.unwrap();
+                let server = TcpStream::connect(server.trim_end_matches('/'))
+                    .await
+                    .unwrap();
                 tokio::spawn(pass(client, server, Arc::clone(&loses)));
             }
         });
@@ -67,14 +72,33 @@ async fn removals_that_are_sent_twice_say_what_they_did_on_redis() {
     let middle = Middle::before(server.url()).await;
     let entry = Entry::over(&connect(&middle.url), "test:");
     let session = entry.open(&ALICE).await;
-    let (access, refresh) = (entry.access(&ALICE, None, "access"), entry.refresh(&ALICE, None));
-    assert_eq!(entry.store.insert_access(&access).await.unwrap(), Opened::Done);
-    assert_eq!(entry.store.insert_refresh(&refresh, None).await.unwrap(), Opened::Done);
+    let (access, refresh) = (
+        entry.access(&ALICE, None, "access"),
+        entry.refresh(&ALICE, None),
+    );
+    assert_eq!(
+        entry.store.insert_access(&access).await.unwrap(),
+        Opened::Done
+    );
+    assert_eq!(
+        entry.store.insert_refresh(&refresh, None).await.unwrap(),
+        Opened::Done
+    );
     let of_session = entry.access(&ALICE, Some(session), "access");
     // Redis learns the script, which would be sent twice in any case.
-    assert!(!entry.store.end_session(crate::entry::id(), &ALICE).await.unwrap());
+    assert!(
+        !entry
+            .store
+            .end_session(crate::entry::id(), &ALICE)
+            .await
+            .unwrap()
+    );
 
-    let (access, refresh, of_session) = (access.digest.into(), refresh.digest.into(), of_session.digest.into());
+    let (access, refresh, of_session) = (
+        access.digest.into(),
+        refresh.digest.into(),
+        of_session.digest.into(),
+    );
     for again in [false, true] {
         let lose = || {
             if !again {
@@ -82,16 +106,32 @@ async fn removals_that_are_sent_twice_say_what_they_did_on_redis() {
             }
         };
         lose();
-        assert_eq!(entry.store.remove_access(&access, Some(&ALICE)).await.unwrap(), !again);
+        assert_eq!(
+            entry
+                .store
+                .remove_access(&access, Some(&ALICE))
+                .await
+                .unwrap(),
+            !again
+        );
         assert!(middle.has_lost_it());
         lose();
-        assert_eq!(entry.store.remove_refresh(&refresh, None).await.unwrap(), !again);
+        assert_eq!(
+            entry.store.remove_refresh(&refresh, None).await.unwrap(),
+            !again
+        );
         assert!(middle.has_lost_it());
         lose();
-        assert_eq!(entry.store.remove_access(&of_session, None).await.unwrap(), !again);
+        assert_eq!(
+            entry.store.remove_access(&of_session, None).await.unwrap(),
+            !again
+        );
         assert!(middle.has_lost_it());
         lose();
-        assert_eq!(entry.store.end_session(session, &ALICE).await.unwrap(), !again);
+        assert_eq!(
+            entry.store.end_session(session, &ALICE).await.unwrap(),
+            !again
+        );
         assert!(middle.has_lost_it());
     }
 }
@@ -128,6 +168,9 @@ async fn a_login_that_is_sent_twice_is_recorded_once_on_redis() {
     middle.lose_the_next_answer();
     let session = entry.open(&ALICE).await;
     assert!(middle.has_lost_it());
-    assert!(entry.has_access(&ALICE, Some(session)).await && entry.has_refresh(&ALICE, Some(session)).await);
+    assert!(
+        entry.has_access(&ALICE, Some(session)).await
+            && entry.has_refresh(&ALICE, Some(session)).await
+    );
     assert_eq!(entry.pages(&ALICE, 10).await.concat().len(), 2);
 }

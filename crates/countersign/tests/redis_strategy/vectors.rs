@@ -9,8 +9,8 @@ use countersign::denylist::{DenylistStore, RedisDenylist};
 use countersign::redis::Redis;
 use countersign::strategy::RedisTokenStrategy;
 use countersign::{
-    Answer, Clock, Failure, Invalidated, PlainToken, Profile, Refusal, Strategy, SystemClock, TokenControl, User,
-    UserKey,
+    Answer, Clock, Failure, Invalidated, PlainToken, Profile, Refusal, Strategy, SystemClock,
+    TokenControl, User, UserKey,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -57,7 +57,11 @@ impl Original {
             let ttl = row["ttl"].as_u64().unwrap().max(60);
             server.command(&["EXPIRE", key, &ttl.to_string()]);
         }
-        Self { redis: connect(server.url()), server, vectors }
+        Self {
+            redis: connect(server.url()),
+            server,
+            vectors,
+        }
     }
 
     fn strategy(&self, prefix: Option<&str>, token_bytes: usize) -> RedisTokenStrategy<Account> {
@@ -84,13 +88,26 @@ async fn tokens_of_the_original_are_read_on_redis() {
         let strategy = original.strategy(row["key_prefix"].as_str(), 32);
         let token = PlainToken::new(row["token"].as_str().unwrap());
         let read = strategy.read_token(Some(&token), &accounts).await.unwrap();
-        let Answer::Accepted(read) = read else { panic!("{row}") };
-        assert_eq!(read.user.0.to_string(), row["expect"]["id"].as_str().unwrap());
+        let Answer::Accepted(read) = read else {
+            panic!("{row}")
+        };
+        assert_eq!(
+            read.user.0.to_string(),
+            row["expect"]["id"].as_str().unwrap()
+        );
         let now = SystemClock.now();
         assert!(read.issued_at <= now && now < read.expires_at);
     }
-    let destroyed = PlainToken::new(original.vectors["redis"]["destroyed"]["token"].as_str().unwrap());
-    let read = original.strategy(None, 32).read_token(Some(&destroyed), &accounts).await.unwrap();
+    let destroyed = PlainToken::new(
+        original.vectors["redis"]["destroyed"]["token"]
+            .as_str()
+            .unwrap(),
+    );
+    let read = original
+        .strategy(None, 32)
+        .read_token(Some(&destroyed), &accounts)
+        .await
+        .unwrap();
     assert!(matches!(read, Answer::Refused(Refusal::Unknown)));
 }
 
@@ -100,12 +117,27 @@ async fn the_originals_index_is_understood_on_redis() {
     let original = Original::new();
     let strategy = original.strategy(None, 32);
     let alice: Uuid = "1b4e28ba-2fa1-41d2-883f-0016d3cca427".parse().unwrap();
-    assert_eq!(strategy.invalidate_all(&UserKey::Uuid(alice)).await.unwrap(), Invalidated::All(3));
+    assert_eq!(
+        strategy
+            .invalidate_all(&UserKey::Uuid(alice))
+            .await
+            .unwrap(),
+        Invalidated::All(3)
+    );
     for row in original.rows() {
         let strategy = original.strategy(row["key_prefix"].as_str(), 32);
         let token = PlainToken::new(row["token"].as_str().unwrap());
-        let live = strategy.read_token(Some(&token), &accounts).await.unwrap().accepted().is_some();
-        assert_eq!(live, row["user"] == "bob" || row["key_prefix"] == "app1:tok:", "{row}");
+        let live = strategy
+            .read_token(Some(&token), &accounts)
+            .await
+            .unwrap()
+            .accepted()
+            .is_some();
+        assert_eq!(
+            live,
+            row["user"] == "bob" || row["key_prefix"] == "app1:tok:",
+            "{row}"
+        );
     }
 }
 
@@ -123,7 +155,11 @@ async fn what_we_write_has_the_originals_form_on_redis() {
         assert_eq!(row["key"], format!("{prefix}{}", digest.as_str()));
     }
     let strategy = original.strategy(None, 32);
-    let ours = strategy.write_token(&Account(user.parse().unwrap())).await.unwrap().token;
+    let ours = strategy
+        .write_token(&Account(user.parse().unwrap()))
+        .await
+        .unwrap()
+        .token;
     assert_eq!(ours.expose().len(), 43);
     let key = format!("litestar_auth:token:{}", digests.digest(&ours).as_str());
     let index = format!("litestar_auth:token:user:{user}");
@@ -131,7 +167,11 @@ async fn what_we_write_has_the_originals_form_on_redis() {
     assert_eq!(server.command(&["GET", &key]), user);
     assert_eq!(server.command(&["TYPE", &index]), "set");
     assert_eq!(server.command(&["SISMEMBER", &index, &key]), "1");
-    assert_eq!(server.command(&["SCARD", &index]), "2", "beside the one that the original wrote");
+    assert_eq!(
+        server.command(&["SCARD", &index]),
+        "2",
+        "beside the one that the original wrote"
+    );
     assert_eq!(server.command(&["TTL", &key]), "3600");
 }
 
@@ -139,15 +179,22 @@ async fn what_we_write_has_the_originals_form_on_redis() {
 #[tokio::test]
 async fn lives_are_rounded_up_where_the_original_rounds_down_on_redis() {
     let original = Original::new();
-    let digests = countersign::DigestKeyRing::new("default", &secret(crate::ground::SECRET)).unwrap();
+    let digests =
+        countersign::DigestKeyRing::new("default", &secret(crate::ground::SECRET)).unwrap();
     let tokens = countersign::store::OriginalTokens::new(&original.redis, "rounding:").unwrap();
-    for row in original.vectors["redis"]["ttl_rounding"].as_array().unwrap() {
+    for row in original.vectors["redis"]["ttl_rounding"]
+        .as_array()
+        .unwrap()
+    {
         let seconds = row["lifetime_seconds"].as_f64().unwrap();
         if seconds < 0.0 {
             continue;
         }
         let digest = digests.digest(&PlainToken::new(row.to_string()));
-        tokens.write(&digest, "7", std::time::Duration::from_secs_f64(seconds)).await.unwrap();
+        tokens
+            .write(&digest, "7", std::time::Duration::from_secs_f64(seconds))
+            .await
+            .unwrap();
         let key = format!("rounding:{}", digest.as_str());
         let left: f64 = original.server.command(&["PTTL", &key]).parse().unwrap();
         let ceiling = seconds.ceil().max(1.0) * 1000.0;
@@ -161,17 +208,29 @@ async fn denylists_pass_both_ways_on_redis() {
     let original = Original::new();
     let now = SystemClock.now();
     for (prefix, id) in [
-        (RedisDenylist::ORIGINAL_KEY_PREFIX, "c3576b2f9495ee27dd3ceeee2e540aaf"),
+        (
+            RedisDenylist::ORIGINAL_KEY_PREFIX,
+            "c3576b2f9495ee27dd3ceeee2e540aaf",
+        ),
         (RedisDenylist::ORIGINAL_KEY_PREFIX, "ttl-below-one"),
         ("app1:deny:", "some-jti"),
     ] {
-        let denylist = RedisDenylist::new(&original.redis).with_key_prefix(prefix).unwrap();
+        let denylist = RedisDenylist::new(&original.redis)
+            .with_key_prefix(prefix)
+            .unwrap();
         assert!(denylist.is_any_denied(&[id], now).await.unwrap(), "{id}");
         assert!(!denylist.is_any_denied(&["another"], now).await.unwrap());
         // Denied again, it is denied no shorter.
         denylist.deny(id, now, now).await.unwrap();
         assert!(denylist.is_any_denied(&[id], now).await.unwrap(), "{id}");
-        denylist.deny("ours", now.saturating_add(std::time::Duration::from_secs(90)), now).await.unwrap();
+        denylist
+            .deny(
+                "ours",
+                now.saturating_add(std::time::Duration::from_secs(90)),
+                now,
+            )
+            .await
+            .unwrap();
         let key = format!("{prefix}ours");
         assert_eq!(original.server.command(&["EXISTS", &key]), "1");
         let left: u64 = original.server.command(&["TTL", &key]).parse().unwrap();
@@ -186,10 +245,27 @@ async fn a_decoder_reads_the_originals_ids_on_redis() {
     let row = original.rows().next().unwrap();
     let token = PlainToken::new(row["token"].as_str().unwrap());
     let hash_secret = secret(original.vectors["hash_secret"].as_str().unwrap());
-    let builder = || RedisTokenStrategy::<Account>::builder(&original.redis).token_hash_secret(&hash_secret);
-    let picky = builder().profile(Profile::LitestarAuth).clock(Arc::new(SystemClock)).subject_decoder(|_| None);
-    let read = picky.build().unwrap().read_token(Some(&token), &accounts).await.unwrap();
+    let builder =
+        || RedisTokenStrategy::<Account>::builder(&original.redis).token_hash_secret(&hash_secret);
+    let picky = builder()
+        .profile(Profile::LitestarAuth)
+        .clock(Arc::new(SystemClock))
+        .subject_decoder(|_| None);
+    let read = picky
+        .build()
+        .unwrap()
+        .read_token(Some(&token), &accounts)
+        .await
+        .unwrap();
     assert!(matches!(read, Answer::Refused(Refusal::Subject)));
-    let ours = builder().build().unwrap().read_token(Some(&token), &accounts).await.unwrap();
-    assert!(matches!(ours, Answer::Refused(Refusal::Malformed)), "our own profile asks for our own form");
+    let ours = builder()
+        .build()
+        .unwrap()
+        .read_token(Some(&token), &accounts)
+        .await
+        .unwrap();
+    assert!(
+        matches!(ours, Answer::Refused(Refusal::Malformed)),
+        "our own profile asks for our own form"
+    );
 }

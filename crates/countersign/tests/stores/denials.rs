@@ -12,9 +12,16 @@ const CASE: Option<&str> = Some("race::denials_beside_sweeps");
 async fn none_is_lost(run: impl AsyncFn() -> SuiteReport) {
     for part in 1..=5 {
         let report = run().await;
-        let found = report.failed().next().and_then(|case| case.violation.as_ref());
+        let found = report
+            .failed()
+            .next()
+            .and_then(|case| case.violation.as_ref());
         let found = found.map_or_else(|| "lost: 0".to_owned(), ToString::to_string);
-        let line = format!("\n{}: {} denials beside sweeps, {found}\n", report.backend, part * 2_000);
+        let line = format!(
+            "\n{}: {} denials beside sweeps, {found}\n",
+            report.backend,
+            part * 2_000
+        );
         std::io::stdout().write_all(line.as_bytes()).unwrap();
         report.into_result().unwrap();
     }

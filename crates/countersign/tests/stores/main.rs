@@ -24,12 +24,19 @@ use countersign::testing::{DenylistSuite, SuiteReport};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn embedded_token_stores_keep_the_contract() {
-    all_passed(vec![memory::tokens().await, sqlite::tokens_in_a_file().await, sqlite::tokens_in_memory().await]);
+    all_passed(vec![
+        memory::tokens().await,
+        sqlite::tokens_in_a_file().await,
+        sqlite::tokens_in_memory().await,
+    ]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn embedded_denylists_keep_the_contract() {
-    all_passed(vec![memory::denylist(None).await, sqlite::denylist(None).await]);
+    all_passed(vec![
+        memory::denylist(None).await,
+        sqlite::denylist(None).await,
+    ]);
 }
 
 /// One list of cases on six backends, side by side.
@@ -71,6 +78,9 @@ fn cases<F>(suite: DenylistSuite<F>, only: Option<&str>) -> DenylistSuite<F> {
 fn all_passed(reports: Vec<SuiteReport>) {
     let table = format!("\n{}", SuiteReport::table(&reports));
     std::io::stdout().write_all(table.as_bytes()).unwrap();
-    let failed: Vec<_> = reports.into_iter().filter_map(|report| report.into_result().err()).collect();
+    let failed: Vec<_> = reports
+        .into_iter()
+        .filter_map(|report| report.into_result().err())
+        .collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }

@@ -4,7 +4,11 @@ use countersign::store::MemoryStore;
 use countersign::testing::{DenylistSuite, SuiteReport, TokenStoreSuite};
 
 pub(crate) async fn tokens() -> SuiteReport {
-    TokenStoreSuite::new("memory", |_user_ids| async { Ok::<_, Failure>(MemoryStore::new()) }).run().await
+    TokenStoreSuite::new("memory", |_user_ids| async {
+        Ok::<_, Failure>(MemoryStore::new())
+    })
+    .run()
+    .await
 }
 
 pub(crate) async fn denylist(only: Option<&str>) -> SuiteReport {

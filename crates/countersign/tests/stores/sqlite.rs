@@ -1,6 +1,8 @@
 use countersign::UserKeyKind;
 use countersign::denylist::SqlDenylist;
-use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SetupError, SqlStore};
+use countersign::store::sql::{
+    Database, DatabaseOptions, DatabaseTokenModels, Migrator, SetupError, SqlStore,
+};
 use countersign::testing::{DenylistSuite, SuiteReport, TokenStoreSuite};
 use tempfile::TempDir;
 
@@ -16,7 +18,11 @@ pub(crate) async fn tokens_in_a_file() -> SuiteReport {
 }
 
 pub(crate) async fn tokens_in_memory() -> SuiteReport {
-    TokenStoreSuite::new("sqlite memory", |user_ids| store("sqlite::memory:", user_ids)).run().await
+    TokenStoreSuite::new("sqlite memory", |user_ids| {
+        store("sqlite::memory:", user_ids)
+    })
+    .run()
+    .await
 }
 
 pub(crate) async fn denylist(only: Option<&str>) -> SuiteReport {
@@ -25,11 +31,16 @@ pub(crate) async fn denylist(only: Option<&str>) -> SuiteReport {
         Migrator::new(&database, UserKeyKind::Uuid).run().await?;
         Ok::<_, SetupError>(SqlDenylist::new(&database))
     };
-    crate::cases(DenylistSuite::new("sqlite", fresh), only).run().await
+    crate::cases(DenylistSuite::new("sqlite", fresh), only)
+        .run()
+        .await
 }
 
 async fn store(url: &str, user_ids: UserKeyKind) -> Result<SqlStore, SetupError> {
     let database = Database::connect(url, DatabaseOptions::default())?;
     Migrator::new(&database, user_ids).run().await?;
-    Ok(SqlStore::new(database.driver(), DatabaseTokenModels::bundled(user_ids)))
+    Ok(SqlStore::new(
+        database.driver(),
+        DatabaseTokenModels::bundled(user_ids),
+    ))
 }

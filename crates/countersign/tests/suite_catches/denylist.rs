@@ -37,27 +37,63 @@ pub(crate) enum DenylistFault {
 /// Each fault, and the case that must catch it.
 pub(crate) const FAULTS: &[(DenylistFault, &str)] = &[
     (DenylistFault::DeniesNothing, "entries::denied_is_denied"),
-    (DenylistFault::DeniesEverything, "entries::unknown_is_a_value"),
+    (
+        DenylistFault::DeniesEverything,
+        "entries::unknown_is_a_value",
+    ),
     (DenylistFault::EndsLate, "entries::end_at_the_exact_moment"),
     (DenylistFault::EndsEarly, "entries::end_at_the_exact_moment"),
     (DenylistFault::Shortens, "entries::are_never_shortened"),
-    (DenylistFault::ShortensFromBehind, "entries::are_never_shortened_by_a_clock_behind"),
-    (DenylistFault::SweepWithoutSlack, "bounds::sweep_leaves_room_for_clocks_that_differ"),
-    (DenylistFault::SweepTakesExtended, "race::denials_beside_sweeps"),
+    (
+        DenylistFault::ShortensFromBehind,
+        "entries::are_never_shortened_by_a_clock_behind",
+    ),
+    (
+        DenylistFault::SweepWithoutSlack,
+        "bounds::sweep_leaves_room_for_clocks_that_differ",
+    ),
+    (
+        DenylistFault::SweepTakesExtended,
+        "race::denials_beside_sweeps",
+    ),
     (DenylistFault::NeverExtends, "entries::are_extended"),
-    (DenylistFault::LastCallerWins, "entries::longest_of_many_callers_wins"),
-    (DenylistFault::EndedIsAnError, "entries::ended_already_is_a_value"),
+    (
+        DenylistFault::LastCallerWins,
+        "entries::longest_of_many_callers_wins",
+    ),
+    (
+        DenylistFault::EndedIsAnError,
+        "entries::ended_already_is_a_value",
+    ),
     (DenylistFault::NotAnew, "entries::can_be_denied_anew"),
     (DenylistFault::ReadsRemove, "entries::reads_do_not_write"),
     (DenylistFault::FirstIdAlone, "ids::any_of_several"),
     (DenylistFault::FoldsCase, "ids::odd_ones_are_told_apart"),
-    (DenylistFault::SweepTakesLive, "bounds::sweep_takes_what_ended"),
-    (DenylistFault::SweepUnbounded, "bounds::sweep_is_bounded_and_resumable"),
-    (DenylistFault::SweepCountsWrong, "bounds::sweep_takes_what_ended"),
+    (
+        DenylistFault::SweepTakesLive,
+        "bounds::sweep_takes_what_ended",
+    ),
+    (
+        DenylistFault::SweepUnbounded,
+        "bounds::sweep_is_bounded_and_resumable",
+    ),
+    (
+        DenylistFault::SweepCountsWrong,
+        "bounds::sweep_takes_what_ended",
+    ),
     (DenylistFault::ForgetsSome, "bounds::never_forgets"),
-    (DenylistFault::ForgetsWhenFull, "bounds::full_refuses_and_forgets_nothing"),
-    (DenylistFault::FullRefusesKnownIds, "bounds::full_still_extends"),
-    (DenylistFault::RoomIsLost, "bounds::room_returns_when_entries_end"),
+    (
+        DenylistFault::ForgetsWhenFull,
+        "bounds::full_refuses_and_forgets_nothing",
+    ),
+    (
+        DenylistFault::FullRefusesKnownIds,
+        "bounds::full_still_extends",
+    ),
+    (
+        DenylistFault::RoomIsLost,
+        "bounds::room_returns_when_entries_end",
+    ),
 ];
 
 /// A good denylist with one fault. It is over a `HashMap` of its own where the fault needs one.
@@ -73,7 +109,13 @@ pub(crate) struct BrokenDenylist {
 
 impl BrokenDenylist {
     pub(crate) fn new(inner: MemoryDenylist, fault: DenylistFault) -> Self {
-        Self { inner, fault, latest: Mutex::default(), denied_at: Mutex::default(), taken: Mutex::default() }
+        Self {
+            inner,
+            fault,
+            latest: Mutex::default(),
+            denied_at: Mutex::default(),
+            taken: Mutex::default(),
+        }
     }
 
     fn is(&self, fault: DenylistFault) -> bool {
@@ -86,7 +128,11 @@ impl BrokenDenylist {
     }
 
     fn spelled(&self, id: &str) -> String {
-        if self.is(DenylistFault::FoldsCase) { id.to_lowercase() } else { id.to_owned() }
+        if self.is(DenylistFault::FoldsCase) {
+            id.to_lowercase()
+        } else {
+            id.to_owned()
+        }
     }
 }
 
@@ -117,8 +163,11 @@ impl DenylistStore for BrokenDenylist {
         }
         let before = self.denied_at.lock().unwrap().insert(id.to_owned(), now);
         let known = self.latest.lock().unwrap().get(id).copied();
-        let longer = self.is(DenylistFault::ShortensFromBehind) && before.is_none_or(|before| before <= now);
-        let latest = known.filter(|_| longer).map_or(until, |known| known.max(until));
+        let longer =
+            self.is(DenylistFault::ShortensFromBehind) && before.is_none_or(|before| before <= now);
+        let latest = known
+            .filter(|_| longer)
+            .map_or(until, |known| known.max(until));
         self.latest.lock().unwrap().insert(id.to_owned(), latest);
         self.taken.lock().unwrap().remove(id);
         let until = match self.fault {
@@ -132,7 +181,9 @@ impl DenylistStore for BrokenDenylist {
     async fn is_any_denied(&self, ids: &[&str], now: Timestamp) -> Result<bool, Failure> {
         if self.keeps_latest_alone() {
             let latest = self.latest.lock().unwrap();
-            return Ok(ids.iter().any(|id| latest.get(*id).is_some_and(|until| *until > now)));
+            return Ok(ids
+                .iter()
+                .any(|id| latest.get(*id).is_some_and(|until| *until > now)));
         }
         let spelled: Vec<_> = ids.iter().map(|id| self.spelled(id)).collect();
         let mut ids: Vec<_> = spelled.iter().map(String::as_str).collect();
@@ -140,7 +191,9 @@ impl DenylistStore for BrokenDenylist {
             DenylistFault::DeniesEverything => return Ok(true),
             DenylistFault::FirstIdAlone => ids.truncate(1),
             DenylistFault::ReadsRemove => {
-                self.inner.sweep(now.saturating_add(CLOCK_SLACK), u32::MAX).await?;
+                self.inner
+                    .sweep(now.saturating_add(CLOCK_SLACK), u32::MAX)
+                    .await?;
             }
             _ => {}
         }
@@ -150,17 +203,27 @@ impl DenylistStore for BrokenDenylist {
 
     async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64, Failure> {
         match self.fault {
-            DenylistFault::SweepWithoutSlack => self.inner.sweep(now.saturating_add(CLOCK_SLACK), limit).await,
+            DenylistFault::SweepWithoutSlack => {
+                self.inner
+                    .sweep(now.saturating_add(CLOCK_SLACK), limit)
+                    .await
+            }
             DenylistFault::SweepTakesExtended => {
                 let latest = self.latest.lock().unwrap().clone();
                 tokio::task::yield_now().await;
-                let over = latest.into_iter().filter(|(_, until)| until.saturating_add(CLOCK_SLACK) <= now);
+                let over = latest
+                    .into_iter()
+                    .filter(|(_, until)| until.saturating_add(CLOCK_SLACK) <= now);
                 self.taken.lock().unwrap().extend(over.map(|(id, _)| id));
                 Ok(0)
             }
-            DenylistFault::SweepTakesLive => self.inner.sweep(now.saturating_add(TICK), limit).await,
+            DenylistFault::SweepTakesLive => {
+                self.inner.sweep(now.saturating_add(TICK), limit).await
+            }
             DenylistFault::SweepUnbounded => self.inner.sweep(now, u32::MAX).await,
-            DenylistFault::SweepCountsWrong => Ok(self.inner.sweep(now, limit).await?.saturating_add(1)),
+            DenylistFault::SweepCountsWrong => {
+                Ok(self.inner.sweep(now, limit).await?.saturating_add(1))
+            }
             _ => self.inner.sweep(now, limit).await,
         }
     }

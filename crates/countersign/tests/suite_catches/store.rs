@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use countersign::store::{
-    AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, MemoryStore, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore,
-    Used, UserSurvey,
+    AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, MemoryStore, NewAccess,
+    NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
+    SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::{
-    Client, Digest, Failure, Locator, PlainToken, SessionId, StoredToken, Timestamp, UserKey, UserKeyKind,
+    Client, Digest, Failure, Locator, PlainToken, SessionId, StoredToken, Timestamp, UserKey,
+    UserKeyKind,
 };
 
 use crate::faults::Fault;
@@ -55,39 +56,64 @@ impl BrokenStore {
     }
 
     fn time(&self, time: Timestamp) -> Timestamp {
-        if self.is(Fault::WholeSeconds) { Timestamp::from_unix_seconds(time.as_unix_seconds()) } else { time }
+        if self.is(Fault::WholeSeconds) {
+            Timestamp::from_unix_seconds(time.as_unix_seconds())
+        } else {
+            time
+        }
     }
 
     fn user(&self, user: &UserKey) -> UserKey {
         match user {
-            UserKey::Text(text) if self.is(Fault::UserIdsTruncated) => UserKey::Text(text.chars().take(80).collect()),
+            UserKey::Text(text) if self.is(Fault::UserIdsTruncated) => {
+                UserKey::Text(text.chars().take(80).collect())
+            }
             UserKey::Int(id) if self.is(Fault::UserIdsTruncated) => UserKey::Int(*id % (1 << 31)),
             user => user.clone(),
         }
     }
 
     fn access(&self, access: &NewAccess) -> NewAccess {
-        let session = access.session.filter(|_| !self.is(Fault::AccessWithoutSession));
-        NewAccess { session, user: self.user(&access.user), created_at: self.time(access.created_at), ..access.clone() }
+        let session = access
+            .session
+            .filter(|_| !self.is(Fault::AccessWithoutSession));
+        NewAccess {
+            session,
+            user: self.user(&access.user),
+            created_at: self.time(access.created_at),
+            ..access.clone()
+        }
     }
 
     fn refresh(&self, refresh: &NewRefresh) -> NewRefresh {
         NewRefresh {
             user: self.user(&refresh.user),
             created_at: self.time(refresh.created_at),
-            session_expires_at: refresh.session_expires_at.filter(|_| !self.is(Fault::RefreshDropsSessionEnd)),
-            access_expires_at: refresh.access_expires_at.filter(|_| !self.is(Fault::SignedEndForgotten)),
+            session_expires_at: refresh
+                .session_expires_at
+                .filter(|_| !self.is(Fault::RefreshDropsSessionEnd)),
+            access_expires_at: refresh
+                .access_expires_at
+                .filter(|_| !self.is(Fault::SignedEndForgotten)),
             ..refresh.clone()
         }
     }
 
     /// The owner as the fault sees it: in another case of letters it is taken for the row's own.
-    async fn folded(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<Option<UserKey>, Failure> {
+    async fn folded(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<Option<UserKey>, Failure> {
         let record = self.inner.find_access(token).await?;
         Ok(match (owner, record) {
-            (Some(UserKey::Text(owner)), Some(AccessRecord { user: UserKey::Text(user), .. }))
-                if owner.to_lowercase().trim() == user.to_lowercase().trim() =>
-            {
+            (
+                Some(UserKey::Text(owner)),
+                Some(AccessRecord {
+                    user: UserKey::Text(user),
+                    ..
+                }),
+            ) if owner.to_lowercase().trim() == user.to_lowercase().trim() => {
                 Some(UserKey::Text(user))
             }
             (owner, _) => owner.cloned(),
@@ -95,8 +121,14 @@ impl BrokenStore {
     }
 
     /// A new record in the place of a refresh token, its fields taken from `change`.
-    async fn replace(&self, rotate: &Rotate, change: impl FnOnce(&mut NewRefresh)) -> Result<Rotated, Failure> {
-        let Some(old) = self.inner.find_refresh(&rotate.presented).await? else { return Ok(Rotated::Gone) };
+    async fn replace(
+        &self,
+        rotate: &Rotate,
+        change: impl FnOnce(&mut NewRefresh),
+    ) -> Result<Rotated, Failure> {
+        let Some(old) = self.inner.find_refresh(&rotate.presented).await? else {
+            return Ok(Rotated::Gone);
+        };
         let mut successor = NewRefresh {
             digest: rotate.successor.clone(),
             family: rotate.family.clone(),
@@ -127,15 +159,28 @@ impl BrokenStore {
 
     /// Whose fence the fault takes for the user's.
     pub(crate) fn fence_of(&self, user: &UserKey) -> UserKey {
-        if self.is(Fault::FenceOfEverybody) { UserKey::Int(0) } else { user.clone() }
+        if self.is(Fault::FenceOfEverybody) {
+            UserKey::Int(0)
+        } else {
+            user.clone()
+        }
     }
 
     pub(crate) fn session(&self, found: SessionRecord) -> SessionRecord {
         let moved = self.noted.lock().unwrap().get(&found.id).copied();
         match self.fault {
-            Fault::LoginMomentMoves => SessionRecord { opened_at: found.refreshed_at, ..found },
-            Fault::ClientForgotten => SessionRecord { client: Client::new(), ..found },
-            Fault::UseMovesBack => SessionRecord { used_at: moved, ..found },
+            Fault::LoginMomentMoves => SessionRecord {
+                opened_at: found.refreshed_at,
+                ..found
+            },
+            Fault::ClientForgotten => SessionRecord {
+                client: Client::new(),
+                ..found
+            },
+            Fault::UseMovesBack => SessionRecord {
+                used_at: moved,
+                ..found
+            },
             _ => found,
         }
     }
@@ -146,8 +191,13 @@ impl BrokenStore {
         refresh: &NewRefresh,
         access: Option<&NewAccess>,
     ) -> Result<Option<Opened>, Failure> {
-        let Some(fence) = refresh.fence else { return Ok(None) };
-        let free = NewRefresh { fence: None, ..refresh.clone() };
+        let Some(fence) = refresh.fence else {
+            return Ok(None);
+        };
+        let free = NewRefresh {
+            fence: None,
+            ..refresh.clone()
+        };
         match self.fault {
             Fault::FenceIgnored => self.inner.insert_refresh(&free, access).await.map(Some),
             Fault::FenceCheckedBefore => {
@@ -163,13 +213,17 @@ impl BrokenStore {
                     if let Some(session) = refresh.session {
                         self.inner.end_session(session, &refresh.user).await?;
                     }
-                    self.inner.remove_refresh(&refresh.digest.clone().into(), None).await?;
+                    self.inner
+                        .remove_refresh(&refresh.digest.clone().into(), None)
+                        .await?;
                     let _ = self.inner.insert_refresh(&free, access).await?;
                 }
                 Ok(Some(opened))
             }
             Fault::FenceNeverStood => {
-                self.inner.fence(&refresh.user, fence, refresh.created_at).await?;
+                self.inner
+                    .fence(&refresh.user, fence, refresh.created_at)
+                    .await?;
                 Ok(None)
             }
             Fault::FencedAccessKept => {
@@ -192,7 +246,10 @@ impl BrokenStore {
 
     /// Whether the fence stands, which may be over by the time that it is said.
     async fn stands_a_while(&self, user: &UserKey, fence: Fence) -> Result<bool, Failure> {
-        let standing = self.inner.fence(user, fence, Timestamp::from_micros(0)).await?;
+        let standing = self
+            .inner
+            .fence(user, fence, Timestamp::from_micros(0))
+            .await?;
         for _ in 0..8 {
             tokio::task::yield_now().await;
         }
@@ -201,13 +258,22 @@ impl BrokenStore {
 
     /// Records an access token behind no fence.
     async fn unfenced(&self, access: &NewAccess) -> Result<(), Failure> {
-        self.inner.insert_access(&NewAccess { fence: None, ..access.clone() }).await.map(|_| ())
+        self.inner
+            .insert_access(&NewAccess {
+                fence: None,
+                ..access.clone()
+            })
+            .await
+            .map(|_| ())
     }
 
     fn junk(&self) -> Digest {
         let secret = countersign::Secret::new("junk", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
         let ring = countersign::DigestKeyRing::new("junk", &secret).unwrap();
-        ring.digest(&PlainToken::new(format!("junk {}", self.calls.fetch_add(1, Ordering::SeqCst))))
+        ring.digest(&PlainToken::new(format!(
+            "junk {}",
+            self.calls.fetch_add(1, Ordering::SeqCst)
+        )))
     }
 }
 
@@ -215,18 +281,29 @@ impl BrokenStore {
 impl TokenStore for BrokenStore {
     async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
         if self.is(Fault::AccessOverwritten) {
-            self.inner.remove_access(&access.digest.clone().into(), None).await?;
+            self.inner
+                .remove_access(&access.digest.clone().into(), None)
+                .await?;
         }
         let access = self.access(access);
-        let free = NewAccess { fence: None, ..access.clone() };
+        let free = NewAccess {
+            fence: None,
+            ..access.clone()
+        };
         match (self.fault, access.fence) {
             (Fault::AccessFenceIgnored, _) => self.inner.insert_access(&free).await,
             (Fault::AccessCheckedBefore, Some(fence)) => {
                 let stands = self.stands_a_while(&access.user, fence).await?;
-                if stands { self.inner.insert_access(&free).await } else { Ok(Opened::Fenced) }
+                if stands {
+                    self.inner.insert_access(&free).await
+                } else {
+                    Ok(Opened::Fenced)
+                }
             }
             (Fault::FenceNeverStood, Some(fence)) => {
-                self.inner.fence(&access.user, fence, access.created_at).await?;
+                self.inner
+                    .fence(&access.user, fence, access.created_at)
+                    .await?;
                 self.inner.insert_access(&access).await
             }
             _ => self.inner.insert_access(&access).await,
@@ -235,16 +312,29 @@ impl TokenStore for BrokenStore {
 
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
         let folded = StoredToken::LegacyPlaintext(PlainToken::new(token.as_str().to_lowercase()));
-        let token = if self.is(Fault::CaseFolded) { &folded } else { token };
+        let token = if self.is(Fault::CaseFolded) {
+            &folded
+        } else {
+            token
+        };
         let found = self.inner.find_access(token).await?;
         if found.is_none() && self.is(Fault::UnknownAccessIsAnError) {
             return Err(Self::unknown());
         }
         let judged = self.is(Fault::ExpiredAccessHidden);
-        Ok(found.filter(|found| !judged || found.expires_at.is_none_or(|end| end.as_unix_seconds() > 1_700_000_000)))
+        Ok(found.filter(|found| {
+            !judged
+                || found
+                    .expires_at
+                    .is_none_or(|end| end.as_unix_seconds() > 1_700_000_000)
+        }))
     }
 
-    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_access(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         match self.fault {
             Fault::RemovalForgetsNothing => Ok(self.inner.find_access(token).await?.is_some()),
             Fault::AccessOwnerIgnored => self.inner.remove_access(token, None).await,
@@ -268,7 +358,12 @@ impl TokenStore for BrokenStore {
         self.broken_unsettled(user).await
     }
 
-    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+    async fn settle(
+        &self,
+        user: &UserKey,
+        fences: &[Fence],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         self.broken_settle(user, fences, now).await
     }
 
@@ -293,17 +388,31 @@ impl TokenStore for BrokenStore {
         }
         Ok(match self.fault {
             Fault::FamilyForgotten => found.filter(|found| found.consumed.tokens().is_empty()),
-            Fault::ConsumedForgotten => found.map(|found| RefreshRecord { consumed: Consumed::default(), ..found }),
+            Fault::ConsumedForgotten => found.map(|found| RefreshRecord {
+                consumed: Consumed::default(),
+                ..found
+            }),
             Fault::FamilyOutlivesSession => found.or_else(|| known.get(family.as_str()).cloned()),
             Fault::FamilyOutlivesEnding => found.or_else(|| self.opened_with(family)),
             _ => found,
         })
     }
 
-    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+    async fn find_session(
+        &self,
+        session: SessionId,
+        owner: &UserKey,
+    ) -> Result<Option<SessionRecord>, Failure> {
         let mut found = self.inner.find_session(session, owner).await?;
         if self.is(Fault::SessionOutlivesEnding) {
-            found = found.or_else(|| self.before.lock().unwrap().iter().find(|found| found.id == session).cloned());
+            found = found.or_else(|| {
+                self.before
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .find(|found| found.id == session)
+                    .cloned()
+            });
         }
         if self.is(Fault::SessionOfStrangers) {
             for user in everybody() {
@@ -317,16 +426,26 @@ impl TokenStore for BrokenStore {
         match self.fault {
             Fault::UseNotedInPart => self.inner.note_use(used.get(..32).unwrap_or(used)).await,
             Fault::UseMovesBack => {
-                self.noted.lock().unwrap().extend(used.iter().map(|used| (used.session, used.at)));
+                self.noted
+                    .lock()
+                    .unwrap()
+                    .extend(used.iter().map(|used| (used.session, used.at)));
                 self.inner.note_use(used).await
             }
             _ => self.inner.note_use(used).await,
         }
     }
 
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
+    async fn insert_refresh(
+        &self,
+        refresh: &NewRefresh,
+        access: Option<&NewAccess>,
+    ) -> Result<Opened, Failure> {
         if self.is(Fault::EndingLocksOthers) && self.busy.load(Ordering::SeqCst) > 0 {
-            return Err(Failure::unavailable("token store", "waited too long for a lock"));
+            return Err(Failure::unavailable(
+                "token store",
+                "waited too long for a lock",
+            ));
         }
         self.opened.lock().unwrap().push(refresh.clone());
         if let Some(opened) = self.insert_despite_fence(refresh, access).await? {
@@ -334,7 +453,11 @@ impl TokenStore for BrokenStore {
         }
         let refresh = self.refresh(refresh);
         let access = access.map(|access| self.access(access));
-        let taken = self.inner.find_refresh(&refresh.digest.clone().into()).await?.is_some();
+        let taken = self
+            .inner
+            .find_refresh(&refresh.digest.clone().into())
+            .await?
+            .is_some();
         match self.fault {
             Fault::RefreshOverwritten if taken => {
                 if let Some(access) = &access {
@@ -360,8 +483,14 @@ impl TokenStore for BrokenStore {
         if found.is_none() && self.is(Fault::UnknownRefreshIsAnError) {
             return Err(Self::unknown());
         }
-        let long_over = |end: Option<Timestamp>| end.is_some_and(|end| end.as_unix_seconds() < 1_700_000_000);
-        if let Some(RefreshRecord { session: Some(session), user, expires_at, .. }) = &found
+        let long_over =
+            |end: Option<Timestamp>| end.is_some_and(|end| end.as_unix_seconds() < 1_700_000_000);
+        if let Some(RefreshRecord {
+            session: Some(session),
+            user,
+            expires_at,
+            ..
+        }) = &found
             && self.is(Fault::ReadsRemoveExpiredRefresh)
             && long_over(*expires_at)
         {
@@ -373,7 +502,9 @@ impl TokenStore for BrokenStore {
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
         let before = self.inner.find_refresh(&rotate.presented).await?;
         match self.fault {
-            Fault::RotatesAccessTokens if self.inner.find_access(&rotate.presented).await?.is_some() => {
+            Fault::RotatesAccessTokens
+                if self.inner.find_access(&rotate.presented).await?.is_some() =>
+            {
                 Ok(Rotated::Done)
             }
             Fault::UnguardedRotate => {
@@ -381,21 +512,32 @@ impl TokenStore for BrokenStore {
                 match (self.inner.rotate(rotate).await?, before) {
                     (Rotated::Gone, Some(before)) => {
                         let successor = beside(before, rotate);
-                        let _ = self.inner.insert_refresh(&successor, rotate.access.as_ref()).await?;
+                        let _ = self
+                            .inner
+                            .insert_refresh(&successor, rotate.access.as_ref())
+                            .await?;
                         Ok(Rotated::Done)
                     }
                     (rotated, _) => Ok(rotated),
                 }
             }
             Fault::SuccessorBesideOld => {
-                let Some(before) = before else { return Ok(Rotated::Gone) };
+                let Some(before) = before else {
+                    return Ok(Rotated::Gone);
+                };
                 let successor = beside(before, rotate);
-                let _ = self.inner.insert_refresh(&successor, rotate.access.as_ref()).await?;
+                let _ = self
+                    .inner
+                    .insert_refresh(&successor, rotate.access.as_ref())
+                    .await?;
                 Ok(Rotated::Done)
             }
             Fault::EndedRotates => self.inner.rotate(rotate).await.map(|_| Rotated::Done),
             Fault::SignedEndMovesBack => {
-                self.replace(rotate, |new| new.access_expires_at = rotate.access_expires_at).await
+                self.replace(rotate, |new| {
+                    new.access_expires_at = rotate.access_expires_at;
+                })
+                .await
             }
             Fault::AccessWrittenByLoser => {
                 let rotated = self.inner.rotate(rotate).await?;
@@ -404,52 +546,106 @@ impl TokenStore for BrokenStore {
                 }
                 Ok(rotated)
             }
-            Fault::SessionReplaced => self.replace(rotate, |new| new.session = Some(rotate.session)).await,
-            Fault::SessionNotGiven => {
-                self.replace(rotate, |new| new.session = before.and_then(|old| old.session)).await
+            Fault::SessionReplaced => {
+                self.replace(rotate, |new| new.session = Some(rotate.session))
+                    .await
             }
-            Fault::EndMoves => self.replace(rotate, |new| new.session_expires_at = rotate.session_expires_at).await,
+            Fault::SessionNotGiven => {
+                self.replace(rotate, |new| {
+                    new.session = before.and_then(|old| old.session);
+                })
+                .await
+            }
+            Fault::EndMoves => {
+                self.replace(rotate, |new| {
+                    new.session_expires_at = rotate.session_expires_at;
+                })
+                .await
+            }
             Fault::EndForgotten => {
                 let end = before.and_then(|old| old.session_expires_at);
-                self.replace(rotate, |new| new.session_expires_at = end).await
+                self.replace(rotate, |new| new.session_expires_at = end)
+                    .await
             }
-            Fault::ExpiredNotRotated if before.as_ref().is_some_and(|old| old.expires_at < Some(rotate.created_at)) => {
+            Fault::ExpiredNotRotated
+                if before
+                    .as_ref()
+                    .is_some_and(|old| old.expires_at < Some(rotate.created_at)) =>
+            {
                 Ok(Rotated::Gone)
             }
             Fault::AccessOutlivesSession => {
-                let access = rotate.access.clone().map(|access| NewAccess { session: None, ..access });
-                self.inner.rotate(&Rotate { access, ..rotate.clone() }).await
+                let access = rotate.access.clone().map(|access| NewAccess {
+                    session: None,
+                    ..access
+                });
+                self.inner
+                    .rotate(&Rotate {
+                        access,
+                        ..rotate.clone()
+                    })
+                    .await
             }
             Fault::RotateNeedsAccess if rotate.access.is_none() => Ok(Rotated::Gone),
             Fault::TakenSuccessorLosesToken => {
                 let outcome = self.inner.rotate(rotate).await;
                 if outcome.is_err() {
-                    let away = Rotate { access: None, successor: self.junk(), ..rotate.clone() };
+                    let away = Rotate {
+                        access: None,
+                        successor: self.junk(),
+                        ..rotate.clone()
+                    };
                     self.inner.rotate(&away).await?;
                 }
                 outcome
             }
             Fault::TakenAccessIgnored => match self.inner.rotate(rotate).await {
-                Err(_) => self.inner.rotate(&Rotate { access: None, ..rotate.clone() }).await,
+                Err(_) => {
+                    self.inner
+                        .rotate(&Rotate {
+                            access: None,
+                            ..rotate.clone()
+                        })
+                        .await
+                }
                 outcome => outcome,
             },
             Fault::RotateByHalves => {
-                let rotated = self.inner.rotate(&Rotate { access: None, ..rotate.clone() }).await?;
+                let rotated = self
+                    .inner
+                    .rotate(&Rotate {
+                        access: None,
+                        ..rotate.clone()
+                    })
+                    .await?;
                 tokio::task::yield_now().await;
                 if let (Rotated::Done, Some(access)) = (rotated, &rotate.access) {
                     self.unfenced(access).await?;
                 }
                 Ok(rotated)
             }
-            Fault::RotationOutlivesEndings | Fault::RotatedAccessUnfenced | Fault::KeptRotationLeftBehind => {
-                let without = Rotate { access: None, ..rotate.clone() };
+            Fault::RotationOutlivesEndings
+            | Fault::RotatedAccessUnfenced
+            | Fault::KeptRotationLeftBehind => {
+                let without = Rotate {
+                    access: None,
+                    ..rotate.clone()
+                };
                 let rotated = self.inner.rotate(&without).await?;
                 for _ in 0..8 {
                     tokio::task::yield_now().await;
                 }
-                let fence = before.and_then(|before| before.fence).filter(|_| self.is(Fault::KeptRotationLeftBehind));
+                let fence = before
+                    .and_then(|before| before.fence)
+                    .filter(|_| self.is(Fault::KeptRotationLeftBehind));
                 if let (Rotated::Done, Some(access)) = (rotated, &rotate.access) {
-                    let _ = self.inner.insert_access(&NewAccess { fence, ..access.clone() }).await?;
+                    let _ = self
+                        .inner
+                        .insert_access(&NewAccess {
+                            fence,
+                            ..access.clone()
+                        })
+                        .await?;
                 }
                 Ok(rotated)
             }
@@ -457,12 +653,25 @@ impl TokenStore for BrokenStore {
         }
     }
 
-    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_refresh(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         let found = self.inner.find_refresh(token).await?;
         match (self.fault, found) {
             (Fault::LooseOwnerIgnored, _) => self.inner.remove_refresh(token, None).await,
-            (Fault::RemovesRefreshOfSessions, Some(RefreshRecord { session: Some(session), user, .. })) => {
-                self.inner.end_session(session, owner.unwrap_or(&user)).await
+            (
+                Fault::RemovesRefreshOfSessions,
+                Some(RefreshRecord {
+                    session: Some(session),
+                    user,
+                    ..
+                }),
+            ) => {
+                self.inner
+                    .end_session(session, owner.unwrap_or(&user))
+                    .await
             }
             _ => self.inner.remove_refresh(token, owner).await,
         }
@@ -496,13 +705,27 @@ impl TokenStore for BrokenStore {
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
         let tick = std::time::Duration::from_micros(1);
         let limit = match self.fault {
-            Fault::SweepOffByOne => SweepLimit { now: limit.now.saturating_sub(tick), ..*limit },
-            Fault::SweepCutoffsSwapped => {
-                SweepLimit { access_created: limit.refresh_created, refresh_created: limit.access_created, ..*limit }
-            }
-            Fault::FenceKeptForEver => SweepLimit { fence_used: Timestamp::from_micros(0), ..*limit },
-            Fault::FenceGoesInUse => SweepLimit { fence_used: Timestamp::MAX, ..*limit },
-            Fault::SweepUnbounded => SweepLimit { rows: u32::MAX, ..*limit },
+            Fault::SweepOffByOne => SweepLimit {
+                now: limit.now.saturating_sub(tick),
+                ..*limit
+            },
+            Fault::SweepCutoffsSwapped => SweepLimit {
+                access_created: limit.refresh_created,
+                refresh_created: limit.access_created,
+                ..*limit
+            },
+            Fault::FenceKeptForEver => SweepLimit {
+                fence_used: Timestamp::from_micros(0),
+                ..*limit
+            },
+            Fault::FenceGoesInUse => SweepLimit {
+                fence_used: Timestamp::MAX,
+                ..*limit
+            },
+            Fault::SweepUnbounded => SweepLimit {
+                rows: u32::MAX,
+                ..*limit
+            },
             _ => *limit,
         };
         let mut swept = self.inner.sweep(&limit).await?;
@@ -511,7 +734,9 @@ impl TokenStore for BrokenStore {
             Fault::FenceGoesUnderTokens => drop(self.calls.fetch_add(1, Ordering::SeqCst)),
             Fault::SweepSaysNoMore => swept.more = false,
             Fault::SweepSaysMoreForEver => swept.more = true,
-            Fault::SweepCountsTwice if swept.more => swept.access += self.calls.fetch_add(1, Ordering::SeqCst).min(1),
+            Fault::SweepCountsTwice if swept.more => {
+                swept.access += self.calls.fetch_add(1, Ordering::SeqCst).min(1);
+            }
             _ => {}
         }
         Ok(swept)
@@ -523,7 +748,11 @@ impl TokenStore for BrokenStore {
 
     async fn ping(&self) -> Result<(), Failure> {
         assert!(!self.is(Fault::Panics), "a bug in the store");
-        if self.is(Fault::PingFails) { Err(Self::unknown()) } else { Ok(()) }
+        if self.is(Fault::PingFails) {
+            Err(Self::unknown())
+        } else {
+            Ok(())
+        }
     }
 
     fn is_durable(&self) -> bool {
@@ -548,5 +777,7 @@ fn beside(before: RefreshRecord, rotate: &Rotate) -> NewRefresh {
 }
 
 pub(crate) fn everybody() -> impl Iterator<Item = UserKey> {
-    [UserKeyKind::Uuid, UserKeyKind::Int, UserKeyKind::Text].into_iter().flat_map(countersign::testing::user_ids)
+    [UserKeyKind::Uuid, UserKeyKind::Int, UserKeyKind::Text]
+        .into_iter()
+        .flat_map(countersign::testing::user_ids)
 }

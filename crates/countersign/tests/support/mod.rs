@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use countersign::store::{
-    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, MemoryStore, NewAccess, NewRefresh, Opened, Page,
-    RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used,
-    UserSurvey,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, MemoryStore, NewAccess,
+    NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
+    SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::{
-    Clock, Failure, Locator, Profile, Secret, SessionId, StoredToken, Strategy, Timestamp, User, UserKey, UserManager,
+    Clock, Failure, Locator, Profile, Secret, SessionId, StoredToken, Strategy, Timestamp, User,
+    UserKey, UserManager,
 };
 
 #[derive(Clone, Debug)]
@@ -70,7 +71,8 @@ impl StillClock {
     }
 
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+        self.0
+            .fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
     }
 }
 
@@ -91,7 +93,8 @@ pub struct Switched {
 }
 
 /// What a driver's error might say; it must never reach a client.
-pub const SECRET_CAUSE: &str = "connection to 10.1.2.3:5432 refused: SELECT token FROM access_token";
+pub const SECRET_CAUSE: &str =
+    "connection to 10.1.2.3:5432 refused: SELECT token FROM access_token";
 
 impl Switched {
     pub fn switch(&self, on: bool) {
@@ -124,7 +127,11 @@ impl TokenStore for Switched {
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
         self.ask()?.find_access(token).await
     }
-    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_access(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         self.ask()?.remove_access(token, owner).await
     }
     async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
@@ -136,7 +143,12 @@ impl TokenStore for Switched {
     async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {
         self.ask()?.unsettled(user).await
     }
-    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+    async fn settle(
+        &self,
+        user: &UserKey,
+        fences: &[Fence],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         self.ask()?.settle(user, fences, now).await
     }
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
@@ -150,16 +162,27 @@ impl TokenStore for Switched {
     ) -> Result<UserSurvey, Failure> {
         self.ask()?.survey_part(user, limit, after).await
     }
-    async fn find_family(&self, family: &countersign::Digest) -> Result<Option<RefreshRecord>, Failure> {
+    async fn find_family(
+        &self,
+        family: &countersign::Digest,
+    ) -> Result<Option<RefreshRecord>, Failure> {
         self.ask()?.find_family(family).await
     }
-    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+    async fn find_session(
+        &self,
+        session: SessionId,
+        owner: &UserKey,
+    ) -> Result<Option<SessionRecord>, Failure> {
         self.ask()?.find_session(session, owner).await
     }
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         self.ask()?.note_use(used).await
     }
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
+    async fn insert_refresh(
+        &self,
+        refresh: &NewRefresh,
+        access: Option<&NewAccess>,
+    ) -> Result<Opened, Failure> {
         self.ask()?.insert_refresh(refresh, access).await
     }
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
@@ -168,7 +191,11 @@ impl TokenStore for Switched {
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
         self.ask()?.rotate(rotate).await
     }
-    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_refresh(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         self.ask()?.remove_refresh(token, owner).await
     }
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
@@ -210,13 +237,29 @@ impl World {
         let members = Arc::new(Members::default());
         members.put(1, true);
         members.put(2, true);
-        let strategy = opaque(Profile::Countersign, Arc::clone(&store) as Arc<dyn TokenStore>, clock.clone());
-        Self { store, clock, members, strategy }
+        let strategy = opaque(
+            Profile::Countersign,
+            Arc::clone(&store) as Arc<dyn TokenStore>,
+            clock.clone(),
+        );
+        Self {
+            store,
+            clock,
+            members,
+            strategy,
+        }
     }
 }
 
-pub fn opaque(profile: Profile, store: Arc<dyn TokenStore>, clock: Arc<StillClock>) -> Arc<dyn Strategy<Member>> {
+pub fn opaque(
+    profile: Profile,
+    store: Arc<dyn TokenStore>,
+    clock: Arc<StillClock>,
+) -> Arc<dyn Strategy<Member>> {
     let secret = Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
-    let builder = DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).profile(profile).clock(clock);
+    let builder = DatabaseTokenStrategy::builder(store)
+        .token_hash_secret(&secret)
+        .profile(profile)
+        .clock(clock);
     Arc::new(builder.max_age(Duration::from_mins(15)).build().unwrap())
 }

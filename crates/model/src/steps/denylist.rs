@@ -20,7 +20,9 @@ pub fn find(model: &Protocol, state: &mut State) {
 
 /// Removes the entries that were found, if they are still expired.
 pub fn remove(model: &Protocol, state: &mut State) {
-    let Some((chosen, before)) = state.sweep.take() else { return };
+    let Some((chosen, before)) = state.sweep.take() else {
+        return;
+    };
     let by_id = model.is(Mutant::SweptById);
     for (place, until) in state.store.denied.ends().enumerate() {
         if chosen & (1 << place) != 0 && (by_id || *until <= before) {
@@ -33,7 +35,12 @@ pub fn remove(model: &Protocol, state: &mut State) {
 /// Returns the entries that end at or before `before`, one bit each.
 fn found(state: &State, before: Tick) -> u16 {
     let mut denied = state.store.denied;
-    denied.ends().enumerate().filter(|(_, until)| (1..=before).contains(&**until)).map(|(place, _)| 1 << place).sum()
+    denied
+        .ends()
+        .enumerate()
+        .filter(|(_, until)| (1..=before).contains(&**until))
+        .map(|(place, _)| 1 << place)
+        .sum()
 }
 
 impl Protocol {
@@ -41,7 +48,11 @@ impl Protocol {
     ///
     /// It is the time of the fastest clock, less the difference that clocks may have.
     fn sweeps_before(&self, state: &State) -> Tick {
-        let slack = if self.is(Mutant::SweptAtOnce) { 0 } else { DIFFERENCE };
+        let slack = if self.is(Mutant::SweptAtOnce) {
+            0
+        } else {
+            DIFFERENCE
+        };
         state.clock(self.settings.skew).saturating_sub(slack)
     }
 }

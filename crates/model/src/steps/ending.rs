@@ -47,7 +47,9 @@ pub enum Part {
 /// Returns the steps of an ending, in order.
 pub fn plan(model: &Protocol, why: Why) -> impl Iterator<Item = Part> {
     let signed = model.is_signed();
-    let Why::All { all, keep, .. } = why else { return plan_of_one(model, matches!(why, Why::Logout(_))) };
+    let Why::All { all, keep, .. } = why else {
+        return plan_of_one(model, matches!(why, Why::Logout(_)));
+    };
     let both = all == All::Disable;
     let password = all == All::Password;
     let first = password && model.is(Mutant::MarkBeforePassword);
@@ -57,10 +59,16 @@ pub fn plan(model: &Protocol, why: Why) -> impl Iterator<Item = Part> {
         (Part::Account, password),
         (Part::Wait, model.settings.snapshots && keep.is_some()),
         (Part::AccountAndMark, both),
-        (Part::Mark, !(both || first || model.is(Mutant::PasswordWithoutMark))),
+        (
+            Part::Mark,
+            !(both || first || model.is(Mutant::PasswordWithoutMark)),
+        ),
         (Part::Read, signed),
         (Part::Deny, signed && !model.is(Mutant::MarkWithoutDenial)),
-        (Part::Remove, model.settings.unfenced && !model.is(Mutant::UnfencedSpared)),
+        (
+            Part::Remove,
+            model.settings.unfenced && !model.is(Mutant::UnfencedSpared),
+        ),
         (Part::Settle, signed),
         (Part::Answer, true),
     ]
@@ -69,7 +77,8 @@ pub fn plan(model: &Protocol, why: Why) -> impl Iterator<Item = Part> {
 }
 
 /// The steps of a plan. It names the iterator, so that both kinds of plans have one type.
-type Planned = std::iter::FilterMap<std::array::IntoIter<(Part, bool), 11>, fn((Part, bool)) -> Option<Part>>;
+type Planned =
+    std::iter::FilterMap<std::array::IntoIter<(Part, bool), 11>, fn((Part, bool)) -> Option<Part>>;
 
 /// Returns the steps of an ending of one session, in order.
 fn plan_of_one(model: &Protocol, logout: bool) -> Planned {
@@ -105,9 +114,19 @@ pub fn next_part(model: &Protocol, ending: Ending) -> Option<Part> {
 /// Returns the ending of a session whose consumed token was presented outside its window.
 ///
 /// `access_end` is the latest end of its signed tokens.
-pub fn reuse(model: &Protocol, state: &State, session: u8, verdict: Verdict, access_end: Tick) -> Ending {
+pub fn reuse(
+    model: &Protocol,
+    state: &State,
+    session: u8,
+    verdict: Verdict,
+    access_end: Tick,
+) -> Ending {
     let until = until(model, state, access_end);
-    Ending { listed: bit(session), until, ..begun(Why::Reuse(verdict)) }
+    Ending {
+        listed: bit(session),
+        until,
+        ..begun(Why::Reuse(verdict))
+    }
 }
 
 /// Returns the logout of the holder of a token.
@@ -121,13 +140,30 @@ pub const fn log_out(token: u8) -> Ending {
 pub fn everything(state: &mut State, all: All) -> Option<Ending> {
     state.begun += 1;
     let number = state.begun;
-    let keep = if all == All::Password { Some(state.session_of(state.tabs.jar?)?) } else { None };
-    Some(begun(Why::All { all, number, keep, version: 0 }))
+    let keep = if all == All::Password {
+        Some(state.session_of(state.tabs.jar?)?)
+    } else {
+        None
+    };
+    Some(begun(Why::All {
+        all,
+        number,
+        keep,
+        version: 0,
+    }))
 }
 
 /// Returns an ending of which no step is done.
 const fn begun(why: Why) -> Ending {
-    Ending { why, listed: 0, fences: 0, spared: 0, seen: 0, until: 0, done: 0 }
+    Ending {
+        why,
+        listed: 0,
+        fences: 0,
+        spared: 0,
+        seen: 0,
+        until: 0,
+        done: 0,
+    }
 }
 
 /// Does the next step of an ending and returns its state after that.
@@ -147,8 +183,13 @@ pub fn step(model: &Protocol, state: &mut State, mut ending: Ending) -> Option<N
         Part::Read => read(model, state, &mut ending),
         Part::Deny => deny_one(model, state, ending),
         Part::Wait => ending.seen = state.stored_access(),
-        Part::Access => sessions(ending.listed).for_each(|session| state.remove_access(session, u8::MAX)),
-        Part::Remove if signed_first(model, ending) && sessions(ending.listed).any(|it| !is_denied(state, it)) => {
+        Part::Access => {
+            sessions(ending.listed).for_each(|session| state.remove_access(session, u8::MAX));
+        }
+        Part::Remove
+            if signed_first(model, ending)
+                && sessions(ending.listed).any(|it| !is_denied(state, it)) =>
+        {
             ending.until = until(model, state, latest(state, ending.listed));
             ending.done -= 1;
             return Some(Next::Goes(Call::Ending(ending)));
@@ -157,7 +198,9 @@ pub fn step(model: &Protocol, state: &mut State, mut ending: Ending) -> Option<N
             Some(rest) => return Some(Next::Goes(Call::Ending(rest))),
             None => remove(model, state, ending),
         },
-        Part::RemoveAgain => sessions(ending.listed).for_each(|session| state.remove_access(session, u8::MAX)),
+        Part::RemoveAgain => {
+            sessions(ending.listed).for_each(|session| state.remove_access(session, u8::MAX));
+        }
         Part::Settle => settle(state, ending),
         Part::Answer => {
             acknowledge(state, ending);
@@ -185,7 +228,9 @@ pub fn step(model: &Protocol, state: &mut State, mut ending: Ending) -> Option<N
 /// That ending may not have denied the session yet. The logout reads what is unsettled and denies
 /// it before it answers. Returns `None` if there is nothing left to deny.
 fn overtaken(model: &Protocol, state: &State, ending: Ending) -> Option<Ending> {
-    let Why::Logout(token) = ending.why else { return None };
+    let Why::Logout(token) = ending.why else {
+        return None;
+    };
     let absent = state.store.find(state.session_of(token)?).is_none();
     if !absent || !model.is_signed() || model.is(Mutant::LogoutOfFound) {
         return None;
@@ -209,21 +254,38 @@ const IN_FLIGHT: Tick = 1;
 
 /// Returns the time until which tokens are denied that were recorded to end at `access_end`.
 fn until(model: &Protocol, state: &State, access_end: Tick) -> Tick {
-    let recorded = if model.is(Mutant::TodaysLifetime) { 0 } else { access_end };
+    let recorded = if model.is(Mutant::TodaysLifetime) {
+        0
+    } else {
+        access_end
+    };
     let today = state.clock(0).saturating_add(model.life(Server::default()));
-    if model.is_signed() { recorded.max(today).saturating_add(IN_FLIGHT) } else { 0 }
+    if model.is_signed() {
+        recorded.max(today).saturating_add(IN_FLIGHT)
+    } else {
+        0
+    }
 }
 
 /// Returns the latest recorded end of the signed tokens of these sessions.
 fn latest(state: &State, sessions: u8) -> Tick {
-    let records = state.store.records.iter().filter(|(session, _)| sessions & bit(*session) != 0);
-    records.map(|(_, record)| record.access_end).max().unwrap_or_default()
+    let records = state
+        .store
+        .records
+        .iter()
+        .filter(|(session, _)| sessions & bit(*session) != 0);
+    records
+        .map(|(_, record)| record.access_end)
+        .max()
+        .unwrap_or_default()
 }
 
 /// Finds the session of a logout and how long to deny it. If it is not found, reads what is
 /// unsettled.
 fn find(model: &Protocol, state: &State, ending: &mut Ending) -> Option<()> {
-    let Why::Logout(token) = ending.why else { return None };
+    let Why::Logout(token) = ending.why else {
+        return None;
+    };
     let session = state.session_of(token)?;
     if let Some(record) = state.store.find(session) {
         ending.listed = bit(session);
@@ -248,7 +310,11 @@ fn mark(model: &Protocol, state: &mut State, ending: &mut Ending) -> Option<()> 
     let survey = Some(ending.until).filter(|_| model.is(Mutant::EndReadBeforeMark));
     fence::mark(model, state, kept(*ending), survey, ending.seen)?;
     (ending.seen, ending.until) = (0, 0);
-    ending.fences = if model.is_signed() { old.map_or(0, bit) } else { 0 };
+    ending.fences = if model.is_signed() {
+        old.map_or(0, bit)
+    } else {
+        0
+    };
     Some(())
 }
 
@@ -260,14 +326,19 @@ fn read(model: &Protocol, state: &State, ending: &mut Ending) {
     let (mut fences, mut spared, mut listed, mut access_end, mut younger) = (0, 0, 0, 0, None);
     for (fence, ended) in ended(state).rev() {
         // Only a session that every mark since has kept is still there.
-        let stays = ended.kept.filter(|kept| younger.is_none_or(|younger| younger == Some(*kept)));
+        let stays = ended
+            .kept
+            .filter(|kept| younger.is_none_or(|younger| younger == Some(*kept)));
         younger = Some(stays);
         let own = !model.is(Mutant::UnsettledForgotten) || ending.fences & bit(fence) != 0;
         if !ended.settled && own {
             fences |= bit(fence);
             spared |= if stays.is_some() { bit(fence) } else { 0 };
         }
-        if let Some(kept) = ended.kept.filter(|_| stays.is_none() && !model.is(Mutant::KeptNotDenied)) {
+        if let Some(kept) = ended
+            .kept
+            .filter(|_| stays.is_none() && !model.is(Mutant::KeptNotDenied))
+        {
             listed |= bit(kept);
         }
         access_end = access_end.max(ended.access_end);
@@ -278,12 +349,17 @@ fn read(model: &Protocol, state: &State, ending: &mut Ending) {
         listed |= state.unfenced() & !keep.map_or(0, bit);
     }
     ending.listed = listed;
-    ending.until = until(model, state, access_end.max(latest(state, state.unfenced())));
+    ending.until = until(
+        model,
+        state,
+        access_end.max(latest(state, state.unfenced())),
+    );
 }
 
 /// Returns the fences that were replaced, the oldest first.
 fn ended(state: &State) -> impl DoubleEndedIterator<Item = (u8, Ended)> {
-    (0..FENCES).filter_map(|place| Some((u8::try_from(place).ok()?, (*state.store.ended.get(place)?)?)))
+    (0..FENCES)
+        .filter_map(|place| Some((u8::try_from(place).ok()?, (*state.store.ended.get(place)?)?)))
 }
 
 /// An entry of the denylist.
@@ -301,17 +377,37 @@ fn next_entry(model: &Protocol, state: &State, ending: Ending) -> Option<Entry> 
     let denied = &state.store.denied;
     let in_set = |set: u8| ended(state).filter(move |(fence, _)| set & bit(*fence) != 0);
     let fence = || {
-        let missing = |fence: u8| denied.fences.get(usize::from(fence)).is_some_and(|until| *until < ending.until);
-        in_set(ending.fences).map(|(fence, _)| fence).find(|fence| missing(*fence)).map(Entry::Fence)
+        let missing = |fence: u8| {
+            denied
+                .fences
+                .get(usize::from(fence))
+                .is_some_and(|until| *until < ending.until)
+        };
+        in_set(ending.fences)
+            .map(|(fence, _)| fence)
+            .find(|fence| missing(*fence))
+            .map(Entry::Fence)
     };
     let kept = || {
-        let exceptions = in_set(ending.spared).filter_map(|(fence, ended)| Some((fence, ended.kept?)));
-        let missing = |fence: u8| denied.kept.get(usize::from(fence)).is_some_and(|(_, until)| *until < ending.until);
-        { exceptions }.find(|(fence, _)| missing(*fence)).map(|(fence, kept)| Entry::Kept(fence, kept))
+        let exceptions =
+            in_set(ending.spared).filter_map(|(fence, ended)| Some((fence, ended.kept?)));
+        let missing = |fence: u8| {
+            denied
+                .kept
+                .get(usize::from(fence))
+                .is_some_and(|(_, until)| *until < ending.until)
+        };
+        { exceptions }
+            .find(|(fence, _)| missing(*fence))
+            .map(|(fence, kept)| Entry::Kept(fence, kept))
     };
     let session = || {
-        let missing =
-            |session: &u8| denied.sessions.get(usize::from(*session)).is_some_and(|until| *until < ending.until);
+        let missing = |session: &u8| {
+            denied
+                .sessions
+                .get(usize::from(*session))
+                .is_some_and(|until| *until < ending.until)
+        };
         sessions(ending.listed).find(missing).map(Entry::Session)
     };
     if model.is(Mutant::ExceptionLast) {
@@ -349,14 +445,28 @@ fn deny_one(model: &Protocol, state: &mut State, ending: Ending) {
 ///
 /// A denial must last for as long as any signed token lives when the session is removed.
 fn signed_first(model: &Protocol, ending: Ending) -> bool {
-    let unguarded = [Mutant::RemovedBeforeDenied, Mutant::RemovalUnguarded, Mutant::TodaysLifetime];
+    let unguarded = [
+        Mutant::RemovedBeforeDenied,
+        Mutant::RemovalUnguarded,
+        Mutant::TodaysLifetime,
+    ];
     ending.listed != 0 && model.is_signed() && !unguarded.into_iter().any(|mutant| model.is(mutant))
 }
 
 /// Returns `true` if a session is denied for as long as the latest of its signed tokens lives.
 fn is_denied(state: &State, session: u8) -> bool {
-    let denied = state.store.denied.sessions.get(usize::from(session)).copied().unwrap_or_default();
-    state.store.records.get(session).is_none_or(|record| denied >= record.access_end)
+    let denied = state
+        .store
+        .denied
+        .sessions
+        .get(usize::from(session))
+        .copied()
+        .unwrap_or_default();
+    state
+        .store
+        .records
+        .get(session)
+        .is_none_or(|record| denied >= record.access_end)
 }
 
 /// Removes the records and access tokens of the sessions that the ending is about.
@@ -376,7 +486,11 @@ fn remove(model: &Protocol, state: &mut State, ending: Ending) {
     let among = if snapshot { ending.seen } else { u8::MAX };
     for session in sessions(removed) {
         if let Why::Logout(token) = ending.why {
-            let current = state.store.records.get(session).map(|record| record.current);
+            let current = state
+                .store
+                .records
+                .get(session)
+                .map(|record| record.current);
             if model.is(Mutant::LogoutOfToken) && current != Some(token) {
                 continue;
             }
@@ -414,7 +528,12 @@ fn acknowledge(state: &mut State, ending: Ending) {
         }
         Why::Reuse(_) => {}
         Why::Logout(token) => condemn(state, token, Cause::Logout),
-        Why::All { number, keep, version, .. } => {
+        Why::All {
+            number,
+            keep,
+            version,
+            ..
+        } => {
             state.acknowledged = state.acknowledged.max(number);
             state.acknowledged_password = state.acknowledged_password.max(version);
             if let Some(history) = keep.and_then(|keep| state.history.get_mut(keep)) {
@@ -435,5 +554,7 @@ fn kept(ending: Ending) -> Option<u8> {
 
 /// Returns the sessions in a set.
 fn sessions(set: u8) -> impl Iterator<Item = u8> {
-    (0..).take(SESSIONS).filter(move |session| set & bit(*session) != 0)
+    (0..)
+        .take(SESSIONS)
+        .filter(move |session| set & bit(*session) != 0)
 }

@@ -29,12 +29,19 @@ pub fn read(model: &Protocol, state: &mut State) -> Option<u8> {
 /// signed tokens if it was read before this step, and `seen` the access tokens that a statement saw
 /// before it had to wait; only broken protocols use these. Returns `None` if another fence does not
 /// fit in the bounds of the search.
-pub fn mark(model: &Protocol, state: &mut State, keep: Option<u8>, survey: Option<Tick>, seen: u8) -> Option<()> {
+pub fn mark(
+    model: &Protocol,
+    state: &mut State,
+    keep: Option<u8>,
+    survey: Option<Tick>,
+    seen: u8,
+) -> Option<()> {
     let fresh = draw(state)?;
     let old = state.store.fence.replace(fresh);
     touch(model, state);
     let Some(old) = old else { return Some(()) };
-    let behind = |state: &State, session: u8| state.store.records.get(session).map(|record| record.fence);
+    let behind =
+        |state: &State, session: u8| state.store.records.get(session).map(|record| record.fence);
     // A session behind no fence stays there: another ending, which has made its mark already, may
     // be about to remove it.
     let keeps = |session: &u8| match behind(state, *session) {
@@ -43,8 +50,15 @@ pub fn mark(model: &Protocol, state: &mut State, keep: Option<u8>, survey: Optio
         None => false,
     };
     let kept = keep.filter(keeps);
-    let recorded = state.store.records.iter().filter(|(_, record)| record.fence == old);
-    let access_end = recorded.map(|(_, record)| record.access_end).max().unwrap_or_default();
+    let recorded = state
+        .store
+        .records
+        .iter()
+        .filter(|(_, record)| record.fence == old);
+    let access_end = recorded
+        .map(|(_, record)| record.access_end)
+        .max()
+        .unwrap_or_default();
 
     if let Some(session) = kept {
         keep_session(model, state, session, fresh, seen);
@@ -60,8 +74,11 @@ pub fn mark(model: &Protocol, state: &mut State, keep: Option<u8>, survey: Optio
     if let Some(ended) = state.store.ended.get_mut(usize::from(old)) {
         let settled = !model.is_signed();
         let access_end = survey.unwrap_or(access_end);
-        *ended =
-            Some(Ended { kept: kept.filter(|_| !settled), settled, access_end: if settled { 0 } else { access_end } });
+        *ended = Some(Ended {
+            kept: kept.filter(|_| !settled),
+            settled,
+            access_end: if settled { 0 } else { access_end },
+        });
     }
     Some(())
 }
@@ -74,7 +91,11 @@ fn keep_session(model: &Protocol, state: &mut State, session: u8, fence: u8, see
     if let Some(history) = state.history.get_mut(session) {
         history.fence = fence;
     }
-    let among = if model.is(Mutant::KeptBySnapshot) { seen } else { u8::MAX };
+    let among = if model.is(Mutant::KeptBySnapshot) {
+        seen
+    } else {
+        u8::MAX
+    };
     for token in (0..).take(TOKENS).filter(|token| among & bit(*token) != 0) {
         if state.session_of(token) == Some(session)
             && let Some(access) = state.store.access.get_mut(token)
@@ -105,7 +126,9 @@ pub fn clear(state: &mut State, fence: u8) {
 /// No record is behind it, its signed tokens are denied, and none is left of a session that was
 /// kept.
 pub fn is_forgettable(model: &Protocol, state: &State, fence: u8) -> bool {
-    let Some(ended) = state.store.ended.get(usize::from(fence)).copied().flatten() else { return false };
+    let Some(ended) = state.store.ended.get(usize::from(fence)).copied().flatten() else {
+        return false;
+    };
     let rows = state.store.is_used(fence) && !model.is(Mutant::MarkForgotten);
     let over = ended.kept.is_none() || ended.access_end <= state.now;
     !rows && ended.settled && over
@@ -122,7 +145,10 @@ pub fn forget(state: &mut State, fence: u8) {
 /// is recorded behind any.
 pub fn is_sweepable(model: &Protocol, state: &State) -> bool {
     let unused = state.now.saturating_sub(state.store.fence_used);
-    let old = model.settings.fence_swept.is_some_and(|kept| unused >= kept);
+    let old = model
+        .settings
+        .fence_swept
+        .is_some_and(|kept| unused >= kept);
     let holds = !state.store.records.is_empty() || !state.store.access.is_empty();
     state.store.fence.is_some() && old && (!holds || model.is(Mutant::FenceSweptEarly))
 }
@@ -130,14 +156,22 @@ pub fn is_sweepable(model: &Protocol, state: &State) -> bool {
 /// Does what the time does to a store whose records expire by themselves: it forgets a user without
 /// sessions.
 pub fn pass(model: &Protocol, state: &mut State) {
-    let Some((kept, _)) = model.settings.fence_kept else { return };
+    let Some((kept, _)) = model.settings.fence_kept else {
+        return;
+    };
     let store = &state.store;
     let busy = (0..).take(FENCES).any(|fence| {
-        let live = store.records.iter().any(|(_, it)| it.fence == fence && state.now < it.idle_end);
+        let live = store
+            .records
+            .iter()
+            .any(|(_, it)| it.fence == fence && state.now < it.idle_end);
         let ended = store.ended.get(usize::from(fence)).copied().flatten();
         live && ended.is_none() || ended.is_some_and(|ended| !ended.settled)
     });
-    if busy || state.now.saturating_sub(store.fence_used) < kept || store.fence == Some(NEVER_RAISED) {
+    if busy
+        || state.now.saturating_sub(store.fence_used) < kept
+        || store.fence == Some(NEVER_RAISED)
+    {
         return;
     }
     for fence in (0..).take(FENCES) {

@@ -15,7 +15,14 @@ use crate::steps::{Guarded, Next, Opening, fence};
 /// Returns `None` if it does not fit in the bounds of the search.
 pub fn begin(model: &Protocol, state: &mut State, server: Server) -> Option<Login> {
     let fence = fence::read(model, state)?;
-    Some(Login { server, fence, at: state.now, era: state.begun, password: None, stage: LoginStage::Password })
+    Some(Login {
+        server,
+        fence,
+        at: state.now,
+        era: state.begun,
+        password: None,
+        stage: LoginStage::Password,
+    })
 }
 
 /// Does the next step of a login and returns its state after that.
@@ -26,9 +33,15 @@ pub fn step(model: &Protocol, state: &mut State, mut login: Login) -> Option<Nex
         LoginStage::Password => {
             login.password = Some(state.store.password);
             let earlier = model.is(Mutant::FenceCheckedEarlier);
-            login.stage = if earlier { LoginStage::Fence } else { LoginStage::Insert };
+            login.stage = if earlier {
+                LoginStage::Fence
+            } else {
+                LoginStage::Insert
+            };
         }
-        LoginStage::Fence if Some(login.fence) != state.store.fence => login.stage = LoginStage::Answer(None),
+        LoginStage::Fence if Some(login.fence) != state.store.fence => {
+            login.stage = LoginStage::Answer(None);
+        }
         LoginStage::Fence => login.stage = LoginStage::Insert,
         LoginStage::Insert => {
             login.stage = LoginStage::Answer(match insert(model, state, login)? {
@@ -56,7 +69,11 @@ fn insert(model: &Protocol, state: &mut State, login: Login) -> Option<Guarded> 
     // The age is judged in the step that inserts. A login judged earlier may still insert much
     // later.
     let age = state.now.saturating_sub(login.at);
-    let limit = model.settings.fence_kept.map(|(_, limit)| limit).filter(|_| !model.is(Mutant::LoginOfAnyAge));
+    let limit = model
+        .settings
+        .fence_kept
+        .map(|(_, limit)| limit)
+        .filter(|_| !model.is(Mutant::LoginOfAnyAge));
     if limit.is_some_and(|limit| age >= limit) {
         return Some(Guarded::Refused);
     }

@@ -28,7 +28,9 @@ fn look(model: &Protocol, state: &mut State, mut refresh: Refresh) -> Option<Nex
     let at = refresh.at;
     let session = state.session_of(refresh.token)?;
     let record = state.store.find(session).copied();
-    let judged = |record: &Record| record.is_live(at) || model.is(Mutant::IdleEndUnjudged) && at < record.absolute_end;
+    let judged = |record: &Record| {
+        record.is_live(at) || model.is(Mutant::IdleEndUnjudged) && at < record.absolute_end
+    };
     let Some(record) = record.filter(judged) else {
         return Some(Next::Over);
     };
@@ -39,16 +41,33 @@ fn look(model: &Protocol, state: &mut State, mut refresh: Refresh) -> Option<Nex
         return Some(Next::Goes(Call::Refresh(refresh)));
     }
     if let Some((from, salt)) = answered(model, &record, &refresh) {
-        let salt = if model.is(Mutant::RandomSuccessor) { state.salt() } else { salt };
+        let salt = if model.is(Mutant::RandomSuccessor) {
+            state.salt()
+        } else {
+            salt
+        };
         let successor = state.mint(&model.settings, session, Some((from, salt)))?;
         if !is_next(model, &record, from, successor) {
             return Some(answer(Answer::Refused, refresh));
         }
-        let mut ends = at.saturating_add(model.life(refresh.server)).min(record.idle_end);
+        let mut ends = at
+            .saturating_add(model.life(refresh.server))
+            .min(record.idle_end);
         if model.is_signed() {
             // Nothing is written here, so no token may live longer than the recorded end.
-            ends = if model.is(Mutant::RetrySignsLonger) { ends } else { ends.min(record.access_end) };
-            state.issue(&model.settings, Issued { refresh: successor, fence: record.fence, ends });
+            ends = if model.is(Mutant::RetrySignsLonger) {
+                ends
+            } else {
+                ends.min(record.access_end)
+            };
+            state.issue(
+                &model.settings,
+                Issued {
+                    refresh: successor,
+                    fence: record.fence,
+                    ends,
+                },
+            );
         } else {
             ends = state.access_end(successor);
         }
@@ -69,40 +88,66 @@ fn answered(model: &Protocol, record: &Record, refresh: &Refresh) -> Option<(u8,
         return None;
     }
     let is_open = |consumed: &Consumed| {
-        model.is_open(consumed.at, refresh.at) || model.settings.window > 0 && model.is(Mutant::WindowNeverPasses)
+        model.is_open(consumed.at, refresh.at)
+            || model.settings.window > 0 && model.is(Mutant::WindowNeverPasses)
     };
     if model.is(Mutant::OlderGenerationsRetry) {
         let newest = record.consumed.first()?.as_ref()?;
         return is_open(newest).then_some((newest.token, newest.salt));
     }
-    let kept = record.consumed.iter().flatten().find(|consumed| consumed.token == refresh.token)?;
+    let kept = record
+        .consumed
+        .iter()
+        .flatten()
+        .find(|consumed| consumed.token == refresh.token)?;
     is_open(kept).then_some((kept.token, kept.salt))
 }
 
 /// Returns `true` if the record has `successor` in the place after the presented token.
 fn is_next(model: &Protocol, record: &Record, presented: u8, successor: u8) -> bool {
     let kept = record.consumed.iter().flatten();
-    let newer = { kept }.take_while(|consumed| consumed.token != presented).last();
-    newer.map_or(record.current, |newer| newer.token) == successor || model.is(Mutant::RandomSuccessor)
+    let newer = { kept }
+        .take_while(|consumed| consumed.token != presented)
+        .last();
+    newer.map_or(record.current, |newer| newer.token) == successor
+        || model.is(Mutant::RandomSuccessor)
 }
 
 /// Returns the answer that the presentation is owed, by what really happened and not by any guard
 /// of the protocol.
 fn verdict(model: &Protocol, state: &State, refresh: &Refresh, session: u8) -> Verdict {
     let settings = &model.settings;
-    let Some(token) = state.tokens.get(refresh.token) else { return Verdict::Nothing };
-    let Some(consumed) = token.consumed else { return Verdict::Nothing };
-    let Some((successor, next)) = state.successors(refresh.token).next() else { return Verdict::Nothing };
-    if !state.store.find(session).is_some_and(|record| record.is_live(refresh.at)) {
+    let Some(token) = state.tokens.get(refresh.token) else {
+        return Verdict::Nothing;
+    };
+    let Some(consumed) = token.consumed else {
+        return Verdict::Nothing;
+    };
+    let Some((successor, next)) = state.successors(refresh.token).next() else {
+        return Verdict::Nothing;
+    };
+    if !state
+        .store
+        .find(session)
+        .is_some_and(|record| record.is_live(refresh.at))
+    {
         return Verdict::Nothing;
     }
     let passed = state.now.saturating_sub(consumed);
-    let generations = std::iter::successors(Some(successor), |token| Some(state.successors(*token).next()?.0));
-    let remembered =
-        if settings.close_on_use { next.consumed.is_none() } else { generations.take(KEPT + 1).count() <= KEPT };
+    let generations = std::iter::successors(Some(successor), |token| {
+        Some(state.successors(*token).next()?.0)
+    });
+    let remembered = if settings.close_on_use {
+        next.consumed.is_none()
+    } else {
+        generations.take(KEPT + 1).count() <= KEPT
+    };
     let set_back = token.ahead.saturating_sub(state.ahead);
     let (surely, perhaps) = if set_back == 0 {
-        (passed + settings.skew < settings.window, passed < settings.window + settings.skew)
+        (
+            passed + settings.skew < settings.window,
+            passed < settings.window + settings.skew,
+        )
     } else {
         // A clock that was set back shows the time of the rotation once more.
         let caught_up = set_back.saturating_sub(settings.skew + DIFFERENCE);
@@ -123,7 +168,11 @@ fn verdict(model: &Protocol, state: &State, refresh: &Refresh, session: u8) -> V
 /// Compares, in a protocol that compares in a step of its own.
 fn check(state: &State, mut refresh: Refresh) -> Option<Next> {
     let session = state.session_of(refresh.token)?;
-    let current = state.store.records.get(session).map(|record| record.current);
+    let current = state
+        .store
+        .records
+        .get(session)
+        .map(|record| record.current);
     if current == Some(refresh.token) {
         refresh.stage = RefreshStage::Write;
     } else {
@@ -134,14 +183,23 @@ fn check(state: &State, mut refresh: Refresh) -> Option<Next> {
 }
 
 /// Compares and sets, and goes on to the answer. A caller that loses looks again.
-fn rotate(model: &Protocol, state: &mut State, mut refresh: Refresh, guarded: bool) -> Option<Next> {
+fn rotate(
+    model: &Protocol,
+    state: &mut State,
+    mut refresh: Refresh,
+    guarded: bool,
+) -> Option<Next> {
     if model.settings.clock == Clock::EachStep {
         refresh.at = state.clock(refresh.server.skew);
     }
     match state.rotate(model, &refresh, guarded)? {
         Guarded::Wrote(successor) => {
             let signed = refresh.at.saturating_add(model.life(refresh.server));
-            let ends = if model.is_signed() { signed } else { state.access_end(successor) };
+            let ends = if model.is_signed() {
+                signed
+            } else {
+                state.access_end(successor)
+            };
             Some(answer(tokens(successor, ends, false), refresh))
         }
         Guarded::Refused => {
@@ -155,7 +213,11 @@ fn rotate(model: &Protocol, state: &mut State, mut refresh: Refresh, guarded: bo
 
 /// Returns an answer with tokens.
 const fn tokens(refresh: u8, access_ends: Tick, again: bool) -> Answer {
-    Answer::Tokens { refresh, access_ends, again }
+    Answer::Tokens {
+        refresh,
+        access_ends,
+        again,
+    }
 }
 
 /// Goes on to the answer. A refusal is over at once if the caller is owed nothing else.
@@ -175,7 +237,12 @@ fn deliver(model: &Protocol, state: &mut State, call: Refresh, answer: Answer) -
     if call.verdict == Verdict::Reuse {
         ending::condemn(state, call.token, Cause::Reuse);
     }
-    if let Answer::Tokens { refresh, access_ends, .. } = answer {
+    if let Answer::Tokens {
+        refresh,
+        access_ends,
+        ..
+    } = answer
+    {
         match call.by {
             Holder::Thief => state.loot |= bit(refresh),
             Holder::Tab if is_patient(state, &model.settings, call.token) => {

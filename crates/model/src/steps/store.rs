@@ -5,7 +5,9 @@ use crate::call::Refresh;
 use crate::mutant::Mutant;
 use crate::protocol::{Protocol, bit};
 use crate::settings::{Access, Settings};
-use crate::state::{Cause, Consumed, History, KEPT, NO_FENCE, Record, SESSIONS, State, TOKENS, Tick, Token};
+use crate::state::{
+    Cause, Consumed, History, KEPT, NO_FENCE, Record, SESSIONS, State, TOKENS, Tick, Token,
+};
 use crate::steps::Guarded;
 
 /// The values of a session that is opened.
@@ -38,8 +40,19 @@ impl State {
     /// Inserts a session with its first tokens, and returns its refresh token.
     ///
     /// Returns `None` if it does not fit in the bounds of the search.
-    pub(crate) fn open(&mut self, settings: &Settings, opening: Opening, access: bool) -> Option<u8> {
-        let Opening { clock, life, fence, era, password } = opening;
+    pub(crate) fn open(
+        &mut self,
+        settings: &Settings,
+        opening: Opening,
+        access: bool,
+    ) -> Option<u8> {
+        let Opening {
+            clock,
+            life,
+            fence,
+            era,
+            password,
+        } = opening;
         let absolute_end = clock.saturating_add(settings.absolute);
         let idle_end = clock.saturating_add(settings.idle).min(absolute_end);
         let session = self.history.push(History {
@@ -55,12 +68,31 @@ impl State {
         })?;
         let current = self.mint(settings, session, None)?;
         let ends = clock.saturating_add(life).min(idle_end);
-        let access_end = if access && settings.access == Access::Signed { ends } else { 0 };
+        let access_end = if access && settings.access == Access::Signed {
+            ends
+        } else {
+            0
+        };
         let consumed = [None; KEPT];
-        let record = Record { current, consumed, birth: clock, idle_end, absolute_end, fence, access_end };
+        let record = Record {
+            current,
+            consumed,
+            birth: clock,
+            idle_end,
+            absolute_end,
+            fence,
+            access_end,
+        };
         self.store.records.set(session, Some(record));
         if access {
-            self.issue(settings, Issued { refresh: current, fence, ends });
+            self.issue(
+                settings,
+                Issued {
+                    refresh: current,
+                    fence,
+                    ends,
+                },
+            );
         }
         Some(current)
     }
@@ -69,9 +101,17 @@ impl State {
     /// the session.
     ///
     /// Returns `None` if there is no room for another token.
-    pub(super) fn mint(&mut self, settings: &Settings, session: u8, derived: Option<(u8, u8)>) -> Option<u8> {
+    pub(super) fn mint(
+        &mut self,
+        settings: &Settings,
+        session: u8,
+        derived: Option<(u8, u8)>,
+    ) -> Option<u8> {
         if derived.is_some() {
-            let same = self.tokens.iter().find(|(_, token)| token.derived == derived);
+            let same = self
+                .tokens
+                .iter()
+                .find(|(_, token)| token.derived == derived);
             if let Some((token, _)) = same {
                 return Some(token);
             }
@@ -79,27 +119,46 @@ impl State {
         if self.tokens.len() >= settings.tokens.min(TOKENS) {
             return None;
         }
-        self.tokens.push(Token { session, derived, consumed: None, ahead: 0, first_sent: None })
+        self.tokens.push(Token {
+            session,
+            derived,
+            consumed: None,
+            ahead: 0,
+            first_sent: None,
+        })
     }
 
     /// Returns a salt that was never drawn before.
     pub(super) fn salt(&self) -> u8 {
-        (0..).zip(self.tokens.iter()).map(|(count, _): (u8, _)| count + 1).last().unwrap_or_default()
+        (0..)
+            .zip(self.tokens.iter())
+            .map(|(count, _): (u8, _)| count + 1)
+            .last()
+            .unwrap_or_default()
     }
 
     /// Records an access token, or signs one.
     pub(super) fn issue(&mut self, settings: &Settings, issued: Issued) {
-        let Issued { refresh, fence, ends } = issued;
+        let Issued {
+            refresh,
+            fence,
+            ends,
+        } = issued;
         let lives = self.now < ends;
         match settings.access {
             Access::Opaque => {
                 let access = crate::state::Access { ends, fence };
-                self.store.access.set(refresh, Some(access).filter(|_| lives));
+                self.store
+                    .access
+                    .set(refresh, Some(access).filter(|_| lives));
             }
             Access::Signed => {
                 let session = self.session_of(refresh).map(usize::from);
                 let signed = session.and_then(|session| self.store.signed.get_mut(session));
-                if let Some(last) = signed.and_then(|signed| signed.get_mut(usize::from(fence))).filter(|_| lives) {
+                if let Some(last) = signed
+                    .and_then(|signed| signed.get_mut(usize::from(fence)))
+                    .filter(|_| lives)
+                {
                     *last = ends.max(*last);
                 }
             }
@@ -108,31 +167,48 @@ impl State {
 
     /// Returns the end of the stored access token that came with this refresh token.
     pub(super) fn access_end(&self, refresh: u8) -> Tick {
-        self.store.access.get(refresh).map(|access| access.ends).unwrap_or_default()
+        self.store
+            .access
+            .get(refresh)
+            .map(|access| access.ends)
+            .unwrap_or_default()
     }
 
     /// Replaces the presented token by its successor, if it is current and the session has not
     /// ended.
     ///
     /// Returns `None` if it does not fit in the bounds of the search.
-    pub(super) fn rotate(&mut self, model: &Protocol, refresh: &Refresh, guarded: bool) -> Option<Guarded> {
+    pub(super) fn rotate(
+        &mut self,
+        model: &Protocol,
+        refresh: &Refresh,
+        guarded: bool,
+    ) -> Option<Guarded> {
         let settings = &model.settings;
         let at = refresh.at;
         let session = self.session_of(refresh.token)?;
         let record = self.store.records.get(session).copied();
         let created = || self.created(refresh, session);
-        let Some(mut record) = record.or_else(|| created().filter(|_| model.is(Mutant::RotationCreates))) else {
+        let Some(mut record) =
+            record.or_else(|| created().filter(|_| model.is(Mutant::RotationCreates)))
+        else {
             return Some(Guarded::Refused);
         };
         let ended = self.store.has_ended(record.fence);
         let unfenced = ended && !model.is(Mutant::RotationBehindAnyFence);
         // The signed token will carry the fence that the look found, so the record must still have
         // it.
-        let other = model.is_signed() && record.fence != refresh.fence && !model.is(Mutant::RotationOfAnyFence);
+        let other = model.is_signed()
+            && record.fence != refresh.fence
+            && !model.is(Mutant::RotationOfAnyFence);
         if guarded && (record.current != refresh.token || unfenced || other) {
             return Some(Guarded::Refused);
         }
-        let unjudged = [Mutant::IdleEndUnjudged, Mutant::AgeReadEarlier, Mutant::RotationCreates];
+        let unjudged = [
+            Mutant::IdleEndUnjudged,
+            Mutant::AgeReadEarlier,
+            Mutant::RotationCreates,
+        ];
         if !record.is_live(at) && !unjudged.into_iter().any(|mutant| model.is(mutant)) {
             return Some(Guarded::Refused);
         }
@@ -144,20 +220,51 @@ impl State {
             record.absolute_end = at.saturating_add(settings.absolute);
         }
         record.current = successor;
-        remember(model, &mut record, Consumed { token: refresh.token, at, salt });
+        remember(
+            model,
+            &mut record,
+            Consumed {
+                token: refresh.token,
+                at,
+                salt,
+            },
+        );
         record.idle_end = at.saturating_add(settings.idle).min(record.absolute_end);
         let life = at.saturating_add(model.life(refresh.server));
-        let ends = if model.is(Mutant::AccessOutlivesSession) { life } else { life.min(record.idle_end) };
+        let ends = if model.is(Mutant::AccessOutlivesSession) {
+            life
+        } else {
+            life.min(record.idle_end)
+        };
         if model.is_signed() {
             let moves_back = model.is(Mutant::RecordedEndMovesBack);
-            record.access_end = if moves_back { ends } else { ends.max(record.access_end) };
+            record.access_end = if moves_back {
+                ends
+            } else {
+                ends.max(record.access_end)
+            };
         }
         self.store.records.set(session, Some(record));
-        let fence = if model.is_signed() { refresh.fence } else { record.fence };
-        self.issue(settings, Issued { refresh: successor, fence, ends });
+        let fence = if model.is_signed() {
+            refresh.fence
+        } else {
+            record.fence
+        };
+        self.issue(
+            settings,
+            Issued {
+                refresh: successor,
+                fence,
+                ends,
+            },
+        );
 
         let (now, ahead) = (model.truth(self, at), self.ahead);
-        if let Some(token) = self.tokens.get_mut(refresh.token).filter(|token| token.consumed.is_none()) {
+        if let Some(token) = self
+            .tokens
+            .get_mut(refresh.token)
+            .filter(|token| token.consumed.is_none())
+        {
             (token.consumed, token.ahead) = (Some(now), ahead);
         }
         if let Some(history) = self.history.get_mut(session) {
@@ -194,14 +301,22 @@ impl State {
 
     /// Returns `true` if there is a session that has expired by the slowest clock.
     pub(crate) fn has_aged(&self) -> bool {
-        self.store.records.iter().any(|(_, record)| !record.is_live(self.clock(0)))
+        self.store
+            .records
+            .iter()
+            .any(|(_, record)| !record.is_live(self.clock(0)))
     }
 
     /// Removes the sessions that have expired by the slowest clock.
     pub(crate) fn sweep(&mut self) {
         let clock = self.clock(0);
         for session in (0..).take(SESSIONS) {
-            if self.store.records.get(session).is_some_and(|record| !record.is_live(clock)) {
+            if self
+                .store
+                .records
+                .get(session)
+                .is_some_and(|record| !record.is_live(clock))
+            {
                 self.store.records.set(session, None);
                 self.remove_access(session, u8::MAX);
             }
@@ -224,7 +339,12 @@ impl State {
 
     /// Returns the sessions that are behind no fence and are found, one bit each.
     pub(super) fn unfenced(&self) -> u8 {
-        self.store.records.iter().filter(|(_, record)| record.fence == NO_FENCE).map(|(session, _)| bit(session)).sum()
+        self.store
+            .records
+            .iter()
+            .filter(|(_, record)| record.fence == NO_FENCE)
+            .map(|(session, _)| bit(session))
+            .sum()
     }
 }
 
@@ -238,11 +358,17 @@ fn remember(model: &Protocol, record: &mut Record, token: Consumed) {
         record.consumed = [None; KEPT];
     }
     let is_open = |consumed: &Consumed| model.is_open(consumed.at, token.at);
-    let oldest = record.consumed.iter().rposition(|consumed| consumed.as_ref().is_some_and(is_open));
+    let oldest = record
+        .consumed
+        .iter()
+        .rposition(|consumed| consumed.as_ref().is_some_and(is_open));
     let parted = model.is(Mutant::NeighboursParted);
     for (place, older) in record.consumed.iter_mut().enumerate() {
-        let stays =
-            if parted { older.as_ref().is_some_and(is_open) } else { oldest.is_some_and(|oldest| place <= oldest) };
+        let stays = if parted {
+            older.as_ref().is_some_and(is_open)
+        } else {
+            oldest.is_some_and(|oldest| place <= oldest)
+        };
         *older = older.filter(|_| stays);
     }
     if parted {

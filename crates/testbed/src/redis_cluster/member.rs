@@ -17,7 +17,18 @@ pub(crate) struct Member {
 pub(crate) fn members(text: &str) -> impl Iterator<Item = Member> {
     text.lines().filter(|line| !line.is_empty()).map(|line| {
         let fields: Vec<&str> = line.split(' ').collect();
-        let [id, _address, flags, master, _ping, _pong, epoch, _link, slots @ ..] = &*fields else {
+        let [
+            id,
+            _address,
+            flags,
+            master,
+            _ping,
+            _pong,
+            epoch,
+            _link,
+            slots @ ..,
+        ] = &*fields
+        else {
             panic!("no line of CLUSTER NODES: {line}")
         };
         Member {
@@ -53,7 +64,11 @@ impl Member {
     }
 
     pub(crate) fn owns(&self, slot: u16) -> bool {
-        self.has(&["master"]) && self.slots.iter().any(|&(first, last)| (first..=last).contains(&slot))
+        self.has(&["master"])
+            && self
+                .slots
+                .iter()
+                .any(|&(first, last)| (first..=last).contains(&slot))
     }
 
     fn has(&self, flags: &[&str]) -> bool {
@@ -70,11 +85,19 @@ mod tests {
         let text = "a1 127.0.0.1:20001@20002 myself,master - 0 0 3 connected 0-5 93 100-101 [93->-b2]\n\
                     b2 127.0.0.1:20003@20004 slave,fail? a1 1 2 3 disconnected\n";
         let [master, replica] = members(text).collect::<Vec<_>>().try_into().unwrap();
-        assert_eq!((&*master.id, &master.master, master.epoch), ("a1", &None, 3));
+        assert_eq!(
+            (&*master.id, &master.master, master.epoch),
+            ("a1", &None, 3)
+        );
         assert_eq!(master.slots, [(0, 5), (93, 93), (100, 101)]);
         assert!(master.is_myself() && master.is_serving_master() && !master.is_lost());
         assert!(master.owns(0) && master.owns(5) && master.owns(93) && !master.owns(6));
         assert_eq!(replica.master.as_deref(), Some("a1"));
-        assert!(replica.is_lost() && !replica.is_myself() && !replica.is_serving_master() && !replica.owns(0));
+        assert!(
+            replica.is_lost()
+                && !replica.is_myself()
+                && !replica.is_serving_master()
+                && !replica.owns(0)
+        );
     }
 }

@@ -30,10 +30,17 @@ impl RedisCluster {
     /// commas between them), or a started one.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<RedisCluster> = OnceLock::new();
-        SHARED.get_or_init(|| match std::env::var("COUNTERSIGN_TEST_REDIS_CLUSTER_URLS") {
-            Ok(urls) => Self { nodes: urls.split(',').map(|url| Redis::named(url.trim().to_owned())).collect() },
-            Err(_) => Self::dedicated(),
-        })
+        SHARED.get_or_init(
+            || match std::env::var("COUNTERSIGN_TEST_REDIS_CLUSTER_URLS") {
+                Ok(urls) => Self {
+                    nodes: urls
+                        .split(',')
+                        .map(|url| Redis::named(url.trim().to_owned()))
+                        .collect(),
+                },
+                Err(_) => Self::dedicated(),
+            },
+        )
     }
 
     /// Starts a cluster that no other test uses.
@@ -53,7 +60,10 @@ impl RedisCluster {
     fn launch(nodes: usize, replicas: &str) -> Self {
         let nodes = thread::scope(|scope| {
             let starting: Vec<_> = (0..nodes).map(|_| scope.spawn(launch_node)).collect();
-            starting.into_iter().map(|node| node.join().expect("the node starts")).collect()
+            starting
+                .into_iter()
+                .map(|node| node.join().expect("the node starts"))
+                .collect()
         });
         let cluster = Self { nodes };
         cluster.form(replicas);
@@ -63,7 +73,10 @@ impl RedisCluster {
 
     /// Returns the URLs of all nodes.
     pub fn urls(&self) -> Vec<String> {
-        self.nodes.iter().map(|node| node.url().to_owned()).collect()
+        self.nodes
+            .iter()
+            .map(|node| node.url().to_owned())
+            .collect()
     }
 
     /// Returns the URLs of all nodes with commas between them.
@@ -78,10 +91,17 @@ impl RedisCluster {
 
     /// Changes the port that the cluster names for `node` to its clients and its replicas.
     pub fn announce(&self, node: usize, port: u16) {
-        self.command(node, &["CONFIG", "SET", "cluster-announce-port", &port.to_string()]);
+        self.command(
+            node,
+            &["CONFIG", "SET", "cluster-announce-port", &port.to_string()],
+        );
         let entry = format!("{} 127.0.0.1:{port}@", self.member(node).id);
         wait_until("all nodes have heard of the port", || {
-            let heard = |at| self.command(at, &["CLUSTER", "NODES"]).lines().any(|line| line.starts_with(&entry));
+            let heard = |at| {
+                self.command(at, &["CLUSTER", "NODES"])
+                    .lines()
+                    .any(|line| line.starts_with(&entry))
+            };
             self.living().all(heard)
         });
     }
@@ -100,7 +120,9 @@ impl RedisCluster {
 
     /// Returns the living nodes that say they are masters with at least one slot.
     pub fn masters(&self) -> Vec<usize> {
-        self.living().filter(|&node| self.member(node).is_serving_master()).collect()
+        self.living()
+            .filter(|&node| self.member(node).is_serving_master())
+            .collect()
     }
 
     /// Kills a node (SIGKILL).
@@ -127,7 +149,9 @@ impl RedisCluster {
     /// replica, which is then the master.
     pub fn fail_over(&self, master: usize) -> usize {
         let id = self.member(master).id;
-        let replica = self.living().find(|&node| self.member(node).master.as_ref() == Some(&id));
+        let replica = self
+            .living()
+            .find(|&node| self.member(node).master.as_ref() == Some(&id));
         let replica = replica.expect("the master has a living replica");
         let mut asked: Option<Instant> = None;
         wait_until("the replica has taken over", || {
@@ -159,9 +183,19 @@ impl RedisCluster {
 
     /// Joins the nodes to a cluster with `redis-cli`.
     fn form(&self, replicas: &str) {
-        let addresses = self.nodes.iter().map(|node| node.url().trim_start_matches("redis://"));
+        let addresses = self
+            .nodes
+            .iter()
+            .map(|node| node.url().trim_start_matches("redis://"));
         let create = ["--cluster-replicas", replicas, "--cluster-yes"];
-        run(self.node(0).client().args(["--cluster", "create"]).args(addresses).args(create), "");
+        run(
+            self.node(0)
+                .client()
+                .args(["--cluster", "create"])
+                .args(addresses)
+                .args(create),
+            "",
+        );
     }
 
     fn node(&self, node: usize) -> &Redis {
@@ -170,7 +204,11 @@ impl RedisCluster {
 
     /// Returns the nodes that run and aren't frozen.
     fn living(&self) -> impl Iterator<Item = usize> {
-        self.nodes.iter().enumerate().filter(|(_, node)| node.is_awake()).map(|(node, _)| node)
+        self.nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| node.is_awake())
+            .map(|(node, _)| node)
     }
 
     fn some_living(&self) -> usize {
@@ -180,14 +218,18 @@ impl RedisCluster {
     /// Returns the entry that a node has for itself.
     fn member(&self, node: usize) -> Member {
         let nodes = self.command(node, &["CLUSTER", "NODES"]);
-        members(&nodes).find(Member::is_myself).expect("a node knows itself")
+        members(&nodes)
+            .find(Member::is_myself)
+            .expect("a node knows itself")
     }
 
     /// Returns the nodes that a node can reach, as it sees them.
     fn view(&self, node: usize) -> View {
         let nodes = self.command(node, &["CLUSTER", "NODES"]);
         let reached = members(&nodes).filter(|member| !member.is_lost());
-        reached.map(|member| (member.id, member.master, member.slots)).collect()
+        reached
+            .map(|member| (member.id, member.master, member.slots))
+            .collect()
     }
 
     /// Returns `true` if a node reports the state `ok` and, as a replica, is connected to its
@@ -195,7 +237,10 @@ impl RedisCluster {
     fn is_ok(&self, node: usize) -> bool {
         let role = self.command(node, &["ROLE"]);
         let is_in_step = role.starts_with("master") || role.lines().nth(3) == Some("connected");
-        is_in_step && self.command(node, &["CLUSTER", "INFO"]).contains("cluster_state:ok")
+        is_in_step
+            && self
+                .command(node, &["CLUSTER", "INFO"])
+                .contains("cluster_state:ok")
     }
 }
 
@@ -209,6 +254,9 @@ fn launch_node() -> Redis {
         // Quick to notice a dead master, and never too out of date to replace it.
         let voting = "cluster-node-timeout=1000 cluster-replica-validity-factor=0 repl-diskless-sync-delay=0";
         let fixed = "cluster-enabled=yes cluster-config-file=nodes.conf appendonly=yes appendfsync=everysec";
-        format!("port={port} cluster-port={bus} {fixed} {voting}").split(' ').map(str::to_owned).collect()
+        format!("port={port} cluster-port={bus} {fixed} {voting}")
+            .split(' ')
+            .map(str::to_owned)
+            .collect()
     })
 }

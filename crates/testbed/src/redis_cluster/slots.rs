@@ -19,7 +19,9 @@ impl RedisCluster {
             let members = self.living().map(|node| (node, self.member(node)));
             // A node that was away may still claim slots that another has taken over. The newest
             // claim counts.
-            owner = members.filter(|(_, member)| member.owns(slot)).max_by_key(|(_, member)| member.epoch);
+            owner = members
+                .filter(|(_, member)| member.owns(slot))
+                .max_by_key(|(_, member)| member.epoch);
             owner.is_some()
         });
         owner.expect("it was waited for").0
@@ -32,7 +34,9 @@ impl RedisCluster {
     pub fn migrate_slot(&self, slot: u16, from: usize, to: usize) {
         let (source, target) = (self.member(from).id, self.member(to).id);
         let slot = slot.to_string();
-        let set_slot = |node, change: &[&str]| self.command(node, &[&["CLUSTER", "SETSLOT", &slot], change].concat());
+        let set_slot = |node, change: &[&str]| {
+            self.command(node, &[&["CLUSTER", "SETSLOT", &slot], change].concat())
+        };
         set_slot(to, &["IMPORTING", &source]);
         set_slot(from, &["MIGRATING", &target]);
         let Address { host, port, .. } = Address::parse(self.node(to).url());
@@ -42,10 +46,16 @@ impl RedisCluster {
             if keys.is_empty() {
                 break;
             }
-            self.command(from, &[&["MIGRATE", host, port, "", "0", "5000", "KEYS"], &*keys].concat());
+            self.command(
+                from,
+                &[&["MIGRATE", host, port, "", "0", "5000", "KEYS"], &*keys].concat(),
+            );
         }
         // The target comes first: it must own the slot before the source gives it up.
-        let others = self.masters().into_iter().filter(|&node| node != from && node != to);
+        let others = self
+            .masters()
+            .into_iter()
+            .filter(|&node| node != from && node != to);
         for node in [to, from].into_iter().chain(others) {
             set_slot(node, &["NODE", &target]);
         }

@@ -25,8 +25,13 @@ pub(crate) enum Step {
     NewPassword,
 }
 
-pub(crate) const STEPS: [Step; 5] =
-    [Step::Refresh, Step::Login, Step::Logout, Step::LogoutEverywhere, Step::NewPassword];
+pub(crate) const STEPS: [Step; 5] = [
+    Step::Refresh,
+    Step::Login,
+    Step::Logout,
+    Step::LogoutEverywhere,
+    Step::NewPassword,
+];
 
 /// What went wrong over all failpoints: nothing of this may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +46,11 @@ pub(crate) struct Harm {
 
 impl fmt::Display for Harm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>4} {:>5} {:>13}", self.lost, self.forks, self.resurrections)
+        write!(
+            f,
+            "{:>4} {:>5} {:>13}",
+            self.lost, self.forks, self.resurrections
+        )
     }
 }
 
@@ -60,12 +69,24 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn new(place: Place) -> Self {
         // Retries come in time, and access tokens last, on a machine however slow.
-        let place = place.with("REUSE_GRACE", "5m").with("ACCESS_LIFETIME", "12h");
-        let place = place.with("SWEEP_INTERVAL", "1h").with("LOGIN_LIMIT", "1000/1m");
+        let place = place
+            .with("REUSE_GRACE", "5m")
+            .with("ACCESS_LIFETIME", "12h");
+        let place = place
+            .with("SWEEP_INTERVAL", "1h")
+            .with("LOGIN_LIMIT", "1000/1m");
         let server = place.start();
         let (holder, guest) = (server.newcomer(HOLDER).await, server.newcomer(GUEST).await);
         let owner = Owner::new(&server, &place).await;
-        Self { place, server: Some(server), holder, guest, owner, ended: Vec::new(), harm: Harm::default() }
+        Self {
+            place,
+            server: Some(server),
+            holder,
+            guest,
+            owner,
+            ended: Vec::new(),
+            harm: Harm::default(),
+        }
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -85,8 +106,12 @@ impl World {
         }
         let post = |path| self.server().request(Method::POST, path);
         match step {
-            Step::Refresh => post("/auth/refresh").json(&json!({ "refresh_token": self.holder.refresh })),
-            Step::Login => post("/auth/login").json(&json!({ "identifier": HOLDER, "password": PASSWORD })),
+            Step::Refresh => {
+                post("/auth/refresh").json(&json!({ "refresh_token": self.holder.refresh }))
+            }
+            Step::Login => {
+                post("/auth/login").json(&json!({ "identifier": HOLDER, "password": PASSWORD }))
+            }
             Step::Logout => post("/auth/logout").bearer_auth(&self.guest.access),
             Step::LogoutEverywhere => post("/auth/logout/all").bearer_auth(&self.guest.access),
             Step::NewPassword => self.new_password().await,
@@ -123,8 +148,11 @@ impl World {
         let presented = self.holder.refresh.clone();
         let (one, other) = join(self.refresh(&presented), self.refresh(&presented)).await;
         let answers: Vec<Reply> = [one, other].into_iter().chain(answer).collect();
-        let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|reply| reply.status == StatusCode::OK);
-        let successors: BTreeSet<String> = good.iter().map(|reply| Tokens::of(reply).refresh).collect();
+        let (good, bad): (Vec<_>, Vec<_>) = answers
+            .iter()
+            .partition(|reply| reply.status == StatusCode::OK);
+        let successors: BTreeSet<String> =
+            good.iter().map(|reply| Tokens::of(reply).refresh).collect();
         self.harm.forks += usize::from(successors.len() > 1);
         let next = good.first().map(|reply| Tokens::of(reply));
         let alive = match &next {
@@ -151,7 +179,9 @@ impl World {
         let next = self.refresh(&tokens.refresh).await;
         if next.status == StatusCode::OK {
             let next = Tokens::of(&next);
-            patiently(|| logout(self.server(), &next.access)).await.expect(StatusCode::NO_CONTENT);
+            patiently(|| logout(self.server(), &next.access))
+                .await
+                .expect(StatusCode::NO_CONTENT);
             self.ended.extend([tokens, next]);
         } else {
             self.harm.lost += 1;
@@ -161,8 +191,18 @@ impl World {
     /// Whoever isn't told that everything has ended, and has lost the token to ask with, logs in to ask again.
     async fn log_out_again(&mut self, step: Step, answer: Option<Reply>) {
         let everywhere = step == Step::LogoutEverywhere;
-        let path = if everywhere { "/auth/logout/all" } else { "/auth/logout" };
-        let ask = |access: &str| Reply::of(self.server().request(Method::POST, path).bearer_auth(access));
+        let path = if everywhere {
+            "/auth/logout/all"
+        } else {
+            "/auth/logout"
+        };
+        let ask = |access: &str| {
+            Reply::of(
+                self.server()
+                    .request(Method::POST, path)
+                    .bearer_auth(access),
+            )
+        };
         let mut answer = match answer {
             Some(answer) => answer,
             None => patiently(|| ask(&self.guest.access)).await,

@@ -61,7 +61,9 @@ impl World {
         }
         self.ended.extend(others);
         self.is_kept().await;
-        self.log_in_with(&self.owner.password).await.expect(StatusCode::UNAUTHORIZED);
+        self.log_in_with(&self.owner.password)
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
         self.owner.password.clone_from(&self.owner.next);
     }
 
@@ -100,8 +102,10 @@ impl World {
 
     /// The session that asked goes on.
     async fn is_kept(&mut self) {
-        let is_good = self.owner.signed || self.me(&self.owner.tokens.access).await.status == StatusCode::OK;
-        let is_renewed = self.renew().await && self.me(&self.owner.tokens.access).await.status == StatusCode::OK;
+        let is_good =
+            self.owner.signed || self.me(&self.owner.tokens.access).await.status == StatusCode::OK;
+        let is_renewed =
+            self.renew().await && self.me(&self.owner.tokens.access).await.status == StatusCode::OK;
         if is_good && is_renewed {
             return;
         }
@@ -120,10 +124,19 @@ impl World {
 
     fn change(&self, current: &str) -> RequestBuilder {
         let body = json!({ "current_password": current, "password": self.owner.next });
-        self.server().request(Method::PATCH, "/users/me").bearer_auth(&self.owner.tokens.access).json(&body)
+        self.server()
+            .request(Method::PATCH, "/users/me")
+            .bearer_auth(&self.owner.tokens.access)
+            .json(&body)
     }
 
     async fn log_in_with(&self, password: &str) -> Reply {
-        patiently(|| self.server().post("/auth/login", json!({ "identifier": OWNER, "password": password }))).await
+        patiently(|| {
+            self.server().post(
+                "/auth/login",
+                json!({ "identifier": OWNER, "password": password }),
+            )
+        })
+        .await
     }
 }

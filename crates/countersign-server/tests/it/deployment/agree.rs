@@ -14,7 +14,12 @@ enum Ending {
     Delete,
 }
 
-const ENDINGS: [Ending; 4] = [Ending::RevokeAll, Ending::DisableAndEnable, Ending::SetPassword, Ending::Delete];
+const ENDINGS: [Ending; 4] = [
+    Ending::RevokeAll,
+    Ending::DisableAndEnable,
+    Ending::SetPassword,
+    Ending::Delete,
+];
 
 impl Ending {
     fn by(self, admin: &Place, email: &str) {
@@ -27,7 +32,13 @@ impl Ending {
             Self::SetPassword => {
                 let file = tempfile::NamedTempFile::new().unwrap();
                 std::fs::write(file.path(), "another long password\n").unwrap();
-                admin.json(&["user", "set-password", email, "--password-file", file.path().to_str().unwrap()]);
+                admin.json(&[
+                    "user",
+                    "set-password",
+                    email,
+                    "--password-file",
+                    file.path().to_str().unwrap(),
+                ]);
             }
             Self::Delete => drop(admin.json(&["user", "delete", email, "--yes"])),
         }
@@ -42,8 +53,16 @@ async fn expect_ended(ending: Ending, admin: &Place, servers: &[&Server]) {
     }
     ending.by(admin, &email);
     for server in servers {
-        assert_eq!(server.me(&tokens.access).await.status, StatusCode::UNAUTHORIZED, "{ending:?}");
-        assert_eq!(server.refresh(&tokens.refresh).await.status, StatusCode::UNAUTHORIZED, "{ending:?}");
+        assert_eq!(
+            server.me(&tokens.access).await.status,
+            StatusCode::UNAUTHORIZED,
+            "{ending:?}"
+        );
+        assert_eq!(
+            server.refresh(&tokens.refresh).await.status,
+            StatusCode::UNAUTHORIZED,
+            "{ending:?}"
+        );
     }
 }
 
@@ -67,14 +86,21 @@ async fn a_command_without_the_redis_of_the_deployment_is_refused() {
     let redis = testbed::Redis::shared().url();
     for strategy in ["jwt", "redis"] {
         let url = Database::Postgres.fresh().swap_remove(0).1;
-        let place = signed(&url).with("REDIS_URL", redis).with("STRATEGY", strategy);
+        let place = signed(&url)
+            .with("REDIS_URL", redis)
+            .with("STRATEGY", strategy);
         let (one, two) = (place.start(), place.sibling().start());
         let without = Place::new(shared(&url));
         let tokens = one.newcomer("ada@example.org").await;
-        for command in [&["session", "revoke", "ada@example.org", "--all"][..], &["user", "disable", "ada@example.org"]]
-        {
+        for command in [
+            &["session", "revoke", "ada@example.org", "--all"][..],
+            &["user", "disable", "ada@example.org"],
+        ] {
             let said = refused(&without, command, "CONFIGURATION_INVALID");
-            assert!(said.starts_with("COUNTERSIGN_REDIS_URL: must be given"), "{said}");
+            assert!(
+                said.starts_with("COUNTERSIGN_REDIS_URL: must be given"),
+                "{said}"
+            );
         }
         two.me(&tokens.access).await.expect(StatusCode::OK);
         let admin = without.with("REDIS_URL", redis);
@@ -87,56 +113,109 @@ async fn a_command_without_the_redis_of_the_deployment_is_refused() {
 /// A logout at a server with another denylist would be told, and not hold.
 #[tokio::test]
 async fn a_server_with_another_denylist_is_refused() {
-    let (redis, other) = (testbed::Redis::shared().url().to_owned(), testbed::Redis::dedicated());
+    let (redis, other) = (
+        testbed::Redis::shared().url().to_owned(),
+        testbed::Redis::dedicated(),
+    );
     let url = Database::Postgres.fresh().swap_remove(0).1;
     let place = signed(&url).with("REDIS_URL", &redis);
     let server = place.start();
-    let said = mismatch(&elsewhere(&place, &["REDIS_URL"]).with("REDIS_URL", other.url()), &["serve"]);
-    assert!(said.contains("COUNTERSIGN_REDIS_URL") && said.contains(other.url()), "{said}");
-    let said = refused(&elsewhere(&place, &["REDIS_URL"]), &["serve"], "CONFIGURATION_INVALID");
-    assert!(said.starts_with("COUNTERSIGN_REDIS_URL: must be given"), "{said}");
+    let said = mismatch(
+        &elsewhere(&place, &["REDIS_URL"]).with("REDIS_URL", other.url()),
+        &["serve"],
+    );
+    assert!(
+        said.contains("COUNTERSIGN_REDIS_URL") && said.contains(other.url()),
+        "{said}"
+    );
+    let said = refused(
+        &elsewhere(&place, &["REDIS_URL"]),
+        &["serve"],
+        "CONFIGURATION_INVALID",
+    );
+    assert!(
+        said.starts_with("COUNTERSIGN_REDIS_URL: must be given"),
+        "{said}"
+    );
 
     let in_sql = signed(&Database::Postgres.fresh().swap_remove(0).1);
     let second = in_sql.start();
     let said = mismatch(&in_sql.sibling().with("REDIS_URL", &redis), &["serve"]);
-    assert!(said.contains("COUNTERSIGN_REDIS_URL") && said.contains("in the database"), "{said}");
+    assert!(
+        said.contains("COUNTERSIGN_REDIS_URL") && said.contains("in the database"),
+        "{said}"
+    );
 
     let tokens = server.newcomer("ada@example.org").await;
     let twin = place.sibling().start();
-    let logout = twin.request(Method::POST, "/auth/logout").bearer_auth(&tokens.access);
+    let logout = twin
+        .request(Method::POST, "/auth/logout")
+        .bearer_auth(&tokens.access);
     Reply::of(logout).await.expect(StatusCode::NO_CONTENT);
-    server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+    server
+        .me(&tokens.access)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     drop(second);
 }
 
 /// What a second server is told, instead of what the first one has; and what the error says.
-type Row = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+type Row = (
+    &'static [(&'static str, &'static str)],
+    &'static [&'static str],
+);
 
 const ROWS: &[Row] = &[
-    (&[("STRATEGY", "database")], &["COUNTERSIGN_STRATEGY", "database", "jwt"]),
-    (&[("PROFILE", "litestar-auth")], &["COUNTERSIGN_PROFILE", "litestar-auth", "countersign"]),
+    (
+        &[("STRATEGY", "database")],
+        &["COUNTERSIGN_STRATEGY", "database", "jwt"],
+    ),
+    (
+        &[("PROFILE", "litestar-auth")],
+        &["COUNTERSIGN_PROFILE", "litestar-auth", "countersign"],
+    ),
     (
         &[("JWT_ISSUER", "https://other.example")],
-        &["COUNTERSIGN_JWT_ISSUER", "https://other.example", "https://auth.example"],
+        &[
+            "COUNTERSIGN_JWT_ISSUER",
+            "https://other.example",
+            "https://auth.example",
+        ],
     ),
-    (&[("JWT_AUDIENCE", "api")], &["COUNTERSIGN_JWT_AUDIENCE", "api", "countersign:access"]),
-    (&[("JWT_ALGORITHM", "HS384")], &["COUNTERSIGN_JWT_ALGORITHM", "HS384", "HS256"]),
+    (
+        &[("JWT_AUDIENCE", "api")],
+        &["COUNTERSIGN_JWT_AUDIENCE", "api", "countersign:access"],
+    ),
+    (
+        &[("JWT_ALGORITHM", "HS384")],
+        &["COUNTERSIGN_JWT_ALGORITHM", "HS384", "HS256"],
+    ),
     (&[("JWT_SECRET", OTHER_SECRET)], &["COUNTERSIGN_JWT_SECRET"]),
-    (&[("TOKEN_HASH_SECRET", OTHER_SECRET)], &["COUNTERSIGN_TOKEN_HASH_SECRET"]),
+    (
+        &[("TOKEN_HASH_SECRET", OTHER_SECRET)],
+        &["COUNTERSIGN_TOKEN_HASH_SECRET"],
+    ),
 ];
 
 #[tokio::test]
 async fn each_setting_that_contradicts_the_deployment_is_refused() {
     for database in [Database::Postgres, Database::MariaDb] {
-        let place = signed(&database.fresh().swap_remove(0).1).with("JWT_ISSUER", "https://auth.example");
+        let place =
+            signed(&database.fresh().swap_remove(0).1).with("JWT_ISSUER", "https://auth.example");
         let server = place.start().with_new_connections();
         let tokens = server.newcomer("ada@example.org").await;
         for (told, expected) in ROWS {
             let mut other = place.sibling();
-            other.settings.extend(told.iter().map(|(name, value)| env(name, value)));
-            for command in
-                [&["serve"][..], &["user", "list"], &["cleanup"], &["session", "list", "ada@example.org"], &["migrate"]]
-            {
+            other
+                .settings
+                .extend(told.iter().map(|(name, value)| env(name, value)));
+            for command in [
+                &["serve"][..],
+                &["user", "list"],
+                &["cleanup"],
+                &["session", "list", "ada@example.org"],
+                &["migrate"],
+            ] {
                 let key_of_signing = expected.contains(&"COUNTERSIGN_JWT_SECRET");
                 if key_of_signing && command == ["migrate"] {
                     continue;
@@ -146,7 +225,10 @@ async fn each_setting_that_contradicts_the_deployment_is_refused() {
                     assert!(said.contains(word), "{told:?} {command:?}: {said}");
                 }
                 assert!(said.contains("countersign deployment change"), "{said}");
-                assert!(!other.data_dir().exists(), "{told:?} {command:?}: nothing is made");
+                assert!(
+                    !other.data_dir().exists(),
+                    "{told:?} {command:?}: nothing is made"
+                );
             }
         }
         server.me(&tokens.access).await.expect(StatusCode::OK);
@@ -162,7 +244,10 @@ async fn a_server_takes_what_it_was_not_told() {
             .with("JWT_AUDIENCE", "api");
         let server = place.start();
         elsewhere(&place, &["JWT_ALGORITHM"]).start();
-        let bare = elsewhere(&place, &["STRATEGY", "JWT_ALGORITHM", "JWT_ISSUER", "JWT_AUDIENCE"]);
+        let bare = elsewhere(
+            &place,
+            &["STRATEGY", "JWT_ALGORITHM", "JWT_ISSUER", "JWT_AUDIENCE"],
+        );
         let second = bare.start();
         assert_eq!(second.ready["strategy"], "jwt");
         let tokens = second.newcomer("ada@example.org").await;
@@ -178,13 +263,22 @@ async fn a_server_without_the_key_is_refused_and_a_command_needs_none() {
     let place = Place::new(Database::Postgres.fresh()).with("STRATEGY", "jwt");
     let server = place.start();
     let said = refused(&place.sibling(), &["serve"], "CONFIGURATION_INVALID");
-    assert!(said.contains("COUNTERSIGN_JWT_PRIVATE_KEY") && said.contains("jwt_private_key.pem"), "{said}");
+    assert!(
+        said.contains("COUNTERSIGN_JWT_PRIVATE_KEY") && said.contains("jwt_private_key.pem"),
+        "{said}"
+    );
     let admin = elsewhere(&place, &["STRATEGY"]);
     expect_ended(Ending::RevokeAll, &admin, &[&server]).await;
     assert!(!admin.data_dir().join("jwt_private_key.pem").exists());
 
-    let given =
-        place.sibling().with("JWT_PRIVATE_KEY_FILE", place.data_dir().join("jwt_private_key.pem").to_str().unwrap());
+    let given = place.sibling().with(
+        "JWT_PRIVATE_KEY_FILE",
+        place
+            .data_dir()
+            .join("jwt_private_key.pem")
+            .to_str()
+            .unwrap(),
+    );
     let second = given.start();
     let tokens = server.newcomer("bob@example.org").await;
     second.me(&tokens.access).await.expect(StatusCode::OK);
@@ -212,7 +306,11 @@ async fn an_earlier_version_is_adopted_by_the_next_server() {
     for database in DATABASES {
         eprintln!("{database:?}");
         let mut settings = database.fresh();
-        settings.extend([env("STRATEGY", "jwt"), env("JWT_ALGORITHM", "HS256"), env("JWT_SECRET", JWT_SECRET)]);
+        settings.extend([
+            env("STRATEGY", "jwt"),
+            env("JWT_ALGORITHM", "HS256"),
+            env("JWT_SECRET", JWT_SECRET),
+        ]);
         let place = Place::new(settings);
         let server = place.start();
         let tokens = server.newcomer("ada@example.org").await;
@@ -222,8 +320,15 @@ async fn an_earlier_version_is_adopted_by_the_next_server() {
         // A command can't know how tokens are made, so it must be told before it says that anything has ended.
         let mut bare = place.clone();
         bare.settings.retain(|(name, _)| !name.contains("STRATEGY"));
-        let said = refused(&bare, &["session", "revoke", "ada@example.org", "--all"], "CONFIGURATION_INVALID");
-        assert!(said.starts_with("COUNTERSIGN_STRATEGY: must be given"), "{said}");
+        let said = refused(
+            &bare,
+            &["session", "revoke", "ada@example.org", "--all"],
+            "CONFIGURATION_INVALID",
+        );
+        assert!(
+            said.starts_with("COUNTERSIGN_STRATEGY: must be given"),
+            "{said}"
+        );
         bare.json(&["user", "list"]);
         bare.json(&["cleanup"]);
 
@@ -233,7 +338,10 @@ async fn an_earlier_version_is_adopted_by_the_next_server() {
         assert_eq!(log.matches("deployment_recorded").count(), 1, "{log}");
         bare.json(&["session", "revoke", "ada@example.org", "--all"]);
         let server = place.start();
-        server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+        server
+            .me(&tokens.access)
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
         let (_, log) = server.stop();
         assert_eq!(log.matches("deployment_recorded").count(), 0, "{log}");
     }
@@ -262,7 +370,10 @@ async fn a_redis_that_lost_everything_is_not_taken_for_the_deployments() {
     place.start().stop();
     redis.command(&["FLUSHALL"]);
     let said = mismatch(&place, &["serve"]);
-    assert!(said.contains(redis.url()) && said.contains("lost what it held"), "{said}");
+    assert!(
+        said.contains(redis.url()) && said.contains("lost what it held"),
+        "{said}"
+    );
     place.json(&["deployment", "change", "--yes"]);
     place.start().stop();
     assert!(run(&place, &["user", "list"]).status.success());

@@ -13,24 +13,44 @@ use crate::harness::{DATABASES, Database, Place, SECRET, Tokens, env, shared};
 async fn the_record_is_shown_without_secrets() {
     for database in DATABASES {
         let mut settings = database.fresh();
-        settings.extend([env("STRATEGY", "jwt"), env("JWT_ALGORITHM", "HS256"), env("JWT_SECRET", JWT_SECRET)]);
+        settings.extend([
+            env("STRATEGY", "jwt"),
+            env("JWT_ALGORITHM", "HS256"),
+            env("JWT_SECRET", JWT_SECRET),
+        ]);
         let place = Place::new(settings);
         assert_eq!(place.json(&["deployment", "show"])["recorded"], false);
-        assert!(!place.data_dir().join("countersign.sqlite").exists(), "showing makes nothing");
+        assert!(
+            !place.data_dir().join("countersign.sqlite").exists(),
+            "showing makes nothing"
+        );
         place.start().stop();
         let shown = place.json(&["deployment", "show"]);
         assert_eq!(shown["recorded"], true);
-        assert_eq!((&shown["strategy"], &shown["denials"]), (&json!("jwt"), &json!("database")), "{shown}");
-        assert_eq!((&shown["algorithm"], &shown["audience"]), (&json!("HS256"), &json!("countersign:access")));
+        assert_eq!(
+            (&shown["strategy"], &shown["denials"]),
+            (&json!("jwt"), &json!("database")),
+            "{shown}"
+        );
+        assert_eq!(
+            (&shown["algorithm"], &shown["audience"]),
+            (&json!("HS256"), &json!("countersign:access"))
+        );
         assert_eq!(shown["profile"], "countersign");
         assert_eq!(shown["schema"]["countersign-server"], 3);
         for check in ["key", "token_hash_secret"] {
-            assert!(shown[check].as_str().is_some_and(|text| text.len() >= 16), "{shown}");
+            assert!(
+                shown[check].as_str().is_some_and(|text| text.len() >= 16),
+                "{shown}"
+            );
         }
         let text = String::from_utf8(place.run(&["deployment", "show"]).stdout).unwrap();
         assert!(text.contains("jwt") && text.contains("HS256"), "{text}");
         for shown in [text, shown.to_string()] {
-            assert!(!shown.contains(SECRET) && !shown.contains(JWT_SECRET), "{shown}");
+            assert!(
+                !shown.contains(SECRET) && !shown.contains(JWT_SECRET),
+                "{shown}"
+            );
         }
     }
 }
@@ -57,8 +77,15 @@ async fn a_change_says_what_it_does_and_asks() {
     let changed = opaque.json(&["deployment", "change", "--yes"]);
     let rows = changed["changed"].as_array().unwrap();
     let row = rows.iter().find(|row| row["what"] == "strategy").unwrap();
-    assert_eq!((&row["from"], &row["to"]), (&json!("jwt"), &json!("database")), "{changed}");
-    assert_eq!(opaque.json(&["deployment", "change", "--yes"])["changed"], json!([]));
+    assert_eq!(
+        (&row["from"], &row["to"]),
+        (&json!("jwt"), &json!("database")),
+        "{changed}"
+    );
+    assert_eq!(
+        opaque.json(&["deployment", "change", "--yes"])["changed"],
+        json!([])
+    );
     mismatch(&place, &["serve"]);
     let server = elsewhere(&place, &["STRATEGY"]).start();
     assert_eq!(server.ready["strategy"], "database");
@@ -74,7 +101,10 @@ async fn one_setting_changes_and_the_others_stay() {
     let bare = Place::new(shared(&url)).with("JWT_SECRET", OTHER_SECRET);
     bare.json(&["deployment", "change", "--yes"]);
     let shown = bare.json(&["deployment", "show"]);
-    assert_eq!((&shown["strategy"], &shown["issuer"]), (&json!("jwt"), &json!("https://auth.example")));
+    assert_eq!(
+        (&shown["strategy"], &shown["issuer"]),
+        (&json!("jwt"), &json!("https://auth.example"))
+    );
     let said = mismatch(&place, &["serve"]);
     assert!(said.contains("COUNTERSIGN_JWT_SECRET"), "{said}");
     let server = bare.start();
@@ -84,7 +114,9 @@ async fn one_setting_changes_and_the_others_stay() {
 
     bare.json(&["deployment", "change", "--yes", "--unset", "jwt_issuer"]);
     assert_eq!(bare.json(&["deployment", "show"])["issuer"], json!(null));
-    let redis = bare.clone().with("REDIS_URL", testbed::Redis::shared().url());
+    let redis = bare
+        .clone()
+        .with("REDIS_URL", testbed::Redis::shared().url());
     redis.json(&["deployment", "change", "--yes"]);
     assert_eq!(bare.json(&["deployment", "show"])["denials"], "redis");
     redis.start().stop();
@@ -104,7 +136,9 @@ async fn a_key_changes_while_servers_run() {
     next.json(&["deployment", "change", "--yes"]);
     let new = next.start();
     old.me(&tokens.access).await.expect(StatusCode::OK);
-    new.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+    new.me(&tokens.access)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     let refreshed = Tokens::of(&new.refresh(&tokens.refresh).await);
     new.me(&refreshed.access).await.expect(StatusCode::OK);
     // Whoever starts with the old key now is late.
@@ -128,7 +162,10 @@ async fn sessions_go_on_when_opaque_tokens_become_signed_ones() {
             place.json(&["deployment", "change", "--yes", "--strategy", strategy]);
             let server = place.start();
             assert_eq!(server.ready["strategy"], strategy);
-            server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+            server
+                .me(&tokens.access)
+                .await
+                .expect(StatusCode::UNAUTHORIZED);
             tokens = Tokens::of(&server.refresh(&tokens.refresh).await);
             server.me(&tokens.access).await.expect(StatusCode::OK);
             server.stop();
@@ -139,10 +176,15 @@ async fn sessions_go_on_when_opaque_tokens_become_signed_ones() {
 /// A server that runs hears of it, and says so until it is started again.
 #[tokio::test]
 async fn a_running_server_says_that_the_deployment_changed() {
-    let place = signed(&Database::Postgres.fresh().swap_remove(0).1).with("SWEEP_INTERVAL", "100ms");
+    let place =
+        signed(&Database::Postgres.fresh().swap_remove(0).1).with("SWEEP_INTERVAL", "100ms");
     let server = place.start();
-    elsewhere(&place, &["JWT_SECRET"]).with("JWT_SECRET", OTHER_SECRET).json(&["deployment", "change", "--yes"]);
-    testbed::wait_until("the server says so", || server.log().contains("deployment_changed"));
+    elsewhere(&place, &["JWT_SECRET"])
+        .with("JWT_SECRET", OTHER_SECRET)
+        .json(&["deployment", "change", "--yes"]);
+    testbed::wait_until("the server says so", || {
+        server.log().contains("deployment_changed")
+    });
     assert_eq!(server.log().matches("deployment_changed").count(), 1);
 }
 
@@ -151,10 +193,14 @@ async fn a_running_server_says_that_the_deployment_changed() {
 async fn a_running_server_marks_its_redis_again() {
     let redis = testbed::Redis::dedicated();
     let url = Database::Postgres.fresh().swap_remove(0).1;
-    let place = signed(&url).with("REDIS_URL", redis.url()).with("SWEEP_INTERVAL", "100ms");
+    let place = signed(&url)
+        .with("REDIS_URL", redis.url())
+        .with("SWEEP_INTERVAL", "100ms");
     let server = place.start();
     redis.command(&["FLUSHALL"]);
-    testbed::wait_until("it is marked again", || server.log().contains("redis_mark_lost"));
+    testbed::wait_until("it is marked again", || {
+        server.log().contains("redis_mark_lost")
+    });
     place.sibling().start().stop();
 }
 
@@ -163,7 +209,12 @@ fn a_change_is_confirmed_by_a_yes_on_a_terminal_alone() {
     let place = Place::new(Vec::new());
     place.start().stop();
     let arguments = ["deployment", "change", "--strategy", "jwt"];
-    let mut process = place.command(&arguments).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut process = place
+        .command(&arguments)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     process.stdin.take().unwrap().write_all(b"yes\n").unwrap();
     assert_eq!(process.wait_with_output().unwrap().status.code(), Some(2));
     assert_eq!(place.json(&["deployment", "show"])["strategy"], "database");

@@ -21,7 +21,10 @@ pub(crate) const OTHER_SECRET: &str = "Zq8-mm42Kdp5_rVx17jbWny9TgEcL3oA";
 
 /// Signed tokens in a shared database, as two servers and an administrator's machine would share it.
 fn signed(url: &str) -> Place {
-    Place::new(shared(url)).with("STRATEGY", "jwt").with("JWT_ALGORITHM", "HS256").with("JWT_SECRET", JWT_SECRET)
+    Place::new(shared(url))
+        .with("STRATEGY", "jwt")
+        .with("JWT_ALGORITHM", "HS256")
+        .with("JWT_SECRET", JWT_SECRET)
 }
 
 /// Signed tokens whose denied ids go to this Redis.
@@ -48,8 +51,12 @@ fn refused(place: &Place, arguments: &[&str], code: &str) -> String {
     let output = run(place, arguments);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
-    let line = said.lines().rev().find(|line| line.starts_with("{\"error\""));
-    let error: Value = serde_json::from_str(line.unwrap_or_else(|| panic!("no error: {said}"))).unwrap();
+    let line = said
+        .lines()
+        .rev()
+        .find(|line| line.starts_with("{\"error\""));
+    let error: Value =
+        serde_json::from_str(line.unwrap_or_else(|| panic!("no error: {said}"))).unwrap();
     assert_eq!(error["error"]["code"], code, "{said}");
     for secret in [SECRET, OTHER_SECRET, JWT_SECRET] {
         assert!(!said.contains(secret), "{said}");
@@ -60,9 +67,16 @@ fn refused(place: &Place, arguments: &[&str], code: &str) -> String {
 /// Runs a command to its end, or a server until it says that it listens.
 fn run(place: &Place, arguments: &[&str]) -> Output {
     let mut command = place.command(&[arguments, &["--listen", "127.0.0.1:0", "--json"]].concat());
-    let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut process = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut first = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    BufReader::new(process.stdout.take().unwrap())
+        .read_line(&mut first)
+        .unwrap();
     if first.contains("\"listening\"") {
         process.kill().unwrap();
     }
@@ -75,6 +89,7 @@ fn run(place: &Place, arguments: &[&str]) -> Output {
 async fn forget(place: &Place) {
     let rows = crate::rows::Rows::of(place);
     rows.run("DROP TABLE countersign_deployment", &[]).await;
-    let migration = "DELETE FROM countersign_migration WHERE set_name = 'countersign-server' AND version = 3";
+    let migration =
+        "DELETE FROM countersign_migration WHERE set_name = 'countersign-server' AND version = 3";
     rows.run(migration, &[]).await;
 }

@@ -19,21 +19,40 @@ fn printed(heading: &str) -> String {
 
 /// Everything that a server and its commands do.
 async fn everything(place: &Place) {
-    let server = place.clone().with("SWEEP_INTERVAL", "100ms").with("USE_INTERVAL", "100ms").start();
+    let server = place
+        .clone()
+        .with("SWEEP_INTERVAL", "100ms")
+        .with("USE_INTERVAL", "100ms")
+        .start();
     // The commands below may take longer than an idle connection is kept.
     let server = server.with_new_connections();
     let tokens = server.newcomer("ada@example.org").await;
     let wrong = json!({ "identifier": "ada@example.org", "password": "wrong password" });
-    server.post("/auth/login", wrong).await.expect(StatusCode::UNAUTHORIZED);
+    server
+        .post("/auth/login", wrong)
+        .await
+        .expect(StatusCode::UNAUTHORIZED);
     server.me(&tokens.access).await.expect(StatusCode::OK);
     let tokens = Tokens::of(&server.refresh(&tokens.refresh).await);
-    server.get("/auth/sessions", &tokens.access).await.expect(StatusCode::OK);
+    server
+        .get("/auth/sessions", &tokens.access)
+        .await
+        .expect(StatusCode::OK);
     let change = json!({ "current_password": PASSWORD, "email": "eve@example.org" });
-    let change = server.request(Method::PATCH, "/users/me").bearer_auth(&tokens.access).json(&change);
+    let change = server
+        .request(Method::PATCH, "/users/me")
+        .bearer_auth(&tokens.access)
+        .json(&change);
     Reply::of(change).await.expect(StatusCode::OK);
     for path in ["/auth/logout", "/auth/logout/all"] {
         let tokens = server.login("eve@example.org").await;
-        Reply::of(server.request(Method::POST, path).bearer_auth(&tokens.access)).await.expect(StatusCode::NO_CONTENT);
+        Reply::of(
+            server
+                .request(Method::POST, path)
+                .bearer_auth(&tokens.access),
+        )
+        .await
+        .expect(StatusCode::NO_CONTENT);
     }
     let folder = tempfile::tempdir().unwrap();
     let file = write(&folder.path().join("password"), "another long password\n");
@@ -41,7 +60,13 @@ async fn everything(place: &Place) {
         &["user", "list"][..],
         &["user", "disable", "eve@example.org"],
         &["user", "enable", "eve@example.org"],
-        &["user", "set-password", "eve@example.org", "--password-file", &file],
+        &[
+            "user",
+            "set-password",
+            "eve@example.org",
+            "--password-file",
+            &file,
+        ],
         &["session", "list", "eve@example.org"],
         &["session", "revoke", "eve@example.org", "--all"],
         &["user", "delete", "eve@example.org", "--yes"],
@@ -52,9 +77,14 @@ async fn everything(place: &Place) {
     ] {
         place.json(command);
     }
-    Reply::of(server.request(Method::GET, "/readyz")).await.expect(StatusCode::OK);
+    Reply::of(server.request(Method::GET, "/readyz"))
+        .await
+        .expect(StatusCode::OK);
     let (_, log) = server.stop();
-    assert!(!log.contains("sweep_failed") && !log.contains("ERROR"), "{log}");
+    assert!(
+        !log.contains("sweep_failed") && !log.contains("ERROR"),
+        "{log}"
+    );
 }
 
 #[tokio::test]
@@ -85,10 +115,14 @@ async fn the_rights_in_the_docs_are_enough_on_mariadb() {
         let owner = Place::new(shared(&url)).with("STRATEGY", strategy);
         owner.json(&["migrate"]);
         let name = format!("app_{}", testbed::free_port());
-        let sql = printed("-- MySQL and MariaDB: the least rights").replace("countersign_app", &name);
+        let sql =
+            printed("-- MySQL and MariaDB: the least rights").replace("countersign_app", &name);
         testbed::MariaDb::execute(&url, &sql);
         let mut place = owner.sibling();
-        place.settings.push(env("DATABASE_URL", &url.replace("test:test@", &format!("{name}:secret@"))));
+        place.settings.push(env(
+            "DATABASE_URL",
+            &url.replace("test:test@", &format!("{name}:secret@")),
+        ));
         everything(&place).await;
         testbed::MariaDb::execute(&url, "DELETE FROM countersign_deployment");
     }
@@ -109,7 +143,11 @@ async fn a_backup_of_a_serving_sqlite_file_is_whole() {
         .env("BACKUP", restored.data_dir())
         .output()
         .unwrap();
-    assert!(shell.status.success(), "{}", String::from_utf8_lossy(&shell.stderr));
+    assert!(
+        shell.status.success(),
+        "{}",
+        String::from_utf8_lossy(&shell.stderr)
+    );
     let second = restored.start();
     second.me(&tokens.access).await.expect(StatusCode::OK);
     second.refresh(&tokens.refresh).await.expect(StatusCode::OK);

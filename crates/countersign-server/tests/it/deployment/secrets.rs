@@ -23,7 +23,10 @@ async fn a_lost_secret_is_not_replaced_in_silence() {
         let kept = std::fs::read(&file).unwrap();
         std::fs::remove_file(&file).unwrap();
         let said = super::refused(&place, &["serve"], "CONFIGURATION_INVALID");
-        assert!(said.contains(file.to_str().unwrap()) && said.contains("countersign deployment change"), "{said}");
+        assert!(
+            said.contains(file.to_str().unwrap()) && said.contains("countersign deployment change"),
+            "{said}"
+        );
         assert!(!file.exists());
 
         std::fs::write(&file, kept).unwrap();
@@ -37,10 +40,21 @@ async fn a_lost_secret_is_not_replaced_in_silence() {
         let is_secret = lost == "token_hash_secret";
         // A signed token isn't looked up.
         let is_good = is_secret && server.ready["strategy"] == "jwt";
-        let expected = if is_good { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+        let expected = if is_good {
+            StatusCode::OK
+        } else {
+            StatusCode::UNAUTHORIZED
+        };
         server.me(&tokens.access).await.expect(expected);
         let refreshed = server.refresh(&tokens.refresh).await;
-        assert_eq!(refreshed.status, if is_secret { StatusCode::UNAUTHORIZED } else { StatusCode::OK });
+        assert_eq!(
+            refreshed.status,
+            if is_secret {
+                StatusCode::UNAUTHORIZED
+            } else {
+                StatusCode::OK
+            }
+        );
         server.login("ada@example.org").await;
     }
 }
@@ -73,16 +87,28 @@ async fn secrets_beside_an_empty_database_are_no_new_deployment() {
         let kept = place.data_dir().join("kept.sqlite");
         let file = place.data_dir().join("countersign.sqlite");
         std::fs::rename(&file, &kept).unwrap();
-        for command in [&["serve"][..], &["user", "list"], &["migrate"], &["cleanup"]] {
+        for command in [
+            &["serve"][..],
+            &["user", "list"],
+            &["migrate"],
+            &["cleanup"],
+        ] {
             let said = mismatch(&place, command);
-            assert!(said.contains("token_hash_secret") && said.contains(file.to_str().unwrap()), "{said}");
+            assert!(
+                said.contains("token_hash_secret") && said.contains(file.to_str().unwrap()),
+                "{said}"
+            );
             assert!(!file.exists(), "{command:?} makes nothing");
         }
         // A copy of a file in use, without what its log holds: it is there, and empty.
         std::fs::write(&file, []).unwrap();
         mismatch(&place, &["serve"]);
         std::fs::rename(&kept, &file).unwrap();
-        place.start().me(&tokens.access).await.expect(StatusCode::OK);
+        place
+            .start()
+            .me(&tokens.access)
+            .await
+            .expect(StatusCode::OK);
 
         std::fs::remove_file(&file).unwrap();
         place.json(&["deployment", "change", "--yes"]);
@@ -131,9 +157,16 @@ async fn commands_before_the_first_server_settle_nothing() {
         let tokens = server.login("ada@example.org").await;
         server.me(&tokens.access).await.expect(StatusCode::OK);
         place.json(&["session", "revoke", "ada@example.org", "--all"]);
-        server.me(&tokens.access).await.expect(StatusCode::UNAUTHORIZED);
+        server
+            .me(&tokens.access)
+            .await
+            .expect(StatusCode::UNAUTHORIZED);
         server.stop();
         let again: Tokens = place.start().login("ada@example.org").await;
-        assert_eq!(again.access.matches('.').count(), 2, "the strategy is the deployment's");
+        assert_eq!(
+            again.access.matches('.').count(),
+            2,
+            "the strategy is the deployment's"
+        );
     }
 }

@@ -20,7 +20,8 @@ pub(super) const MIGRATIONS: usize = 7;
 /// litestar-auth's own tables on PostgreSQL, with so many rows in each of the tables of tokens.
 pub(super) fn adopted_postgres(rows: u64) -> (Place, String) {
     let url = Postgres::shared().database();
-    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../countersign/tests/vectors/peer.pg.schema.sql");
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../countersign/tests/vectors/peer.pg.schema.sql");
     Postgres::execute(&url, &std::fs::read_to_string(vectors).unwrap());
     let id = |n: &str| format!("lpad(to_hex({n} % 1000), 32, '0')::uuid");
     let users = format!(
@@ -55,7 +56,10 @@ pub(super) fn adopted_mariadb() -> (Place, String) {
              INSERT INTO {table} (token, user_id) SELECT concat(md5(seq), md5(-seq)), unhex(md5(seq)) FROM seq_1_to_2000"
         )
     };
-    MariaDb::execute(&url, &format!("{}; {}", tokens("access_token"), tokens("refresh_token")));
+    MariaDb::execute(
+        &url,
+        &format!("{}; {}", tokens("access_token"), tokens("refresh_token")),
+    );
     (Place::new(shared(&url)), url)
 }
 
@@ -68,13 +72,20 @@ pub(super) struct Migrate {
 impl Migrate {
     pub(super) fn start(place: &Place) -> Self {
         let mut command = place.command(&["migrate", "--json"]);
-        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut process = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let told = Arc::new(Mutex::new(String::new()));
         let (mut stderr, into) = (process.stderr.take().unwrap(), Arc::clone(&told));
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = stderr.read(&mut buffer) {
-                into.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+                into.lock()
+                    .unwrap()
+                    .push_str(&String::from_utf8_lossy(&buffer[..length]));
             }
         });
         Self { process, told }
@@ -83,8 +94,13 @@ impl Migrate {
     /// What it has told so far, one JSON document a line.
     pub(super) fn told(&self) -> Vec<Value> {
         let told = self.told.lock().unwrap();
-        let lines = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.map(|line| line["progress"].clone()).filter(Value::is_object).collect()
+        let lines = told
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines
+            .map(|line| line["progress"].clone())
+            .filter(Value::is_object)
+            .collect()
     }
 
     /// Waits until it has told something like that, and returns it.
@@ -97,7 +113,10 @@ impl Migrate {
             }
             let ended = self.process.try_wait().unwrap();
             let all = self.told.lock().unwrap().clone();
-            assert!(ended.is_none(), "it ended ({ended:?}) and never told {what}: {all}");
+            assert!(
+                ended.is_none(),
+                "it ended ({ended:?}) and never told {what}: {all}"
+            );
             assert!(Instant::now() < deadline, "it doesn't tell {what}: {all}");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -105,12 +124,19 @@ impl Migrate {
 
     #[track_caller]
     pub(super) fn waits_for_lock(&mut self, table: &str) -> Value {
-        self.tells(table, |told| told["event"] == "waits_for_lock" && told["table"] == table)
+        self.tells(table, |told| {
+            told["event"] == "waits_for_lock" && told["table"] == table
+        })
     }
 
     #[track_caller]
     pub(super) fn is_still_at_work(&mut self) {
-        assert_eq!(self.process.try_wait().unwrap(), None, "{}", self.told.lock().unwrap());
+        assert_eq!(
+            self.process.try_wait().unwrap(),
+            None,
+            "{}",
+            self.told.lock().unwrap()
+        );
     }
 
     /// SIGKILL.
@@ -127,14 +153,28 @@ impl Migrate {
             if let Some(status) = self.process.try_wait().unwrap() {
                 break status;
             }
-            assert!(Instant::now() < deadline, "it doesn't end: {}", self.told.lock().unwrap());
+            assert!(
+                Instant::now() < deadline,
+                "it doesn't end: {}",
+                self.told.lock().unwrap()
+            );
             std::thread::sleep(Duration::from_millis(20));
         };
         let mut out = String::new();
-        self.process.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        self.process
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut out)
+            .unwrap();
         assert!(status.success(), "{out}{}", self.told.lock().unwrap());
         let answer: Value = serde_json::from_str(&out).unwrap();
-        answer["applied"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+        answer["applied"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect()
     }
 }
 
@@ -147,7 +187,9 @@ impl Drop for Migrate {
 
 /// A session with PostgreSQL that can keep a transaction open.
 pub(super) async fn client(url: &str) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
     tokio::spawn(connection);
     client
 }

@@ -40,18 +40,24 @@ async fn ask(url: String, statements: [&'static str; 3], stop: Arc<AtomicBool>) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_others_work_while_large_tables_are_adopted() {
-    let rows = std::env::var("COUNTERSIGN_TEST_ADOPTED_ROWS").map_or(20_000, |rows| rows.parse().unwrap());
+    let rows =
+        std::env::var("COUNTERSIGN_TEST_ADOPTED_ROWS").map_or(20_000, |rows| rows.parse().unwrap());
     let (place, url) = adopted_postgres(rows);
     let stop = Arc::new(AtomicBool::new(false));
     let start = |statements| tokio::spawn(ask(url.clone(), statements, Arc::clone(&stop)));
     let others = [start(READS), start(READS), start(WRITES), start(WRITES)];
     let began = Instant::now();
     let migrate = Migrate::start(&place);
-    let applied = tokio::task::spawn_blocking(move || migrate.applied()).await.unwrap();
+    let applied = tokio::task::spawn_blocking(move || migrate.applied())
+        .await
+        .unwrap();
     let took = began.elapsed();
     stop.store(true, Ordering::Relaxed);
     assert_eq!(applied.len(), MIGRATIONS);
-    for (other, who) in others.into_iter().zip(["reader", "reader", "writer", "writer"]) {
+    for (other, who) in others
+        .into_iter()
+        .zip(["reader", "reader", "writer", "writer"])
+    {
         let (count, longest) = other.await.unwrap();
         println!(
             "{rows} rows each, adopted in {took:.1?}: a {who} asked {count} times, and waited {longest:.0?} at most"
@@ -59,7 +65,10 @@ async fn postgres_others_work_while_large_tables_are_adopted() {
         assert!(count > 0);
     }
     // None of the original's rows is lost.
-    assert_eq!(Postgres::execute(&url, "SELECT count(*) FROM refresh_token"), rows.to_string());
+    assert_eq!(
+        Postgres::execute(&url, "SELECT count(*) FROM refresh_token"),
+        rows.to_string()
+    );
     let theirs = "SELECT count(*) FROM access_token WHERE token NOT LIKE '%-'";
     assert_eq!(Postgres::execute(&url, theirs), rows.to_string());
 }

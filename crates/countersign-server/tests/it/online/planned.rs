@@ -7,11 +7,16 @@ use super::ground::{adopted_mariadb, adopted_postgres};
 use crate::harness::{DATABASES, Place};
 
 fn planned(place: &Place) -> Vec<Value> {
-    place.json(&["migrate", "--dry-run"])["planned"].as_array().unwrap().clone()
+    place.json(&["migrate", "--dry-run"])["planned"]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 fn find<'a>(planned: &'a [Value], part: &str) -> &'a Value {
-    let found = planned.iter().find(|one| one["statement"].as_str().unwrap().contains(part));
+    let found = planned
+        .iter()
+        .find(|one| one["statement"].as_str().unwrap().contains(part));
     found.unwrap_or_else(|| panic!("{part} isn't planned: {planned:#?}"))
 }
 
@@ -24,12 +29,34 @@ fn a_dry_run_on_postgres_tells_all_and_changes_nothing() {
     let all = planned(&place);
     assert_eq!(Postgres::execute(&url, look), before);
     assert!(!place.data_dir().exists());
-    let column = find(&all, "ALTER TABLE access_token ADD COLUMN IF NOT EXISTS session_id");
-    assert_eq!((&column["lock"], &column["rows"]), (&"moment".into(), &5000.into()), "{column}");
-    let index = find(&all, "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_refresh_token_user_id");
-    assert_eq!((&index["lock"], &index["table"]), (&"online".into(), &"refresh_token".into()), "{index}");
-    assert_eq!(find(&all, "CREATE TABLE IF NOT EXISTS ended_fence")["lock"], "nobody");
-    assert!(all.iter().all(|one| !one["statement"].as_str().unwrap().contains("INDEX IF NOT EXISTS ix_user_email")));
+    let column = find(
+        &all,
+        "ALTER TABLE access_token ADD COLUMN IF NOT EXISTS session_id",
+    );
+    assert_eq!(
+        (&column["lock"], &column["rows"]),
+        (&"moment".into(), &5000.into()),
+        "{column}"
+    );
+    let index = find(
+        &all,
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_refresh_token_user_id",
+    );
+    assert_eq!(
+        (&index["lock"], &index["table"]),
+        (&"online".into(), &"refresh_token".into()),
+        "{index}"
+    );
+    assert_eq!(
+        find(&all, "CREATE TABLE IF NOT EXISTS ended_fence")["lock"],
+        "nobody"
+    );
+    assert!(all.iter().all(|one| {
+        !one["statement"]
+            .as_str()
+            .unwrap()
+            .contains("INDEX IF NOT EXISTS ix_user_email")
+    }));
     // What it says is what is done.
     let output = place.run(&["migrate", "--json"]);
     let told = String::from_utf8(output.stderr).unwrap();
@@ -39,7 +66,10 @@ fn a_dry_run_on_postgres_tells_all_and_changes_nothing() {
         .filter_map(|line| line["progress"]["statement"].as_str().map(str::to_owned))
         .filter(|statement| !statement.contains("countersign_migration"))
         .collect();
-    let said: Vec<&str> = all.iter().map(|one| one["statement"].as_str().unwrap()).collect();
+    let said: Vec<&str> = all
+        .iter()
+        .map(|one| one["statement"].as_str().unwrap())
+        .collect();
     assert_eq!(runs, said);
     assert!(planned(&place).is_empty());
     let text = String::from_utf8(place.run(&["migrate", "--dry-run"]).stdout).unwrap();
@@ -55,9 +85,20 @@ fn a_dry_run_on_mariadb_tells_all_and_changes_nothing() {
     let all = planned(&place);
     assert_eq!(MariaDb::execute(&url, look), before);
     assert_eq!(find(&all, "MODIFY token")["lock"], "writers_while_copied");
-    assert_eq!(find(&all, "access_token ADD COLUMN session_id")["lock"], "moment");
-    assert_eq!(find(&all, "CREATE INDEX ix_access_token_user_id")["lock"], "online");
-    assert!(find(&all, "CREATE INDEX ix_access_token_user_id")["rows"].as_u64().unwrap() > 0);
+    assert_eq!(
+        find(&all, "access_token ADD COLUMN session_id")["lock"],
+        "moment"
+    );
+    assert_eq!(
+        find(&all, "CREATE INDEX ix_access_token_user_id")["lock"],
+        "online"
+    );
+    assert!(
+        find(&all, "CREATE INDEX ix_access_token_user_id")["rows"]
+            .as_u64()
+            .unwrap()
+            > 0
+    );
     place.json(&["migrate"]);
     assert!(planned(&place).is_empty());
 }

@@ -238,9 +238,18 @@ fn note(backend: &str, reason: &'static str) {
 /// sessions, so that the client can replace one of them. A session whose login was never answered
 /// could be ended by nobody else.
 async fn full<U: User>(backend: &AuthenticationBackend<U>, user: &U) -> Result<Response, Problem> {
-    let page = Page { after: None, limit: SHOWN };
-    let page = backend.sessions_of(user.id(), &page).await.map_err(|failure| Problem::from_failure(&failure))?;
-    Ok(Problem::SESSION_LIMIT_REACHED.into_http_with("sessions", &sessions::shown_newest_first(page.sessions, None)))
+    let page = Page {
+        after: None,
+        limit: SHOWN,
+    };
+    let page = backend
+        .sessions_of(user.id(), &page)
+        .await
+        .map_err(|failure| Problem::from_failure(&failure))?;
+    Ok(Problem::SESSION_LIMIT_REACHED.into_http_with(
+        "sessions",
+        &sessions::shown_newest_first(page.sessions, None),
+    ))
 }
 
 /// The result of judging an attempt.
@@ -260,7 +269,10 @@ async fn admit<U: User>(
     attempt: &LoginAttempt,
 ) -> Result<Admission<U>, Problem> {
     for _ in 0..JUDGED {
-        let verdict = verifier.verify(attempt).await.map_err(|failure| Problem::from_failure(&failure))?;
+        let verdict = verifier
+            .verify(attempt)
+            .await
+            .map_err(|failure| Problem::from_failure(&failure))?;
         let user = match admitted(verdict) {
             Ok(user) => user,
             Err((reason, problem)) => return Ok(Admission::Refused(reason, problem)),
@@ -270,11 +282,17 @@ async fn admit<U: User>(
             Opening::Done(tokens) => return Ok(Admission::Done(tokens)),
             Opening::Refused(Refusal::TooManySessions) => return Ok(Admission::Full(user)),
             Opening::Refused(refusal) => {
-                return Ok(Admission::Refused(refusal.as_str(), Problem::LOGIN_BAD_CREDENTIALS));
+                return Ok(Admission::Refused(
+                    refusal.as_str(),
+                    Problem::LOGIN_BAD_CREDENTIALS,
+                ));
             }
         }
     }
-    Ok(Admission::Refused(Refusal::Overtaken.as_str(), Problem::LOGIN_BAD_CREDENTIALS))
+    Ok(Admission::Refused(
+        Refusal::Overtaken.as_str(),
+        Problem::LOGIN_BAD_CREDENTIALS,
+    ))
 }
 
 /// The reason of a refusal for the log, and the answer.
@@ -286,8 +304,12 @@ fn admitted<U: User>(verdict: LoginVerdict<U>) -> Result<U, Refused> {
         LoginVerdict::Accepted(user) if user.is_active() => return Ok(user),
         LoginVerdict::Accepted(_) => ("user_inactive", Problem::LOGIN_BAD_CREDENTIALS),
         LoginVerdict::Rejected => ("credentials", Problem::LOGIN_BAD_CREDENTIALS),
-        LoginVerdict::RateLimited { retry_after } => ("rate_limited", Problem::rate_limited(retry_after)),
-        LoginVerdict::Overloaded { retry_after } => ("overloaded", Problem::overloaded(retry_after)),
+        LoginVerdict::RateLimited { retry_after } => {
+            ("rate_limited", Problem::rate_limited(retry_after))
+        }
+        LoginVerdict::Overloaded { retry_after } => {
+            ("overloaded", Problem::overloaded(retry_after))
+        }
     })
 }
 
@@ -317,9 +339,14 @@ async fn open<U: User>(
     // Before the login, so that the new session fits under the cap. The password was right, so the
     // caller may end any of these sessions.
     if let Some(session) = attempt.replaces {
-        backend.end_session(session, user.id()).await.map_err(unanswered)?;
+        backend
+            .end_session(session, user.id())
+            .await
+            .map_err(unanswered)?;
     }
-    let login = fence.into_iter().fold(Login::from(attempt.client.clone()), Login::behind);
+    let login = fence
+        .into_iter()
+        .fold(Login::from(attempt.client.clone()), Login::behind);
     match backend.login(user, &login).await {
         Ok(tokens) => Ok(Opening::Done(tokens)),
         Err(AuthError::Refused(refusal)) => Ok(Opening::Refused(refusal)),
@@ -351,28 +378,49 @@ async fn read_attempt(request: Request) -> Result<LoginAttempt, Problem> {
     let client_address = client_address(request.extensions());
     let client = client(request.headers(), client_address);
     let StrictJson(body) = StrictJson::<Body>::from_request(request, &()).await?;
-    let client = body.label.iter().fold(client, |client, label| client.with_label(label));
+    let client = body
+        .label
+        .iter()
+        .fold(client, |client, label| client.with_label(label));
     let replaces = match body.replace.as_deref().map(str::parse) {
         None => None,
         Some(Ok(session)) => Some(session),
         Some(Err(_)) => return Err(Problem::REQUEST_BODY_INVALID),
     };
     let (identifier, password) = (body.identifier, body.password.0);
-    let attempt = LoginAttempt { identifier, password, client_address, client, replaces };
+    let attempt = LoginAttempt {
+        identifier,
+        password,
+        client_address,
+        client,
+        replaces,
+    };
     let identifier_fits = (1..=MAX_IDENTIFIER).contains(&attempt.identifier.chars().count());
     let password_fits = (1..=MAX_PASSWORD).contains(&attempt.password.len());
-    if identifier_fits && password_fits { Ok(attempt) } else { Err(Problem::REQUEST_BODY_INVALID) }
+    if identifier_fits && password_fits {
+        Ok(attempt)
+    } else {
+        Err(Problem::REQUEST_BODY_INVALID)
+    }
 }
 
 /// Returns what device lists show of the client.
 fn client(headers: &HeaderMap, address: Option<IpAddr>) -> Client {
-    let user_agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let client = user_agent.iter().fold(Client::new(), |client, text| client.with_user_agent(text));
+    let user_agent = headers
+        .get(header::USER_AGENT)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let client = user_agent
+        .iter()
+        .fold(Client::new(), |client, text| client.with_user_agent(text));
     address.into_iter().fold(client, Client::with_ip)
 }
 
 /// Returns the address that a layer has told, or else that of the peer.
 fn client_address(extensions: &Extensions) -> Option<IpAddr> {
     let told = extensions.get::<ClientAddress>().map(|address| address.0);
-    told.or_else(|| extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()))
+    told.or_else(|| {
+        extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|peer| peer.0.ip())
+    })
 }

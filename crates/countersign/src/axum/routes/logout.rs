@@ -41,7 +41,9 @@ pub(super) async fn bearer<U: User>(
     let mut ended = presented.end(&shared).await.map_err(unanswered)?;
     let named = named(&parts.headers, body).await;
     if let Ok(Named::Token(refresh)) = &named {
-        end_named(&shared, refresh, &mut ended).await.map_err(unanswered)?;
+        end_named(&shared, refresh, &mut ended)
+            .await
+            .map_err(unanswered)?;
         // An unknown refresh token is as good as one that was logged out (RFC 7009 section 2.2).
         ended.any = true;
     }
@@ -52,7 +54,11 @@ pub(super) async fn bearer<U: User>(
 }
 
 /// Decides whether the client may believe that it is logged out.
-fn verdict<U: User>(presented: &Presented<'_, U>, ended: &Ended, named: Result<Named, Problem>) -> Result<(), Problem> {
+fn verdict<U: User>(
+    presented: &Presented<'_, U>,
+    ended: &Ended,
+    named: Result<Named, Problem>,
+) -> Result<(), Problem> {
     // Tokens beyond the bound were not ended, so a client that heard 204 would be told a lie.
     if presented.is_partial {
         return Err(Problem::CREDENTIALS_MALFORMED);
@@ -67,7 +73,13 @@ fn verdict<U: User>(presented: &Presented<'_, U>, ended: &Ended, named: Result<N
     let named = named?;
     match (ended, named) {
         (Ended { over: true, .. }, _) => Ok(()),
-        (Ended { refusal: Some(refusal), .. }, _) => Err(Problem::from_refusal(*refusal)),
+        (
+            Ended {
+                refusal: Some(refusal),
+                ..
+            },
+            _,
+        ) => Err(Problem::from_refusal(*refusal)),
         (_, Named::NoToken) => Err(Problem::REQUEST_BODY_INVALID),
         (_, Named::Nothing | Named::Token(_)) => Err(Problem::NOT_OFFERED),
     }
@@ -83,9 +95,12 @@ pub(super) async fn cookie<U: User>(
     shared.check_origin(&parts)?;
     let backend = shared.cookie()?;
     let source = backend.transport().source();
-    let presented = Presented::of(&shared, &parts, |other| other.transport().source() == source);
+    let presented = Presented::of(&shared, &parts, |other| {
+        other.transport().source() == source
+    });
     let ended = presented.end(&shared).await.map_err(unanswered)?;
-    let nothing_read = presented.unread == Some(Refusal::MalformedRequest) && !ended.any && !ended.over;
+    let nothing_read =
+        presented.unread == Some(Refusal::MalformedRequest) && !ended.any && !ended.over;
     if presented.is_partial || nothing_read {
         return Ok(refused(Problem::CREDENTIALS_MALFORMED, &presented));
     }
@@ -125,7 +140,11 @@ async fn named(headers: &HeaderMap, content: Body) -> Result<Named, Problem> {
 }
 
 /// Ends the session of a refresh token, in whichever strategy it is.
-async fn end_named<U: User>(shared: &Shared<U>, refresh: &PlainToken, ended: &mut Ended) -> Result<(), Failure> {
+async fn end_named<U: User>(
+    shared: &Shared<U>,
+    refresh: &PlainToken,
+    ended: &mut Ended,
+) -> Result<(), Failure> {
     for backend in shared.distinct_backends() {
         let logged_out = backend.logout_with_refresh(refresh).await?;
         ended.note(Ok(logged_out))?;
@@ -138,14 +157,19 @@ async fn end_named<U: User>(shared: &Shared<U>, refresh: &PlainToken, ended: &mu
 
 /// Ends every session of the user, in every strategy, and the presented token, which may belong to
 /// no session.
-pub(super) async fn all<U: User>(State(shared): State<Arc<Shared<U>>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn all<U: User>(
+    State(shared): State<Arc<Shared<U>>>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     // Kept for the end: the token itself is ended too, and `authenticate` takes the request.
     let presented = match shared.authenticator.select(&parts.headers) {
         Selection::One { backend, token } => Some((backend, token)),
         Selection::NotOffered | Selection::Refused(_) => None,
     };
-    let authenticated = shared.authenticate(Request::from_parts(parts, body)).await?;
+    let authenticated = shared
+        .authenticate(Request::from_parts(parts, body))
+        .await?;
     let mut unsupported = false;
     for backend in shared.distinct_backends() {
         let invalidated = backend.logout_everywhere(authenticated.user.id()).await;
@@ -155,14 +179,18 @@ pub(super) async fn all<U: User>(State(shared): State<Arc<Shared<U>>>, request: 
         }
     }
     if let Some((backend, token)) = presented
-        && let Err(AuthError::Failed(failure)) = backend.logout(&token, shared.authenticator.users()).await
+        && let Err(AuthError::Failed(failure)) =
+            backend.logout(&token, shared.authenticator.users()).await
     {
         return Err(Problem::from_failure(&failure));
     }
     if unsupported {
         return Err(Problem::LOGOUT_ALL_UNSUPPORTED);
     }
-    shared.backend_of(&authenticated).map(|backend| logged_out(&[backend])).ok_or(Problem::INTERNAL)
+    shared
+        .backend_of(&authenticated)
+        .map(|backend| logged_out(&[backend]))
+        .ok_or(Problem::INTERNAL)
 }
 
 /// Returns the answer to a completed logout. The clients of `backends` are told to forget their
@@ -180,13 +208,19 @@ pub(super) fn logged_out<U: User>(backends: &[&AuthenticationBackend<U>]) -> Res
 fn refused<U: User>(problem: Problem, presented: &Presented<'_, U>) -> Response {
     let mut response = problem.into_response();
     if problem == Problem::CREDENTIALS_MALFORMED {
-        presented.shown.iter().for_each(|backend| backend.transport().clear(response.headers_mut()));
+        presented
+            .shown
+            .iter()
+            .for_each(|backend| backend.transport().clear(response.headers_mut()));
     }
     response
 }
 
 /// Returns the answer to a store that could not be asked.
-#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands where errors are mapped"
+)]
 fn unanswered(failure: Failure) -> Problem {
     Problem::from_failure(&failure)
 }

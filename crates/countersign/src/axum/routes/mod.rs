@@ -132,7 +132,13 @@ impl<U: User> AuthRoutes<U> {
     /// cookie, unless others are [named](Self::bearer_backend). The other routes work with the
     /// tokens of every backend.
     pub fn new(authenticator: Arc<Authenticator<U>>) -> Self {
-        Self { authenticator, verifier: None, bearer: None, cookie: None, without: HashSet::new() }
+        Self {
+            authenticator,
+            verifier: None,
+            bearer: None,
+            cookie: None,
+            without: HashSet::new(),
+        }
     }
 
     /// Adds the login routes. `verifier` decides who may log in.
@@ -173,8 +179,10 @@ impl<U: User> AuthRoutes<U> {
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> Result<Router<S>, ConfigError> {
         let bearer = self.pick("bearer_backend", self.bearer.as_deref(), false)?;
         let cookie = self.pick("cookie_backend", self.cookie.as_deref(), true)?;
-        let (has_bearer, has_cookie, has_login) = (bearer.is_some(), cookie.is_some(), self.verifier.is_some());
-        let refreshes = |backend: &AuthenticationBackend<U>| backend.strategy().as_refreshable().is_some();
+        let (has_bearer, has_cookie, has_login) =
+            (bearer.is_some(), cookie.is_some(), self.verifier.is_some());
+        let refreshes =
+            |backend: &AuthenticationBackend<U>| backend.strategy().as_refreshable().is_some();
         let has_sessions = self.authenticator.backends().iter().any(refreshes);
         let is_on = |route| {
             !self.without.contains(&route)
@@ -182,7 +190,9 @@ impl<U: User> AuthRoutes<U> {
                     AuthRoute::Login => has_bearer && has_login,
                     AuthRoute::Refresh => has_bearer,
                     AuthRoute::Logout | AuthRoute::LogoutAll => true,
-                    AuthRoute::Sessions | AuthRoute::EndSession | AuthRoute::EndOtherSessions => has_sessions,
+                    AuthRoute::Sessions | AuthRoute::EndSession | AuthRoute::EndOtherSessions => {
+                        has_sessions
+                    }
                     AuthRoute::CookieLogin => has_cookie && has_login,
                     AuthRoute::CookieRefresh | AuthRoute::CookieLogout => has_cookie,
                 }
@@ -193,11 +203,31 @@ impl<U: User> AuthRoutes<U> {
             (AuthRoute::Logout, "/logout", post(logout::bearer::<U>)),
             (AuthRoute::LogoutAll, "/logout/all", post(logout::all::<U>)),
             (AuthRoute::Sessions, "/sessions", get(sessions::list::<U>)),
-            (AuthRoute::EndSession, "/sessions/{id}", delete(sessions::end::<U>)),
-            (AuthRoute::EndOtherSessions, "/sessions/revoke-others", post(sessions::end_others::<U>)),
-            (AuthRoute::CookieLogin, "/cookie/login", post(login::cookie::<U>)),
-            (AuthRoute::CookieRefresh, "/cookie/refresh", post(refresh::cookie::<U>)),
-            (AuthRoute::CookieLogout, "/cookie/logout", post(logout::cookie::<U>)),
+            (
+                AuthRoute::EndSession,
+                "/sessions/{id}",
+                delete(sessions::end::<U>),
+            ),
+            (
+                AuthRoute::EndOtherSessions,
+                "/sessions/revoke-others",
+                post(sessions::end_others::<U>),
+            ),
+            (
+                AuthRoute::CookieLogin,
+                "/cookie/login",
+                post(login::cookie::<U>),
+            ),
+            (
+                AuthRoute::CookieRefresh,
+                "/cookie/refresh",
+                post(refresh::cookie::<U>),
+            ),
+            (
+                AuthRoute::CookieLogout,
+                "/cookie/logout",
+                post(logout::cookie::<U>),
+            ),
         ];
         let mut router = Router::new();
         for (route, path, handler) in table {
@@ -205,8 +235,15 @@ impl<U: User> AuthRoutes<U> {
                 router = router.route(path, handler);
             }
         }
-        let state = Shared { authenticator: self.authenticator, verifier: self.verifier, bearer, cookie };
-        Ok(router.method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED).with_state(Arc::new(state)))
+        let state = Shared {
+            authenticator: self.authenticator,
+            verifier: self.verifier,
+            bearer,
+            cookie,
+        };
+        Ok(router
+            .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED)
+            .with_state(Arc::new(state)))
     }
 
     /// Returns the first backend whose credential is ambient or not, as asked, and that has the
@@ -218,12 +255,17 @@ impl<U: User> AuthRoutes<U> {
         ambient: bool,
     ) -> Result<Option<AuthenticationBackend<U>>, ConfigError> {
         let fits = |backend: &&AuthenticationBackend<U>| {
-            backend.transport().source().is_ambient() == ambient && name.is_none_or(|name| **backend.name() == *name)
+            backend.transport().source().is_ambient() == ambient
+                && name.is_none_or(|name| **backend.name() == *name)
         };
         let found = self.authenticator.backends().iter().find(fits).cloned();
         if name.is_some() && found.is_none() {
             let problem = "names no backend of that kind";
-            return Err(ConfigError::new(option, problem, "name one that the authenticator has"));
+            return Err(ConfigError::new(
+                option,
+                problem,
+                "name one that the authenticator has",
+            ));
         }
         Ok(found)
     }
@@ -231,7 +273,9 @@ impl<U: User> AuthRoutes<U> {
 
 impl<U> fmt::Debug for AuthRoutes<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthRoutes").field("authenticator", &self.authenticator).finish_non_exhaustive()
+        f.debug_struct("AuthRoutes")
+            .field("authenticator", &self.authenticator)
+            .finish_non_exhaustive()
     }
 }
 
@@ -271,7 +315,9 @@ impl<U: User> Shared<U> {
             .iter()
             .enumerate()
             .filter(|(index, backend)| {
-                let is_same = |earlier: &AuthenticationBackend<U>| Arc::ptr_eq(earlier.strategy(), backend.strategy());
+                let is_same = |earlier: &AuthenticationBackend<U>| {
+                    Arc::ptr_eq(earlier.strategy(), backend.strategy())
+                };
                 !backends.iter().take(*index).any(is_same)
             })
             .map(|(_, backend)| backend)
@@ -280,12 +326,19 @@ impl<U: User> Shared<U> {
     /// Returns the backend that accepted a credential.
     fn backend_of(&self, authenticated: &Authenticated<U>) -> Option<&AuthenticationBackend<U>> {
         let accepted = authenticated.backend.as_ref();
-        self.authenticator.backends().iter().find(|backend| accepted == Some(backend.name()))
+        self.authenticator
+            .backends()
+            .iter()
+            .find(|backend| accepted == Some(backend.name()))
     }
 
     /// Refuses a request to the cookie routes that no trusted page has sent.
     fn check_origin(&self, request: &http::request::Parts) -> Result<(), Problem> {
-        if self.authenticator.is_sent_by_us(self.cookie()?, request) { Ok(()) } else { Err(Problem::CSRF_FAILED) }
+        if self.authenticator.is_sent_by_us(self.cookie()?, request) {
+            Ok(())
+        } else {
+            Err(Problem::CSRF_FAILED)
+        }
     }
 
     /// Refuses a request to the cookie routes that another site could make a browser send, by its
@@ -301,12 +354,21 @@ impl<U: User> Shared<U> {
 }
 
 /// Returns the answer that hands tokens out: 200 with a body, or 204 with cookies.
-fn token_answer<U: User>(backend: &AuthenticationBackend<U>, tokens: &TokenPair) -> Result<Response, Problem> {
+fn token_answer<U: User>(
+    backend: &AuthenticationBackend<U>,
+    tokens: &TokenPair,
+) -> Result<Response, Problem> {
     let mut headers = no_store();
-    let issued = backend.transport().issue(tokens, &mut headers).map_err(|failure| Problem::from_failure(&failure))?;
+    let issued = backend
+        .transport()
+        .issue(tokens, &mut headers)
+        .map_err(|failure| Problem::from_failure(&failure))?;
     Ok(match issued {
         Some(body) => {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
             (StatusCode::OK, headers, body.into_bytes()).into_response()
         }
         None => (StatusCode::NO_CONTENT, headers).into_response(),

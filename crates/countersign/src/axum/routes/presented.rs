@@ -46,14 +46,23 @@ impl<'a, U: User> Presented<'a, U> {
             is_cross_site: false,
         };
         let mut seen: Vec<CredentialSource> = Vec::new();
-        for backend in shared.authenticator.backends().iter().filter(|backend| reads(backend)) {
+        for backend in shared
+            .authenticator
+            .backends()
+            .iter()
+            .filter(|backend| reads(backend))
+        {
             let source = backend.transport().source();
             // Two backends may read one place, whose texts are considered once.
             let is_new = !seen.contains(&source);
             if is_new {
                 seen.push(source.clone());
             }
-            let access = if is_new { backend.transport().candidates(&request.headers) } else { Candidates::default() };
+            let access = if is_new {
+                backend.transport().candidates(&request.headers)
+            } else {
+                Candidates::default()
+            };
             let refresh = backend.transport().refresh_candidates(&request.headers);
             if access.is_empty() && refresh.is_empty() {
                 continue;
@@ -69,7 +78,12 @@ impl<'a, U: User> Presented<'a, U> {
             if refresh.is_malformed() {
                 presented.note(Refusal::MalformedRequest);
             }
-            presented.refresh.extend(refresh.tokens().iter().map(|token| (backend, token.clone())));
+            presented.refresh.extend(
+                refresh
+                    .tokens()
+                    .iter()
+                    .map(|token| (backend, token.clone())),
+            );
         }
         if let Some(refusal) = presented.unread {
             refusal_event(None, None, refusal);
@@ -78,7 +92,12 @@ impl<'a, U: User> Presented<'a, U> {
     }
 
     /// Adds access tokens, each with the backend that it belongs to.
-    fn add_access(&mut self, shared: &'a Shared<U>, source: &CredentialSource, candidates: &Candidates) {
+    fn add_access(
+        &mut self,
+        shared: &'a Shared<U>,
+        source: &CredentialSource,
+        candidates: &Candidates,
+    ) {
         if candidates.is_malformed() {
             self.note(Refusal::MalformedRequest);
         }
@@ -106,7 +125,9 @@ impl<'a, U: User> Presented<'a, U> {
         let mut ended = Ended::default();
         let mut failed = None;
         for (backend, token) in &self.access {
-            if let Err(failure) = ended.note(backend.logout(token, shared.authenticator.users()).await) {
+            if let Err(failure) =
+                ended.note(backend.logout(token, shared.authenticator.users()).await)
+            {
                 // Kept, and the others are tried first: each token that can be ended is ended.
                 failed = Some(failure);
             }

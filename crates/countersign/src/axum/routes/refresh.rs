@@ -23,7 +23,12 @@ pub(super) async fn bearer<U: User>(
     request: Request,
 ) -> Result<Response, Problem> {
     let StrictJson(body) = StrictJson::<Body>::from_request(request, &()).await?;
-    rotate(&shared, shared.bearer()?, &refresh_token(body.refresh_token)?).await
+    rotate(
+        &shared,
+        shared.bearer()?,
+        &refresh_token(body.refresh_token)?,
+    )
+    .await
 }
 
 pub(super) async fn cookie<U: User>(

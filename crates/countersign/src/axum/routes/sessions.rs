@@ -58,24 +58,46 @@ struct Ended {
 }
 
 /// Answers with a page of the user's live sessions. Within a page the one used last comes first.
-pub(super) async fn list<U: User>(State(shared): State<Arc<Shared<U>>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn list<U: User>(
+    State(shared): State<Arc<Shared<U>>>,
+    request: Request,
+) -> Result<Response, Problem> {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let authenticated = shared.authenticate(request).await?;
-    let Asked { backend: first, page } = Asked::parse(&query)?;
+    let Asked {
+        backend: first,
+        page,
+    } = Asked::parse(&query)?;
     let mut backends = shared.distinct_backends().skip(first);
-    let Some(backend) = backends.next() else { return Err(Problem::REQUEST_QUERY_INVALID) };
-    let found = backend.sessions_of(authenticated.user.id(), &page).await.map_err(unanswered)?;
+    let Some(backend) = backends.next() else {
+        return Err(Problem::REQUEST_QUERY_INVALID);
+    };
+    let found = backend
+        .sessions_of(authenticated.user.id(), &page)
+        .await
+        .map_err(unanswered)?;
     let next = match found.next {
         Some(next) => Some(place(first, Some(&next))),
-        None => backends.next().map(|_| place(first.saturating_add(1), None)),
+        None => backends
+            .next()
+            .map(|_| place(first.saturating_add(1), None)),
     };
-    json(&Listed { sessions: shown_newest_first(found.sessions, authenticated.session_id), next })
+    json(&Listed {
+        sessions: shown_newest_first(found.sessions, authenticated.session_id),
+        next,
+    })
 }
 
 /// Returns sessions as their owner is shown them, the one used last first.
-pub(super) fn shown_newest_first(mut sessions: Vec<SessionRecord>, current: Option<SessionId>) -> Vec<Session> {
+pub(super) fn shown_newest_first(
+    mut sessions: Vec<SessionRecord>,
+    current: Option<SessionId>,
+) -> Vec<Session> {
     sessions.sort_by_key(|record| std::cmp::Reverse(record.used_at.max(record.refreshed_at)));
-    sessions.iter().map(|record| shown(record, current)).collect()
+    sessions
+        .iter()
+        .map(|record| shown(record, current))
+        .collect()
 }
 
 /// The page that is asked for: the number of a backend, and a part of its list.
@@ -86,11 +108,20 @@ struct Asked {
 
 impl Asked {
     fn parse(query: &str) -> Result<Self, Problem> {
-        let mut asked = Self { backend: 0, page: Page { after: None, limit: LIMIT } };
+        let mut asked = Self {
+            backend: 0,
+            page: Page {
+                after: None,
+                limit: LIMIT,
+            },
+        };
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
             match name {
                 "limit" => asked.page.limit = limit(value).ok_or(Problem::REQUEST_QUERY_INVALID)?,
-                "after" => (asked.backend, asked.page.after) = after(value).ok_or(Problem::REQUEST_QUERY_INVALID)?,
+                "after" => {
+                    (asked.backend, asked.page.after) =
+                        after(value).ok_or(Problem::REQUEST_QUERY_INVALID)?;
+                }
                 _ => {}
             }
         }
@@ -105,13 +136,20 @@ fn limit(text: &str) -> Option<u32> {
 /// Returns a cursor into the list of all backends' sessions: the backend's number, and the cursor
 /// in its own list.
 fn place(backend: usize, after: Option<&SessionCursor>) -> String {
-    format!("{backend}_{}", after.map(SessionCursor::as_str).unwrap_or_default())
+    format!(
+        "{backend}_{}",
+        after.map(SessionCursor::as_str).unwrap_or_default()
+    )
 }
 
 /// Parses a cursor that [`place`] has made.
 fn after(text: &str) -> Option<(usize, Option<SessionCursor>)> {
     let (backend, cursor) = text.split_once('_')?;
-    let cursor = if cursor.is_empty() { None } else { Some(cursor.parse().ok()?) };
+    let cursor = if cursor.is_empty() {
+        None
+    } else {
+        Some(cursor.parse().ok()?)
+    };
     Some((backend.parse().ok()?, cursor))
 }
 
@@ -127,15 +165,21 @@ pub(super) async fn end<U: User>(
     let session = session.ok_or(Problem::SESSION_NOT_FOUND)?;
     let mut ended = Destroyed::AlreadyInvalid;
     for backend in shared.distinct_backends() {
-        if backend.end_session(session, authenticated.user.id()).await.map_err(unanswered)? == Destroyed::Revoked {
+        if backend
+            .end_session(session, authenticated.user.id())
+            .await
+            .map_err(unanswered)?
+            == Destroyed::Revoked
+        {
             ended = Destroyed::Revoked;
         }
     }
     match ended {
         Destroyed::AlreadyInvalid => Err(Problem::SESSION_NOT_FOUND),
-        Destroyed::Revoked if authenticated.session_id == Some(session) => {
-            shared.backend_of(&authenticated).map(|backend| logged_out(&[backend])).ok_or(Problem::INTERNAL)
-        }
+        Destroyed::Revoked if authenticated.session_id == Some(session) => shared
+            .backend_of(&authenticated)
+            .map(|backend| logged_out(&[backend]))
+            .ok_or(Problem::INTERNAL),
         Destroyed::Revoked => Ok((StatusCode::NO_CONTENT, no_store()).into_response()),
     }
 }
@@ -148,7 +192,9 @@ pub(super) async fn end_others<U: User>(
     let authenticated = shared.authenticate(request).await?;
     let mut revoked: u64 = 0;
     for backend in shared.distinct_backends() {
-        let ended = backend.end_other_sessions(authenticated.user.id(), authenticated.session_id).await;
+        let ended = backend
+            .end_other_sessions(authenticated.user.id(), authenticated.session_id)
+            .await;
         revoked = revoked.saturating_add(ended.map_err(unanswered)?);
     }
     json(&Ended { revoked })
@@ -159,8 +205,14 @@ fn shown(record: &SessionRecord, current: Option<SessionId>) -> Session {
     let client = &record.client;
     Session {
         id: record.id.to_string(),
-        created_at: record.opened_at.or(record.refreshed_at).map(|moment| moment.to_string()),
-        last_used_at: record.used_at.max(record.refreshed_at).map(|moment| moment.to_string()),
+        created_at: record
+            .opened_at
+            .or(record.refreshed_at)
+            .map(|moment| moment.to_string()),
+        last_used_at: record
+            .used_at
+            .max(record.refreshed_at)
+            .map(|moment| moment.to_string()),
         expires_at: record.expires_at.map(|moment| moment.to_string()),
         current: current == Some(record.id),
         client: Client {
@@ -175,12 +227,18 @@ fn shown(record: &SessionRecord, current: Option<SessionId>) -> Session {
 fn json(body: &impl Serialize) -> Result<Response, Problem> {
     let body = serde_json::to_vec(body).map_err(|_| Problem::INTERNAL)?;
     let mut headers = no_store();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     Ok((StatusCode::OK, headers, body).into_response())
 }
 
 /// Returns the answer to a store that could not be asked.
-#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands where errors are mapped"
+)]
 fn unanswered(failure: Failure) -> Problem {
     Problem::from_failure(&failure)
 }

@@ -40,7 +40,9 @@ pub(crate) fn rsa_numbers(key: &[u8]) -> Option<(&[u8], &[u8])> {
 /// PKCS#8, SEC 1), and another element follows it.
 pub(crate) fn is_key(bytes: &[u8]) -> bool {
     let mut outer = bytes;
-    let Some(inside) = take(&mut outer, SEQUENCE) else { return false };
+    let Some(inside) = take(&mut outer, SEQUENCE) else {
+        return false;
+    };
     let is_whole = outer.is_empty();
     let begins_with = |tag| {
         let mut rest = inside;
@@ -74,7 +76,12 @@ fn element<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
         if digits.len() > 4 {
             return None;
         }
-        (digits.iter().fold(0, |length, digit| (length << 8) | usize::from(*digit)), rest)
+        (
+            digits
+                .iter()
+                .fold(0, |length, digit| (length << 8) | usize::from(*digit)),
+            rest,
+        )
     };
     let (content, rest) = rest.split_at_checked(length)?;
     *input = rest;

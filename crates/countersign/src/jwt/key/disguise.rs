@@ -21,21 +21,32 @@ use crate::jwt::key::{der, pem};
 /// recognised. Of random secrets of 256 bytes and more, one in thirty looks like a modulus.
 pub(crate) fn is_key_of_a_pair(secret: &[u8]) -> bool {
     // A PEM or a JWK in base64 is a text in a text, so the decoded bytes are checked as texts too.
-    let Ok(text) = std::str::from_utf8(secret) else { return is_key(secret) };
-    is_key(secret) || is_spelled_key(text) || decoded(text).iter().flatten().any(|bytes| is_key(bytes))
+    let Ok(text) = std::str::from_utf8(secret) else {
+        return is_key(secret);
+    };
+    is_key(secret)
+        || is_spelled_key(text)
+        || decoded(text).iter().flatten().any(|bytes| is_key(bytes))
 }
 
 /// Returns `true` if bytes are a key in a binary format or in one of the text formats.
 fn is_key(bytes: &[u8]) -> bool {
     let text = std::str::from_utf8(bytes);
-    der::is_key(bytes) || is_modulus(bytes) || is_point(bytes) || is_ssh(bytes) || text.is_ok_and(is_spelled_key)
+    der::is_key(bytes)
+        || is_modulus(bytes)
+        || is_point(bytes)
+        || is_ssh(bytes)
+        || text.is_ok_and(is_spelled_key)
 }
 
 /// Returns `true` if a text is a JWK, an SSH key or PEM.
 fn is_spelled_key(text: &str) -> bool {
-    let json = text.trim_start_matches(|character: char| character.is_whitespace() || character == '"');
+    let json =
+        text.trim_start_matches(|character: char| character.is_whitespace() || character == '"');
     let is_jwk = json.starts_with(['{', '[']) && json.contains("kty");
-    let is_ssh = ["ssh-", "ecdsa-sha2-", "sk-ssh-"].iter().any(|kind| text.trim_start().starts_with(kind));
+    let is_ssh = ["ssh-", "ecdsa-sha2-", "sk-ssh-"]
+        .iter()
+        .any(|kind| text.trim_start().starts_with(kind));
     is_jwk || is_ssh || pem::looks_like_pem(text)
 }
 
@@ -43,7 +54,9 @@ fn is_spelled_key(text: &str) -> bool {
 fn decoded(text: &str) -> [Option<Zeroizing<Vec<u8>>>; 2] {
     let text = text.trim().strip_prefix("Modulus=").unwrap_or(text);
     let plain = |skip: fn(char) -> bool| -> Zeroizing<String> {
-        let kept = text.chars().filter(|character| !character.is_ascii_whitespace() && !skip(*character));
+        let kept = text
+            .chars()
+            .filter(|character| !character.is_ascii_whitespace() && !skip(*character));
         Zeroizing::new(kept.collect())
     };
     let standard = |character| match character {
@@ -51,18 +64,33 @@ fn decoded(text: &str) -> [Option<Zeroizing<Vec<u8>>>; 2] {
         '_' => '/',
         other => other,
     };
-    let base64: Zeroizing<String> =
-        Zeroizing::new(plain(|_| false).trim_end_matches('=').chars().map(standard).collect());
+    let base64: Zeroizing<String> = Zeroizing::new(
+        plain(|_| false)
+            .trim_end_matches('=')
+            .chars()
+            .map(standard)
+            .collect(),
+    );
     let hex = plain(|character| character == ':');
     let bytes = |decoded: Result<Vec<u8>, _>| decoded.ok().map(Zeroizing::new);
-    [bytes(BASE64_NOPAD.decode(base64.as_bytes())), bytes(HEXLOWER_PERMISSIVE.decode(hex.as_bytes()))]
+    [
+        bytes(BASE64_NOPAD.decode(base64.as_bytes())),
+        bytes(HEXLOWER_PERMISSIVE.decode(hex.as_bytes())),
+    ]
 }
 
 /// Returns `true` for a point in uncompressed form on one of the curves of
 /// [`Algorithm`](crate::jwt::Algorithm).
 fn is_point(bytes: &[u8]) -> bool {
-    let curves = [&ECDSA_P256_SHA256_FIXED, &ECDSA_P384_SHA384_FIXED, &ECDSA_P521_SHA512_FIXED];
-    bytes.first() == Some(&4) && curves.into_iter().any(|curve| ParsedPublicKey::new(curve, bytes).is_ok())
+    let curves = [
+        &ECDSA_P256_SHA256_FIXED,
+        &ECDSA_P384_SHA384_FIXED,
+        &ECDSA_P521_SHA512_FIXED,
+    ];
+    bytes.first() == Some(&4)
+        && curves
+            .into_iter()
+            .any(|curve| ParsedPublicKey::new(curve, bytes).is_ok())
 }
 
 /// Returns `true` for the blob of an SSH key: the name of its kind with the length in front (RFC
@@ -83,7 +111,11 @@ fn is_modulus(bytes: &[u8]) -> bool {
     let is_size = (256..=1024).contains(&number.len()) && number.len().is_multiple_of(32);
     let is_odd = number.last().is_some_and(|byte| byte & 1 == 1);
     let is_full = number.first().is_some_and(|byte| byte & 0x80 != 0);
-    let rest = |divisor: u32| number.iter().fold(0, |rest, byte| ((rest << 8) | u32::from(*byte)) % divisor);
+    let rest = |divisor: u32| {
+        number
+            .iter()
+            .fold(0, |rest, byte| ((rest << 8) | u32::from(*byte)) % divisor)
+    };
     is_size && is_odd && is_full && DIVISORS.step_by(2).all(|divisor| rest(divisor) != 0)
 }
 
@@ -105,7 +137,10 @@ mod tests {
         let spki = key.verifying_key().public_half().unwrap().spki();
         let bits = der::public_key_bits(&spki).unwrap().to_vec();
         let jwk = key.verifying_key().to_jwk().unwrap();
-        let text = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", BASE64.encode(&spki));
+        let text = format!(
+            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----",
+            BASE64.encode(&spki)
+        );
         let mut raw = vec![("SPKI", spki.clone()), ("PKCS#8", private)];
         if algorithm != Algorithm::EdDsa {
             raw.push(("key bits", bits));
@@ -118,11 +153,23 @@ mod tests {
         }
         let mut all = vec![
             ("PEM".to_owned(), text.clone().into_bytes()),
-            ("PEM in base64".to_owned(), BASE64.encode(text.as_bytes()).into_bytes()),
+            (
+                "PEM in base64".to_owned(),
+                BASE64.encode(text.as_bytes()).into_bytes(),
+            ),
             ("JWK".to_owned(), jwk.clone().into_bytes()),
-            ("JWK in lines".to_owned(), jwk.replace(',', ",\n ").into_bytes()),
-            ("JWK set".to_owned(), format!(" {{\"keys\":[{jwk}]}}").into_bytes()),
-            ("JWK in base64url".to_owned(), BASE64URL_NOPAD.encode(jwk.as_bytes()).into_bytes()),
+            (
+                "JWK in lines".to_owned(),
+                jwk.replace(',', ",\n ").into_bytes(),
+            ),
+            (
+                "JWK set".to_owned(),
+                format!(" {{\"keys\":[{jwk}]}}").into_bytes(),
+            ),
+            (
+                "JWK in base64url".to_owned(),
+                BASE64URL_NOPAD.encode(jwk.as_bytes()).into_bytes(),
+            ),
         ];
         for (name, bytes) in raw {
             let lines: Vec<String> = BASE64
@@ -145,7 +192,10 @@ mod tests {
                 format!("Modulus={}", HEXUPPER.encode(&bytes)),
             ];
             all.extend(
-                texts.into_iter().enumerate().map(|(at, text)| (format!("{name}, text {at}"), text.into_bytes())),
+                texts
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, text)| (format!("{name}, text {at}"), text.into_bytes())),
             );
             all.push((name.to_owned(), bytes));
         }
@@ -154,10 +204,18 @@ mod tests {
 
     #[test]
     fn a_public_key_is_no_shared_secret_in_any_spelling() {
-        for algorithm in [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Es384, Algorithm::Es512, Algorithm::Rs256] {
+        for algorithm in [
+            Algorithm::EdDsa,
+            Algorithm::Es256,
+            Algorithm::Es384,
+            Algorithm::Es512,
+            Algorithm::Rs256,
+        ] {
             for (spelling, secret) in spellings(algorithm) {
                 assert!(is_key_of_a_pair(&secret), "{algorithm} {spelling}");
-                let Ok(text) = String::from_utf8(secret) else { continue };
+                let Ok(text) = String::from_utf8(secret) else {
+                    continue;
+                };
                 let secret = Secret::dangerous_without_variety_check("secret", text).unwrap();
                 for symmetric in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512] {
                     let keys = [
@@ -165,21 +223,37 @@ mod tests {
                         SigningKey::dangerous_from_short_secret(symmetric, &secret),
                     ];
                     for error in keys.map(|key| key.unwrap_err()) {
-                        assert_eq!(error.setting(), "secret", "{algorithm} {spelling} as {symmetric}: {error}");
+                        assert_eq!(
+                            error.setting(),
+                            "secret",
+                            "{algorithm} {spelling} as {symmetric}: {error}"
+                        );
                     }
                 }
             }
         }
         let ssh = "AAAAC3NzaC1lZDI1NTE5AAAAIH1NDn9hU6abYkK1Iqu+5oX9pEIPiDSxCMO9rjae9Un6";
-        assert!(is_key_of_a_pair(ssh.as_bytes()) && is_key_of_a_pair(format!("ssh-ed25519 {ssh} ada@host").as_bytes()));
+        assert!(
+            is_key_of_a_pair(ssh.as_bytes())
+                && is_key_of_a_pair(format!("ssh-ed25519 {ssh} ada@host").as_bytes())
+        );
     }
 
     #[test]
     fn what_people_take_for_secrets_is_no_key() {
         let mut random = [0; 2048];
         SystemEntropy.fill(&mut random).unwrap();
-        for chunk in random.chunks(64).chain(random.chunks(32)).chain(random.chunks(48)).chain(random.chunks(200)) {
-            for text in [BASE64.encode(chunk), BASE64URL_NOPAD.encode(chunk), HEXLOWER.encode(chunk)] {
+        for chunk in random
+            .chunks(64)
+            .chain(random.chunks(32))
+            .chain(random.chunks(48))
+            .chain(random.chunks(200))
+        {
+            for text in [
+                BASE64.encode(chunk),
+                BASE64URL_NOPAD.encode(chunk),
+                HEXLOWER.encode(chunk),
+            ] {
                 assert!(!is_key_of_a_pair(text.as_bytes()), "{text}");
             }
         }
@@ -195,7 +269,9 @@ mod tests {
         // A number with small divisors is no modulus.
         let mut number = [0xFF; 256];
         number[255] = 0xFB;
-        let three = number.iter().fold(0, |rest: u32, byte| ((rest << 8) | u32::from(*byte)) % 3);
+        let three = number
+            .iter()
+            .fold(0, |rest: u32, byte| ((rest << 8) | u32::from(*byte)) % 3);
         number[255] -= u8::try_from(three).unwrap();
         assert!(!is_key_of_a_pair(&number));
     }

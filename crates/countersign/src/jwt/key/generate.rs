@@ -70,7 +70,8 @@ pub fn generate_secret(algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Se
 }
 
 fn as_secret(text: String) -> Result<Secret, Failure> {
-    Secret::dangerous_without_variety_check("secret", text).map_err(|error| Failure::internal("key generator", error))
+    Secret::dangerous_without_variety_check("secret", text)
+        .map_err(|error| Failure::internal("key generator", error))
 }
 
 /// Returns a PKCS#8 key as a PEM text with lines of 64 characters (RFC 7468).

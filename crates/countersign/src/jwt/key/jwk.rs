@@ -14,11 +14,17 @@ const MAX_LENGTH: usize = 8 * 1024;
 
 /// Reads a public key or an `oct` secret that verifies with `algorithm`.
 pub(crate) fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, ConfigError> {
-    let object = if text.len() > MAX_LENGTH { None } else { Object::parse(text.as_bytes()) };
+    let object = if text.len() > MAX_LENGTH {
+        None
+    } else {
+        Object::parse(text.as_bytes())
+    };
     let object = object.ok_or_else(|| unusable("is not one JSON object"))?;
     check_purpose(algorithm, &object)?;
     let key = match (text_of(&object, "kty")?, algorithm.family()) {
-        ("oct", Family::Hmac { length, .. }) => VerifyingKey::from_secret(algorithm, &bytes_of(&object, "k")?, length)?,
+        ("oct", Family::Hmac { length, .. }) => {
+            VerifyingKey::from_secret(algorithm, &bytes_of(&object, "k")?, length)?
+        }
         ("RSA", Family::Rsa { .. }) => {
             let (n, e) = (bytes_of(&object, "n")?, bytes_of(&object, "e")?);
             VerifyingKey::from_public_half(PublicHalf::from_rsa_numbers(algorithm, &n, &e)?)?
@@ -38,9 +44,16 @@ pub(crate) fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, Con
             }
             VerifyingKey::from_public_half(PublicHalf::from_der(algorithm, &x)?)?
         }
-        _ => return Err(unusable("is of another kind or curve than the algorithm takes")),
+        _ => {
+            return Err(unusable(
+                "is of another kind or curve than the algorithm takes",
+            ));
+        }
     };
-    match object.text("kid").map_err(|_| unusable("has a kid that is not a text"))? {
+    match object
+        .text("kid")
+        .map_err(|_| unusable("has a kid that is not a text"))?
+    {
         Some(kid) => key.with_kid(kid),
         None => Ok(key),
     }
@@ -65,22 +78,36 @@ fn check_purpose(algorithm: Algorithm, object: &Object<'_>) -> Result<(), Config
         Some(Value::List(operations)) => operations.iter().any(verifies),
         Some(_) => false,
     };
-    if says("use", "sig") && operations { Ok(()) } else { Err(unusable("is not meant for verifying signatures")) }
+    if says("use", "sig") && operations {
+        Ok(())
+    } else {
+        Err(unusable("is not meant for verifying signatures"))
+    }
 }
 
 /// Returns a required member that is a string.
 fn text_of<'k>(object: &'k Object<'_>, name: &'static str) -> Result<&'k str, ConfigError> {
-    object.text(name).ok().flatten().ok_or_else(|| unusable("lacks a member that its kind requires"))
+    object
+        .text(name)
+        .ok()
+        .flatten()
+        .ok_or_else(|| unusable("lacks a member that its kind requires"))
 }
 
 /// Returns a required member that is base64url, decoded.
 fn bytes_of(object: &Object<'_>, name: &'static str) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
     let decoded = BASE64URL_NOPAD.decode(text_of(object, name)?.as_bytes());
-    decoded.map(Zeroizing::new).map_err(|_| unusable("has a member that is not base64url"))
+    decoded
+        .map(Zeroizing::new)
+        .map_err(|_| unusable("has a member that is not base64url"))
 }
 
 fn unusable(problem: &'static str) -> ConfigError {
-    ConfigError::new("jwk", problem, "give one public key, or `oct` secret, as RFC 7517 spells it")
+    ConfigError::new(
+        "jwk",
+        problem,
+        "give one public key, or `oct` secret, as RFC 7517 spells it",
+    )
 }
 
 #[cfg(test)]
@@ -89,7 +116,8 @@ mod tests {
 
     use super::*;
 
-    const ED25519: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo"}"#;
+    const ED25519: &str =
+        r#"{"kty":"OKP","crv":"Ed25519","x":"fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo"}"#;
 
     #[test]
     fn round_trips_and_binds() {
@@ -97,14 +125,24 @@ mod tests {
         let again = read(Algorithm::EdDsa, &key.to_jwk().unwrap()).unwrap();
         assert_eq!(again.kid(), key.kid());
         assert!(read(Algorithm::Es256, &key.to_jwk().unwrap()).is_err());
-        assert!(read(Algorithm::EdDsa, &ED25519.replace("\"kty\"", "\"d\":\"AA\",\"kty\"")).is_err());
+        assert!(
+            read(
+                Algorithm::EdDsa,
+                &ED25519.replace("\"kty\"", "\"d\":\"AA\",\"kty\"")
+            )
+            .is_err()
+        );
     }
 
     /// RFC 8037 appendix A.3.
     #[test]
     fn thumbprint_is_the_rfcs() {
-        let jwk = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
-        assert_eq!(read(Algorithm::EdDsa, jwk).unwrap().kid(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        let jwk =
+            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        assert_eq!(
+            read(Algorithm::EdDsa, jwk).unwrap().kid(),
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+        );
     }
 
     #[test]
@@ -113,7 +151,10 @@ mod tests {
         let minus_one_with_sign = std::array::from_fn(|at| if at == 0 { 0xEC } else { 0xFF });
         let points = [[0; 32], one, minus_one_with_sign];
         for point in points {
-            let jwk = ED25519.replace("fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo", &BASE64URL_NOPAD.encode(&point));
+            let jwk = ED25519.replace(
+                "fU0Of2FTpptiQrUiq77mhf2kQg-INLEIw72uNp71Sfo",
+                &BASE64URL_NOPAD.encode(&point),
+            );
             assert!(read(Algorithm::EdDsa, &jwk).is_err());
         }
     }
@@ -122,12 +163,19 @@ mod tests {
     fn exponents_are_odd_and_large() {
         let with = |exponent: &str| {
             let modulus = BASE64URL_NOPAD.encode(&[0xFF; 256]);
-            read(Algorithm::Rs256, &format!(r#"{{"kty":"RSA","n":"{modulus}","e":"{exponent}"}}"#))
+            read(
+                Algorithm::Rs256,
+                &format!(r#"{{"kty":"RSA","n":"{modulus}","e":"{exponent}"}}"#),
+            )
         };
         assert!(with("AQAB").is_ok());
-        for (exponent, why) in
-            [("Aw", "3"), ("__8", "65535"), ("AQAC", "even"), ("AQ", "1"), ("AAEAAQ", "a leading zero")]
-        {
+        for (exponent, why) in [
+            ("Aw", "3"),
+            ("__8", "65535"),
+            ("AQAC", "even"),
+            ("AQ", "1"),
+            ("AAEAAQ", "a leading zero"),
+        ] {
             assert!(with(exponent).is_err(), "{why}");
         }
     }

@@ -63,7 +63,8 @@ pub(crate) fn read(setting: &'static str, text: &str) -> Result<Pem, ConfigError
     let mut lines = text.lines().map(str::trim);
     let (mut found, mut beside) = (None, None);
     while let Some(name) = next_header(&mut lines) {
-        let body = body(&mut lines, name).map_err(|problem| unusable(problem, AS_OPENSSL_WRITES))?;
+        let body =
+            body(&mut lines, name).map_err(|problem| unusable(problem, AS_OPENSSL_WRITES))?;
         match Label::of(name) {
             Ok(_) if found.is_some() => return Err(unusable("holds several keys", "give one key")),
             Ok(_) if body.contains(':') => return Err(unusable("is an encrypted key", DECRYPT)),
@@ -76,8 +77,16 @@ pub(crate) fn read(setting: &'static str, text: &str) -> Result<Pem, ConfigError
         return Err(unusable(problem, cure));
     };
     let der = BASE64.decode(body.as_bytes());
-    let der = der.map_err(|_| unusable("is not base64 between its header and footer", AS_OPENSSL_WRITES))?;
-    Ok(Pem { label, der: Zeroizing::new(der) })
+    let der = der.map_err(|_| {
+        unusable(
+            "is not base64 between its header and footer",
+            AS_OPENSSL_WRITES,
+        )
+    })?;
+    Ok(Pem {
+        label,
+        der: Zeroizing::new(der),
+    })
 }
 
 const AS_OPENSSL_WRITES: &str = "give one unencrypted PEM block, as `openssl genpkey` writes it";
@@ -94,12 +103,22 @@ impl Label {
         }
         Err(match name {
             "ENCRYPTED PRIVATE KEY" => ("is an encrypted key", DECRYPT),
-            "OPENSSH PRIVATE KEY" => {
-                ("is a key in the form of OpenSSH", "convert it, as `ssh-keygen -p -N '' -m PKCS8 -f KEY` does")
-            }
-            "CERTIFICATE" => ("is a certificate and no key", "take its key, as `openssl x509 -pubkey -noout` does"),
-            "EC PARAMETERS" => ("holds the parameters of a curve alone", "give the key that belongs to them"),
-            _ => ("holds something other than an unencrypted key", AS_OPENSSL_WRITES),
+            "OPENSSH PRIVATE KEY" => (
+                "is a key in the form of OpenSSH",
+                "convert it, as `ssh-keygen -p -N '' -m PKCS8 -f KEY` does",
+            ),
+            "CERTIFICATE" => (
+                "is a certificate and no key",
+                "take its key, as `openssl x509 -pubkey -noout` does",
+            ),
+            "EC PARAMETERS" => (
+                "holds the parameters of a curve alone",
+                "give the key that belongs to them",
+            ),
+            _ => (
+                "holds something other than an unencrypted key",
+                AS_OPENSSL_WRITES,
+            ),
         })
     }
 }
@@ -111,7 +130,11 @@ impl Label {
 fn in_lines(text: &str) -> Zeroizing<String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let is_written_out = text.contains("\\n") && !text.trim().contains('\n');
-    Zeroizing::new(if is_written_out { text.replace("\\r", "").replace("\\n", "\n") } else { text.to_owned() })
+    Zeroizing::new(if is_written_out {
+        text.replace("\\r", "").replace("\\n", "\n")
+    } else {
+        text.to_owned()
+    })
 }
 
 /// Returns the name in the next header line.
@@ -120,12 +143,21 @@ fn next_header<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<&'a str>
 }
 
 /// Returns the text between a header and the footer that matches it.
-fn body<'a>(lines: &mut impl Iterator<Item = &'a str>, name: &str) -> Result<Zeroizing<String>, &'static str> {
+fn body<'a>(
+    lines: &mut impl Iterator<Item = &'a str>,
+    name: &str,
+) -> Result<Zeroizing<String>, &'static str> {
     let mut body = Zeroizing::new(String::with_capacity(MOST));
     for line in lines {
         if line.starts_with('-') {
-            let footer = line.strip_prefix("-----END ").and_then(|line| line.strip_suffix("-----"));
-            return if footer == Some(name) { Ok(body) } else { Err("has no matching PEM footer") };
+            let footer = line
+                .strip_prefix("-----END ")
+                .and_then(|line| line.strip_suffix("-----"));
+            return if footer == Some(name) {
+                Ok(body)
+            } else {
+                Err("has no matching PEM footer")
+            };
         }
         if body.len() + line.len() > MOST {
             return Err("is longer than any key");
@@ -144,8 +176,14 @@ const MOST: usize = 16 * 1024;
 /// Returns the problem and the cure for a text without any PEM block.
 fn without_block(text: &str) -> Refused {
     let text = text.trim_start();
-    if ["ssh-", "ecdsa-sha2-", "sk-ssh-"].iter().any(|kind| text.starts_with(kind)) {
-        return ("is a public key in the form of OpenSSH", "convert it, as `ssh-keygen -e -m PKCS8 -f KEY` does");
+    if ["ssh-", "ecdsa-sha2-", "sk-ssh-"]
+        .iter()
+        .any(|kind| text.starts_with(kind))
+    {
+        return (
+            "is a public key in the form of OpenSSH",
+            "convert it, as `ssh-keygen -e -m PKCS8 -f KEY` does",
+        );
     }
     if text.starts_with('{') {
         return ("is a JSON Web Key", "give the key in PEM");
@@ -163,7 +201,8 @@ mod tests {
     #[test]
     fn what_comes_along_with_a_key_is_passed_over() {
         let key = "-----BEGIN PRIVATE KEY-----\nAAEC\nAw==\n-----END PRIVATE KEY-----\n";
-        let parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+        let parameters =
+            "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
         let certificate = "-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n";
         let attributes = "Bag Attributes\n    localKeyID: 54 69\nKey Attributes: <No Attributes>\n";
         for text in [
@@ -176,16 +215,25 @@ mod tests {
             format!("{parameters}{key}"),
             format!("{attributes}{key}{attributes}{certificate}"),
             format!("{certificate}{key}"),
-            format!("# the key of the login service\n\n  {}\n\n", key.replace('\n', "\n  ")),
+            format!(
+                "# the key of the login service\n\n  {}\n\n",
+                key.replace('\n', "\n  ")
+            ),
         ] {
             let pem = read("secret", &text).unwrap();
-            assert_eq!((pem.label, pem.der.as_slice()), (Label::Pkcs8, &[0, 1, 2, 3][..]), "{text:?}");
+            assert_eq!(
+                (pem.label, pem.der.as_slice()),
+                (Label::Pkcs8, &[0, 1, 2, 3][..]),
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_key_is_named() {
-        let block = |name: &str, body: &str| format!("-----BEGIN {name}-----\n{body}\n-----END {name}-----\n");
+        let block = |name: &str, body: &str| {
+            format!("-----BEGIN {name}-----\n{body}\n-----END {name}-----\n")
+        };
         let encrypted = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAEC";
         for (text, words) in [
             (block("ENCRYPTED PRIVATE KEY", "AAEC"), "encrypted"),
@@ -195,9 +243,15 @@ mod tests {
             (block("EC PARAMETERS", "AAEC"), "parameters"),
             (block("PGP MESSAGE", "AAEC"), "other than"),
             (block("PRIVATE KEY", "AAEC").repeat(2), "several keys"),
-            (block("PRIVATE KEY", "AAEC") + &block("PUBLIC KEY", "AAEC"), "several keys"),
+            (
+                block("PRIVATE KEY", "AAEC") + &block("PUBLIC KEY", "AAEC"),
+                "several keys",
+            ),
             (block("PRIVATE KEY", &"A".repeat(20_000)), "longer than"),
-            ("ssh-rsa AAAAB3NzaC1yc2E ada@host".to_owned(), "ssh-keygen -e"),
+            (
+                "ssh-rsa AAAAB3NzaC1yc2E ada@host".to_owned(),
+                "ssh-keygen -e",
+            ),
             ("{\"kty\":\"OKP\"}".to_owned(), "JSON Web Key"),
             ("AAECAw==".to_owned(), "PEM header"),
         ] {
@@ -210,7 +264,10 @@ mod tests {
     fn reads_one_key() {
         let good = "-----BEGIN PUBLIC KEY-----\r\nAAEC\r\nAw==\r\n-----END PUBLIC KEY-----\r\n";
         let pem = read("verify_key", good).unwrap();
-        assert_eq!((pem.label, pem.der.as_slice()), (Label::Public, &[0, 1, 2, 3][..]));
+        assert_eq!(
+            (pem.label, pem.der.as_slice()),
+            (Label::Public, &[0, 1, 2, 3][..])
+        );
         let bad = [
             "",
             "AAECAw==",
@@ -223,7 +280,10 @@ mod tests {
         ];
         for text in bad {
             assert_eq!(
-                read("verify_key", text).err().map(|error| error.setting().to_owned()).as_deref(),
+                read("verify_key", text)
+                    .err()
+                    .map(|error| error.setting().to_owned())
+                    .as_deref(),
                 Some("verify_key")
             );
         }

@@ -45,7 +45,10 @@ pub struct KeyRing {
 impl KeyRing {
     /// Creates a ring that signs with `active` and accepts its tokens.
     pub fn new(active: SigningKey) -> Self {
-        Self { keys: vec![active.verifying_key().clone()], active: Some(Arc::new(active)) }
+        Self {
+            keys: vec![active.verifying_key().clone()],
+            active: Some(Arc::new(active)),
+        }
     }
 
     /// Creates a ring that accepts the tokens of `key` and can't sign, for services that only read
@@ -54,7 +57,10 @@ impl KeyRing {
     /// Issuing a token with such a ring is a [`Failure`] of the kind
     /// [`Internal`](crate::FailureKind::Internal).
     pub fn verify_only(key: VerifyingKey) -> Self {
-        Self { active: None, keys: vec![key] }
+        Self {
+            active: None,
+            keys: vec![key],
+        }
     }
 
     /// Adds a key whose tokens are accepted. Its place is after those that are in the ring already.
@@ -66,11 +72,23 @@ impl KeyRing {
     /// it.
     pub fn accept(mut self, key: VerifyingKey) -> Result<Self, ConfigError> {
         if self.by_kid(key.kid()).is_some() {
-            return Err(ConfigError::new("kid", "is in the key ring twice", "give each key an id of its own"));
+            return Err(ConfigError::new(
+                "kid",
+                "is in the key ring twice",
+                "give each key an id of its own",
+            ));
         }
-        if self.keys.iter().any(|known| known.algorithm().is_symmetric() != key.algorithm().is_symmetric()) {
+        if self
+            .keys
+            .iter()
+            .any(|known| known.algorithm().is_symmetric() != key.algorithm().is_symmetric())
+        {
             let cure = "keep shared secrets and key pairs in rings of their own";
-            return Err(ConfigError::new("algorithm", "mixes shared secrets and key pairs in one ring", cure));
+            return Err(ConfigError::new(
+                "algorithm",
+                "mixes shared secrets and key pairs in one ring",
+                cure,
+            ));
         }
         self.keys.push(key);
         Ok(self)
@@ -89,6 +107,8 @@ impl KeyRing {
 
     /// Returns the key that signs.
     pub(crate) fn active(&self) -> Result<&SigningKey, Failure> {
-        self.active.as_deref().ok_or_else(|| Failure::internal("token signer", "the key ring only verifies"))
+        self.active
+            .as_deref()
+            .ok_or_else(|| Failure::internal("token signer", "the key ring only verifies"))
     }
 }

@@ -81,24 +81,38 @@ impl SigningKey {
     ///
     /// # Errors
     /// [`ConfigError`] as for [`from_secret`](Self::from_secret), except for the length.
-    pub fn dangerous_from_short_secret(algorithm: Algorithm, secret: &Secret) -> Result<Self, ConfigError> {
+    pub fn dangerous_from_short_secret(
+        algorithm: Algorithm,
+        secret: &Secret,
+    ) -> Result<Self, ConfigError> {
         match algorithm.family() {
             Family::Hmac { .. } => Self::from_shared(algorithm, secret, MIN_SECRET_LENGTH),
             _ => Self::from_private_pem(algorithm, secret),
         }
     }
 
-    fn from_shared(algorithm: Algorithm, secret: &Secret, least: usize) -> Result<Self, ConfigError> {
+    fn from_shared(
+        algorithm: Algorithm,
+        secret: &Secret,
+        least: usize,
+    ) -> Result<Self, ConfigError> {
         let bytes = secret.expose().as_bytes();
         let (key, _) = public::hmac_key(algorithm, bytes, least)?;
-        Ok(Self { signer: Signer::Hmac(Arc::new(key)), verifying: VerifyingKey::from_secret(algorithm, bytes, least)? })
+        Ok(Self {
+            signer: Signer::Hmac(Arc::new(key)),
+            verifying: VerifyingKey::from_secret(algorithm, bytes, least)?,
+        })
     }
 
     fn from_private_pem(algorithm: Algorithm, secret: &Secret) -> Result<Self, ConfigError> {
         let text = secret.expose();
         let pem = pem::read("secret", text)?;
         if !pem.label.is_private() {
-            return Err(ConfigError::new("secret", "is a public key", "give the private key that belongs to it"));
+            return Err(ConfigError::new(
+                "secret",
+                "is a public key",
+                "give the private key that belongs to it",
+            ));
         }
         let (signer, private, public) = match algorithm.family() {
             Family::Hmac { .. } => return Err(misfit()),
@@ -117,7 +131,10 @@ impl SigningKey {
     /// [`ConfigError`] that names `kid` if it isn't 1 to 128 printable ASCII characters, or has a
     /// space, a quote or a backslash.
     pub fn with_kid(self, kid: &str) -> Result<Self, ConfigError> {
-        Ok(Self { signer: self.signer, verifying: self.verifying.with_kid(kid)? })
+        Ok(Self {
+            signer: self.signer,
+            verifying: self.verifying.with_kid(kid)?,
+        })
     }
 
     /// Returns the key that verifies the signatures of this one.
@@ -134,12 +151,15 @@ impl SigningKey {
             Signer::Hmac(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
             Signer::Rsa(pair, encoding) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(*encoding, &SystemRandom::new(), message, &mut signature).map(|()| signature)
+                pair.sign(*encoding, &SystemRandom::new(), message, &mut signature)
+                    .map(|()| signature)
             }
-            Signer::Ecdsa(pair) => {
-                pair.sign(&SystemRandom::new(), message).map(|signature| signature.as_ref().to_vec())
-            }
-            Signer::Ed25519(pair) => pair.try_sign(message).map(|signature| signature.as_ref().to_vec()),
+            Signer::Ecdsa(pair) => pair
+                .sign(&SystemRandom::new(), message)
+                .map(|signature| signature.as_ref().to_vec()),
+            Signer::Ed25519(pair) => pair
+                .try_sign(message)
+                .map(|signature| signature.as_ref().to_vec()),
         };
         signature.map_err(|Unspecified| Failure::internal("token signer", Unspecified))
     }
@@ -151,7 +171,11 @@ impl SigningKey {
 /// from it don't change with them.
 type Parts = (Signer, Zeroizing<Vec<u8>>, PublicHalf);
 
-fn rsa(algorithm: Algorithm, pem: &Pem, encoding: &'static RsaSignatureEncoding) -> Result<Parts, ConfigError> {
+fn rsa(
+    algorithm: Algorithm,
+    pem: &Pem,
+    encoding: &'static RsaSignatureEncoding,
+) -> Result<Parts, ConfigError> {
     let pair = match pem.label {
         Label::RsaPrivate => RsaKeyPair::from_der(&pem.der),
         _ => RsaKeyPair::from_pkcs8(&pem.der),
@@ -159,25 +183,45 @@ fn rsa(algorithm: Algorithm, pem: &Pem, encoding: &'static RsaSignatureEncoding)
     let pair = pair.map_err(|_| misfit())?;
     let private = pair.as_der().map(|der| der.as_ref().to_vec());
     let public = PublicHalf::from_der(algorithm, pair.public_key().as_ref())?;
-    Ok((Signer::Rsa(pair, encoding), Zeroizing::new(private.map_err(|_| misfit())?), public))
+    Ok((
+        Signer::Rsa(pair, encoding),
+        Zeroizing::new(private.map_err(|_| misfit())?),
+        public,
+    ))
 }
 
-fn ecdsa(algorithm: Algorithm, pem: &Pem, signing: &'static EcdsaSigningAlgorithm) -> Result<Parts, ConfigError> {
+fn ecdsa(
+    algorithm: Algorithm,
+    pem: &Pem,
+    signing: &'static EcdsaSigningAlgorithm,
+) -> Result<Parts, ConfigError> {
     let pair = EcdsaKeyPair::from_private_key_der(signing, &pem.der).map_err(|_| misfit())?;
     let private = pair.to_pkcs8v1().map(|der| der.as_ref().to_vec());
     let public = PublicHalf::from_der(algorithm, pair.public_key().as_ref())?;
-    Ok((Signer::Ecdsa(pair), Zeroizing::new(private.map_err(|_| misfit())?), public))
+    Ok((
+        Signer::Ecdsa(pair),
+        Zeroizing::new(private.map_err(|_| misfit())?),
+        public,
+    ))
 }
 
 fn ed25519(algorithm: Algorithm, pem: &Pem) -> Result<Parts, ConfigError> {
     let pair = Ed25519KeyPair::from_pkcs8(&pem.der).map_err(|_| misfit())?;
     let private = pair.to_pkcs8v1().map(|der| der.as_ref().to_vec());
     let public = PublicHalf::from_der(algorithm, pair.public_key().as_ref())?;
-    Ok((Signer::Ed25519(pair), Zeroizing::new(private.map_err(|_| misfit())?), public))
+    Ok((
+        Signer::Ed25519(pair),
+        Zeroizing::new(private.map_err(|_| misfit())?),
+        public,
+    ))
 }
 
 fn misfit() -> ConfigError {
-    ConfigError::new("secret", "is no private key for the algorithm", "make one with `openssl genpkey`")
+    ConfigError::new(
+        "secret",
+        "is no private key for the algorithm",
+        "make one with `openssl genpkey`",
+    )
 }
 
 impl fmt::Debug for SigningKey {

@@ -70,7 +70,11 @@ impl VerifyingKey {
     pub fn from_pem(algorithm: Algorithm, text: &str) -> Result<Self, ConfigError> {
         let pem = pem::read("verify_key", text)?;
         if pem.label.is_private() {
-            return Err(ConfigError::new("verify_key", "is a private key", "give its public half"));
+            return Err(ConfigError::new(
+                "verify_key",
+                "is a private key",
+                "give its public half",
+            ));
         }
         Self::from_public_half(PublicHalf::from_der(algorithm, &pem.der)?)
     }
@@ -99,18 +103,40 @@ impl VerifyingKey {
 
     /// Creates a key from a shared secret of at least `least` bytes. Its id is derived from the
     /// secret.
-    pub(crate) fn from_secret(algorithm: Algorithm, secret: &[u8], least: usize) -> Result<Self, ConfigError> {
+    pub(crate) fn from_secret(
+        algorithm: Algorithm,
+        secret: &[u8],
+        least: usize,
+    ) -> Result<Self, ConfigError> {
         let (key, length) = public::hmac_key(algorithm, secret, least)?;
         let fingerprint = FingerprintKeys::new(secret, secret);
-        let mut this = Self::new(algorithm, Verifier::Hmac(Arc::new(key)), length, &fingerprint.key_id())?;
+        let mut this = Self::new(
+            algorithm,
+            Verifier::Hmac(Arc::new(key)),
+            length,
+            &fingerprint.key_id(),
+        )?;
         this.fingerprint = Some(Arc::new(fingerprint));
         Ok(this)
     }
 
-    fn new(algorithm: Algorithm, verifier: Verifier, signature_length: usize, kid: &str) -> Result<Self, ConfigError> {
+    fn new(
+        algorithm: Algorithm,
+        verifier: Verifier,
+        signature_length: usize,
+        kid: &str,
+    ) -> Result<Self, ConfigError> {
         let kid = checked_kid(kid)?;
         let headers = headers(algorithm, &kid);
-        Ok(Self { algorithm, kid, verifier, signature_length, headers, public: None, fingerprint: None })
+        Ok(Self {
+            algorithm,
+            kid,
+            verifier,
+            signature_length,
+            headers,
+            public: None,
+            fingerprint: None,
+        })
     }
 
     /// Sets the id of the key, which a token's `kid` header names.

@@ -18,7 +18,10 @@ impl RedisTokenStore {
     /// Returns the keys that may hold what a user has: one for each key of the ring, the active
     /// one's first.
     pub(super) fn keys_of(&self, user: &UserKey) -> Vec<String> {
-        self.owners.owners(user).map(|owner| self.key(owner)).collect()
+        self.owners
+            .owners(user)
+            .map(|owner| self.key(owner))
+            .collect()
     }
 
     /// Returns `true` if `locator` is a place of `owner`, or if there is no `owner` to compare
@@ -31,9 +34,14 @@ impl RedisTokenStore {
 /// Returns the place that a token's text names.
 ///
 /// Fails if it names none or another session: the record would never be found.
-pub(super) fn place(locator: Option<Locator>, session: Option<SessionId>) -> Result<Locator, Failure> {
+pub(super) fn place(
+    locator: Option<Locator>,
+    session: Option<SessionId>,
+) -> Result<Locator, Failure> {
     let fits = |locator: &Locator| locator.session() == session;
-    locator.filter(fits).ok_or_else(|| Failure::internal(PART, "a token's text doesn't name its place"))
+    locator
+        .filter(fits)
+        .ok_or_else(|| Failure::internal(PART, "a token's text doesn't name its place"))
 }
 
 /// Returns the field of an access token.

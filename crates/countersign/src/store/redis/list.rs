@@ -51,14 +51,26 @@ impl Place {
 
     /// Returns the place of a step. After the last step of a key this is the start of the next key.
     fn at(key: usize, cursor: u64) -> Self {
-        if cursor == FROM_START { Self { key: key + 1, ..Self::default() } } else { Self { key, cursor, part: None } }
+        if cursor == FROM_START {
+            Self {
+                key: key + 1,
+                ..Self::default()
+            }
+        } else {
+            Self {
+                key,
+                cursor,
+                part: None,
+            }
+        }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.key, self.cursor)?;
-        self.part.map_or(Ok(()), |(end, last)| write!(f, ".{end}.{last}"))
+        self.part
+            .map_or(Ok(()), |(end, last)| write!(f, ".{end}.{last}"))
     }
 }
 
@@ -77,14 +89,19 @@ impl RedisTokenStore {
         let most = usize::try_from(page.limit).unwrap_or(PAGE).clamp(1, PAGE);
         let (keys, mut sessions) = (self.keys_of(user), BTreeMap::new());
         for _ in 0..PIECES {
-            let Some(key) = keys.get(place.key) else { break };
+            let Some(key) = keys.get(place.key) else {
+                break;
+            };
             let is_full;
             (place, is_full) = self.piece(key, place, most, &mut sessions).await?;
             if is_full || sessions.len() >= most {
                 break;
             }
         }
-        Ok(SessionPage { sessions: sessions.into_values().collect(), next: Self::cursor(&keys, place) })
+        Ok(SessionPage {
+            sessions: sessions.into_values().collect(),
+            next: Self::cursor(&keys, place),
+        })
     }
 
     /// Lists one piece into `sessions`. Returns the next place, and `true` if the page is full.
@@ -95,17 +112,32 @@ impl RedisTokenStore {
         most: usize,
         sessions: &mut BTreeMap<SessionId, SessionRecord>,
     ) -> Result<(Place, bool), Failure> {
-        let (end, last) = place.part.map(|(end, last)| (end.to_string(), format!("s{last}"))).unwrap_or_default();
+        let (end, last) = place
+            .part
+            .map(|(end, last)| (end.to_string(), format!("s{last}")))
+            .unwrap_or_default();
         let room = most.saturating_sub(sessions.len());
-        let args = [place.cursor.to_string(), end, last, room.to_string(), most.to_string()].map(String::into_bytes);
+        let args = [
+            place.cursor.to_string(),
+            end,
+            last,
+            room.to_string(),
+            most.to_string(),
+        ]
+        .map(String::into_bytes);
         let listed: Vec<Vec<u8>> = self.redis.eval(&self.scripts.page, &[key], &args).await?;
         let number = |text: Option<&Vec<u8>>| std::str::from_utf8(text?).ok()?.parse::<u64>().ok();
-        let (next, part_end) = (number(listed.first()).unwrap_or(FROM_START), number(listed.get(1)));
+        let (next, part_end) = (
+            number(listed.first()).unwrap_or(FROM_START),
+            number(listed.get(1)),
+        );
         let is_full = listed.get(1).is_some_and(|end| !end.is_empty());
         let mut listed = listed.into_iter().skip(2);
         let mut last = None;
         while let (Some(field), Some(record)) = (listed.next(), listed.next()) {
-            let id = std::str::from_utf8(&field).ok().and_then(|field| field.strip_prefix('s')?.parse().ok());
+            let id = std::str::from_utf8(&field)
+                .ok()
+                .and_then(|field| field.strip_prefix('s')?.parse().ok());
             // The list goes on after a session whose record can't be read.
             last = id.or(last);
             match id.zip(Record::decode(&record)) {
@@ -117,11 +149,19 @@ impl RedisTokenStore {
         }
         // The script says where its walk ends; what the page has no room for begins the next page.
         let place = match (part_end, last) {
-            (Some(end), Some(last)) => Place { cursor: next, part: Some((end, last)), ..place },
+            (Some(end), Some(last)) => Place {
+                cursor: next,
+                part: Some((end, last)),
+                ..place
+            },
             // No field of the listed part names a session.
             (Some(end), None) => Place::at(place.key, end),
             // The step that didn't fit may be the first one of its key.
-            (None, _) if is_full => Place { cursor: next, part: None, ..place },
+            (None, _) if is_full => Place {
+                cursor: next,
+                part: None,
+                ..place
+            },
             (None, _) => Place::at(place.key, next),
         };
         Ok((place, is_full))
@@ -140,8 +180,10 @@ impl RedisTokenStore {
             return Ok(UserSurvey::default());
         };
         let cursor = place.cursor.to_string();
-        let args = [cursor, micros(limit.now), micros(limit.refresh_created)].map(String::into_bytes);
-        let (next, sessions, latest): (u64, u64, String) = self.redis.eval(&self.scripts.survey, &[key], &args).await?;
+        let args =
+            [cursor, micros(limit.now), micros(limit.refresh_created)].map(String::into_bytes);
+        let (next, sessions, latest): (u64, u64, String) =
+            self.redis.eval(&self.scripts.survey, &[key], &args).await?;
         Ok(UserSurvey {
             sessions,
             access_expires_at: latest.parse().ok().map(Timestamp::from_micros),
@@ -151,7 +193,8 @@ impl RedisTokenStore {
 
     /// Returns the cursor of a place, or `None` after the last key.
     fn cursor(keys: &[String], place: Place) -> Option<SessionCursor> {
-        keys.get(place.key).and_then(|_| place.to_string().parse().ok())
+        keys.get(place.key)
+            .and_then(|_| place.to_string().parse().ok())
     }
 }
 
@@ -163,11 +206,24 @@ mod tests {
     fn places_come_back() {
         let session = "32bf7cfe-40c2-4e5c-9f3a-2d1c1f0a9b7e".parse().unwrap();
         for part in [None, Some((0, session)), Some((u64::MAX, session))] {
-            let place = Place { key: 3, cursor: u64::MAX, part };
+            let place = Place {
+                key: 3,
+                cursor: u64::MAX,
+                part,
+            };
             let cursor: SessionCursor = place.to_string().parse().unwrap();
             assert_eq!(Place::parse(cursor.as_str()), Some(place));
         }
-        for text in ["", "1", "1.", "a.b", "0.-1", "0.1.2", "0.1.2.x", "0.1.2.32bf7cfe-40c2-4e5c-9f3a-2d1c1f0a9b7e.3"] {
+        for text in [
+            "",
+            "1",
+            "1.",
+            "a.b",
+            "0.-1",
+            "0.1.2",
+            "0.1.2.x",
+            "0.1.2.32bf7cfe-40c2-4e5c-9f3a-2d1c1f0a9b7e.3",
+        ] {
             assert_eq!(Place::parse(text), None, "{text}");
         }
     }

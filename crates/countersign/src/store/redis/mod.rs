@@ -34,9 +34,9 @@ use crate::clock::Timestamp;
 use crate::error::{ConfigError, Failure};
 use crate::redis::{Redis, Script, checked_prefix};
 use crate::store::{
-    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, JoinedUser, NewAccess, NewRefresh, Opened, Page,
-    RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used,
-    UserSurvey,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
+    NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
+    SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, DigestKeyRing, Locator, StoredToken};
 use crate::user::UserKey;
@@ -174,22 +174,40 @@ impl TokenStore for RedisTokenStore {
         let record = records.access(access);
         if let Some(session) = access.session {
             // The session is live from now on, though it can't be refreshed.
-            let stub = Record { digest: String::new(), behind: Behind::Standing, ..record };
+            let stub = Record {
+                digest: String::new(),
+                behind: Behind::Standing,
+                ..record
+            };
             records.add(session_field(session), stub, "stub");
         }
-        self.insert(place, &access.user, access.created_at, access.fence, records).await
+        self.insert(
+            place,
+            &access.user,
+            access.created_at,
+            access.fence,
+            records,
+        )
+        .await
     }
 
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
-        let Some(locator) = token.locator() else { return Ok(None) };
+        let Some(locator) = token.locator() else {
+            return Ok(None);
+        };
         let field = access_field(token.as_str());
         let lives_at = locator.session().map(session_field).unwrap_or_default();
-        let Some(mut found) = self.fetch(locator, [&field, &lives_at]).await? else { return Ok(None) };
+        let Some(mut found) = self.fetch(locator, [&field, &lives_at]).await? else {
+            return Ok(None);
+        };
         let [record, session] = &mut found.records;
         let (record, session) = (record.take(), session.take());
         // An access token of a session is live as long as its session's record.
-        let (place, lives_with) =
-            if locator.session().is_some() { (&lives_at, session.as_ref()) } else { (&field, record.as_ref()) };
+        let (place, lives_with) = if locator.session().is_some() {
+            (&lives_at, session.as_ref())
+        } else {
+            (&field, record.as_ref())
+        };
         let is_live = lives_with.is_some_and(|record| found.is_live(place, record));
         Ok(record.filter(|_| is_live).map(|record| AccessRecord {
             user: found.user,
@@ -200,18 +218,42 @@ impl TokenStore for RedisTokenStore {
         }))
     }
 
-    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
-        let Some(place) = token.locator().filter(|locator| self.is_at(*locator, owner)) else { return Ok(false) };
+    async fn remove_access(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
+        let Some(place) = token
+            .locator()
+            .filter(|locator| self.is_at(*locator, owner))
+        else {
+            return Ok(false);
+        };
         let session = place.session().map(session_field).unwrap_or_default();
-        self.remove(&[self.key(*place.owner())], &access_field(token.as_str()), &session).await
+        self.remove(
+            &[self.key(*place.owner())],
+            &access_field(token.as_str()),
+            &session,
+        )
+        .await
     }
 
     /// Asks for the fence in the hash that the ring's active key names, since logins are recorded
     /// there.
     async fn fence(&self, user: &UserKey, fresh: Fence, _now: Timestamp) -> Result<Fence, Failure> {
-        let Some(key) = self.keys_of(user).into_iter().next() else { return Ok(fresh) };
-        let fence: String = self.redis.eval(&self.scripts.fence, &[&key], &[fresh.to_text().into_bytes()]).await?;
-        Fence::parse(&fence).ok_or_else(|| Failure::internal(PART, "a user's fence is none of ours"))
+        let Some(key) = self.keys_of(user).into_iter().next() else {
+            return Ok(fresh);
+        };
+        let fence: String = self
+            .redis
+            .eval(
+                &self.scripts.fence,
+                &[&key],
+                &[fresh.to_text().into_bytes()],
+            )
+            .await?;
+        Fence::parse(&fence)
+            .ok_or_else(|| Failure::internal(PART, "a user's fence is none of ours"))
     }
 
     /// Replaces the fence in each of the user's hashes, one after the other.
@@ -231,8 +273,16 @@ impl TokenStore for RedisTokenStore {
         let mut unsettled = Vec::new();
         for key in self.keys_of(user) {
             let mut command = ::redis::cmd("HGET");
-            let listed = self.redis.run_typed::<Option<String>>(command.arg(key).arg("n")).await?.flatten();
-            for ended in listed.unwrap_or_default().split(',').filter_map(ended_fence) {
+            let listed = self
+                .redis
+                .run_typed::<Option<String>>(command.arg(key).arg("n"))
+                .await?
+                .flatten();
+            for ended in listed
+                .unwrap_or_default()
+                .split(',')
+                .filter_map(ended_fence)
+            {
                 if !unsettled.contains(&ended) {
                     unsettled.push(ended);
                 }
@@ -241,10 +291,20 @@ impl TokenStore for RedisTokenStore {
         Ok(unsettled)
     }
 
-    async fn settle(&self, user: &UserKey, fences: &[Fence], _now: Timestamp) -> Result<(), Failure> {
-        let fences: Vec<_> = fences.iter().map(|fence| fence.to_text().into_bytes()).collect();
+    async fn settle(
+        &self,
+        user: &UserKey,
+        fences: &[Fence],
+        _now: Timestamp,
+    ) -> Result<(), Failure> {
+        let fences: Vec<_> = fences
+            .iter()
+            .map(|fence| fence.to_text().into_bytes())
+            .collect();
         for key in self.keys_of(user) {
-            self.redis.eval::<i64>(&self.scripts.settle, &[&key], &fences).await?;
+            self.redis
+                .eval::<i64>(&self.scripts.settle, &[&key], &fences)
+                .await?;
         }
         Ok(())
     }
@@ -256,9 +316,15 @@ impl TokenStore for RedisTokenStore {
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
         let mut cleared = Cleared::default();
         if clear.unfenced {
-            let kept = [clear.kept.map(session_field).unwrap_or_default().into_bytes()];
+            let kept = [clear
+                .kept
+                .map(session_field)
+                .unwrap_or_default()
+                .into_bytes()];
             for key in self.keys_of(&clear.user) {
-                self.redis.eval::<i64>(&self.scripts.elders, &[&key], &kept).await?;
+                self.redis
+                    .eval::<i64>(&self.scripts.elders, &[&key], &kept)
+                    .await?;
             }
             return Ok(cleared);
         }
@@ -266,11 +332,18 @@ impl TokenStore for RedisTokenStore {
             // The limit is for all hashes of the user together.
             let left = u64::from(clear.rows.max(1)).saturating_sub(cleared.removed);
             if left == 0 {
-                return Ok(Cleared { more: true, ..cleared });
+                return Ok(Cleared {
+                    more: true,
+                    ..cleared
+                });
             }
             let args = [left.to_string().into_bytes()];
-            let (removed, more): (u64, u64) = self.redis.eval(&self.scripts.clear, &[&key], &args).await?;
-            cleared = Cleared { removed: cleared.removed.saturating_add(removed), more: cleared.more || more > 0 };
+            let (removed, more): (u64, u64) =
+                self.redis.eval(&self.scripts.clear, &[&key], &args).await?;
+            cleared = Cleared {
+                removed: cleared.removed.saturating_add(removed),
+                more: cleared.more || more > 0,
+            };
         }
         Ok(cleared)
     }
@@ -284,60 +357,123 @@ impl TokenStore for RedisTokenStore {
         self.count(user, limit, after).await
     }
 
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
+    async fn insert_refresh(
+        &self,
+        refresh: &NewRefresh,
+        access: Option<&NewAccess>,
+    ) -> Result<Opened, Failure> {
         let place = place(refresh.digest.locator(), refresh.session)?;
         let records = opening(refresh, access, place)?;
-        self.insert(place, &refresh.user, refresh.created_at, refresh.fence, records).await
+        self.insert(
+            place,
+            &refresh.user,
+            refresh.created_at,
+            refresh.fence,
+            records,
+        )
+        .await
     }
 
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
-        let Some(locator) = token.locator() else { return Ok(None) };
+        let Some(locator) = token.locator() else {
+            return Ok(None);
+        };
         // The session's record holds the digest of the current token. The record of a token without
         // a session lies under its digest and holds none.
-        let digest = if locator.session().is_some() { token.as_str() } else { "" };
-        let field = locator.session().map_or_else(|| refresh_field(token.as_str()), session_field);
-        let found = self.fetch_refresh(locator, &field, |record| record.digest == digest).await?;
-        Ok(found.map(|found| RefreshRecord { digest: Digest::parse(token.as_str()), ..found }))
+        let digest = if locator.session().is_some() {
+            token.as_str()
+        } else {
+            ""
+        };
+        let field = locator
+            .session()
+            .map_or_else(|| refresh_field(token.as_str()), session_field);
+        let found = self
+            .fetch_refresh(locator, &field, |record| record.digest == digest)
+            .await?;
+        Ok(found.map(|found| RefreshRecord {
+            digest: Digest::parse(token.as_str()),
+            ..found
+        }))
     }
 
     async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
-        let Some(locator) = family.locator() else { return Ok(None) };
-        let Some(session) = locator.session() else { return Ok(None) };
-        let of_family = |record: &Record| record.refresh.as_ref().is_some_and(|r| r.family.as_ref() == Some(family));
-        self.fetch_refresh(locator, &session_field(session), of_family).await
+        let Some(locator) = family.locator() else {
+            return Ok(None);
+        };
+        let Some(session) = locator.session() else {
+            return Ok(None);
+        };
+        let of_family = |record: &Record| {
+            record
+                .refresh
+                .as_ref()
+                .is_some_and(|r| r.family.as_ref() == Some(family))
+        };
+        self.fetch_refresh(locator, &session_field(session), of_family)
+            .await
     }
 
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
-        let Some(presented) = rotate.presented.locator() else { return Ok(Rotated::Gone) };
+        let Some(presented) = rotate.presented.locator() else {
+            return Ok(Rotated::Gone);
+        };
         // A session that the token's text names is kept, whatever the caller believes it to be.
         let session = presented.session().unwrap_or(rotate.session);
         let place = place(rotate.successor.locator(), Some(session))?;
         let args = rotation(rotate, presented, place)?;
         let key = self.key(*presented.owner());
-        match self.redis.eval::<i64>(&self.scripts.rotate, &[&key], &args).await? {
+        match self
+            .redis
+            .eval::<i64>(&self.scripts.rotate, &[&key], &args)
+            .await?
+        {
             1 => Ok(Rotated::Done),
             0 => Ok(Rotated::Gone),
             _ => Err(taken()),
         }
     }
 
-    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_refresh(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         let loose = |locator: &Locator| locator.session().is_none() && self.is_at(*locator, owner);
-        let Some(place) = token.locator().filter(loose) else { return Ok(false) };
-        self.remove(&[self.key(*place.owner())], &refresh_field(token.as_str()), "").await
+        let Some(place) = token.locator().filter(loose) else {
+            return Ok(false);
+        };
+        self.remove(
+            &[self.key(*place.owner())],
+            &refresh_field(token.as_str()),
+            "",
+        )
+        .await
     }
 
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
-        self.remove(&self.keys_of(owner), &session_field(session), "").await
+        self.remove(&self.keys_of(owner), &session_field(session), "")
+            .await
     }
 
-    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+    async fn find_session(
+        &self,
+        session: SessionId,
+        owner: &UserKey,
+    ) -> Result<Option<SessionRecord>, Failure> {
         let field = session_field(session);
         // The session's id doesn't tell which key of the ring named the user's hash.
         for tag in self.owners.owners(owner) {
-            let Some(mut found) = self.fetch(Locator::new(tag, Some(session)), [&field]).await? else { continue };
+            let Some(mut found) = self
+                .fetch(Locator::new(tag, Some(session)), [&field])
+                .await?
+            else {
+                continue;
+            };
             let [record] = &mut found.records;
-            let record = record.take().filter(|record| !record.digest.is_empty() && found.is_live(&field, record));
+            let record = record
+                .take()
+                .filter(|record| !record.digest.is_empty() && found.is_live(&field, record));
             if let Some(record) = record {
                 return Ok(Some(session_record(session, record)));
             }
@@ -353,7 +489,9 @@ impl TokenStore for RedisTokenStore {
         for used in used {
             for key in self.keys_of(&used.user) {
                 let args = [session_field(used.session), micros(used.at)].map(String::into_bytes);
-                self.redis.eval::<i64>(&self.scripts.note, &[&key], &args).await?;
+                self.redis
+                    .eval::<i64>(&self.scripts.note, &[&key], &args)
+                    .await?;
             }
         }
         Ok(())
@@ -365,7 +503,10 @@ impl TokenStore for RedisTokenStore {
     }
 
     fn locator(&self, user: &UserKey, session: Option<SessionId>) -> Option<Locator> {
-        self.owners.owners(user).next().map(|owner| Locator::new(owner, session))
+        self.owners
+            .owners(user)
+            .next()
+            .map(|owner| Locator::new(owner, session))
     }
 
     async fn ping(&self) -> Result<(), Failure> {
@@ -380,12 +521,18 @@ impl TokenStore for RedisTokenStore {
 /// Parses an entry of the field `n`: an unsettled fence and the session that was kept.
 fn ended_fence(text: &str) -> Option<EndedFence> {
     let (fence, kept) = text.split_once(':')?;
-    Some(EndedFence { fence: Fence::parse(fence)?, kept: kept.parse().ok() })
+    Some(EndedFence {
+        fence: Fence::parse(fence)?,
+        kept: kept.parse().ok(),
+    })
 }
 
 /// Logs that a key or a record isn't in a form of this store.
 fn unreadable() {
-    tracing::warn!(event = "token_row_unreadable", "a token's key or record on Redis is none of ours");
+    tracing::warn!(
+        event = "token_row_unreadable",
+        "a token's key or record on Redis is none of ours"
+    );
 }
 
 impl fmt::Debug for RedisTokenStore {

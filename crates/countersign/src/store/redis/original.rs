@@ -93,14 +93,28 @@ impl OriginalTokens {
         let prefix = checked_prefix(prefix)?;
         if redis.is_cluster() && !has_hash_tag(prefix) {
             let problem = "spreads the original's keys over the cluster, where no step could reach two of them";
-            return Err(ConfigError::new("key_prefix", problem, "put a part in braces, as `{litestar_auth}:token:`"));
+            return Err(ConfigError::new(
+                "key_prefix",
+                problem,
+                "put a part in braces, as `{litestar_auth}:token:`",
+            ));
         }
         let scripts = Scripts {
-            read: Script::new(concat!("#!lua flags=no-writes\n", include_str!("original_read.lua"))),
+            read: Script::new(concat!(
+                "#!lua flags=no-writes\n",
+                include_str!("original_read.lua")
+            )),
             write: Script::new(concat!("#!lua\n", include_str!("original_write.lua"))),
-            destroy: Script::new(concat!("#!lua flags=allow-oom\n", include_str!("original_destroy.lua"))),
+            destroy: Script::new(concat!(
+                "#!lua flags=allow-oom\n",
+                include_str!("original_destroy.lua")
+            )),
         };
-        Ok(Self { redis: redis.clone(), prefix: prefix.into(), scripts: Arc::new(scripts) })
+        Ok(Self {
+            redis: redis.clone(),
+            prefix: prefix.into(),
+            scripts: Arc::new(scripts),
+        })
     }
 
     /// Records a token of the user with this id for `lifetime`, rounded up to whole seconds and to
@@ -113,13 +127,27 @@ impl OriginalTokens {
     ///
     /// [`Failure`] if the token could not be stored, or if that isn't known. Don't hand it out
     /// then.
-    pub async fn write(&self, digest: &Digest, user: &str, lifetime: Duration) -> Result<(), Failure> {
+    pub async fn write(
+        &self,
+        digest: &Digest,
+        user: &str,
+        lifetime: Duration,
+    ) -> Result<(), Failure> {
         // A fraction of a second is rounded up: a token must not end earlier than its holder was
         // told.
-        let seconds = lifetime.as_secs().saturating_add(u64::from(lifetime.subsec_nanos() > 0)).max(1);
+        let seconds = lifetime
+            .as_secs()
+            .saturating_add(u64::from(lifetime.subsec_nanos() > 0))
+            .max(1);
         let keys = [self.token(digest), self.index(user)];
         let args = [user.as_bytes().to_vec(), seconds.to_string().into_bytes()];
-        self.redis.eval(&self.scripts.write, &keys.each_ref().map(String::as_str), &args).await
+        self.redis
+            .eval(
+                &self.scripts.write,
+                &keys.each_ref().map(String::as_str),
+                &args,
+            )
+            .await
     }
 
     /// Returns the id of the user that a token belongs to, and the end of the token's life.
@@ -130,10 +158,16 @@ impl OriginalTokens {
     /// # Errors
     ///
     /// [`Failure`] if Redis can't be asked. The token is then neither valid nor invalid.
-    pub async fn read(&self, digest: &Digest) -> Result<Option<(String, Option<Timestamp>)>, Failure> {
+    pub async fn read(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<(String, Option<Timestamp>)>, Failure> {
         let key = self.token(digest);
-        let found: Option<(Vec<u8>, i64)> = self.redis.eval(&self.scripts.read, &[&key], &[]).await?;
-        let Some((user, millis)) = found else { return Ok(None) };
+        let found: Option<(Vec<u8>, i64)> =
+            self.redis.eval(&self.scripts.read, &[&key], &[]).await?;
+        let Some((user, millis)) = found else {
+            return Ok(None);
+        };
         let Ok(user) = String::from_utf8(user) else {
             unreadable();
             return Ok(None);
@@ -168,21 +202,29 @@ impl OriginalTokens {
         let mut removed: u64 = 0;
         loop {
             let mut some = ::redis::cmd("SRANDMEMBER");
-            let Some(listed) = self.redis.run_typed::<Vec<Vec<u8>>>(some.arg(&index).arg(BATCH)).await? else {
+            let Some(listed) = self
+                .redis
+                .run_typed::<Vec<Vec<u8>>>(some.arg(&index).arg(BATCH))
+                .await?
+            else {
                 unreadable();
                 return Ok(removed);
             };
             if listed.is_empty() {
                 return Ok(removed);
             }
-            let (tokens, strange): (Vec<_>, Vec<_>) = listed.into_iter().partition(|member| self.is_token(member));
+            let (tokens, strange): (Vec<_>, Vec<_>) =
+                listed.into_iter().partition(|member| self.is_token(member));
             if !strange.is_empty() {
                 // A member of another form names no token, so it only leaves the set.
                 let mut away = ::redis::cmd("SREM");
                 self.redis.run::<u64>(away.arg(&index).arg(strange)).await?;
             }
             // Each listed member leaves the set here or above, so the loop comes to an end.
-            let tokens = tokens.into_iter().filter_map(|token| String::from_utf8(token).ok()).collect();
+            let tokens = tokens
+                .into_iter()
+                .filter_map(|token| String::from_utf8(token).ok())
+                .collect();
             removed = removed.saturating_add(self.remove(tokens, user).await?);
         }
     }
@@ -215,12 +257,25 @@ impl OriginalTokens {
     /// [`Failure`] if Redis can't be asked. What was deleted before stays deleted; repeat the step.
     pub async fn scan(&self, user: &str, from: Scan, keys: u32) -> Result<ScanStep, Failure> {
         let mut scan = ::redis::cmd("SCAN");
-        scan.arg(from.0).arg("MATCH").arg(format!("{}*", escaped(&self.prefix))).arg("COUNT").arg(keys.max(1));
+        scan.arg(from.0)
+            .arg("MATCH")
+            .arg(format!("{}*", escaped(&self.prefix)))
+            .arg("COUNT")
+            .arg(keys.max(1));
         scan.arg("TYPE").arg("string");
         let (next, found): (u64, Vec<Vec<u8>>) = self.redis.run_beside(&self.prefix, &scan).await?;
-        let mut step = ScanStep { examined: 0, removed: 0, next: (next != 0).then_some(Scan(next)) };
-        let tokens = found.into_iter().inspect(|_| step.examined += 1).filter(|key| self.is_token(key));
-        let tokens: Vec<_> = tokens.filter_map(|key| String::from_utf8(key).ok()).collect();
+        let mut step = ScanStep {
+            examined: 0,
+            removed: 0,
+            next: (next != 0).then_some(Scan(next)),
+        };
+        let tokens = found
+            .into_iter()
+            .inspect(|_| step.examined += 1)
+            .filter(|key| self.is_token(key));
+        let tokens: Vec<_> = tokens
+            .filter_map(|key| String::from_utf8(key).ok())
+            .collect();
         for batch in tokens.chunks(BATCH) {
             step.removed += self.remove(batch.to_vec(), user).await?;
         }
@@ -234,8 +289,12 @@ impl OriginalTokens {
             return Ok(0);
         }
         let index = self.index(user);
-        let keys: Vec<&str> = std::iter::once(index.as_str()).chain(tokens.iter().map(String::as_str)).collect();
-        self.redis.eval(&self.scripts.destroy, &keys, &[user.as_bytes().to_vec()]).await
+        let keys: Vec<&str> = std::iter::once(index.as_str())
+            .chain(tokens.iter().map(String::as_str))
+            .collect();
+        self.redis
+            .eval(&self.scripts.destroy, &keys, &[user.as_bytes().to_vec()])
+            .await
     }
 
     /// Returns the key of a token.
@@ -257,14 +316,21 @@ impl OriginalTokens {
 
 /// Returns `true` if a cluster computes the slot of such keys from a part of the prefix alone.
 fn has_hash_tag(prefix: &str) -> bool {
-    let tag = prefix.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+    let tag = prefix
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'));
     tag.is_some_and(|(tag, _)| !tag.is_empty())
 }
 
 /// Escapes `text` for a `MATCH` pattern, so that it matches nothing but itself.
 fn escaped(text: &str) -> String {
     text.chars()
-        .flat_map(|c| matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-').then_some('\\').into_iter().chain([c]))
+        .flat_map(|c| {
+            matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-')
+                .then_some('\\')
+                .into_iter()
+                .chain([c])
+        })
         .collect()
 }
 

@@ -29,7 +29,10 @@ impl<const N: usize> Found<N> {
     pub(super) fn is_live(&self, field: &str, record: &Record) -> bool {
         match record.behind {
             Behind::Fence(fence) => self.fence == Some(fence),
-            Behind::Nothing | Behind::NoFence => self.elder.as_ref().is_none_or(|elder| elder == field.as_bytes()),
+            Behind::Nothing | Behind::NoFence => self
+                .elder
+                .as_ref()
+                .is_none_or(|elder| elder == field.as_bytes()),
             Behind::Standing => false,
         }
     }
@@ -45,8 +48,16 @@ impl RedisTokenStore {
         // The owner, the fence and the mark come with the records, in one command: read one after
         // the other they might belong to different moments.
         let mut command = Cmd::with_capacity(5 + N, 256);
-        command.arg("HMGET").arg(self.key(*locator.owner())).arg(&["u", "e", "o"]).arg(&fields);
-        let Some(found) = self.redis.run_typed::<Vec<Option<Vec<u8>>>>(&command).await? else {
+        command
+            .arg("HMGET")
+            .arg(self.key(*locator.owner()))
+            .arg(&["u", "e", "o"])
+            .arg(&fields);
+        let Some(found) = self
+            .redis
+            .run_typed::<Vec<Option<Vec<u8>>>>(&command)
+            .await?
+        else {
             unreadable();
             return Ok(None);
         };
@@ -66,7 +77,12 @@ impl RedisTokenStore {
             record
         });
         let fence = fence.and_then(|fence| Fence::parse(std::str::from_utf8(&fence).ok()?));
-        Ok(Some(Found { user, records, fence, elder }))
+        Ok(Some(Found {
+            user,
+            records,
+            fence,
+            elder,
+        }))
     }
 
     /// Returns the live record of a refresh token in `field`, if `is_it` accepts it.
@@ -76,15 +92,26 @@ impl RedisTokenStore {
         field: &str,
         is_it: impl Fn(&Record) -> bool + Send,
     ) -> Result<Option<RefreshRecord>, Failure> {
-        let Some(mut found) = self.fetch(locator, [field]).await? else { return Ok(None) };
-        let [record] = &mut found.records;
-        let Some(record) = record.take().filter(|record| is_it(record) && found.is_live(field, record)) else {
+        let Some(mut found) = self.fetch(locator, [field]).await? else {
             return Ok(None);
         };
-        let access_expires_at = record.refresh.as_ref().and_then(|refresh| refresh.access_expires_at);
+        let [record] = &mut found.records;
+        let Some(record) = record
+            .take()
+            .filter(|record| is_it(record) && found.is_live(field, record))
+        else {
+            return Ok(None);
+        };
+        let access_expires_at = record
+            .refresh
+            .as_ref()
+            .and_then(|refresh| refresh.access_expires_at);
         Ok(Some(RefreshRecord {
             digest: Digest::parse(&record.digest),
-            consumed: record.refresh.map(|refresh| refresh.consumed).unwrap_or_default(),
+            consumed: record
+                .refresh
+                .map(|refresh| refresh.consumed)
+                .unwrap_or_default(),
             fence: record.behind.fence(),
             user: found.user,
             session: locator.session(),
@@ -99,7 +126,9 @@ impl RedisTokenStore {
 /// Builds the list entry of a session that can be refreshed.
 pub(super) fn session_record(id: SessionId, record: Record) -> SessionRecord {
     let refresh = record.refresh.map(|refresh| *refresh);
-    let access_expires_at = refresh.as_ref().and_then(|refresh| refresh.access_expires_at);
+    let access_expires_at = refresh
+        .as_ref()
+        .and_then(|refresh| refresh.access_expires_at);
     let opened_at = refresh.as_ref().and_then(|refresh| refresh.opened_at);
     let used_at = refresh.as_ref().and_then(|refresh| refresh.used_at);
     let (consumed, client) = match refresh {

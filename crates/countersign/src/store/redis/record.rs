@@ -81,9 +81,16 @@ impl Behind {
 
 impl Record {
     pub(super) fn encode(&self) -> String {
-        let moment =
-            |moment: Option<Timestamp>| moment.map(|moment| moment.as_micros().to_string()).unwrap_or_default();
-        let version = if self.behind == Behind::Nothing { BARE } else { FENCED };
+        let moment = |moment: Option<Timestamp>| {
+            moment
+                .map(|moment| moment.as_micros().to_string())
+                .unwrap_or_default()
+        };
+        let version = if self.behind == Behind::Nothing {
+            BARE
+        } else {
+            FENCED
+        };
         let mut fields = vec![
             version.to_owned(),
             moment(Some(self.gone)),
@@ -93,15 +100,25 @@ impl Record {
             moment(self.session_expires_at),
         ];
         if let Some(refresh) = &self.refresh {
-            let text =
-                |text: Option<&str>| text.map(|text| BASE64URL_NOPAD.encode(text.as_bytes())).unwrap_or_default();
+            let text = |text: Option<&str>| {
+                text.map(|text| BASE64URL_NOPAD.encode(text.as_bytes()))
+                    .unwrap_or_default()
+            };
             fields.extend([
-                refresh.family.as_ref().map(|family| family.as_str().to_owned()).unwrap_or_default(),
+                refresh
+                    .family
+                    .as_ref()
+                    .map(|family| family.as_str().to_owned())
+                    .unwrap_or_default(),
                 refresh.consumed.to_text(),
                 moment(refresh.opened_at),
                 moment(refresh.used_at),
                 text(refresh.client.user_agent()),
-                refresh.client.ip().map(|ip| ip.to_string()).unwrap_or_default(),
+                refresh
+                    .client
+                    .ip()
+                    .map(|ip| ip.to_string())
+                    .unwrap_or_default(),
                 text(refresh.client.label()),
             ]);
             if self.behind != Behind::Nothing {
@@ -132,7 +149,13 @@ impl Record {
         };
         let mut fields = rest.split('|');
         let moment = |text: &str| text.parse().ok().map(Timestamp::from_micros);
-        let end = |text: &str| if text.is_empty() { Some(None) } else { moment(text).map(Some) };
+        let end = |text: &str| {
+            if text.is_empty() {
+                Some(None)
+            } else {
+                moment(text).map(Some)
+            }
+        };
         let mut record = Self {
             gone: moment(fields.next()?)?,
             digest: fields.next()?.to_owned(),
@@ -149,7 +172,11 @@ impl Record {
                 opened_at: end(fields.next()?)?,
                 used_at: end(fields.next()?)?,
                 client: client(fields.next()?, fields.next()?, fields.next()?)?,
-                access_expires_at: if version == FENCED { end(fields.next()?)? } else { None },
+                access_expires_at: if version == FENCED {
+                    end(fields.next()?)?
+                } else {
+                    None
+                },
             }));
         }
         fields.next().is_none().then_some(record)
@@ -158,8 +185,14 @@ impl Record {
 
 fn client(user_agent: &str, ip: &str, label: &str) -> Option<Client> {
     let text = |text: &str| String::from_utf8(BASE64URL_NOPAD.decode(text.as_bytes()).ok()?).ok();
-    let client = Client::new().with_user_agent(&text(user_agent)?).with_label(&text(label)?);
-    Some(if ip.is_empty() { client } else { client.with_ip(ip.parse().ok()?) })
+    let client = Client::new()
+        .with_user_agent(&text(user_agent)?)
+        .with_label(&text(label)?);
+    Some(if ip.is_empty() {
+        client
+    } else {
+        client.with_ip(ip.parse().ok()?)
+    })
 }
 
 /// Returns the time from which a record may be removed, which is at least its time of issue.
@@ -169,7 +202,9 @@ fn client(user_agent: &str, ip: &str, label: &str) -> Option<Client> {
 pub(super) fn gone(created_at: Timestamp, expires_at: Option<Timestamp>) -> Timestamp {
     // Scripts compute with floating-point numbers, so the result is bounded by what those hold
     // exactly.
-    let end = expires_at.unwrap_or_else(|| created_at.saturating_add(MAX_LIFETIME)).max(created_at);
+    let end = expires_at
+        .unwrap_or_else(|| created_at.saturating_add(MAX_LIFETIME))
+        .max(created_at);
     Timestamp::from_micros(end.saturating_add(SLACK).as_micros().clamp(0, LATEST))
 }
 

@@ -27,7 +27,10 @@ impl Fields {
     ///
     /// A token of a session ends with the session, so it has no fence of its own.
     pub(super) fn access(&mut self, access: &NewAccess) -> Record {
-        let of_session = access.digest.locator().is_some_and(|at| at.session().is_some());
+        let of_session = access
+            .digest
+            .locator()
+            .is_some_and(|at| at.session().is_some());
         let record = Record {
             gone: gone(access.created_at, access.expires_at),
             digest: String::new(),
@@ -35,7 +38,11 @@ impl Fields {
             expires_at: access.expires_at,
             session_expires_at: None,
             refresh: None,
-            behind: if of_session { Behind::Nothing } else { Behind::Standing },
+            behind: if of_session {
+                Behind::Nothing
+            } else {
+                Behind::Standing
+            },
         };
         self.add(access_field(access.digest.as_str()), record.clone(), "new");
         record
@@ -43,30 +50,51 @@ impl Fields {
 
     /// Returns the latest time at which one of the records is gone, or `at_least` if that is later.
     pub(super) fn last(&self, at_least: Timestamp) -> Timestamp {
-        self.0.iter().map(|(_, record, _)| record.gone).fold(at_least, Timestamp::max)
+        self.0
+            .iter()
+            .map(|(_, record, _)| record.gone)
+            .fold(at_least, Timestamp::max)
     }
 
     /// Returns the earliest time at which one of the records is gone, or `otherwise` without
     /// records.
     pub(super) fn soonest(&self, otherwise: Timestamp) -> Timestamp {
-        self.0.iter().map(|(_, record, _)| record.gone).min().unwrap_or(otherwise)
+        self.0
+            .iter()
+            .map(|(_, record, _)| record.gone)
+            .min()
+            .unwrap_or(otherwise)
     }
 
     /// Returns the arguments of `insert.lua`, three for each record.
     fn into_args(self) -> Vec<String> {
-        self.0.into_iter().flat_map(|(field, record, manner)| [field, record.encode(), manner.to_owned()]).collect()
+        self.0
+            .into_iter()
+            .flat_map(|(field, record, manner)| [field, record.encode(), manner.to_owned()])
+            .collect()
     }
 }
 
 /// Builds the records of a refresh token and of the access token that comes with it.
-pub(super) fn opening(refresh: &NewRefresh, access: Option<&NewAccess>, at: Locator) -> Result<Fields, Failure> {
+pub(super) fn opening(
+    refresh: &NewRefresh,
+    access: Option<&NewAccess>,
+    at: Locator,
+) -> Result<Fields, Failure> {
     let mut records = Fields::default();
-    let mut kept = kept_until(refresh.created_at, refresh.expires_at, refresh.access_expires_at);
+    let mut kept = kept_until(
+        refresh.created_at,
+        refresh.expires_at,
+        refresh.access_expires_at,
+    );
     if let Some(access) = access {
         let beside = place(access.digest.locator(), access.session)?;
         // One script writes one key, so both tokens must lie in it.
         if access.user != refresh.user || beside.owner() != at.owner() {
-            return Err(Failure::internal(PART, "two tokens of a pair are of different users"));
+            return Err(Failure::internal(
+                PART,
+                "two tokens of a pair are of different users",
+            ));
         }
         // The session's record must outlive its access tokens, which live as long as it is there.
         kept = kept.max(records.access(access).gone);
@@ -88,7 +116,11 @@ pub(super) fn opening(refresh: &NewRefresh, access: Option<&NewAccess>, at: Loca
         behind: Behind::Standing,
     };
     match refresh.session {
-        Some(session) => records.add(session_field(session), record(refresh.digest.as_str()), "opens"),
+        Some(session) => records.add(
+            session_field(session),
+            record(refresh.digest.as_str()),
+            "opens",
+        ),
         None => records.add(refresh_field(refresh.digest.as_str()), record(""), "new"),
     }
     Ok(records)
@@ -96,7 +128,11 @@ pub(super) fn opening(refresh: &NewRefresh, access: Option<&NewAccess>, at: Loca
 
 /// Returns the time from which the record of a session may be removed: after its refresh token and
 /// its signed access tokens.
-fn kept_until(created: Timestamp, expires: Option<Timestamp>, signed_end: Option<Timestamp>) -> Timestamp {
+fn kept_until(
+    created: Timestamp,
+    expires: Option<Timestamp>,
+    signed_end: Option<Timestamp>,
+) -> Timestamp {
     let kept = gone(created, expires);
     signed_end.map_or(kept, |end| kept.max(gone(created, Some(end))))
 }
@@ -105,17 +141,30 @@ fn kept_until(created: Timestamp, expires: Option<Timestamp>, signed_end: Option
 ///
 /// `presented` is the place of the presented token, and `at` that of its successor. They differ if
 /// the presented token has no session.
-pub(super) fn rotation(rotate: &Rotate, presented: Locator, at: Locator) -> Result<Vec<Vec<u8>>, Failure> {
+pub(super) fn rotation(
+    rotate: &Rotate,
+    presented: Locator,
+    at: Locator,
+) -> Result<Vec<Vec<u8>>, Failure> {
     let mut records = Fields::default();
-    let mut kept = kept_until(rotate.created_at, rotate.expires_at, rotate.access_expires_at);
+    let mut kept = kept_until(
+        rotate.created_at,
+        rotate.expires_at,
+        rotate.access_expires_at,
+    );
     if let Some(access) = &rotate.access {
         if place(access.digest.locator(), at.session())? != at {
-            return Err(Failure::internal(PART, "two tokens of a pair are in different places"));
+            return Err(Failure::internal(
+                PART,
+                "two tokens of a pair are in different places",
+            ));
         }
         kept = kept.max(records.access(access).gone);
     }
     let (last, first) = (records.last(kept), records.soonest(kept));
-    let from = presented.session().map_or_else(|| refresh_field(rotate.presented.as_str()), session_field);
+    let from = presented
+        .session()
+        .map_or_else(|| refresh_field(rotate.presented.as_str()), session_field);
     let end = |end: Option<Timestamp>| end.map(micros).unwrap_or_default();
     let head = [
         ttl(rotate.created_at, last).to_string(),
@@ -136,7 +185,11 @@ pub(super) fn rotation(rotate: &Rotate, presented: Locator, at: Locator) -> Resu
     let mut access = records.into_args();
     // The script reads field and record; the manner of an access token is always "new".
     access.resize(3, String::new());
-    Ok(head.into_iter().chain(access).map(String::into_bytes).collect())
+    Ok(head
+        .into_iter()
+        .chain(access)
+        .map(String::into_bytes)
+        .collect())
 }
 
 impl RedisTokenStore {
@@ -152,9 +205,23 @@ impl RedisTokenStore {
         let key = self.key(*place.owner());
         let (last, first) = (records.last(now), records.soonest(now));
         let fence = fence.map(Fence::to_text).unwrap_or_default();
-        let head = [encode_user(user), ttl(now, last).to_string(), micros(now), micros(first), fence];
-        let args: Vec<_> = head.into_iter().chain(records.into_args()).map(String::into_bytes).collect();
-        match self.redis.eval::<i64>(&self.scripts.insert, &[&key], &args).await? {
+        let head = [
+            encode_user(user),
+            ttl(now, last).to_string(),
+            micros(now),
+            micros(first),
+            fence,
+        ];
+        let args: Vec<_> = head
+            .into_iter()
+            .chain(records.into_args())
+            .map(String::into_bytes)
+            .collect();
+        match self
+            .redis
+            .eval::<i64>(&self.scripts.insert, &[&key], &args)
+            .await?
+        {
             1 => Ok(Opened::Done),
             -2 => Ok(Opened::Fenced),
             _ => Err(taken()),
@@ -168,29 +235,47 @@ impl RedisTokenStore {
             let args = [
                 end.fence.to_text(),
                 end.kept.map(session_field).unwrap_or_default(),
-                if end.settled { String::new() } else { "1".to_owned() },
+                if end.settled {
+                    String::new()
+                } else {
+                    "1".to_owned()
+                },
                 micros(end.now),
                 // Endings that the key lost in an earlier attempt are remembered again by this one.
                 std::mem::take(&mut remembered),
             ];
             let args = args.map(String::into_bytes);
-            let answer: String = self.redis.eval(&self.scripts.end_user, &[key], &args).await?;
+            let answer: String = self
+                .redis
+                .eval(&self.scripts.end_user, &[key], &args)
+                .await?;
             match answer.strip_prefix("lost:") {
                 // The key had no fence for a moment. The next attempt puts it back, with the
                 // endings that were remembered, and ends what came in meanwhile.
                 Some(lost) => remembered.push_str(lost),
                 None if answer == "full" => {
-                    return Err(Failure::unavailable(PART, "too many endings of one user wait to be settled"));
+                    return Err(Failure::unavailable(
+                        PART,
+                        "too many endings of one user wait to be settled",
+                    ));
                 }
                 None => return Ok(()),
             }
         }
-        Err(Failure::unavailable(PART, "a user's key kept moving to another node"))
+        Err(Failure::unavailable(
+            PART,
+            "a user's key kept moving to another node",
+        ))
     }
 
     /// Removes a record that is live by itself, or by that of `session`. Returns `true` if it was
     /// live.
-    pub(super) async fn remove(&self, keys: &[String], field: &str, session: &str) -> Result<bool, Failure> {
+    pub(super) async fn remove(
+        &self,
+        keys: &[String],
+        field: &str,
+        session: &str,
+    ) -> Result<bool, Failure> {
         // The call's name tells a command that the client sends again from a later call.
         let call = Fence::generate(&SystemEntropy)?.to_text();
         let args = [field, session, &call].map(|text| text.as_bytes().to_vec());
@@ -198,7 +283,11 @@ impl RedisTokenStore {
         // Each key is asked, even after a hit: one user may have hashes under several keys of the
         // ring.
         for key in keys {
-            removed |= self.redis.eval::<i64>(&self.scripts.remove, &[key], &args).await? == 1;
+            removed |= self
+                .redis
+                .eval::<i64>(&self.scripts.remove, &[key], &args)
+                .await?
+                == 1;
         }
         Ok(removed)
     }

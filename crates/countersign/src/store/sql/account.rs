@@ -104,10 +104,17 @@ impl<D: Driver> SqlStore<D> {
         let mut params = change.params.to_vec();
         let after = &self.statements.endings.after_change;
         let user = params.len().saturating_add(1);
-        let after: Vec<_> = after.iter().map(|step| shifted(step, params.len())).collect();
+        let after: Vec<_> = after
+            .iter()
+            .map(|step| shifted(step, params.len()))
+            .collect();
         params.extend(self.ending_params(&end)?);
-        let steps: Vec<&str> = std::iter::once(change.statement).chain(after.iter().map(String::as_str)).collect();
-        let script = Script::new(self.dialect, &steps).seeing_all().one_at_a_time(user);
+        let steps: Vec<&str> = std::iter::once(change.statement)
+            .chain(after.iter().map(String::as_str))
+            .collect();
+        let script = Script::new(self.dialect, &steps)
+            .seeing_all()
+            .one_at_a_time(user);
         let outcome = self.driver.run(&script, &params).await?;
         Ok(outcome.took_effect())
     }
@@ -120,7 +127,9 @@ fn shifted(template: &str, by: usize) -> String {
     for piece in pieces {
         let digits = piece.len() - piece.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, rest) = piece.split_at(digits);
-        let number = number.parse::<usize>().map_or(0, |number| number.saturating_add(by));
+        let number = number
+            .parse::<usize>()
+            .map_or(0, |number| number.saturating_add(by));
         text.extend(["?", &number.to_string(), rest]);
     }
     text

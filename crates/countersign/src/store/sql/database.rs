@@ -50,7 +50,10 @@ pub struct DatabaseOptions {
 
 impl Default for DatabaseOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(1), connections: 4 }
+        Self {
+            timeout: Duration::from_secs(1),
+            connections: 4,
+        }
     }
 }
 
@@ -110,7 +113,10 @@ impl Database {
     /// Returns a [`ConfigError`] that names `database_url` if the scheme is unknown, if the feature
     /// for it isn't built in, if the URL has an unknown or unusable parameter, or if the SQLite
     /// file can't be opened. The error never shows the password.
-    #[expect(clippy::needless_pass_by_value, reason = "settings are made for one database, and given away with it")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "settings are made for one database, and given away with it"
+    )]
     pub fn connect(url: &str, options: DatabaseOptions) -> Result<Self, ConfigError> {
         Self::over(url, &options, None)
     }
@@ -125,16 +131,34 @@ impl Database {
     ///
     /// Returns the same errors as [`connect`](Self::connect), for the URL that is given here. A
     /// later URL that can't be used is logged, and the one before stays in use.
-    #[expect(clippy::needless_pass_by_value, reason = "settings are made for one database, and given away with it")]
-    pub fn connect_renewing(url: &str, options: DatabaseOptions, source: UrlSource) -> Result<Self, ConfigError> {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "settings are made for one database, and given away with it"
+    )]
+    pub fn connect_renewing(
+        url: &str,
+        options: DatabaseOptions,
+        source: UrlSource,
+    ) -> Result<Self, ConfigError> {
         Self::over(url, &options, Some(source))
     }
 
     /// Creates the handle and its driver.
-    fn over(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Result<Self, ConfigError> {
+    fn over(
+        url: &str,
+        options: &DatabaseOptions,
+        source: Option<UrlSource>,
+    ) -> Result<Self, ConfigError> {
         let driver = open(url, options, source.clone())?;
-        let way = Way { url: Zeroizing::new(url.to_owned()), source, patient: Mutex::default() };
-        Ok(Self { driver, way: Arc::new(way) })
+        let way = Way {
+            url: Zeroizing::new(url.to_owned()),
+            source,
+            patient: Mutex::default(),
+        };
+        Ok(Self {
+            driver,
+            way: Arc::new(way),
+        })
     }
 
     /// Returns the driver that runs statements on this database, to build a
@@ -157,11 +181,18 @@ impl Database {
         if !self.driver.is_durable() {
             return Ok(self.driver());
         }
-        let mut patient = self.way.patient.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut patient = self
+            .way
+            .patient
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(driver) = &*patient {
             return Ok(Arc::clone(driver));
         }
-        let options = DatabaseOptions { timeout: MAINTENANCE_TIMEOUT, connections: 1 };
+        let options = DatabaseOptions {
+            timeout: MAINTENANCE_TIMEOUT,
+            connections: 1,
+        };
         let driver = open(&self.way.url, &options, self.way.source.clone())?;
         *patient = Some(Arc::clone(&driver));
         Ok(driver)
@@ -171,8 +202,17 @@ impl Database {
 impl Database {
     /// Opens a session that changes tables. It has connections of its own and the long timeout.
     pub(super) async fn ddl(&self) -> Result<Box<dyn DdlSession>, SetupError> {
-        let options = DatabaseOptions { timeout: MAINTENANCE_TIMEOUT, connections: 1 };
-        ddl(self.driver.dialect(), &self.way.url, &options, self.way.source.clone()).await
+        let options = DatabaseOptions {
+            timeout: MAINTENANCE_TIMEOUT,
+            connections: 1,
+        };
+        ddl(
+            self.driver.dialect(),
+            &self.way.url,
+            &options,
+            self.way.source.clone(),
+        )
+        .await
     }
 }
 
@@ -198,13 +238,22 @@ impl Driver for Database {
 /// The output leaves the URL out, since it may contain a password.
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("dialect", &self.driver.dialect()).finish_non_exhaustive()
+        f.debug_struct("Database")
+            .field("dialect", &self.driver.dialect())
+            .finish_non_exhaustive()
     }
 }
 
 /// Creates the driver for the scheme of `url`.
-fn open(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Result<Arc<dyn Driver>, ConfigError> {
-    match url.split_once(':').map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest)) {
+fn open(
+    url: &str,
+    options: &DatabaseOptions,
+    source: Option<UrlSource>,
+) -> Result<Arc<dyn Driver>, ConfigError> {
+    match url
+        .split_once(':')
+        .map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest))
+    {
         Some((scheme, rest)) => match scheme.as_str() {
             "sqlite" => sqlite(rest, options),
             "postgres" | "postgresql" => postgres(url, options, source),
@@ -219,7 +268,11 @@ fn open(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Resu
 /// transactions.
 #[cfg_attr(
     not(any(feature = "postgres", feature = "mysql")),
-    allow(unused_variables, clippy::unused_async, reason = "no server is built in")
+    allow(
+        unused_variables,
+        clippy::unused_async,
+        reason = "no server is built in"
+    )
 )]
 async fn ddl(
     dialect: Dialect,
@@ -238,7 +291,11 @@ async fn ddl(
             let driver = crate::store::sql::MysqlDriver::renewing(url, options, source)?;
             Ok(Box::new(driver.ddl().await?))
         }
-        _ => Err(Failure::internal("migrations", "this database has no sessions for changes of tables").into()),
+        _ => Err(Failure::internal(
+            "migrations",
+            "this database has no sessions for changes of tables",
+        )
+        .into()),
     }
 }
 
@@ -257,35 +314,69 @@ fn sqlite(rest: &str, options: &DatabaseOptions) -> Result<Arc<dyn Driver>, Conf
         return Ok(Arc::new(SqliteDriver::in_memory(options)?));
     }
     match rest.strip_prefix("//") {
-        None | Some("") => Err(refused("has no path", "write it as sqlite:///absolute/path or sqlite://relative/path")),
-        Some(path) if path.contains('?') => Err(refused("has parameters", "SQLite takes a path alone")),
+        None | Some("") => Err(refused(
+            "has no path",
+            "write it as sqlite:///absolute/path or sqlite://relative/path",
+        )),
+        Some(path) if path.contains('?') => {
+            Err(refused("has parameters", "SQLite takes a path alone"))
+        }
         Some(path) => Ok(Arc::new(SqliteDriver::open(Path::new(path), options)?)),
     }
 }
 
 #[cfg(not(feature = "sqlite"))]
 fn sqlite(_rest: &str, _options: &DatabaseOptions) -> Result<Arc<dyn Driver>, ConfigError> {
-    Err(refused("names SQLite, which isn't built in", "build with the feature `sqlite`"))
+    Err(refused(
+        "names SQLite, which isn't built in",
+        "build with the feature `sqlite`",
+    ))
 }
 
 #[cfg(feature = "postgres")]
-fn postgres(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Result<Arc<dyn Driver>, ConfigError> {
-    Ok(Arc::new(crate::store::sql::PostgresDriver::renewing(url, options, source)?))
+fn postgres(
+    url: &str,
+    options: &DatabaseOptions,
+    source: Option<UrlSource>,
+) -> Result<Arc<dyn Driver>, ConfigError> {
+    Ok(Arc::new(crate::store::sql::PostgresDriver::renewing(
+        url, options, source,
+    )?))
 }
 
 #[cfg(not(feature = "postgres"))]
-fn postgres(_: &str, _: &DatabaseOptions, _: Option<UrlSource>) -> Result<Arc<dyn Driver>, ConfigError> {
-    Err(refused("names PostgreSQL, which isn't built in", "build with the feature `postgres`"))
+fn postgres(
+    _: &str,
+    _: &DatabaseOptions,
+    _: Option<UrlSource>,
+) -> Result<Arc<dyn Driver>, ConfigError> {
+    Err(refused(
+        "names PostgreSQL, which isn't built in",
+        "build with the feature `postgres`",
+    ))
 }
 
 #[cfg(feature = "mysql")]
-fn mysql(url: &str, options: &DatabaseOptions, source: Option<UrlSource>) -> Result<Arc<dyn Driver>, ConfigError> {
-    Ok(Arc::new(crate::store::sql::MysqlDriver::renewing(url, options, source)?))
+fn mysql(
+    url: &str,
+    options: &DatabaseOptions,
+    source: Option<UrlSource>,
+) -> Result<Arc<dyn Driver>, ConfigError> {
+    Ok(Arc::new(crate::store::sql::MysqlDriver::renewing(
+        url, options, source,
+    )?))
 }
 
 #[cfg(not(feature = "mysql"))]
-fn mysql(_: &str, _: &DatabaseOptions, _: Option<UrlSource>) -> Result<Arc<dyn Driver>, ConfigError> {
-    Err(refused("names MySQL, which isn't built in", "build with the feature `mysql`"))
+fn mysql(
+    _: &str,
+    _: &DatabaseOptions,
+    _: Option<UrlSource>,
+) -> Result<Arc<dyn Driver>, ConfigError> {
+    Err(refused(
+        "names MySQL, which isn't built in",
+        "build with the feature `mysql`",
+    ))
 }
 
 #[cfg(test)]
@@ -294,7 +385,14 @@ mod tests {
 
     #[test]
     fn names_the_setting_and_never_the_password() {
-        let wrong = ["", "nonsense", "sqlite://", "sqlite:file", "oracle://u:hunter2@h/db", "sqlite://a?mode=ro"];
+        let wrong = [
+            "",
+            "nonsense",
+            "sqlite://",
+            "sqlite:file",
+            "oracle://u:hunter2@h/db",
+            "sqlite://a?mode=ro",
+        ];
         for url in wrong {
             let error = Database::connect(url, DatabaseOptions::default()).unwrap_err();
             assert_eq!(error.setting(), "database_url", "{url}");

@@ -68,7 +68,11 @@ impl Statement {
             let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
             let (number, tail) = after.split_at(digits);
             text.push_str(before);
-            order.push(number.parse::<usize>().map_or(0, |number| number.saturating_sub(1)));
+            order.push(
+                number
+                    .parse::<usize>()
+                    .map_or(0, |number| number.saturating_sub(1)),
+            );
             text.push_str(match dialect {
                 Dialect::Postgres => "$",
                 Dialect::Sqlite | Dialect::Mysql => "?",
@@ -79,7 +83,10 @@ impl Statement {
             rest = tail;
         }
         text.push_str(rest);
-        Self { text: text.into(), order: order.into() }
+        Self {
+            text: text.into(),
+            order: order.into(),
+        }
     }
 
     /// Returns the text in the statement's dialect: `$1` for PostgreSQL, `?1` for SQLite, `?` for
@@ -145,8 +152,15 @@ pub struct Script {
 impl Script {
     /// Creates a script of these templates, in this order. The first is the guard.
     pub fn new(dialect: Dialect, templates: &[&str]) -> Self {
-        let steps = templates.iter().map(|template| Statement::new(dialect, template)).collect();
-        Self { steps, sees_all: false, row: None }
+        let steps = templates
+            .iter()
+            .map(|template| Statement::new(dialect, template))
+            .collect();
+        Self {
+            steps,
+            sees_all: false,
+            row: None,
+        }
     }
 
     /// Requires the script to see rows whose primary key changes while it runs.

@@ -35,13 +35,23 @@ impl<D: Driver> SqlStore<D> {
     /// Returns the sessions after the cursor of `page`, up to its limit. There may be fewer, or
     /// none, although more follow.
     pub(super) async fn page(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
-        let Some(mut after) = begin(page) else { return Ok(SessionPage::default()) };
+        let Some(mut after) = begin(page) else {
+            return Ok(SessionPage::default());
+        };
         let limit = limit(page);
         let mut looked_at = limit.saturating_add(MARGIN);
         let mut found = SessionPage::default();
         for _ in 0..STATEMENTS {
-            let params = [self.key(user)?, after.as_str().into(), limit.into(), looked_at.into()];
-            let rows = self.driver.fetch(&self.statements.sessions, &params).await?;
+            let params = [
+                self.key(user)?,
+                after.as_str().into(),
+                limit.into(),
+                looked_at.into(),
+            ];
+            let rows = self
+                .driver
+                .fetch(&self.statements.sessions, &params)
+                .await?;
             found = live(&rows, page.limit, looked_at);
             // An empty part with a cursor means that all its rows had ended: go on behind them.
             match &found.next {
@@ -54,11 +64,23 @@ impl<D: Driver> SqlStore<D> {
     }
 
     /// Returns a page of the sessions that were recorded without a fence.
-    pub(super) async fn unfenced_page(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
-        let Some(after) = begin(page) else { return Ok(SessionPage::default()) };
+    pub(super) async fn unfenced_page(
+        &self,
+        user: &UserKey,
+        page: &Page,
+    ) -> Result<SessionPage, Failure> {
+        let Some(after) = begin(page) else {
+            return Ok(SessionPage::default());
+        };
         let params = [self.key(user)?, after.into(), limit(page).into()];
-        let rows = self.driver.fetch(&self.statements.unfenced_sessions, &params).await?;
-        Ok(SessionPage::of_ordered(rows.iter().filter_map(session_record).collect(), page.limit))
+        let rows = self
+            .driver
+            .fetch(&self.statements.unfenced_sessions, &params)
+            .await?;
+        Ok(SessionPage::of_ordered(
+            rows.iter().filter_map(session_record).collect(),
+            page.limit,
+        ))
     }
 }
 
@@ -67,7 +89,11 @@ impl<D: Driver> SqlStore<D> {
 fn begin(page: &Page) -> Option<String> {
     match &page.after {
         None => Some(String::new()),
-        Some(after) => after.as_str().parse::<SessionId>().ok().map(|after| after.to_string()),
+        Some(after) => after
+            .as_str()
+            .parse::<SessionId>()
+            .ok()
+            .map(|after| after.to_string()),
     }
 }
 
@@ -82,11 +108,21 @@ fn limit(page: &Page) -> i64 {
 /// last row's id: the rows behind it weren't read.
 fn live(rows: &[Row], limit: u32, looked_at: i64) -> SessionPage {
     let number = |row: &Row, column| row.int(column).ok().flatten();
-    let sessions = rows.iter().filter(|row| number(row, LIVE) == Some(1)).filter_map(session_record).collect();
+    let sessions = rows
+        .iter()
+        .filter(|row| number(row, LIVE) == Some(1))
+        .filter_map(session_record)
+        .collect();
     let mut page = SessionPage::of_ordered(sessions, limit);
-    let last = rows.last().filter(|row| number(row, COUNT) >= Some(looked_at));
+    let last = rows
+        .last()
+        .filter(|row| number(row, COUNT) >= Some(looked_at));
     if let (None, Some(last)) = (&page.next, last) {
-        page.next = last.text(0).ok().flatten().and_then(|last| last.parse().ok());
+        page.next = last
+            .text(0)
+            .ok()
+            .flatten()
+            .and_then(|last| last.parse().ok());
     }
     page
 }
@@ -95,7 +131,9 @@ fn live(rows: &[Row], limit: u32, looked_at: i64) -> SessionPage {
 pub(super) fn session_record(row: &Row) -> Option<SessionRecord> {
     let moment = |column| row.time(column).ok().flatten();
     let text = |column| row.text(column).ok().flatten();
-    let mut client = Client::new().with_user_agent(text(6).unwrap_or_default()).with_label(text(8).unwrap_or_default());
+    let mut client = Client::new()
+        .with_user_agent(text(6).unwrap_or_default())
+        .with_label(text(8).unwrap_or_default());
     if let Some(ip) = text(7).and_then(|ip| ip.parse().ok()) {
         client = client.with_ip(ip);
     }

@@ -229,7 +229,10 @@ impl Migrator {
     ///
     /// Its name is checked when the migrations are planned or applied.
     #[must_use]
-    #[expect(clippy::should_implement_trait, reason = "it adds to a builder, and nobody would write a sum")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it adds to a builder, and nobody would write a sum"
+    )]
     pub fn add(mut self, set: MigrationSet) -> Self {
         self.sets.push(set);
         self
@@ -345,10 +348,19 @@ impl Migrator {
     ///
     /// Returns [`SetupError::Config`] if the set's name is unusable, or if a table with one of the
     /// migration's names belongs to something else.
-    async fn changes(&self, driver: &dyn Driver, set: &str, migration: &Migration) -> Result<Vec<Change>, SetupError> {
+    async fn changes(
+        &self,
+        driver: &dyn Driver,
+        set: &str,
+        migration: &Migration,
+    ) -> Result<Vec<Change>, SetupError> {
         check_name(set)?;
         let dialect = driver.dialect();
-        let changes = text::changes(&text::filled(migration.text(dialect), dialect, self.user_id));
+        let changes = text::changes(&text::filled(
+            migration.text(dialect),
+            dialect,
+            self.user_id,
+        ));
         script::refuse_foreign_tables(driver, &changes).await?;
         Ok(changes)
     }
@@ -366,14 +378,24 @@ impl Migrator {
         if !script::has_history(&self.database).await? {
             return Ok(Vec::new());
         }
-        let template =
-            "SELECT version FROM countersign_migration WHERE set_name = ?1 AND version > ?2 ORDER BY version";
+        let template = "SELECT version FROM countersign_migration WHERE set_name = ?1 AND version > ?2 ORDER BY version";
         let statement = Statement::new(self.database.dialect(), template);
         let mut unknown = Vec::new();
         for set in &self.sets {
-            let newest = set.migrations.iter().map(|migration| i64::from(migration.version)).max().unwrap_or(0);
-            for row in self.database.fetch(&statement, &[set.name.into(), newest.into()]).await? {
-                let version = row.int(0).map_err(|error| Failure::internal("migrations", error))?;
+            let newest = set
+                .migrations
+                .iter()
+                .map(|migration| i64::from(migration.version))
+                .max()
+                .unwrap_or(0);
+            for row in self
+                .database
+                .fetch(&statement, &[set.name.into(), newest.into()])
+                .await?
+            {
+                let version = row
+                    .int(0)
+                    .map_err(|error| Failure::internal("migrations", error))?;
                 unknown.extend(version.map(|version| (set.name, version)));
             }
         }
@@ -397,7 +419,12 @@ impl Migrator {
         let mut done = Vec::new();
         for (set, migration) in self.steps() {
             if self.apply(&*driver, set, migration).await? {
-                tracing::info!(event = "migration_applied", set, version = migration.version, name = migration.name);
+                tracing::info!(
+                    event = "migration_applied",
+                    set,
+                    version = migration.version,
+                    name = migration.name
+                );
                 done.push(applied(set, migration));
             }
         }
@@ -406,14 +433,21 @@ impl Migrator {
 
     /// Returns all migrations with the names of their sets, in order.
     fn steps(&self) -> impl Iterator<Item = (&'static str, &'static Migration)> {
-        self.sets.iter().flat_map(|set| set.migrations.iter().map(|migration| (set.name, migration)))
+        self.sets
+            .iter()
+            .flat_map(|set| set.migrations.iter().map(|migration| (set.name, migration)))
     }
 
     /// Applies a migration. Returns `true` if this call applied it.
     ///
     /// Another process may apply it at any moment, and one of the two then waits or fails. So a
     /// failure counts only if the migration still isn't applied afterwards.
-    async fn apply(&self, driver: &dyn Driver, set: &'static str, migration: &Migration) -> Result<bool, SetupError> {
+    async fn apply(
+        &self,
+        driver: &dyn Driver,
+        set: &'static str,
+        migration: &Migration,
+    ) -> Result<bool, SetupError> {
         let (mut attempt, mut wait) = (0, Wait::new(self.patience));
         loop {
             if is_applied(driver, set, migration).await? {
@@ -422,22 +456,33 @@ impl Migrator {
             let failure = match self.attempt(driver, set, migration).await {
                 Ok(Some(applied)) => return Ok(applied),
                 Ok(None) => {
-                    self.tell(|| Progress::WaitsForTurn { waited: wait.waited() });
+                    self.tell(|| Progress::WaitsForTurn {
+                        waited: wait.waited(),
+                    });
                     if wait.pause().await {
                         continue;
                     }
                     attempt = ATTEMPTS;
-                    Failure::unavailable(WAITED_FOR, "another process migrates and doesn't come to an end").into()
+                    Failure::unavailable(
+                        WAITED_FOR,
+                        "another process migrates and doesn't come to an end",
+                    )
+                    .into()
                 }
                 Err(error @ SetupError::Config(_)) => return Err(error),
                 Err(error) => error,
             };
             attempt += 1;
-            let is_final = matches!(&failure, SetupError::Store(failure) if failure.part() == WAITED_FOR);
+            let is_final =
+                matches!(&failure, SetupError::Store(failure) if failure.part() == WAITED_FOR);
             if is_final || attempt >= ATTEMPTS {
                 let what = format!("migration {set}/{} {}", migration.version, migration.name);
                 let applied = is_applied(driver, set, migration).await?;
-                return if applied { Ok(false) } else { Err(during(failure, what)) };
+                return if applied {
+                    Ok(false)
+                } else {
+                    Err(during(failure, what))
+                };
             }
         }
     }
@@ -451,7 +496,12 @@ impl Migrator {
         migration: &Migration,
     ) -> Result<Option<bool>, SetupError> {
         let changes = self.changes(driver, set, migration).await?;
-        let record = Record { set, migration, checksum: migration.checksum(driver.dialect()), now: self.clock.now() };
+        let record = Record {
+            set,
+            migration,
+            checksum: migration.checksum(driver.dialect()),
+            now: self.clock.now(),
+        };
         if !is_online(driver, &changes).await? {
             let tell = |statement: &str| {
                 let (step, statement) = (applied(set, migration), statement.to_owned());
@@ -460,7 +510,12 @@ impl Migrator {
             return script::run(driver, &changes, &record, &tell).await;
         }
         let session: Box<dyn DdlSession> = self.database.ddl().await?;
-        let online = Online { migrator: self, driver, session: &*session, step: applied(set, migration) };
+        let online = Online {
+            migrator: self,
+            driver,
+            session: &*session,
+            step: applied(set, migration),
+        };
         online.take_turn().await?;
         // Another process may have applied it while it held the lock.
         if is_applied(driver, set, migration).await? {
@@ -475,7 +530,11 @@ impl Migrator {
 
 /// Returns the identity of a migration.
 const fn applied(set: &'static str, migration: &Migration) -> Applied {
-    Applied { set, version: migration.version, name: migration.name }
+    Applied {
+        set,
+        version: migration.version,
+        name: migration.name,
+    }
 }
 
 /// Returns `true` if a migration has to be applied statement by statement.
@@ -512,34 +571,62 @@ fn during(error: SetupError, what: String) -> SetupError {
 /// # Errors
 ///
 /// Returns [`SetupError::Config`] if the recorded checksum is another.
-async fn is_applied(driver: &dyn Driver, set: &str, migration: &Migration) -> Result<bool, SetupError> {
+async fn is_applied(
+    driver: &dyn Driver,
+    set: &str,
+    migration: &Migration,
+) -> Result<bool, SetupError> {
     let dialect = driver.dialect();
     if !script::has_history(driver).await? {
         return Ok(false);
     }
-    let template = "SELECT checksum FROM countersign_migration WHERE set_name = ?1 AND version = ?2";
+    let template =
+        "SELECT checksum FROM countersign_migration WHERE set_name = ?1 AND version = ?2";
     let params = [set.into(), i64::from(migration.version).into()];
-    let rows = driver.fetch(&Statement::new(dialect, template), &params).await?;
-    let Some(row) = rows.first() else { return Ok(false) };
-    let recorded = row.text(0).map_err(|error| Failure::internal("migrations", error))?;
+    let rows = driver
+        .fetch(&Statement::new(dialect, template), &params)
+        .await?;
+    let Some(row) = rows.first() else {
+        return Ok(false);
+    };
+    let recorded = row
+        .text(0)
+        .map_err(|error| Failure::internal("migrations", error))?;
     if recorded == Some(migration.checksum(dialect).as_str()) {
         return Ok(true);
     }
-    let problem = format!("{set}/{} was edited after it was applied", migration.version);
-    Err(ConfigError::new("migrations", problem, "restore its text and put the change into a new one").into())
+    let problem = format!(
+        "{set}/{} was edited after it was applied",
+        migration.version
+    );
+    Err(ConfigError::new(
+        "migrations",
+        problem,
+        "restore its text and put the change into a new one",
+    )
+    .into())
 }
 
 /// Checks the name of a set, which becomes part of SQL texts.
 fn check_name(set: &str) -> Result<(), ConfigError> {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+    let fits = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-'
+    };
     if (1..=64).contains(&set.len()) && set.bytes().all(fits) {
         return Ok(());
     }
-    Err(ConfigError::new("migrations", "a set has an unusable name", "use 1 to 64 of a-z, 0-9, _ and -"))
+    Err(ConfigError::new(
+        "migrations",
+        "a set has an unusable name",
+        "use 1 to 64 of a-z, 0-9, _ and -",
+    ))
 }
 
 impl fmt::Debug for Migrator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Migrator").field("database", &self.database).field("sets", &self.sets).finish_non_exhaustive()
+        f.debug_struct("Migrator")
+            .field("database", &self.database)
+            .field("sets", &self.sets)
+            .finish_non_exhaustive()
     }
 }

@@ -46,7 +46,10 @@
 
 mod account;
 mod database;
-#[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "MySQL alone refuses a way"))]
+#[cfg_attr(
+    not(feature = "mysql"),
+    allow(dead_code, reason = "MySQL alone refuses a way")
+)]
 mod ddl;
 mod dialect;
 mod driver;

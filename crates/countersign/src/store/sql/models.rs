@@ -159,7 +159,11 @@ impl TokenTable {
             ("expires_at", &*self.expires_at),
             ("fence", &*self.fence),
         ];
-        shared.into_iter().chain(of_sessions.into_iter().filter(move |_| kind == Kind::Refresh))
+        shared.into_iter().chain(
+            of_sessions
+                .into_iter()
+                .filter(move |_| kind == Kind::Refresh),
+        )
     }
 }
 
@@ -277,10 +281,17 @@ impl DatabaseTokenModels {
     /// Returns a [`ConfigError`] that names `access_token_model` or `refresh_token_model` if a name
     /// isn't 1 to 63 ASCII letters, digits and underscores, or begins with a digit. It lists all
     /// such columns of the table. Also if both kinds would share one table.
-    pub fn new(access: TokenTable, refresh: TokenTable, user_id: UserKeyKind) -> Result<Self, ConfigError> {
+    pub fn new(
+        access: TokenTable,
+        refresh: TokenTable,
+        user_id: UserKeyKind,
+    ) -> Result<Self, ConfigError> {
         for (kind, table) in [(Kind::Access, &access), (Kind::Refresh, &refresh)] {
             let columns = table.columns(kind).chain([("table", &*table.table)]);
-            let unusable: Vec<_> = columns.filter(|(_, column)| !is_name(column)).map(|(name, _)| name).collect();
+            let unusable: Vec<_> = columns
+                .filter(|(_, column)| !is_name(column))
+                .map(|(name, _)| name)
+                .collect();
             if !unusable.is_empty() {
                 let problem = format!("has no usable name for {}", unusable.join(", "));
                 return Err(ConfigError::new(kind.setting(), problem, NAMES));
@@ -288,9 +299,20 @@ impl DatabaseTokenModels {
         }
         if access.table.eq_ignore_ascii_case(&refresh.table) {
             let problem = "is the table of access tokens as well";
-            return Err(ConfigError::new(Kind::Refresh.setting(), problem, "give each kind a table of its own"));
+            return Err(ConfigError::new(
+                Kind::Refresh.setting(),
+                problem,
+                "give each kind a table of its own",
+            ));
         }
-        Ok(Self { access, refresh, fences: FENCES.into(), ended: ENDED.into(), user_id, users: None })
+        Ok(Self {
+            access,
+            refresh,
+            fences: FENCES.into(),
+            ended: ENDED.into(),
+            user_id,
+            users: None,
+        })
     }
 
     /// Sets the table of users' current fences. Defaults to `session_fence`.
@@ -321,10 +343,17 @@ impl DatabaseTokenModels {
     ///
     /// Returns a [`ConfigError`] that names `ended_fence_table` if the name isn't 1 to 63 ASCII
     /// letters, digits and underscores, or begins with a digit.
-    pub fn with_ended_fences(mut self, table: impl Into<Cow<'static, str>>) -> Result<Self, ConfigError> {
+    pub fn with_ended_fences(
+        mut self,
+        table: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, ConfigError> {
         let table = table.into();
         if !is_name(&table) {
-            return Err(ConfigError::new("ended_fence_table", "has no usable name", NAMES));
+            return Err(ConfigError::new(
+                "ended_fence_table",
+                "has no usable name",
+                NAMES,
+            ));
         }
         self.ended = table;
         Ok(self)
@@ -342,9 +371,16 @@ impl DatabaseTokenModels {
     /// Returns a [`ConfigError`] that names `user_table` if a name isn't 1 to 63 ASCII letters,
     /// digits and underscores, or begins with a digit.
     pub fn join_users(mut self, users: UserTable) -> Result<Self, ConfigError> {
-        let unusable = [&users.table, &users.id].into_iter().chain(&users.columns).find(|name| !is_name(name));
+        let unusable = [&users.table, &users.id]
+            .into_iter()
+            .chain(&users.columns)
+            .find(|name| !is_name(name));
         if let Some(name) = unusable {
-            return Err(ConfigError::new("user_table", format!("has no usable name in place of {name:?}"), NAMES));
+            return Err(ConfigError::new(
+                "user_table",
+                format!("has no usable name in place of {name:?}"),
+                NAMES,
+            ));
         }
         self.users = Some(users);
         Ok(self)
@@ -358,24 +394,54 @@ impl DatabaseTokenModels {
     /// names all missing columns of that table. Returns [`SetupError::Store`] if the database can't
     /// be asked; try again later.
     pub async fn verify<D: Driver + ?Sized>(&self, database: &D) -> Result<(), SetupError> {
-        let access = self.access.columns(Kind::Access).map(|(_, column)| column).collect();
-        let refresh = self.refresh.columns(Kind::Refresh).map(|(_, column)| column).collect();
+        let access = self
+            .access
+            .columns(Kind::Access)
+            .map(|(_, column)| column)
+            .collect();
+        let refresh = self
+            .refresh
+            .columns(Kind::Refresh)
+            .map(|(_, column)| column)
+            .collect();
         let mut tables: Vec<(&str, &str, Vec<&str>)> = vec![
             (Kind::Access.setting(), &self.access.table, access),
             (Kind::Refresh.setting(), &self.refresh.table, refresh),
-            ("fence_table", &self.fences, vec!["user_id", "fence", "used_at"]),
-            ("ended_fence_table", &self.ended, vec!["fence", "user_id", "kept_session_id", "ended_at", "settled_at"]),
+            (
+                "fence_table",
+                &self.fences,
+                vec!["user_id", "fence", "used_at"],
+            ),
+            (
+                "ended_fence_table",
+                &self.ended,
+                vec![
+                    "fence",
+                    "user_id",
+                    "kept_session_id",
+                    "ended_at",
+                    "settled_at",
+                ],
+            ),
         ];
         if let Some(users) = &self.users {
-            let columns = std::iter::once(&users.id).chain(&users.columns).map(|column| &**column).collect();
+            let columns = std::iter::once(&users.id)
+                .chain(&users.columns)
+                .map(|column| &**column)
+                .collect();
             tables.push(("user_table", &users.table, columns));
         }
         for (setting, table, wanted) in tables {
             let live = columns_of(database, table).await?;
-            let missing: Vec<_> = wanted.into_iter().filter(|column| !live.iter().any(|l| l == column)).collect();
+            let missing: Vec<_> = wanted
+                .into_iter()
+                .filter(|column| !live.iter().any(|l| l == column))
+                .collect();
             if !missing.is_empty() {
                 let problem = format!("table {table} has no column {}", missing.join(", "));
-                return Err(ConfigError::new(setting.to_owned(), problem, "run the migrations").into());
+                return Err(
+                    ConfigError::new(setting.to_owned(), problem, "run the migrations").into(),
+                );
             }
         }
         Ok(())
@@ -396,17 +462,27 @@ pub enum SetupError {
 }
 
 /// The rule for names, as errors tell it.
-const NAMES: &str = "names are 1 to 63 ASCII letters, digits and underscores, and don't begin with a digit";
+const NAMES: &str =
+    "names are 1 to 63 ASCII letters, digits and underscores, and don't begin with a digit";
 
 /// Returns `true` if a name has 1 to 63 ASCII letters, digits and underscores, and doesn't begin
 /// with a digit. PostgreSQL cuts off longer names.
 fn is_name(name: &str) -> bool {
-    let word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    word && name.len() <= 63 && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+    let word = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    word && name.len() <= 63
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|first| !first.is_ascii_digit())
 }
 
 /// Returns the names of the columns that a table has now. Empty if there is no such table.
-pub(super) async fn columns_of<D: Driver + ?Sized>(database: &D, table: &str) -> Result<Vec<String>, Failure> {
+pub(super) async fn columns_of<D: Driver + ?Sized>(
+    database: &D,
+    table: &str,
+) -> Result<Vec<String>, Failure> {
     let template = match database.dialect() {
         Dialect::Sqlite => "SELECT name FROM pragma_table_info(?1)",
         Dialect::Postgres => {
@@ -420,5 +496,8 @@ pub(super) async fn columns_of<D: Driver + ?Sized>(database: &D, table: &str) ->
     };
     let statement = Statement::new(database.dialect(), template);
     let rows = database.fetch(&statement, &[Value::from(table)]).await?;
-    Ok(rows.iter().filter_map(|row| row.text(0).ok().flatten().map(ToOwned::to_owned)).collect())
+    Ok(rows
+        .iter()
+        .filter_map(|row| row.text(0).ok().flatten().map(ToOwned::to_owned))
+        .collect())
 }

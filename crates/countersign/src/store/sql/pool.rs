@@ -13,7 +13,10 @@ use tokio::time::Instant;
 
 /// Returns `true` if an error of this kind means that an established connection ended.
 pub(super) const fn is_end(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+    matches!(
+        kind,
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }
 
 /// A bounded number of connections, and those of them that are idle.
@@ -28,14 +31,20 @@ pub(super) struct Pool<C> {
 impl<C> Pool<C> {
     /// Creates an empty pool for at most `connections`, and at least one.
     pub(super) fn new(connections: usize) -> Self {
-        Self { turns: Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)), idle: Mutex::default() }
+        Self {
+            turns: Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)),
+            idle: Mutex::default(),
+        }
     }
 
     /// Waits until fewer than the allowed number of connections are in use, and returns the permit
     /// for one.
     pub(super) async fn turn(&self) -> Turn<'_, C> {
         // The semaphore is never closed, so this always ends with a permit.
-        Turn { pool: self, _permit: self.turns.acquire().await.ok() }
+        Turn {
+            pool: self,
+            _permit: self.turns.acquire().await.ok(),
+        }
     }
 
     /// Closes all idle connections. Those in use aren't affected.
@@ -59,7 +68,10 @@ impl<C> Turn<'_, C> {
     /// Takes the idle connection that was used last, and returns it with the time since its last
     /// use.
     pub(super) fn idle(&self) -> Option<(C, Duration)> {
-        self.pool.lock().pop().map(|(connection, since)| (connection, since.elapsed()))
+        self.pool
+            .lock()
+            .pop()
+            .map(|(connection, since)| (connection, since.elapsed()))
     }
 
     /// Keeps a connection for the next caller. It must have no open transaction and no unread

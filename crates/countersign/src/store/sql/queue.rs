@@ -30,7 +30,12 @@ impl Queues {
         let turn = Arc::clone(self.lock().entry(key.clone()).or_default());
         // The place exists before the wait, so a caller that is cancelled while waiting still
         // removes an unused queue.
-        let mut place = Place { queues: self, key, turn: Arc::clone(&turn), held: None };
+        let mut place = Place {
+            queues: self,
+            key,
+            turn: Arc::clone(&turn),
+            held: None,
+        };
         place.held = Some(turn.lock_owned().await);
         Some(place)
     }
@@ -83,7 +88,10 @@ pub(super) struct Pauses {
 impl Pauses {
     /// Creates pauses that end at `deadline`.
     pub(super) const fn until(deadline: Instant) -> Self {
-        Self { next: FIRST_PAUSE, deadline }
+        Self {
+            next: FIRST_PAUSE,
+            deadline,
+        }
     }
 
     /// Waits for the next pause. Returns `false`, without waiting, if the deadline would come
@@ -107,11 +115,18 @@ mod tests {
     #[tokio::test]
     async fn one_at_a_time_for_each_row_and_nothing_is_kept() {
         let queues = Queues::default();
-        let script = Script::new(Dialect::Postgres, &["UPDATE t SET n = ?1 WHERE id = ?2"]).one_at_a_time(2);
-        let [one, other] = [[Value::Int(0), Value::Int(1)], [Value::Int(0), Value::Int(2)]];
+        let script =
+            Script::new(Dialect::Postgres, &["UPDATE t SET n = ?1 WHERE id = ?2"]).one_at_a_time(2);
+        let [one, other] = [
+            [Value::Int(0), Value::Int(1)],
+            [Value::Int(0), Value::Int(2)],
+        ];
         let held = queues.turn(&script, &one).await;
         assert!(held.is_some());
-        assert!(queues.turn(&script, &other).await.is_some(), "another row waits for nobody");
+        assert!(
+            queues.turn(&script, &other).await.is_some(),
+            "another row waits for nobody"
+        );
         let mut waits = Box::pin(queues.turn(&script, &one));
         assert!(futures_util::poll!(&mut waits).is_pending());
         drop(held);

@@ -92,9 +92,18 @@ impl SqliteDriver {
         create(path).map_err(|error| unusable(&error))?;
         let connection = open_writable(path, options.timeout).map_err(|error| unusable(&error))?;
         let file = File::of(path).map_err(|error| unusable(&error))?;
-        let writer = Writer::start(Arc::new(Mutex::new(connection)), Some(file.clone())).map_err(|e| unusable(&e))?;
-        let reads = Reads::File { file, idle: Mutex::default(), keep: options.connections };
-        Ok(Self { reads, writer, timeout: options.timeout })
+        let writer = Writer::start(Arc::new(Mutex::new(connection)), Some(file.clone()))
+            .map_err(|e| unusable(&e))?;
+        let reads = Reads::File {
+            file,
+            idle: Mutex::default(),
+            keep: options.connections,
+        };
+        Ok(Self {
+            reads,
+            writer,
+            timeout: options.timeout,
+        })
     }
 
     /// Creates an empty database in memory. It is deleted with the driver.
@@ -105,27 +114,42 @@ impl SqliteDriver {
     ///
     /// Returns a [`ConfigError`] that names `database_url` if memory or a thread can't be had.
     pub fn in_memory(options: &DatabaseOptions) -> Result<Self, ConfigError> {
-        let unusable = |problem: String| ConfigError::new("database_url", problem, "give the process more memory");
-        let connection = Connection::open_in_memory().map_err(|error| unusable(error.to_string()))?;
+        let unusable = |problem: String| {
+            ConfigError::new("database_url", problem, "give the process more memory")
+        };
+        let connection =
+            Connection::open_in_memory().map_err(|error| unusable(error.to_string()))?;
         keep_prepared(&connection).map_err(|error| unusable(error.to_string()))?;
-        connection.pragma_update(None, "foreign_keys", true).map_err(|error| unusable(error.to_string()))?;
+        connection
+            .pragma_update(None, "foreign_keys", true)
+            .map_err(|error| unusable(error.to_string()))?;
         let connection = Arc::new(Mutex::new(connection));
-        let writer = Writer::start(Arc::clone(&connection), None).map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { reads: Reads::Memory(connection), writer, timeout: options.timeout })
+        let writer = Writer::start(Arc::clone(&connection), None)
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(Self {
+            reads: Reads::Memory(connection),
+            writer,
+            timeout: options.timeout,
+        })
     }
 
     /// Runs one reading statement on an idle connection, or on a new one.
     fn read(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
         match &self.reads {
-            Reads::Memory(connection) => bind::rows(&lock(connection), statement, params).map_err(|e| failure(&e)),
+            Reads::Memory(connection) => {
+                bind::rows(&lock(connection), statement, params).map_err(|e| failure(&e))
+            }
             Reads::File { file, idle, keep } => {
                 file.check()?;
                 let pooled = lock(idle).pop();
                 let connection = match pooled {
                     Some(connection) => connection,
-                    None => open_readable(&file.path, self.timeout).map_err(|error| failure(&error))?,
+                    None => {
+                        open_readable(&file.path, self.timeout).map_err(|error| failure(&error))?
+                    }
                 };
-                let rows = bind::rows(&connection, statement, params).map_err(|error| failure(&error));
+                let rows =
+                    bind::rows(&connection, statement, params).map_err(|error| failure(&error));
                 let mut idle = lock(idle);
                 if idle.len() < *keep {
                     idle.push(connection);
@@ -154,7 +178,9 @@ impl Driver for SqliteDriver {
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         let late = |_| Failure::unavailable(PART, "no answer from SQLite's writer in time");
-        tokio::time::timeout(self.timeout, self.writer.run(script, params)).await.map_err(late)?
+        tokio::time::timeout(self.timeout, self.writer.run(script, params))
+            .await
+            .map_err(late)?
     }
 
     fn is_durable(&self) -> bool {
@@ -175,14 +201,20 @@ struct File {
 impl File {
     /// Remembers the file that is at `path` now.
     fn of(path: &Path) -> std::io::Result<Self> {
-        Ok(Self { path: path.to_owned(), identity: identity(path)? })
+        Ok(Self {
+            path: path.to_owned(),
+            identity: identity(path)?,
+        })
     }
 
     /// Checks that the same file is still at its path.
     fn check(&self) -> Result<(), Failure> {
         match identity(&self.path) {
             Ok(identity) if identity == self.identity => Ok(()),
-            _ => Err(Failure::unavailable(PART, "the SQLite file was moved, deleted or replaced")),
+            _ => Err(Failure::unavailable(
+                PART,
+                "the SQLite file was moved, deleted or replaced",
+            )),
         }
     }
 }
@@ -238,7 +270,9 @@ fn open_readable(path: &Path, timeout: Duration) -> rusqlite::Result<Connection>
 /// value is bound, which costs more than to run them.
 fn keep_prepared(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(PREPARED);
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(|_| ())
 }
 
 /// Locks a mutex. No code panics while it holds one, so a poisoned mutex is used as it is.

@@ -179,7 +179,8 @@ const REMOVE_ACCESS: &str = "DELETE FROM {access} WHERE {a.token} = ?1";
 const REMOVE_OWN_ACCESS: &str = "DELETE FROM {access} WHERE {a.token} = ?1 AND {a.user_id} = ?2";
 /// The deletion of a refresh token without a session. One with a session is deleted only together
 /// with it.
-const REMOVE_REFRESH: &str = "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL";
+const REMOVE_REFRESH: &str =
+    "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL";
 const REMOVE_OWN_REFRESH: &str =
     "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL AND {r.user_id} = ?2";
 
@@ -194,8 +195,15 @@ impl Statements {
         let read = |template: &str| Statement::new(dialect, &fill(template));
         let one = |template: &str| Script::new(dialect, &[&fill(template)]);
         let chain = |steps: &[String], row: usize| {
-            let steps: Vec<_> = chain(dialect, steps).iter().map(|step| fill(step)).collect();
-            Script::new(dialect, &steps.iter().map(String::as_str).collect::<Vec<_>>()).one_at_a_time(row)
+            let steps: Vec<_> = chain(dialect, steps)
+                .iter()
+                .map(|step| fill(step))
+                .collect();
+            Script::new(
+                dialect,
+                &steps.iter().map(String::as_str).collect::<Vec<_>>(),
+            )
+            .one_at_a_time(row)
         };
         let insert_access = |after| format!("{INSERT_ACCESS}{}", values(dialect, ACCESS, after));
         let insert_refresh = |after| format!("{INSERT_REFRESH}{}", values(dialect, OPENING, after));
@@ -221,11 +229,21 @@ impl Statements {
                 free: chain(&[insert_refresh("")], 1),
             },
             insert_both: Opening {
-                fenced: chain(&[GUARD.to_owned(), insert_refresh("f"), insert_second(14, "?13", "r")], 3),
+                fenced: chain(
+                    &[
+                        GUARD.to_owned(),
+                        insert_refresh("f"),
+                        insert_second(14, "?13", "r"),
+                    ],
+                    3,
+                ),
                 free: chain(&[insert_refresh(""), insert_second(14, "?13", "f")], 1),
             },
             rotate: one(&rotate).one_at_a_time(1),
-            rotate_both: chain(&[rotate, insert_second(10, fence_of_successor(dialect), "f")], 1),
+            rotate_both: chain(
+                &[rotate, insert_second(10, fence_of_successor(dialect), "f")],
+                1,
+            ),
             remove_access: one(REMOVE_ACCESS).one_at_a_time(1),
             remove_own_access: one(REMOVE_OWN_ACCESS).one_at_a_time(1),
             remove_refresh: one(REMOVE_REFRESH).one_at_a_time(1),
@@ -247,7 +265,9 @@ impl Statements {
 const fn later(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Postgres => "GREATEST({r.access_expires_at}, ?9)",
-        Dialect::Mysql => "COALESCE(GREATEST({r.access_expires_at}, ?9), {r.access_expires_at}, ?9)",
+        Dialect::Mysql => {
+            "COALESCE(GREATEST({r.access_expires_at}, ?9), {r.access_expires_at}, ?9)"
+        }
         Dialect::Sqlite => "COALESCE(MAX({r.access_expires_at}, ?9), {r.access_expires_at}, ?9)",
     }
 }
@@ -256,7 +276,9 @@ const fn later(dialect: Dialect) -> &'static str {
 const fn fence_of_successor(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Postgres => "f.fence",
-        Dialect::Sqlite | Dialect::Mysql => "(SELECT {r.fence} FROM {refresh} WHERE {r.token} = ?2)",
+        Dialect::Sqlite | Dialect::Mysql => {
+            "(SELECT {r.fence} FROM {refresh} WHERE {r.token} = ?2)"
+        }
     }
 }
 
@@ -265,11 +287,25 @@ const fn fence_of_successor(dialect: Dialect) -> &'static str {
 /// On PostgreSQL they become one statement, whose parts before the last are called `f` and `r`. The
 /// other databases run them as the steps of a script.
 fn chain(dialect: Dialect, steps: &[String]) -> Vec<String> {
-    let (Dialect::Postgres, [first @ .., last]) = (dialect, steps) else { return steps.to_vec() };
-    let returning = |step: &str| if step.starts_with("UPDATE {refresh}") { "{r.fence} AS fence" } else { "1" };
-    let part = |(name, step): (&&str, &String)| format!("{name} AS ({step} RETURNING {})", returning(step));
+    let (Dialect::Postgres, [first @ .., last]) = (dialect, steps) else {
+        return steps.to_vec();
+    };
+    let returning = |step: &str| {
+        if step.starts_with("UPDATE {refresh}") {
+            "{r.fence} AS fence"
+        } else {
+            "1"
+        }
+    };
+    let part = |(name, step): (&&str, &String)| {
+        format!("{name} AS ({step} RETURNING {})", returning(step))
+    };
     let parts: Vec<_> = ["f", "r"].iter().zip(first).map(part).collect();
-    if parts.is_empty() { vec![last.clone()] } else { vec![format!("WITH {} {last}", parts.join(", "))] }
+    if parts.is_empty() {
+        vec![last.clone()]
+    } else {
+        vec![format!("WITH {} {last}", parts.join(", "))]
+    }
 }
 
 /// Returns the source of an `INSERT`: one row, or on PostgreSQL one row for each row of the part
@@ -285,7 +321,9 @@ fn values(dialect: Dialect, values: &str, after: &str) -> String {
 /// Returns the insertion of an access token beside a refresh token, with the same fence. Its
 /// parameters count from `first`.
 fn insert_second(dialect: Dialect, first: usize, fence: &str, after: &str) -> String {
-    let places = (first..first + 5).map(|number| format!("?{number}")).chain([fence.to_owned()]);
+    let places = (first..first + 5)
+        .map(|number| format!("?{number}"))
+        .chain([fence.to_owned()]);
     let places = places.collect::<Vec<_>>().join(", ");
     format!("{INSERT_ACCESS}{}", values(dialect, &places, after))
 }
@@ -294,7 +332,10 @@ fn insert_second(dialect: Dialect, first: usize, fence: &str, after: &str) -> St
 fn upsert_fence(dialect: Dialect, used: Option<&str>) -> String {
     let insert = "INSERT INTO {fences} (user_id, fence, used_at) VALUES (?1, ?2, ?3)";
     match (dialect, used) {
-        (Dialect::Mysql, used) => format!("{insert} ON DUPLICATE KEY UPDATE used_at = {}", used.unwrap_or("used_at")),
+        (Dialect::Mysql, used) => format!(
+            "{insert} ON DUPLICATE KEY UPDATE used_at = {}",
+            used.unwrap_or("used_at")
+        ),
         (_, None) => format!("{insert} ON CONFLICT (user_id) DO NOTHING"),
         (_, Some(used)) => format!("{insert} ON CONFLICT (user_id) DO UPDATE SET used_at = {used}"),
     }
@@ -303,11 +344,29 @@ fn upsert_fence(dialect: Dialect, used: Option<&str>) -> String {
 /// Returns the update of the last use of [`NOTED`] sessions, which needn't be different. A time
 /// never moves back.
 fn note_use(dialect: Dialect) -> String {
-    let later = if dialect == Dialect::Sqlite { "MAX" } else { "GREATEST" };
-    let number = if dialect == Dialect::Mysql { "SIGNED" } else { "BIGINT" };
-    let (ids, moments): (Vec<_>, Vec<_>) =
-        (0..NOTED).map(|at| (format!("?{}", 2 * at + 1), format!("CAST(?{} AS {number})", 2 * at + 2))).unzip();
-    let cases: Vec<_> = ids.iter().zip(&moments).map(|(id, moment)| format!("WHEN {id} THEN {moment}")).collect();
+    let later = if dialect == Dialect::Sqlite {
+        "MAX"
+    } else {
+        "GREATEST"
+    };
+    let number = if dialect == Dialect::Mysql {
+        "SIGNED"
+    } else {
+        "BIGINT"
+    };
+    let (ids, moments): (Vec<_>, Vec<_>) = (0..NOTED)
+        .map(|at| {
+            (
+                format!("?{}", 2 * at + 1),
+                format!("CAST(?{} AS {number})", 2 * at + 2),
+            )
+        })
+        .unzip();
+    let cases: Vec<_> = ids
+        .iter()
+        .zip(&moments)
+        .map(|(id, moment)| format!("WHEN {id} THEN {moment}"))
+        .collect();
     format!(
         "UPDATE {{refresh}} SET {{r.last_used_at}} = {later}(COALESCE({{r.last_used_at}}, 0), \
          CASE {{r.session_id}} {} ELSE 0 END) WHERE {{r.session_id}} IN ({})",
@@ -324,17 +383,29 @@ fn removal(dialect: Dialect, refresh: &str, access: &str) -> Removal {
             again: Some(Script::new(dialect, &[access]).one_at_a_time(1)),
         },
         Dialect::Sqlite | Dialect::Mysql => {
-            let script = Script::new(dialect, &[ALWAYS, refresh, access]).seeing_all().one_at_a_time(1);
-            Removal { script, again: None }
+            let script = Script::new(dialect, &[ALWAYS, refresh, access])
+                .seeing_all()
+                .one_at_a_time(1);
+            Removal {
+                script,
+                again: None,
+            }
         }
     }
 }
 
 /// Returns one statement that runs several deletions, and answers one row with their counts.
 fn counted(removals: &[&str]) -> String {
-    let parts = removals.iter().enumerate().map(|(at, removal)| format!("r{at} AS ({removal} RETURNING 1)"));
+    let parts = removals
+        .iter()
+        .enumerate()
+        .map(|(at, removal)| format!("r{at} AS ({removal} RETURNING 1)"));
     let counts = (0..removals.len()).map(|at| format!("(SELECT count(*) FROM r{at})"));
-    format!("WITH {} SELECT {}", parts.collect::<Vec<_>>().join(", "), counts.collect::<Vec<_>>().join(", "))
+    format!(
+        "WITH {} SELECT {}",
+        parts.collect::<Vec<_>>().join(", "),
+        counts.collect::<Vec<_>>().join(", ")
+    )
 }
 
 #[cfg(all(test, feature = "sqlite"))]
@@ -348,12 +419,26 @@ mod tests {
     #[tokio::test]
     async fn every_statement_finds_its_rows_by_an_index() {
         let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
-        Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
-        let user =
-            Script::new(Dialect::Sqlite, &["SELECT 1", "CREATE TABLE user (id BINARY(16) PRIMARY KEY, name TEXT)"]);
+        Migrator::new(&database, UserKeyKind::Uuid)
+            .run()
+            .await
+            .unwrap();
+        let user = Script::new(
+            Dialect::Sqlite,
+            &[
+                "SELECT 1",
+                "CREATE TABLE user (id BINARY(16) PRIMARY KEY, name TEXT)",
+            ],
+        );
         database.run(&user, &[]).await.unwrap();
-        let users = UserTable { table: "user".into(), id: "id".into(), columns: vec!["name".into()] };
-        let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users).unwrap();
+        let users = UserTable {
+            table: "user".into(),
+            id: "id".into(),
+            columns: vec!["name".into()],
+        };
+        let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid)
+            .join_users(users)
+            .unwrap();
         let all = Statements::new(Dialect::Sqlite, &models);
         let scripts = [
             &all.rotate,
@@ -388,19 +473,29 @@ mod tests {
             &all.endings.unsettled,
             &all.endings.survey,
         ]) {
-            let explain = Statement::new(Dialect::Sqlite, &format!("EXPLAIN QUERY PLAN {}", statement.text()));
-            for row in database.fetch(&explain, &vec![Value::Null; 64]).await.unwrap() {
+            let explain = Statement::new(
+                Dialect::Sqlite,
+                &format!("EXPLAIN QUERY PLAN {}", statement.text()),
+            );
+            for row in database
+                .fetch(&explain, &vec![Value::Null; 64])
+                .await
+                .unwrap()
+            {
                 let plan = row.text(3).unwrap().unwrap_or_default();
                 // Fences that were replaced are few, and parts of a list are bounded, so that they may be sorted.
                 let is_part = statement.text().contains("LIMIT ?4) part");
                 let is_unfenced = *statement.text() == *all.unfenced_sessions.text();
                 let is_small = ["SCAN e", "SCAN f", "SCAN part", "SCAN live_ones"].contains(&plan);
-                let whole_table = plan.starts_with("SCAN") && !is_small && !plan.contains("CONSTANT ROW");
+                let whole_table =
+                    plan.starts_with("SCAN") && !is_small && !plan.contains("CONSTANT ROW");
                 let sorts = plan.contains("TEMP B-TREE") && !is_part && !is_unfenced;
                 assert!(!whole_table && !sorts, "{plan}: {}", statement.text());
                 // Those behind no fence are few among all that the user has.
                 assert!(
-                    !is_unfenced || plan.contains("ix_refresh_token_unfenced") || plan.contains("TEMP B-TREE"),
+                    !is_unfenced
+                        || plan.contains("ix_refresh_token_unfenced")
+                        || plan.contains("TEMP B-TREE"),
                     "{plan}: {}",
                     statement.text()
                 );
@@ -414,13 +509,36 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_a_session_looks_at_that_session_alone() {
         let database = Database::connect("sqlite::memory:", DatabaseOptions::default()).unwrap();
-        Migrator::new(&database, UserKeyKind::Uuid).run().await.unwrap();
-        let all = Statements::new(Dialect::Sqlite, &DatabaseTokenModels::bundled(UserKeyKind::Uuid));
-        let steps = all.end_session.script.steps().iter().filter(|step| step.text().starts_with("DELETE"));
+        Migrator::new(&database, UserKeyKind::Uuid)
+            .run()
+            .await
+            .unwrap();
+        let all = Statements::new(
+            Dialect::Sqlite,
+            &DatabaseTokenModels::bundled(UserKeyKind::Uuid),
+        );
+        let steps = all
+            .end_session
+            .script
+            .steps()
+            .iter()
+            .filter(|step| step.text().starts_with("DELETE"));
         for step in steps {
-            let explain = Statement::new(Dialect::Sqlite, &format!("EXPLAIN QUERY PLAN {}", step.text()));
-            let rows = database.fetch(&explain, &vec![Value::Null; 8]).await.unwrap();
-            let plan = rows.first().unwrap().text(3).unwrap().unwrap_or_default().to_owned();
+            let explain = Statement::new(
+                Dialect::Sqlite,
+                &format!("EXPLAIN QUERY PLAN {}", step.text()),
+            );
+            let rows = database
+                .fetch(&explain, &vec![Value::Null; 8])
+                .await
+                .unwrap();
+            let plan = rows
+                .first()
+                .unwrap()
+                .text(3)
+                .unwrap()
+                .unwrap_or_default()
+                .to_owned();
             assert!(plan.contains("session_id=?"), "{plan}: {}", step.text());
         }
     }

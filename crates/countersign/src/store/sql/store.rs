@@ -18,9 +18,9 @@ use crate::store::sql::list::session_record;
 use crate::store::sql::statements::{NOTED, Removal, Statements};
 use crate::store::sql::{DatabaseTokenModels, Dialect, Driver, Outcome, Script};
 use crate::store::{
-    AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore,
-    Used, UserSurvey,
+    AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
+    NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
+    SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::{UserKey, UserKeyKind};
@@ -98,7 +98,12 @@ impl<D: Driver> SqlStore<D> {
     pub fn new(driver: D, models: DatabaseTokenModels) -> Self {
         let dialect = driver.dialect();
         let statements = Arc::new(Statements::new(dialect, &models));
-        Self { driver, dialect, models: Arc::new(models), statements }
+        Self {
+            driver,
+            dialect,
+            models: Arc::new(models),
+            statements,
+        }
     }
 
     /// Returns a store in the same tables that runs its statements in `session`, a transaction of
@@ -113,7 +118,12 @@ impl<D: Driver> SqlStore<D> {
         } else {
             Arc::new(Statements::new(dialect, &self.models))
         };
-        SqlStore { driver: session, dialect, models: Arc::clone(&self.models), statements }
+        SqlStore {
+            driver: session,
+            dialect,
+            models: Arc::clone(&self.models),
+            statements,
+        }
     }
 
     /// Returns the names of the tables and columns.
@@ -122,11 +132,21 @@ impl<D: Driver> SqlStore<D> {
     }
 
     /// Returns the row of a token, if there is one.
-    async fn find(&self, statement: &super::Statement, token: &StoredToken) -> Result<Option<Row>, Failure> {
-        let rows = self.driver.fetch(statement, &[token.as_str().into()]).await?;
+    async fn find(
+        &self,
+        statement: &super::Statement,
+        token: &StoredToken,
+    ) -> Result<Option<Row>, Failure> {
+        let rows = self
+            .driver
+            .fetch(statement, &[token.as_str().into()])
+            .await?;
         // A column whose collation folds case or ignores trailing spaces matches texts that differ
         // from the parameter. Only the exact text is the token.
-        let exact = |row: &Row| row.text(0).is_ok_and(|stored| stored == Some(token.as_str()));
+        let exact = |row: &Row| {
+            row.text(0)
+                .is_ok_and(|stored| stored == Some(token.as_str()))
+        };
         Ok(rows.into_iter().find(exact))
     }
 
@@ -137,7 +157,9 @@ impl<D: Driver> SqlStore<D> {
 
     /// Runs a removal, and returns the number of rows that were deleted.
     async fn remove(&self, removal: &Removal, params: &[Value]) -> Result<u64, Failure> {
-        let mut removed = counts::<2>(&self.run(&removal.script, params).await?).iter().sum();
+        let mut removed = counts::<2>(&self.run(&removal.script, params).await?)
+            .iter()
+            .sum();
         if let Some(again) = &removal.again {
             removed += self.run(again, params).await?.affected.iter().sum::<u64>();
         }
@@ -147,8 +169,17 @@ impl<D: Driver> SqlStore<D> {
     /// Returns the user's current fence. A stored text that isn't a fence is read as the all-zero
     /// fence, so that no login is recorded with it.
     async fn standing_fence(&self, user: &UserKey) -> Result<Option<Fence>, Failure> {
-        let rows = self.driver.fetch(&self.statements.fence, &[self.key(user)?]).await?;
-        Ok(rows.first().map(|row| row.text(0).ok().flatten().and_then(Fence::parse).unwrap_or_default()))
+        let rows = self
+            .driver
+            .fetch(&self.statements.fence, &[self.key(user)?])
+            .await?;
+        Ok(rows.first().map(|row| {
+            row.text(0)
+                .ok()
+                .flatten()
+                .and_then(Fence::parse)
+                .unwrap_or_default()
+        }))
     }
 
     /// Returns the record in a row of the refresh tokens' table, `None` if the row can't be read.
@@ -160,7 +191,12 @@ impl<D: Driver> SqlStore<D> {
             access_expires_at: row.time(7).ok().flatten(),
             fence: row.text(8).ok().flatten().and_then(Fence::parse),
             digest: row.text(0).ok().flatten().and_then(Digest::parse),
-            consumed: row.text(6).ok().flatten().and_then(Consumed::parse).unwrap_or_default(),
+            consumed: row
+                .text(6)
+                .ok()
+                .flatten()
+                .and_then(Consumed::parse)
+                .unwrap_or_default(),
             user,
             session,
             created_at,
@@ -179,7 +215,10 @@ impl<D: Driver> SqlStore<D> {
         if user.kind() == self.models.user_id {
             Ok(Value::from(user))
         } else {
-            Err(Failure::internal(PART, "the user's id is of another kind than the tables hold"))
+            Err(Failure::internal(
+                PART,
+                "the user's id is of another kind than the tables hold",
+            ))
         }
     }
 
@@ -211,7 +250,11 @@ impl<D: Driver> SqlStore<D> {
         let user = match self.models.user_id {
             UserKeyKind::Uuid => row.uuid(1).ok().flatten().map(UserKey::Uuid),
             UserKeyKind::Int => row.int(1).ok().flatten().map(UserKey::Int),
-            UserKeyKind::Text => row.text(1).ok().flatten().map(|id| UserKey::Text(id.to_owned())),
+            UserKeyKind::Text => row
+                .text(1)
+                .ok()
+                .flatten()
+                .map(|id| UserKey::Text(id.to_owned())),
         };
         let session = match row.text(2) {
             Ok(None) => Some(None),
@@ -219,7 +262,10 @@ impl<D: Driver> SqlStore<D> {
             Err(_) => None,
         };
         if user.is_none() || session.is_none() {
-            tracing::warn!(event = "token_row_unreadable", "a token's row holds no user id or session id of ours");
+            tracing::warn!(
+                event = "token_row_unreadable",
+                "a token's row holds no user id or session id of ours"
+            );
         }
         Some((user?, session?))
     }
@@ -231,7 +277,11 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         let mut params = self.access_params(access)?.to_vec();
         params.push(access.fence.map(Fence::to_text).into());
         let opening = &self.statements.insert_access;
-        let script = if access.fence.is_some() { &opening.fenced } else { &opening.free };
+        let script = if access.fence.is_some() {
+            &opening.fenced
+        } else {
+            &opening.free
+        };
         if access.fence.is_some() {
             params.push(access.created_at.as_micros().into());
         }
@@ -239,8 +289,12 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     }
 
     async fn find_access(&self, token: &StoredToken) -> Result<Option<AccessRecord>, Failure> {
-        let Some(row) = self.find(&self.statements.find_access, token).await? else { return Ok(None) };
-        let Some((user, session)) = self.shared(&row) else { return Ok(None) };
+        let Some(row) = self.find(&self.statements.find_access, token).await? else {
+            return Ok(None);
+        };
+        let Some((user, session)) = self.shared(&row) else {
+            return Ok(None);
+        };
         let (created_at, expires_at) = times(&row, 3, &[4]);
         let joined_user = match (&self.models.users, row.value(5)) {
             (None, _) => JoinedUser::NotJoined,
@@ -256,11 +310,22 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         }))
     }
 
-    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_access(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         let outcome = match owner {
-            None => self.run(&self.statements.remove_access, &[token.as_str().into()]).await?,
+            None => {
+                self.run(&self.statements.remove_access, &[token.as_str().into()])
+                    .await?
+            }
             Some(owner) => {
-                self.run(&self.statements.remove_own_access, &[token.as_str().into(), self.key(owner)?]).await?
+                self.run(
+                    &self.statements.remove_own_access,
+                    &[token.as_str().into(), self.key(owner)?],
+                )
+                .await?
             }
         };
         Ok(outcome.took_effect())
@@ -272,7 +337,11 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         }
         // Two callers may insert at once, and only one row is kept. Reading again gives both the
         // same fence.
-        let params = [self.key(user)?, fresh.to_text().into(), now.as_micros().into()];
+        let params = [
+            self.key(user)?,
+            fresh.to_text().into(),
+            now.as_micros().into(),
+        ];
         self.run(&self.statements.found_fence, &params).await?;
         let lost = || Failure::internal(PART, "a fence that was recorded is not there");
         self.standing_fence(user).await?.ok_or_else(lost)
@@ -280,24 +349,49 @@ impl<D: Driver> TokenStore for SqlStore<D> {
 
     async fn end_user(&self, end: &EndUser) -> Result<(), Failure> {
         let endings = &self.statements.endings;
-        let script = if end.kept.is_some() { &endings.end_but_one } else { &endings.end };
-        self.run(script, &self.ending_params(end)?).await.map(|_| ())
+        let script = if end.kept.is_some() {
+            &endings.end_but_one
+        } else {
+            &endings.end
+        };
+        self.run(script, &self.ending_params(end)?)
+            .await
+            .map(|_| ())
     }
 
     async fn unsettled(&self, user: &UserKey) -> Result<Vec<EndedFence>, Failure> {
-        let mut rows = self.driver.fetch(&self.statements.endings.unsettled, &[self.key(user)?]).await?;
+        let mut rows = self
+            .driver
+            .fetch(&self.statements.endings.unsettled, &[self.key(user)?])
+            .await?;
         // Here and not in the database, which has no index for it: there are 16 at most.
         rows.sort_by_key(|row| row.int(2).ok().flatten());
         let ended = |row: &Row| {
             let fence = row.text(0).ok().flatten().and_then(Fence::parse)?;
-            Some(EndedFence { fence, kept: row.text(1).ok().flatten().and_then(|session| session.parse().ok()) })
+            Some(EndedFence {
+                fence,
+                kept: row
+                    .text(1)
+                    .ok()
+                    .flatten()
+                    .and_then(|session| session.parse().ok()),
+            })
         };
         Ok(rows.iter().filter_map(ended).collect())
     }
 
-    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+    async fn settle(
+        &self,
+        user: &UserKey,
+        fences: &[Fence],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         for fence in fences {
-            let params = [fence.to_text().into(), now.as_micros().into(), self.key(user)?];
+            let params = [
+                fence.to_text().into(),
+                now.as_micros().into(),
+                self.key(user)?,
+            ];
             self.run(&self.statements.endings.settle, &params).await?;
         }
         Ok(())
@@ -305,14 +399,29 @@ impl<D: Driver> TokenStore for SqlStore<D> {
 
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
         let endings = &self.statements.endings;
-        let params = [self.key(&clear.user)?, i64::from(clear.rows).into(), kept(clear.kept)];
-        let (script, given) = if clear.unfenced { (&endings.clear_unfenced, 3) } else { (&endings.clear, 2) };
-        let outcome = self.run(script, params.get(..given).unwrap_or_default()).await?;
-        let removed = counts::<2>(&outcome).into_iter().fold(0, u64::saturating_add);
+        let params = [
+            self.key(&clear.user)?,
+            i64::from(clear.rows).into(),
+            kept(clear.kept),
+        ];
+        let (script, given) = if clear.unfenced {
+            (&endings.clear_unfenced, 3)
+        } else {
+            (&endings.clear, 2)
+        };
+        let outcome = self
+            .run(script, params.get(..given).unwrap_or_default())
+            .await?;
+        let removed = counts::<2>(&outcome)
+            .into_iter()
+            .fold(0, u64::saturating_add);
         // A statement that waited for a rotation doesn't see the access token which that rotation
         // recorded; the next statement does. So "no more" is only said after a call that found
         // nothing.
-        Ok(Cleared { removed, more: removed > 0 })
+        Ok(Cleared {
+            removed,
+            more: removed > 0,
+        })
     }
 
     async fn survey_part(
@@ -325,19 +434,34 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         let cutoffs = [limit.now.as_micros().into(), limit.refresh_created.into()];
         let [now, created] = cutoffs;
         let params = [self.key(user)?, now, created, after.into(), SURVEYED.into()];
-        let rows = self.driver.fetch(&self.statements.endings.survey, &params).await?;
-        let Some(row) = rows.first() else { return Ok(UserSurvey::default()) };
+        let rows = self
+            .driver
+            .fetch(&self.statements.endings.survey, &params)
+            .await?;
+        let Some(row) = rows.first() else {
+            return Ok(UserSurvey::default());
+        };
         let number = |column| row.int(column).ok().flatten();
         // The list goes on only after a part that was as long as it could be.
-        let last = row.text(3).ok().flatten().filter(|_| number(0) >= Some(SURVEYED));
+        let last = row
+            .text(3)
+            .ok()
+            .flatten()
+            .filter(|_| number(0) >= Some(SURVEYED));
         Ok(UserSurvey {
-            sessions: number(1).and_then(|live| u64::try_from(live).ok()).unwrap_or(0),
+            sessions: number(1)
+                .and_then(|live| u64::try_from(live).ok())
+                .unwrap_or(0),
             access_expires_at: number(2).map(Timestamp::from_micros),
             next: last.and_then(|last| last.parse().ok()),
         })
     }
 
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
+    async fn insert_refresh(
+        &self,
+        refresh: &NewRefresh,
+        access: Option<&NewAccess>,
+    ) -> Result<Opened, Failure> {
         let client = &refresh.client;
         let mut params = vec![
             refresh.digest.as_str().into(),
@@ -354,8 +478,16 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             refresh.access_expires_at.map(Timestamp::as_micros).into(),
             refresh.fence.map(Fence::to_text).into(),
         ];
-        let opening = if access.is_some() { &self.statements.insert_both } else { &self.statements.insert_refresh };
-        let script = if refresh.fence.is_some() { &opening.fenced } else { &opening.free };
+        let opening = if access.is_some() {
+            &self.statements.insert_both
+        } else {
+            &self.statements.insert_refresh
+        };
+        let script = if refresh.fence.is_some() {
+            &opening.fenced
+        } else {
+            &opening.free
+        };
         if let Some(access) = access {
             params.extend(self.access_params(access)?);
         }
@@ -363,11 +495,17 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     }
 
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
-        Ok(self.find(&self.statements.find_refresh, token).await?.and_then(|row| self.refresh_record(&row)))
+        Ok(self
+            .find(&self.statements.find_refresh, token)
+            .await?
+            .and_then(|row| self.refresh_record(&row)))
     }
 
     async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
-        let rows = self.driver.fetch(&self.statements.find_family, &[family.as_str().into()]).await?;
+        let rows = self
+            .driver
+            .fetch(&self.statements.find_family, &[family.as_str().into()])
+            .await?;
         Ok(rows.first().and_then(|row| self.refresh_record(row)))
     }
 
@@ -391,14 +529,29 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             }
         };
         let outcome = self.run(script, &params).await?;
-        Ok(if outcome.took_effect() { Rotated::Done } else { Rotated::Gone })
+        Ok(if outcome.took_effect() {
+            Rotated::Done
+        } else {
+            Rotated::Gone
+        })
     }
 
-    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
+    async fn remove_refresh(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
         let outcome = match owner {
-            None => self.run(&self.statements.remove_refresh, &[token.as_str().into()]).await?,
+            None => {
+                self.run(&self.statements.remove_refresh, &[token.as_str().into()])
+                    .await?
+            }
             Some(owner) => {
-                self.run(&self.statements.remove_own_refresh, &[token.as_str().into(), self.key(owner)?]).await?
+                self.run(
+                    &self.statements.remove_own_refresh,
+                    &[token.as_str().into(), self.key(owner)?],
+                )
+                .await?
             }
         };
         Ok(outcome.took_effect())
@@ -409,9 +562,16 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         Ok(self.remove(&self.statements.end_session, &params).await? > 0)
     }
 
-    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+    async fn find_session(
+        &self,
+        session: SessionId,
+        owner: &UserKey,
+    ) -> Result<Option<SessionRecord>, Failure> {
         let params = [session.to_string().into(), self.key(owner)?];
-        let rows = self.driver.fetch(&self.statements.find_session, &params).await?;
+        let rows = self
+            .driver
+            .fetch(&self.statements.find_session, &params)
+            .await?;
         Ok(rows.first().and_then(session_record))
     }
 
@@ -429,8 +589,9 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             // Repeating the last entry fills up the statement, so that one prepared text serves all
             // lengths.
             let filled = used.iter().chain(std::iter::repeat(last)).take(NOTED);
-            let params: Vec<Value> =
-                filled.flat_map(|used| [used.session.to_string().into(), used.at.as_micros().into()]).collect();
+            let params: Vec<Value> = filled
+                .flat_map(|used| [used.session.to_string().into(), used.at.as_micros().into()])
+                .collect();
             self.run(&self.statements.note_use, &params).await?;
         }
         Ok(())
@@ -451,10 +612,25 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             used.into(),
         ];
         let [refresh, access, fences] = counts(&self.run(&self.statements.sweep, &expired).await?);
-        let ended = [limit.now.saturating_sub(ENDED_KEPT).as_micros().into(), rows.into(), used.into()];
-        let [ended_refresh, ended_access, ended] = counts(&self.run(&self.statements.endings.sweep, &ended).await?);
+        let ended = [
+            limit.now.saturating_sub(ENDED_KEPT).as_micros().into(),
+            rows.into(),
+            used.into(),
+        ];
+        let [ended_refresh, ended_access, ended] =
+            counts(&self.run(&self.statements.endings.sweep, &ended).await?);
         let touched = held.affected.first().copied().unwrap_or(0);
-        let most = [refresh, access, fences, ended_refresh, ended_access, ended, touched].into_iter().max();
+        let most = [
+            refresh,
+            access,
+            fences,
+            ended_refresh,
+            ended_access,
+            ended,
+            touched,
+        ]
+        .into_iter()
+        .max();
         Ok(Swept {
             access: access.saturating_add(ended_access),
             refresh: refresh.saturating_add(ended_refresh),
@@ -468,7 +644,10 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     }
 
     async fn ping(&self) -> Result<(), Failure> {
-        self.driver.fetch(&self.statements.ping, &[]).await.map(|_| ())
+        self.driver
+            .fetch(&self.statements.ping, &[])
+            .await
+            .map(|_| ())
     }
 
     fn is_durable(&self) -> bool {
@@ -478,18 +657,29 @@ impl<D: Driver> TokenStore for SqlStore<D> {
 
 /// Reads the outcome of recording a token: its guard is the user's fence.
 fn opened(outcome: &Outcome) -> Opened {
-    if outcome.took_effect() { Opened::Done } else { Opened::Fenced }
+    if outcome.took_effect() {
+        Opened::Done
+    } else {
+        Opened::Fenced
+    }
 }
 
 /// Returns the parameter for the session that is kept, [`NO_SESSION`] if none is.
 pub(super) fn kept(session: Option<SessionId>) -> Value {
-    session.map_or_else(|| NO_SESSION.to_owned(), |session| session.to_string()).into()
+    session
+        .map_or_else(|| NO_SESSION.to_owned(), |session| session.to_string())
+        .into()
 }
 
 /// Returns the numbers of deleted rows: PostgreSQL's one statement returns them as a row, scripts
 /// count them step by step, after their guard.
 fn counts<const KINDS: usize>(outcome: &Outcome) -> [u64; KINDS] {
-    let of_row = |row: &Row, column| row.int(column).ok().flatten().and_then(|count| u64::try_from(count).ok());
+    let of_row = |row: &Row, column| {
+        row.int(column)
+            .ok()
+            .flatten()
+            .and_then(|count| u64::try_from(count).ok())
+    };
     std::array::from_fn(|kind| match outcome.rows.first() {
         Some(row) => of_row(row, kind).unwrap_or(0),
         None => outcome.affected.get(kind + 1).copied().unwrap_or(0),
@@ -498,7 +688,11 @@ fn counts<const KINDS: usize>(outcome: &Outcome) -> [u64; KINDS] {
 
 /// Returns the time of issue and the expiry times of a row. If any of them can't be read as a time,
 /// all are left out, and the token counts as expired.
-fn times(row: &Row, created_at: usize, ends: &[usize]) -> (Option<Timestamp>, Vec<Option<Timestamp>>) {
+fn times(
+    row: &Row,
+    created_at: usize,
+    ends: &[usize],
+) -> (Option<Timestamp>, Vec<Option<Timestamp>>) {
     let ends: Result<Vec<_>, _> = ends.iter().map(|column| row.time(*column)).collect();
     match (row.time(created_at), ends) {
         (Ok(created_at), Ok(ends)) => (created_at, ends),
@@ -508,6 +702,9 @@ fn times(row: &Row, created_at: usize, ends: &[usize]) -> (Option<Timestamp>, Ve
 
 impl<D> fmt::Debug for SqlStore<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqlStore").field("dialect", &self.dialect).field("models", &self.models).finish_non_exhaustive()
+        f.debug_struct("SqlStore")
+            .field("dialect", &self.dialect)
+            .field("models", &self.models)
+            .finish_non_exhaustive()
     }
 }

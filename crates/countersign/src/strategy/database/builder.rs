@@ -205,7 +205,13 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
     /// - the number of random bytes is not from 16 to 128;
     /// - plain-text tokens are to be accepted in the `countersign` profile.
     pub fn build(self) -> Result<DatabaseTokenStrategy<S>, ConfigError> {
-        let missing = || ConfigError::new("token_hash_secret", "is required", "give a secret of 32 characters or more");
+        let missing = || {
+            ConfigError::new(
+                "token_hash_secret",
+                "is required",
+                "give a secret of 32 characters or more",
+            )
+        };
         let digests = self.digests.ok_or_else(missing)??;
         let mut lifetimes = Lifetimes::new(self.max_age, self.refresh_max_age)?;
         if let Some(limit) = self.session_lifetime.within(self.profile) {
@@ -248,6 +254,8 @@ impl SessionLifetime {
 
 impl<S> fmt::Debug for DatabaseTokenStrategyBuilder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatabaseTokenStrategyBuilder").field("profile", &self.profile).finish_non_exhaustive()
+        f.debug_struct("DatabaseTokenStrategyBuilder")
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
     }
 }

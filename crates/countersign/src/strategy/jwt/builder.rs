@@ -36,7 +36,9 @@ const MAX_LEEWAY: Duration = Duration::from_secs(10);
 const MIN_TOKEN_LENGTH: usize = 2048;
 
 /// The names of claims that a fingerprint can't take.
-const RESERVED: [&str; 9] = ["sub", "aud", "iat", "nbf", "exp", "jti", "iss", "sid", "fence"];
+const RESERVED: [&str; 9] = [
+    "sub", "aud", "iat", "nbf", "exp", "jti", "iss", "sid", "fence",
+];
 
 /// Builds a [`JwtStrategy`].
 ///
@@ -204,7 +206,10 @@ impl<U: User> JwtStrategyBuilder<U> {
     /// Sets the function that turns a `sub` claim into a user id. `None` refuses the token.
     ///
     /// Defaults to [`UserKey::from_subject`], which requires the canonical spelling of the id.
-    pub fn subject_decoder(mut self, decoder: impl Fn(&str) -> Option<U::Id> + Send + Sync + 'static) -> Self {
+    pub fn subject_decoder(
+        mut self,
+        decoder: impl Fn(&str) -> Option<U::Id> + Send + Sync + 'static,
+    ) -> Self {
         self.subject_decoder = Some(Arc::new(decoder));
         self
     }
@@ -255,7 +260,10 @@ impl<U: User> JwtStrategyBuilder<U> {
     ///
     /// A token is refused once the function returns another text for its user than at issue. `None`
     /// writes no fingerprint.
-    pub fn session_fingerprint_getter(mut self, getter: impl Fn(&U) -> Option<String> + Send + Sync + 'static) -> Self {
+    pub fn session_fingerprint_getter(
+        mut self,
+        getter: impl Fn(&U) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
         self.fingerprints = Fingerprints::Custom(Arc::new(getter));
         self
     }
@@ -266,7 +274,8 @@ impl<U: User> JwtStrategyBuilder<U> {
     /// A service that only verifies tokens has no such key. It needs this secret, or
     /// [`without_session_fingerprint`](Self::without_session_fingerprint).
     pub fn session_fingerprint_secret(mut self, secret: &Secret) -> Self {
-        self.fingerprints = Fingerprints::OfAccount(Some(Box::new(FingerprintKeys::from_secret(secret))));
+        self.fingerprints =
+            Fingerprints::OfAccount(Some(Box::new(FingerprintKeys::from_secret(secret))));
         self
     }
 
@@ -333,25 +342,40 @@ impl<U: User> JwtStrategyBuilder<U> {
     pub fn build(self) -> Result<JwtStrategy<U>, ConfigError> {
         let lifetime = self.checked_lifetime()?;
         if self.max_token_length < MIN_TOKEN_LENGTH {
-            return Err(ConfigError::new("max_token_length", "is below 2048 bytes", "leave it at 8192"));
+            return Err(ConfigError::new(
+                "max_token_length",
+                "is below 2048 bytes",
+                "leave it at 8192",
+            ));
         }
         let rules = self.rules(lifetime)?;
         let keys = self.key_ring()?;
-        if keys.keys().any(|key| self.fingerprints.is_out_of_reach(key)) {
+        if keys
+            .keys()
+            .any(|key| self.fingerprints.is_out_of_reach(key))
+        {
             let problem = "can't be derived from a public key";
             let cure = "set one, or leave fingerprints out";
-            return Err(ConfigError::new("session_fingerprint_secret", problem, cure));
+            return Err(ConfigError::new(
+                "session_fingerprint_secret",
+                problem,
+                cure,
+            ));
         }
         self.check_secrets(&keys)?;
         let cure = "choose a denylist: in memory, or in a database so that a revocation outlives the process";
-        let denylist = self.denylist.ok_or_else(|| ConfigError::new("denylist_store", "is missing", cure))?;
+        let denylist = self
+            .denylist
+            .ok_or_else(|| ConfigError::new("denylist_store", "is missing", cure))?;
         let tokens = SignedTokens {
             keys,
             profile: self.profile,
             rules,
             lifetime,
             max_token_length: self.max_token_length,
-            subject_decoder: self.subject_decoder.unwrap_or_else(|| Arc::new(canonical_id::<U>)),
+            subject_decoder: self
+                .subject_decoder
+                .unwrap_or_else(|| Arc::new(canonical_id::<U>)),
             fingerprints: self.fingerprints,
             denylist,
             clock: self.clock,
@@ -362,7 +386,10 @@ impl<U: User> JwtStrategyBuilder<U> {
             // litestar-auth denies tokens by their own ids alone, so the rotations of the last
             // lifetime have to be remembered.
             Some(sessions) if self.profile == Profile::LitestarAuth => {
-                Kind::Sessions(Box::new(SignedSessions { tokens, sessions: sessions.remembering(lifetime) }))
+                Kind::Sessions(Box::new(SignedSessions {
+                    tokens,
+                    sessions: sessions.remembering(lifetime),
+                }))
             }
             Some(sessions) => Kind::Sessions(Box::new(SignedSessions { tokens, sessions })),
         };
@@ -371,50 +398,92 @@ impl<U: User> JwtStrategyBuilder<U> {
 
     /// Checks that no secret serves two purposes.
     fn check_secrets(&self, keys: &KeyRing) -> Result<(), ConfigError> {
-        let Some(sessions) = &self.sessions else { return Ok(()) };
+        let Some(sessions) = &self.sessions else {
+            return Ok(());
+        };
         let is_shared = |keys: &FingerprintKeys| keys.shares_secret_with(sessions.digests());
         let setting = match &self.fingerprints {
-            _ if keys.keys().filter_map(VerifyingKey::fingerprint_keys).any(is_shared) => "secret",
+            _ if keys
+                .keys()
+                .filter_map(VerifyingKey::fingerprint_keys)
+                .any(is_shared) =>
+            {
+                "secret"
+            }
             Fingerprints::OfAccount(Some(own)) if is_shared(own) => "session_fingerprint_secret",
             _ => return Ok(()),
         };
         let problem = "is the token_hash_secret of the sessions too";
-        Err(ConfigError::new(setting, problem, "give each a secret of its own"))
+        Err(ConfigError::new(
+            setting,
+            problem,
+            "give each a secret of its own",
+        ))
     }
 
     /// Returns the lifetime of access tokens, which may be set in two places and not differ.
     fn checked_lifetime(&self) -> Result<Duration, ConfigError> {
-        let of_sessions = self.sessions.as_ref().map(|sessions| sessions.lifetimes().access());
+        let of_sessions = self
+            .sessions
+            .as_ref()
+            .map(|sessions| sessions.lifetimes().access());
         match (self.lifetime, of_sessions) {
             (Some(lifetime), Some(of_sessions)) if lifetime != of_sessions => {
-                Err(ConfigError::new("lifetime", "differs from the sessions' access lifetime", "set one of them"))
+                Err(ConfigError::new(
+                    "lifetime",
+                    "differs from the sessions' access lifetime",
+                    "set one of them",
+                ))
             }
-            (lifetime, of_sessions) => checked("lifetime", lifetime.or(of_sessions).unwrap_or(DEFAULT_LIFETIME)),
+            (lifetime, of_sessions) => checked(
+                "lifetime",
+                lifetime.or(of_sessions).unwrap_or(DEFAULT_LIFETIME),
+            ),
         }
     }
 
     /// Returns the rules for claims.
     fn rules(&self, lifetime: Duration) -> Result<ClaimRules, ConfigError> {
         let (audience, leeway, longest) = match self.profile {
-            Profile::Countersign => ("countersign:access", Duration::from_secs(5), lifetime.max(LONGEST_LIFETIME)),
+            Profile::Countersign => (
+                "countersign:access",
+                Duration::from_secs(5),
+                lifetime.max(LONGEST_LIFETIME),
+            ),
             Profile::LitestarAuth => ("litestar-auth:access", Duration::ZERO, MAX_LIFETIME),
         };
         let leeway = self.leeway.unwrap_or(leeway);
         if leeway > MAX_LEEWAY {
-            return Err(ConfigError::new("leeway", "is more than 10 seconds", "keep clocks together by NTP"));
+            return Err(ConfigError::new(
+                "leeway",
+                "is more than 10 seconds",
+                "keep clocks together by NTP",
+            ));
         }
         let max_lifetime = checked("max_lifetime", self.max_lifetime.unwrap_or(longest))?;
         if max_lifetime < lifetime {
-            return Err(ConfigError::new("max_lifetime", "is shorter than the lifetime", "make it at least as long"));
+            return Err(ConfigError::new(
+                "max_lifetime",
+                "is shorter than the lifetime",
+                "make it at least as long",
+            ));
         }
         let claim = self.fingerprint_claim.as_str();
         if claim.is_empty() || RESERVED.contains(&claim) {
             let cure = "choose a name that no other claim has";
-            return Err(ConfigError::new("session_fingerprint_claim", "is empty or taken", cure));
+            return Err(ConfigError::new(
+                "session_fingerprint_claim",
+                "is empty or taken",
+                cure,
+            ));
         }
         Ok(ClaimRules {
             audience: not_empty("audience", self.audience.as_deref().unwrap_or(audience))?,
-            issuer: self.issuer.as_deref().map(|issuer| not_empty("issuer", issuer)).transpose()?,
+            issuer: self
+                .issuer
+                .as_deref()
+                .map(|issuer| not_empty("issuer", issuer))
+                .transpose()?,
             leeway,
             max_lifetime,
             fingerprint_claim: claim.into(),
@@ -427,11 +496,19 @@ impl<U: User> JwtStrategyBuilder<U> {
         if let Some(keys) = &self.keys {
             if self.secret.is_some() || self.verify_key.is_some() || self.algorithm.is_some() {
                 let problem = "stands beside secret, verify_key or algorithm";
-                return Err(ConfigError::new("keys", problem, "give the one or the others"));
+                return Err(ConfigError::new(
+                    "keys",
+                    problem,
+                    "give the one or the others",
+                ));
             }
             return Ok(keys.clone());
         }
-        let verify_key = self.verify_key.as_deref().map(|pem| VerifyingKey::from_pem(algorithm, pem)).transpose()?;
+        let verify_key = self
+            .verify_key
+            .as_deref()
+            .map(|pem| VerifyingKey::from_pem(algorithm, pem))
+            .transpose()?;
         let Some(secret) = &self.secret else {
             let missing = || ConfigError::new("secret", "is missing", "set it, or a key ring");
             return verify_key.map(KeyRing::verify_only).ok_or_else(missing);
@@ -443,19 +520,28 @@ impl<U: User> JwtStrategyBuilder<U> {
         match (signing.verifying_key().public_half(), &verify_key) {
             (None, _) => Ok(KeyRing::new(signing)),
             (Some(_), None) => {
-                let problem = format!("is missing, and {algorithm} tokens can't be read without it");
+                let problem =
+                    format!("is missing, and {algorithm} tokens can't be read without it");
                 Err(ConfigError::new(
                     "verify_key",
                     problem,
                     "give the public key in PEM, as `openssl pkey -pubout` writes it",
                 ))
             }
-            (Some(ours), Some(given)) if given.public_half().is_some_and(|given| given.is_same_key(ours)) => {
+            (Some(ours), Some(given))
+                if given
+                    .public_half()
+                    .is_some_and(|given| given.is_same_key(ours)) =>
+            {
                 Ok(KeyRing::new(signing))
             }
             (Some(_), Some(_)) => {
                 let cure = "give the public key in PEM, as `openssl pkey -pubout` writes it";
-                Err(ConfigError::new("verify_key", "is not the public half of the secret", cure))
+                Err(ConfigError::new(
+                    "verify_key",
+                    "is not the public half of the secret",
+                    cure,
+                ))
             }
         }
     }
@@ -469,7 +555,11 @@ fn canonical_id<U: User>(subject: &str) -> Option<U::Id> {
 /// Returns the text, or an error that names `setting` if it is empty.
 fn not_empty(setting: &'static str, text: &str) -> Result<Arc<str>, ConfigError> {
     if text.is_empty() {
-        Err(ConfigError::new(setting, "is empty", "leave it out or give it a value"))
+        Err(ConfigError::new(
+            setting,
+            "is empty",
+            "leave it out or give it a value",
+        ))
     } else {
         Ok(text.into())
     }

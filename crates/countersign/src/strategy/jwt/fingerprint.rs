@@ -60,7 +60,11 @@ impl<U: User> Fingerprints<U> {
         match (self.of(profile, user, key), presented?) {
             (Some(expected), Some(presented)) => {
                 let same: bool = expected.as_bytes().ct_eq(presented.as_bytes()).into();
-                if same { Ok(()) } else { Err(Refusal::Fingerprint) }
+                if same {
+                    Ok(())
+                } else {
+                    Err(Refusal::Fingerprint)
+                }
             }
             (None, None) => {
                 debug!(

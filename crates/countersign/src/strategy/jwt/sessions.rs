@@ -21,7 +21,9 @@ use crate::profile::Profile;
 use crate::store::{EndedFence, SessionRecord, TokenStore};
 use crate::strategy::jwt::builder::LONGEST_LIFETIME;
 use crate::strategy::jwt::tokens::{SignedTokens, Signing, fence_entry, kept_entry, session_entry};
-use crate::strategy::sessions::{Access, GoesOn, Grant, IN_FLIGHT, Issuer, IssuesFor, Named, Presented};
+use crate::strategy::sessions::{
+    Access, GoesOn, Grant, IN_FLIGHT, Issuer, IssuesFor, Named, Presented,
+};
 use crate::strategy::{RefreshableStrategy, SessionControl, Sessions, Strategy, TokenControl};
 use crate::token::{Digest, PlainToken, TokenShape};
 use crate::user::{User, UserId, UserKey, UserManager};
@@ -40,8 +42,11 @@ impl<U: User> SignedSessions<U> {
     /// moment: so the longer of the two lifetimes counts, from now on.
     fn last_end(&self, record: &SessionRecord, now: Timestamp) -> Timestamp {
         let recorded = record.access_expires_at.unwrap_or(now);
-        let given = record.refreshed_at.map_or(Duration::ZERO, |issued| recorded.since(issued));
-        now.saturating_add(self.tokens.lifetime.max(given)).max(recorded)
+        let given = record
+            .refreshed_at
+            .map_or(Duration::ZERO, |issued| recorded.since(issued));
+        now.saturating_add(self.tokens.lifetime.max(given))
+            .max(recorded)
     }
 
     /// Returns the longest life of a token that carries a fence.
@@ -59,7 +64,13 @@ impl<U: User> SignedSessions<U> {
     /// far as these are remembered. litestar-auth denies tokens by nothing else.
     fn token_ids(record: &SessionRecord) -> impl Iterator<Item = String> + Send {
         let consumed = record.consumed.tokens().iter().map(|token| &token.digest);
-        record.current.iter().chain(consumed).map(token_id).collect::<Vec<_>>().into_iter()
+        record
+            .current
+            .iter()
+            .chain(consumed)
+            .map(token_id)
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 }
 
@@ -118,16 +129,28 @@ impl<U: User> Issuer for SignedSessions<U> {
 
     async fn revoke(&self, access: &PlainToken, named: &Named) -> Result<(), Failure> {
         // A token that can't be verified any more is not accepted either: there is nothing to deny.
-        let Ok(verified) = self.tokens.verify(access) else { return Ok(()) };
-        let Ok(claims) = Claims::read_for_revocation(&verified.payload, &self.tokens.rules) else { return Ok(()) };
-        self.tokens.deny(claims.token_id(), named.expires_at, self.tokens.clock.now()).await
+        let Ok(verified) = self.tokens.verify(access) else {
+            return Ok(());
+        };
+        let Ok(claims) = Claims::read_for_revocation(&verified.payload, &self.tokens.rules) else {
+            return Ok(());
+        };
+        self.tokens
+            .deny(claims.token_id(), named.expires_at, self.tokens.clock.now())
+            .await
     }
 
-    async fn deny_session(&self, record: &SessionRecord, at_least: Option<Timestamp>) -> Result<(), Failure> {
+    async fn deny_session(
+        &self,
+        record: &SessionRecord,
+        at_least: Option<Timestamp>,
+    ) -> Result<(), Failure> {
         let now = self.tokens.clock.now();
         let last = self.last_end(record, now).saturating_add(IN_FLIGHT);
         let end = at_least.map_or(last, |at_least| last.max(at_least));
-        self.tokens.deny(&session_entry(record.id), end, now).await?;
+        self.tokens
+            .deny(&session_entry(record.id), end, now)
+            .await?;
         if self.denies_each() {
             for id in Self::token_ids(record) {
                 self.tokens.deny(&id, end, now).await?;
@@ -154,7 +177,9 @@ impl<U: User> Issuer for SignedSessions<U> {
                 Some(kept) if goes_on.is(kept) => {
                     // The exception must not end before the denial does.
                     let longer = last.saturating_add(IN_FLIGHT);
-                    self.tokens.deny(&kept_entry(ended.fence, kept), longer, now).await?;
+                    self.tokens
+                        .deny(&kept_entry(ended.fence, kept), longer, now)
+                        .await?;
                 }
                 // An earlier ending kept this session, and its exception is still there. Its tokens
                 // carry this fence or an earlier one, so only a denial of the session itself
@@ -162,7 +187,9 @@ impl<U: User> Issuer for SignedSessions<U> {
                 Some(over) => self.tokens.deny(&session_entry(over), last, now).await?,
                 None => {}
             }
-            self.tokens.deny(&fence_entry(ended.fence), last, now).await?;
+            self.tokens
+                .deny(&fence_entry(ended.fence), last, now)
+                .await?;
         }
         Ok(())
     }
@@ -187,7 +214,11 @@ impl<U: User> IssuesFor<U> for SignedSessions<U> {
 
 #[async_trait]
 impl<U: User> Strategy<U> for SignedSessions<U> {
-    async fn read_token(&self, token: Option<&PlainToken>, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
+    async fn read_token(
+        &self,
+        token: Option<&PlainToken>,
+        users: &dyn UserManager<U>,
+    ) -> Result<Answer<U>, Failure> {
         self.tokens.read_token(token, users).await
     }
 
@@ -196,7 +227,16 @@ impl<U: User> Strategy<U> for SignedSessions<U> {
     async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure> {
         let fence = self.sessions.standing_fence(&user.id().to_key()).await?;
         let now = self.tokens.clock.now();
-        self.tokens.issue(user, &Signing { session: None, fence: Some(fence), id: None, session_end: None, now })
+        self.tokens.issue(
+            user,
+            &Signing {
+                session: None,
+                fence: Some(fence),
+                id: None,
+                session_end: None,
+                now,
+            },
+        )
     }
 
     async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {

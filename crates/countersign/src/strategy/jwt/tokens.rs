@@ -82,7 +82,10 @@ impl<U: User> SignedTokens<U> {
     /// whole seconds, rounded down.
     pub(super) fn issue(&self, user: &U, signing: &Signing) -> Result<IssuedToken, Failure> {
         let key = self.keys.active()?;
-        let end = signing.now.saturating_add(self.lifetime).min(signing.session_end.unwrap_or(Timestamp::MAX));
+        let end = signing
+            .now
+            .saturating_add(self.lifetime)
+            .min(signing.session_end.unwrap_or(Timestamp::MAX));
         let (issued_at, exp) = (signing.now.as_unix_seconds(), end.as_unix_seconds());
         let id = match &signing.id {
             Some(id) => id.clone(),
@@ -99,12 +102,19 @@ impl<U: User> SignedTokens<U> {
             sid: signing.session.map(SessionText),
             fence: signing.fence.map(FenceText),
         };
-        let fingerprint = self.fingerprints.of(self.profile, user, key.verifying_key());
-        let fingerprint = fingerprint.as_deref().map(|value| (&*self.rules.fingerprint_claim, value));
+        let fingerprint = self
+            .fingerprints
+            .of(self.profile, user, key.verifying_key());
+        let fingerprint = fingerprint
+            .as_deref()
+            .map(|value| (&*self.rules.fingerprint_claim, value));
         let token = jws::sign(key, self.profile, &claims.to_json(fingerprint)?)?;
         // Every read would refuse such a token, so it is not issued.
         if token.len() > self.max_token_length {
-            return Err(Failure::internal("token writer", "the token is longer than any that is read"));
+            return Err(Failure::internal(
+                "token writer",
+                "the token is longer than any that is read",
+            ));
         }
         Ok(IssuedToken {
             token: PlainToken::new(token),
@@ -124,11 +134,20 @@ impl<U: User> SignedTokens<U> {
 
     /// Checks length, header and signature of a token. Claims are not looked at.
     pub(super) fn verify(&self, token: &PlainToken) -> Result<Verified<'_>, Refusal> {
-        jws::verify(&self.keys, self.profile, token.expose(), self.max_token_length)
+        jws::verify(
+            &self.keys,
+            self.profile,
+            token.expose(),
+            self.max_token_length,
+        )
     }
 
     /// Reads a token step by step, from the cheapest check to the look-up of the user.
-    async fn read(&self, token: &PlainToken, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
+    async fn read(
+        &self,
+        token: &PlainToken,
+        users: &dyn UserManager<U>,
+    ) -> Result<Answer<U>, Failure> {
         let refused = |refusal| Ok(Answer::Refused(refusal));
         let verified = match self.verify(token) {
             Ok(verified) => verified,
@@ -142,44 +161,81 @@ impl<U: User> SignedTokens<U> {
         if self.is_denied(&claims, now).await? {
             return refused(Refusal::Revoked);
         }
-        let Some(id) = self.user_of(&claims) else { return refused(Refusal::Subject) };
-        let Some(user) = users.get(&id).await? else { return refused(Refusal::UserUnknown) };
-        if let Err(refusal) = self.fingerprints.check(self.profile, &user, verified.key, claims.fingerprint()) {
+        let Some(id) = self.user_of(&claims) else {
+            return refused(Refusal::Subject);
+        };
+        let Some(user) = users.get(&id).await? else {
+            return refused(Refusal::UserUnknown);
+        };
+        if let Err(refusal) =
+            self.fingerprints
+                .check(self.profile, &user, verified.key, claims.fingerprint())
+        {
             return refused(refusal);
         }
-        Ok(Answer::Accepted(Authenticated::new(user, claims.session, claims.issued_at, claims.expires_at)))
+        Ok(Answer::Accepted(Authenticated::new(
+            user,
+            claims.session,
+            claims.issued_at,
+            claims.expires_at,
+        )))
     }
 
     /// Returns the user id in the `sub` claim, or `None` if it is not one.
     pub(super) fn user_of(&self, claims: &Claims<'_>) -> Option<U::Id> {
-        claims.subject().and_then(|subject| (self.subject_decoder)(subject))
+        claims
+            .subject()
+            .and_then(|subject| (self.subject_decoder)(subject))
     }
 
     /// Returns `true` if a token is denied by its own id, its session or its fence.
     ///
     /// Takes one round trip. A token that is denied takes up to two more, because its session may
     /// have been kept when its fence was replaced.
-    pub(super) async fn is_denied(&self, claims: &Claims<'_>, now: Timestamp) -> Result<bool, Failure> {
+    pub(super) async fn is_denied(
+        &self,
+        claims: &Claims<'_>,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
         let session = claims.session.map(session_entry);
         let fence = claims.fence.map(fence_entry);
-        let ids = [Some(claims.token_id()), session.as_deref(), fence.as_deref()];
+        let ids = [
+            Some(claims.token_id()),
+            session.as_deref(),
+            fence.as_deref(),
+        ];
         let ids = ids.into_iter().flatten().collect::<Vec<_>>();
         if !self.denylist.is_any_denied(&ids, now).await? {
             return Ok(false);
         }
-        let (Some(fence), Some(session)) = (claims.fence, claims.session) else { return Ok(true) };
+        let (Some(fence), Some(session)) = (claims.fence, claims.session) else {
+            return Ok(true);
+        };
         // Only the denial of the fence has exceptions. Token and session are asked about once more,
         // without the fence, before a kept session is let in.
-        if !self.denylist.is_any_denied(&[&kept_entry(fence, session)], now).await? {
+        if !self
+            .denylist
+            .is_any_denied(&[&kept_entry(fence, session)], now)
+            .await?
+        {
             return Ok(true);
         }
-        self.denylist.is_any_denied(&[claims.token_id(), &session_entry(session)], now).await
+        self.denylist
+            .is_any_denied(&[claims.token_id(), &session_entry(session)], now)
+            .await
     }
 
     /// Denies an id until `end` plus the leeway, because a server whose clock is behind accepts the
     /// token for that much longer.
-    pub(super) async fn deny(&self, id: &str, end: Timestamp, now: Timestamp) -> Result<(), Failure> {
-        self.denylist.deny(id, end.saturating_add(self.rules.leeway), now).await
+    pub(super) async fn deny(
+        &self,
+        id: &str,
+        end: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        self.denylist
+            .deny(id, end.saturating_add(self.rules.leeway), now)
+            .await
     }
 
     /// Returns the claims of a token of `user` that can still be accepted, now or later.
@@ -193,18 +249,37 @@ impl<U: User> SignedTokens<U> {
 
 #[async_trait]
 impl<U: User> Strategy<U> for SignedTokens<U> {
-    async fn read_token(&self, token: Option<&PlainToken>, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
-        let Some(token) = token else { return Ok(Answer::NotOffered) };
+    async fn read_token(
+        &self,
+        token: Option<&PlainToken>,
+        users: &dyn UserManager<U>,
+    ) -> Result<Answer<U>, Failure> {
+        let Some(token) = token else {
+            return Ok(Answer::NotOffered);
+        };
         let answer = self.read(token, users).await?;
         if let Answer::Refused(refusal) = &answer {
-            debug!(event = "signed_token_refused", reason = refusal.as_str(), "signed token refused");
+            debug!(
+                event = "signed_token_refused",
+                reason = refusal.as_str(),
+                "signed token refused"
+            );
         }
         Ok(answer)
     }
 
     async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure> {
         let now = self.clock.now();
-        self.issue(user, &Signing { session: None, fence: None, id: None, session_end: None, now })
+        self.issue(
+            user,
+            &Signing {
+                session: None,
+                fence: None,
+                id: None,
+                session_end: None,
+                now,
+            },
+        )
     }
 
     /// Denies the token until its expiry plus the leeway.
@@ -213,8 +288,12 @@ impl<U: User> Strategy<U> for SignedTokens<U> {
     /// clock is ahead is denied at once.
     async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
         let now = self.clock.now();
-        let Ok(verified) = self.verify(token) else { return Ok(Destroyed::AlreadyInvalid) };
-        let Some(claims) = self.revocable(&verified.payload, user, now) else { return Ok(Destroyed::AlreadyInvalid) };
+        let Ok(verified) = self.verify(token) else {
+            return Ok(Destroyed::AlreadyInvalid);
+        };
+        let Some(claims) = self.revocable(&verified.payload, user, now) else {
+            return Ok(Destroyed::AlreadyInvalid);
+        };
         if self.is_denied(&claims, now).await? {
             return Ok(Destroyed::AlreadyInvalid);
         }

@@ -182,7 +182,10 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
     ///
     /// Defaults to reading the canonical spelling of the id type. Used in the `litestar-auth`
     /// profile only: the `countersign` profile stores ids together with their kind.
-    pub fn subject_decoder(mut self, decoder: impl Fn(&str) -> Option<U::Id> + Send + Sync + 'static) -> Self {
+    pub fn subject_decoder(
+        mut self,
+        decoder: impl Fn(&str) -> Option<U::Id> + Send + Sync + 'static,
+    ) -> Self {
         self.subject_decoder = Some(Arc::new(decoder));
         self
     }
@@ -217,7 +220,13 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
     /// - the prefix is not 1 to 128 printable ASCII characters or, in the `litestar-auth` profile
     ///   on a cluster, has no part in braces.
     pub fn build(mut self) -> Result<RedisTokenStrategy<U>, ConfigError> {
-        let missing = || ConfigError::new("token_hash_secret", "is required", "give a secret of 32 characters or more");
+        let missing = || {
+            ConfigError::new(
+                "token_hash_secret",
+                "is required",
+                "give a secret of 32 characters or more",
+            )
+        };
         let digests = self.digests.take().ok_or_else(missing)??;
         let tokens = match self.profile {
             Profile::LitestarAuth => Tokens::Original(Box::new(self.original(digests)?)),
@@ -227,7 +236,10 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
     }
 
     /// Builds the layout of the `countersign` profile.
-    fn ours(self, digests: DigestKeyRing) -> Result<DatabaseTokenStrategy<RedisTokenStore>, ConfigError> {
+    fn ours(
+        self,
+        digests: DigestKeyRing,
+    ) -> Result<DatabaseTokenStrategy<RedisTokenStore>, ConfigError> {
         let mut store = RedisTokenStore::new(&self.redis, &digests);
         if let Some(prefix) = &self.key_prefix {
             store = store.with_key_prefix(prefix)?;
@@ -248,8 +260,12 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
 
     /// Builds the layout of litestar-auth, which takes fewer settings.
     fn original(self, digests: DigestKeyRing) -> Result<Original<U>, ConfigError> {
-        let prefix = self.key_prefix.as_deref().unwrap_or(OriginalTokens::KEY_PREFIX);
-        let canonical = |subject: &str| U::Id::from_key(UserKey::from_subject(U::Id::KIND, subject)?);
+        let prefix = self
+            .key_prefix
+            .as_deref()
+            .unwrap_or(OriginalTokens::KEY_PREFIX);
+        let canonical =
+            |subject: &str| U::Id::from_key(UserKey::from_subject(U::Id::KIND, subject)?);
         Ok(Original {
             tokens: OriginalTokens::new(&self.redis, prefix)?,
             digests,
@@ -264,6 +280,8 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
 
 impl<U: User> fmt::Debug for RedisTokenStrategyBuilder<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisTokenStrategyBuilder").field("profile", &self.profile).finish_non_exhaustive()
+        f.debug_struct("RedisTokenStrategyBuilder")
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
     }
 }

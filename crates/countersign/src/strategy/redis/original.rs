@@ -35,7 +35,10 @@ pub(super) struct Original<U: User> {
 impl<U: User> Original<U> {
     /// Returns the stored user id of a token and its expiry by Redis's clock, under each digest
     /// that the token may be stored under.
-    async fn look_up(&self, token: &PlainToken) -> Result<Option<(String, Option<Timestamp>)>, Failure> {
+    async fn look_up(
+        &self,
+        token: &PlainToken,
+    ) -> Result<Option<(String, Option<Timestamp>)>, Failure> {
         for digest in self.digests.candidates(token) {
             if let Some(found) = self.tokens.read(&digest).await? {
                 return Ok(Some(found));
@@ -47,28 +50,51 @@ impl<U: User> Original<U> {
 
 #[async_trait]
 impl<U: User> Strategy<U> for Original<U> {
-    async fn read_token(&self, token: Option<&PlainToken>, users: &dyn UserManager<U>) -> Result<Answer<U>, Failure> {
-        let Some(token) = token else { return Ok(Answer::NotOffered) };
+    async fn read_token(
+        &self,
+        token: Option<&PlainToken>,
+        users: &dyn UserManager<U>,
+    ) -> Result<Answer<U>, Failure> {
+        let Some(token) = token else {
+            return Ok(Answer::NotOffered);
+        };
         if let Err(refusal) = self.format.check(TokenKind::Access, token) {
             return Ok(Answer::Refused(refusal));
         }
-        let Some((user, end)) = self.look_up(token).await? else { return Ok(Answer::Refused(Refusal::Unknown)) };
-        let Some(id) = (self.subject_decoder)(&user) else { return Ok(Answer::Refused(Refusal::Subject)) };
-        let Some(user) = users.get(&id).await? else { return Ok(Answer::Refused(Refusal::UserUnknown)) };
+        let Some((user, end)) = self.look_up(token).await? else {
+            return Ok(Answer::Refused(Refusal::Unknown));
+        };
+        let Some(id) = (self.subject_decoder)(&user) else {
+            return Ok(Answer::Refused(Refusal::Subject));
+        };
+        let Some(user) = users.get(&id).await? else {
+            return Ok(Answer::Refused(Refusal::UserUnknown));
+        };
         // Redis keeps the expiry alone, and the token may have been written with another lifetime,
         // so the time of issue is an estimate.
         let now = self.clock.now();
         let expires_at = end.unwrap_or_else(|| now.saturating_add(self.lifetime));
         let issued_at = expires_at.saturating_sub(self.lifetime).min(now);
-        Ok(Answer::Accepted(Authenticated::new(user, None, issued_at, expires_at)))
+        Ok(Answer::Accepted(Authenticated::new(
+            user, None, issued_at, expires_at,
+        )))
     }
 
     async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure> {
-        let token = self.format.generate(TokenKind::Access, None, &*self.entropy)?;
+        let token = self
+            .format
+            .generate(TokenKind::Access, None, &*self.entropy)?;
         let issued_at = self.clock.now();
         let subject = user.id().to_key().to_subject();
-        self.tokens.write(&self.digests.digest(&token), &subject, self.lifetime).await?;
-        Ok(IssuedToken { token, issued_at, expires_at: issued_at.saturating_add(self.lifetime), session_id: None })
+        self.tokens
+            .write(&self.digests.digest(&token), &subject, self.lifetime)
+            .await?;
+        Ok(IssuedToken {
+            token,
+            issued_at,
+            expires_at: issued_at.saturating_add(self.lifetime),
+            session_id: None,
+        })
     }
 
     async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
@@ -88,7 +114,9 @@ impl<U: User> Strategy<U> for Original<U> {
 #[async_trait]
 impl<U: User> TokenControl for Original<U> {
     async fn invalidate_all(&self, user: &UserKey) -> Result<Invalidated, Failure> {
-        Ok(Invalidated::All(self.tokens.invalidate(&user.to_subject()).await?))
+        Ok(Invalidated::All(
+            self.tokens.invalidate(&user.to_subject()).await?,
+        ))
     }
 
     fn revocation_is_durable(&self) -> bool {

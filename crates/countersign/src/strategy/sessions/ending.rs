@@ -20,7 +20,8 @@ use crate::answer::{Destroyed, LoggedOut, SessionId};
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure};
 use crate::store::{
-    ClearUser, EndUser, Fence, Page, RefreshRecord, SessionPage, SessionRecord, SweepPace, TokenStore, UserSurvey,
+    ClearUser, EndUser, Fence, Page, RefreshRecord, SessionPage, SessionRecord, SweepPace,
+    TokenStore, UserSurvey,
 };
 use crate::strategy::SessionControl;
 use crate::strategy::sessions::reuse::{Reuse, Watch};
@@ -61,7 +62,11 @@ impl<I: Issuer> SessionControl for I {
         self.sessions().fence(user).await
     }
 
-    async fn session(&self, session: SessionId, user: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+    async fn session(
+        &self,
+        session: SessionId,
+        user: &UserKey,
+    ) -> Result<Option<SessionRecord>, Failure> {
         self.sessions().get(session, user).await
     }
 
@@ -70,7 +75,9 @@ impl<I: Issuer> SessionControl for I {
     }
 
     async fn log_out(&self, access: &PlainToken) -> Result<LoggedOut, AuthError> {
-        let Presented::Known(named) = self.named_by(access).await? else { return Ok(LoggedOut::AlreadyOut) };
+        let Presented::Known(named) = self.named_by(access).await? else {
+            return Ok(LoggedOut::AlreadyOut);
+        };
         let ended = match named.session {
             Some(session) => end(self, session, &named.user, Some(named.expires_at)).await?,
             None => Destroyed::AlreadyInvalid,
@@ -93,10 +100,17 @@ impl<I: Issuer> SessionControl for I {
         }
         match sessions.look_up(refresh).await? {
             // By the id of the session: a rotation may have replaced this token meanwhile.
-            Some((_, RefreshRecord { session: Some(session), user, .. })) => end(self, session, &user, None).await,
-            Some((Standing::Current(stored), _)) => {
-                Ok(destroyed(sessions.store().remove_refresh(&stored, None).await?))
-            }
+            Some((
+                _,
+                RefreshRecord {
+                    session: Some(session),
+                    user,
+                    ..
+                },
+            )) => end(self, session, &user, None).await,
+            Some((Standing::Current(stored), _)) => Ok(destroyed(
+                sessions.store().remove_refresh(&stored, None).await?,
+            )),
             None | Some(_) => Ok(Destroyed::AlreadyInvalid),
         }
     }
@@ -128,7 +142,11 @@ impl<I: Issuer> SessionControl for I {
         Ok(survey.sessions.saturating_sub(u64::from(stays)))
     }
 
-    async fn complete_ending(&self, user: &UserKey, kept: Option<SessionId>) -> Result<(), Failure> {
+    async fn complete_ending(
+        &self,
+        user: &UserKey,
+        kept: Option<SessionId>,
+    ) -> Result<(), Failure> {
         if I::SIGNED {
             settle(self, user, GoesOn::Kept(kept), None).await?;
         }
@@ -189,7 +207,12 @@ async fn deny_whole<I: Issuer>(
     issuer.deny_session(record, at_least).await?;
     let mut denied = (record.access_expires_at, record.current.clone());
     for _ in 0..LOOKS {
-        match issuer.sessions().store().find_session(record.id, owner).await? {
+        match issuer
+            .sessions()
+            .store()
+            .find_session(record.id, owner)
+            .await?
+        {
             Some(now) if (now.access_expires_at, now.current.clone()) != denied => {
                 issuer.deny_session(&now, at_least).await?;
                 denied = (now.access_expires_at, now.current);
@@ -202,7 +225,11 @@ async fn deny_whole<I: Issuer>(
 
 /// Denies the session once more, if ending it took so long that a token signed meanwhile could
 /// outlive the first denial.
-async fn deny_if_late<I: Issuer>(issuer: &I, record: &SessionRecord, denied_at: Timestamp) -> Result<(), Failure> {
+async fn deny_if_late<I: Issuer>(
+    issuer: &I,
+    record: &SessionRecord,
+    denied_at: Timestamp,
+) -> Result<(), Failure> {
     if I::SIGNED && issuer.sessions().now().since(denied_at) >= IN_FLIGHT {
         issuer.deny_session(record, None).await?;
     }
@@ -217,7 +244,14 @@ async fn deny_if_late<I: Issuer>(issuer: &I, record: &SessionRecord, denied_at: 
 pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(), Failure> {
     let sessions = issuer.sessions();
     let denied_at = sessions.now();
-    let record = if I::SIGNED { sessions.store().find_session(reuse.session, &reuse.owner).await? } else { None };
+    let record = if I::SIGNED {
+        sessions
+            .store()
+            .find_session(reuse.session, &reuse.owner)
+            .await?
+    } else {
+        None
+    };
     if let Some(record) = &record {
         deny_whole(issuer, record, &reuse.owner, None).await?;
     }
@@ -225,7 +259,12 @@ pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(
     let watch = Watch::over(reuse);
     let ended = match &sessions.outside {
         Some(outside) => outside.end_session(reuse.session, &reuse.owner).await,
-        None => sessions.store().end_session(reuse.session, &reuse.owner).await,
+        None => {
+            sessions
+                .store()
+                .end_session(reuse.session, &reuse.owner)
+                .await
+        }
     };
     watch.hears(ended)?;
     if let Some(record) = &record {
@@ -240,8 +279,17 @@ async fn survey<I: Issuer>(issuer: &I, user: &UserKey) -> Result<UserSurvey, Fai
     let sessions = issuer.sessions();
     let (limit, start) = (sessions.limit(BATCH), Instant::now());
     let mut survey = sessions.store().survey_part(user, &limit, None).await?;
-    while let Some(next) = survey.next.take().filter(|_| I::SIGNED || start.elapsed() < COUNTED_FOR) {
-        survey.add(sessions.store().survey_part(user, &limit, Some(&next)).await?);
+    while let Some(next) = survey
+        .next
+        .take()
+        .filter(|_| I::SIGNED || start.elapsed() < COUNTED_FOR)
+    {
+        survey.add(
+            sessions
+                .store()
+                .survey_part(user, &limit, Some(&next))
+                .await?,
+        );
     }
     Ok(survey)
 }
@@ -257,7 +305,13 @@ async fn mark<I: Issuer>(
     let sessions = issuer.sessions();
     let store = sessions.store();
     let fence = Fence::generate(&*sessions.entropy)?;
-    let end = EndUser { user: user.clone(), fence, kept, settled: !I::SIGNED, now: sessions.now() };
+    let end = EndUser {
+        user: user.clone(),
+        fence,
+        kept,
+        settled: !I::SIGNED,
+        now: sessions.now(),
+    };
     // Each unsettled fence costs a denial, so their number stays bounded even if every settling is
     // interrupted.
     if I::SIGNED && store.unsettled(user).await?.len() >= UNSETTLED {
@@ -290,8 +344,13 @@ async fn settle<I: Issuer>(
     issuer.deny_fences(&ended, goes_on, latest).await?;
 
     // The latest fence that has an exception for a session which goes on.
-    let carried = ended.iter().rposition(|ended| ended.kept.is_some_and(|kept| goes_on.is(kept)));
-    let settled = ended.iter().enumerate().filter(|(place, _)| Some(*place) != carried);
+    let carried = ended
+        .iter()
+        .rposition(|ended| ended.kept.is_some_and(|kept| goes_on.is(kept)));
+    let settled = ended
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| Some(*place) != carried);
     let fences: Vec<_> = settled.map(|(_, ended)| ended.fence).collect();
     store.settle(user, &fences, sessions.now()).await
 }
@@ -313,13 +372,20 @@ async fn deny_each<I: Issuer>(
     listed: Listed,
 ) -> Result<(), Failure> {
     let store = issuer.sessions().store();
-    let mut page = Page { after: None, limit: PAGE };
+    let mut page = Page {
+        after: None,
+        limit: PAGE,
+    };
     loop {
         let found = match listed {
             Listed::All => store.sessions(user, &page).await?,
             Listed::Unfenced => store.unfenced_sessions(user, &page).await?,
         };
-        for record in found.sessions.iter().filter(|record| Some(record.id) != kept) {
+        for record in found
+            .sessions
+            .iter()
+            .filter(|record| Some(record.id) != kept)
+        {
             issuer.deny_session(record, None).await?;
         }
         match found.next {
@@ -331,7 +397,11 @@ async fn deny_each<I: Issuer>(
 
 /// Deletes all tokens that were recorded without a fence, and then some of those whose fence was
 /// replaced.
-async fn clear<I: Issuer>(issuer: &I, user: &UserKey, kept: Option<SessionId>) -> Result<(), Failure> {
+async fn clear<I: Issuer>(
+    issuer: &I,
+    user: &UserKey,
+    kept: Option<SessionId>,
+) -> Result<(), Failure> {
     let store = issuer.sessions().store();
     let mut pace = SweepPace::new(BATCH);
     let start = Instant::now();
@@ -340,7 +410,12 @@ async fn clear<I: Issuer>(issuer: &I, user: &UserKey, kept: Option<SessionId>) -
     for unfenced in [true, false] {
         loop {
             let begun = Instant::now();
-            let clear = ClearUser { user: user.clone(), unfenced, kept, rows: pace.rows() };
+            let clear = ClearUser {
+                user: user.clone(),
+                unfenced,
+                kept,
+                rows: pace.rows(),
+            };
             if !store.clear(&clear).await?.more || (!unfenced && start.elapsed() >= CLEARED_FOR) {
                 break;
             }
@@ -354,5 +429,9 @@ async fn clear<I: Issuer>(issuer: &I, user: &UserKey, kept: Option<SessionId>) -
 
 /// Returns [`Destroyed::Revoked`] if there was anything to end.
 const fn destroyed(any: bool) -> Destroyed {
-    if any { Destroyed::Revoked } else { Destroyed::AlreadyInvalid }
+    if any {
+        Destroyed::Revoked
+    } else {
+        Destroyed::AlreadyInvalid
+    }
 }

@@ -18,7 +18,9 @@ use std::time::Duration;
 use crate::answer::{IssuedToken, SessionId, TokenPair};
 use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
-use crate::store::{Consumed, ConsumedToken, NewAccess, NewRefresh, RefreshRecord, Rotate, Rotated, TokenStore};
+use crate::store::{
+    Consumed, ConsumedToken, NewAccess, NewRefresh, RefreshRecord, Rotate, Rotated, TokenStore,
+};
 use crate::strategy::sessions::reuse::{Rejection, Reuse, forgiven};
 use crate::strategy::sessions::{Access, Grant, IN_FLIGHT, ReuseCause, Sessions, count};
 use crate::token::{Digest, Family, Locator, PlainToken, StoredToken, Successor, TokenKind};
@@ -69,7 +71,8 @@ impl Repeat {
     /// token lives for half of that reserve.
     fn access_end(&self, now: Timestamp) -> Timestamp {
         let reserve = now.saturating_add(IN_FLIGHT / 2);
-        self.access_expires_at.map_or(reserve, |recorded| recorded.max(reserve))
+        self.access_expires_at
+            .map_or(reserve, |recorded| recorded.max(reserve))
     }
 }
 
@@ -91,7 +94,11 @@ impl Exchanged {
     /// Returns both tokens, or `None` if no access token was asked for.
     pub(super) fn into_pair(self) -> Option<TokenPair> {
         let access = self.access?;
-        Some(TokenPair { issued_at: access.issued_at, access, refresh: Some(self.refresh) })
+        Some(TokenPair {
+            issued_at: access.issued_at,
+            access,
+            refresh: Some(self.refresh),
+        })
     }
 }
 
@@ -125,15 +132,26 @@ impl<S: TokenStore> Sessions<S> {
         match standing {
             Standing::Current(stored) => {
                 let grant = self.grant_of(token, &record, now)?;
-                Ok(Found { text: token.clone(), grant, next: Next::Exchange(stored, record.consumed) })
+                Ok(Found {
+                    text: token.clone(),
+                    grant,
+                    next: Next::Exchange(stored, record.consumed),
+                })
             }
             Standing::Consumed(place) => self.judge(token, &record, place, now),
-            Standing::Older => Err(reuse(&record, ReuseCause::AfterConfirmation, now.since(issued_at))),
+            Standing::Older => Err(reuse(
+                &record,
+                ReuseCause::AfterConfirmation,
+                now.since(issued_at),
+            )),
         }
     }
 
     /// Returns the record of the session that a token belongs to, or once belonged to.
-    pub(super) async fn look_up(&self, token: &PlainToken) -> Result<Option<(Standing, RefreshRecord)>, Failure> {
+    pub(super) async fn look_up(
+        &self,
+        token: &PlainToken,
+    ) -> Result<Option<(Standing, RefreshRecord)>, Failure> {
         let family = Family::of(token);
         for family in self.digests.families(&family, Locator::of(token.expose())) {
             if let Some(record) = self.store.find_family(&family).await? {
@@ -153,10 +171,17 @@ impl<S: TokenStore> Sessions<S> {
     /// Compares a token with its session's record, under every digest key that is accepted.
     fn standing(&self, token: &PlainToken, record: &RefreshRecord) -> Standing {
         let digests: Vec<Digest> = self.digests.candidates(token).collect();
-        if let Some(current) = digests.iter().find(|digest| record.digest.as_ref() == Some(*digest)) {
+        if let Some(current) = digests
+            .iter()
+            .find(|digest| record.digest.as_ref() == Some(*digest))
+        {
             return Standing::Current(current.clone().into());
         }
-        let consumed = record.consumed.tokens().iter().rposition(|consumed| digests.contains(&consumed.digest));
+        let consumed = record
+            .consumed
+            .tokens()
+            .iter()
+            .rposition(|consumed| digests.contains(&consumed.digest));
         consumed.map_or(Standing::Older, Standing::Consumed)
     }
 
@@ -169,7 +194,9 @@ impl<S: TokenStore> Sessions<S> {
         now: Timestamp,
     ) -> Result<Found, Rejection> {
         let consumed = record.consumed.tokens();
-        let Some(entry) = consumed.get(place) else { return Err(Refusal::Consumed.into()) };
+        let Some(entry) = consumed.get(place) else {
+            return Err(Refusal::Consumed.into());
+        };
         let later = consumed.get(place + 1);
         // Zero if the host of the rotation is ahead of this one: `since` saturates.
         let since_exchange = now.since(entry.at);
@@ -178,41 +205,83 @@ impl<S: TokenStore> Sessions<S> {
             return Err(reuse(record, ReuseCause::AfterConfirmation, since_exchange));
         }
         if since_exchange >= self.reuse.grace() || entry.at.since(now) > CLOCKS_DIFFER {
-            let cause = if later.is_some() { ReuseCause::AfterConfirmation } else { ReuseCause::LongStale };
+            let cause = if later.is_some() {
+                ReuseCause::AfterConfirmation
+            } else {
+                ReuseCause::LongStale
+            };
             return Err(reuse(record, cause, since_exchange));
         }
 
-        let issued_at = if later.is_some() { entry.at } else { record.created_at.unwrap_or(entry.at) };
+        let issued_at = if later.is_some() {
+            entry.at
+        } else {
+            record.created_at.unwrap_or(entry.at)
+        };
         let grant = self.grant_of(token, record, issued_at)?;
         let expected = later.map(|later| &later.digest).or(record.digest.as_ref());
-        let is_it = |successor: &PlainToken| self.digests.candidates(successor).any(|digest| Some(&digest) == expected);
+        let is_it = |successor: &PlainToken| {
+            self.digests
+                .candidates(successor)
+                .any(|digest| Some(&digest) == expected)
+        };
         // The digest key of the rotation may not be the active one any more. Each key yields a
         // candidate, and the digest in the record tells which of them was issued.
-        let successors = self.digests.successors(&entry.salt, token).map(|successor| self.texts(&successor, &grant));
+        let successors = self
+            .digests
+            .successors(&entry.salt, token)
+            .map(|successor| self.texts(&successor, &grant));
         let Some((refresh, access)) = { successors }.find(|(refresh, _)| is_it(refresh)) else {
             return Err(Refusal::Consumed.into());
         };
-        let expires_at = if later.is_some() { None } else { record.expires_at };
+        let expires_at = if later.is_some() {
+            None
+        } else {
+            record.expires_at
+        };
         let access_expires_at = record.access_expires_at;
-        let repeat = Repeat { refresh, access, expires_at, access_expires_at };
-        Ok(Found { text: token.clone(), grant, next: Next::Again(repeat) })
+        let repeat = Repeat {
+            refresh,
+            access,
+            expires_at,
+            access_expires_at,
+        };
+        Ok(Found {
+            text: token.clone(),
+            grant,
+            next: Next::Again(repeat),
+        })
     }
 
     /// Returns what the successor of a token shares with it. A row of litestar-auth has no session,
     /// and gets one here.
-    fn grant_of(&self, token: &PlainToken, record: &RefreshRecord, issued_at: Timestamp) -> Result<Grant, Failure> {
+    fn grant_of(
+        &self,
+        token: &PlainToken,
+        record: &RefreshRecord,
+        issued_at: Timestamp,
+    ) -> Result<Grant, Failure> {
         let session = match record.session {
             Some(session) => session,
             None => SessionId::generate(&*self.entropy)?,
         };
-        let session_end = record.session_expires_at.or_else(|| self.lifetimes.session_end(issued_at));
+        let session_end = record
+            .session_expires_at
+            .or_else(|| self.lifetimes.session_end(issued_at));
         // The successor stays at the place of the presented token, which an older digest key may
         // have named.
         let locator = match Locator::of(token.expose()) {
             Some(locator) => Some(locator.with_session(Some(session))),
             None => self.store.locator(&record.user, Some(session)),
         };
-        Ok(Grant { user: record.user.clone(), session, locator, session_end, issued_at, fence: record.fence })
+        Ok(Grant {
+            user: record.user.clone(),
+            session,
+            locator,
+            session_end,
+            issued_at,
+            fence: record.fence,
+        })
     }
 
     /// Rotates a refresh token, and issues the access token that `access` asks for.
@@ -231,7 +300,8 @@ impl<S: TokenStore> Sessions<S> {
         let mut salt = [0; 16];
         self.entropy.fill(&mut salt)?;
         let successor = self.digests.successors(&salt, &found.text).next();
-        let successor = successor.ok_or_else(|| Failure::internal("sessions", "the ring has no key"))?;
+        let successor =
+            successor.ok_or_else(|| Failure::internal("sessions", "the ring has no key"))?;
         let (refresh, opaque) = self.texts(&successor, &found.grant);
         let (refresh, record) = self.new_refresh(&found.grant, refresh)?;
 
@@ -245,17 +315,30 @@ impl<S: TokenStore> Sessions<S> {
                 (Some(token), Some(record))
             }
         };
-        let signed_end = issued.as_ref().filter(|_| access_record.is_none()).map(|token| token.expires_at);
+        let signed_end = issued
+            .as_ref()
+            .filter(|_| access_record.is_none())
+            .map(|token| token.expires_at);
 
         // The window begins with the write. The look-up may have been long ago.
         let at = self.now();
-        let token = ConsumedToken { digest: self.digests.digest(&found.text), at, salt };
+        let token = ConsumedToken {
+            digest: self.digests.digest(&found.text),
+            at,
+            salt,
+        };
         let consumed = self.remembered(consumed, at).and(token);
-        let record = NewRefresh { access_expires_at: signed_end, ..record };
+        let record = NewRefresh {
+            access_expires_at: signed_end,
+            ..record
+        };
         let rotate = rotation(found, presented, consumed, record, access_record);
         // The write is guarded by the presented token: it succeeds for one caller.
         match self.store.rotate(&rotate).await? {
-            Rotated::Done => Ok(Exchanged { refresh, access: issued }),
+            Rotated::Done => Ok(Exchanged {
+                refresh,
+                access: issued,
+            }),
             Rotated::Gone => self.lost_race(found, access).await,
         }
     }
@@ -273,16 +356,26 @@ impl<S: TokenStore> Sessions<S> {
         match self.find(&found.text).await {
             Ok(found) => self.again(&found, ReuseCause::SecondTab, access),
             // In time, but the window has closed meanwhile, so the successor is not told again.
-            Err(Rejection::Reused(_)) if !self.reuse.grace().is_zero() => Err(Refusal::Consumed.into()),
+            Err(Rejection::Reused(_)) if !self.reuse.grace().is_zero() => {
+                Err(Refusal::Consumed.into())
+            }
             Err(rejection) => Err(rejection),
         }
     }
 
     /// Returns the consumed tokens that are still remembered after another rotation.
     fn remembered(&self, consumed: &Consumed, now: Timestamp) -> Consumed {
-        let window = if self.reuse.closes_on_use() { Duration::ZERO } else { self.reuse.grace() };
+        let window = if self.reuse.closes_on_use() {
+            Duration::ZERO
+        } else {
+            self.reuse.grace()
+        };
         let time = self.remembered_for.unwrap_or_default().max(window);
-        if time.is_zero() { Consumed::default() } else { consumed.clone().since(now.saturating_sub(time)) }
+        if time.is_zero() {
+            Consumed::default()
+        } else {
+            consumed.clone().since(now.saturating_sub(time))
+        }
     }
 
     /// Issues the tokens of an earlier rotation again, without writing.
@@ -299,7 +392,12 @@ impl<S: TokenStore> Sessions<S> {
         let Next::Again(repeat) = &found.next else {
             return Err(Refusal::Consumed.into());
         };
-        let Repeat { refresh, access: opaque, expires_at, .. } = repeat;
+        let Repeat {
+            refresh,
+            access: opaque,
+            expires_at,
+            ..
+        } = repeat;
         let grant = &found.grant;
         let now = self.now();
         let issued = |token: &PlainToken, expires_at| IssuedToken {
@@ -312,16 +410,34 @@ impl<S: TokenStore> Sessions<S> {
         // it.
         let issued_at = now.max(grant.issued_at);
         let end = repeat.access_end(issued_at);
-        let session_end = Some(grant.session_end.map_or(end, |session_end| session_end.min(end)));
-        let signing = Grant { session_end, issued_at, ..grant.clone() };
+        let session_end = Some(
+            grant
+                .session_end
+                .map_or(end, |session_end| session_end.min(end)),
+        );
+        let signing = Grant {
+            session_end,
+            issued_at,
+            ..grant.clone()
+        };
         let access = match access(&signing, &self.digests.digest(refresh))? {
             Access::None => None,
             Access::Signed(token) => Some(token),
-            Access::Opaque => Some(issued(opaque, self.lifetimes.access_end(grant.issued_at, grant.session_end))),
+            Access::Opaque => Some(issued(
+                opaque,
+                self.lifetimes
+                    .access_end(grant.issued_at, grant.session_end),
+            )),
         };
         forgiven(grant.session, cause);
-        let refresh_end = expires_at.unwrap_or_else(|| self.lifetimes.refresh_end(grant.issued_at, grant.session_end));
-        Ok(Exchanged { refresh: issued(refresh, refresh_end), access })
+        let refresh_end = expires_at.unwrap_or_else(|| {
+            self.lifetimes
+                .refresh_end(grant.issued_at, grant.session_end)
+        });
+        Ok(Exchanged {
+            refresh: issued(refresh, refresh_end),
+            access,
+        })
     }
 
     /// Returns the refresh token and the access token that are derived for a successor.
@@ -360,6 +476,11 @@ fn rotation(
 fn reuse(record: &RefreshRecord, cause: ReuseCause, since_exchange: Duration) -> Rejection {
     match record.session {
         None => Refusal::Consumed.into(),
-        Some(session) => Rejection::Reused(Reuse { session, owner: record.user.clone(), cause, since_exchange }),
+        Some(session) => Rejection::Reused(Reuse {
+            session,
+            owner: record.user.clone(),
+            cause,
+            since_exchange,
+        }),
     }
 }

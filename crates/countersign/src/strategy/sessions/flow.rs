@@ -32,7 +32,10 @@ where
 {
     async fn log_in(&self, user: &U, login: &Login) -> Result<TokenPair, AuthError> {
         let key = user.id().to_key();
-        let opened = open(self, key, login, |grant, refresh| self.access(user, grant, refresh)).await?;
+        let opened = open(self, key, login, |grant, refresh| {
+            self.access(user, grant, refresh)
+        })
+        .await?;
         Ok(opened.into_pair().ok_or_else(no_access)?)
     }
 
@@ -42,11 +45,17 @@ where
         users: &dyn UserManager<U>,
     ) -> Result<Refreshed<U, TokenPair>, AuthError> {
         let (user, exchanged) = exchange(self, token, users, true).await?;
-        Ok(Refreshed::new(user, exchanged.into_pair().ok_or_else(no_access)?))
+        Ok(Refreshed::new(
+            user,
+            exchanged.into_pair().ok_or_else(no_access)?,
+        ))
     }
 
     async fn write_refresh_token(&self, user: &U) -> Result<IssuedToken, Failure> {
-        let opened = open(self, user.id().to_key(), &Login::default(), |_, _| Ok(Access::None)).await;
+        let opened = open(self, user.id().to_key(), &Login::default(), |_, _| {
+            Ok(Access::None)
+        })
+        .await;
         opened.map(|opened| opened.refresh).map_err(unrefused)
     }
 
@@ -109,7 +118,11 @@ async fn exchange<U: User, I: IssuesFor<U>>(
     let user = owner(&found, users).await?;
 
     let made = |grant: &Grant, refresh: &Digest| {
-        if with_access { issuer.access(&user, grant, refresh) } else { Ok(Access::None) }
+        if with_access {
+            issuer.access(&user, grant, refresh)
+        } else {
+            Ok(Access::None)
+        }
     };
     match issuer.sessions().exchange(&found, made).await {
         Ok(exchanged) => Ok((user, exchanged)),
@@ -121,7 +134,11 @@ async fn exchange<U: User, I: IssuesFor<U>>(
 async fn owner<U: User>(found: &Found, users: &dyn UserManager<U>) -> Result<U, AuthError> {
     let id = U::Id::from_key(found.user().clone()).ok_or(Refusal::Subject)?;
     let user = users.get(&id).await?.ok_or(Refusal::UserUnknown)?;
-    if user.is_active() { Ok(user) } else { Err(Refusal::UserInactive.into()) }
+    if user.is_active() {
+        Ok(user)
+    } else {
+        Err(Refusal::UserInactive.into())
+    }
 }
 
 /// Returns the error of a rejection. For reuse, ends the session first.
@@ -144,7 +161,9 @@ async fn punished<U: User, I: IssuesFor<U>>(issuer: &I, rejection: Rejection) ->
 /// all be refused, even though one would have fit.
 async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result<(), AuthError> {
     let sessions = issuer.sessions();
-    let Some(cap) = sessions.cap else { return Ok(()) };
+    let Some(cap) = sessions.cap else {
+        return Ok(());
+    };
     if !is_beyond(issuer, &grant.user, cap.most.get()).await? {
         return Ok(());
     }
@@ -160,12 +179,25 @@ async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result
 }
 
 /// Returns `true` if a user has more than `most` sessions. Stops counting as soon as that is known.
-async fn is_beyond<U: User, I: IssuesFor<U>>(issuer: &I, user: &UserKey, most: u32) -> Result<bool, Failure> {
+async fn is_beyond<U: User, I: IssuesFor<U>>(
+    issuer: &I,
+    user: &UserKey,
+    most: u32,
+) -> Result<bool, Failure> {
     let sessions = issuer.sessions();
     let limit = sessions.limit(PAGE);
     let mut survey = sessions.store().survey_part(user, &limit, None).await?;
-    while let Some(next) = survey.next.take().filter(|_| survey.sessions <= u64::from(most)) {
-        survey.add(sessions.store().survey_part(user, &limit, Some(&next)).await?);
+    while let Some(next) = survey
+        .next
+        .take()
+        .filter(|_| survey.sessions <= u64::from(most))
+    {
+        survey.add(
+            sessions
+                .store()
+                .survey_part(user, &limit, Some(&next))
+                .await?,
+        );
     }
     Ok(survey.sessions > u64::from(most))
 }
@@ -179,7 +211,10 @@ async fn surplus<U: User, I: IssuesFor<U>>(
     user: &UserKey,
     most: u32,
 ) -> Result<Vec<SessionRecord>, Failure> {
-    let mut page = Page { after: None, limit: PAGE };
+    let mut page = Page {
+        after: None,
+        limit: PAGE,
+    };
     let mut oldest: Vec<SessionRecord> = Vec::new();
     let mut listed: usize = 0;
     loop {

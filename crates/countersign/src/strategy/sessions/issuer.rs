@@ -38,7 +38,11 @@ pub(in crate::strategy) trait Issuer: Send + Sync {
 
     /// Denies the access tokens of a session that is about to end, until the last of them has
     /// expired, and at least until `at_least`.
-    async fn deny_session(&self, record: &SessionRecord, at_least: Option<Timestamp>) -> Result<(), Failure>;
+    async fn deny_session(
+        &self,
+        record: &SessionRecord,
+        at_least: Option<Timestamp>,
+    ) -> Result<(), Failure>;
 
     /// Denies the access tokens that carry one of these fences, except those of a session that goes
     /// on.
@@ -94,7 +98,10 @@ pub(in crate::strategy) enum Access {
     /// An opaque token, which the caller makes and records in the same step as the refresh token.
     Opaque,
     /// A signed token, which is not recorded.
-    #[cfg_attr(not(feature = "jwt"), expect(dead_code, reason = "no other strategy signs"))]
+    #[cfg_attr(
+        not(feature = "jwt"),
+        expect(dead_code, reason = "no other strategy signs")
+    )]
     Signed(IssuedToken),
 }
 

@@ -113,7 +113,10 @@ impl Login {
 
 impl From<Client> for Login {
     fn from(client: Client) -> Self {
-        Self { client, fence: None }
+        Self {
+            client,
+            fence: None,
+        }
     }
 }
 
@@ -121,13 +124,19 @@ impl<S: TokenStore> Sessions<S> {
     /// Reads the fence of a user whose login begins. A user without a fence gets one.
     pub(super) async fn fence(&self, user: &UserKey) -> Result<LoginFence, Failure> {
         let read_at = self.now();
-        let fence = self.store.fence(user, Fence::generate(&*self.entropy)?, read_at).await?;
+        let fence = self
+            .store
+            .fence(user, Fence::generate(&*self.entropy)?, read_at)
+            .await?;
         Ok(LoginFence { fence, read_at })
     }
 
     /// Returns the current fence of a user, for a token without a session.
     #[cfg(feature = "jwt")]
-    pub(in crate::strategy) async fn standing_fence(&self, user: &UserKey) -> Result<Fence, Failure> {
+    pub(in crate::strategy) async fn standing_fence(
+        &self,
+        user: &UserKey,
+    ) -> Result<Fence, Failure> {
         self.fence(user).await.map(|fence| fence.fence)
     }
 
@@ -137,7 +146,14 @@ impl<S: TokenStore> Sessions<S> {
         let session = SessionId::generate(&*self.entropy)?;
         let locator = self.store.locator(&user, Some(session));
         let session_end = self.lifetimes.session_end(issued_at);
-        Ok(Grant { user, session, locator, session_end, issued_at, fence: Some(fence.fence) })
+        Ok(Grant {
+            user,
+            session,
+            locator,
+            session_end,
+            issued_at,
+            fence: Some(fence.fence),
+        })
     }
 
     /// Opens the session: records its first refresh token and, in the same step, the access token
@@ -164,9 +180,21 @@ impl<S: TokenStore> Sessions<S> {
                 (Some(token), Some(record))
             }
         };
-        let signed_end = access.as_ref().filter(|_| access_record.is_none()).map(|token| token.expires_at);
-        let record = NewRefresh { client: client.clone(), fence: grant.fence, access_expires_at: signed_end, ..record };
-        match self.store.insert_refresh(&record, access_record.as_ref()).await? {
+        let signed_end = access
+            .as_ref()
+            .filter(|_| access_record.is_none())
+            .map(|token| token.expires_at);
+        let record = NewRefresh {
+            client: client.clone(),
+            fence: grant.fence,
+            access_expires_at: signed_end,
+            ..record
+        };
+        match self
+            .store
+            .insert_refresh(&record, access_record.as_ref())
+            .await?
+        {
             Opened::Done => Ok(Exchanged { refresh, access }),
             Opened::Fenced => Err(Refusal::Overtaken.into()),
         }

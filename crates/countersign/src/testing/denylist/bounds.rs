@@ -23,9 +23,20 @@ pub(super) async fn sweep_takes_what_ended(ground: Ground) -> Verdict {
     for (id, until) in ends {
         ground.store.deny(id, until, NOW).await?;
     }
-    same("entries swept", &ground.store.sweep(minutes(11), 100).await?, &2)?;
-    same("entries swept again", &ground.store.sweep(minutes(11), 100).await?, &0)?;
-    ensure(ground.store.is_any_denied(&["after"], minutes(10)).await?, "a sweep removed a live entry")
+    same(
+        "entries swept",
+        &ground.store.sweep(minutes(11), 100).await?,
+        &2,
+    )?;
+    same(
+        "entries swept again",
+        &ground.store.sweep(minutes(11), 100).await?,
+        &0,
+    )?;
+    ensure(
+        ground.store.is_any_denied(&["after"], minutes(10)).await?,
+        "a sweep removed a live entry",
+    )
 }
 
 /// Checks that a sweep leaves an entry that a server with a slower clock still needs.
@@ -35,10 +46,23 @@ pub(super) async fn sweep_takes_what_ended(ground: Ground) -> Verdict {
 pub(super) async fn sweep_leaves_room_for_clocks_that_differ(ground: Ground) -> Verdict {
     let until = minutes(15);
     ground.store.deny("denied", until, NOW).await?;
-    for behind in [Duration::ZERO, Duration::from_secs(30), CLOCK_SLACK.saturating_sub(TICK)] {
-        ground.store.sweep(until.saturating_add(behind), 100).await?;
-        let denied = ground.store.is_any_denied(&["denied"], until.saturating_sub(TICK)).await?;
-        ensure(denied, "a sweep removed an entry that is live by a clock that is behind")?;
+    for behind in [
+        Duration::ZERO,
+        Duration::from_secs(30),
+        CLOCK_SLACK.saturating_sub(TICK),
+    ] {
+        ground
+            .store
+            .sweep(until.saturating_add(behind), 100)
+            .await?;
+        let denied = ground
+            .store
+            .is_any_denied(&["denied"], until.saturating_sub(TICK))
+            .await?;
+        ensure(
+            denied,
+            "a sweep removed an entry that is live by a clock that is behind",
+        )?;
     }
     Ok(())
 }
@@ -47,8 +71,15 @@ pub(super) async fn sweep_leaves_room_for_clocks_that_differ(ground: Ground) -> 
 pub(super) async fn sweep_is_left_to_the_store(ground: Ground) -> Verdict {
     ground.store.deny("ended", minutes(1), NOW).await?;
     ground.store.deny("live", minutes(60), NOW).await?;
-    same("entries swept", &ground.store.sweep(minutes(10), 100).await?, &0)?;
-    ensure(ground.store.is_any_denied(&["live"], minutes(10)).await?, "a sweep removed a live entry")
+    same(
+        "entries swept",
+        &ground.store.sweep(minutes(10), 100).await?,
+        &0,
+    )?;
+    ensure(
+        ground.store.is_any_denied(&["live"], minutes(10)).await?,
+        "a sweep removed a live entry",
+    )
 }
 
 /// Checks that a sweep removes at most `limit` entries, and that repeated sweeps remove all expired
@@ -58,17 +89,30 @@ pub(super) async fn sweep_is_left_to_the_store(ground: Ground) -> Verdict {
 /// number of entries that it removed, because callers go on until it is 0.
 pub(super) async fn sweep_is_bounded_and_resumable(ground: Ground) -> Verdict {
     for number in 0..7 {
-        ground.store.deny(&format!("ended {number}"), minutes(1), NOW).await?;
-        ground.store.deny(&format!("live {number}"), minutes(60), NOW).await?;
+        ground
+            .store
+            .deny(&format!("ended {number}"), minutes(1), NOW)
+            .await?;
+        ground
+            .store
+            .deny(&format!("live {number}"), minutes(60), NOW)
+            .await?;
     }
     let mut removed = Vec::new();
     for _ in 0..5 {
         removed.push(ground.store.sweep(minutes(2), 3).await?);
     }
-    same("entries that sweeps of 3 removed", &removed, &vec![3, 3, 1, 0, 0])?;
+    same(
+        "entries that sweeps of 3 removed",
+        &removed,
+        &vec![3, 3, 1, 0, 0],
+    )?;
     for number in 0..7 {
         let id = format!("live {number}");
-        ensure(ground.store.is_any_denied(&[&id], minutes(1)).await?, "a sweep removed a live entry")?;
+        ensure(
+            ground.store.is_any_denied(&[&id], minutes(1)).await?,
+            "a sweep removed a live entry",
+        )?;
     }
     Ok(())
 }
@@ -79,7 +123,14 @@ pub(super) async fn sweep_is_bounded_and_resumable(ground: Ground) -> Verdict {
 /// A denylist that makes room by evicting live entries would accept revoked tokens again.
 pub(super) async fn never_forgets(ground: Ground) -> Verdict {
     for number in 0..ground.entries {
-        ground.store.deny(&format!("token {number}"), minutes(15 + u64::from(number % 7)), NOW).await?;
+        ground
+            .store
+            .deny(
+                &format!("token {number}"),
+                minutes(15 + u64::from(number % 7)),
+                NOW,
+            )
+            .await?;
     }
     all_denied(&ground).await
 }
@@ -88,7 +139,13 @@ pub(super) async fn never_forgets(ground: Ground) -> Verdict {
 async fn all_denied(ground: &Ground) -> Verdict {
     for number in 0..ground.entries {
         let last = minutes(15 + u64::from(number % 7)).saturating_sub(TICK);
-        ensure(ground.store.is_any_denied(&[&format!("token {number}")], last).await?, "a live entry was forgotten")?;
+        ensure(
+            ground
+                .store
+                .is_any_denied(&[&format!("token {number}")], last)
+                .await?,
+            "a live entry was forgotten",
+        )?;
     }
     Ok(())
 }
@@ -103,8 +160,15 @@ pub(super) async fn full_refuses_and_forgets_nothing(ground: Ground) -> Verdict 
     for _ in 0..3 {
         let outcome = ground.store.deny("one too many", minutes(15), NOW).await;
         let kind = outcome.err().map(|failure| failure.kind());
-        same("denying one more than there is room for", &kind, &Some(FailureKind::Full))?;
-        ensure(!ground.store.is_any_denied(&["one too many"], NOW).await?, "an entry was refused and recorded")?;
+        same(
+            "denying one more than there is room for",
+            &kind,
+            &Some(FailureKind::Full),
+        )?;
+        ensure(
+            !ground.store.is_any_denied(&["one too many"], NOW).await?,
+            "an entry was refused and recorded",
+        )?;
     }
     all_denied(&ground).await
 }
@@ -112,10 +176,22 @@ pub(super) async fn full_refuses_and_forgets_nothing(ground: Ground) -> Verdict 
 /// Checks that a full denylist can extend an entry that it has, because that takes no more room.
 pub(super) async fn full_still_extends(ground: Ground) -> Verdict {
     never_forgets(ground.clone()).await?;
-    ground.store.deny("token 0", minutes(60), NOW).await.map_err(|failure| {
-        Violation::new(format!("a full denylist could not extend an entry that it has: {failure}"))
-    })?;
-    ensure(ground.store.is_any_denied(&["token 0"], minutes(59)).await?, "the entry was not extended")?;
+    ground
+        .store
+        .deny("token 0", minutes(60), NOW)
+        .await
+        .map_err(|failure| {
+            Violation::new(format!(
+                "a full denylist could not extend an entry that it has: {failure}"
+            ))
+        })?;
+    ensure(
+        ground
+            .store
+            .is_any_denied(&["token 0"], minutes(59))
+            .await?,
+        "the entry was not extended",
+    )?;
     all_denied(&ground).await
 }
 
@@ -126,9 +202,16 @@ pub(super) async fn full_still_extends(ground: Ground) -> Verdict {
 pub(super) async fn room_returns_when_entries_end(ground: Ground) -> Verdict {
     never_forgets(ground.clone()).await?;
     let later = minutes(60);
-    same("entries swept", &ground.store.sweep(later, u32::MAX).await?, &u64::from(ground.entries))?;
+    same(
+        "entries swept",
+        &ground.store.sweep(later, u32::MAX).await?,
+        &u64::from(ground.entries),
+    )?;
     for number in 0..ground.entries {
-        ground.store.deny(&format!("later {number}"), minutes(90), later).await?;
+        ground
+            .store
+            .deny(&format!("later {number}"), minutes(90), later)
+            .await?;
     }
     let outcome = ground.store.deny("one too many", minutes(90), later).await;
     ensure(outcome.is_err(), "it holds more entries than it says")

@@ -20,7 +20,10 @@ const ID: &str = "0f8fad5bd9cb469fa16570867728950e";
 pub(super) async fn denied_is_denied(ground: Ground) -> Verdict {
     ground.store.deny(ID, minutes(15), NOW).await?;
     for now in [NOW, minutes(1), minutes(14)] {
-        ensure(ground.store.is_any_denied(&[ID], now).await?, "a denied id is not denied")?;
+        ensure(
+            ground.store.is_any_denied(&[ID], now).await?,
+            "a denied id is not denied",
+        )?;
     }
     Ok(())
 }
@@ -30,11 +33,23 @@ pub(super) async fn denied_is_denied(ground: Ground) -> Verdict {
 /// An error means that the denylist could not be asked. Callers then refuse to serve the request,
 /// so an unknown id must never be an error.
 pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
-    ensure(!ground.store.is_any_denied(&[ID], NOW).await?, "an empty denylist denies an id")?;
-    ensure(!ground.store.is_any_denied(&[], NOW).await?, "an empty denylist denies no id at all")?;
+    ensure(
+        !ground.store.is_any_denied(&[ID], NOW).await?,
+        "an empty denylist denies an id",
+    )?;
+    ensure(
+        !ground.store.is_any_denied(&[], NOW).await?,
+        "an empty denylist denies no id at all",
+    )?;
     ground.store.deny(ID, minutes(15), NOW).await?;
-    ensure(!ground.store.is_any_denied(&["another"], NOW).await?, "an id is denied that nobody denied")?;
-    ensure(!ground.store.is_any_denied(&[], NOW).await?, "none of no ids can be denied")
+    ensure(
+        !ground.store.is_any_denied(&["another"], NOW).await?,
+        "an id is denied that nobody denied",
+    )?;
+    ensure(
+        !ground.store.is_any_denied(&[], NOW).await?,
+        "none of no ids can be denied",
+    )
 }
 
 /// Checks that an id is denied in the microsecond before its end, and no longer at its end.
@@ -43,9 +58,24 @@ pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
 pub(super) async fn end_at_the_exact_moment(ground: Ground) -> Verdict {
     let until = minutes(15).saturating_add(TICK);
     ground.store.deny(ID, until, NOW).await?;
-    ensure(ground.store.is_any_denied(&[ID], until.saturating_sub(TICK)).await?, "an entry ended a tick too early")?;
-    ensure(!ground.store.is_any_denied(&[ID], until).await?, "an entry outlives its end")?;
-    ensure(!ground.store.is_any_denied(&[ID], until.saturating_add(TICK)).await?, "an entry outlives its end")
+    ensure(
+        ground
+            .store
+            .is_any_denied(&[ID], until.saturating_sub(TICK))
+            .await?,
+        "an entry ended a tick too early",
+    )?;
+    ensure(
+        !ground.store.is_any_denied(&[ID], until).await?,
+        "an entry outlives its end",
+    )?;
+    ensure(
+        !ground
+            .store
+            .is_any_denied(&[ID], until.saturating_add(TICK))
+            .await?,
+        "an entry outlives its end",
+    )
 }
 
 /// Checks that denying an id again with an earlier end does not shorten its entry.
@@ -55,7 +85,10 @@ pub(super) async fn are_never_shortened(ground: Ground) -> Verdict {
     ground.store.deny(ID, minutes(60), NOW).await?;
     for until in [minutes(5), minutes(59), NOW] {
         ground.store.deny(ID, until, NOW).await?;
-        let denied = ground.store.is_any_denied(&[ID], minutes(60).saturating_sub(TICK)).await?;
+        let denied = ground
+            .store
+            .is_any_denied(&[ID], minutes(60).saturating_sub(TICK))
+            .await?;
         ensure(denied, "denying again shortened an entry")?;
     }
     Ok(())
@@ -68,13 +101,32 @@ pub(super) async fn are_never_shortened(ground: Ground) -> Verdict {
 /// recorded.
 pub(super) async fn are_never_shortened_by_a_clock_behind(ground: Ground) -> Verdict {
     let (ahead, behind) = (minutes(30), minutes(2));
-    for (id, first, second) in [("ahead first", ahead, behind), ("behind first", behind, ahead)] {
-        for now in [first, second, behind.saturating_sub(Duration::from_hours(1))] {
-            ground.store.deny(id, now.saturating_add(Duration::from_mins(15)), now).await?;
+    for (id, first, second) in [
+        ("ahead first", ahead, behind),
+        ("behind first", behind, ahead),
+    ] {
+        for now in [
+            first,
+            second,
+            behind.saturating_sub(Duration::from_hours(1)),
+        ] {
+            ground
+                .store
+                .deny(id, now.saturating_add(Duration::from_mins(15)), now)
+                .await?;
         }
-        let denied = ground.store.is_any_denied(&[id], minutes(45).saturating_sub(TICK)).await?;
-        ensure(denied, "a denial by a clock that is behind shortened an entry")?;
-        ensure(!ground.store.is_any_denied(&[id], minutes(45)).await?, "an entry outlives its end")?;
+        let denied = ground
+            .store
+            .is_any_denied(&[id], minutes(45).saturating_sub(TICK))
+            .await?;
+        ensure(
+            denied,
+            "a denial by a clock that is behind shortened an entry",
+        )?;
+        ensure(
+            !ground.store.is_any_denied(&[id], minutes(45)).await?,
+            "an entry outlives its end",
+        )?;
     }
     Ok(())
 }
@@ -86,9 +138,15 @@ pub(super) async fn are_never_shortened_by_a_clock_behind(ground: Ground) -> Ver
 pub(super) async fn are_extended(ground: Ground) -> Verdict {
     ground.store.deny(ID, minutes(5), NOW).await?;
     ground.store.deny(ID, minutes(60), minutes(1)).await?;
-    let denied = ground.store.is_any_denied(&[ID], minutes(60).saturating_sub(TICK)).await?;
+    let denied = ground
+        .store
+        .is_any_denied(&[ID], minutes(60).saturating_sub(TICK))
+        .await?;
     ensure(denied, "denying again for longer did not extend the entry")?;
-    ensure(!ground.store.is_any_denied(&[ID], minutes(60)).await?, "an entry outlives its end")
+    ensure(
+        !ground.store.is_any_denied(&[ID], minutes(60)).await?,
+        "an entry outlives its end",
+    )
 }
 
 /// Checks that the latest end counts if 32 calls deny the same id at the same time.
@@ -109,7 +167,10 @@ pub(super) async fn longest_of_many_callers_wins(ground: Ground) -> Verdict {
         while let Some(outcome) = calls.join_next().await {
             outcome.map_err(|error| Violation::new(error.to_string()))??;
         }
-        let denied = ground.store.is_any_denied(&[&id], minutes(32).saturating_sub(TICK)).await?;
+        let denied = ground
+            .store
+            .is_any_denied(&[&id], minutes(32).saturating_sub(TICK))
+            .await?;
         ensure(denied, "a shorter denial won over a longer one beside it")?;
     }
     Ok(())
@@ -121,7 +182,10 @@ pub(super) async fn longest_of_many_callers_wins(ground: Ground) -> Verdict {
 pub(super) async fn ended_already_is_a_value(ground: Ground) -> Verdict {
     for until in [NOW, NOW.saturating_sub(TICK)] {
         ground.store.deny(ID, until, NOW).await?;
-        ensure(!ground.store.is_any_denied(&[ID], NOW).await?, "an entry outlives its end")?;
+        ensure(
+            !ground.store.is_any_denied(&[ID], NOW).await?,
+            "an entry outlives its end",
+        )?;
     }
     Ok(())
 }
@@ -133,7 +197,10 @@ pub(super) async fn ended_already_is_a_value(ground: Ground) -> Verdict {
 pub(super) async fn can_be_denied_anew(ground: Ground) -> Verdict {
     ground.store.deny(ID, minutes(5), NOW).await?;
     ground.store.deny(ID, minutes(30), minutes(20)).await?;
-    ensure(ground.store.is_any_denied(&[ID], minutes(25)).await?, "an id could not be denied again after its end")
+    ensure(
+        ground.store.is_any_denied(&[ID], minutes(25)).await?,
+        "an id could not be denied again after its end",
+    )
 }
 
 /// Checks that asking at a later time does not remove an entry for a caller who asks at an earlier
@@ -142,6 +209,12 @@ pub(super) async fn can_be_denied_anew(ground: Ground) -> Verdict {
 /// Clocks of servers differ: what one server sees as expired, another still needs.
 pub(super) async fn reads_do_not_write(ground: Ground) -> Verdict {
     ground.store.deny(ID, minutes(15), NOW).await?;
-    ensure(!ground.store.is_any_denied(&[ID], minutes(16)).await?, "an entry outlives its end")?;
-    ensure(ground.store.is_any_denied(&[ID], minutes(14)).await?, "a read removed an entry")
+    ensure(
+        !ground.store.is_any_denied(&[ID], minutes(16)).await?,
+        "an entry outlives its end",
+    )?;
+    ensure(
+        ground.store.is_any_denied(&[ID], minutes(14)).await?,
+        "a read removed an entry",
+    )
 }

@@ -15,15 +15,39 @@ pub(super) async fn any_of_several(ground: Ground) -> Verdict {
     let many: Vec<String> = (0..100).map(|number| format!("good {number}")).collect();
     let mut ids: Vec<&str> = many.iter().map(String::as_str).collect();
     ids.push("ended");
-    ensure(!ground.store.is_any_denied(&ids, minutes(2)).await?, "none of these ids is denied")?;
+    ensure(
+        !ground.store.is_any_denied(&ids, minutes(2)).await?,
+        "none of these ids is denied",
+    )?;
     for place in [0, 50, ids.len()] {
         let mut with = ids.clone();
         with.insert(place, "token");
-        ensure(ground.store.is_any_denied(&with, minutes(2)).await?, "one of many ids is denied, and was overlooked")?;
+        ensure(
+            ground.store.is_any_denied(&with, minutes(2)).await?,
+            "one of many ids is denied, and was overlooked",
+        )?;
     }
-    ensure(ground.store.is_any_denied(&["token", "token"], minutes(2)).await?, "an id that comes twice is overlooked")?;
-    ensure(ground.store.is_any_denied(&["good 1", "token"], minutes(2)).await?, "the second id is overlooked")?;
-    ensure(ground.store.is_any_denied(&["token", "good 1"], minutes(2)).await?, "the first id is overlooked")
+    ensure(
+        ground
+            .store
+            .is_any_denied(&["token", "token"], minutes(2))
+            .await?,
+        "an id that comes twice is overlooked",
+    )?;
+    ensure(
+        ground
+            .store
+            .is_any_denied(&["good 1", "token"], minutes(2))
+            .await?,
+        "the second id is overlooked",
+    )?;
+    ensure(
+        ground
+            .store
+            .is_any_denied(&["token", "good 1"], minutes(2))
+            .await?,
+        "the first id is overlooked",
+    )
 }
 
 /// Checks that ids are compared byte by byte.
@@ -32,16 +56,24 @@ pub(super) async fn any_of_several(ground: Ground) -> Verdict {
 /// as part of a query. Ids of up to 255 bytes must be told apart to the last byte.
 pub(super) async fn odd_ones_are_told_apart(ground: Ground) -> Verdict {
     let short = [
-        "a", "A", "á", "a\u{301}", "a ", " a", "a:b", "b", "%", "_", "*", "?", "a%", "a'b", "a''b", "a\"b", "a\\b",
-        "a\nb", "$1", "?1", "ß", "ss", "ı", "i", "{a}", "0", "00", "漢字", "🔑", "🗝",
+        "a", "A", "á", "a\u{301}", "a ", " a", "a:b", "b", "%", "_", "*", "?", "a%", "a'b", "a''b",
+        "a\"b", "a\\b", "a\nb", "$1", "?1", "ß", "ss", "ı", "i", "{a}", "0", "00", "漢字", "🔑",
+        "🗝",
     ];
-    let long = [format!("{}y", "x".repeat(254)), "x".repeat(255), "€".repeat(85)];
+    let long = [
+        format!("{}y", "x".repeat(254)),
+        "x".repeat(255),
+        "€".repeat(85),
+    ];
     let ids: Vec<String> = short.into_iter().map(str::to_owned).chain(long).collect();
     for (denied, id) in ids.iter().enumerate() {
         ground.store.deny(id, minutes(15), NOW).await?;
         for (number, other) in ids.iter().enumerate() {
             let is_denied = ground.store.is_any_denied(&[other.as_str()], NOW).await?;
-            let clause = format!("after denying {id:?}, {other:?} is {}denied", if is_denied { "" } else { "not " });
+            let clause = format!(
+                "after denying {id:?}, {other:?} is {}denied",
+                if is_denied { "" } else { "not " }
+            );
             ensure(is_denied == (number <= denied), &clause)?;
         }
     }

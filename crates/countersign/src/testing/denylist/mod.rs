@@ -45,8 +45,10 @@ const CASES: &[Case<Ground>] = cases![
 ];
 
 /// The cases for denylists that keep expired entries until a sweep removes them.
-const CASES_WHEN_SWEPT: &[Case<Ground>] =
-    cases![bounds::sweep_takes_what_ended, bounds::sweep_is_bounded_and_resumable,];
+const CASES_WHEN_SWEPT: &[Case<Ground>] = cases![
+    bounds::sweep_takes_what_ended,
+    bounds::sweep_is_bounded_and_resumable,
+];
 
 /// The cases for denylists whose entries expire by themselves.
 const CASES_WHEN_SELF_EXPIRING: &[Case<Ground>] = cases![bounds::sweep_is_left_to_the_store];
@@ -114,7 +116,14 @@ impl<F> DenylistSuite<F> {
     /// nothing with the one before, with room for 2,000 entries or for as many as
     /// [`capacity`](Self::capacity) says. An error from it fails that case.
     pub fn new(backend: impl Into<String>, fresh: F) -> Self {
-        Self { backend: backend.into(), capacity: None, self_expiring: false, denials: 1_024, only: None, fresh }
+        Self {
+            backend: backend.into(),
+            capacity: None,
+            self_expiring: false,
+            denials: 1_024,
+            only: None,
+            fresh,
+        }
     }
 
     /// Sets the exact number of entries that a fresh denylist holds, at least 200. Adds the cases
@@ -168,18 +177,33 @@ impl<F> DenylistSuite<F> {
         E: Into<Cause>,
     {
         let when_bounded = self.capacity.map_or(&[][..], |_| CASES_WHEN_BOUNDED);
-        let of_expiry = if self.self_expiring { CASES_WHEN_SELF_EXPIRING } else { CASES_WHEN_SWEPT };
+        let of_expiry = if self.self_expiring {
+            CASES_WHEN_SELF_EXPIRING
+        } else {
+            CASES_WHEN_SWEPT
+        };
         let mut cases = Vec::new();
         for case in CASES.iter().chain(of_expiry).chain(when_bounded) {
-            if self.only.as_ref().is_some_and(|prefix| !case.name.starts_with(prefix.as_str())) {
+            if self
+                .only
+                .as_ref()
+                .is_some_and(|prefix| !case.name.starts_with(prefix.as_str()))
+            {
                 continue;
             }
             let entries = self.capacity.unwrap_or(2_000);
             let denials = self.denials;
-            let ground = (self.fresh)().await.map(|store| Ground { store: Arc::new(store), entries, denials });
+            let ground = (self.fresh)().await.map(|store| Ground {
+                store: Arc::new(store),
+                entries,
+                denials,
+            });
             cases.push(judge(case.name.to_owned(), case, ground.map_err(Into::into)).await);
         }
-        SuiteReport { backend: self.backend, cases }
+        SuiteReport {
+            backend: self.backend,
+            cases,
+        }
     }
 }
 

@@ -37,7 +37,13 @@ pub(super) async fn denials_beside_sweeps(ground: Ground) -> Verdict {
         deny_all(&ground, now).await?;
         lost += lost_at(&ground, now.saturating_add(HOUR).saturating_sub(TICK)).await?;
     }
-    ensure(lost == 0, &format!("denials that were acknowledged beside sweeps, lost: {lost} of {}", rounds * DENIERS))
+    ensure(
+        lost == 0,
+        &format!(
+            "denials that were acknowledged beside sweeps, lost: {lost} of {}",
+            rounds * DENIERS
+        ),
+    )
 }
 
 /// Returns the number of ids that are not denied at `now`.
@@ -61,12 +67,18 @@ fn id(number: u32) -> String {
 
 /// Denies all ids for an hour from `now`, while sweepers run.
 async fn deny_all(ground: &Ground, now: Timestamp) -> Verdict {
-    let start = Arc::new(Barrier::new(usize::try_from(DENIERS + SWEEPERS).unwrap_or(1)));
+    let start = Arc::new(Barrier::new(
+        usize::try_from(DENIERS + SWEEPERS).unwrap_or(1),
+    ));
     let over = Arc::new(AtomicBool::new(false));
     let mut sweepers = JoinSet::new();
     for _ in 0..SWEEPERS {
         // Small sweeps, again and again, meet more denials in their middle than one large sweep.
-        let (store, start, over) = (Arc::clone(&ground.store), Arc::clone(&start), Arc::clone(&over));
+        let (store, start, over) = (
+            Arc::clone(&ground.store),
+            Arc::clone(&start),
+            Arc::clone(&over),
+        );
         sweepers.spawn(async move {
             start.wait().await;
             while !over.load(Ordering::SeqCst) {
@@ -88,7 +100,9 @@ async fn deny_all(ground: &Ground, now: Timestamp) -> Verdict {
     // ever.
     let mut denied = Ok(());
     while let Some(outcome) = deniers.join_next().await {
-        let outcome = outcome.map_err(|error| Violation::new(error.to_string())).and_then(|denied| Ok(denied?));
+        let outcome = outcome
+            .map_err(|error| Violation::new(error.to_string()))
+            .and_then(|denied| Ok(denied?));
         denied = denied.and(outcome);
     }
     over.store(true, Ordering::SeqCst);

@@ -23,7 +23,10 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
         expires_at: Some(minutes(60 * 24 * 366 * 100)),
         ..ground.access("full")
     };
-    let aging = NewAccess { expires_at: None, ..ground.access("aging") };
+    let aging = NewAccess {
+        expires_at: None,
+        ..ground.access("aging")
+    };
     for access in [&plain, &full, &aging] {
         ground.record(access).await?;
     }
@@ -38,10 +41,19 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
 /// An error means that the store could not be asked. Callers answer it with 503 instead of 401, so
 /// an unknown token must never be an error. The known token must not be touched.
 pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
-    ensure(!ground.has_access("unknown").await?, "an empty store found an access token")?;
+    ensure(
+        !ground.has_access("unknown").await?,
+        "an empty store found an access token",
+    )?;
     ground.record(&ground.access("known")).await?;
-    ensure(!ground.has_access("unknown").await?, "a token that was never recorded was found")?;
-    let removed = ground.store.remove_access(&ground.token("unknown"), None).await?;
+    ensure(
+        !ground.has_access("unknown").await?,
+        "a token that was never recorded was found",
+    )?;
+    let removed = ground
+        .store
+        .remove_access(&ground.token("unknown"), None)
+        .await?;
     ensure(!removed, "removing an unknown token said that it was there")?;
     ground.holds_access(&ground.access("known")).await
 }
@@ -52,7 +64,11 @@ pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
 /// expired.
 pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
     let created_at = NOW.saturating_sub(std::time::Duration::from_hours(438_000));
-    let expired = NewAccess { created_at, expires_at: Some(created_at), ..ground.access("expired") };
+    let expired = NewAccess {
+        created_at,
+        expires_at: Some(created_at),
+        ..ground.access("expired")
+    };
     ground.record(&expired).await?;
     for _ in 0..3 {
         ground.holds_access(&expired).await?;
@@ -71,9 +87,20 @@ pub(super) async fn is_removed_once(ground: Ground) -> Verdict {
         ground.record(&ground.access(label)).await?;
     }
     let one = ground.token("one");
-    same("removing a token", &ground.store.remove_access(&one, None).await?, &true)?;
-    ensure(!ground.has_access("one").await?, "a removed token is still found")?;
-    same("removing it again", &ground.store.remove_access(&one, None).await?, &false)?;
+    same(
+        "removing a token",
+        &ground.store.remove_access(&one, None).await?,
+        &true,
+    )?;
+    ensure(
+        !ground.has_access("one").await?,
+        "a removed token is still found",
+    )?;
+    same(
+        "removing it again",
+        &ground.store.remove_access(&one, None).await?,
+        &false,
+    )?;
     ground.holds_access(&ground.access("two")).await
 }
 
@@ -85,11 +112,20 @@ pub(super) async fn removal_asks_for_the_owner(ground: Ground) -> Verdict {
     let access = ground.access("mine");
     ground.record(&access).await?;
     let mine = ground.token("mine");
-    let by_stranger = ground.store.remove_access(&mine, Some(ground.stranger())).await?;
+    let by_stranger = ground
+        .store
+        .remove_access(&mine, Some(ground.stranger()))
+        .await?;
     ensure(!by_stranger, "another user removed the token")?;
     ground.holds_access(&access).await?;
-    let by_owner = ground.store.remove_access(&mine, Some(ground.owner())).await?;
-    ensure(by_owner && !ground.has_access("mine").await?, "the owner could not remove the token")
+    let by_owner = ground
+        .store
+        .remove_access(&mine, Some(ground.owner()))
+        .await?;
+    ensure(
+        by_owner && !ground.has_access("mine").await?,
+        "the owner could not remove the token",
+    )
 }
 
 /// Checks that a digest which is recorded already is refused with an error, and the record stays as
@@ -122,16 +158,45 @@ pub(super) async fn other_spellings_are_unknown(ground: Ground) -> Verdict {
     ground.record(&access).await?;
     ground.open(&refresh, None).await?;
     let digits = access.digest.as_str().to_owned();
-    let near = [digits.to_uppercase(), format!("{digits} "), format!(" {digits}"), digits.replace('a', "á")];
-    let odd = ["%", "_", "*", "' OR '1'='1", "\"", "\\", "$1", "?1", "a\nb", "漢字🔑"].map(str::to_owned);
+    let near = [
+        digits.to_uppercase(),
+        format!("{digits} "),
+        format!(" {digits}"),
+        digits.replace('a', "á"),
+    ];
+    let odd = [
+        "%",
+        "_",
+        "*",
+        "' OR '1'='1",
+        "\"",
+        "\\",
+        "$1",
+        "?1",
+        "a\nb",
+        "漢字🔑",
+    ]
+    .map(str::to_owned);
     let long = ["x".repeat(255), "_".repeat(64), "€".repeat(85)];
     for text in near.into_iter().chain(odd).chain(long) {
         let token = StoredToken::LegacyPlaintext(PlainToken::new(text.clone()));
         let clause = |what: &str| format!("{what} under another spelling: {}", text.escape_debug());
-        ensure(ground.store.find_access(&token).await?.is_none(), &clause("an access token is found"))?;
-        ensure(ground.store.find_refresh(&token).await?.is_none(), &clause("a refresh token is found"))?;
-        ensure(!ground.store.remove_access(&token, None).await?, &clause("an access token is removed"))?;
-        ensure(!ground.store.remove_refresh(&token, None).await?, &clause("a refresh token is removed"))?;
+        ensure(
+            ground.store.find_access(&token).await?.is_none(),
+            &clause("an access token is found"),
+        )?;
+        ensure(
+            ground.store.find_refresh(&token).await?.is_none(),
+            &clause("a refresh token is found"),
+        )?;
+        ensure(
+            !ground.store.remove_access(&token, None).await?,
+            &clause("an access token is removed"),
+        )?;
+        ensure(
+            !ground.store.remove_refresh(&token, None).await?,
+            &clause("a refresh token is removed"),
+        )?;
     }
     ground.holds_access(&access).await?;
     ground.holds_refresh(&refresh).await

@@ -25,9 +25,15 @@ pub(super) async fn dropped_insert_is_whole_or_nothing(ground: Ground) -> Verdic
         let session = session(point)?;
         let label = format!("dropped {point}");
         let refresh = ground.opening(&label, session);
-        let access = NewAccess { session: Some(session), ..ground.access(&label) };
+        let access = NewAccess {
+            session: Some(session),
+            ..ground.access(&label)
+        };
         dropped_after(point, ground.open(&refresh, Some(&access))).await;
-        settles(|| async { Ok(ground.has_refresh(&label).await? == ground.has_access(&label).await?) }).await?;
+        settles(|| async {
+            Ok(ground.has_refresh(&label).await? == ground.has_access(&label).await?)
+        })
+        .await?;
         works(&ground, &format!("after {point}")).await?;
     }
     Ok(())
@@ -42,7 +48,11 @@ pub(super) async fn dropped_rotation_is_whole_or_nothing(ground: Ground) -> Verd
         let session = session(point)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {point}"));
         ground.open(&ground.opening(&old, session), None).await?;
-        dropped_after(point, ground.store.rotate(&ground.rotate(&old, &new, session))).await;
+        dropped_after(
+            point,
+            ground.store.rotate(&ground.rotate(&old, &new, session)),
+        )
+        .await;
         settles(|| async {
             let done = !ground.has_refresh(&old).await?;
             Ok(ground.has_refresh(&new).await? == done && ground.has_access(&new).await? == done)
@@ -59,7 +69,11 @@ async fn dropped_after<T>(point: u8, call: impl Future<Output = T>) {
     let mut polls = 0;
     std::future::poll_fn(|context| {
         polls += 1;
-        if call.as_mut().poll(context).is_ready() || polls >= point { Poll::Ready(()) } else { Poll::Pending }
+        if call.as_mut().poll(context).is_ready() || polls >= point {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
 }
@@ -77,7 +91,11 @@ where
         }
         Ok(())
     });
-    settled.await.unwrap_or_else(|_| Err(Violation::new("a call that was dropped took effect by halves")))
+    settled.await.unwrap_or_else(|_| {
+        Err(Violation::new(
+            "a call that was dropped took effect by halves",
+        ))
+    })
 }
 
 /// Checks that the store still records and finds a token: nothing was left locked or open.

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::error::Failure;
-use crate::store::{ClearUser, NewAccess, NewRefresh, Opened, Rotate, Rotated, SweepPace, UserSurvey};
+use crate::store::{
+    ClearUser, NewAccess, NewRefresh, Opened, Rotate, Rotated, SweepPace, UserSurvey,
+};
 use crate::testing::case::needs_threads;
 use crate::testing::tokens::ground::{Ground, NOW, limit, session, session_of_crowd};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
@@ -36,31 +38,67 @@ const ROWS: u32 = 1_000;
 pub(super) async fn ends_beside_writers(ground: Ground) -> Verdict {
     needs_threads()?;
     open_crowd(&ground).await?;
-    let sessions = (0..ground.crowd).filter(|number| !is_loose(*number)).count();
-    same("sessions of the crowd", &survey(&ground).await?.sessions, &u64::try_from(sessions).unwrap_or(0))?;
+    let sessions = (0..ground.crowd)
+        .filter(|number| !is_loose(*number))
+        .count();
+    same(
+        "sessions of the crowd",
+        &survey(&ground).await?.sessions,
+        &u64::try_from(sessions).unwrap_or(0),
+    )?;
 
     let writers = Writers::start(&ground);
     writers.all_wrote(1).await;
     let fence = ground.end(ground.owner(), None).await?;
     is_over(&ground, |number| !is_loose(number)).await?;
-    same("what a survey finds", &survey(&ground).await?, &UserSurvey::default())?;
-    let mine = NewRefresh { fence: Some(fence), ..ground.opening("mine", session(1)?) };
-    same("a login after the end", &ground.store.insert_refresh(&mine, None).await?, &Opened::Done)?;
+    same(
+        "what a survey finds",
+        &survey(&ground).await?,
+        &UserSurvey::default(),
+    )?;
+    let mine = NewRefresh {
+        fence: Some(fence),
+        ..ground.opening("mine", session(1)?)
+    };
+    same(
+        "a login after the end",
+        &ground.store.insert_refresh(&mine, None).await?,
+        &Opened::Done,
+    )?;
 
     // Some calls more than that are allowed: `more` may be `true` although nothing is left.
     let most = 10 + 2 * ground.crowd.div_ceil(ROWS);
     for unfenced in [true, false] {
-        let clear = ClearUser { user: ground.owner().clone(), unfenced, kept: None, rows: ROWS };
+        let clear = ClearUser {
+            user: ground.owner().clone(),
+            unfenced,
+            kept: None,
+            rows: ROWS,
+        };
         let mut calls = 0;
         while ground.store.clear(&clear).await?.more {
             calls += 1;
-            ensure(calls <= most, "clearing a crowd takes more calls than it has batches")?;
+            ensure(
+                calls <= most,
+                "clearing a crowd takes more calls than it has batches",
+            )?;
         }
     }
     is_over(&ground, |_| true).await?;
-    let rotated = ground.store.rotate(&ground.rotate("mine", "next", session(1)?)).await?;
-    same("rotating what was opened after the end", &rotated, &Rotated::Done)?;
-    same("sessions after the end", &ground.session_ids(ground.owner()).await?, &vec![session(1)?])?;
+    let rotated = ground
+        .store
+        .rotate(&ground.rotate("mine", "next", session(1)?))
+        .await?;
+    same(
+        "rotating what was opened after the end",
+        &rotated,
+        &Rotated::Done,
+    )?;
+    same(
+        "sessions after the end",
+        &ground.session_ids(ground.owner()).await?,
+        &vec![session(1)?],
+    )?;
     writers.all_wrote(2).await;
     writers.stop().await
 }
@@ -89,9 +127,15 @@ async fn open_crowd(ground: &Ground) -> Verdict {
                     continue;
                 }
                 let session = session_of_crowd(number)?;
-                let login = NewRefresh { fence, ..ground.opening(&label, session) };
+                let login = NewRefresh {
+                    fence,
+                    ..ground.opening(&label, session)
+                };
                 // Where tokens are signed, the store has no access tokens.
-                let access = NewAccess { session: Some(session), ..ground.access(&label) };
+                let access = NewAccess {
+                    session: Some(session),
+                    ..ground.access(&label)
+                };
                 let access = Some(access).filter(|_| number % 2 == 0);
                 let opened = ground.store.insert_refresh(&login, access.as_ref()).await?;
                 same("opening a session of a crowd", &opened, &Opened::Done)?;
@@ -108,11 +152,19 @@ async fn open_crowd(ground: &Ground) -> Verdict {
 /// Checks that no token is found of the numbers for which `ended` is `true`, on a sample that
 /// includes the first and the last.
 async fn is_over(ground: &Ground, ended: impl Fn(u32) -> bool) -> Verdict {
-    let some = (0..ground.crowd).step_by(97).chain([ground.crowd.saturating_sub(1)]);
+    let some = (0..ground.crowd)
+        .step_by(97)
+        .chain([ground.crowd.saturating_sub(1)]);
     for number in some.filter(|number| ended(*number)) {
         let label = format!("crowd {number}");
-        ensure(!ground.has_refresh(&label).await?, "a refresh token of a crowd outlives its end")?;
-        ensure(!ground.has_access(&label).await?, "an access token of a crowd outlives its end")?;
+        ensure(
+            !ground.has_refresh(&label).await?,
+            "a refresh token of a crowd outlives its end",
+        )?;
+        ensure(
+            !ground.has_access(&label).await?,
+            "an access token of a crowd outlives its end",
+        )?;
     }
     Ok(())
 }
@@ -127,10 +179,23 @@ struct Writers {
 impl Writers {
     /// Starts a writer for each of [`WRITERS`] users other than the owner.
     fn start(ground: &Ground) -> Self {
-        let mut writers = Self { tasks: JoinSet::new(), rounds: Vec::new(), over: Arc::default() };
-        let users = ground.users.iter().filter(|user| *user != ground.owner()).take(WRITERS).cloned();
+        let mut writers = Self {
+            tasks: JoinSet::new(),
+            rounds: Vec::new(),
+            over: Arc::default(),
+        };
+        let users = ground
+            .users
+            .iter()
+            .filter(|user| *user != ground.owner())
+            .take(WRITERS)
+            .cloned();
         for (number, user) in (1..).zip(users) {
-            let (rounds, over, ground) = (Arc::<AtomicU32>::default(), Arc::clone(&writers.over), ground.clone());
+            let (rounds, over, ground) = (
+                Arc::<AtomicU32>::default(),
+                Arc::clone(&writers.over),
+                ground.clone(),
+            );
             writers.rounds.push(Arc::clone(&rounds));
             writers.tasks.spawn(async move {
                 while !over.load(Ordering::SeqCst) {
@@ -151,9 +216,17 @@ impl Writers {
 
     /// Waits until each writer has written `times` times more, or one has failed.
     async fn all_wrote(&self, times: u32) {
-        let rounds = || self.rounds.iter().map(|rounds| rounds.load(Ordering::SeqCst));
-        let enough: Vec<_> = rounds().map(|before| before.saturating_add(times)).collect();
-        while !self.over.load(Ordering::SeqCst) && rounds().zip(&enough).any(|(now, enough)| now < *enough) {
+        let rounds = || {
+            self.rounds
+                .iter()
+                .map(|rounds| rounds.load(Ordering::SeqCst))
+        };
+        let enough: Vec<_> = rounds()
+            .map(|before| before.saturating_add(times))
+            .collect();
+        while !self.over.load(Ordering::SeqCst)
+            && rounds().zip(&enough).any(|(now, enough)| now < *enough)
+        {
             SweepPace::rest(PAUSE).await;
         }
     }
@@ -173,14 +246,33 @@ async fn write(ground: &Ground, user: &UserKey, writer: u32, round: u32) -> Verd
     let session = session_of_crowd(writer.saturating_mul(0x0100_0000).saturating_add(round))?;
     let [old, new] = ["old", "new"].map(|name| format!("writer {writer} {round} {name}"));
     let fence = Some(ground.fence(user).await?);
-    let login = NewRefresh { user: user.clone(), fence, ..ground.opening(&old, session) };
-    let access = NewAccess { user: user.clone(), session: Some(session), ..ground.access(&old) };
+    let login = NewRefresh {
+        user: user.clone(),
+        fence,
+        ..ground.opening(&old, session)
+    };
+    let access = NewAccess {
+        user: user.clone(),
+        session: Some(session),
+        ..ground.access(&old)
+    };
     let opened = ground.store.insert_refresh(&login, Some(&access)).await?;
-    same("another user's login beside the ending", &opened, &Opened::Done)?;
+    same(
+        "another user's login beside the ending",
+        &opened,
+        &Opened::Done,
+    )?;
     let rotate = ground.rotate(&old, &new, session);
-    let access = rotate.access.clone().map(|access| NewAccess { user: user.clone(), ..access });
+    let access = rotate.access.clone().map(|access| NewAccess {
+        user: user.clone(),
+        ..access
+    });
     let rotated = ground.store.rotate(&Rotate { access, ..rotate }).await?;
-    same("another user's exchange beside the ending", &rotated, &Rotated::Done)?;
+    same(
+        "another user's exchange beside the ending",
+        &rotated,
+        &Rotated::Done,
+    )?;
     let there = ground.has_refresh(&new).await? && ground.has_access(&new).await?;
     ensure(there, "another user's tokens are gone beside the ending")
 }

@@ -7,7 +7,9 @@
 //! cleared.
 
 use crate::answer::SessionId;
-use crate::store::{EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Rotate, Rotated, Used, UserSurvey};
+use crate::store::{
+    EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Rotate, Rotated, Used, UserSurvey,
+};
 use crate::testing::tokens::ground::{Ground, NOW, another, limit, minutes, session};
 use crate::testing::violation::{Verdict, ensure, same};
 
@@ -17,10 +19,28 @@ use crate::testing::violation::{Verdict, ensure, same};
 /// `{label} new`.
 async fn opened(ground: &Ground, label: &str, session: SessionId, fence: Option<Fence>) -> Verdict {
     let [old, new] = ["old", "new"].map(|name| format!("{label} {name}"));
-    let login = NewRefresh { fence, ..ground.opening(&old, session) };
-    let access = NewAccess { session: Some(session), expires_at: Some(minutes(120)), ..ground.access(&old) };
-    same("logging in", &ground.store.insert_refresh(&login, Some(&access)).await?, &Opened::Done)?;
-    same("rotating", &ground.store.rotate(&ground.rotate(&old, &new, session)).await?, &Rotated::Done)
+    let login = NewRefresh {
+        fence,
+        ..ground.opening(&old, session)
+    };
+    let access = NewAccess {
+        session: Some(session),
+        expires_at: Some(minutes(120)),
+        ..ground.access(&old)
+    };
+    same(
+        "logging in",
+        &ground.store.insert_refresh(&login, Some(&access)).await?,
+        &Opened::Done,
+    )?;
+    same(
+        "rotating",
+        &ground
+            .store
+            .rotate(&ground.rotate(&old, &new, session))
+            .await?,
+        &Rotated::Done,
+    )
 }
 
 /// Checks that no token of a session from [`opened`] is found in any way, and that the session
@@ -28,28 +48,56 @@ async fn opened(ground: &Ground, label: &str, session: SessionId, fence: Option<
 async fn is_over(ground: &Ground, label: &str, session: SessionId) -> Verdict {
     let [old, new, newer] = ["old", "new", "newer"].map(|name| format!("{label} {name}"));
     for label in [&old, &new] {
-        ensure(!ground.has_access(label).await?, "an access token outlives the end of its user")?;
+        ensure(
+            !ground.has_access(label).await?,
+            "an access token outlives the end of its user",
+        )?;
     }
-    ensure(!ground.has_refresh(&new).await?, "a refresh token outlives the end of its user")?;
+    ensure(
+        !ground.has_refresh(&new).await?,
+        "a refresh token outlives the end of its user",
+    )?;
     let family = ground.store.find_family(&ground.family(&old)).await?;
     ensure(family.is_none(), "a family outlives the end of its user")?;
     let found = ground.store.find_session(session, ground.owner()).await?;
     ensure(found.is_none(), "a session outlives the end of its user")?;
-    let rotate = Rotate { family: ground.family(&old), ..ground.rotate(&new, &newer, session) };
-    same("rotating what has ended", &ground.store.rotate(&rotate).await?, &Rotated::Gone)?;
-    ensure(!ground.has_refresh(&newer).await?, "what has ended was continued")?;
-    ensure(!ground.has_access(&newer).await?, "what has ended was continued with an access token")
+    let rotate = Rotate {
+        family: ground.family(&old),
+        ..ground.rotate(&new, &newer, session)
+    };
+    same(
+        "rotating what has ended",
+        &ground.store.rotate(&rotate).await?,
+        &Rotated::Gone,
+    )?;
+    ensure(
+        !ground.has_refresh(&newer).await?,
+        "what has ended was continued",
+    )?;
+    ensure(
+        !ground.has_access(&newer).await?,
+        "what has ended was continued with an access token",
+    )
 }
 
 /// Checks that every token of a session from [`opened`] is found.
 async fn is_good(ground: &Ground, label: &str, session: SessionId) -> Verdict {
     let [old, new] = ["old", "new"].map(|name| format!("{label} {name}"));
     for label in [&old, &new] {
-        ensure(ground.has_access(label).await?, "an access token of a session that goes on is gone")?;
+        ensure(
+            ground.has_access(label).await?,
+            "an access token of a session that goes on is gone",
+        )?;
     }
-    ensure(ground.has_refresh(&new).await?, "the refresh token of a session that goes on is gone")?;
+    ensure(
+        ground.has_refresh(&new).await?,
+        "the refresh token of a session that goes on is gone",
+    )?;
     let family = ground.store.find_family(&ground.family(&old)).await?;
-    ensure(family.is_some(), "the family of a session that goes on is gone")?;
+    ensure(
+        family.is_some(),
+        "the family of a session that goes on is gone",
+    )?;
     let found = ground.store.find_session(session, ground.owner()).await?;
     ensure(found.is_some(), "a session that goes on is not found")
 }
@@ -57,12 +105,19 @@ async fn is_good(ground: &Ground, label: &str, session: SessionId) -> Verdict {
 /// Returns an access token without a session that is still live when the rotations of these cases
 /// take place.
 fn loose_access(ground: &Ground, label: &str, fence: Option<Fence>) -> NewAccess {
-    NewAccess { fence, expires_at: Some(minutes(120)), ..ground.access(label) }
+    NewAccess {
+        fence,
+        expires_at: Some(minutes(120)),
+        ..ground.access(label)
+    }
 }
 
 /// Returns the survey of the owner's sessions at [`NOW`].
 async fn survey(ground: &Ground) -> Result<UserSurvey, crate::testing::violation::Violation> {
-    Ok(ground.store.survey(ground.owner(), &limit(NOW, NOW)).await?)
+    Ok(ground
+        .store
+        .survey(ground.owner(), &limit(NOW, NOW))
+        .await?)
 }
 
 /// Checks that `end_user` ends everything that was recorded behind the fence.
@@ -76,30 +131,81 @@ pub(super) async fn take_everything_behind_the_fence(ground: Ground) -> Verdict 
     for (number, session) in sessions.into_iter().enumerate() {
         opened(&ground, &format!("session {number}"), session, Some(fence)).await?;
     }
-    ground.record(&loose_access(&ground, "loose", Some(fence))).await?;
-    let loose = NewRefresh { fence: Some(fence), ..ground.refresh("loose") };
-    same("a token of no session", &ground.store.insert_refresh(&loose, None).await?, &Opened::Done)?;
-    let stranger = NewRefresh { user: ground.stranger().clone(), ..ground.opening("stranger", session(9)?) };
-    let beside = NewAccess { user: ground.stranger().clone(), ..ground.access("stranger") };
+    ground
+        .record(&loose_access(&ground, "loose", Some(fence)))
+        .await?;
+    let loose = NewRefresh {
+        fence: Some(fence),
+        ..ground.refresh("loose")
+    };
+    same(
+        "a token of no session",
+        &ground.store.insert_refresh(&loose, None).await?,
+        &Opened::Done,
+    )?;
+    let stranger = NewRefresh {
+        user: ground.stranger().clone(),
+        ..ground.opening("stranger", session(9)?)
+    };
+    let beside = NewAccess {
+        user: ground.stranger().clone(),
+        ..ground.access("stranger")
+    };
     let fence_of_stranger = ground.fence(ground.stranger()).await?;
-    let stranger = NewRefresh { fence: Some(fence_of_stranger), ..stranger };
-    same("a stranger's login", &ground.store.insert_refresh(&stranger, None).await?, &Opened::Done)?;
+    let stranger = NewRefresh {
+        fence: Some(fence_of_stranger),
+        ..stranger
+    };
+    same(
+        "a stranger's login",
+        &ground.store.insert_refresh(&stranger, None).await?,
+        &Opened::Done,
+    )?;
     ground.record(&beside).await?;
-    same("sessions before the end", &ground.session_ids(ground.owner()).await?, &sessions.to_vec())?;
-    same("sessions that a survey counts before the end", &survey(&ground).await?.sessions, &3)?;
+    same(
+        "sessions before the end",
+        &ground.session_ids(ground.owner()).await?,
+        &sessions.to_vec(),
+    )?;
+    same(
+        "sessions that a survey counts before the end",
+        &survey(&ground).await?.sessions,
+        &3,
+    )?;
 
     ground.end(ground.owner(), None).await?;
     for cleared in [false, true] {
         for (number, session) in sessions.into_iter().enumerate() {
             is_over(&ground, &format!("session {number}"), session).await?;
         }
-        ensure(!ground.has_access("loose").await?, "an access token of no session outlives the end of its user")?;
-        ensure(!ground.has_refresh("loose").await?, "a refresh token of no session outlives the end of its user")?;
-        same("sessions after the end", &ground.session_ids(ground.owner()).await?, &Vec::new())?;
-        same("what a survey finds after the end", &survey(&ground).await?, &UserSurvey::default())?;
-        let used = Used { session: session(1)?, user: ground.owner().clone(), at: minutes(70) };
+        ensure(
+            !ground.has_access("loose").await?,
+            "an access token of no session outlives the end of its user",
+        )?;
+        ensure(
+            !ground.has_refresh("loose").await?,
+            "a refresh token of no session outlives the end of its user",
+        )?;
+        same(
+            "sessions after the end",
+            &ground.session_ids(ground.owner()).await?,
+            &Vec::new(),
+        )?;
+        same(
+            "what a survey finds after the end",
+            &survey(&ground).await?,
+            &UserSurvey::default(),
+        )?;
+        let used = Used {
+            session: session(1)?,
+            user: ground.owner().clone(),
+            at: minutes(70),
+        };
         ground.store.note_use(&[used]).await?;
-        let noted = ground.store.find_session(session(1)?, ground.owner()).await?;
+        let noted = ground
+            .store
+            .find_session(session(1)?, ground.owner())
+            .await?;
         ensure(noted.is_none(), "noting its use brought a session back")?;
         ground.holds_refresh(&stranger).await?;
         ground.holds_access(&beside).await?;
@@ -119,7 +225,9 @@ pub(super) async fn keep_the_session_that_they_name(ground: Ground) -> Verdict {
     let (kept, other) = (session(1)?, session(2)?);
     opened(&ground, "kept", kept, Some(fence)).await?;
     opened(&ground, "other", other, Some(fence)).await?;
-    ground.record(&loose_access(&ground, "loose", Some(fence))).await?;
+    ground
+        .record(&loose_access(&ground, "loose", Some(fence)))
+        .await?;
     let mut current = "kept new".to_owned();
     for round in 0..3 {
         let replaced = ground.end(ground.owner(), Some(kept)).await?;
@@ -127,24 +235,62 @@ pub(super) async fn keep_the_session_that_they_name(ground: Ground) -> Verdict {
             ground.clear(ground.owner(), Some(kept)).await?;
         }
         is_over(&ground, "other", other).await?;
-        ensure(!ground.has_access("loose").await?, "a token of no session was kept with a session")?;
-        same("the sessions that go on", &ground.session_ids(ground.owner()).await?, &vec![kept])?;
-        same("the sessions that a survey counts", &survey(&ground).await?.sessions, &1)?;
-        ensure(ground.has_access("kept old").await?, "an access token of the session that is kept is gone")?;
+        ensure(
+            !ground.has_access("loose").await?,
+            "a token of no session was kept with a session",
+        )?;
+        same(
+            "the sessions that go on",
+            &ground.session_ids(ground.owner()).await?,
+            &vec![kept],
+        )?;
+        same(
+            "the sessions that a survey counts",
+            &survey(&ground).await?.sessions,
+            &1,
+        )?;
+        ensure(
+            ground.has_access("kept old").await?,
+            "an access token of the session that is kept is gone",
+        )?;
         let found = ground.store.find_refresh(&ground.token(&current)).await?;
-        same("the fence of a session that is kept", &found.map(|found| found.fence), &Some(Some(replaced)))?;
+        same(
+            "the fence of a session that is kept",
+            &found.map(|found| found.fence),
+            &Some(Some(replaced)),
+        )?;
         let next = format!("kept {round}");
-        let rotate = Rotate { family: ground.family("kept old"), ..ground.rotate(&current, &next, kept) };
-        same("rotating the session that is kept", &ground.store.rotate(&rotate).await?, &Rotated::Done)?;
-        ensure(ground.has_access(&next).await?, "a rotation of the session that is kept has no access token")?;
+        let rotate = Rotate {
+            family: ground.family("kept old"),
+            ..ground.rotate(&current, &next, kept)
+        };
+        same(
+            "rotating the session that is kept",
+            &ground.store.rotate(&rotate).await?,
+            &Rotated::Done,
+        )?;
+        ensure(
+            ground.has_access(&next).await?,
+            "a rotation of the session that is kept has no access token",
+        )?;
         current = next;
     }
     ground.end(ground.owner(), None).await?;
     for label in ["kept old", "kept new", "kept 0", "kept 1", "kept 2"] {
-        ensure(!ground.has_access(label).await?, "an access token of a session that was kept before outlives it")?;
+        ensure(
+            !ground.has_access(label).await?,
+            "an access token of a session that was kept before outlives it",
+        )?;
     }
-    ensure(!ground.has_refresh(&current).await?, "a session that was kept before is never ended")?;
-    same("sessions after the last end", &ground.session_ids(ground.owner()).await?, &Vec::new())
+    ensure(
+        !ground.has_refresh(&current).await?,
+        "a session that was kept before is never ended",
+    )?;
+    same(
+        "sessions after the last end",
+        &ground.session_ids(ground.owner()).await?,
+        &Vec::new(),
+    )
 }
 
 /// Checks that a session that has ended does not come back if a later `end_user` names it as the
@@ -158,7 +304,10 @@ pub(super) async fn never_revive(ground: Ground) -> Verdict {
     let fence = ground.fence(ground.owner()).await?;
     opened(&ground, "marked", marked, Some(fence)).await?;
     opened(&ground, "logged out", logged_out, Some(fence)).await?;
-    let stranger = NewRefresh { user: ground.stranger().clone(), ..ground.opening("stranger", theirs) };
+    let stranger = NewRefresh {
+        user: ground.stranger().clone(),
+        ..ground.opening("stranger", theirs)
+    };
     ground.open(&stranger, None).await?;
     ground.store.end_session(logged_out, ground.owner()).await?;
     ground.end(ground.owner(), None).await?;
@@ -173,8 +322,16 @@ pub(super) async fn never_revive(ground: Ground) -> Verdict {
             is_over(&ground, label, session).await?;
         }
         ground.end_all(ground.owner(), Some(theirs)).await?;
-        same("sessions of whoever kept a stranger's", &ground.session_ids(ground.owner()).await?, &Vec::new())?;
-        same("sessions of the stranger", &ground.session_ids(ground.stranger()).await?, &vec![theirs])?;
+        same(
+            "sessions of whoever kept a stranger's",
+            &ground.session_ids(ground.owner()).await?,
+            &Vec::new(),
+        )?;
+        same(
+            "sessions of the stranger",
+            &ground.session_ids(ground.stranger()).await?,
+            &vec![theirs],
+        )?;
         ground.holds_refresh(&stranger).await?;
     }
     Ok(())
@@ -188,7 +345,10 @@ pub(super) async fn never_revive(ground: Ground) -> Verdict {
 pub(super) async fn reach_tokens_behind_no_fence(ground: Ground) -> Verdict {
     let (kept, other) = (session(1)?, session(2)?);
     ground.fence(ground.owner()).await?;
-    let stranger = NewAccess { user: ground.stranger().clone(), ..ground.access("stranger") };
+    let stranger = NewAccess {
+        user: ground.stranger().clone(),
+        ..ground.access("stranger")
+    };
     ground.record(&stranger).await?;
     for round in 0..2 {
         if round == 0 {
@@ -198,19 +358,41 @@ pub(super) async fn reach_tokens_behind_no_fence(ground: Ground) -> Verdict {
         let loose = format!("loose {round}");
         let alone = format!("alone {round}");
         ground.record(&loose_access(&ground, &loose, None)).await?;
-        ground.record(&NewAccess { session: Some(session(3)?), ..loose_access(&ground, &alone, None) }).await?;
+        ground
+            .record(&NewAccess {
+                session: Some(session(3)?),
+                ..loose_access(&ground, &alone, None)
+            })
+            .await?;
         ground.open(&ground.refresh(&loose), None).await?;
         ground.end(ground.owner(), Some(kept)).await?;
         // The session gets this one while the other tokens of its user are cleared away.
         let late = format!("late {round}");
-        ground.record(&NewAccess { session: Some(kept), ..loose_access(&ground, &late, None) }).await?;
+        ground
+            .record(&NewAccess {
+                session: Some(kept),
+                ..loose_access(&ground, &late, None)
+            })
+            .await?;
         ground.clear(ground.owner(), Some(kept)).await?;
-        ensure(ground.has_access(&late).await?, "clearing took an access token of the session that is kept")?;
+        ensure(
+            ground.has_access(&late).await?,
+            "clearing took an access token of the session that is kept",
+        )?;
         is_good(&ground, "kept", kept).await?;
         is_over(&ground, "other", other).await?;
-        ensure(!ground.has_access(&loose).await?, "an access token of no session and no fence is left")?;
-        ensure(!ground.has_access(&alone).await?, "an access token behind no fence is left")?;
-        ensure(!ground.has_refresh(&loose).await?, "a refresh token of no session and no fence is left")?;
+        ensure(
+            !ground.has_access(&loose).await?,
+            "an access token of no session and no fence is left",
+        )?;
+        ensure(
+            !ground.has_access(&alone).await?,
+            "an access token behind no fence is left",
+        )?;
+        ensure(
+            !ground.has_refresh(&loose).await?,
+            "a refresh token of no session and no fence is left",
+        )?;
     }
     ground.end_all(ground.owner(), None).await?;
     is_over(&ground, "kept", kept).await?;
@@ -234,7 +416,11 @@ pub(super) async fn save_nothing_from_another(ground: Ground) -> Verdict {
     is_over(&ground, "fenced", fenced).await?;
     ground.clear(ground.owner(), None).await?;
     is_over(&ground, "unfenced", unfenced).await?;
-    same("sessions after both endings", &ground.session_ids(ground.owner()).await?, &Vec::new())
+    same(
+        "sessions after both endings",
+        &ground.session_ids(ground.owner()).await?,
+        &Vec::new(),
+    )
 }
 
 /// Checks that an `end_user` which is repeated changes nothing.
@@ -245,16 +431,39 @@ pub(super) async fn change_nothing_when_repeated(ground: Ground) -> Verdict {
     let (kept, later) = (session(1)?, session(2)?);
     let replaced = ground.fence(ground.owner()).await?;
     opened(&ground, "kept", kept, Some(replaced)).await?;
-    let end = EndUser { user: ground.owner().clone(), fence: another()?, kept: Some(kept), settled: false, now: NOW };
+    let end = EndUser {
+        user: ground.owner().clone(),
+        fence: another()?,
+        kept: Some(kept),
+        settled: false,
+        now: NOW,
+    };
     ground.store.end_user(&end).await?;
     opened(&ground, "later", later, Some(end.fence)).await?;
 
     for kept in [Some(kept), None] {
-        ground.store.end_user(&EndUser { kept, ..end.clone() }).await?;
+        ground
+            .store
+            .end_user(&EndUser {
+                kept,
+                ..end.clone()
+            })
+            .await?;
         is_good(&ground, "kept", end.kept.unwrap_or(later)).await?;
         is_good(&ground, "later", later).await?;
     }
-    same("the user's fence", &ground.fence(ground.owner()).await?, &end.fence)?;
-    let listed = [EndedFence { fence: replaced, kept: end.kept }];
-    same("the fences that are unsettled", &ground.store.unsettled(ground.owner()).await?.as_slice(), &listed.as_slice())
+    same(
+        "the user's fence",
+        &ground.fence(ground.owner()).await?,
+        &end.fence,
+    )?;
+    let listed = [EndedFence {
+        fence: replaced,
+        kept: end.kept,
+    }];
+    same(
+        "the fences that are unsettled",
+        &ground.store.unsettled(ground.owner()).await?.as_slice(),
+        &listed.as_slice(),
+    )
 }

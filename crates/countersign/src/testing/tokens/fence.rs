@@ -20,12 +20,29 @@ use crate::user::UserKey;
 /// [`clear`](crate::store::TokenStore::clear) does not change the fence.
 pub(super) async fn stands_until_it_is_replaced(ground: Ground) -> Verdict {
     let first = ground.store.fence(ground.owner(), another()?, NOW).await?;
-    let again = ground.store.fence(ground.owner(), another()?, minutes(1)).await?;
+    let again = ground
+        .store
+        .fence(ground.owner(), another()?, minutes(1))
+        .await?;
     same("a fence that nobody replaced", &again, &first)?;
     let replaced = ground.end(ground.owner(), None).await?;
-    same("a fence that was replaced", &ground.store.fence(ground.owner(), another()?, minutes(3)).await?, &replaced)?;
+    same(
+        "a fence that was replaced",
+        &ground
+            .store
+            .fence(ground.owner(), another()?, minutes(3))
+            .await?,
+        &replaced,
+    )?;
     ground.clear(ground.owner(), None).await?;
-    same("the fence after clearing", &ground.store.fence(ground.owner(), first, minutes(4)).await?, &replaced)
+    same(
+        "the fence after clearing",
+        &ground
+            .store
+            .fence(ground.owner(), first, minutes(4))
+            .await?,
+        &replaced,
+    )
 }
 
 /// Checks that a login is recorded only behind the current fence.
@@ -35,22 +52,51 @@ pub(super) async fn stands_until_it_is_replaced(ground: Ground) -> Verdict {
 pub(super) async fn lets_nobody_in_who_came_before_it(ground: Ground) -> Verdict {
     let (mine, late) = (session(1)?, session(2)?);
     let fence = ground.fence(ground.owner()).await?;
-    let behind = |label, session, fence| NewRefresh { fence: Some(fence), ..ground.opening(label, session) };
-    let access = |label, session| NewAccess { session: Some(session), ..ground.access(label) };
-    let opened = ground.store.insert_refresh(&behind("mine", mine, fence), Some(&access("mine", mine))).await?;
-    same("a login behind the fence that stands", &opened, &Opened::Done)?;
+    let behind = |label, session, fence| NewRefresh {
+        fence: Some(fence),
+        ..ground.opening(label, session)
+    };
+    let access = |label, session| NewAccess {
+        session: Some(session),
+        ..ground.access(label)
+    };
+    let opened = ground
+        .store
+        .insert_refresh(&behind("mine", mine, fence), Some(&access("mine", mine)))
+        .await?;
+    same(
+        "a login behind the fence that stands",
+        &opened,
+        &Opened::Done,
+    )?;
     ground.holds_refresh(&behind("mine", mine, fence)).await?;
     ground.holds_access(&access("mine", mine)).await?;
 
     let replaced = ground.end(ground.owner(), None).await?;
     for with_access in [true, false] {
         let access = Some(access("late", late)).filter(|_| with_access);
-        let opened = ground.store.insert_refresh(&behind("late", late, fence), access.as_ref()).await?;
-        same("a login behind a fence that was replaced", &opened, &Opened::Fenced)?;
-        ensure(!ground.has_refresh("late").await?, "a login was recorded that was overtaken")?;
-        ensure(!ground.has_access("late").await?, "a login that was overtaken has an access token")?;
+        let opened = ground
+            .store
+            .insert_refresh(&behind("late", late, fence), access.as_ref())
+            .await?;
+        same(
+            "a login behind a fence that was replaced",
+            &opened,
+            &Opened::Fenced,
+        )?;
+        ensure(
+            !ground.has_refresh("late").await?,
+            "a login was recorded that was overtaken",
+        )?;
+        ensure(
+            !ground.has_access("late").await?,
+            "a login that was overtaken has an access token",
+        )?;
     }
-    let opened = ground.store.insert_refresh(&behind("late", late, replaced), None).await?;
+    let opened = ground
+        .store
+        .insert_refresh(&behind("late", late, replaced), None)
+        .await?;
     same("a login behind the new fence", &opened, &Opened::Done)?;
     ground.holds_refresh(&behind("late", late, replaced)).await
 }
@@ -61,18 +107,39 @@ pub(super) async fn lets_nobody_in_who_came_before_it(ground: Ground) -> Verdict
 /// `Opened::Fenced` and records nothing.
 pub(super) async fn keeps_out_access_tokens_too(ground: Ground) -> Verdict {
     let fence = ground.fence(ground.owner()).await?;
-    let behind = |label, fence| NewAccess { fence: Some(fence), ..ground.access(label) };
+    let behind = |label, fence| NewAccess {
+        fence: Some(fence),
+        ..ground.access(label)
+    };
     let opened = ground.store.insert_access(&behind("mine", fence)).await?;
-    same("an access token behind the fence that stands", &opened, &Opened::Done)?;
+    same(
+        "an access token behind the fence that stands",
+        &opened,
+        &Opened::Done,
+    )?;
     ground.holds_access(&behind("mine", fence)).await?;
     let replaced = ground.end(ground.owner(), None).await?;
     for other in [fence, another()?] {
         let opened = ground.store.insert_access(&behind("late", other)).await?;
-        same("an access token behind a fence that doesn't stand", &opened, &Opened::Fenced)?;
-        ensure(!ground.has_access("late").await?, "an access token was recorded that was overtaken")?;
+        same(
+            "an access token behind a fence that doesn't stand",
+            &opened,
+            &Opened::Fenced,
+        )?;
+        ensure(
+            !ground.has_access("late").await?,
+            "an access token was recorded that was overtaken",
+        )?;
     }
-    let opened = ground.store.insert_access(&behind("late", replaced)).await?;
-    same("an access token behind the new fence", &opened, &Opened::Done)?;
+    let opened = ground
+        .store
+        .insert_access(&behind("late", replaced))
+        .await?;
+    same(
+        "an access token behind the new fence",
+        &opened,
+        &Opened::Done,
+    )?;
     ground.holds_access(&behind("late", replaced)).await
 }
 
@@ -81,12 +148,29 @@ pub(super) async fn keeps_out_access_tokens_too(ground: Ground) -> Verdict {
 /// A store that lost the fence must refuse logins that began before the loss. It cannot know
 /// whether a "log out everywhere" was lost as well.
 pub(super) async fn must_have_stood(ground: Ground) -> Verdict {
-    let login = NewRefresh { fence: Some(another()?), ..ground.opening("login", session(1)?) };
-    let access = NewAccess { fence: Some(another()?), ..ground.access("access") };
-    same("a login", &ground.store.insert_refresh(&login, None).await?, &Opened::Fenced)?;
-    same("an access token", &ground.store.insert_access(&access).await?, &Opened::Fenced)?;
+    let login = NewRefresh {
+        fence: Some(another()?),
+        ..ground.opening("login", session(1)?)
+    };
+    let access = NewAccess {
+        fence: Some(another()?),
+        ..ground.access("access")
+    };
+    same(
+        "a login",
+        &ground.store.insert_refresh(&login, None).await?,
+        &Opened::Fenced,
+    )?;
+    same(
+        "an access token",
+        &ground.store.insert_access(&access).await?,
+        &Opened::Fenced,
+    )?;
     let recorded = ground.has_refresh("login").await? || ground.has_access("access").await?;
-    ensure(!recorded, "a token was recorded behind a fence that never stood")
+    ensure(
+        !recorded,
+        "a token was recorded behind a fence that never stood",
+    )
 }
 
 /// Checks that the access token of a login is recorded behind the login's fence, whatever its own
@@ -97,9 +181,20 @@ pub(super) async fn of_a_session_is_that_of_its_login(ground: Ground) -> Verdict
     let fence = ground.fence(ground.owner()).await?;
     for (number, named) in [(1, None), (2, Some(another()?)), (3, Some(fence))] {
         let (label, session) = (format!("login {number}"), session(number)?);
-        let login = NewRefresh { fence: Some(fence), ..ground.opening(&label, session) };
-        let access = NewAccess { session: Some(session), fence: named, ..ground.access(&label) };
-        same("a login", &ground.store.insert_refresh(&login, Some(&access)).await?, &Opened::Done)?;
+        let login = NewRefresh {
+            fence: Some(fence),
+            ..ground.opening(&label, session)
+        };
+        let access = NewAccess {
+            session: Some(session),
+            fence: named,
+            ..ground.access(&label)
+        };
+        same(
+            "a login",
+            &ground.store.insert_refresh(&login, Some(&access)).await?,
+            &Opened::Done,
+        )?;
         ground.holds_access(&access).await?;
     }
     ground.end(ground.owner(), None).await?;
@@ -124,7 +219,11 @@ pub(super) async fn is_the_users_own(ground: Ground) -> Verdict {
     }
     let mut fences = Vec::new();
     for (user, first) in ground.users.iter().zip(first) {
-        same("the fence of a user when another's was replaced", &ground.fence(user).await?, &first)?;
+        same(
+            "the fence of a user when another's was replaced",
+            &ground.fence(user).await?,
+            &first,
+        )?;
         fences.push(ground.end(user, None).await?);
     }
     for (user, fence) in ground.users.iter().zip(fences) {
@@ -138,7 +237,13 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// Returns the limits of a sweep that removes fences last used at or before `fence_used`.
 const fn swept(fence_used: crate::clock::Timestamp) -> SweepLimit {
-    SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used, rows: 10 }
+    SweepLimit {
+        now: NOW,
+        access_created: NOW,
+        refresh_created: NOW,
+        fence_used,
+        rows: 10,
+    }
 }
 
 /// Checks that a sweep removes a fence that was last used at or before the limit and that no token
@@ -161,27 +266,71 @@ pub(super) async fn goes_when_nobody_uses_it(ground: Ground) -> Verdict {
         fence: fences.get(1).copied(),
         ..ground.opening("login", session(1)?)
     };
-    same("logging in", &ground.store.insert_refresh(&login, None).await?, &Opened::Done)?;
-    let access =
-        NewAccess { user: let_in.clone(), created_at: later, fence: fences.get(2).copied(), ..ground.access("access") };
-    same("an access token", &ground.store.insert_access(&access).await?, &Opened::Done)?;
+    same(
+        "logging in",
+        &ground.store.insert_refresh(&login, None).await?,
+        &Opened::Done,
+    )?;
+    let access = NewAccess {
+        user: let_in.clone(),
+        created_at: later,
+        fence: fences.get(2).copied(),
+        ..ground.access("access")
+    };
+    same(
+        "an access token",
+        &ground.store.insert_access(&access).await?,
+        &Opened::Done,
+    )?;
     // Both tokens are removed again, so that only the use itself can keep these fences.
     ground.store.end_session(session(1)?, &logged_in).await?;
-    ground.store.remove_access(&ground.token("access"), None).await?;
+    ground
+        .store
+        .remove_access(&ground.token("access"), None)
+        .await?;
 
-    same("sweeping too early", &ground.store.sweep(&swept(NOW.saturating_sub(TICK))).await?.fences, &0)?;
-    same("a fence that isn't old enough", &Some(ground.fence(&unused).await?), &fences.first().copied())?;
-    same("fences that were swept", &ground.store.sweep(&swept(NOW)).await?.fences, &1)?;
-    ensure(Some(ground.fence(&unused).await?) != fences.first().copied(), "a fence that nobody uses is kept")?;
-    same("the fence of a login", &Some(ground.fence(&logged_in).await?), &fences.get(1).copied())?;
-    same("the fence of an access token", &Some(ground.fence(&let_in).await?), &fences.get(2).copied())
+    same(
+        "sweeping too early",
+        &ground
+            .store
+            .sweep(&swept(NOW.saturating_sub(TICK)))
+            .await?
+            .fences,
+        &0,
+    )?;
+    same(
+        "a fence that isn't old enough",
+        &Some(ground.fence(&unused).await?),
+        &fences.first().copied(),
+    )?;
+    same(
+        "fences that were swept",
+        &ground.store.sweep(&swept(NOW)).await?.fences,
+        &1,
+    )?;
+    ensure(
+        Some(ground.fence(&unused).await?) != fences.first().copied(),
+        "a fence that nobody uses is kept",
+    )?;
+    same(
+        "the fence of a login",
+        &Some(ground.fence(&logged_in).await?),
+        &fences.get(1).copied(),
+    )?;
+    same(
+        "the fence of an access token",
+        &Some(ground.fence(&let_in).await?),
+        &fences.get(2).copied(),
+    )
 }
 
 /// Returns three different users.
 fn three(ground: &Ground) -> Result<[UserKey; 3], crate::testing::violation::Violation> {
     match ground.users.as_ref() {
         [first, second, third, ..] => Ok([first.clone(), second.clone(), third.clone()]),
-        _ => Err(crate::testing::violation::Violation::new("there are fewer than three users")),
+        _ => Err(crate::testing::violation::Violation::new(
+            "there are fewer than three users",
+        )),
     }
 }
 
@@ -196,25 +345,64 @@ pub(super) async fn stays_while_tokens_are_behind_it(ground: Ground) -> Verdict 
     for user in [&logged_in, &let_in, &bare] {
         fences.push(ground.fence(user).await?);
     }
-    let login =
-        NewRefresh { user: logged_in.clone(), fence: fences.first().copied(), ..ground.opening("login", session(1)?) };
-    same("logging in", &ground.store.insert_refresh(&login, None).await?, &Opened::Done)?;
-    let access = NewAccess { user: let_in.clone(), fence: fences.get(1).copied(), ..ground.access("access") };
-    same("an access token", &ground.store.insert_access(&access).await?, &Opened::Done)?;
+    let login = NewRefresh {
+        user: logged_in.clone(),
+        fence: fences.first().copied(),
+        ..ground.opening("login", session(1)?)
+    };
+    same(
+        "logging in",
+        &ground.store.insert_refresh(&login, None).await?,
+        &Opened::Done,
+    )?;
+    let access = NewAccess {
+        user: let_in.clone(),
+        fence: fences.get(1).copied(),
+        ..ground.access("access")
+    };
+    same(
+        "an access token",
+        &ground.store.insert_access(&access).await?,
+        &Opened::Done,
+    )?;
 
     let much_later = swept(NOW.saturating_add(365 * DAY));
-    same("fences that were swept", &ground.store.sweep(&much_later).await?.fences, &1)?;
-    ensure(Some(ground.fence(&bare).await?) != fences.get(2).copied(), "a fence that nothing is behind is kept")?;
-    same("the fence of a session", &Some(ground.fence(&logged_in).await?), &fences.first().copied())?;
-    same("the fence of an access token", &Some(ground.fence(&let_in).await?), &fences.get(1).copied())?;
+    same(
+        "fences that were swept",
+        &ground.store.sweep(&much_later).await?.fences,
+        &1,
+    )?;
+    ensure(
+        Some(ground.fence(&bare).await?) != fences.get(2).copied(),
+        "a fence that nothing is behind is kept",
+    )?;
+    same(
+        "the fence of a session",
+        &Some(ground.fence(&logged_in).await?),
+        &fences.first().copied(),
+    )?;
+    same(
+        "the fence of an access token",
+        &Some(ground.fence(&let_in).await?),
+        &fences.get(1).copied(),
+    )?;
     ground.end(&logged_in, None).await?;
-    ensure(!ground.has_refresh("login").await?, "an ending doesn't find a session behind a fence of long ago")?;
+    ensure(
+        !ground.has_refresh("login").await?,
+        "an ending doesn't find a session behind a fence of long ago",
+    )?;
 
     ground.clear(&logged_in, None).await?;
-    ground.store.remove_access(&ground.token("access"), None).await?;
+    ground
+        .store
+        .remove_access(&ground.token("access"), None)
+        .await?;
     ground.store.sweep(&much_later).await?;
     for (user, fence) in [&logged_in, &let_in].into_iter().zip(fences) {
-        ensure(ground.fence(user).await? != fence, "a fence is kept that nothing is behind any more")?;
+        ensure(
+            ground.fence(user).await? != fence,
+            "a fence is kept that nothing is behind any more",
+        )?;
     }
     Ok(())
 }

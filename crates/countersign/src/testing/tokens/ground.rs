@@ -14,8 +14,8 @@ use crate::entropy::SystemEntropy;
 use crate::error::{ConfigError, Failure};
 use crate::secret::Secret;
 use crate::store::{
-    ClearUser, Consumed, ConsumedToken, EndUser, Fence, NewAccess, NewRefresh, Opened, Page, Rotate, SessionRecord,
-    SweepLimit, TokenStore,
+    ClearUser, Consumed, ConsumedToken, EndUser, Fence, NewAccess, NewRefresh, Opened, Page,
+    Rotate, SessionRecord, SweepLimit, TokenStore,
 };
 use crate::testing::tokens::ids::user_ids;
 use crate::testing::violation::{Verdict, Violation, ensure, same};
@@ -76,15 +76,30 @@ pub(super) struct Ground {
 
 impl Ground {
     /// Creates the fixture over `store`, with users of one kind.
-    pub(super) fn new(store: Arc<dyn TokenStore>, kind: UserKeyKind, crowd: u32) -> Result<Self, ConfigError> {
+    pub(super) fn new(
+        store: Arc<dyn TokenStore>,
+        kind: UserKeyKind,
+        crowd: u32,
+    ) -> Result<Self, ConfigError> {
         let secret = Secret::new("suite secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc")?;
         let users = user_ids(kind);
         let [owner, stranger, ..] = users.as_slice() else {
-            return Err(ConfigError::new("user ids", "are fewer than two", "add some"));
+            return Err(ConfigError::new(
+                "user ids",
+                "are fewer than two",
+                "add some",
+            ));
         };
         let (owner, stranger) = (owner.clone(), stranger.clone());
         let digests = DigestKeyRing::new("suite", &secret)?;
-        Ok(Self { store, users: users.into(), crowd, owner, stranger, digests })
+        Ok(Self {
+            store,
+            users: users.into(),
+            crowd,
+            owner,
+            stranger,
+            digests,
+        })
     }
 
     /// Returns the user that the records of this fixture belong to by default.
@@ -114,7 +129,11 @@ impl Ground {
 
     /// Returns the list of exchanged tokens after `label` was exchanged, an hour from [`NOW`].
     pub(super) fn consumed(&self, label: &str) -> Consumed {
-        Consumed::default().and(ConsumedToken { digest: self.digest(label), at: minutes(60), salt: [7; 16] })
+        Consumed::default().and(ConsumedToken {
+            digest: self.digest(label),
+            at: minutes(60),
+            salt: [7; 16],
+        })
     }
 
     /// Returns an access token of the owner, without a session and without a fence, that ends in 15
@@ -149,7 +168,11 @@ impl Ground {
 
     /// Returns a refresh token of the owner that opens `session`.
     pub(super) fn opening(&self, label: &str, session: SessionId) -> NewRefresh {
-        NewRefresh { session: Some(session), session_expires_at: Some(minutes(9000)), ..self.refresh(label) }
+        NewRefresh {
+            session: Some(session),
+            session_expires_at: Some(minutes(9000)),
+            ..self.refresh(label)
+        }
     }
 
     /// Returns the rotation of `from` to `to`, an hour from [`NOW`]. Its access token has the label
@@ -177,13 +200,21 @@ impl Ground {
     /// Records a refresh token for which no fence is asked, and an access token with it.
     pub(super) async fn open(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Verdict {
         let opened = self.store.insert_refresh(refresh, access).await?;
-        same("recording a refresh token that asks for no fence", &opened, &Opened::Done)
+        same(
+            "recording a refresh token that asks for no fence",
+            &opened,
+            &Opened::Done,
+        )
     }
 
     /// Records an access token for which no fence is asked, or the current one.
     pub(super) async fn record(&self, access: &NewAccess) -> Verdict {
         let opened = self.store.insert_access(access).await?;
-        same("recording an access token that no fence keeps out", &opened, &Opened::Done)
+        same(
+            "recording an access token that no fence keeps out",
+            &opened,
+            &Opened::Done,
+        )
     }
 
     /// Returns the user's current fence. A user without one gets a new one.
@@ -192,9 +223,21 @@ impl Ground {
     }
 
     /// Ends what was recorded behind the user's fence, and returns the fence that replaced it.
-    pub(super) async fn end(&self, user: &UserKey, kept: Option<SessionId>) -> Result<Fence, Violation> {
+    pub(super) async fn end(
+        &self,
+        user: &UserKey,
+        kept: Option<SessionId>,
+    ) -> Result<Fence, Violation> {
         let fence = another()?;
-        self.store.end_user(&EndUser { user: user.clone(), fence, kept, settled: true, now: NOW }).await?;
+        self.store
+            .end_user(&EndUser {
+                user: user.clone(),
+                fence,
+                kept,
+                settled: true,
+                now: NOW,
+            })
+            .await?;
         Ok(fence)
     }
 
@@ -202,7 +245,12 @@ impl Ground {
     /// rest.
     pub(super) async fn clear(&self, user: &UserKey, kept: Option<SessionId>) -> Verdict {
         for unfenced in [true, false] {
-            let clear = ClearUser { user: user.clone(), unfenced, kept, rows: 100 };
+            let clear = ClearUser {
+                user: user.clone(),
+                unfenced,
+                kept,
+                rows: 100,
+            };
             let mut calls = 0;
             while self.store.clear(&clear).await?.more {
                 calls += 1;
@@ -213,14 +261,22 @@ impl Ground {
     }
 
     /// Ends everything of the user, or all but one session, and clears it. Returns the new fence.
-    pub(super) async fn end_all(&self, user: &UserKey, kept: Option<SessionId>) -> Result<Fence, Violation> {
+    pub(super) async fn end_all(
+        &self,
+        user: &UserKey,
+        kept: Option<SessionId>,
+    ) -> Result<Fence, Violation> {
         let fence = self.end(user, kept).await?;
         self.clear(user, kept).await?;
         Ok(fence)
     }
 
     /// Returns all sessions of a user, read in pages of at most `limit`.
-    pub(super) async fn listed(&self, user: &UserKey, limit: u32) -> Result<Vec<SessionRecord>, Violation> {
+    pub(super) async fn listed(
+        &self,
+        user: &UserKey,
+        limit: u32,
+    ) -> Result<Vec<SessionRecord>, Violation> {
         let mut page = Page { after: None, limit };
         let mut listed = Vec::new();
         for _ in 0..MANY {
@@ -238,7 +294,12 @@ impl Ground {
 
     /// Returns the ids of a user's sessions, in ascending order.
     pub(super) async fn session_ids(&self, user: &UserKey) -> Result<Vec<SessionId>, Violation> {
-        let mut ids: Vec<_> = self.listed(user, 100).await?.into_iter().map(|found| found.id).collect();
+        let mut ids: Vec<_> = self
+            .listed(user, 100)
+            .await?
+            .into_iter()
+            .map(|found| found.id)
+            .collect();
         ids.sort_unstable();
         Ok(ids)
     }
@@ -255,25 +316,77 @@ impl Ground {
 
     /// Checks that the store finds this access token with the values it was recorded with.
     pub(super) async fn holds_access(&self, expected: &NewAccess) -> Verdict {
-        let found = self.store.find_access(&expected.digest.clone().into()).await?;
-        let Some(found) = found else { return Err(Violation::new("an access token that was recorded is not found")) };
-        ensure(found.user == expected.user, "an access token has another user than recorded")?;
-        same("an access token's session", &found.session, &expected.session)?;
-        same("an access token's created_at", &found.created_at, &Some(expected.created_at))?;
-        same("an access token's expires_at", &found.expires_at, &expected.expires_at)
+        let found = self
+            .store
+            .find_access(&expected.digest.clone().into())
+            .await?;
+        let Some(found) = found else {
+            return Err(Violation::new(
+                "an access token that was recorded is not found",
+            ));
+        };
+        ensure(
+            found.user == expected.user,
+            "an access token has another user than recorded",
+        )?;
+        same(
+            "an access token's session",
+            &found.session,
+            &expected.session,
+        )?;
+        same(
+            "an access token's created_at",
+            &found.created_at,
+            &Some(expected.created_at),
+        )?;
+        same(
+            "an access token's expires_at",
+            &found.expires_at,
+            &expected.expires_at,
+        )
     }
 
     /// Checks that the store finds this refresh token with the values it was recorded with.
     pub(super) async fn holds_refresh(&self, expected: &NewRefresh) -> Verdict {
-        let found = self.store.find_refresh(&expected.digest.clone().into()).await?;
-        let Some(found) = found else { return Err(Violation::new("a refresh token that was recorded is not found")) };
+        let found = self
+            .store
+            .find_refresh(&expected.digest.clone().into())
+            .await?;
+        let Some(found) = found else {
+            return Err(Violation::new(
+                "a refresh token that was recorded is not found",
+            ));
+        };
         // A store may record a token for which no fence is asked behind the current fence.
-        ensure(found.user == expected.user, "a refresh token has another user than recorded")?;
-        same("a refresh token's session", &found.session, &expected.session)?;
-        same("a refresh token's created_at", &found.created_at, &Some(expected.created_at))?;
-        same("a refresh token's expires_at", &found.expires_at, &expected.expires_at)?;
-        same("a refresh token's session_expires_at", &found.session_expires_at, &expected.session_expires_at)?;
-        same("a refresh token's access_expires_at", &found.access_expires_at, &expected.access_expires_at)?;
+        ensure(
+            found.user == expected.user,
+            "a refresh token has another user than recorded",
+        )?;
+        same(
+            "a refresh token's session",
+            &found.session,
+            &expected.session,
+        )?;
+        same(
+            "a refresh token's created_at",
+            &found.created_at,
+            &Some(expected.created_at),
+        )?;
+        same(
+            "a refresh token's expires_at",
+            &found.expires_at,
+            &expected.expires_at,
+        )?;
+        same(
+            "a refresh token's session_expires_at",
+            &found.session_expires_at,
+            &expected.session_expires_at,
+        )?;
+        same(
+            "a refresh token's access_expires_at",
+            &found.access_expires_at,
+            &expected.access_expires_at,
+        )?;
         // A store may record behind the fence that stands what asks for none.
         ensure(
             expected.fence.is_none() || found.fence == expected.fence,
@@ -285,5 +398,11 @@ impl Ground {
 /// Returns the limits of a survey or a sweep at `now`, where tokens without an end have expired if
 /// they were created at or before `created`.
 pub(super) const fn limit(now: Timestamp, created: Timestamp) -> SweepLimit {
-    SweepLimit { now, access_created: created, refresh_created: created, fence_used: LONG_AGO, rows: 100 }
+    SweepLimit {
+        now,
+        access_created: created,
+        refresh_created: created,
+        fence_used: LONG_AGO,
+        rows: 100,
+    }
 }

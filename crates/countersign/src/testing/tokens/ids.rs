@@ -54,17 +54,34 @@ fn uuids() -> [Uuid; 8] {
 /// Returns the smallest and the largest integers, small neighbours, and integers that are equal
 /// after a conversion to 32 bits or to a floating-point number.
 fn ints() -> [i64; 12] {
-    [1, 2, 0, -1, 12, i64::MIN, i64::MIN + 1, i64::MAX, i64::MAX - 1, 1 << 32, (1 << 32) + 1, (1 << 53) + 1]
+    [
+        1,
+        2,
+        0,
+        -1,
+        12,
+        i64::MIN,
+        i64::MIN + 1,
+        i64::MAX,
+        i64::MAX - 1,
+        1 << 32,
+        (1 << 32) + 1,
+        (1 << 53) + 1,
+    ]
 }
 
 /// Returns texts with separators, quotes, wildcards, letters that some collations treat as equal,
 /// and the longest ids.
 fn texts() -> Vec<String> {
     let short = [
-        "a", "b", "a:b", "b:c", "a:b:c", "c", "{a}", "a ", " a", "A", "á", "a\u{301}", "ß", "ss", "ı", "i", "a%", "%",
-        "_", "*", "?", "[a]", "a'b", "a''b", "a\"b", "a`b", "a\\b", "a\\'b", "a\nb", "a\tb", "a/b", "a;--", "0", "00",
-        "null", "true", "$1", "?1", "漢字", "🔑", "🗝",
+        "a", "b", "a:b", "b:c", "a:b:c", "c", "{a}", "a ", " a", "A", "á", "a\u{301}", "ß", "ss",
+        "ı", "i", "a%", "%", "_", "*", "?", "[a]", "a'b", "a''b", "a\"b", "a`b", "a\\b", "a\\'b",
+        "a\nb", "a\tb", "a/b", "a;--", "0", "00", "null", "true", "$1", "?1", "漢字", "🔑", "🗝",
     ];
-    let long = [format!("{}y", "x".repeat(254)), "x".repeat(255), "€".repeat(85)];
+    let long = [
+        format!("{}y", "x".repeat(254)),
+        "x".repeat(255),
+        "€".repeat(85),
+    ];
     short.into_iter().map(str::to_owned).chain(long).collect()
 }

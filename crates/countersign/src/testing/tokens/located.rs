@@ -13,8 +13,9 @@ use crate::answer::SessionId;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::store::{
-    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Page, RefreshRecord,
-    Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened,
+    Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit,
+    Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -37,12 +38,20 @@ pub(super) struct Located<S> {
 impl<S: TokenStore> Located<S> {
     /// Wraps `inner`.
     pub(super) fn over(inner: S) -> Self {
-        Self { inner, access: Places::default(), refresh: Places::default(), families: Places::default() }
+        Self {
+            inner,
+            access: Places::default(),
+            refresh: Places::default(),
+            families: Places::default(),
+        }
     }
 
     /// Returns `access` with the locator of its digest, which is `locator` if the digest is new.
     fn new_access(&self, access: &NewAccess, locator: Option<Locator>) -> NewAccess {
-        NewAccess { digest: self.access.record(&access.digest, locator), ..access.clone() }
+        NewAccess {
+            digest: self.access.record(&access.digest, locator),
+            ..access.clone()
+        }
     }
 
     /// Returns `access` with the locator that the store asks for.
@@ -61,8 +70,14 @@ impl<S: TokenStore> TokenStore for Located<S> {
         self.inner.find_access(&self.access.of(token)).await
     }
 
-    async fn remove_access(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
-        self.inner.remove_access(&self.access.of(token), owner).await
+    async fn remove_access(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
+        self.inner
+            .remove_access(&self.access.of(token), owner)
+            .await
     }
 
     async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
@@ -77,7 +92,12 @@ impl<S: TokenStore> TokenStore for Located<S> {
         self.inner.unsettled(user).await
     }
 
-    async fn settle(&self, user: &UserKey, fences: &[Fence], now: Timestamp) -> Result<(), Failure> {
+    async fn settle(
+        &self,
+        user: &UserKey,
+        fences: &[Fence],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         self.inner.settle(user, fences, now).await
     }
 
@@ -94,10 +114,18 @@ impl<S: TokenStore> TokenStore for Located<S> {
         self.inner.survey_part(user, limit, after).await
     }
 
-    async fn insert_refresh(&self, refresh: &NewRefresh, access: Option<&NewAccess>) -> Result<Opened, Failure> {
+    async fn insert_refresh(
+        &self,
+        refresh: &NewRefresh,
+        access: Option<&NewAccess>,
+    ) -> Result<Opened, Failure> {
         let locator = self.inner.locator(&refresh.user, refresh.session);
         let digest = self.refresh.record(&refresh.digest, locator);
-        let refresh = NewRefresh { digest, family: self.families.record(&refresh.family, locator), ..refresh.clone() };
+        let refresh = NewRefresh {
+            digest,
+            family: self.families.record(&refresh.family, locator),
+            ..refresh.clone()
+        };
         let access = access.map(|access| self.placed_access(access));
         self.inner.insert_refresh(&refresh, access.as_ref()).await
     }
@@ -114,26 +142,41 @@ impl<S: TokenStore> TokenStore for Located<S> {
         let presented = self.refresh.of(&rotate.presented);
         // The successor is in the place of the presented token. One without a session gets the
         // session of the call.
-        let place = presented.locator().map(|place| place.with_session(place.session().or(Some(rotate.session))));
+        let place = presented
+            .locator()
+            .map(|place| place.with_session(place.session().or(Some(rotate.session))));
         let rotate = Rotate {
             successor: self.refresh.record(&rotate.successor, place),
             family: self.families.record(&rotate.family, place),
-            access: rotate.access.as_ref().map(|access| self.new_access(access, place)),
+            access: rotate
+                .access
+                .as_ref()
+                .map(|access| self.new_access(access, place)),
             presented,
             ..rotate.clone()
         };
         self.inner.rotate(&rotate).await
     }
 
-    async fn remove_refresh(&self, token: &StoredToken, owner: Option<&UserKey>) -> Result<bool, Failure> {
-        self.inner.remove_refresh(&self.refresh.of(token), owner).await
+    async fn remove_refresh(
+        &self,
+        token: &StoredToken,
+        owner: Option<&UserKey>,
+    ) -> Result<bool, Failure> {
+        self.inner
+            .remove_refresh(&self.refresh.of(token), owner)
+            .await
     }
 
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
         self.inner.end_session(session, owner).await
     }
 
-    async fn find_session(&self, session: SessionId, owner: &UserKey) -> Result<Option<SessionRecord>, Failure> {
+    async fn find_session(
+        &self,
+        session: SessionId,
+        owner: &UserKey,
+    ) -> Result<Option<SessionRecord>, Failure> {
         self.inner.find_session(session, owner).await
     }
 
@@ -174,7 +217,10 @@ impl Places {
     /// Returns the digest with the locator that it was first recorded with, which is `locator` if
     /// that is now.
     fn record(&self, digest: &Digest, locator: Option<Locator>) -> Digest {
-        let place = *self.known().entry(digest.as_str().to_owned()).or_insert(locator);
+        let place = *self
+            .known()
+            .entry(digest.as_str().to_owned())
+            .or_insert(locator);
         digest.clone().located(place)
     }
 
@@ -188,7 +234,9 @@ impl Places {
 
     /// Returns the digest with its locator, if it was recorded.
     fn at(&self, digest: &Digest) -> Digest {
-        digest.clone().located(self.known().get(digest.as_str()).copied().flatten())
+        digest
+            .clone()
+            .located(self.known().get(digest.as_str()).copied().flatten())
     }
 
     /// Locks the table. A case that panicked must not hide the results of the others.

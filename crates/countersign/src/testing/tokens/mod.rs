@@ -216,7 +216,14 @@ impl<F> TokenStoreSuite<F> {
     /// key to users must contain [`user_ids`] of that kind. An error from `fresh` fails that case.
     pub fn new(backend: impl Into<String>, fresh: F) -> Self {
         let kinds = vec![UserKeyKind::Uuid, UserKeyKind::Int, UserKeyKind::Text];
-        Self { backend: backend.into(), kinds, self_expiring: false, crowd: 10_000, only: None, fresh }
+        Self {
+            backend: backend.into(),
+            kinds,
+            self_expiring: false,
+            crowd: 10_000,
+            only: None,
+            fresh,
+        }
     }
 
     /// Sets the kinds of user id that the backend can hold. Defaults to all three.
@@ -269,22 +276,43 @@ impl<F> TokenStoreSuite<F> {
         E: Into<Cause>,
     {
         let first = self.kinds.first().copied();
-        let of_expiry = if self.self_expiring { CASES_WHEN_SELF_EXPIRING } else { CASES_WHEN_SWEPT };
-        let once =
-            CASES.iter().chain(of_expiry).filter_map(|case| first.map(|kind| (case, kind, case.name.to_owned())));
+        let of_expiry = if self.self_expiring {
+            CASES_WHEN_SELF_EXPIRING
+        } else {
+            CASES_WHEN_SWEPT
+        };
+        let once = CASES
+            .iter()
+            .chain(of_expiry)
+            .filter_map(|case| first.map(|kind| (case, kind, case.name.to_owned())));
         let per_kind = self.kinds.iter().flat_map(|kind| {
-            CASES_PER_KIND.iter().map(|case| (case, *kind, format!("{} ({})", case.name, ids::name(*kind))))
+            CASES_PER_KIND
+                .iter()
+                .map(|case| (case, *kind, format!("{} ({})", case.name, ids::name(*kind))))
         });
         let mut cases = Vec::new();
         for (case, kind, name) in once.chain(per_kind) {
-            if self.only.as_ref().is_some_and(|prefix| !name.starts_with(prefix.as_str())) {
+            if self
+                .only
+                .as_ref()
+                .is_some_and(|prefix| !name.starts_with(prefix.as_str()))
+            {
                 continue;
             }
             let store = (self.fresh)(kind).await.map_err(Into::into);
-            let ground = store.and_then(|store| Ok(Ground::new(Arc::new(Located::over(store)), kind, self.crowd)?));
+            let ground = store.and_then(|store| {
+                Ok(Ground::new(
+                    Arc::new(Located::over(store)),
+                    kind,
+                    self.crowd,
+                )?)
+            });
             cases.push(judge(name, case, ground).await);
         }
-        SuiteReport { backend: self.backend, cases }
+        SuiteReport {
+            backend: self.backend,
+            cases,
+        }
     }
 }
 

@@ -16,12 +16,20 @@ use crate::testing::violation::{Verdict, Violation, ensure, same};
 const SESSIONS: u8 = 200;
 
 /// Opens the sessions of these numbers, each with an access token, and returns their ids.
-async fn open(ground: &Ground, numbers: impl IntoIterator<Item = u8>) -> Result<BTreeSet<SessionId>, Violation> {
+async fn open(
+    ground: &Ground,
+    numbers: impl IntoIterator<Item = u8>,
+) -> Result<BTreeSet<SessionId>, Violation> {
     let mut opened = BTreeSet::new();
     for number in numbers {
         let (label, session) = (format!("token {number}"), session(number)?);
-        let access = NewAccess { session: Some(session), ..ground.access(&label) };
-        ground.open(&ground.opening(&label, session), Some(&access)).await?;
+        let access = NewAccess {
+            session: Some(session),
+            ..ground.access(&label)
+        };
+        ground
+            .open(&ground.opening(&label, session), Some(&access))
+            .await?;
         opened.insert(session);
     }
     Ok(opened)
@@ -34,13 +42,23 @@ async fn open(ground: &Ground, numbers: impl IntoIterator<Item = u8>) -> Result<
 pub(super) async fn show_each_session_once(ground: Ground) -> Verdict {
     // Not opened in the order of their ids.
     let opened = open(&ground, (0..SESSIONS).map(|number| number.wrapping_mul(7))).await?;
-    let stranger = NewRefresh { user: ground.stranger().clone(), ..ground.opening("stranger", session_of_crowd(1)?) };
+    let stranger = NewRefresh {
+        user: ground.stranger().clone(),
+        ..ground.opening("stranger", session_of_crowd(1)?)
+    };
     ground.open(&stranger, None).await?;
     for limit in [1, 3, 64, u32::from(SESSIONS), u32::MAX] {
         let listed = ground.listed(ground.owner(), limit).await?;
-        same("how many sessions the pages show", &listed.len(), &opened.len())?;
+        same(
+            "how many sessions the pages show",
+            &listed.len(),
+            &opened.len(),
+        )?;
         let listed: BTreeSet<_> = listed.into_iter().map(|found| found.id).collect();
-        ensure(listed == opened, "the pages show other sessions than were opened, or one of them twice")?;
+        ensure(
+            listed == opened,
+            "the pages show other sessions than were opened, or one of them twice",
+        )?;
     }
     Ok(())
 }
@@ -52,27 +70,44 @@ pub(super) async fn show_each_session_once(ground: Ground) -> Verdict {
 /// the list must come to an end.
 pub(super) async fn go_on_beside_changes(ground: Ground) -> Verdict {
     let mut expected = open(&ground, 0..100).await?;
-    let mut page = Page { after: None, limit: 3 };
+    let mut page = Page {
+        after: None,
+        limit: 3,
+    };
     let mut seen = BTreeSet::new();
     for round in 0..1000_u32 {
         let part = ground.store.sessions(ground.owner(), &page).await?;
         let shown: Vec<_> = part.sessions.iter().map(|found| found.id).collect();
         let Some(next) = part.next else {
             seen.extend(shown);
-            return ensure(expected.is_subset(&seen), "a session that was there all the time is on no page");
+            return ensure(
+                expected.is_subset(&seen),
+                "a session that was there all the time is on no page",
+            );
         };
         // End the last session that was shown, where the next page may begin, and the first one that
         // wasn't shown yet.
-        let hidden = expected.iter().find(|id| !seen.contains(id) && !shown.contains(id)).copied();
+        let hidden = expected
+            .iter()
+            .find(|id| !seen.contains(id) && !shown.contains(id))
+            .copied();
         seen.extend(&shown);
         for ending in shown.last().copied().into_iter().chain(hidden) {
             ground.store.end_session(ending, ground.owner()).await?;
             expected.remove(&ending);
         }
         if let Some(number) = u8::try_from(round).ok().filter(|number| *number < 100) {
-            ground.open(&ground.opening(&format!("late {number}"), session(100 + number)?), None).await?;
+            ground
+                .open(
+                    &ground.opening(&format!("late {number}"), session(100 + number)?),
+                    None,
+                )
+                .await?;
             let (old, new) = (format!("token {number}"), format!("new {number}"));
-            let rotate = Rotate { access: None, ..ground.rotate(&old, &new, session(number)?) };
+            let rotate = Rotate {
+                access: None,
+                ..ground.rotate(&old, &new, session(number)?)
+            };
             let _gone_or_not: Rotated = ground.store.rotate(&rotate).await?;
         }
         page.after = Some(next);
@@ -87,9 +122,16 @@ pub(super) async fn go_on_beside_changes(ground: Ground) -> Verdict {
 pub(super) async fn take_any_cursor(ground: Ground) -> Verdict {
     let opened = open(&ground, 0..10).await?;
     let theirs = session(0x80)?;
-    let stranger = NewRefresh { user: ground.stranger().clone(), ..ground.opening("stranger", theirs) };
+    let stranger = NewRefresh {
+        user: ground.stranger().clone(),
+        ..ground.opening("stranger", theirs)
+    };
     ground.open(&stranger, None).await?;
-    let long = ["0".repeat(SessionCursor::MAX_LENGTH), "9".repeat(SessionCursor::MAX_LENGTH), "z".repeat(64)];
+    let long = [
+        "0".repeat(SessionCursor::MAX_LENGTH),
+        "9".repeat(SessionCursor::MAX_LENGTH),
+        "z".repeat(64),
+    ];
     let short = [
         "0",
         "1",
@@ -119,11 +161,19 @@ pub(super) async fn take_any_cursor(ground: Ground) -> Verdict {
     ];
     let ids = [session(0)?, session(5)?, session(0xff)?, theirs].map(|id| id.to_string());
     for text in short.into_iter().map(str::to_owned).chain(long).chain(ids) {
-        let after = text.parse().map_err(|_| Violation::new(format!("{text} is no cursor")))?;
-        let mut page = Page { after: Some(after), limit: 3 };
+        let after = text
+            .parse()
+            .map_err(|_| Violation::new(format!("{text} is no cursor")))?;
+        let mut page = Page {
+            after: Some(after),
+            limit: 3,
+        };
         for _ in 0..100 {
             let part = ground.store.sessions(ground.owner(), &page).await?;
-            ensure(part.sessions.len() <= 3, "a page has more sessions than were asked for")?;
+            ensure(
+                part.sessions.len() <= 3,
+                "a page has more sessions than were asked for",
+            )?;
             let own = part.sessions.iter().all(|found| opened.contains(&found.id));
             ensure(own, "a foreign cursor shows another user's session")?;
             page.after = part.next;
@@ -131,7 +181,10 @@ pub(super) async fn take_any_cursor(ground: Ground) -> Verdict {
                 break;
             }
         }
-        ensure(page.after.is_none(), "a list from a foreign cursor does not come to an end")?;
+        ensure(
+            page.after.is_none(),
+            "a list from a foreign cursor does not come to an end",
+        )?;
     }
     Ok(())
 }
@@ -144,7 +197,15 @@ pub(super) async fn take_any_cursor(ground: Ground) -> Verdict {
 pub(super) async fn show_those_behind_no_fence(ground: Ground) -> Verdict {
     for number in 0..40 {
         let opening = ground.opening(&format!("token {number}"), session(number)?);
-        ground.open(&NewRefresh { fence: None, ..opening }, None).await?;
+        ground
+            .open(
+                &NewRefresh {
+                    fence: None,
+                    ..opening
+                },
+                None,
+            )
+            .await?;
     }
     let fence = Some(ground.fence(ground.owner()).await?);
     for number in 40..60 {
@@ -152,24 +213,51 @@ pub(super) async fn show_those_behind_no_fence(ground: Ground) -> Verdict {
         ground.open(&NewRefresh { fence, ..opening }, None).await?;
     }
     let theirs = ground.opening("stranger", session_of_crowd(1)?);
-    ground.open(&NewRefresh { user: ground.stranger().clone(), fence: None, ..theirs }, None).await?;
+    ground
+        .open(
+            &NewRefresh {
+                user: ground.stranger().clone(),
+                fence: None,
+                ..theirs
+            },
+            None,
+        )
+        .await?;
 
     // A store may record a session for which no fence is asked behind the current fence.
     let listed = ground.listed(ground.owner(), 100).await?;
-    let unfenced = listed.iter().filter(|found| found.fence.is_none()).map(|found| found.id).collect();
+    let unfenced = listed
+        .iter()
+        .filter(|found| found.fence.is_none())
+        .map(|found| found.id)
+        .collect();
 
-    let mut page = Page { after: None, limit: 7 };
+    let mut page = Page {
+        after: None,
+        limit: 7,
+    };
     let mut seen = BTreeSet::new();
     for _ in 0..1000 {
-        let part = ground.store.unfenced_sessions(ground.owner(), &page).await?;
-        ensure(part.sessions.len() <= 7, "a page has more sessions than were asked for")?;
+        let part = ground
+            .store
+            .unfenced_sessions(ground.owner(), &page)
+            .await?;
+        ensure(
+            part.sessions.len() <= 7,
+            "a page has more sessions than were asked for",
+        )?;
         for found in part.sessions {
-            ensure(seen.insert(found.id), "a session behind no fence is shown twice")?;
+            ensure(
+                seen.insert(found.id),
+                "a session behind no fence is shown twice",
+            )?;
         }
         page.after = part.next;
         if page.after.is_none() {
             return same("the sessions behind no fence", &seen, &unfenced);
         }
     }
-    Err(Violation::new("a list of sessions behind no fence does not come to an end"))
+    Err(Violation::new(
+        "a list of sessions behind no fence does not come to an end",
+    ))
 }

@@ -34,18 +34,35 @@ pub(super) async fn has_one_winner(ground: Ground) -> Verdict {
             let (ground, old) = (ground.clone(), old.clone());
             async move {
                 let new = format!("new {round} {caller}");
-                let rotated = ground.store.rotate(&ground.rotate(&old, &new, session)).await?;
+                let rotated = ground
+                    .store
+                    .rotate(&ground.rotate(&old, &new, session))
+                    .await?;
                 Ok((new, rotated))
             }
         });
         let outcomes = at_once(calls).await?;
-        let winners = outcomes.iter().filter(|(_, rotated)| *rotated == Rotated::Done).count();
+        let winners = outcomes
+            .iter()
+            .filter(|(_, rotated)| *rotated == Rotated::Done)
+            .count();
         same("successors of one token", &winners, &1)?;
-        ensure(!ground.has_refresh(&old).await?, "the token that was exchanged is still there")?;
+        ensure(
+            !ground.has_refresh(&old).await?,
+            "the token that was exchanged is still there",
+        )?;
         for (new, rotated) in outcomes {
             let won = rotated == Rotated::Done;
-            same("a successor is recorded if its caller won", &ground.has_refresh(&new).await?, &won)?;
-            same("an access token is recorded if its caller won", &ground.has_access(&new).await?, &won)?;
+            same(
+                "a successor is recorded if its caller won",
+                &ground.has_refresh(&new).await?,
+                &won,
+            )?;
+            same(
+                "an access token is recorded if its caller won",
+                &ground.has_access(&new).await?,
+                &won,
+            )?;
         }
     }
     Ok(())
@@ -94,18 +111,33 @@ async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
             Ending::Clearing => None,
             Ending::Session | Ending::Mark => Some(ground.fence(ground.owner()).await?),
         };
-        let access = NewAccess { session: Some(session), ..ground.access(&old) };
-        let login = NewRefresh { fence, ..ground.opening(&old, session) };
-        same("logging in", &ground.store.insert_refresh(&login, Some(&access)).await?, &Opened::Done)?;
+        let access = NewAccess {
+            session: Some(session),
+            ..ground.access(&old)
+        };
+        let login = NewRefresh {
+            fence,
+            ..ground.opening(&old, session)
+        };
+        same(
+            "logging in",
+            &ground.store.insert_refresh(&login, Some(&access)).await?,
+            &Opened::Done,
+        )?;
         let calls = [true, false].map(|rotates| {
             let (ground, old, new) = (ground.clone(), old.clone(), new.clone());
             async move {
                 if rotates {
-                    ground.store.rotate(&ground.rotate(&old, &new, session)).await?;
+                    ground
+                        .store
+                        .rotate(&ground.rotate(&old, &new, session))
+                        .await?;
                     return Ok(());
                 }
                 match ending {
-                    Ending::Session => drop(ground.store.end_session(session, ground.owner()).await?),
+                    Ending::Session => {
+                        ground.store.end_session(session, ground.owner()).await?;
+                    }
                     Ending::Mark => drop(ground.end(ground.owner(), None).await?),
                     Ending::Clearing => drop(ground.end_all(ground.owner(), None).await?),
                 }
@@ -114,8 +146,14 @@ async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
         });
         at_once(calls).await?;
         for label in [&old, &new] {
-            ensure(!ground.has_refresh(label).await?, "a refresh token outlives the end of its session")?;
-            ensure(!ground.has_access(label).await?, "an access token outlives the end of its session")?;
+            ensure(
+                !ground.has_refresh(label).await?,
+                "a refresh token outlives the end of its session",
+            )?;
+            ensure(
+                !ground.has_access(label).await?,
+                "an access token outlives the end of its session",
+            )?;
         }
     }
     Ok(())
@@ -131,14 +169,28 @@ pub(super) async fn kept_session_rotates_beside_the_end(ground: Ground) -> Verdi
         let session = session(round)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {round}"));
         let fence = Some(ground.fence(ground.owner()).await?);
-        let access = NewAccess { session: Some(session), expires_at: Some(minutes(120)), ..ground.access(&old) };
-        let login = NewRefresh { fence, ..ground.opening(&old, session) };
-        same("logging in", &ground.store.insert_refresh(&login, Some(&access)).await?, &Opened::Done)?;
+        let access = NewAccess {
+            session: Some(session),
+            expires_at: Some(minutes(120)),
+            ..ground.access(&old)
+        };
+        let login = NewRefresh {
+            fence,
+            ..ground.opening(&old, session)
+        };
+        same(
+            "logging in",
+            &ground.store.insert_refresh(&login, Some(&access)).await?,
+            &Opened::Done,
+        )?;
         let calls = [true, false].map(|rotates| {
             let (ground, old, new) = (ground.clone(), old.clone(), new.clone());
             async move {
                 if rotates {
-                    let rotated = ground.store.rotate(&ground.rotate(&old, &new, session)).await?;
+                    let rotated = ground
+                        .store
+                        .rotate(&ground.rotate(&old, &new, session))
+                        .await?;
                     same("rotating a session that is kept", &rotated, &Rotated::Done)?;
                 } else {
                     ground.end(ground.owner(), Some(session)).await?;
@@ -147,14 +199,26 @@ pub(super) async fn kept_session_rotates_beside_the_end(ground: Ground) -> Verdi
             }
         });
         at_once(calls).await?;
-        ensure(ground.has_refresh(&new).await?, "the refresh token of a session that was kept is gone")?;
+        ensure(
+            ground.has_refresh(&new).await?,
+            "the refresh token of a session that was kept is gone",
+        )?;
         for label in [&old, &new] {
-            ensure(ground.has_access(label).await?, "an access token of a session that was kept is gone")?;
+            ensure(
+                ground.has_access(label).await?,
+                "an access token of a session that was kept is gone",
+            )?;
         }
         ground.end(ground.owner(), None).await?;
-        ensure(!ground.has_refresh(&new).await?, "a refresh token outlives the ending after the one that kept it")?;
+        ensure(
+            !ground.has_refresh(&new).await?,
+            "a refresh token outlives the ending after the one that kept it",
+        )?;
         for label in [&old, &new] {
-            ensure(!ground.has_access(label).await?, "an access token outlives the ending after the one that kept it")?;
+            ensure(
+                !ground.has_access(label).await?,
+                "an access token outlives the ending after the one that kept it",
+            )?;
         }
     }
     Ok(())
@@ -173,15 +237,25 @@ pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(ground: Grou
             let (ground, label) = (ground.clone(), format!("login {round} {caller}"));
             async move {
                 let session = session(round * 8 + caller)?;
-                let access = NewAccess { session: Some(session), ..ground.access(&label) };
+                let access = NewAccess {
+                    session: Some(session),
+                    ..ground.access(&label)
+                };
                 match caller {
                     0 => drop(ground.end(ground.owner(), None).await?),
                     1 | 2 => {
-                        let alone = NewAccess { session: None, fence, ..access };
+                        let alone = NewAccess {
+                            session: None,
+                            fence,
+                            ..access
+                        };
                         let _either = ground.store.insert_access(&alone).await?;
                     }
                     _ => {
-                        let login = NewRefresh { fence, ..ground.opening(&label, session) };
+                        let login = NewRefresh {
+                            fence,
+                            ..ground.opening(&label, session)
+                        };
                         let _either = ground.store.insert_refresh(&login, Some(&access)).await?;
                     }
                 }
@@ -189,8 +263,14 @@ pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(ground: Grou
             }
         });
         for label in at_once(calls).await? {
-            ensure(!ground.has_refresh(&label).await?, "a refresh token of a login is left that was overtaken")?;
-            ensure(!ground.has_access(&label).await?, "an access token is left that was overtaken")?;
+            ensure(
+                !ground.has_refresh(&label).await?,
+                "a refresh token of a login is left that was overtaken",
+            )?;
+            ensure(
+                !ground.has_access(&label).await?,
+                "an access token is left that was overtaken",
+            )?;
         }
     }
     Ok(())
@@ -209,7 +289,13 @@ pub(super) async fn endings_replace_one_fence_each(ground: Ground) -> Verdict {
             let ground = ground.clone();
             async move {
                 let (user, fence) = (ground.owner().clone(), another()?);
-                let end = EndUser { user, fence, kept: None, settled: false, now: NOW };
+                let end = EndUser {
+                    user,
+                    fence,
+                    kept: None,
+                    settled: false,
+                    now: NOW,
+                };
                 ground.store.end_user(&end).await?;
                 Ok(fence)
             }
@@ -217,13 +303,28 @@ pub(super) async fn endings_replace_one_fence_each(ground: Ground) -> Verdict {
         let mut fences = at_once(calls).await?;
         fences.push(first);
         let standing = ground.fence(ground.owner()).await?;
-        ensure(fences.contains(&standing), "a fence stands that nobody put up")?;
+        ensure(
+            fences.contains(&standing),
+            "a fence stands that nobody put up",
+        )?;
         fences.retain(|fence| *fence != standing);
-        let unsettled: Vec<_> =
-            ground.store.unsettled(ground.owner()).await?.into_iter().map(|ended| ended.fence).collect();
-        same("how many fences are unsettled", &unsettled.len(), &fences.len())?;
+        let unsettled: Vec<_> = ground
+            .store
+            .unsettled(ground.owner())
+            .await?
+            .into_iter()
+            .map(|ended| ended.fence)
+            .collect();
+        same(
+            "how many fences are unsettled",
+            &unsettled.len(),
+            &fences.len(),
+        )?;
         let told = fences.iter().all(|fence| unsettled.contains(fence));
-        ensure(told, "a fence was replaced, and nobody is told to settle it")?;
+        ensure(
+            told,
+            "a fence was replaced, and nobody is told to settle it",
+        )?;
         ground.store.settle(ground.owner(), &unsettled, NOW).await?;
     }
     Ok(())
@@ -236,10 +337,19 @@ pub(super) async fn endings_replace_one_fence_each(ground: Ground) -> Verdict {
 pub(super) async fn sweeps_count_each_row_once(ground: Ground) -> Verdict {
     needs_threads()?;
     for row in 0..40 {
-        let expired = NewAccess { expires_at: Some(NOW), ..ground.access(&format!("expired {row}")) };
+        let expired = NewAccess {
+            expires_at: Some(NOW),
+            ..ground.access(&format!("expired {row}"))
+        };
         ground.record(&expired).await?;
     }
-    let limit = SweepLimit { now: NOW, access_created: NOW, refresh_created: NOW, fence_used: NOW, rows: 3 };
+    let limit = SweepLimit {
+        now: NOW,
+        access_created: NOW,
+        refresh_created: NOW,
+        fence_used: NOW,
+        rows: 3,
+    };
     let calls = (0..4).map(|_| {
         let ground = ground.clone();
         async move {

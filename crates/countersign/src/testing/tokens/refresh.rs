@@ -21,7 +21,10 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
         ..ground.opening("full", session(1)?)
     };
     let plain = ground.refresh("plain");
-    let aging = NewRefresh { expires_at: None, ..ground.refresh("aging") };
+    let aging = NewRefresh {
+        expires_at: None,
+        ..ground.refresh("aging")
+    };
     for refresh in [&full, &plain, &aging] {
         ground.open(refresh, None).await?;
     }
@@ -35,10 +38,19 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
 ///
 /// An error means that the store could not be asked, so an unknown token must never be an error.
 pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
-    ensure(!ground.has_refresh("unknown").await?, "an empty store found a refresh token")?;
+    ensure(
+        !ground.has_refresh("unknown").await?,
+        "an empty store found a refresh token",
+    )?;
     ground.open(&ground.refresh("known"), None).await?;
-    ensure(!ground.has_refresh("unknown").await?, "a token that was never recorded was found")?;
-    let removed = ground.store.remove_refresh(&ground.token("unknown"), None).await?;
+    ensure(
+        !ground.has_refresh("unknown").await?,
+        "a token that was never recorded was found",
+    )?;
+    let removed = ground
+        .store
+        .remove_refresh(&ground.token("unknown"), None)
+        .await?;
     ensure(!removed, "removing an unknown token said that it was there")?;
     ground.holds_refresh(&ground.refresh("known")).await
 }
@@ -69,7 +81,10 @@ pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
 pub(super) async fn comes_with_its_access(ground: Ground) -> Verdict {
     let session = session(1)?;
     let refresh = ground.opening("refresh", session);
-    let access = NewAccess { session: Some(session), ..ground.access("access") };
+    let access = NewAccess {
+        session: Some(session),
+        ..ground.access("access")
+    };
     ground.open(&refresh, Some(&access)).await?;
     ground.holds_refresh(&refresh).await?;
     ground.holds_access(&access).await
@@ -83,11 +98,17 @@ pub(super) async fn comes_with_its_access(ground: Ground) -> Verdict {
 pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
     let first = ground.refresh("taken");
     ground.open(&first, None).await?;
-    let second = NewRefresh { user: ground.stranger().clone(), ..ground.opening("taken", session(1)?) };
+    let second = NewRefresh {
+        user: ground.stranger().clone(),
+        ..ground.opening("taken", session(1)?)
+    };
     let again = ground.open(&second, Some(&ground.access("beside"))).await;
     ensure(again.is_err(), "a digest was recorded twice")?;
     ground.holds_refresh(&first).await?;
-    ensure(!ground.has_access("beside").await?, "the access token beside a refused refresh token was recorded")
+    ensure(
+        !ground.has_access("beside").await?,
+        "the access token beside a refused refresh token was recorded",
+    )
 }
 
 /// Checks that a refresh token is not recorded if the access token issued with it is refused.
@@ -96,11 +117,17 @@ pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
 pub(super) async fn taken_access_digest_records_nothing(ground: Ground) -> Verdict {
     let first = ground.access("taken");
     ground.record(&first).await?;
-    let beside = NewAccess { user: ground.stranger().clone(), ..ground.access("taken") };
+    let beside = NewAccess {
+        user: ground.stranger().clone(),
+        ..ground.access("taken")
+    };
     let outcome = ground.open(&ground.refresh("refresh"), Some(&beside)).await;
     ensure(outcome.is_err(), "a digest was recorded twice")?;
     ground.holds_access(&first).await?;
-    ensure(!ground.has_refresh("refresh").await?, "a refresh token was recorded although its access token was not")
+    ensure(
+        !ground.has_refresh("refresh").await?,
+        "a refresh token was recorded although its access token was not",
+    )
 }
 
 /// Checks that access tokens and refresh tokens are separate, also if both have the same digest.
@@ -111,20 +138,33 @@ pub(super) async fn kinds_do_not_mix(ground: Ground) -> Verdict {
     let (access, refresh) = (ground.access("access"), ground.refresh("refresh"));
     ground.record(&access).await?;
     ground.open(&refresh, None).await?;
-    ensure(!ground.has_refresh("access").await?, "an access token is found as a refresh token")?;
-    ensure(!ground.has_access("refresh").await?, "a refresh token is found as an access token")?;
+    ensure(
+        !ground.has_refresh("access").await?,
+        "an access token is found as a refresh token",
+    )?;
+    ensure(
+        !ground.has_access("refresh").await?,
+        "a refresh token is found as an access token",
+    )?;
     let (access_token, refresh_token) = (ground.token("access"), ground.token("refresh"));
     let removed = ground.store.remove_refresh(&access_token, None).await?;
     ensure(!removed, "an access token is removed as a refresh token")?;
     let removed = ground.store.remove_access(&refresh_token, None).await?;
     ensure(!removed, "a refresh token is removed as an access token")?;
-    let rotated = ground.store.rotate(&ground.rotate("access", "next", session(1)?)).await?;
+    let rotated = ground
+        .store
+        .rotate(&ground.rotate("access", "next", session(1)?))
+        .await?;
     same("rotating an access token", &rotated, &Rotated::Gone)?;
     ground.holds_access(&access).await?;
     ground.holds_refresh(&refresh).await?;
     let twin = ground.refresh("access");
     ground.open(&twin, None).await?;
-    same("removing the access token of a pair", &ground.store.remove_access(&access_token, None).await?, &true)?;
+    same(
+        "removing the access token of a pair",
+        &ground.store.remove_access(&access_token, None).await?,
+        &true,
+    )?;
     ground.holds_refresh(&twin).await
 }
 
@@ -136,13 +176,40 @@ pub(super) async fn removal_without_session(ground: Ground) -> Verdict {
         ground.open(&ground.refresh(label), None).await?;
     }
     let one = ground.token("one");
-    let by_stranger = ground.store.remove_refresh(&one, Some(ground.stranger())).await?;
-    ensure(!by_stranger && ground.has_refresh("one").await?, "another user removed the token")?;
-    same("removal by the owner", &ground.store.remove_refresh(&one, Some(ground.owner())).await?, &true)?;
-    ensure(!ground.has_refresh("one").await?, "a removed token is still found")?;
-    same("removing it again", &ground.store.remove_refresh(&one, None).await?, &false)?;
+    let by_stranger = ground
+        .store
+        .remove_refresh(&one, Some(ground.stranger()))
+        .await?;
+    ensure(
+        !by_stranger && ground.has_refresh("one").await?,
+        "another user removed the token",
+    )?;
+    same(
+        "removal by the owner",
+        &ground
+            .store
+            .remove_refresh(&one, Some(ground.owner()))
+            .await?,
+        &true,
+    )?;
+    ensure(
+        !ground.has_refresh("one").await?,
+        "a removed token is still found",
+    )?;
+    same(
+        "removing it again",
+        &ground.store.remove_refresh(&one, None).await?,
+        &false,
+    )?;
     ground.holds_refresh(&ground.refresh("two")).await?;
-    same("removal without an owner", &ground.store.remove_refresh(&ground.token("two"), None).await?, &true)
+    same(
+        "removal without an owner",
+        &ground
+            .store
+            .remove_refresh(&ground.token("two"), None)
+            .await?,
+        &true,
+    )
 }
 
 /// Checks that `remove_refresh` does not remove the refresh token of a session.
@@ -152,7 +219,10 @@ pub(super) async fn removal_without_session(ground: Ground) -> Verdict {
 pub(super) async fn removal_leaves_sessions_alone(ground: Ground) -> Verdict {
     let refresh = ground.opening("refresh", session(1)?);
     ground.open(&refresh, None).await?;
-    let removed = ground.store.remove_refresh(&ground.token("refresh"), Some(ground.owner())).await?;
+    let removed = ground
+        .store
+        .remove_refresh(&ground.token("refresh"), Some(ground.owner()))
+        .await?;
     ensure(!removed, "the refresh token of a session was removed alone")?;
     ground.holds_refresh(&refresh).await
 }

@@ -16,15 +16,31 @@ use crate::user::UserKey;
 /// Ends everything of the user, except the session `kept`, and leaves the replaced fence unsettled.
 async fn end(ground: &Ground, user: &UserKey, kept: Option<SessionId>) -> Result<Fence, Violation> {
     let fence = another()?;
-    ground.store.end_user(&EndUser { user: user.clone(), fence, kept, settled: false, now: NOW }).await?;
+    ground
+        .store
+        .end_user(&EndUser {
+            user: user.clone(),
+            fence,
+            kept,
+            settled: false,
+            now: NOW,
+        })
+        .await?;
     Ok(fence)
 }
 
 /// Checks that the user's unsettled fences are the `expected` ones, in any order.
 async fn unsettled(ground: &Ground, user: &UserKey, expected: &[EndedFence]) -> Verdict {
     let found = ground.store.unsettled(user).await?;
-    same("how many fences are unsettled", &found.len(), &expected.len())?;
-    ensure(expected.iter().all(|ended| found.contains(ended)), "the fences that are unsettled are not those expected")
+    same(
+        "how many fences are unsettled",
+        &found.len(),
+        &expected.len(),
+    )?;
+    ensure(
+        expected.iter().all(|ended| found.contains(ended)),
+        "the fences that are unsettled are not those expected",
+    )
 }
 
 /// Checks that a replaced fence is listed, with the session that was kept, until it is settled.
@@ -41,17 +57,31 @@ pub(super) async fn lists_what_nobody_settled(ground: Ground) -> Verdict {
     let fourth = ground.end(user, None).await?;
     let fifth = end(&ground, user, None).await?;
     let ended = |fence, kept| EndedFence { fence, kept };
-    let all = [ended(first, None), ended(second, Some(session(1)?)), ended(fourth, None)];
+    let all = [
+        ended(first, None),
+        ended(second, Some(session(1)?)),
+        ended(fourth, None),
+    ];
     // The third was settled when it was replaced, and the fifth stands.
     unsettled(&ground, user, &all).await?;
     ground.store.settle(user, &[], NOW).await?;
-    ground.store.settle(user, &[third, fifth, another()?], NOW).await?;
+    ground
+        .store
+        .settle(user, &[third, fifth, another()?], NOW)
+        .await?;
     unsettled(&ground, user, &all).await?;
     let [oldest, middle, latest] = all;
     ground.store.settle(user, &[middle.fence], NOW).await?;
     unsettled(&ground, user, &[oldest, latest]).await?;
     for _ in 0..2 {
-        ground.store.settle(user, &[oldest.fence, middle.fence, latest.fence], minutes(1)).await?;
+        ground
+            .store
+            .settle(
+                user,
+                &[oldest.fence, middle.fence, latest.fence],
+                minutes(1),
+            )
+            .await?;
         unsettled(&ground, user, &[]).await?;
     }
     end(&ground, user, None).await?;
@@ -67,8 +97,17 @@ pub(super) async fn outlasts_clearing_and_sweeping(ground: Ground) -> Verdict {
     end(&ground, user, None).await?;
     ground.clear(user, None).await?;
     for hours in 0..24 {
-        let (at, day_before) = (minutes(60 * hours), minutes(60 * hours).saturating_sub(Duration::from_hours(24)));
-        let limit = SweepLimit { now: at, access_created: at, refresh_created: at, fence_used: day_before, rows: 100 };
+        let (at, day_before) = (
+            minutes(60 * hours),
+            minutes(60 * hours).saturating_sub(Duration::from_hours(24)),
+        );
+        let limit = SweepLimit {
+            now: at,
+            access_created: at,
+            refresh_created: at,
+            fence_used: day_before,
+            rows: 100,
+        };
         ground.store.sweep(&limit).await?;
         unsettled(&ground, user, &[EndedFence { fence, kept: None }]).await?;
     }
@@ -81,7 +120,10 @@ pub(super) async fn is_the_users_own(ground: Ground) -> Verdict {
     let mut fences = Vec::new();
     for (number, user) in ground.users.iter().enumerate() {
         let kept = session(u8::try_from(number).unwrap_or(u8::MAX))?;
-        fences.push(EndedFence { fence: ground.fence(user).await?, kept: Some(kept) });
+        fences.push(EndedFence {
+            fence: ground.fence(user).await?,
+            kept: Some(kept),
+        });
         end(&ground, user, Some(kept)).await?;
     }
     let all: Vec<_> = fences.iter().map(|ended| ended.fence).collect();

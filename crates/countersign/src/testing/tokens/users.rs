@@ -38,17 +38,32 @@ async fn everyone(ground: &Ground) -> Result<Vec<Holding>, Violation> {
             user: user.clone(),
             session,
             refresh: [
-                NewRefresh { user: user.clone(), fence, ..ground.opening(&label("session"), session) },
-                NewRefresh { user: user.clone(), ..ground.refresh(&label("loose")) },
+                NewRefresh {
+                    user: user.clone(),
+                    fence,
+                    ..ground.opening(&label("session"), session)
+                },
+                NewRefresh {
+                    user: user.clone(),
+                    ..ground.refresh(&label("loose"))
+                },
             ],
             access: [
-                NewAccess { user: user.clone(), session: Some(session), ..ground.access(&label("session")) },
-                NewAccess { user: user.clone(), ..ground.access(&label("loose")) },
+                NewAccess {
+                    user: user.clone(),
+                    session: Some(session),
+                    ..ground.access(&label("session"))
+                },
+                NewAccess {
+                    user: user.clone(),
+                    ..ground.access(&label("loose"))
+                },
             ],
         };
         let ([first, second], [with_first, alone]) = (&holding.refresh, &holding.access);
         let opened = ground.store.insert_refresh(first, Some(with_first)).await?;
-        same("logging in", &opened, &Opened::Done).map_err(|violation| holding.about(&violation))?;
+        same("logging in", &opened, &Opened::Done)
+            .map_err(|violation| holding.about(&violation))?;
         ground.open(second, None).await?;
         ground.record(alone).await?;
         holdings.push(holding);
@@ -60,10 +75,16 @@ impl Holding {
     /// Checks that all four tokens are found with the values they were recorded with.
     async fn is_whole(&self, ground: &Ground) -> Verdict {
         for refresh in &self.refresh {
-            ground.holds_refresh(refresh).await.map_err(|violation| self.about(&violation))?;
+            ground
+                .holds_refresh(refresh)
+                .await
+                .map_err(|violation| self.about(&violation))?;
         }
         for access in &self.access {
-            ground.holds_access(access).await.map_err(|violation| self.about(&violation))?;
+            ground
+                .holds_access(access)
+                .await
+                .map_err(|violation| self.about(&violation))?;
         }
         Ok(())
     }
@@ -73,7 +94,8 @@ impl Holding {
         for name in ["session", "loose"] {
             let label = format!("{name} {}", self.number);
             let any = ground.has_access(&label).await? || ground.has_refresh(&label).await?;
-            ensure(!any, "a token outlives the end of its user").map_err(|violation| self.about(&violation))?;
+            ensure(!any, "a token outlives the end of its user")
+                .map_err(|violation| self.about(&violation))?;
         }
         Ok(())
     }
@@ -103,7 +125,9 @@ pub(super) async fn endings_touch_one_user_alone(ground: Ground) -> Verdict {
     while let [leaving, staying @ ..] = rest {
         let kept = staying.first().map(|next| next.session);
         for round in 0..2 {
-            ground.end_all(&leaving.user, kept.filter(|_| round == 0)).await?;
+            ground
+                .end_all(&leaving.user, kept.filter(|_| round == 0))
+                .await?;
             leaving.is_gone(&ground).await?;
             if let Some(next) = staying.first() {
                 next.is_whole(&ground).await?;
@@ -125,7 +149,8 @@ pub(super) async fn kept_sessions_are_the_users_own(ground: Ground) -> Verdict {
     for mine in &holdings {
         let label = format!("session {}", mine.number);
         let there = ground.has_access(&label).await? && ground.has_refresh(&label).await?;
-        ensure(there, "a session that was kept is gone").map_err(|violation| mine.about(&violation))?;
+        ensure(there, "a session that was kept is gone")
+            .map_err(|violation| mine.about(&violation))?;
         ground.end(&mine.user, None).await?;
         mine.is_gone(&ground).await?;
     }
@@ -145,14 +170,16 @@ pub(super) async fn owners_are_told_apart(ground: Ground) -> Verdict {
             let took = ground.store.remove_access(&token, owner).await?
                 || ground.store.remove_refresh(&token, owner).await?
                 || ground.store.end_session(mine.session, &other.user).await?;
-            ensure(!took, "another user took a token").map_err(|violation| mine.about(&violation))?;
+            ensure(!took, "another user took a token")
+                .map_err(|violation| mine.about(&violation))?;
         }
         mine.is_whole(&ground).await?;
         let owner = Some(&mine.user);
         let took = ground.store.remove_access(&token, owner).await?
             && ground.store.remove_refresh(&token, owner).await?
             && ground.store.end_session(mine.session, &mine.user).await?;
-        ensure(took, "the owner could not remove every token").map_err(|violation| mine.about(&violation))?;
+        ensure(took, "the owner could not remove every token")
+            .map_err(|violation| mine.about(&violation))?;
     }
     Ok(())
 }
@@ -161,9 +188,11 @@ pub(super) async fn owners_are_told_apart(ground: Ground) -> Verdict {
 pub(super) async fn sessions_are_the_users_own(ground: Ground) -> Verdict {
     for mine in everyone(&ground).await? {
         let sessions = ground.session_ids(&mine.user).await?;
-        same("the user's sessions", &sessions, &vec![mine.session]).map_err(|violation| mine.about(&violation))?;
+        same("the user's sessions", &sessions, &vec![mine.session])
+            .map_err(|violation| mine.about(&violation))?;
         let survey = ground.store.survey(&mine.user, &limit(NOW, NOW)).await?;
-        same("the user's sessions, counted", &survey.sessions, &1).map_err(|violation| mine.about(&violation))?;
+        same("the user's sessions, counted", &survey.sessions, &1)
+            .map_err(|violation| mine.about(&violation))?;
     }
     Ok(())
 }

@@ -24,26 +24,59 @@ impl Model {
         }
         self.everything_is_equal().await;
         for token in &self.access {
-            assert!(self.redis.find_access(&token.digest.clone().into()).await.unwrap().is_none());
+            assert!(
+                self.redis
+                    .find_access(&token.digest.clone().into())
+                    .await
+                    .unwrap()
+                    .is_none()
+            );
         }
     }
 
     pub(super) async fn access_is_equal(&self, token: &Token) {
         let stored = token.digest.clone().into();
-        let fields = |record: AccessRecord| (record.user, record.session, record.created_at, record.expires_at);
-        let ours = self.redis.find_access(&stored).await.map(|found| found.map(fields));
-        let model = self.memory.find_access(&stored).await.map(|found| found.map(fields));
+        let fields = |record: AccessRecord| {
+            (
+                record.user,
+                record.session,
+                record.created_at,
+                record.expires_at,
+            )
+        };
+        let ours = self
+            .redis
+            .find_access(&stored)
+            .await
+            .map(|found| found.map(fields));
+        let model = self
+            .memory
+            .find_access(&stored)
+            .await
+            .map(|found| found.map(fields));
         same(ours, model, "find_access");
     }
 
     pub(super) async fn refresh_is_equal(&self, token: &Token) {
         let stored = token.digest.clone().into();
         let fields = |record: RefreshRecord| {
-            let ends = (record.expires_at, record.session_expires_at, record.access_expires_at);
+            let ends = (
+                record.expires_at,
+                record.session_expires_at,
+                record.access_expires_at,
+            );
             (record.user, record.session, record.created_at, ends)
         };
-        let ours = self.redis.find_refresh(&stored).await.map(|found| found.map(fields));
-        let model = self.memory.find_refresh(&stored).await.map(|found| found.map(fields));
+        let ours = self
+            .redis
+            .find_refresh(&stored)
+            .await
+            .map(|found| found.map(fields));
+        let model = self
+            .memory
+            .find_refresh(&stored)
+            .await
+            .map(|found| found.map(fields));
         same(ours, model, "find_refresh");
     }
 

@@ -79,7 +79,13 @@ pub(crate) enum Operation {
 
 /// Few users and labels, so that they meet.
 pub(crate) fn operation() -> impl Strategy<Value = Operation> {
-    let owner = || prop_oneof![Just(Owner::Anybody), Just(Owner::Its), Just(Owner::Stranger)];
+    let owner = || {
+        prop_oneof![
+            Just(Owner::Anybody),
+            Just(Owner::Its),
+            Just(Owner::Stranger)
+        ]
+    };
     let (user, any_of, label) = (0..4usize, any::<u16>().prop_map(usize::from), 0..6u8);
     let some = |label| proptest::option::of(label);
     let some_of = |any_of| proptest::option::of(any_of);

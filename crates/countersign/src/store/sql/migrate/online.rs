@@ -40,7 +40,11 @@ pub(super) struct Wait {
 impl Wait {
     /// Creates a wait that begins now and lasts for at most `patience`.
     pub(super) fn new(patience: Duration) -> Self {
-        Self { since: Instant::now(), pause: FIRST_PAUSE, patience }
+        Self {
+            since: Instant::now(),
+            pause: FIRST_PAUSE,
+            patience,
+        }
     }
 
     /// Returns the time since the wait began.
@@ -77,18 +81,28 @@ impl Online<'_> {
     pub(super) async fn take_turn(&self) -> Result<(), Failure> {
         let mut wait = Wait::new(self.migrator.patience);
         while !self.session.take_turn().await? {
-            self.migrator.tell(|| Progress::WaitsForTurn { waited: wait.waited() });
+            self.migrator.tell(|| Progress::WaitsForTurn {
+                waited: wait.waited(),
+            });
             if !wait.pause().await {
-                return Err(Failure::unavailable(WAITED_FOR, "another process migrates and doesn't come to an end"));
+                return Err(Failure::unavailable(
+                    WAITED_FOR,
+                    "another process migrates and doesn't come to an end",
+                ));
             }
         }
         Ok(())
     }
 
     /// Runs the statements and records the migration. Returns `true` if this call recorded it.
-    pub(super) async fn apply(&self, changes: &[Change], record: &Record<'_>) -> Result<bool, SetupError> {
+    pub(super) async fn apply(
+        &self,
+        changes: &[Change],
+        record: &Record<'_>,
+    ) -> Result<bool, SetupError> {
         if !super::script::has_history(self.driver).await? {
-            self.insist("countersign_migration", &[HISTORY.to_owned()]).await?;
+            self.insist("countersign_migration", &[HISTORY.to_owned()])
+                .await?;
         }
         if self.dialect() == Dialect::Mysql {
             // Statements that change rows take effect together with the record. A change of a table
@@ -113,8 +127,13 @@ impl Online<'_> {
             self.session.patiently("COMMIT").await?;
             return Ok(matches!(recorded, Ddl::Done(1..)));
         }
-        let insert = format!("INSERT INTO countersign_migration VALUES ({values}) ON CONFLICT DO NOTHING");
-        Ok(self.driver.run(&Script::new(dialect, &[&insert]), &[]).await?.took_effect())
+        let insert =
+            format!("INSERT INTO countersign_migration VALUES ({values}) ON CONFLICT DO NOTHING");
+        Ok(self
+            .driver
+            .run(&Script::new(dialect, &[&insert]), &[])
+            .await?
+            .took_effect())
     }
 
     fn dialect(&self) -> Dialect {
@@ -129,7 +148,9 @@ impl Online<'_> {
         let table = change.table().unwrap_or_default();
         let has_rows = !table.is_empty() && schema::has_rows(self.driver, table).await?;
         match (self.dialect(), &change.kind) {
-            (Dialect::Postgres, Kind::MakeIndex { table, index }) => self.index(change, table, index, has_rows).await,
+            (Dialect::Postgres, Kind::MakeIndex { table, index }) => {
+                self.index(change, table, index, has_rows).await
+            }
             (Dialect::Mysql, _) if has_rows => self.insist(table, &change.ways()).await,
             _ => self.insist(table, std::slice::from_ref(&change.text)).await,
         }
@@ -142,15 +163,31 @@ impl Online<'_> {
         for (at, way) in ways.iter().enumerate() {
             let is_last = at + 1 == ways.len();
             if is_last && at > 0 {
-                self.migrator.tell(|| Progress::WritersWait { step: self.step, table: table.to_owned() });
+                self.migrator.tell(|| Progress::WritersWait {
+                    step: self.step,
+                    table: table.to_owned(),
+                });
             }
-            self.migrator.tell(|| Progress::Runs { step: self.step, statement: way.clone() });
+            self.migrator.tell(|| Progress::Runs {
+                step: self.step,
+                statement: way.clone(),
+            });
             loop {
-                match self.watched(table, &what, self.session.briefly(way, self.migrator.lock_timeout)).await? {
+                match self
+                    .watched(
+                        table,
+                        &what,
+                        self.session.briefly(way, self.migrator.lock_timeout),
+                    )
+                    .await?
+                {
                     Ddl::Done(_) => return Ok(()),
                     Ddl::Refused if !is_last => break,
                     Ddl::Refused => {
-                        return Err(Failure::internal("migrations", "the database takes no way of a change"));
+                        return Err(Failure::internal(
+                            "migrations",
+                            "the database takes no way of a change",
+                        ));
                     }
                     Ddl::Held => self.let_by(table, &mut wait).await?,
                 }
@@ -178,18 +215,35 @@ impl Online<'_> {
         if wait.pause().await {
             return self.session.keep_turn().await;
         }
-        let what = if table.is_empty() { "rows".to_owned() } else { format!("the table {table}") };
-        let by = held_by.map(|held_by| format!(", held up by {held_by}")).unwrap_or_default();
-        Err(Failure::unavailable(WAITED_FOR, format!("no lock on {what} within {waited:.0?}{by}")))
+        let what = if table.is_empty() {
+            "rows".to_owned()
+        } else {
+            format!("the table {table}")
+        };
+        let by = held_by
+            .map(|held_by| format!(", held up by {held_by}"))
+            .unwrap_or_default();
+        Err(Failure::unavailable(
+            WAITED_FOR,
+            format!("no lock on {what} within {waited:.0?}{by}"),
+        ))
     }
 
     /// Creates an index on PostgreSQL, and first removes one that was left unfinished.
-    async fn index(&self, change: &Change, table: &str, index: &str, has_rows: bool) -> Result<(), Failure> {
+    async fn index(
+        &self,
+        change: &Change,
+        table: &str,
+        index: &str,
+        has_rows: bool,
+    ) -> Result<(), Failure> {
         let mut wait = Wait::new(self.migrator.patience);
         loop {
             match schema::index(self.driver, index).await? {
                 Index::Whole => return Ok(()),
-                Index::Missing if !has_rows => return self.insist(table, std::slice::from_ref(&change.text)).await,
+                Index::Missing if !has_rows => {
+                    return self.insist(table, std::slice::from_ref(&change.text)).await;
+                }
                 Index::Missing => {
                     if self.build(table, index, &change.concurrently()).await? == Ddl::Held {
                         self.let_by(table, &mut wait).await?;
@@ -207,13 +261,20 @@ impl Online<'_> {
             // No limit here: that session does the work which this one would have to do.
             let (waited, held_by) = (wait.waited(), Some(builder));
             let table = table.to_owned();
-            self.migrator.tell(|| Progress::WaitsForLock { step: self.step, table, held_by, waited });
+            self.migrator.tell(|| Progress::WaitsForLock {
+                step: self.step,
+                table,
+                held_by,
+                waited,
+            });
             rest(wait.pause).await;
             wait.pause = (wait.pause * 2).min(LONGEST_PAUSE);
             return self.session.keep_turn().await;
         }
         // The session may have finished since the index was looked at.
-        if schema::index(self.driver, index).await? == Index::Unfinished && self.drop_index(index).await? == Ddl::Held {
+        if schema::index(self.driver, index).await? == Index::Unfinished
+            && self.drop_index(index).await? == Ddl::Held
+        {
             self.let_by(table, wait).await?;
         }
         Ok(())
@@ -221,15 +282,30 @@ impl Online<'_> {
 
     /// Drops an index without locking out readers and writers.
     async fn drop_index(&self, index: &str) -> Result<Ddl, Failure> {
-        let statement = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", self.dialect().quote(index));
-        self.migrator.tell(|| Progress::Runs { step: self.step, statement: statement.clone() });
+        let statement = format!(
+            "DROP INDEX CONCURRENTLY IF EXISTS {}",
+            self.dialect().quote(index)
+        );
+        self.migrator.tell(|| Progress::Runs {
+            step: self.step,
+            statement: statement.clone(),
+        });
         self.session.patiently(&statement).await
     }
 
     /// Creates an index without locking out readers and writers.
     async fn build(&self, table: &str, index: &str, statement: &str) -> Result<Ddl, Failure> {
-        self.migrator.tell(|| Progress::Runs { step: self.step, statement: statement.to_owned() });
-        let built = self.watched(table, &format!("index {index}"), self.session.patiently(statement)).await;
+        self.migrator.tell(|| Progress::Runs {
+            step: self.step,
+            statement: statement.to_owned(),
+        });
+        let built = self
+            .watched(
+                table,
+                &format!("index {index}"),
+                self.session.patiently(statement),
+            )
+            .await;
         if built.is_err() && self.session.keep_turn().await.is_ok() {
             // An unfinished index still costs every writer time, and a unique one still refuses
             // rows.
@@ -252,7 +328,13 @@ impl Online<'_> {
             }
             let (phase, percent) = schema::building(self.driver, table).await;
             let (what, elapsed) = (what.to_owned(), since.elapsed());
-            self.migrator.tell(|| Progress::Builds { step: self.step, what, phase, percent, elapsed });
+            self.migrator.tell(|| Progress::Builds {
+                step: self.step,
+                what,
+                phase,
+                percent,
+                elapsed,
+            });
             // The question keeps an idle connection open. If the lock is lost all the same, the
             // check after the statement says so.
             drop(self.session.keep_turn().await);

@@ -65,7 +65,9 @@ impl fmt::Display for TableLock {
             Self::Nobody => "none: a new table",
             Self::Online => "readers and writers go on",
             Self::Moment => "exclusive, for a moment",
-            Self::WritersWhileCopied => "writers wait while the table is copied, where there is no other way",
+            Self::WritersWhileCopied => {
+                "writers wait while the table is copied, where there is no other way"
+            }
             Self::Transaction => "held until the migration ends",
         })
     }
@@ -107,7 +109,13 @@ pub(super) async fn of(
             _ => TableLock::Moment,
         };
         let table = change.table().map(str::to_owned);
-        planned.push(Planned { step, statement, table, rows, lock });
+        planned.push(Planned {
+            step,
+            statement,
+            table,
+            rows,
+            lock,
+        });
     }
     Ok(planned)
 }

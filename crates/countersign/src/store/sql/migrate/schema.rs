@@ -31,7 +31,10 @@ pub(super) async fn is_done(driver: &dyn Driver, change: &Change) -> Result<bool
             Ok(!columns_of(driver, table).await?.is_empty())
         }
         (Kind::AddColumn { table, column }, Dialect::Postgres) if change.is_resumable() => {
-            Ok(columns_of(driver, table).await?.iter().any(|live| live == column))
+            Ok(columns_of(driver, table)
+                .await?
+                .iter()
+                .any(|live| live == column))
         }
         (Kind::MakeIndex { index: name, .. }, Dialect::Postgres) if change.is_resumable() => {
             Ok(index(driver, name).await? == Index::Whole)
@@ -41,9 +44,17 @@ pub(super) async fn is_done(driver: &dyn Driver, change: &Change) -> Result<bool
 }
 
 /// Returns `true` if the condition above a statement holds, so that the statement is skipped.
-async fn already(driver: &dyn Driver, condition: &str, table_is_new: bool) -> Result<bool, Failure> {
+async fn already(
+    driver: &dyn Driver,
+    condition: &str,
+    table_is_new: bool,
+) -> Result<bool, Failure> {
     let mut words = condition.split([' ', '.']);
-    let mut next = || words.next().ok_or_else(|| Failure::internal("migrations", "a condition is incomplete"));
+    let mut next = || {
+        words
+            .next()
+            .ok_or_else(|| Failure::internal("migrations", "a condition is incomplete"))
+    };
     let (what, table, name) = (next()?, next()?, next()?);
     let columns = columns_of(driver, table).await?;
     if columns.is_empty() && table_is_new {
@@ -66,7 +77,10 @@ async fn already(driver: &dyn Driver, condition: &str, table_is_new: bool) -> Re
         ),
         _ => return Err(Failure::internal("migrations", "a condition is unknown")),
     };
-    Ok(!driver.fetch(&Statement::new(driver.dialect(), template), &params).await?.is_empty())
+    Ok(!driver
+        .fetch(&Statement::new(driver.dialect(), template), &params)
+        .await?
+        .is_empty())
 }
 
 /// Returns the state of an index on PostgreSQL.
@@ -139,7 +153,10 @@ pub(super) async fn has_rows(driver: &dyn Driver, table: &str) -> Result<bool, F
     }
     let dialect = driver.dialect();
     let question = format!("SELECT 1 FROM {} LIMIT 1", dialect.quote(table));
-    Ok(!driver.fetch(&Statement::new(dialect, &question), &[]).await?.is_empty())
+    Ok(!driver
+        .fetch(&Statement::new(dialect, &question), &[])
+        .await?
+        .is_empty())
 }
 
 /// Returns the number of rows of a table, approximately, from the database's statistics. SQLite
@@ -163,14 +180,22 @@ pub(super) async fn rows(driver: &dyn Driver, table: &str) -> Result<Option<u64>
             vec![table.into()],
         ),
     };
-    let rows = driver.fetch(&Statement::new(dialect, template), &params).await?;
+    let rows = driver
+        .fetch(&Statement::new(dialect, template), &params)
+        .await?;
     let number = rows.first().and_then(|row| row.int(0).ok().flatten());
-    Ok(Some(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)))
+    Ok(Some(
+        number
+            .and_then(|number| u64::try_from(number).ok())
+            .unwrap_or(0),
+    ))
 }
 
 /// Returns the text in the first column of the first row, for a template with one parameter.
 async fn text(driver: &dyn Driver, template: &str, param: &str) -> Result<Option<String>, Failure> {
-    let rows = driver.fetch(&Statement::new(driver.dialect(), template), &[param.into()]).await?;
+    let rows = driver
+        .fetch(&Statement::new(driver.dialect(), template), &[param.into()])
+        .await?;
     let first = rows.first().map(|row| row.text(0)).transpose();
     let first = first.map_err(|error| Failure::internal("migrations", error))?;
     Ok(first.flatten().map(str::to_owned))

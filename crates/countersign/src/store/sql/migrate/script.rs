@@ -14,7 +14,9 @@ pub(super) const HISTORY: &str = "CREATE TABLE IF NOT EXISTS countersign_migrati
 
 /// Returns `true` if the table of applied migrations exists.
 pub(super) async fn has_history(driver: &dyn Driver) -> Result<bool, Failure> {
-    Ok(!columns_of(driver, "countersign_migration").await?.is_empty())
+    Ok(!columns_of(driver, "countersign_migration")
+        .await?
+        .is_empty())
 }
 
 /// Applies a migration as one transaction, unless it turns out to be applied already. Returns
@@ -34,7 +36,10 @@ pub(super) async fn run(
     }
     if driver.dialect() == Dialect::Postgres {
         let outcome = driver.run(&one_statement(&texts, record), &[]).await?;
-        let applied = outcome.rows.iter().any(|row| matches!(row.text(0), Ok(Some("yes"))));
+        let applied = outcome
+            .rows
+            .iter()
+            .any(|row| matches!(row.text(0), Ok(Some("yes"))));
         return Ok(outcome.took_effect().then_some(applied));
     }
     let script = in_transaction(driver, &texts, record).await?;
@@ -47,10 +52,16 @@ pub(super) async fn run(
 ///
 /// Returns [`SetupError::Config`] if a table of the same name lacks a column that the migration
 /// relies on.
-pub(super) async fn refuse_foreign_tables(driver: &dyn Driver, changes: &[Change]) -> Result<(), SetupError> {
+pub(super) async fn refuse_foreign_tables(
+    driver: &dyn Driver,
+    changes: &[Change],
+) -> Result<(), SetupError> {
     for (table, columns) in asked(changes) {
         let live = columns_of(driver, &table).await?;
-        let missing: Vec<_> = columns.into_iter().filter(|column| !live.contains(column)).collect();
+        let missing: Vec<_> = columns
+            .into_iter()
+            .filter(|column| !live.contains(column))
+            .collect();
         if !live.is_empty() && !missing.is_empty() {
             return Err(foreign(&table, &missing).into());
         }
@@ -60,9 +71,15 @@ pub(super) async fn refuse_foreign_tables(driver: &dyn Driver, changes: &[Change
 
 /// Returns the error for a table that has the expected name but other columns.
 fn foreign(table: &str, missing: &[String]) -> ConfigError {
-    let problem =
-        format!("the database has a table `{table}` of something else: it has no column {}", missing.join(", "));
-    ConfigError::new("database_url", problem, "name another database, or in PostgreSQL another schema")
+    let problem = format!(
+        "the database has a table `{table}` of something else: it has no column {}",
+        missing.join(", ")
+    );
+    ConfigError::new(
+        "database_url",
+        problem,
+        "name another database, or in PostgreSQL another schema",
+    )
 }
 
 /// The row that records an applied migration.
@@ -77,24 +94,46 @@ impl Record<'_> {
     /// Returns the values as SQL literals. They are constants of the program, checked names and
     /// numbers, so nothing needs escaping but the name's quotes.
     pub(super) fn values(&self) -> String {
-        let Self { set, migration, checksum, now } = self;
+        let Self {
+            set,
+            migration,
+            checksum,
+            now,
+        } = self;
         let (version, name) = (migration.version, migration.name.replace('\'', "''"));
-        format!("'{set}', {version}, '{name}', '{checksum}', {}", now.as_micros())
+        format!(
+            "'{set}', {version}, '{name}', '{checksum}', {}",
+            now.as_micros()
+        )
     }
 
     /// Returns the condition that the migration is recorded.
     fn exists(&self) -> String {
         let (set, version) = (self.set, self.migration.version);
-        format!("EXISTS (SELECT 1 FROM countersign_migration WHERE set_name = '{set}' AND version = {version})")
+        format!(
+            "EXISTS (SELECT 1 FROM countersign_migration WHERE set_name = '{set}' AND version = {version})"
+        )
     }
 }
 
 /// Returns the script for SQLite. Inserting the record is the guard: if it is there already, no
 /// table is changed.
-async fn in_transaction(driver: &dyn Driver, changes: &[&str], record: &Record<'_>) -> Result<Script, Failure> {
-    driver.run(&Script::new(Dialect::Sqlite, &["SELECT 1", HISTORY]), &[]).await?;
-    let guard = format!("INSERT INTO countersign_migration SELECT {} WHERE NOT {}", record.values(), record.exists());
-    let steps: Vec<&str> = std::iter::once(guard.as_str()).chain(changes.iter().copied()).collect();
+async fn in_transaction(
+    driver: &dyn Driver,
+    changes: &[&str],
+    record: &Record<'_>,
+) -> Result<Script, Failure> {
+    driver
+        .run(&Script::new(Dialect::Sqlite, &["SELECT 1", HISTORY]), &[])
+        .await?;
+    let guard = format!(
+        "INSERT INTO countersign_migration SELECT {} WHERE NOT {}",
+        record.values(),
+        record.exists()
+    );
+    let steps: Vec<&str> = std::iter::once(guard.as_str())
+        .chain(changes.iter().copied())
+        .collect();
     Ok(Script::new(Dialect::Sqlite, &steps))
 }
 
@@ -106,7 +145,11 @@ async fn in_transaction(driver: &dyn Driver, changes: &[&str], record: &Record<'
 /// nothing, so a third statement asks whether this transaction wrote the record.
 fn one_statement(changes: &[&str], record: &Record<'_>) -> Script {
     let turn = format!("SELECT 1 WHERE pg_try_advisory_xact_lock({TURN})");
-    let changes = if changes.is_empty() { String::new() } else { changes.join(";\n") + ";" };
+    let changes = if changes.is_empty() {
+        String::new()
+    } else {
+        changes.join(";\n") + ";"
+    };
     let block = format!(
         "DO $countersign$ BEGIN {HISTORY}; IF NOT {} THEN {changes} \
          INSERT INTO countersign_migration VALUES ({}); END IF; END $countersign$",

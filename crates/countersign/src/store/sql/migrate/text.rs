@@ -74,7 +74,10 @@ impl Change {
             Kind::MakeIndex { .. } => &[" LOCK=NONE"],
             Kind::MakeTable(_) | Kind::Other => &[],
         };
-        ways.iter().map(|way| format!("{text}{way}")).chain(std::iter::once(text.clone())).collect()
+        ways.iter()
+            .map(|way| format!("{text}{way}"))
+            .chain(std::iter::once(text.clone()))
+            .collect()
     }
 }
 
@@ -85,30 +88,53 @@ pub(super) fn filled(text: &str, dialect: Dialect, user_id: UserKeyKind) -> Stri
     // tables.
     ["ENGINE = InnoDB", "ENGINE=InnoDB"]
         .iter()
-        .fold(text, |text, engine| text.replace(&format!("{engine};"), &format!("{engine} ROW_FORMAT = DYNAMIC;")))
+        .fold(text, |text, engine| {
+            text.replace(
+                &format!("{engine};"),
+                &format!("{engine} ROW_FORMAT = DYNAMIC;"),
+            )
+        })
 }
 
 /// Returns the statements of a filled-in text, in order.
 pub(super) fn changes(text: &str) -> Vec<Change> {
     let mut found: Vec<Change> = Vec::new();
     let (mut unless, mut statement) = (None, String::new());
-    for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+    for line in text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+    {
         if let Some(comment) = line.strip_prefix("--") {
-            unless = comment.trim().strip_prefix("unless ").map(str::to_owned).or(unless);
+            unless = comment
+                .trim()
+                .strip_prefix("unless ")
+                .map(str::to_owned)
+                .or(unless);
             continue;
         }
         statement.push_str(line.strip_suffix(';').unwrap_or(line));
         if line.ends_with(';') {
             let text = std::mem::take(&mut statement);
             let kind = kind(&text);
-            found.push(Change { text, kind, unless: unless.take(), table_is_new: false });
+            found.push(Change {
+                text,
+                kind,
+                unless: unless.take(),
+                table_is_new: false,
+            });
         } else {
             statement.push('\n');
         }
     }
-    let made: Vec<String> = found.iter().filter_map(|change| made(&change.text)).collect();
+    let made: Vec<String> = found
+        .iter()
+        .filter_map(|change| made(&change.text))
+        .collect();
     for change in &mut found {
-        change.table_is_new = change.table().is_some_and(|table| made.iter().any(|made| made == table));
+        change.table_is_new = change
+            .table()
+            .is_some_and(|table| made.iter().any(|made| made == table));
     }
     found
 }
@@ -124,12 +150,17 @@ fn kind(text: &str) -> Kind {
     match words.as_slice() {
         ["CREATE", "TABLE", table, ..] if if_not_exists => Kind::MakeTable(plain(table)),
         ["ALTER", "TABLE", table, "ADD", "COLUMN", column, ..] if !has_several(text) => {
-            Kind::AddColumn { table: plain(table), column: plain(column) }
+            Kind::AddColumn {
+                table: plain(table),
+                column: plain(column),
+            }
         }
         ["ALTER", "TABLE", table, ..] => Kind::Alter(plain(table)),
-        ["CREATE", "INDEX", index, "ON", table, ..] | ["CREATE", "UNIQUE", "INDEX", index, "ON", table, ..] => {
-            Kind::MakeIndex { table: plain(table), index: plain(index) }
-        }
+        ["CREATE", "INDEX", index, "ON", table, ..]
+        | ["CREATE", "UNIQUE", "INDEX", index, "ON", table, ..] => Kind::MakeIndex {
+            table: plain(table),
+            index: plain(index),
+        },
         _ => Kind::Other,
     }
 }
@@ -172,10 +203,22 @@ pub(super) fn asked(changes: &[Change]) -> Vec<(String, Vec<String>)> {
     };
     let mut found = Vec::new();
     for change in changes {
-        let Kind::MakeTable(table) = &change.kind else { continue };
-        let body = change.text.lines().skip(1).take_while(|line| !line.starts_with(')')).map(str::trim);
-        let columns = body.filter(|line| line.contains(" NOT NULL")).filter_map(|line| line.split_whitespace().next());
-        let columns = columns.map(plain).filter(|column| !adds(table, column)).collect();
+        let Kind::MakeTable(table) = &change.kind else {
+            continue;
+        };
+        let body = change
+            .text
+            .lines()
+            .skip(1)
+            .take_while(|line| !line.starts_with(')'))
+            .map(str::trim);
+        let columns = body
+            .filter(|line| line.contains(" NOT NULL"))
+            .filter_map(|line| line.split_whitespace().next());
+        let columns = columns
+            .map(plain)
+            .filter(|column| !adds(table, column))
+            .collect();
         found.push((table.clone(), columns));
     }
     found
@@ -207,29 +250,77 @@ mod tests {
 
     #[test]
     fn statements_are_taken_for_what_they_are() {
-        let column = |table: &str, column: &str| Kind::AddColumn { table: table.into(), column: column.into() };
-        let index = |table: &str, index: &str| Kind::MakeIndex { table: table.into(), index: index.into() };
+        let column = |table: &str, column: &str| Kind::AddColumn {
+            table: table.into(),
+            column: column.into(),
+        };
+        let index = |table: &str, index: &str| Kind::MakeIndex {
+            table: table.into(),
+            index: index.into(),
+        };
         for (text, kind, is_resumable) in [
-            ("CREATE TABLE IF NOT EXISTS a(id INT);", Kind::MakeTable("a".into()), true),
+            (
+                "CREATE TABLE IF NOT EXISTS a(id INT);",
+                Kind::MakeTable("a".into()),
+                true,
+            ),
             ("CREATE TABLE a (id INT);", Kind::Other, false),
-            ("ALTER TABLE a ADD COLUMN IF NOT EXISTS b VARCHAR(36);", column("a", "b"), true),
-            ("ALTER TABLE \"user\" ADD COLUMN b DECIMAL(10, 2);", column("user", "b"), false),
-            ("-- unless column user.b\nALTER TABLE `user` ADD COLUMN b INT;", column("user", "b"), true),
-            ("ALTER TABLE a ADD COLUMN b INT, ADD COLUMN c INT;", Kind::Alter("a".into()), false),
-            ("ALTER TABLE a MODIFY b INT;", Kind::Alter("a".into()), false),
-            ("CREATE INDEX IF NOT EXISTS i ON a (b);", index("a", "i"), true),
-            ("CREATE UNIQUE INDEX IF NOT EXISTS i ON \"a\"(b, c) WHERE b IS NULL;", index("a", "i"), true),
+            (
+                "ALTER TABLE a ADD COLUMN IF NOT EXISTS b VARCHAR(36);",
+                column("a", "b"),
+                true,
+            ),
+            (
+                "ALTER TABLE \"user\" ADD COLUMN b DECIMAL(10, 2);",
+                column("user", "b"),
+                false,
+            ),
+            (
+                "-- unless column user.b\nALTER TABLE `user` ADD COLUMN b INT;",
+                column("user", "b"),
+                true,
+            ),
+            (
+                "ALTER TABLE a ADD COLUMN b INT, ADD COLUMN c INT;",
+                Kind::Alter("a".into()),
+                false,
+            ),
+            (
+                "ALTER TABLE a MODIFY b INT;",
+                Kind::Alter("a".into()),
+                false,
+            ),
+            (
+                "CREATE INDEX IF NOT EXISTS i ON a (b);",
+                index("a", "i"),
+                true,
+            ),
+            (
+                "CREATE UNIQUE INDEX IF NOT EXISTS i ON \"a\"(b, c) WHERE b IS NULL;",
+                index("a", "i"),
+                true,
+            ),
             ("CREATE INDEX i ON a (b);", index("a", "i"), false),
             ("INSERT INTO a VALUES (1);", Kind::Other, false),
         ] {
             let change = one(text);
-            assert_eq!((&change.kind, change.is_resumable()), (&kind, is_resumable), "{text}");
+            assert_eq!(
+                (&change.kind, change.is_resumable()),
+                (&kind, is_resumable),
+                "{text}"
+            );
         }
         let unique = one("CREATE UNIQUE INDEX IF NOT EXISTS i ON a (b);");
-        assert_eq!(unique.concurrently(), "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON a (b)");
+        assert_eq!(
+            unique.concurrently(),
+            "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON a (b)"
+        );
         assert_eq!(
             one("ALTER TABLE a MODIFY b INT;").ways(),
-            ["ALTER TABLE a MODIFY b INT, LOCK=NONE", "ALTER TABLE a MODIFY b INT"]
+            [
+                "ALTER TABLE a MODIFY b INT, LOCK=NONE",
+                "ALTER TABLE a MODIFY b INT"
+            ]
         );
     }
 
@@ -237,7 +328,11 @@ mod tests {
     #[test]
     fn every_landed_statement_for_postgresql_can_be_cut_short() {
         for migration in BUNDLED.migrations {
-            let all = changes(&filled(migration.postgres, Dialect::Postgres, UserKeyKind::Uuid));
+            let all = changes(&filled(
+                migration.postgres,
+                Dialect::Postgres,
+                UserKeyKind::Uuid,
+            ));
             assert!(!all.is_empty());
             for change in all {
                 assert!(change.is_resumable(), "{change:?}");

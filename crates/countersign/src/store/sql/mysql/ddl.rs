@@ -27,12 +27,16 @@ pub(in crate::store::sql) struct MysqlDdl {
 impl MysqlDriver {
     /// Opens the connection, apart from the driver's pools.
     pub(in crate::store::sql) async fn ddl(&self) -> Result<MysqlDdl, Failure> {
-        let connected = timeout(self.timeout, self.open(false)).await.unwrap_or(Err(Trouble::Silence(self.timeout)));
+        let connected = timeout(self.timeout, self.open(false))
+            .await
+            .unwrap_or(Err(Trouble::Silence(self.timeout)));
         let mut connection = connected.map_err(Trouble::into_failure)?;
         // Building an index may take long. Only MariaDB limits the time of a statement.
         let unlimited = "SET SESSION innodb_lock_wait_timeout = 1 /*M! , max_statement_time = 0 */";
         connection.query_drop(unlimited).await.map_err(failed)?;
-        Ok(MysqlDdl { connection: Mutex::new(connection) })
+        Ok(MysqlDdl {
+            connection: Mutex::new(connection),
+        })
     }
 }
 
@@ -66,7 +70,13 @@ impl MysqlDdl {
 impl DdlSession for MysqlDdl {
     async fn take_turn(&self) -> Result<bool, Failure> {
         let question = format!("SELECT GET_LOCK('countersign_migration', {TURN_WAIT})");
-        let answer: Option<Option<i64>> = self.connection.lock().await.query_first(question).await.map_err(failed)?;
+        let answer: Option<Option<i64>> = self
+            .connection
+            .lock()
+            .await
+            .query_first(question)
+            .await
+            .map_err(failed)?;
         Ok(answer.flatten() == Some(1))
     }
 
@@ -79,7 +89,12 @@ impl DdlSession for MysqlDdl {
     async fn briefly(&self, statement: &str, lock_timeout: Duration) -> Result<Ddl, Failure> {
         let wait = lock_timeout.as_secs().max(1);
         let limit = format!("SET SESSION lock_wait_timeout = {wait}");
-        self.connection.lock().await.query_drop(limit).await.map_err(failed)?;
+        self.connection
+            .lock()
+            .await
+            .query_drop(limit)
+            .await
+            .map_err(failed)?;
         self.run(statement).await
     }
 
@@ -89,6 +104,11 @@ impl DdlSession for MysqlDdl {
 
     async fn end(&self) -> Result<(), Failure> {
         let release = "SELECT RELEASE_LOCK('countersign_migration')";
-        self.connection.lock().await.query_drop(release).await.map_err(failed)
+        self.connection
+            .lock()
+            .await
+            .query_drop(release)
+            .await
+            .map_err(failed)
     }
 }

@@ -30,8 +30,10 @@ const UNDONE: [u16; 5] = [1213, 1205, 1020, 1615, 1243];
 
 /// Errors of a server that is out of connections, memory or disk, is shutting down, has killed the
 /// statement, or is read-only.
-const BUSY: [u16; 18] =
-    [1021, 1037, 1038, 1040, 1041, 1053, 1079, 1114, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1290, 1317];
+const BUSY: [u16; 18] = [
+    1021, 1037, 1038, 1040, 1041, 1053, 1079, 1114, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226,
+    1290, 1317,
+];
 /// The same, with the numbers of later versions and of MariaDB.
 const BUSY_TOO: [u16; 8] = [1836, 1927, 1969, 3024, 3100, 3168, 3169, 4031];
 
@@ -106,15 +108,21 @@ impl Trouble {
     pub(super) fn symptom(&self) -> Option<Symptom> {
         match self {
             Self::Silence(_) => Some(Symptom::Silent),
-            Self::Connecting(error) | Self::Beginning(error) | Self::Running(error) => symptom::of(error),
+            Self::Connecting(error) | Self::Beginning(error) | Self::Running(error) => {
+                symptom::of(error)
+            }
         }
     }
 
     /// Returns the failure: unavailable if waiting may help, else internal.
     fn failure(self) -> Failure {
         match &self {
-            Self::Silence(timeout) => Failure::unavailable("database", format!("no answer within {timeout:?}")),
-            Self::Connecting(error) => Failure::unavailable("database", told("connecting to MySQL", error)),
+            Self::Silence(timeout) => {
+                Failure::unavailable("database", format!("no answer within {timeout:?}"))
+            }
+            Self::Connecting(error) => {
+                Failure::unavailable("database", told("connecting to MySQL", error))
+            }
             Self::Beginning(error) | Self::Running(error) if self.is_loss() || is_busy(error) => {
                 Failure::unavailable("database", told("running a statement on MySQL", error))
             }
@@ -145,13 +153,20 @@ fn told(doing: &str, error: &Error) -> String {
     }
     match error {
         Error::Server(error) if DENIED.contains(&error.code) || NAMES.contains(&error.code) => {
-            format!("{doing}: error {} ({}): {}", error.code, error.state, error.message)
+            format!(
+                "{doing}: error {} ({}): {}",
+                error.code, error.state, error.message
+            )
         }
         Error::Server(error) => format!("{doing}: error {} ({})", error.code, error.state),
         Error::Io(IoError::Io(error)) => format!("{doing}: {}", error.kind()),
-        Error::Io(IoError::Tls(error)) => tls_fault::told(error, &WORDS)
-            .map_or_else(|| format!("{doing}: TLS failed"), |fault| format!("{doing}: {fault}")),
-        Error::Driver(DriverError::NoClientSslFlagFromServer) => format!("{doing}: the server doesn't speak TLS"),
+        Error::Io(IoError::Tls(error)) => tls_fault::told(error, &WORDS).map_or_else(
+            || format!("{doing}: TLS failed"),
+            |fault| format!("{doing}: {fault}"),
+        ),
+        Error::Driver(DriverError::NoClientSslFlagFromServer) => {
+            format!("{doing}: the server doesn't speak TLS")
+        }
         Error::Driver(DriverError::StmtParamsMismatch { required, supplied }) => {
             format!("{doing}: {required} parameters wanted, {supplied} given")
         }

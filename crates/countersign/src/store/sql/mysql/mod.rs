@@ -114,7 +114,9 @@ enum Manner {
 
 impl fmt::Debug for MysqlDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MysqlDriver").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("MysqlDriver")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -142,12 +144,21 @@ impl MysqlDriver {
         let settings = options.clone();
         let opts = Renewing::new("database", url, source, move |url| {
             let reading = url::parse_all(url, &settings)?;
-            let writing = reading.iter().map(|opts| url::for_writes(opts.clone(), &settings)).collect();
+            let writing = reading
+                .iter()
+                .map(|opts| url::for_writes(opts.clone(), &settings))
+                .collect();
             Ok(Hosts { reading, writing })
         })?;
         let pool = || Pool::new(options.connections);
         let queues = Queues::default();
-        Ok(Self { opts, timeout: options.timeout, readers: pool(), writers: pool(), queues })
+        Ok(Self {
+            opts,
+            timeout: options.timeout,
+            readers: pool(),
+            writers: pool(),
+            queues,
+        })
     }
 
     /// Runs statements, again if that is safe and may help, until the deadline.
@@ -213,10 +224,19 @@ impl MysqlDriver {
             self.connection(&turn, reads).await?
         };
         let result = match script {
-            [statement] => step(&mut connection, statement, params).await.map(|(touched, rows)| {
-                let rows = if touched == 0 && !reads { Vec::new() } else { rows };
-                Outcome { affected: vec![touched], rows }
-            }),
+            [statement] => step(&mut connection, statement, params)
+                .await
+                .map(|(touched, rows)| {
+                    let rows = if touched == 0 && !reads {
+                        Vec::new()
+                    } else {
+                        rows
+                    };
+                    Outcome {
+                        affected: vec![touched],
+                        rows,
+                    }
+                }),
             _ => transaction(&mut connection, script, params, manner).await,
         };
         match &result {
@@ -233,7 +253,11 @@ impl MysqlDriver {
 
     /// Returns an idle connection that still works, or a new one.
     async fn connection(&self, turn: &Turn<'_, Conn>, reads: bool) -> Result<Conn, Trouble> {
-        let trusted = if reads { self.timeout * IDLE_TIMEOUTS } else { IDLE };
+        let trusted = if reads {
+            self.timeout * IDLE_TIMEOUTS
+        } else {
+            IDLE
+        };
         while let Some((mut connection, idle)) = turn.idle() {
             if idle < trusted {
                 return Ok(connection);
@@ -253,7 +277,12 @@ impl MysqlDriver {
     async fn open(&self, reads: bool) -> Result<Conn, Trouble> {
         let connect = async || {
             let hosts = self.opts.current();
-            self.connect_to_one_of(if reads { &hosts.reading } else { &hosts.writing }).await
+            self.connect_to_one_of(if reads {
+                &hosts.reading
+            } else {
+                &hosts.writing
+            })
+            .await
         };
         let generation = self.opts.generation();
         let outcome = match connect().await {
@@ -261,7 +290,10 @@ impl MysqlDriver {
             outcome => outcome,
         };
         match outcome {
-            Err(trouble) if trouble.symptom() == Some(Symptom::Credentials) && self.opts.renew(generation) => {
+            Err(trouble)
+                if trouble.symptom() == Some(Symptom::Credentials)
+                    && self.opts.renew(generation) =>
+            {
                 connect().await
             }
             outcome => outcome,
@@ -279,7 +311,8 @@ impl MysqlDriver {
         for opts in hosts {
             let connected = timeout(patience, async {
                 let mut connection = Conn::new(opts.clone()).await?;
-                let is_read_only: Option<bool> = connection.query_first("SELECT @@global.read_only").await?;
+                let is_read_only: Option<bool> =
+                    connection.query_first("SELECT @@global.read_only").await?;
                 Ok((connection, is_read_only == Some(true)))
             });
             match connected.await {
@@ -301,15 +334,28 @@ impl Driver for MysqlDriver {
 
     async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
         let deadline = Instant::now() + self.timeout;
-        let answer = self.repeat(deadline, std::slice::from_ref(statement), params, Manner::Reads).await;
+        let answer = self
+            .repeat(
+                deadline,
+                std::slice::from_ref(statement),
+                params,
+                Manner::Reads,
+            )
+            .await;
         answer.map(|outcome| outcome.rows)
     }
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
-        let manner = if script.sees_all() { Manner::WritesSeeingAll } else { Manner::Writes };
+        let manner = if script.sees_all() {
+            Manner::WritesSeeingAll
+        } else {
+            Manner::Writes
+        };
         let deadline = Instant::now() + self.timeout;
         let silence = |_| Trouble::Silence(self.timeout).into_failure();
-        let _place = timeout_at(deadline, self.queues.turn(script, params)).await.map_err(silence)?;
+        let _place = timeout_at(deadline, self.queues.turn(script, params))
+            .await
+            .map_err(silence)?;
         match script.steps() {
             [] => Ok(Outcome::default()),
             steps => self.repeat(deadline, steps, params, manner).await,
@@ -328,11 +374,19 @@ async fn transaction(
         // For the next transaction only. This level locks the gaps between the rows of a search, so
         // no row moves into them.
         let locks_gaps = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
-        connection.query_drop(locks_gaps).await.map_err(Trouble::Beginning)?;
+        connection
+            .query_drop(locks_gaps)
+            .await
+            .map_err(Trouble::Beginning)?;
     }
-    connection.query_drop("BEGIN").await.map_err(Trouble::Beginning)?;
+    connection
+        .query_drop("BEGIN")
+        .await
+        .map_err(Trouble::Beginning)?;
     let result = steps(connection, script, params).await;
-    let whole = result.as_ref().is_ok_and(|outcome| outcome.affected.len() == script.len() && outcome.took_effect());
+    let whole = result
+        .as_ref()
+        .is_ok_and(|outcome| outcome.affected.len() == script.len() && outcome.took_effect());
     let end = if whole { "COMMIT" } else { "ROLLBACK" };
     let ended = connection.query_drop(end).await.map_err(Trouble::Running);
     match result {
@@ -344,7 +398,11 @@ async fn transaction(
 }
 
 /// Runs the steps one after the other, and stops after the guard if it did nothing.
-async fn steps<C: Queryable>(connection: &mut C, script: &[Statement], params: &[Value]) -> Result<Outcome, Trouble> {
+async fn steps<C: Queryable>(
+    connection: &mut C,
+    script: &[Statement],
+    params: &[Value],
+) -> Result<Outcome, Trouble> {
     let mut outcome = Outcome::default();
     for statement in script {
         let (touched, rows) = step(connection, statement, params).await?;
@@ -372,7 +430,10 @@ async fn step<C: Queryable>(
     };
     let (affected, answers) = result.map_err(Trouble::Running)?;
     let rows: Vec<Row> = answers.into_iter().map(row).collect();
-    Ok((affected.max(rows.len().try_into().unwrap_or(u64::MAX)), rows))
+    Ok((
+        affected.max(rows.len().try_into().unwrap_or(u64::MAX)),
+        rows,
+    ))
 }
 
 /// The number of changed rows, and the returned rows.

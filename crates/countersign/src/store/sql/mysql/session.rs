@@ -71,7 +71,10 @@ impl<'a, 't> MysqlSession<'a, 't> {
     /// Joins `transaction`. The timeout is one second unless [`timeout`](Self::timeout) sets
     /// another.
     pub fn new(transaction: &'a mut Transaction<'t>) -> Self {
-        Self { transaction: Mutex::new(transaction), timeout: DatabaseOptions::default().timeout }
+        Self {
+            transaction: Mutex::new(transaction),
+            timeout: DatabaseOptions::default().timeout,
+        }
     }
 
     /// Sets the longest time of one operation. Defaults to one second.
@@ -82,8 +85,13 @@ impl<'a, 't> MysqlSession<'a, 't> {
     }
 
     /// Runs `work` within the timeout.
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Failure> {
-        let result = timeout(self.timeout, work).await.unwrap_or(Err(Trouble::Silence(self.timeout)));
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Failure> {
+        let result = timeout(self.timeout, work)
+            .await
+            .unwrap_or(Err(Trouble::Silence(self.timeout)));
         result.map_err(Trouble::into_failure)
     }
 }
@@ -97,7 +105,9 @@ impl Driver for MysqlSession<'_, '_> {
     async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
         self.in_time(async {
             let mut transaction = self.transaction.lock().await;
-            step(*transaction, statement, params).await.map(|(_, rows)| rows)
+            step(*transaction, statement, params)
+                .await
+                .map(|(_, rows)| rows)
         })
         .await
     }
@@ -110,12 +120,17 @@ impl Driver for MysqlSession<'_, '_> {
                 return steps(*transaction, script.steps(), params).await;
             }
             let savepoint = format!("SAVEPOINT {SAVEPOINT}");
-            transaction.query_drop(savepoint).await.map_err(Trouble::Running)?;
+            transaction
+                .query_drop(savepoint)
+                .await
+                .map_err(Trouble::Running)?;
             let result = steps(*transaction, script.steps(), params).await;
             if result.is_err() {
                 // If this fails too, the connection or the whole transaction is gone, and the
                 // script with it.
-                let _ = transaction.query_drop(format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}")).await;
+                let _ = transaction
+                    .query_drop(format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}"))
+                    .await;
             }
             result
         })

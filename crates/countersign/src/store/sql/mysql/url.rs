@@ -17,14 +17,22 @@ const STATEMENTS: usize = 256;
 
 /// Returns the settings for each host of a URL, in their order.
 pub(super) fn parse_all(url: &str, options: &DatabaseOptions) -> Result<Vec<Opts>, ConfigError> {
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| refused("can't be read"))?;
+    let (scheme, rest) = url
+        .split_once("://")
+        .ok_or_else(|| refused("can't be read"))?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    let (account, hosts) = authority.rsplit_once('@').map_or(("", authority), |(account, hosts)| (account, hosts));
+    let (account, hosts) = authority
+        .rsplit_once('@')
+        .map_or(("", authority), |(account, hosts)| (account, hosts));
     let at = if account.is_empty() { "" } else { "@" };
     // A URL with a socket needs no host.
     let of = |host: &str| {
-        let host = if host.is_empty() && path.contains("socket=") { "localhost" } else { host };
+        let host = if host.is_empty() && path.contains("socket=") {
+            "localhost"
+        } else {
+            host
+        };
         parse(&format!("{scheme}://{account}{at}{host}{path}"), options)
     };
     hosts.split(',').map(of).collect()
@@ -34,7 +42,9 @@ pub(super) fn parse_all(url: &str, options: &DatabaseOptions) -> Result<Vec<Opts
 fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
     // The parsers' own messages aren't used: they could quote a password whose special characters
     // weren't encoded.
-    let url = url.strip_prefix("mariadb:").map_or_else(|| Cow::Borrowed(url), |rest| format!("mysql:{rest}").into());
+    let url = url
+        .strip_prefix("mariadb:")
+        .map_or_else(|| Cow::Borrowed(url), |rest| format!("mysql:{rest}").into());
     let mut url = Url::parse(&url).map_err(|_| refused("can't be read"))?;
     let (mut mode, mut authorities, mut rest) = (String::new(), None, Vec::new());
     for (name, value) in url.query_pairs().into_owned() {
@@ -43,7 +53,8 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
             "ssl-ca" => authorities = Some(PathBuf::from(value)),
             // Options of other clients, for settings that are fixed here.
             "charset" | "characterEncoding" if value.to_lowercase().starts_with("utf") => {}
-            "collation" | "parseTime" | "useUnicode" | "serverTimezone" | "loc" | "connection_limit" => {}
+            "collation" | "parseTime" | "useUnicode" | "serverTimezone" | "loc"
+            | "connection_limit" => {}
             _ => rest.push((name, value)),
         }
     }
@@ -51,7 +62,8 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
     if !rest.is_empty() {
         url.query_pairs_mut().extend_pairs(rest);
     }
-    let opts = Opts::from_url(url.as_str()).map_err(|_| refused("can't be read, or has an option that isn't known"))?;
+    let opts = Opts::from_url(url.as_str())
+        .map_err(|_| refused("can't be read, or has an option that isn't known"))?;
     if opts.db_name().is_none() {
         return Err(refused("names no database"));
     }
@@ -61,7 +73,11 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
         ("disabled", _) => None,
         ("required", _) => Some(SslOpts::default().with_danger_accept_invalid_certs(true)),
         ("verify-identity", authorities) => Some(verified(authorities)),
-        _ => return Err(refused("has an `ssl-mode` that isn't disabled, required or verify-identity")),
+        _ => {
+            return Err(refused(
+                "has an `ssl-mode` that isn't disabled, required or verify-identity",
+            ));
+        }
     };
     if tls.is_some() {
         // An error means that the application has installed a provider already, which serves as
@@ -80,7 +96,9 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
 
 /// Returns the settings for connections that write. On MariaDB these don't wait for row locks.
 pub(super) fn for_writes(opts: Opts, options: &DatabaseOptions) -> Opts {
-    OptsBuilder::from_opts(opts).init(session(options.timeout, "/*M! 0 * */")).into()
+    OptsBuilder::from_opts(opts)
+        .init(session(options.timeout, "/*M! 0 * */"))
+        .into()
 }
 
 /// Returns TLS settings that check certificates against the authorities in a PEM file, or against
@@ -112,7 +130,8 @@ fn session(timeout: Duration, waits: &str) -> Vec<String> {
 
 /// Returns the error for an unusable URL, without quoting it.
 fn refused(problem: &'static str) -> ConfigError {
-    let cure = "write it as mysql://user:password@host:3306/database, special characters percent-encoded";
+    let cure =
+        "write it as mysql://user:password@host:3306/database, special characters percent-encoded";
     ConfigError::new("database_url", problem, cure)
 }
 
@@ -121,16 +140,27 @@ mod tests {
     use super::*;
 
     fn tls(query: &str) -> Option<SslOpts> {
-        parse(&format!("mysql://u:p@h/d{query}"), &DatabaseOptions::default()).unwrap().ssl_opts().cloned()
+        parse(
+            &format!("mysql://u:p@h/d{query}"),
+            &DatabaseOptions::default(),
+        )
+        .unwrap()
+        .ssl_opts()
+        .cloned()
     }
 
     #[test]
     fn ssl_mode_means_what_it_means_to_mysql() {
         assert_eq!(tls(""), None);
         assert_eq!(tls("?ssl-mode=DISABLED&require_ssl=true"), None);
-        let checks = |query| tls(query).map(|tls| (!tls.accept_invalid_certs(), !tls.skip_domain_validation()));
+        let checks = |query| {
+            tls(query).map(|tls| (!tls.accept_invalid_certs(), !tls.skip_domain_validation()))
+        };
         assert_eq!(checks("?ssl-mode=REQUIRED"), Some((false, true)));
-        assert_eq!(checks("?ssl-mode=verify-identity&ssl-ca=/ca.pem"), Some((true, true)));
+        assert_eq!(
+            checks("?ssl-mode=verify-identity&ssl-ca=/ca.pem"),
+            Some((true, true))
+        );
         assert_eq!(checks("?require_ssl=true"), Some((true, true)));
     }
 
@@ -138,12 +168,26 @@ mod tests {
     fn several_hosts_sockets_and_options_of_others() {
         let hosts = |url: &str| {
             let all = parse_all(url, &DatabaseOptions::default()).unwrap();
-            all.iter().map(|opts| (opts.ip_or_hostname().to_owned(), opts.tcp_port())).collect::<Vec<_>>()
+            all.iter()
+                .map(|opts| (opts.ip_or_hostname().to_owned(), opts.tcp_port()))
+                .collect::<Vec<_>>()
         };
-        assert_eq!(hosts("mysql://u:p@one:1,two:2/d"), [("one".to_owned(), 1), ("two".to_owned(), 2)]);
+        assert_eq!(
+            hosts("mysql://u:p@one:1,two:2/d"),
+            [("one".to_owned(), 1), ("two".to_owned(), 2)]
+        );
         assert_eq!(hosts("mysql://u:p@/d?socket=/run/s").len(), 1);
-        assert_eq!(hosts("mysql://h/d?charset=utf8mb4&parseTime=true&collation=utf8mb4_bin").len(), 1);
-        assert!(parse_all("mysql://u:p@h/d?charset=latin1", &DatabaseOptions::default()).is_err());
+        assert_eq!(
+            hosts("mysql://h/d?charset=utf8mb4&parseTime=true&collation=utf8mb4_bin").len(),
+            1
+        );
+        assert!(
+            parse_all(
+                "mysql://u:p@h/d?charset=latin1",
+                &DatabaseOptions::default()
+            )
+            .is_err()
+        );
         assert!(parse_all("mysql://u:p@/d", &DatabaseOptions::default()).is_err());
     }
 

@@ -14,7 +14,11 @@ const BINARY: u16 = 63;
 
 /// Returns the parameters in the order of the question marks in the statement's text.
 pub(super) fn positional(statement: &Statement, params: &[Value]) -> Vec<Raw> {
-    statement.order().iter().map(|&number| params.get(number).map_or(Raw::NULL, raw)).collect()
+    statement
+        .order()
+        .iter()
+        .map(|&number| params.get(number).map_or(Raw::NULL, raw))
+        .collect()
 }
 
 /// Returns a value in the driver's form.
@@ -35,9 +39,15 @@ fn raw(value: &Value) -> Raw {
 fn date(moment: Timestamp) -> Raw {
     let earliest = civil::date(1000, 1, 1).at(0, 0, 0, 0);
     let latest = civil::date(9999, 12, 31).at(23, 59, 59, 999_999_000);
-    let edge = if moment.as_micros() < 0 { earliest } else { latest };
+    let edge = if moment.as_micros() < 0 {
+        earliest
+    } else {
+        latest
+    };
     let moment = jiff::Timestamp::from_microsecond(moment.as_micros());
-    let date = moment.map_or(edge, |moment| Offset::UTC.to_datetime(moment)).clamp(earliest, latest);
+    let date = moment
+        .map_or(edge, |moment| Offset::UTC.to_datetime(moment))
+        .clamp(earliest, latest);
     // All parts are positive from the year 1000 on, and fit.
     let small = |part: i8| part.unsigned_abs();
     Raw::Date(
@@ -54,7 +64,14 @@ fn date(moment: Timestamp) -> Raw {
 /// Returns a row of an answer.
 pub(super) fn row(answer: Answer) -> Row {
     let columns = answer.columns();
-    Row::new(answer.unwrap_raw().into_iter().zip(columns.iter()).map(|(raw, column)| value(raw, column)).collect())
+    Row::new(
+        answer
+            .unwrap_raw()
+            .into_iter()
+            .zip(columns.iter())
+            .map(|(raw, column)| value(raw, column))
+            .collect(),
+    )
 }
 
 /// Returns the value of a column. Impossible dates such as `0000-00-00` become null, and types that
@@ -63,14 +80,17 @@ fn value(raw: Option<Raw>, column: &Column) -> Value {
     match raw {
         None | Some(Raw::NULL) => Value::Null,
         Some(Raw::Int(int)) => Value::Int(int),
-        Some(Raw::UInt(int)) => i64::try_from(int).map_or_else(|_| Value::Text(int.to_string()), Value::Int),
+        Some(Raw::UInt(int)) => {
+            i64::try_from(int).map_or_else(|_| Value::Text(int.to_string()), Value::Int)
+        }
         Some(Raw::Bytes(bytes)) if is_text(column) => match String::from_utf8(bytes) {
             Ok(text) => Value::Text(text),
             Err(error) => Value::Bytes(error.into_bytes()),
         },
         Some(Raw::Bytes(bytes)) => Value::Bytes(bytes),
         Some(Raw::Date(year, month, day, hour, minute, second, micros)) => {
-            moment(year, [month, day, hour, minute, second], micros).map_or(Value::Null, Value::Time)
+            moment(year, [month, day, hour, minute, second], micros)
+                .map_or(Value::Null, Value::Time)
         }
         Some(other) => Value::Text(other.as_sql(true).trim_matches('\'').to_owned()),
     }
@@ -79,7 +99,9 @@ fn value(raw: Option<Raw>, column: &Column) -> Value {
 /// Returns `true` if a column's bytes are text.
 fn is_text(column: &Column) -> bool {
     match column.column_type() {
-        ColumnType::MYSQL_TYPE_NEWDECIMAL | ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_JSON => true,
+        ColumnType::MYSQL_TYPE_NEWDECIMAL
+        | ColumnType::MYSQL_TYPE_DECIMAL
+        | ColumnType::MYSQL_TYPE_JSON => true,
         ColumnType::MYSQL_TYPE_BIT => false,
         _ => column.character_set() != BINARY || column.flags().contains(ColumnFlags::ENUM_FLAG),
     }
@@ -89,8 +111,19 @@ fn is_text(column: &Column) -> bool {
 fn moment(year: u16, parts: [u8; 5], micros: u32) -> Option<Timestamp> {
     let [month, day, hour, minute, second] = parts.map(|part| i8::try_from(part).ok());
     let nanos = i32::try_from(micros).ok()?.checked_mul(1000)?;
-    let date = civil::DateTime::new(year.try_into().ok()?, month?, day?, hour?, minute?, second?, nanos).ok()?;
-    Some(Timestamp::from_micros(Offset::UTC.to_timestamp(date).ok()?.as_microsecond()))
+    let date = civil::DateTime::new(
+        year.try_into().ok()?,
+        month?,
+        day?,
+        hour?,
+        minute?,
+        second?,
+        nanos,
+    )
+    .ok()?;
+    Some(Timestamp::from_micros(
+        Offset::UTC.to_timestamp(date).ok()?.as_microsecond(),
+    ))
 }
 
 #[cfg(test)]
@@ -111,8 +144,14 @@ mod tests {
         for micros in [0, 1, -1, 1_768_478_400_123_456, -1_000_000_000_000_001] {
             assert_eq!(there_and_back(micros), Some(micros));
         }
-        assert_eq!(date(Timestamp::MAX), Raw::Date(9999, 12, 31, 23, 59, 59, 999_999));
-        assert_eq!(date(Timestamp::from_micros(i64::MIN)), Raw::Date(1000, 1, 1, 0, 0, 0, 0));
+        assert_eq!(
+            date(Timestamp::MAX),
+            Raw::Date(9999, 12, 31, 23, 59, 59, 999_999)
+        );
+        assert_eq!(
+            date(Timestamp::from_micros(i64::MIN)),
+            Raw::Date(1000, 1, 1, 0, 0, 0, 0)
+        );
     }
 
     #[test]
@@ -124,6 +163,9 @@ mod tests {
     #[test]
     fn each_question_mark_gets_its_parameter() {
         let statement = Statement::new(crate::store::sql::Dialect::Mysql, "SELECT ?2, ?1, ?2");
-        assert_eq!(positional(&statement, &[7.into(), 8.into()]), [Raw::Int(8), Raw::Int(7), Raw::Int(8)]);
+        assert_eq!(
+            positional(&statement, &[7.into(), 8.into()]),
+            [Raw::Int(8), Raw::Int(7), Raw::Int(8)]
+        );
     }
 }

@@ -66,7 +66,12 @@ impl Drop for Connection {
 impl Connection {
     /// Wraps a client whose connection task is `task`.
     pub(super) fn new(client: Client, manner: Manner, task: AbortHandle) -> Self {
-        Self { client, manner, task, heard: Mutex::new(Instant::now()) }
+        Self {
+            client,
+            manner,
+            task,
+            heard: Mutex::new(Instant::now()),
+        }
     }
 
     /// Returns the time of the latest answer from PostgreSQL on this connection.
@@ -83,13 +88,26 @@ impl Connection {
     ///
     /// Through a pooler this is a transaction, so that the limits of time apply. Its three messages
     /// are sent at once, which takes one round trip.
-    pub(super) async fn run(&self, statement: &Statement, params: &[Value]) -> Result<(u64, Vec<Row>), Trouble> {
-        let Manner::Pooled(pooled @ Pooled { begin: Some(begin), .. }) = &self.manner else {
+    pub(super) async fn run(
+        &self,
+        statement: &Statement,
+        params: &[Value],
+    ) -> Result<(u64, Vec<Row>), Trouble> {
+        let Manner::Pooled(
+            pooled @ Pooled {
+                begin: Some(begin), ..
+            },
+        ) = &self.manner
+        else {
             return self.step(statement, params).await;
         };
         let types = self.types(pooled, statement).await?;
         let execute = execute_typed(&self.client, statement, &types, params);
-        let mut all = pin!(join3(self.client.batch_execute(begin), execute, self.client.batch_execute("COMMIT")));
+        let mut all = pin!(join3(
+            self.client.batch_execute(begin),
+            execute,
+            self.client.batch_execute("COMMIT")
+        ));
         let mut is_sent = false;
         let (began, result, ended) = poll_fn(|cx| {
             // Each future sends its message when it is polled first, so the first poll must not be
@@ -101,16 +119,28 @@ impl Connection {
         .await;
         // After an error, PostgreSQL answers the commit with a rollback, which isn't an error in
         // itself. So the errors before it count first.
-        told(pooled, statement, began.and(result).and_then(|answer| ended.map(|()| answer)))
+        told(
+            pooled,
+            statement,
+            began.and(result).and_then(|answer| ended.map(|()| answer)),
+        )
     }
 
     /// Runs one statement inside a transaction that has begun, or where none is needed.
-    pub(super) async fn step(&self, statement: &Statement, params: &[Value]) -> Result<(u64, Vec<Row>), Trouble> {
+    pub(super) async fn step(
+        &self,
+        statement: &Statement,
+        params: &[Value],
+    ) -> Result<(u64, Vec<Row>), Trouble> {
         match &self.manner {
             Manner::Own(cache) => self.run_prepared(cache, statement, params).await,
             Manner::Pooled(pooled) => {
                 let types = self.types(pooled, statement).await?;
-                told(pooled, statement, execute_typed(&self.client, statement, &types, params).await)
+                told(
+                    pooled,
+                    statement,
+                    execute_typed(&self.client, statement, &types, params).await,
+                )
             }
         }
     }
@@ -122,7 +152,10 @@ impl Connection {
         statement: &Statement,
         params: &[Value],
     ) -> Result<(u64, Vec<Row>), Trouble> {
-        let prepared = self.prepared(cache, statement).await.map_err(|error| Trouble::Said(Stage::Preparing, error))?;
+        let prepared = self
+            .prepared(cache, statement)
+            .await
+            .map_err(|error| Trouble::Said(Stage::Preparing, error))?;
         let result = execute(&self.client, &prepared, params).await;
         result.map(Answer::into_parts).map_err(|error| {
             let trouble = Trouble::Said(Stage::Running, error);
@@ -135,7 +168,10 @@ impl Connection {
 
     /// Returns the types of a statement's parameters, for a connection to a pooler.
     async fn types(&self, pooled: &Pooled, statement: &Statement) -> Result<Arc<[Type]>, Trouble> {
-        let types = pooled.types.of(&self.client, statement, &pooled.limits).await;
+        let types = pooled
+            .types
+            .of(&self.client, statement, &pooled.limits)
+            .await;
         types.map_err(|error| Trouble::Said(Stage::Preparing, error))
     }
 
@@ -147,7 +183,9 @@ impl Connection {
     pub(super) async fn begin(&self) -> Result<(), Trouble> {
         let begin = match &self.manner {
             Manner::Own(_) => "BEGIN",
-            Manner::Pooled(Pooled { begin: Some(begin), .. }) => begin,
+            Manner::Pooled(Pooled {
+                begin: Some(begin), ..
+            }) => begin,
             Manner::Pooled(Pooled { begin: None, .. }) => return Err(Trouble::NoTransactions),
         };
         self.command(begin).await
@@ -155,7 +193,10 @@ impl Connection {
 
     /// Runs a command without parameters and without rows. It may have several statements.
     pub(super) async fn command(&self, command: &str) -> Result<(), Trouble> {
-        self.client.batch_execute(command).await.map_err(|error| Trouble::Said(Stage::Running, error))
+        self.client
+            .batch_execute(command)
+            .await
+            .map_err(|error| Trouble::Said(Stage::Running, error))
     }
 
     /// Returns the prepared statement from the cache, or prepares it.
@@ -168,7 +209,10 @@ impl Connection {
         if let Some(known) = known {
             return Ok(known);
         }
-        let prepared = self.client.prepare_typed(statement.text(), &param_types(statement)).await?;
+        let prepared = self
+            .client
+            .prepare_typed(statement.text(), &param_types(statement))
+            .await?;
         let mut cache = lock(cache);
         if cache.len() >= MOST_STATEMENTS {
             cache.clear();
@@ -189,9 +233,15 @@ impl Connection {
 }
 
 /// Returns the outcome of a statement that went through a pooler.
-fn told(pooled: &Pooled, statement: &Statement, result: Result<Answer, Error>) -> Result<(u64, Vec<Row>), Trouble> {
+fn told(
+    pooled: &Pooled,
+    statement: &Statement,
+    result: Result<Answer, Error>,
+) -> Result<(u64, Vec<Row>), Trouble> {
     match result {
-        Ok(Answer { has_own_type: true, .. }) => Err(Trouble::OwnType),
+        Ok(Answer {
+            has_own_type: true, ..
+        }) => Err(Trouble::OwnType),
         Ok(answer) => Ok(answer.into_parts()),
         Err(error) => {
             let trouble = Trouble::Said(Stage::Running, error).through_a_pooler();
@@ -210,13 +260,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Returns the types to declare for a statement's parameters. PostgreSQL infers them, except for
 /// parameters that the statement doesn't use.
 pub(super) fn param_types(statement: &Statement) -> Vec<Type> {
-    let count = statement.order().iter().max().map_or(0, |last| last.saturating_add(1));
-    (0..count).map(|n| if statement.order().contains(&n) { Type::UNKNOWN } else { Type::TEXT }).collect()
+    let count = statement
+        .order()
+        .iter()
+        .max()
+        .map_or(0, |last| last.saturating_add(1));
+    (0..count)
+        .map(|n| {
+            if statement.order().contains(&n) {
+                Type::UNKNOWN
+            } else {
+                Type::TEXT
+            }
+        })
+        .collect()
 }
 
 /// Runs a prepared statement with as many of `params` as it has.
 async fn execute(client: &Client, prepared: &Prepared, params: &[Value]) -> Result<Answer, Error> {
-    let params: Vec<_> = params.iter().take(prepared.params().len()).map(Param).collect();
+    let params: Vec<_> = params
+        .iter()
+        .take(prepared.params().len())
+        .map(Param)
+        .collect();
     collect(client.query_raw(prepared, params).await?).await
 }
 
@@ -243,7 +309,10 @@ pub(super) async fn execute_typed(
     types: &[Type],
     params: &[Value],
 ) -> Result<Answer, Error> {
-    let params = types.iter().zip(params).map(|(ty, value)| (Param(value), ty.clone()));
+    let params = types
+        .iter()
+        .zip(params)
+        .map(|(ty, value)| (Param(value), ty.clone()));
     collect(client.query_typed_raw(statement.text(), params).await?).await
 }
 
@@ -254,11 +323,21 @@ async fn collect(stream: RowStream) -> Result<Answer, Error> {
     let mut has_own_type = false;
     while let Some(row) = stream.try_next().await? {
         if rows.is_empty() {
-            has_own_type = row.columns().iter().any(|column| Type::from_oid(column.type_().oid()).is_none());
+            has_own_type = row
+                .columns()
+                .iter()
+                .any(|column| Type::from_oid(column.type_().oid()).is_none());
         }
         let cells = (0..row.len()).map(|column| row.try_get::<_, Cell>(column).map(|cell| cell.0));
         rows.push(Row::new(cells.collect::<Result<_, _>>()?));
     }
-    let touched = stream.rows_affected().unwrap_or(0).max(rows.len().try_into().unwrap_or(u64::MAX));
-    Ok(Answer { touched, rows, has_own_type })
+    let touched = stream
+        .rows_affected()
+        .unwrap_or(0)
+        .max(rows.len().try_into().unwrap_or(u64::MAX));
+    Ok(Answer {
+        touched,
+        rows,
+        has_own_type,
+    })
 }

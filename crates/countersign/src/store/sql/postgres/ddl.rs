@@ -45,12 +45,19 @@ impl PostgresDriver {
     /// Opens both connections, apart from the driver's others.
     pub(in crate::store::sql) async fn ddl(&self) -> Result<PostgresDdl, Failure> {
         let connect = async || {
-            let connected = Box::pin(self.in_time(self.deadline(), self.open(Waits::ForLocks))).await;
+            let connected =
+                Box::pin(self.in_time(self.deadline(), self.open(Waits::ForLocks))).await;
             connected.map_err(Trouble::into_failure)
         };
-        let ddl = PostgresDdl { turn: connect().await?, work: connect().await? };
+        let ddl = PostgresDdl {
+            turn: connect().await?,
+            work: connect().await?,
+        };
         if ddl.work.is_own() {
-            ddl.work.command("SET statement_timeout = 0; SET lock_timeout = 0").await.map_err(Trouble::into_failure)?;
+            ddl.work
+                .command("SET statement_timeout = 0; SET lock_timeout = 0")
+                .await
+                .map_err(Trouble::into_failure)?;
         }
         Ok(ddl)
     }
@@ -62,10 +69,19 @@ impl PostgresDdl {
     async fn ask_for_turn(&self) -> Result<bool, Trouble> {
         self.turn.begin().await?;
         self.turn.command(UNLIMITED).await?;
-        let question = Statement::new(Dialect::Postgres, &format!("SELECT 1 WHERE pg_try_advisory_xact_lock({TURN})"));
+        let question = Statement::new(
+            Dialect::Postgres,
+            &format!("SELECT 1 WHERE pg_try_advisory_xact_lock({TURN})"),
+        );
         let (_, rows) = self.turn.step(&question, &[]).await?;
         // The portal of the question would keep its snapshot. The next statement closes it.
-        self.turn.command(if rows.is_empty() { "ROLLBACK" } else { "SELECT 1" }).await?;
+        self.turn
+            .command(if rows.is_empty() {
+                "ROLLBACK"
+            } else {
+                "SELECT 1"
+            })
+            .await?;
         Ok(!rows.is_empty())
     }
 }
@@ -83,13 +99,18 @@ impl DdlSession for PostgresDdl {
     }
 
     async fn keep_turn(&self) -> Result<(), Failure> {
-        self.turn.command("SELECT 1").await.map_err(Trouble::into_failure)
+        self.turn
+            .command("SELECT 1")
+            .await
+            .map_err(Trouble::into_failure)
     }
 
     /// Sends everything as one message, which makes it one transaction.
     async fn briefly(&self, statement: &str, lock_timeout: Duration) -> Result<Ddl, Failure> {
         let wait = lock_timeout.as_millis().max(1);
-        let text = format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {wait}; {statement}");
+        let text = format!(
+            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {wait}; {statement}"
+        );
         told(self.work.command(&text).await)
     }
 
@@ -98,7 +119,10 @@ impl DdlSession for PostgresDdl {
     }
 
     async fn end(&self) -> Result<(), Failure> {
-        self.turn.command("COMMIT").await.map_err(Trouble::into_failure)
+        self.turn
+            .command("COMMIT")
+            .await
+            .map_err(Trouble::into_failure)
     }
 }
 

@@ -42,11 +42,16 @@ pub(super) enum Trouble {
 impl Trouble {
     /// Returns the error in the meaning that it has behind a pooler.
     pub(super) fn through_a_pooler(self) -> Self {
-        let own = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT];
+        let own = [
+            SqlState::INVALID_SQL_STATEMENT_NAME,
+            SqlState::DUPLICATE_PSTATEMENT,
+        ];
         match self {
             // Nothing is prepared through a pooler, except by tokio-postgres when it meets an
             // unknown type.
-            Self::Said(_, error) if error.code().is_some_and(|code| own.contains(code)) => Self::OwnType,
+            Self::Said(_, error) if error.code().is_some_and(|code| own.contains(code)) => {
+                Self::OwnType
+            }
             other => other,
         }
     }
@@ -68,7 +73,9 @@ impl Trouble {
                 // The server is shutting down, has crashed, or became a read-only replica
                 // meanwhile.
                 let class = code.code().get(..2);
-                matches!(class, Some("08")) || is_stopping(code) || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+                matches!(class, Some("08"))
+                    || is_stopping(code)
+                    || *code == SqlState::READ_ONLY_SQL_TRANSACTION
             }),
         }
     }
@@ -91,9 +98,14 @@ impl Trouble {
     /// did nothing, nothing was sent, or it only reads.
     pub(super) fn may_be_repeated(&self, reads: bool) -> bool {
         match self {
-            Self::Silence(_) | Self::NoTransactions | Self::OwnType | Self::Said(Stage::Connecting, _) => false,
+            Self::Silence(_)
+            | Self::NoTransactions
+            | Self::OwnType
+            | Self::Said(Stage::Connecting, _) => false,
             Self::Said(stage, error) => {
-                let undone = error.code().is_some_and(|code| is_undone(code) || is_stale(code));
+                let undone = error
+                    .code()
+                    .is_some_and(|code| is_undone(code) || is_stale(code));
                 undone || (self.is_loss() && (reads || *stage != Stage::Running))
             }
         }
@@ -141,10 +153,14 @@ impl Trouble {
     /// Returns the failure: unavailable if waiting may help, else internal.
     fn failure(self) -> Failure {
         match self {
-            Self::Silence(timeout) => Failure::unavailable("database", format!("no answer within {timeout:?}")),
+            Self::Silence(timeout) => {
+                Failure::unavailable("database", format!("no answer within {timeout:?}"))
+            }
             Self::NoTransactions => Failure::internal("database", NO_TRANSACTIONS),
             Self::OwnType => Failure::internal("database", OWN_TYPE),
-            Self::Said(stage, ref error) if stage == Stage::Connecting || self.is_loss() || is_busy(error) => {
+            Self::Said(stage, ref error)
+                if stage == Stage::Connecting || self.is_loss() || is_busy(error) =>
+            {
                 Failure::unavailable("database", Said::of(stage, error))
             }
             Self::Said(stage, error) => Failure::internal("database", Said::of(stage, &error)),
@@ -167,17 +183,30 @@ fn is_broken(error: &tokio_postgres::Error) -> bool {
 /// Returns the kind of the I/O error beneath an error, if there is one.
 fn io_kind(error: &tokio_postgres::Error) -> Option<std::io::ErrorKind> {
     use std::error::Error;
-    error.source().and_then(<dyn Error>::downcast_ref::<std::io::Error>).map(std::io::Error::kind)
+    error
+        .source()
+        .and_then(<dyn Error>::downcast_ref::<std::io::Error>)
+        .map(std::io::Error::kind)
 }
 
 /// Returns `true` if PostgreSQL is shutting down, has crashed, or is starting.
 fn is_stopping(code: &SqlState) -> bool {
-    [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW].contains(code)
+    [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+    ]
+    .contains(code)
 }
 
 /// Returns `true` if the transaction was rolled back in favour of another.
 fn is_undone(code: &SqlState) -> bool {
-    [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::LOCK_NOT_AVAILABLE].contains(code)
+    [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::LOCK_NOT_AVAILABLE,
+    ]
+    .contains(code)
 }
 
 /// Returns `true` if the tables have changed since the statement was prepared, and the types of
@@ -238,11 +267,20 @@ impl Said {
     /// Takes from an error what may be shown of it.
     fn of(stage: Stage, error: &tokio_postgres::Error) -> Box<dyn std::error::Error + Send + Sync> {
         let io = io_kind(error);
-        let place = error.as_db_error().and_then(|error| error.constraint().or_else(|| error.table()));
+        let place = error
+            .as_db_error()
+            .and_then(|error| error.constraint().or_else(|| error.table()));
         let tls = tls_fault::told(error, &WORDS);
         let names = error.as_db_error().filter(|error| names_only(error.code()));
         let names = names.map(|error| error.message().to_owned());
-        Box::new(Self { stage, code: error.code().cloned(), place: place.map(str::to_owned), io, tls, names })
+        Box::new(Self {
+            stage,
+            code: error.code().cloned(),
+            place: place.map(str::to_owned),
+            io,
+            tls,
+            names,
+        })
     }
 }
 
@@ -266,7 +304,9 @@ impl fmt::Display for Said {
         if let Some(names) = &self.names {
             return write!(f, " ({names})");
         }
-        self.place.as_ref().map_or(Ok(()), |place| write!(f, " at {place}"))
+        self.place
+            .as_ref()
+            .map_or(Ok(()), |place| write!(f, " at {place}"))
     }
 }
 

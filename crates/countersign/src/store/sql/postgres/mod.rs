@@ -121,7 +121,9 @@ pub struct PostgresDriver {
 
 impl fmt::Debug for PostgresDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresDriver").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("PostgresDriver")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -155,7 +157,8 @@ impl PostgresDriver {
             // A host that doesn't answer must leave time for the next ones.
             let hosts = u32::try_from(url.config.get_hosts().len()).unwrap_or(1);
             if hosts > 1 && url.config.get_connect_timeout().is_none() {
-                url.config.connect_timeout(timeout / hosts.saturating_add(1));
+                url.config
+                    .connect_timeout(timeout / hosts.saturating_add(1));
             }
             let tls = tls::connector(&url)?;
             Ok(Target::new(url.config, tls, url.says_pooler, patience))
@@ -184,10 +187,17 @@ impl PostgresDriver {
         let mut repeats = 0;
         let mut busy = slots.least_busy();
         loop {
-            let trouble = match self.attempt(busy.0, slots.waits, deadline, statement, params).await {
+            let trouble = match self
+                .attempt(busy.0, slots.waits, deadline, statement, params)
+                .await
+            {
                 Ok(answer) => return Ok(answer),
-                Err(trouble) if trouble.is_held() || !reads && self.is_early(&trouble, deadline) => {
-                    let outcome = Box::pin(self.alone(deadline, std::slice::from_ref(statement), params)).await?;
+                Err(trouble)
+                    if trouble.is_held() || !reads && self.is_early(&trouble, deadline) =>
+                {
+                    let outcome =
+                        Box::pin(self.alone(deadline, std::slice::from_ref(statement), params))
+                            .await?;
                     return Ok((outcome.affected.first().copied().unwrap_or(0), outcome.rows));
                 }
                 Err(trouble) => trouble,
@@ -207,10 +217,18 @@ impl PostgresDriver {
 
     /// Runs steps on a connection of their own, again and again while others hold locks that they
     /// need.
-    async fn alone(&self, deadline: Instant, steps: &[Statement], params: &[Value]) -> Result<Outcome, Failure> {
+    async fn alone(
+        &self,
+        deadline: Instant,
+        steps: &[Statement],
+        params: &[Value],
+    ) -> Result<Outcome, Failure> {
         let (mut repeats, mut pauses, mut after_loss) = (0, Pauses::until(deadline), false);
         loop {
-            let trouble = match self.attempt_alone(deadline, steps, params, after_loss).await {
+            let trouble = match self
+                .attempt_alone(deadline, steps, params, after_loss)
+                .await
+            {
                 Ok(outcome) => return Ok(outcome),
                 Err(trouble) => trouble,
             };
@@ -259,7 +277,9 @@ impl PostgresDriver {
             Box::pin(self.in_time(deadline, connect)).await?
         };
         let sent = Instant::now();
-        let result = self.in_time(deadline, connection.run(statement, params)).await;
+        let result = self
+            .in_time(deadline, connection.run(statement, params))
+            .await;
         match &result {
             Err(Trouble::Silence(_)) => {
                 lane.slot.discard(&connection);
@@ -309,7 +329,9 @@ impl PostgresDriver {
         params: &[Value],
         after_loss: bool,
     ) -> Result<Outcome, Trouble> {
-        let turn = self.in_time(deadline, async { Ok(self.exclusive.turn().await) }).await?;
+        let turn = self
+            .in_time(deadline, async { Ok(self.exclusive.turn().await) })
+            .await?;
         let idle = if after_loss {
             // Connections often end together, and an idle one may not have noticed yet.
             drop(turn.idle());
@@ -325,11 +347,22 @@ impl PostgresDriver {
         let sent = Instant::now();
         let (result, is_clean) = match steps {
             [statement] => {
-                let result = self.in_time(deadline, connection.run(statement, params)).await;
+                let result = self
+                    .in_time(deadline, connection.run(statement, params))
+                    .await;
                 let is_clean = !result.as_ref().is_err_and(Trouble::is_loss);
-                (result.map(|(touched, rows)| Outcome { affected: vec![touched], rows }), is_clean)
+                (
+                    result.map(|(touched, rows)| Outcome {
+                        affected: vec![touched],
+                        rows,
+                    }),
+                    is_clean,
+                )
             }
-            _ => self.transaction(deadline, &connection, steps, params).await?,
+            _ => {
+                self.transaction(deadline, &connection, steps, params)
+                    .await?
+            }
         };
         match &result {
             Err(Trouble::Silence(_)) => self.discard_unheard_since(sent),
@@ -361,10 +394,21 @@ impl PostgresDriver {
         steps: &[Statement],
         params: &[Value],
     ) -> Result<(Result<Outcome, Trouble>, bool), Trouble> {
-        self.in_time(deadline, connection.begin()).await.map_err(Trouble::before_commit)?;
-        let result = self.in_time(deadline, run_steps(connection, steps, params)).await;
+        self.in_time(deadline, connection.begin())
+            .await
+            .map_err(Trouble::before_commit)?;
+        let result = self
+            .in_time(deadline, run_steps(connection, steps, params))
+            .await;
         let result = result.map_err(Trouble::before_commit);
-        let end = if result.as_ref().is_ok_and(|outcome| is_whole(outcome, steps)) { "COMMIT" } else { "ROLLBACK" };
+        let end = if result
+            .as_ref()
+            .is_ok_and(|outcome| is_whole(outcome, steps))
+        {
+            "COMMIT"
+        } else {
+            "ROLLBACK"
+        };
         let ended = self.in_time(deadline, connection.command(end)).await;
         let is_clean = ended.is_ok();
         Ok((result.and_then(|outcome| ended.map(|()| outcome)), is_clean))
@@ -375,11 +419,16 @@ impl PostgresDriver {
     async fn open(&self, waits: Waits) -> Result<Connection, Trouble> {
         let generation = self.target.generation();
         let outcome = match self.target.current().connect(waits).await {
-            Err(trouble) if trouble.is_ended_connection() => self.target.current().connect(waits).await,
+            Err(trouble) if trouble.is_ended_connection() => {
+                self.target.current().connect(waits).await
+            }
             outcome => outcome,
         };
         match outcome {
-            Err(trouble) if trouble.symptom() == Some(Symptom::Credentials) && self.target.renew(generation) => {
+            Err(trouble)
+                if trouble.symptom() == Some(Symptom::Credentials)
+                    && self.target.renew(generation) =>
+            {
                 self.target.current().connect(waits).await
             }
             outcome => outcome,
@@ -397,7 +446,9 @@ impl PostgresDriver {
         deadline: Instant,
         work: impl Future<Output = Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
-        timeout_at(deadline, work).await.unwrap_or(Err(Trouble::Silence(self.timeout)))
+        timeout_at(deadline, work)
+            .await
+            .unwrap_or(Err(Trouble::Silence(self.timeout)))
     }
 }
 
@@ -408,18 +459,27 @@ impl Driver for PostgresDriver {
     }
 
     async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
-        self.shared(&self.readers, self.deadline(), statement, params).await.map(|(_, rows)| rows)
+        self.shared(&self.readers, self.deadline(), statement, params)
+            .await
+            .map(|(_, rows)| rows)
     }
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         let deadline = self.deadline();
         let silence = |_| Trouble::Silence(self.timeout).into_failure();
-        let _place = timeout_at(deadline, self.queues.turn(script, params)).await.map_err(silence)?;
+        let _place = timeout_at(deadline, self.queues.turn(script, params))
+            .await
+            .map_err(silence)?;
         match script.steps() {
             [] => Ok(Outcome::default()),
             [statement] => {
-                let (touched, rows) = self.shared(&self.writers, deadline, statement, params).await?;
-                Ok(Outcome { affected: vec![touched], rows })
+                let (touched, rows) = self
+                    .shared(&self.writers, deadline, statement, params)
+                    .await?;
+                Ok(Outcome {
+                    affected: vec![touched],
+                    rows,
+                })
             }
             steps => self.alone(deadline, steps, params).await,
         }
@@ -427,7 +487,11 @@ impl Driver for PostgresDriver {
 }
 
 /// Runs the steps one after the other, and stops after the guard if it did nothing.
-async fn run_steps(connection: &Connection, steps: &[Statement], params: &[Value]) -> Result<Outcome, Trouble> {
+async fn run_steps(
+    connection: &Connection,
+    steps: &[Statement],
+    params: &[Value],
+) -> Result<Outcome, Trouble> {
     let mut outcome = Outcome::default();
     for statement in steps {
         let (touched, rows) = connection.step(statement, params).await?;
@@ -465,7 +529,12 @@ impl Slots {
     /// Creates as many lanes as there shall be connections.
     fn new(connections: usize, waits: Waits) -> Self {
         let more = (1..connections).map(|_| Lane::default()).collect();
-        Self { first: Lane::default(), more, waits, turn: AtomicUsize::new(0) }
+        Self {
+            first: Lane::default(),
+            more,
+            waits,
+            turn: AtomicUsize::new(0),
+        }
     }
 
     /// Returns all lanes.
@@ -478,10 +547,12 @@ impl Slots {
     fn least_busy(&self) -> Busy<'_> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let count = self.more.len().saturating_add(1);
-        let least = self
-            .lanes()
-            .enumerate()
-            .min_by_key(|(at, lane)| (lane.busy.load(Ordering::Relaxed), at.wrapping_add(turn) % count));
+        let least = self.lanes().enumerate().min_by_key(|(at, lane)| {
+            (
+                lane.busy.load(Ordering::Relaxed),
+                at.wrapping_add(turn) % count,
+            )
+        });
         let lane = least.map_or(&self.first, |(_, lane)| lane);
         lane.busy.fetch_add(1, Ordering::Relaxed);
         Busy(lane)

@@ -44,7 +44,11 @@ async fn greeting(client: &Client) -> Option<i32> {
     let (near, mut far) = tokio::io::duplex(64);
     // The answer "yes" to the question about TLS, if it comes first.
     far.write_all(b"S").await.ok()?;
-    client.cancel_token().cancel_query_raw(near, Pipe::connector()).await.ok()?;
+    client
+        .cancel_token()
+        .cancel_query_raw(near, Pipe::connector())
+        .await
+        .ok()?;
     let mut request = Vec::new();
     far.read_to_end(&mut request).await.ok()?;
     match request.as_slice() {
@@ -82,13 +86,21 @@ impl TlsStream for Pipe {
 }
 
 impl AsyncRead for Pipe {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Pipe {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
     }
 
@@ -110,7 +122,12 @@ pub(super) struct Types {
 
 impl Types {
     /// Returns the types of a statement's parameters. PostgreSQL is asked only the first time.
-    pub(super) async fn of(&self, client: &Client, statement: &Statement, limits: &str) -> Result<Arc<[Type]>, Error> {
+    pub(super) async fn of(
+        &self,
+        client: &Client,
+        statement: &Statement,
+        limits: &str,
+    ) -> Result<Arc<[Type]>, Error> {
         let known = self.lock().get(statement.text()).cloned();
         if let Some(known) = known {
             return Ok(known);
@@ -139,13 +156,20 @@ impl Types {
 /// Everything is in one message, and so in one transaction, which poolers pass to one connection in
 /// every mode. The statement is prepared under a random name and deallocated at the end. Domains
 /// are resolved to their base types.
-pub(super) async fn describe(client: &Client, statement: &Statement, limits: &str) -> Result<Vec<Type>, Error> {
+pub(super) async fn describe(
+    client: &Client,
+    statement: &Statement,
+    limits: &str,
+) -> Result<Vec<Type>, Error> {
     let given = param_types(statement);
     if given.is_empty() {
         return Ok(Vec::new());
     }
     let names: Vec<_> = given.iter().map(Type::name).collect();
-    let name = format!("countersign_{:016x}", RandomState::new().hash_one(statement.text()));
+    let name = format!(
+        "countersign_{:016x}",
+        RandomState::new().hash_one(statement.text())
+    );
     let question = format!(
         "{limits}; PREPARE {name} ({}) AS {};
          WITH RECURSIVE base (place, type) AS (
@@ -166,7 +190,11 @@ pub(super) async fn describe(client: &Client, statement: &Statement, limits: &st
     });
     let types = rows.filter_map(|row| {
         let oid = row.get(0)?.parse().ok()?;
-        let kind = if row.get(2)? == "e" { Kind::Enum(Vec::new()) } else { Kind::Simple };
+        let kind = if row.get(2)? == "e" {
+            Kind::Enum(Vec::new())
+        } else {
+            Kind::Simple
+        };
         let own = || Some(Type::new(row.get(1)?.to_owned(), oid, kind, String::new()));
         Type::from_oid(oid).or_else(own)
     });

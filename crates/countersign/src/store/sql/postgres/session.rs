@@ -63,7 +63,10 @@ impl<'a, 't> PostgresSession<'a, 't> {
     /// Joins `transaction`. The timeout is one second unless [`timeout`](Self::timeout) sets
     /// another.
     pub fn new(transaction: &'a Transaction<'t>) -> Self {
-        Self { transaction, timeout: DatabaseOptions::default().timeout }
+        Self {
+            transaction,
+            timeout: DatabaseOptions::default().timeout,
+        }
     }
 
     /// Sets the longest time of one operation. Defaults to one second.
@@ -74,17 +77,30 @@ impl<'a, 't> PostgresSession<'a, 't> {
     }
 
     /// Runs one statement, unnamed.
-    async fn step(&self, statement: &Statement, params: &[Value]) -> Result<(u64, Vec<Row>), Trouble> {
+    async fn step(
+        &self,
+        statement: &Statement,
+        params: &[Value],
+    ) -> Result<(u64, Vec<Row>), Trouble> {
         let client = self.transaction.client();
         // A pooler may be in between, so nothing is left prepared.
-        let types = describe(client, statement, "").await.map_err(|error| Trouble::Said(Stage::Preparing, error))?;
+        let types = describe(client, statement, "")
+            .await
+            .map_err(|error| Trouble::Said(Stage::Preparing, error))?;
         let result = execute_typed(client, statement, &types, params).await;
-        result.map(Answer::into_parts).map_err(|error| Trouble::Said(Stage::Running, error))
+        result
+            .map(Answer::into_parts)
+            .map_err(|error| Trouble::Said(Stage::Running, error))
     }
 
     /// Runs `work` within the timeout.
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Failure> {
-        let result = timeout(self.timeout, work).await.unwrap_or(Err(Trouble::Silence(self.timeout)));
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Failure> {
+        let result = timeout(self.timeout, work)
+            .await
+            .unwrap_or(Err(Trouble::Silence(self.timeout)));
         result.map_err(Trouble::into_failure)
     }
 }
@@ -96,7 +112,9 @@ impl Driver for PostgresSession<'_, '_> {
     }
 
     async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
-        self.in_time(self.step(statement, params)).await.map(|(_, rows)| rows)
+        self.in_time(self.step(statement, params))
+            .await
+            .map(|(_, rows)| rows)
     }
 
     /// Stops at the first error, after which PostgreSQL allows no commit of the transaction.

@@ -7,8 +7,13 @@ use crate::symptom::Symptom;
 /// Returns the symptom that an error shows, if any.
 pub(super) fn of(error: &tokio_postgres::Error) -> Option<Symptom> {
     let Some(code) = error.code() else {
-        let io = error.source().and_then(<dyn Error>::downcast_ref::<std::io::Error>);
-        return io.map_or_else(|| error.is_closed().then_some(Symptom::Starting), Symptom::of_io);
+        let io = error
+            .source()
+            .and_then(<dyn Error>::downcast_ref::<std::io::Error>);
+        return io.map_or_else(
+            || error.is_closed().then_some(Symptom::Starting),
+            Symptom::of_io,
+        );
     };
     match code.code() {
         "28P01" | "28000" => Some(Symptom::Credentials),

@@ -43,13 +43,27 @@ pub(super) struct Target {
 
 impl Target {
     /// Creates a target to which nobody has connected yet.
-    pub(super) fn new(config: Config, tls: Option<MakeRustlsConnect>, says_pooler: bool, patience: Duration) -> Self {
-        Self { config, tls, patience, says_pooler, no_transactions: AtomicBool::new(false), types: Arc::default() }
+    pub(super) fn new(
+        config: Config,
+        tls: Option<MakeRustlsConnect>,
+        says_pooler: bool,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            config,
+            tls,
+            patience,
+            says_pooler,
+            no_transactions: AtomicBool::new(false),
+            types: Arc::default(),
+        }
     }
 
     /// Opens a connection.
     pub(super) async fn connect(&self, waits: Waits) -> Result<Connection, Trouble> {
-        self.open(waits).await.map_err(|error| Trouble::Said(Stage::Connecting, error))
+        self.open(waits)
+            .await
+            .map_err(|error| Trouble::Said(Stage::Connecting, error))
     }
 
     /// Opens a connection, finds out what it leads to, and sets its limits.
@@ -57,7 +71,12 @@ impl Target {
         let (client, task) = self.dial().await?;
         if !self.says_pooler && !pooler::is_between(&client).await? {
             // A statement whose caller has given up must not go on waiting for a lock.
-            client.batch_execute(&format!("{}; SET TIME ZONE 'UTC'", self.limits("SET", waits))).await?;
+            client
+                .batch_execute(&format!(
+                    "{}; SET TIME ZONE 'UTC'",
+                    self.limits("SET", waits)
+                ))
+                .await?;
             return Ok(Connection::new(client, Manner::Own(Mutex::default()), task));
         }
         if !self.no_transactions.load(Ordering::Relaxed) {
@@ -67,7 +86,11 @@ impl Target {
             self.no_transactions.store(true, Ordering::Relaxed);
         }
         // The pooler has closed the connection on which a transaction was tried.
-        let (client, task) = if client.is_closed() { self.dial().await? } else { (client, task) };
+        let (client, task) = if client.is_closed() {
+            self.dial().await?
+        } else {
+            (client, task)
+        };
         Ok(self.pooled(client, task, waits, false))
     }
 
@@ -76,20 +99,37 @@ impl Target {
         Ok(match &self.tls {
             None => {
                 let (client, connection) = self.config.connect(NoTls).await?;
-                (client, tokio::spawn(async { drop(connection.await) }).abort_handle())
+                (
+                    client,
+                    tokio::spawn(async { drop(connection.await) }).abort_handle(),
+                )
             }
             Some(tls) => {
                 let (client, connection) = self.config.connect(tls.clone()).await?;
-                (client, tokio::spawn(async { drop(connection.await) }).abort_handle())
+                (
+                    client,
+                    tokio::spawn(async { drop(connection.await) }).abort_handle(),
+                )
             }
         })
     }
 
     /// Wraps a connection to a pooler.
-    fn pooled(&self, client: Client, task: AbortHandle, waits: Waits, has_transactions: bool) -> Connection {
+    fn pooled(
+        &self,
+        client: Client,
+        task: AbortHandle,
+        waits: Waits,
+        has_transactions: bool,
+    ) -> Connection {
         let limits = self.limits("SET LOCAL", waits);
         let begin = has_transactions.then(|| format!("BEGIN; {limits}"));
-        let pooled = Pooled { types: Arc::clone(&self.types), limits, begin, order: Mutex::default() };
+        let pooled = Pooled {
+            types: Arc::clone(&self.types),
+            limits,
+            begin,
+            order: Mutex::default(),
+        };
         Connection::new(client, Manner::Pooled(pooled), task)
     }
 
@@ -98,7 +138,9 @@ impl Target {
         let patience = self.patience.as_millis().max(1);
         let lock = match waits {
             Waits::ForLocks => 0,
-            Waits::Briefly => (self.patience / 100).clamp(SHORTEST_WAIT, LONGEST_WAIT).as_millis(),
+            Waits::Briefly => (self.patience / 100)
+                .clamp(SHORTEST_WAIT, LONGEST_WAIT)
+                .as_millis(),
         };
         format!("{set} statement_timeout = {patience}; {set} lock_timeout = {lock}")
     }

@@ -8,7 +8,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -27,12 +29,22 @@ pub(super) fn connector(url: &Parsed) -> Result<Option<MakeRustlsConnect>, Confi
         Check::Nothing => None,
         Check::Authority | Check::AuthorityAndHost => {
             let roots = roots(url, &mut named)?;
-            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-            Some(verifier.build().map_err(|_| refused("asks for a check, and no certificate authority is known"))?)
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+            Some(
+                verifier.build().map_err(|_| {
+                    refused("asks for a check, and no certificate authority is known")
+                })?,
+            )
         }
     };
     let host = url.check == Check::AuthorityAndHost;
-    let verifier = Verifier { authority, named, host, provider: Arc::clone(&provider) };
+    let verifier = Verifier {
+        authority,
+        named,
+        host,
+        provider: Arc::clone(&provider),
+    };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| refused("asks for TLS, which has no protocol version left"))?
@@ -43,10 +55,14 @@ pub(super) fn connector(url: &Parsed) -> Result<Option<MakeRustlsConnect>, Confi
 }
 
 /// Returns the trusted authorities. Certificates that the URL names are added to `named` too.
-fn roots(url: &Parsed, named: &mut Vec<CertificateDer<'static>>) -> Result<RootCertStore, ConfigError> {
+fn roots(
+    url: &Parsed,
+    named: &mut Vec<CertificateDer<'static>>,
+) -> Result<RootCertStore, ConfigError> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = &url.authorities {
-        let unreadable = || refused("names an `sslrootcert` that isn't a readable file of PEM certificates");
+        let unreadable =
+            || refused("names an `sslrootcert` that isn't a readable file of PEM certificates");
         for certificate in CertificateDer::pem_file_iter(path).map_err(|_| unreadable())? {
             let certificate = certificate.map_err(|_| unreadable())?;
             named.push(certificate.clone());
@@ -82,7 +98,9 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(authority) = &self.authority else { return Ok(ServerCertVerified::assertion()) };
+        let Some(authority) = &self.authority else {
+            return Ok(ServerCertVerified::assertion());
+        };
         match authority.verify_server_cert(certificate, intermediates, host, ocsp, now) {
             // The name is checked last, so everything else was found good.
             Err(Error::InvalidCertificate(
@@ -90,7 +108,9 @@ impl ServerCertVerifier for Verifier {
             )) if !self.host => Ok(ServerCertVerified::assertion()),
             // A server may present the very certificate that was named as trusted, even an
             // authority's own. Its validity period was checked before this error was found.
-            Err(Error::InvalidCertificate(fault)) if is_authority(&fault) && self.named.contains(certificate) => {
+            Err(Error::InvalidCertificate(fault))
+                if is_authority(&fault) && self.named.contains(certificate) =>
+            {
                 if self.host {
                     verify_server_name(&ParsedCertificate::try_from(certificate)?, host)?;
                 }
@@ -109,7 +129,12 @@ impl ServerCertVerifier for Verifier {
         if self.authority.is_none() {
             return Ok(HandshakeSignatureValid::assertion());
         }
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -121,10 +146,17 @@ impl ServerCertVerifier for Verifier {
         if self.authority.is_none() {
             return Ok(HandshakeSignatureValid::assertion());
         }
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -22,8 +22,14 @@ pub(super) enum Check {
 }
 
 /// Options of other clients that are accepted and have no effect.
-const HARMLESS: [&str; 6] =
-    ["gssencmode", "sslsni", "sslcompression", "fallback_application_name", "connection_limit", "pool_timeout"];
+const HARMLESS: [&str; 6] = [
+    "gssencmode",
+    "sslsni",
+    "sslcompression",
+    "fallback_application_name",
+    "connection_limit",
+    "pool_timeout",
+];
 
 /// The parts of a URL.
 pub(super) struct Parsed {
@@ -59,20 +65,29 @@ impl Parsed {
                 // Each connection is tested then.
                 Some(("pgbouncer", "false")) => {}
                 // Options of other clients, for settings that are fixed here or have no effect.
-                Some(("charset" | "client_encoding", value)) if value.to_lowercase().starts_with("utf") => {}
+                Some(("charset" | "client_encoding", value))
+                    if value.to_lowercase().starts_with("utf") => {}
                 Some((name, _)) if HARMLESS.contains(&name) => {}
-                Some(("target_session_attrs", "primary")) => rest.push("target_session_attrs=read-write"),
+                Some(("target_session_attrs", "primary")) => {
+                    rest.push("target_session_attrs=read-write");
+                }
                 _ => rest.push(pair),
             }
         }
-        let authorities = authorities.filter(|path| path != "system").map(PathBuf::from);
+        let authorities = authorities
+            .filter(|path| path != "system")
+            .map(PathBuf::from);
         let (mode, check) = match mode {
             "disable" => (SslMode::Disable, Check::Nothing),
             "prefer" => (SslMode::Prefer, Check::Nothing),
             "require" if authorities.is_none() => (SslMode::Require, Check::Nothing),
             "require" | "verify-ca" => (SslMode::Require, Check::Authority),
             "verify-full" => (SslMode::Require, Check::AuthorityAndHost),
-            _ => return Err(refused("has an `sslmode` that isn't disable, prefer, require, verify-ca or verify-full")),
+            _ => {
+                return Err(refused(
+                    "has an `sslmode` that isn't disable, prefer, require, verify-ca or verify-full",
+                ));
+            }
         };
         // The parser's own message could quote a password whose special characters weren't encoded.
         let mut config = Config::from_str(&format!("{address}?{}", rest.join("&")))
@@ -85,7 +100,12 @@ impl Parsed {
         if config.get_application_name().is_none() {
             config.application_name("countersign");
         }
-        Ok(Self { config, check, authorities, says_pooler })
+        Ok(Self {
+            config,
+            check,
+            authorities,
+            says_pooler,
+        })
     }
 }
 
@@ -93,7 +113,10 @@ impl Parsed {
 /// translators from forgetting idle connections. Settings in the URL take precedence.
 fn watch(config: &mut Config, given: &[&str]) {
     if !given.iter().any(|pair| pair.starts_with("keepalives")) {
-        config.keepalives_idle(IDLE).keepalives_interval(INTERVAL).keepalives_retries(3);
+        config
+            .keepalives_idle(IDLE)
+            .keepalives_interval(INTERVAL)
+            .keepalives_retries(3);
     }
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(UNANSWERED);
@@ -108,7 +131,9 @@ const UNANSWERED: Duration = Duration::from_secs(30);
 
 /// Decodes the percent-encoded path of a file.
 fn decoded(value: &str) -> Result<String, ConfigError> {
-    let decoded = percent_decode_str(value).decode_utf8().map(std::borrow::Cow::into_owned);
+    let decoded = percent_decode_str(value)
+        .decode_utf8()
+        .map(std::borrow::Cow::into_owned);
     decoded.map_err(|_| refused("has an `sslrootcert` that isn't UTF-8"))
 }
 
@@ -128,20 +153,41 @@ mod tests {
             ("", SslMode::Prefer, Check::Nothing),
             ("?sslmode=disable", SslMode::Disable, Check::Nothing),
             ("?sslmode=require", SslMode::Require, Check::Nothing),
-            ("?sslmode=require&sslrootcert=/ca.pem", SslMode::Require, Check::Authority),
-            ("?sslrootcert=system&sslmode=verify-full", SslMode::Require, Check::AuthorityAndHost),
-            ("?connect_timeout=3&sslmode=verify-ca", SslMode::Require, Check::Authority),
+            (
+                "?sslmode=require&sslrootcert=/ca.pem",
+                SslMode::Require,
+                Check::Authority,
+            ),
+            (
+                "?sslrootcert=system&sslmode=verify-full",
+                SslMode::Require,
+                Check::AuthorityAndHost,
+            ),
+            (
+                "?connect_timeout=3&sslmode=verify-ca",
+                SslMode::Require,
+                Check::Authority,
+            ),
         ] {
             let parsed = Parsed::parse(&format!("postgres://u:p@h/d{query}")).unwrap();
-            assert_eq!((parsed.config.get_ssl_mode(), parsed.check), (mode, check), "{query}");
+            assert_eq!(
+                (parsed.config.get_ssl_mode(), parsed.check),
+                (mode, check),
+                "{query}"
+            );
         }
     }
 
     #[test]
     fn the_kernel_watches_connections_unless_the_url_says_how() {
         let watched = |query: &str| {
-            let config = Parsed::parse(&format!("postgres://u:p@h/d{query}")).unwrap().config;
-            (config.get_keepalives_idle(), config.get_tcp_user_timeout().copied())
+            let config = Parsed::parse(&format!("postgres://u:p@h/d{query}"))
+                .unwrap()
+                .config;
+            (
+                config.get_keepalives_idle(),
+                config.get_tcp_user_timeout().copied(),
+            )
         };
         assert_eq!(watched(""), (IDLE, Some(UNANSWERED)));
         let own = watched("?keepalives_idle=7&tcp_user_timeout=9");
@@ -151,9 +197,15 @@ mod tests {
     #[test]
     fn several_hosts_sockets_and_options_of_others() {
         let hosts = |url: &str| Parsed::parse(url).unwrap().config.get_hosts().len();
-        assert_eq!(hosts("postgres://u:p@one:1,two:2/d?target_session_attrs=primary"), 2);
+        assert_eq!(
+            hosts("postgres://u:p@one:1,two:2/d?target_session_attrs=primary"),
+            2
+        );
         assert_eq!(hosts("postgres://u:p@/d?host=/run/postgresql"), 1);
-        assert_eq!(hosts("postgres://u:p@h/d?charset=utf8mb4&connection_limit=5&gssencmode=disable"), 1);
+        assert_eq!(
+            hosts("postgres://u:p@h/d?charset=utf8mb4&connection_limit=5&gssencmode=disable"),
+            1
+        );
         assert!(Parsed::parse("postgres://u:p@h/d?charset=latin1").is_err());
     }
 
@@ -167,7 +219,9 @@ mod tests {
             "postgres://h/d?hunter2=x",
             "postgres://",
         ] {
-            let error = Parsed::parse(url).err().unwrap_or_else(|| panic!("{url} was accepted"));
+            let error = Parsed::parse(url)
+                .err()
+                .unwrap_or_else(|| panic!("{url} was accepted"));
             assert_eq!(error.setting(), "database_url");
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }

@@ -29,15 +29,29 @@ impl ToSql for Param<'_> {
             (Value::Bool(truth), ty) if *ty == Type::BOOL => out.put_u8((*truth).into()),
             (Value::Bool(truth), ty) => put_int((*truth).into(), ty, out)?,
             (Value::Int(int), ty) => put_int(*int, ty, out)?,
-            (Value::Text(text), ty) if *ty == Type::UUID => out.put_slice(Uuid::parse_str(text)?.as_bytes()),
+            (Value::Text(text), ty) if *ty == Type::UUID => {
+                out.put_slice(Uuid::parse_str(text)?.as_bytes());
+            }
             (Value::Text(text), ty) if is_int(ty) => put_int(text.parse()?, ty, out)?,
-            (Value::Text(text), ty) if is_text(ty) || *ty == Type::BYTEA => out.put_slice(text.as_bytes()),
+            (Value::Text(text), ty) if is_text(ty) || *ty == Type::BYTEA => {
+                out.put_slice(text.as_bytes());
+            }
             (Value::Bytes(bytes), ty) if *ty == Type::BYTEA => out.put_slice(bytes),
-            (Value::Bytes(bytes), ty) if *ty == Type::UUID => out.put_slice(Uuid::from_slice(bytes)?.as_bytes()),
-            (Value::Bytes(bytes), ty) if is_text(ty) => out.put_slice(std::str::from_utf8(bytes)?.as_bytes()),
-            (Value::Uuid(id), ty) if *ty == Type::UUID || *ty == Type::BYTEA => out.put_slice(id.as_bytes()),
+            (Value::Bytes(bytes), ty) if *ty == Type::UUID => {
+                out.put_slice(Uuid::from_slice(bytes)?.as_bytes());
+            }
+            (Value::Bytes(bytes), ty) if is_text(ty) => {
+                out.put_slice(std::str::from_utf8(bytes)?.as_bytes());
+            }
+            (Value::Uuid(id), ty) if *ty == Type::UUID || *ty == Type::BYTEA => {
+                out.put_slice(id.as_bytes());
+            }
             (Value::Uuid(id), ty) if is_text(ty) => {
-                out.put_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+                out.put_slice(
+                    id.hyphenated()
+                        .encode_lower(&mut Uuid::encode_buffer())
+                        .as_bytes(),
+                );
             }
             (Value::Time(moment), ty) if is_time(ty) => out.put_i64(since_2000(*moment)),
             (Value::Time(moment), ty) if *ty == Type::INT8 => out.put_i64(moment.as_micros()),
@@ -123,7 +137,10 @@ fn base(ty: &Type) -> &Type {
 
 /// Returns `true` for types whose binary format is the text itself, among them enums and `citext`.
 fn is_text(ty: &Type) -> bool {
-    let builtin = matches!(*ty, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN | Type::JSON);
+    let builtin = matches!(
+        *ty,
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN | Type::JSON
+    );
     builtin || matches!(ty.kind(), Kind::Enum(_)) || ty.name() == "citext"
 }
 
@@ -168,11 +185,27 @@ mod tests {
             (text.clone(), Type::BPCHAR, text),
             (Value::from("42"), Type::INT8, Value::Int(42)),
             (Value::Uuid(id), Type::UUID, Value::Uuid(id)),
-            (Value::Uuid(id), Type::TEXT, Value::from("12345678-9abc-def0-1122-334455667788")),
-            (Value::from("12345678-9abc-def0-1122-334455667788"), Type::UUID, Value::Uuid(id)),
-            (Value::Bytes(vec![0, 255]), Type::BYTEA, Value::Bytes(vec![0, 255])),
+            (
+                Value::Uuid(id),
+                Type::TEXT,
+                Value::from("12345678-9abc-def0-1122-334455667788"),
+            ),
+            (
+                Value::from("12345678-9abc-def0-1122-334455667788"),
+                Type::UUID,
+                Value::Uuid(id),
+            ),
+            (
+                Value::Bytes(vec![0, 255]),
+                Type::BYTEA,
+                Value::Bytes(vec![0, 255]),
+            ),
             (Value::Time(time), Type::TIMESTAMPTZ, Value::Time(time)),
-            (Value::Time(time), Type::INT8, Value::Int(1_768_478_400_123_456)),
+            (
+                Value::Time(time),
+                Type::INT8,
+                Value::Int(1_768_478_400_123_456),
+            ),
         ];
         for (value, ty, expected) in cases {
             assert_eq!(sent(&value, &ty), Some(expected), "{value:?} as {ty}");
@@ -199,7 +232,10 @@ mod tests {
         assert_eq!(infinity(i64::MAX), i64::MAX);
         assert_eq!(infinity(i64::MIN), i64::MIN);
         assert_eq!(from_2000(i64::MAX.to_be_bytes()), Timestamp::MAX);
-        assert_eq!(from_2000(i64::MIN.to_be_bytes()), Timestamp::from_micros(i64::MIN));
+        assert_eq!(
+            from_2000(i64::MIN.to_be_bytes()),
+            Timestamp::from_micros(i64::MIN)
+        );
         assert_eq!(infinity(EPOCH), 0);
     }
 }

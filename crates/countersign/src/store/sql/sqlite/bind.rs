@@ -21,14 +21,22 @@ impl ToSql for Value {
 }
 
 /// Runs one reading statement, and returns its rows.
-pub(super) fn rows(connection: &Connection, statement: &Statement, params: &[Value]) -> rusqlite::Result<Vec<Row>> {
+pub(super) fn rows(
+    connection: &Connection,
+    statement: &Statement,
+    params: &[Value],
+) -> rusqlite::Result<Vec<Row>> {
     let mut prepared = prepare(connection, statement, params)?;
     collect(&mut prepared)
 }
 
 /// Runs the steps of a script until its guard stops it. The caller has opened a transaction or
 /// savepoint.
-pub(super) fn steps(connection: &Connection, script: &Script, params: &[Value]) -> rusqlite::Result<Outcome> {
+pub(super) fn steps(
+    connection: &Connection,
+    script: &Script,
+    params: &[Value],
+) -> rusqlite::Result<Outcome> {
     let mut outcome = Outcome::default();
     for step in script.steps() {
         if outcome.affected.first() == Some(&0) {
@@ -37,11 +45,15 @@ pub(super) fn steps(connection: &Connection, script: &Script, params: &[Value]) 
         let mut prepared = prepare(connection, step, params)?;
         if prepared.column_count() > 0 {
             outcome.rows = collect(&mut prepared)?;
-            outcome.affected.push(u64::try_from(outcome.rows.len()).unwrap_or(u64::MAX));
+            outcome
+                .affected
+                .push(u64::try_from(outcome.rows.len()).unwrap_or(u64::MAX));
         } else {
             let affected = prepared.raw_execute()?;
             outcome.rows.clear();
-            outcome.affected.push(u64::try_from(affected).unwrap_or(u64::MAX));
+            outcome
+                .affected
+                .push(u64::try_from(affected).unwrap_or(u64::MAX));
         }
     }
     Ok(outcome)
@@ -68,7 +80,9 @@ fn collect(prepared: &mut CachedStatement<'_>) -> rusqlite::Result<Vec<Row>> {
     let mut found = Vec::new();
     let mut rows = prepared.raw_query();
     while let Some(row) = rows.next()? {
-        let values: rusqlite::Result<Vec<_>> = (0..columns).map(|column| value(row.get_ref(column)?)).collect();
+        let values: rusqlite::Result<Vec<_>> = (0..columns)
+            .map(|column| value(row.get_ref(column)?))
+            .collect();
         found.push(Row::new(values?));
     }
     Ok(found)
@@ -84,7 +98,13 @@ fn value(column: ValueRef<'_>) -> rusqlite::Result<Value> {
         ValueRef::Real(real) => Value::Text(real.to_string()),
         ValueRef::Text(text) => match std::str::from_utf8(text) {
             Ok(text) => Value::Text(text.to_owned()),
-            Err(error) => return Err(rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into())),
+            Err(error) => {
+                return Err(rusqlite::Error::FromSqlConversionFailure(
+                    0,
+                    Type::Text,
+                    error.into(),
+                ));
+            }
         },
         ValueRef::Blob(bytes) => Value::Bytes(bytes.to_owned()),
     })

@@ -68,7 +68,9 @@ impl<'c> SqliteTransaction<'c> {
     /// transaction already.
     pub fn begin(connection: &'c mut Connection) -> Result<Self, Failure> {
         execute(connection, "BEGIN IMMEDIATE").map_err(|error| failure(&error))?;
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self {
+            connection: Mutex::new(connection),
+        })
     }
 
     /// Runs `work` of the caller on the connection, inside the transaction.
@@ -87,7 +89,8 @@ impl<'c> SqliteTransaction<'c> {
     /// Returns a [`Failure`] if the transaction can't be committed. It is rolled back then, and
     /// nothing took effect.
     pub fn commit(self) -> Result<(), Failure> {
-        self.with(|connection| execute(connection, "COMMIT")).map_err(|error| failure(&error))
+        self.with(|connection| execute(connection, "COMMIT"))
+            .map_err(|error| failure(&error))
     }
 
     /// Rolls the transaction back. Tokens that were issued in it never become valid.
@@ -96,7 +99,8 @@ impl<'c> SqliteTransaction<'c> {
     ///
     /// Returns a [`Failure`] if SQLite reports an error. The transaction is over all the same.
     pub fn rollback(self) -> Result<(), Failure> {
-        self.with(|connection| execute(connection, "ROLLBACK")).map_err(|error| failure(&error))
+        self.with(|connection| execute(connection, "ROLLBACK"))
+            .map_err(|error| failure(&error))
     }
 }
 
@@ -117,7 +121,8 @@ impl Driver for SqliteTransaction<'_> {
     }
 
     async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
-        self.with(|connection| bind::rows(connection, statement, params)).map_err(|error| failure(&error))
+        self.with(|connection| bind::rows(connection, statement, params))
+            .map_err(|error| failure(&error))
     }
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {

@@ -38,19 +38,32 @@ struct Job {
 
 impl Writer {
     /// Starts the writing thread.
-    pub(super) fn start(connection: Arc<Mutex<Connection>>, file: Option<File>) -> io::Result<Self> {
+    pub(super) fn start(
+        connection: Arc<Mutex<Connection>>,
+        file: Option<File>,
+    ) -> io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
         let work = move || write_all(&connection, file.as_ref(), &jobs);
-        thread::Builder::new().name("countersign-sqlite".to_owned()).spawn(work)?;
+        thread::Builder::new()
+            .name("countersign-sqlite".to_owned())
+            .spawn(work)?;
         Ok(Self { queue })
     }
 
     /// Queues a script, and returns its outcome after the commit.
     pub(super) async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { script: script.clone(), params: params.to_vec(), reply };
-        self.queue.try_send(job).map_err(|_| Failure::unavailable(PART, "SQLite's write queue is full"))?;
-        answer.await.map_err(|_| Failure::unavailable(PART, "SQLite's writer has ended"))?
+        let job = Job {
+            script: script.clone(),
+            params: params.to_vec(),
+            reply,
+        };
+        self.queue
+            .try_send(job)
+            .map_err(|_| Failure::unavailable(PART, "SQLite's write queue is full"))?;
+        answer
+            .await
+            .map_err(|_| Failure::unavailable(PART, "SQLite's writer has ended"))?
     }
 }
 
@@ -82,7 +95,9 @@ fn answer(group: Vec<Job>, outcomes: Result<Vec<Result<Outcome, Failure>>, Strin
         }
         Err(reason) => {
             for job in group {
-                let _ = job.reply.send(Err(Failure::unavailable(PART, reason.clone())));
+                let _ = job
+                    .reply
+                    .send(Err(Failure::unavailable(PART, reason.clone())));
             }
         }
     }
@@ -93,7 +108,10 @@ fn answer(group: Vec<Job>, outcomes: Result<Vec<Result<Outcome, Failure>>, Strin
 fn commit(connection: &Connection, group: &[Job]) -> Result<Vec<Result<Outcome, Failure>>, String> {
     let text = |error: rusqlite::Error| error.to_string();
     execute(connection, "BEGIN IMMEDIATE").map_err(text)?;
-    let outcomes = group.iter().map(|job| in_savepoint(connection, &job.script, &job.params)).collect();
+    let outcomes = group
+        .iter()
+        .map(|job| in_savepoint(connection, &job.script, &job.params))
+        .collect();
     // Some errors, for example a full disk, make SQLite roll back the whole transaction.
     if connection.is_autocommit() {
         return Err("SQLite rolled the transaction back".to_owned());
@@ -112,9 +130,16 @@ fn commit(connection: &Connection, group: &[Job]) -> Result<Vec<Result<Outcome, 
 ///
 /// If SQLite has ended that transaction by itself, nothing is run: the savepoint would then be a
 /// transaction of its own, and its release a commit.
-pub(super) fn in_savepoint(connection: &Connection, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
+pub(super) fn in_savepoint(
+    connection: &Connection,
+    script: &Script,
+    params: &[Value],
+) -> Result<Outcome, Failure> {
     if connection.is_autocommit() {
-        return Err(Failure::unavailable(PART, "SQLite rolled the transaction back"));
+        return Err(Failure::unavailable(
+            PART,
+            "SQLite rolled the transaction back",
+        ));
     }
     let wrap = |error: rusqlite::Error| failure(&error);
     execute(connection, "SAVEPOINT script").map_err(wrap)?;
@@ -133,7 +158,10 @@ pub(super) fn in_savepoint(connection: &Connection, script: &Script, params: &[V
 
 /// Runs a statement without parameters and without rows, from the cache.
 pub(super) fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(statement)?.raw_execute().map(|_| ())
+    connection
+        .prepare_cached(statement)?
+        .raw_execute()
+        .map(|_| ())
 }
 
 #[cfg(test)]
@@ -149,7 +177,9 @@ mod tests {
     }
 
     fn rows(connection: &Connection) -> i64 {
-        connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap()
+        connection
+            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .unwrap()
     }
 
     /// Some errors end the transaction that all share. Those who come after must not be told "no" and be written.
@@ -157,7 +187,11 @@ mod tests {
     fn nothing_is_written_after_a_rollback_that_sqlite_made() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(FULL).unwrap();
-        let job = |x| Job { script: insert(x), params: Vec::new(), reply: oneshot::channel().0 };
+        let job = |x| Job {
+            script: insert(x),
+            params: Vec::new(),
+            reply: oneshot::channel().0,
+        };
         commit(&connection, &[job(1), job(2), job(3)]).unwrap_err();
         assert_eq!(rows(&connection), 0);
     }

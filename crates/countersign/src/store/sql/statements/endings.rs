@@ -54,11 +54,11 @@ const END: &str = "INSERT INTO {ended} (fence, user_id, kept_session_id, ended_a
 const REPLACE: &str = "UPDATE {fences} SET fence = ?2 WHERE user_id = ?1";
 
 /// The condition for a user's rows without a fence, except those of the session that is kept.
-const UNFENCED_REFRESH: &str = "{r.user_id} = ?1 AND {r.fence} IS NULL AND COALESCE({r.session_id}, '') <> {kept}";
+const UNFENCED_REFRESH: &str =
+    "{r.user_id} = ?1 AND {r.fence} IS NULL AND COALESCE({r.session_id}, '') <> {kept}";
 
 /// The fences whose signed tokens may still be accepted somewhere.
-const UNSETTLED: &str =
-    "SELECT fence, kept_session_id, ended_at FROM {ended} WHERE user_id = ?1 AND settled_at IS NULL";
+const UNSETTLED: &str = "SELECT fence, kept_session_id, ended_at FROM {ended} WHERE user_id = ?1 AND settled_at IS NULL";
 const SETTLE: &str = "UPDATE {ended} SET settled_at = ?2 WHERE fence = ?1 AND user_id = ?3";
 
 /// A part of the list: the number of its rows, the number of live ones, the latest expiry of a
@@ -104,8 +104,16 @@ const OVER: &str = "e.ended_at <= ?1 AND (e.settled_at IS NOT NULL OR e.ended_at
 impl Endings {
     /// Spells the statements in `dialect`, with the configured names.
     pub(super) fn new(dialect: Dialect, names: &Names) -> Self {
-        let number = if dialect == Dialect::Mysql { "SIGNED" } else { "BIGINT" };
-        let text = if dialect == Dialect::Mysql { "CHAR" } else { "VARCHAR" };
+        let number = if dialect == Dialect::Mysql {
+            "SIGNED"
+        } else {
+            "BIGINT"
+        };
+        let text = if dialect == Dialect::Mysql {
+            "CHAR"
+        } else {
+            "VARCHAR"
+        };
         let end = END
             .replace("{kept}", &format!("CAST(?4 AS {text}(36))"))
             .replace("{now}", &format!("CAST(?3 AS {number})"))
@@ -115,13 +123,26 @@ impl Endings {
         let lock = upsert_fence(dialect, Some("?3"));
         let script = |steps: &[&str]| {
             let steps: Vec<_> = steps.iter().map(|step| names.fill(step)).collect();
-            Script::new(dialect, &steps.iter().map(String::as_str).collect::<Vec<_>>())
+            Script::new(
+                dialect,
+                &steps.iter().map(String::as_str).collect::<Vec<_>>(),
+            )
         };
-        let read = |template: &str| Statement::new(dialect, &names.fill(&template.replace("{stands}", STANDS)));
+        let read = |template: &str| {
+            Statement::new(dialect, &names.fill(&template.replace("{stands}", STANDS)))
+        };
         let unfenced = UNFENCED_REFRESH.replace("{kept}", "?4");
         let unfenced = format!("DELETE FROM {{refresh}} WHERE {unfenced}");
         let unfenced_access = of_access(&unfenced);
-        let after_change = [&*lock, KEEP_REFRESH, KEEP_ACCESS, &end, REPLACE, &unfenced, &unfenced_access];
+        let after_change = [
+            &*lock,
+            KEEP_REFRESH,
+            KEEP_ACCESS,
+            &end,
+            REPLACE,
+            &unfenced,
+            &unfenced_access,
+        ];
         Self {
             end: script(&[ALWAYS, &lock, &end, REPLACE]).one_at_a_time(1),
             // A refresh moves the session's row to another key meanwhile, and the update must still
@@ -149,9 +170,16 @@ impl Endings {
 ///
 /// The order matters: a rotation that holds a refresh token's row has recorded its access token by
 /// the time access tokens are deleted.
-fn removals(dialect: Dialect, names: &Names, templates: &[&str; 3], parts: &[(&str, &str)]) -> Script {
+fn removals(
+    dialect: Dialect,
+    names: &Names,
+    templates: &[&str; 3],
+    parts: &[(&str, &str)],
+) -> Script {
     let template = sweep::spelled(dialect, templates).to_owned();
-    let refresh = parts.iter().fold(template, |text, (place, part)| text.replace(place, part));
+    let refresh = parts
+        .iter()
+        .fold(template, |text, (place, part)| text.replace(place, part));
     let (refresh, access) = (names.fill(&refresh), names.fill(&of_access(&refresh)));
     match dialect {
         Dialect::Postgres => Script::new(dialect, &[&counted(&[&refresh, &access])]),
@@ -168,11 +196,15 @@ fn sweep_all(dialect: Dialect, names: &Names) -> Script {
     let ended = names.fill(&sweep::spelled(dialect, &SWEEP).replace("{over}", OVER));
     match dialect {
         Dialect::Postgres => Script::new(dialect, &[&counted(&[&refresh, &access, &ended])]),
-        Dialect::Sqlite | Dialect::Mysql => Script::new(dialect, &[ALWAYS, &refresh, &access, &ended]),
+        Dialect::Sqlite | Dialect::Mysql => {
+            Script::new(dialect, &[ALWAYS, &refresh, &access, &ended])
+        }
     }
 }
 
 /// Returns the same statement for the table of access tokens.
 fn of_access(refresh: &str) -> String {
-    refresh.replace("{refresh}", "{access}").replace("{r.", "{a.")
+    refresh
+        .replace("{refresh}", "{access}")
+        .replace("{r.", "{a.")
 }

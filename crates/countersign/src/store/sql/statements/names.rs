@@ -17,10 +17,19 @@ impl Names {
             None => (String::new(), String::new()),
             Some(users) => {
                 let id = quote(&users.id);
-                let columns = users.columns.iter().map(|column| format!(", u.{}", quote(column)));
+                let columns = users
+                    .columns
+                    .iter()
+                    .map(|column| format!(", u.{}", quote(column)));
                 let columns = format!(", u.{id}{}", columns.collect::<String>());
                 let user_id = quote(&access.user_id);
-                (columns, format!(" LEFT JOIN {} u ON u.{id} = t.{user_id}", quote(&users.table)))
+                (
+                    columns,
+                    format!(
+                        " LEFT JOIN {} u ON u.{id} = t.{user_id}",
+                        quote(&users.table)
+                    ),
+                )
             }
         };
         let names = vec![
@@ -51,7 +60,14 @@ impl Names {
             ("{ended}", quote(&models.ended)),
             // A plus sign keeps SQLite from choosing an index over all rows of the user where the
             // one over the session's rows is shorter.
-            ("{no_index}", if dialect == Dialect::Sqlite { "+".to_owned() } else { String::new() }),
+            (
+                "{no_index}",
+                if dialect == Dialect::Sqlite {
+                    "+".to_owned()
+                } else {
+                    String::new()
+                },
+            ),
             ("{u.columns}", columns),
             ("{u.join}", join),
         ];
@@ -65,12 +81,21 @@ impl Names {
             // MySQL's equality ignores trailing spaces, and fails on characters outside the
             // column's character set. Converted to ASCII, such a character becomes shorter, so the
             // comparison of lengths finds it.
-            Dialect::Mysql => ["{a.token}", "{r.token}"].iter().fold(template.to_owned(), |text, token| {
-                let equal = format!("{token} = CONVERT(?1 USING ascii)");
-                let text = text.replace(&format!("{token} = ?1"), &equal);
-                text.replace(&format!("WHERE {equal}"), &format!("WHERE {equal} AND LENGTH({token}) = LENGTH(?1)"))
-            }),
+            Dialect::Mysql => {
+                ["{a.token}", "{r.token}"]
+                    .iter()
+                    .fold(template.to_owned(), |text, token| {
+                        let equal = format!("{token} = CONVERT(?1 USING ascii)");
+                        let text = text.replace(&format!("{token} = ?1"), &equal);
+                        text.replace(
+                            &format!("WHERE {equal}"),
+                            &format!("WHERE {equal} AND LENGTH({token}) = LENGTH(?1)"),
+                        )
+                    })
+            }
         };
-        self.names.iter().fold(text, |text, (place, name)| text.replace(place, name))
+        self.names
+            .iter()
+            .fold(text, |text, (place, name)| text.replace(place, name))
     }
 }

@@ -68,18 +68,26 @@ const HELD: &str = "EXISTS (SELECT 1 FROM {refresh} r WHERE r.{r.user_id} = f.us
 /// Returns the deletion of expired tokens and of unused fences.
 pub(super) fn expired(dialect: Dialect, names: &Names) -> Script {
     let access = spelled(dialect, &SWEEP_ACCESS);
-    let refresh = access.replace("{access}", "{refresh}").replace("{a.", "{r.").replace("?2", "?3");
+    let refresh = access
+        .replace("{access}", "{refresh}")
+        .replace("{a.", "{r.")
+        .replace("?2", "?3");
     let (refresh, access) = (names.fill(&refresh), names.fill(access));
     let fences = names.fill(&spelled(dialect, &SWEEP_FENCES).replace("{held}", HELD));
     match dialect {
         Dialect::Postgres => Script::new(dialect, &[&counted(&[&refresh, &access, &fences])]),
-        Dialect::Sqlite | Dialect::Mysql => Script::new(dialect, &[ALWAYS, &refresh, &access, &fences]),
+        Dialect::Sqlite | Dialect::Mysql => {
+            Script::new(dialect, &[ALWAYS, &refresh, &access, &fences])
+        }
     }
 }
 
 /// Returns the update of old fences whose users have tokens. 1 now, 2 cutoff, 3 limit of rows.
 pub(super) fn held_fences(dialect: Dialect, names: &Names) -> Script {
-    Script::new(dialect, &[&names.fill(&spelled(dialect, &TOUCH_FENCES).replace("{held}", HELD))])
+    Script::new(
+        dialect,
+        &[&names.fill(&spelled(dialect, &TOUCH_FENCES).replace("{held}", HELD))],
+    )
 }
 
 /// Returns the variant for `dialect`.
