@@ -391,75 +391,51 @@
 //! The [guide] has a chapter on each of these subjects, and one for those who [come
 //! from](guide::coming_from) litestar-auth, axum-login, tower-sessions or jsonwebtoken.
 
-mod answer;
-mod authenticator;
+mod auth;
 #[cfg(feature = "axum")]
 pub mod axum;
-mod backend;
-mod client;
 mod clock;
 pub mod denylist;
 mod entropy;
 mod error;
-mod fence;
 pub mod guide;
 #[cfg(feature = "jwt")]
 pub mod jwt;
-mod live;
-mod origin;
-mod outcome;
-mod policy;
-#[cfg(feature = "tower")]
-mod problem;
+mod net;
 mod profile;
 #[cfg(feature = "redis")]
 pub mod redis;
-#[cfg_attr(
-    not(any(feature = "postgres", feature = "mysql", feature = "redis")),
-    allow(dead_code, reason = "an embedded database refuses no password")
-)]
-mod renewing;
 mod secret;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-mod slot;
+mod session;
 pub mod store;
 pub mod strategy;
-mod symptom;
 #[cfg(feature = "testing")]
 pub mod testing;
-#[cfg(any(feature = "postgres", feature = "mysql", feature = "redis"))]
-mod tls_fault;
 mod token;
 #[cfg(feature = "tower")]
 pub mod tower;
 pub mod transport;
-mod usage;
 mod user;
 mod value;
 
-pub use answer::{
-    Answer, Authenticated, Destroyed, Invalidated, IssuedToken, LoggedOut, NotASessionId,
-    Refreshed, SessionId, TokenPair,
+pub use auth::{
+    AuthOutcome, AuthenticationBackend, Authenticator, AuthenticatorBuilder, LiveSession,
+    OriginPolicy, Selection, SessionEnd, SessionWatcher, UseRecorder,
 };
-pub use authenticator::{Authenticator, AuthenticatorBuilder, Selection};
-pub use backend::AuthenticationBackend;
-pub use client::Client;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use entropy::{Entropy, SystemEntropy};
-pub use error::{AuthError, Cause, ConfigError, Failure, FailureKind, Refusal};
-pub use live::{LiveSession, SessionEnd, SessionWatcher};
-pub use origin::OriginPolicy;
-pub use outcome::AuthOutcome;
-pub use policy::{Lifetimes, MAX_LIFETIME, ReusePolicy, SessionCap, WhenFull};
-#[cfg(feature = "tower")]
-pub use problem::Problem;
+pub use error::{AuthError, Cause, ConfigError, Failure, FailureKind, Refusal, Symptom};
+pub use net::UrlSource;
 pub use profile::Profile;
-pub use renewing::UrlSource;
 pub use secret::{MIN_SECRET_LENGTH, Secret};
-pub use strategy::{RefreshableStrategy, SessionControl, Strategy, TokenControl};
-pub use symptom::Symptom;
-pub use token::{
-    Digest, DigestKeyRing, Locator, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape,
+pub use session::{
+    Client, Lifetimes, MAX_LIFETIME, NotASessionId, ReusePolicy, SessionCap, SessionId, WhenFull,
 };
-pub use usage::UseRecorder;
+pub use strategy::{RefreshableStrategy, SessionControl, Strategy, TokenControl};
+pub use token::{
+    Answer, Authenticated, Destroyed, Digest, DigestKeyRing, Invalidated, IssuedToken, Locator,
+    LoggedOut, PlainToken, Refreshed, StoredToken, TokenFormat, TokenKind, TokenPair, TokenShape,
+};
+#[cfg(feature = "tower")]
+pub use tower::Problem;
 pub use user::{User, UserId, UserKey, UserKeyKind, UserManager};

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::error::Failure;
-use crate::value::Row;
+use crate::value::{Row, Value};
 
 /// The kinds of value that a user id can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -277,5 +277,15 @@ where
 {
     async fn get(&self, id: &U::Id) -> Result<Option<U>, Failure> {
         self(id.clone()).await
+    }
+}
+
+impl From<&UserKey> for Value {
+    fn from(key: &UserKey) -> Self {
+        match key {
+            UserKey::Uuid(id) => Self::Uuid(*id),
+            UserKey::Int(id) => Self::Int(*id),
+            UserKey::Text(id) => Self::Text(id.clone()),
+        }
     }
 }

@@ -9,7 +9,6 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::user::UserKey;
 
 /// The value of one column or parameter.
 ///
@@ -63,16 +62,6 @@ from!(bool => Bool, i64 => Int, &str => Text, String => Text, Vec<u8> => Bytes, 
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
-    }
-}
-
-impl From<&UserKey> for Value {
-    fn from(key: &UserKey) -> Self {
-        match key {
-            UserKey::Uuid(id) => Self::Uuid(*id),
-            UserKey::Int(id) => Self::Int(*id),
-            UserKey::Text(id) => Self::Text(id.clone()),
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::LengthLimitError;
 
-use crate::problem::Problem;
+use crate::tower::Problem;
 
 /// Returns the bytes of the body.
 ///

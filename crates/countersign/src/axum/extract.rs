@@ -10,9 +10,9 @@ use std::sync::Arc;
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
 
-use crate::answer::Authenticated;
-use crate::outcome::AuthOutcome;
-use crate::problem::Problem;
+use crate::auth::AuthOutcome;
+use crate::token::Authenticated;
+use crate::tower::Problem;
 use crate::user::User;
 
 /// An extractor of the request's user. Requests without a good credential are answered with a

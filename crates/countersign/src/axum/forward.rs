@@ -9,10 +9,9 @@ use axum_core::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::answer::Authenticated;
-use crate::authenticator::Authenticator;
-use crate::outcome::AuthOutcome;
-use crate::problem::Problem;
+use crate::auth::{AuthOutcome, Authenticator};
+use crate::token::Authenticated;
+use crate::tower::Problem;
 use crate::user::{User, UserId};
 
 /// The ASCII characters that are percent-encoded in header values, beside everything beyond ASCII.

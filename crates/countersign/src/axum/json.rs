@@ -10,9 +10,9 @@ use axum_core::extract::FromRequest;
 use http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 
+use crate::auth::is_json;
 use crate::axum::body;
-use crate::origin::is_json;
-use crate::problem::Problem;
+use crate::tower::Problem;
 
 /// The default limit on the size of a body, in bytes: 16 KiB.
 pub const MAX_BODY: usize = 16 * 1024;

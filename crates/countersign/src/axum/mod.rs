@@ -26,7 +26,7 @@ pub use routes::{
     AuthRoute, AuthRoutes, ClientAddress, CredentialVerifier, LoginAttempt, LoginVerdict,
 };
 
-pub use crate::problem::Problem;
+pub use crate::tower::Problem;
 
 use axum_core::response::{IntoResponse, Response};
 

@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::answer::SessionId;
 use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
-use crate::fence::Fence;
 use crate::jwt::json::{Object, Value};
+use crate::session::{Fence, SessionId};
 
 /// The latest second that a time claim may name: the end of the year 9999.
 ///

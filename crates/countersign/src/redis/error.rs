@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use ::redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 
-use crate::error::Failure;
+use crate::error::{Failure, Symptom};
+use crate::net::tls_fault::{self, Words};
 use crate::redis::{PART, symptom};
-use crate::symptom::Symptom;
-use crate::tls_fault::{self, Words};
 
 /// The error of one operation.
 #[derive(Debug)]

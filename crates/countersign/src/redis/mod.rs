@@ -28,10 +28,8 @@ use tokio::time::{Instant, timeout_at};
 
 use self::error::Trouble;
 use self::link::{Link, Loss, Place, Target};
-use crate::error::{ConfigError, Failure};
-use crate::renewing::{Renewing, UrlSource};
-use crate::slot::Slot;
-use crate::symptom::Symptom;
+use crate::error::{ConfigError, Failure, Symptom};
+use crate::net::{Renewing, Slot, UrlSource};
 
 pub use inspect::{Persistence, RedisNode};
 pub use mark::RedisMark;

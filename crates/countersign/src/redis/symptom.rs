@@ -2,8 +2,8 @@
 
 use ::redis::{ErrorKind, RedisError};
 
+use crate::error::Symptom;
 use crate::redis::error::cause;
-use crate::symptom::Symptom;
 
 /// Returns the symptom that an error shows, or `None` if it shows none.
 pub(super) fn of(error: &RedisError) -> Option<Symptom> {

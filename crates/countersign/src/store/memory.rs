@@ -9,10 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::answer::SessionId;
-use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::Failure;
+use crate::session::{Client, SessionId};
 use crate::store::{
     AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
     NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,

@@ -32,7 +32,7 @@ pub mod sql;
 
 use async_trait::async_trait;
 
-pub use crate::fence::Fence;
+pub use crate::session::Fence;
 pub use crate::value::{Row, Value, ValueError};
 pub use consumed::{Consumed, ConsumedToken, Salt};
 pub use cursor::{NotACursor, SessionCursor};
@@ -47,9 +47,9 @@ pub use record::{
 #[cfg(feature = "redis")]
 pub use redis::{OriginalTokens, RedisTokenStore, Scan, ScanStep};
 
-use crate::answer::SessionId;
 use crate::clock::Timestamp;
 use crate::error::Failure;
+use crate::session::SessionId;
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
 

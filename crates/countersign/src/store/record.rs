@@ -6,10 +6,8 @@
 
 use std::time::Duration;
 
-use crate::answer::SessionId;
-use crate::client::Client;
 use crate::clock::Timestamp;
-use crate::policy::Lifetimes;
+use crate::session::{Client, Lifetimes, SessionId};
 use crate::store::{Consumed, Fence, Row, SessionCursor};
 use crate::token::{Digest, StoredToken};
 use crate::user::UserKey;

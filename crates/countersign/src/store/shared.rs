@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::answer::SessionId;
 use crate::clock::Timestamp;
 use crate::error::Failure;
+use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened,
     Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit,

@@ -47,12 +47,13 @@ pub use jwt::{JwtStrategy, JwtStrategyBuilder};
 pub use redis::{RedisTokenStrategy, RedisTokenStrategyBuilder};
 pub use sessions::{Login, LoginFence, ReuseCause, Sessions};
 
-use crate::answer::{
-    Answer, Destroyed, Invalidated, IssuedToken, LoggedOut, Refreshed, SessionId, TokenPair,
-};
 use crate::error::{AuthError, Failure};
+use crate::session::SessionId;
 use crate::store::{Page, SessionPage, SessionRecord};
-use crate::token::{PlainToken, TokenShape};
+use crate::token::{
+    Answer, Destroyed, Invalidated, IssuedToken, LoggedOut, PlainToken, Refreshed, TokenPair,
+    TokenShape,
+};
 use crate::user::{User, UserKey, UserManager};
 
 /// Ends everything that a user has, and describes a strategy's tokens. Needs no user, only a user's

@@ -6,8 +6,8 @@
 use std::error::Error;
 use std::fmt::Debug;
 
-use crate::answer::NotASessionId;
 use crate::error::{ConfigError, Failure};
+use crate::session::NotASessionId;
 
 /// A broken clause of a store's contract, described in words.
 ///

@@ -264,8 +264,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::answer::SessionId;
     use crate::entropy::SystemEntropy;
+    use crate::session::SessionId;
 
     fn format(profile: Profile, bytes: usize) -> TokenFormat {
         TokenFormat::new(profile, bytes).unwrap()

@@ -4,7 +4,7 @@ use std::fmt;
 
 use data_encoding::BASE64URL_NOPAD;
 
-use crate::answer::SessionId;
+use crate::session::SessionId;
 
 /// The length of an owner's tag, in bytes.
 const OWNER: usize = 12;

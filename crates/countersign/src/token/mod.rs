@@ -7,9 +7,11 @@
 //! - `locator.rs` is what a text says of the place of its record.
 //! - `family.rs` derives a refresh token's successor, and recognises the session of a token that
 //!   was exchanged.
+//! - `answer.rs` is what strategies return: answers to reading, issuing and ending tokens.
 //!
 //! A strategy goes from a [`PlainToken`] to [`Digest`]s, and a store never sees the text.
 
+mod answer;
 mod digest;
 mod family;
 mod format;
@@ -17,6 +19,9 @@ mod locator;
 mod plain;
 mod shape;
 
+pub use answer::{
+    Answer, Authenticated, Destroyed, Invalidated, IssuedToken, LoggedOut, Refreshed, TokenPair,
+};
 #[cfg(feature = "jwt")]
 pub(crate) use digest::SAME_SECRET;
 pub use digest::{Digest, DigestKeyRing, StoredToken};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use crate::authenticator::Authenticator;
+use crate::auth::Authenticator;
 use crate::tower::service::{AuthService, RequireAccepted};
 use crate::user::User;
 

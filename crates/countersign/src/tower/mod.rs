@@ -30,7 +30,9 @@
 //! ```
 
 mod layer;
+mod problem;
 mod service;
 
 pub use layer::{AuthLayer, RequireAuthLayer};
+pub use problem::Problem;
 pub use service::{AuthService, RequireAccepted};

@@ -12,9 +12,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use tower_service::Service;
 
-use crate::authenticator::Authenticator;
-use crate::outcome::AuthOutcome;
-use crate::problem::Problem;
+use crate::auth::{AuthOutcome, Authenticator};
+use crate::tower::Problem;
 use crate::user::User;
 
 /// A boxed future, as the authentication is an `async` block that has no name.

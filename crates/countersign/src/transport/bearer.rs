@@ -2,9 +2,8 @@
 
 use http::{HeaderMap, header};
 
-use crate::answer::TokenPair;
 use crate::error::Failure;
-use crate::token::PlainToken;
+use crate::token::{PlainToken, TokenPair};
 use crate::transport::{Candidates, CredentialSource, Offered, TokenBody, Transport};
 
 /// A transport for tokens in the `Authorization` header, for programs, mobile apps and API clients.

@@ -5,8 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::answer::TokenPair;
 use crate::error::Failure;
+use crate::token::TokenPair;
 
 /// The JSON body of an answer that issues tokens (RFC 6749 section 5.1).
 ///

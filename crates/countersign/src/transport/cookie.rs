@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::answer::{IssuedToken, TokenPair};
 use crate::error::Failure;
 use crate::profile::Profile;
-use crate::token::PlainToken;
+use crate::token::{IssuedToken, PlainToken, TokenPair};
 use crate::transport::cookie_builder::{CookieTransportBuilder, is_cookie_octet};
 use crate::transport::{Candidates, CredentialSource, Offered, TokenBody, Transport};
 

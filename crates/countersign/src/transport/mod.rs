@@ -25,9 +25,8 @@ pub use candidates::Candidates;
 pub use cookie::{CookieTransport, SameSite};
 pub use cookie_builder::CookieTransportBuilder;
 
-use crate::answer::TokenPair;
 use crate::error::Failure;
-use crate::token::PlainToken;
+use crate::token::{PlainToken, TokenPair};
 
 /// The credential that a request offers at one place, as far as the place's own grammar tells.
 ///

@@ -19,15 +19,15 @@ use http::{Extensions, HeaderMap, header};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::answer::{SessionId, TokenPair};
+use crate::auth::AuthenticationBackend;
 use crate::axum::StrictJson;
 use crate::axum::routes::{Shared, sessions, token_answer};
-use crate::backend::AuthenticationBackend;
-use crate::client::Client;
 use crate::error::{AuthError, Failure, Refusal};
-use crate::problem::Problem;
+use crate::session::{Client, SessionId};
 use crate::store::Page;
 use crate::strategy::Login;
+use crate::token::TokenPair;
+use crate::tower::Problem;
 use crate::user::User;
 
 /// The longest identifier, in characters.

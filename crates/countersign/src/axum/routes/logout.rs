@@ -11,16 +11,14 @@ use axum_core::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
-use crate::answer::{Invalidated, LoggedOut};
-use crate::authenticator::Selection;
+use crate::auth::{AuthenticationBackend, Selection};
 use crate::axum::routes::presented::{Ended, Presented};
 use crate::axum::routes::refresh::refresh_token;
 use crate::axum::routes::{Shared, no_store};
 use crate::axum::{body, json};
-use crate::backend::AuthenticationBackend;
 use crate::error::{AuthError, Failure, Refusal};
-use crate::problem::Problem;
-use crate::token::PlainToken;
+use crate::token::{Invalidated, LoggedOut, PlainToken};
+use crate::tower::Problem;
 use crate::user::User;
 
 /// Ends everything that is presented: the sessions of access tokens in headers and cookies, of

@@ -23,13 +23,10 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 pub use login::{ClientAddress, CredentialVerifier, LoginAttempt, LoginVerdict};
 
-use crate::answer::{Authenticated, TokenPair};
-use crate::authenticator::Authenticator;
-use crate::backend::AuthenticationBackend;
+use crate::auth::{AuthOutcome, AuthenticationBackend, Authenticator, is_json};
 use crate::error::ConfigError;
-use crate::origin::is_json;
-use crate::outcome::AuthOutcome;
-use crate::problem::Problem;
+use crate::token::{Authenticated, TokenPair};
+use crate::tower::Problem;
 use crate::user::User;
 
 /// One of the routes that [`AuthRoutes`] offers. Paths are relative to where the routes are nested.

@@ -6,12 +6,10 @@
 
 use http::request::Parts;
 
-use crate::answer::LoggedOut;
-use crate::authenticator::Selection;
+use crate::auth::{AuthenticationBackend, Selection, refusal_event};
 use crate::axum::routes::Shared;
-use crate::backend::{AuthenticationBackend, refusal_event};
 use crate::error::{AuthError, Failure, Refusal};
-use crate::token::PlainToken;
+use crate::token::{LoggedOut, PlainToken};
 use crate::transport::{Candidates, CredentialSource};
 use crate::user::User;
 

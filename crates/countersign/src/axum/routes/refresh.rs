@@ -6,12 +6,12 @@ use axum::extract::{FromRequest, Request, State};
 use axum_core::response::Response;
 use serde::Deserialize;
 
+use crate::auth::AuthenticationBackend;
 use crate::axum::StrictJson;
 use crate::axum::routes::{Shared, token_answer};
-use crate::backend::AuthenticationBackend;
 use crate::error::AuthError;
-use crate::problem::Problem;
 use crate::token::PlainToken;
+use crate::tower::Problem;
 use crate::transport::Offered;
 use crate::user::User;
 

@@ -12,12 +12,13 @@ use axum_core::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use crate::answer::{Destroyed, SessionId};
 use crate::axum::routes::logout::logged_out;
 use crate::axum::routes::{Shared, no_store};
 use crate::error::Failure;
-use crate::problem::Problem;
+use crate::session::SessionId;
 use crate::store::{Page, SessionCursor, SessionRecord};
+use crate::token::Destroyed;
+use crate::tower::Problem;
 use crate::user::User;
 
 /// The default number of sessions on a page.

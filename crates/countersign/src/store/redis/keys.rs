@@ -1,8 +1,8 @@
 //! The names of keys and of their fields.
 
 use super::{PART, RedisTokenStore};
-use crate::answer::SessionId;
 use crate::error::Failure;
+use crate::session::SessionId;
 use crate::token::Locator;
 use crate::user::UserKey;
 

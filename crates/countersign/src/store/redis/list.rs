@@ -10,9 +10,9 @@ use super::read::session_record;
 use super::record::Record;
 use super::write::micros;
 use super::{RedisTokenStore, unreadable};
-use crate::answer::SessionId;
 use crate::clock::Timestamp;
 use crate::error::Failure;
+use crate::session::SessionId;
 use crate::store::{Page, SessionCursor, SessionPage, SessionRecord, SweepLimit, UserSurvey};
 use crate::user::UserKey;
 

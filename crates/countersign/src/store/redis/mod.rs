@@ -29,10 +29,10 @@ use self::keys::{access_field, place, refresh_field, session_field};
 use self::read::session_record;
 use self::record::{Behind, Record};
 use self::write::{Fields, micros, opening, rotation, taken};
-use crate::answer::SessionId;
 use crate::clock::Timestamp;
 use crate::error::{ConfigError, Failure};
 use crate::redis::{Redis, Script, checked_prefix};
+use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
     NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,

@@ -4,9 +4,8 @@ use ::redis::Cmd;
 
 use super::record::{Behind, Record, decode_user};
 use super::{RedisTokenStore, unreadable};
-use crate::answer::SessionId;
-use crate::client::Client;
 use crate::error::Failure;
+use crate::session::{Client, SessionId};
 use crate::store::{Consumed, Fence, RefreshRecord, SessionRecord};
 use crate::token::{Digest, Locator};
 use crate::user::UserKey;

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 
-use crate::client::Client;
 use crate::clock::Timestamp;
-use crate::policy::MAX_LIFETIME;
+use crate::session::{Client, MAX_LIFETIME};
 use crate::store::{Consumed, Fence};
 use crate::token::Digest;
 use crate::user::{UserKey, UserKeyKind};

@@ -5,9 +5,9 @@
 //! account's statement has parameters of its own in front, so the numbers in the templates of the
 //! ending are moved up behind them.
 
-use crate::answer::SessionId;
 use crate::clock::Timestamp;
 use crate::error::Failure;
+use crate::session::SessionId;
 use crate::store::sql::{Driver, Script, SqlStore};
 use crate::store::{EndUser, Fence};
 use crate::user::UserKey;

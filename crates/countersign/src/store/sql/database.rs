@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use crate::error::{ConfigError, Failure};
-use crate::renewing::UrlSource;
+use crate::net::UrlSource;
 #[cfg(feature = "sqlite")]
 use crate::store::sql::SqliteDriver;
 use crate::store::sql::ddl::DdlSession;

@@ -7,9 +7,8 @@
 //! Sessions without a fence have an index of their own, so their list reads no other rows.
 
 use super::store::SqlStore;
-use crate::answer::SessionId;
-use crate::client::Client;
 use crate::error::Failure;
+use crate::session::{Client, SessionId};
 use crate::store::sql::Driver;
 use crate::store::{Consumed, Fence, Page, SessionPage, SessionRecord};
 use crate::token::Digest;

@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
-use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken};
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure, Refusal};
 use crate::jwt::claims::Claims;
@@ -25,7 +24,7 @@ use crate::strategy::sessions::{
     Access, GoesOn, Grant, IN_FLIGHT, Issuer, IssuesFor, Named, Presented,
 };
 use crate::strategy::{RefreshableStrategy, SessionControl, Sessions, Strategy, TokenControl};
-use crate::token::{Digest, PlainToken, TokenShape};
+use crate::token::{Answer, Destroyed, Digest, Invalidated, IssuedToken, PlainToken, TokenShape};
 use crate::user::{User, UserId, UserKey, UserManager};
 
 /// The strategy for signed access tokens with sessions.

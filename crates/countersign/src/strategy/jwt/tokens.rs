@@ -16,7 +16,6 @@ use async_trait::async_trait;
 use data_encoding::HEXLOWER;
 use tracing::debug;
 
-use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken, SessionId};
 use crate::clock::{Clock, Timestamp};
 use crate::denylist::DenylistStore;
 use crate::entropy::Entropy;
@@ -25,10 +24,13 @@ use crate::jwt::KeyRing;
 use crate::jwt::claims::{ClaimRules, Claims, FenceText, NewClaims, SessionText};
 use crate::jwt::jws::{self, Verified};
 use crate::profile::Profile;
+use crate::session::SessionId;
 use crate::store::Fence;
 use crate::strategy::jwt::fingerprint::Fingerprints;
 use crate::strategy::{Strategy, TokenControl};
-use crate::token::{PlainToken, TokenShape};
+use crate::token::{
+    Answer, Authenticated, Destroyed, Invalidated, IssuedToken, PlainToken, TokenShape,
+};
 use crate::user::{User, UserId, UserKey, UserManager};
 
 /// The function that turns a `sub` claim into a user id.

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken};
 use crate::clock::{Clock, Timestamp};
 use crate::entropy::Entropy;
 use crate::error::{Failure, Refusal};
 use crate::store::OriginalTokens;
 use crate::strategy::{Strategy, TokenControl};
-use crate::token::{DigestKeyRing, PlainToken, TokenFormat, TokenKind, TokenShape};
+use crate::token::{
+    Answer, Authenticated, Destroyed, DigestKeyRing, Invalidated, IssuedToken, PlainToken,
+    TokenFormat, TokenKind, TokenShape,
+};
 use crate::user::{User, UserId, UserKey, UserManager};
 
 /// The function that turns the stored text of a user id into an id.

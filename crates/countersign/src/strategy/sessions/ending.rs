@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use crate::answer::{Destroyed, LoggedOut, SessionId};
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure};
+use crate::session::SessionId;
 use crate::store::{
     ClearUser, EndUser, Fence, Page, RefreshRecord, SessionPage, SessionRecord, SweepPace,
     TokenStore, UserSurvey,
@@ -26,7 +26,7 @@ use crate::store::{
 use crate::strategy::SessionControl;
 use crate::strategy::sessions::reuse::{Reuse, Watch};
 use crate::strategy::sessions::{GoesOn, Issuer, LoginFence, Presented, Standing};
-use crate::token::{PlainToken, TokenKind};
+use crate::token::{Destroyed, LoggedOut, PlainToken, TokenKind};
 use crate::user::UserKey;
 
 /// The time by which a denial outlives the last token that can be known of.

@@ -15,15 +15,17 @@
 
 use std::time::Duration;
 
-use crate::answer::{IssuedToken, SessionId, TokenPair};
 use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
+use crate::session::SessionId;
 use crate::store::{
     Consumed, ConsumedToken, NewAccess, NewRefresh, RefreshRecord, Rotate, Rotated, TokenStore,
 };
 use crate::strategy::sessions::reuse::{Rejection, Reuse, forgiven};
 use crate::strategy::sessions::{Access, Grant, IN_FLIGHT, ReuseCause, Sessions, count};
-use crate::token::{Digest, Family, Locator, PlainToken, StoredToken, Successor, TokenKind};
+use crate::token::{
+    Digest, Family, IssuedToken, Locator, PlainToken, StoredToken, Successor, TokenKind, TokenPair,
+};
 use crate::user::UserKey;
 
 /// The tolerated difference between the clocks of two servers.

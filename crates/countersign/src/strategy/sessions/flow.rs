@@ -6,15 +6,14 @@
 
 use async_trait::async_trait;
 
-use crate::answer::{IssuedToken, Refreshed, TokenPair};
 use crate::error::{AuthError, Failure, Refusal};
-use crate::policy::WhenFull;
+use crate::session::WhenFull;
 use crate::store::{Page, SessionRecord, TokenStore};
 use crate::strategy::sessions::exchange::{Exchanged, Found};
 use crate::strategy::sessions::reuse::Rejection;
 use crate::strategy::sessions::{Access, Grant, IssuesFor, Login};
 use crate::strategy::{RefreshableStrategy, SessionControl, Strategy};
-use crate::token::{Digest, PlainToken};
+use crate::token::{Digest, IssuedToken, PlainToken, Refreshed, TokenPair};
 use crate::user::{User, UserId, UserKey, UserManager};
 
 /// The number of sessions in one page of a list.

@@ -1,14 +1,13 @@
 //! The making of tokens and of the records that stores keep of them. Only
 //! [`Sessions::write_access`] writes.
 
-use crate::answer::{IssuedToken, SessionId};
-use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::profile::Profile;
+use crate::session::{Client, SessionId};
 use crate::store::{NewAccess, NewRefresh, Opened, TokenStore};
 use crate::strategy::sessions::{Grant, Sessions};
-use crate::token::{Digest, Family, Locator, PlainToken, TokenKind};
+use crate::token::{Digest, Family, IssuedToken, Locator, PlainToken, TokenKind};
 use crate::user::UserKey;
 
 /// The number of attempts to record a token without a session, each of which reads the fence anew.

@@ -6,12 +6,12 @@
 
 use async_trait::async_trait;
 
-use crate::answer::{IssuedToken, SessionId};
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure};
+use crate::session::SessionId;
 use crate::store::{EndedFence, SessionRecord, TokenStore};
 use crate::strategy::sessions::{Grant, Sessions};
-use crate::token::{Digest, PlainToken};
+use crate::token::{Digest, IssuedToken, PlainToken};
 use crate::user::{User, UserKey};
 
 /// The end of sessions: reads the session from an access token, and denies tokens that are not in

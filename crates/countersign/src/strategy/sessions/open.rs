@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use crate::answer::SessionId;
-use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure, Refusal};
+use crate::session::{Client, SessionId};
 use crate::store::{Fence, NewRefresh, Opened, TokenStore};
 use crate::strategy::sessions::exchange::Exchanged;
 use crate::strategy::sessions::{Access, Sessions};

@@ -7,8 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::answer::SessionId;
 use crate::error::{Failure, Refusal};
+use crate::session::SessionId;
 use crate::strategy::sessions::count;
 use crate::user::UserKey;
 

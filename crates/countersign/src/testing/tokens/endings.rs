@@ -6,7 +6,7 @@
 //! each clause looks for ended tokens by every way that there is, before and after they are
 //! cleared.
 
-use crate::answer::SessionId;
+use crate::session::SessionId;
 use crate::store::{
     EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Rotate, Rotated, Used, UserSurvey,
 };

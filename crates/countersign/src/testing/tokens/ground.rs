@@ -7,12 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::answer::SessionId;
-use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::entropy::SystemEntropy;
 use crate::error::{ConfigError, Failure};
 use crate::secret::Secret;
+use crate::session::{Client, SessionId};
 use crate::store::{
     ClearUser, Consumed, ConsumedToken, EndUser, Fence, NewAccess, NewRefresh, Opened, Page,
     Rotate, SessionRecord, SweepLimit, TokenStore,

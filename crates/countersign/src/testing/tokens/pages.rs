@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::answer::SessionId;
+use crate::session::SessionId;
 use crate::store::{NewAccess, NewRefresh, Page, Rotate, Rotated, SessionCursor};
 use crate::testing::tokens::ground::{Ground, session, session_of_crowd};
 use crate::testing::violation::{Verdict, Violation, ensure, same};

@@ -4,7 +4,7 @@
 //! A rotation updates the session's record in place. These clauses say which fields it replaces,
 //! which it keeps, and that it writes nothing at all if it does not succeed.
 
-use crate::client::Client;
+use crate::session::Client;
 use crate::store::{NewAccess, NewRefresh, Rotate, Rotated};
 use crate::testing::tokens::ground::{Ground, NOW, TICK, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};

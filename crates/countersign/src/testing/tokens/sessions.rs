@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use crate::client::Client;
+use crate::session::Client;
 use crate::store::{Consumed, NewAccess, NewRefresh, Rotate, Rotated, SessionRecord, Used};
 use crate::testing::tokens::ground::{Ground, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::answer::SessionId;
+use crate::session::SessionId;
 use crate::store::{EndUser, EndedFence, Fence, SweepLimit};
 use crate::testing::tokens::ground::{Ground, NOW, another, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};

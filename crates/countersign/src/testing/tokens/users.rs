@@ -3,7 +3,7 @@
 //! The ids come from [`user_ids`](crate::testing::user_ids). Among them are ids that collations,
 //! conversions or careless key formats treat as equal.
 
-use crate::answer::SessionId;
+use crate::session::SessionId;
 use crate::store::{NewAccess, NewRefresh, Opened};
 use crate::testing::tokens::ground::{Ground, NOW, limit, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use mysql_async::{DriverError, Error, IoError};
 
-use crate::error::Failure;
+use crate::error::{Failure, Symptom};
+use crate::net::tls_fault::{self, Words};
 use crate::store::sql::mysql::symptom;
 use crate::store::sql::pool::is_end;
-use crate::symptom::Symptom;
-use crate::tls_fault::{self, Words};
 
 /// The error of an operation, with the stage that it had reached.
 #[derive(Debug)]

@@ -25,13 +25,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::error::{Trouble, needs_text};
 use self::value::{positional, row};
-use crate::error::{ConfigError, Failure};
-use crate::renewing::{Renewing, UrlSource};
+use crate::error::{ConfigError, Failure, Symptom};
+use crate::net::{Renewing, UrlSource};
 use crate::store::sql::pool::{Pool, Turn};
 use crate::store::sql::queue::{Pauses, Queues};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
-use crate::symptom::Symptom;
 
 pub use session::MysqlSession;
 

@@ -2,7 +2,7 @@
 
 use mysql_async::{DriverError, Error, IoError};
 
-use crate::symptom::Symptom;
+use crate::error::Symptom;
 
 /// Returns the symptom that an error shows, if any.
 pub(super) fn of(error: &Error) -> Option<Symptom> {

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
-use crate::error::Failure;
+use crate::error::{Failure, Symptom};
+use crate::net::tls_fault::{self, Words};
 use crate::store::sql::pool::is_end;
 use crate::store::sql::postgres::symptom;
-use crate::symptom::Symptom;
-use crate::tls_fault::{self, Words};
 
 /// The stage that an operation had reached when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

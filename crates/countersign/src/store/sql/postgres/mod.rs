@@ -39,14 +39,12 @@ use tokio::time::{Instant, timeout_at};
 use self::connection::Connection;
 use self::error::Trouble;
 use self::target::{Target, Waits};
-use crate::error::{ConfigError, Failure};
-use crate::renewing::{Renewing, UrlSource};
-use crate::slot::Slot;
+use crate::error::{ConfigError, Failure, Symptom};
+use crate::net::{Renewing, Slot, UrlSource};
 use crate::store::sql::pool::{Pool, Turn};
 use crate::store::sql::queue::{Pauses, Queues};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
-use crate::symptom::Symptom;
 
 pub use session::PostgresSession;
 

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::symptom::Symptom;
+use crate::error::Symptom;
 
 /// Returns the symptom that an error shows, if any.
 pub(super) fn of(error: &tokio_postgres::Error) -> Option<Symptom> {

@@ -15,8 +15,8 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::ConfigError;
+use crate::net::tls_fault::is_authority;
 use crate::store::sql::postgres::url::{Check, Parsed, refused};
-use crate::tls_fault::is_authority;
 
 /// Returns the TLS connector for a URL, or `None` if the URL turns TLS off.
 pub(super) fn connector(url: &Parsed) -> Result<Option<MakeRustlsConnect>, ConfigError> {

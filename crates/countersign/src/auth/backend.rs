@@ -8,13 +8,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::answer::{
-    Answer, Destroyed, Invalidated, IssuedToken, LoggedOut, Refreshed, SessionId, TokenPair,
-};
 use crate::error::{AuthError, Failure, Refusal};
+use crate::session::SessionId;
 use crate::store::{Page, SessionPage};
 use crate::strategy::{Login, LoginFence, Strategy};
-use crate::token::{PlainToken, TokenShape};
+use crate::token::{
+    Answer, Destroyed, Invalidated, IssuedToken, LoggedOut, PlainToken, Refreshed, TokenPair,
+    TokenShape,
+};
 use crate::transport::Transport;
 use crate::user::{User, UserId, UserManager};
 

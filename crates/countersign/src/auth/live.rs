@@ -16,9 +16,10 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::answer::{Authenticated, SessionId};
 use crate::error::Failure;
+use crate::session::SessionId;
 use crate::strategy::Strategy;
+use crate::token::Authenticated;
 use crate::user::{User, UserId, UserManager};
 
 /// The number of sessions that are checked concurrently.

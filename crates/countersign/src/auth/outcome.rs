@@ -7,8 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::answer::Authenticated;
 use crate::error::{Failure, Refusal};
+use crate::token::Authenticated;
 
 /// The outcome of authenticating one request.
 ///

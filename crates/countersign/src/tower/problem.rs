@@ -10,9 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use crate::authenticator::failure_event;
+use crate::auth::{AuthOutcome, failure_event};
 use crate::error::{Failure, FailureKind, Refusal};
-use crate::outcome::AuthOutcome;
 
 /// The `Retry-After` of an answer during an outage.
 const RETRY_AFTER: Duration = Duration::from_secs(5);

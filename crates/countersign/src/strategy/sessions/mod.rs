@@ -27,12 +27,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::answer::SessionId;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::error::{ConfigError, Failure, Refusal};
-use crate::policy::{Lifetimes, ReusePolicy, SessionCap};
 use crate::profile::Profile;
+use crate::session::{Lifetimes, ReusePolicy, SessionCap, SessionId};
 use crate::store::{Page, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore};
 use crate::token::{DigestKeyRing, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
 use crate::user::UserKey;

@@ -14,14 +14,13 @@ use async_trait::async_trait;
 pub use builder::RedisTokenStrategyBuilder;
 
 use self::original::Original;
-use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken};
 use crate::error::Failure;
 use crate::redis::Redis;
 use crate::store::RedisTokenStore;
 use crate::strategy::{
     DatabaseTokenStrategy, RefreshableStrategy, Sessions, Strategy, TokenControl,
 };
-use crate::token::{PlainToken, TokenShape};
+use crate::token::{Answer, Destroyed, Invalidated, IssuedToken, PlainToken, TokenShape};
 use crate::user::{User, UserKey, UserManager};
 
 /// Issues random tokens, and keeps their digests on Redis or Redis Cluster.

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use crate::answer::{Authenticated, SessionId};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::Failure;
+use crate::session::SessionId;
 use crate::store::{TokenStore, Used};
+use crate::token::Authenticated;
 use crate::user::{User, UserId, UserKey};
 
 /// The highest number of sessions that are remembered between two writes.

@@ -8,11 +8,13 @@
 //! apart: a refused credential is 401 over HTTP, and an outage is 503. A store that is down must
 //! never look like a wrong password, nor like an anonymous request.
 
+mod symptom;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-use crate::symptom::Symptom;
+pub use symptom::Symptom;
 
 /// The reason why a credential was refused.
 ///

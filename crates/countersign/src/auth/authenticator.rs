@@ -10,14 +10,10 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::request::Parts;
 
-use crate::answer::Answer;
-use crate::backend::{AuthenticationBackend, refusal_event};
+use crate::auth::{AuthOutcome, AuthenticationBackend, OriginPolicy, UseRecorder, refusal_event};
 use crate::error::{ConfigError, Failure, Refusal};
-use crate::origin::OriginPolicy;
-use crate::outcome::AuthOutcome;
-use crate::token::PlainToken;
+use crate::token::{Answer, PlainToken};
 use crate::transport::{CredentialSource, Offered};
-use crate::usage::UseRecorder;
 use crate::user::{User, UserManager};
 
 /// The default for the longest credential that is accepted, in bytes.

@@ -19,9 +19,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub use transaction::SqliteTransaction;
 
-use crate::error::{ConfigError, Failure};
+use crate::error::{ConfigError, Failure, Symptom};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
-use crate::symptom::Symptom;
 use crate::value::{Row, Value};
 use writer::Writer;
 

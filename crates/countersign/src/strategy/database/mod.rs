@@ -15,14 +15,15 @@ use async_trait::async_trait;
 
 pub use builder::DatabaseTokenStrategyBuilder;
 
-use crate::answer::{Answer, Authenticated, Destroyed, Invalidated, IssuedToken};
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure, Refusal};
 use crate::store::sql::{Dialect, Driver, SqlStore};
 use crate::store::{AccessRecord, EndedFence, JoinedUser, SessionRecord, SweepPace, TokenStore};
 use crate::strategy::sessions::{Access, GoesOn, Grant, Issuer, IssuesFor, Named, Presented};
 use crate::strategy::{RefreshableStrategy, SessionControl, Sessions, Strategy, TokenControl};
-use crate::token::{Digest, PlainToken, TokenShape};
+use crate::token::{
+    Answer, Authenticated, Destroyed, Digest, Invalidated, IssuedToken, PlainToken, TokenShape,
+};
 use crate::user::{User, UserId, UserKey, UserManager};
 
 /// Issues random tokens, and keeps their digests in a [`TokenStore`].

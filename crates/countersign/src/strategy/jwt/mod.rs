@@ -17,11 +17,10 @@ use async_trait::async_trait;
 
 pub use builder::JwtStrategyBuilder;
 
-use crate::answer::{Answer, Destroyed, Invalidated, IssuedToken};
 use crate::error::Failure;
 use crate::jwt::KeyRing;
 use crate::strategy::{RefreshableStrategy, Strategy, TokenControl};
-use crate::token::{PlainToken, TokenShape};
+use crate::token::{Answer, Destroyed, Invalidated, IssuedToken, PlainToken, TokenShape};
 use crate::user::{User, UserKey, UserManager};
 
 use sessions::SignedSessions;
