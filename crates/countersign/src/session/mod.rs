@@ -16,5 +16,6 @@ mod policy;
 pub use client::Client;
 pub use fence::Fence;
 pub use id::{NotASessionId, SessionId};
+#[cfg(any(feature = "jwt", feature = "redis"))]
 pub(crate) use policy::checked;
 pub use policy::{Lifetimes, MAX_LIFETIME, ReusePolicy, SessionCap, WhenFull};

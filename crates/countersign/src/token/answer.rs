@@ -21,7 +21,8 @@ use crate::token::PlainToken;
 /// [`Strategy::read_token`](crate::Strategy::read_token),
 /// [`AuthenticationBackend::read`](crate::AuthenticationBackend::read) and
 /// [`Authenticator::authenticate`](crate::Authenticator::authenticate) return it. When a store
-/// can't be asked, these methods return a [`Failure`] instead. Never treat that as a refusal: over
+/// can't be asked, these methods return a
+/// [`Failure`](crate::Failure) instead. Never treat that as a refusal: over
 /// HTTP a refusal is 401, a failure 503.
 ///
 /// For a whole HTTP request, where a cookie may come from another site, see

@@ -36,7 +36,6 @@ use crate::store::{Page, SessionPage, SessionRecord, SweepLimit, Swept, TokenSto
 use crate::token::{DigestKeyRing, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
 use crate::user::UserKey;
 
-#[cfg(feature = "jwt")]
 pub(super) use ending::IN_FLIGHT;
 pub(super) use exchange::Standing;
 pub(super) use flow::unrefused;
