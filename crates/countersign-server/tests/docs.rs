@@ -288,8 +288,8 @@ fn requirements_name_tests_that_exist() {
     ];
     for (group, count) in groups {
         for number in 1..=count {
-            let row = format!("| {group}-{number:02} |");
-            assert_eq!(text.matches(&row).count(), 1, "{row}");
+            let title = format!("\n**{group}-{number:02}: ");
+            assert_eq!(text.matches(&title).count(), 1, "{title}");
         }
     }
     let mut proofs = 0;
@@ -314,6 +314,35 @@ fn requirements_name_tests_that_exist() {
         proofs += 1;
     }
     assert!(proofs > 60, "only {proofs} proofs were found");
+}
+
+/// README.md shows every visible line of the front page's example, in order, and a `main` around it.
+#[test]
+fn readme_shows_the_example_of_the_front_page() {
+    let source = fs::read_to_string(root().join("crates/countersign/src/lib.rs")).unwrap();
+    let (_, example) = source.split_once("doc = \"```ignore\")]\n").unwrap();
+    let visible = example
+        .lines()
+        .map(|line| line.trim_start_matches("//!").trim())
+        .take_while(|line| *line != "```")
+        .filter(|line| !line.is_empty() && *line != "#" && !line.starts_with("# "));
+
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, shown) = readme.split_once("```rust\n").unwrap();
+    let mut shown = shown
+        .lines()
+        .map(str::trim)
+        .take_while(|line| *line != "```");
+
+    let mut compared = 0;
+    for line in visible {
+        assert!(
+            shown.any(|other| other == line),
+            "README.md lacks this line of the front page's example, or has it elsewhere: {line}"
+        );
+        compared += 1;
+    }
+    assert!(compared > 40, "only {compared} lines were compared");
 }
 
 #[test]
