@@ -406,6 +406,8 @@ mod profile;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod secret;
+#[cfg(feature = "axum")]
+mod service;
 mod session;
 pub mod store;
 pub mod strategy;
@@ -428,6 +430,8 @@ pub use error::{AuthError, Cause, ConfigError, Failure, FailureKind, Refusal, Sy
 pub use net::UrlSource;
 pub use profile::Profile;
 pub use secret::{MIN_SECRET_LENGTH, Secret};
+#[cfg(feature = "axum")]
+pub use service::{Auth, AuthBuilder, Users};
 pub use session::{
     Client, Lifetimes, MAX_LIFETIME, NotASessionId, ReusePolicy, SessionCap, SessionId, WhenFull,
 };

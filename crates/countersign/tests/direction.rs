@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules from the bottom up. Those in one line don't know each other.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["clock", "error", "profile"],
     &["entropy", "net", "value"],
     &["secret", "session", "user"],
@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 11] = [
     &["auth"],
     &["tower"],
     &["axum"],
+    &["service"],
     &["testing"],
 ];
 

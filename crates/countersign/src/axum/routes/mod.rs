@@ -176,6 +176,26 @@ impl<U: User> AuthRoutes<U> {
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> Result<Router<S>, ConfigError> {
         let bearer = self.pick("bearer_backend", self.bearer.as_deref(), false)?;
         let cookie = self.pick("cookie_backend", self.cookie.as_deref(), true)?;
+        Ok(self.assemble(bearer, cookie))
+    }
+
+    /// Builds a router over the first backend of each kind, which no setting can contradict.
+    pub(crate) fn build_with_defaults<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
+        let (bearer, cookie) = (self.first(None, false), self.first(None, true));
+        self.assemble(bearer, cookie)
+    }
+
+    /// Adds the login routes, over a verifier that others share.
+    pub(crate) fn login_with(mut self, verifier: Arc<dyn CredentialVerifier<U>>) -> Self {
+        self.verifier = Some(verifier);
+        self
+    }
+
+    fn assemble<S: Clone + Send + Sync + 'static>(
+        self,
+        bearer: Option<AuthenticationBackend<U>>,
+        cookie: Option<AuthenticationBackend<U>>,
+    ) -> Router<S> {
         let (has_bearer, has_cookie, has_login) =
             (bearer.is_some(), cookie.is_some(), self.verifier.is_some());
         let refreshes =
@@ -238,9 +258,9 @@ impl<U: User> AuthRoutes<U> {
             bearer,
             cookie,
         };
-        Ok(router
+        router
             .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED)
-            .with_state(Arc::new(state)))
+            .with_state(Arc::new(state))
     }
 
     /// Returns the first backend whose credential is ambient or not, as asked, and that has the
@@ -251,11 +271,7 @@ impl<U: User> AuthRoutes<U> {
         name: Option<&str>,
         ambient: bool,
     ) -> Result<Option<AuthenticationBackend<U>>, ConfigError> {
-        let fits = |backend: &&AuthenticationBackend<U>| {
-            backend.transport().source().is_ambient() == ambient
-                && name.is_none_or(|name| **backend.name() == *name)
-        };
-        let found = self.authenticator.backends().iter().find(fits).cloned();
+        let found = self.first(name, ambient);
         if name.is_some() && found.is_none() {
             let problem = "names no backend of that kind";
             return Err(ConfigError::new(
@@ -265,6 +281,15 @@ impl<U: User> AuthRoutes<U> {
             ));
         }
         Ok(found)
+    }
+
+    /// Returns the first backend of that kind, and of that name if one is given.
+    fn first(&self, name: Option<&str>, ambient: bool) -> Option<AuthenticationBackend<U>> {
+        let fits = |backend: &&AuthenticationBackend<U>| {
+            backend.transport().source().is_ambient() == ambient
+                && name.is_none_or(|name| **backend.name() == *name)
+        };
+        self.authenticator.backends().iter().find(fits).cloned()
     }
 }
 
