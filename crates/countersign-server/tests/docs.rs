@@ -342,7 +342,7 @@ fn readme_shows_the_example_of_the_front_page() {
         );
         compared += 1;
     }
-    assert!(compared > 40, "only {compared} lines were compared");
+    assert!(compared > 20, "only {compared} lines were compared");
 }
 
 #[test]

@@ -20,25 +20,12 @@
 //!
 //! A service with login, refresh, logout and a list of sessions:
 //!
-#![cfg_attr(all(feature = "axum", feature = "sqlite"), doc = "```")]
+#![cfg_attr(all(feature = "axum", feature = "sqlite"), doc = "```no_run")]
 #![cfg_attr(not(all(feature = "axum", feature = "sqlite")), doc = "```ignore")]
-//! use std::sync::Arc;
-//!
 //! use axum::{Router, routing::get};
-//! use countersign::axum::{
-//!     AuthRoutes, CredentialVerifier, CurrentUser, LoginAttempt, LoginVerdict,
-//! };
-//! use countersign::store::sql::{
-//!     Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore,
-//! };
-//! use countersign::strategy::DatabaseTokenStrategy;
-//! use countersign::tower::AuthLayer;
-//! use countersign::transport::BearerTransport;
-//! use countersign::{
-//!     AuthenticationBackend, Authenticator, Failure, Secret, SystemEntropy, User, UserKeyKind,
-//! };
+//! use countersign::axum::{CurrentUser, LoginAttempt, LoginVerdict};
+//! use countersign::{Auth, Failure, Secret, User, Users};
 //!
-//! #[derive(Clone)]
 //! struct Member { id: i64 }
 //!
 //! impl User for Member {
@@ -46,47 +33,37 @@
 //!     fn id(&self) -> &i64 { &self.id }
 //! }
 //!
-//! struct Passwords;
+//! struct Members;
 //!
-//! #[async_trait::async_trait]
-//! impl CredentialVerifier<Member> for Passwords {
-//!     async fn verify(&self, login: &LoginAttempt) -> Result<LoginVerdict<Member>, Failure> {
-//!         # let _ = login;
-//!         // Look the member up, and check the hash of the password.
-//!         Ok(LoginVerdict::Accepted(Member { id: 7 }))
+//! impl Users for Members {
+//!     type User = Member;
+//!
+//!     async fn find(&self, id: &i64) -> Result<Option<Member>, Failure> {
+//!         Ok(Some(Member { id: *id })) // look the member up by id
+//!     }
+//!
+//!     async fn verify(&self, _login: &LoginAttempt) -> Result<LoginVerdict<Member>, Failure> {
+//!         Ok(LoginVerdict::Accepted(Member { id: 7 })) // check the hash of _login.password()
 //!     }
 //! }
 //!
-//! async fn me(member: CurrentUser<Member>) -> String {
-//!     format!("member {}", member.user.id)
-//! }
-//!
-//! # #[tokio::main(flavor = "current_thread")]
+//! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let database = Database::connect("sqlite::memory:", DatabaseOptions::default())?;
-//! Migrator::new(&database, UserKeyKind::Int).run().await?;
-//! let store = SqlStore::new(database.driver(), DatabaseTokenModels::bundled(UserKeyKind::Int));
-//!
-//! // Keep yours: without it no token is found.
-//! let secret = Secret::generate(&SystemEntropy)?;
-//! let strategy = DatabaseTokenStrategy::builder(store).token_hash_secret(&secret).build()?;
-//! let users = |id: i64| async move { Ok::<_, Failure>(Some(Member { id })) };
-//!
-//! let authenticator = Authenticator::builder(Arc::new(users))
-//!     .backend(AuthenticationBackend::new("api", BearerTransport, Arc::new(strategy)))
-//!     .build()?;
-//! let authenticator = Arc::new(authenticator);
+//! let secret = Secret::new("TOKEN_HASH_SECRET", std::env::var("TOKEN_HASH_SECRET")?)?;
+//! let auth = Auth::builder(Members).database_url("sqlite:app.db").secret(&secret).build().await?;
+//! tokio::spawn(auth.maintain());
 //!
 //! let app: Router = Router::new()
-//!     .route("/me", get(me))
-//!     .layer(AuthLayer::new(Arc::clone(&authenticator)))
-//!     .nest("/auth", AuthRoutes::new(authenticator).login(Passwords).build()?);
+//!     .route("/me", get(|member: CurrentUser<Member>| async move { member.user.id.to_string() }))
+//!     .layer(auth.layer())
+//!     .nest("/auth", auth.routes());
 //! # let _ = app;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! `POST /auth/login` with `{"identifier": …, "password": …}` answers with an access token and a
+//! Keep the secret: without it no token is found. `Auth` makes the tables, and
+//! [`maintain`](Auth::maintain) deletes what has expired. `POST /auth/login` with `{"identifier": …, "password": …}` answers with an access token and a
 //! refresh token, and `GET /me` with `Authorization: Bearer …` answers with the member. The example
 //! `own_users` in the repository is a complete program with a table of users and password hashes.
 //!

@@ -11,6 +11,8 @@ use crate::shown;
 const HOLDS_NOTHING: &[&str] = &[
     "Algorithm",
     "Applied",
+    "Auth",
+    "AuthBuilder",
     "AuthRoute",
     "BearerTransport",
     "CaseReport",
