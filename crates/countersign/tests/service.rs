@@ -14,6 +14,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::unused_async,
     missing_docs,
     unreachable_pub,
     reason = "test code"
@@ -249,7 +250,7 @@ async fn on_mariadb() {
 #[tokio::test]
 async fn on_redis() {
     let server = testbed::Redis::dedicated();
-    let redis = Redis::connect(&server.url(), RedisOptions::default()).unwrap();
+    let redis = Redis::connect(server.url(), RedisOptions::default()).unwrap();
     on(|builder| builder.redis(&redis)).await;
 }
 
@@ -354,7 +355,7 @@ async fn maintenance_sweeps_records_use_and_watches() {
     let app = app(&auth);
     let login = log_in(&app, "pw").await;
     let access = text(&login, "access_token").to_owned();
-    clock.advance(Duration::from_secs(60));
+    clock.advance(Duration::from_mins(1));
     assert_eq!(me(&app, &access).await, StatusCode::OK);
 
     tokio::spawn(auth.maintain());
@@ -403,7 +404,7 @@ async fn nobody_who_maintains_is_said() {
         .unwrap();
     drop(gone);
     let task = tokio::spawn(kept.maintain());
-    tokio::time::advance(Duration::from_secs(3600)).await;
+    tokio::time::advance(Duration::from_hours(1)).await;
     tokio::task::yield_now().await;
     assert_eq!(said(), 0);
     task.abort();
@@ -414,7 +415,7 @@ async fn nobody_who_maintains_is_said() {
         .await
         .unwrap();
     tokio::task::yield_now().await;
-    tokio::time::advance(Duration::from_secs(3600)).await;
+    tokio::time::advance(Duration::from_hours(1)).await;
     eventually("it is said", async || said() == 1).await;
     drop(forgotten);
 }
