@@ -372,6 +372,8 @@ mod auth;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod clock;
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod denylist;
 mod entropy;
 mod error;
