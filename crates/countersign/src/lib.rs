@@ -422,3 +422,8 @@ pub use token::{
 #[cfg(feature = "tower")]
 pub use tower::Problem;
 pub use user::{User, UserId, UserKey, UserKeyKind, UserManager};
+
+/// The README's example, compiled.
+#[cfg(all(doctest, feature = "axum", feature = "sqlite"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
