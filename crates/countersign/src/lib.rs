@@ -346,6 +346,10 @@
 //! | `metrics` | counters through the `metrics` facade | |
 //! | `testing` | [suites, a manual clock, seeded randomness](testing) | |
 //!
+//! At most one crate of a program may link SQLite. `sqlite` accepts rusqlite 0.32.1 to 0.43, and so
+//! stands beside sqlx 0.8 and 0.9, SeaORM, diesel and tower-sessions on sqlx. Should another crate
+//! conflict, disable the default features and leave `sqlite` out.
+//!
 //! # Minimum supported Rust version
 //!
 //! Rust 1.95. The crate contains no `unsafe` code, and needs the tokio runtime.
