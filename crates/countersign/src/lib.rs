@@ -352,7 +352,7 @@
 //!
 //! # Minimum supported Rust version
 //!
-//! Rust 1.95. The crate contains no `unsafe` code, and needs the tokio runtime.
+//! Rust 1.91. The crate contains no `unsafe` code, and needs the tokio runtime.
 //!
 //! # What it doesn't do
 //!
@@ -372,12 +372,12 @@
 //! The [guide] has a chapter on each of these subjects, and one for those who [come
 //! from](guide::coming_from) litestar-auth, axum-login, tower-sessions or jsonwebtoken.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod auth;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod clock;
-#![cfg_attr(docsrs, feature(doc_cfg))]
-
 pub mod denylist;
 mod entropy;
 mod error;
