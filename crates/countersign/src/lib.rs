@@ -346,9 +346,13 @@
 //! | `metrics` | counters through the `metrics` facade | |
 //! | `testing` | [suites, a manual clock, seeded randomness](testing) | |
 //!
+//! At most one crate of a program may link SQLite. `sqlite` accepts rusqlite 0.32.1 to 0.43, and so
+//! stands beside sqlx 0.8 and 0.9, SeaORM, diesel and tower-sessions on sqlx. Should another crate
+//! conflict, disable the default features and leave `sqlite` out.
+//!
 //! # Minimum supported Rust version
 //!
-//! Rust 1.95. The crate contains no `unsafe` code, and needs the tokio runtime.
+//! Rust 1.91. The crate contains no `unsafe` code, and needs the tokio runtime.
 //!
 //! # What it doesn't do
 //!
@@ -367,6 +371,8 @@
 //!
 //! The [guide] has a chapter on each of these subjects, and one for those who [come
 //! from](guide::coming_from) litestar-auth, axum-login, tower-sessions or jsonwebtoken.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod auth;
 #[cfg(feature = "axum")]
@@ -420,3 +426,8 @@ pub use token::{
 #[cfg(feature = "tower")]
 pub use tower::Problem;
 pub use user::{User, UserId, UserKey, UserKeyKind, UserManager};
+
+/// The README's example, compiled.
+#[cfg(all(doctest, feature = "axum", feature = "sqlite"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
