@@ -109,9 +109,10 @@ impl Proxies {
                 event = "proxy_not_trusted",
                 address = %proxy,
                 setting = TRUSTED_PROXIES.env(),
-                "requests come through a proxy whose X-Forwarded-For isn't believed, so that all clients look like one: name \
-                 the proxy's address or network in this setting, and let it send X-Forwarded-For. Until then failed logins \
-                 and registrations aren't limited by address"
+                "requests come through a proxy that is not trusted, so its X-Forwarded-For is \
+                 ignored and all clients appear to have one address; add the proxy's address \
+                 or network to this setting and make the proxy send X-Forwarded-For. Until \
+                 then, failed logins and registrations are not limited by address"
             );
         }
         if unknown.len() < MOST_UNKNOWN {

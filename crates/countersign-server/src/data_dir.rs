@@ -45,7 +45,7 @@ impl DataDir {
     /// # Errors
     /// Returns [`Error::Io`], which names the setting and the directory, if it can't be created.
     pub fn make(&self) -> Result<(), Error> {
-        let what = format!("COUNTERSIGN_DATA_DIR: can't make {}", self.0.display());
+        let what = format!("COUNTERSIGN_DATA_DIR: can't create {}", self.0.display());
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -83,7 +83,12 @@ impl DataDir {
             tracing::info!(event = "secret_generated", file = name);
             return Ok(secret);
         }
-        read(&path)?.ok_or_else(|| Error::Refused(format!("{} came and went", path.display())))
+        read(&path)?.ok_or_else(|| {
+            Error::Refused(format!(
+                "{} was deleted by another process during the start",
+                path.display()
+            ))
+        })
     }
 
     /// Puts a complete and synced file in place. Returns `false` if there is one already.
@@ -131,7 +136,7 @@ pub fn find(path: &Path) -> Result<Option<Zeroizing<String>>, Error> {
 fn warn_if_readable(path: &Path) {
     let open = std::fs::metadata(path).is_ok_and(|facts| facts.permissions().mode() & 0o077 != 0);
     if open {
-        tracing::warn!(event = "secret_readable_by_others", file = %path.display(), "give it mode 0600");
+        tracing::warn!(event = "secret_readable_by_others", file = %path.display(), "other users can read this secret; change its mode to 0600");
     }
 }
 

@@ -28,7 +28,7 @@ pub fn raise(config: &Config) {
     };
     if granted < needed {
         let setting = MAX_CONNECTIONS.env();
-        let cure = "raise the hard limit (ulimit -n, LimitNOFILE), or lower the setting";
+        let cure = "raise the hard limit (ulimit -n, LimitNOFILE) or lower the setting";
         tracing::warn!(
             event = "descriptors_too_few",
             granted,

@@ -130,8 +130,8 @@ impl Error {
 fn what(failure: &Failure) -> String {
     match (failure.symptom(), failure.kind()) {
         (Some(symptom), _) => symptom.to_string(),
-        (None, FailureKind::Unavailable | FailureKind::Full) => "can't be used now".to_owned(),
-        (None, _) => "doesn't do what it is asked for".to_owned(),
+        (None, FailureKind::Unavailable | FailureKind::Full) => "is unavailable".to_owned(),
+        (None, _) => "failed".to_owned(),
     }
 }
 

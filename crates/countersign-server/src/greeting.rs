@@ -43,7 +43,7 @@ impl Greeting {
             .map(|redis| format!("  redis     {redis}\n"))
             .unwrap_or_default();
         let mut text = format!(
-            "countersign listens on {}\n  database  {}\n{redis}  data dir  {}\n",
+            "countersign is listening on {}\n  database  {}\n{redis}  data dir  {}\n",
             self.listening, self.database, self.data_dir
         );
         if self.first_start {
@@ -55,7 +55,7 @@ impl Greeting {
             // Writing to a string can't fail.
             let _ = write!(
                 text,
-                "\nNobody has an account yet. Try, in another terminal (register, log in, who am I):\n\n  \
+                "\nThere are no accounts yet. To register, log in and show the account, run in another terminal:\n\n  \
                  curl -sS {json} -d '{{{account}}}' {url}/auth/register\n  \
                  TOKEN=$(curl -sS {json} -d '{{{login}}}' {url}/auth/login | {pick}); echo \"$TOKEN\"\n  \
                  curl -sS -H \"authorization: Bearer $TOKEN\" {url}/users/me\n"

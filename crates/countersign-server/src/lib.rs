@@ -109,7 +109,7 @@ pub async fn run(
                     tracing::error!(
                         event = "reload_failed",
                         problem = error.story(),
-                        "all stays as it was"
+                        "the server keeps its previous settings"
                     );
                 }
             }
@@ -146,7 +146,8 @@ impl Beside {
             tracing::warn!(
                 event = "second_factor_ignored",
                 setting = SECOND_FACTOR.env(),
-                "accounts that have a second factor at litestar-auth log in here by their password alone"
+                "accounts with a second factor in litestar-auth can log in with their password \
+                 alone"
             );
         }
         services.stores = services.stores.leaving_at(stop.clone());
@@ -193,7 +194,7 @@ impl Beside {
     async fn end(mut self) {
         self.tasks.shutdown().await;
         if let Err(failure) = self.served.services.recorder.flush().await {
-            tracing::warn!(event = "use_not_noted", %failure, "the use of sessions since the last interval is not noted");
+            tracing::warn!(event = "use_not_noted", %failure, "last-used times since the last interval were not written");
         }
     }
 }

@@ -41,19 +41,19 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const BODY_TOO_SLOW: Problem = Problem::new(
     StatusCode::REQUEST_TIMEOUT,
     "REQUEST_BODY_TIMEOUT",
-    "The body did not arrive in time.",
+    "The request body was not received in time.",
 );
 
 const BODY_CUT_OFF: Problem = Problem::new(
     StatusCode::BAD_REQUEST,
     "REQUEST_BODY_INCOMPLETE",
-    "The body did not arrive whole.",
+    "The request body is incomplete.",
 );
 
 const ANSWER_TOO_SLOW: Problem = Problem::new(
     StatusCode::SERVICE_UNAVAILABLE,
     "REQUEST_TIMEOUT",
-    "This took too long. Try again.",
+    "The request took too long. Try again.",
 )
 .retry_after(RETRY_AFTER);
 

@@ -163,7 +163,7 @@ async fn left(stop: &Stop, announced: Duration) {
     stop.reached(Phase::Leave).await;
     supervisor::stopping();
     if stop.phase() == Phase::Leave && !announced.is_zero() {
-        tracing::info!(event = "leaving", "/readyz answers 503 from now on");
+        tracing::info!(event = "leaving", "shutting down: /readyz now answers 503");
         let _ = tokio::time::timeout(announced, stop.reached(Phase::Drain)).await;
     }
 }

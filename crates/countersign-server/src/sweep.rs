@@ -232,7 +232,7 @@ impl Sweeper {
 
 fn failed(failure: &Failure) {
     let cause = std::error::Error::source(failure).map(tracing::field::display);
-    tracing::warn!(event = "sweep_failed", %failure, cause, "the next round tries again");
+    tracing::warn!(event = "sweep_failed", %failure, cause, "expired rows were not deleted; the next sweep tries again");
 }
 
 impl std::fmt::Debug for Sweeper {

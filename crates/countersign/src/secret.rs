@@ -100,7 +100,7 @@ fn refused(setting: &str, problem: &'static str) -> ConfigError {
     ConfigError::new(
         setting.to_owned(),
         problem,
-        "make one with `openssl rand -base64 32`",
+        "generate one with `openssl rand -base64 32`",
     )
 }
 
@@ -137,14 +137,14 @@ fn weakness(text: &str) -> Option<&'static str> {
             .skip(period)
             .eq(chars.iter().take(chars.len() - period))
     }) {
-        return Some("repeats itself");
+        return Some("is a repeated pattern");
     }
     let steps = chars.iter().zip(chars.iter().skip(1));
     let even = steps
         .filter(|(a, b)| u32::from(**a).abs_diff(u32::from(**b)) <= 1)
         .count();
     if even * 4 > chars.len() * 3 {
-        return Some("counts up or down");
+        return Some("is a sequence of consecutive characters");
     }
     None
 }

@@ -123,8 +123,8 @@ impl Row {
             Value::Text(text) => Ok(Some(text)),
             Value::Bytes(bytes) => std::str::from_utf8(bytes)
                 .map(Some)
-                .map_err(|_| wrong(column, "a text")),
-            _ => Err(wrong(column, "a text")),
+                .map_err(|_| wrong(column, "a string")),
+            _ => Err(wrong(column, "a string")),
         }
     }
 
@@ -149,7 +149,7 @@ impl Row {
             Value::Null => Ok(false),
             Value::Bool(truth) => Ok(*truth),
             Value::Int(int) => Ok(*int != 0),
-            _ => Err(wrong(column, "a truth value")),
+            _ => Err(wrong(column, "a boolean")),
         }
     }
 
@@ -182,8 +182,10 @@ impl Row {
             Value::Null => Ok(None),
             Value::Time(moment) => Ok(Some(*moment)),
             Value::Int(micros) => Ok(Some(Timestamp::from_micros(*micros))),
-            Value::Text(text) => parse_time(text).map(Some).ok_or(wrong(column, "a time")),
-            _ => Err(wrong(column, "a time")),
+            Value::Text(text) => parse_time(text)
+                .map(Some)
+                .ok_or(wrong(column, "a timestamp")),
+            _ => Err(wrong(column, "a timestamp")),
         }
     }
 }

@@ -338,7 +338,7 @@ fn a_refresh_path_of_its_own_needs_a_name_without_the_host_prefix() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("refresh_path") && error.contains("set a cookie_name without the prefix"),
+        error.contains("refresh_path") && error.contains("use a cookie_name without the prefix"),
         "{error}"
     );
     for name in ["app", "__Secure-app"] {

@@ -128,7 +128,7 @@ impl Changes {
                 Invalidated::All(sessions) => Ok(sessions),
                 Invalidated::Unsupported => Err(Failure::internal(
                     PART,
-                    "this strategy can't end every session",
+                    "this strategy can't end all sessions of an account",
                 )),
             },
         }

@@ -47,11 +47,11 @@ pub struct Email {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnEmail {
     /// The text doesn't have the form of an email address, or is longer than [`MAX_EMAIL_BYTES`].
-    #[error("is not an email address")]
+    #[error("is not a valid email address")]
     Malformed,
     /// The text contains this invisible character, so that two different addresses would look the
     /// same.
-    #[error("has the invisible character U+{:04X} in it", u32::from(*.0))]
+    #[error("contains the invisible character U+{:04X}", u32::from(*.0))]
     Invisible(char),
 }
 
@@ -301,7 +301,7 @@ mod tests {
         }
         assert_eq!(
             NotAnEmail::Invisible('\u{200b}').to_string(),
-            "has the invisible character U+200B in it"
+            "contains the invisible character U+200B"
         );
     }
 

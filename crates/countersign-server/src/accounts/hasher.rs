@@ -125,7 +125,7 @@ impl Hasher {
         }
         answer
             .await
-            .map_err(|_| Failure::internal(PART, "a thread ended in the middle"))?
+            .map_err(|_| Failure::internal(PART, "a hashing thread ended unexpectedly"))?
     }
 }
 

@@ -218,8 +218,9 @@ impl Logins {
             tracing::warn!(
                 event = "second_factor_not_asked",
                 setting = SECOND_FACTOR.env(),
-                "a login with the right password was refused, because the account has a second factor at litestar-auth, \
-                 which this server can't ask for; `ignore` lets such accounts in by their password alone"
+                "login refused although the password is correct: the account has a second \
+                 factor in litestar-auth, which this server does not support; set this to \
+                 `ignore` to let such accounts log in with their password alone"
             );
         }
         is_missing

@@ -38,7 +38,7 @@ impl Memory {
         }
         self.blocks
             .get_mut(..count)
-            .ok_or_else(|| failed("a buffer is shorter than it was made"))
+            .ok_or_else(|| failed("a buffer is shorter than requested"))
     }
 
     /// Wipes the buffer and returns it to the system.

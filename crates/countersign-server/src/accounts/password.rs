@@ -110,8 +110,8 @@ impl Workbench {
             Some(stored) => in_use.add(stored.setting),
             None if is_given => tracing::warn!(
                 event = "password_hash_unusable",
-                "an account's password hash is of no kind that is known here, or dearer than one may be: \
-                 `user set-password` gives it another"
+                "an account can't log in because its password hash has an unknown format or a \
+                 cost above the limit; set a new password with `countersign user set-password`"
             ),
             None => {}
         }
@@ -161,7 +161,7 @@ impl Workbench {
             HashSetting::Bcrypt(cost) => {
                 let salt = step.salt.try_into().map_err(failed)?;
                 let hash = bcrypt::hash_with_salt_bytes(password, cost, salt).map_err(failed)?;
-                bcrypt_output(&hash).ok_or_else(|| failed("a bcrypt hash is shorter than any"))
+                bcrypt_output(&hash).ok_or_else(|| failed("a bcrypt hash is too short"))
             }
         }
     }
@@ -177,7 +177,7 @@ impl Workbench {
         let mut output = [0; Output::MAX_LENGTH];
         let output = output
             .get_mut(..length)
-            .ok_or_else(|| failed("a hash is longer than any"))?;
+            .ok_or_else(|| failed("a hash is too long"))?;
         hasher
             .hash_password_into_with_memory(password, salt, output, blocks)
             .map_err(failed)?;

@@ -104,7 +104,7 @@ impl Survey {
 /// Logs a survey that failed.
 fn told(failure: &Failure) {
     let cause = std::error::Error::source(failure).map(tracing::field::display);
-    tracing::warn!(event = "hashes_not_surveyed", %failure, cause, "settings that were not seen yet show at the first login");
+    tracing::warn!(event = "hashes_not_surveyed", %failure, cause, "unusual password hashes will be reported at the first login instead");
 }
 
 impl std::fmt::Debug for Survey {

@@ -22,10 +22,10 @@ use crate::sweep::Removed;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Cleanup {
-    /// The most rows of each kind to remove at a time; fewer are, where a batch takes longer than 50 ms
+    /// Maximum number of rows of each kind to delete per batch; lowered while a batch takes longer than 50 ms
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     batch: u32,
-    /// Sweeps although this host's clock is far from the database's, or an SQLite file wasn't served for long
+    /// Delete even if this host's clock differs from the database's, or an SQLite file was not served for long
     #[arg(long)]
     clock_is_right: bool,
 }

@@ -28,7 +28,7 @@ pub(super) fn run(sources: &Sources, output: Output) -> Result<(), Error> {
             .map(|row| [row.setting.clone(), row.value.clone(), row.from.clone()]),
     );
     let file = sources.file().map(|path| path.display().to_string());
-    let text = format!("{}\n\nThe configuration is in order.", table(&rows));
+    let text = format!("{}\n\nThe configuration is valid.", table(&rows));
     output.print(
         &json!({ "ok": true, "file": file, "settings": settings }),
         &text,

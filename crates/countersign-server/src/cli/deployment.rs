@@ -17,14 +17,14 @@ use crate::telemetry;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeploymentCommand {
-    /// Shows what the servers of this deployment have agreed on
+    /// Show the settings recorded for this deployment
     Show,
-    /// Changes it to what the settings given here come to; what isn't given stays
+    /// Change the recorded settings to the ones given; the others keep their values
     Change {
-        /// Takes a setting back to its default: profile, jwt_issuer, jwt_audience or redis_url
+        /// Reset a setting to its default: profile, jwt_issuer, jwt_audience or redis_url
         #[arg(long, value_name = "SETTING")]
         unset: Vec<String>,
-        /// Doesn't ask
+        /// Don't ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -51,7 +51,7 @@ pub(super) async fn run(
 pub(super) async fn show(sources: &Sources, output: Output) -> Result<(), Error> {
     let store = Store::read(sources)?;
     let _logging =
-        telemetry::start(Log::read(sources)?).map_err(Error::io("can't start the log"))?;
+        telemetry::start(Log::read(sources)?).map_err(Error::io("can't start logging"))?;
     print(&store, output).await
 }
 
@@ -59,7 +59,7 @@ async fn print(store: &Store, output: Output) -> Result<(), Error> {
     let shown = show::show(store).await?;
     let text = match &shown.mark {
         None => format!(
-            "{}: nothing is recorded; the first server that starts records it",
+            "{}: no deployment is recorded yet; the first server that starts records one",
             store.shown()
         ),
         Some(_) => table(&shown.rows()),
@@ -76,17 +76,19 @@ async fn change(config: &Config, unset: &[String], yes: bool, output: Output) ->
         return output.print(&json!({ "changed": [] }), "nothing to change");
     }
     let shown = shown(&rows);
-    let question = format!("{shown}\n\nChange that for every server?");
+    let question = format!("{shown}\n\nChange these settings for every server?");
     if !yes
         && !confirmed(
             &question,
-            "changing the deployment needs --yes when nobody can be asked",
+            "can't ask for confirmation without a terminal; pass --yes to change the deployment",
         )?
     {
-        return Err(Error::Refused("nothing was changed".to_owned()));
+        return Err(Error::Refused(
+            "not confirmed; nothing was changed".to_owned(),
+        ));
     }
     change.make().await?;
-    let text = format!("{shown}\n\nchanged; start every server again with these settings");
+    let text = format!("{shown}\n\nchanged; restart every server with these settings");
     output.print(&json!({ "changed": rows }), &text)
 }
 

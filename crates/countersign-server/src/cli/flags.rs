@@ -50,7 +50,8 @@ fn arguments() -> Vec<Arg> {
         } else {
             format!(" [default: {}]", setting.default)
         };
-        let help = format!("{}{default} [env: {}]", setting.help, setting.env());
+        let sentence = setting.help.trim_end_matches('.');
+        let help = format!("{sentence}{default} [env: {}]", setting.env());
         let mut flag = argument(setting.key.to_owned(), setting.flag())
             .help(help)
             .value_name(setting.form);
@@ -62,7 +63,11 @@ fn arguments() -> Vec<Arg> {
         }
         arguments.push(flag);
         if setting.kind.is_secret() {
-            let help = format!("The same, read from a file [env: {}_FILE]", setting.env());
+            let help = format!(
+                "Read --{} from this file [env: {}_FILE]",
+                setting.flag(),
+                setting.env()
+            );
             let (key, flag) = (
                 format!("{}_file", setting.key),
                 format!("{}-file", setting.flag()),

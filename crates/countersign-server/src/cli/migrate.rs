@@ -18,7 +18,7 @@ use crate::error::Error;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Migrate {
-    /// Shows each statement that would run, the rows of its table and whom it keeps waiting, and changes nothing
+    /// Print each statement that would run, the number of rows in its table and what it locks, and change nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -57,7 +57,7 @@ async fn show_plan(config: &Config, output: Output) -> Result<(), Error> {
     let text = if planned.is_empty() {
         format!("{database}: nothing to do")
     } else {
-        let heading = ["MIGRATION", "ROWS", "WHO WAITS", "STATEMENT"].map(str::to_owned);
+        let heading = ["MIGRATION", "ROWS", "LOCKING", "STATEMENT"].map(str::to_owned);
         let lines = planned.iter().map(|planned| {
             let rows = planned
                 .rows
@@ -105,7 +105,10 @@ fn told(progress: &Progress) -> (Value, String) {
             )
         }
         Progress::WaitsForTurn { waited } => {
-            let text = format!("another process migrates; waited {}", seconds(*waited));
+            let text = format!(
+                "waiting for another process to finish migrating, for {} so far",
+                seconds(*waited)
+            );
             (
                 json!({ "event": "waits_for_turn", "waited": waited.as_secs() }),
                 text,
@@ -120,10 +123,10 @@ fn told(progress: &Progress) -> (Value, String) {
             let (migration, waited) = (name(step), *waited);
             let by = held_by
                 .as_ref()
-                .map(|held_by| format!(", held up by {held_by}"))
+                .map(|held_by| format!(", blocked by {held_by}"))
                 .unwrap_or_default();
             let text = format!(
-                "{migration}: waits for a lock on table {table}{by}; waited {}",
+                "{migration}: waiting for a lock on table {table}{by}, for {} so far",
                 seconds(waited)
             );
             let json = json!({
@@ -147,7 +150,7 @@ fn told(progress: &Progress) -> (Value, String) {
                 .map(|phase| format!(": {phase}{percent_text}"))
                 .unwrap_or_default();
             let text = format!(
-                "{}: still at {what}, {}{phase_text}",
+                "{}: still working on {what} after {}{phase_text}",
                 name(step),
                 seconds(*elapsed)
             );
@@ -159,7 +162,8 @@ fn told(progress: &Progress) -> (Value, String) {
         }
         Progress::WritersWait { step, table } => {
             let text = format!(
-                "{}: writers of table {table} wait until this is done; there is no other way",
+                "{}: writes to table {table} are blocked until this finishes; the database has \
+                 no online method for it",
                 name(step)
             );
             (

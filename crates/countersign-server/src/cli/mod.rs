@@ -39,30 +39,30 @@ const LINGER: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 Examples:
-  countersign                                          serve on 127.0.0.1:8000, everything in ./countersign-data
-  countersign --listen 0.0.0.0:8000 --strategy jwt     signed access tokens
+  countersign                                          serve on 127.0.0.1:8000 and store everything in ./countersign-data
+  countersign --listen 0.0.0.0:8000 --strategy jwt     serve on all addresses, with signed access tokens
   countersign --database-url postgres://auth@db/auth --token-hash-secret-file /run/secrets/token_hash
   countersign --strategy redis --redis-url redis://cache --token-hash-secret-file /run/secrets/token_hash
   countersign --strategy jwt --redis-url redis://cache-1,redis://cache-2 --token-hash-secret-file /run/secrets/token_hash
-  countersign migrate --dry-run                        shows what would be changed in the database's tables
-  countersign user add ada@example.org                 asks for the password
-  countersign user disable ada@example.org             ends all sessions of the account at once
-  countersign session list ada@example.org             what the account is logged in with
-  countersign deployment change --strategy jwt         changes how every server makes tokens
-  countersign config check                             shows what the settings come to
+  countersign migrate --dry-run                        print the statements that a migration would run
+  countersign user add ada@example.org                 add an account and prompt for its password
+  countersign user disable ada@example.org             disable an account and end all its sessions
+  countersign session list ada@example.org             list the sessions of an account
+  countersign deployment change --strategy jwt         change the strategy of every server
+  countersign config check                             print the effective settings
 
-Every setting is a flag, an environment variable (--access-lifetime is COUNTERSIGN_ACCESS_LIFETIME) and a key of the TOML
-file (access_lifetime). Flags win over environment, environment over file.
-Exit codes: 0 done, 1 failed, 2 a mistake in arguments or settings.";
+Every setting can be given as a flag (--access-lifetime), an environment variable (COUNTERSIGN_ACCESS_LIFETIME) or a key
+of the TOML file (access_lifetime). Flags override environment variables, which override the file.
+Exit codes: 0 success, 1 failure, 2 invalid arguments or settings.";
 
-/// Issues, validates, rotates and revokes login tokens.
+/// A server that issues, validates, rotates and revokes login tokens
 #[derive(Debug, Parser)]
-#[command(name = "countersign", version, about, after_help = EXAMPLES, propagate_version = true)]
+#[command(name = "countersign", version, after_help = EXAMPLES, propagate_version = true)]
 pub struct Cli {
-    /// A TOML file of settings [env: COUNTERSIGN_CONFIG]
+    /// Read settings from this TOML file [env: COUNTERSIGN_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Answers in JSON
+    /// Print the output as JSON
     #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
@@ -73,29 +73,29 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves HTTP (what happens without a command)
+    /// Serve HTTP (the default without a command)
     Serve,
-    /// Brings the database's tables up to date
+    /// Migrate the tables of the database to this version
     Migrate(migrate::Migrate),
-    /// Accounts: add, list, disable, enable, delete, set-password
+    /// Manage accounts: add, list, disable, enable, delete, set-password
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Sessions of an account: list, revoke
+    /// Manage the sessions of an account: list, revoke
     #[command(subcommand)]
     Session(session::SessionCommand),
-    /// Removes expired tokens now
+    /// Delete expired tokens now
     Cleanup(cleanup::Cleanup),
-    /// The deployment, on which all of its servers agree: show, change
+    /// Manage the settings that all servers of a deployment share: show, change
     #[command(subcommand)]
     Deployment(deployment::DeploymentCommand),
-    /// Settings
+    /// Inspect the settings: check
     #[command(subcommand)]
     Config(ConfigCommand),
 }
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Checks the settings and shows what they come to, without secrets
+    /// Check the settings and print their effective values, without secrets
     Check,
 }
 
@@ -143,7 +143,7 @@ async fn execute(command: Command, flags: Flags, output: Output) -> Result<(), E
         return deployment::show(&sources, output).await;
     }
     let config = Config::read(&sources)?;
-    let _logging = telemetry::start(config.log).map_err(Error::io("can't start the log"))?;
+    let _logging = telemetry::start(config.log).map_err(Error::io("can't start logging"))?;
     match command {
         // `dispatch` runs this command itself.
         Command::Serve => Ok(()),

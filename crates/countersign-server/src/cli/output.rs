@@ -117,9 +117,9 @@ pub(super) fn confirmed(question: &str, unasked: &str) -> Result<bool, Error> {
         return Err(Error::Usage(unasked.to_owned()));
     }
     let mut answer = String::new();
-    write!(io::stderr(), "{question} Type yes: ")
+    write!(io::stderr(), "{question} Type `yes` to confirm: ")
         .and_then(|()| io::stdin().lock().read_line(&mut answer))
-        .map_err(Error::io("can't ask"))?;
+        .map_err(Error::io("can't ask for confirmation"))?;
     Ok(answer.trim() == "yes")
 }
 

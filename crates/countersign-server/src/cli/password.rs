@@ -12,7 +12,7 @@ use crate::error::Error;
 /// Where the password comes from.
 #[derive(Debug, clap::Args)]
 pub(super) struct PasswordSource {
-    /// Reads the password from this file, or from standard input for `-`; asked for on a terminal otherwise
+    /// Read the password from this file, or from standard input if `-`; without it, prompt on the terminal
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }
@@ -48,14 +48,14 @@ fn ask() -> Result<Zeroizing<String>, Error> {
     let prompt = |text| {
         rpassword::prompt_password(text)
             .map(Zeroizing::new)
-            .map_err(Error::io("can't ask for a password"))
+            .map_err(Error::io("can't prompt for a password"))
     };
     let password = prompt("Password: ")?;
-    let again = prompt("Again: ")?;
+    let again = prompt("Repeat the password: ")?;
     if password == again {
         Ok(password)
     } else {
-        Err(Error::Usage("the two passwords differ".to_owned()))
+        Err(Error::Usage("the passwords do not match".to_owned()))
     }
 }
 
@@ -76,7 +76,8 @@ fn checked(password: Zeroizing<String>) -> Result<Zeroizing<String>, Error> {
     if is_of_fitting_length(&password) {
         Ok(password)
     } else {
-        let bounds = format!("a password has {MIN_PASSWORD_BYTES} to {MAX_PASSWORD_BYTES} bytes");
+        let bounds =
+            format!("the password must be {MIN_PASSWORD_BYTES} to {MAX_PASSWORD_BYTES} bytes long");
         Err(Error::Usage(bounds))
     }
 }

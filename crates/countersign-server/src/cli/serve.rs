@@ -24,12 +24,12 @@ const BACKLOG: u32 = 1024;
 /// Serves until a signal stops the server. Signals are handled from the beginning, so that the
 /// start can be interrupted while it waits for a store.
 pub(super) async fn run(flags: Flags, output: Output) -> Result<(), Error> {
-    let stop = Stop::on_signals().map_err(Error::io("can't listen to signals"))?;
-    let hangups = Hangups::listen().map_err(Error::io("can't listen to signals"))?;
+    let stop = Stop::on_signals().map_err(Error::io("can't install the signal handlers"))?;
+    let hangups = Hangups::listen().map_err(Error::io("can't install the signal handlers"))?;
     let Some((sources, config)) = unless_stopped(&stop, read(flags.clone())).await? else {
         return Ok(());
     };
-    let logging = telemetry::start(config.log).map_err(Error::io("can't start the log"))?;
+    let logging = telemetry::start(config.log).map_err(Error::io("can't start logging"))?;
     descriptors::raise(&config);
     let Some(begun) = unless_stopped(&stop, begin(config, output)).await? else {
         tracing::info!(event = "stopped_before_start");
@@ -75,7 +75,7 @@ impl Reloads<'_> {
                 tracing::error!(
                     event = "reload_failed",
                     problem = error.story(),
-                    "all stays as it was"
+                    "the server keeps its previous settings"
                 );
             }
             supervisor::ready();
@@ -92,7 +92,7 @@ impl Reloads<'_> {
         // A task of its own, so that a panic ends this reload and not the server.
         let opened = tokio::spawn(open(config)).await;
         let (config, services) =
-            opened.unwrap_or_else(|_| Err(bug("the reload ended in a bug")))?;
+            opened.unwrap_or_else(|_| Err(bug("the reload ended unexpectedly")))?;
         let (later, now): (Vec<_>, Vec<_>) = self
             .sources
             .changed(&sources)
@@ -106,7 +106,7 @@ impl Reloads<'_> {
             tracing::warn!(
                 event = "reload_needs_restart",
                 settings = names(&later),
-                "these are heeded at a start alone"
+                "these settings take effect only after a restart"
             );
         }
         tracing::info!(event = "reloaded", changed = names(&now));
@@ -131,7 +131,7 @@ fn names(settings: &[&Setting]) -> String {
 
 /// Returns the error for a task that panicked.
 fn bug(what: &str) -> Error {
-    Error::Refused(format!("{what}: please report it"))
+    Error::Refused(format!("{what}; this is a bug, please report it"))
 }
 
 /// Runs `work` as a task, or returns `None` as soon as a signal asks for a stop. Blocking code in
@@ -144,7 +144,7 @@ async fn unless_stopped<T: Send + 'static>(
     tokio::select! {
         done = work => match done {
             Ok(done) => done.map(Some),
-            Err(_) => Err(bug("the start ended in a bug")),
+            Err(_) => Err(bug("the start ended unexpectedly")),
         },
         () = stop.reached(Phase::Leave) => Ok(None),
     }
@@ -159,7 +159,7 @@ async fn read(flags: Flags) -> Result<(Sources, Config), Error> {
         Ok((sources, config))
     });
     read.await
-        .unwrap_or_else(|_| Err(bug("the settings can't be read")))
+        .unwrap_or_else(|_| Err(bug("reading the settings ended unexpectedly")))
 }
 
 /// A server that is about to accept connections.

@@ -19,25 +19,25 @@ use crate::error::Error;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SessionCommand {
-    /// Lists the sessions of an account that haven't ended, a page at a time; within it, the one used last comes first
+    /// List the active sessions of an account page by page, most recently used first within a page
     List {
-        /// Email address or id
+        /// Email address or id of the account
         account: String,
-        /// The most sessions to list
+        /// Maximum number of sessions to list
         #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
-        /// Where the page before ended, as it said
-        #[arg(long, value_name = "PLACE")]
+        /// Continue after this cursor, which the previous page printed
+        #[arg(long, value_name = "CURSOR")]
         after: Option<SessionCursor>,
     },
-    /// Ends sessions of an account, at once and on every server
+    /// End sessions of an account, immediately and on every server
     Revoke {
-        /// Email address or id
+        /// Email address or id of the account
         account: String,
-        /// The sessions' ids, as `session list` shows them
+        /// Ids of the sessions, as `session list` prints them
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         sessions: Vec<SessionId>,
-        /// Ends all of them, and logins that are under way
+        /// End all sessions, including those of logins in progress
         #[arg(long)]
         all: bool,
     },
@@ -86,7 +86,7 @@ async fn list(services: &Services, text: &str, page: &Page, output: Output) -> R
     ];
     rows.extend(sessions.iter().map(row));
     let more = |next: &SessionCursor| {
-        format!("\nThere are more: countersign session list {text} --after {next}")
+        format!("\nFor more sessions: countersign session list {text} --after {next}")
     };
     let table = format!(
         "{}{}",
@@ -112,10 +112,7 @@ async fn revoke(
         let ended = services.changes.end(account.id, None).await?;
         return output.print(
             &json!({ "id": account.id, "sessions_ended": ended }),
-            &format!(
-                "{}: every session has ended; {ended} sessions ended",
-                account.email
-            ),
+            &format!("{}: all sessions ended ({ended})", account.email),
         );
     }
     let mut revoked = Vec::new();
@@ -144,7 +141,7 @@ fn unknown(account: &Account, session: SessionId, revoked: &[String]) -> Error {
     let before = if revoked.is_empty() {
         String::new()
     } else {
-        format!("; ended before it: {}", revoked.join(", "))
+        format!("; already ended: {}", revoked.join(", "))
     };
     Error::Refused(format!(
         "{} has no session {session}{before}",
@@ -154,12 +151,7 @@ fn unknown(account: &Account, session: SessionId, revoked: &[String]) -> Error {
 
 /// Returns the strategy's sessions, or an error if the strategy has none.
 fn refreshable(services: &Services) -> Result<&dyn RefreshableStrategy<Account>, Error> {
-    let none = || {
-        Error::Refused(
-            "with these settings there are no sessions: strategy redis, profile litestar-auth"
-                .into(),
-        )
-    };
+    let none = || Error::Refused("strategy redis has no sessions in profile litestar-auth".into());
     services.strategy.as_refreshable().ok_or_else(none)
 }
 

@@ -22,36 +22,36 @@ const PAGE: u32 = 500;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
-    /// Adds an account
+    /// Add an account
     Add {
-        /// The email address
+        /// Email address of the account
         email: String,
         #[command(flatten)]
         password: PasswordSource,
     },
-    /// Lists accounts, ordered by email address
+    /// List all accounts, ordered by email address
     List,
-    /// Switches an account off and ends all its sessions
+    /// Disable an account and end all its sessions
     Disable {
-        /// Email address or id
+        /// Email address or id of the account
         account: String,
     },
-    /// Switches an account on again; its earlier sessions stay ended
+    /// Enable an account again; sessions that were ended stay ended
     Enable {
-        /// Email address or id
+        /// Email address or id of the account
         account: String,
     },
-    /// Removes an account and ends all its sessions
+    /// Delete an account and end all its sessions
     Delete {
-        /// Email address or id
+        /// Email address or id of the account
         account: String,
-        /// Doesn't ask
+        /// Don't ask for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Gives an account another password and ends all its sessions
+    /// Set a new password for an account and end all its sessions
     SetPassword {
-        /// Email address or id
+        /// Email address or id of the account
         account: String,
         #[command(flatten)]
         password: PasswordSource,
@@ -105,7 +105,7 @@ async fn add(
             &format!("added {} ({})", account.email, account.id),
         ),
         None => Err(Error::Refused(format!(
-            "there is an account for {} already",
+            "an account for {} already exists",
             email.as_str()
         ))),
     }
@@ -167,14 +167,16 @@ async fn delete(
     output: Output,
 ) -> Result<(), Error> {
     let account = find(services, account).await?;
-    let question = format!("Delete {} for good?", account.email);
+    let question = format!("Delete {} permanently?", account.email);
     if !yes
         && !confirmed(
             &question,
-            "deleting an account needs --yes when nobody can be asked",
+            "can't ask for confirmation without a terminal; pass --yes to delete the account",
         )?
     {
-        return Err(Error::Refused("nothing was deleted".to_owned()));
+        return Err(Error::Refused(
+            "not confirmed; nothing was deleted".to_owned(),
+        ));
     }
     let ended = change(services, &account, Change::Delete).await?;
     let text = format!("deleted {}; {ended} sessions ended", account.email);
@@ -207,7 +209,7 @@ async fn set_password(
 /// Makes a change of an account. Returns the number of sessions that ended.
 async fn change(services: &Services, account: &Account, change: Change<'_>) -> Result<u64, Error> {
     let ended = services.changes.make(account.id, change, None).await?;
-    ended.ok_or_else(|| Error::Refused(format!("there is no account {} any more", account.email)))
+    ended.ok_or_else(|| Error::Refused(format!("account {} no longer exists", account.email)))
 }
 
 /// Finds an account by its id or email address.
@@ -220,11 +222,11 @@ pub(super) async fn find(services: &Services, text: &str) -> Result<Account, Err
         (_, Some(address)) => services.accounts().by_address(&address).await?,
         _ => {
             return Err(Error::Usage(format!(
-                "{text:?} is neither an email address nor an id"
+                "{text:?} is neither an email address nor an account id"
             )));
         }
     };
-    account.ok_or_else(|| Error::Refused(format!("there is no account {text}")))
+    account.ok_or_else(|| Error::Refused(format!("there is no account for {text}")))
 }
 
 /// Returns an account as JSON.

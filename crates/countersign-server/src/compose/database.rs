@@ -139,6 +139,6 @@ fn setup_failed(config: &Config, error: SetupError) -> Error {
     match error {
         SetupError::Config(error) => Error::Config(renamed(&config.store.database_spelled, &error)),
         SetupError::Store(failure) => unreachable(&config.store, failure),
-        _ => Error::Refused("the tables could not be brought up to date".to_owned()),
+        _ => Error::Refused("the database could not be migrated".to_owned()),
     }
 }

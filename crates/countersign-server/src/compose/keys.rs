@@ -156,7 +156,7 @@ fn generated_secret(name: &str, text: &str) -> Result<Secret, ConfigError> {
         Some(fault) => Err(ConfigError::new(
             name.to_owned(),
             fault,
-            "put back the file as it was generated",
+            "restore the generated file from a backup",
         )),
         None => Secret::new(name, text),
     }
@@ -175,7 +175,8 @@ pub(crate) fn signing(config: &Config, data_dir: &DataDir) -> Result<KeyRing, Er
     }
     if config.is_shared() {
         let setting = JWT_PRIVATE_KEY.env();
-        let why = "servers that share a database or Redis need the same key";
+        let why = "servers that share a database or Redis need the same signing key; set this on \
+             every server";
         tracing::warn!(event = "signing_key_not_shared", setting, "{why}");
     }
     let text = data_dir.secret(SIGNING_KEY_FILE, || {
@@ -215,8 +216,8 @@ fn given_ring(config: &Config) -> Result<Option<KeyRing>, ConfigError> {
         (private, shared)
     };
     if let Some(given) = unwanted.1 {
-        let cure = format!("give {} instead", wanted.0.env());
-        return Err(given.error(format!("is not what {algorithm} signs with"), cure));
+        let cure = format!("set {} instead", wanted.0.env());
+        return Err(given.error(format!("can't be used with {algorithm}"), cure));
     }
     let Some(given) = wanted.1 else {
         return without_key(algorithm, wanted.0, jwt);
@@ -235,17 +236,17 @@ fn without_key(
     jwt: &JwtKeys,
 ) -> Result<Option<KeyRing>, ConfigError> {
     if algorithm != Algorithm::EdDsa {
-        let problem = format!("must be given for {algorithm}");
+        let problem = format!("is required for {algorithm}");
         let cure = format!(
-            "give it, or leave {} at EdDSA, whose key is generated",
+            "set it, or set {} to EdDSA, whose key is generated",
             JWT_ALGORITHM.env()
         );
         return Err(ConfigError::new(wanted.env(), problem, cure));
     }
     match &jwt.public_key {
         Some(public) => Err(public.error(
-            "is given without its private key",
-            format!("give {} too", wanted.env()),
+            "is set without its private key",
+            format!("set {} too", wanted.env()),
         )),
         None => Ok(None),
     }
@@ -280,7 +281,7 @@ fn signing_key(
 /// Checks that a given public key belongs to the private key.
 fn check_public(algorithm: Algorithm, key: &SigningKey, public: &Given) -> Result<(), ConfigError> {
     if algorithm.is_symmetric() {
-        return Err(public.error(format!("is of no use with {algorithm}"), "leave it out"));
+        return Err(public.error(format!("has no effect with {algorithm}"), "remove it"));
     }
     let given = VerifyingKey::from_pem(algorithm, public.text())
         .map_err(|error| renamed(&public.spelled, &error))?;
@@ -288,9 +289,9 @@ fn check_public(algorithm: Algorithm, key: &SigningKey, public: &Given) -> Resul
         Ok(())
     } else {
         let cure = format!(
-            "give the public half of {}, or leave it out",
+            "set the public half of {}, or remove it",
             JWT_PRIVATE_KEY.env()
         );
-        Err(public.error("does not belong to the private key", cure))
+        Err(public.error("does not match the private key", cure))
     }
 }

@@ -163,8 +163,8 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
 fn renamed(spelled: &str, error: &ConfigError) -> ConfigError {
     ConfigError::new(
         spelled.to_owned(),
-        error.to_string(),
-        "correct it and start again",
+        error.problem().to_owned(),
+        error.cure().to_owned(),
     )
 }
 
@@ -232,8 +232,8 @@ impl Parts {
         let missing = || {
             ConfigError::new(
                 REDIS_URL.env(),
-                "must be given with strategy redis",
-                "name the server",
+                "is required with strategy redis",
+                "set the URL of the server, for example redis://localhost:6379",
             )
         };
         let lifetimes = &config.tokens.lifetimes;

@@ -39,7 +39,7 @@ pub(super) fn logged() -> impl Fn(Progress) + Send + Sync + 'static {
             tracing::warn!(
                 event = "migration_waits_for_turn",
                 waited,
-                "another process migrates"
+                "waiting for another process to finish migrating"
             );
         }
         Progress::WaitsForLock {
@@ -76,7 +76,7 @@ pub(super) fn logged() -> impl Fn(Progress) + Send + Sync + 'static {
             tracing::warn!(
                 event = "migration_keeps_writers_waiting",
                 table,
-                "the database knows no other way"
+                "the database has no online method for this change"
             );
         }
         _ => {}

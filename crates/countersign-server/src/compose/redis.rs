@@ -103,11 +103,11 @@ pub(super) async fn check_nodes(config: &Config, settings: &Settings) -> Result<
             .await
             .unwrap_or_default();
         if nodes.iter().any(|node| !node.cluster) {
-            let problem = "names several servers, and one of them is no node of a cluster";
+            let problem = "lists several servers, but one of them is not a cluster node";
             return Err(ConfigError::new(
                 settings.spelled.clone(),
                 problem,
-                "name one server, or nodes of one cluster",
+                "set a single server, or nodes of one cluster",
             ));
         }
     }
@@ -117,24 +117,28 @@ pub(super) async fn check_nodes(config: &Config, settings: &Settings) -> Result<
 /// Refuses Sentinels, replicas and versions that are too old.
 fn check_kind(node: &RedisNode, address: &str, spelled: &str) -> Result<(), ConfigError> {
     if node.sentinel {
-        let problem = format!("Redis at {address} is a Sentinel, which keeps nothing");
-        let cure = "name the Sentinels and what they call the master, as redis+sentinel://host:26379,host:26379/name";
+        let problem = format!("Redis at {address} is a Sentinel, which stores no data");
+        let cure = "connect through the Sentinels with the name of the master, for example \
+             redis+sentinel://sentinel-1:26379,sentinel-2:26379/mymaster";
         return Err(ConfigError::new(spelled.to_owned(), problem, cure));
     }
     if node.replica {
-        let problem = format!("Redis at {address} is a replica, which takes no writes");
+        let problem = format!("Redis at {address} is a replica, which accepts no writes");
         return Err(ConfigError::new(
             spelled.to_owned(),
             problem,
-            "name its master, or the Sentinels that know it",
+            "set the URL of its master, or of its Sentinels",
         ));
     }
     if node.is_too_old() {
-        let problem = format!("Redis at {address} is of version {:?}", node.version);
+        let problem = format!(
+            "Redis at {address} has the unsupported version {:?}",
+            node.version
+        );
         return Err(ConfigError::new(
             spelled.to_owned(),
             problem,
-            "name one of version 7.0 or newer",
+            "use version 7.0 or newer",
         ));
     }
     Ok(())
@@ -153,9 +157,9 @@ fn check_profile(
         && tokens.profile == Profile::LitestarAuth
     {
         let problem = format!(
-            "Redis at {address} is a cluster, over which the original's keys can't be spread"
+            "Redis at {address} is a cluster, which profile litestar-auth does not support"
         );
-        let cure = "name a single server, or leave the profile at countersign";
+        let cure = "use a single server, or set profile to countersign";
         return Err(ConfigError::new(spelled.to_owned(), problem, cure));
     }
     Ok(())
@@ -181,16 +185,17 @@ fn check_eviction(
     };
     if strategy == StrategyKind::Jwt && eviction == Eviction::Refuse {
         let problem = format!(
-            "is refuse, and Redis at {address} may evict keys (maxmemory-policy is {policy}): a revoked token would be good \
-             again"
+            "is `refuse`, but Redis at {address} may evict keys (maxmemory-policy is \
+             {policy}), which would make revoked tokens valid again"
         );
-        let cure = "run CONFIG SET maxmemory-policy noeviction there and put it into its configuration file, or set warn";
+        let cure = "run `CONFIG SET maxmemory-policy noeviction` on Redis and add it to its \
+             configuration file, or set this to `warn`";
         return Err(ConfigError::new(REDIS_EVICTION.env(), problem, cure));
     }
     let risk = match strategy {
-        StrategyKind::Jwt => "a revoked token is good again when its key is evicted",
+        StrategyKind::Jwt => "a revoked token becomes valid again if its key is evicted",
         StrategyKind::Redis | StrategyKind::Database => {
-            "a user is logged out when their key is evicted"
+            "a user is logged out if their key is evicted"
         }
     };
     tracing::warn!(event = "redis_may_evict", address, policy, "{risk}");
@@ -208,9 +213,11 @@ fn report(node: &RedisNode, address: &str, strategy: StrategyKind) {
         return;
     }
     let risk = match strategy {
-        StrategyKind::Jwt => "when it ends, a revoked token may be good again until it expires",
+        StrategyKind::Jwt => {
+            "if Redis stops, a revoked token may become valid again until it expires"
+        }
         StrategyKind::Redis | StrategyKind::Database => {
-            "when it ends, sessions may be lost and logouts undone"
+            "if Redis stops, sessions may be lost and logouts undone"
         }
     };
     tracing::warn!(event = "redis_may_forget", address, persistence, "{risk}");
@@ -220,8 +227,8 @@ fn report(node: &RedisNode, address: &str, strategy: StrategyKind) {
 const fn words(persistence: Persistence) -> &'static str {
     match persistence {
         Persistence::Everything => "everything",
-        Persistence::AllButASecond => "all but a second",
-        Persistence::AllButUnwritten => "all but what isn't on the disk yet",
+        Persistence::AllButASecond => "everything but the last second",
+        Persistence::AllButUnwritten => "everything but unflushed writes",
         Persistence::Snapshots => "snapshots",
         Persistence::Nothing => "nothing",
         _ => "unknown",

@@ -187,14 +187,14 @@ impl Named {
     /// Logs that the start waits.
     fn say(&self, symptom: Symptom, left: Duration) {
         let (store, left) = (self.store.as_str(), format!("{:.1}s", left.as_secs_f64()));
-        tracing::warn!(event = "waiting_for_store", store, %symptom, left, "the start waits for it");
+        tracing::warn!(event = "waiting_for_store", store, %symptom, left, "waiting for the store before starting");
     }
 
     /// Returns the error for a wait that ran out of time.
     fn too_late(self, config: &Config, symptom: Symptom, failure: Failure) -> Error {
         let waited = humantime::format_duration(config.store.wait);
         let cure = format!(
-            "{}, or give {} more than {waited}",
+            "{}, or set {} to more than {waited}",
             symptom.cure(),
             WAIT_FOR_STORES.env()
         );

@@ -20,8 +20,8 @@ pub(super) fn read_file(spelled: &str, path: &Path) -> Result<Vec<(String, Given
         |problem: String, cure: &'static str| ConfigError::new(spelled.to_owned(), problem, cure);
     let text = std::fs::read_to_string(path).map_err(|error| {
         refused(
-            format!("{shown} can't be read: {error}"),
-            "name a file that this process may read",
+            format!("can't read {shown}: {error}"),
+            "set the path of a file that this process can read",
         )
     })?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
@@ -33,8 +33,11 @@ pub(super) fn read_file(spelled: &str, path: &Path) -> Result<Vec<(String, Given
                 .max(1)
         });
         refused(
-            format!("{shown} isn't TOML: {} (line {line})", error.message()),
-            "correct that line",
+            format!(
+                "{shown} is not valid TOML: {} (line {line})",
+                error.message()
+            ),
+            "fix that line",
         )
     })?;
     table
@@ -47,11 +50,11 @@ pub(super) fn read_file(spelled: &str, path: &Path) -> Result<Vec<(String, Given
 fn given(key: String, value: Value, path: &Path) -> Result<(String, Given), ConfigError> {
     let spelled = format!("{key} in {}", path.display());
     let Some(text) = plain(value) else {
-        let problem = "must be a text, a number, true, false or a list of texts";
+        let problem = "must be a string, an integer, a boolean or an array of strings";
         return Err(ConfigError::new(
             spelled,
             problem,
-            "the file is one flat table, as `listen = \"127.0.0.1:8000\"`",
+            "the file is a flat table of settings, for example `listen = \"127.0.0.1:8000\"`",
         ));
     };
     let given = Given::new(Origin::File, spelled, text);

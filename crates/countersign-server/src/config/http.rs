@@ -17,7 +17,8 @@ pub const LISTEN: Setting = Setting {
     kind: Kind::Plain,
     default: "127.0.0.1:8000",
     form: "ADDRESS:PORT",
-    help: "Where to listen; port 0 takes any free port.",
+    example: "127.0.0.1:8000",
+    help: "Address and port to listen on; port 0 picks any free port.",
 };
 /// The proxies whose `X-Forwarded-For` header is believed: addresses and networks, separated by
 /// commas.
@@ -26,7 +27,8 @@ pub const TRUSTED_PROXIES: Setting = Setting {
     kind: Kind::Plain,
     default: "",
     form: "ADDRESS|NETWORK,…",
-    help: "Proxies whose X-Forwarded-For is believed, as 10.0.0.0/8,::1.",
+    example: "10.0.0.0/8,::1",
+    help: "Proxies whose X-Forwarded-For header is trusted, for example 10.0.0.0/8,::1.",
 };
 /// The URL under which browsers reach the server, a path prefix included.
 pub const PUBLIC_URL: Setting = Setting {
@@ -34,7 +36,8 @@ pub const PUBLIC_URL: Setting = Setting {
     kind: Kind::Plain,
     default: "",
     form: "URL",
-    help: "Where browsers reach the server, a path included, as https://app.example/accounts.",
+    example: "https://app.example/accounts",
+    help: "URL under which browsers reach the server, with its path, for example https://app.example/accounts.",
 };
 /// The other origins whose pages may send cookies and read answers (CORS), separated by commas.
 pub const ALLOWED_ORIGINS: Setting = Setting {
@@ -42,28 +45,32 @@ pub const ALLOWED_ORIGINS: Setting = Setting {
     kind: Kind::Plain,
     default: "",
     form: "ORIGIN,…",
-    help: "Other origins whose pages may send cookies and read answers (CORS), as https://www.example.",
+    example: "https://www.example",
+    help: "Other origins whose pages may send cookies and read responses (CORS), for example https://www.example.",
 };
 const COOKIE_NAME: Setting = Setting {
     key: "cookie_name",
     kind: Kind::Plain,
     default: "",
     form: "NAME",
-    help: "Begins the cookies' names, where servers below different paths of one host would share them.",
+    example: "accounts",
+    help: "Base name of the cookies, for servers that share a host under different paths.",
 };
 const COOKIE_SAMESITE: Setting = Setting {
     key: "cookie_samesite",
     kind: Kind::Plain,
     default: "lax",
     form: "lax|strict|none",
-    help: "When browsers send the cookies for pages of other sites: when a link is followed, never, or always.",
+    example: "lax",
+    help: "When browsers send the cookies from pages of other sites: when following a link (lax), never (strict) or always (none).",
 };
 const INSECURE_COOKIES: Setting = Setting {
     key: "insecure_cookies",
     kind: Kind::Switch,
     default: "false",
     form: "true|false",
-    help: "Sends cookies over plain HTTP too: for development only.",
+    example: "false",
+    help: "Send cookies over plain HTTP too; for development only.",
 };
 /// The maximum number of connections at once.
 pub const MAX_CONNECTIONS: Setting = Setting {
@@ -71,56 +78,64 @@ pub const MAX_CONNECTIONS: Setting = Setting {
     kind: Kind::Plain,
     default: "4096",
     form: "NUMBER",
-    help: "Connections beyond this are closed, but for a few that ask for /healthz or /readyz.",
+    example: "4096",
+    help: "Maximum number of connections; further ones are closed, except a few reserved for /healthz and /readyz.",
 };
 const BODY_LIMIT: Setting = Setting {
     key: "body_limit",
     kind: Kind::Plain,
     default: "64KiB",
     form: "BYTES",
-    help: "The longest request body; longer ones are answered with 413.",
+    example: "64KiB",
+    help: "Maximum size of a request body; larger ones get 413.",
 };
 pub(super) const HEADER_TIMEOUT: Setting = Setting {
     key: "header_timeout",
     kind: Kind::Plain,
     default: "10s",
     form: "TIME",
-    help: "How long a client may take to send a request's head.",
+    example: "10s",
+    help: "Time limit for receiving the head of a request.",
 };
 const BODY_TIMEOUT: Setting = Setting {
     key: "body_timeout",
     kind: Kind::Plain,
     default: "10s",
     form: "TIME",
-    help: "How long a client may take to send a request's body.",
+    example: "10s",
+    help: "Time limit for receiving the body of a request.",
 };
 pub(super) const IDLE_TIMEOUT: Setting = Setting {
     key: "idle_timeout",
     kind: Kind::Plain,
     default: "60s",
     form: "TIME",
-    help: "How long a connection may lie idle between requests; over HTTP/1 the header timeout ends it where that is shorter.",
+    example: "60s",
+    help: "How long a connection may be idle between requests; over HTTP/1, header_timeout applies if it is shorter.",
 };
 const REQUEST_TIMEOUT: Setting = Setting {
     key: "request_timeout",
     kind: Kind::Plain,
     default: "30s",
     form: "TIME",
-    help: "How long a request may take in all; then it is answered with 503.",
+    example: "30s",
+    help: "Time limit for a whole request; slower ones get 503.",
 };
 pub(super) const DRAIN_LIMIT: Setting = Setting {
     key: "drain_limit",
     kind: Kind::Plain,
     default: "20s",
     form: "TIME",
-    help: "How long a stop waits for requests that are being answered.",
+    example: "20s",
+    help: "How long a shutdown waits for requests in progress.",
 };
 pub(super) const DRAIN_DELAY: Setting = Setting {
     key: "drain_delay",
     kind: Kind::Plain,
     default: "1s",
     form: "TIME",
-    help: "How long after SIGTERM requests are still taken while /readyz answers 503, so that others are asked instead.",
+    example: "1s",
+    help: "How long after SIGTERM requests are still accepted while /readyz answers 503, so that load balancers switch to other servers.",
 };
 
 /// The settings of this section, in the order of the help.
@@ -245,7 +260,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .strip_prefix("localhost:")
         .map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     text.parse()
-        .map_err(|_| "is not an address and a port".to_owned())
+        .map_err(|_| "is not a valid address and port".to_owned())
 }
 
 /// Parses a list of addresses and networks, separated by commas.
@@ -254,7 +269,7 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
         let whole = part
             .parse::<IpNet>()
             .or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
-        whole.map_err(|_| format!("has {part:?} in it, which is no address and no network"))
+        whole.map_err(|_| format!("contains {part:?}, which is not a valid address or network"))
     };
     text.split(',')
         .map(str::trim)
@@ -274,7 +289,7 @@ fn origins(text: &str) -> Result<OriginPolicy, String> {
         let shown = part.rsplit('@').next().unwrap_or_default();
         origins
             .trust(part)
-            .map_err(|error| format!("has {shown:?} in it, which {}", error.problem()))
+            .map_err(|error| format!("contains {shown:?}, which {}", error.problem()))
     })
 }
 
@@ -285,7 +300,7 @@ fn cookie_name(text: &str) -> Result<String, String> {
     if (1..=64).contains(&text.len()) && text.bytes().all(is_plain) && !text.starts_with('_') {
         return Ok(text.to_owned());
     }
-    Err("must be at most 64 letters, digits, - and _, and not begin with _".to_owned())
+    Err("must be 1 to 64 letters, digits, `-` and `_`, and must not begin with `_`".to_owned())
 }
 
 /// Returns a parser for `SameSite`. Browsers reject cookies with `SameSite=None` and without
@@ -297,9 +312,11 @@ fn samesite(insecure_cookies: bool) -> impl Fn(&str) -> Result<SameSite, String>
         ("none", SameSite::None),
     ]);
     move |text| match choose(text)? {
-        SameSite::None if insecure_cookies => {
-            Err("is none while insecure_cookies is on, and browsers drop such cookies".to_owned())
-        }
+        SameSite::None if insecure_cookies => Err(
+            "can't be `none` while insecure_cookies is on, because browsers reject such \
+                 cookies"
+                .to_owned(),
+        ),
         samesite => Ok(samesite),
     }
 }
@@ -311,6 +328,6 @@ fn body_limit(text: &str) -> Result<usize, String> {
     if (4096..=16 * 1024 * 1024).contains(&bytes) {
         Ok(bytes)
     } else {
-        Err("must be from 4KiB to 16MiB".to_owned())
+        Err("must be between 4KiB and 16MiB".to_owned())
     }
 }

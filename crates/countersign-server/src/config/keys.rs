@@ -19,7 +19,8 @@ pub const TOKEN_HASH_SECRET: Setting = Setting {
     kind: Kind::Secret,
     default: "",
     form: "SECRET",
-    help: "Digests stored tokens; generated in the data directory, but must be given with a shared database or Redis.",
+    example: "$(openssl rand -base64 32)",
+    help: "Secret for hashing stored tokens; required with a shared database or Redis. Defaults to a secret generated in the data directory.",
 };
 /// The algorithm with which access tokens are signed.
 pub const JWT_ALGORITHM: Setting = Setting {
@@ -27,7 +28,8 @@ pub const JWT_ALGORITHM: Setting = Setting {
     kind: Kind::Plain,
     default: "EdDSA",
     form: "EdDSA|ES256|RS256|PS256|HS256|…",
-    help: "How access tokens are signed (strategy jwt).",
+    example: "EdDSA",
+    help: "Algorithm that signs access tokens (strategy jwt).",
 };
 /// The signing secret of the HMAC algorithms (HS256, HS384, HS512).
 pub const JWT_SECRET: Setting = Setting {
@@ -35,7 +37,8 @@ pub const JWT_SECRET: Setting = Setting {
     kind: Kind::Secret,
     default: "",
     form: "SECRET",
-    help: "The signing secret of HS256, HS384 and HS512.",
+    example: "$(openssl rand -base64 32)",
+    help: "Signing secret of HS256, HS384 and HS512.",
 };
 /// The private key of the other signing algorithms, in PEM.
 pub const JWT_PRIVATE_KEY: Setting = Setting {
@@ -43,7 +46,8 @@ pub const JWT_PRIVATE_KEY: Setting = Setting {
     kind: Kind::Key,
     default: "",
     form: "PEM",
-    help: "The signing key of all other algorithms (PKCS#8 PEM); for EdDSA generated in the data directory.",
+    example: "$(cat private.pem)",
+    help: "Signing key of all other algorithms (PKCS#8 PEM). For EdDSA, defaults to a key generated in the data directory.",
 };
 /// The public key of the other signing algorithms, in PEM.
 pub const JWT_PUBLIC_KEY: Setting = Setting {
@@ -51,7 +55,8 @@ pub const JWT_PUBLIC_KEY: Setting = Setting {
     kind: Kind::Key,
     default: "",
     form: "PEM",
-    help: "The public half of the signing key (PEM).",
+    example: "$(cat public.pem)",
+    help: "Public half of the signing key (PEM).",
 };
 /// The issuer (`iss`) of signed access tokens.
 pub const JWT_ISSUER: Setting = Setting {
@@ -59,7 +64,8 @@ pub const JWT_ISSUER: Setting = Setting {
     kind: Kind::Plain,
     default: "",
     form: "TEXT",
-    help: "The iss claim to write and require; none by default.",
+    example: "https://auth.example",
+    help: "Value of the iss claim to write and require. Defaults to no iss claim.",
 };
 /// The audience (`aud`) of signed access tokens.
 pub const JWT_AUDIENCE: Setting = Setting {
@@ -67,7 +73,8 @@ pub const JWT_AUDIENCE: Setting = Setting {
     kind: Kind::Plain,
     default: "",
     form: "TEXT",
-    help: "The aud claim to write and require; countersign:access, or the profile's own.",
+    example: "https://api.example",
+    help: "Value of the aud claim to write and require. Defaults to countersign:access, or litestar-auth:access in that profile.",
 };
 
 /// The settings of this section, in the order of the help.
@@ -130,8 +137,8 @@ impl Keys {
         if token_hash_secret.is_none() && is_shared {
             return Err(ConfigError::new(
                 TOKEN_HASH_SECRET.env(),
-                "must be given when servers share a database or Redis",
-                "make one with `openssl rand -base64 32` and give every server the same",
+                "is required with a shared database or Redis",
+                "generate one with `openssl rand -base64 32` and set it on every server",
             ));
         }
         let jwt = JwtKeys {
@@ -183,7 +190,7 @@ pub fn is_same_secret(one: &str, other: &str) -> bool {
 
 /// Returns the error for a secret that is also used as `other`.
 pub fn same_secret(given: &Given, other: &str) -> ConfigError {
-    let cure = "give each a secret of its own, as `openssl rand -base64 32` makes them";
+    let cure = "set a different secret for each, generated with `openssl rand -base64 32`";
     given.error(format!("is the same secret as {other}"), cure)
 }
 

@@ -11,14 +11,16 @@ const LOG: Setting = Setting {
     kind: Kind::Plain,
     default: "info",
     form: "off|error|warn|info|debug|trace",
-    help: "How much to log; debug adds a line per request.",
+    example: "info",
+    help: "Least severe level to log; debug adds a line per request.",
 };
 pub(super) const LOG_FORMAT: Setting = Setting {
     key: "log_format",
     kind: Kind::Plain,
     default: "text",
     form: "text|json",
-    help: "How a log line looks.",
+    example: "text",
+    help: "Format of the log lines.",
 };
 
 /// The settings of this section, in the order of the help.

@@ -232,6 +232,78 @@ mod tests {
     }
 
     #[test]
+    fn examples_have_the_form_that_was_typed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str, text: &str| {
+            let file = dir.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            file.to_str().unwrap().to_owned()
+        };
+        let (listen, number) = (
+            path("listen", "listen = \"here\"\n"),
+            path("number", "max_connections = 0\n"),
+        );
+        let url = path("url", "app\n");
+        let postgres = "postgres://user:password@localhost/app";
+        for (flags, environment, example) in [
+            (
+                [("listen", "here")].as_slice(),
+                [].as_slice(),
+                "for example `--listen 127.0.0.1:8000`".to_owned(),
+            ),
+            (
+                &[],
+                &[("COUNTERSIGN_LISTEN", "here")],
+                "for example `COUNTERSIGN_LISTEN=127.0.0.1:8000`".to_owned(),
+            ),
+            (
+                &[],
+                &[("COUNTERSIGN_CONFIG", listen.as_str())],
+                "for example `listen = \"127.0.0.1:8000\"`".to_owned(),
+            ),
+            (
+                &[],
+                &[("COUNTERSIGN_CONFIG", number.as_str())],
+                "for example `max_connections = 4096`".to_owned(),
+            ),
+            (
+                &[("database_url", "app")],
+                &[],
+                format!("for example `--database-url {postgres}`"),
+            ),
+            (
+                &[("database_url_file", url.as_str())],
+                &[],
+                format!("write a value such as `{postgres}` to the file"),
+            ),
+        ] {
+            let error = read(flags, environment).unwrap_err().to_string();
+            assert!(error.ends_with(&example), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_example_is_accepted() {
+        let secret = (
+            "COUNTERSIGN_TOKEN_HASH_SECRET",
+            "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc",
+        );
+        let secrets_of_their_own = [&JWT_SECRET, &JWT_PRIVATE_KEY, &TOKEN_HASH_SECRET];
+        for setting in all_settings() {
+            // These are the output of a command in the example.
+            if secrets_of_their_own.contains(&setting) || setting.key == "jwt_public_key" {
+                continue;
+            }
+            let mut flags = vec![(setting.key, setting.example)];
+            if setting.key == "redis_url" {
+                flags.push(("strategy", "redis"));
+            }
+            let accepted = read(&flags, &[secret]);
+            assert!(accepted.is_ok(), "{}: {accepted:?}", setting.key);
+        }
+    }
+
+    #[test]
     fn a_secret_is_value_or_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("secret");
@@ -250,11 +322,11 @@ mod tests {
             read(&[], &both)
                 .unwrap_err()
                 .to_string()
-                .contains("not both")
+                .contains("set either the value or the file")
         );
         let listen_file = read(&[], &[("COUNTERSIGN_LISTEN_FILE", path)]).unwrap_err();
         assert!(
-            listen_file.to_string().contains("is no setting"),
+            listen_file.to_string().contains("unknown setting"),
             "{listen_file}"
         );
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Parses a duration such as `15m`, `30d` or `1h30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "is not a length of time".to_owned())
+    humantime::parse_duration(text).map_err(|_| "is not a valid duration".to_owned())
 }
 
 /// Returns a parser for durations in `range`.
@@ -65,7 +65,7 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
             .ok()?;
         number.checked_mul(*factor)
     });
-    parsed.ok_or_else(|| "is not a number of bytes".to_owned())
+    parsed.ok_or_else(|| "is not a valid size".to_owned())
 }
 
 /// Parses `true` or `false`.

@@ -26,21 +26,21 @@ impl PublicUrl {
         let refused = |problem: &str| Err(problem.to_owned());
         // The parser would drop tabs and line feeds silently.
         if text.contains(char::is_whitespace) || text.contains(char::is_control) {
-            return refused("has white space in it");
+            return refused("contains white space");
         }
         let url = Url::parse(text)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https"));
         let (Some(url), Some((_, rest))) = (url, text.split_once("://")) else {
-            return refused("is no URL that begins with http:// or https://");
+            return refused("is not a valid http:// or https:// URL");
         };
         if text.contains(['?', '#']) {
-            return refused("has a ? or # in it; it ends with the path");
+            return refused("contains `?` or `#`, but must end with the path");
         }
         // The path is taken from the text, because the parser resolves `..` and encodes characters.
         let (host, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
         if host.contains('@') {
-            return refused("has a user name in it");
+            return refused("contains a user name");
         }
         Ok(Self {
             origin: url.origin().ascii_serialization(),
@@ -59,16 +59,15 @@ fn prefix(path: &str) -> Result<String, String> {
     };
     let mut segments = path.split('/').skip(1).peekable();
     if segments.peek() == Some(&"check") {
-        return Err(
-            "has a path that begins with /check, where proxies ask who sends a request".to_owned(),
-        );
+        return Err("has a path that begins with /check, which is reserved for proxies".to_owned());
     }
     if path.len() > MAX_PATH
         || !segments.all(is_plain)
         || !(path.is_empty() || path.starts_with('/'))
     {
         return Err(
-            "has a path with something else in it than letters, digits, - . _ ~ and single slashes"
+            "has a path with characters other than letters, digits, `-`, `.`, `_`, `~` and \
+             single slashes"
                 .to_owned(),
         );
     }

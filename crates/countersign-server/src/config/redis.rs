@@ -19,7 +19,8 @@ pub const REDIS_URL: Setting = Setting {
     kind: Kind::Secret,
     default: "",
     form: "redis://…|rediss://…|redis+sentinel://…|unix://…",
-    help: "Where strategy redis keeps tokens, and strategy jwt revoked ids if given; nodes of a cluster with commas.",
+    example: "redis://localhost:6379",
+    help: "Redis for the tokens of strategy redis or, if set, the revoked ids of strategy jwt; separate cluster nodes with commas.",
 };
 /// The reaction to a Redis that may evict the ids of revoked tokens.
 pub const REDIS_EVICTION: Setting = Setting {
@@ -27,7 +28,8 @@ pub const REDIS_EVICTION: Setting = Setting {
     kind: Kind::Plain,
     default: "refuse",
     form: "refuse|warn",
-    help: "What to do at start when Redis may evict revoked ids (strategy jwt).",
+    example: "refuse",
+    help: "What to do at startup if Redis may evict revoked ids (strategy jwt).",
 };
 
 /// The settings of this section, in the order of the help.
@@ -112,8 +114,9 @@ fn without(strategy: StrategyKind) -> Result<Option<Redis>, ConfigError> {
         StrategyKind::Database | StrategyKind::Jwt => Ok(None),
         StrategyKind::Redis => Err(ConfigError::new(
             REDIS_URL.env(),
-            "must be given with strategy redis",
-            "name the server, as redis://localhost:6379, or choose another strategy",
+            "is required with strategy redis",
+            "set the URL of the server, for example redis://localhost:6379, or choose another \
+             strategy",
         )),
     }
 }
@@ -131,14 +134,14 @@ fn check(given: &Given, sources: &Sources, tokens: &Tokens) -> Result<(), Config
     let is_cluster = given.text().contains(',') && !names_sentinels(given.text());
     match (tokens.strategy, tokens.profile) {
         (StrategyKind::Database, _) if sources.is_final(&STRATEGY) => {
-            let cure = "choose strategy redis, which keeps tokens there, or jwt, which keeps revoked ids there; or leave it \
-                        out";
-            Err(given.error("is of no use with strategy database", cure))
+            let cure = "choose strategy redis, which stores tokens there, or jwt, which stores \
+                 revoked ids there, or remove this setting";
+            Err(given.error("has no effect with strategy database", cure))
         }
         (StrategyKind::Redis, Profile::LitestarAuth) if is_cluster => {
-            let cure = "name a single server, or leave the profile at countersign";
+            let cure = "use a single server, or set profile to countersign";
             Err(given.error(
-                "names a cluster, over which the original's keys can't be spread",
+                "lists cluster nodes, but profile litestar-auth does not support a cluster",
                 cure,
             ))
         }

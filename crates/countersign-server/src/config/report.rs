@@ -29,8 +29,8 @@ pub fn effective(sources: &Sources, config: &Config) -> Vec<Effective> {
                 _ if setting == &REDIS_URL && given.is_some() => {
                     config.redis.as_ref().map(Redis::shown).unwrap_or_default()
                 }
-                (Some(_), kind) if kind.is_secret() => "(given, not shown)".to_owned(),
-                (None, kind) if kind.is_secret() => "(not given)".to_owned(),
+                (Some(_), kind) if kind.is_secret() => "(set, not shown)".to_owned(),
+                (None, kind) if kind.is_secret() => "(not set)".to_owned(),
                 (Some(given), _) => given.text().to_owned(),
                 (None, _) => setting.default.to_owned(),
             };

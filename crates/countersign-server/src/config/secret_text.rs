@@ -24,25 +24,25 @@ pub fn fault(secret: &str) -> Option<Cow<'static, str>> {
     let found = if first == Some(BYTE_ORDER_MARK) {
         "begins with a byte order mark"
     } else if secret.contains("-----BEGIN ") {
-        "is a key in PEM, and no secret"
+        "is a PEM key, not a secret"
     } else if secret.contains('\n') {
         "has more than one line"
     } else if secret.contains('\r') {
-        "has a carriage return in it"
+        "contains a carriage return"
     } else if is_blank(first) || is_blank(last) {
-        "begins or ends with a blank"
+        "begins or ends with white space"
     } else if is_quoted(secret) {
-        "is in quotes"
+        "is enclosed in quotes"
     } else if ["\\n", "\\r"]
         .iter()
         .any(|written| secret.ends_with(written))
     {
-        "ends with a line end that is written out, as \\n"
+        "ends with an escaped line break such as \\n"
     } else {
         let invisible = secret.chars().find(|character| is_invisible(*character))?;
         return Some(
             format!(
-                "has a character in it that nobody sees, {}",
+                "contains the invisible character {}",
                 invisible.escape_unicode()
             )
             .into(),
@@ -54,7 +54,7 @@ pub fn fault(secret: &str) -> Option<Cow<'static, str>> {
 /// Returns the problem of the text of a key. Only quotes around it are looked for: line ends, and
 /// text around the PEM blocks, are left to the parser of the key.
 pub(super) fn fault_of_key(text: &str) -> Option<Cow<'static, str>> {
-    is_quoted(text.trim()).then(|| "is in quotes".into())
+    is_quoted(text.trim()).then(|| "is enclosed in quotes".into())
 }
 
 /// Returns `true` if `text` begins and ends with the same quote.
@@ -92,15 +92,15 @@ mod tests {
             (format!("{GOOD}\n"), "more than one line"),
             (
                 format!("-----BEGIN PUBLIC KEY-----\n{GOOD}\n-----END PUBLIC KEY-----\n"),
-                "key in PEM",
+                "PEM key, not a secret",
             ),
             (format!("{GOOD}\r"), "carriage return"),
-            (format!("{GOOD} "), "blank"),
-            (format!("\t{GOOD}"), "blank"),
-            (format!("{GOOD}\u{a0}"), "blank"),
+            (format!("{GOOD} "), "white space"),
+            (format!("\t{GOOD}"), "white space"),
+            (format!("{GOOD}\u{a0}"), "white space"),
             (format!("\"{GOOD}\""), "quotes"),
             (format!("'{GOOD}'"), "quotes"),
-            (format!("{GOOD}\\n"), "written out"),
+            (format!("{GOOD}\\n"), "escaped line break"),
             (format!("pT7-\u{200b}{GOOD}"), "\\u{200b}"),
             (format!("pT7-\0{GOOD}"), "\\u{0}"),
         ];

@@ -1,7 +1,7 @@
 //! The type of a setting. Each setting is a flag, an environment variable, a key of the
 //! configuration file, and a line of the help.
 
-use crate::config::source::ENV_PREFIX;
+use crate::config::source::{ENV_PREFIX, Origin};
 use crate::config::{http, keys, log, redis, store, tokens};
 
 /// The kind of a setting's values.
@@ -49,6 +49,8 @@ pub struct Setting {
     pub default: &'static str,
     /// The form of a value, as the help shows it.
     pub form: &'static str,
+    /// A typical value, as errors show it.
+    pub example: &'static str,
     /// The sentence that the help and the table in docs/CONFIG.md show.
     pub help: &'static str,
 }
@@ -74,14 +76,23 @@ impl Setting {
         keys
     }
 
-    /// Returns an example of the setting for an error message, with its default value or its form.
-    pub fn example(&self) -> String {
-        let value = if self.default.is_empty() {
-            self.form
-        } else {
-            self.default
-        };
-        format!("{}={value}", self.env())
+    /// Returns an example of the setting in the form in which `origin` has it, for an error message.
+    pub(super) fn example_of(&self, origin: Origin) -> String {
+        let value = self.example;
+        match origin {
+            Origin::Flag => format!("--{} {value}", self.flag()),
+            Origin::Environment => format!("{}={value}", self.env()),
+            Origin::File | Origin::Deployment => format!("{} = {}", self.key, in_toml(value)),
+        }
+    }
+}
+
+/// Returns a value as TOML has it: integers and booleans as they are, everything else in quotes.
+fn in_toml(value: &str) -> String {
+    if value.parse::<i64>().is_ok() || value.parse::<bool>().is_ok() {
+        value.to_owned()
+    } else {
+        format!("\"{value}\"")
     }
 }
 

@@ -89,6 +89,15 @@ impl Given {
         &self.text
     }
 
+    /// Returns an example of `setting` in the form in which this value was given, as the cure of an
+    /// error.
+    fn example(&self, setting: &Setting) -> String {
+        if self.file.is_some() {
+            return format!("write a value such as `{}` to the file", setting.example);
+        }
+        format!("for example `{}`", setting.example_of(self.origin))
+    }
+
     /// Returns an error about this value, which names the setting as it was typed.
     ///
     /// `problem` is a phrase that follows the name, such as `is empty`. `cure` says what to do.
@@ -170,7 +179,7 @@ impl Sources {
                 ConfigError::new(
                     spelled.clone(),
                     "is not valid UTF-8",
-                    "give it as plain text",
+                    "set it to UTF-8 text",
                 )
             })?;
             // The names of variables are case-sensitive, so `COUNTERSIGN_listen` is a typing error.
@@ -270,11 +279,14 @@ impl Sources {
         setting: &'static Setting,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, ConfigError> {
-        let cure = format!("for example {}", setting.example());
         match self.get(setting) {
-            Some(given) => parse(given.text()).map_err(|problem| given.error(problem, cure)),
-            None => parse(setting.default)
-                .map_err(|problem| ConfigError::new(setting.env(), problem, cure)),
+            Some(given) => {
+                parse(given.text()).map_err(|problem| given.error(problem, given.example(setting)))
+            }
+            None => parse(setting.default).map_err(|problem| {
+                let cure = format!("for example `{}`", setting.example_of(Origin::Environment));
+                ConfigError::new(setting.env(), problem, cure)
+            }),
         }
     }
 
@@ -311,7 +323,7 @@ impl Layers {
             return Err(unknown(&given.spelled, key, given.origin));
         };
         if given.text().is_empty() {
-            return Err(given.error("is empty", "give it a value or leave it out"));
+            return Err(given.error("is empty", "set a value, or remove the setting"));
         }
         self.0.entry(setting.key).or_default().push((form, given));
         Ok(())
@@ -337,14 +349,18 @@ fn strongest(kind: Kind, mut given: Vec<(Form, Given)>) -> Result<Given, ConfigE
     // The strongest value is the last one then, and a twin from the same source is next to it.
     given.sort_by_key(|(_, given)| given.origin);
     let Some((form, last)) = given.pop() else {
-        return Err(ConfigError::new("settings", "were lost", "report this"));
+        return Err(ConfigError::new(
+            "settings",
+            "could not be read",
+            "this is a bug, please report it",
+        ));
     };
     if let Some((_, twin)) = given
         .last()
         .filter(|(other, twin)| *other != form && twin.origin == last.origin)
     {
-        let problem = format!("is given along with {}", twin.spelled);
-        return Err(last.error(problem, "give the value or the file, not both"));
+        let problem = format!("conflicts with {}", twin.spelled);
+        return Err(last.error(problem, "set either the value or the file"));
     }
     let value = match form {
         Form::Value => last,
@@ -358,7 +374,7 @@ fn strongest(kind: Kind, mut given: Vec<(Form, Given)>) -> Result<Given, ConfigE
     match fault {
         Some(fault) => Err(value.error(
             fault,
-            "give the bare text; a file may end with one line end",
+            "set the text alone; a file may end with one line break",
         )),
         None => Ok(value),
     }
@@ -371,8 +387,8 @@ fn content(kind: Kind, given: &Given) -> Result<Given, ConfigError> {
         .map(Zeroizing::new)
         .map_err(|error| {
             given.error(
-                format!("can't be read: {error}"),
-                "name a file that this process may read",
+                format!("names a file that can't be read: {error}"),
+                "set the path of a file that this process can read",
             )
         })?;
     let text = if kind == Kind::Key {
@@ -381,7 +397,7 @@ fn content(kind: Kind, given: &Given) -> Result<Given, ConfigError> {
         secret_text::without_line_end(&text)
     };
     if text.trim().is_empty() {
-        return Err(given.error("names an empty file", "put the secret into it"));
+        return Err(given.error("names an empty file", "write the secret to that file"));
     }
     let file = Some(given.text().to_owned());
     Ok(Given {
@@ -415,8 +431,8 @@ fn unknown(spelled: &str, key: &str, origin: Origin) -> ConfigError {
         Origin::File | Origin::Deployment => key,
     };
     let cure = near.map_or_else(
-        || "`countersign --help` lists them all".to_owned(),
+        || "run `countersign --help` to list all settings".to_owned(),
         |(_, name)| format!("did you mean {}?", spell(name)),
     );
-    ConfigError::new(spelled.to_owned(), "is no setting", cure)
+    ConfigError::new(spelled.to_owned(), "unknown setting", cure)
 }

@@ -20,7 +20,8 @@ const DATA_DIR: Setting = Setting {
     kind: Kind::Plain,
     default: "./countersign-data",
     form: "DIRECTORY",
-    help: "Holds countersign.sqlite and generated keys; made on first run, mode 0700.",
+    example: "./countersign-data",
+    help: "Directory of countersign.sqlite and of generated keys; created on first start with mode 0700.",
 };
 /// The URL of the database. It may hold a password, so it is never shown.
 pub const DATABASE_URL: Setting = Setting {
@@ -28,21 +29,24 @@ pub const DATABASE_URL: Setting = Setting {
     kind: Kind::Secret,
     default: "",
     form: "sqlite://PATH|postgres://…|mysql://…",
-    help: "Where accounts live, and tokens unless they are on Redis; by default countersign.sqlite in the data directory.",
+    example: "postgres://user:password@localhost/app",
+    help: "Database of the accounts and, unless they are on Redis, the tokens. Defaults to countersign.sqlite in the data directory.",
 };
 const DATABASE_CONNECTIONS: Setting = Setting {
     key: "database_connections",
     kind: Kind::Plain,
     default: "4",
     form: "NUMBER",
-    help: "Connections kept for reads, and as many for writes.",
+    example: "4",
+    help: "Number of database connections for reads, and as many again for writes.",
 };
 const STORE_TIMEOUT: Setting = Setting {
     key: "store_timeout",
     kind: Kind::Plain,
     default: "1s",
     form: "TIME",
-    help: "How long the database or Redis may take to answer; then the request is answered with 503.",
+    example: "1s",
+    help: "Time limit for the database or Redis to answer; beyond it, the request gets 503.",
 };
 /// The time that a start waits for stores that don't answer yet.
 pub const WAIT_FOR_STORES: Setting = Setting {
@@ -50,21 +54,24 @@ pub const WAIT_FOR_STORES: Setting = Setting {
     kind: Kind::Plain,
     default: "10s",
     form: "TIME",
-    help: "How long the start waits for a database or Redis that isn't there yet, or is starting; 0s doesn't wait.",
+    example: "10s",
+    help: "How long to wait at startup for a database or Redis that is not available yet; 0s to not wait.",
 };
 const SWEEP_INTERVAL: Setting = Setting {
     key: "sweep_interval",
     kind: Kind::Plain,
     default: "5m",
     form: "TIME",
-    help: "How often expired tokens are removed.",
+    example: "5m",
+    help: "How often expired tokens are deleted.",
 };
 const USE_INTERVAL: Setting = Setting {
     key: "use_interval",
     kind: Kind::Plain,
     default: "1m",
     form: "TIME|off",
-    help: "How often it is written down which sessions were used, all of them together.",
+    example: "1m",
+    help: "How often last-used times are written, in one batch.",
 };
 
 /// The settings of this section, in the order of the help.
@@ -202,7 +209,7 @@ fn database_url(text: &str) -> Result<DatabaseUrl, String> {
         return if usable {
             Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
         } else {
-            Err("must name a file after sqlite://, without parameters".to_owned())
+            Err("must be sqlite:// followed by the path of a file, without parameters".to_owned())
         };
     }
     let scheme = text.split_once("://").map(|(scheme, _)| scheme);
@@ -217,9 +224,10 @@ fn database_url(text: &str) -> Result<DatabaseUrl, String> {
         Ok(url) if url.host_str().is_some() || url.query().is_some() => {
             Ok(DatabaseUrl::Shared(Zeroizing::new(text.to_owned())))
         }
-        Ok(_) => Err("names no host".to_owned()),
+        Ok(_) => Err("has no host".to_owned()),
         Err(_) => Err(
-            "is not a URL (characters such as @ and # in a password are written as %40 and %23)"
+            "is not a valid URL (special characters in a password must be percent-encoded: `@` \
+             as %40, `#` as %23)"
                 .to_owned(),
         ),
     }

@@ -17,7 +17,8 @@ pub const STRATEGY: Setting = Setting {
     kind: Kind::Plain,
     default: "database",
     form: "database|redis|jwt",
-    help: "Access tokens looked up in the database or on Redis, or signed.",
+    example: "database",
+    help: "Kind of access tokens: looked up in the database, looked up on Redis, or signed (jwt).",
 };
 /// The profile, which decides the formats of tokens and claims.
 pub const PROFILE: Setting = Setting {
@@ -25,63 +26,72 @@ pub const PROFILE: Setting = Setting {
     kind: Kind::Plain,
     default: "countersign",
     form: "countersign|litestar-auth",
-    help: "Whose token and claim formats to write and read.",
+    example: "countersign",
+    help: "Format of tokens and claims: countersign's own, or that of litestar-auth.",
 };
 const ACCESS_LIFETIME: Setting = Setting {
     key: "access_lifetime",
     kind: Kind::Plain,
     default: "15m",
     form: "TIME",
-    help: "An access token's life.",
+    example: "15m",
+    help: "Lifetime of an access token.",
 };
 const REFRESH_LIFETIME: Setting = Setting {
     key: "refresh_lifetime",
     kind: Kind::Plain,
     default: "30d",
     form: "TIME",
-    help: "How long a session may lie idle.",
+    example: "30d",
+    help: "How long a session may be idle before it ends.",
 };
 const SESSION_LIFETIME: Setting = Setting {
     key: "session_lifetime",
     kind: Kind::Plain,
     default: "180d",
     form: "TIME",
-    help: "When a session ends however often it is refreshed.",
+    example: "180d",
+    help: "Maximum age of a session; refreshing does not extend it.",
 };
 const REUSE_GRACE: Setting = Setting {
     key: "reuse_grace",
     kind: Kind::Plain,
     default: "10s",
     form: "TIME",
-    help: "How long an exchanged refresh token yields its successor again; 0s ends the session at once.",
+    example: "10s",
+    help: "How long a refresh token that was already exchanged returns the same successor again; with 0s, its reuse ends the session at once.",
 };
 const REUSE_CLOSE_ON_USE: Setting = Setting {
     key: "reuse_close_on_use",
     kind: Kind::Plain,
     default: "true",
     form: "true|false",
-    help: "Whether that time ends when the successor is exchanged in its turn; false for clients that refresh in bursts.",
+    example: "true",
+    help: "Whether reuse_grace ends as soon as the successor is exchanged; set false for clients that refresh in bursts.",
 };
 const SESSION_LIMIT: Setting = Setting {
     key: "session_limit",
     kind: Kind::Plain,
     default: "off",
     form: "NUMBER[/refuse]|off",
-    help: "Sessions of one account at once; a login beyond it ends the oldest, or is refused.",
+    example: "5",
+    help: "Maximum number of sessions per account; a further login ends the oldest one or, with /refuse, is refused.",
 };
 const LOGIN_LIMIT: Setting = Setting {
     key: "login_limit",
     kind: Kind::Plain,
     default: "10/1m",
     form: "NUMBER/TIME|off",
-    help: "Failed logins per account and address; then 429 until the time is over.",
+    example: "10/1m",
+    help: "Maximum number of failed logins per account and address; further ones get 429 until the time has passed.",
 };
 const REGISTRATION: Setting = Setting {
     key: "registration",
     kind: Kind::Plain,
     default: "60/1h",
     form: "open|NUMBER/TIME|off",
-    help: "Who may make an account: everybody, so many from one address and then 429, or nobody.",
+    example: "60/1h",
+    help: "Who may register: anyone (open), a limited number per client address and then 429, or nobody (off).",
 };
 /// The treatment of accounts that have a second factor.
 pub const SECOND_FACTOR: Setting = Setting {
@@ -89,21 +99,24 @@ pub const SECOND_FACTOR: Setting = Setting {
     kind: Kind::Plain,
     default: "refuse",
     form: "refuse|ignore",
-    help: "Whether to refuse the logins of accounts that have a second factor at litestar-auth, or to do without it.",
+    example: "refuse",
+    help: "Whether to refuse logins to accounts with a second factor in litestar-auth, or to ignore the second factor.",
 };
 const PASSWORD_THREADS: Setting = Setting {
     key: "password_threads",
     kind: Kind::Plain,
     default: "auto",
     form: "NUMBER|auto",
-    help: "Threads that hash passwords, 19 MiB each while they do; auto leaves one core free.",
+    example: "4",
+    help: "Number of threads that hash passwords, each using 19 MiB while hashing; auto leaves one core free.",
 };
 const PASSWORD_QUEUE: Setting = Setting {
     key: "password_queue",
     kind: Kind::Plain,
     default: "64",
     form: "NUMBER",
-    help: "Passwords that may wait for a thread, and a quarter as many of those who register; more are answered with 503.",
+    example: "64",
+    help: "Maximum number of logins that wait for such a thread, and a quarter as many registrations; further ones get 503.",
 };
 
 const ADOPTED_LIFETIME: Setting = Setting {
@@ -111,7 +124,8 @@ const ADOPTED_LIFETIME: Setting = Setting {
     kind: Kind::Plain,
     default: "keep",
     form: "TIME|keep",
-    help: "The age at which tokens are swept that litestar-auth wrote, whose rows state no end; keep sweeps none of them.",
+    example: "30d",
+    help: "Age at which tokens written by litestar-auth are deleted, because their rows have no expiry; keep never deletes them.",
 };
 
 /// The settings of this section, in the order of the help.
@@ -276,9 +290,7 @@ fn lifetimes(sources: &Sources) -> Result<Lifetimes, ConfigError> {
     // "Log out everywhere" finds the signed access tokens of a session by its refresh token, so an
     // access token must not live longer.
     let access = sources.parse(&ACCESS_LIFETIME, |text| match lifetime(text)? {
-        access if access > refresh => {
-            Err("must not be longer than the refresh lifetime".to_owned())
-        }
+        access if access > refresh => Err("must not be longer than refresh_lifetime".to_owned()),
         access => Ok(access),
     })?;
     let session = sources.parse(&SESSION_LIFETIME, lifetime)?;
@@ -307,7 +319,9 @@ fn session_limit(text: &str) -> Result<Option<SessionCap>, String> {
     let (most, when_full) = match text.split_once('/') {
         None => (text, WhenFull::EvictOldest),
         Some((most, "refuse")) => (most, WhenFull::Refuse),
-        Some(_) => return Err("must be `off`, a number, or a number and `/refuse`".to_owned()),
+        Some(_) => {
+            return Err("must be `off`, a number, or a number followed by `/refuse`".to_owned());
+        }
     };
     let most = parse::number(1..=100_000)(most.trim())?;
     Ok(NonZeroU32::new(most).map(|most| SessionCap { most, when_full }))
@@ -337,7 +351,11 @@ fn adopted_lifetime(text: &str) -> Result<Option<Duration>, String> {
 fn login_limit(text: &str) -> Result<Option<RateLimit>, String> {
     match text {
         "off" => Ok(None),
-        limit => rate_limit(limit, "must be `off` or a number and a time, as 10/1m").map(Some),
+        limit => rate_limit(
+            limit,
+            "must be `off`, or a number and a time such as `10/1m`",
+        )
+        .map(Some),
     }
 }
 
@@ -349,7 +367,7 @@ fn registration(text: &str) -> Result<Registration, String> {
         limit => {
             let limit = rate_limit(
                 limit,
-                "must be `open`, `off`, or a number and a time, as 60/1h",
+                "must be `open`, `off`, or a number and a time such as `60/1h`",
             )?;
             Ok(Registration::Open(Some(limit)))
         }
@@ -364,7 +382,8 @@ fn rate_limit(text: &str, malformed: &str) -> Result<RateLimit, String> {
     let window = lifetime(window.trim()).map_err(|_| malformed())?;
     if window > Duration::from_hours(24) {
         return Err(
-            "must count over a day at most, so that nobody is locked out for good".to_owned(),
+            "must have a time of at most one day, so that nobody is locked out for longer"
+                .to_owned(),
         );
     }
     Ok(RateLimit { most, window })

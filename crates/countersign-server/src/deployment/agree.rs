@@ -108,8 +108,8 @@ pub(super) async fn look(config: &Config, database: Option<&Database>) -> Result
         .map_err(unreachable)?;
     if let Some((set, version)) = newer.first() {
         return Err(Error::Mismatch(format!(
-            "the database at {} was made by a newer version: this one doesn't know its migration {set}/{version}; run that \
-             version, or a newer one",
+            "the database at {} was migrated by a newer version: this version does not know \
+             migration {set}/{version}; run that version or a newer one",
             config.store.shown()
         )));
     }
@@ -135,9 +135,10 @@ fn settled(config: &Config, ground: &Ground, purpose: Purpose) -> Result<Config,
         && ground.has_rows
         && !config.sources.is_told(&STRATEGY)
     {
-        let problem = "must be given: nothing in the database says yet how this deployment makes tokens, so that what is \
-                       ended might not end";
-        let cure = "give it, with everything else that its servers are given, or start one of this version first";
+        let problem = "is required: the database does not record yet how this deployment makes tokens, \
+             so sessions might not be ended";
+        let cure = "set it together with all other settings of the servers, or start a server of this \
+             version first";
         return Err(ConfigError::new(STRATEGY.env(), problem, cure).into());
     }
     let config = Config::read(&sources)?;
@@ -172,7 +173,7 @@ fn refuse_contradictions(sources: &Sources, mark: &Mark) -> Result<(), Error> {
         let (told_text, recorded) = (told.text(), recorded.unwrap_or_default());
         (told_text != recorded).then(|| {
             format!(
-                "{} is {told_text}, and this deployment's is {}",
+                "{} is {told_text}, but this deployment uses {}",
                 told.spelled,
                 is(recorded)
             )
@@ -193,7 +194,8 @@ fn refuse_contradictions(sources: &Sources, mark: &Mark) -> Result<(), Error> {
 /// Returns the error for contradictions.
 fn contradicts(found: &str) -> Error {
     Error::Mismatch(format!(
-        "{found}; leave that out or give what the deployment has, and if the deployment is to change, run {CHANGE} first"
+        "{found}; remove the setting or set it to the deployment's value, or run {CHANGE} \
+         first to change the deployment"
     ))
 }
 
@@ -201,12 +203,14 @@ fn contradicts(found: &str) -> Error {
 fn check_place(config: &Config, mark: &Mark) -> Result<(), Error> {
     match (&config.redis, &mark.redis) {
         (None, Some(_)) => {
-            let problem = "must be given: this deployment keeps revoked ids on Redis";
-            let cure = format!("name that Redis, or take it out of the deployment with {CHANGE}");
+            let problem = "is required: this deployment stores revoked ids on Redis";
+            let cure = format!(
+                "set the URL of that Redis, or remove it from the deployment with {CHANGE}"
+            );
             Err(ConfigError::new(REDIS_URL.env(), problem, cure).into())
         }
         (Some(redis), None) => Err(contradicts(&format!(
-            "{} names a Redis, and this deployment keeps revoked ids in the database",
+            "{} is set, but this deployment stores revoked ids in the database",
             redis.spelled
         ))),
         _ => Ok(()),
@@ -240,8 +244,9 @@ pub(super) async fn check_redis(
     {
         RedisMark::Present => Ok(()),
         RedisMark::Missing => Err(Error::Mismatch(format!(
-            "{}: Redis at {} isn't the one of this deployment, or has lost what it held (it has no key \
-             countersign:deployment:{name}); name the right one, or, if this is to be it, run {CHANGE}",
+            "{}: Redis at {} is not the one of this deployment, or has lost its data (it has \
+             no key countersign:deployment:{name}); set the URL of the right one, or run \
+             {CHANGE} to use this one",
             settings.spelled,
             settings.shown()
         ))),
@@ -257,12 +262,12 @@ pub(super) fn unread_on_redis(settings: &RedisSettings, name: &str, mark: RedisM
     );
     let (fault, cure) = match mark {
         RedisMark::Newer => (
-            "was left by a newer version",
-            "run that version, or a newer one".to_owned(),
+            "was written by a newer version",
+            "run that version or a newer one".to_owned(),
         ),
         _ => (
             "can't be read",
-            format!("put it back from a backup, or, if this is the right Redis, run {CHANGE}"),
+            format!("restore it from a backup or, if this is the right Redis, run {CHANGE}"),
         ),
     };
     Error::Mark(format!("{}: {place} {fault}; {cure}", settings.spelled))
@@ -300,11 +305,12 @@ const fn is_unrecorded(ground: &Ground) -> bool {
 fn lost_secret(config: &Config) -> Error {
     let file = keys::secret_file(&config.store.data_dir);
     let problem = format!(
-        "must be given: this database has a secret, and {} isn't there; with another one every token is unknown",
+        "is required: this database was used with a secret, but {} is missing; with another \
+         secret, no stored token would be valid",
         file.display()
     );
     let cure =
-        format!("put the file back or give the secret; to begin with a new one, run {CHANGE}");
+        format!("restore the file or set the secret, or run {CHANGE} to start with a new one");
     ConfigError::new(TOKEN_HASH_SECRET.env(), problem, cure).into()
 }
 
@@ -325,7 +331,7 @@ fn check_key(config: &Config, ground: &Ground, purpose: Purpose) -> Result<(), E
         (Some((ring, spelled)), Some(recorded)) if key_id(&ring).as_deref() != Some(recorded) => {
             let found = key_id(&ring).unwrap_or_default();
             Err(contradicts(&format!(
-                "{spelled} is the key {found}, and this deployment signs with {recorded}"
+                "{spelled} is the key {found}, but this deployment signs with {recorded}"
             )))
         }
         (None, Some(recorded)) if purpose == Purpose::Serve => Err(lost_key(config, recorded)),
@@ -343,12 +349,13 @@ fn lost_key(config: &Config, recorded: &str) -> Error {
         JWT_PRIVATE_KEY
     };
     let file = keys::key_file(&config.store.data_dir);
-    let mut problem = format!("must be given: this deployment signs with the key {recorded}");
+    let mut problem = format!("is required: this deployment signs with the key {recorded}");
     if !symmetric {
-        problem = format!("{problem}, and {} isn't there", file.display());
+        problem = format!("{problem}, but {} is missing", file.display());
     }
     let cure = format!(
-        "give the key that its servers have, or put the file back; to begin with a new one, run {CHANGE}"
+        "set the key that the other servers use or restore the file, or run {CHANGE} to start \
+         with a new one"
     );
     ConfigError::new(setting.env(), problem, cure).into()
 }
@@ -359,9 +366,10 @@ fn lost_key(config: &Config, recorded: &str) -> Error {
 /// start would otherwise create new tables beside the old secrets.
 fn orphaned(config: &Config, file: &Path) -> Error {
     Error::Mismatch(format!(
-        "{} is the secret of a deployment, and the database at {} has none: it was not restored, or is another one; put the \
-         right database there (a copy of an SQLite file in use may be empty), or name a new data directory; to begin a new \
-         deployment with these secrets, run {CHANGE}",
+        "{} is the secret of a deployment, but the database at {} has no deployment: it was \
+         not restored, or is the wrong one; restore the database (a copy of an SQLite file in \
+         use may be empty) or set a new data directory, or run {CHANGE} to start a new \
+         deployment with these secrets",
         file.display(),
         config.store.shown()
     ))

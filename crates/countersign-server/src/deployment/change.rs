@@ -22,7 +22,7 @@ use crate::data_dir::DataDir;
 use crate::error::Error;
 
 /// The placeholder for a value that doesn't exist yet, in what is shown to the operator.
-const NEW: &str = "(a new one)";
+const NEW: &str = "(new)";
 
 /// A planned change. Nothing is written before [`make`](Self::make).
 #[derive(Debug)]
@@ -78,8 +78,9 @@ pub async fn plan(config: &Config, unset: &[String]) -> Result<Change, Error> {
     let keeps_redis =
         recorded.is_some_and(|mark| mark.redis.is_some()) && !unset.contains(&&REDIS_URL);
     if config.tokens.strategy == StrategyKind::Jwt && redis.is_none() && keeps_redis {
-        let problem = "must be given: this deployment keeps revoked ids on Redis";
-        let cure = "name that Redis, or keep them in the database from now on: `--unset redis_url`";
+        let problem = "is required: this deployment stores revoked ids on Redis";
+        let cure = "set the URL of that Redis, or pass `--unset redis_url` to store them in the \
+             database";
         return Err(ConfigError::new(REDIS_URL.env(), problem, cure).into());
     }
     let name = match (&redis, recorded.and_then(|mark| mark.redis.as_deref())) {
@@ -116,13 +117,13 @@ fn to_unset(config: &Config, name: &str) -> Result<&'static Setting, Error> {
         .ok_or_else(|| {
             let names: Vec<&str> = may_be.iter().map(|setting| setting.key).collect();
             Error::Usage(format!(
-                "--unset: {name:?} must be one of {}",
+                "--unset: {name:?} can't be unset; use one of {}",
                 names.join(", ")
             ))
         })?;
     match config.sources.get(setting) {
         Some(given) => Err(Error::Usage(format!(
-            "--unset: {key} is also given as {}",
+            "--unset: {key} is also set by {}; use one or the other",
             given.spelled
         ))),
         None => Ok(setting),
@@ -221,7 +222,7 @@ impl Change {
             return Ok(());
         }
         Err(Error::Refused(
-            "the deployment was changed by somebody else meanwhile; look at it and begin again"
+            "the deployment was changed by someone else in the meantime; check it and try again"
                 .to_owned(),
         ))
     }

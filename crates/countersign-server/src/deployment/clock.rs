@@ -58,13 +58,15 @@ impl std::fmt::Display for Skew {
         if *has_clock {
             return write!(
                 f,
-                "this host's clock says {host} and the database's {store}, so nothing is swept; set the wrong one"
+                "this host's clock reads {host} and the database's {store}, so nothing is \
+                 deleted; correct the clock that is wrong"
             );
         }
         write!(
             f,
-            "this host's clock says {host} and the database was last served at {store}, so nothing is swept; set the clock if it \
-             is wrong, and if it is right run `countersign cleanup --clock-is-right`, or let a server run for an hour"
+            "this host's clock reads {host} and the database was last served at {store}, so \
+             nothing is deleted; correct the clock or, if it is right, run `countersign \
+             cleanup --clock-is-right` or let a server run for an hour"
         )
     }
 }
@@ -103,7 +105,7 @@ impl StoreClock {
             .driver
             .fetch(&Statement::new(self.driver.dialect(), own), &[])
             .await?;
-        let unreadable = || Failure::internal("database", "its clock can't be read");
+        let unreadable = || Failure::internal("database", "can't read the database's clock");
         let store = rows
             .first()
             .and_then(|row| row.time(0).ok().flatten())

@@ -59,8 +59,7 @@ pub async fn join(config: &Config, purpose: Purpose) -> Result<Joined, Error> {
         }
     }
     Err(Error::Refused(
-        "others record what this deployment is, each time that it is about to be recorded"
-            .to_owned(),
+        "other servers keep recording the deployment at the same time".to_owned(),
     ))
 }
 

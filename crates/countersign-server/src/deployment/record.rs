@@ -114,12 +114,12 @@ impl Unread {
         match self {
             Self::Store(failure) => compose::unreachable(store, failure),
             Self::Mark(Fault::Garbage(words)) => Error::Mark(format!(
-                "{place} can't be read: {words}; put the row back from a backup, or record it anew: run {CHANGE} with all \
-                 that its servers are given"
+                "{place} can't be read: {words}; restore the row from a backup, or run \
+                 {CHANGE} with all settings of the servers to record it again"
             )),
             Self::Mark(Fault::Newer(form)) => Error::Mark(format!(
-                "{place} was written by a newer version: this one doesn't know its form {form}; run that version, or a \
-                 newer one"
+                "{place} was written by a newer version: this version does not know format \
+                 {form}; run that version or a newer one"
             )),
         }
     }

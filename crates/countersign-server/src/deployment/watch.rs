@@ -99,7 +99,8 @@ impl Watch {
             .is_some_and(|mark| self.mark.clone().filled(mark.clone()) == *mark);
         if !as_started {
             if !self.has_warned.swap(true, Ordering::Relaxed) {
-                let why = "servers that start now are told something else; start this one again with what they are told";
+                let why = "the deployment was changed, and new servers start with other settings; \
+                     restart this server with the same settings";
                 tracing::warn!(event = "deployment_changed", "{why}");
             }
             return Ok(());
@@ -110,7 +111,8 @@ impl Watch {
     /// Warns once that the next start won't be able to read the mark.
     fn warn_of_unreadable(&self, mark: &str) {
         if !self.has_warned.swap(true, Ordering::Relaxed) {
-            let why = "the deployment's mark can't be read any more; this server goes on, and the next start says what to do";
+            let why = "the deployment's mark can no longer be read; this server keeps running, but \
+                 the next start will fail and explain what to do";
             tracing::warn!(event = "deployment_unreadable", mark, "{why}");
         }
     }
@@ -132,8 +134,7 @@ impl Watch {
             }
         }
         redis.leave_mark(name).await?;
-        let why =
-            "Redis has lost what it held, the deployment's mark included, which is there again";
+        let why = "Redis has lost its data; the deployment's mark was written again";
         tracing::warn!(event = "redis_mark_lost", "{why}");
         Ok(())
     }

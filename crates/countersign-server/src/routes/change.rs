@@ -30,35 +30,35 @@ use crate::routes::me::Me;
 pub const CURRENT_PASSWORD_INVALID: Problem = Problem::new(
     StatusCode::FORBIDDEN,
     "CURRENT_PASSWORD_INVALID",
-    "The current password is wrong.",
+    "The current password is incorrect.",
 );
 
 /// 409: another account has this email address.
 pub const ACCOUNT_EMAIL_TAKEN: Problem = Problem::new(
     StatusCode::CONFLICT,
     "ACCOUNT_EMAIL_TAKEN",
-    "There is an account for this email address already.",
+    "An account with this email address already exists.",
 );
 
 /// 422: the text isn't an email address.
 const EMAIL_INVALID: Problem = Problem::new(
     StatusCode::UNPROCESSABLE_ENTITY,
     "ACCOUNT_EMAIL_INVALID",
-    "This is not an email address.",
+    "The email address is not valid.",
 );
 
 /// 422: the email address contains an invisible character.
 const EMAIL_INVISIBLE: Problem = Problem::new(
     StatusCode::UNPROCESSABLE_ENTITY,
     "ACCOUNT_EMAIL_INVALID",
-    "An email address has no invisible characters.",
+    "The email address must not contain invisible characters.",
 );
 
 /// 422: the new password is too short or too long.
 const PASSWORD_INVALID: Problem = Problem::new(
     StatusCode::UNPROCESSABLE_ENTITY,
     "ACCOUNT_PASSWORD_INVALID",
-    "A password has 8 to 1024 bytes.",
+    "The password must be 8 to 1024 bytes long.",
 );
 
 /// The header of answers with personal data: no cache keeps them.

@@ -16,7 +16,7 @@ use crate::compose::{Readiness, Stores};
 const DRAINING: Problem = Problem::new(
     StatusCode::SERVICE_UNAVAILABLE,
     "DRAINING",
-    "This server is about to stop. Ask another one.",
+    "The server is shutting down.",
 )
 .retry_after(Duration::from_secs(1));
 

@@ -211,7 +211,7 @@ fn say_sums(counts: &Counts, woken: &Receiver<Wake>) {
                 kind,
                 reason,
                 lines,
-                "more lines of this kind"
+                "further lines of this kind were not written"
             );
         }
         if finished {

@@ -75,7 +75,7 @@ pub fn start(log: Log) -> io::Result<Logging> {
             .location()
             .map(ToString::to_string)
             .unwrap_or_default();
-        tracing::error!(event = "panic", place, "a bug: please report it");
+        tracing::error!(event = "panic", place, "this is a bug; please report it");
     }));
     Ok(Logging { queue, sums, level })
 }
@@ -100,7 +100,7 @@ fn say_lost(lines: u64) {
     tracing::warn!(
         event = "log_lines_dropped",
         lines,
-        "the log was not read in time"
+        "log lines were lost because the log was not read in time"
     );
 }
 

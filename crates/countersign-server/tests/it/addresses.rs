@@ -137,7 +137,7 @@ async fn nobody_registers_with_what_nobody_can_see() {
     assert_eq!(refused.status.code(), Some(2));
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(
-        said.contains("has the invisible character U+200B in it") && !said.contains('\u{200b}'),
+        said.contains("contains the invisible character U+200B") && !said.contains('\u{200b}'),
         "{said}"
     );
     assert_eq!(place.json(&["user", "list"])["users"], json!([]));

@@ -69,27 +69,27 @@ fn what_cannot_work_stops_the_start() {
         (
             &["--strategy", "redis"],
             &[],
-            "COUNTERSIGN_REDIS_URL: must be given with strategy redis",
+            "COUNTERSIGN_REDIS_URL: is required with strategy redis",
         ),
         (
             &["--redis-url", "redis://localhost"],
             &[],
-            "--redis-url: is of no use with strategy database",
+            "--redis-url: has no effect with strategy database",
         ),
         (
             &[],
             &[redis],
-            "COUNTERSIGN_REDIS_URL: is of no use with strategy database",
+            "COUNTERSIGN_REDIS_URL: has no effect with strategy database",
         ),
         (
             &["--strategy", "redis"],
             &[redis],
-            "COUNTERSIGN_TOKEN_HASH_SECRET: must be given",
+            "COUNTERSIGN_TOKEN_HASH_SECRET: is required",
         ),
         (
             &["--strategy", "jwt"],
             &[redis],
-            "COUNTERSIGN_TOKEN_HASH_SECRET: must be given",
+            "COUNTERSIGN_TOKEN_HASH_SECRET: is required",
         ),
         (
             &["--strategy", "redis", "--redis-url", "localhost:6379"],
@@ -121,14 +121,14 @@ fn what_cannot_work_stops_the_start() {
                 "litestar-auth",
             ],
             &[secret_given],
-            "--redis-url: names a cluster",
+            "--redis-url: lists cluster nodes",
         ),
         (&["--profile", "django"], &[], "--profile"),
         (&["--access-lifetime", "0s"], &[], "--access-lifetime"),
         (
             &["--access-lifetime", "31d"],
             &[],
-            "must not be longer than the refresh lifetime",
+            "must not be longer than refresh_lifetime",
         ),
         (&["--refresh-lifetime=-1d"], &[], "--refresh-lifetime"),
         (&["--session-lifetime=forever"], &[], "--session-lifetime"),
@@ -174,7 +174,7 @@ fn what_cannot_work_stops_the_start() {
                 ("COUNTERSIGN_TOKEN_HASH_SECRET", SECRET),
                 ("COUNTERSIGN_TOKEN_HASH_SECRET_FILE", &secret),
             ],
-            "not both",
+            "set either the value or the file",
         ),
         (
             &[],
@@ -215,17 +215,17 @@ fn what_cannot_work_stops_the_start() {
         (
             &[],
             &[jwt, hs256, ("COUNTERSIGN_JWT_SECRET", PUBLIC_JWK)],
-            "COUNTERSIGN_JWT_SECRET: secret: is a key pair's key",
+            "COUNTERSIGN_JWT_SECRET: is the key of a key pair",
         ),
         (
             &[],
             &[jwt, hs256, ("COUNTERSIGN_JWT_SECRET", PUBLIC_DER)],
-            "COUNTERSIGN_JWT_SECRET: secret: is a key pair's key",
+            "COUNTERSIGN_JWT_SECRET: is the key of a key pair",
         ),
         (
             &["--jwt-secret-file", &public_pem],
             &[jwt, hs256],
-            "--jwt-secret-file: is a key in PEM, and no secret",
+            "--jwt-secret-file: is a PEM key, not a secret",
         ),
         (
             &[
@@ -250,7 +250,7 @@ fn what_cannot_work_stops_the_start() {
                 &secret,
             ],
             &[],
-            "--jwt-secret-file: begins or ends with a blank",
+            "--jwt-secret-file: begins or ends with white space",
         ),
         (
             &[
@@ -272,7 +272,7 @@ fn what_cannot_work_stops_the_start() {
                 &private,
             ],
             &[jwt],
-            "--token-hash-secret-file: is a key in PEM, and no secret",
+            "--token-hash-secret-file: is a PEM key, not a secret",
         ),
         (&["--config", "/nowhere.toml"], &[], "--config"),
         (&["--config", &unknown_key], &[], "did you mean listen?"),

@@ -352,7 +352,7 @@ fn what_is_no_origin_or_no_url_is_refused_by_name() {
         (
             "ALLOWED_ORIGINS",
             "ftp://a.example",
-            "neither http nor https",
+            "does not start with http:// or https://",
         ),
         ("ALLOWED_ORIGINS", "https://me:secret@a.example", "user"),
         ("ALLOWED_ORIGINS", "https://A.example", "https://a.example"),

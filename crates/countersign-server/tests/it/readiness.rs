@@ -119,7 +119,7 @@ async fn a_database_that_only_reads_is_told() {
         );
         becomes(&server, status).await;
     }
-    server.says("only reads", 1);
+    server.says("is read-only", 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -197,7 +197,7 @@ fn the_wait_for_a_store_that_is_not_there_has_an_end() {
                 .count();
             assert!(waits >= lines && (lines > 0 || waits == 0), "{log}");
             assert!(
-                log.contains("nobody listens") && !log.contains("doesn't answer"),
+                log.contains("nothing is listening") && !log.contains("doesn't answer"),
                 "{log}"
             );
         }
@@ -211,7 +211,7 @@ fn a_store_whose_name_is_not_known_yet_is_waited_for() {
     let (status, _, log) = Starting::of(place.command(&["--listen", "127.0.0.1:0"])).ends();
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(
-        log.contains("event=\"waiting_for_store\"") && log.contains("host's name isn't known"),
+        log.contains("event=\"waiting_for_store\"") && log.contains("host name is unknown"),
         "{log}"
     );
 }
@@ -233,7 +233,7 @@ fn comes_later(place: &Place, stop: impl Fn(), start: impl Fn()) {
     let mut greeting = String::new();
     out.read_line(&mut greeting).unwrap();
     assert!(
-        greeting.contains("countersign listens on"),
+        greeting.contains("countersign is listening on"),
         "{greeting}{}",
         starting.log()
     );
@@ -293,17 +293,26 @@ fn what_waiting_does_not_cure_ends_the_start_at_once() {
     redis.command(&["CONFIG", "SET", "requirepass", "hunter2"]);
     let password = redis.url().replace("redis://", "redis://:wrong@");
     let cases = [
-        (Place::new(shared(&none)), "has no database of that name"),
-        (Place::new(shared(&stranger)), "refuses user or password"),
-        (Place::new(shared(&wrong)), "refuses user or password"),
-        (Place::new(shared(&missing)), "has no database of that name"),
+        (Place::new(shared(&none)), "has no database with that name"),
+        (
+            Place::new(shared(&stranger)),
+            "rejects the user name or password",
+        ),
+        (
+            Place::new(shared(&wrong)),
+            "rejects the user name or password",
+        ),
+        (
+            Place::new(shared(&missing)),
+            "has no database with that name",
+        ),
         (
             Place::new(on_redis(&password)).with("STRATEGY", "redis"),
-            "refuses user or password",
+            "rejects the user name or password",
         ),
         (
             Place::new(on_redis(redis.url())).with("STRATEGY", "jwt"),
-            "refuses user or password",
+            "rejects the user name or password",
         ),
     ];
     for (place, what) in cases {
@@ -345,7 +354,9 @@ fn a_user_without_rights_is_told_so() {
         "{log}"
     );
     assert!(
-        log.contains("lacks a right") && log.contains("42501") && !log.contains("doesn't answer"),
+        log.contains("lacks a privilege")
+            && log.contains("42501")
+            && !log.contains("doesn't answer"),
         "{log}"
     );
 }
@@ -402,7 +413,7 @@ async fn what_orchestrators_put_into_the_environment_is_no_setting() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{name}: {said}");
         assert!(
-            said.contains(&format!("COUNTERSIGN_{name}: is no setting")),
+            said.contains(&format!("COUNTERSIGN_{name}: unknown setting")),
             "{said}"
         );
     }
@@ -451,7 +462,7 @@ fn greeted(starting: &mut Starting) -> SocketAddr {
         .read_line(&mut greeting)
         .unwrap();
     let address = greeting
-        .split_once("countersign listens on http://")
+        .split_once("countersign is listening on http://")
         .map(|(_, rest)| rest.trim());
     address
         .and_then(|address| address.parse().ok())

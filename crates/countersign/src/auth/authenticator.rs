@@ -348,8 +348,8 @@ impl<U: User> AuthenticatorBuilder<U> {
         if self.backends.is_empty() {
             return Err(ConfigError::new(
                 "backends",
-                "are none",
-                "add one, such as a bearer backend",
+                "no backend configured",
+                "add a backend, for example one with a bearer transport",
             ));
         }
         for (index, backend) in self.backends.iter().enumerate() {
@@ -391,8 +391,8 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
     }
     Err(ConfigError::new(
         "backend name",
-        "is empty, too long or has other characters",
-        "use letters, digits, - _ .",
+        "is empty, too long or contains an unsupported character",
+        "use 1 to 64 letters, digits, `-`, `_` and `.`",
     ))
 }
 
@@ -405,7 +405,7 @@ fn check_pair<U: User>(
         return Err(ConfigError::new(
             "backend name",
             "is used twice",
-            "give each backend a name of its own",
+            "give each backend a unique name",
         ));
     }
     let (access, refresh) = (one.transport().source(), one.transport().refresh_source());
@@ -415,11 +415,11 @@ fn check_pair<U: User>(
     );
     if access == other_access && one.token_shape().overlaps(other.token_shape()) {
         let problem = format!(
-            "{} and {} look at the same place and could claim one token",
+            "{} and {} read the same place and could claim the same token",
             one.name(),
             other.name()
         );
-        let cure = "give them different places, or token shapes that exclude each other";
+        let cure = "use different places, or token shapes that do not overlap";
         return Err(ConfigError::new("backends", problem, cure));
     }
     // The refresh token of one backend must never be read as an access token of another.
@@ -428,14 +428,14 @@ fn check_pair<U: User>(
         || (refresh.is_some() && refresh == other_refresh)
     {
         let problem = format!(
-            "{} and {} would share a place for refresh tokens",
+            "{} and {} would use the same place for a refresh token",
             one.name(),
             other.name()
         );
         return Err(ConfigError::new(
             "backends",
             problem,
-            "give each cookie transport a cookie_name of its own",
+            "give each cookie transport a unique cookie_name",
         ));
     }
     Ok(())
@@ -466,5 +466,5 @@ fn cross_site_event(backend: &str) {
 /// the request.
 pub(crate) fn failure_event(failure: &Failure) {
     let cause = std::error::Error::source(failure).map(tracing::field::display);
-    tracing::error!(event = "failed", part = failure.part(), kind = ?failure.kind(), cause, "can't answer");
+    tracing::error!(event = "failed", part = failure.part(), kind = ?failure.kind(), cause, "the request can't be answered");
 }

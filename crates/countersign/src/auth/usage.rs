@@ -135,7 +135,7 @@ impl UseRecorder {
             interval.tick().await;
             if let Err(failure) = self.flush().await {
                 let cause = std::error::Error::source(&failure).map(tracing::field::display);
-                tracing::warn!(event = "use_not_noted", %failure, cause, "the next flush tries again");
+                tracing::warn!(event = "use_not_noted", %failure, cause, "last-used times were not written; the next flush tries again");
             }
         }
     }

@@ -96,7 +96,7 @@ fn outcome<U: User>(parts: &Parts) -> Result<&AuthOutcome<U>, Problem> {
         tracing::error!(
             event = "misused",
             user,
-            "a handler asks for a user outside an AuthLayer of that user type"
+            "a handler extracts a user, but its route has no AuthLayer for that user type"
         );
         Problem::AUTH_LAYER_MISSING
     })

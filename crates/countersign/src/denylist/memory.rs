@@ -63,7 +63,7 @@ impl MemoryDenylist {
             return Err(ConfigError::new(
                 "max_entries",
                 "must be at least 1",
-                "leave it at 10000",
+                "use the default of 10000",
             ));
         }
         Ok(Self {

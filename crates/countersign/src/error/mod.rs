@@ -371,4 +371,9 @@ impl ConfigError {
     pub fn problem(&self) -> &str {
         &self.problem
     }
+
+    /// Returns what to do about it, as an imperative without a full stop.
+    pub fn cure(&self) -> &str {
+        &self.cure
+    }
 }

@@ -46,17 +46,17 @@ impl Symptom {
     /// Returns what an operator can do, as an imperative without a full stop.
     pub const fn cure(self) -> &'static str {
         match self {
-            Self::Unreachable => "start it, or correct host and port",
-            Self::UnknownHost => "correct the host's name, or make it known",
+            Self::Unreachable => "start it, or correct the host and port",
+            Self::UnknownHost => "correct the host name, or add it to DNS",
             Self::Starting => "wait until it has started",
-            Self::Silent => "see what keeps it, or what lies between",
-            Self::Busy => "allow it more connections",
-            Self::Credentials => "correct user and password, or the rules of access there",
-            Self::Rights => "grant the user what is missing",
+            Self::Silent => "check its load and the network in between",
+            Self::Busy => "raise its connection limit",
+            Self::Credentials => "correct the user name and password, or its access rules",
+            Self::Rights => "grant the user the missing privilege",
             Self::NoDatabase => "create the database, or correct its name",
             Self::NoTable => "run `countersign migrate`, or restore the table",
-            Self::ReadOnly => "name the server that takes writes",
-            Self::Full => "give it room",
+            Self::ReadOnly => "use the URL of the server that accepts writes",
+            Self::Full => "free up space, or raise its limit",
         }
     }
 
@@ -89,17 +89,17 @@ impl Symptom {
 impl fmt::Display for Symptom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unreachable => "can't be reached: nobody listens there",
-            Self::UnknownHost => "can't be reached: its host's name isn't known",
+            Self::Unreachable => "can't be reached: nothing is listening there",
+            Self::UnknownHost => "can't be reached: its host name is unknown",
             Self::Starting => "is starting or stopping",
             Self::Silent => "doesn't answer",
-            Self::Busy => "takes no more connections",
-            Self::Credentials => "refuses user or password",
-            Self::Rights => "answers, but its user lacks a right",
-            Self::NoDatabase => "has no database of that name",
-            Self::NoTable => "lacks a table or a column",
-            Self::ReadOnly => "only reads",
-            Self::Full => "has no room left",
+            Self::Busy => "accepts no more connections",
+            Self::Credentials => "rejects the user name or password",
+            Self::Rights => "denies access: its user lacks a privilege",
+            Self::NoDatabase => "has no database with that name",
+            Self::NoTable => "is missing a table or a column",
+            Self::ReadOnly => "is read-only",
+            Self::Full => "is out of space",
         })
     }
 }

@@ -125,7 +125,7 @@ impl<T> Renewing<T> {
         let made = match (source.make)(&read) {
             Ok(made) => made,
             Err(error) => {
-                tracing::warn!(event = "credentials_unusable", part, %error, "what was read again can't be used");
+                tracing::warn!(event = "credentials_unusable", part, %error, "the new URL can't be used");
                 return false;
             }
         };
@@ -136,7 +136,7 @@ impl<T> Renewing<T> {
         tracing::info!(
             event = "credentials_read_again",
             part,
-            "user or password were refused, and are others now"
+            "the credentials were rejected and have been replaced by new ones"
         );
         true
     }

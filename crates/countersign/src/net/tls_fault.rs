@@ -49,31 +49,34 @@ fn fault_of(
     match fault {
         CertificateError::UnknownIssuer => {
             format!(
-                "the server's certificate comes from no known authority: name its authority's file with {authority}"
+                "the server's certificate is from an unknown authority: provide the \
+                 authority's certificate with {authority}"
             )
         }
         CertificateError::BadSignature => format!(
-            "the server's certificate isn't signed by the trusted authority of that name: name its own authority's file \
-             with {authority}"
+            "the server's certificate is not signed by the trusted authority of that name: \
+             provide the right authority's certificate with {authority}"
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "the server's certificate has expired: renew it".to_owned()
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "the server's certificate isn't valid yet: look at both clocks".to_owned()
+            "the server's certificate is not valid yet: check both clocks".to_owned()
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             let or_say = or_say(any_host);
             format!(
-                "the server's certificate is for another host: name the host as it does{or_say}"
+                "the server's certificate is for another host: use a host name from the \
+                 certificate{or_say}"
             )
         }
         other if other.to_string().contains("UnsupportedCertVersion") => format!(
-            "the server's certificate is of X.509 version 1, which can't be checked: issue one of version 3{}",
+            "the server's certificate has X.509 version 1, which is not supported: issue one \
+             of version 3{}",
             or_say(unchecked)
         ),
         other if is_authority(other) => format!(
-            "the server's certificate is an authority's own (CA:TRUE): issue one that isn't{}",
+            "the server's certificate is a CA certificate (CA:TRUE): issue one that is not{}",
             or_say(unchecked)
         ),
         other => format!("the server's certificate can't be used: {other}"),
@@ -83,7 +86,7 @@ fn fault_of(
 /// Returns the end of a sentence that names another parameter, or nothing if there is none.
 fn or_say(words: Option<&str>) -> String {
     words
-        .map(|words| format!(", or say {words}"))
+        .map(|words| format!(", or set {words}"))
         .unwrap_or_default()
 }
 

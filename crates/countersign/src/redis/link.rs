@@ -102,7 +102,7 @@ impl Target {
                 } else {
                     Client::open(node)
                 };
-                let client = client.map_err(|_| refused("can't be used"))?;
+                let client = client.map_err(|_| refused("is not a usable URL"))?;
                 let is_cluster = AtomicBool::new(false);
                 return Ok(Self::Single(Box::new(Single {
                     client,
@@ -229,7 +229,7 @@ fn cluster(
     if certificates.root_cert.is_some() {
         builder = builder.certs(certificates.clone());
     }
-    builder.build().map_err(|_| refused("can't be used"))
+    builder.build().map_err(|_| refused("is not a usable URL"))
 }
 
 /// The part of a connection that can't be used any more.

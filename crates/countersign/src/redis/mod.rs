@@ -272,9 +272,8 @@ impl Redis {
             return Ok(vec![(String::new(), self.run(command).await?)]);
         }
         let slots = self.run(::redis::cmd("CLUSTER").arg("SLOTS")).await?;
-        let masters = cluster::masters(&slots).ok_or_else(|| {
-            Failure::unavailable(PART, "there are slots of the cluster that no master has")
-        })?;
+        let masters = cluster::masters(&slots)
+            .ok_or_else(|| Failure::unavailable(PART, "the cluster has slots without a master"))?;
         let ask = async |master: cluster::Master| {
             Ok((master.address, self.run_beside(&master.key, command).await?))
         };
@@ -425,8 +424,7 @@ impl Redis {
 
 /// Converts an answer. An answer of another type is a failure of the kind `Internal`.
 fn read<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
-    let unexpected =
-        |_| Failure::internal(PART, "an answer has another type than its command gives");
+    let unexpected = |_| Failure::internal(PART, "a reply has an unexpected type");
     T::from_redis_value(value).map_err(unexpected)
 }
 
@@ -442,7 +440,7 @@ pub(crate) fn checked_prefix(prefix: &str) -> Result<&str, ConfigError> {
         Err(ConfigError::new(
             "key_prefix",
             problem,
-            "use one like `myapp:token:`",
+            "use for example `myapp:token:`",
         ))
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Sentinels {
 }
 
 /// The error code for Sentinels that don't know the name of the master.
-pub(super) const UNKNOWN_MASTER: &str = "the Sentinels watch no master of that name";
+pub(super) const UNKNOWN_MASTER: &str = "the Sentinels monitor no master of that name";
 
 /// The host and the port of a master.
 type Address = (String, u16);
@@ -56,7 +56,7 @@ impl Sentinels {
         let clients: RedisResult<Vec<Client>> = service.sentinels.into_iter().map(client).collect();
         Ok(Self {
             name: service.name,
-            clients: clients.map_err(|_| refused("can't be used"))?,
+            clients: clients.map_err(|_| refused("is not a usable URL"))?,
             settings: service.settings,
             scheme: service.scheme,
             authorities,
@@ -87,7 +87,7 @@ impl Sentinels {
         if Hello::ask(&mut connection).await?.role == "replica" {
             return Err((
                 ErrorKind::Server(ServerErrorKind::ReadOnly),
-                "whom the Sentinels name is no master yet",
+                "the server that the Sentinels name is not a master yet",
             )
                 .into());
         }

@@ -71,10 +71,12 @@ impl Parsed {
             .iter()
             .any(|node| matches!(node.addr(), ConnectionAddr::Unix(_)))
         {
-            return Err(refused("has a socket among the nodes of a cluster"));
+            return Err(refused("lists a Unix socket as a cluster node"));
         }
         if nodes.iter().any(|node| node.redis_settings().db() != 0) {
-            return Err(refused("names a database, and a cluster has none but 0"));
+            return Err(refused(
+                "selects a database, but a cluster has only database 0",
+            ));
         }
         Ok(Self {
             servers: Servers::Cluster(nodes),
@@ -88,9 +90,11 @@ impl Parsed {
 /// The form is `user:password@host:26379,host:26379/name/db?sentinel_password=…`. The port defaults
 /// to 26379 and the database to 0.
 fn service(rest: &str, scheme: &'static str) -> Result<Parsed, ConfigError> {
-    const FORM: &str = "names Sentinels in another form than redis+sentinel://user:password@host:26379,host:26379/name";
+    const FORM: &str = "is not a valid Sentinel URL";
     if rest.contains('#') {
-        return Err(refused("has a `#`, which a password has as %23"));
+        return Err(refused(
+            "contains `#`, which must be written as %23 in a password",
+        ));
     }
     let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (hosts, path) = address.split_once('/').ok_or_else(|| refused(FORM))?;
@@ -150,13 +154,13 @@ fn service(rest: &str, scheme: &'static str) -> Result<Parsed, ConfigError> {
 
 /// Reads a file of certificates.
 fn read(file: &str) -> Result<Vec<u8>, ConfigError> {
-    std::fs::read(file).map_err(|_| refused("names an `sslrootcert` that can't be read"))
+    std::fs::read(file).map_err(|_| refused("has an `sslrootcert` that can't be read"))
 }
 
 /// Decodes the percent-encoding of a part.
 fn decoded(text: &str) -> Result<String, ConfigError> {
     let decoded = percent_decode_str(text).decode_utf8().map(Cow::into_owned);
-    decoded.map_err(|_| refused("has a part that isn't UTF-8"))
+    decoded.map_err(|_| refused("has a part that is not valid UTF-8"))
 }
 
 /// Parses the URL of one server.
@@ -167,17 +171,18 @@ fn node(url: &str) -> Result<ConnectionInfo, ConfigError> {
         Some("redis" | "rediss" | "valkey" | "valkeys" | "unix")
     ) {
         return Err(refused(
-            "doesn't start with redis://, rediss://, redis+sentinel:// or unix://",
+            "must start with redis://, rediss://, redis+sentinel:// or unix://",
         ));
     }
     if url.contains('#') {
         return Err(refused(
-            "has a `#`, which a password has as %23, and which can't switch off the check of certificates",
+            "contains `#`, which must be written as %23 in a password and can't switch off \
+             certificate checks",
         ));
     }
     // The error of the `redis` crate could quote the password, so it isn't passed on.
     url.into_connection_info()
-        .map_err(|_| refused("can't be read"))
+        .map_err(|_| refused("is not a valid URL"))
 }
 
 /// Returns the URL without its parameter `sslrootcert`, and the file that the parameter names.
@@ -208,8 +213,9 @@ fn without_authorities(url: &str) -> Result<(String, Option<String>), ConfigErro
 
 /// Returns the error for a URL that can't be used.
 pub(super) fn refused(problem: &'static str) -> ConfigError {
-    let cure = "write it as redis://user:password@host:6379/0, special characters percent-encoded, or name several \
-                nodes of a cluster with commas between them, or Sentinels as redis+sentinel://host:26379,host:26379/name";
+    let cure = "write it as redis://user:password@host:6379/0 with special characters \
+         percent-encoded, separate cluster nodes with commas, or write Sentinels as \
+         redis+sentinel://user:password@host:26379,host:26379/name";
     ConfigError::new("redis_url", problem, cure)
 }
 

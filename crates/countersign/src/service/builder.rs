@@ -280,16 +280,12 @@ impl<U: User> AuthBuilder<U> {
     /// it may be called again then.
     pub async fn build(mut self) -> Result<Auth<U>, SetupError> {
         let secret = self.secret.take().ok_or_else(|| {
-            let cure = "give a secret of 32 characters or more";
+            let cure = "set a secret of at least 32 characters";
             ConfigError::new("secret", "is required", cure)
         })?;
         let digests = DigestKeyRing::new("default", &secret)?;
         let place = self.place.take().ok_or_else(|| {
-            ConfigError::new(
-                "store",
-                "is required",
-                "name a database, a Redis or a store",
-            )
+            ConfigError::new("store", "is required", "set a database, a Redis or a store")
         })?;
         let (store, denylist) = self.open(place, &digests).await?;
 

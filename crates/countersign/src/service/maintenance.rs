@@ -53,7 +53,7 @@ impl Sweeper {
                 Ok(rows) => tracing::info!(event = "swept", rows, "expired rows were deleted"),
                 Err(failure) => {
                     let cause = std::error::Error::source(&failure).map(tracing::field::display);
-                    tracing::warn!(event = "sweep_failed", %failure, cause, "the next round tries again");
+                    tracing::warn!(event = "sweep_failed", %failure, cause, "expired rows were not deleted; the next round tries again");
                 }
             }
         }

@@ -113,8 +113,8 @@ impl<U: User> Auth<U> {
             if weak.upgrade().is_some_and(is_missing) {
                 tracing::warn!(
                     event = "not_maintained",
-                    "nothing deletes expired rows, records use or watches sessions: spawn \
-                     `Auth::maintain` in one process at least"
+                    "nothing deletes expired rows, records use or watches sessions; spawn \
+                     `Auth::maintain` in at least one process"
                 );
             }
         });

@@ -76,7 +76,7 @@ impl fmt::Debug for SessionId {
 
 /// The error of parsing a text that is not a UUID as a [`SessionId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a session id")]
+#[error("not a valid session id")]
 pub struct NotASessionId;
 
 impl FromStr for SessionId {

@@ -173,7 +173,7 @@ impl ReusePolicy {
             return Err(ConfigError::new(
                 "reuse_grace",
                 problem,
-                "give it as `10s`, or `0s` for no window",
+                "use for example 10 seconds, or 0 for no grace window",
             ));
         }
         Ok(Self {
@@ -269,7 +269,7 @@ pub(crate) fn checked(setting: &'static str, lifetime: Duration) -> Result<Durat
         Err(ConfigError::new(
             setting,
             "must be between 1 second and 100 years",
-            "give it as `15m` or `30d`",
+            "use for example 15 minutes or 30 days",
         ))
     }
 }

@@ -25,7 +25,7 @@ pub struct SessionCursor(String);
 
 /// The error of parsing a text that isn't a [`SessionCursor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not a place in a list of sessions")]
+#[error("is not a valid cursor")]
 pub struct NotACursor;
 
 impl SessionCursor {

@@ -596,7 +596,7 @@ fn count(rows: usize) -> u64 {
 
 /// Creates the failure for a digest that is recorded already.
 fn taken() -> Failure {
-    Failure::internal("token store", "the digest is there already")
+    Failure::internal("token store", "the digest already exists")
 }
 
 /// Shows the number of rows only: they hold user ids.

@@ -176,11 +176,11 @@ impl DigestKey {
         };
         if !fits {
             return Err(unusable(
-                "is empty, too long, or has characters that logs can't show",
+                "is empty, too long, or contains non-printable characters",
             ));
         }
         let keyed =
-            |key: &[u8]| Hmac::new_from_slice(key).map_err(|_| unusable("has an unusable secret"));
+            |key: &[u8]| Hmac::new_from_slice(key).map_err(|_| unusable("has an invalid secret"));
         // The secret itself keys the digests of tokens, as in litestar-auth. All other keys are
         // derived.
         let mac: Hmac<Sha256> = keyed(secret.expose().as_bytes())?;
@@ -276,7 +276,7 @@ impl DigestKeyRing {
             return Err(ConfigError::new(
                 "digest key id",
                 "is in the ring twice",
-                "give each key an id of its own",
+                "give each key a unique id",
             ));
         }
         self.accepted.push(DigestKey::new(id, secret)?);

@@ -94,7 +94,7 @@ impl TokenFormat {
             return Err(ConfigError::new(
                 "token_bytes",
                 "must be 16 to 128 bytes",
-                "leave it at 32",
+                "use the default of 32",
             ));
         }
         Ok(Self {

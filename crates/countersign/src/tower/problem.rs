@@ -73,7 +73,7 @@ impl Problem {
     pub const NOT_OFFERED: Self = Self::new(
         StatusCode::UNAUTHORIZED,
         "AUTHENTICATION_REQUIRED",
-        "This needs an access token.",
+        "An access token is required.",
     )
     .challenge("Bearer");
 
@@ -91,7 +91,8 @@ impl Problem {
     pub const CREDENTIALS_MALFORMED: Self = Self::new(
         StatusCode::BAD_REQUEST,
         "CREDENTIALS_MALFORMED",
-        "Send exactly one credential, as `Authorization: Bearer` followed by the token, or as a cookie.",
+        "Send exactly one access token, either in the Authorization header as `Bearer <token>` \
+         or in a cookie.",
     )
     .challenge(r#"Bearer error="invalid_request""#);
 
@@ -102,7 +103,7 @@ impl Problem {
     pub const LOGIN_BAD_CREDENTIALS: Self = Self::new(
         StatusCode::UNAUTHORIZED,
         "LOGIN_BAD_CREDENTIALS",
-        "Identifier or password is wrong.",
+        "The identifier or password is incorrect.",
     )
     .challenge("Bearer");
 
@@ -121,7 +122,7 @@ impl Problem {
     pub const CSRF_FAILED: Self = Self::new(
         StatusCode::FORBIDDEN,
         "CSRF_FAILED",
-        "The request does not come from an origin that is trusted.",
+        "The request does not come from a trusted origin.",
     );
 
     /// 403 `SESSION_LIMIT_REACHED`: the user has as many sessions as the cap allows.
@@ -131,14 +132,15 @@ impl Problem {
     pub const SESSION_LIMIT_REACHED: Self = Self::new(
         StatusCode::FORBIDDEN,
         "SESSION_LIMIT_REACHED",
-        "This account has as many sessions as it may have. Send `replace` with the id of the one to end.",
+        "The account has reached its maximum number of sessions. Send `replace` with the id of \
+         the session to end.",
     );
 
     /// 404 `SESSION_NOT_FOUND`: the user has no such session.
     pub const SESSION_NOT_FOUND: Self = Self::new(
         StatusCode::NOT_FOUND,
         "SESSION_NOT_FOUND",
-        "You have no such session.",
+        "The account has no session with this id.",
     );
 
     /// 404 `ROUTE_NOT_FOUND`: no route has this path. Use it as the fallback of a router whose
@@ -146,14 +148,14 @@ impl Problem {
     pub const ROUTE_NOT_FOUND: Self = Self::new(
         StatusCode::NOT_FOUND,
         "ROUTE_NOT_FOUND",
-        "There is no such route.",
+        "There is no route with this path.",
     );
 
     /// 405 `METHOD_NOT_ALLOWED`: the route has other methods.
     pub const METHOD_NOT_ALLOWED: Self = Self::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "METHOD_NOT_ALLOWED",
-        "The route does not have this method.",
+        "The route does not support this method.",
     );
 
     /// 413 `REQUEST_TOO_LARGE`: the body, or its announced length, is over the limit.
@@ -167,14 +169,14 @@ impl Problem {
     pub const UNSUPPORTED_MEDIA_TYPE: Self = Self::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "UNSUPPORTED_MEDIA_TYPE",
-        "Send the body as application/json, without a content encoding.",
+        "Send the request body as application/json, without a content encoding.",
     );
 
     /// 422 `REQUEST_BODY_INVALID`: the body isn't JSON, or isn't of the form that the route takes.
     pub const REQUEST_BODY_INVALID: Self = Self::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "REQUEST_BODY_INVALID",
-        "The body is not JSON of the form that this route takes.",
+        "The request body is not valid JSON for this route.",
     );
 
     /// 422 `REQUEST_QUERY_INVALID`: a parameter of the query isn't of the form that the route
@@ -182,14 +184,14 @@ impl Problem {
     pub const REQUEST_QUERY_INVALID: Self = Self::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "REQUEST_QUERY_INVALID",
-        "A parameter of the query has a value that this route does not take.",
+        "A query parameter has an invalid value.",
     );
 
     /// 500 `INTERNAL`: a bug, or data that no version of this crate writes. The log has the cause.
     pub const INTERNAL: Self = Self::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "INTERNAL",
-        "Something went wrong on our side.",
+        "An internal error occurred.",
     );
 
     /// 500 `AUTH_LAYER_MISSING`: a handler asks for the user outside of an
@@ -199,7 +201,7 @@ impl Problem {
     pub const AUTH_LAYER_MISSING: Self = Self::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "AUTH_LAYER_MISSING",
-        "The route asks for a user but is not inside an authentication layer.",
+        "The route needs a user, but has no authentication layer.",
     );
 
     /// 501 `LOGOUT_ALL_UNSUPPORTED`: a strategy keeps no record by which it could find every
@@ -207,7 +209,7 @@ impl Problem {
     pub const LOGOUT_ALL_UNSUPPORTED: Self = Self::new(
         StatusCode::NOT_IMPLEMENTED,
         "LOGOUT_ALL_UNSUPPORTED",
-        "Tokens of this kind can only be ended one by one.",
+        "Tokens of this kind can only be revoked one by one.",
     );
 
     /// 503 `STORE_UNAVAILABLE` with `Retry-After: 5`: a store doesn't answer, so it isn't known
@@ -217,7 +219,7 @@ impl Problem {
     pub const STORE_UNAVAILABLE: Self = Self::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "STORE_UNAVAILABLE",
-        "This can't be answered now. Try again.",
+        "The service is temporarily unavailable. Try again later.",
     )
     .retry_after(RETRY_AFTER);
 
@@ -251,7 +253,7 @@ impl Problem {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "OVERLOADED",
-            "Too busy now. Try again later.",
+            "The server is too busy. Try again later.",
         )
         .retry_after(after)
     }

@@ -139,7 +139,7 @@ impl CookieTransport {
         if text.is_empty() || !text.bytes().all(is_cookie_octet) {
             return Err(Failure::internal(
                 "cookie transport",
-                "the token has characters that a cookie can't carry",
+                "the token contains characters that are not allowed in a cookie",
             ));
         }
         if shape.name.len().saturating_add(text.len()) > MAX_COOKIE_LENGTH {

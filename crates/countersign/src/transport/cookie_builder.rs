@@ -220,19 +220,19 @@ impl CookieTransportBuilder {
 
     fn check_security(&self) -> Result<(), ConfigError> {
         if self.samesite == SameSite::None && !self.secure {
-            let cure = "set secure, or samesite to lax or strict";
+            let cure = "enable secure, or set samesite to lax or strict";
             return Err(ConfigError::new(
                 "samesite",
-                "is none while secure is off, and browsers drop that",
+                "can't be none while secure is off, because browsers reject such cookies",
                 cure,
             ));
         }
         if !self.secure && !self.allow_insecure {
             let cure =
-                "leave it on, or set allow_insecure_cookie_auth for development on plain HTTP";
+                "enable it, or set allow_insecure_cookie_auth for development over plain HTTP";
             return Err(ConfigError::new(
                 "secure",
-                "is off, so that anyone on the way can take the cookie",
+                "is off, so the cookie could be read on the network",
                 cure,
             ));
         }
@@ -260,7 +260,7 @@ impl CookieTransportBuilder {
 
     /// Refuses options that break the rules of a `__Host-` or `__Secure-` name.
     fn check_prefix(&self, name: &str, path: &str, refresh_path: &str) -> Result<(), ConfigError> {
-        let cure = "set a cookie_name without the prefix, or keep to its rules";
+        let cure = "use a cookie_name without the prefix, or follow the rules of the prefix";
         let broken = |option: &'static str, problem: &'static str| {
             Err(ConfigError::new(option, problem, cure))
         };
@@ -271,25 +271,22 @@ impl CookieTransportBuilder {
         if !self.secure {
             return broken(
                 "secure",
-                "is off although the cookie's name begins with __Host- or __Secure-",
+                "must be on if the cookie name begins with __Host- or __Secure-",
             );
         }
         if host && self.domain.is_some() {
             return broken(
                 "domain",
-                "is set although the cookie's name begins with __Host-",
+                "must not be set if the cookie name begins with __Host-",
             );
         }
         if host && path != "/" {
-            return broken(
-                "path",
-                "isn't / although the cookie's name begins with __Host-",
-            );
+            return broken("path", "must be / if the cookie name begins with __Host-");
         }
         if host && refresh_path != "/" {
             return broken(
                 "refresh_path",
-                "isn't / although the cookie's name begins with __Host-",
+                "must be / if the cookie name begins with __Host-",
             );
         }
         Ok(())
@@ -310,8 +307,8 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
     }
     Err(ConfigError::new(
         "cookie_name",
-        "is no cookie name (RFC 6265 section 4.1.1)",
-        "use letters, digits, - and _",
+        "is not a valid cookie name (RFC 6265 section 4.1.1)",
+        "use letters, digits, `-` and `_`",
     ))
 }
 
@@ -322,8 +319,8 @@ fn check_path(option: &'static str, path: &str) -> Result<(), ConfigError> {
     }
     Err(ConfigError::new(
         option,
-        "is no cookie path",
-        "begin it with / and use printable ASCII without ;",
+        "is not a valid cookie path",
+        "use a path that starts with / and contains only printable ASCII without `;`",
     ))
 }
 
@@ -340,8 +337,8 @@ fn check_domain(domain: &str) -> Result<(), ConfigError> {
     }
     Err(ConfigError::new(
         "domain",
-        "is no host name",
-        "give it as example.com, without a dot in front",
+        "is not a valid host name",
+        "write it without a leading dot, for example example.com",
     ))
 }
 

@@ -104,9 +104,9 @@ async fn a_lock_that_nobody_gives_up_is_named(place: Place) {
     };
     assert!(cause.contains("the table access_token"), "{cause}");
     let by = if place.dialect == Dialect::Postgres {
-        "held up by process"
+        "blocked by process"
     } else {
-        "held up by perhaps connection"
+        "blocked by perhaps connection"
     };
     assert!(cause.contains(by), "{cause}");
     assert_eq!(

@@ -228,7 +228,7 @@ async fn refusals_name_the_fault_and_the_cure() {
     )
     .await;
     assert!(
-        unknown.contains("no known authority") && unknown.contains("sslrootcert"),
+        unknown.contains("an unknown authority") && unknown.contains("sslrootcert"),
         "{unknown}"
     );
     let full = format!(
@@ -248,7 +248,7 @@ async fn refusals_name_the_fault_and_the_cure() {
     )
     .await;
     assert!(
-        unknown.contains("no known authority") && unknown.contains("ssl-ca"),
+        unknown.contains("an unknown authority") && unknown.contains("ssl-ca"),
         "{unknown}"
     );
 }

@@ -166,7 +166,11 @@ fn values(show: &mut Show) {
     show.of("AuthError", &AuthError::from(Failure::full("token store")));
     show.of(
         "SetupError",
-        &SetupError::from(ConfigError::new("database_url", "is no URL", "mend it")),
+        &SetupError::from(ConfigError::new(
+            "database_url",
+            "is not a valid URL",
+            "mend it",
+        )),
     );
 }
 

@@ -71,7 +71,7 @@ async fn redis_tls_refusals_name_the_fault_and_the_cure() {
     let (server, other) = (Redis::with_tls(), Redis::with_tls());
     let unknown = told("an authority that nobody knows", server.url()).await;
     assert!(
-        unknown.contains("no known authority") && unknown.contains("sslrootcert"),
+        unknown.contains("an unknown authority") && unknown.contains("sslrootcert"),
         "{unknown}"
     );
     let another = format!("{}?sslrootcert={}", server.url(), other.ca_file().display());
@@ -102,13 +102,16 @@ async fn redis_tls_refusals_name_the_fault_and_the_cure() {
     let faults = [
         (
             "one.pem",
-            "of X.509 version 1, which can't be checked: issue one of version 3",
+            "has X.509 version 1, which is not supported: issue one of version 3",
         ),
         (
             "own.pem",
-            "an authority's own (CA:TRUE): issue one that isn't",
+            "a CA certificate (CA:TRUE): issue one that is not",
         ),
-        ("other.pem", "for another host: name the host as it does"),
+        (
+            "other.pem",
+            "for another host: use a host name from the certificate",
+        ),
     ];
     for (file, fault) in faults {
         let [certificate, key] = [file, "server.key"].map(|name| folder.path().join(name));

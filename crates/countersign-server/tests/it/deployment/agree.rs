@@ -98,7 +98,7 @@ async fn a_command_without_the_redis_of_the_deployment_is_refused() {
         ] {
             let said = refused(&without, command, "CONFIGURATION_INVALID");
             assert!(
-                said.starts_with("COUNTERSIGN_REDIS_URL: must be given"),
+                said.starts_with("COUNTERSIGN_REDIS_URL: is required"),
                 "{said}"
             );
         }
@@ -134,7 +134,7 @@ async fn a_server_with_another_denylist_is_refused() {
         "CONFIGURATION_INVALID",
     );
     assert!(
-        said.starts_with("COUNTERSIGN_REDIS_URL: must be given"),
+        said.starts_with("COUNTERSIGN_REDIS_URL: is required"),
         "{said}"
     );
 
@@ -326,7 +326,7 @@ async fn an_earlier_version_is_adopted_by_the_next_server() {
             "CONFIGURATION_INVALID",
         );
         assert!(
-            said.starts_with("COUNTERSIGN_STRATEGY: must be given"),
+            said.starts_with("COUNTERSIGN_STRATEGY: is required"),
             "{said}"
         );
         bare.json(&["user", "list"]);
@@ -362,7 +362,7 @@ async fn a_database_of_a_newer_version_is_refused() {
     }
 }
 
-/// Redis that has lost what it held can't be told from another one.
+/// Redis that has lost its data can't be told from another one.
 #[tokio::test]
 async fn a_redis_that_lost_everything_is_not_taken_for_the_deployments() {
     let redis = testbed::Redis::dedicated();
@@ -371,7 +371,7 @@ async fn a_redis_that_lost_everything_is_not_taken_for_the_deployments() {
     redis.command(&["FLUSHALL"]);
     let said = mismatch(&place, &["serve"]);
     assert!(
-        said.contains(redis.url()) && said.contains("lost what it held"),
+        said.contains(redis.url()) && said.contains("lost its data"),
         "{said}"
     );
     place.json(&["deployment", "change", "--yes"]);

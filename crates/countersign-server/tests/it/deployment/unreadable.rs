@@ -76,7 +76,7 @@ async fn a_mark_of_a_newer_version_is_left_alone() {
                 "{said}"
             );
             assert!(
-                said.contains("newer version") && said.contains("form 2"),
+                said.contains("newer version") && said.contains("format 2"),
                 "{said}"
             );
         }

@@ -8,7 +8,8 @@ use url::Url;
 
 use crate::error::ConfigError;
 
-const CURE: &str = "write it as browsers send it: https://app.example, or with a port of its own https://app.example:8443";
+const CURE: &str =
+    "write it as browsers send it, for example https://app.example or https://app.example:8443";
 
 /// Returns `text` as browsers spell it. The scheme's own port may be given and is left out.
 ///
@@ -17,23 +18,24 @@ const CURE: &str = "write it as browsers send it: https://app.example, or with a
 /// Returns a [`ConfigError`] that names `option` and says what is wrong with the text.
 pub(super) fn parse(option: &'static str, text: &str) -> Result<HeaderValue, ConfigError> {
     let spelled = spell(text).map_err(|problem| ConfigError::new(option, problem, CURE))?;
-    HeaderValue::from_str(&spelled).map_err(|_| ConfigError::new(option, "is no origin", CURE))
+    HeaderValue::from_str(&spelled)
+        .map_err(|_| ConfigError::new(option, "is not a valid origin", CURE))
 }
 
 /// Returns the origin as browsers spell it, or the problem in words that follow the setting's name.
 fn spell(text: &str) -> Result<String, String> {
     let refused = |problem: &str| Err(problem.to_owned());
     if text.contains('*') {
-        return refused("has a * in it: each origin is named on its own");
+        return refused("contains `*`, but each origin must be listed separately");
     }
     let Ok(url) = Url::parse(text) else {
-        return refused("is no origin");
+        return refused("is not a valid origin");
     };
     if !matches!(url.scheme(), "http" | "https") {
-        return refused("is neither http nor https");
+        return refused("does not start with http:// or https://");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return refused("has a user name in it");
+        return refused("contains a user name");
     }
     let spelled = url.origin().ascii_serialization();
     let own_port = if url.scheme() == "https" { 443 } else { 80 };
@@ -41,12 +43,12 @@ fn spell(text: &str) -> Result<String, String> {
         return Ok(spelled);
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return refused("has more behind the host than a port");
+        return refused("has a query or a fragment");
     }
     match url.path() {
         "/" if text.ends_with('/') => refused("ends with a slash"),
         "/" => Err(format!(
-            "isn't spelled as browsers spell it, which is {spelled}"
+            "is not spelled as browsers send it, which is {spelled}"
         )),
         _ => refused("has a path"),
     }

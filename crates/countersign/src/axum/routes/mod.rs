@@ -273,11 +273,11 @@ impl<U: User> AuthRoutes<U> {
     ) -> Result<Option<AuthenticationBackend<U>>, ConfigError> {
         let found = self.first(name, ambient);
         if name.is_some() && found.is_none() {
-            let problem = "names no backend of that kind";
+            let problem = "does not name a backend of the required kind";
             return Err(ConfigError::new(
                 option,
                 problem,
-                "name one that the authenticator has",
+                "use the name of a backend of the authenticator",
             ));
         }
         Ok(found)

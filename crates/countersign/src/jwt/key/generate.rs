@@ -43,7 +43,12 @@ use crate::secret::Secret;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub fn generate_secret(algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Secret, Failure> {
-    let failed = |_| Failure::internal("key generator", "the backend could not make a key");
+    let failed = |_| {
+        Failure::internal(
+            "key generator",
+            "the cryptography backend could not generate a key",
+        )
+    };
     let pkcs8 = match algorithm.family() {
         Family::Hmac { length, .. } => {
             let mut bytes = Zeroizing::new(vec![0; length]);
@@ -53,8 +58,9 @@ pub fn generate_secret(algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Se
         Family::Ed25519 => {
             let mut seed = Zeroizing::new([0; 32]);
             entropy.fill(seed.as_mut_slice())?;
-            let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice())
-                .map_err(|_| Failure::internal("key generator", "the backend refused a seed"))?;
+            let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| {
+                Failure::internal("key generator", "the cryptography backend rejected a seed")
+            })?;
             pair.to_pkcs8v1().map(|der| der.as_ref().to_vec())
         }
         Family::Ecdsa { sign, .. } => {

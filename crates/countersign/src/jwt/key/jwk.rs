@@ -19,7 +19,7 @@ pub(crate) fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, Con
     } else {
         Object::parse(text.as_bytes())
     };
-    let object = object.ok_or_else(|| unusable("is not one JSON object"))?;
+    let object = object.ok_or_else(|| unusable("is not a JSON object"))?;
     check_purpose(algorithm, &object)?;
     let key = match (text_of(&object, "kty")?, algorithm.family()) {
         ("oct", Family::Hmac { length, .. }) => {
@@ -46,13 +46,13 @@ pub(crate) fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, Con
         }
         _ => {
             return Err(unusable(
-                "is of another kind or curve than the algorithm takes",
+                "has a different key type or curve than the algorithm requires",
             ));
         }
     };
     match object
         .text("kid")
-        .map_err(|_| unusable("has a kid that is not a text"))?
+        .map_err(|_| unusable("has a `kid` that is not a string"))?
     {
         Some(kid) => key.with_kid(kid),
         None => Ok(key),
@@ -63,14 +63,14 @@ pub(crate) fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, Con
 /// the key isn't private.
 fn check_purpose(algorithm: Algorithm, object: &Object<'_>) -> Result<(), ConfigError> {
     if object.member("d").is_some() {
-        return Err(unusable("holds a private key"));
+        return Err(unusable("contains a private key"));
     }
     let says = |name, wanted: &str| match object.member(name) {
         None => true,
         Some(value) => matches!(value, Value::Text(text) if text == wanted),
     };
     if !says("alg", algorithm.as_str()) {
-        return Err(unusable("is bound to another algorithm"));
+        return Err(unusable("is for another algorithm"));
     }
     let verifies = |value: &Value<'_>| matches!(value, Value::Text(text) if text == "verify");
     let operations = match object.member("key_ops") {
@@ -81,7 +81,7 @@ fn check_purpose(algorithm: Algorithm, object: &Object<'_>) -> Result<(), Config
     if says("use", "sig") && operations {
         Ok(())
     } else {
-        Err(unusable("is not meant for verifying signatures"))
+        Err(unusable("is not for verifying signatures"))
     }
 }
 
@@ -91,7 +91,7 @@ fn text_of<'k>(object: &'k Object<'_>, name: &'static str) -> Result<&'k str, Co
         .text(name)
         .ok()
         .flatten()
-        .ok_or_else(|| unusable("lacks a member that its kind requires"))
+        .ok_or_else(|| unusable("is missing a member that its key type requires"))
 }
 
 /// Returns a required member that is base64url, decoded.
@@ -99,14 +99,14 @@ fn bytes_of(object: &Object<'_>, name: &'static str) -> Result<Zeroizing<Vec<u8>
     let decoded = BASE64URL_NOPAD.decode(text_of(object, name)?.as_bytes());
     decoded
         .map(Zeroizing::new)
-        .map_err(|_| unusable("has a member that is not base64url"))
+        .map_err(|_| unusable("has a member that is not valid base64url"))
 }
 
 fn unusable(problem: &'static str) -> ConfigError {
     ConfigError::new(
         "jwk",
         problem,
-        "give one public key, or `oct` secret, as RFC 7517 spells it",
+        "use one public key, or one `oct` secret, in the format of RFC 7517",
     )
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn checked_kid(kid: &str) -> Result<Arc<str>, ConfigError> {
     } else {
         Err(ConfigError::new(
             "kid",
-            "is empty, too long, or has characters that need escapes",
+            "is empty, too long, or contains characters that need escaping",
             "use 1 to 128 letters and digits",
         ))
     }

@@ -66,7 +66,9 @@ pub(crate) fn read(setting: &'static str, text: &str) -> Result<Pem, ConfigError
         let body =
             body(&mut lines, name).map_err(|problem| unusable(problem, AS_OPENSSL_WRITES))?;
         match Label::of(name) {
-            Ok(_) if found.is_some() => return Err(unusable("holds several keys", "give one key")),
+            Ok(_) if found.is_some() => {
+                return Err(unusable("contains several keys", "use one key"));
+            }
             Ok(_) if body.contains(':') => return Err(unusable("is an encrypted key", DECRYPT)),
             Ok(label) => found = Some((label, body)),
             Err(refused) => beside = beside.or(Some(refused)),
@@ -79,7 +81,7 @@ pub(crate) fn read(setting: &'static str, text: &str) -> Result<Pem, ConfigError
     let der = BASE64.decode(body.as_bytes());
     let der = der.map_err(|_| {
         unusable(
-            "is not base64 between its header and footer",
+            "is not valid base64 between its header and footer",
             AS_OPENSSL_WRITES,
         )
     })?;
@@ -89,8 +91,8 @@ pub(crate) fn read(setting: &'static str, text: &str) -> Result<Pem, ConfigError
     })
 }
 
-const AS_OPENSSL_WRITES: &str = "give one unencrypted PEM block, as `openssl genpkey` writes it";
-const DECRYPT: &str = "take the password off, as `openssl pkey -in KEY -out PLAIN_KEY` does";
+const AS_OPENSSL_WRITES: &str = "use one unencrypted PEM block, as written by `openssl genpkey`";
+const DECRYPT: &str = "remove the password with `openssl pkey -in KEY -out PLAIN_KEY`";
 
 /// A problem and its cure.
 type Refused = (&'static str, &'static str);
@@ -104,19 +106,19 @@ impl Label {
         Err(match name {
             "ENCRYPTED PRIVATE KEY" => ("is an encrypted key", DECRYPT),
             "OPENSSH PRIVATE KEY" => (
-                "is a key in the form of OpenSSH",
-                "convert it, as `ssh-keygen -p -N '' -m PKCS8 -f KEY` does",
+                "is a key in OpenSSH format",
+                "convert it with `ssh-keygen -p -N '' -m PKCS8 -f KEY`",
             ),
             "CERTIFICATE" => (
-                "is a certificate and no key",
-                "take its key, as `openssl x509 -pubkey -noout` does",
+                "is a certificate, not a key",
+                "extract its key with `openssl x509 -pubkey -noout`",
             ),
             "EC PARAMETERS" => (
-                "holds the parameters of a curve alone",
-                "give the key that belongs to them",
+                "contains only the parameters of a curve",
+                "use the key that belongs to them",
             ),
             _ => (
-                "holds something other than an unencrypted key",
+                "contains something other than an unencrypted key",
                 AS_OPENSSL_WRITES,
             ),
         })
@@ -160,7 +162,7 @@ fn body<'a>(
             };
         }
         if body.len() + line.len() > MOST {
-            return Err("is longer than any key");
+            return Err("is too long for a key");
         }
         body.push_str(line);
     }
@@ -181,12 +183,12 @@ fn without_block(text: &str) -> Refused {
         .any(|kind| text.starts_with(kind))
     {
         return (
-            "is a public key in the form of OpenSSH",
-            "convert it, as `ssh-keygen -e -m PKCS8 -f KEY` does",
+            "is a public key in OpenSSH format",
+            "convert it with `ssh-keygen -e -m PKCS8 -f KEY`",
         );
     }
     if text.starts_with('{') {
-        return ("is a JSON Web Key", "give the key in PEM");
+        return ("is a JSON Web Key", "use the key in PEM format");
     }
     ("does not begin with a PEM header", AS_OPENSSL_WRITES)
 }
@@ -247,7 +249,10 @@ mod tests {
                 block("PRIVATE KEY", "AAEC") + &block("PUBLIC KEY", "AAEC"),
                 "several keys",
             ),
-            (block("PRIVATE KEY", &"A".repeat(20_000)), "longer than"),
+            (
+                block("PRIVATE KEY", &"A".repeat(20_000)),
+                "too long for a key",
+            ),
             (
                 "ssh-rsa AAAAB3NzaC1yc2E ada@host".to_owned(),
                 "ssh-keygen -e",

@@ -45,7 +45,7 @@ impl PublicHalf {
     pub(crate) fn from_der(algorithm: Algorithm, key: &[u8]) -> Result<Self, ConfigError> {
         let parsed = match algorithm.family() {
             Family::Hmac { .. } => Err(misfit(
-                "is a public key, but the algorithm takes a shared secret",
+                "is a public key, but the algorithm requires a shared secret",
             ))?,
             Family::Rsa { verify, .. } => ParsedPublicKey::new(verify, key),
             Family::Ecdsa { verify, .. } => ParsedPublicKey::new(verify, key),
@@ -54,11 +54,13 @@ impl PublicHalf {
         if der::has_trailing_bytes(key)
             && !matches!(algorithm.family(), Family::Ed25519 if key.len() == 32)
         {
-            return Err(misfit("has something after the key"));
+            return Err(misfit("has extra data after the key"));
         }
         Self::checked(
             algorithm,
-            parsed.map_err(|_| misfit("is no key of the algorithm's kind, size and curve"))?,
+            parsed.map_err(|_| {
+                misfit("does not have the key type, size and curve that the algorithm requires")
+            })?,
         )
     }
 
@@ -69,22 +71,25 @@ impl PublicHalf {
         e: &[u8],
     ) -> Result<Self, ConfigError> {
         let Family::Rsa { verify, .. } = algorithm.family() else {
-            return Err(misfit("is an RSA key, but the algorithm isn't"));
+            return Err(misfit(
+                "is an RSA key, but the algorithm is not an RSA algorithm",
+            ));
         };
         let parsed = RsaPublicKeyComponents { n, e }.to_parsed_public_key(verify);
-        Self::checked(algorithm, parsed.map_err(|_| misfit("is no RSA key"))?)
+        Self::checked(
+            algorithm,
+            parsed.map_err(|_| misfit("is not a valid RSA key"))?,
+        )
     }
 
     /// Checks a key that the backend has parsed, and takes its numbers.
     fn checked(algorithm: Algorithm, key: ParsedPublicKey) -> Result<Self, ConfigError> {
-        let spki = key
-            .as_der()
-            .map_err(|_| misfit("can't be written down again"))?;
-        let bits = der::public_key_bits(spki.as_ref()).ok_or_else(|| misfit("has no key bits"))?;
+        let spki = key.as_der().map_err(|_| misfit("can't be encoded"))?;
+        let bits = der::public_key_bits(spki.as_ref()).ok_or_else(|| misfit("contains no key"))?;
         let (numbers, signature_length) = match algorithm.family() {
             Family::Hmac { .. } => {
                 return Err(misfit(
-                    "is a public key, but the algorithm takes a shared secret",
+                    "is a public key, but the algorithm requires a shared secret",
                 ));
             }
             Family::Rsa { .. } => rsa(bits)?,
@@ -149,7 +154,8 @@ impl PublicHalf {
 
 /// Checks the size of the modulus and the public exponent.
 fn rsa(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
-    let (n, e) = der::rsa_numbers(bits).ok_or_else(|| misfit("has no RSA numbers"))?;
+    let (n, e) =
+        der::rsa_numbers(bits).ok_or_else(|| misfit("is missing the RSA modulus or exponent"))?;
     let leading = n.first().map_or(0, |byte| byte.leading_zeros());
     let modulus_bits = u64::try_from(n.len())
         .unwrap_or(u64::MAX)
@@ -196,7 +202,7 @@ fn ec(bits: &[u8], curve: &'static str, field: usize) -> Result<(Numbers, usize)
 /// Checks that a point isn't of small order.
 fn ed25519(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
     let Ok(mut y) = <[u8; 32]>::try_from(bits) else {
-        return Err(misfit("is no Ed25519 key"));
+        return Err(misfit("is not a valid Ed25519 key"));
     };
     // The highest bit is the sign of x and no part of y.
     if let Some(last) = y.last_mut() {
@@ -247,12 +253,12 @@ pub(crate) fn hmac_key(
     secret: &[u8],
     least: usize,
 ) -> Result<(hmac::Key, usize), ConfigError> {
-    let cure = "make one with `openssl rand -base64 64`";
+    let cure = "generate one with `openssl rand -base64 64`";
     let Family::Hmac { digest, length } = algorithm.family() else {
         return Err(ConfigError::new(
             "secret",
-            "is no key pair, but the algorithm takes one",
-            "give a PEM private key",
+            "is a shared secret, but the algorithm requires a key pair",
+            "use a private key in PEM format",
         ));
     };
     if secret.len() < least {
@@ -265,7 +271,7 @@ pub(crate) fn hmac_key(
     if is_key_of_a_pair(secret) {
         return Err(ConfigError::new(
             "secret",
-            "is a key pair's key, but the algorithm takes a shared secret",
+            "is the key of a key pair, but the algorithm requires a shared secret",
             cure,
         ));
     }
@@ -276,6 +282,6 @@ fn misfit(problem: &'static str) -> ConfigError {
     ConfigError::new(
         "verify_key",
         problem,
-        "give the public key of the pair that signs, made for the algorithm",
+        "use the public half of the signing key, generated for this algorithm",
     )
 }

@@ -75,7 +75,7 @@ impl KeyRing {
             return Err(ConfigError::new(
                 "kid",
                 "is in the key ring twice",
-                "give each key an id of its own",
+                "give each key a unique id",
             ));
         }
         if self
@@ -83,10 +83,10 @@ impl KeyRing {
             .iter()
             .any(|known| known.algorithm().is_symmetric() != key.algorithm().is_symmetric())
         {
-            let cure = "keep shared secrets and key pairs in rings of their own";
+            let cure = "use separate rings for shared secrets and key pairs";
             return Err(ConfigError::new(
                 "algorithm",
-                "mixes shared secrets and key pairs in one ring",
+                "mixes shared secrets and key pairs",
                 cure,
             ));
         }
@@ -109,6 +109,6 @@ impl KeyRing {
     pub(crate) fn active(&self) -> Result<&SigningKey, Failure> {
         self.active
             .as_deref()
-            .ok_or_else(|| Failure::internal("token signer", "the key ring only verifies"))
+            .ok_or_else(|| Failure::internal("token signer", "the key ring has no signing key"))
     }
 }

@@ -111,7 +111,7 @@ impl SigningKey {
             return Err(ConfigError::new(
                 "secret",
                 "is a public key",
-                "give the private key that belongs to it",
+                "use the private key that belongs to it",
             ));
         }
         let (signer, private, public) = match algorithm.family() {
@@ -219,8 +219,8 @@ fn ed25519(algorithm: Algorithm, pem: &Pem) -> Result<Parts, ConfigError> {
 fn misfit() -> ConfigError {
     ConfigError::new(
         "secret",
-        "is no private key for the algorithm",
-        "make one with `openssl genpkey`",
+        "is not a private key for the algorithm",
+        "generate one with `openssl genpkey`",
     )
 }
 

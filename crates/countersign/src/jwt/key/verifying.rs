@@ -73,7 +73,7 @@ impl VerifyingKey {
             return Err(ConfigError::new(
                 "verify_key",
                 "is a private key",
-                "give its public half",
+                "use its public half",
             ));
         }
         Self::from_public_half(PublicHalf::from_der(algorithm, &pem.der)?)

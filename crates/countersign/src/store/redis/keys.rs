@@ -41,7 +41,7 @@ pub(super) fn place(
     let fits = |locator: &Locator| locator.session() == session;
     locator
         .filter(fits)
-        .ok_or_else(|| Failure::internal(PART, "a token's text doesn't name its place"))
+        .ok_or_else(|| Failure::internal(PART, "a token's text contains no locator"))
 }
 
 /// Returns the field of an access token.

@@ -253,7 +253,7 @@ impl TokenStore for RedisTokenStore {
             )
             .await?;
         Fence::parse(&fence)
-            .ok_or_else(|| Failure::internal(PART, "a user's fence is none of ours"))
+            .ok_or_else(|| Failure::internal(PART, "a user's fence has an unknown format"))
     }
 
     /// Replaces the fence in each of the user's hashes, one after the other.
@@ -531,7 +531,7 @@ fn ended_fence(text: &str) -> Option<EndedFence> {
 fn unreadable() {
     tracing::warn!(
         event = "token_row_unreadable",
-        "a token's key or record on Redis is none of ours"
+        "a token's key or record on Redis has an unknown format"
     );
 }
 

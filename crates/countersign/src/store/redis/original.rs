@@ -92,11 +92,11 @@ impl OriginalTokens {
     pub fn new(redis: &Redis, prefix: &str) -> Result<Self, ConfigError> {
         let prefix = checked_prefix(prefix)?;
         if redis.is_cluster() && !has_hash_tag(prefix) {
-            let problem = "spreads the original's keys over the cluster, where no step could reach two of them";
+            let problem = "has no hash tag, so a cluster would store the keys on different nodes";
             return Err(ConfigError::new(
                 "key_prefix",
                 problem,
-                "put a part in braces, as `{litestar_auth}:token:`",
+                "put a part in braces, for example `{litestar_auth}:token:`",
             ));
         }
         let scripts = Scripts {

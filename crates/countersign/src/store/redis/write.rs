@@ -93,7 +93,7 @@ pub(super) fn opening(
         if access.user != refresh.user || beside.owner() != at.owner() {
             return Err(Failure::internal(
                 PART,
-                "two tokens of a pair are of different users",
+                "the two tokens of a pair belong to different users",
             ));
         }
         // The session's record must outlive its access tokens, which live as long as it is there.
@@ -156,7 +156,7 @@ pub(super) fn rotation(
         if place(access.digest.locator(), at.session())? != at {
             return Err(Failure::internal(
                 PART,
-                "two tokens of a pair are in different places",
+                "the two tokens of a pair have different locators",
             ));
         }
         kept = kept.max(records.access(access).gone);
@@ -256,7 +256,7 @@ impl RedisTokenStore {
                 None if answer == "full" => {
                     return Err(Failure::unavailable(
                         PART,
-                        "too many endings of one user wait to be settled",
+                        "too many unsettled logouts of one user",
                     ));
                 }
                 None => return Ok(()),
@@ -300,5 +300,5 @@ pub(super) fn micros(moment: Timestamp) -> String {
 
 /// Creates the failure for a digest that is recorded already.
 pub(super) fn taken() -> Failure {
-    Failure::internal(PART, "the digest is there already")
+    Failure::internal(PART, "the digest already exists")
 }

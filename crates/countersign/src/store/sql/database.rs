@@ -260,7 +260,7 @@ fn open(
             "mysql" | "mariadb" => mysql(url, options, source),
             _ => Err(refused("has an unknown scheme", SCHEMES)),
         },
-        None => Err(refused("is no URL", SCHEMES)),
+        None => Err(refused("is not a valid URL", SCHEMES)),
     }
 }
 
@@ -293,14 +293,14 @@ async fn ddl(
         }
         _ => Err(Failure::internal(
             "migrations",
-            "this database has no sessions for changes of tables",
+            "this database has no separate sessions for schema changes",
         )
         .into()),
     }
 }
 
 /// The cure for a URL with an unknown scheme.
-const SCHEMES: &str = "begin it with sqlite://, postgres:// or mysql://";
+const SCHEMES: &str = "use a URL that starts with sqlite://, postgres:// or mysql://";
 
 /// Returns the error for an unusable URL, without quoting it.
 fn refused(problem: &'static str, cure: &'static str) -> ConfigError {
@@ -318,9 +318,10 @@ fn sqlite(rest: &str, options: &DatabaseOptions) -> Result<Arc<dyn Driver>, Conf
             "has no path",
             "write it as sqlite:///absolute/path or sqlite://relative/path",
         )),
-        Some(path) if path.contains('?') => {
-            Err(refused("has parameters", "SQLite takes a path alone"))
-        }
+        Some(path) if path.contains('?') => Err(refused(
+            "has parameters",
+            "use sqlite:// followed by a path, without parameters",
+        )),
         Some(path) => Ok(Arc::new(SqliteDriver::open(Path::new(path), options)?)),
     }
 }
@@ -328,8 +329,8 @@ fn sqlite(rest: &str, options: &DatabaseOptions) -> Result<Arc<dyn Driver>, Conf
 #[cfg(not(feature = "sqlite"))]
 fn sqlite(_rest: &str, _options: &DatabaseOptions) -> Result<Arc<dyn Driver>, ConfigError> {
     Err(refused(
-        "names SQLite, which isn't built in",
-        "build with the feature `sqlite`",
+        "requires SQLite, which is not compiled in",
+        "enable the feature `sqlite`",
     ))
 }
 
@@ -351,8 +352,8 @@ fn postgres(
     _: Option<UrlSource>,
 ) -> Result<Arc<dyn Driver>, ConfigError> {
     Err(refused(
-        "names PostgreSQL, which isn't built in",
-        "build with the feature `postgres`",
+        "requires PostgreSQL, which is not compiled in",
+        "enable the feature `postgres`",
     ))
 }
 
@@ -374,8 +375,8 @@ fn mysql(
     _: Option<UrlSource>,
 ) -> Result<Arc<dyn Driver>, ConfigError> {
     Err(refused(
-        "names MySQL, which isn't built in",
-        "build with the feature `mysql`",
+        "requires MySQL, which is not compiled in",
+        "enable the feature `mysql`",
     ))
 }
 

@@ -29,7 +29,7 @@ use crate::value::Value;
 /// let incomplete = TokenTable::new("api_key").user_id("").created_at("created at");
 /// let refresh = TokenTable::new("r");
 /// let error = DatabaseTokenModels::new(incomplete, refresh, UserKeyKind::Int).unwrap_err();
-/// let problem = "access_token_model: has no usable name for created_at, user_id";
+/// let problem = "access_token_model: has an invalid name for created_at, user_id";
 /// assert!(error.to_string().contains(problem));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -293,16 +293,16 @@ impl DatabaseTokenModels {
                 .map(|(name, _)| name)
                 .collect();
             if !unusable.is_empty() {
-                let problem = format!("has no usable name for {}", unusable.join(", "));
+                let problem = format!("has an invalid name for {}", unusable.join(", "));
                 return Err(ConfigError::new(kind.setting(), problem, NAMES));
             }
         }
         if access.table.eq_ignore_ascii_case(&refresh.table) {
-            let problem = "is the table of access tokens as well";
+            let problem = "is also the table of access tokens";
             return Err(ConfigError::new(
                 Kind::Refresh.setting(),
                 problem,
-                "give each kind a table of its own",
+                "use a separate table for each kind",
             ));
         }
         Ok(Self {
@@ -327,7 +327,11 @@ impl DatabaseTokenModels {
     pub fn with_fences(mut self, table: impl Into<Cow<'static, str>>) -> Result<Self, ConfigError> {
         let table = table.into();
         if !is_name(&table) {
-            return Err(ConfigError::new("fence_table", "has no usable name", NAMES));
+            return Err(ConfigError::new(
+                "fence_table",
+                "is not a valid name",
+                NAMES,
+            ));
         }
         self.fences = table;
         Ok(self)
@@ -351,7 +355,7 @@ impl DatabaseTokenModels {
         if !is_name(&table) {
             return Err(ConfigError::new(
                 "ended_fence_table",
-                "has no usable name",
+                "is not a valid name",
                 NAMES,
             ));
         }
@@ -378,7 +382,7 @@ impl DatabaseTokenModels {
         if let Some(name) = unusable {
             return Err(ConfigError::new(
                 "user_table",
-                format!("has no usable name in place of {name:?}"),
+                format!("contains the invalid name {name:?}"),
                 NAMES,
             ));
         }
@@ -462,8 +466,7 @@ pub enum SetupError {
 }
 
 /// The rule for names, as errors tell it.
-const NAMES: &str =
-    "names are 1 to 63 ASCII letters, digits and underscores, and don't begin with a digit";
+const NAMES: &str = "use 1 to 63 ASCII letters, digits and underscores, not beginning with a digit";
 
 /// Returns `true` if a name has 1 to 63 ASCII letters, digits and underscores, and doesn't begin
 /// with a digit. PostgreSQL cuts off longer names.

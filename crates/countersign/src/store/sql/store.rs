@@ -217,7 +217,7 @@ impl<D: Driver> SqlStore<D> {
         } else {
             Err(Failure::internal(
                 PART,
-                "the user's id is of another kind than the tables hold",
+                "the user id has a different type than the tables",
             ))
         }
     }
@@ -264,7 +264,7 @@ impl<D: Driver> SqlStore<D> {
         if user.is_none() || session.is_none() {
             tracing::warn!(
                 event = "token_row_unreadable",
-                "a token's row holds no user id or session id of ours"
+                "a token's row has a user id or session id of an unknown format"
             );
         }
         Some((user?, session?))
@@ -343,7 +343,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             now.as_micros().into(),
         ];
         self.run(&self.statements.found_fence, &params).await?;
-        let lost = || Failure::internal(PART, "a fence that was recorded is not there");
+        let lost = || Failure::internal(PART, "a recorded fence is missing");
         self.standing_fence(user).await?.ok_or_else(lost)
     }
 

@@ -209,7 +209,7 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
             ConfigError::new(
                 "token_hash_secret",
                 "is required",
-                "give a secret of 32 characters or more",
+                "set a secret of at least 32 characters",
             )
         };
         let digests = self.digests.ok_or_else(missing)??;
@@ -227,13 +227,14 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
             if self.profile == Profile::Countersign {
                 return Err(ConfigError::new(
                     "accept_legacy_plaintext_tokens",
-                    "accepts nothing in the countersign profile, whose tokens have a prefix",
-                    "build the strategy with the litestar-auth profile until the migration is over",
+                    "has no effect in the countersign profile, whose tokens have a prefix",
+                    "use the litestar-auth profile until the migration is over",
                 ));
             }
             tracing::warn!(
                 event = "db_tokens_accept_legacy_plaintext",
-                "tokens stored as plain text are accepted; switch this off once they have been rotated or have expired"
+                "tokens stored as plain text are accepted; disable this once they have been \
+                 rotated or have expired"
             );
             sessions = sessions.with_legacy_plaintext();
         }

@@ -344,8 +344,8 @@ impl<U: User> JwtStrategyBuilder<U> {
         if self.max_token_length < MIN_TOKEN_LENGTH {
             return Err(ConfigError::new(
                 "max_token_length",
-                "is below 2048 bytes",
-                "leave it at 8192",
+                "must be at least 2048 bytes",
+                "use the default of 8192",
             ));
         }
         let rules = self.rules(lifetime)?;
@@ -355,7 +355,7 @@ impl<U: User> JwtStrategyBuilder<U> {
             .any(|key| self.fingerprints.is_out_of_reach(key))
         {
             let problem = "can't be derived from a public key";
-            let cure = "set one, or leave fingerprints out";
+            let cure = "set it, or disable fingerprints";
             return Err(ConfigError::new(
                 "session_fingerprint_secret",
                 problem,
@@ -363,10 +363,11 @@ impl<U: User> JwtStrategyBuilder<U> {
             ));
         }
         self.check_secrets(&keys)?;
-        let cure = "choose a denylist: in memory, or in a database so that a revocation outlives the process";
+        let cure = "set a denylist, in memory or, to keep revocations across restarts, in a database \
+             or on Redis";
         let denylist = self
             .denylist
-            .ok_or_else(|| ConfigError::new("denylist_store", "is missing", cure))?;
+            .ok_or_else(|| ConfigError::new("denylist_store", "is required", cure))?;
         let tokens = SignedTokens {
             keys,
             profile: self.profile,
@@ -413,11 +414,11 @@ impl<U: User> JwtStrategyBuilder<U> {
             Fingerprints::OfAccount(Some(own)) if is_shared(own) => "session_fingerprint_secret",
             _ => return Ok(()),
         };
-        let problem = "is the token_hash_secret of the sessions too";
+        let problem = "is also the token_hash_secret of the sessions";
         Err(ConfigError::new(
             setting,
             problem,
-            "give each a secret of its own",
+            "use a different secret for each",
         ))
     }
 
@@ -432,7 +433,7 @@ impl<U: User> JwtStrategyBuilder<U> {
                 Err(ConfigError::new(
                     "lifetime",
                     "differs from the sessions' access lifetime",
-                    "set one of them",
+                    "set only one of them",
                 ))
             }
             (lifetime, of_sessions) => checked(
@@ -456,8 +457,8 @@ impl<U: User> JwtStrategyBuilder<U> {
         if leeway > MAX_LEEWAY {
             return Err(ConfigError::new(
                 "leeway",
-                "is more than 10 seconds",
-                "keep clocks together by NTP",
+                "must be at most 10 seconds",
+                "synchronize the clocks with NTP instead",
             ));
         }
         let max_lifetime = checked("max_lifetime", self.max_lifetime.unwrap_or(longest))?;
@@ -465,15 +466,15 @@ impl<U: User> JwtStrategyBuilder<U> {
             return Err(ConfigError::new(
                 "max_lifetime",
                 "is shorter than the lifetime",
-                "make it at least as long",
+                "set it to at least the lifetime",
             ));
         }
         let claim = self.fingerprint_claim.as_str();
         if claim.is_empty() || RESERVED.contains(&claim) {
-            let cure = "choose a name that no other claim has";
+            let cure = "use a name that no other claim has";
             return Err(ConfigError::new(
                 "session_fingerprint_claim",
-                "is empty or taken",
+                "is empty or the name of another claim",
                 cure,
             ));
         }
@@ -495,11 +496,11 @@ impl<U: User> JwtStrategyBuilder<U> {
         let algorithm = self.algorithm.unwrap_or(Algorithm::Hs256);
         if let Some(keys) = &self.keys {
             if self.secret.is_some() || self.verify_key.is_some() || self.algorithm.is_some() {
-                let problem = "stands beside secret, verify_key or algorithm";
+                let problem = "can't be combined with secret, verify_key or algorithm";
                 return Err(ConfigError::new(
                     "keys",
                     problem,
-                    "give the one or the others",
+                    "set either keys or the others",
                 ));
             }
             return Ok(keys.clone());
@@ -510,7 +511,7 @@ impl<U: User> JwtStrategyBuilder<U> {
             .map(|pem| VerifyingKey::from_pem(algorithm, pem))
             .transpose()?;
         let Some(secret) = &self.secret else {
-            let missing = || ConfigError::new("secret", "is missing", "set it, or a key ring");
+            let missing = || ConfigError::new("secret", "is required", "set it, or a key ring");
             return verify_key.map(KeyRing::verify_only).ok_or_else(missing);
         };
         let signing = match self.profile {
@@ -520,12 +521,11 @@ impl<U: User> JwtStrategyBuilder<U> {
         match (signing.verifying_key().public_half(), &verify_key) {
             (None, _) => Ok(KeyRing::new(signing)),
             (Some(_), None) => {
-                let problem =
-                    format!("is missing, and {algorithm} tokens can't be read without it");
+                let problem = format!("is required to verify {algorithm} tokens");
                 Err(ConfigError::new(
                     "verify_key",
                     problem,
-                    "give the public key in PEM, as `openssl pkey -pubout` writes it",
+                    "set the public key in PEM format, as written by `openssl pkey -pubout`",
                 ))
             }
             (Some(ours), Some(given))
@@ -536,7 +536,7 @@ impl<U: User> JwtStrategyBuilder<U> {
                 Ok(KeyRing::new(signing))
             }
             (Some(_), Some(_)) => {
-                let cure = "give the public key in PEM, as `openssl pkey -pubout` writes it";
+                let cure = "set the public key in PEM format, as written by `openssl pkey -pubout`";
                 Err(ConfigError::new(
                     "verify_key",
                     "is not the public half of the secret",
@@ -558,7 +558,7 @@ fn not_empty(setting: &'static str, text: &str) -> Result<Arc<str>, ConfigError>
         Err(ConfigError::new(
             setting,
             "is empty",
-            "leave it out or give it a value",
+            "set a value, or leave it unset",
         ))
     } else {
         Ok(text.into())

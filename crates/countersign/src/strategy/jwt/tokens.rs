@@ -115,7 +115,7 @@ impl<U: User> SignedTokens<U> {
         if token.len() > self.max_token_length {
             return Err(Failure::internal(
                 "token writer",
-                "the token is longer than any that is read",
+                "the token is longer than the limit for reading",
             ));
         }
         Ok(IssuedToken {

@@ -224,7 +224,7 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
             ConfigError::new(
                 "token_hash_secret",
                 "is required",
-                "give a secret of 32 characters or more",
+                "set a secret of at least 32 characters",
             )
         };
         let digests = self.digests.take().ok_or_else(missing)??;

@@ -303,7 +303,7 @@ impl<S: TokenStore> Sessions<S> {
         self.entropy.fill(&mut salt)?;
         let successor = self.digests.successors(&salt, &found.text).next();
         let successor =
-            successor.ok_or_else(|| Failure::internal("sessions", "the ring has no key"))?;
+            successor.ok_or_else(|| Failure::internal("sessions", "the key ring has no key"))?;
         let (refresh, opaque) = self.texts(&successor, &found.grant);
         let (refresh, record) = self.new_refresh(&found.grant, refresh)?;
 

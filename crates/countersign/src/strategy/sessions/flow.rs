@@ -172,7 +172,7 @@ async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result
     }
     for record in surplus(issuer, &grant.user, cap.most.get()).await? {
         super::ending::end_known(issuer, &record, &grant.user, None).await?;
-        tracing::info!(event = "session_evicted", session = %record.id, "the user's oldest session ended for a new one");
+        tracing::info!(event = "session_evicted", session = %record.id, "the user's oldest session was ended to make room for a new one");
     }
     Ok(())
 }

@@ -62,7 +62,7 @@ impl<S: TokenStore> Sessions<S> {
         }
         Err(Failure::unavailable(
             "sessions",
-            "the user was logged out everywhere each time",
+            "the user was logged out everywhere during every attempt",
         ))
     }
 
@@ -153,6 +153,6 @@ impl<S: TokenStore> Sessions<S> {
     fn family(&self, token: &PlainToken) -> Result<Digest, Failure> {
         let locator = Locator::of(token.expose());
         let found = self.digests.families(&Family::of(token), locator).next();
-        found.ok_or_else(|| Failure::internal("sessions", "the ring has no key"))
+        found.ok_or_else(|| Failure::internal("sessions", "the key ring has no key"))
     }
 }

@@ -148,7 +148,7 @@ impl Reuse {
             cause = self.cause.as_str(),
             since_exchange_ms = u64::try_from(self.since_exchange.as_millis()).unwrap_or(u64::MAX),
             outcome = outcome.as_str(),
-            "an exchanged refresh token was presented again: its session ends"
+            "a refresh token was presented again after its rotation; its session is ended"
         );
     }
 }
@@ -160,6 +160,6 @@ pub(super) fn forgiven(session: SessionId, cause: ReuseCause) {
         event = "refresh_token_repeated",
         session = %session,
         cause = cause.as_str(),
-        "a refresh token that had just been exchanged was presented again"
+        "a refresh token was presented again shortly after its rotation"
     );
 }

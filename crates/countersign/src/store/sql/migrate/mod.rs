@@ -465,7 +465,7 @@ impl Migrator {
                     attempt = ATTEMPTS;
                     Failure::unavailable(
                         WAITED_FOR,
-                        "another process migrates and doesn't come to an end",
+                        "another process is migrating and did not finish in time",
                     )
                     .into()
                 }
@@ -596,13 +596,13 @@ async fn is_applied(
         return Ok(true);
     }
     let problem = format!(
-        "{set}/{} was edited after it was applied",
+        "migration {set}/{} was edited after it was applied",
         migration.version
     );
     Err(ConfigError::new(
         "migrations",
         problem,
-        "restore its text and put the change into a new one",
+        "restore its text, and put the change into a new migration",
     )
     .into())
 }
@@ -617,8 +617,8 @@ fn check_name(set: &str) -> Result<(), ConfigError> {
     }
     Err(ConfigError::new(
         "migrations",
-        "a set has an unusable name",
-        "use 1 to 64 of a-z, 0-9, _ and -",
+        "the name of a set is not valid",
+        "use 1 to 64 characters of a-z, 0-9, `_` and `-`",
     ))
 }
 

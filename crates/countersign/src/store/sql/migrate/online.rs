@@ -87,7 +87,7 @@ impl Online<'_> {
             if !wait.pause().await {
                 return Err(Failure::unavailable(
                     WAITED_FOR,
-                    "another process migrates and doesn't come to an end",
+                    "another process is migrating and did not finish in time",
                 ));
             }
         }
@@ -186,7 +186,7 @@ impl Online<'_> {
                     Ddl::Refused => {
                         return Err(Failure::internal(
                             "migrations",
-                            "the database takes no way of a change",
+                            "the database accepts no method for this change",
                         ));
                     }
                     Ddl::Held => self.let_by(table, &mut wait).await?,
@@ -221,11 +221,11 @@ impl Online<'_> {
             format!("the table {table}")
         };
         let by = held_by
-            .map(|held_by| format!(", held up by {held_by}"))
+            .map(|held_by| format!(", blocked by {held_by}"))
             .unwrap_or_default();
         Err(Failure::unavailable(
             WAITED_FOR,
-            format!("no lock on {what} within {waited:.0?}{by}"),
+            format!("could not lock {what} within {waited:.0?}{by}"),
         ))
     }
 

@@ -62,13 +62,13 @@ impl TableLock {
 impl fmt::Display for TableLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Nobody => "none: a new table",
-            Self::Online => "readers and writers go on",
+            Self::Nobody => "none (new table)",
+            Self::Online => "none for reads and writes (online)",
             Self::Moment => "exclusive, for a moment",
             Self::WritersWhileCopied => {
-                "writers wait while the table is copied, where there is no other way"
+                "blocks writes while the table is copied, if the database has no online method"
             }
-            Self::Transaction => "held until the migration ends",
+            Self::Transaction => "exclusive, until the migration ends",
         })
     }
 }

@@ -72,13 +72,14 @@ pub(super) async fn refuse_foreign_tables(
 /// Returns the error for a table that has the expected name but other columns.
 fn foreign(table: &str, missing: &[String]) -> ConfigError {
     let problem = format!(
-        "the database has a table `{table}` of something else: it has no column {}",
+        "the database has a table `{table}` that does not belong to countersign: it has no \
+         column {}",
         missing.join(", ")
     );
     ConfigError::new(
         "database_url",
         problem,
-        "name another database, or in PostgreSQL another schema",
+        "use another database or, in PostgreSQL, another schema",
     )
 }
 

@@ -44,7 +44,7 @@ const NAMES: [u16; 3] = [1049, 1054, 1146];
 /// The settings that error texts about TLS mention.
 const WORDS: Words = Words {
     unchecked: Some("ssl-mode=required, which checks nothing"),
-    authority: "ssl-ca, or say ssl-mode=required, which checks nothing",
+    authority: "ssl-ca, or set ssl-mode=required, which checks nothing",
     any_host: Some("ssl-mode=required, which checks nothing"),
 };
 
@@ -164,10 +164,10 @@ fn told(doing: &str, error: &Error) -> String {
             |fault| format!("{doing}: {fault}"),
         ),
         Error::Driver(DriverError::NoClientSslFlagFromServer) => {
-            format!("{doing}: the server doesn't speak TLS")
+            format!("{doing}: the server does not support TLS")
         }
         Error::Driver(DriverError::StmtParamsMismatch { required, supplied }) => {
-            format!("{doing}: {required} parameters wanted, {supplied} given")
+            format!("{doing}: expected {required} parameters, got {supplied}")
         }
         _ => format!("{doing}: the connection or the protocol failed"),
     }

@@ -19,7 +19,7 @@ const STATEMENTS: usize = 256;
 pub(super) fn parse_all(url: &str, options: &DatabaseOptions) -> Result<Vec<Opts>, ConfigError> {
     let (scheme, rest) = url
         .split_once("://")
-        .ok_or_else(|| refused("can't be read"))?;
+        .ok_or_else(|| refused("is not a valid URL"))?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let (account, hosts) = authority
@@ -45,7 +45,7 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
     let url = url
         .strip_prefix("mariadb:")
         .map_or_else(|| Cow::Borrowed(url), |rest| format!("mysql:{rest}").into());
-    let mut url = Url::parse(&url).map_err(|_| refused("can't be read"))?;
+    let mut url = Url::parse(&url).map_err(|_| refused("is not a valid URL"))?;
     let (mut mode, mut authorities, mut rest) = (String::new(), None, Vec::new());
     for (name, value) in url.query_pairs().into_owned() {
         match &*name {
@@ -63,9 +63,9 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
         url.query_pairs_mut().extend_pairs(rest);
     }
     let opts = Opts::from_url(url.as_str())
-        .map_err(|_| refused("can't be read, or has an option that isn't known"))?;
+        .map_err(|_| refused("is not a valid URL, or has an unknown option"))?;
     if opts.db_name().is_none() {
-        return Err(refused("names no database"));
+        return Err(refused("has no database name"));
     }
     let tls = match (&*mode, authorities) {
         ("", None) => opts.ssl_opts().cloned(),
@@ -75,7 +75,7 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
         ("verify-identity", authorities) => Some(verified(authorities)),
         _ => {
             return Err(refused(
-                "has an `ssl-mode` that isn't disabled, required or verify-identity",
+                "has an `ssl-mode` other than disabled, required or verify-identity",
             ));
         }
     };
@@ -130,8 +130,8 @@ fn session(timeout: Duration, waits: &str) -> Vec<String> {
 
 /// Returns the error for an unusable URL, without quoting it.
 fn refused(problem: &'static str) -> ConfigError {
-    let cure =
-        "write it as mysql://user:password@host:3306/database, special characters percent-encoded";
+    let cure = "write it as mysql://user:password@host:3306/database with special characters \
+         percent-encoded";
     ConfigError::new("database_url", problem, cure)
 }
 

@@ -32,8 +32,9 @@ const UNLIMITED: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
 const SECOND: Duration = Duration::from_secs(30);
 
 /// The cure for a pooler that has only one connection to give.
-const ONE_CONNECTION: &str = "the pooler in front of PostgreSQL gives no second connection beside the one that holds the \
-     lock of migrations: let its pool have two, or migrate at PostgreSQL's own address";
+const ONE_CONNECTION: &str = "the pooler in front of PostgreSQL provides no second connection beside the one that holds \
+     the migration lock: allow at least two connections in its pool, or migrate with the \
+     address of PostgreSQL itself";
 
 /// Two connections: one holds the lock for migrations, the other changes tables.
 pub(in crate::store::sql) struct PostgresDdl {

@@ -171,8 +171,8 @@ impl Trouble {
 const NO_TRANSACTIONS: &str = "the pooler in front of PostgreSQL allows no transactions, which this operation needs: \
      set pool_mode = transaction";
 /// The cure for a column whose type isn't built in.
-const OWN_TYPE: &str = "a column that is read has a type that isn't PostgreSQL's own, which can't be looked up through \
-     a pooler: cast it to one that is, as in a view";
+const OWN_TYPE: &str = "a column has a type that is not built into PostgreSQL and can't be looked up through a \
+     pooler: cast it to a built-in type, for example in a view";
 
 /// Returns `true` for an error of the connection itself.
 fn is_broken(error: &tokio_postgres::Error) -> bool {
@@ -258,7 +258,7 @@ struct Said {
 /// The settings that error texts about TLS mention.
 const WORDS: Words = Words {
     unchecked: Some("sslmode=require, which checks nothing"),
-    authority: "sslrootcert, or say sslmode=require, which checks nothing",
+    authority: "sslrootcert, or set sslmode=require, which checks nothing",
     any_host: Some("sslmode=verify-ca"),
 };
 

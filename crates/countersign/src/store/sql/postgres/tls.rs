@@ -31,11 +31,9 @@ pub(super) fn connector(url: &Parsed) -> Result<Option<MakeRustlsConnect>, Confi
             let roots = roots(url, &mut named)?;
             let verifier =
                 WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-            Some(
-                verifier.build().map_err(|_| {
-                    refused("asks for a check, and no certificate authority is known")
-                })?,
-            )
+            Some(verifier.build().map_err(|_| {
+                refused("requires certificate checks, but no certificate authority is known")
+            })?)
         }
     };
     let host = url.check == Check::AuthorityAndHost;
@@ -47,7 +45,7 @@ pub(super) fn connector(url: &Parsed) -> Result<Option<MakeRustlsConnect>, Confi
     };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|_| refused("asks for TLS, which has no protocol version left"))?
+        .map_err(|_| refused("requires TLS, but no TLS version is enabled"))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
@@ -62,7 +60,7 @@ fn roots(
     let mut roots = RootCertStore::empty();
     if let Some(path) = &url.authorities {
         let unreadable =
-            || refused("names an `sslrootcert` that isn't a readable file of PEM certificates");
+            || refused("has an `sslrootcert` that is not a readable file of PEM certificates");
         for certificate in CertificateDer::pem_file_iter(path).map_err(|_| unreadable())? {
             let certificate = certificate.map_err(|_| unreadable())?;
             named.push(certificate.clone());

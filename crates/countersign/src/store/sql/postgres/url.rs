@@ -50,7 +50,7 @@ impl Parsed {
     /// Returns a [`ConfigError`] that names `database_url`, without quoting the URL.
     pub(super) fn parse(url: &str) -> Result<Self, ConfigError> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(refused("isn't a PostgreSQL URL"));
+            return Err(refused("is not a PostgreSQL URL"));
         }
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
         let mut mode = "prefer";
@@ -85,15 +85,16 @@ impl Parsed {
             "verify-full" => (SslMode::Require, Check::AuthorityAndHost),
             _ => {
                 return Err(refused(
-                    "has an `sslmode` that isn't disable, prefer, require, verify-ca or verify-full",
+                    "has an `sslmode` other than disable, prefer, require, verify-ca or \
+                     verify-full",
                 ));
             }
         };
         // The parser's own message could quote a password whose special characters weren't encoded.
         let mut config = Config::from_str(&format!("{address}?{}", rest.join("&")))
-            .map_err(|_| refused("can't be read, or has an option that isn't known"))?;
+            .map_err(|_| refused("is not a valid URL, or has an unknown option"))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(refused("names no host"));
+            return Err(refused("has no host"));
         }
         config.ssl_mode(mode);
         watch(&mut config, &rest);
@@ -134,12 +135,13 @@ fn decoded(value: &str) -> Result<String, ConfigError> {
     let decoded = percent_decode_str(value)
         .decode_utf8()
         .map(std::borrow::Cow::into_owned);
-    decoded.map_err(|_| refused("has an `sslrootcert` that isn't UTF-8"))
+    decoded.map_err(|_| refused("has an `sslrootcert` that is not valid UTF-8"))
 }
 
 /// Returns the error for an unusable URL, without quoting it.
 pub(super) fn refused(problem: impl Into<std::borrow::Cow<'static, str>>) -> ConfigError {
-    let cure = "write it as postgres://user:password@host:5432/database, special characters percent-encoded";
+    let cure = "write it as postgres://user:password@host:5432/database with special characters \
+         percent-encoded";
     ConfigError::new("database_url", problem, cure)
 }
 

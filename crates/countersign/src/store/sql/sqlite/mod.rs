@@ -85,7 +85,7 @@ impl SqliteDriver {
             ConfigError::new(
                 "database_url",
                 format!("can't open the SQLite file: {error}"),
-                "check path and permissions",
+                "check its path and permissions",
             )
         };
         create(path).map_err(|error| unusable(&error))?;
