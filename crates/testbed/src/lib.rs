@@ -56,6 +56,9 @@ mod redis_sentinel;
 mod url;
 mod wait;
 
+// Tests of the server speak to databases through these, and so the server itself names no driver.
+pub use {mysql_async, tokio_postgres};
+
 pub use browser::Browser;
 pub use caddy::Caddy;
 pub use certificate::certificate;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testbed::{MariaDb, Postgres};
+use testbed::{MariaDb, Postgres, tokio_postgres};
 
 use crate::harness::{Place, shared};
 

@@ -1,7 +1,7 @@
 //! On MariaDB.
 
-use mysql_async::prelude::Queryable;
 use testbed::MariaDb;
+use testbed::mysql_async::{self, prelude::Queryable};
 
 use super::ground::{MIGRATIONS, Migrate, adopted_mariadb};
 
