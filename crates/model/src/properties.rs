@@ -138,7 +138,10 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
             },
         ));
     }
-    if matches!(settings.access, Access::Signed) && settings.everywhere > 0 {
+    if matches!(settings.access, Access::Signed)
+        && settings.everywhere > 0
+        && marks_end_rows(settings)
+    {
         all.push(Property::sometimes(
             "a signed token awaits its denial",
             |model: &Protocol, state: &State| {
@@ -154,9 +157,17 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
     all
 }
 
+/// Returns `true` if a mark may leave rows, or signed tokens, that it has ended.
+///
+/// The one session of signed tokens behind no fence is denied and deleted by its id, and a mark ends
+/// nothing of it.
+const fn marks_end_rows(settings: &Settings) -> bool {
+    !(settings.unfenced && matches!(settings.access, Access::Signed))
+}
+
 /// Adds the events about removals.
 fn of_stores(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
-    if settings.clears {
+    if settings.clears && marks_end_rows(settings) {
         all.push(Property::sometimes(
             "ended rows are left",
             |_, state: &State| {
@@ -166,6 +177,8 @@ fn of_stores(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
                         .any(|fence| fence::has_rows(state, fence))
             },
         ));
+    }
+    if settings.clears {
         all.push(Property::sometimes(
             "a mark is forgotten",
             |_, state: &State| {
