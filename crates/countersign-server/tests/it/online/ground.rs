@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -66,7 +66,62 @@ pub(super) fn adopted_mariadb() -> (Place, String) {
 /// `countersign migrate --json` while it runs. Dropping it kills it.
 pub(super) struct Migrate {
     process: Child,
-    told: Arc<Mutex<String>>,
+    told: Arc<Told>,
+}
+
+/// What a process has told on standard error, and whether it may tell more.
+#[derive(Default)]
+struct Told {
+    text: Mutex<(String, bool)>,
+    more: Condvar,
+}
+
+impl Told {
+    fn all(&self) -> String {
+        self.text.lock().unwrap().0.clone()
+    }
+
+    /// Reads all that a process tells, and wakes those who wait for it.
+    fn read(&self, mut from: impl Read) {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            let piece = String::from_utf8_lossy(&buffer[..length]);
+            self.text.lock().unwrap().0.push_str(&piece);
+            self.more.notify_all();
+        }
+        self.text.lock().unwrap().1 = true;
+        self.more.notify_all();
+    }
+
+    /// Waits until `found` has something in the text so far, or until nothing more will come. Panics when neither is so
+    /// within `patience`.
+    #[track_caller]
+    fn wait<T>(&self, patience: Duration, found: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + patience;
+        let mut text = self.text.lock().unwrap();
+        loop {
+            if let Some(found) = found(&text.0) {
+                return Some(found);
+            }
+            if text.1 {
+                return None;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "waited in vain: {}", text.0);
+            text = self.more.wait_timeout(text, left).unwrap().0;
+        }
+    }
+}
+
+/// The progress in a text of one JSON document a line.
+fn progress(text: &str) -> Vec<Value> {
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .map(|line| line["progress"].clone())
+        .filter(Value::is_object)
+        .collect()
 }
 
 impl Migrate {
@@ -78,48 +133,24 @@ impl Migrate {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let told = Arc::new(Mutex::new(String::new()));
-        let (mut stderr, into) = (process.stderr.take().unwrap(), Arc::clone(&told));
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(length @ 1..) = stderr.read(&mut buffer) {
-                into.lock()
-                    .unwrap()
-                    .push_str(&String::from_utf8_lossy(&buffer[..length]));
-            }
-        });
+        let told = Arc::new(Told::default());
+        let (stderr, into) = (process.stderr.take().unwrap(), Arc::clone(&told));
+        std::thread::spawn(move || into.read(stderr));
         Self { process, told }
     }
 
-    /// What it has told so far, one JSON document a line.
+    /// What it has told so far.
     pub(super) fn told(&self) -> Vec<Value> {
-        let told = self.told.lock().unwrap();
-        let lines = told
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines
-            .map(|line| line["progress"].clone())
-            .filter(Value::is_object)
-            .collect()
+        progress(&self.told.all())
     }
 
     /// Waits until it has told something like that, and returns it.
     #[track_caller]
     pub(super) fn tells(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(found) = self.told().into_iter().find(|told| is_it(told)) {
-                return found;
-            }
-            let ended = self.process.try_wait().unwrap();
-            let all = self.told.lock().unwrap().clone();
-            assert!(
-                ended.is_none(),
-                "it ended ({ended:?}) and never told {what}: {all}"
-            );
-            assert!(Instant::now() < deadline, "it doesn't tell {what}: {all}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let found = self.told.wait(PATIENCE, |text| {
+            progress(text).into_iter().find(|told| is_it(told))
+        });
+        found.unwrap_or_else(|| panic!("it ended and never told {what}: {}", self.told.all()))
     }
 
     #[track_caller]
@@ -135,7 +166,7 @@ impl Migrate {
             self.process.try_wait().unwrap(),
             None,
             "{}",
-            self.told.lock().unwrap()
+            self.told.all()
         );
     }
 
@@ -148,18 +179,8 @@ impl Migrate {
     /// Waits for its end. Returns the names of what it applied.
     #[track_caller]
     pub(super) fn applied(mut self) -> Vec<String> {
-        let deadline = Instant::now() + 5 * PATIENCE;
-        let status = loop {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                break status;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "it doesn't end: {}",
-                self.told.lock().unwrap()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        };
+        self.told.wait(5 * PATIENCE, |_| None::<()>);
+        let status = self.process.wait().unwrap();
         let mut out = String::new();
         self.process
             .stdout
@@ -167,7 +188,7 @@ impl Migrate {
             .unwrap()
             .read_to_string(&mut out)
             .unwrap();
-        assert!(status.success(), "{out}{}", self.told.lock().unwrap());
+        assert!(status.success(), "{out}{}", self.told.all());
         let answer: Value = serde_json::from_str(&out).unwrap();
         answer["applied"]
             .as_array()
