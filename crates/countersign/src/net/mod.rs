@@ -1,4 +1,4 @@
-//! What drivers of networked stores share.
+//! Parts that the drivers of networked stores share.
 //!
 //! - `slot.rs` is one connection that many callers share.
 //! - `renewing.rs` reads a URL again after the store refused its password.

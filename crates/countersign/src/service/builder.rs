@@ -36,7 +36,7 @@ const BEARER: &str = "bearer";
 /// The name of the backend that reads cookies.
 const COOKIE: &str = "cookie";
 
-/// What an application does to the builder of signed tokens.
+/// The settings that an application adds to the builder of signed tokens.
 #[cfg(feature = "jwt")]
 type Signed<U> = Box<dyn FnOnce(JwtStrategyBuilder<U>) -> JwtStrategyBuilder<U> + Send>;
 
@@ -290,11 +290,11 @@ impl<U: User> AuthBuilder<U> {
         let (store, denylist) = self.open(place, &digests).await?;
 
         let lifetimes = self.settled_lifetimes()?;
-        let sessions = Sessions::new(Arc::clone(&store), digests.clone(), lifetimes)
+        let sessions = Sessions::new(Arc::clone(&store), digests, lifetimes)
             .with_reuse(self.reuse)
             .with_cap(self.cap)
             .with_clock(Arc::clone(&self.clock));
-        let strategy = self.strategy(&sessions, digests, denylist.clone())?;
+        let strategy = self.strategy(&sessions, denylist.clone())?;
 
         let recorder = UseRecorder::new(store).with_clock(Arc::clone(&self.clock));
         let mut authenticator = Authenticator::builder(Arc::clone(&self.users))
@@ -370,7 +370,6 @@ impl<U: User> AuthBuilder<U> {
     fn strategy(
         &mut self,
         sessions: &Sessions<Arc<dyn TokenStore>>,
-        digests: DigestKeyRing,
         denylist: Option<Arc<dyn DenylistStore>>,
     ) -> Result<Arc<dyn Strategy<U>>, ConfigError> {
         #[cfg(feature = "jwt")]
@@ -386,16 +385,7 @@ impl<U: User> AuthBuilder<U> {
         }
         #[cfg(not(feature = "jwt"))]
         let _ = denylist;
-        let lifetimes = sessions.lifetimes();
-        let opaque = DatabaseTokenStrategy::builder(Arc::clone(sessions.store()))
-            .digest_keys(digests)
-            .max_age(lifetimes.access())
-            .refresh_max_age(lifetimes.refresh())
-            .session_lifetime(lifetimes.session_limit())
-            .reuse(self.reuse)
-            .session_cap(self.cap)
-            .clock(Arc::clone(&self.clock));
-        Ok(Arc::new(opaque.build()?))
+        Ok(Arc::new(DatabaseTokenStrategy::over(sessions.clone())))
     }
 }
 

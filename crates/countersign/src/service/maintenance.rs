@@ -61,26 +61,24 @@ impl Sweeper {
 
     /// Deletes all expired rows in batches, and returns how many there were.
     async fn sweep(&self) -> Result<u64, Failure> {
-        let mut rows: u64 = 0;
-        let mut pace = SweepPace::new(BATCH);
+        let rows = self.sessions.sweep_all(BATCH, &mut |_| {}).await?;
+        match &self.denylist {
+            Some(denylist) => Ok(rows.saturating_add(self.sweep_denials(&**denylist).await?)),
+            None => Ok(rows),
+        }
+    }
+
+    /// Deletes the denials whose tokens have expired.
+    async fn sweep_denials(&self, denylist: &dyn DenylistStore) -> Result<u64, Failure> {
+        let mut removed: u64 = 0;
         loop {
             let start = Instant::now();
-            let swept = self.sessions.sweep(pace.rows()).await?;
-            let denied = match &self.denylist {
-                Some(denylist) => denylist.sweep(self.sessions.now(), pace.rows()).await?,
-                None => 0,
-            };
-            rows = [swept.access, swept.refresh, swept.fences, denied]
-                .into_iter()
-                .fold(rows, u64::saturating_add);
-            if !swept.more && denied < u64::from(pace.rows()) {
-                return Ok(rows);
+            let batch = denylist.sweep(self.sessions.now(), BATCH).await?;
+            removed = removed.saturating_add(batch);
+            if batch < u64::from(BATCH) {
+                return Ok(removed);
             }
-
-            let took = start.elapsed();
-            pace.learn(took);
-            // Other writers get as much time as the batch took.
-            SweepPace::rest(took).await;
+            SweepPace::rest(start.elapsed()).await;
         }
     }
 }

@@ -93,11 +93,6 @@ impl Lifetimes {
         self.refresh
     }
 
-    /// Returns the time after login at which a session ends, or `None` without such a limit.
-    pub const fn session_limit(&self) -> Option<Duration> {
-        self.session
-    }
-
     /// Returns the absolute expiry of a session that opens at `now`, or `None` without a session
     /// limit.
     pub fn session_end(&self, now: Timestamp) -> Option<Timestamp> {

@@ -9,7 +9,6 @@ mod builder;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 
@@ -18,7 +17,7 @@ pub use builder::DatabaseTokenStrategyBuilder;
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure, Refusal};
 use crate::store::sql::{Dialect, Driver, SqlStore};
-use crate::store::{AccessRecord, EndedFence, JoinedUser, SessionRecord, SweepPace, TokenStore};
+use crate::store::{AccessRecord, EndedFence, JoinedUser, SessionRecord, TokenStore};
 use crate::strategy::sessions::{Access, GoesOn, Grant, Issuer, IssuesFor, Named, Presented};
 use crate::strategy::{RefreshableStrategy, SessionControl, Sessions, Strategy, TokenControl};
 use crate::token::{
@@ -79,6 +78,12 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
         DatabaseTokenStrategyBuilder::new(store)
     }
 
+    /// Creates a strategy over sessions whose settings were checked already.
+    #[cfg(feature = "axum")]
+    pub(crate) const fn over(sessions: Sessions<S>) -> Self {
+        Self { sessions }
+    }
+
     /// Returns the session settings and the store behind this strategy.
     pub const fn sessions(&self) -> &Sessions<S> {
         &self.sessions
@@ -120,24 +125,7 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
         batch: u32,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<u64, Failure> {
-        let mut removed: u64 = 0;
-        let mut pace = SweepPace::new(batch);
-        loop {
-            let start = Instant::now();
-            let swept = self.sessions.sweep(pace.rows()).await?;
-            let took = start.elapsed();
-            pace.learn(took);
-            removed = removed
-                .saturating_add(swept.access)
-                .saturating_add(swept.refresh)
-                .saturating_add(swept.fences);
-            progress(removed);
-            if !swept.more {
-                return Ok(removed);
-            }
-            // Other writers get as much time as the batch took.
-            SweepPace::rest(took).await;
-        }
+        self.sessions.sweep_all(batch, progress).await
     }
 
     /// Finds the record of an access token, under each digest that it may be stored under.

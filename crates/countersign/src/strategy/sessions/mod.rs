@@ -25,14 +25,14 @@ mod reuse;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::error::{ConfigError, Failure, Refusal};
 use crate::profile::Profile;
 use crate::session::{Lifetimes, ReusePolicy, SessionCap, SessionId};
-use crate::store::{Page, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore};
+use crate::store::{Page, SessionPage, SessionRecord, SweepLimit, SweepPace, Swept, TokenStore};
 use crate::token::{DigestKeyRing, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
 use crate::user::UserKey;
 
@@ -235,6 +235,33 @@ impl<S: TokenStore> Sessions<S> {
             (limit.access_created, limit.refresh_created) = (never, never);
         }
         self.store.sweep(&limit).await
+    }
+
+    /// Sweeps in batches until nothing is left, and returns the number of deleted rows. Calls
+    /// `progress` after each batch with the number so far.
+    pub(crate) async fn sweep_all(
+        &self,
+        batch: u32,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<u64, Failure> {
+        let mut removed: u64 = 0;
+        let mut pace = SweepPace::new(batch);
+        loop {
+            let start = Instant::now();
+            let swept = self.sweep(pace.rows()).await?;
+            let took = start.elapsed();
+            pace.learn(took);
+            removed = removed
+                .saturating_add(swept.access)
+                .saturating_add(swept.refresh)
+                .saturating_add(swept.fences);
+            progress(removed);
+            if !swept.more {
+                return Ok(removed);
+            }
+            // Other writers get as much time as the batch took.
+            SweepPace::rest(took).await;
+        }
     }
 
     /// Returns the limit for a sweep or a survey of at most `rows` rows at the present time.
