@@ -11,20 +11,20 @@
 )]
 #![cfg(all(feature = "jwt", feature = "testing"))]
 
+#[path = "../jwt_common/mod.rs"]
 mod jwt_common;
+mod outage;
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use countersign::denylist::{DenylistStore, MemoryDenylist};
+use countersign::denylist::MemoryDenylist;
 use countersign::jwt::{Algorithm, KeyRing, SigningKey, VerifyingKey, generate_secret, raw};
 use countersign::store::{MemoryStore, TokenStore};
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder, Sessions};
 use countersign::{
-    Answer, Destroyed, DigestKeyRing, Failure, FailureKind, Invalidated, Lifetimes, PlainToken,
-    Profile, Refusal, Secret, Strategy, SystemEntropy, Timestamp, TokenControl, UserId,
+    Answer, Destroyed, DigestKeyRing, FailureKind, Invalidated, Lifetimes, PlainToken, Profile,
+    Refusal, Secret, Strategy, SystemEntropy, Timestamp, TokenControl, UserId,
 };
 use data_encoding::BASE64URL_NOPAD;
 use jwt_common::{Account, Accounts, TestClock, text};
@@ -584,165 +584,4 @@ async fn destroyed_before_it_is_valid() {
         read(&strategy, &token, &Accounts::of([alice()])).await,
         Err(Refusal::Revoked)
     );
-}
-
-/// Conformance case 107, and SECURITY row R-09: a full denylist says so and forgets nothing.
-#[tokio::test]
-async fn a_full_denylist_refuses() {
-    let clock = TestClock::at(NOW);
-    let denylist = Arc::new(MemoryDenylist::new(1).unwrap());
-    let strategy = ours()
-        .clock(clock.clone())
-        .denylist_store(denylist.clone())
-        .build()
-        .unwrap();
-    let accounts = Accounts::of([alice()]);
-    let first = strategy.write_token(&alice()).await.unwrap().token;
-    clock.set(NOW + 10);
-    let second = strategy.write_token(&alice()).await.unwrap().token;
-    strategy.destroy_token(&first, &alice()).await.unwrap();
-    assert_eq!(
-        strategy
-            .destroy_token(&second, &alice())
-            .await
-            .unwrap_err()
-            .kind(),
-        FailureKind::Full
-    );
-    assert_eq!(
-        read(&strategy, &first, &accounts).await,
-        Err(Refusal::Revoked)
-    );
-    clock.set(NOW + 906);
-    assert_eq!(
-        strategy.destroy_token(&second, &alice()).await.unwrap(),
-        Destroyed::Revoked
-    );
-    assert_eq!(denylist.len(), 1);
-}
-
-/// A denylist that can't be asked: the fault, not a stand-in for a store.
-struct Down;
-
-#[async_trait]
-impl DenylistStore for Down {
-    async fn deny(&self, _: &str, _: Timestamp, _: Timestamp) -> Result<(), Failure> {
-        Err(Failure::unavailable("denylist", "connection refused"))
-    }
-
-    async fn is_any_denied(&self, _: &[&str], _: Timestamp) -> Result<bool, Failure> {
-        Err(Failure::unavailable("denylist", "connection refused"))
-    }
-
-    async fn sweep(&self, _: Timestamp, _: u32) -> Result<u64, Failure> {
-        Err(Failure::unavailable("denylist", "connection refused"))
-    }
-
-    fn is_durable(&self) -> bool {
-        true
-    }
-}
-
-/// Conformance cases 108 and 109.
-#[tokio::test]
-async fn an_outage_is_no_answer() {
-    let strategy = ours().denylist_store(Arc::new(Down)).build().unwrap();
-    let token = strategy.write_token(&alice()).await.unwrap().token;
-    let read = strategy
-        .read_token(Some(&token), &Accounts::of([alice()]))
-        .await
-        .unwrap_err();
-    assert_eq!(read.kind(), FailureKind::Unavailable);
-    assert_eq!(
-        strategy
-            .destroy_token(&token, &alice())
-            .await
-            .unwrap_err()
-            .kind(),
-        FailureKind::Unavailable
-    );
-    assert!(strategy.revocation_is_durable());
-    // A token that is refused by itself needs no denylist.
-    let forged = PlainToken::new(format!("{}x", token.expose()));
-    assert!(matches!(
-        strategy
-            .read_token(Some(&forged), &Accounts::of([alice()]))
-            .await,
-        Ok(Answer::Refused(_))
-    ));
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Conformance cases 098 and 101.
-#[tokio::test(flavor = "current_thread")]
-async fn logs_name_reasons_and_nobody() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false);
-    let _guard =
-        tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
-
-    let strategy = ours().build().unwrap();
-    let token = strategy.write_token(&alice()).await.unwrap().token;
-    let accounts = Accounts::of([]);
-    let _ = read(&strategy, &token, &accounts).await;
-    accounts.put(Account {
-        email: None,
-        ..alice()
-    });
-    let _ = read(&strategy, &token, &accounts).await;
-    accounts.put(alice());
-    strategy.destroy_token(&token, &alice()).await.unwrap();
-    let _ = read(&strategy, &token, &accounts).await;
-    let picky = ours().subject_decoder(|_| None).build().unwrap();
-    let _ = read(&picky, &token, &accounts).await;
-
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    for reason in ["user_unknown", "fingerprint", "revoked", "subject"] {
-        assert!(log.contains(reason), "{reason} is missing:\n{log}");
-    }
-    assert!(log.contains("WARN"), "{log}");
-    let claims = claims(&token);
-    let needles = [
-        ALICE,
-        "xample.com",
-        text(&claims, "jti"),
-        text(&claims, "sfp"),
-        token.expose(),
-        "argon2id",
-        secret().expose(),
-    ]
-    .map(str::to_lowercase);
-    for needle in needles {
-        assert!(
-            !log.to_lowercase().contains(&needle),
-            "{needle} is in the log"
-        );
-    }
-}
-
-#[test]
-fn debug_shows_no_secret() {
-    let strategy = ours().build().unwrap();
-    let shown = format!(
-        "{strategy:?} {:?} {:?}",
-        ours(),
-        SigningKey::from_secret(Algorithm::Hs256, &secret()).unwrap()
-    );
-    assert!(shown.contains("HS256") && !shown.contains(secret().expose()));
 }

@@ -13,6 +13,7 @@
 mod denylist;
 mod endings;
 mod faults;
+mod rotation;
 mod store;
 
 use countersign::Failure;

@@ -20,8 +20,8 @@ pub(crate) struct BrokenStore {
     pub(crate) inner: MemoryStore,
     pub(crate) fault: Fault,
     pub(crate) calls: AtomicU64,
-    families: Mutex<HashMap<String, RefreshRecord>>,
-    noted: Mutex<HashMap<SessionId, Timestamp>>,
+    pub(crate) families: Mutex<HashMap<String, RefreshRecord>>,
+    pub(crate) noted: Mutex<HashMap<SessionId, Timestamp>>,
     /// What was recorded with its family.
     pub(crate) opened: Mutex<Vec<NewRefresh>>,
     /// What was listed before an ending.
@@ -55,7 +55,7 @@ impl BrokenStore {
         Failure::internal("token store", "no such row")
     }
 
-    fn time(&self, time: Timestamp) -> Timestamp {
+    pub(crate) fn time(&self, time: Timestamp) -> Timestamp {
         if self.is(Fault::WholeSeconds) {
             Timestamp::from_unix_seconds(time.as_unix_seconds())
         } else {
@@ -63,7 +63,7 @@ impl BrokenStore {
         }
     }
 
-    fn user(&self, user: &UserKey) -> UserKey {
+    pub(crate) fn user(&self, user: &UserKey) -> UserKey {
         match user {
             UserKey::Text(text) if self.is(Fault::UserIdsTruncated) => {
                 UserKey::Text(text.chars().take(80).collect())
@@ -73,7 +73,7 @@ impl BrokenStore {
         }
     }
 
-    fn access(&self, access: &NewAccess) -> NewAccess {
+    pub(crate) fn access(&self, access: &NewAccess) -> NewAccess {
         let session = access
             .session
             .filter(|_| !self.is(Fault::AccessWithoutSession));
@@ -85,7 +85,7 @@ impl BrokenStore {
         }
     }
 
-    fn refresh(&self, refresh: &NewRefresh) -> NewRefresh {
+    pub(crate) fn refresh(&self, refresh: &NewRefresh) -> NewRefresh {
         NewRefresh {
             user: self.user(&refresh.user),
             created_at: self.time(refresh.created_at),
@@ -100,7 +100,7 @@ impl BrokenStore {
     }
 
     /// The owner as the fault sees it: in another case of letters it is taken for the row's own.
-    async fn folded(
+    pub(crate) async fn folded(
         &self,
         token: &StoredToken,
         owner: Option<&UserKey>,
@@ -118,43 +118,6 @@ impl BrokenStore {
             }
             (owner, _) => owner.cloned(),
         })
-    }
-
-    /// A new record in the place of a refresh token, its fields taken from `change`.
-    async fn replace(
-        &self,
-        rotate: &Rotate,
-        change: impl FnOnce(&mut NewRefresh),
-    ) -> Result<Rotated, Failure> {
-        let Some(old) = self.inner.find_refresh(&rotate.presented).await? else {
-            return Ok(Rotated::Gone);
-        };
-        let mut successor = NewRefresh {
-            digest: rotate.successor.clone(),
-            family: rotate.family.clone(),
-            client: Client::new(),
-            fence: None,
-            user: old.user,
-            session: old.session.or(Some(rotate.session)),
-            created_at: rotate.created_at,
-            expires_at: rotate.expires_at,
-            session_expires_at: old.session_expires_at.or(rotate.session_expires_at),
-            access_expires_at: old.access_expires_at.max(rotate.access_expires_at),
-        };
-        change(&mut successor);
-        if self.inner.rotate(rotate).await? == Rotated::Gone {
-            return Ok(Rotated::Gone);
-        }
-        // Takes the good successor away again, and puts the changed one in its place.
-        let away = Rotate {
-            access: None,
-            successor: self.junk(),
-            presented: successor.digest.clone().into(),
-            ..rotate.clone()
-        };
-        self.inner.rotate(&away).await?;
-        let _ = self.inner.insert_refresh(&successor, None).await?;
-        Ok(Rotated::Done)
     }
 
     /// Whose fence the fault takes for the user's.
@@ -186,7 +149,7 @@ impl BrokenStore {
     }
 
     /// What a fault records that the fence should have kept out.
-    async fn insert_despite_fence(
+    pub(crate) async fn insert_despite_fence(
         &self,
         refresh: &NewRefresh,
         access: Option<&NewAccess>,
@@ -245,7 +208,11 @@ impl BrokenStore {
     }
 
     /// Whether the fence stands, which may be over by the time that it is said.
-    async fn stands_a_while(&self, user: &UserKey, fence: Fence) -> Result<bool, Failure> {
+    pub(crate) async fn stands_a_while(
+        &self,
+        user: &UserKey,
+        fence: Fence,
+    ) -> Result<bool, Failure> {
         let standing = self
             .inner
             .fence(user, fence, Timestamp::from_micros(0))
@@ -257,7 +224,7 @@ impl BrokenStore {
     }
 
     /// Records an access token behind no fence.
-    async fn unfenced(&self, access: &NewAccess) -> Result<(), Failure> {
+    pub(crate) async fn unfenced(&self, access: &NewAccess) -> Result<(), Failure> {
         self.inner
             .insert_access(&NewAccess {
                 fence: None,
@@ -267,7 +234,7 @@ impl BrokenStore {
             .map(|_| ())
     }
 
-    fn junk(&self) -> Digest {
+    pub(crate) fn junk(&self) -> Digest {
         let secret = countersign::Secret::new("junk", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
         let ring = countersign::DigestKeyRing::new("junk", &secret).unwrap();
         ring.digest(&PlainToken::new(format!(
@@ -500,157 +467,7 @@ impl TokenStore for BrokenStore {
     }
 
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
-        let before = self.inner.find_refresh(&rotate.presented).await?;
-        match self.fault {
-            Fault::RotatesAccessTokens
-                if self.inner.find_access(&rotate.presented).await?.is_some() =>
-            {
-                Ok(Rotated::Done)
-            }
-            Fault::UnguardedRotate => {
-                tokio::task::yield_now().await;
-                match (self.inner.rotate(rotate).await?, before) {
-                    (Rotated::Gone, Some(before)) => {
-                        let successor = beside(before, rotate);
-                        let _ = self
-                            .inner
-                            .insert_refresh(&successor, rotate.access.as_ref())
-                            .await?;
-                        Ok(Rotated::Done)
-                    }
-                    (rotated, _) => Ok(rotated),
-                }
-            }
-            Fault::SuccessorBesideOld => {
-                let Some(before) = before else {
-                    return Ok(Rotated::Gone);
-                };
-                let successor = beside(before, rotate);
-                let _ = self
-                    .inner
-                    .insert_refresh(&successor, rotate.access.as_ref())
-                    .await?;
-                Ok(Rotated::Done)
-            }
-            Fault::EndedRotates => self.inner.rotate(rotate).await.map(|_| Rotated::Done),
-            Fault::SignedEndMovesBack => {
-                self.replace(rotate, |new| {
-                    new.access_expires_at = rotate.access_expires_at;
-                })
-                .await
-            }
-            Fault::AccessWrittenByLoser => {
-                let rotated = self.inner.rotate(rotate).await?;
-                if let (Rotated::Gone, Some(access)) = (rotated, &rotate.access) {
-                    self.unfenced(access).await?;
-                }
-                Ok(rotated)
-            }
-            Fault::SessionReplaced => {
-                self.replace(rotate, |new| new.session = Some(rotate.session))
-                    .await
-            }
-            Fault::SessionNotGiven => {
-                self.replace(rotate, |new| {
-                    new.session = before.and_then(|old| old.session);
-                })
-                .await
-            }
-            Fault::EndMoves => {
-                self.replace(rotate, |new| {
-                    new.session_expires_at = rotate.session_expires_at;
-                })
-                .await
-            }
-            Fault::EndForgotten => {
-                let end = before.and_then(|old| old.session_expires_at);
-                self.replace(rotate, |new| new.session_expires_at = end)
-                    .await
-            }
-            Fault::ExpiredNotRotated
-                if before
-                    .as_ref()
-                    .is_some_and(|old| old.expires_at < Some(rotate.created_at)) =>
-            {
-                Ok(Rotated::Gone)
-            }
-            Fault::AccessOutlivesSession => {
-                let access = rotate.access.clone().map(|access| NewAccess {
-                    session: None,
-                    ..access
-                });
-                self.inner
-                    .rotate(&Rotate {
-                        access,
-                        ..rotate.clone()
-                    })
-                    .await
-            }
-            Fault::RotateNeedsAccess if rotate.access.is_none() => Ok(Rotated::Gone),
-            Fault::TakenSuccessorLosesToken => {
-                let outcome = self.inner.rotate(rotate).await;
-                if outcome.is_err() {
-                    let away = Rotate {
-                        access: None,
-                        successor: self.junk(),
-                        ..rotate.clone()
-                    };
-                    self.inner.rotate(&away).await?;
-                }
-                outcome
-            }
-            Fault::TakenAccessIgnored => match self.inner.rotate(rotate).await {
-                Err(_) => {
-                    self.inner
-                        .rotate(&Rotate {
-                            access: None,
-                            ..rotate.clone()
-                        })
-                        .await
-                }
-                outcome => outcome,
-            },
-            Fault::RotateByHalves => {
-                let rotated = self
-                    .inner
-                    .rotate(&Rotate {
-                        access: None,
-                        ..rotate.clone()
-                    })
-                    .await?;
-                tokio::task::yield_now().await;
-                if let (Rotated::Done, Some(access)) = (rotated, &rotate.access) {
-                    self.unfenced(access).await?;
-                }
-                Ok(rotated)
-            }
-            Fault::RotationOutlivesEndings
-            | Fault::RotatedAccessUnfenced
-            | Fault::KeptRotationLeftBehind => {
-                let without = Rotate {
-                    access: None,
-                    ..rotate.clone()
-                };
-                let rotated = self.inner.rotate(&without).await?;
-                for _ in 0..8 {
-                    tokio::task::yield_now().await;
-                }
-                let fence = before
-                    .and_then(|before| before.fence)
-                    .filter(|_| self.is(Fault::KeptRotationLeftBehind));
-                if let (Rotated::Done, Some(access)) = (rotated, &rotate.access) {
-                    let _ = self
-                        .inner
-                        .insert_access(&NewAccess {
-                            fence,
-                            ..access.clone()
-                        })
-                        .await?;
-                }
-                Ok(rotated)
-            }
-            _ => self.inner.rotate(rotate).await,
-        }
+        self.broken_rotate(rotate).await
     }
 
     async fn remove_refresh(
@@ -757,22 +574,6 @@ impl TokenStore for BrokenStore {
 
     fn is_durable(&self) -> bool {
         self.inner.is_durable()
-    }
-}
-
-/// A second successor in the place of a token that is gone.
-fn beside(before: RefreshRecord, rotate: &Rotate) -> NewRefresh {
-    NewRefresh {
-        digest: rotate.successor.clone(),
-        family: rotate.family.clone(),
-        client: Client::new(),
-        fence: None,
-        user: before.user,
-        session: before.session,
-        created_at: rotate.created_at,
-        expires_at: rotate.expires_at,
-        session_expires_at: before.session_expires_at,
-        access_expires_at: before.access_expires_at,
     }
 }
 

@@ -3,15 +3,18 @@
 //! One mutex guards all tables, so each operation is atomic by itself. No future is awaited while
 //! it is held.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
+mod tables;
+
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use tables::{RefreshRow, Tables, is_over, is_owner, sweep, taken};
+
 use crate::clock::Timestamp;
 use crate::error::Failure;
-use crate::session::{Client, SessionId};
+use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
     NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
@@ -44,74 +47,6 @@ use crate::user::UserKey;
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     tables: Arc<Mutex<Tables>>,
-}
-
-/// The records. The keys of `access` and `refresh` are stored texts: digests, or legacy plain text.
-#[derive(Default)]
-struct Tables {
-    access: HashMap<String, AccessRow>,
-    refresh: HashMap<String, RefreshRow>,
-    /// The current token of each family.
-    families: HashMap<String, String>,
-    /// The current fence of each user, and its last use.
-    fences: HashMap<UserKey, (Fence, Timestamp)>,
-    /// The replaced fences of each user that nobody has settled, the latest at the end.
-    unsettled: HashMap<UserKey, Vec<EndedFence>>,
-}
-
-struct AccessRow {
-    user: UserKey,
-    session: Option<SessionId>,
-    created_at: Timestamp,
-    expires_at: Option<Timestamp>,
-    fence: Option<Fence>,
-}
-
-struct RefreshRow {
-    family: Digest,
-    consumed: Consumed,
-    user: UserKey,
-    session: Option<SessionId>,
-    opened_at: Timestamp,
-    created_at: Timestamp,
-    used_at: Option<Timestamp>,
-    expires_at: Option<Timestamp>,
-    session_expires_at: Option<Timestamp>,
-    access_expires_at: Option<Timestamp>,
-    client: Client,
-    fence: Option<Fence>,
-}
-
-impl RefreshRow {
-    fn record(&self, token: &str) -> RefreshRecord {
-        RefreshRecord {
-            digest: Digest::parse(token),
-            consumed: self.consumed.clone(),
-            user: self.user.clone(),
-            session: self.session,
-            created_at: Some(self.created_at),
-            expires_at: self.expires_at,
-            session_expires_at: self.session_expires_at,
-            access_expires_at: self.access_expires_at,
-            fence: self.fence,
-        }
-    }
-
-    fn session_record(&self, token: &str) -> Option<SessionRecord> {
-        Some(SessionRecord {
-            id: self.session?,
-            opened_at: Some(self.opened_at),
-            refreshed_at: Some(self.created_at),
-            used_at: self.used_at,
-            expires_at: self.expires_at,
-            session_expires_at: self.session_expires_at,
-            access_expires_at: self.access_expires_at,
-            current: Digest::parse(token),
-            consumed: self.consumed.clone(),
-            fence: self.fence,
-            client: self.client.clone(),
-        })
-    }
 }
 
 impl MemoryStore {
@@ -445,158 +380,6 @@ impl TokenStore for MemoryStore {
     fn is_durable(&self) -> bool {
         false
     }
-}
-
-impl Tables {
-    /// Returns `true` if `expected` is the user's current fence or `None`, and notes the use of the
-    /// fence.
-    fn stands(&mut self, user: &UserKey, expected: Option<Fence>, now: Timestamp) -> bool {
-        let Some(expected) = expected else {
-            return true;
-        };
-        match self.fences.get_mut(user) {
-            Some((fence, used_at)) if *fence == expected => {
-                *used_at = now.max(*used_at);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Replaces the user's fence, and deletes at once what was recorded behind the old one.
-    fn end_user(&mut self, end: &EndUser) {
-        // A call that is repeated must not end what was recorded behind its own fence.
-        if self
-            .fences
-            .get(&end.user)
-            .is_some_and(|(current, _)| *current == end.fence)
-        {
-            return;
-        }
-        let Some((ended, _)) = self.fences.insert(end.user.clone(), (end.fence, end.now)) else {
-            return;
-        };
-        let stays = |user: &UserKey, session: Option<SessionId>, fence: Option<Fence>| {
-            *user == end.user && session.is_some() && session == end.kept && fence == Some(ended)
-        };
-        // The kept session moves behind the new fence first: the removal goes by the old one.
-        for row in self
-            .access
-            .values_mut()
-            .filter(|row| stays(&row.user, row.session, row.fence))
-        {
-            row.fence = Some(end.fence);
-        }
-        for row in self
-            .refresh
-            .values_mut()
-            .filter(|row| stays(&row.user, row.session, row.fence))
-        {
-            row.fence = Some(end.fence);
-        }
-        self.remove(
-            |row| row.user == end.user && row.fence == Some(ended),
-            |row| row.user == end.user && row.fence == Some(ended),
-        );
-        if !end.settled {
-            self.unsettled
-                .entry(end.user.clone())
-                .or_default()
-                .push(EndedFence {
-                    fence: ended,
-                    kept: end.kept,
-                });
-        }
-    }
-
-    fn insert_access(&mut self, access: &NewAccess, fence: Option<Fence>) -> Result<(), Failure> {
-        if self.access.contains_key(access.digest.as_str()) {
-            return Err(taken());
-        }
-        let row = AccessRow {
-            user: access.user.clone(),
-            session: access.session,
-            created_at: access.created_at,
-            expires_at: access.expires_at,
-            fence,
-        };
-        self.access.insert(access.digest.as_str().to_owned(), row);
-        Ok(())
-    }
-
-    fn insert_refresh(&mut self, token: &str, row: RefreshRow) {
-        self.families
-            .insert(row.family.as_str().to_owned(), token.to_owned());
-        self.refresh.insert(token.to_owned(), row);
-    }
-
-    /// Removes a refresh token and the entry of its family.
-    fn remove_refresh(&mut self, token: &str) -> Option<RefreshRow> {
-        let row = self.refresh.remove(token)?;
-        self.families.remove(row.family.as_str());
-        Some(row)
-    }
-
-    /// Removes the families whose refresh token is gone.
-    fn forget_families(&mut self) {
-        self.families
-            .retain(|_, token| self.refresh.contains_key(token));
-    }
-
-    /// Removes the rows that the two closures choose, and returns the number of them.
-    fn remove(
-        &mut self,
-        access: impl Fn(&AccessRow) -> bool,
-        refresh: impl Fn(&RefreshRow) -> bool,
-    ) -> u64 {
-        let before = self.access.len() + self.refresh.len();
-        self.access.retain(|_, row| !access(row));
-        self.refresh.retain(|_, row| !refresh(row));
-        self.forget_families();
-        count(before.saturating_sub(self.access.len() + self.refresh.len()))
-    }
-}
-
-/// Returns `true` if a token has expired at `now`: by its end, or without one by its time of issue.
-fn is_over(
-    end: Option<Timestamp>,
-    created_at: Timestamp,
-    cutoff: Timestamp,
-    now: Timestamp,
-) -> bool {
-    end.map_or(created_at <= cutoff, |end| end <= now)
-}
-
-/// Removes up to `limit` of the rows that are over. Returns their number, and `true` if more are
-/// left.
-fn sweep<K: Clone + Eq + Hash, T>(
-    rows: &mut HashMap<K, T>,
-    limit: u32,
-    is_over: impl Fn(&K, &T) -> bool,
-) -> (u64, bool) {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let over: Vec<_> = rows
-        .iter()
-        .filter(|(key, row)| is_over(key, row))
-        .map(|(token, _)| token.clone())
-        .collect();
-    for token in over.iter().take(limit) {
-        rows.remove(token);
-    }
-    (count(over.len().min(limit)), over.len() > limit)
-}
-
-fn is_owner(owner: Option<&UserKey>, user: &UserKey) -> bool {
-    owner.is_none_or(|owner| owner == user)
-}
-
-fn count(rows: usize) -> u64 {
-    u64::try_from(rows).unwrap_or(u64::MAX)
-}
-
-/// Creates the failure for a digest that is recorded already.
-fn taken() -> Failure {
-    Failure::internal("token store", "the digest already exists")
 }
 
 /// Shows the number of rows only: they hold user ids.

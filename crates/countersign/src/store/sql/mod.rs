@@ -64,6 +64,7 @@ mod pool;
 mod postgres;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod queue;
+mod rows;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod statements;

@@ -15,15 +15,18 @@ use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::sql::list::session_record;
+use crate::store::sql::rows::{
+    counts, ended_fence, fence, kept, opened, owner, refresh_record, times,
+};
 use crate::store::sql::statements::{NOTED, Removal, Statements};
 use crate::store::sql::{DatabaseTokenModels, Dialect, Driver, Outcome, Script};
 use crate::store::{
-    AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
+    AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
     NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
     SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
-use crate::user::{UserKey, UserKeyKind};
+use crate::user::UserKey;
 use crate::value::{Row, Value};
 
 /// The part that failures of this store name.
@@ -35,9 +38,6 @@ const SURVEYED: i64 = 2000;
 /// The shortest time that a replaced fence is remembered. Longer than any statement can run that
 /// began before the replacement.
 const ENDED_KEPT: Duration = Duration::from_mins(5);
-
-/// The placeholder for "no session is kept" in parameters. No row has it as its session id.
-pub(super) const NO_SESSION: &str = "-";
 
 /// A [`TokenStore`] in SQL tables, over any [`Driver`].
 ///
@@ -166,43 +166,13 @@ impl<D: Driver> SqlStore<D> {
         Ok(removed)
     }
 
-    /// Returns the user's current fence. A stored text that isn't a fence is read as the all-zero
-    /// fence, so that no login is recorded with it.
+    /// Returns the user's current fence, if there is one.
     async fn standing_fence(&self, user: &UserKey) -> Result<Option<Fence>, Failure> {
         let rows = self
             .driver
             .fetch(&self.statements.fence, &[self.key(user)?])
             .await?;
-        Ok(rows.first().map(|row| {
-            row.text(0)
-                .ok()
-                .flatten()
-                .and_then(Fence::parse)
-                .unwrap_or_default()
-        }))
-    }
-
-    /// Returns the record in a row of the refresh tokens' table, `None` if the row can't be read.
-    fn refresh_record(&self, row: &Row) -> Option<RefreshRecord> {
-        let (user, session) = self.shared(row)?;
-        let (created_at, ends) = times(row, 3, &[4, 5]);
-        let end = |at: usize| ends.get(at).copied().flatten();
-        Some(RefreshRecord {
-            access_expires_at: row.time(7).ok().flatten(),
-            fence: row.text(8).ok().flatten().and_then(Fence::parse),
-            digest: row.text(0).ok().flatten().and_then(Digest::parse),
-            consumed: row
-                .text(6)
-                .ok()
-                .flatten()
-                .and_then(Consumed::parse)
-                .unwrap_or_default(),
-            user,
-            session,
-            created_at,
-            expires_at: end(0),
-            session_expires_at: end(1),
-        })
+        Ok(rows.first().map(fence))
     }
 
     /// Returns the user's id as a parameter.
@@ -243,32 +213,6 @@ impl<D: Driver> SqlStore<D> {
             access.expires_at.map(Timestamp::as_micros).into(),
         ])
     }
-
-    /// Returns the user and the session of a row. Returns `None`, and logs a warning, if either
-    /// can't be read.
-    fn shared(&self, row: &Row) -> Option<(UserKey, Option<SessionId>)> {
-        let user = match self.models.user_id {
-            UserKeyKind::Uuid => row.uuid(1).ok().flatten().map(UserKey::Uuid),
-            UserKeyKind::Int => row.int(1).ok().flatten().map(UserKey::Int),
-            UserKeyKind::Text => row
-                .text(1)
-                .ok()
-                .flatten()
-                .map(|id| UserKey::Text(id.to_owned())),
-        };
-        let session = match row.text(2) {
-            Ok(None) => Some(None),
-            Ok(Some(text)) => SessionId::canonical(text).map(Some),
-            Err(_) => None,
-        };
-        if user.is_none() || session.is_none() {
-            tracing::warn!(
-                event = "token_row_unreadable",
-                "a token's row has a user id or session id of an unknown format"
-            );
-        }
-        Some((user?, session?))
-    }
 }
 
 #[async_trait]
@@ -292,7 +236,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         let Some(row) = self.find(&self.statements.find_access, token).await? else {
             return Ok(None);
         };
-        let Some((user, session)) = self.shared(&row) else {
+        let Some((user, session)) = owner(self.models.user_id, &row) else {
             return Ok(None);
         };
         let (created_at, expires_at) = times(&row, 3, &[4]);
@@ -366,18 +310,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             .await?;
         // Here and not in the database, which has no index for it: there are 16 at most.
         rows.sort_by_key(|row| row.int(2).ok().flatten());
-        let ended = |row: &Row| {
-            let fence = row.text(0).ok().flatten().and_then(Fence::parse)?;
-            Some(EndedFence {
-                fence,
-                kept: row
-                    .text(1)
-                    .ok()
-                    .flatten()
-                    .and_then(|session| session.parse().ok()),
-            })
-        };
-        Ok(rows.iter().filter_map(ended).collect())
+        Ok(rows.iter().filter_map(ended_fence).collect())
     }
 
     async fn settle(
@@ -498,7 +431,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         Ok(self
             .find(&self.statements.find_refresh, token)
             .await?
-            .and_then(|row| self.refresh_record(&row)))
+            .and_then(|row| refresh_record(self.models.user_id, &row)))
     }
 
     async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
@@ -506,7 +439,9 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             .driver
             .fetch(&self.statements.find_family, &[family.as_str().into()])
             .await?;
-        Ok(rows.first().and_then(|row| self.refresh_record(row)))
+        Ok(rows
+            .first()
+            .and_then(|row| refresh_record(self.models.user_id, row)))
     }
 
     async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
@@ -652,51 +587,6 @@ impl<D: Driver> TokenStore for SqlStore<D> {
 
     fn is_durable(&self) -> bool {
         self.driver.is_durable()
-    }
-}
-
-/// Reads the outcome of recording a token: its guard is the user's fence.
-fn opened(outcome: &Outcome) -> Opened {
-    if outcome.took_effect() {
-        Opened::Done
-    } else {
-        Opened::Fenced
-    }
-}
-
-/// Returns the parameter for the session that is kept, [`NO_SESSION`] if none is.
-pub(super) fn kept(session: Option<SessionId>) -> Value {
-    session
-        .map_or_else(|| NO_SESSION.to_owned(), |session| session.to_string())
-        .into()
-}
-
-/// Returns the numbers of deleted rows: PostgreSQL's one statement returns them as a row, scripts
-/// count them step by step, after their guard.
-fn counts<const KINDS: usize>(outcome: &Outcome) -> [u64; KINDS] {
-    let of_row = |row: &Row, column| {
-        row.int(column)
-            .ok()
-            .flatten()
-            .and_then(|count| u64::try_from(count).ok())
-    };
-    std::array::from_fn(|kind| match outcome.rows.first() {
-        Some(row) => of_row(row, kind).unwrap_or(0),
-        None => outcome.affected.get(kind + 1).copied().unwrap_or(0),
-    })
-}
-
-/// Returns the time of issue and the expiry times of a row. If any of them can't be read as a time,
-/// all are left out, and the token counts as expired.
-fn times(
-    row: &Row,
-    created_at: usize,
-    ends: &[usize],
-) -> (Option<Timestamp>, Vec<Option<Timestamp>>) {
-    let ends: Result<Vec<_>, _> = ends.iter().map(|column| row.time(*column)).collect();
-    match (row.time(created_at), ends) {
-        (Ok(created_at), Ok(ends)) => (created_at, ends),
-        _ => (None, Vec::new()),
     }
 }
 

@@ -240,7 +240,7 @@ const fn user_id_type(dialect: Dialect, kind: UserKeyKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sql::migrate::BUNDLED;
+    use crate::store::sql::migrate::set::BUNDLED;
 
     fn one(text: &str) -> Change {
         let mut found = changes(text);
@@ -324,7 +324,7 @@ mod tests {
         );
     }
 
-    /// What landed can be applied beside readers and writers: no statement of it asks for one transaction.
+    /// Every landed statement can be applied beside readers and writers: none needs a transaction with others.
     #[test]
     fn every_landed_statement_for_postgresql_can_be_cut_short() {
         for migration in BUNDLED.migrations {

@@ -1,0 +1,125 @@
+//! The reading of rows and outcomes, and the parameter for a kept session.
+//!
+//! A row that holds something unreadable is treated as absent or expired, never as valid.
+
+use crate::clock::Timestamp;
+use crate::session::SessionId;
+use crate::store::sql::Outcome;
+use crate::store::{Consumed, EndedFence, Fence, Opened, RefreshRecord};
+use crate::token::Digest;
+use crate::user::{UserKey, UserKeyKind};
+use crate::value::{Row, Value};
+
+/// The placeholder for "no session is kept" in parameters. No row has it as its session id.
+pub(super) const NO_SESSION: &str = "-";
+
+/// Returns the record in a row of the refresh tokens' table, `None` if the row can't be read.
+pub(super) fn refresh_record(user_id: UserKeyKind, row: &Row) -> Option<RefreshRecord> {
+    let (user, session) = owner(user_id, row)?;
+    let (created_at, ends) = times(row, 3, &[4, 5]);
+    let end = |at: usize| ends.get(at).copied().flatten();
+    Some(RefreshRecord {
+        access_expires_at: row.time(7).ok().flatten(),
+        fence: row.text(8).ok().flatten().and_then(Fence::parse),
+        digest: row.text(0).ok().flatten().and_then(Digest::parse),
+        consumed: row
+            .text(6)
+            .ok()
+            .flatten()
+            .and_then(Consumed::parse)
+            .unwrap_or_default(),
+        user,
+        session,
+        created_at,
+        expires_at: end(0),
+        session_expires_at: end(1),
+    })
+}
+
+/// Returns the user and the session of a row. Returns `None`, and logs a warning, if either
+/// can't be read.
+pub(super) fn owner(user_id: UserKeyKind, row: &Row) -> Option<(UserKey, Option<SessionId>)> {
+    let user = match user_id {
+        UserKeyKind::Uuid => row.uuid(1).ok().flatten().map(UserKey::Uuid),
+        UserKeyKind::Int => row.int(1).ok().flatten().map(UserKey::Int),
+        UserKeyKind::Text => row
+            .text(1)
+            .ok()
+            .flatten()
+            .map(|id| UserKey::Text(id.to_owned())),
+    };
+    let session = match row.text(2) {
+        Ok(None) => Some(None),
+        Ok(Some(text)) => SessionId::canonical(text).map(Some),
+        Err(_) => None,
+    };
+    if user.is_none() || session.is_none() {
+        tracing::warn!(
+            event = "token_row_unreadable",
+            "a token's row has a user id or session id of an unknown format"
+        );
+    }
+    Some((user?, session?))
+}
+
+/// Reads the user's current fence. A stored text that isn't a fence is read as the all-zero fence, so
+/// that no login is recorded with it.
+pub(super) fn fence(row: &Row) -> Fence {
+    let text = row.text(0).ok().flatten();
+    text.and_then(Fence::parse).unwrap_or_default()
+}
+
+/// Reads a replaced fence and the session that was kept. Returns `None` if it isn't a fence.
+pub(super) fn ended_fence(row: &Row) -> Option<EndedFence> {
+    let fence = row.text(0).ok().flatten().and_then(Fence::parse)?;
+    let kept = row.text(1).ok().flatten();
+    Some(EndedFence {
+        fence,
+        kept: kept.and_then(|session| session.parse().ok()),
+    })
+}
+
+/// Reads the outcome of recording a token: its guard is the user's fence.
+pub(super) fn opened(outcome: &Outcome) -> Opened {
+    if outcome.took_effect() {
+        Opened::Done
+    } else {
+        Opened::Fenced
+    }
+}
+
+/// Returns the parameter for the session that is kept, [`NO_SESSION`] if none is.
+pub(super) fn kept(session: Option<SessionId>) -> Value {
+    session
+        .map_or_else(|| NO_SESSION.to_owned(), |session| session.to_string())
+        .into()
+}
+
+/// Returns the numbers of deleted rows: PostgreSQL's one statement returns them as a row, scripts
+/// count them step by step, after their guard.
+pub(super) fn counts<const KINDS: usize>(outcome: &Outcome) -> [u64; KINDS] {
+    let of_row = |row: &Row, column| {
+        row.int(column)
+            .ok()
+            .flatten()
+            .and_then(|count| u64::try_from(count).ok())
+    };
+    std::array::from_fn(|kind| match outcome.rows.first() {
+        Some(row) => of_row(row, kind).unwrap_or(0),
+        None => outcome.affected.get(kind + 1).copied().unwrap_or(0),
+    })
+}
+
+/// Returns the time of issue and the expiry times of a row. If any of them can't be read as a time,
+/// all are left out, and the token counts as expired.
+pub(super) fn times(
+    row: &Row,
+    created_at: usize,
+    ends: &[usize],
+) -> (Option<Timestamp>, Vec<Option<Timestamp>>) {
+    let ends: Result<Vec<_>, _> = ends.iter().map(|column| row.time(*column)).collect();
+    match (row.time(created_at), ends) {
+        (Ok(created_at), Ok(ends)) => (created_at, ends),
+        _ => (None, Vec::new()),
+    }
+}
