@@ -92,9 +92,9 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
     /// Deletes all expired tokens in batches, and returns the number of deleted rows.
     ///
     /// A batch deletes at most `batch` rows of each kind, and fewer if deleting takes long
-    /// ([`SweepPace`]), so that nobody waits long for a lock. `progress` is called after each batch
-    /// with the number of rows deleted so far. The number includes fences that are not used any
-    /// more.
+    /// ([`SweepPace`](crate::store::SweepPace)), so that nobody waits long for a lock. `progress`
+    /// is called after each batch with the number of rows deleted so far. The number includes
+    /// fences that are not used any more.
     ///
     /// May be interrupted and called again at any time, also from several processes. In the
     /// `countersign` profile, rows without an expiry are kept, because litestar-auth wrote them and
