@@ -7,7 +7,7 @@
 use http::request::Parts;
 
 use crate::auth::{AuthenticationBackend, Selection, refusal_event};
-use crate::axum::routes::Shared;
+use crate::axum::routes::shared::Shared;
 use crate::error::{AuthError, Failure, Refusal};
 use crate::token::{LoggedOut, PlainToken};
 use crate::transport::{Candidates, CredentialSource};

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::handle::RedisTokenStore;
 use super::read::session_record;
-use super::record::Record;
+use super::record::{Record, unreadable};
 use super::write::micros;
-use super::{RedisTokenStore, unreadable};
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::session::SessionId;

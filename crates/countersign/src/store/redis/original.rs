@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::error::{ConfigError, Failure};
 use crate::redis::{Redis, Script, checked_prefix};
-use crate::store::redis::unreadable;
+use crate::store::redis::record::unreadable;
 use crate::token::Digest;
 
 /// The number of a user's tokens that are removed at a time.

@@ -2,8 +2,8 @@
 
 use ::redis::Cmd;
 
-use super::record::{Behind, Record, decode_user};
-use super::{RedisTokenStore, unreadable};
+use super::handle::RedisTokenStore;
+use super::record::{Behind, Record, decode_user, unreadable};
 use crate::error::Failure;
 use crate::session::{Client, SessionId};
 use crate::store::{Consumed, Fence, RefreshRecord, SessionRecord};

@@ -58,25 +58,28 @@ mod migrate;
 mod models;
 #[cfg(feature = "mysql")]
 mod mysql;
+mod options;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod queue;
+mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod statements;
 mod store;
 
 pub use account::AccountChange;
-pub use database::{Database, DatabaseOptions};
+pub use database::Database;
 pub use dialect::{Dialect, Script, Statement};
 pub use driver::{Driver, Outcome};
 pub use migrate::{Applied, Migration, MigrationSet, Migrator, Planned, Progress, TableLock};
 pub use models::{DatabaseTokenModels, SetupError, TokenTable, UserTable};
 #[cfg(feature = "mysql")]
 pub use mysql::{MysqlDriver, MysqlSession};
+pub use options::DatabaseOptions;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresDriver, PostgresSession};
 #[cfg(feature = "sqlite")]

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::session::SessionId;
-use crate::store::sql::list::session_record;
+use crate::store::sql::row::session_record;
 use crate::store::sql::statements::{NOTED, Removal, Statements};
 use crate::store::sql::{DatabaseTokenModels, Dialect, Driver, Outcome, Script};
 use crate::store::{

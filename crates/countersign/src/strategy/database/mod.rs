@@ -72,13 +72,6 @@ pub struct DatabaseTokenStrategy<S = Arc<dyn TokenStore>> {
 }
 
 impl<S: TokenStore> DatabaseTokenStrategy<S> {
-    /// Starts to build a strategy over `store`.
-    ///
-    /// See [`DatabaseTokenStrategyBuilder`] for the decisions to make.
-    pub fn builder(store: S) -> DatabaseTokenStrategyBuilder<S> {
-        DatabaseTokenStrategyBuilder::new(store)
-    }
-
     /// Returns the session settings and the store behind this strategy.
     pub const fn sessions(&self) -> &Sessions<S> {
         &self.sessions

@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use crate::error::{AuthError, Failure, Refusal};
 use crate::session::WhenFull;
 use crate::store::{Page, SessionRecord, TokenStore};
-use crate::strategy::sessions::exchange::{Exchanged, Found};
+use crate::strategy::sessions::exchange::Found;
+use crate::strategy::sessions::grant::Exchanged;
 use crate::strategy::sessions::reuse::Rejection;
-use crate::strategy::sessions::{Access, Grant, IssuesFor, Login};
+use crate::strategy::sessions::{Access, Grant, IssuesFor, Login, unrefused};
 use crate::strategy::{RefreshableStrategy, SessionControl, Strategy};
 use crate::token::{Digest, IssuedToken, PlainToken, Refreshed, TokenPair};
 use crate::user::{User, UserId, UserKey, UserManager};
@@ -65,15 +66,6 @@ where
     ) -> Result<Refreshed<U, IssuedToken>, AuthError> {
         let (user, exchanged) = exchange(self, token, users, false).await?;
         Ok(Refreshed::new(user, exchanged.refresh))
-    }
-}
-
-/// Turns a refusal into a failure, for a login whose caller expects no refusals.
-pub(in crate::strategy) fn unrefused(error: AuthError) -> Failure {
-    match error {
-        AuthError::Failed(failure) => failure,
-        AuthError::Refused(Refusal::TooManySessions) => Failure::full("list of sessions"),
-        AuthError::Refused(refusal) => Failure::unavailable("sessions", refusal),
     }
 }
 

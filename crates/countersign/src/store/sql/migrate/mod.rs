@@ -13,13 +13,13 @@ mod plan;
 mod progress;
 mod schema;
 mod script;
+mod set;
 mod text;
+mod turn;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-use sha2::{Digest as _, Sha256};
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, Failure};
@@ -29,134 +29,24 @@ use crate::user::UserKeyKind;
 use online::{Online, Wait};
 pub use plan::{Planned, TableLock};
 pub use progress::Progress;
+use progress::Watcher;
 use script::Record;
+use set::BUNDLED;
+pub use set::{Applied, Migration, MigrationSet};
 use text::Change;
+#[cfg(feature = "postgres")]
+pub(super) use turn::TURN;
+use turn::WAITED_FOR;
 
 /// The number of attempts at a migration that fails. It may fail because another process applies it
 /// at the same time.
 const ATTEMPTS: u32 = 3;
-
-/// The part that a failure names when a wait for another process or for a lock was in vain.
-const WAITED_FOR: &str = "lock of migrations";
-
-/// The number of the PostgreSQL advisory lock that the migrating process holds.
-pub(super) const TURN: u64 = 7_165_072_881;
 
 /// The default time that a change waits for the lock of a table before it leaves the lock's queue.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The default time after which a change that others hold up is given up.
 const PATIENCE: Duration = Duration::from_mins(10);
-
-/// One migration: its number, its name, and its SQL in each dialect.
-///
-/// # Text
-///
-/// - `{user_id}` stands for the column type of user ids, which depends on the [`UserKeyKind`].
-/// - A statement ends with `;` at the end of a line. Lines that begin with `--` are comments.
-/// - A statement below `-- unless column TABLE.COLUMN` is skipped if the column exists. On MySQL
-///   and MariaDB there are also `-- unless index TABLE.INDEX` and
-///   `-- unless collation TABLE.COLUMN NAME`.
-///
-/// Once released, a text must not change. Put further changes into a new migration.
-///
-/// # Atomicity
-///
-/// On SQLite a migration is one transaction. On MySQL and MariaDB every change of a table commits
-/// at once, so each statement must be safe to run again after a crash.
-///
-/// On PostgreSQL a migration is one transaction, with one exception. If it changes a table that has
-/// rows, and consists only of `CREATE TABLE IF NOT EXISTS`,
-/// `ALTER TABLE … ADD COLUMN IF NOT EXISTS` (one column each) and `CREATE INDEX IF NOT EXISTS`, it
-/// is applied statement by statement, and indexes are created `CONCURRENTLY`.
-#[derive(Clone, Copy, Debug)]
-pub struct Migration {
-    /// The number of the migration, counted from 1 within its set.
-    pub version: u32,
-    /// The name of the migration, in a word or two.
-    pub name: &'static str,
-    /// The text for SQLite.
-    pub sqlite: &'static str,
-    /// The text for PostgreSQL.
-    pub postgres: &'static str,
-    /// The text for MySQL and MariaDB.
-    pub mysql: &'static str,
-}
-
-impl Migration {
-    /// Returns the text for `dialect`.
-    const fn text(&self, dialect: Dialect) -> &'static str {
-        match dialect {
-            Dialect::Sqlite => self.sqlite,
-            Dialect::Postgres => self.postgres,
-            Dialect::Mysql => self.mysql,
-        }
-    }
-
-    /// Returns the SHA-256 of the text for `dialect`, as 64 hexadecimal digits.
-    fn checksum(&self, dialect: Dialect) -> String {
-        data_encoding::HEXLOWER.encode(&Sha256::digest(self.text(dialect).as_bytes()))
-    }
-}
-
-/// An ordered list of migrations for tables that belong together.
-///
-/// Sets are numbered independently of each other, so an application's set may begin with 1.
-/// [`Migrator::add`] adds one to the bundled set.
-#[derive(Clone, Copy, Debug)]
-pub struct MigrationSet {
-    /// The name of the set: 1 to 64 lower-case letters, digits, `_` and `-`. `countersign` is the
-    /// bundled set.
-    pub name: &'static str,
-    /// The migrations, in the order of their numbers.
-    pub migrations: &'static [Migration],
-}
-
-/// The migrations of the token tables.
-const BUNDLED: MigrationSet = MigrationSet {
-    name: "countersign",
-    migrations: &[
-        Migration {
-            version: 1,
-            name: "tokens",
-            sqlite: include_str!("../../../../migrations/sqlite/0001_tokens.sql"),
-            postgres: include_str!("../../../../migrations/postgres/0001_tokens.sql"),
-            mysql: include_str!("../../../../migrations/mysql/0001_tokens.sql"),
-        },
-        Migration {
-            version: 2,
-            name: "sessions",
-            sqlite: include_str!("../../../../migrations/sqlite/0002_sessions.sql"),
-            postgres: include_str!("../../../../migrations/postgres/0002_sessions.sql"),
-            mysql: include_str!("../../../../migrations/mysql/0002_sessions.sql"),
-        },
-        Migration {
-            version: 3,
-            name: "endings",
-            sqlite: include_str!("../../../../migrations/sqlite/0003_endings.sql"),
-            postgres: include_str!("../../../../migrations/postgres/0003_endings.sql"),
-            mysql: include_str!("../../../../migrations/mysql/0003_endings.sql"),
-        },
-        Migration {
-            version: 4,
-            name: "fence indexes",
-            sqlite: include_str!("../../../../migrations/sqlite/0004_fence_indexes.sql"),
-            postgres: include_str!("../../../../migrations/postgres/0004_fence_indexes.sql"),
-            mysql: include_str!("../../../../migrations/mysql/0004_fence_indexes.sql"),
-        },
-    ],
-};
-
-/// The identity of a migration: its set, number and name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Applied {
-    /// The name of the migration's set.
-    pub set: &'static str,
-    /// The number of the migration within its set.
-    pub version: u32,
-    /// The name of the migration.
-    pub name: &'static str,
-}
 
 /// A runner of schema migrations: the bundled ones, and sets that are added to them.
 ///
@@ -202,11 +92,8 @@ pub struct Migrator {
     clock: Arc<dyn Clock>,
     lock_timeout: Duration,
     patience: Duration,
-    watcher: Option<Arc<Watcher>>,
+    watcher: Watcher,
 }
-
-/// The callback that receives reports of progress.
-type Watcher = dyn Fn(Progress) + Send + Sync;
 
 impl Migrator {
     /// Creates a migrator for the bundled tables in `database`, with user ids of the kind
@@ -221,7 +108,7 @@ impl Migrator {
             clock: Arc::new(SystemClock),
             lock_timeout: LOCK_TIMEOUT,
             patience: PATIENCE,
-            watcher: None,
+            watcher: Watcher::default(),
         }
     }
 
@@ -273,15 +160,8 @@ impl Migrator {
     /// It runs on the migrating task, so it must not block.
     #[must_use]
     pub fn watched_by(mut self, watcher: impl Fn(Progress) + Send + Sync + 'static) -> Self {
-        self.watcher = Some(Arc::new(watcher));
+        self.watcher = Watcher::new(watcher);
         self
-    }
-
-    /// Calls the watcher, if there is one.
-    fn tell(&self, progress: impl FnOnce() -> Progress) {
-        if let Some(watcher) = &self.watcher {
-            watcher(progress());
-        }
     }
 
     /// Returns the migrations that [`run`](Migrator::run) would apply, in order. Changes nothing.
@@ -456,7 +336,7 @@ impl Migrator {
             let failure = match self.attempt(driver, set, migration).await {
                 Ok(Some(applied)) => return Ok(applied),
                 Ok(None) => {
-                    self.tell(|| Progress::WaitsForTurn {
+                    self.watcher.tell(|| Progress::WaitsForTurn {
                         waited: wait.waited(),
                     });
                     if wait.pause().await {
@@ -505,13 +385,15 @@ impl Migrator {
         if !is_online(driver, &changes).await? {
             let tell = |statement: &str| {
                 let (step, statement) = (applied(set, migration), statement.to_owned());
-                self.tell(|| Progress::Runs { step, statement });
+                self.watcher.tell(|| Progress::Runs { step, statement });
             };
             return script::run(driver, &changes, &record, &tell).await;
         }
         let session: Box<dyn DdlSession> = self.database.ddl().await?;
         let online = Online {
-            migrator: self,
+            watcher: &self.watcher,
+            lock_timeout: self.lock_timeout,
+            patience: self.patience,
             driver,
             session: &*session,
             step: applied(set, migration),

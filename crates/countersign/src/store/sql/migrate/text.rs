@@ -240,7 +240,7 @@ const fn user_id_type(dialect: Dialect, kind: UserKeyKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sql::migrate::BUNDLED;
+    use crate::store::sql::migrate::set::BUNDLED;
 
     fn one(text: &str) -> Change {
         let mut found = changes(text);
