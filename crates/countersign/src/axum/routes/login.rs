@@ -24,6 +24,7 @@ use crate::axum::routes::verifier::{
     ClientAddress, CredentialVerifier, LoginAttempt, LoginVerdict,
 };
 use crate::error::{AuthError, Failure, Refusal};
+use crate::event;
 use crate::session::Client;
 use crate::store::Page;
 use crate::strategy::Login;
@@ -72,19 +73,14 @@ async fn log_in<U: User>(
     match admit(verifier, backend, &attempt).await? {
         Admission::Done(tokens) => token_answer(backend, &tokens),
         Admission::Refused(reason, problem) => {
-            note(backend.name(), reason);
+            event::login_failed(backend.name(), reason);
             Err(problem)
         }
         Admission::Full(user) => {
-            note(backend.name(), Refusal::TooManySessions.as_str());
+            event::login_failed(backend.name(), Refusal::TooManySessions.as_str());
             full(backend, &user).await
         }
     }
-}
-
-/// Logs an attempt that wasn't let in.
-fn note(backend: &str, reason: &'static str) {
-    tracing::warn!(event = "login_failed", reason, backend, "login failed");
 }
 
 /// Answers a login with the right password that the cap on sessions refused: with the user's

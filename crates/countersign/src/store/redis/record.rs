@@ -240,14 +240,6 @@ pub(super) fn decode_user(text: &[u8]) -> Option<UserKey> {
     UserKey::from_subject(kind, subject)
 }
 
-/// Logs that a key or a record isn't in a form of this store.
-pub(super) fn unreadable() {
-    tracing::warn!(
-        event = "token_row_unreadable",
-        "a token's key or record on Redis has an unknown format"
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

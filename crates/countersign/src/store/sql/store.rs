@@ -13,6 +13,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::error::Failure;
+use crate::event;
 use crate::session::SessionId;
 use crate::store::sql::row::session_record;
 use crate::store::sql::statements::{NOTED, Removal, Statements};
@@ -262,10 +263,7 @@ impl<D: Driver> SqlStore<D> {
             Err(_) => None,
         };
         if user.is_none() || session.is_none() {
-            tracing::warn!(
-                event = "token_row_unreadable",
-                "a token's row has a user id or session id of an unknown format"
-            );
+            event::token_row_unreadable();
         }
         Some((user?, session?))
     }

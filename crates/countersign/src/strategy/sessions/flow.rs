@@ -7,6 +7,7 @@
 use async_trait::async_trait;
 
 use crate::error::{AuthError, Failure, Refusal};
+use crate::event;
 use crate::session::WhenFull;
 use crate::store::{Page, SessionRecord, TokenStore};
 use crate::strategy::sessions::exchange::Found;
@@ -164,7 +165,7 @@ async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result
     }
     for record in surplus(issuer, &grant.user, cap.most.get()).await? {
         super::ending::end_known(issuer, &record, &grant.user, None).await?;
-        tracing::info!(event = "session_evicted", session = %record.id, "the user's oldest session was ended to make room for a new one");
+        event::session_evicted(record.id);
     }
     Ok(())
 }
