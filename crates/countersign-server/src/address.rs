@@ -6,13 +6,12 @@
 //! ignored.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{PoisonError, RwLock};
 
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use crate::accounts::Source;
 use crate::config::TRUSTED_PROXIES;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -20,6 +19,9 @@ const FORWARDED: &str = "forwarded";
 
 /// The largest number of remembered addresses of proxies that aren't trusted.
 const MOST_UNKNOWN: usize = 1024;
+
+/// The address that stands for a client whose address isn't known.
+pub(crate) const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The proxies in front of the server: those that are trusted, and those that were noticed.
 ///
@@ -143,13 +145,29 @@ fn parse(hop: &str) -> Option<IpAddr> {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(hop);
-    let address = bare.parse().ok().or_else(|| {
-        hop.parse::<std::net::SocketAddr>()
-            .ok()
-            .map(|socket| socket.ip())
-    });
+    let address = bare
+        .parse()
+        .ok()
+        .or_else(|| hop.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
     address.map(|address: IpAddr| address.to_canonical())
 }
+
+/// The origin of a request, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The address from which the request came.
+    pub address: IpAddr,
+    /// `true` if the address is that of a proxy that isn't trusted, behind which there may be many
+    /// clients.
+    pub is_shared: bool,
+}
+
+/// The address at the other end of the connection, as an extension of each request.
+///
+/// Behind a proxy this is the proxy's address. Handlers that need the client's use
+/// [`ClientAddress`](countersign::axum::ClientAddress), which [`crate::limits::bound`] sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
 
 #[cfg(test)]
 mod tests {

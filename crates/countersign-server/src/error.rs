@@ -8,9 +8,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use countersign::{ConfigError, Failure, FailureKind, Symptom};
-
-use crate::deployment::Skew;
+use countersign::{ConfigError, Failure, FailureKind, Symptom, Timestamp};
 
 /// The reason why a command ended without doing what it was asked for.
 ///
@@ -143,4 +141,40 @@ fn with_causes(mut story: String, mut cause: Option<&(dyn std::error::Error + 's
         cause = error.source();
     }
     story
+}
+
+/// Two clocks that are too far apart for a sweep.
+///
+/// Its `Display` is the text for the operator, with the cure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skew {
+    /// The time of this host's clock.
+    pub host: Timestamp,
+    /// The time of the database's clock, or the time at which an SQLite file was last served.
+    pub store: Timestamp,
+    /// `true` if the store has a clock of its own.
+    pub has_clock: bool,
+}
+
+impl std::fmt::Display for Skew {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            host,
+            store,
+            has_clock,
+        } = self;
+        if *has_clock {
+            return write!(
+                f,
+                "this host's clock reads {host} and the database's {store}, so nothing is \
+                 deleted; correct the clock that is wrong"
+            );
+        }
+        write!(
+            f,
+            "this host's clock reads {host} and the database was last served at {store}, so \
+             nothing is deleted; correct the clock or, if it is right, run `countersign \
+             cleanup --clock-is-right` or let a server run for an hour"
+        )
+    }
 }

@@ -24,7 +24,8 @@
 //! | The configuration becomes stores, keys and a strategy. | [`compose`] |
 //! | [`run`] serves and works in the background until it is stopped. | [`sweep`], [`shutdown`] |
 //!
-//! [`compose`] is the only module that turns settings into objects of the library.
+//! [`foundation`] opens stores and keys, and [`compose`] builds everything else on them. No other
+//! module turns settings into objects of the library.
 
 pub mod accounts;
 pub mod address;
@@ -36,7 +37,9 @@ pub mod data_dir;
 pub mod deployment;
 pub mod descriptors;
 pub mod error;
+pub mod foundation;
 pub mod greeting;
+pub mod invisible;
 pub mod limits;
 pub mod router;
 pub mod routes;

@@ -30,10 +30,9 @@ use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::address::Proxies;
+use crate::address::{Peer, Proxies};
 use crate::config::Limits;
 use crate::routes::is_check;
-use crate::serve::Peer;
 
 /// The pause that clients are asked for after a 503.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -15,7 +15,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll};
@@ -37,6 +36,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 use tower::ServiceExt;
 
+use crate::address::Peer;
 use crate::config::Limits;
 use crate::limits::Room;
 use crate::shutdown::{Phase, Stop};
@@ -68,13 +68,6 @@ const RESERVE_TIME: Duration = Duration::from_secs(2);
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 /// The answer to all other paths on connections of the reserve.
 const FULL: Problem = Problem::overloaded(Duration::from_secs(1));
-
-/// The address at the other end of the connection, as an extension of each request.
-///
-/// Behind a proxy this is the proxy's address. Handlers that need the client's use
-/// [`ClientAddress`](countersign::axum::ClientAddress), which [`crate::limits::bound`] sets.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
 
 /// The current routes, which a reload may replace while requests arrive.
 ///

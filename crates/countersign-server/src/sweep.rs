@@ -22,7 +22,8 @@ use countersign::{Clock, Failure, Lifetimes, Timestamp};
 use tokio::time::MissedTickBehavior;
 
 use crate::accounts::Throttle;
-use crate::deployment::{Skew, StoreClock};
+use crate::deployment::StoreClock;
+use crate::error::Skew;
 use crate::shutdown::{Phase, Stop};
 
 /// The largest number of rows of each kind in one batch of a server.
@@ -252,7 +253,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::compose::ACCOUNTS;
+    use crate::foundation::ACCOUNTS;
 
     const MINUTE: Duration = Duration::from_mins(1);
 

@@ -174,7 +174,7 @@ fn events() -> BTreeMap<String, (String, BTreeSet<String>)> {
                     .unwrap_or_else(|| panic!("a line without an event: {arguments:?}"));
                 let others = named.keys().filter(|name| **name != "event");
                 let fields: BTreeSet<String> = others.map(|name| (*name).to_owned()).collect();
-                for name in event_names(event, &code) {
+                for name in event_names(event) {
                     let (_, known) = found
                         .entry(name)
                         .or_insert_with(|| (level.to_owned(), BTreeSet::new()));
@@ -186,18 +186,19 @@ fn events() -> BTreeMap<String, (String, BTreeSet<String>)> {
     found
 }
 
-/// The name in quotes; or, for a variable, every name that the file's `event` function is called with.
-fn event_names(event: &str, code: &str) -> Vec<String> {
+/// The name in quotes; or, for a variable, every name that `event::session` is called with.
+fn event_names(event: &str) -> Vec<String> {
     if let Some(name) = event.strip_prefix('"') {
         return vec![name.trim_end_matches('"').to_owned()];
     }
-    let calls = code
-        .split(" event(&")
-        .skip(1)
-        .map(|call| arguments(call).pop().unwrap());
-    calls
-        .map(|name| name.trim_matches('"').to_owned())
-        .collect()
+    let names = |code: String| {
+        let calls = code.split("event::session(&").skip(1);
+        let names = calls.map(|call| arguments(call).pop().unwrap());
+        names
+            .map(|name| name.trim_matches('"').to_owned())
+            .collect::<Vec<_>>()
+    };
+    sources().into_iter().flat_map(names).collect()
 }
 
 #[test]

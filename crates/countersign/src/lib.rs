@@ -381,6 +381,7 @@ mod clock;
 pub mod denylist;
 mod entropy;
 mod error;
+mod event;
 pub mod guide;
 #[cfg(feature = "jwt")]
 pub mod jwt;

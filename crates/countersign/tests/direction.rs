@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 12] = [
     &["clock", "error", "profile"],
     &["entropy", "net", "value"],
     &["secret", "session", "user"],
-    &["token"],
+    &["event", "token"],
     &["redis"],
     &["denylist", "jwt", "store"],
     &["strategy", "transport"],

@@ -9,7 +9,7 @@ use std::fmt;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::accounts::invisible::is_invisible;
+use crate::invisible::is_invisible;
 
 /// The maximum length of an email address, in bytes: 64 for the part before the `@`, 1 for the `@`
 /// and 255 for the domain. Only the total is checked.

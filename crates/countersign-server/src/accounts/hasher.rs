@@ -12,8 +12,9 @@ use countersign::{Entropy, Failure};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use crate::accounts::hashing::PART;
 use crate::accounts::in_use::InUse;
-use crate::accounts::password::{PART, Verdict, Workbench};
+use crate::accounts::password::{Verdict, Workbench};
 use crate::accounts::queue::{Line, Next, Queue};
 
 /// A handle to the hashing threads. Clones share the threads and the queue.

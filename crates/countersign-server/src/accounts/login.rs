@@ -24,7 +24,7 @@ use crate::accounts::hasher::{Checked, Hasher};
 use crate::accounts::password::MAX_PASSWORD_BYTES;
 use crate::accounts::store::Accounts;
 use crate::accounts::throttle::{Allowance, Attempt, Throttle};
-use crate::address::Proxies;
+use crate::address::{NOWHERE, Proxies};
 use crate::config::{SECOND_FACTOR, SecondFactor};
 
 /// The service that checks logins and passwords.
@@ -281,9 +281,6 @@ async fn to_the_end<T: Send + 'static>(
     judged.map_err(|error| Failure::internal("login", error))?
 }
 
-/// The address that attempts without a client address are counted under.
-const NOWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-
 /// The time after which a client should try again when too many passwords are waiting.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -323,8 +320,8 @@ mod tests {
 
     use super::*;
     use crate::accounts::{Email, InUse, OURS, Registrar};
-    use crate::compose::ACCOUNTS;
     use crate::config::{RateLimit, Registration};
+    use crate::foundation::ACCOUNTS;
 
     const PASSWORD: &str = "correct horse battery";
     const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

@@ -4,7 +4,7 @@ use argon2::Block;
 use countersign::Failure;
 use zeroize::Zeroize;
 
-use crate::accounts::password::failed;
+use crate::accounts::hashing::failed;
 
 /// The minimum number of blocks (of 1 KiB each) in an allocation.
 ///

@@ -9,12 +9,10 @@ use countersign::{Entropy, Failure};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use zeroize::Zeroizing;
 
+use crate::accounts::hashing::failed;
 use crate::accounts::in_use::{InUse, Work};
 use crate::accounts::memory::Memory;
 use crate::accounts::setting::{Argon2Setting, HashSetting};
-
-/// The component that failures name.
-pub(super) const PART: &str = "password hashing";
 
 /// The minimum length of a password, in bytes of its NFC form.
 pub const MIN_PASSWORD_BYTES: usize = 8;
@@ -284,10 +282,6 @@ fn normalised(password: &str) -> Zeroizing<String> {
     } else {
         password.nfc().collect()
     })
-}
-
-pub(super) fn failed(error: impl Into<countersign::Cause>) -> Failure {
-    Failure::internal(PART, error)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use argon2::{Algorithm, Argon2, Params, Version};
 use countersign::Failure;
 
-use crate::accounts::password::failed;
+use crate::accounts::hashing::failed;
 
 /// The maximum memory of a stored hash that is checked, in KiB. The bounds keep a single row from
 /// occupying a hashing thread for long.

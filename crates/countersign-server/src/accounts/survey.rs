@@ -122,7 +122,7 @@ mod tests {
 
     use super::*;
     use crate::accounts::{Argon2Setting, OURS};
-    use crate::compose::ACCOUNTS;
+    use crate::foundation::ACCOUNTS;
 
     #[tokio::test]
     async fn finds_the_settings_of_every_account() {

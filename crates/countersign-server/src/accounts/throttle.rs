@@ -21,6 +21,7 @@ use countersign::store::sql::{Dialect, Driver, Script, Statement};
 use countersign::store::{Row, Value, ValueError};
 use countersign::{ConfigError, Digest, DigestKeyRing, Failure, PlainToken, Secret, Timestamp};
 
+use crate::address::Source;
 use crate::config::RateLimit;
 
 /// The component that failures name.
@@ -39,16 +40,6 @@ pub struct Throttle {
     keys: DigestKeyRing,
     limit: Option<RateLimit>,
     statements: Arc<Statements>,
-}
-
-/// The origin of a request, as far as it is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// The address from which the request came.
-    pub address: IpAddr,
-    /// `true` if the address is that of a proxy that isn't trusted, behind which there may be many
-    /// clients.
-    pub is_shared: bool,
 }
 
 /// The answer to the question whether another attempt is allowed.

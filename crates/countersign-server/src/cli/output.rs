@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::accounts::{is_invisible, spelled_out};
 use crate::error::Error;
+use crate::invisible::{is_invisible, spelled_out};
 
 /// The time to wait for somebody to read progress messages and errors.
 const PATIENCE: Duration = Duration::from_secs(1);

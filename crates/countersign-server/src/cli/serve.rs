@@ -9,10 +9,11 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 
 use crate::cli::output::Output;
-use crate::compose::{self, Patience, Services};
+use crate::compose::{self, Services};
 use crate::config::{AT_START, Config, Flags, Http, Redis, Setting, Sources};
 use crate::deployment::{self, Purpose};
 use crate::error::Error;
+use crate::foundation::Patience;
 use crate::greeting::Greeting;
 use crate::shutdown::{Hangups, Phase, Stop};
 use crate::telemetry::{self, Logging};

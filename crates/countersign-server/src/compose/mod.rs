@@ -1,24 +1,14 @@
-//! The composition of the server: the only module that turns settings into objects of the library.
+//! The composition of the server: it turns settings into objects of the library.
 //!
 //! [`Services::open`] is the entry point. It joins the deployment ([`crate::deployment`]), which
 //! opens the stores, brings their tables up to date and finds the keys. Then it builds, from the
 //! bottom up: the token store, the strategy, the accounts, the authenticator, and the background
 //! tasks.
 //!
-//! The submodules are one for each kind of part:
-//!
-//! - `database` and `redis` open the stores. `redis` also checks that its servers can be relied on.
-//! - `keys` finds secrets and keys, or generates them.
-//! - `wait` waits for stores that are still starting ([`Patience`]).
-//! - `stores` decides whether the server is ready ([`Stores`]).
-//! - `progress` logs the progress of a migration.
+//! The parts that it builds on, stores and keys, are opened by [`foundation`]. The submodule
+//! `stores` decides whether the server is ready ([`Stores`]).
 
-mod database;
-pub(crate) mod keys;
-mod progress;
-mod redis;
 mod stores;
-mod wait;
 
 use std::sync::Arc;
 
@@ -42,18 +32,11 @@ use crate::address::Proxies;
 use crate::config::{Config, JWT_ALGORITHM, PROFILE, REDIS_URL, STRATEGY, StrategyKind};
 use crate::deployment::{self, Joined, Purpose, Watch};
 use crate::error::Error;
+use crate::foundation;
 use crate::sweep::{Endless, Sweeper};
 use stores::Look;
 
-#[cfg(test)]
-pub(crate) use database::ACCOUNTS;
-pub(crate) use database::{
-    bring_up_to_date, bring_up_to_date_telling, connect, migrator, planned, unreachable,
-};
-pub use redis::examine as examine_redis;
-pub(crate) use redis::{handle as redis_handle, unreachable as redis_unreachable};
 pub use stores::{Readiness, Stores};
-pub use wait::Patience;
 
 /// The objects that routes, background tasks and commands work with.
 ///
@@ -154,18 +137,9 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
         .into_iter()
         .all(|setting| config.sources.is_final(setting))
     {
-        keys::check(config)?;
+        foundation::keys::check(config)?;
     }
-    redis::handle(config).map(|_| ())
-}
-
-/// Returns an error of the library under the name of the setting as the user typed it.
-fn renamed(spelled: &str, error: &ConfigError) -> ConfigError {
-    ConfigError::new(
-        spelled.to_owned(),
-        error.problem().to_owned(),
-        error.cure().to_owned(),
-    )
+    foundation::redis_handle(config).map(|_| ())
 }
 
 /// A strategy, and the store that holds its sessions.

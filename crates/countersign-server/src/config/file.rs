@@ -6,7 +6,8 @@ use std::path::Path;
 use countersign::ConfigError;
 use toml::Value;
 
-use crate::config::source::{Given, Origin};
+use crate::config::given::Given;
+use crate::config::setting::Origin;
 
 /// Reads the settings in the file at `path`. `spelled` is the name of the setting that names the
 /// file.

@@ -9,8 +9,8 @@
 
 use countersign::{ConfigError, Profile, Secret};
 
+use crate::config::given::Given;
 use crate::config::setting::{Kind, Setting};
-use crate::config::source::Given;
 use crate::config::{PROFILE, Sources, Tokens, parse};
 
 /// The secret with which stored tokens are digested.

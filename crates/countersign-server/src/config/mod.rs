@@ -9,6 +9,7 @@
 //! Flag, variable, key and help text follow from the [`Setting`].
 
 mod file;
+mod given;
 mod http;
 mod keys;
 mod links;
@@ -23,8 +24,11 @@ mod source;
 mod store;
 mod tokens;
 
+use std::ffi::OsString;
+
 use countersign::ConfigError;
 
+pub use given::Given;
 pub use http::{
     ALLOWED_ORIGINS, Http, LISTEN, Limits, MAX_CONNECTIONS, PUBLIC_URL, TRUSTED_PROXIES,
 };
@@ -37,8 +41,8 @@ pub use public_url::PublicUrl;
 pub use redis::{Eviction, REDIS_EVICTION, REDIS_URL, Redis, names_sentinels};
 pub use report::{Effective, effective};
 pub use secret_text::fault as fault_of_secret;
-pub use setting::{Kind, Setting, all as all_settings};
-pub use source::{ENV_PREFIX, Flags, Given, Origin, Sources};
+pub use setting::{ENV_PREFIX, Kind, Origin, Setting};
+pub use source::{Flags, Sources};
 pub use store::{DATABASE_URL, DatabaseUrl, Store, WAIT_FOR_STORES};
 pub use tokens::{
     PROFILE, RateLimit, Registration, SECOND_FACTOR, STRATEGY, SecondFactor, StrategyKind, Tokens,
@@ -118,6 +122,58 @@ impl Config {
 
 const fn is_shared(store: &Store, redis: Option<&Redis>) -> bool {
     matches!(store.database, DatabaseUrl::Shared(_)) || redis.is_some()
+}
+
+/// Returns every setting, in the order of the help.
+pub fn all_settings() -> impl Iterator<Item = &'static Setting> {
+    http::SETTINGS
+        .iter()
+        .chain(store::SETTINGS)
+        .chain(tokens::SETTINGS)
+        .chain(redis::SETTINGS)
+        .chain(keys::SETTINGS)
+        .chain(log::SETTINGS)
+        .copied()
+}
+
+impl Sources {
+    /// Collects the settings from flags, environment and configuration file.
+    ///
+    /// Reads only variables that begin with [`ENV_PREFIX`]. Ignores those that orchestrators set
+    /// for services and containers of our name. The files of secrets are read here as well.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for an unknown name, an empty value, a value and a file given for the same
+    /// secret by the same source, a secret that has invisible additions, or a file that can't be
+    /// read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use countersign_server::config::{Flags, LISTEN, Sources};
+    ///
+    /// let mut flags = Flags::default();
+    /// flags.given.push(("listen".to_owned(), "127.0.0.1:9000".to_owned()));
+    /// let environment = [("COUNTERSIGN_LISTEN".into(), "0.0.0.0:8000".into())];
+    /// let sources = Sources::gather(flags, environment)?;
+    /// assert_eq!(sources.get(&LISTEN).map(|given| given.text()), Some("127.0.0.1:9000"));
+    /// # Ok::<(), countersign::ConfigError>(())
+    /// ```
+    pub fn gather(
+        flags: Flags,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        Self::gather_for(all_settings().collect(), flags, environment)
+    }
+
+    /// Returns the settings whose values differ in `later`.
+    pub fn changed(&self, later: &Self) -> Vec<&'static Setting> {
+        all_settings()
+            .filter(|setting| {
+                self.get(setting).map(Given::text) != later.get(setting).map(Given::text)
+            })
+            .collect()
+    }
 }
 
 /// The settings that take effect only at a start. A reload names those of them that have changed.

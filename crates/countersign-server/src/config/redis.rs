@@ -8,8 +8,8 @@ use std::fmt;
 use countersign::{ConfigError, Profile, UrlSource};
 use zeroize::Zeroizing;
 
+use crate::config::given::Given;
 use crate::config::setting::{Kind, Setting};
-use crate::config::source::Given;
 use crate::config::store::shown;
 use crate::config::{STRATEGY, Sources, StrategyKind, Tokens, parse};
 

@@ -5,8 +5,7 @@
 
 use serde::Serialize;
 
-use crate::config::setting;
-use crate::config::{Config, DATABASE_URL, REDIS_URL, Redis, Sources};
+use crate::config::{Config, DATABASE_URL, REDIS_URL, Redis, Sources, all_settings};
 
 /// The effective value of a setting.
 #[derive(Clone, Debug, Serialize)]
@@ -21,7 +20,7 @@ pub struct Effective {
 
 /// Returns the effective value of every setting, in the order of the help.
 pub fn effective(sources: &Sources, config: &Config) -> Vec<Effective> {
-    setting::all()
+    all_settings()
         .map(|setting| {
             let given = sources.get(setting);
             let value = match (given, setting.kind) {

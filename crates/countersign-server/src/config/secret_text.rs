@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::accounts::is_invisible;
+use crate::invisible::is_invisible;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 

@@ -1,8 +1,34 @@
 //! The type of a setting. Each setting is a flag, an environment variable, a key of the
 //! configuration file, and a line of the help.
 
-use crate::config::source::{ENV_PREFIX, Origin};
-use crate::config::{http, keys, log, redis, store, tokens};
+use std::fmt;
+
+/// The prefix of every environment variable that the server reads.
+pub const ENV_PREFIX: &str = "COUNTERSIGN_";
+
+/// The source of a setting. A later variant wins over an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The record in the deployment's database, for settings that no other source gives.
+    Deployment,
+    /// The configuration file.
+    File,
+    /// The environment.
+    Environment,
+    /// The command line.
+    Flag,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deployment => "deployment",
+            Self::File => "file",
+            Self::Environment => "environment",
+            Self::Flag => "flag",
+        })
+    }
+}
 
 /// The kind of a setting's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,16 +120,4 @@ fn in_toml(value: &str) -> String {
     } else {
         format!("\"{value}\"")
     }
-}
-
-/// Returns every setting, in the order of the help.
-pub fn all() -> impl Iterator<Item = &'static Setting> {
-    http::SETTINGS
-        .iter()
-        .chain(store::SETTINGS)
-        .chain(tokens::SETTINGS)
-        .chain(redis::SETTINGS)
-        .chain(keys::SETTINGS)
-        .chain(log::SETTINGS)
-        .copied()
 }

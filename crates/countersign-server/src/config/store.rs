@@ -11,8 +11,8 @@ use std::time::Duration;
 use countersign::{ConfigError, UrlSource};
 use zeroize::Zeroizing;
 
+use crate::config::given::Given;
 use crate::config::setting::{Kind, Setting};
-use crate::config::source::Given;
 use crate::config::{Sources, parse};
 
 const DATA_DIR: Setting = Setting {

@@ -14,16 +14,13 @@ use countersign::store::sql::Database;
 
 use super::Purpose;
 use super::mark::{Mark, check_value, key_id};
-use super::record::Ground;
-use crate::compose::{self, keys};
+use super::record::{CHANGE, Ground};
 use crate::config::{
     Config, DatabaseUrl, JWT_PRIVATE_KEY, JWT_SECRET, REDIS_URL, Redis as RedisSettings, STRATEGY,
     Sources, StrategyKind, TOKEN_HASH_SECRET,
 };
 use crate::error::Error;
-
-/// The command that changes the mark, as errors name it.
-pub(super) const CHANGE: &str = "`countersign deployment change`";
+use crate::foundation::{self, keys};
 
 /// The settings after they were found to agree with the mark.
 #[derive(Debug)]
@@ -81,7 +78,7 @@ pub(super) async fn agree(config: &Config, purpose: Purpose) -> Result<Agreed, E
 pub(super) fn existing(config: &Config) -> Result<Option<Database>, Error> {
     match &config.store.database {
         DatabaseUrl::Sqlite(path) if is_empty(path) => Ok(None),
-        _ => compose::connect(&config.store).map(Some),
+        _ => foundation::connect(&config.store).map(Some),
     }
 }
 
@@ -101,8 +98,8 @@ pub(super) async fn look(config: &Config, database: Option<&Database>) -> Result
     let Some(database) = database else {
         return Ok(Ground::default());
     };
-    let unreachable = |failure| compose::unreachable(&config.store, failure);
-    let newer = compose::migrator(database)
+    let unreachable = |failure| foundation::unreachable(&config.store, failure);
+    let newer = foundation::migrator(database)
         .unknown()
         .await
         .map_err(unreachable)?;
@@ -240,7 +237,7 @@ pub(super) async fn check_redis(
     match redis
         .mark(name)
         .await
-        .map_err(|failure| compose::redis_unreachable(settings, failure))?
+        .map_err(|failure| foundation::redis_unreachable(settings, failure))?
     {
         RedisMark::Present => Ok(()),
         RedisMark::Missing => Err(Error::Mismatch(format!(

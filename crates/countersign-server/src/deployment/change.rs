@@ -14,12 +14,12 @@ use super::agree::{existing, look, taken, unread_on_redis};
 use super::join::new_name;
 use super::mark::{Fault, Mark, check_value, key_id};
 use super::record::{Ground, Replaced, replace};
-use crate::compose::{self, keys};
 use crate::config::{
     Config, JWT_AUDIENCE, JWT_ISSUER, PROFILE, REDIS_URL, Setting, StrategyKind, all_settings,
 };
 use crate::data_dir::DataDir;
 use crate::error::Error;
+use crate::foundation::{self, keys};
 
 /// The placeholder for a value that doesn't exist yet, in what is shown to the operator.
 const NEW: &str = "(new)";
@@ -74,7 +74,7 @@ pub async fn plan(config: &Config, unset: &[String]) -> Result<Change, Error> {
         .flat_map(taken)
         .filter(|(setting, _)| !unset.contains(setting));
     let config = Config::read(&config.sources.agreed(kept))?;
-    let redis = compose::redis_handle(&config)?;
+    let redis = foundation::redis_handle(&config)?;
     let keeps_redis =
         recorded.is_some_and(|mark| mark.redis.is_some()) && !unset.contains(&&REDIS_URL);
     if config.tokens.strategy == StrategyKind::Jwt && redis.is_none() && keeps_redis {
@@ -137,7 +137,7 @@ async fn has_mark(config: &Config, redis: &Redis, name: &str) -> Result<bool, Er
     match (&config.redis, redis.mark(name).await) {
         (Some(settings), Ok(mark @ RedisMark::Newer)) => Err(unread_on_redis(settings, name, mark)),
         (_, Ok(mark)) => Ok(mark == RedisMark::Present),
-        (Some(settings), Err(failure)) => Err(compose::redis_unreachable(settings, failure)),
+        (Some(settings), Err(failure)) => Err(foundation::redis_unreachable(settings, failure)),
         (None, Err(failure)) => Err(failure.into()),
     }
 }
@@ -193,8 +193,8 @@ impl Change {
         let database = self
             .database
             .take()
-            .map_or_else(|| compose::connect(&self.config.store), Ok)?;
-        compose::bring_up_to_date(&database, &self.config).await?;
+            .map_or_else(|| foundation::connect(&self.config.store), Ok)?;
+        foundation::bring_up_to_date(&database, &self.config).await?;
         let is_new = |value: &Option<String>| value.as_deref() == Some(NEW);
         if is_new(&self.wanted.secret) {
             self.wanted.secret = Some(check_value(&keys::token_hash_secret(
@@ -214,7 +214,7 @@ impl Change {
             redis
                 .leave_mark(&name)
                 .await
-                .map_err(|failure| compose::redis_unreachable(settings, failure))?;
+                .map_err(|failure| foundation::redis_unreachable(settings, failure))?;
             self.wanted.redis = Some(name);
         }
         let replaced = replace(&database, self.ground.recorded.as_ref(), &self.wanted).await;

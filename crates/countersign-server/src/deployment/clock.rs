@@ -16,6 +16,7 @@ use countersign::store::sql::{Dialect, Driver, Statement};
 use countersign::{Clock, Failure, SystemClock, Timestamp};
 
 use super::record::{last_served, note_served};
+use crate::error::Skew;
 
 /// The largest accepted difference between this host's clock and the database's.
 const BOUND: Duration = Duration::from_mins(5);
@@ -33,42 +34,6 @@ const STALE: Duration = Duration::from_mins(1);
 pub struct StoreClock {
     driver: Arc<dyn Driver>,
     doubted: Arc<Mutex<Option<Sighting>>>,
-}
-
-/// Two clocks that are too far apart for a sweep.
-///
-/// Its `Display` is the text for the operator, with the cure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Skew {
-    /// The time of this host's clock.
-    pub host: Timestamp,
-    /// The time of the database's clock, or the time at which an SQLite file was last served.
-    pub store: Timestamp,
-    /// `true` if the store has a clock of its own.
-    pub has_clock: bool,
-}
-
-impl std::fmt::Display for Skew {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            host,
-            store,
-            has_clock,
-        } = self;
-        if *has_clock {
-            return write!(
-                f,
-                "this host's clock reads {host} and the database's {store}, so nothing is \
-                 deleted; correct the clock that is wrong"
-            );
-        }
-        write!(
-            f,
-            "this host's clock reads {host} and the database was last served at {store}, so \
-             nothing is deleted; correct the clock or, if it is right, run `countersign \
-             cleanup --clock-is-right` or let a server run for an hour"
-        )
-    }
 }
 
 /// A reading of this host's clock, with the steady time at which it was read.

@@ -14,10 +14,10 @@ use super::agree::{Agreed, agree, check_redis};
 use super::mark::{Mark, check_value};
 use super::record::{Replaced, replace};
 use super::{Purpose, Watch};
-use crate::compose::{self, Patience, keys};
 use crate::config::{Config, StrategyKind};
 use crate::data_dir::DataDir;
 use crate::error::Error;
+use crate::foundation::{self, Patience, keys};
 
 /// The number of attempts before a record that keeps changing counts as a fault.
 const ATTEMPTS: u32 = 5;
@@ -86,7 +86,7 @@ pub async fn migrate(
     Patience::of(config).for_database(config).await?;
     let agreed = agree(config, Purpose::Migrate).await?;
     let database = opened(&agreed)?;
-    let applied = compose::bring_up_to_date_telling(&database, config, tell).await?;
+    let applied = foundation::bring_up_to_date_telling(&database, config, tell).await?;
     if !agreed.ground.has_history {
         let secret = keys::known_secret(config)?
             .map(|(secret, _)| check_value(&secret))
@@ -110,7 +110,7 @@ pub async fn planned(config: &Config) -> Result<Vec<Planned>, Error> {
         // There is no file, so the plan is that of an empty database.
         None => Database::connect("sqlite::memory:", DatabaseOptions::default())?,
     };
-    compose::planned(&database, config).await
+    foundation::planned(&database, config).await
 }
 
 /// Returns the database that was looked at, or creates it.
@@ -118,21 +118,21 @@ fn opened(agreed: &Agreed) -> Result<Database, Error> {
     agreed
         .database
         .clone()
-        .map_or_else(|| compose::connect(&agreed.config.store), Ok)
+        .map_or_else(|| foundation::connect(&agreed.config.store), Ok)
 }
 
 /// Joins once. Returns `None` if another process recorded something meanwhile.
 async fn attempt(config: &Config, purpose: Purpose) -> Result<Option<Joined>, Error> {
     let agreed = agree(config, purpose).await?;
     if purpose == Purpose::Serve {
-        compose::examine_redis(&agreed.config).await?;
+        foundation::examine_redis(&agreed.config).await?;
     }
-    let redis = compose::redis_handle(&agreed.config)?;
+    let redis = foundation::redis_handle(&agreed.config)?;
     check_redis(&agreed.config, agreed.ground.mark(), redis.as_ref()).await?;
 
     let data_dir = DataDir::at(&agreed.config.store.data_dir);
     let database = opened(&agreed)?;
-    compose::bring_up_to_date(&database, &agreed.config).await?;
+    foundation::bring_up_to_date(&database, &agreed.config).await?;
     let secret = keys::token_hash_secret(&agreed.config, &data_dir)?;
     let signing = signing(&agreed.config, &data_dir, purpose)?;
     let found = Found {
@@ -231,7 +231,7 @@ impl Found<'_> {
         let marked = self.redis.zip(wanted.redis.as_deref()).filter(|_| is_new);
         // Redis first: a mark there that no database names does no harm.
         if let (Some((redis, name)), Some(settings)) = (marked, &self.config.redis) {
-            let unreachable = |failure| compose::redis_unreachable(settings, failure);
+            let unreachable = |failure| foundation::redis_unreachable(settings, failure);
             redis.leave_mark(name).await.map_err(unreachable)?;
         }
         let replaced = replace(database, agreed.ground.recorded.as_ref(), wanted).await;

@@ -31,7 +31,7 @@ mod record;
 pub mod show;
 mod watch;
 
-pub use clock::{Skew, StoreClock};
+pub use clock::StoreClock;
 pub use join::{Joined, join, migrate, planned, settled};
 pub use mark::Mark;
 pub use watch::Watch;

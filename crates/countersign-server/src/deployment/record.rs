@@ -9,11 +9,13 @@ use countersign::store::Value;
 use countersign::store::sql::{Database, Dialect, Driver, Script, Statement};
 use countersign::{Failure, Timestamp};
 
-use super::agree::CHANGE;
 use super::mark::{Fault, Mark};
-use crate::compose;
 use crate::config::Store;
 use crate::error::Error;
+use crate::foundation;
+
+/// The command that changes the mark, as errors name it.
+pub(super) const CHANGE: &str = "`countersign deployment change`";
 
 /// The name of this part in failures.
 const PART: &str = "deployment";
@@ -112,7 +114,7 @@ impl Unread {
             store.shown()
         );
         match self {
-            Self::Store(failure) => compose::unreachable(store, failure),
+            Self::Store(failure) => foundation::unreachable(store, failure),
             Self::Mark(Fault::Garbage(words)) => Error::Mark(format!(
                 "{place} can't be read: {words}; restore the row from a backup, or run \
                  {CHANGE} with all settings of the servers to record it again"

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use super::agree::is_empty;
 use super::mark::Mark;
 use super::record::{Ground, last_served, schema};
-use crate::compose;
 use crate::config::{DatabaseUrl, Store};
 use crate::error::Error;
+use crate::foundation;
 
 /// The facts that a database holds about its deployment.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +33,8 @@ pub async fn show(store: &Store) -> Result<Shown, Error> {
     if matches!(&store.database, DatabaseUrl::Sqlite(path) if is_empty(path)) {
         return Ok(Shown::default());
     }
-    let database = compose::connect(store)?;
-    let unreachable = |failure| compose::unreachable(store, failure);
+    let database = foundation::connect(store)?;
+    let unreachable = |failure| foundation::unreachable(store, failure);
     let ground = Ground::read(&database)
         .await
         .map_err(unreachable)?

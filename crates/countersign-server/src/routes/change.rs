@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use crate::accounts::{
     Account, Change, Changes, Email, Line, Logins, NotAnEmail, Recognised, is_of_fitting_length,
 };
-use crate::routes::NOWHERE;
+use crate::address::NOWHERE;
 use crate::routes::me::Me;
 
 /// 403: the current password is wrong, or was changed meanwhile.
@@ -123,7 +123,7 @@ pub async fn change(
         password: body.password,
         email,
     };
-    let ClientAddress(address) = address.map_or(NOWHERE, |address| address.0);
+    let address = address.map_or(NOWHERE, |Extension(ClientAddress(address))| address);
     for _ in 0..ATTEMPTS {
         // The account is loaded anew: the one that came with the token may be outdated by now.
         let recognised = logins

@@ -15,7 +15,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::accounts::{Allowance, Email, NotAnEmail, Registrar, is_of_fitting_length};
-use crate::routes::NOWHERE;
+use crate::address::NOWHERE;
 use crate::routes::me::Me;
 
 /// 403: registration is off. Accounts are created on the command line.
@@ -93,7 +93,7 @@ pub async fn register(
     }
     // The limit comes before the password is hashed, so that a client beyond it costs almost
     // nothing.
-    let ClientAddress(address) = address.map_or(NOWHERE, |address| address.0);
+    let address = address.map_or(NOWHERE, |Extension(ClientAddress(address))| address);
     if let Allowance::Wait(retry_after) = registrar.admit(address).await.map_err(unanswered)? {
         tracing::warn!(event = "registration_refused", reason = "rate_limited");
         return Err(Problem::rate_limited(retry_after));

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use countersign::store::sql::{Database, DatabaseOptions};
 use countersign::{Clock, Secret, SystemClock};
-use countersign_server::accounts::{Source, Throttle};
+use countersign_server::accounts::Throttle;
+use countersign_server::address::Source;
 use countersign_server::config::RateLimit;
 use testbed::Postgres;
 

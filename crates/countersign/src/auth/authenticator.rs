@@ -10,8 +10,9 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::request::Parts;
 
-use crate::auth::{AuthOutcome, AuthenticationBackend, OriginPolicy, UseRecorder, refusal_event};
+use crate::auth::{AuthOutcome, AuthenticationBackend, OriginPolicy, UseRecorder};
 use crate::error::{ConfigError, Failure, Refusal};
+use crate::event;
 use crate::token::{Answer, PlainToken};
 use crate::transport::{CredentialSource, Offered};
 use crate::user::{User, UserManager};
@@ -171,7 +172,7 @@ impl<U: User> Authenticator<U> {
             Ok(Answer::Accepted(authenticated)) => AuthOutcome::Accepted(Arc::new(authenticated)),
             Ok(Answer::Refused(refusal)) => AuthOutcome::Refused(refusal),
             Err(failure) => {
-                failure_event(&failure);
+                event::failed(&failure);
                 AuthOutcome::Failed(Arc::new(failure))
             }
         }
@@ -197,7 +198,7 @@ impl<U: User> Authenticator<U> {
     pub fn select(&self, headers: &HeaderMap) -> Selection<'_, U> {
         let selection = self.look(headers);
         if let Selection::Refused(refusal) = &selection {
-            refusal_event(None, None, *refusal);
+            event::refused(None, None, *refusal);
         }
         selection
     }
@@ -447,24 +448,7 @@ fn may_count<U: User>(backend: &AuthenticationBackend<U>, allows: impl Fn(bool) 
     let transport = backend.transport();
     let counts = !transport.source().is_ambient() || allows(transport.is_https_only());
     if !counts {
-        cross_site_event(backend.name());
+        event::refused_cross_site(backend.name());
     }
     counts
-}
-
-/// Logs that a cookie was refused for want of a proof of origin.
-fn cross_site_event(backend: &str) {
-    tracing::warn!(
-        event = "refused",
-        reason = "cross_site",
-        backend,
-        "credential refused"
-    );
-}
-
-/// Logs a failure: the part that failed, its kind and its cause. None of them contains anything of
-/// the request.
-pub(crate) fn failure_event(failure: &Failure) {
-    let cause = std::error::Error::source(failure).map(tracing::field::display);
-    tracing::error!(event = "failed", part = failure.part(), kind = ?failure.kind(), cause, "the request can't be answered");
 }

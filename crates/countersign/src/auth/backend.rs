@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{AuthError, Failure, Refusal};
+use crate::event;
 use crate::session::SessionId;
 use crate::store::{Page, SessionPage};
 use crate::strategy::{Login, LoginFence, Strategy};
@@ -146,7 +147,7 @@ impl<U: User> AuthenticationBackend<U> {
                 if authenticated.user.is_active() {
                     Answer::Accepted(authenticated)
                 } else {
-                    refusal_event(
+                    event::refused(
                         Some(&self.name),
                         authenticated.session_id,
                         Refusal::UserInactive,
@@ -155,7 +156,7 @@ impl<U: User> AuthenticationBackend<U> {
                 }
             }
             Answer::Refused(refusal) => {
-                refusal_event(Some(&self.name), None, refusal);
+                event::refused(Some(&self.name), None, refusal);
                 Answer::Refused(refusal)
             }
             Answer::NotOffered => Answer::NotOffered,
@@ -205,7 +206,7 @@ impl<U: User> AuthenticationBackend<U> {
                 .map_err(AuthError::from),
         };
         match &issued {
-            Ok(tokens) => event(&self.name, tokens.access.session_id, "login"),
+            Ok(tokens) => event::session(&self.name, tokens.access.session_id, "login"),
             Err(error) => self.note_refusal(error),
         }
         issued
@@ -230,7 +231,9 @@ impl<U: User> AuthenticationBackend<U> {
         let strategy = self.strategy.as_refreshable().ok_or(Refusal::Unknown)?;
         let refreshed = strategy.refresh_session(token, users).await;
         match &refreshed {
-            Ok(refreshed) => event(&self.name, refreshed.issued.access.session_id, "refresh"),
+            Ok(refreshed) => {
+                event::session(&self.name, refreshed.issued.access.session_id, "refresh");
+            }
             Err(error) => self.note_refusal(error),
         }
         refreshed
@@ -257,7 +260,7 @@ impl<U: User> AuthenticationBackend<U> {
             None => self.destroy(token, users).await,
         };
         match &logged_out {
-            Ok(LoggedOut::Ended(session)) => event(&self.name, *session, "logout"),
+            Ok(LoggedOut::Ended(session)) => event::session(&self.name, *session, "logout"),
             Ok(LoggedOut::AlreadyOut) => {}
             Err(error) => self.note_refusal(error),
         }
@@ -287,7 +290,7 @@ impl<U: User> AuthenticationBackend<U> {
     /// Logs the reason, if `error` is a refusal. A failure is logged where it is answered.
     fn note_refusal(&self, error: &AuthError) {
         if let Some(refusal) = error.refusal() {
-            refusal_event(Some(&self.name), None, refusal);
+            event::refused(Some(&self.name), None, refusal);
         }
     }
 
@@ -305,7 +308,7 @@ impl<U: User> AuthenticationBackend<U> {
         };
         match strategy.end_session_of(refresh).await? {
             Destroyed::Revoked => {
-                event(&self.name, None, "logout");
+                event::session(&self.name, None, "logout");
                 Ok(LoggedOut::Ended(None))
             }
             Destroyed::AlreadyInvalid => Ok(LoggedOut::AlreadyOut),
@@ -347,7 +350,7 @@ impl<U: User> AuthenticationBackend<U> {
         };
         let ended = strategy.end_session(session, &user.to_key()).await?;
         if ended == Destroyed::Revoked {
-            event(&self.name, Some(session), "session_revoked");
+            event::session(&self.name, Some(session), "session_revoked");
         }
         Ok(ended)
     }
@@ -371,7 +374,7 @@ impl<U: User> AuthenticationBackend<U> {
             return Ok(0);
         };
         let ended = strategy.end_sessions(&user.to_key(), kept).await?;
-        event(&self.name, kept, "other_sessions_revoked");
+        event::session(&self.name, kept, "other_sessions_revoked");
         Ok(ended)
     }
 
@@ -386,7 +389,7 @@ impl<U: User> AuthenticationBackend<U> {
     /// it continues where it stopped.
     pub async fn logout_everywhere(&self, user: &U::Id) -> Result<Invalidated, Failure> {
         let invalidated = self.strategy.invalidate_all(&user.to_key()).await?;
-        event(&self.name, None, "logout_everywhere");
+        event::session(&self.name, None, "logout_everywhere");
         Ok(invalidated)
     }
 }
@@ -419,27 +422,4 @@ impl<U> fmt::Debug for AuthenticationBackend<U> {
             .field("shape", &self.shape)
             .finish_non_exhaustive()
     }
-}
-
-/// Logs one event of a session.
-fn event(backend: &str, session: Option<SessionId>, what: &'static str) {
-    tracing::info!(
-        event = what,
-        backend,
-        session = session.map(tracing::field::display),
-        "session event"
-    );
-}
-
-/// Logs one event for a refused credential: the reason, the backend and the session. Nothing of the
-/// token is logged.
-pub(crate) fn refusal_event(backend: Option<&str>, session: Option<SessionId>, refusal: Refusal) {
-    let session = session.map(tracing::field::display);
-    tracing::warn!(
-        event = "refused",
-        reason = refusal.as_str(),
-        backend,
-        session,
-        "credential refused"
-    );
 }

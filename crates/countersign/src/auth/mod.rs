@@ -13,8 +13,6 @@ mod origin;
 mod outcome;
 mod usage;
 
-#[cfg(feature = "tower")]
-pub(crate) use authenticator::failure_event;
 pub use authenticator::{Authenticator, AuthenticatorBuilder, Selection};
 pub use backend::AuthenticationBackend;
 pub use live::{LiveSession, SessionEnd, SessionWatcher};
@@ -22,6 +20,4 @@ pub use origin::OriginPolicy;
 #[cfg(feature = "axum")]
 pub(crate) use origin::is_json;
 pub use outcome::AuthOutcome;
-
-pub(crate) use backend::refusal_event;
 pub use usage::UseRecorder;

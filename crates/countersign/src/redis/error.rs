@@ -4,14 +4,16 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 
 use crate::error::{Failure, Symptom};
 use crate::net::tls_fault::{self, Words};
-use crate::redis::{PART, symptom};
+use crate::redis::symptom::{self, cause};
+
+/// The name of this part in failures.
+pub(crate) const PART: &str = "redis";
 
 /// The error of one operation.
 #[derive(Debug)]
@@ -82,17 +84,6 @@ impl Trouble {
     }
 }
 
-/// Returns the error beneath a client error.
-///
-/// The client keeps it in an `Arc`, and downcasting has to look inside of it.
-pub(super) fn cause(error: &RedisError) -> Option<&(dyn Error + 'static)> {
-    let source = error.source()?;
-    match source.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
-        Some(shared) => Some(&**shared),
-        None => Some(source),
-    }
-}
-
 /// Returns `true` if Redis can't answer now.
 ///
 /// It is unreachable, loading, full, stuck, a replica or without a quorum, or it refuses our login
@@ -118,7 +109,7 @@ fn is_unavailable(error: &RedisError) -> bool {
         .is_some_and(|code| CODES.contains(&code) || CLOSED.contains(&code));
     said || is_closed(error)
         || is_ungreeted(error)
-        || super::is_broken(error)
+        || is_broken(error)
         || error.is_timeout()
         || error.kind() == ErrorKind::AuthenticationFailed
 }
@@ -198,4 +189,11 @@ impl fmt::Debug for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// Returns `true` if an error means that the connection can't be used any more.
+pub(super) fn is_broken(error: &RedisError) -> bool {
+    error.is_unrecoverable_error()
+        || error.is_io_error()
+        || error.kind() == ErrorKind::ClusterConnectionNotFound
 }

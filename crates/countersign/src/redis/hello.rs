@@ -3,6 +3,8 @@
 use ::redis::aio::ConnectionLike;
 use ::redis::{Cmd, RedisResult, Value, from_redis_value};
 
+use crate::redis::error::is_broken;
+
 /// The answer to `HELLO`. A field is empty if the server didn't answer it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Hello {
@@ -29,7 +31,7 @@ impl Hello {
             .extract_error()
         {
             Ok(answer) => Ok(Self::read(answer)),
-            Err(error) if super::is_broken(&error) => Err(error),
+            Err(error) if is_broken(&error) => Err(error),
             Err(_) => Ok(Self::default()),
         }
     }

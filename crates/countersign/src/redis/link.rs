@@ -21,9 +21,10 @@ use ::redis::{
 };
 
 use crate::error::ConfigError;
-use crate::redis::error::{Trouble, cause};
+use crate::redis::error::{Trouble, is_broken};
 use crate::redis::hello::Hello;
 use crate::redis::sentinel::Sentinels;
+use crate::redis::symptom::cause;
 use crate::redis::url::{Parsed, Servers, refused};
 
 /// The limit of the cluster client's own retries, so high that the timeout always comes first.
@@ -167,7 +168,7 @@ impl Target {
     pub(super) fn is_worth_another(&self, error: &RedisError) -> bool {
         match self {
             Self::Single(_) | Self::Watched(_) if !self.is_cluster() => {
-                super::is_broken(error) || is_replica(error)
+                is_broken(error) || is_replica(error)
             }
             _ => is_over(error),
         }

@@ -21,12 +21,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Cmd, ErrorKind, FromRedisValue, ServerErrorKind, Value};
+use ::redis::{Cmd, FromRedisValue, ServerErrorKind, Value};
 use futures_util::future::try_join_all;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
-use self::error::Trouble;
+use self::error::{PART, Trouble};
 use self::link::{Link, Loss, Place, Target};
 use crate::error::{ConfigError, Failure, Symptom};
 use crate::net::{Renewing, Slot, UrlSource};
@@ -34,9 +34,6 @@ use crate::net::{Renewing, Slot, UrlSource};
 pub use inspect::{Persistence, RedisNode};
 pub use mark::RedisMark;
 pub(crate) use script::Script;
-
-/// The name of this part in failures.
-pub(crate) const PART: &str = "redis";
 
 /// The settings of a [`Redis`] handle.
 #[derive(Clone, Debug)]
@@ -443,13 +440,6 @@ pub(crate) fn checked_prefix(prefix: &str) -> Result<&str, ConfigError> {
             "use for example `myapp:token:`",
         ))
     }
-}
-
-/// Returns `true` if an error means that the connection can't be used any more.
-fn is_broken(error: &::redis::RedisError) -> bool {
-    error.is_unrecoverable_error()
-        || error.is_io_error()
-        || error.kind() == ErrorKind::ClusterConnectionNotFound
 }
 
 impl fmt::Debug for Redis {

@@ -1,9 +1,11 @@
 //! The state of Redis that an error reveals.
 
+use std::error::Error;
+use std::sync::Arc;
+
 use ::redis::{ErrorKind, RedisError};
 
 use crate::error::Symptom;
-use crate::redis::error::cause;
 
 /// Returns the symptom that an error shows, or `None` if it shows none.
 pub(super) fn of(error: &RedisError) -> Option<Symptom> {
@@ -44,5 +46,16 @@ fn of_words(error: &RedisError) -> Option<Symptom> {
         ErrorKind::Io => Some(Symptom::Unreachable),
         _ if error.is_connection_dropped() => Some(Symptom::Starting),
         _ => None,
+    }
+}
+
+/// Returns the error beneath a client error.
+///
+/// The client keeps it in an `Arc`, and downcasting has to look inside of it.
+pub(super) fn cause(error: &RedisError) -> Option<&(dyn Error + 'static)> {
+    let source = error.source()?;
+    match source.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        Some(shared) => Some(&**shared),
+        None => Some(source),
     }
 }

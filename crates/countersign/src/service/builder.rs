@@ -86,6 +86,15 @@ pub struct AuthBuilder<U: User> {
     signed: Option<Signed<U>>,
 }
 
+impl<U: User> Auth<U> {
+    /// Starts to build authentication for the accounts of an application.
+    ///
+    /// See [`AuthBuilder`] for the decisions to make.
+    pub fn builder<M: Users<User = U>>(users: M) -> AuthBuilder<U> {
+        AuthBuilder::new(users)
+    }
+}
+
 impl<U: User> AuthBuilder<U> {
     pub(super) fn new<M: Users<User = U>>(users: M) -> Self {
         let users = Accounts(Arc::new(users));

@@ -96,13 +96,6 @@ struct Parts<U: User> {
 }
 
 impl<U: User> Auth<U> {
-    /// Starts to build authentication for the accounts of an application.
-    ///
-    /// See [`AuthBuilder`] for the decisions to make.
-    pub fn builder<M: Users<User = U>>(users: M) -> AuthBuilder<U> {
-        AuthBuilder::new(users)
-    }
-
     /// Puts parts together, and sees to it that a missing [`maintain`](Self::maintain) is noticed.
     fn of(parts: Parts<U>) -> Self {
         let parts = Arc::new(parts);

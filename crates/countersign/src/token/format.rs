@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::entropy::Entropy;
 use crate::error::{ConfigError, Failure, Refusal};
 use crate::profile::Profile;
-use crate::token::family::{self, Family, Founder};
+use crate::token::founder::{FAMILY_BYTES, Founder, checksum as family_checksum};
 use crate::token::{Locator, PlainToken, TokenShape};
 
 /// The maximum length of a text that is looked up as an opaque token, in bytes.
@@ -21,7 +21,7 @@ const MAX_OPAQUE_LENGTH: usize = 1024;
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
 
 /// The minimum number of random bytes in a refresh token. The first 16 are its family.
-const REFRESH_BYTES: usize = 2 * Family::BYTES;
+const REFRESH_BYTES: usize = 2 * FAMILY_BYTES;
 
 /// The kind of a token. A token of one kind is never accepted as the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,7 +148,7 @@ impl TokenFormat {
     ) -> PlainToken {
         // Only the other profile has room for a checksum in the text.
         if self.profile == Profile::LitestarAuth && kind == TokenKind::Refresh {
-            family::checksum::write(founder, bytes);
+            family_checksum::write(founder, bytes);
         }
         let place = locator
             .map(|locator| format!("{}.", locator.to_text()))

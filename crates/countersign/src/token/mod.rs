@@ -15,6 +15,7 @@ mod answer;
 mod digest;
 mod family;
 mod format;
+mod founder;
 mod locator;
 mod plain;
 mod shape;

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use crate::auth::{AuthOutcome, failure_event};
+use crate::auth::AuthOutcome;
 use crate::error::{Failure, FailureKind, Refusal};
+use crate::event;
 
 /// The `Retry-After` of an answer during an outage.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -275,7 +276,7 @@ impl Problem {
     /// A store that is unavailable or full gives [`STORE_UNAVAILABLE`](Self::STORE_UNAVAILABLE),
     /// everything else [`INTERNAL`](Self::INTERNAL).
     pub fn from_failure(failure: &Failure) -> Self {
-        failure_event(failure);
+        event::failed(failure);
         Self::of_kind(failure.kind())
     }
 

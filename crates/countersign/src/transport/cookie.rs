@@ -13,7 +13,6 @@ use http::{HeaderMap, HeaderValue, header};
 use crate::error::Failure;
 use crate::profile::Profile;
 use crate::token::{IssuedToken, PlainToken, TokenPair};
-use crate::transport::cookie_builder::{CookieTransportBuilder, is_cookie_octet};
 use crate::transport::{Candidates, CredentialSource, Offered, TokenBody, Transport};
 
 /// The most bytes that the name and the value of a cookie may have together (rfc6265bis section
@@ -40,7 +39,7 @@ pub enum SameSite {
 /// One cookie holds the access token, the other the refresh token, and neither is ever read as the
 /// other. Both are `HttpOnly`, `Secure` and `SameSite=Lax` by default, and their names begin with
 /// `__Host-`, which no other host can set. Build one with [`CookieTransport::builder`];
-/// [`CookieTransportBuilder`] lists the settings.
+/// [`CookieTransportBuilder`](crate::transport::CookieTransportBuilder) lists the settings.
 ///
 /// Names are compared byte for byte. Values are read as they are: nothing is decoded, quotes aren't
 /// stripped, and only spaces and tabs around a pair are taken off. An empty value is malformed. A
@@ -98,26 +97,6 @@ pub(super) enum CookieAge {
 const MAX_COOKIE_AGE: Duration = Duration::from_hours(400 * 24);
 
 impl CookieTransport {
-    /// Creates a builder with the defaults of `profile`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use countersign::transport::CookieTransport;
-    /// use countersign::Profile;
-    ///
-    /// let cookies = CookieTransport::builder(Profile::Countersign).build()?;
-    /// assert_eq!(cookies.cookie_name(), "__Host-countersign_access");
-    /// assert_eq!(cookies.refresh_cookie_name(), "__Host-countersign_refresh");
-    ///
-    /// let original = CookieTransport::builder(Profile::LitestarAuth).build()?;
-    /// assert_eq!(original.refresh_cookie_name(), "litestar_auth_refresh");
-    /// # Ok::<_, countersign::ConfigError>(())
-    /// ```
-    pub const fn builder(profile: Profile) -> CookieTransportBuilder {
-        CookieTransportBuilder::new(profile)
-    }
-
     /// Returns the name of the access cookie.
     pub fn cookie_name(&self) -> &str {
         &self.access.name
@@ -318,4 +297,9 @@ fn read(headers: &HeaderMap, name: &str) -> Offered {
 /// Returns every text in cookies of this name, for logout.
 fn read_all(headers: &HeaderMap, name: &str) -> Candidates {
     values(headers, name).map(token).collect()
+}
+
+/// Returns `true` for a `cookie-octet` (RFC 6265 section 4.1.1).
+const fn is_cookie_octet(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E)
 }

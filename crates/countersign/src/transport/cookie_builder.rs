@@ -13,6 +13,28 @@ use crate::transport::cookie::{CookieAge, CookieShape, CookieTransport, SameSite
 const HOST_PREFIX: &str = "__Host-";
 const SECURE_PREFIX: &str = "__Secure-";
 
+impl CookieTransport {
+    /// Creates a builder with the defaults of `profile`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use countersign::transport::CookieTransport;
+    /// use countersign::Profile;
+    ///
+    /// let cookies = CookieTransport::builder(Profile::Countersign).build()?;
+    /// assert_eq!(cookies.cookie_name(), "__Host-countersign_access");
+    /// assert_eq!(cookies.refresh_cookie_name(), "__Host-countersign_refresh");
+    ///
+    /// let original = CookieTransport::builder(Profile::LitestarAuth).build()?;
+    /// assert_eq!(original.refresh_cookie_name(), "litestar_auth_refresh");
+    /// # Ok::<_, countersign::ConfigError>(())
+    /// ```
+    pub const fn builder(profile: Profile) -> CookieTransportBuilder {
+        CookieTransportBuilder::new(profile)
+    }
+}
+
 /// A builder of a [`CookieTransport`], created by [`CookieTransport::builder`].
 ///
 /// The defaults suit a site whose pages and API share one host over https. Change them for
@@ -340,9 +362,4 @@ fn check_domain(domain: &str) -> Result<(), ConfigError> {
         "is not a valid host name",
         "write it without a leading dot, for example example.com",
     ))
-}
-
-/// Returns `true` for a `cookie-octet` (RFC 6265 section 4.1.1).
-pub(super) const fn is_cookie_octet(byte: u8) -> bool {
-    matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E)
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::auth::{AuthenticationBackend, Selection};
 use crate::axum::routes::presented::{Ended, Presented};
 use crate::axum::routes::refresh::refresh_token;
-use crate::axum::routes::{Shared, no_store};
+use crate::axum::routes::shared::{Shared, no_store};
 use crate::axum::{body, json};
 use crate::error::{AuthError, Failure, Refusal};
 use crate::token::{Invalidated, LoggedOut, PlainToken};

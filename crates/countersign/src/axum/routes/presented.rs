@@ -6,9 +6,10 @@
 
 use http::request::Parts;
 
-use crate::auth::{AuthenticationBackend, Selection, refusal_event};
-use crate::axum::routes::Shared;
+use crate::auth::{AuthenticationBackend, Selection};
+use crate::axum::routes::shared::Shared;
 use crate::error::{AuthError, Failure, Refusal};
+use crate::event;
 use crate::token::{LoggedOut, PlainToken};
 use crate::transport::{Candidates, CredentialSource};
 use crate::user::User;
@@ -84,7 +85,7 @@ impl<'a, U: User> Presented<'a, U> {
             );
         }
         if let Some(refusal) = presented.unread {
-            refusal_event(None, None, refusal);
+            event::refused(None, None, refusal);
         }
         presented
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::auth::AuthenticationBackend;
 use crate::axum::StrictJson;
-use crate::axum::routes::{Shared, token_answer};
+use crate::axum::routes::shared::{Shared, token_answer};
 use crate::error::AuthError;
 use crate::token::PlainToken;
 use crate::tower::Problem;

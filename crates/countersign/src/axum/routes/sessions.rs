@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::axum::routes::logout::logged_out;
-use crate::axum::routes::{Shared, no_store};
+use crate::axum::routes::shared::{Shared, no_store};
 use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::{Page, SessionCursor, SessionRecord};

@@ -12,8 +12,23 @@ use crate::jwt::key::verifying::VerifyingKey;
 /// The longest text of a key, in bytes. An RSA key of 8192 bits takes about 1,400.
 const MAX_LENGTH: usize = 8 * 1024;
 
+impl VerifyingKey {
+    /// Reads a JSON Web Key (RFC 7517) of at most 8192 bytes: a public key, or an `oct` secret.
+    ///
+    /// `use`, `key_ops` and `alg` have to allow verifying with `algorithm` if they are present.
+    /// `kid` becomes the id of the key.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names `jwk` if the text isn't such a key, has a name twice or holds a
+    /// private key, and [`ConfigError`] that names `verify_key`, `secret` or `kid` if that part of
+    /// the key is refused. The key has to fit the algorithm as for [`from_pem`](Self::from_pem).
+    pub fn from_jwk(algorithm: Algorithm, text: &str) -> Result<Self, ConfigError> {
+        read(algorithm, text)
+    }
+}
+
 /// Reads a public key or an `oct` secret that verifies with `algorithm`.
-pub(crate) fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, ConfigError> {
+fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, ConfigError> {
     let object = if text.len() > MAX_LENGTH {
         None
     } else {

@@ -79,19 +79,6 @@ impl VerifyingKey {
         Self::from_public_half(PublicHalf::from_der(algorithm, &pem.der)?)
     }
 
-    /// Reads a JSON Web Key (RFC 7517) of at most 8192 bytes: a public key, or an `oct` secret.
-    ///
-    /// `use`, `key_ops` and `alg` have to allow verifying with `algorithm` if they are present.
-    /// `kid` becomes the id of the key.
-    ///
-    /// # Errors
-    /// [`ConfigError`] that names `jwk` if the text isn't such a key, has a name twice or holds a
-    /// private key, and [`ConfigError`] that names `verify_key`, `secret` or `kid` if that part of
-    /// the key is refused. The key has to fit the algorithm as for [`from_pem`](Self::from_pem).
-    pub fn from_jwk(algorithm: Algorithm, text: &str) -> Result<Self, ConfigError> {
-        super::jwk::read(algorithm, text)
-    }
-
     /// Creates a key from a public key. Its id is the thumbprint of RFC 7638.
     pub(crate) fn from_public_half(public: PublicHalf) -> Result<Self, ConfigError> {
         let kid = public.thumbprint();

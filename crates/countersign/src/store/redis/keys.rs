@@ -1,6 +1,6 @@
 //! The names of keys and of their fields.
 
-use super::{PART, RedisTokenStore};
+use super::handle::{PART, RedisTokenStore};
 use crate::error::Failure;
 use crate::session::SessionId;
 use crate::token::Locator;

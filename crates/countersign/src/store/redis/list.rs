@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::handle::RedisTokenStore;
 use super::read::session_record;
 use super::record::Record;
 use super::write::micros;
-use super::{RedisTokenStore, unreadable};
 use crate::clock::Timestamp;
 use crate::error::Failure;
+use crate::event;
 use crate::session::SessionId;
 use crate::store::{Page, SessionCursor, SessionPage, SessionRecord, SweepLimit, UserSurvey};
 use crate::user::UserKey;
@@ -144,7 +145,7 @@ impl RedisTokenStore {
                 Some((id, record)) => {
                     sessions.insert(id, session_record(id, record));
                 }
-                None => unreadable(),
+                None => event::token_row_unreadable(),
             }
         }
         // The script says where its walk ends; what the page has no room for begins the next page.

@@ -13,6 +13,7 @@
 //! the ring has several keys, a user may have several hashes: operations that go by the user visit
 //! each of them, and those that go by a token visit the one that its text names.
 
+mod handle;
 mod keys;
 mod list;
 mod original;
@@ -20,151 +21,26 @@ mod read;
 mod record;
 mod write;
 
-use std::fmt;
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
+use self::handle::PART;
 use self::keys::{access_field, place, refresh_field, session_field};
 use self::read::session_record;
 use self::record::{Behind, Record};
 use self::write::{Fields, micros, opening, rotation, taken};
 use crate::clock::Timestamp;
-use crate::error::{ConfigError, Failure};
-use crate::redis::{Redis, Script, checked_prefix};
+use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
     NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
     SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
-use crate::token::{Digest, DigestKeyRing, Locator, StoredToken};
+use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
 
+pub use handle::RedisTokenStore;
 pub use original::{OriginalTokens, Scan, ScanStep};
-
-/// The part that failures name.
-const PART: &str = "token store";
-
-/// A [`TokenStore`] on Redis 7.0 or newer, or Valkey, on one server or on a cluster.
-///
-/// # Layout
-///
-/// All that a user has is one key: a hash with a field for each session and each token. Its name is
-/// an HMAC of the user's id. So every operation is atomic, on a cluster too, even while the key
-/// moves to another node. A token's text names its user's key (see [`Locator`]), so a read is one
-/// `HMGET`.
-///
-/// A missing key means "no tokens", so data that Redis loses or evicts can log users out, but never
-/// in. What Redis acknowledged and then loses, for example in a failover, may undo a logout;
-/// `docs/STORAGE.md` in the repository states the bounds.
-///
-/// # Cost
-///
-/// [`end_user`](TokenStore::end_user) replaces one field, at the same cost for 10 tokens and for
-/// 100,000. Each script looks at about 500 fields at most; lists, surveys and clearing take as many
-/// scripts as they need, so that other clients come in between. A page of a list has at most 500
-/// sessions.
-///
-/// # Expiry
-///
-/// A key lives as long as the last of its records and a minute longer, and each write removes some
-/// of the records that have ended. [`sweep`](TokenStore::sweep) has nothing to do.
-///
-/// # Examples
-///
-/// ```no_run
-/// use countersign::redis::{Redis, RedisOptions};
-/// use countersign::store::{RedisTokenStore, TokenStore};
-/// use countersign::{DigestKeyRing, Secret};
-///
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let redis = Redis::connect("redis://localhost", RedisOptions::default())?;
-/// let secret = Secret::new("TOKEN_HASH_SECRET", std::env::var("TOKEN_HASH_SECRET")?)?;
-/// let digests = DigestKeyRing::new("2026-11", &secret)?;
-/// let store = RedisTokenStore::new(&redis, &digests);
-/// store.ping().await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone)]
-pub struct RedisTokenStore {
-    redis: Redis,
-    owners: DigestKeyRing,
-    prefix: Arc<str>,
-    scripts: Arc<Scripts>,
-}
-
-/// The Lua scripts, one for each operation that writes or walks.
-struct Scripts {
-    fence: Script,
-    insert: Script,
-    rotate: Script,
-    note: Script,
-    remove: Script,
-    end_user: Script,
-    settle: Script,
-    clear: Script,
-    elders: Script,
-    survey: Script,
-    page: Script,
-}
-
-/// Builds a script from its first line and its files, behind `form.lua`, which all of them share.
-///
-/// The first line sets Redis's flags. `allow-oom` lets a script run beyond `maxmemory`, `no-writes`
-/// lets it run while writes are refused.
-macro_rules! script {
-    ($first_line:literal, $($file:literal),+) => {
-        Script::new(concat!($first_line, "\n", include_str!("form.lua"), $(include_str!($file)),+))
-    };
-}
-
-impl RedisTokenStore {
-    /// The default prefix of keys.
-    pub const KEY_PREFIX: &str = "countersign:token:";
-
-    /// Creates a store on `redis`.
-    ///
-    /// `digests` must be the ring that digests the store's tokens: its keys also derive the names
-    /// of users' keys. With another ring the store doesn't find what it has recorded.
-    pub fn new(redis: &Redis, digests: &DigestKeyRing) -> Self {
-        let scripts = Scripts {
-            fence: script!("#!lua", "fence.lua"),
-            insert: script!("#!lua", "keep.lua", "insert.lua"),
-            rotate: script!("#!lua", "keep.lua", "rotate.lua"),
-            note: script!("#!lua", "note.lua"),
-            // A full memory must not keep anybody from logging out.
-            remove: script!("#!lua flags=allow-oom", "remove.lua"),
-            end_user: script!("#!lua flags=allow-oom", "end_user.lua"),
-            settle: script!("#!lua flags=allow-oom", "settle.lua"),
-            clear: script!("#!lua flags=allow-oom", "keep.lua", "clear.lua"),
-            elders: script!("#!lua flags=allow-oom", "elders.lua"),
-            survey: script!("#!lua flags=no-writes", "survey.lua"),
-            page: script!("#!lua flags=no-writes", "page.lua"),
-        };
-        Self {
-            redis: redis.clone(),
-            owners: digests.clone(),
-            prefix: Self::KEY_PREFIX.into(),
-            scripts: Arc::new(scripts),
-        }
-    }
-
-    /// Sets the prefix of keys. Defaults to [`KEY_PREFIX`](Self::KEY_PREFIX).
-    ///
-    /// A prefix with a part in braces, such as `{app}:token:`, keeps all keys in one slot of a
-    /// cluster.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] that names `key_prefix` if `prefix` isn't 1 to 128 printable ASCII
-    /// characters.
-    pub fn with_key_prefix(mut self, prefix: &str) -> Result<Self, ConfigError> {
-        self.prefix = checked_prefix(prefix)?.into();
-        Ok(self)
-    }
-}
 
 #[async_trait]
 impl TokenStore for RedisTokenStore {
@@ -525,21 +401,4 @@ fn ended_fence(text: &str) -> Option<EndedFence> {
         fence: Fence::parse(fence)?,
         kept: kept.parse().ok(),
     })
-}
-
-/// Logs that a key or a record isn't in a form of this store.
-fn unreadable() {
-    tracing::warn!(
-        event = "token_row_unreadable",
-        "a token's key or record on Redis has an unknown format"
-    );
-}
-
-impl fmt::Debug for RedisTokenStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisTokenStore")
-            .field("redis", &self.redis)
-            .field("key_prefix", &self.prefix)
-            .finish_non_exhaustive()
-    }
 }

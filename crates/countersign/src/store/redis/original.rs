@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::error::{ConfigError, Failure};
+use crate::event;
 use crate::redis::{Redis, Script, checked_prefix};
-use crate::store::redis::unreadable;
 use crate::token::Digest;
 
 /// The number of a user's tokens that are removed at a time.
@@ -169,7 +169,7 @@ impl OriginalTokens {
             return Ok(None);
         };
         let Ok(user) = String::from_utf8(user) else {
-            unreadable();
+            event::token_row_unreadable();
             return Ok(None);
         };
         let end = (millis >= 0).then(|| Timestamp::from_micros(millis.saturating_mul(1000)));
@@ -207,7 +207,7 @@ impl OriginalTokens {
                 .run_typed::<Vec<Vec<u8>>>(some.arg(&index).arg(BATCH))
                 .await?
             else {
-                unreadable();
+                event::token_row_unreadable();
                 return Ok(removed);
             };
             if listed.is_empty() {

@@ -2,9 +2,10 @@
 
 use ::redis::Cmd;
 
+use super::handle::RedisTokenStore;
 use super::record::{Behind, Record, decode_user};
-use super::{RedisTokenStore, unreadable};
 use crate::error::Failure;
+use crate::event;
 use crate::session::{Client, SessionId};
 use crate::store::{Consumed, Fence, RefreshRecord, SessionRecord};
 use crate::token::{Digest, Locator};
@@ -57,21 +58,21 @@ impl RedisTokenStore {
             .run_typed::<Vec<Option<Vec<u8>>>>(&command)
             .await?
         else {
-            unreadable();
+            event::token_row_unreadable();
             return Ok(None);
         };
         let mut found = found.into_iter();
         let [owner, fence, elder] = std::array::from_fn(|_| found.next().flatten());
         let Some(owner) = owner else { return Ok(None) };
         let Some(user) = decode_user(&owner) else {
-            unreadable();
+            event::token_row_unreadable();
             return Ok(None);
         };
         let records = std::array::from_fn(|_| {
             let text = found.next().flatten()?;
             let record = Record::decode(&text);
             if record.is_none() {
-                unreadable();
+                event::token_row_unreadable();
             }
             record
         });

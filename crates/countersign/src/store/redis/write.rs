@@ -1,8 +1,8 @@
 //! Writing: the records and arguments that the scripts get.
 
+use super::handle::{PART, RedisTokenStore};
 use super::keys::{access_field, place, refresh_field, session_field};
 use super::record::{Behind, Record, Refresh, encode_user, gone, ttl};
-use super::{PART, RedisTokenStore};
 use crate::clock::Timestamp;
 use crate::entropy::SystemEntropy;
 use crate::error::Failure;

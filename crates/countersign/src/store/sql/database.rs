@@ -17,45 +17,12 @@ use crate::net::UrlSource;
 #[cfg(feature = "sqlite")]
 use crate::store::sql::SqliteDriver;
 use crate::store::sql::ddl::DdlSession;
+use crate::store::sql::options::DatabaseOptions;
 use crate::store::sql::{Dialect, Driver, Outcome, Script, SetupError, Statement};
 use crate::value::{Row, Value};
 
 /// The timeout of one step of a migration, and of other maintenance.
 const MAINTENANCE_TIMEOUT: Duration = Duration::from_mins(10);
-
-/// The timeout and the number of connections of a [`Database`].
-///
-/// ```
-/// use std::time::Duration;
-/// use countersign::store::sql::DatabaseOptions;
-///
-/// let options = DatabaseOptions { timeout: Duration::from_secs(3), ..DatabaseOptions::default() };
-/// assert_eq!(options.connections, 4);
-/// ```
-#[derive(Clone, Debug)]
-pub struct DatabaseOptions {
-    /// The longest time of one operation, waiting for a connection included. Defaults to one
-    /// second.
-    ///
-    /// An operation that takes longer fails with [`Failure::unavailable`]. SQLite stops waiting for
-    /// locks and for its writing thread after this time, but doesn't interrupt a read that is
-    /// running.
-    pub timeout: Duration,
-    /// The number of connections that are kept for reads, and the number for writes. Defaults to 4.
-    ///
-    /// PostgreSQL keeps up to the same number once more for scripts of several steps. SQLite has
-    /// one connection for writes, and opens further ones for reads that run at the same time.
-    pub connections: usize,
-}
-
-impl Default for DatabaseOptions {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(1),
-            connections: 4,
-        }
-    }
-}
 
 /// A handle on one database of any supported kind. Clones share its connections.
 ///

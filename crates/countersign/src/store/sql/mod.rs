@@ -58,6 +58,7 @@ mod migrate;
 mod models;
 #[cfg(feature = "mysql")]
 mod mysql;
+mod options;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod pool;
 #[cfg(feature = "postgres")]
@@ -71,13 +72,14 @@ mod statements;
 mod store;
 
 pub use account::AccountChange;
-pub use database::{Database, DatabaseOptions};
+pub use database::Database;
 pub use dialect::{Dialect, Script, Statement};
 pub use driver::{Driver, Outcome};
 pub use migrate::{Applied, Migration, MigrationSet, Migrator, Planned, Progress, TableLock};
 pub use models::{DatabaseTokenModels, SetupError, TokenTable, UserTable};
 #[cfg(feature = "mysql")]
 pub use mysql::{MysqlDriver, MysqlSession};
+pub use options::DatabaseOptions;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresDriver, PostgresSession};
 #[cfg(feature = "sqlite")]

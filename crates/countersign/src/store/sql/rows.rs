@@ -3,9 +3,10 @@
 //! A row that holds something unreadable is treated as absent or expired, never as valid.
 
 use crate::clock::Timestamp;
-use crate::session::SessionId;
+use crate::event;
+use crate::session::{Client, SessionId};
 use crate::store::sql::Outcome;
-use crate::store::{Consumed, EndedFence, Fence, Opened, RefreshRecord};
+use crate::store::{Consumed, EndedFence, Fence, Opened, RefreshRecord, SessionRecord};
 use crate::token::Digest;
 use crate::user::{UserKey, UserKeyKind};
 use crate::value::{Row, Value};
@@ -36,6 +37,31 @@ pub(super) fn refresh_record(user_id: UserKeyKind, row: &Row) -> Option<RefreshR
     })
 }
 
+/// Returns the session in a row of the refresh tokens' table, or `None` if its id can't be read.
+pub(super) fn session_record(row: &Row) -> Option<SessionRecord> {
+    let moment = |column| row.time(column).ok().flatten();
+    let text = |column| row.text(column).ok().flatten();
+    let mut client = Client::new()
+        .with_user_agent(text(6).unwrap_or_default())
+        .with_label(text(8).unwrap_or_default());
+    if let Some(ip) = text(7).and_then(|ip| ip.parse().ok()) {
+        client = client.with_ip(ip);
+    }
+    Some(SessionRecord {
+        id: SessionId::canonical(text(0)?)?,
+        opened_at: moment(1),
+        refreshed_at: moment(2),
+        used_at: moment(3),
+        expires_at: moment(4),
+        session_expires_at: moment(5),
+        access_expires_at: moment(9),
+        current: text(10).and_then(Digest::parse),
+        consumed: text(11).and_then(Consumed::parse).unwrap_or_default(),
+        fence: text(12).and_then(Fence::parse),
+        client,
+    })
+}
+
 /// Returns the user and the session of a row. Returns `None`, and logs a warning, if either
 /// can't be read.
 pub(super) fn owner(user_id: UserKeyKind, row: &Row) -> Option<(UserKey, Option<SessionId>)> {
@@ -54,10 +80,7 @@ pub(super) fn owner(user_id: UserKeyKind, row: &Row) -> Option<(UserKey, Option<
         Err(_) => None,
     };
     if user.is_none() || session.is_none() {
-        tracing::warn!(
-            event = "token_row_unreadable",
-            "a token's row has a user id or session id of an unknown format"
-        );
+        event::token_row_unreadable();
     }
     Some((user?, session?))
 }

@@ -14,9 +14,8 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::session::SessionId;
-use crate::store::sql::list::session_record;
 use crate::store::sql::rows::{
-    counts, ended_fence, fence, kept, opened, owner, refresh_record, times,
+    counts, ended_fence, fence, kept, opened, owner, refresh_record, session_record, times,
 };
 use crate::store::sql::statements::{NOTED, Removal, Statements};
 use crate::store::sql::{DatabaseTokenModels, Dialect, Driver, Outcome, Script};

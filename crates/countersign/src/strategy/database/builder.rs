@@ -14,6 +14,15 @@ use crate::store::TokenStore;
 use crate::strategy::{DatabaseTokenStrategy, Sessions};
 use crate::token::DigestKeyRing;
 
+impl<S: TokenStore> DatabaseTokenStrategy<S> {
+    /// Starts to build a strategy over `store`.
+    ///
+    /// See [`DatabaseTokenStrategyBuilder`] for the decisions to make.
+    pub fn builder(store: S) -> DatabaseTokenStrategyBuilder<S> {
+        DatabaseTokenStrategyBuilder::new(store)
+    }
+}
+
 /// Builds a [`DatabaseTokenStrategy`].
 ///
 /// The decisions, in order:

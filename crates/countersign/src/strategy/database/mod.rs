@@ -71,13 +71,6 @@ pub struct DatabaseTokenStrategy<S = Arc<dyn TokenStore>> {
 }
 
 impl<S: TokenStore> DatabaseTokenStrategy<S> {
-    /// Starts to build a strategy over `store`.
-    ///
-    /// See [`DatabaseTokenStrategyBuilder`] for the decisions to make.
-    pub fn builder(store: S) -> DatabaseTokenStrategyBuilder<S> {
-        DatabaseTokenStrategyBuilder::new(store)
-    }
-
     /// Creates a strategy over sessions whose settings were checked already.
     #[cfg(feature = "axum")]
     pub(crate) const fn over(sessions: Sessions<S>) -> Self {

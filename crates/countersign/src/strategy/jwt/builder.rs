@@ -18,15 +18,12 @@ use crate::session::{MAX_LIFETIME, checked};
 use crate::strategy::Sessions;
 use crate::strategy::jwt::fingerprint::Fingerprints;
 use crate::strategy::jwt::sessions::SignedSessions;
-use crate::strategy::jwt::tokens::{SignedTokens, SubjectDecoder};
+use crate::strategy::jwt::tokens::{LONGEST_LIFETIME, SignedTokens, SubjectDecoder};
 use crate::strategy::jwt::{JwtStrategy, Kind};
 use crate::user::{User, UserId, UserKey};
 
 /// The default lifetime of access tokens.
 const DEFAULT_LIFETIME: Duration = Duration::from_mins(15);
-
-/// The default for the longest lifetime of tokens that are accepted.
-pub(super) const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
 
 /// The longest leeway that may be configured.
 const MAX_LEEWAY: Duration = Duration::from_secs(10);
@@ -39,6 +36,15 @@ const MIN_TOKEN_LENGTH: usize = 2048;
 const RESERVED: [&str; 9] = [
     "sub", "aud", "iat", "nbf", "exp", "jti", "iss", "sid", "fence",
 ];
+
+impl<U: User> JwtStrategy<U> {
+    /// Starts to build a strategy. A secret (or a key ring) and a denylist are required.
+    ///
+    /// See [`JwtStrategyBuilder`] for the decisions to make.
+    pub fn builder() -> JwtStrategyBuilder<U> {
+        JwtStrategyBuilder::new()
+    }
+}
 
 /// Builds a [`JwtStrategy`].
 ///

@@ -86,13 +86,6 @@ enum Kind<U: User> {
 }
 
 impl<U: User> JwtStrategy<U> {
-    /// Starts to build a strategy. A secret (or a key ring) and a denylist are required.
-    ///
-    /// See [`JwtStrategyBuilder`] for the decisions to make.
-    pub fn builder() -> JwtStrategyBuilder<U> {
-        JwtStrategyBuilder::new()
-    }
-
     /// Returns the keys that sign and verify tokens. Publish the public ones as a JWK set (RFC
     /// 7517).
     pub fn keys(&self) -> &KeyRing {

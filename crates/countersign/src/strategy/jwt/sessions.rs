@@ -18,7 +18,7 @@ use crate::error::{AuthError, Failure, Refusal};
 use crate::jwt::claims::Claims;
 use crate::profile::Profile;
 use crate::store::{EndedFence, SessionRecord, TokenStore};
-use crate::strategy::jwt::builder::LONGEST_LIFETIME;
+use crate::strategy::jwt::tokens::LONGEST_LIFETIME;
 use crate::strategy::jwt::tokens::{SignedTokens, Signing, fence_entry, kept_entry, session_entry};
 use crate::strategy::sessions::{
     Access, GoesOn, Grant, IN_FLIGHT, Issuer, IssuesFor, Named, Presented,

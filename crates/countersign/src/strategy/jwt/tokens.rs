@@ -33,6 +33,9 @@ use crate::token::{
 };
 use crate::user::{User, UserId, UserKey, UserManager};
 
+/// The default for the longest lifetime of tokens that are accepted.
+pub(super) const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
+
 /// The function that turns a `sub` claim into a user id.
 pub(super) type SubjectDecoder<U> = Arc<dyn Fn(&str) -> Option<<U as User>::Id> + Send + Sync>;
 

@@ -18,6 +18,15 @@ use crate::strategy::DatabaseTokenStrategy;
 use crate::token::{DigestKeyRing, TokenFormat};
 use crate::user::{User, UserId, UserKey};
 
+impl<U: User> RedisTokenStrategy<U> {
+    /// Starts to build a strategy over `redis`.
+    ///
+    /// See [`RedisTokenStrategyBuilder`] for the decisions to make.
+    pub fn builder(redis: &Redis) -> RedisTokenStrategyBuilder<U> {
+        RedisTokenStrategyBuilder::new(redis)
+    }
+}
+
 /// Builds a [`RedisTokenStrategy`].
 ///
 /// The decisions, in order:

@@ -15,7 +15,6 @@ pub use builder::RedisTokenStrategyBuilder;
 
 use self::original::Original;
 use crate::error::Failure;
-use crate::redis::Redis;
 use crate::store::RedisTokenStore;
 use crate::strategy::{
     DatabaseTokenStrategy, RefreshableStrategy, Sessions, Strategy, TokenControl,
@@ -73,13 +72,6 @@ enum Tokens<U: User> {
 }
 
 impl<U: User> RedisTokenStrategy<U> {
-    /// Starts to build a strategy over `redis`.
-    ///
-    /// See [`RedisTokenStrategyBuilder`] for the decisions to make.
-    pub fn builder(redis: &Redis) -> RedisTokenStrategyBuilder<U> {
-        RedisTokenStrategyBuilder::new(redis)
-    }
-
     /// Returns the session settings and the store behind this strategy, or `None` in the
     /// `litestar-auth` profile.
     pub fn sessions(&self) -> Option<&Sessions<RedisTokenStore>> {

@@ -24,16 +24,11 @@ use crate::store::{
     TokenStore, UserSurvey,
 };
 use crate::strategy::SessionControl;
+use crate::strategy::sessions::issuer::IN_FLIGHT;
 use crate::strategy::sessions::reuse::{Reuse, Watch};
 use crate::strategy::sessions::{GoesOn, Issuer, LoginFence, Presented, Standing};
 use crate::token::{Destroyed, LoggedOut, PlainToken, TokenKind};
 use crate::user::UserKey;
-
-/// The time by which a denial outlives the last token that can be known of.
-///
-/// A token may be signed between the denial and the end of the session. If that takes longer than
-/// this time, the session is denied once more.
-pub(in crate::strategy) const IN_FLIGHT: Duration = Duration::from_mins(1);
 
 /// The number of sessions in one page of a list.
 const PAGE: u32 = 200;

@@ -21,10 +21,12 @@ use crate::session::SessionId;
 use crate::store::{
     Consumed, ConsumedToken, NewAccess, NewRefresh, RefreshRecord, Rotate, Rotated, TokenStore,
 };
+use crate::strategy::sessions::grant::Exchanged;
+use crate::strategy::sessions::issuer::IN_FLIGHT;
 use crate::strategy::sessions::reuse::{Rejection, Reuse, forgiven};
-use crate::strategy::sessions::{Access, Grant, IN_FLIGHT, ReuseCause, Sessions, count};
+use crate::strategy::sessions::{Access, Grant, ReuseCause, Sessions, count};
 use crate::token::{
-    Digest, Family, IssuedToken, Locator, PlainToken, StoredToken, Successor, TokenKind, TokenPair,
+    Digest, Family, IssuedToken, Locator, PlainToken, StoredToken, Successor, TokenKind,
 };
 use crate::user::UserKey;
 
@@ -82,25 +84,6 @@ impl Found {
     /// Returns the owner of the token.
     pub(super) const fn user(&self) -> &UserKey {
         &self.grant.user
-    }
-}
-
-/// The tokens that were issued by a login or a refresh.
-#[derive(Debug)]
-pub(super) struct Exchanged {
-    pub(super) refresh: IssuedToken,
-    pub(super) access: Option<IssuedToken>,
-}
-
-impl Exchanged {
-    /// Returns both tokens, or `None` if no access token was asked for.
-    pub(super) fn into_pair(self) -> Option<TokenPair> {
-        let access = self.access?;
-        Some(TokenPair {
-            issued_at: access.issued_at,
-            access,
-            refresh: Some(self.refresh),
-        })
     }
 }
 

@@ -7,11 +7,13 @@
 use async_trait::async_trait;
 
 use crate::error::{AuthError, Failure, Refusal};
+use crate::event;
 use crate::session::WhenFull;
 use crate::store::{Page, SessionRecord, TokenStore};
-use crate::strategy::sessions::exchange::{Exchanged, Found};
+use crate::strategy::sessions::exchange::Found;
+use crate::strategy::sessions::grant::Exchanged;
 use crate::strategy::sessions::reuse::Rejection;
-use crate::strategy::sessions::{Access, Grant, IssuesFor, Login};
+use crate::strategy::sessions::{Access, Grant, IssuesFor, Login, unrefused};
 use crate::strategy::{RefreshableStrategy, SessionControl, Strategy};
 use crate::token::{Digest, IssuedToken, PlainToken, Refreshed, TokenPair};
 use crate::user::{User, UserId, UserKey, UserManager};
@@ -65,15 +67,6 @@ where
     ) -> Result<Refreshed<U, IssuedToken>, AuthError> {
         let (user, exchanged) = exchange(self, token, users, false).await?;
         Ok(Refreshed::new(user, exchanged.refresh))
-    }
-}
-
-/// Turns a refusal into a failure, for a login whose caller expects no refusals.
-pub(in crate::strategy) fn unrefused(error: AuthError) -> Failure {
-    match error {
-        AuthError::Failed(failure) => failure,
-        AuthError::Refused(Refusal::TooManySessions) => Failure::full("list of sessions"),
-        AuthError::Refused(refusal) => Failure::unavailable("sessions", refusal),
     }
 }
 
@@ -172,7 +165,7 @@ async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result
     }
     for record in surplus(issuer, &grant.user, cap.most.get()).await? {
         super::ending::end_known(issuer, &record, &grant.user, None).await?;
-        tracing::info!(event = "session_evicted", session = %record.id, "the user's oldest session was ended to make room for a new one");
+        event::session_evicted(record.id);
     }
     Ok(())
 }

@@ -4,15 +4,23 @@
 //! [`SessionControl`](crate::SessionControl) from `ending` and
 //! [`RefreshableStrategy`](crate::RefreshableStrategy) from `flow`, as blanket implementations.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure};
 use crate::session::SessionId;
 use crate::store::{EndedFence, SessionRecord, TokenStore};
-use crate::strategy::sessions::{Grant, Sessions};
-use crate::token::{Digest, IssuedToken, PlainToken};
+use crate::strategy::sessions::{Access, Grant, Sessions};
+use crate::token::{Digest, PlainToken};
 use crate::user::{User, UserKey};
+
+/// The time by which a denial outlives the last token that can be known of.
+///
+/// A token may be signed between the denial and the end of the session. If that takes longer than
+/// this time, the session is denied once more.
+pub(in crate::strategy) const IN_FLIGHT: Duration = Duration::from_mins(1);
 
 /// The end of sessions: reads the session from an access token, and denies tokens that are not in
 /// the store.
@@ -88,21 +96,6 @@ impl GoesOn {
 pub(in crate::strategy) trait IssuesFor<U: User>: Issuer {
     /// Makes the access token of a session. `refresh` is the digest of the refresh token beside it.
     fn access(&self, user: &U, grant: &Grant, refresh: &Digest) -> Result<Access, Failure>;
-}
-
-/// The access token that is issued with a refresh token.
-#[derive(Debug)]
-pub(in crate::strategy) enum Access {
-    /// No access token: the refresh token is issued alone.
-    None,
-    /// An opaque token, which the caller makes and records in the same step as the refresh token.
-    Opaque,
-    /// A signed token, which is not recorded.
-    #[cfg_attr(
-        not(feature = "jwt"),
-        expect(dead_code, reason = "no other strategy signs")
-    )]
-    Signed(IssuedToken),
 }
 
 /// An access token that was presented for logout.

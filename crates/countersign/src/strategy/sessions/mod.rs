@@ -18,8 +18,10 @@ mod count;
 mod ending;
 mod exchange;
 mod flow;
+mod grant;
 mod issue;
 mod issuer;
+mod login;
 mod open;
 mod reuse;
 
@@ -36,12 +38,13 @@ use crate::store::{Page, SessionPage, SessionRecord, SweepLimit, SweepPace, Swep
 use crate::token::{DigestKeyRing, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
 use crate::user::UserKey;
 
-pub(super) use ending::IN_FLIGHT;
 pub(super) use exchange::Standing;
-pub(super) use flow::unrefused;
-pub(super) use issuer::{Access, GoesOn, Issuer, IssuesFor, Named, Presented};
-pub(super) use open::Grant;
-pub use open::{Login, LoginFence};
+pub(super) use grant::{Access, Grant};
+#[cfg(feature = "jwt")]
+pub(super) use issuer::IN_FLIGHT;
+pub(super) use issuer::{GoesOn, Issuer, IssuesFor, Named, Presented};
+pub(super) use login::unrefused;
+pub use login::{Login, LoginFence};
 pub use reuse::ReuseCause;
 
 /// The default number of random bytes in a token.

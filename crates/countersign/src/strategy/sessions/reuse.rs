@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Failure, Refusal};
+use crate::event;
 use crate::session::SessionId;
 use crate::strategy::sessions::count;
 use crate::user::UserKey;
@@ -142,13 +143,11 @@ impl Reuse {
     /// Counts and logs the reuse.
     fn report(&self, outcome: Outcome) {
         count::reuse(self.cause.as_str());
-        tracing::warn!(
-            event = "refresh_token_reused",
-            session = %self.session,
-            cause = self.cause.as_str(),
-            since_exchange_ms = u64::try_from(self.since_exchange.as_millis()).unwrap_or(u64::MAX),
-            outcome = outcome.as_str(),
-            "a refresh token was presented again after its rotation; its session is ended"
+        event::refresh_token_reused(
+            self.session,
+            self.cause.as_str(),
+            self.since_exchange,
+            outcome.as_str(),
         );
     }
 }
@@ -156,10 +155,5 @@ impl Reuse {
 /// Counts and logs a repetition that is answered with the same tokens again.
 pub(super) fn forgiven(session: SessionId, cause: ReuseCause) {
     count::reuse(cause.as_str());
-    tracing::info!(
-        event = "refresh_token_repeated",
-        session = %session,
-        cause = cause.as_str(),
-        "a refresh token was presented again shortly after its rotation"
-    );
+    event::refresh_token_repeated(session, cause.as_str());
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::denylist::CLOCK_SLACK;
 use crate::error::FailureKind;
-use crate::testing::denylist::{Ground, NOW, TICK, minutes};
+use crate::testing::denylist::ground::{Ground, NOW, TICK, minutes};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
 /// Checks that a sweep removes entries that ended at least a minute before `now`, and no others.

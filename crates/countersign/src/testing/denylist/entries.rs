@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::testing::case::needs_threads;
-use crate::testing::denylist::{Ground, NOW, TICK, minutes};
+use crate::testing::denylist::ground::{Ground, NOW, TICK, minutes};
 use crate::testing::violation::{Verdict, Violation, ensure};
 
 /// An id in the form of a token's `jti` claim.

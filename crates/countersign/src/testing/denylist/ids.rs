@@ -1,6 +1,6 @@
 //! Clauses about ids: which of them an entry denies.
 
-use crate::testing::denylist::{Ground, NOW, minutes};
+use crate::testing::denylist::ground::{Ground, NOW, minutes};
 use crate::testing::violation::{Verdict, ensure};
 
 /// Checks that a question about several ids is answered with `true` if any of them is denied, at

@@ -12,18 +12,18 @@
 
 mod bounds;
 mod entries;
+mod ground;
 mod ids;
 mod race;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::clock::Timestamp;
 use crate::denylist::DenylistStore;
 use crate::error::Cause;
 use crate::testing::case::{Case, cases, judge};
 use crate::testing::report::SuiteReport;
+use ground::Ground;
 
 /// The cases for every denylist.
 const CASES: &[Case<Ground>] = cases![
@@ -217,27 +217,4 @@ impl<F> fmt::Debug for DenylistSuite<F> {
             .field("only", &self.only)
             .finish_non_exhaustive()
     }
-}
-
-/// The fixture of a case: a fresh denylist and the sizes that the suite was given.
-#[derive(Clone)]
-struct Ground {
-    /// The denylist under test.
-    store: Arc<dyn DenylistStore>,
-    /// The number of entries that fill the denylist, or 2,000 if its capacity is not known.
-    entries: u32,
-    /// The number of denials to make while sweeps run.
-    denials: u32,
-}
-
-/// The present time of every case. It is not a whole second, so that a store that rounds is found
-/// out.
-const NOW: Timestamp = Timestamp::from_micros(1_768_478_400_123_456);
-
-/// The smallest step of time that stores must keep: one microsecond.
-const TICK: Duration = Duration::from_micros(1);
-
-/// Returns the time `number` minutes after [`NOW`].
-fn minutes(number: u64) -> Timestamp {
-    NOW.saturating_add(Duration::from_secs(60 * number))
 }

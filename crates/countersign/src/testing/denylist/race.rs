@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::testing::case::needs_threads;
-use crate::testing::denylist::{Ground, NOW, TICK};
+use crate::testing::denylist::ground::{Ground, NOW, TICK};
 use crate::testing::violation::{Verdict, Violation, ensure};
 
 /// The number of denials that run at the same time.

@@ -15,6 +15,7 @@ mod schema;
 mod script;
 mod set;
 mod text;
+mod turn;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,20 +29,18 @@ use crate::user::UserKeyKind;
 use online::{Online, Wait};
 pub use plan::{Planned, TableLock};
 pub use progress::Progress;
+use progress::Watcher;
 use script::Record;
 use set::BUNDLED;
 pub use set::{Applied, Migration, MigrationSet};
 use text::Change;
+#[cfg(feature = "postgres")]
+pub(super) use turn::TURN;
+use turn::WAITED_FOR;
 
 /// The number of attempts at a migration that fails. It may fail because another process applies it
 /// at the same time.
 const ATTEMPTS: u32 = 3;
-
-/// The part that a failure names when a wait for another process or for a lock was in vain.
-const WAITED_FOR: &str = "lock of migrations";
-
-/// The number of the PostgreSQL advisory lock that the migrating process holds.
-pub(super) const TURN: u64 = 7_165_072_881;
 
 /// The default time that a change waits for the lock of a table before it leaves the lock's queue.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
@@ -93,11 +92,8 @@ pub struct Migrator {
     clock: Arc<dyn Clock>,
     lock_timeout: Duration,
     patience: Duration,
-    watcher: Option<Arc<Watcher>>,
+    watcher: Watcher,
 }
-
-/// The callback that receives reports of progress.
-type Watcher = dyn Fn(Progress) + Send + Sync;
 
 impl Migrator {
     /// Creates a migrator for the bundled tables in `database`, with user ids of the kind
@@ -112,7 +108,7 @@ impl Migrator {
             clock: Arc::new(SystemClock),
             lock_timeout: LOCK_TIMEOUT,
             patience: PATIENCE,
-            watcher: None,
+            watcher: Watcher::default(),
         }
     }
 
@@ -164,15 +160,8 @@ impl Migrator {
     /// It runs on the migrating task, so it must not block.
     #[must_use]
     pub fn watched_by(mut self, watcher: impl Fn(Progress) + Send + Sync + 'static) -> Self {
-        self.watcher = Some(Arc::new(watcher));
+        self.watcher = Watcher::new(watcher);
         self
-    }
-
-    /// Calls the watcher, if there is one.
-    fn tell(&self, progress: impl FnOnce() -> Progress) {
-        if let Some(watcher) = &self.watcher {
-            watcher(progress());
-        }
     }
 
     /// Returns the migrations that [`run`](Migrator::run) would apply, in order. Changes nothing.
@@ -347,7 +336,7 @@ impl Migrator {
             let failure = match self.attempt(driver, set, migration).await {
                 Ok(Some(applied)) => return Ok(applied),
                 Ok(None) => {
-                    self.tell(|| Progress::WaitsForTurn {
+                    self.watcher.tell(|| Progress::WaitsForTurn {
                         waited: wait.waited(),
                     });
                     if wait.pause().await {
@@ -396,13 +385,15 @@ impl Migrator {
         if !is_online(driver, &changes).await? {
             let tell = |statement: &str| {
                 let (step, statement) = (applied(set, migration), statement.to_owned());
-                self.tell(|| Progress::Runs { step, statement });
+                self.watcher.tell(|| Progress::Runs { step, statement });
             };
             return script::run(driver, &changes, &record, &tell).await;
         }
         let session: Box<dyn DdlSession> = self.database.ddl().await?;
         let online = Online {
-            migrator: self,
+            watcher: &self.watcher,
+            lock_timeout: self.lock_timeout,
+            patience: self.patience,
             driver,
             session: &*session,
             step: applied(set, migration),

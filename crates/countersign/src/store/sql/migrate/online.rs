@@ -16,11 +16,12 @@ use tokio::time::{Instant, timeout};
 
 use crate::error::Failure;
 use crate::store::sql::ddl::{Ddl, DdlSession};
-use crate::store::sql::migrate::progress::Progress;
+use crate::store::sql::migrate::progress::{Progress, Watcher};
 use crate::store::sql::migrate::schema::{self, Index};
 use crate::store::sql::migrate::script::{HISTORY, Record};
+use crate::store::sql::migrate::set::Applied;
 use crate::store::sql::migrate::text::{Change, Kind};
-use crate::store::sql::migrate::{Applied, Migrator, WAITED_FOR};
+use crate::store::sql::migrate::turn::WAITED_FOR;
 use crate::store::sql::{Dialect, Driver, Script, SetupError};
 
 /// The time between two reports about a statement that takes long.
@@ -70,7 +71,11 @@ async fn rest(pause: Duration) {
 
 /// A migration that is being applied, with the connections for it.
 pub(super) struct Online<'a> {
-    pub(super) migrator: &'a Migrator,
+    pub(super) watcher: &'a Watcher,
+    /// The time that a change waits for a table's lock before it gives way.
+    pub(super) lock_timeout: Duration,
+    /// The time after which a wait for others is given up.
+    pub(super) patience: Duration,
     pub(super) driver: &'a dyn Driver,
     pub(super) session: &'a dyn DdlSession,
     pub(super) step: Applied,
@@ -79,9 +84,9 @@ pub(super) struct Online<'a> {
 impl Online<'_> {
     /// Waits for the lock that allows this process to migrate.
     pub(super) async fn take_turn(&self) -> Result<(), Failure> {
-        let mut wait = Wait::new(self.migrator.patience);
+        let mut wait = Wait::new(self.patience);
         while !self.session.take_turn().await? {
-            self.migrator.tell(|| Progress::WaitsForTurn {
+            self.watcher.tell(|| Progress::WaitsForTurn {
                 waited: wait.waited(),
             });
             if !wait.pause().await {
@@ -159,26 +164,22 @@ impl Online<'_> {
     /// Runs a statement that needs a strong lock on a table, in the first of `ways` that the
     /// database accepts.
     async fn insist(&self, table: &str, ways: &[String]) -> Result<(), Failure> {
-        let (mut wait, what) = (Wait::new(self.migrator.patience), format!("table {table}"));
+        let (mut wait, what) = (Wait::new(self.patience), format!("table {table}"));
         for (at, way) in ways.iter().enumerate() {
             let is_last = at + 1 == ways.len();
             if is_last && at > 0 {
-                self.migrator.tell(|| Progress::WritersWait {
+                self.watcher.tell(|| Progress::WritersWait {
                     step: self.step,
                     table: table.to_owned(),
                 });
             }
-            self.migrator.tell(|| Progress::Runs {
+            self.watcher.tell(|| Progress::Runs {
                 step: self.step,
                 statement: way.clone(),
             });
             loop {
                 match self
-                    .watched(
-                        table,
-                        &what,
-                        self.session.briefly(way, self.migrator.lock_timeout),
-                    )
+                    .watched(table, &what, self.session.briefly(way, self.lock_timeout))
                     .await?
                 {
                     Ddl::Done(_) => return Ok(()),
@@ -206,7 +207,7 @@ impl Online<'_> {
         let held_by = schema::holders(self.driver, table).await;
         let waited = wait.waited();
         let told = held_by.clone();
-        self.migrator.tell(|| Progress::WaitsForLock {
+        self.watcher.tell(|| Progress::WaitsForLock {
             step: self.step,
             table: table.to_owned(),
             held_by: told,
@@ -237,7 +238,7 @@ impl Online<'_> {
         index: &str,
         has_rows: bool,
     ) -> Result<(), Failure> {
-        let mut wait = Wait::new(self.migrator.patience);
+        let mut wait = Wait::new(self.patience);
         loop {
             match schema::index(self.driver, index).await? {
                 Index::Whole => return Ok(()),
@@ -261,7 +262,7 @@ impl Online<'_> {
             // No limit here: that session does the work which this one would have to do.
             let (waited, held_by) = (wait.waited(), Some(builder));
             let table = table.to_owned();
-            self.migrator.tell(|| Progress::WaitsForLock {
+            self.watcher.tell(|| Progress::WaitsForLock {
                 step: self.step,
                 table,
                 held_by,
@@ -286,7 +287,7 @@ impl Online<'_> {
             "DROP INDEX CONCURRENTLY IF EXISTS {}",
             self.dialect().quote(index)
         );
-        self.migrator.tell(|| Progress::Runs {
+        self.watcher.tell(|| Progress::Runs {
             step: self.step,
             statement: statement.clone(),
         });
@@ -295,7 +296,7 @@ impl Online<'_> {
 
     /// Creates an index without locking out readers and writers.
     async fn build(&self, table: &str, index: &str, statement: &str) -> Result<Ddl, Failure> {
-        self.migrator.tell(|| Progress::Runs {
+        self.watcher.tell(|| Progress::Runs {
             step: self.step,
             statement: statement.to_owned(),
         });
@@ -328,7 +329,7 @@ impl Online<'_> {
             }
             let (phase, percent) = schema::building(self.driver, table).await;
             let (what, elapsed) = (what.to_owned(), since.elapsed());
-            self.migrator.tell(|| Progress::Builds {
+            self.watcher.tell(|| Progress::Builds {
                 step: self.step,
                 what,
                 phase,

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::error::Failure;
-use crate::store::sql::migrate::Applied;
 use crate::store::sql::migrate::schema;
+use crate::store::sql::migrate::set::Applied;
 use crate::store::sql::migrate::text::{Change, Kind};
 use crate::store::sql::{Dialect, Driver};
 

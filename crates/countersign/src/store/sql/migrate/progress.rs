@@ -1,8 +1,9 @@
 //! Reports of a migrator while it works.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::sql::migrate::Applied;
+use crate::store::sql::migrate::set::Applied;
 
 /// A report of what a [`Migrator`](crate::store::sql::Migrator) is doing.
 ///
@@ -78,4 +79,22 @@ pub enum Progress {
         /// The name of the table.
         table: String,
     },
+}
+
+/// The callback that receives reports, if there is one.
+#[derive(Clone, Default)]
+pub(super) struct Watcher(Option<Arc<dyn Fn(Progress) + Send + Sync>>);
+
+impl Watcher {
+    /// Creates a watcher that calls `callback` with each report.
+    pub(super) fn new(callback: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(callback)))
+    }
+
+    /// Makes a report and calls the callback with it. Without a callback, no report is made.
+    pub(super) fn tell(&self, progress: impl FnOnce() -> Progress) {
+        if let Some(callback) = &self.0 {
+            callback(progress());
+        }
+    }
 }

@@ -2,10 +2,12 @@
 
 use crate::clock::Timestamp;
 use crate::error::{ConfigError, Failure};
+use crate::store::sql::migrate::schema;
+use crate::store::sql::migrate::set::Migration;
 use crate::store::sql::migrate::text::{Change, asked};
-use crate::store::sql::migrate::{TURN, schema};
+use crate::store::sql::migrate::turn::TURN;
 use crate::store::sql::models::columns_of;
-use crate::store::sql::{Dialect, Driver, Migration, Script, SetupError};
+use crate::store::sql::{Dialect, Driver, Script, SetupError};
 
 /// The table of applied migrations. It is the same in all dialects.
 pub(super) const HISTORY: &str = "CREATE TABLE IF NOT EXISTS countersign_migration (set_name VARCHAR(64) NOT NULL, \

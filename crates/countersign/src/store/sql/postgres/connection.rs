@@ -18,13 +18,9 @@ use tokio_postgres::{Client, Error, RowStream, Statement as Prepared};
 
 use crate::store::sql::Statement;
 use crate::store::sql::postgres::error::{Stage, Trouble};
-use crate::store::sql::postgres::pooler::Types;
-use crate::store::sql::postgres::value::{Cell, Param};
+use crate::store::sql::postgres::pooler::{MOST_STATEMENTS, Types};
+use crate::store::sql::postgres::value::{Cell, Param, param_types};
 use crate::store::{Row, Value};
-
-/// The largest number of statements in one cache. More come only from a bug elsewhere, and the
-/// cache then starts over.
-pub(super) const MOST_STATEMENTS: usize = 256;
 
 /// One connection, closed when it is dropped.
 pub(super) struct Connection {
@@ -255,25 +251,6 @@ fn told(
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Returns the types to declare for a statement's parameters. PostgreSQL infers them, except for
-/// parameters that the statement doesn't use.
-pub(super) fn param_types(statement: &Statement) -> Vec<Type> {
-    let count = statement
-        .order()
-        .iter()
-        .max()
-        .map_or(0, |last| last.saturating_add(1));
-    (0..count)
-        .map(|n| {
-            if statement.order().contains(&n) {
-                Type::UNKNOWN
-            } else {
-                Type::TEXT
-            }
-        })
-        .collect()
 }
 
 /// Runs a prepared statement with as many of `params` as it has.

@@ -20,7 +20,11 @@ use tokio_postgres::types::{Kind, Type};
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use crate::store::sql::Statement;
-use crate::store::sql::postgres::connection::{MOST_STATEMENTS, param_types};
+use crate::store::sql::postgres::value::param_types;
+
+/// The largest number of statements in one cache. More come only from a bug elsewhere, and the
+/// cache then starts over.
+pub(super) const MOST_STATEMENTS: usize = 256;
 
 /// Returns `true` if a pooler answers.
 ///

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::store::Value;
+use crate::store::sql::Statement;
 
 type Boxed = Box<dyn Error + Sync + Send>;
 
@@ -155,6 +156,25 @@ fn is_time(ty: &Type) -> bool {
 /// Returns the error for a value that can't be converted to the type.
 fn mismatch(ty: &Type) -> Boxed {
     format!("a parameter doesn't fit the type {}", ty.name()).into()
+}
+
+/// Returns the types to declare for a statement's parameters. PostgreSQL infers them, except for
+/// parameters that the statement doesn't use.
+pub(super) fn param_types(statement: &Statement) -> Vec<Type> {
+    let count = statement
+        .order()
+        .iter()
+        .max()
+        .map_or(0, |last| last.saturating_add(1));
+    (0..count)
+        .map(|n| {
+            if statement.order().contains(&n) {
+                Type::UNKNOWN
+            } else {
+                Type::TEXT
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,40 +1,34 @@
 //! SQLite through rusqlite: reads on the calling thread, writes on one thread that commits them in
 //! groups.
 //!
-//! `bind` runs statements on a connection, `writer` is the writing thread, `transaction` is the
-//! caller's own transaction.
+//! `file` opens the database's file, `bind` runs statements on a connection, `writer` is the
+//! writing thread, `transaction` is the caller's own transaction, and `error` sorts SQLite's
+//! errors.
 
 mod bind;
+mod error;
+mod file;
 mod transaction;
 mod writer;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::Connection;
 
 pub use transaction::SqliteTransaction;
 
-use crate::error::{ConfigError, Failure, Symptom};
+use crate::error::{ConfigError, Failure};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::value::{Row, Value};
+use error::{PART, failure};
+use file::{File, create, keep_prepared, lock, open_readable, open_writable};
 use writer::Writer;
-
-/// The part that failures of this driver name.
-const PART: &str = "database";
-
-/// The size in bytes that the write-ahead log is cut to when it starts over.
-const LOG_LIMIT: i64 = 8 << 20;
 
 /// The time of a read after which other tasks of the thread get a turn.
 const LONG_READ: Duration = Duration::from_millis(1);
-
-/// The number of statements that stay prepared on each connection.
-const PREPARED: usize = 64;
 
 /// The driver for one SQLite database, in a file or in memory. Usually made by
 /// [`Database::connect`](crate::store::sql::Database::connect).
@@ -184,135 +178,5 @@ impl Driver for SqliteDriver {
 
     fn is_durable(&self) -> bool {
         matches!(self.reads, Reads::File { .. })
-    }
-}
-
-/// A database file, with its identity when it was opened.
-///
-/// A file that is moved, deleted or replaced while it is open would still accept writes, which no
-/// later start finds.
-#[derive(Clone, Debug)]
-struct File {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl File {
-    /// Remembers the file that is at `path` now.
-    fn of(path: &Path) -> std::io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            identity: identity(path)?,
-        })
-    }
-
-    /// Checks that the same file is still at its path.
-    fn check(&self) -> Result<(), Failure> {
-        match identity(&self.path) {
-            Ok(identity) if identity == self.identity => Ok(()),
-            _ => Err(Failure::unavailable(
-                PART,
-                "the SQLite file was moved, deleted or replaced",
-            )),
-        }
-    }
-}
-
-/// Returns the device and inode of the file. Other systems than Unix only check that there is a
-/// file.
-#[cfg(unix)]
-fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
-    fs::metadata(path).map(|_| (0, 0))
-}
-
-/// Creates the file if it doesn't exist. SQLite itself would create it readable by others.
-fn create(path: &Path) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(|_| ())
-}
-
-/// Opens the connection for writes, and sets the database's modes.
-fn open_writable(path: &Path, timeout: Duration) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(timeout)?;
-    keep_prepared(&connection)?;
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    // Without a limit, one large transaction would leave the log at its size for ever.
-    connection.pragma_update_and_check(None, "journal_size_limit", LOG_LIMIT, |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    Ok(connection)
-}
-
-/// Opens a connection for reads.
-fn open_readable(path: &Path, timeout: Duration) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(timeout)?;
-    keep_prepared(&connection)?;
-    Ok(connection)
-}
-
-/// Sets up the cache of prepared statements.
-///
-/// Without the query planner's stability guarantee, SQLite plans most statements anew each time a
-/// value is bound, which costs more than to run them.
-fn keep_prepared(connection: &Connection) -> rusqlite::Result<()> {
-    connection.set_prepared_statement_cache_capacity(PREPARED);
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
-        .map(|_| ())
-}
-
-/// Locks a mutex. No code panics while it holds one, so a poisoned mutex is used as it is.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Returns the failure for an error of SQLite. Its text names tables and files, and contains no
-/// values.
-fn failure(error: &rusqlite::Error) -> Failure {
-    let out_of_reach = matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::DatabaseCorrupt
-                | ErrorCode::NotADatabase
-                | ErrorCode::CannotOpen
-                | ErrorCode::DiskFull
-                | ErrorCode::ReadOnly
-                | ErrorCode::PermissionDenied
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::OutOfMemory
-                | ErrorCode::OperationInterrupted
-        )
-    );
-    let failure = if out_of_reach {
-        Failure::unavailable(PART, error.to_string())
-    } else {
-        Failure::internal(PART, error.to_string())
-    };
-    failure.with_symptom(symptom(error))
-}
-
-/// Returns the symptom that an error shows, if any.
-fn symptom(error: &rusqlite::Error) -> Option<Symptom> {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => Some(Symptom::Full),
-        Some(ErrorCode::ReadOnly) => Some(Symptom::ReadOnly),
-        Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => Some(Symptom::Rights),
-        _ if error.to_string().starts_with("no such ") => Some(Symptom::NoTable),
-        _ => None,
     }
 }

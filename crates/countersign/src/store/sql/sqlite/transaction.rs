@@ -6,8 +6,10 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use rusqlite::Connection;
 
+use super::bind;
+use super::error::failure;
+use super::file::lock;
 use super::writer::{execute, in_savepoint};
-use super::{bind, failure, lock};
 use crate::error::Failure;
 use crate::store::sql::{Dialect, Driver, Outcome, Script, Statement};
 use crate::value::{Row, Value};

@@ -12,7 +12,9 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{File, PART, bind, failure, lock};
+use super::bind;
+use super::error::{PART, failure};
+use super::file::{File, lock};
 use crate::error::Failure;
 use crate::store::sql::{Outcome, Script};
 use crate::value::Value;

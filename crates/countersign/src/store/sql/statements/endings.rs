@@ -6,7 +6,8 @@
 //! batches.
 
 use crate::store::sql::statements::names::Names;
-use crate::store::sql::statements::{ALWAYS, STANDS, counted, sweep, upsert_fence};
+use crate::store::sql::statements::parts::{ALWAYS, STANDS, counted, upsert_fence};
+use crate::store::sql::statements::sweep;
 use crate::store::sql::{Dialect, Script, Statement};
 
 /// The statements that end everything of a user. Each field lists its parameters.

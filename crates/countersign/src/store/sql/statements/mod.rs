@@ -27,10 +27,12 @@
 
 mod endings;
 mod names;
+mod parts;
 mod sweep;
 
 use crate::store::sql::{DatabaseTokenModels, Dialect, Script, Statement};
 use names::Names;
+use parts::{ALWAYS, STANDS, counted, upsert_fence};
 
 /// The statements over one set of tables, in one dialect. Each field lists its parameters.
 #[derive(Clone, Debug)]
@@ -148,9 +150,6 @@ const SESSIONS: &str = "SELECT * FROM (SELECT id, opened_at, created_at, last_us
      WHERE live = 1 ORDER BY id LIMIT ?3) live_ones UNION ALL SELECT MAX(id), NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
      NULL, NULL, NULL, NULL, NULL, 0, COUNT(*) FROM (SELECT {r.session_id} AS id FROM {refresh} \
      WHERE {r.user_id} = ?1 AND {r.session_id} > ?2 ORDER BY {r.session_id} LIMIT ?4) part ORDER BY live DESC, id";
-/// The condition that the fence of the refresh token wasn't replaced, so that its session wasn't
-/// ended.
-const STANDS: &str = "NOT EXISTS (SELECT 1 FROM {ended} e WHERE e.fence = {refresh}.{r.fence})";
 
 const FENCE: &str = "SELECT fence FROM {fences} WHERE user_id = ?1";
 /// The guard of a login: it locks the row of the user's fence until the session is recorded.
@@ -183,9 +182,6 @@ const REMOVE_REFRESH: &str =
     "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL";
 const REMOVE_OWN_REFRESH: &str =
     "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL AND {r.user_id} = ?2";
-
-/// A guard that always lets the other steps run.
-const ALWAYS: &str = "SELECT 1";
 
 impl Statements {
     /// Spells all statements in `dialect`, with the names of `models`.
@@ -328,19 +324,6 @@ fn insert_second(dialect: Dialect, first: usize, fence: &str, after: &str) -> St
     format!("{INSERT_ACCESS}{}", values(dialect, &places, after))
 }
 
-/// Returns the insertion of a fence. With `used`, a fence that is there already is marked as used.
-fn upsert_fence(dialect: Dialect, used: Option<&str>) -> String {
-    let insert = "INSERT INTO {fences} (user_id, fence, used_at) VALUES (?1, ?2, ?3)";
-    match (dialect, used) {
-        (Dialect::Mysql, used) => format!(
-            "{insert} ON DUPLICATE KEY UPDATE used_at = {}",
-            used.unwrap_or("used_at")
-        ),
-        (_, None) => format!("{insert} ON CONFLICT (user_id) DO NOTHING"),
-        (_, Some(used)) => format!("{insert} ON CONFLICT (user_id) DO UPDATE SET used_at = {used}"),
-    }
-}
-
 /// Returns the update of the last use of [`NOTED`] sessions, which needn't be different. A time
 /// never moves back.
 fn note_use(dialect: Dialect) -> String {
@@ -392,20 +375,6 @@ fn removal(dialect: Dialect, refresh: &str, access: &str) -> Removal {
             }
         }
     }
-}
-
-/// Returns one statement that runs several deletions, and answers one row with their counts.
-fn counted(removals: &[&str]) -> String {
-    let parts = removals
-        .iter()
-        .enumerate()
-        .map(|(at, removal)| format!("r{at} AS ({removal} RETURNING 1)"));
-    let counts = (0..removals.len()).map(|at| format!("(SELECT count(*) FROM r{at})"));
-    format!(
-        "WITH {} SELECT {}",
-        parts.collect::<Vec<_>>().join(", "),
-        counts.collect::<Vec<_>>().join(", ")
-    )
 }
 
 #[cfg(all(test, feature = "sqlite"))]

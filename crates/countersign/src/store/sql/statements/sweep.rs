@@ -5,7 +5,7 @@
 //! dialect: SQLite, PostgreSQL, MySQL.
 
 use crate::store::sql::statements::names::Names;
-use crate::store::sql::statements::{ALWAYS, counted};
+use crate::store::sql::statements::parts::{ALWAYS, counted};
 use crate::store::sql::{Dialect, Script};
 
 /// The deletion of expired access tokens.

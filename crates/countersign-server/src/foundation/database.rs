@@ -12,12 +12,12 @@ use countersign::store::sql::{
 };
 use countersign::{ConfigError, Failure, UserKeyKind};
 
-use crate::compose::progress::logged;
-use crate::compose::renamed;
-use crate::compose::wait::database_store;
 use crate::config::{Config, DatabaseUrl, Store};
 use crate::data_dir::DataDir;
 use crate::error::Error;
+use crate::foundation::named::database_store;
+use crate::foundation::progress::logged;
+use crate::foundation::renamed;
 
 /// The server's own migrations: accounts, counts of failed logins, and the record of the
 /// deployment.

@@ -8,12 +8,12 @@
 use countersign::redis::{Persistence, Redis, RedisNode, RedisOptions};
 use countersign::{ConfigError, Failure, Profile};
 
-use crate::compose::renamed;
-use crate::compose::wait::redis_store;
 use crate::config::{
     Config, Eviction, REDIS_EVICTION, Redis as Settings, StrategyKind, names_sentinels,
 };
 use crate::error::Error;
+use crate::foundation::named::redis_store;
+use crate::foundation::renamed;
 
 /// Returns a handle on the configured Redis, or `None` if no Redis is configured.
 ///

@@ -18,13 +18,13 @@ use countersign::jwt::{Algorithm, KeyRing, SigningKey, VerifyingKey, generate_se
 use countersign::{ConfigError, Profile, Secret, SystemEntropy};
 use zeroize::Zeroizing;
 
-use crate::compose::renamed;
 use crate::config::{
     Config, Given, JWT_ALGORITHM, JWT_PRIVATE_KEY, JWT_SECRET, JwtKeys, Setting, StrategyKind,
     TOKEN_HASH_SECRET, fault_of_secret, is_same_secret, same_secret,
 };
 use crate::data_dir::{self, DataDir};
 use crate::error::Error;
+use crate::foundation::renamed;
 
 /// The name of the file with the generated secret that digests tokens.
 const TOKEN_HASH_SECRET_FILE: &str = "token_hash_secret";

@@ -12,9 +12,10 @@ use countersign::store::sql::{Database, Driver, Statement};
 use countersign::{Failure, Symptom};
 use tokio::time::{Instant, timeout};
 
-use crate::compose::{database, redis};
-use crate::config::{Config, DatabaseUrl, Redis as RedisSettings, Store, WAIT_FOR_STORES};
+use crate::config::{Config, DatabaseUrl, WAIT_FOR_STORES};
 use crate::error::Error;
+use crate::foundation::named::{Named, database_store, redis_store};
+use crate::foundation::{database, redis};
 
 /// The first and the longest pause between two attempts. Each pause is twice as long as the one
 /// before.
@@ -95,39 +96,7 @@ impl Asked {
     }
 }
 
-/// A store, as errors and log lines name it.
-pub(super) struct Named {
-    setting: String,
-    store: String,
-}
-
-/// Returns the name of the configured database.
-pub(super) fn database_store(store: &Store) -> Named {
-    Named {
-        setting: store.database_spelled.clone(),
-        store: format!("the database at {}", store.shown()),
-    }
-}
-
-/// Returns the name of the configured Redis.
-pub(super) fn redis_store(settings: &RedisSettings) -> Named {
-    Named {
-        setting: settings.spelled.clone(),
-        store: format!("Redis at {}", settings.shown()),
-    }
-}
-
 impl Named {
-    /// Returns the error for a failure of this store.
-    pub(super) fn failed(self, failure: Failure) -> Error {
-        Error::Store {
-            setting: self.setting,
-            store: self.store,
-            failure,
-            cure: None,
-        }
-    }
-
     /// Asks again and again until the store answers, the fault can't pass, or the time runs out.
     ///
     /// Pauses double from one attempt to the next, within [`PAUSE`]. Every failed attempt is logged

@@ -1,0 +1,122 @@
+//! The state that the handlers share, and the answers that several of them give.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum_core::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::auth::{AuthOutcome, AuthenticationBackend, Authenticator, is_json};
+use crate::axum::routes::verifier::CredentialVerifier;
+use crate::token::{Authenticated, TokenPair};
+use crate::tower::Problem;
+use crate::user::User;
+
+/// The state of every handler here.
+pub(super) struct Shared<U> {
+    pub(super) authenticator: Arc<Authenticator<U>>,
+    pub(super) verifier: Option<Arc<dyn CredentialVerifier<U>>>,
+    pub(super) bearer: Option<AuthenticationBackend<U>>,
+    pub(super) cookie: Option<AuthenticationBackend<U>>,
+}
+
+impl<U: User> Shared<U> {
+    /// Returns the backend of the bearer routes. Those routes exist only if there is one.
+    pub(super) fn bearer(&self) -> Result<&AuthenticationBackend<U>, Problem> {
+        self.bearer.as_ref().ok_or(Problem::INTERNAL)
+    }
+
+    /// Returns the backend of the cookie routes. Those routes exist only if there is one.
+    pub(super) fn cookie(&self) -> Result<&AuthenticationBackend<U>, Problem> {
+        self.cookie.as_ref().ok_or(Problem::INTERNAL)
+    }
+
+    /// Returns the user of the access token that came with a request, or the answer to a request
+    /// that has no good one.
+    pub(super) async fn authenticate(
+        &self,
+        request: Request,
+    ) -> Result<Arc<Authenticated<U>>, Problem> {
+        let (parts, _) = request.into_parts();
+        match self.authenticator.authenticate_request(&parts).await {
+            AuthOutcome::Accepted(authenticated) => Ok(authenticated),
+            outcome => Err(Problem::from_outcome(&outcome).unwrap_or(Problem::INTERNAL)),
+        }
+    }
+
+    /// Returns the backends, one for each strategy: two that share a strategy share its sessions.
+    pub(super) fn distinct_backends(
+        &self,
+    ) -> impl Iterator<Item = &AuthenticationBackend<U>> + Send {
+        let backends = self.authenticator.backends();
+        backends
+            .iter()
+            .enumerate()
+            .filter(|(index, backend)| {
+                let is_same = |earlier: &AuthenticationBackend<U>| {
+                    Arc::ptr_eq(earlier.strategy(), backend.strategy())
+                };
+                !backends.iter().take(*index).any(is_same)
+            })
+            .map(|(_, backend)| backend)
+    }
+
+    /// Returns the backend that accepted a credential.
+    pub(super) fn backend_of(
+        &self,
+        authenticated: &Authenticated<U>,
+    ) -> Option<&AuthenticationBackend<U>> {
+        let accepted = authenticated.backend.as_ref();
+        self.authenticator
+            .backends()
+            .iter()
+            .find(|backend| accepted == Some(backend.name()))
+    }
+
+    /// Refuses a request to the cookie routes that no trusted page has sent.
+    pub(super) fn check_origin(&self, request: &http::request::Parts) -> Result<(), Problem> {
+        if self.authenticator.is_sent_by_us(self.cookie()?, request) {
+            Ok(())
+        } else {
+            Err(Problem::CSRF_FAILED)
+        }
+    }
+
+    /// Refuses a request to the cookie routes that another site could make a browser send, by its
+    /// origin or by its content type.
+    pub(super) fn check_sender(&self, request: &http::request::Parts) -> Result<(), Problem> {
+        self.check_origin(request)?;
+        // A form on another site can send its own types without asking first, but not JSON.
+        if request.headers.contains_key(header::CONTENT_TYPE) && !is_json(&request.headers) {
+            return Err(Problem::UNSUPPORTED_MEDIA_TYPE);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the answer that hands tokens out: 200 with a body, or 204 with cookies.
+pub(super) fn token_answer<U: User>(
+    backend: &AuthenticationBackend<U>,
+    tokens: &TokenPair,
+) -> Result<Response, Problem> {
+    let mut headers = no_store();
+    let issued = backend
+        .transport()
+        .issue(tokens, &mut headers)
+        .map_err(|failure| Problem::from_failure(&failure))?;
+    Ok(match issued {
+        Some(body) => {
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
+            (StatusCode::OK, headers, body.into_bytes()).into_response()
+        }
+        None => (StatusCode::NO_CONTENT, headers).into_response(),
+    })
+}
+
+/// Returns headers that keep an answer out of caches.
+pub(super) fn no_store() -> HeaderMap {
+    HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))])
+}

@@ -1,0 +1,95 @@
+//! The facts of a login beside its user: the client, and the fence that was read first.
+
+use crate::clock::Timestamp;
+use crate::error::{AuthError, Failure, Refusal};
+use crate::session::Client;
+use crate::store::Fence;
+
+/// The fence of a user at the beginning of a login.
+///
+/// Get it from [`SessionControl::login_fence`](crate::SessionControl::login_fence) before the
+/// account is loaded, and give it to [`Login::behind`]. It is valid for five minutes.
+///
+/// "Log out everywhere" and a change of password replace the fence. A login that began before is
+/// then refused, because its password may have been judged by the account as it was.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginFence {
+    pub(super) fence: Fence,
+    /// The time at which the fence was read.
+    pub(super) read_at: Timestamp,
+}
+
+/// The facts of a login, beside its user: client details and the login fence.
+///
+/// # Examples
+///
+/// ```
+/// use countersign::store::MemoryStore;
+/// use countersign::strategy::{DatabaseTokenStrategy, Login};
+/// use countersign::{
+///     Client, RefreshableStrategy, Refusal, Secret, SessionControl, SystemEntropy, User, UserId,
+/// };
+///
+/// # struct Account { id: i64 }
+/// # impl User for Account {
+/// #     type Id = i64;
+/// #     fn id(&self) -> &i64 { &self.id }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let strategy = DatabaseTokenStrategy::builder(MemoryStore::new())
+///     .token_hash_secret(&Secret::generate(&SystemEntropy)?)
+///     .build()?;
+/// let user = 7_i64.to_key();
+///
+/// // First the fence, then the account.
+/// let fence = strategy.login_fence(&user).await?;
+/// let account = Account { id: 7 }; // load it here, and check the password
+/// let client = Client::new().with_user_agent("curl/8.5.0");
+///
+/// // Meanwhile the user logs out everywhere.
+/// strategy.end_sessions(&user, None).await?;
+///
+/// let refused = strategy.log_in(&account, &Login::from(client).behind(fence)).await.unwrap_err();
+/// assert_eq!(refused.refusal(), Some(Refusal::Overtaken));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Login {
+    /// The client details, which device lists show.
+    pub client: Client,
+    /// The user's login fence, read before the account was loaded.
+    ///
+    /// The session is opened only if the fence is still the same. With `None` it is read when the
+    /// session is opened, so that only a "log out everywhere" from then on is noticed.
+    pub fence: Option<LoginFence>,
+}
+
+impl Login {
+    /// Sets the login fence: the session is opened only if the fence is still the same.
+    #[must_use]
+    pub const fn behind(mut self, fence: LoginFence) -> Self {
+        self.fence = Some(fence);
+        self
+    }
+}
+
+impl From<Client> for Login {
+    fn from(client: Client) -> Self {
+        Self {
+            client,
+            fence: None,
+        }
+    }
+}
+
+/// Turns a refusal into a failure, for a login whose caller expects no refusals.
+pub(in crate::strategy) fn unrefused(error: AuthError) -> Failure {
+    match error {
+        AuthError::Failed(failure) => failure,
+        AuthError::Refused(Refusal::TooManySessions) => Failure::full("list of sessions"),
+        AuthError::Refused(refusal) => Failure::unavailable("sessions", refusal),
+    }
+}
