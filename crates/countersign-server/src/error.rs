@@ -8,7 +8,8 @@
 use std::io;
 use std::process::ExitCode;
 
-use countersign::{ConfigError, Failure, FailureKind, Symptom, Timestamp};
+use countersign::error::{FailureKind, Symptom};
+use countersign::{ConfigError, Failure, Timestamp};
 
 /// The reason why a command ended without doing what it was asked for.
 ///

@@ -16,9 +16,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use countersign::clock::Clock;
 use countersign::denylist::DenylistStore;
 use countersign::store::{SweepLimit, SweepPace, Swept, TokenStore};
-use countersign::{Clock, Failure, Lifetimes, Timestamp};
+use countersign::{Failure, Lifetimes, Timestamp};
 use tokio::time::MissedTickBehavior;
 
 use crate::accounts::Throttle;
@@ -244,12 +245,14 @@ impl std::fmt::Debug for Sweeper {
 
 #[cfg(test)]
 mod tests {
+    use countersign::clock::SystemClock;
     use countersign::denylist::MemoryDenylist;
     use countersign::store::Value;
     use countersign::store::sql::{
         Database, DatabaseOptions, DatabaseTokenModels, Dialect, Driver, Migrator, Script, SqlStore,
     };
-    use countersign::{Secret, SystemClock, SystemEntropy, UserKeyKind};
+    use countersign::user::UserKeyKind;
+    use countersign::{Secret, SystemEntropy};
     use uuid::Uuid;
 
     use super::*;

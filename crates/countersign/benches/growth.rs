@@ -26,10 +26,11 @@ use countersign::store::sql::{
 };
 use countersign::store::{RedisTokenStore, TokenStore};
 use countersign::strategy::DatabaseTokenStrategy;
+use countersign::strategy::RefreshableStrategy;
 use countersign::testing::ManualClock;
-use countersign::{
-    DigestKeyRing, Failure, RefreshableStrategy, Secret, SystemEntropy, User, UserKeyKind,
-};
+use countersign::token::DigestKeyRing;
+use countersign::user::UserKeyKind;
+use countersign::{Failure, Secret, SystemEntropy, User};
 use testbed::{MariaDb, Postgres};
 
 /// The number of refreshes between two sweeps.

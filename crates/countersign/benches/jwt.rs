@@ -21,7 +21,8 @@ use std::time::Instant;
 use countersign::denylist::MemoryDenylist;
 use countersign::jwt::{Algorithm, KeyRing, SigningKey, generate_secret};
 use countersign::strategy::JwtStrategy;
-use countersign::{Failure, PlainToken, Strategy, SystemEntropy, User};
+use countersign::strategy::Strategy;
+use countersign::{Failure, PlainToken, SystemEntropy, User};
 
 /// A user with the fields that a signed token depends on.
 #[derive(Clone)]

@@ -23,9 +23,10 @@ use std::sync::Arc;
 
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{
-    Answer, Failure, PlainToken, Secret, Strategy, SystemEntropy, User, UserKeyKind,
-};
+use countersign::strategy::Strategy;
+use countersign::token::TokenStatus;
+use countersign::user::UserKeyKind;
+use countersign::{Failure, PlainToken, Secret, SystemEntropy, User};
 use mysql_async::prelude::Queryable;
 use testbed::{MariaDb, PgBouncer, Postgres};
 
@@ -116,7 +117,7 @@ impl Ours {
 impl Reader for Ours {
     async fn read(&self, n: usize) {
         let users = |id: i64| async move { Ok::<_, Failure>(Some(Account(id))) };
-        let answer: Answer<Account> = self
+        let answer: TokenStatus<Account> = self
             .strategy
             .read_token(Some(&self.tokens[n]), &users)
             .await

@@ -28,10 +28,10 @@ use countersign::store::{
     TokenStore,
 };
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{
-    Answer, Client, DigestKeyRing, Failure, PlainToken, Secret, SessionId, Strategy, SystemEntropy,
-    Timestamp, User, UserKey,
-};
+use countersign::strategy::Strategy;
+use countersign::token::{DigestKeyRing, TokenStatus};
+use countersign::{ClientInfo, Failure, PlainToken, Secret, SessionId};
+use countersign::{SystemEntropy, Timestamp, User, UserKey};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Mutex;
 
@@ -126,7 +126,7 @@ impl Reads {
 
 impl Reader for Reads {
     async fn read(&self, n: usize) {
-        let answer: Answer<Account> = self
+        let answer: TokenStatus<Account> = self
             .strategy
             .read_token(Some(&self.tokens[n]), &users)
             .await
@@ -369,7 +369,7 @@ async fn open(
                 expires_at: Some(NOW.saturating_add(Duration::from_hours(24))),
                 session_expires_at: None,
                 access_expires_at: None,
-                client: Client::new().with_label("a phone"),
+                client: ClientInfo::new().with_label("a phone"),
                 fence: None,
             };
             let access = NewAccess {

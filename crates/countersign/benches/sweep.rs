@@ -29,9 +29,10 @@ use countersign::store::sql::{
 };
 use countersign::store::{SweepPace, TokenStore, Value};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{
-    Digest, DigestKeyRing, Secret, Strategy, SystemEntropy, Timestamp, User, UserKeyKind,
-};
+use countersign::strategy::Strategy;
+use countersign::token::{Digest, DigestKeyRing};
+use countersign::user::UserKeyKind;
+use countersign::{Secret, SystemEntropy, Timestamp, User};
 use testbed::{MariaDb, Postgres};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;

@@ -13,18 +13,19 @@ use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use async_trait::async_trait;
 use axum::{Router, routing::get};
 use countersign::axum::{AuthRoutes, CredentialVerifier, CurrentUser, LoginAttempt, LoginVerdict};
+use countersign::entropy::Entropy;
 use countersign::store::sql::{
     Database, DatabaseOptions, DatabaseTokenModels, Driver, Migration, MigrationSet, Migrator,
     Script, SqlStore, Statement, UserTable,
 };
 use countersign::store::{Row, Value, ValueError};
 use countersign::strategy::DatabaseTokenStrategy;
+use countersign::strategy::Strategy;
 use countersign::tower::AuthLayer;
 use countersign::transport::{BearerTransport, CookieTransport};
-use countersign::{
-    AuthenticationBackend, Authenticator, Entropy, Failure, Profile, Secret, Strategy,
-    SystemEntropy, User, UserId, UserKey, UserKeyKind, UserManager,
-};
+use countersign::user::UserKeyKind;
+use countersign::{AuthenticationBackend, Authenticator, Failure, Profile, Secret};
+use countersign::{SystemEntropy, User, UserId, UserKey, UserManager};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 

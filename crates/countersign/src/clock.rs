@@ -105,7 +105,8 @@ impl fmt::Debug for Timestamp {
 /// # Examples
 ///
 /// ```
-/// use countersign::{Clock, Timestamp};
+/// use countersign::clock::Clock;
+/// use countersign::Timestamp;
 ///
 /// #[derive(Debug)]
 /// struct Noon;

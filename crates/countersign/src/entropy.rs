@@ -30,7 +30,7 @@ pub trait Entropy: fmt::Debug + Send + Sync {
 /// The random generator of the operating system.
 ///
 /// An error of the generator is a [`Failure`] of the kind
-/// [`Unavailable`](crate::FailureKind::Unavailable).
+/// [`Unavailable`](crate::error::FailureKind::Unavailable).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
 

@@ -74,8 +74,9 @@
 //! ```
 //!
 //! - A [transport] takes a credential out of headers, and puts tokens into answers.
-//! - A [strategy](Strategy) decides what an access token is worth. It issues, reads and destroys
-//!   access tokens; a [refreshable](RefreshableStrategy) one also opens and refreshes sessions.
+//! - A [strategy](strategy::Strategy) decides what an access token is worth. It issues, reads and destroys
+//!   access tokens; a [refreshable](strategy::RefreshableStrategy) one also opens and refreshes
+//!   sessions.
 //! - A [store] keeps sessions and digests of tokens. A [denylist] keeps the ids of revoked signed
 //!   tokens.
 //! - An [`AuthenticationBackend`] is a transport and a strategy under one name.
@@ -113,7 +114,8 @@
 //! # use countersign::{Failure, Secret, SystemEntropy, User};
 //! # struct Member { id: i64 }
 //! # impl User for Member { type Id = i64; fn id(&self) -> &i64 { &self.id } }
-//! use countersign::{RefreshableStrategy, SessionControl, UserId};
+//! use countersign::strategy::{RefreshableStrategy, SessionControl};
+//! use countersign::UserId;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -146,7 +148,8 @@
 //! ```
 //! # use std::sync::Arc;
 //! # use countersign::transport::BearerTransport;
-//! # use countersign::{AuthenticationBackend, Authenticator, ConfigError, Strategy, User};
+//! # use countersign::strategy::Strategy;
+//! # use countersign::{AuthenticationBackend, Authenticator, ConfigError, User};
 //! # use countersign::UserManager;
 //! use countersign::transport::CookieTransport;
 //! use countersign::{OriginPolicy, Profile};
@@ -275,6 +278,9 @@
 //! Two more tasks are optional. A [`UseRecorder`] writes when sessions were last used, in one batch
 //! per interval. A [`SessionWatcher`] tells WebSockets and event streams when their session ends.
 //!
+//! [`UseRecorder`]: auth::UseRecorder
+//! [`SessionWatcher`]: auth::SessionWatcher
+//!
 //! [The guide](guide::operations) also covers signed tokens, migrations, rotating keys, outages,
 //! logs and counters.
 //!
@@ -304,7 +310,8 @@
 //! # use std::sync::Arc;
 //! # use countersign::store::MemoryStore;
 //! # use countersign::strategy::DatabaseTokenStrategy;
-//! # use countersign::{Failure, Secret, Strategy, SystemEntropy, User};
+//! # use countersign::strategy::Strategy;
+//! # use countersign::{Failure, Secret, SystemEntropy, User};
 //! # struct Member { id: i64 }
 //! # impl User for Member { type Id = i64; fn id(&self) -> &i64 { &self.id } }
 //! use std::time::Duration;
@@ -374,13 +381,13 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod auth;
+pub mod auth;
 #[cfg(feature = "axum")]
 pub mod axum;
-mod clock;
+pub mod clock;
 pub mod denylist;
-mod entropy;
-mod error;
+pub mod entropy;
+pub mod error;
 mod event;
 pub mod guide;
 #[cfg(feature = "jwt")]
@@ -392,41 +399,41 @@ pub mod redis;
 mod secret;
 #[cfg(feature = "axum")]
 mod service;
-mod session;
+pub mod session;
 pub mod store;
 pub mod strategy;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod token;
+pub mod token;
 #[cfg(feature = "tower")]
 pub mod tower;
 pub mod transport;
-mod user;
+pub mod user;
 mod value;
 
-pub use auth::{
-    AuthOutcome, AuthenticationBackend, Authenticator, AuthenticatorBuilder, LiveSession,
-    OriginPolicy, Selection, SessionEnd, SessionWatcher, UseRecorder,
-};
-pub use clock::{Clock, SystemClock, Timestamp};
-pub use entropy::{Entropy, SystemEntropy};
-pub use error::{AuthError, Cause, ConfigError, Failure, FailureKind, Refusal, Symptom};
+// What most applications type. Everything else is in the module of its topic.
+#[doc(inline)]
+pub use auth::{AuthOutcome, AuthenticationBackend, Authenticator, OriginPolicy};
+#[doc(inline)]
+pub use clock::Timestamp;
+#[doc(inline)]
+pub use entropy::SystemEntropy;
+#[doc(inline)]
+pub use error::{AuthError, ConfigError, Failure, Refusal};
 pub use net::UrlSource;
 pub use profile::Profile;
-pub use secret::{MIN_SECRET_LENGTH, Secret};
+pub use secret::Secret;
 #[cfg(feature = "axum")]
 pub use service::{Auth, AuthBuilder, Users};
-pub use session::{
-    Client, Lifetimes, MAX_LIFETIME, NotASessionId, ReusePolicy, SessionCap, SessionId, WhenFull,
-};
-pub use strategy::{RefreshableStrategy, SessionControl, Strategy, TokenControl};
-pub use token::{
-    Answer, Authenticated, Destroyed, Digest, DigestKeyRing, Invalidated, IssuedToken, Locator,
-    LoggedOut, PlainToken, Refreshed, StoredToken, TokenFormat, TokenKind, TokenPair, TokenShape,
-};
+#[doc(inline)]
+pub use session::{ClientInfo, Lifetimes, ReusePolicy, SessionId, SessionLimit, WhenFull};
+#[doc(inline)]
+pub use token::{Authenticated, PlainToken, TokenPair};
 #[cfg(feature = "tower")]
+#[doc(inline)]
 pub use tower::Problem;
-pub use user::{User, UserId, UserKey, UserKeyKind, UserManager};
+#[doc(inline)]
+pub use user::{User, UserId, UserKey, UserManager};
 
 /// The README's example, compiled.
 #[cfg(all(doctest, feature = "axum", feature = "sqlite"))]

@@ -11,11 +11,6 @@ use zeroize::Zeroizing;
 use crate::entropy::Entropy;
 use crate::error::{ConfigError, Failure};
 
-/// The least length of a secret, in characters.
-///
-/// A character takes at least one byte in UTF-8, so a secret has at least as many bytes.
-pub const MIN_SECRET_LENGTH: usize = 32;
-
 /// A secret text of at least 32 characters that isn't an obvious placeholder.
 ///
 /// The text appears nowhere by accident: the type has no `Display` and no serde, its `Debug` output
@@ -36,6 +31,11 @@ pub const MIN_SECRET_LENGTH: usize = 32;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
+    /// The least length of a secret, in characters.
+    ///
+    /// A character takes at least one byte in UTF-8, so a secret has at least as many bytes.
+    pub const MIN_LENGTH: usize = 32;
+
     /// Creates a secret from the value of a setting.
     ///
     /// `setting` is the name of the setting, which errors repeat.
@@ -64,7 +64,7 @@ impl Secret {
     ) -> Result<Self, ConfigError> {
         let text = Zeroizing::new(text.into());
         // A text never has fewer bytes than characters in UTF-8, so this bounds the bytes as well.
-        if text.chars().count() < MIN_SECRET_LENGTH {
+        if text.chars().count() < Secret::MIN_LENGTH {
             return Err(refused(setting, "must be at least 32 characters"));
         }
         Ok(Self(text))

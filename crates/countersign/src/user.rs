@@ -33,7 +33,8 @@ pub enum UserKeyKind {
 /// # Examples
 ///
 /// ```
-/// use countersign::{UserKey, UserKeyKind};
+/// use countersign::user::UserKeyKind;
+/// use countersign::UserKey;
 ///
 /// assert_eq!(UserKey::Int(7).to_subject(), "7");
 /// assert_eq!(UserKey::from_subject(UserKeyKind::Int, "7"), Some(UserKey::Int(7)));
@@ -102,7 +103,8 @@ impl fmt::Debug for UserKey {
 /// # Examples
 ///
 /// ```
-/// use countersign::{UserId, UserKey, UserKeyKind};
+/// use countersign::user::UserKeyKind;
+/// use countersign::{UserId, UserKey};
 ///
 /// #[derive(Clone, PartialEq, Eq, Hash)]
 /// struct MemberNumber(i64);
@@ -269,11 +271,11 @@ pub trait UserManager<U: User>: Send + Sync {
 }
 
 #[async_trait]
-impl<U, F, Answer> UserManager<U> for F
+impl<U, F, Lookup> UserManager<U> for F
 where
     U: User,
-    F: Fn(U::Id) -> Answer + Send + Sync,
-    Answer: Future<Output = Result<Option<U>, Failure>> + Send,
+    F: Fn(U::Id) -> Lookup + Send + Sync,
+    Lookup: Future<Output = Result<Option<U>, Failure>> + Send,
 {
     async fn get(&self, id: &U::Id) -> Result<Option<U>, Failure> {
         self(id.clone()).await

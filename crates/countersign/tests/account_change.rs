@@ -11,15 +11,16 @@
 
 mod common;
 
+use countersign::clock::{Clock, SystemClock};
 use countersign::store::sql::{
     AccountChange, Database, DatabaseTokenModels, Driver, Script, SqlStore, Statement,
 };
 use countersign::store::{Fence, Page, Value};
 use countersign::strategy::{DatabaseTokenStrategy, Login};
-use countersign::{
-    Clock, IssuedToken, PlainToken, RefreshableStrategy, Refusal, SessionControl, SessionId,
-    Strategy, SystemClock, SystemEntropy, UserId, UserKey, UserKeyKind,
-};
+use countersign::strategy::{RefreshableStrategy, SessionControl, Strategy};
+use countersign::token::IssuedToken;
+use countersign::user::UserKeyKind;
+use countersign::{PlainToken, Refusal, SessionId, SystemEntropy, UserId, UserKey};
 
 use crate::common::{Account, Kind, Place, strategy, users};
 
@@ -116,7 +117,7 @@ impl Shop {
     }
 
     async fn is_good(&self, token: &PlainToken) -> bool {
-        let answer: countersign::Answer<Account> =
+        let answer: countersign::token::TokenStatus<Account> =
             self.tokens.read_token(Some(token), &users).await.unwrap();
         answer.accepted().is_some()
     }

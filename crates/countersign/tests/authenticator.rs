@@ -13,13 +13,14 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::auth::AuthenticatorBuilder;
+use countersign::error::FailureKind;
 use countersign::store::{MemoryStore, TokenStore};
 use countersign::strategy::Login;
+use countersign::token::{LoggedOut, TokenShape, TokenStatus};
 use countersign::transport::{BearerTransport, CookieTransport};
-use countersign::{
-    Answer, AuthError, AuthenticationBackend, Authenticator, AuthenticatorBuilder, FailureKind,
-    LoggedOut, PlainToken, Profile, Refusal, TokenPair, TokenShape,
-};
+use countersign::{AuthError, AuthenticationBackend, Authenticator, PlainToken};
+use countersign::{Profile, Refusal, TokenPair};
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use support::{Member, World, opaque};
@@ -73,7 +74,7 @@ async fn log_in(world: &World, authenticator: &Authenticator<Member>, id: i64) -
 
 async fn refused(authenticator: &Authenticator<Member>, pairs: &[(HeaderName, String)]) -> Refusal {
     match authenticator.authenticate(&headers(pairs)).await.unwrap() {
-        Answer::Refused(refusal) => refusal,
+        TokenStatus::Refused(refusal) => refusal,
         other => panic!("{other:?}"),
     }
 }
@@ -135,7 +136,7 @@ async fn nothing_offered_and_nothing_readable_touch_no_store() {
         authenticator
             .authenticate(&headers(&[junk("Basic eA==")]))
             .await,
-        Ok(Answer::NotOffered)
+        Ok(TokenStatus::NotOffered)
     ));
     assert_eq!(world.store.calls(), 0);
 }
@@ -161,7 +162,10 @@ async fn a_credential_over_the_bound_is_refused_unasked() {
             .authenticate(&headers(&[bearer(&tokens.access.token)]))
             .await
             .unwrap();
-        assert_eq!(matches!(answer, Answer::Refused(Refusal::TooLong)), refusal);
+        assert_eq!(
+            matches!(answer, TokenStatus::Refused(Refusal::TooLong)),
+            refusal
+        );
     }
     assert_eq!(
         world.store.calls(),
@@ -270,11 +274,11 @@ async fn logout_ends_this_session_and_no_other() {
     ));
     assert!(matches!(
         web.logout_with_refresh(&refresh).await,
-        Ok(LoggedOut::AlreadyOut)
+        Ok(LoggedOut::AlreadyEnded)
     ));
     assert!(matches!(
         api.logout(&here.access.token, authenticator.users()).await,
-        Ok(LoggedOut::AlreadyOut)
+        Ok(LoggedOut::AlreadyEnded)
     ));
     assert_eq!(
         refused(&authenticator, &[bearer(&here.access.token)]).await,
@@ -306,7 +310,7 @@ async fn an_expired_token_ends_its_session() {
         api.logout(&here.access.token, authenticator.users())
             .await
             .unwrap(),
-        LoggedOut::AlreadyOut
+        LoggedOut::AlreadyEnded
     );
     let refreshed = async |tokens: TokenPair| {
         let refreshed = api
@@ -334,7 +338,7 @@ async fn an_expired_token_without_session_is_out_already() {
         .logout(&alone, authenticator.users())
         .await
         .unwrap();
-    assert_eq!(out, LoggedOut::AlreadyOut);
+    assert_eq!(out, LoggedOut::AlreadyEnded);
 }
 
 /// What is no token of ours ends nothing, and logging out with it is refused; one that a store could know of, and doesn't,
@@ -384,7 +388,7 @@ async fn a_failure_stays_a_failure() {
     );
     assert!(matches!(
         authenticator.authenticate(&HeaderMap::new()).await,
-        Ok(Answer::NotOffered)
+        Ok(TokenStatus::NotOffered)
     ));
     let api = &authenticator.backends()[0];
     let refresh = tokens.refresh.unwrap().token;

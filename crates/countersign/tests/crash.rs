@@ -17,7 +17,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use countersign::store::sql::{Database, DatabaseOptions, Driver, Statement};
-use countersign::{PlainToken, RefreshableStrategy, Refusal, Strategy};
+use countersign::strategy::{RefreshableStrategy, Strategy};
+use countersign::{PlainToken, Refusal};
 
 use crate::common::{Account, Kind, Place, strategy, users};
 

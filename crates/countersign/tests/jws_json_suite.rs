@@ -20,7 +20,9 @@ use aws_lc_rs::hmac;
 use countersign::denylist::MemoryDenylist;
 use countersign::jwt::{Algorithm, KeyRing, SigningKey};
 use countersign::strategy::JwtStrategy;
-use countersign::{Answer, Failure, PlainToken, Refusal, Secret, Strategy, SystemEntropy, User};
+use countersign::strategy::Strategy;
+use countersign::token::TokenStatus;
+use countersign::{Failure, PlainToken, Refusal, Secret, SystemEntropy, User};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use futures_util::FutureExt;
 
@@ -98,9 +100,9 @@ impl Site {
     async fn refusal(&self, token: &PlainToken) -> Option<Refusal> {
         let users = |id: i64| async move { Ok::<_, Failure>(Some(Account(id))) };
         match self.strategy.read_token(Some(token), &users).await.unwrap() {
-            Answer::Accepted(_) => None,
-            Answer::Refused(refusal) => Some(refusal),
-            Answer::NotOffered => panic!("a token was offered"),
+            TokenStatus::Accepted(_) => None,
+            TokenStatus::Refused(refusal) => Some(refusal),
+            TokenStatus::NotOffered => panic!("a token was offered"),
         }
     }
 }

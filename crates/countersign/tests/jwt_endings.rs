@@ -19,9 +19,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use countersign::strategy::Login;
-use countersign::{
-    Destroyed, Invalidated, Lifetimes, Refusal, SessionId, Strategy, TokenControl, TokenPair,
-};
+use countersign::strategy::{Strategy, TokenControl};
+use countersign::token::{EndOutcome, Invalidated};
+use countersign::{Lifetimes, Refusal, SessionId, TokenPair};
 use jwt_common::Account;
 use jwt_signed::{Ground, Signed, alice, bob, claim, claims, key, refresh_of, refusal};
 
@@ -343,7 +343,7 @@ async fn an_ending_that_got_no_further_than_its_mark_is_finished_by_a_logout() {
                 .end_session(session, &key(&alice()))
                 .await
                 .unwrap();
-            assert_eq!(ended, Destroyed::AlreadyInvalid);
+            assert_eq!(ended, EndOutcome::AlreadyEnded);
         } else {
             strategy.log_out(&first.access.token).await.unwrap();
         }
@@ -427,7 +427,7 @@ async fn a_retry_at_a_server_of_longer_lifetimes_outlives_no_ending() {
                 .end_session(session, &key(&alice()))
                 .await
                 .unwrap(),
-            Destroyed::Revoked
+            EndOutcome::Ended
         );
         for seconds in (5..4000).step_by(5) {
             ground.at(seconds);

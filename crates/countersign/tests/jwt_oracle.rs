@@ -18,7 +18,9 @@ use std::sync::{Arc, LazyLock};
 use countersign::denylist::MemoryDenylist;
 use countersign::jwt::{Algorithm, KeyRing, SigningKey, generate_secret, raw};
 use countersign::strategy::JwtStrategy;
-use countersign::{Answer, PlainToken, Secret, Strategy as _, SystemEntropy};
+use countersign::strategy::Strategy as _;
+use countersign::token::TokenStatus;
+use countersign::{PlainToken, Secret, SystemEntropy};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use jwt_common::{Account, Accounts, TestClock};
 use proptest::prelude::*;
@@ -132,7 +134,7 @@ impl Bench {
         let answer = self
             .runtime
             .block_on(self.strategy.read_token(Some(&token), &self.accounts));
-        matches!(answer.unwrap(), Answer::Accepted(_))
+        matches!(answer.unwrap(), TokenStatus::Accepted(_))
     }
 
     fn oracle_accepts(&self, token: &str) -> bool {

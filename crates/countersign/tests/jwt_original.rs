@@ -21,12 +21,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::denylist::{DenylistStore, MemoryDenylist};
+use countersign::entropy::Entropy;
 use countersign::jwt::Algorithm;
+use countersign::strategy::Strategy;
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder};
-use countersign::{
-    Answer, ConfigError, Entropy, Failure, PlainToken, Profile, Refusal, Secret, Strategy,
-    Timestamp, User, UserId,
-};
+use countersign::token::TokenStatus;
+use countersign::{ConfigError, Failure, PlainToken, Profile, Refusal};
+use countersign::{Secret, Timestamp, User, UserId};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use jwt_common::{Account, Accounts, TestClock, list, text, vectors};
 use serde_json::Value;
@@ -142,9 +143,9 @@ async fn read<I: UserId + Display + FromStr<Err: Debug>>(
         .await
         .unwrap()
     {
-        Answer::Accepted(accepted) => Ok(accepted.user.id.to_string()),
-        Answer::Refused(refusal) => Err(refusal),
-        Answer::NotOffered => panic!("a token was offered"),
+        TokenStatus::Accepted(accepted) => Ok(accepted.user.id.to_string()),
+        TokenStatus::Refused(refusal) => Err(refusal),
+        TokenStatus::NotOffered => panic!("a token was offered"),
     }
 }
 

@@ -14,11 +14,12 @@ mod support;
 
 use std::time::Duration;
 
+use countersign::auth::{LiveSession, SessionEnd, SessionWatcher, UseRecorder};
 use countersign::strategy::Login;
+use countersign::token::TokenStatus;
 use countersign::transport::BearerTransport;
 use countersign::{
-    Answer, Authenticated, AuthenticationBackend, Authenticator, LiveSession, Refusal, SessionEnd,
-    SessionWatcher, TokenPair, UseRecorder, UserId,
+    Authenticated, AuthenticationBackend, Authenticator, Refusal, TokenPair, UserId,
 };
 use http::HeaderMap;
 use support::{Member, World};
@@ -207,7 +208,7 @@ async fn a_thousand_requests_are_one_note() {
         );
         assert!(matches!(
             authenticator.authenticate(&headers).await.unwrap(),
-            Answer::Accepted(_)
+            TokenStatus::Accepted(_)
         ));
     };
     let calls = world.store.calls();

@@ -15,10 +15,10 @@ use std::sync::Arc;
 use countersign::store::sql::{DatabaseTokenModels, TokenTable, UserTable};
 use countersign::store::{MemoryStore, TokenStore};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{
-    DigestKeyRing, Failure, PlainToken, Profile, RefreshableStrategy, Refusal, Secret, Strategy,
-    SystemEntropy, User, UserKeyKind,
-};
+use countersign::strategy::{RefreshableStrategy, Strategy};
+use countersign::token::DigestKeyRing;
+use countersign::user::UserKeyKind;
+use countersign::{Failure, PlainToken, Profile, Refusal, Secret, SystemEntropy, User};
 
 struct Account(i64);
 

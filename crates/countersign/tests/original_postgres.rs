@@ -18,7 +18,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use countersign::store::sql::{Database, DatabaseOptions, Migrator};
-use countersign::{PlainToken, Refusal, Strategy, UserKeyKind};
+use countersign::strategy::Strategy;
+use countersign::user::UserKeyKind;
+use countersign::{PlainToken, Refusal};
 use testbed::Postgres;
 
 use crate::original::{Account, Difference, Users, file, judge, present, stored, strategy};

@@ -17,7 +17,9 @@ mod original;
 use std::collections::BTreeSet;
 
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator};
-use countersign::{PlainToken, Refusal, Strategy, UserKeyKind};
+use countersign::strategy::Strategy;
+use countersign::user::UserKeyKind;
+use countersign::{PlainToken, Refusal};
 use tempfile::TempDir;
 use uuid::Uuid;
 

@@ -16,9 +16,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use countersign::error::FailureKind;
 use countersign::store::sql::{Database, DatabaseOptions, Migrator, SqlStore};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{AuthError, FailureKind, PlainToken, RefreshableStrategy, Strategy, UserKeyKind};
+use countersign::strategy::{RefreshableStrategy, Strategy};
+use countersign::user::UserKeyKind;
+use countersign::{AuthError, PlainToken};
 use testbed::{MariaDb, Postgres};
 use tokio::task::JoinSet;
 
@@ -86,7 +89,7 @@ fn unavailable<T>(result: Result<T, impl Into<AuthError>>) -> bool {
 }
 
 async fn is_good(strategy: &DatabaseTokenStrategy<SqlStore>, token: &PlainToken) -> bool {
-    let answer: Result<countersign::Answer<Account>, _> =
+    let answer: Result<countersign::token::TokenStatus<Account>, _> =
         strategy.read_token(Some(token), &users).await;
     answer.is_ok_and(|answer| answer.accepted().is_some())
 }
@@ -110,7 +113,7 @@ async fn away_and_back(server: &dyn Server) {
     ];
     for (leave, come_back) in outages {
         leave(server);
-        let read: Result<countersign::Answer<Account>, _> =
+        let read: Result<countersign::token::TokenStatus<Account>, _> =
             strategy.read_token(Some(&pair.access.token), &users).await;
         assert!(unavailable(read));
         assert!(unavailable(strategy.write_token(&account).await));
@@ -246,7 +249,7 @@ async fn crowd(url: &str) {
             if caller % 5 == 0 {
                 return strategy.write_token(&Account::new(2)).await.map(|_| true);
             }
-            let answer: countersign::Answer<Account> =
+            let answer: countersign::token::TokenStatus<Account> =
                 strategy.read_token(Some(&token), &users).await?;
             Ok(answer.accepted().is_some())
         });

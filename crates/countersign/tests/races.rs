@@ -15,10 +15,10 @@ mod common;
 use std::sync::Arc;
 
 use countersign::store::sql::{DatabaseTokenModels, Driver, Migrator, Statement};
-use countersign::{
-    AuthError, Invalidated, PlainToken, RefreshableStrategy, Strategy, TokenControl, UserId,
-    UserKeyKind,
-};
+use countersign::strategy::{RefreshableStrategy, Strategy, TokenControl};
+use countersign::token::Invalidated;
+use countersign::user::UserKeyKind;
+use countersign::{AuthError, PlainToken, UserId};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 

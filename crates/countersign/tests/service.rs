@@ -30,6 +30,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
+use countersign::auth::SessionEnd;
 use countersign::axum::{CurrentUser, LoginAttempt, LoginVerdict};
 use countersign::denylist::MemoryDenylist;
 use countersign::redis::{Redis, RedisOptions};
@@ -37,9 +38,7 @@ use countersign::store::MemoryStore;
 use countersign::store::sql::{Database, DatabaseOptions, Driver, SetupError, Statement};
 use countersign::testing::ManualClock;
 use countersign::transport::CookieTransport;
-use countersign::{
-    Auth, AuthBuilder, Failure, Profile, Secret, SessionEnd, Timestamp, User, Users,
-};
+use countersign::{Auth, AuthBuilder, Failure, Profile, Secret, Timestamp, User, Users};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};

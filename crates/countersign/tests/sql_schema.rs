@@ -17,10 +17,11 @@ use countersign::store::sql::{
     SetupError, SqlStore, Statement, TokenTable,
 };
 use countersign::strategy::DatabaseTokenStrategy;
+use countersign::strategy::{RefreshableStrategy, Strategy, TokenControl};
 use countersign::testing::DenylistSuite;
-use countersign::{
-    Invalidated, Profile, RefreshableStrategy, Secret, Strategy, TokenControl, UserId, UserKeyKind,
-};
+use countersign::token::Invalidated;
+use countersign::user::UserKeyKind;
+use countersign::{Profile, Secret, UserId};
 
 use crate::common::{Account, Kind, Place, users};
 

@@ -10,10 +10,12 @@
 
 use std::time::Duration;
 
+use countersign::error::FailureKind;
+use countersign::token::IssuedToken;
 use countersign::transport::{
     BearerTransport, CookieTransport, CookieTransportBuilder, Offered, SameSite, Transport,
 };
-use countersign::{FailureKind, IssuedToken, PlainToken, Profile, Timestamp, TokenPair};
+use countersign::{PlainToken, Profile, Timestamp, TokenPair};
 use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;

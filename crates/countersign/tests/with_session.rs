@@ -13,10 +13,9 @@ mod common;
 
 use countersign::store::sql::{Driver, MysqlSession, PostgresSession, SqlStore};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{
-    Answer, Invalidated, PlainToken, RefreshableStrategy, Refusal, Strategy, TokenControl,
-    TokenPair, UserId,
-};
+use countersign::strategy::{RefreshableStrategy, Strategy, TokenControl};
+use countersign::token::{Invalidated, TokenStatus};
+use countersign::{PlainToken, Refusal, TokenPair, UserId};
 use mysql_async::TxOpts;
 
 use crate::common::{Account, Kind, Place, strategy, users};
@@ -25,7 +24,7 @@ async fn is_good<D: Driver>(
     strategy: &DatabaseTokenStrategy<SqlStore<D>>,
     token: &PlainToken,
 ) -> bool {
-    let answer: Answer<Account> = strategy.read_token(Some(token), &users).await.unwrap();
+    let answer: TokenStatus<Account> = strategy.read_token(Some(token), &users).await.unwrap();
     answer.accepted().is_some()
 }
 

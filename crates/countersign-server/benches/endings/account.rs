@@ -87,7 +87,7 @@ async fn open(services: &Services, email: &str, sessions: usize, sample: usize) 
         async move {
             let pair = strategy.open_session(account).await.unwrap();
             let wanted = at == 0 || at % step == step - 1;
-            let text = |token: countersign::IssuedToken| token.token.expose().to_owned();
+            let text = |token: countersign::token::IssuedToken| token.token.expose().to_owned();
             wanted.then(|| {
                 (
                     at,

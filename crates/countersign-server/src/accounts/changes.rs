@@ -7,9 +7,13 @@
 
 use std::sync::Arc;
 
+use countersign::clock::Clock;
+use countersign::entropy::Entropy;
 use countersign::store::sql::{AccountChange, Database, Dialect, SqlStore};
 use countersign::store::{Fence, Value};
-use countersign::{Clock, Entropy, Failure, Invalidated, SessionId, Strategy, UserId};
+use countersign::strategy::Strategy;
+use countersign::token::Invalidated;
+use countersign::{Failure, SessionId, UserId};
 use uuid::Uuid;
 
 use crate::accounts::account::Account;
@@ -76,7 +80,7 @@ impl Changes {
     /// either case.
     ///
     /// For accounts with very many sessions the number is a lower bound; see
-    /// [`SessionControl::end_sessions`](countersign::SessionControl::end_sessions).
+    /// [`SessionControl::end_sessions`](countersign::strategy::SessionControl::end_sessions).
     ///
     /// # Errors
     /// [`Failure`] if a store can't be reached, or if the new email address belongs to another

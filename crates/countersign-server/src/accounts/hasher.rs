@@ -8,7 +8,8 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use countersign::{Entropy, Failure};
+use countersign::Failure;
+use countersign::entropy::Entropy;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -87,8 +88,9 @@ impl Hasher {
     /// The job is skipped if the caller has stopped waiting by the time a thread takes it.
     ///
     /// # Errors
-    /// [`Failure`] of kind [`Full`](countersign::FailureKind::Full) if `line` is full: the client
-    /// should try again in a moment. Another [`Failure`] if there is no memory or no randomness.
+    /// [`Failure`] of kind [`Full`](countersign::error::FailureKind::Full) if `line` is full: the
+    /// client should try again in a moment. Another [`Failure`] if there is no memory or no
+    /// randomness.
     pub async fn hash(&self, line: Line, password: Zeroizing<String>) -> Result<String, Failure> {
         self.ask(line, |reply| Job::Hash { password, reply }).await
     }
@@ -99,9 +101,9 @@ impl Hasher {
     /// The job is done even if the caller has stopped waiting.
     ///
     /// # Errors
-    /// [`Failure`] of kind [`Full`](countersign::FailureKind::Full) if too many logins are waiting:
-    /// the client should try again in a moment. Another [`Failure`] if there is no memory or no
-    /// randomness.
+    /// [`Failure`] of kind [`Full`](countersign::error::FailureKind::Full) if too many logins are
+    /// waiting: the client should try again in a moment. Another [`Failure`] if there is no memory
+    /// or no randomness.
     pub async fn verify(
         &self,
         password: Zeroizing<String>,
@@ -194,7 +196,8 @@ fn check(
 
 #[cfg(test)]
 mod tests {
-    use countersign::{FailureKind, SystemEntropy};
+    use countersign::SystemEntropy;
+    use countersign::error::FailureKind;
 
     use super::*;
     use crate::accounts::password::OURS;

@@ -6,6 +6,6 @@ use countersign::Failure;
 pub(super) const PART: &str = "password hashing";
 
 /// Returns a failure of hashing that only a bug can bring about.
-pub(super) fn failed(error: impl Into<countersign::Cause>) -> Failure {
+pub(super) fn failed(error: impl Into<countersign::error::Cause>) -> Failure {
     Failure::internal(PART, error)
 }

@@ -14,8 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use countersign::Failure;
 use countersign::axum::{CredentialVerifier, LoginAttempt, LoginVerdict};
-use countersign::{Clock, Failure, FailureKind};
+use countersign::clock::Clock;
+use countersign::error::FailureKind;
 use zeroize::Zeroizing;
 
 use crate::accounts::account::Account;
@@ -314,8 +316,11 @@ impl CredentialVerifier<Account> for Logins {
 mod tests {
     use std::num::NonZeroUsize;
 
+    use countersign::clock::SystemClock;
+    use countersign::entropy::Entropy;
     use countersign::store::sql::{Database, DatabaseOptions, Migrator};
-    use countersign::{Entropy, Secret, SystemClock, SystemEntropy, UserKeyKind};
+    use countersign::user::UserKeyKind;
+    use countersign::{Secret, SystemEntropy};
     use futures_util::future::join_all;
 
     use super::*;

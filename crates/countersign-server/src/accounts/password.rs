@@ -5,7 +5,8 @@
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Argon2, Params};
-use countersign::{Entropy, Failure};
+use countersign::Failure;
+use countersign::entropy::Entropy;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use zeroize::Zeroizing;
 

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use countersign::{Entropy, Failure};
+use countersign::Failure;
+use countersign::entropy::Entropy;
 use zeroize::Zeroizing;
 
 use crate::accounts::account::Account;
@@ -51,9 +52,9 @@ impl Registrar {
     /// [`is_of_fitting_length`](crate::accounts::is_of_fitting_length).
     ///
     /// # Errors
-    /// [`Failure`] of kind [`Full`](countersign::FailureKind::Full) if too many passwords are
-    /// waiting to be hashed. Another [`Failure`] if the database can't be reached; the account may
-    /// have been created, and then a second call returns `None`.
+    /// [`Failure`] of kind [`Full`](countersign::error::FailureKind::Full) if too many passwords
+    /// are waiting to be hashed. Another [`Failure`] if the database can't be reached; the account
+    /// may have been created, and then a second call returns `None`.
     pub async fn register(
         &self,
         email: &Email,

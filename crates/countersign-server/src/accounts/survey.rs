@@ -117,8 +117,8 @@ impl std::fmt::Debug for Survey {
 
 #[cfg(test)]
 mod tests {
-    use countersign::UserKeyKind;
     use countersign::store::sql::{Database, DatabaseOptions, Migrator, Script};
+    use countersign::user::UserKeyKind;
 
     use super::*;
     use crate::accounts::{Argon2Setting, OURS};

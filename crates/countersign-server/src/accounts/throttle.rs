@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use countersign::store::sql::{Dialect, Driver, Script, Statement};
 use countersign::store::{Row, Value, ValueError};
-use countersign::{ConfigError, Digest, DigestKeyRing, Failure, PlainToken, Secret, Timestamp};
+use countersign::token::{Digest, DigestKeyRing};
+use countersign::{ConfigError, Failure, PlainToken, Secret, Timestamp};
 
 use crate::address::Source;
 use crate::config::RateLimit;

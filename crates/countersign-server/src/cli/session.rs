@@ -6,7 +6,9 @@
 
 use clap::Subcommand;
 use countersign::store::{Page, SessionCursor, SessionRecord};
-use countersign::{Destroyed, RefreshableStrategy, SessionId, UserId};
+use countersign::strategy::RefreshableStrategy;
+use countersign::token::EndOutcome;
+use countersign::{SessionId, UserId};
 use serde_json::{Value, json};
 
 use crate::accounts::Account;
@@ -121,9 +123,9 @@ async fn revoke(
             .end_session(*session, &account.id.to_key())
             .await?
         {
-            Destroyed::Revoked => revoked.push(session.to_string()),
+            EndOutcome::Ended => revoked.push(session.to_string()),
             // Stops at a wrong id. The error names the sessions that have ended before it.
-            Destroyed::AlreadyInvalid => return Err(unknown(&account, *session, &revoked)),
+            EndOutcome::AlreadyEnded => return Err(unknown(&account, *session, &revoked)),
         }
     }
     let text = format!(

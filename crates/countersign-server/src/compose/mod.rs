@@ -12,17 +12,21 @@ mod stores;
 
 use std::sync::Arc;
 
+use countersign::auth::UseRecorder;
+use countersign::clock::{Clock, SystemClock};
 use countersign::denylist::{DenylistStore, RedisDenylist, SqlDenylist};
+use countersign::entropy::Entropy;
 use countersign::jwt::KeyRing;
 use countersign::redis::Redis;
 use countersign::store::TokenStore;
 use countersign::store::sql::{Database, DatabaseTokenModels, Driver, SqlStore, UserTable};
+use countersign::strategy::Strategy;
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, RedisTokenStrategy, Sessions};
+use countersign::token::DigestKeyRing;
 use countersign::transport::{BearerTransport, CookieTransport};
-use countersign::{
-    AuthenticationBackend, Authenticator, Clock, ConfigError, DigestKeyRing, Entropy, Profile,
-    Secret, Strategy, SystemClock, SystemEntropy, UseRecorder, UserKeyKind,
-};
+use countersign::user::UserKeyKind;
+use countersign::{AuthenticationBackend, Authenticator, ConfigError};
+use countersign::{Profile, Secret, SystemEntropy};
 
 use crate::accounts::{
     Account, Accounts, COLUMNS, Changes, Hasher, InUse, Logins, ORIGINAL, OURS, Registrar, Survey,
@@ -185,7 +189,7 @@ impl Parts {
             .refresh_max_age(lifetimes.refresh())
             .session_lifetime(Some(config.tokens.session_lifetime))
             .reuse(config.tokens.reuse)
-            .session_cap(config.tokens.session_cap)
+            .session_limit(config.tokens.session_limit)
             .profile(config.tokens.profile)
             .clock(Arc::clone(&self.clock))
             .entropy(Arc::clone(&self.entropy))
@@ -217,7 +221,7 @@ impl Parts {
             .refresh_lifetime(lifetimes.refresh())
             .session_lifetime(Some(config.tokens.session_lifetime))
             .reuse(config.tokens.reuse)
-            .session_cap(config.tokens.session_cap)
+            .session_limit(config.tokens.session_limit)
             .profile(config.tokens.profile)
             .clock(Arc::clone(&self.clock))
             .entropy(Arc::clone(&self.entropy))
@@ -240,7 +244,7 @@ impl Parts {
         let sessions = Sessions::new(store, self.digests.clone(), config.tokens.lifetimes)
             .with_format(config.tokens.profile, TOKEN_BYTES)?
             .with_reuse(config.tokens.reuse)
-            .with_cap(config.tokens.session_cap)
+            .with_limit(config.tokens.session_limit)
             .with_clock(Arc::clone(&self.clock))
             .with_entropy(Arc::clone(&self.entropy));
         let mut builder = JwtStrategy::builder()

@@ -11,11 +11,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::Failure;
+use countersign::clock::Clock;
 use countersign::denylist::DenylistStore;
+use countersign::entropy::Entropy;
 use countersign::redis::Redis;
 use countersign::store::Value;
 use countersign::store::sql::{Dialect, Driver, Script, Statement};
-use countersign::{Clock, Entropy, Failure, Strategy};
+use countersign::strategy::Strategy;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;

@@ -6,7 +6,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use countersign::{ConfigError, Lifetimes, Profile, ReusePolicy, SessionCap, WhenFull};
+use countersign::{ConfigError, Lifetimes, Profile, ReusePolicy, SessionLimit, WhenFull};
 
 use crate::config::setting::{Kind, Setting};
 use crate::config::{Sources, parse};
@@ -164,7 +164,7 @@ pub struct Tokens {
     pub reuse: ReusePolicy,
     /// The maximum number of sessions of an account (`session_limit`, 1 to 100,000). `None` if
     /// there is no limit.
-    pub session_cap: Option<SessionCap>,
+    pub session_limit: Option<SessionLimit>,
     /// The limit of failed logins (`login_limit`). `None` if there is no limit.
     pub login_limit: Option<RateLimit>,
     /// The permission to register.
@@ -273,7 +273,7 @@ impl Tokens {
             lifetimes: lifetimes(sources)?,
             session_lifetime: sources.parse(&SESSION_LIFETIME, lifetime)?,
             reuse: reuse(sources)?,
-            session_cap: sources.parse(&SESSION_LIMIT, session_limit)?,
+            session_limit: sources.parse(&SESSION_LIMIT, session_limit)?,
             login_limit: sources.parse(&LOGIN_LIMIT, login_limit)?,
             registration: sources.parse(&REGISTRATION, registration)?,
             second_factor: sources.parse(&SECOND_FACTOR, parse::one_of(SECOND_FACTORS))?,
@@ -294,7 +294,7 @@ fn lifetimes(sources: &Sources) -> Result<Lifetimes, ConfigError> {
         access => Ok(access),
     })?;
     let session = sources.parse(&SESSION_LIFETIME, lifetime)?;
-    Lifetimes::new(access, refresh)?.with_session_limit(session)
+    Lifetimes::new(access, refresh)?.with_max_session_age(session)
 }
 
 /// Parses the two settings of reuse detection.
@@ -312,7 +312,7 @@ fn reuse(sources: &Sources) -> Result<ReusePolicy, ConfigError> {
 }
 
 /// Parses the maximum number of sessions, such as `5` or `5/refuse`.
-fn session_limit(text: &str) -> Result<Option<SessionCap>, String> {
+fn session_limit(text: &str) -> Result<Option<SessionLimit>, String> {
     if text == "off" {
         return Ok(None);
     }
@@ -324,13 +324,13 @@ fn session_limit(text: &str) -> Result<Option<SessionCap>, String> {
         }
     };
     let most = parse::number(1..=100_000)(most.trim())?;
-    Ok(NonZeroU32::new(most).map(|most| SessionCap { most, when_full }))
+    Ok(NonZeroU32::new(most).map(|most| SessionLimit { most, when_full }))
 }
 
 /// Parses the lifetime of a token: one second to 100 years.
 fn lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = parse::duration(text)?;
-    let fits = (Duration::from_secs(1)..=countersign::MAX_LIFETIME).contains(&lifetime);
+    let fits = (Duration::from_secs(1)..=countersign::session::MAX_LIFETIME).contains(&lifetime);
     if fits {
         Ok(lifetime)
     } else {
@@ -405,7 +405,7 @@ mod tests {
 
     #[test]
     fn session_limits() {
-        let cap = |most, when_full| SessionCap {
+        let cap = |most, when_full| SessionLimit {
             most: NonZeroU32::new(most).unwrap(),
             when_full,
         };

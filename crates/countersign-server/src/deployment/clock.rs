@@ -12,8 +12,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use countersign::clock::{Clock, SystemClock};
 use countersign::store::sql::{Dialect, Driver, Statement};
-use countersign::{Clock, Failure, SystemClock, Timestamp};
+use countersign::{Failure, Timestamp};
 
 use super::record::{last_served, note_served};
 use crate::error::Skew;

@@ -4,10 +4,11 @@
 //! secrets, and records what isn't recorded yet. If another process records something in between,
 //! the attempt is repeated from the beginning, because that record may contradict these settings.
 
+use countersign::entropy::Entropy;
 use countersign::jwt::KeyRing;
 use countersign::redis::Redis;
 use countersign::store::sql::{Applied, Database, DatabaseOptions, Planned, Progress};
-use countersign::{Entropy, Failure, Secret, SystemEntropy};
+use countersign::{Failure, Secret, SystemEntropy};
 use uuid::Uuid;
 
 use super::agree::{Agreed, agree, check_redis};

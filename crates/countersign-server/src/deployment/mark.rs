@@ -5,7 +5,8 @@
 //! extend [`Mark::facts`]; raise [`VERSION`] only if older versions would misunderstand the result.
 
 use countersign::jwt::KeyRing;
-use countersign::{ConfigError, DigestKeyRing, PlainToken, Profile, Secret};
+use countersign::token::DigestKeyRing;
+use countersign::{ConfigError, PlainToken, Profile, Secret};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{

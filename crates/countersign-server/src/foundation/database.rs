@@ -10,7 +10,8 @@ use countersign::store::sql::{
     Applied, Database, DatabaseOptions, Migration, MigrationSet, Migrator, Planned, Progress,
     SetupError,
 };
-use countersign::{ConfigError, Failure, UserKeyKind};
+use countersign::user::UserKeyKind;
+use countersign::{ConfigError, Failure};
 
 use crate::config::{Config, DatabaseUrl, Store};
 use crate::data_dir::DataDir;

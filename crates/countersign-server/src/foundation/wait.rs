@@ -7,9 +7,10 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use countersign::Failure;
+use countersign::error::Symptom;
 use countersign::redis::Redis;
 use countersign::store::sql::{Database, Driver, Statement};
-use countersign::{Failure, Symptom};
 use tokio::time::{Instant, timeout};
 
 use crate::config::{Config, DatabaseUrl, WAIT_FOR_STORES};

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use countersign::Secret;
+use countersign::clock::{Clock, SystemClock};
 use countersign::store::sql::{Database, DatabaseOptions};
-use countersign::{Clock, Secret, SystemClock};
 use countersign_server::accounts::Throttle;
 use countersign_server::address::Source;
 use countersign_server::config::RateLimit;

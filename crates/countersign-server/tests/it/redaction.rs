@@ -202,7 +202,7 @@ async fn scenario(place: &Place) -> Vec<String> {
 
 fn digest(token: &str) -> String {
     let secret = countersign::Secret::new("secret", SECRET).unwrap();
-    let ring = countersign::DigestKeyRing::new("k", &secret).unwrap();
+    let ring = countersign::token::DigestKeyRing::new("k", &secret).unwrap();
     ring.digest(&countersign::PlainToken::new(token))
         .as_str()
         .to_owned()

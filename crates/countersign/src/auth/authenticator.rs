@@ -13,7 +13,7 @@ use http::request::Parts;
 use crate::auth::{AuthOutcome, AuthenticationBackend, OriginPolicy, UseRecorder};
 use crate::error::{ConfigError, Failure, Refusal};
 use crate::event;
-use crate::token::{Answer, PlainToken};
+use crate::token::{PlainToken, TokenStatus};
 use crate::transport::{CredentialSource, Offered};
 use crate::user::{User, UserManager};
 
@@ -26,8 +26,8 @@ const MAX_TOKEN_LENGTH: usize = 8192;
 ///
 /// 1. It looks at every place of the request that a backend reads, such as a header or a cookie.
 /// 2. If it finds more than one credential, it refuses the request, even if all of them are equal.
-/// 3. It gives the one credential to the backend whose [`TokenShape`](crate::TokenShape) fits. The
-///    answer of that backend is final: no other backend is tried after a refusal.
+/// 3. It gives the one credential to the backend whose [`TokenShape`](crate::token::TokenShape)
+///    fits. The answer of that backend is final: no other backend is tried after a refusal.
 ///
 /// Identity therefore never depends on the order of backends.
 ///
@@ -43,9 +43,8 @@ const MAX_TOKEN_LENGTH: usize = 8192;
 /// use countersign::store::MemoryStore;
 /// use countersign::strategy::DatabaseTokenStrategy;
 /// use countersign::transport::BearerTransport;
-/// use countersign::{
-///     AuthenticationBackend, Authenticator, Failure, Secret, Strategy, SystemEntropy, User,
-/// };
+/// use countersign::strategy::Strategy;
+/// use countersign::{AuthenticationBackend, Authenticator, Failure, Secret, SystemEntropy, User};
 /// use http::HeaderMap;
 /// use http::header::AUTHORIZATION;
 ///
@@ -168,9 +167,11 @@ impl<U: User> Authenticator<U> {
             return AuthOutcome::CrossSite;
         }
         match self.verify(selection).await {
-            Ok(Answer::NotOffered) => AuthOutcome::NotOffered,
-            Ok(Answer::Accepted(authenticated)) => AuthOutcome::Accepted(Arc::new(authenticated)),
-            Ok(Answer::Refused(refusal)) => AuthOutcome::Refused(refusal),
+            Ok(TokenStatus::NotOffered) => AuthOutcome::NotOffered,
+            Ok(TokenStatus::Accepted(authenticated)) => {
+                AuthOutcome::Accepted(Arc::new(authenticated))
+            }
+            Ok(TokenStatus::Refused(refusal)) => AuthOutcome::Refused(refusal),
             Err(failure) => {
                 event::failed(&failure);
                 AuthOutcome::Failed(Arc::new(failure))
@@ -188,7 +189,7 @@ impl<U: User> Authenticator<U> {
     ///
     /// Returns a [`Failure`] if a store can't be asked. It is then unknown whether the credential
     /// is valid: answer 503, not 401.
-    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Answer<U>, Failure> {
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<TokenStatus<U>, Failure> {
         self.verify(self.select(headers)).await
     }
 
@@ -217,13 +218,14 @@ impl<U: User> Authenticator<U> {
     }
 
     /// Asks the selected backend, and records the use of the session if its token was accepted.
-    async fn verify(&self, selection: Selection<'_, U>) -> Result<Answer<U>, Failure> {
+    async fn verify(&self, selection: Selection<'_, U>) -> Result<TokenStatus<U>, Failure> {
         match selection {
-            Selection::NotOffered => Ok(Answer::NotOffered),
-            Selection::Refused(refusal) => Ok(Answer::Refused(refusal)),
+            Selection::NotOffered => Ok(TokenStatus::NotOffered),
+            Selection::Refused(refusal) => Ok(TokenStatus::Refused(refusal)),
             Selection::One { backend, token } => {
                 let answer = backend.read(&token, self.users()).await?;
-                if let (Answer::Accepted(authenticated), Some(recorder)) = (&answer, &self.recorder)
+                if let (TokenStatus::Accepted(authenticated), Some(recorder)) =
+                    (&answer, &self.recorder)
                 {
                     recorder.note(authenticated);
                 }

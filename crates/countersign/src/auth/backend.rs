@@ -14,8 +14,8 @@ use crate::session::SessionId;
 use crate::store::{Page, SessionPage};
 use crate::strategy::{Login, LoginFence, Strategy};
 use crate::token::{
-    Answer, Destroyed, Invalidated, IssuedToken, LoggedOut, PlainToken, Refreshed, TokenPair,
-    TokenShape,
+    EndOutcome, Invalidated, IssuedToken, LoggedOut, PlainToken, Refreshed, TokenPair, TokenShape,
+    TokenStatus,
 };
 use crate::transport::Transport;
 use crate::user::{User, UserId, UserManager};
@@ -41,9 +41,9 @@ use crate::user::{User, UserId, UserManager};
 /// use countersign::store::MemoryStore;
 /// use countersign::strategy::{DatabaseTokenStrategy, Login};
 /// use countersign::transport::{BearerTransport, CookieTransport};
-/// use countersign::{
-///     AuthenticationBackend, Failure, LoggedOut, Profile, Secret, Strategy, SystemEntropy, User,
-/// };
+/// use countersign::strategy::Strategy;
+/// use countersign::token::LoggedOut;
+/// use countersign::{AuthenticationBackend, Failure, Profile, Secret, SystemEntropy, User};
 ///
 /// # struct Account { id: i64 }
 /// # impl User for Account {
@@ -140,26 +140,26 @@ impl<U: User> AuthenticationBackend<U> {
         &self,
         token: &PlainToken,
         users: &dyn UserManager<U>,
-    ) -> Result<Answer<U>, Failure> {
+    ) -> Result<TokenStatus<U>, Failure> {
         Ok(match self.strategy.read_token(Some(token), users).await? {
-            Answer::Accepted(mut authenticated) => {
+            TokenStatus::Accepted(mut authenticated) => {
                 authenticated.backend = Some(Arc::clone(&self.name));
                 if authenticated.user.is_active() {
-                    Answer::Accepted(authenticated)
+                    TokenStatus::Accepted(authenticated)
                 } else {
                     event::refused(
                         Some(&self.name),
                         authenticated.session_id,
                         Refusal::UserInactive,
                     );
-                    Answer::Refused(Refusal::UserInactive)
+                    TokenStatus::Refused(Refusal::UserInactive)
                 }
             }
-            Answer::Refused(refusal) => {
+            TokenStatus::Refused(refusal) => {
                 event::refused(Some(&self.name), None, refusal);
-                Answer::Refused(refusal)
+                TokenStatus::Refused(refusal)
             }
-            Answer::NotOffered => Answer::NotOffered,
+            TokenStatus::NotOffered => TokenStatus::NotOffered,
         })
     }
 
@@ -191,7 +191,7 @@ impl<U: User> AuthenticationBackend<U> {
     ///   since the fence of `login` was read, or if that was more than five minutes ago. Judge the
     ///   account again.
     /// - [`AuthError::Refused`] with [`Refusal::TooManySessions`] if the user has reached a
-    ///   [`SessionCap`](crate::SessionCap) that refuses.
+    ///   [`SessionLimit`](crate::SessionLimit) that refuses.
     /// - [`AuthError::Failed`] if the tokens could not be stored, or if it is unknown whether they
     ///   were. A session that nobody has a token of may then be listed until it expires. Another
     ///   login is safe.
@@ -261,7 +261,7 @@ impl<U: User> AuthenticationBackend<U> {
         };
         match &logged_out {
             Ok(LoggedOut::Ended(session)) => event::session(&self.name, *session, "logout"),
-            Ok(LoggedOut::AlreadyOut) => {}
+            Ok(LoggedOut::AlreadyEnded) => {}
             Err(error) => self.note_refusal(error),
         }
         logged_out
@@ -274,16 +274,16 @@ impl<U: User> AuthenticationBackend<U> {
         users: &dyn UserManager<U>,
     ) -> Result<LoggedOut, AuthError> {
         match self.strategy.read_token(Some(token), users).await? {
-            Answer::Accepted(authenticated) => {
+            TokenStatus::Accepted(authenticated) => {
                 self.strategy
                     .destroy_token(token, &authenticated.user)
                     .await?;
                 Ok(LoggedOut::Ended(None))
             }
-            Answer::NotOffered | Answer::Refused(Refusal::Unknown | Refusal::Revoked) => {
-                Ok(LoggedOut::AlreadyOut)
+            TokenStatus::NotOffered | TokenStatus::Refused(Refusal::Unknown | Refusal::Revoked) => {
+                Ok(LoggedOut::AlreadyEnded)
             }
-            Answer::Refused(refusal) => Err(refusal.into()),
+            TokenStatus::Refused(refusal) => Err(refusal.into()),
         }
     }
 
@@ -304,14 +304,14 @@ impl<U: User> AuthenticationBackend<U> {
     /// it again.
     pub async fn logout_with_refresh(&self, refresh: &PlainToken) -> Result<LoggedOut, Failure> {
         let Some(strategy) = self.strategy.as_refreshable() else {
-            return Ok(LoggedOut::AlreadyOut);
+            return Ok(LoggedOut::AlreadyEnded);
         };
         match strategy.end_session_of(refresh).await? {
-            Destroyed::Revoked => {
+            EndOutcome::Ended => {
                 event::session(&self.name, None, "logout");
                 Ok(LoggedOut::Ended(None))
             }
-            Destroyed::AlreadyInvalid => Ok(LoggedOut::AlreadyOut),
+            EndOutcome::AlreadyEnded => Ok(LoggedOut::AlreadyEnded),
         }
     }
 
@@ -333,7 +333,7 @@ impl<U: User> AuthenticationBackend<U> {
 
     /// Ends one session of a user, with all of its tokens.
     ///
-    /// Returns [`Destroyed::AlreadyInvalid`] if the user has no such session. Another user's
+    /// Returns [`EndOutcome::AlreadyEnded`] if the user has no such session. Another user's
     /// session is never ended.
     ///
     /// # Errors
@@ -344,12 +344,12 @@ impl<U: User> AuthenticationBackend<U> {
         &self,
         session: SessionId,
         user: &U::Id,
-    ) -> Result<Destroyed, Failure> {
+    ) -> Result<EndOutcome, Failure> {
         let Some(strategy) = self.strategy.as_refreshable() else {
-            return Ok(Destroyed::AlreadyInvalid);
+            return Ok(EndOutcome::AlreadyEnded);
         };
         let ended = strategy.end_session(session, &user.to_key()).await?;
-        if ended == Destroyed::Revoked {
+        if ended == EndOutcome::Ended {
             event::session(&self.name, Some(session), "session_revoked");
         }
         Ok(ended)
@@ -358,8 +358,8 @@ impl<U: User> AuthenticationBackend<U> {
     /// Ends all sessions of a user except `kept`, and returns the number of sessions that ended.
     ///
     /// Tokens of the user that belong to no session end too. For the number see
-    /// [`SessionControl::end_sessions`](crate::SessionControl::end_sessions). Returns 0 if the
-    /// strategy has no sessions.
+    /// [`SessionControl::end_sessions`](crate::strategy::SessionControl::end_sessions). Returns 0
+    /// if the strategy has no sessions.
     ///
     /// # Errors
     ///

@@ -52,7 +52,8 @@ pub enum SessionEnd {
 /// # Examples
 ///
 /// ```
-/// use countersign::{Authenticated, LiveSession, SessionWatcher, User};
+/// use countersign::auth::{LiveSession, SessionWatcher};
+/// use countersign::{Authenticated, User};
 ///
 /// # async fn next_message() -> Option<String> { None }
 /// async fn socket<U: User>(watcher: SessionWatcher<U>, user: &Authenticated<U>) {

@@ -1,10 +1,11 @@
 //! Authentication of requests: backends, and the choice among them.
 //!
-//! - `backend.rs` pairs a transport with a strategy.
-//! - `authenticator.rs` chooses the backend of a request, and reads the user.
-//! - `outcome.rs` is what came of it: a user, nobody, a refusal or a failure.
-//! - `origin/` decides which pages may send cookies.
-//! - `usage.rs` records when sessions were used, and `live.rs` watches for their end.
+//! - An [`AuthenticationBackend`] pairs a transport with a strategy.
+//! - An [`Authenticator`] chooses the backend of a request, and reads the user.
+//! - [`AuthOutcome`] is the result: a user, nobody, a refusal or a failure.
+//! - An [`OriginPolicy`] decides which pages may send cookies.
+//! - A [`UseRecorder`] records when sessions were used, and a [`SessionWatcher`] watches for their
+//!   end.
 
 mod authenticator;
 mod backend;

@@ -1,8 +1,8 @@
 //! The outcome of authentication, as a request carries it to handlers.
 //!
-//! [`AuthOutcome`] extends [`Answer`](crate::Answer) by the two results that only an HTTP request
-//! can have: a cross-site cookie, and a failure that was logged already and waits to be answered.
-//! The tower layer puts it into the extensions of each request.
+//! [`AuthOutcome`] extends [`TokenStatus`](crate::token::TokenStatus) by the two results that only
+//! an HTTP request can have: a cross-site cookie, and a failure that was logged already and waits
+//! to be answered. The tower layer puts it into the extensions of each request.
 
 use std::fmt;
 use std::sync::Arc;

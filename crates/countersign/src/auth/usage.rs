@@ -30,7 +30,7 @@ const BATCH: usize = 256;
 /// Recording itself is a look-up in memory: it does no I/O.
 ///
 /// Set-up takes two steps. Give the recorder to
-/// [`AuthenticatorBuilder::record_use`](crate::AuthenticatorBuilder::record_use), and spawn
+/// [`AuthenticatorBuilder::record_use`](crate::auth::AuthenticatorBuilder::record_use), and spawn
 /// [`run`](Self::run). At shutdown, call [`flush`](Self::flush). A killed process loses the uses
 /// since the last write; the sessions then look unused for one interval longer than they were.
 ///
@@ -43,7 +43,7 @@ const BATCH: usize = 256;
 /// use std::sync::Arc;
 /// use std::time::Duration;
 ///
-/// use countersign::UseRecorder;
+/// use countersign::auth::UseRecorder;
 /// use countersign::store::MemoryStore;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -84,8 +84,8 @@ impl UseRecorder {
     /// Records that the session of an accepted token is in use now.
     ///
     /// Does no I/O and never waits for any. Does nothing for a token without a session. The
-    /// authenticator calls this; call it yourself only if you use a [`Strategy`](crate::Strategy)
-    /// directly.
+    /// authenticator calls this; call it yourself only if you use a
+    /// [`Strategy`](crate::strategy::Strategy) directly.
     pub fn note<U: User>(&self, authenticated: &Authenticated<U>) {
         let Some(session) = authenticated.session_id else {
             return;

@@ -17,9 +17,9 @@ const DEFAULT_MAX_ENTRIES: usize = 10_000;
 ///
 /// At the maximum it removes entries that have ended, and refuses new ones if there is none: it
 /// never forgets a live entry. A revocation ends with the process and is seen by no other, so
-/// [`revocation_is_durable`](crate::TokenControl::revocation_is_durable) is `false` with it. Use
-/// [`SqlDenylist`](crate::denylist::SqlDenylist) if several processes accept the same tokens, or if
-/// a revocation must outlive a restart.
+/// [`revocation_is_durable`](crate::strategy::TokenControl::revocation_is_durable) is `false` with
+/// it. Use [`SqlDenylist`](crate::denylist::SqlDenylist) if several processes accept the same
+/// tokens, or if a revocation must outlive a restart.
 ///
 /// [`MemoryDenylist::default`] holds 10,000 entries.
 ///

@@ -58,7 +58,7 @@ pub const CLOCK_SLACK: Duration = Duration::from_mins(1);
 /// use std::time::Duration;
 ///
 /// use countersign::denylist::{DenylistStore, MemoryDenylist};
-/// use countersign::{Clock, SystemClock};
+/// use countersign::clock::{Clock, SystemClock};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), countersign::Failure> {
@@ -81,8 +81,8 @@ pub trait DenylistStore: Send + Sync {
     /// # Errors
     ///
     /// [`Failure`] if the entry could not be recorded; its kind is
-    /// [`Full`](crate::FailureKind::Full) if the denylist has no room. The token may still be
-    /// accepted then, so don't acknowledge the revocation.
+    /// [`Full`](crate::error::FailureKind::Full) if the denylist has no room. The token may still
+    /// be accepted then, so don't acknowledge the revocation.
     async fn deny(&self, id: &str, until: Timestamp, now: Timestamp) -> Result<(), Failure>;
 
     /// Returns `true` if any of `ids` is denied at `now`.

@@ -26,7 +26,8 @@ use crate::value::Value;
 ///
 /// use countersign::denylist::{DenylistStore, SqlDenylist};
 /// use countersign::store::sql::{Database, DatabaseOptions, Migrator};
-/// use countersign::{Clock, SystemClock, UserKeyKind};
+/// use countersign::clock::{Clock, SystemClock};
+/// use countersign::user::UserKeyKind;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

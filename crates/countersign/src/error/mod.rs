@@ -57,7 +57,7 @@ pub enum Refusal {
     Reused,
     /// "Log out everywhere" ended the user's sessions while this login was in progress.
     Overtaken,
-    /// The user has as many sessions as the [`SessionCap`](crate::SessionCap) allows.
+    /// The user has as many sessions as the [`SessionLimit`](crate::SessionLimit) allows.
     TooManySessions,
     /// The `alg` header is missing, or names another algorithm than the key's.
     Algorithm,
@@ -136,7 +136,8 @@ impl Error for Refusal {}
 /// # Examples
 ///
 /// ```
-/// use countersign::{AuthError, Failure, FailureKind, Refusal};
+/// use countersign::error::FailureKind;
+/// use countersign::{AuthError, Failure, Refusal};
 ///
 /// fn status(error: &AuthError) -> u16 {
 ///     match error {
@@ -216,7 +217,8 @@ pub enum FailureKind {
 /// use std::error::Error;
 /// use std::io;
 ///
-/// use countersign::{Failure, FailureKind};
+/// use countersign::error::FailureKind;
+/// use countersign::Failure;
 ///
 /// let cause = io::Error::from(io::ErrorKind::ConnectionRefused);
 /// let failure = Failure::unavailable("token store", cause);

@@ -1,6 +1,6 @@
 //! Parts that the drivers of networked stores share.
 //!
-//! - `slot.rs` is one connection that many callers share.
+//! - `shared_connection.rs` is one connection that many callers share.
 //! - `renewing.rs` reads a URL again after the store refused its password.
 //! - `tls_fault.rs` tells what is wrong with a certificate.
 
@@ -10,7 +10,7 @@
 )]
 mod renewing;
 #[cfg(any(feature = "postgres", feature = "redis"))]
-mod slot;
+mod shared_connection;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "redis"))]
 pub(crate) mod tls_fault;
 
@@ -21,4 +21,4 @@ pub(crate) mod tls_fault;
 pub(crate) use renewing::Renewing;
 pub use renewing::UrlSource;
 #[cfg(any(feature = "postgres", feature = "redis"))]
-pub(crate) use slot::Slot;
+pub(crate) use shared_connection::SharedConnection;

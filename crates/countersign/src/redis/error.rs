@@ -21,7 +21,7 @@ pub(super) enum Trouble {
     /// No connection could be made, so no command was sent.
     Unconnected(RedisError),
     /// An error that Redis returned, or that the connection reported.
-    Said(RedisError),
+    ErrorText(RedisError),
     /// No answer within the timeout. Redis may have executed the command.
     Silence(Duration),
 }
@@ -30,25 +30,25 @@ impl Trouble {
     /// Returns the same error, marked as one that occurred before a command was sent.
     pub(super) fn while_connecting(self) -> Self {
         match self {
-            Self::Said(error) => Self::Unconnected(error),
+            Self::ErrorText(error) => Self::Unconnected(error),
             other => other,
         }
     }
 
     /// Returns `true` for an error of this kind that Redis returned.
     pub(super) fn is(&self, kind: ServerErrorKind) -> bool {
-        matches!(self, Self::Said(error) if error.kind() == ErrorKind::Server(kind))
+        matches!(self, Self::ErrorText(error) if error.kind() == ErrorKind::Server(kind))
     }
 
     /// Returns an empty value if Redis only refused a right, because then a node has answered.
     pub(super) fn unless_forbidden(self) -> Result<Value, Self> {
-        let forbidden = matches!(&self, Self::Said(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm));
+        let forbidden = matches!(&self, Self::ErrorText(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm));
         if forbidden { Ok(Value::Nil) } else { Err(self) }
     }
 
     /// Returns `true` if the key holds another type of value than the command works on.
     pub(super) fn is_wrong_type(&self) -> bool {
-        matches!(self, Self::Said(error) if error.code() == Some("WRONGTYPE"))
+        matches!(self, Self::ErrorText(error) if error.code() == Some("WRONGTYPE"))
     }
 
     /// Returns the failure that callers get, with its symptom.
@@ -61,7 +61,7 @@ impl Trouble {
     pub(super) fn symptom(&self) -> Option<Symptom> {
         match self {
             Self::Silence(_) => Some(Symptom::Silent),
-            Self::Unconnected(error) | Self::Said(error) => symptom::of(error),
+            Self::Unconnected(error) | Self::ErrorText(error) => symptom::of(error),
         }
     }
 
@@ -72,13 +72,13 @@ impl Trouble {
                 Failure::unavailable(PART, format!("no answer within {timeout:?}"))
             }
             Self::Unconnected(error) => {
-                Failure::unavailable(PART, Said::of("connecting to Redis", &error))
+                Failure::unavailable(PART, ErrorText::of("connecting to Redis", &error))
             }
-            Self::Said(error) if is_unavailable(&error) => {
-                Failure::unavailable(PART, Said::of("running a command on Redis", &error))
+            Self::ErrorText(error) if is_unavailable(&error) => {
+                Failure::unavailable(PART, ErrorText::of("running a command on Redis", &error))
             }
-            Self::Said(error) => {
-                Failure::internal(PART, Said::of("running a command on Redis", &error))
+            Self::ErrorText(error) => {
+                Failure::internal(PART, ErrorText::of("running a command on Redis", &error))
             }
         }
     }
@@ -147,7 +147,7 @@ const WORDS: Words = Words {
 /// An error's code and kind, for logs.
 ///
 /// The message is left out, because it can quote the command, and with it tokens or passwords.
-struct Said {
+struct ErrorText {
     stage: &'static str,
     code: Option<String>,
     io: Option<io::ErrorKind>,
@@ -156,7 +156,7 @@ struct Said {
     tls: Option<String>,
 }
 
-impl Said {
+impl ErrorText {
     fn of(stage: &'static str, error: &RedisError) -> Box<dyn Error + Send + Sync> {
         let cause = cause(error);
         let io = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
@@ -170,9 +170,9 @@ impl Said {
     }
 }
 
-impl Error for Said {}
+impl Error for ErrorText {}
 
-impl fmt::Display for Said {
+impl fmt::Display for ErrorText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(tls) = &self.tls {
             return write!(f, "{}: {tls}", self.stage);
@@ -185,7 +185,7 @@ impl fmt::Display for Said {
     }
 }
 
-impl fmt::Debug for Said {
+impl fmt::Debug for ErrorText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

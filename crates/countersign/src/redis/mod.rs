@@ -10,10 +10,10 @@ mod cluster;
 mod error;
 mod hello;
 mod inspect;
-mod link;
 mod mark;
 mod script;
 mod sentinel;
+mod server_connection;
 mod symptom;
 mod url;
 
@@ -27,9 +27,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use self::error::{PART, Trouble};
-use self::link::{Link, Loss, Place, Target};
+use self::server_connection::{ConnectionLoss, ServerConnection, Target, TargetNode};
 use crate::error::{ConfigError, Failure, Symptom};
-use crate::net::{Renewing, Slot, UrlSource};
+use crate::net::{Renewing, SharedConnection, UrlSource};
 
 pub use inspect::{Persistence, RedisNode};
 pub use mark::RedisMark;
@@ -42,8 +42,8 @@ pub struct RedisOptions {
     /// second.
     ///
     /// An operation that takes longer is a [`Failure`] of the kind
-    /// [`Unavailable`](crate::FailureKind::Unavailable). It isn't known then if Redis executed the
-    /// command.
+    /// [`Unavailable`](crate::error::FailureKind::Unavailable). It isn't known then if Redis
+    /// executed the command.
     pub timeout: Duration,
 }
 
@@ -86,7 +86,7 @@ impl Default for RedisOptions {
 /// connection.
 ///
 /// A server that is loading its data, out of memory, a replica, or without a quorum is
-/// [`Unavailable`](crate::FailureKind::Unavailable). It is never taken for an answer.
+/// [`Unavailable`](crate::error::FailureKind::Unavailable). It is never taken for an answer.
 ///
 /// On a cluster, commands follow slots that move and masters that are replaced, whether the former
 /// master is gone or just doesn't answer. With Sentinels, they are asked for the master again
@@ -112,7 +112,7 @@ pub struct Redis {
 struct Inner {
     target: Renewing<Target>,
     timeout: Duration,
-    slot: Slot<Link>,
+    slot: SharedConnection<ServerConnection>,
     /// The turn to make another connection while the present one is still in use.
     renewal: Arc<Mutex<()>>,
 }
@@ -163,7 +163,7 @@ impl Redis {
         let timeout = options.timeout;
         let make = move |url: &str| Target::new(url::Parsed::parse(url)?, timeout);
         let target = Renewing::new(PART, url, source, make)?;
-        let (slot, renewal) = (Slot::default(), Arc::default());
+        let (slot, renewal) = (SharedConnection::default(), Arc::default());
         Ok(Self {
             inner: Arc::new(Inner {
                 target,
@@ -294,7 +294,7 @@ impl Redis {
                 .map_err(Trouble::into_failure)?;
         }
         read(
-            self.attempts(command, Place::Beside(key))
+            self.attempts(command, TargetNode::Beside(key))
                 .await
                 .map_err(Trouble::into_failure)?,
         )
@@ -306,19 +306,21 @@ impl Redis {
         &self,
         command: &Cmd,
     ) -> Result<Result<T, Trouble>, Failure> {
-        match self.attempts(command, Place::OfKey).await {
+        match self.attempts(command, TargetNode::OfKey).await {
             Ok(value) => read(value).map(Ok),
             Err(trouble) => Ok(Err(trouble)),
         }
     }
 
     /// Runs a command, and once more if another connection or another password may help.
-    async fn attempts(&self, command: &Cmd, place: Place<'_>) -> Result<Value, Trouble> {
+    async fn attempts(&self, command: &Cmd, place: TargetNode<'_>) -> Result<Value, Trouble> {
         let deadline = Instant::now() + self.inner.timeout;
         let generation = self.inner.target.generation();
         // The rare paths are boxed, so that the future of the common one stays small.
         let outcome = match self.attempt(deadline, command, place).await {
-            Err(Trouble::Said(error)) if self.inner.target.current().is_worth_another(&error) => {
+            Err(Trouble::ErrorText(error))
+                if self.inner.target.current().is_worth_another(&error) =>
+            {
                 Box::pin(self.attempt(deadline, command, place)).await
             }
             outcome => outcome,
@@ -349,7 +351,7 @@ impl Redis {
         &self,
         deadline: Instant,
         command: &Cmd,
-        place: Place<'_>,
+        place: TargetNode<'_>,
     ) -> Result<Value, Trouble> {
         let inner = &*self.inner;
         let link = match inner.slot.live(|_| true) {
@@ -366,9 +368,9 @@ impl Redis {
                 .current()
                 .loss(trouble, link.answered() != before)
             {
-                Loss::Nothing => {}
-                Loss::Part => self.renew(link, place.key(command)),
-                Loss::Whole => inner.slot.discard(&link),
+                ConnectionLoss::Nothing => {}
+                ConnectionLoss::Part => self.renew(link, place.key(command)),
+                ConnectionLoss::Whole => inner.slot.discard(&link),
             }
         }
         result
@@ -378,7 +380,7 @@ impl Redis {
     /// answers there.
     ///
     /// All other callers go on with the old connection until then. One such attempt runs at a time.
-    fn renew(&self, link: Arc<Link>, key: Vec<u8>) {
+    fn renew(&self, link: Arc<ServerConnection>, key: Vec<u8>) {
         let inner = Arc::clone(&self.inner);
         let Ok(turn) = Arc::clone(&inner.renewal).try_lock_owned() else {
             return;
@@ -398,7 +400,7 @@ impl Redis {
     }
 
     /// Returns the connection, and connects if there is none.
-    async fn open(&self, deadline: Instant) -> Result<Arc<Link>, Trouble> {
+    async fn open(&self, deadline: Instant) -> Result<Arc<ServerConnection>, Trouble> {
         let target = self.inner.target.current();
         let connecting = self.inner.slot.connect(|_| true, target.connect());
         self.in_time(deadline, connecting)
@@ -413,7 +415,7 @@ impl Redis {
         work: impl Future<Output = Result<T, ::redis::RedisError>>,
     ) -> Result<T, Trouble> {
         match timeout_at(deadline, work).await {
-            Ok(result) => result.map_err(Trouble::Said),
+            Ok(result) => result.map_err(Trouble::ErrorText),
             Err(_) => Err(Trouble::Silence(self.inner.timeout)),
         }
     }

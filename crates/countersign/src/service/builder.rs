@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use crate::service::maintenance::{Intervals, Sweeper};
 use crate::service::users::Accounts;
 use crate::service::{Auth, Users};
-use crate::session::{Lifetimes, ReusePolicy, SessionCap};
+use crate::session::{Lifetimes, ReusePolicy, SessionLimit};
 use crate::store::TokenStore;
 use crate::store::sql::{
     Database, DatabaseOptions, DatabaseTokenModels, Migrator, SetupError, SqlStore,
@@ -41,7 +41,7 @@ const COOKIE: &str = "cookie";
 type Signed<U> = Box<dyn FnOnce(JwtStrategyBuilder<U>) -> JwtStrategyBuilder<U> + Send>;
 
 /// The store of tokens, as it was asked for.
-enum Place {
+enum StoreChoice {
     Url(String),
     Database(Database),
     #[cfg(feature = "redis")]
@@ -62,7 +62,7 @@ enum Place {
 /// 5. *Credentials*: the header `Authorization` by default. [`cookies`](Self::cookies) adds cookies
 ///    for pages, and [`without_bearer`](Self::without_bearer) leaves the header out.
 /// 6. *Lifetimes and limits*: [`lifetimes`](Self::lifetimes), [`reuse`](Self::reuse),
-///    [`session_cap`](Self::session_cap).
+///    [`session_limit`](Self::session_limit).
 ///
 /// For another arrangement, such as two strategies side by side, put the parts together by hand:
 /// a strategy, [`AuthenticationBackend`]s, an [`Authenticator`] and
@@ -71,12 +71,12 @@ enum Place {
 pub struct AuthBuilder<U: User> {
     users: Arc<dyn UserManager<U>>,
     verifier: Arc<dyn CredentialVerifier<U>>,
-    place: Option<Place>,
+    place: Option<StoreChoice>,
     migrates: bool,
     secret: Option<Secret>,
     lifetimes: Option<Lifetimes>,
     reuse: ReusePolicy,
-    cap: Option<SessionCap>,
+    cap: Option<SessionLimit>,
     has_bearer: bool,
     cookies: Option<CookieTransport>,
     origins: OriginPolicy,
@@ -122,27 +122,27 @@ impl<U: User> AuthBuilder<U> {
     /// [`build`](Self::build) makes the tables and brings them up to date, with user ids of the
     /// kind of [`User::Id`].
     pub fn database_url(mut self, url: impl Into<String>) -> Self {
-        self.place = Some(Place::Url(url.into()));
+        self.place = Some(StoreChoice::Url(url.into()));
         self
     }
 
     /// Keeps tokens in a database that is connected already.
     pub fn database(mut self, database: &Database) -> Self {
-        self.place = Some(Place::Database(database.clone()));
+        self.place = Some(StoreChoice::Database(database.clone()));
         self
     }
 
     /// Keeps tokens on Redis.
     #[cfg(feature = "redis")]
     pub fn redis(mut self, redis: &Redis) -> Self {
-        self.place = Some(Place::Redis(redis.clone()));
+        self.place = Some(StoreChoice::Redis(redis.clone()));
         self
     }
 
     /// Keeps tokens in a store of another kind, such as
     /// [`MemoryStore`](crate::store::MemoryStore) in tests.
     pub fn store(mut self, store: impl TokenStore + 'static) -> Self {
-        self.place = Some(Place::Store(Arc::new(store)));
+        self.place = Some(StoreChoice::Store(Arc::new(store)));
         self
     }
 
@@ -177,7 +177,7 @@ impl<U: User> AuthBuilder<U> {
     }
 
     /// Sets the limit on live sessions of one user. Defaults to no limit.
-    pub const fn session_cap(mut self, cap: SessionCap) -> Self {
+    pub const fn session_limit(mut self, cap: SessionLimit) -> Self {
         self.cap = Some(cap);
         self
     }
@@ -301,7 +301,7 @@ impl<U: User> AuthBuilder<U> {
         let lifetimes = self.settled_lifetimes()?;
         let sessions = Sessions::new(Arc::clone(&store), digests, lifetimes)
             .with_reuse(self.reuse)
-            .with_cap(self.cap)
+            .with_limit(self.cap)
             .with_clock(Arc::clone(&self.clock));
         let strategy = self.strategy(&sessions, denylist.clone())?;
 
@@ -337,18 +337,18 @@ impl<U: User> AuthBuilder<U> {
     /// Opens the store of tokens, and the denylist that belongs beside it.
     async fn open(
         &self,
-        place: Place,
+        place: StoreChoice,
         digests: &DigestKeyRing,
     ) -> Result<(Arc<dyn TokenStore>, Option<Arc<dyn DenylistStore>>), SetupError> {
         let database = match place {
-            Place::Store(store) => return Ok((store, None)),
+            StoreChoice::Store(store) => return Ok((store, None)),
             #[cfg(feature = "redis")]
-            Place::Redis(redis) => {
+            StoreChoice::Redis(redis) => {
                 let store = RedisTokenStore::new(&redis, digests);
                 return Ok((Arc::new(store), Some(Arc::new(RedisDenylist::new(&redis)))));
             }
-            Place::Url(url) => Database::connect(&url, DatabaseOptions::default())?,
-            Place::Database(database) => database,
+            StoreChoice::Url(url) => Database::connect(&url, DatabaseOptions::default())?,
+            StoreChoice::Database(database) => database,
         };
         #[cfg(not(feature = "redis"))]
         let _ = digests;
@@ -372,7 +372,7 @@ impl<U: User> AuthBuilder<U> {
         let is_signed = false;
         let access = Duration::from_mins(if is_signed { 15 } else { 60 });
         let lifetimes = Lifetimes::new(access, Duration::from_hours(30 * 24))?;
-        lifetimes.with_session_limit(Duration::from_hours(180 * 24))
+        lifetimes.with_max_session_age(Duration::from_hours(180 * 24))
     }
 
     /// Builds the strategy: signed tokens if they were asked for, or else opaque ones.

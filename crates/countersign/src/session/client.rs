@@ -23,9 +23,9 @@ const LABEL: usize = 64;
 /// # Examples
 ///
 /// ```
-/// use countersign::Client;
+/// use countersign::ClientInfo;
 ///
-/// let client = Client::new()
+/// let client = ClientInfo::new()
 ///     .with_user_agent("Mozilla/5.0\r\n  (X11)")
 ///     .with_ip("::ffff:192.0.2.7".parse()?)
 ///     .with_label("Work laptop");
@@ -36,13 +36,13 @@ const LABEL: usize = 64;
 /// # Ok::<_, std::net::AddrParseError>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Client {
+pub struct ClientInfo {
     user_agent: Option<String>,
     ip: Option<IpAddr>,
     label: Option<String>,
 }
 
-impl Client {
+impl ClientInfo {
     /// Creates client details without any value.
     pub const fn new() -> Self {
         Self {
@@ -121,7 +121,7 @@ fn one_line(text: &str, most: usize) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-impl fmt::Debug for Client {
+impl fmt::Debug for ClientInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Client(..)")
     }
@@ -136,17 +136,17 @@ mod tests {
     #[test]
     fn nothing_is_left_of_nothing() {
         for text in ["", " ", "\0", "\r\n\t"] {
-            assert_eq!(Client::new().with_label(text).label(), None);
+            assert_eq!(ClientInfo::new().with_label(text).label(), None);
         }
     }
 
     proptest! {
         #[test]
         fn texts_are_bounded_and_stay_as_they_are(text in "\\PC{0,400}|[ \\x00-\\x20é]{0,100}") {
-            let once = Client::new().with_user_agent(&text).with_label(&text);
+            let once = ClientInfo::new().with_user_agent(&text).with_label(&text);
             prop_assert!(once.user_agent().is_none_or(|kept| kept.len() <= USER_AGENT && !kept.contains(char::is_control)));
             prop_assert!(once.label().is_none_or(|kept| kept.len() <= LABEL));
-            let again = Client::new()
+            let again = ClientInfo::new()
                 .with_user_agent(once.user_agent().unwrap_or_default())
                 .with_label(once.label().unwrap_or_default());
             prop_assert_eq!(again, once);

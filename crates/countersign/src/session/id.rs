@@ -24,7 +24,7 @@ use crate::error::Failure;
 /// let id: SessionId = "11111111-2222-4333-8444-555555555555".parse()?;
 /// assert_eq!(id.to_string(), "11111111-2222-4333-8444-555555555555");
 /// assert!("session 7".parse::<SessionId>().is_err());
-/// # Ok::<_, countersign::NotASessionId>(())
+/// # Ok::<_, countersign::session::NotASessionId>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(Uuid);

@@ -1,21 +1,20 @@
-//! Sessions as every layer names them: their ids, their clients, their lifetimes and their fences.
+//! Sessions as every layer names them: their ids, their clients and their settings.
 //!
-//! Nothing here reads or writes. The steps of a session (opening, rotation, endings) are in
-//! `strategy::sessions`, and its records are in `store::record`.
+//! - A [`SessionId`] identifies a session, from its login to its end.
+//! - [`ClientInfo`] describes the device of a login, for the list of sessions.
+//! - [`Lifetimes`], [`ReusePolicy`] and [`SessionLimit`] are the settings of sessions.
 //!
-//! - `id.rs` is the identifier of a session.
-//! - `client.rs` is what a login tells of its device.
-//! - `policy.rs` holds lifetimes, the reuse policy, and the limit on sessions of one user.
-//! - `fence.rs` is the value that ends everything of a user when it is replaced.
+//! Nothing here reads or writes. [`SessionControl`](crate::strategy::SessionControl) shows and ends
+//! sessions, and [`SessionRecord`](crate::store::SessionRecord) is what a store keeps of one.
 
 mod client;
-mod fence;
+pub(crate) mod fence;
 mod id;
 mod policy;
 
-pub use client::Client;
-pub use fence::Fence;
+pub use client::ClientInfo;
+pub(crate) use fence::Fence;
 pub use id::{NotASessionId, SessionId};
 #[cfg(any(feature = "jwt", feature = "redis"))]
 pub(crate) use policy::checked;
-pub use policy::{Lifetimes, MAX_LIFETIME, ReusePolicy, SessionCap, WhenFull};
+pub use policy::{Lifetimes, MAX_LIFETIME, ReusePolicy, SessionLimit, WhenFull};

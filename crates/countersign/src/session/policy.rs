@@ -36,7 +36,7 @@ pub const MAX_LIFETIME: Duration = Duration::from_hours(100 * 366 * 24);
 /// const DAY: Duration = Duration::from_secs(86_400);
 ///
 /// let lifetimes = Lifetimes::new(Duration::from_secs(900), 30 * DAY)?;
-/// let lifetimes = lifetimes.with_session_limit(180 * DAY)?;
+/// let lifetimes = lifetimes.with_max_session_age(180 * DAY)?;
 /// let login = Timestamp::from_unix_seconds(1_768_478_400);
 /// let limit = lifetimes.session_end(login);
 /// assert_eq!(limit, Some(login.saturating_add(180 * DAY)));
@@ -78,7 +78,7 @@ impl Lifetimes {
     ///
     /// Returns a [`ConfigError`] that names `session lifetime` if it is shorter than one second or
     /// longer than [`MAX_LIFETIME`].
-    pub fn with_session_limit(mut self, session: Duration) -> Result<Self, ConfigError> {
+    pub fn with_max_session_age(mut self, session: Duration) -> Result<Self, ConfigError> {
         self.session = Some(checked("session lifetime", session)?);
         Ok(self)
     }
@@ -228,21 +228,21 @@ impl Default for ReusePolicy {
 ///
 /// ```
 /// use std::num::NonZeroU32;
-/// use countersign::{SessionCap, WhenFull};
+/// use countersign::{SessionLimit, WhenFull};
 ///
 /// let five = NonZeroU32::new(5).expect("five isn't zero");
-/// let cap = SessionCap { most: five, when_full: WhenFull::EvictOldest };
+/// let cap = SessionLimit { most: five, when_full: WhenFull::EvictOldest };
 /// # assert_eq!(cap.when_full, WhenFull::default());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionCap {
+pub struct SessionLimit {
     /// The highest number of live sessions of one user.
     pub most: NonZeroU32,
     /// The effect of a login beyond that number.
     pub when_full: WhenFull,
 }
 
-/// The effect of a login when its user has reached the [`SessionCap`]. Defaults to
+/// The effect of a login when its user has reached the [`SessionLimit`]. Defaults to
 /// [`EvictOldest`](Self::EvictOldest).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum WhenFull {

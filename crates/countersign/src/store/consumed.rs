@@ -34,7 +34,8 @@ pub struct ConsumedToken {
 ///
 /// ```
 /// use countersign::store::{Consumed, ConsumedToken};
-/// use countersign::{DigestKeyRing, PlainToken, Secret, SystemEntropy, Timestamp};
+/// use countersign::token::DigestKeyRing;
+/// use countersign::{PlainToken, Secret, SystemEntropy, Timestamp};
 ///
 /// let digests = DigestKeyRing::new("2026-11", &Secret::generate(&SystemEntropy)?)?;
 /// let digest = digests.digest(&PlainToken::new("csr_wZ5…"));

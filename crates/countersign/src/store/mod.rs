@@ -17,8 +17,8 @@
 //! Users of the library create a store and give it to a strategy; few of them call its methods.
 //! Authors of another store read [`TokenStore`], which states the contract, and run
 //! `testing::TokenStoreSuite` (feature `testing`), which checks it. The arguments and answers of
-//! the methods are the structs and enums of this module, such as [`NewRefresh`], [`Rotate`] and
-//! [`SessionPage`].
+//! the methods are the structs and enums of this module, such as [`NewRefresh`], [`RotateRequest`]
+//! and [`SessionPage`].
 
 mod consumed;
 mod cursor;
@@ -32,7 +32,7 @@ pub mod sql;
 
 use async_trait::async_trait;
 
-pub use crate::session::Fence;
+pub use crate::session::fence::Fence;
 pub use crate::value::{Row, Value, ValueError};
 pub use consumed::{Consumed, ConsumedToken, Salt};
 pub use cursor::{NotACursor, SessionCursor};
@@ -40,8 +40,8 @@ pub use memory::MemoryStore;
 pub use pace::SweepPace;
 pub use record::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, JoinedUser, NewAccess, NewRefresh,
-    Opened, Page, RefreshRecord, Rotate, Rotated, SessionPage, SessionRecord, SweepLimit, Swept,
-    Used, UserSurvey,
+    Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionPage, SessionRecord,
+    SweepLimit, Swept, Used, UserSurvey,
 };
 
 #[cfg(feature = "redis")]
@@ -58,8 +58,8 @@ use crate::user::UserKey;
 /// This trait is for people who write a store. To use one, create a [`MemoryStore`], an
 /// [`SqlStore`](sql::SqlStore) or a `RedisTokenStore`, and pass it to a strategy such as
 /// [`DatabaseTokenStrategy`](crate::strategy::DatabaseTokenStrategy). `TokenStore` is implemented
-/// for `Arc<S>`, so strategies, sweepers and a [`UseRecorder`](crate::UseRecorder) can share one
-/// store.
+/// for `Arc<S>`, so strategies, sweepers and a [`UseRecorder`](crate::auth::UseRecorder) can share
+/// one store.
 ///
 /// # What a store keeps
 ///
@@ -126,8 +126,8 @@ use crate::user::UserKey;
 /// - [`insert_access`](Self::insert_access), [`insert_refresh`](Self::insert_refresh): it answers
 ///   [`Opened::Done`], or [`Opened::Fenced`] if the user was ended meanwhile, or refuses the digest
 ///   as taken. It leaves the record as it is.
-/// - [`rotate`](Self::rotate): it answers [`Rotated::Gone`] or, if the store recognises its own
-///   successor, [`Rotated::Done`]. There is never a second successor.
+/// - [`rotate`](Self::rotate): it answers [`RotateOutcome::Gone`] or, if the store recognises its
+///   own successor, [`RotateOutcome::Done`]. There is never a second successor.
 /// - [`remove_access`](Self::remove_access), [`remove_refresh`](Self::remove_refresh),
 ///   [`end_session`](Self::end_session): it answers `false`, unless the store recognises the
 ///   repetition.
@@ -139,7 +139,9 @@ use crate::user::UserKey;
 ///
 /// ```
 /// use countersign::store::{EndUser, Fence, MemoryStore, NewAccess, Opened, TokenStore};
-/// use countersign::{Clock, DigestKeyRing, PlainToken, Secret, SystemClock};
+/// use countersign::clock::{Clock, SystemClock};
+/// use countersign::token::DigestKeyRing;
+/// use countersign::{PlainToken, Secret};
 /// use countersign::{SystemEntropy, UserKey};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -187,8 +189,8 @@ pub trait TokenStore: Send + Sync {
     /// # Errors
     ///
     /// [`Failure`] if the digest is recorded as an access token already
-    /// ([`FailureKind::Internal`](crate::FailureKind::Internal)), or if the store can't be asked.
-    /// Don't hand the token out after an error: the token may not be recorded.
+    /// ([`FailureKind::Internal`](crate::error::FailureKind::Internal)), or if the store can't be
+    /// asked. Don't hand the token out after an error: the token may not be recorded.
     async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure>;
 
     /// Returns the record of an access token, whether live or expired.
@@ -372,8 +374,8 @@ pub trait TokenStore: Send + Sync {
     /// # Errors
     ///
     /// [`Failure`] if either digest is recorded already in its kind
-    /// ([`FailureKind::Internal`](crate::FailureKind::Internal)), or if the store can't be asked.
-    /// Both tokens are recorded or neither is. Don't hand them out after an error.
+    /// ([`FailureKind::Internal`](crate::error::FailureKind::Internal)), or if the store can't be
+    /// asked. Both tokens are recorded or neither is. Don't hand them out after an error.
     async fn insert_refresh(
         &self,
         refresh: &NewRefresh,
@@ -412,8 +414,8 @@ pub trait TokenStore: Send + Sync {
     /// it.
     ///
     /// All of it is one atomic step, guarded by the presence of the presented token: of any number
-    /// of callers that present the same token, one gets [`Rotated::Done`], and the others get
-    /// [`Rotated::Gone`] and write nothing. If [`end_session`](Self::end_session),
+    /// of callers that present the same token, one gets [`RotateOutcome::Done`], and the others get
+    /// [`RotateOutcome::Gone`] and write nothing. If [`end_session`](Self::end_session),
     /// [`end_user`](Self::end_user) or [`clear`](Self::clear) ends the session at the same time,
     /// nothing of it is left, whichever comes first.
     ///
@@ -430,16 +432,16 @@ pub trait TokenStore: Send + Sync {
     /// The access token is recorded behind the fence of the session. Access tokens that were issued
     /// earlier stay. An expired token is rotated like any other.
     ///
-    /// Returns [`Rotated::Gone`] if the presented token isn't there any more: it was exchanged or
-    /// removed, or its session has ended.
+    /// Returns [`RotateOutcome::Gone`] if the presented token isn't there any more: it was
+    /// exchanged or removed, or its session has ended.
     ///
     /// # Errors
     ///
     /// [`Failure`] if the successor's digest or the access token's is recorded already
-    /// ([`FailureKind::Internal`](crate::FailureKind::Internal)), or if the store can't be asked.
-    /// The presented token is still current or the rotation is complete. The caller looks the
-    /// session up again before it decides.
-    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure>;
+    /// ([`FailureKind::Internal`](crate::error::FailureKind::Internal)), or if the store can't be
+    /// asked. The presented token is still current or the rotation is complete. The caller looks
+    /// the session up again before it decides.
+    async fn rotate(&self, rotate: &RotateRequest) -> Result<RotateOutcome, Failure>;
 
     /// Deletes a refresh token that has no session, and returns `true` if there was one to delete.
     ///

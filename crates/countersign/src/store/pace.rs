@@ -15,7 +15,8 @@ use std::time::Duration;
 /// use std::time::{Duration, Instant};
 ///
 /// use countersign::store::{MemoryStore, SweepLimit, SweepPace, TokenStore};
-/// use countersign::{Clock, Lifetimes, SystemClock};
+/// use countersign::clock::{Clock, SystemClock};
+/// use countersign::Lifetimes;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

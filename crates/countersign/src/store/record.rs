@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::session::{Client, Lifetimes, SessionId};
+use crate::session::{ClientInfo, Lifetimes, SessionId};
 use crate::store::{Consumed, Fence, Row, SessionCursor};
 use crate::token::{Digest, StoredToken};
 use crate::user::UserKey;
@@ -29,8 +29,8 @@ pub struct NewAccess {
     /// The fence that the token must be recorded behind: it is recorded only if this is the user's
     /// current fence. `None` asks for no fence.
     ///
-    /// For a token that comes with a [`Rotate`] or a [`NewRefresh`] this field is ignored; it is
-    /// recorded behind the fence of its session.
+    /// For a token that comes with a [`RotateRequest`] or a [`NewRefresh`] this field is ignored;
+    /// it is recorded behind the fence of its session.
     pub fence: Option<Fence>,
 }
 
@@ -58,7 +58,7 @@ pub struct NewRefresh {
     /// is how long a logout must keep them denied. `None` if there are none.
     pub access_expires_at: Option<Timestamp>,
     /// The client that the login came from.
-    pub client: Client,
+    pub client: ClientInfo,
     /// The user's fence as the login has read it: the token is recorded only if it is still
     /// current. `None` asks for no fence.
     pub fence: Option<Fence>,
@@ -133,7 +133,7 @@ pub struct RefreshRecord {
 /// [`TokenStore::rotate`](crate::store::TokenStore::rotate) says what each value replaces in the
 /// record and what it doesn't.
 #[derive(Clone, Debug)]
-pub struct Rotate {
+pub struct RotateRequest {
     /// The token that was presented.
     pub presented: StoredToken,
     /// The successor's digest.
@@ -159,9 +159,9 @@ pub struct Rotate {
     pub access: Option<NewAccess>,
 }
 
-/// The answer of a store to a [`Rotate`].
+/// The answer of a store to a [`RotateRequest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rotated {
+pub enum RotateOutcome {
     /// The successor is recorded: this caller has exchanged the token.
     Done,
     /// The presented token wasn't there any more. Nothing was written.
@@ -244,7 +244,7 @@ pub struct SessionRecord {
     /// none.
     pub fence: Option<Fence>,
     /// The client that the login came from.
-    pub client: Client,
+    pub client: ClientInfo,
 }
 
 /// A session that was seen in use.

@@ -12,8 +12,8 @@ use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit,
-    Swept, TokenStore, Used, UserSurvey,
+    Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor, SessionPage, SessionRecord,
+    SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -90,7 +90,7 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).find_family(family).await
     }
 
-    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+    async fn rotate(&self, rotate: &RotateRequest) -> Result<RotateOutcome, Failure> {
         (**self).rotate(rotate).await
     }
 

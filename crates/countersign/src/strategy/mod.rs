@@ -51,8 +51,8 @@ use crate::error::{AuthError, Failure};
 use crate::session::SessionId;
 use crate::store::{Page, SessionPage, SessionRecord};
 use crate::token::{
-    Answer, Destroyed, Invalidated, IssuedToken, LoggedOut, PlainToken, Refreshed, TokenPair,
-    TokenShape,
+    EndOutcome, Invalidated, IssuedToken, LoggedOut, PlainToken, Refreshed, TokenPair, TokenShape,
+    TokenStatus,
 };
 use crate::user::{User, UserKey, UserManager};
 
@@ -115,10 +115,11 @@ pub trait TokenControl: Send + Sync {
 ///
 /// ```
 /// use async_trait::async_trait;
-/// use countersign::{
-///     Answer, Authenticated, Destroyed, Digest, DigestKeyRing, Failure, Invalidated, IssuedToken,
-///     PlainToken, Refusal, Strategy, Timestamp, TokenControl, User, UserKey, UserManager,
-/// };
+/// use countersign::strategy::{Strategy, TokenControl};
+/// use countersign::token::{Digest, DigestKeyRing, EndOutcome};
+/// use countersign::token::{Invalidated, IssuedToken, TokenStatus};
+/// use countersign::{Authenticated, Failure, PlainToken, Refusal};
+/// use countersign::{Timestamp, User, UserKey, UserManager};
 ///
 /// struct ServiceToken {
 ///     keys: DigestKeyRing,
@@ -144,23 +145,23 @@ pub trait TokenControl: Send + Sync {
 ///         &self,
 ///         token: Option<&PlainToken>,
 ///         users: &dyn UserManager<U>,
-///     ) -> Result<Answer<U>, Failure> {
-///         let Some(token) = token else { return Ok(Answer::NotOffered) };
+///     ) -> Result<TokenStatus<U>, Failure> {
+///         let Some(token) = token else { return Ok(TokenStatus::NotOffered) };
 ///         if self.keys.digest(token) != self.digest {
-///             return Ok(Answer::Refused(Refusal::Unknown));
+///             return Ok(TokenStatus::Refused(Refusal::Unknown));
 ///         }
 ///         let Some(user) = users.get(&self.service).await? else {
-///             return Ok(Answer::Refused(Refusal::UserUnknown));
+///             return Ok(TokenStatus::Refused(Refusal::UserUnknown));
 ///         };
 ///         let accepted = Authenticated::new(user, None, self.configured_at, Timestamp::MAX);
-///         Ok(Answer::Accepted(accepted))
+///         Ok(TokenStatus::Accepted(accepted))
 ///     }
 ///
 ///     async fn write_token(&self, _: &U) -> Result<IssuedToken, Failure> {
 ///         Err(Failure::internal("service token", "it is configured, not issued"))
 ///     }
 ///
-///     async fn destroy_token(&self, _: &PlainToken, _: &U) -> Result<Destroyed, Failure> {
+///     async fn destroy_token(&self, _: &PlainToken, _: &U) -> Result<EndOutcome, Failure> {
 ///         Err(Failure::internal("service token", "it is configured, not revoked"))
 ///     }
 /// }
@@ -169,7 +170,7 @@ pub trait TokenControl: Send + Sync {
 pub trait Strategy<U: User>: TokenControl {
     /// Reads an access token, and returns whose it is.
     ///
-    /// Returns [`Answer::NotOffered`] for `None`. Otherwise the token is accepted or refused.
+    /// Returns [`TokenStatus::NotOffered`] for `None`. Otherwise the token is accepted or refused.
     /// Writes nothing.
     ///
     /// # Errors
@@ -180,7 +181,7 @@ pub trait Strategy<U: User>: TokenControl {
         &self,
         token: Option<&PlainToken>,
         users: &dyn UserManager<U>,
-    ) -> Result<Answer<U>, Failure>;
+    ) -> Result<TokenStatus<U>, Failure>;
 
     /// Issues an access token that belongs to no session.
     ///
@@ -197,14 +198,14 @@ pub trait Strategy<U: User>: TokenControl {
 
     /// Revokes one access token of `user`. The session of the token goes on.
     ///
-    /// A token of another user is left alone: the result is [`Destroyed::AlreadyInvalid`]. To end
+    /// A token of another user is left alone: the result is [`EndOutcome::AlreadyEnded`]. To end
     /// the session as well, call [`SessionControl::log_out`].
     ///
     /// # Errors
     ///
     /// Returns a [`Failure`] if the revocation could not be recorded. The token may still be valid;
     /// call it again.
-    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure>;
+    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<EndOutcome, Failure>;
 
     /// Returns the refresh side of this strategy, or `None` if it has no sessions. Defaults to
     /// `None`.
@@ -227,9 +228,9 @@ pub trait Strategy<U: User>: TokenControl {
 /// ```
 /// use countersign::store::{MemoryStore, Page};
 /// use countersign::strategy::DatabaseTokenStrategy;
-/// use countersign::{
-///     Destroyed, RefreshableStrategy, Secret, SessionControl, SystemEntropy, User, UserId,
-/// };
+/// use countersign::strategy::{RefreshableStrategy, SessionControl};
+/// use countersign::token::EndOutcome;
+/// use countersign::{Secret, SystemEntropy, User, UserId};
 ///
 /// struct Account { id: i64 }
 /// impl User for Account {
@@ -247,7 +248,7 @@ pub trait Strategy<U: User>: TokenControl {
 /// let user = 7_i64.to_key();
 /// let page = strategy.sessions_of(&user, &Page { after: None, limit: 100 }).await?;
 /// assert_eq!(page.sessions.len(), 1);
-/// assert_eq!(strategy.end_session(page.sessions[0].id, &user).await?, Destroyed::Revoked);
+/// assert_eq!(strategy.end_session(page.sessions[0].id, &user).await?, EndOutcome::Ended);
 /// # Ok(())
 /// # }
 /// ```
@@ -267,7 +268,8 @@ pub trait SessionControl: Send + Sync {
     /// Returns a live session of `user`, or `None` if there is none with this id.
     ///
     /// The record contains the time of login, for routes that ask for a recent login. Long-lived
-    /// connections use it to learn of a logout; see [`SessionWatcher`](crate::SessionWatcher).
+    /// connections use it to learn of a logout; see
+    /// [`SessionWatcher`](crate::auth::SessionWatcher).
     ///
     /// # Errors
     ///
@@ -311,17 +313,17 @@ pub trait SessionControl: Send + Sync {
     ///
     /// Returns a [`Failure`] if the end could not be recorded. The session may still be live; call
     /// it again.
-    async fn end_session_of(&self, refresh: &PlainToken) -> Result<Destroyed, Failure>;
+    async fn end_session_of(&self, refresh: &PlainToken) -> Result<EndOutcome, Failure>;
 
     /// Ends a session of `user`, with all of its tokens.
     ///
-    /// Another user's session is left alone: the result is [`Destroyed::AlreadyInvalid`].
+    /// Another user's session is left alone: the result is [`EndOutcome::AlreadyEnded`].
     ///
     /// # Errors
     ///
     /// Returns a [`Failure`] if the end could not be recorded. The session may still be live; call
     /// it again.
-    async fn end_session(&self, session: SessionId, user: &UserKey) -> Result<Destroyed, Failure>;
+    async fn end_session(&self, session: SessionId, user: &UserKey) -> Result<EndOutcome, Failure>;
 
     /// Ends all sessions of `user` except `kept`, and returns the number of sessions that ended.
     ///
@@ -369,9 +371,8 @@ pub trait SessionControl: Send + Sync {
 /// ```
 /// use countersign::store::MemoryStore;
 /// use countersign::strategy::{DatabaseTokenStrategy, Login};
-/// use countersign::{
-///     Client, Failure, RefreshableStrategy, Refusal, ReusePolicy, Secret, SystemEntropy, User,
-/// };
+/// use countersign::strategy::RefreshableStrategy;
+/// use countersign::{ClientInfo, Failure, Refusal, ReusePolicy, Secret, SystemEntropy, User};
 ///
 /// # struct Account { id: i64 }
 /// # impl User for Account {
@@ -386,7 +387,7 @@ pub trait SessionControl: Send + Sync {
 ///     .build()?;
 /// let users = |id: i64| async move { Ok::<_, Failure>(Some(Account { id })) };
 ///
-/// let login = Login::from(Client::new().with_user_agent("curl/8.5.0"));
+/// let login = Login::from(ClientInfo::new().with_user_agent("curl/8.5.0"));
 /// let tokens = strategy.log_in(&Account { id: 7 }, &login).await?;
 /// let first = tokens.refresh.expect("the strategy has sessions").token;
 ///
@@ -417,7 +418,7 @@ pub trait RefreshableStrategy<U: User>: Strategy<U> + SessionControl {
     ///   was logged out everywhere since the fence of `login` was read, or if that was more than
     ///   five minutes ago.
     /// - [`AuthError::Refused`] with [`Refusal::TooManySessions`](crate::Refusal::TooManySessions)
-    ///   if the user has reached a [`SessionCap`](crate::SessionCap) that refuses.
+    ///   if the user has reached a [`SessionLimit`](crate::SessionLimit) that refuses.
     /// - [`AuthError::Failed`] if the tokens could not be stored, or if it is unknown whether they
     ///   were. A session that nobody has a token of may then be listed until it expires. Another
     ///   login is safe.
@@ -430,8 +431,8 @@ pub trait RefreshableStrategy<U: User>: Strategy<U> + SessionControl {
     /// # Errors
     ///
     /// Returns a [`Failure`] if the session could not be opened. Its kind is
-    /// [`FailureKind::Full`](crate::FailureKind::Full) if the user has reached a
-    /// [`SessionCap`](crate::SessionCap) that refuses.
+    /// [`FailureKind::Full`](crate::error::FailureKind::Full) if the user has reached a
+    /// [`SessionLimit`](crate::SessionLimit) that refuses.
     async fn open_session(&self, user: &U) -> Result<TokenPair, Failure> {
         self.log_in(user, &Login::default())
             .await

@@ -30,7 +30,7 @@ macro_rules! cases {
     ($($module:ident :: $case:ident),+ $(,)?) => {
         &[$($crate::testing::case::Case {
             name: concat!(stringify!($module), "::", stringify!($case)),
-            run: |ground| Box::pin($module::$case(ground)),
+            run: |fixture| Box::pin($module::$case(fixture)),
         }),+]
     };
 }
@@ -43,14 +43,14 @@ pub(super) use cases;
 pub(super) async fn judge<G: 'static>(
     name: String,
     case: &Case<G>,
-    ground: Result<G, Cause>,
+    fixture: Result<G, Cause>,
 ) -> CaseReport {
-    let violation = match ground {
+    let violation = match fixture {
         Err(error) => Some(Violation::new(format!("no fresh store: {error}"))),
-        Ok(ground) => {
+        Ok(fixture) => {
             // The case runs as a task of its own, so that a panic ends only that task. If the runtime
             // has several threads, the timeout also covers a store that blocks one of them.
-            let task = tokio::spawn((case.run)(ground));
+            let task = tokio::spawn((case.run)(fixture));
             let abort = task.abort_handle();
             let ended = tokio::time::timeout(PATIENCE, task).await;
             // A hung case must not go on beside the cases that follow.

@@ -16,7 +16,8 @@ use crate::clock::{Clock, Timestamp};
 /// ```
 /// use std::time::Duration;
 /// use countersign::testing::ManualClock;
-/// use countersign::{Clock, Timestamp};
+/// use countersign::clock::Clock;
+/// use countersign::Timestamp;
 ///
 /// let clock = ManualClock::new(Timestamp::from_unix_seconds(1_768_478_400));
 /// clock.advance(Duration::from_secs(900));

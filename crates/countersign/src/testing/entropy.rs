@@ -20,7 +20,8 @@ use crate::error::Failure;
 ///
 /// ```
 /// use countersign::testing::SeededEntropy;
-/// use countersign::{Entropy, SessionId};
+/// use countersign::entropy::Entropy;
+/// use countersign::SessionId;
 ///
 /// let first = SessionId::generate(&SeededEntropy::new(7))?;
 /// assert_eq!(SessionId::generate(&SeededEntropy::new(7))?, first);

@@ -1,11 +1,12 @@
 //! The answers of authentication: the values that strategies, backends and the authenticator
 //! return.
 //!
-//! Start with [`Answer`], the result of reading a credential: not offered, accepted or refused. A
-//! store that can't be asked gives none of the three. It gives a [`Failure`](crate::Failure), so
-//! that an outage never looks like a bad token. The other types describe issued tokens
-//! ([`IssuedToken`], [`TokenPair`], [`Refreshed`]) and the result of ending them ([`LoggedOut`],
-//! [`Destroyed`], [`Invalidated`]). All of them are plain data: nothing here does I/O.
+//! Start with [`TokenStatus`], the result of reading a credential: not offered, accepted or
+//! refused. A store that can't be asked gives none of the three. It gives a
+//! [`Failure`](crate::Failure), so that an outage never looks like a bad token. The other types
+//! describe issued tokens ([`IssuedToken`], [`TokenPair`], [`Refreshed`]) and the result of ending
+//! them ([`LoggedOut`], [`EndOutcome`], [`Invalidated`]). All of them are plain data: nothing here
+//! does I/O.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::token::PlainToken;
 
 /// The result of reading a credential.
 ///
-/// [`Strategy::read_token`](crate::Strategy::read_token),
+/// [`Strategy::read_token`](crate::strategy::Strategy::read_token),
 /// [`AuthenticationBackend::read`](crate::AuthenticationBackend::read) and
 /// [`Authenticator::authenticate`](crate::Authenticator::authenticate) return it. When a store
 /// can't be asked, these methods return a
@@ -28,7 +29,7 @@ use crate::token::PlainToken;
 /// For a whole HTTP request, where a cookie may come from another site, see
 /// [`AuthOutcome`](crate::AuthOutcome).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer<U> {
+pub enum TokenStatus<U> {
     /// The request carries no credential.
     NotOffered,
     /// The credential is valid. Contains the user and the facts of the token.
@@ -38,7 +39,7 @@ pub enum Answer<U> {
     Refused(Refusal),
 }
 
-impl<U> Answer<U> {
+impl<U> TokenStatus<U> {
     /// Returns the authenticated user, or `None` if the credential was not accepted.
     pub fn accepted(self) -> Option<Authenticated<U>> {
         match self {
@@ -185,17 +186,17 @@ pub enum LoggedOut {
     Ended(Option<SessionId>),
     /// The credential is unknown or already revoked, as it is after an earlier logout. There was
     /// nothing to end.
-    AlreadyOut,
+    AlreadyEnded,
 }
 
 /// The result of revoking one token or one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Destroyed {
+pub enum EndOutcome {
     /// The token or session was revoked by this call. An expired token that had not been swept yet
     /// counts as revoked too.
-    Revoked,
+    Ended,
     /// There was nothing to revoke: it is unknown, belongs to another user, or was revoked before.
-    AlreadyInvalid,
+    AlreadyEnded,
 }
 
 /// The result of ending everything that a user has ("log out everywhere").

@@ -232,7 +232,8 @@ impl DigestKey {
 /// # Examples
 ///
 /// ```
-/// use countersign::{DigestKeyRing, PlainToken, Secret};
+/// use countersign::token::DigestKeyRing;
+/// use countersign::{PlainToken, Secret};
 ///
 /// let old = Secret::new("token_hash_secret", "redis-token-hash-secret-1234567890")?;
 /// let new = Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc")?;

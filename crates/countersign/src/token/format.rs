@@ -64,7 +64,8 @@ impl TokenKind {
 /// # Examples
 ///
 /// ```
-/// use countersign::{PlainToken, Profile, SystemEntropy, TokenFormat, TokenKind};
+/// use countersign::token::{TokenFormat, TokenKind};
+/// use countersign::{PlainToken, Profile, SystemEntropy};
 ///
 /// let format = TokenFormat::new(Profile::Countersign, 32)?;
 /// let token = format.generate(TokenKind::Access, None, &SystemEntropy)?;

@@ -22,13 +22,13 @@ const OWNER: usize = 12;
 /// # Examples
 ///
 /// ```
-/// use countersign::Locator;
+/// use countersign::token::Locator;
 ///
 /// let session = "11111111-2222-4333-8444-555555555555".parse()?;
 /// let locator = Locator::new([7; 12], Some(session));
 /// assert_eq!(locator.to_text().len(), 38);
 /// assert_eq!(Locator::parse(&locator.to_text()), Some(locator));
-/// # Ok::<_, countersign::NotASessionId>(())
+/// # Ok::<_, countersign::session::NotASessionId>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Locator {

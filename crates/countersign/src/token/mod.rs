@@ -1,13 +1,11 @@
 //! Tokens: their secret text, their stored digests, and the form of their text.
 //!
-//! - `plain.rs` holds a token's text. It is the only file that can show one.
-//! - `digest.rs` makes the digests that stores keep, with a ring of keys.
-//! - `format.rs` generates and checks the text of opaque tokens, `shape.rs` tells tokens of
-//!   different strategies apart.
-//! - `locator.rs` is what a text says of the place of its record.
-//! - `family.rs` derives a refresh token's successor, and recognises the session of a token that
-//!   was exchanged.
-//! - `answer.rs` is what strategies return: answers to reading, issuing and ending tokens.
+//! - A [`PlainToken`] holds a token's text. It is the only type that can show one.
+//! - A [`DigestKeyRing`] makes the [`Digest`]s that stores keep.
+//! - A [`TokenFormat`] generates and checks the text of opaque tokens. A [`TokenShape`] tells
+//!   tokens of different strategies apart.
+//! - A [`Locator`] is the part of a token's text that says where its record is.
+//! - [`TokenStatus`], [`TokenPair`], [`EndOutcome`] and others are what strategies return.
 //!
 //! A strategy goes from a [`PlainToken`] to [`Digest`]s, and a store never sees the text.
 
@@ -21,7 +19,8 @@ mod plain;
 mod shape;
 
 pub use answer::{
-    Answer, Authenticated, Destroyed, Invalidated, IssuedToken, LoggedOut, Refreshed, TokenPair,
+    Authenticated, EndOutcome, Invalidated, IssuedToken, LoggedOut, Refreshed, TokenPair,
+    TokenStatus,
 };
 #[cfg(feature = "jwt")]
 pub(crate) use digest::SAME_SECRET;

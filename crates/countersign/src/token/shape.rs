@@ -13,7 +13,8 @@ use crate::token::PlainToken;
 /// # Examples
 ///
 /// ```
-/// use countersign::{PlainToken, TokenShape};
+/// use countersign::token::TokenShape;
+/// use countersign::PlainToken;
 ///
 /// let ours = TokenShape::Prefix("csa_".into());
 /// assert!(ours.claims(&PlainToken::new("csa_wZ5…")));

@@ -54,7 +54,8 @@ pub enum SameSite {
 /// use std::sync::Arc;
 /// use countersign::transport::CookieTransport;
 /// use countersign::{AuthenticationBackend, Profile};
-/// # use countersign::{Strategy, User};
+/// # use countersign::strategy::Strategy;
+/// # use countersign::User;
 /// # fn backend<U: User>(strategy: Arc<dyn Strategy<U>>) -> Result<(), countersign::ConfigError> {
 ///
 /// let cookies = CookieTransport::builder(Profile::Countersign).build()?;

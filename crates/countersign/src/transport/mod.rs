@@ -33,9 +33,9 @@ use crate::token::TokenPair;
 /// The place in a request where a transport reads its credential.
 ///
 /// Two backends that read the same place must be able to tell their tokens apart
-/// ([`TokenShape`](crate::TokenShape)); [`AuthenticatorBuilder::build`] refuses others.
+/// ([`TokenShape`](crate::token::TokenShape)); [`AuthenticatorBuilder::build`] refuses others.
 ///
-/// [`AuthenticatorBuilder::build`]: crate::AuthenticatorBuilder::build
+/// [`AuthenticatorBuilder::build`]: crate::auth::AuthenticatorBuilder::build
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CredentialSource {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{Failure, ReusePolicy, Secret, User, UserKeyKind};
+use countersign::user::UserKeyKind;
+use countersign::{Failure, ReusePolicy, Secret, User};
 use tempfile::TempDir;
 use testbed::{MariaDb, Postgres};
 use uuid::Uuid;

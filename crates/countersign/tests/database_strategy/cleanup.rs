@@ -1,6 +1,6 @@
 //! Expired rows leave, and no others.
 
-use countersign::{RefreshableStrategy, Strategy};
+use countersign::strategy::{RefreshableStrategy, Strategy};
 
 use crate::ground::{ACCESS, Ground, PROFILES, REFRESH, TICK, Tokens, refresh_of};
 

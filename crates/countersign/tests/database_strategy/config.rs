@@ -5,7 +5,9 @@ use std::time::Duration;
 use countersign::store::MemoryStore;
 use countersign::store::sql::{DatabaseTokenModels, TokenTable};
 use countersign::strategy::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
-use countersign::{DigestKeyRing, PlainToken, Profile, Secret, UserKeyKind};
+use countersign::token::DigestKeyRing;
+use countersign::user::UserKeyKind;
+use countersign::{PlainToken, Profile, Secret};
 use proptest::prelude::*;
 
 use crate::ground::{SECRET, secret};

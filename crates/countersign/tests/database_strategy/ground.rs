@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use countersign::clock::Clock;
+use countersign::session::NotASessionId;
 use countersign::store::sql::{Database, DatabaseTokenModels, Driver, Script, SqlStore, Statement};
 use countersign::store::{ClearUser, EndUser, Fence, MemoryStore, Page, TokenStore, Value};
 use countersign::strategy::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
+use countersign::strategy::{RefreshableStrategy, Strategy};
 use countersign::testing::ManualClock;
-use countersign::{
-    Answer, AuthError, Authenticated, Clock, DigestKeyRing, Failure, IssuedToken, NotASessionId,
-    PlainToken, Profile, RefreshableStrategy, Refusal, Secret, SessionId, StoredToken, Strategy,
-    SystemEntropy, TokenPair, User, UserId, UserKey, UserKeyKind, UserManager,
-};
+use countersign::token::{DigestKeyRing, IssuedToken, StoredToken, TokenStatus};
+use countersign::user::UserKeyKind;
+use countersign::{AuthError, Authenticated, Failure, PlainToken, Profile, Refusal, Secret};
+use countersign::{SessionId, SystemEntropy, TokenPair, User, UserId, UserKey, UserManager};
 use uuid::Uuid;
 
 use crate::common::{self, Place};
@@ -167,9 +169,9 @@ impl Ground {
         token: &PlainToken,
     ) -> Result<Authenticated<Member>, Refusal> {
         match tokens.read_token(Some(token), &self.members).await.unwrap() {
-            Answer::Accepted(accepted) => Ok(accepted),
-            Answer::Refused(refusal) => Err(refusal),
-            Answer::NotOffered => panic!("it was offered"),
+            TokenStatus::Accepted(accepted) => Ok(accepted),
+            TokenStatus::Refused(refusal) => Err(refusal),
+            TokenStatus::NotOffered => panic!("it was offered"),
         }
     }
 

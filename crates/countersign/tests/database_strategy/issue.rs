@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use countersign::store::TokenStore;
-use countersign::{
-    Answer, Destroyed, PlainToken, Profile, RefreshableStrategy, Refusal, SessionControl, Strategy,
-};
+use countersign::strategy::{RefreshableStrategy, SessionControl, Strategy};
+use countersign::token::{EndOutcome, TokenStatus};
+use countersign::{PlainToken, Profile, Refusal};
 
 use crate::ground::{
     ACCESS, Ground, OTHER_SECRET, PROFILES, TICK, digest, refresh_of, secret, text,
@@ -51,7 +51,7 @@ pub(crate) async fn nothing_offered_asks_nobody(ground: &Ground) {
             .read_token(None, &ground.members)
             .await
             .unwrap();
-        assert_eq!(answer, Answer::NotOffered);
+        assert_eq!(answer, TokenStatus::NotOffered);
     }
     assert_eq!(ground.store.counts(), (0, 0));
     assert_eq!(ground.members.asked.load(Ordering::SeqCst), 0);
@@ -164,10 +164,10 @@ pub(crate) async fn kinds_do_not_mix(ground: &Ground) {
         assert_eq!(ground.read(&tokens, refresh).await, Err(refusal));
         assert_eq!(
             tokens.destroy_token(refresh, &ground.alice).await.unwrap(),
-            Destroyed::AlreadyInvalid
+            EndOutcome::AlreadyEnded
         );
         let ended = tokens.end_session_of(access).await.unwrap();
-        assert_eq!(ended, Destroyed::AlreadyInvalid);
+        assert_eq!(ended, EndOutcome::AlreadyEnded);
         assert_eq!(ground.read(&tokens, access).await, Ok(ground.alice.id));
         assert!(ground.rotate(&tokens, refresh).await.is_ok());
     }
@@ -191,7 +191,7 @@ pub(crate) async fn another_secret_knows_nothing(ground: &Ground) {
         );
         assert_eq!(
             other.destroy_token(access, &ground.alice).await.unwrap(),
-            Destroyed::AlreadyInvalid
+            EndOutcome::AlreadyEnded
         );
         assert_eq!(ground.read(&tokens, access).await, Ok(ground.alice.id));
         assert!(ground.rotate(&tokens, refresh).await.is_ok());

@@ -1,7 +1,9 @@
 //! The ring of keys that digest tokens: one is active, others are still accepted.
 
 use countersign::store::TokenStore;
-use countersign::{Destroyed, DigestKeyRing, Profile, RefreshableStrategy, Refusal, Strategy};
+use countersign::strategy::{RefreshableStrategy, Strategy};
+use countersign::token::{DigestKeyRing, EndOutcome};
+use countersign::{Profile, Refusal};
 
 use crate::ground::{Ground, OTHER_SECRET, PROFILES, SECRET, Tokens, refresh_of, secret};
 
@@ -56,7 +58,7 @@ pub(crate) async fn an_earlier_key_still_reads(ground: &Ground) {
             both.destroy_token(&pair.access.token, &ground.alice)
                 .await
                 .unwrap(),
-            Destroyed::Revoked
+            EndOutcome::Ended
         );
         assert_eq!(
             ground.read(&old, &pair.access.token).await,

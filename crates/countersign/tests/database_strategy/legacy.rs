@@ -1,9 +1,9 @@
 //! Tokens that an earlier system stored as they are. Their text has the form of no token of ours, so the profile is the
 //! original's.
 
-use countersign::{
-    Destroyed, PlainToken, Profile, RefreshableStrategy, Refusal, SessionControl, Strategy,
-};
+use countersign::strategy::{RefreshableStrategy, SessionControl, Strategy};
+use countersign::token::EndOutcome;
+use countersign::{PlainToken, Profile, Refusal};
 
 use crate::ground::{ACCESS, Ground, Kind, REFRESH, TICK, Tokens, digest, refresh_of};
 use crate::log;
@@ -55,7 +55,7 @@ pub(crate) async fn plaintext_is_off_by_default(ground: &Ground) {
                 .destroy_token(&access(), &ground.alice)
                 .await
                 .unwrap(),
-            Destroyed::AlreadyInvalid
+            EndOutcome::AlreadyEnded
         );
     }
     for table in ["access_token", "refresh_token"] {
@@ -135,7 +135,7 @@ pub(crate) async fn destroying_removes_both_forms(ground: &Ground) {
     assert_eq!(ground.column_of_tokens("access_token").await.len(), 2);
     assert_eq!(
         tokens.destroy_token(&token, &ground.bob).await.unwrap(),
-        Destroyed::AlreadyInvalid
+        EndOutcome::AlreadyEnded
     );
     assert_eq!(
         ground.column_of_tokens("access_token").await.len(),
@@ -144,7 +144,7 @@ pub(crate) async fn destroying_removes_both_forms(ground: &Ground) {
     );
     assert_eq!(
         tokens.destroy_token(&token, &ground.alice).await.unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     assert_eq!(ground.column_of_tokens("access_token").await.len(), 0);
 
@@ -153,7 +153,7 @@ pub(crate) async fn destroying_removes_both_forms(ground: &Ground) {
         .await;
     assert_eq!(
         tokens.end_session_of(&refresh()).await.unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     assert_eq!(ground.column_of_tokens("refresh_token").await.len(), 0);
 }
@@ -177,10 +177,10 @@ pub(crate) async fn a_stored_digest_is_no_token(ground: &Ground) {
         );
         assert_eq!(
             tokens.destroy_token(&access, &ground.alice).await.unwrap(),
-            Destroyed::AlreadyInvalid
+            EndOutcome::AlreadyEnded
         );
         let ended = tokens.end_session_of(&refresh).await.unwrap();
-        assert_eq!(ended, Destroyed::AlreadyInvalid);
+        assert_eq!(ended, EndOutcome::AlreadyEnded);
     }
     assert_eq!(
         ground.read(&tokens, &pair.access.token).await,

@@ -4,11 +4,12 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use countersign::clock::Clock;
 use countersign::strategy::{Login, ReuseCause};
-use countersign::{
-    Client, Clock, Destroyed, PlainToken, Profile, RefreshableStrategy, Refusal, ReusePolicy,
-    SessionCap, SessionControl, TokenControl, TokenPair, WhenFull,
-};
+use countersign::strategy::{RefreshableStrategy, SessionControl, TokenControl};
+use countersign::token::EndOutcome;
+use countersign::{ClientInfo, PlainToken, Profile, Refusal};
+use countersign::{ReusePolicy, SessionLimit, TokenPair, WhenFull};
 
 use crate::ground::{
     ACCESS, GRACE, Ground, PROFILES, TICK, Tokens, everybody, refresh_of, refusal,
@@ -361,7 +362,7 @@ pub(crate) async fn a_damaged_token_is_no_theft(ground: &Ground) {
                     "{profile:?} {at}: {refused:?}"
                 );
                 let ended = tokens.end_session_of(&damaged).await.unwrap();
-                assert_eq!(ended, Destroyed::AlreadyInvalid, "{profile:?} {at}");
+                assert_eq!(ended, EndOutcome::AlreadyEnded, "{profile:?} {at}");
             }
         }
         assert_eq!(
@@ -384,7 +385,7 @@ pub(crate) async fn a_stale_token_logs_out(ground: &Ground) {
     let third = ground.refresh(&tokens, refresh_of(&second)).await.unwrap();
     assert_eq!(
         tokens.end_session_of(refresh_of(&first)).await.unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     assert_eq!(
         ground
@@ -429,7 +430,7 @@ pub(crate) async fn an_overtaken_login_is_refused(ground: &Ground) {
     let tokens = ground.tokens(Profile::Countersign);
     let begin = async || {
         let fence = tokens.login_fence(&ground.alice.key()).await.unwrap();
-        Login::from(Client::new()).behind(fence)
+        Login::from(ClientInfo::new()).behind(fence)
     };
     let log_in = async |login: &Login| {
         tokens
@@ -456,13 +457,13 @@ pub(crate) async fn an_overtaken_login_is_refused(ground: &Ground) {
 /// P5: however many log in at once, the cap holds when the last is done, and what is left works.
 pub(crate) async fn a_cap_holds_for_logins_at_once(ground: &Ground) {
     for when_full in [WhenFull::EvictOldest, WhenFull::Refuse] {
-        let cap = SessionCap {
+        let cap = SessionLimit {
             most: NonZeroU32::new(3).unwrap(),
             when_full,
         };
         let tokens = ground
             .builder(Profile::Countersign)
-            .session_cap(Some(cap))
+            .session_limit(Some(cap))
             .build()
             .unwrap();
         let login = Login::default();

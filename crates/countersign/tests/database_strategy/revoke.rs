@@ -1,10 +1,9 @@
 //! Tokens and sessions that end before their time.
 
 use countersign::denylist::{DenylistStore, MemoryDenylist, SqlDenylist};
-use countersign::{
-    Destroyed, Invalidated, PlainToken, Profile, RefreshableStrategy, Refusal, SessionControl,
-    Strategy, TokenControl,
-};
+use countersign::strategy::{RefreshableStrategy, SessionControl, Strategy, TokenControl};
+use countersign::token::{EndOutcome, Invalidated};
+use countersign::{PlainToken, Profile, Refusal};
 
 use crate::ground::{Ground, Member, PROFILES, Tokens, refresh_of, some_session};
 
@@ -12,7 +11,7 @@ async fn invalidate(tokens: &Tokens, member: &Member) -> Invalidated {
     tokens.invalidate_all(&member.key()).await.unwrap()
 }
 
-async fn end_of(tokens: &Tokens, refresh: &PlainToken) -> Destroyed {
+async fn end_of(tokens: &Tokens, refresh: &PlainToken) -> EndOutcome {
     tokens.end_session_of(refresh).await.unwrap()
 }
 
@@ -27,7 +26,7 @@ pub(crate) async fn destroying_one_leaves_the_others(ground: &Ground) {
         let (one, other) = (one.unwrap().token, other.unwrap().token);
         assert_eq!(
             tokens.destroy_token(&one, &ground.alice).await.unwrap(),
-            Destroyed::Revoked
+            EndOutcome::Ended
         );
         assert_eq!(ground.read(&tokens, &one).await, Err(Refusal::Unknown));
         assert_eq!(ground.read(&tokens, &other).await, Ok(ground.alice.id));
@@ -35,12 +34,12 @@ pub(crate) async fn destroying_one_leaves_the_others(ground: &Ground) {
         for token in unknown {
             assert_eq!(
                 tokens.destroy_token(&token, &ground.alice).await.unwrap(),
-                Destroyed::AlreadyInvalid
+                EndOutcome::AlreadyEnded
             );
         }
         assert_eq!(
             end_of(&tokens, &PlainToken::new("refresh-unknown")).await,
-            Destroyed::AlreadyInvalid
+            EndOutcome::AlreadyEnded
         );
         assert_eq!(ground.clear(&ground.alice).await, 1);
     }
@@ -113,7 +112,7 @@ pub(crate) async fn nobody_ends_what_is_anothers(ground: &Ground) {
         let tokens = ground.tokens(profile);
         let pair = tokens.open_session(&ground.alice).await.unwrap();
         let session = pair.access.session_id.unwrap();
-        let nothing = Destroyed::AlreadyInvalid;
+        let nothing = EndOutcome::AlreadyEnded;
         assert_eq!(
             tokens
                 .destroy_token(&pair.access.token, &ground.bob)
@@ -135,7 +134,7 @@ pub(crate) async fn nobody_ends_what_is_anothers(ground: &Ground) {
             .await
             .unwrap();
         assert_eq!(ended, nothing);
-        assert_eq!(end(&ground.alice).await, Destroyed::Revoked);
+        assert_eq!(end(&ground.alice).await, EndOutcome::Ended);
         assert_eq!(
             ground.read(&tokens, &next.access.token).await,
             Err(Refusal::Unknown)

@@ -1,7 +1,9 @@
 //! Refresh tokens: exchanged once, and for the same session.
 
 use countersign::store::TokenStore;
-use countersign::{Destroyed, PlainToken, Profile, RefreshableStrategy, Refusal, SessionControl};
+use countersign::strategy::{RefreshableStrategy, SessionControl};
+use countersign::token::EndOutcome;
+use countersign::{PlainToken, Profile, Refusal};
 
 use crate::ground::{ACCESS, Ground, PROFILES, REFRESH, SESSION, TICK, digest, refresh_of, text};
 
@@ -119,7 +121,7 @@ pub(crate) async fn access_tokens_follow_their_session(ground: &Ground) {
             assert_eq!(read.session_id, first.access.session_id);
         }
         let ended = tokens.end_session_of(refresh_of(&second)).await.unwrap();
-        assert_eq!(ended, Destroyed::Revoked);
+        assert_eq!(ended, EndOutcome::Ended);
         for access in [&first.access, &second.access] {
             assert_eq!(
                 ground.read(&tokens, &access.token).await,

@@ -1,7 +1,8 @@
 //! What each profile writes: the text of tokens, and the columns of a row.
 
 use countersign::store::TokenStore;
-use countersign::{PlainToken, Profile, RefreshableStrategy, Strategy};
+use countersign::strategy::{RefreshableStrategy, Strategy};
+use countersign::{PlainToken, Profile};
 
 use crate::ground::{ACCESS, Ground, REFRESH, SESSION, digest, refresh_of};
 

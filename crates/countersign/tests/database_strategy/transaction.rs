@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use countersign::store::sql::{DatabaseTokenModels, SqlStore, SqliteTransaction};
 use countersign::strategy::DatabaseTokenStrategy;
+use countersign::strategy::{RefreshableStrategy, Strategy};
 use countersign::testing::ManualClock;
-use countersign::{PlainToken, Profile, RefreshableStrategy, Refusal, Strategy, UserKeyKind};
+use countersign::user::UserKeyKind;
+use countersign::{PlainToken, Profile, Refusal};
 use rusqlite::Connection;
 use uuid::Uuid;
 

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use countersign::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit,
-    Swept, TokenStore, Used, UserSurvey,
+    Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor, SessionPage, SessionRecord,
+    SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
-use countersign::{Digest, Failure, Locator, SessionId, StoredToken, Timestamp, UserKey};
+use countersign::token::{Digest, Locator, StoredToken};
+use countersign::{Failure, SessionId, Timestamp, UserKey};
 use futures_util::future::BoxFuture;
 
 enum Recorded {
@@ -177,7 +178,7 @@ impl TokenStore for Watched {
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
         self.read().find_refresh(token).await
     }
-    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+    async fn rotate(&self, rotate: &RotateRequest) -> Result<RotateOutcome, Failure> {
         let meanwhile = self.before_rotate.lock().unwrap().take();
         if let Some(meanwhile) = meanwhile {
             meanwhile.await;

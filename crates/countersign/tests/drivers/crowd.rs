@@ -8,7 +8,8 @@ use countersign::store::sql::{
     Database, DatabaseOptions, DatabaseTokenModels, Dialect, Migrator, SqlStore,
 };
 use countersign::store::{Page, SweepLimit, TokenStore};
-use countersign::{SessionId, Timestamp, UserKey, UserKeyKind};
+use countersign::user::UserKeyKind;
+use countersign::{SessionId, Timestamp, UserKey};
 
 use crate::place::{Place, on_both};
 

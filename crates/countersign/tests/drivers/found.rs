@@ -2,11 +2,12 @@
 
 use std::error::Error;
 
+use countersign::error::FailureKind;
 use countersign::store::Value;
 use countersign::store::sql::{
     Database, Dialect, Driver, Migration, MigrationSet, Migrator, Script, SetupError, Statement,
 };
-use countersign::{FailureKind, UserKeyKind};
+use countersign::user::UserKeyKind;
 use testbed::{MariaDb, Postgres, free_port};
 
 use crate::place::{Place, connect, on_both, patient};

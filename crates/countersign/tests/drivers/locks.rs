@@ -8,9 +8,9 @@ use countersign::store::sql::{
     Database, DatabaseOptions, DatabaseTokenModels, Dialect, Migrator, SqlStore,
 };
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{
-    Failure, RefreshableStrategy, Secret, SystemEntropy, TokenPair, User, UserKeyKind,
-};
+use countersign::strategy::RefreshableStrategy;
+use countersign::user::UserKeyKind;
+use countersign::{Failure, Secret, SystemEntropy, TokenPair, User};
 use tokio::task::JoinSet;
 
 use crate::place::{Place, eventually, on_both, through_pgbouncer};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use countersign::UserKeyKind;
 use countersign::store::sql::{Database, DatabaseOptions, Dialect, Migrator, SetupError};
+use countersign::user::UserKeyKind;
 use mysql_async::prelude::Queryable;
 
 use crate::place::{Place, eventually, on_both, patient};

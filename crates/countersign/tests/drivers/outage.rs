@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use countersign::FailureKind;
+use countersign::error::FailureKind;
 use countersign::store::Value;
 use countersign::store::sql::{DatabaseOptions, Dialect, Driver, Script, Statement};
 use testbed::{MariaDb, Postgres, free_port};

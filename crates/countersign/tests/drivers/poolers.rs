@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use countersign::error::FailureKind;
 use countersign::store::Value;
 use countersign::store::sql::{
     Database, DatabaseOptions, DatabaseTokenModels, Dialect, Driver, Migrator, PostgresDriver,
     Script, SqlStore, Statement, UserTable,
 };
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{
-    Answer, Failure, FailureKind, Secret, Strategy, SystemEntropy, User, UserKeyKind,
-};
+use countersign::strategy::Strategy;
+use countersign::token::TokenStatus;
+use countersign::user::UserKeyKind;
+use countersign::{Failure, Secret, SystemEntropy, User};
 use testbed::{PgBouncer, Postgres};
 
 use crate::place::{eventually, patient};
@@ -59,7 +61,7 @@ async fn work(url: &str, timeout: Duration) {
     let users = |id: i64| async move { Ok::<_, Failure>(Some(Member(id))) };
     for id in 0..20 {
         let issued = strategy.write_token(&Member(id)).await.unwrap();
-        let answer: Answer<Member> = strategy
+        let answer: TokenStatus<Member> = strategy
             .read_token(Some(&issued.token), &users)
             .await
             .unwrap();

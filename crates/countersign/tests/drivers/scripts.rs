@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use countersign::Failure;
+use countersign::error::FailureKind;
 use countersign::store::Value;
 use countersign::store::sql::{DatabaseOptions, Dialect, Driver, Outcome};
-use countersign::{Failure, FailureKind};
 use tokio::sync::Barrier;
 use tokio::task::{JoinHandle, JoinSet};
 

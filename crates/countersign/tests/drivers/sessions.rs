@@ -1,6 +1,6 @@
 //! Inside the caller's transaction.
 
-use countersign::FailureKind;
+use countersign::error::FailureKind;
 use countersign::store::Value;
 use countersign::store::sql::{Dialect, Driver, MysqlSession, PostgresSession, Script};
 use mysql_async::TxOpts;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use countersign::FailureKind;
+use countersign::error::FailureKind;
 use countersign::store::sql::{Dialect, Statement};
 use tempfile::TempDir;
 use testbed::{MariaDb, Postgres};

@@ -1,8 +1,9 @@
 //! Values there and back, through real columns.
 
+use countersign::Timestamp;
+use countersign::error::FailureKind;
 use countersign::store::Value;
 use countersign::store::sql::Dialect;
-use countersign::{FailureKind, Timestamp};
 use uuid::Uuid;
 
 use crate::place::{Place, on_both, through_pgbouncer};

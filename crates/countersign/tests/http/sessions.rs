@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{Secret, SessionCap, WhenFull};
+use countersign::{Secret, SessionLimit, WhenFull};
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -283,14 +283,14 @@ async fn nobody_sees_or_ends_any_without_a_token() {
 fn capped(when_full: WhenFull) -> App {
     let mut world = World::new();
     let secret = Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
-    let cap = SessionCap {
+    let cap = SessionLimit {
         most: NonZeroU32::new(2).unwrap(),
         when_full,
     };
     let strategy = DatabaseTokenStrategy::builder(world.store.clone())
         .token_hash_secret(&secret)
         .clock(world.clock.clone())
-        .session_cap(Some(cap));
+        .session_limit(Some(cap));
     world.strategy = Arc::new(strategy.build().unwrap());
     App::over(world)
 }

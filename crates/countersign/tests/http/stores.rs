@@ -9,13 +9,14 @@ use countersign::axum::AuthRoutes;
 use countersign::denylist::MemoryDenylist;
 use countersign::store::TokenStore;
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore};
+use countersign::strategy::Strategy;
 use countersign::strategy::{JwtStrategy, Login, Sessions};
+use countersign::token::DigestKeyRing;
 use countersign::tower::AuthLayer;
 use countersign::transport::BearerTransport;
-use countersign::{
-    AuthenticationBackend, Authenticator, DigestKeyRing, Lifetimes, Profile, Secret, Strategy,
-    SystemEntropy, TokenPair, UserKeyKind,
-};
+use countersign::user::UserKeyKind;
+use countersign::{AuthenticationBackend, Authenticator, Lifetimes, Profile};
+use countersign::{Secret, SystemEntropy, TokenPair};
 use serde_json::json;
 
 use crate::support::{Member, World, opaque};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::RefreshableStrategy;
 use countersign::store::TokenStore;
 use countersign::store::sql::{Database, Driver, Script, Statement};
+use countersign::strategy::RefreshableStrategy;
 use countersign::strategy::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
 use countersign::testing::ManualClock;
 use tokio::sync::Barrier;

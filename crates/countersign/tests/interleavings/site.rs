@@ -6,7 +6,10 @@ use countersign::denylist::SqlDenylist;
 use countersign::store::sql::{Database, DatabaseTokenModels, SqlStore};
 use countersign::store::{MemoryStore, TokenStore};
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Sessions};
-use countersign::{DigestKeyRing, Lifetimes, RefreshableStrategy, Secret, Strategy, UserKeyKind};
+use countersign::strategy::{RefreshableStrategy, Strategy};
+use countersign::token::DigestKeyRing;
+use countersign::user::UserKeyKind;
+use countersign::{Lifetimes, Secret};
 
 use crate::common::{Account, Kind, Place};
 

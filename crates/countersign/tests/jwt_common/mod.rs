@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use countersign::{Clock, Failure, Timestamp, User, UserId, UserManager};
+use countersign::clock::Clock;
+use countersign::{Failure, Timestamp, User, UserId, UserManager};
 use serde_json::Value;
 use uuid::Uuid;
 

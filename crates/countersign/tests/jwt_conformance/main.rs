@@ -19,13 +19,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::denylist::MemoryDenylist;
+use countersign::error::FailureKind;
 use countersign::jwt::{Algorithm, KeyRing, SigningKey, VerifyingKey, generate_secret, raw};
 use countersign::store::{MemoryStore, TokenStore};
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder, Sessions};
-use countersign::{
-    Answer, Destroyed, DigestKeyRing, FailureKind, Invalidated, Lifetimes, PlainToken, Profile,
-    Refusal, Secret, Strategy, SystemEntropy, Timestamp, TokenControl, UserId,
-};
+use countersign::strategy::{Strategy, TokenControl};
+use countersign::token::{DigestKeyRing, EndOutcome, Invalidated, TokenStatus};
+use countersign::{Lifetimes, PlainToken, Profile, Refusal};
+use countersign::{Secret, SystemEntropy, Timestamp, UserId};
 use data_encoding::BASE64URL_NOPAD;
 use jwt_common::{Account, Accounts, TestClock, text};
 use serde_json::Value;
@@ -72,9 +73,9 @@ async fn read(
     accounts: &Accounts,
 ) -> Result<Account, Refusal> {
     match strategy.read_token(Some(token), accounts).await.unwrap() {
-        Answer::Accepted(accepted) => Ok(accepted.user),
-        Answer::Refused(refusal) => Err(refusal),
-        Answer::NotOffered => panic!("a token was offered"),
+        TokenStatus::Accepted(accepted) => Ok(accepted.user),
+        TokenStatus::Refused(refusal) => Err(refusal),
+        TokenStatus::NotOffered => panic!("a token was offered"),
     }
 }
 
@@ -411,7 +412,7 @@ async fn asks_for_the_decoded_id() {
     let accounts = Accounts::of([alice()]);
     assert_eq!(
         strategy.read_token(None, &accounts).await.unwrap(),
-        Answer::NotOffered
+        TokenStatus::NotOffered
     );
     assert!(accounts.asked().is_empty());
     let token = strategy.write_token(&alice()).await.unwrap().token;
@@ -541,16 +542,16 @@ async fn destroyed_everywhere_and_until_the_end() {
     assert!(!one.revocation_is_durable());
     assert_eq!(
         one.destroy_token(&token, &bob()).await.unwrap(),
-        Destroyed::AlreadyInvalid
+        EndOutcome::AlreadyEnded
     );
     assert_eq!(read(&two, &token, &accounts).await, Ok(alice()));
     assert_eq!(
         one.destroy_token(&token, &alice()).await.unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     assert_eq!(
         two.destroy_token(&token, &alice()).await.unwrap(),
-        Destroyed::AlreadyInvalid
+        EndOutcome::AlreadyEnded
     );
     for at in [0, 899, 904] {
         clock.set(NOW + at);
@@ -577,7 +578,7 @@ async fn destroyed_before_it_is_valid() {
     clock.set(NOW);
     assert_eq!(
         strategy.destroy_token(&token, &alice()).await.unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     clock.set(NOW + 60);
     assert_eq!(

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use countersign::denylist::{DenylistStore, MemoryDenylist};
+use countersign::error::FailureKind;
 use countersign::jwt::{Algorithm, SigningKey};
-use countersign::{
-    Answer, Destroyed, Failure, FailureKind, PlainToken, Refusal, Strategy, Timestamp, TokenControl,
-};
+use countersign::strategy::{Strategy, TokenControl};
+use countersign::token::{EndOutcome, TokenStatus};
+use countersign::{Failure, PlainToken, Refusal, Timestamp};
 
 use crate::jwt_common::{Account, Accounts, TestClock, text};
 use crate::{ALICE, NOW, alice, claims, ours, read, secret};
@@ -43,7 +44,7 @@ async fn a_full_denylist_refuses() {
     clock.set(NOW + 906);
     assert_eq!(
         strategy.destroy_token(&second, &alice()).await.unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     assert_eq!(denylist.len(), 1);
 }
@@ -95,7 +96,7 @@ async fn an_outage_is_no_answer() {
         strategy
             .read_token(Some(&forged), &Accounts::of([alice()]))
             .await,
-        Ok(Answer::Refused(_))
+        Ok(TokenStatus::Refused(_))
     ));
 }
 

@@ -3,7 +3,8 @@
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use countersign::Refusal::{Audience, Claims, Fingerprint, Malformed, Signature};
-use countersign::{DigestKeyRing, PlainToken, Secret, SystemEntropy};
+use countersign::token::DigestKeyRing;
+use countersign::{PlainToken, Secret, SystemEntropy};
 use data_encoding::{BASE64, HEXLOWER};
 
 use crate::forger::{base64url, mac};

@@ -32,7 +32,8 @@ use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 
 use countersign::jwt::Algorithm;
-use countersign::{Destroyed, PlainToken, Refusal};
+use countersign::token::EndOutcome;
+use countersign::{PlainToken, Refusal};
 use uuid::Uuid;
 
 use site::{Cases, Site, Tally, USER, Verdict};
@@ -148,7 +149,7 @@ async fn no_spelling_outlives_its_revocation() {
     }
     assert_eq!(
         site.destroy(&PlainToken::new(token)).await,
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     for spelling in &spellings {
         let spelling = PlainToken::new(spelling.as_str());

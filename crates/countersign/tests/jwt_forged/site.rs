@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use countersign::clock::Clock;
 use countersign::denylist::MemoryDenylist;
 use countersign::jwt::{Algorithm, KeyRing, SigningKey, generate_secret};
+use countersign::strategy::Strategy;
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder};
-use countersign::{
-    Answer, Clock, Destroyed, Failure, PlainToken, Profile, Refusal, Secret, Strategy,
-    SystemEntropy, Timestamp, User, UserId,
-};
+use countersign::token::{EndOutcome, TokenStatus};
+use countersign::{Failure, PlainToken, Profile, Refusal, Secret};
+use countersign::{SystemEntropy, Timestamp, User, UserId};
 use futures_util::FutureExt;
 use uuid::Uuid;
 
@@ -211,8 +212,7 @@ impl<I: UserId> Site<I> {
                     if !judged && self.lookups.load(Ordering::Relaxed) != before {
                         tally.wrong.push(format!("{name}: looks the user up"));
                     }
-                    if !is_ours(refusal) && self.destroy(&token).await != Destroyed::AlreadyInvalid
-                    {
+                    if !is_ours(refusal) && self.destroy(&token).await != EndOutcome::AlreadyEnded {
                         tally.wrong.push(format!("{name}: a forger revokes"));
                     }
                 }
@@ -227,13 +227,13 @@ impl<I: UserId> Site<I> {
             async move { Ok::<_, Failure>(account) }
         };
         Ok(match self.strategy.read_token(Some(token), &users).await? {
-            Answer::NotOffered => unreachable!("a token was offered"),
-            Answer::Accepted(_) => Verdict::Accepted,
-            Answer::Refused(refusal) => Verdict::Refused(refusal),
+            TokenStatus::NotOffered => unreachable!("a token was offered"),
+            TokenStatus::Accepted(_) => Verdict::Accepted,
+            TokenStatus::Refused(refusal) => Verdict::Refused(refusal),
         })
     }
 
-    pub async fn destroy(&self, token: &PlainToken) -> Destroyed {
+    pub async fn destroy(&self, token: &PlainToken) -> EndOutcome {
         self.strategy
             .destroy_token(token, &self.account)
             .await

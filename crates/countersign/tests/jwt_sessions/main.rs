@@ -23,7 +23,9 @@ use std::time::Duration;
 
 use countersign::denylist::{DenylistStore, MemoryDenylist};
 use countersign::strategy::JwtStrategy;
-use countersign::{Destroyed, Lifetimes, LoggedOut, PlainToken, Refusal, Strategy, Timestamp};
+use countersign::strategy::Strategy;
+use countersign::token::{EndOutcome, LoggedOut};
+use countersign::{Lifetimes, PlainToken, Refusal, Timestamp};
 use jwt_common::{Account, Accounts};
 use jwt_signed::{Ground, NOW, alice, bob, claim, key, refresh_of, secret};
 
@@ -115,14 +117,14 @@ async fn ending_a_session_ends_its_access_tokens_and_no_others() {
             .await
             .unwrap()
     };
-    assert_eq!(end(&bob()).await, Destroyed::AlreadyInvalid);
+    assert_eq!(end(&bob()).await, EndOutcome::AlreadyEnded);
     assert_eq!(
         ground.denylist.noted(),
         [""; 0],
         "nobody fills the denylist with what isn't theirs"
     );
     assert_eq!(strategy.read(&later).await, Ok(()));
-    assert_eq!(end(&alice()).await, Destroyed::Revoked);
+    assert_eq!(end(&alice()).await, EndOutcome::Ended);
     assert_eq!(ground.denylist.noted(), [format!("sid:{session}")]);
     for seconds in [60, 900, 964] {
         ground.at(seconds);
@@ -142,7 +144,7 @@ async fn ending_a_session_ends_its_access_tokens_and_no_others() {
         Refusal::Unknown
     );
     assert_eq!(strategy.read(&laptop).await, Ok(()));
-    assert_eq!(end(&alice()).await, Destroyed::AlreadyInvalid);
+    assert_eq!(end(&alice()).await, EndOutcome::AlreadyEnded);
     assert_eq!(ground.denylist.noted(), [""; 0]);
 }
 
@@ -170,7 +172,7 @@ async fn logging_out_ends_the_session_of_a_good_token() {
     );
     assert_eq!(
         strategy.log_out(&pair.access.token).await,
-        Ok(LoggedOut::AlreadyOut)
+        Ok(LoggedOut::AlreadyEnded)
     );
     assert_eq!(strategy.read(&other).await, Ok(()));
 }
@@ -184,7 +186,7 @@ async fn a_logout_that_got_no_further_than_denying_is_finished_by_the_next() {
     strategy.0.destroy_token(access, &alice()).await.unwrap();
     assert_eq!(
         strategy.log_out(access).await,
-        Ok(LoggedOut::AlreadyOut),
+        Ok(LoggedOut::AlreadyEnded),
         "the token alone is revoked"
     );
     let next = strategy
@@ -212,7 +214,7 @@ async fn a_logout_that_got_no_further_than_denying_is_finished_by_the_next() {
     );
     assert_eq!(
         strategy.log_out(&next.access.token).await,
-        Ok(LoggedOut::AlreadyOut)
+        Ok(LoggedOut::AlreadyEnded)
     );
 }
 
@@ -272,14 +274,14 @@ async fn an_expired_access_token_ends_its_session() {
             .unwrap_err(),
         Refusal::Unknown
     );
-    assert_eq!(strategy.log_out(access).await, Ok(LoggedOut::AlreadyOut));
+    assert_eq!(strategy.log_out(access).await, Ok(LoggedOut::AlreadyEnded));
     assert!(strategy.refresh(refresh_of(&other), alice()).await.is_ok());
 
     let alone = strategy.0.write_token(&alice()).await.unwrap().token;
     ground.at(905 + 905);
     assert_eq!(
         strategy.log_out(&alone).await,
-        Ok(LoggedOut::AlreadyOut),
+        Ok(LoggedOut::AlreadyEnded),
         "it has no session, and is over"
     );
 }
@@ -296,7 +298,7 @@ async fn logging_out_revokes_a_token_without_session() {
     let [alone, other] = [alone.unwrap().token, other.unwrap().token];
     assert_eq!(strategy.log_out(&alone).await, Ok(LoggedOut::Ended(None)));
     assert_eq!(strategy.read_token(&alone).await, Err(Refusal::Revoked));
-    assert_eq!(strategy.log_out(&alone).await, Ok(LoggedOut::AlreadyOut));
+    assert_eq!(strategy.log_out(&alone).await, Ok(LoggedOut::AlreadyEnded));
     assert_eq!(strategy.read_token(&other).await, Ok(None));
 }
 
@@ -311,7 +313,7 @@ async fn a_refresh_token_ends_its_session() {
             .end_session_of(refresh_of(&pair))
             .await
             .unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     assert_eq!(strategy.read(&pair).await, Err(Refusal::Revoked));
     assert_eq!(
@@ -320,7 +322,7 @@ async fn a_refresh_token_ends_its_session() {
             .end_session_of(refresh_of(&pair))
             .await
             .unwrap(),
-        Destroyed::AlreadyInvalid
+        EndOutcome::AlreadyEnded
     );
 }
 
@@ -346,7 +348,7 @@ async fn an_expired_refresh_token_ends_its_session_too() {
             .end_session_of(refresh_of(&pair))
             .await
             .unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     assert_eq!(strategy.read(&pair).await, Err(Refusal::Revoked));
 }
@@ -375,7 +377,7 @@ async fn a_token_that_outlives_the_record_of_its_session_is_logged_out() {
     assert_eq!(strategy.read(&pair).await, Err(Refusal::Revoked));
     assert_eq!(
         strategy.log_out(&pair.access.token).await,
-        Ok(LoggedOut::AlreadyOut)
+        Ok(LoggedOut::AlreadyEnded)
     );
 }
 
@@ -394,7 +396,7 @@ async fn a_session_is_denied_for_as_long_as_its_latest_token_lives() {
             .end_session(session, &key(&alice()))
             .await
             .unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     for seconds in [901, 3600, 7204] {
         ground.at(seconds);
@@ -433,7 +435,7 @@ async fn a_refresh_during_logout_keeps_nothing_alive() {
             .end_session_of(refresh_of(&pair))
             .await
             .unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     let newest = newest.get().expect("a refresh came in between");
     assert_eq!(strategy.read(newest).await, Err(Refusal::Revoked));
@@ -456,7 +458,7 @@ async fn destroying_an_access_token_leaves_its_session() {
             .destroy_token(&pair.access.token, &alice())
             .await
             .unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     assert_eq!(strategy.read(&pair).await, Err(Refusal::Revoked));
     assert!(strategy.refresh(refresh_of(&pair), alice()).await.is_ok());
@@ -505,5 +507,5 @@ async fn an_expired_token_without_session_is_over_already() {
     let strategy = ground.signed();
     let alone = strategy.0.write_token(&alice()).await.unwrap().token;
     ground.at(3600);
-    assert_eq!(strategy.log_out(&alone).await, Ok(LoggedOut::AlreadyOut));
+    assert_eq!(strategy.log_out(&alone).await, Ok(LoggedOut::AlreadyEnded));
 }

@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 
 use countersign::strategy::Login;
-use countersign::{Profile, Refusal, SessionCap, TokenControl, WhenFull};
+use countersign::strategy::TokenControl;
+use countersign::{Profile, Refusal, SessionLimit, WhenFull};
 
 use crate::at;
 use crate::jwt_common::Accounts;
@@ -78,7 +79,7 @@ async fn one_too_many_ends_signed_access_tokens() {
     let capped = |when_full| {
         let sessions = ground
             .sessions(Ground::lifetimes())
-            .with_cap(Some(SessionCap { most, when_full }));
+            .with_limit(Some(SessionLimit { most, when_full }));
         Signed::of(ground.builder(sessions))
     };
     let strategy = capped(WhenFull::EvictOldest);

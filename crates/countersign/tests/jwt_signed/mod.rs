@@ -13,11 +13,10 @@ use async_trait::async_trait;
 use countersign::denylist::{DenylistStore, MemoryDenylist};
 use countersign::store::{MemoryStore, Page, TokenStore};
 use countersign::strategy::{JwtStrategy, JwtStrategyBuilder, Sessions};
-use countersign::{
-    Answer, AuthError, DigestKeyRing, Failure, Lifetimes, LoggedOut, PlainToken,
-    RefreshableStrategy, Refusal, Secret, SessionId, Strategy, Timestamp, TokenPair, UserId,
-    UserKey,
-};
+use countersign::strategy::{RefreshableStrategy, Strategy};
+use countersign::token::{DigestKeyRing, LoggedOut, TokenStatus};
+use countersign::{AuthError, Failure, Lifetimes, PlainToken, Refusal, Secret};
+use countersign::{SessionId, Timestamp, TokenPair, UserId, UserKey};
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -147,7 +146,7 @@ impl Ground {
     pub(crate) fn lifetimes() -> Lifetimes {
         let lifetimes = Lifetimes::new(Duration::from_mins(15), Duration::from_hours(24)).unwrap();
         lifetimes
-            .with_session_limit(Duration::from_hours(48))
+            .with_max_session_age(Duration::from_hours(48))
             .unwrap()
     }
 
@@ -199,9 +198,9 @@ impl Signed {
     ) -> Result<Option<SessionId>, Refusal> {
         let accounts = Accounts::of([alice(), bob()]);
         match self.0.read_token(Some(token), &accounts).await.unwrap() {
-            Answer::Accepted(accepted) => Ok(accepted.session_id),
-            Answer::Refused(refusal) => Err(refusal),
-            Answer::NotOffered => panic!("a token was offered"),
+            TokenStatus::Accepted(accepted) => Ok(accepted.session_id),
+            TokenStatus::Refused(refusal) => Err(refusal),
+            TokenStatus::NotOffered => panic!("a token was offered"),
         }
     }
 

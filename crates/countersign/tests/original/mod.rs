@@ -5,15 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use countersign::clock::Clock;
 use countersign::store::sql::{
     Database, DatabaseTokenModels, Driver, SqlStore, Statement, UserTable,
 };
 use countersign::store::{Row, Value};
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{
-    Answer, AuthError, Clock, Failure, PlainToken, Profile, RefreshableStrategy, Refusal, Secret,
-    Strategy, Timestamp, User, UserKeyKind, UserManager,
-};
+use countersign::strategy::{RefreshableStrategy, Strategy};
+use countersign::token::TokenStatus;
+use countersign::user::UserKeyKind;
+use countersign::{AuthError, Failure, PlainToken, Profile, Refusal};
+use countersign::{Secret, Timestamp, User, UserManager};
 use uuid::Uuid;
 
 /// What we do otherwise on purpose: the operation, the row, whether legacy rows are accepted (`None`: either), our
@@ -136,9 +138,9 @@ pub(crate) async fn present(
     let token = PlainToken::new(case["token"].as_str().unwrap());
     match case["op"].as_str().unwrap() {
         "db_read" => match strategy.read_token(Some(&token), &users).await.unwrap() {
-            Answer::Accepted(accepted) => ("access", Ok((accepted.user.id, None))),
-            Answer::Refused(refusal) => ("access", Err(refusal)),
-            Answer::NotOffered => panic!("it was offered"),
+            TokenStatus::Accepted(accepted) => ("access", Ok((accepted.user.id, None))),
+            TokenStatus::Refused(refusal) => ("access", Err(refusal)),
+            TokenStatus::NotOffered => panic!("it was offered"),
         },
         "db_rotate" => match strategy.rotate_refresh_token(&token, &users).await {
             Ok(rotated) => (

@@ -6,9 +6,11 @@ use std::time::Duration;
 use countersign::denylist::{DenylistStore, MemoryDenylist, SqlDenylist};
 use countersign::store::sql::{DatabaseTokenModels, SqlStore};
 use countersign::store::{MemoryStore, TokenStore};
+use countersign::strategy::Strategy;
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Sessions};
 use countersign::testing::SeededEntropy;
-use countersign::{Lifetimes, PlainToken, Strategy, UserId, UserKeyKind};
+use countersign::user::UserKeyKind;
+use countersign::{Lifetimes, PlainToken, UserId};
 use serde_json::json;
 
 use crate::common::{Kind, Place};

@@ -1,7 +1,8 @@
 //! What must not be seen, in any of the forms that a formatter could give it, and a user type that shows everything.
 
 use async_trait::async_trait;
-use countersign::{DigestKeyRing, Failure, PlainToken, Secret, StoredToken, User, UserManager};
+use countersign::token::{DigestKeyRing, StoredToken};
+use countersign::{Failure, PlainToken, Secret, User, UserManager};
 use uuid::Uuid;
 
 pub(crate) const SECRET: &str = "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc";

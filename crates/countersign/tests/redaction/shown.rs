@@ -4,7 +4,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::auth::{SessionWatcher, UseRecorder};
 use countersign::axum::{AuthRoutes, CurrentUser, LoginVerdict, MaybeUser, StrictJson};
+use countersign::clock::{Clock, SystemClock};
 use countersign::denylist::{DenylistStore, MemoryDenylist, SqlDenylist};
 use countersign::jwt::{Algorithm, KeyRing, SigningKey};
 use countersign::store::sql::{
@@ -13,17 +15,19 @@ use countersign::store::sql::{
 };
 use countersign::store::{
     AccessRecord, ClearUser, Consumed, ConsumedToken, EndUser, Fence, JoinedUser, MemoryStore,
-    NewAccess, NewRefresh, Page, Rotate, Row, TokenStore, Used, Value,
+    NewAccess, NewRefresh, Page, RotateRequest, Row, TokenStore, Used, Value,
 };
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Login, Sessions};
+use countersign::strategy::{RefreshableStrategy, Strategy};
 use countersign::testing::SeededEntropy;
+use countersign::token::{Refreshed, TokenStatus};
 use countersign::tower::AuthLayer;
 use countersign::transport::{BearerTransport, CookieTransport, TokenBody, Transport};
+use countersign::user::UserKeyKind;
 use countersign::{
-    Answer, AuthError, AuthOutcome, AuthenticationBackend, Authenticator, Client, Clock,
-    ConfigError, Failure, Lifetimes, PlainToken, Profile, RefreshableStrategy, Refreshed, Secret,
-    SessionWatcher, Strategy, SystemClock, UseRecorder, User, UserId, UserKey, UserKeyKind,
+    AuthError, AuthOutcome, AuthenticationBackend, Authenticator, ClientInfo, ConfigError, Failure,
 };
+use countersign::{Lifetimes, PlainToken, Profile, Secret, User, UserId, UserKey};
 use http::HeaderMap;
 use tower::Layer;
 
@@ -70,7 +74,7 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
         .await
         .unwrap();
     let accepted = answer.clone().accepted().unwrap();
-    show.of("Answer", &answer);
+    show.of("TokenStatus", &answer);
     show.of("Authenticated", &accepted);
     let standing_user = accepted.clone();
     let accepted = Arc::new(accepted);
@@ -130,7 +134,7 @@ fn values(show: &mut Show) {
         "StoredToken",
         &[
             digest(&token),
-            countersign::StoredToken::LegacyPlaintext(token),
+            countersign::token::StoredToken::LegacyPlaintext(token),
         ],
     );
     show.of(
@@ -254,7 +258,7 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
     show.of("ConsumedToken", &token);
     let consumed = Consumed::default().and(token);
     show.of("Consumed", &consumed);
-    show.of("Client", &client());
+    show.of("ClientInfo", &client());
     show.of("Login", &Login::from(client()));
     show.of(
         "Used",
@@ -273,9 +277,9 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
             .unwrap(),
     );
     show.of(
-        "Rotate",
-        &Rotate {
-            presented: countersign::StoredToken::LegacyPlaintext(access.clone()),
+        "RotateRequest",
+        &RotateRequest {
+            presented: countersign::token::StoredToken::LegacyPlaintext(access.clone()),
             successor: ring().digest(refresh),
             family: ring().digest(refresh),
             consumed,
@@ -290,8 +294,8 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
 }
 
 /// What a login may have come from: as private as its user's name.
-fn client() -> Client {
-    Client::new()
+fn client() -> ClientInfo {
+    ClientInfo::new()
         .with_user_agent("ada-agent")
         .with_label("ada-label")
         .with_ip([192, 0, 2, 77].into())
@@ -373,11 +377,11 @@ async fn signed(show: &mut Show, needles: &mut Vec<String>) {
         .unwrap();
     show.of("MemoryDenylist", &denylist);
     show.of("JwtStrategy", &strategy);
-    let answer: Answer<Person> = strategy
+    let answer: TokenStatus<Person> = strategy
         .read_token(Some(&pair.access.token), &People)
         .await
         .unwrap();
-    show.of("Answer", &answer);
+    show.of("TokenStatus", &answer);
 }
 
 async fn databases(show: &mut Show) {
@@ -427,11 +431,11 @@ async fn databases(show: &mut Show) {
 /// Nothing is connected: the handles hide what they were given.
 #[cfg(feature = "redis")]
 fn redis(show: &mut Show) {
-    use countersign::Locator;
     use countersign::denylist::RedisDenylist;
     use countersign::redis::{Redis, RedisOptions};
     use countersign::store::{OriginalTokens, RedisTokenStore};
     use countersign::strategy::RedisTokenStrategy;
+    use countersign::token::Locator;
     let connect = |url: &str| Redis::connect(url, RedisOptions::default()).unwrap();
     let one = connect("redis://ada:hunter2-hunter2@127.0.0.1:1");
     let source =

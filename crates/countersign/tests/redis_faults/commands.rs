@@ -3,10 +3,11 @@
 use countersign::denylist::{DenylistStore, RedisDenylist};
 use countersign::redis::Redis;
 use countersign::store::{
-    ClearUser, Cleared, Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, Page, Rotate,
-    Rotated, SweepLimit, TokenStore,
+    ClearUser, Cleared, Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, Page,
+    RotateOutcome, RotateRequest, SweepLimit, TokenStore,
 };
-use countersign::{Client, DigestKeyRing, SessionId, SystemEntropy, Timestamp};
+use countersign::token::DigestKeyRing;
+use countersign::{ClientInfo, SessionId, SystemEntropy, Timestamp};
 use serde_json::Value;
 
 use crate::entry::{Entry, MINUTE, NOW};
@@ -65,7 +66,7 @@ async fn redis_writes_are_one_command_each() {
         session_expires_at: None,
         access_expires_at: None,
         family: entry.digest(&user, Some(session), "family"),
-        client: Client::new(),
+        client: ClientInfo::new(),
         fence: None,
     };
     let loose = NewRefresh {
@@ -73,7 +74,7 @@ async fn redis_writes_are_one_command_each() {
         session: None,
         ..refresh.clone()
     };
-    let rotate = Rotate {
+    let rotate = RotateRequest {
         presented: refresh.digest.clone().into(),
         successor: entry.digest(&user, Some(session), "successor"),
         family: entry.digest(&user, Some(session), "family"),
@@ -115,7 +116,7 @@ async fn redis_writes_are_one_command_each() {
         store.insert_access(&access("zeroth", None)).await.unwrap(),
         Opened::Done
     );
-    assert_eq!(store.rotate(&rotate).await.unwrap(), Rotated::Gone);
+    assert_eq!(store.rotate(&rotate).await.unwrap(), RotateOutcome::Gone);
     assert!(!store.end_session(session, &user).await.unwrap());
     store.fence(&user, Fence::default(), NOW).await.unwrap();
     store
@@ -149,7 +150,7 @@ async fn redis_writes_are_one_command_each() {
         Opened::Done
     );
     done("EVALSHA", "insert_refresh");
-    assert_eq!(store.rotate(&rotate).await.unwrap(), Rotated::Done);
+    assert_eq!(store.rotate(&rotate).await.unwrap(), RotateOutcome::Done);
     done("EVALSHA", "rotate");
     assert!(
         store
@@ -224,7 +225,7 @@ async fn redis_writes_are_one_command_each() {
 /// Each operation of the strategy that changes something has one command that does: reads come before it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_strategies_write_by_one_command_each() {
-    use countersign::{Strategy, TokenControl};
+    use countersign::strategy::{Strategy, TokenControl};
 
     let (server, redis) = server();
     let ground = crate::ground::Ground::new(&redis, "test:");

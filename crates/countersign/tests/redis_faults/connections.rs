@@ -1,7 +1,8 @@
 //! TLS, Unix sockets, users and passwords.
 
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{Failure, Profile, Strategy, TokenControl};
+use countersign::strategy::{Strategy, TokenControl};
+use countersign::{Failure, Profile};
 use testbed::{Redis, RedisCluster};
 
 use crate::ground::{Account, Ground, LONG, SHORT, connect, digests, story, unavailable, users};

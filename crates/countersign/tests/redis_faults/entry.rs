@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use countersign::redis::Redis;
 use countersign::store::{NewRefresh, RedisTokenStore, TokenStore};
-use countersign::{Client, Digest, DigestKeyRing, PlainToken, SessionId, Timestamp, UserKey};
+use countersign::token::{Digest, DigestKeyRing};
+use countersign::{ClientInfo, PlainToken, SessionId, Timestamp, UserKey};
 
 use crate::ground::digests;
 
@@ -53,7 +54,7 @@ impl Entry {
             expires_at: None,
             session_expires_at: None,
             access_expires_at: None,
-            client: Client::new(),
+            client: ClientInfo::new(),
             fence: None,
         }
     }
@@ -64,6 +65,6 @@ pub(crate) fn key_of(prefix: &str, user: &UserKey) -> String {
     let owner = digests().owners(user).next().unwrap();
     format!(
         "{prefix}{}",
-        countersign::Locator::new(owner, None).to_text()
+        countersign::token::Locator::new(owner, None).to_text()
     )
 }

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
+use countersign::clock::{Clock, SystemClock};
 use countersign::denylist::{DenylistStore, RedisDenylist};
+use countersign::error::FailureKind;
 use countersign::redis::Redis;
-use countersign::{Clock, Failure, FailureKind, PlainToken, SystemClock, Timestamp, TokenControl};
+use countersign::strategy::TokenControl;
+use countersign::{Failure, PlainToken, Timestamp};
 use testbed::{RedisCluster, wait_until};
 use tokio::task::JoinSet;
 

@@ -1,6 +1,7 @@
 //! Keys and records that aren't ours, where ours would be: they are nobody's token.
 
-use countersign::{Refusal, Strategy, TokenControl};
+use countersign::Refusal;
+use countersign::strategy::{Strategy, TokenControl};
 use testbed::Redis;
 
 use crate::entry::key_of;

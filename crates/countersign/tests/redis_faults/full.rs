@@ -1,7 +1,9 @@
 //! A server that takes no writes: full, a replica, or short of replicas.
 
+use countersign::clock::SystemClock;
 use countersign::denylist::{DenylistStore, RedisDenylist};
-use countersign::{Destroyed, Invalidated, Strategy, SystemClock, TokenControl};
+use countersign::strategy::{Strategy, TokenControl};
+use countersign::token::{EndOutcome, Invalidated};
 use testbed::Redis;
 
 use crate::entry::MINUTE;
@@ -35,7 +37,7 @@ async fn redis_out_of_memory_reads_and_logs_out() {
     let neighbour = ground.open(&Account::new(2)).await.unwrap();
     let loose = strategy.write_token(&account).await.unwrap().token;
     let denylist = RedisDenylist::new(&redis);
-    let now = countersign::Clock::now(&SystemClock);
+    let now = countersign::clock::Clock::now(&SystemClock);
     denylist
         .deny("denied", now.saturating_add(MINUTE), now)
         .await
@@ -79,18 +81,18 @@ async fn redis_out_of_memory_reads_and_logs_out() {
 
     assert_eq!(
         strategy.destroy_token(&loose, &account).await.unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     assert_eq!(
         refreshable
             .end_session(ended.session, &account.key())
             .await
             .unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     assert_eq!(
         refreshable.end_session_of(&other.refresh).await.unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     for token in [&loose, &ended.access, &other.access] {
         assert!(

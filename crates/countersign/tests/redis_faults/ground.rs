@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::error::FailureKind;
 use countersign::redis::{Redis, RedisOptions};
 use countersign::store::TokenStore;
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{
-    Answer, AuthError, DigestKeyRing, Failure, FailureKind, PlainToken, RefreshableStrategy,
-    Refusal, ReusePolicy, Secret, Strategy, TokenControl, TokenPair, User, UserId, UserKey,
-};
+use countersign::strategy::{RefreshableStrategy, Strategy, TokenControl};
+use countersign::token::{DigestKeyRing, TokenStatus};
+use countersign::{AuthError, Failure, PlainToken, Refusal, ReusePolicy};
+use countersign::{Secret, TokenPair, User, UserId, UserKey};
 use uuid::Uuid;
 
 /// An account that always exists and is active.
@@ -115,7 +116,7 @@ impl Ground {
     /// What an unusable access token is refused as.
     pub(crate) async fn refusal(&self, access: &PlainToken) -> Result<Option<Refusal>, Failure> {
         Ok(match self.0.read_token(Some(access), &users).await? {
-            Answer::Refused(refusal) => Some(refusal),
+            TokenStatus::Refused(refusal) => Some(refusal),
             _ => None,
         })
     }

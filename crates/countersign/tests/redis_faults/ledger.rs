@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-use countersign::{PlainToken, TokenControl};
+use countersign::PlainToken;
+use countersign::strategy::TokenControl;
 
 use crate::ground::{Account, Ground};
 

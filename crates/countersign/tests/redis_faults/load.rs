@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use countersign::{AuthError, Failure, FailureKind, Strategy, TokenControl};
+use countersign::error::FailureKind;
+use countersign::strategy::{Strategy, TokenControl};
+use countersign::{AuthError, Failure};
 use tokio::task::JoinSet;
 
 use crate::ground::{Account, Ground, Pair, eventually, story, users};

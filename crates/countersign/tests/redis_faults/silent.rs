@@ -5,7 +5,7 @@ use testbed::Redis;
 use crate::ground::{
     Account, Ground, LONG, SHORT, connect, eventually, left, patiently, story, unavailable,
 };
-use countersign::FailureKind;
+use countersign::error::FailureKind;
 
 type Step = fn(&Redis);
 
@@ -25,7 +25,7 @@ async fn redis_away_and_back() {
         ground.reads_are_unavailable(&pair).await;
         unavailable(
             name,
-            countersign::Strategy::write_token(ground.strategy(), &account).await,
+            countersign::strategy::Strategy::write_token(ground.strategy(), &account).await,
         );
         unavailable(name, ground.open(&account).await);
         if name != "frozen" {
@@ -62,11 +62,12 @@ async fn redis_frozen_in_every_operation() {
     );
     unavailable(
         "destroy_token",
-        countersign::Strategy::destroy_token(strategy, &pairs[2].access, &accounts[2]).await,
+        countersign::strategy::Strategy::destroy_token(strategy, &pairs[2].access, &accounts[2])
+            .await,
     );
     unavailable(
         "invalidate_all",
-        countersign::TokenControl::invalidate_all(strategy, &accounts[3].key()).await,
+        countersign::strategy::TokenControl::invalidate_all(strategy, &accounts[3].key()).await,
     );
     server.thaw();
     ground.goes_on(&accounts[4], &pairs[4]).await;
@@ -82,7 +83,7 @@ async fn redis_frozen_in_every_operation() {
             "the end of an access token ended its session"
         );
         let key = account.key();
-        patiently(|| countersign::TokenControl::invalidate_all(strategy, &key)).await;
+        patiently(|| countersign::strategy::TokenControl::invalidate_all(strategy, &key)).await;
     }
     assert!(
         left(&server, "*").is_empty(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign::{Strategy, TokenControl};
+use countersign::strategy::{Strategy, TokenControl};
 use testbed::Redis;
 
 use crate::ground::{

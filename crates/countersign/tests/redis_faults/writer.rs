@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-use countersign::{PlainToken, TokenControl};
+use countersign::PlainToken;
+use countersign::strategy::TokenControl;
 
 use crate::entry::key_of;
 use crate::ground::{Account, Ground, LONG, connect, left, users};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use countersign::{PlainToken, Refusal, Strategy, TokenControl};
+use countersign::strategy::{Strategy, TokenControl};
+use countersign::{PlainToken, Refusal};
 
 use crate::ground::{ALICE, BOB, Ground, connect, members, read};
 

@@ -1,7 +1,9 @@
 //! Records that were written before there were fences: they are read, and end when what is behind no fence is cleared.
 
 use countersign::SessionId;
-use countersign::store::{ClearUser, Cleared, Rotate, Rotated, SweepLimit, TokenStore};
+use countersign::store::{
+    ClearUser, Cleared, RotateOutcome, RotateRequest, SweepLimit, TokenStore,
+};
 
 use crate::entry::{ALICE, Entry, HOUR, NOW, id};
 
@@ -149,11 +151,14 @@ async fn older_sessions_are_rotated_on_redis() {
     let entry = Entry::new();
     let session = entry.old_session();
     let signed_end = Some(NOW.saturating_add(HOUR));
-    let rotate = Rotate {
+    let rotate = RotateRequest {
         access_expires_at: signed_end,
         ..entry.rotate(&ALICE, session)
     };
-    assert_eq!(entry.store.rotate(&rotate).await.unwrap(), Rotated::Done);
+    assert_eq!(
+        entry.store.rotate(&rotate).await.unwrap(),
+        RotateOutcome::Done
+    );
     let found = entry
         .store
         .find_refresh(&rotate.successor.clone().into())
@@ -166,11 +171,14 @@ async fn older_sessions_are_rotated_on_redis() {
     // A refresh token that belongs to no session gets one.
     entry.old_loose();
     let loose = id();
-    let rotate = Rotate {
+    let rotate = RotateRequest {
         presented: entry.digest(&ALICE, None, "refresh").into(),
         ..entry.rotate(&ALICE, loose)
     };
-    assert_eq!(entry.store.rotate(&rotate).await.unwrap(), Rotated::Done);
+    assert_eq!(
+        entry.store.rotate(&rotate).await.unwrap(),
+        RotateOutcome::Done
+    );
     assert!(
         entry
             .store
@@ -227,7 +235,7 @@ async fn older_records_end_when_they_are_cleared_on_redis() {
                 .rotate(&entry.rotate(&ALICE, old[1]))
                 .await
                 .unwrap(),
-            Rotated::Gone
+            RotateOutcome::Gone
         );
         assert_eq!(entry.pages(&ALICE, 10).await.concat(), [kept]);
         // Later writes remove them.

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use countersign::redis::Redis;
 use countersign::store::{
-    Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, Page, RedisTokenStore, Rotate,
+    Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, Page, RedisTokenStore, RotateRequest,
     SessionCursor, TokenStore,
 };
-use countersign::{
-    Client, Digest, DigestKeyRing, Locator, PlainToken, SessionId, SystemEntropy, Timestamp,
-    UserKey,
-};
+use countersign::token::{Digest, DigestKeyRing, Locator};
+use countersign::{ClientInfo, PlainToken, SessionId, SystemEntropy, Timestamp, UserKey};
 use tokio::task::JoinSet;
 
 use crate::ground::{Ground, SECRET, secret};
@@ -90,14 +88,14 @@ impl Entry {
             expires_at: Some(NOW.saturating_add(24 * HOUR)),
             session_expires_at: None,
             access_expires_at: None,
-            client: Client::new().with_label("phone"),
+            client: ClientInfo::new().with_label("phone"),
             fence: None,
         }
     }
 
     /// The exchange of the refresh token that the session was opened with.
-    pub(crate) fn rotate(&self, user: &UserKey, session: SessionId) -> Rotate {
-        Rotate {
+    pub(crate) fn rotate(&self, user: &UserKey, session: SessionId) -> RotateRequest {
+        RotateRequest {
             presented: self.digest(user, Some(session), "refresh").into(),
             successor: self.digest(user, Some(session), "successor"),
             family: self.digest(user, Some(session), "family"),

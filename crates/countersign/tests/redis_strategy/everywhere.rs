@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{Invalidated, PlainToken, Refusal, Strategy, TokenControl};
+use countersign::strategy::{Strategy, TokenControl};
+use countersign::token::Invalidated;
+use countersign::{PlainToken, Refusal};
 use tokio::task::JoinSet;
 
 use crate::ground::{ALICE, BOB, Ground, Member, connect, read};

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::redis::{Redis, RedisOptions};
+use countersign::strategy::Strategy;
 use countersign::strategy::{RedisTokenStrategy, RedisTokenStrategyBuilder};
 use countersign::testing::ManualClock;
-use countersign::{Answer, Failure, PlainToken, Refusal, Secret, Strategy, User, UserKey};
+use countersign::token::TokenStatus;
+use countersign::{Failure, PlainToken, Refusal, Secret, User, UserKey};
 
 pub(crate) const SECRET: &str = "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc";
 pub(crate) const OTHER_SECRET: &str = "Qm3_vX08-LsT5yRw1ZkHc7NdUe2BjGfA";
@@ -103,8 +105,8 @@ pub(crate) async fn read(
     token: &PlainToken,
 ) -> Result<i64, Refusal> {
     match strategy.read_token(Some(token), &members).await.unwrap() {
-        Answer::Accepted(accepted) => Ok(accepted.user.id),
-        Answer::Refused(refusal) => Err(refusal),
-        Answer::NotOffered => panic!("it was offered"),
+        TokenStatus::Accepted(accepted) => Ok(accepted.user.id),
+        TokenStatus::Refused(refusal) => Err(refusal),
+        TokenStatus::NotOffered => panic!("it was offered"),
     }
 }

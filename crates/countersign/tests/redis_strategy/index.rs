@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use countersign::redis::Redis;
 use countersign::store::TokenStore;
-use countersign::{RefreshableStrategy, Refusal, Strategy, UserKey};
+use countersign::strategy::{RefreshableStrategy, Strategy};
+use countersign::{Refusal, UserKey};
 
 use crate::ground::{ALICE, Ground, Member, members};
 

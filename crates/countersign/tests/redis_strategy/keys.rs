@@ -1,10 +1,11 @@
 //! Digest keys change without a logout, although they name users' keys as well (SECURITY row K-03).
 
-use countersign::store::{Consumed, NewAccess, NewRefresh, Opened, Rotate, TokenStore};
+use countersign::clock::Clock;
+use countersign::store::{Consumed, NewAccess, NewRefresh, Opened, RotateRequest, TokenStore};
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{
-    Client, Clock, DigestKeyRing, Invalidated, PlainToken, Strategy, TokenControl, UserKey,
-};
+use countersign::strategy::{Strategy, TokenControl};
+use countersign::token::{DigestKeyRing, Invalidated};
+use countersign::{ClientInfo, PlainToken, UserKey};
 
 use crate::ground::{ALICE, BOB, Ground, Member, OTHER_SECRET, SECRET, members, read, secret};
 
@@ -105,7 +106,7 @@ async fn a_session_is_never_overwritten_on_redis() {
     let loose = NewRefresh {
         digest: digest(None, "loose"),
         family: digest(None, "family"),
-        client: Client::new(),
+        client: ClientInfo::new(),
         fence: None,
         user: UserKey::Int(ALICE.id),
         session: None,
@@ -118,7 +119,7 @@ async fn a_session_is_never_overwritten_on_redis() {
         store.insert_refresh(&loose, None).await.unwrap(),
         Opened::Done
     );
-    let rotate = Rotate {
+    let rotate = RotateRequest {
         presented: loose.digest.clone().into(),
         successor: digest(Some(session), "next"),
         family: digest(Some(session), "family"),

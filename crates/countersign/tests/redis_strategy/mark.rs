@@ -1,11 +1,12 @@
 //! The end of everything by one mark: what it ends, what it leaves for later, and what it remembers.
 
+use countersign::SessionId;
+use countersign::error::FailureKind;
 use countersign::redis::Redis;
 use countersign::store::{
-    ClearUser, Cleared, EndUser, EndedFence, NewAccess, NewRefresh, Opened, Rotated, SweepLimit,
-    TokenStore,
+    ClearUser, Cleared, EndUser, EndedFence, NewAccess, NewRefresh, Opened, RotateOutcome,
+    SweepLimit, TokenStore,
 };
-use countersign::{FailureKind, SessionId};
 
 use crate::entry::{ALICE, BOB, Entry, HOUR, NOW, fresh, id};
 use crate::ground::connect;
@@ -71,7 +72,7 @@ impl Entry {
                 .rotate(&self.rotate(&ALICE, session))
                 .await
                 .unwrap(),
-            Rotated::Gone
+            RotateOutcome::Gone
         );
         assert!(
             !self.store.end_session(session, &ALICE).await.unwrap(),
@@ -140,7 +141,7 @@ async fn one_session_of_ten_thousand_outlives_a_mark_on_redis() {
             .rotate(&entry.rotate(&ALICE, kept))
             .await
             .unwrap(),
-        Rotated::Done
+        RotateOutcome::Done
     );
     let successor = entry
         .store
@@ -380,11 +381,14 @@ async fn a_survey_knows_the_latest_signed_end_on_redis() {
     for (session, access_expires_at, latest) in
         [(1, at(2), at(3)), (2, at(5), at(5)), (0, None, at(5))]
     {
-        let rotate = countersign::store::Rotate {
+        let rotate = countersign::store::RotateRequest {
             access_expires_at,
             ..entry.rotate(&ALICE, sessions[session])
         };
-        assert_eq!(entry.store.rotate(&rotate).await.unwrap(), Rotated::Done);
+        assert_eq!(
+            entry.store.rotate(&rotate).await.unwrap(),
+            RotateOutcome::Done
+        );
         assert_eq!(
             (survey().await.sessions, survey().await.access_expires_at),
             (3, latest)

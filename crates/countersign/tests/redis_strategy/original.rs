@@ -5,9 +5,9 @@ use std::time::Duration;
 use countersign::redis::Redis;
 use countersign::store::{OriginalTokens, Scan};
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{
-    Destroyed, DigestKeyRing, Invalidated, Profile, Refusal, Strategy, TokenControl,
-};
+use countersign::strategy::{Strategy, TokenControl};
+use countersign::token::{DigestKeyRing, EndOutcome, Invalidated};
+use countersign::{Profile, Refusal};
 
 use crate::ground::{ALICE, BOB, Ground, Member, SECRET, connect, read, secret};
 
@@ -109,12 +109,12 @@ async fn a_token_is_destroyed_by_its_owner_on_redis() {
     let token = strategy.write_token(&ALICE).await.unwrap().token;
     assert_eq!(
         strategy.destroy_token(&token, &BOB).await.unwrap(),
-        Destroyed::AlreadyInvalid
+        EndOutcome::AlreadyEnded
     );
     assert_eq!(read(&strategy, &token).await, Ok(ALICE.id));
     assert_eq!(
         strategy.destroy_token(&token, &ALICE).await.unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     assert_eq!(read(&strategy, &token).await, Err(Refusal::Unknown));
     assert!(
@@ -330,7 +330,7 @@ async fn the_originals_layout_needs_one_slot_of_a_redis_cluster() {
     assert_eq!(read(&strategy, &tokens[0]).await, Ok(ALICE.id));
     assert_eq!(
         strategy.destroy_token(&tokens[0], &ALICE).await.unwrap(),
-        Destroyed::Revoked
+        EndOutcome::Ended
     );
     let original = OriginalTokens::new(&redis, &prefix).unwrap();
     assert_eq!(

@@ -5,13 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use countersign::clock::{Clock, SystemClock};
 use countersign::denylist::{DenylistStore, RedisDenylist};
 use countersign::redis::Redis;
 use countersign::strategy::RedisTokenStrategy;
-use countersign::{
-    Answer, Clock, Failure, Invalidated, PlainToken, Profile, Refusal, Strategy, SystemClock,
-    TokenControl, User, UserKey,
-};
+use countersign::strategy::{Strategy, TokenControl};
+use countersign::token::{Invalidated, TokenStatus};
+use countersign::{Failure, PlainToken, Profile, Refusal, User, UserKey};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -88,7 +88,7 @@ async fn tokens_of_the_original_are_read_on_redis() {
         let strategy = original.strategy(row["key_prefix"].as_str(), 32);
         let token = PlainToken::new(row["token"].as_str().unwrap());
         let read = strategy.read_token(Some(&token), &accounts).await.unwrap();
-        let Answer::Accepted(read) = read else {
+        let TokenStatus::Accepted(read) = read else {
             panic!("{row}")
         };
         assert_eq!(
@@ -108,7 +108,7 @@ async fn tokens_of_the_original_are_read_on_redis() {
         .read_token(Some(&destroyed), &accounts)
         .await
         .unwrap();
-    assert!(matches!(read, Answer::Refused(Refusal::Unknown)));
+    assert!(matches!(read, TokenStatus::Refused(Refusal::Unknown)));
 }
 
 /// Everything that the original lists of a user ends, and nobody else's.
@@ -147,7 +147,7 @@ async fn what_we_write_has_the_originals_form_on_redis() {
     let original = Original::new();
     let (server, user) = (&original.server, "6fa459ea-ee8a-4ca4-894e-db77e160355e");
     let digests = original.vectors["hash_secret"].as_str().unwrap();
-    let digests = countersign::DigestKeyRing::new("default", &secret(digests)).unwrap();
+    let digests = countersign::token::DigestKeyRing::new("default", &secret(digests)).unwrap();
     for row in original.rows() {
         // Its digest and its key are as the original's own.
         let prefix = row["key_prefix"].as_str().unwrap_or("litestar_auth:token:");
@@ -180,7 +180,7 @@ async fn what_we_write_has_the_originals_form_on_redis() {
 async fn lives_are_rounded_up_where_the_original_rounds_down_on_redis() {
     let original = Original::new();
     let digests =
-        countersign::DigestKeyRing::new("default", &secret(crate::ground::SECRET)).unwrap();
+        countersign::token::DigestKeyRing::new("default", &secret(crate::ground::SECRET)).unwrap();
     let tokens = countersign::store::OriginalTokens::new(&original.redis, "rounding:").unwrap();
     for row in original.vectors["redis"]["ttl_rounding"]
         .as_array()
@@ -257,7 +257,7 @@ async fn a_decoder_reads_the_originals_ids_on_redis() {
         .read_token(Some(&token), &accounts)
         .await
         .unwrap();
-    assert!(matches!(read, Answer::Refused(Refusal::Subject)));
+    assert!(matches!(read, TokenStatus::Refused(Refusal::Subject)));
     let ours = builder()
         .build()
         .unwrap()
@@ -265,7 +265,7 @@ async fn a_decoder_reads_the_originals_ids_on_redis() {
         .await
         .unwrap();
     assert!(
-        matches!(ours, Answer::Refused(Refusal::Malformed)),
+        matches!(ours, TokenStatus::Refused(Refusal::Malformed)),
         "our own profile asks for our own form"
     );
 }

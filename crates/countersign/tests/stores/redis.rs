@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use countersign::Secret;
 use countersign::denylist::RedisDenylist;
 use countersign::redis::{Redis, RedisOptions};
 use countersign::store::RedisTokenStore;
 use countersign::testing::{DenylistSuite, SuiteReport, TokenStoreSuite};
-use countersign::{DigestKeyRing, Secret};
+use countersign::token::DigestKeyRing;
 
 pub(crate) fn single() -> Redis {
     connect(testbed::Redis::shared().url())

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use countersign::UserKeyKind;
 use countersign::denylist::SqlDenylist;
 use countersign::store::sql::{
     Database, DatabaseOptions, DatabaseTokenModels, Migrator, SetupError, SqlStore,
 };
 use countersign::testing::{DenylistSuite, SuiteReport, TokenStoreSuite};
+use countersign::user::UserKeyKind;
 use testbed::{MariaDb, Postgres};
 
 async fn migrated(url: String, user_ids: UserKeyKind) -> Result<Database, SetupError> {

@@ -1,9 +1,9 @@
-use countersign::UserKeyKind;
 use countersign::denylist::SqlDenylist;
 use countersign::store::sql::{
     Database, DatabaseOptions, DatabaseTokenModels, Migrator, SetupError, SqlStore,
 };
 use countersign::testing::{DenylistSuite, SuiteReport, TokenStoreSuite};
+use countersign::user::UserKeyKind;
 use tempfile::TempDir;
 
 pub(crate) async fn tokens_in_a_file() -> SuiteReport {

@@ -7,7 +7,9 @@ use countersign::store::{
     SessionCursor, SessionPage, SessionRecord, SweepLimit, TokenStore, UserSurvey,
 };
 use countersign::testing::user_ids;
-use countersign::{Digest, Failure, SystemEntropy, Timestamp, UserKey, UserKeyKind};
+use countersign::token::Digest;
+use countersign::user::UserKeyKind;
+use countersign::{Failure, SystemEntropy, Timestamp, UserKey};
 
 use crate::faults::Fault;
 use crate::store::{BrokenStore, everybody};

@@ -1,46 +1,51 @@
 //! What a store can get wrong where a refresh token is rotated.
 
-use countersign::store::{NewAccess, NewRefresh, RefreshRecord, Rotate, Rotated, TokenStore};
-use countersign::{Client, Failure};
+use countersign::store::{
+    NewAccess, NewRefresh, RefreshRecord, RotateOutcome, RotateRequest, TokenStore,
+};
+use countersign::{ClientInfo, Failure};
 
 use crate::faults::Fault;
 use crate::store::BrokenStore;
 
 impl BrokenStore {
-    pub(crate) async fn broken_rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+    pub(crate) async fn broken_rotate(
+        &self,
+        rotate: &RotateRequest,
+    ) -> Result<RotateOutcome, Failure> {
         let before = self.inner.find_refresh(&rotate.presented).await?;
         match self.fault {
             Fault::RotatesAccessTokens
                 if self.inner.find_access(&rotate.presented).await?.is_some() =>
             {
-                Ok(Rotated::Done)
+                Ok(RotateOutcome::Done)
             }
             Fault::UnguardedRotate => {
                 tokio::task::yield_now().await;
                 match (self.inner.rotate(rotate).await?, before) {
-                    (Rotated::Gone, Some(before)) => {
+                    (RotateOutcome::Gone, Some(before)) => {
                         let successor = beside(before, rotate);
                         let _ = self
                             .inner
                             .insert_refresh(&successor, rotate.access.as_ref())
                             .await?;
-                        Ok(Rotated::Done)
+                        Ok(RotateOutcome::Done)
                     }
                     (rotated, _) => Ok(rotated),
                 }
             }
             Fault::SuccessorBesideOld => {
                 let Some(before) = before else {
-                    return Ok(Rotated::Gone);
+                    return Ok(RotateOutcome::Gone);
                 };
                 let successor = beside(before, rotate);
                 let _ = self
                     .inner
                     .insert_refresh(&successor, rotate.access.as_ref())
                     .await?;
-                Ok(Rotated::Done)
+                Ok(RotateOutcome::Done)
             }
-            Fault::EndedRotates => self.inner.rotate(rotate).await.map(|_| Rotated::Done),
+            Fault::EndedRotates => self.inner.rotate(rotate).await.map(|_| RotateOutcome::Done),
             Fault::SignedEndMovesBack => {
                 self.replace(rotate, |new| {
                     new.access_expires_at = rotate.access_expires_at;
@@ -49,7 +54,7 @@ impl BrokenStore {
             }
             Fault::AccessWrittenByLoser => {
                 let rotated = self.inner.rotate(rotate).await?;
-                if let (Rotated::Gone, Some(access)) = (rotated, &rotate.access) {
+                if let (RotateOutcome::Gone, Some(access)) = (rotated, &rotate.access) {
                     self.unfenced(access).await?;
                 }
                 Ok(rotated)
@@ -80,7 +85,7 @@ impl BrokenStore {
                     .as_ref()
                     .is_some_and(|old| old.expires_at < Some(rotate.created_at)) =>
             {
-                Ok(Rotated::Gone)
+                Ok(RotateOutcome::Gone)
             }
             Fault::AccessOutlivesSession => {
                 let access = rotate.access.clone().map(|access| NewAccess {
@@ -88,17 +93,17 @@ impl BrokenStore {
                     ..access
                 });
                 self.inner
-                    .rotate(&Rotate {
+                    .rotate(&RotateRequest {
                         access,
                         ..rotate.clone()
                     })
                     .await
             }
-            Fault::RotateNeedsAccess if rotate.access.is_none() => Ok(Rotated::Gone),
+            Fault::RotateNeedsAccess if rotate.access.is_none() => Ok(RotateOutcome::Gone),
             Fault::TakenSuccessorLosesToken => {
                 let outcome = self.inner.rotate(rotate).await;
                 if outcome.is_err() {
-                    let away = Rotate {
+                    let away = RotateRequest {
                         access: None,
                         successor: self.junk(),
                         ..rotate.clone()
@@ -110,7 +115,7 @@ impl BrokenStore {
             Fault::TakenAccessIgnored => match self.inner.rotate(rotate).await {
                 Err(_) => {
                     self.inner
-                        .rotate(&Rotate {
+                        .rotate(&RotateRequest {
                             access: None,
                             ..rotate.clone()
                         })
@@ -121,13 +126,13 @@ impl BrokenStore {
             Fault::RotateByHalves => {
                 let rotated = self
                     .inner
-                    .rotate(&Rotate {
+                    .rotate(&RotateRequest {
                         access: None,
                         ..rotate.clone()
                     })
                     .await?;
                 tokio::task::yield_now().await;
-                if let (Rotated::Done, Some(access)) = (rotated, &rotate.access) {
+                if let (RotateOutcome::Done, Some(access)) = (rotated, &rotate.access) {
                     self.unfenced(access).await?;
                 }
                 Ok(rotated)
@@ -135,7 +140,7 @@ impl BrokenStore {
             Fault::RotationOutlivesEndings
             | Fault::RotatedAccessUnfenced
             | Fault::KeptRotationLeftBehind => {
-                let without = Rotate {
+                let without = RotateRequest {
                     access: None,
                     ..rotate.clone()
                 };
@@ -146,7 +151,7 @@ impl BrokenStore {
                 let fence = before
                     .and_then(|before| before.fence)
                     .filter(|_| self.is(Fault::KeptRotationLeftBehind));
-                if let (Rotated::Done, Some(access)) = (rotated, &rotate.access) {
+                if let (RotateOutcome::Done, Some(access)) = (rotated, &rotate.access) {
                     let _ = self
                         .inner
                         .insert_access(&NewAccess {
@@ -164,16 +169,16 @@ impl BrokenStore {
     /// A new record in the place of a refresh token, its fields taken from `change`.
     async fn replace(
         &self,
-        rotate: &Rotate,
+        rotate: &RotateRequest,
         change: impl FnOnce(&mut NewRefresh),
-    ) -> Result<Rotated, Failure> {
+    ) -> Result<RotateOutcome, Failure> {
         let Some(old) = self.inner.find_refresh(&rotate.presented).await? else {
-            return Ok(Rotated::Gone);
+            return Ok(RotateOutcome::Gone);
         };
         let mut successor = NewRefresh {
             digest: rotate.successor.clone(),
             family: rotate.family.clone(),
-            client: Client::new(),
+            client: ClientInfo::new(),
             fence: None,
             user: old.user,
             session: old.session.or(Some(rotate.session)),
@@ -183,11 +188,11 @@ impl BrokenStore {
             access_expires_at: old.access_expires_at.max(rotate.access_expires_at),
         };
         change(&mut successor);
-        if self.inner.rotate(rotate).await? == Rotated::Gone {
-            return Ok(Rotated::Gone);
+        if self.inner.rotate(rotate).await? == RotateOutcome::Gone {
+            return Ok(RotateOutcome::Gone);
         }
         // Takes the good successor away again, and puts the changed one in its place.
-        let away = Rotate {
+        let away = RotateRequest {
             access: None,
             successor: self.junk(),
             presented: successor.digest.clone().into(),
@@ -195,16 +200,16 @@ impl BrokenStore {
         };
         self.inner.rotate(&away).await?;
         let _ = self.inner.insert_refresh(&successor, None).await?;
-        Ok(Rotated::Done)
+        Ok(RotateOutcome::Done)
     }
 }
 
 /// A second successor in the place of a token that is gone.
-fn beside(before: RefreshRecord, rotate: &Rotate) -> NewRefresh {
+fn beside(before: RefreshRecord, rotate: &RotateRequest) -> NewRefresh {
     NewRefresh {
         digest: rotate.successor.clone(),
         family: rotate.family.clone(),
-        client: Client::new(),
+        client: ClientInfo::new(),
         fence: None,
         user: before.user,
         session: before.session,

@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use countersign::store::{
     AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, MemoryStore, NewAccess,
-    NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
-    SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    NewRefresh, Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
+    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
-use countersign::{
-    Client, Digest, Failure, Locator, PlainToken, SessionId, StoredToken, Timestamp, UserKey,
-    UserKeyKind,
-};
+use countersign::token::{Digest, Locator, StoredToken};
+use countersign::user::UserKeyKind;
+use countersign::{ClientInfo, Failure, PlainToken, SessionId, Timestamp, UserKey};
 
 use crate::faults::Fault;
 
@@ -137,7 +136,7 @@ impl BrokenStore {
                 ..found
             },
             Fault::ClientForgotten => SessionRecord {
-                client: Client::new(),
+                client: ClientInfo::new(),
                 ..found
             },
             Fault::UseMovesBack => SessionRecord {
@@ -236,7 +235,7 @@ impl BrokenStore {
 
     pub(crate) fn junk(&self) -> Digest {
         let secret = countersign::Secret::new("junk", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
-        let ring = countersign::DigestKeyRing::new("junk", &secret).unwrap();
+        let ring = countersign::token::DigestKeyRing::new("junk", &secret).unwrap();
         ring.digest(&PlainToken::new(format!(
             "junk {}",
             self.calls.fetch_add(1, Ordering::SeqCst)
@@ -466,7 +465,7 @@ impl TokenStore for BrokenStore {
         Ok(found)
     }
 
-    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+    async fn rotate(&self, rotate: &RotateRequest) -> Result<RotateOutcome, Failure> {
         self.broken_rotate(rotate).await
     }
 

@@ -8,16 +8,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use countersign::clock::Clock;
 use countersign::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, MemoryStore, NewAccess,
-    NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
-    SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    NewRefresh, Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
+    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::strategy::DatabaseTokenStrategy;
-use countersign::{
-    Clock, Failure, Locator, Profile, Secret, SessionId, StoredToken, Strategy, Timestamp, User,
-    UserKey, UserManager,
-};
+use countersign::strategy::Strategy;
+use countersign::token::{Locator, StoredToken};
+use countersign::{Failure, Profile, Secret, SessionId, Timestamp, User, UserKey, UserManager};
 
 #[derive(Clone, Debug)]
 pub struct Member {
@@ -164,7 +164,7 @@ impl TokenStore for Switched {
     }
     async fn find_family(
         &self,
-        family: &countersign::Digest,
+        family: &countersign::token::Digest,
     ) -> Result<Option<RefreshRecord>, Failure> {
         self.ask()?.find_family(family).await
     }
@@ -188,7 +188,7 @@ impl TokenStore for Switched {
     async fn find_refresh(&self, token: &StoredToken) -> Result<Option<RefreshRecord>, Failure> {
         self.ask()?.find_refresh(token).await
     }
-    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+    async fn rotate(&self, rotate: &RotateRequest) -> Result<RotateOutcome, Failure> {
         self.ask()?.rotate(rotate).await
     }
     async fn remove_refresh(

@@ -30,7 +30,7 @@ const TOLD_METHODS: [&str; 2] = ["x-original-method", "x-forwarded-method"];
 /// Browsers attach cookies to requests that pages of other sites start, so a cookie alone doesn't
 /// prove that the site's own page sent the request. The [`Authenticator`](crate::Authenticator)
 /// asks this policy whenever a cookie is the credential; set it with
-/// [`AuthenticatorBuilder::origins`](crate::AuthenticatorBuilder::origins). A request with an
+/// [`AuthenticatorBuilder::origins`](crate::auth::AuthenticatorBuilder::origins). A request with an
 /// `Authorization` header needs no proof. The default policy trusts the site's own pages only.
 ///
 /// # Rules

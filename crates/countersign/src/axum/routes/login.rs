@@ -25,7 +25,7 @@ use crate::axum::routes::verifier::{
 };
 use crate::error::{AuthError, Failure, Refusal};
 use crate::event;
-use crate::session::Client;
+use crate::session::ClientInfo;
 use crate::store::Page;
 use crate::strategy::Login;
 use crate::token::TokenPair;
@@ -254,14 +254,14 @@ async fn read_attempt(request: Request) -> Result<LoginAttempt, Problem> {
 }
 
 /// Returns what device lists show of the client.
-fn client(headers: &HeaderMap, address: Option<IpAddr>) -> Client {
+fn client(headers: &HeaderMap, address: Option<IpAddr>) -> ClientInfo {
     let user_agent = headers
         .get(header::USER_AGENT)
         .map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let client = user_agent
-        .iter()
-        .fold(Client::new(), |client, text| client.with_user_agent(text));
-    address.into_iter().fold(client, Client::with_ip)
+    let client = user_agent.iter().fold(ClientInfo::new(), |client, text| {
+        client.with_user_agent(text)
+    });
+    address.into_iter().fold(client, ClientInfo::with_ip)
 }
 
 /// Returns the address that a layer has told, or else that of the peer.

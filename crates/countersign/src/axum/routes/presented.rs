@@ -161,7 +161,7 @@ impl Ended {
     pub(super) fn note(&mut self, logged_out: Result<LoggedOut, AuthError>) -> Result<(), Failure> {
         match logged_out {
             Ok(LoggedOut::Ended(_)) => self.any = true,
-            Ok(LoggedOut::AlreadyOut) => self.over = true,
+            Ok(LoggedOut::AlreadyEnded) => self.over = true,
             Err(AuthError::Refused(refusal)) => {
                 self.refusal.get_or_insert(refusal);
             }

@@ -17,7 +17,7 @@ use crate::axum::routes::shared::{Shared, no_store};
 use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::{Page, SessionCursor, SessionRecord};
-use crate::token::Destroyed;
+use crate::token::EndOutcome;
 use crate::tower::Problem;
 use crate::user::User;
 
@@ -164,24 +164,24 @@ pub(super) async fn end<U: User>(
     // A malformed id is answered like an unknown one.
     let session: Option<SessionId> = session.ok().and_then(|Path(session)| session.parse().ok());
     let session = session.ok_or(Problem::SESSION_NOT_FOUND)?;
-    let mut ended = Destroyed::AlreadyInvalid;
+    let mut ended = EndOutcome::AlreadyEnded;
     for backend in shared.distinct_backends() {
         if backend
             .end_session(session, authenticated.user.id())
             .await
             .map_err(unanswered)?
-            == Destroyed::Revoked
+            == EndOutcome::Ended
         {
-            ended = Destroyed::Revoked;
+            ended = EndOutcome::Ended;
         }
     }
     match ended {
-        Destroyed::AlreadyInvalid => Err(Problem::SESSION_NOT_FOUND),
-        Destroyed::Revoked if authenticated.session_id == Some(session) => shared
+        EndOutcome::AlreadyEnded => Err(Problem::SESSION_NOT_FOUND),
+        EndOutcome::Ended if authenticated.session_id == Some(session) => shared
             .backend_of(&authenticated)
             .map(|backend| logged_out(&[backend]))
             .ok_or(Problem::INTERNAL),
-        Destroyed::Revoked => Ok((StatusCode::NO_CONTENT, no_store()).into_response()),
+        EndOutcome::Ended => Ok((StatusCode::NO_CONTENT, no_store()).into_response()),
     }
 }
 

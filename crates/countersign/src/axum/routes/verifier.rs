@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use crate::error::Failure;
-use crate::session::{Client, SessionId};
+use crate::session::{ClientInfo, SessionId};
 use crate::user::User;
 
 /// An application's own check of identifier and password, for the login routes.
@@ -118,7 +118,7 @@ pub struct LoginAttempt {
     pub(super) identifier: String,
     pub(super) password: Zeroizing<String>,
     pub(super) client_address: Option<IpAddr>,
-    pub(super) client: Client,
+    pub(super) client: ClientInfo,
     /// The session that ends in exchange for the one to be opened.
     pub(super) replaces: Option<SessionId>,
 }

@@ -55,7 +55,7 @@ impl KeyRing {
     /// tokens.
     ///
     /// Issuing a token with such a ring is a [`Failure`] of the kind
-    /// [`Internal`](crate::FailureKind::Internal).
+    /// [`Internal`](crate::error::FailureKind::Internal).
     pub fn verify_only(key: VerifyingKey) -> Self {
         Self {
             active: None,

@@ -18,7 +18,7 @@ use crate::jwt::fingerprint::FingerprintKeys;
 use crate::jwt::key::pem::{self, Label, Pem};
 use crate::jwt::key::public::{self, PublicHalf};
 use crate::jwt::key::verifying::VerifyingKey;
-use crate::secret::{MIN_SECRET_LENGTH, Secret};
+use crate::secret::Secret;
 
 /// A key that signs with one algorithm, together with the key that verifies its signatures.
 ///
@@ -86,7 +86,7 @@ impl SigningKey {
         secret: &Secret,
     ) -> Result<Self, ConfigError> {
         match algorithm.family() {
-            Family::Hmac { .. } => Self::from_shared(algorithm, secret, MIN_SECRET_LENGTH),
+            Family::Hmac { .. } => Self::from_shared(algorithm, secret, Secret::MIN_LENGTH),
             _ => Self::from_private_pem(algorithm, secret),
         }
     }

@@ -17,8 +17,8 @@ use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
-    NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
-    SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    NewRefresh, Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
+    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -236,14 +236,14 @@ impl TokenStore for MemoryStore {
         Ok(found.map(|(token, row)| row.record(token)))
     }
 
-    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+    async fn rotate(&self, rotate: &RotateRequest) -> Result<RotateOutcome, Failure> {
         let mut tables = self.tables();
         let Some(fence) = tables
             .refresh
             .get(rotate.presented.as_str())
             .map(|row| row.fence)
         else {
-            return Ok(Rotated::Gone);
+            return Ok(RotateOutcome::Gone);
         };
         // Both digests are checked before the first write, so a refusal leaves nothing behind.
         if tables.refresh.contains_key(rotate.successor.as_str()) {
@@ -262,7 +262,7 @@ impl TokenStore for MemoryStore {
             row.access_expires_at = row.access_expires_at.max(rotate.access_expires_at);
             tables.insert_refresh(rotate.successor.as_str(), row);
         }
-        Ok(Rotated::Done)
+        Ok(RotateOutcome::Done)
     }
 
     async fn remove_refresh(

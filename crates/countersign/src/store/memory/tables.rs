@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use crate::clock::Timestamp;
 use crate::error::Failure;
-use crate::session::{Client, SessionId};
+use crate::session::{ClientInfo, SessionId};
 use crate::store::{Consumed, EndUser, EndedFence, Fence, NewAccess, RefreshRecord, SessionRecord};
 use crate::token::Digest;
 use crate::user::UserKey;
@@ -42,7 +42,7 @@ pub(super) struct RefreshRow {
     pub(super) expires_at: Option<Timestamp>,
     pub(super) session_expires_at: Option<Timestamp>,
     pub(super) access_expires_at: Option<Timestamp>,
-    pub(super) client: Client,
+    pub(super) client: ClientInfo,
     pub(super) fence: Option<Fence>,
 }
 

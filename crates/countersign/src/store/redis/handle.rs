@@ -17,8 +17,8 @@ pub(super) const PART: &str = "token store";
 ///
 /// All that a user has is one key: a hash with a field for each session and each token. Its name is
 /// an HMAC of the user's id. So every operation is atomic, on a cluster too, even while the key
-/// moves to another node. A token's text names its user's key (see [`Locator`](crate::Locator)), so
-/// a read is one `HMGET`.
+/// moves to another node. A token's text names its user's key (see
+/// [`Locator`](crate::token::Locator)), so a read is one `HMGET`.
 ///
 /// A missing key means "no tokens", so data that Redis loses or evicts can log users out, but never
 /// in. What Redis acknowledged and then loses, for example in a failover, may undo a logout;
@@ -41,7 +41,8 @@ pub(super) const PART: &str = "token store";
 /// ```no_run
 /// use countersign::redis::{Redis, RedisOptions};
 /// use countersign::store::{RedisTokenStore, TokenStore};
-/// use countersign::{DigestKeyRing, Secret};
+/// use countersign::token::DigestKeyRing;
+/// use countersign::Secret;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let redis = Redis::connect("redis://localhost", RedisOptions::default())?;

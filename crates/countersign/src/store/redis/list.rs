@@ -1,7 +1,7 @@
 //! Lists and surveys of a user's sessions, a piece at a time.
 //!
 //! A large hash is walked by `HSCAN`. No script looks at more than about 500 fields, so the cost of
-//! a piece doesn't depend on the number of sessions. A cursor is the text of a `Place`.
+//! a piece doesn't depend on the number of sessions. A cursor is the text of a `Position`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +28,7 @@ const FROM_START: u64 = 0;
 
 /// The position of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Place {
+struct Position {
     /// The index of the user's key, in the order of the ring.
     key: usize,
     /// The `HSCAN` cursor of the next step in that key.
@@ -38,7 +38,7 @@ struct Place {
     part: Option<(u64, SessionId)>,
 }
 
-impl Place {
+impl Position {
     /// Parses the text of a place. Returns `None` for any other text.
     fn parse(text: &str) -> Option<Self> {
         let mut words = text.split('.');
@@ -67,7 +67,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.key, self.cursor)?;
         self.part
@@ -81,8 +81,8 @@ impl RedisTokenStore {
     /// `HSCAN` returns every field that was there all the time, in an order of its own.
     pub(super) async fn page(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
         let mut place = match &page.after {
-            None => Place::default(),
-            Some(after) => match Place::parse(after.as_str()) {
+            None => Position::default(),
+            Some(after) => match Position::parse(after.as_str()) {
                 Some(place) => place,
                 None => return Ok(SessionPage::default()),
             },
@@ -109,10 +109,10 @@ impl RedisTokenStore {
     async fn piece(
         &self,
         key: &str,
-        place: Place,
+        place: Position,
         most: usize,
         sessions: &mut BTreeMap<SessionId, SessionRecord>,
-    ) -> Result<(Place, bool), Failure> {
+    ) -> Result<(Position, bool), Failure> {
         let (end, last) = place
             .part
             .map(|(end, last)| (end.to_string(), format!("s{last}")))
@@ -150,20 +150,20 @@ impl RedisTokenStore {
         }
         // The script says where its walk ends; what the page has no room for begins the next page.
         let place = match (part_end, last) {
-            (Some(end), Some(last)) => Place {
+            (Some(end), Some(last)) => Position {
                 cursor: next,
                 part: Some((end, last)),
                 ..place
             },
             // No field of the listed part names a session.
-            (Some(end), None) => Place::at(place.key, end),
+            (Some(end), None) => Position::at(place.key, end),
             // The step that didn't fit may be the first one of its key.
-            (None, _) if is_full => Place {
+            (None, _) if is_full => Position {
                 cursor: next,
                 part: None,
                 ..place
             },
-            (None, _) => Place::at(place.key, next),
+            (None, _) => Position::at(place.key, next),
         };
         Ok((place, is_full))
     }
@@ -175,7 +175,9 @@ impl RedisTokenStore {
         limit: &SweepLimit,
         after: Option<&SessionCursor>,
     ) -> Result<UserSurvey, Failure> {
-        let place = after.map_or(Some(Place::default()), |after| Place::parse(after.as_str()));
+        let place = after.map_or(Some(Position::default()), |after| {
+            Position::parse(after.as_str())
+        });
         let keys = self.keys_of(user);
         let Some((place, key)) = place.and_then(|place| Some((place, keys.get(place.key)?))) else {
             return Ok(UserSurvey::default());
@@ -188,12 +190,12 @@ impl RedisTokenStore {
         Ok(UserSurvey {
             sessions,
             access_expires_at: latest.parse().ok().map(Timestamp::from_micros),
-            next: Self::cursor(&keys, Place::at(place.key, next)),
+            next: Self::cursor(&keys, Position::at(place.key, next)),
         })
     }
 
     /// Returns the cursor of a place, or `None` after the last key.
-    fn cursor(keys: &[String], place: Place) -> Option<SessionCursor> {
+    fn cursor(keys: &[String], place: Position) -> Option<SessionCursor> {
         keys.get(place.key)
             .and_then(|_| place.to_string().parse().ok())
     }
@@ -207,13 +209,13 @@ mod tests {
     fn places_come_back() {
         let session = "32bf7cfe-40c2-4e5c-9f3a-2d1c1f0a9b7e".parse().unwrap();
         for part in [None, Some((0, session)), Some((u64::MAX, session))] {
-            let place = Place {
+            let place = Position {
                 key: 3,
                 cursor: u64::MAX,
                 part,
             };
             let cursor: SessionCursor = place.to_string().parse().unwrap();
-            assert_eq!(Place::parse(cursor.as_str()), Some(place));
+            assert_eq!(Position::parse(cursor.as_str()), Some(place));
         }
         for text in [
             "",
@@ -225,7 +227,7 @@ mod tests {
             "0.1.2.x",
             "0.1.2.32bf7cfe-40c2-4e5c-9f3a-2d1c1f0a9b7e.3",
         ] {
-            assert_eq!(Place::parse(text), None, "{text}");
+            assert_eq!(Position::parse(text), None, "{text}");
         }
     }
 }

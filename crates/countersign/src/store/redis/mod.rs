@@ -33,8 +33,8 @@ use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
-    NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
-    SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    NewRefresh, Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
+    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -290,9 +290,9 @@ impl TokenStore for RedisTokenStore {
             .await
     }
 
-    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+    async fn rotate(&self, rotate: &RotateRequest) -> Result<RotateOutcome, Failure> {
         let Some(presented) = rotate.presented.locator() else {
-            return Ok(Rotated::Gone);
+            return Ok(RotateOutcome::Gone);
         };
         // A session that the token's text names is kept, whatever the caller believes it to be.
         let session = presented.session().unwrap_or(rotate.session);
@@ -304,8 +304,8 @@ impl TokenStore for RedisTokenStore {
             .eval::<i64>(&self.scripts.rotate, &[&key], &args)
             .await?
         {
-            1 => Ok(Rotated::Done),
-            0 => Ok(Rotated::Gone),
+            1 => Ok(RotateOutcome::Done),
+            0 => Ok(RotateOutcome::Gone),
             _ => Err(taken()),
         }
     }

@@ -32,7 +32,8 @@ const BATCH: usize = 500;
 ///
 /// use countersign::redis::{Redis, RedisOptions};
 /// use countersign::store::OriginalTokens;
-/// use countersign::{DigestKeyRing, PlainToken, Secret};
+/// use countersign::token::DigestKeyRing;
+/// use countersign::{PlainToken, Secret};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let redis = Redis::connect("redis://localhost", RedisOptions::default())?;

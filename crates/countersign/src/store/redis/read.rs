@@ -6,7 +6,7 @@ use super::handle::RedisTokenStore;
 use super::record::{Behind, Record, decode_user};
 use crate::error::Failure;
 use crate::event;
-use crate::session::{Client, SessionId};
+use crate::session::{ClientInfo, SessionId};
 use crate::store::{Consumed, Fence, RefreshRecord, SessionRecord};
 use crate::token::{Digest, Locator};
 use crate::user::UserKey;
@@ -133,7 +133,7 @@ pub(super) fn session_record(id: SessionId, record: Record) -> SessionRecord {
     let used_at = refresh.as_ref().and_then(|refresh| refresh.used_at);
     let (consumed, client) = match refresh {
         Some(refresh) => (refresh.consumed, refresh.client),
-        None => (Consumed::default(), Client::new()),
+        None => (Consumed::default(), ClientInfo::new()),
     };
     SessionRecord {
         id,

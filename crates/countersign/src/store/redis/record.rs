@@ -8,7 +8,7 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::clock::Timestamp;
-use crate::session::{Client, MAX_LIFETIME};
+use crate::session::{ClientInfo, MAX_LIFETIME};
 use crate::store::{Consumed, Fence};
 use crate::token::Digest;
 use crate::user::{UserKey, UserKeyKind};
@@ -64,7 +64,7 @@ pub(super) struct Refresh {
     pub(super) consumed: Consumed,
     pub(super) opened_at: Option<Timestamp>,
     pub(super) used_at: Option<Timestamp>,
-    pub(super) client: Client,
+    pub(super) client: ClientInfo,
     /// The latest end of a signed access token of the session.
     pub(super) access_expires_at: Option<Timestamp>,
 }
@@ -182,9 +182,9 @@ impl Record {
     }
 }
 
-fn client(user_agent: &str, ip: &str, label: &str) -> Option<Client> {
+fn client(user_agent: &str, ip: &str, label: &str) -> Option<ClientInfo> {
     let text = |text: &str| String::from_utf8(BASE64URL_NOPAD.decode(text.as_bytes()).ok()?).ok();
-    let client = Client::new()
+    let client = ClientInfo::new()
         .with_user_agent(&text(user_agent)?)
         .with_label(&text(label)?);
     Some(if ip.is_empty() {
@@ -269,7 +269,7 @@ mod tests {
                 consumed: Consumed::default(),
                 opened_at: Some(created_at),
                 used_at,
-                client: Client::new().with_label(&label).with_ip([192, 0, 2, 7].into()),
+                client: ClientInfo::new().with_label(&label).with_ip([192, 0, 2, 7].into()),
                 access_expires_at: used_at.filter(|_| behind != Behind::Nothing),
             };
             let refresh = of_session.then(|| Box::new(refresh));

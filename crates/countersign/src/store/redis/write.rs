@@ -6,7 +6,7 @@ use super::record::{Behind, Record, Refresh, encode_user, gone, ttl};
 use crate::clock::Timestamp;
 use crate::entropy::SystemEntropy;
 use crate::error::Failure;
-use crate::store::{Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, Rotate};
+use crate::store::{Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, RotateRequest};
 use crate::token::Locator;
 use crate::user::UserKey;
 
@@ -142,7 +142,7 @@ fn kept_until(
 /// `presented` is the place of the presented token, and `at` that of its successor. They differ if
 /// the presented token has no session.
 pub(super) fn rotation(
-    rotate: &Rotate,
+    rotate: &RotateRequest,
     presented: Locator,
     at: Locator,
 ) -> Result<Vec<Vec<u8>>, Failure> {

@@ -34,7 +34,8 @@ pub struct AccountChange<'a> {
     /// read the old fence, so the store refuses to record it.
     pub fence: Fence,
     /// `true` if there are no signed access tokens to deny. With `false`, the strategy that issued
-    /// them has to [end the user's sessions](crate::SessionControl::end_sessions) afterwards.
+    /// them has to [end the user's sessions](crate::strategy::SessionControl::end_sessions)
+    /// afterwards.
     pub settled: bool,
     /// The current time.
     pub now: Timestamp,
@@ -50,7 +51,7 @@ impl<D: Driver> SqlStore<D> {
     /// the user's sessions afterwards.
     ///
     /// Use this where users and tokens share a database. Otherwise change the account first, and
-    /// then call [`SessionControl::end_sessions`](crate::SessionControl::end_sessions).
+    /// then call [`SessionControl::end_sessions`](crate::strategy::SessionControl::end_sessions).
     ///
     /// # Examples
     ///
@@ -60,7 +61,9 @@ impl<D: Driver> SqlStore<D> {
     ///     SqlStore,
     /// };
     /// use countersign::store::{Fence, Value};
-    /// use countersign::{Clock, SystemClock, SystemEntropy, UserKey, UserKeyKind};
+    /// use countersign::clock::{Clock, SystemClock};
+    /// use countersign::user::UserKeyKind;
+    /// use countersign::{SystemEntropy, UserKey};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -90,9 +93,9 @@ impl<D: Driver> SqlStore<D> {
     /// # Errors
     ///
     /// Returns a [`Failure`] if the database can't be asked, or refuses the statement. After the
-    /// kind [`Unavailable`](crate::FailureKind::Unavailable) the change may have taken effect, and
-    /// then the sessions have ended with it. Calling again is safe if `statement` is safe to
-    /// repeat.
+    /// kind [`Unavailable`](crate::error::FailureKind::Unavailable) the change may have taken
+    /// effect, and then the sessions have ended with it. Calling again is safe if `statement` is
+    /// safe to repeat.
     pub async fn change_account(&self, change: AccountChange<'_>) -> Result<bool, Failure> {
         let end = EndUser {
             user: change.user.clone(),

@@ -101,9 +101,9 @@ pub trait Driver: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Returns a [`Failure`] of kind [`Unavailable`](crate::FailureKind::Unavailable) if the
-    /// database didn't answer, and of kind [`Internal`](crate::FailureKind::Internal) if it refused
-    /// the statement. A caller may try again after the first kind.
+    /// Returns a [`Failure`] of kind [`Unavailable`](crate::error::FailureKind::Unavailable) if the
+    /// database didn't answer, and of kind [`Internal`](crate::error::FailureKind::Internal) if it
+    /// refused the statement. A caller may try again after the first kind.
     async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure>;
 
     /// Runs a script, whole or not at all.
@@ -116,8 +116,8 @@ pub trait Driver: Send + Sync {
     /// # Errors
     ///
     /// Returns a [`Failure`] if the database didn't answer or refused a step. After the kind
-    /// [`Unavailable`](crate::FailureKind::Unavailable) the script may have taken effect; scripts
-    /// of the store are written so that they may be run again.
+    /// [`Unavailable`](crate::error::FailureKind::Unavailable) the script may have taken effect;
+    /// scripts of the store are written so that they may be run again.
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure>;
 
     /// Returns `true` if acknowledged writes outlive this process. A database in memory returns

@@ -9,7 +9,8 @@
 //!     Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore,
 //! };
 //! use countersign::strategy::DatabaseTokenStrategy;
-//! use countersign::{Secret, SystemEntropy, UserKeyKind};
+//! use countersign::user::UserKeyKind;
+//! use countersign::{Secret, SystemEntropy};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {

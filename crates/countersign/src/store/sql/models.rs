@@ -19,7 +19,7 @@ use crate::value::Value;
 /// # Examples
 ///
 /// ```
-/// use countersign::UserKeyKind;
+/// use countersign::user::UserKeyKind;
 /// use countersign::store::sql::{DatabaseTokenModels, TokenTable};
 ///
 /// let access = TokenTable::new("api_key").token("digest");
@@ -189,7 +189,7 @@ impl Kind {
 /// # Examples
 ///
 /// ```
-/// use countersign::UserKeyKind;
+/// use countersign::user::UserKeyKind;
 /// use countersign::store::sql::{DatabaseTokenModels, UserTable};
 ///
 /// # fn main() -> Result<(), countersign::ConfigError> {
@@ -225,7 +225,7 @@ pub struct UserTable {
 /// Tables with names of the application:
 ///
 /// ```
-/// use countersign::UserKeyKind;
+/// use countersign::user::UserKeyKind;
 /// use countersign::store::sql::{DatabaseTokenModels, TokenTable};
 ///
 /// # fn main() -> Result<(), countersign::ConfigError> {
@@ -460,7 +460,7 @@ pub enum SetupError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The database can't be asked, or refused a statement. Trying again may help if its kind is
-    /// [`Unavailable`](crate::FailureKind::Unavailable).
+    /// [`Unavailable`](crate::error::FailureKind::Unavailable).
     #[error(transparent)]
     Store(#[from] Failure),
 }

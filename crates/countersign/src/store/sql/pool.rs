@@ -21,8 +21,8 @@ pub(super) const fn is_end(kind: io::ErrorKind) -> bool {
 
 /// A bounded number of connections, and those of them that are idle.
 ///
-/// A connection that isn't [given back](Turn::give_back) is closed by its own `Drop`, and the next
-/// caller opens a new one.
+/// A connection that isn't [given back](Permit::give_back) is closed by its own `Drop`, and the
+/// next caller opens a new one.
 pub(super) struct Pool<C> {
     turns: Semaphore,
     idle: Mutex<Vec<(C, Instant)>>,
@@ -39,9 +39,9 @@ impl<C> Pool<C> {
 
     /// Waits until fewer than the allowed number of connections are in use, and returns the permit
     /// for one.
-    pub(super) async fn turn(&self) -> Turn<'_, C> {
+    pub(super) async fn turn(&self) -> Permit<'_, C> {
         // The semaphore is never closed, so this always ends with a permit.
-        Turn {
+        Permit {
             pool: self,
             _permit: self.turns.acquire().await.ok(),
         }
@@ -59,12 +59,12 @@ impl<C> Pool<C> {
 }
 
 /// A permit to use one connection. Dropping it lets the next caller in.
-pub(super) struct Turn<'a, C> {
+pub(super) struct Permit<'a, C> {
     pool: &'a Pool<C>,
     _permit: Option<SemaphorePermit<'a>>,
 }
 
-impl<C> Turn<'_, C> {
+impl<C> Permit<'_, C> {
     /// Takes the idle connection that was used last, and returns it with the time since its last
     /// use.
     pub(super) fn idle(&self) -> Option<(C, Duration)> {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use tokio::sync::{Mutex as Permit, OwnedMutexGuard};
 use tokio::time::{Instant, timeout_at};
 
 use crate::store::sql::Script;
@@ -17,7 +17,7 @@ use crate::value::Value;
 /// The queues, by the value that names their row. A queue without waiters is removed.
 #[derive(Default)]
 pub(super) struct Queues {
-    standing: Mutex<HashMap<Vec<u8>, Arc<Turn<()>>>>,
+    standing: Mutex<HashMap<Vec<u8>, Arc<Permit<()>>>>,
 }
 
 impl Queues {
@@ -25,12 +25,12 @@ impl Queues {
     /// queue. Hold it while the script runs.
     ///
     /// Returns `None` at once for a script that names no row.
-    pub(super) async fn turn(&self, script: &Script, params: &[Value]) -> Option<Place<'_>> {
+    pub(super) async fn turn(&self, script: &Script, params: &[Value]) -> Option<Position<'_>> {
         let key = key(params.get(script.row()?)?)?;
         let turn = Arc::clone(self.lock().entry(key.clone()).or_default());
         // The place exists before the wait, so a caller that is cancelled while waiting still
         // removes an unused queue.
-        let mut place = Place {
+        let mut place = Position {
             queues: self,
             key,
             turn: Arc::clone(&turn),
@@ -40,20 +40,20 @@ impl Queues {
         Some(place)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Arc<Turn<()>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Arc<Permit<()>>>> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A place in a queue. Dropping it lets the next task in.
-pub(super) struct Place<'a> {
+pub(super) struct Position<'a> {
     queues: &'a Queues,
     key: Vec<u8>,
-    turn: Arc<Turn<()>>,
+    turn: Arc<Permit<()>>,
     held: Option<OwnedMutexGuard<()>>,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Position<'_> {
     fn drop(&mut self) {
         self.held = None;
         let mut standing = self.queues.lock();

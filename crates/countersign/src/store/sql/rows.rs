@@ -4,7 +4,7 @@
 
 use crate::clock::Timestamp;
 use crate::event;
-use crate::session::{Client, SessionId};
+use crate::session::{ClientInfo, SessionId};
 use crate::store::sql::Outcome;
 use crate::store::{Consumed, EndedFence, Fence, Opened, RefreshRecord, SessionRecord};
 use crate::token::Digest;
@@ -41,7 +41,7 @@ pub(super) fn refresh_record(user_id: UserKeyKind, row: &Row) -> Option<RefreshR
 pub(super) fn session_record(row: &Row) -> Option<SessionRecord> {
     let moment = |column| row.time(column).ok().flatten();
     let text = |column| row.text(column).ok().flatten();
-    let mut client = Client::new()
+    let mut client = ClientInfo::new()
         .with_user_agent(text(6).unwrap_or_default())
         .with_label(text(8).unwrap_or_default());
     if let Some(ip) = text(7).and_then(|ip| ip.parse().ok()) {

@@ -21,8 +21,8 @@ use crate::store::sql::statements::{NOTED, Removal, Statements};
 use crate::store::sql::{DatabaseTokenModels, Dialect, Driver, Outcome, Script};
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
-    NewRefresh, Opened, Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage,
-    SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    NewRefresh, Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
+    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -66,7 +66,7 @@ const ENDED_KEPT: Duration = Duration::from_mins(5);
 /// # Examples
 ///
 /// ```
-/// use countersign::UserKeyKind;
+/// use countersign::user::UserKeyKind;
 /// use countersign::store::TokenStore;
 /// use countersign::store::sql::{
 ///     Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore,
@@ -178,8 +178,8 @@ impl<D: Driver> SqlStore<D> {
     ///
     /// # Errors
     ///
-    /// Returns a [`Failure`] of kind [`Internal`](crate::FailureKind::Internal) if the id is of
-    /// another kind than the tables hold.
+    /// Returns a [`Failure`] of kind [`Internal`](crate::error::FailureKind::Internal) if the id is
+    /// of another kind than the tables hold.
     pub(super) fn key(&self, user: &UserKey) -> Result<Value, Failure> {
         if user.kind() == self.models.user_id {
             Ok(Value::from(user))
@@ -443,7 +443,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             .and_then(|row| refresh_record(self.models.user_id, row)))
     }
 
-    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+    async fn rotate(&self, rotate: &RotateRequest) -> Result<RotateOutcome, Failure> {
         let mut params = vec![
             rotate.presented.as_str().into(),
             rotate.successor.as_str().into(),
@@ -464,9 +464,9 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         };
         let outcome = self.run(script, &params).await?;
         Ok(if outcome.took_effect() {
-            Rotated::Done
+            RotateOutcome::Done
         } else {
-            Rotated::Gone
+            RotateOutcome::Gone
         })
     }
 

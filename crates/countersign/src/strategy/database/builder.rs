@@ -9,7 +9,7 @@ use crate::entropy::{Entropy, SystemEntropy};
 use crate::error::ConfigError;
 use crate::profile::Profile;
 use crate::secret::Secret;
-use crate::session::{Lifetimes, ReusePolicy, SessionCap};
+use crate::session::{Lifetimes, ReusePolicy, SessionLimit};
 use crate::store::TokenStore;
 use crate::strategy::{DatabaseTokenStrategy, Sessions};
 use crate::token::DigestKeyRing;
@@ -36,7 +36,7 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
 ///    [`refresh_max_age`](Self::refresh_max_age) as the idle timeout (30 days) and
 ///    [`session_lifetime`](Self::session_lifetime) as the absolute limit (180 days).
 /// 4. *Reuse and sessions per user*: [`reuse`](Self::reuse) (a grace window of 10 seconds) and
-///    [`session_cap`](Self::session_cap) (no limit).
+///    [`session_limit`](Self::session_limit) (no limit).
 /// 5. *Migration from litestar-auth* only: [`profile`](Self::profile) and
 ///    [`accept_legacy_plaintext_tokens`](Self::accept_legacy_plaintext_tokens).
 ///
@@ -51,14 +51,14 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
 ///
 /// use countersign::store::MemoryStore;
 /// use countersign::strategy::DatabaseTokenStrategy;
-/// use countersign::{Secret, SessionCap, SystemEntropy, WhenFull};
+/// use countersign::{Secret, SessionLimit, SystemEntropy, WhenFull};
 ///
 /// let ten = NonZeroU32::new(10).expect("ten isn't zero");
 /// let strategy = DatabaseTokenStrategy::builder(MemoryStore::new())
 ///     .token_hash_secret(&Secret::generate(&SystemEntropy)?)
 ///     .max_age(Duration::from_secs(15 * 60))
 ///     .refresh_max_age(Duration::from_secs(14 * 86_400))
-///     .session_cap(Some(SessionCap { most: ten, when_full: WhenFull::EvictOldest }))
+///     .session_limit(Some(SessionLimit { most: ten, when_full: WhenFull::EvictOldest }))
 ///     .build()?;
 /// assert_eq!(strategy.sessions().lifetimes().access(), Duration::from_secs(900));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
@@ -71,7 +71,7 @@ pub struct DatabaseTokenStrategyBuilder<S> {
     refresh_max_age: Duration,
     session_lifetime: SessionLifetime,
     reuse: ReusePolicy,
-    session_cap: Option<SessionCap>,
+    session_limit: Option<SessionLimit>,
     token_bytes: usize,
     legacy_plaintext: bool,
     profile: Profile,
@@ -99,7 +99,7 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
             refresh_max_age: Duration::from_hours(30 * 24),
             session_lifetime: SessionLifetime::OfProfile,
             reuse: ReusePolicy::default(),
-            session_cap: None,
+            session_limit: None,
             token_bytes: 32,
             legacy_plaintext: false,
             profile: Profile::default(),
@@ -161,8 +161,8 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
     }
 
     /// Sets the limit on live sessions of one user. Defaults to `None`, which is no limit.
-    pub const fn session_cap(mut self, cap: Option<SessionCap>) -> Self {
-        self.session_cap = cap;
+    pub const fn session_limit(mut self, cap: Option<SessionLimit>) -> Self {
+        self.session_limit = cap;
         self
     }
 
@@ -224,12 +224,12 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
         let digests = self.digests.ok_or_else(missing)??;
         let mut lifetimes = Lifetimes::new(self.max_age, self.refresh_max_age)?;
         if let Some(limit) = self.session_lifetime.within(self.profile) {
-            lifetimes = lifetimes.with_session_limit(limit)?;
+            lifetimes = lifetimes.with_max_session_age(limit)?;
         }
         let mut sessions = Sessions::new(self.store, digests, lifetimes)
             .with_format(self.profile, self.token_bytes)?
             .with_reuse(self.reuse)
-            .with_cap(self.session_cap)
+            .with_limit(self.session_limit)
             .with_clock(self.clock)
             .with_entropy(self.entropy);
         if self.legacy_plaintext {

@@ -21,7 +21,8 @@ use crate::store::{AccessRecord, EndedFence, JoinedUser, SessionRecord, TokenSto
 use crate::strategy::sessions::{Access, GoesOn, Grant, Issuer, IssuesFor, Named, Presented};
 use crate::strategy::{RefreshableStrategy, SessionControl, Sessions, Strategy, TokenControl};
 use crate::token::{
-    Answer, Authenticated, Destroyed, Digest, Invalidated, IssuedToken, PlainToken, TokenShape,
+    Authenticated, Digest, EndOutcome, Invalidated, IssuedToken, PlainToken, TokenShape,
+    TokenStatus,
 };
 use crate::user::{User, UserId, UserKey, UserManager};
 
@@ -44,7 +45,8 @@ use crate::user::{User, UserId, UserKey, UserManager};
 /// ```
 /// use countersign::store::MemoryStore;
 /// use countersign::strategy::DatabaseTokenStrategy;
-/// use countersign::{Failure, Secret, Strategy, SystemEntropy, User};
+/// use countersign::strategy::Strategy;
+/// use countersign::{Failure, Secret, SystemEntropy, User};
 ///
 /// struct Account { id: i64 }
 /// impl User for Account {
@@ -187,23 +189,25 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
         &self,
         token: Option<&PlainToken>,
         users: &dyn UserManager<U>,
-    ) -> Result<Answer<U>, Failure> {
+    ) -> Result<TokenStatus<U>, Failure> {
         let Some(token) = token else {
-            return Ok(Answer::NotOffered);
+            return Ok(TokenStatus::NotOffered);
         };
         if let Err(refusal) = self.sessions.check_access(token) {
-            return Ok(Answer::Refused(refusal));
+            return Ok(TokenStatus::Refused(refusal));
         }
         let Some(record) = self.look_up(token).await? else {
-            return Ok(Answer::Refused(Refusal::Unknown));
+            return Ok(TokenStatus::Refused(Refusal::Unknown));
         };
         let Some((issued_at, expires_at)) = self.live_times(&record) else {
-            return Ok(Answer::Refused(Refusal::Expired));
+            return Ok(TokenStatus::Refused(Refusal::Expired));
         };
         let session = record.session;
         Ok(match user_of(record, users).await? {
-            Ok(user) => Answer::Accepted(Authenticated::new(user, session, issued_at, expires_at)),
-            Err(refusal) => Answer::Refused(refusal),
+            Ok(user) => {
+                TokenStatus::Accepted(Authenticated::new(user, session, issued_at, expires_at))
+            }
+            Err(refusal) => TokenStatus::Refused(refusal),
         })
     }
 
@@ -211,15 +215,15 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
         self.sessions.write_access(&user.id().to_key()).await
     }
 
-    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
+    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<EndOutcome, Failure> {
         if self.sessions.check_access(token).is_err() {
-            return Ok(Destroyed::AlreadyInvalid);
+            return Ok(EndOutcome::AlreadyEnded);
         }
         let removed = self.remove(token, &user.id().to_key()).await?;
         Ok(if removed {
-            Destroyed::Revoked
+            EndOutcome::Ended
         } else {
-            Destroyed::AlreadyInvalid
+            EndOutcome::AlreadyEnded
         })
     }
 

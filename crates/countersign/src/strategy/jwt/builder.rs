@@ -81,7 +81,9 @@ impl<U: User> JwtStrategy<U> {
 /// use countersign::denylist::MemoryDenylist;
 /// use countersign::store::{MemoryStore, TokenStore};
 /// use countersign::strategy::{JwtStrategy, Sessions};
-/// use countersign::{DigestKeyRing, Lifetimes, Secret, Strategy, SystemEntropy, User};
+/// use countersign::strategy::Strategy;
+/// use countersign::token::DigestKeyRing;
+/// use countersign::{Lifetimes, Secret, SystemEntropy, User};
 ///
 /// # struct Account { id: i64 }
 /// # impl User for Account {
@@ -301,7 +303,7 @@ impl<U: User> JwtStrategyBuilder<U> {
     }
 
     /// Sets the sessions, which makes the strategy a
-    /// [`RefreshableStrategy`](crate::RefreshableStrategy). Defaults to none.
+    /// [`RefreshableStrategy`](crate::strategy::RefreshableStrategy). Defaults to none.
     ///
     /// Access tokens then carry the id of their session (`sid`) and the user's fence, and ending a
     /// session denies them. The session id is written in the `litestar-auth` profile too;

@@ -20,7 +20,7 @@ pub use builder::JwtStrategyBuilder;
 use crate::error::Failure;
 use crate::jwt::KeyRing;
 use crate::strategy::{RefreshableStrategy, Strategy, TokenControl};
-use crate::token::{Answer, Destroyed, Invalidated, IssuedToken, PlainToken, TokenShape};
+use crate::token::{EndOutcome, Invalidated, IssuedToken, PlainToken, TokenShape, TokenStatus};
 use crate::user::{User, UserKey, UserManager};
 
 use sessions::SignedSessions;
@@ -48,7 +48,8 @@ use tokens::SignedTokens;
 ///
 /// use countersign::denylist::MemoryDenylist;
 /// use countersign::strategy::JwtStrategy;
-/// use countersign::{Failure, Secret, Strategy, SystemEntropy, User};
+/// use countersign::strategy::Strategy;
+/// use countersign::{Failure, Secret, SystemEntropy, User};
 ///
 /// struct Account { id: i64 }
 /// impl User for Account {
@@ -120,7 +121,7 @@ impl<U: User> Strategy<U> for JwtStrategy<U> {
         &self,
         token: Option<&PlainToken>,
         users: &dyn UserManager<U>,
-    ) -> Result<Answer<U>, Failure> {
+    ) -> Result<TokenStatus<U>, Failure> {
         self.tokens().read_token(token, users).await
     }
 
@@ -128,7 +129,7 @@ impl<U: User> Strategy<U> for JwtStrategy<U> {
         self.strategy().write_token(user).await
     }
 
-    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
+    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<EndOutcome, Failure> {
         self.tokens().destroy_token(token, user).await
     }
 

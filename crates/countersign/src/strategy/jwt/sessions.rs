@@ -24,7 +24,9 @@ use crate::strategy::sessions::{
     Access, GoesOn, Grant, IN_FLIGHT, Issuer, IssuesFor, Named, Presented,
 };
 use crate::strategy::{RefreshableStrategy, SessionControl, Sessions, Strategy, TokenControl};
-use crate::token::{Answer, Destroyed, Digest, Invalidated, IssuedToken, PlainToken, TokenShape};
+use crate::token::{
+    Digest, EndOutcome, Invalidated, IssuedToken, PlainToken, TokenShape, TokenStatus,
+};
 use crate::user::{User, UserId, UserKey, UserManager};
 
 /// The strategy for signed access tokens with sessions.
@@ -217,7 +219,7 @@ impl<U: User> Strategy<U> for SignedSessions<U> {
         &self,
         token: Option<&PlainToken>,
         users: &dyn UserManager<U>,
-    ) -> Result<Answer<U>, Failure> {
+    ) -> Result<TokenStatus<U>, Failure> {
         self.tokens.read_token(token, users).await
     }
 
@@ -238,7 +240,7 @@ impl<U: User> Strategy<U> for SignedSessions<U> {
         )
     }
 
-    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
+    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<EndOutcome, Failure> {
         self.tokens.destroy_token(token, user).await
     }
 

@@ -29,7 +29,7 @@ use crate::store::Fence;
 use crate::strategy::jwt::fingerprint::Fingerprints;
 use crate::strategy::{Strategy, TokenControl};
 use crate::token::{
-    Answer, Authenticated, Destroyed, Invalidated, IssuedToken, PlainToken, TokenShape,
+    Authenticated, EndOutcome, Invalidated, IssuedToken, PlainToken, TokenShape, TokenStatus,
 };
 use crate::user::{User, UserId, UserKey, UserManager};
 
@@ -152,8 +152,8 @@ impl<U: User> SignedTokens<U> {
         &self,
         token: &PlainToken,
         users: &dyn UserManager<U>,
-    ) -> Result<Answer<U>, Failure> {
-        let refused = |refusal| Ok(Answer::Refused(refusal));
+    ) -> Result<TokenStatus<U>, Failure> {
+        let refused = |refusal| Ok(TokenStatus::Refused(refusal));
         let verified = match self.verify(token) {
             Ok(verified) => verified,
             Err(refusal) => return refused(refusal),
@@ -178,7 +178,7 @@ impl<U: User> SignedTokens<U> {
         {
             return refused(refusal);
         }
-        Ok(Answer::Accepted(Authenticated::new(
+        Ok(TokenStatus::Accepted(Authenticated::new(
             user,
             claims.session,
             claims.issued_at,
@@ -258,12 +258,12 @@ impl<U: User> Strategy<U> for SignedTokens<U> {
         &self,
         token: Option<&PlainToken>,
         users: &dyn UserManager<U>,
-    ) -> Result<Answer<U>, Failure> {
+    ) -> Result<TokenStatus<U>, Failure> {
         let Some(token) = token else {
-            return Ok(Answer::NotOffered);
+            return Ok(TokenStatus::NotOffered);
         };
         let answer = self.read(token, users).await?;
-        if let Answer::Refused(refusal) = &answer {
+        if let TokenStatus::Refused(refusal) = &answer {
             debug!(
                 event = "signed_token_refused",
                 reason = refusal.as_str(),
@@ -291,19 +291,19 @@ impl<U: User> Strategy<U> for SignedTokens<U> {
     ///
     /// The time from which the token is valid (`nbf`) doesn't matter, so a token of a host whose
     /// clock is ahead is denied at once.
-    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
+    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<EndOutcome, Failure> {
         let now = self.clock.now();
         let Ok(verified) = self.verify(token) else {
-            return Ok(Destroyed::AlreadyInvalid);
+            return Ok(EndOutcome::AlreadyEnded);
         };
         let Some(claims) = self.revocable(&verified.payload, user, now) else {
-            return Ok(Destroyed::AlreadyInvalid);
+            return Ok(EndOutcome::AlreadyEnded);
         };
         if self.is_denied(&claims, now).await? {
-            return Ok(Destroyed::AlreadyInvalid);
+            return Ok(EndOutcome::AlreadyEnded);
         }
         self.deny(claims.token_id(), claims.expires_at, now).await?;
-        Ok(Destroyed::Revoked)
+        Ok(EndOutcome::Ended)
     }
 }
 

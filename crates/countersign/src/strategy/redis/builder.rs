@@ -12,7 +12,7 @@ use crate::error::ConfigError;
 use crate::profile::Profile;
 use crate::redis::Redis;
 use crate::secret::Secret;
-use crate::session::{ReusePolicy, SessionCap, checked};
+use crate::session::{ReusePolicy, SessionLimit, checked};
 use crate::store::{OriginalTokens, RedisTokenStore};
 use crate::strategy::DatabaseTokenStrategy;
 use crate::token::{DigestKeyRing, TokenFormat};
@@ -39,7 +39,7 @@ impl<U: User> RedisTokenStrategy<U> {
 ///    [`refresh_lifetime`](Self::refresh_lifetime) as the idle timeout (30 days) and
 ///    [`session_lifetime`](Self::session_lifetime) as the absolute limit (180 days).
 /// 4. *Reuse and sessions per user*: [`reuse`](Self::reuse) (a grace window of 10 seconds) and
-///    [`session_cap`](Self::session_cap) (no limit).
+///    [`session_limit`](Self::session_limit) (no limit).
 /// 5. *Keys*: [`key_prefix`](Self::key_prefix), if several applications share one Redis.
 /// 6. *Migration from litestar-auth* only: [`profile`](Self::profile) and
 ///    [`subject_decoder`](Self::subject_decoder).
@@ -82,7 +82,7 @@ pub struct RedisTokenStrategyBuilder<U: User> {
     refresh_lifetime: Duration,
     session_lifetime: Option<Duration>,
     reuse: ReusePolicy,
-    session_cap: Option<SessionCap>,
+    session_limit: Option<SessionLimit>,
     token_bytes: usize,
     key_prefix: Option<String>,
     subject_decoder: Option<SubjectDecoder<U>>,
@@ -100,7 +100,7 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
             refresh_lifetime: Duration::from_hours(30 * 24),
             session_lifetime: Some(Duration::from_hours(180 * 24)),
             reuse: ReusePolicy::default(),
-            session_cap: None,
+            session_limit: None,
             token_bytes: 32,
             key_prefix: None,
             subject_decoder: None,
@@ -162,8 +162,8 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
 
     /// Sets the limit on live sessions of one user. Defaults to `None`, which is no limit. Not used
     /// in the `litestar-auth` profile.
-    pub const fn session_cap(mut self, cap: Option<SessionCap>) -> Self {
-        self.session_cap = cap;
+    pub const fn session_limit(mut self, cap: Option<SessionLimit>) -> Self {
+        self.session_limit = cap;
         self
     }
 
@@ -259,7 +259,7 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
             .refresh_max_age(self.refresh_lifetime)
             .session_lifetime(self.session_lifetime)
             .reuse(self.reuse)
-            .session_cap(self.session_cap)
+            .session_limit(self.session_limit)
             .token_bytes(self.token_bytes)
             .profile(self.profile)
             .clock(self.clock)

@@ -19,7 +19,7 @@ use crate::store::RedisTokenStore;
 use crate::strategy::{
     DatabaseTokenStrategy, RefreshableStrategy, Sessions, Strategy, TokenControl,
 };
-use crate::token::{Answer, Destroyed, Invalidated, IssuedToken, PlainToken, TokenShape};
+use crate::token::{EndOutcome, Invalidated, IssuedToken, PlainToken, TokenShape, TokenStatus};
 use crate::user::{User, UserKey, UserManager};
 
 /// Issues random tokens, and keeps their digests on Redis or Redis Cluster.
@@ -39,7 +39,8 @@ use crate::user::{User, UserKey, UserManager};
 /// ```no_run
 /// use countersign::redis::{Redis, RedisOptions};
 /// use countersign::strategy::RedisTokenStrategy;
-/// use countersign::{Failure, Secret, Strategy, User};
+/// use countersign::strategy::Strategy;
+/// use countersign::{Failure, Secret, User};
 ///
 /// struct Account { id: i64 }
 /// impl User for Account {
@@ -96,7 +97,7 @@ impl<U: User> Strategy<U> for RedisTokenStrategy<U> {
         &self,
         token: Option<&PlainToken>,
         users: &dyn UserManager<U>,
-    ) -> Result<Answer<U>, Failure> {
+    ) -> Result<TokenStatus<U>, Failure> {
         self.strategy().read_token(token, users).await
     }
 
@@ -104,7 +105,7 @@ impl<U: User> Strategy<U> for RedisTokenStrategy<U> {
         self.strategy().write_token(user).await
     }
 
-    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
+    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<EndOutcome, Failure> {
         self.strategy().destroy_token(token, user).await
     }
 

@@ -15,8 +15,8 @@ use crate::error::{Failure, Refusal};
 use crate::store::OriginalTokens;
 use crate::strategy::{Strategy, TokenControl};
 use crate::token::{
-    Answer, Authenticated, Destroyed, DigestKeyRing, Invalidated, IssuedToken, PlainToken,
-    TokenFormat, TokenKind, TokenShape,
+    Authenticated, DigestKeyRing, EndOutcome, Invalidated, IssuedToken, PlainToken, TokenFormat,
+    TokenKind, TokenShape, TokenStatus,
 };
 use crate::user::{User, UserId, UserKey, UserManager};
 
@@ -56,28 +56,28 @@ impl<U: User> Strategy<U> for Original<U> {
         &self,
         token: Option<&PlainToken>,
         users: &dyn UserManager<U>,
-    ) -> Result<Answer<U>, Failure> {
+    ) -> Result<TokenStatus<U>, Failure> {
         let Some(token) = token else {
-            return Ok(Answer::NotOffered);
+            return Ok(TokenStatus::NotOffered);
         };
         if let Err(refusal) = self.format.check(TokenKind::Access, token) {
-            return Ok(Answer::Refused(refusal));
+            return Ok(TokenStatus::Refused(refusal));
         }
         let Some((user, end)) = self.look_up(token).await? else {
-            return Ok(Answer::Refused(Refusal::Unknown));
+            return Ok(TokenStatus::Refused(Refusal::Unknown));
         };
         let Some(id) = (self.subject_decoder)(&user) else {
-            return Ok(Answer::Refused(Refusal::Subject));
+            return Ok(TokenStatus::Refused(Refusal::Subject));
         };
         let Some(user) = users.get(&id).await? else {
-            return Ok(Answer::Refused(Refusal::UserUnknown));
+            return Ok(TokenStatus::Refused(Refusal::UserUnknown));
         };
         // Redis keeps the expiry alone, and the token may have been written with another lifetime,
         // so the time of issue is an estimate.
         let now = self.clock.now();
         let expires_at = end.unwrap_or_else(|| now.saturating_add(self.lifetime));
         let issued_at = expires_at.saturating_sub(self.lifetime).min(now);
-        Ok(Answer::Accepted(Authenticated::new(
+        Ok(TokenStatus::Accepted(Authenticated::new(
             user, None, issued_at, expires_at,
         )))
     }
@@ -99,13 +99,13 @@ impl<U: User> Strategy<U> for Original<U> {
         })
     }
 
-    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<Destroyed, Failure> {
+    async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<EndOutcome, Failure> {
         let subject = user.id().to_key().to_subject();
-        let mut destroyed = Destroyed::AlreadyInvalid;
+        let mut destroyed = EndOutcome::AlreadyEnded;
         if self.format.check(TokenKind::Access, token).is_ok() {
             for digest in self.digests.candidates(token) {
                 if self.tokens.destroy(&digest, &subject).await? {
-                    destroyed = Destroyed::Revoked;
+                    destroyed = EndOutcome::Ended;
                 }
             }
         }

@@ -27,7 +27,7 @@ use crate::strategy::SessionControl;
 use crate::strategy::sessions::issuer::IN_FLIGHT;
 use crate::strategy::sessions::reuse::{Reuse, Watch};
 use crate::strategy::sessions::{GoesOn, Issuer, LoginFence, Presented, Standing};
-use crate::token::{Destroyed, LoggedOut, PlainToken, TokenKind};
+use crate::token::{EndOutcome, LoggedOut, PlainToken, TokenKind};
 use crate::user::UserKey;
 
 /// The number of sessions in one page of a list.
@@ -71,27 +71,27 @@ impl<I: Issuer> SessionControl for I {
 
     async fn log_out(&self, access: &PlainToken) -> Result<LoggedOut, AuthError> {
         let Presented::Known(named) = self.named_by(access).await? else {
-            return Ok(LoggedOut::AlreadyOut);
+            return Ok(LoggedOut::AlreadyEnded);
         };
         let ended = match named.session {
             Some(session) => end(self, session, &named.user, Some(named.expires_at)).await?,
-            None => Destroyed::AlreadyInvalid,
+            None => EndOutcome::AlreadyEnded,
         };
         // An access token may outlive the record of its session. It must not outlive a logout.
-        if named.is_good && (ended == Destroyed::AlreadyInvalid || self.denies_each()) {
+        if named.is_good && (ended == EndOutcome::AlreadyEnded || self.denies_each()) {
             self.revoke(access, &named).await?;
             return Ok(LoggedOut::Ended(named.session));
         }
         Ok(match ended {
-            Destroyed::Revoked => LoggedOut::Ended(named.session),
-            Destroyed::AlreadyInvalid => LoggedOut::AlreadyOut,
+            EndOutcome::Ended => LoggedOut::Ended(named.session),
+            EndOutcome::AlreadyEnded => LoggedOut::AlreadyEnded,
         })
     }
 
-    async fn end_session_of(&self, refresh: &PlainToken) -> Result<Destroyed, Failure> {
+    async fn end_session_of(&self, refresh: &PlainToken) -> Result<EndOutcome, Failure> {
         let sessions = self.sessions();
         if sessions.format.check(TokenKind::Refresh, refresh).is_err() {
-            return Ok(Destroyed::AlreadyInvalid);
+            return Ok(EndOutcome::AlreadyEnded);
         }
         match sessions.look_up(refresh).await? {
             // By the id of the session: a rotation may have replaced this token meanwhile.
@@ -106,11 +106,11 @@ impl<I: Issuer> SessionControl for I {
             Some((Standing::Current(stored), _)) => Ok(destroyed(
                 sessions.store().remove_refresh(&stored, None).await?,
             )),
-            None | Some(_) => Ok(Destroyed::AlreadyInvalid),
+            None | Some(_) => Ok(EndOutcome::AlreadyEnded),
         }
     }
 
-    async fn end_session(&self, session: SessionId, user: &UserKey) -> Result<Destroyed, Failure> {
+    async fn end_session(&self, session: SessionId, user: &UserKey) -> Result<EndOutcome, Failure> {
         end(self, session, user, None).await
     }
 
@@ -155,7 +155,7 @@ pub(super) async fn end<I: Issuer>(
     session: SessionId,
     owner: &UserKey,
     at_least: Option<Timestamp>,
-) -> Result<Destroyed, Failure> {
+) -> Result<EndOutcome, Failure> {
     let store = issuer.sessions().store();
     if !I::SIGNED {
         return Ok(destroyed(store.end_session(session, owner).await?));
@@ -163,11 +163,11 @@ pub(super) async fn end<I: Issuer>(
     // The session is looked up first, so that nobody can fill the denylist with sessions of others.
     let ended = match store.find_session(session, owner).await? {
         Some(record) => end_known(issuer, &record, owner, at_least).await?,
-        None => Destroyed::AlreadyInvalid,
+        None => EndOutcome::AlreadyEnded,
     };
     // An ending of everything may have stopped after its mark. It ended this session and denied
     // nothing, so its denials are made up for here.
-    if ended == Destroyed::AlreadyInvalid {
+    if ended == EndOutcome::AlreadyEnded {
         settle(issuer, owner, GoesOn::AsBefore, None).await?;
     }
     Ok(ended)
@@ -180,7 +180,7 @@ pub(super) async fn end_known<I: Issuer>(
     record: &SessionRecord,
     owner: &UserKey,
     at_least: Option<Timestamp>,
-) -> Result<Destroyed, Failure> {
+) -> Result<EndOutcome, Failure> {
     let sessions = issuer.sessions();
     let denied_at = sessions.now();
     if I::SIGNED {
@@ -422,11 +422,11 @@ async fn clear<I: Issuer>(
     Ok(())
 }
 
-/// Returns [`Destroyed::Revoked`] if there was anything to end.
-const fn destroyed(any: bool) -> Destroyed {
+/// Returns [`EndOutcome::Ended`] if there was anything to end.
+const fn destroyed(any: bool) -> EndOutcome {
     if any {
-        Destroyed::Revoked
+        EndOutcome::Ended
     } else {
-        Destroyed::AlreadyInvalid
+        EndOutcome::AlreadyEnded
     }
 }

@@ -19,7 +19,8 @@ use crate::clock::Timestamp;
 use crate::error::{Failure, Refusal};
 use crate::session::SessionId;
 use crate::store::{
-    Consumed, ConsumedToken, NewAccess, NewRefresh, RefreshRecord, Rotate, Rotated, TokenStore,
+    Consumed, ConsumedToken, NewAccess, NewRefresh, RefreshRecord, RotateOutcome, RotateRequest,
+    TokenStore,
 };
 use crate::strategy::sessions::grant::Exchanged;
 use crate::strategy::sessions::issuer::IN_FLIGHT;
@@ -320,11 +321,11 @@ impl<S: TokenStore> Sessions<S> {
         let rotate = rotation(found, presented, consumed, record, access_record);
         // The write is guarded by the presented token: it succeeds for one caller.
         match self.store.rotate(&rotate).await? {
-            Rotated::Done => Ok(Exchanged {
+            RotateOutcome::Done => Ok(Exchanged {
                 refresh,
                 access: issued,
             }),
-            Rotated::Gone => self.lost_race(found, access).await,
+            RotateOutcome::Gone => self.lost_race(found, access).await,
         }
     }
 
@@ -439,8 +440,8 @@ fn rotation(
     consumed: Consumed,
     successor: NewRefresh,
     access: Option<NewAccess>,
-) -> Rotate {
-    Rotate {
+) -> RotateRequest {
+    RotateRequest {
         presented: presented.clone(),
         successor: successor.digest,
         family: successor.family,

@@ -4,7 +4,7 @@
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::profile::Profile;
-use crate::session::{Client, SessionId};
+use crate::session::{ClientInfo, SessionId};
 use crate::store::{NewAccess, NewRefresh, Opened, TokenStore};
 use crate::strategy::sessions::{Grant, Sessions};
 use crate::token::{Digest, Family, IssuedToken, Locator, PlainToken, TokenKind};
@@ -87,7 +87,7 @@ impl<S: TokenStore> Sessions<S> {
             ),
             session_expires_at: grant.session_end,
             access_expires_at: None,
-            client: Client::new(),
+            client: ClientInfo::new(),
             fence: grant.fence,
         };
         Ok((

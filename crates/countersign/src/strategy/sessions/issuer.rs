@@ -1,8 +1,9 @@
 //! The differences between strategies whose sessions are the same.
 //!
 //! [`Issuer`] and [`IssuesFor`] are what a strategy implements. In return it gets
-//! [`SessionControl`](crate::SessionControl) from `ending` and
-//! [`RefreshableStrategy`](crate::RefreshableStrategy) from `flow`, as blanket implementations.
+//! [`SessionControl`](crate::strategy::SessionControl) from `ending` and
+//! [`RefreshableStrategy`](crate::strategy::RefreshableStrategy) from `flow`, as blanket
+//! implementations.
 
 use std::time::Duration;
 

@@ -2,13 +2,13 @@
 
 use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure, Refusal};
-use crate::session::Client;
+use crate::session::ClientInfo;
 use crate::store::Fence;
 
 /// The fence of a user at the beginning of a login.
 ///
-/// Get it from [`SessionControl::login_fence`](crate::SessionControl::login_fence) before the
-/// account is loaded, and give it to [`Login::behind`]. It is valid for five minutes.
+/// Get it from [`SessionControl::login_fence`](crate::strategy::SessionControl::login_fence) before
+/// the account is loaded, and give it to [`Login::behind`]. It is valid for five minutes.
 ///
 /// "Log out everywhere" and a change of password replace the fence. A login that began before is
 /// then refused, because its password may have been judged by the account as it was.
@@ -26,9 +26,8 @@ pub struct LoginFence {
 /// ```
 /// use countersign::store::MemoryStore;
 /// use countersign::strategy::{DatabaseTokenStrategy, Login};
-/// use countersign::{
-///     Client, RefreshableStrategy, Refusal, Secret, SessionControl, SystemEntropy, User, UserId,
-/// };
+/// use countersign::strategy::{RefreshableStrategy, SessionControl};
+/// use countersign::{ClientInfo, Refusal, Secret, SystemEntropy, User, UserId};
 ///
 /// # struct Account { id: i64 }
 /// # impl User for Account {
@@ -45,7 +44,7 @@ pub struct LoginFence {
 /// // First the fence, then the account.
 /// let fence = strategy.login_fence(&user).await?;
 /// let account = Account { id: 7 }; // load it here, and check the password
-/// let client = Client::new().with_user_agent("curl/8.5.0");
+/// let client = ClientInfo::new().with_user_agent("curl/8.5.0");
 ///
 /// // Meanwhile the user logs out everywhere.
 /// strategy.end_sessions(&user, None).await?;
@@ -59,7 +58,7 @@ pub struct LoginFence {
 #[non_exhaustive]
 pub struct Login {
     /// The client details, which device lists show.
-    pub client: Client,
+    pub client: ClientInfo,
     /// The user's login fence, read before the account was loaded.
     ///
     /// The session is opened only if the fence is still the same. With `None` it is read when the
@@ -76,8 +75,8 @@ impl Login {
     }
 }
 
-impl From<Client> for Login {
-    fn from(client: Client) -> Self {
+impl From<ClientInfo> for Login {
+    fn from(client: ClientInfo) -> Self {
         Self {
             client,
             fence: None,

@@ -33,7 +33,7 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::error::{ConfigError, Failure, Refusal};
 use crate::profile::Profile;
-use crate::session::{Lifetimes, ReusePolicy, SessionCap, SessionId};
+use crate::session::{Lifetimes, ReusePolicy, SessionId, SessionLimit};
 use crate::store::{Page, SessionPage, SessionRecord, SweepLimit, SweepPace, Swept, TokenStore};
 use crate::token::{DigestKeyRing, PlainToken, StoredToken, TokenFormat, TokenKind, TokenShape};
 use crate::user::UserKey;
@@ -61,7 +61,7 @@ const DEFAULT_TOKEN_BYTES: usize = 32;
 /// 1. *Store*, *digest keys* and *lifetimes*: [`Sessions::new`] takes them. The secret of the
 ///    digest keys must not be the signing secret.
 /// 2. *Reuse*: [`with_reuse`](Self::with_reuse). Defaults to a grace window of 10 seconds.
-/// 3. *Sessions per user*: [`with_cap`](Self::with_cap). Defaults to no limit.
+/// 3. *Sessions per user*: [`with_limit`](Self::with_limit). Defaults to no limit.
 ///
 /// Expired sessions stay in the store until [`sweep`](Self::sweep) deletes them. Call it regularly.
 ///
@@ -73,7 +73,8 @@ const DEFAULT_TOKEN_BYTES: usize = 32;
 ///
 /// use countersign::store::{MemoryStore, TokenStore};
 /// use countersign::strategy::Sessions;
-/// use countersign::{DigestKeyRing, Lifetimes, ReusePolicy, Secret, SystemEntropy};
+/// use countersign::token::DigestKeyRing;
+/// use countersign::{Lifetimes, ReusePolicy, Secret, SystemEntropy};
 ///
 /// let digests = DigestKeyRing::new("2026-11", &Secret::generate(&SystemEntropy)?)?;
 /// let lifetimes = Lifetimes::new(Duration::from_secs(900), Duration::from_secs(86_400))?;
@@ -89,7 +90,7 @@ pub struct Sessions<S = Arc<dyn TokenStore>> {
     format: TokenFormat,
     lifetimes: Lifetimes,
     reuse: ReusePolicy,
-    cap: Option<SessionCap>,
+    cap: Option<SessionLimit>,
     /// The store outside of the caller's transaction, for an end of session that no rollback may
     /// undo. `None` outside of a transaction, and on SQLite.
     outside: Option<Arc<dyn TokenStore>>,
@@ -184,7 +185,7 @@ impl<S: TokenStore> Sessions<S> {
 
     /// Sets the limit on live sessions of one user. Defaults to `None`, which is no limit.
     #[must_use]
-    pub const fn with_cap(mut self, cap: Option<SessionCap>) -> Self {
+    pub const fn with_limit(mut self, cap: Option<SessionLimit>) -> Self {
         self.cap = cap;
         self
     }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::error::{AuthError, Failure, Refusal};
-use crate::session::{Client, SessionId};
+use crate::session::{ClientInfo, SessionId};
 use crate::store::{Fence, NewRefresh, Opened, TokenStore};
 use crate::strategy::sessions::grant::Exchanged;
 use crate::strategy::sessions::{Access, Grant, LoginFence, Sessions};
@@ -63,7 +63,7 @@ impl<S: TokenStore> Sessions<S> {
         &self,
         grant: &Grant,
         fence: LoginFence,
-        client: &Client,
+        client: &ClientInfo,
         access: impl Fn(&Grant, &Digest) -> Result<Access, Failure>,
     ) -> Result<Exchanged, AuthError> {
         if grant.issued_at.since(fence.read_at) > LOGIN_LASTS {

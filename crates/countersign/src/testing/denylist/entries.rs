@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::testing::case::needs_threads;
-use crate::testing::denylist::ground::{Ground, NOW, TICK, minutes};
+use crate::testing::denylist::fixture::{Fixture, NOW, TICK, minutes};
 use crate::testing::violation::{Verdict, Violation, ensure};
 
 /// An id in the form of a token's `jti` claim.
@@ -17,11 +17,11 @@ const ID: &str = "0f8fad5bd9cb469fa16570867728950e";
 /// Checks that a denied id is denied from the moment of the call.
 ///
 /// The logout is acknowledged after this call. From then on no server may accept the token.
-pub(super) async fn denied_is_denied(ground: Ground) -> Verdict {
-    ground.store.deny(ID, minutes(15), NOW).await?;
+pub(super) async fn denied_is_denied(fixture: Fixture) -> Verdict {
+    fixture.store.deny(ID, minutes(15), NOW).await?;
     for now in [NOW, minutes(1), minutes(14)] {
         ensure(
-            ground.store.is_any_denied(&[ID], now).await?,
+            fixture.store.is_any_denied(&[ID], now).await?,
             "a denied id is not denied",
         )?;
     }
@@ -32,22 +32,22 @@ pub(super) async fn denied_is_denied(ground: Ground) -> Verdict {
 ///
 /// An error means that the denylist could not be asked. Callers then refuse to serve the request,
 /// so an unknown id must never be an error.
-pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
+pub(super) async fn unknown_is_a_value(fixture: Fixture) -> Verdict {
     ensure(
-        !ground.store.is_any_denied(&[ID], NOW).await?,
+        !fixture.store.is_any_denied(&[ID], NOW).await?,
         "an empty denylist denies an id",
     )?;
     ensure(
-        !ground.store.is_any_denied(&[], NOW).await?,
+        !fixture.store.is_any_denied(&[], NOW).await?,
         "an empty denylist denies no id at all",
     )?;
-    ground.store.deny(ID, minutes(15), NOW).await?;
+    fixture.store.deny(ID, minutes(15), NOW).await?;
     ensure(
-        !ground.store.is_any_denied(&["another"], NOW).await?,
+        !fixture.store.is_any_denied(&["another"], NOW).await?,
         "an id is denied that nobody denied",
     )?;
     ensure(
-        !ground.store.is_any_denied(&[], NOW).await?,
+        !fixture.store.is_any_denied(&[], NOW).await?,
         "none of no ids can be denied",
     )
 }
@@ -55,22 +55,22 @@ pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
 /// Checks that an id is denied in the microsecond before its end, and no longer at its end.
 ///
 /// The end already contains the leeway: at that moment every server rejects the token itself.
-pub(super) async fn end_at_the_exact_moment(ground: Ground) -> Verdict {
+pub(super) async fn end_at_the_exact_moment(fixture: Fixture) -> Verdict {
     let until = minutes(15).saturating_add(TICK);
-    ground.store.deny(ID, until, NOW).await?;
+    fixture.store.deny(ID, until, NOW).await?;
     ensure(
-        ground
+        fixture
             .store
             .is_any_denied(&[ID], until.saturating_sub(TICK))
             .await?,
         "an entry ended a tick too early",
     )?;
     ensure(
-        !ground.store.is_any_denied(&[ID], until).await?,
+        !fixture.store.is_any_denied(&[ID], until).await?,
         "an entry outlives its end",
     )?;
     ensure(
-        !ground
+        !fixture
             .store
             .is_any_denied(&[ID], until.saturating_add(TICK))
             .await?,
@@ -81,11 +81,11 @@ pub(super) async fn end_at_the_exact_moment(ground: Ground) -> Verdict {
 /// Checks that denying an id again with an earlier end does not shorten its entry.
 ///
 /// Two calls may deny the same session for different reasons. The longer of the two must hold.
-pub(super) async fn are_never_shortened(ground: Ground) -> Verdict {
-    ground.store.deny(ID, minutes(60), NOW).await?;
+pub(super) async fn are_never_shortened(fixture: Fixture) -> Verdict {
+    fixture.store.deny(ID, minutes(60), NOW).await?;
     for until in [minutes(5), minutes(59), NOW] {
-        ground.store.deny(ID, until, NOW).await?;
-        let denied = ground
+        fixture.store.deny(ID, until, NOW).await?;
+        let denied = fixture
             .store
             .is_any_denied(&[ID], minutes(60).saturating_sub(TICK))
             .await?;
@@ -99,7 +99,7 @@ pub(super) async fn are_never_shortened(ground: Ground) -> Verdict {
 ///
 /// A server whose clock is behind asks for an earlier end. It must not shorten what another server
 /// recorded.
-pub(super) async fn are_never_shortened_by_a_clock_behind(ground: Ground) -> Verdict {
+pub(super) async fn are_never_shortened_by_a_clock_behind(fixture: Fixture) -> Verdict {
     let (ahead, behind) = (minutes(30), minutes(2));
     for (id, first, second) in [
         ("ahead first", ahead, behind),
@@ -110,12 +110,12 @@ pub(super) async fn are_never_shortened_by_a_clock_behind(ground: Ground) -> Ver
             second,
             behind.saturating_sub(Duration::from_hours(1)),
         ] {
-            ground
+            fixture
                 .store
                 .deny(id, now.saturating_add(Duration::from_mins(15)), now)
                 .await?;
         }
-        let denied = ground
+        let denied = fixture
             .store
             .is_any_denied(&[id], minutes(45).saturating_sub(TICK))
             .await?;
@@ -124,7 +124,7 @@ pub(super) async fn are_never_shortened_by_a_clock_behind(ground: Ground) -> Ver
             "a denial by a clock that is behind shortened an entry",
         )?;
         ensure(
-            !ground.store.is_any_denied(&[id], minutes(45)).await?,
+            !fixture.store.is_any_denied(&[id], minutes(45)).await?,
             "an entry outlives its end",
         )?;
     }
@@ -135,16 +135,16 @@ pub(super) async fn are_never_shortened_by_a_clock_behind(ground: Ground) -> Ver
 ///
 /// A server whose tokens live longer finds the shorter entry of another one, and must be able to
 /// extend it.
-pub(super) async fn are_extended(ground: Ground) -> Verdict {
-    ground.store.deny(ID, minutes(5), NOW).await?;
-    ground.store.deny(ID, minutes(60), minutes(1)).await?;
-    let denied = ground
+pub(super) async fn are_extended(fixture: Fixture) -> Verdict {
+    fixture.store.deny(ID, minutes(5), NOW).await?;
+    fixture.store.deny(ID, minutes(60), minutes(1)).await?;
+    let denied = fixture
         .store
         .is_any_denied(&[ID], minutes(60).saturating_sub(TICK))
         .await?;
     ensure(denied, "denying again for longer did not extend the entry")?;
     ensure(
-        !ground.store.is_any_denied(&[ID], minutes(60)).await?,
+        !fixture.store.is_any_denied(&[ID], minutes(60)).await?,
         "an entry outlives its end",
     )
 }
@@ -153,13 +153,13 @@ pub(super) async fn are_extended(ground: Ground) -> Verdict {
 ///
 /// A denylist that reads the end and then writes it in a second step loses this race. The
 /// comparison belongs in the statement that writes.
-pub(super) async fn longest_of_many_callers_wins(ground: Ground) -> Verdict {
+pub(super) async fn longest_of_many_callers_wins(fixture: Fixture) -> Verdict {
     needs_threads()?;
     for round in 0..8 {
         let id = format!("{ID}{round}");
         let mut calls = JoinSet::new();
         for caller in 0..32 {
-            let (store, id) = (ground.store.clone(), id.clone());
+            let (store, id) = (fixture.store.clone(), id.clone());
             // Neither first nor last in order of starting.
             let until = minutes(1 + (caller * 13) % 32);
             calls.spawn(async move { store.deny(&id, until, NOW).await });
@@ -167,7 +167,7 @@ pub(super) async fn longest_of_many_callers_wins(ground: Ground) -> Verdict {
         while let Some(outcome) = calls.join_next().await {
             outcome.map_err(|error| Violation::new(error.to_string()))??;
         }
-        let denied = ground
+        let denied = fixture
             .store
             .is_any_denied(&[&id], minutes(32).saturating_sub(TICK))
             .await?;
@@ -179,11 +179,11 @@ pub(super) async fn longest_of_many_callers_wins(ground: Ground) -> Verdict {
 /// Checks that denying an id whose end is not in the future succeeds, and denies nothing.
 ///
 /// Such a token has expired and needs no entry. The caller must not get an error for it.
-pub(super) async fn ended_already_is_a_value(ground: Ground) -> Verdict {
+pub(super) async fn ended_already_is_a_value(fixture: Fixture) -> Verdict {
     for until in [NOW, NOW.saturating_sub(TICK)] {
-        ground.store.deny(ID, until, NOW).await?;
+        fixture.store.deny(ID, until, NOW).await?;
         ensure(
-            !ground.store.is_any_denied(&[ID], NOW).await?,
+            !fixture.store.is_any_denied(&[ID], NOW).await?,
             "an entry outlives its end",
         )?;
     }
@@ -194,11 +194,11 @@ pub(super) async fn ended_already_is_a_value(ground: Ground) -> Verdict {
 /// entry yet.
 ///
 /// Ids of sessions and fences outlive a single token, so they may be denied more than once.
-pub(super) async fn can_be_denied_anew(ground: Ground) -> Verdict {
-    ground.store.deny(ID, minutes(5), NOW).await?;
-    ground.store.deny(ID, minutes(30), minutes(20)).await?;
+pub(super) async fn can_be_denied_anew(fixture: Fixture) -> Verdict {
+    fixture.store.deny(ID, minutes(5), NOW).await?;
+    fixture.store.deny(ID, minutes(30), minutes(20)).await?;
     ensure(
-        ground.store.is_any_denied(&[ID], minutes(25)).await?,
+        fixture.store.is_any_denied(&[ID], minutes(25)).await?,
         "an id could not be denied again after its end",
     )
 }
@@ -207,14 +207,14 @@ pub(super) async fn can_be_denied_anew(ground: Ground) -> Verdict {
 /// time.
 ///
 /// Clocks of servers differ: what one server sees as expired, another still needs.
-pub(super) async fn reads_do_not_write(ground: Ground) -> Verdict {
-    ground.store.deny(ID, minutes(15), NOW).await?;
+pub(super) async fn reads_do_not_write(fixture: Fixture) -> Verdict {
+    fixture.store.deny(ID, minutes(15), NOW).await?;
     ensure(
-        !ground.store.is_any_denied(&[ID], minutes(16)).await?,
+        !fixture.store.is_any_denied(&[ID], minutes(16)).await?,
         "an entry outlives its end",
     )?;
     ensure(
-        ground.store.is_any_denied(&[ID], minutes(14)).await?,
+        fixture.store.is_any_denied(&[ID], minutes(14)).await?,
         "a read removed an entry",
     )
 }

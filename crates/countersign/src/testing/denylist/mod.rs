@@ -12,7 +12,7 @@
 
 mod bounds;
 mod entries;
-mod ground;
+mod fixture;
 mod ids;
 mod race;
 
@@ -23,10 +23,10 @@ use crate::denylist::DenylistStore;
 use crate::error::Cause;
 use crate::testing::case::{Case, cases, judge};
 use crate::testing::report::SuiteReport;
-use ground::Ground;
+use fixture::Fixture;
 
 /// The cases for every denylist.
-const CASES: &[Case<Ground>] = cases![
+const CASES: &[Case<Fixture>] = cases![
     entries::denied_is_denied,
     entries::unknown_is_a_value,
     entries::end_at_the_exact_moment,
@@ -45,16 +45,16 @@ const CASES: &[Case<Ground>] = cases![
 ];
 
 /// The cases for denylists that keep expired entries until a sweep removes them.
-const CASES_WHEN_SWEPT: &[Case<Ground>] = cases![
+const CASES_WHEN_SWEPT: &[Case<Fixture>] = cases![
     bounds::sweep_takes_what_ended,
     bounds::sweep_is_bounded_and_resumable,
 ];
 
 /// The cases for denylists whose entries expire by themselves.
-const CASES_WHEN_SELF_EXPIRING: &[Case<Ground>] = cases![bounds::sweep_is_left_to_the_store];
+const CASES_WHEN_SELF_EXPIRING: &[Case<Fixture>] = cases![bounds::sweep_is_left_to_the_store];
 
 /// The cases for denylists with a known capacity.
-const CASES_WHEN_BOUNDED: &[Case<Ground>] = cases![
+const CASES_WHEN_BOUNDED: &[Case<Fixture>] = cases![
     bounds::full_refuses_and_forgets_nothing,
     bounds::full_still_extends,
     bounds::room_returns_when_entries_end,
@@ -130,9 +130,9 @@ impl<F> DenylistSuite<F> {
     /// about a full denylist.
     ///
     /// These cases expect that a new entry in a full denylist is refused with
-    /// [`FailureKind::Full`](crate::FailureKind::Full), that an entry that is there can still be
-    /// extended, and that a sweep of expired entries makes room. By default, the capacity is not
-    /// known and these cases are left out.
+    /// [`FailureKind::Full`](crate::error::FailureKind::Full), that an entry that is there can
+    /// still be extended, and that a sweep of expired entries makes room. By default, the capacity
+    /// is not known and these cases are left out.
     pub const fn capacity(mut self, entries: u32) -> Self {
         self.capacity = Some(entries);
         self
@@ -193,12 +193,12 @@ impl<F> DenylistSuite<F> {
             }
             let entries = self.capacity.unwrap_or(2_000);
             let denials = self.denials;
-            let ground = (self.fresh)().await.map(|store| Ground {
+            let fixture = (self.fresh)().await.map(|store| Fixture {
                 store: Arc::new(store),
                 entries,
                 denials,
             });
-            cases.push(judge(case.name.to_owned(), case, ground.map_err(Into::into)).await);
+            cases.push(judge(case.name.to_owned(), case, fixture.map_err(Into::into)).await);
         }
         SuiteReport {
             backend: self.backend,

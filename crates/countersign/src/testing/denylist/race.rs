@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::testing::case::needs_threads;
-use crate::testing::denylist::ground::{Ground, NOW, TICK};
+use crate::testing::denylist::fixture::{Fixture, NOW, TICK};
 use crate::testing::violation::{Verdict, Violation, ensure};
 
 /// The number of denials that run at the same time.
@@ -28,14 +28,14 @@ const HOUR: Duration = Duration::from_hours(1);
 /// expired, while sweepers remove those entries. A sweep that finds an expired entry and then
 /// deletes it by its id alone also deletes the denial that extended the entry meanwhile, and the
 /// revoked token is valid again. The deletion must repeat its condition.
-pub(super) async fn denials_beside_sweeps(ground: Ground) -> Verdict {
+pub(super) async fn denials_beside_sweeps(fixture: Fixture) -> Verdict {
     needs_threads()?;
-    let rounds = ground.denials.div_ceil(DENIERS);
+    let rounds = fixture.denials.div_ceil(DENIERS);
     let mut lost = 0;
     for round in 0..rounds {
         let now = NOW.saturating_add(2 * round * HOUR);
-        deny_all(&ground, now).await?;
-        lost += lost_at(&ground, now.saturating_add(HOUR).saturating_sub(TICK)).await?;
+        deny_all(&fixture, now).await?;
+        lost += lost_at(&fixture, now.saturating_add(HOUR).saturating_sub(TICK)).await?;
     }
     ensure(
         lost == 0,
@@ -47,10 +47,10 @@ pub(super) async fn denials_beside_sweeps(ground: Ground) -> Verdict {
 }
 
 /// Returns the number of ids that are not denied at `now`.
-async fn lost_at(ground: &Ground, now: Timestamp) -> Result<u32, Violation> {
+async fn lost_at(fixture: &Fixture, now: Timestamp) -> Result<u32, Violation> {
     let mut readers = JoinSet::new();
     for number in 0..DENIERS {
-        let store = Arc::clone(&ground.store);
+        let store = Arc::clone(&fixture.store);
         readers.spawn(async move { store.is_any_denied(&[&id(number)], now).await });
     }
     let mut lost = 0;
@@ -66,7 +66,7 @@ fn id(number: u32) -> String {
 }
 
 /// Denies all ids for an hour from `now`, while sweepers run.
-async fn deny_all(ground: &Ground, now: Timestamp) -> Verdict {
+async fn deny_all(fixture: &Fixture, now: Timestamp) -> Verdict {
     let start = Arc::new(Barrier::new(
         usize::try_from(DENIERS + SWEEPERS).unwrap_or(1),
     ));
@@ -75,7 +75,7 @@ async fn deny_all(ground: &Ground, now: Timestamp) -> Verdict {
     for _ in 0..SWEEPERS {
         // Small sweeps, again and again, meet more denials in their middle than one large sweep.
         let (store, start, over) = (
-            Arc::clone(&ground.store),
+            Arc::clone(&fixture.store),
             Arc::clone(&start),
             Arc::clone(&over),
         );
@@ -90,7 +90,7 @@ async fn deny_all(ground: &Ground, now: Timestamp) -> Verdict {
     }
     let mut deniers = JoinSet::new();
     for number in 0..DENIERS {
-        let (store, start) = (Arc::clone(&ground.store), Arc::clone(&start));
+        let (store, start) = (Arc::clone(&fixture.store), Arc::clone(&start));
         deniers.spawn(async move {
             start.wait().await;
             store.deny(&id(number), now.saturating_add(HOUR), now).await

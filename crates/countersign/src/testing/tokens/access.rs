@@ -5,7 +5,7 @@
 //! [`remove_access`](crate::store::TokenStore::remove_access).
 
 use crate::store::NewAccess;
-use crate::testing::tokens::ground::{Ground, NOW, TICK, minutes, session};
+use crate::testing::tokens::fixture::{Fixture, NOW, TICK, minutes, session};
 use crate::testing::violation::{Verdict, ensure, same};
 use crate::token::{PlainToken, StoredToken};
 
@@ -14,24 +14,24 @@ use crate::token::{PlainToken, StoredToken};
 /// Times must come back to the microsecond, a time a hundred years ahead included. `None` must come
 /// back as `None`: a token without an end ages by `created_at`, and a token without a session
 /// belongs to none.
-pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
-    let plain = ground.access("plain");
+pub(super) async fn is_found_as_recorded(fixture: Fixture) -> Verdict {
+    let plain = fixture.access("plain");
     let full = NewAccess {
-        user: ground.stranger().clone(),
+        user: fixture.stranger().clone(),
         session: Some(session(1)?),
         created_at: NOW.saturating_add(TICK),
         expires_at: Some(minutes(60 * 24 * 366 * 100)),
-        ..ground.access("full")
+        ..fixture.access("full")
     };
     let aging = NewAccess {
         expires_at: None,
-        ..ground.access("aging")
+        ..fixture.access("aging")
     };
     for access in [&plain, &full, &aging] {
-        ground.record(access).await?;
+        fixture.record(access).await?;
     }
     for access in [&plain, &full, &aging] {
-        ground.holds_access(access).await?;
+        fixture.holds_access(access).await?;
     }
     Ok(())
 }
@@ -40,39 +40,39 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
 ///
 /// An error means that the store could not be asked. Callers answer it with 503 instead of 401, so
 /// an unknown token must never be an error. The known token must not be touched.
-pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
+pub(super) async fn unknown_is_a_value(fixture: Fixture) -> Verdict {
     ensure(
-        !ground.has_access("unknown").await?,
+        !fixture.has_access("unknown").await?,
         "an empty store found an access token",
     )?;
-    ground.record(&ground.access("known")).await?;
+    fixture.record(&fixture.access("known")).await?;
     ensure(
-        !ground.has_access("unknown").await?,
+        !fixture.has_access("unknown").await?,
         "a token that was never recorded was found",
     )?;
-    let removed = ground
+    let removed = fixture
         .store
-        .remove_access(&ground.token("unknown"), None)
+        .remove_access(&fixture.token("unknown"), None)
         .await?;
     ensure(!removed, "removing an unknown token said that it was there")?;
-    ground.holds_access(&ground.access("known")).await
+    fixture.holds_access(&fixture.access("known")).await
 }
 
 /// Checks that an expired token is found as it was recorded, every time.
 ///
 /// The strategy compares times, not the store, and a read never writes: it must not remove what has
 /// expired.
-pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
+pub(super) async fn expired_is_returned_as_it_is(fixture: Fixture) -> Verdict {
     let created_at = NOW.saturating_sub(std::time::Duration::from_hours(438_000));
     let expired = NewAccess {
         created_at,
         expires_at: Some(created_at),
-        ..ground.access("expired")
+        ..fixture.access("expired")
     };
-    ground.record(&expired).await?;
+    fixture.record(&expired).await?;
     for _ in 0..3 {
-        ground.holds_access(&expired).await?;
-        ground.store.ping().await?;
+        fixture.holds_access(&expired).await?;
+        fixture.store.ping().await?;
     }
     Ok(())
 }
@@ -82,48 +82,48 @@ pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
 ///
 /// The number of rows that the deletion touched is the answer. A logout reports from it if it ended
 /// anything.
-pub(super) async fn is_removed_once(ground: Ground) -> Verdict {
+pub(super) async fn is_removed_once(fixture: Fixture) -> Verdict {
     for label in ["one", "two"] {
-        ground.record(&ground.access(label)).await?;
+        fixture.record(&fixture.access(label)).await?;
     }
-    let one = ground.token("one");
+    let one = fixture.token("one");
     same(
         "removing a token",
-        &ground.store.remove_access(&one, None).await?,
+        &fixture.store.remove_access(&one, None).await?,
         &true,
     )?;
     ensure(
-        !ground.has_access("one").await?,
+        !fixture.has_access("one").await?,
         "a removed token is still found",
     )?;
     same(
         "removing it again",
-        &ground.store.remove_access(&one, None).await?,
+        &fixture.store.remove_access(&one, None).await?,
         &false,
     )?;
-    ground.holds_access(&ground.access("two")).await
+    fixture.holds_access(&fixture.access("two")).await
 }
 
 /// Checks that a removal with an owner deletes the token only if it belongs to that user.
 ///
 /// The owner must be a condition of the deletion. A caller that presents another user's token must
 /// not log that user out.
-pub(super) async fn removal_asks_for_the_owner(ground: Ground) -> Verdict {
-    let access = ground.access("mine");
-    ground.record(&access).await?;
-    let mine = ground.token("mine");
-    let by_stranger = ground
+pub(super) async fn removal_asks_for_the_owner(fixture: Fixture) -> Verdict {
+    let access = fixture.access("mine");
+    fixture.record(&access).await?;
+    let mine = fixture.token("mine");
+    let by_stranger = fixture
         .store
-        .remove_access(&mine, Some(ground.stranger()))
+        .remove_access(&mine, Some(fixture.stranger()))
         .await?;
     ensure(!by_stranger, "another user removed the token")?;
-    ground.holds_access(&access).await?;
-    let by_owner = ground
+    fixture.holds_access(&access).await?;
+    let by_owner = fixture
         .store
-        .remove_access(&mine, Some(ground.owner()))
+        .remove_access(&mine, Some(fixture.owner()))
         .await?;
     ensure(
-        by_owner && !ground.has_access("mine").await?,
+        by_owner && !fixture.has_access("mine").await?,
         "the owner could not remove the token",
     )
 }
@@ -132,19 +132,19 @@ pub(super) async fn removal_asks_for_the_owner(ground: Ground) -> Verdict {
 /// it is.
 ///
 /// An insertion that overwrites would give one token another user or a later end.
-pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
-    let first = ground.access("taken");
-    ground.record(&first).await?;
+pub(super) async fn taken_digest_is_refused(fixture: Fixture) -> Verdict {
+    let first = fixture.access("taken");
+    fixture.record(&first).await?;
     let second = NewAccess {
-        user: ground.stranger().clone(),
+        user: fixture.stranger().clone(),
         session: Some(session(1)?),
         created_at: minutes(1),
         expires_at: None,
         ..first.clone()
     };
-    let again = ground.store.insert_access(&second).await;
+    let again = fixture.store.insert_access(&second).await;
     ensure(again.is_err(), "a digest was recorded twice")?;
-    ground.holds_access(&first).await
+    fixture.holds_access(&first).await
 }
 
 /// Checks that tokens are compared byte by byte, and that any text may be looked up.
@@ -152,11 +152,11 @@ pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
 /// A store must not fold case or accents, trim spaces, or treat any character as a wildcard or as
 /// part of a query. A text of any length is an unknown token and not an error: it comes from the
 /// client.
-pub(super) async fn other_spellings_are_unknown(ground: Ground) -> Verdict {
-    let access = ground.access("known");
-    let refresh = ground.refresh("known");
-    ground.record(&access).await?;
-    ground.open(&refresh, None).await?;
+pub(super) async fn other_spellings_are_unknown(fixture: Fixture) -> Verdict {
+    let access = fixture.access("known");
+    let refresh = fixture.refresh("known");
+    fixture.record(&access).await?;
+    fixture.open(&refresh, None).await?;
     let digits = access.digest.as_str().to_owned();
     let near = [
         digits.to_uppercase(),
@@ -182,27 +182,27 @@ pub(super) async fn other_spellings_are_unknown(ground: Ground) -> Verdict {
         let token = StoredToken::LegacyPlaintext(PlainToken::new(text.clone()));
         let clause = |what: &str| format!("{what} under another spelling: {}", text.escape_debug());
         ensure(
-            ground.store.find_access(&token).await?.is_none(),
+            fixture.store.find_access(&token).await?.is_none(),
             &clause("an access token is found"),
         )?;
         ensure(
-            ground.store.find_refresh(&token).await?.is_none(),
+            fixture.store.find_refresh(&token).await?.is_none(),
             &clause("a refresh token is found"),
         )?;
         ensure(
-            !ground.store.remove_access(&token, None).await?,
+            !fixture.store.remove_access(&token, None).await?,
             &clause("an access token is removed"),
         )?;
         ensure(
-            !ground.store.remove_refresh(&token, None).await?,
+            !fixture.store.remove_refresh(&token, None).await?,
             &clause("a refresh token is removed"),
         )?;
     }
-    ground.holds_access(&access).await?;
-    ground.holds_refresh(&refresh).await
+    fixture.holds_access(&access).await?;
+    fixture.holds_refresh(&refresh).await
 }
 
 /// Checks that [`ping`](crate::store::TokenStore::ping) succeeds on a store that works.
-pub(super) async fn ping_answers(ground: Ground) -> Verdict {
-    Ok(ground.store.ping().await?)
+pub(super) async fn ping_answers(fixture: Fixture) -> Verdict {
+    Ok(fixture.store.ping().await?)
 }

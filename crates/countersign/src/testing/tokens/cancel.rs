@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::store::NewAccess;
-use crate::testing::tokens::ground::{Ground, session};
+use crate::testing::tokens::fixture::{Fixture, session};
 use crate::testing::violation::{Verdict, Violation};
 
 /// The longest time in which a call may still take effect after it was dropped.
@@ -20,21 +20,21 @@ const POINTS: u8 = 12;
 
 /// Checks that a login that is dropped records both tokens or none, and that the store works
 /// afterwards.
-pub(super) async fn dropped_insert_is_whole_or_nothing(ground: Ground) -> Verdict {
+pub(super) async fn dropped_insert_is_whole_or_nothing(fixture: Fixture) -> Verdict {
     for point in 1..=POINTS {
         let session = session(point)?;
         let label = format!("dropped {point}");
-        let refresh = ground.opening(&label, session);
+        let refresh = fixture.opening(&label, session);
         let access = NewAccess {
             session: Some(session),
-            ..ground.access(&label)
+            ..fixture.access(&label)
         };
-        dropped_after(point, ground.open(&refresh, Some(&access))).await;
+        dropped_after(point, fixture.open(&refresh, Some(&access))).await;
         settles(|| async {
-            Ok(ground.has_refresh(&label).await? == ground.has_access(&label).await?)
+            Ok(fixture.has_refresh(&label).await? == fixture.has_access(&label).await?)
         })
         .await?;
-        works(&ground, &format!("after {point}")).await?;
+        works(&fixture, &format!("after {point}")).await?;
     }
     Ok(())
 }
@@ -43,22 +43,22 @@ pub(super) async fn dropped_insert_is_whole_or_nothing(ground: Ground) -> Verdic
 /// works afterwards.
 ///
 /// Either the presented token is current, or its successor and the access token are recorded.
-pub(super) async fn dropped_rotation_is_whole_or_nothing(ground: Ground) -> Verdict {
+pub(super) async fn dropped_rotation_is_whole_or_nothing(fixture: Fixture) -> Verdict {
     for point in 1..=POINTS {
         let session = session(point)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {point}"));
-        ground.open(&ground.opening(&old, session), None).await?;
+        fixture.open(&fixture.opening(&old, session), None).await?;
         dropped_after(
             point,
-            ground.store.rotate(&ground.rotate(&old, &new, session)),
+            fixture.store.rotate(&fixture.rotate(&old, &new, session)),
         )
         .await;
         settles(|| async {
-            let done = !ground.has_refresh(&old).await?;
-            Ok(ground.has_refresh(&new).await? == done && ground.has_access(&new).await? == done)
+            let done = !fixture.has_refresh(&old).await?;
+            Ok(fixture.has_refresh(&new).await? == done && fixture.has_access(&new).await? == done)
         })
         .await?;
-        works(&ground, &format!("after {point}")).await?;
+        works(&fixture, &format!("after {point}")).await?;
     }
     Ok(())
 }
@@ -99,8 +99,8 @@ where
 }
 
 /// Checks that the store still records and finds a token: nothing was left locked or open.
-async fn works(ground: &Ground, label: &str) -> Verdict {
-    let access = ground.access(label);
-    ground.record(&access).await?;
-    ground.holds_access(&access).await
+async fn works(fixture: &Fixture, label: &str) -> Verdict {
+    let access = fixture.access(label);
+    fixture.record(&access).await?;
+    fixture.holds_access(&access).await
 }

@@ -2,7 +2,7 @@
 //! [`end_user`](crate::store::TokenStore::end_user) ended.
 
 use crate::store::{ClearUser, Cleared, NewAccess, NewRefresh, Opened, SweepLimit};
-use crate::testing::tokens::ground::{Ground, LONG_AGO, minutes, session};
+use crate::testing::tokens::fixture::{Fixture, LONG_AGO, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
 /// The number of sessions behind the fence, and of those behind no fence.
@@ -11,21 +11,21 @@ const SESSIONS: u8 = 7;
 /// Opens [`SESSIONS`] sessions behind the fence and as many behind none, each with an access token.
 ///
 /// Sessions with even numbers are behind the fence.
-async fn open_both(ground: &Ground) -> Verdict {
-    let fence = ground.fence(ground.owner()).await?;
+async fn open_both(fixture: &Fixture) -> Verdict {
+    let fence = fixture.fence(fixture.owner()).await?;
     for number in 1..=2 * SESSIONS {
         let (label, session) = (format!("session {number}"), session(number)?);
         let login = NewRefresh {
             fence: Some(fence).filter(|_| number % 2 == 0),
-            ..ground.opening(&label, session)
+            ..fixture.opening(&label, session)
         };
         let access = NewAccess {
             session: Some(session),
-            ..ground.access(&label)
+            ..fixture.access(&label)
         };
         same(
             "logging in",
-            &ground.store.insert_refresh(&login, Some(&access)).await?,
+            &fixture.store.insert_refresh(&login, Some(&access)).await?,
             &Opened::Done,
         )?;
     }
@@ -33,11 +33,11 @@ async fn open_both(ground: &Ground) -> Verdict {
 }
 
 /// Returns the number of sessions of which any token is found.
-async fn left(ground: &Ground) -> Result<u8, Violation> {
+async fn left(fixture: &Fixture) -> Result<u8, Violation> {
     let mut left = 0;
     for number in 1..=2 * SESSIONS {
         let label = format!("session {number}");
-        left += u8::from(ground.has_access(&label).await? || ground.has_refresh(&label).await?);
+        left += u8::from(fixture.has_access(&label).await? || fixture.has_refresh(&label).await?);
     }
     Ok(left)
 }
@@ -48,19 +48,19 @@ async fn left(ground: &Ground) -> Result<u8, Violation> {
 /// `more` must be `true` while something is left, and must become `false`. A call after that
 /// removes nothing. Bounded batches let a user with very many sessions be cleared without stalling
 /// others.
-pub(super) async fn is_bounded_and_resumable(ground: Ground) -> Verdict {
-    open_both(&ground).await?;
-    ground.end(ground.owner(), None).await?;
+pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
+    open_both(&fixture).await?;
+    fixture.end(fixture.owner(), None).await?;
     for unfenced in [true, false] {
         let clear = ClearUser {
-            user: ground.owner().clone(),
+            user: fixture.owner().clone(),
             unfenced,
             kept: None,
             rows: 2,
         };
         let mut calls = 0;
         loop {
-            let cleared = ground.store.clear(&clear).await?;
+            let cleared = fixture.store.clear(&clear).await?;
             ensure(
                 cleared.removed <= 4,
                 "one call removed more rows than it may",
@@ -73,12 +73,12 @@ pub(super) async fn is_bounded_and_resumable(ground: Ground) -> Verdict {
         }
         same(
             "sessions that are left after \"no more\"",
-            &left(&ground).await?,
+            &left(&fixture).await?,
             &0,
         )?;
         same(
             "a call after \"no more\"",
-            &ground.store.clear(&clear).await?,
+            &fixture.store.clear(&clear).await?,
             &Cleared::default(),
         )?;
     }
@@ -89,25 +89,25 @@ pub(super) async fn is_bounded_and_resumable(ground: Ground) -> Verdict {
 /// made.
 ///
 /// It also leaves the fence itself. With `unfenced` it removes only tokens behind no fence.
-pub(super) async fn leaves_what_lives(ground: Ground) -> Verdict {
-    let replaced = ground.end(ground.owner(), None).await?;
-    open_both(&ground).await?;
+pub(super) async fn leaves_what_lives(fixture: Fixture) -> Verdict {
+    let replaced = fixture.end(fixture.owner(), None).await?;
+    open_both(&fixture).await?;
     let fenced = ClearUser {
-        user: ground.owner().clone(),
+        user: fixture.owner().clone(),
         unfenced: false,
         kept: None,
         rows: 100,
     };
     for _ in 0..3 {
-        ground.store.clear(&fenced).await?;
+        fixture.store.clear(&fenced).await?;
     }
     same(
         "sessions that are left",
-        &left(&ground).await?,
+        &left(&fixture).await?,
         &(2 * SESSIONS),
     )?;
     for _ in 0..3 {
-        ground
+        fixture
             .store
             .clear(&ClearUser {
                 unfenced: true,
@@ -117,13 +117,17 @@ pub(super) async fn leaves_what_lives(ground: Ground) -> Verdict {
     }
     for number in (2..=2 * SESSIONS).step_by(2) {
         let label = format!("session {number}");
-        let there = ground.has_access(&label).await? && ground.has_refresh(&label).await?;
+        let there = fixture.has_access(&label).await? && fixture.has_refresh(&label).await?;
         ensure(
             there,
             "clearing ended a session behind the fence that stands",
         )?;
     }
-    same("the fence", &ground.fence(ground.owner()).await?, &replaced)
+    same(
+        "the fence",
+        &fixture.fence(fixture.owner()).await?,
+        &replaced,
+    )
 }
 
 /// Checks that sessions stay ended if nobody clears them and only sweeps remove them.
@@ -131,36 +135,36 @@ pub(super) async fn leaves_what_lives(ground: Ground) -> Verdict {
 /// The process that should clear may crash. For 48 hours sweeps run that forget fences as soon as
 /// they may. None of the ended sessions may come back, the kept session and a later login stay, and
 /// after 40 hours nothing is left to sweep.
-pub(super) async fn may_be_left_to_sweeps(ground: Ground) -> Verdict {
-    let fence = ground.fence(ground.owner()).await?;
+pub(super) async fn may_be_left_to_sweeps(fixture: Fixture) -> Verdict {
+    let fence = fixture.fence(fixture.owner()).await?;
     let month = minutes(30 * 24 * 60);
     for number in 1..=2 * SESSIONS {
         let (label, session) = (format!("session {number}"), session(number)?);
         let login = NewRefresh {
             fence: Some(fence),
             expires_at: Some(month),
-            ..ground.opening(&label, session)
+            ..fixture.opening(&label, session)
         };
         let access = NewAccess {
             session: Some(session),
             expires_at: Some(month),
-            ..ground.access(&label)
+            ..fixture.access(&label)
         };
         same(
             "logging in",
-            &ground.store.insert_refresh(&login, Some(&access)).await?,
+            &fixture.store.insert_refresh(&login, Some(&access)).await?,
             &Opened::Done,
         )?;
     }
-    let replaced = ground.end(ground.owner(), Some(session(2)?)).await?;
+    let replaced = fixture.end(fixture.owner(), Some(session(2)?)).await?;
     let later = NewRefresh {
         fence: Some(replaced),
         expires_at: Some(month),
-        ..ground.opening("later", session(0x70)?)
+        ..fixture.opening("later", session(0x70)?)
     };
     same(
         "a login after the end",
-        &ground.store.insert_refresh(&later, None).await?,
+        &fixture.store.insert_refresh(&later, None).await?,
         &Opened::Done,
     )?;
     for hours in 0..48 {
@@ -172,20 +176,20 @@ pub(super) async fn may_be_left_to_sweeps(ground: Ground) -> Verdict {
             fence_used: at,
             rows: 2,
         };
-        let swept = ground.store.sweep(&limit).await?;
+        let swept = fixture.store.sweep(&limit).await?;
         same(
             "sessions that go on beside sweeps",
-            &left(&ground).await?,
+            &left(&fixture).await?,
             &1,
         )?;
         ensure(
-            ground.has_access("session 2").await?,
+            fixture.has_access("session 2").await?,
             "a sweep ended the session that was kept",
         )?;
-        ground.holds_refresh(&later).await?;
+        fixture.holds_refresh(&later).await?;
         same(
             "the fence beside sweeps",
-            &ground.fence(ground.owner()).await?,
+            &fixture.fence(fixture.owner()).await?,
             &replaced,
         )?;
         ensure(

@@ -9,10 +9,10 @@ use tokio::task::JoinSet;
 
 use crate::error::Failure;
 use crate::store::{
-    ClearUser, NewAccess, NewRefresh, Opened, Rotate, Rotated, SweepPace, UserSurvey,
+    ClearUser, NewAccess, NewRefresh, Opened, RotateOutcome, RotateRequest, SweepPace, UserSurvey,
 };
 use crate::testing::case::needs_threads;
-use crate::testing::tokens::ground::{Ground, NOW, limit, session, session_of_crowd};
+use crate::testing::tokens::fixture::{Fixture, NOW, limit, session, session_of_crowd};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 use crate::user::UserKey;
 
@@ -35,48 +35,48 @@ const ROWS: u32 = 1_000;
 /// From the call on no token of the user is found. Clearing takes no more calls than there are
 /// batches. Meanwhile logins and rotations of other users succeed, and so do new logins of the same
 /// user.
-pub(super) async fn ends_beside_writers(ground: Ground) -> Verdict {
+pub(super) async fn ends_beside_writers(fixture: Fixture) -> Verdict {
     needs_threads()?;
-    open_crowd(&ground).await?;
-    let sessions = (0..ground.crowd)
+    open_crowd(&fixture).await?;
+    let sessions = (0..fixture.crowd)
         .filter(|number| !is_loose(*number))
         .count();
     same(
         "sessions of the crowd",
-        &survey(&ground).await?.sessions,
+        &survey(&fixture).await?.sessions,
         &u64::try_from(sessions).unwrap_or(0),
     )?;
 
-    let writers = Writers::start(&ground);
+    let writers = Writers::start(&fixture);
     writers.all_wrote(1).await;
-    let fence = ground.end(ground.owner(), None).await?;
-    is_over(&ground, |number| !is_loose(number)).await?;
+    let fence = fixture.end(fixture.owner(), None).await?;
+    is_over(&fixture, |number| !is_loose(number)).await?;
     same(
         "what a survey finds",
-        &survey(&ground).await?,
+        &survey(&fixture).await?,
         &UserSurvey::default(),
     )?;
     let mine = NewRefresh {
         fence: Some(fence),
-        ..ground.opening("mine", session(1)?)
+        ..fixture.opening("mine", session(1)?)
     };
     same(
         "a login after the end",
-        &ground.store.insert_refresh(&mine, None).await?,
+        &fixture.store.insert_refresh(&mine, None).await?,
         &Opened::Done,
     )?;
 
     // Some calls more than that are allowed: `more` may be `true` although nothing is left.
-    let most = 10 + 2 * ground.crowd.div_ceil(ROWS);
+    let most = 10 + 2 * fixture.crowd.div_ceil(ROWS);
     for unfenced in [true, false] {
         let clear = ClearUser {
-            user: ground.owner().clone(),
+            user: fixture.owner().clone(),
             unfenced,
             kept: None,
             rows: ROWS,
         };
         let mut calls = 0;
-        while ground.store.clear(&clear).await?.more {
+        while fixture.store.clear(&clear).await?.more {
             calls += 1;
             ensure(
                 calls <= most,
@@ -84,19 +84,19 @@ pub(super) async fn ends_beside_writers(ground: Ground) -> Verdict {
             )?;
         }
     }
-    is_over(&ground, |_| true).await?;
-    let rotated = ground
+    is_over(&fixture, |_| true).await?;
+    let rotated = fixture
         .store
-        .rotate(&ground.rotate("mine", "next", session(1)?))
+        .rotate(&fixture.rotate("mine", "next", session(1)?))
         .await?;
     same(
         "rotating what was opened after the end",
         &rotated,
-        &Rotated::Done,
+        &RotateOutcome::Done,
     )?;
     same(
         "sessions after the end",
-        &ground.session_ids(ground.owner()).await?,
+        &fixture.session_ids(fixture.owner()).await?,
         &vec![session(1)?],
     )?;
     writers.all_wrote(2).await;
@@ -104,8 +104,11 @@ pub(super) async fn ends_beside_writers(ground: Ground) -> Verdict {
 }
 
 /// Returns the survey of the owner's sessions.
-async fn survey(ground: &Ground) -> Result<UserSurvey, Failure> {
-    ground.store.survey(ground.owner(), &limit(NOW, NOW)).await
+async fn survey(fixture: &Fixture) -> Result<UserSurvey, Failure> {
+    fixture
+        .store
+        .survey(fixture.owner(), &limit(NOW, NOW))
+        .await
 }
 
 /// Returns `true` for the numbers that are an access token without a session instead of a session.
@@ -114,30 +117,33 @@ const fn is_loose(number: u32) -> bool {
 }
 
 /// Opens the sessions of the crowd behind the owner's fence, by several tasks at once.
-async fn open_crowd(ground: &Ground) -> Verdict {
-    let fence = Some(ground.fence(ground.owner()).await?);
+async fn open_crowd(fixture: &Fixture) -> Verdict {
+    let fence = Some(fixture.fence(fixture.owner()).await?);
     let mut openers = JoinSet::new();
     for opener in 0..OPENERS {
-        let ground = ground.clone();
+        let fixture = fixture.clone();
         openers.spawn(async move {
-            for number in (0..ground.crowd).filter(|number| number % OPENERS == opener) {
+            for number in (0..fixture.crowd).filter(|number| number % OPENERS == opener) {
                 let label = format!("crowd {number}");
                 if is_loose(number) {
-                    ground.record(&ground.access(&label)).await?;
+                    fixture.record(&fixture.access(&label)).await?;
                     continue;
                 }
                 let session = session_of_crowd(number)?;
                 let login = NewRefresh {
                     fence,
-                    ..ground.opening(&label, session)
+                    ..fixture.opening(&label, session)
                 };
                 // Where tokens are signed, the store has no access tokens.
                 let access = NewAccess {
                     session: Some(session),
-                    ..ground.access(&label)
+                    ..fixture.access(&label)
                 };
                 let access = Some(access).filter(|_| number % 2 == 0);
-                let opened = ground.store.insert_refresh(&login, access.as_ref()).await?;
+                let opened = fixture
+                    .store
+                    .insert_refresh(&login, access.as_ref())
+                    .await?;
                 same("opening a session of a crowd", &opened, &Opened::Done)?;
             }
             Ok::<_, Violation>(())
@@ -151,18 +157,18 @@ async fn open_crowd(ground: &Ground) -> Verdict {
 
 /// Checks that no token is found of the numbers for which `ended` is `true`, on a sample that
 /// includes the first and the last.
-async fn is_over(ground: &Ground, ended: impl Fn(u32) -> bool) -> Verdict {
-    let some = (0..ground.crowd)
+async fn is_over(fixture: &Fixture, ended: impl Fn(u32) -> bool) -> Verdict {
+    let some = (0..fixture.crowd)
         .step_by(97)
-        .chain([ground.crowd.saturating_sub(1)]);
+        .chain([fixture.crowd.saturating_sub(1)]);
     for number in some.filter(|number| ended(*number)) {
         let label = format!("crowd {number}");
         ensure(
-            !ground.has_refresh(&label).await?,
+            !fixture.has_refresh(&label).await?,
             "a refresh token of a crowd outlives its end",
         )?;
         ensure(
-            !ground.has_access(&label).await?,
+            !fixture.has_access(&label).await?,
             "an access token of a crowd outlives its end",
         )?;
     }
@@ -178,29 +184,29 @@ struct Writers {
 
 impl Writers {
     /// Starts a writer for each of [`WRITERS`] users other than the owner.
-    fn start(ground: &Ground) -> Self {
+    fn start(fixture: &Fixture) -> Self {
         let mut writers = Self {
             tasks: JoinSet::new(),
             rounds: Vec::new(),
             over: Arc::default(),
         };
-        let users = ground
+        let users = fixture
             .users
             .iter()
-            .filter(|user| *user != ground.owner())
+            .filter(|user| *user != fixture.owner())
             .take(WRITERS)
             .cloned();
         for (number, user) in (1..).zip(users) {
-            let (rounds, over, ground) = (
+            let (rounds, over, fixture) = (
                 Arc::<AtomicU32>::default(),
                 Arc::clone(&writers.over),
-                ground.clone(),
+                fixture.clone(),
             );
             writers.rounds.push(Arc::clone(&rounds));
             writers.tasks.spawn(async move {
                 while !over.load(Ordering::SeqCst) {
                     let round = rounds.load(Ordering::SeqCst);
-                    let written = write(&ground, &user, number, round).await;
+                    let written = write(&fixture, &user, number, round).await;
                     // A writer that fails stops all of them, so that nobody waits for it in vain.
                     // `stop` returns its error.
                     over.fetch_or(written.is_err(), Ordering::SeqCst);
@@ -242,37 +248,40 @@ impl Writers {
 }
 
 /// Logs `user` in, refreshes the session, and checks that the new tokens are found.
-async fn write(ground: &Ground, user: &UserKey, writer: u32, round: u32) -> Verdict {
+async fn write(fixture: &Fixture, user: &UserKey, writer: u32, round: u32) -> Verdict {
     let session = session_of_crowd(writer.saturating_mul(0x0100_0000).saturating_add(round))?;
     let [old, new] = ["old", "new"].map(|name| format!("writer {writer} {round} {name}"));
-    let fence = Some(ground.fence(user).await?);
+    let fence = Some(fixture.fence(user).await?);
     let login = NewRefresh {
         user: user.clone(),
         fence,
-        ..ground.opening(&old, session)
+        ..fixture.opening(&old, session)
     };
     let access = NewAccess {
         user: user.clone(),
         session: Some(session),
-        ..ground.access(&old)
+        ..fixture.access(&old)
     };
-    let opened = ground.store.insert_refresh(&login, Some(&access)).await?;
+    let opened = fixture.store.insert_refresh(&login, Some(&access)).await?;
     same(
         "another user's login beside the ending",
         &opened,
         &Opened::Done,
     )?;
-    let rotate = ground.rotate(&old, &new, session);
+    let rotate = fixture.rotate(&old, &new, session);
     let access = rotate.access.clone().map(|access| NewAccess {
         user: user.clone(),
         ..access
     });
-    let rotated = ground.store.rotate(&Rotate { access, ..rotate }).await?;
+    let rotated = fixture
+        .store
+        .rotate(&RotateRequest { access, ..rotate })
+        .await?;
     same(
         "another user's exchange beside the ending",
         &rotated,
-        &Rotated::Done,
+        &RotateOutcome::Done,
     )?;
-    let there = ground.has_refresh(&new).await? && ground.has_access(&new).await?;
+    let there = fixture.has_refresh(&new).await? && fixture.has_access(&new).await?;
     ensure(there, "another user's tokens are gone beside the ending")
 }

@@ -8,115 +8,121 @@
 
 use crate::session::SessionId;
 use crate::store::{
-    EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, Rotate, Rotated, Used, UserSurvey,
+    EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened, RotateOutcome, RotateRequest, Used,
+    UserSurvey,
 };
-use crate::testing::tokens::ground::{Ground, NOW, another, limit, minutes, session};
+use crate::testing::tokens::fixture::{Fixture, NOW, another, limit, minutes, session};
 use crate::testing::violation::{Verdict, ensure, same};
 
 /// Opens a session behind `fence` with an access token, and rotates its refresh token once.
 ///
 /// Its tokens have the labels `{label} old`, which is only an access token after the rotation, and
 /// `{label} new`.
-async fn opened(ground: &Ground, label: &str, session: SessionId, fence: Option<Fence>) -> Verdict {
+async fn opened(
+    fixture: &Fixture,
+    label: &str,
+    session: SessionId,
+    fence: Option<Fence>,
+) -> Verdict {
     let [old, new] = ["old", "new"].map(|name| format!("{label} {name}"));
     let login = NewRefresh {
         fence,
-        ..ground.opening(&old, session)
+        ..fixture.opening(&old, session)
     };
     let access = NewAccess {
         session: Some(session),
         expires_at: Some(minutes(120)),
-        ..ground.access(&old)
+        ..fixture.access(&old)
     };
     same(
         "logging in",
-        &ground.store.insert_refresh(&login, Some(&access)).await?,
+        &fixture.store.insert_refresh(&login, Some(&access)).await?,
         &Opened::Done,
     )?;
     same(
         "rotating",
-        &ground
+        &fixture
             .store
-            .rotate(&ground.rotate(&old, &new, session))
+            .rotate(&fixture.rotate(&old, &new, session))
             .await?,
-        &Rotated::Done,
+        &RotateOutcome::Done,
     )
 }
 
 /// Checks that no token of a session from [`opened`] is found in any way, and that the session
 /// cannot be refreshed.
-async fn is_over(ground: &Ground, label: &str, session: SessionId) -> Verdict {
+async fn is_over(fixture: &Fixture, label: &str, session: SessionId) -> Verdict {
     let [old, new, newer] = ["old", "new", "newer"].map(|name| format!("{label} {name}"));
     for label in [&old, &new] {
         ensure(
-            !ground.has_access(label).await?,
+            !fixture.has_access(label).await?,
             "an access token outlives the end of its user",
         )?;
     }
     ensure(
-        !ground.has_refresh(&new).await?,
+        !fixture.has_refresh(&new).await?,
         "a refresh token outlives the end of its user",
     )?;
-    let family = ground.store.find_family(&ground.family(&old)).await?;
+    let family = fixture.store.find_family(&fixture.family(&old)).await?;
     ensure(family.is_none(), "a family outlives the end of its user")?;
-    let found = ground.store.find_session(session, ground.owner()).await?;
+    let found = fixture.store.find_session(session, fixture.owner()).await?;
     ensure(found.is_none(), "a session outlives the end of its user")?;
-    let rotate = Rotate {
-        family: ground.family(&old),
-        ..ground.rotate(&new, &newer, session)
+    let rotate = RotateRequest {
+        family: fixture.family(&old),
+        ..fixture.rotate(&new, &newer, session)
     };
     same(
         "rotating what has ended",
-        &ground.store.rotate(&rotate).await?,
-        &Rotated::Gone,
+        &fixture.store.rotate(&rotate).await?,
+        &RotateOutcome::Gone,
     )?;
     ensure(
-        !ground.has_refresh(&newer).await?,
+        !fixture.has_refresh(&newer).await?,
         "what has ended was continued",
     )?;
     ensure(
-        !ground.has_access(&newer).await?,
+        !fixture.has_access(&newer).await?,
         "what has ended was continued with an access token",
     )
 }
 
 /// Checks that every token of a session from [`opened`] is found.
-async fn is_good(ground: &Ground, label: &str, session: SessionId) -> Verdict {
+async fn is_good(fixture: &Fixture, label: &str, session: SessionId) -> Verdict {
     let [old, new] = ["old", "new"].map(|name| format!("{label} {name}"));
     for label in [&old, &new] {
         ensure(
-            ground.has_access(label).await?,
+            fixture.has_access(label).await?,
             "an access token of a session that goes on is gone",
         )?;
     }
     ensure(
-        ground.has_refresh(&new).await?,
+        fixture.has_refresh(&new).await?,
         "the refresh token of a session that goes on is gone",
     )?;
-    let family = ground.store.find_family(&ground.family(&old)).await?;
+    let family = fixture.store.find_family(&fixture.family(&old)).await?;
     ensure(
         family.is_some(),
         "the family of a session that goes on is gone",
     )?;
-    let found = ground.store.find_session(session, ground.owner()).await?;
+    let found = fixture.store.find_session(session, fixture.owner()).await?;
     ensure(found.is_some(), "a session that goes on is not found")
 }
 
 /// Returns an access token without a session that is still live when the rotations of these cases
 /// take place.
-fn loose_access(ground: &Ground, label: &str, fence: Option<Fence>) -> NewAccess {
+fn loose_access(fixture: &Fixture, label: &str, fence: Option<Fence>) -> NewAccess {
     NewAccess {
         fence,
         expires_at: Some(minutes(120)),
-        ..ground.access(label)
+        ..fixture.access(label)
     }
 }
 
 /// Returns the survey of the owner's sessions at [`NOW`].
-async fn survey(ground: &Ground) -> Result<UserSurvey, crate::testing::violation::Violation> {
-    Ok(ground
+async fn survey(fixture: &Fixture) -> Result<UserSurvey, crate::testing::violation::Violation> {
+    Ok(fixture
         .store
-        .survey(ground.owner(), &limit(NOW, NOW))
+        .survey(fixture.owner(), &limit(NOW, NOW))
         .await?)
 }
 
@@ -125,92 +131,92 @@ async fn survey(ground: &Ground) -> Result<UserSurvey, crate::testing::violation
 /// That includes sessions, their access tokens, the tokens of rotations, and tokens without a
 /// session. None of them is found, listed or counted, and noting the use of a session does not
 /// bring it back. Tokens of other users stay.
-pub(super) async fn take_everything_behind_the_fence(ground: Ground) -> Verdict {
-    let fence = ground.fence(ground.owner()).await?;
+pub(super) async fn take_everything_behind_the_fence(fixture: Fixture) -> Verdict {
+    let fence = fixture.fence(fixture.owner()).await?;
     let sessions = [session(1)?, session(2)?, session(3)?];
     for (number, session) in sessions.into_iter().enumerate() {
-        opened(&ground, &format!("session {number}"), session, Some(fence)).await?;
+        opened(&fixture, &format!("session {number}"), session, Some(fence)).await?;
     }
-    ground
-        .record(&loose_access(&ground, "loose", Some(fence)))
+    fixture
+        .record(&loose_access(&fixture, "loose", Some(fence)))
         .await?;
     let loose = NewRefresh {
         fence: Some(fence),
-        ..ground.refresh("loose")
+        ..fixture.refresh("loose")
     };
     same(
         "a token of no session",
-        &ground.store.insert_refresh(&loose, None).await?,
+        &fixture.store.insert_refresh(&loose, None).await?,
         &Opened::Done,
     )?;
     let stranger = NewRefresh {
-        user: ground.stranger().clone(),
-        ..ground.opening("stranger", session(9)?)
+        user: fixture.stranger().clone(),
+        ..fixture.opening("stranger", session(9)?)
     };
     let beside = NewAccess {
-        user: ground.stranger().clone(),
-        ..ground.access("stranger")
+        user: fixture.stranger().clone(),
+        ..fixture.access("stranger")
     };
-    let fence_of_stranger = ground.fence(ground.stranger()).await?;
+    let fence_of_stranger = fixture.fence(fixture.stranger()).await?;
     let stranger = NewRefresh {
         fence: Some(fence_of_stranger),
         ..stranger
     };
     same(
         "a stranger's login",
-        &ground.store.insert_refresh(&stranger, None).await?,
+        &fixture.store.insert_refresh(&stranger, None).await?,
         &Opened::Done,
     )?;
-    ground.record(&beside).await?;
+    fixture.record(&beside).await?;
     same(
         "sessions before the end",
-        &ground.session_ids(ground.owner()).await?,
+        &fixture.session_ids(fixture.owner()).await?,
         &sessions.to_vec(),
     )?;
     same(
         "sessions that a survey counts before the end",
-        &survey(&ground).await?.sessions,
+        &survey(&fixture).await?.sessions,
         &3,
     )?;
 
-    ground.end(ground.owner(), None).await?;
+    fixture.end(fixture.owner(), None).await?;
     for cleared in [false, true] {
         for (number, session) in sessions.into_iter().enumerate() {
-            is_over(&ground, &format!("session {number}"), session).await?;
+            is_over(&fixture, &format!("session {number}"), session).await?;
         }
         ensure(
-            !ground.has_access("loose").await?,
+            !fixture.has_access("loose").await?,
             "an access token of no session outlives the end of its user",
         )?;
         ensure(
-            !ground.has_refresh("loose").await?,
+            !fixture.has_refresh("loose").await?,
             "a refresh token of no session outlives the end of its user",
         )?;
         same(
             "sessions after the end",
-            &ground.session_ids(ground.owner()).await?,
+            &fixture.session_ids(fixture.owner()).await?,
             &Vec::new(),
         )?;
         same(
             "what a survey finds after the end",
-            &survey(&ground).await?,
+            &survey(&fixture).await?,
             &UserSurvey::default(),
         )?;
         let used = Used {
             session: session(1)?,
-            user: ground.owner().clone(),
+            user: fixture.owner().clone(),
             at: minutes(70),
         };
-        ground.store.note_use(&[used]).await?;
-        let noted = ground
+        fixture.store.note_use(&[used]).await?;
+        let noted = fixture
             .store
-            .find_session(session(1)?, ground.owner())
+            .find_session(session(1)?, fixture.owner())
             .await?;
         ensure(noted.is_none(), "noting its use brought a session back")?;
-        ground.holds_refresh(&stranger).await?;
-        ground.holds_access(&beside).await?;
+        fixture.holds_refresh(&stranger).await?;
+        fixture.holds_access(&beside).await?;
         if !cleared {
-            ground.clear(ground.owner(), None).await?;
+            fixture.clear(fixture.owner(), None).await?;
         }
     }
     Ok(())
@@ -220,75 +226,75 @@ pub(super) async fn take_everything_behind_the_fence(ground: Ground) -> Verdict 
 ///
 /// This serves a password change and "log out all other devices". The kept session can be
 /// refreshed. The next `end_user` finds it, and keeps it again or ends it.
-pub(super) async fn keep_the_session_that_they_name(ground: Ground) -> Verdict {
-    let fence = ground.fence(ground.owner()).await?;
+pub(super) async fn keep_the_session_that_they_name(fixture: Fixture) -> Verdict {
+    let fence = fixture.fence(fixture.owner()).await?;
     let (kept, other) = (session(1)?, session(2)?);
-    opened(&ground, "kept", kept, Some(fence)).await?;
-    opened(&ground, "other", other, Some(fence)).await?;
-    ground
-        .record(&loose_access(&ground, "loose", Some(fence)))
+    opened(&fixture, "kept", kept, Some(fence)).await?;
+    opened(&fixture, "other", other, Some(fence)).await?;
+    fixture
+        .record(&loose_access(&fixture, "loose", Some(fence)))
         .await?;
     let mut current = "kept new".to_owned();
     for round in 0..3 {
-        let replaced = ground.end(ground.owner(), Some(kept)).await?;
+        let replaced = fixture.end(fixture.owner(), Some(kept)).await?;
         if round > 0 {
-            ground.clear(ground.owner(), Some(kept)).await?;
+            fixture.clear(fixture.owner(), Some(kept)).await?;
         }
-        is_over(&ground, "other", other).await?;
+        is_over(&fixture, "other", other).await?;
         ensure(
-            !ground.has_access("loose").await?,
+            !fixture.has_access("loose").await?,
             "a token of no session was kept with a session",
         )?;
         same(
             "the sessions that go on",
-            &ground.session_ids(ground.owner()).await?,
+            &fixture.session_ids(fixture.owner()).await?,
             &vec![kept],
         )?;
         same(
             "the sessions that a survey counts",
-            &survey(&ground).await?.sessions,
+            &survey(&fixture).await?.sessions,
             &1,
         )?;
         ensure(
-            ground.has_access("kept old").await?,
+            fixture.has_access("kept old").await?,
             "an access token of the session that is kept is gone",
         )?;
-        let found = ground.store.find_refresh(&ground.token(&current)).await?;
+        let found = fixture.store.find_refresh(&fixture.token(&current)).await?;
         same(
             "the fence of a session that is kept",
             &found.map(|found| found.fence),
             &Some(Some(replaced)),
         )?;
         let next = format!("kept {round}");
-        let rotate = Rotate {
-            family: ground.family("kept old"),
-            ..ground.rotate(&current, &next, kept)
+        let rotate = RotateRequest {
+            family: fixture.family("kept old"),
+            ..fixture.rotate(&current, &next, kept)
         };
         same(
             "rotating the session that is kept",
-            &ground.store.rotate(&rotate).await?,
-            &Rotated::Done,
+            &fixture.store.rotate(&rotate).await?,
+            &RotateOutcome::Done,
         )?;
         ensure(
-            ground.has_access(&next).await?,
+            fixture.has_access(&next).await?,
             "a rotation of the session that is kept has no access token",
         )?;
         current = next;
     }
-    ground.end(ground.owner(), None).await?;
+    fixture.end(fixture.owner(), None).await?;
     for label in ["kept old", "kept new", "kept 0", "kept 1", "kept 2"] {
         ensure(
-            !ground.has_access(label).await?,
+            !fixture.has_access(label).await?,
             "an access token of a session that was kept before outlives it",
         )?;
     }
     ensure(
-        !ground.has_refresh(&current).await?,
+        !fixture.has_refresh(&current).await?,
         "a session that was kept before is never ended",
     )?;
     same(
         "sessions after the last end",
-        &ground.session_ids(ground.owner()).await?,
+        &fixture.session_ids(fixture.owner()).await?,
         &Vec::new(),
     )
 }
@@ -299,40 +305,43 @@ pub(super) async fn keep_the_session_that_they_name(ground: Ground) -> Verdict {
 /// This holds for a session that an earlier `end_user` ended and for one that was logged out,
 /// before and after they are cleared. Naming the session of another user keeps nothing and does not
 /// touch that session.
-pub(super) async fn never_revive(ground: Ground) -> Verdict {
+pub(super) async fn never_revive(fixture: Fixture) -> Verdict {
     let (marked, logged_out, theirs) = (session(1)?, session(2)?, session(3)?);
-    let fence = ground.fence(ground.owner()).await?;
-    opened(&ground, "marked", marked, Some(fence)).await?;
-    opened(&ground, "logged out", logged_out, Some(fence)).await?;
+    let fence = fixture.fence(fixture.owner()).await?;
+    opened(&fixture, "marked", marked, Some(fence)).await?;
+    opened(&fixture, "logged out", logged_out, Some(fence)).await?;
     let stranger = NewRefresh {
-        user: ground.stranger().clone(),
-        ..ground.opening("stranger", theirs)
+        user: fixture.stranger().clone(),
+        ..fixture.opening("stranger", theirs)
     };
-    ground.open(&stranger, None).await?;
-    ground.store.end_session(logged_out, ground.owner()).await?;
-    ground.end(ground.owner(), None).await?;
+    fixture.open(&stranger, None).await?;
+    fixture
+        .store
+        .end_session(logged_out, fixture.owner())
+        .await?;
+    fixture.end(fixture.owner(), None).await?;
     for round in 0..2 {
         for (label, session) in [("marked", marked), ("logged out", logged_out)] {
-            ground.end(ground.owner(), Some(session)).await?;
-            is_over(&ground, label, session).await?;
+            fixture.end(fixture.owner(), Some(session)).await?;
+            is_over(&fixture, label, session).await?;
             // The second time round it is cleared away, too.
             if round == 1 {
-                ground.clear(ground.owner(), Some(session)).await?;
+                fixture.clear(fixture.owner(), Some(session)).await?;
             }
-            is_over(&ground, label, session).await?;
+            is_over(&fixture, label, session).await?;
         }
-        ground.end_all(ground.owner(), Some(theirs)).await?;
+        fixture.end_all(fixture.owner(), Some(theirs)).await?;
         same(
             "sessions of whoever kept a stranger's",
-            &ground.session_ids(ground.owner()).await?,
+            &fixture.session_ids(fixture.owner()).await?,
             &Vec::new(),
         )?;
         same(
             "sessions of the stranger",
-            &ground.session_ids(ground.stranger()).await?,
+            &fixture.session_ids(fixture.stranger()).await?,
             &vec![theirs],
         )?;
-        ground.holds_refresh(&stranger).await?;
+        fixture.holds_refresh(&stranger).await?;
     }
     Ok(())
 }
@@ -342,83 +351,85 @@ pub(super) async fn never_revive(ground: Ground) -> Verdict {
 ///
 /// Rows that litestar-auth wrote have no fence. The tokens of the kept session stay, an access
 /// token that it gets during the clearing included.
-pub(super) async fn reach_tokens_behind_no_fence(ground: Ground) -> Verdict {
+pub(super) async fn reach_tokens_behind_no_fence(fixture: Fixture) -> Verdict {
     let (kept, other) = (session(1)?, session(2)?);
-    ground.fence(ground.owner()).await?;
+    fixture.fence(fixture.owner()).await?;
     let stranger = NewAccess {
-        user: ground.stranger().clone(),
-        ..ground.access("stranger")
+        user: fixture.stranger().clone(),
+        ..fixture.access("stranger")
     };
-    ground.record(&stranger).await?;
+    fixture.record(&stranger).await?;
     for round in 0..2 {
         if round == 0 {
-            opened(&ground, "kept", kept, None).await?;
-            opened(&ground, "other", other, None).await?;
+            opened(&fixture, "kept", kept, None).await?;
+            opened(&fixture, "other", other, None).await?;
         }
         let loose = format!("loose {round}");
         let alone = format!("alone {round}");
-        ground.record(&loose_access(&ground, &loose, None)).await?;
-        ground
+        fixture
+            .record(&loose_access(&fixture, &loose, None))
+            .await?;
+        fixture
             .record(&NewAccess {
                 session: Some(session(3)?),
-                ..loose_access(&ground, &alone, None)
+                ..loose_access(&fixture, &alone, None)
             })
             .await?;
-        ground.open(&ground.refresh(&loose), None).await?;
-        ground.end(ground.owner(), Some(kept)).await?;
+        fixture.open(&fixture.refresh(&loose), None).await?;
+        fixture.end(fixture.owner(), Some(kept)).await?;
         // The session gets this one while the other tokens of its user are cleared away.
         let late = format!("late {round}");
-        ground
+        fixture
             .record(&NewAccess {
                 session: Some(kept),
-                ..loose_access(&ground, &late, None)
+                ..loose_access(&fixture, &late, None)
             })
             .await?;
-        ground.clear(ground.owner(), Some(kept)).await?;
+        fixture.clear(fixture.owner(), Some(kept)).await?;
         ensure(
-            ground.has_access(&late).await?,
+            fixture.has_access(&late).await?,
             "clearing took an access token of the session that is kept",
         )?;
-        is_good(&ground, "kept", kept).await?;
-        is_over(&ground, "other", other).await?;
+        is_good(&fixture, "kept", kept).await?;
+        is_over(&fixture, "other", other).await?;
         ensure(
-            !ground.has_access(&loose).await?,
+            !fixture.has_access(&loose).await?,
             "an access token of no session and no fence is left",
         )?;
         ensure(
-            !ground.has_access(&alone).await?,
+            !fixture.has_access(&alone).await?,
             "an access token behind no fence is left",
         )?;
         ensure(
-            !ground.has_refresh(&loose).await?,
+            !fixture.has_refresh(&loose).await?,
             "a refresh token of no session and no fence is left",
         )?;
     }
-    ground.end_all(ground.owner(), None).await?;
-    is_over(&ground, "kept", kept).await?;
-    ground.holds_access(&stranger).await
+    fixture.end_all(fixture.owner(), None).await?;
+    is_over(&fixture, "kept", kept).await?;
+    fixture.holds_access(&stranger).await
 }
 
 /// Checks that an `end_user` which keeps a session saves it from no other `end_user`.
 ///
 /// The first call ends everything, but has not cleared yet. Meanwhile two others each keep a
 /// session. Both sessions must be over when the first has cleared.
-pub(super) async fn save_nothing_from_another(ground: Ground) -> Verdict {
+pub(super) async fn save_nothing_from_another(fixture: Fixture) -> Verdict {
     let (fenced, unfenced) = (session(1)?, session(2)?);
-    let fence = ground.fence(ground.owner()).await?;
-    opened(&ground, "fenced", fenced, Some(fence)).await?;
-    opened(&ground, "unfenced", unfenced, None).await?;
-    ground.end(ground.owner(), None).await?;
+    let fence = fixture.fence(fixture.owner()).await?;
+    opened(&fixture, "fenced", fenced, Some(fence)).await?;
+    opened(&fixture, "unfenced", unfenced, None).await?;
+    fixture.end(fixture.owner(), None).await?;
     for kept in [fenced, unfenced] {
-        ground.end(ground.owner(), Some(kept)).await?;
+        fixture.end(fixture.owner(), Some(kept)).await?;
     }
-    ground.clear(ground.owner(), Some(unfenced)).await?;
-    is_over(&ground, "fenced", fenced).await?;
-    ground.clear(ground.owner(), None).await?;
-    is_over(&ground, "unfenced", unfenced).await?;
+    fixture.clear(fixture.owner(), Some(unfenced)).await?;
+    is_over(&fixture, "fenced", fenced).await?;
+    fixture.clear(fixture.owner(), None).await?;
+    is_over(&fixture, "unfenced", unfenced).await?;
     same(
         "sessions after both endings",
-        &ground.session_ids(ground.owner()).await?,
+        &fixture.session_ids(fixture.owner()).await?,
         &Vec::new(),
     )
 }
@@ -427,34 +438,34 @@ pub(super) async fn save_nothing_from_another(ground: Ground) -> Verdict {
 ///
 /// A driver repeats a call whose answer was lost, and cannot know that it was carried out. A session
 /// that was opened in between must stay, and the fence that replaced another must not be listed.
-pub(super) async fn change_nothing_when_repeated(ground: Ground) -> Verdict {
+pub(super) async fn change_nothing_when_repeated(fixture: Fixture) -> Verdict {
     let (kept, later) = (session(1)?, session(2)?);
-    let replaced = ground.fence(ground.owner()).await?;
-    opened(&ground, "kept", kept, Some(replaced)).await?;
+    let replaced = fixture.fence(fixture.owner()).await?;
+    opened(&fixture, "kept", kept, Some(replaced)).await?;
     let end = EndUser {
-        user: ground.owner().clone(),
+        user: fixture.owner().clone(),
         fence: another()?,
         kept: Some(kept),
         settled: false,
         now: NOW,
     };
-    ground.store.end_user(&end).await?;
-    opened(&ground, "later", later, Some(end.fence)).await?;
+    fixture.store.end_user(&end).await?;
+    opened(&fixture, "later", later, Some(end.fence)).await?;
 
     for kept in [Some(kept), None] {
-        ground
+        fixture
             .store
             .end_user(&EndUser {
                 kept,
                 ..end.clone()
             })
             .await?;
-        is_good(&ground, "kept", end.kept.unwrap_or(later)).await?;
-        is_good(&ground, "later", later).await?;
+        is_good(&fixture, "kept", end.kept.unwrap_or(later)).await?;
+        is_good(&fixture, "later", later).await?;
     }
     same(
         "the user's fence",
-        &ground.fence(ground.owner()).await?,
+        &fixture.fence(fixture.owner()).await?,
         &end.fence,
     )?;
     let listed = [EndedFence {
@@ -463,7 +474,7 @@ pub(super) async fn change_nothing_when_repeated(ground: Ground) -> Verdict {
     }];
     same(
         "the fences that are unsettled",
-        &ground.store.unsettled(ground.owner()).await?.as_slice(),
+        &fixture.store.unsettled(fixture.owner()).await?.as_slice(),
         &listed.as_slice(),
     )
 }

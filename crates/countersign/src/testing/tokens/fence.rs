@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use crate::store::{Fence, NewAccess, NewRefresh, Opened, SweepLimit};
-use crate::testing::tokens::ground::{Ground, NOW, TICK, another, minutes, session};
+use crate::testing::tokens::fixture::{Fixture, NOW, TICK, another, minutes, session};
 use crate::testing::violation::{Verdict, ensure, same};
 use crate::user::UserKey;
 
@@ -18,28 +18,31 @@ use crate::user::UserKey;
 ///
 /// The value that a call offers is used only if the user has no fence.
 /// [`clear`](crate::store::TokenStore::clear) does not change the fence.
-pub(super) async fn stands_until_it_is_replaced(ground: Ground) -> Verdict {
-    let first = ground.store.fence(ground.owner(), another()?, NOW).await?;
-    let again = ground
+pub(super) async fn stands_until_it_is_replaced(fixture: Fixture) -> Verdict {
+    let first = fixture
         .store
-        .fence(ground.owner(), another()?, minutes(1))
+        .fence(fixture.owner(), another()?, NOW)
+        .await?;
+    let again = fixture
+        .store
+        .fence(fixture.owner(), another()?, minutes(1))
         .await?;
     same("a fence that nobody replaced", &again, &first)?;
-    let replaced = ground.end(ground.owner(), None).await?;
+    let replaced = fixture.end(fixture.owner(), None).await?;
     same(
         "a fence that was replaced",
-        &ground
+        &fixture
             .store
-            .fence(ground.owner(), another()?, minutes(3))
+            .fence(fixture.owner(), another()?, minutes(3))
             .await?,
         &replaced,
     )?;
-    ground.clear(ground.owner(), None).await?;
+    fixture.clear(fixture.owner(), None).await?;
     same(
         "the fence after clearing",
-        &ground
+        &fixture
             .store
-            .fence(ground.owner(), first, minutes(4))
+            .fence(fixture.owner(), first, minutes(4))
             .await?,
         &replaced,
     )
@@ -49,18 +52,18 @@ pub(super) async fn stands_until_it_is_replaced(ground: Ground) -> Verdict {
 ///
 /// With a fence that was replaced, `insert_refresh` returns `Opened::Fenced` and records neither
 /// the refresh token nor the access token. A login with the new fence is recorded.
-pub(super) async fn lets_nobody_in_who_came_before_it(ground: Ground) -> Verdict {
+pub(super) async fn lets_nobody_in_who_came_before_it(fixture: Fixture) -> Verdict {
     let (mine, late) = (session(1)?, session(2)?);
-    let fence = ground.fence(ground.owner()).await?;
+    let fence = fixture.fence(fixture.owner()).await?;
     let behind = |label, session, fence| NewRefresh {
         fence: Some(fence),
-        ..ground.opening(label, session)
+        ..fixture.opening(label, session)
     };
     let access = |label, session| NewAccess {
         session: Some(session),
-        ..ground.access(label)
+        ..fixture.access(label)
     };
-    let opened = ground
+    let opened = fixture
         .store
         .insert_refresh(&behind("mine", mine, fence), Some(&access("mine", mine)))
         .await?;
@@ -69,13 +72,13 @@ pub(super) async fn lets_nobody_in_who_came_before_it(ground: Ground) -> Verdict
         &opened,
         &Opened::Done,
     )?;
-    ground.holds_refresh(&behind("mine", mine, fence)).await?;
-    ground.holds_access(&access("mine", mine)).await?;
+    fixture.holds_refresh(&behind("mine", mine, fence)).await?;
+    fixture.holds_access(&access("mine", mine)).await?;
 
-    let replaced = ground.end(ground.owner(), None).await?;
+    let replaced = fixture.end(fixture.owner(), None).await?;
     for with_access in [true, false] {
         let access = Some(access("late", late)).filter(|_| with_access);
-        let opened = ground
+        let opened = fixture
             .store
             .insert_refresh(&behind("late", late, fence), access.as_ref())
             .await?;
@@ -85,53 +88,53 @@ pub(super) async fn lets_nobody_in_who_came_before_it(ground: Ground) -> Verdict
             &Opened::Fenced,
         )?;
         ensure(
-            !ground.has_refresh("late").await?,
+            !fixture.has_refresh("late").await?,
             "a login was recorded that was overtaken",
         )?;
         ensure(
-            !ground.has_access("late").await?,
+            !fixture.has_access("late").await?,
             "a login that was overtaken has an access token",
         )?;
     }
-    let opened = ground
+    let opened = fixture
         .store
         .insert_refresh(&behind("late", late, replaced), None)
         .await?;
     same("a login behind the new fence", &opened, &Opened::Done)?;
-    ground.holds_refresh(&behind("late", late, replaced)).await
+    fixture.holds_refresh(&behind("late", late, replaced)).await
 }
 
 /// Checks that an access token without a refresh token is recorded only behind the current fence.
 ///
 /// With a fence that was replaced, or with one that the user never had, `insert_access` returns
 /// `Opened::Fenced` and records nothing.
-pub(super) async fn keeps_out_access_tokens_too(ground: Ground) -> Verdict {
-    let fence = ground.fence(ground.owner()).await?;
+pub(super) async fn keeps_out_access_tokens_too(fixture: Fixture) -> Verdict {
+    let fence = fixture.fence(fixture.owner()).await?;
     let behind = |label, fence| NewAccess {
         fence: Some(fence),
-        ..ground.access(label)
+        ..fixture.access(label)
     };
-    let opened = ground.store.insert_access(&behind("mine", fence)).await?;
+    let opened = fixture.store.insert_access(&behind("mine", fence)).await?;
     same(
         "an access token behind the fence that stands",
         &opened,
         &Opened::Done,
     )?;
-    ground.holds_access(&behind("mine", fence)).await?;
-    let replaced = ground.end(ground.owner(), None).await?;
+    fixture.holds_access(&behind("mine", fence)).await?;
+    let replaced = fixture.end(fixture.owner(), None).await?;
     for other in [fence, another()?] {
-        let opened = ground.store.insert_access(&behind("late", other)).await?;
+        let opened = fixture.store.insert_access(&behind("late", other)).await?;
         same(
             "an access token behind a fence that doesn't stand",
             &opened,
             &Opened::Fenced,
         )?;
         ensure(
-            !ground.has_access("late").await?,
+            !fixture.has_access("late").await?,
             "an access token was recorded that was overtaken",
         )?;
     }
-    let opened = ground
+    let opened = fixture
         .store
         .insert_access(&behind("late", replaced))
         .await?;
@@ -140,33 +143,33 @@ pub(super) async fn keeps_out_access_tokens_too(ground: Ground) -> Verdict {
         &opened,
         &Opened::Done,
     )?;
-    ground.holds_access(&behind("late", replaced)).await
+    fixture.holds_access(&behind("late", replaced)).await
 }
 
 /// Checks that nothing is recorded behind a fence that the user never had.
 ///
 /// A store that lost the fence must refuse logins that began before the loss. It cannot know
 /// whether a "log out everywhere" was lost as well.
-pub(super) async fn must_have_stood(ground: Ground) -> Verdict {
+pub(super) async fn must_have_stood(fixture: Fixture) -> Verdict {
     let login = NewRefresh {
         fence: Some(another()?),
-        ..ground.opening("login", session(1)?)
+        ..fixture.opening("login", session(1)?)
     };
     let access = NewAccess {
         fence: Some(another()?),
-        ..ground.access("access")
+        ..fixture.access("access")
     };
     same(
         "a login",
-        &ground.store.insert_refresh(&login, None).await?,
+        &fixture.store.insert_refresh(&login, None).await?,
         &Opened::Fenced,
     )?;
     same(
         "an access token",
-        &ground.store.insert_access(&access).await?,
+        &fixture.store.insert_access(&access).await?,
         &Opened::Fenced,
     )?;
-    let recorded = ground.has_refresh("login").await? || ground.has_access("access").await?;
+    let recorded = fixture.has_refresh("login").await? || fixture.has_access("access").await?;
     ensure(
         !recorded,
         "a token was recorded behind a fence that never stood",
@@ -177,30 +180,30 @@ pub(super) async fn must_have_stood(ground: Ground) -> Verdict {
 /// field says.
 ///
 /// Otherwise `end_user` would end the session and miss this access token.
-pub(super) async fn of_a_session_is_that_of_its_login(ground: Ground) -> Verdict {
-    let fence = ground.fence(ground.owner()).await?;
+pub(super) async fn of_a_session_is_that_of_its_login(fixture: Fixture) -> Verdict {
+    let fence = fixture.fence(fixture.owner()).await?;
     for (number, named) in [(1, None), (2, Some(another()?)), (3, Some(fence))] {
         let (label, session) = (format!("login {number}"), session(number)?);
         let login = NewRefresh {
             fence: Some(fence),
-            ..ground.opening(&label, session)
+            ..fixture.opening(&label, session)
         };
         let access = NewAccess {
             session: Some(session),
             fence: named,
-            ..ground.access(&label)
+            ..fixture.access(&label)
         };
         same(
             "a login",
-            &ground.store.insert_refresh(&login, Some(&access)).await?,
+            &fixture.store.insert_refresh(&login, Some(&access)).await?,
             &Opened::Done,
         )?;
-        ground.holds_access(&access).await?;
+        fixture.holds_access(&access).await?;
     }
-    ground.end(ground.owner(), None).await?;
+    fixture.end(fixture.owner(), None).await?;
     for number in 1..=3 {
         ensure(
-            !ground.has_access(&format!("login {number}")).await?,
+            !fixture.has_access(&format!("login {number}")).await?,
             "an access token outlives the fence of its login",
         )?;
     }
@@ -210,24 +213,24 @@ pub(super) async fn of_a_session_is_that_of_its_login(ground: Ground) -> Verdict
 /// Checks that each user has a fence of their own, and that replacing one leaves the others.
 ///
 /// A fence that two users share would log out both.
-pub(super) async fn is_the_users_own(ground: Ground) -> Verdict {
+pub(super) async fn is_the_users_own(fixture: Fixture) -> Verdict {
     let mut first: Vec<Fence> = Vec::new();
-    for user in ground.users.iter() {
-        let fence = ground.fence(user).await?;
+    for user in fixture.users.iter() {
+        let fence = fixture.fence(user).await?;
         ensure(!first.contains(&fence), "two users have one fence")?;
         first.push(fence);
     }
     let mut fences = Vec::new();
-    for (user, first) in ground.users.iter().zip(first) {
+    for (user, first) in fixture.users.iter().zip(first) {
         same(
             "the fence of a user when another's was replaced",
-            &ground.fence(user).await?,
+            &fixture.fence(user).await?,
             &first,
         )?;
-        fences.push(ground.end(user, None).await?);
+        fences.push(fixture.end(user, None).await?);
     }
-    for (user, fence) in ground.users.iter().zip(fences) {
-        same("a user's fence", &ground.fence(user).await?, &fence)?;
+    for (user, fence) in fixture.users.iter().zip(fences) {
+        same("a user's fence", &fixture.fence(user).await?, &fence)?;
     }
     Ok(())
 }
@@ -252,46 +255,46 @@ const fn swept(fence_used: crate::clock::Timestamp) -> SweepLimit {
 /// A login and an access token count as a use, at their `created_at`, also after they were removed:
 /// another login of that user may be under way. Without this removal there would be a fence for
 /// ever for each user that ever was.
-pub(super) async fn goes_when_nobody_uses_it(ground: Ground) -> Verdict {
-    let [unused, logged_in, let_in] = three(&ground)?;
+pub(super) async fn goes_when_nobody_uses_it(fixture: Fixture) -> Verdict {
+    let [unused, logged_in, let_in] = three(&fixture)?;
     let mut fences = Vec::new();
     for user in [&unused, &logged_in, &let_in] {
-        ground.fence(user).await?;
-        fences.push(ground.end(user, None).await?);
+        fixture.fence(user).await?;
+        fences.push(fixture.end(user, None).await?);
     }
     let later = NOW.saturating_add(DAY);
     let login = NewRefresh {
         user: logged_in.clone(),
         created_at: later,
         fence: fences.get(1).copied(),
-        ..ground.opening("login", session(1)?)
+        ..fixture.opening("login", session(1)?)
     };
     same(
         "logging in",
-        &ground.store.insert_refresh(&login, None).await?,
+        &fixture.store.insert_refresh(&login, None).await?,
         &Opened::Done,
     )?;
     let access = NewAccess {
         user: let_in.clone(),
         created_at: later,
         fence: fences.get(2).copied(),
-        ..ground.access("access")
+        ..fixture.access("access")
     };
     same(
         "an access token",
-        &ground.store.insert_access(&access).await?,
+        &fixture.store.insert_access(&access).await?,
         &Opened::Done,
     )?;
     // Both tokens are removed again, so that only the use itself can keep these fences.
-    ground.store.end_session(session(1)?, &logged_in).await?;
-    ground
+    fixture.store.end_session(session(1)?, &logged_in).await?;
+    fixture
         .store
-        .remove_access(&ground.token("access"), None)
+        .remove_access(&fixture.token("access"), None)
         .await?;
 
     same(
         "sweeping too early",
-        &ground
+        &fixture
             .store
             .sweep(&swept(NOW.saturating_sub(TICK)))
             .await?
@@ -300,33 +303,33 @@ pub(super) async fn goes_when_nobody_uses_it(ground: Ground) -> Verdict {
     )?;
     same(
         "a fence that isn't old enough",
-        &Some(ground.fence(&unused).await?),
+        &Some(fixture.fence(&unused).await?),
         &fences.first().copied(),
     )?;
     same(
         "fences that were swept",
-        &ground.store.sweep(&swept(NOW)).await?.fences,
+        &fixture.store.sweep(&swept(NOW)).await?.fences,
         &1,
     )?;
     ensure(
-        Some(ground.fence(&unused).await?) != fences.first().copied(),
+        Some(fixture.fence(&unused).await?) != fences.first().copied(),
         "a fence that nobody uses is kept",
     )?;
     same(
         "the fence of a login",
-        &Some(ground.fence(&logged_in).await?),
+        &Some(fixture.fence(&logged_in).await?),
         &fences.get(1).copied(),
     )?;
     same(
         "the fence of an access token",
-        &Some(ground.fence(&let_in).await?),
+        &Some(fixture.fence(&let_in).await?),
         &fences.get(2).copied(),
     )
 }
 
 /// Returns three different users.
-fn three(ground: &Ground) -> Result<[UserKey; 3], crate::testing::violation::Violation> {
-    match ground.users.as_ref() {
+fn three(fixture: &Fixture) -> Result<[UserKey; 3], crate::testing::violation::Violation> {
+    match fixture.users.as_ref() {
         [first, second, third, ..] => Ok([first.clone(), second.clone(), third.clone()]),
         _ => Err(crate::testing::violation::Violation::new(
             "there are fewer than three users",
@@ -339,68 +342,68 @@ fn three(ground: &Ground) -> Result<[UserKey; 3], crate::testing::violation::Vio
 ///
 /// `end_user` ends what is recorded behind the current fence. Without the fence it would not find
 /// these tokens. Once the tokens are gone, a sweep removes the fence.
-pub(super) async fn stays_while_tokens_are_behind_it(ground: Ground) -> Verdict {
-    let [logged_in, let_in, bare] = three(&ground)?;
+pub(super) async fn stays_while_tokens_are_behind_it(fixture: Fixture) -> Verdict {
+    let [logged_in, let_in, bare] = three(&fixture)?;
     let mut fences = Vec::new();
     for user in [&logged_in, &let_in, &bare] {
-        fences.push(ground.fence(user).await?);
+        fences.push(fixture.fence(user).await?);
     }
     let login = NewRefresh {
         user: logged_in.clone(),
         fence: fences.first().copied(),
-        ..ground.opening("login", session(1)?)
+        ..fixture.opening("login", session(1)?)
     };
     same(
         "logging in",
-        &ground.store.insert_refresh(&login, None).await?,
+        &fixture.store.insert_refresh(&login, None).await?,
         &Opened::Done,
     )?;
     let access = NewAccess {
         user: let_in.clone(),
         fence: fences.get(1).copied(),
-        ..ground.access("access")
+        ..fixture.access("access")
     };
     same(
         "an access token",
-        &ground.store.insert_access(&access).await?,
+        &fixture.store.insert_access(&access).await?,
         &Opened::Done,
     )?;
 
     let much_later = swept(NOW.saturating_add(365 * DAY));
     same(
         "fences that were swept",
-        &ground.store.sweep(&much_later).await?.fences,
+        &fixture.store.sweep(&much_later).await?.fences,
         &1,
     )?;
     ensure(
-        Some(ground.fence(&bare).await?) != fences.get(2).copied(),
+        Some(fixture.fence(&bare).await?) != fences.get(2).copied(),
         "a fence that nothing is behind is kept",
     )?;
     same(
         "the fence of a session",
-        &Some(ground.fence(&logged_in).await?),
+        &Some(fixture.fence(&logged_in).await?),
         &fences.first().copied(),
     )?;
     same(
         "the fence of an access token",
-        &Some(ground.fence(&let_in).await?),
+        &Some(fixture.fence(&let_in).await?),
         &fences.get(1).copied(),
     )?;
-    ground.end(&logged_in, None).await?;
+    fixture.end(&logged_in, None).await?;
     ensure(
-        !ground.has_refresh("login").await?,
+        !fixture.has_refresh("login").await?,
         "an ending doesn't find a session behind a fence of long ago",
     )?;
 
-    ground.clear(&logged_in, None).await?;
-    ground
+    fixture.clear(&logged_in, None).await?;
+    fixture
         .store
-        .remove_access(&ground.token("access"), None)
+        .remove_access(&fixture.token("access"), None)
         .await?;
-    ground.store.sweep(&much_later).await?;
+    fixture.store.sweep(&much_later).await?;
     for (user, fence) in [&logged_in, &let_in].into_iter().zip(fences) {
         ensure(
-            ground.fence(user).await? != fence,
+            fixture.fence(user).await? != fence,
             "a fence is kept that nothing is behind any more",
         )?;
     }

@@ -14,7 +14,7 @@ use crate::user::{UserKey, UserKeyKind};
 /// # Examples
 ///
 /// ```
-/// use countersign::UserKeyKind;
+/// use countersign::user::UserKeyKind;
 /// use countersign::testing::user_ids;
 ///
 /// assert!(user_ids(UserKeyKind::Text).len() > 20);

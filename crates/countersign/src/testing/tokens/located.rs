@@ -14,8 +14,8 @@ use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, Rotate, Rotated, SessionCursor, SessionPage, SessionRecord, SweepLimit,
-    Swept, TokenStore, Used, UserSurvey,
+    Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor, SessionPage, SessionRecord,
+    SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -138,14 +138,14 @@ impl<S: TokenStore> TokenStore for Located<S> {
         self.inner.find_family(&self.families.at(family)).await
     }
 
-    async fn rotate(&self, rotate: &Rotate) -> Result<Rotated, Failure> {
+    async fn rotate(&self, rotate: &RotateRequest) -> Result<RotateOutcome, Failure> {
         let presented = self.refresh.of(&rotate.presented);
         // The successor is in the place of the presented token. One without a session gets the
         // session of the call.
         let place = presented
             .locator()
             .map(|place| place.with_session(place.session().or(Some(rotate.session))));
-        let rotate = Rotate {
+        let rotate = RotateRequest {
             successor: self.refresh.record(&rotate.successor, place),
             family: self.families.record(&rotate.family, place),
             access: rotate

@@ -25,7 +25,7 @@ mod crowd;
 mod endings;
 mod family;
 mod fence;
-mod ground;
+mod fixture;
 mod ids;
 mod located;
 mod pages;
@@ -47,13 +47,13 @@ use crate::testing::case::{Case, cases, judge};
 use crate::testing::report::SuiteReport;
 use crate::user::UserKeyKind;
 
-use ground::Ground;
+use fixture::Fixture;
 pub use ids::user_ids;
 use located::Located;
 
 /// The cases for every store. They run once, with user ids of the first kind that the backend can
 /// hold.
-const CASES: &[Case<Ground>] = cases![
+const CASES: &[Case<Fixture>] = cases![
     access::is_found_as_recorded,
     access::unknown_is_a_value,
     access::expired_is_returned_as_it_is,
@@ -128,7 +128,7 @@ const CASES: &[Case<Ground>] = cases![
 ];
 
 /// The cases for stores that keep expired records until a sweep removes them.
-const CASES_WHEN_SWEPT: &[Case<Ground>] = cases![
+const CASES_WHEN_SWEPT: &[Case<Fixture>] = cases![
     sweep::ends_at_the_exact_moment,
     sweep::ages_rows_without_an_end,
     sweep::is_bounded_and_resumable,
@@ -138,10 +138,10 @@ const CASES_WHEN_SWEPT: &[Case<Ground>] = cases![
 ];
 
 /// The cases for stores whose records expire by themselves.
-const CASES_WHEN_SELF_EXPIRING: &[Case<Ground>] = cases![sweep::is_left_to_the_store];
+const CASES_WHEN_SELF_EXPIRING: &[Case<Fixture>] = cases![sweep::is_left_to_the_store];
 
 /// The cases that run once for each kind of user id that the backend can hold.
-const CASES_PER_KIND: &[Case<Ground>] = cases![
+const CASES_PER_KIND: &[Case<Fixture>] = cases![
     users::ids_come_back_as_they_went_in,
     users::endings_touch_one_user_alone,
     users::kept_sessions_are_the_users_own,
@@ -179,7 +179,8 @@ const CASES_PER_KIND: &[Case<Ground>] = cases![
 /// ```
 /// use countersign::store::MemoryStore;
 /// use countersign::testing::{TokenStoreSuite, user_ids};
-/// use countersign::{Failure, UserKey, UserKeyKind};
+/// use countersign::user::UserKeyKind;
+/// use countersign::{Failure, UserKey};
 ///
 /// # async fn insert_user(_: &UserKey) {}
 /// # #[tokio::main]
@@ -300,14 +301,14 @@ impl<F> TokenStoreSuite<F> {
                 continue;
             }
             let store = (self.fresh)(kind).await.map_err(Into::into);
-            let ground = store.and_then(|store| {
-                Ok(Ground::new(
+            let fixture = store.and_then(|store| {
+                Ok(Fixture::new(
                     Arc::new(Located::over(store)),
                     kind,
                     self.crowd,
                 )?)
             });
-            cases.push(judge(name, case, ground).await);
+            cases.push(judge(name, case, fixture).await);
         }
         SuiteReport {
             backend: self.backend,

@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 
 use crate::session::SessionId;
-use crate::store::{NewAccess, NewRefresh, Page, Rotate, Rotated, SessionCursor};
-use crate::testing::tokens::ground::{Ground, session, session_of_crowd};
+use crate::store::{NewAccess, NewRefresh, Page, RotateOutcome, RotateRequest, SessionCursor};
+use crate::testing::tokens::fixture::{Fixture, session, session_of_crowd};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
 /// The number of sessions in a long list. It is larger than the batches in which stores read.
@@ -17,7 +17,7 @@ const SESSIONS: u8 = 200;
 
 /// Opens the sessions of these numbers, each with an access token, and returns their ids.
 async fn open(
-    ground: &Ground,
+    fixture: &Fixture,
     numbers: impl IntoIterator<Item = u8>,
 ) -> Result<BTreeSet<SessionId>, Violation> {
     let mut opened = BTreeSet::new();
@@ -25,10 +25,10 @@ async fn open(
         let (label, session) = (format!("token {number}"), session(number)?);
         let access = NewAccess {
             session: Some(session),
-            ..ground.access(&label)
+            ..fixture.access(&label)
         };
-        ground
-            .open(&ground.opening(&label, session), Some(&access))
+        fixture
+            .open(&fixture.opening(&label, session), Some(&access))
             .await?;
         opened.insert(session);
     }
@@ -39,16 +39,16 @@ async fn open(
 ///
 /// No page may be longer than its limit, from 1 up to the largest number, and other users' sessions
 /// must not appear.
-pub(super) async fn show_each_session_once(ground: Ground) -> Verdict {
+pub(super) async fn show_each_session_once(fixture: Fixture) -> Verdict {
     // Not opened in the order of their ids.
-    let opened = open(&ground, (0..SESSIONS).map(|number| number.wrapping_mul(7))).await?;
+    let opened = open(&fixture, (0..SESSIONS).map(|number| number.wrapping_mul(7))).await?;
     let stranger = NewRefresh {
-        user: ground.stranger().clone(),
-        ..ground.opening("stranger", session_of_crowd(1)?)
+        user: fixture.stranger().clone(),
+        ..fixture.opening("stranger", session_of_crowd(1)?)
     };
-    ground.open(&stranger, None).await?;
+    fixture.open(&stranger, None).await?;
     for limit in [1, 3, 64, u32::from(SESSIONS), u32::MAX] {
-        let listed = ground.listed(ground.owner(), limit).await?;
+        let listed = fixture.listed(fixture.owner(), limit).await?;
         same(
             "how many sessions the pages show",
             &listed.len(),
@@ -68,15 +68,15 @@ pub(super) async fn show_each_session_once(ground: Ground) -> Verdict {
 /// The last session of each page ends, from which the next page may begin, and so does one that was
 /// not shown yet. Every session that is there from the first page to the last must be shown, and
 /// the list must come to an end.
-pub(super) async fn go_on_beside_changes(ground: Ground) -> Verdict {
-    let mut expected = open(&ground, 0..100).await?;
+pub(super) async fn go_on_beside_changes(fixture: Fixture) -> Verdict {
+    let mut expected = open(&fixture, 0..100).await?;
     let mut page = Page {
         after: None,
         limit: 3,
     };
     let mut seen = BTreeSet::new();
     for round in 0..1000_u32 {
-        let part = ground.store.sessions(ground.owner(), &page).await?;
+        let part = fixture.store.sessions(fixture.owner(), &page).await?;
         let shown: Vec<_> = part.sessions.iter().map(|found| found.id).collect();
         let Some(next) = part.next else {
             seen.extend(shown);
@@ -93,22 +93,22 @@ pub(super) async fn go_on_beside_changes(ground: Ground) -> Verdict {
             .copied();
         seen.extend(&shown);
         for ending in shown.last().copied().into_iter().chain(hidden) {
-            ground.store.end_session(ending, ground.owner()).await?;
+            fixture.store.end_session(ending, fixture.owner()).await?;
             expected.remove(&ending);
         }
         if let Some(number) = u8::try_from(round).ok().filter(|number| *number < 100) {
-            ground
+            fixture
                 .open(
-                    &ground.opening(&format!("late {number}"), session(100 + number)?),
+                    &fixture.opening(&format!("late {number}"), session(100 + number)?),
                     None,
                 )
                 .await?;
             let (old, new) = (format!("token {number}"), format!("new {number}"));
-            let rotate = Rotate {
+            let rotate = RotateRequest {
                 access: None,
-                ..ground.rotate(&old, &new, session(number)?)
+                ..fixture.rotate(&old, &new, session(number)?)
             };
-            let _gone_or_not: Rotated = ground.store.rotate(&rotate).await?;
+            let _gone_or_not: RotateOutcome = fixture.store.rotate(&rotate).await?;
         }
         page.after = Some(next);
     }
@@ -119,14 +119,14 @@ pub(super) async fn go_on_beside_changes(ground: Ground) -> Verdict {
 ///
 /// A cursor comes from the client and may be made up, or taken from another user's list. It must
 /// not cause an error, show another user's sessions, or make the list endless.
-pub(super) async fn take_any_cursor(ground: Ground) -> Verdict {
-    let opened = open(&ground, 0..10).await?;
+pub(super) async fn take_any_cursor(fixture: Fixture) -> Verdict {
+    let opened = open(&fixture, 0..10).await?;
     let theirs = session(0x80)?;
     let stranger = NewRefresh {
-        user: ground.stranger().clone(),
-        ..ground.opening("stranger", theirs)
+        user: fixture.stranger().clone(),
+        ..fixture.opening("stranger", theirs)
     };
-    ground.open(&stranger, None).await?;
+    fixture.open(&stranger, None).await?;
     let long = [
         "0".repeat(SessionCursor::MAX_LENGTH),
         "9".repeat(SessionCursor::MAX_LENGTH),
@@ -169,7 +169,7 @@ pub(super) async fn take_any_cursor(ground: Ground) -> Verdict {
             limit: 3,
         };
         for _ in 0..100 {
-            let part = ground.store.sessions(ground.owner(), &page).await?;
+            let part = fixture.store.sessions(fixture.owner(), &page).await?;
             ensure(
                 part.sessions.len() <= 3,
                 "a page has more sessions than were asked for",
@@ -194,10 +194,10 @@ pub(super) async fn take_any_cursor(ground: Ground) -> Verdict {
 ///
 /// "Log out everywhere" uses this list for sessions from before there were fences. It must agree
 /// with the `fence` that `sessions` shows.
-pub(super) async fn show_those_behind_no_fence(ground: Ground) -> Verdict {
+pub(super) async fn show_those_behind_no_fence(fixture: Fixture) -> Verdict {
     for number in 0..40 {
-        let opening = ground.opening(&format!("token {number}"), session(number)?);
-        ground
+        let opening = fixture.opening(&format!("token {number}"), session(number)?);
+        fixture
             .open(
                 &NewRefresh {
                     fence: None,
@@ -207,16 +207,16 @@ pub(super) async fn show_those_behind_no_fence(ground: Ground) -> Verdict {
             )
             .await?;
     }
-    let fence = Some(ground.fence(ground.owner()).await?);
+    let fence = Some(fixture.fence(fixture.owner()).await?);
     for number in 40..60 {
-        let opening = ground.opening(&format!("token {number}"), session(number)?);
-        ground.open(&NewRefresh { fence, ..opening }, None).await?;
+        let opening = fixture.opening(&format!("token {number}"), session(number)?);
+        fixture.open(&NewRefresh { fence, ..opening }, None).await?;
     }
-    let theirs = ground.opening("stranger", session_of_crowd(1)?);
-    ground
+    let theirs = fixture.opening("stranger", session_of_crowd(1)?);
+    fixture
         .open(
             &NewRefresh {
-                user: ground.stranger().clone(),
+                user: fixture.stranger().clone(),
                 fence: None,
                 ..theirs
             },
@@ -225,7 +225,7 @@ pub(super) async fn show_those_behind_no_fence(ground: Ground) -> Verdict {
         .await?;
 
     // A store may record a session for which no fence is asked behind the current fence.
-    let listed = ground.listed(ground.owner(), 100).await?;
+    let listed = fixture.listed(fixture.owner(), 100).await?;
     let unfenced = listed
         .iter()
         .filter(|found| found.fence.is_none())
@@ -238,9 +238,9 @@ pub(super) async fn show_those_behind_no_fence(ground: Ground) -> Verdict {
     };
     let mut seen = BTreeSet::new();
     for _ in 0..1000 {
-        let part = ground
+        let part = fixture
             .store
-            .unfenced_sessions(ground.owner(), &page)
+            .unfenced_sessions(fixture.owner(), &page)
             .await?;
         ensure(
             part.sessions.len() <= 7,

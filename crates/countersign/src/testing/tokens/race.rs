@@ -9,9 +9,9 @@ use std::sync::Arc;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::store::{EndUser, NewAccess, NewRefresh, Opened, Rotated, SweepLimit};
+use crate::store::{EndUser, NewAccess, NewRefresh, Opened, RotateOutcome, SweepLimit};
 use crate::testing::case::needs_threads;
-use crate::testing::tokens::ground::{Ground, NOW, another, minutes, session};
+use crate::testing::tokens::fixture::{Fixture, NOW, another, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 
 /// The number of callers that present the same refresh token.
@@ -24,19 +24,19 @@ const ROUNDS: u8 = 8;
 /// However many requests present the same refresh token at once, one live successor exists
 /// afterwards. With two, the session would have two
 /// holders, one of them perhaps a thief.
-pub(super) async fn has_one_winner(ground: Ground) -> Verdict {
+pub(super) async fn has_one_winner(fixture: Fixture) -> Verdict {
     needs_threads()?;
     for round in 0..ROUNDS {
         let session = session(round)?;
         let old = format!("old {round}");
-        ground.open(&ground.opening(&old, session), None).await?;
+        fixture.open(&fixture.opening(&old, session), None).await?;
         let calls = (0..CALLERS).map(|caller| {
-            let (ground, old) = (ground.clone(), old.clone());
+            let (fixture, old) = (fixture.clone(), old.clone());
             async move {
                 let new = format!("new {round} {caller}");
-                let rotated = ground
+                let rotated = fixture
                     .store
-                    .rotate(&ground.rotate(&old, &new, session))
+                    .rotate(&fixture.rotate(&old, &new, session))
                     .await?;
                 Ok((new, rotated))
             }
@@ -44,23 +44,23 @@ pub(super) async fn has_one_winner(ground: Ground) -> Verdict {
         let outcomes = at_once(calls).await?;
         let winners = outcomes
             .iter()
-            .filter(|(_, rotated)| *rotated == Rotated::Done)
+            .filter(|(_, rotated)| *rotated == RotateOutcome::Done)
             .count();
         same("successors of one token", &winners, &1)?;
         ensure(
-            !ground.has_refresh(&old).await?,
+            !fixture.has_refresh(&old).await?,
             "the token that was exchanged is still there",
         )?;
         for (new, rotated) in outcomes {
-            let won = rotated == Rotated::Done;
+            let won = rotated == RotateOutcome::Done;
             same(
                 "a successor is recorded if its caller won",
-                &ground.has_refresh(&new).await?,
+                &fixture.has_refresh(&new).await?,
                 &won,
             )?;
             same(
                 "an access token is recorded if its caller won",
-                &ground.has_access(&new).await?,
+                &fixture.has_access(&new).await?,
                 &won,
             )?;
         }
@@ -72,21 +72,21 @@ pub(super) async fn has_one_winner(ground: Ground) -> Verdict {
 ///
 /// If the rotation comes first, the logout removes its new tokens too. If the logout comes first,
 /// the rotation finds no token and writes nothing.
-pub(super) async fn logout_beside_a_rotation_leaves_nothing(ground: Ground) -> Verdict {
-    beside_a_rotation(ground, Ending::Session).await
+pub(super) async fn logout_beside_a_rotation_leaves_nothing(fixture: Fixture) -> Verdict {
+    beside_a_rotation(fixture, Ending::Session).await
 }
 
 /// Checks that nothing is left of a session if `end_user` runs while its token is rotated.
-pub(super) async fn end_of_the_user_beside_a_rotation_leaves_nothing(ground: Ground) -> Verdict {
-    beside_a_rotation(ground, Ending::Mark).await
+pub(super) async fn end_of_the_user_beside_a_rotation_leaves_nothing(fixture: Fixture) -> Verdict {
+    beside_a_rotation(fixture, Ending::Mark).await
 }
 
 /// Checks that nothing is left of a session behind no fence if it is cleared while its token is
 /// rotated.
 ///
 /// `end_user` does not reach such a session; the `clear` with `unfenced` that follows ends it.
-pub(super) async fn clearing_beside_a_rotation_leaves_nothing(ground: Ground) -> Verdict {
-    beside_a_rotation(ground, Ending::Clearing).await
+pub(super) async fn clearing_beside_a_rotation_leaves_nothing(fixture: Fixture) -> Verdict {
+    beside_a_rotation(fixture, Ending::Clearing).await
 }
 
 /// The call that ends the session in a race.
@@ -102,44 +102,44 @@ enum Ending {
 
 /// Runs a rotation and the call that ends the session at the same moment, and checks that no token
 /// is left.
-async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
+async fn beside_a_rotation(fixture: Fixture, ending: Ending) -> Verdict {
     needs_threads()?;
     for round in 0..16 * ROUNDS {
         let session = session(round)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {round}"));
         let fence = match ending {
             Ending::Clearing => None,
-            Ending::Session | Ending::Mark => Some(ground.fence(ground.owner()).await?),
+            Ending::Session | Ending::Mark => Some(fixture.fence(fixture.owner()).await?),
         };
         let access = NewAccess {
             session: Some(session),
-            ..ground.access(&old)
+            ..fixture.access(&old)
         };
         let login = NewRefresh {
             fence,
-            ..ground.opening(&old, session)
+            ..fixture.opening(&old, session)
         };
         same(
             "logging in",
-            &ground.store.insert_refresh(&login, Some(&access)).await?,
+            &fixture.store.insert_refresh(&login, Some(&access)).await?,
             &Opened::Done,
         )?;
         let calls = [true, false].map(|rotates| {
-            let (ground, old, new) = (ground.clone(), old.clone(), new.clone());
+            let (fixture, old, new) = (fixture.clone(), old.clone(), new.clone());
             async move {
                 if rotates {
-                    ground
+                    fixture
                         .store
-                        .rotate(&ground.rotate(&old, &new, session))
+                        .rotate(&fixture.rotate(&old, &new, session))
                         .await?;
                     return Ok(());
                 }
                 match ending {
                     Ending::Session => {
-                        ground.store.end_session(session, ground.owner()).await?;
+                        fixture.store.end_session(session, fixture.owner()).await?;
                     }
-                    Ending::Mark => drop(ground.end(ground.owner(), None).await?),
-                    Ending::Clearing => drop(ground.end_all(ground.owner(), None).await?),
+                    Ending::Mark => drop(fixture.end(fixture.owner(), None).await?),
+                    Ending::Clearing => drop(fixture.end_all(fixture.owner(), None).await?),
                 }
                 Ok(())
             }
@@ -147,11 +147,11 @@ async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
         at_once(calls).await?;
         for label in [&old, &new] {
             ensure(
-                !ground.has_refresh(label).await?,
+                !fixture.has_refresh(label).await?,
                 "a refresh token outlives the end of its session",
             )?;
             ensure(
-                !ground.has_access(label).await?,
+                !fixture.has_access(label).await?,
                 "an access token outlives the end of its session",
             )?;
         }
@@ -163,60 +163,64 @@ async fn beside_a_rotation(ground: Ground, ending: Ending) -> Verdict {
 ///
 /// Its new refresh token and all its access tokens go on. The next `end_user` must find all of
 /// them, those recorded by the rotation included.
-pub(super) async fn kept_session_rotates_beside_the_end(ground: Ground) -> Verdict {
+pub(super) async fn kept_session_rotates_beside_the_end(fixture: Fixture) -> Verdict {
     needs_threads()?;
     for round in 0..8 * ROUNDS {
         let session = session(round)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {round}"));
-        let fence = Some(ground.fence(ground.owner()).await?);
+        let fence = Some(fixture.fence(fixture.owner()).await?);
         let access = NewAccess {
             session: Some(session),
             expires_at: Some(minutes(120)),
-            ..ground.access(&old)
+            ..fixture.access(&old)
         };
         let login = NewRefresh {
             fence,
-            ..ground.opening(&old, session)
+            ..fixture.opening(&old, session)
         };
         same(
             "logging in",
-            &ground.store.insert_refresh(&login, Some(&access)).await?,
+            &fixture.store.insert_refresh(&login, Some(&access)).await?,
             &Opened::Done,
         )?;
         let calls = [true, false].map(|rotates| {
-            let (ground, old, new) = (ground.clone(), old.clone(), new.clone());
+            let (fixture, old, new) = (fixture.clone(), old.clone(), new.clone());
             async move {
                 if rotates {
-                    let rotated = ground
+                    let rotated = fixture
                         .store
-                        .rotate(&ground.rotate(&old, &new, session))
+                        .rotate(&fixture.rotate(&old, &new, session))
                         .await?;
-                    same("rotating a session that is kept", &rotated, &Rotated::Done)?;
+                    same(
+                        "rotating a session that is kept",
+                        &rotated,
+                        &RotateOutcome::Done,
+                    )?;
                 } else {
-                    ground.end(ground.owner(), Some(session)).await?;
+                    fixture.end(fixture.owner(), Some(session)).await?;
                 }
                 Ok(())
             }
         });
         at_once(calls).await?;
         ensure(
-            ground.has_refresh(&new).await?,
+            fixture.has_refresh(&new).await?,
             "the refresh token of a session that was kept is gone",
         )?;
         for label in [&old, &new] {
             ensure(
-                ground.has_access(label).await?,
+                fixture.has_access(label).await?,
                 "an access token of a session that was kept is gone",
             )?;
         }
-        ground.end(ground.owner(), None).await?;
+        fixture.end(fixture.owner(), None).await?;
         ensure(
-            !ground.has_refresh(&new).await?,
+            !fixture.has_refresh(&new).await?,
             "a refresh token outlives the ending after the one that kept it",
         )?;
         for label in [&old, &new] {
             ensure(
-                !ground.has_access(label).await?,
+                !fixture.has_access(label).await?,
                 "an access token outlives the ending after the one that kept it",
             )?;
         }
@@ -229,34 +233,34 @@ pub(super) async fn kept_session_rotates_beside_the_end(ground: Ground) -> Verdi
 ///
 /// This holds for a refresh token with its access token, and for an access token alone. A login in
 /// flight must not survive a "log out everywhere".
-pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(ground: Ground) -> Verdict {
+pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(fixture: Fixture) -> Verdict {
     needs_threads()?;
     for round in 0..4 * ROUNDS {
-        let fence = Some(ground.fence(ground.owner()).await?);
+        let fence = Some(fixture.fence(fixture.owner()).await?);
         let calls = (0..8).map(|caller| {
-            let (ground, label) = (ground.clone(), format!("login {round} {caller}"));
+            let (fixture, label) = (fixture.clone(), format!("login {round} {caller}"));
             async move {
                 let session = session(round * 8 + caller)?;
                 let access = NewAccess {
                     session: Some(session),
-                    ..ground.access(&label)
+                    ..fixture.access(&label)
                 };
                 match caller {
-                    0 => drop(ground.end(ground.owner(), None).await?),
+                    0 => drop(fixture.end(fixture.owner(), None).await?),
                     1 | 2 => {
                         let alone = NewAccess {
                             session: None,
                             fence,
                             ..access
                         };
-                        let _either = ground.store.insert_access(&alone).await?;
+                        let _either = fixture.store.insert_access(&alone).await?;
                     }
                     _ => {
                         let login = NewRefresh {
                             fence,
-                            ..ground.opening(&label, session)
+                            ..fixture.opening(&label, session)
                         };
-                        let _either = ground.store.insert_refresh(&login, Some(&access)).await?;
+                        let _either = fixture.store.insert_refresh(&login, Some(&access)).await?;
                     }
                 }
                 Ok(label)
@@ -264,11 +268,11 @@ pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(ground: Grou
         });
         for label in at_once(calls).await? {
             ensure(
-                !ground.has_refresh(&label).await?,
+                !fixture.has_refresh(&label).await?,
                 "a refresh token of a login is left that was overtaken",
             )?;
             ensure(
-                !ground.has_access(&label).await?,
+                !fixture.has_access(&label).await?,
                 "an access token is left that was overtaken",
             )?;
         }
@@ -281,14 +285,14 @@ pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(ground: Grou
 ///
 /// A fence that is replaced and not listed would never be denied, so its signed tokens would stay
 /// valid.
-pub(super) async fn endings_replace_one_fence_each(ground: Ground) -> Verdict {
+pub(super) async fn endings_replace_one_fence_each(fixture: Fixture) -> Verdict {
     needs_threads()?;
     for _ in 0..ROUNDS {
-        let first = ground.fence(ground.owner()).await?;
+        let first = fixture.fence(fixture.owner()).await?;
         let calls = (0..8).map(|_| {
-            let ground = ground.clone();
+            let fixture = fixture.clone();
             async move {
-                let (user, fence) = (ground.owner().clone(), another()?);
+                let (user, fence) = (fixture.owner().clone(), another()?);
                 let end = EndUser {
                     user,
                     fence,
@@ -296,21 +300,21 @@ pub(super) async fn endings_replace_one_fence_each(ground: Ground) -> Verdict {
                     settled: false,
                     now: NOW,
                 };
-                ground.store.end_user(&end).await?;
+                fixture.store.end_user(&end).await?;
                 Ok(fence)
             }
         });
         let mut fences = at_once(calls).await?;
         fences.push(first);
-        let standing = ground.fence(ground.owner()).await?;
+        let standing = fixture.fence(fixture.owner()).await?;
         ensure(
             fences.contains(&standing),
             "a fence stands that nobody put up",
         )?;
         fences.retain(|fence| *fence != standing);
-        let unsettled: Vec<_> = ground
+        let unsettled: Vec<_> = fixture
             .store
-            .unsettled(ground.owner())
+            .unsettled(fixture.owner())
             .await?
             .into_iter()
             .map(|ended| ended.fence)
@@ -325,7 +329,10 @@ pub(super) async fn endings_replace_one_fence_each(ground: Ground) -> Verdict {
             told,
             "a fence was replaced, and nobody is told to settle it",
         )?;
-        ground.store.settle(ground.owner(), &unsettled, NOW).await?;
+        fixture
+            .store
+            .settle(fixture.owner(), &unsettled, NOW)
+            .await?;
     }
     Ok(())
 }
@@ -334,14 +341,14 @@ pub(super) async fn endings_replace_one_fence_each(ground: Ground) -> Verdict {
 ///
 /// Servers of one deployment sweep the same tables. They must neither block each other nor report a
 /// row twice.
-pub(super) async fn sweeps_count_each_row_once(ground: Ground) -> Verdict {
+pub(super) async fn sweeps_count_each_row_once(fixture: Fixture) -> Verdict {
     needs_threads()?;
     for row in 0..40 {
         let expired = NewAccess {
             expires_at: Some(NOW),
-            ..ground.access(&format!("expired {row}"))
+            ..fixture.access(&format!("expired {row}"))
         };
-        ground.record(&expired).await?;
+        fixture.record(&expired).await?;
     }
     let limit = SweepLimit {
         now: NOW,
@@ -351,11 +358,11 @@ pub(super) async fn sweeps_count_each_row_once(ground: Ground) -> Verdict {
         rows: 3,
     };
     let calls = (0..4).map(|_| {
-        let ground = ground.clone();
+        let fixture = fixture.clone();
         async move {
             let mut removed = 0;
             for _ in 0..100 {
-                let swept = ground.store.sweep(&limit).await?;
+                let swept = fixture.store.sweep(&limit).await?;
                 removed += swept.access;
                 if !swept.more {
                     return Ok(removed);

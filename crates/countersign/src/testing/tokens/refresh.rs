@@ -4,32 +4,32 @@
 //! [`find_refresh`](crate::store::TokenStore::find_refresh) and
 //! [`remove_refresh`](crate::store::TokenStore::remove_refresh).
 
-use crate::store::{NewAccess, NewRefresh, Rotated};
-use crate::testing::tokens::ground::{Ground, NOW, TICK, minutes, session};
+use crate::store::{NewAccess, NewRefresh, RotateOutcome};
+use crate::testing::tokens::fixture::{Fixture, NOW, TICK, minutes, session};
 use crate::testing::violation::{Verdict, ensure, same};
 
 /// Checks that a refresh token is found with every field as it was recorded.
 ///
 /// Times must come back to the microsecond, those of the session and of its signed access tokens
 /// included. `None` must come back as `None`.
-pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
+pub(super) async fn is_found_as_recorded(fixture: Fixture) -> Verdict {
     let full = NewRefresh {
-        user: ground.stranger().clone(),
+        user: fixture.stranger().clone(),
         created_at: NOW.saturating_add(TICK),
         session_expires_at: Some(minutes(60 * 24 * 366 * 100)),
         access_expires_at: Some(minutes(60).saturating_add(TICK)),
-        ..ground.opening("full", session(1)?)
+        ..fixture.opening("full", session(1)?)
     };
-    let plain = ground.refresh("plain");
+    let plain = fixture.refresh("plain");
     let aging = NewRefresh {
         expires_at: None,
-        ..ground.refresh("aging")
+        ..fixture.refresh("aging")
     };
     for refresh in [&full, &plain, &aging] {
-        ground.open(refresh, None).await?;
+        fixture.open(refresh, None).await?;
     }
     for refresh in [&full, &plain, &aging] {
-        ground.holds_refresh(refresh).await?;
+        fixture.holds_refresh(refresh).await?;
     }
     Ok(())
 }
@@ -37,40 +37,40 @@ pub(super) async fn is_found_as_recorded(ground: Ground) -> Verdict {
 /// Checks that an unknown token is answered with `None` by a look-up and with `false` by a removal.
 ///
 /// An error means that the store could not be asked, so an unknown token must never be an error.
-pub(super) async fn unknown_is_a_value(ground: Ground) -> Verdict {
+pub(super) async fn unknown_is_a_value(fixture: Fixture) -> Verdict {
     ensure(
-        !ground.has_refresh("unknown").await?,
+        !fixture.has_refresh("unknown").await?,
         "an empty store found a refresh token",
     )?;
-    ground.open(&ground.refresh("known"), None).await?;
+    fixture.open(&fixture.refresh("known"), None).await?;
     ensure(
-        !ground.has_refresh("unknown").await?,
+        !fixture.has_refresh("unknown").await?,
         "a token that was never recorded was found",
     )?;
-    let removed = ground
+    let removed = fixture
         .store
-        .remove_refresh(&ground.token("unknown"), None)
+        .remove_refresh(&fixture.token("unknown"), None)
         .await?;
     ensure(!removed, "removing an unknown token said that it was there")?;
-    ground.holds_refresh(&ground.refresh("known")).await
+    fixture.holds_refresh(&fixture.refresh("known")).await
 }
 
 /// Checks that an expired token is found as it was recorded, every time.
 ///
 /// The strategy compares times, not the store, and a read never writes: it must not remove what has
 /// expired.
-pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
+pub(super) async fn expired_is_returned_as_it_is(fixture: Fixture) -> Verdict {
     let created_at = NOW.saturating_sub(std::time::Duration::from_hours(438_000));
     let expired = NewRefresh {
         created_at,
         expires_at: Some(created_at),
         session_expires_at: Some(created_at),
-        ..ground.opening("expired", session(1)?)
+        ..fixture.opening("expired", session(1)?)
     };
-    ground.open(&expired, None).await?;
+    fixture.open(&expired, None).await?;
     for _ in 0..3 {
-        ground.holds_refresh(&expired).await?;
-        ground.store.ping().await?;
+        fixture.holds_refresh(&expired).await?;
+        fixture.store.ping().await?;
     }
     Ok(())
 }
@@ -78,16 +78,16 @@ pub(super) async fn expired_is_returned_as_it_is(ground: Ground) -> Verdict {
 /// Checks that a refresh token and the access token issued with it are both recorded.
 ///
 /// A login hands out both, so both must be valid when the call returns.
-pub(super) async fn comes_with_its_access(ground: Ground) -> Verdict {
+pub(super) async fn comes_with_its_access(fixture: Fixture) -> Verdict {
     let session = session(1)?;
-    let refresh = ground.opening("refresh", session);
+    let refresh = fixture.opening("refresh", session);
     let access = NewAccess {
         session: Some(session),
-        ..ground.access("access")
+        ..fixture.access("access")
     };
-    ground.open(&refresh, Some(&access)).await?;
-    ground.holds_refresh(&refresh).await?;
-    ground.holds_access(&access).await
+    fixture.open(&refresh, Some(&access)).await?;
+    fixture.holds_refresh(&refresh).await?;
+    fixture.holds_access(&access).await
 }
 
 /// Checks that a digest which is recorded already is refused with an error, and the record stays as
@@ -95,18 +95,18 @@ pub(super) async fn comes_with_its_access(ground: Ground) -> Verdict {
 ///
 /// Both tokens of the call are one atomic step: the access token of the refused call must not be
 /// recorded.
-pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
-    let first = ground.refresh("taken");
-    ground.open(&first, None).await?;
+pub(super) async fn taken_digest_is_refused(fixture: Fixture) -> Verdict {
+    let first = fixture.refresh("taken");
+    fixture.open(&first, None).await?;
     let second = NewRefresh {
-        user: ground.stranger().clone(),
-        ..ground.opening("taken", session(1)?)
+        user: fixture.stranger().clone(),
+        ..fixture.opening("taken", session(1)?)
     };
-    let again = ground.open(&second, Some(&ground.access("beside"))).await;
+    let again = fixture.open(&second, Some(&fixture.access("beside"))).await;
     ensure(again.is_err(), "a digest was recorded twice")?;
-    ground.holds_refresh(&first).await?;
+    fixture.holds_refresh(&first).await?;
     ensure(
-        !ground.has_access("beside").await?,
+        !fixture.has_access("beside").await?,
         "the access token beside a refused refresh token was recorded",
     )
 }
@@ -114,18 +114,20 @@ pub(super) async fn taken_digest_is_refused(ground: Ground) -> Verdict {
 /// Checks that a refresh token is not recorded if the access token issued with it is refused.
 ///
 /// Otherwise the caller gets an error for a session that exists.
-pub(super) async fn taken_access_digest_records_nothing(ground: Ground) -> Verdict {
-    let first = ground.access("taken");
-    ground.record(&first).await?;
+pub(super) async fn taken_access_digest_records_nothing(fixture: Fixture) -> Verdict {
+    let first = fixture.access("taken");
+    fixture.record(&first).await?;
     let beside = NewAccess {
-        user: ground.stranger().clone(),
-        ..ground.access("taken")
+        user: fixture.stranger().clone(),
+        ..fixture.access("taken")
     };
-    let outcome = ground.open(&ground.refresh("refresh"), Some(&beside)).await;
+    let outcome = fixture
+        .open(&fixture.refresh("refresh"), Some(&beside))
+        .await;
     ensure(outcome.is_err(), "a digest was recorded twice")?;
-    ground.holds_access(&first).await?;
+    fixture.holds_access(&first).await?;
     ensure(
-        !ground.has_refresh("refresh").await?,
+        !fixture.has_refresh("refresh").await?,
         "a refresh token was recorded although its access token was not",
     )
 }
@@ -134,79 +136,79 @@ pub(super) async fn taken_access_digest_records_nothing(ground: Ground) -> Verdi
 ///
 /// No method for one kind may find, remove or rotate a token of the other. Otherwise an access
 /// token could be exchanged for a new session.
-pub(super) async fn kinds_do_not_mix(ground: Ground) -> Verdict {
-    let (access, refresh) = (ground.access("access"), ground.refresh("refresh"));
-    ground.record(&access).await?;
-    ground.open(&refresh, None).await?;
+pub(super) async fn kinds_do_not_mix(fixture: Fixture) -> Verdict {
+    let (access, refresh) = (fixture.access("access"), fixture.refresh("refresh"));
+    fixture.record(&access).await?;
+    fixture.open(&refresh, None).await?;
     ensure(
-        !ground.has_refresh("access").await?,
+        !fixture.has_refresh("access").await?,
         "an access token is found as a refresh token",
     )?;
     ensure(
-        !ground.has_access("refresh").await?,
+        !fixture.has_access("refresh").await?,
         "a refresh token is found as an access token",
     )?;
-    let (access_token, refresh_token) = (ground.token("access"), ground.token("refresh"));
-    let removed = ground.store.remove_refresh(&access_token, None).await?;
+    let (access_token, refresh_token) = (fixture.token("access"), fixture.token("refresh"));
+    let removed = fixture.store.remove_refresh(&access_token, None).await?;
     ensure(!removed, "an access token is removed as a refresh token")?;
-    let removed = ground.store.remove_access(&refresh_token, None).await?;
+    let removed = fixture.store.remove_access(&refresh_token, None).await?;
     ensure(!removed, "a refresh token is removed as an access token")?;
-    let rotated = ground
+    let rotated = fixture
         .store
-        .rotate(&ground.rotate("access", "next", session(1)?))
+        .rotate(&fixture.rotate("access", "next", session(1)?))
         .await?;
-    same("rotating an access token", &rotated, &Rotated::Gone)?;
-    ground.holds_access(&access).await?;
-    ground.holds_refresh(&refresh).await?;
-    let twin = ground.refresh("access");
-    ground.open(&twin, None).await?;
+    same("rotating an access token", &rotated, &RotateOutcome::Gone)?;
+    fixture.holds_access(&access).await?;
+    fixture.holds_refresh(&refresh).await?;
+    let twin = fixture.refresh("access");
+    fixture.open(&twin, None).await?;
     same(
         "removing the access token of a pair",
-        &ground.store.remove_access(&access_token, None).await?,
+        &fixture.store.remove_access(&access_token, None).await?,
         &true,
     )?;
-    ground.holds_refresh(&twin).await
+    fixture.holds_refresh(&twin).await
 }
 
 /// Checks that a refresh token without a session can be removed alone, once, and by its owner only.
 ///
 /// Rows that litestar-auth wrote have no session. Logging out such a token removes only its row.
-pub(super) async fn removal_without_session(ground: Ground) -> Verdict {
+pub(super) async fn removal_without_session(fixture: Fixture) -> Verdict {
     for label in ["one", "two"] {
-        ground.open(&ground.refresh(label), None).await?;
+        fixture.open(&fixture.refresh(label), None).await?;
     }
-    let one = ground.token("one");
-    let by_stranger = ground
+    let one = fixture.token("one");
+    let by_stranger = fixture
         .store
-        .remove_refresh(&one, Some(ground.stranger()))
+        .remove_refresh(&one, Some(fixture.stranger()))
         .await?;
     ensure(
-        !by_stranger && ground.has_refresh("one").await?,
+        !by_stranger && fixture.has_refresh("one").await?,
         "another user removed the token",
     )?;
     same(
         "removal by the owner",
-        &ground
+        &fixture
             .store
-            .remove_refresh(&one, Some(ground.owner()))
+            .remove_refresh(&one, Some(fixture.owner()))
             .await?,
         &true,
     )?;
     ensure(
-        !ground.has_refresh("one").await?,
+        !fixture.has_refresh("one").await?,
         "a removed token is still found",
     )?;
     same(
         "removing it again",
-        &ground.store.remove_refresh(&one, None).await?,
+        &fixture.store.remove_refresh(&one, None).await?,
         &false,
     )?;
-    ground.holds_refresh(&ground.refresh("two")).await?;
+    fixture.holds_refresh(&fixture.refresh("two")).await?;
     same(
         "removal without an owner",
-        &ground
+        &fixture
             .store
-            .remove_refresh(&ground.token("two"), None)
+            .remove_refresh(&fixture.token("two"), None)
             .await?,
         &true,
     )
@@ -216,13 +218,13 @@ pub(super) async fn removal_without_session(ground: Ground) -> Verdict {
 ///
 /// A session ends as a whole. If its refresh token were removed alone, its access tokens would live
 /// on and no list would show them.
-pub(super) async fn removal_leaves_sessions_alone(ground: Ground) -> Verdict {
-    let refresh = ground.opening("refresh", session(1)?);
-    ground.open(&refresh, None).await?;
-    let removed = ground
+pub(super) async fn removal_leaves_sessions_alone(fixture: Fixture) -> Verdict {
+    let refresh = fixture.opening("refresh", session(1)?);
+    fixture.open(&refresh, None).await?;
+    let removed = fixture
         .store
-        .remove_refresh(&ground.token("refresh"), Some(ground.owner()))
+        .remove_refresh(&fixture.token("refresh"), Some(fixture.owner()))
         .await?;
     ensure(!removed, "the refresh token of a session was removed alone")?;
-    ground.holds_refresh(&refresh).await
+    fixture.holds_refresh(&refresh).await
 }

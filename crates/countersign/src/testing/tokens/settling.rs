@@ -9,14 +9,18 @@ use std::time::Duration;
 
 use crate::session::SessionId;
 use crate::store::{EndUser, EndedFence, Fence, SweepLimit};
-use crate::testing::tokens::ground::{Ground, NOW, another, minutes, session};
+use crate::testing::tokens::fixture::{Fixture, NOW, another, minutes, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 use crate::user::UserKey;
 
 /// Ends everything of the user, except the session `kept`, and leaves the replaced fence unsettled.
-async fn end(ground: &Ground, user: &UserKey, kept: Option<SessionId>) -> Result<Fence, Violation> {
+async fn end(
+    fixture: &Fixture,
+    user: &UserKey,
+    kept: Option<SessionId>,
+) -> Result<Fence, Violation> {
     let fence = another()?;
-    ground
+    fixture
         .store
         .end_user(&EndUser {
             user: user.clone(),
@@ -30,8 +34,8 @@ async fn end(ground: &Ground, user: &UserKey, kept: Option<SessionId>) -> Result
 }
 
 /// Checks that the user's unsettled fences are the `expected` ones, in any order.
-async fn unsettled(ground: &Ground, user: &UserKey, expected: &[EndedFence]) -> Verdict {
-    let found = ground.store.unsettled(user).await?;
+async fn unsettled(fixture: &Fixture, user: &UserKey, expected: &[EndedFence]) -> Verdict {
+    let found = fixture.store.unsettled(user).await?;
     same(
         "how many fences are unsettled",
         &found.len(),
@@ -48,14 +52,14 @@ async fn unsettled(ground: &Ground, user: &UserKey, expected: &[EndedFence]) -> 
 /// A fence that was settled when it was replaced is not listed, and neither is the current one.
 /// Settling a fence that is current, unknown or settled already changes nothing. A settled fence
 /// never comes back to the list.
-pub(super) async fn lists_what_nobody_settled(ground: Ground) -> Verdict {
-    let user = ground.owner();
-    let first = ground.fence(user).await?;
-    unsettled(&ground, user, &[]).await?;
-    let second = end(&ground, user, None).await?;
-    let third = end(&ground, user, Some(session(1)?)).await?;
-    let fourth = ground.end(user, None).await?;
-    let fifth = end(&ground, user, None).await?;
+pub(super) async fn lists_what_nobody_settled(fixture: Fixture) -> Verdict {
+    let user = fixture.owner();
+    let first = fixture.fence(user).await?;
+    unsettled(&fixture, user, &[]).await?;
+    let second = end(&fixture, user, None).await?;
+    let third = end(&fixture, user, Some(session(1)?)).await?;
+    let fourth = fixture.end(user, None).await?;
+    let fifth = end(&fixture, user, None).await?;
     let ended = |fence, kept| EndedFence { fence, kept };
     let all = [
         ended(first, None),
@@ -63,18 +67,18 @@ pub(super) async fn lists_what_nobody_settled(ground: Ground) -> Verdict {
         ended(fourth, None),
     ];
     // The third was settled when it was replaced, and the fifth stands.
-    unsettled(&ground, user, &all).await?;
-    ground.store.settle(user, &[], NOW).await?;
-    ground
+    unsettled(&fixture, user, &all).await?;
+    fixture.store.settle(user, &[], NOW).await?;
+    fixture
         .store
         .settle(user, &[third, fifth, another()?], NOW)
         .await?;
-    unsettled(&ground, user, &all).await?;
+    unsettled(&fixture, user, &all).await?;
     let [oldest, middle, latest] = all;
-    ground.store.settle(user, &[middle.fence], NOW).await?;
-    unsettled(&ground, user, &[oldest, latest]).await?;
+    fixture.store.settle(user, &[middle.fence], NOW).await?;
+    unsettled(&fixture, user, &[oldest, latest]).await?;
     for _ in 0..2 {
-        ground
+        fixture
             .store
             .settle(
                 user,
@@ -82,20 +86,20 @@ pub(super) async fn lists_what_nobody_settled(ground: Ground) -> Verdict {
                 minutes(1),
             )
             .await?;
-        unsettled(&ground, user, &[]).await?;
+        unsettled(&fixture, user, &[]).await?;
     }
-    end(&ground, user, None).await?;
-    unsettled(&ground, user, &[ended(fifth, None)]).await
+    end(&fixture, user, None).await?;
+    unsettled(&fixture, user, &[ended(fifth, None)]).await
 }
 
 /// Checks that neither clearing nor sweeping forgets an unsettled fence, for at least a day.
 ///
 /// If it were forgotten, the signed tokens of users who were logged out would stay valid.
-pub(super) async fn outlasts_clearing_and_sweeping(ground: Ground) -> Verdict {
-    let user = ground.owner();
-    let fence = ground.fence(user).await?;
-    end(&ground, user, None).await?;
-    ground.clear(user, None).await?;
+pub(super) async fn outlasts_clearing_and_sweeping(fixture: Fixture) -> Verdict {
+    let user = fixture.owner();
+    let fence = fixture.fence(user).await?;
+    end(&fixture, user, None).await?;
+    fixture.clear(user, None).await?;
     for hours in 0..24 {
         let (at, day_before) = (
             minutes(60 * hours),
@@ -108,30 +112,30 @@ pub(super) async fn outlasts_clearing_and_sweeping(ground: Ground) -> Verdict {
             fence_used: day_before,
             rows: 100,
         };
-        ground.store.sweep(&limit).await?;
-        unsettled(&ground, user, &[EndedFence { fence, kept: None }]).await?;
+        fixture.store.sweep(&limit).await?;
+        unsettled(&fixture, user, &[EndedFence { fence, kept: None }]).await?;
     }
     Ok(())
 }
 
 /// Checks that a user's list has only their own fences, and that settling another user's fence
 /// changes nothing.
-pub(super) async fn is_the_users_own(ground: Ground) -> Verdict {
+pub(super) async fn is_the_users_own(fixture: Fixture) -> Verdict {
     let mut fences = Vec::new();
-    for (number, user) in ground.users.iter().enumerate() {
+    for (number, user) in fixture.users.iter().enumerate() {
         let kept = session(u8::try_from(number).unwrap_or(u8::MAX))?;
         fences.push(EndedFence {
-            fence: ground.fence(user).await?,
+            fence: fixture.fence(user).await?,
             kept: Some(kept),
         });
-        end(&ground, user, Some(kept)).await?;
+        end(&fixture, user, Some(kept)).await?;
     }
     let all: Vec<_> = fences.iter().map(|ended| ended.fence).collect();
-    for (user, ended) in ground.users.iter().zip(&fences) {
-        unsettled(&ground, user, &[*ended]).await?;
+    for (user, ended) in fixture.users.iter().zip(&fences) {
+        unsettled(&fixture, user, &[*ended]).await?;
         // Whoever names everybody's settles their own alone.
-        ground.store.settle(user, &all, NOW).await?;
-        unsettled(&ground, user, &[]).await?;
+        fixture.store.settle(user, &all, NOW).await?;
+        unsettled(&fixture, user, &[]).await?;
     }
     Ok(())
 }

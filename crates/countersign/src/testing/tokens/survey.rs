@@ -1,21 +1,21 @@
 //! Clauses about [`survey`](crate::store::TokenStore::survey), which counts a user's sessions.
 
 use crate::clock::Timestamp;
-use crate::store::{NewRefresh, Rotate, Rotated, SweepLimit, UserSurvey};
-use crate::testing::tokens::ground::{Ground, NOW, TICK, limit, minutes, session};
+use crate::store::{NewRefresh, RotateOutcome, RotateRequest, SweepLimit, UserSurvey};
+use crate::testing::tokens::fixture::{Fixture, NOW, TICK, limit, minutes, session};
 use crate::testing::violation::{Verdict, Violation, same};
 
 /// Returns the number of the owner's sessions that can be refreshed, and the latest end of their
 /// signed access tokens.
 async fn survey(
-    ground: &Ground,
+    fixture: &Fixture,
     limit: &SweepLimit,
 ) -> Result<(u64, Option<Timestamp>), Violation> {
     let UserSurvey {
         sessions,
         access_expires_at,
         ..
-    } = ground.store.survey(ground.owner(), limit).await?;
+    } = fixture.store.survey(fixture.owner(), limit).await?;
     Ok((sessions, access_expires_at))
 }
 
@@ -24,17 +24,17 @@ async fn survey(
 /// A session has expired at the moment of its `expires_at`. One without it has expired if its token
 /// was created at or before `refresh_created`. Tokens without a session and other users' sessions
 /// are not counted. The cap on a user's sessions rests on this number.
-pub(super) async fn counts_what_can_be_refreshed(ground: Ground) -> Verdict {
+pub(super) async fn counts_what_can_be_refreshed(fixture: Fixture) -> Verdict {
     same(
         "a survey of a user without sessions",
-        &survey(&ground, &limit(NOW, NOW)).await?,
+        &survey(&fixture, &limit(NOW, NOW)).await?,
         &(0, None),
     )?;
     let at = |number, created_at, expires_at| {
         Ok::<_, Violation>(NewRefresh {
             created_at,
             expires_at,
-            ..ground.opening(&format!("token {number}"), session(number)?)
+            ..fixture.opening(&format!("token {number}"), session(number)?)
         })
     };
     let later = minutes(100);
@@ -48,13 +48,13 @@ pub(super) async fn counts_what_can_be_refreshed(ground: Ground) -> Verdict {
         at(5, minutes(50), None)?,
         at(6, minutes(50).saturating_add(TICK), None)?,
         NewRefresh {
-            user: ground.stranger().clone(),
+            user: fixture.stranger().clone(),
             ..at(7, NOW, Some(minutes(24 * 60)))?
         },
-        ground.refresh("loose"),
+        fixture.refresh("loose"),
     ];
     for opening in &sessions {
-        ground.open(opening, None).await?;
+        fixture.open(opening, None).await?;
     }
     let of_age = SweepLimit {
         access_created: NOW,
@@ -62,29 +62,29 @@ pub(super) async fn counts_what_can_be_refreshed(ground: Ground) -> Verdict {
     };
     same(
         "sessions that can be refreshed",
-        &survey(&ground, &of_age).await?,
+        &survey(&fixture, &of_age).await?,
         &(3, None),
     )?;
     same(
         "rotating",
-        &ground
+        &fixture
             .store
-            .rotate(&ground.rotate("token 1", "new", session(1)?))
+            .rotate(&fixture.rotate("token 1", "new", session(1)?))
             .await?,
-        &Rotated::Done,
+        &RotateOutcome::Done,
     )?;
     same(
         "sessions after a rotation",
-        &survey(&ground, &of_age).await?,
+        &survey(&fixture, &of_age).await?,
         &(3, None),
     )?;
-    ground
+    fixture
         .store
-        .end_session(session(2)?, ground.owner())
+        .end_session(session(2)?, fixture.owner())
         .await?;
     same(
         "sessions after a logout",
-        &survey(&ground, &of_age).await?,
+        &survey(&fixture, &of_age).await?,
         &(2, None),
     )
 }
@@ -95,7 +95,7 @@ pub(super) async fn counts_what_can_be_refreshed(ground: Ground) -> Verdict {
 /// "Log out everywhere" denies the user's fence at least until
 /// then. The time must follow rotations, and an
 /// expired or ended session must not count.
-pub(super) async fn tells_the_latest_signed_end(ground: Ground) -> Verdict {
+pub(super) async fn tells_the_latest_signed_end(fixture: Fixture) -> Verdict {
     let of_day = limit(NOW, NOW);
     let ends = [
         None,
@@ -105,9 +105,9 @@ pub(super) async fn tells_the_latest_signed_end(ground: Ground) -> Verdict {
         Some(minutes(60)),
     ];
     for (number, access_expires_at) in (1..).zip(ends) {
-        let opening = ground.opening(&format!("token {number}"), session(number)?);
+        let opening = fixture.opening(&format!("token {number}"), session(number)?);
         let expires_at = Some(minutes(24 * 60 + u64::from(number)));
-        ground
+        fixture
             .open(
                 &NewRefresh {
                     expires_at,
@@ -119,51 +119,51 @@ pub(super) async fn tells_the_latest_signed_end(ground: Ground) -> Verdict {
             .await?;
     }
     let stranger = NewRefresh {
-        user: ground.stranger().clone(),
+        user: fixture.stranger().clone(),
         access_expires_at: Some(minutes(500)),
-        ..ground.opening("stranger", session(9)?)
+        ..fixture.opening("stranger", session(9)?)
     };
-    ground.open(&stranger, None).await?;
+    fixture.open(&stranger, None).await?;
     let latest = Some(minutes(90).saturating_add(TICK));
     same(
         "five sessions and their latest end",
-        &survey(&ground, &of_day).await?,
+        &survey(&fixture, &of_day).await?,
         &(5, latest),
     )?;
     let third_is_over = limit(minutes(24 * 60 + 3), NOW);
     same(
         "when three have expired",
-        &survey(&ground, &third_is_over).await?,
+        &survey(&fixture, &third_is_over).await?,
         &(2, Some(minutes(60))),
     )?;
-    ground
+    fixture
         .store
-        .end_session(session(3)?, ground.owner())
+        .end_session(session(3)?, fixture.owner())
         .await?;
     same(
         "without the latest of them",
-        &survey(&ground, &of_day).await?,
+        &survey(&fixture, &of_day).await?,
         &(4, Some(minutes(60))),
     )?;
-    let signed = Rotate {
+    let signed = RotateRequest {
         access_expires_at: Some(minutes(75)),
         access: None,
-        ..ground.rotate("token 1", "new", session(1)?)
+        ..fixture.rotate("token 1", "new", session(1)?)
     };
     same(
         "rotating",
-        &ground.store.rotate(&signed).await?,
-        &Rotated::Done,
+        &fixture.store.rotate(&signed).await?,
+        &RotateOutcome::Done,
     )?;
     same(
         "after a rotation with a later one",
-        &survey(&ground, &of_day).await?,
+        &survey(&fixture, &of_day).await?,
         &(4, Some(minutes(75))),
     )?;
-    ground.end_all(ground.owner(), None).await?;
+    fixture.end_all(fixture.owner(), None).await?;
     same(
         "after the end of everything",
-        &survey(&ground, &of_day).await?,
+        &survey(&fixture, &of_day).await?,
         &(0, None),
     )
 }

@@ -5,7 +5,7 @@
 
 use crate::session::SessionId;
 use crate::store::{NewAccess, NewRefresh, Opened};
-use crate::testing::tokens::ground::{Ground, NOW, limit, session};
+use crate::testing::tokens::fixture::{Fixture, NOW, limit, session};
 use crate::testing::violation::{Verdict, Violation, ensure, same};
 use crate::user::UserKey;
 
@@ -27,12 +27,12 @@ struct Holding {
 }
 
 /// Records a [`Holding`] for each user, and returns them.
-async fn everyone(ground: &Ground) -> Result<Vec<Holding>, Violation> {
+async fn everyone(fixture: &Fixture) -> Result<Vec<Holding>, Violation> {
     let mut holdings = Vec::new();
-    for (number, user) in ground.users.iter().enumerate() {
+    for (number, user) in fixture.users.iter().enumerate() {
         let session = session(u8::try_from(number).unwrap_or(u8::MAX))?;
         let label = |name: &str| format!("{name} {number}");
-        let fence = Some(ground.fence(user).await?);
+        let fence = Some(fixture.fence(user).await?);
         let holding = Holding {
             number,
             user: user.clone(),
@@ -41,31 +41,34 @@ async fn everyone(ground: &Ground) -> Result<Vec<Holding>, Violation> {
                 NewRefresh {
                     user: user.clone(),
                     fence,
-                    ..ground.opening(&label("session"), session)
+                    ..fixture.opening(&label("session"), session)
                 },
                 NewRefresh {
                     user: user.clone(),
-                    ..ground.refresh(&label("loose"))
+                    ..fixture.refresh(&label("loose"))
                 },
             ],
             access: [
                 NewAccess {
                     user: user.clone(),
                     session: Some(session),
-                    ..ground.access(&label("session"))
+                    ..fixture.access(&label("session"))
                 },
                 NewAccess {
                     user: user.clone(),
-                    ..ground.access(&label("loose"))
+                    ..fixture.access(&label("loose"))
                 },
             ],
         };
         let ([first, second], [with_first, alone]) = (&holding.refresh, &holding.access);
-        let opened = ground.store.insert_refresh(first, Some(with_first)).await?;
+        let opened = fixture
+            .store
+            .insert_refresh(first, Some(with_first))
+            .await?;
         same("logging in", &opened, &Opened::Done)
             .map_err(|violation| holding.about(&violation))?;
-        ground.open(second, None).await?;
-        ground.record(alone).await?;
+        fixture.open(second, None).await?;
+        fixture.record(alone).await?;
         holdings.push(holding);
     }
     Ok(holdings)
@@ -73,15 +76,15 @@ async fn everyone(ground: &Ground) -> Result<Vec<Holding>, Violation> {
 
 impl Holding {
     /// Checks that all four tokens are found with the values they were recorded with.
-    async fn is_whole(&self, ground: &Ground) -> Verdict {
+    async fn is_whole(&self, fixture: &Fixture) -> Verdict {
         for refresh in &self.refresh {
-            ground
+            fixture
                 .holds_refresh(refresh)
                 .await
                 .map_err(|violation| self.about(&violation))?;
         }
         for access in &self.access {
-            ground
+            fixture
                 .holds_access(access)
                 .await
                 .map_err(|violation| self.about(&violation))?;
@@ -90,10 +93,10 @@ impl Holding {
     }
 
     /// Checks that none of the four tokens is found.
-    async fn is_gone(&self, ground: &Ground) -> Verdict {
+    async fn is_gone(&self, fixture: &Fixture) -> Verdict {
         for name in ["session", "loose"] {
             let label = format!("{name} {}", self.number);
-            let any = ground.has_access(&label).await? || ground.has_refresh(&label).await?;
+            let any = fixture.has_access(&label).await? || fixture.has_refresh(&label).await?;
             ensure(!any, "a token outlives the end of its user")
                 .map_err(|violation| self.about(&violation))?;
         }
@@ -109,9 +112,9 @@ impl Holding {
 /// Checks that each token is found with exactly the user id that it was recorded for.
 ///
 /// An id that comes back changed is another account.
-pub(super) async fn ids_come_back_as_they_went_in(ground: Ground) -> Verdict {
-    for holding in everyone(&ground).await? {
-        holding.is_whole(&ground).await?;
+pub(super) async fn ids_come_back_as_they_went_in(fixture: Fixture) -> Verdict {
+    for holding in everyone(&fixture).await? {
+        holding.is_whole(&fixture).await?;
     }
     Ok(())
 }
@@ -119,18 +122,18 @@ pub(super) async fn ids_come_back_as_they_went_in(ground: Ground) -> Verdict {
 /// Checks that ending everything of one user leaves all other users' tokens.
 ///
 /// This holds also if the call names another user's session as the one to keep.
-pub(super) async fn endings_touch_one_user_alone(ground: Ground) -> Verdict {
-    let holdings = everyone(&ground).await?;
+pub(super) async fn endings_touch_one_user_alone(fixture: Fixture) -> Verdict {
+    let holdings = everyone(&fixture).await?;
     let mut rest = holdings.as_slice();
     while let [leaving, staying @ ..] = rest {
         let kept = staying.first().map(|next| next.session);
         for round in 0..2 {
-            ground
+            fixture
                 .end_all(&leaving.user, kept.filter(|_| round == 0))
                 .await?;
-            leaving.is_gone(&ground).await?;
+            leaving.is_gone(&fixture).await?;
             if let Some(next) = staying.first() {
-                next.is_whole(&ground).await?;
+                next.is_whole(&fixture).await?;
             }
         }
         rest = staying;
@@ -141,18 +144,18 @@ pub(super) async fn endings_touch_one_user_alone(ground: Ground) -> Verdict {
 /// Checks that each user can keep a session of their own, and that their next `end_user` ends it.
 ///
 /// The kept session must be recorded behind the new fence of its own user.
-pub(super) async fn kept_sessions_are_the_users_own(ground: Ground) -> Verdict {
-    let holdings = everyone(&ground).await?;
+pub(super) async fn kept_sessions_are_the_users_own(fixture: Fixture) -> Verdict {
+    let holdings = everyone(&fixture).await?;
     for mine in &holdings {
-        ground.end_all(&mine.user, Some(mine.session)).await?;
+        fixture.end_all(&mine.user, Some(mine.session)).await?;
     }
     for mine in &holdings {
         let label = format!("session {}", mine.number);
-        let there = ground.has_access(&label).await? && ground.has_refresh(&label).await?;
+        let there = fixture.has_access(&label).await? && fixture.has_refresh(&label).await?;
         ensure(there, "a session that was kept is gone")
             .map_err(|violation| mine.about(&violation))?;
-        ground.end(&mine.user, None).await?;
-        mine.is_gone(&ground).await?;
+        fixture.end(&mine.user, None).await?;
+        mine.is_gone(&fixture).await?;
     }
     Ok(())
 }
@@ -161,23 +164,23 @@ pub(super) async fn kept_sessions_are_the_users_own(ground: Ground) -> Verdict {
 ///
 /// Each pair of users is tried, so that one pair of ids that the store takes for the same is enough
 /// to fail.
-pub(super) async fn owners_are_told_apart(ground: Ground) -> Verdict {
-    let holdings = everyone(&ground).await?;
+pub(super) async fn owners_are_told_apart(fixture: Fixture) -> Verdict {
+    let holdings = everyone(&fixture).await?;
     for mine in &holdings {
-        let token = ground.token(&format!("loose {}", mine.number));
+        let token = fixture.token(&format!("loose {}", mine.number));
         for other in holdings.iter().filter(|other| other.number != mine.number) {
             let owner = Some(&other.user);
-            let took = ground.store.remove_access(&token, owner).await?
-                || ground.store.remove_refresh(&token, owner).await?
-                || ground.store.end_session(mine.session, &other.user).await?;
+            let took = fixture.store.remove_access(&token, owner).await?
+                || fixture.store.remove_refresh(&token, owner).await?
+                || fixture.store.end_session(mine.session, &other.user).await?;
             ensure(!took, "another user took a token")
                 .map_err(|violation| mine.about(&violation))?;
         }
-        mine.is_whole(&ground).await?;
+        mine.is_whole(&fixture).await?;
         let owner = Some(&mine.user);
-        let took = ground.store.remove_access(&token, owner).await?
-            && ground.store.remove_refresh(&token, owner).await?
-            && ground.store.end_session(mine.session, &mine.user).await?;
+        let took = fixture.store.remove_access(&token, owner).await?
+            && fixture.store.remove_refresh(&token, owner).await?
+            && fixture.store.end_session(mine.session, &mine.user).await?;
         ensure(took, "the owner could not remove every token")
             .map_err(|violation| mine.about(&violation))?;
     }
@@ -185,12 +188,12 @@ pub(super) async fn owners_are_told_apart(ground: Ground) -> Verdict {
 }
 
 /// Checks that lists and surveys show a user exactly their own session.
-pub(super) async fn sessions_are_the_users_own(ground: Ground) -> Verdict {
-    for mine in everyone(&ground).await? {
-        let sessions = ground.session_ids(&mine.user).await?;
+pub(super) async fn sessions_are_the_users_own(fixture: Fixture) -> Verdict {
+    for mine in everyone(&fixture).await? {
+        let sessions = fixture.session_ids(&mine.user).await?;
         same("the user's sessions", &sessions, &vec![mine.session])
             .map_err(|violation| mine.about(&violation))?;
-        let survey = ground.store.survey(&mine.user, &limit(NOW, NOW)).await?;
+        let survey = fixture.store.survey(&mine.user, &limit(NOW, NOW)).await?;
         same("the user's sessions, counted", &survey.sessions, &1)
             .map_err(|violation| mine.about(&violation))?;
     }

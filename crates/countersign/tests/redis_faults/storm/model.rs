@@ -5,12 +5,10 @@ use std::time::Duration;
 use countersign::redis::Redis;
 use countersign::store::{
     ClearUser, Consumed, EndUser, Fence, MemoryStore, NewAccess, NewRefresh, RedisTokenStore,
-    Rotate, Rotated, SweepLimit, TokenStore,
+    RotateOutcome, RotateRequest, SweepLimit, TokenStore,
 };
-use countersign::{
-    Client, Digest, DigestKeyRing, Locator, PlainToken, Secret, SessionId, StoredToken,
-    SystemEntropy, Timestamp, UserKey,
-};
+use countersign::token::{Digest, DigestKeyRing, Locator, StoredToken};
+use countersign::{ClientInfo, PlainToken, Secret, SessionId, SystemEntropy, Timestamp, UserKey};
 
 use super::equal::same;
 use super::operation::{Operation, Owner};
@@ -119,7 +117,7 @@ impl Model {
                 ends,
                 aged_key,
             } => self.open(user, access, ends, aged_key).await,
-            Operation::Rotate {
+            Operation::RotateRequest {
                 refresh,
                 access,
                 ends,
@@ -231,7 +229,7 @@ impl Model {
             place.to_text(),
             self.now.as_micros()
         )));
-        let rotate = Rotate {
+        let rotate = RotateRequest {
             presented: presented.digest.into(),
             family: self.digest(place, "family"),
             consumed: Consumed::default(),
@@ -249,7 +247,7 @@ impl Model {
             self.knows_access(presented.user, &access, place);
         }
         self.knows_refresh(presented.user, successor, Some(session), place);
-        if presented.session.is_none() && rotated == Some(Rotated::Done) {
+        if presented.session.is_none() && rotated == Some(RotateOutcome::Done) {
             self.sessions.push(Session {
                 id: session,
                 user: presented.user,
@@ -414,7 +412,7 @@ impl Model {
         NewRefresh {
             digest: self.digest(place, label),
             family: self.digest(place, "family"),
-            client: Client::new(),
+            client: ClientInfo::new(),
             fence: None,
             user: self.users[user].clone(),
             session: place.session(),

@@ -33,7 +33,7 @@ pub(crate) enum Operation {
         ends: bool,
         aged_key: bool,
     },
-    Rotate {
+    RotateRequest {
         refresh: usize,
         access: Option<u8>,
         ends: bool,
@@ -97,7 +97,7 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
         5 => (user.clone(), some(label.clone()), any::<bool>(), any::<bool>())
             .prop_map(|(user, access, ends, aged_key)| Operation::Open { user, access, ends, aged_key }),
         6 => (any_of.clone(), some(label), any::<bool>())
-            .prop_map(|(refresh, access, ends)| Operation::Rotate { refresh, access, ends }),
+            .prop_map(|(refresh, access, ends)| Operation::RotateRequest { refresh, access, ends }),
         3 => (any_of.clone(), owner()).prop_map(|(access, owner)| Operation::RemoveAccess { access, owner }),
         2 => (any_of.clone(), owner()).prop_map(|(refresh, owner)| Operation::RemoveRefresh { refresh, owner }),
         3 => (any_of.clone(), proptest::bool::weighted(0.2))

@@ -64,7 +64,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// With a table of the application in a set of its own:
 ///
 /// ```
-/// use countersign::UserKeyKind;
+/// use countersign::user::UserKeyKind;
 /// use countersign::store::sql::{Database, DatabaseOptions, Migration, MigrationSet, Migrator};
 ///
 /// const NOTE: &str = "CREATE TABLE note (id BIGINT PRIMARY KEY, user_id {user_id} NOT NULL);";
@@ -188,7 +188,7 @@ impl Migrator {
     /// changes by others may change it.
     ///
     /// ```
-    /// # use countersign::UserKeyKind;
+    /// # use countersign::user::UserKeyKind;
     /// # use countersign::store::sql::{Database, DatabaseOptions, Migrator};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -13,7 +13,7 @@ use crate::store::sql::migrate::set::Applied;
 /// # Examples
 ///
 /// ```
-/// use countersign::UserKeyKind;
+/// use countersign::user::UserKeyKind;
 /// use countersign::store::sql::{Database, DatabaseOptions, Migrator, Progress};
 ///
 /// # #[tokio::main(flavor = "current_thread")]

@@ -9,7 +9,7 @@ use crate::store::sql::Dialect;
 /// # Text
 ///
 /// - `{user_id}` stands for the column type of user ids, which depends on the
-///   [`UserKeyKind`](crate::UserKeyKind).
+///   [`UserKeyKind`](crate::user::UserKeyKind).
 /// - A statement ends with `;` at the end of a line. Lines that begin with `--` are comments.
 /// - A statement below `-- unless column TABLE.COLUMN` is skipped if the column exists. On MySQL
 ///   and MariaDB there are also `-- unless index TABLE.INDEX` and

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::error::Failure;
 use crate::store::sql::ddl::{Ddl, DdlSession};
 use crate::store::sql::mysql::MysqlDriver;
-use crate::store::sql::mysql::error::Trouble;
+use crate::store::sql::mysql::error::StatementError;
 
 /// The time in seconds that the server waits for the lock for migrations in one attempt.
 const TURN_WAIT: u32 = 2;
@@ -29,8 +29,8 @@ impl MysqlDriver {
     pub(in crate::store::sql) async fn ddl(&self) -> Result<MysqlDdl, Failure> {
         let connected = timeout(self.timeout, self.open(false))
             .await
-            .unwrap_or(Err(Trouble::Silence(self.timeout)));
-        let mut connection = connected.map_err(Trouble::into_failure)?;
+            .unwrap_or(Err(StatementError::Silence(self.timeout)));
+        let mut connection = connected.map_err(StatementError::into_failure)?;
         // Building an index may take long. Only MariaDB limits the time of a statement.
         let unlimited = "SET SESSION innodb_lock_wait_timeout = 1 /*M! , max_statement_time = 0 */";
         connection.query_drop(unlimited).await.map_err(failed)?;
@@ -42,7 +42,7 @@ impl MysqlDriver {
 
 /// Returns the failure for an error on this connection.
 fn failed(error: mysql_async::Error) -> Failure {
-    Trouble::Running(error).into_failure()
+    StatementError::Running(error).into_failure()
 }
 
 impl MysqlDdl {
@@ -57,7 +57,7 @@ impl MysqlDdl {
             }
             Err(error) => Err(error),
         };
-        match result.map_err(Trouble::Running) {
+        match result.map_err(StatementError::Running) {
             Ok(affected) => Ok(Ddl::Done(affected)),
             Err(trouble) if trouble.is_held() => Ok(Ddl::Held),
             Err(trouble) if trouble.is_way_refused() => Ok(Ddl::Refused),

@@ -12,7 +12,7 @@ use crate::store::sql::pool::is_end;
 
 /// The error of an operation, with the stage that it had reached.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum StatementError {
     /// No connection could be opened.
     Connecting(Error),
     /// No transaction could be begun. Nothing was done.
@@ -48,7 +48,7 @@ const WORDS: Words = Words {
     any_host: Some("ssl-mode=required, which checks nothing"),
 };
 
-impl Trouble {
+impl StatementError {
     /// Returns `true` if the connection can't be used any more.
     pub(super) fn is_loss(&self) -> bool {
         match self {

@@ -20,14 +20,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, Row as Answer};
+use mysql_async::{Conn, Opts, Row as TokenStatus};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::error::{Trouble, needs_text};
+use self::error::{StatementError, needs_text};
 use self::value::{positional, row};
 use crate::error::{ConfigError, Failure, Symptom};
 use crate::net::{Renewing, UrlSource};
-use crate::store::sql::pool::{Pool, Turn};
+use crate::store::sql::pool::{Permit, Pool};
 use crate::store::sql::queue::{Pauses, Queues};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
@@ -77,7 +77,7 @@ const IDLE_TIMEOUTS: u32 = 5;
 /// # Examples
 ///
 /// ```no_run
-/// use countersign::UserKeyKind;
+/// use countersign::user::UserKeyKind;
 /// use countersign::store::sql::{DatabaseOptions, DatabaseTokenModels, MysqlDriver, SqlStore};
 ///
 /// # fn main() -> Result<(), countersign::ConfigError> {
@@ -105,7 +105,7 @@ struct Hosts {
 
 /// The purpose of statements, which decides about pool, repetition and isolation.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Manner {
+enum Mode {
     Reads,
     Writes,
     WritesSeeingAll,
@@ -166,9 +166,9 @@ impl MysqlDriver {
         deadline: Instant,
         script: &[Statement],
         params: &[Value],
-        manner: Manner,
+        manner: Mode,
     ) -> Result<Outcome, Failure> {
-        let reads = manner == Manner::Reads;
+        let reads = manner == Mode::Reads;
         let work = async {
             let (mut repeats, mut pauses, mut after_loss) = (0, Pauses::until(deadline), false);
             loop {
@@ -189,9 +189,9 @@ impl MysqlDriver {
         };
         let result = timeout_at(deadline, work).await.unwrap_or_else(|_| {
             self.clear();
-            Err(Trouble::Silence(self.timeout))
+            Err(StatementError::Silence(self.timeout))
         });
-        result.map_err(Trouble::into_failure)
+        result.map_err(StatementError::into_failure)
     }
 
     /// Closes all idle connections.
@@ -206,10 +206,10 @@ impl MysqlDriver {
         &self,
         script: &[Statement],
         params: &[Value],
-        manner: Manner,
+        manner: Mode,
         after_loss: bool,
-    ) -> Result<Outcome, Trouble> {
-        let reads = manner == Manner::Reads;
+    ) -> Result<Outcome, StatementError> {
+        let reads = manner == Mode::Reads;
         let pool = if reads { &self.readers } else { &self.writers };
         let turn = pool.turn().await;
         // Any early exit closes the connection. It is given back only after what ran on it has
@@ -251,7 +251,11 @@ impl MysqlDriver {
     }
 
     /// Returns an idle connection that still works, or a new one.
-    async fn connection(&self, turn: &Turn<'_, Conn>, reads: bool) -> Result<Conn, Trouble> {
+    async fn connection(
+        &self,
+        turn: &Permit<'_, Conn>,
+        reads: bool,
+    ) -> Result<Conn, StatementError> {
         let trusted = if reads {
             self.timeout * IDLE_TIMEOUTS
         } else {
@@ -273,7 +277,7 @@ impl MysqlDriver {
 
     /// Opens a connection with the current user and password. Reads the URL again, once, if they
     /// are refused.
-    async fn open(&self, reads: bool) -> Result<Conn, Trouble> {
+    async fn open(&self, reads: bool) -> Result<Conn, StatementError> {
         let connect = async || {
             let hosts = self.opts.current();
             self.connect_to_one_of(if reads {
@@ -300,24 +304,27 @@ impl MysqlDriver {
     }
 
     /// Connects to the first host that accepts writes, or else to one that answers.
-    async fn connect_to_one_of(&self, hosts: &[Opts]) -> Result<Conn, Trouble> {
+    async fn connect_to_one_of(&self, hosts: &[Opts]) -> Result<Conn, StatementError> {
         if let [only] = hosts {
-            return Conn::new(only.clone()).await.map_err(Trouble::Connecting);
+            return Conn::new(only.clone())
+                .await
+                .map_err(StatementError::Connecting);
         }
         // A host that doesn't answer must leave time for the next ones.
         let patience = self.timeout / u32::try_from(hosts.len()).unwrap_or(1).saturating_add(1);
-        let (mut answers, mut trouble) = (None, Trouble::Silence(patience));
+        let (mut answers, mut trouble) = (None, StatementError::Silence(patience));
         for opts in hosts {
             let connected = timeout(patience, async {
                 let mut connection = Conn::new(opts.clone()).await?;
-                let is_read_only: Option<bool> =
-                    connection.query_first("SELECT @@global.read_only").await?;
+                let is_read_only: Option<bool> = connection
+                    .query_first("SELECT DriverErrorglobal.read_only")
+                    .await?;
                 Ok((connection, is_read_only == Some(true)))
             });
             match connected.await {
                 Ok(Ok((connection, false))) => return Ok(connection),
                 Ok(Ok((connection, true))) => answers = answers.or(Some(connection)),
-                Ok(Err(error)) => trouble = Trouble::Connecting(error),
+                Ok(Err(error)) => trouble = StatementError::Connecting(error),
                 Err(_) => {}
             }
         }
@@ -338,7 +345,7 @@ impl Driver for MysqlDriver {
                 deadline,
                 std::slice::from_ref(statement),
                 params,
-                Manner::Reads,
+                Mode::Reads,
             )
             .await;
         answer.map(|outcome| outcome.rows)
@@ -346,12 +353,12 @@ impl Driver for MysqlDriver {
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         let manner = if script.sees_all() {
-            Manner::WritesSeeingAll
+            Mode::WritesSeeingAll
         } else {
-            Manner::Writes
+            Mode::Writes
         };
         let deadline = Instant::now() + self.timeout;
-        let silence = |_| Trouble::Silence(self.timeout).into_failure();
+        let silence = |_| StatementError::Silence(self.timeout).into_failure();
         let _place = timeout_at(deadline, self.queues.turn(script, params))
             .await
             .map_err(silence)?;
@@ -367,27 +374,30 @@ async fn transaction(
     connection: &mut Conn,
     script: &[Statement],
     params: &[Value],
-    manner: Manner,
-) -> Result<Outcome, Trouble> {
-    if manner == Manner::WritesSeeingAll {
+    manner: Mode,
+) -> Result<Outcome, StatementError> {
+    if manner == Mode::WritesSeeingAll {
         // For the next transaction only. This level locks the gaps between the rows of a search, so
         // no row moves into them.
         let locks_gaps = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
         connection
             .query_drop(locks_gaps)
             .await
-            .map_err(Trouble::Beginning)?;
+            .map_err(StatementError::Beginning)?;
     }
     connection
         .query_drop("BEGIN")
         .await
-        .map_err(Trouble::Beginning)?;
+        .map_err(StatementError::Beginning)?;
     let result = steps(connection, script, params).await;
     let whole = result
         .as_ref()
         .is_ok_and(|outcome| outcome.affected.len() == script.len() && outcome.took_effect());
     let end = if whole { "COMMIT" } else { "ROLLBACK" };
-    let ended = connection.query_drop(end).await.map_err(Trouble::Running);
+    let ended = connection
+        .query_drop(end)
+        .await
+        .map_err(StatementError::Running);
     match result {
         Ok(outcome) => ended.map(|()| outcome),
         // If the rollback got no answer, the connection must not be used again, so that error
@@ -401,7 +411,7 @@ async fn steps<C: Queryable>(
     connection: &mut C,
     script: &[Statement],
     params: &[Value],
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, StatementError> {
     let mut outcome = Outcome::default();
     for statement in script {
         let (touched, rows) = step(connection, statement, params).await?;
@@ -420,14 +430,14 @@ async fn step<C: Queryable>(
     connection: &mut C,
     statement: &Statement,
     params: &[Value],
-) -> Result<(u64, Vec<Row>), Trouble> {
+) -> Result<(u64, Vec<Row>), StatementError> {
     let params = positional(statement, params);
     let result = if params.is_empty() {
         bare(connection, statement.text()).await
     } else {
         prepared(connection, statement.text(), params).await
     };
-    let (affected, answers) = result.map_err(Trouble::Running)?;
+    let (affected, answers) = result.map_err(StatementError::Running)?;
     let rows: Vec<Row> = answers.into_iter().map(row).collect();
     Ok((
         affected.max(rows.len().try_into().unwrap_or(u64::MAX)),
@@ -436,7 +446,7 @@ async fn step<C: Queryable>(
 }
 
 /// The number of changed rows, and the returned rows.
-type Answers = (u64, Vec<Answer>);
+type Answers = (u64, Vec<TokenStatus>);
 
 /// Runs a statement prepared. mysql_async keeps it prepared on the connection.
 async fn prepared<C: Queryable>(

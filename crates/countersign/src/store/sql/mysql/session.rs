@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::error::Failure;
-use crate::store::sql::mysql::error::Trouble;
+use crate::store::sql::mysql::error::StatementError;
 use crate::store::sql::mysql::{step, steps};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
@@ -35,7 +35,8 @@ use crate::store::{Row, Value};
 /// use mysql_async::TxOpts;
 /// # use countersign::store::sql::SqlStore;
 /// # use countersign::strategy::DatabaseTokenStrategy;
-/// # use countersign::{Strategy, User};
+/// # use countersign::strategy::Strategy;
+/// # use countersign::User;
 /// # struct Account(i64);
 /// # impl User for Account { type Id = i64; fn id(&self) -> &i64 { &self.0 } }
 ///
@@ -87,12 +88,12 @@ impl<'a, 't> MysqlSession<'a, 't> {
     /// Runs `work` within the timeout.
     async fn in_time<T>(
         &self,
-        work: impl Future<Output = Result<T, Trouble>>,
+        work: impl Future<Output = Result<T, StatementError>>,
     ) -> Result<T, Failure> {
         let result = timeout(self.timeout, work)
             .await
-            .unwrap_or(Err(Trouble::Silence(self.timeout)));
-        result.map_err(Trouble::into_failure)
+            .unwrap_or(Err(StatementError::Silence(self.timeout)));
+        result.map_err(StatementError::into_failure)
     }
 }
 
@@ -123,7 +124,7 @@ impl Driver for MysqlSession<'_, '_> {
             transaction
                 .query_drop(savepoint)
                 .await
-                .map_err(Trouble::Running)?;
+                .map_err(StatementError::Running)?;
             let result = steps(*transaction, script.steps(), params).await;
             if result.is_err() {
                 // If this fails too, the connection or the whole transaction is gone, and the

@@ -3,7 +3,7 @@
 use jiff::civil;
 use jiff::tz::Offset;
 use mysql_async::consts::{ColumnFlags, ColumnType};
-use mysql_async::{Column, Row as Answer, Value as Raw};
+use mysql_async::{Column, Row as TokenStatus, Value as Raw};
 
 use crate::clock::Timestamp;
 use crate::store::sql::Statement;
@@ -62,7 +62,7 @@ fn date(moment: Timestamp) -> Raw {
 }
 
 /// Returns a row of an answer.
-pub(super) fn row(answer: Answer) -> Row {
+pub(super) fn row(answer: TokenStatus) -> Row {
     let columns = answer.columns();
     Row::new(
         answer

@@ -17,7 +17,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, RowStream, Statement as Prepared};
 
 use crate::store::sql::Statement;
-use crate::store::sql::postgres::error::{Stage, Trouble};
+use crate::store::sql::postgres::error::{Stage, StatementError};
 use crate::store::sql::postgres::pooler::{MOST_STATEMENTS, Types};
 use crate::store::sql::postgres::value::{Cell, Param, param_types};
 use crate::store::{Row, Value};
@@ -25,14 +25,14 @@ use crate::store::{Row, Value};
 /// One connection, closed when it is dropped.
 pub(super) struct Connection {
     client: Client,
-    manner: Manner,
+    manner: Mode,
     task: AbortHandle,
     /// The time of the latest answer.
     heard: Mutex<Instant>,
 }
 
 /// The way in which statements travel on a connection.
-pub(super) enum Manner {
+pub(super) enum Mode {
     /// A connection to a session of its own, with the statements prepared in it.
     Own(Mutex<HashMap<String, Prepared>>),
     /// A connection to a pooler, which passes each transaction to a session that is free.
@@ -61,7 +61,7 @@ impl Drop for Connection {
 
 impl Connection {
     /// Wraps a client whose connection task is `task`.
-    pub(super) fn new(client: Client, manner: Manner, task: AbortHandle) -> Self {
+    pub(super) fn new(client: Client, manner: Mode, task: AbortHandle) -> Self {
         Self {
             client,
             manner,
@@ -88,8 +88,8 @@ impl Connection {
         &self,
         statement: &Statement,
         params: &[Value],
-    ) -> Result<(u64, Vec<Row>), Trouble> {
-        let Manner::Pooled(
+    ) -> Result<(u64, Vec<Row>), StatementError> {
+        let Mode::Pooled(
             pooled @ Pooled {
                 begin: Some(begin), ..
             },
@@ -127,10 +127,10 @@ impl Connection {
         &self,
         statement: &Statement,
         params: &[Value],
-    ) -> Result<(u64, Vec<Row>), Trouble> {
+    ) -> Result<(u64, Vec<Row>), StatementError> {
         match &self.manner {
-            Manner::Own(cache) => self.run_prepared(cache, statement, params).await,
-            Manner::Pooled(pooled) => {
+            Mode::Own(cache) => self.run_prepared(cache, statement, params).await,
+            Mode::Pooled(pooled) => {
                 let types = self.types(pooled, statement).await?;
                 told(
                     pooled,
@@ -147,14 +147,14 @@ impl Connection {
         cache: &Mutex<HashMap<String, Prepared>>,
         statement: &Statement,
         params: &[Value],
-    ) -> Result<(u64, Vec<Row>), Trouble> {
+    ) -> Result<(u64, Vec<Row>), StatementError> {
         let prepared = self
             .prepared(cache, statement)
             .await
-            .map_err(|error| Trouble::Said(Stage::Preparing, error))?;
+            .map_err(|error| StatementError::ErrorText(Stage::Preparing, error))?;
         let result = execute(&self.client, &prepared, params).await;
         result.map(Answer::into_parts).map_err(|error| {
-            let trouble = Trouble::Said(Stage::Running, error);
+            let trouble = StatementError::ErrorText(Stage::Running, error);
             if trouble.is_stale() {
                 lock(cache).remove(statement.text());
             }
@@ -163,36 +163,40 @@ impl Connection {
     }
 
     /// Returns the types of a statement's parameters, for a connection to a pooler.
-    async fn types(&self, pooled: &Pooled, statement: &Statement) -> Result<Arc<[Type]>, Trouble> {
+    async fn types(
+        &self,
+        pooled: &Pooled,
+        statement: &Statement,
+    ) -> Result<Arc<[Type]>, StatementError> {
         let types = pooled
             .types
             .of(&self.client, statement, &pooled.limits)
             .await;
-        types.map_err(|error| Trouble::Said(Stage::Preparing, error))
+        types.map_err(|error| StatementError::ErrorText(Stage::Preparing, error))
     }
 
     /// Begins a transaction.
     ///
     /// # Errors
     ///
-    /// Returns [`Trouble::NoTransactions`] if the pooler allows none.
-    pub(super) async fn begin(&self) -> Result<(), Trouble> {
+    /// Returns [`StatementError::NoTransactions`] if the pooler allows none.
+    pub(super) async fn begin(&self) -> Result<(), StatementError> {
         let begin = match &self.manner {
-            Manner::Own(_) => "BEGIN",
-            Manner::Pooled(Pooled {
+            Mode::Own(_) => "BEGIN",
+            Mode::Pooled(Pooled {
                 begin: Some(begin), ..
             }) => begin,
-            Manner::Pooled(Pooled { begin: None, .. }) => return Err(Trouble::NoTransactions),
+            Mode::Pooled(Pooled { begin: None, .. }) => return Err(StatementError::NoTransactions),
         };
         self.command(begin).await
     }
 
     /// Runs a command without parameters and without rows. It may have several statements.
-    pub(super) async fn command(&self, command: &str) -> Result<(), Trouble> {
+    pub(super) async fn command(&self, command: &str) -> Result<(), StatementError> {
         self.client
             .batch_execute(command)
             .await
-            .map_err(|error| Trouble::Said(Stage::Running, error))
+            .map_err(|error| StatementError::ErrorText(Stage::Running, error))
     }
 
     /// Returns the prepared statement from the cache, or prepares it.
@@ -219,7 +223,7 @@ impl Connection {
 
     /// Returns `true` if the connection leads to a session of its own, in which settings stay.
     pub(super) const fn is_own(&self) -> bool {
-        matches!(self.manner, Manner::Own(_))
+        matches!(self.manner, Mode::Own(_))
     }
 
     /// Returns `true` if the connection is known to be closed.
@@ -233,14 +237,14 @@ fn told(
     pooled: &Pooled,
     statement: &Statement,
     result: Result<Answer, Error>,
-) -> Result<(u64, Vec<Row>), Trouble> {
+) -> Result<(u64, Vec<Row>), StatementError> {
     match result {
         Ok(Answer {
             has_own_type: true, ..
-        }) => Err(Trouble::OwnType),
+        }) => Err(StatementError::OwnType),
         Ok(answer) => Ok(answer.into_parts()),
         Err(error) => {
-            let trouble = Trouble::Said(Stage::Running, error).through_a_pooler();
+            let trouble = StatementError::ErrorText(Stage::Running, error).through_a_pooler();
             if trouble.is_stale() {
                 pooled.types.forget(statement);
             }

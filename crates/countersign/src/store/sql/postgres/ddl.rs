@@ -18,7 +18,7 @@ use crate::store::sql::ddl::{Ddl, DdlSession};
 use crate::store::sql::migrate::TURN;
 use crate::store::sql::postgres::PostgresDriver;
 use crate::store::sql::postgres::connection::Connection;
-use crate::store::sql::postgres::error::Trouble;
+use crate::store::sql::postgres::error::StatementError;
 use crate::store::sql::postgres::target::Waits;
 use crate::store::sql::{Dialect, Statement};
 
@@ -48,7 +48,7 @@ impl PostgresDriver {
         let connect = async || {
             let connected =
                 Box::pin(self.in_time(self.deadline(), self.open(Waits::ForLocks))).await;
-            connected.map_err(Trouble::into_failure)
+            connected.map_err(StatementError::into_failure)
         };
         let ddl = PostgresDdl {
             turn: connect().await?,
@@ -58,7 +58,7 @@ impl PostgresDriver {
             ddl.work
                 .command("SET statement_timeout = 0; SET lock_timeout = 0")
                 .await
-                .map_err(Trouble::into_failure)?;
+                .map_err(StatementError::into_failure)?;
         }
         Ok(ddl)
     }
@@ -67,7 +67,7 @@ impl PostgresDriver {
 impl PostgresDdl {
     /// Begins the holding transaction and asks for the lock. Returns `false`, with the transaction
     /// ended, if another process has it.
-    async fn ask_for_turn(&self) -> Result<bool, Trouble> {
+    async fn ask_for_turn(&self) -> Result<bool, StatementError> {
         self.turn.begin().await?;
         self.turn.command(UNLIMITED).await?;
         let question = Statement::new(
@@ -90,11 +90,15 @@ impl PostgresDdl {
 #[async_trait]
 impl DdlSession for PostgresDdl {
     async fn take_turn(&self) -> Result<bool, Failure> {
-        if !self.ask_for_turn().await.map_err(Trouble::into_failure)? {
+        if !self
+            .ask_for_turn()
+            .await
+            .map_err(StatementError::into_failure)?
+        {
             return Ok(false);
         }
         match timeout(SECOND, self.work.command("SELECT 1")).await {
-            Ok(answer) => answer.map(|()| true).map_err(Trouble::into_failure),
+            Ok(answer) => answer.map(|()| true).map_err(StatementError::into_failure),
             Err(_) => Err(Failure::internal("database", ONE_CONNECTION)),
         }
     }
@@ -103,7 +107,7 @@ impl DdlSession for PostgresDdl {
         self.turn
             .command("SELECT 1")
             .await
-            .map_err(Trouble::into_failure)
+            .map_err(StatementError::into_failure)
     }
 
     /// Sends everything as one message, which makes it one transaction.
@@ -123,12 +127,12 @@ impl DdlSession for PostgresDdl {
         self.turn
             .command("COMMIT")
             .await
-            .map_err(Trouble::into_failure)
+            .map_err(StatementError::into_failure)
     }
 }
 
 /// Returns the outcome of a statement: done, blocked by others, or a failure.
-fn told(result: Result<(), Trouble>) -> Result<Ddl, Failure> {
+fn told(result: Result<(), StatementError>) -> Result<Ddl, Failure> {
     match result {
         Ok(()) => Ok(Ddl::Done(0)),
         Err(trouble) if trouble.is_held() || trouble.is_deadlock() => Ok(Ddl::Held),

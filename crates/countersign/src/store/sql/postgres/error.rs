@@ -27,9 +27,9 @@ pub(super) enum Stage {
 
 /// The error of an operation.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum StatementError {
     /// An error that PostgreSQL reported, or an error of the connection.
-    Said(Stage, tokio_postgres::Error),
+    ErrorText(Stage, tokio_postgres::Error),
     /// No answer arrived within the time.
     Silence(Duration),
     /// The pooler allows no transactions.
@@ -38,7 +38,7 @@ pub(super) enum Trouble {
     OwnType,
 }
 
-impl Trouble {
+impl StatementError {
     /// Returns the error in the meaning that it has behind a pooler.
     pub(super) fn through_a_pooler(self) -> Self {
         let own = [
@@ -48,7 +48,7 @@ impl Trouble {
         match self {
             // Nothing is prepared through a pooler, except by tokio-postgres when it meets an
             // unknown type.
-            Self::Said(_, error) if error.code().is_some_and(|code| own.contains(code)) => {
+            Self::ErrorText(_, error) if error.code().is_some_and(|code| own.contains(code)) => {
                 Self::OwnType
             }
             other => other,
@@ -58,7 +58,7 @@ impl Trouble {
     /// Returns the error for a statement before its transaction's commit.
     pub(super) fn before_commit(self) -> Self {
         match self {
-            Self::Said(Stage::Running, error) => Self::Said(Stage::Uncommitted, error),
+            Self::ErrorText(Stage::Running, error) => Self::ErrorText(Stage::Uncommitted, error),
             other => other,
         }
     }
@@ -68,7 +68,7 @@ impl Trouble {
         match self {
             Self::Silence(_) => true,
             Self::NoTransactions | Self::OwnType => false,
-            Self::Said(_, error) => error.code().map_or(is_broken(error), |code| {
+            Self::ErrorText(_, error) => error.code().map_or(is_broken(error), |code| {
                 // The server is shutting down, has crashed, or became a read-only replica
                 // meanwhile.
                 let class = code.code().get(..2);
@@ -85,7 +85,7 @@ impl Trouble {
     /// once.
     pub(super) fn is_ended_connection(&self) -> bool {
         match self {
-            Self::Said(Stage::Connecting, error) => match error.code() {
+            Self::ErrorText(Stage::Connecting, error) => match error.code() {
                 Some(code) => *code == SqlState::ADMIN_SHUTDOWN || code.code().starts_with("08"),
                 None => error.is_closed() || io_kind(error).is_some_and(is_end),
             },
@@ -100,8 +100,8 @@ impl Trouble {
             Self::Silence(_)
             | Self::NoTransactions
             | Self::OwnType
-            | Self::Said(Stage::Connecting, _) => false,
-            Self::Said(stage, error) => {
+            | Self::ErrorText(Stage::Connecting, _) => false,
+            Self::ErrorText(stage, error) => {
                 let undone = error
                     .code()
                     .is_some_and(|code| is_undone(code) || is_stale(code));
@@ -112,7 +112,7 @@ impl Trouble {
 
     /// Returns `true` if another transaction holds a row. The statement was undone.
     pub(super) fn is_held(&self) -> bool {
-        matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+        matches!(self, Self::ErrorText(_, error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 
     /// Returns `true` for a statement that was cancelled: after its timeout, by an administrator,
@@ -121,17 +121,17 @@ impl Trouble {
     /// After a wait PostgreSQL usually reports "lock not available". It reports a cancellation
     /// instead if the next wait has begun before it gets to the report.
     pub(super) fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::QUERY_CANCELED))
+        matches!(self, Self::ErrorText(_, error) if error.code() == Some(&SqlState::QUERY_CANCELED))
     }
 
     /// Returns `true` for a statement that was undone because of a deadlock.
     pub(super) fn is_deadlock(&self) -> bool {
-        matches!(self, Self::Said(_, error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED))
+        matches!(self, Self::ErrorText(_, error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED))
     }
 
     /// Returns `true` if the prepared statement doesn't fit the tables any more.
     pub(super) fn is_stale(&self) -> bool {
-        matches!(self, Self::Said(_, error) if error.code().is_some_and(is_stale))
+        matches!(self, Self::ErrorText(_, error) if error.code().is_some_and(is_stale))
     }
 
     /// Returns the failure, with the symptom that it shows.
@@ -144,7 +144,7 @@ impl Trouble {
     pub(super) fn symptom(&self) -> Option<Symptom> {
         match self {
             Self::Silence(_) => Some(Symptom::Silent),
-            Self::Said(_, error) => symptom::of(error),
+            Self::ErrorText(_, error) => symptom::of(error),
             Self::NoTransactions | Self::OwnType => None,
         }
     }
@@ -157,12 +157,14 @@ impl Trouble {
             }
             Self::NoTransactions => Failure::internal("database", NO_TRANSACTIONS),
             Self::OwnType => Failure::internal("database", OWN_TYPE),
-            Self::Said(stage, ref error)
+            Self::ErrorText(stage, ref error)
                 if stage == Stage::Connecting || self.is_loss() || is_busy(error) =>
             {
-                Failure::unavailable("database", Said::of(stage, error))
+                Failure::unavailable("database", ErrorText::of(stage, error))
             }
-            Self::Said(stage, error) => Failure::internal("database", Said::of(stage, &error)),
+            Self::ErrorText(stage, error) => {
+                Failure::internal("database", ErrorText::of(stage, &error))
+            }
         }
     }
 }
@@ -245,7 +247,7 @@ fn names_only(code: &SqlState) -> bool {
 
 /// The text of an error for the log: its code and place. Messages are left out, since they may
 /// quote values.
-struct Said {
+struct ErrorText {
     stage: Stage,
     code: Option<SqlState>,
     place: Option<String>,
@@ -262,7 +264,7 @@ const WORDS: Words = Words {
     any_host: Some("sslmode=verify-ca"),
 };
 
-impl Said {
+impl ErrorText {
     /// Takes from an error what may be shown of it.
     fn of(stage: Stage, error: &tokio_postgres::Error) -> Box<dyn std::error::Error + Send + Sync> {
         let io = io_kind(error);
@@ -283,9 +285,9 @@ impl Said {
     }
 }
 
-impl std::error::Error for Said {}
+impl std::error::Error for ErrorText {}
 
-impl fmt::Display for Said {
+impl fmt::Display for ErrorText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.stage {
             Stage::Connecting => "connecting to PostgreSQL",
@@ -309,7 +311,7 @@ impl fmt::Display for Said {
     }
 }
 
-impl fmt::Debug for Said {
+impl fmt::Debug for ErrorText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

@@ -37,11 +37,11 @@ use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
 
 use self::connection::Connection;
-use self::error::Trouble;
+use self::error::StatementError;
 use self::target::{Target, Waits};
 use crate::error::{ConfigError, Failure, Symptom};
-use crate::net::{Renewing, Slot, UrlSource};
-use crate::store::sql::pool::{Pool, Turn};
+use crate::net::{Renewing, SharedConnection, UrlSource};
+use crate::store::sql::pool::{Permit, Pool};
 use crate::store::sql::queue::{Pauses, Queues};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
@@ -97,7 +97,7 @@ const IDLE_TIMEOUTS: u32 = 5;
 /// # Examples
 ///
 /// ```no_run
-/// use countersign::UserKeyKind;
+/// use countersign::user::UserKeyKind;
 /// use countersign::store::sql::{DatabaseOptions, DatabaseTokenModels, PostgresDriver, SqlStore};
 ///
 /// # fn main() -> Result<(), countersign::ConfigError> {
@@ -246,7 +246,7 @@ impl PostgresDriver {
 
     /// Returns `true` for a write that was cancelled too early for the statement timeout. So it was
     /// cancelled by the wait for a lock, and took no effect.
-    fn is_early(&self, trouble: &Trouble, deadline: Instant) -> bool {
+    fn is_early(&self, trouble: &StatementError, deadline: Instant) -> bool {
         trouble.is_cancelled() && Instant::now() + self.timeout / 10 < deadline
     }
 
@@ -258,7 +258,7 @@ impl PostgresDriver {
         deadline: Instant,
         statement: &Statement,
         params: &[Value],
-    ) -> Result<(u64, Vec<Row>), Trouble> {
+    ) -> Result<(u64, Vec<Row>), StatementError> {
         let is_open = |connection: &Connection| !connection.is_closed();
         let live = match lane.slot.live(is_open) {
             Some(connection) if !self.still_answers(deadline, &connection).await => {
@@ -279,7 +279,7 @@ impl PostgresDriver {
             .in_time(deadline, connection.run(statement, params))
             .await;
         match &result {
-            Err(Trouble::Silence(_)) => {
+            Err(StatementError::Silence(_)) => {
                 lane.slot.discard(&connection);
                 self.discard_unheard_since(sent);
             }
@@ -326,7 +326,7 @@ impl PostgresDriver {
         steps: &[Statement],
         params: &[Value],
         after_loss: bool,
-    ) -> Result<Outcome, Trouble> {
+    ) -> Result<Outcome, StatementError> {
         let turn = self
             .in_time(deadline, async { Ok(self.exclusive.turn().await) })
             .await?;
@@ -348,7 +348,7 @@ impl PostgresDriver {
                 let result = self
                     .in_time(deadline, connection.run(statement, params))
                     .await;
-                let is_clean = !result.as_ref().is_err_and(Trouble::is_loss);
+                let is_clean = !result.as_ref().is_err_and(StatementError::is_loss);
                 (
                     result.map(|(touched, rows)| Outcome {
                         affected: vec![touched],
@@ -363,7 +363,7 @@ impl PostgresDriver {
             }
         };
         match &result {
-            Err(Trouble::Silence(_)) => self.discard_unheard_since(sent),
+            Err(StatementError::Silence(_)) => self.discard_unheard_since(sent),
             _ if is_clean => {
                 connection.note_answer();
                 turn.give_back(connection);
@@ -374,7 +374,7 @@ impl PostgresDriver {
     }
 
     /// Returns an idle exclusive connection that still works, if there is one.
-    async fn idle(&self, deadline: Instant, turn: &Turn<'_, Connection>) -> Option<Connection> {
+    async fn idle(&self, deadline: Instant, turn: &Permit<'_, Connection>) -> Option<Connection> {
         while let Some((connection, _)) = turn.idle() {
             if !connection.is_closed() && self.still_answers(deadline, &connection).await {
                 return Some(connection);
@@ -391,14 +391,14 @@ impl PostgresDriver {
         connection: &Connection,
         steps: &[Statement],
         params: &[Value],
-    ) -> Result<(Result<Outcome, Trouble>, bool), Trouble> {
+    ) -> Result<(Result<Outcome, StatementError>, bool), StatementError> {
         self.in_time(deadline, connection.begin())
             .await
-            .map_err(Trouble::before_commit)?;
+            .map_err(StatementError::before_commit)?;
         let result = self
             .in_time(deadline, run_steps(connection, steps, params))
             .await;
-        let result = result.map_err(Trouble::before_commit);
+        let result = result.map_err(StatementError::before_commit);
         let end = if result
             .as_ref()
             .is_ok_and(|outcome| is_whole(outcome, steps))
@@ -414,7 +414,7 @@ impl PostgresDriver {
 
     /// Opens a connection with the current user and password. Reads the URL again, once, if they
     /// are refused.
-    async fn open(&self, waits: Waits) -> Result<Connection, Trouble> {
+    async fn open(&self, waits: Waits) -> Result<Connection, StatementError> {
         let generation = self.target.generation();
         let outcome = match self.target.current().connect(waits).await {
             Err(trouble) if trouble.is_ended_connection() => {
@@ -442,11 +442,11 @@ impl PostgresDriver {
     async fn in_time<T>(
         &self,
         deadline: Instant,
-        work: impl Future<Output = Result<T, Trouble>>,
-    ) -> Result<T, Trouble> {
+        work: impl Future<Output = Result<T, StatementError>>,
+    ) -> Result<T, StatementError> {
         timeout_at(deadline, work)
             .await
-            .unwrap_or(Err(Trouble::Silence(self.timeout)))
+            .unwrap_or(Err(StatementError::Silence(self.timeout)))
     }
 }
 
@@ -464,7 +464,7 @@ impl Driver for PostgresDriver {
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         let deadline = self.deadline();
-        let silence = |_| Trouble::Silence(self.timeout).into_failure();
+        let silence = |_| StatementError::Silence(self.timeout).into_failure();
         let _place = timeout_at(deadline, self.queues.turn(script, params))
             .await
             .map_err(silence)?;
@@ -489,7 +489,7 @@ async fn run_steps(
     connection: &Connection,
     steps: &[Statement],
     params: &[Value],
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, StatementError> {
     let mut outcome = Outcome::default();
     for statement in steps {
         let (touched, rows) = connection.step(statement, params).await?;
@@ -519,7 +519,7 @@ struct Slots {
 /// A shared connection, with the number of statements that wait for its answers.
 #[derive(Default)]
 struct Lane {
-    slot: Slot<Connection>,
+    slot: SharedConnection<Connection>,
     busy: AtomicUsize,
 }
 

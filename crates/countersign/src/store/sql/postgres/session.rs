@@ -9,7 +9,7 @@ use tokio_postgres::Transaction;
 
 use crate::error::Failure;
 use crate::store::sql::postgres::connection::{Answer, execute_typed};
-use crate::store::sql::postgres::error::{Stage, Trouble};
+use crate::store::sql::postgres::error::{Stage, StatementError};
 use crate::store::sql::postgres::pooler::describe;
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
@@ -30,7 +30,8 @@ use crate::store::{Row, Value};
 /// use countersign::store::sql::PostgresSession;
 /// # use countersign::store::sql::SqlStore;
 /// # use countersign::strategy::DatabaseTokenStrategy;
-/// # use countersign::{Strategy, User};
+/// # use countersign::strategy::Strategy;
+/// # use countersign::User;
 /// # struct Account(i64);
 /// # impl User for Account { type Id = i64; fn id(&self) -> &i64 { &self.0 } }
 ///
@@ -81,27 +82,27 @@ impl<'a, 't> PostgresSession<'a, 't> {
         &self,
         statement: &Statement,
         params: &[Value],
-    ) -> Result<(u64, Vec<Row>), Trouble> {
+    ) -> Result<(u64, Vec<Row>), StatementError> {
         let client = self.transaction.client();
         // A pooler may be in between, so nothing is left prepared.
         let types = describe(client, statement, "")
             .await
-            .map_err(|error| Trouble::Said(Stage::Preparing, error))?;
+            .map_err(|error| StatementError::ErrorText(Stage::Preparing, error))?;
         let result = execute_typed(client, statement, &types, params).await;
         result
             .map(Answer::into_parts)
-            .map_err(|error| Trouble::Said(Stage::Running, error))
+            .map_err(|error| StatementError::ErrorText(Stage::Running, error))
     }
 
     /// Runs `work` within the timeout.
     async fn in_time<T>(
         &self,
-        work: impl Future<Output = Result<T, Trouble>>,
+        work: impl Future<Output = Result<T, StatementError>>,
     ) -> Result<T, Failure> {
         let result = timeout(self.timeout, work)
             .await
-            .unwrap_or(Err(Trouble::Silence(self.timeout)));
-        result.map_err(Trouble::into_failure)
+            .unwrap_or(Err(StatementError::Silence(self.timeout)));
+        result.map_err(StatementError::into_failure)
     }
 }
 

@@ -9,8 +9,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::store::sql::postgres::connection::{Connection, Manner, Pooled};
-use crate::store::sql::postgres::error::{Stage, Trouble};
+use crate::store::sql::postgres::connection::{Connection, Mode, Pooled};
+use crate::store::sql::postgres::error::{Stage, StatementError};
 use crate::store::sql::postgres::pooler::{self, Types};
 
 /// The time that statements may wait for locks of others.
@@ -60,10 +60,10 @@ impl Target {
     }
 
     /// Opens a connection.
-    pub(super) async fn connect(&self, waits: Waits) -> Result<Connection, Trouble> {
+    pub(super) async fn connect(&self, waits: Waits) -> Result<Connection, StatementError> {
         self.open(waits)
             .await
-            .map_err(|error| Trouble::Said(Stage::Connecting, error))
+            .map_err(|error| StatementError::ErrorText(Stage::Connecting, error))
     }
 
     /// Opens a connection, finds out what it leads to, and sets its limits.
@@ -77,7 +77,7 @@ impl Target {
                     self.limits("SET", waits)
                 ))
                 .await?;
-            return Ok(Connection::new(client, Manner::Own(Mutex::default()), task));
+            return Ok(Connection::new(client, Mode::Own(Mutex::default()), task));
         }
         if !self.no_transactions.load(Ordering::Relaxed) {
             if allows_transactions(&client).await? {
@@ -130,7 +130,7 @@ impl Target {
             begin,
             order: Mutex::default(),
         };
-        Connection::new(client, Manner::Pooled(pooled), task)
+        Connection::new(client, Mode::Pooled(pooled), task)
     }
 
     /// Returns the commands that limit the time of statements and of waits for locks.

@@ -27,7 +27,9 @@ use crate::value::{Row, Value};
 /// # Examples
 ///
 /// ```
-/// # use countersign::{Failure, Secret, Strategy, SystemEntropy, User, UserKeyKind};
+/// # use countersign::strategy::Strategy;
+/// # use countersign::user::UserKeyKind;
+/// # use countersign::{Failure, Secret, SystemEntropy, User};
 /// # use countersign::strategy::DatabaseTokenStrategy;
 /// # use countersign::store::sql::*;
 /// # struct Account(i64);
@@ -64,10 +66,10 @@ impl<'c> SqliteTransaction<'c> {
     ///
     /// # Errors
     ///
-    /// Returns a [`Failure`] of kind [`Unavailable`](crate::FailureKind::Unavailable) if another
-    /// connection holds the write lock for longer than this connection's busy timeout. Returns a
-    /// [`Failure`] of kind [`Internal`](crate::FailureKind::Internal) if the connection is in a
-    /// transaction already.
+    /// Returns a [`Failure`] of kind [`Unavailable`](crate::error::FailureKind::Unavailable) if
+    /// another connection holds the write lock for longer than this connection's busy timeout.
+    /// Returns a [`Failure`] of kind [`Internal`](crate::error::FailureKind::Internal) if the
+    /// connection is in a transaction already.
     pub fn begin(connection: &'c mut Connection) -> Result<Self, Failure> {
         execute(connection, "BEGIN IMMEDIATE").map_err(|error| failure(&error))?;
         Ok(Self {

@@ -1,21 +1,21 @@
 //! A place for one shared connection, on which the requests of many callers travel at once.
 //!
-//! A store keeps its connection in a [`Slot`]. Callers take a clone of the connection with
-//! [`live`](Slot::live), connect with [`connect`](Slot::connect) if there is none, and report one
-//! that broke with [`discard`](Slot::discard).
+//! A store keeps its connection in a [`SharedConnection`]. Callers take a clone of the connection
+//! with [`live`](SharedConnection::live), connect with [`connect`](SharedConnection::connect) if
+//! there is none, and report one that broke with [`discard`](SharedConnection::discard).
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// A connection of type `C`, or none.
-pub(crate) struct Slot<C> {
+pub(crate) struct SharedConnection<C> {
     current: RwLock<Option<Arc<C>>>,
     /// The turn to connect, so that an outage doesn't make every caller open a connection of its
     /// own.
     connecting: tokio::sync::Mutex<()>,
 }
 
-impl<C> Slot<C> {
+impl<C> SharedConnection<C> {
     /// Connects if there is no live connection, and returns the connection.
     ///
     /// One caller connects at a time. The others wait for the result, and try themselves if it was
@@ -72,7 +72,7 @@ impl<C> Slot<C> {
     }
 }
 
-impl<C> Default for Slot<C> {
+impl<C> Default for SharedConnection<C> {
     fn default() -> Self {
         Self {
             current: RwLock::default(),
@@ -81,8 +81,8 @@ impl<C> Default for Slot<C> {
     }
 }
 
-impl<C> fmt::Debug for Slot<C> {
+impl<C> fmt::Debug for SharedConnection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").finish_non_exhaustive()
+        f.debug_struct("SharedConnection").finish_non_exhaustive()
     }
 }

@@ -11,10 +11,10 @@ use crate::clock::Timestamp;
 use crate::entropy::SystemEntropy;
 use crate::error::{ConfigError, Failure};
 use crate::secret::Secret;
-use crate::session::{Client, SessionId};
+use crate::session::{ClientInfo, SessionId};
 use crate::store::{
     ClearUser, Consumed, ConsumedToken, EndUser, Fence, NewAccess, NewRefresh, Opened, Page,
-    Rotate, SessionRecord, SweepLimit, TokenStore,
+    RotateRequest, SessionRecord, SweepLimit, TokenStore,
 };
 use crate::testing::tokens::ids::user_ids;
 use crate::testing::violation::{Verdict, Violation, ensure, same};
@@ -58,7 +58,7 @@ const MANY: u32 = 10_000;
 
 /// A fresh store, its users, and the digests of labels.
 #[derive(Clone)]
-pub(super) struct Ground {
+pub(super) struct Fixture {
     /// The store under test.
     pub(super) store: Arc<dyn TokenStore>,
     /// All users of the case, the owner and the stranger first.
@@ -73,7 +73,7 @@ pub(super) struct Ground {
     digests: DigestKeyRing,
 }
 
-impl Ground {
+impl Fixture {
     /// Creates the fixture over `store`, with users of one kind.
     pub(super) fn new(
         store: Arc<dyn TokenStore>,
@@ -160,7 +160,7 @@ impl Ground {
             expires_at: Some(minutes(24 * 60)),
             session_expires_at: None,
             access_expires_at: None,
-            client: Client::new(),
+            client: ClientInfo::new(),
             fence: None,
         }
     }
@@ -176,8 +176,8 @@ impl Ground {
 
     /// Returns the rotation of `from` to `to`, an hour from [`NOW`]. Its access token has the label
     /// `to` as well.
-    pub(super) fn rotate(&self, from: &str, to: &str, session: SessionId) -> Rotate {
-        Rotate {
+    pub(super) fn rotate(&self, from: &str, to: &str, session: SessionId) -> RotateRequest {
+        RotateRequest {
             presented: self.token(from),
             successor: self.digest(to),
             family: self.family(from),

@@ -8,7 +8,7 @@ use crate::denylist::DenylistStore;
 
 /// The fixture of a case: a fresh denylist and the sizes that the suite was given.
 #[derive(Clone)]
-pub(super) struct Ground {
+pub(super) struct Fixture {
     /// The denylist under test.
     pub(super) store: Arc<dyn DenylistStore>,
     /// The number of entries that fill the denylist, or 2,000 if its capacity is not known.

@@ -1,8 +1,8 @@
 //! Connections: one that all callers share, or those to the nodes of a cluster.
 //!
-//! A [`Target`] knows where to connect. It makes a [`Link`], which sends commands. After an error,
-//! [`Target::loss`] decides how much of the link is lost. The retries themselves are in the parent
-//! module.
+//! A [`Target`] knows where to connect. It makes a [`ServerConnection`], which sends commands.
+//! After an error, [`Target::loss`] decides how much of the link is lost. The retries themselves
+//! are in the parent module.
 
 use std::fmt;
 use std::io;
@@ -62,7 +62,7 @@ pub(super) struct Single {
 }
 
 /// A connection, or the connections of a cluster.
-pub(super) enum Link {
+pub(super) enum ServerConnection {
     /// One connection.
     Single(MultiplexedConnection),
     /// The connections to the nodes, and the number of commands that were answered on them.
@@ -137,12 +137,12 @@ impl Target {
     }
 
     /// Connects.
-    pub(super) async fn connect(&self) -> Result<Link, RedisError> {
+    pub(super) async fn connect(&self) -> Result<ServerConnection, RedisError> {
         Ok(match self {
             Self::Single(single) => single.connect().await?,
-            Self::Watched(sentinels) => Link::Single(sentinels.connect().await?),
+            Self::Watched(sentinels) => ServerConnection::Single(sentinels.connect().await?),
             Self::Cluster(client) => {
-                Link::Cluster(client.get_async_connection().await?, AtomicU64::new(0))
+                ServerConnection::Cluster(client.get_async_connection().await?, AtomicU64::new(0))
             }
         })
     }
@@ -155,12 +155,12 @@ impl Target {
     /// silent: it sends to that node again and again, even after the cluster has promoted another
     /// one. It can also get stuck as a whole for ever, if it looks up the slots while a node is
     /// lost. Then no command is answered.
-    pub(super) fn loss(&self, trouble: &Trouble, others: bool) -> Loss {
+    pub(super) fn loss(&self, trouble: &Trouble, others: bool) -> ConnectionLoss {
         match trouble {
-            Trouble::Silence(_) if others => Loss::Part,
-            Trouble::Silence(_) => Loss::Whole,
-            Trouble::Said(error) if self.is_worth_another(error) => Loss::Whole,
-            Trouble::Said(_) | Trouble::Unconnected(_) => Loss::Nothing,
+            Trouble::Silence(_) if others => ConnectionLoss::Part,
+            Trouble::Silence(_) => ConnectionLoss::Whole,
+            Trouble::ErrorText(error) if self.is_worth_another(error) => ConnectionLoss::Whole,
+            Trouble::ErrorText(_) | Trouble::Unconnected(_) => ConnectionLoss::Nothing,
         }
     }
 
@@ -177,18 +177,18 @@ impl Target {
 
 impl Single {
     /// Connects, and switches to the cluster client if the server is a node of a cluster.
-    async fn connect(&self) -> Result<Link, RedisError> {
+    async fn connect(&self) -> Result<ServerConnection, RedisError> {
         let Some(cluster) = &self.cluster else {
-            return Ok(Link::Single(self.connect_alone().await?));
+            return Ok(ServerConnection::Single(self.connect_alone().await?));
         };
         if !self.is_cluster.load(Relaxed) {
             let mut connection = self.connect_alone().await?;
             if Hello::ask(&mut connection).await?.mode != "cluster" {
-                return Ok(Link::Single(connection));
+                return Ok(ServerConnection::Single(connection));
             }
             self.is_cluster.store(true, Relaxed);
         }
-        Ok(Link::Cluster(
+        Ok(ServerConnection::Cluster(
             cluster.get_async_connection().await?,
             AtomicU64::new(0),
         ))
@@ -235,7 +235,7 @@ fn cluster(
 
 /// The part of a connection that can't be used any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
+pub(super) enum ConnectionLoss {
     /// No part.
     Nothing,
     /// The connection to one node of the cluster. Other nodes answer.
@@ -260,14 +260,14 @@ fn is_replica(error: &RedisError) -> bool {
 
 /// The node of a cluster that a command is for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place<'a> {
+pub(super) enum TargetNode<'a> {
     /// The node that has the key of the command.
     OfKey,
     /// The node that has this key, for a command without keys.
     Beside(&'a str),
 }
 
-impl Place<'_> {
+impl TargetNode<'_> {
     /// Returns a key that the node has.
     pub(super) fn key(self, command: &Cmd) -> Vec<u8> {
         match self {
@@ -287,10 +287,14 @@ fn key_of(command: &Cmd) -> &[u8] {
     words.nth(if is_script { 2 } else { 0 }).unwrap_or_default()
 }
 
-impl Link {
+impl ServerConnection {
     /// Sends a command and returns its answer. An error that Redis returns is an error here as
     /// well.
-    pub(super) async fn send(&self, command: &Cmd, place: Place<'_>) -> Result<Value, RedisError> {
+    pub(super) async fn send(
+        &self,
+        command: &Cmd,
+        place: TargetNode<'_>,
+    ) -> Result<Value, RedisError> {
         match self {
             Self::Single(connection) => connection
                 .clone()
@@ -318,7 +322,7 @@ impl Link {
     /// The command needs a key. The client sends a command without keys to any node if it can't
     /// reach the right one.
     pub(super) async fn is_served(&self, key: &[u8]) -> bool {
-        self.send(::redis::cmd("EXISTS").arg(key), Place::OfKey)
+        self.send(::redis::cmd("EXISTS").arg(key), TargetNode::OfKey)
             .await
             .is_ok()
     }
@@ -328,11 +332,11 @@ impl Link {
 async fn send_within(
     mut cluster: ClusterConnection,
     command: &Cmd,
-    place: Place<'_>,
+    place: TargetNode<'_>,
 ) -> Result<Value, RedisError> {
     match place {
-        Place::OfKey => cluster.req_packed_command(command).await,
-        Place::Beside(key) => {
+        TargetNode::OfKey => cluster.req_packed_command(command).await,
+        TargetNode::Beside(key) => {
             let master =
                 SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
             cluster
