@@ -110,7 +110,7 @@ async fn a_migration_that_fails_can_be_mended() {
     for kind in KINDS {
         let place = Place::new(kind);
         let database = place.migrated().await;
-        let broken = Migrator::new(&database, UserKeyKind::Int).add(BROKEN_NOTES);
+        let broken = Migrator::new(&database, UserKeyKind::Uuid).add(BROKEN_NOTES);
         let SetupError::Store(_) = broken.run().await.unwrap_err() else {
             panic!("{kind:?}: not the store's failure")
         };
@@ -126,7 +126,7 @@ async fn a_migration_that_fails_can_be_mended() {
                 "{kind:?}: half of it took effect"
             );
         }
-        let mended = Migrator::new(&database, UserKeyKind::Int).add(NOTES);
+        let mended = Migrator::new(&database, UserKeyKind::Uuid).add(NOTES);
         assert_eq!(mended.run().await.unwrap().len(), 1, "{kind:?}");
     }
 }
@@ -294,5 +294,30 @@ async fn rows_of_the_original_are_swept_by_no_default_of_ours() {
             2,
             "{kind:?}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_another_kind_of_user_ids_is_refused() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let database = place.database();
+        let ours = Migrator::new(&database, UserKeyKind::Uuid);
+        ours.run().await.unwrap();
+
+        for other in [UserKeyKind::Int, UserKeyKind::Text] {
+            let migrated = Migrator::new(&database, other).run().await;
+            let models = DatabaseTokenModels::bundled(other);
+            let verified = models.verify(&database).await;
+            for error in [migrated.unwrap_err(), verified.unwrap_err()] {
+                let error = error.to_string();
+                assert!(error.contains("access_token.user_id"), "{kind:?}: {error}");
+                assert!(error.contains("UUIDs as user ids"), "{kind:?}: {error}");
+            }
+        }
+
+        ours.run().await.unwrap();
+        let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid);
+        models.verify(&database).await.unwrap();
     }
 }

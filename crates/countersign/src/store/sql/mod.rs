@@ -67,22 +67,25 @@ mod postgres;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod queue;
 mod rows;
+mod setup_error;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod statements;
 mod store;
+mod user_ids;
 
 pub use account::AccountChange;
 pub use database::Database;
 pub use dialect::{Dialect, Script, Statement};
 pub use driver::{Driver, Outcome};
 pub use migrate::{Applied, Migration, MigrationSet, Migrator, Planned, Progress, TableLock};
-pub use models::{DatabaseTokenModels, SetupError, TokenTable, UserTable};
+pub use models::{DatabaseTokenModels, TokenTable, UserTable};
 #[cfg(feature = "mysql")]
 pub use mysql::{MysqlDriver, MysqlSession};
 pub use options::DatabaseOptions;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresDriver, PostgresSession};
+pub use setup_error::SetupError;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteDriver, SqliteTransaction};
 pub use store::SqlStore;

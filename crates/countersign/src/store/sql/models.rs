@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use crate::error::{ConfigError, Failure};
-use crate::store::sql::{Dialect, Driver, Statement};
+use crate::store::sql::user_ids::refuse_another_kind;
+use crate::store::sql::{Dialect, Driver, SetupError, Statement};
 use crate::user::UserKeyKind;
 use crate::value::Value;
 
@@ -390,12 +391,15 @@ impl DatabaseTokenModels {
         Ok(self)
     }
 
-    /// Compares the names with the live schema. Types and indexes aren't compared.
+    /// Compares the names with the live schema, and the kind of user ids with their columns' types.
+    ///
+    /// Other types and indexes aren't compared.
     ///
     /// # Errors
     ///
     /// Returns [`SetupError::Config`] for the first table that doesn't exist or lacks columns. It
-    /// names all missing columns of that table. Returns [`SetupError::Store`] if the database can't
+    /// names all missing columns of that table. Also returns it if a table keeps user ids of another
+    /// kind. Returns [`SetupError::Store`] if the database can't
     /// be asked; try again later.
     pub async fn verify<D: Driver + ?Sized>(&self, database: &D) -> Result<(), SetupError> {
         let access = self
@@ -448,21 +452,17 @@ impl DatabaseTokenModels {
                 );
             }
         }
-        Ok(())
+        self.verify_user_ids(database).await
     }
-}
 
-/// The error of preparing a database: a wrong schema or configuration, or an unavailable database.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SetupError {
-    /// The schema or a setting is wrong. Trying again doesn't help; the error names the cure.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The database can't be asked, or refused a statement. Trying again may help if its kind is
-    /// [`Unavailable`](crate::error::FailureKind::Unavailable).
-    #[error(transparent)]
-    Store(#[from] Failure),
+    /// Refuses a database that keeps user ids of another kind than these models.
+    async fn verify_user_ids<D: Driver + ?Sized>(&self, database: &D) -> Result<(), SetupError> {
+        for table in [&self.access, &self.refresh] {
+            refuse_another_kind(database, (&table.table, &table.user_id), self.user_id).await?;
+        }
+        refuse_another_kind(database, (&self.fences, "user_id"), self.user_id).await?;
+        refuse_another_kind(database, (&self.ended, "user_id"), self.user_id).await
+    }
 }
 
 /// The rule for names, as errors tell it.

@@ -24,6 +24,7 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, Failure};
 use crate::store::sql::ddl::DdlSession;
+use crate::store::sql::user_ids::refuse_another_kind;
 use crate::store::sql::{Database, Dialect, Driver, SetupError, Statement};
 use crate::user::UserKeyKind;
 use online::{Online, Wait};
@@ -99,7 +100,8 @@ impl Migrator {
     /// Creates a migrator for the bundled tables in `database`, with user ids of the kind
     /// `user_id`.
     ///
-    /// The kind can't be changed later: it is the type of a column.
+    /// The kind can't be changed later: it is the type of a column, and [`run`](Self::run) refuses
+    /// a database that was made for another kind.
     pub fn new(database: &Database, user_id: UserKeyKind) -> Self {
         Self {
             database: database.clone(),
@@ -290,12 +292,14 @@ impl Migrator {
     /// # Errors
     ///
     /// Returns [`SetupError::Config`] if a migration was edited after it was applied, if a set has
-    /// an unusable name, or if a table with one of the names belongs to something else. Returns
+    /// an unusable name, if a table with one of the names belongs to something else, or if the
+    /// tables keep user ids of another kind. Returns
     /// [`SetupError::Store`] if the database refuses a statement, can't be asked, or doesn't grant
     /// a lock within the [`patience`](Self::patience). Migrations before the failed one stay
     /// applied, and `run` may be called again.
     pub async fn run(&self) -> Result<Vec<Applied>, SetupError> {
         let driver = self.database.patient_driver()?;
+        self.refuse_other_user_ids(&*driver).await?;
         let mut done = Vec::new();
         for (set, migration) in self.steps() {
             if self.apply(&*driver, set, migration).await? {
@@ -309,6 +313,11 @@ impl Migrator {
             }
         }
         Ok(done)
+    }
+
+    /// Refuses a database whose tables were made for user ids of another kind.
+    async fn refuse_other_user_ids(&self, driver: &dyn Driver) -> Result<(), SetupError> {
+        refuse_another_kind(driver, ("access_token", "user_id"), self.user_id).await
     }
 
     /// Returns all migrations with the names of their sets, in order.

@@ -5,6 +5,7 @@
 //! applied as one transaction.
 
 use crate::store::sql::Dialect;
+use crate::store::sql::user_ids::column_type;
 use crate::user::UserKeyKind;
 
 /// One statement of a migration.
@@ -83,7 +84,7 @@ impl Change {
 
 /// Returns the text with the column type of user ids filled in.
 pub(super) fn filled(text: &str, dialect: Dialect, user_id: UserKeyKind) -> String {
-    let text = text.replace("{user_id}", user_id_type(dialect, user_id));
+    let text = text.replace("{user_id}", column_type(dialect, user_id));
     // The server's default row format may limit index keys to a length that is too short for these
     // tables.
     ["ENGINE = InnoDB", "ENGINE=InnoDB"]
@@ -222,19 +223,6 @@ pub(super) fn asked(changes: &[Change]) -> Vec<(String, Vec<String>)> {
         found.push((table.clone(), columns));
     }
     found
-}
-
-/// Returns the type of a column of user ids. Texts are compared byte by byte, so that two different
-/// ids are never taken for one.
-const fn user_id_type(dialect: Dialect, kind: UserKeyKind) -> &'static str {
-    match (kind, dialect) {
-        (UserKeyKind::Uuid, Dialect::Postgres) => "UUID",
-        (UserKeyKind::Uuid, Dialect::Sqlite | Dialect::Mysql) => "BINARY(16)",
-        (UserKeyKind::Int, _) => "BIGINT",
-        (UserKeyKind::Text, Dialect::Sqlite) => "VARCHAR(255)",
-        (UserKeyKind::Text, Dialect::Postgres) => "VARCHAR(255) COLLATE \"C\"",
-        (UserKeyKind::Text, Dialect::Mysql) => "VARBINARY(255)",
-    }
 }
 
 #[cfg(test)]
