@@ -1,6 +1,7 @@
 //! The trait between the store and the databases: statements and values above it, one database's
 //! protocol below it.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -22,6 +23,54 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Creates the outcome of a script of one step.
+    pub fn of_one_step(affected: u64, rows: Vec<Row>) -> Self {
+        let mut outcome = Self::default();
+        let _guard = outcome.step(affected, rows);
+        outcome
+    }
+
+    /// Records the result of the next step, and tells if the script goes on.
+    ///
+    /// This is the rule of the guard, which decides every write that may happen only once. The
+    /// first step breaks the script if it changed and returned no row; the driver then runs no
+    /// other step and commits nothing. No later step breaks it. `affected` is the number of
+    /// rows that the step changed; `rows` are those that it returned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// use countersign::store::sql::Outcome;
+    ///
+    /// let mut outcome = Outcome::default();
+    /// assert_eq!(outcome.step(1, Vec::new()), ControlFlow::Continue(()));
+    /// assert_eq!(outcome.step(0, Vec::new()), ControlFlow::Continue(()));
+    /// assert!(outcome.took_effect());
+    ///
+    /// let mut outcome = Outcome::default();
+    /// assert_eq!(outcome.step(0, Vec::new()), ControlFlow::Break(()));
+    /// assert!(!outcome.took_effect());
+    /// ```
+    pub fn step(&mut self, affected: u64, rows: Vec<Row>) -> ControlFlow<()> {
+        let returned = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        self.affected.push(affected.max(returned));
+        self.rows = rows;
+        if self.took_effect() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    }
+
+    /// Returns `true` if the guard let the script of `steps` steps pass and all of them ran, so
+    /// that the driver may commit.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    pub(crate) fn is_whole(&self, steps: usize) -> bool {
+        self.took_effect() && self.affected.len() == steps
+    }
+
     /// Returns `true` if the guard changed or returned a row, so that the whole script took effect.
     pub fn took_effect(&self) -> bool {
         self.affected.first().is_some_and(|rows| *rows > 0)

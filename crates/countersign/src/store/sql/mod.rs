@@ -66,6 +66,8 @@ mod pool;
 mod postgres;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod queue;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod retry;
 mod rows;
 mod setup_error;
 #[cfg(feature = "sqlite")]

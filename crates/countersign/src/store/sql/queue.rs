@@ -6,10 +6,8 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{Mutex as Permit, OwnedMutexGuard};
-use tokio::time::{Instant, timeout_at};
 
 use crate::store::sql::Script;
 use crate::value::Value;
@@ -72,38 +70,6 @@ fn key(value: &Value) -> Option<Vec<u8>> {
         Value::Uuid(id) => Some(id.as_bytes().to_vec()),
         Value::Int(int) => Some(int.to_be_bytes().to_vec()),
         Value::Null | Value::Bool(_) | Value::Time(_) => None,
-    }
-}
-
-/// The shortest and the longest pause before a locked row is tried again.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-
-/// Pauses between attempts that double in length, until a deadline.
-pub(super) struct Pauses {
-    next: Duration,
-    deadline: Instant,
-}
-
-impl Pauses {
-    /// Creates pauses that end at `deadline`.
-    pub(super) const fn until(deadline: Instant) -> Self {
-        Self {
-            next: FIRST_PAUSE,
-            deadline,
-        }
-    }
-
-    /// Waits for the next pause. Returns `false`, without waiting, if the deadline would come
-    /// first.
-    pub(super) async fn pause(&mut self) -> bool {
-        let end = Instant::now() + self.next;
-        self.next = (self.next * 2).min(LONGEST_PAUSE);
-        if end >= self.deadline {
-            return false;
-        }
-        let _ = timeout_at(end, std::future::pending::<()>()).await;
-        true
     }
 }
 

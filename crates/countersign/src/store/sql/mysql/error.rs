@@ -9,6 +9,7 @@ use crate::error::{Failure, Symptom};
 use crate::net::tls_fault::{self, Words};
 use crate::store::sql::mysql::symptom;
 use crate::store::sql::pool::is_end;
+use crate::store::sql::retry::Repeatable;
 
 /// The error of an operation, with the stage that it had reached.
 #[derive(Debug)]
@@ -48,9 +49,8 @@ const WORDS: Words = Words {
     any_host: Some("ssl-mode=required, which checks nothing"),
 };
 
-impl StatementError {
-    /// Returns `true` if the connection can't be used any more.
-    pub(super) fn is_loss(&self) -> bool {
+impl Repeatable for StatementError {
+    fn is_loss(&self) -> bool {
         match self {
             Self::Connecting(_) => false,
             Self::Silence(_) => true,
@@ -62,6 +62,17 @@ impl StatementError {
         }
     }
 
+    fn may_be_repeated(&self, reads: bool) -> bool {
+        match self {
+            Self::Silence(_) | Self::Connecting(_) => false,
+            Self::Running(Error::Server(error)) if UNDONE.contains(&error.code) => true,
+            Self::Beginning(_) => self.is_loss(),
+            Self::Running(_) => reads && self.is_loss(),
+        }
+    }
+}
+
+impl StatementError {
     /// Returns `true` if a connection ended while it was being opened.
     ///
     /// That happens when an administrator ends all connections. Another attempt may succeed at
@@ -84,17 +95,6 @@ impl StatementError {
     /// doesn't know that way, or not for this change.
     pub(super) fn is_way_refused(&self) -> bool {
         matches!(self, Self::Running(Error::Server(error)) if [1800, 1801, 1845, 1846].contains(&error.code))
-    }
-
-    /// Returns `true` if running the operation again can't apply it twice: the server says that
-    /// nothing took effect, or it only reads.
-    pub(super) fn may_be_repeated(&self, reads: bool) -> bool {
-        match self {
-            Self::Silence(_) | Self::Connecting(_) => false,
-            Self::Running(Error::Server(error)) if UNDONE.contains(&error.code) => true,
-            Self::Beginning(_) => self.is_loss(),
-            Self::Running(_) => reads && self.is_loss(),
-        }
     }
 
     /// Returns the failure, with the symptom that it shows.

@@ -28,14 +28,12 @@ use self::value::{positional, row};
 use crate::error::{ConfigError, Failure, Symptom};
 use crate::net::{Renewing, UrlSource};
 use crate::store::sql::pool::{Permit, Pool};
-use crate::store::sql::queue::{Pauses, Queues};
+use crate::store::sql::queue::Queues;
+use crate::store::sql::retry::{Repeatable, Retry};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
 
 pub use session::MysqlSession;
-
-/// The number of times a script is run again after the server has rolled it back.
-const REPEATS: usize = 10;
 
 /// The idle time after which a connection is tested before a write is sent on it.
 const IDLE: Duration = Duration::from_millis(100);
@@ -170,19 +168,14 @@ impl MysqlDriver {
     ) -> Result<Outcome, Failure> {
         let reads = manner == Mode::Reads;
         let work = async {
-            let (mut repeats, mut pauses, mut after_loss) = (0, Pauses::until(deadline), false);
+            let mut retry = Retry::until(deadline, reads);
             loop {
-                let trouble = match self.attempt(script, params, manner, after_loss).await {
+                let attempt = self.attempt(script, params, manner, retry.after_loss());
+                let trouble = match attempt.await {
                     Ok(outcome) => return Ok(outcome),
                     Err(trouble) => trouble,
                 };
-                if trouble.is_held() && pauses.pause().await {
-                    continue;
-                }
-                repeats += 1;
-                after_loss = trouble.is_loss();
-                let limit = if after_loss { 1 } else { REPEATS };
-                if trouble.is_held() || repeats > limit || !trouble.may_be_repeated(reads) {
+                if !retry.again(&trouble, trouble.is_held()).await {
                     return Err(trouble);
                 }
             }
@@ -225,17 +218,7 @@ impl MysqlDriver {
         let result = match script {
             [statement] => step(&mut connection, statement, params)
                 .await
-                .map(|(touched, rows)| {
-                    let rows = if touched == 0 && !reads {
-                        Vec::new()
-                    } else {
-                        rows
-                    };
-                    Outcome {
-                        affected: vec![touched],
-                        rows,
-                    }
-                }),
+                .map(|(touched, rows)| Outcome::of_one_step(touched, rows)),
             _ => transaction(&mut connection, script, params, manner).await,
         };
         match &result {
@@ -392,7 +375,7 @@ async fn transaction(
     let result = steps(connection, script, params).await;
     let whole = result
         .as_ref()
-        .is_ok_and(|outcome| outcome.affected.len() == script.len() && outcome.took_effect());
+        .is_ok_and(|outcome| outcome.is_whole(script.len()));
     let end = if whole { "COMMIT" } else { "ROLLBACK" };
     let ended = connection
         .query_drop(end)
@@ -415,17 +398,14 @@ async fn steps<C: Queryable>(
     let mut outcome = Outcome::default();
     for statement in script {
         let (touched, rows) = step(connection, statement, params).await?;
-        outcome.affected.push(touched);
-        outcome.rows = rows;
-        if !outcome.took_effect() {
-            outcome.rows.clear();
+        if outcome.step(touched, rows).is_break() {
             break;
         }
     }
     Ok(outcome)
 }
 
-/// Runs one statement. Returns the number of rows it changed or returned, and the rows.
+/// Runs one statement. Returns the number of rows it changed, and the rows it returned.
 async fn step<C: Queryable>(
     connection: &mut C,
     statement: &Statement,
@@ -439,10 +419,7 @@ async fn step<C: Queryable>(
     };
     let (affected, answers) = result.map_err(StatementError::Running)?;
     let rows: Vec<Row> = answers.into_iter().map(row).collect();
-    Ok((
-        affected.max(rows.len().try_into().unwrap_or(u64::MAX)),
-        rows,
-    ))
+    Ok((affected, rows))
 }
 
 /// The number of changed rows, and the returned rows.

@@ -10,6 +10,7 @@ use crate::error::{Failure, Symptom};
 use crate::net::tls_fault::{self, Words};
 use crate::store::sql::pool::is_end;
 use crate::store::sql::postgres::symptom;
+use crate::store::sql::retry::Repeatable;
 
 /// The stage that an operation had reached when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,38 @@ pub(super) enum StatementError {
     OwnType,
 }
 
+impl Repeatable for StatementError {
+    fn is_loss(&self) -> bool {
+        match self {
+            Self::Silence(_) => true,
+            Self::NoTransactions | Self::OwnType => false,
+            Self::ErrorText(_, error) => error.code().map_or(is_broken(error), |code| {
+                // The server is shutting down, has crashed, or became a read-only replica
+                // meanwhile.
+                let class = code.code().get(..2);
+                matches!(class, Some("08"))
+                    || is_stopping(code)
+                    || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+            }),
+        }
+    }
+
+    fn may_be_repeated(&self, reads: bool) -> bool {
+        match self {
+            Self::Silence(_)
+            | Self::NoTransactions
+            | Self::OwnType
+            | Self::ErrorText(Stage::Connecting, _) => false,
+            Self::ErrorText(stage, error) => {
+                let undone = error
+                    .code()
+                    .is_some_and(|code| is_undone(code) || is_stale(code));
+                undone || (self.is_loss() && (reads || *stage != Stage::Running))
+            }
+        }
+    }
+}
+
 impl StatementError {
     /// Returns the error in the meaning that it has behind a pooler.
     pub(super) fn through_a_pooler(self) -> Self {
@@ -63,22 +96,6 @@ impl StatementError {
         }
     }
 
-    /// Returns `true` if the connection can't be used any more.
-    pub(super) fn is_loss(&self) -> bool {
-        match self {
-            Self::Silence(_) => true,
-            Self::NoTransactions | Self::OwnType => false,
-            Self::ErrorText(_, error) => error.code().map_or(is_broken(error), |code| {
-                // The server is shutting down, has crashed, or became a read-only replica
-                // meanwhile.
-                let class = code.code().get(..2);
-                matches!(class, Some("08"))
-                    || is_stopping(code)
-                    || *code == SqlState::READ_ONLY_SQL_TRANSACTION
-            }),
-        }
-    }
-
     /// Returns `true` if a connection ended while it was being opened.
     ///
     /// That happens when an administrator ends all connections. Another attempt may succeed at
@@ -90,23 +107,6 @@ impl StatementError {
                 None => error.is_closed() || io_kind(error).is_some_and(is_end),
             },
             _ => false,
-        }
-    }
-
-    /// Returns `true` if running the operation again can't apply it twice: PostgreSQL says that it
-    /// did nothing, nothing was sent, or it only reads.
-    pub(super) fn may_be_repeated(&self, reads: bool) -> bool {
-        match self {
-            Self::Silence(_)
-            | Self::NoTransactions
-            | Self::OwnType
-            | Self::ErrorText(Stage::Connecting, _) => false,
-            Self::ErrorText(stage, error) => {
-                let undone = error
-                    .code()
-                    .is_some_and(|code| is_undone(code) || is_stale(code));
-                undone || (self.is_loss() && (reads || *stage != Stage::Running))
-            }
         }
     }
 

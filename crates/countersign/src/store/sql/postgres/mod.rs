@@ -42,14 +42,12 @@ use self::target::{Target, Waits};
 use crate::error::{ConfigError, Failure, Symptom};
 use crate::net::{Renewing, SharedConnection, UrlSource};
 use crate::store::sql::pool::{Permit, Pool};
-use crate::store::sql::queue::{Pauses, Queues};
+use crate::store::sql::queue::Queues;
+use crate::store::sql::retry::{Repeatable, Retry};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
 
 pub use session::PostgresSession;
-
-/// The number of times a statement is run again that can't have taken effect.
-const REPEATS: usize = 10;
 
 /// The idle time after which a connection is tested before it is used, as a multiple of the
 /// timeout.
@@ -182,7 +180,7 @@ impl PostgresDriver {
         params: &[Value],
     ) -> Result<(u64, Vec<Row>), Failure> {
         let reads = std::ptr::eq(slots, &raw const self.readers);
-        let mut repeats = 0;
+        let mut retry = Retry::until(deadline, reads);
         let mut busy = slots.least_busy();
         loop {
             let trouble = match self
@@ -200,14 +198,12 @@ impl PostgresDriver {
                 }
                 Err(trouble) => trouble,
             };
-            repeats += 1;
-            let limit = if trouble.is_loss() { 1 } else { REPEATS };
-            if repeats > limit || !trouble.may_be_repeated(reads) {
+            if !retry.again(&trouble, false).await {
                 return Err(trouble.into_failure());
             }
             // Connections often end together, and others may not have noticed yet. On the same
             // lane, the next connection is opened after this one has ended.
-            if !trouble.is_loss() {
+            if !retry.after_loss() {
                 busy = slots.least_busy();
             }
         }
@@ -221,24 +217,17 @@ impl PostgresDriver {
         steps: &[Statement],
         params: &[Value],
     ) -> Result<Outcome, Failure> {
-        let (mut repeats, mut pauses, mut after_loss) = (0, Pauses::until(deadline), false);
+        let mut retry = Retry::until(deadline, false);
         loop {
             let trouble = match self
-                .attempt_alone(deadline, steps, params, after_loss)
+                .attempt_alone(deadline, steps, params, retry.after_loss())
                 .await
             {
                 Ok(outcome) => return Ok(outcome),
                 Err(trouble) => trouble,
             };
-            let again = if trouble.is_held() || self.is_early(&trouble, deadline) {
-                pauses.pause().await
-            } else {
-                repeats += 1;
-                after_loss = trouble.is_loss();
-                let limit = if after_loss { 1 } else { REPEATS };
-                repeats <= limit && trouble.may_be_repeated(false)
-            };
-            if !again {
+            let held = trouble.is_held() || self.is_early(&trouble, deadline);
+            if !retry.again(&trouble, held).await {
                 return Err(trouble.into_failure());
             }
         }
@@ -350,10 +339,7 @@ impl PostgresDriver {
                     .await;
                 let is_clean = !result.as_ref().is_err_and(StatementError::is_loss);
                 (
-                    result.map(|(touched, rows)| Outcome {
-                        affected: vec![touched],
-                        rows,
-                    }),
+                    result.map(|(touched, rows)| Outcome::of_one_step(touched, rows)),
                     is_clean,
                 )
             }
@@ -399,14 +385,10 @@ impl PostgresDriver {
             .in_time(deadline, run_steps(connection, steps, params))
             .await;
         let result = result.map_err(StatementError::before_commit);
-        let end = if result
+        let whole = result
             .as_ref()
-            .is_ok_and(|outcome| is_whole(outcome, steps))
-        {
-            "COMMIT"
-        } else {
-            "ROLLBACK"
-        };
+            .is_ok_and(|outcome| outcome.is_whole(steps.len()));
+        let end = if whole { "COMMIT" } else { "ROLLBACK" };
         let ended = self.in_time(deadline, connection.command(end)).await;
         let is_clean = ended.is_ok();
         Ok((result.and_then(|outcome| ended.map(|()| outcome)), is_clean))
@@ -474,10 +456,7 @@ impl Driver for PostgresDriver {
                 let (touched, rows) = self
                     .shared(&self.writers, deadline, statement, params)
                     .await?;
-                Ok(Outcome {
-                    affected: vec![touched],
-                    rows,
-                })
+                Ok(Outcome::of_one_step(touched, rows))
             }
             steps => self.alone(deadline, steps, params).await,
         }
@@ -493,19 +472,11 @@ async fn run_steps(
     let mut outcome = Outcome::default();
     for statement in steps {
         let (touched, rows) = connection.step(statement, params).await?;
-        outcome.affected.push(touched);
-        outcome.rows = rows;
-        if !outcome.took_effect() {
-            outcome.rows.clear();
+        if outcome.step(touched, rows).is_break() {
             break;
         }
     }
     Ok(outcome)
-}
-
-/// Returns `true` if all steps were run.
-fn is_whole(outcome: &Outcome, steps: &[Statement]) -> bool {
-    outcome.took_effect() && outcome.affected.len() == steps.len()
 }
 
 /// Shared connections for one purpose: reads or writes.

@@ -124,10 +124,7 @@ impl Driver for PostgresSession<'_, '_> {
             let mut outcome = Outcome::default();
             for statement in script.steps() {
                 let (touched, rows) = self.step(statement, params).await?;
-                outcome.affected.push(touched);
-                outcome.rows = rows;
-                if !outcome.took_effect() {
-                    outcome.rows.clear();
+                if outcome.step(touched, rows).is_break() {
                     break;
                 }
             }

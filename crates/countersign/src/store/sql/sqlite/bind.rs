@@ -39,21 +39,15 @@ pub(super) fn steps(
 ) -> rusqlite::Result<Outcome> {
     let mut outcome = Outcome::default();
     for step in script.steps() {
-        if outcome.affected.first() == Some(&0) {
-            break;
-        }
         let mut prepared = prepare(connection, step, params)?;
-        if prepared.column_count() > 0 {
-            outcome.rows = collect(&mut prepared)?;
-            outcome
-                .affected
-                .push(u64::try_from(outcome.rows.len()).unwrap_or(u64::MAX));
+        let (affected, rows) = if prepared.column_count() > 0 {
+            (0, collect(&mut prepared)?)
         } else {
-            let affected = prepared.raw_execute()?;
-            outcome.rows.clear();
-            outcome
-                .affected
-                .push(u64::try_from(affected).unwrap_or(u64::MAX));
+            (prepared.raw_execute()?, Vec::new())
+        };
+        let affected = u64::try_from(affected).unwrap_or(u64::MAX);
+        if outcome.step(affected, rows).is_break() {
+            break;
         }
     }
     Ok(outcome)
