@@ -18,8 +18,8 @@ use countersign::denylist::{DenylistStore, RedisDenylist, SqlDenylist};
 use countersign::entropy::Entropy;
 use countersign::jwt::KeyRing;
 use countersign::redis::Redis;
-use countersign::store::TokenStore;
 use countersign::store::sql::{Database, DatabaseTokenModels, Driver, SqlStore, UserTable};
+use countersign::store::{Observed, TokenStore};
 use countersign::strategy::Strategy;
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, RedisTokenStrategy, Sessions};
 use countersign::token::DigestKeyRing;
@@ -101,7 +101,7 @@ impl Services {
             watch,
         } = deployment::join(config, purpose).await?;
         let parts = Parts::new(database, redis, &secret)?;
-        let in_sql: Arc<dyn TokenStore> = Arc::new(parts.store.clone());
+        let in_sql: Arc<dyn TokenStore> = Arc::new(Observed::new(parts.store.clone()));
         // The last arm also covers strategy `jwt` without keys, which `join` never returns.
         let (strategy, sessions) = match (config.tokens.strategy, signing) {
             (StrategyKind::Jwt, Some(keys)) => (parts.jwt_strategy(&config, keys)?, in_sql),
@@ -183,7 +183,7 @@ impl Parts {
     /// Builds the strategy of opaque tokens in the database.
     fn database_strategy(&self, config: &Config) -> Result<Arc<dyn Strategy<Account>>, Error> {
         let lifetimes = &config.tokens.lifetimes;
-        let strategy = DatabaseTokenStrategy::builder(self.store.clone())
+        let strategy = DatabaseTokenStrategy::builder(Observed::new(self.store.clone()))
             .digest_keys(self.digests.clone())
             .max_age(lifetimes.access())
             .refresh_max_age(lifetimes.refresh())
@@ -240,7 +240,7 @@ impl Parts {
         config: &Config,
         keys: KeyRing,
     ) -> Result<Arc<dyn Strategy<Account>>, Error> {
-        let store: Arc<dyn TokenStore> = Arc::new(self.store.clone());
+        let store: Arc<dyn TokenStore> = Arc::new(Observed::new(self.store.clone()));
         let sessions = Sessions::new(store, self.digests.clone(), config.tokens.lifetimes)
             .with_format(config.tokens.profile, TOKEN_BYTES)?
             .with_reuse(config.tokens.reuse)

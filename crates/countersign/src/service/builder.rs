@@ -16,10 +16,10 @@ use crate::service::maintenance::{Intervals, Sweeper};
 use crate::service::users::Accounts;
 use crate::service::{Auth, Users};
 use crate::session::{Lifetimes, ReusePolicy, SessionLimit};
-use crate::store::TokenStore;
 use crate::store::sql::{
     Database, DatabaseOptions, DatabaseTokenModels, Migrator, SetupError, SqlStore,
 };
+use crate::store::{Observed, TokenStore};
 use crate::strategy::{DatabaseTokenStrategy, Sessions, Strategy};
 use crate::token::DigestKeyRing;
 use crate::transport::{BearerTransport, CookieTransport};
@@ -142,7 +142,7 @@ impl<U: User> AuthBuilder<U> {
     /// Keeps tokens in a store of another kind, such as
     /// [`MemoryStore`](crate::store::MemoryStore) in tests.
     pub fn store(mut self, store: impl TokenStore + 'static) -> Self {
-        self.place = Some(StoreChoice::Store(Arc::new(store)));
+        self.place = Some(StoreChoice::Store(Arc::new(Observed::new(store))));
         self
     }
 
@@ -344,7 +344,7 @@ impl<U: User> AuthBuilder<U> {
             StoreChoice::Store(store) => return Ok((store, None)),
             #[cfg(feature = "redis")]
             StoreChoice::Redis(redis) => {
-                let store = RedisTokenStore::new(&redis, digests);
+                let store = Observed::new(RedisTokenStore::new(&redis, digests));
                 return Ok((Arc::new(store), Some(Arc::new(RedisDenylist::new(&redis)))));
             }
             StoreChoice::Url(url) => Database::connect(&url, DatabaseOptions::default())?,
@@ -357,7 +357,7 @@ impl<U: User> AuthBuilder<U> {
             Migrator::new(&database, U::Id::KIND).run().await?;
         }
         models.verify(&database).await?;
-        let store = SqlStore::new(database.driver(), models);
+        let store = Observed::new(SqlStore::new(database.driver(), models));
         Ok((Arc::new(store), Some(Arc::new(SqlDenylist::new(&database)))))
     }
 

@@ -12,6 +12,8 @@
 //! | `RedisTokenStore` (feature `redis`) | Redis or Valkey | services that run Redis already |
 //! | [`MemoryStore`] | memory | tests, and services that may forget all logins |
 //!
+//! [`Observed`] wraps any of them, and reports each operation as a `tracing` span.
+//!
 //! # Where to start
 //!
 //! Users of the library create a store and give it to a strategy; few of them call its methods.
@@ -23,6 +25,7 @@
 mod consumed;
 mod cursor;
 mod memory;
+mod observed;
 mod pace;
 mod record;
 #[cfg(feature = "redis")]
@@ -37,6 +40,7 @@ pub use crate::value::{Row, Value, ValueError};
 pub use consumed::{Consumed, ConsumedToken, Salt};
 pub use cursor::{NotACursor, SessionCursor};
 pub use memory::MemoryStore;
+pub use observed::Observed;
 pub use pace::SweepPace;
 pub use record::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, JoinedUser, NewAccess, NewRefresh,
@@ -58,8 +62,8 @@ use crate::user::UserKey;
 /// This trait is for people who write a store. To use one, create a [`MemoryStore`], an
 /// [`SqlStore`](sql::SqlStore) or a `RedisTokenStore`, and pass it to a strategy such as
 /// [`DatabaseTokenStrategy`](crate::strategy::DatabaseTokenStrategy). `TokenStore` is implemented
-/// for `Arc<S>`, so strategies, sweepers and a [`UseRecorder`](crate::auth::UseRecorder) can share
-/// one store.
+/// for `Arc<S>`, `Box<S>` and `&S`, so strategies, sweepers and a
+/// [`UseRecorder`](crate::auth::UseRecorder) can share one store.
 ///
 /// # What a store keeps
 ///

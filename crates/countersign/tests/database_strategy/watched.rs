@@ -106,6 +106,7 @@ impl Watched {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl TokenStore for Watched {
     async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
@@ -153,6 +154,10 @@ impl TokenStore for Watched {
         after: Option<&SessionCursor>,
     ) -> Result<UserSurvey, Failure> {
         self.read().survey_part(user, limit, after).await
+    }
+
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        self.read().survey(user, limit).await
     }
     async fn find_family(&self, family: &Digest) -> Result<Option<RefreshRecord>, Failure> {
         self.read().find_family(family).await

@@ -12,6 +12,8 @@
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis"))]
 mod denials;
 mod memory;
+#[cfg(feature = "postgres")]
+mod observed;
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis"))]
 mod redis;
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis"))]

@@ -243,6 +243,7 @@ impl BrokenStore {
     }
 }
 
+/// The provided methods aren't forwarded: they go through the methods here, and so through their faults.
 #[async_trait]
 impl TokenStore for BrokenStore {
     async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {

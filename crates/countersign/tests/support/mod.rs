@@ -119,6 +119,7 @@ impl Switched {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl TokenStore for Switched {
     async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
@@ -161,6 +162,12 @@ impl TokenStore for Switched {
         after: Option<&SessionCursor>,
     ) -> Result<UserSurvey, Failure> {
         self.ask()?.survey_part(user, limit, after).await
+    }
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        self.ask()?.survey(user, limit).await
+    }
+    async fn unfenced_sessions(&self, user: &UserKey, page: &Page) -> Result<SessionPage, Failure> {
+        self.ask()?.unfenced_sessions(user, page).await
     }
     async fn find_family(
         &self,

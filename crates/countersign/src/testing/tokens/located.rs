@@ -60,6 +60,7 @@ impl<S: TokenStore> Located<S> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<S: TokenStore> TokenStore for Located<S> {
     async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
@@ -112,6 +113,10 @@ impl<S: TokenStore> TokenStore for Located<S> {
         after: Option<&SessionCursor>,
     ) -> Result<UserSurvey, Failure> {
         self.inner.survey_part(user, limit, after).await
+    }
+
+    async fn survey(&self, user: &UserKey, limit: &SweepLimit) -> Result<UserSurvey, Failure> {
+        self.inner.survey(user, limit).await
     }
 
     async fn insert_refresh(
