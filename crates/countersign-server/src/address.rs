@@ -66,17 +66,12 @@ impl Proxies {
     /// [`source`](Self::source) marks it as shared, and a warning is logged for the first such
     /// proxy (`proxy_not_trusted`).
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let is_trusted = |address: IpAddr| {
-            self.trusted
-                .iter()
-                .any(|network| network.contains(&address))
-        };
         let lines = headers.get_all(FORWARDED_FOR).iter();
         let mut hops: Vec<&str> = lines
             .flat_map(|line| line.to_str().unwrap_or("?").split(','))
             .collect();
         let mut client = peer.to_canonical();
-        while is_trusted(client)
+        while self.trusts(client)
             && let Some(address) = hops.last().and_then(|hop| parse(hop.trim()))
         {
             hops.pop();
@@ -86,6 +81,12 @@ impl Proxies {
             self.met(client);
         }
         client
+    }
+
+    /// Returns `true` if `peer`, the other end of a connection, is a trusted proxy.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted.iter().any(|network| network.contains(&peer))
     }
 
     /// Returns `address` as the source of a login, marked as shared if it is a known untrusted

@@ -41,6 +41,7 @@ pub mod foundation;
 pub mod greeting;
 pub mod invisible;
 pub mod limits;
+pub mod request_id;
 pub mod router;
 pub mod routes;
 pub mod serve;

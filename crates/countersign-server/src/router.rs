@@ -3,13 +3,16 @@
 //! Start with [`router`]: it composes the library's authentication routes ([`AuthRoutes`]) with the
 //! server's own handlers ([`crate::routes`]). From the outside in, a request passes:
 //!
-//! 1. CORS ([`cors::open`]), except for `/check`,
-//! 2. a layer that answers a panic with 500,
-//! 3. the bounds on the request body and on the time of the answer ([`bound`]),
-//! 4. the handler.
+//! 1. the span with the request's id ([`identify`]),
+//! 2. CORS ([`cors::open`]), except for `/check`,
+//! 3. a layer that answers a panic with 500,
+//! 4. the bounds on the request body and on the time of the answer ([`bound`]),
+//! 5. the handler.
 //!
 //! To add a route, add it here and to the table of [`router`]. A test compares that table with the
 //! routes that are tested, and another one with the API documentation.
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -25,6 +28,7 @@ use crate::compose::Services;
 use crate::config::Registration;
 use crate::cors;
 use crate::limits::{Bounds, bound};
+use crate::request_id::{RequestIds, identify};
 use crate::routes::{change, checks, healthz, me, no_registration, readyz, register};
 
 /// Builds the server's routes, with the bounds and the CORS rules around them.
@@ -55,9 +59,11 @@ pub fn router(services: &Services, bounds: &Bounds, path: &str) -> Result<Router
     // `/check` stays outside of CORS: a preflight that was answered here would count as permission
     // at a proxy that asks for it.
     let checks = also_below(path, checks(services.authenticator.clone()));
+    let ids = RequestIds::new(Arc::clone(&bounds.proxies), path);
     Ok(
         cors::open(within(bounds, routes), services.authenticator.origins())
-            .merge(within(bounds, checks)),
+            .merge(within(bounds, checks))
+            .layer(middleware::from_fn_with_state(ids, identify)),
     )
 }
 

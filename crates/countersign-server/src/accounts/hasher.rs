@@ -11,6 +11,7 @@ use std::sync::Arc;
 use countersign::Failure;
 use countersign::entropy::Entropy;
 use tokio::sync::oneshot;
+use tracing::Span;
 use zeroize::Zeroizing;
 
 use crate::accounts::hashing::PART;
@@ -46,6 +47,8 @@ enum Job {
     Verify {
         password: Zeroizing<String>,
         stored: Option<String>,
+        /// The span of the request, so that lines of this thread belong to it.
+        span: Span,
         reply: oneshot::Sender<Result<Checked, Failure>>,
     },
 }
@@ -112,6 +115,7 @@ impl Hasher {
         self.ask(Line::Login, |reply| Job::Verify {
             password,
             stored,
+            span: Span::current(),
             reply,
         })
         .await
@@ -159,15 +163,13 @@ fn work(queue: &Queue<Job>, in_use: &InUse, entropy: &dyn Entropy) {
             Next::Job(Job::Verify {
                 password,
                 stored,
+                span,
                 reply,
             }) => {
-                let _ = reply.send(check(
-                    &mut workbench,
-                    &password,
-                    stored.as_deref(),
-                    in_use,
-                    entropy,
-                ));
+                let stored = stored.as_deref();
+                let checked =
+                    span.in_scope(|| check(&mut workbench, &password, stored, in_use, entropy));
+                let _ = reply.send(checked);
             }
             Next::Nothing => workbench.rest(),
             Next::End => return,

@@ -18,6 +18,7 @@ use countersign::Failure;
 use countersign::axum::{CredentialVerifier, LoginAttempt, LoginVerdict};
 use countersign::clock::Clock;
 use countersign::error::FailureKind;
+use tracing::Instrument;
 use zeroize::Zeroizing;
 
 use crate::accounts::account::Account;
@@ -279,7 +280,7 @@ impl Logins {
 async fn to_the_end<T: Send + 'static>(
     judgement: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
-    let judged = tokio::spawn(judgement).await;
+    let judged = tokio::spawn(judgement.in_current_span()).await;
     judged.map_err(|error| Failure::internal("login", error))?
 }
 

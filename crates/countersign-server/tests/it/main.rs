@@ -51,6 +51,7 @@ mod redis_sentinel;
 mod redis_start;
 mod registration;
 mod reload;
+mod request_ids;
 mod rows;
 mod sessions;
 mod settings;
