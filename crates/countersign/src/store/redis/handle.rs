@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::ConfigError;
 use crate::redis::{Redis, Script, checked_prefix};
+use crate::store::redis::args::rotation_names;
 use crate::token::DigestKeyRing;
 
 /// The part that failures name.
@@ -79,10 +80,19 @@ pub(super) struct Scripts {
 /// Builds a script from its first line and its files, behind `form.lua`, which all of them share.
 ///
 /// The first line sets Redis's flags. `allow-oom` lets a script run beyond `maxmemory`, `no-writes`
-/// lets it run while writes are refused.
+/// lets it run while writes are refused. A macro of `args` may name the arguments.
 macro_rules! script {
     ($first_line:literal, $($file:literal),+) => {
         Script::new(concat!($first_line, "\n", include_str!("form.lua"), $(include_str!($file)),+))
+    };
+    ($first_line:literal, $names:ident!, $($file:literal),+) => {
+        Script::new(concat!(
+            $first_line,
+            "\n",
+            include_str!("form.lua"),
+            $names!(),
+            $(include_str!($file)),+
+        ))
     };
 }
 
@@ -98,7 +108,7 @@ impl RedisTokenStore {
         let scripts = Scripts {
             fence: script!("#!lua", "fence.lua"),
             insert: script!("#!lua", "keep.lua", "insert.lua"),
-            rotate: script!("#!lua", "keep.lua", "rotate.lua"),
+            rotate: script!("#!lua", rotation_names!, "keep.lua", "rotate.lua"),
             note: script!("#!lua", "note.lua"),
             // A full memory must not keep anybody from logging out.
             remove: script!("#!lua flags=allow-oom", "remove.lua"),

@@ -13,6 +13,7 @@
 //! the ring has several keys, a user may have several hashes: operations that go by the user visit
 //! each of them, and those that go by a token visit the one that its text names.
 
+mod args;
 mod handle;
 mod keys;
 mod list;

@@ -1,5 +1,6 @@
 //! Writing: the records and arguments that the scripts get.
 
+use super::args::Rotation;
 use super::handle::{PART, RedisTokenStore};
 use super::keys::{access_field, place, refresh_field, session_field};
 use super::record::{Behind, Record, Refresh, encode_user, gone, ttl};
@@ -64,6 +65,14 @@ impl Fields {
             .map(|(_, record, _)| record.gone)
             .min()
             .unwrap_or(otherwise)
+    }
+
+    /// Returns the field and the text of the first record, both empty without one.
+    fn into_first(self) -> (String, String) {
+        let first = self.0.into_iter().next();
+        first.map_or_else(Default::default, |(field, record, _)| {
+            (field, record.encode())
+        })
     }
 
     /// Returns the arguments of `insert.lua`, three for each record.
@@ -166,30 +175,26 @@ pub(super) fn rotation(
         .session()
         .map_or_else(|| refresh_field(rotate.presented.as_str()), session_field);
     let end = |end: Option<Timestamp>| end.map(micros).unwrap_or_default();
-    let head = [
-        ttl(rotate.created_at, last).to_string(),
-        micros(rotate.created_at),
-        micros(first),
-        from,
-        rotate.presented.as_str().to_owned(),
-        at.session().map(session_field).unwrap_or_default(),
-        rotate.successor.as_str().to_owned(),
-        micros(kept),
-        micros(rotate.created_at),
-        end(rotate.expires_at),
-        end(rotate.session_expires_at),
-        rotate.family.as_str().to_owned(),
-        rotate.consumed.to_text(),
-        end(rotate.access_expires_at),
-    ];
-    let mut access = records.into_args();
-    // The script reads field and record; the manner of an access token is always "new".
-    access.resize(3, String::new());
-    Ok(head
-        .into_iter()
-        .chain(access)
-        .map(String::into_bytes)
-        .collect())
+    let (access, access_record) = records.into_first();
+    let arguments = Rotation {
+        ttl: ttl(rotate.created_at, last).to_string(),
+        now: micros(rotate.created_at),
+        soonest: micros(first),
+        presented: from,
+        presented_digest: rotate.presented.as_str().to_owned(),
+        session: at.session().map(session_field).unwrap_or_default(),
+        successor: rotate.successor.as_str().to_owned(),
+        gone_at: micros(kept),
+        created_at: micros(rotate.created_at),
+        expires_at: end(rotate.expires_at),
+        session_ends: end(rotate.session_expires_at),
+        family: rotate.family.as_str().to_owned(),
+        consumed: rotate.consumed.to_text(),
+        signed_ends: end(rotate.access_expires_at),
+        access,
+        access_record,
+    };
+    Ok(arguments.into_args())
 }
 
 impl RedisTokenStore {
