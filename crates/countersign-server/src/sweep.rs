@@ -165,16 +165,10 @@ impl Sweeper {
         let never = Timestamp::from_unix_seconds(0);
         match self.endless {
             Endless::Ours => limit,
-            Endless::Kept => SweepLimit {
-                access_created: never,
-                refresh_created: never,
-                ..limit
-            },
-            Endless::Adopted(lifetime) => SweepLimit {
-                access_created: now.saturating_sub(lifetime),
-                refresh_created: now.saturating_sub(lifetime.max(self.lifetimes.refresh())),
-                ..limit
-            },
+            Endless::Kept => limit.with_access_created(never).with_refresh_created(never),
+            Endless::Adopted(lifetime) => limit
+                .with_access_created(now.saturating_sub(lifetime))
+                .with_refresh_created(now.saturating_sub(lifetime.max(self.lifetimes.refresh()))),
         }
     }
 

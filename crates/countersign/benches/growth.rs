@@ -144,10 +144,7 @@ async fn on_sql(name: &str) {
              WHERE name LIKE CONCAT(DATABASE(), '/%token')",
         ),
     };
-    let options = DatabaseOptions {
-        timeout: Duration::from_secs(30),
-        ..DatabaseOptions::default()
-    };
+    let options = DatabaseOptions::default().with_timeout(Duration::from_secs(30));
     let database = Database::connect(&url, options).unwrap();
     Migrator::new(&database, UserKeyKind::Int)
         .run()
@@ -181,9 +178,7 @@ async fn on_redis() {
     let (prefix, digests) = (server.prefix(), digests());
     let redis = Redis::connect(
         server.url(),
-        RedisOptions {
-            timeout: Duration::from_secs(30),
-        },
+        RedisOptions::default().with_timeout(Duration::from_secs(30)),
     )
     .unwrap();
     let store = RedisTokenStore::new(&redis, &digests)

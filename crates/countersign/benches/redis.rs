@@ -86,9 +86,7 @@ async fn main() {
 fn strategy(url: &str, prefix: &str) -> RedisTokenStrategy<Account> {
     let redis = Redis::connect(
         url,
-        RedisOptions {
-            timeout: Duration::from_secs(5),
-        },
+        RedisOptions::default().with_timeout(Duration::from_secs(5)),
     )
     .unwrap();
     let secret = Secret::generate(&SystemEntropy).unwrap();
@@ -269,9 +267,7 @@ impl Reader for BareSwap {
 async fn endings(server: &testbed::Redis) {
     let redis = Redis::connect(
         server.url(),
-        RedisOptions {
-            timeout: Duration::from_secs(5),
-        },
+        RedisOptions::default().with_timeout(Duration::from_secs(5)),
     )
     .unwrap();
     let ring = DigestKeyRing::new("bench", &Secret::generate(&SystemEntropy).unwrap()).unwrap();
@@ -283,13 +279,7 @@ async fn endings(server: &testbed::Redis) {
         for round in 0..3 {
             let user = UserKey::Int(1_000_000 + round);
             let opened = open(&store, &ring, &user, sessions).await;
-            let limit = SweepLimit {
-                now: NOW,
-                access_created: NOW,
-                refresh_created: NOW,
-                fence_used: NOW,
-                rows: 1000,
-            };
+            let limit = SweepLimit::at(NOW, 1000);
             let page = Page {
                 after: None,
                 limit: 100,
@@ -360,26 +350,13 @@ async fn open(
             let session = SessionId::generate(&SystemEntropy).unwrap();
             let place = store.locator(user, Some(session)).unwrap().to_text();
             let digest = |label| ring.digest(&PlainToken::new(format!("{place}.{label}")));
-            let refresh = NewRefresh {
-                digest: digest("refresh"),
-                family: digest("family"),
-                user: user.clone(),
-                session: Some(session),
-                created_at: NOW,
-                expires_at: Some(NOW.saturating_add(Duration::from_hours(24))),
-                session_expires_at: None,
-                access_expires_at: None,
-                client: ClientInfo::new().with_label("a phone"),
-                fence: None,
-            };
-            let access = NewAccess {
-                digest: digest("access"),
-                user: user.clone(),
-                session: Some(session),
-                created_at: NOW,
-                expires_at: Some(NOW.saturating_add(Duration::from_hours(1))),
-                fence: None,
-            };
+            let refresh = NewRefresh::new(digest("refresh"), digest("family"), user.clone(), NOW)
+                .with_session(session)
+                .with_expires_at(NOW.saturating_add(Duration::from_hours(24)))
+                .with_client(ClientInfo::new().with_label("a phone"));
+            let access = NewAccess::new(digest("access"), user.clone(), NOW)
+                .with_session(session)
+                .with_expires_at(NOW.saturating_add(Duration::from_hours(1)));
             let opened = store.insert_refresh(&refresh, Some(&access)).await?;
             assert_eq!(opened, Opened::Done);
             Ok::<_, Failure>(session)

@@ -192,10 +192,7 @@ struct Sweep {
 fn connect(url: &str) -> Database {
     Database::connect(
         url,
-        DatabaseOptions {
-            timeout: Duration::from_secs(30),
-            ..DatabaseOptions::default()
-        },
+        DatabaseOptions::default().with_timeout(Duration::from_secs(30)),
     )
     .unwrap()
 }

@@ -32,6 +32,7 @@ pub trait Entropy: fmt::Debug + Send + Sync {
 /// An error of the generator is a [`Failure`] of the kind
 /// [`Unavailable`](crate::error::FailureKind::Unavailable).
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing to configure")]
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {

@@ -380,6 +380,7 @@
 //! from](guide::coming_from) litestar-auth, axum-login, tower-sessions or jsonwebtoken.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 pub mod auth;
 #[cfg(feature = "axum")]

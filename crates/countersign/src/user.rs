@@ -16,6 +16,10 @@ use crate::value::{Row, Value};
 
 /// The kinds of value that a user id can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the kinds of keys that all stores can hold"
+)]
 pub enum UserKeyKind {
     /// A UUID.
     Uuid,
@@ -41,6 +45,10 @@ pub enum UserKeyKind {
 /// assert_eq!(UserKey::from_subject(UserKeyKind::Int, "07"), None);
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the kinds of keys that all stores can hold"
+)]
 pub enum UserKey {
     /// A UUID.
     Uuid(Uuid),

@@ -15,6 +15,10 @@ use crate::clock::Timestamp;
 /// Its `Debug` output shows the variant only, because rows hold digests, email addresses and
 /// password hashes.
 #[derive(Clone, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the kinds of values that all databases can hold"
+)]
 pub enum Value {
     /// SQL's `NULL`.
     Null,

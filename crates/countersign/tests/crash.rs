@@ -151,10 +151,7 @@ async fn check(place: &Place, lines: &[String], round: usize) {
 
 /// Refreshes sessions side by side, and tells of each refresh after it was stored.
 async fn write_until_killed(url: &str) {
-    let options = DatabaseOptions {
-        timeout: Duration::from_secs(30),
-        ..DatabaseOptions::default()
-    };
+    let options = DatabaseOptions::default().with_timeout(Duration::from_secs(30));
     let database = Database::connect(url, options).unwrap();
     let strategy = strategy(&database);
     let mut tasks = tokio::task::JoinSet::new();

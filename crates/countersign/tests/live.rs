@@ -173,11 +173,7 @@ async fn nobody_is_asked_about_connections_that_are_gone() {
         .await
         .unwrap();
     let another = SessionWatcher::new(world.strategy.clone(), world.members.clone());
-    let pair = TokenPair {
-        issued_at: loose.issued_at,
-        access: loose,
-        refresh: None,
-    };
+    let pair = TokenPair::new(loose, None);
     assert!(
         another.watch(&accepted(&world, &pair).await).is_none(),
         "a token without a session"

@@ -14,9 +14,13 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use countersign::{PlainToken, Refusal};
+use countersign::store::{MemoryStore, Observed, TokenStore};
+use countersign::{PlainToken, Refusal, UserKey};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use support::World;
+
+/// A session that nobody has opened.
+const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
 #[test]
 fn each_cause_is_counted() {
@@ -44,6 +48,43 @@ fn a_reuse_whose_caller_hangs_up_is_counted() {
             .map(|(cause, count)| (cause.to_owned(), count))
             .into()
     );
+}
+
+#[test]
+fn each_operation_of_an_observed_store_is_timed() {
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let store = Observed::new(MemoryStore::new());
+            for _ in 0..3 {
+                store.ping().await.unwrap();
+            }
+            let nobody = store.find_session(NIL.parse().unwrap(), &UserKey::Int(7));
+            assert!(nobody.await.unwrap().is_none());
+        });
+    });
+    let timed: Vec<_> = snapshots
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .map(|(key, _, _, value)| {
+            let key = key.key();
+            assert_eq!(key.name(), "countersign_store_seconds");
+            let labels: Vec<_> = key.labels().map(|label| label.value().to_owned()).collect();
+            let DebugValue::Histogram(values) = value else {
+                panic!("no histogram")
+            };
+            (labels, values.len())
+        })
+        .collect();
+    let expected = [("find_session", "absent", 1), ("ping", "done", 3)];
+    let expected = expected
+        .map(|(operation, outcome, count)| (vec![operation.to_owned(), outcome.to_owned()], count));
+    assert_eq!(BTreeMap::from_iter(timed), BTreeMap::from(expected));
 }
 
 /// What is counted meanwhile, by cause.

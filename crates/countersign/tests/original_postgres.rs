@@ -81,10 +81,7 @@ impl Original {
             &url,
             &(file("peer.pg.schema.sql") + &file("peer.pg.data.sql")),
         );
-        let options = DatabaseOptions {
-            timeout: Duration::from_secs(30),
-            ..DatabaseOptions::default()
-        };
+        let options = DatabaseOptions::default().with_timeout(Duration::from_secs(30));
         let database = Database::connect(&url, options).unwrap();
         Migrator::new(&database, UserKeyKind::Uuid)
             .run()

@@ -71,10 +71,7 @@ async fn set_up(server: &dyn Server) -> [DatabaseTokenStrategy<SqlStore>; 2] {
 }
 
 async fn both(url: &str, options: DatabaseOptions) -> [DatabaseTokenStrategy<SqlStore>; 2] {
-    let patient = DatabaseOptions {
-        timeout: Duration::from_secs(30),
-        ..DatabaseOptions::default()
-    };
+    let patient = DatabaseOptions::default().with_timeout(Duration::from_secs(30));
     let databases = [options, patient].map(|options| Database::connect(url, options).unwrap());
     Migrator::new(&databases[1], UserKeyKind::Uuid)
         .run()
@@ -236,10 +233,7 @@ async fn mariadb_killed_under_load() {
 
 /// 500 callers and one connection: each is answered truly, or told that the question stays open.
 async fn crowd(url: &str) {
-    let options = DatabaseOptions {
-        connections: 1,
-        ..DatabaseOptions::default()
-    };
+    let options = DatabaseOptions::default().with_connections(1);
     let [strategy, patient] = both(url, options).await;
     let token = patient.write_token(&Account::new(1)).await.unwrap().token;
     let mut crowd = JoinSet::new();

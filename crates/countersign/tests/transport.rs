@@ -33,17 +33,12 @@ fn one(text: &str) -> Offered {
 
 fn pair(access: &str, refresh: Option<&str>) -> TokenPair {
     let now = Timestamp::from_unix_seconds(1_768_478_400);
-    let issued = |text: &str, life| IssuedToken {
-        token: PlainToken::new(text),
-        issued_at: now,
-        expires_at: now.saturating_add(Duration::from_secs(life)),
-        session_id: None,
+    let issued = |text: &str, life| {
+        let end = now.saturating_add(Duration::from_secs(life));
+        IssuedToken::new(PlainToken::new(text), now, end)
     };
-    TokenPair {
-        access: issued(access, 900),
-        refresh: refresh.map(|text| issued(text, 2_592_000)),
-        issued_at: now,
-    }
+    let refresh = refresh.map(|text| issued(text, 2_592_000));
+    TokenPair::new(issued(access, 900), refresh)
 }
 
 /// Conformance case 117, and what surrounds it.

@@ -58,10 +58,9 @@ pub(crate) const ACCOUNTS: MigrationSet = MigrationSet {
 /// Returns [`Error::Config`], which names the database's setting, if the URL can't work, and
 /// [`Error::Io`] if the data directory can't be created.
 pub(crate) fn connect(store: &Store) -> Result<Database, Error> {
-    let options = DatabaseOptions {
-        timeout: store.timeout,
-        connections: store.connections,
-    };
+    let options = DatabaseOptions::default()
+        .with_timeout(store.timeout)
+        .with_connections(store.connections);
     let named = |error: ConfigError| renamed(&store.database_spelled, &error);
     let database = match &store.database {
         DatabaseUrl::Sqlite(path) => {

@@ -32,9 +32,7 @@ pub(crate) fn handle(config: &Config) -> Result<Option<Redis>, ConfigError> {
 
 /// Returns a handle on the Redis at `url`, which is the configured URL or a part of it.
 fn connect(config: &Config, settings: &Settings, url: &str) -> Result<Redis, ConfigError> {
-    let options = RedisOptions {
-        timeout: config.store.timeout,
-    };
+    let options = RedisOptions::default().with_timeout(config.store.timeout);
     // A single node of several has a URL of its own, which isn't the one in the file.
     let source = settings.source.clone().filter(|_| *settings.url == url);
     let redis = match source {

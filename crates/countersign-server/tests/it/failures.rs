@@ -28,10 +28,7 @@ fn until(url: &str, question: &str, is_over: impl Fn() -> bool) {
 async fn a_sweep_leaves_a_window_that_begins_meanwhile_on_postgres() {
     let url = Postgres::shared().database();
     drop(Place::new(shared(&url)).start());
-    let options = DatabaseOptions {
-        timeout: Duration::from_secs(50),
-        ..DatabaseOptions::default()
-    };
+    let options = DatabaseOptions::default().with_timeout(Duration::from_secs(50));
     let database = Database::connect(&url, options).unwrap();
     let secret = Secret::new("token_hash_secret", SECRET).unwrap();
     let limit = RateLimit {

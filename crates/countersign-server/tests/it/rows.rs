@@ -27,10 +27,7 @@ impl Rows {
             )
         };
         let url = given.map_or_else(file, |(_, url)| url.clone());
-        let options = DatabaseOptions {
-            timeout: Duration::from_secs(20),
-            ..DatabaseOptions::default()
-        };
+        let options = DatabaseOptions::default().with_timeout(Duration::from_secs(20));
         Self {
             driver: Connection::connect(&url, options).unwrap().driver(),
         }

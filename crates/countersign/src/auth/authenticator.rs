@@ -86,6 +86,10 @@ pub struct Authenticator<U> {
 /// [`Authenticator::select`] returns it, for code that needs to know the backend of a request
 /// without verifying the token.
 #[derive(Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a caller has to decide on each case"
+)]
 pub enum Selection<'a, U> {
     /// The request carries no credential.
     NotOffered,

@@ -43,6 +43,7 @@ use crate::user::User;
 /// }
 /// # let router: axum::Router = axum::Router::new().route("/me", axum::routing::get(me));
 /// ```
+#[expect(clippy::exhaustive_structs, reason = "an extractor is destructured")]
 pub struct CurrentUser<U>(pub Arc<Authenticated<U>>);
 
 /// An extractor of the request's user, or of `None` if the request has no credential.
@@ -64,6 +65,7 @@ pub struct CurrentUser<U>(pub Arc<Authenticated<U>>);
 /// }
 /// # let router: axum::Router = axum::Router::new().route("/", axum::routing::get(greet));
 /// ```
+#[expect(clippy::exhaustive_structs, reason = "an extractor is destructured")]
 pub struct MaybeUser<U>(pub Option<Arc<Authenticated<U>>>);
 
 impl<U: User, S: Send + Sync> FromRequestParts<S> for CurrentUser<U> {

@@ -45,6 +45,7 @@ pub const MAX_BODY: usize = 16 * 1024;
 /// }
 /// # let router: axum::Router = axum::Router::new().route("/name", axum::routing::put(rename));
 /// ```
+#[expect(clippy::exhaustive_structs, reason = "an extractor is destructured")]
 pub struct StrictJson<T, const LIMIT: usize = MAX_BODY>(pub T);
 
 impl<T, S, const LIMIT: usize> FromRequest<S> for StrictJson<T, LIMIT>

@@ -150,6 +150,10 @@ impl Error for Refusal {}
 /// assert_eq!(status(&Failure::full("denylist").into()), 503);
 /// ```
 #[derive(Debug, thiserror::Error)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a refusal or a failure: there is no third"
+)]
 pub enum AuthError {
     /// The credential or the attempt is bad. The reason is for the log only.
     #[error("refused: {0}")]

@@ -50,6 +50,9 @@ pub mod testing {
 
 pub mod stores {
     #![doc = include_str!("stores.md")]
+    #![doc = "```"]
+    #![doc = include_str!("small_store.rs")]
+    #![doc = "```"]
 }
 
 pub mod coming_from {

@@ -37,6 +37,7 @@ pub(crate) use script::Script;
 
 /// The settings of a [`Redis`] handle.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RedisOptions {
     /// The longest time that one operation may take, including the time to connect. Defaults to one
     /// second.
@@ -45,6 +46,15 @@ pub struct RedisOptions {
     /// [`Unavailable`](crate::error::FailureKind::Unavailable). It isn't known then if Redis
     /// executed the command.
     pub timeout: Duration,
+}
+
+impl RedisOptions {
+    /// Sets the longest time that one operation may take.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
 }
 
 impl Default for RedisOptions {

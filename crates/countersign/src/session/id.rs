@@ -77,6 +77,7 @@ impl fmt::Debug for SessionId {
 /// The error of parsing a text that is not a UUID as a [`SessionId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid session id")]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing to tell")]
 pub struct NotASessionId;
 
 impl FromStr for SessionId {

@@ -235,6 +235,10 @@ impl Default for ReusePolicy {
 /// # assert_eq!(cap.when_full, WhenFull::default());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a number, and what to do beyond it"
+)]
 pub struct SessionLimit {
     /// The highest number of live sessions of one user.
     pub most: NonZeroU32,
@@ -245,6 +249,7 @@ pub struct SessionLimit {
 /// The effect of a login when its user has reached the [`SessionLimit`]. Defaults to
 /// [`EvictOldest`](Self::EvictOldest).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "the caller chooses between these")]
 pub enum WhenFull {
     /// Ends the session that was opened first, and opens the new one.
     #[default]

@@ -15,6 +15,7 @@ pub type Salt = [u8; 16];
 
 /// A refresh token that was exchanged for its successor.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the form that is stored")]
 pub struct ConsumedToken {
     /// The digest of the token.
     pub digest: Digest,

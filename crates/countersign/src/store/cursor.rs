@@ -26,6 +26,7 @@ pub struct SessionCursor(String);
 /// The error of parsing a text that isn't a [`SessionCursor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not a valid cursor")]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing to tell")]
 pub struct NotACursor;
 
 impl SessionCursor {

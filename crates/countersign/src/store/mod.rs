@@ -23,6 +23,7 @@
 //! and [`SessionPage`].
 
 mod consumed;
+mod create;
 mod cursor;
 mod memory;
 mod observed;
@@ -56,6 +57,9 @@ use crate::error::Failure;
 use crate::session::SessionId;
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
+
+/// The number of sessions that the default of [`TokenStore::survey_part`] reads at once.
+const SURVEYED: u32 = 100;
 
 /// A store of access tokens, refresh tokens and sessions.
 ///
@@ -118,26 +122,8 @@ use crate::user::UserKey;
 /// - **Cost is bounded.** [`end_user`](Self::end_user) costs the same for one session and for
 ///   100,000. Parts of a list, of a survey, of [`clear`](Self::clear) and of [`sweep`](Self::sweep)
 ///   cost what the part costs, however much the user has.
-///
-/// # Repeating a call after an error
-///
-/// An error means that nothing happened or that the outcome is unknown. The caller may repeat any
-/// call with the same arguments. What the repetition must do if the first call did take effect:
-///
-/// - A read, [`ping`](Self::ping), [`settle`](Self::settle), [`note_use`](Self::note_use): it has
-///   the effect of one call.
-/// - [`clear`](Self::clear), [`sweep`](Self::sweep): it goes on with the next batch.
-/// - [`insert_access`](Self::insert_access), [`insert_refresh`](Self::insert_refresh): it answers
-///   [`Opened::Done`], or [`Opened::Fenced`] if the user was ended meanwhile, or refuses the digest
-///   as taken. It leaves the record as it is.
-/// - [`rotate`](Self::rotate): it answers [`RotateOutcome::Gone`] or, if the store recognises its
-///   own successor, [`RotateOutcome::Done`]. There is never a second successor.
-/// - [`remove_access`](Self::remove_access), [`remove_refresh`](Self::remove_refresh),
-///   [`end_session`](Self::end_session): it answers `false`, unless the store recognises the
-///   repetition.
-/// - [`fence`](Self::fence): it returns the same fence.
-/// - [`end_user`](Self::end_user): it sees its own fence in place, and ends nothing that was
-///   recorded behind that since.
+#[doc = ""]
+#[doc = include_str!("implementing.md")]
 ///
 /// # Examples
 ///
@@ -157,14 +143,7 @@ use crate::user::UserKey;
 ///
 /// // A login: read the fence, then record the token behind it.
 /// let fence = store.fence(&user, Fence::generate(&SystemEntropy)?, now).await?;
-/// let access = NewAccess {
-///     digest: digest.clone(),
-///     user: user.clone(),
-///     session: None,
-///     created_at: now,
-///     expires_at: None,
-///     fence: Some(fence),
-/// };
+/// let access = NewAccess::new(digest.clone(), user.clone(), now).with_fence(fence);
 /// assert_eq!(store.insert_access(&access).await?, Opened::Done);
 /// assert!(store.find_access(&digest.clone().into()).await?.is_some());
 ///
@@ -340,12 +319,24 @@ pub trait TokenStore: Send + Sync {
     /// # Errors
     ///
     /// [`Failure`] if the store can't be asked. Ask for the same part again, or start anew.
+    ///
+    /// # Default
+    ///
+    /// Reads a page of [`sessions`](Self::sessions) and counts. A session that the store moves
+    /// between two pages may count twice then.
     async fn survey_part(
         &self,
         user: &UserKey,
         limit: &SweepLimit,
         after: Option<&SessionCursor>,
-    ) -> Result<UserSurvey, Failure>;
+    ) -> Result<UserSurvey, Failure> {
+        let page = Page {
+            after: after.cloned(),
+            limit: SURVEYED,
+        };
+        let part = self.sessions(user, &page).await?;
+        Ok(UserSurvey::of(&part.sessions, limit, part.next))
+    }
 
     /// Counts all of the user's sessions that can be refreshed.
     ///
@@ -580,7 +571,12 @@ pub trait TokenStore: Send + Sync {
     /// keeps it, so the store gets it back from [`Digest::locator`] and [`StoredToken::locator`] in
     /// every call. A store that returns locators refuses to record a digest without a fitting one,
     /// and doesn't find a token whose text has none.
-    fn locator(&self, user: &UserKey, session: Option<SessionId>) -> Option<Locator>;
+    ///
+    /// The default implementation returns `None`.
+    fn locator(&self, user: &UserKey, session: Option<SessionId>) -> Option<Locator> {
+        let _ = (user, session);
+        None
+    }
 
     /// Asks the store for an answer, to see that it can be reached.
     ///

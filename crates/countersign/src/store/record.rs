@@ -1,19 +1,22 @@
 //! The arguments and answers of a [`TokenStore`](crate::store::TokenStore).
 //!
+//! Records that grow with the protocol are `#[non_exhaustive]`: they have a `new` with what is
+//! always there (see `create`), and public fields for the rest. Within the crate they are written as literals, so
+//! that the compiler shows each place that a new field concerns.
+//!
 //! Each struct is plain data that a strategy fills and a store writes, or the other way round.
 //! Times are UTC in whole microseconds. A missing `expires_at` means that the token ages by its
 //! time of issue, as rows of litestar-auth do.
 
-use std::time::Duration;
-
 use crate::clock::Timestamp;
-use crate::session::{ClientInfo, Lifetimes, SessionId};
+use crate::session::{ClientInfo, SessionId};
 use crate::store::{Consumed, Fence, Row, SessionCursor};
 use crate::token::{Digest, StoredToken};
 use crate::user::UserKey;
 
 /// An access token to be recorded.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NewAccess {
     /// The token's digest.
     pub digest: Digest,
@@ -36,6 +39,7 @@ pub struct NewAccess {
 
 /// A refresh token to be recorded, with the session that it opens.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NewRefresh {
     /// The token's digest.
     pub digest: Digest,
@@ -67,6 +71,7 @@ pub struct NewRefresh {
 /// The answer of a store that was asked to record a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+#[expect(clippy::exhaustive_enums, reason = "a store answers one of two")]
 pub enum Opened {
     /// The token is recorded, with everything that came with it.
     Done,
@@ -76,6 +81,7 @@ pub enum Opened {
 
 /// The record of an access token.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct AccessRecord {
     /// The user that the token belongs to.
     pub user: UserKey,
@@ -94,6 +100,10 @@ pub struct AccessRecord {
 ///
 /// [`UserManager::read_joined`](crate::UserManager::read_joined) makes a user of it.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a user manager has to decide on each case"
+)]
 pub enum JoinedUser {
     /// The store doesn't read users.
     NotJoined,
@@ -105,6 +115,7 @@ pub enum JoinedUser {
 
 /// The record of a session's refresh token.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RefreshRecord {
     /// The digest of the current token, or `None` if the token is stored in another form.
     pub digest: Option<Digest>,
@@ -133,6 +144,7 @@ pub struct RefreshRecord {
 /// [`TokenStore::rotate`](crate::store::TokenStore::rotate) says what each value replaces in the
 /// record and what it doesn't.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RotateRequest {
     /// The token that was presented.
     pub presented: StoredToken,
@@ -161,6 +173,7 @@ pub struct RotateRequest {
 
 /// The answer of a store to a [`RotateRequest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a store answers one of two")]
 pub enum RotateOutcome {
     /// The successor is recorded: this caller has exchanged the token.
     Done,
@@ -172,6 +185,7 @@ pub enum RotateOutcome {
 ///
 /// All bounds are inclusive: a record at the very moment of a bound may be deleted.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct SweepLimit {
     /// The present time. Tokens whose `expires_at` is at or before it have expired.
     pub now: Timestamp,
@@ -187,27 +201,9 @@ pub struct SweepLimit {
     pub rows: u32,
 }
 
-/// The time for which an unused fence is kept: much longer than a login may take.
-const FENCE_KEPT: Duration = Duration::from_hours(24);
-
-impl SweepLimit {
-    /// Creates a limit for what has expired at `now`, at most `rows` of each kind.
-    ///
-    /// Tokens without an end age by the idle and access lifetimes of `lifetimes`. Unused fences are
-    /// kept for 24 hours.
-    pub fn new(now: Timestamp, lifetimes: &Lifetimes, rows: u32) -> Self {
-        Self {
-            now,
-            access_created: now.saturating_sub(lifetimes.access()),
-            refresh_created: now.saturating_sub(lifetimes.refresh()),
-            fence_used: now.saturating_sub(FENCE_KEPT),
-            rows,
-        }
-    }
-}
-
 /// The numbers of records that a sweep deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Swept {
     /// The number of access tokens deleted.
     pub access: u64,
@@ -221,6 +217,7 @@ pub struct Swept {
 
 /// A session as device lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionRecord {
     /// The id of the session.
     pub id: SessionId,
@@ -249,6 +246,10 @@ pub struct SessionRecord {
 
 /// A session that was seen in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a request whose every field a store must heed"
+)]
 pub struct Used {
     /// The id of the session.
     pub session: SessionId,
@@ -260,6 +261,10 @@ pub struct Used {
 
 /// A request for a part of a list of sessions.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a request whose every field a store must heed"
+)]
 pub struct Page {
     /// The [`next`](SessionPage::next) of the part before. `None` starts at the beginning.
     pub after: Option<SessionCursor>,
@@ -294,6 +299,7 @@ pub struct Page {
 /// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionPage {
     /// The sessions, at most as many as were asked for. There may be fewer, or none, although more
     /// follow.
@@ -302,23 +308,12 @@ pub struct SessionPage {
     pub next: Option<SessionCursor>,
 }
 
-impl SessionPage {
-    /// Returns the first `limit` of `sessions`, with a cursor if there are more.
-    ///
-    /// The sessions must be in the order of their ids, and either reach the end of the list or be
-    /// more than `limit`. The cursor is the id of the last session of the page.
-    pub(crate) fn of_ordered(mut sessions: Vec<SessionRecord>, limit: u32) -> Self {
-        let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
-        let more = sessions.len() > limit;
-        sessions.truncate(limit);
-        let last = sessions.last().filter(|_| more);
-        let next = last.and_then(|last| last.id.to_string().parse().ok());
-        Self { sessions, next }
-    }
-}
-
 /// A request to end all sessions and tokens of a user: "log out everywhere".
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a request whose every field a store must heed"
+)]
 pub struct EndUser {
     /// The user whose sessions and tokens end.
     pub user: UserKey,
@@ -334,6 +329,10 @@ pub struct EndUser {
 
 /// A replaced fence whose signed tokens may not be denied yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a request whose every field a store must heed"
+)]
 pub struct EndedFence {
     /// The fence.
     pub fence: Fence,
@@ -343,6 +342,10 @@ pub struct EndedFence {
 
 /// A request to delete rows of a user, for [`clear`](crate::store::TokenStore::clear).
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a request whose every field a store must heed"
+)]
 pub struct ClearUser {
     /// The user whose rows are deleted.
     pub user: UserKey,
@@ -357,6 +360,7 @@ pub struct ClearUser {
 
 /// The number of tokens that a [`clear`](crate::store::TokenStore::clear) deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Cleared {
     /// The number of tokens deleted.
     pub removed: u64,
@@ -366,6 +370,7 @@ pub struct Cleared {
 
 /// The number of a user's sessions, and how long their signed tokens live.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UserSurvey {
     /// The number of sessions that can be refreshed.
     pub sessions: u64,
@@ -373,13 +378,4 @@ pub struct UserSurvey {
     pub access_expires_at: Option<Timestamp>,
     /// The cursor of the next part, or `None` at the end.
     pub next: Option<SessionCursor>,
-}
-
-impl UserSurvey {
-    /// Adds the next part to this survey, and takes over its cursor.
-    pub fn add(&mut self, part: Self) {
-        self.sessions = self.sessions.saturating_add(part.sessions);
-        self.access_expires_at = self.access_expires_at.max(part.access_expires_at);
-        self.next = part.next;
-    }
 }

@@ -6,6 +6,7 @@ use crate::testing::violation::Violation;
 
 /// The result of one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CaseReport {
     /// The case's name, for example `rotation::has_one_winner`, or `users::owners_are_told_apart
     /// (uuid)` for a case that runs once per kind of user id.
@@ -21,6 +22,7 @@ pub struct CaseReport {
 /// [`SuiteReport::into_result`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub struct SuiteReport {
     /// The backend's name, as it was given to the suite.
     pub backend: String,

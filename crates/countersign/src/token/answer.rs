@@ -29,6 +29,10 @@ use crate::token::PlainToken;
 /// For a whole HTTP request, where a cookie may come from another site, see
 /// [`AuthOutcome`](crate::AuthOutcome).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a caller has to decide on each case"
+)]
 pub enum TokenStatus<U> {
     /// The request carries no credential.
     NotOffered,
@@ -111,6 +115,7 @@ impl<U> fmt::Debug for Authenticated<U> {
 ///
 /// This is the only time at which the token's text is available: stores keep a digest.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct IssuedToken {
     /// The text of the token, for its holder. It must not reach a log.
     pub token: PlainToken,
@@ -124,6 +129,17 @@ pub struct IssuedToken {
 }
 
 impl IssuedToken {
+    /// Creates a token that was issued outside of a session, for strategies of your own. Set
+    /// [`session_id`](Self::session_id) for one that belongs to a session.
+    pub const fn new(token: PlainToken, issued_at: Timestamp, expires_at: Timestamp) -> Self {
+        Self {
+            token,
+            issued_at,
+            expires_at,
+            session_id: None,
+        }
+    }
+
     /// Returns the lifetime of the token, counted from [`issued_at`](Self::issued_at).
     ///
     /// In seconds it is the `expires_in` of a token response (RFC 6749 section 5.1).
@@ -137,6 +153,7 @@ impl IssuedToken {
 ///
 /// A [`Transport`](crate::transport::Transport) puts the pair into a response.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct TokenPair {
     /// The access token, which the client sends with each request.
     pub access: IssuedToken,
@@ -144,6 +161,18 @@ pub struct TokenPair {
     pub refresh: Option<IssuedToken>,
     /// The time at which both tokens were issued, in UTC.
     pub issued_at: Timestamp,
+}
+
+impl TokenPair {
+    /// Creates a pair whose tokens were issued when the access token was.
+    pub const fn new(access: IssuedToken, refresh: Option<IssuedToken>) -> Self {
+        let issued_at = access.issued_at;
+        Self {
+            access,
+            refresh,
+            issued_at,
+        }
+    }
 }
 
 /// The result of a successful refresh: the owner of the refresh token, and the new tokens.
@@ -179,6 +208,10 @@ impl<U, T: fmt::Debug> fmt::Debug for Refreshed<U, T> {
 ///
 /// Both variants mean success to the client: the credential is not valid any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a caller has to decide on each case"
+)]
 pub enum LoggedOut {
     /// The session was ended by this call, with all of its access and refresh tokens. Contains the
     /// id of the session. It is `None` if the token belongs to no session and was revoked alone, or
@@ -191,6 +224,10 @@ pub enum LoggedOut {
 
 /// The result of revoking one token or one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a caller has to decide on each case"
+)]
 pub enum EndOutcome {
     /// The token or session was revoked by this call. An expired token that had not been swept yet
     /// counts as revoked too.
@@ -201,6 +238,10 @@ pub enum EndOutcome {
 
 /// The result of ending everything that a user has ("log out everywhere").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a caller has to decide on each case"
+)]
 pub enum Invalidated {
     /// All sessions and tokens of the user were revoked.
     ///

@@ -92,6 +92,10 @@ impl fmt::Debug for Digest {
 /// It is a digest, except for tokens that an earlier system stored as plain text, which a strategy
 /// accepts only if its builder was told to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a token is stored in one of these forms"
+)]
 pub enum StoredToken {
     /// The digest of a token.
     Digest(Digest),

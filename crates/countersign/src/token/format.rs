@@ -25,6 +25,7 @@ const REFRESH_BYTES: usize = 2 * FAMILY_BYTES;
 
 /// The kind of a token. A token of one kind is never accepted as the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "there are two kinds of tokens")]
 pub enum TokenKind {
     /// A token that is presented with each request.
     Access,

@@ -35,6 +35,7 @@ use crate::transport::{Candidates, CredentialSource, Offered, TokenBody, Transpo
 /// assert_eq!(BearerTransport.offered(&headers), Offered::One(PlainToken::new("tok")));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing to configure")]
 pub struct BearerTransport;
 
 impl Transport for BearerTransport {

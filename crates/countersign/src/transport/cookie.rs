@@ -25,6 +25,10 @@ const MAX_COOKIE_LENGTH: usize = 4096;
 /// It is a second line of defence. The proof that a page of the site sent a request is the
 /// [`OriginPolicy`](crate::OriginPolicy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the values of the attribute of cookies"
+)]
 pub enum SameSite {
     /// No request that another site starts, links included.
     Strict,

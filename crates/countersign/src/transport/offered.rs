@@ -6,6 +6,10 @@ use crate::token::PlainToken;
 ///
 /// A token that is well-formed here may still be bad: that is the strategy's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a transport has to decide between these"
+)]
 pub enum Offered {
     /// No credential.
     None,

@@ -73,10 +73,7 @@ impl Place {
 
     /// A new handle, as another process would have it, patient enough for a busy machine.
     pub fn database(&self) -> Database {
-        let options = DatabaseOptions {
-            timeout: Duration::from_secs(30),
-            ..DatabaseOptions::default()
-        };
+        let options = DatabaseOptions::default().with_timeout(Duration::from_secs(30));
         Database::connect(&self.url, options).unwrap()
     }
 

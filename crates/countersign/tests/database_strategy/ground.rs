@@ -303,9 +303,7 @@ fn on_redis(url: &str) -> countersign::store::RedisTokenStore {
     use countersign::redis::{Redis, RedisOptions};
     let redis = Redis::connect(
         url,
-        RedisOptions {
-            timeout: Duration::from_secs(30),
-        },
+        RedisOptions::default().with_timeout(Duration::from_secs(30)),
     )
     .unwrap();
     let digests = DigestKeyRing::new("default", &secret(SECRET)).unwrap();

@@ -160,13 +160,7 @@ async fn on_sqlite_others_go_on_beside_a_walk() {
         }
     });
     let long_ago = Timestamp::from_micros(0);
-    let limit = SweepLimit {
-        now: long_ago,
-        access_created: long_ago,
-        refresh_created: long_ago,
-        fence_used: long_ago,
-        rows: 1,
-    };
+    let limit = SweepLimit::at(long_ago, 1);
     store.survey(&UserKey::Int(1), &limit).await.unwrap();
     assert!(
         turns.load(Ordering::SeqCst) > 3,

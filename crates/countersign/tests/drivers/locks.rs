@@ -41,10 +41,7 @@ type Members = DatabaseTokenStrategy<SqlStore>;
 
 async fn strategy(place: &Place) -> Arc<Members> {
     // Long enough for whoever waits to wait all the time.
-    let options = DatabaseOptions {
-        timeout: Duration::from_secs(6),
-        ..DatabaseOptions::default()
-    };
+    let options = DatabaseOptions::default().with_timeout(Duration::from_secs(6));
     let database = Database::connect(&place.url, options).unwrap();
     Migrator::new(&database, UserKeyKind::Int)
         .run()

@@ -32,10 +32,7 @@ async fn driver(place: &Place) -> (Arc<dyn Driver>, Gateway) {
         .next()
         .unwrap();
     let gateway = Gateway::to(address);
-    let options = DatabaseOptions {
-        timeout: TIMEOUT,
-        ..DatabaseOptions::default()
-    };
+    let options = DatabaseOptions::default().with_timeout(TIMEOUT);
     let driver = connect(place.dialect, &gateway.through(&place.url), &options);
     eventually("all connections are in use", || async {
         at_once(place, &driver, 0).await == 0

@@ -42,10 +42,7 @@ pub(crate) use on_both;
 
 /// Options with a timeout that nothing reaches on a server that answers, on a machine however busy.
 pub fn patient() -> DatabaseOptions {
-    DatabaseOptions {
-        timeout: Duration::from_secs(20),
-        ..DatabaseOptions::default()
-    }
+    DatabaseOptions::default().with_timeout(Duration::from_secs(20))
 }
 
 pub struct Place {

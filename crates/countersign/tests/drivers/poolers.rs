@@ -37,14 +37,8 @@ const STATE: &str = "SELECT current_setting('statement_timeout'), current_settin
 const CLEAN: &str = "0|0|t|t|0|0|0";
 
 async fn work(url: &str, timeout: Duration) {
-    let database = Database::connect(
-        url,
-        DatabaseOptions {
-            timeout,
-            ..DatabaseOptions::default()
-        },
-    )
-    .unwrap();
+    let database =
+        Database::connect(url, DatabaseOptions::default().with_timeout(timeout)).unwrap();
     Migrator::new(&database, UserKeyKind::Int)
         .run()
         .await
@@ -104,10 +98,7 @@ async fn pgbouncer_passes_the_timeout_on() {
         "CREATE TABLE item (id int PRIMARY KEY, name text); INSERT INTO item VALUES (1, 'held')",
     );
     let pooler = PgBouncer::in_front_of(&url, &["pool_mode=transaction"]);
-    let options = DatabaseOptions {
-        timeout: Duration::from_millis(500),
-        ..DatabaseOptions::default()
-    };
+    let options = DatabaseOptions::default().with_timeout(Duration::from_millis(500));
     let driver = PostgresDriver::connect(&pooler.through(&url), &options).unwrap();
     let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
         .await

@@ -407,10 +407,7 @@ async fn a_read_whose_connection_breaks_is_asked_again(place: Place) {
 
 async fn many_callers_share_one_connection(place: Place) {
     place.execute("INSERT INTO item VALUES (1, 'there')");
-    let driver = place.driver_with(&DatabaseOptions {
-        connections: 1,
-        ..DatabaseOptions::default()
-    });
+    let driver = place.driver_with(&DatabaseOptions::default().with_connections(1));
     let mut callers = JoinSet::new();
     for _ in 0..500 {
         let (driver, read) = (

@@ -35,10 +35,9 @@ impl Place {
 
 async fn no_read_fails_when_all_connections_end(place: Place) {
     place.execute("INSERT INTO item VALUES (7, 'seven')");
-    let options = DatabaseOptions {
-        timeout: Duration::from_secs(20),
-        connections: CALLERS / 2,
-    };
+    let options = DatabaseOptions::default()
+        .with_timeout(Duration::from_secs(20))
+        .with_connections(CALLERS / 2);
     let (driver, read) = (
         place.driver_with(&options),
         place.statement("SELECT name FROM item WHERE id = ?1"),

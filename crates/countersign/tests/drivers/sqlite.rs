@@ -7,10 +7,7 @@ use countersign::store::sql::{Database, DatabaseOptions, Dialect, Driver, Script
 async fn a_large_transaction_leaves_no_large_log() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.sqlite");
-    let options = DatabaseOptions {
-        timeout: std::time::Duration::from_secs(20),
-        ..DatabaseOptions::default()
-    };
+    let options = DatabaseOptions::default().with_timeout(std::time::Duration::from_secs(20));
     let database = Database::connect(&format!("sqlite://{}", path.display()), options).unwrap();
     let run = async |statement: &str| {
         database

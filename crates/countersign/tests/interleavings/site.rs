@@ -94,13 +94,7 @@ pub(crate) fn store(database: &Database) -> SqlStore {
 #[cfg(feature = "redis")]
 pub(crate) fn on_redis(url: &str, prefix: &str) -> countersign::store::RedisTokenStore {
     use countersign::redis::{Redis, RedisOptions};
-    let redis = Redis::connect(
-        url,
-        RedisOptions {
-            timeout: MINUTE / 2,
-        },
-    )
-    .unwrap();
+    let redis = Redis::connect(url, RedisOptions::default().with_timeout(MINUTE / 2)).unwrap();
     countersign::store::RedisTokenStore::new(&redis, &digests())
         .with_key_prefix(prefix)
         .unwrap()

@@ -154,13 +154,7 @@ fn values(show: &mut Show) {
     show.of("Value", &values);
     show.of("Row", &Row::new(values.clone()));
     show.of("JoinedUser", &JoinedUser::Row(Row::new(values.clone())));
-    show.of(
-        "Outcome",
-        &Outcome {
-            affected: vec![1],
-            rows: vec![Row::new(values)],
-        },
-    );
+    show.of("Outcome", &Outcome::of_one_step(1, vec![Row::new(values)]));
     show.of("LoginVerdict", &LoginVerdict::Accepted(ada()));
     show.of("StrictJson", &StrictJson::<_>(ada()));
     show.of("SeededEntropy", &SeededEntropy::new(1_234_567_890_123));
@@ -185,29 +179,14 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
     show.of("RefreshRecord", &found);
     let record: AccessRecord = store.find_access(&digest(access)).await.unwrap().unwrap();
     show.of("AccessRecord", &record);
-    let new_access = NewAccess {
-        digest: ring().digest(access),
-        user: user.clone(),
-        session: None,
-        created_at: now,
-        expires_at: None,
-        fence: None,
-    };
+    let new_access = NewAccess::new(ring().digest(access), user.clone(), now);
     show.of("NewAccess", &new_access);
     show.of(
         "NewRefresh",
-        &NewRefresh {
-            digest: ring().digest(refresh),
-            user,
-            family: ring().digest(refresh),
-            session: Some(session),
-            created_at: now,
-            expires_at: None,
-            session_expires_at: None,
-            access_expires_at: Some(now),
-            client: client(),
-            fence: None,
-        },
+        &NewRefresh::new(ring().digest(refresh), ring().digest(refresh), user, now)
+            .with_session(session)
+            .with_access_expires_at(now)
+            .with_client(client()),
     );
     let change = AccountChange {
         statement: "UPDATE member SET password = ?2 WHERE id = ?1",
@@ -278,18 +257,16 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
     );
     show.of(
         "RotateRequest",
-        &RotateRequest {
-            presented: countersign::token::StoredToken::LegacyPlaintext(access.clone()),
-            successor: ring().digest(refresh),
-            family: ring().digest(refresh),
-            consumed,
+        &RotateRequest::new(
+            countersign::token::StoredToken::LegacyPlaintext(access.clone()),
+            ring().digest(refresh),
+            ring().digest(refresh),
             session,
-            created_at: now,
-            expires_at: None,
-            session_expires_at: None,
-            access_expires_at: Some(now),
-            access: Some(new_access),
-        },
+            now,
+        )
+        .with_consumed(consumed)
+        .with_access_expires_at(now)
+        .with_access(new_access),
     );
 }
 

@@ -3,11 +3,11 @@
 use countersign::denylist::{DenylistStore, RedisDenylist};
 use countersign::redis::Redis;
 use countersign::store::{
-    ClearUser, Cleared, Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, Page,
-    RotateOutcome, RotateRequest, SweepLimit, TokenStore,
+    ClearUser, Cleared, EndUser, Fence, NewAccess, NewRefresh, Opened, Page, RotateOutcome,
+    RotateRequest, SweepLimit, TokenStore,
 };
 use countersign::token::DigestKeyRing;
-use countersign::{ClientInfo, SessionId, SystemEntropy, Timestamp};
+use countersign::{SessionId, SystemEntropy, Timestamp};
 use serde_json::Value;
 
 use crate::entry::{Entry, MINUTE, NOW};
@@ -49,43 +49,33 @@ async fn redis_writes_are_one_command_each() {
     let entry = Entry::new(&redis, "test:");
     let user = Account::new(1).key();
     let session = SessionId::generate(&SystemEntropy).unwrap();
-    let access = |label: &str, session| NewAccess {
-        digest: entry.digest(&user, session, label),
-        user: user.clone(),
+    let access = |label: &str, session| {
+        NewAccess::new(entry.digest(&user, session, label), user.clone(), NOW)
+            .with_session(session)
+            .with_expires_at(NOW.saturating_add(MINUTE))
+    };
+    let refresh = NewRefresh::new(
+        entry.digest(&user, Some(session), "refresh"),
+        entry.digest(&user, Some(session), "family"),
+        user.clone(),
+        NOW,
+    )
+    .with_session(session)
+    .with_expires_at(NOW.saturating_add(MINUTE));
+    let loose = {
+        let mut changed = refresh.clone().with_session(None);
+        changed.digest = entry.digest(&user, None, "loose");
+        changed
+    };
+    let rotate = RotateRequest::new(
+        refresh.digest.clone().into(),
+        entry.digest(&user, Some(session), "successor"),
+        entry.digest(&user, Some(session), "family"),
         session,
-        created_at: NOW,
-        expires_at: Some(NOW.saturating_add(MINUTE)),
-        fence: None,
-    };
-    let refresh = NewRefresh {
-        digest: entry.digest(&user, Some(session), "refresh"),
-        user: user.clone(),
-        session: Some(session),
-        created_at: NOW,
-        expires_at: Some(NOW.saturating_add(MINUTE)),
-        session_expires_at: None,
-        access_expires_at: None,
-        family: entry.digest(&user, Some(session), "family"),
-        client: ClientInfo::new(),
-        fence: None,
-    };
-    let loose = NewRefresh {
-        digest: entry.digest(&user, None, "loose"),
-        session: None,
-        ..refresh.clone()
-    };
-    let rotate = RotateRequest {
-        presented: refresh.digest.clone().into(),
-        successor: entry.digest(&user, Some(session), "successor"),
-        family: entry.digest(&user, Some(session), "family"),
-        consumed: Consumed::default(),
-        session,
-        created_at: NOW,
-        expires_at: Some(NOW.saturating_add(MINUTE)),
-        session_expires_at: None,
-        access_expires_at: None,
-        access: Some(access("second", Some(session))),
-    };
+        NOW,
+    )
+    .with_expires_at(NOW.saturating_add(MINUTE))
+    .with_access(access("second", Some(session)));
     let store = entry.store();
     // The first call of each script is refused and sent whole.
     let clear = ClearUser {
@@ -94,13 +84,7 @@ async fn redis_writes_are_one_command_each() {
         kept: None,
         rows: 100,
     };
-    let limit = SweepLimit {
-        now: NOW,
-        access_created: NOW,
-        refresh_created: NOW,
-        fence_used: NOW,
-        rows: 1,
-    };
+    let limit = SweepLimit::at(NOW, 1);
     let page = Page {
         after: None,
         limit: 10,
@@ -336,14 +320,12 @@ async fn redis_endings_reach_the_places_of_every_key_of_the_ring() {
                 .unwrap(),
         );
         let session = SessionId::generate(&SystemEntropy).unwrap();
-        let access = NewAccess {
-            digest: entry.digest(&user, Some(session), "access"),
-            user: user.clone(),
-            session: Some(session),
-            created_at: NOW,
-            expires_at: None,
-            fence: None,
-        };
+        let access = NewAccess::new(
+            entry.digest(&user, Some(session), "access"),
+            user.clone(),
+            NOW,
+        )
+        .with_session(session);
         let refresh = entry.opening(&user, session);
         assert_eq!(
             entry

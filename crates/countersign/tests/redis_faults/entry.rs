@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::redis::Redis;
 use countersign::store::{NewRefresh, RedisTokenStore, TokenStore};
 use countersign::token::{Digest, DigestKeyRing};
-use countersign::{ClientInfo, PlainToken, SessionId, Timestamp, UserKey};
+use countersign::{PlainToken, SessionId, Timestamp, UserKey};
 
 use crate::ground::digests;
 
@@ -45,18 +45,13 @@ impl Entry {
 
     /// The first refresh token of a session, which has no end and asks for no fence.
     pub(crate) fn opening(&self, user: &UserKey, session: SessionId) -> NewRefresh {
-        NewRefresh {
-            digest: self.digest(user, Some(session), "refresh"),
-            family: self.digest(user, Some(session), "family"),
-            user: user.clone(),
-            session: Some(session),
-            created_at: NOW,
-            expires_at: None,
-            session_expires_at: None,
-            access_expires_at: None,
-            client: ClientInfo::new(),
-            fence: None,
-        }
+        NewRefresh::new(
+            self.digest(user, Some(session), "refresh"),
+            self.digest(user, Some(session), "family"),
+            user.clone(),
+            NOW,
+        )
+        .with_session(session)
     }
 }
 

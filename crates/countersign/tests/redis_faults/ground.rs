@@ -48,7 +48,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) fn connect(url: &str, timeout: Duration) -> Redis {
-    Redis::connect(url, RedisOptions { timeout }).unwrap()
+    Redis::connect(url, RedisOptions::default().with_timeout(timeout)).unwrap()
 }
 
 /// All strategies made by the tests share one secret.

@@ -1,19 +1,11 @@
 //! Records that were written before there were fences: they are read, and end when what is behind no fence is cleared.
 
 use countersign::SessionId;
-use countersign::store::{
-    ClearUser, Cleared, RotateOutcome, RotateRequest, SweepLimit, TokenStore,
-};
+use countersign::store::{ClearUser, Cleared, RotateOutcome, SweepLimit, TokenStore};
 
 use crate::entry::{ALICE, Entry, HOUR, NOW, id};
 
-const SURVEY: SweepLimit = SweepLimit {
-    now: NOW,
-    access_created: NOW,
-    refresh_created: NOW,
-    fence_used: NOW,
-    rows: 1,
-};
+const SURVEY: SweepLimit = SweepLimit::at(NOW, 1);
 
 impl Entry {
     fn set(&self, field: &str, value: &str) {
@@ -151,10 +143,9 @@ async fn older_sessions_are_rotated_on_redis() {
     let entry = Entry::new();
     let session = entry.old_session();
     let signed_end = Some(NOW.saturating_add(HOUR));
-    let rotate = RotateRequest {
-        access_expires_at: signed_end,
-        ..entry.rotate(&ALICE, session)
-    };
+    let rotate = entry
+        .rotate(&ALICE, session)
+        .with_access_expires_at(signed_end);
     assert_eq!(
         entry.store.rotate(&rotate).await.unwrap(),
         RotateOutcome::Done
@@ -171,9 +162,10 @@ async fn older_sessions_are_rotated_on_redis() {
     // A refresh token that belongs to no session gets one.
     entry.old_loose();
     let loose = id();
-    let rotate = RotateRequest {
-        presented: entry.digest(&ALICE, None, "refresh").into(),
-        ..entry.rotate(&ALICE, loose)
+    let rotate = {
+        let mut changed = entry.rotate(&ALICE, loose);
+        changed.presented = entry.digest(&ALICE, None, "refresh").into();
+        changed
     };
     assert_eq!(
         entry.store.rotate(&rotate).await.unwrap(),

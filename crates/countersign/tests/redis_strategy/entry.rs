@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign::redis::Redis;
 use countersign::store::{
-    Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, Page, RedisTokenStore, RotateRequest,
+    EndUser, Fence, NewAccess, NewRefresh, Opened, Page, RedisTokenStore, RotateRequest,
     SessionCursor, TokenStore,
 };
 use countersign::token::{Digest, DigestKeyRing, Locator};
@@ -68,45 +68,33 @@ impl Entry {
         session: Option<SessionId>,
         label: &str,
     ) -> NewAccess {
-        NewAccess {
-            digest: self.digest(user, session, label),
-            user: user.clone(),
-            session,
-            created_at: NOW,
-            expires_at: Some(NOW.saturating_add(HOUR)),
-            fence: None,
-        }
+        NewAccess::new(self.digest(user, session, label), user.clone(), NOW)
+            .with_session(session)
+            .with_expires_at(NOW.saturating_add(HOUR))
     }
 
     pub(crate) fn refresh(&self, user: &UserKey, session: Option<SessionId>) -> NewRefresh {
-        NewRefresh {
-            digest: self.digest(user, session, "refresh"),
-            family: self.digest(user, session, "family"),
-            user: user.clone(),
-            session,
-            created_at: NOW,
-            expires_at: Some(NOW.saturating_add(24 * HOUR)),
-            session_expires_at: None,
-            access_expires_at: None,
-            client: ClientInfo::new().with_label("phone"),
-            fence: None,
-        }
+        NewRefresh::new(
+            self.digest(user, session, "refresh"),
+            self.digest(user, session, "family"),
+            user.clone(),
+            NOW,
+        )
+        .with_session(session)
+        .with_expires_at(NOW.saturating_add(24 * HOUR))
+        .with_client(ClientInfo::new().with_label("phone"))
     }
 
     /// The exchange of the refresh token that the session was opened with.
     pub(crate) fn rotate(&self, user: &UserKey, session: SessionId) -> RotateRequest {
-        RotateRequest {
-            presented: self.digest(user, Some(session), "refresh").into(),
-            successor: self.digest(user, Some(session), "successor"),
-            family: self.digest(user, Some(session), "family"),
-            consumed: Consumed::default(),
+        RotateRequest::new(
+            self.digest(user, Some(session), "refresh").into(),
+            self.digest(user, Some(session), "successor"),
+            self.digest(user, Some(session), "family"),
             session,
-            created_at: NOW,
-            expires_at: Some(NOW.saturating_add(24 * HOUR)),
-            session_expires_at: None,
-            access_expires_at: None,
-            access: None,
-        }
+            NOW,
+        )
+        .with_expires_at(NOW.saturating_add(24 * HOUR))
     }
 
     /// Opens a session with an access token called `access`.

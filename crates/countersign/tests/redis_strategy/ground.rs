@@ -46,9 +46,7 @@ pub(crate) fn secret(text: &str) -> Secret {
 pub(crate) fn connect(url: &str) -> Redis {
     Redis::connect(
         url,
-        RedisOptions {
-            timeout: Duration::from_secs(30),
-        },
+        RedisOptions::default().with_timeout(Duration::from_secs(30)),
     )
     .unwrap()
 }

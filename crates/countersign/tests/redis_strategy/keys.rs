@@ -1,11 +1,11 @@
 //! Digest keys change without a logout, although they name users' keys as well (SECURITY row K-03).
 
 use countersign::clock::Clock;
-use countersign::store::{Consumed, NewAccess, NewRefresh, Opened, RotateRequest, TokenStore};
+use countersign::store::{NewAccess, NewRefresh, Opened, RotateRequest, TokenStore};
 use countersign::strategy::RedisTokenStrategy;
 use countersign::strategy::{Strategy, TokenControl};
 use countersign::token::{DigestKeyRing, Invalidated};
-use countersign::{ClientInfo, PlainToken, UserKey};
+use countersign::{PlainToken, UserKey};
 
 use crate::ground::{ALICE, BOB, Ground, Member, OTHER_SECRET, SECRET, members, read, secret};
 
@@ -103,34 +103,23 @@ async fn a_session_is_never_overwritten_on_redis() {
             .to_text();
         ring.digest(&PlainToken::new(format!("{place}.{label}")))
     };
-    let loose = NewRefresh {
-        digest: digest(None, "loose"),
-        family: digest(None, "family"),
-        client: ClientInfo::new(),
-        fence: None,
-        user: UserKey::Int(ALICE.id),
-        session: None,
-        created_at: now,
-        expires_at: None,
-        session_expires_at: None,
-        access_expires_at: None,
-    };
+    let loose = NewRefresh::new(
+        digest(None, "loose"),
+        digest(None, "family"),
+        UserKey::Int(ALICE.id),
+        now,
+    );
     assert_eq!(
         store.insert_refresh(&loose, None).await.unwrap(),
         Opened::Done
     );
-    let rotate = RotateRequest {
-        presented: loose.digest.clone().into(),
-        successor: digest(Some(session), "next"),
-        family: digest(Some(session), "family"),
-        consumed: Consumed::default(),
+    let rotate = RotateRequest::new(
+        loose.digest.clone().into(),
+        digest(Some(session), "next"),
+        digest(Some(session), "family"),
         session,
-        created_at: now,
-        expires_at: None,
-        session_expires_at: None,
-        access_expires_at: None,
-        access: None,
-    };
+        now,
+    );
     store.rotate(&rotate).await.unwrap_err();
     assert!(
         store
@@ -159,13 +148,12 @@ async fn a_key_has_one_owner_on_redis() {
         .locator(&UserKey::Int(ALICE.id), None)
         .unwrap()
         .to_text();
-    let access = |label: &str, id: i64| NewAccess {
-        digest: ring.digest(&PlainToken::new(format!("{place}.{label}"))),
-        user: UserKey::Int(id),
-        session: None,
-        created_at: ground.clock.now(),
-        expires_at: None,
-        fence: None,
+    let access = |label: &str, id: i64| {
+        NewAccess::new(
+            ring.digest(&PlainToken::new(format!("{place}.{label}"))),
+            UserKey::Int(id),
+            ground.clock.now(),
+        )
     };
     assert_eq!(
         store

@@ -4,8 +4,7 @@ use countersign::SessionId;
 use countersign::error::FailureKind;
 use countersign::redis::Redis;
 use countersign::store::{
-    ClearUser, Cleared, EndUser, EndedFence, NewAccess, NewRefresh, Opened, RotateOutcome,
-    SweepLimit, TokenStore,
+    ClearUser, Cleared, EndUser, EndedFence, Opened, RotateOutcome, SweepLimit, TokenStore,
 };
 
 use crate::entry::{ALICE, BOB, Entry, HOUR, NOW, fresh, id};
@@ -14,13 +13,7 @@ use crate::ground::connect;
 const SESSIONS: usize = 10_000;
 
 fn limit() -> SweepLimit {
-    SweepLimit {
-        now: NOW,
-        access_created: NOW,
-        refresh_created: NOW,
-        fence_used: NOW,
-        rows: 1,
-    }
+    SweepLimit::at(NOW, 1)
 }
 
 impl Entry {
@@ -197,10 +190,7 @@ async fn a_mark_overtakes_logins_and_access_tokens_on_redis() {
             (fresh(), Opened::Fenced),
             (now, Opened::Done),
         ] {
-            let refresh = NewRefresh {
-                fence: Some(fence),
-                ..entry.refresh(&ALICE, session)
-            };
+            let refresh = entry.refresh(&ALICE, session).with_fence(fence);
             assert_eq!(
                 entry.store.insert_refresh(&refresh, None).await.unwrap(),
                 outcome
@@ -209,10 +199,7 @@ async fn a_mark_overtakes_logins_and_access_tokens_on_redis() {
                 entry.has_refresh(&ALICE, session).await,
                 outcome == Opened::Done
             );
-            let access = NewAccess {
-                fence: Some(fence),
-                ..entry.access(&ALICE, None, "access")
-            };
+            let access = entry.access(&ALICE, None, "access").with_fence(fence);
             assert_eq!(entry.store.insert_access(&access).await.unwrap(), outcome);
             assert_eq!(
                 entry.has_access(&ALICE, None).await,
@@ -363,10 +350,9 @@ async fn a_survey_knows_the_latest_signed_end_on_redis() {
     let mut sessions = Vec::new();
     for access_expires_at in [None, at(3), at(1)] {
         let session = id();
-        let refresh = NewRefresh {
-            access_expires_at,
-            ..entry.refresh(&ALICE, Some(session))
-        };
+        let refresh = entry
+            .refresh(&ALICE, Some(session))
+            .with_access_expires_at(access_expires_at);
         assert_eq!(
             entry.store.insert_refresh(&refresh, None).await.unwrap(),
             Opened::Done
@@ -381,10 +367,9 @@ async fn a_survey_knows_the_latest_signed_end_on_redis() {
     for (session, access_expires_at, latest) in
         [(1, at(2), at(3)), (2, at(5), at(5)), (0, None, at(5))]
     {
-        let rotate = countersign::store::RotateRequest {
-            access_expires_at,
-            ..entry.rotate(&ALICE, sessions[session])
-        };
+        let rotate = entry
+            .rotate(&ALICE, sessions[session])
+            .with_access_expires_at(access_expires_at);
         assert_eq!(
             entry.store.rotate(&rotate).await.unwrap(),
             RotateOutcome::Done
@@ -399,9 +384,10 @@ async fn a_survey_knows_the_latest_signed_end_on_redis() {
         (survey().await.sessions, survey().await.access_expires_at),
         (1, at(3))
     );
-    let late = SweepLimit {
-        now: NOW.saturating_add(24 * HOUR),
-        ..limit()
+    let late = {
+        let mut changed = limit();
+        changed.now = NOW.saturating_add(24 * HOUR);
+        changed
     };
     assert_eq!(entry.store.survey(&ALICE, &late).await.unwrap().sessions, 0);
 }
@@ -411,10 +397,9 @@ async fn a_survey_knows_the_latest_signed_end_on_redis() {
 async fn signed_tokens_keep_their_users_key_on_redis() {
     let entry = Entry::new();
     let signed_end = Some(NOW.saturating_add(72 * HOUR));
-    let refresh = NewRefresh {
-        access_expires_at: signed_end,
-        ..entry.refresh(&ALICE, Some(id()))
-    };
+    let refresh = entry
+        .refresh(&ALICE, Some(id()))
+        .with_access_expires_at(signed_end);
     assert_eq!(
         entry.store.insert_refresh(&refresh, None).await.unwrap(),
         Opened::Done

@@ -18,6 +18,7 @@ mod observed;
 mod redis;
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "redis"))]
 mod servers;
+mod small;
 mod sqlite;
 
 use std::io::Write;
@@ -28,6 +29,7 @@ use countersign::testing::{DenylistSuite, SuiteReport};
 async fn embedded_token_stores_keep_the_contract() {
     all_passed(vec![
         memory::tokens().await,
+        small::tokens().await,
         sqlite::tokens_in_a_file().await,
         sqlite::tokens_in_memory().await,
     ]);

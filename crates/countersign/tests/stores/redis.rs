@@ -20,9 +20,7 @@ pub(crate) fn cluster() -> Redis {
 fn connect(url: &str) -> Redis {
     Redis::connect(
         url,
-        RedisOptions {
-            timeout: Duration::from_secs(30),
-        },
+        RedisOptions::default().with_timeout(Duration::from_secs(30)),
     )
     .unwrap()
 }

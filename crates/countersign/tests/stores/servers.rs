@@ -11,10 +11,7 @@ use countersign::user::UserKeyKind;
 use testbed::{MariaDb, Postgres};
 
 async fn migrated(url: String, user_ids: UserKeyKind) -> Result<Database, SetupError> {
-    let options = DatabaseOptions {
-        timeout: Duration::from_secs(30),
-        ..DatabaseOptions::default()
-    };
+    let options = DatabaseOptions::default().with_timeout(Duration::from_secs(30));
     let database = Database::connect(&url, options)?;
     Migrator::new(&database, user_ids).run().await?;
     Ok(database)

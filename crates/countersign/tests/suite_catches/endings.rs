@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use countersign::store::{
-    ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, NewRefresh, Page, RefreshRecord,
-    SessionCursor, SessionPage, SessionRecord, SweepLimit, TokenStore, UserSurvey,
+    ClearUser, Cleared, EndUser, EndedFence, Fence, NewRefresh, Page, RefreshRecord, SessionCursor,
+    SessionPage, SweepLimit, TokenStore, UserSurvey,
 };
 use countersign::testing::user_ids;
 use countersign::token::Digest;
@@ -142,13 +142,7 @@ impl BrokenStore {
             // What is there still can't be recorded.
             let _ = self
                 .inner
-                .insert_refresh(
-                    &NewRefresh {
-                        fence: None,
-                        ..opened
-                    },
-                    None,
-                )
+                .insert_refresh(&opened.with_fence(None), None)
                 .await;
         }
     }
@@ -162,17 +156,7 @@ impl BrokenStore {
             .iter()
             .find(|opened| opened.family == *family)
             .cloned()?;
-        Some(RefreshRecord {
-            digest: Some(opened.digest),
-            consumed: Consumed::default(),
-            user: opened.user,
-            session: opened.session,
-            created_at: Some(opened.created_at),
-            expires_at: opened.expires_at,
-            session_expires_at: opened.session_expires_at,
-            access_expires_at: opened.access_expires_at,
-            fence: opened.fence,
-        })
+        Some(RefreshRecord::from(&opened))
     }
 
     pub(crate) async fn broken_unsettled(
@@ -265,36 +249,47 @@ impl BrokenStore {
         limit: &SweepLimit,
         after: Option<&SessionCursor>,
     ) -> Result<UserSurvey, Failure> {
-        let of_all = SweepLimit {
-            now: Timestamp::from_micros(0),
-            access_created: Timestamp::from_micros(0),
-            refresh_created: Timestamp::from_micros(0),
-            ..*limit
+        let of_all = {
+            let mut changed = limit
+                .with_access_created(Timestamp::from_micros(0))
+                .with_refresh_created(Timestamp::from_micros(0));
+            changed.now = Timestamp::from_micros(0);
+            changed
         };
         let survey = self.inner.survey_part(user, limit, after).await?;
         match self.fault {
             Fault::SurveyCountsExpired => self.inner.survey(user, &of_all).await,
             Fault::SurveyEndOfExpired => {
                 let access_expires_at = self.inner.survey(user, &of_all).await?.access_expires_at;
-                Ok(UserSurvey {
-                    access_expires_at,
-                    ..survey
+                Ok({
+                    let mut changed = survey;
+                    changed.access_expires_at = access_expires_at;
+                    changed
                 })
             }
-            Fault::SurveyForgetsEnd => Ok(UserSurvey {
-                access_expires_at: None,
-                ..survey
+            Fault::SurveyForgetsEnd => Ok({
+                let mut changed = survey;
+                changed.access_expires_at = None;
+                changed
             }),
             Fault::SurveyOutlivesEnding if survey.sessions == 0 => {
                 let sessions = u64::try_from(self.before.lock().unwrap().len()).unwrap();
-                Ok(UserSurvey { sessions, ..survey })
+                Ok({
+                    let mut changed = survey;
+                    changed.sessions = sessions;
+                    changed
+                })
             }
             Fault::SurveyOfEverybody => {
                 let mut sessions = 0;
                 for user in everybody() {
                     sessions += self.inner.survey(&user, limit).await?.sessions;
                 }
-                Ok(UserSurvey { sessions, ..survey })
+                Ok({
+                    let mut changed = survey;
+                    changed.sessions = sessions;
+                    changed
+                })
             }
             _ => Ok(survey),
         }
@@ -380,19 +375,13 @@ impl BrokenStore {
                     all.extend(self.inner.sessions(&user, page).await?.sessions);
                 }
                 all.truncate(usize::try_from(page.limit).unwrap());
-                Ok(SessionPage {
-                    sessions: all,
-                    next: None,
-                })
+                Ok(SessionPage::new(all, None))
             }
             _ => {
-                let part = self.inner.sessions(user, page).await?;
-                let sessions: Vec<SessionRecord> = part
-                    .sessions
-                    .into_iter()
-                    .map(|session| self.session(session))
-                    .collect();
-                Ok(SessionPage { sessions, ..part })
+                let mut part = self.inner.sessions(user, page).await?;
+                let sessions = part.sessions.into_iter();
+                part.sessions = sessions.map(|session| self.session(session)).collect();
+                Ok(part)
             }
         }
     }
@@ -417,10 +406,10 @@ impl BrokenStore {
             .unwrap_or(0);
         let to = usize::try_from(page.limit).unwrap().saturating_add(from);
         let next = (to < whole.len()).then(|| to.to_string().parse().unwrap());
-        Ok(SessionPage {
-            sessions: whole.into_iter().skip(from).take(to - from).collect(),
+        Ok(SessionPage::new(
+            whole.into_iter().skip(from).take(to - from).collect(),
             next,
-        })
+        ))
     }
 }
 

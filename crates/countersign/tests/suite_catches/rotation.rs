@@ -1,9 +1,7 @@
 //! What a store can get wrong where a refresh token is rotated.
 
-use countersign::store::{
-    NewAccess, NewRefresh, RefreshRecord, RotateOutcome, RotateRequest, TokenStore,
-};
-use countersign::{ClientInfo, Failure};
+use countersign::Failure;
+use countersign::store::{NewRefresh, RefreshRecord, RotateOutcome, RotateRequest, TokenStore};
 
 use crate::faults::Fault;
 use crate::store::BrokenStore;
@@ -88,49 +86,31 @@ impl BrokenStore {
                 Ok(RotateOutcome::Gone)
             }
             Fault::AccessOutlivesSession => {
-                let access = rotate.access.clone().map(|access| NewAccess {
-                    session: None,
-                    ..access
-                });
-                self.inner
-                    .rotate(&RotateRequest {
-                        access,
-                        ..rotate.clone()
-                    })
-                    .await
+                let access = rotate
+                    .access
+                    .clone()
+                    .map(|access| access.with_session(None));
+                self.inner.rotate(&rotate.clone().with_access(access)).await
             }
             Fault::RotateNeedsAccess if rotate.access.is_none() => Ok(RotateOutcome::Gone),
             Fault::TakenSuccessorLosesToken => {
                 let outcome = self.inner.rotate(rotate).await;
                 if outcome.is_err() {
-                    let away = RotateRequest {
-                        access: None,
-                        successor: self.junk(),
-                        ..rotate.clone()
+                    let away = {
+                        let mut changed = rotate.clone().with_access(None);
+                        changed.successor = self.junk();
+                        changed
                     };
                     self.inner.rotate(&away).await?;
                 }
                 outcome
             }
             Fault::TakenAccessIgnored => match self.inner.rotate(rotate).await {
-                Err(_) => {
-                    self.inner
-                        .rotate(&RotateRequest {
-                            access: None,
-                            ..rotate.clone()
-                        })
-                        .await
-                }
+                Err(_) => self.inner.rotate(&rotate.clone().with_access(None)).await,
                 outcome => outcome,
             },
             Fault::RotateByHalves => {
-                let rotated = self
-                    .inner
-                    .rotate(&RotateRequest {
-                        access: None,
-                        ..rotate.clone()
-                    })
-                    .await?;
+                let rotated = self.inner.rotate(&rotate.clone().with_access(None)).await?;
                 tokio::task::yield_now().await;
                 if let (RotateOutcome::Done, Some(access)) = (rotated, &rotate.access) {
                     self.unfenced(access).await?;
@@ -140,10 +120,7 @@ impl BrokenStore {
             Fault::RotationOutlivesEndings
             | Fault::RotatedAccessUnfenced
             | Fault::KeptRotationLeftBehind => {
-                let without = RotateRequest {
-                    access: None,
-                    ..rotate.clone()
-                };
+                let without = rotate.clone().with_access(None);
                 let rotated = self.inner.rotate(&without).await?;
                 for _ in 0..8 {
                     tokio::task::yield_now().await;
@@ -154,10 +131,7 @@ impl BrokenStore {
                 if let (RotateOutcome::Done, Some(access)) = (rotated, &rotate.access) {
                     let _ = self
                         .inner
-                        .insert_access(&NewAccess {
-                            fence,
-                            ..access.clone()
-                        })
+                        .insert_access(&access.clone().with_fence(fence))
                         .await?;
                 }
                 Ok(rotated)
@@ -175,28 +149,26 @@ impl BrokenStore {
         let Some(old) = self.inner.find_refresh(&rotate.presented).await? else {
             return Ok(RotateOutcome::Gone);
         };
-        let mut successor = NewRefresh {
-            digest: rotate.successor.clone(),
-            family: rotate.family.clone(),
-            client: ClientInfo::new(),
-            fence: None,
-            user: old.user,
-            session: old.session.or(Some(rotate.session)),
-            created_at: rotate.created_at,
-            expires_at: rotate.expires_at,
-            session_expires_at: old.session_expires_at.or(rotate.session_expires_at),
-            access_expires_at: old.access_expires_at.max(rotate.access_expires_at),
-        };
+        let mut successor = NewRefresh::new(
+            rotate.successor.clone(),
+            rotate.family.clone(),
+            old.user,
+            rotate.created_at,
+        )
+        .with_session(old.session.or(Some(rotate.session)))
+        .with_expires_at(rotate.expires_at)
+        .with_session_expires_at(old.session_expires_at.or(rotate.session_expires_at))
+        .with_access_expires_at(old.access_expires_at.max(rotate.access_expires_at));
         change(&mut successor);
         if self.inner.rotate(rotate).await? == RotateOutcome::Gone {
             return Ok(RotateOutcome::Gone);
         }
         // Takes the good successor away again, and puts the changed one in its place.
-        let away = RotateRequest {
-            access: None,
-            successor: self.junk(),
-            presented: successor.digest.clone().into(),
-            ..rotate.clone()
+        let away = {
+            let mut changed = rotate.clone().with_access(None);
+            changed.successor = self.junk();
+            changed.presented = successor.digest.clone().into();
+            changed
         };
         self.inner.rotate(&away).await?;
         let _ = self.inner.insert_refresh(&successor, None).await?;
@@ -206,16 +178,14 @@ impl BrokenStore {
 
 /// A second successor in the place of a token that is gone.
 fn beside(before: RefreshRecord, rotate: &RotateRequest) -> NewRefresh {
-    NewRefresh {
-        digest: rotate.successor.clone(),
-        family: rotate.family.clone(),
-        client: ClientInfo::new(),
-        fence: None,
-        user: before.user,
-        session: before.session,
-        created_at: rotate.created_at,
-        expires_at: rotate.expires_at,
-        session_expires_at: before.session_expires_at,
-        access_expires_at: before.access_expires_at,
-    }
+    NewRefresh::new(
+        rotate.successor.clone(),
+        rotate.family.clone(),
+        before.user,
+        rotate.created_at,
+    )
+    .with_session(before.session)
+    .with_expires_at(rotate.expires_at)
+    .with_session_expires_at(before.session_expires_at)
+    .with_access_expires_at(before.access_expires_at)
 }

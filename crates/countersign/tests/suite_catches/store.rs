@@ -76,25 +76,31 @@ impl BrokenStore {
         let session = access
             .session
             .filter(|_| !self.is(Fault::AccessWithoutSession));
-        NewAccess {
-            session,
-            user: self.user(&access.user),
-            created_at: self.time(access.created_at),
-            ..access.clone()
+        {
+            let mut changed = access.clone().with_session(session);
+            changed.user = self.user(&access.user);
+            changed.created_at = self.time(access.created_at);
+            changed
         }
     }
 
     pub(crate) fn refresh(&self, refresh: &NewRefresh) -> NewRefresh {
-        NewRefresh {
-            user: self.user(&refresh.user),
-            created_at: self.time(refresh.created_at),
-            session_expires_at: refresh
-                .session_expires_at
-                .filter(|_| !self.is(Fault::RefreshDropsSessionEnd)),
-            access_expires_at: refresh
-                .access_expires_at
-                .filter(|_| !self.is(Fault::SignedEndForgotten)),
-            ..refresh.clone()
+        {
+            let mut changed = refresh
+                .clone()
+                .with_session_expires_at(
+                    refresh
+                        .session_expires_at
+                        .filter(|_| !self.is(Fault::RefreshDropsSessionEnd)),
+                )
+                .with_access_expires_at(
+                    refresh
+                        .access_expires_at
+                        .filter(|_| !self.is(Fault::SignedEndForgotten)),
+                );
+            changed.user = self.user(&refresh.user);
+            changed.created_at = self.time(refresh.created_at);
+            changed
         }
     }
 
@@ -128,23 +134,16 @@ impl BrokenStore {
         }
     }
 
-    pub(crate) fn session(&self, found: SessionRecord) -> SessionRecord {
-        let moved = self.noted.lock().unwrap().get(&found.id).copied();
+    pub(crate) fn session(&self, mut found: SessionRecord) -> SessionRecord {
         match self.fault {
-            Fault::LoginMomentMoves => SessionRecord {
-                opened_at: found.refreshed_at,
-                ..found
-            },
-            Fault::ClientForgotten => SessionRecord {
-                client: ClientInfo::new(),
-                ..found
-            },
-            Fault::UseMovesBack => SessionRecord {
-                used_at: moved,
-                ..found
-            },
-            _ => found,
+            Fault::LoginMomentMoves => found.opened_at = found.refreshed_at,
+            Fault::ClientForgotten => found.client = ClientInfo::new(),
+            Fault::UseMovesBack => {
+                found.used_at = self.noted.lock().unwrap().get(&found.id).copied();
+            }
+            _ => {}
         }
+        found
     }
 
     /// What a fault records that the fence should have kept out.
@@ -156,10 +155,7 @@ impl BrokenStore {
         let Some(fence) = refresh.fence else {
             return Ok(None);
         };
-        let free = NewRefresh {
-            fence: None,
-            ..refresh.clone()
-        };
+        let free = refresh.clone().with_fence(None);
         match self.fault {
             Fault::FenceIgnored => self.inner.insert_refresh(&free, access).await.map(Some),
             Fault::FenceCheckedBefore => {
@@ -225,10 +221,7 @@ impl BrokenStore {
     /// Records an access token behind no fence.
     pub(crate) async fn unfenced(&self, access: &NewAccess) -> Result<(), Failure> {
         self.inner
-            .insert_access(&NewAccess {
-                fence: None,
-                ..access.clone()
-            })
+            .insert_access(&access.clone().with_fence(None))
             .await
             .map(|_| ())
     }
@@ -253,10 +246,7 @@ impl TokenStore for BrokenStore {
                 .await?;
         }
         let access = self.access(access);
-        let free = NewAccess {
-            fence: None,
-            ..access.clone()
-        };
+        let free = access.clone().with_fence(None);
         match (self.fault, access.fence) {
             (Fault::AccessFenceIgnored, _) => self.inner.insert_access(&free).await,
             (Fault::AccessCheckedBefore, Some(fence)) => {
@@ -355,9 +345,10 @@ impl TokenStore for BrokenStore {
         }
         Ok(match self.fault {
             Fault::FamilyForgotten => found.filter(|found| found.consumed.tokens().is_empty()),
-            Fault::ConsumedForgotten => found.map(|found| RefreshRecord {
-                consumed: Consumed::default(),
-                ..found
+            Fault::ConsumedForgotten => found.map(|found| {
+                let mut changed = found;
+                changed.consumed = Consumed::default();
+                changed
             }),
             Fault::FamilyOutlivesSession => found.or_else(|| known.get(family.as_str()).cloned()),
             Fault::FamilyOutlivesEnding => found.or_else(|| self.opened_with(family)),
@@ -522,27 +513,21 @@ impl TokenStore for BrokenStore {
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
         let tick = std::time::Duration::from_micros(1);
         let limit = match self.fault {
-            Fault::SweepOffByOne => SweepLimit {
-                now: limit.now.saturating_sub(tick),
-                ..*limit
-            },
-            Fault::SweepCutoffsSwapped => SweepLimit {
-                access_created: limit.refresh_created,
-                refresh_created: limit.access_created,
-                ..*limit
-            },
-            Fault::FenceKeptForEver => SweepLimit {
-                fence_used: Timestamp::from_micros(0),
-                ..*limit
-            },
-            Fault::FenceGoesInUse => SweepLimit {
-                fence_used: Timestamp::MAX,
-                ..*limit
-            },
-            Fault::SweepUnbounded => SweepLimit {
-                rows: u32::MAX,
-                ..*limit
-            },
+            Fault::SweepOffByOne => {
+                let mut changed = *limit;
+                changed.now = limit.now.saturating_sub(tick);
+                changed
+            }
+            Fault::SweepCutoffsSwapped => limit
+                .with_access_created(limit.refresh_created)
+                .with_refresh_created(limit.access_created),
+            Fault::FenceKeptForEver => limit.with_fence_used(Timestamp::from_micros(0)),
+            Fault::FenceGoesInUse => limit.with_fence_used(Timestamp::MAX),
+            Fault::SweepUnbounded => {
+                let mut changed = *limit;
+                changed.rows = u32::MAX;
+                changed
+            }
             _ => *limit,
         };
         let mut swept = self.inner.sweep(&limit).await?;

@@ -79,6 +79,10 @@ pub trait CredentialVerifier<U: User>: Send + Sync {
 
 /// The verdict on an attempt to log in.
 #[derive(Clone)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "each verdict has an answer of its own, so a new one concerns everybody"
+)]
 pub enum LoginVerdict<U> {
     /// Identifier and password are right. A user whose account isn't active is answered as if they
     /// were wrong.
@@ -157,4 +161,5 @@ impl fmt::Debug for LoginAttempt {
 /// Set it in a layer of your own that knows which proxies to trust. Take the right-most address of
 /// `X-Forwarded-For` that no trusted proxy has written; the left-most is whatever the client says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "an extension of one value")]
 pub struct ClientAddress(pub IpAddr);

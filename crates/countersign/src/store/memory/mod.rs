@@ -20,7 +20,7 @@ use crate::store::{
     NewRefresh, Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
     SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
-use crate::token::{Digest, Locator, StoredToken};
+use crate::token::{Digest, StoredToken};
 use crate::user::UserKey;
 
 /// A [`TokenStore`] that keeps tokens in memory and forgets them when the process ends.
@@ -367,10 +367,6 @@ impl TokenStore for MemoryStore {
             fences,
             more: more_access || more_refresh || more_fences,
         })
-    }
-
-    fn locator(&self, _user: &UserKey, _session: Option<SessionId>) -> Option<Locator> {
-        None
     }
 
     async fn ping(&self) -> Result<(), Failure> {

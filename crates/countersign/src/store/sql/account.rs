@@ -18,6 +18,10 @@ use crate::value::Value;
 /// Examples are a new password, a new email address and the deletion of the account.
 /// [`SqlStore::change_account`] applies it.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "the caller has to decide on every field"
+)]
 pub struct AccountChange<'a> {
     /// The statement that changes the row, in the template form of
     /// [`Statement`](crate::store::sql::Statement). If it changes no row, nothing happens. Put what

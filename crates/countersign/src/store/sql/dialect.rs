@@ -7,6 +7,10 @@ use std::sync::Arc;
 
 /// A dialect of SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "each dialect has a spelling of every statement"
+)]
 pub enum Dialect {
     /// SQLite.
     Sqlite,

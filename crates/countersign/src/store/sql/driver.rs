@@ -12,6 +12,7 @@ use crate::store::{Row, Value};
 
 /// The result of running a [`Script`].
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// The number of rows that each step changed, in the order of the steps. For a step that
     /// returned rows, this is at least the number of those rows. If the guard stopped the script,

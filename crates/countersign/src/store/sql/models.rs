@@ -205,6 +205,10 @@ impl Kind {
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "the caller has to name all of it"
+)]
 pub struct UserTable {
     /// The name of the table.
     pub table: Cow<'static, str>,

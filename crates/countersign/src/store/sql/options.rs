@@ -8,10 +8,11 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use countersign::store::sql::DatabaseOptions;
 ///
-/// let options = DatabaseOptions { timeout: Duration::from_secs(3), ..DatabaseOptions::default() };
+/// let options = DatabaseOptions::default().with_timeout(Duration::from_secs(3));
 /// assert_eq!(options.connections, 4);
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DatabaseOptions {
     /// The longest time of one operation, waiting for a connection included. Defaults to one
     /// second.
@@ -25,6 +26,22 @@ pub struct DatabaseOptions {
     /// PostgreSQL keeps up to the same number once more for scripts of several steps. SQLite has
     /// one connection for writes, and opens further ones for reads that run at the same time.
     pub connections: usize,
+}
+
+impl DatabaseOptions {
+    /// Sets the longest time of one operation.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets the number of connections that are kept for reads, and the number for writes.
+    #[must_use]
+    pub const fn with_connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
 }
 
 impl Default for DatabaseOptions {

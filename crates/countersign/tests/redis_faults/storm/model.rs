@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use countersign::redis::Redis;
 use countersign::store::{
-    ClearUser, Consumed, EndUser, Fence, MemoryStore, NewAccess, NewRefresh, RedisTokenStore,
-    RotateOutcome, RotateRequest, SweepLimit, TokenStore,
+    ClearUser, EndUser, Fence, MemoryStore, NewAccess, NewRefresh, RedisTokenStore, RotateOutcome,
+    RotateRequest, SweepLimit, TokenStore,
 };
 use countersign::token::{Digest, DigestKeyRing, Locator, StoredToken};
-use countersign::{ClientInfo, PlainToken, Secret, SessionId, SystemEntropy, Timestamp, UserKey};
+use countersign::{PlainToken, Secret, SessionId, SystemEntropy, Timestamp, UserKey};
 
 use super::equal::same;
 use super::operation::{Operation, Owner};
@@ -168,11 +168,8 @@ impl Model {
         let place = place.unwrap_or_else(|| self.place(user, None, false));
         let access = self.new_access(user, place, label);
         let fence = self.fence_of(place).await.filter(|_| aging);
-        let access = NewAccess {
-            expires_at: access.expires_at.filter(|_| !aging),
-            fence,
-            ..access
-        };
+        let expires_at = access.expires_at.filter(|_| !aging);
+        let access = access.with_expires_at(expires_at).with_fence(fence);
         same(
             self.redis.insert_access(&access).await,
             self.memory.insert_access(&access).await,
@@ -229,18 +226,17 @@ impl Model {
             place.to_text(),
             self.now.as_micros()
         )));
-        let rotate = RotateRequest {
-            presented: presented.digest.into(),
-            family: self.digest(place, "family"),
-            consumed: Consumed::default(),
-            successor: successor.clone(),
+        let rotate = RotateRequest::new(
+            presented.digest.into(),
+            successor.clone(),
+            self.digest(place, "family"),
             session,
-            created_at: self.now,
-            expires_at: Some(self.now.saturating_add(Duration::from_hours(24))),
-            session_expires_at: ends.then(|| self.now.saturating_add(Duration::from_hours(240))),
-            access_expires_at: (!ends).then(|| self.now.saturating_add(Duration::from_hours(1))),
-            access: access.clone(),
-        };
+            self.now,
+        )
+        .with_expires_at(self.now.saturating_add(Duration::from_hours(24)))
+        .with_session_expires_at(ends.then(|| self.now.saturating_add(Duration::from_hours(240))))
+        .with_access_expires_at((!ends).then(|| self.now.saturating_add(Duration::from_hours(1))))
+        .with_access(access.clone());
         let ours = self.redis.rotate(&rotate).await;
         let rotated = same(ours, self.memory.rotate(&rotate).await, "rotate");
         if let Some(access) = access {
@@ -363,13 +359,10 @@ impl Model {
             .now
             .saturating_add(Duration::from_hours(if later { 30 } else { 0 }));
         let created = self.now.saturating_sub(Duration::from_millis(20));
-        let limit = SweepLimit {
-            now,
-            access_created: created,
-            refresh_created: created,
-            fence_used: created,
-            rows: 1,
-        };
+        let limit = SweepLimit::at(now, 1)
+            .with_access_created(created)
+            .with_refresh_created(created)
+            .with_fence_used(created);
         let ours = self.redis.survey(&self.users[user], &limit).await;
         same(
             ours,
@@ -398,29 +391,26 @@ impl Model {
     }
 
     fn new_access(&self, user: usize, place: Locator, label: u8) -> NewAccess {
-        NewAccess {
-            digest: self.digest(place, &label.to_string()),
-            user: self.users[user].clone(),
-            session: place.session(),
-            created_at: self.now,
-            expires_at: Some(self.now.saturating_add(Duration::from_hours(1))),
-            fence: None,
-        }
+        NewAccess::new(
+            self.digest(place, &label.to_string()),
+            self.users[user].clone(),
+            self.now,
+        )
+        .with_session(place.session())
+        .with_expires_at(self.now.saturating_add(Duration::from_hours(1)))
     }
 
     fn new_refresh(&self, user: usize, place: Locator, label: &str, ends: bool) -> NewRefresh {
-        NewRefresh {
-            digest: self.digest(place, label),
-            family: self.digest(place, "family"),
-            client: ClientInfo::new(),
-            fence: None,
-            user: self.users[user].clone(),
-            session: place.session(),
-            created_at: self.now,
-            expires_at: ends.then(|| self.now.saturating_add(Duration::from_hours(24))),
-            session_expires_at: ends.then(|| self.now.saturating_add(Duration::from_hours(240))),
-            access_expires_at: ends.then(|| self.now.saturating_add(Duration::from_hours(2))),
-        }
+        NewRefresh::new(
+            self.digest(place, label),
+            self.digest(place, "family"),
+            self.users[user].clone(),
+            self.now,
+        )
+        .with_session(place.session())
+        .with_expires_at(ends.then(|| self.now.saturating_add(Duration::from_hours(24))))
+        .with_session_expires_at(ends.then(|| self.now.saturating_add(Duration::from_hours(240))))
+        .with_access_expires_at(ends.then(|| self.now.saturating_add(Duration::from_hours(2))))
     }
 
     fn knows_access(&mut self, user: usize, access: &NewAccess, place: Locator) {

@@ -27,6 +27,10 @@ use crate::store::sql::Dialect;
 /// `ALTER TABLE … ADD COLUMN IF NOT EXISTS` (one column each) and `CREATE INDEX IF NOT EXISTS`, it
 /// is applied statement by statement, and indexes are created `CONCURRENTLY`.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "migrations are written as constants"
+)]
 pub struct Migration {
     /// The number of the migration, counted from 1 within its set.
     pub version: u32,
@@ -61,6 +65,10 @@ impl Migration {
 /// Sets are numbered independently of each other, so an application's set may begin with 1.
 /// [`Migrator::add`](crate::store::sql::Migrator::add) adds one to the bundled set.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "migrations are written as constants"
+)]
 pub struct MigrationSet {
     /// The name of the set: 1 to 64 lower-case letters, digits, `_` and `-`. `countersign` is the
     /// bundled set.
@@ -106,6 +114,7 @@ pub(super) const BUNDLED: MigrationSet = MigrationSet {
 
 /// The identity of a migration: its set, number and name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Applied {
     /// The name of the migration's set.
     pub set: &'static str,
