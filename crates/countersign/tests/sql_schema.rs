@@ -180,6 +180,7 @@ async fn tables_of_the_callers_own() {
             "consumed VARCHAR(1024)",
             "opened_at BIGINT",
             "last_used_at BIGINT",
+            "authenticated_at BIGINT",
             "user_agent VARCHAR(255)",
             "ip VARCHAR(45)",
             "label VARCHAR(64)",

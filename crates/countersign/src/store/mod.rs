@@ -28,6 +28,7 @@ mod cursor;
 mod memory;
 mod observed;
 mod pace;
+mod reauthentication;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
@@ -43,6 +44,7 @@ pub use cursor::{NotACursor, SessionCursor};
 pub use memory::MemoryStore;
 pub use observed::Observed;
 pub use pace::SweepPace;
+pub use reauthentication::Reauthentication;
 pub use record::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, JoinedUser, NewAccess, NewRefresh,
     Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionPage, SessionRecord,
@@ -534,6 +536,10 @@ pub trait TokenStore: Send + Sync {
     /// [`Failure`] if the store can't be asked. Some of the uses may be recorded then; repeating
     /// the call is harmless.
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure>;
+
+    /// Records a [`Reauthentication`], and returns `true` if the session is there. A repetition
+    /// has the effect of one call.
+    async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure>;
 
     /// Deletes a batch of tokens that have expired or whose fence was replaced, and of fences that
     /// nobody uses.

@@ -223,6 +223,9 @@ pub struct SessionRecord {
     pub id: SessionId,
     /// The time of the login, or `None` if it isn't known.
     pub opened_at: Option<Timestamp>,
+    /// The time of the latest authentication: the login's, or that of a later
+    /// [`Reauthentication`](crate::store::Reauthentication). `None` if it isn't known.
+    pub authenticated_at: Option<Timestamp>,
     /// The time of issue of the current refresh token: the login's or the latest rotation's.
     pub refreshed_at: Option<Timestamp>,
     /// The time at which a token of the session was last seen in use, as far as it was recorded.

@@ -13,8 +13,8 @@ use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor, SessionPage, SessionRecord,
-    SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    Page, Reauthentication, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
+    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -129,6 +129,10 @@ macro_rules! forward {
 
             async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
                 (**self).note_use(used).await
+            }
+
+            async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure> {
+                (**self).reauthenticate(again).await
             }
 
             async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use countersign::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor, SessionPage, SessionRecord,
-    SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    Page, Reauthentication, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
+    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::token::{Digest, Locator, StoredToken};
 use countersign::{Failure, SessionId, Timestamp, UserKey};
@@ -168,6 +168,9 @@ impl TokenStore for Watched {
         owner: &UserKey,
     ) -> Result<Option<SessionRecord>, Failure> {
         self.read().find_session(session, owner).await
+    }
+    async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure> {
+        self.write().reauthenticate(again).await
     }
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         self.write().note_use(used).await

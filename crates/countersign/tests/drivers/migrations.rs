@@ -53,7 +53,7 @@ async fn mariadb_migrations_wait_for_their_lock() {
         .query_drop("SELECT RELEASE_LOCK('countersign_migration')")
         .await
         .unwrap();
-    assert_eq!(run.await.unwrap().unwrap().len(), 4);
+    assert_eq!(run.await.unwrap().unwrap().len(), 5);
     assert!(migrator.pending().await.unwrap().is_empty());
 }
 

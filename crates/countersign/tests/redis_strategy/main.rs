@@ -10,6 +10,7 @@
     reason = "test code"
 )]
 
+mod authentication;
 mod commands;
 mod elders;
 mod entry;

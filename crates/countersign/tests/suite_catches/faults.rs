@@ -118,6 +118,14 @@ pub(crate) enum Fault {
     SessionOfStrangers,
     UseMovesBack,
     UseNotedInPart,
+    LoginIsNoAuthentication,
+    AuthenticationForgotten,
+    RotationForgetsAuthentication,
+    AuthenticationMovesBack,
+    AuthenticationOfStrangers,
+    AuthenticationRevives,
+    AuthenticationUnguarded,
+    AuthenticationIgnoresFence,
 }
 
 /// Each fault, and the case that must catch it.
@@ -289,6 +297,42 @@ pub(crate) const FAULTS: &[(Fault, &str)] = &[
     (Fault::SessionOfStrangers, "sessions::tell_of_their_login"),
     (Fault::UseMovesBack, "sessions::use_is_noted"),
     (Fault::UseNotedInPart, "sessions::use_is_noted"),
+    (
+        Fault::LoginIsNoAuthentication,
+        "authentication::begins_with_the_login",
+    ),
+    (
+        Fault::AuthenticationForgotten,
+        "authentication::is_recorded_and_kept",
+    ),
+    (
+        Fault::RotationForgetsAuthentication,
+        "authentication::is_recorded_and_kept",
+    ),
+    (
+        Fault::RotationForgetsAuthentication,
+        "authentication::stands_beside_a_rotation",
+    ),
+    (
+        Fault::AuthenticationMovesBack,
+        "authentication::never_moves_back",
+    ),
+    (
+        Fault::AuthenticationOfStrangers,
+        "authentication::asks_for_the_owner",
+    ),
+    (
+        Fault::AuthenticationRevives,
+        "authentication::never_revives",
+    ),
+    (
+        Fault::AuthenticationUnguarded,
+        "authentication::revives_nothing_beside_an_ending",
+    ),
+    (
+        Fault::AuthenticationIgnoresFence,
+        "authentication::asks_for_the_fence",
+    ),
     (Fault::PingFails, "access::ping_answers"),
     (Fault::AccessWithoutSession, "access::is_found_as_recorded"),
     (Fault::WholeSeconds, "access::is_found_as_recorded"),

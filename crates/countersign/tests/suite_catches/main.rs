@@ -10,6 +10,7 @@
     reason = "test code"
 )]
 
+mod authentication;
 mod denylist;
 mod endings;
 mod faults;

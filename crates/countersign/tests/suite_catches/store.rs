@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use countersign::store::{
     AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, MemoryStore, NewAccess,
-    NewRefresh, Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
-    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    NewRefresh, Opened, Page, Reauthentication, RefreshRecord, RotateOutcome, RotateRequest,
+    SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::token::{Digest, Locator, StoredToken};
 use countersign::user::UserKeyKind;
@@ -134,7 +134,8 @@ impl BrokenStore {
         }
     }
 
-    pub(crate) fn session(&self, mut found: SessionRecord) -> SessionRecord {
+    pub(crate) fn session(&self, found: SessionRecord) -> SessionRecord {
+        let mut found = self.authentication(found);
         match self.fault {
             Fault::LoginMomentMoves => found.opened_at = found.refreshed_at,
             Fault::ClientForgotten => found.client = ClientInfo::new(),
@@ -378,6 +379,10 @@ impl TokenStore for BrokenStore {
             }
         }
         Ok(found.map(|found| self.session(found)))
+    }
+
+    async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure> {
+        self.broken_reauthenticate(again).await
     }
 
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {

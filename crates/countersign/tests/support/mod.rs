@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use countersign::clock::Clock;
 use countersign::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, MemoryStore, NewAccess,
-    NewRefresh, Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
-    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    NewRefresh, Opened, Page, Reauthentication, RefreshRecord, RotateOutcome, RotateRequest,
+    SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::strategy::Strategy;
@@ -181,6 +181,9 @@ impl TokenStore for Switched {
         owner: &UserKey,
     ) -> Result<Option<SessionRecord>, Failure> {
         self.ask()?.find_session(session, owner).await
+    }
+    async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure> {
+        self.ask()?.reauthenticate(again).await
     }
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         self.ask()?.note_use(used).await

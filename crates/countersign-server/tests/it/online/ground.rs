@@ -15,7 +15,7 @@ use crate::harness::{Place, shared};
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How many migrations there are: those of the library and those of the server.
-pub(super) const MIGRATIONS: usize = 7;
+pub(super) const MIGRATIONS: usize = 8;
 
 /// litestar-auth's own tables on PostgreSQL, with so many rows in each of the tables of tokens.
 pub(super) fn adopted_postgres(rows: u64) -> (Place, String) {

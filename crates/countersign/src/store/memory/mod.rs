@@ -17,8 +17,8 @@ use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
-    NewRefresh, Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
-    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    NewRefresh, Opened, Page, Reauthentication, RefreshRecord, RotateOutcome, RotateRequest,
+    SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, StoredToken};
 use crate::user::UserKey;
@@ -207,6 +207,7 @@ impl TokenStore for MemoryStore {
             user: refresh.user.clone(),
             session: refresh.session,
             opened_at: refresh.created_at,
+            authenticated_at: None,
             created_at: refresh.created_at,
             used_at: None,
             expires_at: refresh.expires_at,
@@ -328,6 +329,18 @@ impl TokenStore for MemoryStore {
             }
         }
         Ok(())
+    }
+
+    async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure> {
+        let mut tables = self.tables();
+        let found = tables.refresh.values_mut().find(|row| {
+            let fits = again.fence.is_none() || row.fence.is_none() || row.fence == again.fence;
+            row.session == Some(again.session) && row.user == again.user && fits
+        });
+        Ok(found.is_some_and(|row| {
+            row.authenticated_at = row.authenticated_at.max(Some(again.at));
+            true
+        }))
     }
 
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {

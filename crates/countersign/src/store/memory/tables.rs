@@ -37,6 +37,8 @@ pub(super) struct RefreshRow {
     pub(super) user: UserKey,
     pub(super) session: Option<SessionId>,
     pub(super) opened_at: Timestamp,
+    /// The time of the latest re-authentication.
+    pub(super) authenticated_at: Option<Timestamp>,
     pub(super) created_at: Timestamp,
     pub(super) used_at: Option<Timestamp>,
     pub(super) expires_at: Option<Timestamp>,
@@ -65,6 +67,7 @@ impl RefreshRow {
         Some(SessionRecord {
             id: self.session?,
             opened_at: Some(self.opened_at),
+            authenticated_at: self.authenticated_at.max(Some(self.opened_at)),
             refreshed_at: Some(self.created_at),
             used_at: self.used_at,
             expires_at: self.expires_at,

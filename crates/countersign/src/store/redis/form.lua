@@ -4,6 +4,9 @@
 -- - 'u': the user's id with its kind.
 -- - 'a' and a digest: an access token.
 -- - 's' and an id: a session with its refresh token.
+-- - 'a@' and an id: the mark of a session that was re-authenticated. It is an access token's record
+--   whose time of issue is that of the latest re-authentication, and means nothing without the
+--   session. Servers that don't know marks treat it like an access token of the session.
 -- - 'r' and a digest: a refresh token without a session.
 -- - 'e': the user's fence.
 -- - 'n': fences that were replaced and whose signed tokens may not be denied yet, as fence:session
@@ -38,6 +41,11 @@ end
 -- Returns the digest of a session's refresh token, which is empty in other records.
 local function digest(record)
   return string.match(record, '^[12]|%d+|([^|]*)|')
+end
+
+-- Returns the field of the mark that belongs to the field of a session.
+local function mark_of(session)
+  return 'a@' .. string.sub(session, 2)
 end
 
 -- Returns the fence that a record of version 2 ends with, and the text before it.

@@ -68,6 +68,7 @@ pub(super) struct Scripts {
     pub(super) insert: Script,
     pub(super) rotate: Script,
     pub(super) note: Script,
+    pub(super) reauthenticate: Script,
     pub(super) remove: Script,
     pub(super) end_user: Script,
     pub(super) settle: Script,
@@ -110,6 +111,7 @@ impl RedisTokenStore {
             insert: script!("#!lua", "keep.lua", "insert.lua"),
             rotate: script!("#!lua", rotation_names!, "keep.lua", "rotate.lua"),
             note: script!("#!lua", "note.lua"),
+            reauthenticate: script!("#!lua", "reauthenticate.lua"),
             // A full memory must not keep anybody from logging out.
             remove: script!("#!lua flags=allow-oom", "remove.lua"),
             end_user: script!("#!lua flags=allow-oom", "end_user.lua"),

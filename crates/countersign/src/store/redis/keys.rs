@@ -54,6 +54,11 @@ pub(super) fn refresh_field(digest: &str) -> String {
     format!("r{digest}")
 }
 
+/// Returns the field of a session's mark, which holds the time of its latest re-authentication.
+pub(super) fn mark_field(session: SessionId) -> String {
+    format!("a@{session}")
+}
+
 /// Returns the field of a session, which holds its refresh token.
 pub(super) fn session_field(session: SessionId) -> String {
     format!("s{session}")

@@ -135,7 +135,9 @@ impl RedisTokenStore {
         let is_full = listed.get(1).is_some_and(|end| !end.is_empty());
         let mut listed = listed.into_iter().skip(2);
         let mut last = None;
-        while let (Some(field), Some(record)) = (listed.next(), listed.next()) {
+        while let (Some(field), Some(record), Some(mark)) =
+            (listed.next(), listed.next(), listed.next())
+        {
             let id = std::str::from_utf8(&field)
                 .ok()
                 .and_then(|field| field.strip_prefix('s')?.parse().ok());
@@ -143,7 +145,7 @@ impl RedisTokenStore {
             last = id.or(last);
             match id.zip(Record::decode(&record)) {
                 Some((id, record)) => {
-                    sessions.insert(id, session_record(id, record));
+                    sessions.insert(id, session_record(id, record, Record::decode(&mark)));
                 }
                 None => event::token_row_unreadable(),
             }

@@ -25,7 +25,7 @@ mod write;
 use async_trait::async_trait;
 
 use self::handle::PART;
-use self::keys::{access_field, place, refresh_field, session_field};
+use self::keys::{access_field, mark_field, place, refresh_field, session_field};
 use self::read::session_record;
 use self::record::{Behind, Record};
 use self::write::{Fields, micros, opening, rotation, taken};
@@ -34,8 +34,8 @@ use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
-    NewRefresh, Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
-    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    NewRefresh, Opened, Page, Reauthentication, RefreshRecord, RotateOutcome, RotateRequest,
+    SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -338,21 +338,21 @@ impl TokenStore for RedisTokenStore {
         session: SessionId,
         owner: &UserKey,
     ) -> Result<Option<SessionRecord>, Failure> {
-        let field = session_field(session);
+        let (field, mark) = (session_field(session), mark_field(session));
         // The session's id doesn't tell which key of the ring named the user's hash.
         for tag in self.owners.owners(owner) {
             let Some(mut found) = self
-                .fetch(Locator::new(tag, Some(session)), [&field])
+                .fetch(Locator::new(tag, Some(session)), [&field, &mark])
                 .await?
             else {
                 continue;
             };
-            let [record] = &mut found.records;
-            let record = record
-                .take()
-                .filter(|record| !record.digest.is_empty() && found.is_live(&field, record));
+            let [record, mark] = &mut found.records;
+            let (record, mark) = (record.take(), mark.take());
+            let record =
+                record.filter(|record| !record.digest.is_empty() && found.is_live(&field, record));
             if let Some(record) = record {
-                return Ok(Some(session_record(session, record)));
+                return Ok(Some(session_record(session, record, mark)));
             }
         }
         Ok(None)
@@ -372,6 +372,21 @@ impl TokenStore for RedisTokenStore {
             }
         }
         Ok(())
+    }
+
+    async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure> {
+        let args = [
+            session_field(again.session),
+            micros(again.at),
+            again.fence.map(Fence::to_text).unwrap_or_default(),
+        ]
+        .map(String::into_bytes);
+        let mut found = false;
+        for key in self.keys_of(&again.user) {
+            let script = &self.scripts.reauthenticate;
+            found |= self.redis.eval::<i64>(script, &[&key], &args).await? == 1;
+        }
+        Ok(found)
     }
 
     /// Does nothing: Redis expires keys, and each write removes records that have ended.

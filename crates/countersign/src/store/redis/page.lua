@@ -6,7 +6,8 @@
 -- that it has room for when empty.
 --
 -- Returns the cursor to go on with; then the cursor at the end of a step that is listed in part,
--- 'full' if the next step has no room, or an empty text; then field and record of each session.
+-- 'full' if the next step has no room, or an empty text; then field, record and mark of each session.
+-- The mark is empty for a session that was never re-authenticated.
 --
 -- The script looks at about 500 fields, so there may be fewer sessions although more follow. A hash
 -- of at most 500 fields is one step, in the order of its fields: HSCAN may return a field twice if
@@ -51,6 +52,7 @@ repeat
   for i = 1, math.min(#fields, room) do
     listed[#listed + 1] = fields[i]
     listed[#listed + 1] = records[fields[i]]
+    listed[#listed + 1] = redis.call('HGET', key, mark_of(fields[i])) or ''
   end
   if not fits then
     listed[2] = found[1]

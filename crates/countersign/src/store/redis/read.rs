@@ -123,8 +123,9 @@ impl RedisTokenStore {
     }
 }
 
-/// Builds the list entry of a session that can be refreshed.
-pub(super) fn session_record(id: SessionId, record: Record) -> SessionRecord {
+/// Builds the list entry of a session that can be refreshed. Its `mark` has the time of its latest
+/// re-authentication in place of a time of issue.
+pub(super) fn session_record(id: SessionId, record: Record, mark: Option<Record>) -> SessionRecord {
     let refresh = record.refresh.map(|refresh| *refresh);
     let access_expires_at = refresh
         .as_ref()
@@ -138,6 +139,7 @@ pub(super) fn session_record(id: SessionId, record: Record) -> SessionRecord {
     SessionRecord {
         id,
         opened_at,
+        authenticated_at: mark.map(|mark| mark.created_at).max(opened_at),
         refreshed_at: Some(record.created_at),
         used_at,
         expires_at: record.expires_at,

@@ -19,6 +19,9 @@ if not record then
   return 0
 end
 redis.call('HDEL', key, field)
+if string.sub(field, 1, 1) == 's' then
+  redis.call('HDEL', key, mark_of(field))
+end
 if session ~= '' then
   field, record = session, redis.call('HGET', key, session)
 end

@@ -45,5 +45,11 @@ end
 if presented ~= session then
   redis.call('HDEL', key, presented)
 end
+-- The mark of a re-authentication stays as long as the session.
+local mark = redis.call('HGET', key, mark_of(session))
+local marked = mark and string.match(mark, '^1|%d+(||%-?%d+||)$')
+if marked then
+  redis.call('HSET', key, mark_of(session), '1|' .. keep_until .. marked)
+end
 keep(key, tonumber(ttl), tonumber(now), tonumber(soonest))
 return 1

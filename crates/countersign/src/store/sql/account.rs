@@ -8,6 +8,7 @@
 use crate::clock::Timestamp;
 use crate::error::Failure;
 use crate::session::SessionId;
+use crate::store::sql::rows::kept;
 use crate::store::sql::{Driver, Script, SqlStore};
 use crate::store::{EndUser, Fence};
 use crate::user::UserKey;
@@ -124,6 +125,17 @@ impl<D: Driver> SqlStore<D> {
             .one_at_a_time(user);
         let outcome = self.driver.run(&script, &params).await?;
         Ok(outcome.took_effect())
+    }
+
+    /// Returns the parameters of the scripts that end a user's sessions.
+    pub(super) fn ending_params(&self, end: &EndUser) -> Result<[Value; 5], Failure> {
+        Ok([
+            self.key(&end.user)?,
+            end.fence.to_text().into(),
+            end.now.as_micros().into(),
+            kept(end.kept),
+            end.settled.then(|| end.now.as_micros()).into(),
+        ])
     }
 }
 

@@ -26,9 +26,9 @@ const LOOKED_AT: i64 = 2000;
 const STATEMENTS: usize = 10;
 
 /// The column that tells whether a row is live. It follows the columns of a session.
-const LIVE: usize = 13;
+const LIVE: usize = 14;
 /// The column with the number of rows that were read. It is set in the last row only.
-const COUNT: usize = 14;
+const COUNT: usize = 15;
 
 impl<D: Driver> SqlStore<D> {
     /// Returns the sessions after the cursor of `page`, up to its limit. There may be fewer, or

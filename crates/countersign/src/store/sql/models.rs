@@ -51,6 +51,7 @@ pub struct TokenTable {
     pub(super) label: Cow<'static, str>,
     pub(super) fence: Cow<'static, str>,
     pub(super) access_expires_at: Cow<'static, str>,
+    pub(super) authenticated_at: Cow<'static, str>,
 }
 
 macro_rules! columns {
@@ -84,6 +85,7 @@ impl TokenTable {
             label: "label".into(),
             fence: "fence".into(),
             access_expires_at: "access_expires_at".into(),
+            authenticated_at: "authenticated_at".into(),
         }
     }
 
@@ -136,7 +138,10 @@ impl TokenTable {
         fence,
         /// Sets the column of the latest expiry of the session's signed access tokens, of the same
         /// type as `expires_at`. Refresh tokens only. Defaults to `access_expires_at`.
-        access_expires_at
+        access_expires_at,
+        /// Sets the column of the time at which the session's user last proved again who they are,
+        /// of the same type as `expires_at`. Refresh tokens only. Defaults to `authenticated_at`.
+        authenticated_at
     }
 
     /// Returns the columns of a table in their fixed order, each with its default name in front.
@@ -151,6 +156,7 @@ impl TokenTable {
             ("ip", &*self.ip),
             ("label", &*self.label),
             ("access_expires_at", &*self.access_expires_at),
+            ("authenticated_at", &*self.authenticated_at),
         ];
         let shared = [
             ("token", &*self.token),

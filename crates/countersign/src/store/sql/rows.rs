@@ -50,6 +50,7 @@ pub(super) fn session_record(row: &Row) -> Option<SessionRecord> {
     Some(SessionRecord {
         id: SessionId::canonical(text(0)?)?,
         opened_at: moment(1),
+        authenticated_at: moment(13).max(moment(1)),
         refreshed_at: moment(2),
         used_at: moment(3),
         expires_at: moment(4),

@@ -21,8 +21,8 @@ use crate::store::sql::statements::{NOTED, Removal, Statements};
 use crate::store::sql::{DatabaseTokenModels, Dialect, Driver, Outcome, Script};
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, JoinedUser, NewAccess,
-    NewRefresh, Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
-    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    NewRefresh, Opened, Page, Reauthentication, RefreshRecord, RotateOutcome, RotateRequest,
+    SessionCursor, SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -189,17 +189,6 @@ impl<D: Driver> SqlStore<D> {
                 "the user id has a different type than the tables",
             ))
         }
-    }
-
-    /// Returns the parameters of the scripts that end a user's sessions.
-    pub(super) fn ending_params(&self, end: &EndUser) -> Result<[Value; 5], Failure> {
-        Ok([
-            self.key(&end.user)?,
-            end.fence.to_text().into(),
-            end.now.as_micros().into(),
-            kept(end.kept),
-            end.settled.then(|| end.now.as_micros()).into(),
-        ])
     }
 
     /// Returns the five parameters of an access token that every insert begins with.
@@ -529,6 +518,17 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             self.run(&self.statements.note_use, &params).await?;
         }
         Ok(())
+    }
+
+    async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure> {
+        let params = [
+            again.session.to_string().into(),
+            self.key(&again.user)?,
+            again.at.as_micros().into(),
+            again.fence.map(Fence::to_text).unwrap_or_default().into(),
+        ];
+        let script = &self.statements.reauthenticate;
+        Ok(self.run(script, &params).await?.took_effect())
     }
 
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {

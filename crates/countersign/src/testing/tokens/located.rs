@@ -14,8 +14,8 @@ use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor, SessionPage, SessionRecord,
-    SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    Page, Reauthentication, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
+    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -195,6 +195,10 @@ impl<S: TokenStore> TokenStore for Located<S> {
 
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         self.inner.note_use(used).await
+    }
+
+    async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure> {
+        self.inner.reauthenticate(again).await
     }
 
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {

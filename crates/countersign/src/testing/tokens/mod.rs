@@ -7,6 +7,7 @@
 //! - [`fence`], [`endings`], [`clear`], [`settling`]: "log out everywhere", from the fence that a
 //!   login reads to the removal of what has ended.
 //! - [`sessions`], [`pages`], [`survey`]: one session, lists of sessions, and counts of them.
+//! - [`authentication`]: the time at which a session's user last proved who they are.
 //! - [`sweep`]: the removal of expired records.
 //! - [`race`], [`crowd`], [`cancel`]: concurrent calls, very many sessions, and calls that are
 //!   dropped.
@@ -19,6 +20,7 @@
 //! `tests/suite_catches` which shows that the clause can fail.
 
 mod access;
+mod authentication;
 mod cancel;
 mod clear;
 mod crowd;
@@ -117,6 +119,14 @@ const CASES: &[Case<Fixture>] = cases![
     sessions::list_those_with_a_refresh_token,
     sessions::tell_of_their_login,
     sessions::use_is_noted,
+    authentication::begins_with_the_login,
+    authentication::is_recorded_and_kept,
+    authentication::never_moves_back,
+    authentication::asks_for_the_owner,
+    authentication::never_revives,
+    authentication::asks_for_the_fence,
+    authentication::stands_beside_a_rotation,
+    authentication::revives_nothing_beside_an_ending,
     pages::show_each_session_once,
     pages::go_on_beside_changes,
     pages::take_any_cursor,
@@ -165,6 +175,8 @@ const CASES_PER_KIND: &[Case<Fixture>] = cases![
 ///   under way, and its remains are removed in bounded batches.
 /// - `sessions`, `pages`, `survey`: a session ends as a whole, lists show each session once, and
 ///   counts are right.
+/// - `authentication`: a re-authentication is recorded in a live session of its user, and revives
+///   none.
 /// - `sweep`: expired records leave in bounded batches, and live ones stay.
 /// - `race`, `crowd`, `cancel`: the same holds for concurrent calls, for a user with thousands of
 ///   sessions, and for calls that are dropped half-way.

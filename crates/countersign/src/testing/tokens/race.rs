@@ -376,7 +376,7 @@ pub(super) async fn sweeps_count_each_row_once(fixture: Fixture) -> Verdict {
 }
 
 /// Starts all calls at the same moment, each as a task of its own, and returns their results.
-async fn at_once<T, C>(calls: impl IntoIterator<Item = C>) -> Result<Vec<T>, Violation>
+pub(super) async fn at_once<T, C>(calls: impl IntoIterator<Item = C>) -> Result<Vec<T>, Violation>
 where
     T: Send + 'static,
     C: Future<Output = Result<T, Violation>> + Send + 'static,

@@ -216,6 +216,7 @@ pub(super) async fn tell_of_their_login(fixture: Fixture) -> Verdict {
             fence: found.as_ref().and_then(|found| found.fence),
             id: mine,
             opened_at: Some(opening.created_at),
+            authenticated_at: Some(opening.created_at),
             refreshed_at: Some(if rotated {
                 rotate.created_at
             } else {

@@ -109,6 +109,13 @@ pub(super) const BUNDLED: MigrationSet = MigrationSet {
             postgres: include_str!("../../../../migrations/postgres/0004_fence_indexes.sql"),
             mysql: include_str!("../../../../migrations/mysql/0004_fence_indexes.sql"),
         },
+        Migration {
+            version: 5,
+            name: "authentication",
+            sqlite: include_str!("../../../../migrations/sqlite/0005_authentication.sql"),
+            postgres: include_str!("../../../../migrations/postgres/0005_authentication.sql"),
+            mysql: include_str!("../../../../migrations/mysql/0005_authentication.sql"),
+        },
     ],
 };
 

@@ -85,6 +85,9 @@ pub(super) struct Statements {
     pub(super) end_session: Removal,
     /// The statements that end everything of a user.
     pub(super) endings: endings::Endings,
+    /// The update of the time of the latest authentication. 1 session, 2 user, 3 time, 4 fence or an
+    /// empty text.
+    pub(super) reauthenticate: Script,
     /// The update of the time of last use, for [`NOTED`] sessions. For each: its id, then the time.
     pub(super) note_use: Script,
     /// The deletion of expired tokens and unused fences. 1 now, 2 cutoff of access tokens, 3 cutoff
@@ -132,7 +135,7 @@ const FIND_FAMILY: &str = "SELECT {r.token}, {r.user_id}, {r.session_id}, {r.cre
 /// The columns of a session, in the order in which `session_record` reads them.
 const SESSION: &str = "SELECT {r.session_id}, {r.opened_at}, {r.created_at}, {r.last_used_at}, {r.expires_at}, \
      {r.session_expires_at}, {r.user_agent}, {r.ip}, {r.label}, {r.access_expires_at}, {r.token}, {r.consumed}, \
-     {r.fence} FROM {refresh} WHERE ";
+     {r.fence}, {r.authenticated_at} FROM {refresh} WHERE ";
 const ONE_SESSION: &str = "{r.session_id} = ?1 AND {r.user_id} = ?2 AND {stands}";
 /// The condition and the order for sessions without a fence, which have an index of their own.
 /// `{no_index}` keeps SQLite from walking through all sessions of the user in their order instead.
@@ -141,14 +144,15 @@ const UNFENCED_SESSIONS: &str = "{r.user_id} = ?1 AND {r.fence} IS NULL AND {no_
 /// The live sessions among a bounded number of rows, followed by one more row: the id of the last
 /// row that was read, and how many were read.
 const SESSIONS: &str = "SELECT * FROM (SELECT id, opened_at, created_at, last_used_at, expires_at, session_expires_at, \
-     user_agent, ip, label, access_expires_at, token, consumed, fence, live, 0 AS looked_at FROM (SELECT \
+     user_agent, ip, label, access_expires_at, token, consumed, fence, authenticated_at, live, 0 AS looked_at FROM (SELECT \
      {r.session_id} AS id, {r.opened_at} AS opened_at, {r.created_at} AS created_at, {r.last_used_at} AS last_used_at, \
      {r.expires_at} AS expires_at, {r.session_expires_at} AS session_expires_at, {r.user_agent} AS user_agent, \
      {r.ip} AS ip, {r.label} AS label, {r.access_expires_at} AS access_expires_at, {r.token} AS token, \
-     {r.consumed} AS consumed, {r.fence} AS fence, CASE WHEN {stands} THEN 1 ELSE 0 END AS live FROM {refresh} \
+     {r.consumed} AS consumed, {r.fence} AS fence, {r.authenticated_at} AS authenticated_at, \
+     CASE WHEN {stands} THEN 1 ELSE 0 END AS live FROM {refresh} \
      WHERE {r.user_id} = ?1 AND {r.session_id} > ?2 ORDER BY {r.session_id} LIMIT ?4) part \
      WHERE live = 1 ORDER BY id LIMIT ?3) live_ones UNION ALL SELECT MAX(id), NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-     NULL, NULL, NULL, NULL, NULL, 0, COUNT(*) FROM (SELECT {r.session_id} AS id FROM {refresh} \
+     NULL, NULL, NULL, NULL, NULL, NULL, 0, COUNT(*) FROM (SELECT {r.session_id} AS id FROM {refresh} \
      WHERE {r.user_id} = ?1 AND {r.session_id} > ?2 ORDER BY {r.session_id} LIMIT ?4) part ORDER BY live DESC, id";
 
 const FENCE: &str = "SELECT fence FROM {fences} WHERE user_id = ?1";
@@ -173,6 +177,12 @@ const OPENING: &str = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13";
 const ROTATE: &str = "UPDATE {refresh} SET {r.token} = ?2, {r.created_at} = ?3, {r.expires_at} = ?4, \
      {r.session_id} = COALESCE({r.session_id}, ?5), {r.session_expires_at} = COALESCE({r.session_expires_at}, ?6), \
      {r.family} = ?7, {r.consumed} = ?8, {r.access_expires_at} = {later} WHERE {r.token} = ?1 AND {stands}";
+
+/// The new time of the latest authentication, which never moves back. It updates the session's row
+/// and inserts none, so it revives nothing.
+const REAUTHENTICATE: &str = "UPDATE {refresh} SET {r.authenticated_at} = \
+     {latest}(COALESCE({r.authenticated_at}, ?3), ?3) WHERE {r.session_id} = ?1 AND {no_index}{r.user_id} = ?2 \
+     AND (?4 = '' OR {r.fence} IS NULL OR {r.fence} = ?4) AND {stands}";
 
 const REMOVE_ACCESS: &str = "DELETE FROM {access} WHERE {a.token} = ?1";
 const REMOVE_OWN_ACCESS: &str = "DELETE FROM {access} WHERE {a.token} = ?1 AND {a.user_id} = ?2";
@@ -249,6 +259,8 @@ impl Statements {
                 "DELETE FROM {access} WHERE {a.session_id} = ?1 AND {no_index}{a.user_id} = ?2",
             ),
             endings: endings::Endings::new(dialect, &names),
+            reauthenticate: one(&REAUTHENTICATE.replace("{latest}", latest(dialect)))
+                .one_at_a_time(1),
             note_use: one(&note_use(dialect)),
             sweep: sweep::expired(dialect, &names),
             held_fences: sweep::held_fences(dialect, &names),
@@ -324,14 +336,18 @@ fn insert_second(dialect: Dialect, first: usize, fence: &str, after: &str) -> St
     format!("{INSERT_ACCESS}{}", values(dialect, &places, after))
 }
 
+/// Returns the function that gives the later of two times.
+const fn latest(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "MAX",
+        Dialect::Postgres | Dialect::Mysql => "GREATEST",
+    }
+}
+
 /// Returns the update of the last use of [`NOTED`] sessions, which needn't be different. A time
 /// never moves back.
 fn note_use(dialect: Dialect) -> String {
-    let later = if dialect == Dialect::Sqlite {
-        "MAX"
-    } else {
-        "GREATEST"
-    };
+    let later = latest(dialect);
     let number = if dialect == Dialect::Mysql {
         "SIGNED"
     } else {
@@ -415,6 +431,7 @@ mod tests {
             &all.insert_both.fenced,
             &all.insert_access.fenced,
             &all.note_use,
+            &all.reauthenticate,
             &all.remove_access,
             &all.remove_own_access,
             &all.remove_refresh,

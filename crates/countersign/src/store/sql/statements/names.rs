@@ -50,6 +50,7 @@ impl Names {
             ("{r.family}", quote(&refresh.family)),
             ("{r.consumed}", quote(&refresh.consumed)),
             ("{r.opened_at}", quote(&refresh.opened_at)),
+            ("{r.authenticated_at}", quote(&refresh.authenticated_at)),
             ("{r.last_used_at}", quote(&refresh.last_used_at)),
             ("{r.user_agent}", quote(&refresh.user_agent)),
             ("{r.ip}", quote(&refresh.ip)),
