@@ -13,7 +13,7 @@ use http::request::Parts;
 use crate::auth::{AuthOutcome, AuthenticationBackend, OriginPolicy, UseRecorder};
 use crate::error::{ConfigError, Failure, Refusal};
 use crate::event;
-use crate::token::{PlainToken, TokenStatus};
+use crate::token::{Authenticated, PlainToken, TokenStatus};
 use crate::transport::{CredentialSource, Offered};
 use crate::user::{User, UserManager};
 
@@ -122,6 +122,15 @@ impl<U: User> Authenticator<U> {
     /// Returns the backends, in the order in which they were added.
     pub fn backends(&self) -> &[AuthenticationBackend<U>] {
         &self.backends
+    }
+
+    /// Returns the backend that accepted a credential, or `None` if another authenticator did.
+    ///
+    /// Use it for what concerns the session of a request, such as
+    /// [`reauthenticate`](AuthenticationBackend::reauthenticate).
+    pub fn backend_of(&self, accepted: &Authenticated<U>) -> Option<&AuthenticationBackend<U>> {
+        let name = accepted.backend.as_ref()?;
+        self.backends.iter().find(|backend| backend.name() == name)
     }
 
     /// Returns the user manager, which looks users up by id.

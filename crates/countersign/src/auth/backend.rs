@@ -8,14 +8,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure, Refusal};
 use crate::event;
 use crate::session::SessionId;
 use crate::store::{Page, SessionPage};
 use crate::strategy::{Login, LoginFence, Strategy};
 use crate::token::{
-    EndOutcome, Invalidated, IssuedToken, LoggedOut, PlainToken, Refreshed, TokenPair, TokenShape,
-    TokenStatus,
+    Authenticated, EndOutcome, Invalidated, IssuedToken, LoggedOut, PlainToken, Refreshed,
+    TokenPair, TokenShape, TokenStatus,
 };
 use crate::transport::Transport;
 use crate::user::{User, UserId, UserManager};
@@ -329,6 +330,37 @@ impl<U: User> AuthenticationBackend<U> {
             Some(strategy) => strategy.sessions_of(&user.to_key(), page).await,
             None => Ok(SessionPage::default()),
         }
+    }
+
+    /// Records that the user of an accepted token has proved again who they are, and returns the
+    /// time of that.
+    ///
+    /// Check the password, the passkey or whatever the proof is before, and that it belongs to this
+    /// user. The session and its tokens stay, and routes that ask for a
+    /// [recent login](crate::tower::RecentLoginLayer) accept each of them. For `fence` see
+    /// [`SessionControl::reauthenticate`](crate::strategy::SessionControl::reauthenticate).
+    ///
+    /// # Errors
+    ///
+    /// - [`AuthError::Refused`] with [`Refusal::Revoked`] if the token belongs to no session, or if
+    ///   its session has ended.
+    /// - [`AuthError::Refused`] with [`Refusal::Overtaken`] if the session ended meanwhile, or if
+    ///   the fence was replaced. Judge the account again.
+    /// - [`AuthError::Failed`] if the store can't be asked. Another call is safe.
+    pub async fn reauthenticate(
+        &self,
+        authenticated: &Authenticated<U>,
+        fence: Option<LoginFence>,
+    ) -> Result<Timestamp, AuthError> {
+        let strategy = self.strategy.as_refreshable().ok_or(Refusal::Revoked)?;
+        let session = authenticated.session_id.ok_or(Refusal::Revoked)?;
+        let user = authenticated.user.id().to_key();
+        let recorded = strategy.reauthenticate(session, &user, fence).await;
+        match &recorded {
+            Ok(_) => event::session(&self.name, Some(session), "reauthentication"),
+            Err(error) => self.note_refusal(error),
+        }
+        recorded
     }
 
     /// Ends one session of a user, with all of its tokens.

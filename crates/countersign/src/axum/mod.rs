@@ -4,7 +4,7 @@
 //!
 //! 1. Put [`AuthLayer`](crate::tower::AuthLayer) around the routes.
 //! 2. Ask for [`CurrentUser`] in handlers that need a user, and for [`MaybeUser`] in those that
-//!    also serve visitors.
+//!    also serve visitors. [`RecentLogin`] asks for a recent authentication besides.
 //! 3. Nest [`AuthRoutes`] for login, refresh, logout and the list of sessions. Your own password
 //!    check is a [`CredentialVerifier`].
 //!
@@ -17,11 +17,13 @@ mod body;
 mod extract;
 mod forward;
 mod json;
+mod recent;
 pub mod routes;
 
 pub use extract::{CurrentUser, MaybeUser};
 pub use forward::ForwardAuth;
 pub use json::{MAX_BODY, StrictJson};
+pub use recent::RecentLogin;
 pub use routes::{
     AuthRoute, AuthRoutes, ClientAddress, CredentialVerifier, LoginAttempt, LoginVerdict,
 };

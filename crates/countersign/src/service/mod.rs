@@ -26,7 +26,7 @@ use crate::auth::{Authenticator, SessionWatcher, UseRecorder};
 use crate::axum::{AuthRoutes, CredentialVerifier};
 use crate::error::Failure;
 use crate::strategy::Strategy;
-use crate::tower::AuthLayer;
+use crate::tower::{AuthLayer, RecentLoginLayer};
 use crate::user::User;
 use maintenance::{Intervals, Sweeper};
 
@@ -119,6 +119,12 @@ impl<U: User> Auth<U> {
     /// around their routes.
     pub fn layer(&self) -> AuthLayer<U> {
         AuthLayer::new(Arc::clone(&self.0.authenticator))
+    }
+
+    /// Returns a layer that lets in only users who have authenticated at most `max_age` ago. Put it
+    /// inside of [`layer`](Self::layer), around the routes for dangerous actions.
+    pub fn recent_login(&self, max_age: Duration) -> RecentLoginLayer<U> {
+        RecentLoginLayer::new(max_age)
     }
 
     /// Returns the routes to nest: login, refresh, logout, and the list of sessions.

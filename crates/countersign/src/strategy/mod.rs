@@ -38,6 +38,8 @@ mod jwt;
 mod redis;
 mod sessions;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 pub use database::{DatabaseTokenStrategy, DatabaseTokenStrategyBuilder};
@@ -47,6 +49,7 @@ pub use jwt::{JwtStrategy, JwtStrategyBuilder};
 pub use redis::{RedisTokenStrategy, RedisTokenStrategyBuilder};
 pub use sessions::{Login, LoginFence, ReuseCause, Sessions};
 
+use crate::clock::Timestamp;
 use crate::error::{AuthError, Failure};
 use crate::session::SessionId;
 use crate::store::{Page, SessionPage, SessionRecord};
@@ -267,9 +270,8 @@ pub trait SessionControl: Send + Sync {
 
     /// Returns a live session of `user`, or `None` if there is none with this id.
     ///
-    /// The record contains the time of login, for routes that ask for a recent login. Long-lived
-    /// connections use it to learn of a logout; see
-    /// [`SessionWatcher`](crate::auth::SessionWatcher).
+    /// The record contains the times of the login and of the latest authentication. Long-lived
+    /// connections use it to learn of a logout; see [`SessionWatcher`](crate::auth::SessionWatcher).
     ///
     /// # Errors
     ///
@@ -279,6 +281,88 @@ pub trait SessionControl: Send + Sync {
         session: SessionId,
         user: &UserKey,
     ) -> Result<Option<SessionRecord>, Failure>;
+
+    /// Records that the user of a live session has proved again who they are, and returns the time
+    /// of that.
+    ///
+    /// Check the password, the passkey or whatever the proof is before, and that it belongs to
+    /// `user`. The session keeps its id and its tokens, and no token has to be issued anew:
+    /// [`authenticated_within`](Self::authenticated_within) sees the new time at once, for every
+    /// token of the session.
+    ///
+    /// Pass the [fence](Self::login_fence) that you read before you loaded the account. Nothing is
+    /// recorded then if the user was logged out everywhere in between, also if that kept this
+    /// session: the proof may have been judged by an old password. With `None` only the session
+    /// itself must be live.
+    ///
+    /// # Errors
+    ///
+    /// - [`AuthError::Refused`] with [`Refusal::Revoked`](crate::Refusal::Revoked) if the user has
+    ///   no such live session. It isn't revived.
+    /// - [`AuthError::Refused`] with [`Refusal::Overtaken`](crate::Refusal::Overtaken) if the
+    ///   session ended meanwhile, if the fence was replaced, or if it was read more than five
+    ///   minutes ago. Judge the account again.
+    /// - [`AuthError::Failed`] if the store can't be asked. The time may be recorded; another call
+    ///   is safe.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use countersign::store::MemoryStore;
+    /// use countersign::strategy::DatabaseTokenStrategy;
+    /// use countersign::strategy::{RefreshableStrategy, SessionControl};
+    /// use countersign::{Secret, SystemEntropy, User, UserId};
+    ///
+    /// # struct Account { id: i64 }
+    /// # impl User for Account {
+    /// #     type Id = i64;
+    /// #     fn id(&self) -> &i64 { &self.id }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let strategy = DatabaseTokenStrategy::builder(MemoryStore::new())
+    ///     .token_hash_secret(&Secret::generate(&SystemEntropy)?)
+    ///     .build()?;
+    /// let tokens = strategy.open_session(&Account { id: 7 }).await?;
+    /// let session = tokens.access.session_id.expect("the strategy has sessions");
+    /// let user = 7_i64.to_key();
+    ///
+    /// // First the fence, then the account and its password.
+    /// let fence = strategy.login_fence(&user).await?;
+    /// let at = strategy.reauthenticate(session, &user, Some(fence)).await?;
+    ///
+    /// let five_minutes = Duration::from_mins(5);
+    /// let recent = strategy.authenticated_within(session, &user, five_minutes).await?;
+    /// assert_eq!(recent, Some(at));
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn reauthenticate(
+        &self,
+        session: SessionId,
+        user: &UserKey,
+        fence: Option<LoginFence>,
+    ) -> Result<Timestamp, AuthError>;
+
+    /// Returns the time of the latest authentication of a live session of `user`, if that is at
+    /// most `max_age` ago.
+    ///
+    /// The time is that of the login or of a later [`reauthenticate`](Self::reauthenticate),
+    /// compared by the strategy's clock. Returns `None` if it is longer ago, if it isn't known (as
+    /// for sessions that litestar-auth opened), or if the user has no such session. Reads one record
+    /// and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Failure`] if the store can't be asked.
+    async fn authenticated_within(
+        &self,
+        session: SessionId,
+        user: &UserKey,
+        max_age: Duration,
+    ) -> Result<Option<Timestamp>, Failure>;
 
     /// Returns a page of the live sessions of a user.
     ///

@@ -3,7 +3,8 @@
 //! [`AuthLayer`] authenticates each request that offers a credential, before anything inside runs,
 //! and puts the [`AuthOutcome`](crate::AuthOutcome) into the request's extensions. It refuses
 //! nothing by itself: public routes stay public. [`AuthLayer::required`] makes a layer that also
-//! answers requests without a good credential, for services in which everything is protected.
+//! answers requests without a good credential, for services in which everything is protected. [`RecentLoginLayer`] asks for a
+//! recent authentication on top.
 //!
 //! A request without a credential is told from its headers and never touches a store, so a layer
 //! around public routes costs them nothing. A request with one is authenticated at once rather than
@@ -31,8 +32,12 @@
 
 mod layer;
 mod problem;
+mod recent;
 mod service;
 
 pub use layer::{AuthLayer, RequireAuthLayer};
 pub use problem::Problem;
+#[cfg(feature = "axum")]
+pub(crate) use recent::Question;
+pub use recent::{RecentLoginLayer, RequireRecentLogin};
 pub use service::{AuthService, RequireAccepted};

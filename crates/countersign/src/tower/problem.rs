@@ -17,6 +17,9 @@ use crate::event;
 /// The `Retry-After` of an answer during an outage.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// The challenge for a more recent authentication, before its `max_age` (RFC 9470 section 3).
+const STEP_UP: &str = r#"Bearer error="insufficient_user_authentication", error_description="A more recent authentication is required""#;
+
 /// A failed answer as `application/problem+json` (RFC 9457) with `title`, `status`, `detail` and a
 /// stable `code`.
 ///
@@ -55,6 +58,8 @@ pub struct Problem {
     code: &'static str,
     detail: &'static str,
     challenge: Option<&'static str>,
+    /// The `max_age` of the challenge, in seconds.
+    max_age: Option<u64>,
     retry_after: Option<Duration>,
 }
 
@@ -234,6 +239,7 @@ impl Problem {
             code,
             detail,
             challenge: None,
+            max_age: None,
             retry_after: None,
         }
     }
@@ -246,6 +252,23 @@ impl Problem {
             "Too many attempts. Try again later.",
         )
         .retry_after(after)
+    }
+
+    /// Returns 401 `RECENT_AUTHENTICATION_REQUIRED`: the user is known, but has authenticated longer
+    /// ago than `max_age`, or at a time that isn't known (RFC 9470).
+    ///
+    /// The challenge has the error `insufficient_user_authentication` and `max_age` in whole
+    /// seconds. The token stays good: the client lets the user authenticate again and repeats the
+    /// request.
+    pub const fn recent_authentication_required(max_age: Duration) -> Self {
+        let mut problem = Self::new(
+            StatusCode::UNAUTHORIZED,
+            "RECENT_AUTHENTICATION_REQUIRED",
+            "A more recent authentication is required.",
+        )
+        .challenge(STEP_UP);
+        problem.max_age = Some(max_age.as_secs());
+        problem
     }
 
     /// Returns 503 `OVERLOADED`: there are more requests than can be served. `after` becomes
@@ -366,10 +389,11 @@ impl Problem {
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(challenge) = self.challenge {
-            headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static(challenge),
-            );
+            let with_age = self
+                .max_age
+                .and_then(|age| format!(r#"{challenge}, max_age="{age}""#).try_into().ok());
+            let challenge = with_age.unwrap_or(HeaderValue::from_static(challenge));
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(after) = self.retry_after {
             // Rounded up, and never 0: a client that comes back too early is refused again.

@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use crate::auth::{AuthOutcome, Authenticator};
 use crate::tower::Problem;
+use crate::tower::recent::AcceptedBy;
 use crate::user::User;
 
 /// A boxed future, as the authentication is an `async` block that has no name.
@@ -60,6 +61,11 @@ where
             let (mut parts, body) = request.into_parts();
             let outcome = authenticator.authenticate_request(&parts).await;
             let is_offered = outcome.is_offered();
+            if outcome.accepted().is_some() {
+                parts
+                    .extensions
+                    .insert(AcceptedBy(Arc::clone(&authenticator)));
+            }
             parts.extensions.insert(outcome);
             let mut response = inner.call(Request::from_parts(parts, body)).await?;
             // The answer may depend on the user. One to a request without credential is

@@ -19,6 +19,7 @@ mod login;
 mod logout;
 mod logout_bodies;
 mod logout_cookies;
+mod recent;
 mod sessions;
 mod stores;
 #[path = "../support/mod.rs"]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::auth::{SessionWatcher, UseRecorder};
-use countersign::axum::{AuthRoutes, CurrentUser, LoginVerdict, MaybeUser, StrictJson};
+use countersign::axum::{
+    AuthRoutes, CurrentUser, LoginVerdict, MaybeUser, RecentLogin, StrictJson,
+};
 use countersign::clock::{Clock, SystemClock};
 use countersign::denylist::{DenylistStore, MemoryDenylist, SqlDenylist};
 use countersign::jwt::{Algorithm, KeyRing, SigningKey};
@@ -15,7 +17,7 @@ use countersign::store::sql::{
 };
 use countersign::store::{
     AccessRecord, ClearUser, Consumed, ConsumedToken, EndUser, Fence, JoinedUser, MemoryStore,
-    NewAccess, NewRefresh, Page, RotateRequest, Row, TokenStore, Used, Value,
+    NewAccess, NewRefresh, Page, Reauthentication, RotateRequest, Row, TokenStore, Used, Value,
 };
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Login, Sessions};
 use countersign::strategy::{RefreshableStrategy, Strategy};
@@ -26,8 +28,9 @@ use countersign::transport::{BearerTransport, CookieTransport, TokenBody, Transp
 use countersign::user::UserKeyKind;
 use countersign::{
     AuthError, AuthOutcome, AuthenticationBackend, Authenticator, ClientInfo, ConfigError, Failure,
+    Lifetimes,
 };
-use countersign::{Lifetimes, PlainToken, Profile, Secret, User, UserId, UserKey};
+use countersign::{PlainToken, Profile, Secret, Timestamp, User, UserId, UserKey};
 use http::HeaderMap;
 use tower::Layer;
 
@@ -80,6 +83,11 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
     let accepted = Arc::new(accepted);
     show.of("AuthOutcome", &AuthOutcome::Accepted(Arc::clone(&accepted)));
     show.of("CurrentUser", &CurrentUser(Arc::clone(&accepted)));
+    let recent: RecentLogin<Person, 300> = RecentLogin {
+        authenticated: Arc::clone(&accepted),
+        authenticated_at: Timestamp::from_unix_seconds(0),
+    };
+    show.of("RecentLogin", &recent);
     show.of("MaybeUser", &MaybeUser(Some(accepted)));
     let recorder = UseRecorder::new(Arc::new(store.clone()));
     recorder.note(&standing_user);
@@ -246,6 +254,10 @@ async fn records(show: &mut Show, store: &MemoryStore, access: &PlainToken, refr
             user: ada().id().to_key(),
             at: now,
         },
+    );
+    show.of(
+        "Reauthentication",
+        &Reauthentication::new(session, ada().id().to_key(), now),
     );
     show.of(
         "SessionRecord",

@@ -43,7 +43,7 @@ const SHOWN: u32 = 100;
 
 /// The most times that an attempt is judged: again if the account changed while its password was
 /// being checked, as when another login renewed the password's hash.
-const JUDGED: usize = 3;
+pub(super) const JUDGED: usize = 3;
 
 pub(super) async fn bearer<U: User>(
     State(shared): State<Arc<Shared<U>>>,
@@ -145,10 +145,10 @@ async fn admit<U: User>(
 }
 
 /// The reason of a refusal for the log, and the answer.
-type Refused = (&'static str, Problem);
+pub(super) type Refused = (&'static str, Problem);
 
 /// Returns the user that a verdict lets in, or why nobody is let in.
-fn admitted<U: User>(verdict: LoginVerdict<U>) -> Result<U, Refused> {
+pub(super) fn admitted<U: User>(verdict: LoginVerdict<U>) -> Result<U, Refused> {
     Err(match verdict {
         LoginVerdict::Accepted(user) if user.is_active() => return Ok(user),
         LoginVerdict::Accepted(_) => ("user_inactive", Problem::LOGIN_BAD_CREDENTIALS),
@@ -223,7 +223,7 @@ impl<'de> Deserialize<'de> for Wiped {
 
 /// Reads the attempt. The address and the user agent come from the request's head, the rest from
 /// its body.
-async fn read_attempt(request: Request) -> Result<LoginAttempt, Problem> {
+pub(super) async fn read_attempt(request: Request) -> Result<LoginAttempt, Problem> {
     let client_address = client_address(request.extensions());
     let client = client(request.headers(), client_address);
     let StrictJson(body) = StrictJson::<Body>::from_request(request, &()).await?;

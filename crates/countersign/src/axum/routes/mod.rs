@@ -8,6 +8,7 @@
 mod login;
 mod logout;
 mod presented;
+mod reauthenticate;
 mod refresh;
 mod sessions;
 mod shared;
@@ -52,6 +53,13 @@ pub enum AuthRoute {
     /// 501 if a strategy keeps no record by which it could find them, such as a `JwtStrategy`
     /// without sessions.
     LogoutAll,
+    /// `POST /reauthenticate` with an access token and `{identifier, password}`: 204. Records that
+    /// the user of the session has proved again who they are. No token changes.
+    ///
+    /// Present only if [`AuthRoutes::reauthentication`] was called. The answers to a wrong password
+    /// are those of [`Login`](Self::Login), and so is that to the right password of another account.
+    /// A token that belongs to no session is answered with 401 `AUTHENTICATION_FAILED`.
+    Reauthenticate,
     /// `GET /sessions?limit=&after=` with an access token: 200 with a page of the user's sessions,
     /// as `{sessions, next}`. Pass `next` as `after` for the next page.
     ///
@@ -83,6 +91,7 @@ pub enum AuthRoute {
 /// | `/login` | a backend reads a header, and there is a [verifier](Self::login) |
 /// | `/cookie/login` | a backend reads a cookie, and there is a [verifier](Self::login) |
 /// | `/sessions` and below | a strategy has sessions |
+/// | `/reauthenticate` | [asked for](Self::reauthentication), there is a verifier, and a strategy has sessions |
 ///
 /// [`without`](Self::without) leaves out any of them. [`AuthRoute`] documents each route, and
 /// [`Problem`] the failed answers.
@@ -119,6 +128,7 @@ pub struct AuthRoutes<U> {
     bearer: Option<String>,
     cookie: Option<String>,
     without: HashSet<AuthRoute>,
+    reauthenticates: bool,
 }
 
 impl<U: User> AuthRoutes<U> {
@@ -134,12 +144,38 @@ impl<U: User> AuthRoutes<U> {
             bearer: None,
             cookie: None,
             without: HashSet::new(),
+            reauthenticates: false,
         }
     }
 
     /// Adds the login routes. `verifier` decides who may log in.
     pub fn login(mut self, verifier: impl CredentialVerifier<U> + 'static) -> Self {
         self.verifier = Some(Arc::new(verifier));
+        self
+    }
+
+    /// Adds the route `/reauthenticate`, by which a user proves again who they are before a dangerous
+    /// action. Off by default. Needs a [verifier](Self::login).
+    ///
+    /// Protect such actions with [`RecentLoginLayer`](crate::tower::RecentLoginLayer) or the
+    /// extractor [`RecentLogin`](crate::axum::RecentLogin). The verifier's limits on attempts hold
+    /// here as at the login.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use countersign::{Authenticator, ConfigError, User};
+    /// # use countersign::axum::{AuthRoutes, CredentialVerifier};
+    /// # fn routes<U: User>(
+    /// #     authenticator: Arc<Authenticator<U>>,
+    /// #     verifier: impl CredentialVerifier<U> + 'static,
+    /// # ) -> Result<axum::Router, ConfigError> {
+    /// AuthRoutes::new(authenticator).login(verifier).reauthentication().build()
+    /// # }
+    /// ```
+    pub const fn reauthentication(mut self) -> Self {
+        self.reauthenticates = true;
         self
     }
 
@@ -209,6 +245,7 @@ impl<U: User> AuthRoutes<U> {
                     AuthRoute::Sessions | AuthRoute::EndSession | AuthRoute::EndOtherSessions => {
                         has_sessions
                     }
+                    AuthRoute::Reauthenticate => self.reauthenticates && has_login && has_sessions,
                     AuthRoute::CookieLogin => has_cookie && has_login,
                     AuthRoute::CookieRefresh | AuthRoute::CookieLogout => has_cookie,
                 }
@@ -218,6 +255,11 @@ impl<U: User> AuthRoutes<U> {
             (AuthRoute::Refresh, "/refresh", post(refresh::bearer::<U>)),
             (AuthRoute::Logout, "/logout", post(logout::bearer::<U>)),
             (AuthRoute::LogoutAll, "/logout/all", post(logout::all::<U>)),
+            (
+                AuthRoute::Reauthenticate,
+                "/reauthenticate",
+                post(reauthenticate::reauthenticate::<U>),
+            ),
             (AuthRoute::Sessions, "/sessions", get(sessions::list::<U>)),
             (
                 AuthRoute::EndSession,

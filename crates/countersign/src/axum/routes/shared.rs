@@ -66,11 +66,7 @@ impl<U: User> Shared<U> {
         &self,
         authenticated: &Authenticated<U>,
     ) -> Option<&AuthenticationBackend<U>> {
-        let accepted = authenticated.backend.as_ref();
-        self.authenticator
-            .backends()
-            .iter()
-            .find(|backend| accepted == Some(backend.name()))
+        self.authenticator.backend_of(authenticated)
     }
 
     /// Refuses a request to the cookie routes that no trusted page has sent.

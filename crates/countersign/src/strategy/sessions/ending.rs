@@ -69,6 +69,26 @@ impl<I: Issuer> SessionControl for I {
         self.sessions().live_sessions(user, page).await
     }
 
+    async fn reauthenticate(
+        &self,
+        session: SessionId,
+        user: &UserKey,
+        fence: Option<LoginFence>,
+    ) -> Result<Timestamp, AuthError> {
+        self.sessions().reauthenticate(session, user, fence).await
+    }
+
+    async fn authenticated_within(
+        &self,
+        session: SessionId,
+        user: &UserKey,
+        max_age: Duration,
+    ) -> Result<Option<Timestamp>, Failure> {
+        self.sessions()
+            .authenticated_within(session, user, max_age)
+            .await
+    }
+
     async fn log_out(&self, access: &PlainToken) -> Result<LoggedOut, AuthError> {
         let Presented::Known(named) = self.named_by(access).await? else {
             return Ok(LoggedOut::AlreadyEnded);

@@ -23,6 +23,7 @@ mod issue;
 mod issuer;
 mod login;
 mod open;
+mod recent;
 mod reuse;
 
 use std::fmt;

@@ -16,7 +16,7 @@ use crate::user::UserKey;
 
 /// The longest time between reading the fence and recording the session. Stores keep an unused
 /// fence for much longer.
-const LOGIN_LASTS: Duration = Duration::from_mins(5);
+pub(super) const LOGIN_LASTS: Duration = Duration::from_mins(5);
 
 impl<S: TokenStore> Sessions<S> {
     /// Reads the fence of a user whose login begins. A user without a fence gets one.

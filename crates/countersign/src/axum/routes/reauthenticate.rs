@@ -1,0 +1,101 @@
+//! `POST /reauthenticate`: the user of a session proves again who they are.
+//!
+//! The steps are those of a login: the verifier judges the password, then the user's fence is read,
+//! then the verifier says whether its judgement still holds, and only then the time is recorded,
+//! if the session is behind that fence. A password that was changed meanwhile is noticed by the
+//! third step or by the last.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use crate::auth::{AuthOutcome, AuthenticationBackend};
+use crate::axum::routes::login::{JUDGED, admitted, read_attempt};
+use crate::axum::routes::shared::{Shared, no_store};
+use crate::axum::routes::verifier::LoginAttempt;
+use crate::error::{AuthError, Failure, Refusal};
+use crate::event;
+use crate::token::Authenticated;
+use crate::tower::Problem;
+use crate::user::User;
+
+/// Records a re-authentication of the session that the request's access token belongs to.
+pub(super) async fn reauthenticate<U: User>(
+    State(shared): State<Arc<Shared<U>>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let authenticated = match shared.authenticator.authenticate_request(&parts).await {
+        AuthOutcome::Accepted(authenticated) => authenticated,
+        outcome => return Err(Problem::from_outcome(&outcome).unwrap_or(Problem::INTERNAL)),
+    };
+    let backend = shared
+        .authenticator
+        .backend_of(&authenticated)
+        .ok_or(Problem::INTERNAL)?;
+    // Nothing could record the time for a token without a session: a login is what helps.
+    if authenticated.session_id.is_none() {
+        return Err(Problem::AUTHENTICATION_FAILED);
+    }
+    let attempt = read_attempt(Request::from_parts(parts, body)).await?;
+    for _ in 0..JUDGED {
+        match judge(&shared, backend, &authenticated, &attempt).await? {
+            Judged::Done => return Ok((StatusCode::NO_CONTENT, no_store()).into_response()),
+            Judged::Changed => {}
+            Judged::Refused(reason, problem) => {
+                event::login_failed(backend.name(), reason);
+                return Err(problem);
+            }
+        }
+    }
+    event::login_failed(backend.name(), Refusal::Overtaken.as_str());
+    Err(Problem::LOGIN_BAD_CREDENTIALS)
+}
+
+/// The result of judging an attempt.
+enum Judged {
+    Done,
+    /// The account isn't as it was judged.
+    Changed,
+    /// The attempt is refused: the reason for the log, and the answer.
+    Refused(&'static str, Problem),
+}
+
+/// Judges the attempt, and records the time by that judgement.
+async fn judge<U: User>(
+    shared: &Shared<U>,
+    backend: &AuthenticationBackend<U>,
+    authenticated: &Authenticated<U>,
+    attempt: &LoginAttempt,
+) -> Result<Judged, Problem> {
+    let unanswered = |failure: Failure| Problem::from_failure(&failure);
+    let verifier = shared.verifier.as_ref().ok_or(Problem::INTERNAL)?;
+    let user = match admitted(verifier.verify(attempt).await.map_err(unanswered)?) {
+        Ok(user) => user,
+        Err((reason, problem)) => return Ok(Judged::Refused(reason, problem)),
+    };
+    // The right password of another account proves nothing about this session.
+    if user.id() != authenticated.user.id() {
+        return Ok(Judged::Refused(
+            "other_user",
+            Problem::LOGIN_BAD_CREDENTIALS,
+        ));
+    }
+    let fence = backend.login_fence(user.id()).await.map_err(unanswered)?;
+    if !verifier.still_holds(&user).await.map_err(unanswered)? {
+        return Ok(Judged::Changed);
+    }
+    match backend.reauthenticate(authenticated, fence).await {
+        Ok(_) => Ok(Judged::Done),
+        // The session ended, or the password may have changed: the account is judged again, and a
+        // session that has ended refuses again.
+        Err(AuthError::Refused(Refusal::Overtaken)) => Ok(Judged::Changed),
+        Err(AuthError::Refused(refusal)) => Ok(Judged::Refused(
+            refusal.as_str(),
+            Problem::AUTHENTICATION_FAILED,
+        )),
+        Err(AuthError::Failed(failure)) => Err(unanswered(failure)),
+    }
+}
