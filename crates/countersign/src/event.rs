@@ -20,7 +20,6 @@ pub(crate) fn session(backend: &str, session: Option<SessionId>, what: &'static 
 }
 
 /// Logs that a login was refused.
-#[cfg(feature = "axum")]
 pub(crate) fn login_failed(backend: &str, reason: &'static str) {
     tracing::warn!(event = "login_failed", reason, backend, "login failed");
 }

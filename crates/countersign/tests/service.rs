@@ -32,13 +32,17 @@ use axum::body::Body;
 use axum::routing::get;
 use countersign::auth::SessionEnd;
 use countersign::axum::{CurrentUser, LoginAttempt, LoginVerdict};
+use countersign::clock::{Clock, SystemClock};
 use countersign::denylist::MemoryDenylist;
 use countersign::redis::{Redis, RedisOptions};
 use countersign::store::MemoryStore;
 use countersign::store::sql::{Database, DatabaseOptions, Driver, SetupError, Statement};
+use countersign::strategy::Login;
 use countersign::testing::ManualClock;
 use countersign::transport::CookieTransport;
-use countersign::{Auth, AuthBuilder, Failure, Profile, Secret, Timestamp, User, Users};
+use countersign::{
+    Auth, AuthBuilder, ClientInfo, Failure, Profile, Secret, Timestamp, User, Users,
+};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -51,6 +55,8 @@ struct Member {
     id: i64,
     hash: String,
     is_active: bool,
+    /// `false` for an account type that keeps its hash to itself.
+    shows_hash: bool,
 }
 
 impl User for Member {
@@ -61,7 +67,7 @@ impl User for Member {
     }
 
     fn password_hash(&self) -> Option<&str> {
-        Some(&self.hash)
+        self.shows_hash.then_some(&*self.hash)
     }
 
     fn is_active(&self) -> bool {
@@ -93,6 +99,7 @@ fn ada(password: &str) -> Member {
         id: 7,
         hash: password.to_owned(),
         is_active: true,
+        shows_hash: true,
     }
 }
 
@@ -220,12 +227,57 @@ async fn on(place: impl Fn(AuthBuilder<Member>) -> AuthBuilder<Member>) {
     let key = key();
     let signed = place(builder(&members)).jwt(move |jwt| jwt.secret(&key));
     lives_and_ends(&signed.build().await.unwrap()).await;
+    keeps_the_lifetime_of_its_login(place(builder(&members)), true).await;
+}
+
+/// A session of two hours, and one of a year where the limit is half of one: refreshes keep what the login chose.
+async fn keeps_the_lifetime_of_its_login(builder: AuthBuilder<Member>, is_signed: bool) {
+    const HOUR: Duration = Duration::from_hours(1);
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let key = key();
+    let builder = builder.clock(clock.clone());
+    let auth = if is_signed {
+        builder.jwt(move |jwt| jwt.secret(&key))
+    } else {
+        builder
+    };
+    let auth = auth.build().await.unwrap();
+    let sessions = auth.strategy().as_refreshable().unwrap();
+    let users = |_: i64| async { Ok(Some(ada("pw"))) };
+    for (lifetime, pause, times) in [(2 * HOUR, HOUR / 2, 3), (365 * 24 * HOUR, 500 * HOUR, 10)] {
+        let end = clock.now().saturating_add(lifetime);
+        let login = Login::from(ClientInfo::new()).lasting(lifetime).unwrap();
+        let judge = || async { Ok(Some(ada("pw"))) };
+        let mut pair = auth.log_in(Some(&7), login, judge).await.unwrap().tokens;
+        for _ in 0..times {
+            clock.advance(pause);
+            let refresh = pair.refresh.unwrap().token;
+            pair = sessions
+                .refresh_session(&refresh, &users)
+                .await
+                .unwrap()
+                .issued;
+            let idle = clock.now().saturating_add(30 * 24 * HOUR);
+            assert_eq!(pair.refresh.as_ref().unwrap().expires_at, end.min(idle));
+            assert!(pair.access.expires_at <= end);
+        }
+        if lifetime == 2 * HOUR {
+            clock.advance(pause);
+            let refresh = pair.refresh.unwrap().token;
+            let refused = sessions
+                .refresh_session(&refresh, &users)
+                .await
+                .unwrap_err();
+            assert!(refused.refusal().is_some(), "{refused}");
+        }
+    }
 }
 
 async fn opaque(place: impl Fn(AuthBuilder<Member>) -> AuthBuilder<Member>) {
     let members = Members::with_ada();
     let opaque = place(builder(&members)).build().await.unwrap();
     lives_and_ends(&opaque).await;
+    keeps_the_lifetime_of_its_login(place(builder(&members)), false).await;
 }
 
 #[tokio::test]
@@ -293,8 +345,21 @@ async fn an_account_that_changes_during_the_check_is_judged_again() {
         is_active: false,
         ..ada("pw")
     };
-    for changed in [ada("new"), disabled] {
-        let members = Members::with_ada();
+    let hidden = |member| Member {
+        shows_hash: false,
+        ..member
+    };
+    for changed in [
+        ada("new"),
+        disabled.clone(),
+        hidden(ada("new")),
+        hidden(disabled),
+    ] {
+        let members = Members::default();
+        members.put(&Member {
+            shows_hash: changed.shows_hash,
+            ..ada("pw")
+        });
         let auth = builder(&members).store(MemoryStore::new());
         let app = app(&auth.build().await.unwrap());
         *members.meanwhile.lock().unwrap() = Some(changed);

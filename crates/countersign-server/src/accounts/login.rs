@@ -303,7 +303,7 @@ impl CredentialVerifier<Account> for Logins {
         }
     }
 
-    async fn still_holds(&self, judged: &Account) -> Result<bool, Failure> {
+    async fn still_holds(&self, _: &LoginAttempt, judged: &Account) -> Result<bool, Failure> {
         let now = self.accounts.by_id(judged.id).await?;
         Ok(now.is_some_and(|now| {
             now.is_active
@@ -410,12 +410,13 @@ mod tests {
         else {
             panic!()
         };
-        assert!(logins.still_holds(&judged).await.unwrap());
+        let attempt = LoginAttempt::new("ada@example.org", PASSWORD);
+        assert!(logins.still_holds(&attempt, &judged).await.unwrap());
         let before = Account {
             email: "countess@example.org".to_owned(),
             ..judged
         };
-        assert!(!logins.still_holds(&before).await.unwrap());
+        assert!(!logins.still_holds(&attempt, &before).await.unwrap());
     }
 
     #[tokio::test]

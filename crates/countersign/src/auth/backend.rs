@@ -166,6 +166,8 @@ impl<U: User> AuthenticationBackend<U> {
 
     /// Returns the login fence of a user, or `None` if the strategy has no sessions.
     ///
+    /// [`log_in`](Self::log_in) reads it by itself. It is for callers of [`login`](Self::login).
+    ///
     /// Call this *before* you load the account and judge the password, and pass the fence on with
     /// [`Login::behind`]. The session is then opened only if the user was not logged out everywhere
     /// in between. If you don't, a login with an old password can outlive the change of that
@@ -184,7 +186,9 @@ impl<U: User> AuthenticationBackend<U> {
     /// Issues tokens to `user`: a session with an access and a refresh token or, if the strategy
     /// has no sessions, an access token.
     ///
-    /// Does not judge the user. Check the password and [`User::is_active`] before.
+    /// Does not judge the user. For logins, use [`log_in`](Self::log_in), which judges the account
+    /// behind the fence. This is for tests, and for users who were judged by other means: check
+    /// [`User::is_active`] before.
     ///
     /// # Errors
     ///

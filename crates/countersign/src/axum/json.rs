@@ -65,12 +65,22 @@ where
 
 /// Refuses a body that isn't declared as JSON, or that has an encoding which isn't undone here.
 pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    check_plain(headers)?;
+    if is_json(headers) {
+        Ok(())
+    } else {
+        Err(Problem::UNSUPPORTED_MEDIA_TYPE)
+    }
+}
+
+/// Refuses a body that has an encoding which isn't undone here.
+pub(super) fn check_plain(headers: &HeaderMap) -> Result<(), Problem> {
     let encodings = headers.get_all(header::CONTENT_ENCODING);
     // An encoded body would be read as something that it isn't.
     let is_plain = encodings
         .iter()
         .all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if is_plain && is_json(headers) {
+    if is_plain {
         Ok(())
     } else {
         Err(Problem::UNSUPPORTED_MEDIA_TYPE)

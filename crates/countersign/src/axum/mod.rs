@@ -14,6 +14,7 @@
 //! [`AuthRoutes::build`] returns a router of any state type, so it nests into yours.
 
 mod body;
+mod client;
 mod extract;
 mod forward;
 mod json;
@@ -25,7 +26,8 @@ pub use forward::ForwardAuth;
 pub use json::{MAX_BODY, StrictJson};
 pub use recent::RecentLogin;
 pub use routes::{
-    AuthRoute, AuthRoutes, ClientAddress, CredentialVerifier, LoginAttempt, LoginVerdict,
+    AuthRoute, AuthRoutes, ClientAddress, CredentialVerifier, FormPages, LoginAttempt,
+    LoginVerdict, local_path,
 };
 
 pub use crate::tower::Problem;

@@ -18,15 +18,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use http::request;
 
 pub use builder::AuthBuilder;
 pub use users::Users;
 
-use crate::auth::{Authenticator, SessionWatcher, UseRecorder};
+use crate::auth::{
+    AuthenticationBackend, Authenticator, LoggedIn, LoginError, LoginVerdict, SessionWatcher,
+    UseRecorder,
+};
 use crate::axum::{AuthRoutes, CredentialVerifier};
 use crate::error::Failure;
-use crate::strategy::Strategy;
-use crate::tower::{AuthLayer, RecentLoginLayer};
+use crate::strategy::{Login, Strategy};
+use crate::tower::{AuthLayer, Problem, RecentLoginLayer};
 use crate::user::User;
 use maintenance::{Intervals, Sweeper};
 
@@ -138,6 +142,83 @@ impl<U: User> Auth<U> {
     /// Returns the builder of the routes, with the login routes added.
     pub fn route_builder(&self) -> AuthRoutes<U> {
         AuthRoutes::new(Arc::clone(&self.0.authenticator)).login_with(Arc::clone(&self.0.verifier))
+    }
+
+    /// Logs a user in from a route of your own: judges the account, opens a session, and returns
+    /// the answer. See [`AuthenticationBackend::log_in`], which it calls on the backend with
+    /// cookies, or on the one that reads the header if there are no cookies.
+    ///
+    /// A route that takes forms or JSON asks [`check_origin`](Self::check_origin) first.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`LoginError`], which is a response and converts into a [`Problem`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use axum::response::{IntoResponse, Redirect};
+    /// use countersign::{Auth, ClientInfo, Failure, Problem, User};
+    ///
+    /// # #[derive(Clone)]
+    /// # struct Member { id: i64 }
+    /// # impl User for Member { type Id = i64; fn id(&self) -> &i64 { &self.id } }
+    /// # struct Callback { subject: String }
+    /// # async fn id_of(_: &str) -> Result<i64, Failure> { Ok(7) }
+    /// # async fn load(id: i64) -> Result<Option<Member>, Failure> { Ok(Some(Member { id })) }
+    /// /// The end of a single sign-on, whose answer a client library has checked.
+    /// async fn signed_on(
+    ///     auth: Auth<Member>,
+    ///     client: ClientInfo, // an extractor: user agent and address of the request
+    ///     callback: Callback,
+    /// ) -> Result<impl IntoResponse, Problem> {
+    ///     let failed = |failure: Failure| Problem::from_failure(&failure);
+    ///     let id = id_of(&callback.subject).await.map_err(failed)?;
+    ///     let logged_in = auth.log_in(Some(&id), client, || load(id)).await?;
+    ///     Ok((logged_in, Redirect::to("/")))
+    /// }
+    /// ```
+    pub async fn log_in<V, F>(
+        &self,
+        id: Option<&U::Id>,
+        login: impl Into<Login>,
+        judge: impl FnMut() -> F,
+    ) -> Result<LoggedIn<U>, LoginError>
+    where
+        V: Into<LoginVerdict<U>>,
+        F: Future<Output = Result<V, Failure>>,
+    {
+        self.login_backend()?.log_in(id, login, judge).await
+    }
+
+    /// Refuses a request that another site may have made a browser send. For own routes that log in
+    /// or act on cookies without the layer.
+    ///
+    /// A callback of single sign-on doesn't need it: its `state` is the proof.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Problem::CSRF_FAILED`] if there are cookies, and nothing proves that a trusted
+    /// page sent the request.
+    pub fn check_origin(&self, request: &request::Parts) -> Result<(), Problem> {
+        let backend = self
+            .login_backend()
+            .map_err(|failure| Problem::from_failure(&failure))?;
+        if self.0.authenticator.is_sent_by_us(backend, request) {
+            Ok(())
+        } else {
+            Err(Problem::CSRF_FAILED)
+        }
+    }
+
+    /// Returns the backend with cookies, or else the first one.
+    fn login_backend(&self) -> Result<&AuthenticationBackend<U>, Failure> {
+        let backends = self.0.authenticator.backends();
+        let has_cookies =
+            |backend: &&AuthenticationBackend<U>| backend.transport().source().is_ambient();
+        let found = backends.iter().find(has_cookies);
+        let found = found.or_else(|| backends.first());
+        found.ok_or_else(|| Failure::internal("login", "there is no backend"))
     }
 
     /// Returns the authenticator, for requests that no axum route handles.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::axum::routes::holds;
 use crate::axum::{CredentialVerifier, LoginAttempt, LoginVerdict};
 use crate::error::Failure;
 use crate::user::{User, UserManager};
@@ -22,8 +23,9 @@ use crate::user::{User, UserManager};
 /// - [`verify`](Self::verify) takes as long for an unknown identifier as for a wrong password, or
 ///   the time tells which accounts exist. Hash passwords with `tokio::task::spawn_blocking`, and no
 ///   more of them at once than the machine has room for.
-/// - Give [`User::password_hash`], so that a login is refused whose password was changed while it
-///   was being checked.
+/// - Give [`User::password_hash`] if you can. A login whose password was changed while it was being
+///   checked is refused in any case; with the hash, that takes one look-up in place of a second
+///   check of the password ([`still_holds`](Self::still_holds)).
 ///
 /// # Examples
 ///
@@ -78,25 +80,34 @@ pub trait Users: Send + Sync + 'static {
         login: &LoginAttempt,
     ) -> impl Future<Output = Result<LoginVerdict<Self::User>, Failure>> + Send;
 
-    /// Returns `true` if an account is still as [`verify`](Self::verify) judged it.
+    /// Returns `true` if an account is still as [`verify`](Self::verify) judged it. `judged` is the
+    /// user that it returned for this attempt.
     ///
     /// It is asked after the user's login fence was read, and before the session is opened. If it
-    /// returns `false`, the attempt is judged again, three times at most.
+    /// returns `false`, `verify` judges the attempt anew.
     ///
-    /// Defaults to looking the account up again: it must exist, be active, and have the same
-    /// [`password_hash`](User::password_hash). An account type that gives no hash is compared
-    /// without it: implement this method then, or end the sessions of the user
-    /// ([`AuthenticationBackend::logout_everywhere`](crate::AuthenticationBackend::logout_everywhere))
-    /// when the password is changed.
+    /// Defaults to looking the account up again: it must be active and have the same
+    /// [`password_hash`](User::password_hash), so return from `verify` the row whose hash was
+    /// checked. For an account type that gives no hash it calls `verify` again, which is always
+    /// right and hashes each right password twice. A `verify` that uses something up, such as a
+    /// one-time code, then has to implement this method, because its second call would refuse the
+    /// code.
     ///
     /// # Errors
     ///
     /// Returns a [`Failure`] if the question can't be answered now.
-    fn still_holds(&self, user: &Self::User) -> impl Future<Output = Result<bool, Failure>> + Send {
+    fn still_holds(
+        &self,
+        login: &LoginAttempt,
+        judged: &Self::User,
+    ) -> impl Future<Output = Result<bool, Failure>> + Send {
         async move {
-            let now = self.find(user.id()).await?;
-            Ok(now
-                .is_some_and(|now| now.is_active() && now.password_hash() == user.password_hash()))
+            // Without a hash, nothing tells that the password is another one by now.
+            let Some(hash) = judged.password_hash() else {
+                return Ok(holds(&self.verify(login).await?, judged));
+            };
+            let now = self.find(judged.id()).await?;
+            Ok(now.is_some_and(|now| now.is_active() && now.password_hash() == Some(hash)))
         }
     }
 }
@@ -123,7 +134,7 @@ impl<M: Users> CredentialVerifier<M::User> for Accounts<M> {
         self.0.verify(login).await
     }
 
-    async fn still_holds(&self, user: &M::User) -> Result<bool, Failure> {
-        self.0.still_holds(user).await
+    async fn still_holds(&self, login: &LoginAttempt, judged: &M::User) -> Result<bool, Failure> {
+        self.0.still_holds(login, judged).await
     }
 }

@@ -15,6 +15,5 @@ mod policy;
 pub use client::ClientInfo;
 pub(crate) use fence::Fence;
 pub use id::{NotASessionId, SessionId};
-#[cfg(any(feature = "jwt", feature = "redis"))]
 pub(crate) use policy::checked;
 pub use policy::{Lifetimes, MAX_LIFETIME, ReusePolicy, SessionLimit, WhenFull};

@@ -98,6 +98,13 @@ pub(super) enum CookieAge {
     AtMost(Duration),
 }
 
+/// The beginning of a refresh cookie that a browser forgets when it is closed.
+///
+/// A browser doesn't send a cookie's attributes back, so the value has to tell a refresh which kind
+/// of cookie it is replacing. No token begins with it: refresh tokens are letters, digits, `-` and
+/// `_`.
+const UNTIL_CLOSED: &str = "~";
+
 /// The longest `Max-Age` that browsers respect (rfc6265bis section 5.5).
 const MAX_COOKIE_AGE: Duration = Duration::from_hours(400 * 24);
 
@@ -112,13 +119,53 @@ impl CookieTransport {
         &self.refresh.name
     }
 
+    /// Sets both cookies, so that a browser keeps them for `ages` (access, refresh). The refresh
+    /// cookie's value begins with `mark`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Failure`] if a token can't travel in a cookie. The headers are then unchanged.
+    fn set_both(
+        &self,
+        tokens: &TokenPair,
+        ages: [CookieAge; 2],
+        mark: &str,
+        headers: &mut HeaderMap,
+    ) -> Result<Option<TokenBody>, Failure> {
+        let [access_age, refresh_age] = ages;
+        // Both are rendered before either is appended.
+        let access = self.set(&self.access, &tokens.access, access_age, "")?;
+        let refresh = match &tokens.refresh {
+            Some(refresh) => Some(self.set(&self.refresh, refresh, refresh_age, mark)?),
+            None => None,
+        };
+        headers.append(header::SET_COOKIE, access);
+        if let Some(refresh) = refresh {
+            headers.append(header::SET_COOKIE, refresh);
+        }
+        Ok(None)
+    }
+
+    /// Returns `true` if a request presents a refresh cookie that the browser forgets when it is
+    /// closed, and none that it keeps.
+    fn presents_until_closed(&self, headers: &HeaderMap) -> bool {
+        let mut values = values(headers, &self.refresh.name).peekable();
+        values.peek().is_some() && values.all(|value| value.starts_with(UNTIL_CLOSED.as_bytes()))
+    }
+
     /// Returns the `Set-Cookie` value for a token.
     ///
     /// # Errors
     ///
     /// Returns a [`Failure`] if the token has characters that a cookie can't carry, or is too long
     /// for one.
-    fn set(&self, shape: &CookieShape, token: &IssuedToken) -> Result<HeaderValue, Failure> {
+    fn set(
+        &self,
+        shape: &CookieShape,
+        token: &IssuedToken,
+        age: CookieAge,
+        mark: &str,
+    ) -> Result<HeaderValue, Failure> {
         let text = token.token.expose();
         if text.is_empty() || !text.bytes().all(is_cookie_octet) {
             return Err(Failure::internal(
@@ -126,19 +173,20 @@ impl CookieTransport {
                 "the token contains characters that are not allowed in a cookie",
             ));
         }
-        if shape.name.len().saturating_add(text.len()) > MAX_COOKIE_LENGTH {
+        let length = shape.name.len().saturating_add(mark.len());
+        if length.saturating_add(text.len()) > MAX_COOKIE_LENGTH {
             return Err(Failure::internal(
                 "cookie transport",
                 "the token is too long for a cookie",
             ));
         }
         let life = token.life();
-        let max_age = match shape.age {
+        let max_age = match age {
             CookieAge::Session => None,
             CookieAge::Token => Some(life.min(MAX_COOKIE_AGE)),
             CookieAge::AtMost(age) => Some(age.min(life).min(MAX_COOKIE_AGE)),
         };
-        self.render(shape, text, max_age)
+        self.render(shape, &format!("{mark}{text}"), max_age)
     }
 
     /// Returns a `Set-Cookie` value. `None` leaves `Max-Age` out.
@@ -199,19 +247,19 @@ impl Transport for CookieTransport {
     }
 
     fn offered(&self, headers: &HeaderMap) -> Offered {
-        read(headers, &self.access.name)
+        read(headers, &self.access.name, "")
     }
 
     fn offered_refresh(&self, headers: &HeaderMap) -> Offered {
-        read(headers, &self.refresh.name)
+        read(headers, &self.refresh.name, UNTIL_CLOSED)
     }
 
     fn candidates(&self, headers: &HeaderMap) -> Candidates {
-        read_all(headers, &self.access.name)
+        read_all(headers, &self.access.name, "")
     }
 
     fn refresh_candidates(&self, headers: &HeaderMap) -> Candidates {
-        read_all(headers, &self.refresh.name)
+        read_all(headers, &self.refresh.name, UNTIL_CLOSED)
     }
 
     fn is_https_only(&self) -> bool {
@@ -223,18 +271,33 @@ impl Transport for CookieTransport {
         tokens: &TokenPair,
         headers: &mut HeaderMap,
     ) -> Result<Option<TokenBody>, Failure> {
-        // Both are rendered before either is appended, so that a failure leaves the headers
-        // unchanged.
-        let access = self.set(&self.access, &tokens.access)?;
-        let refresh = match &tokens.refresh {
-            Some(refresh) => Some(self.set(&self.refresh, refresh)?),
-            None => None,
+        self.set_both(tokens, [self.access.age, self.refresh.age], "", headers)
+    }
+
+    fn issue_until_closed(
+        &self,
+        tokens: &TokenPair,
+        headers: &mut HeaderMap,
+    ) -> Result<Option<TokenBody>, Failure> {
+        // Where every cookie is of this kind, none needs the mark.
+        let mark = match self.refresh.age {
+            CookieAge::Session => "",
+            CookieAge::Token | CookieAge::AtMost(_) => UNTIL_CLOSED,
         };
-        headers.append(header::SET_COOKIE, access);
-        if let Some(refresh) = refresh {
-            headers.append(header::SET_COOKIE, refresh);
+        self.set_both(tokens, [CookieAge::Session; 2], mark, headers)
+    }
+
+    fn reissue(
+        &self,
+        tokens: &TokenPair,
+        presented: &HeaderMap,
+        headers: &mut HeaderMap,
+    ) -> Result<Option<TokenBody>, Failure> {
+        if self.presents_until_closed(presented) {
+            self.issue_until_closed(tokens, headers)
+        } else {
+            self.issue(tokens, headers)
         }
-        Ok(None)
     }
 
     fn clear(&self, headers: &mut HeaderMap) {
@@ -283,25 +346,28 @@ fn trimmed(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Returns the token in a value if it has the form of one.
-fn token(value: &[u8]) -> Option<PlainToken> {
+/// Returns the token in a value if it has the form of one. A `mark` at its beginning is left out.
+fn token(value: &[u8], mark: &str) -> Option<PlainToken> {
     let text = std::str::from_utf8(value).ok()?;
+    let text = text.strip_prefix(mark).unwrap_or(text);
     (!text.is_empty() && text.bytes().all(is_cookie_octet)).then(|| PlainToken::new(text))
 }
 
 /// Returns what the one cookie of this name offers.
-fn read(headers: &HeaderMap, name: &str) -> Offered {
+fn read(headers: &HeaderMap, name: &str, mark: &str) -> Offered {
     let mut values = values(headers, name);
     match (values.next(), values.next()) {
         (None, _) => Offered::None,
-        (Some(value), None) => token(value).map_or(Offered::Malformed, Offered::One),
+        (Some(value), None) => token(value, mark).map_or(Offered::Malformed, Offered::One),
         (Some(_), Some(_)) => Offered::Ambiguous,
     }
 }
 
 /// Returns every text in cookies of this name, for logout.
-fn read_all(headers: &HeaderMap, name: &str) -> Candidates {
-    values(headers, name).map(token).collect()
+fn read_all(headers: &HeaderMap, name: &str, mark: &str) -> Candidates {
+    values(headers, name)
+        .map(|value| token(value, mark))
+        .collect()
 }
 
 /// Returns `true` for a `cookie-octet` (RFC 6265 section 4.1.1).

@@ -160,6 +160,40 @@ pub trait Transport: fmt::Debug + Send + Sync {
         headers: &mut HeaderMap,
     ) -> Result<Option<TokenBody>, Failure>;
 
+    /// Puts new tokens into an answer as [`issue`](Self::issue) does, for a browser that is to
+    /// forget them when it is closed.
+    ///
+    /// Defaults to [`issue`](Self::issue), for places that a browser doesn't keep.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Failure`] as [`issue`](Self::issue) does.
+    fn issue_until_closed(
+        &self,
+        tokens: &TokenPair,
+        headers: &mut HeaderMap,
+    ) -> Result<Option<TokenBody>, Failure> {
+        self.issue(tokens, headers)
+    }
+
+    /// Puts tokens into an answer in exchange for those that a request has presented. Tokens of
+    /// [`issue_until_closed`](Self::issue_until_closed) are replaced by such tokens.
+    ///
+    /// Every refresh has to use it. Defaults to [`issue`](Self::issue).
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Failure`] as [`issue`](Self::issue) does.
+    fn reissue(
+        &self,
+        tokens: &TokenPair,
+        presented: &HeaderMap,
+        headers: &mut HeaderMap,
+    ) -> Result<Option<TokenBody>, Failure> {
+        let _ = presented;
+        self.issue(tokens, headers)
+    }
+
     /// Adds headers that make the client forget its tokens. Defaults to adding none.
     fn clear(&self, headers: &mut HeaderMap) {
         let _ = headers;

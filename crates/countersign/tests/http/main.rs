@@ -10,15 +10,19 @@
 #![cfg(feature = "axum")]
 
 mod bodies;
+mod changed;
 mod cookies;
 mod cross_site;
 mod events;
+mod forms;
 mod forward;
 mod layer;
 mod login;
 mod logout;
 mod logout_bodies;
 mod logout_cookies;
+mod own;
+mod remember;
 mod recent;
 mod sessions;
 mod stores;
@@ -111,6 +115,15 @@ impl App {
         verifier: impl CredentialVerifier<Member> + 'static,
         cookies: CookieTransport,
     ) -> Self {
+        Self::routed(world, cookies, |routes| routes.login(verifier))
+    }
+
+    /// With the routes that `settings` asks for.
+    fn routed(
+        world: World,
+        cookies: CookieTransport,
+        settings: impl FnOnce(AuthRoutes<Member>) -> AuthRoutes<Member>,
+    ) -> Self {
         events::listen();
         let authenticator = Authenticator::builder(world.members.clone())
             .backend(AuthenticationBackend::new(
@@ -131,8 +144,7 @@ impl App {
             .build()
             .unwrap();
         let authenticator = Arc::new(authenticator);
-        let routes = AuthRoutes::new(authenticator.clone())
-            .login(verifier)
+        let routes = settings(AuthRoutes::new(authenticator.clone()))
             .build()
             .unwrap();
         let app = Router::new()

@@ -29,6 +29,7 @@ const HOLDS_NOTHING: &[&str] = &[
     "EndedFence",
     "FailureKind",
     "Fence",
+    "FormPages",
     "ForwardAuth",
     "Invalidated",
     "Lifetimes",

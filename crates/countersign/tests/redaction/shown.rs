@@ -30,6 +30,7 @@ use countersign::{
     AuthError, AuthOutcome, AuthenticationBackend, Authenticator, ClientInfo, ConfigError, Failure,
     Lifetimes,
 };
+use countersign::auth::LoginError;
 use countersign::{PlainToken, Profile, Secret, Timestamp, User, UserId, UserKey};
 use http::HeaderMap;
 use tower::Layer;
@@ -118,6 +119,12 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
     show.of("Refreshed", &refreshed);
     show.of("Refreshed", &Refreshed::new(ada(), ()));
     travel(&mut show, &pair, Arc::new(tokens.clone()));
+    let strategy: Arc<dyn Strategy<Person>> = Arc::new(tokens.clone());
+    let api = AuthenticationBackend::new("api", BearerTransport, strategy);
+    let judge = || async { Ok(Some(ada())) };
+    let logged_in = api.log_in(Some(&ada().id), client(), judge).await.unwrap();
+    needles.extend(of_token(&logged_in.tokens.access.token));
+    show.of("LoggedIn", &logged_in);
     signed(&mut show, &mut needles).await;
     databases(&mut show).await;
     #[cfg(feature = "redis")]
@@ -169,6 +176,10 @@ fn values(show: &mut Show) {
     let weak = Secret::new("token_hash_secret", &SECRET[..31]).unwrap_err();
     show.of("ConfigError", &(weak.to_string(), weak));
     show.of("Failure", &Failure::full("token store"));
+    show.of(
+        "LoginError",
+        &LoginError::from(Failure::full("token store")),
+    );
     show.of("AuthError", &AuthError::from(Failure::full("token store")));
     show.of(
         "SetupError",

@@ -1,34 +1,27 @@
-//! `POST /login` and `POST /cookie/login`.
+//! `POST /login` and `POST /cookie/login`, and the part of a login that forms share with them.
 //!
-//! The order of the steps is what makes a login safe against a change that happens meanwhile. The
-//! verifier judges the account, which takes long because of the password's hash. Then the user's
-//! fence is read, then the verifier says whether its judgement still holds, and only then the
-//! session is recorded, behind that fence. A password change or a "log out everywhere" between any
-//! two of these steps is noticed by the second question, or by the store, which refuses the
-//! session.
+//! The order of the steps is that of
+//! [`AuthenticationBackend::log_in`](crate::AuthenticationBackend::log_in): the first judgement
+//! finds the user, the fence is read, the verifier says whether its judgement still holds, and only
+//! then the session is recorded.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequest, Request, State};
-use axum_core::response::Response;
-use http::{Extensions, HeaderMap, header};
+use axum::extract::{Request, State};
+use axum_core::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::request::Parts;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::auth::AuthenticationBackend;
-use crate::axum::StrictJson;
-use crate::axum::routes::sessions;
-use crate::axum::routes::shared::{Shared, token_answer};
-use crate::axum::routes::verifier::{
-    ClientAddress, CredentialVerifier, LoginAttempt, LoginVerdict,
-};
-use crate::error::{AuthError, Failure, Refusal};
-use crate::event;
-use crate::session::ClientInfo;
-use crate::store::Page;
+use crate::auth::{AuthenticationBackend, LoggedIn, LoginError, LoginVerdict};
+use crate::axum::client::{client, client_address};
+use crate::axum::routes::attempt::LoginAttempt;
+use crate::axum::routes::shared::Shared;
+use crate::axum::routes::verifier::CredentialVerifier;
+use crate::axum::{body, json};
+use crate::error::Failure;
 use crate::strategy::Login;
-use crate::token::TokenPair;
 use crate::tower::Problem;
 use crate::user::User;
 
@@ -38,18 +31,11 @@ const MAX_IDENTIFIER: usize = 320;
 /// The longest password, in bytes. Longer ones are refused before they are hashed.
 const MAX_PASSWORD: usize = 1024;
 
-/// The most sessions that a login refused by the cap is shown.
-const SHOWN: u32 = 100;
-
-/// The most times that an attempt is judged: again if the account changed while its password was
-/// being checked, as when another login renewed the password's hash.
-pub(super) const JUDGED: usize = 3;
-
 pub(super) async fn bearer<U: User>(
     State(shared): State<Arc<Shared<U>>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    log_in(&shared, shared.bearer()?, request).await
+    answer(&shared, shared.bearer()?, request).await
 }
 
 pub(super) async fn cookie<U: User>(
@@ -58,149 +44,71 @@ pub(super) async fn cookie<U: User>(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     shared.check_sender(&parts)?;
-    log_in(&shared, shared.cookie()?, Request::from_parts(parts, body)).await
+    answer(&shared, shared.cookie()?, Request::from_parts(parts, body)).await
 }
 
-/// Reads an attempt, judges it, and answers. Every attempt that isn't let in leaves one line in the
-/// log.
-async fn log_in<U: User>(
+/// Reads an attempt, judges it, and answers.
+async fn answer<U: User>(
     shared: &Shared<U>,
     backend: &AuthenticationBackend<U>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let verifier = shared.verifier.as_ref().ok_or(Problem::INTERNAL)?;
-    let attempt = read_attempt(request).await?;
-    match admit(verifier, backend, &attempt).await? {
-        Admission::Done(tokens) => token_answer(backend, &tokens),
-        Admission::Refused(reason, problem) => {
-            event::login_failed(backend.name(), reason);
-            Err(problem)
-        }
-        Admission::Full(user) => {
-            event::login_failed(backend.name(), Refusal::TooManySessions.as_str());
-            full(backend, &user).await
-        }
-    }
-}
-
-/// Answers a login with the right password that the cap on sessions refused: with the user's
-/// sessions, so that the client can replace one of them. A session whose login was never answered
-/// could be ended by nobody else.
-async fn full<U: User>(backend: &AuthenticationBackend<U>, user: &U) -> Result<Response, Problem> {
-    let page = Page {
-        after: None,
-        limit: SHOWN,
+    let (attempt, bytes) = read(request).await?;
+    let is_remembered = match shared.unremembered {
+        Some(_) => json::parse::<Remembering>(&bytes)?.remember != Some(false),
+        None => true,
     };
-    let page = backend
-        .sessions_of(user.id(), &page)
+    Ok(
+        match log_in(shared, backend, &attempt, is_remembered).await {
+            Ok(logged_in) => logged_in.into_response(),
+            Err(error) => error.into_response(),
+        },
+    )
+}
+
+/// Returns the attempt in the body of a request, and the body.
+pub(super) async fn read(request: Request) -> Result<(LoginAttempt, Bytes), Problem> {
+    let (parts, content) = request.into_parts();
+    json::check_type(&parts.headers)?;
+    let bytes = body::read(&parts.headers, content, json::MAX_BODY).await?;
+    Ok((read_attempt(&parts, &bytes)?, bytes))
+}
+
+/// Judges an attempt, and opens a session.
+pub(super) async fn log_in<U: User>(
+    shared: &Shared<U>,
+    backend: &AuthenticationBackend<U>,
+    attempt: &LoginAttempt,
+    is_remembered: bool,
+) -> Result<LoggedIn<U>, LoginError> {
+    let verifier = shared
+        .verifier
+        .as_deref()
+        .ok_or_else(|| Failure::internal("login routes", "there is no verifier"))?;
+    let mut login = match &shared.unremembered {
+        Some(login) if !is_remembered => login.clone(),
+        _ => Login::default(),
+    };
+    login.client = attempt.client().clone();
+    let judge = |judged| judge(verifier, attempt, judged);
+    backend
+        .log_in_behind(None, &login, attempt.replaces(), judge)
         .await
-        .map_err(|failure| Problem::from_failure(&failure))?;
-    Ok(Problem::SESSION_LIMIT_REACHED.into_http_with(
-        "sessions",
-        &sessions::shown_newest_first(page.sessions, None),
-    ))
 }
 
-/// The result of judging an attempt.
-enum Admission<U> {
-    Done(TokenPair),
-    /// The attempt is refused: the reason for the log, and the answer.
-    Refused(&'static str, Problem),
-    /// The password is right, and the user has as many sessions as the cap allows.
-    Full(U),
-}
-
-/// Judges the attempt and opens a session by that judgement. Judges again if the account has
-/// changed meanwhile.
-async fn admit<U: User>(
-    verifier: &Arc<dyn CredentialVerifier<U>>,
-    backend: &AuthenticationBackend<U>,
+/// Returns the verdict on an attempt. A user who was judged before the fence was read is let in if
+/// that judgement still holds.
+async fn judge<U: User>(
+    verifier: &dyn CredentialVerifier<U>,
     attempt: &LoginAttempt,
-) -> Result<Admission<U>, Problem> {
-    for _ in 0..JUDGED {
-        let verdict = verifier
-            .verify(attempt)
-            .await
-            .map_err(|failure| Problem::from_failure(&failure))?;
-        let user = match admitted(verdict) {
-            Ok(user) => user,
-            Err((reason, problem)) => return Ok(Admission::Refused(reason, problem)),
-        };
-        match open(verifier, backend, &user, attempt).await? {
-            Opening::Changed => {}
-            Opening::Done(tokens) => return Ok(Admission::Done(tokens)),
-            Opening::Refused(Refusal::TooManySessions) => return Ok(Admission::Full(user)),
-            Opening::Refused(refusal) => {
-                return Ok(Admission::Refused(
-                    refusal.as_str(),
-                    Problem::LOGIN_BAD_CREDENTIALS,
-                ));
-            }
-        }
+    judged: Option<U>,
+) -> Result<LoginVerdict<U>, Failure> {
+    if let Some(judged) = judged
+        && verifier.still_holds(attempt, &judged).await?
+    {
+        return Ok(LoginVerdict::Accepted(judged));
     }
-    Ok(Admission::Refused(
-        Refusal::Overtaken.as_str(),
-        Problem::LOGIN_BAD_CREDENTIALS,
-    ))
-}
-
-/// The reason of a refusal for the log, and the answer.
-pub(super) type Refused = (&'static str, Problem);
-
-/// Returns the user that a verdict lets in, or why nobody is let in.
-pub(super) fn admitted<U: User>(verdict: LoginVerdict<U>) -> Result<U, Refused> {
-    Err(match verdict {
-        LoginVerdict::Accepted(user) if user.is_active() => return Ok(user),
-        LoginVerdict::Accepted(_) => ("user_inactive", Problem::LOGIN_BAD_CREDENTIALS),
-        LoginVerdict::Rejected => ("credentials", Problem::LOGIN_BAD_CREDENTIALS),
-        LoginVerdict::RateLimited { retry_after } => {
-            ("rate_limited", Problem::rate_limited(retry_after))
-        }
-        LoginVerdict::Overloaded { retry_after } => {
-            ("overloaded", Problem::overloaded(retry_after))
-        }
-    })
-}
-
-/// The result of opening a session.
-enum Opening {
-    Done(TokenPair),
-    /// The account isn't as it was judged.
-    Changed,
-    Refused(Refusal),
-}
-
-/// Opens a session, unless the account has changed since it was judged or changes before the
-/// session is recorded.
-async fn open<U: User>(
-    verifier: &Arc<dyn CredentialVerifier<U>>,
-    backend: &AuthenticationBackend<U>,
-    user: &U,
-    attempt: &LoginAttempt,
-) -> Result<Opening, Problem> {
-    let unanswered = |failure: Failure| Problem::from_failure(&failure);
-    // The fence comes first, then the account: the store refuses the session if the fence has
-    // changed by then, so no change between the two is missed.
-    let fence = backend.login_fence(user.id()).await.map_err(unanswered)?;
-    if !verifier.still_holds(user).await.map_err(unanswered)? {
-        return Ok(Opening::Changed);
-    }
-    // Before the login, so that the new session fits under the cap. The password was right, so the
-    // caller may end any of these sessions.
-    if let Some(session) = attempt.replaces {
-        backend
-            .end_session(session, user.id())
-            .await
-            .map_err(unanswered)?;
-    }
-    let login = fence
-        .into_iter()
-        .fold(Login::from(attempt.client.clone()), Login::behind);
-    match backend.login(user, &login).await {
-        Ok(tokens) => Ok(Opening::Done(tokens)),
-        Err(AuthError::Refused(refusal)) => Ok(Opening::Refused(refusal)),
-        Err(AuthError::Failed(failure)) => Err(unanswered(failure)),
-    }
+    verifier.verify(attempt).await
 }
 
 /// The body of a login.
@@ -210,6 +118,12 @@ struct Body {
     password: Wiped,
     label: Option<String>,
     replace: Option<String>,
+}
+
+/// The member of a login's body that is read only where it is switched on.
+#[derive(Deserialize)]
+struct Remembering {
+    remember: Option<bool>,
 }
 
 /// A text that is wiped from memory when it is dropped.
@@ -223,53 +137,42 @@ impl<'de> Deserialize<'de> for Wiped {
 
 /// Reads the attempt. The address and the user agent come from the request's head, the rest from
 /// its body.
-pub(super) async fn read_attempt(request: Request) -> Result<LoginAttempt, Problem> {
-    let client_address = client_address(request.extensions());
-    let client = client(request.headers(), client_address);
-    let StrictJson(body) = StrictJson::<Body>::from_request(request, &()).await?;
-    let client = body
-        .label
-        .iter()
-        .fold(client, |client, label| client.with_label(label));
-    let replaces = match body.replace.as_deref().map(str::parse) {
+fn read_attempt(parts: &Parts, bytes: &[u8]) -> Result<LoginAttempt, Problem> {
+    let mut body = json::parse::<Body>(bytes)?;
+    let replaced = match body.replace.as_deref().map(str::parse) {
         None => None,
         Some(Ok(session)) => Some(session),
         Some(Err(_)) => return Err(Problem::REQUEST_BODY_INVALID),
     };
-    let (identifier, password) = (body.identifier, body.password.0);
-    let attempt = LoginAttempt {
-        identifier,
-        password,
-        client_address,
-        client,
-        replaces,
-    };
-    let identifier_fits = (1..=MAX_IDENTIFIER).contains(&attempt.identifier.chars().count());
-    let password_fits = (1..=MAX_PASSWORD).contains(&attempt.password.len());
+    let password = std::mem::take(&mut *body.password.0);
+    let attempt = attempt(parts, body.identifier, password, body.label.as_deref())?;
+    let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
+    Ok(attempt.with_text(text).with_replaced(replaced))
+}
+
+/// Creates an attempt, if identifier and password are within their bounds.
+pub(super) fn attempt(
+    parts: &Parts,
+    identifier: String,
+    password: String,
+    label: Option<&str>,
+) -> Result<LoginAttempt, Problem> {
+    let address = client_address(&parts.extensions);
+    let client = label
+        .into_iter()
+        .fold(client(&parts.headers, address), |client, label| {
+            client.with_label(label)
+        });
+    // Made first, so that the password is wiped also if it is refused.
+    let attempt = LoginAttempt::new(identifier, password).with_client(client);
+    let attempt = address
+        .into_iter()
+        .fold(attempt, LoginAttempt::with_client_address);
+    let identifier_fits = (1..=MAX_IDENTIFIER).contains(&attempt.identifier().chars().count());
+    let password_fits = (1..=MAX_PASSWORD).contains(&attempt.password().len());
     if identifier_fits && password_fits {
         Ok(attempt)
     } else {
         Err(Problem::REQUEST_BODY_INVALID)
     }
-}
-
-/// Returns what device lists show of the client.
-fn client(headers: &HeaderMap, address: Option<IpAddr>) -> ClientInfo {
-    let user_agent = headers
-        .get(header::USER_AGENT)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let client = user_agent.iter().fold(ClientInfo::new(), |client, text| {
-        client.with_user_agent(text)
-    });
-    address.into_iter().fold(client, ClientInfo::with_ip)
-}
-
-/// Returns the address that a layer has told, or else that of the peer.
-fn client_address(extensions: &Extensions) -> Option<IpAddr> {
-    let told = extensions.get::<ClientAddress>().map(|address| address.0);
-    told.or_else(|| {
-        extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|peer| peer.0.ip())
-    })
 }

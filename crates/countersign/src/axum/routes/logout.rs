@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum_core::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
@@ -90,13 +91,20 @@ pub(super) async fn cookie<U: User>(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    shared.check_origin(&parts)?;
+    end_cookies(&shared, &parts).await
+}
+
+/// Ends the sessions of all cookies that can be read. Returns 204 with the cookies cleared, or the
+/// answer to cookies that couldn't be read.
+pub(super) async fn end_cookies<U: User>(
+    shared: &Shared<U>,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    shared.check_origin(parts)?;
     let backend = shared.cookie()?;
     let source = backend.transport().source();
-    let presented = Presented::of(&shared, &parts, |other| {
-        other.transport().source() == source
-    });
-    let ended = presented.end(&shared).await.map_err(unanswered)?;
+    let presented = Presented::of(shared, parts, |other| other.transport().source() == source);
+    let ended = presented.end(shared).await.map_err(unanswered)?;
     let nothing_read =
         presented.unread == Some(Refusal::MalformedRequest) && !ended.any && !ended.over;
     if presented.is_partial || nothing_read {

@@ -5,8 +5,13 @@
 //! backend, and answers with tokens or with a [`Problem`]. What belongs to tokens stays in the
 //! backend, so that an application can log users in by routes of its own in the same way.
 
+mod answers;
+mod attempt;
+mod form;
+mod local;
 mod login;
 mod logout;
+mod pages;
 mod presented;
 mod reauthenticate;
 mod refresh;
@@ -17,14 +22,23 @@ mod verifier;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
 
-pub use verifier::{ClientAddress, CredentialVerifier, LoginAttempt, LoginVerdict};
+pub use attempt::LoginAttempt;
+pub use local::local_path;
+pub use pages::FormPages;
+pub use verifier::CredentialVerifier;
+pub(crate) use verifier::holds;
+
+pub use crate::auth::LoginVerdict;
+pub use crate::axum::client::ClientAddress;
 
 use crate::auth::{AuthenticationBackend, Authenticator};
 use crate::error::ConfigError;
+use crate::strategy::Login as Opening;
 use crate::tower::Problem;
 use crate::user::User;
 use shared::Shared;
@@ -39,7 +53,9 @@ pub enum AuthRoute {
     /// tokens.
     ///
     /// `label` is the user's name for the device. `replace` is the id of a session that ends in
-    /// exchange for the new one, for users who have as many sessions as the cap allows.
+    /// exchange for the new one, for users who have as many sessions as the cap allows. `remember`
+    /// is read if [`AuthRoutes::remember_me`] is set. A verifier reads other members with
+    /// [`LoginAttempt::member`].
     Login,
     /// `POST /refresh` with `{refresh_token}`: 200 with new tokens.
     Refresh,
@@ -77,6 +93,11 @@ pub enum AuthRoute {
     CookieRefresh,
     /// `POST /cookie/logout` with either cookie, or none: 204, and the cookies are cleared.
     CookieLogout,
+    /// `POST /cookie/form/login` with a form, see [`AuthRoutes::forms`]: 303 with cookies.
+    FormLogin,
+    /// `POST /cookie/form/logout` with either cookie, or none, see [`AuthRoutes::forms`]: 303, and
+    /// the cookies are cleared.
+    FormLogout,
 }
 
 /// A builder of the ready routes: login, refresh, logout, and the list of sessions.
@@ -90,6 +111,8 @@ pub enum AuthRoute {
 /// | `/cookie/refresh`, `/cookie/logout` | a backend reads a cookie |
 /// | `/login` | a backend reads a header, and there is a [verifier](Self::login) |
 /// | `/cookie/login` | a backend reads a cookie, and there is a [verifier](Self::login) |
+/// | `/cookie/form/login` | as `/cookie/login`, and there are [forms](Self::forms) |
+/// | `/cookie/form/logout` | a backend reads a cookie, and there are [forms](Self::forms) |
 /// | `/sessions` and below | a strategy has sessions |
 /// | `/reauthenticate` | [asked for](Self::reauthentication), there is a verifier, and a strategy has sessions |
 ///
@@ -97,8 +120,8 @@ pub enum AuthRoute {
 /// [`Problem`] the failed answers.
 ///
 /// Answers are `Cache-Control: no-store`. The cookie routes require proof of the request's origin
-/// ([`OriginPolicy`](crate::OriginPolicy)). Login and refresh take no content type but JSON; the
-/// logouts end what they can read, whatever else the request carries. Bodies are limited to 16 KiB.
+/// ([`OriginPolicy`](crate::OriginPolicy)). Login and refresh take no content type but JSON,
+/// except for forms; the logouts end what they can read, whatever else the request carries. Bodies are limited to 16 KiB.
 ///
 /// The routes authenticate by themselves and need no [`AuthLayer`](crate::tower::AuthLayer) around
 /// them. They don't limit attempts: a verifier that counts failures answers
@@ -129,6 +152,8 @@ pub struct AuthRoutes<U> {
     cookie: Option<String>,
     without: HashSet<AuthRoute>,
     reauthenticates: bool,
+    unremembered: Option<Duration>,
+    forms: Option<FormPages>,
 }
 
 impl<U: User> AuthRoutes<U> {
@@ -145,6 +170,8 @@ impl<U: User> AuthRoutes<U> {
             cookie: None,
             without: HashSet::new(),
             reauthenticates: false,
+            unremembered: None,
+            forms: None,
         }
     }
 
@@ -199,25 +226,77 @@ impl<U: User> AuthRoutes<U> {
         self
     }
 
+    /// Lets clients choose not to be remembered: a login whose body has `"remember": false` opens a
+    /// session that ends after `unremembered`, and its cookies are forgotten when the browser is
+    /// closed. Defaults to off: the member is ignored then.
+    ///
+    /// Without the member, and with `true`, the session lasts as long as the strategy says. A form
+    /// is different, because it doesn't send a box that isn't ticked: without a field `remember`
+    /// whose value is `on`, `true`, `1` or `yes`, the user isn't remembered.
+    pub const fn remember_me(mut self, unremembered: Duration) -> Self {
+        self.unremembered = Some(unremembered);
+        self
+    }
+
+    /// Adds `/cookie/form/login` and `/cookie/form/logout`, for pages without scripts. Defaults to
+    /// off.
+    ///
+    /// Both take `application/x-www-form-urlencoded` and answer 303. As the other cookie routes,
+    /// they require proof of the request's origin: 403 otherwise.
+    ///
+    /// The login takes the fields `identifier` and `password`, optionally `label`, `remember` and
+    /// `next`, and sets the cookies. A verifier reads other fields with [`LoginAttempt::member`]. A
+    /// login that is refused leads back to the login page, which finds a code of [`Problem`] in the
+    /// query, such as `/login?error=LOGIN_BAD_CREDENTIALS`. A store that can't be asked is 503.
+    ///
+    /// The logout ends the sessions of all cookies, and clears them.
+    ///
+    /// `next` is the path to go to afterwards. Anything but a [path on this site](local_path) is
+    /// ignored. It survives a refused login, as the query parameter `next` of the login page.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use countersign::{Auth, User};
+    /// use countersign::axum::FormPages;
+    ///
+    /// # fn routes<U: User>(auth: Auth<U>) -> Result<axum::Router, countersign::ConfigError> {
+    /// let routes = auth.route_builder().forms(FormPages::new("/sign-in")).build()?;
+    /// // <form method="post" action="/auth/cookie/form/login"> … </form>
+    /// Ok(axum::Router::new().nest("/auth", routes))
+    /// # }
+    /// ```
+    pub fn forms(mut self, pages: FormPages) -> Self {
+        self.forms = Some(pages);
+        self
+    }
+
     /// Builds a router to nest at a path of your choice.
     ///
-    /// If a cookie transport has a `refresh_path` of its own, `/cookie/refresh` and both logouts
-    /// must be below it.
+    /// If a cookie transport has a `refresh_path` of its own, `/cookie/refresh` and the logouts must
+    /// be below it.
     ///
     /// # Errors
     ///
     /// Returns a [`ConfigError`] if a named backend doesn't exist, or reads a cookie where a header
-    /// is needed or the other way round.
-    pub fn build<S: Clone + Send + Sync + 'static>(self) -> Result<Router<S>, ConfigError> {
+    /// is needed or the other way round; if a page of the forms isn't a path on this site; or if the
+    /// lifetime of [`remember_me`](Self::remember_me) is shorter than one second or longer than 100
+    /// years.
+    pub fn build<S: Clone + Send + Sync + 'static>(mut self) -> Result<Router<S>, ConfigError> {
         let bearer = self.pick("bearer_backend", self.bearer.as_deref(), false)?;
         let cookie = self.pick("cookie_backend", self.cookie.as_deref(), true)?;
-        Ok(self.assemble(bearer, cookie))
+        self.forms = self.forms.take().map(FormPages::checked).transpose()?;
+        let unremembered = match self.unremembered {
+            Some(lifetime) => Some(Opening::default().lasting(lifetime)?.until_closed()),
+            None => None,
+        };
+        Ok(self.assemble(bearer, cookie, unremembered))
     }
 
     /// Builds a router over the first backend of each kind, which no setting can contradict.
     pub(crate) fn build_with_defaults<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let (bearer, cookie) = (self.first(None, false), self.first(None, true));
-        self.assemble(bearer, cookie)
+        self.assemble(bearer, cookie, None)
     }
 
     /// Adds the login routes, over a verifier that others share.
@@ -230,9 +309,11 @@ impl<U: User> AuthRoutes<U> {
         self,
         bearer: Option<AuthenticationBackend<U>>,
         cookie: Option<AuthenticationBackend<U>>,
+        unremembered: Option<Opening>,
     ) -> Router<S> {
         let (has_bearer, has_cookie, has_login) =
             (bearer.is_some(), cookie.is_some(), self.verifier.is_some());
+        let has_forms = self.forms.is_some();
         let refreshes =
             |backend: &AuthenticationBackend<U>| backend.strategy().as_refreshable().is_some();
         let has_sessions = self.authenticator.backends().iter().any(refreshes);
@@ -248,6 +329,8 @@ impl<U: User> AuthRoutes<U> {
                     AuthRoute::Reauthenticate => self.reauthenticates && has_login && has_sessions,
                     AuthRoute::CookieLogin => has_cookie && has_login,
                     AuthRoute::CookieRefresh | AuthRoute::CookieLogout => has_cookie,
+                    AuthRoute::FormLogin => has_cookie && has_login && has_forms,
+                    AuthRoute::FormLogout => has_cookie && has_forms,
                 }
         };
         let table = [
@@ -286,6 +369,16 @@ impl<U: User> AuthRoutes<U> {
                 "/cookie/logout",
                 post(logout::cookie::<U>),
             ),
+            (
+                AuthRoute::FormLogin,
+                "/cookie/form/login",
+                post(form::log_in::<U>),
+            ),
+            (
+                AuthRoute::FormLogout,
+                "/cookie/form/logout",
+                post(form::log_out::<U>),
+            ),
         ];
         let mut router = Router::new();
         for (route, path, handler) in table {
@@ -298,6 +391,8 @@ impl<U: User> AuthRoutes<U> {
             verifier: self.verifier,
             bearer,
             cookie,
+            unremembered,
+            forms: self.forms,
         };
         router
             .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED)

@@ -11,10 +11,10 @@ use axum::extract::{Request, State};
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use crate::auth::{AuthOutcome, AuthenticationBackend};
-use crate::axum::routes::login::{JUDGED, admitted, read_attempt};
+use crate::auth::{AuthOutcome, AuthenticationBackend, JUDGED};
+use crate::axum::routes::attempt::LoginAttempt;
+use crate::axum::routes::login;
 use crate::axum::routes::shared::{Shared, no_store};
-use crate::axum::routes::verifier::LoginAttempt;
 use crate::error::{AuthError, Failure, Refusal};
 use crate::event;
 use crate::token::Authenticated;
@@ -39,7 +39,7 @@ pub(super) async fn reauthenticate<U: User>(
     if authenticated.session_id.is_none() {
         return Err(Problem::AUTHENTICATION_FAILED);
     }
-    let attempt = read_attempt(Request::from_parts(parts, body)).await?;
+    let (attempt, _) = login::read(Request::from_parts(parts, body)).await?;
     for _ in 0..JUDGED {
         match judge(&shared, backend, &authenticated, &attempt).await? {
             Judged::Done => return Ok((StatusCode::NO_CONTENT, no_store()).into_response()),
@@ -54,7 +54,7 @@ pub(super) async fn reauthenticate<U: User>(
     Err(Problem::LOGIN_BAD_CREDENTIALS)
 }
 
-/// The result of judging an attempt.
+/// The result of judging an attempt that was let in.
 enum Judged {
     Done,
     /// The account isn't as it was judged.
@@ -72,10 +72,8 @@ async fn judge<U: User>(
 ) -> Result<Judged, Problem> {
     let unanswered = |failure: Failure| Problem::from_failure(&failure);
     let verifier = shared.verifier.as_ref().ok_or(Problem::INTERNAL)?;
-    let user = match admitted(verifier.verify(attempt).await.map_err(unanswered)?) {
-        Ok(user) => user,
-        Err((reason, problem)) => return Ok(Judged::Refused(reason, problem)),
-    };
+    let verdict = verifier.verify(attempt).await.map_err(unanswered)?;
+    let user = backend.accepted(verdict)?;
     // The right password of another account proves nothing about this session.
     if user.id() != authenticated.user.id() {
         return Ok(Judged::Refused(
@@ -84,7 +82,8 @@ async fn judge<U: User>(
         ));
     }
     let fence = backend.login_fence(user.id()).await.map_err(unanswered)?;
-    if !verifier.still_holds(&user).await.map_err(unanswered)? {
+    let holds = verifier.still_holds(attempt, &user).await;
+    if !holds.map_err(unanswered)? {
         return Ok(Judged::Changed);
     }
     match backend.reauthenticate(authenticated, fence).await {

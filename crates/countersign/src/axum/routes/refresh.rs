@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request, State};
 use axum_core::response::Response;
+use http::HeaderMap;
 use serde::Deserialize;
 
 use crate::auth::AuthenticationBackend;
 use crate::axum::StrictJson;
-use crate::axum::routes::shared::{Shared, token_answer};
+use crate::axum::routes::shared::{Shared, handed_out};
 use crate::error::AuthError;
 use crate::token::PlainToken;
 use crate::tower::Problem;
@@ -23,12 +24,8 @@ pub(super) async fn bearer<U: User>(
     request: Request,
 ) -> Result<Response, Problem> {
     let StrictJson(body) = StrictJson::<Body>::from_request(request, &()).await?;
-    rotate(
-        &shared,
-        shared.bearer()?,
-        &refresh_token(body.refresh_token)?,
-    )
-    .await
+    let token = refresh_token(body.refresh_token)?;
+    rotate(&shared, shared.bearer()?, &token, &HeaderMap::new()).await
 }
 
 pub(super) async fn cookie<U: User>(
@@ -42,11 +39,12 @@ pub(super) async fn cookie<U: User>(
         // No token was shown, so the challenge names no error (RFC 6750 section 3.1).
         Offered::None => Err(Problem::REFRESH_TOKEN_INVALID.challenge("Bearer")),
         Offered::Malformed | Offered::Ambiguous => Err(Problem::CREDENTIALS_MALFORMED),
-        Offered::One(token) => rotate(&shared, backend, &token).await,
+        Offered::One(token) => rotate(&shared, backend, &token, &parts.headers).await,
     }
 }
 
-/// Exchanges the token and answers with its successor.
+/// Exchanges the token and answers with its successor. `presented` are the headers that the token
+/// came in, if it came in headers.
 ///
 /// A refused cookie isn't cleared: another tab may have exchanged it, and hold its successor by
 /// now.
@@ -54,9 +52,17 @@ async fn rotate<U: User>(
     shared: &Shared<U>,
     backend: &AuthenticationBackend<U>,
     token: &PlainToken,
+    presented: &HeaderMap,
 ) -> Result<Response, Problem> {
     match backend.refresh(token, shared.authenticator.users()).await {
-        Ok(refreshed) => token_answer(backend, &refreshed.issued),
+        Ok(refreshed) => {
+            let mut headers = HeaderMap::new();
+            let body = backend
+                .transport()
+                .reissue(&refreshed.issued, presented, &mut headers)
+                .map_err(|failure| Problem::from_failure(&failure))?;
+            Ok(handed_out(headers, body))
+        }
         Err(AuthError::Refused(_)) => Err(Problem::REFRESH_TOKEN_INVALID),
         Err(AuthError::Failed(failure)) => Err(Problem::from_failure(&failure)),
     }

@@ -7,9 +7,12 @@ use axum_core::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::auth::{AuthOutcome, AuthenticationBackend, Authenticator, is_json};
+use crate::axum::routes::pages::FormPages;
 use crate::axum::routes::verifier::CredentialVerifier;
-use crate::token::{Authenticated, TokenPair};
+use crate::strategy::Login;
+use crate::token::Authenticated;
 use crate::tower::Problem;
+use crate::transport::TokenBody;
 use crate::user::User;
 
 /// The state of every handler here.
@@ -18,6 +21,9 @@ pub(super) struct Shared<U> {
     pub(super) verifier: Option<Arc<dyn CredentialVerifier<U>>>,
     pub(super) bearer: Option<AuthenticationBackend<U>>,
     pub(super) cookie: Option<AuthenticationBackend<U>>,
+    /// The login of a user who doesn't want to be remembered, if that can be asked for.
+    pub(super) unremembered: Option<Login>,
+    pub(super) forms: Option<FormPages>,
 }
 
 impl<U: User> Shared<U> {
@@ -91,16 +97,9 @@ impl<U: User> Shared<U> {
 }
 
 /// Returns the answer that hands tokens out: 200 with a body, or 204 with cookies.
-pub(super) fn token_answer<U: User>(
-    backend: &AuthenticationBackend<U>,
-    tokens: &TokenPair,
-) -> Result<Response, Problem> {
-    let mut headers = no_store();
-    let issued = backend
-        .transport()
-        .issue(tokens, &mut headers)
-        .map_err(|failure| Problem::from_failure(&failure))?;
-    Ok(match issued {
+pub(super) fn handed_out(mut headers: HeaderMap, body: Option<TokenBody>) -> Response {
+    headers.extend(no_store());
+    match body {
         Some(body) => {
             headers.insert(
                 header::CONTENT_TYPE,
@@ -109,7 +108,7 @@ pub(super) fn token_answer<U: User>(
             (StatusCode::OK, headers, body.into_bytes()).into_response()
         }
         None => (StatusCode::NO_CONTENT, headers).into_response(),
-    })
+    }
 }
 
 /// Returns headers that keep an answer out of caches.

@@ -87,7 +87,7 @@ async fn open<U: User, I: IssuesFor<U>>(
         Some(fence) => fence,
         None => sessions.fence(&user).await?,
     };
-    let grant = sessions.begin(user, fence)?;
+    let grant = sessions.begin(user, fence, login.lifetime)?;
     let opened = sessions.open(&grant, fence, &login.client, access).await?;
     // The count comes after the write. Two concurrent logins then count each other.
     keep_cap(issuer, &grant).await?;

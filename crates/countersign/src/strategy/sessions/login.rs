@@ -1,8 +1,10 @@
 //! The facts of a login beside its user: the client, and the fence that was read first.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
-use crate::error::{AuthError, Failure, Refusal};
-use crate::session::ClientInfo;
+use crate::error::{AuthError, ConfigError, Failure, Refusal};
+use crate::session::{ClientInfo, checked};
 use crate::store::Fence;
 
 /// The fence of a user at the beginning of a login.
@@ -19,7 +21,8 @@ pub struct LoginFence {
     pub(super) read_at: Timestamp,
 }
 
-/// The facts of a login, beside its user: client details and the login fence.
+/// The facts of a login, beside its user: client details, the login fence, and a lifetime of its
+/// own.
 ///
 /// # Examples
 ///
@@ -64,6 +67,10 @@ pub struct Login {
     /// The session is opened only if the fence is still the same. With `None` it is read when the
     /// session is opened, so that only a "log out everywhere" from then on is noticed.
     pub fence: Option<LoginFence>,
+    /// The longest life of the session, in place of the session limit of the strategy.
+    pub(super) lifetime: Option<Duration>,
+    /// `true` if browsers forget the tokens when they are closed.
+    is_until_closed: bool,
 }
 
 impl Login {
@@ -73,13 +80,60 @@ impl Login {
         self.fence = Some(fence);
         self
     }
+
+    /// Sets the longest life of this session, counted from now, in place of the
+    /// [session limit](crate::Lifetimes::with_max_session_age) of the strategy. It may be shorter or
+    /// longer than that.
+    ///
+    /// The session keeps it however often it is refreshed, and no token outlives it. The idle
+    /// timeout is that of the strategy. A strategy without sessions ignores it.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ConfigError`] that names `session lifetime` if it is shorter than one second or
+    /// longer than [`MAX_LIFETIME`](crate::session::MAX_LIFETIME).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use countersign::ClientInfo;
+    /// use countersign::strategy::Login;
+    ///
+    /// // On a borrowed device: at most half a day, and no longer than the browser is open.
+    /// let login = Login::from(ClientInfo::new())
+    ///     .lasting(Duration::from_secs(12 * 3600))?
+    ///     .until_closed();
+    /// # let _ = login;
+    /// # Ok::<_, countersign::ConfigError>(())
+    /// ```
+    pub fn lasting(mut self, lifetime: Duration) -> Result<Self, ConfigError> {
+        self.lifetime = Some(checked("session lifetime", lifetime)?);
+        Ok(self)
+    }
+
+    /// Makes browsers forget the tokens when they are closed: the cookies get no `Max-Age`, and
+    /// those of later refreshes get none either. Tokens in a body are not affected.
+    ///
+    /// Browsers that restore their windows keep such cookies, so it is a courtesy and no limit. Set
+    /// a limit with [`lasting`](Self::lasting).
+    #[must_use]
+    pub const fn until_closed(mut self) -> Self {
+        self.is_until_closed = true;
+        self
+    }
+
+    /// Returns `true` if browsers forget the tokens when they are closed. Defaults to `false`.
+    pub const fn is_until_closed(&self) -> bool {
+        self.is_until_closed
+    }
 }
 
 impl From<ClientInfo> for Login {
     fn from(client: ClientInfo) -> Self {
         Self {
             client,
-            fence: None,
+            ..Self::default()
         }
     }
 }

@@ -38,12 +38,22 @@ impl<S: TokenStore> Sessions<S> {
         self.fence(user).await.map(|fence| fence.fence)
     }
 
-    /// Creates the grant of a new session of `user`.
-    pub(super) fn begin(&self, user: UserKey, fence: LoginFence) -> Result<Grant, Failure> {
+    /// Creates the grant of a new session of `user`. The session lasts for `lifetime`, or else as
+    /// long as the strategy's session limit allows.
+    pub(super) fn begin(
+        &self,
+        user: UserKey,
+        fence: LoginFence,
+        lifetime: Option<Duration>,
+    ) -> Result<Grant, Failure> {
         let issued_at = self.now();
         let session = SessionId::generate(&*self.entropy)?;
         let locator = self.store.locator(&user, Some(session));
-        let session_end = self.lifetimes.session_end(issued_at);
+        // Recorded with the session: a rotation takes it from the record.
+        let session_end = match lifetime {
+            Some(lifetime) => Some(issued_at.saturating_add(lifetime)),
+            None => self.lifetimes.session_end(issued_at),
+        };
         Ok(Grant {
             user,
             session,
