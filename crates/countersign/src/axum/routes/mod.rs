@@ -120,8 +120,9 @@ pub enum AuthRoute {
 /// [`Problem`] the failed answers.
 ///
 /// Answers are `Cache-Control: no-store`. The cookie routes require proof of the request's origin
-/// ([`OriginPolicy`](crate::OriginPolicy)). Login and refresh take no content type but JSON,
-/// except for forms; the logouts end what they can read, whatever else the request carries. Bodies are limited to 16 KiB.
+/// ([`OriginPolicy`](crate::OriginPolicy)). Login and refresh take no content type but JSON, except
+/// for forms; the logouts end what they can read, whatever else the request carries. Bodies are
+/// limited to 16 KiB.
 ///
 /// The routes authenticate by themselves and need no [`AuthLayer`](crate::tower::AuthLayer) around
 /// them. They don't limit attempts: a verifier that counts failures answers
@@ -273,15 +274,18 @@ impl<U: User> AuthRoutes<U> {
 
     /// Builds a router to nest at a path of your choice.
     ///
-    /// If a cookie transport has a `refresh_path` of its own, `/cookie/refresh` and the logouts must
-    /// be below it.
+    /// If a cookie transport has a `refresh_path` of its own, `/cookie/refresh` and the logouts
+    /// must be below it.
     ///
     /// # Errors
     ///
-    /// Returns a [`ConfigError`] if a named backend doesn't exist, or reads a cookie where a header
-    /// is needed or the other way round; if a page of the forms isn't a path on this site; or if the
-    /// lifetime of [`remember_me`](Self::remember_me) is shorter than one second or longer than 100
-    /// years.
+    /// Returns a [`ConfigError`]
+    ///
+    /// - if a named backend doesn't exist, or reads a cookie where a header is needed or the other
+    ///   way round,
+    /// - if a page of the forms isn't a path on this site,
+    /// - if the lifetime of [`remember_me`](Self::remember_me) is shorter than one second or longer
+    ///   than 100 years.
     pub fn build<S: Clone + Send + Sync + 'static>(mut self) -> Result<Router<S>, ConfigError> {
         let bearer = self.pick("bearer_backend", self.bearer.as_deref(), false)?;
         let cookie = self.pick("cookie_backend", self.cookie.as_deref(), true)?;

@@ -20,8 +20,9 @@ use crate::user::User;
 ///   answers those beyond the limit.
 ///
 /// Write `#[async_trait::async_trait]` above the `impl`; without it the compiler complains of
-/// lifetimes (E0195). The example `own_users` of this crate is a complete implementation. For other ways to log in,
-/// such as a form, a second factor or single sign-on, see the [guide](crate::guide::own_login).
+/// lifetimes (E0195). The example `own_users` of this crate is a complete implementation. For other
+/// ways to log in, such as a second factor or single sign-on, see the
+/// [guide](crate::guide::own_login).
 ///
 /// # Examples
 ///
