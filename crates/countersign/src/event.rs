@@ -25,9 +25,12 @@ pub(crate) fn login_failed(backend: &str, reason: &'static str) {
 }
 
 /// Logs that a credential was refused: the reason, the backend and the session.
+///
+/// It is no warning: a bad token is the client's business, and an expired one is everyday. What
+/// calls for somebody's attention, such as a reused refresh token, has an event of its own.
 pub(crate) fn refused(backend: Option<&str>, session: Option<SessionId>, refusal: Refusal) {
     let session = session.map(tracing::field::display);
-    tracing::warn!(
+    tracing::info!(
         event = "refused",
         reason = refusal.as_str(),
         backend,
@@ -38,7 +41,7 @@ pub(crate) fn refused(backend: Option<&str>, session: Option<SessionId>, refusal
 
 /// Logs that a cookie was refused because the request had no proof of its origin.
 pub(crate) fn refused_cross_site(backend: &str) {
-    tracing::warn!(
+    tracing::info!(
         event = "refused",
         reason = "cross_site",
         backend,

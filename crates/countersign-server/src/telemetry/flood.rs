@@ -1,4 +1,4 @@
-//! A limit on repeated warnings and errors, so that a flood of bad requests doesn't fill the disk.
+//! A limit on repeated warnings, errors and refusals, so that a flood of bad requests doesn't fill the disk.
 //!
 //! Lines are of the same [`Kind`] if they have the same event and the same reason. Of each kind,
 //! the first 20 lines of a second are written. The rest is counted, and a thread logs the counts
@@ -30,10 +30,13 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The events that are never limited, because each line is about something else.
 const EACH: [&str; 2] = ["refresh_token_reused", "log_lines_summed"];
 
-/// A layer that limits warnings and errors of each kind, and lets all other levels through.
+/// The events at `info` that are limited too: anybody can cause them without a credential.
+const ANYBODY: [&str; 1] = ["refused"];
+
+/// A layer that limits warnings, errors and refusals of each kind, and lets all other lines through.
 ///
-/// Lines at `info` report something that was done for somebody. Lines below were asked for. So
-/// neither is limited.
+/// Other lines at `info` report something that was done for somebody. Lines below were asked for.
+/// So neither is limited.
 #[derive(Clone, Debug)]
 pub(super) struct Flood(Arc<Counts>);
 
@@ -122,12 +125,14 @@ impl Sums {
 
 impl<S: Subscriber> Layer<S> for Flood {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
-        if *event.metadata().level() > Level::WARN {
+        let level = *event.metadata().level();
+        if level > Level::INFO {
             return true;
         }
         let mut kind = Kind::default();
         event.record(&mut kind);
-        if EACH.contains(&kind.event.as_str()) {
+        let is_done = level == Level::INFO && !ANYBODY.contains(&kind.event.as_str());
+        if is_done || EACH.contains(&kind.event.as_str()) {
             return true;
         }
         if kind.event.is_empty() {

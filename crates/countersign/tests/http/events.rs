@@ -37,7 +37,7 @@ pub(super) fn listen() {
     });
 }
 
-fn take() -> String {
+pub(super) fn take() -> String {
     String::from_utf8(LINES.take()).unwrap()
 }
 
