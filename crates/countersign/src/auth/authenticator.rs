@@ -33,7 +33,8 @@ const MAX_TOKEN_LENGTH: usize = 8192;
 ///
 /// Build one at start with [`builder`](Self::builder), and share it in an [`Arc`]. With tower or
 /// axum, give it to `AuthLayer` and `AuthRoutes`. Elsewhere call
-/// [`authenticate_request`](Self::authenticate_request).
+/// [`authenticate_request`](Self::authenticate_request), or
+/// [`authenticate_headers`](Self::authenticate_headers) where requests aren't those of `http` 1.
 ///
 /// # Examples
 ///
@@ -237,19 +238,24 @@ impl<U: User> Authenticator<U> {
             Selection::Refused(refusal) => Ok(TokenStatus::Refused(refusal)),
             Selection::One { backend, token } => {
                 let answer = backend.read(&token, self.users()).await?;
-                if let (TokenStatus::Accepted(authenticated), Some(recorder)) =
-                    (&answer, &self.recorder)
-                {
-                    recorder.note(authenticated);
+                if let TokenStatus::Accepted(authenticated) = &answer {
+                    self.note_use(authenticated);
                 }
                 Ok(answer)
             }
         }
     }
 
+    /// Tells the recorder, if there is one, that a session was used.
+    pub(super) fn note_use(&self, authenticated: &Authenticated<U>) {
+        if let Some(recorder) = &self.recorder {
+            recorder.note(authenticated);
+        }
+    }
+
     /// Looks at every place that a backend reads, each of them once. More than one credential is
     /// ambiguous.
-    fn look(&self, headers: &HeaderMap) -> Selection<'_, U> {
+    pub(super) fn look(&self, headers: &HeaderMap) -> Selection<'_, U> {
         let mut found: Option<(CredentialSource, Offered)> = None;
         for backend in &self.backends {
             let source = backend.transport().source();

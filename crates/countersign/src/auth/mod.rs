@@ -10,10 +10,13 @@
 
 mod authenticator;
 mod backend;
+mod foreign;
 mod live;
 mod login;
 mod origin;
 mod outcome;
+#[cfg(feature = "tower")]
+mod renewal;
 mod usage;
 
 pub use authenticator::{Authenticator, AuthenticatorBuilder, Selection};

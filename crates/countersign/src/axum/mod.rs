@@ -3,8 +3,9 @@
 //! Three steps make an application with login:
 //!
 //! 1. Put [`AuthLayer`](crate::tower::AuthLayer) around the routes.
-//! 2. Ask for [`CurrentUser`] in handlers that need a user, and for [`MaybeUser`] in those that
-//!    also serve visitors. [`RecentLogin`] asks for a recent authentication besides.
+//! 2. Ask for [`CurrentUser`] in handlers that need a user, for `Option<CurrentUser<_>>` in those
+//!    that also serve visitors, for [`Guarded`] in those that need a certain role, and for
+//!    [`RecentLogin`] in those that need a recent authentication.
 //! 3. Nest [`AuthRoutes`] for login, refresh, logout and the list of sessions. Your own password
 //!    check is a [`CredentialVerifier`].
 //!
@@ -21,7 +22,7 @@ mod json;
 mod recent;
 pub mod routes;
 
-pub use extract::{CurrentUser, MaybeUser};
+pub use extract::{CurrentUser, Guarded};
 pub use forward::ForwardAuth;
 pub use json::{MAX_BODY, StrictJson};
 pub use recent::RecentLogin;

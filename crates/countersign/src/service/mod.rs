@@ -119,7 +119,7 @@ impl<U: User> Auth<U> {
     }
 
     /// Returns the layer that reads the credential of each request. The extractors
-    /// [`CurrentUser`](crate::axum::CurrentUser) and [`MaybeUser`](crate::axum::MaybeUser) need it
+    /// [`CurrentUser`](crate::axum::CurrentUser) and [`Guarded`](crate::axum::Guarded) need it
     /// around their routes.
     pub fn layer(&self) -> AuthLayer<U> {
         AuthLayer::new(Arc::clone(&self.0.authenticator))

@@ -122,6 +122,17 @@ impl Problem {
     )
     .challenge(r#"Bearer error="invalid_token""#);
 
+    /// 403 `PERMISSION_DENIED`: the user may not do this, by a rule of the application
+    /// ([`Guard`](crate::tower::Guard)).
+    ///
+    /// The challenge is that for a token without the needed rights (RFC 6750 section 3.1).
+    pub const PERMISSION_DENIED: Self = Self::new(
+        StatusCode::FORBIDDEN,
+        "PERMISSION_DENIED",
+        "The account is not allowed to do this.",
+    )
+    .challenge(r#"Bearer error="insufficient_scope""#);
+
     /// 403 `CSRF_FAILED`: nothing proves that a trusted page sent this request with its cookies.
     ///
     /// Another credential wouldn't help. [`OriginPolicy`](crate::OriginPolicy) lists the proofs.
@@ -340,6 +351,35 @@ impl Problem {
         self.code
     }
 
+    /// Returns the title: the phrase of the status, such as `Forbidden`.
+    pub fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Error")
+    }
+
+    /// Returns the text for people: one or two sentences in English.
+    pub const fn detail(&self) -> &'static str {
+        self.detail
+    }
+
+    /// Returns the names and values of the headers, the names in lower case.
+    ///
+    /// For servers that don't use the `http` crate. [`into_http`](Self::into_http) sets them by
+    /// itself.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let mut headers = HeaderMap::new();
+        self.write_headers(&mut headers);
+        let texts = headers.iter().filter_map(|(name, value)| {
+            let value = value.to_str().ok()?;
+            Some((name.as_str().to_owned(), value.to_owned()))
+        });
+        texts.collect()
+    }
+
+    /// Returns the bytes of the body, a JSON object.
+    pub fn body(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.fields()).unwrap_or_default()
+    }
+
     /// Returns the response, with any body that can be made of bytes.
     ///
     /// Use it in tower services. axum handlers return the problem itself.
@@ -367,7 +407,7 @@ impl Problem {
 
     fn fields(&self) -> Fields {
         Fields {
-            title: self.status.canonical_reason().unwrap_or("Error"),
+            title: self.title(),
             status: self.status.as_u16(),
             detail: self.detail,
             code: self.code,

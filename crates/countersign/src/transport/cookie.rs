@@ -266,6 +266,14 @@ impl Transport for CookieTransport {
         self.secure
     }
 
+    fn carries_both(&self) -> bool {
+        let (access, refresh) = (&self.access.path, &self.refresh.path);
+        // A cookie's path matches whole segments (RFC 6265 section 5.1.4).
+        access
+            .strip_prefix(refresh.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || refresh.ends_with('/'))
+    }
+
     fn issue(
         &self,
         tokens: &TokenPair,

@@ -145,6 +145,14 @@ pub trait Transport: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Returns `true` if every request that carries the access token carries the refresh token too.
+    ///
+    /// A cookie doesn't reach pages outside of its path. A layer that renews cookies while it serves
+    /// pages needs both. Defaults to `false`.
+    fn carries_both(&self) -> bool {
+        false
+    }
+
     /// Puts new tokens into an answer: into `headers`, or into the body that it returns.
     ///
     /// Returns `None` if the headers carry the tokens and the answer needs no body. Header values

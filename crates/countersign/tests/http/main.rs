@@ -16,14 +16,17 @@ mod cross_site;
 mod events;
 mod forms;
 mod forward;
+mod grpc;
+mod guards;
 mod layer;
 mod login;
 mod logout;
 mod logout_bodies;
 mod logout_cookies;
 mod own;
-mod remember;
+mod pages;
 mod recent;
+mod remember;
 mod sessions;
 mod stores;
 #[path = "../support/mod.rs"]
@@ -36,9 +39,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{any, get, post};
-use countersign::axum::{
-    AuthRoutes, CredentialVerifier, CurrentUser, LoginAttempt, LoginVerdict, MaybeUser,
-};
+use countersign::axum::{AuthRoutes, CredentialVerifier, CurrentUser, LoginAttempt, LoginVerdict};
 use countersign::tower::AuthLayer;
 use countersign::transport::{BearerTransport, CookieTransport};
 use countersign::{AuthenticationBackend, Authenticator, Failure, OriginPolicy, Profile};
@@ -214,7 +215,7 @@ async fn me(member: CurrentUser<Member>) -> String {
     format!("member {}", member.user.id)
 }
 
-async fn greet(MaybeUser(member): MaybeUser<Member>) -> String {
+async fn greet(member: Option<CurrentUser<Member>>) -> String {
     member.map_or_else(
         || "nobody".to_owned(),
         |member| format!("member {}", member.user.id),

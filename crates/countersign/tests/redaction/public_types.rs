@@ -56,6 +56,8 @@ const HOLDS_NOTHING: &[&str] = &[
     "Refusal",
     "RequireAccepted",
     "RequireRecentLogin",
+    "ResponseBody",
+    "ResponseFuture",
     "ReuseCause",
     "ReusePolicy",
     "RotateOutcome",

@@ -4,9 +4,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::FromRequestParts;
 use countersign::auth::{SessionWatcher, UseRecorder};
 use countersign::axum::{
-    AuthRoutes, CurrentUser, LoginVerdict, MaybeUser, RecentLogin, StrictJson,
+    AuthRoutes, CurrentUser, Guarded, LoginVerdict, RecentLogin, StrictJson,
 };
 use countersign::clock::{Clock, SystemClock};
 use countersign::denylist::{DenylistStore, MemoryDenylist, SqlDenylist};
@@ -23,7 +24,7 @@ use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Login, Sessions}
 use countersign::strategy::{RefreshableStrategy, Strategy};
 use countersign::testing::SeededEntropy;
 use countersign::token::{Refreshed, TokenStatus};
-use countersign::tower::AuthLayer;
+use countersign::tower::{AuthLayer, Guard};
 use countersign::transport::{BearerTransport, CookieTransport, TokenBody, Transport};
 use countersign::user::UserKeyKind;
 use countersign::{
@@ -40,6 +41,15 @@ use crate::needles::{
     signing_secret, standing,
 };
 use crate::site::{DOORS, Knock};
+
+/// A guard that lets everybody in.
+enum Anyone {}
+
+impl Guard<Person> for Anyone {
+    fn allows(_: &Person) -> bool {
+        true
+    }
+}
 
 /// Each type's name and an instance as shown.
 type Shown = Vec<(&'static str, String)>;
@@ -89,7 +99,12 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
         authenticated_at: Timestamp::from_unix_seconds(0),
     };
     show.of("RecentLogin", &recent);
-    show.of("MaybeUser", &MaybeUser(Some(accepted)));
+    let mut request = http::Request::new(());
+    let outcome = AuthOutcome::Accepted(accepted);
+    request.extensions_mut().insert(outcome);
+    let mut parts = request.into_parts().0;
+    let guarded = Guarded::<Anyone, Person>::from_request_parts(&mut parts, &()).await;
+    show.of("Guarded", &guarded.unwrap());
     let recorder = UseRecorder::new(Arc::new(store.clone()));
     recorder.note(&standing_user);
     show.of("UseRecorder", &recorder);

@@ -66,6 +66,10 @@ const TOLD_METHODS: [&str; 2] = ["x-original-method", "x-forwarded-method"];
 /// requests without `Sec-Fetch-Site` are refused with 403. Browsers send no `Sec-Fetch-Site` to
 /// sites over plain http, so there `Origin` is the only proof.
 ///
+/// A proxy that asks about requests ("forward auth") must also pass `Origin` and `Sec-Fetch-Site` on
+/// in the copy that it sends, and the method as `X-Original-Method` or `X-Forwarded-Method`:
+/// [`allows_forwarded`](Self::allows_forwarded) judges that copy alone.
+///
 /// # Examples
 ///
 /// ```
@@ -179,6 +183,13 @@ impl OriginPolicy {
             told.all(|method| matches!(method.as_bytes(), b"GET" | b"HEAD" | b"OPTIONS"));
         let needs_none = is_safe(request) && is_told_safe && !headers.contains_key(header::ORIGIN);
         needs_none || self.is_ours(request, https_only || self.https_only)
+    }
+
+    /// Returns `true` if the headers prove that a trusted page sent the request, whatever its
+    /// method. `https_only` adds the knowledge that the cookies travel over https only.
+    #[cfg(feature = "tower")]
+    pub(crate) fn proves(&self, request: &Parts, https_only: bool) -> bool {
+        self.is_ours(request, https_only || self.https_only)
     }
 
     /// Returns `true` if the headers prove that a trusted page sent the request.
