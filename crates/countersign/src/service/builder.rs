@@ -61,7 +61,8 @@ enum StoreChoice {
 ///    them signed ones.
 /// 5. *Credentials*: the header `Authorization` by default. [`cookies`](Self::cookies) adds cookies
 ///    for pages, and [`without_bearer`](Self::without_bearer) leaves the header out.
-/// 6. *Lifetimes and limits*: [`lifetimes`](Self::lifetimes), [`reuse`](Self::reuse),
+/// 6. *Realm*: none by default. [`realm`](Self::realm) keeps two kinds of users apart.
+/// 7. *Lifetimes and limits*: [`lifetimes`](Self::lifetimes), [`reuse`](Self::reuse),
 ///    [`session_limit`](Self::session_limit).
 ///
 /// For another arrangement, such as two strategies side by side, put the parts together by hand:
@@ -74,6 +75,7 @@ pub struct AuthBuilder<U: User> {
     place: Option<StoreChoice>,
     migrates: bool,
     secret: Option<Secret>,
+    realm: Option<String>,
     lifetimes: Option<Lifetimes>,
     reuse: ReusePolicy,
     cap: Option<SessionLimit>,
@@ -104,6 +106,7 @@ impl<U: User> AuthBuilder<U> {
             place: None,
             migrates: true,
             secret: None,
+            realm: None,
             lifetimes: None,
             reuse: ReusePolicy::default(),
             cap: None,
@@ -157,6 +160,63 @@ impl<U: User> AuthBuilder<U> {
     /// Sets the secret that tokens are digested with. Keep it: tokens can't be found without it.
     pub fn secret(mut self, secret: &Secret) -> Self {
         self.secret = Some(secret.clone());
+        self
+    }
+
+    /// Sets the realm of these users. Defaults to none.
+    ///
+    /// Set it where an application has two kinds of users, such as members and staff, with an
+    /// [`Auth`] for each. Without it, two of them over one store and one secret accept each other's
+    /// tokens, as whatever user has the same id there. The realm keeps apart:
+    ///
+    /// - *tokens*: they are digested with keys that are derived for the realm
+    ///   ([`DigestKeyRing::realm`]), and the audience of signed ones is
+    ///   `countersign:<realm>:access`, unless `jwt` sets another. A token of one realm is unknown in
+    ///   the other.
+    /// - *users*: in SQL the realm has tables of its own
+    ///   ([`DatabaseTokenModels::realm`]), and on Redis keys of its own. So ids may overlap, and
+    ///   "log out everywhere" ends the sessions of one realm alone. A [`store`](Self::store) of
+    ///   another kind can't be divided: give each realm one of its own.
+    ///
+    /// Give each realm's [cookies](Self::cookies) a
+    /// [name](crate::transport::CookieTransportBuilder::cookie_name) of its own too, if they share a
+    /// host: otherwise a login in one realm replaces the cookies of the other.
+    ///
+    /// The name has 1 to 16 lower-case letters, digits and underscores, and begins with a letter.
+    /// Changing it logs everybody out. [`build`](Self::build) refuses other names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use countersign::axum::{LoginAttempt, LoginVerdict};
+    /// # use countersign::{Auth, Failure, Secret, SystemEntropy, User, Users};
+    /// # struct Employee { id: i64 }
+    /// # impl User for Employee { type Id = i64; fn id(&self) -> &i64 { &self.id } }
+    /// # struct Staff;
+    /// # impl Users for Staff {
+    /// #     type User = Employee;
+    /// #     async fn find(&self, id: &i64) -> Result<Option<Employee>, Failure> {
+    /// #         Ok(Some(Employee { id: *id }))
+    /// #     }
+    /// #     async fn verify(&self, _: &LoginAttempt) -> Result<LoginVerdict<Employee>, Failure> {
+    /// #         Ok(LoginVerdict::Rejected)
+    /// #     }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let secret = Secret::generate(&SystemEntropy)?;
+    /// let staff = Auth::builder(Staff)
+    ///     .database_url("sqlite::memory:")
+    ///     .secret(&secret)
+    ///     .realm("staff")
+    ///     .build()
+    ///     .await?;
+    /// # let _ = staff;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = Some(realm.into());
         self
     }
 
@@ -292,7 +352,10 @@ impl<U: User> AuthBuilder<U> {
             let cure = "set a secret of at least 32 characters";
             ConfigError::new("secret", "is required", cure)
         })?;
-        let digests = DigestKeyRing::new("default", &secret)?;
+        let mut digests = DigestKeyRing::new("default", &secret)?;
+        if let Some(realm) = &self.realm {
+            digests = digests.realm(realm)?;
+        }
         let place = self.place.take().ok_or_else(|| {
             ConfigError::new("store", "is required", "set a database, a Redis or a store")
         })?;
@@ -352,9 +415,16 @@ impl<U: User> AuthBuilder<U> {
         };
         #[cfg(not(feature = "redis"))]
         let _ = digests;
-        let models = DatabaseTokenModels::bundled(U::Id::KIND);
+        let (mut models, mut migrator) = (
+            DatabaseTokenModels::bundled(U::Id::KIND),
+            Migrator::new(&database, U::Id::KIND),
+        );
+        if let Some(realm) = &self.realm {
+            models = DatabaseTokenModels::realm(realm, U::Id::KIND)?;
+            migrator = migrator.realm(realm)?;
+        }
         if self.migrates {
-            Migrator::new(&database, U::Id::KIND).run().await?;
+            migrator.run().await?;
         }
         models.verify(&database).await?;
         let store = Observed::new(SqlStore::new(database.driver(), models));
@@ -387,6 +457,9 @@ impl<U: User> AuthBuilder<U> {
                 .clock(Arc::clone(&self.clock))
                 .lifetime(sessions.lifetimes().access())
                 .sessions(sessions.clone());
+            if let Some(realm) = &self.realm {
+                jwt = jwt.audience(format!("countersign:{realm}:access"));
+            }
             if let Some(denylist) = denylist {
                 jwt = jwt.denylist_store(denylist);
             }

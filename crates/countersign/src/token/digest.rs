@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 
 use crate::error::ConfigError;
 use crate::secret::Secret;
-use crate::token::{Locator, PlainToken};
+use crate::token::{Locator, PlainToken, check_realm};
 use crate::user::UserKey;
 
 /// The stored form of a token: the HMAC-SHA-256 of its text, as 64 lower-case hexadecimal digits.
@@ -146,6 +146,8 @@ impl From<Digest> for StoredToken {
 #[derive(Clone)]
 pub(super) struct DigestKey {
     id: Arc<str>,
+    /// The key of the secret itself, also where a realm's keys are derived from it.
+    secret: Hmac<Sha256>,
     mac: Hmac<Sha256>,
     /// The key of owners' tags.
     owners: Hmac<Sha256>,
@@ -159,6 +161,9 @@ pub(super) struct DigestKey {
 #[cfg(feature = "jwt")]
 pub(crate) const SAME_SECRET: &[u8] = b"countersign: whether two secrets are the same";
 
+/// The purpose of a realm's keys.
+const REALM: &[u8] = b"countersign: the realm of users";
+
 /// The purpose of the key of owners' tags. Each purpose has a key of its own.
 const OWNERS: &[u8] = b"countersign: the owner of a token";
 
@@ -171,29 +176,34 @@ const SUCCESSORS: &[u8] = b"countersign: the successor of a refresh token";
 impl DigestKey {
     fn new(id: &str, secret: &Secret) -> Result<Self, ConfigError> {
         let fits = (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-        let unusable = |problem| {
-            ConfigError::new(
-                "digest key id",
-                problem,
-                "use 1 to 64 printable ASCII characters",
-            )
-        };
         if !fits {
             return Err(unusable(
                 "is empty, too long, or contains non-printable characters",
             ));
         }
-        let keyed =
-            |key: &[u8]| Hmac::new_from_slice(key).map_err(|_| unusable("has an invalid secret"));
         // The secret itself keys the digests of tokens, as in litestar-auth. All other keys are
         // derived.
-        let mac: Hmac<Sha256> = keyed(secret.expose().as_bytes())?;
+        let mac = keyed(secret.expose().as_bytes())?;
+        Self::derive(id.into(), mac.clone(), mac)
+    }
+
+    /// Returns the key of a realm: no token of it is stored in the form that another realm's keys,
+    /// or the secret itself, would give it.
+    fn of_realm(&self, realm: &str) -> Result<Self, ConfigError> {
+        let named = self.secret.clone().chain_update(REALM).chain_update([0]);
+        let mac = keyed(&named.chain_update(realm).finalize().into_bytes())?;
+        Self::derive(Arc::clone(&self.id), self.secret.clone(), mac)
+    }
+
+    /// Derives the keys of the other purposes from `mac`.
+    fn derive(id: Arc<str>, secret: Hmac<Sha256>, mac: Hmac<Sha256>) -> Result<Self, ConfigError> {
         let derived =
             |purpose: &[u8]| keyed(&mac.clone().chain_update(purpose).finalize().into_bytes());
         let (owners, families, successors) =
             (derived(OWNERS)?, derived(FAMILIES)?, derived(SUCCESSORS)?);
         Ok(Self {
-            id: id.into(),
+            id,
+            secret,
             mac,
             owners,
             families,
@@ -221,6 +231,20 @@ impl DigestKey {
             .finalize();
         tag.into_bytes().first_chunk().copied().unwrap_or_default()
     }
+}
+
+/// Returns the error about a key.
+fn unusable(problem: &'static str) -> ConfigError {
+    ConfigError::new(
+        "digest key id",
+        problem,
+        "use 1 to 64 printable ASCII characters",
+    )
+}
+
+/// Returns the HMAC with this key.
+fn keyed(key: &[u8]) -> Result<Hmac<Sha256>, ConfigError> {
+    Hmac::new_from_slice(key).map_err(|_| unusable("has an invalid secret"))
 }
 
 /// A ring of secrets that digest tokens: an active one for new tokens, and earlier ones that are
@@ -288,6 +312,43 @@ impl DigestKeyRing {
         Ok(self)
     }
 
+    /// Returns the ring of a realm: the same secrets, with keys that are derived for `realm`.
+    ///
+    /// Two kinds of users, such as members and staff, can share one secret then. A token of one
+    /// realm is unknown in the other, and in the ring without a realm. The name can't be changed
+    /// later: it would log everybody out.
+    ///
+    /// Where ids overlap, each realm also needs its own rows, or "log out everywhere" of one user
+    /// ends sessions of another: own tables in SQL
+    /// ([`DatabaseTokenModels::realm`](crate::store::sql::DatabaseTokenModels::realm)). On Redis
+    /// the ring is enough, since it names the keys.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`ConfigError`] that names `realm` if the name isn't 1 to 16 lower-case letters,
+    /// digits and underscores that begin with a letter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use countersign::token::DigestKeyRing;
+    /// use countersign::{PlainToken, Secret, SystemEntropy};
+    ///
+    /// let members = DigestKeyRing::new("2026-11", &Secret::generate(&SystemEntropy)?)?;
+    /// let staff = members.realm("staff")?;
+    /// let token = PlainToken::new("csa_wZ5…");
+    /// assert_ne!(members.digest(&token), staff.digest(&token));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn realm(&self, realm: &str) -> Result<Self, ConfigError> {
+        check_realm(realm)?;
+        let accepted = self.accepted.iter().map(|key| key.of_realm(realm));
+        Ok(Self {
+            active: self.active.of_realm(realm)?,
+            accepted: accepted.collect::<Result<_, _>>()?,
+        })
+    }
+
     /// Returns the ids of the keys, the active one first.
     pub fn key_ids(&self) -> impl Iterator<Item = &str> {
         self.keys().map(|key| &*key.id)
@@ -323,7 +384,7 @@ impl DigestKeyRing {
     #[cfg(feature = "jwt")]
     pub(crate) fn probes(&self) -> impl Iterator<Item = [u8; 32]> {
         self.keys().map(|key| {
-            key.mac
+            key.secret
                 .clone()
                 .chain_update(SAME_SECRET)
                 .finalize()

@@ -16,6 +16,7 @@ mod format;
 mod founder;
 mod locator;
 mod plain;
+mod realm;
 mod shape;
 
 pub use answer::{
@@ -29,4 +30,5 @@ pub(crate) use family::{Family, Successor};
 pub use format::{TokenFormat, TokenKind};
 pub use locator::Locator;
 pub use plain::PlainToken;
+pub(crate) use realm::check_realm;
 pub use shape::TokenShape;

@@ -66,6 +66,7 @@ mod pool;
 mod postgres;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod queue;
+mod realm;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod retry;
 mod rows;

@@ -32,7 +32,7 @@ pub use plan::{Planned, TableLock};
 pub use progress::Progress;
 use progress::Watcher;
 use script::Record;
-use set::BUNDLED;
+pub(super) use set::BUNDLED;
 pub use set::{Applied, Migration, MigrationSet};
 use text::Change;
 #[cfg(feature = "postgres")]

@@ -78,7 +78,7 @@ pub struct MigrationSet {
 }
 
 /// The migrations of the token tables.
-pub(super) const BUNDLED: MigrationSet = MigrationSet {
+pub(in crate::store::sql) const BUNDLED: MigrationSet = MigrationSet {
     name: "countersign",
     migrations: &[
         Migration {
