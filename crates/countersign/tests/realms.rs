@@ -13,6 +13,9 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::unused_async,
+    missing_docs,
+    unreachable_pub,
     reason = "test code"
 )]
 
@@ -154,6 +157,8 @@ async fn on(place: impl Fn(Builder) -> Builder) {
     // The realm is a name and no more: another process with the same one reads its tokens.
     let tokens = log_in(&staff).await;
     assert!(is_accepted(&build(&place, Some("staff")).await, &tokens).await);
+    let backend = &staff.authenticator().backends()[0];
+    backend.logout_everywhere(&7).await.unwrap();
 }
 
 /// Opaque tokens, and then signed ones.

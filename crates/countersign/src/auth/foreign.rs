@@ -13,8 +13,8 @@ impl<U: User> Authenticator<U> {
     /// those of `http` 1, such as actix-web.
     ///
     /// `target` is the request's target: a path, or an absolute address where the server knows one.
-    /// `headers` are all headers of the request, a repeated one as often as it came. Leave none out:
-    /// whether a request has two credentials, and where it comes from, is told by the others.
+    /// `headers` are all headers of the request, a repeated one as often as it came. Leave none
+    /// out: whether a request has two credentials, and where it comes from, is told by the others.
     ///
     /// The result is the same as that of [`authenticate_request`](Self::authenticate_request). A
     /// method, target or header that HTTP doesn't allow is refused as
@@ -87,13 +87,11 @@ impl<U: User> Authenticator<U> {
         target: &str,
         headers: impl IntoIterator<Item = (&'r str, &'r [u8])>,
     ) -> AuthOutcome<U> {
-        match parts(method, target, headers) {
-            Ok(parts) => self.authenticate_request(&parts).await,
-            Err(_) => {
-                event::refused(None, None, Refusal::MalformedRequest);
-                AuthOutcome::Refused(Refusal::MalformedRequest)
-            }
-        }
+        let Ok(parts) = parts(method, target, headers) else {
+            event::refused(None, None, Refusal::MalformedRequest);
+            return AuthOutcome::Refused(Refusal::MalformedRequest);
+        };
+        self.authenticate_request(&parts).await
     }
 }
 

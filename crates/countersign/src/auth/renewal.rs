@@ -50,8 +50,8 @@ impl<U: User> Authenticator<U> {
         }
     }
 
-    /// Exchanges the refresh cookie of a navigation without a good access token. Returns the outcome
-    /// of the request, and headers with the new cookies if there are any.
+    /// Exchanges the refresh cookie of a navigation without a good access token. Returns the
+    /// outcome of the request, and headers with the new cookies if there are any.
     ///
     /// `outcome` is that of the request before. It stays as it is if there is nothing to exchange,
     /// or no proof of origin.

@@ -21,9 +21,9 @@ use crate::user::User;
 ///
 /// It dereferences to [`Authenticated`]: the user, the session, and the times of the token.
 ///
-/// `Option<CurrentUser<U>>` serves visitors too: it is `None` if the request has no credential. A bad
-/// credential is refused all the same, so it never counts as none, and an outage never makes a user
-/// anonymous.
+/// `Option<CurrentUser<U>>` serves visitors too: it is `None` if the request has no credential. A
+/// bad credential is refused all the same, so it never counts as none, and an outage never makes a
+/// user anonymous.
 ///
 /// | outcome | answer |
 /// |---|---|

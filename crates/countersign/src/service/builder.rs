@@ -171,16 +171,16 @@ impl<U: User> AuthBuilder<U> {
     ///
     /// - *tokens*: they are digested with keys that are derived for the realm
     ///   ([`DigestKeyRing::realm`]), and the audience of signed ones is
-    ///   `countersign:<realm>:access`, unless `jwt` sets another. A token of one realm is unknown in
-    ///   the other.
+    ///   `countersign:<realm>:access`, unless `jwt` sets another. A token of one realm is unknown
+    ///   in the other.
     /// - *users*: in SQL the realm has tables of its own
     ///   ([`DatabaseTokenModels::realm`]), and on Redis keys of its own. So ids may overlap, and
     ///   "log out everywhere" ends the sessions of one realm alone. A [`store`](Self::store) of
     ///   another kind can't be divided: give each realm one of its own.
     ///
     /// Give each realm's [cookies](Self::cookies) a
-    /// [name](crate::transport::CookieTransportBuilder::cookie_name) of its own too, if they share a
-    /// host: otherwise a login in one realm replaces the cookies of the other.
+    /// [name](crate::transport::CookieTransportBuilder::cookie_name) of its own too, if they share
+    /// a host: otherwise a login in one realm replaces the cookies of the other.
     ///
     /// The name has 1 to 16 lower-case letters, digits and underscores, and begins with a letter.
     /// Changing it logs everybody out. [`build`](Self::build) refuses other names.

@@ -8,8 +8,8 @@ use crate::tower::Problem;
 ///
 /// Implement it on a type of your own that marks the role. The extractor
 /// [`Guarded`](crate::axum::Guarded) asks it for one handler, and
-/// [`AuthLayer::guard`](crate::tower::AuthLayer::guard) for everything inside of a layer. It is only
-/// asked about users whose credential was accepted.
+/// [`AuthLayer::guard`](crate::tower::AuthLayer::guard) for everything inside of a layer. It is
+/// only asked about users whose credential was accepted.
 ///
 /// # Examples
 ///

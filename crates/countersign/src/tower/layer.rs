@@ -212,8 +212,8 @@ impl<U: User> RequireAuthLayer<U> {
     /// Adds a rule: users for whom it returns `false` are answered with 403
     /// [`PERMISSION_DENIED`](Problem::PERMISSION_DENIED). All rules have to allow the user.
     ///
-    /// Rules are asked in the order in which they were added, after the credential was accepted, and
-    /// must not block.
+    /// Rules are asked in the order in which they were added, after the credential was accepted,
+    /// and must not block.
     #[must_use]
     pub fn require(self, rule: impl Fn(&U) -> bool + Send + Sync + 'static) -> Self {
         self.require_or(rule, Problem::PERMISSION_DENIED)
@@ -239,13 +239,13 @@ impl<U: User> RequireAuthLayer<U> {
         self.require_or(G::allows, G::REFUSAL)
     }
 
-    /// Sets the layer to answer refused visitors with pages: a redirect to the login page at `login`
-    /// where a login helps, and HTML elsewhere.
+    /// Sets the layer to answer refused visitors with pages: a redirect to the login page at
+    /// `login` where a login helps, and HTML elsewhere.
     ///
     /// | the refused request | answer |
     /// |---|---|
     /// | GET or HEAD for a page, without a good credential | 303 to `login`, with `next` |
-    /// | any other request for a page: a form, a missing right, an outage | HTML, with the status of the problem |
+    /// | any other for a page: a form, a missing right, an outage | HTML, with the problem's status |
     /// | a call of a script or a program | the problem document, as without this setting |
     ///
     /// A request is for a page if its `Accept` names HTML and prefers it to JSON, its
@@ -253,8 +253,8 @@ impl<U: User> RequireAuthLayer<U> {
     /// HTML.
     ///
     /// `next` is the path and the query of the request. It is left out if it isn't a path on this
-    /// site. The login page must check it again before it redirects there, since anybody can write a
-    /// link with another one. A login page inside of the layer isn't redirected to itself: it is
+    /// site. The login page must check it again before it redirects there, since anybody can write
+    /// a link with another one. A login page inside of the layer isn't redirected to itself: it is
     /// refused with 401. Keep it outside.
     ///
     /// # Errors
@@ -277,12 +277,14 @@ impl<U: User> RequireAuthLayer<U> {
     /// # use std::sync::Arc;
     /// # use countersign::{Authenticator, ConfigError, User};
     /// # use countersign::tower::{AuthLayer, RequireAuthLayer};
-    /// # fn layer<U: User>(authenticator: Arc<Authenticator<U>>) -> Result<RequireAuthLayer<U>, ConfigError> {
+    /// # fn layer<U: User>(
+    /// #     authenticator: Arc<Authenticator<U>>,
+    /// # ) -> Result<RequireAuthLayer<U>, ConfigError> {
     /// let layer = AuthLayer::new(authenticator)
     ///     .required()
     ///     .or_redirect_to("/login")?
     ///     .page(|problem| match problem.status().as_u16() {
-    ///         503 => "<!doctype html><title>Sorry</title><p>Please try again in a minute.".to_owned(),
+    ///         503 => "<!doctype html><title>Sorry</title><p>Please try again.".to_owned(),
     ///         _ => format!("<!doctype html><title>Sorry</title><p>{}", problem.title()),
     ///     });
     /// # Ok(layer)

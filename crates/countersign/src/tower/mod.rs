@@ -19,8 +19,8 @@
 //! # use countersign::strategy::DatabaseTokenStrategy;
 //! # use countersign::transport::BearerTransport;
 //! # use countersign::strategy::Strategy;
-//! # use countersign::{AuthenticationBackend, Authenticator, Failure, Secret, SystemEntropy};
-//! # use countersign::User;
+//! # use countersign::{AuthenticationBackend, Authenticator, Failure, Secret};
+//! # use countersign::{SystemEntropy, User};
 //! # struct Member { id: i64 }
 //! # impl User for Member { type Id = i64; fn id(&self) -> &i64 { &self.id } }
 //! use bytes::Bytes;
@@ -59,10 +59,10 @@
 //! # }
 //! ```
 //!
-//! A layer refuses in the form that its client reads: as `application/problem+json`, as gRPC to gRPC
-//! calls, and as pages and redirects to browsers where
-//! [`or_redirect_to`](RequireAuthLayer::or_redirect_to) says so. The refusing service wraps response
-//! bodies in [`ResponseBody`], so it needs nothing of the inner ones.
+//! A layer refuses in the form that its client reads: as `application/problem+json`, as gRPC to
+//! gRPC calls, and as pages and redirects to browsers where
+//! [`or_redirect_to`](RequireAuthLayer::or_redirect_to) says so. The refusing service wraps
+//! response bodies in [`ResponseBody`], so it needs nothing of the inner ones.
 //!
 //! axum handlers read the outcome with the extractors of [`countersign::axum`](crate::axum). Other
 //! services read it from the extensions:

@@ -77,7 +77,7 @@ where
             if cookies.contains_key(header::SET_COOKIE) {
                 // A cache that kept this answer would hand the session to others.
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                add_cookies(headers, cookies);
+                add_cookies(headers, &cookies);
             } else if is_offered {
                 // The answer may depend on the user. One to a request without credential is
                 // everybody's.
@@ -92,7 +92,7 @@ where
 
 /// Adds cookies to an answer, before those that the handler set: of two cookies of one name the
 /// browser keeps the later one, and a handler that logs somebody in or out has the last word.
-fn add_cookies(headers: &mut HeaderMap, cookies: HeaderMap) {
+fn add_cookies(headers: &mut HeaderMap, cookies: &HeaderMap) {
     let own: Vec<HeaderValue> = headers
         .get_all(header::SET_COOKIE)
         .iter()

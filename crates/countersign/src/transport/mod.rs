@@ -147,8 +147,8 @@ pub trait Transport: fmt::Debug + Send + Sync {
 
     /// Returns `true` if every request that carries the access token carries the refresh token too.
     ///
-    /// A cookie doesn't reach pages outside of its path. A layer that renews cookies while it serves
-    /// pages needs both. Defaults to `false`.
+    /// A cookie doesn't reach pages outside of its path. A layer that renews cookies while it
+    /// serves pages needs both. Defaults to `false`.
     fn carries_both(&self) -> bool {
         false
     }

@@ -66,8 +66,8 @@ const TOLD_METHODS: [&str; 2] = ["x-original-method", "x-forwarded-method"];
 /// requests without `Sec-Fetch-Site` are refused with 403. Browsers send no `Sec-Fetch-Site` to
 /// sites over plain http, so there `Origin` is the only proof.
 ///
-/// A proxy that asks about requests ("forward auth") must also pass `Origin` and `Sec-Fetch-Site` on
-/// in the copy that it sends, and the method as `X-Original-Method` or `X-Forwarded-Method`:
+/// A proxy that asks about requests ("forward auth") must also pass `Origin` and `Sec-Fetch-Site`
+/// on in the copy that it sends, and the method as `X-Original-Method` or `X-Forwarded-Method`:
 /// [`allows_forwarded`](Self::allows_forwarded) judges that copy alone.
 ///
 /// # Examples
