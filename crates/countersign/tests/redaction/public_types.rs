@@ -56,8 +56,6 @@ const HOLDS_NOTHING: &[&str] = &[
     "Refusal",
     "RequireAccepted",
     "RequireRecentLogin",
-    "ResponseBody",
-    "ResponseFuture",
     "ReuseCause",
     "ReusePolicy",
     "RotateOutcome",
