@@ -317,7 +317,19 @@ impl Migrator {
 
     /// Refuses a database whose tables were made for user ids of another kind.
     async fn refuse_other_user_ids(&self, driver: &dyn Driver) -> Result<(), SetupError> {
-        refuse_another_kind(driver, ("access_token", "user_id"), self.user_id).await
+        let realms = |set: &MigrationSet| {
+            let realm = set.name.strip_prefix(BUNDLED.name)?.strip_prefix('-')?;
+            Some(format!("{realm}_access_token"))
+        };
+        let mut tables: Vec<String> = self.sets.iter().filter_map(realms).collect();
+        // A realm's users may have ids of another kind than those of the bundled tables beside it.
+        if tables.is_empty() {
+            tables.push("access_token".to_owned());
+        }
+        for table in tables {
+            refuse_another_kind(driver, (&table, "user_id"), self.user_id).await?;
+        }
+        Ok(())
     }
 
     /// Returns all migrations with the names of their sets, in order.
