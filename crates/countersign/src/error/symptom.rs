@@ -61,7 +61,13 @@ impl Symptom {
     }
 
     /// Returns the symptom that an I/O error shows while there is no answer yet.
-    #[cfg(any(feature = "postgres", feature = "mysql", feature = "redis"))]
+    #[cfg(any(
+        feature = "postgres",
+        feature = "mysql",
+        feature = "sqlx-postgres",
+        feature = "sqlx-mysql",
+        feature = "redis"
+    ))]
     pub(crate) fn of_io(error: &std::io::Error) -> Option<Self> {
         use std::io::ErrorKind;
         match error.kind() {

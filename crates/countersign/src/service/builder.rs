@@ -129,9 +129,12 @@ impl<U: User> AuthBuilder<U> {
         self
     }
 
-    /// Keeps tokens in a database that is connected already.
-    pub fn database(mut self, database: &Database) -> Self {
-        self.place = Some(StoreChoice::Database(database.clone()));
+    /// Keeps tokens in a database that is connected already: a [`Database`], or an sqlx pool of
+    /// the application.
+    ///
+    /// Tables are made and brought up to date as with [`database_url`](Self::database_url).
+    pub fn database(mut self, database: impl Into<Database>) -> Self {
+        self.place = Some(StoreChoice::Database(database.into()));
         self
     }
 

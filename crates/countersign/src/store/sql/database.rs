@@ -16,6 +16,8 @@ use crate::error::{ConfigError, Failure};
 use crate::net::UrlSource;
 #[cfg(feature = "sqlite")]
 use crate::store::sql::SqliteDriver;
+#[cfg(any(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+use crate::store::sql::ddl::Apart;
 use crate::store::sql::ddl::DdlSession;
 use crate::store::sql::options::DatabaseOptions;
 use crate::store::sql::{Dialect, Driver, Outcome, Script, SetupError, Statement};
@@ -35,6 +37,9 @@ const MAINTENANCE_TIMEOUT: Duration = Duration::from_mins(10);
 ///
 /// The parameters of server URLs (TLS, several hosts, sockets, poolers) are described at
 /// `PostgresDriver` and `MysqlDriver`.
+///
+/// An application that has an sqlx pool passes the pool instead: `Database::from(pool.clone())`.
+/// `SqlxDriver` describes what holds then.
 ///
 /// # Examples
 ///
@@ -60,12 +65,17 @@ pub struct Database {
     way: Arc<Way>,
 }
 
-/// The settings to reach the same database with other limits. The URL contains a password, so it is
-/// zeroized when dropped.
+/// The way to reach the same database with other limits.
 struct Way {
-    url: Zeroizing<String>,
-    source: Option<UrlSource>,
+    address: Address,
     patient: Mutex<Option<Arc<dyn Driver>>>,
+}
+
+/// A URL, which contains a password and so is zeroized when dropped, or an application's pool.
+enum Address {
+    Url(Zeroizing<String>, Option<UrlSource>),
+    #[cfg(any(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+    Pool(Arc<dyn Apart>),
 }
 
 impl Database {
@@ -117,15 +127,26 @@ impl Database {
         source: Option<UrlSource>,
     ) -> Result<Self, ConfigError> {
         let driver = open(url, options, source.clone())?;
+        let address = Address::Url(Zeroizing::new(url.to_owned()), source);
+        Ok(Self::with(driver, address))
+    }
+
+    /// Creates a handle on the database of an application's pool.
+    #[cfg(any(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+    pub(super) fn beside_pool(driver: Arc<dyn Driver>, apart: Arc<dyn Apart>) -> Self {
+        Self::with(driver, Address::Pool(apart))
+    }
+
+    /// Puts the parts of a handle together.
+    fn with(driver: Arc<dyn Driver>, address: Address) -> Self {
         let way = Way {
-            url: Zeroizing::new(url.to_owned()),
-            source,
+            address,
             patient: Mutex::default(),
         };
-        Ok(Self {
+        Self {
             driver,
             way: Arc::new(way),
-        })
+        }
     }
 
     /// Returns the driver that runs statements on this database, to build a
@@ -160,7 +181,11 @@ impl Database {
             timeout: MAINTENANCE_TIMEOUT,
             connections: 1,
         };
-        let driver = open(&self.way.url, &options, self.way.source.clone())?;
+        let driver = match &self.way.address {
+            Address::Url(url, source) => open(url, &options, source.clone())?,
+            #[cfg(any(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+            Address::Pool(apart) => apart.patient(MAINTENANCE_TIMEOUT),
+        };
         *patient = Some(Arc::clone(&driver));
         Ok(driver)
     }
@@ -173,13 +198,13 @@ impl Database {
             timeout: MAINTENANCE_TIMEOUT,
             connections: 1,
         };
-        ddl(
-            self.driver.dialect(),
-            &self.way.url,
-            &options,
-            self.way.source.clone(),
-        )
-        .await
+        match &self.way.address {
+            Address::Url(url, source) => {
+                ddl(self.driver.dialect(), url, &options, source.clone()).await
+            }
+            #[cfg(any(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+            Address::Pool(apart) => Ok(apart.ddl().await?),
+        }
     }
 }
 
@@ -199,6 +224,13 @@ impl Driver for Database {
 
     fn is_durable(&self) -> bool {
         self.driver.is_durable()
+    }
+}
+
+/// The new handle shares the connections of the other.
+impl From<&Self> for Database {
+    fn from(database: &Self) -> Self {
+        database.clone()
     }
 }
 

@@ -5,15 +5,23 @@
 //! limits a wait, and which of its errors mean "locked". SQLite has no implementation: it changes
 //! tables inside a script.
 
+#[cfg(any(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::error::Failure;
+#[cfg(any(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+use crate::store::sql::Driver;
 
 /// The outcome of a statement that changes tables.
+#[cfg_attr(
+    not(any(feature = "sqlx-mysql", feature = "sqlx-postgres")),
+    allow(unreachable_pub, reason = "a sealed public trait over sqlx names it")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ddl {
+pub enum Ddl {
     /// The statement took effect. Contains the number of rows it changed, or zero where the
     /// database doesn't say.
     Done(u64),
@@ -25,8 +33,12 @@ pub(super) enum Ddl {
 }
 
 /// A session with a database server for changes of tables. Its locks end with it, however it ends.
+#[cfg_attr(
+    not(any(feature = "sqlx-mysql", feature = "sqlx-postgres")),
+    allow(unreachable_pub, reason = "a sealed public trait over sqlx names it")
+)]
 #[async_trait]
-pub(super) trait DdlSession: Send + Sync {
+pub trait DdlSession: Send + Sync {
     /// Takes the lock that allows one process at a time to migrate. Returns `false` if another
     /// process has it.
     async fn take_turn(&self) -> Result<bool, Failure>;
@@ -46,4 +58,16 @@ pub(super) trait DdlSession: Send + Sync {
 
     /// Releases the lock of [`take_turn`](Self::take_turn).
     async fn end(&self) -> Result<(), Failure>;
+}
+
+/// A pool of an application whose database can also be reached with connections of one's own.
+#[cfg(any(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+#[async_trait]
+pub(super) trait Apart: Send + Sync {
+    /// Returns a driver with one connection of its own, whose operations may take as long as
+    /// `timeout`.
+    fn patient(&self, timeout: Duration) -> Arc<dyn Driver>;
+
+    /// Opens a session that changes tables.
+    async fn ddl(&self) -> Result<Box<dyn DdlSession>, Failure>;
 }

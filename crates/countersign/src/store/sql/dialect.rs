@@ -99,6 +99,12 @@ impl Statement {
         &self.text
     }
 
+    /// Returns the text with a share in it.
+    #[cfg(any(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+    pub(super) fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
     /// Returns the index, counted from 0, of the parameter at each place in the text.
     ///
     /// Drivers whose parameters have no number (MySQL) arrange the values by it.

@@ -31,12 +31,18 @@
 //!
 //! - [`DatabaseTokenModels`] names tables and columns that differ from the bundled ones, and can
 //!   join the application's user table to each read of an access token.
-//! - `SqliteTransaction`, `PostgresSession` and `MysqlSession` wrap a transaction of the
-//!   application. A store [within](SqlStore::within) one writes tokens that become valid with the
+//! - `SqliteTransaction`, `PostgresSession`, `MysqlSession` and `SqlxSession` wrap a transaction of
+//!   the application. A store [within](SqlStore::within) one writes tokens that become valid with the
 //!   application's commit.
 //! - [`SqlStore::change_account`] changes a user's row and ends the user's sessions in one
 //!   transaction.
 //! - [`Migrator::add`] applies the application's own migrations after the bundled ones.
+//!
+//! # Own pool
+//!
+//! An application with an sqlx pool passes it instead of a URL: `Database::from(pool.clone())`, with
+//! the feature `sqlx-postgres` or `sqlx-mysql`. `SqlxDriver` describes what holds then, and
+//! `SqlxSession` joins a transaction of the pool.
 //!
 //! # Other databases
 //!
@@ -46,9 +52,16 @@
 //! `statements`.
 
 mod account;
+#[cfg(any(
+    feature = "mysql",
+    feature = "postgres",
+    feature = "sqlx-mysql",
+    feature = "sqlx-postgres"
+))]
+mod codes;
 mod database;
 #[cfg_attr(
-    not(feature = "mysql"),
+    not(any(feature = "mysql", feature = "sqlx-mysql")),
     allow(dead_code, reason = "MySQL alone refuses a way")
 )]
 mod ddl;
@@ -64,7 +77,12 @@ mod options;
 mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
+#[cfg(any(
+    feature = "mysql",
+    feature = "postgres",
+    feature = "sqlx-mysql",
+    feature = "sqlx-postgres"
+))]
 mod queue;
 mod realm;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
@@ -73,8 +91,17 @@ mod rows;
 mod setup_error;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+mod sqlx_pool;
 mod statements;
 mod store;
+#[cfg(any(
+    feature = "mysql",
+    feature = "postgres",
+    feature = "sqlx-mysql",
+    feature = "sqlx-postgres"
+))]
+mod times;
 mod user_ids;
 
 pub use account::AccountChange;
@@ -91,4 +118,9 @@ pub use postgres::{PostgresDriver, PostgresSession};
 pub use setup_error::SetupError;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteDriver, SqliteTransaction};
+#[cfg(any(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+pub use sqlx_pool::{SqlxDatabase, SqlxDriver, SqlxSession};
 pub use store::SqlStore;
+
+#[cfg(any(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+pub use ::sqlx;

@@ -35,9 +35,9 @@ use script::Record;
 pub(super) use set::BUNDLED;
 pub use set::{Applied, Migration, MigrationSet};
 use text::Change;
-#[cfg(feature = "postgres")]
-pub(super) use turn::TURN;
 use turn::WAITED_FOR;
+#[cfg(any(feature = "postgres", feature = "sqlx-postgres"))]
+pub(super) use turn::{ONE_CONNECTION, TURN, UNLIMITED};
 
 /// The number of attempts at a migration that fails. It may fail because another process applies it
 /// at the same time.

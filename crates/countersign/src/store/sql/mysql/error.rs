@@ -7,6 +7,7 @@ use mysql_async::{DriverError, Error, IoError};
 
 use crate::error::{Failure, Symptom};
 use crate::net::tls_fault::{self, Words};
+use crate::store::sql::codes::mysql as codes;
 use crate::store::sql::mysql::symptom;
 use crate::store::sql::pool::is_end;
 use crate::store::sql::retry::Repeatable;
@@ -24,24 +25,6 @@ pub(super) enum StatementError {
     Silence(Duration),
 }
 
-/// Errors after which nothing has taken effect: `ER_LOCK_DEADLOCK`, `ER_LOCK_WAIT_TIMEOUT`,
-/// `ER_CHECKREAD`, `ER_NEED_REPREPARE` and `ER_UNKNOWN_STMT_HANDLER`.
-const UNDONE: [u16; 5] = [1213, 1205, 1020, 1615, 1243];
-
-/// Errors of a server that is out of connections, memory or disk, is shutting down, has killed the
-/// statement, or is read-only.
-const BUSY: [u16; 18] = [
-    1021, 1037, 1038, 1040, 1041, 1053, 1079, 1114, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1226,
-    1290, 1317,
-];
-/// The same, with the numbers of later versions and of MariaDB.
-const BUSY_TOO: [u16; 8] = [1836, 1927, 1969, 3024, 3100, 3168, 3169, 4031];
-
-/// Errors that refuse the account, its password or its privileges.
-const DENIED: [u16; 9] = [1044, 1045, 1142, 1143, 1227, 1370, 1410, 1524, 1698];
-/// Errors whose message quotes nothing but the name of a column, a table or a database.
-const NAMES: [u16; 3] = [1049, 1054, 1146];
-
 /// The settings that error texts about TLS mention.
 const WORDS: Words = Words {
     unchecked: Some("ssl-mode=required, which checks nothing"),
@@ -56,7 +39,7 @@ impl Repeatable for StatementError {
             Self::Silence(_) => true,
             Self::Beginning(error) | Self::Running(error) => match error {
                 Error::Driver(DriverError::StmtParamsMismatch { .. }) => false,
-                Error::Server(error) => [1053, 1079, 1290, 1836, 1927, 4031].contains(&error.code),
+                Error::Server(error) => codes::is_loss(error.code),
                 _ => true,
             },
         }
@@ -65,7 +48,7 @@ impl Repeatable for StatementError {
     fn may_be_repeated(&self, reads: bool) -> bool {
         match self {
             Self::Silence(_) | Self::Connecting(_) => false,
-            Self::Running(Error::Server(error)) if UNDONE.contains(&error.code) => true,
+            Self::Running(Error::Server(error)) if codes::is_undone(error.code) => true,
             Self::Beginning(_) => self.is_loss(),
             Self::Running(_) => reads && self.is_loss(),
         }
@@ -88,13 +71,13 @@ impl StatementError {
 
     /// Returns `true` if another transaction holds a row. The statement was undone.
     pub(super) fn is_held(&self) -> bool {
-        matches!(self, Self::Running(Error::Server(error)) if error.code == 1205)
+        matches!(self, Self::Running(Error::Server(error)) if codes::is_held(error.code))
     }
 
     /// Returns `true` if a change of a table isn't possible in the requested way: the server
     /// doesn't know that way, or not for this change.
     pub(super) fn is_way_refused(&self) -> bool {
-        matches!(self, Self::Running(Error::Server(error)) if [1800, 1801, 1845, 1846].contains(&error.code))
+        matches!(self, Self::Running(Error::Server(error)) if codes::is_way_refused(error.code))
     }
 
     /// Returns the failure, with the symptom that it shows.
@@ -135,13 +118,12 @@ impl StatementError {
 /// Returns `true` if the statement can't be prepared and must be sent as text
 /// (`ER_UNSUPPORTED_PS`).
 pub(super) fn needs_text(error: &Error) -> bool {
-    matches!(error, Error::Server(error) if error.code == 1295)
+    matches!(error, Error::Server(error) if codes::needs_text(error.code))
 }
 
 /// Returns `true` if the server can't do this now, but may later.
 fn is_busy(error: &Error) -> bool {
-    matches!(error, Error::Server(error)
-        if BUSY.contains(&error.code) || BUSY_TOO.contains(&error.code) || UNDONE.contains(&error.code))
+    matches!(error, Error::Server(error) if codes::is_busy(error.code))
 }
 
 /// Returns a text for the log. It has the error's code, and leaves out messages, since they may
@@ -151,7 +133,7 @@ fn told(doing: &str, error: &Error) -> String {
         return format!("{doing}: {fault}");
     }
     match error {
-        Error::Server(error) if DENIED.contains(&error.code) || NAMES.contains(&error.code) => {
+        Error::Server(error) if codes::names_only(error.code) => {
             format!(
                 "{doing}: error {} ({}): {}",
                 error.code, error.state, error.message

@@ -1,12 +1,11 @@
 //! Conversion of values to MySQL's types and back.
 
-use jiff::civil;
-use jiff::tz::Offset;
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::{Column, Row as TokenStatus, Value as Raw};
 
 use crate::clock::Timestamp;
 use crate::store::sql::Statement;
+use crate::store::sql::times::{datetime, moment};
 use crate::store::{Row, Value};
 
 /// The number of the character set that marks a column of bytes.
@@ -34,20 +33,9 @@ fn raw(value: &Value) -> Raw {
     }
 }
 
-/// Returns a time as `DATETIME(6)` in UTC. Times outside of the years 1000 to 9999 become the
-/// nearest time inside.
+/// Returns a time as `DATETIME(6)` in UTC.
 fn date(moment: Timestamp) -> Raw {
-    let earliest = civil::date(1000, 1, 1).at(0, 0, 0, 0);
-    let latest = civil::date(9999, 12, 31).at(23, 59, 59, 999_999_000);
-    let edge = if moment.as_micros() < 0 {
-        earliest
-    } else {
-        latest
-    };
-    let moment = jiff::Timestamp::from_microsecond(moment.as_micros());
-    let date = moment
-        .map_or(edge, |moment| Offset::UTC.to_datetime(moment))
-        .clamp(earliest, latest);
+    let date = datetime(moment);
     // All parts are positive from the year 1000 on, and fit.
     let small = |part: i8| part.unsigned_abs();
     Raw::Date(
@@ -105,25 +93,6 @@ fn is_text(column: &Column) -> bool {
         ColumnType::MYSQL_TYPE_BIT => false,
         _ => column.character_set() != BINARY || column.flags().contains(ColumnFlags::ENUM_FLAG),
     }
-}
-
-/// Returns the time that the parts of a date mean in UTC, or `None` if there is no such date.
-fn moment(year: u16, parts: [u8; 5], micros: u32) -> Option<Timestamp> {
-    let [month, day, hour, minute, second] = parts.map(|part| i8::try_from(part).ok());
-    let nanos = i32::try_from(micros).ok()?.checked_mul(1000)?;
-    let date = civil::DateTime::new(
-        year.try_into().ok()?,
-        month?,
-        day?,
-        hour?,
-        minute?,
-        second?,
-        nanos,
-    )
-    .ok()?;
-    Some(Timestamp::from_micros(
-        Offset::UTC.to_timestamp(date).ok()?.as_microsecond(),
-    ))
 }
 
 #[cfg(test)]

@@ -15,26 +15,15 @@ use tokio::time::timeout;
 
 use crate::error::Failure;
 use crate::store::sql::ddl::{Ddl, DdlSession};
-use crate::store::sql::migrate::TURN;
+use crate::store::sql::migrate::{ONE_CONNECTION, TURN, UNLIMITED};
 use crate::store::sql::postgres::PostgresDriver;
 use crate::store::sql::postgres::connection::Connection;
 use crate::store::sql::postgres::error::StatementError;
 use crate::store::sql::postgres::target::Waits;
 use crate::store::sql::{Dialect, Statement};
 
-/// The settings of the transaction that holds the lock: no lasting snapshot, and no limit of the
-/// server for idle transactions.
-const UNLIMITED: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
-     SELECT set_config(name, '0', true) FROM pg_settings \
-     WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')";
-
 /// The time within which a second connection must answer.
 const SECOND: Duration = Duration::from_secs(30);
-
-/// The cure for a pooler that has only one connection to give.
-const ONE_CONNECTION: &str = "the pooler in front of PostgreSQL provides no second connection beside the one that holds \
-     the migration lock: allow at least two connections in its pool, or migrate with the \
-     address of PostgreSQL itself";
 
 /// Two connections: one holds the lock for migrations, the other changes tables.
 pub(in crate::store::sql) struct PostgresDdl {

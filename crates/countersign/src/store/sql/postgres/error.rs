@@ -8,6 +8,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::error::{Failure, Symptom};
 use crate::net::tls_fault::{self, Words};
+use crate::store::sql::codes::postgres as codes;
 use crate::store::sql::pool::is_end;
 use crate::store::sql::postgres::symptom;
 use crate::store::sql::retry::Repeatable;
@@ -44,14 +45,9 @@ impl Repeatable for StatementError {
         match self {
             Self::Silence(_) => true,
             Self::NoTransactions | Self::OwnType => false,
-            Self::ErrorText(_, error) => error.code().map_or(is_broken(error), |code| {
-                // The server is shutting down, has crashed, or became a read-only replica
-                // meanwhile.
-                let class = code.code().get(..2);
-                matches!(class, Some("08"))
-                    || is_stopping(code)
-                    || *code == SqlState::READ_ONLY_SQL_TRANSACTION
-            }),
+            Self::ErrorText(_, error) => error
+                .code()
+                .map_or(is_broken(error), |code| codes::is_loss(code.code())),
         }
     }
 
@@ -62,9 +58,9 @@ impl Repeatable for StatementError {
             | Self::OwnType
             | Self::ErrorText(Stage::Connecting, _) => false,
             Self::ErrorText(stage, error) => {
-                let undone = error
-                    .code()
-                    .is_some_and(|code| is_undone(code) || is_stale(code));
+                let undone = error.code().is_some_and(|code| {
+                    codes::is_undone(code.code()) || codes::is_stale(code.code())
+                });
                 undone || (self.is_loss() && (reads || *stage != Stage::Running))
             }
         }
@@ -112,7 +108,7 @@ impl StatementError {
 
     /// Returns `true` if another transaction holds a row. The statement was undone.
     pub(super) fn is_held(&self) -> bool {
-        matches!(self, Self::ErrorText(_, error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+        matches!(self, Self::ErrorText(_, error) if error.code().is_some_and(|code| codes::is_held(code.code())))
     }
 
     /// Returns `true` for a statement that was cancelled: after its timeout, by an administrator,
@@ -131,7 +127,7 @@ impl StatementError {
 
     /// Returns `true` if the prepared statement doesn't fit the tables any more.
     pub(super) fn is_stale(&self) -> bool {
-        matches!(self, Self::ErrorText(_, error) if error.code().is_some_and(is_stale))
+        matches!(self, Self::ErrorText(_, error) if error.code().is_some_and(|code| codes::is_stale(code.code())))
     }
 
     /// Returns the failure, with the symptom that it shows.
@@ -158,7 +154,9 @@ impl StatementError {
             Self::NoTransactions => Failure::internal("database", NO_TRANSACTIONS),
             Self::OwnType => Failure::internal("database", OWN_TYPE),
             Self::ErrorText(stage, ref error)
-                if stage == Stage::Connecting || self.is_loss() || is_busy(error) =>
+                if stage == Stage::Connecting
+                    || self.is_loss()
+                    || error.code().is_some_and(|code| codes::is_busy(code.code())) =>
             {
                 Failure::unavailable("database", ErrorText::of(stage, error))
             }
@@ -190,61 +188,6 @@ fn io_kind(error: &tokio_postgres::Error) -> Option<std::io::ErrorKind> {
         .map(std::io::Error::kind)
 }
 
-/// Returns `true` if PostgreSQL is shutting down, has crashed, or is starting.
-fn is_stopping(code: &SqlState) -> bool {
-    [
-        SqlState::ADMIN_SHUTDOWN,
-        SqlState::CRASH_SHUTDOWN,
-        SqlState::CANNOT_CONNECT_NOW,
-    ]
-    .contains(code)
-}
-
-/// Returns `true` if the transaction was rolled back in favour of another.
-fn is_undone(code: &SqlState) -> bool {
-    [
-        SqlState::T_R_SERIALIZATION_FAILURE,
-        SqlState::T_R_DEADLOCK_DETECTED,
-        SqlState::LOCK_NOT_AVAILABLE,
-    ]
-    .contains(code)
-}
-
-/// Returns `true` if the tables have changed since the statement was prepared, and the types of
-/// parameters with them.
-fn is_stale(code: &SqlState) -> bool {
-    let codes = [
-        SqlState::INVALID_SQL_STATEMENT_NAME,
-        SqlState::FEATURE_NOT_SUPPORTED,
-        SqlState::UNDEFINED_FUNCTION,
-        SqlState::DATATYPE_MISMATCH,
-    ];
-    codes.contains(code)
-}
-
-/// Returns `true` if PostgreSQL can't do this now, but may later: it is out of connections, memory
-/// or disk, or the statement was cancelled or lost against others.
-fn is_busy(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| {
-        let class = code.code().get(..2);
-        matches!(class, Some("53" | "57" | "58" | "55")) || is_undone(code)
-    })
-}
-
-/// Returns `true` if messages with this code quote nothing but names: of missing objects, or of
-/// objects without permission.
-fn names_only(code: &SqlState) -> bool {
-    [
-        SqlState::UNDEFINED_COLUMN,
-        SqlState::UNDEFINED_TABLE,
-        SqlState::INSUFFICIENT_PRIVILEGE,
-        SqlState::INVALID_PASSWORD,
-        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
-        SqlState::INVALID_CATALOG_NAME,
-    ]
-    .contains(code)
-}
-
 /// The text of an error for the log: its code and place. Messages are left out, since they may
 /// quote values.
 struct ErrorText {
@@ -272,7 +215,9 @@ impl ErrorText {
             .as_db_error()
             .and_then(|error| error.constraint().or_else(|| error.table()));
         let tls = tls_fault::told(error, &WORDS);
-        let names = error.as_db_error().filter(|error| names_only(error.code()));
+        let names = error
+            .as_db_error()
+            .filter(|error| codes::names_only(error.code().code()));
         let names = names.map(|error| error.message().to_owned());
         Box::new(Self {
             stage,

@@ -6,18 +6,11 @@ use bytes::{BufMut, BytesMut};
 use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
-use crate::clock::Timestamp;
 use crate::store::Value;
 use crate::store::sql::Statement;
+use crate::store::sql::times::{from_2000, since_2000};
 
 type Boxed = Box<dyn Error + Sync + Send>;
-
-/// The microseconds from the Unix epoch to 2000-01-01, the epoch of PostgreSQL.
-const EPOCH: i64 = 946_684_800_000_000;
-/// The earliest time of a `timestamptz`, and the first that is too late for it, in microseconds
-/// since 2000.
-const EARLIEST: i64 = -211_813_488_000_000_000;
-const END: i64 = 9_223_371_331_200_000_000;
 
 /// A parameter, converted to the type that the statement wants.
 #[derive(Debug)]
@@ -81,17 +74,6 @@ fn put_int(int: i64, ty: &Type, out: &mut BytesMut) -> Result<(), Boxed> {
     Ok(())
 }
 
-/// Returns the microseconds since 2000. Times out of range become PostgreSQL's `infinity` or
-/// `-infinity`.
-const fn since_2000(moment: Timestamp) -> i64 {
-    match moment.as_micros().saturating_sub(EPOCH) {
-        _ if moment.as_micros() == i64::MAX => i64::MAX,
-        END.. => i64::MAX,
-        ..EARLIEST => i64::MIN,
-        micros => micros,
-    }
-}
-
 /// The value of a column. Types that [`Value`] lacks come as the bytes that PostgreSQL sends.
 pub(super) struct Cell(pub(super) Value);
 
@@ -116,15 +98,6 @@ impl<'a> FromSql<'a> for Cell {
 
     fn accepts(_: &Type) -> bool {
         true
-    }
-}
-
-/// Returns the time for microseconds since 2000. PostgreSQL's `infinity` becomes the end of the
-/// range.
-const fn from_2000(raw: [u8; 8]) -> Timestamp {
-    match i64::from_be_bytes(raw) {
-        i64::MIN => Timestamp::from_micros(i64::MIN),
-        micros => Timestamp::from_micros(micros.saturating_add(EPOCH)),
     }
 }
 
@@ -180,6 +153,7 @@ pub(super) fn param_types(statement: &Statement) -> Vec<Type> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
     fn sent(value: &Value, ty: &Type) -> Option<Value> {
         let mut out = BytesMut::new();
@@ -244,18 +218,5 @@ mod tests {
         ] {
             assert_eq!(sent(&value, &ty), None, "{value:?} as {ty}");
         }
-    }
-
-    #[test]
-    fn the_ends_of_time_are_infinity() {
-        let infinity = |moment| since_2000(Timestamp::from_micros(moment));
-        assert_eq!(infinity(i64::MAX), i64::MAX);
-        assert_eq!(infinity(i64::MIN), i64::MIN);
-        assert_eq!(from_2000(i64::MAX.to_be_bytes()), Timestamp::MAX);
-        assert_eq!(
-            from_2000(i64::MIN.to_be_bytes()),
-            Timestamp::from_micros(i64::MIN)
-        );
-        assert_eq!(infinity(EPOCH), 0);
     }
 }

@@ -1,0 +1,122 @@
+//! What a driver over a pool needs to know about a database.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use sqlx::error::DatabaseError;
+use sqlx::{Error, Pool};
+
+use crate::error::{Failure, Symptom};
+use crate::store::sql::ddl::DdlSession;
+use crate::store::sql::{Dialect, Outcome, Statement};
+use crate::store::{Row, Value};
+
+/// The number of rows that a statement changed or returned, and the rows.
+pub(super) type TokenStatus = (u64, Vec<Row>);
+
+/// What differs between the databases.
+#[async_trait]
+pub trait Wire: sqlx::Database {
+    /// The spelling of statements.
+    const DIALECT: Dialect;
+    /// The commands that set a savepoint in the caller's transaction and that roll back to it.
+    /// `None` if an error ends the transaction anyway.
+    const SAVEPOINT: Option<(&'static str, &'static str)>;
+
+    /// What a driver remembers about the statements that it has run.
+    type Memory: Default + Send + Sync + 'static;
+
+    /// Returns the text that begins a transaction whose statements end within `timeout`.
+    fn begin(timeout: Duration, sees_all: bool) -> String;
+
+    /// Returns the text that ends a transaction and leaves nothing of it on the connection.
+    fn end(command: &'static str) -> String;
+
+    /// Runs one statement.
+    fn step<'a>(
+        connection: &'a mut Self::Connection,
+        memory: &'a Self::Memory,
+        statement: &'a Statement,
+        params: &'a [Value],
+        persistent: bool,
+    ) -> BoxFuture<'a, Result<TokenStatus, Error>>;
+
+    /// Runs text without parameters, which may have several statements. Returns the number of
+    /// changed rows.
+    fn command(
+        connection: &mut Self::Connection,
+        text: String,
+    ) -> BoxFuture<'_, Result<u64, Error>>;
+
+    /// Interprets an error that the database reported.
+    fn verdict(error: &dyn DatabaseError) -> Verdict;
+
+    /// Opens a session that changes tables, with connections from a pool of its own.
+    async fn ddl(pool: Pool<Self>, persistent: bool) -> Result<Box<dyn DdlSession>, Failure>;
+}
+
+/// A database that sqlx connects to and that tokens can be kept in: `sqlx::Postgres` and
+/// `sqlx::MySql`. The trait is sealed.
+pub trait SqlxDatabase: Wire {}
+
+/// The meaning of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The connection can't be used any more.
+    Lost,
+    /// No answer arrived within the time.
+    Silent,
+    /// Another transaction holds a row. The statement was undone.
+    Held,
+    /// The transaction was rolled back in favour of another.
+    Undone,
+    /// The tables have changed since the statement was prepared.
+    Stale,
+    /// The database can't do this now, but may later.
+    Busy,
+    /// The database doesn't know this way to change a table.
+    WayRefused,
+    /// The database refused the statement.
+    Refused,
+}
+
+/// What a database's own error shows.
+#[derive(Debug)]
+pub struct Verdict {
+    pub(super) fault: Fault,
+    pub(super) symptom: Option<Symptom>,
+    pub(super) told: String,
+}
+
+/// Runs steps on a connection one after the other, and stops after the guard if it did nothing.
+pub(super) async fn run<DB: Wire>(
+    connection: &mut DB::Connection,
+    memory: &DB::Memory,
+    steps: &[Statement],
+    params: &[Value],
+    persistent: bool,
+) -> Result<Outcome, Error> {
+    let mut outcome = Outcome::default();
+    for statement in steps {
+        let (touched, rows) = DB::step(connection, memory, statement, params, persistent).await?;
+        outcome.affected.push(touched);
+        outcome.rows = rows;
+        if !outcome.took_effect() {
+            outcome.rows.clear();
+            break;
+        }
+    }
+    Ok(outcome)
+}
+
+/// Returns the text for a database's own error: its code, and the name that it concerns.
+pub(super) fn told(code: &str, error: &dyn DatabaseError, names_only: bool) -> String {
+    if names_only {
+        return format!("{code} ({})", error.message());
+    }
+    error
+        .constraint()
+        .or_else(|| error.table())
+        .map_or_else(|| code.to_owned(), |place| format!("{code} at {place}"))
+}
