@@ -3,7 +3,7 @@
 //! The bare driver asks the same question. A second comparison is between unprepared statements,
 //! which a pooler can't mix up, and prepared ones.
 //!
-//! `cargo bench -p countersign --features postgres,mysql --bench reads` prints operations per
+//! `cargo bench -p countersign --features postgres,mysql,sqlx-postgres --bench reads` prints operations per
 //! second with 1 and with 64 callers, as medians of alternating rounds. Server and callers share
 //! the machine, so compare the ratios and not the rates.
 
@@ -21,6 +21,7 @@ mod crowd;
 
 use std::sync::Arc;
 
+use countersign::store::sql::sqlx::postgres::PgPoolOptions;
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore};
 use countersign::strategy::DatabaseTokenStrategy;
 use countersign::strategy::Strategy;
@@ -59,6 +60,17 @@ async fn main() {
     let (unnamed, _) =
         Ours::fill(&format!("{}?pgbouncer=true", Postgres::shared().database())).await;
     compare("unprepared", "read_token", &unnamed, &ours).await;
+    let pool = PgPoolOptions::new().max_connections(8);
+    let url = Postgres::shared().database();
+    let pool = pool.connect(&url).await.unwrap();
+    let (pool, _) = Ours::over(pool.into(), &url).await;
+    compare("sqlx", "read_token", &pool, &ours).await;
+    let tested = PgPoolOptions::new()
+        .max_connections(8)
+        .test_before_acquire(false);
+    let url = Postgres::shared().database();
+    let (pool, _) = Ours::over(tested.connect(&url).await.unwrap().into(), &url).await;
+    compare("sqlx, no test", "read_token", &pool, &ours).await;
     let (pooled, _) =
         Ours::fill(&PgBouncer::shared().through(&Postgres::shared().database())).await;
     compare("PgBouncer", "read_token", &pooled, &ours).await;
@@ -78,6 +90,11 @@ impl Ours {
     /// Creates the tables and the tokens. Returns the strategy, and the digests of its tokens.
     async fn fill(url: &str) -> (Arc<Self>, Vec<String>) {
         let database = Database::connect(url, DatabaseOptions::default()).unwrap();
+        Self::over(database, url).await
+    }
+
+    /// The same on a database that is connected already.
+    async fn over(database: Database, url: &str) -> (Arc<Self>, Vec<String>) {
         Migrator::new(&database, UserKeyKind::Int)
             .run()
             .await

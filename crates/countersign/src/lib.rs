@@ -347,6 +347,7 @@
 //! | `sqlite` | the SQL store on embedded SQLite | yes |
 //! | `postgres` | the SQL store on PostgreSQL | |
 //! | `mysql` | the SQL store on MySQL and MariaDB | |
+//! | `sqlx-postgres`, `sqlx-mysql` | the SQL store on [your own pool](store::sql#own-pool) of sqlx 0.9 | |
 //! | `redis` | tokens and denied ids on [Redis](redis) and Redis Cluster | |
 //! | `tower` | [layers](tower) on `http` and `tower` alone, and [`Problem`] | with `axum` |
 //! | `axum` | [extractors and ready routes](mod@axum) for axum 0.8 | yes |
@@ -359,7 +360,8 @@
 //!
 //! # Minimum supported Rust version
 //!
-//! Rust 1.91. The crate contains no `unsafe` code, and needs the tokio runtime.
+//! Rust 1.91; with `sqlx-postgres` or `sqlx-mysql` 1.94, as sqlx 0.9. The crate contains no `unsafe`
+//! code, and needs the tokio runtime.
 //!
 //! # What it doesn't do
 //!
@@ -371,8 +373,8 @@
 //! - **No session data.** A session is a login, without keys and values, and visitors have none.
 //! - **No claims of your own** in signed tokens, and no encrypted tokens.
 //! - **No rate limits.** A verifier can answer that there were too many attempts.
-//! - **No sqlx.** SQL goes through rusqlite, tokio-postgres and mysql_async, whose transactions
-//!   tokens can join ([`with_session`](strategy::DatabaseTokenStrategy::with_session)).
+//! - **No sqlx for SQLite.** There SQL goes through rusqlite, whose transactions tokens can
+//!   join ([`with_session`](strategy::DatabaseTokenStrategy::with_session)).
 //!
 //! # Read on
 //!

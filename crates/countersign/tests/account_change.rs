@@ -1,6 +1,12 @@
 //! A change of an account and the end of its sessions, as one transaction.
 
-#![cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#![cfg(all(
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "sqlx-postgres",
+    feature = "sqlx-mysql"
+))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,9 +17,12 @@
 
 mod common;
 
+use std::time::Duration;
+
 use countersign::clock::{Clock, SystemClock};
 use countersign::store::sql::{
-    AccountChange, Database, DatabaseTokenModels, Driver, Script, SqlStore, Statement,
+    AccountChange, Database, DatabaseOptions, DatabaseTokenModels, Driver, Script, SqlStore,
+    Statement,
 };
 use countersign::store::{Fence, Page, Value};
 use countersign::strategy::{DatabaseTokenStrategy, Login};
@@ -33,9 +42,18 @@ struct Shop {
 }
 
 impl Shop {
-    async fn open(kind: Kind) -> Self {
+    async fn open(kind: Kind, by_sqlx: bool) -> Self {
         let place = Place::new(kind);
-        let database = place.migrated().await;
+        let migrated = place.migrated().await;
+        let database = if by_sqlx {
+            let options = DatabaseOptions {
+                timeout: Duration::from_secs(30),
+                ..DatabaseOptions::default()
+            };
+            common::by_sqlx(&place.url, &options)
+        } else {
+            migrated
+        };
         for statement in [
             "CREATE TABLE member (id INTEGER PRIMARY KEY, password VARCHAR(20))",
             "INSERT INTO member VALUES (7, 'old')",
@@ -125,8 +143,14 @@ impl Shop {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_ends_all_or_all_but_one_with_postgres_and_mariadb() {
-    for kind in [Kind::Sqlite, Kind::Postgres, Kind::MariaDb] {
-        let shop = Shop::open(kind).await;
+    for (kind, by_sqlx) in [
+        (Kind::Sqlite, false),
+        (Kind::Postgres, false),
+        (Kind::MariaDb, false),
+        (Kind::Postgres, true),
+        (Kind::MariaDb, true),
+    ] {
+        let shop = Shop::open(kind, by_sqlx).await;
         let [kept, other] = [shop.session().await, shop.session().await];
         let loose = shop.tokens.write_token(&shop.account).await.unwrap().token;
         let stranger = shop

@@ -1,6 +1,11 @@
 //! The database goes away and comes back (SECURITY rows F-03, F-12, F-14, F-15, F-17; promises P6 and P11).
 
-#![cfg(all(feature = "postgres", feature = "mysql"))]
+#![cfg(all(
+    feature = "postgres",
+    feature = "mysql",
+    feature = "sqlx-postgres",
+    feature = "sqlx-mysql"
+))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,7 +30,7 @@ use countersign::{AuthError, PlainToken};
 use testbed::{MariaDb, Postgres};
 use tokio::task::JoinSet;
 
-use crate::common::{Account, eventually, strategy, users};
+use crate::common::{Account, by_sqlx, eventually, strategy, users};
 
 /// What can happen to a server.
 trait Server: Send + Sync {
@@ -66,13 +71,24 @@ server!(Postgres);
 server!(MariaDb);
 
 /// Two strategies on a database of `server`: one with the default timeout, and one that a busy machine keeps from nothing.
-async fn set_up(server: &dyn Server) -> [DatabaseTokenStrategy<SqlStore>; 2] {
-    both(&server.create(), DatabaseOptions::default()).await
+async fn set_up(server: &dyn Server, open: Open) -> [DatabaseTokenStrategy<SqlStore>; 2] {
+    both(&server.create(), DatabaseOptions::default(), open).await
 }
 
-async fn both(url: &str, options: DatabaseOptions) -> [DatabaseTokenStrategy<SqlStore>; 2] {
+/// How a handle on a database is made.
+type Open = fn(&str, &DatabaseOptions) -> Database;
+
+fn by_itself(url: &str, options: &DatabaseOptions) -> Database {
+    Database::connect(url, options.clone()).unwrap()
+}
+
+async fn both(
+    url: &str,
+    options: DatabaseOptions,
+    open: Open,
+) -> [DatabaseTokenStrategy<SqlStore>; 2] {
     let patient = DatabaseOptions::default().with_timeout(Duration::from_secs(30));
-    let databases = [options, patient].map(|options| Database::connect(url, options).unwrap());
+    let databases = [options, patient].map(|options| open(url, &options));
     Migrator::new(&databases[1], UserKeyKind::Uuid)
         .run()
         .await
@@ -94,8 +110,8 @@ async fn is_good(strategy: &DatabaseTokenStrategy<SqlStore>, token: &PlainToken)
 type Step = fn(&dyn Server);
 
 /// While it is away every question stays open, and afterwards the same strategy answers, with every token still good.
-async fn away_and_back(server: &dyn Server) {
-    let [strategy, patient] = set_up(server).await;
+async fn away_and_back(server: &dyn Server, open: Open) {
+    let [strategy, patient] = set_up(server, open).await;
     let account = Account::new(1);
     let pair = patient.open_session(&account).await.unwrap();
     let refresh = pair.refresh.expect("a refresh token").token;
@@ -137,18 +153,28 @@ async fn away_and_back(server: &dyn Server) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_away_and_back() {
-    away_and_back(&Postgres::dedicated()).await;
+    away_and_back(&Postgres::dedicated(), by_itself).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_away_and_back() {
-    away_and_back(&MariaDb::dedicated()).await;
+    away_and_back(&MariaDb::dedicated(), by_itself).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlx_with_postgres_away_and_back() {
+    away_and_back(&Postgres::dedicated(), by_sqlx).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlx_with_mariadb_away_and_back() {
+    away_and_back(&MariaDb::dedicated(), by_sqlx).await;
 }
 
 /// SIGKILL in the middle of logins and rotations: what was acknowledged is good, what was consumed stays consumed, with
 /// the successor that it had.
-async fn killed_under_load(server: &dyn Server) {
-    let [strategy, patient] = set_up(server).await;
+async fn killed_under_load(server: &dyn Server, open: Open) {
+    let [strategy, patient] = set_up(server, open).await;
     let kept: Arc<Mutex<Vec<PlainToken>>> = Arc::default();
     let consumed: Arc<Mutex<Vec<(PlainToken, PlainToken)>>> = Arc::default();
     let stop = Arc::new(AtomicBool::new(false));
@@ -223,18 +249,28 @@ async fn killed_under_load(server: &dyn Server) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_killed_under_load() {
-    killed_under_load(&Postgres::dedicated()).await;
+    killed_under_load(&Postgres::dedicated(), by_itself).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_killed_under_load() {
-    killed_under_load(&MariaDb::dedicated()).await;
+    killed_under_load(&MariaDb::dedicated(), by_itself).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlx_with_postgres_killed_under_load() {
+    killed_under_load(&Postgres::dedicated(), by_sqlx).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlx_with_mariadb_killed_under_load() {
+    killed_under_load(&MariaDb::dedicated(), by_sqlx).await;
 }
 
 /// 500 callers and one connection: each is answered truly, or told that the question stays open.
 async fn crowd(url: &str) {
     let options = DatabaseOptions::default().with_connections(1);
-    let [strategy, patient] = both(url, options).await;
+    let [strategy, patient] = both(url, options, by_itself).await;
     let token = patient.write_token(&Account::new(1)).await.unwrap().token;
     let mut crowd = JoinSet::new();
     for caller in 0..500 {

@@ -8,6 +8,7 @@
 //! | [`choosing`] | Opaque or signed? SQL, Redis or memory? Which lifetimes? |
 //! | [`sessions`] | How does a refresh work? What is a retry, and what is theft? |
 //! | [`cookies`] | How do pages in a browser log in? What do proxies have to pass on? |
+//! | `sqlx` | How do I keep tokens with my own sqlx pool, and join its transactions? (feature `sqlx-postgres`) |
 //! | [`own_login`] | How do I use a form, a second factor, single sign-on? |
 //! | [`roles`] | Who may do what? How do I ask for a recent login? |
 //! | [`services`] | How do other services check tokens? What is in a signed token? |
@@ -18,6 +19,11 @@
 
 pub mod choosing {
     #![doc = include_str!("choosing.md")]
+}
+
+#[cfg(feature = "sqlx-postgres")]
+pub mod sqlx {
+    #![doc = include_str!("sqlx.md")]
 }
 
 pub mod sessions {

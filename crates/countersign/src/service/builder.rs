@@ -132,6 +132,10 @@ impl<U: User> AuthBuilder<U> {
     /// Keeps tokens in a database that is connected already: a [`Database`], or an sqlx pool of
     /// the application.
     ///
+    /// A pool is one of PostgreSQL, MySQL or MariaDB, by the feature `sqlx-postgres` or
+    /// `sqlx-mysql`. Its clone is cheap and shares the connections: `.database(pool.clone())`. For
+    /// another timeout, or behind PgBouncer, pass an `SqlxDriver`.
+    ///
     /// Tables are made and brought up to date as with [`database_url`](Self::database_url).
     pub fn database(mut self, database: impl Into<Database>) -> Self {
         self.place = Some(StoreChoice::Database(database.into()));

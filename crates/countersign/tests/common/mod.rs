@@ -88,6 +88,28 @@ impl Place {
     }
 }
 
+/// A handle on the database at `url` through a pool of sqlx.
+#[cfg(all(feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+pub fn by_sqlx(url: &str, options: &DatabaseOptions) -> Database {
+    use countersign::store::sql::SqlxDriver;
+    use countersign::store::sql::sqlx::pool::PoolOptions;
+
+    let connections = u32::try_from(options.connections).unwrap();
+    if url.starts_with("postgres") {
+        let pool = PoolOptions::new().max_connections(connections);
+        let driver = SqlxDriver::<countersign::store::sql::sqlx::Postgres>::new(
+            pool.connect_lazy(url).unwrap(),
+        );
+        driver.timeout(options.timeout).into()
+    } else {
+        let pool = PoolOptions::new().max_connections(connections);
+        let driver = SqlxDriver::<countersign::store::sql::sqlx::MySql>::new(
+            pool.connect_lazy(url).unwrap(),
+        );
+        driver.timeout(options.timeout).into()
+    }
+}
+
 /// A strategy over the bundled tables. All strategies made by this share one secret.
 pub fn strategy(database: &Database) -> DatabaseTokenStrategy<SqlStore> {
     let secret = Secret::new("token_hash_secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();

@@ -1,6 +1,11 @@
 //! The drivers of PostgreSQL and MySQL, on real servers.
 
-#![cfg(all(feature = "mysql", feature = "postgres"))]
+#![cfg(all(
+    feature = "mysql",
+    feature = "postgres",
+    feature = "sqlx-mysql",
+    feature = "sqlx-postgres"
+))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,5 +30,6 @@ mod scripts;
 mod sessions;
 mod severed;
 mod sqlite;
+mod sqlx_sessions;
 mod tls;
 mod values;

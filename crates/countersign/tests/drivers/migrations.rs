@@ -6,9 +6,10 @@ use countersign::store::sql::{Database, DatabaseOptions, Dialect, Migrator, Setu
 use countersign::user::UserKeyKind;
 use mysql_async::prelude::Queryable;
 
-use crate::place::{Place, eventually, on_both, patient};
+use crate::place::{Place, eventually, on_both, on_both_by_sqlx, patient};
 
 on_both!(a_lock_that_nobody_gives_up_is_named);
+on_both_by_sqlx!(a_lock_that_nobody_gives_up_is_named);
 
 /// For how many milliseconds a session has waited for the lock of migrations, if one does.
 const WAITED: &str = "SELECT CAST(time_ms AS SIGNED) FROM information_schema.processlist \
@@ -81,7 +82,7 @@ async fn a_lock_that_nobody_gives_up_is_named(place: Place) {
     let columns = "token varchar(255) PRIMARY KEY, created_at timestamp, user_id bigint NOT NULL";
     place.execute(&format!("CREATE TABLE access_token ({columns})"));
     place.execute("INSERT INTO access_token VALUES ('one', now(), 1)");
-    let database = Database::connect(&place.url, DatabaseOptions::default()).unwrap();
+    let database = place.database_with(&DatabaseOptions::default());
     let migrator = Migrator::new(&database, UserKeyKind::Int).patience(Duration::ZERO);
     let cause = if place.dialect == Dialect::Postgres {
         let (holder, connection) = tokio_postgres::connect(&place.url, tokio_postgres::NoTls)

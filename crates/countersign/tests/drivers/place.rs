@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign::store::sql::sqlx::mysql::MySqlPoolOptions;
+use countersign::store::sql::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use countersign::store::sql::{
-    DatabaseOptions, Dialect, Driver, MysqlDriver, PostgresDriver, Script, Statement,
+    Database, DatabaseOptions, Dialect, Driver, MysqlDriver, PostgresDriver, Script, SqlxDriver,
+    Statement,
 };
 use testbed::{MariaDb, PgBouncer, Postgres};
 
@@ -40,14 +43,54 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
+/// Mounts async tests that take a [`Place`] on both servers, through sqlx.
+macro_rules! on_both_by_sqlx {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlx_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::place::Place::by_sqlx(countersign::store::sql::Dialect::Postgres)).await;
+            })+
+        }
+        mod sqlx_mariadb {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::place::Place::by_sqlx(countersign::store::sql::Dialect::Mysql)).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both_by_sqlx;
+
+/// Mounts async tests that take a [`Place`] on PostgreSQL behind PgBouncer, through sqlx.
+macro_rules! through_pgbouncer_by_sqlx {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlx_pgbouncer {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::place::Place::pooled_by_sqlx()).await;
+            })+
+        }
+    };
+}
+pub(crate) use through_pgbouncer_by_sqlx;
+
 /// Options with a timeout that nothing reaches on a server that answers, on a machine however busy.
 pub fn patient() -> DatabaseOptions {
     DatabaseOptions::default().with_timeout(Duration::from_secs(20))
 }
 
+/// Whose driver runs the statements.
+#[derive(Clone, Copy)]
+enum By {
+    Itself,
+    Sqlx { persistent: bool },
+}
+
 pub struct Place {
     pub dialect: Dialect,
     pub url: String,
+    by: By,
 }
 
 impl Place {
@@ -57,9 +100,29 @@ impl Place {
             Dialect::Postgres => Postgres::shared().database(),
             _ => MariaDb::shared().database(),
         };
-        let place = Self { dialect, url };
+        let place = Self {
+            dialect,
+            url,
+            by: By::Itself,
+        };
         place.execute("CREATE TABLE item (id int PRIMARY KEY, name varchar(40) NOT NULL)");
         place
+    }
+
+    /// The same, on a pool of sqlx.
+    pub fn by_sqlx(dialect: Dialect) -> Self {
+        Self {
+            by: By::Sqlx { persistent: true },
+            ..Self::new(dialect)
+        }
+    }
+
+    /// The same on a pool of sqlx that leads to PgBouncer in transaction mode.
+    pub fn pooled_by_sqlx() -> Self {
+        Self {
+            by: By::Sqlx { persistent: false },
+            ..Self::pooled()
+        }
     }
 
     /// The same on PostgreSQL, through PgBouncer in transaction mode.
@@ -83,7 +146,36 @@ impl Place {
     }
 
     pub fn driver_with(&self, options: &DatabaseOptions) -> Arc<dyn Driver> {
-        connect(self.dialect, &self.url, options)
+        match self.by {
+            By::Itself => connect(self.dialect, &self.url, options),
+            By::Sqlx { persistent } => self.database_by_sqlx(options, persistent).driver(),
+        }
+    }
+
+    /// A handle on the database, by the same driver.
+    pub fn database_with(&self, options: &DatabaseOptions) -> Database {
+        match self.by {
+            By::Itself => Database::connect(&self.url, options.clone()).unwrap(),
+            By::Sqlx { persistent } => self.database_by_sqlx(options, persistent),
+        }
+    }
+
+    fn database_by_sqlx(&self, options: &DatabaseOptions, persistent: bool) -> Database {
+        let connections = u32::try_from(options.connections).unwrap();
+        if self.dialect == Dialect::Postgres {
+            let pool = PgPoolOptions::new().max_connections(connections);
+            let target: PgConnectOptions = self.url.parse().unwrap();
+            let target = target.extra_float_digits(None);
+            SqlxDriver::new(pool.connect_lazy_with(target))
+                .timeout(options.timeout)
+                .persistent(persistent)
+                .into()
+        } else {
+            let pool = MySqlPoolOptions::new().max_connections(connections);
+            SqlxDriver::new(pool.connect_lazy(&self.url).unwrap())
+                .timeout(options.timeout)
+                .into()
+        }
     }
 
     pub fn statement(&self, template: &str) -> Statement {

@@ -9,7 +9,9 @@ use countersign::store::sql::{DatabaseOptions, Dialect, Driver, Outcome};
 use tokio::sync::Barrier;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::place::{Place, eventually, on_both, through_pgbouncer};
+use crate::place::{
+    Place, eventually, on_both, on_both_by_sqlx, through_pgbouncer, through_pgbouncer_by_sqlx,
+};
 
 on_both!(
     a_guard_that_finds_nothing_stops_the_script,
@@ -23,6 +25,31 @@ on_both!(
     a_write_that_waits_too_long_is_unavailable,
     a_write_whose_connection_breaks_is_not_repeated,
     a_read_whose_connection_breaks_is_asked_again,
+    many_callers_share_one_connection,
+);
+
+on_both_by_sqlx!(
+    a_guard_that_finds_nothing_stops_the_script,
+    a_step_that_fails_undoes_those_before_it,
+    violations_are_failures_that_quote_nothing,
+    an_update_counts_what_it_found,
+    one_of_many_wins,
+    deadlocks_are_run_again,
+    a_dropped_script_leaves_nothing_behind,
+    blocked_writes_hold_up_no_read,
+    a_write_that_waits_too_long_is_unavailable,
+    a_write_whose_connection_breaks_takes_effect_once,
+    a_read_whose_connection_breaks_is_asked_again,
+    many_callers_share_one_connection,
+);
+
+through_pgbouncer_by_sqlx!(
+    a_guard_that_finds_nothing_stops_the_script,
+    a_step_that_fails_undoes_those_before_it,
+    violations_are_failures_that_quote_nothing,
+    one_of_many_wins,
+    blocked_writes_hold_up_no_read,
+    a_write_that_waits_too_long_is_unavailable,
     many_callers_share_one_connection,
 );
 
@@ -378,6 +405,36 @@ async fn a_write_whose_connection_breaks_is_not_repeated(place: Place) {
         FailureKind::Unavailable
     );
     assert_eq!(place.items(), ["1:held"]);
+}
+
+/// The commit wasn't sent yet, so nothing was done, and it is done on another connection.
+async fn a_write_whose_connection_breaks_takes_effect_once(place: Place) {
+    place.execute("INSERT INTO item VALUES (1, 'a'), (2, 'slow')");
+    let driver = place.driver();
+    let slow = match place.dialect {
+        Dialect::Postgres => {
+            "UPDATE item SET name = concat(name, '?') WHERE id = 1 \
+             AND pg_sleep(CASE WHEN EXISTS (SELECT 1 FROM item WHERE id = 2) THEN 120 ELSE 0 END) IS NOT NULL"
+        }
+        _ => {
+            "UPDATE item SET name = concat(name, '?') WHERE id = 1 \
+             AND SLEEP(IF((SELECT count(*) FROM item AS other WHERE id = 2) > 0, 120, 0)) = 0"
+        }
+    };
+    let script = place.script(&[
+        "UPDATE item SET name = concat(name, '!') WHERE id = 1",
+        slow,
+    ]);
+    let writer = Arc::clone(&driver);
+    let write = tokio::spawn(async move { writer.run(&script, &[]).await });
+    eventually("the second step is under way", || async {
+        is_blocked(&place)
+    })
+    .await;
+    place.execute("DELETE FROM item WHERE id = 2");
+    let _ = cut_waiter(&place);
+    assert!(write.await.unwrap().unwrap().took_effect());
+    assert_eq!(place.items(), ["1:a!?"]);
 }
 
 async fn a_read_whose_connection_breaks_is_asked_again(place: Place) {

@@ -8,7 +8,7 @@ use mysql_async::prelude::Queryable;
 
 use crate::place::Place;
 
-async fn insert(driver: &dyn Driver, id: i64) {
+pub async fn insert(driver: &dyn Driver, id: i64) {
     let script = Script::new(driver.dialect(), &["INSERT INTO item VALUES (?1, ?2)"]);
     driver
         .run(&script, &[Value::Int(id), "token".into()])
@@ -16,7 +16,7 @@ async fn insert(driver: &dyn Driver, id: i64) {
         .unwrap();
 }
 
-async fn refused_guard(driver: &dyn Driver) {
+pub async fn refused_guard(driver: &dyn Driver) {
     let steps = [
         "UPDATE item SET name = 'x' WHERE id = ?1",
         "INSERT INTO item VALUES (?2, 'x')",

@@ -8,7 +8,7 @@ use countersign::store::Value;
 use countersign::store::sql::{DatabaseOptions, Dialect, Driver, Statement};
 use tokio::task::JoinSet;
 
-use crate::place::{Place, eventually, on_both, through_pgbouncer};
+use crate::place::{Place, eventually, on_both, on_both_by_sqlx, through_pgbouncer};
 
 const CALLERS: usize = 64;
 const ROUNDS: usize = 20;
@@ -99,3 +99,4 @@ impl Caller {
 
 on_both!(no_read_fails_when_all_connections_end);
 through_pgbouncer!(no_read_fails_when_all_connections_end);
+on_both_by_sqlx!(no_read_fails_when_all_connections_end);

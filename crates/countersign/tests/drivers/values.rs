@@ -6,11 +6,21 @@ use countersign::store::Value;
 use countersign::store::sql::Dialect;
 use uuid::Uuid;
 
-use crate::place::{Place, on_both, through_pgbouncer};
+use crate::place::{Place, on_both, on_both_by_sqlx, through_pgbouncer, through_pgbouncer_by_sqlx};
 
 through_pgbouncer!(
     every_kind_comes_back,
     parameters_may_be_left_out_or_used_twice
+);
+through_pgbouncer_by_sqlx!(
+    every_kind_comes_back,
+    parameters_may_be_left_out_or_used_twice
+);
+on_both_by_sqlx!(
+    every_kind_comes_back,
+    parameters_may_be_left_out_or_used_twice,
+    other_types_of_users_tables,
+    a_table_may_change_its_types
 );
 on_both!(
     every_kind_comes_back,
@@ -95,6 +105,21 @@ async fn parameters_may_be_left_out_or_used_twice(place: Place) {
             .collect::<Vec<_>>(),
         [Some(2)]
     );
+}
+
+/// A migration beside a running application: what was prepared for the old type is asked for anew.
+async fn a_table_may_change_its_types(place: Place) {
+    place.execute("INSERT INTO item VALUES (1, '7')");
+    let driver = place.driver();
+    let find = place.statement("SELECT name FROM item WHERE name = ?1");
+    let seven = [Value::from("7")];
+    assert_eq!(driver.fetch(&find, &seven).await.unwrap().len(), 1);
+    place.execute(match place.dialect {
+        Dialect::Postgres => "ALTER TABLE item ALTER COLUMN name TYPE bigint USING name::bigint",
+        _ => "ALTER TABLE item MODIFY name BIGINT",
+    });
+    let rows = driver.fetch(&find, &seven).await.unwrap();
+    assert_eq!(rows[0].int(0).unwrap(), Some(7));
 }
 
 /// An application's users table may have columns of any type; what has no kind of its own mustn't break the row.

@@ -70,6 +70,37 @@ async fn six_denylists_with_postgres_mariadb_and_redis_keep_the_contract() {
     ]);
 }
 
+/// The same lists on an application's own pools.
+#[cfg(all(
+    feature = "postgres",
+    feature = "mysql",
+    feature = "redis",
+    feature = "sqlx-postgres",
+    feature = "sqlx-mysql"
+))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn token_stores_on_sqlx_with_postgres_and_mariadb_keep_the_contract() {
+    all_passed(vec![
+        servers::by_sqlx::postgres_tokens().await,
+        servers::by_sqlx::mariadb_tokens().await,
+    ]);
+}
+
+#[cfg(all(
+    feature = "postgres",
+    feature = "mysql",
+    feature = "redis",
+    feature = "sqlx-postgres",
+    feature = "sqlx-mysql"
+))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn denylists_on_sqlx_with_postgres_and_mariadb_keep_the_contract() {
+    all_passed(vec![
+        servers::by_sqlx::postgres_denylist().await,
+        servers::by_sqlx::mariadb_denylist().await,
+    ]);
+}
+
 /// The whole suite, or the cases whose names begin so.
 fn cases<F>(suite: DenylistSuite<F>, only: Option<&str>) -> DenylistSuite<F> {
     match only {

@@ -1,4 +1,8 @@
 //! The codes of errors that matter to more than one driver of the same database.
+//!
+//! They are the databases' own, and say the same through every client library: whether the
+//! connection is lost, whether the statement was undone, whether waiting may help, and whether the
+//! message is fit for a log.
 
 /// SQLSTATEs of PostgreSQL.
 #[cfg(any(feature = "postgres", feature = "sqlx-postgres"))]

@@ -82,8 +82,9 @@ impl Outcome {
 /// transaction of the caller.
 ///
 /// The drivers here are `SqliteDriver`, `PostgresDriver` and `MysqlDriver`, usually chosen by
-/// [`Database`](crate::store::sql::Database). `SqliteTransaction`, `PostgresSession` and
-/// `MysqlSession` run statements inside a transaction that the caller opened.
+/// [`Database`](crate::store::sql::Database), and `SqlxDriver` on an application's own pool.
+/// `SqliteTransaction`, `PostgresSession`, `MysqlSession` and `SqlxSession` run statements inside a
+/// transaction that the caller opened.
 ///
 /// # Implementing
 ///

@@ -1,4 +1,7 @@
 //! Times in the forms of the databases.
+//!
+//! Each database has an earliest and a latest time. Times outside become the nearest that it has,
+//! so that a token which never expires is stored as one that expires at the end of time.
 
 #[cfg(any(feature = "mysql", feature = "sqlx-mysql"))]
 use jiff::{civil, tz::Offset};

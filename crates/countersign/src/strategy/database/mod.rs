@@ -166,7 +166,7 @@ impl<D: Driver + Clone + 'static> DatabaseTokenStrategy<SqlStore<D>> {
     /// its holder only after the commit.
     ///
     /// `session` is a driver over the open transaction, such as `SqliteTransaction`,
-    /// `PostgresSession` or `MysqlSession` in [`store::sql`](crate::store::sql).
+    /// `PostgresSession`, `MysqlSession` or `SqlxSession` in [`store::sql`](crate::store::sql).
     ///
     /// One effect outlives a rollback: if a refresh token was reused, its session ends at once, on
     /// a connection of the store's own. SQLite is the exception, because the caller's transaction

@@ -43,6 +43,9 @@ impl<DB: SqlxDatabase> From<SqlxDriver<DB>> for Database {
 
 impl<DB: SqlxDatabase> From<Pool<DB>> for Database {
     /// Creates a handle on the database of an sqlx pool, with the defaults of [`SqlxDriver`].
+    ///
+    /// Migrations and maintenance open connections of their own, with the pool's options, and
+    /// close them when the handle and its clones are gone.
     fn from(pool: Pool<DB>) -> Self {
         SqlxDriver::new(pool).into()
     }

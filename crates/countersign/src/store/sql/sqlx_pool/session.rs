@@ -64,7 +64,9 @@ pub struct SqlxSession<'a, DB: SqlxDatabase> {
 }
 
 impl<'a, DB: SqlxDatabase> SqlxSession<'a, DB> {
-    /// Joins `transaction`. The timeout is one second unless [`timeout`](Self::timeout) sets
+    /// Joins `transaction`, which stays borrowed until the session is dropped.
+    ///
+    /// The timeout is one second unless [`timeout`](Self::timeout) sets
     /// another.
     pub fn new(transaction: &'a mut Transaction<'_, DB>) -> Self {
         Self {

@@ -67,7 +67,7 @@ impl StatementError {
         }
     }
 
-    /// Returns how often an operation may be run again after such an error.
+    /// Returns the number of times that an operation may be run again after such an error.
     ///
     /// Connections often end together, so several of the pool may be lost one after the other. A
     /// new connection that fails twice will fail again.

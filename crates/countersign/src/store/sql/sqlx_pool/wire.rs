@@ -1,4 +1,9 @@
-//! What a driver over a pool needs to know about a database.
+//! The differences between the databases, as a trait that the driver and the session are generic
+//! over.
+//!
+//! sqlx's own traits would do for a part of it, but each use of them with a database left open
+//! needs bounds on borrowed connections. An implementation of [`Wire`] for one database knows its
+//! types, and returns what is the same for all: rows, counts, and verdicts on errors.
 
 use std::time::Duration;
 
@@ -15,7 +20,10 @@ use crate::store::{Row, Value};
 /// The number of rows that a statement changed or returned, and the rows.
 pub(super) type TokenStatus = (u64, Vec<Row>);
 
-/// What differs between the databases.
+/// The part of a driver that differs between the databases.
+///
+/// An implementation leaves nothing on a connection that outlives the transaction: the pool is the
+/// application's, and the next user of a connection may rely on its defaults.
 #[async_trait]
 pub trait Wire: sqlx::Database {
     /// The spelling of statements.
@@ -24,16 +32,21 @@ pub trait Wire: sqlx::Database {
     /// `None` if an error ends the transaction anyway.
     const SAVEPOINT: Option<(&'static str, &'static str)>;
 
-    /// What a driver remembers about the statements that it has run.
+    /// The memory of a driver about the statements that it has run.
     type Memory: Default + Send + Sync + 'static;
 
     /// Returns the text that begins a transaction whose statements end within `timeout`.
+    ///
+    /// The limits are the server's own, so that a statement whose caller has gone away, or whose
+    /// connection was closed, doesn't go on waiting for a lock.
     fn begin(timeout: Duration, sees_all: bool) -> String;
 
     /// Returns the text that ends a transaction and leaves nothing of it on the connection.
     fn end(command: &'static str) -> String;
 
     /// Runs one statement.
+    ///
+    /// With `persistent` it may stay prepared on the connection. Without, nothing is left there.
     fn step<'a>(
         connection: &'a mut Self::Connection,
         memory: &'a Self::Memory,
@@ -56,8 +69,12 @@ pub trait Wire: sqlx::Database {
     async fn ddl(pool: Pool<Self>, persistent: bool) -> Result<Box<dyn DdlSession>, Failure>;
 }
 
-/// A database that sqlx connects to and that tokens can be kept in: `sqlx::Postgres` and
-/// `sqlx::MySql`. The trait is sealed.
+/// A database that sqlx connects to and that tokens can be kept in.
+///
+/// Implemented for `sqlx::Postgres` with the feature `sqlx-postgres`, and for `sqlx::MySql`, which
+/// is also MariaDB, with the feature `sqlx-mysql`. The trait is sealed: no other crate can
+/// implement it. For another pool or another database implement
+/// [`Driver`](crate::store::sql::Driver).
 pub trait SqlxDatabase: Wire {}
 
 /// The meaning of an error.
@@ -81,7 +98,10 @@ pub(super) enum Fault {
     Refused,
 }
 
-/// What a database's own error shows.
+/// The meaning of an error that the database itself reported, with the text for the log.
+///
+/// The text names codes, and tables or constraints. It never quotes the database's message where
+/// that may contain values.
 #[derive(Debug)]
 pub struct Verdict {
     pub(super) fault: Fault,

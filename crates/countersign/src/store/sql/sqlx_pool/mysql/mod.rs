@@ -134,7 +134,8 @@ impl Wire for MySql {
     }
 }
 
-/// Returns the number of an error that the server reported.
+/// Returns the number of an error that the server reported, or `None` for errors of the
+/// connection, the pool and the conversion of values.
 fn number(error: &Error) -> Option<u16> {
     let error = error.as_database_error()?;
     let error = error.try_downcast_ref::<MySqlDatabaseError>()?;

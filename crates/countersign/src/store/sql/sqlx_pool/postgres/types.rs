@@ -67,6 +67,9 @@ impl Types {
 }
 
 /// Asks PostgreSQL for the types of the parameters up to the one with the index `last`.
+///
+/// All of it is one message, which costs one round trip and reaches one server also through a
+/// pooler. If the statement can't be prepared, its own error comes back.
 async fn ask(
     connection: &mut PgConnection,
     statement: &Statement,
