@@ -62,7 +62,7 @@ async fn at_once(place: &Place, driver: &Arc<dyn Driver>, first: i64) -> usize {
     for n in 0..16 {
         let (driver, dialect, url) = (Arc::clone(driver), place.dialect, place.url.clone());
         crowd.spawn(async move {
-            let place = Place { dialect, url };
+            let place = Place::at(dialect, url);
             match n % 3 {
                 0 => read(&place, &driver).await,
                 1 => write(&place, &driver, first + n).await,
@@ -116,10 +116,7 @@ async fn connections_that_ended_and_did_not_say_so(place: Place) {
         for _ in 0..16 {
             let (driver, place) = (
                 Arc::clone(&driver),
-                Place {
-                    dialect: place.dialect,
-                    url: place.url.clone(),
-                },
+                Place::at(place.dialect, place.url.clone()),
             );
             readers.spawn(async move { read(&place, &driver).await });
         }
@@ -157,10 +154,7 @@ async fn transactions_that_had_not_begun(place: Place) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_reads_are_not_preceded_by_a_ping() {
     let server = MariaDb::dedicated();
-    let place = Place {
-        dialect: Dialect::Mysql,
-        url: server.database(),
-    };
+    let place = Place::at(Dialect::Mysql, server.database());
     place.execute("CREATE TABLE item (id int PRIMARY KEY, name varchar(40) NOT NULL)");
     let driver = place.driver();
     let pings = || {

@@ -100,13 +100,18 @@ impl Place {
             Dialect::Postgres => Postgres::shared().database(),
             _ => MariaDb::shared().database(),
         };
-        let place = Self {
+        let place = Self::at(dialect, url);
+        place.execute("CREATE TABLE item (id int PRIMARY KEY, name varchar(40) NOT NULL)");
+        place
+    }
+
+    /// The database at `url`, whatever is in it.
+    pub fn at(dialect: Dialect, url: String) -> Self {
+        Self {
             dialect,
             url,
             by: By::Itself,
-        };
-        place.execute("CREATE TABLE item (id int PRIMARY KEY, name varchar(40) NOT NULL)");
-        place
+        }
     }
 
     /// The same, on a pool of sqlx.

@@ -413,11 +413,11 @@ async fn a_write_whose_connection_breaks_takes_effect_once(place: Place) {
     let driver = place.driver();
     let slow = match place.dialect {
         Dialect::Postgres => {
-            "UPDATE item SET name = concat(name, '?') WHERE id = 1 \
+            "UPDATE item SET name = concat(name, '+') WHERE id = 1 \
              AND pg_sleep(CASE WHEN EXISTS (SELECT 1 FROM item WHERE id = 2) THEN 120 ELSE 0 END) IS NOT NULL"
         }
         _ => {
-            "UPDATE item SET name = concat(name, '?') WHERE id = 1 \
+            "UPDATE item SET name = concat(name, '+') WHERE id = 1 \
              AND SLEEP(IF((SELECT count(*) FROM item AS other WHERE id = 2) > 0, 120, 0)) = 0"
         }
     };
@@ -434,7 +434,7 @@ async fn a_write_whose_connection_breaks_takes_effect_once(place: Place) {
     place.execute("DELETE FROM item WHERE id = 2");
     let _ = cut_waiter(&place);
     assert!(write.await.unwrap().unwrap().took_effect());
-    assert_eq!(place.items(), ["1:a!?"]);
+    assert_eq!(place.items(), ["1:a!+"]);
 }
 
 async fn a_read_whose_connection_breaks_is_asked_again(place: Place) {
