@@ -303,7 +303,8 @@
 //!
 //! # Testing
 //!
-//! The feature `testing` has a clock that stands still and randomness that repeats. With
+//! The feature `testing` has an [`Auth`](testing::auth()) in memory, sessions without a login, a
+//! clock that stands still and randomness that repeats. With
 //! [`MemoryStore`](store::MemoryStore), no test needs a server or sleeps:
 //!
 //! ```
@@ -352,7 +353,7 @@
 //! | `tower` | [layers](tower) on `http` and `tower` alone, and [`Problem`] | with `axum` |
 //! | `axum` | [extractors and ready routes](mod@axum) for axum 0.8 | yes |
 //! | `metrics` | counters through the `metrics` facade | |
-//! | `testing` | [suites, a manual clock, seeded randomness](testing) | |
+//! | `testing` | [an `Auth` and sessions for tests, suites, a manual clock](testing) | |
 //!
 //! At most one crate of a program may link SQLite. `sqlite` accepts rusqlite 0.32.1 to 0.43, and so
 //! stands beside sqlx 0.8 and 0.9, SeaORM, diesel and tower-sessions on sqlx. Should another crate

@@ -10,6 +10,7 @@ use crate::auth::{
 use crate::axum::CredentialVerifier;
 use crate::clock::{Clock, SystemClock};
 use crate::denylist::{DenylistStore, SqlDenylist};
+use crate::entropy::{Entropy, SystemEntropy};
 use crate::error::ConfigError;
 use crate::secret::Secret;
 use crate::service::maintenance::{Intervals, Sweeper};
@@ -84,6 +85,7 @@ pub struct AuthBuilder<U: User> {
     origins: OriginPolicy,
     intervals: Intervals,
     clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
     #[cfg(feature = "jwt")]
     signed: Option<Signed<U>>,
 }
@@ -115,6 +117,7 @@ impl<U: User> AuthBuilder<U> {
             origins: OriginPolicy::default(),
             intervals: Intervals::default(),
             clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
             #[cfg(feature = "jwt")]
             signed: None,
         }
@@ -345,6 +348,12 @@ impl<U: User> AuthBuilder<U> {
         self
     }
 
+    /// Sets the source of randomness, for tests. Defaults to that of the operating system.
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
     /// Connects the store, brings its tables up to date, and puts the parts together.
     ///
     /// Call it on a tokio runtime.
@@ -372,7 +381,8 @@ impl<U: User> AuthBuilder<U> {
         let sessions = Sessions::new(Arc::clone(&store), digests, lifetimes)
             .with_reuse(self.reuse)
             .with_limit(self.cap)
-            .with_clock(Arc::clone(&self.clock));
+            .with_clock(Arc::clone(&self.clock))
+            .with_entropy(Arc::clone(&self.entropy));
         let strategy = self.strategy(&sessions, denylist.clone())?;
 
         let recorder = UseRecorder::new(store).with_clock(Arc::clone(&self.clock));
@@ -462,6 +472,7 @@ impl<U: User> AuthBuilder<U> {
         if let Some(settings) = self.signed.take() {
             let mut jwt = JwtStrategy::builder()
                 .clock(Arc::clone(&self.clock))
+                .entropy(Arc::clone(&self.entropy))
                 .lifetime(sessions.lifetimes().access())
                 .sessions(sessions.clone());
             if let Some(realm) = &self.realm {

@@ -1,12 +1,20 @@
-//! Test tools: a clock that you set, repeatable randomness, and conformance suites for stores.
+//! Test tools: an `Auth` in memory, sessions without a login, a clock that you set, repeatable
+//! randomness, and conformance suites for stores.
 //!
+//! - [`auth`](fn@auth) builds an [`Auth`](crate::Auth) with nothing to set up, and
+//!   [`Auth::test_session`](crate::Auth::test_session) opens a session without a password. Both
+//!   need the feature `axum`. Without it, [`TestSession::open`] does the same for an
+//!   [`Authenticator`](crate::Authenticator).
+//! - [`TestSession`] has the headers that a logged-in client sends, and [`TestCookies`] keeps the
+//!   cookies that responses set.
 //! - [`ManualClock`] and [`SeededEntropy`] take the place of the system's clock and random source.
 //!   A test that uses them gives the same tokens and the same expiries in every run.
 //! - [`TokenStoreSuite`] checks an implementation of [`TokenStore`](crate::store::TokenStore), and
 //!   [`DenylistSuite`] checks one of [`DenylistStore`](crate::denylist::DenylistStore). A suite
 //!   runs one named case for each clause of the contract and returns a [`SuiteReport`].
 //!
-//! The module needs the feature `testing`. Enable it in `[dev-dependencies]` only.
+//! The module needs the feature `testing`. Enable it in `[dev-dependencies]` only. The
+//! [guide](crate::guide::testing) shows how to test an application with it.
 //!
 //! # Checking a store
 //!
@@ -36,17 +44,25 @@
 //! `rotation::works_once`. The documentation of that function, in the source of this module, says
 //! what the store must do and why.
 
+#[cfg(feature = "axum")]
+mod auth;
 mod case;
 mod clock;
+mod cookies;
 mod denylist;
 mod entropy;
 mod report;
+mod session;
 mod tokens;
 mod violation;
 
+#[cfg(feature = "axum")]
+pub use auth::auth;
 pub use clock::ManualClock;
+pub use cookies::TestCookies;
 pub use denylist::DenylistSuite;
 pub use entropy::SeededEntropy;
 pub use report::{CaseReport, SuiteFailed, SuiteReport};
+pub use session::TestSession;
 pub use tokens::{TokenStoreSuite, user_ids};
 pub use violation::Violation;
