@@ -1,5 +1,7 @@
 //! The application on a real actix server, spoken to over TCP.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

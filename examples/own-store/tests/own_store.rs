@@ -1,5 +1,7 @@
 //! The store against the public suite, and the service over TCP across a restart.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,5 +1,7 @@
 //! Both services over TCP: tokens of the one at the other, and tokens that must be refused.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 

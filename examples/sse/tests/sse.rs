@@ -1,5 +1,7 @@
 //! Streams over TCP, from two servers that share a database, and logouts that end them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Calls over a real gRPC connection, and the status of each.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
