@@ -46,10 +46,7 @@ impl Shop {
         let place = Place::new(kind);
         let migrated = place.migrated().await;
         let database = if by_sqlx {
-            let options = DatabaseOptions {
-                timeout: Duration::from_secs(30),
-                ..DatabaseOptions::default()
-            };
+            let options = DatabaseOptions::default().with_timeout(Duration::from_secs(30));
             common::by_sqlx(&place.url, &options)
         } else {
             migrated

@@ -37,7 +37,7 @@ fn theirs(algorithm: Algorithm) -> Option<jsonwebtoken::Algorithm> {
 fn encoding_key(algorithm: Algorithm, secret: &Secret) -> EncodingKey {
     let bytes = secret.expose().as_bytes();
     match algorithm.as_str().as_bytes()[0] {
-        b'H' => EncodingKey::from_secret(bytes),
+        b'H' => EncodingKey::from_secret(bytes).unwrap(),
         b'R' | b'P' => EncodingKey::from_rsa_pem(bytes).unwrap(),
         _ if algorithm == Algorithm::EdDsa => EncodingKey::from_ed_pem(bytes).unwrap(),
         _ => EncodingKey::from_ec_pem(bytes).unwrap(),
@@ -46,7 +46,7 @@ fn encoding_key(algorithm: Algorithm, secret: &Secret) -> EncodingKey {
 
 fn decoding_key(key: &SigningKey, secret: &Secret) -> DecodingKey {
     match key.verifying_key().to_jwk() {
-        None => DecodingKey::from_secret(secret.expose().as_bytes()),
+        None => DecodingKey::from_secret(secret.expose().as_bytes()).unwrap(),
         Some(jwk) => DecodingKey::from_jwk(&serde_json::from_str(&jwk).unwrap()).unwrap(),
     }
 }

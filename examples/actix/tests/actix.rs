@@ -60,8 +60,8 @@ impl Server {
     }
 }
 
-fn credentials(password: &str) -> Option<Value> {
-    Some(json!({ "identifier": "ada", "password": password }))
+fn credentials(password: &str) -> Value {
+    json!({ "identifier": "ada", "password": password })
 }
 
 fn bearer(tokens: &Value) -> HeaderMap {
@@ -83,7 +83,7 @@ async fn bearer_tokens_are_issued_exchanged_and_ended() {
         .post(
             "/login",
             HeaderMap::new(),
-            credentials("correct horse battery"),
+            Some(credentials("correct horse battery")),
         )
         .await;
     assert_eq!(login.headers()["cache-control"], "no-store");
@@ -131,7 +131,7 @@ async fn cookies_are_set_exchanged_and_cleared() {
         .post(
             "/cookie/login",
             page.to_headers(),
-            credentials("correct horse battery"),
+            Some(credentials("correct horse battery")),
         )
         .await;
     assert_eq!(login.status(), StatusCode::NO_CONTENT);
@@ -171,7 +171,11 @@ async fn pages_of_other_sites_are_refused() {
     );
     for path in ["/cookie/login", "/cookie/refresh"] {
         let response = server
-            .post(path, foreign.clone(), credentials("correct horse battery"))
+            .post(
+                path,
+                foreign.clone(),
+                Some(credentials("correct horse battery")),
+            )
             .await;
         assert_eq!(code(response).await.1, "CSRF_FAILED", "{path}");
     }
@@ -187,7 +191,7 @@ async fn bad_requests_are_answered_as_such() {
     let none = server.get("/me", HeaderMap::new()).await;
     assert_eq!(code(none).await.1, "AUTHENTICATION_REQUIRED");
     let login = server
-        .post("/login", HeaderMap::new(), credentials("guessed"))
+        .post("/login", HeaderMap::new(), Some(credentials("guessed")))
         .await;
     assert_eq!(
         code(login).await,

@@ -140,7 +140,10 @@ fn with(mut object: Value, name: &str, value: Value) -> Value {
     if value.is_null() {
         object.as_object_mut().unwrap().remove(name);
     } else {
-        object[name] = value;
+        object
+            .as_object_mut()
+            .unwrap()
+            .insert(name.to_owned(), value);
     }
     object
 }

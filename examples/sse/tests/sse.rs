@@ -88,7 +88,7 @@ impl Events {
     }
 
     /// Reads to the end, and returns all that was sent.
-    async fn to_end(mut self) -> String {
+    async fn rest(mut self) -> String {
         while self.next().await {}
         self.text
     }
@@ -119,7 +119,7 @@ async fn a_logout_on_another_server_ends_the_stream_of_its_session() {
         elsewhere.post("/auth/logout", &laptop, "").await,
         StatusCode::NO_CONTENT
     );
-    let text = on_laptop.to_end().await;
+    let text = on_laptop.rest().await;
     assert!(
         text.ends_with("event: end\ndata: logged out\n\n"),
         "{text:?}"
@@ -150,7 +150,7 @@ async fn log_out_everywhere_ends_every_stream_of_the_user() {
     let logout = elsewhere.post("/auth/logout/all", &sessions[0], "").await;
     assert_eq!(logout, StatusCode::NO_CONTENT);
     for stream in streams {
-        let text = stream.to_end().await;
+        let text = stream.rest().await;
         assert!(
             text.ends_with("event: end\ndata: logged out\n\n"),
             "{text:?}"

@@ -208,9 +208,8 @@ impl<U: User> AuthenticationBackend<U> {
     /// use countersign::store::MemoryStore;
     /// use countersign::strategy::DatabaseTokenStrategy;
     /// use countersign::transport::BearerTransport;
-    /// use countersign::{
-    ///     AuthenticationBackend, ClientInfo, Failure, LoginError, Secret, SystemEntropy, User,
-    /// };
+    /// use countersign::auth::LoginError;
+    /// use countersign::{AuthenticationBackend, ClientInfo, Failure, Secret, SystemEntropy, User};
     ///
     /// # #[derive(Clone)]
     /// # struct Member { id: i64 }

@@ -72,7 +72,11 @@ impl<U: User> Authenticator<U> {
                 return (AuthOutcome::Failed(Arc::new(failure)), cookies);
             }
         };
-        if let Err(failure) = backend.transport().reissue(&refreshed.issued, &request.headers, &mut cookies) {
+        if let Err(failure) =
+            backend
+                .transport()
+                .reissue(&refreshed.issued, &request.headers, &mut cookies)
+        {
             event::failed(&failure);
             return (AuthOutcome::Failed(Arc::new(failure)), cookies);
         }

@@ -15,6 +15,7 @@ use crate::session::ClientInfo;
 /// Set it in a layer of your own that knows which proxies to trust. Take the right-most address of
 /// `X-Forwarded-For` that no trusted proxy has written; the left-most is whatever the client says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "an extension of one value")]
 pub struct ClientAddress(pub IpAddr);
 
 /// Reads the user agent from the headers, and the address from [`ClientAddress`] or else from the

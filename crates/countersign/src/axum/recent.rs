@@ -38,6 +38,7 @@ use crate::user::User;
 /// }
 /// # let router: axum::Router = axum::Router::new().route("/", axum::routing::delete(delete_account));
 /// ```
+#[expect(clippy::exhaustive_structs, reason = "an extractor is destructured")]
 pub struct RecentLogin<U, const SECONDS: u64> {
     /// The user, and what the token says.
     pub authenticated: Arc<Authenticated<U>>,

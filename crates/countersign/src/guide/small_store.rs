@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use countersign::store::{
     AccessRecord, ClearUser, Cleared, Consumed, EndUser, EndedFence, Fence, NewAccess, NewRefresh,
-    Opened, Page, RefreshRecord, RotateOutcome, RotateRequest, SessionPage, SessionRecord,
-    SweepLimit, Swept, TokenStore, Used,
+    Opened, Page, Reauthentication, RefreshRecord, RotateOutcome, RotateRequest, SessionPage,
+    SessionRecord, SweepLimit, Swept, TokenStore, Used,
 };
 use countersign::token::{Digest, StoredToken};
 use countersign::{Failure, SessionId, Timestamp, UserKey};
@@ -27,6 +27,7 @@ struct Session {
     token: NewRefresh,
     consumed: Consumed,
     opened_at: Timestamp,
+    authenticated_at: Timestamp,
     used_at: Option<Timestamp>,
 }
 
@@ -86,6 +87,7 @@ impl Session {
     fn listed(&self) -> Option<SessionRecord> {
         let mut listed = SessionRecord::new(self.token.session?);
         listed.opened_at = Some(self.opened_at);
+        listed.authenticated_at = Some(self.authenticated_at);
         listed.refreshed_at = Some(self.token.created_at);
         listed.used_at = self.used_at;
         listed.expires_at = self.token.expires_at;
@@ -156,6 +158,7 @@ impl TokenStore for SmallStore {
             token: refresh.clone(),
             consumed: Consumed::default(),
             opened_at: refresh.created_at,
+            authenticated_at: refresh.created_at,
             used_at: None,
         };
         tables
@@ -321,6 +324,19 @@ impl TokenStore for SmallStore {
         sessions.retain(|session| after.is_none_or(|after| session.id > after));
         sessions.sort_by_key(|session| session.id);
         Ok(SessionPage::of_ordered(sessions, page.limit))
+    }
+
+    async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure> {
+        let mut tables = self.tables();
+        let found = tables.refresh.values_mut().find(|row| {
+            let behind = row.token.fence;
+            let fits = again.fence.is_none() || behind.is_none() || behind == again.fence;
+            row.token.session == Some(again.session) && row.token.user == again.user && fits
+        });
+        Ok(found.is_some_and(|row| {
+            row.authenticated_at = row.authenticated_at.max(again.at);
+            true
+        }))
     }
 
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {

@@ -183,6 +183,7 @@ impl SessionRecord {
         Self {
             id,
             opened_at: None,
+            authenticated_at: None,
             refreshed_at: None,
             used_at: None,
             expires_at: None,

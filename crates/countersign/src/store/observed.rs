@@ -11,8 +11,8 @@ use crate::error::{Failure, FailureKind};
 use crate::session::SessionId;
 use crate::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor, SessionPage, SessionRecord,
-    SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    Page, Reauthentication, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
+    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use crate::token::{Digest, Locator, StoredToken};
 use crate::user::UserKey;
@@ -173,6 +173,10 @@ impl<S: TokenStore> TokenStore for Observed<S> {
 
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         observe("note_use", self.inner.note_use(used)).await
+    }
+
+    async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure> {
+        observe("reauthenticate", self.inner.reauthenticate(again)).await
     }
 
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {

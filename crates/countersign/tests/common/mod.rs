@@ -93,19 +93,16 @@ impl Place {
 pub fn by_sqlx(url: &str, options: &DatabaseOptions) -> Database {
     use countersign::store::sql::SqlxDriver;
     use countersign::store::sql::sqlx::pool::PoolOptions;
+    use countersign::store::sql::sqlx::{MySql, Postgres as SqlxPostgres};
 
     let connections = u32::try_from(options.connections).unwrap();
     if url.starts_with("postgres") {
         let pool = PoolOptions::new().max_connections(connections);
-        let driver = SqlxDriver::<countersign::store::sql::sqlx::Postgres>::new(
-            pool.connect_lazy(url).unwrap(),
-        );
+        let driver = SqlxDriver::<SqlxPostgres>::new(pool.connect_lazy(url).unwrap());
         driver.timeout(options.timeout).into()
     } else {
         let pool = PoolOptions::new().max_connections(connections);
-        let driver = SqlxDriver::<countersign::store::sql::sqlx::MySql>::new(
-            pool.connect_lazy(url).unwrap(),
-        );
+        let driver = SqlxDriver::<MySql>::new(pool.connect_lazy(url).unwrap());
         driver.timeout(options.timeout).into()
     }
 }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::post;
+use countersign::auth::LoginError;
 use countersign::axum::LoginVerdict;
 use countersign::store::{MemoryStore, Page};
 use countersign::strategy::Strategy;
 use countersign::strategy::{DatabaseTokenStrategy, Login};
 use countersign::transport::{BearerTransport, CookieTransport};
-use countersign::{AuthenticationBackend, ClientInfo, Failure, LoginError, Profile};
+use countersign::{AuthenticationBackend, ClientInfo, Failure, Profile};
 use countersign::{Secret, SessionLimit, UserId, WhenFull};
 use http::StatusCode;
 

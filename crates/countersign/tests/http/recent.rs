@@ -338,7 +338,7 @@ impl CredentialVerifier<Member> for Changing {
         self.inner.verify(login).await
     }
 
-    async fn still_holds(&self, member: &Member) -> Result<bool, Failure> {
+    async fn still_holds(&self, _: &LoginAttempt, member: &Member) -> Result<bool, Failure> {
         let Ok(kept) = KEPT.try_with(|kept| *kept) else {
             return Ok(true);
         };

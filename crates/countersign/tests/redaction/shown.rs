@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
+use countersign::auth::LoginError;
 use countersign::auth::{SessionWatcher, UseRecorder};
-use countersign::axum::{
-    AuthRoutes, CurrentUser, Guarded, LoginVerdict, RecentLogin, StrictJson,
-};
+use countersign::axum::{AuthRoutes, CurrentUser, Guarded, LoginVerdict, RecentLogin, StrictJson};
 use countersign::clock::{Clock, SystemClock};
 use countersign::denylist::{DenylistStore, MemoryDenylist, SqlDenylist};
 use countersign::jwt::{Algorithm, KeyRing, SigningKey};
@@ -31,7 +30,6 @@ use countersign::{
     AuthError, AuthOutcome, AuthenticationBackend, Authenticator, ClientInfo, ConfigError, Failure,
     Lifetimes,
 };
-use countersign::auth::LoginError;
 use countersign::{PlainToken, Profile, Secret, Timestamp, User, UserId, UserKey};
 use http::HeaderMap;
 use tower::Layer;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign::SessionId;
-use countersign::store::{Page, Reauthentication, RotateOutcome, RotateRequest, TokenStore};
+use countersign::store::{Page, Reauthentication, RotateOutcome, TokenStore};
 use countersign::{Timestamp, UserKey};
 
 use crate::entry::{ALICE, Entry, HOUR, NOW};
@@ -84,11 +84,9 @@ async fn a_mark_stays_as_long_as_its_session() {
     let (own, mark) = (format!("s{session}"), format!("a@{session}"));
     entry.prove(session, LATER).await;
     let first = entry.gone(&mark);
-    let rotate = RotateRequest {
-        created_at: NOW.saturating_add(HOUR),
-        expires_at: Some(NOW.saturating_add(90 * 24 * HOUR)),
-        ..entry.rotate(&ALICE, session)
-    };
+    let mut rotate = entry.rotate(&ALICE, session);
+    rotate.created_at = NOW.saturating_add(HOUR);
+    rotate.expires_at = Some(NOW.saturating_add(90 * 24 * HOUR));
     assert_eq!(
         entry.store.rotate(&rotate).await.unwrap(),
         RotateOutcome::Done

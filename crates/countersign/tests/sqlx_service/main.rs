@@ -82,7 +82,7 @@ async fn send(
 
 fn text(answer: &str, name: &str) -> String {
     let answer: Value = serde_json::from_str(answer).unwrap();
-    answer[name].as_str().unwrap().to_owned()
+    answer.get(name).unwrap().as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -59,15 +59,12 @@ impl BrokenStore {
         let Some(opened) = opened else {
             return Ok(false);
         };
-        let free = NewRefresh {
-            fence: None,
-            ..opened
-        };
+        let free = opened.with_fence(None);
         Ok(self.inner.insert_refresh(&free, None).await.is_ok())
     }
 
     /// What the fault shows of a session's latest authentication.
-    pub(crate) fn authentication(&self, found: SessionRecord) -> SessionRecord {
+    pub(crate) fn authentication(&self, mut found: SessionRecord) -> SessionRecord {
         let at = match self.fault {
             Fault::LoginIsNoAuthentication => found
                 .authenticated_at
@@ -81,9 +78,7 @@ impl BrokenStore {
             }
             _ => found.authenticated_at,
         };
-        SessionRecord {
-            authenticated_at: at,
-            ..found
-        }
+        found.authenticated_at = at;
+        found
     }
 }

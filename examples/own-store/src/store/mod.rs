@@ -16,8 +16,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use countersign::store::{
     AccessRecord, ClearUser, Cleared, EndUser, EndedFence, Fence, NewAccess, NewRefresh, Opened,
-    Page, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor, SessionPage, SessionRecord,
-    SweepLimit, Swept, TokenStore, Used, UserSurvey,
+    Page, Reauthentication, RefreshRecord, RotateOutcome, RotateRequest, SessionCursor,
+    SessionPage, SessionRecord, SweepLimit, Swept, TokenStore, Used, UserSurvey,
 };
 use countersign::token::{Digest, Locator, StoredToken};
 use countersign::{Failure, SessionId, Timestamp, UserKey};
@@ -279,13 +279,23 @@ impl TokenStore for RedbStore {
     }
 
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
-        let used = used.to_vec();
+        let batch = used.to_vec();
         self.write(move |tables| {
-            for used in &used {
-                let (user, session) = (user_text(&used.user), used.session.to_string());
-                tables.note_use(&user, &session, used.at)?;
+            for each in &batch {
+                let (owner, session) = (user_text(&each.user), each.session.to_string());
+                tables.note_use(&owner, &session, each.at)?;
             }
             Ok(())
+        })
+        .await
+    }
+
+    async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure> {
+        let again = again.clone();
+        self.write(move |tables| {
+            let (user, session) = (user_text(&again.user), again.session.to_string());
+            let fence = again.fence.map(Fence::to_text);
+            tables.reauthenticate(&user, &session, again.at, fence.as_deref())
         })
         .await
     }

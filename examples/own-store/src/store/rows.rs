@@ -1,7 +1,7 @@
 //! The values of the tables, as JSON, and their way to and from the types of countersign.
 
 use countersign::store::{
-    AccessRecord, Consumed, Fence, JoinedUser, NewAccess, NewRefresh, RefreshRecord, SessionRecord,
+    AccessRecord, Consumed, Fence, NewAccess, NewRefresh, RefreshRecord, SessionRecord,
 };
 use countersign::token::Digest;
 use countersign::user::UserKeyKind;
@@ -70,13 +70,11 @@ impl TokenRow {
     }
 
     pub(crate) fn access_record(&self) -> Result<AccessRecord, Fault> {
-        Ok(AccessRecord {
-            user: user_key(&self.user)?,
-            session: parsed(self.session.as_deref())?,
-            created_at: Some(Timestamp::from_micros(self.created_at)),
-            expires_at: self.expires_at.map(Timestamp::from_micros),
-            joined_user: JoinedUser::NotJoined,
-        })
+        let mut record = AccessRecord::new(user_key(&self.user)?);
+        record.session = parsed(self.session.as_deref())?;
+        record.created_at = Some(Timestamp::from_micros(self.created_at));
+        record.expires_at = self.expires_at.map(Timestamp::from_micros);
+        Ok(record)
     }
 
     fn fence(&self) -> Result<Option<Fence>, Fault> {
@@ -90,6 +88,7 @@ pub(crate) struct RefreshRow {
     pub(crate) family: String,
     pub(crate) consumed: String,
     pub(crate) opened_at: i64,
+    pub(crate) authenticated_at: i64,
     pub(crate) used_at: Option<i64>,
     pub(crate) session_expires_at: Option<i64>,
     pub(crate) access_expires_at: Option<i64>,
@@ -104,6 +103,7 @@ impl RefreshRow {
             family: refresh.family.as_str().to_owned(),
             consumed: String::new(),
             opened_at: refresh.created_at.as_micros(),
+            authenticated_at: refresh.created_at.as_micros(),
             used_at: None,
             session_expires_at: refresh.session_expires_at.map(Timestamp::as_micros),
             access_expires_at: refresh.access_expires_at.map(Timestamp::as_micros),
@@ -114,17 +114,16 @@ impl RefreshRow {
     }
 
     pub(crate) fn record(&self, token: &str, row: &TokenRow) -> Result<RefreshRecord, Fault> {
-        Ok(RefreshRecord {
-            digest: Digest::parse(token),
-            consumed: self.consumed()?,
-            user: user_key(&row.user)?,
-            session: parsed(row.session.as_deref())?,
-            created_at: Some(Timestamp::from_micros(row.created_at)),
-            expires_at: row.expires_at.map(Timestamp::from_micros),
-            session_expires_at: self.session_expires_at.map(Timestamp::from_micros),
-            access_expires_at: self.access_expires_at.map(Timestamp::from_micros),
-            fence: row.fence()?,
-        })
+        let mut record = RefreshRecord::new(user_key(&row.user)?);
+        record.digest = Digest::parse(token);
+        record.consumed = self.consumed()?;
+        record.session = parsed(row.session.as_deref())?;
+        record.created_at = Some(Timestamp::from_micros(row.created_at));
+        record.expires_at = row.expires_at.map(Timestamp::from_micros);
+        record.session_expires_at = self.session_expires_at.map(Timestamp::from_micros);
+        record.access_expires_at = self.access_expires_at.map(Timestamp::from_micros);
+        record.fence = row.fence()?;
+        Ok(record)
     }
 
     /// Returns the session of the token, or `None` if it has none.
@@ -136,19 +135,19 @@ impl RefreshRow {
         let Some(id) = parsed(row.session.as_deref())? else {
             return Ok(None);
         };
-        Ok(Some(SessionRecord {
-            id,
-            opened_at: Some(Timestamp::from_micros(self.opened_at)),
-            refreshed_at: Some(Timestamp::from_micros(row.created_at)),
-            used_at: self.used_at.map(Timestamp::from_micros),
-            expires_at: row.expires_at.map(Timestamp::from_micros),
-            session_expires_at: self.session_expires_at.map(Timestamp::from_micros),
-            access_expires_at: self.access_expires_at.map(Timestamp::from_micros),
-            current: Digest::parse(token),
-            consumed: self.consumed()?,
-            fence: row.fence()?,
-            client: self.client(),
-        }))
+        let mut record = SessionRecord::new(id);
+        record.opened_at = Some(Timestamp::from_micros(self.opened_at));
+        record.authenticated_at = Some(Timestamp::from_micros(self.authenticated_at));
+        record.refreshed_at = Some(Timestamp::from_micros(row.created_at));
+        record.used_at = self.used_at.map(Timestamp::from_micros);
+        record.expires_at = row.expires_at.map(Timestamp::from_micros);
+        record.session_expires_at = self.session_expires_at.map(Timestamp::from_micros);
+        record.access_expires_at = self.access_expires_at.map(Timestamp::from_micros);
+        record.current = Digest::parse(token);
+        record.consumed = self.consumed()?;
+        record.fence = row.fence()?;
+        record.client = self.client();
+        Ok(Some(record))
     }
 
     fn consumed(&self) -> Result<Consumed, Fault> {

@@ -198,6 +198,34 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
+    /// Records a re-authentication in a session that can be refreshed, and returns `true` if there
+    /// is one that the fence fits.
+    pub(super) fn reauthenticate(
+        &mut self,
+        user: &str,
+        session: &str,
+        at: Timestamp,
+        fence: Option<&str>,
+    ) -> Result<bool, Fault> {
+        let found = self
+            .current
+            .get((user, session))?
+            .map(|token| token.value().to_owned());
+        let Some(token) = found else {
+            return Ok(false);
+        };
+        let (Some(row), Some(mut details)) = (self.live(REFRESH, &token)?, self.details(&token)?)
+        else {
+            return Ok(false);
+        };
+        if fence.is_some() && row.fence.is_some() && row.fence.as_deref() != fence {
+            return Ok(false);
+        }
+        details.authenticated_at = details.authenticated_at.max(at.as_micros());
+        self.put_details(&token, &details)?;
+        Ok(true)
+    }
+
     fn put(&mut self, kind: u8, token: &str, row: &TokenRow) -> Result<(), Fault> {
         self.tokens.insert((kind, token), &*bytes(row)?)?;
         self.owned.insert(place(kind, token, row), ())?;
@@ -323,10 +351,7 @@ impl<'t> Tables<'t> {
         }
         let more = tokens.len() > rows;
         tokens.truncate(rows);
-        Ok(Cleared {
-            removed: self.remove_all(&tokens)?,
-            more,
-        })
+        Ok(Cleared::new(self.remove_all(&tokens)?, more))
     }
 
     /// Removes up to `rows` tokens behind the replaced fences of a range of users.
@@ -337,10 +362,7 @@ impl<'t> Tables<'t> {
             let first = self.ended.range(range.clone())?.next().transpose()?;
             let pair = |(user, fence): (&str, &str)| (user.to_owned(), fence.to_owned());
             let Some(ended) = first.map(|(key, _)| pair(key.value())) else {
-                return Ok(Cleared {
-                    removed,
-                    more: false,
-                });
+                return Ok(Cleared::new(removed, false));
             };
             let (user, fence) = (&*ended.0, &*ended.1);
             let behind = (user, fence, "", 0, "")..(user, fence, LAST, 0, "");
@@ -349,7 +371,7 @@ impl<'t> Tables<'t> {
             tokens.truncate(left);
             removed = self.remove_all(&tokens)?.saturating_add(removed);
             if more {
-                return Ok(Cleared { removed, more });
+                return Ok(Cleared::new(removed, more));
             }
             left = left.saturating_sub(tokens.len());
             self.ended.remove((user, fence))?;
@@ -367,12 +389,12 @@ impl<'t> Tables<'t> {
             self.drop_expired(REFRESH, limit.now, limit.refresh_created, rows)?;
         let ended = self.drop_ended(("", "")..(LAST, ""), rows)?;
         let (fences, more_fences) = self.drop_fences(limit.fence_used, rows)?;
-        Ok(Swept {
-            access: access.saturating_add(ended.removed),
-            refresh,
-            fences,
-            more: more_access || more_refresh || more_fences || ended.more,
-        })
+        let mut swept = Swept::default();
+        swept.access = access.saturating_add(ended.removed);
+        swept.refresh = refresh;
+        swept.fences = fences;
+        swept.more = more_access || more_refresh || more_fences || ended.more;
+        Ok(swept)
     }
 
     /// Returns the number of tokens removed, and `true` if more have expired.
@@ -400,11 +422,11 @@ impl<'t> Tables<'t> {
     }
 
     /// Returns the number of fences removed, and `true` if more are out of use.
-    fn drop_fences(&mut self, used: Timestamp, rows: usize) -> Result<(u64, bool), Fault> {
+    fn drop_fences(&mut self, cutoff: Timestamp, rows: usize) -> Result<(u64, bool), Fault> {
         let mut users = Vec::new();
         for found in self
             .idle
-            .range((i64::MIN, "")..(used.as_micros().saturating_add(1), ""))?
+            .range((i64::MIN, "")..(cutoff.as_micros().saturating_add(1), ""))?
         {
             let key = found?.0;
             let (used_at, user) = key.value();

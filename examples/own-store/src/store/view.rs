@@ -117,10 +117,8 @@ impl View {
                 limit: SURVEYED,
             },
         )?;
-        let mut survey = UserSurvey {
-            next: page.next,
-            ..UserSurvey::default()
-        };
+        let mut survey = UserSurvey::default();
+        survey.next = page.next;
         for session in page
             .sessions
             .iter()

@@ -10,7 +10,8 @@ use sqlx::pool::PoolConnection;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::Failure;
-use crate::store::sql::queue::{Pauses, Queues};
+use crate::store::sql::queue::Queues;
+use crate::store::sql::retry::Retry;
 use crate::store::sql::sqlx_pool::trouble::{Stage, StatementError};
 use crate::store::sql::sqlx_pool::wire::{Fault, SqlxDatabase, run};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
@@ -125,18 +126,15 @@ impl<DB: SqlxDatabase> SqlxDriver<DB> {
     ) -> Result<Outcome, Failure> {
         let reads = manner == Manner::Reads;
         let work = async {
-            let (mut repeats, mut pauses) = (0, Pauses::until(deadline));
+            let mut retry = Retry::until(deadline, reads);
             loop {
-                let trouble = match self.attempt(steps, params, manner).await {
+                let error = match self.attempt(steps, params, manner).await {
                     Ok(outcome) => return Ok(outcome),
-                    Err(trouble) => trouble,
+                    Err(error) => error,
                 };
-                if trouble.fault == Fault::Held && pauses.pause().await {
-                    continue;
-                }
-                repeats += 1;
-                if repeats > trouble.repeats() || !trouble.may_be_repeated(reads) {
-                    return Err(trouble);
+                let held = error.fault == Fault::Held;
+                if !retry.again(&error, held).await {
+                    return Err(error);
                 }
             }
         };

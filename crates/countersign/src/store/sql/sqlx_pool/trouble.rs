@@ -8,10 +8,8 @@ use std::time::Duration;
 use sqlx::Error;
 
 use crate::error::{Failure, Symptom};
+use crate::store::sql::retry::Repeatable;
 use crate::store::sql::sqlx_pool::wire::{Fault, Verdict, Wire};
-
-/// The number of times an operation is run again that can't have taken effect.
-const REPEATS: usize = 10;
 
 /// The stage that an operation had reached when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,34 +65,9 @@ impl StatementError {
         }
     }
 
-    /// Returns the number of times that an operation may be run again after such an error.
-    ///
-    /// Connections often end together, so several of the pool may be lost one after the other. A
-    /// new connection that fails twice will fail again.
-    pub(super) fn repeats(&self) -> usize {
-        if self.stage == Stage::Connecting {
-            1
-        } else {
-            REPEATS
-        }
-    }
-
     /// Returns `true` if the connection is as usable as before.
     pub(super) fn spares_connection(&self) -> bool {
         !matches!(self.fault, Fault::Lost | Fault::Silent | Fault::Stale)
-    }
-
-    /// Returns `true` if running the operation again can't apply it twice: the database says that
-    /// it did nothing, nothing or no commit was sent, or it only reads.
-    pub(super) fn may_be_repeated(&self, reads: bool) -> bool {
-        match self.fault {
-            Fault::Undone | Fault::Stale => true,
-            Fault::Lost => match self.stage {
-                Stage::Connecting | Stage::Uncommitted => true,
-                Stage::Running => reads,
-            },
-            _ => false,
-        }
     }
 
     /// Returns the failure: unavailable if waiting may help, else internal.
@@ -109,6 +82,26 @@ impl StatementError {
             Failure::internal("database", self.told)
         };
         failure.with_symptom(self.symptom)
+    }
+}
+
+impl Repeatable for StatementError {
+    /// Returns `true` for a connection that couldn't be opened. Connections that are lost otherwise
+    /// often end together, so several of the pool may be lost one after the other; a new one that
+    /// fails twice will fail again.
+    fn is_loss(&self) -> bool {
+        self.stage == Stage::Connecting
+    }
+
+    fn may_be_repeated(&self, reads: bool) -> bool {
+        match self.fault {
+            Fault::Undone | Fault::Stale => true,
+            Fault::Lost => match self.stage {
+                Stage::Connecting | Stage::Uncommitted => true,
+                Stage::Running => reads,
+            },
+            _ => false,
+        }
     }
 }
 

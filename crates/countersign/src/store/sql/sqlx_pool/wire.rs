@@ -18,7 +18,7 @@ use crate::store::sql::{Dialect, Outcome, Statement};
 use crate::store::{Row, Value};
 
 /// The number of rows that a statement changed or returned, and the rows.
-pub(super) type TokenStatus = (u64, Vec<Row>);
+pub(super) type Answer = (u64, Vec<Row>);
 
 /// The part of a driver that differs between the databases.
 ///
@@ -53,7 +53,7 @@ pub trait Wire: sqlx::Database {
         statement: &'a Statement,
         params: &'a [Value],
         persistent: bool,
-    ) -> BoxFuture<'a, Result<TokenStatus, Error>>;
+    ) -> BoxFuture<'a, Result<Answer, Error>>;
 
     /// Runs text without parameters, which may have several statements. Returns the number of
     /// changed rows.
@@ -120,10 +120,7 @@ pub(super) async fn run<DB: Wire>(
     let mut outcome = Outcome::default();
     for statement in steps {
         let (touched, rows) = DB::step(connection, memory, statement, params, persistent).await?;
-        outcome.affected.push(touched);
-        outcome.rows = rows;
-        if !outcome.took_effect() {
-            outcome.rows.clear();
+        if outcome.step(touched, rows).is_break() {
             break;
         }
     }

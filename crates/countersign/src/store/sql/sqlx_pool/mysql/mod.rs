@@ -15,7 +15,7 @@ use sqlx::{Arguments, AssertSqlSafe, Either, Error, Executor, MySql, Pool};
 use crate::error::Failure;
 use crate::store::sql::codes::mysql as codes;
 use crate::store::sql::ddl::DdlSession;
-use crate::store::sql::sqlx_pool::wire::{Fault, SqlxDatabase, TokenStatus, Verdict, Wire, told};
+use crate::store::sql::sqlx_pool::wire::{Answer, Fault, SqlxDatabase, Verdict, Wire, told};
 use crate::store::sql::{Dialect, Statement};
 use crate::store::{Row, Value};
 
@@ -73,7 +73,7 @@ impl Wire for MySql {
         statement: &'a Statement,
         params: &'a [Value],
         persistent: bool,
-    ) -> BoxFuture<'a, Result<TokenStatus, Error>> {
+    ) -> BoxFuture<'a, Result<Answer, Error>> {
         Box::pin(async move {
             let mut arguments = MySqlArguments::default();
             for number in statement.order() {
@@ -148,7 +148,7 @@ async fn collect(
     statement: &Statement,
     arguments: MySqlArguments,
     persistent: bool,
-) -> Result<TokenStatus, Error> {
+) -> Result<Answer, Error> {
     let text = AssertSqlSafe(statement.shared_text());
     let query = sqlx::query_with(text, arguments).persistent(persistent);
     let mut answers = connection.fetch_many(query);

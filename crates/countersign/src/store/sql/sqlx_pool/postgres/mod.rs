@@ -16,7 +16,7 @@ use sqlx::{Arguments, AssertSqlSafe, Either, Error, Executor, Pool, Postgres};
 
 use crate::error::Failure;
 use crate::store::sql::ddl::DdlSession;
-use crate::store::sql::sqlx_pool::wire::{SqlxDatabase, TokenStatus, Verdict, Wire};
+use crate::store::sql::sqlx_pool::wire::{Answer, SqlxDatabase, Verdict, Wire};
 use crate::store::sql::{Dialect, Statement};
 use crate::store::{Row, Value};
 
@@ -56,7 +56,7 @@ impl Wire for Postgres {
         statement: &'a Statement,
         params: &'a [Value],
         persistent: bool,
-    ) -> BoxFuture<'a, Result<TokenStatus, Error>> {
+    ) -> BoxFuture<'a, Result<Answer, Error>> {
         Box::pin(async move {
             let types = memory.of(connection, statement).await?;
             let mut arguments = PgArguments::default();
@@ -98,7 +98,7 @@ async fn collect(
     text: AssertSqlSafe<std::sync::Arc<str>>,
     arguments: PgArguments,
     persistent: bool,
-) -> Result<TokenStatus, Error> {
+) -> Result<Answer, Error> {
     let query = sqlx::query_with(text, arguments).persistent(persistent);
     let mut answers = connection.fetch_many(query);
     let (mut touched, mut rows) = (0, Vec::new());

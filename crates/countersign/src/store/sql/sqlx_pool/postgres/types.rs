@@ -83,9 +83,12 @@ async fn ask(
     );
     // A parameter that the statement doesn't use has no type to infer.
     let declared: Vec<&str> = (0..=last)
-        .map(|number| match statement.order().contains(&number) {
-            true => "unknown",
-            false => "text",
+        .map(|number| {
+            if statement.order().contains(&number) {
+                "unknown"
+            } else {
+                "text"
+            }
         })
         .collect();
     let question = format!(
