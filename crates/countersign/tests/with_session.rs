@@ -193,38 +193,42 @@ async fn on_mariadb() {
 
 /// The same in a transaction of an application's sqlx pool, which the strategy outside works on too.
 macro_rules! on_sqlx {
-    ($test:ident, $pool:ty, $kind:expr) => {
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $test() {
-            let place = Place::new($kind);
-            place.migrated().await;
-            let pool = <$pool>::connect(&place.url).await.unwrap();
-            let driver = SqlxDriver::new(pool.clone()).timeout(Duration::from_secs(30));
-            let outside = strategy(&driver.into());
-            for commit in [false, true] {
-                let mut transaction = pool.begin().await.unwrap();
-                let session = SqlxSession::new(&mut transaction).timeout(Duration::from_secs(30));
-                let pair = log_in(&outside.with_session(session)).await;
-                assert!(
-                    !is_good(&outside, &pair.access.token).await,
-                    "nobody else sees it before the commit"
-                );
-                if commit {
-                    transaction.commit().await.unwrap();
-                } else {
-                    transaction.rollback().await.unwrap();
-                }
-                outside_after(&outside, &pair, commit).await;
-            }
-            let (pair, stale) = stolen(&outside).await;
+    ($pool:ty, $kind:expr) => {{
+        let place = Place::new($kind);
+        place.migrated().await;
+        let pool = <$pool>::connect(&place.url).await.unwrap();
+        let driver = SqlxDriver::new(pool.clone()).timeout(Duration::from_secs(30));
+        let outside = strategy(&driver.into());
+        for commit in [false, true] {
             let mut transaction = pool.begin().await.unwrap();
             let session = SqlxSession::new(&mut transaction).timeout(Duration::from_secs(30));
-            ends_at_once(&outside.with_session(session), &stale).await;
-            transaction.rollback().await.unwrap();
-            is_over(&outside, &pair).await;
+            let pair = log_in(&outside.with_session(session)).await;
+            assert!(
+                !is_good(&outside, &pair.access.token).await,
+                "nobody else sees it before the commit"
+            );
+            if commit {
+                transaction.commit().await.unwrap();
+            } else {
+                transaction.rollback().await.unwrap();
+            }
+            outside_after(&outside, &pair, commit).await;
         }
-    };
+        let (pair, stale) = stolen(&outside).await;
+        let mut transaction = pool.begin().await.unwrap();
+        let session = SqlxSession::new(&mut transaction).timeout(Duration::from_secs(30));
+        ends_at_once(&outside.with_session(session), &stale).await;
+        transaction.rollback().await.unwrap();
+        is_over(&outside, &pair).await;
+    }};
 }
 
-on_sqlx!(on_sqlx_with_postgres, PgPool, Kind::Postgres);
-on_sqlx!(on_sqlx_with_mariadb, MySqlPool, Kind::MariaDb);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_sqlx_with_postgres() {
+    on_sqlx!(PgPool, Kind::Postgres);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_sqlx_with_mariadb() {
+    on_sqlx!(MySqlPool, Kind::MariaDb);
+}

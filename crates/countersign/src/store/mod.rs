@@ -577,8 +577,7 @@ pub trait TokenStore: Send + Sync {
     /// keeps it, so the store gets it back from [`Digest::locator`] and [`StoredToken::locator`] in
     /// every call. A store that returns locators refuses to record a digest without a fitting one,
     /// and doesn't find a token whose text has none.
-    ///
-    /// The default implementation returns `None`.
+    /// The default returns `None`.
     fn locator(&self, user: &UserKey, session: Option<SessionId>) -> Option<Locator> {
         let _ = (user, session);
         None

@@ -69,7 +69,7 @@ async fn mariadb_migrations_give_their_lock_back() {
             .await
             .unwrap()
             .len(),
-        4
+        5
     );
     let held = "SELECT COUNT(*) FROM information_schema.processlist \
                 WHERE db = database() AND id = IS_USED_LOCK('countersign_migration')";
@@ -117,7 +117,7 @@ async fn a_lock_that_nobody_gives_up_is_named(place: Place) {
             .await
             .unwrap()
             .len(),
-        4
+        5
     );
 }
 

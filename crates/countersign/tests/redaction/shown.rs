@@ -17,11 +17,12 @@ use countersign::store::sql::{
 };
 use countersign::store::{
     AccessRecord, ClearUser, Consumed, ConsumedToken, EndUser, Fence, JoinedUser, MemoryStore,
-    NewAccess, NewRefresh, Page, Reauthentication, RotateRequest, Row, TokenStore, Used, Value,
+    NewAccess, NewRefresh, Observed, Page, Reauthentication, RotateRequest, Row, TokenStore, Used,
+    Value,
 };
 use countersign::strategy::{DatabaseTokenStrategy, JwtStrategy, Login, Sessions};
 use countersign::strategy::{RefreshableStrategy, Strategy};
-use countersign::testing::SeededEntropy;
+use countersign::testing::{SeededEntropy, TestCookies, TestSession};
 use countersign::token::{Refreshed, TokenStatus};
 use countersign::tower::{AuthLayer, Guard};
 use countersign::transport::{BearerTransport, CookieTransport, TokenBody, Transport};
@@ -79,6 +80,7 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
             .flat_map(of_token),
     );
     show.of("MemoryStore", &store);
+    show.of("Observed", &Observed::new(store.clone()));
     show.of("DatabaseTokenStrategy", &tokens);
     show.of("Sessions", tokens.sessions());
     let answer = tokens
@@ -138,6 +140,14 @@ pub(crate) async fn everything() -> (Shown, Vec<String>) {
     let logged_in = api.log_in(Some(&ada().id), client(), judge).await.unwrap();
     needles.extend(of_token(&logged_in.tokens.access.token));
     show.of("LoggedIn", &logged_in);
+    let authenticator = Authenticator::builder(Arc::new(People)).backend(api);
+    let session = TestSession::open(&authenticator.build().unwrap(), &ada()).await;
+    let session = session.unwrap();
+    needles.extend(of_token(&session.tokens().access.token));
+    show.of("TestSession", &session);
+    let mut cookies = TestCookies::new();
+    cookies.set("access=hunter2-hunter2; Path=/");
+    show.of("TestCookies", &cookies);
     signed(&mut show, &mut needles).await;
     databases(&mut show).await;
     #[cfg(feature = "redis")]
@@ -438,6 +448,13 @@ async fn databases(show: &mut Show) {
         );
         let url = "mysql://ada:hunter2-hunter2@127.0.0.1:1/tokens";
         show.of("MysqlDriver", &MysqlDriver::connect(url, &options).unwrap());
+    }
+    #[cfg(feature = "sqlx-postgres")]
+    {
+        use countersign::store::sql::{SqlxDriver, sqlx::PgPool};
+        let url = "postgres://ada:hunter2-hunter2@127.0.0.1:1/tokens";
+        let driver = SqlxDriver::new(PgPool::connect_lazy(url).unwrap());
+        show.of("SqlxDriver", &driver);
     }
 }
 
