@@ -7,6 +7,31 @@
 /// The longest path with its query that is taken, in bytes.
 const MAX_LENGTH: usize = 2048;
 
+/// Returns `path` if a redirect to it stays on this site, or else `None`. For the target that a
+/// login page is told, such as its query parameter `next`.
+///
+/// A path is accepted if it begins with one `/`, has at most 2048 printable ASCII characters with
+/// its query, and holds no backslash, no fragment and no segment `.` or `..`. So there is no
+/// scheme, no host, and nothing that a browser would read as one: browsers skip tabs and line
+/// breaks, take `\` for `/`, and resolve dots.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "axum")] {
+/// use countersign::axum::local_path;
+///
+/// assert_eq!(local_path("/inbox?page=2"), Some("/inbox?page=2"));
+/// for elsewhere in ["//evil.example", "/\\evil.example", "https://evil.example", "inbox"] {
+///     assert_eq!(local_path(elsewhere), None);
+/// }
+/// # }
+/// ```
+#[cfg(feature = "axum")]
+pub fn local_path(path: &str) -> Option<&str> {
+    is_local_path(path).then_some(path)
+}
+
 /// Returns `true` if `target` is a path on this site, with or without a query: a browser that is
 /// redirected to it stays on the origin that it is on.
 ///
@@ -111,6 +136,24 @@ mod tests {
             "/\u{ff0f}evil.example",
             "/caf\u{e9}",
             "/\u{7f}",
+            " ",
+            "inbox",
+            "/\\/evil.example",
+            "/ /evil.example",
+            "/\u{7f}/evil.example",
+            "/\u{85}/evil.example",
+            "/\u{a0}/evil.example",
+            "/\u{2028}/evil.example",
+            "/\u{2215}evil.example",
+            "\u{feff}//evil.example",
+            "https:\\evil.example",
+            "HTTPS://evil.example",
+            "java\tscript:alert(1)",
+            "?next=//evil.example",
+            "#//evil.example",
+            "/inbox\r\nSet-Cookie: a=b",
+            "/a/../..//evil.example",
+            ":80/evil.example",
             &too_long,
         ] {
             assert!(!is_local_path(target), "{target:?}");

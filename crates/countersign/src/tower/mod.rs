@@ -86,7 +86,7 @@ mod body;
 mod grpc;
 mod guard;
 mod layer;
-mod local_path;
+pub(crate) mod local_path;
 mod page;
 mod problem;
 mod recent;

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Extensions, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -19,8 +18,11 @@ use tower_service::Service;
 use crate::auth::{AuthOutcome, Authenticator};
 use crate::clock::Timestamp;
 use crate::token::Authenticated;
-use crate::tower::Problem;
+use crate::tower::{Problem, ResponseBody, grpc};
 use crate::user::{User, UserId};
+
+/// A boxed future, as the question is an `async` block that has no name.
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The authenticator that accepted a request: a request extension, so that a guard inside finds the
 /// sessions to ask.
@@ -94,7 +96,8 @@ impl<U: User> Question<U> {
 /// longer ago than `max_age`, or isn't known, is answered with 401 and
 /// [`RECENT_AUTHENTICATION_REQUIRED`](Problem::recent_authentication_required): the client lets the
 /// user authenticate again and repeats the request with the same token. A token that belongs to no
-/// session is always refused, and a store that doesn't answer gives 503.
+/// session is always refused, and a store that doesn't answer gives 503. gRPC clients are answered
+/// with a status.
 ///
 /// Each request that reaches the layer costs one read of the session's record, and no write.
 ///
@@ -181,11 +184,10 @@ where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     B: Send + 'static,
-    R: From<Bytes>,
 {
-    type Response = Response<R>;
+    type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>;
+    type Future = BoxFuture<Result<Self::Response, S::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -197,14 +199,18 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let max_age = self.max_age;
         let question = Question::<U>::of(request.extensions());
+        let grpc = grpc::content_type(request.headers());
         Box::pin(async move {
             let answer = match question {
                 Ok(question) => question.ask(max_age).await.map(drop),
                 Err(problem) => Err(problem),
             };
             match answer {
-                Ok(()) => inner.call(request).await,
-                Err(problem) => Ok(problem.into_http()),
+                Ok(()) => Ok(inner.call(request).await?.map(ResponseBody::inner)),
+                Err(problem) => Ok(match grpc {
+                    Some(content_type) => grpc::refuse(problem, content_type),
+                    None => problem.into_http(),
+                }),
             }
         })
     }

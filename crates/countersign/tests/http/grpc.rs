@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use countersign::tower::AuthLayer;
+use countersign::tower::{AuthLayer, RecentLoginLayer};
 use countersign::{AuthOutcome, Problem};
 use http::StatusCode;
 use tokio::net::TcpListener;
@@ -137,6 +138,31 @@ async fn answer(app: &App, problem: Problem, content_type: &str) -> http::Respon
         .unwrap();
     let answer = layer.layer(inner).oneshot(request).await.unwrap();
     answer.map(|_| ())
+}
+
+#[tokio::test]
+async fn a_login_that_is_too_old_is_answered_as_grpc() {
+    let app = App::new();
+    let bearer = app.tokens(1).await.bearer();
+    app.world.clock.advance(Duration::from_secs(600));
+    for (max_age, answered) in [(300, Some("16")), (900, None)] {
+        let recent = RecentLoginLayer::<Member>::new(Duration::from_secs(max_age));
+        let inner = tower::service_fn(async |_: http::Request<()>| {
+            Ok::<_, Infallible>(http::Response::new(Body::empty()))
+        });
+        let request = http::Request::post("/grpc.health.v1.Health/Check")
+            .header("content-type", "application/grpc")
+            .header("authorization", &bearer)
+            .body(())
+            .unwrap();
+        let layer = AuthLayer::new(app.authenticator.clone());
+        let answer = layer.layer(recent.layer(inner)).oneshot(request);
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let status = answer.headers().get("grpc-status");
+        let status = status.map(|status| status.to_str().unwrap());
+        assert_eq!(status, answered, "{max_age}");
+    }
 }
 
 #[tokio::test]

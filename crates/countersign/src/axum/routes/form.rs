@@ -17,11 +17,11 @@ use crate::auth::LoginError;
 use crate::axum::body;
 use crate::axum::json::{self, MAX_BODY};
 use crate::axum::routes::attempt::LoginAttempt;
-use crate::axum::routes::local::local_path;
 use crate::axum::routes::pages::see_other;
 use crate::axum::routes::shared::Shared;
 use crate::axum::routes::{login, logout};
 use crate::tower::Problem;
+use crate::tower::local_path::local_path;
 use crate::user::User;
 
 /// Logs in by a form, and redirects.

@@ -8,7 +8,6 @@
 mod answers;
 mod attempt;
 mod form;
-mod local;
 mod login;
 mod logout;
 mod pages;
@@ -27,8 +26,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{delete, get, post};
 
+pub use crate::tower::local_path::local_path;
 pub use attempt::LoginAttempt;
-pub use local::local_path;
 pub use pages::FormPages;
 pub use verifier::CredentialVerifier;
 pub(crate) use verifier::holds;

@@ -4,9 +4,9 @@ use axum_core::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::axum::routes::local::local_path;
 use crate::error::ConfigError;
 use crate::tower::Problem;
+use crate::tower::local_path::local_path;
 
 /// The pages of an application that forms lead to: where they log in, and where they go afterwards.
 ///
@@ -54,7 +54,7 @@ impl FormPages {
     /// Returns the pages if each of them is a path on this site.
     pub(super) fn checked(self) -> Result<Self, ConfigError> {
         let paths = [&self.login, &self.after_login, &self.after_logout];
-        let is_path = |path: &&String| local_path(path).is_some() && !path.contains('#');
+        let is_path = |path: &&String| local_path(path).is_some();
         if paths.iter().all(is_path) {
             return Ok(self);
         }
