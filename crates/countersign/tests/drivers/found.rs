@@ -110,7 +110,7 @@ async fn mariadb_with_other_formats() {
             .await
             .unwrap()
             .len(),
-        5
+        6
     );
     let insert = Script::new(
         Dialect::Mysql,

@@ -422,7 +422,7 @@ async fn a_write_whose_connection_breaks_takes_effect_once(place: Place) {
         }
     };
     let script = place.script(&[
-        "UPDATE item SET name = concat(name, '!') WHERE id = 1",
+        "UPDATE item SET name = concat(name, '!') WHERE id IN (1)",
         slow,
     ]);
     let writer = Arc::clone(&driver);

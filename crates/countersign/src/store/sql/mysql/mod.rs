@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, Row as TokenStatus};
+use mysql_async::{Conn, Opts, Row as Answer};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::error::{StatementError, needs_text};
@@ -299,9 +299,8 @@ impl MysqlDriver {
         for opts in hosts {
             let connected = timeout(patience, async {
                 let mut connection = Conn::new(opts.clone()).await?;
-                let is_read_only: Option<bool> = connection
-                    .query_first("SELECT DriverErrorglobal.read_only")
-                    .await?;
+                let is_read_only: Option<bool> =
+                    connection.query_first("SELECT @@global.read_only").await?;
                 Ok((connection, is_read_only == Some(true)))
             });
             match connected.await {
@@ -423,7 +422,7 @@ async fn step<C: Queryable>(
 }
 
 /// The number of changed rows, and the returned rows.
-type Answers = (u64, Vec<TokenStatus>);
+type Answers = (u64, Vec<Answer>);
 
 /// Runs a statement prepared. mysql_async keeps it prepared on the connection.
 async fn prepared<C: Queryable>(
