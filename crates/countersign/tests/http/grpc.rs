@@ -144,7 +144,7 @@ async fn answer(app: &App, problem: Problem, content_type: &str) -> http::Respon
 async fn a_login_that_is_too_old_is_answered_as_grpc() {
     let app = App::new();
     let bearer = app.tokens(1).await.bearer();
-    app.world.clock.advance(Duration::from_secs(600));
+    app.world.clock.advance(Duration::from_mins(10));
     for (max_age, answered) in [(300, Some("16")), (900, None)] {
         let recent = RecentLoginLayer::<Member>::new(Duration::from_secs(max_age));
         let inner = tower::service_fn(async |_: http::Request<()>| {
