@@ -52,6 +52,7 @@ pub mod telemetry;
 
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::compose::Services;
@@ -72,15 +73,25 @@ pub struct Served {
     pub services: Services,
 }
 
+/// A change of what is served, while requests arrive.
+#[derive(Debug)]
+pub struct Renewal {
+    /// The settings and services that take the place of the present ones.
+    pub served: Served,
+    /// Receives the result as soon as new requests are answered by them, or the error for which
+    /// everything stays as it is.
+    pub done: oneshot::Sender<Result<(), Error>>,
+}
+
 /// Serves requests on `listener` until `stop` ends the server.
 ///
 /// Meanwhile, background tasks delete expired rows, watch the deployment's record, look at how
 /// passwords are hashed, and write the last-used times of sessions.
 ///
-/// Each [`Served`] that arrives through `renewals` replaces the one before: new requests are
-/// answered by the new one, and requests that have begun keep the old one. If its routes can't be
-/// built, the error is logged (`reload_failed`) and the old one stays. A closed channel means that
-/// there are no more reloads; it doesn't end the server.
+/// Each [`Renewal`] replaces what was served before: new requests are answered by the new services,
+/// and requests that have begun keep the old ones. If the routes can't be built, the old services
+/// stay, and the error is sent back. A closed channel means that there are no more reloads; it
+/// doesn't end the server.
 ///
 /// Before this function returns, the background tasks are stopped and pending last-used times are
 /// written once more. If that fails, they are lost; the failure is logged (`use_not_noted`).
@@ -92,14 +103,15 @@ pub async fn run(
     served: Served,
     listener: TcpListener,
     stop: Stop,
-    mut renewals: Receiver<Served>,
+    mut renewals: Receiver<Renewal>,
 ) -> Result<(), Error> {
     let limits = served.config.http.limits;
     let mut beside = Beside::of(served, &stop)?;
     let site = Site::new(beside.router.clone());
     beside.begin(&stop).await;
     let renewing = async {
-        while let Some(served) = renewals.recv().await {
+        while let Some(Renewal { served, done }) = renewals.recv().await {
+            // Whoever asked is gone only if the server has begun to stop.
             match Beside::of(served, &stop) {
                 Ok(mut new) => {
                     // The order matters: the new tasks run before the first request sees the new
@@ -107,14 +119,11 @@ pub async fn run(
                     // old routes any more.
                     new.begin(&stop).await;
                     site.replace(new.router.clone());
+                    let _ = done.send(Ok(()));
                     std::mem::replace(&mut beside, new).end().await;
                 }
                 Err(error) => {
-                    tracing::error!(
-                        event = "reload_failed",
-                        problem = error.story(),
-                        "the server keeps its previous settings"
-                    );
+                    let _ = done.send(Err(error));
                 }
             }
         }

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::output::Output;
 use crate::compose::{self, Services};
@@ -17,7 +17,7 @@ use crate::foundation::Patience;
 use crate::greeting::Greeting;
 use crate::shutdown::{Hangups, Phase, Stop};
 use crate::telemetry::{self, Logging};
-use crate::{Served, descriptors, supervisor};
+use crate::{Renewal, Served, descriptors, supervisor};
 
 /// The number of connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -62,7 +62,7 @@ struct Reloads<'a> {
     sources: Sources,
     logging: &'a Logging,
     hangups: Hangups,
-    renew: mpsc::Sender<Served>,
+    renew: mpsc::Sender<Renewal>,
 }
 
 impl Reloads<'_> {
@@ -99,9 +99,13 @@ impl Reloads<'_> {
             .changed(&sources)
             .into_iter()
             .partition(|setting| AT_START.contains(setting));
-        self.logging.set_level(config.log.level);
-        // The receiver is gone only if the server has begun to stop.
-        let _ = self.renew.send(Served { config, services }).await;
+        let level = config.log.level;
+        let served = Served { config, services };
+        let (done, renewed) = oneshot::channel();
+        // The other side is gone only if the server has begun to stop.
+        let _ = self.renew.send(Renewal { served, done }).await;
+        renewed.await.unwrap_or(Ok(()))?;
+        self.logging.set_level(level);
         self.sources = sources;
         if !later.is_empty() {
             tracing::warn!(

@@ -37,23 +37,27 @@ fn ids_of(log: &str, event: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn the_line_of_a_refusal_and_the_answer_have_one_id() {
-    // At the level of errors and warnings alone the lines have it too.
-    let server = Place::new(Vec::new())
-        .with("LOG_FORMAT", "json")
-        .with("LOG", "warn")
-        .start();
-    let mut ids = Vec::new();
-    for _ in 0..2 {
-        ids.push(refused(&server, &[]).await.header(NAME).to_owned());
+    // At the level of warnings alone the lines have it too; a bad token is no warning.
+    for (level, is_told) in [("info", true), ("warn", false)] {
+        let server = Place::new(Vec::new())
+            .with("LOG_FORMAT", "json")
+            .with("LOG", level)
+            .start();
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            ids.push(refused(&server, &[]).await.header(NAME).to_owned());
+        }
+        let body = json!({ "identifier": "nobody@example.org", "password": "wrong password" });
+        let failed = server.post("/auth/login", body).await;
+        let failed = failed.expect(StatusCode::UNAUTHORIZED);
+        server.says("login_failed", 1);
+
+        let log = server.stop().1;
+        let told: &[String] = if is_told { &ids } else { &[] };
+        assert_eq!(ids_of(&log, "refused"), told, "{level}");
+        assert_eq!(ids_of(&log, "login_failed"), [failed.header(NAME)]);
+        assert!(ids[0] != ids[1] && ids.iter().all(|id| id.len() == 32));
     }
-    let body = json!({ "identifier": "nobody@example.org", "password": "wrong password" });
-    let failed = server.post("/auth/login", body).await;
-    let failed = failed.expect(StatusCode::UNAUTHORIZED);
-    server.says("login_failed", 1);
-    let log = server.stop().1;
-    assert_eq!(ids_of(&log, "refused"), ids);
-    assert_eq!(ids_of(&log, "login_failed"), [failed.header(NAME)]);
-    assert!(ids[0] != ids[1] && ids.iter().all(|id| id.len() == 32));
 }
 
 /// Also on answers without a handler, and for health checks.
