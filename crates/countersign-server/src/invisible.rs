@@ -46,7 +46,7 @@ const fn is_ignorable(character: char) -> bool {
 /// # Examples
 ///
 /// ```
-/// use countersign_server::accounts::spelled_out;
+/// use countersign_server::invisible::spelled_out;
 ///
 /// assert_eq!(spelled_out("a\u{200b}da\n"), "a\\u{200b}da\n");
 /// ```

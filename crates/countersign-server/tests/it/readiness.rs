@@ -318,6 +318,7 @@ async fn the_announcement_ends_by_itself_and_a_person_need_not_wait_for_it() {
         "{log}"
     );
     let server = Place::new(Vec::new()).with("DRAIN_DELAY", "1h").start();
+    server.get("/healthz", "").await.expect(StatusCode::OK);
     server.signal("-INT");
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0), "{log}");
