@@ -85,7 +85,12 @@ mod postgres;
 ))]
 mod queue;
 mod realm;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
+#[cfg(any(
+    feature = "mysql",
+    feature = "postgres",
+    feature = "sqlx-mysql",
+    feature = "sqlx-postgres"
+))]
 mod retry;
 mod rows;
 mod setup_error;
