@@ -62,6 +62,7 @@ impl Retry {
     }
 
     /// Returns `true` if an attempt lost its connection, so that the next one needs a new one.
+    #[cfg(any(feature = "mysql", feature = "postgres", test))]
     pub(super) const fn after_loss(&self) -> bool {
         self.after_loss
     }

@@ -89,10 +89,18 @@ pub(super) enum Fault {
     /// The transaction was rolled back in favour of another.
     Undone,
     /// The tables have changed since the statement was prepared.
+    #[cfg_attr(
+        not(feature = "sqlx-postgres"),
+        allow(dead_code, reason = "PostgreSQL alone says so")
+    )]
     Stale,
     /// The database can't do this now, but may later.
     Busy,
     /// The database doesn't know this way to change a table.
+    #[cfg_attr(
+        not(feature = "sqlx-mysql"),
+        allow(dead_code, reason = "MySQL alone refuses a way")
+    )]
     WayRefused,
     /// The database refused the statement.
     Refused,
