@@ -17,6 +17,8 @@ use tower::{ServiceExt, service_fn};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::request_id::X_REQUEST_ID;
+
 /// The time for which a browser may cache the answer to a preflight.
 const REMEMBERED: Duration = Duration::from_mins(10);
 
@@ -79,7 +81,7 @@ fn layer(allowed: &HashSet<HeaderValue>) -> CorsLayer {
             Method::DELETE,
         ])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
+        .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER, X_REQUEST_ID])
         .max_age(REMEMBERED)
         .vary([header::ORIGIN])
 }

@@ -19,7 +19,7 @@ use tracing::{Instrument, Span};
 use crate::address::{Peer, Proxies};
 
 /// The name of the header, in requests and in answers.
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The largest length of an id that is taken from a proxy. A UUID has 36 characters.
 const LONGEST: usize = 128;

@@ -63,8 +63,8 @@
 //! ```
 //!
 //! Keep the secret: without it no token is found. `Auth` makes the tables, and
-//! [`maintain`](Auth::maintain) deletes what has expired. `POST /auth/login` with `{"identifier": …, "password": …}` answers with an access token and a
-//! refresh token, and `GET /me` with `Authorization: Bearer …` answers with the member. The example
+//! [`maintain`](Auth::maintain) deletes what has expired. `POST /auth/login` with
+//! `{"identifier": …, "password": …}` answers with an access token and a refresh token, and `GET /me` with `Authorization: Bearer …` answers with the member. The example
 //! `own_users` in the repository is a complete program with a table of users and password hashes.
 //!
 //! # How the parts fit
@@ -247,8 +247,9 @@
 //!
 //! # Running it
 //!
-//! Expired rows stay in SQL until they are swept. **Start a task that sweeps**, or the tables grow
-//! for ever:
+//! With `Auth`, spawn [`Auth::maintain`] in at least one process: it does everything below. If you
+//! put the parts together by hand, **start a task that sweeps**, or expired rows stay in SQL and the
+//! tables grow for ever:
 //!
 //! ```
 //! # use countersign::store::MemoryStore;
@@ -352,7 +353,7 @@
 //! | `redis` | tokens and denied ids on [Redis](redis) and Redis Cluster | |
 //! | `tower` | [layers](tower) on `http` and `tower` alone, and [`Problem`] | with `axum` |
 //! | `axum` | [extractors and ready routes](mod@axum) for axum 0.8 | yes |
-//! | `metrics` | counters through the `metrics` facade | |
+//! | `metrics` | counters, and a histogram of store operations, through the `metrics` facade | |
 //! | `testing` | [an `Auth` and sessions for tests, suites, a manual clock](testing) | |
 //!
 //! At most one crate of a program may link SQLite. `sqlite` accepts rusqlite 0.32.1 to 0.43, and so
@@ -370,7 +371,8 @@
 //!   `countersign-server` of the same repository has accounts, for services in other languages.
 //! - **No OAuth 2.0 or OpenID Connect**, neither as a provider nor as a client. Bring a client, and
 //!   [open a session](guide::own_login#single-sign-on) for the user that it finds.
-//! - **No roles or permissions.** They are [fields of your user type](guide::roles).
+//! - **No stored roles or permissions.** They are [fields of your user type](guide::roles), which
+//!   rules can ask for.
 //! - **No session data.** A session is a login, without keys and values, and visitors have none.
 //! - **No claims of your own** in signed tokens, and no encrypted tokens.
 //! - **No rate limits.** A verifier can answer that there were too many attempts.

@@ -225,3 +225,26 @@ async fn the_longest_name_fits() {
     );
     are_apart(&one, &other).await;
 }
+
+/// One helper for the settings of several realms must not undo what keeps their tokens apart.
+#[tokio::test]
+async fn an_audience_without_the_realm_is_refused() {
+    for (audience, is_apart) in [
+        ("https://api.example", false),
+        ("https://api.example/staff", true),
+    ] {
+        let secret = Secret::new("secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc").unwrap();
+        let signing = secret.clone();
+        let built = Auth::builder(People)
+            .store(MemoryStore::new())
+            .secret(&secret)
+            .jwt(move |jwt| jwt.secret(&signing).audience(audience))
+            .realm("staff")
+            .build()
+            .await;
+        assert_eq!(built.is_ok(), is_apart, "{audience}");
+        if let Err(error) = built {
+            assert!(error.to_string().contains("the realm staff"), "{error}");
+        }
+    }
+}

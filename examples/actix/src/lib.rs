@@ -15,6 +15,7 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::web::{Bytes, Data, Json, JsonConfig, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError, web};
+use countersign::auth::LoginError;
 use countersign::store::sql::{Database, DatabaseOptions, DatabaseTokenModels, Migrator, SqlStore};
 use countersign::strategy::Strategy;
 use countersign::strategy::{DatabaseTokenStrategy, Login};
@@ -59,7 +60,7 @@ fn find_id(identifier: &str) -> Option<i64> {
     (identifier == "ada").then_some(7)
 }
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Debug)]
 pub struct Site {
     authenticator: Authenticator<Member>,
@@ -183,20 +184,18 @@ async fn log_in(
     backend: &AuthenticationBackend<Member>,
     body: &Credentials,
 ) -> Result<HttpResponse, Refused> {
-    let refused = Refused(Problem::LOGIN_BAD_CREDENTIALS);
-    let id = find_id(&body.identifier).ok_or(refused)?;
-    // The fence comes first, then the account: a password that is changed in between, with "log out
-    // everywhere", then refuses this login.
-    let fence = backend.login_fence(&id).await?;
-    let member = Members.get(&id).await?.ok_or(refused)?;
-    if body.password != "correct horse battery" {
-        return Err(refused);
-    }
-    let login = fence.into_iter().fold(Login::default(), Login::behind);
-    match backend.login(&member, &login).await {
-        Ok(tokens) => hand_out(backend, &tokens),
-        Err(AuthError::Refused(_)) => Err(refused),
-        Err(AuthError::Failed(failure)) => Err(failure.into()),
+    let id = find_id(&body.identifier);
+    // The judge runs behind the user's fence, so a password that is changed meanwhile doesn't get in.
+    let judge = || async move {
+        match id {
+            Some(id) if body.password == "correct horse battery" => Members.get(&id).await,
+            _ => Ok(None),
+        }
+    };
+    match backend.log_in(id.as_ref(), Login::default(), judge).await {
+        Ok(logged_in) => hand_out(backend, &logged_in.tokens),
+        Err(LoginError::Failed(failure)) => Err(failure.into()),
+        Err(_) => Err(Refused(Problem::LOGIN_BAD_CREDENTIALS)),
     }
 }
 

@@ -59,7 +59,7 @@ pub fn auth(url: &str, secret: &Secret) -> AuthBuilder<Member> {
     Auth::builder(Members).database_url(url).secret(secret)
 }
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone)]
 struct Feed {
     watcher: SessionWatcher<Member>,

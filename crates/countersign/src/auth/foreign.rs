@@ -51,19 +51,19 @@ impl<U: User> Authenticator<U> {
     /// #     .build()?;
     /// use countersign::{Authenticator, Problem};
     ///
-    /// /// What a server of another kind hands out: text and bytes.
-    /// struct TokenStatus { status: u16, headers: Vec<(String, String)>, body: Vec<u8> }
+    /// /// The answer of a server of another kind: text and bytes.
+    /// struct Reply { status: u16, headers: Vec<(String, String)>, body: Vec<u8> }
     ///
     /// async fn who(
     ///     authenticator: &Authenticator<Member>,
     ///     headers: &[(&str, &[u8])],
-    /// ) -> Result<i64, TokenStatus> {
+    /// ) -> Result<i64, Reply> {
     ///     let outcome = authenticator.authenticate_headers("GET", "/me", headers.to_vec()).await;
     ///     if let Some(accepted) = outcome.accepted() {
     ///         return Ok(accepted.user.id);
     ///     }
     ///     let problem = Problem::from_outcome(&outcome).unwrap_or(Problem::INTERNAL);
-    ///     Err(TokenStatus {
+    ///     Err(Reply {
     ///         status: problem.status().as_u16(),
     ///         headers: problem.headers(),
     ///         body: problem.body(),

@@ -21,7 +21,7 @@ pub(super) enum Trouble {
     /// No connection could be made, so no command was sent.
     Unconnected(RedisError),
     /// An error that Redis returned, or that the connection reported.
-    ErrorText(RedisError),
+    Reported(RedisError),
     /// No answer within the timeout. Redis may have executed the command.
     Silence(Duration),
 }
@@ -30,25 +30,25 @@ impl Trouble {
     /// Returns the same error, marked as one that occurred before a command was sent.
     pub(super) fn while_connecting(self) -> Self {
         match self {
-            Self::ErrorText(error) => Self::Unconnected(error),
+            Self::Reported(error) => Self::Unconnected(error),
             other => other,
         }
     }
 
     /// Returns `true` for an error of this kind that Redis returned.
     pub(super) fn is(&self, kind: ServerErrorKind) -> bool {
-        matches!(self, Self::ErrorText(error) if error.kind() == ErrorKind::Server(kind))
+        matches!(self, Self::Reported(error) if error.kind() == ErrorKind::Server(kind))
     }
 
     /// Returns an empty value if Redis only refused a right, because then a node has answered.
     pub(super) fn unless_forbidden(self) -> Result<Value, Self> {
-        let forbidden = matches!(&self, Self::ErrorText(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm));
+        let forbidden = matches!(&self, Self::Reported(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm));
         if forbidden { Ok(Value::Nil) } else { Err(self) }
     }
 
     /// Returns `true` if the key holds another type of value than the command works on.
     pub(super) fn is_wrong_type(&self) -> bool {
-        matches!(self, Self::ErrorText(error) if error.code() == Some("WRONGTYPE"))
+        matches!(self, Self::Reported(error) if error.code() == Some("WRONGTYPE"))
     }
 
     /// Returns the failure that callers get, with its symptom.
@@ -61,7 +61,7 @@ impl Trouble {
     pub(super) fn symptom(&self) -> Option<Symptom> {
         match self {
             Self::Silence(_) => Some(Symptom::Silent),
-            Self::Unconnected(error) | Self::ErrorText(error) => symptom::of(error),
+            Self::Unconnected(error) | Self::Reported(error) => symptom::of(error),
         }
     }
 
@@ -74,10 +74,10 @@ impl Trouble {
             Self::Unconnected(error) => {
                 Failure::unavailable(PART, ErrorText::of("connecting to Redis", &error))
             }
-            Self::ErrorText(error) if is_unavailable(&error) => {
+            Self::Reported(error) if is_unavailable(&error) => {
                 Failure::unavailable(PART, ErrorText::of("running a command on Redis", &error))
             }
-            Self::ErrorText(error) => {
+            Self::Reported(error) => {
                 Failure::internal(PART, ErrorText::of("running a command on Redis", &error))
             }
         }

@@ -328,7 +328,7 @@ impl Redis {
         let generation = self.inner.target.generation();
         // The rare paths are boxed, so that the future of the common one stays small.
         let outcome = match self.attempt(deadline, command, place).await {
-            Err(Trouble::ErrorText(error))
+            Err(Trouble::Reported(error))
                 if self.inner.target.current().is_worth_another(&error) =>
             {
                 Box::pin(self.attempt(deadline, command, place)).await
@@ -425,7 +425,7 @@ impl Redis {
         work: impl Future<Output = Result<T, ::redis::RedisError>>,
     ) -> Result<T, Trouble> {
         match timeout_at(deadline, work).await {
-            Ok(result) => result.map_err(Trouble::ErrorText),
+            Ok(result) => result.map_err(Trouble::Reported),
             Err(_) => Err(Trouble::Silence(self.inner.timeout)),
         }
     }

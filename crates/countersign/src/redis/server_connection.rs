@@ -1,7 +1,7 @@
 //! Connections: one that all callers share, or those to the nodes of a cluster.
 //!
 //! A [`Target`] knows where to connect. It makes a [`ServerConnection`], which sends commands.
-//! After an error, [`Target::loss`] decides how much of the link is lost. The retries themselves
+//! After an error, [`Target::loss`] decides how much of the connection is lost. The retries themselves
 //! are in the parent module.
 
 use std::fmt;
@@ -159,8 +159,8 @@ impl Target {
         match trouble {
             Trouble::Silence(_) if others => ConnectionLoss::Part,
             Trouble::Silence(_) => ConnectionLoss::Whole,
-            Trouble::ErrorText(error) if self.is_worth_another(error) => ConnectionLoss::Whole,
-            Trouble::ErrorText(_) | Trouble::Unconnected(_) => ConnectionLoss::Nothing,
+            Trouble::Reported(error) if self.is_worth_another(error) => ConnectionLoss::Whole,
+            Trouble::Reported(_) | Trouble::Unconnected(_) => ConnectionLoss::Nothing,
         }
     }
 

@@ -181,8 +181,8 @@ impl<U: User> AuthBuilder<U> {
     ///
     /// - *tokens*: they are digested with keys that are derived for the realm
     ///   ([`DigestKeyRing::realm`]), and the audience of signed ones is
-    ///   `countersign:<realm>:access`, unless `jwt` sets another. A token of one realm is unknown
-    ///   in the other.
+    ///   `countersign:<realm>:access`. If `jwt` sets another, it must contain the realm's name. A
+    ///   token of one realm is unknown in the other.
     /// - *users*: in SQL the realm has tables of its own
     ///   ([`DatabaseTokenModels::realm`]), and on Redis keys of its own. So ids may overlap, and
     ///   "log out everywhere" ends the sessions of one realm alone. A [`store`](Self::store) of
@@ -481,7 +481,17 @@ impl<U: User> AuthBuilder<U> {
             if let Some(denylist) = denylist {
                 jwt = jwt.denylist_store(denylist);
             }
-            return Ok(Arc::new(settings(jwt).build()?));
+            let jwt = settings(jwt);
+            if let Some(realm) = &self.realm
+                && !jwt.has_audience_of(realm)
+            {
+                return Err(ConfigError::new(
+                    "audience",
+                    format!("doesn't contain the realm {realm}"),
+                    "leave the audience out, or give each realm one with its name",
+                ));
+            }
+            return Ok(Arc::new(jwt.build()?));
         }
         #[cfg(not(feature = "jwt"))]
         let _ = denylist;
@@ -494,7 +504,7 @@ impl<U: User> fmt::Debug for AuthBuilder<U> {
         f.debug_struct("AuthBuilder")
             .field("lifetimes", &self.lifetimes)
             .field("reuse", &self.reuse)
-            .field("session_cap", &self.cap)
+            .field("session_limit", &self.cap)
             .finish_non_exhaustive()
     }
 }

@@ -123,7 +123,7 @@ fn one_line(text: &str, most: usize) -> Option<String> {
 
 impl fmt::Debug for ClientInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Client(..)")
+        f.write_str("ClientInfo(..)")
     }
 }
 

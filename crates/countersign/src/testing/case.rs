@@ -36,7 +36,7 @@ macro_rules! cases {
 }
 pub(super) use cases;
 
-/// Runs `case` on `ground` and returns its report.
+/// Runs `case` on `fixture` and returns its report.
 ///
 /// The case fails if the store could not be made, if it breaks the clause, if it panics, or if it
 /// takes longer than [`PATIENCE`].

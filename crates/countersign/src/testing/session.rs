@@ -65,7 +65,7 @@ impl TestSession {
     ///
     /// # Errors
     ///
-    /// Returns an [`AuthError`] if the strategy refuses the login, as at the cap on sessions, or if
+    /// Returns an [`AuthError`] if the strategy refuses the login, as at the limit on sessions, or if
     /// the store or a transport fails.
     pub async fn open<U: User>(
         authenticator: &Authenticator<U>,

@@ -78,9 +78,14 @@ impl<U: User> AuthLayer<U> {
     ///
     /// A refresh token that is refused makes the visitor anonymous, and its cookie is kept, since
     /// another tab may hold its successor. A store that doesn't answer makes the outcome a failure:
-    /// 503. Tabs that load at the same time get the same new cookies
-    /// ([`ReusePolicy`](crate::ReusePolicy)). The answer that carries them is
-    /// `Cache-Control: no-store`, whatever the handler says.
+    /// 503. Tabs that load at the same time get the same new cookies, if the first answer is sent
+    /// within the window for retries ([`ReusePolicy`](crate::ReusePolicy), 10 seconds by default).
+    /// The answer that carries them is `Cache-Control: no-store`, whatever the handler says.
+    ///
+    /// The token is exchanged before the handler runs, and the cookies travel with its answer. So
+    /// put timeouts inside of this layer, send the headers of slow pages early, and keep a window
+    /// for retries: with [`strict`](crate::ReusePolicy::strict) two tabs that load at once end the
+    /// session.
     ///
     /// # Errors
     ///

@@ -59,7 +59,7 @@ mod tests {
 
     use super::*;
 
-    /// What browsers make of `Location: target` on a page of this site.
+    /// Returns the origin that a browser goes to by `Location: target` on a page of this site.
     fn leads_to(target: &str) -> Option<String> {
         let base = Url::parse("https://app.example/login").ok()?;
         Some(base.join(target).ok()?.origin().ascii_serialization())

@@ -3,8 +3,8 @@
 //! [`AuthLayer`] authenticates each request that offers a credential, before anything inside runs,
 //! and puts the [`AuthOutcome`](crate::AuthOutcome) into the request's extensions. It refuses
 //! nothing by itself: public routes stay public. [`AuthLayer::required`] makes a layer that also
-//! answers requests without a good credential, for services in which everything is protected. [`RecentLoginLayer`] asks for a
-//! recent authentication on top.
+//! answers requests without a good credential, for services in which everything is protected.
+//! [`RecentLoginLayer`] asks for a recent authentication on top.
 //!
 //! A request without a credential is told from its headers and never touches a store, so a layer
 //! around public routes costs them nothing. A request with one is authenticated at once rather than

@@ -142,7 +142,7 @@ impl Problem {
         "The request does not come from a trusted origin.",
     );
 
-    /// 403 `SESSION_LIMIT_REACHED`: the user has as many sessions as the cap allows.
+    /// 403 `SESSION_LIMIT_REACHED`: the user has as many sessions as the limit allows.
     ///
     /// The login routes add the member `sessions` with up to 100 of them. A client offers these to
     /// the user and repeats the login with `replace`, the id of the session to end.

@@ -77,6 +77,9 @@ where
             if cookies.contains_key(header::SET_COOKIE) {
                 // A cache that kept this answer would hand the session to others.
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                // Some shared caches obey these in its place (RFC 9213).
+                headers.remove("cdn-cache-control");
+                headers.remove("surrogate-control");
                 add_cookies(headers, &cookies);
             } else if is_offered {
                 // The answer may depend on the user. One to a request without credential is

@@ -55,7 +55,7 @@ impl CookieTransport {
 ///
 /// Browsers let no other host set a cookie whose name begins with `__Host-`, and require `Path=/`
 /// and no `Domain` for that. So the refresh cookie travels with every request, and only the refresh
-/// and logout routes read it. A narrower `refresh_path` needs a `cookie_name` without that prefix,
+/// and logout routes, and a layer that renews cookies, read it. A narrower `refresh_path` needs a `cookie_name` without that prefix,
 /// and any subdomain of the same site can then plant the cookie.
 ///
 /// The refresh cookie is always `HttpOnly`. Without `secure`, the default names lose their

@@ -141,6 +141,8 @@ async fn refusals_lead_back_with_a_code() {
         let back = format!("/sign-in?lang=en&error={code}&next=%2Fa%26b");
         assert_eq!(reply.target(), back, "{body}");
         assert!(reply.set_cookies().is_empty());
+        let waits = ["RATE_LIMITED", "OVERLOADED"].contains(&code);
+        assert_eq!(reply.header("retry-after").is_some(), waits, "{code}");
     }
     let down = app
         .post(LOGIN, &[FORM, OWN], "identifier=down&password=x")
@@ -150,6 +152,10 @@ async fn refusals_lead_back_with_a_code() {
         .post(LOGIN, &[FORM, OWN], "identifier=me&password=%ff")
         .await;
     not_text.is_problem(422, "REQUEST_BODY_INVALID", None);
+    let crowded = format!("identifier=me&password=x{}", "&x=".repeat(63));
+    app.post(LOGIN, &[FORM, OWN], crowded)
+        .await
+        .is_problem(422, "REQUEST_BODY_INVALID", None);
     let large = format!("identifier=me&password=x&x={}", "a".repeat(16 * 1024));
     app.post(LOGIN, &[FORM, OWN], large)
         .await

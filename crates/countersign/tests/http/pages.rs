@@ -217,7 +217,14 @@ fn renewing(app: &App) -> Router {
         .renew_cookies()
         .unwrap();
     let own_cookie = async |_: CurrentUser<Member>| ([(header::SET_COOKIE, "a=b")], "own");
-    let public = async || ([(header::CACHE_CONTROL, "public, max-age=60")], "public");
+    let public = async || {
+        let headers = [
+            ("cache-control", "public, max-age=60"),
+            ("cdn-cache-control", "public, max-age=60"),
+            ("surrogate-control", "max-age=60"),
+        ];
+        (headers, "public")
+    };
     Router::new()
         .route("/", get(greet))
         .route("/me", get(me).post(me))
@@ -303,6 +310,9 @@ async fn an_answer_with_new_cookies_is_never_cached_and_the_handlers_cookies_com
     let public = ask(&router, "GET", "/public", &headers).await;
     assert_eq!(public.set_cookies().len(), 2);
     assert_eq!(public.header("cache-control"), Some("no-store"));
+    for other in ["cdn-cache-control", "surrogate-control"] {
+        assert_eq!(public.header(other), None, "it would be obeyed instead");
+    }
     let own = ask(&router, "GET", "/own", &headers).await;
     assert_eq!(own.set_cookies().len(), 3);
     assert_eq!(own.set_cookies().last(), Some(&"a=b"));

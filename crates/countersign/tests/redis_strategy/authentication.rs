@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use countersign::SessionId;
-use countersign::store::{Page, Reauthentication, RotateOutcome, TokenStore};
-use countersign::{Timestamp, UserKey};
+use countersign::store::{
+    EndUser, Fence, Page, Reauthentication, RedisTokenStore, RotateOutcome, TokenStore,
+};
+use countersign::token::DigestKeyRing;
+use countersign::{SessionId, SystemEntropy, Timestamp, UserKey};
 
 use crate::entry::{ALICE, Entry, HOUR, NOW};
+use crate::ground::{Ground, SECRET, secret};
+
+/// The secret of a key that takes the place of the first one.
+const NEWER: &str = "s8W-pLx2Qe9_vTz41mKc7YhGfR2aEdBn";
 
 const LATER: Timestamp = Timestamp::from_micros(NOW.as_micros() + 300_000_001);
 
@@ -115,4 +121,38 @@ async fn a_session_takes_its_mark_along() {
     }
     assert!(sizes.windows(2).all(|pair| pair[0] == pair[1]), "{sizes:?}");
     assert_eq!(entry.shown(&ALICE, stays).await, Some(NOW));
+}
+
+/// With a new key in the ring, a session from before lies in a hash with a fence of its own.
+#[tokio::test]
+async fn a_session_of_an_older_key_is_proved_behind_the_fence_that_is_asked_for() {
+    let ground = Ground::new();
+    let old = Entry::over(&ground.redis, &ground.prefix);
+    let session = old.open(&ALICE).await;
+    let ring = DigestKeyRing::new("newer", &secret(NEWER)).unwrap();
+    let ring = ring.accept("default", &secret(SECRET)).unwrap();
+    let store = RedisTokenStore::new(&ground.redis, &ring);
+    let store = store.with_key_prefix(&ground.prefix).unwrap();
+
+    let fresh = || Fence::generate(&SystemEntropy).unwrap();
+    let fence = store.fence(&ALICE, fresh(), NOW).await.unwrap();
+    let again = Reauthentication::new(session, ALICE, LATER).behind(fence);
+    assert!(store.reauthenticate(&again).await.unwrap());
+    assert_eq!(old.shown(&ALICE, session).await, Some(LATER));
+
+    // The proof is from before an ending that keeps the session.
+    let end = EndUser {
+        user: ALICE,
+        fence: fresh(),
+        kept: Some(session),
+        settled: true,
+        now: LATER,
+    };
+    store.end_user(&end).await.unwrap();
+    let later = LATER.saturating_add(HOUR);
+    let overtaken = Reauthentication::new(session, ALICE, later).behind(fence);
+    assert!(!store.reauthenticate(&overtaken).await.unwrap());
+    let fence = store.fence(&ALICE, fresh(), NOW).await.unwrap();
+    let anew = Reauthentication::new(session, ALICE, later).behind(fence);
+    assert!(store.reauthenticate(&anew).await.unwrap());
 }

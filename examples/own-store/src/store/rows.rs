@@ -37,7 +37,7 @@ impl From<Fault> for Failure {
     }
 }
 
-/// What access tokens and refresh tokens have in common.
+/// The members that access tokens and refresh tokens have in common.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct TokenRow {
     pub(crate) user: String,
@@ -82,7 +82,7 @@ impl TokenRow {
     }
 }
 
-/// What only refresh tokens have.
+/// The members that only refresh tokens have.
 #[derive(Deserialize, Serialize)]
 pub(crate) struct RefreshRow {
     pub(crate) family: String,

@@ -29,7 +29,7 @@ type Text = &'static str;
 
 /// The tokens, by kind and digest.
 pub(super) const TOKENS: Kv<(u8, Text), Json> = TableDefinition::new("tokens");
-/// What only refresh tokens have, by digest.
+/// The details that only refresh tokens have, by digest.
 pub(super) const DETAILS: Kv<Text, Json> = TableDefinition::new("details");
 /// The current refresh token of each family.
 pub(super) const FAMILIES: Kv<Text, Text> = TableDefinition::new("families");

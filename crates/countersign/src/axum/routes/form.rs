@@ -67,6 +67,9 @@ pub(super) async fn log_out<U: User>(
     Ok(see_other(next.unwrap_or(&pages.after_logout), answer))
 }
 
+/// The highest number of fields in a form.
+const MAX_FIELDS: usize = 64;
+
 /// The fields of a form.
 struct Fields(Vec<(String, Zeroizing<String>)>);
 
@@ -79,8 +82,12 @@ impl Fields {
         }
         let bytes = body::read(headers, content, MAX_BODY).await?;
         let pairs = bytes.split(|byte| *byte == b'&');
-        pairs
-            .filter(|pair| !pair.is_empty())
+        let fields = pairs.filter(|pair| !pair.is_empty());
+        // Each field is compared with the others, so their number has a bound.
+        if fields.clone().count() > MAX_FIELDS {
+            return Err(Problem::REQUEST_BODY_INVALID);
+        }
+        fields
             .map(|pair| {
                 let mut parts = pair.splitn(2, |byte| *byte == b'=');
                 let name = decoded(parts.next().unwrap_or_default())?;

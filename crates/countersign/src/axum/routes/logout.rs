@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::auth::{AuthenticationBackend, Selection};
 use crate::axum::routes::presented::{Ended, Presented};
 use crate::axum::routes::refresh::refresh_token;
-use crate::axum::routes::shared::{Shared, no_store};
+use crate::axum::routes::shared::{Shared, no_store, unanswered};
 use crate::axum::{body, json};
 use crate::error::{AuthError, Failure, Refusal};
 use crate::token::{Invalidated, LoggedOut, PlainToken};
@@ -167,15 +167,13 @@ pub(super) async fn all<U: User>(
     State(shared): State<Arc<Shared<U>>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
-    // Kept for the end: the token itself is ended too, and `authenticate` takes the request.
+    let (parts, _) = request.into_parts();
+    // Kept for the end: the token itself is ended too.
     let presented = match shared.authenticator.select(&parts.headers) {
         Selection::One { backend, token } => Some((backend, token)),
         Selection::NotOffered | Selection::Refused(_) => None,
     };
-    let authenticated = shared
-        .authenticate(Request::from_parts(parts, body))
-        .await?;
+    let authenticated = shared.authenticate(&parts).await?;
     let mut unsupported = false;
     for backend in shared.distinct_backends() {
         let invalidated = backend.logout_everywhere(authenticated.user.id()).await;
@@ -220,13 +218,4 @@ fn refused<U: User>(problem: Problem, presented: &Presented<'_, U>) -> Response 
             .for_each(|backend| backend.transport().clear(response.headers_mut()));
     }
     response
-}
-
-/// Returns the answer to a store that could not be asked.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it stands where errors are mapped"
-)]
-fn unanswered(failure: Failure) -> Problem {
-    Problem::from_failure(&failure)
 }

@@ -52,7 +52,7 @@ pub enum AuthRoute {
     /// tokens.
     ///
     /// `label` is the user's name for the device. `replace` is the id of a session that ends in
-    /// exchange for the new one, for users who have as many sessions as the cap allows. `remember`
+    /// exchange for the new one, for users who have as many sessions as the limit allows. `remember`
     /// is read if [`AuthRoutes::remember_me`] is set. A verifier reads other members with
     /// [`LoginAttempt::member`].
     Login,

@@ -65,7 +65,8 @@ impl FormPages {
         ))
     }
 
-    /// Returns the redirect back to the login page, which is told the code of `problem`.
+    /// Returns the redirect back to the login page, which is told the code of `problem`. It says
+    /// when to try again, as the problem would.
     pub(super) fn back(&self, problem: Problem, next: Option<&str>) -> Response {
         let sign = if self.login.contains('?') { '&' } else { '?' };
         let mut path = format!("{}{sign}error={}", self.login, problem.code());
@@ -73,7 +74,14 @@ impl FormPages {
             path.push_str("&next=");
             path.extend(utf8_percent_encode(next, NON_ALPHANUMERIC));
         }
-        see_other(&path, StatusCode::SEE_OTHER.into_response())
+        let mut answer = see_other(&path, StatusCode::SEE_OTHER.into_response());
+        let refused = problem.into_response();
+        if let Some(after) = refused.headers().get(header::RETRY_AFTER) {
+            answer
+                .headers_mut()
+                .insert(header::RETRY_AFTER, after.clone());
+        }
+        answer
     }
 }
 

@@ -1,9 +1,8 @@
 //! `POST /reauthenticate`: the user of a session proves again who they are.
 //!
-//! The steps are those of a login: the verifier judges the password, then the user's fence is read,
-//! then the verifier says whether its judgement still holds, and only then the time is recorded,
-//! if the session is behind that fence. A password that was changed meanwhile is noticed by the
-//! third step or by the last.
+//! The user is known from the token, so the fence is read first, then the verifier judges the
+//! password, and only then the time is recorded, if the session is behind that fence. A password
+//! that was changed meanwhile is noticed by the last step, and the attempt is judged again.
 
 use std::sync::Arc;
 
@@ -11,11 +10,11 @@ use axum::extract::{Request, State};
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use crate::auth::{AuthOutcome, AuthenticationBackend, JUDGED};
+use crate::auth::{AuthenticationBackend, JUDGED};
 use crate::axum::routes::attempt::LoginAttempt;
 use crate::axum::routes::login;
-use crate::axum::routes::shared::{Shared, no_store};
-use crate::error::{AuthError, Failure, Refusal};
+use crate::axum::routes::shared::{Shared, no_store, unanswered};
+use crate::error::{AuthError, Refusal};
 use crate::event;
 use crate::token::Authenticated;
 use crate::tower::Problem;
@@ -27,14 +26,8 @@ pub(super) async fn reauthenticate<U: User>(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let authenticated = match shared.authenticator.authenticate_request(&parts).await {
-        AuthOutcome::Accepted(authenticated) => authenticated,
-        outcome => return Err(Problem::from_outcome(&outcome).unwrap_or(Problem::INTERNAL)),
-    };
-    let backend = shared
-        .authenticator
-        .backend_of(&authenticated)
-        .ok_or(Problem::INTERNAL)?;
+    let authenticated = shared.authenticate(&parts).await?;
+    let backend = shared.backend_of(&authenticated).ok_or(Problem::INTERNAL)?;
     // Nothing could record the time for a token without a session: a login is what helps.
     if authenticated.session_id.is_none() {
         return Err(Problem::AUTHENTICATION_FAILED);
@@ -70,8 +63,9 @@ async fn judge<U: User>(
     authenticated: &Authenticated<U>,
     attempt: &LoginAttempt,
 ) -> Result<Judged, Problem> {
-    let unanswered = |failure: Failure| Problem::from_failure(&failure);
     let verifier = shared.verifier.as_ref().ok_or(Problem::INTERNAL)?;
+    let fence = backend.login_fence(authenticated.user.id()).await;
+    let fence = fence.map_err(unanswered)?;
     let verdict = verifier.verify(attempt).await.map_err(unanswered)?;
     let user = backend.accepted(verdict)?;
     // The right password of another account proves nothing about this session.
@@ -80,11 +74,6 @@ async fn judge<U: User>(
             "other_user",
             Problem::LOGIN_BAD_CREDENTIALS,
         ));
-    }
-    let fence = backend.login_fence(user.id()).await.map_err(unanswered)?;
-    let holds = verifier.still_holds(attempt, &user).await;
-    if !holds.map_err(unanswered)? {
-        return Ok(Judged::Changed);
     }
     match backend.reauthenticate(authenticated, fence).await {
         Ok(_) => Ok(Judged::Done),

@@ -13,8 +13,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::axum::routes::logout::logged_out;
-use crate::axum::routes::shared::{Shared, no_store};
-use crate::error::Failure;
+use crate::axum::routes::shared::{Shared, no_store, unanswered};
 use crate::session::SessionId;
 use crate::store::{Page, SessionCursor, SessionRecord};
 use crate::token::EndOutcome;
@@ -63,12 +62,13 @@ pub(super) async fn list<U: User>(
     State(shared): State<Arc<Shared<U>>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let query = request.uri().query().unwrap_or_default().to_owned();
-    let authenticated = shared.authenticate(request).await?;
+    let (parts, _) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default();
+    let authenticated = shared.authenticate(&parts).await?;
     let Asked {
         backend: first,
         page,
-    } = Asked::parse(&query)?;
+    } = Asked::parse(query)?;
     let mut backends = shared.distinct_backends().skip(first);
     let Some(backend) = backends.next() else {
         return Err(Problem::REQUEST_QUERY_INVALID);
@@ -160,7 +160,8 @@ pub(super) async fn end<U: User>(
     session: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let authenticated = shared.authenticate(request).await?;
+    let (parts, _) = request.into_parts();
+    let authenticated = shared.authenticate(&parts).await?;
     // A malformed id is answered like an unknown one.
     let session: Option<SessionId> = session.ok().and_then(|Path(session)| session.parse().ok());
     let session = session.ok_or(Problem::SESSION_NOT_FOUND)?;
@@ -190,7 +191,8 @@ pub(super) async fn end_others<U: User>(
     State(shared): State<Arc<Shared<U>>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let authenticated = shared.authenticate(request).await?;
+    let (parts, _) = request.into_parts();
+    let authenticated = shared.authenticate(&parts).await?;
     let mut revoked: u64 = 0;
     for backend in shared.distinct_backends() {
         let ended = backend
@@ -233,13 +235,4 @@ fn json(body: &impl Serialize) -> Result<Response, Problem> {
         HeaderValue::from_static("application/json"),
     );
     Ok((StatusCode::OK, headers, body).into_response())
-}
-
-/// Returns the answer to a store that could not be asked.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it stands where errors are mapped"
-)]
-fn unanswered(failure: Failure) -> Problem {
-    Problem::from_failure(&failure)
 }

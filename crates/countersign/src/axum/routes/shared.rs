@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::Request;
 use axum_core::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::auth::{AuthOutcome, AuthenticationBackend, Authenticator, is_json};
 use crate::axum::routes::pages::FormPages;
 use crate::axum::routes::verifier::CredentialVerifier;
+use crate::error::Failure;
 use crate::strategy::Login;
 use crate::token::Authenticated;
 use crate::tower::Problem;
@@ -41,10 +42,9 @@ impl<U: User> Shared<U> {
     /// that has no good one.
     pub(super) async fn authenticate(
         &self,
-        request: Request,
+        request: &Parts,
     ) -> Result<Arc<Authenticated<U>>, Problem> {
-        let (parts, _) = request.into_parts();
-        match self.authenticator.authenticate_request(&parts).await {
+        match self.authenticator.authenticate_request(request).await {
             AuthOutcome::Accepted(authenticated) => Ok(authenticated),
             outcome => Err(Problem::from_outcome(&outcome).unwrap_or(Problem::INTERNAL)),
         }
@@ -76,7 +76,7 @@ impl<U: User> Shared<U> {
     }
 
     /// Refuses a request to the cookie routes that no trusted page has sent.
-    pub(super) fn check_origin(&self, request: &http::request::Parts) -> Result<(), Problem> {
+    pub(super) fn check_origin(&self, request: &Parts) -> Result<(), Problem> {
         if self.authenticator.is_sent_by_us(self.cookie()?, request) {
             Ok(())
         } else {
@@ -86,7 +86,7 @@ impl<U: User> Shared<U> {
 
     /// Refuses a request to the cookie routes that another site could make a browser send, by its
     /// origin or by its content type.
-    pub(super) fn check_sender(&self, request: &http::request::Parts) -> Result<(), Problem> {
+    pub(super) fn check_sender(&self, request: &Parts) -> Result<(), Problem> {
         self.check_origin(request)?;
         // A form on another site can send its own types without asking first, but not JSON.
         if request.headers.contains_key(header::CONTENT_TYPE) && !is_json(&request.headers) {
@@ -109,6 +109,12 @@ pub(super) fn handed_out(mut headers: HeaderMap, body: Option<TokenBody>) -> Res
         }
         None => (StatusCode::NO_CONTENT, headers).into_response(),
     }
+}
+
+/// Returns the answer to a question that couldn't be answered.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+pub(super) fn unanswered(failure: Failure) -> Problem {
+    Problem::from_failure(&failure)
 }
 
 /// Returns headers that keep an answer out of caches.

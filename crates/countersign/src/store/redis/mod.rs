@@ -374,19 +374,34 @@ impl TokenStore for RedisTokenStore {
         Ok(())
     }
 
+    /// Records the proof in the hash that has the session.
+    ///
+    /// There is one hash for each key of the ring, and the fence of the proof is the active key's:
+    /// an ending replaces that one first. So the fence of an older hash, read before the active one
+    /// is seen to be the proof's still, is as old as the proof.
     async fn reauthenticate(&self, again: &Reauthentication) -> Result<bool, Failure> {
-        let args = [
-            session_field(again.session),
-            micros(again.at),
-            again.fence.map(Fence::to_text).unwrap_or_default(),
-        ]
-        .map(String::into_bytes);
-        let mut found = false;
-        for key in self.keys_of(&again.user) {
-            let script = &self.scripts.reauthenticate;
-            found |= self.redis.eval::<i64>(script, &[&key], &args).await? == 1;
+        let proof = again.fence.map(Fence::to_text).unwrap_or_default();
+        let keys = self.keys_of(&again.user);
+        let Some((active, older)) = keys.split_first() else {
+            return Ok(false);
+        };
+        if self.prove(active, again, proof.clone()).await? {
+            return Ok(true);
         }
-        Ok(found)
+        for key in older {
+            let mut fence = proof.clone();
+            if again.fence.is_some() {
+                // A hash without a fence has no session behind one.
+                fence = self.fence_in(key).await?.unwrap_or(fence);
+                if self.fence_in(active).await?.as_ref() != Some(&proof) {
+                    return Ok(false);
+                }
+            }
+            if self.prove(key, again, fence).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Does nothing: Redis expires keys, and each write removes records that have ended.

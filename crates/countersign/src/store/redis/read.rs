@@ -39,6 +39,16 @@ impl<const N: usize> Found<N> {
 }
 
 impl RedisTokenStore {
+    /// Returns the text of the fence in one hash of a user, or `None` if it has none.
+    pub(super) async fn fence_in(&self, key: &str) -> Result<Option<String>, Failure> {
+        let mut command = ::redis::cmd("HGET");
+        let fence = self
+            .redis
+            .run_typed::<Option<String>>(command.arg(key).arg("e"))
+            .await?;
+        Ok(fence.flatten())
+    }
+
     /// Returns the user of a key and the records in `fields`, or `None` if the key isn't a user's.
     pub(super) async fn fetch<const N: usize>(
         &self,

@@ -7,7 +7,9 @@ use super::record::{Behind, Record, Refresh, encode_user, gone, ttl};
 use crate::clock::Timestamp;
 use crate::entropy::SystemEntropy;
 use crate::error::Failure;
-use crate::store::{Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, RotateRequest};
+use crate::store::{
+    Consumed, EndUser, Fence, NewAccess, NewRefresh, Opened, Reauthentication, RotateRequest,
+};
 use crate::token::Locator;
 use crate::user::UserKey;
 
@@ -198,6 +200,20 @@ pub(super) fn rotation(
 }
 
 impl RedisTokenStore {
+    /// Records a proof of identity in one hash of the user, if it has the session behind `fence`.
+    /// An empty `fence` fits any.
+    pub(super) async fn prove(
+        &self,
+        key: &str,
+        again: &Reauthentication,
+        fence: String,
+    ) -> Result<bool, Failure> {
+        let args = [session_field(again.session), micros(again.at), fence];
+        let args = args.map(String::into_bytes);
+        let script = &self.scripts.reauthenticate;
+        Ok(self.redis.eval::<i64>(script, &[key], &args).await? == 1)
+    }
+
     /// Records the tokens of a login, or one access token, behind the user's fence.
     pub(super) async fn insert(
         &self,

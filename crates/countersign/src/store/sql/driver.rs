@@ -67,7 +67,12 @@ impl Outcome {
 
     /// Returns `true` if the guard let the script of `steps` steps pass and all of them ran, so
     /// that the driver may commit.
-    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    #[cfg(any(
+        feature = "mysql",
+        feature = "postgres",
+        feature = "sqlx-mysql",
+        feature = "sqlx-postgres"
+    ))]
     pub(crate) fn is_whole(&self, steps: usize) -> bool {
         self.took_effect() && self.affected.len() == steps
     }

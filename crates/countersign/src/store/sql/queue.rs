@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Mutex as Permit, OwnedMutexGuard};
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use crate::store::sql::Script;
 use crate::value::Value;
@@ -15,7 +15,7 @@ use crate::value::Value;
 /// The queues, by the value that names their row. A queue without waiters is removed.
 #[derive(Default)]
 pub(super) struct Queues {
-    standing: Mutex<HashMap<Vec<u8>, Arc<Permit<()>>>>,
+    standing: Mutex<HashMap<Vec<u8>, Arc<Turn<()>>>>,
 }
 
 impl Queues {
@@ -38,7 +38,7 @@ impl Queues {
         Some(place)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Arc<Permit<()>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Arc<Turn<()>>>> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -47,7 +47,7 @@ impl Queues {
 pub(super) struct Position<'a> {
     queues: &'a Queues,
     key: Vec<u8>,
-    turn: Arc<Permit<()>>,
+    turn: Arc<Turn<()>>,
     held: Option<OwnedMutexGuard<()>>,
 }
 

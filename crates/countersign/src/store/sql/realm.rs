@@ -45,8 +45,9 @@ impl Migrator {
     /// # Errors
     ///
     /// Returns a [`ConfigError`] as [`DatabaseTokenModels::realm`] does.
-    pub fn realm(self, realm: &str) -> Result<Self, ConfigError> {
+    pub fn realm(mut self, realm: &str) -> Result<Self, ConfigError> {
         check_realm(realm)?;
+        self.realms.push(realm.to_owned());
         let migrations = BUNDLED.migrations.iter().map(|bundled| Migration {
             sqlite: renamed(bundled.sqlite, realm),
             postgres: renamed(bundled.postgres, realm),

@@ -7,11 +7,36 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+#[cfg(any(feature = "mysql", feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+use crate::store::sql::Script;
+
 /// The number of times an operation is run again after the server has rolled it back.
 const REPEATS: usize = 10;
 
 /// The number of times it is run again on a new connection after one was lost.
 const REPEATS_AFTER_LOSS: usize = 1;
+
+/// The purpose of statements, which decides about connection, repetition and isolation.
+#[cfg(any(feature = "mysql", feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Reads,
+    Writes,
+    /// A write that must see rows whose primary key changes while it runs.
+    WritesSeeingAll,
+}
+
+#[cfg(any(feature = "mysql", feature = "sqlx-mysql", feature = "sqlx-postgres"))]
+impl Mode {
+    /// Returns the mode of a script, which writes.
+    pub(super) const fn of(script: &Script) -> Self {
+        if script.sees_all() {
+            Self::WritesSeeingAll
+        } else {
+            Self::Writes
+        }
+    }
+}
 
 /// An error that tells if the operation which it ended may be run again.
 pub(super) trait Repeatable {

@@ -85,6 +85,8 @@ fn kind_of(declared: &str) -> Option<UserKeyKind> {
         "binary" if length.starts_with("16)") => Some(UserKeyKind::Uuid),
         "bigint" | "int" | "integer" | "smallint" | "mediumint" | "int8" | "int4"
         | "bigint unsigned" | "int unsigned" => Some(UserKeyKind::Int),
+        // UUIDs are read from it as well.
+        "varbinary" if length.starts_with("16)") => None,
         "text" | "varbinary" => Some(UserKeyKind::Text),
         "varchar" | "character varying"
             if !length.starts_with("32)") && !length.starts_with("36)") =>
@@ -131,6 +133,7 @@ mod tests {
             // Any of these may hold a UUID's text.
             ("CHAR(36)", None),
             ("VARCHAR(32)", None),
+            ("varbinary(16)", None),
             ("character varying(36)", None),
             ("BLOB", None),
             ("", None),

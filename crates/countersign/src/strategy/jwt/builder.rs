@@ -229,6 +229,13 @@ impl<U: User> JwtStrategyBuilder<U> {
         self
     }
 
+    /// Returns `true` if the audience that was set contains the name of `realm`.
+    #[cfg(feature = "axum")]
+    pub(crate) fn has_audience_of(&self, realm: &str) -> bool {
+        let audience = self.audience.as_deref().unwrap_or_default();
+        audience.contains(realm)
+    }
+
     /// Sets the issuer (`iss`): it is written, and required of every token. Defaults to none: no
     /// issuer is written, and any is accepted.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {

@@ -13,7 +13,7 @@
 //!   dropped.
 //! - [`users`]: user ids, once for each kind that the backend can hold.
 //!
-//! [`ground`] has the fixture of the cases and [`ids`] the user ids. [`located`] wraps the store
+//! [`fixture`] has the ground of the cases and [`ids`] the user ids. [`located`] wraps the store
 //! under test.
 //!
 //! To add a clause, write its function, add it to one of the lists below, and add a broken store to

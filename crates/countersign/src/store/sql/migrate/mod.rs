@@ -36,6 +36,8 @@ pub(super) use set::BUNDLED;
 pub use set::{Applied, Migration, MigrationSet};
 use text::Change;
 use turn::WAITED_FOR;
+#[cfg(any(feature = "mysql", feature = "sqlx-mysql"))]
+pub(super) use turn::{GIVE_BACK, PATIENT, TAKE};
 #[cfg(any(feature = "postgres", feature = "sqlx-postgres"))]
 pub(super) use turn::{ONE_CONNECTION, TURN, UNLIMITED};
 
@@ -90,6 +92,8 @@ pub struct Migrator {
     database: Database,
     user_id: UserKeyKind,
     sets: Vec<MigrationSet>,
+    /// The realms whose tables are among the sets.
+    pub(super) realms: Vec<String>,
     clock: Arc<dyn Clock>,
     lock_timeout: Duration,
     patience: Duration,
@@ -107,6 +111,7 @@ impl Migrator {
             database: database.clone(),
             user_id,
             sets: vec![BUNDLED],
+            realms: Vec::new(),
             clock: Arc::new(SystemClock),
             lock_timeout: LOCK_TIMEOUT,
             patience: PATIENCE,
@@ -317,16 +322,12 @@ impl Migrator {
 
     /// Refuses a database whose tables were made for user ids of another kind.
     async fn refuse_other_user_ids(&self, driver: &dyn Driver) -> Result<(), SetupError> {
-        let realms = |set: &MigrationSet| {
-            let realm = set.name.strip_prefix(BUNDLED.name)?.strip_prefix('-')?;
-            Some(format!("{realm}_access_token"))
-        };
-        let mut tables: Vec<String> = self.sets.iter().filter_map(realms).collect();
         // A realm's users may have ids of another kind than those of the bundled tables beside it.
-        if tables.is_empty() {
-            tables.push("access_token".to_owned());
+        if self.realms.is_empty() {
+            return refuse_another_kind(driver, ("access_token", "user_id"), self.user_id).await;
         }
-        for table in tables {
+        for realm in &self.realms {
+            let table = format!("{realm}_access_token");
             refuse_another_kind(driver, (&table, "user_id"), self.user_id).await?;
         }
         Ok(())

@@ -6,6 +6,21 @@ pub(super) const WAITED_FOR: &str = "lock of migrations";
 /// The number of the PostgreSQL advisory lock that the migrating process holds.
 pub(in crate::store::sql) const TURN: u64 = 7_165_072_881;
 
+/// The question for the lock of MySQL and MariaDB that the migrating process holds. The server waits
+/// for two seconds, so that the caller learns of the end of another process soon.
+#[cfg(any(feature = "mysql", feature = "sqlx-mysql"))]
+pub(in crate::store::sql) const TAKE: &str = "SELECT GET_LOCK('countersign_migration', 2)";
+
+/// The statement that gives that lock back.
+#[cfg(any(feature = "mysql", feature = "sqlx-mysql"))]
+pub(in crate::store::sql) const GIVE_BACK: &str = "SELECT RELEASE_LOCK('countersign_migration')";
+
+/// The settings of the connection that holds that lock. Building an index may take long, and only
+/// MariaDB limits the time of a statement.
+#[cfg(any(feature = "mysql", feature = "sqlx-mysql"))]
+pub(in crate::store::sql) const PATIENT: &str =
+    "SET SESSION innodb_lock_wait_timeout = 1 /*M! , max_statement_time = 0 */";
+
 /// The settings of the PostgreSQL transaction that holds the lock: no lasting snapshot, and no
 /// limit of the server for idle transactions.
 #[cfg(any(feature = "postgres", feature = "sqlx-postgres"))]

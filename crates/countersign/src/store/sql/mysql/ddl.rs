@@ -13,11 +13,9 @@ use tokio::time::timeout;
 
 use crate::error::Failure;
 use crate::store::sql::ddl::{Ddl, DdlSession};
+use crate::store::sql::migrate::{GIVE_BACK, PATIENT, TAKE};
 use crate::store::sql::mysql::MysqlDriver;
 use crate::store::sql::mysql::error::StatementError;
-
-/// The time in seconds that the server waits for the lock for migrations in one attempt.
-const TURN_WAIT: u32 = 2;
 
 /// The connection that changes tables.
 pub(in crate::store::sql) struct MysqlDdl {
@@ -31,9 +29,7 @@ impl MysqlDriver {
             .await
             .unwrap_or(Err(StatementError::Silence(self.timeout)));
         let mut connection = connected.map_err(StatementError::into_failure)?;
-        // Building an index may take long. Only MariaDB limits the time of a statement.
-        let unlimited = "SET SESSION innodb_lock_wait_timeout = 1 /*M! , max_statement_time = 0 */";
-        connection.query_drop(unlimited).await.map_err(failed)?;
+        connection.query_drop(PATIENT).await.map_err(failed)?;
         Ok(MysqlDdl {
             connection: Mutex::new(connection),
         })
@@ -69,12 +65,11 @@ impl MysqlDdl {
 #[async_trait]
 impl DdlSession for MysqlDdl {
     async fn take_turn(&self) -> Result<bool, Failure> {
-        let question = format!("SELECT GET_LOCK('countersign_migration', {TURN_WAIT})");
         let answer: Option<Option<i64>> = self
             .connection
             .lock()
             .await
-            .query_first(question)
+            .query_first(TAKE)
             .await
             .map_err(failed)?;
         Ok(answer.flatten() == Some(1))
@@ -103,11 +98,10 @@ impl DdlSession for MysqlDdl {
     }
 
     async fn end(&self) -> Result<(), Failure> {
-        let release = "SELECT RELEASE_LOCK('countersign_migration')";
         self.connection
             .lock()
             .await
-            .query_drop(release)
+            .query_drop(GIVE_BACK)
             .await
             .map_err(failed)
     }

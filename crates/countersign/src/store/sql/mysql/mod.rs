@@ -29,7 +29,7 @@ use crate::error::{ConfigError, Failure, Symptom};
 use crate::net::{Renewing, UrlSource};
 use crate::store::sql::pool::{Permit, Pool};
 use crate::store::sql::queue::Queues;
-use crate::store::sql::retry::{Repeatable, Retry};
+use crate::store::sql::retry::{Mode, Repeatable, Retry};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
 use crate::store::{Row, Value};
 
@@ -101,14 +101,6 @@ struct Hosts {
     writing: Vec<Opts>,
 }
 
-/// The purpose of statements, which decides about pool, repetition and isolation.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Reads,
-    Writes,
-    WritesSeeingAll,
-}
-
 impl fmt::Debug for MysqlDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MysqlDriver")
@@ -164,13 +156,13 @@ impl MysqlDriver {
         deadline: Instant,
         script: &[Statement],
         params: &[Value],
-        manner: Mode,
+        mode: Mode,
     ) -> Result<Outcome, Failure> {
-        let reads = manner == Mode::Reads;
+        let reads = mode == Mode::Reads;
         let work = async {
             let mut retry = Retry::until(deadline, reads);
             loop {
-                let attempt = self.attempt(script, params, manner, retry.after_loss());
+                let attempt = self.attempt(script, params, mode, retry.after_loss());
                 let trouble = match attempt.await {
                     Ok(outcome) => return Ok(outcome),
                     Err(trouble) => trouble,
@@ -199,10 +191,10 @@ impl MysqlDriver {
         &self,
         script: &[Statement],
         params: &[Value],
-        manner: Mode,
+        mode: Mode,
         after_loss: bool,
     ) -> Result<Outcome, StatementError> {
-        let reads = manner == Mode::Reads;
+        let reads = mode == Mode::Reads;
         let pool = if reads { &self.readers } else { &self.writers };
         let turn = pool.turn().await;
         // Any early exit closes the connection. It is given back only after what ran on it has
@@ -219,7 +211,7 @@ impl MysqlDriver {
             [statement] => step(&mut connection, statement, params)
                 .await
                 .map(|(touched, rows)| Outcome::of_one_step(touched, rows)),
-            _ => transaction(&mut connection, script, params, manner).await,
+            _ => transaction(&mut connection, script, params, mode).await,
         };
         match &result {
             Err(trouble) if trouble.is_loss() => {
@@ -334,11 +326,7 @@ impl Driver for MysqlDriver {
     }
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
-        let manner = if script.sees_all() {
-            Mode::WritesSeeingAll
-        } else {
-            Mode::Writes
-        };
+        let mode = Mode::of(script);
         let deadline = Instant::now() + self.timeout;
         let silence = |_| StatementError::Silence(self.timeout).into_failure();
         let _place = timeout_at(deadline, self.queues.turn(script, params))
@@ -346,7 +334,7 @@ impl Driver for MysqlDriver {
             .map_err(silence)?;
         match script.steps() {
             [] => Ok(Outcome::default()),
-            steps => self.repeat(deadline, steps, params, manner).await,
+            steps => self.repeat(deadline, steps, params, mode).await,
         }
     }
 }
@@ -356,9 +344,9 @@ async fn transaction(
     connection: &mut Conn,
     script: &[Statement],
     params: &[Value],
-    manner: Mode,
+    mode: Mode,
 ) -> Result<Outcome, StatementError> {
-    if manner == Mode::WritesSeeingAll {
+    if mode == Mode::WritesSeeingAll {
         // For the next transaction only. This level locks the gaps between the rows of a search, so
         // no row moves into them.
         let locks_gaps = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";

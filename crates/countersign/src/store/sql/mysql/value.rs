@@ -1,7 +1,7 @@
 //! Conversion of values to MySQL's types and back.
 
 use mysql_async::consts::{ColumnFlags, ColumnType};
-use mysql_async::{Column, Row as TokenStatus, Value as Raw};
+use mysql_async::{Column, Row as Answer, Value as Raw};
 
 use crate::clock::Timestamp;
 use crate::store::sql::Statement;
@@ -50,7 +50,7 @@ fn date(moment: Timestamp) -> Raw {
 }
 
 /// Returns a row of an answer.
-pub(super) fn row(answer: TokenStatus) -> Row {
+pub(super) fn row(answer: Answer) -> Row {
     let columns = answer.columns();
     Row::new(
         answer

@@ -25,7 +25,7 @@ use crate::store::{Row, Value};
 /// One connection, closed when it is dropped.
 pub(super) struct Connection {
     client: Client,
-    manner: Mode,
+    mode: Mode,
     task: AbortHandle,
     /// The time of the latest answer.
     heard: Mutex<Instant>,
@@ -61,10 +61,10 @@ impl Drop for Connection {
 
 impl Connection {
     /// Wraps a client whose connection task is `task`.
-    pub(super) fn new(client: Client, manner: Mode, task: AbortHandle) -> Self {
+    pub(super) fn new(client: Client, mode: Mode, task: AbortHandle) -> Self {
         Self {
             client,
-            manner,
+            mode,
             task,
             heard: Mutex::new(Instant::now()),
         }
@@ -93,7 +93,7 @@ impl Connection {
             pooled @ Pooled {
                 begin: Some(begin), ..
             },
-        ) = &self.manner
+        ) = &self.mode
         else {
             return self.step(statement, params).await;
         };
@@ -128,7 +128,7 @@ impl Connection {
         statement: &Statement,
         params: &[Value],
     ) -> Result<(u64, Vec<Row>), StatementError> {
-        match &self.manner {
+        match &self.mode {
             Mode::Own(cache) => self.run_prepared(cache, statement, params).await,
             Mode::Pooled(pooled) => {
                 let types = self.types(pooled, statement).await?;
@@ -151,10 +151,10 @@ impl Connection {
         let prepared = self
             .prepared(cache, statement)
             .await
-            .map_err(|error| StatementError::ErrorText(Stage::Preparing, error))?;
+            .map_err(|error| StatementError::Reported(Stage::Preparing, error))?;
         let result = execute(&self.client, &prepared, params).await;
         result.map(Answer::into_parts).map_err(|error| {
-            let trouble = StatementError::ErrorText(Stage::Running, error);
+            let trouble = StatementError::Reported(Stage::Running, error);
             if trouble.is_stale() {
                 lock(cache).remove(statement.text());
             }
@@ -172,7 +172,7 @@ impl Connection {
             .types
             .of(&self.client, statement, &pooled.limits)
             .await;
-        types.map_err(|error| StatementError::ErrorText(Stage::Preparing, error))
+        types.map_err(|error| StatementError::Reported(Stage::Preparing, error))
     }
 
     /// Begins a transaction.
@@ -181,7 +181,7 @@ impl Connection {
     ///
     /// Returns [`StatementError::NoTransactions`] if the pooler allows none.
     pub(super) async fn begin(&self) -> Result<(), StatementError> {
-        let begin = match &self.manner {
+        let begin = match &self.mode {
             Mode::Own(_) => "BEGIN",
             Mode::Pooled(Pooled {
                 begin: Some(begin), ..
@@ -196,7 +196,7 @@ impl Connection {
         self.client
             .batch_execute(command)
             .await
-            .map_err(|error| StatementError::ErrorText(Stage::Running, error))
+            .map_err(|error| StatementError::Reported(Stage::Running, error))
     }
 
     /// Returns the prepared statement from the cache, or prepares it.
@@ -223,7 +223,7 @@ impl Connection {
 
     /// Returns `true` if the connection leads to a session of its own, in which settings stay.
     pub(super) const fn is_own(&self) -> bool {
-        matches!(self.manner, Mode::Own(_))
+        matches!(self.mode, Mode::Own(_))
     }
 
     /// Returns `true` if the connection is known to be closed.
@@ -244,7 +244,7 @@ fn told(
         }) => Err(StatementError::OwnType),
         Ok(answer) => Ok(answer.into_parts()),
         Err(error) => {
-            let trouble = StatementError::ErrorText(Stage::Running, error).through_a_pooler();
+            let trouble = StatementError::Reported(Stage::Running, error).through_a_pooler();
             if trouble.is_stale() {
                 pooled.types.forget(statement);
             }

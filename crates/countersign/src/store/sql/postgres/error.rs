@@ -31,7 +31,7 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) enum StatementError {
     /// An error that PostgreSQL reported, or an error of the connection.
-    ErrorText(Stage, tokio_postgres::Error),
+    Reported(Stage, tokio_postgres::Error),
     /// No answer arrived within the time.
     Silence(Duration),
     /// The pooler allows no transactions.
@@ -45,7 +45,7 @@ impl Repeatable for StatementError {
         match self {
             Self::Silence(_) => true,
             Self::NoTransactions | Self::OwnType => false,
-            Self::ErrorText(_, error) => error
+            Self::Reported(_, error) => error
                 .code()
                 .map_or(is_broken(error), |code| codes::is_loss(code.code())),
         }
@@ -56,8 +56,8 @@ impl Repeatable for StatementError {
             Self::Silence(_)
             | Self::NoTransactions
             | Self::OwnType
-            | Self::ErrorText(Stage::Connecting, _) => false,
-            Self::ErrorText(stage, error) => {
+            | Self::Reported(Stage::Connecting, _) => false,
+            Self::Reported(stage, error) => {
                 let undone = error.code().is_some_and(|code| {
                     codes::is_undone(code.code()) || codes::is_stale(code.code())
                 });
@@ -77,7 +77,7 @@ impl StatementError {
         match self {
             // Nothing is prepared through a pooler, except by tokio-postgres when it meets an
             // unknown type.
-            Self::ErrorText(_, error) if error.code().is_some_and(|code| own.contains(code)) => {
+            Self::Reported(_, error) if error.code().is_some_and(|code| own.contains(code)) => {
                 Self::OwnType
             }
             other => other,
@@ -87,7 +87,7 @@ impl StatementError {
     /// Returns the error for a statement before its transaction's commit.
     pub(super) fn before_commit(self) -> Self {
         match self {
-            Self::ErrorText(Stage::Running, error) => Self::ErrorText(Stage::Uncommitted, error),
+            Self::Reported(Stage::Running, error) => Self::Reported(Stage::Uncommitted, error),
             other => other,
         }
     }
@@ -98,7 +98,7 @@ impl StatementError {
     /// once.
     pub(super) fn is_ended_connection(&self) -> bool {
         match self {
-            Self::ErrorText(Stage::Connecting, error) => match error.code() {
+            Self::Reported(Stage::Connecting, error) => match error.code() {
                 Some(code) => *code == SqlState::ADMIN_SHUTDOWN || code.code().starts_with("08"),
                 None => error.is_closed() || io_kind(error).is_some_and(is_end),
             },
@@ -108,7 +108,7 @@ impl StatementError {
 
     /// Returns `true` if another transaction holds a row. The statement was undone.
     pub(super) fn is_held(&self) -> bool {
-        matches!(self, Self::ErrorText(_, error) if error.code().is_some_and(|code| codes::is_held(code.code())))
+        matches!(self, Self::Reported(_, error) if error.code().is_some_and(|code| codes::is_held(code.code())))
     }
 
     /// Returns `true` for a statement that was cancelled: after its timeout, by an administrator,
@@ -117,17 +117,17 @@ impl StatementError {
     /// After a wait PostgreSQL usually reports "lock not available". It reports a cancellation
     /// instead if the next wait has begun before it gets to the report.
     pub(super) fn is_cancelled(&self) -> bool {
-        matches!(self, Self::ErrorText(_, error) if error.code() == Some(&SqlState::QUERY_CANCELED))
+        matches!(self, Self::Reported(_, error) if error.code() == Some(&SqlState::QUERY_CANCELED))
     }
 
     /// Returns `true` for a statement that was undone because of a deadlock.
     pub(super) fn is_deadlock(&self) -> bool {
-        matches!(self, Self::ErrorText(_, error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED))
+        matches!(self, Self::Reported(_, error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED))
     }
 
     /// Returns `true` if the prepared statement doesn't fit the tables any more.
     pub(super) fn is_stale(&self) -> bool {
-        matches!(self, Self::ErrorText(_, error) if error.code().is_some_and(|code| codes::is_stale(code.code())))
+        matches!(self, Self::Reported(_, error) if error.code().is_some_and(|code| codes::is_stale(code.code())))
     }
 
     /// Returns the failure, with the symptom that it shows.
@@ -140,7 +140,7 @@ impl StatementError {
     pub(super) fn symptom(&self) -> Option<Symptom> {
         match self {
             Self::Silence(_) => Some(Symptom::Silent),
-            Self::ErrorText(_, error) => symptom::of(error),
+            Self::Reported(_, error) => symptom::of(error),
             Self::NoTransactions | Self::OwnType => None,
         }
     }
@@ -153,14 +153,14 @@ impl StatementError {
             }
             Self::NoTransactions => Failure::internal("database", NO_TRANSACTIONS),
             Self::OwnType => Failure::internal("database", OWN_TYPE),
-            Self::ErrorText(stage, ref error)
+            Self::Reported(stage, ref error)
                 if stage == Stage::Connecting
                     || self.is_loss()
                     || error.code().is_some_and(|code| codes::is_busy(code.code())) =>
             {
                 Failure::unavailable("database", ErrorText::of(stage, error))
             }
-            Self::ErrorText(stage, error) => {
+            Self::Reported(stage, error) => {
                 Failure::internal("database", ErrorText::of(stage, &error))
             }
         }

@@ -87,11 +87,11 @@ impl<'a, 't> PostgresSession<'a, 't> {
         // A pooler may be in between, so nothing is left prepared.
         let types = describe(client, statement, "")
             .await
-            .map_err(|error| StatementError::ErrorText(Stage::Preparing, error))?;
+            .map_err(|error| StatementError::Reported(Stage::Preparing, error))?;
         let result = execute_typed(client, statement, &types, params).await;
         result
             .map(Answer::into_parts)
-            .map_err(|error| StatementError::ErrorText(Stage::Running, error))
+            .map_err(|error| StatementError::Reported(Stage::Running, error))
     }
 
     /// Runs `work` within the timeout.

@@ -63,7 +63,7 @@ impl Target {
     pub(super) async fn connect(&self, waits: Waits) -> Result<Connection, StatementError> {
         self.open(waits)
             .await
-            .map_err(|error| StatementError::ErrorText(Stage::Connecting, error))
+            .map_err(|error| StatementError::Reported(Stage::Connecting, error))
     }
 
     /// Opens a connection, finds out what it leads to, and sets its limits.

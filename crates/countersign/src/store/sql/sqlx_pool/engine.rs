@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::Failure;
 use crate::store::sql::queue::Queues;
-use crate::store::sql::retry::Retry;
+use crate::store::sql::retry::{Mode, Retry};
 use crate::store::sql::sqlx_pool::trouble::{Stage, StatementError};
 use crate::store::sql::sqlx_pool::wire::{Fault, SqlxDatabase, run};
 use crate::store::sql::{DatabaseOptions, Dialect, Driver, Outcome, Script, Statement};
@@ -122,17 +122,17 @@ impl<DB: SqlxDatabase> SqlxDriver<DB> {
         deadline: Instant,
         steps: &[Statement],
         params: &[Value],
-        manner: Manner,
+        mode: Mode,
     ) -> Result<Outcome, Failure> {
-        let reads = manner == Manner::Reads;
+        let reads = mode == Mode::Reads;
         let work = async {
             let mut retry = Retry::until(deadline, reads);
             loop {
-                let error = match self.attempt(steps, params, manner).await {
+                let error = match self.attempt(steps, params, mode).await {
                     Ok(outcome) => return Ok(outcome),
                     Err(error) => error,
                 };
-                let held = error.fault == Fault::Held;
+                let held = error.fault == Fault::Held || !reads && self.is_early(&error, deadline);
                 if !retry.again(&error, held).await {
                     return Err(error);
                 }
@@ -144,12 +144,18 @@ impl<DB: SqlxDatabase> SqlxDriver<DB> {
             .map_err(StatementError::into_failure)
     }
 
+    /// Returns `true` for a write that was cancelled too early for the statement timeout. So it was
+    /// cancelled by the wait for a lock, and took no effect.
+    fn is_early(&self, error: &StatementError, deadline: Instant) -> bool {
+        error.fault == Fault::Cancelled && Instant::now() + self.timeout / 10 < deadline
+    }
+
     /// Runs statements once, on a connection of the pool.
     async fn attempt(
         &self,
         steps: &[Statement],
         params: &[Value],
-        manner: Manner,
+        mode: Mode,
     ) -> Result<Outcome, StatementError> {
         let connection = self.pool.acquire().await;
         let connection =
@@ -157,13 +163,13 @@ impl<DB: SqlxDatabase> SqlxDriver<DB> {
         // Any early exit closes the connection, also one that drops this future.
         let mut lease = Lease(Some(connection));
         let (result, is_clean) = match &mut lease.0 {
-            Some(connection) if manner == Manner::Reads && self.persistent => {
+            Some(connection) if mode == Mode::Reads && self.persistent => {
                 let result = self.steps(connection, steps, params, Stage::Running).await;
                 let spares = StatementError::spares_connection;
                 let is_clean = result.as_ref().map_or_else(spares, |_| true);
                 (result, is_clean)
             }
-            Some(connection) => self.transaction(connection, steps, params, manner).await,
+            Some(connection) => self.transaction(connection, steps, params, mode).await,
             None => return Err(StatementError::silence(self.timeout)),
         };
         if is_clean {
@@ -179,9 +185,9 @@ impl<DB: SqlxDatabase> SqlxDriver<DB> {
         connection: &mut DB::Connection,
         script: &[Statement],
         params: &[Value],
-        manner: Manner,
+        mode: Mode,
     ) -> (Result<Outcome, StatementError>, bool) {
-        let begin = DB::begin(self.timeout, manner == Manner::WritesSeeingAll);
+        let begin = DB::begin(self.timeout, mode == Mode::WritesSeeingAll);
         if let Err(error) = DB::command(connection, begin).await {
             return (
                 Err(StatementError::of::<DB>(Stage::Uncommitted, &error)),
@@ -197,7 +203,7 @@ impl<DB: SqlxDatabase> SqlxDriver<DB> {
         let is_whole = result.as_ref().is_ok_and(|outcome| {
             // All of them were run. A single statement may have written in a part of its own
             // although it changed and returned no row itself.
-            script.len() == 1 || outcome.took_effect() && outcome.affected.len() == script.len()
+            script.len() == 1 || outcome.is_whole(script.len())
         });
         let (end, stage) = if is_whole {
             ("COMMIT", Stage::Running)
@@ -222,14 +228,6 @@ impl<DB: SqlxDatabase> SqlxDriver<DB> {
             .await
             .map_err(|error| StatementError::of::<DB>(stage, &error))
     }
-}
-
-/// The purpose of statements, which decides about transaction, repetition and isolation.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    Reads,
-    Writes,
-    WritesSeeingAll,
 }
 
 /// A connection of the pool that is closed unless it is given back.
@@ -260,23 +258,19 @@ impl<DB: SqlxDatabase> Driver for SqlxDriver<DB> {
     async fn fetch(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Failure> {
         let deadline = Instant::now() + self.timeout;
         let steps = std::slice::from_ref(statement);
-        let outcome = self.repeat(deadline, steps, params, Manner::Reads).await;
+        let outcome = self.repeat(deadline, steps, params, Mode::Reads).await;
         outcome.map(|outcome| outcome.rows)
     }
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         let deadline = Instant::now() + self.timeout;
-        let manner = if script.sees_all() {
-            Manner::WritesSeeingAll
-        } else {
-            Manner::Writes
-        };
+        let mode = Mode::of(script);
         let _place = timeout_at(deadline, self.queues.turn(script, params))
             .await
             .map_err(|_| StatementError::silence(self.timeout).into_failure())?;
         match script.steps() {
             [] => Ok(Outcome::default()),
-            steps => self.repeat(deadline, steps, params, manner).await,
+            steps => self.repeat(deadline, steps, params, mode).await,
         }
     }
 }

@@ -74,7 +74,12 @@ impl StatementError {
     pub(super) fn into_failure(self) -> Failure {
         let may_pass = matches!(
             self.fault,
-            Fault::Lost | Fault::Silent | Fault::Held | Fault::Undone | Fault::Busy
+            Fault::Lost
+                | Fault::Silent
+                | Fault::Held
+                | Fault::Cancelled
+                | Fault::Undone
+                | Fault::Busy
         );
         let failure = if may_pass || self.stage == Stage::Connecting {
             Failure::unavailable("database", self.told)
@@ -86,11 +91,11 @@ impl StatementError {
 }
 
 impl Repeatable for StatementError {
-    /// Returns `true` for a connection that couldn't be opened. Connections that are lost otherwise
-    /// often end together, so several of the pool may be lost one after the other; a new one that
-    /// fails twice will fail again.
+    /// Returns `true` for a connection that couldn't be opened, or to a server that is read-only: a
+    /// new one that fails twice will fail again. Connections that are lost otherwise often end
+    /// together, so several of the pool may be lost one after the other.
     fn is_loss(&self) -> bool {
-        self.stage == Stage::Connecting
+        self.stage == Stage::Connecting || self.symptom == Some(Symptom::ReadOnly)
     }
 
     fn may_be_repeated(&self, reads: bool) -> bool {

@@ -86,6 +86,13 @@ pub(super) enum Fault {
     Silent,
     /// Another transaction holds a row. The statement was undone.
     Held,
+    /// The statement was cancelled: after the server's timeout, by an administrator, or by the wait
+    /// for a lock.
+    #[cfg_attr(
+        not(feature = "sqlx-postgres"),
+        allow(dead_code, reason = "PostgreSQL alone says so")
+    )]
+    Cancelled,
     /// The transaction was rolled back in favour of another.
     Undone,
     /// The tables have changed since the statement was prepared.

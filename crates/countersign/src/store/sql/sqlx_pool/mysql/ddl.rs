@@ -12,14 +12,12 @@ use tokio::time::timeout;
 use crate::error::Failure;
 use crate::store::sql::Statement;
 use crate::store::sql::ddl::{Ddl, DdlSession};
+use crate::store::sql::migrate::{GIVE_BACK, PATIENT, TAKE};
 use crate::store::sql::sqlx_pool::trouble::{Stage, StatementError};
 use crate::store::sql::sqlx_pool::wire::{Fault, Wire};
 
 /// The time within which the connection must be there.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The question for the lock. The server waits for two seconds.
-const TURN: &str = "SELECT GET_LOCK('countersign_migration', 2)";
 
 /// The connection that changes tables.
 pub(super) struct SqlxMysqlDdl(Mutex<PoolConnection<MySql>>);
@@ -34,9 +32,7 @@ impl SqlxMysqlDdl {
             StatementError::of::<MySql>(Stage::Connecting, &error).into_failure()
         })?;
         let ddl = Self(Mutex::new(connection));
-        // Building an index may take long. Only MariaDB limits the time of a statement.
-        let unlimited = "SET SESSION innodb_lock_wait_timeout = 1 /*M! , max_statement_time = 0 */";
-        ddl.command(unlimited).await.map_err(failed)?;
+        ddl.command(PATIENT).await.map_err(failed)?;
         Ok(ddl)
     }
 
@@ -70,7 +66,7 @@ fn failed(error: Error) -> Failure {
 #[async_trait]
 impl DdlSession for SqlxMysqlDdl {
     async fn take_turn(&self) -> Result<bool, Failure> {
-        let question = Statement::new(MySql::DIALECT, TURN);
+        let question = Statement::new(MySql::DIALECT, TAKE);
         let mut connection = self.0.lock().await;
         let answer = MySql::step(&mut connection, &(), &question, &[], false).await;
         let (_, rows) = answer.map_err(failed)?;
@@ -96,7 +92,6 @@ impl DdlSession for SqlxMysqlDdl {
     }
 
     async fn end(&self) -> Result<(), Failure> {
-        let release = "SELECT RELEASE_LOCK('countersign_migration')";
-        self.command(release).await.map(drop).map_err(failed)
+        self.command(GIVE_BACK).await.map(drop).map_err(failed)
     }
 }

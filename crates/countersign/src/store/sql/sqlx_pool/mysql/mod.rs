@@ -48,12 +48,11 @@ impl Wire for MySql {
              /*!50720 , @countersign_isolation = @@SESSION.transaction_isolation */ \
              /*M! , @countersign_isolation = @@SESSION.tx_isolation, \
              @countersign_limit = @@SESSION.max_statement_time */; \
-             SET SESSION innodb_lock_wait_timeout = /*M! 0 * */ {} \
+             SET SESSION innodb_lock_wait_timeout = /*M! 0 * */ 1 \
              /*!50720 , SESSION transaction_isolation = 'READ-COMMITTED' */ \
              /*M! , SESSION max_statement_time = {:.3}, SESSION tx_isolation = \
              IF(@@log_bin AND @@binlog_format = 'STATEMENT', 'REPEATABLE-READ', 'READ-COMMITTED') */; \
              {locks_gaps}BEGIN",
-            timeout.as_secs().max(1),
             timeout.mul_f64(0.9).as_secs_f64(),
         )
     }

@@ -12,8 +12,8 @@ pub(super) fn verdict(error: &dyn DatabaseError) -> Verdict {
     let code = &*code;
     let fault = match code {
         _ if codes::is_loss(code) => Fault::Lost,
-        // Of a wait for a lock PostgreSQL may also say that the statement was cancelled.
-        _ if codes::is_held(code) || code == "57014" => Fault::Held,
+        _ if codes::is_held(code) => Fault::Held,
+        "57014" => Fault::Cancelled,
         _ if codes::is_undone(code) => Fault::Undone,
         _ if is_stale_code(code) => Fault::Stale,
         _ if codes::is_busy(code) => Fault::Busy,
