@@ -11,6 +11,7 @@ mod error;
 mod hello;
 mod inspect;
 mod mark;
+mod one_connection;
 mod script;
 mod sentinel;
 mod server_connection;

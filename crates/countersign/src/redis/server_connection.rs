@@ -23,6 +23,7 @@ use ::redis::{
 use crate::error::ConfigError;
 use crate::redis::error::{Trouble, is_broken};
 use crate::redis::hello::Hello;
+use crate::redis::one_connection::OneConnection;
 use crate::redis::sentinel::Sentinels;
 use crate::redis::symptom::cause;
 use crate::redis::url::{Parsed, Servers, refused};
@@ -64,7 +65,7 @@ pub(super) struct Single {
 /// A connection, or the connections of a cluster.
 pub(super) enum ServerConnection {
     /// One connection.
-    Single(MultiplexedConnection),
+    Single(OneConnection),
     /// The connections to the nodes, and the number of commands that were answered on them.
     Cluster(ClusterConnection, AtomicU64),
 }
@@ -140,7 +141,7 @@ impl Target {
     pub(super) async fn connect(&self) -> Result<ServerConnection, RedisError> {
         Ok(match self {
             Self::Single(single) => single.connect().await?,
-            Self::Watched(sentinels) => ServerConnection::Single(sentinels.connect().await?),
+            Self::Watched(sentinels) => ServerConnection::alone(sentinels.connect().await?),
             Self::Cluster(client) => {
                 ServerConnection::Cluster(client.get_async_connection().await?, AtomicU64::new(0))
             }
@@ -179,12 +180,12 @@ impl Single {
     /// Connects, and switches to the cluster client if the server is a node of a cluster.
     async fn connect(&self) -> Result<ServerConnection, RedisError> {
         let Some(cluster) = &self.cluster else {
-            return Ok(ServerConnection::Single(self.connect_alone().await?));
+            return Ok(ServerConnection::alone(self.connect_alone().await?));
         };
         if !self.is_cluster.load(Relaxed) {
             let mut connection = self.connect_alone().await?;
             if Hello::ask(&mut connection).await?.mode != "cluster" {
-                return Ok(ServerConnection::Single(connection));
+                return Ok(ServerConnection::alone(connection));
             }
             self.is_cluster.store(true, Relaxed);
         }
@@ -288,6 +289,11 @@ fn key_of(command: &Cmd) -> &[u8] {
 }
 
 impl ServerConnection {
+    /// Wraps the connection to one server.
+    fn alone(client: MultiplexedConnection) -> Self {
+        Self::Single(OneConnection::new(client))
+    }
+
     /// Sends a command and returns its answer. An error that Redis returns is an error here as
     /// well.
     pub(super) async fn send(
@@ -296,11 +302,7 @@ impl ServerConnection {
         place: TargetNode<'_>,
     ) -> Result<Value, RedisError> {
         match self {
-            Self::Single(connection) => connection
-                .clone()
-                .send_packed_command(command)
-                .await?
-                .extract_error(),
+            Self::Single(connection) => connection.send(command).await?.extract_error(),
             Self::Cluster(connection, answered) => {
                 let answer = Box::pin(send_within(connection.clone(), command, place)).await?;
                 answered.fetch_add(1, Relaxed);

@@ -1,5 +1,10 @@
 //! TLS, Unix sockets, users and passwords.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use countersign::clock::Timestamp;
+use countersign::denylist::{DenylistStore, RedisDenylist};
 use countersign::strategy::RedisTokenStrategy;
 use countersign::strategy::{Strategy, TokenControl};
 use countersign::{Failure, Profile};
@@ -386,4 +391,42 @@ fn is_discreet(failure: &Failure, says: &str) {
     let story = story(failure);
     assert!(story.contains(says), "{story}");
     assert!(!story.contains("hunter2"), "{story}");
+}
+
+/// A connection that closes while many threads hand their requests to it leaves nobody waiting.
+///
+/// There are far more threads than processors, so that threads are interrupted in the midst of that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 32)]
+async fn redis_closed_connections_leave_nobody_waiting() {
+    const CALLERS: usize = 64;
+    const CLOSED: usize = 300;
+    let server = Redis::dedicated();
+    let denylist = RedisDenylist::new(&connect(server.url(), LONG));
+    let over = Arc::new(AtomicBool::new(false));
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..CALLERS {
+        let (denylist, over) = (denylist.clone(), Arc::clone(&over));
+        callers.spawn(async move {
+            let mut waited = Vec::new();
+            while !over.load(SeqCst) {
+                let id = format!("{caller}");
+                let asked = denylist
+                    .is_any_denied(&[&id], Timestamp::from_unix_seconds(1))
+                    .await;
+                // Two connections may close while one operation lasts: that failure names the loss.
+                waited.extend(
+                    asked
+                        .err()
+                        .map(|failure| story(&failure))
+                        .filter(|told| told.contains("no answer")),
+                );
+            }
+            waited
+        });
+    }
+    for _ in 0..CLOSED {
+        server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    }
+    over.store(true, SeqCst);
+    assert_eq!(callers.join_all().await.concat(), Vec::<String>::new());
 }
