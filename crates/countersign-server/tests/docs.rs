@@ -317,6 +317,39 @@ fn requirements_name_tests_that_exist() {
     assert!(proofs > 60, "only {proofs} proofs were found");
 }
 
+/// `Database::connect` takes `sqlite://` and `sqlite::memory:`, so nothing shows another form.
+#[test]
+fn sqlite_urls_that_are_shown_have_the_form_that_is_taken() {
+    let comments = |text: String| -> String {
+        let lines = text.lines().map(str::trim_start);
+        lines.filter(|line| line.starts_with("//")).collect()
+    };
+    let read = |path: &PathBuf| fs::read_to_string(path).unwrap();
+    let pages = ["docs", "crates/countersign/src"].map(|dir| files(&root().join(dir), "md"));
+    let readmes = ["README.md", "crates/countersign/README.md"].map(|name| root().join(name));
+    let shown = pages
+        .into_iter()
+        .flatten()
+        .chain(readmes)
+        .map(|path| read(&path));
+    let code = files(&root().join("crates/countersign/src"), "rs");
+    let mut urls = 0;
+    for text in shown.chain(code.iter().map(|path| comments(read(path)))) {
+        for rest in text.split("sqlite:").skip(1) {
+            let is_taken = rest.starts_with("//") || rest.starts_with(":memory:");
+            let names_a_file =
+                rest.starts_with(|next: char| next.is_alphanumeric() || "./".contains(next));
+            assert!(
+                is_taken || !names_a_file,
+                "sqlite:{}",
+                rest.get(..20).unwrap_or(rest)
+            );
+            urls += usize::from(is_taken);
+        }
+    }
+    assert!(urls > 20, "only {urls} were seen");
+}
+
 /// README.md shows every visible line of the front page's example, in order, and a `main` around it.
 #[test]
 fn readme_shows_the_example_of_the_front_page() {

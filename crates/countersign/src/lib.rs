@@ -50,7 +50,7 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let secret = Secret::new("TOKEN_HASH_SECRET", std::env::var("TOKEN_HASH_SECRET")?)?;
-//! let auth = Auth::builder(Members).database_url("sqlite:app.db").secret(&secret).build().await?;
+//! let auth = Auth::builder(Members).database_url("sqlite://app.db").secret(&secret).build().await?;
 //! tokio::spawn(auth.maintain());
 //!
 //! let app: Router = Router::new()
@@ -62,10 +62,12 @@
 //! # }
 //! ```
 //!
-//! Keep the secret: without it no token is found. `Auth` makes the tables, and
-//! [`maintain`](Auth::maintain) deletes what has expired. `POST /auth/login` with
-//! `{"identifier": …, "password": …}` answers with an access token and a refresh token, and `GET /me` with `Authorization: Bearer …` answers with the member. The example
-//! `own_users` in the repository is a complete program with a table of users and password hashes.
+//! Make the secret with `openssl rand -base64 32`, and keep it: without it no token is found. `Auth`
+//! makes the tables, and [`maintain`](Auth::maintain) deletes what has expired. `POST /auth/login`
+//! with `{"identifier": …, "password": …}` as JSON answers with an access token and a refresh token,
+//! and `GET /me` with `Authorization: Bearer …` answers with the member. On PostgreSQL, enable the
+//! feature `postgres` and pass `postgres://user:password@localhost/app`. The example `own_users` in
+//! the repository is a complete program with a table of users and password hashes.
 //!
 //! # How the parts fit
 //!
@@ -239,8 +241,9 @@
 //!
 //! If the users are in the same SQL database,
 //! [`join_users`](store::sql::DatabaseTokenModels::join_users) reads the user's row together with
-//! the token, so that a request costs one round trip. Roles and permissions are fields of your
-//! type: see [the guide](guide::roles).
+//! the token. With a manager that implements [`read_joined`](UserManager::read_joined), a request
+//! then costs one round trip. Roles and permissions are fields of your type: see [the
+//! guide](guide::roles).
 //!
 //! Passwords are yours too. A [`CredentialVerifier`](axum::CredentialVerifier) checks them for the
 //! ready routes.
