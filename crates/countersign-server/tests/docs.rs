@@ -317,6 +317,49 @@ fn requirements_name_tests_that_exist() {
     assert!(proofs > 60, "only {proofs} proofs were found");
 }
 
+/// Whether `source` defines a function of this name.
+fn defines(source: &str, function: &str) -> bool {
+    source.contains(&format!("fn {function}(")) || source.contains(&format!("fn {function}<"))
+}
+
+/// FIRST-LOGIN.md has a table for each chapter of the guide, and names a test as `module::function`:
+/// the function is in a file or folder of that name.
+#[test]
+fn first_login_covers_every_chapter_and_names_tests_that_exist() {
+    let text = doc("FIRST-LOGIN.md");
+    for chapter in files(&root().join("crates/countersign/src/guide"), "md") {
+        let name = chapter.file_stem().unwrap().to_str().unwrap();
+        assert_eq!(
+            text.matches(&format!("\n### {name}\n")).count(),
+            1,
+            "{name}"
+        );
+    }
+    let dirs = ["crates", "examples"].map(|dir| files(&root().join(dir), "rs"));
+    let mut modules: BTreeMap<String, String> = BTreeMap::new();
+    for path in dirs.into_iter().flatten() {
+        let source = fs::read_to_string(&path).unwrap();
+        for part in path.iter().rev().take(2) {
+            let module = part.to_str().unwrap().trim_end_matches(".rs").to_owned();
+            modules.entry(module).or_default().push_str(&source);
+        }
+    }
+    let mut named = 0;
+    let codes = text.split('`').skip(1).step_by(2);
+    for proof in codes.filter(|code| code.contains("::") && !code.contains([' ', '('])) {
+        let (module, function) = proof.split_once("::").unwrap();
+        let source = modules
+            .get(module)
+            .unwrap_or_else(|| panic!("docs/FIRST-LOGIN.md: there is no module {module}: {proof}"));
+        assert!(
+            defines(source, function),
+            "docs/FIRST-LOGIN.md: {proof} isn't there"
+        );
+        named += 1;
+    }
+    assert!(named > 90, "only {named} tests were seen");
+}
+
 /// `Database::connect` takes `sqlite://` and `sqlite::memory:`, so nothing shows another form.
 #[test]
 fn sqlite_urls_that_are_shown_have_the_form_that_is_taken() {
