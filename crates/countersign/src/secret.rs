@@ -125,12 +125,14 @@ fn weakness(text: &str) -> Option<&'static str> {
     {
         return Some("is a placeholder");
     }
+
     let mut distinct = chars.clone();
     distinct.sort_unstable();
     distinct.dedup();
     if distinct.len() < 10 {
         return Some("has fewer than 10 different characters");
     }
+
     if (1..=chars.len() / 2).any(|period| {
         chars
             .iter()
@@ -139,6 +141,7 @@ fn weakness(text: &str) -> Option<&'static str> {
     }) {
         return Some("is a repeated pattern");
     }
+
     let steps = chars.iter().zip(chars.iter().skip(1));
     let even = steps
         .filter(|(a, b)| u32::from(**a).abs_diff(u32::from(**b)) <= 1)
@@ -146,6 +149,7 @@ fn weakness(text: &str) -> Option<&'static str> {
     if even * 4 > chars.len() * 3 {
         return Some("is a sequence of consecutive characters");
     }
+
     None
 }
 

@@ -174,12 +174,14 @@ impl<U: User> Authenticator<U> {
     /// travel over https alone.
     async fn outcome(&self, headers: &HeaderMap, allows: impl Fn(bool) -> bool) -> AuthOutcome<U> {
         let selection = self.select(headers);
+
         // No store is asked about a cookie that doesn't count.
         if let Selection::One { backend, .. } = &selection
             && !may_count(backend, &allows)
         {
             return AuthOutcome::CrossSite;
         }
+
         match self.verify(selection).await {
             Ok(TokenStatus::NotOffered) => AuthOutcome::NotOffered,
             Ok(TokenStatus::Accepted(authenticated)) => {
@@ -263,12 +265,14 @@ impl<U: User> Authenticator<U> {
             if found.as_ref().is_some_and(|(seen, _)| *seen == source) {
                 continue;
             }
+
             match (backend.transport().offered(headers), &found) {
                 (Offered::None, _) => {}
                 (_, Some(_)) => return Selection::Refused(Refusal::Ambiguous),
                 (offered, None) => found = Some((source, offered)),
             }
         }
+
         match found {
             None | Some((_, Offered::None)) => Selection::NotOffered,
             Some((_, Offered::Malformed)) => Selection::Refused(Refusal::MalformedRequest),
@@ -282,10 +286,12 @@ impl<U: User> Authenticator<U> {
         if token.expose().len() > self.max_token_length {
             return Selection::Refused(Refusal::TooLong);
         }
+
         let mut here = self
             .backends
             .iter()
             .filter(|backend| backend.transport().source() == *source);
+
         match here.find(|backend| backend.token_shape().claims(&token)) {
             Some(backend) => Selection::One { backend, token },
             None => Selection::Refused(Refusal::Malformed),
@@ -374,12 +380,14 @@ impl<U: User> AuthenticatorBuilder<U> {
                 "add a backend, for example one with a bearer transport",
             ));
         }
+
         for (index, backend) in self.backends.iter().enumerate() {
             check_name(backend.name())?;
             for other in self.backends.iter().skip(index.saturating_add(1)) {
                 check_pair(backend, other)?;
             }
         }
+
         let Self {
             users,
             backends,
@@ -387,6 +395,7 @@ impl<U: User> AuthenticatorBuilder<U> {
             max_token_length,
             recorder,
         } = self;
+
         Ok(Authenticator {
             users,
             backends,
@@ -411,6 +420,7 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
     if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
         return Ok(());
     }
+
     Err(ConfigError::new(
         "backend name",
         "is empty, too long or contains an unsupported character",
@@ -430,11 +440,13 @@ fn check_pair<U: User>(
             "give each backend a unique name",
         ));
     }
+
     let (access, refresh) = (one.transport().source(), one.transport().refresh_source());
     let (other_access, other_refresh) = (
         other.transport().source(),
         other.transport().refresh_source(),
     );
+
     if access == other_access && one.token_shape().overlaps(other.token_shape()) {
         let problem = format!(
             "{} and {} read the same place and could claim the same token",
@@ -444,6 +456,7 @@ fn check_pair<U: User>(
         let cure = "use different places, or token shapes that do not overlap";
         return Err(ConfigError::new("backends", problem, cure));
     }
+
     // The refresh token of one backend must never be read as an access token of another.
     if Some(&access) == other_refresh.as_ref()
         || refresh.as_ref() == Some(&other_access)
@@ -460,6 +473,7 @@ fn check_pair<U: User>(
             "give each cookie transport a unique cookie_name",
         ));
     }
+
     Ok(())
 }
 

@@ -99,6 +99,7 @@ impl<U: User> SessionWatcher<U> {
             users,
             sessions: Mutex::default(),
         };
+
         Self {
             watched: Arc::new(watched),
             patience: Duration::from_mins(1),
@@ -127,6 +128,7 @@ impl<U: User> SessionWatcher<U> {
             answered: Instant::now(),
             end: watch::Sender::new(None),
         });
+
         Some(LiveSession {
             session,
             end: watch.end.subscribe(),
@@ -171,6 +173,7 @@ impl<U: User> SessionWatcher<U> {
             Err(_) if self.watched.silent_for(session) < self.patience => return,
             Err(_) => Some(SessionEnd::Unanswered),
         };
+
         // The lock is taken after the store has answered: it is never held across an await.
         let mut sessions = self.watched.sessions();
         if end.is_some() {
@@ -193,11 +196,13 @@ impl<U: User> Watched<U> {
         if !live {
             return Ok(Some(SessionEnd::Ended));
         }
+
         let active = self
             .users
             .get(user)
             .await?
             .is_some_and(|user| user.is_active());
+
         Ok((!active).then_some(SessionEnd::UserInactive))
     }
 

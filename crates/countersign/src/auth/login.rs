@@ -274,11 +274,13 @@ impl<U: User> AuthenticationBackend<U> {
         let mut found = None;
         // The call that only finds the id isn't counted.
         let most = JUDGED.saturating_add(usize::from(known.is_none()));
+
         for _ in 0..most {
             let fence = match &known {
                 Some(id) => self.login_fence(id).await?,
                 None => None,
             };
+
             let user = self.accepted(judge(found.take()).await?)?;
             if known.as_ref() != Some(user.id()) {
                 // The fence that was read, if any, isn't this user's.
@@ -286,10 +288,12 @@ impl<U: User> AuthenticationBackend<U> {
                 found = Some(user);
                 continue;
             }
+
             // The credentials were right, so the caller may end any of the user's sessions.
             if let Some(session) = replaced {
                 self.end_session(session, user.id()).await?;
             }
+
             let mut login = login.clone();
             login.fence = fence;
             match self.login(&user, &login).await {
@@ -300,6 +304,7 @@ impl<U: User> AuthenticationBackend<U> {
                 Err(AuthError::Failed(failure)) => return Err(failure.into()),
             }
         }
+
         event::login_failed(self.name(), Refusal::Overtaken.as_str());
         Err(LoginError::BadCredentials)
     }
@@ -319,6 +324,7 @@ impl<U: User> AuthenticationBackend<U> {
                 ("overloaded", LoginError::Overloaded { retry_after })
             }
         };
+
         event::login_failed(self.name(), reason);
         Err(error)
     }
@@ -332,10 +338,12 @@ impl<U: User> AuthenticationBackend<U> {
         if refusal != Refusal::TooManySessions {
             return LoginError::BadCredentials;
         }
+
         let page = Page {
             after: None,
             limit: SHOWN,
         };
+
         match self.sessions_of(user.id(), &page).await {
             Ok(page) => LoginError::TooManySessions {
                 sessions: page.sessions,
@@ -357,6 +365,7 @@ impl<U: User> AuthenticationBackend<U> {
         } else {
             self.transport().issue(&tokens, &mut headers)?
         };
+
         Ok(LoggedIn {
             user,
             tokens,

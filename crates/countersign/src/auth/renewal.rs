@@ -37,6 +37,7 @@ impl<U: User> Authenticator<U> {
                 "add a backend with a cookie transport, or leave the setting out",
             ));
         }
+
         match cookies.find(|backend| !backend.transport().carries_both()) {
             None => Ok(()),
             Some(backend) => Err(ConfigError::new(
@@ -64,6 +65,7 @@ impl<U: User> Authenticator<U> {
         let Some((backend, token)) = self.renewable(request, &outcome) else {
             return (outcome, cookies);
         };
+
         let refreshed = match backend.refresh(&token, self.users()).await {
             Ok(refreshed) => refreshed,
             Err(AuthError::Refused(_)) => return (AuthOutcome::NotOffered, cookies),
@@ -72,6 +74,7 @@ impl<U: User> Authenticator<U> {
                 return (AuthOutcome::Failed(Arc::new(failure)), cookies);
             }
         };
+
         if let Err(failure) =
             backend
                 .transport()
@@ -80,6 +83,7 @@ impl<U: User> Authenticator<U> {
             event::failed(&failure);
             return (AuthOutcome::Failed(Arc::new(failure)), cookies);
         }
+
         let access = &refreshed.issued.access;
         let mut authenticated = Authenticated::new(
             refreshed.user,
@@ -89,6 +93,7 @@ impl<U: User> Authenticator<U> {
         );
         authenticated.backend = Some(Arc::clone(backend.name()));
         self.note_use(&authenticated);
+
         (AuthOutcome::Accepted(Arc::new(authenticated)), cookies)
     }
 
@@ -104,6 +109,7 @@ impl<U: User> Authenticator<U> {
             (AuthOutcome::Refused(_), Selection::One { backend, .. }) => Some(backend.name()),
             _ => return None,
         };
+
         let mut offered = self
             .backends()
             .iter()
@@ -119,6 +125,7 @@ impl<U: User> Authenticator<U> {
         let (Some((backend, Some(token))), None) = (offered.next(), offered.next()) else {
             return None;
         };
+
         let is_ours = self
             .origins()
             .proves(request, backend.transport().is_https_only());

@@ -90,6 +90,7 @@ impl UseRecorder {
         let Some(session) = authenticated.session_id else {
             return;
         };
+
         let now = self.clock.now();
         let mut seen = self.seen();
         if let Some((_, at)) = seen.get_mut(&session) {
@@ -112,6 +113,7 @@ impl UseRecorder {
             .into_iter()
             .map(|(session, (user, at))| Used { session, user, at })
             .collect();
+
         for (number, batch) in used.chunks(BATCH).enumerate() {
             if let Err(failure) = self.store.note_use(batch).await {
                 // The failed batch counts as not written. Recording the same use twice is harmless.
@@ -119,6 +121,7 @@ impl UseRecorder {
                 return Err(failure);
             }
         }
+
         Ok(used.len())
     }
 
@@ -131,6 +134,7 @@ impl UseRecorder {
         let mut interval = tokio::time::interval(interval.max(Duration::from_millis(1)));
         // A slow store must not be met by a burst of writes once it has recovered.
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
         loop {
             interval.tick().await;
             if let Err(failure) = self.flush().await {

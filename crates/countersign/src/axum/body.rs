@@ -20,6 +20,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Resul
     if announced(headers).is_some_and(|length| length > limit as u128) {
         return Err(Problem::REQUEST_TOO_LARGE);
     }
+
     axum::body::to_bytes(body, limit).await.map_err(|error| {
         if error
             .source()

@@ -115,6 +115,7 @@ impl<U: User> ForwardAuth<U> {
 
     async fn answer(&self, request: Request) -> Response {
         let (parts, _) = request.into_parts();
+
         match self.authenticator.authenticate_forwarded(&parts).await {
             AuthOutcome::Accepted(authenticated) => self.accepted(&authenticated),
             AuthOutcome::NotOffered => Problem::NOT_OFFERED.into_response(),
@@ -133,6 +134,7 @@ impl<U: User> ForwardAuth<U> {
         let mut response = StatusCode::OK.into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+
         for (name, tell) in &self.told {
             let text = tell(authenticated).unwrap_or_default();
             // Can't fail, since the encoding leaves printable ASCII alone. A header that is left
@@ -142,9 +144,11 @@ impl<U: User> ForwardAuth<U> {
             else {
                 return Problem::STORE_UNAVAILABLE.into_response();
             };
+
             value.set_sensitive(true);
             headers.insert(name, value);
         }
+
         response
     }
 }

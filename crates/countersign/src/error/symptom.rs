@@ -70,6 +70,7 @@ impl Symptom {
     ))]
     pub(crate) fn of_io(error: &std::io::Error) -> Option<Self> {
         use std::io::ErrorKind;
+
         match error.kind() {
             ErrorKind::ConnectionRefused
             | ErrorKind::HostUnreachable

@@ -148,12 +148,14 @@ impl TokenStore for SmallStore {
         if !tables.admits(&refresh.user, refresh.fence, refresh.created_at) {
             return Ok(Opened::Fenced);
         }
+
         if tables.refresh.contains_key(refresh.digest.as_str()) {
             return Err(taken());
         }
         if let Some(access) = access {
             tables.insert(access, refresh.fence)?;
         }
+
         let session = Session {
             token: refresh.clone(),
             consumed: Consumed::default(),
@@ -164,6 +166,7 @@ impl TokenStore for SmallStore {
         tables
             .refresh
             .insert(refresh.digest.as_str().to_owned(), session);
+
         Ok(Opened::Done)
     }
 
@@ -189,6 +192,7 @@ impl TokenStore for SmallStore {
         let Some(presented) = tables.refresh.get(rotate.presented.as_str()) else {
             return Ok(RotateOutcome::Gone);
         };
+
         let fence = presented.token.fence;
         // Both digests are checked before the first write, so a refusal leaves nothing behind.
         if tables.refresh.contains_key(rotate.successor.as_str()) {
@@ -197,6 +201,7 @@ impl TokenStore for SmallStore {
         if let Some(access) = &rotate.access {
             tables.insert(access, fence)?;
         }
+
         if let Some(mut session) = tables.refresh.remove(rotate.presented.as_str()) {
             rotate.apply(&mut session.token);
             session.consumed = rotate.consumed.clone();
@@ -204,6 +209,7 @@ impl TokenStore for SmallStore {
                 .refresh
                 .insert(rotate.successor.as_str().to_owned(), session);
         }
+
         Ok(RotateOutcome::Done)
     }
 
@@ -236,6 +242,7 @@ impl TokenStore for SmallStore {
         let Some((ended, _)) = current.filter(|(current, _)| *current != end.fence) else {
             return Ok(());
         };
+
         let is_kept = |session: Option<SessionId>| session.is_some() && session == end.kept;
         let of_user = |user: &UserKey, fence| *user == end.user && fence == Some(ended);
         for row in tables.access.values_mut() {
@@ -248,6 +255,7 @@ impl TokenStore for SmallStore {
                 row.token.fence = Some(end.fence);
             }
         }
+
         tables.delete(usize::MAX, |user, _, fence| of_user(user, fence));
         if !end.settled {
             let unsettled = tables.unsettled.entry(end.user.clone()).or_default();
@@ -256,6 +264,7 @@ impl TokenStore for SmallStore {
                 kept: end.kept,
             });
         }
+
         Ok(())
     }
 
@@ -289,6 +298,7 @@ impl TokenStore for SmallStore {
                     let is_kept = session.is_some() && session == clear.kept;
                     clear.unfenced && *user == clear.user && fence.is_none() && !is_kept
                 });
+
         let more = access == rows || refresh == rows;
         Ok(Cleared::new(access.saturating_add(refresh), more))
     }
@@ -315,6 +325,7 @@ impl TokenStore for SmallStore {
         let Ok(after) = after.transpose() else {
             return Ok(SessionPage::default()); // a stranger's cursor
         };
+
         let tables = self.tables();
         let of_user = tables
             .refresh
@@ -323,6 +334,7 @@ impl TokenStore for SmallStore {
         let mut sessions: Vec<_> = of_user.filter_map(Session::listed).collect();
         sessions.retain(|session| after.is_none_or(|after| session.id > after));
         sessions.sort_by_key(|session| session.id);
+
         Ok(SessionPage::of_ordered(sessions, page.limit))
     }
 
@@ -333,6 +345,7 @@ impl TokenStore for SmallStore {
             let fits = again.fence.is_none() || behind.is_none() || behind == again.fence;
             row.token.session == Some(again.session) && row.token.user == again.user && fits
         });
+
         Ok(found.is_some_and(|row| {
             row.authenticated_at = row.authenticated_at.max(again.at);
             true
@@ -348,6 +361,7 @@ impl TokenStore for SmallStore {
                 }
             }
         }
+
         Ok(())
     }
 
@@ -362,10 +376,12 @@ impl TokenStore for SmallStore {
             fences,
             ..
         } = &mut *self.tables();
+
         let mut swept = Swept::default();
         let over = access
             .extract_if(|_, row| is_over(row.expires_at, row.created_at, limit.access_created));
         swept.access = count(over.take(rows));
+
         let over = refresh.extract_if(|_, row| {
             is_over(
                 row.token.expires_at,
@@ -374,6 +390,7 @@ impl TokenStore for SmallStore {
             )
         });
         swept.refresh = count(over.take(rows));
+
         let holders: HashSet<_> = access.values().map(|row| &row.user).collect();
         let unused = fences.extract_if(|user, (_, used_at)| {
             let holds =
@@ -381,6 +398,7 @@ impl TokenStore for SmallStore {
             *used_at <= limit.fence_used && !holds
         });
         swept.fences = count(unused.take(rows));
+
         swept.more = [swept.access, swept.refresh, swept.fences].contains(&u64::from(limit.rows));
         Ok(swept)
     }

@@ -222,6 +222,7 @@ impl FromStr for Algorithm {
                     .flat_map(char::escape_default)
                     .collect();
                 let names = Self::ALL.map(Self::as_str).join(", ");
+
                 ConfigError::new(
                     "algorithm",
                     format!("\"{shown}\" is not supported"),

@@ -64,15 +64,18 @@ impl<'t> Claims<'t> {
         if claims.is_over(rules, now) {
             return Err(Refusal::Expired);
         }
+
         let latest = now.saturating_add(rules.leeway);
         let not_before = time(claims.object.member("nbf"))?;
         if not_before > latest || claims.issued_at > latest {
             return Err(Refusal::NotYetValid);
         }
+
         let longest = rules.max_lifetime.saturating_add(rules.leeway);
         if claims.expires_at.since(claims.issued_at) > longest {
             return Err(Refusal::Lifetime);
         }
+
         Ok(claims)
     }
 
@@ -88,6 +91,7 @@ impl<'t> Claims<'t> {
         let expires_at = time(object.member("exp"))?;
         let issued_at = time(object.member("iat"))?;
         time(object.member("nbf"))?;
+
         if !is_meant_for(object.member("aud"), &rules.audience) {
             return Err(Refusal::Audience);
         }
@@ -99,6 +103,7 @@ impl<'t> Claims<'t> {
         if !object.text("jti").ok().flatten().is_some_and(is_token_id) {
             return Err(Refusal::Claims);
         }
+
         let session = match object.text("sid").map_err(|_| Refusal::Claims)? {
             None => None,
             Some(text) => Some(SessionId::canonical(text).ok_or(Refusal::Claims)?),
@@ -107,6 +112,7 @@ impl<'t> Claims<'t> {
             None => None,
             Some(text) => Some(Fence::parse(text).ok_or(Refusal::Claims)?),
         };
+
         let fingerprint_claim = Arc::clone(&rules.fingerprint_claim);
         Ok(Self {
             object,
@@ -158,6 +164,7 @@ fn time(value: Option<&Value<'_>>) -> Result<Timestamp, Refusal> {
         Some(Value::Float(seconds)) => *seconds as i64,
         _ => return Err(Refusal::Claims),
     };
+
     if (0..=LAST_SECOND).contains(&seconds) {
         Ok(Timestamp::from_unix_seconds(seconds))
     } else {
@@ -234,6 +241,7 @@ impl NewClaims<'_> {
     pub(crate) fn to_json(&self, fingerprint: Option<(&str, &str)>) -> Result<Vec<u8>, Failure> {
         let failed = |error| Failure::internal("token writer", error);
         let mut json = serde_json::to_vec(self).map_err(failed)?;
+
         if let Some((name, value)) = fingerprint {
             json.pop();
             json.push(b',');
@@ -242,6 +250,7 @@ impl NewClaims<'_> {
             serde_json::to_writer(&mut json, value).map_err(failed)?;
             json.push(b'}');
         }
+
         Ok(if json.is_ascii() {
             json
         } else {
@@ -264,5 +273,6 @@ fn escape_beyond_ascii(json: &[u8]) -> Vec<u8> {
             }
         }
     }
+
     escaped.into_bytes()
 }

@@ -82,6 +82,7 @@ impl FingerprintKeys {
             &default_case_fold_str(user.email()?),
             user.password_hash()?,
         ];
+
         let tag = match profile {
             Profile::LitestarAuth => hmac::sign(&self.original, parts.join("\u{1F}").as_bytes()),
             Profile::Countersign => {
@@ -95,6 +96,7 @@ impl FingerprintKeys {
                 context.sign()
             }
         };
+
         Some(HEXLOWER.encode(tag.as_ref()))
     }
 }

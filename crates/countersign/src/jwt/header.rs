@@ -62,6 +62,7 @@ pub(crate) fn candidates<'k>(
         .ok()
         .flatten()
         .ok_or(Refusal::Algorithm)?;
+
     if UNSUPPORTED
         .into_iter()
         .any(|name| header.member(name).is_some())
@@ -69,6 +70,7 @@ pub(crate) fn candidates<'k>(
     {
         return Err(Refusal::Header);
     }
+
     let kid = header.text("kid").map_err(|_| Refusal::UnknownKey)?;
     let candidates = match (rules.kid, kid) {
         (KidRule::Required | KidRule::IfPresent, Some(kid)) => {
@@ -90,6 +92,7 @@ pub(crate) fn candidates<'k>(
             )
         }
     };
+
     match rules.typ {
         Some(wanted) if !is_of_type(&header, wanted) => Err(Refusal::TokenType),
         _ => Ok(candidates),

@@ -38,10 +38,12 @@ impl<'a> Object<'a> {
             text,
             rest: text.as_bytes(),
         };
+
         reader.skip_space();
         let Value::Object(object) = reader.value(0)? else {
             return None;
         };
+
         reader.skip_space();
         reader.rest.is_empty().then_some(object)
     }
@@ -77,6 +79,7 @@ impl<'a> Object<'a> {
                 .enumerate()
                 .any(|(at, name)| names().take(at).any(|earlier| earlier == name));
         }
+
         let mut sorted: Vec<&str> = names().collect();
         sorted.sort_unstable();
         sorted
@@ -114,6 +117,7 @@ impl<'a> Reader<'a> {
         if self.take(b'}') {
             return Some(members);
         }
+
         loop {
             let name = self.string()?;
             self.skip_space();
@@ -132,6 +136,7 @@ impl<'a> Reader<'a> {
         if self.take(b']') {
             return Some(items);
         }
+
         loop {
             items.push(self.value(depth + 1)?);
             if !self.more(b']')? {
@@ -165,6 +170,7 @@ impl<'a> Reader<'a> {
         if self.take(b'"') {
             return Some(Cow::Borrowed(plain));
         }
+
         let mut text = plain.to_owned();
         loop {
             self.expect(b'\\')?;
@@ -192,6 +198,7 @@ impl<'a> Reader<'a> {
     fn escaped(&mut self) -> Option<char> {
         let (&kind, rest) = self.rest.split_first()?;
         self.rest = rest;
+
         Some(match kind {
             b'"' | b'\\' | b'/' => char::from(kind),
             b'b' => '\u{8}',
@@ -212,12 +219,14 @@ impl<'a> Reader<'a> {
         if !(0xD800..0xDC00).contains(&first) {
             return char::from_u32(first);
         }
+
         self.expect(b'\\')?;
         self.expect(b'u')?;
         let second = self.hex()?;
         if !(0xDC00..0xE000).contains(&second) {
             return None;
         }
+
         char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))
     }
 
@@ -235,22 +244,26 @@ impl<'a> Reader<'a> {
         if !self.take(b'0') {
             self.digits()?;
         }
+
         let mut whole = true;
         if self.take(b'.') {
             whole = false;
             self.digits()?;
         }
+
         if self.take(b'e') || self.take(b'E') {
             whole = false;
             let _sign = self.take(b'+') || self.take(b'-');
             self.digits()?;
         }
+
         let text = self.text.get(start..self.text.len() - self.rest.len())?;
         // A whole number that doesn't fit into 64 bits is read as a float, like in most JSON
         // readers.
         if let (true, Ok(int)) = (whole, text.parse()) {
             return Some(Value::Int(int));
         }
+
         let float: f64 = text.parse().ok()?;
         float.is_finite().then_some(Value::Float(float))
     }

@@ -42,6 +42,7 @@ pub(crate) fn verify<'k>(
     max_length: usize,
 ) -> Result<Verified<'k>, Refusal> {
     let segments = split(token, max_length)?;
+
     // Nearly every token that arrives has a header that a key of the ring writes, byte for byte.
     // Comparing the segments spares decoding and parsing it. A header of litestar-auth has no
     // `kid`, so it selects an algorithm and not a key.
@@ -53,6 +54,7 @@ pub(crate) fn verify<'k>(
         (Profile::LitestarAuth, Some(key)) => Candidates::Every(key.algorithm()),
         (_, None) => header::candidates(ring, rules(profile), &decode(segments.header)?)?,
     };
+
     check(ring, &candidates, &segments)
 }
 
@@ -97,6 +99,7 @@ fn check<'k>(
 ) -> Result<Verified<'k>, Refusal> {
     let signature = decode(segments.signature)?;
     let signed = segments.signed.as_bytes();
+
     let key = match *candidates {
         Candidates::One(key) => key.verifies(signed, &signature).then_some(key),
         Candidates::Every(algorithm) => ring
@@ -104,6 +107,7 @@ fn check<'k>(
             .find(|key| key.algorithm() == algorithm && key.verifies(signed, &signature)),
     };
     let key = key.ok_or(Refusal::Signature)?;
+
     // The payload is decoded last, so that no unverified bytes leave this function.
     Ok(Verified {
         payload: decode(segments.payload)?,
@@ -119,14 +123,17 @@ fn split(token: &str, max_length: usize) -> Result<Segments<'_>, Refusal> {
     if token.len() > max_length {
         return Err(Refusal::TooLong);
     }
+
     let (header, rest) = token.split_once('.').ok_or(Refusal::Malformed)?;
     let (payload, signature) = rest.split_once('.').ok_or(Refusal::Malformed)?;
     if header.is_empty() || signature.is_empty() || signature.contains('.') {
         return Err(Refusal::Malformed);
     }
+
     let signed = token
         .get(..header.len() + 1 + payload.len())
         .ok_or(Refusal::Malformed)?;
+
     Ok(Segments {
         header,
         payload,

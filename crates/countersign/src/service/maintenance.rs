@@ -46,6 +46,7 @@ impl Sweeper {
     pub(super) async fn run(self, interval: Duration) {
         let mut interval = tokio::time::interval(interval.max(Duration::from_millis(1)));
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
         loop {
             interval.tick().await;
             match self.sweep().await {
@@ -78,6 +79,7 @@ impl Sweeper {
             if batch < u64::from(BATCH) {
                 return Ok(removed);
             }
+
             SweepPace::rest(start.elapsed()).await;
         }
     }

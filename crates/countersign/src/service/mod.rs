@@ -104,6 +104,7 @@ impl<U: User> Auth<U> {
     fn of(parts: Parts<U>) -> Self {
         let parts = Arc::new(parts);
         let weak = Arc::downgrade(&parts);
+
         tokio::spawn(async move {
             let _ = tokio::time::timeout(NOTICE, std::future::pending::<()>()).await;
             let is_missing = |parts: Arc<Parts<U>>| !parts.is_maintained.load(Ordering::Relaxed);
@@ -115,6 +116,7 @@ impl<U: User> Auth<U> {
                 );
             }
         });
+
         Self(parts)
     }
 
@@ -244,8 +246,10 @@ impl<U: User> Auth<U> {
     /// it tables grow for ever, which is logged after a minute as `not_maintained`.
     pub fn maintain(&self) -> impl Future<Output = ()> + Send + use<U> {
         self.0.is_maintained.store(true, Ordering::Relaxed);
+
         let (recorder, watcher) = (self.0.recorder.clone(), self.0.watcher.clone());
         let (sweeper, intervals) = (self.0.sweeper.clone(), self.0.intervals);
+
         async move {
             tokio::join!(
                 sweeper.run(intervals.sweep),

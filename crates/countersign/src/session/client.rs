@@ -110,14 +110,17 @@ fn one_line(text: &str, most: usize) -> Option<String> {
             line.push(' ');
         }
         line.push_str(word);
+
         if line.len() > most {
             break;
         }
     }
+
     // A cut after a space would leave it at the end: trimming afterwards makes a second pass a
     // no-op.
     line.truncate(line.floor_char_boundary(most));
     line.truncate(line.trim_end().len());
+
     (!line.is_empty()).then_some(line)
 }
 

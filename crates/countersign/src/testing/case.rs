@@ -62,6 +62,7 @@ pub(super) async fn judge<G: 'static>(
             }
         }
     };
+
     CaseReport { name, violation }
 }
 

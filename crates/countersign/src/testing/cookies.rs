@@ -89,11 +89,13 @@ impl TestCookies {
     pub fn to_headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(SEC_FETCH_SITE, HeaderValue::from_static("same-origin"));
+
         let pairs: Vec<_> = self
             .0
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
+
         // What came out of a header's text fits into one again.
         if let Ok(mut value) = HeaderValue::try_from(pairs.join("; "))
             && !self.is_empty()
@@ -101,6 +103,7 @@ impl TestCookies {
             value.set_sensitive(true);
             headers.insert(header::COOKIE, value);
         }
+
         headers
     }
 }

@@ -76,6 +76,7 @@ impl TestSession {
             .first()
             .ok_or_else(|| Failure::internal("test session", "no backend configured"))?;
         let tokens = first.login(user, &Login::default()).await?;
+
         let mut answer = HeaderMap::new();
         for backend in backends {
             if Arc::ptr_eq(backend.strategy(), first.strategy()) {
@@ -83,9 +84,11 @@ impl TestSession {
                 drop(backend.transport().issue(&tokens, &mut answer)?);
             }
         }
+
         let mut cookies = TestCookies::new();
         cookies.update(&answer);
         let bearer = bearer(&tokens)?;
+
         Ok(Self {
             tokens,
             bearer,

@@ -181,6 +181,7 @@ impl DigestKey {
                 "is empty, too long, or contains non-printable characters",
             ));
         }
+
         // The secret itself keys the digests of tokens, as in litestar-auth. All other keys are
         // derived.
         let mac = keyed(secret.expose().as_bytes())?;
@@ -201,6 +202,7 @@ impl DigestKey {
             |purpose: &[u8]| keyed(&mac.clone().chain_update(purpose).finalize().into_bytes());
         let (owners, families, successors) =
             (derived(OWNERS)?, derived(FAMILIES)?, derived(SUCCESSORS)?);
+
         Ok(Self {
             id,
             secret,
@@ -222,6 +224,7 @@ impl DigestKey {
         // The kind and a NUL come first, so that the integer 7 and the text "7" have different
         // tags.
         let kind = format!("{:?}", user.kind());
+
         let tag = self
             .owners
             .clone()
@@ -229,6 +232,7 @@ impl DigestKey {
             .chain_update([0])
             .chain_update(subject)
             .finalize();
+
         tag.into_bytes().first_chunk().copied().unwrap_or_default()
     }
 }
@@ -308,6 +312,7 @@ impl DigestKeyRing {
                 "give each key a unique id",
             ));
         }
+
         self.accepted.push(DigestKey::new(id, secret)?);
         Ok(self)
     }

@@ -46,6 +46,7 @@ impl Family {
                 .unwrap_or_default(),
         );
         let of_our_form = decoded.len() >= 2 * Self::BYTES;
+
         match decoded.first_chunk() {
             Some(bytes) if of_our_form => {
                 // In the `countersign` profile the text itself has a checksum, outside of the
@@ -146,6 +147,7 @@ impl Successor {
                 }
             },
         };
+
         // One HMAC gives 32 bytes. Longer tokens take more of them, each with its number.
         for (number, block) in (0_u8..).zip(own.chunks_mut(32)) {
             let kind = if kind == TokenKind::Access {
@@ -153,6 +155,7 @@ impl Successor {
             } else {
                 b'r'
             };
+
             let derived: [u8; 32] = self
                 .mac
                 .clone()
@@ -160,10 +163,12 @@ impl Successor {
                 .finalize()
                 .into_bytes()
                 .into();
+
             for (to, from) in block.iter_mut().zip(derived) {
                 *to = from;
             }
         }
+
         format.spell(kind, locator, self.family.founder, &mut bytes)
     }
 }

@@ -99,6 +99,7 @@ impl TokenFormat {
                 "use the default of 32",
             ));
         }
+
         Ok(Self {
             profile,
             token_bytes,
@@ -152,10 +153,12 @@ impl TokenFormat {
         if self.profile == Profile::LitestarAuth && kind == TokenKind::Refresh {
             family_checksum::write(founder, bytes);
         }
+
         let place = locator
             .map(|locator| format!("{}.", locator.to_text()))
             .unwrap_or_default();
         let body = Zeroizing::new(place + &Zeroizing::new(BASE64URL_NOPAD.encode(bytes)));
+
         match self.profile {
             Profile::LitestarAuth => PlainToken::new(body.as_str()),
             Profile::Countersign => PlainToken::new(with_checksum(&format!(
@@ -173,12 +176,14 @@ impl TokenFormat {
             .len()
             .checked_sub(CHECKSUM_LENGTH)
             .and_then(|at| text.split_at_checked(at));
+
         let bare = split.and_then(|(body, sum)| {
             Some((
                 body.strip_prefix(kind.prefix())?,
                 sum.as_bytes() == checksum(body),
             ))
         });
+
         let (body, is_checked) = bare.unwrap_or((text, false));
         (
             body.split_once('.').map_or(body, |(_, random)| random),
@@ -199,10 +204,12 @@ impl TokenFormat {
         if text.len() > MAX_OPAQUE_LENGTH {
             return Err(Refusal::TooLong);
         }
+
         let well_formed = match self.profile {
             Profile::LitestarAuth => !text.is_empty(),
             Profile::Countersign => self.is_well_formed(kind, text),
         };
+
         if well_formed {
             Ok(())
         } else {
@@ -227,11 +234,13 @@ impl TokenFormat {
         let Some(rest) = body.strip_prefix(kind.prefix()) else {
             return false;
         };
+
         let random = match rest.split_once('.') {
             None => rest,
             Some((locator, random)) if Locator::parse(locator).is_some() => random,
             Some(_) => return false,
         };
+
         // This runs for every request, so it uses the stack and allocates nothing.
         let mut buffer = Zeroizing::new([0; *TOKEN_BYTES.end()]);
         let length = BASE64URL_NOPAD
@@ -241,6 +250,7 @@ impl TokenFormat {
         let Some(bytes) = length.and_then(|length| buffer.get_mut(..length)) else {
             return false;
         };
+
         BASE64URL_NOPAD.decode_mut(random.as_bytes(), bytes).is_ok()
             && sum.as_bytes() == checksum(body)
     }

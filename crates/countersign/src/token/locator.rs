@@ -80,11 +80,13 @@ impl Locator {
         let length = BASE64URL_NOPAD.decode_len(text.len()).ok()?;
         let bytes = buffer.get_mut(..length)?;
         BASE64URL_NOPAD.decode_mut(text.as_bytes(), bytes).ok()?;
+
         let (owner, session) = bytes.split_first_chunk::<OWNER>()?;
         let session = match session {
             [] => None,
             session => Some(SessionId::from_bytes(session.try_into().ok()?)),
         };
+
         Some(Self {
             owner: *owner,
             session,

@@ -20,6 +20,7 @@ pub(crate) fn check_realm(name: &str) -> Result<(), ConfigError> {
     {
         return Ok(());
     }
+
     Err(ConfigError::new(
         "realm",
         "has an invalid name",

@@ -25,6 +25,7 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<&'static str> {
         else {
             return false;
         };
+
         let ends = rest.is_empty() || rest.starts_with(['+', ';', ' ', '\t']);
         start.eq_ignore_ascii_case(name) && ends
     })
@@ -38,11 +39,13 @@ pub(super) fn refuse<B: From<Bytes>>(problem: Problem, content_type: &'static st
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("grpc-status", HeaderValue::from(code(problem)));
+
     let message = utf8_percent_encode(problem.detail(), ENCODED).to_string();
     // The encoding leaves printable ASCII alone, which every header may hold.
     if let Ok(message) = HeaderValue::try_from(message) {
         headers.insert("grpc-message", message);
     }
+
     response
 }
 
@@ -57,6 +60,7 @@ fn code(problem: Problem) -> u16 {
     const INTERNAL: u16 = 13;
     const UNAVAILABLE: u16 = 14;
     const UNAUTHENTICATED: u16 = 16;
+
     match problem.status().as_u16() {
         400 | 401 => UNAUTHENTICATED,
         403 => PERMISSION_DENIED,

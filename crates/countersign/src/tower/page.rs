@@ -49,6 +49,7 @@ impl Pages {
                 render: None,
             });
         }
+
         Err(ConfigError::new(
             "login page",
             "is not a path on this site",
@@ -87,16 +88,19 @@ impl Pages {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             return response;
         }
+
         let html = match &self.render {
             Some(render) => render(&problem),
             None => self.page(problem),
         };
+
         let mut response = problem.into_http::<B>();
         *response.body_mut() = B::from(html.into());
         response.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("text/html; charset=utf-8"),
         );
+
         response
     }
 
@@ -107,6 +111,7 @@ impl Pages {
         if !is_local_path(page) {
             return (*self.login).to_owned();
         }
+
         let separator = if self.login.contains('?') { '&' } else { '?' };
         format!(
             "{}{separator}next={}",
@@ -124,6 +129,7 @@ impl Pages {
         } else {
             String::new()
         };
+
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
@@ -184,12 +190,14 @@ fn prefers_html(headers: &HeaderMap) -> bool {
             .filter_map(|part| part.split_once('='))
             .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
             .map_or(1.0, |(_, q)| q.trim().parse::<f32>().unwrap_or(0.0));
+
         if name == "text/html" || name == "application/xhtml+xml" {
             html = weight.max(html);
         } else if name == "application/json" || name.ends_with("+json") {
             json = weight.max(json);
         }
     }
+
     html > json
 }
 
@@ -206,5 +214,6 @@ fn escaped(text: &str) -> String {
             other => escaped.push(other),
         }
     }
+
     escaped
 }

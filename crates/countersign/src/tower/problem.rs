@@ -401,6 +401,7 @@ impl Problem {
         let (Ok(serde_json::Value::Object(mut fields)), Ok(value)) = fields else {
             return self.into_http();
         };
+
         fields.insert(name.to_owned(), value);
         self.answer(&fields)
     }
@@ -428,6 +429,7 @@ impl Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+
         if let Some(challenge) = self.challenge {
             let with_age = self
                 .max_age
@@ -435,6 +437,7 @@ impl Problem {
             let challenge = with_age.unwrap_or(HeaderValue::from_static(challenge));
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
+
         if let Some(after) = self.retry_after {
             // Rounded up, and never 0: a client that comes back too early is refused again.
             let seconds = after

@@ -50,11 +50,13 @@ impl<U: User> Question<U> {
         {
             return Err(problem);
         }
+
         let accepted = outcome.and_then(AuthOutcome::accepted);
         let by = extensions.get::<AcceptedBy<U>>();
         let (Some(authenticated), Some(AcceptedBy(authenticator))) = (accepted, by) else {
             return Err(Problem::AUTH_LAYER_MISSING);
         };
+
         Ok(Self {
             authenticated: Arc::clone(authenticated),
             authenticator: Arc::clone(authenticator),
@@ -71,6 +73,7 @@ impl<U: User> Question<U> {
             authenticated,
             authenticator,
         } = self;
+
         let refused = Problem::recent_authentication_required(max_age);
         let backend = authenticator.backend_of(&authenticated);
         let sessions = backend.and_then(|backend| backend.strategy().as_refreshable());
@@ -78,11 +81,13 @@ impl<U: User> Question<U> {
         let (Some(sessions), Some(session)) = (sessions, authenticated.session_id) else {
             return Err(refused);
         };
+
         let user = authenticated.user.id().to_key();
         let at = sessions
             .authenticated_within(session, &user, max_age)
             .await
             .map_err(|failure| Problem::from_failure(&failure))?;
+
         at.map(|at| (authenticated, at)).ok_or(refused)
     }
 }
@@ -200,11 +205,13 @@ where
         let max_age = self.max_age;
         let question = Question::<U>::of(request.extensions());
         let grpc = grpc::content_type(request.headers());
+
         Box::pin(async move {
             let answer = match question {
                 Ok(question) => question.ask(max_age).await.map(drop),
                 Err(problem) => Err(problem),
             };
+
             match answer {
                 Ok(()) => Ok(inner.call(request).await?.map(ResponseBody::inner)),
                 Err(problem) => Ok(match grpc {

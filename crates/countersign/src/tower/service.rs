@@ -58,6 +58,7 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let authenticator = Arc::clone(&self.authenticator);
         let renews = self.renews;
+
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let mut outcome = authenticator.authenticate_request(&parts).await;
@@ -65,6 +66,7 @@ where
             if renews && parts.method == Method::GET && page::is_wanted(&parts.headers) {
                 (outcome, cookies) = authenticator.renew(&parts, outcome).await;
             }
+
             let is_offered = outcome.is_offered();
             if outcome.accepted().is_some() {
                 parts
@@ -72,6 +74,7 @@ where
                     .insert(AcceptedBy(Arc::clone(&authenticator)));
             }
             parts.extensions.insert(outcome);
+
             let mut response = inner.call(Request::from_parts(parts, body)).await?;
             let headers = response.headers_mut();
             if cookies.contains_key(header::SET_COOKIE) {
@@ -88,6 +91,7 @@ where
                     .entry(header::CACHE_CONTROL)
                     .or_insert(HeaderValue::from_static("no-store"));
             }
+
             Ok(response)
         })
     }
@@ -102,6 +106,7 @@ fn add_cookies(headers: &mut HeaderMap, cookies: &HeaderMap) {
         .cloned()
         .collect();
     headers.remove(header::SET_COOKIE);
+
     let new = cookies.get_all(header::SET_COOKIE).iter().cloned();
     for cookie in new.chain(own) {
         headers.append(header::SET_COOKIE, cookie);

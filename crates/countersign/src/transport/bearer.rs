@@ -69,6 +69,7 @@ impl Transport for BearerTransport {
 /// Returns the token in the value of one `Authorization` header.
 fn parse(value: &[u8]) -> Offered {
     const SCHEME: &[u8] = b"bearer";
+
     let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else {
         return Offered::None;
     };
@@ -78,9 +79,11 @@ fn parse(value: &[u8]) -> Offered {
     {
         return Offered::None;
     }
+
     let Ok(rest) = std::str::from_utf8(rest) else {
         return Offered::Malformed;
     };
+
     let token = rest.trim_start_matches(' ');
     if token.len() < rest.len() && is_b64token(token.as_bytes()) {
         Offered::One(PlainToken::new(token))

@@ -203,17 +203,20 @@ impl CookieTransportBuilder {
     /// - `secure` off without [`allow_insecure_cookie_auth`](Self::allow_insecure_cookie_auth).
     pub fn build(self) -> Result<CookieTransport, ConfigError> {
         self.check_security()?;
+
         let (access_name, refresh_name) = self.names();
         let access_path = self.path.clone().unwrap_or_else(|| "/".to_owned());
         let refresh_path = self
             .refresh_path
             .clone()
             .unwrap_or_else(|| access_path.clone());
+
         check_name(&access_name)?;
         check_path("path", &access_path)?;
         check_path("refresh_path", &refresh_path)?;
         self.domain.as_deref().map_or(Ok(()), check_domain)?;
         self.check_prefix(&access_name, &access_path, &refresh_path)?;
+
         // The original writes session cookies by default. Ours end with their token.
         let age = |own: Option<Duration>| match (own, self.profile) {
             (Some(age), _) => CookieAge::AtMost(age),
@@ -249,6 +252,7 @@ impl CookieTransportBuilder {
                 cure,
             ));
         }
+
         if !self.secure && !self.allow_insecure {
             let cure =
                 "enable it, or set allow_insecure_cookie_auth for development over plain HTTP";
@@ -290,6 +294,7 @@ impl CookieTransportBuilder {
         if !host && !has_prefix(name, SECURE_PREFIX) {
             return Ok(());
         }
+
         if !self.secure {
             return broken(
                 "secure",
@@ -311,6 +316,7 @@ impl CookieTransportBuilder {
                 "must be / if the cookie name begins with __Host-",
             );
         }
+
         Ok(())
     }
 }
@@ -327,6 +333,7 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
     if (1..=128).contains(&name.len()) && name.bytes().all(token) {
         return Ok(());
     }
+
     Err(ConfigError::new(
         "cookie_name",
         "is not a valid cookie name (RFC 6265 section 4.1.1)",
@@ -339,6 +346,7 @@ fn check_path(option: &'static str, path: &str) -> Result<(), ConfigError> {
     if path.starts_with('/') && path.len() <= 1024 && path.bytes().all(allowed) {
         return Ok(());
     }
+
     Err(ConfigError::new(
         option,
         "is not a valid cookie path",
@@ -357,6 +365,7 @@ fn check_domain(domain: &str) -> Result<(), ConfigError> {
     if domain.len() <= 253 && domain.split('.').all(label) {
         return Ok(());
     }
+
     Err(ConfigError::new(
         "domain",
         "is not a valid host name",

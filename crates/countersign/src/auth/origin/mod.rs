@@ -201,6 +201,7 @@ impl OriginPolicy {
         ) else {
             return false;
         };
+
         // A named origin counts first: its pages are cross-site by `Sec-Fetch-Site`, and trusted
         // all the same.
         if origin.is_some_and(|origin| {
@@ -208,6 +209,7 @@ impl OriginPolicy {
         }) {
             return true;
         }
+
         match (site.map(HeaderValue::as_bytes), origin) {
             (Some(b"same-origin" | b"none"), _) => true,
             (Some(_), _) => false,
@@ -256,6 +258,7 @@ fn is_target(origin: &HeaderValue, request: &Parts, https_only: bool) -> bool {
             .flatten()
             .and_then(|host| host.to_str().ok()),
     };
+
     let Some((host, port)) = target.and_then(host_and_port) else {
         return false;
     };
@@ -265,12 +268,14 @@ fn is_target(origin: &HeaderValue, request: &Parts, https_only: bool) -> bool {
     let Some((origin_host, origin_port)) = host_and_port(origin) else {
         return false;
     };
+
     let own_port = if is_https { 443 } else { 80 };
     let is_same_place = host.eq_ignore_ascii_case(origin_host)
         && port.unwrap_or(own_port) == origin_port.unwrap_or(own_port);
     // The target's own scheme is only trusted in one direction: http may be a proxy that ends TLS.
     let may_be_http =
         request.uri.scheme() != Some(&Scheme::HTTPS) && (!https_only || is_loopback(host));
+
     is_same_place && (is_https || may_be_http)
 }
 
@@ -290,6 +295,7 @@ fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
         text.find(':')
     };
     let (host, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
+
     let address = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
@@ -302,6 +308,7 @@ fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
                     .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
         }
     };
+
     let port = match rest.strip_prefix(':') {
         None if rest.is_empty() => None,
         None => return None,
@@ -312,6 +319,7 @@ fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
                 .filter(|port| port.to_string() == digits)?,
         ),
     };
+
     is_host.then_some((host, port))
 }
 
@@ -335,6 +343,7 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Ok(text) = value.to_str() else {
         return false;
     };
+
     let essence = text.split(';').next().unwrap_or_default();
     essence
         .trim_matches([' ', '\t'])

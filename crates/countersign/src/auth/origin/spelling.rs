@@ -28,6 +28,7 @@ fn spell(text: &str) -> Result<String, String> {
     if text.contains('*') {
         return refused("contains `*`, but each origin must be listed separately");
     }
+
     let Ok(url) = Url::parse(text) else {
         return refused("is not a valid origin");
     };
@@ -37,14 +38,17 @@ fn spell(text: &str) -> Result<String, String> {
     if !url.username().is_empty() || url.password().is_some() {
         return refused("contains a user name");
     }
+
     let spelled = url.origin().ascii_serialization();
     let own_port = if url.scheme() == "https" { 443 } else { 80 };
     if text == spelled || text == format!("{spelled}:{own_port}") {
         return Ok(spelled);
     }
+
     if url.query().is_some() || url.fragment().is_some() {
         return refused("has a query or a fragment");
     }
+
     match url.path() {
         "/" if text.ends_with('/') => refused("ends with a slash"),
         "/" => Err(format!(

@@ -29,10 +29,12 @@ impl<U> IntoResponseParts for LoggedIn<U> {
                 "tokens that travel in a body can't be a part of another response",
             )));
         }
+
         // One by one: `extend` would replace cookies that the response has already.
         for (name, value) in &headers {
             parts.headers_mut().append(name, value.clone());
         }
+
         parts.headers_mut().extend(no_store());
         Ok(parts)
     }

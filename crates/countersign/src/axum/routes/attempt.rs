@@ -189,6 +189,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Seek<'_, T> {
                 return Ok(None);
             }
         }
+
         Ok(found)
     }
 }

@@ -37,6 +37,7 @@ pub(super) async fn bearer<U: User>(
     if presented.is_cross_site && presented.shown.is_empty() {
         return Err(Problem::CSRF_FAILED);
     }
+
     let mut ended = presented.end(&shared).await.map_err(unanswered)?;
     let named = named(&parts.headers, body).await;
     if let Ok(Named::Token(refresh)) = &named {
@@ -46,6 +47,7 @@ pub(super) async fn bearer<U: User>(
         // An unknown refresh token is as good as one that was logged out (RFC 7009 section 2.2).
         ended.any = true;
     }
+
     match verdict(&presented, &ended, named) {
         Ok(()) => Ok(logged_out(&presented.shown)),
         Err(problem) => Ok(refused(problem, &presented)),
@@ -62,12 +64,14 @@ fn verdict<U: User>(
     if presented.is_partial {
         return Err(Problem::CREDENTIALS_MALFORMED);
     }
+
     if ended.any {
         return Ok(());
     }
     if let (Some(refusal), false) = (presented.unread, ended.over) {
         return Err(Problem::from_refusal(refusal));
     }
+
     // Nothing good was presented, so a refresh token that couldn't be read may be of a session that lives.
     let named = named?;
     match (ended, named) {
@@ -105,11 +109,13 @@ pub(super) async fn end_cookies<U: User>(
     let source = backend.transport().source();
     let presented = Presented::of(shared, parts, |other| other.transport().source() == source);
     let ended = presented.end(shared).await.map_err(unanswered)?;
+
     let nothing_read =
         presented.unread == Some(Refusal::MalformedRequest) && !ended.any && !ended.over;
     if presented.is_partial || nothing_read {
         return Ok(refused(Problem::CREDENTIALS_MALFORMED, &presented));
     }
+
     Ok(logged_out(&[backend]))
 }
 
@@ -135,10 +141,12 @@ async fn named(headers: &HeaderMap, content: Body) -> Result<Named, Problem> {
     if bytes.is_empty() {
         return Ok(Named::Nothing);
     }
+
     json::check_type(headers)?;
     if bytes.trim_ascii() == b"null" {
         return Ok(Named::NoToken);
     }
+
     match json::parse::<Members>(&bytes)?.refresh_token {
         Some(text) if !text.is_empty() => refresh_token(text).map(Named::Token),
         _ => Ok(Named::NoToken),
@@ -173,7 +181,9 @@ pub(super) async fn all<U: User>(
         Selection::One { backend, token } => Some((backend, token)),
         Selection::NotOffered | Selection::Refused(_) => None,
     };
+
     let authenticated = shared.authenticate(&parts).await?;
+
     let mut unsupported = false;
     for backend in shared.distinct_backends() {
         let invalidated = backend.logout_everywhere(authenticated.user.id()).await;
@@ -182,15 +192,18 @@ pub(super) async fn all<U: User>(
             Invalidated::Unsupported => unsupported = true,
         }
     }
+
     if let Some((backend, token)) = presented
         && let Err(AuthError::Failed(failure)) =
             backend.logout(&token, shared.authenticator.users()).await
     {
         return Err(Problem::from_failure(&failure));
     }
+
     if unsupported {
         return Err(Problem::LOGOUT_ALL_UNSUPPORTED);
     }
+
     shared
         .backend_of(&authenticated)
         .map(|backend| logged_out(&[backend]))

@@ -383,12 +383,14 @@ impl<U: User> AuthRoutes<U> {
                 post(form::log_out::<U>),
             ),
         ];
+
         let mut router = Router::new();
         for (route, path, handler) in table {
             if is_on(route) {
                 router = router.route(path, handler);
             }
         }
+
         let state = Shared {
             authenticator: self.authenticator,
             verifier: self.verifier,
@@ -397,6 +399,7 @@ impl<U: User> AuthRoutes<U> {
             unremembered,
             forms: self.forms,
         };
+
         router
             .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED)
             .with_state(Arc::new(state))
@@ -419,6 +422,7 @@ impl<U: User> AuthRoutes<U> {
                 "use the name of a backend of the authenticator",
             ));
         }
+
         Ok(found)
     }
 

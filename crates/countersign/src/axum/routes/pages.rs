@@ -58,6 +58,7 @@ impl FormPages {
         if paths.iter().all(is_path) {
             return Ok(self);
         }
+
         Err(ConfigError::new(
             "forms",
             "names a page that is not a path on this site",
@@ -74,6 +75,7 @@ impl FormPages {
             path.push_str("&next=");
             path.extend(utf8_percent_encode(next, NON_ALPHANUMERIC));
         }
+
         let mut answer = see_other(&path, StatusCode::SEE_OTHER.into_response());
         let refused = problem.into_response();
         if let Some(after) = refused.headers().get(header::RETRY_AFTER) {
@@ -81,6 +83,7 @@ impl FormPages {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, after.clone());
         }
+
         answer
     }
 }
@@ -91,9 +94,11 @@ pub(super) fn see_other(path: &str, mut answer: Response) -> Response {
     answer
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+
     // Every path here is printable ASCII.
     if let Ok(location) = HeaderValue::try_from(path) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
+
     answer
 }

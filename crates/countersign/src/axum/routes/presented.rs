@@ -45,6 +45,7 @@ impl<'a, U: User> Presented<'a, U> {
             is_cross_site: false,
         };
         let mut seen: Vec<CredentialSource> = Vec::new();
+
         for backend in shared
             .authenticator
             .backends()
@@ -57,6 +58,7 @@ impl<'a, U: User> Presented<'a, U> {
             if is_new {
                 seen.push(source.clone());
             }
+
             let access = if is_new {
                 backend.transport().candidates(&request.headers)
             } else {
@@ -66,17 +68,20 @@ impl<'a, U: User> Presented<'a, U> {
             if access.is_empty() && refresh.is_empty() {
                 continue;
             }
+
             // Otherwise a page of another site could log the user out.
             if !shared.authenticator.is_sent_by_us(backend, request) {
                 presented.is_cross_site = true;
                 continue;
             }
+
             presented.shown.push(backend);
             presented.is_partial |= access.is_partial() || refresh.is_partial();
             presented.add_access(shared, &source, &access);
             if refresh.is_malformed() {
                 presented.note(Refusal::MalformedRequest);
             }
+
             presented.refresh.extend(
                 refresh
                     .tokens()
@@ -84,9 +89,11 @@ impl<'a, U: User> Presented<'a, U> {
                     .map(|token| (backend, token.clone())),
             );
         }
+
         if let Some(refusal) = presented.unread {
             event::refused(None, None, refusal);
         }
+
         presented
     }
 
@@ -100,6 +107,7 @@ impl<'a, U: User> Presented<'a, U> {
         if candidates.is_malformed() {
             self.note(Refusal::MalformedRequest);
         }
+
         for token in candidates.tokens() {
             match shared.authenticator.claim(source, token.clone()) {
                 Selection::One { backend, token } => self.access.push((backend, token)),
@@ -123,6 +131,7 @@ impl<'a, U: User> Presented<'a, U> {
     pub(super) async fn end(&self, shared: &Shared<U>) -> Result<Ended, Failure> {
         let mut ended = Ended::default();
         let mut failed = None;
+
         for (backend, token) in &self.access {
             if let Err(failure) =
                 ended.note(backend.logout(token, shared.authenticator.users()).await)
@@ -131,12 +140,14 @@ impl<'a, U: User> Presented<'a, U> {
                 failed = Some(failure);
             }
         }
+
         for (backend, token) in &self.refresh {
             match backend.logout_with_refresh(token).await {
                 Ok(logged_out) => ended.note(Ok(logged_out))?,
                 Err(failure) => failed = Some(failure),
             }
         }
+
         failed.map_or(Ok(ended), Err)
     }
 }
@@ -167,6 +178,7 @@ impl Ended {
             }
             Err(AuthError::Failed(failure)) => return Err(failure),
         }
+
         Ok(())
     }
 }

@@ -32,6 +32,7 @@ pub(super) async fn reauthenticate<U: User>(
     if authenticated.session_id.is_none() {
         return Err(Problem::AUTHENTICATION_FAILED);
     }
+
     let (attempt, _) = login::read(Request::from_parts(parts, body)).await?;
     for _ in 0..JUDGED {
         match judge(&shared, backend, &authenticated, &attempt).await? {
@@ -43,6 +44,7 @@ pub(super) async fn reauthenticate<U: User>(
             }
         }
     }
+
     event::login_failed(backend.name(), Refusal::Overtaken.as_str());
     Err(Problem::LOGIN_BAD_CREDENTIALS)
 }
@@ -66,6 +68,7 @@ async fn judge<U: User>(
     let verifier = shared.verifier.as_ref().ok_or(Problem::INTERNAL)?;
     let fence = backend.login_fence(authenticated.user.id()).await;
     let fence = fence.map_err(unanswered)?;
+
     let verdict = verifier.verify(attempt).await.map_err(unanswered)?;
     let user = backend.accepted(verdict)?;
     // The right password of another account proves nothing about this session.
@@ -75,6 +78,7 @@ async fn judge<U: User>(
             Problem::LOGIN_BAD_CREDENTIALS,
         ));
     }
+
     match backend.reauthenticate(authenticated, fence).await {
         Ok(_) => Ok(Judged::Done),
         // The session ended, or the password may have changed: the account is judged again, and a

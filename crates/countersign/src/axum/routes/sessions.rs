@@ -69,20 +69,24 @@ pub(super) async fn list<U: User>(
         backend: first,
         page,
     } = Asked::parse(query)?;
+
     let mut backends = shared.distinct_backends().skip(first);
     let Some(backend) = backends.next() else {
         return Err(Problem::REQUEST_QUERY_INVALID);
     };
+
     let found = backend
         .sessions_of(authenticated.user.id(), &page)
         .await
         .map_err(unanswered)?;
+
     let next = match found.next {
         Some(next) => Some(place(first, Some(&next))),
         None => backends
             .next()
             .map(|_| place(first.saturating_add(1), None)),
     };
+
     json(&Listed {
         sessions: shown_newest_first(found.sessions, authenticated.session_id),
         next,
@@ -116,6 +120,7 @@ impl Asked {
                 limit: LIMIT,
             },
         };
+
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
             match name {
                 "limit" => asked.page.limit = limit(value).ok_or(Problem::REQUEST_QUERY_INVALID)?,
@@ -126,6 +131,7 @@ impl Asked {
                 _ => {}
             }
         }
+
         Ok(asked)
     }
 }
@@ -162,9 +168,11 @@ pub(super) async fn end<U: User>(
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let authenticated = shared.authenticate(&parts).await?;
+
     // A malformed id is answered like an unknown one.
     let session: Option<SessionId> = session.ok().and_then(|Path(session)| session.parse().ok());
     let session = session.ok_or(Problem::SESSION_NOT_FOUND)?;
+
     let mut ended = EndOutcome::AlreadyEnded;
     for backend in shared.distinct_backends() {
         if backend
@@ -176,6 +184,7 @@ pub(super) async fn end<U: User>(
             ended = EndOutcome::Ended;
         }
     }
+
     match ended {
         EndOutcome::AlreadyEnded => Err(Problem::SESSION_NOT_FOUND),
         EndOutcome::Ended if authenticated.session_id == Some(session) => shared
@@ -193,6 +202,7 @@ pub(super) async fn end_others<U: User>(
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let authenticated = shared.authenticate(&parts).await?;
+
     let mut revoked: u64 = 0;
     for backend in shared.distinct_backends() {
         let ended = backend
@@ -200,12 +210,14 @@ pub(super) async fn end_others<U: User>(
             .await;
         revoked = revoked.saturating_add(ended.map_err(unanswered)?);
     }
+
     json(&Ended { revoked })
 }
 
 /// Returns a session as its owner is shown it.
 fn shown(record: &SessionRecord, current: Option<SessionId>) -> Session {
     let client = &record.client;
+
     Session {
         id: record.id.to_string(),
         created_at: record

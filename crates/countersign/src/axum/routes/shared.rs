@@ -99,6 +99,7 @@ impl<U: User> Shared<U> {
 /// Returns the answer that hands tokens out: 200 with a body, or 204 with cookies.
 pub(super) fn handed_out(mut headers: HeaderMap, body: Option<TokenBody>) -> Response {
     headers.extend(no_store());
+
     match body {
         Some(body) => {
             headers.insert(

@@ -44,6 +44,7 @@ pub(crate) fn is_key(bytes: &[u8]) -> bool {
         return false;
     };
     let is_whole = outer.is_empty();
+
     let begins_with = |tag| {
         let mut rest = inside;
         take(&mut rest, tag).is_some() && element(&mut rest).is_some()
@@ -69,6 +70,7 @@ fn take<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
 fn element<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (&first, rest) = input.split_first()?;
     let (&short, rest) = rest.split_first()?;
+
     let (length, rest) = if short < 0x80 {
         (usize::from(short), rest)
     } else {
@@ -83,6 +85,7 @@ fn element<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
             rest,
         )
     };
+
     let (content, rest) = rest.split_at_checked(length)?;
     *input = rest;
     Some((first, content))

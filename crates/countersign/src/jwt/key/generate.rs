@@ -72,6 +72,7 @@ pub fn generate_secret(algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Se
             pair.as_der().map(|der| der.as_ref().to_vec())
         }
     };
+
     as_secret(private_pem(&Zeroizing::new(pkcs8.map_err(failed)?)))
 }
 
@@ -86,6 +87,7 @@ fn private_pem(der: &[u8]) -> String {
     // Room for the whole text from the start: a text that grows leaves copies of the key behind.
     let mut pem = String::with_capacity(body.len() * 2 + 64);
     pem.push_str("-----BEGIN PRIVATE KEY-----\n");
+
     let mut rest = body.as_str();
     while !rest.is_empty() {
         let (line, after) = rest.split_at_checked(64).unwrap_or((rest, ""));
@@ -93,6 +95,7 @@ fn private_pem(der: &[u8]) -> String {
         pem.push('\n');
         rest = after;
     }
+
     pem.push_str("-----END PRIVATE KEY-----\n");
     pem
 }

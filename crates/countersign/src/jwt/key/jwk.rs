@@ -34,8 +34,10 @@ fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, ConfigError> {
     } else {
         Object::parse(text.as_bytes())
     };
+
     let object = object.ok_or_else(|| unusable("is not a JSON object"))?;
     check_purpose(algorithm, &object)?;
+
     let key = match (text_of(&object, "kty")?, algorithm.family()) {
         ("oct", Family::Hmac { length, .. }) => {
             VerifyingKey::from_secret(algorithm, &bytes_of(&object, "k")?, length)?
@@ -65,6 +67,7 @@ fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, ConfigError> {
             ));
         }
     };
+
     match object
         .text("kid")
         .map_err(|_| unusable("has a `kid` that is not a string"))?
@@ -80,6 +83,7 @@ fn check_purpose(algorithm: Algorithm, object: &Object<'_>) -> Result<(), Config
     if object.member("d").is_some() {
         return Err(unusable("contains a private key"));
     }
+
     let says = |name, wanted: &str| match object.member(name) {
         None => true,
         Some(value) => matches!(value, Value::Text(text) if text == wanted),
@@ -87,12 +91,14 @@ fn check_purpose(algorithm: Algorithm, object: &Object<'_>) -> Result<(), Config
     if !says("alg", algorithm.as_str()) {
         return Err(unusable("is for another algorithm"));
     }
+
     let verifies = |value: &Value<'_>| matches!(value, Value::Text(text) if text == "verify");
     let operations = match object.member("key_ops") {
         None => true,
         Some(Value::List(operations)) => operations.iter().any(verifies),
         Some(_) => false,
     };
+
     if says("use", "sig") && operations {
         Ok(())
     } else {

@@ -62,9 +62,11 @@ pub(crate) fn read(setting: &'static str, text: &str) -> Result<Pem, ConfigError
     let text = in_lines(text);
     let mut lines = text.lines().map(str::trim);
     let (mut found, mut beside) = (None, None);
+
     while let Some(name) = next_header(&mut lines) {
         let body =
             body(&mut lines, name).map_err(|problem| unusable(problem, AS_OPENSSL_WRITES))?;
+
         match Label::of(name) {
             Ok(_) if found.is_some() => {
                 return Err(unusable("contains several keys", "use one key"));
@@ -74,10 +76,12 @@ pub(crate) fn read(setting: &'static str, text: &str) -> Result<Pem, ConfigError
             Err(refused) => beside = beside.or(Some(refused)),
         }
     }
+
     let Some((label, body)) = found else {
         let (problem, cure) = beside.unwrap_or_else(|| without_block(&text));
         return Err(unusable(problem, cure));
     };
+
     let der = BASE64.decode(body.as_bytes());
     let der = der.map_err(|_| {
         unusable(
@@ -103,6 +107,7 @@ impl Label {
         if let Some((_, label)) = Self::ALL.into_iter().find(|(known, _)| *known == name) {
             return Ok(label);
         }
+
         Err(match name {
             "ENCRYPTED PRIVATE KEY" => ("is an encrypted key", DECRYPT),
             "OPENSSH PRIVATE KEY" => (
@@ -150,6 +155,7 @@ fn body<'a>(
     name: &str,
 ) -> Result<Zeroizing<String>, &'static str> {
     let mut body = Zeroizing::new(String::with_capacity(MOST));
+
     for line in lines {
         if line.starts_with('-') {
             let footer = line
@@ -161,11 +167,13 @@ fn body<'a>(
                 Err("has no matching PEM footer")
             };
         }
+
         if body.len() + line.len() > MOST {
             return Err("is too long for a key");
         }
         body.push_str(line);
     }
+
     Err("has no matching PEM footer")
 }
 
@@ -187,6 +195,7 @@ fn without_block(text: &str) -> Refused {
             "convert it with `ssh-keygen -e -m PKCS8 -f KEY`",
         );
     }
+
     if text.starts_with('{') {
         return ("is a JSON Web Key", "use the key in PEM format");
     }

@@ -51,11 +51,13 @@ impl PublicHalf {
             Family::Ecdsa { verify, .. } => ParsedPublicKey::new(verify, key),
             Family::Ed25519 => ParsedPublicKey::new(&ED25519, key),
         };
+
         if der::has_trailing_bytes(key)
             && !matches!(algorithm.family(), Family::Ed25519 if key.len() == 32)
         {
             return Err(misfit("has extra data after the key"));
         }
+
         Self::checked(
             algorithm,
             parsed.map_err(|_| {
@@ -75,6 +77,7 @@ impl PublicHalf {
                 "is an RSA key, but the algorithm is not an RSA algorithm",
             ));
         };
+
         let parsed = RsaPublicKeyComponents { n, e }.to_parsed_public_key(verify);
         Self::checked(
             algorithm,
@@ -86,6 +89,7 @@ impl PublicHalf {
     fn checked(algorithm: Algorithm, key: ParsedPublicKey) -> Result<Self, ConfigError> {
         let spki = key.as_der().map_err(|_| misfit("can't be encoded"))?;
         let bits = der::public_key_bits(spki.as_ref()).ok_or_else(|| misfit("contains no key"))?;
+
         let (numbers, signature_length) = match algorithm.family() {
             Family::Hmac { .. } => {
                 return Err(misfit(
@@ -96,6 +100,7 @@ impl PublicHalf {
             Family::Ecdsa { curve, field, .. } => ec(bits, curve, field)?,
             Family::Ed25519 => ed25519(bits)?,
         };
+
         Ok(Self {
             algorithm,
             key: Arc::new(key),
@@ -156,6 +161,7 @@ impl PublicHalf {
 fn rsa(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
     let (n, e) =
         der::rsa_numbers(bits).ok_or_else(|| misfit("is missing the RSA modulus or exponent"))?;
+
     let leading = n.first().map_or(0, |byte| byte.leading_zeros());
     let modulus_bits = u64::try_from(n.len())
         .unwrap_or(u64::MAX)
@@ -166,12 +172,14 @@ fn rsa(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
             "is an RSA key of fewer than 2048 or more than 8192 bits",
         ));
     }
+
     let odd = e.last().is_some_and(|byte| byte & 1 == 1);
     if !odd || e.len() < 3 {
         return Err(misfit(
             "is an RSA key whose public exponent is even or below 65537",
         ));
     }
+
     Ok((
         Numbers::Rsa {
             n: n.to_vec(),
@@ -189,6 +197,7 @@ fn ec(bits: &[u8], curve: &'static str, field: usize) -> Result<(Numbers, usize)
     let (x, y) = point
         .filter(|(_, y)| y.len() == field)
         .ok_or_else(|| misfit("is not on the algorithm's curve"))?;
+
     Ok((
         Numbers::Ec {
             curve,
@@ -204,6 +213,7 @@ fn ed25519(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
     let Ok(mut y) = <[u8; 32]>::try_from(bits) else {
         return Err(misfit("is not a valid Ed25519 key"));
     };
+
     // The highest bit is the sign of x and no part of y.
     if let Some(last) = y.last_mut() {
         *last &= 0x7F;
@@ -213,6 +223,7 @@ fn ed25519(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
             "is a point of small order, which verifies forged signatures",
         ));
     }
+
     Ok((Numbers::Ed25519 { x: bits.to_vec() }, 64))
 }
 
@@ -261,6 +272,7 @@ pub(crate) fn hmac_key(
             "use a private key in PEM format",
         ));
     };
+
     if secret.len() < least {
         return Err(ConfigError::new(
             "secret",
@@ -275,6 +287,7 @@ pub(crate) fn hmac_key(
             cure,
         ));
     }
+
     Ok((hmac::Key::new(digest, secret), length))
 }
 

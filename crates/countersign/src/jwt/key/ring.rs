@@ -78,6 +78,7 @@ impl KeyRing {
                 "give each key a unique id",
             ));
         }
+
         if self
             .keys
             .iter()
@@ -90,6 +91,7 @@ impl KeyRing {
                 cure,
             ));
         }
+
         self.keys.push(key);
         Ok(self)
     }

@@ -114,12 +114,14 @@ impl SigningKey {
                 "use the private key that belongs to it",
             ));
         }
+
         let (signer, private, public) = match algorithm.family() {
             Family::Hmac { .. } => return Err(misfit()),
             Family::Rsa { sign, .. } => rsa(algorithm, &pem, sign),
             Family::Ecdsa { sign, .. } => ecdsa(algorithm, &pem, sign),
             Family::Ed25519 => ed25519(algorithm, &pem),
         }?;
+
         let fingerprints = FingerprintKeys::new(text.as_bytes(), &private);
         let verifying = VerifyingKey::from_public_half(public)?.with_fingerprint_keys(fingerprints);
         Ok(Self { signer, verifying })
@@ -161,6 +163,7 @@ impl SigningKey {
                 .try_sign(message)
                 .map(|signature| signature.as_ref().to_vec()),
         };
+
         signature.map_err(|Unspecified| Failure::internal("token signer", Unspecified))
     }
 }
@@ -181,8 +184,10 @@ fn rsa(
         _ => RsaKeyPair::from_pkcs8(&pem.der),
     };
     let pair = pair.map_err(|_| misfit())?;
+
     let private = pair.as_der().map(|der| der.as_ref().to_vec());
     let public = PublicHalf::from_der(algorithm, pair.public_key().as_ref())?;
+
     Ok((
         Signer::Rsa(pair, encoding),
         Zeroizing::new(private.map_err(|_| misfit())?),

@@ -222,16 +222,19 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
             )
         };
         let digests = self.digests.ok_or_else(missing)??;
+
         let mut lifetimes = Lifetimes::new(self.max_age, self.refresh_max_age)?;
         if let Some(limit) = self.session_lifetime.within(self.profile) {
             lifetimes = lifetimes.with_max_session_age(limit)?;
         }
+
         let mut sessions = Sessions::new(self.store, digests, lifetimes)
             .with_format(self.profile, self.token_bytes)?
             .with_reuse(self.reuse)
             .with_limit(self.session_limit)
             .with_clock(self.clock)
             .with_entropy(self.entropy);
+
         if self.legacy_plaintext {
             if self.profile == Profile::Countersign {
                 return Err(ConfigError::new(
@@ -240,6 +243,7 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
                     "use the litestar-auth profile until the migration is over",
                 ));
             }
+
             tracing::warn!(
                 event = "db_tokens_accept_legacy_plaintext",
                 "tokens stored as plain text are accepted; disable this once they have been \
@@ -247,6 +251,7 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
             );
             sessions = sessions.with_legacy_plaintext();
         }
+
         Ok(DatabaseTokenStrategy { sessions })
     }
 }

@@ -144,6 +144,7 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
                 .remove_access(&stored, Some(owner))
                 .await?;
         }
+
         Ok(removed)
     }
 
@@ -196,12 +197,14 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
         if let Err(refusal) = self.sessions.check_access(token) {
             return Ok(TokenStatus::Refused(refusal));
         }
+
         let Some(record) = self.look_up(token).await? else {
             return Ok(TokenStatus::Refused(Refusal::Unknown));
         };
         let Some((issued_at, expires_at)) = self.live_times(&record) else {
             return Ok(TokenStatus::Refused(Refusal::Expired));
         };
+
         let session = record.session;
         Ok(match user_of(record, users).await? {
             Ok(user) => {
@@ -219,6 +222,7 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
         if self.sessions.check_access(token).is_err() {
             return Ok(EndOutcome::AlreadyEnded);
         }
+
         let removed = self.remove(token, &user.id().to_key()).await?;
         Ok(if removed {
             EndOutcome::Ended
@@ -263,6 +267,7 @@ impl<S: TokenStore> Issuer for DatabaseTokenStrategy<S> {
         let Some(record) = self.look_up(access).await? else {
             return Ok(Presented::Gone);
         };
+
         let times = self.live_times(&record);
         Ok(Presented::Known(Named {
             user: record.user,
@@ -311,6 +316,7 @@ async fn user_of<U: User>(
         }
         JoinedUser::NotJoined => {}
     }
+
     get(record.user, users).await
 }
 

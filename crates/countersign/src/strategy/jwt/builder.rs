@@ -363,8 +363,10 @@ impl<U: User> JwtStrategyBuilder<U> {
                 "use the default of 8192",
             ));
         }
+
         let rules = self.rules(lifetime)?;
         let keys = self.key_ring()?;
+
         if keys
             .keys()
             .any(|key| self.fingerprints.is_out_of_reach(key))
@@ -378,11 +380,13 @@ impl<U: User> JwtStrategyBuilder<U> {
             ));
         }
         self.check_secrets(&keys)?;
+
         let cure = "set a denylist, in memory or, to keep revocations across restarts, in a database \
              or on Redis";
         let denylist = self
             .denylist
             .ok_or_else(|| ConfigError::new("denylist_store", "is required", cure))?;
+
         let tokens = SignedTokens {
             keys,
             profile: self.profile,
@@ -397,6 +401,7 @@ impl<U: User> JwtStrategyBuilder<U> {
             clock: self.clock,
             entropy: self.entropy,
         };
+
         let kind = match self.sessions {
             None => Kind::Tokens(Box::new(tokens)),
             // litestar-auth denies tokens by their own ids alone, so the rotations of the last
@@ -409,6 +414,7 @@ impl<U: User> JwtStrategyBuilder<U> {
             }
             Some(sessions) => Kind::Sessions(Box::new(SignedSessions { tokens, sessions })),
         };
+
         Ok(JwtStrategy { kind })
     }
 
@@ -417,6 +423,7 @@ impl<U: User> JwtStrategyBuilder<U> {
         let Some(sessions) = &self.sessions else {
             return Ok(());
         };
+
         let is_shared = |keys: &FingerprintKeys| keys.shares_secret_with(sessions.digests());
         let setting = match &self.fingerprints {
             _ if keys
@@ -429,6 +436,7 @@ impl<U: User> JwtStrategyBuilder<U> {
             Fingerprints::OfAccount(Some(own)) if is_shared(own) => "session_fingerprint_secret",
             _ => return Ok(()),
         };
+
         let problem = "is also the token_hash_secret of the sessions";
         Err(ConfigError::new(
             setting,
@@ -443,6 +451,7 @@ impl<U: User> JwtStrategyBuilder<U> {
             .sessions
             .as_ref()
             .map(|sessions| sessions.lifetimes().access());
+
         match (self.lifetime, of_sessions) {
             (Some(lifetime), Some(of_sessions)) if lifetime != of_sessions => {
                 Err(ConfigError::new(
@@ -468,6 +477,7 @@ impl<U: User> JwtStrategyBuilder<U> {
             ),
             Profile::LitestarAuth => ("litestar-auth:access", Duration::ZERO, MAX_LIFETIME),
         };
+
         let leeway = self.leeway.unwrap_or(leeway);
         if leeway > MAX_LEEWAY {
             return Err(ConfigError::new(
@@ -476,6 +486,7 @@ impl<U: User> JwtStrategyBuilder<U> {
                 "synchronize the clocks with NTP instead",
             ));
         }
+
         let max_lifetime = checked("max_lifetime", self.max_lifetime.unwrap_or(longest))?;
         if max_lifetime < lifetime {
             return Err(ConfigError::new(
@@ -484,6 +495,7 @@ impl<U: User> JwtStrategyBuilder<U> {
                 "set it to at least the lifetime",
             ));
         }
+
         let claim = self.fingerprint_claim.as_str();
         if claim.is_empty() || RESERVED.contains(&claim) {
             let cure = "use a name that no other claim has";
@@ -493,6 +505,7 @@ impl<U: User> JwtStrategyBuilder<U> {
                 cure,
             ));
         }
+
         Ok(ClaimRules {
             audience: not_empty("audience", self.audience.as_deref().unwrap_or(audience))?,
             issuer: self
@@ -520,6 +533,7 @@ impl<U: User> JwtStrategyBuilder<U> {
             }
             return Ok(keys.clone());
         }
+
         let verify_key = self
             .verify_key
             .as_deref()
@@ -529,10 +543,12 @@ impl<U: User> JwtStrategyBuilder<U> {
             let missing = || ConfigError::new("secret", "is required", "set it, or a key ring");
             return verify_key.map(KeyRing::verify_only).ok_or_else(missing);
         };
+
         let signing = match self.profile {
             Profile::Countersign => SigningKey::from_secret(algorithm, secret)?,
             Profile::LitestarAuth => SigningKey::dangerous_from_short_secret(algorithm, secret)?,
         };
+
         match (signing.verifying_key().public_half(), &verify_key) {
             (None, _) => Ok(KeyRing::new(signing)),
             (Some(_), None) => {

@@ -96,6 +96,7 @@ impl<U: User> SignedTokens<U> {
             Some(id) => id.clone(),
             None => self.random_id()?,
         };
+
         let claims = NewClaims {
             sub: &user.id().to_key().to_subject(),
             aud: &self.rules.audience,
@@ -107,12 +108,14 @@ impl<U: User> SignedTokens<U> {
             sid: signing.session.map(SessionText),
             fence: signing.fence.map(FenceText),
         };
+
         let fingerprint = self
             .fingerprints
             .of(self.profile, user, key.verifying_key());
         let fingerprint = fingerprint
             .as_deref()
             .map(|value| (&*self.rules.fingerprint_claim, value));
+
         let token = jws::sign(key, self.profile, &claims.to_json(fingerprint)?)?;
         // Every read would refuse such a token, so it is not issued.
         if token.len() > self.max_token_length {
@@ -121,6 +124,7 @@ impl<U: User> SignedTokens<U> {
                 "the token is longer than the limit for reading",
             ));
         }
+
         Ok(IssuedToken {
             token: PlainToken::new(token),
             // The times of the claims, in whole seconds, and not those of the clock.
@@ -158,6 +162,7 @@ impl<U: User> SignedTokens<U> {
             Ok(verified) => verified,
             Err(refusal) => return refused(refusal),
         };
+
         let now = self.clock.now();
         let claims = match Claims::read(&verified.payload, &self.rules, now) {
             Ok(claims) => claims,
@@ -166,6 +171,7 @@ impl<U: User> SignedTokens<U> {
         if self.is_denied(&claims, now).await? {
             return refused(Refusal::Revoked);
         }
+
         let Some(id) = self.user_of(&claims) else {
             return refused(Refusal::Subject);
         };
@@ -178,6 +184,7 @@ impl<U: User> SignedTokens<U> {
         {
             return refused(refusal);
         }
+
         Ok(TokenStatus::Accepted(Authenticated::new(
             user,
             claims.session,
@@ -210,12 +217,15 @@ impl<U: User> SignedTokens<U> {
             fence.as_deref(),
         ];
         let ids = ids.into_iter().flatten().collect::<Vec<_>>();
+
         if !self.denylist.is_any_denied(&ids, now).await? {
             return Ok(false);
         }
+
         let (Some(fence), Some(session)) = (claims.fence, claims.session) else {
             return Ok(true);
         };
+
         // Only the denial of the fence has exceptions. Token and session are asked about once more,
         // without the fence, before a kept session is let in.
         if !self
@@ -225,6 +235,7 @@ impl<U: User> SignedTokens<U> {
         {
             return Ok(true);
         }
+
         self.denylist
             .is_any_denied(&[claims.token_id(), &session_entry(session)], now)
             .await
@@ -262,6 +273,7 @@ impl<U: User> Strategy<U> for SignedTokens<U> {
         let Some(token) = token else {
             return Ok(TokenStatus::NotOffered);
         };
+
         let answer = self.read(token, users).await?;
         if let TokenStatus::Refused(refusal) = &answer {
             debug!(
@@ -270,11 +282,13 @@ impl<U: User> Strategy<U> for SignedTokens<U> {
                 "signed token refused"
             );
         }
+
         Ok(answer)
     }
 
     async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure> {
         let now = self.clock.now();
+
         self.issue(
             user,
             &Signing {
@@ -302,6 +316,7 @@ impl<U: User> Strategy<U> for SignedTokens<U> {
         if self.is_denied(&claims, now).await? {
             return Ok(EndOutcome::AlreadyEnded);
         }
+
         self.deny(claims.token_id(), claims.expires_at, now).await?;
         Ok(EndOutcome::Ended)
     }

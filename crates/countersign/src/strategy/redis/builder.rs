@@ -237,10 +237,12 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
             )
         };
         let digests = self.digests.take().ok_or_else(missing)??;
+
         let tokens = match self.profile {
             Profile::LitestarAuth => Tokens::Original(Box::new(self.original(digests)?)),
             Profile::Countersign => Tokens::Ours(Box::new(self.ours(digests)?)),
         };
+
         Ok(RedisTokenStrategy { tokens })
     }
 
@@ -253,6 +255,7 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
         if let Some(prefix) = &self.key_prefix {
             store = store.with_key_prefix(prefix)?;
         }
+
         DatabaseTokenStrategy::builder(store)
             .digest_keys(digests)
             .max_age(self.lifetime)
@@ -273,6 +276,7 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
             .key_prefix
             .as_deref()
             .unwrap_or(OriginalTokens::KEY_PREFIX);
+
         let canonical =
             |subject: &str| U::Id::from_key(UserKey::from_subject(U::Id::KIND, subject)?);
         Ok(Original {

@@ -93,15 +93,18 @@ impl<I: Issuer> SessionControl for I {
         let Presented::Known(named) = self.named_by(access).await? else {
             return Ok(LoggedOut::AlreadyEnded);
         };
+
         let ended = match named.session {
             Some(session) => end(self, session, &named.user, Some(named.expires_at)).await?,
             None => EndOutcome::AlreadyEnded,
         };
+
         // An access token may outlive the record of its session. It must not outlive a logout.
         if named.is_good && (ended == EndOutcome::AlreadyEnded || self.denies_each()) {
             self.revoke(access, &named).await?;
             return Ok(LoggedOut::Ended(named.session));
         }
+
         Ok(match ended {
             EndOutcome::Ended => LoggedOut::Ended(named.session),
             EndOutcome::AlreadyEnded => LoggedOut::AlreadyEnded,
@@ -113,6 +116,7 @@ impl<I: Issuer> SessionControl for I {
         if sessions.format.check(TokenKind::Refresh, refresh).is_err() {
             return Ok(EndOutcome::AlreadyEnded);
         }
+
         match sessions.look_up(refresh).await? {
             // By the id of the session: a rotation may have replaced this token meanwhile.
             Some((
@@ -139,21 +143,25 @@ impl<I: Issuer> SessionControl for I {
         // Before the mark, which ends the records that the survey reads: they tell how long the
         // tokens live.
         let survey = survey(self, user).await?;
+
         // Before the mark too: the ids of the tokens are derived from the records.
         if I::SIGNED && self.denies_each() {
             deny_each(self, user, kept, Listed::All).await?;
         }
         mark(self, user, kept, survey.access_expires_at).await?;
+
         if I::SIGNED {
             // Sessions from before there were fences have tokens without a fence, which no denial
             // of a fence reaches.
             deny_each(self, user, kept, Listed::Unfenced).await?;
         }
         clear(self, user, kept).await?;
+
         let stays = match kept {
             Some(session) => sessions.get(session, user).await?.is_some(),
             None => false,
         };
+
         Ok(survey.sessions.saturating_sub(u64::from(stays)))
     }
 
@@ -180,16 +188,19 @@ pub(super) async fn end<I: Issuer>(
     if !I::SIGNED {
         return Ok(destroyed(store.end_session(session, owner).await?));
     }
+
     // The session is looked up first, so that nobody can fill the denylist with sessions of others.
     let ended = match store.find_session(session, owner).await? {
         Some(record) => end_known(issuer, &record, owner, at_least).await?,
         None => EndOutcome::AlreadyEnded,
     };
+
     // An ending of everything may have stopped after its mark. It ended this session and denied
     // nothing, so its denials are made up for here.
     if ended == EndOutcome::AlreadyEnded {
         settle(issuer, owner, GoesOn::AsBefore, None).await?;
     }
+
     Ok(ended)
 }
 
@@ -221,6 +232,7 @@ async fn deny_whole<I: Issuer>(
 ) -> Result<(), Failure> {
     issuer.deny_session(record, at_least).await?;
     let mut denied = (record.access_expires_at, record.current.clone());
+
     for _ in 0..LOOKS {
         match issuer
             .sessions()
@@ -235,6 +247,7 @@ async fn deny_whole<I: Issuer>(
             _ => return Ok(()),
         }
     }
+
     Ok(())
 }
 
@@ -259,6 +272,7 @@ async fn deny_if_late<I: Issuer>(
 pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(), Failure> {
     let sessions = issuer.sessions();
     let denied_at = sessions.now();
+
     let record = if I::SIGNED {
         sessions
             .store()
@@ -270,6 +284,7 @@ pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(
     if let Some(record) = &record {
         deny_whole(issuer, record, &reuse.owner, None).await?;
     }
+
     // From here on this future may be dropped at any await, when the caller hangs up.
     let watch = Watch::over(reuse);
     let ended = match &sessions.outside {
@@ -282,9 +297,11 @@ pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(
         }
     };
     watch.hears(ended)?;
+
     if let Some(record) = &record {
         deny_if_late(issuer, record, denied_at).await?;
     }
+
     Ok(())
 }
 
@@ -294,6 +311,7 @@ async fn survey<I: Issuer>(issuer: &I, user: &UserKey) -> Result<UserSurvey, Fai
     let sessions = issuer.sessions();
     let (limit, start) = (sessions.limit(BATCH), Instant::now());
     let mut survey = sessions.store().survey_part(user, &limit, None).await?;
+
     while let Some(next) = survey
         .next
         .take()
@@ -306,6 +324,7 @@ async fn survey<I: Issuer>(issuer: &I, user: &UserKey) -> Result<UserSurvey, Fai
                 .await?,
         );
     }
+
     Ok(survey)
 }
 
@@ -327,15 +346,18 @@ async fn mark<I: Issuer>(
         settled: !I::SIGNED,
         now: sessions.now(),
     };
+
     // Each unsettled fence costs a denial, so their number stays bounded even if every settling is
     // interrupted.
     if I::SIGNED && store.unsettled(user).await?.len() >= UNSETTLED {
         settle(issuer, user, GoesOn::Kept(kept), latest).await?;
     }
+
     store.end_user(&end).await?;
     if I::SIGNED {
         settle(issuer, user, GoesOn::Kept(kept), latest).await?;
     }
+
     Ok(())
 }
 
@@ -367,6 +389,7 @@ async fn settle<I: Issuer>(
         .enumerate()
         .filter(|(place, _)| Some(*place) != carried);
     let fences: Vec<_> = settled.map(|(_, ended)| ended.fence).collect();
+
     store.settle(user, &fences, sessions.now()).await
 }
 
@@ -391,11 +414,13 @@ async fn deny_each<I: Issuer>(
         after: None,
         limit: PAGE,
     };
+
     loop {
         let found = match listed {
             Listed::All => store.sessions(user, &page).await?,
             Listed::Unfenced => store.unfenced_sessions(user, &page).await?,
         };
+
         for record in found
             .sessions
             .iter()
@@ -403,6 +428,7 @@ async fn deny_each<I: Issuer>(
         {
             issuer.deny_session(record, None).await?;
         }
+
         match found.next {
             Some(next) => page.after = Some(next),
             None => return Ok(()),
@@ -420,6 +446,7 @@ async fn clear<I: Issuer>(
     let store = issuer.sessions().store();
     let mut pace = SweepPace::new(BATCH);
     let start = Instant::now();
+
     // Tokens without a fence may still be valid here, so all of them go. The others are over
     // already, and may wait for the sweep.
     for unfenced in [true, false] {
@@ -431,14 +458,17 @@ async fn clear<I: Issuer>(
                 kept,
                 rows: pace.rows(),
             };
+
             if !store.clear(&clear).await?.more || (!unfenced && start.elapsed() >= CLEARED_FOR) {
                 break;
             }
+
             let took = begun.elapsed();
             pace.learn(took);
             SweepPace::rest(took).await;
         }
     }
+
     Ok(())
 }
 

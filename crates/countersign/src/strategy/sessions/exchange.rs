@@ -108,6 +108,7 @@ impl<S: TokenStore> Sessions<S> {
             count::reuse(ReuseCause::Unknown.as_str());
             return Err(Refusal::Unknown.into());
         };
+
         let now = self.now();
         let end = |issued| self.end_of_life(issued, record.expires_at, record.session_expires_at);
         let issued_at = match record.created_at {
@@ -115,6 +116,7 @@ impl<S: TokenStore> Sessions<S> {
             // A row without a readable time of issue has no age, so it counts as expired.
             _ => return Err(Refusal::Expired.into()),
         };
+
         match standing {
             Standing::Current(stored) => {
                 let grant = self.grant_of(token, &record, now)?;
@@ -144,6 +146,7 @@ impl<S: TokenStore> Sessions<S> {
                 return Ok(Some((self.standing(token, &record), record)));
             }
         }
+
         // Rows that litestar-auth wrote have no family. Their token is found by its own digest, and
         // is current by definition.
         for stored in self.stored_forms(token) {
@@ -151,6 +154,7 @@ impl<S: TokenStore> Sessions<S> {
                 return Ok(Some((Standing::Current(stored), record)));
             }
         }
+
         Ok(None)
     }
 
@@ -163,11 +167,13 @@ impl<S: TokenStore> Sessions<S> {
         {
             return Standing::Current(current.clone().into());
         }
+
         let consumed = record
             .consumed
             .tokens()
             .iter()
             .rposition(|consumed| digests.contains(&consumed.digest));
+
         consumed.map_or(Standing::Older, Standing::Consumed)
     }
 
@@ -183,6 +189,7 @@ impl<S: TokenStore> Sessions<S> {
         let Some(entry) = consumed.get(place) else {
             return Err(Refusal::Consumed.into());
         };
+
         let later = consumed.get(place + 1);
         // Zero if the host of the rotation is ahead of this one: `since` saturates.
         let since_exchange = now.since(entry.at);
@@ -190,6 +197,7 @@ impl<S: TokenStore> Sessions<S> {
         if later.is_some() && self.reuse.closes_on_use() {
             return Err(reuse(record, ReuseCause::AfterConfirmation, since_exchange));
         }
+
         if since_exchange >= self.reuse.grace() || entry.at.since(now) > CLOCKS_DIFFER {
             let cause = if later.is_some() {
                 ReuseCause::AfterConfirmation
@@ -205,12 +213,14 @@ impl<S: TokenStore> Sessions<S> {
             record.created_at.unwrap_or(entry.at)
         };
         let grant = self.grant_of(token, record, issued_at)?;
+
         let expected = later.map(|later| &later.digest).or(record.digest.as_ref());
         let is_it = |successor: &PlainToken| {
             self.digests
                 .candidates(successor)
                 .any(|digest| Some(&digest) == expected)
         };
+
         // The digest key of the rotation may not be the active one any more. Each key yields a
         // candidate, and the digest in the record tells which of them was issued.
         let successors = self
@@ -220,6 +230,7 @@ impl<S: TokenStore> Sessions<S> {
         let Some((refresh, access)) = { successors }.find(|(refresh, _)| is_it(refresh)) else {
             return Err(Refusal::Consumed.into());
         };
+
         let expires_at = if later.is_some() {
             None
         } else {
@@ -232,6 +243,7 @@ impl<S: TokenStore> Sessions<S> {
             expires_at,
             access_expires_at,
         };
+
         Ok(Found {
             text: token.clone(),
             grant,
@@ -251,15 +263,18 @@ impl<S: TokenStore> Sessions<S> {
             Some(session) => session,
             None => SessionId::generate(&*self.entropy)?,
         };
+
         let session_end = record
             .session_expires_at
             .or_else(|| self.lifetimes.session_end(issued_at));
+
         // The successor stays at the place of the presented token, which an older digest key may
         // have named.
         let locator = match Locator::of(token.expose()) {
             Some(locator) => Some(locator.with_session(Some(session))),
             None => self.store.locator(&record.user, Some(session)),
         };
+
         Ok(Grant {
             user: record.user.clone(),
             session,
@@ -283,6 +298,7 @@ impl<S: TokenStore> Sessions<S> {
             Next::Exchange(presented, consumed) => (presented, consumed),
             Next::Again(_) => return self.again(found, ReuseCause::Retry, access),
         };
+
         let mut salt = [0; 16];
         self.entropy.fill(&mut salt)?;
         let successor = self.digests.successors(&salt, &found.text).next();
@@ -314,11 +330,13 @@ impl<S: TokenStore> Sessions<S> {
             salt,
         };
         let consumed = self.remembered(consumed, at).and(token);
+
         let record = NewRefresh {
             access_expires_at: signed_end,
             ..record
         };
         let rotate = rotation(found, presented, consumed, record, access_record);
+
         // The write is guarded by the presented token: it succeeds for one caller.
         match self.store.rotate(&rotate).await? {
             RotateOutcome::Done => Ok(Exchanged {
@@ -356,6 +374,7 @@ impl<S: TokenStore> Sessions<S> {
         } else {
             self.reuse.grace()
         };
+
         let time = self.remembered_for.unwrap_or_default().max(window);
         if time.is_zero() {
             Consumed::default()
@@ -378,6 +397,7 @@ impl<S: TokenStore> Sessions<S> {
         let Next::Again(repeat) = &found.next else {
             return Err(Refusal::Consumed.into());
         };
+
         let Repeat {
             refresh,
             access: opaque,
@@ -386,6 +406,7 @@ impl<S: TokenStore> Sessions<S> {
         } = repeat;
         let grant = &found.grant;
         let now = self.now();
+
         let issued = |token: &PlainToken, expires_at| IssuedToken {
             token: token.clone(),
             issued_at: now.max(grant.issued_at),
@@ -406,6 +427,7 @@ impl<S: TokenStore> Sessions<S> {
             issued_at,
             ..grant.clone()
         };
+
         let access = match access(&signing, &self.digests.digest(refresh))? {
             Access::None => None,
             Access::Signed(token) => Some(token),
@@ -415,11 +437,13 @@ impl<S: TokenStore> Sessions<S> {
                     .access_end(grant.issued_at, grant.session_end),
             )),
         };
+
         forgiven(grant.session, cause);
         let refresh_end = expires_at.unwrap_or_else(|| {
             self.lifetimes
                 .refresh_end(grant.issued_at, grant.session_end)
         });
+
         Ok(Exchanged {
             refresh: issued(refresh, refresh_end),
             access,

@@ -87,8 +87,10 @@ async fn open<U: User, I: IssuesFor<U>>(
         Some(fence) => fence,
         None => sessions.fence(&user).await?,
     };
+
     let grant = sessions.begin(user, fence, login.lifetime)?;
     let opened = sessions.open(&grant, fence, &login.client, access).await?;
+
     // The count comes after the write. Two concurrent logins then count each other.
     keep_cap(issuer, &grant).await?;
     Ok(opened)
@@ -106,6 +108,7 @@ async fn exchange<U: User, I: IssuesFor<U>>(
         Ok(found) => found,
         Err(rejection) => return Err(punished(issuer, rejection).await),
     };
+
     // Before anything is written: a user who is refused must not lose the token.
     let user = owner(&found, users).await?;
 
@@ -156,6 +159,7 @@ async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result
     let Some(cap) = sessions.cap else {
         return Ok(());
     };
+
     if !is_beyond(issuer, &grant.user, cap.most.get()).await? {
         return Ok(());
     }
@@ -163,10 +167,12 @@ async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result
         super::ending::end(issuer, grant.session, &grant.user, None).await?;
         return Err(Refusal::TooManySessions.into());
     }
+
     for record in surplus(issuer, &grant.user, cap.most.get()).await? {
         super::ending::end_known(issuer, &record, &grant.user, None).await?;
         event::session_evicted(record.id);
     }
+
     Ok(())
 }
 
@@ -178,6 +184,7 @@ async fn is_beyond<U: User, I: IssuesFor<U>>(
 ) -> Result<bool, Failure> {
     let sessions = issuer.sessions();
     let limit = sessions.limit(PAGE);
+
     let mut survey = sessions.store().survey_part(user, &limit, None).await?;
     while let Some(next) = survey
         .next
@@ -191,6 +198,7 @@ async fn is_beyond<U: User, I: IssuesFor<U>>(
                 .await?,
         );
     }
+
     Ok(survey.sessions > u64::from(most))
 }
 
@@ -209,17 +217,21 @@ async fn surplus<U: User, I: IssuesFor<U>>(
     };
     let mut oldest: Vec<SessionRecord> = Vec::new();
     let mut listed: usize = 0;
+
     loop {
         let found = issuer.sessions().live_sessions(user, &page).await?;
         listed = listed.saturating_add(found.sessions.len());
         oldest.extend(found.sessions);
+
         // Cut after each page, so that memory does not grow with the number of sessions.
         oldest.sort_by_key(|record| (record.opened_at.or(record.refreshed_at), record.id));
         oldest.truncate(EVICTED);
+
         if found.next.is_none() {
             oldest.truncate(listed.saturating_sub(usize::try_from(most).unwrap_or(usize::MAX)));
             return Ok(oldest);
         }
+
         page.after = found.next;
     }
 }

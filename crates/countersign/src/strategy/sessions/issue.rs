@@ -47,6 +47,7 @@ impl<S: TokenStore> Sessions<S> {
                 self.store.locator(user, None),
                 &*self.entropy,
             )?;
+
             let (issued, record) = self.access_record(token, user, None, self.now());
             if self
                 .store
@@ -60,6 +61,7 @@ impl<S: TokenStore> Sessions<S> {
                 return Ok(issued);
             }
         }
+
         Err(Failure::unavailable(
             "sessions",
             "the user was logged out everywhere during every attempt",
@@ -75,6 +77,7 @@ impl<S: TokenStore> Sessions<S> {
         let expires_at = self
             .lifetimes
             .refresh_end(grant.issued_at, grant.session_end);
+
         let record = NewRefresh {
             digest: self.digests.digest(&token),
             family: self.family(&token)?,
@@ -90,6 +93,7 @@ impl<S: TokenStore> Sessions<S> {
             client: ClientInfo::new(),
             fence: grant.fence,
         };
+
         Ok((
             IssuedToken {
                 token,
@@ -118,6 +122,7 @@ impl<S: TokenStore> Sessions<S> {
         let (session, session_end) =
             session.map_or((None, None), |(session, end)| (Some(session), end));
         let expires_at = self.lifetimes.access_end(issued_at, session_end);
+
         let record = NewAccess {
             digest: self.digests.digest(&token),
             user: user.clone(),
@@ -129,6 +134,7 @@ impl<S: TokenStore> Sessions<S> {
             ),
             fence: None,
         };
+
         (
             IssuedToken {
                 token,

@@ -49,11 +49,13 @@ impl<S: TokenStore> Sessions<S> {
         let issued_at = self.now();
         let session = SessionId::generate(&*self.entropy)?;
         let locator = self.store.locator(&user, Some(session));
+
         // Recorded with the session: a rotation takes it from the record.
         let session_end = match lifetime {
             Some(lifetime) => Some(issued_at.saturating_add(lifetime)),
             None => self.lifetimes.session_end(issued_at),
         };
+
         Ok(Grant {
             user,
             session,
@@ -79,6 +81,7 @@ impl<S: TokenStore> Sessions<S> {
         if grant.issued_at.since(fence.read_at) > LOGIN_LASTS {
             return Err(Refusal::Overtaken.into());
         }
+
         let (refresh, record) = self.first_refresh(grant)?;
         let (access, access_record) = match access(grant, &record.digest)? {
             Access::None => (None, None),
@@ -88,6 +91,7 @@ impl<S: TokenStore> Sessions<S> {
                 (Some(token), Some(record))
             }
         };
+
         let signed_end = access
             .as_ref()
             .filter(|_| access_record.is_none())
@@ -98,6 +102,7 @@ impl<S: TokenStore> Sessions<S> {
             access_expires_at: signed_end,
             ..record
         };
+
         match self
             .store
             .insert_refresh(&record, access_record.as_ref())

@@ -33,8 +33,10 @@ impl<S: TokenStore> Sessions<S> {
         if self.get(session, user).await?.is_none() {
             return Err(Refusal::Revoked.into());
         }
+
         let again = Reauthentication::new(session, user.clone(), now);
         let again = fence.iter().fold(again, |again, at| again.behind(at.fence));
+
         if self.store.reauthenticate(&again).await? {
             Ok(now)
         } else {

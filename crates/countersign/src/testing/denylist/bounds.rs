@@ -23,6 +23,7 @@ pub(super) async fn sweep_takes_what_ended(fixture: Fixture) -> Verdict {
     for (id, until) in ends {
         fixture.store.deny(id, until, NOW).await?;
     }
+
     same(
         "entries swept",
         &fixture.store.sweep(minutes(11), 100).await?,
@@ -46,6 +47,7 @@ pub(super) async fn sweep_takes_what_ended(fixture: Fixture) -> Verdict {
 pub(super) async fn sweep_leaves_room_for_clocks_that_differ(fixture: Fixture) -> Verdict {
     let until = minutes(15);
     fixture.store.deny("denied", until, NOW).await?;
+
     for behind in [
         Duration::ZERO,
         Duration::from_secs(30),
@@ -64,6 +66,7 @@ pub(super) async fn sweep_leaves_room_for_clocks_that_differ(fixture: Fixture) -
             "a sweep removed an entry that is live by a clock that is behind",
         )?;
     }
+
     Ok(())
 }
 
@@ -71,6 +74,7 @@ pub(super) async fn sweep_leaves_room_for_clocks_that_differ(fixture: Fixture) -
 pub(super) async fn sweep_is_left_to_the_store(fixture: Fixture) -> Verdict {
     fixture.store.deny("ended", minutes(1), NOW).await?;
     fixture.store.deny("live", minutes(60), NOW).await?;
+
     same(
         "entries swept",
         &fixture.store.sweep(minutes(10), 100).await?,
@@ -98,6 +102,7 @@ pub(super) async fn sweep_is_bounded_and_resumable(fixture: Fixture) -> Verdict 
             .deny(&format!("live {number}"), minutes(60), NOW)
             .await?;
     }
+
     let mut removed = Vec::new();
     for _ in 0..5 {
         removed.push(fixture.store.sweep(minutes(2), 3).await?);
@@ -107,6 +112,7 @@ pub(super) async fn sweep_is_bounded_and_resumable(fixture: Fixture) -> Verdict 
         &removed,
         &vec![3, 3, 1, 0, 0],
     )?;
+
     for number in 0..7 {
         let id = format!("live {number}");
         ensure(
@@ -114,6 +120,7 @@ pub(super) async fn sweep_is_bounded_and_resumable(fixture: Fixture) -> Verdict 
             "a sweep removed a live entry",
         )?;
     }
+
     Ok(())
 }
 
@@ -132,6 +139,7 @@ pub(super) async fn never_forgets(fixture: Fixture) -> Verdict {
             )
             .await?;
     }
+
     all_denied(&fixture).await
 }
 
@@ -147,6 +155,7 @@ async fn all_denied(fixture: &Fixture) -> Verdict {
             "a live entry was forgotten",
         )?;
     }
+
     Ok(())
 }
 
@@ -157,6 +166,7 @@ async fn all_denied(fixture: &Fixture) -> Verdict {
 /// again.
 pub(super) async fn full_refuses_and_forgets_nothing(fixture: Fixture) -> Verdict {
     never_forgets(fixture.clone()).await?;
+
     for _ in 0..3 {
         let outcome = fixture.store.deny("one too many", minutes(15), NOW).await;
         let kind = outcome.err().map(|failure| failure.kind());
@@ -170,12 +180,14 @@ pub(super) async fn full_refuses_and_forgets_nothing(fixture: Fixture) -> Verdic
             "an entry was refused and recorded",
         )?;
     }
+
     all_denied(&fixture).await
 }
 
 /// Checks that a full denylist can extend an entry that it has, because that takes no more room.
 pub(super) async fn full_still_extends(fixture: Fixture) -> Verdict {
     never_forgets(fixture.clone()).await?;
+
     fixture
         .store
         .deny("token 0", minutes(60), NOW)
@@ -185,6 +197,7 @@ pub(super) async fn full_still_extends(fixture: Fixture) -> Verdict {
                 "a full denylist could not extend an entry that it has: {failure}"
             ))
         })?;
+
     ensure(
         fixture
             .store
@@ -192,6 +205,7 @@ pub(super) async fn full_still_extends(fixture: Fixture) -> Verdict {
             .await?,
         "the entry was not extended",
     )?;
+
     all_denied(&fixture).await
 }
 
@@ -201,18 +215,21 @@ pub(super) async fn full_still_extends(fixture: Fixture) -> Verdict {
 /// It must hold exactly as many entries as before: the next one is refused.
 pub(super) async fn room_returns_when_entries_end(fixture: Fixture) -> Verdict {
     never_forgets(fixture.clone()).await?;
+
     let later = minutes(60);
     same(
         "entries swept",
         &fixture.store.sweep(later, u32::MAX).await?,
         &u64::from(fixture.entries),
     )?;
+
     for number in 0..fixture.entries {
         fixture
             .store
             .deny(&format!("later {number}"), minutes(90), later)
             .await?;
     }
+
     let outcome = fixture.store.deny("one too many", minutes(90), later).await;
     ensure(outcome.is_err(), "it holds more entries than it says")
 }

@@ -41,6 +41,7 @@ pub(super) async fn unknown_is_a_value(fixture: Fixture) -> Verdict {
         !fixture.store.is_any_denied(&[], NOW).await?,
         "an empty denylist denies no id at all",
     )?;
+
     fixture.store.deny(ID, minutes(15), NOW).await?;
     ensure(
         !fixture.store.is_any_denied(&["another"], NOW).await?,
@@ -58,6 +59,7 @@ pub(super) async fn unknown_is_a_value(fixture: Fixture) -> Verdict {
 pub(super) async fn end_at_the_exact_moment(fixture: Fixture) -> Verdict {
     let until = minutes(15).saturating_add(TICK);
     fixture.store.deny(ID, until, NOW).await?;
+
     ensure(
         fixture
             .store
@@ -83,6 +85,7 @@ pub(super) async fn end_at_the_exact_moment(fixture: Fixture) -> Verdict {
 /// Two calls may deny the same session for different reasons. The longer of the two must hold.
 pub(super) async fn are_never_shortened(fixture: Fixture) -> Verdict {
     fixture.store.deny(ID, minutes(60), NOW).await?;
+
     for until in [minutes(5), minutes(59), NOW] {
         fixture.store.deny(ID, until, NOW).await?;
         let denied = fixture
@@ -91,6 +94,7 @@ pub(super) async fn are_never_shortened(fixture: Fixture) -> Verdict {
             .await?;
         ensure(denied, "denying again shortened an entry")?;
     }
+
     Ok(())
 }
 
@@ -115,6 +119,7 @@ pub(super) async fn are_never_shortened_by_a_clock_behind(fixture: Fixture) -> V
                 .deny(id, now.saturating_add(Duration::from_mins(15)), now)
                 .await?;
         }
+
         let denied = fixture
             .store
             .is_any_denied(&[id], minutes(45).saturating_sub(TICK))
@@ -128,6 +133,7 @@ pub(super) async fn are_never_shortened_by_a_clock_behind(fixture: Fixture) -> V
             "an entry outlives its end",
         )?;
     }
+
     Ok(())
 }
 
@@ -143,6 +149,7 @@ pub(super) async fn are_extended(fixture: Fixture) -> Verdict {
         .is_any_denied(&[ID], minutes(60).saturating_sub(TICK))
         .await?;
     ensure(denied, "denying again for longer did not extend the entry")?;
+
     ensure(
         !fixture.store.is_any_denied(&[ID], minutes(60)).await?,
         "an entry outlives its end",
@@ -164,15 +171,18 @@ pub(super) async fn longest_of_many_callers_wins(fixture: Fixture) -> Verdict {
             let until = minutes(1 + (caller * 13) % 32);
             calls.spawn(async move { store.deny(&id, until, NOW).await });
         }
+
         while let Some(outcome) = calls.join_next().await {
             outcome.map_err(|error| Violation::new(error.to_string()))??;
         }
+
         let denied = fixture
             .store
             .is_any_denied(&[&id], minutes(32).saturating_sub(TICK))
             .await?;
         ensure(denied, "a shorter denial won over a longer one beside it")?;
     }
+
     Ok(())
 }
 

@@ -15,10 +15,12 @@ pub(super) async fn any_of_several(fixture: Fixture) -> Verdict {
     let many: Vec<String> = (0..100).map(|number| format!("good {number}")).collect();
     let mut ids: Vec<&str> = many.iter().map(String::as_str).collect();
     ids.push("ended");
+
     ensure(
         !fixture.store.is_any_denied(&ids, minutes(2)).await?,
         "none of these ids is denied",
     )?;
+
     for place in [0, 50, ids.len()] {
         let mut with = ids.clone();
         with.insert(place, "token");
@@ -27,6 +29,7 @@ pub(super) async fn any_of_several(fixture: Fixture) -> Verdict {
             "one of many ids is denied, and was overlooked",
         )?;
     }
+
     ensure(
         fixture
             .store
@@ -65,7 +68,9 @@ pub(super) async fn odd_ones_are_told_apart(fixture: Fixture) -> Verdict {
         "x".repeat(255),
         "€".repeat(85),
     ];
+
     let ids: Vec<String> = short.into_iter().map(str::to_owned).chain(long).collect();
+
     for (denied, id) in ids.iter().enumerate() {
         fixture.store.deny(id, minutes(15), NOW).await?;
         for (number, other) in ids.iter().enumerate() {
@@ -77,5 +82,6 @@ pub(super) async fn odd_ones_are_told_apart(fixture: Fixture) -> Verdict {
             ensure(is_denied == (number <= denied), &clause)?;
         }
     }
+
     Ok(())
 }

@@ -182,6 +182,7 @@ impl<F> DenylistSuite<F> {
         } else {
             CASES_WHEN_SWEPT
         };
+
         let mut cases = Vec::new();
         for case in CASES.iter().chain(of_expiry).chain(when_bounded) {
             if self
@@ -191,6 +192,7 @@ impl<F> DenylistSuite<F> {
             {
                 continue;
             }
+
             let entries = self.capacity.unwrap_or(2_000);
             let denials = self.denials;
             let fixture = (self.fresh)().await.map(|store| Fixture {
@@ -200,6 +202,7 @@ impl<F> DenylistSuite<F> {
             });
             cases.push(judge(case.name.to_owned(), case, fixture.map_err(Into::into)).await);
         }
+
         SuiteReport {
             backend: self.backend,
             cases,

@@ -37,6 +37,7 @@ pub(super) async fn denials_beside_sweeps(fixture: Fixture) -> Verdict {
         deny_all(&fixture, now).await?;
         lost += lost_at(&fixture, now.saturating_add(HOUR).saturating_sub(TICK)).await?;
     }
+
     ensure(
         lost == 0,
         &format!(
@@ -53,10 +54,12 @@ async fn lost_at(fixture: &Fixture, now: Timestamp) -> Result<u32, Violation> {
         let store = Arc::clone(&fixture.store);
         readers.spawn(async move { store.is_any_denied(&[&id(number)], now).await });
     }
+
     let mut lost = 0;
     while let Some(denied) = readers.join_next().await {
         lost += u32::from(!denied.map_err(|error| Violation::new(error.to_string()))??);
     }
+
     Ok(lost)
 }
 
@@ -71,6 +74,7 @@ async fn deny_all(fixture: &Fixture, now: Timestamp) -> Verdict {
         usize::try_from(DENIERS + SWEEPERS).unwrap_or(1),
     ));
     let over = Arc::new(AtomicBool::new(false));
+
     let mut sweepers = JoinSet::new();
     for _ in 0..SWEEPERS {
         // Small sweeps, again and again, meet more denials in their middle than one large sweep.
@@ -88,6 +92,7 @@ async fn deny_all(fixture: &Fixture, now: Timestamp) -> Verdict {
             Ok::<_, Failure>(())
         });
     }
+
     let mut deniers = JoinSet::new();
     for number in 0..DENIERS {
         let (store, start) = (Arc::clone(&fixture.store), Arc::clone(&start));
@@ -96,6 +101,7 @@ async fn deny_all(fixture: &Fixture, now: Timestamp) -> Verdict {
             store.deny(&id(number), now.saturating_add(HOUR), now).await
         });
     }
+
     // The sweepers are stopped before a failed denial is reported: otherwise they would go on for
     // ever.
     let mut denied = Ok(());
@@ -105,9 +111,11 @@ async fn deny_all(fixture: &Fixture, now: Timestamp) -> Verdict {
             .and_then(|denied| Ok(denied?));
         denied = denied.and(outcome);
     }
+
     over.store(true, Ordering::SeqCst);
     while let Some(outcome) = sweepers.join_next().await {
         outcome.map_err(|error| Violation::new(error.to_string()))??;
     }
+
     denied
 }

@@ -27,12 +27,14 @@ pub(super) async fn is_found_as_recorded(fixture: Fixture) -> Verdict {
         expires_at: None,
         ..fixture.access("aging")
     };
+
     for access in [&plain, &full, &aging] {
         fixture.record(access).await?;
     }
     for access in [&plain, &full, &aging] {
         fixture.holds_access(access).await?;
     }
+
     Ok(())
 }
 
@@ -45,16 +47,19 @@ pub(super) async fn unknown_is_a_value(fixture: Fixture) -> Verdict {
         !fixture.has_access("unknown").await?,
         "an empty store found an access token",
     )?;
+
     fixture.record(&fixture.access("known")).await?;
     ensure(
         !fixture.has_access("unknown").await?,
         "a token that was never recorded was found",
     )?;
+
     let removed = fixture
         .store
         .remove_access(&fixture.token("unknown"), None)
         .await?;
     ensure(!removed, "removing an unknown token said that it was there")?;
+
     fixture.holds_access(&fixture.access("known")).await
 }
 
@@ -70,10 +75,12 @@ pub(super) async fn expired_is_returned_as_it_is(fixture: Fixture) -> Verdict {
         ..fixture.access("expired")
     };
     fixture.record(&expired).await?;
+
     for _ in 0..3 {
         fixture.holds_access(&expired).await?;
         fixture.store.ping().await?;
     }
+
     Ok(())
 }
 
@@ -86,6 +93,7 @@ pub(super) async fn is_removed_once(fixture: Fixture) -> Verdict {
     for label in ["one", "two"] {
         fixture.record(&fixture.access(label)).await?;
     }
+
     let one = fixture.token("one");
     same(
         "removing a token",
@@ -101,6 +109,7 @@ pub(super) async fn is_removed_once(fixture: Fixture) -> Verdict {
         &fixture.store.remove_access(&one, None).await?,
         &false,
     )?;
+
     fixture.holds_access(&fixture.access("two")).await
 }
 
@@ -111,6 +120,7 @@ pub(super) async fn is_removed_once(fixture: Fixture) -> Verdict {
 pub(super) async fn removal_asks_for_the_owner(fixture: Fixture) -> Verdict {
     let access = fixture.access("mine");
     fixture.record(&access).await?;
+
     let mine = fixture.token("mine");
     let by_stranger = fixture
         .store
@@ -118,6 +128,7 @@ pub(super) async fn removal_asks_for_the_owner(fixture: Fixture) -> Verdict {
         .await?;
     ensure(!by_stranger, "another user removed the token")?;
     fixture.holds_access(&access).await?;
+
     let by_owner = fixture
         .store
         .remove_access(&mine, Some(fixture.owner()))
@@ -135,6 +146,7 @@ pub(super) async fn removal_asks_for_the_owner(fixture: Fixture) -> Verdict {
 pub(super) async fn taken_digest_is_refused(fixture: Fixture) -> Verdict {
     let first = fixture.access("taken");
     fixture.record(&first).await?;
+
     let second = NewAccess {
         user: fixture.stranger().clone(),
         session: Some(session(1)?),
@@ -142,8 +154,10 @@ pub(super) async fn taken_digest_is_refused(fixture: Fixture) -> Verdict {
         expires_at: None,
         ..first.clone()
     };
+
     let again = fixture.store.insert_access(&second).await;
     ensure(again.is_err(), "a digest was recorded twice")?;
+
     fixture.holds_access(&first).await
 }
 
@@ -157,6 +171,7 @@ pub(super) async fn other_spellings_are_unknown(fixture: Fixture) -> Verdict {
     let refresh = fixture.refresh("known");
     fixture.record(&access).await?;
     fixture.open(&refresh, None).await?;
+
     let digits = access.digest.as_str().to_owned();
     let near = [
         digits.to_uppercase(),
@@ -178,6 +193,7 @@ pub(super) async fn other_spellings_are_unknown(fixture: Fixture) -> Verdict {
     ]
     .map(str::to_owned);
     let long = ["x".repeat(255), "_".repeat(64), "€".repeat(85)];
+
     for text in near.into_iter().chain(odd).chain(long) {
         let token = StoredToken::LegacyPlaintext(PlainToken::new(text.clone()));
         let clause = |what: &str| format!("{what} under another spelling: {}", text.escape_debug());
@@ -198,6 +214,7 @@ pub(super) async fn other_spellings_are_unknown(fixture: Fixture) -> Verdict {
             &clause("a refresh token is removed"),
         )?;
     }
+
     fixture.holds_access(&access).await?;
     fixture.holds_refresh(&refresh).await
 }

@@ -18,11 +18,13 @@ const ROUNDS: u8 = 64;
 pub(super) async fn begins_with_the_login(fixture: Fixture) -> Verdict {
     let mine = session(1)?;
     fixture.open(&fixture.opening("old", mine), None).await?;
+
     same(
         "after a login",
         &authenticated(&fixture, mine).await?,
         &Some(NOW),
     )?;
+
     rotate(&fixture, "old", "new", mine).await?;
     same(
         "after a rotation",
@@ -38,6 +40,7 @@ pub(super) async fn is_recorded_and_kept(fixture: Fixture) -> Verdict {
     let (refresh, access) = (fixture.opening("old", mine), of(&fixture, "access", mine));
     fixture.open(&refresh, Some(&access)).await?;
     fixture.open(&fixture.opening("other", other), None).await?;
+
     let before = found(&fixture, mine).await?;
     let again = Reauthentication::new(mine, fixture.owner().clone(), minutes(5));
     for _ in 0..2 {
@@ -47,17 +50,21 @@ pub(super) async fn is_recorded_and_kept(fixture: Fixture) -> Verdict {
             &true,
         )?;
     }
+
     let expected = SessionRecord {
         authenticated_at: Some(minutes(5)),
         ..before
     };
     same("the session", &found(&fixture, mine).await?, &expected)?;
+
     for record in fixture.listed(fixture.owner(), 100).await? {
         let at = if record.id == mine { minutes(5) } else { NOW };
         same("the time in a list", &record.authenticated_at, &Some(at))?;
     }
+
     fixture.holds_access(&access).await?;
     fixture.holds_refresh(&refresh).await?;
+
     rotate(&fixture, "old", "new", mine).await?;
     rotate(&fixture, "new", "newer", mine).await?;
     same(
@@ -71,6 +78,7 @@ pub(super) async fn is_recorded_and_kept(fixture: Fixture) -> Verdict {
 pub(super) async fn never_moves_back(fixture: Fixture) -> Verdict {
     let mine = session(1)?;
     fixture.open(&fixture.opening("old", mine), None).await?;
+
     let before = Timestamp::from_unix_seconds(1_000_000_000);
     for (at, shown) in [
         (before, NOW),
@@ -89,6 +97,7 @@ pub(super) async fn never_moves_back(fixture: Fixture) -> Verdict {
             &Some(shown),
         )?;
     }
+
     Ok(())
 }
 
@@ -98,6 +107,7 @@ pub(super) async fn asks_for_the_owner(fixture: Fixture) -> Verdict {
     let (mine, bare, unknown) = (session(1)?, session(2)?, session(3)?);
     fixture.open(&fixture.opening("mine", mine), None).await?;
     fixture.record(&of(&fixture, "bare", bare)).await?;
+
     for (session, user) in [
         (mine, fixture.stranger()),
         (bare, fixture.owner()),
@@ -110,6 +120,7 @@ pub(super) async fn asks_for_the_owner(fixture: Fixture) -> Verdict {
             &false,
         )?;
     }
+
     same(
         "one's own",
         &authenticated(&fixture, mine).await?,
@@ -133,11 +144,13 @@ pub(super) async fn never_revives(fixture: Fixture) -> Verdict {
         let mine = session(number)?;
         let label = format!("token {number}");
         log_in(&fixture, &label, mine).await?;
+
         if everything {
             fixture.end(fixture.owner(), None).await?;
         } else {
             fixture.store.end_session(mine, fixture.owner()).await?;
         }
+
         let again = Reauthentication::new(mine, fixture.owner().clone(), minutes(5));
         same(
             "a session that has ended",
@@ -146,6 +159,7 @@ pub(super) async fn never_revives(fixture: Fixture) -> Verdict {
         )?;
         is_gone(&fixture, &label, mine).await?;
     }
+
     Ok(())
 }
 
@@ -157,6 +171,7 @@ pub(super) async fn asks_for_the_fence(fixture: Fixture) -> Verdict {
     let at = |minute, fence| {
         Reauthentication::new(mine, fixture.owner().clone(), minutes(minute)).behind(fence)
     };
+
     let stale = fixture.store.reauthenticate(&at(3, another()?)).await?;
     same("behind another fence", &stale, &false)?;
     same(
@@ -164,14 +179,17 @@ pub(super) async fn asks_for_the_fence(fixture: Fixture) -> Verdict {
         &authenticated(&fixture, mine).await?,
         &Some(NOW),
     )?;
+
     let good = fixture.store.reauthenticate(&at(4, old)).await?;
     same("behind the session's fence", &good, &true)?;
+
     let new = fixture.end(fixture.owner(), Some(mine)).await?;
     same(
         "the time of a session that was kept",
         &authenticated(&fixture, mine).await?,
         &Some(minutes(4)),
     )?;
+
     let stale = fixture.store.reauthenticate(&at(5, old)).await?;
     same("behind the fence that was replaced", &stale, &false)?;
     same(
@@ -179,6 +197,7 @@ pub(super) async fn asks_for_the_fence(fixture: Fixture) -> Verdict {
         &authenticated(&fixture, mine).await?,
         &Some(minutes(4)),
     )?;
+
     let good = fixture.store.reauthenticate(&at(6, new)).await?;
     same("behind the new fence", &good, &true)?;
     same(
@@ -195,6 +214,7 @@ pub(super) async fn stands_beside_a_rotation(fixture: Fixture) -> Verdict {
         let mine = session(round)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {round}"));
         log_in(&fixture, &old, mine).await?;
+
         let rotates_first = round % 2 == 0;
         let calls = [rotates_first, !rotates_first].map(|rotates| {
             let (fixture, old, new) = (fixture.clone(), old.clone(), new.clone());
@@ -207,6 +227,7 @@ pub(super) async fn stands_beside_a_rotation(fixture: Fixture) -> Verdict {
                 same("recording it", &recorded, &true)
             }
         });
+
         at_once(calls).await?;
         ensure(
             fixture.has_refresh(&new).await?,
@@ -218,6 +239,7 @@ pub(super) async fn stands_beside_a_rotation(fixture: Fixture) -> Verdict {
             &Some(minutes(5)),
         )?;
     }
+
     Ok(())
 }
 
@@ -229,6 +251,7 @@ pub(super) async fn revives_nothing_beside_an_ending(fixture: Fixture) -> Verdic
         let mine = session(round)?;
         let label = format!("token {round}");
         log_in(&fixture, &label, mine).await?;
+
         // A runtime tends to run one of two new tasks first, so each of them is the first one in
         // half of the rounds.
         let ends_first = round % 4 < 2;
@@ -246,9 +269,11 @@ pub(super) async fn revives_nothing_beside_an_ending(fixture: Fixture) -> Verdic
                 Ok(())
             }
         });
+
         at_once(calls).await?;
         is_gone(&fixture, &label, mine).await?;
     }
+
     Ok(())
 }
 
@@ -313,6 +338,7 @@ async fn is_gone(fixture: &Fixture, label: &str, session: SessionId) -> Verdict 
         !fixture.has_access(label).await?,
         "an access token outlives the end of its session",
     )?;
+
     let ids = fixture.session_ids(fixture.owner()).await?;
     ensure(
         !ids.contains(&session),

@@ -23,12 +23,14 @@ async fn open_both(fixture: &Fixture) -> Verdict {
             session: Some(session),
             ..fixture.access(&label)
         };
+
         same(
             "logging in",
             &fixture.store.insert_refresh(&login, Some(&access)).await?,
             &Opened::Done,
         )?;
     }
+
     Ok(())
 }
 
@@ -51,6 +53,7 @@ async fn left(fixture: &Fixture) -> Result<u8, Violation> {
 pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
     open_both(&fixture).await?;
     fixture.end(fixture.owner(), None).await?;
+
     for unfenced in [true, false] {
         let clear = ClearUser {
             user: fixture.owner().clone(),
@@ -58,6 +61,7 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
             kept: None,
             rows: 2,
         };
+
         let mut calls = 0;
         loop {
             let cleared = fixture.store.clear(&clear).await?;
@@ -71,6 +75,7 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
             }
             ensure(calls < 100, "clearing does not come to an end")?;
         }
+
         same(
             "sessions that are left after \"no more\"",
             &left(&fixture).await?,
@@ -82,6 +87,7 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
             &Cleared::default(),
         )?;
     }
+
     Ok(())
 }
 
@@ -92,12 +98,14 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
 pub(super) async fn leaves_what_lives(fixture: Fixture) -> Verdict {
     let replaced = fixture.end(fixture.owner(), None).await?;
     open_both(&fixture).await?;
+
     let fenced = ClearUser {
         user: fixture.owner().clone(),
         unfenced: false,
         kept: None,
         rows: 100,
     };
+
     for _ in 0..3 {
         fixture.store.clear(&fenced).await?;
     }
@@ -106,6 +114,7 @@ pub(super) async fn leaves_what_lives(fixture: Fixture) -> Verdict {
         &left(&fixture).await?,
         &(2 * SESSIONS),
     )?;
+
     for _ in 0..3 {
         fixture
             .store
@@ -115,6 +124,7 @@ pub(super) async fn leaves_what_lives(fixture: Fixture) -> Verdict {
             })
             .await?;
     }
+
     for number in (2..=2 * SESSIONS).step_by(2) {
         let label = format!("session {number}");
         let there = fixture.has_access(&label).await? && fixture.has_refresh(&label).await?;
@@ -123,6 +133,7 @@ pub(super) async fn leaves_what_lives(fixture: Fixture) -> Verdict {
             "clearing ended a session behind the fence that stands",
         )?;
     }
+
     same(
         "the fence",
         &fixture.fence(fixture.owner()).await?,
@@ -138,6 +149,7 @@ pub(super) async fn leaves_what_lives(fixture: Fixture) -> Verdict {
 pub(super) async fn may_be_left_to_sweeps(fixture: Fixture) -> Verdict {
     let fence = fixture.fence(fixture.owner()).await?;
     let month = minutes(30 * 24 * 60);
+
     for number in 1..=2 * SESSIONS {
         let (label, session) = (format!("session {number}"), session(number)?);
         let login = NewRefresh {
@@ -150,23 +162,27 @@ pub(super) async fn may_be_left_to_sweeps(fixture: Fixture) -> Verdict {
             expires_at: Some(month),
             ..fixture.access(&label)
         };
+
         same(
             "logging in",
             &fixture.store.insert_refresh(&login, Some(&access)).await?,
             &Opened::Done,
         )?;
     }
+
     let replaced = fixture.end(fixture.owner(), Some(session(2)?)).await?;
     let later = NewRefresh {
         fence: Some(replaced),
         expires_at: Some(month),
         ..fixture.opening("later", session(0x70)?)
     };
+
     same(
         "a login after the end",
         &fixture.store.insert_refresh(&later, None).await?,
         &Opened::Done,
     )?;
+
     for hours in 0..48 {
         let at = minutes(60 * hours);
         let limit = SweepLimit {
@@ -176,6 +192,7 @@ pub(super) async fn may_be_left_to_sweeps(fixture: Fixture) -> Verdict {
             fence_used: at,
             rows: 2,
         };
+
         let swept = fixture.store.sweep(&limit).await?;
         same(
             "sessions that go on beside sweeps",
@@ -197,5 +214,6 @@ pub(super) async fn may_be_left_to_sweeps(fixture: Fixture) -> Verdict {
             "sweeping what was ended does not come to an end",
         )?;
     }
+
     Ok(())
 }

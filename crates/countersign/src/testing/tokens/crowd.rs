@@ -84,6 +84,7 @@ pub(super) async fn ends_beside_writers(fixture: Fixture) -> Verdict {
             )?;
         }
     }
+
     is_over(&fixture, |_| true).await?;
     let rotated = fixture
         .store
@@ -99,6 +100,7 @@ pub(super) async fn ends_beside_writers(fixture: Fixture) -> Verdict {
         &fixture.session_ids(fixture.owner()).await?,
         &vec![session(1)?],
     )?;
+
     writers.all_wrote(2).await;
     writers.stop().await
 }
@@ -119,6 +121,7 @@ const fn is_loose(number: u32) -> bool {
 /// Opens the sessions of the crowd behind the owner's fence, by several tasks at once.
 async fn open_crowd(fixture: &Fixture) -> Verdict {
     let fence = Some(fixture.fence(fixture.owner()).await?);
+
     let mut openers = JoinSet::new();
     for opener in 0..OPENERS {
         let fixture = fixture.clone();
@@ -134,6 +137,7 @@ async fn open_crowd(fixture: &Fixture) -> Verdict {
                     fence,
                     ..fixture.opening(&label, session)
                 };
+
                 // Where tokens are signed, the store has no access tokens.
                 let access = NewAccess {
                     session: Some(session),
@@ -149,9 +153,11 @@ async fn open_crowd(fixture: &Fixture) -> Verdict {
             Ok::<_, Violation>(())
         });
     }
+
     while let Some(opened) = openers.join_next().await {
         opened.map_err(|error| Violation::new(error.to_string()))??;
     }
+
     Ok(())
 }
 
@@ -161,6 +167,7 @@ async fn is_over(fixture: &Fixture, ended: impl Fn(u32) -> bool) -> Verdict {
     let some = (0..fixture.crowd)
         .step_by(97)
         .chain([fixture.crowd.saturating_sub(1)]);
+
     for number in some.filter(|number| ended(*number)) {
         let label = format!("crowd {number}");
         ensure(
@@ -172,6 +179,7 @@ async fn is_over(fixture: &Fixture, ended: impl Fn(u32) -> bool) -> Verdict {
             "an access token of a crowd outlives its end",
         )?;
     }
+
     Ok(())
 }
 
@@ -190,12 +198,14 @@ impl Writers {
             rounds: Vec::new(),
             over: Arc::default(),
         };
+
         let users = fixture
             .users
             .iter()
             .filter(|user| *user != fixture.owner())
             .take(WRITERS)
             .cloned();
+
         for (number, user) in (1..).zip(users) {
             let (rounds, over, fixture) = (
                 Arc::<AtomicU32>::default(),
@@ -217,6 +227,7 @@ impl Writers {
                 Ok(())
             });
         }
+
         writers
     }
 
@@ -230,6 +241,7 @@ impl Writers {
         let enough: Vec<_> = rounds()
             .map(|before| before.saturating_add(times))
             .collect();
+
         while !self.over.load(Ordering::SeqCst)
             && rounds().zip(&enough).any(|(now, enough)| now < *enough)
         {
@@ -252,6 +264,7 @@ async fn write(fixture: &Fixture, user: &UserKey, writer: u32, round: u32) -> Ve
     let session = session_of_crowd(writer.saturating_mul(0x0100_0000).saturating_add(round))?;
     let [old, new] = ["old", "new"].map(|name| format!("writer {writer} {round} {name}"));
     let fence = Some(fixture.fence(user).await?);
+
     let login = NewRefresh {
         user: user.clone(),
         fence,
@@ -262,12 +275,14 @@ async fn write(fixture: &Fixture, user: &UserKey, writer: u32, round: u32) -> Ve
         session: Some(session),
         ..fixture.access(&old)
     };
+
     let opened = fixture.store.insert_refresh(&login, Some(&access)).await?;
     same(
         "another user's login beside the ending",
         &opened,
         &Opened::Done,
     )?;
+
     let rotate = fixture.rotate(&old, &new, session);
     let access = rotate.access.clone().map(|access| NewAccess {
         user: user.clone(),
@@ -277,11 +292,13 @@ async fn write(fixture: &Fixture, user: &UserKey, writer: u32, round: u32) -> Ve
         .store
         .rotate(&RotateRequest { access, ..rotate })
         .await?;
+
     same(
         "another user's exchange beside the ending",
         &rotated,
         &RotateOutcome::Done,
     )?;
+
     let there = fixture.has_refresh(&new).await? && fixture.has_access(&new).await?;
     ensure(there, "another user's tokens are gone beside the ending")
 }

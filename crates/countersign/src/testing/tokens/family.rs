@@ -19,6 +19,7 @@ pub(super) async fn leads_to_the_current_token(fixture: Fixture) -> Verdict {
     fixture
         .open(&fixture.opening("other", session(2)?), None)
         .await?;
+
     let family = fixture.family("0");
     let mut consumed = Consumed::default();
     for number in 0..10_u8 {
@@ -26,6 +27,7 @@ pub(super) async fn leads_to_the_current_token(fixture: Fixture) -> Verdict {
         let Some(found) = found else {
             return Err(Violation::new("a session's family is not found"));
         };
+
         same(
             "the digest that a family leads to",
             &found.digest,
@@ -44,12 +46,14 @@ pub(super) async fn leads_to_the_current_token(fixture: Fixture) -> Verdict {
             &found.session,
             &Some(mine),
         )?;
+
         let token = ConsumedToken {
             digest: fixture.digest(&number.to_string()),
             at: minutes(u64::from(number)),
             salt: [number; 16],
         };
         consumed = consumed.and(token);
+
         let rotate = RotateRequest {
             family: family.clone(),
             consumed: consumed.clone(),
@@ -61,6 +65,7 @@ pub(super) async fn leads_to_the_current_token(fixture: Fixture) -> Verdict {
             &RotateOutcome::Done,
         )?;
     }
+
     ensure(
         fixture
             .store
@@ -90,10 +95,12 @@ pub(super) async fn survives_no_ending(fixture: Fixture) -> Verdict {
             .await?;
         ensure(found.is_some(), "a session's family is not found")?;
     }
+
     fixture
         .store
         .end_session(session(1)?, fixture.owner())
         .await?;
+
     ensure(
         fixture
             .store
@@ -110,6 +117,7 @@ pub(super) async fn survives_no_ending(fixture: Fixture) -> Verdict {
             .is_some(),
         "a family went with another's session",
     )?;
+
     fixture.end_all(fixture.owner(), None).await?;
     ensure(
         fixture
@@ -136,6 +144,7 @@ pub(super) async fn of_a_row_without_comes_with_the_successor(fixture: Fixture) 
             None,
         )
         .await?;
+
     same(
         "rotating",
         &fixture
@@ -144,6 +153,7 @@ pub(super) async fn of_a_row_without_comes_with_the_successor(fixture: Fixture) 
             .await?,
         &RotateOutcome::Done,
     )?;
+
     let found = fixture
         .store
         .find_family(&fixture.family("old"))
@@ -154,6 +164,7 @@ pub(super) async fn of_a_row_without_comes_with_the_successor(fixture: Fixture) 
         &found,
         &Some(fixture.digest("new")),
     )?;
+
     ensure(
         fixture
             .store

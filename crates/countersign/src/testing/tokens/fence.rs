@@ -28,6 +28,7 @@ pub(super) async fn stands_until_it_is_replaced(fixture: Fixture) -> Verdict {
         .fence(fixture.owner(), another()?, minutes(1))
         .await?;
     same("a fence that nobody replaced", &again, &first)?;
+
     let replaced = fixture.end(fixture.owner(), None).await?;
     same(
         "a fence that was replaced",
@@ -37,6 +38,7 @@ pub(super) async fn stands_until_it_is_replaced(fixture: Fixture) -> Verdict {
             .await?,
         &replaced,
     )?;
+
     fixture.clear(fixture.owner(), None).await?;
     same(
         "the fence after clearing",
@@ -63,6 +65,7 @@ pub(super) async fn lets_nobody_in_who_came_before_it(fixture: Fixture) -> Verdi
         session: Some(session),
         ..fixture.access(label)
     };
+
     let opened = fixture
         .store
         .insert_refresh(&behind("mine", mine, fence), Some(&access("mine", mine)))
@@ -72,6 +75,7 @@ pub(super) async fn lets_nobody_in_who_came_before_it(fixture: Fixture) -> Verdi
         &opened,
         &Opened::Done,
     )?;
+
     fixture.holds_refresh(&behind("mine", mine, fence)).await?;
     fixture.holds_access(&access("mine", mine)).await?;
 
@@ -96,6 +100,7 @@ pub(super) async fn lets_nobody_in_who_came_before_it(fixture: Fixture) -> Verdi
             "a login that was overtaken has an access token",
         )?;
     }
+
     let opened = fixture
         .store
         .insert_refresh(&behind("late", late, replaced), None)
@@ -114,6 +119,7 @@ pub(super) async fn keeps_out_access_tokens_too(fixture: Fixture) -> Verdict {
         fence: Some(fence),
         ..fixture.access(label)
     };
+
     let opened = fixture.store.insert_access(&behind("mine", fence)).await?;
     same(
         "an access token behind the fence that stands",
@@ -121,6 +127,7 @@ pub(super) async fn keeps_out_access_tokens_too(fixture: Fixture) -> Verdict {
         &Opened::Done,
     )?;
     fixture.holds_access(&behind("mine", fence)).await?;
+
     let replaced = fixture.end(fixture.owner(), None).await?;
     for other in [fence, another()?] {
         let opened = fixture.store.insert_access(&behind("late", other)).await?;
@@ -134,6 +141,7 @@ pub(super) async fn keeps_out_access_tokens_too(fixture: Fixture) -> Verdict {
             "an access token was recorded that was overtaken",
         )?;
     }
+
     let opened = fixture
         .store
         .insert_access(&behind("late", replaced))
@@ -159,6 +167,7 @@ pub(super) async fn must_have_stood(fixture: Fixture) -> Verdict {
         fence: Some(another()?),
         ..fixture.access("access")
     };
+
     same(
         "a login",
         &fixture.store.insert_refresh(&login, None).await?,
@@ -169,6 +178,7 @@ pub(super) async fn must_have_stood(fixture: Fixture) -> Verdict {
         &fixture.store.insert_access(&access).await?,
         &Opened::Fenced,
     )?;
+
     let recorded = fixture.has_refresh("login").await? || fixture.has_access("access").await?;
     ensure(
         !recorded,
@@ -193,6 +203,7 @@ pub(super) async fn of_a_session_is_that_of_its_login(fixture: Fixture) -> Verdi
             fence: named,
             ..fixture.access(&label)
         };
+
         same(
             "a login",
             &fixture.store.insert_refresh(&login, Some(&access)).await?,
@@ -200,6 +211,7 @@ pub(super) async fn of_a_session_is_that_of_its_login(fixture: Fixture) -> Verdi
         )?;
         fixture.holds_access(&access).await?;
     }
+
     fixture.end(fixture.owner(), None).await?;
     for number in 1..=3 {
         ensure(
@@ -207,6 +219,7 @@ pub(super) async fn of_a_session_is_that_of_its_login(fixture: Fixture) -> Verdi
             "an access token outlives the fence of its login",
         )?;
     }
+
     Ok(())
 }
 
@@ -220,6 +233,7 @@ pub(super) async fn is_the_users_own(fixture: Fixture) -> Verdict {
         ensure(!first.contains(&fence), "two users have one fence")?;
         first.push(fence);
     }
+
     let mut fences = Vec::new();
     for (user, first) in fixture.users.iter().zip(first) {
         same(
@@ -229,9 +243,11 @@ pub(super) async fn is_the_users_own(fixture: Fixture) -> Verdict {
         )?;
         fences.push(fixture.end(user, None).await?);
     }
+
     for (user, fence) in fixture.users.iter().zip(fences) {
         same("a user's fence", &fixture.fence(user).await?, &fence)?;
     }
+
     Ok(())
 }
 
@@ -257,11 +273,13 @@ const fn swept(fence_used: crate::clock::Timestamp) -> SweepLimit {
 /// ever for each user that ever was.
 pub(super) async fn goes_when_nobody_uses_it(fixture: Fixture) -> Verdict {
     let [unused, logged_in, let_in] = three(&fixture)?;
+
     let mut fences = Vec::new();
     for user in [&unused, &logged_in, &let_in] {
         fixture.fence(user).await?;
         fences.push(fixture.end(user, None).await?);
     }
+
     let later = NOW.saturating_add(DAY);
     let login = NewRefresh {
         user: logged_in.clone(),
@@ -274,6 +292,7 @@ pub(super) async fn goes_when_nobody_uses_it(fixture: Fixture) -> Verdict {
         &fixture.store.insert_refresh(&login, None).await?,
         &Opened::Done,
     )?;
+
     let access = NewAccess {
         user: let_in.clone(),
         created_at: later,
@@ -285,6 +304,7 @@ pub(super) async fn goes_when_nobody_uses_it(fixture: Fixture) -> Verdict {
         &fixture.store.insert_access(&access).await?,
         &Opened::Done,
     )?;
+
     // Both tokens are removed again, so that only the use itself can keep these fences.
     fixture.store.end_session(session(1)?, &logged_in).await?;
     fixture
@@ -348,6 +368,7 @@ pub(super) async fn stays_while_tokens_are_behind_it(fixture: Fixture) -> Verdic
     for user in [&logged_in, &let_in, &bare] {
         fences.push(fixture.fence(user).await?);
     }
+
     let login = NewRefresh {
         user: logged_in.clone(),
         fence: fences.first().copied(),
@@ -358,6 +379,7 @@ pub(super) async fn stays_while_tokens_are_behind_it(fixture: Fixture) -> Verdic
         &fixture.store.insert_refresh(&login, None).await?,
         &Opened::Done,
     )?;
+
     let access = NewAccess {
         user: let_in.clone(),
         fence: fences.get(1).copied(),
@@ -389,6 +411,7 @@ pub(super) async fn stays_while_tokens_are_behind_it(fixture: Fixture) -> Verdic
         &Some(fixture.fence(&let_in).await?),
         &fences.get(1).copied(),
     )?;
+
     fixture.end(&logged_in, None).await?;
     ensure(
         !fixture.has_refresh("login").await?,
@@ -407,5 +430,6 @@ pub(super) async fn stays_while_tokens_are_behind_it(fixture: Fixture) -> Verdic
             "a fence is kept that nothing is behind any more",
         )?;
     }
+
     Ok(())
 }

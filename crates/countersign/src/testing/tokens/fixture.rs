@@ -82,6 +82,7 @@ impl Fixture {
     ) -> Result<Self, ConfigError> {
         let secret = Secret::new("suite secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc")?;
         let users = user_ids(kind);
+
         let [owner, stranger, ..] = users.as_slice() else {
             return Err(ConfigError::new(
                 "user ids",
@@ -89,8 +90,10 @@ impl Fixture {
                 "add some",
             ));
         };
+
         let (owner, stranger) = (owner.clone(), stranger.clone());
         let digests = DigestKeyRing::new("suite", &secret)?;
+
         Ok(Self {
             store,
             users: users.into(),
@@ -237,6 +240,7 @@ impl Fixture {
                 now: NOW,
             })
             .await?;
+
         Ok(fence)
     }
 
@@ -250,12 +254,14 @@ impl Fixture {
                 kept,
                 rows: 100,
             };
+
             let mut calls = 0;
             while self.store.clear(&clear).await?.more {
                 calls += 1;
                 ensure(calls < MANY, "clearing does not come to an end")?;
             }
         }
+
         Ok(())
     }
 
@@ -278,16 +284,19 @@ impl Fixture {
     ) -> Result<Vec<SessionRecord>, Violation> {
         let mut page = Page { after: None, limit };
         let mut listed = Vec::new();
+
         for _ in 0..MANY {
             let part = self.store.sessions(user, &page).await?;
             let within = u32::try_from(part.sessions.len()).is_ok_and(|length| length <= limit);
             ensure(within, "a page has more sessions than were asked for")?;
             listed.extend(part.sessions);
+
             if part.next.is_none() {
                 return Ok(listed);
             }
             page.after = part.next;
         }
+
         Err(Violation::new("a list of sessions does not come to an end"))
     }
 
@@ -324,6 +333,7 @@ impl Fixture {
                 "an access token that was recorded is not found",
             ));
         };
+
         ensure(
             found.user == expected.user,
             "an access token has another user than recorded",
@@ -356,6 +366,7 @@ impl Fixture {
                 "a refresh token that was recorded is not found",
             ));
         };
+
         // A store may record a token for which no fence is asked behind the current fence.
         ensure(
             found.user == expected.user,

@@ -145,11 +145,13 @@ impl<S: TokenStore> TokenStore for Located<S> {
 
     async fn rotate(&self, rotate: &RotateRequest) -> Result<RotateOutcome, Failure> {
         let presented = self.refresh.of(&rotate.presented);
+
         // The successor is in the place of the presented token. One without a session gets the
         // session of the call.
         let place = presented
             .locator()
             .map(|place| place.with_session(place.session().or(Some(rotate.session))));
+
         let rotate = RotateRequest {
             successor: self.refresh.record(&rotate.successor, place),
             family: self.families.record(&rotate.family, place),
@@ -160,6 +162,7 @@ impl<S: TokenStore> TokenStore for Located<S> {
             presented,
             ..rotate.clone()
         };
+
         self.inner.rotate(&rotate).await
     }
 

@@ -294,6 +294,7 @@ impl<F> TokenStoreSuite<F> {
         } else {
             CASES_WHEN_SWEPT
         };
+
         let once = CASES
             .iter()
             .chain(of_expiry)
@@ -303,6 +304,7 @@ impl<F> TokenStoreSuite<F> {
                 .iter()
                 .map(|case| (case, *kind, format!("{} ({})", case.name, ids::name(*kind))))
         });
+
         let mut cases = Vec::new();
         for (case, kind, name) in once.chain(per_kind) {
             if self
@@ -312,6 +314,7 @@ impl<F> TokenStoreSuite<F> {
             {
                 continue;
             }
+
             let store = (self.fresh)(kind).await.map_err(Into::into);
             let fixture = store.and_then(|store| {
                 Ok(Fixture::new(
@@ -322,6 +325,7 @@ impl<F> TokenStoreSuite<F> {
             });
             cases.push(judge(name, case, fixture).await);
         }
+
         SuiteReport {
             backend: self.backend,
             cases,

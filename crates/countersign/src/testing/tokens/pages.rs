@@ -27,11 +27,13 @@ async fn open(
             session: Some(session),
             ..fixture.access(&label)
         };
+
         fixture
             .open(&fixture.opening(&label, session), Some(&access))
             .await?;
         opened.insert(session);
     }
+
     Ok(opened)
 }
 
@@ -47,6 +49,7 @@ pub(super) async fn show_each_session_once(fixture: Fixture) -> Verdict {
         ..fixture.opening("stranger", session_of_crowd(1)?)
     };
     fixture.open(&stranger, None).await?;
+
     for limit in [1, 3, 64, u32::from(SESSIONS), u32::MAX] {
         let listed = fixture.listed(fixture.owner(), limit).await?;
         same(
@@ -60,6 +63,7 @@ pub(super) async fn show_each_session_once(fixture: Fixture) -> Verdict {
             "the pages show other sessions than were opened, or one of them twice",
         )?;
     }
+
     Ok(())
 }
 
@@ -74,6 +78,7 @@ pub(super) async fn go_on_beside_changes(fixture: Fixture) -> Verdict {
         after: None,
         limit: 3,
     };
+
     let mut seen = BTreeSet::new();
     for round in 0..1000_u32 {
         let part = fixture.store.sessions(fixture.owner(), &page).await?;
@@ -85,6 +90,7 @@ pub(super) async fn go_on_beside_changes(fixture: Fixture) -> Verdict {
                 "a session that was there all the time is on no page",
             );
         };
+
         // End the last session that was shown, where the next page may begin, and the first one that
         // wasn't shown yet.
         let hidden = expected
@@ -92,10 +98,12 @@ pub(super) async fn go_on_beside_changes(fixture: Fixture) -> Verdict {
             .find(|id| !seen.contains(id) && !shown.contains(id))
             .copied();
         seen.extend(&shown);
+
         for ending in shown.last().copied().into_iter().chain(hidden) {
             fixture.store.end_session(ending, fixture.owner()).await?;
             expected.remove(&ending);
         }
+
         if let Some(number) = u8::try_from(round).ok().filter(|number| *number < 100) {
             fixture
                 .open(
@@ -110,8 +118,10 @@ pub(super) async fn go_on_beside_changes(fixture: Fixture) -> Verdict {
             };
             let _gone_or_not: RotateOutcome = fixture.store.rotate(&rotate).await?;
         }
+
         page.after = Some(next);
     }
+
     Err(Violation::new("a list of sessions does not come to an end"))
 }
 
@@ -127,6 +137,7 @@ pub(super) async fn take_any_cursor(fixture: Fixture) -> Verdict {
         ..fixture.opening("stranger", theirs)
     };
     fixture.open(&stranger, None).await?;
+
     let long = [
         "0".repeat(SessionCursor::MAX_LENGTH),
         "9".repeat(SessionCursor::MAX_LENGTH),
@@ -159,6 +170,7 @@ pub(super) async fn take_any_cursor(fixture: Fixture) -> Verdict {
         "aGVsbG8",
         "2026-01-15",
     ];
+
     let ids = [session(0)?, session(5)?, session(0xff)?, theirs].map(|id| id.to_string());
     for text in short.into_iter().map(str::to_owned).chain(long).chain(ids) {
         let after = text
@@ -168,6 +180,7 @@ pub(super) async fn take_any_cursor(fixture: Fixture) -> Verdict {
             after: Some(after),
             limit: 3,
         };
+
         for _ in 0..100 {
             let part = fixture.store.sessions(fixture.owner(), &page).await?;
             ensure(
@@ -181,11 +194,13 @@ pub(super) async fn take_any_cursor(fixture: Fixture) -> Verdict {
                 break;
             }
         }
+
         ensure(
             page.after.is_none(),
             "a list from a foreign cursor does not come to an end",
         )?;
     }
+
     Ok(())
 }
 
@@ -207,11 +222,13 @@ pub(super) async fn show_those_behind_no_fence(fixture: Fixture) -> Verdict {
             )
             .await?;
     }
+
     let fence = Some(fixture.fence(fixture.owner()).await?);
     for number in 40..60 {
         let opening = fixture.opening(&format!("token {number}"), session(number)?);
         fixture.open(&NewRefresh { fence, ..opening }, None).await?;
     }
+
     let theirs = fixture.opening("stranger", session_of_crowd(1)?);
     fixture
         .open(
@@ -252,11 +269,13 @@ pub(super) async fn show_those_behind_no_fence(fixture: Fixture) -> Verdict {
                 "a session behind no fence is shown twice",
             )?;
         }
+
         page.after = part.next;
         if page.after.is_none() {
             return same("the sessions behind no fence", &seen, &unfenced);
         }
     }
+
     Err(Violation::new(
         "a list of sessions behind no fence does not come to an end",
     ))

@@ -30,6 +30,7 @@ pub(super) async fn has_one_winner(fixture: Fixture) -> Verdict {
         let session = session(round)?;
         let old = format!("old {round}");
         fixture.open(&fixture.opening(&old, session), None).await?;
+
         let calls = (0..CALLERS).map(|caller| {
             let (fixture, old) = (fixture.clone(), old.clone());
             async move {
@@ -41,16 +42,19 @@ pub(super) async fn has_one_winner(fixture: Fixture) -> Verdict {
                 Ok((new, rotated))
             }
         });
+
         let outcomes = at_once(calls).await?;
         let winners = outcomes
             .iter()
             .filter(|(_, rotated)| *rotated == RotateOutcome::Done)
             .count();
         same("successors of one token", &winners, &1)?;
+
         ensure(
             !fixture.has_refresh(&old).await?,
             "the token that was exchanged is still there",
         )?;
+
         for (new, rotated) in outcomes {
             let won = rotated == RotateOutcome::Done;
             same(
@@ -65,6 +69,7 @@ pub(super) async fn has_one_winner(fixture: Fixture) -> Verdict {
             )?;
         }
     }
+
     Ok(())
 }
 
@@ -111,6 +116,7 @@ async fn beside_a_rotation(fixture: Fixture, ending: Ending) -> Verdict {
             Ending::Clearing => None,
             Ending::Session | Ending::Mark => Some(fixture.fence(fixture.owner()).await?),
         };
+
         let access = NewAccess {
             session: Some(session),
             ..fixture.access(&old)
@@ -124,6 +130,7 @@ async fn beside_a_rotation(fixture: Fixture, ending: Ending) -> Verdict {
             &fixture.store.insert_refresh(&login, Some(&access)).await?,
             &Opened::Done,
         )?;
+
         let calls = [true, false].map(|rotates| {
             let (fixture, old, new) = (fixture.clone(), old.clone(), new.clone());
             async move {
@@ -144,6 +151,7 @@ async fn beside_a_rotation(fixture: Fixture, ending: Ending) -> Verdict {
                 Ok(())
             }
         });
+
         at_once(calls).await?;
         for label in [&old, &new] {
             ensure(
@@ -156,6 +164,7 @@ async fn beside_a_rotation(fixture: Fixture, ending: Ending) -> Verdict {
             )?;
         }
     }
+
     Ok(())
 }
 
@@ -174,6 +183,7 @@ pub(super) async fn kept_session_rotates_beside_the_end(fixture: Fixture) -> Ver
             expires_at: Some(minutes(120)),
             ..fixture.access(&old)
         };
+
         let login = NewRefresh {
             fence,
             ..fixture.opening(&old, session)
@@ -183,6 +193,7 @@ pub(super) async fn kept_session_rotates_beside_the_end(fixture: Fixture) -> Ver
             &fixture.store.insert_refresh(&login, Some(&access)).await?,
             &Opened::Done,
         )?;
+
         let calls = [true, false].map(|rotates| {
             let (fixture, old, new) = (fixture.clone(), old.clone(), new.clone());
             async move {
@@ -202,6 +213,7 @@ pub(super) async fn kept_session_rotates_beside_the_end(fixture: Fixture) -> Ver
                 Ok(())
             }
         });
+
         at_once(calls).await?;
         ensure(
             fixture.has_refresh(&new).await?,
@@ -213,6 +225,7 @@ pub(super) async fn kept_session_rotates_beside_the_end(fixture: Fixture) -> Ver
                 "an access token of a session that was kept is gone",
             )?;
         }
+
         fixture.end(fixture.owner(), None).await?;
         ensure(
             !fixture.has_refresh(&new).await?,
@@ -225,6 +238,7 @@ pub(super) async fn kept_session_rotates_beside_the_end(fixture: Fixture) -> Ver
             )?;
         }
     }
+
     Ok(())
 }
 
@@ -237,6 +251,7 @@ pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(fixture: Fix
     needs_threads()?;
     for round in 0..4 * ROUNDS {
         let fence = Some(fixture.fence(fixture.owner()).await?);
+
         let calls = (0..8).map(|caller| {
             let (fixture, label) = (fixture.clone(), format!("login {round} {caller}"));
             async move {
@@ -266,6 +281,7 @@ pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(fixture: Fix
                 Ok(label)
             }
         });
+
         for label in at_once(calls).await? {
             ensure(
                 !fixture.has_refresh(&label).await?,
@@ -277,6 +293,7 @@ pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(fixture: Fix
             )?;
         }
     }
+
     Ok(())
 }
 
@@ -289,6 +306,7 @@ pub(super) async fn endings_replace_one_fence_each(fixture: Fixture) -> Verdict 
     needs_threads()?;
     for _ in 0..ROUNDS {
         let first = fixture.fence(fixture.owner()).await?;
+
         let calls = (0..8).map(|_| {
             let fixture = fixture.clone();
             async move {
@@ -304,14 +322,17 @@ pub(super) async fn endings_replace_one_fence_each(fixture: Fixture) -> Verdict 
                 Ok(fence)
             }
         });
+
         let mut fences = at_once(calls).await?;
         fences.push(first);
         let standing = fixture.fence(fixture.owner()).await?;
+
         ensure(
             fences.contains(&standing),
             "a fence stands that nobody put up",
         )?;
         fences.retain(|fence| *fence != standing);
+
         let unsettled: Vec<_> = fixture
             .store
             .unsettled(fixture.owner())
@@ -324,11 +345,13 @@ pub(super) async fn endings_replace_one_fence_each(fixture: Fixture) -> Verdict 
             &unsettled.len(),
             &fences.len(),
         )?;
+
         let told = fences.iter().all(|fence| unsettled.contains(fence));
         ensure(
             told,
             "a fence was replaced, and nobody is told to settle it",
         )?;
+
         fixture
             .store
             .settle(fixture.owner(), &unsettled, NOW)
@@ -350,6 +373,7 @@ pub(super) async fn sweeps_count_each_row_once(fixture: Fixture) -> Verdict {
         };
         fixture.record(&expired).await?;
     }
+
     let limit = SweepLimit {
         now: NOW,
         access_created: NOW,
@@ -357,6 +381,7 @@ pub(super) async fn sweeps_count_each_row_once(fixture: Fixture) -> Verdict {
         fence_used: NOW,
         rows: 3,
     };
+
     let calls = (0..4).map(|_| {
         let fixture = fixture.clone();
         async move {
@@ -371,6 +396,7 @@ pub(super) async fn sweeps_count_each_row_once(fixture: Fixture) -> Verdict {
             Err(Violation::new("sweeping does not come to an end"))
         }
     });
+
     let removed: u64 = at_once(calls).await?.into_iter().sum();
     same("rows that four sweepers removed together", &removed, &40)
 }
@@ -384,6 +410,7 @@ where
     let calls: Vec<_> = calls.into_iter().collect();
     let start = Arc::new(Barrier::new(calls.len()));
     let mut tasks = JoinSet::new();
+
     for call in calls {
         let start = Arc::clone(&start);
         tasks.spawn(async move {
@@ -391,9 +418,11 @@ where
             call.await
         });
     }
+
     let mut outcomes = Vec::new();
     while let Some(outcome) = tasks.join_next().await {
         outcomes.push(outcome.map_err(|error| Violation::new(error.to_string()))??);
     }
+
     Ok(outcomes)
 }

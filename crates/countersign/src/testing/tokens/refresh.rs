@@ -25,12 +25,14 @@ pub(super) async fn is_found_as_recorded(fixture: Fixture) -> Verdict {
         expires_at: None,
         ..fixture.refresh("aging")
     };
+
     for refresh in [&full, &plain, &aging] {
         fixture.open(refresh, None).await?;
     }
     for refresh in [&full, &plain, &aging] {
         fixture.holds_refresh(refresh).await?;
     }
+
     Ok(())
 }
 
@@ -42,16 +44,19 @@ pub(super) async fn unknown_is_a_value(fixture: Fixture) -> Verdict {
         !fixture.has_refresh("unknown").await?,
         "an empty store found a refresh token",
     )?;
+
     fixture.open(&fixture.refresh("known"), None).await?;
     ensure(
         !fixture.has_refresh("unknown").await?,
         "a token that was never recorded was found",
     )?;
+
     let removed = fixture
         .store
         .remove_refresh(&fixture.token("unknown"), None)
         .await?;
     ensure(!removed, "removing an unknown token said that it was there")?;
+
     fixture.holds_refresh(&fixture.refresh("known")).await
 }
 
@@ -68,10 +73,12 @@ pub(super) async fn expired_is_returned_as_it_is(fixture: Fixture) -> Verdict {
         ..fixture.opening("expired", session(1)?)
     };
     fixture.open(&expired, None).await?;
+
     for _ in 0..3 {
         fixture.holds_refresh(&expired).await?;
         fixture.store.ping().await?;
     }
+
     Ok(())
 }
 
@@ -98,12 +105,14 @@ pub(super) async fn comes_with_its_access(fixture: Fixture) -> Verdict {
 pub(super) async fn taken_digest_is_refused(fixture: Fixture) -> Verdict {
     let first = fixture.refresh("taken");
     fixture.open(&first, None).await?;
+
     let second = NewRefresh {
         user: fixture.stranger().clone(),
         ..fixture.opening("taken", session(1)?)
     };
     let again = fixture.open(&second, Some(&fixture.access("beside"))).await;
     ensure(again.is_err(), "a digest was recorded twice")?;
+
     fixture.holds_refresh(&first).await?;
     ensure(
         !fixture.has_access("beside").await?,
@@ -117,6 +126,7 @@ pub(super) async fn taken_digest_is_refused(fixture: Fixture) -> Verdict {
 pub(super) async fn taken_access_digest_records_nothing(fixture: Fixture) -> Verdict {
     let first = fixture.access("taken");
     fixture.record(&first).await?;
+
     let beside = NewAccess {
         user: fixture.stranger().clone(),
         ..fixture.access("taken")
@@ -125,6 +135,7 @@ pub(super) async fn taken_access_digest_records_nothing(fixture: Fixture) -> Ver
         .open(&fixture.refresh("refresh"), Some(&beside))
         .await;
     ensure(outcome.is_err(), "a digest was recorded twice")?;
+
     fixture.holds_access(&first).await?;
     ensure(
         !fixture.has_refresh("refresh").await?,
@@ -140,6 +151,7 @@ pub(super) async fn kinds_do_not_mix(fixture: Fixture) -> Verdict {
     let (access, refresh) = (fixture.access("access"), fixture.refresh("refresh"));
     fixture.record(&access).await?;
     fixture.open(&refresh, None).await?;
+
     ensure(
         !fixture.has_refresh("access").await?,
         "an access token is found as a refresh token",
@@ -148,18 +160,22 @@ pub(super) async fn kinds_do_not_mix(fixture: Fixture) -> Verdict {
         !fixture.has_access("refresh").await?,
         "a refresh token is found as an access token",
     )?;
+
     let (access_token, refresh_token) = (fixture.token("access"), fixture.token("refresh"));
     let removed = fixture.store.remove_refresh(&access_token, None).await?;
     ensure(!removed, "an access token is removed as a refresh token")?;
     let removed = fixture.store.remove_access(&refresh_token, None).await?;
     ensure(!removed, "a refresh token is removed as an access token")?;
+
     let rotated = fixture
         .store
         .rotate(&fixture.rotate("access", "next", session(1)?))
         .await?;
     same("rotating an access token", &rotated, &RotateOutcome::Gone)?;
+
     fixture.holds_access(&access).await?;
     fixture.holds_refresh(&refresh).await?;
+
     let twin = fixture.refresh("access");
     fixture.open(&twin, None).await?;
     same(
@@ -177,6 +193,7 @@ pub(super) async fn removal_without_session(fixture: Fixture) -> Verdict {
     for label in ["one", "two"] {
         fixture.open(&fixture.refresh(label), None).await?;
     }
+
     let one = fixture.token("one");
     let by_stranger = fixture
         .store
@@ -186,6 +203,7 @@ pub(super) async fn removal_without_session(fixture: Fixture) -> Verdict {
         !by_stranger && fixture.has_refresh("one").await?,
         "another user removed the token",
     )?;
+
     same(
         "removal by the owner",
         &fixture
@@ -203,6 +221,7 @@ pub(super) async fn removal_without_session(fixture: Fixture) -> Verdict {
         &fixture.store.remove_refresh(&one, None).await?,
         &false,
     )?;
+
     fixture.holds_refresh(&fixture.refresh("two")).await?;
     same(
         "removal without an owner",

@@ -41,16 +41,19 @@ pub(super) async fn puts_the_successor_in_place(fixture: Fixture) -> Verdict {
         user: fixture.stranger().clone(),
         ..fixture.opening("neighbour", other)
     };
+
     fixture
         .open(&fixture.opening("old", mine), Some(&old_access))
         .await?;
     fixture.open(&neighbour, None).await?;
+
     let rotate = fixture.rotate("old", "new", mine);
     same(
         "rotating",
         &fixture.store.rotate(&rotate).await?,
         &RotateOutcome::Done,
     )?;
+
     ensure(
         !fixture.has_refresh("old").await?,
         "the token that was exchanged is still there",
@@ -59,6 +62,7 @@ pub(super) async fn puts_the_successor_in_place(fixture: Fixture) -> Verdict {
     if let Some(access) = &rotate.access {
         fixture.holds_access(access).await?;
     }
+
     fixture.holds_access(&old_access).await?;
     fixture.holds_refresh(&neighbour).await
 }
@@ -70,12 +74,14 @@ pub(super) async fn puts_the_successor_in_place(fixture: Fixture) -> Verdict {
 pub(super) async fn works_once(fixture: Fixture) -> Verdict {
     let session = session(1)?;
     fixture.open(&fixture.opening("old", session), None).await?;
+
     let first = fixture.rotate("old", "new", session);
     same(
         "rotating",
         &fixture.store.rotate(&first).await?,
         &RotateOutcome::Done,
     )?;
+
     let again = fixture
         .store
         .rotate(&fixture.rotate("old", "another", session))
@@ -85,6 +91,7 @@ pub(super) async fn works_once(fixture: Fixture) -> Verdict {
         &again,
         &RotateOutcome::Gone,
     )?;
+
     ensure(
         !fixture.has_refresh("another").await?,
         "a second successor was recorded",
@@ -93,6 +100,7 @@ pub(super) async fn works_once(fixture: Fixture) -> Verdict {
         !fixture.has_access("another").await?,
         "an access token was recorded without a successor",
     )?;
+
     fixture.holds_refresh(&successor(&fixture, &first)).await?;
     let on = fixture
         .store
@@ -109,11 +117,13 @@ pub(super) async fn of_an_unknown_token_writes_nothing(fixture: Fixture) -> Verd
     let session = session(1)?;
     let other = fixture.opening("other", session);
     fixture.open(&other, None).await?;
+
     let rotated = fixture
         .store
         .rotate(&fixture.rotate("unknown", "new", session))
         .await?;
     same("rotating an unknown token", &rotated, &RotateOutcome::Gone)?;
+
     ensure(
         !fixture.has_refresh("new").await?,
         "an unknown token has a successor",
@@ -122,6 +132,7 @@ pub(super) async fn of_an_unknown_token_writes_nothing(fixture: Fixture) -> Verd
         !fixture.has_access("new").await?,
         "an access token was recorded for an unknown refresh token",
     )?;
+
     fixture.holds_refresh(&other).await
 }
 
@@ -131,6 +142,7 @@ pub(super) async fn of_an_unknown_token_writes_nothing(fixture: Fixture) -> Verd
 pub(super) async fn keeps_the_session(fixture: Fixture) -> Verdict {
     let mine = session(1)?;
     fixture.open(&fixture.opening("old", mine), None).await?;
+
     let confused = RotateRequest {
         access: None,
         ..fixture.rotate("old", "new", session(2)?)
@@ -140,6 +152,7 @@ pub(super) async fn keeps_the_session(fixture: Fixture) -> Verdict {
         &fixture.store.rotate(&confused).await?,
         &RotateOutcome::Done,
     )?;
+
     fixture
         .holds_refresh(&NewRefresh {
             session: Some(mine),
@@ -170,6 +183,7 @@ pub(super) async fn never_moves_a_recorded_end(fixture: Fixture) -> Verdict {
     let session = session(1)?;
     let first = fixture.opening("0", session);
     fixture.open(&first, None).await?;
+
     for (from, to, end) in [
         ("0", "1", Some(minutes(10_000))),
         ("1", "2", Some(minutes(100))),
@@ -184,12 +198,14 @@ pub(super) async fn never_moves_a_recorded_end(fixture: Fixture) -> Verdict {
             &fixture.store.rotate(&rotate).await?,
             &RotateOutcome::Done,
         )?;
+
         let kept = NewRefresh {
             session_expires_at: first.session_expires_at,
             ..successor(&fixture, &rotate)
         };
         fixture.holds_refresh(&kept).await?;
     }
+
     Ok(())
 }
 
@@ -203,6 +219,7 @@ pub(super) async fn records_a_missing_end(fixture: Fixture) -> Verdict {
         ..fixture.opening("old", session)
     };
     fixture.open(&old, None).await?;
+
     let without = RotateRequest {
         session_expires_at: None,
         ..fixture.rotate("old", "new", session)
@@ -212,9 +229,11 @@ pub(super) async fn records_a_missing_end(fixture: Fixture) -> Verdict {
         &fixture.store.rotate(&without).await?,
         &RotateOutcome::Done,
     )?;
+
     fixture
         .holds_refresh(&successor(&fixture, &without))
         .await?;
+
     let with = fixture.rotate("new", "newer", session);
     same(
         "rotating",
@@ -238,6 +257,7 @@ pub(super) async fn never_moves_the_signed_end_back(fixture: Fixture) -> Verdict
         Some(minutes(90)),
         Some(minutes(90).saturating_add(TICK)),
     );
+
     let exchanges = [
         (None, None),
         (early, early),
@@ -260,12 +280,14 @@ pub(super) async fn never_moves_the_signed_end_back(fixture: Fixture) -> Verdict
             &fixture.store.rotate(&rotate).await?,
             &RotateOutcome::Done,
         )?;
+
         fixture
             .holds_refresh(&NewRefresh {
                 access_expires_at: expected,
                 ..successor(&fixture, &rotate)
             })
             .await?;
+
         let found = fixture.store.find_session(session, fixture.owner()).await?;
         let found = found.map(|found| found.access_expires_at);
         same(
@@ -274,6 +296,7 @@ pub(super) async fn never_moves_the_signed_end_back(fixture: Fixture) -> Verdict
             &Some(expected),
         )?;
     }
+
     Ok(())
 }
 
@@ -287,6 +310,7 @@ pub(super) async fn does_not_judge(fixture: Fixture) -> Verdict {
         ..fixture.opening("old", session)
     };
     fixture.open(&expired, None).await?;
+
     let rotate = RotateRequest {
         expires_at: None,
         ..fixture.rotate("old", "new", session)
@@ -296,6 +320,7 @@ pub(super) async fn does_not_judge(fixture: Fixture) -> Verdict {
         &fixture.store.rotate(&rotate).await?,
         &RotateOutcome::Done,
     )?;
+
     fixture.holds_refresh(&successor(&fixture, &rotate)).await
 }
 
@@ -305,6 +330,7 @@ pub(super) async fn does_not_judge(fixture: Fixture) -> Verdict {
 pub(super) async fn without_access(fixture: Fixture) -> Verdict {
     let session = session(1)?;
     fixture.open(&fixture.opening("old", session), None).await?;
+
     let rotate = RotateRequest {
         access: None,
         ..fixture.rotate("old", "new", session)
@@ -314,6 +340,7 @@ pub(super) async fn without_access(fixture: Fixture) -> Verdict {
         &fixture.store.rotate(&rotate).await?,
         &RotateOutcome::Done,
     )?;
+
     fixture.holds_refresh(&successor(&fixture, &rotate)).await?;
     ensure(
         !fixture.has_access("new").await?,
@@ -329,9 +356,11 @@ pub(super) async fn taken_successor_changes_nothing(fixture: Fixture) -> Verdict
     let (old, taken) = (fixture.opening("old", session), fixture.refresh("taken"));
     fixture.open(&old, None).await?;
     fixture.open(&taken, None).await?;
+
     refused(&fixture, &fixture.rotate("old", "taken", session)).await?;
     fixture.holds_refresh(&old).await?;
     fixture.holds_refresh(&taken).await?;
+
     ensure(
         !fixture.has_access("taken").await?,
         "an access token was recorded for a rotation that failed",
@@ -345,9 +374,11 @@ pub(super) async fn taken_access_digest_changes_nothing(fixture: Fixture) -> Ver
     let (old, taken) = (fixture.opening("old", session), fixture.access("new"));
     fixture.open(&old, None).await?;
     fixture.record(&taken).await?;
+
     refused(&fixture, &fixture.rotate("old", "new", session)).await?;
     fixture.holds_refresh(&old).await?;
     fixture.holds_access(&taken).await?;
+
     ensure(
         !fixture.has_refresh("new").await?,
         "a successor was recorded although its access token was not",

@@ -35,6 +35,7 @@ pub(super) async fn end_takes_every_token(fixture: Fixture) -> Verdict {
             .await?,
         &RotateOutcome::Done,
     )?;
+
     let (others, none, loose) = (
         of(other, "other"),
         fixture.access("none"),
@@ -51,6 +52,7 @@ pub(super) async fn end_takes_every_token(fixture: Fixture) -> Verdict {
         &fixture.store.end_session(mine, fixture.owner()).await?,
         &true,
     )?;
+
     ensure(
         !fixture.has_refresh("new").await?,
         "a refresh token survived the end of its session",
@@ -61,12 +63,14 @@ pub(super) async fn end_takes_every_token(fixture: Fixture) -> Verdict {
             "an access token survived the end of its session",
         )?;
     }
+
     fixture.holds_access(&others).await?;
     fixture.holds_access(&none).await?;
     fixture.holds_refresh(&loose).await?;
     fixture
         .holds_refresh(&fixture.opening("others", other))
         .await?;
+
     same(
         "ending it again",
         &fixture.store.end_session(mine, fixture.owner()).await?,
@@ -96,13 +100,16 @@ pub(super) async fn end_asks_for_the_owner(fixture: Fixture) -> Verdict {
         ..fixture.access("access")
     };
     fixture.open(&refresh, Some(&access)).await?;
+
     same(
         "ending another user's session",
         &fixture.store.end_session(mine, fixture.stranger()).await?,
         &false,
     )?;
+
     fixture.holds_refresh(&refresh).await?;
     fixture.holds_access(&access).await?;
+
     same(
         "ending one's own",
         &fixture.store.end_session(mine, fixture.owner()).await?,
@@ -121,6 +128,7 @@ pub(super) async fn end_asks_for_the_owner(fixture: Fixture) -> Verdict {
 pub(super) async fn unknown_session_is_a_value(fixture: Fixture) -> Verdict {
     let refresh = fixture.opening("refresh", session(1)?);
     fixture.open(&refresh, None).await?;
+
     same(
         "ending an unknown session",
         &fixture
@@ -134,6 +142,7 @@ pub(super) async fn unknown_session_is_a_value(fixture: Fixture) -> Verdict {
         &fixture.session_ids(fixture.stranger()).await?,
         &Vec::new(),
     )?;
+
     fixture.holds_refresh(&refresh).await
 }
 
@@ -151,15 +160,18 @@ pub(super) async fn list_those_with_a_refresh_token(fixture: Fixture) -> Verdict
         session: Some(access_only),
         ..fixture.access("alone")
     };
+
     fixture.open(&fixture.opening("old", mine), None).await?;
     fixture.open(&foreign, None).await?;
     fixture.open(&fixture.refresh("loose"), None).await?;
     fixture.record(&alone).await?;
+
     same(
         "the user's sessions",
         &fixture.session_ids(fixture.owner()).await?,
         &vec![mine],
     )?;
+
     fixture
         .store
         .rotate(&fixture.rotate("old", "new", mine))
@@ -169,6 +181,7 @@ pub(super) async fn list_those_with_a_refresh_token(fixture: Fixture) -> Verdict
         &fixture.session_ids(fixture.owner()).await?,
         &vec![mine],
     )?;
+
     fixture.store.end_session(mine, fixture.owner()).await?;
     same(
         "the user's sessions after a logout",
@@ -189,6 +202,7 @@ pub(super) async fn tell_of_their_login(fixture: Fixture) -> Verdict {
         .with_user_agent("Mozilla/5.0 (X11; Linux) – „Ünïcode“ | 1")
         .with_label("Ada's | phone");
     let client = client.with_ip(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]));
+
     let opening = NewRefresh {
         client: client.clone(),
         access_expires_at: Some(minutes(20)),
@@ -198,6 +212,7 @@ pub(super) async fn tell_of_their_login(fixture: Fixture) -> Verdict {
     fixture
         .open(&fixture.opening("plain", session(2)?), None)
         .await?;
+
     for rotated in [false, true] {
         let rotate = RotateRequest {
             access_expires_at: Some(minutes(80)),
@@ -210,6 +225,7 @@ pub(super) async fn tell_of_their_login(fixture: Fixture) -> Verdict {
                 &RotateOutcome::Done,
             )?;
         }
+
         let found = fixture.store.find_session(mine, fixture.owner()).await?;
         let expected = SessionRecord {
             // A session for which no fence is asked may be recorded behind the current one.
@@ -246,10 +262,12 @@ pub(super) async fn tell_of_their_login(fixture: Fixture) -> Verdict {
             },
             client: client.clone(),
         };
+
         ensure(
             found.as_ref() == Some(&expected),
             "a session is not what its login and its exchanges made it",
         )?;
+
         let listed = fixture
             .listed(fixture.owner(), 100)
             .await?
@@ -260,6 +278,7 @@ pub(super) async fn tell_of_their_login(fixture: Fixture) -> Verdict {
             "a list shows a session otherwise than its look-up does",
         )?;
     }
+
     let plain = fixture
         .store
         .find_session(session(2)?, fixture.owner())
@@ -268,8 +287,10 @@ pub(super) async fn tell_of_their_login(fixture: Fixture) -> Verdict {
         plain.is_some_and(|plain| plain.client == ClientInfo::new()),
         "a login has a client that nobody recorded",
     )?;
+
     let strangers = fixture.store.find_session(mine, fixture.stranger()).await?;
     ensure(strangers.is_none(), "a session is found for another user")?;
+
     fixture.store.end_session(mine, fixture.owner()).await?;
     let ended = fixture.store.find_session(mine, fixture.owner()).await?;
     ensure(ended.is_none(), "a session is found that has ended")
@@ -290,6 +311,7 @@ pub(super) async fn use_is_noted(fixture: Fixture) -> Verdict {
             )
             .await?;
     }
+
     fixture.store.note_use(&[]).await?;
     let used = |number, at| {
         Ok::<_, Violation>(Used {
@@ -298,6 +320,7 @@ pub(super) async fn use_is_noted(fixture: Fixture) -> Verdict {
             at,
         })
     };
+
     let mut all = numbers
         .clone()
         .skip(1)
@@ -305,22 +328,26 @@ pub(super) async fn use_is_noted(fixture: Fixture) -> Verdict {
         .collect::<Result<Vec<_>, _>>()?;
     all.push(used(0xff, minutes(1))?);
     fixture.store.note_use(&all).await?;
+
     fixture
         .store
         .note_use(&[used(2, minutes(1))?, used(3, minutes(9))?])
         .await?;
+
     let rotate = fixture.rotate("token 4", "new", session(4)?);
     same(
         "rotating a session in use",
         &fixture.store.rotate(&rotate).await?,
         &RotateOutcome::Done,
     )?;
+
     for number in numbers {
         let expected = match number {
             1 => None,
             3 => Some(minutes(9)),
             number => Some(minutes(u64::from(number))),
         };
+
         let found = fixture
             .store
             .find_session(session(number)?, fixture.owner())
@@ -331,6 +358,7 @@ pub(super) async fn use_is_noted(fixture: Fixture) -> Verdict {
             &Some(expected),
         )?;
     }
+
     ensure(
         fixture
             .store

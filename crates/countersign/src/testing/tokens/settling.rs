@@ -56,10 +56,12 @@ pub(super) async fn lists_what_nobody_settled(fixture: Fixture) -> Verdict {
     let user = fixture.owner();
     let first = fixture.fence(user).await?;
     unsettled(&fixture, user, &[]).await?;
+
     let second = end(&fixture, user, None).await?;
     let third = end(&fixture, user, Some(session(1)?)).await?;
     let fourth = fixture.end(user, None).await?;
     let fifth = end(&fixture, user, None).await?;
+
     let ended = |fence, kept| EndedFence { fence, kept };
     let all = [
         ended(first, None),
@@ -74,9 +76,11 @@ pub(super) async fn lists_what_nobody_settled(fixture: Fixture) -> Verdict {
         .settle(user, &[third, fifth, another()?], NOW)
         .await?;
     unsettled(&fixture, user, &all).await?;
+
     let [oldest, middle, latest] = all;
     fixture.store.settle(user, &[middle.fence], NOW).await?;
     unsettled(&fixture, user, &[oldest, latest]).await?;
+
     for _ in 0..2 {
         fixture
             .store
@@ -88,6 +92,7 @@ pub(super) async fn lists_what_nobody_settled(fixture: Fixture) -> Verdict {
             .await?;
         unsettled(&fixture, user, &[]).await?;
     }
+
     end(&fixture, user, None).await?;
     unsettled(&fixture, user, &[ended(fifth, None)]).await
 }
@@ -100,11 +105,13 @@ pub(super) async fn outlasts_clearing_and_sweeping(fixture: Fixture) -> Verdict 
     let fence = fixture.fence(user).await?;
     end(&fixture, user, None).await?;
     fixture.clear(user, None).await?;
+
     for hours in 0..24 {
         let (at, day_before) = (
             minutes(60 * hours),
             minutes(60 * hours).saturating_sub(Duration::from_hours(24)),
         );
+
         let limit = SweepLimit {
             now: at,
             access_created: at,
@@ -112,9 +119,11 @@ pub(super) async fn outlasts_clearing_and_sweeping(fixture: Fixture) -> Verdict 
             fence_used: day_before,
             rows: 100,
         };
+
         fixture.store.sweep(&limit).await?;
         unsettled(&fixture, user, &[EndedFence { fence, kept: None }]).await?;
     }
+
     Ok(())
 }
 
@@ -122,6 +131,7 @@ pub(super) async fn outlasts_clearing_and_sweeping(fixture: Fixture) -> Verdict 
 /// changes nothing.
 pub(super) async fn is_the_users_own(fixture: Fixture) -> Verdict {
     let mut fences = Vec::new();
+
     for (number, user) in fixture.users.iter().enumerate() {
         let kept = session(u8::try_from(number).unwrap_or(u8::MAX))?;
         fences.push(EndedFence {
@@ -130,6 +140,7 @@ pub(super) async fn is_the_users_own(fixture: Fixture) -> Verdict {
         });
         end(&fixture, user, Some(kept)).await?;
     }
+
     let all: Vec<_> = fences.iter().map(|ended| ended.fence).collect();
     for (user, ended) in fixture.users.iter().zip(&fences) {
         unsettled(&fixture, user, &[*ended]).await?;
@@ -137,5 +148,6 @@ pub(super) async fn is_the_users_own(fixture: Fixture) -> Verdict {
         fixture.store.settle(user, &all, NOW).await?;
         unsettled(&fixture, user, &[]).await?;
     }
+
     Ok(())
 }

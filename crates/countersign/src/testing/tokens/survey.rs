@@ -30,6 +30,7 @@ pub(super) async fn counts_what_can_be_refreshed(fixture: Fixture) -> Verdict {
         &survey(&fixture, &limit(NOW, NOW)).await?,
         &(0, None),
     )?;
+
     let at = |number, created_at, expires_at| {
         Ok::<_, Violation>(NewRefresh {
             created_at,
@@ -37,6 +38,7 @@ pub(super) async fn counts_what_can_be_refreshed(fixture: Fixture) -> Verdict {
             ..fixture.opening(&format!("token {number}"), session(number)?)
         })
     };
+
     let later = minutes(100);
     let sessions = [
         at(1, NOW, Some(minutes(24 * 60)))?,
@@ -53,18 +55,22 @@ pub(super) async fn counts_what_can_be_refreshed(fixture: Fixture) -> Verdict {
         },
         fixture.refresh("loose"),
     ];
+
     for opening in &sessions {
         fixture.open(opening, None).await?;
     }
+
     let of_age = SweepLimit {
         access_created: NOW,
         ..limit(later, minutes(50))
     };
+
     same(
         "sessions that can be refreshed",
         &survey(&fixture, &of_age).await?,
         &(3, None),
     )?;
+
     same(
         "rotating",
         &fixture
@@ -78,10 +84,12 @@ pub(super) async fn counts_what_can_be_refreshed(fixture: Fixture) -> Verdict {
         &survey(&fixture, &of_age).await?,
         &(3, None),
     )?;
+
     fixture
         .store
         .end_session(session(2)?, fixture.owner())
         .await?;
+
     same(
         "sessions after a logout",
         &survey(&fixture, &of_age).await?,
@@ -104,6 +112,7 @@ pub(super) async fn tells_the_latest_signed_end(fixture: Fixture) -> Verdict {
         None,
         Some(minutes(60)),
     ];
+
     for (number, access_expires_at) in (1..).zip(ends) {
         let opening = fixture.opening(&format!("token {number}"), session(number)?);
         let expires_at = Some(minutes(24 * 60 + u64::from(number)));
@@ -118,24 +127,28 @@ pub(super) async fn tells_the_latest_signed_end(fixture: Fixture) -> Verdict {
             )
             .await?;
     }
+
     let stranger = NewRefresh {
         user: fixture.stranger().clone(),
         access_expires_at: Some(minutes(500)),
         ..fixture.opening("stranger", session(9)?)
     };
     fixture.open(&stranger, None).await?;
+
     let latest = Some(minutes(90).saturating_add(TICK));
     same(
         "five sessions and their latest end",
         &survey(&fixture, &of_day).await?,
         &(5, latest),
     )?;
+
     let third_is_over = limit(minutes(24 * 60 + 3), NOW);
     same(
         "when three have expired",
         &survey(&fixture, &third_is_over).await?,
         &(2, Some(minutes(60))),
     )?;
+
     fixture
         .store
         .end_session(session(3)?, fixture.owner())
@@ -145,11 +158,13 @@ pub(super) async fn tells_the_latest_signed_end(fixture: Fixture) -> Verdict {
         &survey(&fixture, &of_day).await?,
         &(4, Some(minutes(60))),
     )?;
+
     let signed = RotateRequest {
         access_expires_at: Some(minutes(75)),
         access: None,
         ..fixture.rotate("token 1", "new", session(1)?)
     };
+
     same(
         "rotating",
         &fixture.store.rotate(&signed).await?,
@@ -160,6 +175,7 @@ pub(super) async fn tells_the_latest_signed_end(fixture: Fixture) -> Verdict {
         &survey(&fixture, &of_day).await?,
         &(4, Some(minutes(75))),
     )?;
+
     fixture.end_all(fixture.owner(), None).await?;
     same(
         "after the end of everything",

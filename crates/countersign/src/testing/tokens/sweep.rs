@@ -41,11 +41,13 @@ async fn left(fixture: &Fixture, label: &str) -> Result<(bool, bool), Violation>
 /// If a token has an end, its age does not matter. The two tokens of a login expire separately.
 pub(super) async fn ends_at_the_exact_moment(fixture: Fixture) -> Verdict {
     let (before, after) = (NOW.saturating_sub(TICK), NOW.saturating_add(TICK));
+
     insert(&fixture, "before", LONG_AGO, Some(before), Some(before)).await?;
     insert(&fixture, "now", minutes(5), Some(NOW), Some(NOW)).await?;
     insert(&fixture, "after", LONG_AGO, Some(after), Some(after)).await?;
     insert(&fixture, "access alone", NOW, Some(NOW), Some(after)).await?;
     insert(&fixture, "refresh alone", NOW, Some(after), Some(NOW)).await?;
+
     let limit = SweepLimit {
         now: NOW,
         access_created: NOW,
@@ -53,6 +55,7 @@ pub(super) async fn ends_at_the_exact_moment(fixture: Fixture) -> Verdict {
         fence_used: LONG_AGO,
         rows: 100,
     };
+
     let swept = fixture.store.sweep(&limit).await?;
     same(
         "what was swept",
@@ -64,6 +67,7 @@ pub(super) async fn ends_at_the_exact_moment(fixture: Fixture) -> Verdict {
             more: false,
         },
     )?;
+
     same(
         "ended before",
         &left(&fixture, "before").await?,
@@ -105,6 +109,7 @@ pub(super) async fn ages_rows_without_an_end(fixture: Fixture) -> Verdict {
     ] {
         insert(&fixture, label, created_at, None, None).await?;
     }
+
     let now = minutes(180);
     insert(
         &fixture,
@@ -114,6 +119,7 @@ pub(super) async fn ages_rows_without_an_end(fixture: Fixture) -> Verdict {
         Some(now.saturating_add(TICK)),
     )
     .await?;
+
     let swept = fixture
         .store
         .sweep(&SweepLimit {
@@ -134,6 +140,7 @@ pub(super) async fn ages_rows_without_an_end(fixture: Fixture) -> Verdict {
             more: false,
         },
     )?;
+
     same(
         "created at the refresh cutoff",
         &left(&fixture, "refresh").await?,
@@ -170,6 +177,7 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
     for row in 0..7 {
         insert(&fixture, &format!("both {row}"), NOW, Some(NOW), Some(NOW)).await?;
     }
+
     for row in 0..2 {
         let alone = NewAccess {
             expires_at: Some(NOW),
@@ -177,7 +185,9 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
         };
         fixture.record(&alone).await?;
     }
+
     insert(&fixture, "live", NOW, Some(minutes(1)), Some(minutes(1))).await?;
+
     let limit = SweepLimit {
         now: NOW,
         access_created: LONG_AGO,
@@ -185,6 +195,7 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
         fence_used: LONG_AGO,
         rows: 2,
     };
+
     let (mut access, mut refresh) = (0, 0);
     for _ in 0..20 {
         let swept = fixture.store.sweep(&limit).await?;
@@ -192,17 +203,20 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
             swept.access <= 2 && swept.refresh <= 2,
             "one call removed more rows than it may",
         )?;
+
         access += swept.access;
         refresh += swept.refresh;
         if !swept.more {
             break;
         }
     }
+
     same(
         "access and refresh tokens removed before \"no more\"",
         &(access, refresh),
         &(9, 7),
     )?;
+
     let idle = fixture.store.sweep(&limit).await?;
     same("a call after \"no more\"", &idle, &Swept::default())?;
     same(
@@ -223,6 +237,7 @@ pub(super) async fn is_left_to_the_store(fixture: Fixture) -> Verdict {
     };
     fixture.record(&ended).await?;
     insert(&fixture, "live", NOW, Some(minutes(1)), Some(minutes(1))).await?;
+
     let limit = SweepLimit {
         now: minutes(1),
         access_created: NOW,
@@ -230,6 +245,7 @@ pub(super) async fn is_left_to_the_store(fixture: Fixture) -> Verdict {
         fence_used: LONG_AGO,
         rows: 100,
     };
+
     same(
         "sweeping",
         &fixture.store.sweep(&limit).await?,
@@ -253,17 +269,20 @@ pub(super) async fn nothing_to_do_is_a_value(fixture: Fixture) -> Verdict {
         fence_used: LONG_AGO,
         rows: 10,
     };
+
     same(
         "sweeping an empty store",
         &fixture.store.sweep(&limit).await?,
         &Swept::default(),
     )?;
+
     insert(&fixture, "live", NOW, Some(minutes(1)), None).await?;
     same(
         "sweeping live tokens",
         &fixture.store.sweep(&limit).await?,
         &Swept::default(),
     )?;
+
     same(
         "a live token",
         &left(&fixture, "live").await?,

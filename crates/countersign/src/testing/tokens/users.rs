@@ -33,6 +33,7 @@ async fn everyone(fixture: &Fixture) -> Result<Vec<Holding>, Violation> {
         let session = session(u8::try_from(number).unwrap_or(u8::MAX))?;
         let label = |name: &str| format!("{name} {number}");
         let fence = Some(fixture.fence(user).await?);
+
         let holding = Holding {
             number,
             user: user.clone(),
@@ -60,6 +61,7 @@ async fn everyone(fixture: &Fixture) -> Result<Vec<Holding>, Violation> {
                 },
             ],
         };
+
         let ([first, second], [with_first, alone]) = (&holding.refresh, &holding.access);
         let opened = fixture
             .store
@@ -67,10 +69,12 @@ async fn everyone(fixture: &Fixture) -> Result<Vec<Holding>, Violation> {
             .await?;
         same("logging in", &opened, &Opened::Done)
             .map_err(|violation| holding.about(&violation))?;
+
         fixture.open(second, None).await?;
         fixture.record(alone).await?;
         holdings.push(holding);
     }
+
     Ok(holdings)
 }
 
@@ -83,12 +87,14 @@ impl Holding {
                 .await
                 .map_err(|violation| self.about(&violation))?;
         }
+
         for access in &self.access {
             fixture
                 .holds_access(access)
                 .await
                 .map_err(|violation| self.about(&violation))?;
         }
+
         Ok(())
     }
 
@@ -125,6 +131,7 @@ pub(super) async fn ids_come_back_as_they_went_in(fixture: Fixture) -> Verdict {
 pub(super) async fn endings_touch_one_user_alone(fixture: Fixture) -> Verdict {
     let holdings = everyone(&fixture).await?;
     let mut rest = holdings.as_slice();
+
     while let [leaving, staying @ ..] = rest {
         let kept = staying.first().map(|next| next.session);
         for round in 0..2 {
@@ -136,8 +143,10 @@ pub(super) async fn endings_touch_one_user_alone(fixture: Fixture) -> Verdict {
                 next.is_whole(&fixture).await?;
             }
         }
+
         rest = staying;
     }
+
     Ok(())
 }
 
@@ -149,6 +158,7 @@ pub(super) async fn kept_sessions_are_the_users_own(fixture: Fixture) -> Verdict
     for mine in &holdings {
         fixture.end_all(&mine.user, Some(mine.session)).await?;
     }
+
     for mine in &holdings {
         let label = format!("session {}", mine.number);
         let there = fixture.has_access(&label).await? && fixture.has_refresh(&label).await?;
@@ -157,6 +167,7 @@ pub(super) async fn kept_sessions_are_the_users_own(fixture: Fixture) -> Verdict
         fixture.end(&mine.user, None).await?;
         mine.is_gone(&fixture).await?;
     }
+
     Ok(())
 }
 
@@ -176,6 +187,7 @@ pub(super) async fn owners_are_told_apart(fixture: Fixture) -> Verdict {
             ensure(!took, "another user took a token")
                 .map_err(|violation| mine.about(&violation))?;
         }
+
         mine.is_whole(&fixture).await?;
         let owner = Some(&mine.user);
         let took = fixture.store.remove_access(&token, owner).await?
@@ -184,6 +196,7 @@ pub(super) async fn owners_are_told_apart(fixture: Fixture) -> Verdict {
         ensure(took, "the owner could not remove every token")
             .map_err(|violation| mine.about(&violation))?;
     }
+
     Ok(())
 }
 
