@@ -5,16 +5,16 @@
 --
 -- An entry of another form, such as litestar-auth writes, names no end. It stays as it is, and only
 -- its life is extended.
-local known = redis.call('GET', KEYS[1])
-local left = redis.call('PTTL', KEYS[1])
-local ttl = tonumber(ARGV[2])
-local function ends(entry)
-  return tonumber(string.match(entry, '^v1:(%-?%d+)$'))
+local key, entry, ttl = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local known = redis.call('GET', key)
+local left = redis.call('PTTL', key)
+local function ends(text)
+  return tonumber(string.match(text, '^v1:(%-?%d+)$'))
 end
-if known and (not ends(known) or ends(known) >= ends(ARGV[1])) then
+if known and (not ends(known) or ends(known) >= ends(entry)) then
   if left >= 0 and left < ttl then
-    redis.call('PEXPIRE', KEYS[1], ttl)
+    redis.call('PEXPIRE', key, ttl)
   end
 else
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', math.max(left, ttl))
+  redis.call('SET', key, entry, 'PX', math.max(left, ttl))
 end

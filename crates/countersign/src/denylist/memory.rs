@@ -153,6 +153,7 @@ impl DenylistStore for MemoryDenylist {
             entries.extend(id, until);
             return Ok(());
         }
+
         // Only entries that have ended make room: a live one that is forgotten makes its token
         // valid again.
         while entries.until.len() >= self.max_entries {

@@ -77,18 +77,10 @@ impl SqlDenylist {
     /// Creates a denylist in `database`. The table must exist.
     pub fn new(database: &Database) -> Self {
         let dialect = database.dialect();
-        let spelled = |[sqlite, postgres, mysql]: [&str; 3]| {
-            let template = match dialect {
-                Dialect::Sqlite => sqlite,
-                Dialect::Postgres => postgres,
-                Dialect::Mysql => mysql,
-            };
-            Script::new(dialect, &[template])
-        };
         Self {
             database: database.clone(),
-            deny: spelled(DENY),
-            sweep: spelled(SWEEP),
+            deny: spelled(dialect, DENY),
+            sweep: spelled(dialect, SWEEP),
             asks: Mutex::default(),
         }
     }
@@ -96,18 +88,32 @@ impl SqlDenylist {
     /// Returns the lookup statement for this number of ids.
     fn ask(&self, ids: usize) -> Statement {
         let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = || {
-            let places: Vec<_> = (2..ids.saturating_add(2))
-                .map(|place| format!("?{place}"))
-                .collect();
-            let template = format!(
-                "SELECT 1 FROM denied_token WHERE expires_at > ?1 AND id IN ({}) LIMIT 1",
-                places.join(", ")
-            );
-            Statement::new(self.database.dialect(), &template)
-        };
-        asks.entry(ids).or_insert_with(made).clone()
+        asks.entry(ids)
+            .or_insert_with(|| lookup(self.database.dialect(), ids))
+            .clone()
     }
+}
+
+/// Builds the statement that is spelled for this dialect.
+fn spelled(dialect: Dialect, [sqlite, postgres, mysql]: [&str; 3]) -> Script {
+    let template = match dialect {
+        Dialect::Sqlite => sqlite,
+        Dialect::Postgres => postgres,
+        Dialect::Mysql => mysql,
+    };
+    Script::new(dialect, &[template])
+}
+
+/// Builds the lookup statement for this number of ids.
+fn lookup(dialect: Dialect, ids: usize) -> Statement {
+    let places: Vec<_> = (2..ids.saturating_add(2))
+        .map(|place| format!("?{place}"))
+        .collect();
+    let template = format!(
+        "SELECT 1 FROM denied_token WHERE expires_at > ?1 AND id IN ({}) LIMIT 1",
+        places.join(", ")
+    );
+    Statement::new(dialect, &template)
 }
 
 #[async_trait]

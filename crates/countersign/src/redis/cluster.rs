@@ -43,6 +43,7 @@ pub(super) fn masters(slots: &Value) -> Option<Vec<Master>> {
         else {
             return None;
         };
+
         covered = last
             .saturating_sub(*first)
             .saturating_add(1)
@@ -55,6 +56,7 @@ pub(super) fn masters(slots: &Value) -> Option<Vec<Master>> {
             });
         }
     }
+
     masters.sort_by(|a, b| a.address.cmp(&b.address));
     (covered == SLOTS).then_some(masters)
 }
@@ -72,15 +74,18 @@ fn address(node: &[Value]) -> Option<String> {
 
 /// Returns a key whose slot is between `first` and `last`.
 fn key_within(first: i64, last: i64) -> Option<String> {
-    let slot = |number| Slot::new(u16::try_from(number).ok()?);
     let (Some(_), Some(_), true) = (slot(first), slot(last), first <= last) else {
         return None;
     };
-    let is_within = |key: &String| {
+    (0..KEYS).map(|number| number.to_string()).find(|key| {
         let found = Some(Slot::for_key(key));
         (first..=last).any(|number| slot(number) == found)
-    };
-    (0..KEYS).map(|number| number.to_string()).find(is_within)
+    })
+}
+
+/// Returns the slot with this number, or `None` if there is none.
+fn slot(number: i64) -> Option<Slot> {
+    Slot::new(u16::try_from(number).ok()?)
 }
 
 #[cfg(test)]

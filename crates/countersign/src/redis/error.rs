@@ -104,6 +104,7 @@ fn is_unavailable(error: &RedisError) -> bool {
         "UNKILLABLE",
     ];
     const CLOSED: [&str; 4] = ["NOAUTH", "WRONGPASS", "NOPERM", "DENIED"];
+
     let said = error
         .code()
         .is_some_and(|code| CODES.contains(&code) || CLOSED.contains(&code));

@@ -42,19 +42,26 @@ impl Hello {
             Value::Map(pairs) => pairs,
             other => from_redis_value(other).unwrap_or_default(),
         };
-        let text = |value: &Value| from_redis_value::<String>(value.clone()).unwrap_or_default();
-        let field = |name: &str| {
-            pairs
-                .iter()
-                .find(|(known, _)| text(known) == name)
-                .map(|(_, value)| text(value))
-        };
         Self {
-            version: field("version").unwrap_or_default(),
-            mode: field("mode").unwrap_or_default(),
-            role: field("role").unwrap_or_default(),
+            version: field(&pairs, "version"),
+            mode: field(&pairs, "mode"),
+            role: field(&pairs, "role"),
         }
     }
+}
+
+/// Returns the value with this name, or an empty text without one.
+fn field(pairs: &[(Value, Value)], name: &str) -> String {
+    pairs
+        .iter()
+        .find(|(known, _)| text(known) == name)
+        .map(|(_, value)| text(value))
+        .unwrap_or_default()
+}
+
+/// Returns the text of a value, which is empty if the value isn't one.
+fn text(value: &Value) -> String {
+    from_redis_value(value.clone()).unwrap_or_default()
 }
 
 #[cfg(test)]

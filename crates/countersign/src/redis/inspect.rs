@@ -95,18 +95,7 @@ impl RedisNode {
 
     /// Reads an answer to `INFO`, and the settings `appendfsync` and `save` if they are known.
     fn read(address: String, info: &str, fsync: Option<&str>, saves: Option<&str>) -> Self {
-        let field = |name: &str| {
-            let line = |line: &str| {
-                Some(
-                    line.trim_end()
-                        .strip_prefix(name)?
-                        .strip_prefix(':')?
-                        .to_owned(),
-                )
-            };
-            info.lines().find_map(line).unwrap_or_default()
-        };
-        let persistence = match (field("aof_enabled") == "1", fsync) {
+        let persistence = match (field(info, "aof_enabled") == "1", fsync) {
             (true, Some("always")) => Persistence::Everything,
             (true, Some("everysec")) => Persistence::AllButASecond,
             (true, Some(_)) => Persistence::AllButUnwritten,
@@ -114,14 +103,15 @@ impl RedisNode {
             (false, _) if saves.is_some_and(str::is_empty) => Persistence::Nothing,
             (false, _) => Persistence::Snapshots,
         };
+
         Self {
             address,
-            version: field("redis_version"),
-            cluster: field("cluster_enabled") == "1",
-            sentinel: field("redis_mode") == "sentinel",
-            replica: field("role") == "slave",
-            max_memory: field("maxmemory").parse().unwrap_or(0),
-            eviction: field("maxmemory_policy"),
+            version: field(info, "redis_version"),
+            cluster: field(info, "cluster_enabled") == "1",
+            sentinel: field(info, "redis_mode") == "sentinel",
+            replica: field(info, "role") == "slave",
+            max_memory: field(info, "maxmemory").parse().unwrap_or(0),
+            eviction: field(info, "maxmemory_policy"),
             persistence,
         }
     }
@@ -165,29 +155,52 @@ impl Redis {
                 Err(_) => return Err(failure),
             },
         };
+
         let mut config = ::redis::cmd("CONFIG");
         // Managed servers often refuse `CONFIG`, so an error only leaves the settings unknown.
         let settings = self
             .on_masters(config.arg("GET").arg("appendfsync").arg("save"))
             .await
             .unwrap_or_default();
+
         let nodes = infos.into_iter().map(|(address, info)| {
-            let settings = settings
-                .iter()
-                .find(|(of, _)| *of == address)
-                .map(|(_, settings)| settings.clone());
-            let settings = settings
-                .and_then(|settings| from_redis_value::<Vec<(String, String)>>(settings).ok());
-            let setting = |name: &str| settings.iter().flatten().find(|(known, _)| known == name);
-            let value = |name: &str| setting(name).map(|(_, value)| value.as_str());
-            RedisNode::read(address, &text(info), value("appendfsync"), value("save"))
+            let settings = settings_of(&settings, &address);
+            let fsync = setting(&settings, "appendfsync");
+            let saves = setting(&settings, "save");
+            RedisNode::read(address, &text(info), fsync, saves)
         });
         Ok(nodes.collect())
     }
 }
 
+/// Returns the text of an answer to `INFO`, which is empty if the answer isn't one.
 fn text(info: Value) -> String {
     from_redis_value(info).unwrap_or_default()
+}
+
+/// Returns the value of a field in an answer to `INFO`, which is empty without the field.
+fn field(info: &str, name: &str) -> String {
+    info.lines()
+        .find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Returns the settings that the node with this address has answered, with their names.
+fn settings_of(answers: &[(String, Value)], address: &str) -> Vec<(String, String)> {
+    answers
+        .iter()
+        .find(|(of, _)| of == address)
+        .and_then(|(_, settings)| from_redis_value(settings.clone()).ok())
+        .unwrap_or_default()
+}
+
+/// Returns the value of the setting with this name, or `None` if it isn't known.
+fn setting<'a>(settings: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    settings
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.as_str())
 }
 
 #[cfg(test)]

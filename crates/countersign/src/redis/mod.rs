@@ -172,15 +172,15 @@ impl Redis {
         source: Option<UrlSource>,
     ) -> Result<Self, ConfigError> {
         let timeout = options.timeout;
-        let make = move |url: &str| Target::new(url::Parsed::parse(url)?, timeout);
-        let target = Renewing::new(PART, url, source, make)?;
-        let (slot, renewal) = (SharedConnection::default(), Arc::default());
+        let target = Renewing::new(PART, url, source, move |url: &str| {
+            Target::new(url::Parsed::parse(url)?, timeout)
+        })?;
         Ok(Self {
             inner: Arc::new(Inner {
                 target,
-                timeout: options.timeout,
-                slot,
-                renewal,
+                timeout,
+                slot: SharedConnection::default(),
+                renewal: Arc::default(),
             }),
         })
     }
@@ -257,11 +257,14 @@ impl Redis {
         // On a cluster each key is a command of its own. The client follows moved slots for a
         // command with one key only: one with several keys fails as a whole after nodes have
         // changed.
-        let get = async |key: String| {
-            self.run::<Vec<Option<Vec<u8>>>>(::redis::cmd("MGET").arg(key))
-                .await
-        };
-        Ok(try_join_all(keys.map(get)).await?.concat())
+        Ok(try_join_all(keys.map(|key| self.get_one(key)))
+            .await?
+            .concat())
+    }
+
+    /// Returns the value of one string key, in a list of its own.
+    async fn get_one(&self, key: String) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        self.run(::redis::cmd("MGET").arg(key)).await
     }
 
     /// Runs a command on the server, or on every master of the cluster, and returns each answer
@@ -276,16 +279,27 @@ impl Redis {
                 .await
                 .map_err(Trouble::into_failure)?;
         }
+
         if !self.is_cluster() {
             return Ok(vec![(String::new(), self.run(command).await?)]);
         }
         let slots = self.run(::redis::cmd("CLUSTER").arg("SLOTS")).await?;
         let masters = cluster::masters(&slots)
             .ok_or_else(|| Failure::unavailable(PART, "the cluster has slots without a master"))?;
-        let ask = async |master: cluster::Master| {
-            Ok((master.address, self.run_beside(&master.key, command).await?))
-        };
-        try_join_all(masters.into_iter().map(ask)).await
+        let answers = masters
+            .into_iter()
+            .map(|master| self.on_master(master, command));
+        try_join_all(answers).await
+    }
+
+    /// Runs a command on one master of the cluster, and returns the answer with the node's address.
+    async fn on_master(
+        &self,
+        master: cluster::Master,
+        command: &Cmd,
+    ) -> Result<(String, Value), Failure> {
+        let answer = self.run_beside(&master.key, command).await?;
+        Ok((master.address, answer))
     }
 
     /// Runs a command without keys on the node that has `key`, and converts its answer.
@@ -304,6 +318,7 @@ impl Redis {
                 .or_else(Trouble::unless_forbidden)
                 .map_err(Trouble::into_failure)?;
         }
+
         read(
             self.attempts(command, TargetNode::Beside(key))
                 .await
@@ -336,6 +351,7 @@ impl Redis {
             }
             outcome => outcome,
         };
+
         match outcome {
             Err(trouble)
                 if trouble.symptom() == Some(Symptom::Credentials) && self.renewed(generation) =>
@@ -373,6 +389,7 @@ impl Redis {
         let result = self
             .in_time(deadline, Box::pin(link.send(command, place)))
             .await;
+
         if let Err(trouble) = &result {
             match inner
                 .target
@@ -404,6 +421,7 @@ impl Redis {
                 let new = inner.target.current().connect().await.ok()?;
                 new.is_served(&key).await.then_some(new)
             };
+
             if let Ok(Some(new)) = timeout_at(deadline, renewed).await {
                 inner.slot.replace(&link, new);
             }
@@ -434,8 +452,8 @@ impl Redis {
 
 /// Converts an answer. An answer of another type is a failure of the kind `Internal`.
 fn read<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
-    let unexpected = |_| Failure::internal(PART, "a reply has an unexpected type");
-    T::from_redis_value(value).map_err(unexpected)
+    T::from_redis_value(value)
+        .map_err(|_| Failure::internal(PART, "a reply has an unexpected type"))
 }
 
 /// Checks that a key prefix is 1 to 128 printable ASCII characters without spaces, so that it can
@@ -443,16 +461,14 @@ fn read<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
 pub(crate) fn checked_prefix(prefix: &str) -> Result<&str, ConfigError> {
     let fits =
         (1..=128).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_graphic());
-    let problem = "must be 1 to 128 printable ASCII characters, without spaces";
     if fits {
-        Ok(prefix)
-    } else {
-        Err(ConfigError::new(
-            "key_prefix",
-            problem,
-            "use for example `myapp:token:`",
-        ))
+        return Ok(prefix);
     }
+    Err(ConfigError::new(
+        "key_prefix",
+        "must be 1 to 128 printable ASCII characters, without spaces",
+        "use for example `myapp:token:`",
+    ))
 }
 
 impl fmt::Debug for Redis {

@@ -51,9 +51,12 @@ impl Sentinels {
         config: AsyncConnectionConfig,
         timeout: Duration,
     ) -> Result<Self, ConfigError> {
-        let client =
-            |node: ConnectionInfo| client(node.set_tcp_settings(tcp.clone()), authorities.clone());
-        let clients: RedisResult<Vec<Client>> = service.sentinels.into_iter().map(client).collect();
+        let clients: RedisResult<Vec<Client>> = service
+            .sentinels
+            .into_iter()
+            .map(|node| client(node.set_tcp_settings(tcp.clone()), authorities.clone()))
+            .collect();
+
         Ok(Self {
             name: service.name,
             clients: clients.map_err(|_| refused("is not a usable URL"))?,
@@ -74,6 +77,7 @@ impl Sentinels {
         } else {
             host
         };
+
         let node = format!("{}://{host}:{port}", self.scheme).into_connection_info()?;
         let node = node
             .set_redis_settings(self.settings.clone())
@@ -82,6 +86,7 @@ impl Sentinels {
         let mut connection = client
             .get_multiplexed_async_connection_with_config(&self.config)
             .await?;
+
         // During a failover the Sentinels may already name a server that hasn't been promoted yet,
         // or still name a master that has become a replica.
         if Hello::ask(&mut connection).await?.role == "replica" {
@@ -125,6 +130,7 @@ impl Sentinels {
                 }
             }
         };
+
         let in_time = tokio::time::timeout(self.patience, counted).await.is_ok();
         // Of two addresses with as many votes, the one that was named first.
         let named = votes
@@ -132,6 +138,7 @@ impl Sentinels {
             .rev()
             .max_by_key(|(_, count)| *count)
             .map(|(address, _)| address);
+
         named.ok_or_else(|| match error {
             Some(error) if in_time => error,
             _ => (ErrorKind::Io, "no Sentinel answers").into(),

@@ -82,50 +82,39 @@ impl Target {
         );
         #[cfg(target_os = "linux")]
         let tcp = tcp.set_user_timeout(timeout.saturating_mul(2));
+
         let certificates = TlsCertificates {
             client_tls: None,
             root_cert: url.authorities,
         };
+
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(timeout))
             .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE);
-        let nodes = match url.servers {
+
+        Ok(match url.servers {
             Servers::One(node) => {
                 let node = node.set_tcp_settings(tcp.clone());
-                let is_tcp = !matches!(node.addr(), ConnectionAddr::Unix(_));
-                let may_be_cluster = is_tcp && node.redis_settings().db() == 0;
-                let nodes = may_be_cluster.then(|| vec![node.clone()]);
-                let cluster = nodes
-                    .map(|nodes| cluster(nodes, tcp, &certificates, timeout))
-                    .transpose()?;
-                let client = if certificates.root_cert.is_some() {
-                    Client::build_with_tls(node, certificates)
-                } else {
-                    Client::open(node)
-                };
-                let client = client.map_err(|_| refused("is not a usable URL"))?;
-                let is_cluster = AtomicBool::new(false);
-                return Ok(Self::Single(Box::new(Single {
-                    client,
+                Self::Single(Box::new(Single::new(
+                    node,
+                    tcp,
+                    certificates,
                     config,
-                    cluster,
-                    is_cluster,
-                })));
+                    timeout,
+                )?))
             }
-            Servers::Watched(service) => {
-                let sentinels =
-                    Sentinels::new(*service, certificates.root_cert, tcp, config, timeout)?;
-                return Ok(Self::Watched(Box::new(sentinels)));
+            Servers::Watched(service) => Self::Watched(Box::new(Sentinels::new(
+                *service,
+                certificates.root_cert,
+                tcp,
+                config,
+                timeout,
+            )?)),
+            Servers::Cluster(nodes) => {
+                Self::Cluster(Box::new(cluster(nodes, tcp, &certificates, timeout)?))
             }
-            Servers::Cluster(nodes) => nodes,
-        };
-        Ok(Self::Cluster(Box::new(cluster(
-            nodes,
-            tcp,
-            &certificates,
-            timeout,
-        )?)))
+        })
     }
 
     /// Returns `true` if the target is known to be a cluster.
@@ -177,11 +166,40 @@ impl Target {
 }
 
 impl Single {
+    /// Prepares the client of one address, and that of a cluster if the address may lead to one.
+    fn new(
+        node: ConnectionInfo,
+        tcp: TcpSettings,
+        certificates: TlsCertificates,
+        config: AsyncConnectionConfig,
+        timeout: Duration,
+    ) -> Result<Self, ConfigError> {
+        let is_tcp = !matches!(node.addr(), ConnectionAddr::Unix(_));
+        let cluster = if is_tcp && node.redis_settings().db() == 0 {
+            Some(cluster(vec![node.clone()], tcp, &certificates, timeout)?)
+        } else {
+            None
+        };
+
+        let client = if certificates.root_cert.is_some() {
+            Client::build_with_tls(node, certificates)
+        } else {
+            Client::open(node)
+        };
+        Ok(Self {
+            client: client.map_err(|_| refused("is not a usable URL"))?,
+            config,
+            cluster,
+            is_cluster: AtomicBool::new(false),
+        })
+    }
+
     /// Connects, and switches to the cluster client if the server is a node of a cluster.
     async fn connect(&self) -> Result<ServerConnection, RedisError> {
         let Some(cluster) = &self.cluster else {
             return Ok(ServerConnection::alone(self.connect_alone().await?));
         };
+
         if !self.is_cluster.load(Relaxed) {
             let mut connection = self.connect_alone().await?;
             if Hello::ask(&mut connection).await?.mode != "cluster" {
@@ -189,6 +207,7 @@ impl Single {
             }
             self.is_cluster.store(true, Relaxed);
         }
+
         Ok(ServerConnection::Cluster(
             cluster.get_async_connection().await?,
             AtomicU64::new(0),
@@ -228,6 +247,7 @@ fn cluster(
     .min_retry_wait(RETRY_WAIT.0)
     .max_retry_wait(RETRY_WAIT.1)
     .tcp_settings(tcp);
+
     if certificates.root_cert.is_some() {
         builder = builder.certs(certificates.clone());
     }

@@ -34,11 +34,13 @@ fn of_words(error: &RedisError) -> Option<Symptom> {
     {
         return Some(Symptom::Credentials);
     }
+
     if detail.starts_with("The user executing the script can't")
         || detail.starts_with("ACL failure in script")
     {
         return Some(Symptom::Rights);
     }
+
     match error.kind() {
         ErrorKind::ClusterConnectionNotFound => Some(Symptom::Unreachable),
         _ if error.is_timeout() => Some(Symptom::Silent),

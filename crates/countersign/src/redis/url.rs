@@ -49,6 +49,7 @@ impl Parsed {
         ]
         .into_iter()
         .find_map(|(prefix, scheme)| Some((urls.trim().strip_prefix(prefix)?, scheme)));
+
         if let Some((rest, scheme)) = watched {
             return service(rest, scheme);
         }
@@ -61,6 +62,7 @@ impl Parsed {
             }
             nodes.push(node(&url)?);
         }
+
         if let [one] = nodes.as_slice() {
             return Ok(Self {
                 servers: Servers::One(Box::new(one.clone())),
@@ -73,11 +75,13 @@ impl Parsed {
         {
             return Err(refused("lists a Unix socket as a cluster node"));
         }
+
         if nodes.iter().any(|node| node.redis_settings().db() != 0) {
             return Err(refused(
                 "selects a database, but a cluster has only database 0",
             ));
         }
+
         Ok(Self {
             servers: Servers::Cluster(nodes),
             authorities,
@@ -96,6 +100,7 @@ fn service(rest: &str, scheme: &'static str) -> Result<Parsed, ConfigError> {
             "contains `#`, which must be written as %23 in a password",
         ));
     }
+
     let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (hosts, path) = address.split_once('/').ok_or_else(|| refused(FORM))?;
     let (user, hosts) = hosts
@@ -106,13 +111,7 @@ fn service(rest: &str, scheme: &'static str) -> Result<Parsed, ConfigError> {
     if name.is_empty() {
         return Err(refused(FORM));
     }
-    let at = |user: &str| {
-        if user.is_empty() {
-            String::new()
-        } else {
-            format!("{user}@")
-        }
-    };
+
     let (mut sentinel_user, mut sentinel_password, mut authorities) = ("", "", None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
@@ -126,19 +125,20 @@ fn service(rest: &str, scheme: &'static str) -> Result<Parsed, ConfigError> {
             }
         }
     }
+
     let login = match (sentinel_user, sentinel_password) {
         ("", "") => String::new(),
         (user, password) => format!("{user}:{password}"),
     };
-    let sentinel = |host: &str| {
-        let has_port = host
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-        let port = if has_port { "" } else { ":26379" };
-        node(&format!("{scheme}://{}{host}{port}", at(&login)))
-    };
-    let sentinels: Result<Vec<_>, _> = hosts.split(',').map(|host| sentinel(host.trim())).collect();
-    let master = node(&format!("{scheme}://{}master/{database}", at(user)))?;
+
+    let sentinels: Result<Vec<_>, _> = hosts
+        .split(',')
+        .map(|host| sentinel(scheme, &login, host.trim()))
+        .collect();
+    let master = node(&format!(
+        "{scheme}://{}master/{database}",
+        before_host(user)
+    ))?;
     let settings = master.redis_settings().clone();
     let service = Service {
         sentinels: sentinels?,
@@ -146,10 +146,29 @@ fn service(rest: &str, scheme: &'static str) -> Result<Parsed, ConfigError> {
         settings,
         scheme,
     };
+
     Ok(Parsed {
         servers: Servers::Watched(Box::new(service)),
         authorities,
     })
+}
+
+/// Parses the address of one Sentinel, whose port defaults to 26379.
+fn sentinel(scheme: &str, login: &str, host: &str) -> Result<ConnectionInfo, ConfigError> {
+    let has_port = host
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let port = if has_port { "" } else { ":26379" };
+    node(&format!("{scheme}://{}{host}{port}", before_host(login)))
+}
+
+/// Returns the part of a URL before the host, which is empty without a user.
+fn before_host(user: &str) -> String {
+    if user.is_empty() {
+        String::new()
+    } else {
+        format!("{user}@")
+    }
 }
 
 /// Reads a file of certificates.
@@ -174,12 +193,14 @@ fn node(url: &str) -> Result<ConnectionInfo, ConfigError> {
             "must start with redis://, rediss://, redis+sentinel:// or unix://",
         ));
     }
+
     if url.contains('#') {
         return Err(refused(
             "contains `#`, which must be written as %23 in a password and can't switch off \
              certificate checks",
         ));
     }
+
     // The error of the `redis` crate could quote the password, so it isn't passed on.
     url.into_connection_info()
         .map_err(|_| refused("is not a valid URL"))
@@ -190,6 +211,7 @@ fn without_authorities(url: &str) -> Result<(String, Option<String>), ConfigErro
     let Some((address, query)) = url.split_once('?') else {
         return Ok((url.to_owned(), None));
     };
+
     let mut file = None;
     let mut rest = Vec::new();
     for pair in query.split('&') {

@@ -88,15 +88,7 @@ impl Consumed {
     ///
     /// The salt has 32 hexadecimal digits and the digest 64. No tokens give the empty text.
     pub fn to_text(&self) -> String {
-        let token = |token: &ConsumedToken| {
-            format!(
-                "{}:{}:{}",
-                token.at.as_micros(),
-                HEXLOWER.encode(&token.salt),
-                token.digest.as_str()
-            )
-        };
-        self.0.iter().map(token).collect::<Vec<_>>().join(",")
+        self.0.iter().map(token_text).collect::<Vec<_>>().join(",")
     }
 
     /// Parses the text of [`to_text`](Self::to_text). Returns `None` for any other text.
@@ -109,6 +101,17 @@ impl Consumed {
     }
 }
 
+/// Returns the form that stores keep of one token.
+fn token_text(token: &ConsumedToken) -> String {
+    format!(
+        "{}:{}:{}",
+        token.at.as_micros(),
+        HEXLOWER.encode(&token.salt),
+        token.digest.as_str()
+    )
+}
+
+/// Parses the text of one token.
 fn parse_token(text: &str) -> Option<ConsumedToken> {
     let mut parts = text.split(':');
     let at = Timestamp::from_micros(parts.next()?.parse().ok()?);

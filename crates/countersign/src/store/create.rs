@@ -235,6 +235,7 @@ impl UserSurvey {
             next,
             ..Self::default()
         };
+
         for session in sessions {
             // A time of issue that can't be read counts as expired.
             let is_over = match (session.expires_at, session.refreshed_at) {

@@ -205,15 +205,16 @@ async fn observe<T: Told>(
     if span.is_disabled() && !cfg!(feature = "metrics") {
         return work.await;
     }
+
     let started = Instant::now();
     let result = work.instrument(span.clone()).await;
-
     let elapsed = started.elapsed();
     let outcome = match &result {
         Ok(answer) => answer.word(),
         Err(failure) if failure.kind() == FailureKind::Unavailable => "unavailable",
         Err(_) => "internal",
     };
+
     span.record("outcome", outcome);
     span.record(
         "micros",

@@ -142,16 +142,12 @@ impl TokenStore for MemoryStore {
     /// Deletes tokens behind no fence. What a fence ended is gone already: `end_user` deletes it at
     /// once.
     async fn clear(&self, clear: &ClearUser) -> Result<Cleared, Failure> {
-        let goes = |user: &UserKey, session: Option<SessionId>, fence: Option<Fence>| {
-            let is_kept = session.is_some() && session == clear.kept;
-            clear.unfenced && *user == clear.user && fence.is_none() && !is_kept
-        };
         let mut tables = self.tables();
         let (refresh, more_refresh) = sweep(&mut tables.refresh, clear.rows, |_, row| {
-            goes(&row.user, row.session, row.fence)
+            goes(clear, &row.user, row.session, row.fence)
         });
         let (access, more_access) = sweep(&mut tables.access, clear.rows, |_, row| {
-            goes(&row.user, row.session, row.fence)
+            goes(clear, &row.user, row.session, row.fence)
         });
         tables.forget_families();
         Ok(Cleared {
@@ -177,6 +173,7 @@ impl TokenStore for MemoryStore {
             );
             row.user == *user && row.session.is_some() && !is_over
         });
+
         let mut survey = UserSurvey::default();
         for row in live {
             survey.sessions = survey.sessions.saturating_add(1);
@@ -194,6 +191,7 @@ impl TokenStore for MemoryStore {
         if !tables.stands(&refresh.user, refresh.fence, refresh.created_at) {
             return Ok(Opened::Fenced);
         }
+
         // Both digests are checked before the first write, so a refusal leaves nothing behind.
         if tables.refresh.contains_key(refresh.digest.as_str()) {
             return Err(taken());
@@ -201,6 +199,7 @@ impl TokenStore for MemoryStore {
         if let Some(access) = access {
             tables.insert_access(access, refresh.fence)?;
         }
+
         let row = RefreshRow {
             family: refresh.family.clone(),
             consumed: Consumed::default(),
@@ -246,6 +245,7 @@ impl TokenStore for MemoryStore {
         else {
             return Ok(RotateOutcome::Gone);
         };
+
         // Both digests are checked before the first write, so a refusal leaves nothing behind.
         if tables.refresh.contains_key(rotate.successor.as_str()) {
             return Err(taken());
@@ -253,6 +253,7 @@ impl TokenStore for MemoryStore {
         if let Some(access) = &rotate.access {
             tables.insert_access(access, fence)?;
         }
+
         if let Some(mut row) = tables.remove_refresh(rotate.presented.as_str()) {
             row.family = rotate.family.clone();
             row.consumed = rotate.consumed.clone();
@@ -272,16 +273,17 @@ impl TokenStore for MemoryStore {
         owner: Option<&UserKey>,
     ) -> Result<bool, Failure> {
         let mut tables = self.tables();
-        let removable = |row: &RefreshRow| row.session.is_none() && is_owner(owner, &row.user);
-        let found = tables.refresh.get(token.as_str()).is_some_and(removable);
+        let found = tables
+            .refresh
+            .get(token.as_str())
+            .is_some_and(|row| row.session.is_none() && is_owner(owner, &row.user));
         Ok(found && tables.remove_refresh(token.as_str()).is_some())
     }
 
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
-        let ends = |at: Option<SessionId>, user: &UserKey| at == Some(session) && user == owner;
         Ok(self.tables().remove(
-            |row| ends(row.session, &row.user),
-            |row| ends(row.session, &row.user),
+            |row| row.session == Some(session) && row.user == *owner,
+            |row| row.session == Some(session) && row.user == *owner,
         ) > 0)
     }
 
@@ -309,6 +311,7 @@ impl TokenStore for MemoryStore {
             Some(Ok(after)) => Some(after),
             None => None,
         };
+
         let tables = self.tables();
         let of_user = tables.refresh.iter().filter(|(_, row)| row.user == *user);
         let mut sessions: Vec<_> = of_user
@@ -322,10 +325,10 @@ impl TokenStore for MemoryStore {
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         let mut tables = self.tables();
         for used in used {
-            let of_session =
-                |row: &&mut RefreshRow| row.session == Some(used.session) && row.user == used.user;
-            for row in tables.refresh.values_mut().filter(of_session) {
-                row.used_at = row.used_at.max(Some(used.at));
+            for row in tables.refresh.values_mut() {
+                if row.session == Some(used.session) && row.user == used.user {
+                    row.used_at = row.used_at.max(Some(used.at));
+                }
             }
         }
         Ok(())
@@ -344,16 +347,25 @@ impl TokenStore for MemoryStore {
     }
 
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
-        let is_over =
-            |expires_at, created_at, cutoff| is_over(expires_at, created_at, cutoff, limit.now);
         let mut tables = self.tables();
         let (access, more_access) = sweep(&mut tables.access, limit.rows, |_, row| {
-            is_over(row.expires_at, row.created_at, limit.access_created)
+            is_over(
+                row.expires_at,
+                row.created_at,
+                limit.access_created,
+                limit.now,
+            )
         });
         let (refresh, more_refresh) = sweep(&mut tables.refresh, limit.rows, |_, row| {
-            is_over(row.expires_at, row.created_at, limit.refresh_created)
+            is_over(
+                row.expires_at,
+                row.created_at,
+                limit.refresh_created,
+                limit.now,
+            )
         });
         tables.forget_families();
+
         // A fence is kept while its user has any token: an ending must still find what is behind
         // it.
         let Tables {
@@ -374,6 +386,7 @@ impl TokenStore for MemoryStore {
                 *used_at <= limit.fence_used && !holders.contains(user)
             },
         );
+
         Ok(Swept {
             access,
             refresh,
@@ -389,6 +402,17 @@ impl TokenStore for MemoryStore {
     fn is_durable(&self) -> bool {
         false
     }
+}
+
+/// Returns `true` if `clear` deletes a token of this user, in this session and behind this fence.
+fn goes(
+    clear: &ClearUser,
+    user: &UserKey,
+    session: Option<SessionId>,
+    fence: Option<Fence>,
+) -> bool {
+    let is_kept = session.is_some() && session == clear.kept;
+    clear.unfenced && *user == clear.user && fence.is_none() && !is_kept
 }
 
 /// Shows the number of rows only: they hold user ids.

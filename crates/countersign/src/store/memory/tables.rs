@@ -112,31 +112,20 @@ impl Tables {
         {
             return;
         }
+
         let Some((ended, _)) = self.fences.insert(end.user.clone(), (end.fence, end.now)) else {
             return;
         };
-        let stays = |user: &UserKey, session: Option<SessionId>, fence: Option<Fence>| {
-            *user == end.user && session.is_some() && session == end.kept && fence == Some(ended)
-        };
+
         // The kept session moves behind the new fence first: the removal goes by the old one.
-        for row in self
-            .access
-            .values_mut()
-            .filter(|row| stays(&row.user, row.session, row.fence))
-        {
-            row.fence = Some(end.fence);
-        }
-        for row in self
-            .refresh
-            .values_mut()
-            .filter(|row| stays(&row.user, row.session, row.fence))
-        {
-            row.fence = Some(end.fence);
+        if let Some(kept) = end.kept {
+            self.move_session(kept, &end.user, ended, end.fence);
         }
         self.remove(
             |row| row.user == end.user && row.fence == Some(ended),
             |row| row.user == end.user && row.fence == Some(ended),
         );
+
         if !end.settled {
             self.unsettled
                 .entry(end.user.clone())
@@ -145,6 +134,20 @@ impl Tables {
                     fence: ended,
                     kept: end.kept,
                 });
+        }
+    }
+
+    /// Moves the tokens of a user's session from behind the fence `from` to behind `to`.
+    fn move_session(&mut self, session: SessionId, user: &UserKey, from: Fence, to: Fence) {
+        for row in self.access.values_mut() {
+            if row.user == *user && row.session == Some(session) && row.fence == Some(from) {
+                row.fence = Some(to);
+            }
+        }
+        for row in self.refresh.values_mut() {
+            if row.user == *user && row.session == Some(session) && row.fence == Some(from) {
+                row.fence = Some(to);
+            }
         }
     }
 

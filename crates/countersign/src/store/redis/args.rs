@@ -1,16 +1,15 @@
 //! The arguments of scripts, by name.
 //!
 //! Redis passes arguments by their position. Here each is a field of a struct, and the line by
-//! which the script names them is made of the same list, so that the two can't disagree.
+//! which the script names them is made of the same list, so that the two can't disagree. A script
+//! of more than two arguments has such a struct, and says at its top what is not obvious of them.
 
 /// Defines the arguments of a script: a struct of texts, and a macro for the script's own line.
 macro_rules! arguments {
-    ($(#[$doc:meta])* $name:ident, $line:ident, {
-        $($(#[$of_field:meta])* $field:ident,)+
-    }) => {
+    ($(#[$doc:meta])* $name:ident, $line:ident, { $($field:ident,)+ }) => {
         $(#[$doc])*
         pub(super) struct $name {
-            $($(#[$of_field])* pub(super) $field: String,)+
+            $(pub(super) $field: String,)+
         }
 
         impl $name {
@@ -31,21 +30,19 @@ macro_rules! arguments {
 }
 
 arguments! {
+    /// The arguments of `insert.lua`. The records follow them, three texts for each.
+    Insertion, insertion_names, { user, ttl, now, soonest, asked, records, }
+}
+
+arguments! {
     /// The arguments of `rotate.lua`.
     Rotation, rotation_names, {
-        /// The time to live of the key, in milliseconds.
         ttl,
         now,
-        /// The first end among the records.
         soonest,
-        /// The field of the presented token.
         presented,
-        /// The digest of the presented token.
         presented_digest,
-        /// The field of the session.
         session,
-        /// The new values of the session's record. A recorded end of the session is kept, and so
-        /// is a later end of a signed token.
         successor,
         gone_at,
         created_at,
@@ -54,8 +51,32 @@ arguments! {
         family,
         consumed,
         signed_ends,
-        /// The field and the record of the access token, both empty without one.
         access,
         access_record,
     }
+}
+
+arguments! {
+    /// The arguments of `reauthenticate.lua`.
+    Proof, proof_names, { field, at, asked, }
+}
+
+arguments! {
+    /// The arguments of `remove.lua`.
+    Removal, removal_names, { field, session, call, }
+}
+
+arguments! {
+    /// The arguments of `end_user.lua`.
+    Ending, ending_names, { fence, kept, unsettled, now, lost, }
+}
+
+arguments! {
+    /// The arguments of `survey.lua`.
+    Survey, survey_names, { cursor, now, issued, }
+}
+
+arguments! {
+    /// The arguments of `page.lua`.
+    Listing, listing_names, { cursor, part_end, after, room, most, }
 }

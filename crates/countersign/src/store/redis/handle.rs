@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use crate::error::ConfigError;
 use crate::redis::{Redis, Script, checked_prefix};
-use crate::store::redis::args::rotation_names;
+use crate::store::redis::args::{
+    ending_names, insertion_names, listing_names, proof_names, removal_names, rotation_names,
+    survey_names,
+};
 use crate::token::DigestKeyRing;
 
 /// The part that failures name.
@@ -108,19 +111,20 @@ impl RedisTokenStore {
     pub fn new(redis: &Redis, digests: &DigestKeyRing) -> Self {
         let scripts = Scripts {
             fence: script!("#!lua", "fence.lua"),
-            insert: script!("#!lua", "keep.lua", "insert.lua"),
+            insert: script!("#!lua", insertion_names!, "keep.lua", "insert.lua"),
             rotate: script!("#!lua", rotation_names!, "keep.lua", "rotate.lua"),
             note: script!("#!lua", "note.lua"),
-            reauthenticate: script!("#!lua", "reauthenticate.lua"),
+            reauthenticate: script!("#!lua", proof_names!, "reauthenticate.lua"),
             // A full memory must not keep anybody from logging out.
-            remove: script!("#!lua flags=allow-oom", "remove.lua"),
-            end_user: script!("#!lua flags=allow-oom", "end_user.lua"),
+            remove: script!("#!lua flags=allow-oom", removal_names!, "remove.lua"),
+            end_user: script!("#!lua flags=allow-oom", ending_names!, "end_user.lua"),
             settle: script!("#!lua flags=allow-oom", "settle.lua"),
             clear: script!("#!lua flags=allow-oom", "keep.lua", "clear.lua"),
             elders: script!("#!lua flags=allow-oom", "elders.lua"),
-            survey: script!("#!lua flags=no-writes", "survey.lua"),
-            page: script!("#!lua flags=no-writes", "page.lua"),
+            survey: script!("#!lua flags=no-writes", survey_names!, "survey.lua"),
+            page: script!("#!lua flags=no-writes", listing_names!, "page.lua"),
         };
+
         Self {
             redis: redis.clone(),
             owners: digests.clone(),

@@ -38,9 +38,8 @@ pub(super) fn place(
     locator: Option<Locator>,
     session: Option<SessionId>,
 ) -> Result<Locator, Failure> {
-    let fits = |locator: &Locator| locator.session() == session;
     locator
-        .filter(fits)
+        .filter(|locator| locator.session() == session)
         .ok_or_else(|| Failure::internal(PART, "a token's text contains no locator"))
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::args::{Listing, Survey};
 use super::handle::RedisTokenStore;
 use super::read::session_record;
 use super::record::Record;
@@ -89,6 +90,7 @@ impl RedisTokenStore {
         };
         let most = usize::try_from(page.limit).unwrap_or(PAGE).clamp(1, PAGE);
         let (keys, mut sessions) = (self.keys_of(user), BTreeMap::new());
+
         for _ in 0..PIECES {
             let Some(key) = keys.get(place.key) else {
                 break;
@@ -99,6 +101,7 @@ impl RedisTokenStore {
                 break;
             }
         }
+
         Ok(SessionPage {
             sessions: sessions.into_values().collect(),
             next: Self::cursor(&keys, place),
@@ -113,43 +116,30 @@ impl RedisTokenStore {
         most: usize,
         sessions: &mut BTreeMap<SessionId, SessionRecord>,
     ) -> Result<(Position, bool), Failure> {
-        let (end, last) = place
+        let (part_end, after) = place
             .part
             .map(|(end, last)| (end.to_string(), format!("s{last}")))
             .unwrap_or_default();
         let room = most.saturating_sub(sessions.len());
-        let args = [
-            place.cursor.to_string(),
-            end,
-            last,
-            room.to_string(),
-            most.to_string(),
-        ]
-        .map(String::into_bytes);
-        let listed: Vec<Vec<u8>> = self.redis.eval(&self.scripts.page, &[key], &args).await?;
-        let number = |text: Option<&Vec<u8>>| std::str::from_utf8(text?).ok()?.parse::<u64>().ok();
+        let listing = Listing {
+            cursor: place.cursor.to_string(),
+            part_end,
+            after,
+            room: room.to_string(),
+            most: most.to_string(),
+        };
+        let listed: Vec<Vec<u8>> = self
+            .redis
+            .eval(&self.scripts.page, &[key], &listing.into_args())
+            .await?;
+
         let (next, part_end) = (
-            number(listed.first()).unwrap_or(FROM_START),
-            number(listed.get(1)),
+            decimal(listed.first()).unwrap_or(FROM_START),
+            decimal(listed.get(1)),
         );
         let is_full = listed.get(1).is_some_and(|end| !end.is_empty());
-        let mut listed = listed.into_iter().skip(2);
-        let mut last = None;
-        while let (Some(field), Some(record), Some(mark)) =
-            (listed.next(), listed.next(), listed.next())
-        {
-            let id = std::str::from_utf8(&field)
-                .ok()
-                .and_then(|field| field.strip_prefix('s')?.parse().ok());
-            // The list goes on after a session whose record can't be read.
-            last = id.or(last);
-            match id.zip(Record::decode(&record)) {
-                Some((id, record)) => {
-                    sessions.insert(id, session_record(id, record, Record::decode(&mark)));
-                }
-                None => event::token_row_unreadable(),
-            }
-        }
+        let last = read_listed(listed.into_iter().skip(2), sessions);
+
         // The script says where its walk ends; what the page has no room for begins the next page.
         let place = match (part_end, last) {
             (Some(end), Some(last)) => Position {
@@ -167,6 +157,7 @@ impl RedisTokenStore {
             },
             (None, _) => Position::at(place.key, next),
         };
+
         Ok((place, is_full))
     }
 
@@ -180,15 +171,21 @@ impl RedisTokenStore {
         let place = after.map_or(Some(Position::default()), |after| {
             Position::parse(after.as_str())
         });
+
         let keys = self.keys_of(user);
         let Some((place, key)) = place.and_then(|place| Some((place, keys.get(place.key)?))) else {
             return Ok(UserSurvey::default());
         };
-        let cursor = place.cursor.to_string();
-        let args =
-            [cursor, micros(limit.now), micros(limit.refresh_created)].map(String::into_bytes);
-        let (next, sessions, latest): (u64, u64, String) =
-            self.redis.eval(&self.scripts.survey, &[key], &args).await?;
+        let survey = Survey {
+            cursor: place.cursor.to_string(),
+            now: micros(limit.now),
+            issued: micros(limit.refresh_created),
+        };
+        let (next, sessions, latest): (u64, u64, String) = self
+            .redis
+            .eval(&self.scripts.survey, &[key], &survey.into_args())
+            .await?;
+
         Ok(UserSurvey {
             sessions,
             access_expires_at: latest.parse().ok().map(Timestamp::from_micros),
@@ -201,6 +198,37 @@ impl RedisTokenStore {
         keys.get(place.key)
             .and_then(|_| place.to_string().parse().ok())
     }
+}
+
+/// Reads the sessions that the script has listed into `sessions`: field, record and mark of each.
+/// Returns the last session whose field can be read.
+fn read_listed(
+    mut listed: impl Iterator<Item = Vec<u8>>,
+    sessions: &mut BTreeMap<SessionId, SessionRecord>,
+) -> Option<SessionId> {
+    let mut last = None;
+    while let (Some(field), Some(record), Some(mark)) =
+        (listed.next(), listed.next(), listed.next())
+    {
+        let id = std::str::from_utf8(&field)
+            .ok()
+            .and_then(|field| field.strip_prefix('s')?.parse().ok());
+        // The list goes on after a session whose record can't be read.
+        last = id.or(last);
+
+        match id.zip(Record::decode(&record)) {
+            Some((id, record)) => {
+                sessions.insert(id, session_record(id, record, Record::decode(&mark)));
+            }
+            None => event::token_row_unreadable(),
+        }
+    }
+    last
+}
+
+/// Returns the number in an element of an answer, or `None` if it has no number.
+fn decimal(text: Option<&Vec<u8>>) -> Option<u64> {
+    std::str::from_utf8(text?).ok()?.parse().ok()
 }
 
 #[cfg(test)]

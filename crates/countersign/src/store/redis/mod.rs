@@ -58,6 +58,7 @@ impl TokenStore for RedisTokenStore {
             };
             records.add(session_field(session), stub, "stub");
         }
+
         self.insert(
             place,
             &access.user,
@@ -72,11 +73,13 @@ impl TokenStore for RedisTokenStore {
         let Some(locator) = token.locator() else {
             return Ok(None);
         };
+
         let field = access_field(token.as_str());
         let lives_at = locator.session().map(session_field).unwrap_or_default();
         let Some(mut found) = self.fetch(locator, [&field, &lives_at]).await? else {
             return Ok(None);
         };
+
         let [record, session] = &mut found.records;
         let (record, session) = (record.take(), session.take());
         // An access token of a session is live as long as its session's record.
@@ -106,6 +109,7 @@ impl TokenStore for RedisTokenStore {
         else {
             return Ok(false);
         };
+
         let session = place.session().map(session_field).unwrap_or_default();
         self.remove(
             &[self.key(*place.owner())],
@@ -129,6 +133,7 @@ impl TokenStore for RedisTokenStore {
                 &[fresh.to_text().into_bytes()],
             )
             .await?;
+
         Fence::parse(&fence)
             .ok_or_else(|| Failure::internal(PART, "a user's fence has an unknown format"))
     }
@@ -155,6 +160,7 @@ impl TokenStore for RedisTokenStore {
                 .run_typed::<Option<String>>(command.arg(key).arg("n"))
                 .await?
                 .flatten();
+
             for ended in listed
                 .unwrap_or_default()
                 .split(',')
@@ -205,6 +211,7 @@ impl TokenStore for RedisTokenStore {
             }
             return Ok(cleared);
         }
+
         for key in self.keys_of(&clear.user) {
             // The limit is for all hashes of the user together.
             let left = u64::from(clear.rows.max(1)).saturating_sub(cleared.removed);
@@ -214,6 +221,7 @@ impl TokenStore for RedisTokenStore {
                     ..cleared
                 });
             }
+
             let args = [left.to_string().into_bytes()];
             let (removed, more): (u64, u64) =
                 self.redis.eval(&self.scripts.clear, &[&key], &args).await?;
@@ -255,6 +263,7 @@ impl TokenStore for RedisTokenStore {
         let Some(locator) = token.locator() else {
             return Ok(None);
         };
+
         // The session's record holds the digest of the current token. The record of a token without
         // a session lies under its digest and holds none.
         let digest = if locator.session().is_some() {
@@ -265,6 +274,7 @@ impl TokenStore for RedisTokenStore {
         let field = locator
             .session()
             .map_or_else(|| refresh_field(token.as_str()), session_field);
+
         let found = self
             .fetch_refresh(locator, &field, |record| record.digest == digest)
             .await?;
@@ -281,20 +291,21 @@ impl TokenStore for RedisTokenStore {
         let Some(session) = locator.session() else {
             return Ok(None);
         };
-        let of_family = |record: &Record| {
+
+        self.fetch_refresh(locator, &session_field(session), |record| {
             record
                 .refresh
                 .as_ref()
-                .is_some_and(|r| r.family.as_ref() == Some(family))
-        };
-        self.fetch_refresh(locator, &session_field(session), of_family)
-            .await
+                .is_some_and(|refresh| refresh.family.as_ref() == Some(family))
+        })
+        .await
     }
 
     async fn rotate(&self, rotate: &RotateRequest) -> Result<RotateOutcome, Failure> {
         let Some(presented) = rotate.presented.locator() else {
             return Ok(RotateOutcome::Gone);
         };
+
         // A session that the token's text names is kept, whatever the caller believes it to be.
         let session = presented.session().unwrap_or(rotate.session);
         let place = place(rotate.successor.locator(), Some(session))?;
@@ -316,8 +327,10 @@ impl TokenStore for RedisTokenStore {
         token: &StoredToken,
         owner: Option<&UserKey>,
     ) -> Result<bool, Failure> {
-        let loose = |locator: &Locator| locator.session().is_none() && self.is_at(*locator, owner);
-        let Some(place) = token.locator().filter(loose) else {
+        let Some(place) = token
+            .locator()
+            .filter(|locator| locator.session().is_none() && self.is_at(*locator, owner))
+        else {
             return Ok(false);
         };
         self.remove(
@@ -339,6 +352,7 @@ impl TokenStore for RedisTokenStore {
         owner: &UserKey,
     ) -> Result<Option<SessionRecord>, Failure> {
         let (field, mark) = (session_field(session), mark_field(session));
+
         // The session's id doesn't tell which key of the ring named the user's hash.
         for tag in self.owners.owners(owner) {
             let Some(mut found) = self
@@ -347,6 +361,7 @@ impl TokenStore for RedisTokenStore {
             else {
                 continue;
             };
+
             let [record, mark] = &mut found.records;
             let (record, mark) = (record.take(), mark.take());
             let record =
@@ -388,6 +403,7 @@ impl TokenStore for RedisTokenStore {
         if self.prove(active, again, proof.clone()).await? {
             return Ok(true);
         }
+
         for key in older {
             let mut fence = proof.clone();
             if again.fence.is_some() {

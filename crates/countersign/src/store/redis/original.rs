@@ -100,6 +100,7 @@ impl OriginalTokens {
                 "put a part in braces, for example `{litestar_auth}:token:`",
             ));
         }
+
         let scripts = Scripts {
             read: Script::new(concat!(
                 "#!lua flags=no-writes\n",
@@ -111,6 +112,7 @@ impl OriginalTokens {
                 include_str!("original_destroy.lua")
             )),
         };
+
         Ok(Self {
             redis: redis.clone(),
             prefix: prefix.into(),
@@ -140,6 +142,7 @@ impl OriginalTokens {
             .as_secs()
             .saturating_add(u64::from(lifetime.subsec_nanos() > 0))
             .max(1);
+
         let keys = [self.token(digest), self.index(user)];
         let args = [user.as_bytes().to_vec(), seconds.to_string().into_bytes()];
         self.redis
@@ -201,6 +204,7 @@ impl OriginalTokens {
     pub async fn invalidate(&self, user: &str) -> Result<u64, Failure> {
         let index = self.index(user);
         let mut removed: u64 = 0;
+
         loop {
             let mut some = ::redis::cmd("SRANDMEMBER");
             let Some(listed) = self
@@ -214,6 +218,7 @@ impl OriginalTokens {
             if listed.is_empty() {
                 return Ok(removed);
             }
+
             let (tokens, strange): (Vec<_>, Vec<_>) =
                 listed.into_iter().partition(|member| self.is_token(member));
             if !strange.is_empty() {
@@ -221,6 +226,7 @@ impl OriginalTokens {
                 let mut away = ::redis::cmd("SREM");
                 self.redis.run::<u64>(away.arg(&index).arg(strange)).await?;
             }
+
             // Each listed member leaves the set here or above, so the loop comes to an end.
             let tokens = tokens
                 .into_iter()
@@ -262,8 +268,10 @@ impl OriginalTokens {
             .arg("MATCH")
             .arg(format!("{}*", escaped(&self.prefix)))
             .arg("COUNT")
-            .arg(keys.max(1));
-        scan.arg("TYPE").arg("string");
+            .arg(keys.max(1))
+            .arg("TYPE")
+            .arg("string");
+
         let (next, found): (u64, Vec<Vec<u8>>) = self.redis.run_beside(&self.prefix, &scan).await?;
         let mut step = ScanStep {
             examined: 0,
@@ -277,6 +285,7 @@ impl OriginalTokens {
         let tokens: Vec<_> = tokens
             .filter_map(|key| String::from_utf8(key).ok())
             .collect();
+
         for batch in tokens.chunks(BATCH) {
             step.removed += self.remove(batch.to_vec(), user).await?;
         }

@@ -1,9 +1,11 @@
 -- Lists sessions that can be refreshed, from where an earlier list ended.
 --
--- KEYS[1]: the user's hash. ARGV[1]: the HSCAN cursor to begin with. ARGV[2] and [3]: if only a
--- part of that step was listed before, the cursor at its end and the last field of that part;
--- otherwise empty. ARGV[4]: the number of sessions that the page has room for. ARGV[5]: the number
--- that it has room for when empty.
+-- KEYS[1]: the user's hash. The arguments have the names of Listing in args.rs:
+-- - cursor: the HSCAN cursor to begin with.
+-- - part_end, after: if only a part of that step was listed before, the cursor at its end and the
+--   last field of that part; otherwise empty.
+-- - room: the number of sessions that the page has room for.
+-- - most: the number of sessions that it has room for when empty.
 --
 -- Returns the cursor to go on with; then the cursor at the end of a step that is listed in part,
 -- 'full' if the next step has no room, or an empty text; then field, record and mark of each session.
@@ -12,16 +14,17 @@
 -- The script looks at about 500 fields, so there may be fewer sessions although more follow. A hash
 -- of at most 500 fields is one step, in the order of its fields: HSCAN may return a field twice if
 -- the hash has shrunk between two steps.
-local key, cursor, room, most = KEYS[1], ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5])
+local key = KEYS[1]
+room, most = tonumber(room), tonumber(most)
 local there = redis.pcall('HLEN', key)
 if is_foreign(there) then
   return { '0', '' }
 elseif type(there) == 'table' then
   return there
 end
+
 local fence, elder = standing(key), elder_of(key)
 local listed, seen = { cursor, '' }, 0
-local part_end, after = ARGV[2], ARGV[3]
 repeat
   local found
   if cursor == '0' and there <= 500 then
@@ -31,6 +34,7 @@ repeat
     local count = math.min(math.max(math.floor(room / 2), 1), 250)
     found = redis.call('HSCAN', key, cursor, 'COUNT', count)
   end
+
   local fields, records = {}, {}
   for i = 1, #found[2], 2 do
     local field, record = found[2][i], found[2][i + 1]
@@ -42,12 +46,14 @@ repeat
     end
   end
   seen = seen + #found[2] / 2
+
   local fits = #fields <= room
   if not fits and room < most then
     -- A page of its own has room for this step.
     listed[2] = 'full'
     return listed
   end
+
   table.sort(fields)
   for i = 1, math.min(#fields, room) do
     listed[#listed + 1] = fields[i]
@@ -58,6 +64,7 @@ repeat
     listed[2] = found[1]
     return listed
   end
+
   room = room - #fields
   cursor, part_end, after = found[1], '', ''
   listed[1] = cursor

@@ -71,6 +71,7 @@ impl RedisTokenStore {
             event::token_row_unreadable();
             return Ok(None);
         };
+
         let mut found = found.into_iter();
         let [owner, fence, elder] = std::array::from_fn(|_| found.next().flatten());
         let Some(owner) = owner else { return Ok(None) };
@@ -78,6 +79,7 @@ impl RedisTokenStore {
             event::token_row_unreadable();
             return Ok(None);
         };
+
         let records = std::array::from_fn(|_| {
             let text = found.next().flatten()?;
             let record = Record::decode(&text);
@@ -87,6 +89,7 @@ impl RedisTokenStore {
             record
         });
         let fence = fence.and_then(|fence| Fence::parse(std::str::from_utf8(&fence).ok()?));
+
         Ok(Some(Found {
             user,
             records,
@@ -105,6 +108,7 @@ impl RedisTokenStore {
         let Some(mut found) = self.fetch(locator, [field]).await? else {
             return Ok(None);
         };
+
         let [record] = &mut found.records;
         let Some(record) = record
             .take()
@@ -112,6 +116,7 @@ impl RedisTokenStore {
         else {
             return Ok(None);
         };
+
         let access_expires_at = record
             .refresh
             .as_ref()
@@ -146,6 +151,7 @@ pub(super) fn session_record(id: SessionId, record: Record, mark: Option<Record>
         Some(refresh) => (refresh.consumed, refresh.client),
         None => (Consumed::default(), ClientInfo::new()),
     };
+
     SessionRecord {
         id,
         opened_at,

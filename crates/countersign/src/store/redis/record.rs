@@ -80,11 +80,6 @@ impl Behind {
 
 impl Record {
     pub(super) fn encode(&self) -> String {
-        let moment = |moment: Option<Timestamp>| {
-            moment
-                .map(|moment| moment.as_micros().to_string())
-                .unwrap_or_default()
-        };
         let version = if self.behind == Behind::Nothing {
             BARE
         } else {
@@ -92,17 +87,14 @@ impl Record {
         };
         let mut fields = vec![
             version.to_owned(),
-            moment(Some(self.gone)),
+            encode_time(Some(self.gone)),
             self.digest.clone(),
-            moment(Some(self.created_at)),
-            moment(self.expires_at),
-            moment(self.session_expires_at),
+            encode_time(Some(self.created_at)),
+            encode_time(self.expires_at),
+            encode_time(self.session_expires_at),
         ];
+
         if let Some(refresh) = &self.refresh {
-            let text = |text: Option<&str>| {
-                text.map(|text| BASE64URL_NOPAD.encode(text.as_bytes()))
-                    .unwrap_or_default()
-            };
             fields.extend([
                 refresh
                     .family
@@ -110,20 +102,21 @@ impl Record {
                     .map(|family| family.as_str().to_owned())
                     .unwrap_or_default(),
                 refresh.consumed.to_text(),
-                moment(refresh.opened_at),
-                moment(refresh.used_at),
-                text(refresh.client.user_agent()),
+                encode_time(refresh.opened_at),
+                encode_time(refresh.used_at),
+                encode_text(refresh.client.user_agent()),
                 refresh
                     .client
                     .ip()
                     .map(|ip| ip.to_string())
                     .unwrap_or_default(),
-                text(refresh.client.label()),
+                encode_text(refresh.client.label()),
             ]);
             if self.behind != Behind::Nothing {
-                fields.push(moment(refresh.access_expires_at));
+                fields.push(encode_time(refresh.access_expires_at));
             }
         }
+
         match self.behind {
             Behind::Nothing => {}
             Behind::NoFence => fields.push(NO_FENCE.to_owned()),
@@ -146,47 +139,76 @@ impl Record {
             },
             _ => return None,
         };
+
         let mut fields = rest.split('|');
-        let moment = |text: &str| text.parse().ok().map(Timestamp::from_micros);
-        let end = |text: &str| {
-            if text.is_empty() {
-                Some(None)
-            } else {
-                moment(text).map(Some)
-            }
-        };
         let mut record = Self {
-            gone: moment(fields.next()?)?,
+            gone: decode_time(fields.next()?)?,
             digest: fields.next()?.to_owned(),
-            created_at: moment(fields.next()?)?,
-            expires_at: end(fields.next()?)?,
-            session_expires_at: end(fields.next()?)?,
+            created_at: decode_time(fields.next()?)?,
+            expires_at: decode_end(fields.next()?)?,
+            session_expires_at: decode_end(fields.next()?)?,
             refresh: None,
             behind,
         };
+
         if let Some(family) = fields.next() {
             record.refresh = Some(Box::new(Refresh {
                 family: Digest::parse(family),
                 consumed: Consumed::parse(fields.next()?)?,
-                opened_at: end(fields.next()?)?,
-                used_at: end(fields.next()?)?,
+                opened_at: decode_end(fields.next()?)?,
+                used_at: decode_end(fields.next()?)?,
                 client: client(fields.next()?, fields.next()?, fields.next()?)?,
                 access_expires_at: if version == FENCED {
-                    end(fields.next()?)?
+                    decode_end(fields.next()?)?
                 } else {
                     None
                 },
             }));
         }
+
         fields.next().is_none().then_some(record)
     }
 }
 
+/// Formats a time, or `None` as the empty text. Scripts read it: microseconds since 1970, in
+/// decimal digits.
+pub(super) fn encode_time(moment: Option<Timestamp>) -> String {
+    moment
+        .map(|moment| moment.as_micros().to_string())
+        .unwrap_or_default()
+}
+
+/// Formats a text that may have any characters, or `None` as the empty text.
+fn encode_text(text: Option<&str>) -> String {
+    text.map(|text| BASE64URL_NOPAD.encode(text.as_bytes()))
+        .unwrap_or_default()
+}
+
+/// Parses a time.
+fn decode_time(text: &str) -> Option<Timestamp> {
+    text.parse().ok().map(Timestamp::from_micros)
+}
+
+/// Parses a time that may be missing: the empty text is `Some(None)`.
+#[expect(clippy::option_option, reason = "a missing time is no error")]
+fn decode_end(text: &str) -> Option<Option<Timestamp>> {
+    if text.is_empty() {
+        Some(None)
+    } else {
+        decode_time(text).map(Some)
+    }
+}
+
+/// Parses a text of [`encode_text`].
+fn decode_text(text: &str) -> Option<String> {
+    String::from_utf8(BASE64URL_NOPAD.decode(text.as_bytes()).ok()?).ok()
+}
+
+/// Parses the parts of a record that describe the client.
 fn client(user_agent: &str, ip: &str, label: &str) -> Option<ClientInfo> {
-    let text = |text: &str| String::from_utf8(BASE64URL_NOPAD.decode(text.as_bytes()).ok()?).ok();
     let client = ClientInfo::new()
-        .with_user_agent(&text(user_agent)?)
-        .with_label(&text(label)?);
+        .with_user_agent(&decode_text(user_agent)?)
+        .with_label(&decode_text(label)?);
     Some(if ip.is_empty() {
         client
     } else {
@@ -224,6 +246,7 @@ pub(super) fn encode_user(user: &UserKey) -> String {
     format!("{kind}{}", user.to_subject())
 }
 
+/// Parses a text of [`encode_user`].
 pub(super) fn decode_user(text: &[u8]) -> Option<UserKey> {
     let text = std::str::from_utf8(text).ok()?;
     let kind = match text.chars().next()? {
@@ -232,6 +255,7 @@ pub(super) fn decode_user(text: &[u8]) -> Option<UserKey> {
         't' => UserKeyKind::Text,
         _ => return None,
     };
+
     let subject = text.get(1..)?;
     // The empty text is a valid id, which `from_subject` refuses.
     if subject.is_empty() && kind == UserKeyKind::Text {

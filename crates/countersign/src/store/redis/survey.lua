@@ -1,15 +1,22 @@
 -- Counts the sessions of one piece of the hash that can be refreshed.
 --
--- KEYS[1]: the user's hash. ARGV[1]: the HSCAN cursor of the piece. ARGV[2]: now. ARGV[3]: the
--- cutoff for sessions without an end: they count if issued after it. Returns the next cursor, the
--- number of sessions, and the latest end of their signed access tokens or an empty text.
-local key, now, issued = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local found = redis.pcall('HSCAN', key, ARGV[1], 'MATCH', 's*', 'COUNT', 500)
+-- KEYS[1]: the user's hash. The arguments have the names of Survey in args.rs:
+-- - cursor: the HSCAN cursor of the piece.
+-- - now: the present time, in microseconds.
+-- - issued: the cutoff for sessions without an end, which count if issued after it, in
+--   microseconds.
+--
+-- Returns the next cursor, the number of sessions, and the latest end of their signed access tokens
+-- or an empty text.
+local key = KEYS[1]
+now, issued = tonumber(now), tonumber(issued)
+local found = redis.pcall('HSCAN', key, cursor, 'MATCH', 's*', 'COUNT', 500)
 if is_foreign(found) then
   return { '0', 0, '' }
 elseif found.err then
   return found
 end
+
 local fence, elder = standing(key), elder_of(key)
 local count, latest, text = 0, nil, ''
 for i = 2, #found[2], 2 do
@@ -28,4 +35,5 @@ for i = 2, #found[2], 2 do
     end
   end
 end
+
 return { found[1], count, text }

@@ -1,9 +1,9 @@
 //! Writing: the records and arguments that the scripts get.
 
-use super::args::Rotation;
+use super::args::{Ending, Insertion, Proof, Removal, Rotation};
 use super::handle::{PART, RedisTokenStore};
 use super::keys::{access_field, place, refresh_field, session_field};
-use super::record::{Behind, Record, Refresh, encode_user, gone, ttl};
+use super::record::{Behind, Record, Refresh, encode_time, encode_user, gone, ttl};
 use crate::clock::Timestamp;
 use crate::entropy::SystemEntropy;
 use crate::error::Failure;
@@ -34,6 +34,7 @@ impl Fields {
             .digest
             .locator()
             .is_some_and(|at| at.session().is_some());
+
         let record = Record {
             gone: gone(access.created_at, access.expires_at),
             digest: String::new(),
@@ -77,12 +78,12 @@ impl Fields {
         })
     }
 
-    /// Returns the arguments of `insert.lua`, three for each record.
-    fn into_args(self) -> Vec<String> {
+    /// Returns the last arguments of `insert.lua`, three for each record.
+    fn into_args(self) -> impl Iterator<Item = Vec<u8>> {
         self.0
             .into_iter()
             .flat_map(|(field, record, manner)| [field, record.encode(), manner.to_owned()])
-            .collect()
+            .map(String::into_bytes)
     }
 }
 
@@ -98,6 +99,7 @@ pub(super) fn opening(
         refresh.expires_at,
         refresh.access_expires_at,
     );
+
     if let Some(access) = access {
         let beside = place(access.digest.locator(), access.session)?;
         // One script writes one key, so both tokens must lie in it.
@@ -110,7 +112,13 @@ pub(super) fn opening(
         // The session's record must outlive its access tokens, which live as long as it is there.
         kept = kept.max(records.access(access).gone);
     }
-    let record = |digest: &str| Record {
+
+    // The record of a token without a session lies under its digest and holds none.
+    let (field, digest, manner) = match refresh.session {
+        Some(session) => (session_field(session), refresh.digest.as_str(), "opens"),
+        None => (refresh_field(refresh.digest.as_str()), "", "new"),
+    };
+    let record = Record {
         gone: kept,
         digest: digest.to_owned(),
         created_at: refresh.created_at,
@@ -126,14 +134,8 @@ pub(super) fn opening(
         })),
         behind: Behind::Standing,
     };
-    match refresh.session {
-        Some(session) => records.add(
-            session_field(session),
-            record(refresh.digest.as_str()),
-            "opens",
-        ),
-        None => records.add(refresh_field(refresh.digest.as_str()), record(""), "new"),
-    }
+    records.add(field, record, manner);
+
     Ok(records)
 }
 
@@ -163,6 +165,7 @@ pub(super) fn rotation(
         rotate.expires_at,
         rotate.access_expires_at,
     );
+
     if let Some(access) = &rotate.access {
         if place(access.digest.locator(), at.session())? != at {
             return Err(Failure::internal(
@@ -172,12 +175,13 @@ pub(super) fn rotation(
         }
         kept = kept.max(records.access(access).gone);
     }
+
     let (last, first) = (records.last(kept), records.soonest(kept));
     let from = presented
         .session()
         .map_or_else(|| refresh_field(rotate.presented.as_str()), session_field);
-    let end = |end: Option<Timestamp>| end.map(micros).unwrap_or_default();
     let (access, access_record) = records.into_first();
+
     let arguments = Rotation {
         ttl: ttl(rotate.created_at, last).to_string(),
         now: micros(rotate.created_at),
@@ -188,14 +192,15 @@ pub(super) fn rotation(
         successor: rotate.successor.as_str().to_owned(),
         gone_at: micros(kept),
         created_at: micros(rotate.created_at),
-        expires_at: end(rotate.expires_at),
-        session_ends: end(rotate.session_expires_at),
+        expires_at: encode_time(rotate.expires_at),
+        session_ends: encode_time(rotate.session_expires_at),
         family: rotate.family.as_str().to_owned(),
         consumed: rotate.consumed.to_text(),
-        signed_ends: end(rotate.access_expires_at),
+        signed_ends: encode_time(rotate.access_expires_at),
         access,
         access_record,
     };
+
     Ok(arguments.into_args())
 }
 
@@ -208,10 +213,14 @@ impl RedisTokenStore {
         again: &Reauthentication,
         fence: String,
     ) -> Result<bool, Failure> {
-        let args = [session_field(again.session), micros(again.at), fence];
-        let args = args.map(String::into_bytes);
+        let proof = Proof {
+            field: session_field(again.session),
+            at: micros(again.at),
+            asked: fence,
+        };
         let script = &self.scripts.reauthenticate;
-        Ok(self.redis.eval::<i64>(script, &[key], &args).await? == 1)
+        let found: i64 = self.redis.eval(script, &[key], &proof.into_args()).await?;
+        Ok(found == 1)
     }
 
     /// Records the tokens of a login, or one access token, behind the user's fence.
@@ -225,19 +234,17 @@ impl RedisTokenStore {
     ) -> Result<Opened, Failure> {
         let key = self.key(*place.owner());
         let (last, first) = (records.last(now), records.soonest(now));
-        let fence = fence.map(Fence::to_text).unwrap_or_default();
-        let head = [
-            encode_user(user),
-            ttl(now, last).to_string(),
-            micros(now),
-            micros(first),
-            fence,
-        ];
-        let args: Vec<_> = head
-            .into_iter()
-            .chain(records.into_args())
-            .map(String::into_bytes)
-            .collect();
+        let insertion = Insertion {
+            user: encode_user(user),
+            ttl: ttl(now, last).to_string(),
+            now: micros(now),
+            soonest: micros(first),
+            asked: fence.map(Fence::to_text).unwrap_or_default(),
+            records: records.0.len().to_string(),
+        };
+        let mut args = insertion.into_args();
+        args.extend(records.into_args());
+
         match self
             .redis
             .eval::<i64>(&self.scripts.insert, &[&key], &args)
@@ -253,23 +260,23 @@ impl RedisTokenStore {
     pub(super) async fn end_key(&self, key: &str, end: &EndUser) -> Result<(), Failure> {
         let mut remembered = String::new();
         for _ in 0..ATTEMPTS {
-            let args = [
-                end.fence.to_text(),
-                end.kept.map(session_field).unwrap_or_default(),
-                if end.settled {
+            let ending = Ending {
+                fence: end.fence.to_text(),
+                kept: end.kept.map(session_field).unwrap_or_default(),
+                unsettled: if end.settled {
                     String::new()
                 } else {
                     "1".to_owned()
                 },
-                micros(end.now),
+                now: micros(end.now),
                 // Endings that the key lost in an earlier attempt are remembered again by this one.
-                std::mem::take(&mut remembered),
-            ];
-            let args = args.map(String::into_bytes);
+                lost: std::mem::take(&mut remembered),
+            };
             let answer: String = self
                 .redis
-                .eval(&self.scripts.end_user, &[key], &args)
+                .eval(&self.scripts.end_user, &[key], &ending.into_args())
                 .await?;
+
             match answer.strip_prefix("lost:") {
                 // The key had no fence for a moment. The next attempt puts it back, with the
                 // endings that were remembered, and ends what came in meanwhile.
@@ -283,6 +290,7 @@ impl RedisTokenStore {
                 None => return Ok(()),
             }
         }
+
         Err(Failure::unavailable(
             PART,
             "a user's key kept moving to another node",
@@ -299,7 +307,13 @@ impl RedisTokenStore {
     ) -> Result<bool, Failure> {
         // The call's name tells a command that the client sends again from a later call.
         let call = Fence::generate(&SystemEntropy)?.to_text();
-        let args = [field, session, &call].map(|text| text.as_bytes().to_vec());
+        let removal = Removal {
+            field: field.to_owned(),
+            session: session.to_owned(),
+            call,
+        };
+        let args = removal.into_args();
+
         let mut removed = false;
         // Each key is asked, even after a hit: one user may have hashes under several keys of the
         // ring.
@@ -316,7 +330,7 @@ impl RedisTokenStore {
 
 /// Returns a time as the scripts read it: microseconds since 1970, in decimal digits.
 pub(super) fn micros(moment: Timestamp) -> String {
-    moment.as_micros().to_string()
+    encode_time(Some(moment))
 }
 
 /// Creates the failure for a digest that is recorded already.
