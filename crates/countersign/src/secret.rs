@@ -125,7 +125,6 @@ fn weakness(text: &str) -> Option<&'static str> {
     {
         return Some("is a placeholder");
     }
-
     let mut distinct = chars.clone();
     distinct.sort_unstable();
     distinct.dedup();
@@ -149,7 +148,6 @@ fn weakness(text: &str) -> Option<&'static str> {
     if even * 4 > chars.len() * 3 {
         return Some("is a sequence of consecutive characters");
     }
-
     None
 }
 

@@ -93,6 +93,12 @@ impl UserKey {
     }
 }
 
+/// Reads an id in the canonical spelling of its type, as `sub` claims have it.
+#[cfg(any(feature = "jwt", feature = "redis"))]
+pub(crate) fn canonical_id<I: UserId>(subject: &str) -> Option<I> {
+    I::from_key(UserKey::from_subject(I::KIND, subject)?)
+}
+
 impl fmt::Debug for UserKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "UserKey::{:?}(..)", self.kind())

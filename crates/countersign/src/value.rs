@@ -202,11 +202,9 @@ impl Row {
 pub(crate) fn time_text(moment: Timestamp) -> String {
     const YEAR_0: i64 = -62_167_219_200_000_000;
     let moment = moment.as_micros();
-
     if moment < YEAR_0 {
         return "0000-01-01 00:00:00.000000".to_owned();
     }
-
     match jiff::Timestamp::from_microsecond(moment) {
         Ok(moment) => moment.strftime("%Y-%m-%d %H:%M:%S.%6f").to_string(),
         Err(_) => "9999-12-31 23:59:59.999999".to_owned(),
@@ -219,7 +217,6 @@ fn parse_time(text: &str) -> Option<Timestamp> {
         let civil = text.parse::<jiff::civil::DateTime>().ok()?;
         jiff::tz::Offset::UTC.to_timestamp(civil).ok()
     })?;
-
     // Rounding towards the past: a token must never live longer because of the digits that are
     // dropped.
     i64::try_from(moment.as_nanosecond().div_euclid(1_000))

@@ -174,7 +174,6 @@ impl<U: User> Authenticator<U> {
     /// travel over https alone.
     async fn outcome(&self, headers: &HeaderMap, allows: impl Fn(bool) -> bool) -> AuthOutcome<U> {
         let selection = self.select(headers);
-
         // No store is asked about a cookie that doesn't count.
         if let Selection::One { backend, .. } = &selection
             && !may_count(backend, &allows)
@@ -265,7 +264,6 @@ impl<U: User> Authenticator<U> {
             if found.as_ref().is_some_and(|(seen, _)| *seen == source) {
                 continue;
             }
-
             match (backend.transport().offered(headers), &found) {
                 (Offered::None, _) => {}
                 (_, Some(_)) => return Selection::Refused(Refusal::Ambiguous),
@@ -286,12 +284,10 @@ impl<U: User> Authenticator<U> {
         if token.expose().len() > self.max_token_length {
             return Selection::Refused(Refusal::TooLong);
         }
-
         let mut here = self
             .backends
             .iter()
             .filter(|backend| backend.transport().source() == *source);
-
         match here.find(|backend| backend.token_shape().claims(&token)) {
             Some(backend) => Selection::One { backend, token },
             None => Selection::Refused(Refusal::Malformed),
@@ -387,7 +383,6 @@ impl<U: User> AuthenticatorBuilder<U> {
                 check_pair(backend, other)?;
             }
         }
-
         let Self {
             users,
             backends,
@@ -395,7 +390,6 @@ impl<U: User> AuthenticatorBuilder<U> {
             max_token_length,
             recorder,
         } = self;
-
         Ok(Authenticator {
             users,
             backends,
@@ -416,11 +410,12 @@ impl<U> fmt::Debug for AuthenticatorBuilder<U> {
 
 /// Checks that logs can show a backend's name.
 fn check_name(name: &str) -> Result<(), ConfigError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+    let is_plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if (1..=64).contains(&name.len()) && is_plain {
         return Ok(());
     }
-
     Err(ConfigError::new(
         "backend name",
         "is empty, too long or contains an unsupported character",
@@ -446,7 +441,6 @@ fn check_pair<U: User>(
         other.transport().source(),
         other.transport().refresh_source(),
     );
-
     if access == other_access && one.token_shape().overlaps(other.token_shape()) {
         let problem = format!(
             "{} and {} read the same place and could claim the same token",
@@ -473,7 +467,6 @@ fn check_pair<U: User>(
             "give each cookie transport a unique cookie_name",
         ));
     }
-
     Ok(())
 }
 

@@ -215,7 +215,6 @@ impl<U: User> AuthenticationBackend<U> {
             Ok(tokens) => event::session(&self.name, tokens.access.session_id, "login"),
             Err(error) => self.note_refusal(error),
         }
-
         issued
     }
 
@@ -237,14 +236,12 @@ impl<U: User> AuthenticationBackend<U> {
     ) -> Result<Refreshed<U, TokenPair>, AuthError> {
         let strategy = self.strategy.as_refreshable().ok_or(Refusal::Unknown)?;
         let refreshed = strategy.refresh_session(token, users).await;
-
         match &refreshed {
             Ok(refreshed) => {
                 event::session(&self.name, refreshed.issued.access.session_id, "refresh");
             }
             Err(error) => self.note_refusal(error),
         }
-
         refreshed
     }
 
@@ -268,13 +265,11 @@ impl<U: User> AuthenticationBackend<U> {
             Some(strategy) => strategy.log_out(token).await,
             None => self.destroy(token, users).await,
         };
-
         match &logged_out {
             Ok(LoggedOut::Ended(session)) => event::session(&self.name, *session, "logout"),
             Ok(LoggedOut::AlreadyEnded) => {}
             Err(error) => self.note_refusal(error),
         }
-
         logged_out
     }
 
@@ -317,7 +312,6 @@ impl<U: User> AuthenticationBackend<U> {
         let Some(strategy) = self.strategy.as_refreshable() else {
             return Ok(LoggedOut::AlreadyEnded);
         };
-
         match strategy.end_session_of(refresh).await? {
             EndOutcome::Ended => {
                 event::session(&self.name, None, "logout");
@@ -366,13 +360,11 @@ impl<U: User> AuthenticationBackend<U> {
         let strategy = self.strategy.as_refreshable().ok_or(Refusal::Revoked)?;
         let session = authenticated.session_id.ok_or(Refusal::Revoked)?;
         let user = authenticated.user.id().to_key();
-
         let recorded = strategy.reauthenticate(session, &user, fence).await;
         match &recorded {
             Ok(_) => event::session(&self.name, Some(session), "reauthentication"),
             Err(error) => self.note_refusal(error),
         }
-
         recorded
     }
 

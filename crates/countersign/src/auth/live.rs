@@ -99,7 +99,6 @@ impl<U: User> SessionWatcher<U> {
             users,
             sessions: Mutex::default(),
         };
-
         Self {
             watched: Arc::new(watched),
             patience: Duration::from_mins(1),
@@ -128,7 +127,6 @@ impl<U: User> SessionWatcher<U> {
             answered: Instant::now(),
             end: watch::Sender::new(None),
         });
-
         Some(LiveSession {
             session,
             end: watch.end.subscribe(),
@@ -202,7 +200,6 @@ impl<U: User> Watched<U> {
             .get(user)
             .await?
             .is_some_and(|user| user.is_active());
-
         Ok((!active).then_some(SessionEnd::UserInactive))
     }
 

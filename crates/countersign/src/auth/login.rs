@@ -248,11 +248,11 @@ impl<U: User> AuthenticationBackend<U> {
         V: Into<LoginVerdict<U>>,
         F: Future<Output = Result<V, Failure>>,
     {
-        let judge = |_| {
+        self.log_in_behind(id, &login.into(), None, |_| {
             let judging = judge();
             async move { judging.await.map(Into::into) }
-        };
-        self.log_in_behind(id, &login.into(), None, judge).await
+        })
+        .await
     }
 
     /// Logs a user in as [`log_in`](Self::log_in) does.
@@ -274,13 +274,11 @@ impl<U: User> AuthenticationBackend<U> {
         let mut found = None;
         // The call that only finds the id isn't counted.
         let most = JUDGED.saturating_add(usize::from(known.is_none()));
-
         for _ in 0..most {
             let fence = match &known {
                 Some(id) => self.login_fence(id).await?,
                 None => None,
             };
-
             let user = self.accepted(judge(found.take()).await?)?;
             if known.as_ref() != Some(user.id()) {
                 // The fence that was read, if any, isn't this user's.
@@ -293,7 +291,6 @@ impl<U: User> AuthenticationBackend<U> {
             if let Some(session) = replaced {
                 self.end_session(session, user.id()).await?;
             }
-
             let mut login = login.clone();
             login.fence = fence;
             match self.login(&user, &login).await {
@@ -343,7 +340,6 @@ impl<U: User> AuthenticationBackend<U> {
             after: None,
             limit: SHOWN,
         };
-
         match self.sessions_of(user.id(), &page).await {
             Ok(page) => LoginError::TooManySessions {
                 sessions: page.sessions,
@@ -365,7 +361,6 @@ impl<U: User> AuthenticationBackend<U> {
         } else {
             self.transport().issue(&tokens, &mut headers)?
         };
-
         Ok(LoggedIn {
             user,
             tokens,

@@ -74,7 +74,6 @@ impl<U: User> Authenticator<U> {
                 return (AuthOutcome::Failed(Arc::new(failure)), cookies);
             }
         };
-
         if let Err(failure) =
             backend
                 .transport()
@@ -93,7 +92,6 @@ impl<U: User> Authenticator<U> {
         );
         authenticated.backend = Some(Arc::clone(backend.name()));
         self.note_use(&authenticated);
-
         (AuthOutcome::Accepted(Arc::new(authenticated)), cookies)
     }
 
@@ -125,7 +123,6 @@ impl<U: User> Authenticator<U> {
         let (Some((backend, Some(token))), None) = (offered.next(), offered.next()) else {
             return None;
         };
-
         let is_ours = self
             .origins()
             .proves(request, backend.transport().is_https_only());

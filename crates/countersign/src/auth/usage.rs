@@ -90,7 +90,6 @@ impl UseRecorder {
         let Some(session) = authenticated.session_id else {
             return;
         };
-
         let now = self.clock.now();
         let mut seen = self.seen();
         if let Some((_, at)) = seen.get_mut(&session) {
@@ -121,7 +120,6 @@ impl UseRecorder {
                 return Err(failure);
             }
         }
-
         Ok(used.len())
     }
 
@@ -134,7 +132,6 @@ impl UseRecorder {
         let mut interval = tokio::time::interval(interval.max(Duration::from_millis(1)));
         // A slow store must not be met by a burst of writes once it has recovered.
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-
         loop {
             interval.tick().await;
             if let Err(failure) = self.flush().await {

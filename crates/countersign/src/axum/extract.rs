@@ -146,7 +146,6 @@ fn outcome<U: User>(parts: &Parts) -> Result<&AuthOutcome<U>, Problem> {
             user,
             "a handler extracts a user, but its route has no AuthLayer for that user type"
         );
-
         Problem::AUTH_LAYER_MISSING
     })
 }

@@ -115,7 +115,6 @@ impl<U: User> ForwardAuth<U> {
 
     async fn answer(&self, request: Request) -> Response {
         let (parts, _) = request.into_parts();
-
         match self.authenticator.authenticate_forwarded(&parts).await {
             AuthOutcome::Accepted(authenticated) => self.accepted(&authenticated),
             AuthOutcome::NotOffered => Problem::NOT_OFFERED.into_response(),
@@ -144,11 +143,9 @@ impl<U: User> ForwardAuth<U> {
             else {
                 return Problem::STORE_UNAVAILABLE.into_response();
             };
-
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-
         response
     }
 }

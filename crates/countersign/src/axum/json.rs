@@ -80,7 +80,6 @@ pub(super) fn check_plain(headers: &HeaderMap) -> Result<(), Problem> {
     let is_plain = encodings
         .iter()
         .all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-
     if is_plain {
         Ok(())
     } else {

@@ -66,14 +66,13 @@ impl Tables {
         rows: usize,
         goes: impl Fn(&UserKey, Option<SessionId>, Option<Fence>) -> bool,
     ) -> (u64, u64) {
-        let access = |_: &String, row: &mut NewAccess| goes(&row.user, row.session, row.fence);
-        let refresh = |_: &String, row: &mut Session| {
-            goes(&row.token.user, row.token.session, row.token.fence)
-        };
-        (
-            count(self.access.extract_if(access).take(rows)),
-            count(self.refresh.extract_if(refresh).take(rows)),
-        )
+        let access = self
+            .access
+            .extract_if(|_, row| goes(&row.user, row.session, row.fence));
+        let refresh = self
+            .refresh
+            .extract_if(|_, row| goes(&row.token.user, row.token.session, row.token.fence));
+        (count(access.take(rows)), count(refresh.take(rows)))
     }
 }
 
@@ -105,6 +104,21 @@ fn count<T>(deleted: impl Iterator<Item = T>) -> u64 {
     deleted.fold(0, |count, _| count.saturating_add(1))
 }
 
+/// Returns `true` if a token is of the session that an ending keeps.
+fn is_kept(session: Option<SessionId>, kept: Option<SessionId>) -> bool {
+    session.is_some() && session == kept
+}
+
+/// Returns `true` if a token has ended, or has no end and was created by the cutoff.
+fn is_over(
+    end: Option<Timestamp>,
+    created_at: Timestamp,
+    cutoff: Timestamp,
+    now: Timestamp,
+) -> bool {
+    end.map_or(created_at <= cutoff, |end| end <= now)
+}
+
 fn taken() -> Failure {
     Failure::internal("small store", "the digest already exists")
 }
@@ -134,8 +148,9 @@ impl TokenStore for SmallStore {
         owner: Option<&UserKey>,
     ) -> Result<bool, Failure> {
         let access = &mut self.tables().access;
-        let is_owners = |row: &NewAccess| owner.is_none_or(|owner| *owner == row.user);
-        let found = access.get(token.as_str()).is_some_and(is_owners);
+        let found = access
+            .get(token.as_str())
+            .is_some_and(|row| owner.is_none_or(|owner| *owner == row.user));
         Ok(found && access.remove(token.as_str()).is_some())
     }
 
@@ -148,7 +163,6 @@ impl TokenStore for SmallStore {
         if !tables.admits(&refresh.user, refresh.fence, refresh.created_at) {
             return Ok(Opened::Fenced);
         }
-
         if tables.refresh.contains_key(refresh.digest.as_str()) {
             return Err(taken());
         }
@@ -166,7 +180,6 @@ impl TokenStore for SmallStore {
         tables
             .refresh
             .insert(refresh.digest.as_str().to_owned(), session);
-
         Ok(Opened::Done)
     }
 
@@ -201,7 +214,6 @@ impl TokenStore for SmallStore {
         if let Some(access) = &rotate.access {
             tables.insert(access, fence)?;
         }
-
         if let Some(mut session) = tables.refresh.remove(rotate.presented.as_str()) {
             rotate.apply(&mut session.token);
             session.consumed = rotate.consumed.clone();
@@ -209,7 +221,6 @@ impl TokenStore for SmallStore {
                 .refresh
                 .insert(rotate.successor.as_str().to_owned(), session);
         }
-
         Ok(RotateOutcome::Done)
     }
 
@@ -226,8 +237,10 @@ impl TokenStore for SmallStore {
     }
 
     async fn end_session(&self, session: SessionId, owner: &UserKey) -> Result<bool, Failure> {
-        let ends = |user: &UserKey, at, _| at == Some(session) && user == owner;
-        Ok(self.tables().delete(usize::MAX, ends) != (0, 0))
+        let deleted = self.tables().delete(usize::MAX, |user, at, _| {
+            at == Some(session) && user == owner
+        });
+        Ok(deleted != (0, 0))
     }
 
     async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
@@ -243,19 +256,17 @@ impl TokenStore for SmallStore {
             return Ok(());
         };
 
-        let is_kept = |session: Option<SessionId>| session.is_some() && session == end.kept;
         let of_user = |user: &UserKey, fence| *user == end.user && fence == Some(ended);
         for row in tables.access.values_mut() {
-            if is_kept(row.session) && of_user(&row.user, row.fence) {
+            if is_kept(row.session, end.kept) && of_user(&row.user, row.fence) {
                 row.fence = Some(end.fence);
             }
         }
         for row in tables.refresh.values_mut() {
-            if is_kept(row.token.session) && of_user(&row.token.user, row.token.fence) {
+            if is_kept(row.token.session, end.kept) && of_user(&row.token.user, row.token.fence) {
                 row.token.fence = Some(end.fence);
             }
         }
-
         tables.delete(usize::MAX, |user, _, fence| of_user(user, fence));
         if !end.settled {
             let unsettled = tables.unsettled.entry(end.user.clone()).or_default();
@@ -264,7 +275,6 @@ impl TokenStore for SmallStore {
                 kept: end.kept,
             });
         }
-
         Ok(())
     }
 
@@ -295,10 +305,9 @@ impl TokenStore for SmallStore {
         let (access, refresh) =
             self.tables()
                 .delete(clear.rows as usize, |user, session, fence| {
-                    let is_kept = session.is_some() && session == clear.kept;
-                    clear.unfenced && *user == clear.user && fence.is_none() && !is_kept
+                    let goes = *user == clear.user && !is_kept(session, clear.kept);
+                    clear.unfenced && fence.is_none() && goes
                 });
-
         let more = access == rows || refresh == rows;
         Ok(Cleared::new(access.saturating_add(refresh), more))
     }
@@ -334,7 +343,6 @@ impl TokenStore for SmallStore {
         let mut sessions: Vec<_> = of_user.filter_map(Session::listed).collect();
         sessions.retain(|session| after.is_none_or(|after| session.id > after));
         sessions.sort_by_key(|session| session.id);
-
         Ok(SessionPage::of_ordered(sessions, page.limit))
     }
 
@@ -345,7 +353,6 @@ impl TokenStore for SmallStore {
             let fits = again.fence.is_none() || behind.is_none() || behind == again.fence;
             row.token.session == Some(again.session) && row.token.user == again.user && fits
         });
-
         Ok(found.is_some_and(|row| {
             row.authenticated_at = row.authenticated_at.max(again.at);
             true
@@ -361,34 +368,25 @@ impl TokenStore for SmallStore {
                 }
             }
         }
-
         Ok(())
     }
 
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
         let rows = limit.rows as usize;
-        let is_over = |end: Option<Timestamp>, created_at, cutoff| {
-            end.map_or(created_at <= cutoff, |end| end <= limit.now)
-        };
         let Tables {
             access,
             refresh,
             fences,
             ..
         } = &mut *self.tables();
-
         let mut swept = Swept::default();
-        let over = access
-            .extract_if(|_, row| is_over(row.expires_at, row.created_at, limit.access_created));
+        let (now, created) = (limit.now, limit.access_created);
+        let over =
+            access.extract_if(|_, row| is_over(row.expires_at, row.created_at, created, now));
         swept.access = count(over.take(rows));
-
-        let over = refresh.extract_if(|_, row| {
-            is_over(
-                row.token.expires_at,
-                row.token.created_at,
-                limit.refresh_created,
-            )
-        });
+        let created = limit.refresh_created;
+        let over = refresh
+            .extract_if(|_, row| is_over(row.token.expires_at, row.token.created_at, created, now));
         swept.refresh = count(over.take(rows));
 
         let holders: HashSet<_> = access.values().map(|row| &row.user).collect();
@@ -398,7 +396,6 @@ impl TokenStore for SmallStore {
             *used_at <= limit.fence_used && !holds
         });
         swept.fences = count(unused.take(rows));
-
         swept.more = [swept.access, swept.refresh, swept.fences].contains(&u64::from(limit.rows));
         Ok(swept)
     }

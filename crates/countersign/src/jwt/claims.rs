@@ -64,7 +64,6 @@ impl<'t> Claims<'t> {
         if claims.is_over(rules, now) {
             return Err(Refusal::Expired);
         }
-
         let latest = now.saturating_add(rules.leeway);
         let not_before = time(claims.object.member("nbf"))?;
         if not_before > latest || claims.issued_at > latest {
@@ -75,7 +74,6 @@ impl<'t> Claims<'t> {
         if claims.expires_at.since(claims.issued_at) > longest {
             return Err(Refusal::Lifetime);
         }
-
         Ok(claims)
     }
 
@@ -91,7 +89,6 @@ impl<'t> Claims<'t> {
         let expires_at = time(object.member("exp"))?;
         let issued_at = time(object.member("iat"))?;
         time(object.member("nbf"))?;
-
         if !is_meant_for(object.member("aud"), &rules.audience) {
             return Err(Refusal::Audience);
         }
@@ -239,15 +236,13 @@ impl NewClaims<'_> {
     /// `fingerprint` is the name and the value of the fingerprint claim, which comes last: its name
     /// is configured, so that it can't be a field of this type.
     pub(crate) fn to_json(&self, fingerprint: Option<(&str, &str)>) -> Result<Vec<u8>, Failure> {
-        let failed = |error| Failure::internal("token writer", error);
-        let mut json = serde_json::to_vec(self).map_err(failed)?;
-
+        let mut json = serde_json::to_vec(self).map_err(unwritten)?;
         if let Some((name, value)) = fingerprint {
             json.pop();
             json.push(b',');
-            serde_json::to_writer(&mut json, name).map_err(failed)?;
+            serde_json::to_writer(&mut json, name).map_err(unwritten)?;
             json.push(b':');
-            serde_json::to_writer(&mut json, value).map_err(failed)?;
+            serde_json::to_writer(&mut json, value).map_err(unwritten)?;
             json.push(b'}');
         }
 
@@ -257,6 +252,11 @@ impl NewClaims<'_> {
             escape_beyond_ascii(&json)
         })
     }
+}
+
+/// Returns the failure of a token whose claims can't be written.
+fn unwritten(error: serde_json::Error) -> Failure {
+    Failure::internal("token writer", error)
 }
 
 /// Writes every character beyond ASCII as a `\u` escape, as litestar-auth does.
@@ -273,6 +273,5 @@ fn escape_beyond_ascii(json: &[u8]) -> Vec<u8> {
             }
         }
     }
-
     escaped.into_bytes()
 }

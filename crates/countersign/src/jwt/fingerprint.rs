@@ -27,30 +27,30 @@ pub(crate) struct FingerprintKeys {
     key_id: String,
 }
 
+/// Derives the key of one purpose, which `label` names, from a secret.
+fn derive(secret: &[u8], label: &[u8]) -> [u8; 32] {
+    let mut okm = [0; 32];
+    let filled = Salt::new(HKDF_SHA256, b"countersign").extract(secret);
+    // Filling 32 bytes from SHA-256 can't fail. If it did, the key of zeros would make fingerprints
+    // that match those of no other server.
+    let _ = filled
+        .expand(&[label], HKDF_SHA256)
+        .and_then(|material| material.fill(&mut okm));
+    okm
+}
+
 impl FingerprintKeys {
     /// Creates the keys of a configured secret.
     ///
     /// `text` is the text that the user configured. `secret` is the same secret in a form that
     /// doesn't depend on the line breaks of a PEM text.
     pub(crate) fn new(text: &[u8], secret: &[u8]) -> Self {
-        let derive = |label: &[u8]| {
-            let mut okm = [0; 32];
-            let filled = Salt::new(HKDF_SHA256, b"countersign").extract(secret);
-            // Filling 32 bytes from SHA-256 can't fail. If it did, the key of zeros would make
-            // fingerprints that match those of no other server.
-            let _ = filled
-                .expand(&[label], HKDF_SHA256)
-                .and_then(|material| material.fill(&mut okm));
-            okm
-        };
+        let derived = derive(secret, b"session fingerprint v1");
+        let id = derive(secret, b"key id v1");
         Self {
             original: hmac::Key::new(hmac::HMAC_SHA256, text),
-            derived: hmac::Key::new(hmac::HMAC_SHA256, &derive(b"session fingerprint v1")),
-            key_id: HEXLOWER.encode(
-                derive(b"key id v1")
-                    .first_chunk::<8>()
-                    .map_or(&[], |id| id.as_slice()),
-            ),
+            derived: hmac::Key::new(hmac::HMAC_SHA256, &derived),
+            key_id: HEXLOWER.encode(id.first_chunk::<8>().map_or(&[], |id| id.as_slice())),
         }
     }
 
@@ -96,7 +96,6 @@ impl FingerprintKeys {
                 context.sign()
             }
         };
-
         Some(HEXLOWER.encode(tag.as_ref()))
     }
 }

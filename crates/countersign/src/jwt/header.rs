@@ -62,7 +62,6 @@ pub(crate) fn candidates<'k>(
         .ok()
         .flatten()
         .ok_or(Refusal::Algorithm)?;
-
     if UNSUPPORTED
         .into_iter()
         .any(|name| header.member(name).is_some())

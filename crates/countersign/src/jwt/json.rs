@@ -38,12 +38,10 @@ impl<'a> Object<'a> {
             text,
             rest: text.as_bytes(),
         };
-
         reader.skip_space();
         let Value::Object(object) = reader.value(0)? else {
             return None;
         };
-
         reader.skip_space();
         reader.rest.is_empty().then_some(object)
     }
@@ -69,18 +67,23 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Returns the names of the members, in the order of the document.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+
     /// Returns `true` if a name occurs twice.
     fn has_duplicates(&self) -> bool {
-        let names = || self.0.iter().map(|(name, _)| &**name);
         // Comparing each pair is fastest for the few members of a token. Beyond them a sort keeps
         // the time bounded for a hostile document.
         if self.0.len() <= 16 {
-            return names()
+            return self
+                .names()
                 .enumerate()
-                .any(|(at, name)| names().take(at).any(|earlier| earlier == name));
+                .any(|(at, name)| self.names().take(at).any(|earlier| earlier == name));
         }
 
-        let mut sorted: Vec<&str> = names().collect();
+        let mut sorted: Vec<&str> = self.names().collect();
         sorted.sort_unstable();
         sorted
             .iter()
@@ -136,7 +139,6 @@ impl<'a> Reader<'a> {
         if self.take(b']') {
             return Some(items);
         }
-
         loop {
             items.push(self.value(depth + 1)?);
             if !self.more(b']')? {
@@ -198,7 +200,6 @@ impl<'a> Reader<'a> {
     fn escaped(&mut self) -> Option<char> {
         let (&kind, rest) = self.rest.split_first()?;
         self.rest = rest;
-
         Some(match kind {
             b'"' | b'\\' | b'/' => char::from(kind),
             b'b' => '\u{8}',
@@ -219,14 +220,12 @@ impl<'a> Reader<'a> {
         if !(0xD800..0xDC00).contains(&first) {
             return char::from_u32(first);
         }
-
         self.expect(b'\\')?;
         self.expect(b'u')?;
         let second = self.hex()?;
         if !(0xDC00..0xE000).contains(&second) {
             return None;
         }
-
         char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))
     }
 
@@ -244,13 +243,11 @@ impl<'a> Reader<'a> {
         if !self.take(b'0') {
             self.digits()?;
         }
-
         let mut whole = true;
         if self.take(b'.') {
             whole = false;
             self.digits()?;
         }
-
         if self.take(b'e') || self.take(b'E') {
             whole = false;
             let _sign = self.take(b'+') || self.take(b'-');
@@ -263,7 +260,6 @@ impl<'a> Reader<'a> {
         if let (true, Ok(int)) = (whole, text.parse()) {
             return Some(Value::Int(int));
         }
-
         let float: f64 = text.parse().ok()?;
         float.is_finite().then_some(Value::Float(float))
     }

@@ -54,7 +54,6 @@ pub(crate) fn verify<'k>(
         (Profile::LitestarAuth, Some(key)) => Candidates::Every(key.algorithm()),
         (_, None) => header::candidates(ring, rules(profile), &decode(segments.header)?)?,
     };
-
     check(ring, &candidates, &segments)
 }
 
@@ -99,7 +98,6 @@ fn check<'k>(
 ) -> Result<Verified<'k>, Refusal> {
     let signature = decode(segments.signature)?;
     let signed = segments.signed.as_bytes();
-
     let key = match *candidates {
         Candidates::One(key) => key.verifies(signed, &signature).then_some(key),
         Candidates::Every(algorithm) => ring
@@ -123,7 +121,6 @@ fn split(token: &str, max_length: usize) -> Result<Segments<'_>, Refusal> {
     if token.len() > max_length {
         return Err(Refusal::TooLong);
     }
-
     let (header, rest) = token.split_once('.').ok_or(Refusal::Malformed)?;
     let (payload, signature) = rest.split_once('.').ok_or(Refusal::Malformed)?;
     if header.is_empty() || signature.is_empty() || signature.contains('.') {
@@ -133,7 +130,6 @@ fn split(token: &str, max_length: usize) -> Result<Segments<'_>, Refusal> {
     let signed = token
         .get(..header.len() + 1 + payload.len())
         .ok_or(Refusal::Malformed)?;
-
     Ok(Segments {
         header,
         payload,

@@ -368,7 +368,6 @@ impl<U: User> AuthBuilder<U> {
             let cure = "set a secret of at least 32 characters";
             ConfigError::new("secret", "is required", cure)
         })?;
-
         let mut digests = DigestKeyRing::new("default", &secret)?;
         if let Some(realm) = &self.realm {
             digests = digests.realm(realm)?;
@@ -391,7 +390,6 @@ impl<U: User> AuthBuilder<U> {
         let mut authenticator = Authenticator::builder(Arc::clone(&self.users))
             .origins(self.origins)
             .record_use(recorder.clone());
-
         if self.has_bearer {
             let strategy = Arc::clone(&strategy);
             authenticator = authenticator.backend(AuthenticationBackend::new(
@@ -405,7 +403,6 @@ impl<U: User> AuthBuilder<U> {
             authenticator =
                 authenticator.backend(AuthenticationBackend::new(COOKIE, cookies, strategy));
         }
-
         Ok(Auth::of(super::Parts {
             authenticator: Arc::new(authenticator.build()?),
             verifier: self.verifier,
@@ -437,7 +434,6 @@ impl<U: User> AuthBuilder<U> {
 
         #[cfg(not(feature = "redis"))]
         let _ = digests;
-
         let (mut models, mut migrator) = (
             DatabaseTokenModels::bundled(U::Id::KIND),
             Migrator::new(&database, U::Id::KIND),
@@ -446,12 +442,10 @@ impl<U: User> AuthBuilder<U> {
             models = DatabaseTokenModels::realm(realm, U::Id::KIND)?;
             migrator = migrator.realm(realm)?;
         }
-
         if self.migrates {
             migrator.run().await?;
         }
         models.verify(&database).await?;
-
         let store = Observed::new(SqlStore::new(database.driver(), models));
         Ok((Arc::new(store), Some(Arc::new(SqlDenylist::new(&database)))))
     }
@@ -461,12 +455,10 @@ impl<U: User> AuthBuilder<U> {
         if let Some(lifetimes) = self.lifetimes {
             return Ok(lifetimes);
         }
-
         #[cfg(feature = "jwt")]
         let is_signed = self.signed.is_some();
         #[cfg(not(feature = "jwt"))]
         let is_signed = false;
-
         let access = Duration::from_mins(if is_signed { 15 } else { 60 });
         let lifetimes = Lifetimes::new(access, Duration::from_hours(30 * 24))?;
         lifetimes.with_max_session_age(Duration::from_hours(180 * 24))
@@ -485,14 +477,12 @@ impl<U: User> AuthBuilder<U> {
                 .entropy(Arc::clone(&self.entropy))
                 .lifetime(sessions.lifetimes().access())
                 .sessions(sessions.clone());
-
             if let Some(realm) = &self.realm {
                 jwt = jwt.audience(format!("countersign:{realm}:access"));
             }
             if let Some(denylist) = denylist {
                 jwt = jwt.denylist_store(denylist);
             }
-
             let jwt = settings(jwt);
             if let Some(realm) = &self.realm
                 && !jwt.has_audience_of(realm)
@@ -503,7 +493,6 @@ impl<U: User> AuthBuilder<U> {
                     "leave the audience out, or give each realm one with its name",
                 ));
             }
-
             return Ok(Arc::new(jwt.build()?));
         }
 

@@ -79,7 +79,6 @@ impl Sweeper {
             if batch < u64::from(BATCH) {
                 return Ok(removed);
             }
-
             SweepPace::rest(start.elapsed()).await;
         }
     }

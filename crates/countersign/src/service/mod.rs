@@ -107,8 +107,10 @@ impl<U: User> Auth<U> {
 
         tokio::spawn(async move {
             let _ = tokio::time::timeout(NOTICE, std::future::pending::<()>()).await;
-            let is_missing = |parts: Arc<Parts<U>>| !parts.is_maintained.load(Ordering::Relaxed);
-            if weak.upgrade().is_some_and(is_missing) {
+            if weak
+                .upgrade()
+                .is_some_and(|parts| !parts.is_maintained.load(Ordering::Relaxed))
+            {
                 tracing::warn!(
                     event = "not_maintained",
                     "nothing deletes expired rows, records use or watches sessions; spawn \
@@ -116,7 +118,6 @@ impl<U: User> Auth<U> {
                 );
             }
         });
-
         Self(parts)
     }
 
@@ -216,11 +217,11 @@ impl<U: User> Auth<U> {
     /// Returns the backend with cookies, or else the first one.
     fn login_backend(&self) -> Result<&AuthenticationBackend<U>, Failure> {
         let backends = self.0.authenticator.backends();
-        let has_cookies =
-            |backend: &&AuthenticationBackend<U>| backend.transport().source().is_ambient();
-        let found = backends.iter().find(has_cookies);
-        let found = found.or_else(|| backends.first());
-        found.ok_or_else(|| Failure::internal("login", "there is no backend"))
+        backends
+            .iter()
+            .find(|backend| backend.transport().source().is_ambient())
+            .or_else(|| backends.first())
+            .ok_or_else(|| Failure::internal("login", "there is no backend"))
     }
 
     /// Returns the authenticator, for requests that no axum route handles.
@@ -246,10 +247,8 @@ impl<U: User> Auth<U> {
     /// it tables grow for ever, which is logged after a minute as `not_maintained`.
     pub fn maintain(&self) -> impl Future<Output = ()> + Send + use<U> {
         self.0.is_maintained.store(true, Ordering::Relaxed);
-
         let (recorder, watcher) = (self.0.recorder.clone(), self.0.watcher.clone());
         let (sweeper, intervals) = (self.0.sweeper.clone(), self.0.intervals);
-
         async move {
             tokio::join!(
                 sweeper.run(intervals.sweep),

@@ -110,7 +110,6 @@ fn one_line(text: &str, most: usize) -> Option<String> {
             line.push(' ');
         }
         line.push_str(word);
-
         if line.len() > most {
             break;
         }
@@ -120,7 +119,6 @@ fn one_line(text: &str, most: usize) -> Option<String> {
     // no-op.
     line.truncate(line.floor_char_boundary(most));
     line.truncate(line.trim_end().len());
-
     (!line.is_empty()).then_some(line)
 }
 

@@ -171,7 +171,6 @@ impl ReusePolicy {
                 "use for example 10 seconds, or 0 for no grace window",
             ));
         }
-
         Ok(Self {
             grace,
             close_on_use: true,

@@ -89,7 +89,6 @@ impl TestCookies {
     pub fn to_headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(SEC_FETCH_SITE, HeaderValue::from_static("same-origin"));
-
         let pairs: Vec<_> = self
             .0
             .iter()
@@ -103,7 +102,6 @@ impl TestCookies {
             value.set_sensitive(true);
             headers.insert(header::COOKIE, value);
         }
-
         headers
     }
 }

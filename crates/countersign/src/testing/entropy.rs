@@ -52,12 +52,10 @@ impl Entropy for SeededEntropy {
                 .chain_update(self.seed.to_be_bytes())
                 .chain_update(block.to_be_bytes())
                 .finalize();
-
             for (to, from) in piece.iter_mut().zip(bytes) {
                 *to = from;
             }
         }
-
         Ok(())
     }
 }

@@ -52,14 +52,12 @@ impl SuiteReport {
         if reasons.is_empty() && !self.cases.is_empty() {
             return Ok(self.cases.len());
         }
-
         let heading = format!(
             "{}: {} of {} cases failed",
             self.backend,
             reasons.len(),
             self.cases.len()
         );
-
         Err(SuiteFailed([heading, reasons.concat()].join("\n")))
     }
 
@@ -75,9 +73,7 @@ impl SuiteReport {
                 names.push(&case.name);
             }
         }
-
         let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
-
         let mut table = String::new();
         // Writing to a string can't fail.
         let _ = write_table(&mut table, reports, &names, width);
@@ -106,7 +102,6 @@ fn write_table(
     for report in reports {
         write!(table, "  {:8}", report.backend)?;
     }
-
     for name in names {
         write!(table, "\n{name:width$}")?;
         for report in reports {
@@ -124,7 +119,6 @@ fn write_table(
             write!(table, "\n{}: {}", report.backend, reason(case).trim_end())?;
         }
     }
-
     writeln!(table)
 }
 

@@ -76,7 +76,6 @@ impl TestSession {
             .first()
             .ok_or_else(|| Failure::internal("test session", "no backend configured"))?;
         let tokens = first.login(user, &Login::default()).await?;
-
         let mut answer = HeaderMap::new();
         for backend in backends {
             if Arc::ptr_eq(backend.strategy(), first.strategy()) {
@@ -88,7 +87,6 @@ impl TestSession {
         let mut cookies = TestCookies::new();
         cookies.update(&answer);
         let bearer = bearer(&tokens)?;
-
         Ok(Self {
             tokens,
             bearer,

@@ -181,7 +181,6 @@ impl DigestKey {
                 "is empty, too long, or contains non-printable characters",
             ));
         }
-
         // The secret itself keys the digests of tokens, as in litestar-auth. All other keys are
         // derived.
         let mac = keyed(secret.expose().as_bytes())?;
@@ -198,18 +197,13 @@ impl DigestKey {
 
     /// Derives the keys of the other purposes from `mac`.
     fn derive(id: Arc<str>, secret: Hmac<Sha256>, mac: Hmac<Sha256>) -> Result<Self, ConfigError> {
-        let derived =
-            |purpose: &[u8]| keyed(&mac.clone().chain_update(purpose).finalize().into_bytes());
-        let (owners, families, successors) =
-            (derived(OWNERS)?, derived(FAMILIES)?, derived(SUCCESSORS)?);
-
         Ok(Self {
             id,
             secret,
+            owners: derived(&mac, OWNERS)?,
+            families: derived(&mac, FAMILIES)?,
+            successors: derived(&mac, SUCCESSORS)?,
             mac,
-            owners,
-            families,
-            successors,
         })
     }
 
@@ -224,7 +218,6 @@ impl DigestKey {
         // The kind and a NUL come first, so that the integer 7 and the text "7" have different
         // tags.
         let kind = format!("{:?}", user.kind());
-
         let tag = self
             .owners
             .clone()
@@ -232,7 +225,6 @@ impl DigestKey {
             .chain_update([0])
             .chain_update(subject)
             .finalize();
-
         tag.into_bytes().first_chunk().copied().unwrap_or_default()
     }
 }
@@ -244,6 +236,11 @@ fn unusable(problem: &'static str) -> ConfigError {
         problem,
         "use 1 to 64 printable ASCII characters",
     )
+}
+
+/// Returns the HMAC with the key of another purpose, which is derived from `mac`.
+fn derived(mac: &Hmac<Sha256>, purpose: &[u8]) -> Result<Hmac<Sha256>, ConfigError> {
+    keyed(&mac.clone().chain_update(purpose).finalize().into_bytes())
 }
 
 /// Returns the HMAC with this key.
@@ -312,7 +309,6 @@ impl DigestKeyRing {
                 "give each key a unique id",
             ));
         }
-
         self.accepted.push(DigestKey::new(id, secret)?);
         Ok(self)
     }

@@ -163,12 +163,10 @@ impl Successor {
                 .finalize()
                 .into_bytes()
                 .into();
-
             for (to, from) in block.iter_mut().zip(derived) {
                 *to = from;
             }
         }
-
         format.spell(kind, locator, self.family.founder, &mut bytes)
     }
 }

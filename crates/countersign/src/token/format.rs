@@ -99,7 +99,6 @@ impl TokenFormat {
                 "use the default of 32",
             ));
         }
-
         Ok(Self {
             profile,
             token_bytes,
@@ -158,7 +157,6 @@ impl TokenFormat {
             .map(|locator| format!("{}.", locator.to_text()))
             .unwrap_or_default();
         let body = Zeroizing::new(place + &Zeroizing::new(BASE64URL_NOPAD.encode(bytes)));
-
         match self.profile {
             Profile::LitestarAuth => PlainToken::new(body.as_str()),
             Profile::Countersign => PlainToken::new(with_checksum(&format!(
@@ -176,7 +174,6 @@ impl TokenFormat {
             .len()
             .checked_sub(CHECKSUM_LENGTH)
             .and_then(|at| text.split_at_checked(at));
-
         let bare = split.and_then(|(body, sum)| {
             Some((
                 body.strip_prefix(kind.prefix())?,
@@ -209,7 +206,6 @@ impl TokenFormat {
             Profile::LitestarAuth => !text.is_empty(),
             Profile::Countersign => self.is_well_formed(kind, text),
         };
-
         if well_formed {
             Ok(())
         } else {
@@ -234,7 +230,6 @@ impl TokenFormat {
         let Some(rest) = body.strip_prefix(kind.prefix()) else {
             return false;
         };
-
         let random = match rest.split_once('.') {
             None => rest,
             Some((locator, random)) if Locator::parse(locator).is_some() => random,
@@ -250,7 +245,6 @@ impl TokenFormat {
         let Some(bytes) = length.and_then(|length| buffer.get_mut(..length)) else {
             return false;
         };
-
         BASE64URL_NOPAD.decode_mut(random.as_bytes(), bytes).is_ok()
             && sum.as_bytes() == checksum(body)
     }

@@ -80,7 +80,6 @@ impl Locator {
         let length = BASE64URL_NOPAD.decode_len(text.len()).ok()?;
         let bytes = buffer.get_mut(..length)?;
         BASE64URL_NOPAD.decode_mut(text.as_bytes(), bytes).ok()?;
-
         let (owner, session) = bytes.split_first_chunk::<OWNER>()?;
         let session = match session {
             [] => None,

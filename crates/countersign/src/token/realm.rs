@@ -13,10 +13,12 @@ const MAX_LENGTH: usize = 16;
 /// Returns a [`ConfigError`] that names `realm` if `name` isn't 1 to 16 lower-case letters, digits
 /// and underscores that begin with a letter.
 pub(crate) fn check_realm(name: &str) -> Result<(), ConfigError> {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     if name.len() <= MAX_LENGTH
         && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(is_plain)
+        && is_plain
     {
         return Ok(());
     }

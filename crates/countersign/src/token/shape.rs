@@ -38,11 +38,10 @@ impl TokenShape {
     /// Returns `true` if `token` can be one of these texts.
     pub fn claims(&self, token: &PlainToken) -> bool {
         let text = token.expose();
-        let dots = || text.bytes().filter(|byte| *byte == b'.').count();
         match self {
             Self::Any => true,
-            Self::Prefix(prefix) => text.starts_with(&**prefix) && dots() < 2,
-            Self::Signed => dots() == 2,
+            Self::Prefix(prefix) => text.starts_with(&**prefix) && dots(text) < 2,
+            Self::Signed => dots(text) == 2,
         }
     }
 
@@ -54,4 +53,9 @@ impl TokenShape {
             (Self::Prefix(_), Self::Signed) | (Self::Signed, Self::Prefix(_)) => false,
         }
     }
+}
+
+/// Returns the number of dots in a text.
+fn dots(text: &str) -> usize {
+    text.bytes().filter(|byte| *byte == b'.').count()
 }

@@ -25,7 +25,6 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<&'static str> {
         else {
             return false;
         };
-
         let ends = rest.is_empty() || rest.starts_with(['+', ';', ' ', '\t']);
         start.eq_ignore_ascii_case(name) && ends
     })
@@ -39,13 +38,11 @@ pub(super) fn refuse<B: From<Bytes>>(problem: Problem, content_type: &'static st
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("grpc-status", HeaderValue::from(code(problem)));
-
     let message = utf8_percent_encode(problem.detail(), ENCODED).to_string();
     // The encoding leaves printable ASCII alone, which every header may hold.
     if let Ok(message) = HeaderValue::try_from(message) {
         headers.insert("grpc-message", message);
     }
-
     response
 }
 

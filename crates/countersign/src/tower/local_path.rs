@@ -39,9 +39,10 @@ pub fn local_path(path: &str) -> Option<&str> {
 /// that is `.` or `..` in any spelling, and is at most 2048 bytes long.
 pub(crate) fn is_local_path(target: &str) -> bool {
     let path = target.split('?').next().unwrap_or_default();
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#';
     target.len() <= MAX_LENGTH
-        && target.bytes().all(is_plain)
+        && target
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#')
         && path.starts_with('/')
         && !path.starts_with("//")
         && !path.split('/').any(is_dots)

@@ -49,7 +49,6 @@ impl Pages {
                 render: None,
             });
         }
-
         Err(ConfigError::new(
             "login page",
             "is not a path on this site",
@@ -93,14 +92,12 @@ impl Pages {
             Some(render) => render(&problem),
             None => self.page(problem),
         };
-
         let mut response = problem.into_http::<B>();
         *response.body_mut() = B::from(html.into());
         response.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("text/html; charset=utf-8"),
         );
-
         response
     }
 
@@ -111,7 +108,6 @@ impl Pages {
         if !is_local_path(page) {
             return (*self.login).to_owned();
         }
-
         let separator = if self.login.contains('?') { '&' } else { '?' };
         format!(
             "{}{separator}next={}",
@@ -129,7 +125,6 @@ impl Pages {
         } else {
             String::new()
         };
-
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
@@ -190,7 +185,6 @@ fn prefers_html(headers: &HeaderMap) -> bool {
             .filter_map(|part| part.split_once('='))
             .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
             .map_or(1.0, |(_, q)| q.trim().parse::<f32>().unwrap_or(0.0));
-
         if name == "text/html" || name == "application/xhtml+xml" {
             html = weight.max(html);
         } else if name == "application/json" || name.ends_with("+json") {
@@ -214,6 +208,5 @@ fn escaped(text: &str) -> String {
             other => escaped.push(other),
         }
     }
-
     escaped
 }

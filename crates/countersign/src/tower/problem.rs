@@ -401,7 +401,6 @@ impl Problem {
         let (Ok(serde_json::Value::Object(mut fields)), Ok(value)) = fields else {
             return self.into_http();
         };
-
         fields.insert(name.to_owned(), value);
         self.answer(&fields)
     }
@@ -429,7 +428,6 @@ impl Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-
         if let Some(challenge) = self.challenge {
             let with_age = self
                 .max_age

@@ -50,7 +50,6 @@ impl<U: User> Question<U> {
         {
             return Err(problem);
         }
-
         let accepted = outcome.and_then(AuthOutcome::accepted);
         let by = extensions.get::<AcceptedBy<U>>();
         let (Some(authenticated), Some(AcceptedBy(authenticator))) = (accepted, by) else {
@@ -73,7 +72,6 @@ impl<U: User> Question<U> {
             authenticated,
             authenticator,
         } = self;
-
         let refused = Problem::recent_authentication_required(max_age);
         let backend = authenticator.backend_of(&authenticated);
         let sessions = backend.and_then(|backend| backend.strategy().as_refreshable());
@@ -87,7 +85,6 @@ impl<U: User> Question<U> {
             .authenticated_within(session, &user, max_age)
             .await
             .map_err(|failure| Problem::from_failure(&failure))?;
-
         at.map(|at| (authenticated, at)).ok_or(refused)
     }
 }
@@ -205,7 +202,6 @@ where
         let max_age = self.max_age;
         let question = Question::<U>::of(request.extensions());
         let grpc = grpc::content_type(request.headers());
-
         Box::pin(async move {
             let answer = match question {
                 Ok(question) => question.ask(max_age).await.map(drop),

@@ -39,7 +39,6 @@ impl<U: User> Terms<U> {
         let Some(outcome) = request.extensions().get::<AuthOutcome<U>>() else {
             return Some(Problem::AUTH_LAYER_MISSING);
         };
-
         match outcome.accepted() {
             Some(accepted) => self
                 .rules
@@ -54,7 +53,6 @@ impl<U: User> Terms<U> {
         if let Some(content_type) = grpc::content_type(request.headers()) {
             return grpc::refuse(problem, content_type);
         }
-
         match &self.pages {
             Some(pages) if page::is_wanted(request.headers()) => {
                 let uri = page::original_uri(request.uri(), request.extensions());

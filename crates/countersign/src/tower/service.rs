@@ -74,7 +74,6 @@ where
                     .insert(AcceptedBy(Arc::clone(&authenticator)));
             }
             parts.extensions.insert(outcome);
-
             let mut response = inner.call(Request::from_parts(parts, body)).await?;
             let headers = response.headers_mut();
             if cookies.contains_key(header::SET_COOKIE) {
@@ -91,7 +90,6 @@ where
                     .entry(header::CACHE_CONTROL)
                     .or_insert(HeaderValue::from_static("no-store"));
             }
-
             Ok(response)
         })
     }
@@ -106,7 +104,6 @@ fn add_cookies(headers: &mut HeaderMap, cookies: &HeaderMap) {
         .cloned()
         .collect();
     headers.remove(header::SET_COOKIE);
-
     let new = cookies.get_all(header::SET_COOKIE).iter().cloned();
     for cookie in new.chain(own) {
         headers.append(header::SET_COOKIE, cookie);

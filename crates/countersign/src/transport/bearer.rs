@@ -69,7 +69,6 @@ impl Transport for BearerTransport {
 /// Returns the token in the value of one `Authorization` header.
 fn parse(value: &[u8]) -> Offered {
     const SCHEME: &[u8] = b"bearer";
-
     let Some((scheme, rest)) = value.split_at_checked(SCHEME.len()) else {
         return Offered::None;
     };
@@ -79,7 +78,6 @@ fn parse(value: &[u8]) -> Offered {
     {
         return Offered::None;
     }
-
     let Ok(rest) = std::str::from_utf8(rest) else {
         return Offered::Malformed;
     };
@@ -104,8 +102,8 @@ const fn is_scheme_byte(byte: u8) -> bool {
 fn is_b64token(bytes: &[u8]) -> bool {
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = bytes.len().saturating_sub(padding);
-    let allowed = |byte: &u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
-    };
-    body > 0 && bytes.iter().take(body).all(allowed)
+    body > 0
+        && bytes.iter().take(body).all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
+        })
 }

@@ -42,7 +42,6 @@ impl TokenBody {
                 .as_ref()
                 .map(|refresh| refresh.token.expose()),
         };
-
         let json = serde_json::to_vec(&fields)
             .map_err(|error| Failure::internal("token answer", error))?;
         Ok(Self(json.into()))

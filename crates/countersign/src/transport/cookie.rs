@@ -133,19 +133,16 @@ impl CookieTransport {
         headers: &mut HeaderMap,
     ) -> Result<Option<TokenBody>, Failure> {
         let [access_age, refresh_age] = ages;
-
         // Both are rendered before either is appended.
         let access = self.set(&self.access, &tokens.access, access_age, "")?;
         let refresh = match &tokens.refresh {
             Some(refresh) => Some(self.set(&self.refresh, refresh, refresh_age, mark)?),
             None => None,
         };
-
         headers.append(header::SET_COOKIE, access);
         if let Some(refresh) = refresh {
             headers.append(header::SET_COOKIE, refresh);
         }
-
         Ok(None)
     }
 
@@ -176,7 +173,6 @@ impl CookieTransport {
                 "the token contains characters that are not allowed in a cookie",
             ));
         }
-
         let length = shape.name.len().saturating_add(mark.len());
         if length.saturating_add(text.len()) > MAX_COOKIE_LENGTH {
             return Err(Failure::internal(
@@ -191,7 +187,6 @@ impl CookieTransport {
             CookieAge::Token => Some(life.min(MAX_COOKIE_AGE)),
             CookieAge::AtMost(age) => Some(age.min(life).min(MAX_COOKIE_AGE)),
         };
-
         self.render(shape, &format!("{mark}{text}"), max_age)
     }
 
@@ -203,7 +198,6 @@ impl CookieTransport {
         max_age: Option<Duration>,
     ) -> Result<HeaderValue, Failure> {
         let mut text = format!("{}={value}", shape.name);
-
         if let Some(domain) = &self.domain {
             text.push_str("; Domain=");
             text.push_str(domain);
@@ -347,7 +341,6 @@ fn values<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h
         .get_all(header::COOKIE)
         .iter()
         .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
-
     pairs.filter_map(move |pair| {
         trimmed(pair)
             .strip_prefix(name.as_bytes())?

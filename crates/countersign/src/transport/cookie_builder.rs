@@ -203,7 +203,6 @@ impl CookieTransportBuilder {
     /// - `secure` off without [`allow_insecure_cookie_auth`](Self::allow_insecure_cookie_auth).
     pub fn build(self) -> Result<CookieTransport, ConfigError> {
         self.check_security()?;
-
         let (access_name, refresh_name) = self.names();
         let access_path = self.path.clone().unwrap_or_else(|| "/".to_owned());
         let refresh_path = self
@@ -217,30 +216,34 @@ impl CookieTransportBuilder {
         self.domain.as_deref().map_or(Ok(()), check_domain)?;
         self.check_prefix(&access_name, &access_path, &refresh_path)?;
 
-        // The original writes session cookies by default. Ours end with their token.
-        let age = |own: Option<Duration>| match (own, self.profile) {
-            (Some(age), _) => CookieAge::AtMost(age),
-            (None, Profile::Countersign) => CookieAge::Token,
-            (None, Profile::LitestarAuth) => CookieAge::Session,
-        };
         Ok(CookieTransport {
             profile: self.profile,
             access: CookieShape {
                 name: access_name.into(),
                 path: access_path,
                 httponly: self.httponly,
-                age: age(self.max_age),
+                age: self.age(self.max_age),
             },
             refresh: CookieShape {
                 name: refresh_name.into(),
                 path: refresh_path,
                 httponly: true,
-                age: age(self.refresh_max_age.or(self.max_age)),
+                age: self.age(self.refresh_max_age.or(self.max_age)),
             },
             domain: self.domain,
             secure: self.secure,
             samesite: self.samesite,
         })
+    }
+
+    /// Returns the age of a cookie. The original writes session cookies by default. Ours end with
+    /// their token.
+    const fn age(&self, own: Option<Duration>) -> CookieAge {
+        match (own, self.profile) {
+            (Some(age), _) => CookieAge::AtMost(age),
+            (None, Profile::Countersign) => CookieAge::Token,
+            (None, Profile::LitestarAuth) => CookieAge::Session,
+        }
     }
 
     fn check_security(&self) -> Result<(), ConfigError> {
@@ -286,39 +289,40 @@ impl CookieTransportBuilder {
 
     /// Refuses options that break the rules of a `__Host-` or `__Secure-` name.
     fn check_prefix(&self, name: &str, path: &str, refresh_path: &str) -> Result<(), ConfigError> {
-        let cure = "use a cookie_name without the prefix, or follow the rules of the prefix";
-        let broken = |option: &'static str, problem: &'static str| {
-            Err(ConfigError::new(option, problem, cure))
-        };
         let host = has_prefix(name, HOST_PREFIX);
         if !host && !has_prefix(name, SECURE_PREFIX) {
             return Ok(());
         }
 
         if !self.secure {
-            return broken(
+            return breaks_prefix(
                 "secure",
                 "must be on if the cookie name begins with __Host- or __Secure-",
             );
         }
         if host && self.domain.is_some() {
-            return broken(
+            return breaks_prefix(
                 "domain",
                 "must not be set if the cookie name begins with __Host-",
             );
         }
         if host && path != "/" {
-            return broken("path", "must be / if the cookie name begins with __Host-");
+            return breaks_prefix("path", "must be / if the cookie name begins with __Host-");
         }
         if host && refresh_path != "/" {
-            return broken(
+            return breaks_prefix(
                 "refresh_path",
                 "must be / if the cookie name begins with __Host-",
             );
         }
-
         Ok(())
     }
+}
+
+/// Returns the error for an option that breaks the rules of a prefix.
+fn breaks_prefix(option: &'static str, problem: &'static str) -> Result<(), ConfigError> {
+    let cure = "use a cookie_name without the prefix, or follow the rules of the prefix";
+    Err(ConfigError::new(option, problem, cure))
 }
 
 /// Returns `true` if `name` has the prefix. Browsers compare prefixes without case.
@@ -329,11 +333,12 @@ fn has_prefix(name: &str, prefix: &str) -> bool {
 
 fn check_name(name: &str) -> Result<(), ConfigError> {
     let separators = b"()<>@,;:\\\"/[]?={}";
-    let token = |byte: u8| byte.is_ascii_graphic() && !separators.contains(&byte);
-    if (1..=128).contains(&name.len()) && name.bytes().all(token) {
+    let is_token = name
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !separators.contains(&byte));
+    if (1..=128).contains(&name.len()) && is_token {
         return Ok(());
     }
-
     Err(ConfigError::new(
         "cookie_name",
         "is not a valid cookie name (RFC 6265 section 4.1.1)",
@@ -342,11 +347,12 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
 }
 
 fn check_path(option: &'static str, path: &str) -> Result<(), ConfigError> {
-    let allowed = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b';';
-    if path.starts_with('/') && path.len() <= 1024 && path.bytes().all(allowed) {
+    let is_printable = path
+        .bytes()
+        .all(|byte| (b' '..=b'~').contains(&byte) && byte != b';');
+    if path.starts_with('/') && path.len() <= 1024 && is_printable {
         return Ok(());
     }
-
     Err(ConfigError::new(
         option,
         "is not a valid cookie path",
@@ -354,18 +360,20 @@ fn check_path(option: &'static str, path: &str) -> Result<(), ConfigError> {
     ))
 }
 
+/// Returns `true` for one part of a host name.
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && label
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
 fn check_domain(domain: &str) -> Result<(), ConfigError> {
-    let label = |label: &str| {
-        let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        (1..=63).contains(&label.len())
-            && label.bytes().all(inner)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if domain.len() <= 253 && domain.split('.').all(label) {
+    if domain.len() <= 253 && domain.split('.').all(is_label) {
         return Ok(());
     }
-
     Err(ConfigError::new(
         "domain",
         "is not a valid host name",

@@ -201,7 +201,6 @@ impl OriginPolicy {
         ) else {
             return false;
         };
-
         // A named origin counts first: its pages are cross-site by `Sec-Fetch-Site`, and trusted
         // all the same.
         if origin.is_some_and(|origin| {
@@ -258,7 +257,6 @@ fn is_target(origin: &HeaderValue, request: &Parts, https_only: bool) -> bool {
             .flatten()
             .and_then(|host| host.to_str().ok()),
     };
-
     let Some((host, port)) = target.and_then(host_and_port) else {
         return false;
     };
@@ -275,7 +273,6 @@ fn is_target(origin: &HeaderValue, request: &Parts, https_only: bool) -> bool {
     // The target's own scheme is only trusted in one direction: http may be a proxy that ends TLS.
     let may_be_http =
         request.uri.scheme() != Some(&Scheme::HTTPS) && (!https_only || is_loopback(host));
-
     is_same_place && (is_https || may_be_http)
 }
 
@@ -295,7 +292,6 @@ fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
         text.find(':')
     };
     let (host, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
-
     let address = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
@@ -327,11 +323,10 @@ fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
 /// (Secure Contexts section 3.1).
 fn is_loopback(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
-    let is_v4 = || {
-        host.parse::<Ipv4Addr>()
-            .is_ok_and(|address| address.is_loopback())
-    };
-    host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || is_v4()
+    let is_v4 = host
+        .parse::<Ipv4Addr>()
+        .is_ok_and(|address| address.is_loopback());
+    host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || is_v4
 }
 
 /// Returns `true` if there is exactly one content type and it is `application/json`, with or
@@ -343,7 +338,6 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let Ok(text) = value.to_str() else {
         return false;
     };
-
     let essence = text.split(';').next().unwrap_or_default();
     essence
         .trim_matches([' ', '\t'])

@@ -24,11 +24,9 @@ pub(super) fn parse(option: &'static str, text: &str) -> Result<HeaderValue, Con
 
 /// Returns the origin as browsers spell it, or the problem in words that follow the setting's name.
 fn spell(text: &str) -> Result<String, String> {
-    let refused = |problem: &str| Err(problem.to_owned());
     if text.contains('*') {
         return refused("contains `*`, but each origin must be listed separately");
     }
-
     let Ok(url) = Url::parse(text) else {
         return refused("is not a valid origin");
     };
@@ -38,13 +36,11 @@ fn spell(text: &str) -> Result<String, String> {
     if !url.username().is_empty() || url.password().is_some() {
         return refused("contains a user name");
     }
-
     let spelled = url.origin().ascii_serialization();
     let own_port = if url.scheme() == "https" { 443 } else { 80 };
     if text == spelled || text == format!("{spelled}:{own_port}") {
         return Ok(spelled);
     }
-
     if url.query().is_some() || url.fragment().is_some() {
         return refused("has a query or a fragment");
     }
@@ -56,4 +52,9 @@ fn spell(text: &str) -> Result<String, String> {
         )),
         _ => refused("has a path"),
     }
+}
+
+/// Returns the refusal of a text for a problem.
+fn refused(problem: &str) -> Result<String, String> {
+    Err(problem.to_owned())
 }

@@ -34,7 +34,6 @@ impl<U> IntoResponseParts for LoggedIn<U> {
         for (name, value) in &headers {
             parts.headers_mut().append(name, value.clone());
         }
-
         parts.headers_mut().extend(no_store());
         Ok(parts)
     }

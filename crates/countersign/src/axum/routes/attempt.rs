@@ -189,7 +189,6 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Seek<'_, T> {
                 return Ok(None);
             }
         }
-
         Ok(found)
     }
 }

@@ -31,11 +31,9 @@ pub(super) async fn log_in<U: User>(
 ) -> Result<Response, Problem> {
     let (parts, content) = request.into_parts();
     shared.check_origin(&parts)?;
-
     let pages = shared.forms.as_ref().ok_or(Problem::INTERNAL)?;
     let fields = Fields::read(&parts.headers, content).await?;
     let next = fields.next();
-
     let attempt = match fields.attempt(&parts) {
         Ok(attempt) => attempt,
         Err(problem) => return Ok(pages.back(problem, next)),
@@ -63,12 +61,10 @@ pub(super) async fn log_out<U: User>(
     if answer.status() != StatusCode::NO_CONTENT {
         return Ok(answer);
     }
-
     let pages = shared.forms.as_ref().ok_or(Problem::INTERNAL)?;
     // The sessions are over, whatever the form says.
     let fields = Fields::read(&parts.headers, content).await.ok();
     let next = fields.as_ref().and_then(Fields::next);
-
     Ok(see_other(next.unwrap_or(&pages.after_logout), answer))
 }
 
@@ -85,7 +81,6 @@ impl Fields {
         if !is_form(headers) {
             return Err(Problem::UNSUPPORTED_MEDIA_TYPE);
         }
-
         let bytes = body::read(headers, content, MAX_BODY).await?;
         let pairs = bytes.split(|byte| *byte == b'&');
         let fields = pairs.filter(|pair| !pair.is_empty());
@@ -134,10 +129,8 @@ impl Fields {
         else {
             return Err(Problem::REQUEST_BODY_INVALID);
         };
-
         let label = self.only("label");
         let attempt = login::attempt(parts, identifier.to_owned(), password.to_owned(), label)?;
-
         let others = self.0.iter().filter(|(name, _)| {
             !["identifier", "password"].contains(&name.as_str()) && self.only(name).is_some()
         });
@@ -164,7 +157,6 @@ fn is_form(headers: &HeaderMap) -> bool {
     let (Some(only), None) = (types.next(), types.next()) else {
         return false;
     };
-
     let essence = only.as_bytes().split(|byte| *byte == b';').next();
     essence
         .unwrap_or_default()

@@ -58,7 +58,6 @@ async fn answer<U: User>(
         Some(_) => json::parse::<Remembering>(&bytes)?.remember != Some(false),
         None => true,
     };
-
     Ok(
         match log_in(shared, backend, &attempt, is_remembered).await {
             Ok(logged_in) => logged_in.into_response(),
@@ -86,16 +85,16 @@ pub(super) async fn log_in<U: User>(
         .verifier
         .as_deref()
         .ok_or_else(|| Failure::internal("login routes", "there is no verifier"))?;
-
     let mut login = match &shared.unremembered {
         Some(login) if !is_remembered => login.clone(),
         _ => Login::default(),
     };
     login.client = attempt.client().clone();
 
-    let judge = |judged| judge(verifier, attempt, judged);
     backend
-        .log_in_behind(None, &login, attempt.replaces(), judge)
+        .log_in_behind(None, &login, attempt.replaces(), |judged| {
+            judge(verifier, attempt, judged)
+        })
         .await
 }
 
@@ -147,7 +146,6 @@ fn read_attempt(parts: &Parts, bytes: &[u8]) -> Result<LoginAttempt, Problem> {
         Some(Ok(session)) => Some(session),
         Some(Err(_)) => return Err(Problem::REQUEST_BODY_INVALID),
     };
-
     let password = std::mem::take(&mut *body.password.0);
     let attempt = attempt(parts, body.identifier, password, body.label.as_deref())?;
     let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
@@ -173,10 +171,8 @@ pub(super) fn attempt(
     let attempt = address
         .into_iter()
         .fold(attempt, LoginAttempt::with_client_address);
-
     let identifier_fits = (1..=MAX_IDENTIFIER).contains(&attempt.identifier().chars().count());
     let password_fits = (1..=MAX_PASSWORD).contains(&attempt.password().len());
-
     if identifier_fits && password_fits {
         Ok(attempt)
     } else {

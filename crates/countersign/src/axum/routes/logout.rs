@@ -37,7 +37,6 @@ pub(super) async fn bearer<U: User>(
     if presented.is_cross_site && presented.shown.is_empty() {
         return Err(Problem::CSRF_FAILED);
     }
-
     let mut ended = presented.end(&shared).await.map_err(unanswered)?;
     let named = named(&parts.headers, body).await;
     if let Ok(Named::Token(refresh)) = &named {
@@ -64,7 +63,6 @@ fn verdict<U: User>(
     if presented.is_partial {
         return Err(Problem::CREDENTIALS_MALFORMED);
     }
-
     if ended.any {
         return Ok(());
     }
@@ -109,13 +107,11 @@ pub(super) async fn end_cookies<U: User>(
     let source = backend.transport().source();
     let presented = Presented::of(shared, parts, |other| other.transport().source() == source);
     let ended = presented.end(shared).await.map_err(unanswered)?;
-
     let nothing_read =
         presented.unread == Some(Refusal::MalformedRequest) && !ended.any && !ended.over;
     if presented.is_partial || nothing_read {
         return Ok(refused(Problem::CREDENTIALS_MALFORMED, &presented));
     }
-
     Ok(logged_out(&[backend]))
 }
 
@@ -141,12 +137,10 @@ async fn named(headers: &HeaderMap, content: Body) -> Result<Named, Problem> {
     if bytes.is_empty() {
         return Ok(Named::Nothing);
     }
-
     json::check_type(headers)?;
     if bytes.trim_ascii() == b"null" {
         return Ok(Named::NoToken);
     }
-
     match json::parse::<Members>(&bytes)?.refresh_token {
         Some(text) if !text.is_empty() => refresh_token(text).map(Named::Token),
         _ => Ok(Named::NoToken),
@@ -181,9 +175,7 @@ pub(super) async fn all<U: User>(
         Selection::One { backend, token } => Some((backend, token)),
         Selection::NotOffered | Selection::Refused(_) => None,
     };
-
     let authenticated = shared.authenticate(&parts).await?;
-
     let mut unsupported = false;
     for backend in shared.distinct_backends() {
         let invalidated = backend.logout_everywhere(authenticated.user.id()).await;
@@ -192,14 +184,12 @@ pub(super) async fn all<U: User>(
             Invalidated::Unsupported => unsupported = true,
         }
     }
-
     if let Some((backend, token)) = presented
         && let Err(AuthError::Failed(failure)) =
             backend.logout(&token, shared.authenticator.users()).await
     {
         return Err(Problem::from_failure(&failure));
     }
-
     if unsupported {
         return Err(Problem::LOGOUT_ALL_UNSUPPORTED);
     }

@@ -314,28 +314,6 @@ impl<U: User> AuthRoutes<U> {
         cookie: Option<AuthenticationBackend<U>>,
         unremembered: Option<Opening>,
     ) -> Router<S> {
-        let (has_bearer, has_cookie, has_login) =
-            (bearer.is_some(), cookie.is_some(), self.verifier.is_some());
-        let has_forms = self.forms.is_some();
-        let refreshes =
-            |backend: &AuthenticationBackend<U>| backend.strategy().as_refreshable().is_some();
-        let has_sessions = self.authenticator.backends().iter().any(refreshes);
-        let is_on = |route| {
-            !self.without.contains(&route)
-                && match route {
-                    AuthRoute::Login => has_bearer && has_login,
-                    AuthRoute::Refresh => has_bearer,
-                    AuthRoute::Logout | AuthRoute::LogoutAll => true,
-                    AuthRoute::Sessions | AuthRoute::EndSession | AuthRoute::EndOtherSessions => {
-                        has_sessions
-                    }
-                    AuthRoute::Reauthenticate => self.reauthenticates && has_login && has_sessions,
-                    AuthRoute::CookieLogin => has_cookie && has_login,
-                    AuthRoute::CookieRefresh | AuthRoute::CookieLogout => has_cookie,
-                    AuthRoute::FormLogin => has_cookie && has_login && has_forms,
-                    AuthRoute::FormLogout => has_cookie && has_forms,
-                }
-        };
         let table = [
             (AuthRoute::Login, "/login", post(login::bearer::<U>)),
             (AuthRoute::Refresh, "/refresh", post(refresh::bearer::<U>)),
@@ -386,7 +364,7 @@ impl<U: User> AuthRoutes<U> {
 
         let mut router = Router::new();
         for (route, path, handler) in table {
-            if is_on(route) {
+            if self.is_mounted(route, bearer.is_some(), cookie.is_some()) {
                 router = router.route(path, handler);
             }
         }
@@ -403,6 +381,32 @@ impl<U: User> AuthRoutes<U> {
         router
             .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED)
             .with_state(Arc::new(state))
+    }
+
+    /// Returns `true` if a route is mounted beside backends with and without cookies.
+    fn is_mounted(&self, route: AuthRoute, has_bearer: bool, has_cookie: bool) -> bool {
+        let has_login = self.verifier.is_some();
+        let has_forms = self.forms.is_some();
+        let has_sessions = self
+            .authenticator
+            .backends()
+            .iter()
+            .any(|backend| backend.strategy().as_refreshable().is_some());
+
+        let fits = match route {
+            AuthRoute::Login => has_bearer && has_login,
+            AuthRoute::Refresh => has_bearer,
+            AuthRoute::Logout | AuthRoute::LogoutAll => true,
+            AuthRoute::Sessions | AuthRoute::EndSession | AuthRoute::EndOtherSessions => {
+                has_sessions
+            }
+            AuthRoute::Reauthenticate => self.reauthenticates && has_login && has_sessions,
+            AuthRoute::CookieLogin => has_cookie && has_login,
+            AuthRoute::CookieRefresh | AuthRoute::CookieLogout => has_cookie,
+            AuthRoute::FormLogin => has_cookie && has_login && has_forms,
+            AuthRoute::FormLogout => has_cookie && has_forms,
+        };
+        fits && !self.without.contains(&route)
     }
 
     /// Returns the first backend whose credential is ambient or not, as asked, and that has the
@@ -422,17 +426,19 @@ impl<U: User> AuthRoutes<U> {
                 "use the name of a backend of the authenticator",
             ));
         }
-
         Ok(found)
     }
 
     /// Returns the first backend of that kind, and of that name if one is given.
     fn first(&self, name: Option<&str>, ambient: bool) -> Option<AuthenticationBackend<U>> {
-        let fits = |backend: &&AuthenticationBackend<U>| {
-            backend.transport().source().is_ambient() == ambient
-                && name.is_none_or(|name| **backend.name() == *name)
-        };
-        self.authenticator.backends().iter().find(fits).cloned()
+        self.authenticator
+            .backends()
+            .iter()
+            .find(|backend| {
+                backend.transport().source().is_ambient() == ambient
+                    && name.is_none_or(|name| **backend.name() == *name)
+            })
+            .cloned()
     }
 }
 

@@ -54,11 +54,9 @@ impl FormPages {
     /// Returns the pages if each of them is a path on this site.
     pub(super) fn checked(self) -> Result<Self, ConfigError> {
         let paths = [&self.login, &self.after_login, &self.after_logout];
-        let is_path = |path: &&String| local_path(path).is_some();
-        if paths.iter().all(is_path) {
+        if paths.iter().all(|path| local_path(path).is_some()) {
             return Ok(self);
         }
-
         Err(ConfigError::new(
             "forms",
             "names a page that is not a path on this site",
@@ -83,7 +81,6 @@ impl FormPages {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, after.clone());
         }
-
         answer
     }
 }
@@ -94,11 +91,9 @@ pub(super) fn see_other(path: &str, mut answer: Response) -> Response {
     answer
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-
     // Every path here is printable ASCII.
     if let Ok(location) = HeaderValue::try_from(path) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
-
     answer
 }

@@ -45,7 +45,6 @@ impl<'a, U: User> Presented<'a, U> {
             is_cross_site: false,
         };
         let mut seen: Vec<CredentialSource> = Vec::new();
-
         for backend in shared
             .authenticator
             .backends()
@@ -58,7 +57,6 @@ impl<'a, U: User> Presented<'a, U> {
             if is_new {
                 seen.push(source.clone());
             }
-
             let access = if is_new {
                 backend.transport().candidates(&request.headers)
             } else {
@@ -81,7 +79,6 @@ impl<'a, U: User> Presented<'a, U> {
             if refresh.is_malformed() {
                 presented.note(Refusal::MalformedRequest);
             }
-
             presented.refresh.extend(
                 refresh
                     .tokens()
@@ -93,7 +90,6 @@ impl<'a, U: User> Presented<'a, U> {
         if let Some(refusal) = presented.unread {
             event::refused(None, None, refusal);
         }
-
         presented
     }
 
@@ -107,7 +103,6 @@ impl<'a, U: User> Presented<'a, U> {
         if candidates.is_malformed() {
             self.note(Refusal::MalformedRequest);
         }
-
         for token in candidates.tokens() {
             match shared.authenticator.claim(source, token.clone()) {
                 Selection::One { backend, token } => self.access.push((backend, token)),
@@ -131,7 +126,6 @@ impl<'a, U: User> Presented<'a, U> {
     pub(super) async fn end(&self, shared: &Shared<U>) -> Result<Ended, Failure> {
         let mut ended = Ended::default();
         let mut failed = None;
-
         for (backend, token) in &self.access {
             if let Err(failure) =
                 ended.note(backend.logout(token, shared.authenticator.users()).await)
@@ -147,7 +141,6 @@ impl<'a, U: User> Presented<'a, U> {
                 Err(failure) => failed = Some(failure),
             }
         }
-
         failed.map_or(Ok(ended), Err)
     }
 }
@@ -178,7 +171,6 @@ impl Ended {
             }
             Err(AuthError::Failed(failure)) => return Err(failure),
         }
-
         Ok(())
     }
 }

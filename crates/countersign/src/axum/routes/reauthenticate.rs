@@ -44,7 +44,6 @@ pub(super) async fn reauthenticate<U: User>(
             }
         }
     }
-
     event::login_failed(backend.name(), Refusal::Overtaken.as_str());
     Err(Problem::LOGIN_BAD_CREDENTIALS)
 }
@@ -68,7 +67,6 @@ async fn judge<U: User>(
     let verifier = shared.verifier.as_ref().ok_or(Problem::INTERNAL)?;
     let fence = backend.login_fence(authenticated.user.id()).await;
     let fence = fence.map_err(unanswered)?;
-
     let verdict = verifier.verify(attempt).await.map_err(unanswered)?;
     let user = backend.accepted(verdict)?;
     // The right password of another account proves nothing about this session.

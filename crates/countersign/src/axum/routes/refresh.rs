@@ -35,7 +35,6 @@ pub(super) async fn cookie<U: User>(
     let (parts, _) = request.into_parts();
     shared.check_sender(&parts)?;
     let backend = shared.cookie()?;
-
     match backend.transport().offered_refresh(&parts.headers) {
         // No token was shown, so the challenge names no error (RFC 6750 section 3.1).
         Offered::None => Err(Problem::REFRESH_TOKEN_INVALID.challenge("Bearer")),
@@ -62,7 +61,6 @@ async fn rotate<U: User>(
                 .transport()
                 .reissue(&refreshed.issued, presented, &mut headers)
                 .map_err(|failure| Problem::from_failure(&failure))?;
-
             Ok(handed_out(headers, body))
         }
         Err(AuthError::Refused(_)) => Err(Problem::REFRESH_TOKEN_INVALID),

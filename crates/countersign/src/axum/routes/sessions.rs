@@ -69,7 +69,6 @@ pub(super) async fn list<U: User>(
         backend: first,
         page,
     } = Asked::parse(query)?;
-
     let mut backends = shared.distinct_backends().skip(first);
     let Some(backend) = backends.next() else {
         return Err(Problem::REQUEST_QUERY_INVALID);
@@ -79,14 +78,12 @@ pub(super) async fn list<U: User>(
         .sessions_of(authenticated.user.id(), &page)
         .await
         .map_err(unanswered)?;
-
     let next = match found.next {
         Some(next) => Some(place(first, Some(&next))),
         None => backends
             .next()
             .map(|_| place(first.saturating_add(1), None)),
     };
-
     json(&Listed {
         sessions: shown_newest_first(found.sessions, authenticated.session_id),
         next,
@@ -131,7 +128,6 @@ impl Asked {
                 _ => {}
             }
         }
-
         Ok(asked)
     }
 }
@@ -168,11 +164,9 @@ pub(super) async fn end<U: User>(
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let authenticated = shared.authenticate(&parts).await?;
-
     // A malformed id is answered like an unknown one.
     let session: Option<SessionId> = session.ok().and_then(|Path(session)| session.parse().ok());
     let session = session.ok_or(Problem::SESSION_NOT_FOUND)?;
-
     let mut ended = EndOutcome::AlreadyEnded;
     for backend in shared.distinct_backends() {
         if backend
@@ -202,7 +196,6 @@ pub(super) async fn end_others<U: User>(
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let authenticated = shared.authenticate(&parts).await?;
-
     let mut revoked: u64 = 0;
     for backend in shared.distinct_backends() {
         let ended = backend
@@ -210,7 +203,6 @@ pub(super) async fn end_others<U: User>(
             .await;
         revoked = revoked.saturating_add(ended.map_err(unanswered)?);
     }
-
     json(&Ended { revoked })
 }
 

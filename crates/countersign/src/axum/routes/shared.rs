@@ -59,10 +59,8 @@ impl<U: User> Shared<U> {
             .iter()
             .enumerate()
             .filter(|(index, backend)| {
-                let is_same = |earlier: &AuthenticationBackend<U>| {
-                    Arc::ptr_eq(earlier.strategy(), backend.strategy())
-                };
-                !backends.iter().take(*index).any(is_same)
+                let mut earlier = backends.iter().take(*index);
+                !earlier.any(|earlier| Arc::ptr_eq(earlier.strategy(), backend.strategy()))
             })
             .map(|(_, backend)| backend)
     }
@@ -99,7 +97,6 @@ impl<U: User> Shared<U> {
 /// Returns the answer that hands tokens out: 200 with a body, or 204 with cookies.
 pub(super) fn handed_out(mut headers: HeaderMap, body: Option<TokenBody>) -> Response {
     headers.extend(no_store());
-
     match body {
         Some(body) => {
             headers.insert(

@@ -43,13 +43,12 @@ pub(crate) fn is_key(bytes: &[u8]) -> bool {
     let Some(inside) = take(&mut outer, SEQUENCE) else {
         return false;
     };
-    let is_whole = outer.is_empty();
+    outer.is_empty() && (begins_with(inside, SEQUENCE) || begins_with(inside, INTEGER))
+}
 
-    let begins_with = |tag| {
-        let mut rest = inside;
-        take(&mut rest, tag).is_some() && element(&mut rest).is_some()
-    };
-    is_whole && (begins_with(SEQUENCE) || begins_with(INTEGER))
+/// Returns `true` if an element with the tag comes first, and another one follows it.
+fn begins_with(mut bytes: &[u8], tag: u8) -> bool {
+    take(&mut bytes, tag).is_some() && element(&mut bytes).is_some()
 }
 
 /// Reads an integer, without its leading zero.
@@ -70,7 +69,6 @@ fn take<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
 fn element<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (&first, rest) = input.split_first()?;
     let (&short, rest) = rest.split_first()?;
-
     let (length, rest) = if short < 0x80 {
         (usize::from(short), rest)
     } else {

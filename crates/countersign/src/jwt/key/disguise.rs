@@ -53,30 +53,42 @@ fn is_spelled_key(text: &str) -> bool {
 /// Returns the bytes of a text in base64 (of either alphabet) and of a text in hexadecimal digits.
 fn decoded(text: &str) -> [Option<Zeroizing<Vec<u8>>>; 2] {
     let text = text.trim().strip_prefix("Modulus=").unwrap_or(text);
-    let plain = |skip: fn(char) -> bool| -> Zeroizing<String> {
-        let kept = text
+    let base64: Zeroizing<String> = Zeroizing::new(
+        without_space(text, |_| false)
+            .trim_end_matches('=')
             .chars()
-            .filter(|character| !character.is_ascii_whitespace() && !skip(*character));
-        Zeroizing::new(kept.collect())
-    };
-    let standard = |character| match character {
+            .map(in_standard_alphabet)
+            .collect(),
+    );
+    let hex = without_space(text, |character| character == ':');
+
+    [
+        BASE64_NOPAD
+            .decode(base64.as_bytes())
+            .ok()
+            .map(Zeroizing::new),
+        HEXLOWER_PERMISSIVE
+            .decode(hex.as_bytes())
+            .ok()
+            .map(Zeroizing::new),
+    ]
+}
+
+/// Returns a text without its white space and without the characters to skip.
+fn without_space(text: &str, skips: fn(char) -> bool) -> Zeroizing<String> {
+    let kept = text
+        .chars()
+        .filter(|character| !character.is_ascii_whitespace() && !skips(*character));
+    Zeroizing::new(kept.collect())
+}
+
+/// Returns a digit of base64url as base64 spells it.
+const fn in_standard_alphabet(digit: char) -> char {
+    match digit {
         '-' => '+',
         '_' => '/',
         other => other,
-    };
-    let base64: Zeroizing<String> = Zeroizing::new(
-        plain(|_| false)
-            .trim_end_matches('=')
-            .chars()
-            .map(standard)
-            .collect(),
-    );
-    let hex = plain(|character| character == ':');
-    let bytes = |decoded: Result<Vec<u8>, _>| decoded.ok().map(Zeroizing::new);
-    [
-        bytes(BASE64_NOPAD.decode(base64.as_bytes())),
-        bytes(HEXLOWER_PERMISSIVE.decode(hex.as_bytes())),
-    ]
+    }
 }
 
 /// Returns `true` for a point in uncompressed form on one of the curves of
@@ -111,12 +123,19 @@ fn is_modulus(bytes: &[u8]) -> bool {
     let is_size = (256..=1024).contains(&number.len()) && number.len().is_multiple_of(32);
     let is_odd = number.last().is_some_and(|byte| byte & 1 == 1);
     let is_full = number.first().is_some_and(|byte| byte & 0x80 != 0);
-    let rest = |divisor: u32| {
-        number
-            .iter()
-            .fold(0, |rest, byte| ((rest << 8) | u32::from(*byte)) % divisor)
-    };
-    is_size && is_odd && is_full && DIVISORS.step_by(2).all(|divisor| rest(divisor) != 0)
+    is_size
+        && is_odd
+        && is_full
+        && DIVISORS
+            .step_by(2)
+            .all(|divisor| remainder(number, divisor) != 0)
+}
+
+/// Returns the remainder of a big-endian number.
+fn remainder(number: &[u8], divisor: u32) -> u32 {
+    number
+        .iter()
+        .fold(0, |rest, byte| ((rest << 8) | u32::from(*byte)) % divisor)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Generation of shared secrets and private keys.
 
 use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
@@ -43,12 +44,6 @@ use crate::secret::Secret;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub fn generate_secret(algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Secret, Failure> {
-    let failed = |_| {
-        Failure::internal(
-            "key generator",
-            "the cryptography backend could not generate a key",
-        )
-    };
     let pkcs8 = match algorithm.family() {
         Family::Hmac { length, .. } => {
             let mut bytes = Zeroizing::new(vec![0; length]);
@@ -76,6 +71,14 @@ pub fn generate_secret(algorithm: Algorithm, entropy: &dyn Entropy) -> Result<Se
     as_secret(private_pem(&Zeroizing::new(pkcs8.map_err(failed)?)))
 }
 
+/// Returns the failure of a backend that makes no key.
+fn failed(_: Unspecified) -> Failure {
+    Failure::internal(
+        "key generator",
+        "the cryptography backend could not generate a key",
+    )
+}
+
 fn as_secret(text: String) -> Result<Secret, Failure> {
     Secret::dangerous_without_variety_check("secret", text)
         .map_err(|error| Failure::internal("key generator", error))
@@ -87,7 +90,6 @@ fn private_pem(der: &[u8]) -> String {
     // Room for the whole text from the start: a text that grows leaves copies of the key behind.
     let mut pem = String::with_capacity(body.len() * 2 + 64);
     pem.push_str("-----BEGIN PRIVATE KEY-----\n");
-
     let mut rest = body.as_str();
     while !rest.is_empty() {
         let (line, after) = rest.split_at_checked(64).unwrap_or((rest, ""));

@@ -37,7 +37,6 @@ fn read(algorithm: Algorithm, text: &str) -> Result<VerifyingKey, ConfigError> {
 
     let object = object.ok_or_else(|| unusable("is not a JSON object"))?;
     check_purpose(algorithm, &object)?;
-
     let key = match (text_of(&object, "kty")?, algorithm.family()) {
         ("oct", Family::Hmac { length, .. }) => {
             VerifyingKey::from_secret(algorithm, &bytes_of(&object, "k")?, length)?
@@ -83,26 +82,29 @@ fn check_purpose(algorithm: Algorithm, object: &Object<'_>) -> Result<(), Config
     if object.member("d").is_some() {
         return Err(unusable("contains a private key"));
     }
-
-    let says = |name, wanted: &str| match object.member(name) {
-        None => true,
-        Some(value) => matches!(value, Value::Text(text) if text == wanted),
-    };
-    if !says("alg", algorithm.as_str()) {
+    if !says(object, "alg", algorithm.as_str()) {
         return Err(unusable("is for another algorithm"));
     }
 
-    let verifies = |value: &Value<'_>| matches!(value, Value::Text(text) if text == "verify");
     let operations = match object.member("key_ops") {
         None => true,
-        Some(Value::List(operations)) => operations.iter().any(verifies),
+        Some(Value::List(operations)) => operations
+            .iter()
+            .any(|value| matches!(value, Value::Text(text) if text == "verify")),
         Some(_) => false,
     };
-
-    if says("use", "sig") && operations {
+    if says(object, "use", "sig") && operations {
         Ok(())
     } else {
         Err(unusable("is not for verifying signatures"))
+    }
+}
+
+/// Returns `true` if a member is absent or the wanted string.
+fn says(object: &Object<'_>, name: &str, wanted: &str) -> bool {
+    match object.member(name) {
+        None => true,
+        Some(value) => matches!(value, Value::Text(text) if text == wanted),
     }
 }
 

@@ -27,8 +27,10 @@ use crate::error::ConfigError;
 
 /// Checks that a `kid` can be in a header without escapes, and in a log without harm.
 pub(crate) fn checked_kid(kid: &str) -> Result<Arc<str>, ConfigError> {
-    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-    if (1..=128).contains(&kid.len()) && kid.bytes().all(plain) {
+    let is_plain = kid
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+    if (1..=128).contains(&kid.len()) && is_plain {
         Ok(kid.into())
     } else {
         Err(ConfigError::new(

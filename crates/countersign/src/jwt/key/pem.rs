@@ -58,20 +58,20 @@ pub(crate) fn looks_like_pem(text: &str) -> bool {
 /// come along with keys, such as the parameters of a curve or certificates, are ignored as well if
 /// there is a key beside them.
 pub(crate) fn read(setting: &'static str, text: &str) -> Result<Pem, ConfigError> {
-    let unusable = |problem, cure| ConfigError::new(setting, problem, cure);
     let text = in_lines(text);
     let mut lines = text.lines().map(str::trim);
     let (mut found, mut beside) = (None, None);
-
     while let Some(name) = next_header(&mut lines) {
-        let body =
-            body(&mut lines, name).map_err(|problem| unusable(problem, AS_OPENSSL_WRITES))?;
-
+        let body = body(&mut lines, name)
+            .map_err(|problem| ConfigError::new(setting, problem, AS_OPENSSL_WRITES))?;
         match Label::of(name) {
             Ok(_) if found.is_some() => {
-                return Err(unusable("contains several keys", "use one key"));
+                let problem = "contains several keys";
+                return Err(ConfigError::new(setting, problem, "use one key"));
             }
-            Ok(_) if body.contains(':') => return Err(unusable("is an encrypted key", DECRYPT)),
+            Ok(_) if body.contains(':') => {
+                return Err(ConfigError::new(setting, "is an encrypted key", DECRYPT));
+            }
             Ok(label) => found = Some((label, body)),
             Err(refused) => beside = beside.or(Some(refused)),
         }
@@ -79,15 +79,13 @@ pub(crate) fn read(setting: &'static str, text: &str) -> Result<Pem, ConfigError
 
     let Some((label, body)) = found else {
         let (problem, cure) = beside.unwrap_or_else(|| without_block(&text));
-        return Err(unusable(problem, cure));
+        return Err(ConfigError::new(setting, problem, cure));
     };
 
     let der = BASE64.decode(body.as_bytes());
     let der = der.map_err(|_| {
-        unusable(
-            "is not valid base64 between its header and footer",
-            AS_OPENSSL_WRITES,
-        )
+        let problem = "is not valid base64 between its header and footer";
+        ConfigError::new(setting, problem, AS_OPENSSL_WRITES)
     })?;
     Ok(Pem {
         label,
@@ -155,7 +153,6 @@ fn body<'a>(
     name: &str,
 ) -> Result<Zeroizing<String>, &'static str> {
     let mut body = Zeroizing::new(String::with_capacity(MOST));
-
     for line in lines {
         if line.starts_with('-') {
             let footer = line
@@ -173,7 +170,6 @@ fn body<'a>(
         }
         body.push_str(line);
     }
-
     Err("has no matching PEM footer")
 }
 

@@ -51,7 +51,6 @@ impl PublicHalf {
             Family::Ecdsa { verify, .. } => ParsedPublicKey::new(verify, key),
             Family::Ed25519 => ParsedPublicKey::new(&ED25519, key),
         };
-
         if der::has_trailing_bytes(key)
             && !matches!(algorithm.family(), Family::Ed25519 if key.len() == 32)
         {
@@ -77,7 +76,6 @@ impl PublicHalf {
                 "is an RSA key, but the algorithm is not an RSA algorithm",
             ));
         };
-
         let parsed = RsaPublicKeyComponents { n, e }.to_parsed_public_key(verify);
         Self::checked(
             algorithm,
@@ -89,7 +87,6 @@ impl PublicHalf {
     fn checked(algorithm: Algorithm, key: ParsedPublicKey) -> Result<Self, ConfigError> {
         let spki = key.as_der().map_err(|_| misfit("can't be encoded"))?;
         let bits = der::public_key_bits(spki.as_ref()).ok_or_else(|| misfit("contains no key"))?;
-
         let (numbers, signature_length) = match algorithm.family() {
             Family::Hmac { .. } => {
                 return Err(misfit(
@@ -138,20 +135,18 @@ impl PublicHalf {
 
     /// Returns the members that a thumbprint covers, as a JSON object.
     fn required_members(&self) -> String {
-        let text = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
         match &self.numbers {
             Numbers::Rsa { n, e } => {
-                format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, text(e), text(n))
+                let [e, n] = [e, n].map(|number| BASE64URL_NOPAD.encode(number));
+                format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#)
             }
             Numbers::Ec { curve, x, y } => {
-                format!(
-                    r#"{{"crv":"{curve}","kty":"EC","x":"{}","y":"{}"}}"#,
-                    text(x),
-                    text(y)
-                )
+                let [x, y] = [x, y].map(|coordinate| BASE64URL_NOPAD.encode(coordinate));
+                format!(r#"{{"crv":"{curve}","kty":"EC","x":"{x}","y":"{y}"}}"#)
             }
             Numbers::Ed25519 { x } => {
-                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, text(x))
+                let x = BASE64URL_NOPAD.encode(x);
+                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)
             }
         }
     }
@@ -161,7 +156,6 @@ impl PublicHalf {
 fn rsa(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
     let (n, e) =
         der::rsa_numbers(bits).ok_or_else(|| misfit("is missing the RSA modulus or exponent"))?;
-
     let leading = n.first().map_or(0, |byte| byte.leading_zeros());
     let modulus_bits = u64::try_from(n.len())
         .unwrap_or(u64::MAX)
@@ -172,7 +166,6 @@ fn rsa(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
             "is an RSA key of fewer than 2048 or more than 8192 bits",
         ));
     }
-
     let odd = e.last().is_some_and(|byte| byte & 1 == 1);
     if !odd || e.len() < 3 {
         return Err(misfit(
@@ -223,7 +216,6 @@ fn ed25519(bits: &[u8]) -> Result<(Numbers, usize), ConfigError> {
             "is a point of small order, which verifies forged signatures",
         ));
     }
-
     Ok((Numbers::Ed25519 { x: bits.to_vec() }, 64))
 }
 
@@ -287,7 +279,6 @@ pub(crate) fn hmac_key(
             cure,
         ));
     }
-
     Ok((hmac::Key::new(digest, secret), length))
 }
 

@@ -91,7 +91,6 @@ impl KeyRing {
                 cure,
             ));
         }
-
         self.keys.push(key);
         Ok(self)
     }

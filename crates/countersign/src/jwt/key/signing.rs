@@ -121,7 +121,6 @@ impl SigningKey {
             Family::Ecdsa { sign, .. } => ecdsa(algorithm, &pem, sign),
             Family::Ed25519 => ed25519(algorithm, &pem),
         }?;
-
         let fingerprints = FingerprintKeys::new(text.as_bytes(), &private);
         let verifying = VerifyingKey::from_public_half(public)?.with_fingerprint_keys(fingerprints);
         Ok(Self { signer, verifying })
@@ -184,10 +183,8 @@ fn rsa(
         _ => RsaKeyPair::from_pkcs8(&pem.der),
     };
     let pair = pair.map_err(|_| misfit())?;
-
     let private = pair.as_der().map(|der| der.as_ref().to_vec());
     let public = PublicHalf::from_der(algorithm, pair.public_key().as_ref())?;
-
     Ok((
         Signer::Rsa(pair, encoding),
         Zeroizing::new(private.map_err(|_| misfit())?),

@@ -76,7 +76,6 @@ impl VerifyingKey {
                 "use its public half",
             ));
         }
-
         Self::from_public_half(PublicHalf::from_der(algorithm, &pem.der)?)
     }
 
@@ -98,7 +97,6 @@ impl VerifyingKey {
     ) -> Result<Self, ConfigError> {
         let (key, length) = public::hmac_key(algorithm, secret, least)?;
         let fingerprint = FingerprintKeys::new(secret, secret);
-
         let mut this = Self::new(
             algorithm,
             Verifier::Hmac(Arc::new(key)),
@@ -117,7 +115,6 @@ impl VerifyingKey {
     ) -> Result<Self, ConfigError> {
         let kid = checked_kid(kid)?;
         let headers = headers(algorithm, &kid);
-
         Ok(Self {
             algorithm,
             kid,

@@ -214,15 +214,10 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
     /// - the number of random bytes is not from 16 to 128;
     /// - plain-text tokens are to be accepted in the `countersign` profile.
     pub fn build(self) -> Result<DatabaseTokenStrategy<S>, ConfigError> {
-        let missing = || {
-            ConfigError::new(
-                "token_hash_secret",
-                "is required",
-                "set a secret of at least 32 characters",
-            )
-        };
-        let digests = self.digests.ok_or_else(missing)??;
-
+        let digests = self.digests.ok_or_else(|| {
+            let cure = "set a secret of at least 32 characters";
+            ConfigError::new("token_hash_secret", "is required", cure)
+        })??;
         let mut lifetimes = Lifetimes::new(self.max_age, self.refresh_max_age)?;
         if let Some(limit) = self.session_lifetime.within(self.profile) {
             lifetimes = lifetimes.with_max_session_age(limit)?;
@@ -234,7 +229,6 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
             .with_limit(self.session_limit)
             .with_clock(self.clock)
             .with_entropy(self.entropy);
-
         if self.legacy_plaintext {
             if self.profile == Profile::Countersign {
                 return Err(ConfigError::new(
@@ -251,7 +245,6 @@ impl<S: TokenStore> DatabaseTokenStrategyBuilder<S> {
             );
             sessions = sessions.with_legacy_plaintext();
         }
-
         Ok(DatabaseTokenStrategy { sessions })
     }
 }

@@ -144,7 +144,6 @@ impl<S: TokenStore> DatabaseTokenStrategy<S> {
                 .remove_access(&stored, Some(owner))
                 .await?;
         }
-
         Ok(removed)
     }
 
@@ -197,7 +196,6 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
         if let Err(refusal) = self.sessions.check_access(token) {
             return Ok(TokenStatus::Refused(refusal));
         }
-
         let Some(record) = self.look_up(token).await? else {
             return Ok(TokenStatus::Refused(Refusal::Unknown));
         };
@@ -222,7 +220,6 @@ impl<U: User, S: TokenStore> Strategy<U> for DatabaseTokenStrategy<S> {
         if self.sessions.check_access(token).is_err() {
             return Ok(EndOutcome::AlreadyEnded);
         }
-
         let removed = self.remove(token, &user.id().to_key()).await?;
         Ok(if removed {
             EndOutcome::Ended
@@ -267,7 +264,6 @@ impl<S: TokenStore> Issuer for DatabaseTokenStrategy<S> {
         let Some(record) = self.look_up(access).await? else {
             return Ok(Presented::Gone);
         };
-
         let times = self.live_times(&record);
         Ok(Presented::Known(Named {
             user: record.user,
@@ -316,7 +312,6 @@ async fn user_of<U: User>(
         }
         JoinedUser::NotJoined => {}
     }
-
     get(record.user, users).await
 }
 

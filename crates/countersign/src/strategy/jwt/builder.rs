@@ -20,7 +20,7 @@ use crate::strategy::jwt::fingerprint::Fingerprints;
 use crate::strategy::jwt::sessions::SignedSessions;
 use crate::strategy::jwt::tokens::{LONGEST_LIFETIME, SignedTokens, SubjectDecoder};
 use crate::strategy::jwt::{JwtStrategy, Kind};
-use crate::user::{User, UserId, UserKey};
+use crate::user::{User, canonical_id};
 
 /// The default lifetime of access tokens.
 const DEFAULT_LIFETIME: Duration = Duration::from_mins(15);
@@ -366,21 +366,17 @@ impl<U: User> JwtStrategyBuilder<U> {
 
         let rules = self.rules(lifetime)?;
         let keys = self.key_ring()?;
-
         if keys
             .keys()
             .any(|key| self.fingerprints.is_out_of_reach(key))
         {
-            let problem = "can't be derived from a public key";
-            let cure = "set it, or disable fingerprints";
             return Err(ConfigError::new(
                 "session_fingerprint_secret",
-                problem,
-                cure,
+                "can't be derived from a public key",
+                "set it, or disable fingerprints",
             ));
         }
         self.check_secrets(&keys)?;
-
         let cure = "set a denylist, in memory or, to keep revocations across restarts, in a database \
              or on Redis";
         let denylist = self
@@ -395,7 +391,7 @@ impl<U: User> JwtStrategyBuilder<U> {
             max_token_length: self.max_token_length,
             subject_decoder: self
                 .subject_decoder
-                .unwrap_or_else(|| Arc::new(canonical_id::<U>)),
+                .unwrap_or_else(|| Arc::new(canonical_id::<U::Id>)),
             fingerprints: self.fingerprints,
             denylist,
             clock: self.clock,
@@ -414,7 +410,6 @@ impl<U: User> JwtStrategyBuilder<U> {
             }
             Some(sessions) => Kind::Sessions(Box::new(SignedSessions { tokens, sessions })),
         };
-
         Ok(JwtStrategy { kind })
     }
 
@@ -423,17 +418,16 @@ impl<U: User> JwtStrategyBuilder<U> {
         let Some(sessions) = &self.sessions else {
             return Ok(());
         };
-
-        let is_shared = |keys: &FingerprintKeys| keys.shares_secret_with(sessions.digests());
+        let digests = sessions.digests();
+        let is_signing_secret = keys
+            .keys()
+            .filter_map(VerifyingKey::fingerprint_keys)
+            .any(|keys| keys.shares_secret_with(digests));
         let setting = match &self.fingerprints {
-            _ if keys
-                .keys()
-                .filter_map(VerifyingKey::fingerprint_keys)
-                .any(is_shared) =>
-            {
-                "secret"
+            _ if is_signing_secret => "secret",
+            Fingerprints::OfAccount(Some(own)) if own.shares_secret_with(digests) => {
+                "session_fingerprint_secret"
             }
-            Fingerprints::OfAccount(Some(own)) if is_shared(own) => "session_fingerprint_secret",
             _ => return Ok(()),
         };
 
@@ -477,7 +471,6 @@ impl<U: User> JwtStrategyBuilder<U> {
             ),
             Profile::LitestarAuth => ("litestar-auth:access", Duration::ZERO, MAX_LIFETIME),
         };
-
         let leeway = self.leeway.unwrap_or(leeway);
         if leeway > MAX_LEEWAY {
             return Err(ConfigError::new(
@@ -486,7 +479,6 @@ impl<U: User> JwtStrategyBuilder<U> {
                 "synchronize the clocks with NTP instead",
             ));
         }
-
         let max_lifetime = checked("max_lifetime", self.max_lifetime.unwrap_or(longest))?;
         if max_lifetime < lifetime {
             return Err(ConfigError::new(
@@ -540,8 +532,9 @@ impl<U: User> JwtStrategyBuilder<U> {
             .map(|pem| VerifyingKey::from_pem(algorithm, pem))
             .transpose()?;
         let Some(secret) = &self.secret else {
-            let missing = || ConfigError::new("secret", "is required", "set it, or a key ring");
-            return verify_key.map(KeyRing::verify_only).ok_or_else(missing);
+            return verify_key
+                .map(KeyRing::verify_only)
+                .ok_or_else(|| ConfigError::new("secret", "is required", "set it, or a key ring"));
         };
 
         let signing = match self.profile {
@@ -576,11 +569,6 @@ impl<U: User> JwtStrategyBuilder<U> {
             }
         }
     }
-}
-
-/// Reads a `sub` claim in the canonical spelling of the id type.
-fn canonical_id<U: User>(subject: &str) -> Option<U::Id> {
-    U::Id::from_key(UserKey::from_subject(U::Id::KIND, subject)?)
 }
 
 /// Returns the text, or an error that names `setting` if it is empty.

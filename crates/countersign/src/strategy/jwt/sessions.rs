@@ -104,7 +104,6 @@ impl<U: User> Issuer for SignedSessions<U> {
         let verified = tokens.verify(access)?;
         let claims = Claims::read_for_revocation(&verified.payload, &tokens.rules)?;
         let user = tokens.user_of(&claims).ok_or(Refusal::Subject)?;
-
         let now = tokens.clock.now();
         let over = claims.is_over(&tokens.rules, now);
         let denied = !over && tokens.is_denied(&claims, now).await?;
@@ -117,7 +116,6 @@ impl<U: User> Issuer for SignedSessions<U> {
                 Some(session) => tokens.denylist.is_any_denied(&[session], now).await?,
                 None => false,
             };
-
             if !with_session {
                 return Ok(Presented::Gone);
             }
@@ -139,7 +137,6 @@ impl<U: User> Issuer for SignedSessions<U> {
         let Ok(claims) = Claims::read_for_revocation(&verified.payload, &self.tokens.rules) else {
             return Ok(());
         };
-
         self.tokens
             .deny(claims.token_id(), named.expires_at, self.tokens.clock.now())
             .await
@@ -153,17 +150,14 @@ impl<U: User> Issuer for SignedSessions<U> {
         let now = self.tokens.clock.now();
         let last = self.last_end(record, now).saturating_add(IN_FLIGHT);
         let end = at_least.map_or(last, |at_least| last.max(at_least));
-
         self.tokens
             .deny(&session_entry(record.id), end, now)
             .await?;
-
         if self.denies_each() {
             for id in Self::token_ids(record) {
                 self.tokens.deny(&id, end, now).await?;
             }
         }
-
         Ok(())
     }
 
@@ -180,7 +174,6 @@ impl<U: User> Issuer for SignedSessions<U> {
         let now = self.tokens.clock.now();
         let last = now.saturating_add(self.longest()).saturating_add(IN_FLIGHT);
         let last = latest.map_or(last, |latest| last.max(latest.saturating_add(IN_FLIGHT)));
-
         for ended in ended {
             match ended.kept {
                 Some(kept) if goes_on.is(kept) => {
@@ -201,7 +194,6 @@ impl<U: User> Issuer for SignedSessions<U> {
                 .deny(&fence_entry(ended.fence), last, now)
                 .await?;
         }
-
         Ok(())
     }
 
@@ -238,7 +230,6 @@ impl<U: User> Strategy<U> for SignedSessions<U> {
     async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure> {
         let fence = self.sessions.standing_fence(&user.id().to_key()).await?;
         let now = self.tokens.clock.now();
-
         self.tokens.issue(
             user,
             &Signing {

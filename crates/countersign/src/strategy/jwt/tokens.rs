@@ -96,7 +96,6 @@ impl<U: User> SignedTokens<U> {
             Some(id) => id.clone(),
             None => self.random_id()?,
         };
-
         let claims = NewClaims {
             sub: &user.id().to_key().to_subject(),
             aud: &self.rules.audience,
@@ -115,7 +114,6 @@ impl<U: User> SignedTokens<U> {
         let fingerprint = fingerprint
             .as_deref()
             .map(|value| (&*self.rules.fingerprint_claim, value));
-
         let token = jws::sign(key, self.profile, &claims.to_json(fingerprint)?)?;
         // Every read would refuse such a token, so it is not issued.
         if token.len() > self.max_token_length {
@@ -157,34 +155,32 @@ impl<U: User> SignedTokens<U> {
         token: &PlainToken,
         users: &dyn UserManager<U>,
     ) -> Result<TokenStatus<U>, Failure> {
-        let refused = |refusal| Ok(TokenStatus::Refused(refusal));
         let verified = match self.verify(token) {
             Ok(verified) => verified,
-            Err(refusal) => return refused(refusal),
+            Err(refusal) => return Ok(TokenStatus::Refused(refusal)),
         };
 
         let now = self.clock.now();
         let claims = match Claims::read(&verified.payload, &self.rules, now) {
             Ok(claims) => claims,
-            Err(refusal) => return refused(refusal),
+            Err(refusal) => return Ok(TokenStatus::Refused(refusal)),
         };
         if self.is_denied(&claims, now).await? {
-            return refused(Refusal::Revoked);
+            return Ok(TokenStatus::Refused(Refusal::Revoked));
         }
 
         let Some(id) = self.user_of(&claims) else {
-            return refused(Refusal::Subject);
+            return Ok(TokenStatus::Refused(Refusal::Subject));
         };
         let Some(user) = users.get(&id).await? else {
-            return refused(Refusal::UserUnknown);
+            return Ok(TokenStatus::Refused(Refusal::UserUnknown));
         };
         if let Err(refusal) =
             self.fingerprints
                 .check(self.profile, &user, verified.key, claims.fingerprint())
         {
-            return refused(refusal);
+            return Ok(TokenStatus::Refused(refusal));
         }
-
         Ok(TokenStatus::Accepted(Authenticated::new(
             user,
             claims.session,
@@ -217,11 +213,9 @@ impl<U: User> SignedTokens<U> {
             fence.as_deref(),
         ];
         let ids = ids.into_iter().flatten().collect::<Vec<_>>();
-
         if !self.denylist.is_any_denied(&ids, now).await? {
             return Ok(false);
         }
-
         let (Some(fence), Some(session)) = (claims.fence, claims.session) else {
             return Ok(true);
         };
@@ -235,7 +229,6 @@ impl<U: User> SignedTokens<U> {
         {
             return Ok(true);
         }
-
         self.denylist
             .is_any_denied(&[claims.token_id(), &session_entry(session)], now)
             .await
@@ -273,7 +266,6 @@ impl<U: User> Strategy<U> for SignedTokens<U> {
         let Some(token) = token else {
             return Ok(TokenStatus::NotOffered);
         };
-
         let answer = self.read(token, users).await?;
         if let TokenStatus::Refused(refusal) = &answer {
             debug!(
@@ -282,13 +274,11 @@ impl<U: User> Strategy<U> for SignedTokens<U> {
                 "signed token refused"
             );
         }
-
         Ok(answer)
     }
 
     async fn write_token(&self, user: &U) -> Result<IssuedToken, Failure> {
         let now = self.clock.now();
-
         self.issue(
             user,
             &Signing {
@@ -316,7 +306,6 @@ impl<U: User> Strategy<U> for SignedTokens<U> {
         if self.is_denied(&claims, now).await? {
             return Ok(EndOutcome::AlreadyEnded);
         }
-
         self.deny(claims.token_id(), claims.expires_at, now).await?;
         Ok(EndOutcome::Ended)
     }

@@ -16,7 +16,7 @@ use crate::session::{ReusePolicy, SessionLimit, checked};
 use crate::store::{OriginalTokens, RedisTokenStore};
 use crate::strategy::DatabaseTokenStrategy;
 use crate::token::{DigestKeyRing, TokenFormat};
-use crate::user::{User, UserId, UserKey};
+use crate::user::{User, canonical_id};
 
 impl<U: User> RedisTokenStrategy<U> {
     /// Starts to build a strategy over `redis`.
@@ -229,20 +229,14 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
     /// - the prefix is not 1 to 128 printable ASCII characters or, in the `litestar-auth` profile
     ///   on a cluster, has no part in braces.
     pub fn build(mut self) -> Result<RedisTokenStrategy<U>, ConfigError> {
-        let missing = || {
-            ConfigError::new(
-                "token_hash_secret",
-                "is required",
-                "set a secret of at least 32 characters",
-            )
-        };
-        let digests = self.digests.take().ok_or_else(missing)??;
-
+        let digests = self.digests.take().ok_or_else(|| {
+            let cure = "set a secret of at least 32 characters";
+            ConfigError::new("token_hash_secret", "is required", cure)
+        })??;
         let tokens = match self.profile {
             Profile::LitestarAuth => Tokens::Original(Box::new(self.original(digests)?)),
             Profile::Countersign => Tokens::Ours(Box::new(self.ours(digests)?)),
         };
-
         Ok(RedisTokenStrategy { tokens })
     }
 
@@ -277,14 +271,14 @@ impl<U: User> RedisTokenStrategyBuilder<U> {
             .as_deref()
             .unwrap_or(OriginalTokens::KEY_PREFIX);
 
-        let canonical =
-            |subject: &str| U::Id::from_key(UserKey::from_subject(U::Id::KIND, subject)?);
         Ok(Original {
             tokens: OriginalTokens::new(&self.redis, prefix)?,
             digests,
             format: TokenFormat::new(self.profile, self.token_bytes)?,
             lifetime: checked("lifetime", self.lifetime)?,
-            subject_decoder: self.subject_decoder.unwrap_or_else(|| Arc::new(canonical)),
+            subject_decoder: self
+                .subject_decoder
+                .unwrap_or_else(|| Arc::new(canonical_id::<U::Id>)),
             clock: self.clock,
             entropy: self.entropy,
         })

@@ -78,7 +78,6 @@ impl<U: User> Strategy<U> for Original<U> {
         let now = self.clock.now();
         let expires_at = end.unwrap_or_else(|| now.saturating_add(self.lifetime));
         let issued_at = expires_at.saturating_sub(self.lifetime).min(now);
-
         Ok(TokenStatus::Accepted(Authenticated::new(
             user, None, issued_at, expires_at,
         )))
@@ -88,7 +87,6 @@ impl<U: User> Strategy<U> for Original<U> {
         let token = self
             .format
             .generate(TokenKind::Access, None, &*self.entropy)?;
-
         let issued_at = self.clock.now();
         let subject = user.id().to_key().to_subject();
         self.tokens
@@ -106,7 +104,6 @@ impl<U: User> Strategy<U> for Original<U> {
     async fn destroy_token(&self, token: &PlainToken, user: &U) -> Result<EndOutcome, Failure> {
         let subject = user.id().to_key().to_subject();
         let mut destroyed = EndOutcome::AlreadyEnded;
-
         if self.format.check(TokenKind::Access, token).is_ok() {
             for digest in self.digests.candidates(token) {
                 if self.tokens.destroy(&digest, &subject).await? {
@@ -114,7 +111,6 @@ impl<U: User> Strategy<U> for Original<U> {
                 }
             }
         }
-
         Ok(destroyed)
     }
 }

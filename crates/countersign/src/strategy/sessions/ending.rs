@@ -93,7 +93,6 @@ impl<I: Issuer> SessionControl for I {
         let Presented::Known(named) = self.named_by(access).await? else {
             return Ok(LoggedOut::AlreadyEnded);
         };
-
         let ended = match named.session {
             Some(session) => end(self, session, &named.user, Some(named.expires_at)).await?,
             None => EndOutcome::AlreadyEnded,
@@ -104,7 +103,6 @@ impl<I: Issuer> SessionControl for I {
             self.revoke(access, &named).await?;
             return Ok(LoggedOut::Ended(named.session));
         }
-
         Ok(match ended {
             EndOutcome::Ended => LoggedOut::Ended(named.session),
             EndOutcome::AlreadyEnded => LoggedOut::AlreadyEnded,
@@ -149,19 +147,16 @@ impl<I: Issuer> SessionControl for I {
             deny_each(self, user, kept, Listed::All).await?;
         }
         mark(self, user, kept, survey.access_expires_at).await?;
-
         if I::SIGNED {
             // Sessions from before there were fences have tokens without a fence, which no denial
             // of a fence reaches.
             deny_each(self, user, kept, Listed::Unfenced).await?;
         }
         clear(self, user, kept).await?;
-
         let stays = match kept {
             Some(session) => sessions.get(session, user).await?.is_some(),
             None => false,
         };
-
         Ok(survey.sessions.saturating_sub(u64::from(stays)))
     }
 
@@ -194,13 +189,11 @@ pub(super) async fn end<I: Issuer>(
         Some(record) => end_known(issuer, &record, owner, at_least).await?,
         None => EndOutcome::AlreadyEnded,
     };
-
     // An ending of everything may have stopped after its mark. It ended this session and denied
     // nothing, so its denials are made up for here.
     if ended == EndOutcome::AlreadyEnded {
         settle(issuer, owner, GoesOn::AsBefore, None).await?;
     }
-
     Ok(ended)
 }
 
@@ -247,7 +240,6 @@ async fn deny_whole<I: Issuer>(
             _ => return Ok(()),
         }
     }
-
     Ok(())
 }
 
@@ -272,7 +264,6 @@ async fn deny_if_late<I: Issuer>(
 pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(), Failure> {
     let sessions = issuer.sessions();
     let denied_at = sessions.now();
-
     let record = if I::SIGNED {
         sessions
             .store()
@@ -301,7 +292,6 @@ pub(super) async fn end_reused<I: Issuer>(issuer: &I, reuse: &Reuse) -> Result<(
     if let Some(record) = &record {
         deny_if_late(issuer, record, denied_at).await?;
     }
-
     Ok(())
 }
 
@@ -324,7 +314,6 @@ async fn survey<I: Issuer>(issuer: &I, user: &UserKey) -> Result<UserSurvey, Fai
                 .await?,
         );
     }
-
     Ok(survey)
 }
 
@@ -346,7 +335,6 @@ async fn mark<I: Issuer>(
         settled: !I::SIGNED,
         now: sessions.now(),
     };
-
     // Each unsettled fence costs a denial, so their number stays bounded even if every settling is
     // interrupted.
     if I::SIGNED && store.unsettled(user).await?.len() >= UNSETTLED {
@@ -357,7 +345,6 @@ async fn mark<I: Issuer>(
     if I::SIGNED {
         settle(issuer, user, GoesOn::Kept(kept), latest).await?;
     }
-
     Ok(())
 }
 
@@ -389,7 +376,6 @@ async fn settle<I: Issuer>(
         .enumerate()
         .filter(|(place, _)| Some(*place) != carried);
     let fences: Vec<_> = settled.map(|(_, ended)| ended.fence).collect();
-
     store.settle(user, &fences, sessions.now()).await
 }
 
@@ -420,7 +406,6 @@ async fn deny_each<I: Issuer>(
             Listed::All => store.sessions(user, &page).await?,
             Listed::Unfenced => store.unfenced_sessions(user, &page).await?,
         };
-
         for record in found
             .sessions
             .iter()
@@ -428,7 +413,6 @@ async fn deny_each<I: Issuer>(
         {
             issuer.deny_session(record, None).await?;
         }
-
         match found.next {
             Some(next) => page.after = Some(next),
             None => return Ok(()),
@@ -458,17 +442,14 @@ async fn clear<I: Issuer>(
                 kept,
                 rows: pace.rows(),
             };
-
             if !store.clear(&clear).await?.more || (!unfenced && start.elapsed() >= CLEARED_FOR) {
                 break;
             }
-
             let took = begun.elapsed();
             pace.learn(took);
             SweepPace::rest(took).await;
         }
     }
-
     Ok(())
 }
 

@@ -108,14 +108,12 @@ impl<S: TokenStore> Sessions<S> {
             count::reuse(ReuseCause::Unknown.as_str());
             return Err(Refusal::Unknown.into());
         };
-
         let now = self.now();
-        let end = |issued| self.end_of_life(issued, record.expires_at, record.session_expires_at);
-        let issued_at = match record.created_at {
-            Some(issued_at) if end(issued_at) > now => issued_at,
-            // A row without a readable time of issue has no age, so it counts as expired.
-            _ => return Err(Refusal::Expired.into()),
-        };
+        // A row without a readable time of issue has no age, so it counts as expired.
+        let issued_at = record.created_at.ok_or(Refusal::Expired)?;
+        if self.end_of_life(issued_at, record.expires_at, record.session_expires_at) <= now {
+            return Err(Refusal::Expired.into());
+        }
 
         match standing {
             Standing::Current(stored) => {
@@ -154,7 +152,6 @@ impl<S: TokenStore> Sessions<S> {
                 return Ok(Some((Standing::Current(stored), record)));
             }
         }
-
         Ok(None)
     }
 
@@ -173,7 +170,6 @@ impl<S: TokenStore> Sessions<S> {
             .tokens()
             .iter()
             .rposition(|consumed| digests.contains(&consumed.digest));
-
         consumed.map_or(Standing::Older, Standing::Consumed)
     }
 
@@ -213,24 +209,18 @@ impl<S: TokenStore> Sessions<S> {
             record.created_at.unwrap_or(entry.at)
         };
         let grant = self.grant_of(token, record, issued_at)?;
-
         let expected = later.map(|later| &later.digest).or(record.digest.as_ref());
-        let is_it = |successor: &PlainToken| {
-            self.digests
-                .candidates(successor)
-                .any(|digest| Some(&digest) == expected)
-        };
-
         // The digest key of the rotation may not be the active one any more. Each key yields a
         // candidate, and the digest in the record tells which of them was issued.
         let successors = self
             .digests
             .successors(&entry.salt, token)
             .map(|successor| self.texts(&successor, &grant));
-        let Some((refresh, access)) = { successors }.find(|(refresh, _)| is_it(refresh)) else {
+        let Some((refresh, access)) =
+            { successors }.find(|(refresh, _)| self.has_digest(refresh, expected))
+        else {
             return Err(Refusal::Consumed.into());
         };
-
         let expires_at = if later.is_some() {
             None
         } else {
@@ -243,7 +233,6 @@ impl<S: TokenStore> Sessions<S> {
             expires_at,
             access_expires_at,
         };
-
         Ok(Found {
             text: token.clone(),
             grant,
@@ -263,7 +252,6 @@ impl<S: TokenStore> Sessions<S> {
             Some(session) => session,
             None => SessionId::generate(&*self.entropy)?,
         };
-
         let session_end = record
             .session_expires_at
             .or_else(|| self.lifetimes.session_end(issued_at));
@@ -274,7 +262,6 @@ impl<S: TokenStore> Sessions<S> {
             Some(locator) => Some(locator.with_session(Some(session))),
             None => self.store.locator(&record.user, Some(session)),
         };
-
         Ok(Grant {
             user: record.user.clone(),
             session,
@@ -330,13 +317,11 @@ impl<S: TokenStore> Sessions<S> {
             salt,
         };
         let consumed = self.remembered(consumed, at).and(token);
-
         let record = NewRefresh {
             access_expires_at: signed_end,
             ..record
         };
         let rotate = rotation(found, presented, consumed, record, access_record);
-
         // The write is guarded by the presented token: it succeeds for one caller.
         match self.store.rotate(&rotate).await? {
             RotateOutcome::Done => Ok(Exchanged {
@@ -374,7 +359,6 @@ impl<S: TokenStore> Sessions<S> {
         } else {
             self.reuse.grace()
         };
-
         let time = self.remembered_for.unwrap_or_default().max(window);
         if time.is_zero() {
             Consumed::default()
@@ -407,12 +391,6 @@ impl<S: TokenStore> Sessions<S> {
         let grant = &found.grant;
         let now = self.now();
 
-        let issued = |token: &PlainToken, expires_at| IssuedToken {
-            token: token.clone(),
-            issued_at: now.max(grant.issued_at),
-            expires_at,
-            session_id: Some(grant.session),
-        };
         // A signed token is dated now, with the same id and session as the first one, and ends with
         // it.
         let issued_at = now.max(grant.issued_at);
@@ -427,33 +405,55 @@ impl<S: TokenStore> Sessions<S> {
             issued_at,
             ..grant.clone()
         };
-
         let access = match access(&signing, &self.digests.digest(refresh))? {
             Access::None => None,
             Access::Signed(token) => Some(token),
-            Access::Opaque => Some(issued(
-                opaque,
-                self.lifetimes
-                    .access_end(grant.issued_at, grant.session_end),
-            )),
+            Access::Opaque => {
+                let end = self
+                    .lifetimes
+                    .access_end(grant.issued_at, grant.session_end);
+                Some(repeated(opaque, grant, issued_at, end))
+            }
         };
-
         forgiven(grant.session, cause);
         let refresh_end = expires_at.unwrap_or_else(|| {
             self.lifetimes
                 .refresh_end(grant.issued_at, grant.session_end)
         });
-
         Ok(Exchanged {
-            refresh: issued(refresh, refresh_end),
+            refresh: repeated(refresh, grant, issued_at, refresh_end),
             access,
         })
     }
 
     /// Returns the refresh token and the access token that are derived for a successor.
     fn texts(&self, successor: &Successor, grant: &Grant) -> (PlainToken, PlainToken) {
-        let text = |kind| successor.token(&self.format, kind, grant.locator);
-        (text(TokenKind::Refresh), text(TokenKind::Access))
+        (
+            successor.token(&self.format, TokenKind::Refresh, grant.locator),
+            successor.token(&self.format, TokenKind::Access, grant.locator),
+        )
+    }
+
+    /// Returns `true` if a digest is that of a token, by any key.
+    fn has_digest(&self, token: &PlainToken, expected: Option<&Digest>) -> bool {
+        self.digests
+            .candidates(token)
+            .any(|digest| Some(&digest) == expected)
+    }
+}
+
+/// Returns a token that is handed out again, dated anew.
+fn repeated(
+    token: &PlainToken,
+    grant: &Grant,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+) -> IssuedToken {
+    IssuedToken {
+        token: token.clone(),
+        issued_at,
+        expires_at,
+        session_id: Some(grant.session),
     }
 }
 

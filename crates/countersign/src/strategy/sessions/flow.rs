@@ -87,10 +87,8 @@ async fn open<U: User, I: IssuesFor<U>>(
         Some(fence) => fence,
         None => sessions.fence(&user).await?,
     };
-
     let grant = sessions.begin(user, fence, login.lifetime)?;
     let opened = sessions.open(&grant, fence, &login.client, access).await?;
-
     // The count comes after the write. Two concurrent logins then count each other.
     keep_cap(issuer, &grant).await?;
     Ok(opened)
@@ -111,15 +109,17 @@ async fn exchange<U: User, I: IssuesFor<U>>(
 
     // Before anything is written: a user who is refused must not lose the token.
     let user = owner(&found, users).await?;
-
-    let made = |grant: &Grant, refresh: &Digest| {
-        if with_access {
-            issuer.access(&user, grant, refresh)
-        } else {
-            Ok(Access::None)
-        }
-    };
-    match issuer.sessions().exchange(&found, made).await {
+    let exchanged = issuer
+        .sessions()
+        .exchange(&found, |grant, refresh| {
+            if with_access {
+                issuer.access(&user, grant, refresh)
+            } else {
+                Ok(Access::None)
+            }
+        })
+        .await;
+    match exchanged {
         Ok(exchanged) => Ok((user, exchanged)),
         Err(rejection) => Err(punished(issuer, rejection).await),
     }
@@ -159,7 +159,6 @@ async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result
     let Some(cap) = sessions.cap else {
         return Ok(());
     };
-
     if !is_beyond(issuer, &grant.user, cap.most.get()).await? {
         return Ok(());
     }
@@ -172,7 +171,6 @@ async fn keep_cap<U: User, I: IssuesFor<U>>(issuer: &I, grant: &Grant) -> Result
         super::ending::end_known(issuer, &record, &grant.user, None).await?;
         event::session_evicted(record.id);
     }
-
     Ok(())
 }
 
@@ -184,7 +182,6 @@ async fn is_beyond<U: User, I: IssuesFor<U>>(
 ) -> Result<bool, Failure> {
     let sessions = issuer.sessions();
     let limit = sessions.limit(PAGE);
-
     let mut survey = sessions.store().survey_part(user, &limit, None).await?;
     while let Some(next) = survey
         .next
@@ -222,16 +219,13 @@ async fn surplus<U: User, I: IssuesFor<U>>(
         let found = issuer.sessions().live_sessions(user, &page).await?;
         listed = listed.saturating_add(found.sessions.len());
         oldest.extend(found.sessions);
-
         // Cut after each page, so that memory does not grow with the number of sessions.
         oldest.sort_by_key(|record| (record.opened_at.or(record.refreshed_at), record.id));
         oldest.truncate(EVICTED);
-
         if found.next.is_none() {
             oldest.truncate(listed.saturating_sub(usize::try_from(most).unwrap_or(usize::MAX)));
             return Ok(oldest);
         }
-
         page.after = found.next;
     }
 }

@@ -47,7 +47,6 @@ impl<S: TokenStore> Sessions<S> {
                 self.store.locator(user, None),
                 &*self.entropy,
             )?;
-
             let (issued, record) = self.access_record(token, user, None, self.now());
             if self
                 .store
@@ -77,7 +76,6 @@ impl<S: TokenStore> Sessions<S> {
         let expires_at = self
             .lifetimes
             .refresh_end(grant.issued_at, grant.session_end);
-
         let record = NewRefresh {
             digest: self.digests.digest(&token),
             family: self.family(&token)?,
@@ -122,7 +120,6 @@ impl<S: TokenStore> Sessions<S> {
         let (session, session_end) =
             session.map_or((None, None), |(session, end)| (Some(session), end));
         let expires_at = self.lifetimes.access_end(issued_at, session_end);
-
         let record = NewAccess {
             digest: self.digests.digest(&token),
             user: user.clone(),

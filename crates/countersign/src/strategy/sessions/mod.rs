@@ -209,13 +209,11 @@ impl<S: TokenStore> Sessions<S> {
     ) -> Result<SessionPage, Failure> {
         let now = self.now();
         let found = self.store.sessions(user, page).await?;
-
         let sessions = found
             .sessions
             .into_iter()
             .filter_map(|record| self.live(record, now))
             .collect();
-
         Ok(SessionPage {
             sessions,
             next: found.next,
@@ -253,13 +251,11 @@ impl<S: TokenStore> Sessions<S> {
     ) -> Result<u64, Failure> {
         let mut removed: u64 = 0;
         let mut pace = SweepPace::new(batch);
-
         loop {
             let start = Instant::now();
             let swept = self.sweep(pace.rows()).await?;
             let took = start.elapsed();
             pace.learn(took);
-
             removed = removed
                 .saturating_add(swept.access)
                 .saturating_add(swept.refresh)
@@ -311,7 +307,6 @@ impl<S: TokenStore> Sessions<S> {
             record.expires_at,
             record.session_expires_at,
         );
-
         (end > now).then_some(SessionRecord {
             expires_at: Some(end),
             ..record

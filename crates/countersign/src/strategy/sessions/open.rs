@@ -55,7 +55,6 @@ impl<S: TokenStore> Sessions<S> {
             Some(lifetime) => Some(issued_at.saturating_add(lifetime)),
             None => self.lifetimes.session_end(issued_at),
         };
-
         Ok(Grant {
             user,
             session,
@@ -102,7 +101,6 @@ impl<S: TokenStore> Sessions<S> {
             access_expires_at: signed_end,
             ..record
         };
-
         match self
             .store
             .insert_refresh(&record, access_record.as_ref())

@@ -36,7 +36,6 @@ impl<S: TokenStore> Sessions<S> {
 
         let again = Reauthentication::new(session, user.clone(), now);
         let again = fence.iter().fold(again, |again, at| again.behind(at.fence));
-
         if self.store.reauthenticate(&again).await? {
             Ok(now)
         } else {

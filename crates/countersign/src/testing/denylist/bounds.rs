@@ -66,7 +66,6 @@ pub(super) async fn sweep_leaves_room_for_clocks_that_differ(fixture: Fixture) -
             "a sweep removed an entry that is live by a clock that is behind",
         )?;
     }
-
     Ok(())
 }
 
@@ -74,7 +73,6 @@ pub(super) async fn sweep_leaves_room_for_clocks_that_differ(fixture: Fixture) -
 pub(super) async fn sweep_is_left_to_the_store(fixture: Fixture) -> Verdict {
     fixture.store.deny("ended", minutes(1), NOW).await?;
     fixture.store.deny("live", minutes(60), NOW).await?;
-
     same(
         "entries swept",
         &fixture.store.sweep(minutes(10), 100).await?,
@@ -102,7 +100,6 @@ pub(super) async fn sweep_is_bounded_and_resumable(fixture: Fixture) -> Verdict 
             .deny(&format!("live {number}"), minutes(60), NOW)
             .await?;
     }
-
     let mut removed = Vec::new();
     for _ in 0..5 {
         removed.push(fixture.store.sweep(minutes(2), 3).await?);
@@ -120,7 +117,6 @@ pub(super) async fn sweep_is_bounded_and_resumable(fixture: Fixture) -> Verdict 
             "a sweep removed a live entry",
         )?;
     }
-
     Ok(())
 }
 
@@ -139,7 +135,6 @@ pub(super) async fn never_forgets(fixture: Fixture) -> Verdict {
             )
             .await?;
     }
-
     all_denied(&fixture).await
 }
 
@@ -155,7 +150,6 @@ async fn all_denied(fixture: &Fixture) -> Verdict {
             "a live entry was forgotten",
         )?;
     }
-
     Ok(())
 }
 
@@ -166,7 +160,6 @@ async fn all_denied(fixture: &Fixture) -> Verdict {
 /// again.
 pub(super) async fn full_refuses_and_forgets_nothing(fixture: Fixture) -> Verdict {
     never_forgets(fixture.clone()).await?;
-
     for _ in 0..3 {
         let outcome = fixture.store.deny("one too many", minutes(15), NOW).await;
         let kind = outcome.err().map(|failure| failure.kind());
@@ -187,7 +180,6 @@ pub(super) async fn full_refuses_and_forgets_nothing(fixture: Fixture) -> Verdic
 /// Checks that a full denylist can extend an entry that it has, because that takes no more room.
 pub(super) async fn full_still_extends(fixture: Fixture) -> Verdict {
     never_forgets(fixture.clone()).await?;
-
     fixture
         .store
         .deny("token 0", minutes(60), NOW)
@@ -205,7 +197,6 @@ pub(super) async fn full_still_extends(fixture: Fixture) -> Verdict {
             .await?,
         "the entry was not extended",
     )?;
-
     all_denied(&fixture).await
 }
 
@@ -215,7 +206,6 @@ pub(super) async fn full_still_extends(fixture: Fixture) -> Verdict {
 /// It must hold exactly as many entries as before: the next one is refused.
 pub(super) async fn room_returns_when_entries_end(fixture: Fixture) -> Verdict {
     never_forgets(fixture.clone()).await?;
-
     let later = minutes(60);
     same(
         "entries swept",
@@ -229,7 +219,6 @@ pub(super) async fn room_returns_when_entries_end(fixture: Fixture) -> Verdict {
             .deny(&format!("later {number}"), minutes(90), later)
             .await?;
     }
-
     let outcome = fixture.store.deny("one too many", minutes(90), later).await;
     ensure(outcome.is_err(), "it holds more entries than it says")
 }

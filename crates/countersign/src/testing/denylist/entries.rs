@@ -85,7 +85,6 @@ pub(super) async fn end_at_the_exact_moment(fixture: Fixture) -> Verdict {
 /// Two calls may deny the same session for different reasons. The longer of the two must hold.
 pub(super) async fn are_never_shortened(fixture: Fixture) -> Verdict {
     fixture.store.deny(ID, minutes(60), NOW).await?;
-
     for until in [minutes(5), minutes(59), NOW] {
         fixture.store.deny(ID, until, NOW).await?;
         let denied = fixture
@@ -94,7 +93,6 @@ pub(super) async fn are_never_shortened(fixture: Fixture) -> Verdict {
             .await?;
         ensure(denied, "denying again shortened an entry")?;
     }
-
     Ok(())
 }
 
@@ -133,7 +131,6 @@ pub(super) async fn are_never_shortened_by_a_clock_behind(fixture: Fixture) -> V
             "an entry outlives its end",
         )?;
     }
-
     Ok(())
 }
 
@@ -149,7 +146,6 @@ pub(super) async fn are_extended(fixture: Fixture) -> Verdict {
         .is_any_denied(&[ID], minutes(60).saturating_sub(TICK))
         .await?;
     ensure(denied, "denying again for longer did not extend the entry")?;
-
     ensure(
         !fixture.store.is_any_denied(&[ID], minutes(60)).await?,
         "an entry outlives its end",
@@ -175,14 +171,12 @@ pub(super) async fn longest_of_many_callers_wins(fixture: Fixture) -> Verdict {
         while let Some(outcome) = calls.join_next().await {
             outcome.map_err(|error| Violation::new(error.to_string()))??;
         }
-
         let denied = fixture
             .store
             .is_any_denied(&[&id], minutes(32).saturating_sub(TICK))
             .await?;
         ensure(denied, "a shorter denial won over a longer one beside it")?;
     }
-
     Ok(())
 }
 

@@ -15,7 +15,6 @@ pub(super) async fn any_of_several(fixture: Fixture) -> Verdict {
     let many: Vec<String> = (0..100).map(|number| format!("good {number}")).collect();
     let mut ids: Vec<&str> = many.iter().map(String::as_str).collect();
     ids.push("ended");
-
     ensure(
         !fixture.store.is_any_denied(&ids, minutes(2)).await?,
         "none of these ids is denied",
@@ -68,7 +67,6 @@ pub(super) async fn odd_ones_are_told_apart(fixture: Fixture) -> Verdict {
         "x".repeat(255),
         "€".repeat(85),
     ];
-
     let ids: Vec<String> = short.into_iter().map(str::to_owned).chain(long).collect();
 
     for (denied, id) in ids.iter().enumerate() {
@@ -82,6 +80,5 @@ pub(super) async fn odd_ones_are_told_apart(fixture: Fixture) -> Verdict {
             ensure(is_denied == (number <= denied), &clause)?;
         }
     }
-
     Ok(())
 }

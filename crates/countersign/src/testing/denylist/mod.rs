@@ -182,7 +182,6 @@ impl<F> DenylistSuite<F> {
         } else {
             CASES_WHEN_SWEPT
         };
-
         let mut cases = Vec::new();
         for case in CASES.iter().chain(of_expiry).chain(when_bounded) {
             if self
@@ -192,7 +191,6 @@ impl<F> DenylistSuite<F> {
             {
                 continue;
             }
-
             let entries = self.capacity.unwrap_or(2_000);
             let denials = self.denials;
             let fixture = (self.fresh)().await.map(|store| Fixture {

@@ -54,12 +54,10 @@ async fn lost_at(fixture: &Fixture, now: Timestamp) -> Result<u32, Violation> {
         let store = Arc::clone(&fixture.store);
         readers.spawn(async move { store.is_any_denied(&[&id(number)], now).await });
     }
-
     let mut lost = 0;
     while let Some(denied) = readers.join_next().await {
         lost += u32::from(!denied.map_err(|error| Violation::new(error.to_string()))??);
     }
-
     Ok(lost)
 }
 
@@ -74,7 +72,6 @@ async fn deny_all(fixture: &Fixture, now: Timestamp) -> Verdict {
         usize::try_from(DENIERS + SWEEPERS).unwrap_or(1),
     ));
     let over = Arc::new(AtomicBool::new(false));
-
     let mut sweepers = JoinSet::new();
     for _ in 0..SWEEPERS {
         // Small sweeps, again and again, meet more denials in their middle than one large sweep.
@@ -111,11 +108,9 @@ async fn deny_all(fixture: &Fixture, now: Timestamp) -> Verdict {
             .and_then(|denied| Ok(denied?));
         denied = denied.and(outcome);
     }
-
     over.store(true, Ordering::SeqCst);
     while let Some(outcome) = sweepers.join_next().await {
         outcome.map_err(|error| Violation::new(error.to_string()))??;
     }
-
     denied
 }

@@ -34,7 +34,6 @@ pub(super) async fn is_found_as_recorded(fixture: Fixture) -> Verdict {
     for access in [&plain, &full, &aging] {
         fixture.holds_access(access).await?;
     }
-
     Ok(())
 }
 
@@ -47,7 +46,6 @@ pub(super) async fn unknown_is_a_value(fixture: Fixture) -> Verdict {
         !fixture.has_access("unknown").await?,
         "an empty store found an access token",
     )?;
-
     fixture.record(&fixture.access("known")).await?;
     ensure(
         !fixture.has_access("unknown").await?,
@@ -59,7 +57,6 @@ pub(super) async fn unknown_is_a_value(fixture: Fixture) -> Verdict {
         .remove_access(&fixture.token("unknown"), None)
         .await?;
     ensure(!removed, "removing an unknown token said that it was there")?;
-
     fixture.holds_access(&fixture.access("known")).await
 }
 
@@ -75,12 +72,10 @@ pub(super) async fn expired_is_returned_as_it_is(fixture: Fixture) -> Verdict {
         ..fixture.access("expired")
     };
     fixture.record(&expired).await?;
-
     for _ in 0..3 {
         fixture.holds_access(&expired).await?;
         fixture.store.ping().await?;
     }
-
     Ok(())
 }
 
@@ -109,7 +104,6 @@ pub(super) async fn is_removed_once(fixture: Fixture) -> Verdict {
         &fixture.store.remove_access(&one, None).await?,
         &false,
     )?;
-
     fixture.holds_access(&fixture.access("two")).await
 }
 
@@ -120,7 +114,6 @@ pub(super) async fn is_removed_once(fixture: Fixture) -> Verdict {
 pub(super) async fn removal_asks_for_the_owner(fixture: Fixture) -> Verdict {
     let access = fixture.access("mine");
     fixture.record(&access).await?;
-
     let mine = fixture.token("mine");
     let by_stranger = fixture
         .store
@@ -146,7 +139,6 @@ pub(super) async fn removal_asks_for_the_owner(fixture: Fixture) -> Verdict {
 pub(super) async fn taken_digest_is_refused(fixture: Fixture) -> Verdict {
     let first = fixture.access("taken");
     fixture.record(&first).await?;
-
     let second = NewAccess {
         user: fixture.stranger().clone(),
         session: Some(session(1)?),
@@ -154,10 +146,8 @@ pub(super) async fn taken_digest_is_refused(fixture: Fixture) -> Verdict {
         expires_at: None,
         ..first.clone()
     };
-
     let again = fixture.store.insert_access(&second).await;
     ensure(again.is_err(), "a digest was recorded twice")?;
-
     fixture.holds_access(&first).await
 }
 
@@ -171,7 +161,6 @@ pub(super) async fn other_spellings_are_unknown(fixture: Fixture) -> Verdict {
     let refresh = fixture.refresh("known");
     fixture.record(&access).await?;
     fixture.open(&refresh, None).await?;
-
     let digits = access.digest.as_str().to_owned();
     let near = [
         digits.to_uppercase(),
@@ -196,22 +185,21 @@ pub(super) async fn other_spellings_are_unknown(fixture: Fixture) -> Verdict {
 
     for text in near.into_iter().chain(odd).chain(long) {
         let token = StoredToken::LegacyPlaintext(PlainToken::new(text.clone()));
-        let clause = |what: &str| format!("{what} under another spelling: {}", text.escape_debug());
         ensure(
             fixture.store.find_access(&token).await?.is_none(),
-            &clause("an access token is found"),
+            &spelled_otherwise("an access token is found", &text),
         )?;
         ensure(
             fixture.store.find_refresh(&token).await?.is_none(),
-            &clause("a refresh token is found"),
+            &spelled_otherwise("a refresh token is found", &text),
         )?;
         ensure(
             !fixture.store.remove_access(&token, None).await?,
-            &clause("an access token is removed"),
+            &spelled_otherwise("an access token is removed", &text),
         )?;
         ensure(
             !fixture.store.remove_refresh(&token, None).await?,
-            &clause("a refresh token is removed"),
+            &spelled_otherwise("a refresh token is removed", &text),
         )?;
     }
 
@@ -222,4 +210,9 @@ pub(super) async fn other_spellings_are_unknown(fixture: Fixture) -> Verdict {
 /// Checks that [`ping`](crate::store::TokenStore::ping) succeeds on a store that works.
 pub(super) async fn ping_answers(fixture: Fixture) -> Verdict {
     Ok(fixture.store.ping().await?)
+}
+
+/// Returns the clause that a store breaks if it takes a text for a token's digest.
+fn spelled_otherwise(what: &str, text: &str) -> String {
+    format!("{what} under another spelling: {}", text.escape_debug())
 }

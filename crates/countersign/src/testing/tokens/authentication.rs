@@ -5,7 +5,9 @@
 
 use crate::clock::Timestamp;
 use crate::session::SessionId;
-use crate::store::{NewAccess, NewRefresh, Opened, Reauthentication, RotateOutcome, SessionRecord};
+use crate::store::{
+    Fence, NewAccess, NewRefresh, Opened, Reauthentication, RotateOutcome, SessionRecord,
+};
 use crate::testing::case::needs_threads;
 use crate::testing::tokens::fixture::{Fixture, NOW, another, minutes, session};
 use crate::testing::tokens::race::at_once;
@@ -18,7 +20,6 @@ const ROUNDS: u8 = 64;
 pub(super) async fn begins_with_the_login(fixture: Fixture) -> Verdict {
     let mine = session(1)?;
     fixture.open(&fixture.opening("old", mine), None).await?;
-
     same(
         "after a login",
         &authenticated(&fixture, mine).await?,
@@ -40,7 +41,6 @@ pub(super) async fn is_recorded_and_kept(fixture: Fixture) -> Verdict {
     let (refresh, access) = (fixture.opening("old", mine), of(&fixture, "access", mine));
     fixture.open(&refresh, Some(&access)).await?;
     fixture.open(&fixture.opening("other", other), None).await?;
-
     let before = found(&fixture, mine).await?;
     let again = Reauthentication::new(mine, fixture.owner().clone(), minutes(5));
     for _ in 0..2 {
@@ -50,13 +50,11 @@ pub(super) async fn is_recorded_and_kept(fixture: Fixture) -> Verdict {
             &true,
         )?;
     }
-
     let expected = SessionRecord {
         authenticated_at: Some(minutes(5)),
         ..before
     };
     same("the session", &found(&fixture, mine).await?, &expected)?;
-
     for record in fixture.listed(fixture.owner(), 100).await? {
         let at = if record.id == mine { minutes(5) } else { NOW };
         same("the time in a list", &record.authenticated_at, &Some(at))?;
@@ -64,7 +62,6 @@ pub(super) async fn is_recorded_and_kept(fixture: Fixture) -> Verdict {
 
     fixture.holds_access(&access).await?;
     fixture.holds_refresh(&refresh).await?;
-
     rotate(&fixture, "old", "new", mine).await?;
     rotate(&fixture, "new", "newer", mine).await?;
     same(
@@ -97,7 +94,6 @@ pub(super) async fn never_moves_back(fixture: Fixture) -> Verdict {
             &Some(shown),
         )?;
     }
-
     Ok(())
 }
 
@@ -107,7 +103,6 @@ pub(super) async fn asks_for_the_owner(fixture: Fixture) -> Verdict {
     let (mine, bare, unknown) = (session(1)?, session(2)?, session(3)?);
     fixture.open(&fixture.opening("mine", mine), None).await?;
     fixture.record(&of(&fixture, "bare", bare)).await?;
-
     for (session, user) in [
         (mine, fixture.stranger()),
         (bare, fixture.owner()),
@@ -144,7 +139,6 @@ pub(super) async fn never_revives(fixture: Fixture) -> Verdict {
         let mine = session(number)?;
         let label = format!("token {number}");
         log_in(&fixture, &label, mine).await?;
-
         if everything {
             fixture.end(fixture.owner(), None).await?;
         } else {
@@ -159,7 +153,6 @@ pub(super) async fn never_revives(fixture: Fixture) -> Verdict {
         )?;
         is_gone(&fixture, &label, mine).await?;
     }
-
     Ok(())
 }
 
@@ -168,21 +161,21 @@ pub(super) async fn never_revives(fixture: Fixture) -> Verdict {
 pub(super) async fn asks_for_the_fence(fixture: Fixture) -> Verdict {
     let mine = session(1)?;
     let old = log_in(&fixture, "token", mine).await?;
-    let at = |minute, fence| {
-        Reauthentication::new(mine, fixture.owner().clone(), minutes(minute)).behind(fence)
-    };
-
-    let stale = fixture.store.reauthenticate(&at(3, another()?)).await?;
-    same("behind another fence", &stale, &false)?;
+    same(
+        "behind another fence",
+        &again(&fixture, mine, 3, another()?).await?,
+        &false,
+    )?;
     same(
         "the time",
         &authenticated(&fixture, mine).await?,
         &Some(NOW),
     )?;
-
-    let good = fixture.store.reauthenticate(&at(4, old)).await?;
-    same("behind the session's fence", &good, &true)?;
-
+    same(
+        "behind the session's fence",
+        &again(&fixture, mine, 4, old).await?,
+        &true,
+    )?;
     let new = fixture.end(fixture.owner(), Some(mine)).await?;
     same(
         "the time of a session that was kept",
@@ -190,16 +183,22 @@ pub(super) async fn asks_for_the_fence(fixture: Fixture) -> Verdict {
         &Some(minutes(4)),
     )?;
 
-    let stale = fixture.store.reauthenticate(&at(5, old)).await?;
-    same("behind the fence that was replaced", &stale, &false)?;
+    same(
+        "behind the fence that was replaced",
+        &again(&fixture, mine, 5, old).await?,
+        &false,
+    )?;
     same(
         "the time",
         &authenticated(&fixture, mine).await?,
         &Some(minutes(4)),
     )?;
 
-    let good = fixture.store.reauthenticate(&at(6, new)).await?;
-    same("behind the new fence", &good, &true)?;
+    same(
+        "behind the new fence",
+        &again(&fixture, mine, 6, new).await?,
+        &true,
+    )?;
     same(
         "the time",
         &authenticated(&fixture, mine).await?,
@@ -214,7 +213,6 @@ pub(super) async fn stands_beside_a_rotation(fixture: Fixture) -> Verdict {
         let mine = session(round)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {round}"));
         log_in(&fixture, &old, mine).await?;
-
         let rotates_first = round % 2 == 0;
         let calls = [rotates_first, !rotates_first].map(|rotates| {
             let (fixture, old, new) = (fixture.clone(), old.clone(), new.clone());
@@ -239,7 +237,6 @@ pub(super) async fn stands_beside_a_rotation(fixture: Fixture) -> Verdict {
             &Some(minutes(5)),
         )?;
     }
-
     Ok(())
 }
 
@@ -269,11 +266,9 @@ pub(super) async fn revives_nothing_beside_an_ending(fixture: Fixture) -> Verdic
                 Ok(())
             }
         });
-
         at_once(calls).await?;
         is_gone(&fixture, &label, mine).await?;
     }
-
     Ok(())
 }
 
@@ -301,6 +296,17 @@ fn of(fixture: &Fixture, label: &str, session: SessionId) -> NewAccess {
         session: Some(session),
         ..fixture.access(label)
     }
+}
+
+/// Records that the owner authenticated again at a minute after a login behind `fence`.
+async fn again(
+    fixture: &Fixture,
+    session: SessionId,
+    minute: u64,
+    fence: Fence,
+) -> Result<bool, Violation> {
+    let again = Reauthentication::new(session, fixture.owner().clone(), minutes(minute));
+    Ok(fixture.store.reauthenticate(&again.behind(fence)).await?)
 }
 
 /// Rotates a refresh token.

@@ -35,7 +35,6 @@ pub(super) async fn dropped_insert_is_whole_or_nothing(fixture: Fixture) -> Verd
             Ok(fixture.has_refresh(&label).await? == fixture.has_access(&label).await?)
         })
         .await?;
-
         works(&fixture, &format!("after {point}")).await?;
     }
     Ok(())
@@ -50,7 +49,6 @@ pub(super) async fn dropped_rotation_is_whole_or_nothing(fixture: Fixture) -> Ve
         let session = session(point)?;
         let [old, new] = ["old", "new"].map(|name| format!("{name} {point}"));
         fixture.open(&fixture.opening(&old, session), None).await?;
-
         dropped_after(
             point,
             fixture.store.rotate(&fixture.rotate(&old, &new, session)),
@@ -71,7 +69,6 @@ pub(super) async fn dropped_rotation_is_whole_or_nothing(fixture: Fixture) -> Ve
 async fn dropped_after<T>(point: u8, call: impl Future<Output = T>) {
     let mut call = pin!(call);
     let mut polls = 0;
-
     std::future::poll_fn(|context| {
         polls += 1;
         if call.as_mut().poll(context).is_ready() || polls >= point {
@@ -96,7 +93,6 @@ where
         }
         Ok(())
     });
-
     settled.await.unwrap_or_else(|_| {
         Err(Violation::new(
             "a call that was dropped took effect by halves",

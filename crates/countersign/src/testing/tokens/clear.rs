@@ -30,7 +30,6 @@ async fn open_both(fixture: &Fixture) -> Verdict {
             &Opened::Done,
         )?;
     }
-
     Ok(())
 }
 
@@ -53,7 +52,6 @@ async fn left(fixture: &Fixture) -> Result<u8, Violation> {
 pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
     open_both(&fixture).await?;
     fixture.end(fixture.owner(), None).await?;
-
     for unfenced in [true, false] {
         let clear = ClearUser {
             user: fixture.owner().clone(),
@@ -61,7 +59,6 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
             kept: None,
             rows: 2,
         };
-
         let mut calls = 0;
         loop {
             let cleared = fixture.store.clear(&clear).await?;
@@ -87,7 +84,6 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
             &Cleared::default(),
         )?;
     }
-
     Ok(())
 }
 
@@ -98,14 +94,12 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
 pub(super) async fn leaves_what_lives(fixture: Fixture) -> Verdict {
     let replaced = fixture.end(fixture.owner(), None).await?;
     open_both(&fixture).await?;
-
     let fenced = ClearUser {
         user: fixture.owner().clone(),
         unfenced: false,
         kept: None,
         rows: 100,
     };
-
     for _ in 0..3 {
         fixture.store.clear(&fenced).await?;
     }
@@ -133,7 +127,6 @@ pub(super) async fn leaves_what_lives(fixture: Fixture) -> Verdict {
             "clearing ended a session behind the fence that stands",
         )?;
     }
-
     same(
         "the fence",
         &fixture.fence(fixture.owner()).await?,
@@ -149,7 +142,6 @@ pub(super) async fn leaves_what_lives(fixture: Fixture) -> Verdict {
 pub(super) async fn may_be_left_to_sweeps(fixture: Fixture) -> Verdict {
     let fence = fixture.fence(fixture.owner()).await?;
     let month = minutes(30 * 24 * 60);
-
     for number in 1..=2 * SESSIONS {
         let (label, session) = (format!("session {number}"), session(number)?);
         let login = NewRefresh {
@@ -162,7 +154,6 @@ pub(super) async fn may_be_left_to_sweeps(fixture: Fixture) -> Verdict {
             expires_at: Some(month),
             ..fixture.access(&label)
         };
-
         same(
             "logging in",
             &fixture.store.insert_refresh(&login, Some(&access)).await?,
@@ -192,7 +183,6 @@ pub(super) async fn may_be_left_to_sweeps(fixture: Fixture) -> Verdict {
             fence_used: at,
             rows: 2,
         };
-
         let swept = fixture.store.sweep(&limit).await?;
         same(
             "sessions that go on beside sweeps",
@@ -214,6 +204,5 @@ pub(super) async fn may_be_left_to_sweeps(fixture: Fixture) -> Verdict {
             "sweeping what was ended does not come to an end",
         )?;
     }
-
     Ok(())
 }

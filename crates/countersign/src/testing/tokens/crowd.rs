@@ -100,7 +100,6 @@ pub(super) async fn ends_beside_writers(fixture: Fixture) -> Verdict {
         &fixture.session_ids(fixture.owner()).await?,
         &vec![session(1)?],
     )?;
-
     writers.all_wrote(2).await;
     writers.stop().await
 }
@@ -121,7 +120,6 @@ const fn is_loose(number: u32) -> bool {
 /// Opens the sessions of the crowd behind the owner's fence, by several tasks at once.
 async fn open_crowd(fixture: &Fixture) -> Verdict {
     let fence = Some(fixture.fence(fixture.owner()).await?);
-
     let mut openers = JoinSet::new();
     for opener in 0..OPENERS {
         let fixture = fixture.clone();
@@ -137,7 +135,6 @@ async fn open_crowd(fixture: &Fixture) -> Verdict {
                     fence,
                     ..fixture.opening(&label, session)
                 };
-
                 // Where tokens are signed, the store has no access tokens.
                 let access = NewAccess {
                     session: Some(session),
@@ -157,7 +154,6 @@ async fn open_crowd(fixture: &Fixture) -> Verdict {
     while let Some(opened) = openers.join_next().await {
         opened.map_err(|error| Violation::new(error.to_string()))??;
     }
-
     Ok(())
 }
 
@@ -179,7 +175,6 @@ async fn is_over(fixture: &Fixture, ended: impl Fn(u32) -> bool) -> Verdict {
             "an access token of a crowd outlives its end",
         )?;
     }
-
     Ok(())
 }
 
@@ -198,7 +193,6 @@ impl Writers {
             rounds: Vec::new(),
             over: Arc::default(),
         };
-
         let users = fixture
             .users
             .iter()
@@ -227,23 +221,27 @@ impl Writers {
                 Ok(())
             });
         }
-
         writers
+    }
+
+    /// Returns how often each writer has written.
+    fn written(&self) -> impl Iterator<Item = u32> {
+        self.rounds
+            .iter()
+            .map(|rounds| rounds.load(Ordering::SeqCst))
     }
 
     /// Waits until each writer has written `times` times more, or one has failed.
     async fn all_wrote(&self, times: u32) {
-        let rounds = || {
-            self.rounds
-                .iter()
-                .map(|rounds| rounds.load(Ordering::SeqCst))
-        };
-        let enough: Vec<_> = rounds()
+        let enough: Vec<_> = self
+            .written()
             .map(|before| before.saturating_add(times))
             .collect();
-
         while !self.over.load(Ordering::SeqCst)
-            && rounds().zip(&enough).any(|(now, enough)| now < *enough)
+            && self
+                .written()
+                .zip(&enough)
+                .any(|(now, enough)| now < *enough)
         {
             SweepPace::rest(PAUSE).await;
         }
@@ -264,7 +262,6 @@ async fn write(fixture: &Fixture, user: &UserKey, writer: u32, round: u32) -> Ve
     let session = session_of_crowd(writer.saturating_mul(0x0100_0000).saturating_add(round))?;
     let [old, new] = ["old", "new"].map(|name| format!("writer {writer} {round} {name}"));
     let fence = Some(fixture.fence(user).await?);
-
     let login = NewRefresh {
         user: user.clone(),
         fence,
@@ -275,14 +272,12 @@ async fn write(fixture: &Fixture, user: &UserKey, writer: u32, round: u32) -> Ve
         session: Some(session),
         ..fixture.access(&old)
     };
-
     let opened = fixture.store.insert_refresh(&login, Some(&access)).await?;
     same(
         "another user's login beside the ending",
         &opened,
         &Opened::Done,
     )?;
-
     let rotate = fixture.rotate(&old, &new, session);
     let access = rotate.access.clone().map(|access| NewAccess {
         user: user.clone(),
@@ -298,7 +293,6 @@ async fn write(fixture: &Fixture, user: &UserKey, writer: u32, round: u32) -> Ve
         &rotated,
         &RotateOutcome::Done,
     )?;
-
     let there = fixture.has_refresh(&new).await? && fixture.has_access(&new).await?;
     ensure(there, "another user's tokens are gone beside the ending")
 }

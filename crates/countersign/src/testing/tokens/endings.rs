@@ -54,7 +54,6 @@ async fn opened(
 /// cannot be refreshed.
 async fn is_over(fixture: &Fixture, label: &str, session: SessionId) -> Verdict {
     let [old, new, newer] = ["old", "new", "newer"].map(|name| format!("{label} {name}"));
-
     for label in [&old, &new] {
         ensure(
             !fixture.has_access(label).await?,
@@ -65,12 +64,10 @@ async fn is_over(fixture: &Fixture, label: &str, session: SessionId) -> Verdict 
         !fixture.has_refresh(&new).await?,
         "a refresh token outlives the end of its user",
     )?;
-
     let family = fixture.store.find_family(&fixture.family(&old)).await?;
     ensure(family.is_none(), "a family outlives the end of its user")?;
     let found = fixture.store.find_session(session, fixture.owner()).await?;
     ensure(found.is_none(), "a session outlives the end of its user")?;
-
     let rotate = RotateRequest {
         family: fixture.family(&old),
         ..fixture.rotate(&new, &newer, session)
@@ -94,7 +91,6 @@ async fn is_over(fixture: &Fixture, label: &str, session: SessionId) -> Verdict 
 /// Checks that every token of a session from [`opened`] is found.
 async fn is_good(fixture: &Fixture, label: &str, session: SessionId) -> Verdict {
     let [old, new] = ["old", "new"].map(|name| format!("{label} {name}"));
-
     for label in [&old, &new] {
         ensure(
             fixture.has_access(label).await?,
@@ -111,7 +107,6 @@ async fn is_good(fixture: &Fixture, label: &str, session: SessionId) -> Verdict 
         family.is_some(),
         "the family of a session that goes on is gone",
     )?;
-
     let found = fixture.store.find_session(session, fixture.owner()).await?;
     ensure(found.is_some(), "a session that goes on is not found")
 }
@@ -168,7 +163,6 @@ pub(super) async fn take_everything_behind_the_fence(fixture: Fixture) -> Verdic
         ..fixture.access("stranger")
     };
     let fence_of_stranger = fixture.fence(fixture.stranger()).await?;
-
     let stranger = NewRefresh {
         fence: Some(fence_of_stranger),
         ..stranger
@@ -214,7 +208,6 @@ pub(super) async fn take_everything_behind_the_fence(fixture: Fixture) -> Verdic
             &survey(&fixture).await?,
             &UserSurvey::default(),
         )?;
-
         let used = Used {
             session: session(1)?,
             user: fixture.owner().clone(),
@@ -226,15 +219,12 @@ pub(super) async fn take_everything_behind_the_fence(fixture: Fixture) -> Verdic
             .find_session(session(1)?, fixture.owner())
             .await?;
         ensure(noted.is_none(), "noting its use brought a session back")?;
-
         fixture.holds_refresh(&stranger).await?;
         fixture.holds_access(&beside).await?;
-
         if !cleared {
             fixture.clear(fixture.owner(), None).await?;
         }
     }
-
     Ok(())
 }
 
@@ -250,7 +240,6 @@ pub(super) async fn keep_the_session_that_they_name(fixture: Fixture) -> Verdict
     fixture
         .record(&loose_access(&fixture, "loose", Some(fence)))
         .await?;
-
     let mut current = "kept new".to_owned();
     for round in 0..3 {
         let replaced = fixture.end(fixture.owner(), Some(kept)).await?;
@@ -273,19 +262,16 @@ pub(super) async fn keep_the_session_that_they_name(fixture: Fixture) -> Verdict
             &survey(&fixture).await?.sessions,
             &1,
         )?;
-
         ensure(
             fixture.has_access("kept old").await?,
             "an access token of the session that is kept is gone",
         )?;
-
         let found = fixture.store.find_refresh(&fixture.token(&current)).await?;
         same(
             "the fence of a session that is kept",
             &found.map(|found| found.fence),
             &Some(Some(replaced)),
         )?;
-
         let next = format!("kept {round}");
         let rotate = RotateRequest {
             family: fixture.family("kept old"),
@@ -296,7 +282,6 @@ pub(super) async fn keep_the_session_that_they_name(fixture: Fixture) -> Verdict
             &fixture.store.rotate(&rotate).await?,
             &RotateOutcome::Done,
         )?;
-
         ensure(
             fixture.has_access(&next).await?,
             "a rotation of the session that is kept has no access token",
@@ -334,13 +319,11 @@ pub(super) async fn never_revive(fixture: Fixture) -> Verdict {
     let fence = fixture.fence(fixture.owner()).await?;
     opened(&fixture, "marked", marked, Some(fence)).await?;
     opened(&fixture, "logged out", logged_out, Some(fence)).await?;
-
     let stranger = NewRefresh {
         user: fixture.stranger().clone(),
         ..fixture.opening("stranger", theirs)
     };
     fixture.open(&stranger, None).await?;
-
     fixture
         .store
         .end_session(logged_out, fixture.owner())
@@ -371,7 +354,6 @@ pub(super) async fn never_revive(fixture: Fixture) -> Verdict {
         )?;
         fixture.holds_refresh(&stranger).await?;
     }
-
     Ok(())
 }
 
@@ -383,13 +365,11 @@ pub(super) async fn never_revive(fixture: Fixture) -> Verdict {
 pub(super) async fn reach_tokens_behind_no_fence(fixture: Fixture) -> Verdict {
     let (kept, other) = (session(1)?, session(2)?);
     fixture.fence(fixture.owner()).await?;
-
     let stranger = NewAccess {
         user: fixture.stranger().clone(),
         ..fixture.access("stranger")
     };
     fixture.record(&stranger).await?;
-
     for round in 0..2 {
         if round == 0 {
             opened(&fixture, "kept", kept, None).await?;
@@ -408,7 +388,6 @@ pub(super) async fn reach_tokens_behind_no_fence(fixture: Fixture) -> Verdict {
             })
             .await?;
         fixture.open(&fixture.refresh(&loose), None).await?;
-
         fixture.end(fixture.owner(), Some(kept)).await?;
         // The session gets this one while the other tokens of its user are cleared away.
         let late = format!("late {round}");
@@ -418,16 +397,13 @@ pub(super) async fn reach_tokens_behind_no_fence(fixture: Fixture) -> Verdict {
                 ..loose_access(&fixture, &late, None)
             })
             .await?;
-
         fixture.clear(fixture.owner(), Some(kept)).await?;
         ensure(
             fixture.has_access(&late).await?,
             "clearing took an access token of the session that is kept",
         )?;
-
         is_good(&fixture, "kept", kept).await?;
         is_over(&fixture, "other", other).await?;
-
         ensure(
             !fixture.has_access(&loose).await?,
             "an access token of no session and no fence is left",
@@ -454,10 +430,8 @@ pub(super) async fn reach_tokens_behind_no_fence(fixture: Fixture) -> Verdict {
 pub(super) async fn save_nothing_from_another(fixture: Fixture) -> Verdict {
     let (fenced, unfenced) = (session(1)?, session(2)?);
     let fence = fixture.fence(fixture.owner()).await?;
-
     opened(&fixture, "fenced", fenced, Some(fence)).await?;
     opened(&fixture, "unfenced", unfenced, None).await?;
-
     fixture.end(fixture.owner(), None).await?;
     for kept in [fenced, unfenced] {
         fixture.end(fixture.owner(), Some(kept)).await?;
@@ -465,7 +439,6 @@ pub(super) async fn save_nothing_from_another(fixture: Fixture) -> Verdict {
 
     fixture.clear(fixture.owner(), Some(unfenced)).await?;
     is_over(&fixture, "fenced", fenced).await?;
-
     fixture.clear(fixture.owner(), None).await?;
     is_over(&fixture, "unfenced", unfenced).await?;
     same(
@@ -510,7 +483,6 @@ pub(super) async fn change_nothing_when_repeated(fixture: Fixture) -> Verdict {
         &fixture.fence(fixture.owner()).await?,
         &end.fence,
     )?;
-
     let listed = [EndedFence {
         fence: replaced,
         kept: end.kept,

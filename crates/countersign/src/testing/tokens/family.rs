@@ -19,7 +19,6 @@ pub(super) async fn leads_to_the_current_token(fixture: Fixture) -> Verdict {
     fixture
         .open(&fixture.opening("other", session(2)?), None)
         .await?;
-
     let family = fixture.family("0");
     let mut consumed = Consumed::default();
     for number in 0..10_u8 {
@@ -46,14 +45,12 @@ pub(super) async fn leads_to_the_current_token(fixture: Fixture) -> Verdict {
             &found.session,
             &Some(mine),
         )?;
-
         let token = ConsumedToken {
             digest: fixture.digest(&number.to_string()),
             at: minutes(u64::from(number)),
             salt: [number; 16],
         };
         consumed = consumed.and(token);
-
         let rotate = RotateRequest {
             family: family.clone(),
             consumed: consumed.clone(),
@@ -100,7 +97,6 @@ pub(super) async fn survives_no_ending(fixture: Fixture) -> Verdict {
         .store
         .end_session(session(1)?, fixture.owner())
         .await?;
-
     ensure(
         fixture
             .store
@@ -144,7 +140,6 @@ pub(super) async fn of_a_row_without_comes_with_the_successor(fixture: Fixture) 
             None,
         )
         .await?;
-
     same(
         "rotating",
         &fixture
@@ -153,7 +148,6 @@ pub(super) async fn of_a_row_without_comes_with_the_successor(fixture: Fixture) 
             .await?,
         &RotateOutcome::Done,
     )?;
-
     let found = fixture
         .store
         .find_family(&fixture.family("old"))

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use crate::session::SessionId;
 use crate::store::{Fence, NewAccess, NewRefresh, Opened, SweepLimit};
 use crate::testing::tokens::fixture::{Fixture, NOW, TICK, another, minutes, session};
 use crate::testing::violation::{Verdict, ensure, same};
@@ -28,7 +29,6 @@ pub(super) async fn stands_until_it_is_replaced(fixture: Fixture) -> Verdict {
         .fence(fixture.owner(), another()?, minutes(1))
         .await?;
     same("a fence that nobody replaced", &again, &first)?;
-
     let replaced = fixture.end(fixture.owner(), None).await?;
     same(
         "a fence that was replaced",
@@ -57,34 +57,24 @@ pub(super) async fn stands_until_it_is_replaced(fixture: Fixture) -> Verdict {
 pub(super) async fn lets_nobody_in_who_came_before_it(fixture: Fixture) -> Verdict {
     let (mine, late) = (session(1)?, session(2)?);
     let fence = fixture.fence(fixture.owner()).await?;
-    let behind = |label, session, fence| NewRefresh {
-        fence: Some(fence),
-        ..fixture.opening(label, session)
-    };
-    let access = |label, session| NewAccess {
-        session: Some(session),
-        ..fixture.access(label)
-    };
-
-    let opened = fixture
-        .store
-        .insert_refresh(&behind("mine", mine, fence), Some(&access("mine", mine)))
-        .await?;
+    let login = login_behind(&fixture, "mine", mine, fence);
+    let access = fixture.access_of("mine", mine);
+    let opened = fixture.store.insert_refresh(&login, Some(&access)).await?;
     same(
         "a login behind the fence that stands",
         &opened,
         &Opened::Done,
     )?;
 
-    fixture.holds_refresh(&behind("mine", mine, fence)).await?;
-    fixture.holds_access(&access("mine", mine)).await?;
-
+    fixture.holds_refresh(&login).await?;
+    fixture.holds_access(&access).await?;
     let replaced = fixture.end(fixture.owner(), None).await?;
     for with_access in [true, false] {
-        let access = Some(access("late", late)).filter(|_| with_access);
+        let login = login_behind(&fixture, "late", late, fence);
+        let access = Some(fixture.access_of("late", late)).filter(|_| with_access);
         let opened = fixture
             .store
-            .insert_refresh(&behind("late", late, fence), access.as_ref())
+            .insert_refresh(&login, access.as_ref())
             .await?;
         same(
             "a login behind a fence that was replaced",
@@ -101,12 +91,18 @@ pub(super) async fn lets_nobody_in_who_came_before_it(fixture: Fixture) -> Verdi
         )?;
     }
 
-    let opened = fixture
-        .store
-        .insert_refresh(&behind("late", late, replaced), None)
-        .await?;
+    let login = login_behind(&fixture, "late", late, replaced);
+    let opened = fixture.store.insert_refresh(&login, None).await?;
     same("a login behind the new fence", &opened, &Opened::Done)?;
-    fixture.holds_refresh(&behind("late", late, replaced)).await
+    fixture.holds_refresh(&login).await
+}
+
+/// Returns a login of the owner behind a fence.
+fn login_behind(fixture: &Fixture, label: &str, session: SessionId, fence: Fence) -> NewRefresh {
+    NewRefresh {
+        fence: Some(fence),
+        ..fixture.opening(label, session)
+    }
 }
 
 /// Checks that an access token without a refresh token is recorded only behind the current fence.
@@ -115,22 +111,18 @@ pub(super) async fn lets_nobody_in_who_came_before_it(fixture: Fixture) -> Verdi
 /// `Opened::Fenced` and records nothing.
 pub(super) async fn keeps_out_access_tokens_too(fixture: Fixture) -> Verdict {
     let fence = fixture.fence(fixture.owner()).await?;
-    let behind = |label, fence| NewAccess {
-        fence: Some(fence),
-        ..fixture.access(label)
-    };
-
-    let opened = fixture.store.insert_access(&behind("mine", fence)).await?;
+    let mine = access_behind(&fixture, "mine", fence);
+    let opened = fixture.store.insert_access(&mine).await?;
     same(
         "an access token behind the fence that stands",
         &opened,
         &Opened::Done,
     )?;
-    fixture.holds_access(&behind("mine", fence)).await?;
-
+    fixture.holds_access(&mine).await?;
     let replaced = fixture.end(fixture.owner(), None).await?;
     for other in [fence, another()?] {
-        let opened = fixture.store.insert_access(&behind("late", other)).await?;
+        let late = access_behind(&fixture, "late", other);
+        let opened = fixture.store.insert_access(&late).await?;
         same(
             "an access token behind a fence that doesn't stand",
             &opened,
@@ -142,16 +134,22 @@ pub(super) async fn keeps_out_access_tokens_too(fixture: Fixture) -> Verdict {
         )?;
     }
 
-    let opened = fixture
-        .store
-        .insert_access(&behind("late", replaced))
-        .await?;
+    let late = access_behind(&fixture, "late", replaced);
+    let opened = fixture.store.insert_access(&late).await?;
     same(
         "an access token behind the new fence",
         &opened,
         &Opened::Done,
     )?;
-    fixture.holds_access(&behind("late", replaced)).await
+    fixture.holds_access(&late).await
+}
+
+/// Returns an access token of the owner, without a session, behind a fence.
+fn access_behind(fixture: &Fixture, label: &str, fence: Fence) -> NewAccess {
+    NewAccess {
+        fence: Some(fence),
+        ..fixture.access(label)
+    }
 }
 
 /// Checks that nothing is recorded behind a fence that the user never had.
@@ -178,7 +176,6 @@ pub(super) async fn must_have_stood(fixture: Fixture) -> Verdict {
         &fixture.store.insert_access(&access).await?,
         &Opened::Fenced,
     )?;
-
     let recorded = fixture.has_refresh("login").await? || fixture.has_access("access").await?;
     ensure(
         !recorded,
@@ -203,7 +200,6 @@ pub(super) async fn of_a_session_is_that_of_its_login(fixture: Fixture) -> Verdi
             fence: named,
             ..fixture.access(&label)
         };
-
         same(
             "a login",
             &fixture.store.insert_refresh(&login, Some(&access)).await?,
@@ -219,7 +215,6 @@ pub(super) async fn of_a_session_is_that_of_its_login(fixture: Fixture) -> Verdi
             "an access token outlives the fence of its login",
         )?;
     }
-
     Ok(())
 }
 
@@ -233,7 +228,6 @@ pub(super) async fn is_the_users_own(fixture: Fixture) -> Verdict {
         ensure(!first.contains(&fence), "two users have one fence")?;
         first.push(fence);
     }
-
     let mut fences = Vec::new();
     for (user, first) in fixture.users.iter().zip(first) {
         same(
@@ -247,7 +241,6 @@ pub(super) async fn is_the_users_own(fixture: Fixture) -> Verdict {
     for (user, fence) in fixture.users.iter().zip(fences) {
         same("a user's fence", &fixture.fence(user).await?, &fence)?;
     }
-
     Ok(())
 }
 
@@ -273,7 +266,6 @@ const fn swept(fence_used: crate::clock::Timestamp) -> SweepLimit {
 /// ever for each user that ever was.
 pub(super) async fn goes_when_nobody_uses_it(fixture: Fixture) -> Verdict {
     let [unused, logged_in, let_in] = three(&fixture)?;
-
     let mut fences = Vec::new();
     for user in [&unused, &logged_in, &let_in] {
         fixture.fence(user).await?;
@@ -292,7 +284,6 @@ pub(super) async fn goes_when_nobody_uses_it(fixture: Fixture) -> Verdict {
         &fixture.store.insert_refresh(&login, None).await?,
         &Opened::Done,
     )?;
-
     let access = NewAccess {
         user: let_in.clone(),
         created_at: later,
@@ -379,7 +370,6 @@ pub(super) async fn stays_while_tokens_are_behind_it(fixture: Fixture) -> Verdic
         &fixture.store.insert_refresh(&login, None).await?,
         &Opened::Done,
     )?;
-
     let access = NewAccess {
         user: let_in.clone(),
         fence: fences.get(1).copied(),
@@ -411,7 +401,6 @@ pub(super) async fn stays_while_tokens_are_behind_it(fixture: Fixture) -> Verdic
         &Some(fixture.fence(&let_in).await?),
         &fences.get(1).copied(),
     )?;
-
     fixture.end(&logged_in, None).await?;
     ensure(
         !fixture.has_refresh("login").await?,
@@ -430,6 +419,5 @@ pub(super) async fn stays_while_tokens_are_behind_it(fixture: Fixture) -> Verdic
             "a fence is kept that nothing is behind any more",
         )?;
     }
-
     Ok(())
 }

@@ -82,7 +82,6 @@ impl Fixture {
     ) -> Result<Self, ConfigError> {
         let secret = Secret::new("suite secret", "pT7-kd93Lmq0_xZs81vBnw4YhGfR2aEc")?;
         let users = user_ids(kind);
-
         let [owner, stranger, ..] = users.as_slice() else {
             return Err(ConfigError::new(
                 "user ids",
@@ -93,7 +92,6 @@ impl Fixture {
 
         let (owner, stranger) = (owner.clone(), stranger.clone());
         let digests = DigestKeyRing::new("suite", &secret)?;
-
         Ok(Self {
             store,
             users: users.into(),
@@ -148,6 +146,14 @@ impl Fixture {
             created_at: NOW,
             expires_at: Some(minutes(15)),
             fence: None,
+        }
+    }
+
+    /// Returns an access token of the owner in `session`.
+    pub(super) fn access_of(&self, label: &str, session: SessionId) -> NewAccess {
+        NewAccess {
+            session: Some(session),
+            ..self.access(label)
         }
     }
 
@@ -240,7 +246,6 @@ impl Fixture {
                 now: NOW,
             })
             .await?;
-
         Ok(fence)
     }
 
@@ -261,7 +266,6 @@ impl Fixture {
                 ensure(calls < MANY, "clearing does not come to an end")?;
             }
         }
-
         Ok(())
     }
 
@@ -290,13 +294,11 @@ impl Fixture {
             let within = u32::try_from(part.sessions.len()).is_ok_and(|length| length <= limit);
             ensure(within, "a page has more sessions than were asked for")?;
             listed.extend(part.sessions);
-
             if part.next.is_none() {
                 return Ok(listed);
             }
             page.after = part.next;
         }
-
         Err(Violation::new("a list of sessions does not come to an end"))
     }
 

@@ -145,7 +145,6 @@ impl<S: TokenStore> TokenStore for Located<S> {
 
     async fn rotate(&self, rotate: &RotateRequest) -> Result<RotateOutcome, Failure> {
         let presented = self.refresh.of(&rotate.presented);
-
         // The successor is in the place of the presented token. One without a session gets the
         // session of the call.
         let place = presented
@@ -162,7 +161,6 @@ impl<S: TokenStore> TokenStore for Located<S> {
             presented,
             ..rotate.clone()
         };
-
         self.inner.rotate(&rotate).await
     }
 

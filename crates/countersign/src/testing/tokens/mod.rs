@@ -304,7 +304,6 @@ impl<F> TokenStoreSuite<F> {
                 .iter()
                 .map(|case| (case, *kind, format!("{} ({})", case.name, ids::name(*kind))))
         });
-
         let mut cases = Vec::new();
         for (case, kind, name) in once.chain(per_kind) {
             if self
@@ -314,7 +313,6 @@ impl<F> TokenStoreSuite<F> {
             {
                 continue;
             }
-
             let store = (self.fresh)(kind).await.map_err(Into::into);
             let fixture = store.and_then(|store| {
                 Ok(Fixture::new(

@@ -27,7 +27,6 @@ async fn open(
             session: Some(session),
             ..fixture.access(&label)
         };
-
         fixture
             .open(&fixture.opening(&label, session), Some(&access))
             .await?;
@@ -63,7 +62,6 @@ pub(super) async fn show_each_session_once(fixture: Fixture) -> Verdict {
             "the pages show other sessions than were opened, or one of them twice",
         )?;
     }
-
     Ok(())
 }
 
@@ -78,7 +76,6 @@ pub(super) async fn go_on_beside_changes(fixture: Fixture) -> Verdict {
         after: None,
         limit: 3,
     };
-
     let mut seen = BTreeSet::new();
     for round in 0..1000_u32 {
         let part = fixture.store.sessions(fixture.owner(), &page).await?;
@@ -98,12 +95,10 @@ pub(super) async fn go_on_beside_changes(fixture: Fixture) -> Verdict {
             .find(|id| !seen.contains(id) && !shown.contains(id))
             .copied();
         seen.extend(&shown);
-
         for ending in shown.last().copied().into_iter().chain(hidden) {
             fixture.store.end_session(ending, fixture.owner()).await?;
             expected.remove(&ending);
         }
-
         if let Some(number) = u8::try_from(round).ok().filter(|number| *number < 100) {
             fixture
                 .open(
@@ -121,7 +116,6 @@ pub(super) async fn go_on_beside_changes(fixture: Fixture) -> Verdict {
 
         page.after = Some(next);
     }
-
     Err(Violation::new("a list of sessions does not come to an end"))
 }
 
@@ -137,7 +131,6 @@ pub(super) async fn take_any_cursor(fixture: Fixture) -> Verdict {
         ..fixture.opening("stranger", theirs)
     };
     fixture.open(&stranger, None).await?;
-
     let long = [
         "0".repeat(SessionCursor::MAX_LENGTH),
         "9".repeat(SessionCursor::MAX_LENGTH),
@@ -200,7 +193,6 @@ pub(super) async fn take_any_cursor(fixture: Fixture) -> Verdict {
             "a list from a foreign cursor does not come to an end",
         )?;
     }
-
     Ok(())
 }
 
@@ -222,7 +214,6 @@ pub(super) async fn show_those_behind_no_fence(fixture: Fixture) -> Verdict {
             )
             .await?;
     }
-
     let fence = Some(fixture.fence(fixture.owner()).await?);
     for number in 40..60 {
         let opening = fixture.opening(&format!("token {number}"), session(number)?);
@@ -269,13 +260,11 @@ pub(super) async fn show_those_behind_no_fence(fixture: Fixture) -> Verdict {
                 "a session behind no fence is shown twice",
             )?;
         }
-
         page.after = part.next;
         if page.after.is_none() {
             return same("the sessions behind no fence", &seen, &unfenced);
         }
     }
-
     Err(Violation::new(
         "a list of sessions behind no fence does not come to an end",
     ))

@@ -30,7 +30,6 @@ pub(super) async fn has_one_winner(fixture: Fixture) -> Verdict {
         let session = session(round)?;
         let old = format!("old {round}");
         fixture.open(&fixture.opening(&old, session), None).await?;
-
         let calls = (0..CALLERS).map(|caller| {
             let (fixture, old) = (fixture.clone(), old.clone());
             async move {
@@ -49,7 +48,6 @@ pub(super) async fn has_one_winner(fixture: Fixture) -> Verdict {
             .filter(|(_, rotated)| *rotated == RotateOutcome::Done)
             .count();
         same("successors of one token", &winners, &1)?;
-
         ensure(
             !fixture.has_refresh(&old).await?,
             "the token that was exchanged is still there",
@@ -69,7 +67,6 @@ pub(super) async fn has_one_winner(fixture: Fixture) -> Verdict {
             )?;
         }
     }
-
     Ok(())
 }
 
@@ -151,7 +148,6 @@ async fn beside_a_rotation(fixture: Fixture, ending: Ending) -> Verdict {
                 Ok(())
             }
         });
-
         at_once(calls).await?;
         for label in [&old, &new] {
             ensure(
@@ -164,7 +160,6 @@ async fn beside_a_rotation(fixture: Fixture, ending: Ending) -> Verdict {
             )?;
         }
     }
-
     Ok(())
 }
 
@@ -183,7 +178,6 @@ pub(super) async fn kept_session_rotates_beside_the_end(fixture: Fixture) -> Ver
             expires_at: Some(minutes(120)),
             ..fixture.access(&old)
         };
-
         let login = NewRefresh {
             fence,
             ..fixture.opening(&old, session)
@@ -213,7 +207,6 @@ pub(super) async fn kept_session_rotates_beside_the_end(fixture: Fixture) -> Ver
                 Ok(())
             }
         });
-
         at_once(calls).await?;
         ensure(
             fixture.has_refresh(&new).await?,
@@ -238,7 +231,6 @@ pub(super) async fn kept_session_rotates_beside_the_end(fixture: Fixture) -> Ver
             )?;
         }
     }
-
     Ok(())
 }
 
@@ -251,7 +243,6 @@ pub(super) async fn login_beside_a_logout_everywhere_leaves_nothing(fixture: Fix
     needs_threads()?;
     for round in 0..4 * ROUNDS {
         let fence = Some(fixture.fence(fixture.owner()).await?);
-
         let calls = (0..8).map(|caller| {
             let (fixture, label) = (fixture.clone(), format!("login {round} {caller}"));
             async move {
@@ -306,7 +297,6 @@ pub(super) async fn endings_replace_one_fence_each(fixture: Fixture) -> Verdict 
     needs_threads()?;
     for _ in 0..ROUNDS {
         let first = fixture.fence(fixture.owner()).await?;
-
         let calls = (0..8).map(|_| {
             let fixture = fixture.clone();
             async move {
@@ -322,17 +312,14 @@ pub(super) async fn endings_replace_one_fence_each(fixture: Fixture) -> Verdict 
                 Ok(fence)
             }
         });
-
         let mut fences = at_once(calls).await?;
         fences.push(first);
         let standing = fixture.fence(fixture.owner()).await?;
-
         ensure(
             fences.contains(&standing),
             "a fence stands that nobody put up",
         )?;
         fences.retain(|fence| *fence != standing);
-
         let unsettled: Vec<_> = fixture
             .store
             .unsettled(fixture.owner())
@@ -381,7 +368,6 @@ pub(super) async fn sweeps_count_each_row_once(fixture: Fixture) -> Verdict {
         fence_used: NOW,
         rows: 3,
     };
-
     let calls = (0..4).map(|_| {
         let fixture = fixture.clone();
         async move {
@@ -396,7 +382,6 @@ pub(super) async fn sweeps_count_each_row_once(fixture: Fixture) -> Verdict {
             Err(Violation::new("sweeping does not come to an end"))
         }
     });
-
     let removed: u64 = at_once(calls).await?.into_iter().sum();
     same("rows that four sweepers removed together", &removed, &40)
 }
@@ -410,7 +395,6 @@ where
     let calls: Vec<_> = calls.into_iter().collect();
     let start = Arc::new(Barrier::new(calls.len()));
     let mut tasks = JoinSet::new();
-
     for call in calls {
         let start = Arc::clone(&start);
         tasks.spawn(async move {
@@ -423,6 +407,5 @@ where
     while let Some(outcome) = tasks.join_next().await {
         outcomes.push(outcome.map_err(|error| Violation::new(error.to_string()))??);
     }
-
     Ok(outcomes)
 }

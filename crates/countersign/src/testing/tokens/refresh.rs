@@ -32,7 +32,6 @@ pub(super) async fn is_found_as_recorded(fixture: Fixture) -> Verdict {
     for refresh in [&full, &plain, &aging] {
         fixture.holds_refresh(refresh).await?;
     }
-
     Ok(())
 }
 
@@ -44,7 +43,6 @@ pub(super) async fn unknown_is_a_value(fixture: Fixture) -> Verdict {
         !fixture.has_refresh("unknown").await?,
         "an empty store found a refresh token",
     )?;
-
     fixture.open(&fixture.refresh("known"), None).await?;
     ensure(
         !fixture.has_refresh("unknown").await?,
@@ -56,7 +54,6 @@ pub(super) async fn unknown_is_a_value(fixture: Fixture) -> Verdict {
         .remove_refresh(&fixture.token("unknown"), None)
         .await?;
     ensure(!removed, "removing an unknown token said that it was there")?;
-
     fixture.holds_refresh(&fixture.refresh("known")).await
 }
 
@@ -78,7 +75,6 @@ pub(super) async fn expired_is_returned_as_it_is(fixture: Fixture) -> Verdict {
         fixture.holds_refresh(&expired).await?;
         fixture.store.ping().await?;
     }
-
     Ok(())
 }
 
@@ -105,7 +101,6 @@ pub(super) async fn comes_with_its_access(fixture: Fixture) -> Verdict {
 pub(super) async fn taken_digest_is_refused(fixture: Fixture) -> Verdict {
     let first = fixture.refresh("taken");
     fixture.open(&first, None).await?;
-
     let second = NewRefresh {
         user: fixture.stranger().clone(),
         ..fixture.opening("taken", session(1)?)
@@ -126,7 +121,6 @@ pub(super) async fn taken_digest_is_refused(fixture: Fixture) -> Verdict {
 pub(super) async fn taken_access_digest_records_nothing(fixture: Fixture) -> Verdict {
     let first = fixture.access("taken");
     fixture.record(&first).await?;
-
     let beside = NewAccess {
         user: fixture.stranger().clone(),
         ..fixture.access("taken")
@@ -151,7 +145,6 @@ pub(super) async fn kinds_do_not_mix(fixture: Fixture) -> Verdict {
     let (access, refresh) = (fixture.access("access"), fixture.refresh("refresh"));
     fixture.record(&access).await?;
     fixture.open(&refresh, None).await?;
-
     ensure(
         !fixture.has_refresh("access").await?,
         "an access token is found as a refresh token",
@@ -166,16 +159,13 @@ pub(super) async fn kinds_do_not_mix(fixture: Fixture) -> Verdict {
     ensure(!removed, "an access token is removed as a refresh token")?;
     let removed = fixture.store.remove_access(&refresh_token, None).await?;
     ensure(!removed, "a refresh token is removed as an access token")?;
-
     let rotated = fixture
         .store
         .rotate(&fixture.rotate("access", "next", session(1)?))
         .await?;
     same("rotating an access token", &rotated, &RotateOutcome::Gone)?;
-
     fixture.holds_access(&access).await?;
     fixture.holds_refresh(&refresh).await?;
-
     let twin = fixture.refresh("access");
     fixture.open(&twin, None).await?;
     same(
@@ -203,7 +193,6 @@ pub(super) async fn removal_without_session(fixture: Fixture) -> Verdict {
         !by_stranger && fixture.has_refresh("one").await?,
         "another user removed the token",
     )?;
-
     same(
         "removal by the owner",
         &fixture

@@ -41,19 +41,16 @@ pub(super) async fn puts_the_successor_in_place(fixture: Fixture) -> Verdict {
         user: fixture.stranger().clone(),
         ..fixture.opening("neighbour", other)
     };
-
     fixture
         .open(&fixture.opening("old", mine), Some(&old_access))
         .await?;
     fixture.open(&neighbour, None).await?;
-
     let rotate = fixture.rotate("old", "new", mine);
     same(
         "rotating",
         &fixture.store.rotate(&rotate).await?,
         &RotateOutcome::Done,
     )?;
-
     ensure(
         !fixture.has_refresh("old").await?,
         "the token that was exchanged is still there",
@@ -74,14 +71,12 @@ pub(super) async fn puts_the_successor_in_place(fixture: Fixture) -> Verdict {
 pub(super) async fn works_once(fixture: Fixture) -> Verdict {
     let session = session(1)?;
     fixture.open(&fixture.opening("old", session), None).await?;
-
     let first = fixture.rotate("old", "new", session);
     same(
         "rotating",
         &fixture.store.rotate(&first).await?,
         &RotateOutcome::Done,
     )?;
-
     let again = fixture
         .store
         .rotate(&fixture.rotate("old", "another", session))
@@ -100,7 +95,6 @@ pub(super) async fn works_once(fixture: Fixture) -> Verdict {
         !fixture.has_access("another").await?,
         "an access token was recorded without a successor",
     )?;
-
     fixture.holds_refresh(&successor(&fixture, &first)).await?;
     let on = fixture
         .store
@@ -117,7 +111,6 @@ pub(super) async fn of_an_unknown_token_writes_nothing(fixture: Fixture) -> Verd
     let session = session(1)?;
     let other = fixture.opening("other", session);
     fixture.open(&other, None).await?;
-
     let rotated = fixture
         .store
         .rotate(&fixture.rotate("unknown", "new", session))
@@ -132,7 +125,6 @@ pub(super) async fn of_an_unknown_token_writes_nothing(fixture: Fixture) -> Verd
         !fixture.has_access("new").await?,
         "an access token was recorded for an unknown refresh token",
     )?;
-
     fixture.holds_refresh(&other).await
 }
 
@@ -142,7 +134,6 @@ pub(super) async fn of_an_unknown_token_writes_nothing(fixture: Fixture) -> Verd
 pub(super) async fn keeps_the_session(fixture: Fixture) -> Verdict {
     let mine = session(1)?;
     fixture.open(&fixture.opening("old", mine), None).await?;
-
     let confused = RotateRequest {
         access: None,
         ..fixture.rotate("old", "new", session(2)?)
@@ -198,14 +189,12 @@ pub(super) async fn never_moves_a_recorded_end(fixture: Fixture) -> Verdict {
             &fixture.store.rotate(&rotate).await?,
             &RotateOutcome::Done,
         )?;
-
         let kept = NewRefresh {
             session_expires_at: first.session_expires_at,
             ..successor(&fixture, &rotate)
         };
         fixture.holds_refresh(&kept).await?;
     }
-
     Ok(())
 }
 
@@ -219,7 +208,6 @@ pub(super) async fn records_a_missing_end(fixture: Fixture) -> Verdict {
         ..fixture.opening("old", session)
     };
     fixture.open(&old, None).await?;
-
     let without = RotateRequest {
         session_expires_at: None,
         ..fixture.rotate("old", "new", session)
@@ -229,7 +217,6 @@ pub(super) async fn records_a_missing_end(fixture: Fixture) -> Verdict {
         &fixture.store.rotate(&without).await?,
         &RotateOutcome::Done,
     )?;
-
     fixture
         .holds_refresh(&successor(&fixture, &without))
         .await?;
@@ -280,7 +267,6 @@ pub(super) async fn never_moves_the_signed_end_back(fixture: Fixture) -> Verdict
             &fixture.store.rotate(&rotate).await?,
             &RotateOutcome::Done,
         )?;
-
         fixture
             .holds_refresh(&NewRefresh {
                 access_expires_at: expected,
@@ -296,7 +282,6 @@ pub(super) async fn never_moves_the_signed_end_back(fixture: Fixture) -> Verdict
             &Some(expected),
         )?;
     }
-
     Ok(())
 }
 
@@ -320,7 +305,6 @@ pub(super) async fn does_not_judge(fixture: Fixture) -> Verdict {
         &fixture.store.rotate(&rotate).await?,
         &RotateOutcome::Done,
     )?;
-
     fixture.holds_refresh(&successor(&fixture, &rotate)).await
 }
 
@@ -330,7 +314,6 @@ pub(super) async fn does_not_judge(fixture: Fixture) -> Verdict {
 pub(super) async fn without_access(fixture: Fixture) -> Verdict {
     let session = session(1)?;
     fixture.open(&fixture.opening("old", session), None).await?;
-
     let rotate = RotateRequest {
         access: None,
         ..fixture.rotate("old", "new", session)
@@ -356,11 +339,9 @@ pub(super) async fn taken_successor_changes_nothing(fixture: Fixture) -> Verdict
     let (old, taken) = (fixture.opening("old", session), fixture.refresh("taken"));
     fixture.open(&old, None).await?;
     fixture.open(&taken, None).await?;
-
     refused(&fixture, &fixture.rotate("old", "taken", session)).await?;
     fixture.holds_refresh(&old).await?;
     fixture.holds_refresh(&taken).await?;
-
     ensure(
         !fixture.has_access("taken").await?,
         "an access token was recorded for a rotation that failed",
@@ -374,11 +355,9 @@ pub(super) async fn taken_access_digest_changes_nothing(fixture: Fixture) -> Ver
     let (old, taken) = (fixture.opening("old", session), fixture.access("new"));
     fixture.open(&old, None).await?;
     fixture.record(&taken).await?;
-
     refused(&fixture, &fixture.rotate("old", "new", session)).await?;
     fixture.holds_refresh(&old).await?;
     fixture.holds_access(&taken).await?;
-
     ensure(
         !fixture.has_refresh("new").await?,
         "a successor was recorded although its access token was not",

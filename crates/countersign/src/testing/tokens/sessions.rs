@@ -7,6 +7,7 @@
 
 use std::net::IpAddr;
 
+use crate::clock::Timestamp;
 use crate::session::ClientInfo;
 use crate::store::{
     Consumed, NewAccess, NewRefresh, RotateOutcome, RotateRequest, SessionRecord, Used,
@@ -20,12 +21,9 @@ use crate::testing::violation::{Verdict, Violation, ensure, same};
 /// time and `false` afterwards, and no token of the session can be rotated any more.
 pub(super) async fn end_takes_every_token(fixture: Fixture) -> Verdict {
     let (mine, other) = (session(1)?, session(2)?);
-    let of = |session, label: &str| NewAccess {
-        session: Some(session),
-        ..fixture.access(label)
-    };
+    let first = fixture.access_of("first", mine);
     fixture
-        .open(&fixture.opening("old", mine), Some(&of(mine, "first")))
+        .open(&fixture.opening("old", mine), Some(&first))
         .await?;
     same(
         "rotating",
@@ -35,9 +33,8 @@ pub(super) async fn end_takes_every_token(fixture: Fixture) -> Verdict {
             .await?,
         &RotateOutcome::Done,
     )?;
-
     let (others, none, loose) = (
-        of(other, "other"),
+        fixture.access_of("other", other),
         fixture.access("none"),
         fixture.refresh("loose"),
     );
@@ -52,7 +49,6 @@ pub(super) async fn end_takes_every_token(fixture: Fixture) -> Verdict {
         &fixture.store.end_session(mine, fixture.owner()).await?,
         &true,
     )?;
-
     ensure(
         !fixture.has_refresh("new").await?,
         "a refresh token survived the end of its session",
@@ -70,7 +66,6 @@ pub(super) async fn end_takes_every_token(fixture: Fixture) -> Verdict {
     fixture
         .holds_refresh(&fixture.opening("others", other))
         .await?;
-
     same(
         "ending it again",
         &fixture.store.end_session(mine, fixture.owner()).await?,
@@ -100,7 +95,6 @@ pub(super) async fn end_asks_for_the_owner(fixture: Fixture) -> Verdict {
         ..fixture.access("access")
     };
     fixture.open(&refresh, Some(&access)).await?;
-
     same(
         "ending another user's session",
         &fixture.store.end_session(mine, fixture.stranger()).await?,
@@ -109,7 +103,6 @@ pub(super) async fn end_asks_for_the_owner(fixture: Fixture) -> Verdict {
 
     fixture.holds_refresh(&refresh).await?;
     fixture.holds_access(&access).await?;
-
     same(
         "ending one's own",
         &fixture.store.end_session(mine, fixture.owner()).await?,
@@ -142,7 +135,6 @@ pub(super) async fn unknown_session_is_a_value(fixture: Fixture) -> Verdict {
         &fixture.session_ids(fixture.stranger()).await?,
         &Vec::new(),
     )?;
-
     fixture.holds_refresh(&refresh).await
 }
 
@@ -160,12 +152,10 @@ pub(super) async fn list_those_with_a_refresh_token(fixture: Fixture) -> Verdict
         session: Some(access_only),
         ..fixture.access("alone")
     };
-
     fixture.open(&fixture.opening("old", mine), None).await?;
     fixture.open(&foreign, None).await?;
     fixture.open(&fixture.refresh("loose"), None).await?;
     fixture.record(&alone).await?;
-
     same(
         "the user's sessions",
         &fixture.session_ids(fixture.owner()).await?,
@@ -181,7 +171,6 @@ pub(super) async fn list_those_with_a_refresh_token(fixture: Fixture) -> Verdict
         &fixture.session_ids(fixture.owner()).await?,
         &vec![mine],
     )?;
-
     fixture.store.end_session(mine, fixture.owner()).await?;
     same(
         "the user's sessions after a logout",
@@ -202,7 +191,6 @@ pub(super) async fn tell_of_their_login(fixture: Fixture) -> Verdict {
         .with_user_agent("Mozilla/5.0 (X11; Linux) – „Ünïcode“ | 1")
         .with_label("Ada's | phone");
     let client = client.with_ip(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]));
-
     let opening = NewRefresh {
         client: client.clone(),
         access_expires_at: Some(minutes(20)),
@@ -262,12 +250,10 @@ pub(super) async fn tell_of_their_login(fixture: Fixture) -> Verdict {
             },
             client: client.clone(),
         };
-
         ensure(
             found.as_ref() == Some(&expected),
             "a session is not what its login and its exchanges made it",
         )?;
-
         let listed = fixture
             .listed(fixture.owner(), 100)
             .await?
@@ -290,7 +276,6 @@ pub(super) async fn tell_of_their_login(fixture: Fixture) -> Verdict {
 
     let strangers = fixture.store.find_session(mine, fixture.stranger()).await?;
     ensure(strangers.is_none(), "a session is found for another user")?;
-
     fixture.store.end_session(mine, fixture.owner()).await?;
     let ended = fixture.store.find_session(mine, fixture.owner()).await?;
     ensure(ended.is_none(), "a session is found that has ended")
@@ -311,29 +296,19 @@ pub(super) async fn use_is_noted(fixture: Fixture) -> Verdict {
             )
             .await?;
     }
-
     fixture.store.note_use(&[]).await?;
-    let used = |number, at| {
-        Ok::<_, Violation>(Used {
-            session: session(number)?,
-            user: fixture.owner().clone(),
-            at,
-        })
-    };
-
     let mut all = numbers
         .clone()
         .skip(1)
-        .map(|n| used(n, minutes(u64::from(n))))
+        .map(|number| used(&fixture, number, minutes(u64::from(number))))
         .collect::<Result<Vec<_>, _>>()?;
-    all.push(used(0xff, minutes(1))?);
+    all.push(used(&fixture, 0xff, minutes(1))?);
     fixture.store.note_use(&all).await?;
-
-    fixture
-        .store
-        .note_use(&[used(2, minutes(1))?, used(3, minutes(9))?])
-        .await?;
-
+    let again = [
+        used(&fixture, 2, minutes(1))?,
+        used(&fixture, 3, minutes(9))?,
+    ];
+    fixture.store.note_use(&again).await?;
     let rotate = fixture.rotate("token 4", "new", session(4)?);
     same(
         "rotating a session in use",
@@ -347,7 +322,6 @@ pub(super) async fn use_is_noted(fixture: Fixture) -> Verdict {
             3 => Some(minutes(9)),
             number => Some(minutes(u64::from(number))),
         };
-
         let found = fixture
             .store
             .find_session(session(number)?, fixture.owner())
@@ -367,4 +341,13 @@ pub(super) async fn use_is_noted(fixture: Fixture) -> Verdict {
             .is_none(),
         "noting its use opened a session",
     )
+}
+
+/// Returns the use of a session of the owner.
+fn used(fixture: &Fixture, number: u8, at: Timestamp) -> Result<Used, Violation> {
+    Ok(Used {
+        session: session(number)?,
+        user: fixture.owner().clone(),
+        at,
+    })
 }

@@ -56,13 +56,10 @@ pub(super) async fn lists_what_nobody_settled(fixture: Fixture) -> Verdict {
     let user = fixture.owner();
     let first = fixture.fence(user).await?;
     unsettled(&fixture, user, &[]).await?;
-
     let second = end(&fixture, user, None).await?;
     let third = end(&fixture, user, Some(session(1)?)).await?;
     let fourth = fixture.end(user, None).await?;
     let fifth = end(&fixture, user, None).await?;
-
-    let ended = |fence, kept| EndedFence { fence, kept };
     let all = [
         ended(first, None),
         ended(second, Some(session(1)?)),
@@ -76,11 +73,9 @@ pub(super) async fn lists_what_nobody_settled(fixture: Fixture) -> Verdict {
         .settle(user, &[third, fifth, another()?], NOW)
         .await?;
     unsettled(&fixture, user, &all).await?;
-
     let [oldest, middle, latest] = all;
     fixture.store.settle(user, &[middle.fence], NOW).await?;
     unsettled(&fixture, user, &[oldest, latest]).await?;
-
     for _ in 0..2 {
         fixture
             .store
@@ -111,7 +106,6 @@ pub(super) async fn outlasts_clearing_and_sweeping(fixture: Fixture) -> Verdict 
             minutes(60 * hours),
             minutes(60 * hours).saturating_sub(Duration::from_hours(24)),
         );
-
         let limit = SweepLimit {
             now: at,
             access_created: at,
@@ -119,11 +113,9 @@ pub(super) async fn outlasts_clearing_and_sweeping(fixture: Fixture) -> Verdict 
             fence_used: day_before,
             rows: 100,
         };
-
         fixture.store.sweep(&limit).await?;
         unsettled(&fixture, user, &[EndedFence { fence, kept: None }]).await?;
     }
-
     Ok(())
 }
 
@@ -131,7 +123,6 @@ pub(super) async fn outlasts_clearing_and_sweeping(fixture: Fixture) -> Verdict 
 /// changes nothing.
 pub(super) async fn is_the_users_own(fixture: Fixture) -> Verdict {
     let mut fences = Vec::new();
-
     for (number, user) in fixture.users.iter().enumerate() {
         let kept = session(u8::try_from(number).unwrap_or(u8::MAX))?;
         fences.push(EndedFence {
@@ -148,6 +139,10 @@ pub(super) async fn is_the_users_own(fixture: Fixture) -> Verdict {
         fixture.store.settle(user, &all, NOW).await?;
         unsettled(&fixture, user, &[]).await?;
     }
-
     Ok(())
+}
+
+/// Returns a fence that an ending replaced, with the session that was kept.
+const fn ended(fence: Fence, kept: Option<SessionId>) -> EndedFence {
+    EndedFence { fence, kept }
 }

@@ -30,32 +30,22 @@ pub(super) async fn counts_what_can_be_refreshed(fixture: Fixture) -> Verdict {
         &survey(&fixture, &limit(NOW, NOW)).await?,
         &(0, None),
     )?;
-
-    let at = |number, created_at, expires_at| {
-        Ok::<_, Violation>(NewRefresh {
-            created_at,
-            expires_at,
-            ..fixture.opening(&format!("token {number}"), session(number)?)
-        })
-    };
-
     let later = minutes(100);
     let sessions = [
-        at(1, NOW, Some(minutes(24 * 60)))?,
-        at(2, NOW, Some(later.saturating_add(TICK)))?,
+        opened(&fixture, 1, NOW, Some(minutes(24 * 60)))?,
+        opened(&fixture, 2, NOW, Some(later.saturating_add(TICK)))?,
         // These two have expired, the first of them at this very moment.
-        at(3, NOW, Some(later))?,
-        at(4, NOW, Some(later.saturating_sub(TICK)))?,
+        opened(&fixture, 3, NOW, Some(later))?,
+        opened(&fixture, 4, NOW, Some(later.saturating_sub(TICK)))?,
         // Created at the limit, and a microsecond after it.
-        at(5, minutes(50), None)?,
-        at(6, minutes(50).saturating_add(TICK), None)?,
+        opened(&fixture, 5, minutes(50), None)?,
+        opened(&fixture, 6, minutes(50).saturating_add(TICK), None)?,
         NewRefresh {
             user: fixture.stranger().clone(),
-            ..at(7, NOW, Some(minutes(24 * 60)))?
+            ..opened(&fixture, 7, NOW, Some(minutes(24 * 60)))?
         },
         fixture.refresh("loose"),
     ];
-
     for opening in &sessions {
         fixture.open(opening, None).await?;
     }
@@ -64,7 +54,6 @@ pub(super) async fn counts_what_can_be_refreshed(fixture: Fixture) -> Verdict {
         access_created: NOW,
         ..limit(later, minutes(50))
     };
-
     same(
         "sessions that can be refreshed",
         &survey(&fixture, &of_age).await?,
@@ -84,12 +73,10 @@ pub(super) async fn counts_what_can_be_refreshed(fixture: Fixture) -> Verdict {
         &survey(&fixture, &of_age).await?,
         &(3, None),
     )?;
-
     fixture
         .store
         .end_session(session(2)?, fixture.owner())
         .await?;
-
     same(
         "sessions after a logout",
         &survey(&fixture, &of_age).await?,
@@ -112,7 +99,6 @@ pub(super) async fn tells_the_latest_signed_end(fixture: Fixture) -> Verdict {
         None,
         Some(minutes(60)),
     ];
-
     for (number, access_expires_at) in (1..).zip(ends) {
         let opening = fixture.opening(&format!("token {number}"), session(number)?);
         let expires_at = Some(minutes(24 * 60 + u64::from(number)));
@@ -134,14 +120,12 @@ pub(super) async fn tells_the_latest_signed_end(fixture: Fixture) -> Verdict {
         ..fixture.opening("stranger", session(9)?)
     };
     fixture.open(&stranger, None).await?;
-
     let latest = Some(minutes(90).saturating_add(TICK));
     same(
         "five sessions and their latest end",
         &survey(&fixture, &of_day).await?,
         &(5, latest),
     )?;
-
     let third_is_over = limit(minutes(24 * 60 + 3), NOW);
     same(
         "when three have expired",
@@ -158,7 +142,6 @@ pub(super) async fn tells_the_latest_signed_end(fixture: Fixture) -> Verdict {
         &survey(&fixture, &of_day).await?,
         &(4, Some(minutes(60))),
     )?;
-
     let signed = RotateRequest {
         access_expires_at: Some(minutes(75)),
         access: None,
@@ -175,11 +158,24 @@ pub(super) async fn tells_the_latest_signed_end(fixture: Fixture) -> Verdict {
         &survey(&fixture, &of_day).await?,
         &(4, Some(minutes(75))),
     )?;
-
     fixture.end_all(fixture.owner(), None).await?;
     same(
         "after the end of everything",
         &survey(&fixture, &of_day).await?,
         &(0, None),
     )
+}
+
+/// Returns a refresh token of the owner that opens the session of that number.
+fn opened(
+    fixture: &Fixture,
+    number: u8,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+) -> Result<NewRefresh, Violation> {
+    Ok(NewRefresh {
+        created_at,
+        expires_at,
+        ..fixture.opening(&format!("token {number}"), session(number)?)
+    })
 }

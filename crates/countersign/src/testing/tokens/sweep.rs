@@ -41,13 +41,11 @@ async fn left(fixture: &Fixture, label: &str) -> Result<(bool, bool), Violation>
 /// If a token has an end, its age does not matter. The two tokens of a login expire separately.
 pub(super) async fn ends_at_the_exact_moment(fixture: Fixture) -> Verdict {
     let (before, after) = (NOW.saturating_sub(TICK), NOW.saturating_add(TICK));
-
     insert(&fixture, "before", LONG_AGO, Some(before), Some(before)).await?;
     insert(&fixture, "now", minutes(5), Some(NOW), Some(NOW)).await?;
     insert(&fixture, "after", LONG_AGO, Some(after), Some(after)).await?;
     insert(&fixture, "access alone", NOW, Some(NOW), Some(after)).await?;
     insert(&fixture, "refresh alone", NOW, Some(after), Some(NOW)).await?;
-
     let limit = SweepLimit {
         now: NOW,
         access_created: NOW,
@@ -185,9 +183,7 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
         };
         fixture.record(&alone).await?;
     }
-
     insert(&fixture, "live", NOW, Some(minutes(1)), Some(minutes(1))).await?;
-
     let limit = SweepLimit {
         now: NOW,
         access_created: LONG_AGO,
@@ -195,7 +191,6 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
         fence_used: LONG_AGO,
         rows: 2,
     };
-
     let (mut access, mut refresh) = (0, 0);
     for _ in 0..20 {
         let swept = fixture.store.sweep(&limit).await?;
@@ -203,7 +198,6 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
             swept.access <= 2 && swept.refresh <= 2,
             "one call removed more rows than it may",
         )?;
-
         access += swept.access;
         refresh += swept.refresh;
         if !swept.more {
@@ -216,7 +210,6 @@ pub(super) async fn is_bounded_and_resumable(fixture: Fixture) -> Verdict {
         &(access, refresh),
         &(9, 7),
     )?;
-
     let idle = fixture.store.sweep(&limit).await?;
     same("a call after \"no more\"", &idle, &Swept::default())?;
     same(
@@ -237,7 +230,6 @@ pub(super) async fn is_left_to_the_store(fixture: Fixture) -> Verdict {
     };
     fixture.record(&ended).await?;
     insert(&fixture, "live", NOW, Some(minutes(1)), Some(minutes(1))).await?;
-
     let limit = SweepLimit {
         now: minutes(1),
         access_created: NOW,
@@ -269,7 +261,6 @@ pub(super) async fn nothing_to_do_is_a_value(fixture: Fixture) -> Verdict {
         fence_used: LONG_AGO,
         rows: 10,
     };
-
     same(
         "sweeping an empty store",
         &fixture.store.sweep(&limit).await?,
@@ -282,7 +273,6 @@ pub(super) async fn nothing_to_do_is_a_value(fixture: Fixture) -> Verdict {
         &fixture.store.sweep(&limit).await?,
         &Swept::default(),
     )?;
-
     same(
         "a live token",
         &left(&fixture, "live").await?,

@@ -31,9 +31,8 @@ async fn everyone(fixture: &Fixture) -> Result<Vec<Holding>, Violation> {
     let mut holdings = Vec::new();
     for (number, user) in fixture.users.iter().enumerate() {
         let session = session(u8::try_from(number).unwrap_or(u8::MAX))?;
-        let label = |name: &str| format!("{name} {number}");
+        let [in_session, loose] = ["session", "loose"].map(|name| format!("{name} {number}"));
         let fence = Some(fixture.fence(user).await?);
-
         let holding = Holding {
             number,
             user: user.clone(),
@@ -42,22 +41,22 @@ async fn everyone(fixture: &Fixture) -> Result<Vec<Holding>, Violation> {
                 NewRefresh {
                     user: user.clone(),
                     fence,
-                    ..fixture.opening(&label("session"), session)
+                    ..fixture.opening(&in_session, session)
                 },
                 NewRefresh {
                     user: user.clone(),
-                    ..fixture.refresh(&label("loose"))
+                    ..fixture.refresh(&loose)
                 },
             ],
             access: [
                 NewAccess {
                     user: user.clone(),
                     session: Some(session),
-                    ..fixture.access(&label("session"))
+                    ..fixture.access(&in_session)
                 },
                 NewAccess {
                     user: user.clone(),
-                    ..fixture.access(&label("loose"))
+                    ..fixture.access(&loose)
                 },
             ],
         };
@@ -69,7 +68,6 @@ async fn everyone(fixture: &Fixture) -> Result<Vec<Holding>, Violation> {
             .await?;
         same("logging in", &opened, &Opened::Done)
             .map_err(|violation| holding.about(&violation))?;
-
         fixture.open(second, None).await?;
         fixture.record(alone).await?;
         holdings.push(holding);
@@ -94,7 +92,6 @@ impl Holding {
                 .await
                 .map_err(|violation| self.about(&violation))?;
         }
-
         Ok(())
     }
 
@@ -143,10 +140,8 @@ pub(super) async fn endings_touch_one_user_alone(fixture: Fixture) -> Verdict {
                 next.is_whole(&fixture).await?;
             }
         }
-
         rest = staying;
     }
-
     Ok(())
 }
 
@@ -167,7 +162,6 @@ pub(super) async fn kept_sessions_are_the_users_own(fixture: Fixture) -> Verdict
         fixture.end(&mine.user, None).await?;
         mine.is_gone(&fixture).await?;
     }
-
     Ok(())
 }
 
@@ -196,7 +190,6 @@ pub(super) async fn owners_are_told_apart(fixture: Fixture) -> Verdict {
         ensure(took, "the owner could not remove every token")
             .map_err(|violation| mine.about(&violation))?;
     }
-
     Ok(())
 }
 
