@@ -88,6 +88,7 @@ impl<T> Renewing<T> {
             read,
             make: Box::new(make),
         });
+
         Ok(Self {
             current,
             generation: AtomicU64::new(0),
@@ -118,6 +119,7 @@ impl<T> Renewing<T> {
             // Another caller was refused earlier and has replaced the value meanwhile.
             return true;
         }
+
         let Some(read) = (source.read.0)().filter(|read| *read != *url) else {
             return false;
         };
@@ -125,10 +127,16 @@ impl<T> Renewing<T> {
         let made = match (source.make)(&read) {
             Ok(made) => made,
             Err(error) => {
-                tracing::warn!(event = "credentials_unusable", part, %error, "the new URL can't be used");
+                tracing::warn!(
+                    event = "credentials_unusable",
+                    part,
+                    %error,
+                    "the new URL can't be used"
+                );
                 return false;
             }
         };
+
         // The value goes first: a caller that sees the new generation must get the new value.
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
         *url = read;

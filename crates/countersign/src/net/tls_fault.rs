@@ -25,6 +25,7 @@ pub(crate) fn told(error: &(dyn Error + 'static), words: &Words) -> Option<Strin
         if let Some(fault) = error.downcast_ref::<Tls>() {
             return Some(fault_of(fault, words));
         }
+
         let inside = error
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref);
@@ -35,6 +36,7 @@ pub(crate) fn told(error: &(dyn Error + 'static), words: &Words) -> Option<Strin
     None
 }
 
+/// Returns the fault that an error of rustls shows, with its cure.
 fn fault_of(
     fault: &Tls,
     &Words {
@@ -46,6 +48,7 @@ fn fault_of(
     let Tls::InvalidCertificate(fault) = fault else {
         return format!("TLS failed: {fault}");
     };
+
     match fault {
         CertificateError::UnknownIssuer => {
             format!(

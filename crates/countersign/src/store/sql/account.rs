@@ -109,6 +109,7 @@ impl<D: Driver> SqlStore<D> {
             settled: change.settled,
             now: change.now,
         };
+
         let mut params = change.params.to_vec();
         let after = &self.statements.endings.after_change;
         let user = params.len().saturating_add(1);
@@ -117,6 +118,7 @@ impl<D: Driver> SqlStore<D> {
             .map(|step| shifted(step, params.len()))
             .collect();
         params.extend(self.ending_params(&end)?);
+
         let steps: Vec<&str> = std::iter::once(change.statement)
             .chain(after.iter().map(String::as_str))
             .collect();
@@ -151,6 +153,7 @@ fn shifted(template: &str, by: usize) -> String {
             .map_or(0, |number| number.saturating_add(by));
         text.extend(["?", &number.to_string(), rest]);
     }
+
     text
 }
 

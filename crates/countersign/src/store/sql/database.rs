@@ -169,6 +169,7 @@ impl Database {
         if !self.driver.is_durable() {
             return Ok(self.driver());
         }
+
         let mut patient = self
             .way
             .patient
@@ -177,6 +178,7 @@ impl Database {
         if let Some(driver) = &*patient {
             return Ok(Arc::clone(driver));
         }
+
         let options = DatabaseOptions {
             timeout: MAINTENANCE_TIMEOUT,
             connections: 1,
@@ -198,6 +200,7 @@ impl Database {
             timeout: MAINTENANCE_TIMEOUT,
             connections: 1,
         };
+
         match &self.way.address {
             Address::Url(url, source) => {
                 ddl(self.driver.dialect(), url, &options, source.clone()).await
@@ -312,6 +315,7 @@ fn sqlite(rest: &str, options: &DatabaseOptions) -> Result<Arc<dyn Driver>, Conf
     if rest == ":memory:" || rest == "//:memory:" {
         return Ok(Arc::new(SqliteDriver::in_memory(options)?));
     }
+
     match rest.strip_prefix("//") {
         None | Some("") => Err(refused(
             "has no path",
@@ -325,6 +329,7 @@ fn sqlite(rest: &str, options: &DatabaseOptions) -> Result<Arc<dyn Driver>, Conf
     }
 }
 
+/// Refuses a URL of SQLite, which this build has no driver for.
 #[cfg(not(feature = "sqlite"))]
 fn sqlite(_rest: &str, _options: &DatabaseOptions) -> Result<Arc<dyn Driver>, ConfigError> {
     Err(refused(
@@ -333,6 +338,7 @@ fn sqlite(_rest: &str, _options: &DatabaseOptions) -> Result<Arc<dyn Driver>, Co
     ))
 }
 
+/// Creates the driver for a URL of PostgreSQL.
 #[cfg(feature = "postgres")]
 fn postgres(
     url: &str,
@@ -344,6 +350,7 @@ fn postgres(
     )?))
 }
 
+/// Refuses a URL of PostgreSQL, which this build has no driver for.
 #[cfg(not(feature = "postgres"))]
 fn postgres(
     _: &str,
@@ -356,6 +363,7 @@ fn postgres(
     ))
 }
 
+/// Creates the driver for a URL of MySQL.
 #[cfg(feature = "mysql")]
 fn mysql(
     url: &str,
@@ -367,6 +375,7 @@ fn mysql(
     )?))
 }
 
+/// Refuses a URL of MySQL, which this build has no driver for.
 #[cfg(not(feature = "mysql"))]
 fn mysql(
     _: &str,

@@ -71,6 +71,7 @@ impl Statement {
         while let Some((before, after)) = rest.split_once('?') {
             let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
             let (number, tail) = after.split_at(digits);
+
             text.push_str(before);
             order.push(
                 number
@@ -84,6 +85,7 @@ impl Statement {
             if dialect != Dialect::Mysql {
                 text.push_str(number);
             }
+
             rest = tail;
         }
         text.push_str(rest);

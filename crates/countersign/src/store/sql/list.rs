@@ -10,7 +10,7 @@ use super::store::SqlStore;
 use crate::error::Failure;
 use crate::session::SessionId;
 use crate::store::sql::Driver;
-use crate::store::sql::rows::session_record;
+use crate::store::sql::rows::{int, session_record};
 use crate::store::{Page, SessionPage};
 use crate::user::UserKey;
 use crate::value::Row;
@@ -40,6 +40,7 @@ impl<D: Driver> SqlStore<D> {
         let limit = limit(page);
         let mut looked_at = limit.saturating_add(MARGIN);
         let mut found = SessionPage::default();
+
         for _ in 0..STATEMENTS {
             let params = [
                 self.key(user)?,
@@ -52,6 +53,7 @@ impl<D: Driver> SqlStore<D> {
                 .fetch(&self.statements.sessions, &params)
                 .await?;
             found = live(&rows, page.limit, looked_at);
+
             // An empty part with a cursor means that all its rows had ended: go on behind them.
             match &found.next {
                 Some(next) if found.sessions.is_empty() => next.as_str().clone_into(&mut after),
@@ -76,6 +78,7 @@ impl<D: Driver> SqlStore<D> {
             .driver
             .fetch(&self.statements.unfenced_sessions, &params)
             .await?;
+
         Ok(SessionPage::of_ordered(
             rows.iter().filter_map(session_record).collect(),
             page.limit,
@@ -106,16 +109,14 @@ fn limit(page: &Page) -> i64 {
 /// If the limit cut nothing off but as many rows were read as could be, the page's cursor is the
 /// last row's id: the rows behind it weren't read.
 fn live(rows: &[Row], limit: u32, looked_at: i64) -> SessionPage {
-    let number = |row: &Row, column| row.int(column).ok().flatten();
     let sessions = rows
         .iter()
-        .filter(|row| number(row, LIVE) == Some(1))
+        .filter(|row| int(row, LIVE) == Some(1))
         .filter_map(session_record)
         .collect();
     let mut page = SessionPage::of_ordered(sessions, limit);
-    let last = rows
-        .last()
-        .filter(|row| number(row, COUNT) >= Some(looked_at));
+
+    let last = rows.last().filter(|row| int(row, COUNT) >= Some(looked_at));
     if let (None, Some(last)) = (&page.next, last) {
         page.next = last
             .text(0)

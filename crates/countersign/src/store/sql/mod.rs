@@ -32,16 +32,16 @@
 //! - [`DatabaseTokenModels`] names tables and columns that differ from the bundled ones, and can
 //!   join the application's user table to each read of an access token.
 //! - `SqliteTransaction`, `PostgresSession`, `MysqlSession` and `SqlxSession` wrap a transaction of
-//!   the application. A store [within](SqlStore::within) one writes tokens that become valid with the
-//!   application's commit.
+//!   the application. A store [within](SqlStore::within) one writes tokens that become valid with
+//!   the application's commit.
 //! - [`SqlStore::change_account`] changes a user's row and ends the user's sessions in one
 //!   transaction.
 //! - [`Migrator::add`] applies the application's own migrations after the bundled ones.
 //!
 //! # Own pool
 //!
-//! An application with an sqlx pool passes it instead of a URL: `Database::from(pool.clone())`, with
-//! the feature `sqlx-postgres` or `sqlx-mysql`. `SqlxDriver` describes what holds then, and
+//! An application with an sqlx pool passes it instead of a URL: `Database::from(pool.clone())`,
+//! with the feature `sqlx-postgres` or `sqlx-mysql`. `SqlxDriver` describes what holds then, and
 //! `SqlxSession` joins a transaction of the pool.
 //!
 //! # Other databases
@@ -68,6 +68,7 @@ mod ddl;
 mod dialect;
 mod driver;
 mod list;
+mod maintenance;
 mod migrate;
 mod models;
 #[cfg(feature = "mysql")]

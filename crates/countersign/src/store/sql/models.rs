@@ -158,6 +158,7 @@ impl TokenTable {
             ("access_expires_at", &*self.access_expires_at),
             ("authenticated_at", &*self.authenticated_at),
         ];
+
         let shared = [
             ("token", &*self.token),
             ("created_at", &*self.created_at),
@@ -166,6 +167,7 @@ impl TokenTable {
             ("expires_at", &*self.expires_at),
             ("fence", &*self.fence),
         ];
+
         shared.into_iter().chain(
             of_sessions
                 .into_iter()
@@ -308,6 +310,7 @@ impl DatabaseTokenModels {
                 return Err(ConfigError::new(kind.setting(), problem, NAMES));
             }
         }
+
         if access.table.eq_ignore_ascii_case(&refresh.table) {
             let problem = "is also the table of access tokens";
             return Err(ConfigError::new(
@@ -316,6 +319,7 @@ impl DatabaseTokenModels {
                 "use a separate table for each kind",
             ));
         }
+
         Ok(Self {
             access,
             refresh,
@@ -397,6 +401,7 @@ impl DatabaseTokenModels {
                 NAMES,
             ));
         }
+
         self.users = Some(users);
         Ok(self)
     }
@@ -408,9 +413,8 @@ impl DatabaseTokenModels {
     /// # Errors
     ///
     /// Returns [`SetupError::Config`] for the first table that doesn't exist or lacks columns. It
-    /// names all missing columns of that table. Also returns it if a table keeps user ids of another
-    /// kind. Returns [`SetupError::Store`] if the database can't
-    /// be asked; try again later.
+    /// names all missing columns of that table. Also returns it if a table keeps user ids of
+    /// another kind. Returns [`SetupError::Store`] if the database can't be asked; try again later.
     pub async fn verify<D: Driver + ?Sized>(&self, database: &D) -> Result<(), SetupError> {
         let access = self
             .access
@@ -422,6 +426,7 @@ impl DatabaseTokenModels {
             .columns(Kind::Refresh)
             .map(|(_, column)| column)
             .collect();
+
         let mut tables: Vec<(&str, &str, Vec<&str>)> = vec![
             (Kind::Access.setting(), &self.access.table, access),
             (Kind::Refresh.setting(), &self.refresh.table, refresh),
@@ -442,6 +447,7 @@ impl DatabaseTokenModels {
                 ],
             ),
         ];
+
         if let Some(users) = &self.users {
             let columns = std::iter::once(&users.id)
                 .chain(&users.columns)
@@ -449,6 +455,7 @@ impl DatabaseTokenModels {
                 .collect();
             tables.push(("user_table", &users.table, columns));
         }
+
         for (setting, table, wanted) in tables {
             let live = columns_of(database, table).await?;
             let missing: Vec<_> = wanted
@@ -499,14 +506,20 @@ pub(super) async fn columns_of<D: Driver + ?Sized>(
     let template = match database.dialect() {
         Dialect::Sqlite => "SELECT name FROM pragma_table_info(?1)",
         Dialect::Postgres => {
-            "SELECT attname::text FROM pg_attribute \
-             WHERE attrelid = to_regclass(quote_ident(?1::text)) AND attnum > 0 AND NOT attisdropped"
+            "SELECT attname::text \
+             FROM pg_attribute \
+             WHERE attrelid = to_regclass(quote_ident(?1::text)) \
+               AND attnum > 0 \
+               AND NOT attisdropped"
         }
         Dialect::Mysql => {
-            "SELECT column_name FROM information_schema.columns \
-             WHERE table_schema = DATABASE() AND table_name = ?1"
+            "SELECT column_name \
+             FROM information_schema.columns \
+             WHERE table_schema = DATABASE() \
+               AND table_name = ?1"
         }
     };
+
     let statement = Statement::new(database.dialect(), template);
     let rows = database.fetch(&statement, &[Value::from(table)]).await?;
     Ok(rows

@@ -53,6 +53,7 @@ impl<C> Pool<C> {
         drop(idle);
     }
 
+    /// Locks the idle connections. No task holds this lock across a wait.
     fn lock(&self) -> MutexGuard<'_, Vec<(C, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

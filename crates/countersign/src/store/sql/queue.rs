@@ -26,6 +26,7 @@ impl Queues {
     pub(super) async fn turn(&self, script: &Script, params: &[Value]) -> Option<Position<'_>> {
         let key = key(params.get(script.row()?)?)?;
         let turn = Arc::clone(self.lock().entry(key.clone()).or_default());
+
         // The place exists before the wait, so a caller that is cancelled while waiting still
         // removes an unused queue.
         let mut place = Position {
@@ -38,6 +39,7 @@ impl Queues {
         Some(place)
     }
 
+    /// Locks the queues. No task holds this lock while it waits for its turn.
     fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Arc<Turn<()>>>> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }

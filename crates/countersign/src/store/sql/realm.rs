@@ -55,6 +55,7 @@ impl Migrator {
             ..*bundled
         });
         let migrations: Vec<Migration> = migrations.collect();
+
         Ok(self.add(MigrationSet {
             name: leaked(format!("{}-{realm}", BUNDLED.name)),
             migrations: Vec::leak(migrations),

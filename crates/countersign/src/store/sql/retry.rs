@@ -76,6 +76,7 @@ impl Retry {
         if held {
             return self.pauses.pause().await;
         }
+
         self.repeats += 1;
         self.after_loss = error.is_loss();
         let limit = if self.after_loss {
@@ -93,8 +94,9 @@ impl Retry {
     }
 }
 
-/// The shortest and the longest pause before a locked row is tried again.
+/// The shortest pause before a locked row is tried again.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
+/// The longest pause before a locked row is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Pauses between attempts that double in length, until a deadline.

@@ -18,47 +18,42 @@ pub(super) const NO_SESSION: &str = "-";
 pub(super) fn refresh_record(user_id: UserKeyKind, row: &Row) -> Option<RefreshRecord> {
     let (user, session) = owner(user_id, row)?;
     let (created_at, ends) = times(row, 3, &[4, 5]);
-    let end = |at: usize| ends.get(at).copied().flatten();
+    let [expires_at, session_expires_at] = [0, 1].map(|at| ends.get(at).copied().flatten());
+
     Some(RefreshRecord {
-        access_expires_at: row.time(7).ok().flatten(),
-        fence: row.text(8).ok().flatten().and_then(Fence::parse),
-        digest: row.text(0).ok().flatten().and_then(Digest::parse),
-        consumed: row
-            .text(6)
-            .ok()
-            .flatten()
-            .and_then(Consumed::parse)
-            .unwrap_or_default(),
+        access_expires_at: time(row, 7),
+        fence: text(row, 8).and_then(Fence::parse),
+        digest: text(row, 0).and_then(Digest::parse),
+        consumed: text(row, 6).and_then(Consumed::parse).unwrap_or_default(),
         user,
         session,
         created_at,
-        expires_at: end(0),
-        session_expires_at: end(1),
+        expires_at,
+        session_expires_at,
     })
 }
 
 /// Returns the session in a row of the refresh tokens' table, or `None` if its id can't be read.
 pub(super) fn session_record(row: &Row) -> Option<SessionRecord> {
-    let moment = |column| row.time(column).ok().flatten();
-    let text = |column| row.text(column).ok().flatten();
     let mut client = ClientInfo::new()
-        .with_user_agent(text(6).unwrap_or_default())
-        .with_label(text(8).unwrap_or_default());
-    if let Some(ip) = text(7).and_then(|ip| ip.parse().ok()) {
+        .with_user_agent(text(row, 6).unwrap_or_default())
+        .with_label(text(row, 8).unwrap_or_default());
+    if let Some(ip) = text(row, 7).and_then(|ip| ip.parse().ok()) {
         client = client.with_ip(ip);
     }
+
     Some(SessionRecord {
-        id: SessionId::canonical(text(0)?)?,
-        opened_at: moment(1),
-        authenticated_at: moment(13).max(moment(1)),
-        refreshed_at: moment(2),
-        used_at: moment(3),
-        expires_at: moment(4),
-        session_expires_at: moment(5),
-        access_expires_at: moment(9),
-        current: text(10).and_then(Digest::parse),
-        consumed: text(11).and_then(Consumed::parse).unwrap_or_default(),
-        fence: text(12).and_then(Fence::parse),
+        id: SessionId::canonical(text(row, 0)?)?,
+        opened_at: time(row, 1),
+        authenticated_at: time(row, 13).max(time(row, 1)),
+        refreshed_at: time(row, 2),
+        used_at: time(row, 3),
+        expires_at: time(row, 4),
+        session_expires_at: time(row, 5),
+        access_expires_at: time(row, 9),
+        current: text(row, 10).and_then(Digest::parse),
+        consumed: text(row, 11).and_then(Consumed::parse).unwrap_or_default(),
+        fence: text(row, 12).and_then(Fence::parse),
         client,
     })
 }
@@ -68,35 +63,46 @@ pub(super) fn session_record(row: &Row) -> Option<SessionRecord> {
 pub(super) fn owner(user_id: UserKeyKind, row: &Row) -> Option<(UserKey, Option<SessionId>)> {
     let user = match user_id {
         UserKeyKind::Uuid => row.uuid(1).ok().flatten().map(UserKey::Uuid),
-        UserKeyKind::Int => row.int(1).ok().flatten().map(UserKey::Int),
-        UserKeyKind::Text => row
-            .text(1)
-            .ok()
-            .flatten()
-            .map(|id| UserKey::Text(id.to_owned())),
+        UserKeyKind::Int => int(row, 1).map(UserKey::Int),
+        UserKeyKind::Text => text(row, 1).map(|id| UserKey::Text(id.to_owned())),
     };
     let session = match row.text(2) {
         Ok(None) => Some(None),
         Ok(Some(text)) => SessionId::canonical(text).map(Some),
         Err(_) => None,
     };
+
     if user.is_none() || session.is_none() {
         event::token_row_unreadable();
     }
     Some((user?, session?))
 }
 
-/// Reads the user's current fence. A stored text that isn't a fence is read as the all-zero fence, so
-/// that no login is recorded with it.
+/// Returns the integer in a column, or `None` if there is none that can be read.
+pub(super) fn int(row: &Row, column: usize) -> Option<i64> {
+    row.int(column).ok().flatten()
+}
+
+/// Returns the text in a column, or `None` if there is none that can be read.
+fn text(row: &Row, column: usize) -> Option<&str> {
+    row.text(column).ok().flatten()
+}
+
+/// Returns the time in a column, or `None` if there is none that can be read.
+fn time(row: &Row, column: usize) -> Option<Timestamp> {
+    row.time(column).ok().flatten()
+}
+
+/// Reads the user's current fence. A stored text that isn't a fence is read as the all-zero fence,
+/// so that no login is recorded with it.
 pub(super) fn fence(row: &Row) -> Fence {
-    let text = row.text(0).ok().flatten();
-    text.and_then(Fence::parse).unwrap_or_default()
+    text(row, 0).and_then(Fence::parse).unwrap_or_default()
 }
 
 /// Reads a replaced fence and the session that was kept. Returns `None` if it isn't a fence.
 pub(super) fn ended_fence(row: &Row) -> Option<EndedFence> {
-    let fence = row.text(0).ok().flatten().and_then(Fence::parse)?;
-    let kept = row.text(1).ok().flatten();
+    let fence = text(row, 0).and_then(Fence::parse)?;
+    let kept = text(row, 1);
     Some(EndedFence {
         fence,
         kept: kept.and_then(|session| session.parse().ok()),
@@ -122,14 +128,10 @@ pub(super) fn kept(session: Option<SessionId>) -> Value {
 /// Returns the numbers of deleted rows: PostgreSQL's one statement returns them as a row, scripts
 /// count them step by step, after their guard.
 pub(super) fn counts<const KINDS: usize>(outcome: &Outcome) -> [u64; KINDS] {
-    let of_row = |row: &Row, column| {
-        row.int(column)
-            .ok()
-            .flatten()
-            .and_then(|count| u64::try_from(count).ok())
-    };
     std::array::from_fn(|kind| match outcome.rows.first() {
-        Some(row) => of_row(row, kind).unwrap_or(0),
+        Some(row) => int(row, kind)
+            .and_then(|count| u64::try_from(count).ok())
+            .unwrap_or(0),
         None => outcome.affected.get(kind + 1).copied().unwrap_or(0),
     })
 }

@@ -2,12 +2,11 @@
 //!
 //! The texts are in `statements`, per dialect. This file binds parameters to them, in the order
 //! that `Statements` documents, and reads rows back. Lists of sessions are in `list`, account
-//! changes in `account`. A row that holds something unreadable is treated as absent or expired,
-//! never as valid.
+//! changes in `account`, surveys and sweeps in `maintenance`. A row that holds something unreadable
+//! is treated as absent or expired, never as valid.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -30,13 +29,6 @@ use crate::value::{Row, Value};
 
 /// The part that failures of this store name.
 const PART: &str = "token store";
-
-/// The number of rows that a survey of a user reads in one statement.
-const SURVEYED: i64 = 2000;
-
-/// The shortest time that a replaced fence is remembered. Longer than any statement can run that
-/// began before the replacement.
-const ENDED_KEPT: Duration = Duration::from_mins(5);
 
 /// A [`TokenStore`] in SQL tables, over any [`Driver`].
 ///
@@ -117,6 +109,7 @@ impl<D: Driver> SqlStore<D> {
         } else {
             Arc::new(Statements::new(dialect, &self.models))
         };
+
         SqlStore {
             driver: session,
             dialect,
@@ -140,13 +133,13 @@ impl<D: Driver> SqlStore<D> {
             .driver
             .fetch(statement, &[token.as_str().into()])
             .await?;
+
         // A column whose collation folds case or ignores trailing spaces matches texts that differ
         // from the parameter. Only the exact text is the token.
-        let exact = |row: &Row| {
+        Ok(rows.into_iter().find(|row| {
             row.text(0)
                 .is_ok_and(|stored| stored == Some(token.as_str()))
-        };
-        Ok(rows.into_iter().find(exact))
+        }))
     }
 
     /// Runs a script.
@@ -208,6 +201,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     async fn insert_access(&self, access: &NewAccess) -> Result<Opened, Failure> {
         let mut params = self.access_params(access)?.to_vec();
         params.push(access.fence.map(Fence::to_text).into());
+
         let opening = &self.statements.insert_access;
         let script = if access.fence.is_some() {
             &opening.fenced
@@ -233,6 +227,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             (Some(_), Value::Null) => JoinedUser::Absent,
             (Some(_), _) => JoinedUser::Row(row.skip(6)),
         };
+
         Ok(Some(AccessRecord {
             user,
             session,
@@ -260,6 +255,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
                 .await?
             }
         };
+
         Ok(outcome.took_effect())
     }
 
@@ -267,6 +263,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         if let Some(fence) = self.standing_fence(user).await? {
             return Ok(fence);
         }
+
         // Two callers may insert at once, and only one row is kept. Reading again gives both the
         // same fence.
         let params = [
@@ -275,8 +272,10 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             now.as_micros().into(),
         ];
         self.run(&self.statements.found_fence, &params).await?;
-        let lost = || Failure::internal(PART, "a recorded fence is missing");
-        self.standing_fence(user).await?.ok_or_else(lost)
+
+        self.standing_fence(user)
+            .await?
+            .ok_or_else(|| Failure::internal(PART, "a recorded fence is missing"))
     }
 
     async fn end_user(&self, end: &EndUser) -> Result<(), Failure> {
@@ -330,12 +329,14 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         } else {
             (&endings.clear, 2)
         };
+
         let outcome = self
             .run(script, params.get(..given).unwrap_or_default())
             .await?;
         let removed = counts::<2>(&outcome)
             .into_iter()
             .fold(0, u64::saturating_add);
+
         // A statement that waited for a rotation doesn't see the access token which that rotation
         // recorded; the next statement does. So "no more" is only said after a call that found
         // nothing.
@@ -351,31 +352,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         limit: &SweepLimit,
         after: Option<&SessionCursor>,
     ) -> Result<UserSurvey, Failure> {
-        let after = after.map(SessionCursor::as_str).unwrap_or_default();
-        let cutoffs = [limit.now.as_micros().into(), limit.refresh_created.into()];
-        let [now, created] = cutoffs;
-        let params = [self.key(user)?, now, created, after.into(), SURVEYED.into()];
-        let rows = self
-            .driver
-            .fetch(&self.statements.endings.survey, &params)
-            .await?;
-        let Some(row) = rows.first() else {
-            return Ok(UserSurvey::default());
-        };
-        let number = |column| row.int(column).ok().flatten();
-        // The list goes on only after a part that was as long as it could be.
-        let last = row
-            .text(3)
-            .ok()
-            .flatten()
-            .filter(|_| number(0) >= Some(SURVEYED));
-        Ok(UserSurvey {
-            sessions: number(1)
-                .and_then(|live| u64::try_from(live).ok())
-                .unwrap_or(0),
-            access_expires_at: number(2).map(Timestamp::from_micros),
-            next: last.and_then(|last| last.parse().ok()),
-        })
+        self.survey(user, limit, after).await
     }
 
     async fn insert_refresh(
@@ -399,6 +376,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             refresh.access_expires_at.map(Timestamp::as_micros).into(),
             refresh.fence.map(Fence::to_text).into(),
         ];
+
         let opening = if access.is_some() {
             &self.statements.insert_both
         } else {
@@ -409,6 +387,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
         } else {
             &opening.free
         };
+
         if let Some(access) = access {
             params.extend(self.access_params(access)?);
         }
@@ -444,6 +423,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
             rotate.consumed.to_text().into(),
             rotate.access_expires_at.map(Timestamp::as_micros).into(),
         ];
+
         let script = match &rotate.access {
             None => &self.statements.rotate,
             Some(access) => {
@@ -451,6 +431,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
                 &self.statements.rotate_both
             }
         };
+
         let outcome = self.run(script, &params).await?;
         Ok(if outcome.took_effect() {
             RotateOutcome::Done
@@ -477,6 +458,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
                 .await?
             }
         };
+
         Ok(outcome.took_effect())
     }
 
@@ -509,6 +491,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     async fn note_use(&self, used: &[Used]) -> Result<(), Failure> {
         for used in used.chunks(NOTED) {
             let Some(last) = used.last() else { continue };
+
             // Repeating the last entry fills up the statement, so that one prepared text serves all
             // lengths.
             let filled = used.iter().chain(std::iter::repeat(last)).take(NOTED);
@@ -532,45 +515,7 @@ impl<D: Driver> TokenStore for SqlStore<D> {
     }
 
     async fn sweep(&self, limit: &SweepLimit) -> Result<Swept, Failure> {
-        let rows = i64::from(limit.rows);
-        let used = limit.fence_used.as_micros();
-        // Fences of users who have tokens are marked as used before the oldest are removed.
-        // Otherwise they would stay the oldest, and each sweep would look at them alone.
-        let held = [limit.now.as_micros().into(), used.into(), rows.into()];
-        let held = self.run(&self.statements.held_fences, &held).await?;
-        let expired = [
-            limit.now.as_micros().into(),
-            limit.access_created.into(),
-            limit.refresh_created.into(),
-            rows.into(),
-            used.into(),
-        ];
-        let [refresh, access, fences] = counts(&self.run(&self.statements.sweep, &expired).await?);
-        let ended = [
-            limit.now.saturating_sub(ENDED_KEPT).as_micros().into(),
-            rows.into(),
-            used.into(),
-        ];
-        let [ended_refresh, ended_access, ended] =
-            counts(&self.run(&self.statements.endings.sweep, &ended).await?);
-        let touched = held.affected.first().copied().unwrap_or(0);
-        let most = [
-            refresh,
-            access,
-            fences,
-            ended_refresh,
-            ended_access,
-            ended,
-            touched,
-        ]
-        .into_iter()
-        .max();
-        Ok(Swept {
-            access: access.saturating_add(ended_access),
-            refresh: refresh.saturating_add(ended_refresh),
-            fences,
-            more: most >= Some(u64::from(limit.rows)),
-        })
+        self.sweep_batch(limit).await
     }
 
     fn locator(&self, _user: &UserKey, _session: Option<SessionId>) -> Option<Locator> {

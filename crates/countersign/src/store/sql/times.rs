@@ -11,10 +11,10 @@ use crate::clock::Timestamp;
 /// The microseconds from the Unix epoch to 2000-01-01, the epoch of PostgreSQL.
 #[cfg(any(feature = "postgres", feature = "sqlx-postgres"))]
 const EPOCH: i64 = 946_684_800_000_000;
-/// The earliest time of a `timestamptz`, and the first that is too late for it, in microseconds
-/// since 2000.
+/// The earliest time of a `timestamptz`, in microseconds since 2000.
 #[cfg(any(feature = "postgres", feature = "sqlx-postgres"))]
 const EARLIEST: i64 = -211_813_488_000_000_000;
+/// The first time that is too late for a `timestamptz`, in microseconds since 2000.
 #[cfg(any(feature = "postgres", feature = "sqlx-postgres"))]
 const END: i64 = 9_223_371_331_200_000_000;
 
@@ -51,6 +51,7 @@ pub(super) fn datetime(moment: Timestamp) -> civil::DateTime {
     } else {
         latest
     };
+
     let moment = jiff::Timestamp::from_microsecond(moment.as_micros());
     moment
         .map_or(edge, |moment| Offset::UTC.to_datetime(moment))
@@ -72,6 +73,7 @@ pub(super) fn moment(year: u16, parts: [u8; 5], micros: u32) -> Option<Timestamp
         nanos,
     )
     .ok()?;
+
     Some(Timestamp::from_micros(
         Offset::UTC.to_timestamp(date).ok()?.as_microsecond(),
     ))

@@ -36,11 +36,13 @@ pub(super) async fn refuse_another_kind<D: Driver + ?Sized>(
     let Some(declared) = type_of(database, table, column).await? else {
         return Ok(());
     };
+
     match kind_of(&declared) {
         Some(kept) if kept != wanted => {
             let (kept, wanted) = (word(kept), word(wanted));
             let problem = format!(
-                "the database keeps {kept} ({table}.{column} is {}), and the program's users have {wanted}",
+                "the database keeps {kept} ({table}.{column} is {}), and the program's users \
+                 have {wanted}",
                 declared.to_ascii_uppercase()
             );
             let cure = "use the id type that the tables were made with, or another database";
@@ -57,22 +59,35 @@ async fn type_of<D: Driver + ?Sized>(
     column: &str,
 ) -> Result<Option<String>, Failure> {
     let template = match database.dialect() {
-        Dialect::Sqlite => "SELECT type FROM pragma_table_info(?1) WHERE name = ?2",
+        Dialect::Sqlite => {
+            "SELECT type \
+             FROM pragma_table_info(?1) \
+             WHERE name = ?2"
+        }
         Dialect::Postgres => {
-            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute \
-             WHERE attrelid = to_regclass(quote_ident(?1::text)) AND attname = ?2::text \
-             AND attnum > 0 AND NOT attisdropped"
+            "SELECT format_type(atttypid, atttypmod) \
+             FROM pg_attribute \
+             WHERE attrelid = to_regclass(quote_ident(?1::text)) \
+               AND attname = ?2::text \
+               AND attnum > 0 \
+               AND NOT attisdropped"
         }
         Dialect::Mysql => {
-            "SELECT CAST(column_type AS CHAR) FROM information_schema.columns \
-             WHERE table_schema = DATABASE() AND table_name = ?1 AND column_name = ?2"
+            "SELECT CAST(column_type AS CHAR) \
+             FROM information_schema.columns \
+             WHERE table_schema = DATABASE() \
+               AND table_name = ?1 \
+               AND column_name = ?2"
         }
     };
+
     let statement = Statement::new(database.dialect(), template);
     let parameters = [Value::from(table), Value::from(column)];
     let rows = database.fetch(&statement, &parameters).await?;
-    let text = |row: &crate::value::Row| row.text(0).ok().flatten().map(ToOwned::to_owned);
-    Ok(rows.first().and_then(text))
+    Ok(rows
+        .first()
+        .and_then(|row| row.text(0).ok().flatten())
+        .map(ToOwned::to_owned))
 }
 
 /// Returns the kind of ids that a column of this type was made for. Returns `None` if the type fits
@@ -80,6 +95,7 @@ async fn type_of<D: Driver + ?Sized>(
 fn kind_of(declared: &str) -> Option<UserKeyKind> {
     let declared = declared.to_ascii_lowercase();
     let (name, length) = declared.split_once('(').unwrap_or((&declared, ""));
+
     match name.trim() {
         "uuid" => Some(UserKeyKind::Uuid),
         "binary" if length.starts_with("16)") => Some(UserKeyKind::Uuid),

@@ -221,6 +221,7 @@ impl Migrator {
             }
             let mut changes = self.changes(&*driver, set, migration).await?;
             let is_online = is_online(&*driver, &changes).await?;
+
             // A later migration finds that an earlier one has done what both say.
             changes.retain(|change| !(change.is_resumable() && seen.contains(&change.kind)));
             seen.extend(changes.iter().map(|change| change.kind.clone()));
@@ -265,8 +266,14 @@ impl Migrator {
         if !script::has_history(&self.database).await? {
             return Ok(Vec::new());
         }
-        let template = "SELECT version FROM countersign_migration WHERE set_name = ?1 AND version > ?2 ORDER BY version";
+        let template = "\
+            SELECT version \
+            FROM countersign_migration \
+            WHERE set_name = ?1 \
+              AND version > ?2 \
+            ORDER BY version";
         let statement = Statement::new(self.database.dialect(), template);
+
         let mut unknown = Vec::new();
         for set in &self.sets {
             let newest = set
@@ -275,6 +282,7 @@ impl Migrator {
                 .map(|migration| i64::from(migration.version))
                 .max()
                 .unwrap_or(0);
+
             for row in self
                 .database
                 .fetch(&statement, &[set.name.into(), newest.into()])
@@ -305,6 +313,7 @@ impl Migrator {
     pub async fn run(&self) -> Result<Vec<Applied>, SetupError> {
         let driver = self.database.patient_driver()?;
         self.refuse_other_user_ids(&*driver).await?;
+
         let mut done = Vec::new();
         for (set, migration) in self.steps() {
             if self.apply(&*driver, set, migration).await? {
@@ -355,6 +364,7 @@ impl Migrator {
             if is_applied(driver, set, migration).await? {
                 return Ok(false);
             }
+
             let failure = match self.attempt(driver, set, migration).await {
                 Ok(Some(applied)) => return Ok(applied),
                 Ok(None) => {
@@ -364,6 +374,7 @@ impl Migrator {
                     if wait.pause().await {
                         continue;
                     }
+
                     attempt = ATTEMPTS;
                     Failure::unavailable(
                         WAITED_FOR,
@@ -374,6 +385,7 @@ impl Migrator {
                 Err(error @ SetupError::Config(_)) => return Err(error),
                 Err(error) => error,
             };
+
             attempt += 1;
             let is_final =
                 matches!(&failure, SetupError::Store(failure) if failure.part() == WAITED_FOR);
@@ -405,12 +417,15 @@ impl Migrator {
             now: self.clock.now(),
         };
         if !is_online(driver, &changes).await? {
-            let tell = |statement: &str| {
-                let (step, statement) = (applied(set, migration), statement.to_owned());
-                self.watcher.tell(|| Progress::Runs { step, statement });
-            };
-            return script::run(driver, &changes, &record, &tell).await;
+            return script::run(driver, &changes, &record, &|statement| {
+                self.watcher.tell(|| Progress::Runs {
+                    step: applied(set, migration),
+                    statement: statement.to_owned(),
+                });
+            })
+            .await;
         }
+
         let session: Box<dyn DdlSession> = self.database.ddl().await?;
         let online = Online {
             watcher: &self.watcher,
@@ -420,6 +435,7 @@ impl Migrator {
             session: &*session,
             step: applied(set, migration),
         };
+
         online.take_turn().await?;
         // Another process may have applied it while it held the lock.
         if is_applied(driver, set, migration).await? {
@@ -454,6 +470,7 @@ async fn is_online(driver: &dyn Driver, changes: &[Change]) -> Result<bool, Fail
     if !changes.iter().all(Change::is_resumable) {
         return Ok(false);
     }
+
     for table in changes.iter().filter_map(Change::table) {
         if schema::has_rows(driver, table).await? {
             return Ok(true);
@@ -484,8 +501,11 @@ async fn is_applied(
     if !script::has_history(driver).await? {
         return Ok(false);
     }
-    let template =
-        "SELECT checksum FROM countersign_migration WHERE set_name = ?1 AND version = ?2";
+    let template = "\
+        SELECT checksum \
+        FROM countersign_migration \
+        WHERE set_name = ?1 \
+          AND version = ?2";
     let params = [set.into(), i64::from(migration.version).into()];
     let rows = driver
         .fetch(&Statement::new(dialect, template), &params)
@@ -493,12 +513,14 @@ async fn is_applied(
     let Some(row) = rows.first() else {
         return Ok(false);
     };
+
     let recorded = row
         .text(0)
         .map_err(|error| Failure::internal("migrations", error))?;
     if recorded == Some(migration.checksum(dialect).as_str()) {
         return Ok(true);
     }
+
     let problem = format!(
         "migration {set}/{} was edited after it was applied",
         migration.version
@@ -511,14 +533,17 @@ async fn is_applied(
     .into())
 }
 
+/// Returns `true` if a byte may stand in the name of a set.
+const fn fits_in_a_name(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-')
+}
+
 /// Checks the name of a set, which becomes part of SQL texts.
 fn check_name(set: &str) -> Result<(), ConfigError> {
-    let fits = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-'
-    };
-    if (1..=64).contains(&set.len()) && set.bytes().all(fits) {
+    if (1..=64).contains(&set.len()) && set.bytes().all(fits_in_a_name) {
         return Ok(());
     }
+
     Err(ConfigError::new(
         "migrations",
         "the name of a set is not valid",

@@ -27,8 +27,9 @@ use crate::store::sql::{Dialect, Driver, Script, SetupError};
 /// The time between two reports about a statement that takes long.
 const TICK: Duration = Duration::from_secs(2);
 
-/// The shortest and the longest pause in which other requests get the table.
+/// The shortest pause in which other requests get the table.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause in which other requests get the table.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A wait in pauses that double in length, up to a total time.
@@ -89,6 +90,7 @@ impl Online<'_> {
             self.watcher.tell(|| Progress::WaitsForTurn {
                 waited: wait.waited(),
             });
+
             if !wait.pause().await {
                 return Err(Failure::unavailable(
                     WAITED_FOR,
@@ -114,6 +116,7 @@ impl Online<'_> {
             // commits what came before it.
             self.session.patiently("BEGIN").await?;
         }
+
         for change in changes {
             self.session.keep_turn().await?;
             self.change(change).await?;
@@ -132,6 +135,7 @@ impl Online<'_> {
             self.session.patiently("COMMIT").await?;
             return Ok(matches!(recorded, Ddl::Done(1..)));
         }
+
         let insert =
             format!("INSERT INTO countersign_migration VALUES ({values}) ON CONFLICT DO NOTHING");
         Ok(self
@@ -141,6 +145,7 @@ impl Online<'_> {
             .took_effect())
     }
 
+    /// Returns the dialect of the database that is migrated.
     fn dialect(&self) -> Dialect {
         self.driver.dialect()
     }
@@ -152,6 +157,7 @@ impl Online<'_> {
         }
         let table = change.table().unwrap_or_default();
         let has_rows = !table.is_empty() && schema::has_rows(self.driver, table).await?;
+
         match (self.dialect(), &change.kind) {
             (Dialect::Postgres, Kind::MakeIndex { table, index }) => {
                 self.index(change, table, index, has_rows).await
@@ -173,10 +179,12 @@ impl Online<'_> {
                     table: table.to_owned(),
                 });
             }
+
             self.watcher.tell(|| Progress::Runs {
                 step: self.step,
                 statement: way.clone(),
             });
+
             loop {
                 match self
                     .watched(table, &what, self.session.briefly(way, self.lock_timeout))
@@ -213,6 +221,7 @@ impl Online<'_> {
             held_by: told,
             waited,
         });
+
         if wait.pause().await {
             return self.session.keep_turn().await;
         }
@@ -224,6 +233,7 @@ impl Online<'_> {
         let by = held_by
             .map(|held_by| format!(", blocked by {held_by}"))
             .unwrap_or_default();
+
         Err(Failure::unavailable(
             WAITED_FOR,
             format!("could not lock {what} within {waited:.0?}{by}"),
@@ -268,6 +278,7 @@ impl Online<'_> {
                 held_by,
                 waited,
             });
+
             rest(wait.pause).await;
             wait.pause = (wait.pause * 2).min(LONGEST_PAUSE);
             return self.session.keep_turn().await;
@@ -307,6 +318,7 @@ impl Online<'_> {
                 self.session.patiently(statement),
             )
             .await;
+
         if built.is_err() && self.session.keep_turn().await.is_ok() {
             // An unfinished index still costs every writer time, and a unique one still refuses
             // rows.
@@ -327,6 +339,7 @@ impl Online<'_> {
             if let Ok(outcome) = timeout(TICK, &mut work).await {
                 return outcome;
             }
+
             let (phase, percent) = schema::building(self.driver, table).await;
             let (what, elapsed) = (what.to_owned(), since.elapsed());
             self.watcher.tell(|| Progress::Builds {

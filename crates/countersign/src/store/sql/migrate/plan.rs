@@ -85,6 +85,7 @@ pub(super) async fn of(
         if schema::is_done(driver, change).await? {
             continue;
         }
+
         let rows = match change.table() {
             Some(table) => schema::rows(driver, table).await?,
             None => None,
@@ -98,6 +99,7 @@ pub(super) async fn of(
             Kind::MakeIndex { .. } if concurrently => change.concurrently(),
             _ => change.text.clone(),
         };
+
         let lock = match (driver.dialect(), &change.kind) {
             (_, Kind::MakeTable(_)) => TableLock::Nobody,
             _ if rows.is_none() && change.table().is_some() => TableLock::Nobody,
@@ -108,6 +110,7 @@ pub(super) async fn of(
             // A nullable column, or a table without rows.
             _ => TableLock::Moment,
         };
+
         let table = change.table().map(str::to_owned);
         planned.push(Planned {
             step,

@@ -26,6 +26,7 @@ pub(super) async fn is_done(driver: &dyn Driver, change: &Change) -> Result<bool
     if let Some(condition) = &change.unless {
         return already(driver, condition, change.table_is_new).await;
     }
+
     match (&change.kind, driver.dialect()) {
         (Kind::MakeTable(table), Dialect::Postgres | Dialect::Mysql) => {
             Ok(!columns_of(driver, table).await?.is_empty())
@@ -50,12 +51,10 @@ async fn already(
     table_is_new: bool,
 ) -> Result<bool, Failure> {
     let mut words = condition.split([' ', '.']);
-    let mut next = || {
-        words
-            .next()
-            .ok_or_else(|| Failure::internal("migrations", "a condition is incomplete"))
-    };
-    let (what, table, name) = (next()?, next()?, next()?);
+    let what = next_word(&mut words)?;
+    let table = next_word(&mut words)?;
+    let name = next_word(&mut words)?;
+
     let columns = columns_of(driver, table).await?;
     if columns.is_empty() && table_is_new {
         // The migration creates the table with all its columns and indexes.
@@ -64,16 +63,25 @@ async fn already(
     if what == "column" {
         return Ok(columns.iter().any(|column| column == name));
     }
+
     let (template, params): (_, Vec<Value>) = match what {
         "index" => (
-            "SELECT 1 FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = ?1 \
-             AND index_name = ?2 LIMIT 1",
+            "SELECT 1 \
+             FROM information_schema.statistics \
+             WHERE table_schema = DATABASE() \
+               AND table_name = ?1 \
+               AND index_name = ?2 \
+             LIMIT 1",
             vec![table.into(), name.into()],
         ),
         "collation" => (
-            "SELECT 1 FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?1 \
-             AND column_name = ?2 AND collation_name = ?3",
-            vec![table.into(), name.into(), next()?.into()],
+            "SELECT 1 \
+             FROM information_schema.columns \
+             WHERE table_schema = DATABASE() \
+               AND table_name = ?1 \
+               AND column_name = ?2 \
+               AND collation_name = ?3",
+            vec![table.into(), name.into(), next_word(&mut words)?.into()],
         ),
         _ => return Err(Failure::internal("migrations", "a condition is unknown")),
     };
@@ -83,10 +91,28 @@ async fn already(
         .is_empty())
 }
 
+/// Returns the next word of a condition.
+///
+/// # Errors
+///
+/// Returns a [`Failure`] if the condition has no further word.
+fn next_word<'a>(words: &mut impl Iterator<Item = &'a str>) -> Result<&'a str, Failure> {
+    words
+        .next()
+        .ok_or_else(|| Failure::internal("migrations", "a condition is incomplete"))
+}
+
 /// Returns the state of an index on PostgreSQL.
 pub(super) async fn index(driver: &dyn Driver, name: &str) -> Result<Index, Failure> {
-    let template = "SELECT CASE WHEN i.indisvalid THEN 'whole' WHEN i.indisvalid IS NULL THEN 'whole' ELSE '' END \
-         FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid WHERE c.oid = to_regclass(quote_ident(?1::text))";
+    let template = "\
+        SELECT CASE \
+            WHEN i.indisvalid THEN 'whole' \
+            WHEN i.indisvalid IS NULL THEN 'whole' \
+            ELSE '' \
+        END \
+        FROM pg_class c \
+        LEFT JOIN pg_index i ON i.indexrelid = c.oid \
+        WHERE c.oid = to_regclass(quote_ident(?1::text))";
     Ok(match text(driver, template, name).await?.as_deref() {
         None => Index::Missing,
         Some("whole") => Index::Whole,
@@ -97,10 +123,16 @@ pub(super) async fn index(driver: &dyn Driver, name: &str) -> Result<Index, Fail
 /// Returns the PostgreSQL session that builds an index on a table, or vacuums it. The two take the
 /// same lock.
 pub(super) async fn builder(driver: &dyn Driver, table: &str) -> Result<Option<String>, Failure> {
-    let template = "SELECT 'process ' || l.pid || ', which builds an index or vacuums' FROM pg_locks l \
-         JOIN pg_database d ON d.oid = l.database AND d.datname = current_database() \
-         WHERE l.locktype = 'relation' AND l.relation = to_regclass(quote_ident(?1::text)) \
-         AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted LIMIT 1";
+    let template = "\
+        SELECT 'process ' || l.pid || ', which builds an index or vacuums' \
+        FROM pg_locks l \
+        JOIN pg_database d ON d.oid = l.database \
+          AND d.datname = current_database() \
+        WHERE l.locktype = 'relation' \
+          AND l.relation = to_regclass(quote_ident(?1::text)) \
+          AND l.mode = 'ShareUpdateExclusiveLock' \
+          AND l.granted \
+        LIMIT 1";
     text(driver, template, table).await
 }
 
@@ -110,21 +142,41 @@ pub(super) async fn holders(driver: &dyn Driver, table: &str) -> Option<String> 
     let template = match driver.dialect() {
         Dialect::Sqlite => return None,
         Dialect::Postgres => {
-            "SELECT string_agg('process ' || pid || ' (' || state || ', its transaction is ' || age || ' s old)', ', ') \
-             FROM (SELECT DISTINCT a.pid, COALESCE(a.state, 'state unknown') AS state, \
-             COALESCE(extract(epoch FROM clock_timestamp() - a.xact_start)::bigint, 0) AS age \
-             FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database() \
-             JOIN pg_stat_activity a ON a.pid = l.pid \
-             WHERE l.locktype = 'relation' AND l.relation = to_regclass(quote_ident(?1::text)) AND l.granted \
-             AND l.pid <> pg_backend_pid() ORDER BY age DESC LIMIT 3) h"
+            "SELECT string_agg(\
+                 'process ' || pid \
+                     || ' (' || state || ', its transaction is ' || age || ' s old)', \
+                 ', '\
+             ) \
+             FROM (\
+                 SELECT DISTINCT a.pid, \
+                     COALESCE(a.state, 'state unknown') AS state, \
+                     COALESCE(\
+                         extract(epoch FROM clock_timestamp() - a.xact_start)::bigint, 0\
+                     ) AS age \
+                 FROM pg_locks l \
+                 JOIN pg_database d ON d.oid = l.database \
+                   AND d.datname = current_database() \
+                 JOIN pg_stat_activity a ON a.pid = l.pid \
+                 WHERE l.locktype = 'relation' \
+                   AND l.relation = to_regclass(quote_ident(?1::text)) \
+                   AND l.granted \
+                   AND l.pid <> pg_backend_pid() \
+                 ORDER BY age DESC \
+                 LIMIT 3\
+             ) h"
         }
         // MySQL names the holder of a table lock only if it was configured to.
         Dialect::Mysql => {
-            "SELECT CONCAT('perhaps connection ', trx_mysql_thread_id, ', whose transaction is the oldest') \
-             FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> CONNECTION_ID() AND ?1 <> '' \
-             ORDER BY trx_started LIMIT 1"
+            "SELECT CONCAT('perhaps connection ', trx_mysql_thread_id, \
+                 ', whose transaction is the oldest') \
+             FROM information_schema.innodb_trx \
+             WHERE trx_mysql_thread_id <> CONNECTION_ID() \
+               AND ?1 <> '' \
+             ORDER BY trx_started \
+             LIMIT 1"
         }
     };
+
     // This is for reports only, so an error must not stop the migration.
     text(driver, template, table).await.ok().flatten()
 }
@@ -135,10 +187,18 @@ pub(super) async fn building(driver: &dyn Driver, table: &str) -> (Option<String
     if driver.dialect() != Dialect::Postgres {
         return (None, None);
     }
-    let template = "SELECT phase || '|' || CASE WHEN blocks_total > 0 THEN (100 * blocks_done / blocks_total)::text \
-         WHEN tuples_total > 0 THEN (100 * tuples_done / tuples_total)::text \
-         WHEN lockers_total > 0 THEN (100 * lockers_done / lockers_total)::text ELSE '' END \
-         FROM pg_stat_progress_create_index WHERE relid = to_regclass(quote_ident(?1::text)) AND phase IS NOT NULL LIMIT 1";
+    let template = "\
+        SELECT phase || '|' || CASE \
+            WHEN blocks_total > 0 THEN (100 * blocks_done / blocks_total)::text \
+            WHEN tuples_total > 0 THEN (100 * tuples_done / tuples_total)::text \
+            WHEN lockers_total > 0 THEN (100 * lockers_done / lockers_total)::text \
+            ELSE '' \
+        END \
+        FROM pg_stat_progress_create_index \
+        WHERE relid = to_regclass(quote_ident(?1::text)) \
+          AND phase IS NOT NULL \
+        LIMIT 1";
+
     let told = text(driver, template, table).await.ok().flatten();
     match told.as_deref().and_then(|told| told.split_once('|')) {
         Some((phase, percent)) => (Some(phase.to_owned()), percent.parse().ok()),
@@ -165,21 +225,30 @@ pub(super) async fn rows(driver: &dyn Driver, table: &str) -> Result<Option<u64>
     if columns_of(driver, table).await?.is_empty() {
         return Ok(None);
     }
+
     let dialect = driver.dialect();
     let count = format!("SELECT count(*) FROM {}", dialect.quote(table));
     let (template, params): (&str, Vec<Value>) = match dialect {
         Dialect::Sqlite => (&count, Vec::new()),
         Dialect::Postgres => (
-            "SELECT CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint ELSE COALESCE(s.n_live_tup, 0) END FROM pg_class c \
-             LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid WHERE c.oid = to_regclass(quote_ident(?1::text))",
+            "SELECT CASE \
+                 WHEN c.reltuples > 0 THEN c.reltuples::bigint \
+                 ELSE COALESCE(s.n_live_tup, 0) \
+             END \
+             FROM pg_class c \
+             LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid \
+             WHERE c.oid = to_regclass(quote_ident(?1::text))",
             vec![table.into()],
         ),
         Dialect::Mysql => (
-            "SELECT CAST(table_rows AS SIGNED) FROM information_schema.tables \
-             WHERE table_schema = DATABASE() AND table_name = ?1",
+            "SELECT CAST(table_rows AS SIGNED) \
+             FROM information_schema.tables \
+             WHERE table_schema = DATABASE() \
+               AND table_name = ?1",
             vec![table.into()],
         ),
     };
+
     let rows = driver
         .fetch(&Statement::new(dialect, template), &params)
         .await?;

@@ -10,9 +10,15 @@ use crate::store::sql::models::columns_of;
 use crate::store::sql::{Dialect, Driver, Script, SetupError};
 
 /// The table of applied migrations. It is the same in all dialects.
-pub(super) const HISTORY: &str = "CREATE TABLE IF NOT EXISTS countersign_migration (set_name VARCHAR(64) NOT NULL, \
-     version BIGINT NOT NULL, name VARCHAR(64) NOT NULL, checksum VARCHAR(64) NOT NULL, applied_at BIGINT NOT NULL, \
-     PRIMARY KEY (set_name, version))";
+pub(super) const HISTORY: &str = "\
+    CREATE TABLE IF NOT EXISTS countersign_migration (\
+        set_name VARCHAR(64) NOT NULL, \
+        version BIGINT NOT NULL, \
+        name VARCHAR(64) NOT NULL, \
+        checksum VARCHAR(64) NOT NULL, \
+        applied_at BIGINT NOT NULL, \
+        PRIMARY KEY (set_name, version)\
+    )";
 
 /// Returns `true` if the table of applied migrations exists.
 pub(super) async fn has_history(driver: &dyn Driver) -> Result<bool, Failure> {
@@ -36,6 +42,7 @@ pub(super) async fn run(
             texts.push(change.text.as_str());
         }
     }
+
     if driver.dialect() == Dialect::Postgres {
         let outcome = driver.run(&one_statement(&texts, record), &[]).await?;
         let applied = outcome
@@ -64,6 +71,7 @@ pub(super) async fn refuse_foreign_tables(
             .into_iter()
             .filter(|column| !live.contains(column))
             .collect();
+
         if !live.is_empty() && !missing.is_empty() {
             return Err(foreign(&table, &missing).into());
         }
@@ -104,6 +112,7 @@ impl Record<'_> {
             now,
         } = self;
         let (version, name) = (migration.version, migration.name.replace('\'', "''"));
+
         format!(
             "'{set}', {version}, '{name}', '{checksum}', {}",
             now.as_micros()
@@ -114,7 +123,12 @@ impl Record<'_> {
     fn exists(&self) -> String {
         let (set, version) = (self.set, self.migration.version);
         format!(
-            "EXISTS (SELECT 1 FROM countersign_migration WHERE set_name = '{set}' AND version = {version})"
+            "EXISTS (\
+                 SELECT 1 \
+                 FROM countersign_migration \
+                 WHERE set_name = '{set}' \
+                   AND version = {version}\
+             )"
         )
     }
 }
@@ -130,10 +144,13 @@ async fn in_transaction(
         .run(&Script::new(Dialect::Sqlite, &["SELECT 1", HISTORY]), &[])
         .await?;
     let guard = format!(
-        "INSERT INTO countersign_migration SELECT {} WHERE NOT {}",
+        "INSERT INTO countersign_migration \
+         SELECT {} \
+         WHERE NOT {}",
         record.values(),
         record.exists()
     );
+
     let steps: Vec<&str> = std::iter::once(guard.as_str())
         .chain(changes.iter().copied())
         .collect();
@@ -154,15 +171,26 @@ fn one_statement(changes: &[&str], record: &Record<'_>) -> Script {
         changes.join(";\n") + ";"
     };
     let block = format!(
-        "DO $countersign$ BEGIN {HISTORY}; IF NOT {} THEN {changes} \
-         INSERT INTO countersign_migration VALUES ({}); END IF; END $countersign$",
+        "DO $countersign$ BEGIN \
+             {HISTORY}; \
+             IF NOT {} THEN \
+                 {changes} \
+                 INSERT INTO countersign_migration VALUES ({}); \
+             END IF; \
+         END $countersign$",
         record.exists(),
         record.values()
     );
+
     let (set, version) = (record.set, record.migration.version);
     let ours = format!(
-        "SELECT CASE WHEN xmin::text::bigint = txid_current() % 4294967296 THEN 'yes' ELSE 'no' END \
-         FROM countersign_migration WHERE set_name = '{set}' AND version = {version}"
+        "SELECT CASE \
+             WHEN xmin::text::bigint = txid_current() % 4294967296 THEN 'yes' \
+             ELSE 'no' \
+         END \
+         FROM countersign_migration \
+         WHERE set_name = '{set}' \
+           AND version = {version}"
     );
     Script::new(Dialect::Postgres, &[&turn, &block, &ours])
 }

@@ -75,6 +75,7 @@ impl Change {
             Kind::MakeIndex { .. } => &[" LOCK=NONE"],
             Kind::MakeTable(_) | Kind::Other => &[],
         };
+
         ways.iter()
             .map(|way| format!("{text}{way}"))
             .chain(std::iter::once(text.clone()))
@@ -85,6 +86,7 @@ impl Change {
 /// Returns the text with the column type of user ids filled in.
 pub(super) fn filled(text: &str, dialect: Dialect, user_id: UserKeyKind) -> String {
     let text = text.replace("{user_id}", column_type(dialect, user_id));
+
     // The server's default row format may limit index keys to a length that is too short for these
     // tables.
     ["ENGINE = InnoDB", "ENGINE=InnoDB"]
@@ -114,6 +116,7 @@ pub(super) fn changes(text: &str) -> Vec<Change> {
                 .or(unless);
             continue;
         }
+
         statement.push_str(line.strip_suffix(';').unwrap_or(line));
         if line.ends_with(';') {
             let text = std::mem::take(&mut statement);
@@ -128,6 +131,7 @@ pub(super) fn changes(text: &str) -> Vec<Change> {
             statement.push('\n');
         }
     }
+
     let made: Vec<String> = found
         .iter()
         .filter_map(|change| made(&change.text))
@@ -137,6 +141,7 @@ pub(super) fn changes(text: &str) -> Vec<Change> {
             .table()
             .is_some_and(|table| made.iter().any(|made| made == table));
     }
+
     found
 }
 
@@ -148,6 +153,7 @@ fn kind(text: &str) -> Kind {
     };
     let spaced = head.replace('(', " ( ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
+
     match words.as_slice() {
         ["CREATE", "TABLE", table, ..] if if_not_exists => Kind::MakeTable(plain(table)),
         ["ALTER", "TABLE", table, "ADD", "COLUMN", column, ..] if !has_several(text) => {
@@ -197,16 +203,12 @@ fn plain(name: &str) -> String {
 /// Those are the columns that are `NOT NULL` and that the migration doesn't add itself. A table
 /// without them belongs to something else.
 pub(super) fn asked(changes: &[Change]) -> Vec<(String, Vec<String>)> {
-    let adds = |wanted: &str, name: &str| {
-        changes.iter().any(
-            |change| matches!(&change.kind, Kind::AddColumn { table, column } if table == wanted && column == name),
-        )
-    };
     let mut found = Vec::new();
     for change in changes {
         let Kind::MakeTable(table) = &change.kind else {
             continue;
         };
+
         let body = change
             .text
             .lines()
@@ -218,11 +220,20 @@ pub(super) fn asked(changes: &[Change]) -> Vec<(String, Vec<String>)> {
             .filter_map(|line| line.split_whitespace().next());
         let columns = columns
             .map(plain)
-            .filter(|column| !adds(table, column))
+            .filter(|column| !adds_column(changes, table, column))
             .collect();
+
         found.push((table.clone(), columns));
     }
     found
+}
+
+/// Returns `true` if one of the changes adds this column to this table.
+fn adds_column(changes: &[Change], wanted: &str, name: &str) -> bool {
+    changes.iter().any(|change| match &change.kind {
+        Kind::AddColumn { table, column } => table == wanted && column == name,
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -312,7 +323,8 @@ mod tests {
         );
     }
 
-    /// Every landed statement can be applied beside readers and writers: none needs a transaction with others.
+    /// Every landed statement can be applied beside readers and writers: none needs a transaction
+    /// with others.
     #[test]
     fn every_landed_statement_for_postgresql_can_be_cut_short() {
         for migration in BUNDLED.migrations {

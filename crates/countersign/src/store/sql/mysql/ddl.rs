@@ -53,6 +53,7 @@ impl MysqlDdl {
             }
             Err(error) => Err(error),
         };
+
         match result.map_err(StatementError::Running) {
             Ok(affected) => Ok(Ddl::Done(affected)),
             Err(trouble) if trouble.is_held() => Ok(Ddl::Held),

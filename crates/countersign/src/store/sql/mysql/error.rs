@@ -132,6 +132,7 @@ fn told(doing: &str, error: &Error) -> String {
     if let Some(fault) = tls_fault::told(error, &WORDS) {
         return format!("{doing}: {fault}");
     }
+
     match error {
         Error::Server(error) if codes::names_only(error.code) => {
             format!(

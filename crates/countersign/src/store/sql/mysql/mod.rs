@@ -139,14 +139,13 @@ impl MysqlDriver {
                 .collect();
             Ok(Hosts { reading, writing })
         })?;
-        let pool = || Pool::new(options.connections);
-        let queues = Queues::default();
+
         Ok(Self {
             opts,
             timeout: options.timeout,
-            readers: pool(),
-            writers: pool(),
-            queues,
+            readers: Pool::new(options.connections),
+            writers: Pool::new(options.connections),
+            queues: Queues::default(),
         })
     }
 
@@ -167,6 +166,7 @@ impl MysqlDriver {
                     Ok(outcome) => return Ok(outcome),
                     Err(trouble) => trouble,
                 };
+
                 if !retry.again(&trouble, trouble.is_held()).await {
                     return Err(trouble);
                 }
@@ -207,12 +207,14 @@ impl MysqlDriver {
         } else {
             self.connection(&turn, reads).await?
         };
+
         let result = match script {
             [statement] => step(&mut connection, statement, params)
                 .await
                 .map(|(touched, rows)| Outcome::of_one_step(touched, rows)),
             _ => transaction(&mut connection, script, params, mode).await,
         };
+
         match &result {
             Err(trouble) if trouble.is_loss() => {
                 self.clear();
@@ -236,6 +238,7 @@ impl MysqlDriver {
         } else {
             IDLE
         };
+
         while let Some((mut connection, idle)) = turn.idle() {
             if idle < trusted {
                 return Ok(connection);
@@ -253,29 +256,32 @@ impl MysqlDriver {
     /// Opens a connection with the current user and password. Reads the URL again, once, if they
     /// are refused.
     async fn open(&self, reads: bool) -> Result<Conn, StatementError> {
-        let connect = async || {
-            let hosts = self.opts.current();
-            self.connect_to_one_of(if reads {
-                &hosts.reading
-            } else {
-                &hosts.writing
-            })
-            .await
-        };
         let generation = self.opts.generation();
-        let outcome = match connect().await {
-            Err(trouble) if trouble.is_ended_connection() => connect().await,
+        let outcome = match self.connect_to_any(reads).await {
+            Err(trouble) if trouble.is_ended_connection() => self.connect_to_any(reads).await,
             outcome => outcome,
         };
+
         match outcome {
             Err(trouble)
                 if trouble.symptom() == Some(Symptom::Credentials)
                     && self.opts.renew(generation) =>
             {
-                connect().await
+                self.connect_to_any(reads).await
             }
             outcome => outcome,
         }
+    }
+
+    /// Connects to one of the hosts in the current URL, for reads or for writes.
+    async fn connect_to_any(&self, reads: bool) -> Result<Conn, StatementError> {
+        let hosts = self.opts.current();
+        let hosts = if reads {
+            &hosts.reading
+        } else {
+            &hosts.writing
+        };
+        self.connect_to_one_of(hosts).await
     }
 
     /// Connects to the first host that accepts writes, or else to one that answers.
@@ -285,6 +291,7 @@ impl MysqlDriver {
                 .await
                 .map_err(StatementError::Connecting);
         }
+
         // A host that doesn't answer must leave time for the next ones.
         let patience = self.timeout / u32::try_from(hosts.len()).unwrap_or(1).saturating_add(1);
         let (mut answers, mut trouble) = (None, StatementError::Silence(patience));
@@ -295,6 +302,7 @@ impl MysqlDriver {
                     connection.query_first("SELECT @@global.read_only").await?;
                 Ok((connection, is_read_only == Some(true)))
             });
+
             match connected.await {
                 Ok(Ok((connection, false))) => return Ok(connection),
                 Ok(Ok((connection, true))) => answers = answers.or(Some(connection)),
@@ -328,10 +336,10 @@ impl Driver for MysqlDriver {
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         let mode = Mode::of(script);
         let deadline = Instant::now() + self.timeout;
-        let silence = |_| StatementError::Silence(self.timeout).into_failure();
         let _place = timeout_at(deadline, self.queues.turn(script, params))
             .await
-            .map_err(silence)?;
+            .map_err(|_| StatementError::Silence(self.timeout).into_failure())?;
+
         match script.steps() {
             [] => Ok(Outcome::default()),
             steps => self.repeat(deadline, steps, params, mode).await,
@@ -355,6 +363,7 @@ async fn transaction(
             .await
             .map_err(StatementError::Beginning)?;
     }
+
     connection
         .query_drop("BEGIN")
         .await
@@ -368,6 +377,7 @@ async fn transaction(
         .query_drop(end)
         .await
         .map_err(StatementError::Running);
+
     match result {
         Ok(outcome) => ended.map(|()| outcome),
         // If the rollback got no answer, the connection must not be used again, so that error

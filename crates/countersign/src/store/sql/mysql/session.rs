@@ -125,6 +125,7 @@ impl Driver for MysqlSession<'_, '_> {
                 .query_drop(savepoint)
                 .await
                 .map_err(StatementError::Running)?;
+
             let result = steps(*transaction, script.steps(), params).await;
             if result.is_err() {
                 // If this fails too, the connection or the whole transaction is gone, and the

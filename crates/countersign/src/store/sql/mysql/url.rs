@@ -26,16 +26,19 @@ pub(super) fn parse_all(url: &str, options: &DatabaseOptions) -> Result<Vec<Opts
         .rsplit_once('@')
         .map_or(("", authority), |(account, hosts)| (account, hosts));
     let at = if account.is_empty() { "" } else { "@" };
-    // A URL with a socket needs no host.
-    let of = |host: &str| {
-        let host = if host.is_empty() && path.contains("socket=") {
-            "localhost"
-        } else {
-            host
-        };
-        parse(&format!("{scheme}://{account}{at}{host}{path}"), options)
-    };
-    hosts.split(',').map(of).collect()
+
+    hosts
+        .split(',')
+        .map(|host| {
+            // A URL with a socket needs no host.
+            let host = if host.is_empty() && path.contains("socket=") {
+                "localhost"
+            } else {
+                host
+            };
+            parse(&format!("{scheme}://{account}{at}{host}{path}"), options)
+        })
+        .collect()
 }
 
 /// Returns the settings for a URL with one host.
@@ -58,6 +61,7 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
             _ => rest.push((name, value)),
         }
     }
+
     url.set_query(None);
     if !rest.is_empty() {
         url.query_pairs_mut().extend_pairs(rest);
@@ -67,6 +71,7 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
     if opts.db_name().is_none() {
         return Err(refused("has no database name"));
     }
+
     let tls = match (&*mode, authorities) {
         ("", None) => opts.ssl_opts().cloned(),
         ("", Some(authorities)) => Some(verified(Some(authorities))),
@@ -79,6 +84,7 @@ fn parse(url: &str, options: &DatabaseOptions) -> Result<Opts, ConfigError> {
             ));
         }
     };
+
     if tls.is_some() {
         // An error means that the application has installed a provider already, which serves as
         // well.
@@ -121,9 +127,17 @@ fn verified(authorities: Option<PathBuf>) -> SslOpts {
 fn session(timeout: Duration, waits: &str) -> Vec<String> {
     let limit = timeout.mul_f64(0.9).as_secs_f64();
     vec![format!(
-        "SET autocommit = 1, time_zone = '+00:00', sql_mode = 'TRADITIONAL', innodb_lock_wait_timeout = {waits} {} \
-         /*!50720 , transaction_isolation = 'READ-COMMITTED' */ /*M! , max_statement_time = {limit:.3}, \
-         tx_isolation = IF(@@log_bin AND @@binlog_format = 'STATEMENT', 'REPEATABLE-READ', 'READ-COMMITTED') */",
+        "SET autocommit = 1, \
+             time_zone = '+00:00', \
+             sql_mode = 'TRADITIONAL', \
+             innodb_lock_wait_timeout = {waits} {} \
+             /*!50720 , transaction_isolation = 'READ-COMMITTED' */ \
+             /*M! , max_statement_time = {limit:.3}, \
+                 tx_isolation = IF(\
+                     @@log_bin AND @@binlog_format = 'STATEMENT', \
+                     'REPEATABLE-READ', \
+                     'READ-COMMITTED'\
+                 ) */",
         timeout.as_secs().max(1),
     )]
 }

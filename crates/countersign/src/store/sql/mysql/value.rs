@@ -37,14 +37,13 @@ fn raw(value: &Value) -> Raw {
 fn date(moment: Timestamp) -> Raw {
     let date = datetime(moment);
     // All parts are positive from the year 1000 on, and fit.
-    let small = |part: i8| part.unsigned_abs();
     Raw::Date(
         date.year().unsigned_abs(),
-        small(date.month()),
-        small(date.day()),
-        small(date.hour()),
-        small(date.minute()),
-        small(date.second()),
+        date.month().unsigned_abs(),
+        date.day().unsigned_abs(),
+        date.hour().unsigned_abs(),
+        date.minute().unsigned_abs(),
+        date.second().unsigned_abs(),
         date.subsec_nanosecond().unsigned_abs() / 1000,
     )
 }

@@ -104,6 +104,7 @@ impl Connection {
             execute,
             self.client.batch_execute("COMMIT")
         ));
+
         let mut is_sent = false;
         let (began, result, ended) = poll_fn(|cx| {
             // Each future sends its message when it is polled first, so the first poll must not be
@@ -113,6 +114,7 @@ impl Connection {
             all.as_mut().poll(cx)
         })
         .await;
+
         // After an error, PostgreSQL answers the commit with a rollback, which isn't an error in
         // itself. So the errors before it count first.
         told(
@@ -152,6 +154,7 @@ impl Connection {
             .prepared(cache, statement)
             .await
             .map_err(|error| StatementError::Reported(Stage::Preparing, error))?;
+
         let result = execute(&self.client, &prepared, params).await;
         result.map(Answer::into_parts).map_err(|error| {
             let trouble = StatementError::Reported(Stage::Running, error);
@@ -213,6 +216,7 @@ impl Connection {
             .client
             .prepare_typed(statement.text(), &param_types(statement))
             .await?;
+
         let mut cache = lock(cache);
         if cache.len() >= MOST_STATEMENTS {
             cache.clear();
@@ -226,9 +230,9 @@ impl Connection {
         matches!(self.mode, Mode::Own(_))
     }
 
-    /// Returns `true` if the connection is known to be closed.
-    pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed()
+    /// Returns `true` unless the connection is known to be closed.
+    pub(super) fn is_open(&self) -> bool {
+        !self.client.is_closed()
     }
 }
 
@@ -253,6 +257,7 @@ fn told(
     }
 }
 
+/// Locks `mutex`. A panic of another holder leaves nothing half-done behind these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -309,6 +314,7 @@ async fn collect(stream: RowStream) -> Result<Answer, Error> {
                 .iter()
                 .any(|column| Type::from_oid(column.type_().oid()).is_none());
         }
+
         let cells = (0..row.len()).map(|column| row.try_get::<_, Cell>(column).map(|cell| cell.0));
         rows.push(Row::new(cells.collect::<Result<_, _>>()?));
     }
@@ -316,6 +322,7 @@ async fn collect(stream: RowStream) -> Result<Answer, Error> {
         .rows_affected()
         .unwrap_or(0)
         .max(rows.len().try_into().unwrap_or(u64::MAX));
+
     Ok(Answer {
         touched,
         rows,

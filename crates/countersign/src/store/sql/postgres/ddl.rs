@@ -34,15 +34,11 @@ pub(in crate::store::sql) struct PostgresDdl {
 impl PostgresDriver {
     /// Opens both connections, apart from the driver's others.
     pub(in crate::store::sql) async fn ddl(&self) -> Result<PostgresDdl, Failure> {
-        let connect = async || {
-            let connected =
-                Box::pin(self.in_time(self.deadline(), self.open(Waits::ForLocks))).await;
-            connected.map_err(StatementError::into_failure)
-        };
         let ddl = PostgresDdl {
-            turn: connect().await?,
-            work: connect().await?,
+            turn: self.connect_apart().await?,
+            work: self.connect_apart().await?,
         };
+
         if ddl.work.is_own() {
             ddl.work
                 .command("SET statement_timeout = 0; SET lock_timeout = 0")
@@ -50,6 +46,13 @@ impl PostgresDriver {
                 .map_err(StatementError::into_failure)?;
         }
         Ok(ddl)
+    }
+
+    /// Opens one connection.
+    async fn connect_apart(&self) -> Result<Connection, Failure> {
+        Box::pin(self.in_time(self.deadline(), self.open(Waits::ForLocks)))
+            .await
+            .map_err(StatementError::into_failure)
     }
 }
 
@@ -64,6 +67,7 @@ impl PostgresDdl {
             &format!("SELECT 1 WHERE pg_try_advisory_xact_lock({TURN})"),
         );
         let (_, rows) = self.turn.step(&question, &[]).await?;
+
         // The portal of the question would keep its snapshot. The next statement closes it.
         self.turn
             .command(if rows.is_empty() {
@@ -86,6 +90,7 @@ impl DdlSession for PostgresDdl {
         {
             return Ok(false);
         }
+
         match timeout(SECOND, self.work.command("SELECT 1")).await {
             Ok(answer) => answer.map(|()| true).map_err(StatementError::into_failure),
             Err(_) => Err(Failure::internal("database", ONE_CONNECTION)),

@@ -74,6 +74,7 @@ impl StatementError {
             SqlState::INVALID_SQL_STATEMENT_NAME,
             SqlState::DUPLICATE_PSTATEMENT,
         ];
+
         match self {
             // Nothing is prepared through a pooler, except by tokio-postgres when it meets an
             // unknown type.
@@ -108,7 +109,7 @@ impl StatementError {
 
     /// Returns `true` if another transaction holds a row. The statement was undone.
     pub(super) fn is_held(&self) -> bool {
-        matches!(self, Self::Reported(_, error) if error.code().is_some_and(|code| codes::is_held(code.code())))
+        self.code().is_some_and(|code| codes::is_held(code.code()))
     }
 
     /// Returns `true` for a statement that was cancelled: after its timeout, by an administrator,
@@ -117,17 +118,25 @@ impl StatementError {
     /// After a wait PostgreSQL usually reports "lock not available". It reports a cancellation
     /// instead if the next wait has begun before it gets to the report.
     pub(super) fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Reported(_, error) if error.code() == Some(&SqlState::QUERY_CANCELED))
+        self.code() == Some(&SqlState::QUERY_CANCELED)
     }
 
     /// Returns `true` for a statement that was undone because of a deadlock.
     pub(super) fn is_deadlock(&self) -> bool {
-        matches!(self, Self::Reported(_, error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED))
+        self.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED)
     }
 
     /// Returns `true` if the prepared statement doesn't fit the tables any more.
     pub(super) fn is_stale(&self) -> bool {
-        matches!(self, Self::Reported(_, error) if error.code().is_some_and(|code| codes::is_stale(code.code())))
+        self.code().is_some_and(|code| codes::is_stale(code.code()))
+    }
+
+    /// Returns the code that PostgreSQL reported, if it did.
+    fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Reported(_, error) => error.code(),
+            _ => None,
+        }
     }
 
     /// Returns the failure, with the symptom that it shows.
@@ -168,11 +177,13 @@ impl StatementError {
 }
 
 /// The cure for a pooler in statement mode.
-const NO_TRANSACTIONS: &str = "the pooler in front of PostgreSQL allows no transactions, which this operation needs: \
-     set pool_mode = transaction";
+const NO_TRANSACTIONS: &str = "\
+    the pooler in front of PostgreSQL allows no transactions, which this operation needs: \
+    set pool_mode = transaction";
 /// The cure for a column whose type isn't built in.
-const OWN_TYPE: &str = "a column has a type that is not built into PostgreSQL and can't be looked up through a \
-     pooler: cast it to a built-in type, for example in a view";
+const OWN_TYPE: &str = "\
+    a column has a type that is not built into PostgreSQL and can't be looked up through a \
+    pooler: cast it to a built-in type, for example in a view";
 
 /// Returns `true` for an error of the connection itself.
 fn is_broken(error: &tokio_postgres::Error) -> bool {
@@ -219,6 +230,7 @@ impl ErrorText {
             .as_db_error()
             .filter(|error| codes::names_only(error.code().code()));
         let names = names.map(|error| error.message().to_owned());
+
         Box::new(Self {
             stage,
             code: error.code().cloned(),
@@ -242,6 +254,7 @@ impl fmt::Display for ErrorText {
         if let Some(tls) = &self.tls {
             return write!(f, ": {tls}");
         }
+
         match (&self.code, self.io) {
             (Some(code), _) => write!(f, ": SQLSTATE {}", code.code())?,
             (None, Some(io)) => write!(f, ": {io}")?,

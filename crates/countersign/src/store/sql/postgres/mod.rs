@@ -148,6 +148,7 @@ impl PostgresDriver {
         // PostgreSQL gives up a little before the driver does, so that its answer arrives and the
         // connection can be kept.
         let (timeout, patience) = (options.timeout, options.timeout.mul_f64(0.9));
+
         let target = Renewing::new("database", url, source, move |url| {
             let mut url = url::Parsed::parse(url)?;
             // A host that doesn't answer must leave time for the next ones.
@@ -159,6 +160,7 @@ impl PostgresDriver {
             let tls = tls::connector(&url)?;
             Ok(Target::new(url.config, tls, url.says_pooler, patience))
         })?;
+
         let connections = options.connections.max(1);
         Ok(Self {
             target,
@@ -182,6 +184,7 @@ impl PostgresDriver {
         let reads = std::ptr::eq(slots, &raw const self.readers);
         let mut retry = Retry::until(deadline, reads);
         let mut busy = slots.least_busy();
+
         loop {
             let trouble = match self
                 .attempt(busy.0, slots.waits, deadline, statement, params)
@@ -198,6 +201,7 @@ impl PostgresDriver {
                 }
                 Err(trouble) => trouble,
             };
+
             if !retry.again(&trouble, false).await {
                 return Err(trouble.into_failure());
             }
@@ -226,6 +230,7 @@ impl PostgresDriver {
                 Ok(outcome) => return Ok(outcome),
                 Err(trouble) => trouble,
             };
+
             let held = trouble.is_held() || self.is_early(&trouble, deadline);
             if !retry.again(&trouble, held).await {
                 return Err(trouble.into_failure());
@@ -248,25 +253,26 @@ impl PostgresDriver {
         statement: &Statement,
         params: &[Value],
     ) -> Result<(u64, Vec<Row>), StatementError> {
-        let is_open = |connection: &Connection| !connection.is_closed();
-        let live = match lane.slot.live(is_open) {
+        let live = match lane.slot.live(Connection::is_open) {
             Some(connection) if !self.still_answers(deadline, &connection).await => {
                 lane.slot.discard(&connection);
                 None
             }
             live => live,
         };
+
         let connection = if let Some(connection) = live {
             connection
         } else {
             // Boxed, since connecting is rare and its future is large.
-            let connect = lane.slot.connect(is_open, self.open(waits));
+            let connect = lane.slot.connect(Connection::is_open, self.open(waits));
             Box::pin(self.in_time(deadline, connect)).await?
         };
         let sent = Instant::now();
         let result = self
             .in_time(deadline, connection.run(statement, params))
             .await;
+
         match &result {
             Err(StatementError::Silence(_)) => {
                 lane.slot.discard(&connection);
@@ -289,6 +295,7 @@ impl PostgresDriver {
         }
         let patience = deadline.min(now + self.timeout / 3);
         let answer = self.in_time(patience, connection.command("")).await;
+
         if answer.is_ok() {
             connection.note_answer();
         } else {
@@ -326,11 +333,13 @@ impl PostgresDriver {
         } else {
             self.idle(deadline, &turn).await
         };
+
         // Any early exit closes the connection, unless its transaction has ended.
         let connection = match idle {
             Some(connection) => connection,
             None => Box::pin(self.in_time(deadline, self.open(Waits::Briefly))).await?,
         };
+
         let sent = Instant::now();
         let (result, is_clean) = match steps {
             [statement] => {
@@ -348,6 +357,7 @@ impl PostgresDriver {
                     .await?
             }
         };
+
         match &result {
             Err(StatementError::Silence(_)) => self.discard_unheard_since(sent),
             _ if is_clean => {
@@ -362,7 +372,7 @@ impl PostgresDriver {
     /// Returns an idle exclusive connection that still works, if there is one.
     async fn idle(&self, deadline: Instant, turn: &Permit<'_, Connection>) -> Option<Connection> {
         while let Some((connection, _)) = turn.idle() {
-            if !connection.is_closed() && self.still_answers(deadline, &connection).await {
+            if connection.is_open() && self.still_answers(deadline, &connection).await {
                 return Some(connection);
             }
         }
@@ -388,6 +398,7 @@ impl PostgresDriver {
         let whole = result
             .as_ref()
             .is_ok_and(|outcome| outcome.is_whole(steps.len()));
+
         let end = if whole { "COMMIT" } else { "ROLLBACK" };
         let ended = self.in_time(deadline, connection.command(end)).await;
         let is_clean = ended.is_ok();
@@ -404,6 +415,7 @@ impl PostgresDriver {
             }
             outcome => outcome,
         };
+
         match outcome {
             Err(trouble)
                 if trouble.symptom() == Some(Symptom::Credentials)
@@ -446,10 +458,10 @@ impl Driver for PostgresDriver {
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
         let deadline = self.deadline();
-        let silence = |_| StatementError::Silence(self.timeout).into_failure();
         let _place = timeout_at(deadline, self.queues.turn(script, params))
             .await
-            .map_err(silence)?;
+            .map_err(|_| StatementError::Silence(self.timeout).into_failure())?;
+
         match script.steps() {
             [] => Ok(Outcome::default()),
             [statement] => {
@@ -522,6 +534,7 @@ impl Slots {
                 at.wrapping_add(turn) % count,
             )
         });
+
         let lane = least.map_or(&self.first, |(_, lane)| lane);
         lane.busy.fetch_add(1, Ordering::Relaxed);
         Busy(lane)

@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::types::{Kind, Type};
-use tokio_postgres::{Client, Error, SimpleQueryMessage};
+use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::store::sql::Statement;
 use crate::store::sql::postgres::value::param_types;
@@ -53,6 +53,7 @@ async fn greeting(client: &Client) -> Option<i32> {
         .cancel_query_raw(near, Pipe::connector())
         .await
         .ok()?;
+
     let mut request = Vec::new();
     far.read_to_end(&mut request).await.ok()?;
     match request.as_slice() {
@@ -68,6 +69,7 @@ struct Pipe(DuplexStream);
 struct Connector;
 
 impl Pipe {
+    /// Returns the connector that hands the pipe on.
     const fn connector() -> Connector {
         Connector
     }
@@ -137,6 +139,7 @@ impl Types {
             return Ok(known);
         }
         let types: Arc<[Type]> = describe(client, statement, limits).await?.into();
+
         let mut known = self.lock();
         if known.len() >= MOST_STATEMENTS {
             known.clear();
@@ -150,6 +153,7 @@ impl Types {
         self.lock().remove(statement.text());
     }
 
+    /// Locks the known types. No task holds this lock across a wait.
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<[Type]>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,33 +178,48 @@ pub(super) async fn describe(
         "countersign_{:016x}",
         RandomState::new().hash_one(statement.text())
     );
+
     let question = format!(
         "{limits}; PREPARE {name} ({}) AS {};
          WITH RECURSIVE base (place, type) AS (
-             SELECT given.place, given.type::oid FROM pg_prepared_statements s,
-             unnest(s.parameter_types) WITH ORDINALITY AS given (type, place) WHERE s.name = '{name}'
-             UNION ALL SELECT base.place, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.type
+             SELECT given.place, given.type::oid
+             FROM pg_prepared_statements s,
+                 unnest(s.parameter_types) WITH ORDINALITY AS given (type, place)
+             WHERE s.name = '{name}'
+             UNION ALL
+             SELECT base.place, t.typbasetype
+             FROM base
+             JOIN pg_type t ON t.oid = base.type
              WHERE t.typtype = 'd')
-         SELECT t.oid, t.typname, t.typtype FROM base JOIN pg_type t ON t.oid = base.type
-         WHERE t.typtype <> 'd' ORDER BY base.place;
+         SELECT t.oid, t.typname, t.typtype
+         FROM base
+         JOIN pg_type t ON t.oid = base.type
+         WHERE t.typtype <> 'd'
+         ORDER BY base.place;
          DEALLOCATE {name}",
         names.join(", "),
         statement.text()
     );
+
     let answer = client.simple_query(&question).await?;
-    let rows = answer.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
+    let types = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => type_of(row),
         _ => None,
     });
-    let types = rows.filter_map(|row| {
-        let oid = row.get(0)?.parse().ok()?;
-        let kind = if row.get(2)? == "e" {
-            Kind::Enum(Vec::new())
-        } else {
-            Kind::Simple
-        };
-        let own = || Some(Type::new(row.get(1)?.to_owned(), oid, kind, String::new()));
-        Type::from_oid(oid).or_else(own)
-    });
     Ok(types.collect())
+}
+
+/// Returns the type that a row of the answer describes.
+fn type_of(row: &SimpleQueryRow) -> Option<Type> {
+    let oid = row.get(0)?.parse().ok()?;
+    let kind = if row.get(2)? == "e" {
+        Kind::Enum(Vec::new())
+    } else {
+        Kind::Simple
+    };
+
+    match Type::from_oid(oid) {
+        Some(known) => Some(known),
+        None => Some(Type::new(row.get(1)?.to_owned(), oid, kind, String::new())),
+    }
 }

@@ -23,8 +23,9 @@ pub(super) enum Waits {
     Briefly,
 }
 
-/// The bounds of a brief wait, which depends on the timeout.
+/// The shortest brief wait. Its length depends on the timeout.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
+/// The longest brief wait.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
 /// The settings of a database, with what was learned about the way to it.
@@ -79,12 +80,14 @@ impl Target {
                 .await?;
             return Ok(Connection::new(client, Mode::Own(Mutex::default()), task));
         }
+
         if !self.no_transactions.load(Ordering::Relaxed) {
             if allows_transactions(&client).await? {
                 return Ok(self.pooled(client, task, waits, true));
             }
             self.no_transactions.store(true, Ordering::Relaxed);
         }
+
         // The pooler has closed the connection on which a transaction was tried.
         let (client, task) = if client.is_closed() {
             self.dial().await?

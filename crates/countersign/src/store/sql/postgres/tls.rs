@@ -36,6 +36,7 @@ pub(super) fn connector(url: &Parsed) -> Result<Option<MakeRustlsConnect>, Confi
             })?)
         }
     };
+
     let host = url.check == Check::AuthorityAndHost;
     let verifier = Verifier {
         authority,
@@ -43,6 +44,7 @@ pub(super) fn connector(url: &Parsed) -> Result<Option<MakeRustlsConnect>, Confi
         host,
         provider: Arc::clone(&provider),
     };
+
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| refused("requires TLS, but no TLS version is enabled"))?
@@ -69,6 +71,7 @@ fn roots(
     } else {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
+
     Ok(roots)
 }
 
@@ -99,6 +102,7 @@ impl ServerCertVerifier for Verifier {
         let Some(authority) = &self.authority else {
             return Ok(ServerCertVerified::assertion());
         };
+
         match authority.verify_server_cert(certificate, intermediates, host, ocsp, now) {
             // The name is checked last, so everything else was found good.
             Err(Error::InvalidCertificate(

@@ -52,6 +52,7 @@ impl Parsed {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(refused("is not a PostgreSQL URL"));
         }
+
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
         let mut mode = "prefer";
         let mut authorities = None;
@@ -74,6 +75,7 @@ impl Parsed {
                 _ => rest.push(pair),
             }
         }
+
         let authorities = authorities
             .filter(|path| path != "system")
             .map(PathBuf::from);
@@ -90,6 +92,7 @@ impl Parsed {
                 ));
             }
         };
+
         // The parser's own message could quote a password whose special characters weren't encoded.
         let mut config = Config::from_str(&format!("{address}?{}", rest.join("&")))
             .map_err(|_| refused("is not a valid URL, or has an unknown option"))?;
@@ -124,10 +127,11 @@ fn watch(config: &mut Config, given: &[&str]) {
     }
 }
 
-/// The idle time before the first keepalive probe, the time between probes, and the time that sent
-/// data may stay unacknowledged.
+/// The idle time before the first keepalive probe.
 const IDLE: Duration = Duration::from_secs(30);
+/// The time between keepalive probes.
 const INTERVAL: Duration = Duration::from_secs(10);
+/// The time that sent data may stay unacknowledged.
 const UNANSWERED: Duration = Duration::from_secs(30);
 
 /// Decodes the percent-encoded path of a file.

@@ -10,6 +10,7 @@ use crate::store::Value;
 use crate::store::sql::Statement;
 use crate::store::sql::times::{from_2000, since_2000};
 
+/// The error that tokio-postgres accepts from a conversion.
 type Boxed = Box<dyn Error + Sync + Send>;
 
 /// A parameter, converted to the type that the statement wants.
@@ -51,6 +52,7 @@ impl ToSql for Param<'_> {
             (Value::Time(moment), ty) if *ty == Type::INT8 => out.put_i64(moment.as_micros()),
             (_, ty) => return Err(mismatch(ty)),
         }
+
         Ok(IsNull::No)
     }
 
@@ -118,10 +120,12 @@ fn is_text(ty: &Type) -> bool {
     builtin || matches!(ty.kind(), Kind::Enum(_)) || ty.name() == "citext"
 }
 
+/// Returns `true` for the types of integers.
 fn is_int(ty: &Type) -> bool {
     matches!(*ty, Type::INT8 | Type::INT4 | Type::INT2)
 }
 
+/// Returns `true` for the types of times, whose binary formats are the same.
 fn is_time(ty: &Type) -> bool {
     matches!(*ty, Type::TIMESTAMPTZ | Type::TIMESTAMP)
 }
@@ -139,6 +143,7 @@ pub(super) fn param_types(statement: &Statement) -> Vec<Type> {
         .iter()
         .max()
         .map_or(0, |last| last.saturating_add(1));
+
     (0..count)
         .map(|n| {
             if statement.order().contains(&n) {

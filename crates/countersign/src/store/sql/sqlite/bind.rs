@@ -45,6 +45,7 @@ pub(super) fn steps(
         } else {
             (prepared.raw_execute()?, Vec::new())
         };
+
         let affected = u64::try_from(affected).unwrap_or(u64::MAX);
         if outcome.step(affected, rows).is_break() {
             break;

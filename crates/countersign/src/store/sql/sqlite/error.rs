@@ -26,11 +26,13 @@ pub(super) fn failure(error: &rusqlite::Error) -> Failure {
                 | ErrorCode::OperationInterrupted
         )
     );
+
     let failure = if out_of_reach {
         Failure::unavailable(PART, error.to_string())
     } else {
         Failure::internal(PART, error.to_string())
     };
+
     failure.with_symptom(symptom(error))
 }
 

@@ -11,6 +11,7 @@ mod file;
 mod transaction;
 mod writer;
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -75,23 +76,18 @@ impl SqliteDriver {
     /// Returns a [`ConfigError`] that names `database_url` if the file can't be opened as a
     /// database.
     pub fn open(path: &Path, options: &DatabaseOptions) -> Result<Self, ConfigError> {
-        let unusable = |error: &dyn std::fmt::Display| {
-            ConfigError::new(
-                "database_url",
-                format!("can't open the SQLite file: {error}"),
-                "check its path and permissions",
-            )
-        };
         create(path).map_err(|error| unusable(&error))?;
         let connection = open_writable(path, options.timeout).map_err(|error| unusable(&error))?;
         let file = File::of(path).map_err(|error| unusable(&error))?;
         let writer = Writer::start(Arc::new(Mutex::new(connection)), Some(file.clone()))
             .map_err(|e| unusable(&e))?;
+
         let reads = Reads::File {
             file,
             idle: Mutex::default(),
             keep: options.connections,
         };
+
         Ok(Self {
             reads,
             writer,
@@ -107,18 +103,15 @@ impl SqliteDriver {
     ///
     /// Returns a [`ConfigError`] that names `database_url` if memory or a thread can't be had.
     pub fn in_memory(options: &DatabaseOptions) -> Result<Self, ConfigError> {
-        let unusable = |problem: String| {
-            ConfigError::new("database_url", problem, "give the process more memory")
-        };
-        let connection =
-            Connection::open_in_memory().map_err(|error| unusable(error.to_string()))?;
-        keep_prepared(&connection).map_err(|error| unusable(error.to_string()))?;
+        let connection = Connection::open_in_memory().map_err(|error| no_room(&error))?;
+        keep_prepared(&connection).map_err(|error| no_room(&error))?;
         connection
             .pragma_update(None, "foreign_keys", true)
-            .map_err(|error| unusable(error.to_string()))?;
+            .map_err(|error| no_room(&error))?;
+
         let connection = Arc::new(Mutex::new(connection));
-        let writer = Writer::start(Arc::clone(&connection), None)
-            .map_err(|error| unusable(error.to_string()))?;
+        let writer =
+            Writer::start(Arc::clone(&connection), None).map_err(|error| no_room(&error))?;
         Ok(Self {
             reads: Reads::Memory(connection),
             writer,
@@ -134,6 +127,7 @@ impl SqliteDriver {
             }
             Reads::File { file, idle, keep } => {
                 file.check()?;
+
                 let pooled = lock(idle).pop();
                 let connection = match pooled {
                     Some(connection) => connection,
@@ -141,6 +135,7 @@ impl SqliteDriver {
                         open_readable(&file.path, self.timeout).map_err(|error| failure(&error))?
                     }
                 };
+
                 let rows =
                     bind::rows(&connection, statement, params).map_err(|error| failure(&error));
                 let mut idle = lock(idle);
@@ -151,6 +146,24 @@ impl SqliteDriver {
             }
         }
     }
+}
+
+/// Returns the error for a file that can't be opened as a database.
+fn unusable(error: &dyn Display) -> ConfigError {
+    ConfigError::new(
+        "database_url",
+        format!("can't open the SQLite file: {error}"),
+        "check its path and permissions",
+    )
+}
+
+/// Returns the error for a database in memory that can't be created.
+fn no_room(error: &dyn Display) -> ConfigError {
+    ConfigError::new(
+        "database_url",
+        error.to_string(),
+        "give the process more memory",
+    )
 }
 
 #[async_trait]
@@ -170,10 +183,9 @@ impl Driver for SqliteDriver {
     }
 
     async fn run(&self, script: &Script, params: &[Value]) -> Result<Outcome, Failure> {
-        let late = |_| Failure::unavailable(PART, "no answer from SQLite's writer in time");
         tokio::time::timeout(self.timeout, self.writer.run(script, params))
             .await
-            .map_err(late)?
+            .map_err(|_| Failure::unavailable(PART, "no answer from SQLite's writer in time"))?
     }
 
     fn is_durable(&self) -> bool {

@@ -45,10 +45,9 @@ impl Writer {
         file: Option<File>,
     ) -> io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
-        let work = move || write_all(&connection, file.as_ref(), &jobs);
         thread::Builder::new()
             .name("countersign-sqlite".to_owned())
-            .spawn(work)?;
+            .spawn(move || write_all(&connection, file.as_ref(), &jobs))?;
         Ok(Self { queue })
     }
 
@@ -60,6 +59,7 @@ impl Writer {
             params: params.to_vec(),
             reply,
         };
+
         self.queue
             .try_send(job)
             .map_err(|_| Failure::unavailable(PART, "SQLite's write queue is full"))?;
@@ -78,6 +78,7 @@ fn write_all(connection: &Mutex<Connection>, file: Option<&File>, jobs: &Receive
         if group.is_empty() {
             continue;
         }
+
         let outcomes = match file.map_or(Ok(()), File::check) {
             Ok(()) => commit(&lock(connection), &group),
             Err(moved) => Err(moved.to_string()),
@@ -108,12 +109,12 @@ fn answer(group: Vec<Job>, outcomes: Result<Vec<Result<Outcome, Failure>>, Strin
 /// Runs the scripts of a group in one transaction, and returns the outcome of each, or the reason
 /// why nothing was committed.
 fn commit(connection: &Connection, group: &[Job]) -> Result<Vec<Result<Outcome, Failure>>, String> {
-    let text = |error: rusqlite::Error| error.to_string();
-    execute(connection, "BEGIN IMMEDIATE").map_err(text)?;
+    execute(connection, "BEGIN IMMEDIATE").map_err(|error| error.to_string())?;
     let outcomes = group
         .iter()
         .map(|job| in_savepoint(connection, &job.script, &job.params))
         .collect();
+
     // Some errors, for example a full disk, make SQLite roll back the whole transaction.
     if connection.is_autocommit() {
         return Err("SQLite rolled the transaction back".to_owned());
@@ -143,11 +144,11 @@ pub(super) fn in_savepoint(
             "SQLite rolled the transaction back",
         ));
     }
-    let wrap = |error: rusqlite::Error| failure(&error);
-    execute(connection, "SAVEPOINT script").map_err(wrap)?;
+
+    execute(connection, "SAVEPOINT script").map_err(|error| failure(&error))?;
     match bind::steps(connection, script, params) {
         Ok(outcome) => {
-            execute(connection, "RELEASE script").map_err(wrap)?;
+            execute(connection, "RELEASE script").map_err(|error| failure(&error))?;
             Ok(outcome)
         }
         Err(error) => {
@@ -171,8 +172,10 @@ mod tests {
     use super::*;
     use crate::store::sql::{Dialect, Driver, SqliteTransaction};
 
-    const FULL: &str = "CREATE TABLE t (x INT); \
-         CREATE TRIGGER full BEFORE INSERT ON t WHEN NEW.x = 2 BEGIN SELECT RAISE(ROLLBACK, 'full'); END;";
+    const FULL: &str = "\
+        CREATE TABLE t (x INT); \
+        CREATE TRIGGER full BEFORE INSERT ON t WHEN NEW.x = 2 \
+        BEGIN SELECT RAISE(ROLLBACK, 'full'); END;";
 
     fn insert(x: i64) -> Script {
         Script::new(Dialect::Sqlite, &[&format!("INSERT INTO t VALUES ({x})")])
@@ -184,7 +187,8 @@ mod tests {
             .unwrap()
     }
 
-    /// Some errors end the transaction that all share. Those who come after must not be told "no" and be written.
+    /// Some errors end the transaction that all share. Those who come after must not be told "no"
+    /// and be written.
     #[test]
     fn nothing_is_written_after_a_rollback_that_sqlite_made() {
         let connection = Connection::open_in_memory().unwrap();

@@ -132,6 +132,7 @@ impl<DB: SqlxDatabase> SqlxDriver<DB> {
                     Ok(outcome) => return Ok(outcome),
                     Err(error) => error,
                 };
+
                 let held = error.fault == Fault::Held || !reads && self.is_early(&error, deadline);
                 if !retry.again(&error, held).await {
                     return Err(error);
@@ -172,6 +173,7 @@ impl<DB: SqlxDatabase> SqlxDriver<DB> {
             Some(connection) => self.transaction(connection, steps, params, mode).await,
             None => return Err(StatementError::silence(self.timeout)),
         };
+
         if is_clean {
             lease.give_back();
         }
@@ -200,6 +202,7 @@ impl<DB: SqlxDatabase> SqlxDriver<DB> {
         if !result.as_ref().map_or_else(spares, |_| true) {
             return (result, false);
         }
+
         let is_whole = result.as_ref().is_ok_and(|outcome| {
             // All of them were run. A single statement may have written in a part of its own
             // although it changed and returned no row itself.
@@ -210,6 +213,7 @@ impl<DB: SqlxDatabase> SqlxDriver<DB> {
         } else {
             ("ROLLBACK", Stage::Uncommitted)
         };
+
         let ended = DB::command(connection, DB::end(end)).await;
         let is_clean = ended.is_ok();
         let ended = ended.map_err(|error| StatementError::of::<DB>(stage, &error));

@@ -107,20 +107,21 @@ impl<'a, DB: SqlxDatabase> SqlxSession<'a, DB> {
         steps: &[Statement],
         params: &[Value],
     ) -> Result<Outcome, StatementError> {
-        let failed = |error| StatementError::of::<DB>(Stage::Running, &error);
         let mut connection = self.connection.lock().await;
         let savepoint = DB::SAVEPOINT.filter(|_| steps.len() > 1);
         if let Some((set, _)) = savepoint {
-            let set = DB::command(*connection, set.to_owned()).await;
-            set.map_err(failed)?;
+            DB::command(*connection, set.to_owned())
+                .await
+                .map_err(|error| StatementError::of::<DB>(Stage::Running, &error))?;
         }
+
         let result = run::<DB>(*connection, &self.memory, steps, params, self.persistent).await;
         if let (Err(_), Some((_, back))) = (&result, savepoint) {
             // If this fails too, the connection or the whole transaction is gone, and the script
             // with it.
             let _ = DB::command(*connection, back.to_owned()).await;
         }
-        result.map_err(failed)
+        result.map_err(|error| StatementError::of::<DB>(Stage::Running, &error))
     }
 }
 

@@ -43,6 +43,7 @@ impl StatementError {
             Error::Database(error) => DB::verdict(&**error),
             other => verdict(other),
         };
+
         let doing = match stage {
             Stage::Connecting => "connecting to",
             Stage::Uncommitted | Stage::Running => "running a statement on",
@@ -81,6 +82,7 @@ impl StatementError {
                 | Fault::Undone
                 | Fault::Busy
         );
+
         let failure = if may_pass || self.stage == Stage::Connecting {
             Failure::unavailable("database", self.told)
         } else {
@@ -134,6 +136,7 @@ fn verdict(error: &Error) -> Verdict {
             (Fault::Lost, None, told.to_owned())
         }
     };
+
     Verdict {
         fault,
         symptom,

@@ -6,7 +6,7 @@
 //! batches.
 
 use crate::store::sql::statements::names::Names;
-use crate::store::sql::statements::parts::{ALWAYS, STANDS, counted, upsert_fence};
+use crate::store::sql::statements::parts::{ALWAYS, counted, upsert_fence};
 use crate::store::sql::statements::sweep;
 use crate::store::sql::{Dialect, Script, Statement};
 
@@ -42,65 +42,151 @@ pub(in crate::store::sql) struct Endings {
 ///
 /// A session that ended earlier stays ended. A session without a fence stays without: another
 /// ending, which has replaced the fence already, may be about to delete it.
-const KEEP_REFRESH: &str = "UPDATE {refresh} SET {r.fence} = ?2 WHERE {r.session_id} = ?4 AND {r.user_id} = ?1 \
-     AND {r.fence} = (SELECT fence FROM {fences} WHERE user_id = ?1)";
+const KEEP_REFRESH: &str = "\
+    UPDATE {refresh} \
+    SET {r.fence} = ?2 \
+    WHERE {r.session_id} = ?4 \
+      AND {r.user_id} = ?1 \
+      AND {r.fence} = (SELECT fence FROM {fences} WHERE user_id = ?1)";
+
 /// The same update for the access tokens of the kept session.
-const KEEP_ACCESS: &str = "UPDATE {access} SET {a.fence} = ?2 WHERE {a.session_id} = ?4 AND {no_index}{a.user_id} = ?1 \
-     AND {a.fence} = (SELECT fence FROM {fences} WHERE user_id = ?1)";
+const KEEP_ACCESS: &str = "\
+    UPDATE {access} \
+    SET {a.fence} = ?2 \
+    WHERE {a.session_id} = ?4 \
+      AND {no_index}{a.user_id} = ?1 \
+      AND {a.fence} = (SELECT fence FROM {fences} WHERE user_id = ?1)";
+
 /// The entry for the replaced fence. None is made if the fence is new: the user had none, or this
 /// repeats a call that took effect.
-const END: &str = "INSERT INTO {ended} (fence, user_id, kept_session_id, ended_at, settled_at) \
-     SELECT fence, user_id, NULLIF({kept}, '-'), {now}, {settled} FROM {fences} WHERE user_id = ?1 AND fence <> ?2";
+const END: &str = "\
+    INSERT INTO {ended} (fence, user_id, kept_session_id, ended_at, settled_at) \
+    SELECT fence, user_id, NULLIF({kept}, '-'), {now}, {settled} \
+    FROM {fences} \
+    WHERE user_id = ?1 \
+      AND fence <> ?2";
+
 /// The replacement of the fence. It comes last, since the steps before it read the old fence.
-const REPLACE: &str = "UPDATE {fences} SET fence = ?2 WHERE user_id = ?1";
+const REPLACE: &str = "\
+    UPDATE {fences} \
+    SET fence = ?2 \
+    WHERE user_id = ?1";
 
 /// The condition for a user's rows without a fence, except those of the session that is kept.
-const UNFENCED_REFRESH: &str =
-    "{r.user_id} = ?1 AND {r.fence} IS NULL AND COALESCE({r.session_id}, '') <> {kept}";
+const UNFENCED_REFRESH: &str = "\
+    {r.user_id} = ?1 \
+      AND {r.fence} IS NULL \
+      AND COALESCE({r.session_id}, '') <> {kept}";
 
 /// The fences whose signed tokens may still be accepted somewhere.
-const UNSETTLED: &str = "SELECT fence, kept_session_id, ended_at FROM {ended} WHERE user_id = ?1 AND settled_at IS NULL";
-const SETTLE: &str = "UPDATE {ended} SET settled_at = ?2 WHERE fence = ?1 AND user_id = ?3";
+const UNSETTLED: &str = "\
+    SELECT fence, kept_session_id, ended_at \
+    FROM {ended} \
+    WHERE user_id = ?1 \
+      AND settled_at IS NULL";
+
+/// The note that the signed tokens of a replaced fence are denied.
+const SETTLE: &str = "\
+    UPDATE {ended} \
+    SET settled_at = ?2 \
+    WHERE fence = ?1 \
+      AND user_id = ?3";
 
 /// A part of the list: the number of its rows, the number of live ones, the latest expiry of a
 /// signed access token, and the last session id.
-const SURVEY: &str = "SELECT COUNT(*), COUNT(CASE WHEN live = 1 THEN 1 END), \
-     MAX(CASE WHEN live = 1 THEN access_end END), MAX(id) FROM (SELECT {r.session_id} AS id, \
-     {r.access_expires_at} AS access_end, CASE WHEN ({r.expires_at} > ?2 \
-     OR ({r.expires_at} IS NULL AND {r.created_at} > ?3)) AND {stands} THEN 1 ELSE 0 END AS live \
-     FROM {refresh} WHERE {r.user_id} = ?1 AND {r.session_id} > ?4 ORDER BY {r.session_id} LIMIT ?5) part";
+const SURVEY: &str = "\
+    SELECT COUNT(*), \
+        COUNT(CASE WHEN live = 1 THEN 1 END), \
+        MAX(CASE WHEN live = 1 THEN access_end END), \
+        MAX(id) \
+    FROM (\
+        SELECT {r.session_id} AS id, \
+            {r.access_expires_at} AS access_end, \
+            CASE \
+                WHEN ({r.expires_at} > ?2 OR ({r.expires_at} IS NULL AND {r.created_at} > ?3)) \
+                  AND {stands} THEN 1 \
+                ELSE 0 \
+            END AS live \
+        FROM {refresh} \
+        WHERE {r.user_id} = ?1 \
+          AND {r.session_id} > ?4 \
+        ORDER BY {r.session_id} \
+        LIMIT ?5\
+    ) part";
 
 /// The deletion of rows whose fence was replaced. `{of}` restricts it to one user.
 const CLEAR: [&str; 3] = [
     // The few ended fences come first: without statistics SQLite would scan all tokens instead.
-    "DELETE FROM {refresh} WHERE {r.token} IN (SELECT t.{r.token} FROM {ended} e \
-     CROSS JOIN {refresh} t ON t.{r.user_id} = e.user_id AND t.{r.fence} = e.fence{of} LIMIT ?2)",
-    "DELETE FROM {refresh} WHERE {r.token} IN (SELECT {r.token} FROM (SELECT t.{r.token} FROM {ended} e \
-     JOIN {refresh} t ON t.{r.user_id} = e.user_id AND t.{r.fence} = e.fence{of} LIMIT ?2 \
-     FOR UPDATE OF t SKIP LOCKED) x)",
-    "DELETE d FROM {refresh} d JOIN (SELECT t.{r.token} FROM {ended} e \
-     JOIN {refresh} t ON t.{r.user_id} = e.user_id AND t.{r.fence} = e.fence{of} LIMIT ?2) x \
-     ON x.{r.token} = d.{r.token}",
+    "DELETE FROM {refresh} \
+     WHERE {r.token} IN (\
+         SELECT t.{r.token} \
+         FROM {ended} e \
+         CROSS JOIN {refresh} t ON t.{r.user_id} = e.user_id \
+           AND t.{r.fence} = e.fence{of} \
+         LIMIT ?2\
+     )",
+    "DELETE FROM {refresh} \
+     WHERE {r.token} IN (\
+         SELECT {r.token} \
+         FROM (\
+             SELECT t.{r.token} \
+             FROM {ended} e \
+             JOIN {refresh} t ON t.{r.user_id} = e.user_id \
+               AND t.{r.fence} = e.fence{of} \
+             LIMIT ?2 \
+             FOR UPDATE OF t SKIP LOCKED\
+         ) x\
+     )",
+    "DELETE d \
+     FROM {refresh} d \
+     JOIN (\
+         SELECT t.{r.token} \
+         FROM {ended} e \
+         JOIN {refresh} t ON t.{r.user_id} = e.user_id \
+           AND t.{r.fence} = e.fence{of} \
+         LIMIT ?2\
+     ) x ON x.{r.token} = d.{r.token}",
 ];
 
 /// The deletion of a user's rows without a fence.
 const CLEAR_UNFENCED: [&str; 3] = [
-    "DELETE FROM {refresh} WHERE {r.token} IN (SELECT {r.token} FROM {refresh} WHERE {unfenced} LIMIT ?2)",
-    "DELETE FROM {refresh} WHERE {unfenced} AND {r.token} IN (SELECT {r.token} FROM {refresh} WHERE {unfenced} LIMIT ?2)",
-    "DELETE FROM {refresh} WHERE {unfenced} LIMIT ?2",
+    "DELETE FROM {refresh} \
+     WHERE {r.token} IN (SELECT {r.token} FROM {refresh} WHERE {unfenced} LIMIT ?2)",
+    "DELETE FROM {refresh} \
+     WHERE {unfenced} \
+       AND {r.token} IN (SELECT {r.token} FROM {refresh} WHERE {unfenced} LIMIT ?2)",
+    "DELETE FROM {refresh} \
+     WHERE {unfenced} \
+     LIMIT ?2",
 ];
 
 /// The deletion of replaced fences that no row was recorded with any more.
 const SWEEP: [&str; 3] = [
-    "DELETE FROM {ended} WHERE fence IN (SELECT e.fence FROM {ended} e WHERE {over} LIMIT ?2)",
-    "DELETE FROM {ended} WHERE fence IN (SELECT e.fence FROM {ended} e WHERE {over} LIMIT ?2)",
-    "DELETE d FROM {ended} d JOIN (SELECT e.fence FROM {ended} e WHERE {over} LIMIT ?2) x ON x.fence = d.fence",
+    "DELETE FROM {ended} \
+     WHERE fence IN (SELECT e.fence FROM {ended} e WHERE {over} LIMIT ?2)",
+    "DELETE FROM {ended} \
+     WHERE fence IN (SELECT e.fence FROM {ended} e WHERE {over} LIMIT ?2)",
+    "DELETE d \
+     FROM {ended} d \
+     JOIN (SELECT e.fence FROM {ended} e WHERE {over} LIMIT ?2) x ON x.fence = d.fence",
 ];
 /// The condition that a replaced fence may be forgotten: it is older than the first cutoff, it is
 /// settled or older than the second, and no row has it.
-const OVER: &str = "e.ended_at <= ?1 AND (e.settled_at IS NOT NULL OR e.ended_at <= ?3) \
-     AND NOT EXISTS (SELECT 1 FROM {refresh} r WHERE r.{r.user_id} = e.user_id AND r.{r.fence} = e.fence) \
-     AND NOT EXISTS (SELECT 1 FROM {access} a WHERE a.{a.user_id} = e.user_id AND a.{a.fence} = e.fence)";
+const OVER: &str = "\
+    e.ended_at <= ?1 \
+      AND (e.settled_at IS NOT NULL OR e.ended_at <= ?3) \
+      AND NOT EXISTS (\
+          SELECT 1 \
+          FROM {refresh} r \
+          WHERE r.{r.user_id} = e.user_id \
+            AND r.{r.fence} = e.fence\
+      ) \
+      AND NOT EXISTS (\
+          SELECT 1 \
+          FROM {access} a \
+          WHERE a.{a.user_id} = e.user_id \
+            AND a.{a.fence} = e.fence\
+      )";
 
 impl Endings {
     /// Spells the statements in `dialect`, with the configured names.
@@ -122,16 +208,7 @@ impl Endings {
         // Locking the fence's row first puts concurrent endings in an order: the later one replaces
         // the fence that the earlier one has set.
         let lock = upsert_fence(dialect, Some("?3"));
-        let script = |steps: &[&str]| {
-            let steps: Vec<_> = steps.iter().map(|step| names.fill(step)).collect();
-            Script::new(
-                dialect,
-                &steps.iter().map(String::as_str).collect::<Vec<_>>(),
-            )
-        };
-        let read = |template: &str| {
-            Statement::new(dialect, &names.fill(&template.replace("{stands}", STANDS)))
-        };
+
         let unfenced = UNFENCED_REFRESH.replace("{kept}", "?4");
         let unfenced = format!("DELETE FROM {{refresh}} WHERE {unfenced}");
         let unfenced_access = of_access(&unfenced);
@@ -144,16 +221,20 @@ impl Endings {
             &unfenced,
             &unfenced_access,
         ];
+
         Self {
-            end: script(&[ALWAYS, &lock, &end, REPLACE]).one_at_a_time(1),
+            end: names
+                .script(&[ALWAYS, &lock, &end, REPLACE])
+                .one_at_a_time(1),
             // A refresh moves the session's row to another key meanwhile, and the update must still
             // find it.
-            end_but_one: script(&[ALWAYS, &lock, KEEP_REFRESH, KEEP_ACCESS, &end, REPLACE])
+            end_but_one: names
+                .script(&[ALWAYS, &lock, KEEP_REFRESH, KEEP_ACCESS, &end, REPLACE])
                 .seeing_all()
                 .one_at_a_time(1),
             after_change: after_change.iter().map(|step| names.fill(step)).collect(),
-            unsettled: read(UNSETTLED),
-            settle: script(&[SETTLE]),
+            unsettled: names.statement(UNSETTLED),
+            settle: names.script(&[SETTLE]),
             clear: removals(dialect, names, &CLEAR, &[("{of}", " WHERE e.user_id = ?1")]),
             clear_unfenced: removals(
                 dialect,
@@ -161,7 +242,7 @@ impl Endings {
                 &CLEAR_UNFENCED,
                 &[("{unfenced}", &UNFENCED_REFRESH.replace("{kept}", "?3"))],
             ),
-            survey: read(SURVEY),
+            survey: names.statement(SURVEY),
             sweep: sweep_all(dialect, names),
         }
     }

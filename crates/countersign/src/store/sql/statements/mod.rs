@@ -10,9 +10,9 @@
 //! coming back:
 //!
 //! - An insertion is guarded by an `UPDATE` of the user's current fence, which also locks its row:
-//!   [`GUARD`]. It fails if the fence was replaced since the login read it.
+//!   `GUARD`. It fails if the fence was replaced since the login read it.
 //! - Every query and every rotation requires that the row's fence isn't among the replaced ones:
-//!   [`STANDS`].
+//!   `STANDS`.
 //!
 //! So replacing a fence ends all sessions of a user at once, and their rows may be deleted later.
 //! Rows without a fence, from older versions or litestar-auth, are found by an index of their own.
@@ -20,7 +20,7 @@
 //! # Templates
 //!
 //! `{access}`, `{refresh}`, `{fences}` and `{ended}` are the tables; `{a.…}` and `{r.…}` are
-//! columns of the first two. [`Names`] fills them in. `{stands}` is the condition [`STANDS`].
+//! columns of the first two. [`Names`] fills them in. `{stands}` is the condition `STANDS`.
 //! Parameters are numbered, and the fields of [`Statements`] say what each number is. Add a new
 //! statement to the test at the end of this file, which checks that SQLite finds its rows by an
 //! index.
@@ -29,10 +29,17 @@ mod endings;
 mod names;
 mod parts;
 mod sweep;
+mod texts;
 
 use crate::store::sql::{DatabaseTokenModels, Dialect, Script, Statement};
 use names::Names;
-use parts::{ALWAYS, STANDS, counted, upsert_fence};
+use parts::{ALWAYS, counted, upsert_fence};
+use texts::{
+    ACCESS, END_SESSION, END_SESSION_ACCESS, FENCE, FIND_ACCESS, FIND_FAMILY, FIND_REFRESH, GUARD,
+    GUARD_ACCESS, INSERT_ACCESS, INSERT_REFRESH, ONE_SESSION, OPENING, REAUTHENTICATE,
+    REMOVE_ACCESS, REMOVE_OWN_ACCESS, REMOVE_OWN_REFRESH, REMOVE_REFRESH, ROTATE, SESSION,
+    SESSIONS, UNFENCED_SESSIONS,
+};
 
 /// The statements over one set of tables, in one dialect. Each field lists its parameters.
 #[derive(Clone, Debug)]
@@ -85,8 +92,8 @@ pub(super) struct Statements {
     pub(super) end_session: Removal,
     /// The statements that end everything of a user.
     pub(super) endings: endings::Endings,
-    /// The update of the time of the latest authentication. 1 session, 2 user, 3 time, 4 fence or an
-    /// empty text.
+    /// The update of the time of the latest authentication. 1 session, 2 user, 3 time, 4 fence or
+    /// an empty text.
     pub(super) reauthenticate: Script,
     /// The update of the time of last use, for [`NOTED`] sessions. For each: its id, then the time.
     pub(super) note_use: Script,
@@ -122,150 +129,102 @@ pub(super) struct Removal {
     pub(super) again: Option<Script>,
 }
 
-/// The query for an access token `t` and its joined user `u`. A token whose fence was replaced
-/// isn't found.
-const FIND_ACCESS: &str = "SELECT t.{a.token}, t.{a.user_id}, t.{a.session_id}, t.{a.created_at}, t.{a.expires_at}{u.columns} \
-     FROM {access} t{u.join} WHERE t.{a.token} = ?1 \
-     AND NOT EXISTS (SELECT 1 FROM {ended} e WHERE e.fence = t.{a.fence})";
-/// The query for a refresh token. `SqlStore::refresh_record` reads the columns in this order.
-const FIND_REFRESH: &str = "SELECT {r.token}, {r.user_id}, {r.session_id}, {r.created_at}, {r.expires_at}, \
-     {r.session_expires_at}, {r.consumed}, {r.access_expires_at}, {r.fence} FROM {refresh} WHERE {r.token} = ?1 AND {stands}";
-const FIND_FAMILY: &str = "SELECT {r.token}, {r.user_id}, {r.session_id}, {r.created_at}, {r.expires_at}, \
-     {r.session_expires_at}, {r.consumed}, {r.access_expires_at}, {r.fence} FROM {refresh} WHERE {r.family} = ?1 AND {stands}";
-/// The columns of a session, in the order in which `session_record` reads them.
-const SESSION: &str = "SELECT {r.session_id}, {r.opened_at}, {r.created_at}, {r.last_used_at}, {r.expires_at}, \
-     {r.session_expires_at}, {r.user_agent}, {r.ip}, {r.label}, {r.access_expires_at}, {r.token}, {r.consumed}, \
-     {r.fence}, {r.authenticated_at} FROM {refresh} WHERE ";
-const ONE_SESSION: &str = "{r.session_id} = ?1 AND {r.user_id} = ?2 AND {stands}";
-/// The condition and the order for sessions without a fence, which have an index of their own.
-/// `{no_index}` keeps SQLite from walking through all sessions of the user in their order instead.
-const UNFENCED_SESSIONS: &str = "{r.user_id} = ?1 AND {r.fence} IS NULL AND {no_index}{r.session_id} > ?2 \
-     ORDER BY {no_index}{r.session_id} LIMIT ?3";
-/// The live sessions among a bounded number of rows, followed by one more row: the id of the last
-/// row that was read, and how many were read.
-const SESSIONS: &str = "SELECT * FROM (SELECT id, opened_at, created_at, last_used_at, expires_at, session_expires_at, \
-     user_agent, ip, label, access_expires_at, token, consumed, fence, authenticated_at, live, 0 AS looked_at FROM (SELECT \
-     {r.session_id} AS id, {r.opened_at} AS opened_at, {r.created_at} AS created_at, {r.last_used_at} AS last_used_at, \
-     {r.expires_at} AS expires_at, {r.session_expires_at} AS session_expires_at, {r.user_agent} AS user_agent, \
-     {r.ip} AS ip, {r.label} AS label, {r.access_expires_at} AS access_expires_at, {r.token} AS token, \
-     {r.consumed} AS consumed, {r.fence} AS fence, {r.authenticated_at} AS authenticated_at, \
-     CASE WHEN {stands} THEN 1 ELSE 0 END AS live FROM {refresh} \
-     WHERE {r.user_id} = ?1 AND {r.session_id} > ?2 ORDER BY {r.session_id} LIMIT ?4) part \
-     WHERE live = 1 ORDER BY id LIMIT ?3) live_ones UNION ALL SELECT MAX(id), NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-     NULL, NULL, NULL, NULL, NULL, NULL, 0, COUNT(*) FROM (SELECT {r.session_id} AS id FROM {refresh} \
-     WHERE {r.user_id} = ?1 AND {r.session_id} > ?2 ORDER BY {r.session_id} LIMIT ?4) part ORDER BY live DESC, id";
-
-const FENCE: &str = "SELECT fence FROM {fences} WHERE user_id = ?1";
-/// The guard of a login: it locks the row of the user's fence until the session is recorded.
-const GUARD: &str = "UPDATE {fences} SET used_at = ?8 WHERE user_id = ?3 AND fence = ?13";
-/// The guard for an access token without a session.
-const GUARD_ACCESS: &str = "UPDATE {fences} SET used_at = ?7 WHERE user_id = ?3 AND fence = ?6";
-
-/// The beginning of every insertion of an access token.
-const INSERT_ACCESS: &str = "INSERT INTO {access} ({a.token}, {a.created_at}, {a.user_id}, {a.session_id}, \
-     {a.expires_at}, {a.fence}) ";
-/// The values of an access token.
-const ACCESS: &str = "?1, ?2, ?3, ?4, ?5, ?6";
-const INSERT_REFRESH: &str = "INSERT INTO {refresh} ({r.token}, {r.created_at}, {r.user_id}, {r.session_id}, \
-     {r.expires_at}, {r.session_expires_at}, {r.family}, {r.opened_at}, {r.user_agent}, {r.ip}, {r.label}, \
-     {r.access_expires_at}, {r.fence}) ";
-/// The values of a refresh token.
-const OPENING: &str = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13";
-
-/// The rotation, in place: a session keeps its row, and of concurrent rotations exactly one finds
-/// the presented token in it.
-const ROTATE: &str = "UPDATE {refresh} SET {r.token} = ?2, {r.created_at} = ?3, {r.expires_at} = ?4, \
-     {r.session_id} = COALESCE({r.session_id}, ?5), {r.session_expires_at} = COALESCE({r.session_expires_at}, ?6), \
-     {r.family} = ?7, {r.consumed} = ?8, {r.access_expires_at} = {later} WHERE {r.token} = ?1 AND {stands}";
-
-/// The new time of the latest authentication, which never moves back. It updates the session's row
-/// and inserts none, so it revives nothing.
-const REAUTHENTICATE: &str = "UPDATE {refresh} SET {r.authenticated_at} = \
-     {latest}(COALESCE({r.authenticated_at}, ?3), ?3) WHERE {r.session_id} = ?1 AND {no_index}{r.user_id} = ?2 \
-     AND (?4 = '' OR {r.fence} IS NULL OR {r.fence} = ?4) AND {stands}";
-
-const REMOVE_ACCESS: &str = "DELETE FROM {access} WHERE {a.token} = ?1";
-const REMOVE_OWN_ACCESS: &str = "DELETE FROM {access} WHERE {a.token} = ?1 AND {a.user_id} = ?2";
-/// The deletion of a refresh token without a session. One with a session is deleted only together
-/// with it.
-const REMOVE_REFRESH: &str =
-    "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL";
-const REMOVE_OWN_REFRESH: &str =
-    "DELETE FROM {refresh} WHERE {r.token} = ?1 AND {r.session_id} IS NULL AND {r.user_id} = ?2";
-
 impl Statements {
     /// Spells all statements in `dialect`, with the names of `models`.
     pub(super) fn new(dialect: Dialect, models: &DatabaseTokenModels) -> Self {
         let names = Names::new(dialect, models);
-        let fill = |template: &str| names.fill(&template.replace("{stands}", STANDS));
-        let read = |template: &str| Statement::new(dialect, &fill(template));
-        let one = |template: &str| Script::new(dialect, &[&fill(template)]);
-        let chain = |steps: &[String], row: usize| {
-            let steps: Vec<_> = chain(dialect, steps)
-                .iter()
-                .map(|step| fill(step))
-                .collect();
-            Script::new(
-                dialect,
-                &steps.iter().map(String::as_str).collect::<Vec<_>>(),
-            )
-            .one_at_a_time(row)
-        };
-        let insert_access = |after| format!("{INSERT_ACCESS}{}", values(dialect, ACCESS, after));
-        let insert_refresh = |after| format!("{INSERT_REFRESH}{}", values(dialect, OPENING, after));
-        let insert_second = |first, fence: &str, after| insert_second(dialect, first, fence, after);
-        let removal = |refresh: &str, access: &str| removal(dialect, &fill(refresh), &fill(access));
         let rotate = ROTATE.replace("{later}", later(dialect));
+        let reauthenticate = REAUTHENTICATE.replace("{latest}", latest(dialect));
+        let access_after_rotation = insert_second(dialect, 10, fence_of_successor(dialect), "f");
+
         Self {
-            find_access: read(FIND_ACCESS),
-            find_refresh: read(FIND_REFRESH),
-            find_family: read(FIND_FAMILY),
-            find_session: read(&format!("{SESSION}{ONE_SESSION}")),
-            sessions: read(SESSIONS),
-            unfenced_sessions: read(&format!("{SESSION}{UNFENCED_SESSIONS}")),
-            ping: read(ALWAYS),
-            fence: read(FENCE),
-            found_fence: one(&upsert_fence(dialect, None)).one_at_a_time(1),
-            insert_access: Opening {
-                fenced: chain(&[GUARD_ACCESS.to_owned(), insert_access("f")], 3),
-                free: chain(&[insert_access("")], 1),
-            },
-            insert_refresh: Opening {
-                fenced: chain(&[GUARD.to_owned(), insert_refresh("f")], 3),
-                free: chain(&[insert_refresh("")], 1),
-            },
-            insert_both: Opening {
-                fenced: chain(
-                    &[
-                        GUARD.to_owned(),
-                        insert_refresh("f"),
-                        insert_second(14, "?13", "r"),
-                    ],
-                    3,
-                ),
-                free: chain(&[insert_refresh(""), insert_second(14, "?13", "f")], 1),
-            },
-            rotate: one(&rotate).one_at_a_time(1),
-            rotate_both: chain(
-                &[rotate, insert_second(10, fence_of_successor(dialect), "f")],
-                1,
-            ),
-            remove_access: one(REMOVE_ACCESS).one_at_a_time(1),
-            remove_own_access: one(REMOVE_OWN_ACCESS).one_at_a_time(1),
-            remove_refresh: one(REMOVE_REFRESH).one_at_a_time(1),
-            remove_own_refresh: one(REMOVE_OWN_REFRESH).one_at_a_time(1),
-            end_session: removal(
-                "DELETE FROM {refresh} WHERE {r.session_id} = ?1 AND {r.user_id} = ?2 AND {stands}",
-                "DELETE FROM {access} WHERE {a.session_id} = ?1 AND {no_index}{a.user_id} = ?2",
-            ),
-            endings: endings::Endings::new(dialect, &names),
-            reauthenticate: one(&REAUTHENTICATE.replace("{latest}", latest(dialect)))
+            find_access: names.statement(FIND_ACCESS),
+            find_refresh: names.statement(FIND_REFRESH),
+            find_family: names.statement(FIND_FAMILY),
+            find_session: names.statement(&format!("{SESSION}{ONE_SESSION}")),
+            sessions: names.statement(SESSIONS),
+            unfenced_sessions: names.statement(&format!("{SESSION}{UNFENCED_SESSIONS}")),
+            ping: names.statement(ALWAYS),
+            fence: names.statement(FENCE),
+            found_fence: names
+                .script(&[upsert_fence(dialect, None)])
                 .one_at_a_time(1),
-            note_use: one(&note_use(dialect)),
+            insert_access: insert_access(dialect, &names),
+            insert_refresh: insert_refresh(dialect, &names),
+            insert_both: insert_both(dialect, &names),
+            rotate: names.script(&[&rotate]).one_at_a_time(1),
+            rotate_both: chain(dialect, &names, &[rotate, access_after_rotation]).one_at_a_time(1),
+            remove_access: names.script(&[REMOVE_ACCESS]).one_at_a_time(1),
+            remove_own_access: names.script(&[REMOVE_OWN_ACCESS]).one_at_a_time(1),
+            remove_refresh: names.script(&[REMOVE_REFRESH]).one_at_a_time(1),
+            remove_own_refresh: names.script(&[REMOVE_OWN_REFRESH]).one_at_a_time(1),
+            end_session: removal(dialect, &names, END_SESSION, END_SESSION_ACCESS),
+            endings: endings::Endings::new(dialect, &names),
+            reauthenticate: names.script(&[reauthenticate]).one_at_a_time(1),
+            note_use: names.script(&[note_use(dialect)]),
             sweep: sweep::expired(dialect, &names),
             held_fences: sweep::held_fences(dialect, &names),
         }
     }
+}
+
+/// Returns the insertion of an access token.
+///
+/// With a fence it changes the row of that fence, so insertions for one user wait for each other.
+/// Without a fence those of one token do.
+fn insert_access(dialect: Dialect, names: &Names) -> Opening {
+    let fenced = [GUARD_ACCESS.to_owned(), access_token(dialect, "f")];
+    let free = [access_token(dialect, "")];
+
+    Opening {
+        fenced: chain(dialect, names, &fenced).one_at_a_time(3),
+        free: chain(dialect, names, &free).one_at_a_time(1),
+    }
+}
+
+/// Returns the insertion of a refresh token.
+///
+/// Insertions wait for each other as those of [`insert_access`] do.
+fn insert_refresh(dialect: Dialect, names: &Names) -> Opening {
+    let fenced = [GUARD.to_owned(), refresh_token(dialect, "f")];
+    let free = [refresh_token(dialect, "")];
+
+    Opening {
+        fenced: chain(dialect, names, &fenced).one_at_a_time(3),
+        free: chain(dialect, names, &free).one_at_a_time(1),
+    }
+}
+
+/// Returns the insertion of a refresh token and its access token.
+///
+/// Insertions wait for each other as those of [`insert_access`] do. On PostgreSQL the parts of its
+/// one statement follow from each other: the access token is inserted only with the refresh token.
+fn insert_both(dialect: Dialect, names: &Names) -> Opening {
+    let fenced = [
+        GUARD.to_owned(),
+        refresh_token(dialect, "f"),
+        insert_second(dialect, 14, "?13", "r"),
+    ];
+    let free = [
+        refresh_token(dialect, ""),
+        insert_second(dialect, 14, "?13", "f"),
+    ];
+
+    Opening {
+        fenced: chain(dialect, names, &fenced).one_at_a_time(3),
+        free: chain(dialect, names, &free).one_at_a_time(1),
+    }
+}
+
+/// Returns the template that inserts an access token, on PostgreSQL for each row of the part called
+/// `after`.
+fn access_token(dialect: Dialect, after: &str) -> String {
+    format!("{INSERT_ACCESS}{}", values(dialect, ACCESS, after))
+}
+
+/// Returns the template that inserts a refresh token. `after` is as for [`access_token`].
+fn refresh_token(dialect: Dialect, after: &str) -> String {
+    format!("{INSERT_REFRESH}{}", values(dialect, OPENING, after))
 }
 
 /// Returns the later of the recorded and the new expiry of signed access tokens. Either may be
@@ -290,29 +249,33 @@ const fn fence_of_successor(dialect: Dialect) -> &'static str {
     }
 }
 
-/// Returns steps of which each runs only if the one before changed a row.
+/// Returns the script of steps of which each runs only if the one before changed a row.
 ///
 /// On PostgreSQL they become one statement, whose parts before the last are called `f` and `r`. The
 /// other databases run them as the steps of a script.
-fn chain(dialect: Dialect, steps: &[String]) -> Vec<String> {
+fn chain(dialect: Dialect, names: &Names, steps: &[String]) -> Script {
     let (Dialect::Postgres, [first @ .., last]) = (dialect, steps) else {
-        return steps.to_vec();
+        return names.script(steps);
     };
-    let returning = |step: &str| {
-        if step.starts_with("UPDATE {refresh}") {
-            "{r.fence} AS fence"
-        } else {
-            "1"
-        }
-    };
-    let part = |(name, step): (&&str, &String)| {
-        format!("{name} AS ({step} RETURNING {})", returning(step))
-    };
-    let parts: Vec<_> = ["f", "r"].iter().zip(first).map(part).collect();
+
+    let parts: Vec<_> = ["f", "r"]
+        .iter()
+        .zip(first)
+        .map(|(name, step)| format!("{name} AS ({step} RETURNING {})", returned_by(step)))
+        .collect();
     if parts.is_empty() {
-        vec![last.clone()]
+        names.script(&[last])
     } else {
-        vec![format!("WITH {} {last}", parts.join(", "))]
+        names.script(&[format!("WITH {} {last}", parts.join(", "))])
+    }
+}
+
+/// Returns the column that a part of a [`chain`] returns: the fence if it changes a refresh token.
+fn returned_by(step: &str) -> &'static str {
+    if step.starts_with("UPDATE {refresh}") {
+        "{r.fence} AS fence"
+    } else {
+        "1"
     }
 }
 
@@ -353,6 +316,7 @@ fn note_use(dialect: Dialect) -> String {
     } else {
         "BIGINT"
     };
+
     let (ids, moments): (Vec<_>, Vec<_>) = (0..NOTED)
         .map(|at| {
             (
@@ -366,30 +330,33 @@ fn note_use(dialect: Dialect) -> String {
         .zip(&moments)
         .map(|(id, moment)| format!("WHEN {id} THEN {moment}"))
         .collect();
+
     format!(
-        "UPDATE {{refresh}} SET {{r.last_used_at}} = {later}(COALESCE({{r.last_used_at}}, 0), \
-         CASE {{r.session_id}} {} ELSE 0 END) WHERE {{r.session_id}} IN ({})",
+        "UPDATE {{refresh}} \
+         SET {{r.last_used_at}} = {later}(COALESCE({{r.last_used_at}}, 0), \
+             CASE {{r.session_id}} {} ELSE 0 END) \
+         WHERE {{r.session_id}} IN ({})",
         cases.join(" "),
         ids.join(", ")
     )
 }
 
 /// Returns the deletion of tokens by two conditions, one per table.
-fn removal(dialect: Dialect, refresh: &str, access: &str) -> Removal {
+fn removal(dialect: Dialect, names: &Names, refresh: &str, access: &str) -> Removal {
     match dialect {
         Dialect::Postgres => Removal {
-            script: Script::new(dialect, &[&counted(&[refresh, access])]).one_at_a_time(1),
-            again: Some(Script::new(dialect, &[access]).one_at_a_time(1)),
+            script: names
+                .script(&[counted(&[refresh, access])])
+                .one_at_a_time(1),
+            again: Some(names.script(&[access]).one_at_a_time(1)),
         },
-        Dialect::Sqlite | Dialect::Mysql => {
-            let script = Script::new(dialect, &[ALWAYS, refresh, access])
+        Dialect::Sqlite | Dialect::Mysql => Removal {
+            script: names
+                .script(&[ALWAYS, refresh, access])
                 .seeing_all()
-                .one_at_a_time(1);
-            Removal {
-                script,
-                again: None,
-            }
-        }
+                .one_at_a_time(1),
+            again: None,
+        },
     }
 }
 
@@ -469,7 +436,8 @@ mod tests {
                 .unwrap()
             {
                 let plan = row.text(3).unwrap().unwrap_or_default();
-                // Fences that were replaced are few, and parts of a list are bounded, so that they may be sorted.
+                // Fences that were replaced are few, and parts of a list are bounded, so that they
+                // may be sorted.
                 let is_part = statement.text().contains("LIMIT ?4) part");
                 let is_unfenced = *statement.text() == *all.unfenced_sessions.text();
                 let is_small = ["SCAN e", "SCAN f", "SCAN part", "SCAN live_ones"].contains(&plan);

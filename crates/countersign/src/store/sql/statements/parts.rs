@@ -12,7 +12,9 @@ pub(super) const ALWAYS: &str = "SELECT 1";
 
 /// Returns the insertion of a fence. With `used`, a fence that is there already is marked as used.
 pub(super) fn upsert_fence(dialect: Dialect, used: Option<&str>) -> String {
-    let insert = "INSERT INTO {fences} (user_id, fence, used_at) VALUES (?1, ?2, ?3)";
+    let insert = "\
+        INSERT INTO {fences} (user_id, fence, used_at) \
+        VALUES (?1, ?2, ?3)";
     match (dialect, used) {
         (Dialect::Mysql, used) => format!(
             "{insert} ON DUPLICATE KEY UPDATE used_at = {}",

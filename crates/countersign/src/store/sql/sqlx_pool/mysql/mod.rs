@@ -43,15 +43,20 @@ impl Wire for MySql {
         } else {
             ""
         };
+
         format!(
             "SET @countersign_wait = @@SESSION.innodb_lock_wait_timeout \
              /*!50720 , @countersign_isolation = @@SESSION.transaction_isolation */ \
              /*M! , @countersign_isolation = @@SESSION.tx_isolation, \
-             @countersign_limit = @@SESSION.max_statement_time */; \
+                 @countersign_limit = @@SESSION.max_statement_time */; \
              SET SESSION innodb_lock_wait_timeout = /*M! 0 * */ 1 \
              /*!50720 , SESSION transaction_isolation = 'READ-COMMITTED' */ \
-             /*M! , SESSION max_statement_time = {:.3}, SESSION tx_isolation = \
-             IF(@@log_bin AND @@binlog_format = 'STATEMENT', 'REPEATABLE-READ', 'READ-COMMITTED') */; \
+             /*M! , SESSION max_statement_time = {:.3}, \
+                 SESSION tx_isolation = IF(\
+                     @@log_bin AND @@binlog_format = 'STATEMENT', \
+                     'REPEATABLE-READ', \
+                     'READ-COMMITTED'\
+                 ) */; \
              {locks_gaps}BEGIN",
             timeout.mul_f64(0.9).as_secs_f64(),
         )
@@ -62,7 +67,7 @@ impl Wire for MySql {
             "{command}; SET SESSION innodb_lock_wait_timeout = @countersign_wait \
              /*!50720 , SESSION transaction_isolation = @countersign_isolation */ \
              /*M! , SESSION max_statement_time = @countersign_limit, \
-             SESSION tx_isolation = @countersign_isolation */"
+                 SESSION tx_isolation = @countersign_isolation */"
         )
     }
 
@@ -79,6 +84,7 @@ impl Wire for MySql {
                 let value = params.get(*number).unwrap_or(&Value::Null);
                 value::add(&mut arguments, value).map_err(Error::Encode)?;
             }
+
             let is_bare = arguments.len() == 0;
             match collect(connection, statement, arguments, persistent).await {
                 Err(error) if is_bare && number(&error).is_some_and(codes::needs_text) => {
@@ -110,6 +116,7 @@ impl Wire for MySql {
                 told: "the database refused it".to_owned(),
             };
         };
+
         let number = error.number();
         let fault = match number {
             _ if codes::is_loss(number) => Fault::Lost,
@@ -119,6 +126,7 @@ impl Wire for MySql {
             _ if codes::is_busy(number) => Fault::Busy,
             _ => Fault::Refused,
         };
+
         let state = error.code().unwrap_or_default();
         let code = format!("error {number} ({state})");
         Verdict {
@@ -151,6 +159,7 @@ async fn collect(
     let text = AssertSqlSafe(statement.shared_text());
     let query = sqlx::query_with(text, arguments).persistent(persistent);
     let mut answers = connection.fetch_many(query);
+
     let (mut touched, mut rows) = (0, Vec::new());
     while let Some(answer) = answers.try_next().await? {
         match answer {

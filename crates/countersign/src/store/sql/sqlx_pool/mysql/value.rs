@@ -31,6 +31,7 @@ pub(super) fn read(raw: MySqlValueRef<'_>) -> Result<Value, BoxDynError> {
     if raw.is_null() {
         return Ok(Value::Null);
     }
+
     let info = raw.type_info().into_owned();
     Ok(match info.name() {
         "DATETIME" | "TIMESTAMP" | "DATE" => {
@@ -67,6 +68,7 @@ fn date(bytes: &[u8]) -> Option<crate::clock::Timestamp> {
         Some((time, bytes)) => (*time, bytes),
         None => ([0; 3], bytes),
     };
+
     let micros = bytes
         .first_chunk::<4>()
         .map_or(0, |micros| u32::from_le_bytes(*micros));

@@ -73,6 +73,7 @@ impl DdlSession for SqlxPostgresDdl {
             let answer = Postgres::step(&mut turn, &types, &question, &[], false).await;
             answer.map_err(failed)?
         };
+
         // The portal of the question would keep its snapshot. The next statement closes it.
         let next = if locks == 0 { "ROLLBACK" } else { "SELECT 1" };
         command(&self.turn, next).await.map_err(failed)?;

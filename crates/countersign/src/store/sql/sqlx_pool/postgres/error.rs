@@ -19,6 +19,7 @@ pub(super) fn verdict(error: &dyn DatabaseError) -> Verdict {
         _ if codes::is_busy(code) => Fault::Busy,
         _ => Fault::Refused,
     };
+
     Verdict {
         fault,
         symptom: codes::symptom(code),

@@ -20,8 +20,9 @@ use crate::store::sql::sqlx_pool::wire::{Answer, SqlxDatabase, Verdict, Wire};
 use crate::store::sql::{Dialect, Statement};
 use crate::store::{Row, Value};
 
-/// The shortest and the longest time that a write waits for a lock in the server.
+/// The shortest time that a write waits for a lock in the server.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
+/// The longest time that a write waits for a lock in the server.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
 impl SqlxDatabase for Postgres {}
@@ -65,6 +66,7 @@ impl Wire for Postgres {
                 let param = value::Param { value, ty: *ty };
                 arguments.add(param).map_err(Error::Encode)?;
             }
+
             let text = AssertSqlSafe(statement.shared_text());
             let result = collect(connection, text, arguments, persistent).await;
             if result.as_ref().is_err_and(error::is_stale) {
@@ -101,6 +103,7 @@ async fn collect(
 ) -> Result<Answer, Error> {
     let query = sqlx::query_with(text, arguments).persistent(persistent);
     let mut answers = connection.fetch_many(query);
+
     let (mut touched, mut rows) = (0, Vec::new());
     while let Some(answer) = answers.try_next().await? {
         match answer {

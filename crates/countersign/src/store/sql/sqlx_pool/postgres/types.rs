@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sqlx::postgres::PgConnection;
 use sqlx::postgres::types::Oid;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Error, Row};
 
 use crate::store::sql::Statement;
@@ -48,6 +48,7 @@ impl Types {
             None => Arc::default(),
             Some(last) => ask(connection, statement, *last).await?.into(),
         };
+
         let mut known = self.lock();
         if known.len() >= REMEMBERED {
             known.clear();
@@ -61,6 +62,7 @@ impl Types {
         self.lock().remove(statement.text());
     }
 
+    /// Locks the known types. No task holds this lock across a wait.
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<[ParamType]>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,6 +83,7 @@ async fn ask(
         "countersign_types_{}",
         NUMBER.fetch_add(1, Ordering::Relaxed)
     );
+
     // A parameter that the statement doesn't use has no type to infer.
     let declared: Vec<&str> = (0..=last)
         .map(|number| {
@@ -91,13 +94,16 @@ async fn ask(
             }
         })
         .collect();
+
     let question = format!(
         "PREPARE {name} ({}) AS {}; \
          SELECT p.oid, b.oid, b.typtype = 'e' OR b.typname = 'citext' \
-         FROM pg_prepared_statements s, unnest(s.parameter_types::oid[]) WITH ORDINALITY AS p (oid, n) \
+         FROM pg_prepared_statements s, \
+             unnest(s.parameter_types::oid[]) WITH ORDINALITY AS p (oid, n) \
          JOIN pg_type t ON t.oid = p.oid \
          JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END \
-         WHERE s.name = '{name}' ORDER BY p.n; \
+         WHERE s.name = '{name}' \
+         ORDER BY p.n; \
          DEALLOCATE {name}",
         declared.join(", "),
         statement.text(),
@@ -105,23 +111,30 @@ async fn ask(
     let rows = sqlx::raw_sql(AssertSqlSafe(question))
         .fetch_all(connection)
         .await?;
-    rows.iter()
-        .map(|row| {
-            let text = |column: usize| -> Result<String, Error> {
-                let raw = row.try_get_raw(column)?;
-                raw.as_str().map(str::to_owned).map_err(Error::Decode)
-            };
-            let oid = |column| -> Result<Oid, Error> {
-                let number = text(column)?.parse();
-                number
-                    .map(Oid)
-                    .map_err(|error| Error::Decode(Box::new(error)))
-            };
-            Ok(ParamType {
-                oid: oid(0)?,
-                base: oid(1)?,
-                is_text: text(2)? == "t",
-            })
-        })
-        .collect()
+
+    rows.iter().map(param_type).collect()
+}
+
+/// Reads the type in a row of the answer: its own number, the number of the type beneath it, and
+/// whether its binary format is text.
+fn param_type(row: &PgRow) -> Result<ParamType, Error> {
+    Ok(ParamType {
+        oid: oid(row, 0)?,
+        base: oid(row, 1)?,
+        is_text: text(row, 2)? == "t",
+    })
+}
+
+/// Returns the object id in a column.
+fn oid(row: &PgRow, column: usize) -> Result<Oid, Error> {
+    text(row, column)?
+        .parse()
+        .map(Oid)
+        .map_err(|error| Error::Decode(Box::new(error)))
+}
+
+/// Returns the text in a column.
+fn text(row: &PgRow, column: usize) -> Result<String, Error> {
+    let raw = row.try_get_raw(column)?;
+    raw.as_str().map(str::to_owned).map_err(Error::Decode)
 }

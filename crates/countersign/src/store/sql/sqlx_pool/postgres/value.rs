@@ -11,6 +11,8 @@ use crate::store::Value;
 use crate::store::sql::sqlx_pool::postgres::types::ParamType;
 use crate::store::sql::times::{from_2000, since_2000};
 
+// The types of PostgreSQL that values are converted to and from, by the numbers that they have in
+// every database.
 const BOOL: Oid = Oid(16);
 const BYTEA: Oid = Oid(17);
 const NAME: Oid = Oid(19);
@@ -73,6 +75,7 @@ impl Encode<'_, Postgres> for Param<'_> {
             }
             _ => return Err(mismatch()),
         }
+
         Ok(IsNull::No)
     }
 
@@ -108,6 +111,7 @@ pub(super) fn read(raw: &PgValueRef<'_>) -> Result<Value, BoxDynError> {
     let bytes = raw.as_bytes()?;
     let info = raw.type_info();
     let info = base(&info);
+
     Ok(match info.oid() {
         Some(BOOL) => Value::Bool(bytes.first().is_some_and(|byte| *byte != 0)),
         Some(INT8) => Value::Int(i64::from_be_bytes(bytes.try_into()?)),
