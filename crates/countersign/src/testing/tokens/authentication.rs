@@ -274,11 +274,7 @@ pub(super) async fn revives_nothing_beside_an_ending(fixture: Fixture) -> Verdic
 
 /// Opens a session behind the owner's fence, with an access token of the same label. Returns the
 /// fence.
-async fn log_in(
-    fixture: &Fixture,
-    label: &str,
-    session: SessionId,
-) -> Result<crate::store::Fence, Violation> {
+async fn log_in(fixture: &Fixture, label: &str, session: SessionId) -> Result<Fence, Violation> {
     let fence = fixture.fence(fixture.owner()).await?;
     let login = NewRefresh {
         fence: Some(fence),
