@@ -70,6 +70,7 @@ impl Proxies {
         let mut hops: Vec<&str> = lines
             .flat_map(|line| line.to_str().unwrap_or("?").split(','))
             .collect();
+
         let mut client = peer.to_canonical();
         while self.trusts(client)
             && let Some(address) = hops.last().and_then(|hop| parse(hop.trim()))
@@ -77,6 +78,7 @@ impl Proxies {
             hops.pop();
             client = address;
         }
+
         if is_private(client) && (!hops.is_empty() || headers.contains_key(FORWARDED)) {
             self.met(client);
         }
@@ -106,6 +108,7 @@ impl Proxies {
         if self.source(proxy).is_shared {
             return;
         }
+
         let mut unknown = self.unknown.write().unwrap_or_else(PoisonError::into_inner);
         if unknown.is_empty() {
             tracing::warn!(
@@ -118,6 +121,7 @@ impl Proxies {
                  then, failed logins and registrations are not limited by address"
             );
         }
+
         if unknown.len() < MOST_UNKNOWN {
             unknown.insert(proxy);
         }

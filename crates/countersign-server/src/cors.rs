@@ -35,10 +35,12 @@ pub fn open(routes: Router, policy: &OriginPolicy) -> Router {
     if allowed.is_empty() {
         return routes;
     }
+
     let varies =
         SetResponseHeaderLayer::appending(header::VARY, HeaderValue::from_static("origin"));
     let closed = routes.clone().layer(varies);
     let open = routes.layer(layer(&allowed));
+
     let choose = service_fn(move |request: Request| {
         let (parts, body) = request.into_parts();
         let routes = if is_open(&parts, &allowed) {
@@ -48,6 +50,7 @@ pub fn open(routes: Router, policy: &OriginPolicy) -> Router {
         };
         routes.clone().oneshot(Request::from_parts(parts, body))
     });
+
     Router::new().fallback_service(choose)
 }
 
@@ -65,6 +68,7 @@ fn is_open(request: &Parts, allowed: &HashSet<HeaderValue>) -> bool {
     let is_preflight = request
         .headers
         .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+
     is_allowed && (request.method != Method::OPTIONS || is_preflight)
 }
 

@@ -74,6 +74,7 @@ impl DataDir {
         if let Some(secret) = read(&path)? {
             return Ok(secret);
         }
+
         let secret = make()?;
         self.make()?;
         if self
@@ -83,6 +84,7 @@ impl DataDir {
             tracing::info!(event = "secret_generated", file = name);
             return Ok(secret);
         }
+
         read(&path)?.ok_or_else(|| {
             Error::Refused(format!(
                 "{} was deleted by another process during the start",
@@ -99,6 +101,7 @@ impl DataDir {
             .tempfile_in(&self.0)?;
         file.write_all(secret.as_bytes())?;
         file.as_file().sync_all()?;
+
         match file.persist_noclobber(path) {
             Ok(_) => {
                 // The directory is synced as well: without that, a crash could lose the new name.

@@ -19,6 +19,7 @@ pub fn raise(config: &Config) {
     let needed = [config.http.limits.connections, RESERVE, stores, OTHERS]
         .into_iter()
         .fold(0, usize::saturating_add);
+
     let granted = match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(granted) => usize::try_from(granted).unwrap_or(usize::MAX),
         Err(error) => {
@@ -26,6 +27,7 @@ pub fn raise(config: &Config) {
             return;
         }
     };
+
     if granted < needed {
         let setting = MAX_CONNECTIONS.env();
         let cure = "raise the hard limit (ulimit -n, LimitNOFILE) or lower the setting";

@@ -171,6 +171,7 @@ impl std::fmt::Display for Skew {
                  deleted; correct the clock that is wrong"
             );
         }
+
         write!(
             f,
             "this host's clock reads {host} and the database was last served at {store}, so \

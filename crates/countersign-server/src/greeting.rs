@@ -46,6 +46,7 @@ impl Greeting {
             "countersign is listening on {}\n  database  {}\n{redis}  data dir  {}\n",
             self.listening, self.database, self.data_dir
         );
+
         if self.first_start {
             let url = local_url(self.address);
             let json = "-H 'content-type: application/json'";
@@ -61,6 +62,7 @@ impl Greeting {
                  curl -sS -H \"authorization: Bearer $TOKEN\" {url}/users/me\n"
             );
         }
+
         text
     }
 }

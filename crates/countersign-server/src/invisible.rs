@@ -59,6 +59,7 @@ pub fn spelled_out(text: &str) -> String {
             shown.push(character);
         }
     }
+
     shown
 }
 

@@ -109,6 +109,7 @@ pub async fn run(
     let mut beside = Beside::of(served, &stop)?;
     let site = Site::new(beside.router.clone());
     beside.begin(&stop).await;
+
     let renewing = async {
         while let Some(Renewal { served, done }) = renewals.recv().await {
             // Whoever asked is gone only if the server has begun to stop.
@@ -129,10 +130,12 @@ pub async fn run(
         }
         std::future::pending::<()>().await;
     };
+
     tokio::select! {
         () = serve::serve(site.clone(), listener, limits, stop.clone()) => {}
         () = renewing => {}
     }
+
     beside.end().await;
     Ok(())
 }
@@ -153,6 +156,7 @@ impl Beside {
             config,
             mut services,
         } = served;
+
         if config.tokens.second_factor == SecondFactor::Ignore
             && services.accounts().heeds_second_factors()
         {
@@ -163,6 +167,7 @@ impl Beside {
                  alone"
             );
         }
+
         services.stores = services.stores.leaving_at(stop.clone());
         let bounds = Bounds {
             limits: config.http.limits,
@@ -174,6 +179,7 @@ impl Beside {
             .as_ref()
             .map_or("", |url| url.path.as_str());
         let router = router::router(&services, &bounds, path)?;
+
         Ok(Self {
             router,
             served: Served { config, services },
@@ -196,6 +202,7 @@ impl Beside {
                 .clone()
                 .run(config.store.sweep_interval, stop.clone()),
         );
+
         services.survey.begin().await;
         self.tasks.spawn(services.survey.clone().run());
         if let Some(interval) = config.store.use_interval {

@@ -86,16 +86,19 @@ pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Nex
     let started = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+
     if let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() {
         let client = bounds.proxies.client(peer.ip(), request.headers());
         request.extensions_mut().insert(ClientAddress(client));
     }
+
     let (parts, body) = request.into_parts();
     if route.as_ref().is_some_and(is_check) {
         discard(body, &bounds.limits).await;
         let response = answer(&bounds, Request::from_parts(parts, Body::empty()), next).await;
         return told(response, &method, route.as_ref(), started);
     }
+
     let room = parts.extensions.get::<Room>().cloned();
     let response = match collect(&parts.headers, body, &bounds.limits, room.as_ref()).await {
         // `_held` lives until the answer is there, because the handler has the body until then.
@@ -110,6 +113,7 @@ pub async fn bound(State(bounds): State<Bounds>, mut request: Request, next: Nex
         }
         Err(problem) => problem.into_response(),
     };
+
     told(response, &method, route.as_ref(), started)
 }
 
@@ -185,6 +189,7 @@ impl Room {
         let more = Arc::clone(&self.0)
             .try_acquire_many_owned(bytes)
             .map_err(|_| Problem::overloaded(RETRY_AFTER))?;
+
         match held {
             Some(held) => held.merge(more),
             None => *held = Some(more),
@@ -206,6 +211,7 @@ async fn collect(
     if body.is_end_stream() {
         return Ok((body, None));
     }
+
     let reading = read(Limited::new(body, limits.body), room);
     tokio::time::timeout(limits.body_time, reading)
         .await
@@ -227,6 +233,7 @@ async fn read(mut body: Limited<Body>, room: Option<&Room>) -> Result<(Body, Hel
         let Ok(data) = frame.into_data() else {
             continue;
         };
+
         if let Some(room) = room {
             room.take(&mut held, data.len())?;
         }
@@ -234,6 +241,7 @@ async fn read(mut body: Limited<Body>, room: Option<&Room>) -> Result<(Body, Hel
         // would keep the whole buffer alive.
         whole.extend_from_slice(&data);
     }
+
     Ok((Body::from(whole.freeze()), held))
 }
 

@@ -56,8 +56,8 @@ impl RequestIds {
     /// Its level is that of errors, so that it is in every line of the request, whatever level is
     /// logged. Health checks come all the time and say little: their span is there at `debug`.
     fn span(&self, request: &Request, id: &str) -> Span {
-        let is_health = |health: &String| health == request.uri().path();
-        if self.health.iter().any(is_health) {
+        let path = request.uri().path();
+        if self.health.iter().any(|health| health == path) {
             tracing::debug_span!("request", id)
         } else {
             tracing::error_span!("request", id)
@@ -93,6 +93,8 @@ fn well_formed(headers: &HeaderMap) -> Option<&HeaderValue> {
     let mut ids = headers.get_all(X_REQUEST_ID).iter();
     let id = ids.next().filter(|_| ids.next().is_none())?;
     let bytes = id.as_bytes();
-    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:=+/@".contains(byte);
-    ((1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(is_allowed)).then_some(id)
+    let is_allowed = bytes
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:=+/@".contains(byte));
+    ((1..=LONGEST).contains(&bytes.len()) && is_allowed).then_some(id)
 }

@@ -56,9 +56,11 @@ pub fn router(services: &Services, bounds: &Bounds, path: &str) -> Result<Router
     let routes = also_below(path, routes(services)?)
         .fallback(async || Problem::ROUTE_NOT_FOUND)
         .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED);
+
     // `/check` stays outside of CORS: a preflight that was answered here would count as permission
     // at a proxy that asks for it.
     let checks = also_below(path, checks(services.authenticator.clone()));
+
     let ids = RequestIds::new(Arc::clone(&bounds.proxies), path);
     Ok(
         cors::open(within(bounds, routes), services.authenticator.origins())
@@ -92,6 +94,7 @@ fn routes(services: &Services) -> Result<Router, ConfigError> {
     let auth = AuthRoutes::new(services.authenticator.clone())
         .login(services.logins.clone())
         .build()?;
+
     let own_account = get(me)
         .patch(change)
         .with_state((services.logins.clone(), services.changes.clone()))
@@ -100,6 +103,7 @@ fn routes(services: &Services) -> Result<Router, ConfigError> {
         Registration::Off => post(no_registration),
         Registration::Open(_) => post(register).with_state(services.registrar.clone()),
     };
+
     Ok(Router::new()
         .nest("/auth", auth)
         .route("/auth/register", registration)

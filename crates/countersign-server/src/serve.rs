@@ -109,6 +109,7 @@ pub async fn serve(site: Site, listener: TcpListener, limits: Limits, stop: Stop
     let open = GracefulShutdown::new();
     let mut reserve = Reserve::default();
     let mut draining = pin!(left(&stop, limits.leave));
+
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -124,6 +125,7 @@ pub async fn serve(site: Site, listener: TcpListener, limits: Limits, stop: Stop
                 continue;
             }
         };
+
         let (site, watcher) = (site.clone(), open.watcher());
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             // The limit is reached. The reserve gets a shorter time for the head, because its few
@@ -142,11 +144,13 @@ pub async fn serve(site: Site, listener: TcpListener, limits: Limits, stop: Stop
             )));
             continue;
         };
+
         tokio::spawn(async move {
             connection(stream, Peer(peer), site, limits, watcher, Scope::Everything).await;
             drop(place);
         });
     }
+
     drop(listener);
     drain(open, limits.drain, &stop).await;
 }
@@ -233,9 +237,11 @@ async fn connection(
 ) {
     // Answers are small: Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
+
     let activity = Arc::new(Activity::new(limits));
     let until_idle = Arc::clone(&activity);
     let room = Room::new(&limits);
+
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let busy = Busy::new(Arc::clone(&activity));
         let mut request: Request = request.map(axum::body::Body::new);
@@ -253,6 +259,7 @@ async fn connection(
             answer
         }
     });
+
     let mut builder = builder(limits, HeadTimer(Arc::clone(&until_idle)));
     if scope == Scope::Health {
         builder.http1().keep_alive(false);
@@ -262,6 +269,7 @@ async fn connection(
             .serve_connection(TokioIo::new(stream), service)
             .into_owned(),
     );
+
     tokio::select! {
         ended = connection => {
             if let Err(error) = ended {
@@ -299,6 +307,7 @@ fn builder(limits: Limits, heads: HeadTimer) -> auto::Builder<TokioExecutor> {
         .header_read_timeout(limits.header_time)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS);
+
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -308,6 +317,7 @@ fn builder(limits: Limits, heads: HeadTimer) -> auto::Builder<TokioExecutor> {
         .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.idle_time)
         .keep_alive_timeout(limits.header_time);
+
     builder
 }
 

@@ -106,11 +106,13 @@ async fn follow(mut terminate: Signal, mut interrupt: Signal, tell: watch::Sende
         _ = interrupt.recv() => Phase::Drain,
     };
     tell.send_replace(first);
+
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tell.send_replace(Phase::Now);
+
     // Keeps the sender alive, because `reached` never returns without one.
     std::future::pending::<()>().await;
 }

@@ -140,14 +140,16 @@ impl Sweeper {
         let tokens = self.tokens.sweep(&limit).await?;
         let denied = self.denylist.sweep(now, rows).await?;
         let failures = self.throttle.sweep(now, rows).await?;
-        let full = |count: u64| count >= u64::from(rows);
-        let more = tokens.more || full(denied) || full(failures);
+
+        let full = u64::from(rows);
+        let more = tokens.more || denied >= full || failures >= full;
         let Swept {
             access,
             refresh,
             fences,
             ..
         } = tokens;
+
         Ok(Removed {
             access,
             refresh,
@@ -163,6 +165,7 @@ impl Sweeper {
         let limit = SweepLimit::new(now, &self.lifetimes, rows);
         // No row is older than the epoch, so this bound deletes nothing.
         let never = Timestamp::from_unix_seconds(0);
+
         match self.endless {
             Endless::Ours => limit,
             Endless::Kept => limit.with_access_created(never).with_refresh_created(never),
@@ -180,6 +183,7 @@ impl Sweeper {
     pub async fn run(self, interval: Duration, stop: Stop) {
         let mut interval = tokio::time::interval(interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
         let rounds = async {
             let mut is_refused = false;
             loop {
@@ -199,6 +203,7 @@ impl Sweeper {
                 }
             }
         };
+
         // From the announcement of the stop on, the store is left to requests. Dropping a round in
         // the middle is safe: rows that are left are deleted by the next one.
         tokio::select! {
@@ -220,6 +225,7 @@ impl Sweeper {
                 break;
             }
         }
+
         if total.rows() > 0 {
             tracing::info!(event = "swept", rows = total.rows());
         }

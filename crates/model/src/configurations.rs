@@ -534,26 +534,23 @@ pub struct Break {
 
 /// Returns every guard, broken in the configuration where it shows.
 pub fn guards() -> Vec<Break> {
-    let broken = |mutant: Mutant| Break {
-        name: mutant.name(),
-        protocol: Protocol {
-            settings: of(mutant),
-            mutant: Some(mutant),
-        },
-        promise: mutant.breaks(),
-    };
-    Mutant::ALL.into_iter().map(broken).collect()
+    Mutant::ALL
+        .into_iter()
+        .map(|mutant| Break {
+            name: mutant.name(),
+            protocol: Protocol {
+                settings: of(mutant),
+                mutant: Some(mutant),
+            },
+            promise: mutant.breaks(),
+        })
+        .collect()
 }
 
 /// Returns what safe retry assumes of honest holders and of settings, each dropped.
 ///
 /// Without any one of them, an honest holder ends its own session as reuse.
 pub fn assumptions() -> Vec<Break> {
-    let dropped = |name, settings| Break {
-        name,
-        protocol: Protocol::whole(settings),
-        promise: RETRY_IS_SAFE,
-    };
     vec![
         dropped(
             "a retry comes within the window",
@@ -587,4 +584,13 @@ pub fn assumptions() -> Vec<Break> {
             },
         ),
     ]
+}
+
+/// Returns the break of one assumption, with settings that drop it.
+fn dropped(name: &'static str, settings: Settings) -> Break {
+    Break {
+        name,
+        protocol: Protocol::whole(settings),
+        promise: RETRY_IS_SAFE,
+    }
 }

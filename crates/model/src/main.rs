@@ -13,21 +13,18 @@ use model::{report, search};
 
 fn main() -> io::Result<ExitCode> {
     let filter = env::args().nth(1);
-    let is_meant = |name: &str| filter.as_deref().is_none_or(|filter| name.contains(filter));
-    let meant = |breaks: Vec<Break>| -> Vec<Break> {
-        breaks.into_iter().filter(|it| is_meant(it.name)).collect()
-    };
+    let filter = filter.as_deref();
     let configurations: Vec<_> = configurations::ALL
         .into_iter()
-        .filter(|it| is_meant(it.name))
+        .filter(|it| is_meant(it.name, filter))
         .collect();
 
     let mut out = io::stdout().lock();
     let explored = search::all(&configurations, search::explore);
     report::explored(&mut out, &explored)?;
-    let guards = search::all(&meant(configurations::guards()), search::hunt);
+    let guards = search::all(&meant(configurations::guards(), filter), search::hunt);
     report::caught(&mut out, "broken guard", &guards, filter.is_some())?;
-    let assumptions = search::all(&meant(configurations::assumptions()), search::hunt);
+    let assumptions = search::all(&meant(configurations::assumptions(), filter), search::hunt);
     report::caught(
         &mut out,
         "dropped assumption",
@@ -46,4 +43,17 @@ fn main() -> io::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Returns the breaks that the filter means.
+fn meant(breaks: Vec<Break>, filter: Option<&str>) -> Vec<Break> {
+    breaks
+        .into_iter()
+        .filter(|it| is_meant(it.name, filter))
+        .collect()
+}
+
+/// Returns `true` if the filter is a part of the name, or if there is no filter.
+fn is_meant(name: &str, filter: Option<&str>) -> bool {
+    filter.is_none_or(|filter| name.contains(filter))
 }

@@ -20,6 +20,7 @@ pub(crate) fn narrated(model: &Protocol, path: Path<State, Action>) -> Vec<Strin
 /// Returns the line for one step from `state`.
 fn told(model: &Protocol, state: &State, action: Action) -> String {
     let jar = state.tabs.jar.unwrap_or_default();
+
     match action {
         Action::Tick => format!("the time moves to {}", state.now + 1),
         Action::SetBack => format!("the clocks are set back by {}", state.ahead),
@@ -68,6 +69,7 @@ fn named(server: Server) -> String {
     } else {
         ""
     };
+
     format!("a server{clock}{life}")
 }
 
@@ -98,6 +100,7 @@ fn next(model: &Protocol, call: Call) -> String {
                 RefreshStage::Write => format!("writes, with the clock at {at}"),
                 RefreshStage::Answer(answer) => format!("is answered: {answer:?}"),
             };
+
             format!("exchange of token {token} ({by:?}) {stage}")
         }
         Call::Login(login) => format!("login: {:?}", login.stage),

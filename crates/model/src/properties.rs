@@ -52,6 +52,7 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
         Property::always(ONE_IDEA, one_idea),
         Property::always(ENDINGS_SPARE, endings_spare),
     ];
+
     if settings.ticks >= settings.idle {
         all.push(Property::sometimes(
             "a session ends by age",
@@ -64,6 +65,7 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
             },
         ));
     }
+
     if settings.window > 0 {
         all.push(Property::sometimes(
             "a retry is answered",
@@ -79,6 +81,7 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
             |_, state: &State| histories(state, |it| it.reports > 0),
         ));
     }
+
     // Where use doesn't close the window, a theft shows when it has passed.
     if settings.thefts > 0 && (settings.close_on_use || settings.ticks >= settings.window) {
         all.push(Property::sometimes(
@@ -90,6 +93,7 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
             finds_confirmed,
         ));
     }
+
     if settings.logout {
         all.push(Property::sometimes(
             "a rotation meets a logout",
@@ -100,6 +104,7 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
             logout_removes_successor,
         ));
     }
+
     if settings.everywhere > 0 {
         all.push(Property::sometimes(
             "an ending of all stops halfway",
@@ -121,12 +126,14 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
             },
         ));
     }
+
     if settings.all.contains(&All::Password) && settings.everywhere > 0 {
         all.push(Property::sometimes(
             "a session is kept",
             |_, state: &State| state.acknowledged_password > 0 && state.is_live(0),
         ));
     }
+
     if matches!(settings.access, Access::Signed) && (settings.logout || settings.thefts > 0) {
         all.push(Property::sometimes(
             "a session is denied before it is removed",
@@ -138,6 +145,7 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
             },
         ));
     }
+
     if matches!(settings.access, Access::Signed)
         && settings.everywhere > 0
         && marks_end_rows(settings)
@@ -152,6 +160,7 @@ pub fn of(settings: &Settings) -> Vec<Property<Protocol>> {
             },
         ));
     }
+
     of_stores(settings, &mut all);
     of_clocks(settings, &mut all);
     all
@@ -178,6 +187,7 @@ fn of_stores(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
             },
         ));
     }
+
     if settings.clears {
         all.push(Property::sometimes(
             "a mark is forgotten",
@@ -186,12 +196,14 @@ fn of_stores(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
             },
         ));
     }
+
     if settings.fence_swept.is_some() {
         all.push(Property::sometimes(
             "a fence is swept",
             |_, state: &State| state.store.fence.is_none(),
         ));
     }
+
     if settings.snapshots {
         all.push(Property::sometimes(
             "a statement misses a token",
@@ -210,6 +222,7 @@ fn of_stores(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
             },
         ));
     }
+
     if settings.sweeps_denials {
         all.push(Property::sometimes(
             "a denial is extended under a sweep",
@@ -234,12 +247,14 @@ fn of_clocks(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
             |_, state: &State| newest(state).is_some_and(|at| at > state.clock(0)),
         ));
     }
+
     if settings.ahead > 0 && settings.honest {
         all.push(Property::sometimes(
             "clocks are set back",
             |_, state: &State| state.ahead == 0 && state.now > 0,
         ));
     }
+
     if settings.ahead > 0 && !settings.honest {
         all.push(Property::sometimes(
             "an exchange lies in the far future",
@@ -250,19 +265,12 @@ fn of_clocks(settings: &Settings, all: &mut Vec<Property<Protocol>>) {
 
 /// Returns the time of the latest rotation, by the clock of its server.
 fn newest(state: &State) -> Option<Tick> {
-    let consumed = |record: &Record| {
-        record
-            .consumed
-            .first()
-            .copied()
-            .flatten()
-            .map(|consumed| consumed.at)
-    };
     state
         .store
         .records
         .iter()
-        .filter_map(|(_, record)| consumed(record))
+        .filter_map(|(_, record)| record.consumed.first().copied().flatten())
+        .map(|consumed| consumed.at)
         .max()
 }
 
@@ -272,17 +280,14 @@ fn one_successor(state: &State) -> bool {
         .tokens
         .iter()
         .all(|(token, _)| state.successors(token).count() <= 1);
-    let current = |token| {
+    let current = state.store.records.iter().all(|(_, record)| {
         state
             .tokens
-            .get(token)
+            .get(record.current)
             .is_some_and(|token| token.consumed.is_none())
-    };
-    one && state
-        .store
-        .records
-        .iter()
-        .all(|(_, record)| current(record.current))
+    });
+
+    one && current
 }
 
 /// Returns `true` if [`RETRY_IS_SAFE`] holds.
@@ -306,6 +311,7 @@ fn retry_is_safe(model: &Protocol, state: &State) -> bool {
         Call::Ending(ending) => !matches!(ending.why, Why::Reuse(Verdict::Owed(_))),
         Call::Refresh(_) | Call::Login(_) => true,
     });
+
     kept && !(model.settings.honest && histories(state, |it| it.ended == Some(Cause::Reuse)))
 }
 
@@ -335,6 +341,7 @@ fn one_idea(model: &Protocol, state: &State) -> bool {
                 && record.absolute_end == history.absolute_end
                 && record.idle_end <= record.absolute_end
         });
+
         // Between a mark and its denial, signed tokens are still accepted. The call is not
         // acknowledged yet, so nobody relies on the end.
         let ended = state
@@ -346,6 +353,7 @@ fn one_idea(model: &Protocol, state: &State) -> bool {
         let awaits =
             history.ended == Some(Cause::Everywhere) && ended.is_some_and(|ended| !ended.settled);
         let outlived = !state.is_live(session) && state.has_access(session, &model.settings);
+
         unmoved && !history.revived && (awaits || !outlived)
     })
 }
@@ -361,26 +369,30 @@ fn endings_spare(model: &Protocol, state: &State) -> bool {
         .map(|(session, _)| session)
         .filter(|session| state.is_live(*session));
     live.into_iter().all(|session| {
-        let of_session = |token: u8| state.session_of(token) == Some(session);
-        let stored = state
-            .store
-            .access
-            .iter()
-            .all(|(token, access)| !of_session(token) || !state.store.has_ended(access.fence));
+        let stored = state.store.access.iter().all(|(token, access)| {
+            state.session_of(token) != Some(session) || !state.store.has_ended(access.fence)
+        });
         let signed = state.store.signed.get(usize::from(session));
-        let spares = |fence: u8, ends: Tick| {
-            (0..=model.settings.skew)
-                .map(|skew| state.clock(skew))
-                .all(|clock| {
-                    clock >= ends
-                        || is_denied(state, session)
-                        || !state.store.denied.refuses(session, fence, clock)
-                })
-        };
-        stored
-            && signed
-                .is_none_or(|signed| (0..).zip(signed).all(|(fence, ends)| spares(fence, *ends)))
+        let signed = signed.is_none_or(|signed| {
+            (0..)
+                .zip(signed)
+                .all(|(fence, ends)| spares(model, state, session, (fence, *ends)))
+        });
+
+        stored && signed
     })
+}
+
+/// Returns `true` if no server refuses a session's signed token behind a fence before its end,
+/// unless the session itself is denied.
+fn spares(model: &Protocol, state: &State, session: u8, (fence, ends): (u8, Tick)) -> bool {
+    (0..=model.settings.skew)
+        .map(|skew| state.clock(skew))
+        .all(|clock| {
+            clock >= ends
+                || is_denied(state, session)
+                || !state.store.denied.refuses(session, fence, clock)
+        })
 }
 
 /// Returns `true` if `is` holds for the history of any session.
@@ -455,6 +467,7 @@ fn stops_halfway(model: &Protocol, state: &State) -> bool {
         .iter()
         .flatten()
         .any(|ended| !ended.settled);
+
     !running
         && state.begun > state.acknowledged
         && state.store.fences > 1

@@ -83,6 +83,7 @@ impl Protocol {
         } else {
             &[false][..]
         };
+
         let skews = 0..=self.settings.skew;
         skews.flat_map(move |skew| {
             lives.iter().map(move |other_life| Server {
@@ -149,6 +150,7 @@ impl Model for Protocol {
             actions.push(Action::Sweep);
         }
         self.removals(state, actions);
+
         for (place, _) in state.calls.iter() {
             actions.push(Action::Step(place));
             actions.push(Action::Crash(place));
@@ -160,9 +162,11 @@ impl Model for Protocol {
         {
             actions.push(Action::Copy);
         }
+
         if state.calls.len() >= self.settings.calls.min(CALLS) {
             return;
         }
+
         if let Some(jar) = state.tabs.jar {
             let needs = self.settings.eager || state.tabs.access_ends <= state.clock(0);
             if needs && is_patient(state, &self.settings, jar) {
@@ -177,6 +181,7 @@ impl Model for Protocol {
                 actions.push(Action::LogOut);
             }
         }
+
         for (token, _) in state.tokens.iter() {
             if state.loot & bit(token) != 0 {
                 actions.extend(
@@ -185,6 +190,7 @@ impl Model for Protocol {
                 );
             }
         }
+
         let logins = state
             .calls
             .iter()
@@ -193,6 +199,7 @@ impl Model for Protocol {
         if state.history.len() + logins < self.settings.sessions {
             actions.extend(self.servers().map(Action::LogIn));
         }
+
         if state.begun < self.settings.everywhere {
             actions.extend(self.settings.all.iter().copied().map(Action::EndAll));
         }
@@ -200,6 +207,7 @@ impl Model for Protocol {
 
     fn next_state(&self, before: &State, action: Action) -> Option<State> {
         let mut state = *before;
+
         match action {
             Action::Tick => {
                 state.tick(&self.settings);
@@ -254,6 +262,7 @@ impl Model for Protocol {
                 state.calls.set(place, next);
             }
         }
+
         // States that differ only in the places of their calls are the same state.
         state.calls.sort();
         Some(state)
@@ -297,9 +306,11 @@ impl Protocol {
                 }
             }
         }
+
         if fence::is_sweepable(self, state) {
             actions.push(Action::SweepFence);
         }
+
         if state.sweep.is_some() {
             actions.push(Action::SweepDenied);
         } else if self.settings.sweeps_denials && denylist::has_ended(self, state) {

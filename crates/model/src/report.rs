@@ -17,6 +17,7 @@ pub fn explored(out: &mut impl Write, searches: &[Explored]) -> io::Result<()> {
         "{:<34} {:>10} {:>11} {:>6}  seen  promises",
         "configuration", "states", "steps", "depth"
     )?;
+
     for search in searches {
         let promises = if search.broken.is_empty() {
             "hold"
@@ -36,9 +37,11 @@ pub fn explored(out: &mut impl Write, searches: &[Explored]) -> io::Result<()> {
             "{name:<34} {states:>10} {steps:>11} {depth:>6} {seen:>5}  {promises}"
         )?;
     }
+
     let states: usize = searches.iter().map(|search| search.states).sum();
     let steps: usize = searches.iter().map(|search| search.steps).sum();
     writeln!(out, "{:<34} {states:>10} {steps:>11}", "total")?;
+
     for search in searches {
         for (promise, trace) in &search.broken {
             writeln!(out, "\n{}: {promise} is broken by", search.name)?;
@@ -71,6 +74,7 @@ pub fn caught(
         "\n{title:<38} {:<34} {:<26} steps",
         "configuration", "caught by"
     )?;
+
     for Caught { broken, trace } in searches {
         let Break {
             name,
@@ -89,6 +93,7 @@ pub fn caught(
                 "{name:<38} {configuration:<34} NOT CAUGHT by {promise}"
             )?,
         }
+
         for step in trace.iter().flatten().filter(|_| traces) {
             writeln!(out, "  {step}")?;
         }

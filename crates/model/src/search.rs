@@ -54,6 +54,7 @@ pub struct Caught {
 pub fn explore(settings: Settings) -> Explored {
     let checker = Protocol::whole(settings).checker().spawn_bfs().join();
     let mut found = checker.discoveries();
+
     let mut explored = Explored {
         name: settings.name,
         states: checker.unique_state_count(),
@@ -63,6 +64,7 @@ pub fn explore(settings: Settings) -> Explored {
         unseen: Vec::new(),
         seen: 0,
     };
+
     let model = checker.model();
     for property in model.properties() {
         let path = found.remove(property.name);
@@ -73,6 +75,7 @@ pub fn explore(settings: Settings) -> Explored {
             (_, None) => {}
         }
     }
+
     explored
 }
 
@@ -83,6 +86,7 @@ pub fn hunt(broken: Break) -> Caught {
         protocol, promise, ..
     } = broken;
     let mut trace = find(protocol, promise, None);
+
     // A search may go on a little after its first find, and keep the later one.
     while let Some(shorter) = trace
         .as_ref()
@@ -90,6 +94,7 @@ pub fn hunt(broken: Break) -> Caught {
     {
         trace = Some(shorter);
     }
+
     Caught { broken, trace }
 }
 
@@ -103,6 +108,7 @@ fn find(protocol: Protocol, promise: &'static str, below: Option<usize>) -> Opti
         Some(depth) => checker.target_max_depth(depth),
         None => checker,
     };
+
     checker
         .spawn_bfs()
         .join()
@@ -116,6 +122,7 @@ pub fn all<T: Copy + Send + Sync, R: Send>(work: &[T], run: impl Fn(T) -> R + Sy
     let queue = Mutex::new(work.iter().copied().enumerate());
     let done = Mutex::new(Vec::new());
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
+
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -129,6 +136,7 @@ pub fn all<T: Copy + Send + Sync, R: Send>(work: &[T], run: impl Fn(T) -> R + Sy
             });
         }
     });
+
     let mut done = done.into_inner().unwrap_or_default();
     done.sort_by_key(|(place, _)| *place);
     done.into_iter().map(|(_, result)| result).collect()

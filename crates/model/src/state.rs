@@ -128,12 +128,19 @@ impl Denylist {
 
     /// Returns `true` if a token of `session`, signed with `fence`, is refused at `clock`.
     pub fn refuses(&self, session: u8, fence: u8, clock: Tick) -> bool {
-        let denies = |until: Option<&Tick>| until.is_some_and(|until| clock < *until);
-        let spares = |kept: &(u8, Tick)| kept.0 == session && clock < kept.1;
-        denies(self.sessions.get(usize::from(session)))
-            || denies(self.fences.get(usize::from(fence)))
-                && !self.kept.get(usize::from(fence)).is_some_and(spares)
+        let is_kept = self
+            .kept
+            .get(usize::from(fence))
+            .is_some_and(|(kept, until)| *kept == session && clock < *until);
+
+        denies(self.sessions.get(usize::from(session)), clock)
+            || denies(self.fences.get(usize::from(fence)), clock) && !is_kept
     }
+}
+
+/// Returns `true` if an entry of the denylist hasn't ended.
+fn denies(until: Option<&Tick>, clock: Tick) -> bool {
+    until.is_some_and(|until| clock < *until)
 }
 
 /// The store: everything that a server can read, write, or ask about a signed token.
@@ -293,6 +300,7 @@ impl State {
             acknowledged: 0,
             acknowledged_password: 0,
         };
+
         let fence = if settings.unfenced { NO_FENCE } else { 1 };
         let opened = Opening {
             clock: state.clock(0),
@@ -301,6 +309,7 @@ impl State {
             era: 0,
             password: 0,
         };
+
         state.tabs.jar = state.open(settings, opened, settings.first_access);
         state
     }
@@ -340,6 +349,7 @@ impl State {
                 && self.session_of(token) == Some(session)
         });
         let signed = self.store.signed.get(usize::from(session));
+
         stored
             || signed.is_some_and(|signed| {
                 (0..).zip(signed).any(|(fence, ends)| {
@@ -364,6 +374,7 @@ impl State {
     pub fn tick(&mut self, settings: &Settings) {
         self.now += 1;
         let now = self.now;
+
         for token in (0..).take(TOKENS) {
             if self
                 .store
@@ -374,15 +385,21 @@ impl State {
                 self.store.access.set(token, None);
             }
         }
-        let passed = |until: &mut Tick| *until = if *until <= now { 0 } else { *until };
-        self.store.signed.iter_mut().flatten().for_each(passed);
+
+        self.store
+            .signed
+            .iter_mut()
+            .flatten()
+            .for_each(|until| pass(until, now));
         if !settings.sweeps_denials {
-            self.store.denied.ends().for_each(passed);
+            self.store.denied.ends().for_each(|until| pass(until, now));
             self.store.denied.drop_ended();
         }
+
         if self.tabs.access_ends <= now {
             self.tabs.access_ends = 0;
         }
+
         for place in (0..).take(CALLS) {
             let late = self
                 .calls
@@ -392,5 +409,12 @@ impl State {
                 self.calls.set(place, None);
             }
         }
+    }
+}
+
+/// Forgets an end that has passed.
+const fn pass(until: &mut Tick, now: Tick) {
+    if *until <= now {
+        *until = 0;
     }
 }

@@ -23,11 +23,13 @@ impl Browser {
         let browser = program("chromium", "chromium");
         let port = free_port();
         let folder = Folder::new(None);
+
         let mut command = Command::new(program("chromedriver", "chromium-driver"));
         command
             .arg(format!("--port={port}"))
             .env("HOME", folder.path())
             .env("TMPDIR", folder.path());
+
         let process = Process::new(command, folder);
         process.start(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
         Self {
@@ -57,10 +59,12 @@ impl Browser {
             .iter()
             .map(|(host, port)| format!("MAP {host}:443 127.0.0.1:{port}"))
             .collect();
+
         let profile = self
             .process
             .folder()
             .join(format!("profile-{:016x}", random()));
+
         let fixed = [
             "--headless",
             "--no-sandbox",
@@ -79,6 +83,7 @@ impl Browser {
                 rules.join(", ")
             ),
         ];
+
         fixed.map(str::to_owned).into_iter().chain(own).collect()
     }
 }

@@ -26,15 +26,18 @@ impl Caddy {
             let folder = Folder::new(None);
             let text = format!("{}{sites}\n", options(port));
             fs::write(folder.path().join("Caddyfile"), text).expect("the folder is ours");
+
             let mut command = Command::new(program("caddy", "caddy"));
             command.args(["run", "--config", "Caddyfile", "--adapter", "caddyfile"]);
             for name in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
                 command.env(name, folder.path());
             }
+
             let process = Process::new(command, folder);
             if process.try_start(|| has_certificate(port, host)) {
                 return Self { port, process };
             }
+
             let log = process.log();
             assert!(
                 log.contains("address already in use"),
@@ -78,6 +81,7 @@ fn has_certificate(port: u16, host: &str) -> bool {
         "-servername",
         host,
     ]);
+
     try_run(&mut command, "").status.success()
 }
 

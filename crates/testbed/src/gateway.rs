@@ -28,17 +28,20 @@ impl Gateway {
             Arc::<AtomicUsize>::default(),
             address.to_owned(),
         );
+
         let gateway = Self {
             port,
             epoch: Arc::clone(&epoch),
             ended: Arc::clone(&ended),
         };
+
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // The connection to a server that is down fails, so the one to the relay is closed.
                 let Ok(server) = TcpStream::connect(&address) else {
                     continue;
                 };
+
                 let age = Age::new(&epoch, &ended);
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let copies = (from.try_clone(), to.try_clone());
@@ -48,6 +51,7 @@ impl Gateway {
                 }
             }
         });
+
         gateway
     }
 
@@ -102,6 +106,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, age: &Age) {
             let _ = from.shutdown(Shutdown::Both);
             break;
         }
+
         if !age.is_forgotten()
             && to
                 .write_all(buffer.get(..length).unwrap_or_default())
@@ -110,6 +115,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, age: &Age) {
             break;
         }
     }
+
     if !age.is_forgotten() {
         // The other direction may have closed it already.
         let _ = to.shutdown(Shutdown::Both);

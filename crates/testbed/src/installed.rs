@@ -27,6 +27,7 @@ pub fn faketime() -> PathBuf {
         .into_iter()
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()));
+
     folders
         .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
         .find(|path| path.is_file())
@@ -43,6 +44,7 @@ fn debian_folders() -> Vec<PathBuf> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
     versions.sort_unstable_by(|a, b| b.cmp(a));
+
     versions
         .into_iter()
         .map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")))
@@ -60,21 +62,21 @@ pub(crate) struct Account {
 /// Returns the first of `names` that is an account of this machine.
 pub(crate) fn account(names: &[&str]) -> Account {
     let accounts = fs::read_to_string("/etc/passwd").expect("/etc/passwd is readable");
-    let find = |name: &&str| {
-        accounts.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            let name = fields.next().filter(|field| field == name)?.to_owned();
-            Some(Account {
-                name,
-                uid: fields.nth(1)?.parse().ok()?,
-                gid: fields.next()?.parse().ok()?,
-            })
-        })
-    };
     names
         .iter()
-        .find_map(find)
+        .find_map(|name| accounts.lines().find_map(|line| of_line(line, name)))
         .unwrap_or_else(|| panic!("none of the accounts {names:?} exists"))
+}
+
+/// Returns the account in a line of `/etc/passwd`, if it has this name.
+fn of_line(line: &str, name: &str) -> Option<Account> {
+    let mut fields = line.split(':');
+    let name = fields.next().filter(|field| *field == name)?.to_owned();
+    Some(Account {
+        name,
+        uid: fields.nth(1)?.parse().ok()?,
+        gid: fields.next()?.parse().ok()?,
+    })
 }
 
 /// Returns `true` if this process runs as root.

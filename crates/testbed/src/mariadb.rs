@@ -113,6 +113,7 @@ impl MariaDb {
                     process: Some(process),
                 };
             }
+
             // Another process may have taken the port in the meantime. Every other error is final.
             let log = process.log();
             assert!(
@@ -135,6 +136,7 @@ fn prepare(port: u16, settings: &[&str]) -> Process {
     let folder = Folder::new(None);
     let path = folder.path().to_owned();
     let data = path.join("data");
+
     let mut install = Command::new(program("mariadb-install-db", PACKAGE));
     install.args([
         "--no-defaults",
@@ -144,6 +146,7 @@ fn prepare(port: u16, settings: &[&str]) -> Process {
     install
         .arg("--innodb-log-file-size=16M")
         .arg(format!("--datadir={}", data.display()));
+
     let account = path.join("account.sql");
     fs::write(&account, ACCOUNT).expect("the folder is ours");
     let mut server = Command::new(program("mariadbd", PACKAGE));
@@ -167,6 +170,7 @@ fn prepare(port: u16, settings: &[&str]) -> Process {
     server
         .arg(format!("--port={port}"))
         .args(settings.iter().map(|setting| format!("--{setting}")));
+
     // Two installations at once would overwrite each other's files in /tmp.
     install.env("TMPDIR", &path);
     server.env("TMPDIR", &path);
@@ -174,6 +178,7 @@ fn prepare(port: u16, settings: &[&str]) -> Process {
         install.arg("--user=root");
         server.arg("--user=root");
     }
+
     run(install.current_dir(&path), "");
     Process::new(server, folder)
 }
@@ -186,6 +191,7 @@ fn client(url: &str) -> Command {
         port,
         database,
     } = Address::parse(url);
+
     let mut command = Command::new(program("mariadb", "mariadb-client"));
     command.args([
         "--no-defaults",
@@ -199,6 +205,7 @@ fn client(url: &str) -> Command {
             .map(|(name, value)| format!("--{name}={value}")),
     );
     command.env("MYSQL_PWD", password).arg(database);
+
     command
 }
 

@@ -26,15 +26,18 @@ impl Nginx {
             let folder = Folder::new(None);
             let text = configuration(&site(port, folder.path()));
             fs::write(folder.path().join("nginx.conf"), text).expect("the folder is ours");
+
             let mut command = Command::new(program("nginx", "nginx-light"));
             command
                 .arg("-p")
                 .arg(folder.path())
                 .args(["-c", "nginx.conf", "-e", "stderr"]);
+
             let process = Process::new(command, folder);
             if process.try_start(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()) {
                 return Self { port, process };
             }
+
             let log = process.log();
             assert!(
                 log.contains("Address already in use"),
@@ -62,6 +65,7 @@ fn configuration(site: &str) -> String {
     let temporary = temporary
         .map(|kind| format!("    {kind}_temp_path {kind};\n"))
         .concat();
+
     format!(
         "daemon off;\n{user}worker_processes 1;\npid nginx.pid;\nerror_log stderr warn;\n\
          events {{ worker_connections 256; }}\nhttp {{\n    access_log off;\n{temporary}{site}\n}}\n"

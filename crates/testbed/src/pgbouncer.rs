@@ -41,6 +41,7 @@ impl PgBouncer {
                     process,
                 };
             }
+
             // Another process may have taken the port in the meantime. Every other error is final.
             let log = process.log();
             assert!(
@@ -78,6 +79,7 @@ fn prepare(url: &str, port: u16, settings: &[&str]) -> Process {
         .rsplit_once(':')
         .and_then(|(_, rest)| rest.split('/').next())
         .expect("the server's URL has a port");
+
     let mut lines = vec![
         "[databases]".to_owned(),
         format!("* = host=127.0.0.1 port={server}"),
@@ -91,9 +93,11 @@ fn prepare(url: &str, port: u16, settings: &[&str]) -> Process {
         "logfile =".to_owned(),
     ];
     lines.extend(settings.iter().map(|setting| (*setting).to_owned()));
+
     fs::write(folder.path().join("pgbouncer.ini"), lines.join("\n") + "\n")
         .expect("the folder is ours");
     fs::write(folder.path().join("users.txt"), "\"postgres\" \"\"\n").expect("the folder is ours");
+
     let mut command = as_owner(owner.as_ref(), program("pgbouncer", "pgbouncer"));
     command.arg("pgbouncer.ini");
     Process::new(command, folder)

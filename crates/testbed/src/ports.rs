@@ -33,6 +33,7 @@ pub fn free_port() -> u16 {
         claims: Vec::new(),
         left: 0..0,
     });
+
     let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         match ports.left.next() {

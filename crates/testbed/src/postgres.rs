@@ -72,6 +72,7 @@ impl Postgres {
             &server.url,
             &format!("CREATE ROLE {account} LOGIN PASSWORD '{password}'"),
         );
+
         let file = Self::execute(&server.url, "SHOW hba_file");
         let rules = fs::read_to_string(&file).expect("the server's rules");
         fs::write(
@@ -79,6 +80,7 @@ impl Postgres {
             format!("host all {account} 127.0.0.1/32 scram-sha-256\n{rules}"),
         )
         .expect("the rules are ours");
+
         Self::execute(&server.url, "SELECT pg_reload_conf()");
         server
     }
@@ -151,6 +153,7 @@ impl Postgres {
                     process: Some(process),
                 };
             }
+
             // Another process may have taken the port in the meantime. Every other error is final.
             let log = process.log();
             assert!(
@@ -167,6 +170,7 @@ fn prepare(port: u16, settings: &[&str], files: &[(&str, &Path)]) -> Process {
     let owner = is_root().then(|| account(&["postgres", "nobody"]));
     let folder = Folder::new(owner.as_ref());
     let data = folder.path().join("data");
+
     let mut initdb = as_owner(owner.as_ref(), program("initdb", PACKAGE));
     initdb
         .args([
@@ -179,6 +183,7 @@ fn prepare(port: u16, settings: &[&str], files: &[(&str, &Path)]) -> Process {
         ])
         .arg(&data);
     run(initdb.current_dir(folder.path()), "");
+
     for (name, source) in files {
         let target = data.join(name);
         fs::copy(source, &target).expect("a file for the server");
@@ -187,6 +192,7 @@ fn prepare(port: u16, settings: &[&str], files: &[(&str, &Path)]) -> Process {
             chown(&target, Some(owner.uid), Some(owner.gid)).expect("root may give a file away");
         }
     }
+
     let mut postgres = as_owner(owner.as_ref(), program("postgres", PACKAGE));
     postgres.arg("-D").arg(&data);
     let port = format!("port={port}");
@@ -208,6 +214,7 @@ pub(crate) fn as_owner(owner: Option<&Account>, program: PathBuf) -> Command {
     let Some(owner) = owner else {
         return Command::new(program);
     };
+
     let mut command = Command::new("setpriv");
     command.args([
         format!("--reuid={}", owner.name),

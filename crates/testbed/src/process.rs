@@ -51,6 +51,7 @@ impl Folder {
         let path = path
             .and_then(fs::canonicalize)
             .expect("a folder for temporary files");
+
         let mut watchdog = Command::new("sh");
         watchdog
             .args(["-c", WATCHDOG])
@@ -62,6 +63,7 @@ impl Folder {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let watchdog = watchdog.spawn().expect("`sh` starts");
+
         if let Some(owner) = owner {
             std::os::unix::fs::chown(&path, Some(owner.uid), Some(owner.gid))
                 .expect("root may give a folder away");
@@ -99,6 +101,7 @@ impl Process {
             .current_dir(folder.path())
             .process_group(0)
             .stdin(Stdio::null());
+
         Self {
             command: Mutex::new(command),
             child: Mutex::new(None),
@@ -115,6 +118,7 @@ impl Process {
             .append(true)
             .open(self.log_path())
             .expect("a log file");
+
         let mut command = lock(&self.command);
         command
             .stdout(log.try_clone().expect("a second handle"))
@@ -124,6 +128,7 @@ impl Process {
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         *lock(&self.child) = Some(child);
         self.frozen.store(false, SeqCst);
+
         let mut running = true;
         wait_until("the server is ready", || {
             running = self.is_running();
@@ -154,6 +159,7 @@ impl Process {
         let Some(mut child) = lock(&self.child).take() else {
             return;
         };
+
         child.kill().expect("it is our child");
         child.wait().expect("it is our child");
         wait_until("the server's children are gone", || {
@@ -247,6 +253,7 @@ pub(crate) fn run(command: &mut Command, input: &str) -> String {
         "{command:?}: {}\n{error}",
         output.status
     );
+
     String::from_utf8_lossy(&output.stdout)
         .trim_end()
         .to_owned()
@@ -259,11 +266,13 @@ pub(crate) fn try_run(command: &mut Command, input: &str) -> Output {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+
     let mut child = command
         .spawn()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut stdin = child.stdin.take().expect("it is piped");
     let input = input.to_owned();
+
     // A program may answer while it still reads. Without a second thread each side would wait for
     // the other.
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
@@ -284,6 +293,7 @@ fn stands_still(process: u32) -> bool {
         // The name before the state is in parentheses, and may contain parentheses itself.
         stat.rsplit_once(") ")?.1.chars().next()
     });
+
     states.all(|state| matches!(state, 'T' | 'X' | 'Z'))
 }
 
@@ -292,6 +302,7 @@ fn send(signal: &str, processes: &[u32]) {
     if processes.is_empty() {
         return;
     }
+
     // The shell has a `kill` of its own. The standard library has no safe call for it, and the
     // package procps may be missing.
     let mut command = Command::new("sh");

@@ -80,6 +80,7 @@ impl Redis {
                 format!("tls-port={port}"),
                 "tls-auth-clients=no".to_owned(),
             ];
+
             settings.into_iter().chain(files).collect()
         })
     }
@@ -174,6 +175,7 @@ impl Redis {
                 socket.display()
             );
             std::fs::write(&file, text).expect("the folder is ours");
+
             let mut server = Command::new(program("redis-server", "redis-server"));
             server.arg(&file).arg("--sentinel");
             let process = Process::new(server, folder);
@@ -183,6 +185,7 @@ impl Redis {
                     process: Some(process),
                 };
             }
+
             let log = process.log();
             assert!(
                 log.contains("Address already in use"),
@@ -210,6 +213,7 @@ impl Redis {
                     process: Some(process),
                 };
             }
+
             // Another process may have taken a port in the meantime. Every other error is final.
             let log = process.log();
             assert!(
@@ -256,6 +260,7 @@ fn prepare(folder: Folder, settings: &[String]) -> Process {
         "--unixsocket",
     ]);
     server.arg(socket(folder.path()));
+
     for setting in settings {
         let (name, value) = setting.split_once('=').expect("a setting is `name=value`");
         server.args([&*format!("--{name}"), value]);

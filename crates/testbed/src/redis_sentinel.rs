@@ -26,11 +26,13 @@ impl RedisSentinel {
                 .map(|server| server.join().expect("the server starts"))
                 .collect::<Vec<_>>()
         });
+
         let (master, replicas) = servers.split_first().expect("three servers");
         let port = port(master).to_owned();
         for replica in replicas {
             replica.command(&["REPLICAOF", "127.0.0.1", &port]);
         }
+
         let sentinels = (0..3).map(|_| Redis::sentinel(NAME, &port, 2)).collect();
         let group = Self { servers, sentinels };
         group.wait_until_whole();
@@ -56,6 +58,7 @@ impl RedisSentinel {
             .expect("a Sentinel is left");
         let address = sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
         let named = address.lines().last().unwrap_or_default();
+
         self.servers
             .iter()
             .find(|server| port(server) == named)
@@ -78,18 +81,10 @@ impl RedisSentinel {
         wait_until("the Sentinels know all", || {
             self.sentinels.iter().all(|sentinel| {
                 let facts = sentinel.command(&["SENTINEL", "MASTER", NAME]);
-                let fact = |name: &str| {
-                    let mut lines = facts.lines();
-                    lines
-                        .find(|line| *line == name)
-                        .and_then(|_| lines.next())
-                        .unwrap_or_default()
-                        .to_owned()
-                };
-                (fact("num-slaves"), fact("num-other-sentinels"))
-                    == ("2".to_owned(), "2".to_owned())
+                fact(&facts, "num-slaves") == "2" && fact(&facts, "num-other-sentinels") == "2"
             })
         });
+
         wait_until("the replicas follow", || {
             self.master()
                 .command(&["INFO", "replication"])
@@ -107,4 +102,13 @@ fn port(server: &Redis) -> &str {
         .rsplit_once(':')
         .map(|(_, port)| port)
         .expect("a URL with a port")
+}
+
+/// Returns the line after the one that is `name`, in an answer of names and values.
+fn fact<'a>(facts: &'a str, name: &str) -> &'a str {
+    let mut lines = facts.lines();
+    lines
+        .find(|line| *line == name)
+        .and_then(|_| lines.next())
+        .unwrap_or_default()
 }

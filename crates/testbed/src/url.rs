@@ -45,6 +45,7 @@ impl<'a> Address<'a> {
         let (account, place) = server.rsplit_once('@').unwrap_or(("root", server));
         let (user, password) = account.split_once(':').unwrap_or((account, ""));
         let (host, port) = place.rsplit_once(':').unwrap_or((place, "3306"));
+
         Self {
             user,
             password,

@@ -92,6 +92,7 @@ impl Site {
             .backend(api.clone())
             .backend(web.clone())
             .build()?;
+
         Ok(Self {
             authenticator,
             api,
@@ -117,10 +118,11 @@ impl Site {
 
 /// Adds the routes to an application.
 pub fn routes(config: &mut ServiceConfig, site: Arc<Site>) {
-    let invalid = |_, _: &HttpRequest| Refused(Problem::REQUEST_BODY_INVALID).into();
+    let json =
+        JsonConfig::default().error_handler(|_, _| Refused(Problem::REQUEST_BODY_INVALID).into());
     config
         .app_data(Data::from(site))
-        .app_data(JsonConfig::default().error_handler(invalid))
+        .app_data(json)
         .route("/me", web::get().to(me))
         .route("/login", web::post().to(login))
         .route("/refresh", web::post().to(refresh))
@@ -147,6 +149,7 @@ impl FromRequest for Caller {
                 .authenticator
                 .authenticate_request(&head(&request)?)
                 .await;
+
             match outcome.accepted() {
                 Some(accepted) => Ok(Self(Arc::clone(accepted))),
                 None => Err(Refused(
@@ -185,14 +188,18 @@ async fn log_in(
     body: &Credentials,
 ) -> Result<HttpResponse, Refused> {
     let id = find_id(&body.identifier);
+
     // The judge runs behind the user's fence, so a password that is changed meanwhile doesn't get in.
-    let judge = || async move {
-        match id {
-            Some(id) if body.password == "correct horse battery" => Members.get(&id).await,
-            _ => Ok(None),
-        }
-    };
-    match backend.log_in(id.as_ref(), Login::default(), judge).await {
+    let logged_in = backend
+        .log_in(id.as_ref(), Login::default(), || async move {
+            match id {
+                Some(id) if body.password == "correct horse battery" => Members.get(&id).await,
+                _ => Ok(None),
+            }
+        })
+        .await;
+
+    match logged_in {
         Ok(logged_in) => hand_out(backend, &logged_in.tokens),
         Err(LoginError::Failed(failure)) => Err(failure.into()),
         Err(_) => Err(Refused(Problem::LOGIN_BAD_CREDENTIALS)),
@@ -237,6 +244,7 @@ async fn logout(site: Data<Site>, Caller(caller): Caller) -> Result<HttpResponse
     if let Some(session) = caller.session_id {
         backend.end_session(session, caller.user.id()).await?;
     }
+
     let mut response = http::Response::new(Bytes::new());
     *response.status_mut() = http::StatusCode::NO_CONTENT;
     backend.transport().clear(response.headers_mut());
@@ -261,6 +269,7 @@ fn hand_out(
     let mut response = http::Response::new(Bytes::new());
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+
     match backend.transport().issue(tokens, headers)? {
         Some(body) => {
             headers.insert(
@@ -271,6 +280,7 @@ fn hand_out(
         }
         None => *response.status_mut() = http::StatusCode::NO_CONTENT,
     }
+
     Ok(convert::answer(response))
 }
 

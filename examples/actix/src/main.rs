@@ -21,8 +21,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let site = Arc::new(Site::open("sqlite::memory:", &secret).await?);
     tokio::spawn(sweep(Arc::clone(&site)));
 
-    let app = move || App::new().configure(|config| routes(config, Arc::clone(&site)));
-    let server = HttpServer::new(app).bind(("127.0.0.1", 3000))?;
+    let server =
+        HttpServer::new(move || App::new().configure(|config| routes(config, Arc::clone(&site))))
+            .bind(("127.0.0.1", 3000))?;
     println!("listening on http://127.0.0.1:3000");
     server.run().await?;
     Ok(())

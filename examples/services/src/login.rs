@@ -66,6 +66,7 @@ pub fn auth(key: SigningKey, secret: &Secret) -> Result<AuthBuilder<Member>, Con
     // The first is the time for which other services don't see a logout. The second is how long a
     // member may stay away.
     let lifetimes = Lifetimes::new(Duration::from_mins(5), Duration::from_hours(30 * 24))?;
+
     let auth = Auth::builder(Members)
         .database_url("sqlite::memory:")
         .secret(secret)

@@ -30,6 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         orders.local_addr()?
     );
     println!("public key: {public}");
+
     let orders = axum::serve(orders, orders::app(&public)?).into_future();
     let login = axum::serve(login, login::app(&auth)).into_future();
     tokio::try_join!(login, orders)?;

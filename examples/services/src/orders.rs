@@ -34,6 +34,7 @@ impl Verifier {
     /// Creates a verifier of tokens that the owner of this public key has signed.
     fn new(jwk: &str) -> Result<Self, Error> {
         let jwk: Jwk = serde_json::from_str(jwk)?;
+
         // The algorithm is fixed here. If the token chose it, the public key could be taken for a
         // shared secret, which everybody has.
         let mut validation = Validation::new(Algorithm::ES256);
@@ -43,6 +44,7 @@ impl Verifier {
         validation.set_required_spec_claims(&["iss", "aud", "exp", "nbf", "sub"]);
         validation.validate_nbf = true;
         validation.leeway = 5;
+
         Ok(Self(Arc::new(Rules {
             key: DecodingKey::from_jwk(&jwk)?,
             key_id: jwk.common.key_id,
@@ -71,12 +73,6 @@ where
     type Rejection = (StatusCode, [(HeaderName, &'static str); 1]);
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let refused = |challenge| {
-            (
-                StatusCode::UNAUTHORIZED,
-                [(header::WWW_AUTHENTICATE, challenge)],
-            )
-        };
         let header = parts.headers.get(header::AUTHORIZATION);
         let token = header
             .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
@@ -85,6 +81,14 @@ where
         let claims = claims.ok_or_else(|| refused("Bearer error=\"invalid_token\""))?;
         Ok(Self(claims.sub))
     }
+}
+
+/// Returns the answer to a request without a good token.
+fn refused(challenge: &'static str) -> (StatusCode, [(HeaderName, &'static str); 1]) {
+    (
+        StatusCode::UNAUTHORIZED,
+        [(header::WWW_AUTHENTICATE, challenge)],
+    )
 }
 
 /// Returns the application. `jwk` is the public key of the login service.

@@ -72,6 +72,7 @@ pub fn app(auth: &Auth<Member>) -> Router {
         watcher: auth.watcher().clone(),
         messages: broadcast::Sender::new(64),
     };
+
     Router::new()
         .route("/events", get(events))
         .route("/messages", post(publish))
@@ -108,6 +109,7 @@ async fn events(
         .take_until(async move { until.ended().await })
         .chain(stream::once(async move { closing(last.ended().await) }))
         .map(Ok);
+
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
@@ -122,6 +124,7 @@ fn messages(feed: broadcast::Receiver<String>) -> impl Stream<Item = Event> {
             }
             Err(RecvError::Closed) => return None,
         };
+
         Some((event, feed))
     })
 }

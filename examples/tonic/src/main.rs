@@ -26,8 +26,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let token = strategy.write_token(&Member { id: 7 }).await?.token;
     println!("authorization: Bearer {}", token.expose());
 
-    let users = |id: i64| async move { Ok::<_, Failure>((id == 7).then_some(Member { id })) };
+    let authenticator = authenticator(
+        |id: i64| async move { Ok::<_, Failure>((id == 7).then_some(Member { id })) },
+        Arc::new(strategy),
+    )?;
     let listener = TcpListener::bind("127.0.0.1:50051").await?;
-    serve(authenticator(users, Arc::new(strategy))?, listener).await?;
+    serve(authenticator, listener).await?;
     Ok(())
 }

@@ -94,6 +94,7 @@ impl Changes {
         kept: Option<SessionId>,
     ) -> Result<Option<u64>, Failure> {
         let before = self.end(id, kept).await?;
+
         let (statement, params) = self.written(id, change);
         let change = AccountChange {
             statement: &statement,
@@ -107,6 +108,7 @@ impl Changes {
         if !self.store.change_account(change).await? {
             return Ok(None);
         }
+
         // Sessions opened since the first ending have ended in the transaction above, or end by the
         // second ending below.
         match self.strategy.as_refreshable() {
@@ -142,6 +144,7 @@ impl Changes {
     /// id.
     fn written(&self, id: Uuid, change: Change<'_>) -> (String, Vec<Value>) {
         let user = self.dialect.quote("user");
+
         match change {
             Change::Disable => (
                 format!("UPDATE {user} SET is_active = ?2 WHERE id = ?1"),

@@ -65,8 +65,10 @@ impl Email {
         if text.len() > MAX_EMAIL_BYTES {
             return Err(NotAnEmail::Malformed);
         }
+
         // Checked before IDNA is applied, because its mapping drops some invisible characters.
         visible(text)?;
+
         let folded = fold(text);
         let (local, domain) = folded.split_once('@').ok_or(NotAnEmail::Malformed)?;
         let ascii = idna::domain_to_ascii(domain).map_err(|_| NotAnEmail::Malformed)?;
@@ -79,6 +81,7 @@ impl Email {
             return Err(NotAnEmail::Malformed);
         }
         visible(&canonical)?;
+
         let encoded = format!("{local}@{ascii}");
         Ok(Self {
             lookup: Lookup {
@@ -136,15 +139,21 @@ impl Lookup {
         if text.len() > MAX_EMAIL_BYTES {
             return None;
         }
-        let old = || {
-            let folded = fold(text);
-            let is_one = folded.contains('@');
-            is_one.then(|| Self {
-                forms: [folded.clone(), folded.clone(), folded.clone()],
-                counted: folded,
-            })
-        };
-        Email::parse(text).map_or_else(|_| old(), |email| Some(email.lookup))
+
+        match Email::parse(text) {
+            Ok(email) => Some(email.lookup),
+            Err(_) => Self::of_simple(text),
+        }
+    }
+
+    /// Returns the simple form alone, or `None` if the text has no `@`.
+    fn of_simple(text: &str) -> Option<Self> {
+        let folded = fold(text);
+        let is_one = folded.contains('@');
+        is_one.then(|| Self {
+            forms: [folded.clone(), folded.clone(), folded.clone()],
+            counted: folded,
+        })
     }
 
     /// Returns the forms in order of precedence: the text as it was typed (in NFKC and lower case),

@@ -67,6 +67,7 @@ impl Hasher {
     ) -> Result<Self, Failure> {
         let queue = Arc::new(Queue::new(places));
         let closing = Arc::new(Closing(Arc::clone(&queue)));
+
         for number in 1..=threads.get() {
             let (queue, in_use, entropy) =
                 (Arc::clone(&queue), in_use.clone(), Arc::clone(entropy));
@@ -75,6 +76,7 @@ impl Hasher {
                 .spawn(move || work(&queue, &in_use, &*entropy))
                 .map_err(|error| Failure::unavailable(PART, error))?;
         }
+
         Ok(Self {
             queue: closing,
             in_use,
@@ -151,6 +153,7 @@ fn work(queue: &Queue<Job>, in_use: &InUse, entropy: &dyn Entropy) {
     let mut workbench = Workbench::default();
     let renewed_to = in_use.renewed_to();
     let mut is_resting = true;
+
     loop {
         let next = queue.next(is_resting);
         is_resting = matches!(next, Next::Nothing);
@@ -190,6 +193,7 @@ fn check(
         Verdict::RightButOld => Some(workbench.hash(password, in_use.renewed_to(), entropy)?),
         Verdict::Right | Verdict::Wrong => None,
     };
+
     Ok(Checked {
         right: verdict != Verdict::Wrong,
         rehashed,

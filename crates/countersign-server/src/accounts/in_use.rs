@@ -40,6 +40,13 @@ pub(super) struct Work {
     pub(super) bcrypt: Option<u32>,
 }
 
+impl Seen {
+    /// Returns `true` if the current survey has found this setting already.
+    fn is_current(&self, setting: &HashSetting) -> bool {
+        self.settings.get(setting) == Some(&self.survey)
+    }
+}
+
 impl InUse {
     /// Creates a set that holds one setting only: `renewed_to`, which all new hashes have.
     pub fn new(renewed_to: Argon2Setting) -> Self {
@@ -56,8 +63,12 @@ impl InUse {
 
     /// Adds a setting that a stored hash was found to have.
     pub fn add(&self, setting: HashSetting) {
-        let known = |seen: &Seen| seen.settings.get(&setting) == Some(&seen.survey);
-        if !known(&self.seen.read().unwrap_or_else(PoisonError::into_inner)) {
+        if !self
+            .seen
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_current(&setting)
+        {
             let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
             let survey = seen.survey;
             seen.settings.insert(setting, survey);
@@ -89,6 +100,7 @@ impl InUse {
             HashSetting::Argon2(setting) => Some(*setting),
             HashSetting::Bcrypt(_) => None,
         });
+
         let mut argon2: Vec<Argon2Setting> = argon2
             .filter(|setting| *setting != self.renewed_to)
             .collect();
@@ -96,6 +108,7 @@ impl InUse {
         argon2.truncate(MOST_SETTINGS - 1);
         argon2.push(self.renewed_to);
         argon2.sort_unstable();
+
         Work {
             argon2,
             bcrypt: bcrypt.max(),

@@ -127,6 +127,7 @@ impl Logins {
         if let Allowance::Wait(wait) = self.throttle.check(&attempt, self.clock.now()).await? {
             return Ok(Login::Throttled(wait));
         }
+
         let found = match &lookup {
             Some(lookup) => self.accounts.for_login(lookup).await?,
             None => None,
@@ -134,15 +135,16 @@ impl Logins {
         let checked = self
             .verify(found.as_ref().map(|(account, _)| account), password)
             .await?;
-        let may_be_used = |(account, has_second_factor): &(Account, bool)| {
+
+        let Some((account, _)) = found.filter(|(account, has_second_factor)| {
             checked.right && account.is_active && !self.misses_second_factor(*has_second_factor)
-        };
-        let Some((account, _)) = found.filter(may_be_used) else {
+        }) else {
             return Ok(self
                 .failed(&attempt)
                 .await?
                 .map_or(Login::Refused, Login::Throttled));
         };
+
         Ok(match self.succeeded(&attempt).await? {
             Some(wait) => Login::Throttled(wait),
             None => Login::Accepted(self.renew(account, checked.rehashed).await?),
@@ -165,6 +167,7 @@ impl Logins {
         if let Allowance::Wait(wait) = self.throttle.check(&attempt, self.clock.now()).await? {
             return Ok(Recognised::Throttled(wait));
         }
+
         let now = self
             .accounts
             .by_id(account.id)
@@ -175,6 +178,7 @@ impl Logins {
             Some(new) if !by_password.right => Some(self.verify(now.as_ref(), new).await?),
             _ => None,
         };
+
         let is_right = by_password.right || by_new.as_ref().is_some_and(|checked| checked.right);
         let Some(now) = now.filter(|_| is_right) else {
             let mut wait = self.failed(&attempt).await?;
@@ -183,9 +187,11 @@ impl Logins {
             }
             return Ok(wait.map_or(Recognised::No, Recognised::Throttled));
         };
+
         if let Some(wait) = self.succeeded(&attempt).await? {
             return Ok(Recognised::Throttled(wait));
         }
+
         Ok(match by_new {
             None => Recognised::ByPassword(self.renew(now, by_password.rehashed).await?),
             Some(by_new) => Recognised::ByNewPassword(self.renew(now, by_new.rehashed).await?),
@@ -226,6 +232,7 @@ impl Logins {
                  `ignore` to let such accounts log in with their password alone"
             );
         }
+
         is_missing
     }
 
@@ -254,6 +261,7 @@ impl Logins {
                 failed_before: false,
             } => {}
         }
+
         Ok(None)
     }
 
@@ -272,6 +280,7 @@ impl Logins {
         {
             account.hashed_password = hash;
         }
+
         Ok(account)
     }
 }
@@ -292,6 +301,7 @@ impl CredentialVerifier<Account> for Logins {
     async fn verify(&self, login: &LoginAttempt) -> Result<LoginVerdict<Account>, Failure> {
         let address = login.client_address().unwrap_or(NOWHERE);
         let password = Zeroizing::new(login.password().to_owned());
+
         match self.check(login.identifier(), password, address).await {
             Ok(Login::Accepted(account)) => Ok(LoginVerdict::Accepted(account)),
             Ok(Login::Refused) => Ok(LoginVerdict::Rejected),

@@ -36,6 +36,7 @@ impl Memory {
         if self.blocks.len() < count {
             self.blocks.resize(count, Block::new());
         }
+
         self.blocks
             .get_mut(..count)
             .ok_or_else(|| failed("a buffer is shorter than requested"))

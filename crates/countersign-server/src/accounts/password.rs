@@ -76,6 +76,7 @@ impl Workbench {
     ) -> Result<String, Failure> {
         let mut salt = [0; 16];
         entropy.fill(&mut salt)?;
+
         let hasher = setting.hasher()?;
         let output = self.argon2(&hasher, normalised(password).as_bytes(), &salt, OUTPUT)?;
         let hash = PasswordHash {
@@ -85,6 +86,7 @@ impl Workbench {
             salt: Some(Salt::new(&salt).map_err(failed)?),
             hash: Some(output),
         };
+
         Ok(hash.to_string())
     }
 
@@ -114,12 +116,14 @@ impl Workbench {
             ),
             None => {}
         }
+
         let mut work = in_use.work();
         if let Some(HashSetting::Argon2(own)) = stored.as_ref().map(|stored| stored.setting)
             && !work.argon2.contains(&own)
         {
             work.argon2.push(own);
         }
+
         let normal = normalised(password);
         let steps = steps(stored.as_ref(), &work);
         let is_right = self.matches(&normal, &steps)?;
@@ -127,6 +131,7 @@ impl Workbench {
         let is_renewed = stored
             .as_ref()
             .is_some_and(|stored| stored.setting == HashSetting::Argon2(in_use.renewed_to()));
+
         Ok(match (is_right, is_right_as_sent) {
             (true, _) if is_renewed => Verdict::Right,
             (false, false) => Verdict::Wrong,
@@ -177,6 +182,7 @@ impl Workbench {
         let output = output
             .get_mut(..length)
             .ok_or_else(|| failed("a hash is too long"))?;
+
         hasher
             .hash_password_into_with_memory(password, salt, output, blocks)
             .map_err(failed)?;
@@ -208,6 +214,7 @@ impl Stored {
                 )
             }
         };
+
         Some(Self {
             setting,
             salt,
@@ -274,6 +281,7 @@ fn steps<'a>(stored: Option<&'a Stored>, work: &Work) -> Vec<Step<'a>> {
         let rest = (cost..dearest).map(|cost| Step::decoy(HashSetting::Bcrypt(cost)));
         std::iter::once(Step::own(HashSetting::Bcrypt(cost), stored)).chain(rest)
     });
+
     argon2.chain(bcrypt).collect()
 }
 

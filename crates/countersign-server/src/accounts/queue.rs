@@ -61,6 +61,7 @@ impl<T> Queue<T> {
             in_a_row: 0,
             is_closed: false,
         };
+
         Self {
             lines: Mutex::new(lines),
             changed: Condvar::new(),
@@ -78,6 +79,7 @@ impl<T> Queue<T> {
         if line.len() >= places {
             return false;
         }
+
         line.push_back(job);
         drop(lines);
         self.changed.notify_one();
@@ -104,6 +106,7 @@ impl<T> Queue<T> {
                     .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
+
             let (guard, waited) = self
                 .changed
                 .wait_timeout(lines, IDLE)

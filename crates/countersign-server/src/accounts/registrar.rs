@@ -39,6 +39,7 @@ impl Registrar {
                 failed_before: false,
             });
         };
+
         let source = self.logins.proxies.source(address);
         self.logins
             .throttle
@@ -67,6 +68,7 @@ impl Registrar {
             .hasher
             .hash(Line::Registration, password)
             .await?;
+
         // The unique index covers only the canonical form. An older account may have the address in
         // another.
         if self
@@ -78,6 +80,7 @@ impl Registrar {
         {
             return Ok(None);
         }
+
         let account = Account {
             id: uuid::Builder::from_random_bytes(bytes).into_uuid(),
             email: email.as_str().to_owned(),

@@ -68,6 +68,7 @@ impl HashSetting {
                 .filter(|cost| (4..=MOST_BCRYPT_COST).contains(cost));
             return cost.map(Self::Bcrypt);
         }
+
         let algorithm = Algorithm::new(kind).ok()?;
         let mut costs = parts.next()?;
         let mut version = Version::V0x10;
@@ -75,25 +76,28 @@ impl HashSetting {
             version = Version::try_from(number.parse::<u32>().ok()?).ok()?;
             costs = parts.next()?;
         }
+
         let mut costs = costs.split(',');
-        let mut cost = |name: &str| {
-            costs
-                .next()?
-                .strip_prefix(name)?
-                .strip_prefix('=')?
-                .parse::<u32>()
-                .ok()
-        };
-        let (memory, passes, lanes) = (cost("m")?, cost("t")?, cost("p")?);
         let setting = Argon2Setting {
-            memory,
-            passes,
-            lanes,
+            memory: next_cost(&mut costs, "m")?,
+            passes: next_cost(&mut costs, "t")?,
+            lanes: next_cost(&mut costs, "p")?,
             algorithm,
             version,
         };
+
         (costs.next().is_none() && setting.is_affordable()).then_some(Self::Argon2(setting))
     }
+}
+
+/// Reads the next cost of an Argon2 hash, for example `t=3`. Returns `None` if it has another name.
+fn next_cost<'a>(costs: &mut impl Iterator<Item = &'a str>, name: &str) -> Option<u32> {
+    costs
+        .next()?
+        .strip_prefix(name)?
+        .strip_prefix('=')?
+        .parse()
+        .ok()
 }
 
 impl Argon2Setting {

@@ -91,9 +91,12 @@ impl Accounts {
             .driver
             .fetch(&self.statements.by_address, &params)
             .await?;
-        let read = |row: &Row| Ok((Account::from_row(row)?, row.bool(COLUMNS.len())?));
-        let found: Result<Vec<_>, ValueError> = rows.iter().map(read).collect();
+        let found: Result<Vec<_>, ValueError> = rows
+            .iter()
+            .map(|row| Ok((Account::from_row(row)?, row.bool(COLUMNS.len())?)))
+            .collect();
         let mut found = found.map_err(foreign)?;
+
         // An adopted table may have a collation that treats `á` as `a`. The index finds the
         // candidates, and their bytes decide.
         let at = address
@@ -153,6 +156,7 @@ impl Accounts {
             account.created_at.map(Timestamp::as_micros).into(),
             false.into(),
         ];
+
         self.changes(&self.statements.insert, &params).await
     }
 
@@ -212,30 +216,36 @@ impl Statements {
         } else {
             "1 = 0"
         };
+
         let user = dialect.quote("user");
         let columns = COLUMNS.join(", ");
-        let read =
-            |rest: &str| Statement::new(dialect, &format!("SELECT {columns} FROM {user} {rest}"));
-        let write = |text: String| Script::new(dialect, &[&text]);
+        let select = format!("SELECT {columns} FROM {user}");
         let values =
             format!("{user} ({columns}, is_superuser) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+        let insert = match dialect {
+            Dialect::Mysql => format!("INSERT IGNORE INTO {values}"),
+            _ => format!("INSERT INTO {values} ON CONFLICT (email) DO NOTHING"),
+        };
+        let enable = format!("UPDATE {user} SET is_active = ?2 WHERE id = ?1");
+        let renew_password = format!(
+            "UPDATE {user} SET hashed_password = ?3 WHERE id = ?1 AND hashed_password = ?2"
+        );
+
         Self {
-            by_id: read("WHERE id = ?1"),
+            by_id: Statement::new(dialect, &format!("{select} WHERE id = ?1")),
             by_address: Statement::new(
                 dialect,
                 &format!(
                     "SELECT {columns}, {second_factor} FROM {user} WHERE email IN (?1, ?2, ?3)"
                 ),
             ),
-            list: read("WHERE email > ?1 ORDER BY email LIMIT ?2"),
-            insert: write(match dialect {
-                Dialect::Mysql => format!("INSERT IGNORE INTO {values}"),
-                _ => format!("INSERT INTO {values} ON CONFLICT (email) DO NOTHING"),
-            }),
-            enable: write(format!("UPDATE {user} SET is_active = ?2 WHERE id = ?1")),
-            renew_password: write(format!(
-                "UPDATE {user} SET hashed_password = ?3 WHERE id = ?1 AND hashed_password = ?2"
-            )),
+            list: Statement::new(
+                dialect,
+                &format!("{select} WHERE email > ?1 ORDER BY email LIMIT ?2"),
+            ),
+            insert: Script::new(dialect, &[&insert]),
+            enable: Script::new(dialect, &[&enable]),
+            renew_password: Script::new(dialect, &[&renew_password]),
         }
     }
 }

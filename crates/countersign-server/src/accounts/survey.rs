@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::Failure;
+use countersign::store::ValueError;
 use countersign::store::sql::{Driver, Statement};
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
@@ -40,6 +41,7 @@ impl Survey {
         let text = format!(
             "SELECT id, SUBSTR(hashed_password, 1, 40) FROM {user} WHERE id > ?1 ORDER BY id LIMIT {PAGE}"
         );
+
         Self {
             page: Statement::new(dialect, &text),
             driver,
@@ -74,12 +76,14 @@ impl Survey {
     /// [`Failure`] if the database can't be reached. The settings known before are kept.
     pub async fn all(&self) -> Result<(), Failure> {
         self.in_use.begin_survey();
+
         let mut after = Some(Uuid::nil());
         while let Some(id) = after {
             after = self.read(id).await?;
             // Let other tasks run between two pages.
             tokio::task::yield_now().await;
         }
+
         self.in_use.end_survey();
         Ok(())
     }
@@ -88,17 +92,23 @@ impl Survey {
     /// page.
     async fn read(&self, after: Uuid) -> Result<Option<Uuid>, Failure> {
         let rows = self.driver.fetch(&self.page, &[after.into()]).await?;
-        let unreadable = |error| Failure::internal("account store", error);
+
         for row in &rows {
             if let Some(setting) = row.text(1).map_err(unreadable)?.and_then(HashSetting::read) {
                 self.in_use.add(setting);
             }
         }
+
         match rows.last() {
             Some(last) if rows.len() == PAGE => last.uuid(0).map_err(unreadable),
             _ => Ok(None),
         }
     }
+}
+
+/// Returns the failure for a row that can't be read.
+fn unreadable(error: ValueError) -> Failure {
+    Failure::internal("account store", error)
 }
 
 /// Logs a survey that failed.

@@ -85,6 +85,7 @@ impl Throttle {
         let derived =
             Secret::dangerous_without_variety_check("login limit secret", derived.as_str())?;
         let statements = Arc::new(Statements::new(driver.dialect()));
+
         Ok(Self {
             driver,
             keys: DigestKeyRing::new("login-limit", &derived)?,
@@ -108,6 +109,7 @@ impl Throttle {
         } else {
             &by_source[..2]
         };
+
         Attempt([
             self.key(&["both", &from, identifier]),
             self.key(&["account", identifier]),
@@ -133,12 +135,15 @@ impl Throttle {
                 failed_before: false,
             });
         }
+
         let key = self.key(&["registration", &subscriber(source.address)]);
         let attempt = Attempt([key.clone(), key.clone(), key]);
+
         // A client that is over the limit already costs a read and no write.
         if let Allowance::Wait(wait) = self.judge(&attempt, limit, now, false).await? {
             return Ok(Allowance::Wait(wait));
         }
+
         let [key, ..] = &attempt.0;
         let window_ends = now.saturating_add(limit.window).as_micros();
         let params = [
@@ -176,6 +181,7 @@ impl Throttle {
                 failed_before: true,
             });
         };
+
         let window_ends = now.saturating_add(limit.window).as_micros();
         // The same order everywhere, so that servers don't deadlock on each other's rows.
         let mut keys: Vec<&str> = attempt.0.iter().map(Digest::as_str).collect();
@@ -183,6 +189,7 @@ impl Throttle {
         let mut params: Vec<Value> = keys.into_iter().map(Into::into).collect();
         params.push(now.as_micros().into());
         params.push(window_ends.into());
+
         for script in &self.statements.count {
             self.driver.run(script, &params).await?;
         }
@@ -264,11 +271,13 @@ fn judge(
     let [both, ..] = &attempt.0;
     let mut wait = Duration::ZERO;
     let mut failed_before = false;
+
     for row in rows {
         let window_ends = Timestamp::from_micros(row.int(2)?.unwrap_or(0));
         if window_ends <= now {
             continue;
         }
+
         let is_both = row.text(0)? == Some(both.as_str());
         let most = if is_both {
             limit.most
@@ -281,6 +290,7 @@ fn judge(
             wait = wait.max(window_ends.since(now));
         }
     }
+
     Ok(if wait.is_zero() {
         Allowance::Free { failed_before }
     } else {
@@ -291,12 +301,14 @@ fn judge(
 impl Statements {
     fn new(dialect: Dialect) -> Self {
         let read = "SELECT key_digest, failures, window_ends FROM login_failure WHERE key_digest IN (?1, ?2, ?3)";
+
         // MySQL locks the gaps between rows, so one statement for three rows could deadlock with
         // another.
         let rounds: &[&[u8]] = match dialect {
             Dialect::Mysql => &[&[1], &[2], &[3]],
             _ => &[&[1, 2, 3]],
         };
+
         let sweep = match dialect {
             Dialect::Mysql => "DELETE FROM login_failure WHERE window_ends <= ?1 LIMIT ?2",
             // The condition is repeated in the outer statement: a window that begins meanwhile in
@@ -312,6 +324,7 @@ impl Statements {
                  (SELECT key_digest FROM login_failure WHERE window_ends <= ?1 LIMIT ?2 FOR UPDATE SKIP LOCKED)"
             }
         };
+
         Self {
             read: Statement::new(dialect, read),
             count: rounds
@@ -345,6 +358,7 @@ fn count(dialect: Dialect, keys: &[u8], now: u8) -> String {
         .map(|key| format!("(?{key}, 1, ?{ends})"))
         .collect();
     let rows = rows.join(", ");
+
     format!(
         "INSERT INTO login_failure (key_digest, failures, window_ends) VALUES {rows} {conflict} \
          failures = CASE WHEN login_failure.window_ends <= ?{now} THEN 1 ELSE login_failure.failures + 1 END, \

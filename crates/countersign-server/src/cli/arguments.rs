@@ -31,6 +31,7 @@ pub fn arguments(typed: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
             _ => joined.push(argument),
         }
     }
+
     joined
 }
 

@@ -45,6 +45,7 @@ pub(super) async fn run(config: &Config, command: Cleanup, output: Output) -> Re
     } else if let Some(skew) = clock.check().await? {
         return Err(Error::Clock(skew));
     }
+
     let progress = progress(output);
     let mut total = Removed::default();
     let mut pace = SweepPace::new(command.batch);
@@ -57,6 +58,7 @@ pub(super) async fn run(config: &Config, command: Cleanup, output: Output) -> Re
         }
     }
     progress.finish_and_clear();
+
     let json = json!({
         "access_tokens": total.access,
         "refresh_tokens": total.refresh,
@@ -68,6 +70,7 @@ pub(super) async fn run(config: &Config, command: Cleanup, output: Output) -> Re
         "removed {} access tokens, {} refresh tokens, {} fences, {} denied ids, {} login failures",
         total.access, total.refresh, total.fences, total.denied, total.failures
     );
+
     output.print(&json, &text)
 }
 
@@ -77,6 +80,7 @@ fn progress(output: Output) -> ProgressBar {
     if output.is_json() {
         return ProgressBar::hidden();
     }
+
     let style =
         ProgressStyle::with_template("{spinner} {human_pos} expired rows removed, {per_sec}");
     let progress = ProgressBar::new_spinner()

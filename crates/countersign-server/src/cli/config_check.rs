@@ -21,12 +21,14 @@ pub(super) fn run(sources: &Sources, output: Output) -> Result<(), Error> {
     let config = Config::read(&sources.settled())?;
     compose::check(&config)?;
     let settings = effective(sources, &config);
+
     let mut rows = vec![["SETTING", "VALUE", "FROM"].map(str::to_owned)];
     rows.extend(
         settings
             .iter()
             .map(|row| [row.setting.clone(), row.value.clone(), row.from.clone()]),
     );
+
     let file = sources.file().map(|path| path.display().to_string());
     let text = format!("{}\n\nThe configuration is valid.", table(&rows));
     output.print(

@@ -64,6 +64,7 @@ async fn print(store: &Store, output: Output) -> Result<(), Error> {
         ),
         Some(_) => table(&shown.rows()),
     };
+
     output.print(&shown.json(), &text)
 }
 
@@ -75,6 +76,7 @@ async fn change(config: &Config, unset: &[String], yes: bool, output: Output) ->
     if rows.is_empty() {
         return output.print(&json!({ "changed": [] }), "nothing to change");
     }
+
     let shown = shown(&rows);
     let question = format!("{shown}\n\nChange these settings for every server?");
     if !yes
@@ -87,6 +89,7 @@ async fn change(config: &Config, unset: &[String], yes: bool, output: Output) ->
             "not confirmed; nothing was changed".to_owned(),
         ));
     }
+
     change.make().await?;
     let text = format!("{shown}\n\nchanged; restart every server with these settings");
     output.print(&json!({ "changed": rows }), &text)
@@ -95,10 +98,18 @@ async fn change(config: &Config, unset: &[String], yes: bool, output: Output) ->
 /// Returns the changes as a table.
 fn shown(rows: &[Row]) -> String {
     let mut lines = vec![["WHAT", "FROM", "TO"].map(str::to_owned)];
-    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
-    lines.extend(
-        rows.iter()
-            .map(|row| [row.what.to_owned(), text(&row.from), text(&row.to)]),
-    );
+    lines.extend(rows.iter().map(|row| {
+        [
+            row.what,
+            or_dash(row.from.as_deref()),
+            or_dash(row.to.as_deref()),
+        ]
+        .map(str::to_owned)
+    }));
     table(&lines)
+}
+
+/// Returns the text of a value, or a dash for none.
+fn or_dash(value: Option<&str>) -> &str {
+    value.unwrap_or("–")
 }

@@ -52,6 +52,7 @@ fn arguments() -> Vec<Arg> {
         };
         let sentence = setting.help.trim_end_matches('.');
         let help = format!("{sentence}{default} [env: {}]", setting.env());
+
         let mut flag = argument(setting.key.to_owned(), setting.flag())
             .help(help)
             .value_name(setting.form);
@@ -62,6 +63,7 @@ fn arguments() -> Vec<Arg> {
                 .default_missing_value("true");
         }
         arguments.push(flag);
+
         if setting.kind.is_secret() {
             let help = format!(
                 "Read --{} from this file [env: {}_FILE]",
@@ -75,6 +77,7 @@ fn arguments() -> Vec<Arg> {
             arguments.push(argument(key, flag).help(help).value_name("FILE"));
         }
     }
+
     arguments
 }
 

@@ -33,16 +33,18 @@ pub(super) async fn run(config: &Config, command: &Migrate, output: Output) -> R
     if command.dry_run {
         return show_plan(config, output).await;
     }
-    let tell = move |progress: Progress| {
+
+    let applied = deployment::migrate(config, move |progress| {
         let (json, text) = told(&progress);
         output.tell(&json!({ "progress": json }), &text);
-    };
-    let applied = deployment::migrate(config, tell).await?;
+    })
+    .await?;
     let applied: Vec<String> = applied.iter().map(name).collect();
     let text = match applied.len() {
         0 => format!("{}: nothing to do", config.store.shown()),
         _ => format!("{}: applied {}", config.store.shown(), applied.join(", ")),
     };
+
     output.print(
         &json!({ "database": config.store.shown(), "applied": applied }),
         &text,
@@ -54,6 +56,7 @@ async fn show_plan(config: &Config, output: Output) -> Result<(), Error> {
     let planned = deployment::planned(config).await?;
     let database = config.store.shown();
     let rows: Vec<Value> = planned.iter().map(as_json).collect();
+
     let text = if planned.is_empty() {
         format!("{database}: nothing to do")
     } else {
@@ -72,6 +75,7 @@ async fn show_plan(config: &Config, output: Output) -> Result<(), Error> {
         });
         table(&std::iter::once(heading).chain(lines).collect::<Vec<_>>())
     };
+
     output.print(&json!({ "database": database, "planned": rows }), &text)
 }
 

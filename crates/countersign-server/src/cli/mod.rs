@@ -124,12 +124,14 @@ fn dispatch(cli: Cli, output: Output) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(Error::io("can't start the runtime"))?;
+
     let command = cli.command.unwrap_or(Command::Serve);
     let done = if matches!(command, Command::Serve) {
         runtime.block_on(serve::run(flags, output))
     } else {
         runtime.block_on(execute(command, flags, output))
     };
+
     // A blocking call that hangs, such as the lookup of a name, must not keep the process alive.
     runtime.shutdown_timeout(LINGER);
     done
@@ -138,12 +140,15 @@ fn dispatch(cli: Cli, output: Output) -> Result<(), Error> {
 /// Runs a command other than `serve`.
 async fn execute(command: Command, flags: Flags, output: Output) -> Result<(), Error> {
     let sources = Sources::gather(flags, std::env::vars_os())?;
+
     // The record can be shown even if the other settings contradict it or can't work.
     if let Command::Deployment(deployment::DeploymentCommand::Show) = command {
         return deployment::show(&sources, output).await;
     }
+
     let config = Config::read(&sources)?;
     let _logging = telemetry::start(config.log).map_err(Error::io("can't start logging"))?;
+
     match command {
         // `dispatch` runs this command itself.
         Command::Serve => Ok(()),

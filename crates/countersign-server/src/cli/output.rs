@@ -85,6 +85,7 @@ impl Output {
         } else {
             spelled_out(&format!("countersign: {}", error.story()))
         };
+
         // Without standard error only the exit code is left to tell.
         let _ = in_time(move || write_line(io::stderr(), &line));
     }
@@ -101,10 +102,9 @@ fn write_line(mut out: impl Write, line: &str) -> io::Result<()> {
 /// A pipe that nobody reads would otherwise block the start or the end of the process.
 fn in_time(write: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
     let (done, written) = sync_channel(1);
-    let work = move || drop(done.send(write()));
     thread::Builder::new()
         .name("countersign-output".to_owned())
-        .spawn(work)?;
+        .spawn(move || drop(done.send(write())))?;
     written.recv_timeout(PATIENCE).unwrap_or(Ok(()))
 }
 
@@ -130,20 +130,25 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
         .iter()
         .map(|row| row.each_ref().map(|cell| in_a_line(cell)))
         .collect();
+
     let mut widths = [0; N];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let line = |row: &[String; N]| {
-        let cells = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+
+    let lines: Vec<String> = rows.iter().map(|row| padded(row, widths)).collect();
+    lines.join("\n")
+}
+
+/// Returns the line of a row whose cells are padded to `widths`.
+fn padded<const N: usize>(row: &[String; N], widths: [usize; N]) -> String {
+    let cells = row
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| format!("{cell:<width$}"));
+    cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
 }
 
 /// Returns a cell's text on a single line.
@@ -167,6 +172,7 @@ fn in_ascii(json: &str) -> String {
             shown.push(character);
         }
     }
+
     shown
 }
 

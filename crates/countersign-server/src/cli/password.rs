@@ -36,6 +36,7 @@ impl PasswordSource {
             None if std::io::stdin().is_terminal() => return checked(ask()?),
             None => from_stdin()?,
         };
+
         let line = password.strip_suffix('\n').unwrap_or(&password);
         checked(Zeroizing::new(
             line.strip_suffix('\r').unwrap_or(line).to_owned(),
@@ -45,11 +46,6 @@ impl PasswordSource {
 
 /// Asks for a password twice.
 fn ask() -> Result<Zeroizing<String>, Error> {
-    let prompt = |text| {
-        rpassword::prompt_password(text)
-            .map(Zeroizing::new)
-            .map_err(Error::io("can't prompt for a password"))
-    };
     let password = prompt("Password: ")?;
     let again = prompt("Repeat the password: ")?;
     if password == again {
@@ -57,6 +53,13 @@ fn ask() -> Result<Zeroizing<String>, Error> {
     } else {
         Err(Error::Usage("the passwords do not match".to_owned()))
     }
+}
+
+/// Asks for one line that isn't shown.
+fn prompt(text: &str) -> Result<Zeroizing<String>, Error> {
+    rpassword::prompt_password(text)
+        .map(Zeroizing::new)
+        .map_err(Error::io("can't prompt for a password"))
 }
 
 /// Reads standard input, up to the longest password and a line end.

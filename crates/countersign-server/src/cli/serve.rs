@@ -3,6 +3,7 @@
 //! The start binds the port first, waits for the stores, joins the deployment, and listens last. A
 //! client that can connect is answered.
 
+use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
@@ -30,12 +31,14 @@ pub(super) async fn run(flags: Flags, output: Output) -> Result<(), Error> {
     let Some((sources, config)) = unless_stopped(&stop, read(flags.clone())).await? else {
         return Ok(());
     };
+
     let logging = telemetry::start(config.log).map_err(Error::io("can't start logging"))?;
     descriptors::raise(&config);
     let Some(begun) = unless_stopped(&stop, begin(config, output)).await? else {
         tracing::info!(event = "stopped_before_start");
         return Ok(());
     };
+
     let Begun {
         config,
         services,
@@ -50,6 +53,7 @@ pub(super) async fn run(flags: Flags, output: Output) -> Result<(), Error> {
         hangups,
         renew,
     };
+
     tokio::select! {
         done = crate::run(Served { config, services }, listener, stop, renewals) => done,
         () = reloads.follow() => Ok(()),
@@ -94,17 +98,20 @@ impl Reloads<'_> {
         let opened = tokio::spawn(open(config)).await;
         let (config, services) =
             opened.unwrap_or_else(|_| Err(bug("the reload ended unexpectedly")))?;
+
         let (later, now): (Vec<_>, Vec<_>) = self
             .sources
             .changed(&sources)
             .into_iter()
             .partition(|setting| AT_START.contains(setting));
+
         let level = config.log.level;
         let served = Served { config, services };
         let (done, renewed) = oneshot::channel();
         // The other side is gone only if the server has begun to stop.
         let _ = self.renew.send(Renewal { served, done }).await;
         renewed.await.unwrap_or(Ok(()))?;
+
         self.logging.set_level(level);
         self.sources = sources;
         if !later.is_empty() {
@@ -185,12 +192,12 @@ async fn begin(config: Config, output: Output) -> Result<Begun, Error> {
     patience
         .for_redis(&deployment::settled(&config, Purpose::Serve).await?)
         .await?;
+
     let (config, services) = open(config).await?;
     let greeting = greeting(&config, &services, address).await?;
+
     // Everything is ready now, so every client that can connect is answered.
-    let listener = socket
-        .listen(BACKLOG)
-        .map_err(Error::io(taken(&config.http)))?;
+    let listener = socket.listen(BACKLOG).map_err(taken(&config.http))?;
     output.announce(&greeting, &greeting.text())?;
     Ok(Begun {
         config,
@@ -206,17 +213,22 @@ fn port(http: &Http) -> Result<(TcpSocket, SocketAddr), Error> {
     } else {
         TcpSocket::new_v6()
     };
-    let taken = || Error::io(taken(http));
-    let socket = socket.map_err(taken())?;
+    let socket = socket.map_err(taken(http))?;
+
     // Connections of an earlier process that are in `TIME_WAIT` must not keep the port taken.
-    socket.set_reuseaddr(true).map_err(taken())?;
-    socket.bind(http.listen).map_err(taken())?;
-    let address = socket.local_addr().map_err(taken())?;
+    socket.set_reuseaddr(true).map_err(taken(http))?;
+    socket.bind(http.listen).map_err(taken(http))?;
+    let address = socket.local_addr().map_err(taken(http))?;
+
     Ok((socket, address))
 }
 
-fn taken(http: &Http) -> String {
-    format!("{}: can't listen on {}", http.listen_spelled, http.listen)
+/// Returns a function that wraps an error of the port, for use with `map_err`.
+fn taken(http: &Http) -> impl FnOnce(io::Error) -> Error {
+    Error::io(format!(
+        "{}: can't listen on {}",
+        http.listen_spelled, http.listen
+    ))
 }
 
 /// Returns the announcement that the server listens.

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use countersign::store::{Page, SessionCursor, SessionRecord};
 use countersign::strategy::RefreshableStrategy;
 use countersign::token::EndOutcome;
-use countersign::{SessionId, UserId};
+use countersign::{SessionId, Timestamp, UserId};
 use serde_json::{Value, json};
 
 use crate::accounts::Account;
@@ -52,6 +52,7 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<(), Error> {
     let services = Services::open(config, Purpose::EndSessions).await?;
+
     match command {
         SessionCommand::List {
             account,
@@ -75,6 +76,7 @@ async fn list(services: &Services, text: &str, page: &Page, output: Output) -> R
         .await?;
     let mut sessions = found.sessions;
     sessions.sort_by_key(|session| std::cmp::Reverse(session.used_at.max(session.refreshed_at)));
+
     let mut rows = vec![
         [
             "SESSION",
@@ -87,15 +89,13 @@ async fn list(services: &Services, text: &str, page: &Page, output: Output) -> R
         .map(str::to_owned),
     ];
     rows.extend(sessions.iter().map(row));
-    let more = |next: &SessionCursor| {
-        format!("\nFor more sessions: countersign session list {text} --after {next}")
-    };
-    let table = format!(
-        "{}{}",
-        table(&rows),
-        found.next.as_ref().map(more).unwrap_or_default()
-    );
+
     let next = found.next.as_ref().map(SessionCursor::as_str);
+    let more = next
+        .map(|next| format!("\nFor more sessions: countersign session list {text} --after {next}"))
+        .unwrap_or_default();
+    let table = format!("{}{more}", table(&rows));
+
     output.print(
         &json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>(), "next": next }),
         &table,
@@ -117,6 +117,7 @@ async fn revoke(
             &format!("{}: all sessions ended ({ended})", account.email),
         );
     }
+
     let mut revoked = Vec::new();
     for session in sessions {
         match refreshable(services)?
@@ -128,6 +129,7 @@ async fn revoke(
             EndOutcome::AlreadyEnded => return Err(unknown(&account, *session, &revoked)),
         }
     }
+
     let text = format!(
         "{}: {} of {} sessions ended",
         account.email,
@@ -145,6 +147,7 @@ fn unknown(account: &Account, session: SessionId, revoked: &[String]) -> Error {
     } else {
         format!("; already ended: {}", revoked.join(", "))
     };
+
     Error::Refused(format!(
         "{} has no session {session}{before}",
         account.email
@@ -153,15 +156,13 @@ fn unknown(account: &Account, session: SessionId, revoked: &[String]) -> Error {
 
 /// Returns the strategy's sessions, or an error if the strategy has none.
 fn refreshable(services: &Services) -> Result<&dyn RefreshableStrategy<Account>, Error> {
-    let none = || Error::Refused("strategy redis has no sessions in profile litestar-auth".into());
-    services.strategy.as_refreshable().ok_or_else(none)
+    services.strategy.as_refreshable().ok_or_else(|| {
+        Error::Refused("strategy redis has no sessions in profile litestar-auth".into())
+    })
 }
 
 /// Returns the cells of a session in the table.
 fn row(session: &SessionRecord) -> [String; 6] {
-    let moment = |moment: Option<countersign::Timestamp>| {
-        moment.map(|moment| moment.to_string()).unwrap_or_default()
-    };
     let client = &session.client;
     [
         session.id.to_string(),
@@ -175,6 +176,11 @@ fn row(session: &SessionRecord) -> [String; 6] {
             .unwrap_or_default()
             .to_owned(),
     ]
+}
+
+/// Returns the text of a moment, which is empty for none.
+fn moment(moment: Option<Timestamp>) -> String {
+    moment.map(|moment| moment.to_string()).unwrap_or_default()
 }
 
 /// Returns a session as JSON.

@@ -79,6 +79,7 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<(), Error> {
     let services = Services::open(config, command.purpose()).await?;
+
     match command {
         UserCommand::Add { email, password } => add(&services, &email, &password, output).await,
         UserCommand::List => list(&services, output).await,
@@ -99,6 +100,7 @@ async fn add(
 ) -> Result<(), Error> {
     let email = Email::parse(email).map_err(|not| Error::Usage(format!("{email:?} {not}")))?;
     let password = password.read()?;
+
     match services.registrar.register(&email, password).await? {
         Some(account) => output.print(
             &shown(&account),
@@ -120,23 +122,28 @@ async fn list(services: &Services, output: Output) -> Result<(), Error> {
         after.clone_from(&last.email);
         accounts.extend(page);
     }
+
     let mut rows = vec![["EMAIL", "ID", "ACTIVE", "VERIFIED", "CREATED"].map(str::to_owned)];
     rows.extend(accounts.iter().map(|account| {
         let created = account
             .created_at
             .map(|moment| moment.to_string())
             .unwrap_or_default();
-        let yes_or_no = |truth: bool| if truth { "yes" } else { "no" }.to_owned();
         [
             account.email.clone(),
             account.id.to_string(),
-            yes_or_no(account.is_active),
-            yes_or_no(account.is_verified),
+            yes_or_no(account.is_active).to_owned(),
+            yes_or_no(account.is_verified).to_owned(),
             created,
         ]
     }));
+
     let users: Vec<Value> = accounts.iter().map(shown).collect();
     output.print(&json!({ "users": users }), &table(&rows))
+}
+
+const fn yes_or_no(truth: bool) -> &'static str {
+    if truth { "yes" } else { "no" }
 }
 
 async fn disable(services: &Services, account: &str, output: Output) -> Result<(), Error> {
@@ -178,6 +185,7 @@ async fn delete(
             "not confirmed; nothing was deleted".to_owned(),
         ));
     }
+
     let ended = change(services, &account, Change::Delete).await?;
     let text = format!("deleted {}; {ended} sessions ended", account.email);
     output.print(
@@ -199,6 +207,7 @@ async fn set_password(
         .hash(Line::Login, password.read()?)
         .await?;
     let ended = change(services, &account, Change::Password(&hash)).await?;
+
     let text = format!(
         "{} has a new password; {ended} sessions ended",
         account.email
@@ -226,6 +235,7 @@ pub(super) async fn find(services: &Services, text: &str) -> Result<Account, Err
             )));
         }
     };
+
     account.ok_or_else(|| Error::Refused(format!("there is no account for {text}")))
 }
 

@@ -100,8 +100,10 @@ impl Services {
             signing,
             watch,
         } = deployment::join(config, purpose).await?;
+
         let parts = Parts::new(database, redis, &secret)?;
         let in_sql: Arc<dyn TokenStore> = Arc::new(Observed::new(parts.store.clone()));
+
         // The last arm also covers strategy `jwt` without keys, which `join` never returns.
         let (strategy, sessions) = match (config.tokens.strategy, signing) {
             (StrategyKind::Jwt, Some(keys)) => (parts.jwt_strategy(&config, keys)?, in_sql),
@@ -110,6 +112,7 @@ impl Services {
                 (parts.database_strategy(&config)?, in_sql)
             }
         };
+
         let recorder = UseRecorder::new(sessions).with_clock(Arc::clone(&parts.clock));
         let accounts = accounts(&parts.database).await?;
         let services = parts.assemble(&config, accounts, strategy, (recorder, watch), &secret)?;
@@ -170,6 +173,7 @@ impl Parts {
             columns: COLUMNS.into_iter().map(Into::into).collect(),
         };
         let models = DatabaseTokenModels::bundled(UserKeyKind::Uuid).join_users(users)?;
+
         Ok(Self {
             store: SqlStore::new(database.clone(), models),
             database,
@@ -194,6 +198,7 @@ impl Parts {
             .clock(Arc::clone(&self.clock))
             .entropy(Arc::clone(&self.entropy))
             .build()?;
+
         Ok(Arc::new(strategy))
     }
 
@@ -207,15 +212,14 @@ impl Parts {
         config: &Config,
         otherwise: Arc<dyn TokenStore>,
     ) -> Result<Issuing, Error> {
-        let missing = || {
-            ConfigError::new(
-                REDIS_URL.env(),
-                "is required with strategy redis",
-                "set the URL of the server, for example redis://localhost:6379",
-            )
+        let Some(redis) = &self.redis else {
+            let cure = "set the URL of the server, for example redis://localhost:6379";
+            let problem = "is required with strategy redis";
+            return Err(ConfigError::new(REDIS_URL.env(), problem, cure).into());
         };
+
         let lifetimes = &config.tokens.lifetimes;
-        let strategy = RedisTokenStrategy::builder(self.redis.as_ref().ok_or_else(missing)?)
+        let strategy = RedisTokenStrategy::builder(redis)
             .digest_keys(self.digests.clone())
             .lifetime(lifetimes.access())
             .refresh_lifetime(lifetimes.refresh())
@@ -226,9 +230,11 @@ impl Parts {
             .clock(Arc::clone(&self.clock))
             .entropy(Arc::clone(&self.entropy))
             .build()?;
+
         let sessions = strategy
             .sessions()
             .map(|sessions| Arc::new(sessions.store().clone()) as Arc<dyn TokenStore>);
+
         Ok((Arc::new(strategy), sessions.unwrap_or(otherwise)))
     }
 
@@ -247,6 +253,7 @@ impl Parts {
             .with_limit(config.tokens.session_limit)
             .with_clock(Arc::clone(&self.clock))
             .with_entropy(Arc::clone(&self.entropy));
+
         let mut builder = JwtStrategy::builder()
             .keys(keys)
             .lifetime(config.tokens.lifetimes.access())
@@ -255,12 +262,14 @@ impl Parts {
             .profile(config.tokens.profile)
             .clock(Arc::clone(&self.clock))
             .entropy(Arc::clone(&self.entropy));
+
         if let Some(issuer) = &config.keys.jwt.issuer {
             builder = builder.issuer(issuer);
         }
         if let Some(audience) = &config.keys.jwt.audience {
             builder = builder.audience(audience);
         }
+
         Ok(Arc::new(builder.build()?))
     }
 
@@ -270,6 +279,7 @@ impl Parts {
         let Some(redis) = &self.redis else {
             return Ok(Arc::new(SqlDenylist::new(&self.database)));
         };
+
         let denylist = RedisDenylist::new(redis);
         Ok(Arc::new(match profile {
             Profile::LitestarAuth => {
@@ -294,6 +304,7 @@ impl Parts {
         let driver = self.database.driver();
         let driver_dialect = driver.dialect();
         let throttle = Throttle::new(Arc::clone(&driver), secret, config.tokens.login_limit)?;
+
         let tokens = &config.tokens;
         let in_use = InUse::new(match tokens.profile {
             // litestar-auth hashes a password again at a login if its settings differ from its own,
@@ -301,6 +312,7 @@ impl Parts {
             Profile::LitestarAuth => ORIGINAL,
             _ => OURS,
         });
+
         let hasher = Hasher::start(
             tokens.password_threads,
             tokens.password_queue,
@@ -308,6 +320,7 @@ impl Parts {
             &self.entropy,
         )?;
         let authenticator = Arc::new(authenticator(config, &accounts, &strategy, &recorder)?);
+
         let logins = Logins {
             accounts,
             hasher,
@@ -316,6 +329,7 @@ impl Parts {
             second_factor: tokens.second_factor,
             clock: Arc::clone(&self.clock),
         };
+
         let changes = Changes {
             strategy: Arc::clone(&strategy),
             store: self.store.clone(),
@@ -325,6 +339,7 @@ impl Parts {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
         };
+
         let stores = Stores::new(Look {
             database: Arc::clone(&driver),
             denylist: match tokens.strategy {
@@ -336,6 +351,7 @@ impl Parts {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
         });
+
         let store: Arc<dyn TokenStore> = Arc::new(self.store);
         Ok(Services {
             authenticator,
@@ -403,6 +419,7 @@ fn authenticator(
         .samesite(config.http.cookie_samesite)
         .secure(!insecure)
         .allow_insecure_cookie_auth(insecure);
+
     if let Some(name) = &config.http.cookie_name {
         // litestar-auth's cookie names never have the prefix `__Host-`, and browsers refuse the
         // prefix without `Secure`.
@@ -410,6 +427,7 @@ fn authenticator(
         cookies = cookies.cookie_name(format!("{}{name}", if is_bound { "__Host-" } else { "" }));
     }
     let cookies = cookies.build()?;
+
     let builder = Authenticator::builder(Arc::new(accounts.clone()))
         .origins(config.http.origins.clone())
         .backend(AuthenticationBackend::new(
@@ -422,6 +440,7 @@ fn authenticator(
             cookies,
             Arc::clone(strategy),
         ));
+
     match config.store.use_interval {
         Some(_) => builder.record_use(recorder.clone()),
         None => builder,

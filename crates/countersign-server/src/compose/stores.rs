@@ -108,6 +108,7 @@ impl Stores {
         {
             return Readiness::Leaving;
         }
+
         let arrived = Instant::now();
         // Held during the look, so that callers that arrive meanwhile find its answer.
         let mut last = self.last.lock().await;
@@ -115,6 +116,7 @@ impl Stores {
         if let Some(answer) = last.answer_for(arrived, began) {
             return answer;
         }
+
         match self.look.look().await {
             Ok(()) => {
                 last.good_until = Some(Instant::now() + GOOD_FOR);
@@ -158,6 +160,7 @@ impl Last {
         if self.told.as_ref() == Some(&story) {
             return;
         }
+
         let part = failure.part();
         let symptom = failure.symptom().map(|symptom| symptom.to_string());
         tracing::warn!(
@@ -200,6 +203,7 @@ impl Look {
         let all = tables.join(", ");
         let read = Statement::new(dialect, &format!("SELECT 1 FROM {user}, {all} WHERE 1 = 0"));
         self.database.fetch(&read, &[]).await?;
+
         // If the row can't be deleted again, a sweep deletes it after this time.
         let ends = self.clock.now().saturating_add(SCRATCH).as_micros();
         let key = format!("readyz-{}", self.id()?.simple());
@@ -220,6 +224,7 @@ impl Look {
         let Some(strategy) = &self.on_redis else {
             return Ok(());
         };
+
         // No account has this id, so the token opens nothing even if it can't be deleted.
         let nobody = Account {
             id: Uuid::nil(),
@@ -229,6 +234,7 @@ impl Look {
             is_verified: false,
             created_at: None,
         };
+
         let issued = strategy.write_token(&nobody).await?;
         strategy
             .destroy_token(&issued.token, &nobody)
@@ -261,22 +267,18 @@ impl Look {
 /// A statement that matches no row still needs the table, its columns and the right to write.
 fn writes(dialect: Dialect) -> Script {
     let user = dialect.quote("user");
-    let none = |table: &str, columns: &str| {
-        let write =
-            format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} WHERE 1 = 0");
-        [write, format!("DELETE FROM {table} WHERE 1 = 0")]
-    };
     let tables = [
-        none(
+        writes_none(
             "access_token",
             "token, created_at, user_id, session_id, expires_at, fence",
         ),
-        none(
+        writes_none(
             "refresh_token",
             "token, created_at, user_id, session_id, expires_at, family, fence",
         ),
-        none("session_fence", "user_id, fence, used_at"),
+        writes_none("session_fence", "user_id, fence, used_at"),
     ];
+
     let mut steps = vec![
         "INSERT INTO login_failure (key_digest, failures, window_ends) VALUES (?1, 0, ?2)"
             .to_owned(),
@@ -286,10 +288,19 @@ fn writes(dialect: Dialect) -> Script {
         "UPDATE {user} SET is_active = is_active WHERE 1 = 0"
     ));
     steps.push("DELETE FROM login_failure WHERE key_digest = ?1".to_owned());
+
     Script::new(
         dialect,
         &steps.iter().map(String::as_str).collect::<Vec<_>>(),
     )
+}
+
+/// Returns an insertion and a deletion that match no row.
+fn writes_none(table: &str, columns: &str) -> [String; 2] {
+    [
+        format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} WHERE 1 = 0"),
+        format!("DELETE FROM {table} WHERE 1 = 0"),
+    ]
 }
 
 impl std::fmt::Debug for Stores {

@@ -17,14 +17,14 @@ use crate::config::setting::Origin;
 /// integer, a boolean or a list of texts.
 pub(super) fn read_file(spelled: &str, path: &Path) -> Result<Vec<(String, Given)>, ConfigError> {
     let shown = path.display();
-    let refused =
-        |problem: String, cure: &'static str| ConfigError::new(spelled.to_owned(), problem, cure);
     let text = std::fs::read_to_string(path).map_err(|error| {
-        refused(
+        ConfigError::new(
+            spelled.to_owned(),
             format!("can't read {shown}: {error}"),
             "set the path of a file that this process can read",
         )
     })?;
+
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(0, |span| {
             text.get(..span.start)
@@ -33,7 +33,8 @@ pub(super) fn read_file(spelled: &str, path: &Path) -> Result<Vec<(String, Given
                 .count()
                 .max(1)
         });
-        refused(
+        ConfigError::new(
+            spelled.to_owned(),
             format!(
                 "{shown} is not valid TOML: {} (line {line})",
                 error.message()
@@ -41,6 +42,7 @@ pub(super) fn read_file(spelled: &str, path: &Path) -> Result<Vec<(String, Given
             "fix that line",
         )
     })?;
+
     table
         .into_iter()
         .map(|(key, value)| given(key, value, path))
@@ -58,6 +60,7 @@ fn given(key: String, value: Value, path: &Path) -> Result<(String, Given), Conf
             "the file is a flat table of settings, for example `listen = \"127.0.0.1:8000\"`",
         ));
     };
+
     let given = Given::new(Origin::File, spelled, text);
     Ok((key, given))
 }

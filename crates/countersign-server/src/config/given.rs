@@ -92,6 +92,7 @@ pub(super) fn strongest(kind: Kind, mut given: Vec<(Form, Given)>) -> Result<Giv
             "this is a bug, please report it",
         ));
     };
+
     if let Some((_, twin)) = given
         .last()
         .filter(|(other, twin)| *other != form && twin.origin == last.origin)
@@ -99,6 +100,7 @@ pub(super) fn strongest(kind: Kind, mut given: Vec<(Form, Given)>) -> Result<Giv
         let problem = format!("conflicts with {}", twin.spelled);
         return Err(last.error(problem, "set either the value or the file"));
     }
+
     let value = match form {
         Form::Value => last,
         Form::File => content(kind, &last)?,
@@ -108,6 +110,7 @@ pub(super) fn strongest(kind: Kind, mut given: Vec<(Form, Given)>) -> Result<Giv
         Kind::Secret => secret_text::fault(value.text()),
         Kind::Key => secret_text::fault_of_key(value.text()),
     };
+
     match fault {
         Some(fault) => Err(value.error(
             fault,
@@ -128,6 +131,7 @@ fn content(kind: Kind, given: &Given) -> Result<Given, ConfigError> {
                 "set the path of a file that this process can read",
             )
         })?;
+
     let text = if kind == Kind::Key {
         &text
     } else {
@@ -136,6 +140,7 @@ fn content(kind: Kind, given: &Given) -> Result<Given, ConfigError> {
     if text.trim().is_empty() {
         return Err(given.error("names an empty file", "write the secret to that file"));
     }
+
     let file = Some(given.text().to_owned());
     Ok(Given {
         file,

@@ -220,6 +220,7 @@ impl Http {
         let public_url = sources.parse_optional(&PUBLIC_URL, PublicUrl::parse)?;
         let origins = sources.parse(&ALLOWED_ORIGINS, origins)?;
         let insecure_cookies = sources.parse(&INSECURE_COOKIES, parse::truth)?;
+
         Ok(Self {
             listen: sources.parse(&LISTEN, address)?,
             listen_spelled: sources
@@ -265,17 +266,18 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 /// Parses a list of addresses and networks, separated by commas.
 fn networks(text: &str) -> Result<Vec<IpNet>, String> {
-    let network = |part: &str| {
-        let whole = part
-            .parse::<IpNet>()
-            .or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
-        whole.map_err(|_| format!("contains {part:?}, which is not a valid address or network"))
-    };
     text.split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
         .map(network)
         .collect()
+}
+
+/// Parses one network. An address alone is a network too.
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("contains {text:?}, which is not a valid address or network"))
 }
 
 /// Returns a policy that trusts each of the origins in `text`, which are separated by commas.
@@ -284,6 +286,7 @@ fn origins(text: &str) -> Result<OriginPolicy, String> {
         .split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty());
+
     parts.try_fold(OriginPolicy::default(), |origins, part| {
         // The text before an `@` may hold a password, so the error leaves it out.
         let shown = part.rsplit('@').next().unwrap_or_default();
@@ -296,8 +299,10 @@ fn origins(text: &str) -> Result<OriginPolicy, String> {
 /// Parses the beginning of the cookies' names: 1 to 64 letters, digits, `-` and `_`, without `_` at
 /// the start.
 fn cookie_name(text: &str) -> Result<String, String> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if (1..=64).contains(&text.len()) && text.bytes().all(is_plain) && !text.starts_with('_') {
+    let is_plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if (1..=64).contains(&text.len()) && is_plain && !text.starts_with('_') {
         return Ok(text.to_owned());
     }
     Err("must be 1 to 64 letters, digits, `-` and `_`, and must not begin with `_`".to_owned())
@@ -311,6 +316,7 @@ fn samesite(insecure_cookies: bool) -> impl Fn(&str) -> Result<SameSite, String>
         ("strict", SameSite::Strict),
         ("none", SameSite::None),
     ]);
+
     move |text| match choose(text)? {
         SameSite::None if insecure_cookies => Err(
             "can't be `none` while insecure_cookies is on, because browsers reject such \

@@ -141,6 +141,7 @@ impl Keys {
                 "generate one with `openssl rand -base64 32` and set it on every server",
             ));
         }
+
         let jwt = JwtKeys {
             algorithm: sources.parse(&JWT_ALGORITHM, parse::text)?,
             algorithm_spelled: sources
@@ -152,6 +153,7 @@ impl Keys {
             issuer: sources.parse_optional(&JWT_ISSUER, parse::text)?,
             audience: sources.parse_optional(&JWT_AUDIENCE, parse::text)?,
         };
+
         Ok(Self {
             token_hash_secret,
             jwt,
@@ -171,6 +173,7 @@ fn check_distinct(sources: &Sources) -> Result<(), ConfigError> {
     .into_iter()
     .filter_map(|setting| sources.get(setting))
     .collect();
+
     for (at, one) in given.iter().enumerate() {
         if let Some(other) = given
             .iter()
@@ -180,6 +183,7 @@ fn check_distinct(sources: &Sources) -> Result<(), ConfigError> {
             return Err(same_secret(one, &other.spelled));
         }
     }
+
     Ok(())
 }
 

@@ -29,21 +29,24 @@ fn is_service(name: &str, value: &str) -> bool {
 
 /// Recognises `…PORT=tcp://…` and `…PORT_8000_TCP…`.
 fn is_port(name: &str, value: &str) -> bool {
-    let is_address = || {
-        let scheme = value
-            .split_once("://")
-            .map(|(scheme, _)| scheme.to_ascii_uppercase());
-        scheme.is_some_and(|scheme| PROTOCOLS.contains(&scheme.as_str()))
-    };
-    if (name == "PORT" || name.ends_with("_PORT")) && is_address() {
+    if (name == "PORT" || name.ends_with("_PORT")) && is_address(value) {
         return true;
     }
+
     // `PORT_8000_TCP`, with or without a suffix such as `_ADDR`.
     let Some((number, rest)) = after(name, "PORT").and_then(|rest| rest.split_once('_')) else {
         return false;
     };
     let protocol = rest.split('_').next().unwrap_or_default();
     number.parse::<u16>().is_ok() && PROTOCOLS.contains(&protocol)
+}
+
+/// Recognises `tcp://…`.
+fn is_address(value: &str) -> bool {
+    let scheme = value
+        .split_once("://")
+        .map(|(scheme, _)| scheme.to_ascii_uppercase());
+    scheme.is_some_and(|scheme| PROTOCOLS.contains(&scheme.as_str()))
 }
 
 /// Recognises `…NAME=/…` and `…ENV_…`.

@@ -60,6 +60,7 @@ impl Log {
         ];
         const FORMATS: &[(&str, LogFormat)] =
             &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+
         Ok(Self {
             level: sources.parse(&LOG, parse::one_of(LEVELS))?,
             format: sources.parse(&LOG_FORMAT, parse::one_of(FORMATS))?,

@@ -95,6 +95,7 @@ impl Config {
         let store = Store::read(sources)?;
         let tokens = Tokens::read(sources)?;
         let redis = Redis::read(sources, &tokens)?;
+
         // Until the strategy is known, it isn't known either whether Redis is used.
         let is_shared = is_shared(
             &store,
@@ -102,6 +103,7 @@ impl Config {
         );
         let keys = Keys::read(sources, &tokens, is_shared)?;
         let (http, log) = (Http::read(sources)?, Log::read(sources)?);
+
         Ok(Self {
             http,
             store,

@@ -6,6 +6,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use humantime::format_duration;
+
 /// Parses a duration such as `15m`, `30d` or `1h30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "is not a valid duration".to_owned())
@@ -20,14 +22,13 @@ pub(super) fn duration_in(
 ) -> impl Fn(&str) -> Result<Duration, String> {
     move |text| {
         let (least, most) = (*range.start(), *range.end());
-        let shown = |duration| humantime::format_duration(duration).to_string();
         match duration(text)? {
             within if range.contains(&within) => Ok(within),
-            _ if least.is_zero() => Err(format!("must be at most {}", shown(most))),
+            _ if least.is_zero() => Err(format!("must be at most {}", format_duration(most))),
             _ => Err(format!(
                 "must be between {} and {}",
-                shown(least),
-                shown(most)
+                format_duration(least),
+                format_duration(most)
             )),
         }
     }

@@ -23,25 +23,27 @@ impl PublicUrl {
     /// # Errors
     /// A phrase that follows the setting's name and says what is wrong.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let refused = |problem: &str| Err(problem.to_owned());
         // The parser would drop tabs and line feeds silently.
         if text.contains(char::is_whitespace) || text.contains(char::is_control) {
-            return refused("contains white space");
+            return Err("contains white space".to_owned());
         }
+
         let url = Url::parse(text)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https"));
         let (Some(url), Some((_, rest))) = (url, text.split_once("://")) else {
-            return refused("is not a valid http:// or https:// URL");
+            return Err("is not a valid http:// or https:// URL".to_owned());
         };
         if text.contains(['?', '#']) {
-            return refused("contains `?` or `#`, but must end with the path");
+            return Err("contains `?` or `#`, but must end with the path".to_owned());
         }
+
         // The path is taken from the text, because the parser resolves `..` and encodes characters.
         let (host, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
         if host.contains('@') {
-            return refused("contains a user name");
+            return Err("contains a user name".to_owned());
         }
+
         Ok(Self {
             origin: url.origin().ascii_serialization(),
             path: prefix(path)?,
@@ -53,14 +55,11 @@ impl PublicUrl {
 /// URLs, because the router must recognise the path exactly as the proxy forwards it.
 fn prefix(path: &str) -> Result<String, String> {
     let path = path.strip_suffix('/').unwrap_or(path);
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let is_plain = |segment: &str| {
-        !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(plain)
-    };
     let mut segments = path.split('/').skip(1).peekable();
     if segments.peek() == Some(&"check") {
         return Err("has a path that begins with /check, which is reserved for proxies".to_owned());
     }
+
     if path.len() > MAX_PATH
         || !segments.all(is_plain)
         || !(path.is_empty() || path.starts_with('/'))
@@ -71,7 +70,16 @@ fn prefix(path: &str) -> Result<String, String> {
                 .to_owned(),
         );
     }
+
     Ok(path.to_owned())
+}
+
+/// Returns `true` if a segment of a path has one spelling only and no meaning in routes.
+fn is_plain(segment: &str) -> bool {
+    let is_unreserved = segment
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+    is_unreserved && !["", ".", ".."].contains(&segment)
 }
 
 #[cfg(test)]

@@ -71,10 +71,12 @@ impl Redis {
     pub fn read(sources: &Sources, tokens: &Tokens) -> Result<Option<Self>, ConfigError> {
         const EVICTIONS: &[(&str, Eviction)] =
             &[("refuse", Eviction::Refuse), ("warn", Eviction::Warn)];
+
         let eviction = sources.parse(&REDIS_EVICTION, parse::one_of(EVICTIONS))?;
         let Some(given) = sources.get(&REDIS_URL) else {
             return without(tokens.strategy);
         };
+
         check(given, sources, tokens)?;
         Ok(Some(Self {
             url: Zeroizing::new(given.text().to_owned()),
@@ -99,6 +101,7 @@ impl Redis {
                 Some(_) => "(Redis Sentinels)".to_owned(),
             };
         }
+
         let nodes: Vec<String> = self
             .url
             .split(',')
@@ -132,6 +135,7 @@ pub fn names_sentinels(url: &str) -> bool {
 /// Checks that the strategy and the profile can use this Redis.
 fn check(given: &Given, sources: &Sources, tokens: &Tokens) -> Result<(), ConfigError> {
     let is_cluster = given.text().contains(',') && !names_sentinels(given.text());
+
     match (tokens.strategy, tokens.profile) {
         (StrategyKind::Database, _) if sources.is_final(&STRATEGY) => {
             let cure = "choose strategy redis, which stores tokens there, or jwt, which stores \

@@ -34,6 +34,7 @@ pub fn effective(sources: &Sources, config: &Config) -> Vec<Effective> {
                 (None, _) => setting.default.to_owned(),
             };
             let from = given.map_or_else(|| "default".to_owned(), |given| given.spelled.clone());
+
             Effective {
                 setting: setting.env(),
                 value,

@@ -19,9 +19,7 @@ pub(super) fn without_line_end(content: &str) -> &str {
 /// Returns the problem of a secret, as a phrase that follows the setting's name. Returns `None` if
 /// there is none.
 pub fn fault(secret: &str) -> Option<Cow<'static, str>> {
-    let is_blank = |character: Option<char>| character.is_some_and(char::is_whitespace);
-    let (first, last) = (secret.chars().next(), secret.chars().next_back());
-    let found = if first == Some(BYTE_ORDER_MARK) {
+    let found = if secret.starts_with(BYTE_ORDER_MARK) {
         "begins with a byte order mark"
     } else if secret.contains("-----BEGIN ") {
         "is a PEM key, not a secret"
@@ -29,7 +27,7 @@ pub fn fault(secret: &str) -> Option<Cow<'static, str>> {
         "has more than one line"
     } else if secret.contains('\r') {
         "contains a carriage return"
-    } else if is_blank(first) || is_blank(last) {
+    } else if secret.starts_with(char::is_whitespace) || secret.ends_with(char::is_whitespace) {
         "begins or ends with white space"
     } else if is_quoted(secret) {
         "is enclosed in quotes"
@@ -48,6 +46,7 @@ pub fn fault(secret: &str) -> Option<Cow<'static, str>> {
             .into(),
         );
     };
+
     Some(found.into())
 }
 

@@ -56,11 +56,13 @@ impl Sources {
                 config.get_or_insert_with(|| (spelled, PathBuf::from(value)));
                 continue;
             }
+
             // A variable that names a setting is never taken for one that an orchestrator set.
             let key = name.to_ascii_lowercase();
             if layers.find(&key).is_none() && is_link(name, &value.to_string_lossy()) {
                 continue;
             }
+
             let text = value.into_string().map_err(|_| {
                 ConfigError::new(
                     spelled.clone(),
@@ -68,22 +70,26 @@ impl Sources {
                     "set it to UTF-8 text",
                 )
             })?;
+
             // The names of variables are case-sensitive, so `COUNTERSIGN_listen` is a typing error.
             if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
                 return Err(layers.unknown(&spelled, &key, Origin::Environment));
             }
             layers.add(&key, Given::new(Origin::Environment, spelled, text))?;
         }
+
         for (key, text) in flags.given {
             let spelled = format!("--{}", key.replace('_', "-"));
             layers.add(&key, Given::new(Origin::Flag, spelled, text))?;
         }
+
         let file = config.as_ref().map(|(_, path)| path.clone());
         if let Some((spelled, path)) = config {
             for (key, given) in read_file(&spelled, &path)? {
                 layers.add(&key, given)?;
             }
         }
+
         Ok(Self {
             given: layers.weigh()?,
             file,
@@ -106,15 +112,12 @@ impl Sources {
     ) -> Self {
         let mut agreed = self.settled();
         for (setting, text) in recorded {
-            let given = || {
-                Given::new(
-                    Origin::Deployment,
-                    format!("{} of the deployment", setting.key),
-                    text,
-                )
-            };
-            agreed.given.entry(setting.key).or_insert_with(given);
+            agreed.given.entry(setting.key).or_insert_with(|| {
+                let spelled = format!("{} of the deployment", setting.key);
+                Given::new(Origin::Deployment, spelled, text)
+            });
         }
+
         agreed
     }
 
@@ -207,6 +210,7 @@ impl Layers {
         if given.text().is_empty() {
             return Err(given.error("is empty", "set a value, or remove the setting"));
         }
+
         let (_, values) = self
             .given
             .entry(setting.key)
@@ -225,15 +229,19 @@ impl Layers {
 
     /// Returns the setting that `key` names, and whether the key is the one for a file.
     fn find(&self, key: &str) -> Option<(&'static Setting, Form)> {
-        let by_key = |key: &str| {
-            let mut settings = self.settings.iter().copied();
-            settings.find(|setting| setting.key == key)
-        };
-        if let Some(setting) = by_key(key) {
+        if let Some(setting) = self.of_key(key) {
             return Some((setting, Form::Value));
         }
-        let setting = by_key(key.strip_suffix("_file")?)?;
+        let setting = self.of_key(key.strip_suffix("_file")?)?;
         setting.kind.is_secret().then_some((setting, Form::File))
+    }
+
+    /// Returns the setting with this key.
+    fn of_key(&self, key: &str) -> Option<&'static Setting> {
+        self.settings
+            .iter()
+            .copied()
+            .find(|setting| setting.key == key)
     }
 
     /// Returns the error for an unknown name, with the most similar known name as the cure.
@@ -244,20 +252,25 @@ impl Layers {
             .flat_map(|known| known.keys())
             .collect();
         known.push("config".to_owned());
+
         let near = known
             .into_iter()
             .map(|name| (strsim::jaro_winkler(&name, key), name))
             .filter(|(likeness, _)| *likeness > 0.8)
             .max_by(|a, b| a.0.total_cmp(&b.0));
-        let spell = |key: String| match origin {
-            Origin::Environment => format!("{ENV_PREFIX}{}", key.to_ascii_uppercase()),
-            Origin::Flag => format!("--{}", key.replace('_', "-")),
-            Origin::File | Origin::Deployment => key,
-        };
         let cure = near.map_or_else(
             || "run `countersign --help` to list all settings".to_owned(),
-            |(_, name)| format!("did you mean {}?", spell(name)),
+            |(_, name)| format!("did you mean {}?", spelled_in(origin, name)),
         );
         ConfigError::new(spelled.to_owned(), "unknown setting", cure)
+    }
+}
+
+/// Returns a key as it is spelled in a source.
+fn spelled_in(origin: Origin, key: String) -> String {
+    match origin {
+        Origin::Environment => format!("{ENV_PREFIX}{}", key.to_ascii_uppercase()),
+        Origin::Flag => format!("--{}", key.replace('_', "-")),
+        Origin::File | Origin::Deployment => key,
     }
 }

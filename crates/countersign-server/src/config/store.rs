@@ -142,6 +142,7 @@ impl Store {
         let given = sources.parse_optional(&DATABASE_URL, database_url)?;
         let database =
             given.unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join("countersign.sqlite")));
+
         Ok(Self {
             data_dir,
             database,
@@ -212,6 +213,7 @@ fn database_url(text: &str) -> Result<DatabaseUrl, String> {
             Err("must be sqlite:// followed by the path of a file, without parameters".to_owned())
         };
     }
+
     let scheme = text.split_once("://").map(|(scheme, _)| scheme);
     let known = matches!(
         scheme,
@@ -220,6 +222,7 @@ fn database_url(text: &str) -> Result<DatabaseUrl, String> {
     if !known {
         return Err("must start with sqlite://, postgres:// or mysql://".to_owned());
     }
+
     match url::Url::parse(&with_one_host(text)) {
         Ok(url) if url.host_str().is_some() || url.query().is_some() => {
             Ok(DatabaseUrl::Shared(Zeroizing::new(text.to_owned())))
@@ -241,10 +244,12 @@ fn with_one_host(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return text.to_owned();
     };
+
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let (account, hosts) = authority
         .rsplit_once('@')
         .map_or((None, authority), |(account, hosts)| (Some(account), hosts));
+
     let names_socket = ["?host=", "&host=", "?socket=", "&socket="]
         .iter()
         .any(|option| path.contains(option));
@@ -252,6 +257,7 @@ fn with_one_host(text: &str) -> String {
     if is_plain {
         return text.to_owned();
     }
+
     let account = account
         .map(|account| format!("{account}@"))
         .unwrap_or_default();

@@ -17,7 +17,7 @@ use super::mark::{Mark, check_value, key_id};
 use super::record::{CHANGE, Ground};
 use crate::config::{
     Config, DatabaseUrl, JWT_PRIVATE_KEY, JWT_SECRET, REDIS_URL, Redis as RedisSettings, STRATEGY,
-    Sources, StrategyKind, TOKEN_HASH_SECRET,
+    Setting, Sources, StrategyKind, TOKEN_HASH_SECRET,
 };
 use crate::error::Error;
 use crate::foundation::{self, keys};
@@ -49,6 +49,7 @@ pub(super) async fn agree(config: &Config, purpose: Purpose) -> Result<Agreed, E
     let ground = look(config, database.as_ref())
         .await?
         .readable(&config.store)?;
+
     if !ground.has_history
         && let Some(file) = files.first()
     {
@@ -57,6 +58,7 @@ pub(super) async fn agree(config: &Config, purpose: Purpose) -> Result<Agreed, E
     if let Some(mark) = ground.mark() {
         refuse_contradictions(&config.sources, mark)?;
     }
+
     let config = match purpose {
         Purpose::Migrate => config.clone(),
         _ => settled(config, &ground, purpose)?,
@@ -65,6 +67,7 @@ pub(super) async fn agree(config: &Config, purpose: Purpose) -> Result<Agreed, E
     if purpose != Purpose::Migrate {
         check_key(&config, &ground, purpose)?;
     }
+
     Ok(Agreed {
         config,
         database,
@@ -98,11 +101,11 @@ pub(super) async fn look(config: &Config, database: Option<&Database>) -> Result
     let Some(database) = database else {
         return Ok(Ground::default());
     };
-    let unreachable = |failure| foundation::unreachable(&config.store, failure);
+
     let newer = foundation::migrator(database)
         .unknown()
         .await
-        .map_err(unreachable)?;
+        .map_err(|failure| foundation::unreachable(&config.store, failure))?;
     if let Some((set, version)) = newer.first() {
         return Err(Error::Mismatch(format!(
             "the database at {} was migrated by a newer version: this version does not know \
@@ -110,7 +113,10 @@ pub(super) async fn look(config: &Config, database: Option<&Database>) -> Result
             config.store.shown()
         )));
     }
-    Ground::read(database).await.map_err(unreachable)
+
+    Ground::read(database)
+        .await
+        .map_err(|failure| foundation::unreachable(&config.store, failure))
 }
 
 /// Returns the settings, completed from the mark.
@@ -127,6 +133,7 @@ fn settled(config: &Config, ground: &Ground, purpose: Purpose) -> Result<Config,
         Some(mark) => config.sources.agreed(taken(mark)),
         None => config.sources.settled(),
     };
+
     if purpose == Purpose::EndSessions
         && ground.recorded.is_none()
         && ground.has_rows
@@ -138,6 +145,7 @@ fn settled(config: &Config, ground: &Ground, purpose: Purpose) -> Result<Config,
              version first";
         return Err(ConfigError::new(STRATEGY.env(), problem, cure).into());
     }
+
     let config = Config::read(&sources)?;
     match ground.mark() {
         Some(mark) if mark.is_settled() => check_place(&config, mark)?,
@@ -147,7 +155,7 @@ fn settled(config: &Config, ground: &Ground, purpose: Purpose) -> Result<Config,
 }
 
 /// Returns the settings for which the mark has a value, with that value.
-pub(super) fn taken(mark: &Mark) -> impl Iterator<Item = (&'static crate::config::Setting, &str)> {
+pub(super) fn taken(mark: &Mark) -> impl Iterator<Item = (&'static Setting, &str)> {
     mark.settings()
         .into_iter()
         .filter_map(|(setting, value)| Some((setting, value?)))
@@ -158,34 +166,39 @@ pub(super) fn taken(mark: &Mark) -> impl Iterator<Item = (&'static crate::config
 /// # Errors
 /// Returns one [`Error::Mismatch`], which names all contradictions.
 fn refuse_contradictions(sources: &Sources, mark: &Mark) -> Result<(), Error> {
-    let contradiction = |(setting, recorded): (_, Option<&str>)| {
-        let told = sources.get(setting)?;
-        let is = |text: &str| {
-            if text.is_empty() {
-                "none".to_owned()
-            } else {
-                text.to_owned()
-            }
-        };
-        let (told_text, recorded) = (told.text(), recorded.unwrap_or_default());
-        (told_text != recorded).then(|| {
-            format!(
-                "{} is {told_text}, but this deployment uses {}",
-                told.spelled,
-                is(recorded)
-            )
-        })
-    };
     let found: Vec<String> = mark
         .settings()
         .into_iter()
-        .filter_map(contradiction)
+        .filter_map(|(setting, recorded)| contradiction(sources, setting, recorded))
         .collect();
     if found.is_empty() {
         Ok(())
     } else {
         Err(contradicts(&found.join("; ")))
     }
+}
+
+/// Compares one setting with its value in the mark. Returns the contradiction, if there is one.
+fn contradiction(
+    sources: &Sources,
+    setting: &'static Setting,
+    recorded: Option<&str>,
+) -> Option<String> {
+    let told = sources.get(setting)?;
+    let (text, recorded) = (told.text(), recorded.unwrap_or_default());
+    if text == recorded {
+        return None;
+    }
+
+    let uses = if recorded.is_empty() {
+        "none"
+    } else {
+        recorded
+    };
+    Some(format!(
+        "{} is {text}, but this deployment uses {uses}",
+        told.spelled
+    ))
 }
 
 /// Returns the error for contradictions.
@@ -234,6 +247,7 @@ pub(super) async fn check_redis(
     let Some(name) = mark.and_then(|mark| mark.redis.as_deref()) else {
         return Ok(());
     };
+
     match redis
         .mark(name)
         .await
@@ -257,6 +271,7 @@ pub(super) fn unread_on_redis(settings: &RedisSettings, name: &str, mark: RedisM
         "the deployment's mark (key countersign:deployment:{name}) on Redis at {}",
         settings.shown()
     );
+
     let (fault, cure) = match mark {
         RedisMark::Newer => (
             "was written by a newer version",
@@ -267,6 +282,7 @@ pub(super) fn unread_on_redis(settings: &RedisSettings, name: &str, mark: RedisM
             format!("restore it from a backup or, if this is the right Redis, run {CHANGE}"),
         ),
     };
+
     Error::Mark(format!("{}: {place} {fault}; {cure}", settings.spelled))
 }
 
@@ -308,6 +324,7 @@ fn lost_secret(config: &Config) -> Error {
     );
     let cure =
         format!("restore the file or set the secret, or run {CHANGE} to start with a new one");
+
     ConfigError::new(TOKEN_HASH_SECRET.env(), problem, cure).into()
 }
 
@@ -322,6 +339,7 @@ fn check_key(config: &Config, ground: &Ground, purpose: Purpose) -> Result<(), E
     if config.tokens.strategy != StrategyKind::Jwt {
         return Ok(());
     }
+
     let known = keys::known_ring(config)?;
     let recorded = ground.mark().and_then(|mark| mark.key.as_deref());
     match (known, recorded) {
@@ -345,6 +363,7 @@ fn lost_key(config: &Config, recorded: &str) -> Error {
     } else {
         JWT_PRIVATE_KEY
     };
+
     let file = keys::key_file(&config.store.data_dir);
     let mut problem = format!("is required: this deployment signs with the key {recorded}");
     if !symmetric {
@@ -354,6 +373,7 @@ fn lost_key(config: &Config, recorded: &str) -> Error {
         "set the key that the other servers use or restore the file, or run {CHANGE} to start \
          with a new one"
     );
+
     ConfigError::new(setting.env(), problem, cure).into()
 }
 

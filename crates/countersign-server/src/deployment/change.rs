@@ -61,6 +61,7 @@ pub async fn plan(config: &Config, unset: &[String]) -> Result<Change, Error> {
         .iter()
         .map(|name| to_unset(config, name))
         .collect::<Result<_, _>>()?;
+
     let database = existing(config)?;
     let mut ground = look(config, database.as_ref()).await?;
     // A damaged mark may be replaced. One of a newer version may not: it could say anything.
@@ -69,11 +70,13 @@ pub async fn plan(config: &Config, unset: &[String]) -> Result<Change, Error> {
         .take_if(|fault| matches!(fault, Fault::Garbage(_)));
     let ground = ground.readable(&config.store)?;
     let recorded = ground.mark();
+
     let kept = recorded
         .into_iter()
         .flat_map(taken)
         .filter(|(setting, _)| !unset.contains(setting));
     let config = Config::read(&config.sources.agreed(kept))?;
+
     let redis = foundation::redis_handle(&config)?;
     let keeps_redis =
         recorded.is_some_and(|mark| mark.redis.is_some()) && !unset.contains(&&REDIS_URL);
@@ -83,6 +86,7 @@ pub async fn plan(config: &Config, unset: &[String]) -> Result<Change, Error> {
              database";
         return Err(ConfigError::new(REDIS_URL.env(), problem, cure).into());
     }
+
     let name = match (&redis, recorded.and_then(|mark| mark.redis.as_deref())) {
         (None, _) => None,
         (Some(redis), Some(name)) if has_mark(&config, redis, name).await? => Some(name.to_owned()),
@@ -92,11 +96,13 @@ pub async fn plan(config: &Config, unset: &[String]) -> Result<Change, Error> {
         Some((secret, _)) => check_value(&secret)?,
         None => NEW.to_owned(),
     };
+
     let ring = keys::known_ring(&config)?.map(|(ring, _)| ring);
     let mut wanted = Mark::of(&config, ring.as_ref(), name, Some(secret));
     if wanted.is_signed() && wanted.key.is_none() {
         wanted.key = key_without_ring(&config, recorded, &wanted)?;
     }
+
     let rows = rows(recorded, &wanted);
     Ok(Change {
         config,
@@ -121,6 +127,7 @@ fn to_unset(config: &Config, name: &str) -> Result<&'static Setting, Error> {
                 names.join(", ")
             ))
         })?;
+
     match config.sources.get(setting) {
         Some(given) => Err(Error::Usage(format!(
             "--unset: {key} is also set by {}; use one or the other",
@@ -151,12 +158,14 @@ fn key_without_ring(
     recorded: Option<&Mark>,
     wanted: &Mark,
 ) -> Result<Option<String>, Error> {
-    let same = |mark: &&Mark| mark.is_signed() && mark.algorithm == wanted.algorithm;
-    let kept = recorded.filter(same).and_then(|mark| mark.key.clone());
+    let kept = recorded
+        .filter(|mark| mark.is_signed() && mark.algorithm == wanted.algorithm)
+        .and_then(|mark| mark.key.clone());
     if config.is_shared() && kept.is_some() {
         // The servers have this key. Here something else changes.
         return Ok(kept);
     }
+
     keys::check(config)?;
     // On a shared database, the next server that starts records its own key.
     Ok((!config.is_shared()).then(|| NEW.to_owned()))
@@ -166,15 +175,20 @@ fn key_without_ring(
 fn rows(recorded: Option<&Mark>, wanted: &Mark) -> Vec<Row> {
     let before = recorded.cloned().unwrap_or_else(|| Mark::open(None));
     let pairs = before.facts().into_iter().zip(wanted.facts());
-    let owned = |text: Option<&str>| text.map(str::to_owned);
+
     pairs
         .filter(|((_, from), (_, to))| from != to)
         .map(|((what, from), (_, to))| Row {
             what,
-            from: owned(from),
-            to: owned(to),
+            from: from.map(str::to_owned),
+            to: to.map(str::to_owned),
         })
         .collect()
+}
+
+/// Returns `true` if the value has still to be generated.
+fn is_new(value: Option<&str>) -> bool {
+    value == Some(NEW)
 }
 
 impl Change {
@@ -195,20 +209,23 @@ impl Change {
             .take()
             .map_or_else(|| foundation::connect(&self.config.store), Ok)?;
         foundation::bring_up_to_date(&database, &self.config).await?;
-        let is_new = |value: &Option<String>| value.as_deref() == Some(NEW);
-        if is_new(&self.wanted.secret) {
+
+        if is_new(self.wanted.secret.as_deref()) {
             self.wanted.secret = Some(check_value(&keys::token_hash_secret(
                 &self.config,
                 &data_dir,
             )?)?);
         }
-        if is_new(&self.wanted.key) {
+        if is_new(self.wanted.key.as_deref()) {
             let ring: KeyRing = keys::signing(&self.config, &data_dir)?;
             self.wanted.key = key_id(&ring);
         }
-        if let (true, Some(redis), Some(settings)) =
-            (is_new(&self.wanted.redis), &self.redis, &self.config.redis)
-        {
+
+        if let (true, Some(redis), Some(settings)) = (
+            is_new(self.wanted.redis.as_deref()),
+            &self.redis,
+            &self.config.redis,
+        ) {
             // Redis first: a mark there that no database names does no harm.
             let name = new_name()?;
             redis
@@ -217,10 +234,12 @@ impl Change {
                 .map_err(|failure| foundation::redis_unreachable(settings, failure))?;
             self.wanted.redis = Some(name);
         }
+
         let replaced = replace(&database, self.ground.recorded.as_ref(), &self.wanted).await;
         if replaced.map_err(|unread| unread.told(&self.config.store))? != Replaced::Not {
             return Ok(());
         }
+
         Err(Error::Refused(
             "the deployment was changed by someone else in the meantime; check it and try again"
                 .to_owned(),

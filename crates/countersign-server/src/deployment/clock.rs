@@ -67,15 +67,16 @@ impl StoreClock {
             Dialect::Postgres => "SELECT clock_timestamp()",
             Dialect::Mysql => "SELECT UTC_TIMESTAMP(6)",
         };
+
         let rows = self
             .driver
             .fetch(&Statement::new(self.driver.dialect(), own), &[])
             .await?;
-        let unreadable = || Failure::internal("database", "can't read the database's clock");
         let store = rows
             .first()
             .and_then(|row| row.time(0).ok().flatten())
-            .ok_or_else(unreadable)?;
+            .ok_or_else(|| Failure::internal("database", "can't read the database's clock"))?;
+
         let host = SystemClock.now();
         let apart = host.since(store).max(store.since(host));
         Ok((apart > BOUND).then_some(Skew {
@@ -102,6 +103,7 @@ impl StoreClock {
     async fn check_absence(&self) -> Result<Option<Skew>, Failure> {
         let (host, at) = (SystemClock.now(), Instant::now());
         let served = last_served(&*self.driver).await?;
+
         let verdict = {
             let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
             judge(Sighting { host, at }, served, &mut doubted)
@@ -109,6 +111,7 @@ impl StoreClock {
         if verdict == Verdict::Note {
             note_served(&*self.driver, host).await?;
         }
+
         let skew = served.filter(|_| verdict == Verdict::Doubt);
         Ok(skew.map(|store| Skew {
             host,
@@ -138,6 +141,7 @@ fn judge(now: Sighting, served: Option<Timestamp>, doubted: &mut Option<Sighting
     let Some(served) = served else {
         return Verdict::Note;
     };
+
     if now.host.since(served) <= ABSENCE {
         *doubted = None;
         let is_stale = now.host.since(served).max(served.since(now.host)) > STALE;
@@ -147,6 +151,7 @@ fn judge(now: Sighting, served: Option<Timestamp>, doubted: &mut Option<Sighting
             Verdict::Fine
         };
     }
+
     let first = *doubted.get_or_insert(now);
     let (by_host, by_steady) = (
         now.host.since(first.host),
@@ -160,6 +165,7 @@ fn judge(now: Sighting, served: Option<Timestamp>, doubted: &mut Option<Sighting
     if by_steady < PROBATION {
         return Verdict::Doubt;
     }
+
     *doubted = None;
     Verdict::Note
 }

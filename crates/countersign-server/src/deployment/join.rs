@@ -88,6 +88,7 @@ pub async fn migrate(
     let agreed = agree(config, Purpose::Migrate).await?;
     let database = opened(&agreed)?;
     let applied = foundation::bring_up_to_date_telling(&database, config, tell).await?;
+
     if !agreed.ground.has_history {
         let secret = keys::known_secret(config)?
             .map(|(secret, _)| check_value(&secret))
@@ -96,6 +97,7 @@ pub async fn migrate(
             .await
             .map_err(|unread| unread.told(&config.store))?;
     }
+
     Ok(applied)
 }
 
@@ -134,6 +136,7 @@ async fn attempt(config: &Config, purpose: Purpose) -> Result<Option<Joined>, Er
     let data_dir = DataDir::at(&agreed.config.store.data_dir);
     let database = opened(&agreed)?;
     foundation::bring_up_to_date(&database, &agreed.config).await?;
+
     let secret = keys::token_hash_secret(&agreed.config, &data_dir)?;
     let signing = signing(&agreed.config, &data_dir, purpose)?;
     let found = Found {
@@ -145,6 +148,7 @@ async fn attempt(config: &Config, purpose: Purpose) -> Result<Option<Joined>, Er
     let Some(mark) = found.record(&agreed, purpose, &database).await? else {
         return Ok(None);
     };
+
     let watch = Watch::new(&database, redis.as_ref(), mark);
     Ok(Some(Joined {
         config: agreed.config,
@@ -170,6 +174,7 @@ fn signing(
     if purpose == Purpose::Serve {
         return keys::signing(config, data_dir).map(Some);
     }
+
     match keys::known_ring(config)? {
         Some((ring, _)) => Ok(Some(ring)),
         None => keys::throwaway().map(Some),
@@ -214,9 +219,11 @@ impl Found<'_> {
             (_, Some(mark)) if !mark.is_settled() => mark.clone().filled(Mark::open(secret)),
             (_, known) => return Ok(Some(known.cloned().unwrap_or_else(|| Mark::open(None)))),
         };
+
         if known == Some(&wanted) {
             return Ok(Some(wanted));
         }
+
         self.write(agreed, &wanted, database).await
     }
 
@@ -230,11 +237,15 @@ impl Found<'_> {
         let known = agreed.ground.mark();
         let is_new = known.and_then(|mark| mark.redis.as_ref()) != wanted.redis.as_ref();
         let marked = self.redis.zip(wanted.redis.as_deref()).filter(|_| is_new);
+
         // Redis first: a mark there that no database names does no harm.
         if let (Some((redis, name)), Some(settings)) = (marked, &self.config.redis) {
-            let unreachable = |failure| foundation::redis_unreachable(settings, failure);
-            redis.leave_mark(name).await.map_err(unreachable)?;
+            redis
+                .leave_mark(name)
+                .await
+                .map_err(|failure| foundation::redis_unreachable(settings, failure))?;
         }
+
         let replaced = replace(database, agreed.ground.recorded.as_ref(), wanted).await;
         let replaced = replaced.map_err(|unread| unread.told(&self.config.store))?;
         if replaced == Replaced::Not {
@@ -243,12 +254,14 @@ impl Found<'_> {
             }
             return Ok(None);
         }
+
         if let (Replaced::Now, Some(strategy), Some(profile)) =
             (replaced, &wanted.strategy, &wanted.profile)
         {
             let adopted = known.is_none() && agreed.ground.has_rows;
             tracing::info!(event = "deployment_recorded", strategy, profile, adopted);
         }
+
         Ok(Some(wanted.clone()))
     }
 }

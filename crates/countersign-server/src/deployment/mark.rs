@@ -107,6 +107,7 @@ impl Mark {
         if config.tokens.strategy != StrategyKind::Jwt {
             return mark;
         }
+
         let jwt = &config.keys.jwt;
         Self {
             issuer: jwt.issuer.clone(),
@@ -159,6 +160,7 @@ impl Mark {
         if !self.is_settled() {
             return Vec::new();
         }
+
         let mut settings = vec![
             (&STRATEGY, self.strategy.as_deref()),
             (&PROFILE, self.profile.as_deref()),
@@ -184,6 +186,7 @@ impl Mark {
                 ..found
             };
         }
+
         Self {
             key: self.key.or(found.key),
             secret: self.secret.or(found.secret),

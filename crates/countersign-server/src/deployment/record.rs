@@ -65,6 +65,7 @@ impl Ground {
             ground.has_rows = ground.has_rows
                 || (has_table(database, table).await? && has_row(database, table).await?);
         }
+
         if has_table(database, "countersign_deployment").await?
             && let Some(text) = value_of(database, "mark").await?
         {
@@ -74,6 +75,7 @@ impl Ground {
             });
             ground.recorded = Some(Recorded { mark, text });
         }
+
         Ok(ground)
     }
 
@@ -113,6 +115,7 @@ impl Unread {
             "the deployment's mark (row `mark` of the table countersign_deployment) in the database at {}",
             store.shown()
         );
+
         match self {
             Self::Store(failure) => foundation::unreachable(store, failure),
             Self::Mark(Fault::Garbage(words)) => Error::Mark(format!(
@@ -172,12 +175,14 @@ pub(super) async fn replace(
         ),
         None => (insert(dialect), vec![mark.text().into()]),
     };
+
     let outcome = database
         .run(&Script::new(dialect, &[template]), &params)
         .await?;
     if outcome.took_effect() {
         return Ok(Replaced::Now);
     }
+
     let is_same = recorded(database)
         .await?
         .is_some_and(|recorded| recorded.mark == *mark);
@@ -230,13 +235,16 @@ pub(super) async fn schema(database: &dyn Driver) -> Result<Vec<(String, i64)>, 
     if !has_table(database, "countersign_migration").await? {
         return Ok(Vec::new());
     }
+
     let template = "SELECT set_name, MAX(version) FROM countersign_migration GROUP BY set_name ORDER BY set_name";
     let rows = database
         .fetch(&Statement::new(database.dialect(), template), &[])
         .await?;
-    let read =
-        |row: &countersign::store::Row| Some((row.text(0).ok()??.to_owned(), row.int(1).ok()??));
-    Ok(rows.iter().filter_map(read).collect())
+
+    Ok(rows
+        .iter()
+        .filter_map(|row| Some((row.text(0).ok()??.to_owned(), row.int(1).ok()??)))
+        .collect())
 }
 
 /// Returns the value of a row of the table `countersign_deployment`.
@@ -251,6 +259,7 @@ async fn value_of(database: &dyn Driver, name: &str) -> Result<Option<String>, F
     let Some(row) = rows.first() else {
         return Ok(None);
     };
+
     Ok(row
         .text(0)
         .map_err(|error| Failure::internal(PART, error))?
@@ -266,6 +275,7 @@ async fn has_table(database: &dyn Driver, table: &str) -> Result<bool, Failure> 
             "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?1"
         }
     };
+
     let rows = database
         .fetch(
             &Statement::new(database.dialect(), template),

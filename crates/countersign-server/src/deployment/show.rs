@@ -33,6 +33,7 @@ pub async fn show(store: &Store) -> Result<Shown, Error> {
     if matches!(&store.database, DatabaseUrl::Sqlite(path) if is_empty(path)) {
         return Ok(Shown::default());
     }
+
     let database = foundation::connect(store)?;
     let unreachable = |failure| foundation::unreachable(store, failure);
     let ground = Ground::read(&database)
@@ -40,6 +41,7 @@ pub async fn show(store: &Store) -> Result<Shown, Error> {
         .map_err(unreachable)?
         .readable(store)?;
     let schema = schema(&database).await.map_err(unreachable)?;
+
     let Some(recorded) = ground.recorded else {
         return Ok(Shown {
             schema,
@@ -52,6 +54,7 @@ pub async fn show(store: &Store) -> Result<Shown, Error> {
         }
         _ => None,
     };
+
     Ok(Shown {
         mark: Some(recorded.mark),
         schema,
@@ -71,11 +74,13 @@ impl Shown {
         for (name, value) in self.mark.iter().flat_map(Mark::facts) {
             shown.insert(name.to_owned(), json!(value));
         }
+
         let schema: Map<String, Value> = self
             .schema
             .iter()
             .map(|(set, version)| (set.clone(), json!(version)))
             .collect();
+
         shown.insert("schema".to_owned(), Value::Object(schema));
         shown.insert("last_served".to_owned(), json!(self.last_served));
         Value::Object(shown)
@@ -87,6 +92,7 @@ impl Shown {
         for (name, value) in self.mark.iter().flat_map(Mark::facts) {
             rows.push([name.to_owned(), value.unwrap_or("–").to_owned()]);
         }
+
         rows.extend(
             self.schema
                 .iter()

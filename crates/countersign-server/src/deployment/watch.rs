@@ -41,6 +41,7 @@ impl Watch {
     pub(super) fn new(database: &Database, redis: Option<&Redis>, mark: Mark) -> Self {
         let driver = database.driver();
         let clock = StoreClock::new(Arc::clone(&driver));
+
         Self {
             database: driver,
             redis: redis.cloned(),
@@ -63,6 +64,7 @@ impl Watch {
     pub async fn run(self, interval: Duration, stop: Stop) {
         let mut interval = tokio::time::interval(interval.min(LONGEST));
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
         let rounds = async {
             loop {
                 interval.tick().await;
@@ -71,6 +73,7 @@ impl Watch {
                 }
             }
         };
+
         tokio::select! {
             () = rounds => {}
             () = stop.reached(Phase::Drain) => {}
@@ -85,6 +88,7 @@ impl Watch {
         // On SQLite this notes that the file is served. A clock that is wrong is reported by the
         // sweep.
         let _ = self.clock.check().await?;
+
         let recorded = match recorded(&*self.database).await {
             Ok(recorded) => recorded.map(|recorded| recorded.mark),
             Err(Unread::Store(failure)) => return Err(failure),
@@ -93,6 +97,7 @@ impl Watch {
                 return Ok(());
             }
         };
+
         // Facts that were open at the start may have been recorded since; that isn't a change.
         let as_started = recorded
             .as_ref()
@@ -105,6 +110,7 @@ impl Watch {
             }
             return Ok(());
         }
+
         self.mark_again().await
     }
 
@@ -125,6 +131,7 @@ impl Watch {
         let (Some(redis), Some(name)) = (&self.redis, &self.mark.redis) else {
             return Ok(());
         };
+
         match redis.mark(name).await? {
             RedisMark::Missing => {}
             RedisMark::Present => return Ok(()),
@@ -133,6 +140,7 @@ impl Watch {
                 return Ok(());
             }
         }
+
         redis.leave_mark(name).await?;
         let why = "Redis has lost its data; the deployment's mark was written again";
         tracing::warn!(event = "redis_mark_lost", "{why}");

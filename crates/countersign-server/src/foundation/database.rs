@@ -11,7 +11,7 @@ use countersign::store::sql::{
     SetupError,
 };
 use countersign::user::UserKeyKind;
-use countersign::{ConfigError, Failure};
+use countersign::Failure;
 
 use crate::config::{Config, DatabaseUrl, Store};
 use crate::data_dir::DataDir;
@@ -61,7 +61,7 @@ pub(crate) fn connect(store: &Store) -> Result<Database, Error> {
     let options = DatabaseOptions::default()
         .with_timeout(store.timeout)
         .with_connections(store.connections);
-    let named = |error: ConfigError| renamed(&store.database_spelled, &error);
+
     let database = match &store.database {
         DatabaseUrl::Sqlite(path) => {
             if path.parent() == Some(&store.data_dir) {
@@ -74,7 +74,8 @@ pub(crate) fn connect(store: &Store) -> Result<Database, Error> {
             None => Database::connect(url, options),
         },
     };
-    Ok(database.map_err(named)?)
+
+    Ok(database.map_err(|error| renamed(&store.database_spelled, &error))?)
 }
 
 /// Returns the URL of an SQLite file.

@@ -47,11 +47,13 @@ pub(crate) fn generated_files(config: &Config) -> Vec<PathBuf> {
     if config.keys.token_hash_secret.is_none() {
         files.push(secret_file(&config.store.data_dir));
     }
+
     let jwt = &config.keys.jwt;
     let generates = jwt.private_key.is_none() && jwt.algorithm == Algorithm::EdDsa.as_str();
     if config.tokens.strategy == StrategyKind::Jwt && generates {
         files.push(key_file(&config.store.data_dir));
     }
+
     files.retain(|file| file.exists());
     files
 }
@@ -69,6 +71,7 @@ pub(crate) fn known_secret(config: &Config) -> Result<Option<(Secret, String)>, 
         let spelled = given.map_or_else(|| TOKEN_HASH_SECRET.env(), |given| given.spelled.clone());
         return Ok(Some((secret.clone(), spelled)));
     }
+
     let file = secret_file(&config.store.data_dir);
     let Some(text) = data_dir::find(&file)? else {
         return Ok(None);
@@ -93,6 +96,7 @@ pub(crate) fn known_ring(config: &Config) -> Result<Option<(KeyRing, String)>, E
     if algorithm(jwt)? != Algorithm::EdDsa {
         return Ok(None);
     }
+
     let file = key_file(&config.store.data_dir);
     let Some(text) = data_dir::find(&file)? else {
         return Ok(None);
@@ -134,10 +138,12 @@ pub(crate) fn token_hash_secret(config: &Config, data_dir: &DataDir) -> Result<S
     if let Some(secret) = &config.keys.token_hash_secret {
         return Ok(secret.clone());
     }
+
     let text = data_dir.secret(TOKEN_HASH_SECRET_FILE, || {
         let secret = Secret::generate(&SystemEntropy)?;
         Ok(Zeroizing::new(secret.expose().to_owned()))
     })?;
+
     // The two can be the same only if somebody gave the generated file as a key.
     let name = "token_hash_secret in the data directory";
     let jwt = &config.keys.jwt;
@@ -146,6 +152,7 @@ pub(crate) fn token_hash_secret(config: &Config, data_dir: &DataDir) -> Result<S
             return Err(same_secret(given, name).into());
         }
     }
+
     Ok(generated_secret(name, &text)?)
 }
 
@@ -173,12 +180,14 @@ pub(crate) fn signing(config: &Config, data_dir: &DataDir) -> Result<KeyRing, Er
     if let Some(ring) = given_ring(config)? {
         return Ok(ring);
     }
+
     if config.is_shared() {
         let setting = JWT_PRIVATE_KEY.env();
         let why = "servers that share a database or Redis need the same signing key; set this on \
              every server";
         tracing::warn!(event = "signing_key_not_shared", setting, "{why}");
     }
+
     let text = data_dir.secret(SIGNING_KEY_FILE, || {
         let secret = generate_secret(Algorithm::EdDsa, &SystemEntropy)?;
         Ok(Zeroizing::new(secret.expose().to_owned()))
@@ -208,6 +217,7 @@ fn algorithm(jwt: &JwtKeys) -> Result<Algorithm, ConfigError> {
 fn given_ring(config: &Config) -> Result<Option<KeyRing>, ConfigError> {
     let jwt = &config.keys.jwt;
     let algorithm = algorithm(jwt)?;
+
     let shared = (&JWT_SECRET, &jwt.secret);
     let private = (&JWT_PRIVATE_KEY, &jwt.private_key);
     let (wanted, unwanted) = if algorithm.is_symmetric() {
@@ -215,6 +225,7 @@ fn given_ring(config: &Config) -> Result<Option<KeyRing>, ConfigError> {
     } else {
         (private, shared)
     };
+
     if let Some(given) = unwanted.1 {
         let cure = format!("set {} instead", wanted.0.env());
         return Err(given.error(format!("can't be used with {algorithm}"), cure));
@@ -222,6 +233,7 @@ fn given_ring(config: &Config) -> Result<Option<KeyRing>, ConfigError> {
     let Some(given) = wanted.1 else {
         return without_key(algorithm, wanted.0, jwt);
     };
+
     let key = signing_key(algorithm, given, config.tokens.profile)?;
     if let Some(public) = &jwt.public_key {
         check_public(algorithm, &key, public)?;
@@ -243,6 +255,7 @@ fn without_key(
         );
         return Err(ConfigError::new(wanted.env(), problem, cure));
     }
+
     match &jwt.public_key {
         Some(public) => Err(public.error(
             "is set without its private key",
@@ -261,21 +274,21 @@ fn signing_key(
     given: &Given,
     profile: Profile,
 ) -> Result<SigningKey, ConfigError> {
-    let named = |error: ConfigError| renamed(&given.spelled, &error);
-    match (algorithm.is_symmetric(), profile) {
+    let key = match (algorithm.is_symmetric(), profile) {
         (true, Profile::LitestarAuth) => {
             let secret = Secret::dangerous_without_variety_check(&given.spelled, given.text())?;
-            SigningKey::dangerous_from_short_secret(algorithm, &secret).map_err(named)
+            SigningKey::dangerous_from_short_secret(algorithm, &secret)
         }
         (true, _) => {
-            SigningKey::from_secret(algorithm, &Secret::new(&given.spelled, given.text())?)
-                .map_err(named)
+            let secret = Secret::new(&given.spelled, given.text())?;
+            SigningKey::from_secret(algorithm, &secret)
         }
         (false, _) => {
             let secret = Secret::dangerous_without_variety_check(&given.spelled, given.text())?;
-            SigningKey::from_secret(algorithm, &secret).map_err(named)
+            SigningKey::from_secret(algorithm, &secret)
         }
-    }
+    };
+    key.map_err(|error| renamed(&given.spelled, &error))
 }
 
 /// Checks that a given public key belongs to the private key.
@@ -283,8 +296,10 @@ fn check_public(algorithm: Algorithm, key: &SigningKey, public: &Given) -> Resul
     if algorithm.is_symmetric() {
         return Err(public.error(format!("has no effect with {algorithm}"), "remove it"));
     }
+
     let given = VerifyingKey::from_pem(algorithm, public.text())
         .map_err(|error| renamed(&public.spelled, &error))?;
+
     if given.to_jwk() == key.verifying_key().to_jwk() {
         Ok(())
     } else {

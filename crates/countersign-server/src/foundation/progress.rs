@@ -17,14 +17,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// all kinds together. A migration that keeps writers waiting is always logged, at `warn`.
 pub(super) fn logged() -> impl Fn(Progress) + Send + Sync + 'static {
     let last = Mutex::new(None::<Instant>);
-    let is_due = move || {
-        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = last.is_none_or(|last| last.elapsed() >= INTERVAL);
-        if is_due {
-            *last = Some(Instant::now());
-        }
-        is_due
-    };
+
     move |progress| match progress {
         Progress::Runs { step, statement } => {
             tracing::debug!(
@@ -34,7 +27,7 @@ pub(super) fn logged() -> impl Fn(Progress) + Send + Sync + 'static {
                 statement
             );
         }
-        Progress::WaitsForTurn { waited } if is_due() => {
+        Progress::WaitsForTurn { waited } if is_due(&last) => {
             let waited = seconds(waited);
             tracing::warn!(
                 event = "migration_waits_for_turn",
@@ -47,7 +40,7 @@ pub(super) fn logged() -> impl Fn(Progress) + Send + Sync + 'static {
             held_by,
             waited,
             ..
-        } if is_due() => {
+        } if is_due(&last) => {
             let waited = seconds(waited);
             tracing::warn!(
                 event = "migration_waits_for_lock",
@@ -62,7 +55,7 @@ pub(super) fn logged() -> impl Fn(Progress) + Send + Sync + 'static {
             percent,
             elapsed,
             ..
-        } if is_due() => {
+        } if is_due(&last) => {
             let elapsed = seconds(elapsed);
             tracing::info!(
                 event = "migration_builds",
@@ -81,6 +74,16 @@ pub(super) fn logged() -> impl Fn(Progress) + Send + Sync + 'static {
         }
         _ => {}
     }
+}
+
+/// Returns `true` if the last line is old enough for another, and notes that this one is written.
+fn is_due(last: &Mutex<Option<Instant>>) -> bool {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_due = last.is_none_or(|last| last.elapsed() >= INTERVAL);
+    if is_due {
+        *last = Some(Instant::now());
+    }
+    is_due
 }
 
 /// Returns a duration as whole seconds, as in `12s`.

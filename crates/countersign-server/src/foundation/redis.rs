@@ -57,6 +57,7 @@ pub async fn examine(config: &Config) -> Result<(), Error> {
     let (Some(redis), Some(settings)) = (handle(config)?, &config.redis) else {
         return Ok(());
     };
+
     let nodes = match redis.inspect().await {
         Ok(nodes) => nodes,
         Err(failure) => {
@@ -64,12 +65,14 @@ pub async fn examine(config: &Config) -> Result<(), Error> {
             return Err(unreachable(settings, failure));
         }
     };
+
     for node in nodes {
         let address = if node.address.is_empty() {
             settings.shown()
         } else {
             node.address.clone()
         };
+
         check_kind(&node, &address, &settings.spelled)?;
         check_profile(config, &node, &address, &settings.spelled)?;
         check_eviction(&node, &address, config.tokens.strategy, settings.eviction)?;
@@ -100,6 +103,7 @@ pub(super) async fn check_nodes(config: &Config, settings: &Settings) -> Result<
             .inspect()
             .await
             .unwrap_or_default();
+
         if nodes.iter().any(|node| !node.cluster) {
             let problem = "lists several servers, but one of them is not a cluster node";
             return Err(ConfigError::new(
@@ -120,6 +124,7 @@ fn check_kind(node: &RedisNode, address: &str, spelled: &str) -> Result<(), Conf
              redis+sentinel://sentinel-1:26379,sentinel-2:26379/mymaster";
         return Err(ConfigError::new(spelled.to_owned(), problem, cure));
     }
+
     if node.replica {
         let problem = format!("Redis at {address} is a replica, which accepts no writes");
         return Err(ConfigError::new(
@@ -128,6 +133,7 @@ fn check_kind(node: &RedisNode, address: &str, spelled: &str) -> Result<(), Conf
             "set the URL of its master, or of its Sentinels",
         ));
     }
+
     if node.is_too_old() {
         let problem = format!(
             "Redis at {address} has the unsupported version {:?}",
@@ -139,6 +145,7 @@ fn check_kind(node: &RedisNode, address: &str, spelled: &str) -> Result<(), Conf
             "use version 7.0 or newer",
         ));
     }
+
     Ok(())
 }
 
@@ -176,11 +183,13 @@ fn check_eviction(
     if !node.may_evict() {
         return Ok(());
     }
+
     let policy = if node.eviction.is_empty() {
         "unknown"
     } else {
         node.eviction.as_str()
     };
+
     if strategy == StrategyKind::Jwt && eviction == Eviction::Refuse {
         let problem = format!(
             "is `refuse`, but Redis at {address} may evict keys (maxmemory-policy is \
@@ -190,6 +199,7 @@ fn check_eviction(
              configuration file, or set this to `warn`";
         return Err(ConfigError::new(REDIS_EVICTION.env(), problem, cure));
     }
+
     let risk = match strategy {
         StrategyKind::Jwt => "a revoked token becomes valid again if its key is evicted",
         StrategyKind::Redis | StrategyKind::Database => {
@@ -204,12 +214,14 @@ fn check_eviction(
 fn report(node: &RedisNode, address: &str, strategy: StrategyKind) {
     let (version, persistence) = (node.version.as_str(), words(node.persistence));
     tracing::info!(event = "redis_node", address, version, persistence);
+
     if matches!(
         node.persistence,
         Persistence::Everything | Persistence::AllButASecond
     ) {
         return;
     }
+
     let risk = match strategy {
         StrategyKind::Jwt => {
             "if Redis stops, a revoked token may become valid again until it expires"

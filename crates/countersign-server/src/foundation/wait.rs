@@ -105,6 +105,7 @@ impl Named {
     async fn wait(self, config: &Config, deadline: Instant, asked: &Asked) -> Result<(), Error> {
         let mut pause = PAUSE.0;
         let mut is_first = true;
+
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let bound = bound(config.store.wait, config.store.timeout, left, is_first);
@@ -112,12 +113,14 @@ impl Named {
                 return Ok(());
             };
             is_first = false;
+
             let left = deadline.saturating_duration_since(Instant::now());
             // A cluster client reports a server of the wrong kind as one that doesn't answer.
             // Waiting can't cure that, so it is looked for after each failed attempt.
             if let Ok(checked) = timeout(left.max(NOTICE), asked.check(config)).await {
                 checked?;
             }
+
             let left = deadline.saturating_duration_since(Instant::now());
             match failure.symptom() {
                 Some(symptom) if symptom.may_pass() && !left.is_zero() => self.say(symptom, left),
@@ -126,6 +129,7 @@ impl Named {
                 }
                 _ => return Err(self.failed(failure)),
             }
+
             let _ = timeout(pause.min(left), std::future::pending::<()>()).await;
             pause = pause.saturating_mul(2).min(PAUSE.1);
         }
@@ -148,6 +152,7 @@ impl Named {
             );
             asking.await
         };
+
         answer.unwrap_or_else(|_| {
             let silent = Failure::unavailable("store", format!("no answer within {bound:?}"));
             Err(silent.with_symptom(Symptom::Silent))
@@ -168,6 +173,7 @@ impl Named {
             symptom.cure(),
             WAIT_FOR_STORES.env()
         );
+
         Error::Store {
             setting: self.setting,
             store: self.store,

@@ -109,6 +109,7 @@ pub async fn change(
             NotAnEmail::Malformed => EMAIL_INVALID,
             NotAnEmail::Invisible(_) => EMAIL_INVISIBLE,
         })?;
+
     if !body
         .password
         .as_deref()
@@ -119,12 +120,14 @@ pub async fn change(
     if email.is_none() && body.password.is_none() {
         return Err(Problem::REQUEST_BODY_INVALID);
     }
+
     let wish = Wish {
         current: body.current_password,
         password: body.password,
         email,
     };
     let address = address.map_or(NOWHERE, |Extension(ClientAddress(address))| address);
+
     for _ in 0..ATTEMPTS {
         // The account is loaded anew: the one that came with the token may be outdated by now.
         let recognised = logins
@@ -149,6 +152,7 @@ pub async fn change(
             Recognised::ByNewPassword(_) | Recognised::No => return Err(CURRENT_PASSWORD_INVALID),
             Recognised::Throttled(retry_after) => return Err(Problem::rate_limited(retry_after)),
         };
+
         if is_done {
             tracing::info!(
                 event = "account_changed",
@@ -163,6 +167,7 @@ pub async fn change(
             return Ok((NO_STORE, Json(Me::from(&now.ok_or(Problem::INTERNAL)?))));
         }
     }
+
     Err(CURRENT_PASSWORD_INVALID)
 }
 
@@ -181,6 +186,15 @@ impl Wish {
             .as_ref()
             .is_none_or(|email| Email::parse(&account.email).as_ref() == Ok(email))
     }
+
+    /// Returns `true` if another account has the new email address.
+    async fn is_taken(&self, logins: &Logins, account: &Account) -> Result<bool, Failure> {
+        let Some(email) = &self.email else {
+            return Ok(false);
+        };
+        let owner = logins.accounts.by_address(email.lookup()).await?;
+        Ok(owner.is_some_and(|owner| owner.id != account.id))
+    }
 }
 
 /// Makes the change and ends the other sessions. Returns `false` if the account has changed since
@@ -192,16 +206,10 @@ async fn make(
     wish: &Wish,
     kept: Option<SessionId>,
 ) -> Result<bool, Problem> {
-    let is_taken = async || match &wish.email {
-        Some(email) => {
-            let owner = logins.accounts.by_address(email.lookup()).await?;
-            Ok(owner.is_some_and(|owner| owner.id != account.id))
-        }
-        None => Ok(false),
-    };
-    if is_taken().await.map_err(unanswered)? {
+    if wish.is_taken(logins, account).await.map_err(unanswered)? {
         return Err(ACCOUNT_EMAIL_TAKEN);
     }
+
     let hash = match &wish.password {
         Some(password) => Some(
             logins
@@ -212,16 +220,18 @@ async fn make(
         ),
         None => None,
     };
+
     let own = Change::Own {
         account,
         password: hash.as_deref(),
         email: wish.email.as_ref(),
     };
+
     match changes.make(account.id, own, kept).await {
         Ok(made) => Ok(made.is_some()),
         // The unique index may have refused an address that somebody took since it was looked up.
         Err(failure) => {
-            let taken = is_taken().await.unwrap_or(false);
+            let taken = wish.is_taken(logins, account).await.unwrap_or(false);
             Err(if taken {
                 ACCOUNT_EMAIL_TAKEN
             } else {

@@ -92,6 +92,7 @@ pub async fn register(
     if !is_of_fitting_length(&registration.password) {
         return Err(PASSWORD_INVALID);
     }
+
     // The limit comes before the password is hashed, so that a client beyond it costs almost
     // nothing.
     let address = address.map_or(NOWHERE, |Extension(ClientAddress(address))| address);
@@ -99,11 +100,13 @@ pub async fn register(
         tracing::warn!(event = "registration_refused", reason = "rate_limited");
         return Err(Problem::rate_limited(retry_after));
     }
+
     let account = registrar
         .register(&email, registration.password)
         .await
         .map_err(unanswered)?;
     let account = account.ok_or(REGISTER_EMAIL_TAKEN)?;
+
     tracing::info!(event = "registered");
     Ok((StatusCode::CREATED, NO_STORE, Json(Me::from(&account))))
 }

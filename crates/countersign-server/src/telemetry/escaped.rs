@@ -18,6 +18,7 @@ impl<W: Write> Write for Escaped<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let body = text.strip_suffix('\n').unwrap_or(&text);
+
         if body.contains(char::is_control) {
             let mut escaped = String::with_capacity(body.len() + 16);
             for character in body.chars() {
@@ -32,6 +33,7 @@ impl<W: Write> Write for Escaped<W> {
         } else {
             self.0.write_all(line)?;
         }
+
         Ok(line.len())
     }
 

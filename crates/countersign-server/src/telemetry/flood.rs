@@ -95,11 +95,12 @@ impl Flood {
             wake: wake.clone(),
             start: Instant::now(),
         });
+
         let summed = Arc::clone(&counts);
-        let work = move || say_sums(&summed, &woken);
         let thread = thread::Builder::new()
             .name("countersign-sums".to_owned())
-            .spawn(work)?;
+            .spawn(move || say_sums(&summed, &woken))?;
+
         Ok((
             Self(counts),
             Sums {
@@ -129,12 +130,14 @@ impl<S: Subscriber> Layer<S> for Flood {
         if level > Level::INFO {
             return true;
         }
+
         let mut kind = Kind::default();
         event.record(&mut kind);
         let is_done = level == Level::INFO && !ANYBODY.contains(&kind.event.as_str());
         if is_done || EACH.contains(&kind.event.as_str()) {
             return true;
         }
+
         if kind.event.is_empty() {
             event.metadata().target().clone_into(&mut kind.event);
         }
@@ -165,6 +168,7 @@ impl Counts {
         if kinds.len() >= KINDS && !kinds.contains_key(&kind) {
             return true;
         }
+
         let count = kinds.entry(kind).or_default();
         if count.second != second {
             (count.second, count.lines) = (second, 0);
@@ -173,6 +177,7 @@ impl Counts {
         if count.lines <= LINES {
             return true;
         }
+
         if count.more == 0 {
             // The send fails only after the thread has finished, at the end of the process.
             let _ = self.wake.send(Wake::More);
@@ -195,6 +200,7 @@ fn say_sums(counts: &Counts, woken: &Receiver<Wake>) {
     while let Ok(Wake::More) = woken.recv() {
         let end = Instant::now() + SECOND;
         let mut finished = false;
+
         // Further kinds may wake the thread within this second. All are logged together at its end.
         while !finished {
             match woken.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -203,6 +209,7 @@ fn say_sums(counts: &Counts, woken: &Receiver<Wake>) {
                 Err(RecvTimeoutError::Timeout) => break,
             }
         }
+
         for (
             Kind {
                 event: kind,
@@ -219,6 +226,7 @@ fn say_sums(counts: &Counts, woken: &Receiver<Wake>) {
                 "further lines of this kind were not written"
             );
         }
+
         if finished {
             return;
         }

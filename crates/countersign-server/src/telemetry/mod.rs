@@ -65,11 +65,13 @@ pub fn start(log: Log) -> io::Result<Logging> {
     let queue = Queue::start(StandardError, move |lost| {
         tracing::dispatcher::with_default(&aside, || say_lost(lost));
     })?;
+
     let (flood, sums) = Flood::start()?;
     let (targets, level) = reload::Layer::new(targets(log.level));
     let into = queue.clone();
     let lines = lines(log.format, move || Escaped(into.clone()));
     registry().with(targets).with(lines).with(flood).init();
+
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
             .location()
@@ -77,6 +79,7 @@ pub fn start(log: Log) -> io::Result<Logging> {
             .unwrap_or_default();
         tracing::error!(event = "panic", place, "this is a bug; please report it");
     }));
+
     Ok(Logging { queue, sums, level })
 }
 
@@ -111,6 +114,7 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+
     match format {
         LogFormat::Text => lines.with_ansi(false).boxed(),
         LogFormat::Json => lines

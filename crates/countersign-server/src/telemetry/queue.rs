@@ -51,10 +51,9 @@ impl Queue {
         let (entries, waiting) = sync_channel(LINES);
         let lost = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&lost);
-        let work = move || write_all(out, &waiting, &counted, tell);
         thread::Builder::new()
             .name("countersign-log".to_owned())
-            .spawn(work)?;
+            .spawn(move || write_all(out, &waiting, &counted, tell))?;
         Ok(Self { entries, lost })
     }
 
@@ -65,6 +64,7 @@ impl Queue {
         let deadline = Instant::now() + patience;
         let (done, written) = sync_channel(1);
         let mut mark = Entry::Mark(done);
+
         loop {
             match self.entries.try_send(mark) {
                 Ok(()) => break,
@@ -73,6 +73,7 @@ impl Queue {
             }
             thread::sleep(LOOK_AGAIN);
         }
+
         written
             .recv_timeout(deadline.saturating_duration_since(Instant::now()))
             .is_ok()
@@ -103,6 +104,7 @@ fn write_all(mut out: impl Write, entries: &Receiver<Entry>, lost: &AtomicU64, t
             tell(known.saturating_sub(told));
             (told, told_at) = (known, Some(Instant::now()));
         }
+
         match entry {
             // An error here means that standard error is closed, so there is nowhere to report it.
             Entry::Line(line) => drop(out.write_all(&line)),

@@ -50,9 +50,11 @@ pub fn plan(model: &Protocol, why: Why) -> impl Iterator<Item = Part> {
     let Why::All { all, keep, .. } = why else {
         return plan_of_one(model, matches!(why, Why::Logout(_)));
     };
+
     let both = all == All::Disable;
     let password = all == All::Password;
     let first = password && model.is(Mutant::MarkBeforePassword);
+
     [
         (Part::Survey, model.is(Mutant::EndReadBeforeMark)),
         (Part::Mark, first),
@@ -84,6 +86,7 @@ type Planned =
 fn plan_of_one(model: &Protocol, logout: bool) -> Planned {
     let signed = model.is_signed();
     let late = model.is(Mutant::RemovedBeforeDenied);
+
     [
         (Part::Find, logout),
         (Part::Deny, signed && !late),
@@ -145,6 +148,7 @@ pub fn everything(state: &mut State, all: All) -> Option<Ending> {
     } else {
         None
     };
+
     Some(begun(Why::All {
         all,
         number,
@@ -207,14 +211,17 @@ pub fn step(model: &Protocol, state: &mut State, mut ending: Ending) -> Option<N
             return Some(Next::Over);
         }
     }
+
     if part != Part::Deny || next_entry(model, state, ending).is_none() {
         ending.done += 1;
     }
+
     let of_one = matches!(ending.why, Why::Logout(_));
     let nothing = ending.fences == 0 && (of_one || ending.listed == 0);
     if nothing && next_part(model, ending) == Some(Part::Settle) {
         ending.done += 1;
     }
+
     // The answer does not ask for these. Without them, states are equal that differ in nothing
     // else.
     if matches!(next_part(model, ending), Some(Part::Answer)) {
@@ -231,10 +238,12 @@ fn overtaken(model: &Protocol, state: &State, ending: Ending) -> Option<Ending> 
     let Why::Logout(token) = ending.why else {
         return None;
     };
+
     let absent = state.store.find(state.session_of(token)?).is_none();
     if !absent || !model.is_signed() || model.is(Mutant::LogoutOfFound) {
         return None;
     }
+
     let mut rest = ending;
     read(model, state, &mut rest);
     rest.done -= 1;
@@ -260,6 +269,7 @@ fn until(model: &Protocol, state: &State, access_end: Tick) -> Tick {
         access_end
     };
     let today = state.clock(0).saturating_add(model.life(Server::default()));
+
     if model.is_signed() {
         recorded.max(today).saturating_add(IN_FLIGHT)
     } else {
@@ -286,6 +296,7 @@ fn find(model: &Protocol, state: &State, ending: &mut Ending) -> Option<()> {
     let Why::Logout(token) = ending.why else {
         return None;
     };
+
     let session = state.session_of(token)?;
     if let Some(record) = state.store.find(session) {
         ending.listed = bit(session);
@@ -309,6 +320,7 @@ fn mark(model: &Protocol, state: &mut State, ending: &mut Ending) -> Option<()> 
     let old = state.store.fence;
     let survey = Some(ending.until).filter(|_| model.is(Mutant::EndReadBeforeMark));
     fence::mark(model, state, kept(*ending), survey, ending.seen)?;
+
     (ending.seen, ending.until) = (0, 0);
     ending.fences = if model.is_signed() {
         old.map_or(0, bit)
@@ -324,25 +336,30 @@ fn mark(model: &Protocol, state: &mut State, ending: &mut Ending) -> Option<()> 
 /// fence.
 fn read(model: &Protocol, state: &State, ending: &mut Ending) {
     let (mut fences, mut spared, mut listed, mut access_end, mut younger) = (0, 0, 0, 0, None);
+
     for (fence, ended) in ended(state).rev() {
         // Only a session that every mark since has kept is still there.
         let stays = ended
             .kept
             .filter(|kept| younger.is_none_or(|younger| younger == Some(*kept)));
         younger = Some(stays);
+
         let own = !model.is(Mutant::UnsettledForgotten) || ending.fences & bit(fence) != 0;
         if !ended.settled && own {
             fences |= bit(fence);
             spared |= if stays.is_some() { bit(fence) } else { 0 };
         }
+
         if let Some(kept) = ended
             .kept
             .filter(|_| stays.is_none() && !model.is(Mutant::KeptNotDenied))
         {
             listed |= bit(kept);
         }
+
         access_end = access_end.max(ended.access_end);
     }
+
     ending.fences = fences;
     ending.spared = spared;
     if let Why::All { keep, .. } = ending.why {
@@ -374,53 +391,55 @@ enum Entry {
 
 /// Returns the next entry that is missing, exceptions before the fences that they belong to.
 fn next_entry(model: &Protocol, state: &State, ending: Ending) -> Option<Entry> {
-    let denied = &state.store.denied;
-    let in_set = |set: u8| ended(state).filter(move |(fence, _)| set & bit(*fence) != 0);
-    let fence = || {
-        let missing = |fence: u8| {
-            denied
-                .fences
-                .get(usize::from(fence))
-                .is_some_and(|until| *until < ending.until)
-        };
-        in_set(ending.fences)
-            .map(|(fence, _)| fence)
-            .find(|fence| missing(*fence))
-            .map(Entry::Fence)
-    };
-    let kept = || {
-        let exceptions =
-            in_set(ending.spared).filter_map(|(fence, ended)| Some((fence, ended.kept?)));
-        let missing = |fence: u8| {
-            denied
-                .kept
-                .get(usize::from(fence))
-                .is_some_and(|(_, until)| *until < ending.until)
-        };
-        { exceptions }
-            .find(|(fence, _)| missing(*fence))
-            .map(|(fence, kept)| Entry::Kept(fence, kept))
-    };
-    let session = || {
-        let missing = |session: &u8| {
-            denied
-                .sessions
-                .get(usize::from(*session))
-                .is_some_and(|until| *until < ending.until)
-        };
-        sessions(ending.listed).find(missing).map(Entry::Session)
-    };
     if model.is(Mutant::ExceptionLast) {
-        fence().or_else(kept).or_else(session)
+        missing_fence(state, ending)
+            .or_else(|| missing_exception(state, ending))
+            .or_else(|| missing_session(state, ending))
     } else {
-        kept().or_else(fence).or_else(session)
+        missing_exception(state, ending)
+            .or_else(|| missing_fence(state, ending))
+            .or_else(|| missing_session(state, ending))
     }
+}
+
+fn missing_fence(state: &State, ending: Ending) -> Option<Entry> {
+    let denied = &state.store.denied.fences;
+    ended(state)
+        .map(|(fence, _)| fence)
+        .filter(|fence| ending.fences & bit(*fence) != 0)
+        .find(|fence| ends_early(denied.get(usize::from(*fence)), ending))
+        .map(Entry::Fence)
+}
+
+fn missing_exception(state: &State, ending: Ending) -> Option<Entry> {
+    let denied = &state.store.denied.kept;
+    ended(state)
+        .filter(|(fence, _)| ending.spared & bit(*fence) != 0)
+        .filter_map(|(fence, ended)| Some((fence, ended.kept?)))
+        .find(|(fence, _)| {
+            let until = denied.get(usize::from(*fence)).map(|(_, until)| until);
+            ends_early(until, ending)
+        })
+        .map(|(fence, kept)| Entry::Kept(fence, kept))
+}
+
+fn missing_session(state: &State, ending: Ending) -> Option<Entry> {
+    let denied = &state.store.denied.sessions;
+    sessions(ending.listed)
+        .find(|session| ends_early(denied.get(usize::from(*session)), ending))
+        .map(Entry::Session)
+}
+
+/// Returns `true` if an entry ends before the ending needs it to.
+fn ends_early(until: Option<&Tick>, ending: Ending) -> bool {
+    until.is_some_and(|until| *until < ending.until)
 }
 
 /// Adds the next entry that is missing to the denylist.
 fn deny_one(model: &Protocol, state: &mut State, ending: Ending) {
     let entry = next_entry(model, state, ending);
     let denied = &mut state.store.denied;
+
     match entry {
         None => {}
         Some(Entry::Kept(fence, session)) => {
@@ -462,6 +481,7 @@ fn is_denied(state: &State, session: u8) -> bool {
         .get(usize::from(session))
         .copied()
         .unwrap_or_default();
+
     state
         .store
         .records
@@ -476,6 +496,7 @@ fn remove(model: &Protocol, state: &mut State, ending: Ending) {
         Why::Logout(_) => (Cause::Logout, false),
         Why::All { .. } => (Cause::Everywhere, true),
     };
+
     let unfenced = state.unfenced() & !kept(ending).map_or(0, bit);
     let removed = match (all, model.is_signed()) {
         (false, _) => ending.listed,
@@ -484,6 +505,7 @@ fn remove(model: &Protocol, state: &mut State, ending: Ending) {
     };
     let snapshot = model.is(Mutant::NoSecondStatement) || model.is(Mutant::SecondStatementApart);
     let among = if snapshot { ending.seen } else { u8::MAX };
+
     for session in sessions(removed) {
         if let Why::Logout(token) = ending.why {
             let current = state
@@ -495,11 +517,13 @@ fn remove(model: &Protocol, state: &mut State, ending: Ending) {
                 continue;
             }
         }
+
         let there = state.remove_record(session, cause);
         let spares = cause == Cause::Reuse && model.is(Mutant::ReuseSparesAccess);
         if !spares && !model.is(Mutant::AccessRemovedFirst) {
             state.remove_access(session, among);
         }
+
         let reports = cause == Cause::Reuse && (there || model.is(Mutant::ReuseReportedByAll));
         if let Some(history) = state.history.get_mut(session).filter(|_| reports) {
             history.reports += 1;

@@ -40,16 +40,15 @@ pub fn mark(
     let old = state.store.fence.replace(fresh);
     touch(model, state);
     let Some(old) = old else { return Some(()) };
-    let behind =
-        |state: &State, session: u8| state.store.records.get(session).map(|record| record.fence);
+
     // A session behind no fence stays there: another ending, which has made its mark already, may
     // be about to remove it.
-    let keeps = |session: &u8| match behind(state, *session) {
-        Some(NO_FENCE) => model.is(Mutant::UnfencedAdopted),
-        Some(fence) => fence == old || model.is(Mutant::MarkRevives),
+    let kept = keep.filter(|session| match state.store.records.get(*session) {
+        Some(record) if record.fence == NO_FENCE => model.is(Mutant::UnfencedAdopted),
+        Some(record) => record.fence == old || model.is(Mutant::MarkRevives),
         None => false,
-    };
-    let kept = keep.filter(keeps);
+    });
+
     let recorded = state
         .store
         .records
@@ -63,6 +62,7 @@ pub fn mark(
     if let Some(session) = kept {
         keep_session(model, state, session, fresh, seen);
     }
+
     let gone = state.store.records;
     for (session, _) in gone.iter().filter(|(_, record)| record.fence == old) {
         if Some(session) != kept
@@ -71,6 +71,7 @@ pub fn mark(
             history.ended = history.ended.or(Some(Cause::Everywhere));
         }
     }
+
     if let Some(ended) = state.store.ended.get_mut(usize::from(old)) {
         let settled = !model.is_signed();
         let access_end = survey.unwrap_or(access_end);
@@ -80,6 +81,7 @@ pub fn mark(
             access_end: if settled { 0 } else { access_end },
         });
     }
+
     Some(())
 }
 
@@ -91,6 +93,7 @@ fn keep_session(model: &Protocol, state: &mut State, session: u8, fence: u8, see
     if let Some(history) = state.history.get_mut(session) {
         history.fence = fence;
     }
+
     let among = if model.is(Mutant::KeptBySnapshot) {
         seen
     } else {
@@ -159,6 +162,7 @@ pub fn pass(model: &Protocol, state: &mut State) {
     let Some((kept, _)) = model.settings.fence_kept else {
         return;
     };
+
     let store = &state.store;
     let busy = (0..).take(FENCES).any(|fence| {
         let live = store
@@ -168,16 +172,19 @@ pub fn pass(model: &Protocol, state: &mut State) {
         let ended = store.ended.get(usize::from(fence)).copied().flatten();
         live && ended.is_none() || ended.is_some_and(|ended| !ended.settled)
     });
+
     if busy
         || state.now.saturating_sub(store.fence_used) < kept
         || store.fence == Some(NEVER_RAISED)
     {
         return;
     }
+
     for fence in (0..).take(FENCES) {
         clear(state, fence);
         forget(state, fence);
     }
+
     // A signed token that carries one value for all time would be denied with those from before.
     let comes_back = !model.is_signed() || model.is(Mutant::FenceComesBack);
     state.store.fence = Some(NEVER_RAISED).filter(|_| comes_back);

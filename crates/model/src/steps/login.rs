@@ -55,6 +55,7 @@ pub fn step(model: &Protocol, state: &mut State, mut login: Login) -> Option<Nex
         }
         LoginStage::Answer(None) => return Some(Next::Over),
     }
+
     Some(Next::Goes(Call::Login(login)))
 }
 
@@ -66,6 +67,7 @@ fn insert(model: &Protocol, state: &mut State, login: Login) -> Option<Guarded> 
     if !unguarded && Some(login.fence) != state.store.fence {
         return Some(Guarded::Refused);
     }
+
     // The age is judged in the step that inserts. A login judged earlier may still insert much
     // later.
     let age = state.now.saturating_sub(login.at);
@@ -77,6 +79,7 @@ fn insert(model: &Protocol, state: &mut State, login: Login) -> Option<Guarded> 
     if limit.is_some_and(|limit| age >= limit) {
         return Some(Guarded::Refused);
     }
+
     let opening = Opening {
         clock: state.clock(login.server.skew),
         life: model.life(login.server),
@@ -84,6 +87,7 @@ fn insert(model: &Protocol, state: &mut State, login: Login) -> Option<Guarded> 
         era: login.era,
         password: login.password?,
     };
+
     let opened = state.open(&model.settings, opening, true)?;
     fence::touch(model, state);
     Some(Guarded::Wrote(opened))

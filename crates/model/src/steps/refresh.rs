@@ -28,18 +28,21 @@ fn look(model: &Protocol, state: &mut State, mut refresh: Refresh) -> Option<Nex
     let at = refresh.at;
     let session = state.session_of(refresh.token)?;
     let record = state.store.find(session).copied();
-    let judged = |record: &Record| {
+
+    let record = record.filter(|record| {
         record.is_live(at) || model.is(Mutant::IdleEndUnjudged) && at < record.absolute_end
-    };
-    let Some(record) = record.filter(judged) else {
+    });
+    let Some(record) = record else {
         return Some(Next::Over);
     };
+
     refresh.verdict = verdict(model, state, &refresh, session);
     if record.current == refresh.token {
         refresh.stage = RefreshStage::Rotate;
         refresh.fence = if model.is_signed() { record.fence } else { 0 };
         return Some(Next::Goes(Call::Refresh(refresh)));
     }
+
     if let Some((from, salt)) = answered(model, &record, &refresh) {
         let salt = if model.is(Mutant::RandomSuccessor) {
             state.salt()
@@ -50,6 +53,7 @@ fn look(model: &Protocol, state: &mut State, mut refresh: Refresh) -> Option<Nex
         if !is_next(model, &record, from, successor) {
             return Some(answer(Answer::Refused, refresh));
         }
+
         let mut ends = at
             .saturating_add(model.life(refresh.server))
             .min(record.idle_end);
@@ -73,10 +77,12 @@ fn look(model: &Protocol, state: &mut State, mut refresh: Refresh) -> Option<Nex
         }
         return Some(answer(tokens(successor, ends, true), refresh));
     }
+
     let excused = refresh.lost && model.settings.window > 0 && !model.is(Mutant::LoserIsReuse);
     if excused || model.is(Mutant::ReuseUnpunished) {
         return Some(answer(Answer::Refused, refresh));
     }
+
     let ending = ending::reuse(model, state, session, refresh.verdict, record.access_end);
     Some(Next::Goes(Call::Ending(ending)))
 }
@@ -87,20 +93,24 @@ fn answered(model: &Protocol, record: &Record, refresh: &Refresh) -> Option<(u8,
     if model.is(Mutant::NoRetry) {
         return None;
     }
-    let is_open = |consumed: &Consumed| {
-        model.is_open(consumed.at, refresh.at)
-            || model.settings.window > 0 && model.is(Mutant::WindowNeverPasses)
-    };
+
     if model.is(Mutant::OlderGenerationsRetry) {
         let newest = record.consumed.first()?.as_ref()?;
-        return is_open(newest).then_some((newest.token, newest.salt));
+        return is_retry(model, *newest, refresh).then_some((newest.token, newest.salt));
     }
+
     let kept = record
         .consumed
         .iter()
         .flatten()
         .find(|consumed| consumed.token == refresh.token)?;
-    is_open(kept).then_some((kept.token, kept.salt))
+    is_retry(model, *kept, refresh).then_some((kept.token, kept.salt))
+}
+
+/// Returns `true` if the exchange comes while the window of a consumed token is open.
+fn is_retry(model: &Protocol, consumed: Consumed, refresh: &Refresh) -> bool {
+    model.is_open(consumed.at, refresh.at)
+        || model.settings.window > 0 && model.is(Mutant::WindowNeverPasses)
 }
 
 /// Returns `true` if the record has `successor` in the place after the presented token.
@@ -126,6 +136,7 @@ fn verdict(model: &Protocol, state: &State, refresh: &Refresh, session: u8) -> V
     let Some((successor, next)) = state.successors(refresh.token).next() else {
         return Verdict::Nothing;
     };
+
     if !state
         .store
         .find(session)
@@ -133,6 +144,7 @@ fn verdict(model: &Protocol, state: &State, refresh: &Refresh, session: u8) -> V
     {
         return Verdict::Nothing;
     }
+
     let passed = state.now.saturating_sub(consumed);
     let generations = std::iter::successors(Some(successor), |token| {
         Some(state.successors(*token).next()?.0)
@@ -142,6 +154,7 @@ fn verdict(model: &Protocol, state: &State, refresh: &Refresh, session: u8) -> V
     } else {
         generations.take(KEPT + 1).count() <= KEPT
     };
+
     let set_back = token.ahead.saturating_sub(state.ahead);
     let (surely, perhaps) = if set_back == 0 {
         (
@@ -154,6 +167,7 @@ fn verdict(model: &Protocol, state: &State, refresh: &Refresh, session: u8) -> V
         let again = caught_up <= passed && passed < set_back + settings.window + settings.skew;
         (false, passed < settings.window || again)
     };
+
     if surely && remembered {
         Verdict::Owed(successor)
     } else if refresh.lost && settings.window > 0 {
@@ -173,6 +187,7 @@ fn check(state: &State, mut refresh: Refresh) -> Option<Next> {
         .records
         .get(session)
         .map(|record| record.current);
+
     if current == Some(refresh.token) {
         refresh.stage = RefreshStage::Write;
     } else {
@@ -192,6 +207,7 @@ fn rotate(
     if model.settings.clock == Clock::EachStep {
         refresh.at = state.clock(refresh.server.skew);
     }
+
     match state.rotate(model, &refresh, guarded)? {
         Guarded::Wrote(successor) => {
             let signed = refresh.at.saturating_add(model.life(refresh.server));
@@ -237,6 +253,7 @@ fn deliver(model: &Protocol, state: &mut State, call: Refresh, answer: Answer) -
     if call.verdict == Verdict::Reuse {
         ending::condemn(state, call.token, Cause::Reuse);
     }
+
     if let Answer::Tokens {
         refresh,
         access_ends,
@@ -253,5 +270,6 @@ fn deliver(model: &Protocol, state: &mut State, call: Refresh, answer: Answer) -
             Holder::Tab => {}
         }
     }
+
     Next::Over
 }

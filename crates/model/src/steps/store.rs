@@ -53,6 +53,7 @@ impl State {
             era,
             password,
         } = opening;
+
         let absolute_end = clock.saturating_add(settings.absolute);
         let idle_end = clock.saturating_add(settings.idle).min(absolute_end);
         let session = self.history.push(History {
@@ -66,6 +67,7 @@ impl State {
             reports: 0,
             revived: false,
         })?;
+
         let current = self.mint(settings, session, None)?;
         let ends = clock.saturating_add(life).min(idle_end);
         let access_end = if access && settings.access == Access::Signed {
@@ -83,6 +85,7 @@ impl State {
             fence,
             access_end,
         };
+
         self.store.records.set(session, Some(record));
         if access {
             self.issue(
@@ -94,6 +97,7 @@ impl State {
                 },
             );
         }
+
         Some(current)
     }
 
@@ -116,9 +120,11 @@ impl State {
                 return Some(token);
             }
         }
+
         if self.tokens.len() >= settings.tokens.min(TOKENS) {
             return None;
         }
+
         self.tokens.push(Token {
             session,
             derived,
@@ -145,6 +151,7 @@ impl State {
             ends,
         } = issued;
         let lives = self.now < ends;
+
         match settings.access {
             Access::Opaque => {
                 let access = crate::state::Access { ends, fence };
@@ -188,12 +195,13 @@ impl State {
         let at = refresh.at;
         let session = self.session_of(refresh.token)?;
         let record = self.store.records.get(session).copied();
-        let created = || self.created(refresh, session);
-        let Some(mut record) =
-            record.or_else(|| created().filter(|_| model.is(Mutant::RotationCreates)))
-        else {
+        let Some(mut record) = record.or_else(|| {
+            self.created(refresh, session)
+                .filter(|_| model.is(Mutant::RotationCreates))
+        }) else {
             return Some(Guarded::Refused);
         };
+
         let ended = self.store.has_ended(record.fence);
         let unfenced = ended && !model.is(Mutant::RotationBehindAnyFence);
         // The signed token will carry the fence that the look found, so the record must still have
@@ -204,6 +212,7 @@ impl State {
         if guarded && (record.current != refresh.token || unfenced || other) {
             return Some(Guarded::Refused);
         }
+
         let unjudged = [
             Mutant::IdleEndUnjudged,
             Mutant::AgeReadEarlier,
@@ -229,6 +238,7 @@ impl State {
                 salt,
             },
         );
+
         record.idle_end = at.saturating_add(settings.idle).min(record.absolute_end);
         let life = at.saturating_add(model.life(refresh.server));
         let ends = if model.is(Mutant::AccessOutlivesSession) {
@@ -244,6 +254,7 @@ impl State {
                 ends.max(record.access_end)
             };
         }
+
         self.store.records.set(session, Some(record));
         let fence = if model.is_signed() {
             refresh.fence
@@ -270,6 +281,7 @@ impl State {
         if let Some(history) = self.history.get_mut(session) {
             history.revived |= revived;
         }
+
         Some(Guarded::Wrote(successor))
     }
 
@@ -357,20 +369,21 @@ fn remember(model: &Protocol, record: &mut Record, token: Consumed) {
     if settings.close_on_use && !model.is(Mutant::ConfirmedStaysOpen) {
         record.consumed = [None; KEPT];
     }
-    let is_open = |consumed: &Consumed| model.is_open(consumed.at, token.at);
-    let oldest = record
+    let open = record
         .consumed
-        .iter()
-        .rposition(|consumed| consumed.as_ref().is_some_and(is_open));
+        .map(|older| older.is_some_and(|older| model.is_open(older.at, token.at)));
+    let oldest = open.iter().rposition(|is_open| *is_open);
     let parted = model.is(Mutant::NeighboursParted);
-    for (place, older) in record.consumed.iter_mut().enumerate() {
+
+    for (place, (older, is_open)) in record.consumed.iter_mut().zip(open).enumerate() {
         let stays = if parted {
-            older.as_ref().is_some_and(is_open)
+            is_open
         } else {
             oldest.is_some_and(|oldest| place <= oldest)
         };
         *older = older.filter(|_| stays);
     }
+
     if parted {
         record.consumed.sort_unstable_by_key(Option::is_none);
     }

@@ -31,6 +31,7 @@ pub(crate) fn members(text: &str) -> impl Iterator<Item = Member> {
         else {
             panic!("no line of CLUSTER NODES: {line}")
         };
+
         Member {
             id: (*id).to_owned(),
             master: (*master != "-").then(|| (*master).to_owned()),

@@ -65,6 +65,7 @@ impl RedisCluster {
                 .map(|node| node.join().expect("the node starts"))
                 .collect()
         });
+
         let cluster = Self { nodes };
         cluster.form(replicas);
         cluster.wait_until_ok();
@@ -96,13 +97,13 @@ impl RedisCluster {
             &["CONFIG", "SET", "cluster-announce-port", &port.to_string()],
         );
         let entry = format!("{} 127.0.0.1:{port}@", self.member(node).id);
+
         wait_until("all nodes have heard of the port", || {
-            let heard = |at| {
+            self.living().all(|at| {
                 self.command(at, &["CLUSTER", "NODES"])
                     .lines()
                     .any(|line| line.starts_with(&entry))
-            };
-            self.living().all(heard)
+            })
         });
     }
 
@@ -153,6 +154,7 @@ impl RedisCluster {
             .living()
             .find(|&node| self.member(node).master.as_ref() == Some(&id));
         let replica = replica.expect("the master has a living replica");
+
         let mut asked: Option<Instant> = None;
         wait_until("the replica has taken over", || {
             let done = self.member(replica).is_serving_master();
@@ -188,6 +190,7 @@ impl RedisCluster {
             .iter()
             .map(|node| node.url().trim_start_matches("redis://"));
         let create = ["--cluster-replicas", replicas, "--cluster-yes"];
+
         run(
             self.node(0)
                 .client()

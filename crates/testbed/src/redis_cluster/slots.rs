@@ -34,11 +34,9 @@ impl RedisCluster {
     pub fn migrate_slot(&self, slot: u16, from: usize, to: usize) {
         let (source, target) = (self.member(from).id, self.member(to).id);
         let slot = slot.to_string();
-        let set_slot = |node, change: &[&str]| {
-            self.command(node, &[&["CLUSTER", "SETSLOT", &slot], change].concat())
-        };
-        set_slot(to, &["IMPORTING", &source]);
-        set_slot(from, &["MIGRATING", &target]);
+        self.set_slot(to, &slot, &["IMPORTING", &source]);
+        self.set_slot(from, &slot, &["MIGRATING", &target]);
+
         let Address { host, port, .. } = Address::parse(self.node(to).url());
         loop {
             let keys = self.command(from, &["CLUSTER", "GETKEYSINSLOT", &slot, "10"]);
@@ -51,13 +49,19 @@ impl RedisCluster {
                 &[&["MIGRATE", host, port, "", "0", "5000", "KEYS"], &*keys].concat(),
             );
         }
+
         // The target comes first: it must own the slot before the source gives it up.
         let others = self
             .masters()
             .into_iter()
             .filter(|&node| node != from && node != to);
         for node in [to, from].into_iter().chain(others) {
-            set_slot(node, &["NODE", &target]);
+            self.set_slot(node, &slot, &["NODE", &target]);
         }
+    }
+
+    /// Changes what a node believes about a slot.
+    fn set_slot(&self, node: usize, slot: &str, change: &[&str]) {
+        self.command(node, &[&["CLUSTER", "SETSLOT", slot], change].concat());
     }
 }

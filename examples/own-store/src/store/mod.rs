@@ -21,7 +21,7 @@ use countersign::store::{
 };
 use countersign::token::{Digest, Locator, StoredToken};
 use countersign::{Failure, SessionId, Timestamp, UserKey};
-use redb::{Database, DatabaseError, ReadableDatabase};
+use redb::{Database, ReadableDatabase};
 
 use rows::{Fault, RefreshRow, TokenRow, parsed, user_text};
 use tables::{ACCESS, REFRESH, Tables};
@@ -38,10 +38,12 @@ impl RedbStore {
     ///
     /// Returns a [`Failure`] if the file can't be used, or is open in another process.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Failure> {
-        let unusable = |error: DatabaseError| Failure::unavailable("redb store", error);
-        let store = Self(Arc::new(Database::create(path).map_err(unusable)?));
+        let database =
+            Database::create(path).map_err(|error| Failure::unavailable("redb store", error))?;
+        let store = Self(Arc::new(database));
         // Readers need the tables to be there.
         store.write_now(|_| Ok(()))?;
+
         Ok(store)
     }
 
@@ -54,20 +56,17 @@ impl RedbStore {
         let store = self.clone();
         // redb waits for the disk, and a writer for the one before it. A caller that hangs up
         // leaves the step to itself: it ends as it would have.
-        off_thread(move || store.write_now(step)).await
+        off_thread(move || Ok(store.write_now(step)?)).await
     }
 
     fn write_now<T>(
         &self,
         step: impl FnOnce(&mut Tables<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Failure> {
-        let run = || {
-            let transaction = self.0.begin_write().map_err(Box::new)?;
-            let answer = step(&mut Tables::open(&transaction)?)?;
-            transaction.commit()?;
-            Ok(answer)
-        };
-        run().map_err(|fault: Fault| fault.into())
+    ) -> Result<T, Fault> {
+        let transaction = self.0.begin_write().map_err(Box::new)?;
+        let answer = step(&mut Tables::open(&transaction)?)?;
+        transaction.commit()?;
+        Ok(answer)
     }
 
     /// Runs a step that reads, on a snapshot.
@@ -76,11 +75,12 @@ impl RedbStore {
         step: impl FnOnce(&View) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Failure> {
         let store = self.clone();
-        off_thread(move || {
-            let run = || step(&View::open(&store.0.begin_read().map_err(Box::new)?)?);
-            run().map_err(|fault: Fault| fault.into())
-        })
-        .await
+        off_thread(move || Ok(store.read_now(step)?)).await
+    }
+
+    fn read_now<T>(&self, step: impl FnOnce(&View) -> Result<T, Fault>) -> Result<T, Fault> {
+        let transaction = self.0.begin_read().map_err(Box::new)?;
+        step(&View::open(&transaction)?)
     }
 }
 
@@ -102,6 +102,7 @@ impl TokenStore for RedbStore {
             if !tables.lets_in(&user, fence.as_deref(), access.created_at)? {
                 return Ok(Opened::Fenced);
             }
+
             tables.insert_access(&access, fence)?;
             Ok(Opened::Done)
         })
@@ -137,6 +138,7 @@ impl TokenStore for RedbStore {
     async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
         let user = user_text(user);
         let reader = user.clone();
+
         // As a rule there is one, and nothing needs to be written.
         let found = self.read(move |view| Ok(view.user(&reader)?.fence)).await?;
         let fence = match found {
@@ -146,6 +148,7 @@ impl TokenStore for RedbStore {
                     .await?
             }
         };
+
         Ok(rows::fence(&fence)?)
     }
 
@@ -158,13 +161,15 @@ impl TokenStore for RedbStore {
         let user = user_text(user);
         self.read(move |view| {
             let ended = view.user(&user)?.unsettled;
-            let read = |(fence, kept): &(String, Option<String>)| {
-                Ok(EndedFence {
-                    fence: rows::fence(fence)?,
-                    kept: parsed(kept.as_deref())?,
+            ended
+                .iter()
+                .map(|(fence, kept)| {
+                    Ok(EndedFence {
+                        fence: rows::fence(fence)?,
+                        kept: parsed(kept.as_deref())?,
+                    })
                 })
-            };
-            ended.iter().map(read).collect()
+                .collect()
         })
         .await
     }
@@ -216,6 +221,7 @@ impl TokenStore for RedbStore {
             if !tables.lets_in(&row.user, row.fence.as_deref(), refresh.created_at)? {
                 return Ok(Opened::Fenced);
             }
+
             tables.insert_refresh(refresh.digest.as_str(), &row, &RefreshRow::new(&refresh))?;
             if let Some(access) = &access {
                 tables.insert_access(access, row.fence)?;

@@ -135,6 +135,7 @@ impl RefreshRow {
         let Some(id) = parsed(row.session.as_deref())? else {
             return Ok(None);
         };
+
         let mut record = SessionRecord::new(id);
         record.opened_at = Some(Timestamp::from_micros(self.opened_at));
         record.authenticated_at = Some(Timestamp::from_micros(self.authenticated_at));
@@ -147,6 +148,7 @@ impl RefreshRow {
         record.consumed = self.consumed()?;
         record.fence = row.fence()?;
         record.client = self.client();
+
         Ok(Some(record))
     }
 

@@ -106,6 +106,7 @@ impl<'t> Tables<'t> {
         if let Some(fence) = row.fence {
             return Ok(fence);
         }
+
         let fence = fresh.to_text();
         row.fence = Some(fence.clone());
         row.used_at = now.as_micros();
@@ -123,6 +124,7 @@ impl<'t> Tables<'t> {
         if fence.is_none() {
             return Ok(true);
         }
+
         let mut row = self.user(user)?;
         let is_current = row.fence.as_deref() == fence;
         if is_current {
@@ -191,6 +193,7 @@ impl<'t> Tables<'t> {
         let Some(token) = found else {
             return Ok(());
         };
+
         if let Some(mut details) = self.details(&token)? {
             details.used_at = details.used_at.max(Some(at.as_micros()));
             self.put_details(&token, &details)?;
@@ -214,6 +217,7 @@ impl<'t> Tables<'t> {
         let Some(token) = found else {
             return Ok(false);
         };
+
         let (Some(row), Some(mut details)) = (self.live(REFRESH, &token)?, self.details(&token)?)
         else {
             return Ok(false);
@@ -221,6 +225,7 @@ impl<'t> Tables<'t> {
         if fence.is_some() && row.fence.is_some() && row.fence.as_deref() != fence {
             return Ok(false);
         }
+
         details.authenticated_at = details.authenticated_at.max(at.as_micros());
         self.put_details(&token, &details)?;
         Ok(true)
@@ -238,9 +243,11 @@ impl<'t> Tables<'t> {
         let Some(row) = json::<TokenRow, _>(&self.tokens, (kind, token))? else {
             return Ok(());
         };
+
         self.tokens.remove((kind, token))?;
         self.owned.remove(place(kind, token, &row))?;
         self.ends.remove(end(kind, token, &row))?;
+
         if kind == REFRESH {
             if let Some(details) = self.details(token)? {
                 self.families.remove(&*details.family)?;
@@ -269,6 +276,7 @@ impl<'t> Tables<'t> {
         else {
             return Ok(RotateOutcome::Gone);
         };
+
         self.remove(REFRESH, presented)?;
         row.session
             .get_or_insert_with(|| rotate.session.to_string());
@@ -280,6 +288,7 @@ impl<'t> Tables<'t> {
         details.session_expires_at = details.session_expires_at.or(session_end);
         let access_end = rotate.access_expires_at.map(Timestamp::as_micros);
         details.access_expires_at = details.access_expires_at.max(access_end);
+
         // A digest that is taken rolls all of it back.
         self.insert_refresh(rotate.successor.as_str(), &row, &details)?;
         if let Some(access) = &rotate.access {
@@ -306,9 +315,11 @@ impl<'t> Tables<'t> {
         if row.fence.as_ref() == Some(&new) {
             return Ok(());
         }
+
         let kept = end.kept.map(|session| session.to_string());
         let old = row.fence.replace(new.clone());
         row.used_at = row.used_at.max(end.now.as_micros());
+
         if let Some(old) = &old {
             self.ended.insert((&*user, &**old), ())?;
             if !end.settled {
@@ -316,6 +327,7 @@ impl<'t> Tables<'t> {
             }
         }
         self.put_user(&user, &row)?;
+
         if let (Some(old), Some(kept)) = (old, kept) {
             for (kind, token) in self.owned(of_session(&user, &old, &kept), usize::MAX)? {
                 if let Some(mut row) = json::<TokenRow, _>(&self.tokens, (kind, &*token))? {
@@ -334,6 +346,7 @@ impl<'t> Tables<'t> {
         if !clear.unfenced {
             return self.drop_ended((&user, "")..(&user, LAST), rows);
         }
+
         let kept = clear.kept.map(|session| session.to_string());
         let mut tokens = Vec::new();
         for found in self
@@ -349,6 +362,7 @@ impl<'t> Tables<'t> {
                 break;
             }
         }
+
         let more = tokens.len() > rows;
         tokens.truncate(rows);
         Ok(Cleared::new(self.remove_all(&tokens)?, more))
@@ -359,11 +373,10 @@ impl<'t> Tables<'t> {
         let mut removed = 0;
         let mut left = rows;
         loop {
-            let first = self.ended.range(range.clone())?.next().transpose()?;
-            let pair = |(user, fence): (&str, &str)| (user.to_owned(), fence.to_owned());
-            let Some(ended) = first.map(|(key, _)| pair(key.value())) else {
+            let Some(ended) = self.first_ended(range.clone())? else {
                 return Ok(Cleared::new(removed, false));
             };
+
             let (user, fence) = (&*ended.0, &*ended.1);
             let behind = (user, fence, "", 0, "")..(user, fence, LAST, 0, "");
             let mut tokens = self.owned(behind, left.saturating_add(1))?;
@@ -373,9 +386,20 @@ impl<'t> Tables<'t> {
             if more {
                 return Ok(Cleared::new(removed, more));
             }
+
             left = left.saturating_sub(tokens.len());
             self.ended.remove((user, fence))?;
         }
+    }
+
+    /// Returns the first replaced fence of a range of users, after its user.
+    fn first_ended(&self, range: Range<(&str, &str)>) -> Result<Option<(String, String)>, Fault> {
+        let Some(found) = self.ended.range(range)?.next() else {
+            return Ok(None);
+        };
+        let found = found?.0;
+        let (user, fence) = found.value();
+        Ok(Some((user.to_owned(), fence.to_owned())))
     }
 
     /// Removes a part of what has expired or was ended, and fences that nobody uses.
@@ -389,6 +413,7 @@ impl<'t> Tables<'t> {
             self.drop_expired(REFRESH, limit.now, limit.refresh_created, rows)?;
         let ended = self.drop_ended(("", "")..(LAST, ""), rows)?;
         let (fences, more_fences) = self.drop_fences(limit.fence_used, rows)?;
+
         let mut swept = Swept::default();
         swept.access = access.saturating_add(ended.removed);
         swept.refresh = refresh;
@@ -416,6 +441,7 @@ impl<'t> Tables<'t> {
                 }
             }
         }
+
         let more = tokens.len() > rows;
         tokens.truncate(rows);
         Ok((self.remove_all(&tokens)?, more))
@@ -430,6 +456,7 @@ impl<'t> Tables<'t> {
         {
             let key = found?.0;
             let (used_at, user) = key.value();
+
             // A fence that a token lies behind stays: an ending must find the token by it.
             let has_tokens = self
                 .owned
@@ -443,6 +470,7 @@ impl<'t> Tables<'t> {
                 break;
             }
         }
+
         let more = users.len() > rows;
         users.truncate(rows);
         for (used_at, user) in &users {

@@ -79,6 +79,7 @@ impl View {
             // A cursor that this store didn't make.
             Some(Err(_)) => return Ok(SessionPage::default()),
         };
+
         let (start, stop) = (
             Bound::Excluded((user, &*start)),
             Bound::Excluded((user, "~")),
@@ -86,6 +87,7 @@ impl View {
         let limit = usize::try_from(page.limit.max(1)).unwrap_or(usize::MAX);
         let mut answer = SessionPage::default();
         let mut last = None;
+
         for (index, found) in self
             .current
             .range::<(&str, &str)>((start, stop))?
@@ -95,11 +97,13 @@ impl View {
                 answer.next = parsed::<SessionCursor>(last.as_deref())?;
                 break;
             }
+
             let (key, token) = found?;
             last = Some(key.value().1.to_owned());
             // Sessions that were ended may still be in the list: the page is shorter then.
             answer.sessions.extend(self.session_of(token.value())?);
         }
+
         Ok(answer)
     }
 
@@ -117,6 +121,7 @@ impl View {
                 limit: SURVEYED,
             },
         )?;
+
         let mut survey = UserSurvey::default();
         survey.next = page.next;
         for session in page
