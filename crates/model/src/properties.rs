@@ -9,7 +9,7 @@ use stateright::Property;
 use crate::call::{Answer, Call, LoginStage, Refresh, RefreshStage, Verdict, Why};
 use crate::protocol::{Protocol, bit};
 use crate::settings::{Access, All, DIFFERENCE, Settings};
-use crate::state::{Cause, FENCES, History, Record, State, Tick};
+use crate::state::{Cause, FENCES, History, State, Tick};
 use crate::steps::fence;
 
 /// P1, exactly one successor: a refresh token has at most one successor, and no current token was
