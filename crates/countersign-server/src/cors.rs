@@ -68,7 +68,6 @@ fn is_open(request: &Parts, allowed: &HashSet<HeaderValue>) -> bool {
     let is_preflight = request
         .headers
         .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-
     is_allowed && (request.method != Method::OPTIONS || is_preflight)
 }
 

@@ -59,7 +59,6 @@ pub fn spelled_out(text: &str) -> String {
             shown.push(character);
         }
     }
-
     shown
 }
 

@@ -189,7 +189,6 @@ impl Room {
         let more = Arc::clone(&self.0)
             .try_acquire_many_owned(bytes)
             .map_err(|_| Problem::overloaded(RETRY_AFTER))?;
-
         match held {
             Some(held) => held.merge(more),
             None => *held = Some(more),
@@ -211,7 +210,6 @@ async fn collect(
     if body.is_end_stream() {
         return Ok((body, None));
     }
-
     let reading = read(Limited::new(body, limits.body), room);
     tokio::time::timeout(limits.body_time, reading)
         .await

@@ -56,11 +56,9 @@ pub fn router(services: &Services, bounds: &Bounds, path: &str) -> Result<Router
     let routes = also_below(path, routes(services)?)
         .fallback(async || Problem::ROUTE_NOT_FOUND)
         .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED);
-
     // `/check` stays outside of CORS: a preflight that was answered here would count as permission
     // at a proxy that asks for it.
     let checks = also_below(path, checks(services.authenticator.clone()));
-
     let ids = RequestIds::new(Arc::clone(&bounds.proxies), path);
     Ok(
         cors::open(within(bounds, routes), services.authenticator.origins())

@@ -165,7 +165,6 @@ impl Sweeper {
         let limit = SweepLimit::new(now, &self.lifetimes, rows);
         // No row is older than the epoch, so this bound deletes nothing.
         let never = Timestamp::from_unix_seconds(0);
-
         match self.endless {
             Endless::Ours => limit,
             Endless::Kept => limit.with_access_created(never).with_refresh_created(never),

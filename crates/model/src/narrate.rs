@@ -69,7 +69,6 @@ fn named(server: Server) -> String {
     } else {
         ""
     };
-
     format!("a server{clock}{life}")
 }
 

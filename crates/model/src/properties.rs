@@ -286,7 +286,6 @@ fn one_successor(state: &State) -> bool {
             .get(record.current)
             .is_some_and(|token| token.consumed.is_none())
     });
-
     one && current
 }
 

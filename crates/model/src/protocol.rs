@@ -83,7 +83,6 @@ impl Protocol {
         } else {
             &[false][..]
         };
-
         let skews = 0..=self.settings.skew;
         skews.flat_map(move |skew| {
             lives.iter().map(move |other_life| Server {

@@ -86,7 +86,6 @@ pub fn hunt(broken: Break) -> Caught {
         protocol, promise, ..
     } = broken;
     let mut trace = find(protocol, promise, None);
-
     // A search may go on a little after its first find, and keep the later one.
     while let Some(shorter) = trace
         .as_ref()
@@ -94,7 +93,6 @@ pub fn hunt(broken: Break) -> Caught {
     {
         trace = Some(shorter);
     }
-
     Caught { broken, trace }
 }
 
@@ -108,7 +106,6 @@ fn find(protocol: Protocol, promise: &'static str, below: Option<usize>) -> Opti
         Some(depth) => checker.target_max_depth(depth),
         None => checker,
     };
-
     checker
         .spawn_bfs()
         .join()

@@ -132,7 +132,6 @@ impl Denylist {
             .kept
             .get(usize::from(fence))
             .is_some_and(|(kept, until)| *kept == session && clock < *until);
-
         denies(self.sessions.get(usize::from(session)), clock)
             || denies(self.fences.get(usize::from(fence)), clock) && !is_kept
     }

@@ -81,7 +81,6 @@ fn has_certificate(port: u16, host: &str) -> bool {
         "-servername",
         host,
     ]);
-
     try_run(&mut command, "").status.success()
 }
 

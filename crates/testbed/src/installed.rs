@@ -27,7 +27,6 @@ pub fn faketime() -> PathBuf {
         .into_iter()
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()));
-
     folders
         .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
         .find(|path| path.is_file())
@@ -44,7 +43,6 @@ fn debian_folders() -> Vec<PathBuf> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
     versions.sort_unstable_by(|a, b| b.cmp(a));
-
     versions
         .into_iter()
         .map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")))

@@ -65,7 +65,6 @@ fn configuration(site: &str) -> String {
     let temporary = temporary
         .map(|kind| format!("    {kind}_temp_path {kind};\n"))
         .concat();
-
     format!(
         "daemon off;\n{user}worker_processes 1;\npid nginx.pid;\nerror_log stderr warn;\n\
          events {{ worker_connections 256; }}\nhttp {{\n    access_log off;\n{temporary}{site}\n}}\n"

@@ -214,7 +214,6 @@ pub(crate) fn as_owner(owner: Option<&Account>, program: PathBuf) -> Command {
     let Some(owner) = owner else {
         return Command::new(program);
     };
-
     let mut command = Command::new("setpriv");
     command.args([
         format!("--reuid={}", owner.name),

@@ -101,7 +101,6 @@ impl Process {
             .current_dir(folder.path())
             .process_group(0)
             .stdin(Stdio::null());
-
         Self {
             command: Mutex::new(command),
             child: Mutex::new(None),
@@ -159,7 +158,6 @@ impl Process {
         let Some(mut child) = lock(&self.child).take() else {
             return;
         };
-
         child.kill().expect("it is our child");
         child.wait().expect("it is our child");
         wait_until("the server's children are gone", || {
@@ -253,7 +251,6 @@ pub(crate) fn run(command: &mut Command, input: &str) -> String {
         "{command:?}: {}\n{error}",
         output.status
     );
-
     String::from_utf8_lossy(&output.stdout)
         .trim_end()
         .to_owned()
@@ -293,7 +290,6 @@ fn stands_still(process: u32) -> bool {
         // The name before the state is in parentheses, and may contain parentheses itself.
         stat.rsplit_once(") ")?.1.chars().next()
     });
-
     states.all(|state| matches!(state, 'T' | 'X' | 'Z'))
 }
 

@@ -58,7 +58,6 @@ impl RedisSentinel {
             .expect("a Sentinel is left");
         let address = sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
         let named = address.lines().last().unwrap_or_default();
-
         self.servers
             .iter()
             .find(|server| port(server) == named)

@@ -29,7 +29,6 @@ pub(crate) fn answer(response: http::Response<Bytes>) -> HttpResponse {
     let (head, body) = response.into_parts();
     let status = StatusCode::from_u16(head.status.as_u16());
     let mut answer = HttpResponseBuilder::new(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-
     for (name, value) in &head.headers {
         let name = HeaderName::from_bytes(name.as_str().as_bytes());
         let value = HeaderValue::from_bytes(value.as_bytes());
@@ -37,6 +36,5 @@ pub(crate) fn answer(response: http::Response<Bytes>) -> HttpResponse {
             answer.append_header((name, value));
         }
     }
-
     answer.body(body)
 }

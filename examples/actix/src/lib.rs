@@ -244,7 +244,6 @@ async fn logout(site: Data<Site>, Caller(caller): Caller) -> Result<HttpResponse
     if let Some(session) = caller.session_id {
         backend.end_session(session, caller.user.id()).await?;
     }
-
     let mut response = http::Response::new(Bytes::new());
     *response.status_mut() = http::StatusCode::NO_CONTENT;
     backend.transport().clear(response.headers_mut());

@@ -20,7 +20,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let secret = Secret::generate(&SystemEntropy)?;
     let site = Arc::new(Site::open("sqlite::memory:", &secret).await?);
     tokio::spawn(sweep(Arc::clone(&site)));
-
     let server =
         HttpServer::new(move || App::new().configure(|config| routes(config, Arc::clone(&site))))
             .bind(("127.0.0.1", 3000))?;

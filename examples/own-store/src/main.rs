@@ -15,7 +15,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()
         .await?;
     tokio::spawn(auth.maintain());
-
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, app(&auth)).await?;

@@ -72,7 +72,6 @@ pub fn app(auth: &Auth<Member>) -> Router {
         watcher: auth.watcher().clone(),
         messages: broadcast::Sender::new(64),
     };
-
     Router::new()
         .route("/events", get(events))
         .route("/messages", post(publish))
@@ -103,13 +102,11 @@ async fn events(
         .watch(&member)
         .ok_or(Problem::AUTHENTICATION_FAILED)?;
     let (until, last) = (session.clone(), session);
-
     let stream = stream::once(ready(Event::default().event("open").data("open")))
         .chain(messages(feed.messages.subscribe()))
         .take_until(async move { until.ended().await })
         .chain(stream::once(async move { closing(last.ended().await) }))
         .map(Ok);
-
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
@@ -124,7 +121,6 @@ fn messages(feed: broadcast::Receiver<String>) -> impl Stream<Item = Event> {
             }
             Err(RecvError::Closed) => return None,
         };
-
         Some((event, feed))
     })
 }

@@ -16,7 +16,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()
         .await?;
     tokio::spawn(auth.maintain());
-
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, example_sse::app(&auth)).await?;

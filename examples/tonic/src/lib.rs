@@ -84,7 +84,6 @@ fn caller<T>(request: &Request<T>) -> Result<Arc<Authenticated<Member>>, Status>
         // No layer around the service, or an outcome that this version doesn't know.
         _ => (Code::Internal, "the request can't be authenticated"),
     };
-
     Err(Status::new(code, text))
 }
 

@@ -139,7 +139,6 @@ impl Lookup {
         if text.len() > MAX_EMAIL_BYTES {
             return None;
         }
-
         match Email::parse(text) {
             Ok(email) => Some(email.lookup),
             Err(_) => Self::of_simple(text),

@@ -193,7 +193,6 @@ fn check(
         Verdict::RightButOld => Some(workbench.hash(password, in_use.renewed_to(), entropy)?),
         Verdict::Right | Verdict::Wrong => None,
     };
-
     Ok(Checked {
         right: verdict != Verdict::Wrong,
         rehashed,

@@ -232,7 +232,6 @@ impl Logins {
                  `ignore` to let such accounts log in with their password alone"
             );
         }
-
         is_missing
     }
 
@@ -261,7 +260,6 @@ impl Logins {
                 failed_before: false,
             } => {}
         }
-
         Ok(None)
     }
 
@@ -280,7 +278,6 @@ impl Logins {
         {
             account.hashed_password = hash;
         }
-
         Ok(account)
     }
 }
@@ -301,7 +298,6 @@ impl CredentialVerifier<Account> for Logins {
     async fn verify(&self, login: &LoginAttempt) -> Result<LoginVerdict<Account>, Failure> {
         let address = login.client_address().unwrap_or(NOWHERE);
         let password = Zeroizing::new(login.password().to_owned());
-
         match self.check(login.identifier(), password, address).await {
             Ok(Login::Accepted(account)) => Ok(LoginVerdict::Accepted(account)),
             Ok(Login::Refused) => Ok(LoginVerdict::Rejected),

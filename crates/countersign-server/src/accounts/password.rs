@@ -76,7 +76,6 @@ impl Workbench {
     ) -> Result<String, Failure> {
         let mut salt = [0; 16];
         entropy.fill(&mut salt)?;
-
         let hasher = setting.hasher()?;
         let output = self.argon2(&hasher, normalised(password).as_bytes(), &salt, OUTPUT)?;
         let hash = PasswordHash {
@@ -86,7 +85,6 @@ impl Workbench {
             salt: Some(Salt::new(&salt).map_err(failed)?),
             hash: Some(output),
         };
-
         Ok(hash.to_string())
     }
 
@@ -182,7 +180,6 @@ impl Workbench {
         let output = output
             .get_mut(..length)
             .ok_or_else(|| failed("a hash is too long"))?;
-
         hasher
             .hash_password_into_with_memory(password, salt, output, blocks)
             .map_err(failed)?;

@@ -61,7 +61,6 @@ impl<T> Queue<T> {
             in_a_row: 0,
             is_closed: false,
         };
-
         Self {
             lines: Mutex::new(lines),
             changed: Condvar::new(),
@@ -79,7 +78,6 @@ impl<T> Queue<T> {
         if line.len() >= places {
             return false;
         }
-
         line.push_back(job);
         drop(lines);
         self.changed.notify_one();

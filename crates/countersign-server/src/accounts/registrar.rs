@@ -39,7 +39,6 @@ impl Registrar {
                 failed_before: false,
             });
         };
-
         let source = self.logins.proxies.source(address);
         self.logins
             .throttle

@@ -156,7 +156,6 @@ impl Accounts {
             account.created_at.map(Timestamp::as_micros).into(),
             false.into(),
         ];
-
         self.changes(&self.statements.insert, &params).await
     }
 

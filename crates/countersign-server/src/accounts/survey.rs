@@ -41,7 +41,6 @@ impl Survey {
         let text = format!(
             "SELECT id, SUBSTR(hashed_password, 1, 40) FROM {user} WHERE id > ?1 ORDER BY id LIMIT {PAGE}"
         );
-
         Self {
             page: Statement::new(dialect, &text),
             driver,
@@ -76,14 +75,12 @@ impl Survey {
     /// [`Failure`] if the database can't be reached. The settings known before are kept.
     pub async fn all(&self) -> Result<(), Failure> {
         self.in_use.begin_survey();
-
         let mut after = Some(Uuid::nil());
         while let Some(id) = after {
             after = self.read(id).await?;
             // Let other tasks run between two pages.
             tokio::task::yield_now().await;
         }
-
         self.in_use.end_survey();
         Ok(())
     }
@@ -92,13 +89,11 @@ impl Survey {
     /// page.
     async fn read(&self, after: Uuid) -> Result<Option<Uuid>, Failure> {
         let rows = self.driver.fetch(&self.page, &[after.into()]).await?;
-
         for row in &rows {
             if let Some(setting) = row.text(1).map_err(unreadable)?.and_then(HashSetting::read) {
                 self.in_use.add(setting);
             }
         }
-
         match rows.last() {
             Some(last) if rows.len() == PAGE => last.uuid(0).map_err(unreadable),
             _ => Ok(None),

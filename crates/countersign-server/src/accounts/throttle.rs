@@ -85,7 +85,6 @@ impl Throttle {
         let derived =
             Secret::dangerous_without_variety_check("login limit secret", derived.as_str())?;
         let statements = Arc::new(Statements::new(driver.dialect()));
-
         Ok(Self {
             driver,
             keys: DigestKeyRing::new("login-limit", &derived)?,

@@ -31,7 +31,6 @@ pub fn arguments(typed: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
             _ => joined.push(argument),
         }
     }
-
     joined
 }
 

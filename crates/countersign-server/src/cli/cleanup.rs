@@ -80,7 +80,6 @@ fn progress(output: Output) -> ProgressBar {
     if output.is_json() {
         return ProgressBar::hidden();
     }
-
     let style =
         ProgressStyle::with_template("{spinner} {human_pos} expired rows removed, {per_sec}");
     let progress = ProgressBar::new_spinner()

@@ -64,7 +64,6 @@ async fn print(store: &Store, output: Output) -> Result<(), Error> {
         ),
         Some(_) => table(&shown.rows()),
     };
-
     output.print(&shown.json(), &text)
 }
 

@@ -85,7 +85,6 @@ impl Output {
         } else {
             spelled_out(&format!("countersign: {}", error.story()))
         };
-
         // Without standard error only the exit code is left to tell.
         let _ = in_time(move || write_line(io::stderr(), &line));
     }
@@ -130,14 +129,12 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
         .iter()
         .map(|row| row.each_ref().map(|cell| in_a_line(cell)))
         .collect();
-
     let mut widths = [0; N];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-
     let lines: Vec<String> = rows.iter().map(|row| padded(row, widths)).collect();
     lines.join("\n")
 }

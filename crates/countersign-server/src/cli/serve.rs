@@ -214,12 +214,10 @@ fn port(http: &Http) -> Result<(TcpSocket, SocketAddr), Error> {
         TcpSocket::new_v6()
     };
     let socket = socket.map_err(taken(http))?;
-
     // Connections of an earlier process that are in `TIME_WAIT` must not keep the port taken.
     socket.set_reuseaddr(true).map_err(taken(http))?;
     socket.bind(http.listen).map_err(taken(http))?;
     let address = socket.local_addr().map_err(taken(http))?;
-
     Ok((socket, address))
 }
 

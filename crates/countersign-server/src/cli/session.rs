@@ -147,7 +147,6 @@ fn unknown(account: &Account, session: SessionId, revoked: &[String]) -> Error {
     } else {
         format!("; already ended: {}", revoked.join(", "))
     };
-
     Error::Refused(format!(
         "{} has no session {session}{before}",
         account.email

@@ -79,7 +79,6 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<(), Error> {
     let services = Services::open(config, command.purpose()).await?;
-
     match command {
         UserCommand::Add { email, password } => add(&services, &email, &password, output).await,
         UserCommand::List => list(&services, output).await,
@@ -100,7 +99,6 @@ async fn add(
 ) -> Result<(), Error> {
     let email = Email::parse(email).map_err(|not| Error::Usage(format!("{email:?} {not}")))?;
     let password = password.read()?;
-
     match services.registrar.register(&email, password).await? {
         Some(account) => output.print(
             &shown(&account),
@@ -207,7 +205,6 @@ async fn set_password(
         .hash(Line::Login, password.read()?)
         .await?;
     let ended = change(services, &account, Change::Password(&hash)).await?;
-
     let text = format!(
         "{} has a new password; {ended} sessions ended",
         account.email
@@ -235,7 +232,6 @@ pub(super) async fn find(services: &Services, text: &str) -> Result<Account, Err
             )));
         }
     };
-
     account.ok_or_else(|| Error::Refused(format!("there is no account for {text}")))
 }
 

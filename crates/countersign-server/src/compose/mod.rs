@@ -279,7 +279,6 @@ impl Parts {
         let Some(redis) = &self.redis else {
             return Ok(Arc::new(SqlDenylist::new(&self.database)));
         };
-
         let denylist = RedisDenylist::new(redis);
         Ok(Arc::new(match profile {
             Profile::LitestarAuth => {

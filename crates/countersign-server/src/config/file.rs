@@ -60,7 +60,6 @@ fn given(key: String, value: Value, path: &Path) -> Result<(String, Given), Conf
             "the file is a flat table of settings, for example `listen = \"127.0.0.1:8000\"`",
         ));
     };
-
     let given = Given::new(Origin::File, spelled, text);
     Ok((key, given))
 }

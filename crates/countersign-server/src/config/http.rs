@@ -286,7 +286,6 @@ fn origins(text: &str) -> Result<OriginPolicy, String> {
         .split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty());
-
     parts.try_fold(OriginPolicy::default(), |origins, part| {
         // The text before an `@` may hold a password, so the error leaves it out.
         let shown = part.rsplit('@').next().unwrap_or_default();

@@ -32,7 +32,6 @@ fn is_port(name: &str, value: &str) -> bool {
     if (name == "PORT" || name.ends_with("_PORT")) && is_address(value) {
         return true;
     }
-
     // `PORT_8000_TCP`, with or without a suffix such as `_ADDR`.
     let Some((number, rest)) = after(name, "PORT").and_then(|rest| rest.split_once('_')) else {
         return false;

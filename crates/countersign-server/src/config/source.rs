@@ -117,7 +117,6 @@ impl Sources {
                 Given::new(Origin::Deployment, spelled, text)
             });
         }
-
         agreed
     }
 
@@ -210,7 +209,6 @@ impl Layers {
         if given.text().is_empty() {
             return Err(given.error("is empty", "set a value, or remove the setting"));
         }
-
         let (_, values) = self
             .given
             .entry(setting.key)

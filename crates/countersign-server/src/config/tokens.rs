@@ -288,14 +288,12 @@ impl Tokens {
 /// Parses the lifetimes and checks that they fit together.
 fn lifetimes(sources: &Sources) -> Result<Lifetimes, ConfigError> {
     let refresh = sources.parse(&REFRESH_LIFETIME, lifetime)?;
-
     // "Log out everywhere" finds the signed access tokens of a session by its refresh token, so an
     // access token must not live longer.
     let access = sources.parse(&ACCESS_LIFETIME, |text| match lifetime(text)? {
         access if access > refresh => Err("must not be longer than refresh_lifetime".to_owned()),
         access => Ok(access),
     })?;
-
     let session = sources.parse(&SESSION_LIFETIME, lifetime)?;
     Lifetimes::new(access, refresh)?.with_max_session_age(session)
 }
@@ -306,7 +304,6 @@ fn reuse(sources: &Sources) -> Result<ReusePolicy, ConfigError> {
         ReusePolicy::new(parse::duration(text)?)
             .map_err(|_| "must not be longer than 5 minutes".to_owned())
     })?;
-
     let closes = sources.parse(&REUSE_CLOSE_ON_USE, parse::truth)?;
     Ok(if closes {
         reuse
@@ -320,7 +317,6 @@ fn session_limit(text: &str) -> Result<Option<SessionLimit>, String> {
     if text == "off" {
         return Ok(None);
     }
-
     let (most, when_full) = match text.split_once('/') {
         None => (text, WhenFull::EvictOldest),
         Some((most, "refuse")) => (most, WhenFull::Refuse),
@@ -328,7 +324,6 @@ fn session_limit(text: &str) -> Result<Option<SessionLimit>, String> {
             return Err("must be `off`, a number, or a number followed by `/refuse`".to_owned());
         }
     };
-
     let most = parse::number(1..=100_000)(most.trim())?;
     Ok(NonZeroU32::new(most).map(|most| SessionLimit { most, when_full }))
 }
@@ -385,7 +380,6 @@ fn rate_limit(text: &str, malformed: &str) -> Result<RateLimit, String> {
     let (most, window) = text.split_once('/').ok_or_else(|| malformed.to_owned())?;
     let most = parse::number(1..=1000)(most.trim())?;
     let window = lifetime(window.trim()).map_err(|_| malformed.to_owned())?;
-
     if window > Duration::from_hours(24) {
         return Err(
             "must have a time of at most one day, so that nobody is locked out for longer"

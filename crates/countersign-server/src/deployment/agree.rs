@@ -324,7 +324,6 @@ fn lost_secret(config: &Config) -> Error {
     );
     let cure =
         format!("restore the file or set the secret, or run {CHANGE} to start with a new one");
-
     ConfigError::new(TOKEN_HASH_SECRET.env(), problem, cure).into()
 }
 

@@ -165,7 +165,6 @@ fn key_without_ring(
         // The servers have this key. Here something else changes.
         return Ok(kept);
     }
-
     keys::check(config)?;
     // On a shared database, the next server that starts records its own key.
     Ok((!config.is_shared()).then(|| NEW.to_owned()))
@@ -175,7 +174,6 @@ fn key_without_ring(
 fn rows(recorded: Option<&Mark>, wanted: &Mark) -> Vec<Row> {
     let before = recorded.cloned().unwrap_or_else(|| Mark::open(None));
     let pairs = before.facts().into_iter().zip(wanted.facts());
-
     pairs
         .filter(|((_, from), (_, to))| from != to)
         .map(|((what, from), (_, to))| Row {

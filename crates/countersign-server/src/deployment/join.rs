@@ -174,7 +174,6 @@ fn signing(
     if purpose == Purpose::Serve {
         return keys::signing(config, data_dir).map(Some);
     }
-
     match keys::known_ring(config)? {
         Some((ring, _)) => Ok(Some(ring)),
         None => keys::throwaway().map(Some),

@@ -186,7 +186,6 @@ impl Mark {
                 ..found
             };
         }
-
         Self {
             key: self.key.or(found.key),
             secret: self.secret.or(found.secret),

@@ -235,12 +235,10 @@ pub(super) async fn schema(database: &dyn Driver) -> Result<Vec<(String, i64)>, 
     if !has_table(database, "countersign_migration").await? {
         return Ok(Vec::new());
     }
-
     let template = "SELECT set_name, MAX(version) FROM countersign_migration GROUP BY set_name ORDER BY set_name";
     let rows = database
         .fetch(&Statement::new(database.dialect(), template), &[])
         .await?;
-
     Ok(rows
         .iter()
         .filter_map(|row| Some((row.text(0).ok()??.to_owned(), row.int(1).ok()??)))

@@ -41,7 +41,6 @@ impl Watch {
     pub(super) fn new(database: &Database, redis: Option<&Redis>, mark: Mark) -> Self {
         let driver = database.driver();
         let clock = StoreClock::new(Arc::clone(&driver));
-
         Self {
             database: driver,
             redis: redis.cloned(),

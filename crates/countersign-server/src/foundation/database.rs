@@ -6,12 +6,12 @@
 
 use std::path::Path;
 
+use countersign::Failure;
 use countersign::store::sql::{
     Applied, Database, DatabaseOptions, Migration, MigrationSet, Migrator, Planned, Progress,
     SetupError,
 };
 use countersign::user::UserKeyKind;
-use countersign::Failure;
 
 use crate::config::{Config, DatabaseUrl, Store};
 use crate::data_dir::DataDir;

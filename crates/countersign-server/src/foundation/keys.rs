@@ -47,13 +47,11 @@ pub(crate) fn generated_files(config: &Config) -> Vec<PathBuf> {
     if config.keys.token_hash_secret.is_none() {
         files.push(secret_file(&config.store.data_dir));
     }
-
     let jwt = &config.keys.jwt;
     let generates = jwt.private_key.is_none() && jwt.algorithm == Algorithm::EdDsa.as_str();
     if config.tokens.strategy == StrategyKind::Jwt && generates {
         files.push(key_file(&config.store.data_dir));
     }
-
     files.retain(|file| file.exists());
     files
 }
@@ -71,7 +69,6 @@ pub(crate) fn known_secret(config: &Config) -> Result<Option<(Secret, String)>, 
         let spelled = given.map_or_else(|| TOKEN_HASH_SECRET.env(), |given| given.spelled.clone());
         return Ok(Some((secret.clone(), spelled)));
     }
-
     let file = secret_file(&config.store.data_dir);
     let Some(text) = data_dir::find(&file)? else {
         return Ok(None);

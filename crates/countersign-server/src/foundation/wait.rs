@@ -173,7 +173,6 @@ impl Named {
             symptom.cure(),
             WAIT_FOR_STORES.env()
         );
-
         Error::Store {
             setting: self.setting,
             store: self.store,

@@ -114,7 +114,6 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-
     match format {
         LogFormat::Text => lines.with_ansi(false).boxed(),
         LogFormat::Json => lines

@@ -23,14 +23,12 @@ pub fn remove(model: &Protocol, state: &mut State) {
     let Some((chosen, before)) = state.sweep.take() else {
         return;
     };
-
     let by_id = model.is(Mutant::SweptById);
     for (place, until) in state.store.denied.ends().enumerate() {
         if chosen & (1 << place) != 0 && (by_id || *until <= before) {
             *until = 0;
         }
     }
-
     state.store.denied.drop_ended();
 }
 

@@ -238,12 +238,10 @@ fn overtaken(model: &Protocol, state: &State, ending: Ending) -> Option<Ending> 
     let Why::Logout(token) = ending.why else {
         return None;
     };
-
     let absent = state.store.find(state.session_of(token)?).is_none();
     if !absent || !model.is_signed() || model.is(Mutant::LogoutOfFound) {
         return None;
     }
-
     let mut rest = ending;
     read(model, state, &mut rest);
     rest.done -= 1;
@@ -269,7 +267,6 @@ fn until(model: &Protocol, state: &State, access_end: Tick) -> Tick {
         access_end
     };
     let today = state.clock(0).saturating_add(model.life(Server::default()));
-
     if model.is_signed() {
         recorded.max(today).saturating_add(IN_FLIGHT)
     } else {
@@ -296,7 +293,6 @@ fn find(model: &Protocol, state: &State, ending: &mut Ending) -> Option<()> {
     let Why::Logout(token) = ending.why else {
         return None;
     };
-
     let session = state.session_of(token)?;
     if let Some(record) = state.store.find(session) {
         ending.listed = bit(session);
@@ -320,7 +316,6 @@ fn mark(model: &Protocol, state: &mut State, ending: &mut Ending) -> Option<()> 
     let old = state.store.fence;
     let survey = Some(ending.until).filter(|_| model.is(Mutant::EndReadBeforeMark));
     fence::mark(model, state, kept(*ending), survey, ending.seen)?;
-
     (ending.seen, ending.until) = (0, 0);
     ending.fences = if model.is_signed() {
         old.map_or(0, bit)
@@ -481,7 +476,6 @@ fn is_denied(state: &State, session: u8) -> bool {
         .get(usize::from(session))
         .copied()
         .unwrap_or_default();
-
     state
         .store
         .records

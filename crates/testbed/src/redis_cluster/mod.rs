@@ -65,7 +65,6 @@ impl RedisCluster {
                 .map(|node| node.join().expect("the node starts"))
                 .collect()
         });
-
         let cluster = Self { nodes };
         cluster.form(replicas);
         cluster.wait_until_ok();
@@ -97,7 +96,6 @@ impl RedisCluster {
             &["CONFIG", "SET", "cluster-announce-port", &port.to_string()],
         );
         let entry = format!("{} 127.0.0.1:{port}@", self.member(node).id);
-
         wait_until("all nodes have heard of the port", || {
             self.living().all(|at| {
                 self.command(at, &["CLUSTER", "NODES"])

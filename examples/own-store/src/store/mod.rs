@@ -43,7 +43,6 @@ impl RedbStore {
         let store = Self(Arc::new(database));
         // Readers need the tables to be there.
         store.write_now(|_| Ok(()))?;
-
         Ok(store)
     }
 
@@ -102,7 +101,6 @@ impl TokenStore for RedbStore {
             if !tables.lets_in(&user, fence.as_deref(), access.created_at)? {
                 return Ok(Opened::Fenced);
             }
-
             tables.insert_access(&access, fence)?;
             Ok(Opened::Done)
         })
@@ -138,7 +136,6 @@ impl TokenStore for RedbStore {
     async fn fence(&self, user: &UserKey, fresh: Fence, now: Timestamp) -> Result<Fence, Failure> {
         let user = user_text(user);
         let reader = user.clone();
-
         // As a rule there is one, and nothing needs to be written.
         let found = self.read(move |view| Ok(view.user(&reader)?.fence)).await?;
         let fence = match found {
@@ -148,7 +145,6 @@ impl TokenStore for RedbStore {
                     .await?
             }
         };
-
         Ok(rows::fence(&fence)?)
     }
 

@@ -106,7 +106,6 @@ impl<'t> Tables<'t> {
         if let Some(fence) = row.fence {
             return Ok(fence);
         }
-
         let fence = fresh.to_text();
         row.fence = Some(fence.clone());
         row.used_at = now.as_micros();
@@ -124,7 +123,6 @@ impl<'t> Tables<'t> {
         if fence.is_none() {
             return Ok(true);
         }
-
         let mut row = self.user(user)?;
         let is_current = row.fence.as_deref() == fence;
         if is_current {
@@ -193,7 +191,6 @@ impl<'t> Tables<'t> {
         let Some(token) = found else {
             return Ok(());
         };
-
         if let Some(mut details) = self.details(&token)? {
             details.used_at = details.used_at.max(Some(at.as_micros()));
             self.put_details(&token, &details)?;
